@@ -43,7 +43,7 @@ const sample: Part[] = [
   },
 ];
 
-/** The largest number of lines of a file that are shown. */
+/** The maximum number of shown lines of a file. */
 const LINES = 40;
 
 /** Returns the text files of a folder. */
@@ -56,7 +56,7 @@ function files(folder: string): Part[] {
       const more = lines.length > LINES ? [`… ${lines.length - LINES} more lines`] : [];
       parts.push({ title: name, code: [...lines.slice(0, LINES), ...more] });
     } catch (error) {
-      console.log(`${name} is left out: ${(error as Error).message}`);
+      console.log(`${name} is omitted: ${(error as Error).message}`);
     }
   }
   return parts;
@@ -72,16 +72,16 @@ function hints(part: Part): string[] {
   return found;
 }
 
-function show(part: Part, number: number, of: number): void {
+function show(part: Part, number: number, count: number): void {
   console.log("");
-  console.log(`[${number}/${of}] ${part.title}`);
+  console.log(`[${number}/${count}] ${part.title}`);
   part.code.forEach((line, index) => console.log(`  ${index + 1} | ${line}`));
   for (const hint of hints(part)) console.log(`  ! ${hint}`);
 }
 
 /** Asks for a verdict, and for a reason unless the part is approved. */
-function review(part: Part, number: number, of: number): Finding {
-  show(part, number, of);
+function review(part: Part, number: number, count: number): Finding {
+  show(part, number, count);
   const verdict = CC(`What about ${part.title}?`, { choices: VERDICTS });
   let note = "";
   if (verdict !== "approve") {
@@ -94,8 +94,8 @@ function review(part: Part, number: number, of: number): Finding {
 function main(): { verdict: string; findings: Finding[] } {
   const folder: string | undefined = input?.folder;
   const parts = folder === undefined ? sample : files(folder);
-  const what = folder === undefined ? "a sample" : `the folder ${folder}`;
-  console.log(`Review of ${what}: ${parts.map((part) => part.title).join(", ")}`);
+  const subject = folder === undefined ? "a sample" : `the folder ${folder}`;
+  console.log(`Review of ${subject}: ${parts.map((part) => part.title).join(", ")}`);
   const findings: Finding[] = [];
   for (let i = 0; i < parts.length; i++) {
     try {

@@ -30,15 +30,15 @@ function main() {
   const applicant: Person = CC("Who are you, and for how many years have you done this? (name, years)", { schema: person });
   console.log(`Hello ${applicant.name}.`);
 
-  const known: string[] = CC(`Which languages do you write, ${applicant.name}? Up to five.`, { schema: skills });
-  console.log(`${known.length} of them: ${known.join(", ")}`);
+  const languages: string[] = CC(`Which languages do you write, ${applicant.name}? Up to five.`, { schema: skills });
+  console.log(`${languages.length} of them: ${languages.join(", ")}`);
 
   const level = applicant.years >= 10 ? "senior" : applicant.years >= 3 ? "regular" : "junior";
-  const [why, start] = CC.all([
-    `What was the hardest thing you have built in ${known[0]}?`,
+  const [hardest, start] = CC.all([
+    `What was the hardest thing you have built in ${languages[0]}?`,
     { prompt: "When could you start?", choices: ["now", "in a month", "later"] },
   ]);
-  console.log(`Noted (${why.length} characters). Start: ${start}`);
+  console.log(`Noted (${hardest.length} characters). Start: ${start}`);
 
   // No answer within a day counts as no.
   const keep = CC("May we keep these notes?", { choices: ["yes", "no"], timeoutMs: 24 * 60 * 60 * 1000, default: "no" });
@@ -47,5 +47,5 @@ function main() {
     return { level, kept: false };
   }
   console.log("They are kept.");
-  return { level, kept: true, notes: { ...applicant, known, why, start } };
+  return { level, kept: true, notes: { ...applicant, languages, hardest, start } };
 }

@@ -27,19 +27,19 @@ const complaints = [
 /** Returns a hundred tickets, or those of `--input '{"tickets": [{"id": 1, "title": "…"}]}'`. */
 function tickets(): Ticket[] {
   if (input && input.tickets) return input.tickets;
-  const made: Ticket[] = [];
+  const generated: Ticket[] = [];
   for (let i = 0; i < 100; i++) {
     const subject = subjects[i % subjects.length];
     const complaint = complaints[Math.floor(i / subjects.length) % complaints.length];
-    made.push({ id: i + 1, title: `${subject} ${complaint}` });
+    generated.push({ id: i + 1, title: `${subject} ${complaint}` });
   }
-  return made;
+  return generated;
 }
 
 function question(ticket: Ticket, attempt: number) {
-  const again = attempt > 1 ? ` (asked for the ${attempt === 2 ? "second" : "third"} time: please decide)` : "";
+  const reminder = attempt > 1 ? ` (asked for the ${attempt === 2 ? "second" : "third"} time: please decide)` : "";
   return {
-    prompt: `#${ticket.id} "${ticket.title}": what is it?${again}`,
+    prompt: `#${ticket.id} "${ticket.title}": what is it?${reminder}`,
     // The last attempt does not offer "unsure".
     choices: attempt < ATTEMPTS ? KINDS : KINDS.slice(0, 3),
     key: `ticket-${ticket.id}-${attempt}`,

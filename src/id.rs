@@ -72,11 +72,11 @@ impl CommandId {
 
     /// Parses the id of a command, or of a part of one, as a store holds it.
     pub(crate) fn parse_stored(text: &str) -> Result<Self, InvalidId> {
-        if let Some((whole, part)) = text.rsplit_once('/')
+        if let Some((command, part)) = text.rsplit_once('/')
             && let Ok(n) = part.parse::<u32>()
             && n.to_string() == part
         {
-            return Ok(Self::new(whole)?.part(n));
+            return Ok(Self::new(command)?.part(n));
         }
         Self::new(text)
     }
@@ -227,8 +227,8 @@ mod tests {
         assert_eq!(check(""), Err(InvalidId::Empty));
         assert_eq!(check(&"x".repeat(201)), Err(InvalidId::TooLong(201)));
         assert_eq!(check("a\0b"), Err(InvalidId::Control(0)));
-        for fine in ["../x", "CON", "🦀", "Key", "key", &"x".repeat(200)] {
-            assert_eq!(check(fine), Ok(()), "{fine}");
+        for valid in ["../x", "CON", "🦀", "Key", "key", &"x".repeat(200)] {
+            assert_eq!(check(valid), Ok(()), "{valid}");
         }
     }
 
@@ -238,8 +238,8 @@ mod tests {
         assert!(CommandId::new(&"x".repeat(189)).is_err());
         let longest = CommandId::new(&"x".repeat(188)).unwrap();
         assert_eq!(check(longest.part(u32::MAX).as_str()), Ok(()));
-        for fine in ["job/1a", "job/", "1", "a/1/b"] {
-            assert!(CommandId::new(fine).is_ok(), "{fine}");
+        for valid in ["job/1a", "job/", "1", "a/1/b"] {
+            assert!(CommandId::new(valid).is_ok(), "{valid}");
         }
     }
 
@@ -256,12 +256,13 @@ mod tests {
     #[test]
     fn a_recreated_document_has_another_incarnation() {
         let first = Revision::first(&CommandId::new("a").unwrap(), "c", "1");
-        let again = Revision::first(&CommandId::new("b").unwrap(), "c", "1");
-        assert_ne!(first, again);
+        let second = Revision::first(&CommandId::new("b").unwrap(), "c", "1");
+        assert_ne!(first, second);
         assert_eq!(Revision::parse(&first.next().to_string()), Some(first.next()));
-        for bad in ["", "1", "0-000000000000", "01-000000000000", "1-00000000000", "1-00000000000G", "+1-000000000000"]
+        for invalid in
+            ["", "1", "0-000000000000", "01-000000000000", "1-00000000000", "1-00000000000G", "+1-000000000000"]
         {
-            assert_eq!(Revision::parse(bad), None, "{bad}");
+            assert_eq!(Revision::parse(invalid), None, "{invalid}");
         }
     }
 

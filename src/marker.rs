@@ -4,11 +4,11 @@
 use std::future::Future;
 use std::pin::Pin;
 
-/// A future that a port returns: `Send` in native builds, not in wasm.
+/// A future of a store or a host: `Send` in native builds, not in wasm.
 #[cfg(not(target_family = "wasm"))]
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A future that a port returns: `Send` in native builds, not in wasm.
+/// A future of a store or a host: `Send` in native builds, not in wasm.
 #[cfg(target_family = "wasm")]
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 

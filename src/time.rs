@@ -55,15 +55,13 @@ impl Timestamp {
         text.push('Z');
         text
     }
-}
 
-impl Timestamp {
     /// Parses an RFC 3339 text; `None` for any other text, and for one without a zone.
     ///
     /// ```
     /// use runstate::time::Timestamp;
-    /// let moment = Timestamp::from_rfc3339("2024-01-20T12:00:00.5+02:00");
-    /// assert_eq!(moment, Some(Timestamp::from_millis(1_705_744_800_500)));
+    /// let time = Timestamp::from_rfc3339("2024-01-20T12:00:00.5+02:00");
+    /// assert_eq!(time, Some(Timestamp::from_millis(1_705_744_800_500)));
     /// assert_eq!(Timestamp::from_rfc3339("2024-01-20T12:00:00"), None);
     /// ```
     pub fn from_rfc3339(text: &str) -> Option<Self> {
@@ -82,8 +80,8 @@ impl Timestamp {
         }
         let ms = (days_from_civil(year, month, day) * DAY_SECONDS + seconds - offset) * 1_000;
         // A fraction finer than a millisecond is truncated towards the epoch, also before the epoch.
-        let cut = if ms < 0 { (nanoseconds + 999_999) / 1_000_000 } else { nanoseconds / 1_000_000 };
-        (EARLIEST..=LATEST).contains(&(ms + cut)).then_some(Self(ms + cut))
+        let fraction = if ms < 0 { (nanoseconds + 999_999) / 1_000_000 } else { nanoseconds / 1_000_000 };
+        (EARLIEST..=LATEST).contains(&(ms + fraction)).then_some(Self(ms + fraction))
     }
 }
 
@@ -135,26 +133,26 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// The rest of a text that is being parsed.
+/// The part of a text that is not parsed yet.
 struct Rfc3339Reader<'a>(&'a [u8]);
 
 impl Rfc3339Reader<'_> {
     /// Takes one of these bytes.
     fn one_of(&mut self, bytes: &[u8]) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
+        let (first, remaining) = self.0.split_first()?;
         bytes.contains(first).then(|| {
-            self.0 = rest;
+            self.0 = remaining;
             *first
         })
     }
 
-    /// Takes exactly `digits` digits of a number up to `most`.
-    fn number(&mut self, digits: usize, most: i64) -> Option<i64> {
+    /// Takes exactly `digits` digits of a number up to `max`.
+    fn number(&mut self, digits: usize, max: i64) -> Option<i64> {
         let mut number = 0;
         for _ in 0..digits {
             number = number * 10 + i64::from(self.one_of(b"0123456789")? - b'0');
         }
-        (number <= most).then_some(number)
+        (number <= max).then_some(number)
     }
 
     /// Four digits, or six digits after a sign.
@@ -192,7 +190,7 @@ impl Rfc3339Reader<'_> {
 
     /// `Z`, or the offset of the zone ahead of UTC, in seconds.
     fn offset(&mut self) -> Option<i64> {
-        let ahead = match self.one_of(b"Zz+-")? {
+        let sign = match self.one_of(b"Zz+-")? {
             b'+' => 1,
             b'-' => -1,
             _ => return Some(0),
@@ -200,7 +198,7 @@ impl Rfc3339Reader<'_> {
         let hours = self.number(2, 25)?;
         let colon = self.one_of(b":").is_some();
         let minutes = if colon || !self.0.is_empty() { self.number(2, 59)? } else { 0 };
-        Some(ahead * (hours * 60 + minutes) * 60)
+        Some(sign * (hours * 60 + minutes) * 60)
     }
 }
 
@@ -224,16 +222,16 @@ impl Millis {
 impl Add<Millis> for Timestamp {
     type Output = Timestamp;
 
-    fn add(self, span: Millis) -> Timestamp {
-        Timestamp(self.0.saturating_add(span.0))
+    fn add(self, duration: Millis) -> Timestamp {
+        Timestamp(self.0.saturating_add(duration.0))
     }
 }
 
 impl Sub<Millis> for Timestamp {
     type Output = Timestamp;
 
-    fn sub(self, span: Millis) -> Timestamp {
-        Timestamp(self.0.saturating_sub(span.0))
+    fn sub(self, duration: Millis) -> Timestamp {
+        Timestamp(self.0.saturating_sub(duration.0))
     }
 }
 

@@ -168,8 +168,8 @@ fn every_defect_is_caught_by_its_case() {
 fn case_names_are_unique_and_each_case_states_its_rule() {
     let mut names: Vec<&str> = CASES.iter().map(|case| case.name).collect();
     names.sort_unstable();
-    let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
-    assert!(twice.is_empty(), "{twice:?}");
+    let duplicates: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+    assert!(duplicates.is_empty(), "{duplicates:?}");
     assert!(CASES.iter().all(|case| !case.rule.is_empty()));
     assert!(block_on(run("no such case", Subject::new(Memory::new()))).is_err());
 }

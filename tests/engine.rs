@@ -46,7 +46,7 @@ impl Command for Add {
         let cached = view.cached::<i64>(&key).copied();
         let n = cached.or_else(|| found.and_then(|f| f.document["n"].as_i64())).unwrap_or(0) + self.by;
         if n > self.most {
-            return Err(Rejection::Limit { what: format!("{n}"), limit: format!("{}", self.most) });
+            return Err(Rejection::Limit { what: format!("{n}"), limit: format!("{}", self.most), remedy: "subtract" });
         }
         let document: Document = [("id".into(), self.id.into()), ("n".into(), n.into())].into_iter().collect();
         let change = match found {
@@ -79,9 +79,9 @@ async fn the_same_command_id_gives_the_first_result() {
     let engine = engine(store.clone()).await;
     let first = engine.execute_as(&ADD, &id("a")).await.unwrap();
     engine.execute(&ADD).await.unwrap();
-    let again = engine.execute_as(&ADD, &id("a")).await.unwrap();
+    let repeated = engine.execute_as(&ADD, &id("a")).await.unwrap();
     assert_eq!((first.output, first.replayed), (1, false));
-    assert_eq!((again.output, again.replayed), (1, true));
+    assert_eq!((repeated.output, repeated.replayed), (1, true));
     assert_eq!(count(&*store).await, 2);
 }
 
@@ -96,10 +96,10 @@ async fn another_command_under_a_used_id_is_rejected() {
 #[tokio::test]
 async fn repeat_returns_the_first_result_even_if_now_rejected() {
     let engine = engine(Arc::new(Memory::new())).await;
-    let once = Add { most: 1, ..ADD };
-    engine.execute_as(&once, &id("a")).await.unwrap();
-    assert_eq!(engine.execute(&once).await.unwrap_err().code, ErrorCode::Limit);
-    assert_eq!(engine.execute_as(&once, &id("a")).await.unwrap().output, 1);
+    let add_once = Add { most: 1, ..ADD };
+    engine.execute_as(&add_once, &id("a")).await.unwrap();
+    assert_eq!(engine.execute(&add_once).await.unwrap_err().code, ErrorCode::Limit);
+    assert_eq!(engine.execute_as(&add_once, &id("a")).await.unwrap().output, 1);
 }
 
 #[tokio::test]
@@ -112,12 +112,12 @@ async fn two_engines_on_one_store_lose_no_update() {
             tokio::spawn(async move { engine.execute(&ADD).await })
         })
         .collect();
-    let mut seen = Vec::new();
+    let mut outputs = Vec::new();
     for task in tasks {
-        seen.push(task.await.unwrap().unwrap());
+        outputs.push(task.await.unwrap().unwrap());
     }
-    seen.sort_unstable();
-    assert_eq!(seen, (1..=100).collect::<Vec<_>>());
+    outputs.sort_unstable();
+    assert_eq!(outputs, (1..=100).collect::<Vec<_>>());
     assert_eq!(count(&*store).await, 100);
 }
 
@@ -159,8 +159,8 @@ async fn unresolved_outcome_is_a_retryable_unknown_error() {
     let store = Arc::new(FaultStore::new(Memory::new()));
     let engine = engine(store.clone()).await;
     store.plan(Method::Commit, 1, Fault::FailAfter(unknown()));
-    let down = store::StoreError::Unavailable { what: "ledger".into(), why: "the line is cut".into() };
-    store.plan(Method::Outcome, 1, Fault::FailBefore(down));
+    let unavailable = store::StoreError::Unavailable { what: "ledger".into(), why: "the line is cut".into() };
+    store.plan(Method::Outcome, 1, Fault::FailBefore(unavailable));
     let error: Error = engine.execute_as(&ADD, &id("a")).await.unwrap_err();
     assert_eq!((error.code, error.retryable), (ErrorCode::UnknownOutcome, true));
     assert_eq!(engine.execute_as(&ADD, &id("a")).await.unwrap().output, 1);

@@ -43,17 +43,17 @@ fn play_on_memory(script: &Script) -> ScriptOutcome {
 /// Plays the script on another host, and compares the outcomes. At the first step that differs, it also reports the documents that differ, as a hint
 /// to the cause.
 #[track_caller]
-fn expect_same_run(place: &str, script: &Script, there: impl Fn(&Script) -> ScriptOutcome) {
-    let (here, played) = (play_on_memory(script), there(script));
+fn expect_same_outcome(name: &str, script: &Script, play: impl Fn(&Script) -> ScriptOutcome) {
+    let (here, played) = (play_on_memory(script), play(script));
     let Some(difference) = here.first_difference(&played) else {
-        println!("{place}: {} steps, {} documents, as on memory", played.steps.len(), played.documents.len());
+        println!("{name}: {} steps, {} documents, as on memory", played.steps.len(), played.documents.len());
         return;
     };
     let until = here.steps.iter().zip(&played.steps).take_while(|(ours, theirs)| ours == theirs).count();
     let until = Script { steps: u32::try_from(until + 1).unwrap().min(STEPS), ..script.clone() };
     let here = ScriptOutcome { steps: vec![], ..play_on_memory(&until) };
-    let documents = here.first_difference(&ScriptOutcome { steps: vec![], ..there(&until) });
-    panic!("{place} differs from memory: {difference}\n{}", documents.unwrap_or_default());
+    let documents = here.first_difference(&ScriptOutcome { steps: vec![], ..play(&until) });
+    panic!("{name} differs from memory: {difference}\n{}", documents.unwrap_or_default());
 }
 
 /// Plays the script with a program that reads it from stdin and writes the outcome to stdout.
@@ -110,7 +110,7 @@ fn script_of_the_default_seed_applies_each_act() {
 fn native_files_equal_memory() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let _entered = runtime.enter();
-    expect_same_run("files", &script(), |script| {
+    expect_same_outcome("files", &script(), |script| {
         let folder = tempfile::tempdir().unwrap();
         let store = block_on(FileStore::open(folder.path(), FileStoreOptions::default())).unwrap();
         block_on(script.play(Arc::new(store))).unwrap()
@@ -120,7 +120,7 @@ fn native_files_equal_memory() {
 #[test]
 fn node_files_equal_memory() {
     let Some(package) = xtask_variable("files_in_node", "RUNSTATE_NODE_PACKAGE") else { return };
-    expect_same_run("files in Node", &script(), |script| {
+    expect_same_outcome("files in Node", &script(), |script| {
         let folder = tempfile::tempdir().unwrap();
         let mut node = Command::new("node");
         node.arg(checkout("tests/node/script.mjs")).arg(&package).arg(format!("file:{}", folder.path().display()));
@@ -132,7 +132,7 @@ fn node_files_equal_memory() {
 fn chromium_indexeddb_equals_memory() {
     let Some(package) = xtask_variable("indexeddb_in_chromium", "RUNSTATE_NODE_PACKAGE") else { return };
     let Some(chromium) = xtask_variable("indexeddb_in_chromium", "RUNSTATE_CHROMIUM") else { return };
-    expect_same_run("IndexedDB in Chromium", &script(), |script| {
+    expect_same_outcome("IndexedDB in Chromium", &script(), |script| {
         let mut node = Command::new("node");
         node.arg(checkout("tests/browser/script.mjs")).arg(&package).env("RUNSTATE_CHROMIUM", &chromium);
         play_by_command(node, script)

@@ -1,6 +1,7 @@
 //! The language compared with Node. The programs of `language/programs` and generated ones run in the machine and in one Node
 //! process. They must print the same lines, make the same calls and end the same way. The same programs also run with saves and
 //! restores every few instructions.
+
 #![cfg(feature = "compiler")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -8,12 +9,16 @@
 mod async_generator;
 #[path = "language/program_generator.rs"]
 mod program_generator;
-#[path = "language/runner.rs"]
-mod runner;
 #[path = "language/value_generator.rs"]
 mod value_generator;
 
-use runner::{LanguageCase, LanguageEnd, LanguageOutcome};
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use runstate::lang;
+use runstate::vm::{CallRequest, Limits, Machine, Reply, StopReason, TurnContext, VerifiedProgram};
+use serde_json::{Value as Json, json};
 
 fn load_cases() -> Vec<LanguageCase> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/language/programs");
@@ -49,22 +54,28 @@ fn load_cases() -> Vec<LanguageCase> {
 /// Compares all cases with Node, and reports all differences at once. `excuses` accepts a difference. Returns the number of equal
 /// cases.
 fn compare(test: &str, cases: &[LanguageCase], excuses: impl Fn(&LanguageOutcome, &LanguageOutcome) -> bool) -> usize {
-    let Some(expected) = runner::run_in_node(cases) else {
+    let Some(expected) = run_in_node(cases) else {
         println!("skipped: language::{test}: there is no node on this machine");
         assert!(std::env::var_os("CI").is_none(), "under CI a skip is a failure");
         return cases.len();
     };
-    let (mut wrong, mut same) = (Vec::new(), 0);
+    let (mut differences, mut same) = (Vec::new(), 0);
     for (case, expected) in cases.iter().zip(&expected) {
-        let found = runner::run_in_machine(case);
+        let found = run_in_machine(case);
         if found == *expected {
             same += 1;
         } else if !excuses(expected, &found) {
-            wrong.push(difference(case, expected, &found));
+            differences.push(difference(case, expected, &found));
         }
     }
-    let shown: Vec<&str> = wrong.iter().take(12).map(String::as_str).collect();
-    assert!(wrong.is_empty(), "{} of {} programs differ from Node\n{}", wrong.len(), cases.len(), shown.join("\n"));
+    let shown: Vec<&str> = differences.iter().take(12).map(String::as_str).collect();
+    assert!(
+        differences.is_empty(),
+        "{} of {} programs differ from Node\n{}",
+        differences.len(),
+        cases.len(),
+        shown.join("\n")
+    );
     same
 }
 
@@ -151,14 +162,19 @@ fn console_log_prints_what_node_prints() {
 #[test]
 fn program_saved_and_restored_anywhere_behaves_the_same() {
     for case in load_cases() {
-        let whole = runner::run_in_machine(&case);
-        if matches!(whole.end, LanguageEnd::Refused(_)) {
+        let unsliced = run_in_machine(&case);
+        if matches!(unsliced.end, LanguageEnd::Refused(_)) {
             continue;
         }
         // About 70 and 19 stops per program. Their positions differ between programs, so stops occur at all kinds of instructions.
-        for fuel in [whole.instructions / 70 + 1, whole.instructions / 19 + 2] {
-            let parts = runner::run_in_slices(&case, fuel);
-            assert_eq!((&parts.lines, &parts.end), (&whole.lines, &whole.end), "{} in parts of {fuel}", case.name);
+        for fuel in [unsliced.instructions / 70 + 1, unsliced.instructions / 19 + 2] {
+            let parts = run_in_slices(&case, fuel);
+            assert_eq!(
+                (&parts.lines, &parts.end),
+                (&unsliced.lines, &unsliced.end),
+                "{} in parts of {fuel}",
+                case.name
+            );
         }
     }
 }
@@ -180,9 +196,251 @@ fn limit_error_names_its_limit_and_cannot_be_caught() {
         let source =
             format!("try {{ {source} }} catch (e) {{ console.log('caught', e) }} finally {{ console.log('finally') }}");
         let case = LanguageCase { name: limit.to_owned(), source, ..LanguageCase::default() };
-        let outcome = runner::run_with_limits(&case);
+        let outcome = run_with_limits(&case);
         let LanguageEnd::Failed(message) = &outcome.end else { panic!("{limit}: {:?}", outcome.end) };
         assert!(message.starts_with("LimitError") && message.contains(limit), "{limit}: {message}");
         assert!(!outcome.lines.iter().any(|line| line.contains("caught") || line == "finally"), "{limit} was caught");
     }
+}
+
+/// A program with its input and answers.
+#[derive(Debug, Default)]
+struct LanguageCase {
+    name: String,
+    source: String,
+    /// The program without types, if it has some. Node runs this text.
+    node_source: Option<String>,
+    input: Json,
+    answers: Vec<String>,
+}
+
+/// The outcome of a program.
+#[derive(Debug)]
+struct LanguageOutcome {
+    lines: Vec<String>,
+    end: LanguageEnd,
+    instructions: u64,
+}
+
+impl PartialEq for LanguageOutcome {
+    fn eq(&self, other: &Self) -> bool {
+        self.lines == other.lines && self.end == other.end
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum LanguageEnd {
+    Complete(Json),
+    Failed(String),
+    Refused(String),
+}
+
+const TURN: TurnContext = TurnContext { now_ms: 1_790_000_000_000 };
+
+/// Runs all cases in one Node process. Returns `None` if there is no Node.
+fn run_in_node(cases: &[LanguageCase]) -> Option<Vec<LanguageOutcome>> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/language/node.mjs");
+    let mut child = Command::new("node").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+    let list: Vec<Json> = cases
+        .iter()
+        .map(|case| json!({ "source": case.node_source.as_ref().unwrap_or(&case.source), "input": case.input, "answers": case.answers }))
+        .collect();
+    let mut stdin = child.stdin.take().unwrap();
+    let text = serde_json::to_string(&list).unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let results: Vec<Json> = serde_json::from_slice(&output.stdout).unwrap();
+    Some(results.iter().map(parse_outcome).collect())
+}
+
+fn parse_outcome(json: &Json) -> LanguageOutcome {
+    let lines = json["lines"].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect();
+    let ending = match json.get("error") {
+        Some(error) => LanguageEnd::Failed(error.as_str().unwrap().to_owned()),
+        None => LanguageEnd::Complete(json["result"].clone()),
+    };
+    LanguageOutcome { lines, end: ending, instructions: 0 }
+}
+
+/// Runs a program without a stop.
+fn run_in_machine(case: &LanguageCase) -> LanguageOutcome {
+    let program = match compile(case) {
+        Ok(program) => program,
+        Err(refused) => return refused,
+    };
+    let mut machine = match Machine::start(program, &case.input, [7; 32], Limits::default()) {
+        Ok(machine) => machine,
+        Err(failure) => panic!("{}: {failure:?}", case.name),
+    };
+    drive(&mut machine, case, 50_000_000, |_| None)
+}
+
+/// Runs a program in slices of `fuel` instructions. After each slice the machine is saved, restored, and saved again to the same
+/// bytes.
+fn run_in_slices(case: &LanguageCase, fuel: u64) -> LanguageOutcome {
+    let Ok(program) = compile(case) else { panic!("{} compiled before", case.name) };
+    let mut machine = Machine::start(Arc::clone(&program), &case.input, [7; 32], Limits::default()).unwrap();
+    drive(&mut machine, case, fuel, |machine| Some(save_and_restore(machine, &program, &case.name)))
+}
+
+/// Returns the text over which the state hash is computed.
+fn state_text(machine: &Machine) -> String {
+    let mut text = String::new();
+    machine.write_state(&mut text);
+    text
+}
+
+fn save_and_restore(machine: &Machine, program: &Arc<VerifiedProgram>, name: &str) -> Machine {
+    let saved = machine.save();
+    let pages = |machine: &Machine| -> Vec<String> {
+        (0..machine.page_count()).map(|page| machine.encode_page(page)).collect()
+    };
+    let text = pages(machine);
+    let parsed = text.iter().map(|page| Ok(serde_json::from_str(page).unwrap()));
+    let mut restored = match Machine::restore(Arc::clone(program), &saved, parsed, Limits::default()) {
+        Ok(restored) => restored,
+        Err(error) => panic!("{name}: {error:?}\n{}", serde_json::to_string_pretty(&saved.scopes).unwrap()),
+    };
+    restored.mark_clean();
+    let once_more = restored.save();
+    assert_eq!(format!("{saved:?}"), format!("{once_more:?}"), "{name}: the head saves to other bytes");
+    assert_eq!(pages(&restored), text, "{name}: pages save to other bytes");
+    assert_eq!(state_text(machine), state_text(&restored), "{name}: the hash differs");
+    restored
+}
+
+/// Runs a program with tight limits.
+fn run_with_limits(case: &LanguageCase) -> LanguageOutcome {
+    let Ok(program) = compile(case) else { panic!("{} does not compile", case.name) };
+    let limits = Limits {
+        instructions: 3_000_000,
+        frames: 1_000,
+        heap_bytes: 4 << 20,
+        text_units: 1 << 16,
+        output_bytes: 1 << 16,
+        ..Limits::default()
+    };
+    let mut machine = Machine::start(program, &case.input, [7; 32], limits).unwrap();
+    drive(&mut machine, case, u64::MAX, |_| None)
+}
+
+fn compile(case: &LanguageCase) -> Result<Arc<VerifiedProgram>, LanguageOutcome> {
+    let compiled = match lang::compile("case.ts", &case.source) {
+        Ok(compiled) => compiled,
+        Err(found) => {
+            let all: Vec<String> =
+                found.iter().map(|one| format!("{}:{} {}", one.line, one.column, one.message)).collect();
+            return Err(LanguageOutcome {
+                lines: Vec::new(),
+                end: LanguageEnd::Refused(all.join("; ")),
+                instructions: 0,
+            });
+        }
+    };
+    match VerifiedProgram::decode(&compiled.bytecode) {
+        Ok(program) => Ok(Arc::new(program)),
+        Err(error) => panic!("{}: {error}", case.name),
+    }
+}
+
+fn drive(
+    machine: &mut Machine,
+    case: &LanguageCase,
+    fuel: u64,
+    stopped: impl Fn(&Machine) -> Option<Machine>,
+) -> LanguageOutcome {
+    let mut answers = case.answers.iter();
+    let mut lines = Vec::new();
+    let ending = loop {
+        let stop = machine.run(fuel, &TURN);
+        lines.extend(machine.take_output().iter().map(|line| without_traces(line)));
+        match stop {
+            StopReason::Fuel if machine.instructions() > 200_000_000 => {
+                break LanguageEnd::Failed("it does not end".to_owned());
+            }
+            StopReason::Fuel => {}
+            StopReason::Complete(result) => break LanguageEnd::Complete(normalize_numbers(result)),
+            StopReason::Failed(failure) if failure.name == "Uncaught" => {
+                break LanguageEnd::Failed(format!("Uncaught: {}", failure.message));
+            }
+            StopReason::Failed(failure) => break LanguageEnd::Failed(format!("{}: {}", failure.name, failure.message)),
+            stop @ (StopReason::Call(_) | StopReason::Calls(_)) => {
+                if let Some(other) = stopped(machine) {
+                    *machine = other;
+                }
+                assert_eq!(machine.run(fuel, &TURN), stop, "{}: asked once more, it asks something else", case.name);
+                let requests = match stop {
+                    StopReason::Calls(requests) => requests,
+                    StopReason::Call(request) => vec![request],
+                    _ => Vec::new(),
+                };
+                lines.extend(requests.iter().map(call_line));
+                let replies: Vec<Reply> = requests.iter().map(|request| reply(request, &mut answers)).collect();
+                machine.reply(&replies).unwrap();
+            }
+        }
+        if let Some(other) = stopped(machine) {
+            *machine = other;
+        }
+    };
+    LanguageOutcome { lines, end: ending, instructions: machine.instructions() }
+}
+
+/// Returns a printed line without the stack traces of errors (`at f (3:5)`), which differ. Text after a trace on the same line is
+/// kept.
+fn without_traces(line: &str) -> String {
+    let mut text = String::new();
+    for part in line.split_inclusive('\n') {
+        match trace_end(part) {
+            Some(end) => {
+                text.truncate(text.trim_end_matches('\n').len());
+                text.push_str(&part[end..]);
+            }
+            None => text.push_str(part),
+        }
+    }
+    text
+}
+
+/// Returns the end of a position in a stack trace: `    at f (3:5)`.
+fn trace_end(part: &str) -> Option<usize> {
+    part.trim_start_matches(' ').strip_prefix("at ").filter(|_| part.starts_with(' '))?;
+    part.match_indices(')').map(|(end, _)| end).find_map(|end| {
+        let (line, column) = part[part[..end].rfind('(')? + 1..end].split_once(':')?;
+        (line.parse::<u32>().is_ok() && column.parse::<u32>().is_ok()).then_some(end + 1)
+    })
+}
+
+/// Formats a call as both sides print it.
+fn call_line(request: &CallRequest) -> String {
+    let mut line = match request.kind.as_str() {
+        "cc" => format!("CC {}", request.prompt),
+        "timer" => "timer".to_owned(),
+        kind => format!("{kind} {}", request.args),
+    };
+    if !request.options.is_null() {
+        line += &format!(" {}", request.options);
+    }
+    if let Some(keyed) = &request.key {
+        line += &format!(" #{}", keyed.occurrence);
+    }
+    line
+}
+
+/// Returns the reply to a call: the next answer, or nothing for timers and file writes. `!Name: message` is an error.
+fn reply<'a>(request: &CallRequest, answers: &mut impl Iterator<Item = &'a String>) -> Reply {
+    if request.kind == "timer" || request.kind == "fs.writeFile" {
+        return Reply::Nothing;
+    }
+    let answer = answers.next().map_or("no answer", String::as_str);
+    match answer.strip_prefix('!').and_then(|error| error.split_once(": ")) {
+        Some((name, message)) => Reply::Error { name: name.to_owned(), message: message.to_owned() },
+        None => Reply::Value(json!(answer)),
+    }
+}
+
+/// Normalizes numbers, so that whole numbers compare equal in every JSON spelling.
+fn normalize_numbers(json: Json) -> Json {
+    serde_json::from_str(&json.to_string().replace(".0,", ",").replace(".0]", "]").replace(".0}", "}")).unwrap_or(json)
 }

@@ -5,21 +5,20 @@
 mod directory;
 #[path = "legacy_import/fixtures.rs"]
 mod fixtures;
-#[path = "legacy_import/memory.rs"]
-mod memory;
 #[cfg(feature = "mongodb")]
 #[path = "legacy_import/mongodb_server.rs"]
 mod mongodb_server;
 
 use std::sync::Arc;
 
-use fixtures::{COMPLETED, EMAIL, FAILED, LegacyFixture, OPEN_CALL, PAIR, RUNNING, WAITING, WITH_OPERANDS, date, oid};
-use memory::LegacyFixtureDatabase;
-use runstate::domain::{
-    self,
-    cvm::{EXECUTIONS, Start, Status},
+use fixtures::{
+    COMPLETED, EMAIL, FAILED, LegacyFixture, LegacyFixtureDatabase, OPEN_CALL, PAIR, RUNNING, WAITING, WITH_OPERANDS,
+    date, oid,
 };
+use runstate::domain::cvm::{EXECUTIONS, Start, Status};
+use runstate::domain::{self};
 use runstate::engine::transfer::disk::{LegacyImportReport, SkippedItem};
+use runstate::engine::transfer::legacy;
 use runstate::engine::{Engine, Error, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::limits::Settings;
@@ -43,25 +42,25 @@ fn compile(name: &str, source: &str) -> Result<(Vec<Instruction>, String), Strin
 }
 
 async fn import_legacy(engine: &Engine, data: LegacyFixture) -> Result<LegacyImportReport, Error> {
-    engine.import_legacy(&LegacyFixtureDatabase::from_extended_json(data), compile, |_| {}).await
+    legacy::import_legacy(engine, &LegacyFixtureDatabase::from_extended_json(data), compile, |_| {}).await
 }
 
-fn skipped(carried: &LegacyImportReport) -> Vec<(&str, &str)> {
-    carried.left.iter().map(|SkippedItem { what, id, .. }| (*what, id.as_str())).collect()
+fn skipped(report: &LegacyImportReport) -> Vec<(&str, &str)> {
+    report.left.iter().map(|SkippedItem { what, id, .. }| (*what, id.as_str())).collect()
 }
 
 #[tokio::test]
 async fn imported_waiting_execution_is_answered_and_completes() {
     let engine = engine().await;
-    let carried = import_legacy(&engine, fixtures::data()).await.unwrap();
-    assert_eq!(carried.executions, [WAITING, WITH_OPERANDS, RUNNING, COMPLETED, FAILED]);
+    let report = import_legacy(&engine, fixtures::data()).await.unwrap();
+    assert_eq!(report.executions, [WAITING, WITH_OPERANDS, RUNNING, COMPLETED, FAILED]);
     let expected = [("compilation", PAIR), ("log rows", WAITING), ("calls", "65abcdef00000000000000ff")];
-    assert_eq!(skipped(&carried), expected);
-    assert!(carried.left[1].why.contains("1 of 1 are older than 30 days"), "{:?}", carried.left);
+    assert_eq!(skipped(&report), expected);
+    assert!(report.left[1].why.contains("1 of 1 are older than 30 days"), "{:?}", report.left);
     let cvm = engine.cvm();
 
     let waiting = cvm.active(10).await.unwrap();
-    assert_eq!(waiting.iter().map(|one| one.id.as_str()).filter(|id| *id != RUNNING).count(), 2);
+    assert_eq!(waiting.iter().map(|summary| summary.id.as_str()).filter(|id| *id != RUNNING).count(), 2);
     let view = cvm.show(WAITING).await.unwrap();
     assert_eq!((view.status, view.calls[0].call_id.as_str(), view.calls[0].step), (Status::WaitingCc, OPEN_CALL, 2));
     assert_eq!(view.calls[0].prompt, "Is this email urgent?");
@@ -126,9 +125,9 @@ async fn uncompilable_program_is_imported_with_ended_executions() {
     (ended["_id"], ended["state"]["status"]) = (oid(COMPLETED), json!("complete"));
     let data = LegacyFixture { programs: vec![program], executions: vec![ended, waits], ..LegacyFixture::default() };
     let engine = engine().await;
-    let carried = import_legacy(&engine, data).await.unwrap();
+    let report = import_legacy(&engine, data).await.unwrap();
     assert_eq!(
-        (&carried.executions[..], skipped(&carried)),
+        (&report.executions[..], skipped(&report)),
         (&[COMPLETED.to_owned()][..], vec![("compilation", EMAIL), ("execution", WAITING)])
     );
     let cvm = engine.cvm();
@@ -176,8 +175,8 @@ async fn retry_of_an_imported_failure_resumes_at_the_failing_instruction() {
     ];
     for (state, error) in cases {
         let engine = engine().await;
-        let carried = import_legacy(&engine, failed_with(state.clone(), error)).await.unwrap();
-        assert_eq!(carried.executions, [WAITING], "{state}: {carried:?}");
+        let report = import_legacy(&engine, failed_with(state.clone(), error)).await.unwrap();
+        assert_eq!(report.executions, [WAITING], "{state}: {report:?}");
         let cvm = engine.cvm();
         assert_eq!(cvm.show(WAITING).await.unwrap().status, Status::Error);
         assert_eq!(cvm.retry(WAITING, None).await.unwrap().status, Status::Complete, "{state}");
@@ -191,12 +190,12 @@ async fn retry_of_an_unrunnable_imported_state_is_rejected_with_reason() {
     let engine = engine().await;
     import_legacy(&engine, failed_with(state, json!({"message": "down"}))).await.unwrap();
     let cvm = engine.cvm();
-    let refused = cvm.retry(WAITING, None).await.unwrap_err();
-    assert_eq!(refused.code, ErrorCode::IllegalTransition);
-    assert!(refused.message.contains("instruction 99") && refused.message.contains("start its program again"));
-    let kept = head(&engine, WAITING).await;
-    assert_eq!((&kept["state"]["pc"], &kept["state"]["stack"][0]), (&json!(99), &json!("a")));
-    assert_eq!(kept["state"]["scopes"][0]["variables"]["email"], "e");
+    let error = cvm.retry(WAITING, None).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::IllegalTransition);
+    assert!(error.message.contains("instruction 99") && error.message.contains("start its program again"));
+    let stored = head(&engine, WAITING).await;
+    assert_eq!((&stored["state"]["pc"], &stored["state"]["stack"][0]), (&json!(99), &json!("a")));
+    assert_eq!(stored["state"]["scopes"][0]["variables"]["email"], "e");
     assert_eq!(cvm.show(WAITING).await.unwrap().state_hash.map(|hash| hash.len()), Some(64));
     cvm.delete(WAITING, None).await.unwrap();
 }
@@ -248,18 +247,18 @@ async fn execution_changed_in_the_source_since_import_is_skipped() {
     let mut later = fixtures::data();
     later.executions[0]["state"]["status"] = json!("complete");
     later.executions[0]["lastModified"] = date("2024-01-20T11:00:00Z");
-    let carried = import_legacy(&engine, later).await.unwrap();
-    assert!(skipped(&carried).contains(&("execution", WAITING)), "{:?}", carried.left);
+    let report = import_legacy(&engine, later).await.unwrap();
+    assert!(skipped(&report).contains(&("execution", WAITING)), "{:?}", report.left);
     assert_eq!(engine.cvm().show(WAITING).await.unwrap().status, Status::WaitingCc);
 }
 
-/// Each damage to an execution or its program, with words of the reason that is reported.
+/// Each damage to an execution or its program, with a part of the reported reason.
 #[tokio::test]
 async fn damaged_execution_is_skipped_with_its_reason_alone() {
     let long = "n".repeat(1_000_000);
-    let mut nest = json!("x");
+    let mut nested = json!("x");
     for _ in 0..150 {
-        nest = json!([nest]);
+        nested = json!([nested]);
     }
     let cases: Vec<(&str, Json, &str)> = vec![
         ("/executions/0/state", Json::Null, "it has no `state`"),
@@ -272,8 +271,8 @@ async fn damaged_execution_is_skipped_with_its_reason_alone() {
         ("/executions/0/ccWaiting/prompt", Json::Null, "it has no `ccWaiting.prompt`"),
         ("/executions/0/state/status", json!("dreaming"), "`state.status` is `dreaming`, which is not a status"),
         ("/executions/0/state/scopes", json!([{"variables": 5}]), "`variables` is a number"),
-        ("/executions/0/state/scopes", json!([{}, {"function": "f", "returnPc": 3}]), "in 1 function calls"),
-        ("/executions/0/state/scopes/0/variables/email", nest, "level"),
+        ("/executions/0/state/scopes", json!([{}, {"function": "f", "returnPc": 3}]), "within 1 function calls"),
+        ("/executions/0/state/scopes/0/variables/email", nested, "level"),
         (
             "/executions/0/programId",
             oid("65abcdef0000000000000099"),
@@ -283,8 +282,8 @@ async fn damaged_execution_is_skipped_with_its_reason_alone() {
         ("/executions/0/started", json!(5), "`started` is a number, and should be a date"),
         ("/executions/0/metrics/ccCallsCount", json!("many"), "`metrics.ccCallsCount` is text"),
         ("/programs/0/bytecode/5/op", json!(250), "no operation has the number 250"),
-        ("/programs/0/bytecode/5/op", json!("ITER_NEXT"), "no operation here means what `ITER_NEXT` meant"),
-        ("/programs/0/bytecode/5/op", json!([]), "instruction 5 of its bytecode is none"),
+        ("/programs/0/bytecode/5/op", json!("ITER_NEXT"), "no operation of this version corresponds to `ITER_NEXT`"),
+        ("/programs/0/bytecode/5/op", json!([]), "instruction 5 of its bytecode is not valid"),
         ("/programs/0/bytecode/5/op", json!(2), "operands where"),
         ("/programs/0/bytecode/13", json!({"op": 16, "arg": 14}), "past the end"),
         ("/programs/0/bytecode/6", json!({"op": 16, "arg": 4}), "operands"),
@@ -293,21 +292,21 @@ async fn damaged_execution_is_skipped_with_its_reason_alone() {
         ("/programs/0/created", json!("yesterday"), "`created` is text, and should be a date"),
         ("/programs/0/tags", json!([1]), "`tags` has an element that is not text"),
     ];
-    for (place, wrong, words) in cases {
+    for (path, value, reason) in cases {
         let mut data = json!({"programs": [fixtures::email_program()], "executions": [fixtures::waiting_execution()]});
-        *data.pointer_mut(place).unwrap_or_else(|| panic!("{place} does not exist")) = wrong;
+        *data.pointer_mut(path).unwrap_or_else(|| panic!("{path} does not exist")) = value;
         let list = |name: &str| data[name].as_array().unwrap().clone();
         let data = LegacyFixture { programs: list("programs"), executions: list("executions"), ..fixtures::data() };
         let engine = engine().await;
-        let carried = import_legacy(&engine, data).await.unwrap();
-        let skipped_rows = carried.left.iter().find(|left| matches!(left.what, "execution" | "program"));
-        let why = skipped_rows.unwrap_or_else(|| panic!("{place}: {carried:?}"));
-        assert!(carried.left.iter().any(|left| left.why.contains(words)), "{place}: {:?}", carried.left);
-        assert!(why.id.len() < 1000 && why.why.len() < 2000, "{place}: the reason is too long");
-        assert!(carried.executions.is_empty(), "{place}: {carried:?}");
+        let report = import_legacy(&engine, data).await.unwrap();
+        let skipped_item = report.left.iter().find(|left| matches!(left.what, "execution" | "program"));
+        let item = skipped_item.unwrap_or_else(|| panic!("{path}: {report:?}"));
+        assert!(report.left.iter().any(|left| left.why.contains(reason)), "{path}: {:?}", report.left);
+        assert!(item.id.len() < 1000 && item.why.len() < 2000, "{path}: the reason is too long");
+        assert!(report.executions.is_empty(), "{path}: {report:?}");
         assert!(engine.cvm().list(&Default::default()).await.unwrap().is_empty());
         let calls = engine.cvm().calls(&Default::default()).await.unwrap();
-        assert!(calls.rows.is_empty(), "{place}: rows without their execution");
+        assert!(calls.rows.is_empty(), "{path}: rows without their execution");
     }
 }
 
@@ -318,9 +317,9 @@ async fn damaged_rows_do_not_block_their_execution() {
     data.cc_history.push(json!({"_id": oid("65abcdef00000000000000c9"), "executionId": oid(WAITING)}));
     data.execution_logs[0]["event"] = json!("lunch");
     let engine = engine().await;
-    let carried = import_legacy(&engine, data).await.unwrap();
-    assert!(carried.executions.contains(&WAITING.to_owned()));
-    let skipped_rows = skipped(&carried);
+    let report = import_legacy(&engine, data).await.unwrap();
+    assert!(report.executions.contains(&WAITING.to_owned()));
+    let skipped_rows = skipped(&report);
     for row in [
         ("call", "65abcdef00000000000000c1"),
         ("call", "65abcdef00000000000000c9"),
@@ -360,10 +359,10 @@ async fn unknown_fields_are_listed_as_skipped() {
     let mut data = single(fixtures::email_program(), waits);
     data.cc_history = fixtures::data().cc_history[..2].to_vec();
     (data.cc_history[1]["model"], data.cc_history[1]["response"]["tokens"]) = (json!("m"), json!(7));
-    let carried = import_legacy(&engine().await, data).await.unwrap();
-    assert_eq!(skipped(&carried), [("fields", WAITING)]);
-    let named = "not known here: `attempts`, `state.fuel`, `cc_history.model`, `cc_history.response.tokens`";
-    assert_eq!(carried.left[0].why, named);
+    let report = import_legacy(&engine().await, data).await.unwrap();
+    assert_eq!(skipped(&report), [("fields", WAITING)]);
+    let expected = "this version does not import these fields: `attempts`, `state.fuel`, `cc_history.model`, `cc_history.response.tokens`";
+    assert_eq!(report.left[0].why, expected);
 }
 
 #[tokio::test]
@@ -382,8 +381,8 @@ async fn missing_variables_and_optional_fields_do_not_block_an_import() {
 #[tokio::test]
 async fn empty_source_and_store_of_this_library_are_rejected() {
     let engine = engine().await;
-    let nothing = import_legacy(&engine, LegacyFixture::default()).await.unwrap_err();
-    assert_eq!(nothing.code, ErrorCode::NotFound);
+    let error = import_legacy(&engine, LegacyFixture::default()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::NotFound);
     let ours = json!({"_id": "p1", "_rev": "1-a", "_v": 1, "name": "p"});
     let store =
         import_legacy(&engine, LegacyFixture { programs: vec![ours], ..LegacyFixture::default() }).await.unwrap_err();

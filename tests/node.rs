@@ -113,8 +113,8 @@ fn commit_chain(folder: &Path) -> Vec<String> {
 /// The ids that new processes of both kinds read, which must be equal.
 fn ids_in_both(test: &str, folder: &Path) -> Vec<String> {
     let command = node_script(test, "notes.mjs").unwrap();
-    let (lines, well) = NoteWriter::spawn(command, folder, "none", 0).wait_ready().start().finish();
-    assert!(well);
+    let (lines, success) = NoteWriter::spawn(command, folder, "none", 0).wait_ready().start().finish();
+    assert!(success);
     let in_node: Json = serde_json::from_str(&lines[0]).unwrap();
     assert_eq!(in_node["health"], Json::Null);
     block_on_tokio(async {
@@ -169,19 +169,19 @@ fn a_node_process_that_is_killed_loses_nothing_acknowledged() {
     }
     let folder = tempfile::tempdir().unwrap();
     let prefix = |kill: usize| format!("kill{kill}");
-    let begin =
+    let spawn =
         |kill| NoteWriter::spawn(node_script(TEST, "notes.mjs").unwrap(), folder.path(), &prefix(kill), 1_000_000);
     let (mut acknowledged, mut in_doubt) = (BTreeSet::new(), BTreeSet::new());
-    let mut next = begin(0);
+    let mut next = spawn(0);
     for kill in 0..KILLS {
         // The next process starts meanwhile, and opens the store in its current state.
-        let mut adding = std::mem::replace(&mut next, begin(kill + 1)).wait_ready().start();
-        let first = adding.lines.next().unwrap().unwrap();
+        let mut writer = std::mem::replace(&mut next, spawn(kill + 1)).wait_ready().start();
+        let first = writer.lines.next().unwrap().unwrap();
         // Each round kills the process at another point within a commit, which takes some milliseconds.
         std::thread::sleep(Duration::from_micros(1_700 * kill as u64));
-        adding.child.kill().unwrap();
-        let (later, well) = adding.finish();
-        assert!(!well);
+        writer.child.kill().unwrap();
+        let (later, success) = writer.finish();
+        assert!(!success);
         in_doubt.insert(format!("{}-{}", prefix(kill), 1 + later.len()));
         acknowledged.extend(later.into_iter().chain([first]));
     }
@@ -211,13 +211,13 @@ fn program_answered_in_node_resumes_natively() {
     let Some(mut command) = node_script(TEST, "program.mjs") else { return };
     let folder = tempfile::tempdir().unwrap();
     let bytecode = runstate::lang::compile("ask.ts", SOURCE).unwrap().bytecode;
-    let given = json!({
+    let input = json!({
         "load": Load::new("ask", SOURCE, bytecode),
         "start": Start::new("ask").id("run"),
         "answers": ["é", { "n": 1.5 }],
     });
     let mut child = command.arg(url(folder.path())).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(given.to_string().as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     let in_node: Json = serde_json::from_slice(&output.stdout).unwrap();
@@ -255,9 +255,9 @@ fn node_worker_completes_and_fails_calls_of_a_program() {
     };
     let folder = tempfile::tempdir().unwrap();
     let bytecode = runstate::lang::compile("work.ts", SOURCE).unwrap().bytecode;
-    let given = json!({ "load": Load::new("work", SOURCE, bytecode), "start": Start::new("work").id("run") });
+    let input = json!({ "load": Load::new("work", SOURCE, bytecode), "start": Start::new("work").id("run") });
     let mut child = command.arg(url(folder.path())).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(given.to_string().as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     let printed: Json = serde_json::from_slice(&output.stdout).unwrap();
@@ -293,9 +293,9 @@ fn wasm_calls_fulfil_their_contract() {
         let bytecode = runstate::lang::compile("program.ts", source).unwrap().bytecode;
         (name.to_owned(), serde_json::to_value(Load::new(name, source, bytecode)).unwrap())
     };
-    let given: Json = Json::Object(PROGRAMS.map(load).into_iter().collect());
+    let input: Json = Json::Object(PROGRAMS.map(load).into_iter().collect());
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(given.to_string().as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && stdout.ends_with("all done\n"), "{stdout}");

@@ -83,18 +83,18 @@ fn insert_only_rows_of_an_execution_share_a_shard() {
     let documented = documented_keys();
     for collection in declared_collections() {
         for reference in collection.references.iter().filter(|reference| reference.collection == "cvm.executions") {
-            let together = documented[collection.name] == ShardKey::Ranged(reference.field.to_owned());
-            assert!(together || !collection.insert_only, "{} is spread over shards unnecessarily", collection.name);
+            let shares_shard = documented[collection.name] == ShardKey::Ranged(reference.field.to_owned());
+            assert!(shares_shard || !collection.insert_only, "{} is spread over shards unnecessarily", collection.name);
         }
     }
 }
 
 #[test]
 fn impossible_shard_keys_are_objected_to() {
-    let named = |name: &str| *declared_collections().iter().find(|collection| collection.name == name).unwrap();
-    assert_eq!(objections(named("cvm.programs"), &ShardKey::HashedId).len(), 1);
-    assert_eq!(objections(named("cvm.outputs"), &ShardKey::HashedId).len(), 1);
-    assert_eq!(objections(named("cvm.cc_history"), &ShardKey::Ranged("executionId".to_owned())).len(), 1);
-    assert_eq!(objections(named("cvm.execution_logs"), &ShardKey::Ranged("event".to_owned())), [] as [String; 0]);
-    assert_eq!(objections(named("cvm.heap_pages"), &ShardKey::Ranged("part".to_owned())).len(), 2);
+    let declared = |name: &str| *declared_collections().iter().find(|collection| collection.name == name).unwrap();
+    assert_eq!(objections(declared("cvm.programs"), &ShardKey::HashedId).len(), 1);
+    assert_eq!(objections(declared("cvm.outputs"), &ShardKey::HashedId).len(), 1);
+    assert_eq!(objections(declared("cvm.cc_history"), &ShardKey::Ranged("executionId".to_owned())).len(), 1);
+    assert_eq!(objections(declared("cvm.execution_logs"), &ShardKey::Ranged("event".to_owned())), [] as [String; 0]);
+    assert_eq!(objections(declared("cvm.heap_pages"), &ShardKey::Ranged("part".to_owned())).len(), 2);
 }

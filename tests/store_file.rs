@@ -3,15 +3,11 @@
 // Helpers of tests count as tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-#[path = "store_file/disk_full.rs"]
-mod disk_full;
 #[path = "store_file/durability.rs"]
 mod durability;
 #[cfg(unix)]
 #[path = "store_file/folders.rs"]
 mod folders;
-#[path = "store_file/older_formats.rs"]
-mod older_formats;
 #[path = "store_file/processes.rs"]
 mod processes;
 #[cfg(target_os = "linux")]

@@ -11,22 +11,14 @@ mod cost;
 mod errors;
 #[path = "store_mongodb/faults.rs"]
 mod faults;
-#[path = "store_mongodb/index_replacement.rs"]
-mod index_replacement;
-#[path = "store_mongodb/interleavings.rs"]
-mod interleavings;
 #[path = "store_mongodb/ledger.rs"]
 mod ledger;
-#[path = "store_mongodb/recorded_store.rs"]
-mod recorded_store;
 #[path = "store_mongodb/recorder.rs"]
 mod recorder;
 #[path = "store_mongodb/server.rs"]
 mod server;
 #[path = "store_mongodb/stripes.rs"]
 mod stripes;
-#[path = "store_mongodb/versions.rs"]
-mod versions;
 
 use std::sync::Arc;
 

@@ -8,12 +8,8 @@
 mod access;
 #[path = "store_mongodb_faults/checker.rs"]
 mod checker;
-#[path = "store_mongodb_faults/clock_skew.rs"]
-mod clock_skew;
 #[path = "store_mongodb_faults/crash.rs"]
 mod crash;
-#[path = "store_mongodb_faults/failover.rs"]
-mod failover;
 #[path = "store_mongodb_faults/feed.rs"]
 mod feed;
 #[path = "store_mongodb_faults/index_builds.rs"]
@@ -24,14 +20,8 @@ mod linearizability;
 mod load;
 #[path = "store_mongodb_faults/network.rs"]
 mod network;
-#[path = "store_mongodb_faults/proxy.rs"]
-mod proxy;
-#[path = "store_mongodb_faults/readers.rs"]
-mod readers;
 #[path = "store_mongodb_faults/register.rs"]
 mod register;
-#[path = "store_mongodb_faults/roles.rs"]
-mod roles;
 #[path = "store_mongodb_faults/server.rs"]
 mod server;
 #[path = "store_mongodb_faults/workers.rs"]

@@ -1,8 +1,6 @@
 //! Export and import between stores of different kinds, through the library.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "transfer/unfaithful_store.rs"]
-mod unfaithful_store;
 #[path = "transfer/verification.rs"]
 mod verification;
 
@@ -25,8 +23,8 @@ use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
 use runstate::store::{BatchLimits, COMMANDS, Memory, Store, StoreError};
 use runstate::time::Millis;
 
-const ASKS: &str = "const kept = []; for (let i = 0; i < 100; i++) kept.push({ i, f: () => i });
-    console.log('one'); const a = CC('first?'); console.log(a, kept[7].f()); const b = CC('second?'); a + b + kept.length";
+const ASKS: &str = "const list = []; for (let i = 0; i < 100; i++) list.push({ i, f: () => i });
+    console.log('one'); const a = CC('first?'); console.log(a, list[7].f()); const b = CC('second?'); a + b + list.length";
 
 async fn engine_over(store: Arc<dyn Store>) -> Engine {
     Engine::new(store, Arc::new(SystemHost), domain::catalog().unwrap(), Settings::default()).await.unwrap()
@@ -43,9 +41,9 @@ async fn file_engine(folder: &tempfile::TempDir) -> Engine {
 
 async fn load_program(engine: &Engine, name: &str, source: &str) -> Cvm {
     let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
-    let runs = engine.cvm();
-    runs.load(&Load::new(name, source, bytecode), None).await.unwrap();
-    runs
+    let cvm = engine.cvm();
+    cvm.load(&Load::new(name, source, bytecode), None).await.unwrap();
+    cvm
 }
 
 async fn export(engine: &Engine) -> (Vec<u8>, ExportSummary) {
@@ -69,12 +67,12 @@ fn id(text: &str) -> CommandId {
 async fn round_trip_through_every_store_is_lossless() {
     let folder = tempfile::tempdir().unwrap();
     let first = memory_engine().await;
-    let runs = load_program(&first, "asks", ASKS).await;
+    let cvm = load_program(&first, "asks", ASKS).await;
     for name in ["a", "b"] {
-        runs.start(&Start { id: Some(name.into()), ..Start::new("asks") }, Some(&id(name))).await.unwrap();
-        runs.answer(name, None, "x".into(), Some("ann".into()), Some(&id(&format!("{name}-1")))).await.unwrap();
+        cvm.start(&Start { id: Some(name.into()), ..Start::new("asks") }, Some(&id(name))).await.unwrap();
+        cvm.answer(name, None, "x".into(), Some("ann".into()), Some(&id(&format!("{name}-1")))).await.unwrap();
     }
-    runs.pause("b", None).await.unwrap();
+    cvm.pause("b", None).await.unwrap();
     let (bytes, exported) = export(&first).await;
     let second = file_engine(&folder).await;
     assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
@@ -84,14 +82,14 @@ async fn round_trip_through_every_store_is_lossless() {
     import(&third, &bytes).await.unwrap();
     assert_eq!(export(&third).await.1, exported);
     for name in ["a", "b"] {
-        assert_eq!(third.cvm().show(name).await.unwrap(), runs.show(name).await.unwrap());
+        assert_eq!(third.cvm().show(name).await.unwrap(), cvm.show(name).await.unwrap());
     }
     // The paused execution keeps its answer in both stores.
-    for runs in [&runs, &third.cvm()] {
-        runs.answer("b", None, "y".into(), None, Some(&id("late"))).await.unwrap();
-        assert_eq!(runs.unpause("b", Some(&id("on"))).await.unwrap().status, Status::Complete);
+    for cvm in [&cvm, &third.cvm()] {
+        cvm.answer("b", None, "y".into(), None, Some(&id("late"))).await.unwrap();
+        assert_eq!(cvm.unpause("b", Some(&id("on"))).await.unwrap().status, Status::Complete);
     }
-    let (here, there) = (runs.show("b").await.unwrap(), third.cvm().show("b").await.unwrap());
+    let (here, there) = (cvm.show("b").await.unwrap(), third.cvm().show("b").await.unwrap());
     assert_eq!((here.result, here.output, here.state_hash), (there.result, there.output, there.state_hash));
 }
 
@@ -102,21 +100,21 @@ async fn moved_calls_keep_their_answers_claims_and_deadlines() {
         console.log(a, b, c, CC("d?", { key: "d" }), CC("e?", { key: "e" }));
     "#;
     let first = memory_engine().await;
-    let runs = load_program(&first, "together", SOURCE).await;
-    runs.start(&Start { id: Some("run".into()), ..Start::new("together") }, None).await.unwrap();
+    let cvm = load_program(&first, "together", SOURCE).await;
+    cvm.start(&Start { id: Some("run".into()), ..Start::new("together") }, None).await.unwrap();
     for key in ["d", "e"] {
-        runs.answer_key("run", key, 1, key.into(), None, None).await.unwrap();
+        cvm.answer_key("run", key, 1, key.into(), None, None).await.unwrap();
     }
-    let calls = runs.show("run").await.unwrap().calls;
-    runs.answer("run", Some(&calls[0].call_id), "a".into(), None, None).await.unwrap();
-    let work = runs.claim(&["t".into()], "worker", Millis::minutes(5)).await.unwrap().unwrap();
+    let calls = cvm.show("run").await.unwrap().calls;
+    cvm.answer("run", Some(&calls[0].call_id), "a".into(), None, None).await.unwrap();
+    let work = cvm.claim(&["t".into()], "worker", Millis::minutes(5)).await.unwrap().unwrap();
 
     let folder = tempfile::tempdir().unwrap();
     let second = file_engine(&folder).await;
     import(&second, &export(&first).await.0).await.unwrap();
     let there = second.cvm();
-    assert_eq!(there.show("run").await.unwrap(), runs.show("run").await.unwrap());
-    assert_eq!(there.next_due().await.unwrap(), runs.next_due().await.unwrap());
+    assert_eq!(there.show("run").await.unwrap(), cvm.show("run").await.unwrap());
+    assert_eq!(there.next_due().await.unwrap(), cvm.next_due().await.unwrap());
     // The worker that had claimed the call may continue, and no other worker may claim it yet.
     assert_eq!(there.claim(&["t".into()], "another", Millis::minutes(5)).await.unwrap(), None);
     there.complete(&work.claimed, "b".into(), None, None).await.unwrap();
@@ -127,13 +125,13 @@ async fn moved_calls_keep_their_answers_claims_and_deadlines() {
 #[tokio::test]
 async fn command_repeated_after_a_move_returns_its_first_result() {
     let first = memory_engine().await;
-    let runs = load_program(&first, "asks", ASKS).await;
-    let started = runs.start(&Start::new("asks"), Some(&id("start"))).await.unwrap();
-    runs.answer(&started.id, None, "x".into(), None, Some(&id("answer"))).await.unwrap();
+    let cvm = load_program(&first, "asks", ASKS).await;
+    let started = cvm.start(&Start::new("asks"), Some(&id("start"))).await.unwrap();
+    cvm.answer(&started.id, None, "x".into(), None, Some(&id("answer"))).await.unwrap();
     let second = memory_engine().await;
     import(&second, &export(&first).await.0).await.unwrap();
-    let again = second.cvm().start(&Start::new("asks"), Some(&id("start"))).await.unwrap();
-    assert_eq!(again.id, started.id);
+    let repeated = second.cvm().start(&Start::new("asks"), Some(&id("start"))).await.unwrap();
+    assert_eq!(repeated.id, started.id);
     second.cvm().answer(&started.id, None, "x".into(), None, Some(&id("answer"))).await.unwrap();
     let other = second.cvm().answer(&started.id, None, "z".into(), None, Some(&id("answer"))).await.unwrap_err();
     assert_eq!(other.code, ErrorCode::CommandIdReused);
@@ -143,10 +141,10 @@ async fn command_repeated_after_a_move_returns_its_first_result() {
 #[tokio::test]
 async fn imported_execution_can_be_deleted_and_imported_again() {
     let first = memory_engine().await;
-    let runs = load_program(&first, "asks", ASKS).await;
+    let cvm = load_program(&first, "asks", ASKS).await;
     for name in ["a", "b"] {
-        runs.start(&Start { id: Some(name.into()), ..Start::new("asks") }, None).await.unwrap();
-        runs.cancel(name, None).await.unwrap();
+        cvm.start(&Start { id: Some(name.into()), ..Start::new("asks") }, None).await.unwrap();
+        cvm.cancel(name, None).await.unwrap();
     }
     // The deletion of `b` has begun. It continues in the other store.
     first.execute_as(&Delete::new("b"), &id("delete")).await.unwrap();
@@ -160,13 +158,13 @@ async fn imported_execution_can_be_deleted_and_imported_again() {
         info.collections.iter().map(|c| (c.name, c.documents.unwrap())).collect::<Vec<_>>()
     };
     for (name, count) in counts(second.clone()).await {
-        let kept = matches!(name, "cvm.programs" | "cvm.program_versions" | "runstate.commands");
-        assert!(kept || count == 0, "{count} of {name} are left");
+        let may_remain = matches!(name, "cvm.programs" | "cvm.program_versions" | "runstate.commands");
+        assert!(may_remain || count == 0, "{count} of {name} are left");
     }
     // The same file brings the execution back: batches of the first import do not count as replayed.
     let imported = import(&second, &bytes).await.unwrap();
     assert!(imported.written > 0 && imported.already_present > 0);
-    assert_eq!(second.cvm().show("a").await.unwrap(), runs.show("a").await.unwrap());
+    assert_eq!(second.cvm().show("a").await.unwrap(), cvm.show("a").await.unwrap());
 }
 
 #[tokio::test]
@@ -188,7 +186,7 @@ async fn moved_running_execution_resumes() {
 /// A sink that writes to the store, for `times` times, while documents are exported.
 struct StartingSink<S> {
     inner: S,
-    runs: Cvm,
+    cvm: Cvm,
     times: u32,
 }
 
@@ -196,8 +194,8 @@ impl<S: ExportSink> ExportSink for StartingSink<S> {
     fn begin(&mut self, header: &ExportHeader) -> Result<(), engine::Error> {
         if self.times > 0 {
             self.times -= 1;
-            let (runs, start) = (self.runs.clone(), Start::new("asks"));
-            let mut write = std::pin::pin!(runs.start(&start, None));
+            let (cvm, start) = (self.cvm.clone(), Start::new("asks"));
+            let mut write = std::pin::pin!(cvm.start(&start, None));
             // A store in memory completes at once.
             let written = write.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
             assert!(matches!(written, std::task::Poll::Ready(Ok(_))));
@@ -217,24 +215,24 @@ impl<S: ExportSink> ExportSink for StartingSink<S> {
 #[tokio::test]
 async fn export_of_a_changing_store_restarts_or_fails() {
     let engine = memory_engine().await;
-    let runs = load_program(&engine, "asks", ASKS).await;
+    let cvm = load_program(&engine, "asks", ASKS).await;
     let mut bytes = Vec::new();
-    let again: fn(&mut &mut Vec<u8>) -> std::io::Result<()> = |bytes| {
+    let restart: fn(&mut &mut Vec<u8>) -> std::io::Result<()> = |bytes| {
         bytes.clear();
         Ok(())
     };
-    let inner = LineWriter::new(&mut bytes, "a file").with_restart(again);
-    let mut sink = StartingSink { inner, runs: runs.clone(), times: 3 };
+    let inner = LineWriter::new(&mut bytes, "a file").with_restart(restart);
+    let mut sink = StartingSink { inner, cvm: cvm.clone(), times: 3 };
     engine.export(&mut sink, |_| {}).await.unwrap();
     assert_eq!(import(&memory_engine().await, &bytes).await.unwrap().summary.counts["cvm.executions"], 3);
 
-    let inner = LineWriter::new(&mut bytes, "a file").with_restart(again);
-    let error = engine.export(&mut StartingSink { inner, runs: runs.clone(), times: 99 }, |_| {}).await.unwrap_err();
+    let inner = LineWriter::new(&mut bytes, "a file").with_restart(restart);
+    let error = engine.export(&mut StartingSink { inner, cvm: cvm.clone(), times: 99 }, |_| {}).await.unwrap_err();
     assert_eq!((error.code, error.retryable), (ErrorCode::Conflict, true), "{error}");
 
     let mut bytes = Vec::new();
     let inner = LineWriter::new(&mut bytes, "a pipe");
-    let error = engine.export(&mut StartingSink { inner, runs, times: 1 }, |_| {}).await.unwrap_err();
+    let error = engine.export(&mut StartingSink { inner, cvm, times: 1 }, |_| {}).await.unwrap_err();
     assert!(error.message.contains("a pipe") && error.message.contains("cannot be taken back"), "{error}");
     assert_eq!(import(&memory_engine().await, &bytes).await.unwrap_err().code, ErrorCode::Corrupt);
 }
@@ -242,31 +240,31 @@ async fn export_of_a_changing_store_restarts_or_fails() {
 #[tokio::test]
 async fn import_that_dies_resumes_and_never_shows_half_an_execution() {
     let first = memory_engine().await;
-    let runs = load_program(&first, "asks", ASKS).await;
-    runs.start(&Start { id: Some("a".into()), ..Start::new("asks") }, Some(&id("a"))).await.unwrap();
+    let cvm = load_program(&first, "asks", ASKS).await;
+    cvm.start(&Start { id: Some("a".into()), ..Start::new("asks") }, Some(&id("a"))).await.unwrap();
     let (bytes, exported) = export(&first).await;
-    let mut seen = Vec::new();
+    let mut succeeded = Vec::new();
     for nth in 1.. {
         let unknown = StoreError::UnknownOutcome { command: id("lost"), why: "the line was cut".into() };
         for fault in [Fault::DieBefore, Fault::DieAfter, Fault::FailAfter(unknown)] {
             let store = Arc::new(FaultStore::new(Memory::new()));
             let second = engine_over(store.clone()).await;
             store.plan(Method::Commit, nth, fault.clone());
-            let died = import(&second, &bytes).await;
+            let imported = import(&second, &bytes).await;
             store.heal();
             for found in second.cvm().list(&Default::default()).await.unwrap() {
-                assert_eq!(second.cvm().show(&found.id).await.unwrap(), runs.show(&found.id).await.unwrap());
+                assert_eq!(second.cvm().show(&found.id).await.unwrap(), cvm.show(&found.id).await.unwrap());
             }
-            seen.push(died.is_ok());
+            succeeded.push(imported.is_ok());
             assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
             assert_eq!(export(&second).await.1, exported);
         }
         // After the last commit no fault occurs.
-        if seen.ends_with(&[true, true, true]) {
+        if succeeded.ends_with(&[true, true, true]) {
             break;
         }
     }
-    assert!(seen.iter().filter(|fine| !**fine).count() > 8, "{seen:?}");
+    assert!(succeeded.iter().filter(|ok| !**ok).count() > 8, "{succeeded:?}");
 }
 
 /// Checks that an export of the store would be empty.
@@ -278,9 +276,9 @@ async fn expect_empty(engine: &Engine) {
 /// Three waiting executions.
 async fn three_waiting() -> (Engine, Vec<u8>, ExportSummary) {
     let first = memory_engine().await;
-    let runs = load_program(&first, "asks", ASKS).await;
+    let cvm = load_program(&first, "asks", ASKS).await;
     for name in ["a", "b", "c"] {
-        runs.start(&Start::new("asks").id(name), Some(&id(name))).await.unwrap();
+        cvm.start(&Start::new("asks").id(name), Some(&id(name))).await.unwrap();
     }
     let (bytes, exported) = export(&first).await;
     (first, bytes, exported)
@@ -292,38 +290,38 @@ async fn import_of_a_too_large_document_fails_before_any_write() {
     let source = format!("console.log('{}')", "x".repeat(40_000));
     load_program(&first, "large", &source).await;
     let (bytes, _) = export(&first).await;
-    let few = BatchLimits { document_bytes: 32 * 1024, batch_bytes: 64 * 1024, batch_writes: 100 };
-    let disk: Arc<dyn Store> = Arc::new(Memory::new());
-    let second = engine_over(Arc::new(LimitedStore::new(disk.clone(), few))).await;
+    let limits = BatchLimits { document_bytes: 32 * 1024, batch_bytes: 64 * 1024, batch_writes: 100 };
+    let inner: Arc<dyn Store> = Arc::new(Memory::new());
+    let second = engine_over(Arc::new(LimitedStore::new(inner.clone(), limits))).await;
     let error = import(&second, &bytes).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::TooLarge, "{error}");
     assert!(error.message.contains("cvm.program"), "{error}");
     expect_empty(&second).await;
     // No staging was begun either.
-    assert_eq!(disk.query(&Query::of(&COMMANDS)).await.unwrap().items.len(), 0);
+    assert_eq!(inner.query(&Query::of(&COMMANDS)).await.unwrap().items.len(), 0);
 }
 
 #[tokio::test]
 async fn import_rejected_halfway_leaves_nothing_and_can_be_repeated() {
     let (_, bytes, exported) = three_waiting().await;
-    let refusals = [
+    let rejections = [
         StoreError::TooLarge { what: "cvm.executions/b".into(), size: "17 MB".into(), limit: 16 },
         StoreError::UniqueViolation { key: Key::new(&EXECUTIONS, "b"), index: "name".into() },
     ];
-    for refusal in refusals {
-        let mut left = 0;
+    for rejection in rejections {
+        let mut rolled_back = 0;
         for nth in 1..=6 {
             let store = Arc::new(FaultStore::new(Memory::new()));
             let second = engine_over(store.clone()).await;
-            store.plan(Method::Commit, nth, Fault::FailBefore(refusal.clone()));
+            store.plan(Method::Commit, nth, Fault::FailBefore(rejection.clone()));
             let error = import(&second, &bytes).await.unwrap_err();
             assert!(matches!(error.code, ErrorCode::TooLarge | ErrorCode::AlreadyExists), "{nth}: {error}");
-            left += usize::from(store.calls(Method::Commit) > nth);
+            rolled_back += usize::from(store.calls(Method::Commit) > nth);
             expect_empty(&second).await;
             store.heal();
             assert_eq!(import(&second, &bytes).await.unwrap().summary, exported, "{nth}");
         }
-        assert_eq!(left, 5, "5 of 6 imports had rows to roll back");
+        assert_eq!(rolled_back, 5, "5 of 6 imports had rows to roll back");
     }
 }
 
@@ -337,8 +335,8 @@ async fn documents_that_existed_before_a_rejected_import_stay() {
     store.heal();
     let (_, before) = export(&second).await;
     assert!(before.total() > 0);
-    let refusal = StoreError::TooLarge { what: "cvm.executions/b".into(), size: "17 MB".into(), limit: 16 };
-    store.plan(Method::Commit, 2, Fault::FailBefore(refusal));
+    let rejection = StoreError::TooLarge { what: "cvm.executions/b".into(), size: "17 MB".into(), limit: 16 };
+    store.plan(Method::Commit, 2, Fault::FailBefore(rejection));
     import(&second, &bytes).await.unwrap_err();
     assert_eq!(export(&second).await.1, before);
     assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
@@ -355,10 +353,10 @@ async fn export_one(engine: &Engine, execution: &str) -> Result<(Vec<u8>, Export
 async fn single_execution_moves_alone_and_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let first = memory_engine().await;
-    let runs = load_program(&first, "asks", ASKS).await;
+    let cvm = load_program(&first, "asks", ASKS).await;
     for name in ["a", "b"] {
-        runs.start(&Start { id: Some(name.into()), ..Start::new("asks") }, Some(&id(name))).await.unwrap();
-        runs.answer(name, None, "x".into(), None, None).await.unwrap();
+        cvm.start(&Start { id: Some(name.into()), ..Start::new("asks") }, Some(&id(name))).await.unwrap();
+        cvm.answer(name, None, "x".into(), None, None).await.unwrap();
     }
     // The execution continues with its own version, also after a newer one was loaded.
     load_program(&first, "asks", "CC('another?')").await;
@@ -382,11 +380,11 @@ async fn single_execution_moves_alone_and_resumes() {
     let there = load_program(&second, "asks", "CC('what?')").await;
     there.start(&Start::new("asks"), None).await.unwrap();
     assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
-    assert_eq!(there.show("a").await.unwrap(), runs.show("a").await.unwrap());
+    assert_eq!(there.show("a").await.unwrap(), cvm.show("a").await.unwrap());
     assert_eq!(export_one(&second, "a").await.unwrap().1, exported);
-    let here = runs.answer("a", None, "y".into(), None, Some(&id("on"))).await.unwrap();
+    let here = cvm.answer("a", None, "y".into(), None, Some(&id("on"))).await.unwrap();
     assert_eq!(there.answer("a", None, "y".into(), None, Some(&id("on"))).await.unwrap(), here);
-    let (here, there) = (runs.show("a").await.unwrap(), there.show("a").await.unwrap());
+    let (here, there) = (cvm.show("a").await.unwrap(), there.show("a").await.unwrap());
     assert_eq!((here.result, here.output, here.state_hash), (there.result, there.output, there.state_hash));
     // The stored execution has advanced and differs from the export.
     assert_eq!(import(&second, &bytes).await.unwrap_err().code, ErrorCode::AlreadyExists);
@@ -397,23 +395,23 @@ async fn single_execution_moves_alone_and_resumes() {
 #[tokio::test]
 async fn single_export_tolerates_only_writes_to_other_executions() {
     let engine = memory_engine().await;
-    let runs = load_program(&engine, "asks", ASKS).await;
-    runs.start(&Start::new("asks").id("a"), None).await.unwrap();
+    let cvm = load_program(&engine, "asks", ASKS).await;
+    cvm.start(&Start::new("asks").id("a"), None).await.unwrap();
     let selection = Selection::One(Key::new(&EXECUTIONS, "a"));
-    let mut sink = StartingSink { inner: LineWriter::new(Vec::new(), "a pipe"), runs: runs.clone(), times: 99 };
+    let mut sink = StartingSink { inner: LineWriter::new(Vec::new(), "a pipe"), cvm: cvm.clone(), times: 99 };
     engine.export_selection(&selection, &mut sink, |_| {}).await.unwrap();
     assert!(sink.times < 99);
 
     let missing = export_one(&engine, "nobody").await.unwrap_err();
     assert_eq!((missing.code, missing.key.as_deref()), (ErrorCode::NotFound, Some("nobody")), "{missing}");
-    runs.cancel("a", None).await.unwrap();
-    runs.delete("a", None).await.unwrap();
+    cvm.cancel("a", None).await.unwrap();
+    cvm.delete("a", None).await.unwrap();
     assert_eq!(export_one(&engine, "a").await.unwrap_err().code, ErrorCode::NotFound);
 }
 
 /// Futures of exports and imports can be spawned.
 #[allow(dead_code)]
-fn moves_are_send(engine: &'static Engine, source: &'static mut LineReader<BufReader<Cursor<Vec<u8>>>>) {
+fn transfers_are_send(engine: &'static Engine, source: &'static mut LineReader<BufReader<Cursor<Vec<u8>>>>) {
     fn send<T: Send>(_: T) {}
     let catalog = runstate::engine::catalog(&domain::catalog().unwrap()).unwrap();
     let checked = check(source, &catalog, |_| {}).unwrap();

@@ -22,15 +22,18 @@ fn checkout() -> &'static Path {
 #[test]
 fn generated_types_of_the_package_are_current() {
     let path = checkout().join("pkg/src/generated.ts");
-    let made = typescript::generate().unwrap();
+    let generated = typescript::generate().unwrap();
     if std::env::var("INSTA_UPDATE").as_deref() == Ok("always") {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &made).unwrap();
+        std::fs::write(&path, &generated).unwrap();
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    let differing = made.lines().zip(kept.lines().chain(std::iter::repeat(""))).find(|(made, kept)| made != kept);
+    let current = std::fs::read_to_string(&path).unwrap_or_default();
+    let differing = generated
+        .lines()
+        .zip(current.lines().chain(std::iter::repeat("")))
+        .find(|(generated, current)| generated != current);
     assert!(
-        made == kept,
+        generated == current,
         "pkg/src/generated.ts differs from the sources (first at {differing:?}); write it again with\n    \
          INSTA_UPDATE=always cargo test -p runstate --features typescript --test typescript"
     );
@@ -51,9 +54,9 @@ impl RecordedCalls {
         Self { engine: engine.await.unwrap(), text, called: BTreeSet::new() }
     }
 
-    fn add_value(&mut self, of: &str, value: &Json) {
+    fn add_value(&mut self, type_name: &str, value: &Json) {
         // TypeScript checks literals strictly: unknown fields are errors.
-        writeln!(self.text, "({value}) satisfies {of};").unwrap();
+        writeln!(self.text, "({value}) satisfies {type_name};").unwrap();
     }
 
     async fn call(&mut self, method: &'static str, params: Json) -> Json {
@@ -107,8 +110,8 @@ async fn call_every_method(recorder: &mut RecordedCalls) {
         recorder.call(method, json!({"name": "p"})).await;
     }
     recorder.call("cvm.version", json!({"name": "p", "version": 1})).await;
-    let made = json!({"name": "r", "source": "1", "bytecode": bytecode_of("1"), "compiler": "c", "id": "r-1"});
-    recorder.call("cvm.load", made).await;
+    let load = json!({"name": "r", "source": "1", "bytecode": bytecode_of("1"), "compiler": "c", "id": "r-1"});
+    recorder.call("cvm.load", load).await;
     recorder.call("cvm.programById", json!({"id": "r-1"})).await;
     recorder.call("cvm.removeProgram", json!({"name": "q", "commandId": "remove"})).await;
 

@@ -1,20 +1,29 @@
-//! `verify` through the library: it finds each kind of damage on each store, and concurrent writes are not findings.
+//! `verify` through the library: it finds each kind of damage on each store, and concurrent writes are not findings. A
+//! store in memory has altered results, and other writers while it is read.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "verify/altered_store.rs"]
-mod altered_store;
 #[path = "verify/damage.rs"]
 mod damage;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
-use altered_store::{AlteredStore, poll_ready};
 use damage::{engine, fill_store};
 use runstate::domain::cvm::Start;
-use runstate::schema::Query;
+use runstate::id::CommandId;
+use runstate::marker::BoxFuture;
+use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
-use runstate::store::{Memory, Page, Store, VerifyReport};
+use runstate::store::{
+    Batch, Capabilities, Changes, Memory, Outcome, Page, Position, Receipt, Store, StoreError, StoredDocument,
+    VerifyReport,
+};
+use runstate::time::{Millis, Timestamp};
+use runstate::value::Document;
 
 async fn verify_store(store: Arc<dyn Store>) -> VerifyReport {
     engine(store).await.verify(|_| {}).await.unwrap()
@@ -25,7 +34,7 @@ fn finding_lines(report: &VerifyReport) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_whole_store_in_memory_has_no_findings() {
+async fn an_intact_store_in_memory_has_no_findings() {
     let store: Arc<dyn Store> = Arc::new(Memory::new());
     fill_store(store.clone()).await;
     let report = verify_store(store).await;
@@ -34,7 +43,7 @@ async fn a_whole_store_in_memory_has_no_findings() {
 }
 
 #[tokio::test]
-async fn a_whole_store_on_files_has_no_findings() {
+async fn an_intact_store_on_files_has_no_findings() {
     let folder = tempfile::tempdir().unwrap();
     let open =
         async || Arc::new(FileStore::open(folder.path().join("store"), FileStoreOptions::default()).await.unwrap());
@@ -51,7 +60,7 @@ async fn a_store_of_an_older_version_has_no_findings() {
     for fixture in ["files-1", "files-1-failed", "files-1-snapshot"] {
         let folder = tempfile::tempdir().unwrap();
         let from = format!("{}/tests/fixtures/{fixture}", env!("CARGO_MANIFEST_DIR"));
-        copy(from.as_ref(), folder.path());
+        copy_folder(from.as_ref(), folder.path());
         let store = FileStore::open(folder.path(), FileStoreOptions::default()).await.unwrap();
         let report = verify_store(Arc::new(store)).await;
         assert_eq!(finding_lines(&report), [""; 0], "{fixture}");
@@ -59,12 +68,12 @@ async fn a_store_of_an_older_version_has_no_findings() {
     }
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let to = to.join(entry.file_name());
         match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to),
+            true => copy_folder(&entry.path(), &to),
             false => drop(std::fs::copy(entry.path(), to).unwrap()),
         }
     }
@@ -96,47 +105,50 @@ async fn findings_where(alter: fn(&Query, &mut Page)) -> Vec<String> {
 
 #[tokio::test]
 async fn a_missing_index_entry_is_found() {
-    let found = findings_where(|query, page| {
+    let findings = findings_where(|query, page| {
         if query.collection == "cvm.executions" && query.sort.iter().any(|sort| sort.field == "completed") {
             page.items.retain(|row| &*row.id != "done");
         }
     });
-    assert_eq!(found.await, ["cvm.executions/done: index `completed` has no entry of it"]);
+    assert_eq!(findings.await, ["cvm.executions/done: index `completed` has no entry of it"]);
 }
 
 #[tokio::test]
 async fn a_repeated_index_entry_is_found() {
-    let found = findings_where(|query, page| {
+    let findings = findings_where(|query, page| {
         if query.collection == "cvm.programs" && query.sort.iter().any(|sort| sort.field == "name") {
-            let again = page.items.first().cloned();
-            page.items.extend(again);
+            let first = page.items.first().cloned();
+            page.items.extend(first);
         }
     })
     .await;
-    assert!(found.iter().any(|finding| finding.contains("index `name` is out of order")), "{found:?}");
-    assert!(found.iter().any(|finding| finding.contains("index `name` has an entry of it that is wrong")), "{found:?}");
+    assert!(findings.iter().any(|finding| finding.contains("index `name` is out of order")), "{findings:?}");
+    assert!(
+        findings.iter().any(|finding| finding.contains("index `name` has an entry of it that does not match")),
+        "{findings:?}"
+    );
 }
 
 #[tokio::test]
 async fn an_index_out_of_order_is_found() {
-    let found = findings_where(|query, page| {
+    let findings = findings_where(|query, page| {
         if query.collection == "cvm.executions" && query.sort.iter().any(|sort| sort.field == "state.status") {
             page.items.reverse();
         }
     })
     .await;
-    assert!(found.iter().all(|finding| finding.contains("index `state.status` is out of order")), "{found:?}");
-    assert!(!found.is_empty());
+    assert!(findings.iter().all(|finding| finding.contains("index `state.status` is out of order")), "{findings:?}");
+    assert!(!findings.is_empty());
 }
 
 #[tokio::test]
 async fn a_missing_element_of_an_index_is_found() {
-    let found = findings_where(|query, page| {
+    let findings = findings_where(|query, page| {
         if query.collection == "cvm.programs" && format!("{:?}", query.filter).contains("Contains") {
             page.items.clear();
         }
     });
-    assert!(found.await.iter().any(|finding| finding.contains("index `tags` has no entry of it")));
+    assert!(findings.await.iter().any(|finding| finding.contains("index `tags` has no entry of it")));
 }
 
 #[tokio::test]
@@ -144,8 +156,8 @@ async fn a_broken_row_of_the_ledger_is_found() {
     let store = Arc::new(AlteredStore::new(|_, _| {}));
     fill_store(store.clone()).await;
     store.edit("runstate.commands/start-done", |document| drop(document.remove("fingerprint")));
-    let found = finding_lines(&verify_store(store.clone()).await);
-    assert_eq!(found, ["runstate.commands/start-done: fingerprint: is missing"]);
+    let findings = finding_lines(&verify_store(store.clone()).await);
+    assert_eq!(findings, ["runstate.commands/start-done: fingerprint: is missing"]);
 }
 
 #[tokio::test]
@@ -177,4 +189,127 @@ async fn concurrent_writes_are_not_findings() {
     }));
     store.start_altering();
     assert_eq!(finding_lines(&verify_store(store).await), [""; 0]);
+}
+
+type DocumentEdit = fn(&mut Document);
+
+struct AlteredStore {
+    inner: Arc<Memory>,
+    alter: fn(&Query, &mut Page),
+    edits: Mutex<BTreeMap<String, DocumentEdit>>,
+    writers: Mutex<Option<Box<dyn Fn() + Send>>>,
+    is_altering: AtomicBool,
+}
+
+/// The output of a future of a store in memory, which is ready at once.
+fn poll_ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the future is not ready"),
+    }
+}
+
+impl AlteredStore {
+    fn new(alter: fn(&Query, &mut Page)) -> Self {
+        let (edits, writers, is_altering) = Default::default();
+        Self { inner: Arc::new(Memory::new()), alter, edits, writers, is_altering }
+    }
+
+    fn inner(&self) -> Arc<dyn Store> {
+        self.inner.clone()
+    }
+
+    /// From here, results are altered and other writers are active.
+    fn start_altering(&self) {
+        self.is_altering.store(true, Ordering::Relaxed);
+    }
+
+    /// From here, reads of the document `collection/id` are altered by `edit`.
+    fn edit(&self, at: &str, edit: DocumentEdit) {
+        self.edits.lock().unwrap().insert(at.to_owned(), edit);
+    }
+
+    /// Sets the function that runs before each page is read.
+    fn on_read(&self, writers: Box<dyn Fn() + Send>) {
+        *self.writers.lock().unwrap() = Some(writers);
+    }
+
+    fn apply_edit(&self, at: &str, stored: &mut StoredDocument) {
+        if let Some(edit) = self.edits.lock().unwrap().get(at) {
+            edit(Arc::make_mut(&mut stored.document));
+        }
+    }
+
+    fn read_page(&self, query: &Query) -> Result<Page, StoreError> {
+        let is_altering = self.is_altering.load(Ordering::Relaxed);
+        if is_altering && let Some(write) = &*self.writers.lock().unwrap() {
+            write();
+        }
+        let mut page = poll_ready(self.inner.query(query))?;
+        for row in &mut page.items {
+            self.apply_edit(&format!("{}/{}", query.collection, row.id), &mut row.stored);
+        }
+        if is_altering {
+            (self.alter)(query, &mut page);
+        }
+        Ok(page)
+    }
+}
+
+impl Store for AlteredStore {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.inner.migrate(catalog)
+    }
+
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        Box::pin(async move {
+            let mut found = self.inner.get(keys).await?;
+            for (key, stored) in keys.iter().zip(&mut found) {
+                stored.iter_mut().for_each(|stored| self.apply_edit(&key.to_string(), stored));
+            }
+            Ok(found)
+        })
+    }
+
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(async move { self.read_page(query) })
+    }
+
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+        self.inner.aggregate(aggregate)
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+        self.inner.commit(batch)
+    }
+
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+        self.inner.outcome(command)
+    }
+
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        self.inner.changes(from, limit, wait)
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+        self.inner.sweep(collection, now, limit)
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.close()
+    }
 }

@@ -10,6 +10,7 @@ use super::BenchError;
 const READS: [&str; 4] = ["find", "aggregate", "getMore", "count"];
 const WRITES: [&str; 6] = ["insert", "update", "delete", "findAndModify", "commitTransaction", "abortTransaction"];
 
+/// A client that reads the counters of the server.
 pub struct CommandCounter(Client);
 
 /// Commands of several steps.
@@ -34,8 +35,8 @@ impl CommandCounts {
     }
 
     pub fn by_name(&self) -> String {
-        let each = self.commands.keys().map(|name| (name, self.per_step(name))).filter(|(_, n)| *n > 0.0);
-        each.map(|(name, n)| format!("{name} {n:.2}")).collect::<Vec<_>>().join(", ")
+        let rates = self.commands.keys().map(|name| (name, self.per_step(name))).filter(|(_, n)| *n > 0.0);
+        rates.map(|(name, n)| format!("{name} {n:.2}")).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -47,16 +48,16 @@ impl CommandCounter {
     /// Runs `step`, and adds the commands that reached the server meanwhile.
     pub async fn count<T>(
         &self,
-        counted: &mut CommandCounts,
+        counts: &mut CommandCounts,
         step: impl Future<Output = Result<T, BenchError>>,
     ) -> Result<T, BenchError> {
         let before = self.server_counts().await?;
         let result = step.await?;
-        let more = self.counts_since(&before, 1).await?;
-        for (name, n) in more.commands {
-            *counted.commands.entry(name).or_default() += n;
+        let added = self.counts_since(&before, 1).await?;
+        for (name, n) in added.commands {
+            *counts.commands.entry(name).or_default() += n;
         }
-        counted.steps += 1;
+        counts.steps += 1;
         Ok(result)
     }
 
@@ -66,8 +67,8 @@ impl CommandCounter {
         before: &BTreeMap<&'static str, i64>,
         steps: u32,
     ) -> Result<CommandCounts, BenchError> {
-        let more = |(name, n)| (name, n - before.get(name).unwrap_or(&0));
-        Ok(CommandCounts { steps, commands: self.server_counts().await?.into_iter().map(more).collect() })
+        let added = |(name, n)| (name, n - before.get(name).unwrap_or(&0));
+        Ok(CommandCounts { steps, commands: self.server_counts().await?.into_iter().map(added).collect() })
     }
 
     /// The server's counters.

@@ -1,4 +1,4 @@
-//! Steps of this library: of the store, and of an execution.
+//! Steps of this library: on the store, and of an execution.
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ const RUNS: Collection = Collection::new("bench.runs", 1).fields(&[Field::int("n
 const ROWS: Collection =
     Collection::new("bench.rows", 1).fields(&[Field::text("run"), Field::int("n"), Field::text("line")]).insert_only();
 
-/// The content of a row, for both.
+/// The content of a row, for both targets.
 pub const LINE: &str =
-    "what this step has said, in a line of a hundred characters or so, as programs say it all day long";
+    "one line of output of about a hundred characters, which is the usual length of a line of a program";
 
 pub struct LibraryTarget(Mongo);
 
@@ -50,20 +50,20 @@ impl StepTarget for LibraryTarget {
         Ok(LibraryRun { id: id.to_owned(), n: 0, revision })
     }
 
-    async fn step(&self, at: &mut LibraryRun) -> Result<(), BenchError> {
-        at.n += 1;
+    async fn step(&self, run: &mut LibraryRun) -> Result<(), BenchError> {
+        run.n += 1;
         let path = FieldPath(vec![Segment::Key("n".to_owned())]);
-        let difference = Difference { set: vec![(path, Json::from(at.n))], unset: Vec::new() };
-        let op = WriteOp::Change { difference: Arc::new(difference), after: run_document(at.n) };
+        let difference = Difference { set: vec![(path, Json::from(run.n))], unset: Vec::new() };
+        let op = WriteOp::Change { difference: Arc::new(difference), after: run_document(run.n) };
         let mut writes =
-            vec![Write { key: Key::new(&RUNS, &at.id), expect: Expectation::Revision(at.revision.clone()), op }];
+            vec![Write { key: Key::new(&RUNS, &run.id), expect: Expectation::Revision(run.revision.clone()), op }];
         for part in ["a", "b"] {
-            let key = Key::new(&ROWS, &format!("{}-{}{part}", at.id, at.n));
-            let op = WriteOp::Put { version: 1, document: row(&at.id, at.n) };
+            let key = Key::new(&ROWS, &format!("{}-{}{part}", run.id, run.n));
+            let op = WriteOp::Put { version: 1, document: row(&run.id, run.n) };
             writes.push(Write { key, expect: Expectation::Absent, op });
         }
-        self.0.commit(batch(&format!("{}-{}", at.id, at.n), writes)?).await?;
-        at.revision = at.revision.next();
+        self.0.commit(batch(&format!("{}-{}", run.id, run.n), writes)?).await?;
+        run.revision = run.revision.next();
         Ok(())
     }
 }
@@ -100,7 +100,8 @@ impl AnsweredExecution {
         let catalog = runstate::domain::catalog()?;
         let cvm = Engine::new(store, Arc::new(SystemHost), catalog, Settings::default()).await?.cvm();
         let source = r#"for (let i = 0; ; i++) console.log(i, CC("next?"))"#;
-        let bytecode = runstate::lang::compile("asks.ts", source).map_err(|found| format!("{found:?}"))?.bytecode;
+        let bytecode =
+            runstate::lang::compile("asks.ts", source).map_err(|diagnostics| format!("{diagnostics:?}"))?.bytecode;
         cvm.load(&Load::new("asks", source, bytecode), None).await?;
         cvm.start(&Start::new("asks").id("run"), None).await?;
         Ok(Self(cvm))
@@ -108,7 +109,7 @@ impl AnsweredExecution {
 
     /// The id of the call that it waits for, as a client that answers it has read it.
     pub async fn open_call(&self) -> Result<String, BenchError> {
-        Ok(self.0.status("run").await?.call.ok_or("it has no open call")?)
+        Ok(self.0.status("run").await?.call.ok_or("the execution has no open call")?)
     }
 
     pub async fn answer(&self, call: &str) -> Result<(), BenchError> {

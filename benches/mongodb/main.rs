@@ -27,8 +27,9 @@ const WORKERS: [usize; 2] = [8, 64];
 /// Number of calls that the workers answer.
 const CALLS: usize = 1_000;
 /// Duration of one measurement.
-const SPAN: Duration = Duration::from_secs(2);
-const TURNS: usize = 3;
+const MEASUREMENT: Duration = Duration::from_secs(2);
+/// Measurements of each target, in turn.
+const ROUNDS: usize = 3;
 
 type BenchError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -62,51 +63,51 @@ async fn run_on_server() -> Result<(), BenchError> {
 async fn bench(url: &str) -> Result<(), BenchError> {
     let mut figures = Figures::create("mongodb")?;
     let name = format!("bench_{}", std::process::id());
-    let (ours, raw) = (
+    let (library, raw) = (
         Arc::new(LibraryTarget::open(&with_database(url, &name)?).await?),
         Arc::new(RawTarget::open(url, &name).await?),
     );
-    latency(&ours, &raw, &mut figures).await?;
+    latency(&library, &raw, &mut figures).await?;
     for clients in CLIENTS {
-        throughput(&ours, &raw, clients, &mut figures).await?;
+        throughput(&library, &raw, clients, &mut figures).await?;
     }
-    let trips = CommandCounter::connect(url).await?;
-    let (step, by_hand) = (count_trips(&trips, &*ours).await?, count_trips(&trips, &*raw).await?);
-    figures.add(Figure::new("round trips of a step", "", step.total()).raw(by_hand.total()).ratio_at_most(1.0))?;
-    bench_answers(&trips, &with_database(url, &format!("{name}_runs"))?, &mut figures).await?;
-    for many in WORKERS {
-        let name = format!("{name}_workers_{many}");
-        let begun = trips.server_counts().await?;
-        let rates = workers::answer(&with_database(url, &name)?, many, CALLS).await?;
+    let counter = CommandCounter::connect(url).await?;
+    let (step, raw_steps) = (count_commands(&counter, &*library).await?, count_commands(&counter, &*raw).await?);
+    figures.add(Figure::new("round trips of a step", "", step.total()).raw(raw_steps.total()).ratio_at_most(1.0))?;
+    bench_answers(&counter, &with_database(url, &format!("{name}_runs"))?, &mut figures).await?;
+    for workers in WORKERS {
+        let name = format!("{name}_workers_{workers}");
+        let begun = counter.server_counts().await?;
+        let rates = workers::answer(&with_database(url, &name)?, workers, CALLS).await?;
         println!(
             "{:<44} {}",
             "commands of a start and an answer",
-            trips.counts_since(&begun, CALLS as u32).await?.by_name()
+            counter.counts_since(&begun, CALLS as u32).await?.by_name()
         );
-        figures.add(Figure::new(format!("starts by {many} clients"), "starts/s", rates.started))?;
-        figures.add(Figure::new(format!("answers of {many} workers"), "answers/s", rates.answered))?;
+        figures.add(Figure::new(format!("starts by {workers} clients"), "starts/s", rates.started))?;
+        figures.add(Figure::new(format!("answers of {workers} workers"), "answers/s", rates.answered))?;
         raw.drop_all(&[&name]).await?;
     }
     raw.drop_all(&[&name, &format!("{name}_runs")]).await
 }
 
-async fn count_trips<S: StepTarget>(trips: &CommandCounter, steps: &S) -> Result<CommandCounts, BenchError> {
+async fn count_commands<S: StepTarget>(counter: &CommandCounter, steps: &S) -> Result<CommandCounts, BenchError> {
     let (mut run, mut counted) = (steps.begin("trips").await?, CommandCounts::default());
     for _ in 0..100 {
-        trips.count(&mut counted, steps.step(&mut run)).await?;
+        counter.count(&mut counted, steps.step(&mut run)).await?;
     }
     Ok(counted)
 }
 
 /// An execution answered by the process that has it cached: two changes, a row of output and two rows of the log.
-async fn bench_answers(trips: &CommandCounter, url: &str, figures: &mut Figures) -> Result<(), BenchError> {
+async fn bench_answers(counter: &CommandCounter, url: &str, figures: &mut Figures) -> Result<(), BenchError> {
     let answers = library::AnsweredExecution::begin(url).await?;
     let (mut times, mut counted) = (Vec::new(), CommandCounts::default());
     for n in 0..STEPS + WARM_UP {
         let call = answers.open_call().await?;
         let begun = Instant::now();
         if n < WARM_UP {
-            trips.count(&mut counted, answers.answer(&call)).await?;
+            counter.count(&mut counted, answers.answer(&call)).await?;
         } else {
             answers.answer(&call).await?;
             times.push(begun.elapsed());
@@ -118,40 +119,40 @@ async fn bench_answers(trips: &CommandCounter, url: &str, figures: &mut Figures)
     Ok(figures.add(Figure::new("reads of a cached answer", "", counted.reads()).at_most(0.0))?)
 }
 
-async fn latency(ours: &LibraryTarget, raw: &RawTarget, figures: &mut Figures) -> Result<(), BenchError> {
-    let (mut run, mut by_hand) = (ours.begin("one").await?, raw.begin("one").await?);
-    let (mut steps, mut least) = (Vec::new(), Vec::new());
+async fn latency(library: &LibraryTarget, raw: &RawTarget, figures: &mut Figures) -> Result<(), BenchError> {
+    let (mut run, mut raw_run) = (library.begin("one").await?, raw.begin("one").await?);
+    let (mut times, mut raw_times) = (Vec::new(), Vec::new());
     for n in 0..STEPS + WARM_UP {
         let begun = Instant::now();
-        ours.step(&mut run).await?;
+        library.step(&mut run).await?;
         let between = Instant::now();
-        raw.step(&mut by_hand).await?;
+        raw.step(&mut raw_run).await?;
         if n >= WARM_UP {
-            steps.push(between - begun);
-            least.push(between.elapsed());
+            times.push(between - begun);
+            raw_times.push(between.elapsed());
         }
     }
-    let mut of = |at: f64| (quantile(&mut steps, at), ms(quantile(&mut least, at)));
-    let (step, put) = of(0.5);
-    figures.add(Figure::ms("step, p50", step).raw(put).ratio_at_most(1.1))?;
-    let (step, put) = of(0.99);
-    Ok(figures.add(Figure::ms("step, p99", step).raw(put))?)
+    let mut quantiles = |at: f64| (quantile(&mut times, at), ms(quantile(&mut raw_times, at)));
+    let (step, raw_time) = quantiles(0.5);
+    figures.add(Figure::ms("step, p50", step).raw(raw_time).ratio_at_most(1.1))?;
+    let (step, raw_time) = quantiles(0.99);
+    Ok(figures.add(Figure::ms("step, p99", step).raw(raw_time))?)
 }
 
 async fn throughput(
-    ours: &Arc<LibraryTarget>,
+    library: &Arc<LibraryTarget>,
     raw: &Arc<RawTarget>,
     clients: usize,
     figures: &mut Figures,
 ) -> Result<(), BenchError> {
-    let (mut steps, mut by_hand) = (0.0, 0.0);
-    for turn in 0..TURNS {
-        let name = format!("at-{clients}-{turn}");
-        steps += rate(ours, clients, &name).await?;
-        by_hand += rate(raw, clients, &name).await?;
+    let (mut steps, mut raw_steps) = (0.0, 0.0);
+    for round in 0..ROUNDS {
+        let name = format!("at-{clients}-{round}");
+        steps += rate(library, clients, &name).await?;
+        raw_steps += rate(raw, clients, &name).await?;
     }
-    let figure = Figure::new(format!("steps of {clients} clients"), "steps/s", steps / TURNS as f64);
-    Ok(figures.add(figure.raw(by_hand / TURNS as f64))?)
+    let figure = Figure::new(format!("steps of {clients} clients"), "steps/s", steps / ROUNDS as f64);
+    Ok(figures.add(figure.raw(raw_steps / ROUNDS as f64))?)
 }
 
 /// Steps per second of `clients` clients, each with its own run.
@@ -162,25 +163,25 @@ async fn rate<S: StepTarget>(steps: &Arc<S>, clients: usize, name: &str) -> Resu
     }
     let begun = Instant::now();
     let tasks: Vec<_> =
-        runs.into_iter().map(|run| tokio::spawn(step_until(steps.clone(), run, begun + SPAN))).collect();
-    let mut made = 0;
+        runs.into_iter().map(|run| tokio::spawn(step_until(steps.clone(), run, begun + MEASUREMENT))).collect();
+    let mut count = 0;
     for task in tasks {
-        made += task.await??;
+        count += task.await??;
     }
-    Ok(made as f64 / begun.elapsed().as_secs_f64())
+    Ok(count as f64 / begun.elapsed().as_secs_f64())
 }
 
 async fn step_until<S: StepTarget>(steps: Arc<S>, mut run: S::Run, end: Instant) -> Result<usize, BenchError> {
-    let mut made = 0;
+    let mut count = 0;
     while Instant::now() < end {
         steps.step(&mut run).await?;
-        made += 1;
+        count += 1;
     }
-    Ok(made)
+    Ok(count)
 }
 
 /// The URL with that database as its path.
 fn with_database(url: &str, name: &str) -> Result<String, BenchError> {
-    let (hosts, options) = url.split_once("/?").ok_or("the server's URL has no options and no database")?;
+    let (hosts, options) = url.split_once("/?").ok_or("the server URL must have the form mongodb://HOSTS/?OPTIONS")?;
     Ok(format!("{hosts}/{name}?{options}"))
 }

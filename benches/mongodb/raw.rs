@@ -55,31 +55,31 @@ impl StepTarget for RawTarget {
         Ok(RawRun { id: id.to_owned(), n: 0, revision, session: self.client.start_session().await? })
     }
 
-    async fn step(&self, at: &mut RawRun) -> Result<(), BenchError> {
-        at.n += 1;
-        let (n, next, session) = (at.n, at.revision.next(), &mut at.session);
+    async fn step(&self, run: &mut RawRun) -> Result<(), BenchError> {
+        run.n += 1;
+        let (n, next, session) = (run.n, run.revision.next(), &mut run.session);
         let majority = TransactionOptions::builder().write_concern(WriteConcern::majority()).build();
         session.start_transaction().with_options(majority).await?;
-        let command = format!("{}-{n}", at.id);
+        let command = format!("{}-{n}", run.id);
         let revision = Revision::first(&CommandId::new(&command)?, "by_hand.commands", &command).to_string();
         let when = DateTime::from_millis(1_705_744_800_000);
         let ledger = doc! {
             "_id": &command, "_rev": &revision, "_v": 1, "at": when, "fingerprint": "0123456789abcdef", "result": null,
         };
         self.commands.insert_one(ledger).session(&mut *session).await?;
-        let under = doc! { "_id": &at.id, "_rev": at.revision.to_string() };
+        let selector = doc! { "_id": &run.id, "_rev": run.revision.to_string() };
         let set = doc! { "$set": { "n": n, "_rev": next.to_string() } };
-        if self.runs.update_one(under, set).session(&mut *session).await?.matched_count != 1 {
+        if self.runs.update_one(selector, set).session(&mut *session).await?.matched_count != 1 {
             return Err("another client has changed the run".into());
         }
         let row = |part| {
             doc! {
-                "_id": format!("{command}{part}"), "_rev": &revision, "_v": 1, "run": &at.id, "n": n, "line": LINE,
+                "_id": format!("{command}{part}"), "_rev": &revision, "_v": 1, "run": &run.id, "n": n, "line": LINE,
             }
         };
         self.rows.insert_many([row("a"), row("b")]).session(&mut *session).await?;
         session.commit_transaction().await?;
-        at.revision = next;
+        run.revision = next;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Cvm, Engine, SystemHost};
 use runstate::limits::Settings;
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::work::{Failure as Failed, Task, Worker};
+use runstate::work::{Failure, Task, Worker};
 use tokio::task::JoinSet;
 
 use super::BenchError;
@@ -29,7 +29,8 @@ pub async fn answer(url: &str, workers: usize, calls: usize) -> Result<Rates, Be
         processes.push(open_process(url).await?);
     }
     let source = r#"console.log(CC("q?"))"#;
-    let bytecode = runstate::lang::compile("asks.ts", source).map_err(|found| format!("{found:?}"))?.bytecode;
+    let bytecode =
+        runstate::lang::compile("asks.ts", source).map_err(|diagnostics| format!("{diagnostics:?}"))?.bytecode;
     processes[0].load(&Load::new("asks", source, bytecode), None).await?;
 
     let begun = Instant::now();
@@ -45,26 +46,26 @@ pub async fn answer(url: &str, workers: usize, calls: usize) -> Result<Rates, Be
     join_all(starts).await?;
     let started = begun.elapsed();
 
-    let (begun, seen) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
+    let (begun, received) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
     let mut serving = JoinSet::new();
     for (n, cvm) in (0..workers).zip(processes.into_iter().cycle()) {
-        let seen = seen.clone();
+        let received = received.clone();
         serving.spawn(async move {
             let worker = Worker::new(cvm, format!("worker {n}")).handle("cc", 1, move |task: Task| {
-                seen.fetch_add(1, Ordering::Relaxed);
-                async move { Ok::<_, Failed>(task.work.call.prompt.into()) }
+                received.fetch_add(1, Ordering::Relaxed);
+                async move { Ok::<_, Failure>(task.work.call.prompt.into()) }
             });
             Ok(worker.drain().await?)
         });
     }
     join_all(serving).await?;
     let answered = begun.elapsed();
-    match seen.load(Ordering::Relaxed) {
-        met if met == calls => {
-            let rate = |took: std::time::Duration| calls as f64 / took.as_secs_f64();
+    match received.load(Ordering::Relaxed) {
+        count if count == calls => {
+            let rate = |time: std::time::Duration| calls as f64 / time.as_secs_f64();
             Ok(Rates { started: rate(started), answered: rate(answered) })
         }
-        met => Err(format!("workers received {met} of {calls} calls").into()),
+        count => Err(format!("workers received {count} of {calls} calls").into()),
     }
 }
 

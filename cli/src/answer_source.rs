@@ -1,26 +1,31 @@
-//! The sources of answers: a list from a file, a command, a person at the terminal, or lines from a pipe.
+//! The sources of answers: a list from a file, a command, a person at the terminal, or lines from a pipe. The ordinal
+//! of a question is the index of its answer in a list. Each call is counted once, however many calls an execution
+//! makes.
 
-use std::io::{self, IsTerminal};
+use std::io;
+use std::io::IsTerminal;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use runstate::domain::cvm::{COGNITIVE, OpenCall};
-use runstate::engine::Error;
+use runstate::domain::cvm::{CC_HISTORY, COGNITIVE, OpenCall, TIMER};
+use runstate::engine::{Cvm, Error};
+use runstate::schema::{Accumulator, Aggregate, Filter};
 use serde_json::Value as Json;
 
+use super::input::StdinLines;
 use crate::args::AnswerSourceArgs;
-use crate::error::{self, CliError};
-use crate::exec::{self, Exec, ExecError, ExecRequest};
-use crate::input;
+use crate::error::CliError;
+use crate::exec::{Exec, ExecError, ExecRequest};
 use crate::printer::{Printer, indented};
-use crate::prompt;
-use crate::stdin_lines::StdinLines;
+use crate::sandbox::FILE_CALL_KINDS;
+use crate::{error, exec, input, prompt};
 
-/// How long a pipe may stay silent before its first line. After that it counts as empty: some programs start others with a pipe that
-/// they never write to.
+/// How long to wait for the first line of a pipe. After that the pipe counts as empty: some programs start others with a pipe that they never write
+/// to.
 const FIRST_LINE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest line that a terminal passes on. It drops the rest of a longer line without an error.
+/// The longest line that a terminal passes on. It drops the end of a longer line without an error.
 const TERMINAL_LINE_BYTES: usize = 4095;
 
 /// How many answers of a command may be rejected before that is an error.
@@ -68,19 +73,19 @@ pub struct CommandSource {
 /// An answer of the command that was rejected.
 struct RejectedAnswer {
     call: String,
-    why: String,
+    reason: String,
     times: u32,
 }
 
 impl AnswerSource {
     /// Returns the source that the arguments name, else standard input.
-    pub fn from_args(answering: &AnswerSourceArgs) -> Result<Self, CliError> {
-        exec::check(answering.answer_with.as_deref(), "--answer-with")?;
-        if let Some(line) = &answering.answer_with {
-            let exec = Exec { line: line.clone(), timeout: answering.timeout };
-            return Ok(Self::Command(CommandSource { exec, plain: answering.plain, rejected: None }));
+    pub fn from_args(args: &AnswerSourceArgs) -> Result<Self, CliError> {
+        exec::check(args.answer_with.as_deref(), "--answer-with")?;
+        if let Some(line) = &args.answer_with {
+            let exec = Exec { line: line.clone(), timeout: args.timeout };
+            return Ok(Self::Command(CommandSource { exec, plain: args.plain, rejected: None }));
         }
-        match &answering.answers {
+        match &args.answers {
             Some(file) => read_answer_list(file).map(Self::List),
             None if io::stdin().is_terminal() => Ok(Self::Terminal(StdinLines::default())),
             None => Ok(Self::Pipe { lines: StdinLines::default(), received_any: false }),
@@ -92,24 +97,24 @@ impl AnswerSource {
         kind == COGNITIVE || matches!(self, Self::List(_))
     }
 
-    /// Returns the answer to a question; `None`: there is no answer. Prints the conversation to `out`.
-    pub async fn answer(&mut self, asked: AnswerRequest<'_>, out: Printer) -> Result<Option<Json>, CliError> {
-        let AnswerRequest { call, ordinal: nth, .. } = asked;
+    /// Returns the answer to a question; `None`: there is no answer. Prints question and answer to `out`.
+    pub async fn answer(&mut self, request: AnswerRequest<'_>, out: Printer) -> Result<Option<Json>, CliError> {
+        let AnswerRequest { call, ordinal, .. } = request;
         match self {
-            Self::Command(asking) => asking.answer(asked, out).await.map(Some),
+            Self::Command(command) => command.answer(request, out).await.map(Some),
             Self::List(list) => {
-                let Some(answer) = list.get(nth) else { return Ok(None) };
-                show(call, answer, out)?;
+                let Some(answer) = list.get(ordinal) else { return Ok(None) };
+                show_exchange(call, answer, out)?;
                 Ok(Some(answer.clone()))
             }
-            Self::Terminal(lines) => ask_at_terminal(lines, asked, out).await,
+            Self::Terminal(lines) => ask_at_terminal(lines, request, out).await,
             Self::Pipe { lines, received_any } => {
                 let line = if *received_any { lines.next().await? } else { first_line(lines).await? };
                 let Some(line) = line else { return Ok(None) };
                 *received_any = true;
                 let answer = prompt::parse_answer(call, &line)
                     .map_err(|allowed| error::invalid_answer(rejection_message(call, &allowed)))?;
-                show(call, &answer, out)?;
+                show_exchange(call, &answer, out)?;
                 Ok(Some(answer))
             }
         }
@@ -119,7 +124,7 @@ impl AnswerSource {
     /// error that names the question.
     pub fn handle_rejection(&mut self, call: &OpenCall, error: Error, out: Printer) -> Result<(), CliError> {
         match self {
-            Self::Command(asking) => asking.handle_rejection(call, &error.message, out),
+            Self::Command(command) => command.handle_rejection(call, &error.message, out),
             Self::Terminal(_) => out.say(&format!("{error}\n")),
             Self::List(_) | Self::Pipe { .. } => {
                 let message = rejection_message(call, &error.message);
@@ -130,46 +135,48 @@ impl AnswerSource {
 }
 
 impl CommandSource {
-    async fn answer(&mut self, asked: AnswerRequest<'_>, out: Printer) -> Result<Json, CliError> {
-        let AnswerRequest { call, execution, program, .. } = asked;
+    async fn answer(&mut self, request: AnswerRequest<'_>, out: Printer) -> Result<Json, CliError> {
+        let AnswerRequest { call, execution, program, .. } = request;
         let rejected = self.rejected.as_ref().filter(|rejected| rejected.call == call.call_id);
-        let wanted = ExecRequest {
+        let request = ExecRequest {
             call,
             execution,
             program,
             attempt: rejected.map_or(1, |rejected| rejected.times + 1),
-            error: rejected.map(|rejected| rejected.why.as_str()),
+            error: rejected.map(|rejected| rejected.reason.as_str()),
             plain: self.plain,
         };
-        let mut given = wanted.input();
+        let mut input = request.input();
         if let Some(rejected) = rejected {
-            given.stdin += &format!("\nYour last answer was rejected: {}\n", rejected.why);
+            input.stdin += &format!("\nYour last answer was rejected: {}\n", rejected.reason);
         }
         let on_stderr_line = |line: &str| out.stderr_line(&format!("{execution} call {} | {line}", call.step));
-        let answer = self.exec.answer(&given, on_stderr_line).await.map_err(|unanswered| {
-            let (ExecError::Failed(why) | ExecError::CannotRun(why)) = unanswered;
-            error::usage(format!("--answer-with: {why}; the question was `{}`", call.prompt))
+        let answer = self.exec.answer(&input, on_stderr_line).await.map_err(|failure| {
+            let (ExecError::Failed(reason) | ExecError::CannotRun(reason)) = failure;
+            error::usage(format!("--answer-with: {reason}; the question was `{}`", call.prompt))
         })?;
         let answer = Json::String(answer);
-        show(call, &answer, out)?;
+        show_exchange(call, &answer, out)?;
         Ok(answer)
     }
 
-    fn handle_rejection(&mut self, call: &OpenCall, why: &str, out: Printer) -> Result<(), CliError> {
-        let before = self.rejected.take().filter(|rejected| rejected.call == call.call_id);
-        let times = before.map_or(0, |rejected| rejected.times) + 1;
+    fn handle_rejection(&mut self, call: &OpenCall, reason: &str, out: Printer) -> Result<(), CliError> {
+        let previous = self.rejected.take().filter(|rejected| rejected.call == call.call_id);
+        let times = previous.map_or(0, |rejected| rejected.times) + 1;
         if times > MAX_REJECTIONS {
-            let asked = format!("--answer-with: the command gave no valid answer in {times} attempts");
-            return Err(error::usage(format!("{asked}; {}", rejection_message(call, why))));
+            let failure = format!(
+                "--answer-with: the command returned no valid answer in {times} attempts; check its output, or answer by hand with `answer`"
+            );
+            return Err(error::usage(format!("{failure}; {}", rejection_message(call, reason))));
         }
-        out.remark(&format!("{why}; the command is asked again"));
-        self.rejected = Some(RejectedAnswer { call: call.call_id.clone(), why: why.to_owned(), times });
+        out.remark(&format!("{reason}; the command is asked again"));
+        self.rejected = Some(RejectedAnswer { call: call.call_id.clone(), reason: reason.to_owned(), times });
         Ok(())
     }
 }
 
-fn rejection_message(call: &OpenCall, why: &str) -> String {
-    format!("the question was `{}`: {why}", call.prompt)
+fn rejection_message(call: &OpenCall, reason: &str) -> String {
+    format!("the question was `{}`: {reason}", call.prompt)
 }
 
 /// Returns the first line of a pipe, if it arrives within the timeout.
@@ -180,7 +187,7 @@ async fn first_line(lines: &mut StdinLines) -> Result<Option<String>, CliError> 
 /// Asks a person until the answer is valid.
 async fn ask_at_terminal(
     lines: &mut StdinLines,
-    AnswerRequest { call, file_hint: by_file, .. }: AnswerRequest<'_>,
+    AnswerRequest { call, file_hint, .. }: AnswerRequest<'_>,
     out: Printer,
 ) -> Result<Option<Json>, CliError> {
     out.question(call)?;
@@ -192,7 +199,7 @@ async fn ask_at_terminal(
         };
         if line.len() >= TERMINAL_LINE_BYTES {
             out.say(&format!(
-                "nothing was sent: the terminal cuts lines at {TERMINAL_LINE_BYTES} bytes; answer with {by_file}\n"
+                "nothing was sent: the terminal cuts lines at {TERMINAL_LINE_BYTES} bytes; answer with {file_hint}\n"
             ))?;
             continue;
         }
@@ -204,7 +211,7 @@ async fn ask_at_terminal(
 }
 
 /// Prints a question together with its answer from another source. Programs read answers from the history instead.
-fn show(call: &OpenCall, answer: &Json, out: Printer) -> Result<(), CliError> {
+fn show_exchange(call: &OpenCall, answer: &Json, out: Printer) -> Result<(), CliError> {
     if out.is_json() {
         return Ok(());
     }
@@ -215,10 +222,92 @@ fn show(call: &OpenCall, answer: &Json, out: Printer) -> Result<(), CliError> {
 fn read_answer_list(file: &Path) -> Result<Vec<Json>, CliError> {
     let text = input::read_answers(file)?;
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
-    let wrong = |what: String| error::usage(format!("{}: {what}; it must be a JSON array of answers", file.display()));
+    let invalid =
+        |reason: String| error::usage(format!("{}: {reason}; it must be a JSON array of answers", file.display()));
     match serde_json::from_str(text) {
         Ok(Json::Array(answers)) => Ok(answers),
-        Ok(_) => Err(wrong("the JSON value is not an array".to_owned())),
-        Err(error) => Err(wrong(error.to_string())),
+        Ok(_) => Err(invalid("it contains JSON that is not an array".to_owned())),
+        Err(error) => Err(invalid(error.to_string())),
+    }
+}
+
+/// Counts the calls of an execution that need an answer. Timers and file calls do not.
+#[derive(Debug, Default)]
+pub struct Ordinals {
+    /// Calls of earlier steps than this one are counted.
+    step: u64,
+    /// The number of counted calls that need an answer.
+    counted: usize,
+}
+
+impl Ordinals {
+    /// Returns the ordinal of `call` among the calls that need an answer, from 0.
+    pub async fn ordinal(&mut self, cvm: &Cvm, execution: &str, call: &OpenCall) -> Result<usize, Error> {
+        let steps = self.take_uncounted(call.step);
+        let uncounted = if steps.is_empty() { 0 } else { count_calls(cvm, execution, &steps).await? };
+        Ok(self.add(&steps, uncounted))
+    }
+
+    /// Returns the steps before `step` that are not counted yet.
+    fn take_uncounted(&mut self, step: u64) -> Range<u64> {
+        // Open calls may be answered in any order. After an earlier step, counting starts again.
+        if step < self.step {
+            *self = Self::default();
+        }
+        self.step..step
+    }
+
+    /// Adds the count of `steps` and returns the total.
+    fn add(&mut self, steps: &Range<u64>, calls: usize) -> usize {
+        self.step = steps.end;
+        self.counted += calls;
+        self.counted
+    }
+}
+
+async fn count_calls(cvm: &Cvm, execution: &str, steps: &Range<u64>) -> Result<usize, Error> {
+    let excluded = FILE_CALL_KINDS.into_iter().chain([TIMER]).map(Json::from).collect();
+    let aggregate = Aggregate {
+        collection: CC_HISTORY.name.to_owned(),
+        filter: Filter::And(vec![
+            Filter::Eq("executionId".to_owned(), execution.into()),
+            Filter::Gte("step".to_owned(), steps.start.into()),
+            Filter::Lt("step".to_owned(), steps.end.into()),
+            Filter::Not(Box::new(Filter::In("kind".to_owned(), excluded))),
+        ]),
+        group_by: Vec::new(),
+        accumulators: vec![("calls".to_owned(), Accumulator::Count)],
+    };
+    let rows = cvm.engine().store().aggregate(&aggregate).await?;
+    let calls = rows.first().and_then(|row| row.get("calls")).and_then(Json::as_u64).unwrap_or_default();
+    Ok(usize::try_from(calls).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod ordinal_tests {
+    use super::*;
+
+    /// Returns the ordinals of the calls at the steps `calls`, of which even ones need an answer, and the number of counted rows.
+    fn ordinals(calls: impl IntoIterator<Item = u64>) -> (Vec<usize>, u64) {
+        let (mut ordinals, mut rows) = (Ordinals::default(), 0);
+        let found = calls.into_iter().map(|step| {
+            let steps = ordinals.take_uncounted(step);
+            rows += steps.end - steps.start;
+            let even = steps.clone().filter(|step| step % 2 == 0).count();
+            ordinals.add(&steps, even)
+        });
+        (found.collect(), rows)
+    }
+
+    #[test]
+    fn each_call_is_counted_once() {
+        let (found, rows) = ordinals(0..4_000);
+        assert_eq!(rows, 3_999);
+        assert_eq!((found[1], found[2], found[3_999]), (1, 1, 2_000));
+    }
+
+    #[test]
+    fn calls_answered_in_any_order_have_the_same_ordinals() {
+        assert_eq!(ordinals([7, 2, 3, 3, 9]).0, [4, 1, 2, 2, 5]);
     }
 }

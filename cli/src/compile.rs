@@ -1,4 +1,4 @@
-//! Compiling a source file to bytecode.
+//! Compiles source files and stored sources to the command that loads them.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,12 +9,12 @@ use runstate::lang::{Diagnostic, DiagnosticKind, MAX_SOURCE, compile};
 use crate::error::{self, CliError};
 use crate::input;
 
-/// The compiler that is recorded with a program.
+/// The name of the compiler, which is stored with a program.
 pub const COMPILER: &str = concat!("runstate:", env!("CARGO_PKG_VERSION"));
 
 /// Describes the first error of a source in one line.
-pub fn first_error(found: &[Diagnostic]) -> String {
-    match found {
+pub fn first_error(diagnostics: &[Diagnostic]) -> String {
+    match diagnostics {
         [] => "it does not compile".to_owned(),
         [d, ..] => format!("it does not compile: line {}, column {}: {}", d.line, d.column, d.message),
     }
@@ -27,9 +27,9 @@ pub fn load_from_file(file: &Path, name: Option<&str>) -> Result<Load, CliError>
     load_from_source(&name, &file.display().to_string(), read(file)?)
 }
 
-/// Returns the command that loads `source` under `name`. Diagnostics name the source as `shown`.
-pub fn load_from_source(name: &str, shown: &str, source: String) -> Result<Load, CliError> {
-    let compiled = compile(shown, &source).map_err(CliError::Compile)?;
+/// Returns the command that loads `source` under `name`. Diagnostics name the source `file`.
+pub fn load_from_source(name: &str, file: &str, source: String) -> Result<Load, CliError> {
+    let compiled = compile(file, &source).map_err(CliError::Compile)?;
     let compiler = COMPILER.to_owned();
     Ok(Load {
         name: name.to_owned(),
@@ -61,17 +61,17 @@ fn read(file: &Path) -> Result<String, CliError> {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let before = String::from_utf8_lossy(valid);
         let line = before.split('\n').count();
-        let begun = before.rsplit('\n').next().unwrap_or_default();
-        let place = (
+        let line_start = before.rsplit('\n').next().unwrap_or_default();
+        let position = (
             u32::try_from(line).unwrap_or(u32::MAX),
-            u32::try_from(begun.encode_utf16().count() + 1).unwrap_or(u32::MAX),
+            u32::try_from(line_start.encode_utf16().count() + 1).unwrap_or(u32::MAX),
         );
-        let message = "this byte is not UTF-8 text".to_owned();
-        source_error(file, place, DiagnosticKind::Syntax, message, "save the file as UTF-8", begun)
+        let message = "the source is not valid UTF-8 from this byte on".to_owned();
+        source_error(file, position, DiagnosticKind::Syntax, message, "save the file as UTF-8", line_start)
     })
 }
 
-/// Returns an error of a source that the compiler does not get, in the compiler's form.
+/// Returns the error for a source that is not passed to the compiler, in the form of a diagnostic.
 fn source_error(
     file: &Path,
     (line, column): (u32, u32),

@@ -25,7 +25,7 @@ pub enum CliError {
     },
     /// A source that does not compile.
     Compile(Vec<Diagnostic>),
-    /// The reader of standard output closed it.
+    /// The reader of standard output or standard error closed it.
     OutputClosed,
     /// Stopped by ctrl-c, with a note about the work that was done.
     Interrupted(&'static str),
@@ -50,12 +50,12 @@ impl CliError {
         }
     }
 
-    /// Appends `more` to the message of an error with this code.
-    pub fn explain(mut self, code: ErrorCode, more: impl FnOnce() -> String) -> Self {
+    /// Appends `hint` to the message of an error with this code.
+    pub fn explain(mut self, code: ErrorCode, hint: impl FnOnce() -> String) -> Self {
         if let CliError::Error(error) = &mut self
             && error.code == code
         {
-            error.message.push_str(&more());
+            error.message.push_str(&hint());
         }
         self
     }
@@ -84,6 +84,6 @@ pub fn invalid_answer(message: impl Into<String>) -> CliError {
 }
 
 /// Returns an error about a file or stream that cannot be read or written.
-pub fn io(what: impl Display, error: &std::io::Error) -> CliError {
-    Error::new(ErrorCode::Io, format!("{what}: {error}")).into()
+pub fn io(failure: impl Display, error: &std::io::Error) -> CliError {
+    Error::new(ErrorCode::Io, format!("{failure}: {error}")).into()
 }

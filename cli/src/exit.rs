@@ -8,7 +8,7 @@ use runstate::domain::cvm::Status;
 use runstate::engine::Error;
 use runstate::error_code::ErrorCode;
 
-use crate::colour::ColourMode;
+use crate::color::ColorMode;
 use crate::error::CliError;
 use crate::printer::Printer;
 use crate::redaction::redact;
@@ -22,7 +22,7 @@ pub enum CliExit {
     ProgramFailed,
     /// A usage error, or a source that does not compile.
     WrongUse,
-    /// The execution waits for an answer, and no answer source is left.
+    /// The execution waits for an answer, and the answer source has none.
     Waiting,
     /// The store failed.
     Store,
@@ -30,7 +30,7 @@ pub enum CliExit {
     Rejected,
     /// Stopped by ctrl-c.
     Interrupted,
-    /// The reader of standard output closed it.
+    /// The reader of standard output or standard error closed it.
     OutputClosed,
 }
 
@@ -52,7 +52,7 @@ impl CliExit {
 
     /// Returns the more severe of two exits, for a command with several targets.
     pub fn most_severe(self, other: Self) -> Self {
-        const RISING: [CliExit; 8] = [
+        const BY_SEVERITY: [CliExit; 8] = [
             CliExit::Done,
             CliExit::Waiting,
             CliExit::ProgramFailed,
@@ -62,7 +62,7 @@ impl CliExit {
             CliExit::Interrupted,
             CliExit::OutputClosed,
         ];
-        let rank = |exit: CliExit| RISING.iter().position(|of| *of == exit);
+        let rank = |exit: CliExit| BY_SEVERITY.iter().position(|other| *other == exit);
         if rank(other) > rank(self) { other } else { self }
     }
 
@@ -105,21 +105,21 @@ pub fn report_usage_error(error: &clap::Error) -> CliExit {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return if error.print().is_ok() { CliExit::Done } else { CliExit::OutputClosed };
     }
-    // The command line was not parsed, so this looks for the flag itself.
+    // The command line was not parsed, so the flag is searched in its words.
     let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
     if json {
         let text = error.render().to_string();
         let text = text.split("\n\nUsage:").next().unwrap_or(&text);
         let text = text.split("\n\nFor more information").next().unwrap_or(text);
         let message = text.trim().trim_start_matches("error: ");
-        return Printer::new(true, ColourMode::Never)
+        return Printer::new(true, ColorMode::Never)
             .report_error(&CliError::from(Error::new(ErrorCode::Usage, message)));
     }
     let text = error.render().to_string();
     // If this write fails too, there is no other way to report the error.
     let _ = match redact(&text) {
         Cow::Borrowed(_) => error.print(),
-        Cow::Owned(masked) => write!(std::io::stderr(), "{masked}"),
+        Cow::Owned(redacted) => write!(std::io::stderr(), "{redacted}"),
     };
     CliExit::WrongUse
 }
@@ -131,11 +131,11 @@ mod tests {
     /// A new code counts as a store error until it is listed in `From<ErrorCode>`.
     #[test]
     fn every_error_code_has_its_exit_code() {
-        let of = |exit: CliExit| {
+        let codes_of = |exit: CliExit| {
             let codes = ErrorCode::ALL.iter().filter(|code| CliExit::from(**code) == exit).map(|code| code.as_str());
             format!("{}: {}", exit.code(), codes.collect::<Vec<_>>().join(" "))
         };
-        insta::assert_snapshot!([CliExit::WrongUse, CliExit::Store, CliExit::Rejected].map(of).join("\n"), @"
+        insta::assert_snapshot!([CliExit::WrongUse, CliExit::Store, CliExit::Rejected].map(codes_of).join("\n"), @"
         2: compile_error usage io invalid_url
         4: conflict unique_violation unknown_outcome unavailable not_authorized not_a_replica_set timeout full corrupt too_large read_only newer_version unsupported closed position_expired internal
         5: illegal_transition not_found already_exists in_use invalid limit stale already_answered invalid_answer ambiguous_call deadline_passed stale_claim needs_recompile invalid_bytecode command_id_reused
@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn the_most_severe_of_several_exits_wins() {
-        let ends = [CliExit::Waiting, CliExit::Rejected, CliExit::ProgramFailed, CliExit::Done];
-        assert_eq!(ends.into_iter().reduce(CliExit::most_severe), Some(CliExit::Rejected));
+        let exits = [CliExit::Waiting, CliExit::Rejected, CliExit::ProgramFailed, CliExit::Done];
+        assert_eq!(exits.into_iter().reduce(CliExit::most_severe), Some(CliExit::Rejected));
         assert_eq!(CliExit::Done.most_severe(CliExit::Waiting), CliExit::Waiting);
     }
 }

@@ -1,5 +1,5 @@
-//! The help of the whole program, with commands in groups: clap groups only flags. A new command needs a row in [`GROUPS`];
-//! a test finds commands without one.
+//! The help of the whole program, with commands in groups: clap groups only flags. A new command needs a row in
+//! [`GROUPS`]; a test finds commands without one. Help texts name only the stores that this build can open.
 
 use clap::builder::Styles;
 use clap::{Command, CommandFactory};
@@ -35,7 +35,7 @@ const GROUPS: &[(&str, &[&str])] = &[
 ];
 
 /// The description of `help`, the command that clap adds.
-const HELP: &str = "Print this help, or the help of a command";
+const HELP_ABOUT: &str = "Print this help, or the help of a command";
 
 /// The width of help that is not printed on a terminal, and the largest width that it has on a terminal.
 const WIDTH: usize = 100;
@@ -43,19 +43,19 @@ const WIDTH: usize = 100;
 /// Returns the command line, with grouped commands in its help.
 pub fn command() -> Command {
     let command = Cli::command();
-    let groups = groups(&command, table::terminal_width().unwrap_or(WIDTH).min(WIDTH));
+    let groups = format_groups(&command, table::terminal_width().unwrap_or(WIDTH).min(WIDTH));
     let header = command.get_styles().get_header();
     let options = format!("{header}Options:{header:#}\n{{options}}{{after-help}}");
     command.help_template(format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}{options}"))
 }
 
-fn groups(command: &Command, width: usize) -> String {
+fn format_groups(command: &Command, width: usize) -> String {
     let styles = command.get_styles();
     let margin = GROUPS.iter().flat_map(|(_, names)| *names).map(|name| name.len()).max().unwrap_or_default() + 4;
-    GROUPS.iter().map(|(group, names)| group_help(command, styles, group, names, (margin, width))).collect()
+    GROUPS.iter().map(|(group, names)| format_group(command, styles, group, names, (margin, width))).collect()
 }
 
-fn group_help(
+fn format_group(
     command: &Command,
     styles: &Styles,
     group: &str,
@@ -66,10 +66,10 @@ fn group_help(
     let mut text = format!("{header}{group}:{header:#}\n");
     for name in names {
         let about = command.find_subcommand(name).and_then(Command::get_about);
-        let about = about.map_or_else(|| HELP.to_owned(), ToString::to_string);
+        let about = about.map_or_else(|| HELP_ABOUT.to_owned(), ToString::to_string);
         let lines = wrap(&about, width.saturating_sub(margin)).join(&format!("\n{}", " ".repeat(margin)));
-        let beside = " ".repeat(margin - 2 - name.len());
-        text += &format!("  {literal}{name}{literal:#}{beside}{lines}\n");
+        let padding = " ".repeat(margin - 2 - name.len());
+        text += &format!("  {literal}{name}{literal:#}{padding}{lines}\n");
     }
     text + "\n"
 }
@@ -87,6 +87,49 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// The help of `--store`.
+pub const STORE_HELP: &str = if cfg!(feature = "mongodb") {
+    "The store: `file:DIR`, `mongodb://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, \
+     MONGODB_URI with CVM_STORAGE_TYPE=mongodb, else file:~/.cvm, the folder of the older CVM]"
+} else {
+    "The store: `file:DIR` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else file:~/.cvm, the folder of \
+     the older CVM]"
+};
+
+/// The examples in the help of `prepare`.
+pub const PREPARE_HELP: &str = if cfg!(feature = "mongodb") {
+    "Examples:\n  runstate prepare --store file:data\n  runstate prepare --store mongodb://host/app"
+} else {
+    "Example:\n  runstate prepare --store file:data"
+};
+
+/// The help of the argument of `import`.
+pub const IMPORT_FROM_HELP: &str = if cfg!(feature = "mongodb") {
+    "Source: a file (`-`: standard input), a folder, or mongodb://HOST/cvm, a database of the older CVM"
+} else {
+    "Source: a file (`-`: standard input) or a folder"
+};
+
+/// The examples and exit codes in the help of `import`.
+pub const IMPORT_HELP: &str = if cfg!(feature = "mongodb") {
+    "\
+Examples:
+  runstate --store file:new import backup.jsonl
+  runstate --store file:new import --tree backup
+  runstate --store file:new import ~/.cvm        a directory of the older CVM
+  runstate --store file:new import 'mongodb://host/cvm'        its database
+
+Exit codes: 4 the export is damaged, cut off or of a newer version, 5 the store has other data there."
+} else {
+    "\
+Examples:
+  runstate --store file:new import backup.jsonl
+  runstate --store file:new import --tree backup
+  runstate --store file:new import ~/.cvm        a directory of the older CVM
+
+Exit codes: 4 the export is damaged, cut off or of a newer version, 5 the store has other data there."
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,25 +146,25 @@ mod tests {
 
     #[test]
     fn every_command_says_what_it_does_and_shows_how() {
-        let mut left: Vec<Command> = Cli::command().get_subcommands().cloned().collect();
-        while let Some(command) = left.pop() {
+        let mut remaining: Vec<Command> = Cli::command().get_subcommands().cloned().collect();
+        while let Some(command) = remaining.pop() {
             let name = command.get_name();
             assert!(command.get_about().is_some(), "{name} has no description");
             let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(after.contains("Example") && after.contains("  runstate "), "{name} has no example");
-            left.extend(command.get_subcommands().cloned());
+            remaining.extend(command.get_subcommands().cloned());
         }
     }
 
     #[test]
     fn long_descriptions_wrap_under_their_column() {
-        let text = groups(&Cli::command(), 48);
+        let text = format_groups(&Cli::command(), 48);
         let text = text.lines().map(plain).collect::<Vec<_>>();
         assert!(text.iter().all(|line| line.width() <= 48), "{text:#?}");
         assert!(text.iter().any(|line| line.starts_with("               ")), "{text:#?}");
     }
 
-    /// Removes the colour codes.
+    /// Removes the color codes.
     fn plain(line: &str) -> String {
         let mut parts = line.split('\u{1b}');
         let first = parts.next().unwrap_or_default().to_owned();

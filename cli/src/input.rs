@@ -1,12 +1,16 @@
-//! Reading input files with size limits.
+//! Input files and standard input, with size limits. A separate thread reads standard input line by line, so that the
+//! process can end while it waits for a line.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::io::{BufRead, Read};
 use std::path::Path;
 
 use runstate::limits::PLAIN_VALUE_BYTES;
+use tokio::sync::mpsc;
 
-use crate::error::{self, CliError};
+use crate::error;
+use crate::error::CliError;
 
 /// The largest file of answers: many answers of the largest size.
 const ANSWERS_BYTES: usize = 64 * 1024 * 1024;
@@ -20,21 +24,21 @@ pub fn read_limited(reader: impl Read, limit: usize) -> io::Result<Option<Vec<u8
 
 /// Returns the name of a file, or of standard input for `-`, and its bytes; no bytes if there are more than `limit`.
 fn read_file_or_stdin(path: &Path, limit: usize) -> Result<(String, Option<Vec<u8>>), CliError> {
-    let (from, bytes) = match path.as_os_str() == "-" {
+    let (name, bytes) = match path.as_os_str() == "-" {
         true => ("standard input".to_owned(), read_limited(io::stdin().lock(), limit)),
         false => (path.display().to_string(), File::open(path).and_then(|file| read_limited(file, limit))),
     };
-    let bytes = bytes.map_err(|error| error::io(format!("{from} cannot be read"), &error))?;
-    Ok((from, bytes))
+    let bytes = bytes.map_err(|error| error::io(format!("{name} cannot be read"), &error))?;
+    Ok((name, bytes))
 }
 
 /// Reads an answer from a file, or from standard input for `-`, without its last line end.
 pub fn read_answer(path: &Path) -> Result<String, CliError> {
     // A line end does not count as part of the answer.
-    let (from, bytes) = read_file_or_stdin(path, PLAIN_VALUE_BYTES + 2)?;
-    let bytes = bytes.ok_or_else(|| answer_too_large(&from))?;
+    let (name, bytes) = read_file_or_stdin(path, PLAIN_VALUE_BYTES + 2)?;
+    let bytes = bytes.ok_or_else(|| answer_too_large(&name))?;
     let mut text =
-        String::from_utf8(bytes).map_err(|error| answer_not_utf8(&from, error.utf8_error().valid_up_to()))?;
+        String::from_utf8(bytes).map_err(|error| answer_not_utf8(&name, error.utf8_error().valid_up_to()))?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -46,26 +50,79 @@ pub fn read_answer(path: &Path) -> Result<String, CliError> {
 
 /// Reads the text of an `--answers` file.
 pub fn read_answers(path: &Path) -> Result<String, CliError> {
-    let (from, bytes) = read_file_or_stdin(path, ANSWERS_BYTES)?;
-    let bytes = bytes.ok_or_else(|| error::usage(format!("{from} is larger than {ANSWERS_BYTES} bytes")))?;
-    String::from_utf8(bytes).map_err(|error| error::usage(not_utf8_message(&from, error.utf8_error().valid_up_to())))
+    let (name, bytes) = read_file_or_stdin(path, ANSWERS_BYTES)?;
+    let bytes = bytes.ok_or_else(|| {
+        error::usage(format!("{name} is larger than {ANSWERS_BYTES} bytes; use --answer-with CMD for so many answers"))
+    })?;
+    String::from_utf8(bytes).map_err(|error| error::usage(not_utf8_message(&name, error.utf8_error().valid_up_to())))
 }
 
-/// Returns the error for an answer of more than 1 MiB.
-pub fn answer_too_large(from: &str) -> CliError {
+/// Returns the error for an answer that is larger than a value may be.
+pub fn answer_too_large(source: &str) -> CliError {
     error::invalid_answer(format!(
-        "the answer from {from} is larger than {PLAIN_VALUE_BYTES} bytes; nothing was changed"
+        "the answer from {source} is larger than {PLAIN_VALUE_BYTES} bytes; nothing was changed"
     ))
 }
 
 /// Returns the error for an answer that is not text.
-pub fn answer_not_utf8(from: &str, at: usize) -> CliError {
+pub fn answer_not_utf8(source: &str, at: usize) -> CliError {
     let hint = "nothing was changed. Convert the text to UTF-8, or encode binary data, for example as base64";
-    error::invalid_answer(format!("{}; {hint}", not_utf8_message(from, at)))
+    error::invalid_answer(format!("{}; {hint}", not_utf8_message(source, at)))
 }
 
-fn not_utf8_message(from: &str, at: usize) -> String {
-    format!("{from} is not valid UTF-8: byte {} is the first invalid byte", at + 1)
+fn not_utf8_message(source: &str, at: usize) -> String {
+    format!("{source} is not valid UTF-8: byte {} is the first invalid byte", at + 1)
+}
+
+type StdinLine = io::Result<Vec<u8>>;
+
+/// The lines. Reading starts at the first request: unread input belongs to the next reader.
+#[derive(Default)]
+pub struct StdinLines {
+    receiver: Option<mpsc::Receiver<StdinLine>>,
+}
+
+impl StdinLines {
+    /// Returns the next line without its end; `None`: there are no more.
+    pub async fn next(&mut self) -> Result<Option<String>, CliError> {
+        const SOURCE: &str = "standard input";
+        let Some(line) = self.receiver.get_or_insert_with(spawn_reader).recv().await else { return Ok(None) };
+        let mut bytes = line.map_err(|error| error::io("standard input cannot be read", &error))?;
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+            if bytes.last() == Some(&b'\r') {
+                bytes.pop();
+            }
+        }
+        if bytes.len() > PLAIN_VALUE_BYTES {
+            return Err(answer_too_large(SOURCE));
+        }
+        String::from_utf8(bytes).map(Some).map_err(|error| answer_not_utf8(SOURCE, error.utf8_error().valid_up_to()))
+    }
+}
+
+/// Starts the thread, which reads one line ahead.
+fn spawn_reader() -> mpsc::Receiver<StdinLine> {
+    let (sender, receiver) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        let mut stdin = io::stdin().lock();
+        loop {
+            let line = read_line(&mut stdin);
+            let ended = !matches!(&line, Ok(Some(_)));
+            let sent = line.transpose().is_none_or(|line| sender.blocking_send(line).is_ok());
+            if ended || !sent {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Reads the next line with its end, cut a little beyond the largest answer; `None` at the end.
+fn read_line(stdin: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    stdin.take(PLAIN_VALUE_BYTES as u64 + 3).read_until(b'\n', &mut bytes)?;
+    Ok((!bytes.is_empty()).then_some(bytes))
 }
 
 #[cfg(test)]
@@ -73,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_is_read_than_the_limit() {
+    fn reading_stops_after_the_limit() {
         let mut endless = io::repeat(b'x');
         assert_eq!(read_limited(&mut endless, 10).unwrap(), None);
         assert_eq!(read_limited(&b"0123456789"[..], 10).unwrap().unwrap().len(), 10);

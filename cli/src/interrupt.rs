@@ -14,7 +14,7 @@ use crate::exit::CliExit;
 use crate::printer::Printer;
 use crate::session::Session;
 
-/// The execution that is driven, for the thread that handles ctrl-c.
+/// The execution that the thread for ctrl-c reports.
 #[derive(Clone, Default)]
 pub struct Interrupt {
     driven: Arc<Mutex<Option<DrivenExecution>>>,
@@ -32,9 +32,9 @@ impl Interrupt {
     /// Starts to wait for ctrl-c. If the system offers no signals, ctrl-c ends the process as by default.
     pub fn watch(session: &Session) -> Self {
         let interrupt = Self::default();
-        let (watched, out) = (interrupt.clone(), session.out);
+        let (this, out) = (interrupt.clone(), session.out);
         let hint = session.next_step(|| format!("To see what was started: {}", session.command_line("list")));
-        spawn_ctrl_c_thread(move || watched.print_notice(out, &hint));
+        spawn_ctrl_c_thread(move || this.print_notice(out, &hint));
         interrupt
     }
 
@@ -66,33 +66,33 @@ impl Interrupt {
     }
 }
 
-/// From now on ctrl-c ends the process with our exit code: the command leaves no work half done. It does so even if the reader of
-/// the output has stopped reading.
+/// Makes ctrl-c end the process with the exit code of an interrupt, even while a write to standard output blocks. For commands that leave no work
+/// half done.
 pub fn exit_on_ctrl_c() {
     spawn_ctrl_c_thread(|| ());
 }
 
-/// Starts a thread that waits for ctrl-c, calls `say` and ends the process. The thread is waiting when this returns.
-fn spawn_ctrl_c_thread(say: impl FnOnce() + Send + 'static) {
-    let (begins, begun) = mpsc::channel::<()>();
+/// Starts a thread that waits for ctrl-c, calls `notify` and ends the process. The thread is waiting when this returns.
+fn spawn_ctrl_c_thread(notify: impl FnOnce() + Send + 'static) {
+    let (registering, registered) = mpsc::channel::<()>();
     std::thread::spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        if runtime.block_on(wait_for_ctrl_c(begins)).is_ok() {
-            say();
+        if runtime.block_on(wait_for_ctrl_c(registering)).is_ok() {
+            notify();
             exec::kill_all_groups();
             std::process::exit(CliExit::Interrupted.code().into());
         }
     });
     // The thread sends nothing: it drops its end when it waits, or when the system offers no signals.
-    let _ = begun.recv();
+    let _ = registered.recv();
 }
 
-/// Waits for ctrl-c. Drops `begins` when the handler is registered.
-async fn wait_for_ctrl_c(begins: mpsc::Sender<()>) -> io::Result<()> {
-    let (mut begins, mut pressed) = (Some(begins), pin!(tokio::signal::ctrl_c()));
+/// Waits for ctrl-c. Drops `registering` when the handler is registered.
+async fn wait_for_ctrl_c(registering: mpsc::Sender<()>) -> io::Result<()> {
+    let (mut registering, mut ctrl_c) = (Some(registering), pin!(tokio::signal::ctrl_c()));
     poll_fn(|cx| {
-        let polled = pressed.as_mut().poll(cx);
-        begins = None;
+        let polled = ctrl_c.as_mut().poll(cx);
+        registering = None;
         polled
     })
     .await
@@ -137,15 +137,15 @@ impl StopSignals {
 
 /// Runs `work` until it ends or ctrl-c arrives. On ctrl-c it drops `work` where it waits, which undoes unfinished writes.
 pub async fn run_interruptible<T, E>(
-    kept: &'static str,
+    note: &'static str,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, CliError>
 where
     CliError: From<E>,
 {
     tokio::select! {
-        done = work => done.map_err(CliError::from),
-        Ok(()) = tokio::signal::ctrl_c() => Err(CliError::Interrupted(kept)),
+        result = work => result.map_err(CliError::from),
+        Ok(()) = tokio::signal::ctrl_c() => Err(CliError::Interrupted(note)),
     }
 }
 
@@ -168,15 +168,15 @@ mod tests {
 
     #[test]
     fn the_notice_fits_saved_and_unsaved_executions() {
-        let kept = |resume: Option<&str>, begun| {
-            DrivenExecution { id: "r1".into(), resume: resume.map(str::to_owned), committed: begun }.resume_notice()
+        let notice = |resume: Option<&str>, committed| {
+            DrivenExecution { id: "r1".into(), resume: resume.map(str::to_owned), committed }.resume_notice()
         };
-        insta::assert_snapshot!(kept(Some("runstate resume r1"), true), @"saved work is kept. Continue with: runstate resume r1");
-        insta::assert_snapshot!(kept(Some("runstate resume r1"), false), @"
+        insta::assert_snapshot!(notice(Some("runstate resume r1"), true), @"saved work is kept. Continue with: runstate resume r1");
+        insta::assert_snapshot!(notice(Some("runstate resume r1"), false), @"
         saved work is kept. Continue with: runstate resume r1
           (if the execution does not exist, nothing was saved yet: start it again)
         ");
-        assert!(kept(None, true).contains("is lost with the process"));
+        assert!(notice(None, true).contains("is lost with the process"));
     }
 
     #[cfg(unix)]
@@ -192,7 +192,7 @@ mod tests {
         let mut signals = StopSignals::register().unwrap();
         let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
         for (sent, kind) in [(Signal::INT, interrupt), (Signal::INT, interrupt), (Signal::TERM, terminate)] {
-            // Another listener receives it first, while no caller waits for the next signal.
+            // Another listener receives the signal first, while nothing waits on `signals`.
             let mut other = signal(kind).unwrap();
             kill_process(getpid(), sent).unwrap();
             timeout(TIMEOUT, other.recv()).await.unwrap();

@@ -131,27 +131,27 @@ impl<'a> From<&'a OpenCall> for CallJson<'a> {
 }
 
 /// Returns `value` with the times at these paths, names joined by `/`, as RFC 3339 text. Data of programs and people is not touched.
-pub fn with_times(value: &impl Serialize, places: &[&str]) -> Json {
+pub fn with_times(value: &impl Serialize, paths: &[&str]) -> Json {
     let mut value = json!(value);
-    for place in places {
-        if let Some(moment) = value.pointer_mut(&format!("/{place}"))
-            && let Some(millis) = moment.as_i64()
+    for path in paths {
+        if let Some(time) = value.pointer_mut(&format!("/{path}"))
+            && let Some(millis) = time.as_i64()
         {
-            *moment = Timestamp::from_millis(millis).to_rfc3339().into();
+            *time = Timestamp::from_millis(millis).to_rfc3339().into();
         }
     }
     value
 }
 
-/// A call in a list.
+/// Returns the JSON of a call in a list.
 pub fn call_json(call: &CallRow) -> Json {
     with_times(call, &["askedAt", "availableAt", "deadline", "answeredAt", "claim/until"])
 }
 
-/// A row of a log.
+/// Returns the JSON of a row of a log.
 pub fn log_json(row: &LogRow) -> Json {
-    let places: &[&str] = if row.event == "error" { &["timestamp", "details/timestamp"] } else { &["timestamp"] };
-    with_times(row, places)
+    let paths: &[&str] = if row.event == "error" { &["timestamp", "details/timestamp"] } else { &["timestamp"] };
+    with_times(row, paths)
 }
 
 impl<'a> From<&'a ExecutionSummary> for SummaryJson<'a> {

@@ -2,11 +2,10 @@
 
 mod answer_source;
 mod args;
-mod colour;
+mod color;
 mod commands;
 mod compile;
 mod drive;
-mod duration;
 mod error;
 mod exec;
 mod exit;
@@ -22,21 +21,19 @@ mod prompt;
 mod redaction;
 mod sandbox;
 mod session;
-mod stdin_lines;
 mod table;
 mod time_format;
 
 use std::process::ExitCode;
 
-use clap::FromArgMatches;
-
 use args::Cli;
-use colour::ColourMode;
+use clap::FromArgMatches;
+use color::ColorMode;
 use exit::CliExit;
 use printer::Printer;
 
 fn main() -> ExitCode {
-    let parser = help::command().color(ColourMode::from_raw_args(std::env::args_os()).into());
+    let parser = help::command().color(ColorMode::from_raw_args(std::env::args_os()).into());
     let args = match parser.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(args) => args,
         Err(error) => return exit::report_usage_error(&error).into(),

@@ -1,4 +1,4 @@
-//! Long lists: they are read page by page, and cut for a person at a terminal who gave no limit.
+//! Long lists: they are read page by page, and truncated at a terminal unless `--limit` is given.
 
 use runstate::engine::PageRequest;
 
@@ -16,9 +16,9 @@ pub struct RowLimit {
 }
 
 impl RowLimit {
-    /// Creates the limit from `--limit`. `person`: the list is read at a terminal.
-    pub fn new(limit: Option<u32>, person: bool) -> Self {
-        Self { limit, shown: (limit.is_none() && person).then_some(DEFAULT_ROWS) }
+    /// Creates the limit from `--limit`. `interactive`: a person reads the list at a terminal.
+    pub fn new(limit: Option<u32>, interactive: bool) -> Self {
+        Self { limit, shown: (limit.is_none() && interactive).then_some(DEFAULT_ROWS) }
     }
 
     /// Returns how many rows to read: one more than is shown, to detect whether there are more.
@@ -37,16 +37,16 @@ impl RowLimit {
 /// The next page to read.
 #[derive(Debug)]
 pub struct Pager {
-    left: Option<u32>,
+    remaining: Option<u32>,
     next: Option<PageRequest>,
 }
 
 impl Pager {
     /// Starts at the first page, for at most `rows` rows.
     pub fn new(rows: Option<u32>) -> Self {
-        let mut pages = Self { left: rows, next: None };
-        pages.request_page(None);
-        pages
+        let mut pager = Self { remaining: rows, next: None };
+        pager.request_page(None);
+        pager
     }
 
     /// Returns the next page; `None`: there is none.
@@ -57,20 +57,20 @@ impl Pager {
     /// Continues after a page of `rows` rows, whose next page begins at `cursor`.
     pub fn advance(&mut self, rows: usize, cursor: Option<String>) {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
-        self.left = self.left.map(|left| left.saturating_sub(rows));
-        if cursor.is_some() && self.left != Some(0) {
+        self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(rows));
+        if cursor.is_some() && self.remaining != Some(0) {
             self.request_page(cursor);
         }
     }
 
     fn request_page(&mut self, cursor: Option<String>) {
-        let limit = self.left.map_or(PAGE_ROWS, |left| left.min(PAGE_ROWS));
+        let limit = self.remaining.map_or(PAGE_ROWS, |remaining| remaining.min(PAGE_ROWS));
         self.next = Some(PageRequest { limit: Some(limit), cursor });
     }
 }
 
 #[cfg(test)]
-mod tests {
+mod pager_tests {
     use super::*;
 
     #[test]
@@ -90,9 +90,9 @@ mod tests {
     #[test]
     fn a_terminal_without_a_limit_gets_the_default_rows() {
         let mut rows: Vec<u32> = (0..51).collect();
-        let bound = RowLimit::new(None, true);
-        assert_eq!((bound.rows(), bound.truncate(&mut rows), rows.len()), (Some(51), Some(50), 50));
-        assert_eq!((bound.truncate(&mut rows), rows.len()), (None, 50));
+        let limit = RowLimit::new(None, true);
+        assert_eq!((limit.rows(), limit.truncate(&mut rows), rows.len()), (Some(51), Some(50), 50));
+        assert_eq!((limit.truncate(&mut rows), rows.len()), (None, 50));
         let (limited, piped) = (RowLimit::new(Some(3), true), RowLimit::new(None, false));
         assert_eq!((limited.rows(), piped.rows(), piped.truncate(&mut rows)), (Some(3), None, None));
     }

@@ -10,7 +10,7 @@ use runstate::lang::{Diagnostic, DiagnosticKind};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::colour::{ColourMode, Paint, Role};
+use crate::color::{ColorMode, Paint, Role};
 use crate::error::{CliError, io as io_failure};
 use crate::exit::CliExit;
 use crate::prompt;
@@ -26,9 +26,9 @@ pub struct Printer {
 
 impl Printer {
     /// Creates a printer for programs (`json`) or for people.
-    pub fn new(json: bool, colours: ColourMode) -> Self {
+    pub fn new(json: bool, colors: ColorMode) -> Self {
         let (stdout, stderr) =
-            (Paint::for_stream(colours, json, &io::stdout()), Paint::for_stream(colours, json, &io::stderr()));
+            (Paint::for_stream(colors, json, &io::stdout()), Paint::for_stream(colors, json, &io::stderr()));
         Self { json, stdout, stderr }
     }
 
@@ -37,7 +37,7 @@ impl Printer {
         self.json
     }
 
-    /// Returns the colours of standard output.
+    /// Returns the colors of standard output.
     pub fn paint(self) -> Paint {
         self.stdout
     }
@@ -45,19 +45,19 @@ impl Printer {
     /// Prints one JSON value on its own line.
     pub fn value(self, value: &impl Serialize) -> Result<(), CliError> {
         let text = serde_json::to_string(value).map_err(|e| io_failure("the result cannot be written", &e.into()))?;
-        write(io::stdout().lock(), &[&text, "\n"])
+        write(Stream::Stdout, &[&text, "\n"])
     }
 
     /// Prints several JSON values in one write.
     pub fn values(self, values: &[impl Serialize]) -> Result<(), CliError> {
         let texts: Result<Vec<String>, _> = values.iter().map(|v| serde_json::to_string(v).map(|v| v + "\n")).collect();
         let texts = texts.map_err(|e| io_failure("the result cannot be written", &e.into()))?;
-        write(io::stdout().lock(), &[&texts.concat()])
+        write(Stream::Stdout, &[&texts.concat()])
     }
 
     /// Prints a line for people.
     pub fn line(self, text: &str) -> Result<(), CliError> {
-        write(io::stdout().lock(), &[&escape_control(text), "\n"])
+        write(Stream::Stdout, &[&escape_control(text), "\n"])
     }
 
     /// Prints several lines for people in one write.
@@ -65,7 +65,7 @@ impl Printer {
         if lines.is_empty() {
             return Ok(());
         }
-        write(io::stdout().lock(), &[&escape_control(&lines.join("\n")), "\n"])
+        write(Stream::Stdout, &[&escape_control(&lines.join("\n")), "\n"])
     }
 
     /// Prints several lines in one write. Their texts went through [`Paint`] or a [`TextTable`](crate::table::TextTable).
@@ -73,7 +73,7 @@ impl Printer {
         if lines.is_empty() {
             return Ok(());
         }
-        write(io::stdout().lock(), &[&lines.join("\n"), "\n"])
+        write(Stream::Stdout, &[&lines.join("\n"), "\n"])
     }
 
     /// Prints a remark for people: the status, or what to do next. It goes to standard error, so it is never part of piped data.
@@ -102,75 +102,77 @@ impl Printer {
     }
 
     fn converse(self, text: &str) -> Result<(), CliError> {
-        if self.json { write(io::stderr().lock(), &[text]) } else { write(io::stdout().lock(), &[text]) }
+        write(if self.json { Stream::Stderr } else { Stream::Stdout }, &[text])
     }
 
     /// Asks a person before an action that cannot be undone. The question goes to standard error, which carries no data.
     pub fn ask(self, question: &str) -> Result<(), CliError> {
-        write(io::stderr().lock(), &[&self.stderr.text(Role::Strong, question), " "])
+        write(Stream::Stderr, &[&self.stderr.text(Role::Strong, question), " "])
     }
 
     /// Prints a text unchanged, without an added line end, so that a pipe gets a copy. On a terminal, control characters are escaped.
     pub fn raw(self, text: &str) -> Result<(), CliError> {
-        let stdout = io::stdout();
-        if stdout.is_terminal() {
+        if io::stdout().is_terminal() {
             return self.line(text.strip_suffix('\n').unwrap_or(text));
         }
-        write(stdout.lock(), &[text])
+        write(Stream::Stdout, &[text])
     }
 
-    /// Reports the rejection of one of several targets, of the kind `what`, and returns the exit that it asks for.
-    pub fn report_rejection(self, what: &str, id: &str, failure: CliError) -> Result<CliExit, CliError> {
+    /// Reports the rejection of one of several targets, of the kind `kind`, and returns the exit that it asks for.
+    pub fn report_rejection(self, kind: &str, id: &str, failure: CliError) -> Result<CliExit, CliError> {
         let CliError::Error(error) = failure else { return Err(failure) };
         let exit = CliExit::from(error.code);
         if self.json {
             let mut object = json!(error);
-            object[what] = json!(id);
+            object[kind] = json!(id);
             self.value(&json!({ "error": redact_error(object) }))?;
         } else {
-            let named = error.message.contains(&format!("`{id}`"));
-            let about = if named { String::new() } else { format!("{}: ", escape_control(&redact(id))) };
-            let wrong = self.stderr.text(Role::Failed, "error:");
-            write(io::stderr().lock(), &[&wrong, " ", &about, &escape_control(&redact(&error.message)), "\n"])?;
+            let names_target = error.message.contains(&format!("`{id}`"));
+            let prefix = if names_target { String::new() } else { format!("{}: ", escape_control(&redact(id))) };
+            let label = self.stderr.text(Role::Failed, "error:");
+            write(Stream::Stderr, &[&label, " ", &prefix, &escape_control(&redact(&error.message)), "\n"])?;
         }
         Ok(exit)
     }
 
     /// Reports why a command failed, and returns its exit.
     pub fn report_error(self, failure: &CliError) -> CliExit {
-        let wrong = self.stderr.text(Role::Failed, "error:");
+        let label = self.stderr.text(Role::Failed, "error:");
         let written = match failure {
             CliError::OutputClosed => Ok(()),
             CliError::Interrupted(_) if self.json => self.value(&json!({ "interrupted": true })),
-            CliError::Interrupted(kept) => write(io::stderr().lock(), &["\ninterrupted; ", kept, "\n"]),
+            CliError::Interrupted(note) => write(Stream::Stderr, &["\ninterrupted; ", note, "\n"]),
             failure if self.json => self.value(&json!({ "error": redact_error(as_json(failure)) })),
             CliError::Error(error) => {
-                write(io::stderr().lock(), &[&wrong, " ", &escape_control(&redact(&error.message)), "\n"])
+                write(Stream::Stderr, &[&label, " ", &escape_control(&redact(&error.message)), "\n"])
             }
             CliError::Driving { error, resume_hint, .. } => {
                 let (message, hint) = (redact(&error.message), redact(resume_hint));
-                write(
-                    io::stderr().lock(),
-                    &[&wrong, " ", &escape_control(&message), "\n", &escape_control(&hint), "\n"],
-                )
+                write(Stream::Stderr, &[&label, " ", &escape_control(&message), "\n", &escape_control(&hint), "\n"])
             }
-            CliError::Compile(found) => write(io::stderr().lock(), &[&escape_control(&diagnostics(found))]),
+            CliError::Compile(diagnostics) => {
+                write(Stream::Stderr, &[&escape_control(&format_diagnostics(diagnostics))])
+            }
         };
-        written.map_or(CliExit::OutputClosed, |()| failure.exit())
+        match written {
+            Err(CliError::OutputClosed) => CliExit::OutputClosed,
+            // The error itself decides the exit, also if its report cannot be written.
+            _ => failure.exit(),
+        }
     }
 }
 
-/// Escapes control characters and bidirectional overrides, which command a terminal or hide text. Texts of programs, models and
-/// other people pass through here before people see them.
+/// Escapes control characters and bidirectional overrides, which control a terminal or hide text. All text of programs, models and other people is
+/// escaped before it is printed for people.
 pub fn escape_control(text: &str) -> Cow<'_, str> {
-    let commands = |c: char| {
+    let is_control = |c: char| {
         (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
     };
-    if !text.contains(commands) {
+    if !text.contains(is_control) {
         return Cow::Borrowed(text);
     }
-    let shown = |c: char| if commands(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(shown).collect())
+    let escape = |c: char| if is_control(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
 }
 
 /// Indents the lines of `text` after the first one by `by` columns.
@@ -178,12 +180,28 @@ pub fn indented(text: &str, by: usize) -> String {
     text.replace('\n', &format!("\n{}", " ".repeat(by)))
 }
 
-fn write(mut to: impl Write, parts: &[&str]) -> Result<(), CliError> {
-    let written = parts.iter().try_for_each(|part| to.write_all(part.as_bytes())).and_then(|()| to.flush());
-    written.map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => CliError::OutputClosed,
-        _ => io_failure("standard output cannot be written", &error),
+/// An output stream of this process.
+#[derive(Clone, Copy, Debug)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+fn write(stream: Stream, parts: &[&str]) -> Result<(), CliError> {
+    let written = match stream {
+        Stream::Stdout => write_parts(&mut io::stdout().lock(), parts),
+        Stream::Stderr => write_parts(&mut io::stderr().lock(), parts),
+    };
+    written.map_err(|error| match (error.kind(), stream) {
+        (io::ErrorKind::BrokenPipe, _) => CliError::OutputClosed,
+        (_, Stream::Stdout) => io_failure("standard output cannot be written", &error),
+        (_, Stream::Stderr) => io_failure("standard error cannot be written", &error),
     })
+}
+
+fn write_parts(output: &mut impl Write, parts: &[&str]) -> io::Result<()> {
+    parts.iter().try_for_each(|part| output.write_all(part.as_bytes()))?;
+    output.flush()
 }
 
 /// Redacts an error: its texts may repeat a URL of the command line.
@@ -206,7 +224,7 @@ fn as_json(failure: &CliError) -> serde_json::Value {
             object
         }
         CliError::OutputClosed | CliError::Interrupted(_) => json!(null),
-        CliError::Compile(found) => {
+        CliError::Compile(diagnostics) => {
             let diagnostic = |d: &Diagnostic| {
                 json!({
                     "file": d.file,
@@ -220,26 +238,26 @@ fn as_json(failure: &CliError) -> serde_json::Value {
             };
             json!({
                 "code": runstate::error_code::ErrorCode::CompileError,
-                "message": summary(found),
+                "message": summary(diagnostics),
                 "retryable": false,
-                "diagnostics": found.iter().map(diagnostic).collect::<Vec<_>>(),
+                "diagnostics": diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
             })
         }
     }
 }
 
-fn summary(found: &[Diagnostic]) -> String {
-    let file = found.first().map_or("the source", |d| d.file.as_str());
-    match found.len() {
+fn summary(diagnostics: &[Diagnostic]) -> String {
+    let file = diagnostics.first().map_or("the source", |d| d.file.as_str());
+    match diagnostics.len() {
         1 => format!("{file} does not compile: 1 error"),
         n => format!("{file} does not compile: {n} errors"),
     }
 }
 
-/// Prints each diagnostic with its source line and a caret below its position.
-fn diagnostics(found: &[Diagnostic]) -> String {
+/// Formats each diagnostic with its source line and a caret below its position.
+fn format_diagnostics(diagnostics: &[Diagnostic]) -> String {
     let mut text = String::new();
-    for d in found {
+    for d in diagnostics {
         let kind = match d.kind {
             DiagnosticKind::Syntax => "syntax error",
             DiagnosticKind::Unsupported => "not supported",
@@ -256,20 +274,20 @@ fn diagnostics(found: &[Diagnostic]) -> String {
             text += &format!(" {margin} = hint: {hint}\n");
         }
     }
-    text += &format!("error: {}\n", summary(found));
+    text += &format!("error: {}\n", summary(diagnostics));
     text
 }
 
 /// Returns the line with the caret; `None` if the source line was cut before the position.
 fn caret(d: &Diagnostic) -> Option<String> {
-    let mut left = d.column.saturating_sub(1) as usize;
+    let mut remaining = d.column.saturating_sub(1) as usize;
     let mut line = String::new();
     let mut characters = d.source_line.chars();
-    while left > 0 {
+    while remaining > 0 {
         let c = characters.next()?;
         // Tabs stay tabs, so that the caret is below its position for every tab width.
         line.push(if c == '\t' { '\t' } else { ' ' });
-        left = left.saturating_sub(c.len_utf16());
+        remaining = remaining.saturating_sub(c.len_utf16());
     }
     line.push('^');
     Some(line)
@@ -279,7 +297,7 @@ fn caret(d: &Diagnostic) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn at(column: u32, source_line: &str) -> Diagnostic {
+    fn diagnostic_at(column: u32, source_line: &str) -> Diagnostic {
         Diagnostic {
             file: "a.ts".into(),
             line: 3,
@@ -300,16 +318,16 @@ mod tests {
 
     #[test]
     fn the_caret_points_at_the_column() {
-        assert_eq!(caret(&at(1, "x")).as_deref(), Some("^"));
-        assert_eq!(caret(&at(3, "\t x")).as_deref(), Some("\t ^"));
-        assert_eq!(caret(&at(4, "\u{1F600} x")).as_deref(), Some("  ^"), "columns are UTF-16 units");
-        assert_eq!(caret(&at(300, "cut")), None);
+        assert_eq!(caret(&diagnostic_at(1, "x")).as_deref(), Some("^"));
+        assert_eq!(caret(&diagnostic_at(3, "\t x")).as_deref(), Some("\t ^"));
+        assert_eq!(caret(&diagnostic_at(4, "\u{1F600} x")).as_deref(), Some("  ^"), "columns are UTF-16 units");
+        assert_eq!(caret(&diagnostic_at(300, "cut")), None);
     }
 
     #[test]
-    fn a_finding_is_shown_with_its_source() {
-        let found = [Diagnostic { hint: Some("did you mean y?".into()), ..at(5, "let x = y") }];
-        insta::assert_snapshot!(diagnostics(&found), @r"
+    fn a_diagnostic_is_shown_with_its_source() {
+        let diagnostics = [Diagnostic { hint: Some("did you mean y?".into()), ..diagnostic_at(5, "let x = y") }];
+        insta::assert_snapshot!(format_diagnostics(&diagnostics), @r"
         a.ts:3:5: unknown name: x is not defined
          3 | let x = y
            |     ^

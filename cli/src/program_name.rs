@@ -1,4 +1,4 @@
-//! The words that start this program from the caller's shell. Every hint that names a command begins with them.
+//! The words that start this program in the caller's shell. Every hint that names a command begins with them.
 
 use std::env;
 use std::ffi::OsStr;
@@ -18,14 +18,14 @@ pub fn program_name() -> &'static str {
     &NAME
 }
 
-/// `called` is the first argument of the process. `cargo`: the environment variable CARGO is set, as `cargo run` does.
-fn name_for(called: Option<&OsStr>, cargo: bool) -> String {
-    // A hint is text: a path that is not Unicode cannot be printed so that a shell finds it.
-    let Some(called) = called.and_then(OsStr::to_str).filter(|called| !called.is_empty()) else {
+/// `path` is the first argument of the process. `cargo`: the environment variable CARGO is set, as `cargo run` does.
+fn name_for(path: Option<&OsStr>, cargo: bool) -> String {
+    // A path that is not Unicode cannot be printed in a form that a shell reads back.
+    let Some(called) = path.and_then(OsStr::to_str).filter(|path| !path.is_empty()) else {
         return BINARY_NAME.to_owned();
     };
     let path = Path::new(called);
-    // A name without a folder was found on PATH, also where a process that cargo started called it.
+    // A name without a folder was found on PATH, even if cargo started the calling process.
     if cargo && path.parent().is_some_and(|folder| folder.components().any(|part| part.as_os_str() == "target")) {
         let release = path.parent().is_some_and(|folder| folder.ends_with("release"));
         return if release { "cargo run --release --" } else { "cargo run --" }.to_owned();
@@ -34,7 +34,7 @@ fn name_for(called: Option<&OsStr>, cargo: bool) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+mod program_name_tests {
     use super::*;
 
     #[test]

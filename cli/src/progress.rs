@@ -28,25 +28,25 @@ impl Bar {
         Self { bar, phase: Mutex::new(None) }
     }
 
-    /// Creates a bar that counts to `of`. It appears only if the command takes long.
-    pub fn with_total(out: Printer, what: &'static str, of: usize) -> Self {
+    /// Creates a bar that counts to `total`. It appears only if the command takes long.
+    pub fn with_total(out: Printer, message: &'static str, total: usize) -> Self {
         let this = Self::new(out);
-        let form = if of > 1 { "{spinner} {msg} {pos}/{len}, {elapsed}" } else { "{spinner} {msg}, {elapsed}" };
-        if let Ok(style) = ProgressStyle::with_template(form) {
+        let template = if total > 1 { "{spinner} {msg} {pos}/{len}, {elapsed}" } else { "{spinner} {msg}, {elapsed}" };
+        if let Ok(style) = ProgressStyle::with_template(template) {
             this.bar.set_style(style);
         }
         if !this.bar.is_hidden() {
-            this.bar.set_length(of as u64);
-            this.bar.set_message(what);
+            this.bar.set_length(total as u64);
+            this.bar.set_message(message);
             this.bar.enable_steady_tick(TICK);
         }
         this
     }
 
-    /// Counts one more item. The bar is suspended while `say` prints.
-    pub fn step<T>(&self, say: impl FnOnce() -> T) -> T {
+    /// Counts one more item. The bar is suspended while `print` runs.
+    pub fn step<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.inc(1);
-        self.bar.suspend(say)
+        self.bar.suspend(print)
     }
 
     /// Shows the progress of an export, import or check.
@@ -54,17 +54,17 @@ impl Bar {
         if self.bar.is_hidden() {
             return;
         }
-        let before = self.phase.lock().unwrap_or_else(PoisonError::into_inner).replace(progress.phase);
-        if before != Some(progress.phase) {
-            self.begin(progress);
+        let previous = self.phase.lock().unwrap_or_else(PoisonError::into_inner).replace(progress.phase);
+        if previous != Some(progress.phase) {
+            self.begin_phase(progress);
         }
         self.bar.set_position(progress.done);
     }
 
-    fn begin(&self, progress: Progress) {
-        let form = if progress.of.is_some() { "{msg} [{bar:30}] {pos}/{len}" } else { "{msg} {pos}" };
+    fn begin_phase(&self, progress: Progress) {
+        let template = if progress.of.is_some() { "{msg} [{bar:30}] {pos}/{len}" } else { "{msg} {pos}" };
         // An invalid template leaves the default style.
-        if let Ok(style) = ProgressStyle::with_template(form) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style.progress_chars("=> "));
         }
         self.bar.set_message(match progress.phase {
@@ -75,8 +75,8 @@ impl Bar {
             Phase::Verify => "verifying",
         });
         self.bar.set_position(0);
-        if let Some(of) = progress.of {
-            self.bar.set_length(of);
+        if let Some(total) = progress.of {
+            self.bar.set_length(total);
         }
     }
 

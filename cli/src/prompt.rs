@@ -59,16 +59,16 @@ fn expected_line(call: &OpenCall) -> Option<String> {
 }
 
 fn schema(call: &OpenCall) -> Option<Schema> {
-    // The engine judges a schema that cannot be read here.
+    // The engine reports a schema that cannot be parsed here.
     Schema::parse(call.schema.as_ref()?).ok()
 }
 
-/// Whether the expected answer is text, which is taken as typed.
+/// Whether the expected answer is text, which is used as typed.
 fn takes_text(call: &OpenCall) -> bool {
     call.schema.as_ref().is_some_and(|schema| schema["type"] == "string")
 }
 
-/// Describes the deadline, and what happens then.
+/// Describes the deadline, and the effect of a missed deadline.
 fn deadline_line(call: &OpenCall, now: Timestamp) -> Option<String> {
     let at = deadline_text(call.deadline?, now);
     Some(match &call.default {
@@ -83,7 +83,7 @@ pub fn display_value(value: &Json) -> String {
 }
 
 /// Parses a typed answer. Without choices it is the text itself; a schema checks it, as text or as JSON. With choices it is a choice by
-/// its exact text, its number, or a unique prefix. `Err`: what is allowed.
+/// its exact text, its number, or a unique prefix. `Err`: the allowed answers.
 pub fn parse_answer(call: &OpenCall, typed: &str) -> Result<Json, String> {
     match &call.choices {
         None => {
@@ -97,7 +97,7 @@ pub fn parse_answer(call: &OpenCall, typed: &str) -> Result<Json, String> {
 }
 
 fn pick_choice<'a>(choices: &'a [Json], typed: &str) -> Result<&'a Json, String> {
-    let folded = typed.to_lowercase();
+    let lowercase = typed.to_lowercase();
     let texts: Vec<String> = choices.iter().map(|choice| display_value(choice).trim().to_owned()).collect();
     let exact = texts.iter().position(|text| text == typed);
     match (exact, position(typed, choices.len())) {
@@ -105,24 +105,27 @@ fn pick_choice<'a>(choices: &'a [Json], typed: &str) -> Result<&'a Json, String>
         (Some(at), _) | (None, Some(at)) => return Ok(&choices[at]),
         (None, None) => {}
     }
-    let matching = |fits: &dyn Fn(&str) -> bool| -> Vec<usize> {
-        (0..texts.len()).filter(|at| fits(&texts[*at].to_lowercase())).collect()
+    let matching = |matches: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        (0..texts.len()).filter(|at| matches(&texts[*at].to_lowercase())).collect()
     };
-    let exact = matching(&|text| text == folded);
-    let begun = if typed.is_empty() { Vec::new() } else { matching(&|text| text.starts_with(&folded)) };
-    match (exact.as_slice(), begun.as_slice()) {
+    let exact = matching(&|text| text == lowercase);
+    let prefixed = if typed.is_empty() { Vec::new() } else { matching(&|text| text.starts_with(&lowercase)) };
+    match (exact.as_slice(), prefixed.as_slice()) {
         ([at], _) | (_, [at]) => Ok(&choices[*at]),
         (_, [_, _, ..]) => {
-            let meant: Vec<&str> = begun.iter().map(|at| texts[*at].as_str()).collect();
-            Err(format!("`{typed}` could be {}; type more of it or its number", meant.join(" or ")))
+            let candidates: Vec<&str> = prefixed.iter().map(|at| texts[*at].as_str()).collect();
+            Err(format!(
+                "`{typed}` is ambiguous: it could be {}; type more of it or its number",
+                candidates.join(" or ")
+            ))
         }
         _ => {
-            let what = if typed.is_empty() {
+            let problem = if typed.is_empty() {
                 "no choice was made".to_owned()
             } else {
-                format!("`{typed}` is none of the choices")
+                format!("`{typed}` is not one of the choices")
             };
-            Err(format!("{what}; type a number from 1 to {}, or {}", choices.len(), texts.join(", ")))
+            Err(format!("{problem}; type a number from 1 to {}, or {}", choices.len(), texts.join(", ")))
         }
     }
 }
@@ -135,8 +138,12 @@ fn position(typed: &str, choices: usize) -> Option<usize> {
 
 /// Returns the error for a text that is one choice and the number of another.
 fn ambiguous(texts: &[String], at: usize, other: usize) -> String {
-    let (text, choice_text) = (&texts[at], |at: usize| format!("`{})` for {}", at + 1, texts[at]));
-    format!("`{text}` is one choice and the number of another; type {} or {}", choice_text(at), choice_text(other))
+    let (text, numbered) = (&texts[at], |at: usize| format!("`{})` for {}", at + 1, texts[at]));
+    format!(
+        "`{text}` is ambiguous: it is one choice and the number of another; type {} or {}",
+        numbered(at),
+        numbered(other)
+    )
 }
 
 #[cfg(test)]
@@ -153,13 +160,13 @@ mod tests {
         assert_eq!(picked("APP"), Ok(json!("approve")));
         assert_eq!(picked("ask again"), Ok(json!("Ask again")));
         assert_eq!(picked("1"), Ok(json!("approve")));
-        insta::assert_snapshot!(picked("3").unwrap_err(), @"`3` is one choice and the number of another; type `4)` for 3 or `3)` for reject");
+        insta::assert_snapshot!(picked("3").unwrap_err(), @"`3` is ambiguous: it is one choice and the number of another; type `4)` for 3 or `3)` for reject");
         assert_eq!(picked("3)"), Ok(json!("reject")));
         assert_eq!(picked("4)"), Ok(json!(3)));
         assert_eq!(picked("5"), Ok(json!(true)));
         assert_eq!(picked("t"), Ok(json!(true)));
-        insta::assert_snapshot!(picked("a").unwrap_err(), @"`a` could be approve or Ask again; type more of it or its number");
-        insta::assert_snapshot!(picked("9").unwrap_err(), @"`9` is none of the choices; type a number from 1 to 5, or approve, Ask again, reject, 3, true");
+        insta::assert_snapshot!(picked("a").unwrap_err(), @"`a` is ambiguous: it could be approve or Ask again; type more of it or its number");
+        insta::assert_snapshot!(picked("9").unwrap_err(), @"`9` is not one of the choices; type a number from 1 to 5, or approve, Ask again, reject, 3, true");
         assert!(picked("").unwrap_err().starts_with("no choice was made"));
         assert!(picked("0").is_err());
     }

@@ -21,20 +21,20 @@ fn redact_urls(text: &str, args: impl Iterator<Item = String>) -> Cow<'_, str> {
 
 /// Returns the part of an argument that is a URL with a possible secret, also behind a flag and `=`. Mistyped URLs count.
 fn find_secret_url(arg: &str) -> Option<&str> {
-    let scheme = |at: usize| {
-        let letter = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let scheme_start = |at: usize| {
+        let is_scheme_char = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
         arg[..at]
-            .rfind(|c| !letter(c))
+            .rfind(|c| !is_scheme_char(c))
             .map_or(0, |before| before + arg[before..].chars().next().map_or(0, char::len_utf8))
     };
-    // The name of a server's kind may precede a `://` that is part of a password.
+    // A password may contain `://`, so the name of a server's kind may come before it.
     let lower = arg.to_ascii_lowercase();
-    let named = ["mongo", "postgres"].iter().filter_map(|kind| lower.find(kind)).min();
-    let begin = arg.find("://").map(scheme).into_iter().chain(named).min()?;
+    let kind = ["mongo", "postgres"].iter().filter_map(|name| lower.find(name)).min();
+    let begin = arg.find("://").map(scheme_start).into_iter().chain(kind).min()?;
     let url = arg.get(begin..)?;
-    let server = named.is_some();
-    let hides = url.contains('@') || (server && url.contains('?'));
-    (hides && !url.starts_with("file:")).then_some(url)
+    let server = kind.is_some();
+    let may_hold_secret = url.contains('@') || (server && url.contains('?'));
+    (may_hold_secret && !url.starts_with("file:")).then_some(url)
 }
 
 #[cfg(test)]
@@ -62,8 +62,8 @@ mod tests {
                 format!("invalid value '{shown}'")
             );
         }
-        let beside = "--storemongodb://ann:secret@h";
-        assert_eq!(redacted(&format!("unexpected '{beside}'"), beside), "unexpected '--storemongodb://…@h'");
+        let glued = "--storemongodb://ann:secret@h";
+        assert_eq!(redacted(&format!("unexpected '{glued}'"), glued), "unexpected '--storemongodb://…@h'");
     }
 
     /// Passwords in three parts, with the separators of a URL between them.
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn no_part_of_a_password_is_repeated_from_the_command_line() {
         for password in passwords() {
-            for place in [
+            for template in [
                 "mongodb://us1r:{}@h/x",
                 "mongodb+srv://us1r:{}@h/x?w=1",
                 "mongodb:us1r:{}@h/x",
@@ -85,11 +85,11 @@ mod tests {
                 "https://us1r:{}@h/x",
                 "mongodb://h/x?tlsCertificateKeyFilePassword={}",
             ] {
-                let url = place.replace("{}", &password);
+                let url = template.replace("{}", &password);
                 for arg in [url.clone(), format!("--limit={url}"), format!("--store{url}")] {
                     let output = redacted(&format!("unexpected argument '{arg}' found"), &arg);
-                    let silent = !["us1r", "pw1", "pw2", "pw3"].iter().any(|part| output.contains(part));
-                    assert!(silent, "{arg}: {output}");
+                    let redacted_all = !["us1r", "pw1", "pw2", "pw3"].iter().any(|part| output.contains(part));
+                    assert!(redacted_all, "{arg}: {output}");
                 }
             }
         }

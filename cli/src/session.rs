@@ -52,14 +52,13 @@ impl Session {
     ) -> Result<Self, CliError> {
         let url = resolve_store_url(global)?;
         // The remark about the default store is printed only when this process creates it.
-        let made = (missing == MissingStore::Create && !store_exists(&url)).then(|| store_origin(global)).flatten();
+        let created = (missing == MissingStore::Create && !store_exists(&url)).then(|| store_origin(global)).flatten();
         let opened = open_engine(&url, missing, settings).await;
         let (engine, store_id) = opened.map_err(|error| explain_open_error(global, &url, error))?;
-        let fleeting = !engine.store().capabilities().durable;
-        let session =
-            Self { cvm: engine.cvm(), engine, out, store_id, url, store: global.store.clone(), ephemeral: fleeting };
+        let ephemeral = !engine.store().capabilities().durable;
+        let session = Self { cvm: engine.cvm(), engine, out, store_id, url, store: global.store.clone(), ephemeral };
         session.warn();
-        if let Some(origin @ StoreOrigin::Default) = made {
+        if let Some(origin @ StoreOrigin::Default) = created {
             out.remark(&format!(
                 "created {}: it {origin}; choose another one with --store URL or RUNSTATE_STORE",
                 session.url
@@ -81,27 +80,27 @@ impl Session {
     }
 
     /// Closes the store, which completes its background work, and returns how the command ended.
-    pub async fn finish(&self, ended: Result<CliExit, CliError>) -> Result<CliExit, CliError> {
-        let judged = self.check_damage(ended);
-        match (self.engine.store().close().await, judged) {
+    pub async fn finish(&self, result: Result<CliExit, CliError>) -> Result<CliExit, CliError> {
+        let result = self.check_damage(result);
+        match (self.engine.store().close().await, result) {
             (Err(error), Ok(_)) => Err(Error::from(error).into()),
-            (_, judged) => judged,
+            (_, result) => result,
         }
     }
 
     /// Turns the result of a command on a damaged store into an error: missing data may have been in the damaged part.
-    fn check_damage(&self, ended: Result<CliExit, CliError>) -> Result<CliExit, CliError> {
+    fn check_damage(&self, result: Result<CliExit, CliError>) -> Result<CliExit, CliError> {
         let damage =
-            self.engine.store().read_only_reason().filter(|why| matches!(why, store::StoreError::Corrupt { .. }));
-        let Some(mut damage) = damage.map(Error::from) else { return ended };
-        match ended {
-            // People have read the warning of `warn`.
+            self.engine.store().read_only_reason().filter(|reason| matches!(reason, store::StoreError::Corrupt { .. }));
+        let Some(mut damage) = damage.map(Error::from) else { return result };
+        match result {
+            // `warn` has already reported the damage to people.
             Ok(_) if !self.out.is_json() => Ok(CliExit::Store),
             Ok(_) => Err(damage.into()),
             Err(CliError::Error(error) | CliError::Driving { error, .. }) if error.code == ErrorCode::NotFound => {
-                let what = error.key.unwrap_or_default();
+                let id = error.key.unwrap_or_default();
                 damage.message +=
-                    &format!("; `{what}` is not in the undamaged part, but may have been in the damaged part");
+                    &format!("; `{id}` is not in the undamaged part, but may have been in the damaged part");
                 Err(damage.into())
             }
             Err(failure) => Err(failure),
@@ -115,7 +114,7 @@ impl Session {
             Some(damage @ store::StoreError::Corrupt { .. }) => self.out.remark(&format!(
                 "warning: {damage}. Undamaged data can be read; data that is missing may have been in the damaged part"
             )),
-            Some(why) => self.out.remark(&format!("this store is read-only: {why}")),
+            Some(reason) => self.out.remark(&format!("this store is read-only: {reason}")),
         }
     }
 
@@ -131,7 +130,7 @@ impl Session {
         }
     }
 
-    /// Returns `hint`. For a store in memory, which is lost by then, it returns a note about that instead.
+    /// Returns `hint`. For a store in memory, which ends with the process, it returns a note about that instead.
     pub fn next_step(&self, hint: impl FnOnce() -> String) -> String {
         match self.ephemeral {
             true => {
@@ -146,19 +145,19 @@ impl Session {
         (!self.ephemeral).then(|| self.invocation("resume", id, ""))
     }
 
-    /// Returns a command line in the same store, to be copied.
-    pub fn invocation(&self, command: &str, id: &str, rest: &str) -> String {
+    /// Returns a command line in the same store, to be copied. `flags` is empty or begins with a space.
+    pub fn invocation(&self, command: &str, id: &str, flags: &str) -> String {
         // An id that looks like a flag follows `--`.
         match id.starts_with('-') {
-            true => self.command_line(&format!("{command}{rest} -- {}", shell_quote(id))),
-            false => self.command_line(&format!("{command} {}{rest}", shell_quote(id))),
+            true => self.command_line(&format!("{command}{flags} -- {}", shell_quote(id))),
+            false => self.command_line(&format!("{command} {}{flags}", shell_quote(id))),
         }
     }
 
     /// Like [`Session::invocation`], for a command that takes the name after a flag.
     pub fn invocation_with_flag(&self, command: &str, flag: &str, name: &str) -> String {
-        let between = if name.starts_with('-') { '=' } else { ' ' };
-        self.command_line(&format!("{command} {flag}{between}{}", shell_quote(name)))
+        let separator = if name.starts_with('-') { '=' } else { ' ' };
+        self.command_line(&format!("{command} {flag}{separator}{}", shell_quote(name)))
     }
 
     /// Returns a command line in the same store. `words` need no quotes.
@@ -177,8 +176,11 @@ pub fn command_line(store: Option<&str>, words: &str) -> String {
 pub fn retention() -> Result<Option<Millis>, CliError> {
     let Some(days) = env::var_os(RETENTION_ENV).filter(|days| !days.is_empty()) else { return Ok(None) };
     let number = days.to_str().and_then(|days| days.trim().parse::<u32>().ok());
-    let wrong = || error::usage(format!("{RETENTION_ENV} is {}; it must be a number of days", days.to_string_lossy()));
-    number.map(|days| Some(Millis::days(days.into()))).ok_or_else(wrong)
+    let invalid = || {
+        let days = days.to_string_lossy();
+        error::usage(format!("{RETENTION_ENV} is `{days}`; it must be a whole number of days"))
+    };
+    number.map(|days| Some(Millis::days(days.into()))).ok_or_else(invalid)
 }
 
 /// Returns the URL of `--store`, else that of the environment.
@@ -191,8 +193,8 @@ pub fn resolve_store_url(global: &GlobalArgs) -> Result<String, Error> {
 
 /// Returns the source of the store's URL if `--store` is absent.
 pub fn store_origin(global: &GlobalArgs) -> Option<StoreOrigin> {
-    let named = global.store.is_none().then(|| store_url(&environment()))?;
-    named.ok().map(|(_, origin)| origin)
+    let resolved = global.store.is_none().then(|| store_url(&environment()))?;
+    resolved.ok().map(|(_, origin)| origin)
 }
 
 /// Whether the file store exists.
@@ -203,7 +205,7 @@ fn store_exists(url: &str) -> bool {
 
 /// Adds to an open error the source of the store's URL, if `--store` is absent, and what to do.
 pub fn explain_open_error(global: &GlobalArgs, url: &str, mut error: Error) -> Error {
-    // Other URLs may hold a password.
+    // The URL of a server may hold a password, so only the URL of a folder is repeated.
     if url.starts_with("file:")
         && let Some(origin) = store_origin(global)
     {
@@ -235,17 +237,17 @@ pub async fn open_engine(
 
 fn environment() -> Environment {
     // A value that is not Unicode cannot be part of a URL, so it counts as not set.
-    let of = |name| env::var(name).ok();
+    let var = |name| env::var(name).ok();
     Environment {
-        runstate_store: of("RUNSTATE_STORE"),
-        cvm_storage_type: of("CVM_STORAGE_TYPE"),
-        cvm_data_dir: of("CVM_DATA_DIR"),
-        mongodb_uri: of("MONGODB_URI"),
+        runstate_store: var("RUNSTATE_STORE"),
+        cvm_storage_type: var("CVM_STORAGE_TYPE"),
+        cvm_data_dir: var("CVM_DATA_DIR"),
+        mongodb_uri: var("MONGODB_URI"),
         home: env::home_dir().and_then(|home| home.into_os_string().into_string().ok()),
     }
 }
 
-/// Returns a store's URL for a command line to be copied. A URL with a secret is not repeated.
+/// Returns a store's URL, quoted for a shell. A URL that may hold a secret becomes `URL`.
 fn redact_store_url(url: &str) -> String {
     let server = url.contains("://") && !url.starts_with("file:");
     let secret = |option: &str| {
@@ -254,8 +256,9 @@ fn redact_store_url(url: &str) -> String {
             .iter()
             .any(|part| name.contains(part))
     };
-    let hides = url.contains('@') || url.split_once('?').is_some_and(|(_, options)| options.split('&').any(secret));
-    if server && hides { "URL".to_owned() } else { shell_quote(url) }
+    let may_hold_secret =
+        url.contains('@') || url.split_once('?').is_some_and(|(_, options)| options.split('&').any(secret));
+    if server && may_hold_secret { "URL".to_owned() } else { shell_quote(url) }
 }
 
 /// Quotes `text` so that a shell reads it as one word.

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::colour::{Paint, Role};
+use crate::color::{Paint, Role};
 use crate::printer::escape_control;
 
 /// The number of blanks between two columns.
@@ -25,40 +25,40 @@ pub fn terminal_width() -> Option<usize> {
 pub struct TableColumn {
     head: &'static str,
     right: bool,
-    bounds: WidthLimits,
+    limits: WidthLimits,
 }
 
 /// The width limits of a column.
 #[derive(Clone, Copy, Debug)]
 struct WidthLimits {
     /// The column is not cut to less than this.
-    least: usize,
+    min: usize,
     /// Cells up to this width widen the column. Wider cells are shown in full only if there is room left.
-    usual: usize,
+    preferred: usize,
 }
 
 impl TableColumn {
     /// A column of left-aligned text.
     pub const fn text(head: &'static str) -> Self {
-        Self { head, right: false, bounds: WidthLimits::NONE }
+        Self { head, right: false, limits: WidthLimits::NONE }
     }
 
     /// A column of right-aligned numbers.
     pub const fn number(head: &'static str) -> Self {
-        Self { head, right: true, bounds: WidthLimits::NONE }
+        Self { head, right: true, limits: WidthLimits::NONE }
     }
 
-    /// Lets the column shrink to `least`. A cell wider than `usual` takes no room from other columns.
-    pub const fn shrinkable(self, least: usize, usual: usize) -> Self {
-        Self { bounds: WidthLimits { least, usual }, ..self }
+    /// Lets the column shrink to `min`. A cell wider than `preferred` takes no room from other columns.
+    pub const fn shrinkable(self, min: usize, preferred: usize) -> Self {
+        Self { limits: WidthLimits { min, preferred }, ..self }
     }
 
     /// Returns the preferred width, and the width of the widest cell.
     fn widths<'a>(&self, cells: impl Iterator<Item = &'a Cell>) -> (usize, usize) {
-        let WidthLimits { least, usual } = self.bounds;
+        let WidthLimits { min, preferred } = self.limits;
         let (mut width, mut wanted) = (self.head.width(), 0);
         for cell in cells {
-            width = width.max(if cell.width <= usual { cell.width } else { least });
+            width = width.max(if cell.width <= preferred { cell.width } else { min });
             wanted = wanted.max(cell.width);
         }
         (width, wanted.max(width))
@@ -66,7 +66,7 @@ impl TableColumn {
 }
 
 impl WidthLimits {
-    const NONE: Self = Self { least: usize::MAX, usual: usize::MAX };
+    const NONE: Self = Self { min: usize::MAX, preferred: usize::MAX };
 }
 
 /// A cell: text on one line, without control characters.
@@ -78,7 +78,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A status in its colour.
+    /// A status in its color.
     pub fn status(status: &str) -> Self {
         Self { role: Role::from_status(status), ..Self::from(status) }
     }
@@ -137,7 +137,7 @@ impl TextTable {
         let (mut spare, mut missing) = (room.saturating_sub(taken), taken.saturating_sub(room));
         // The last columns matter least: they get the spare width, and lose width first.
         for ((width, wanted), column) in widths.iter_mut().zip(wanted).zip(&self.columns).rev() {
-            let (more, less) = ((wanted - *width).min(spare), width.saturating_sub(column.bounds.least).min(missing));
+            let (more, less) = ((wanted - *width).min(spare), width.saturating_sub(column.limits.min).min(missing));
             *width = *width + more - less;
             spare -= more;
             missing -= less;
@@ -193,10 +193,10 @@ fn truncate_to_width(text: &str, width: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::colour::ColourMode;
+    use crate::color::ColorMode;
 
     fn plain() -> Paint {
-        Paint::for_stream(ColourMode::Never, false, &std::io::stdout())
+        Paint::for_stream(ColorMode::Never, false, &std::io::stdout())
     }
 
     fn table(rows: &[[&str; 3]]) -> TextTable {
@@ -263,10 +263,10 @@ mod tests {
     }
 
     #[test]
-    fn colour_codes_do_not_count_as_width() {
+    fn color_codes_do_not_count_as_width() {
         let mut table = TextTable::new([TableColumn::text("STATUS"), TableColumn::text("ID")]);
         table.push_row([Cell::status("complete"), Cell::from("a")]);
-        let lines = table.lines(Some(80), Paint::for_stream(ColourMode::Always, false, &std::io::stdout()));
+        let lines = table.lines(Some(80), Paint::for_stream(ColorMode::Always, false, &std::io::stdout()));
         assert_eq!(lines[1], "\u{1b}[32mcomplete\u{1b}[0m  a");
         assert_eq!(lines[0], "\u{1b}[1mSTATUS\u{1b}[0m    \u{1b}[1mID\u{1b}[0m");
     }

@@ -1,10 +1,9 @@
-//! Times for people. Programs read RFC 3339 (`json_output.rs`).
+//! Times and durations as people write and read them. A duration is written `500ms`, `30s`, `10m`, `2h` or `30d`.
+//! Programs read RFC 3339 (`json_output.rs`).
 
 use std::time::Duration;
 
 use runstate::time::{Millis, Timestamp};
-
-use crate::duration;
 
 /// A time in the past, as people write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +18,7 @@ impl PastTime {
     /// Returns the point in time.
     pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
-            PastTime::Ago(span) => now - duration::to_millis(span),
+            PastTime::Ago(age) => now - duration_millis(age),
             PastTime::At(at) => at,
         }
     }
@@ -29,7 +28,7 @@ impl PastTime {
 pub fn parse_past_time(text: &str) -> Result<PastTime, String> {
     match Timestamp::from_rfc3339(text.trim()) {
         Some(at) => Ok(PastTime::At(at)),
-        None => duration::parse(text).map(PastTime::Ago).map_err(|hint| format!("{hint}, or 2024-01-20T10:00:00Z")),
+        None => parse_duration(text).map(PastTime::Ago).map_err(|hint| format!("{hint}, or 2024-01-20T10:00:00Z")),
     }
 }
 
@@ -65,8 +64,8 @@ pub fn deadline_text(at: Timestamp, now: Timestamp) -> String {
 }
 
 /// Formats a duration: `340ms`, `1.2s`, `47s`, `3m`.
-pub fn duration_text(span: Millis) -> String {
-    match span.0.max(0) {
+pub fn duration_text(duration: Millis) -> String {
+    match duration.0.max(0) {
         ms @ ..1_000 => format!("{ms}ms"),
         ms @ 1_000..10_000 => format!("{}.{}s", ms / 1_000, ms % 1_000 / 100),
         ms => unit_text(ms / 1_000),
@@ -80,6 +79,33 @@ fn unit_text(seconds: i64) -> String {
         7_200..172_800 => format!("{}h", seconds / 3_600),
         _ => format!("{}d", seconds / 86_400),
     }
+}
+
+/// Parses a duration.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let hint = || "write a number and a unit: 500ms, 30s, 10m, 2h, 30d".to_owned();
+    let text = text.trim();
+    let unit_start = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(hint)?;
+    let (number, unit) = text.split_at(unit_start);
+    let unit_millis = match unit.trim() {
+        "ms" => 1.0,
+        "s" => 1_000.0,
+        "m" | "min" => 60_000.0,
+        "h" => 3_600_000.0,
+        "d" => 86_400_000.0,
+        _ => return Err(hint()),
+    };
+    let millis = number.parse::<f64>().map_err(|_| hint())? * unit_millis;
+    // More than a hundred years is a mistake.
+    if !(1.0..=100.0 * 366.0 * 86_400_000.0).contains(&millis) {
+        return Err("it must be from 1ms to 100 years".to_owned());
+    }
+    Ok(Duration::from_millis(millis as u64))
+}
+
+/// Converts a duration for the engine.
+pub fn duration_millis(duration: Duration) -> Millis {
+    Millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -97,6 +123,7 @@ mod tests {
             ["now", "now", "1s ago", "119s ago", "2m ago", "119m ago", "2h ago", "47h ago", "2d ago", "100d ago"];
         assert_eq!(shown, expected);
     }
+
     #[test]
     fn a_future_time_is_never_shown_as_now() {
         let now = Timestamp::from_millis(1_705_744_800_000);
@@ -109,5 +136,23 @@ mod tests {
     fn durations_use_one_short_unit() {
         let shown = [-1, 0, 999, 1_000, 1_290, 9_999, 10_000, 119_999, 120_000].map(|ms| duration_text(Millis(ms)));
         assert_eq!(shown, ["0ms", "0ms", "999ms", "1.0s", "1.2s", "9.9s", "10s", "119s", "2m"]);
+    }
+}
+
+#[cfg(test)]
+mod duration_tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_number_and_a_unit() {
+        let ms = |text| parse_duration(text).map(|duration| duration.as_millis());
+        assert_eq!(ms("500ms"), Ok(500));
+        assert_eq!(ms("1.5s"), Ok(1_500));
+        assert_eq!(ms("10m"), Ok(600_000));
+        assert_eq!(ms(" 2 h"), Ok(7_200_000));
+        assert_eq!(ms("30d"), Ok(2_592_000_000));
+        for invalid in ["", "10", "s", "-1s", "0s", "1e9d", "1.2.3s", "40000d", "5 weeks"] {
+            assert!(ms(invalid).is_err(), "{invalid}");
+        }
     }
 }

@@ -1,23 +1,26 @@
-//! Pure decisions: a command declares its read set, and decides from those documents alone which changes to make. A decision has no clock,
-//! no entropy and no store. All its inputs are its [`View`] and its [`Ctx`].
+//! Pure decisions: a [`Command`] declares its read set, and decides from those documents alone which changes to make.
+//! A decision has no clock, no entropy and no store. All its inputs are its [`View`], with the documents and query
+//! results that it asked for, and its [`Ctx`].
+//!
+//! A [`Lifecycle`] has transitions: each consumes a state and returns the next state or a rejection. The table in the
+//! docs is derived by running the transition over every pair of state and event.
 
-mod command;
-mod lifecycle;
 mod rejection;
-mod view;
 
 use std::any::Any;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::id::Revision;
-use crate::schema::Key;
-use crate::value::Document;
-
-pub use command::Command;
-pub use command::{Ctx, Stopwatch};
-pub use lifecycle::{Lifecycle, transition_table};
 pub use rejection::Rejection;
-pub use view::{LoadedDocument, ReadSet, View};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::id::{CommandId, Revision, derive_id, sha256};
+use crate::limits::Settings;
+use crate::marker::MaybeSync;
+use crate::schema::{Key, Query};
+use crate::time::Timestamp;
+use crate::value::{Document, SortedMap};
 
 /// The decoded form of a document, which the engine caches beside it. It equals the result of decoding the document, and it never changes.
 #[derive(Clone)]
@@ -124,8 +127,8 @@ impl<O> Decision<O> {
 
     /// Replaces the output.
     pub fn map<P>(self, output: impl FnOnce(O) -> P) -> Decision<P> {
-        let Self { output: value, changes, checks, hints, cached: warm } = self;
-        Decision { output: output(value), changes, checks, hints, cached: warm }
+        let Self { output: value, changes, checks, hints, cached } = self;
+        Decision { output: output(value), changes, checks, hints, cached }
     }
 
     /// Adds a change.
@@ -139,4 +142,241 @@ impl<O> Decision<O> {
         self.checks.push((key, read.revision.clone()));
         self
     }
+}
+
+/// An operation that a caller wants applied. Its serialized form distinguishes a repeat from another command under the same id.
+pub trait Command: Serialize + MaybeSync {
+    /// The command's name, `domain.verb`, as used by logs and fingerprints.
+    const NAME: &'static str;
+
+    /// The result for the caller. The ledger keeps it, so a repeat returns the same result.
+    type Output: Serialize + DeserializeOwned + MaybeSync;
+
+    /// The document that commands like this one contend for. Within a process, the engine decides one command per subject at a time.
+    fn subject(&self) -> Option<Key> {
+        None
+    }
+
+    /// The documents and queries that the decision needs. The engine calls it again with what it has read so far, until nothing new is
+    /// requested.
+    fn reads(&self, view: &View) -> ReadSet;
+
+    /// Decides. Total and deterministic: the same view and context give the same decision. The engine may call it again after a conflict.
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Self::Output>, Rejection>;
+}
+
+/// A clock that returns microseconds since an arbitrary moment. Only differences are meaningful.
+pub type Stopwatch = fn() -> u64;
+
+/// The context of one decision. The engine creates it anew for every attempt, so that a repeated decision creates the same ids.
+#[derive(Clone, Debug)]
+pub struct Ctx {
+    /// The time when the command arrived. It is the same in every attempt.
+    pub now: Timestamp,
+    /// The settings of the engine.
+    pub settings: Settings,
+    /// Largest number of writes and checks in one commit. Commands that do as much as fits and are then repeated use it.
+    pub max_writes: usize,
+    /// Measures how long programs run. No decision may depend on it.
+    pub stopwatch: Option<Stopwatch>,
+    /// Number of earlier attempts, which ended in conflicts with other commits.
+    pub attempt: u32,
+    command: CommandId,
+    ids: u64,
+}
+
+impl Ctx {
+    /// Creates the context of `command` at `now`.
+    pub fn new(command: CommandId, now: Timestamp, settings: Settings) -> Self {
+        Self { now, settings, max_writes: usize::MAX, stopwatch: None, attempt: 0, command, ids: 0 }
+    }
+
+    /// The command that is being decided.
+    pub fn command(&self) -> &CommandId {
+        &self.command
+    }
+
+    /// Returns a new id: a UUIDv7 from `now` and the command's id. It differs at every call and is the same in every attempt.
+    pub fn new_id(&mut self) -> String {
+        self.ids += 1;
+        derive_id(self.now, &self.command, self.ids)
+    }
+
+    /// Returns a random seed for `purpose`, the same in every attempt.
+    pub fn seed(&self, purpose: &str) -> [u8; 32] {
+        sha256(&[b"seed", purpose.as_bytes(), self.command.as_str().as_bytes()])
+    }
+}
+
+/// A state machine: its states, and the events that change them.
+pub trait Lifecycle {
+    /// An enum with data, so that illegal combinations do not compile.
+    type State;
+    /// An event that changes the state.
+    type Event;
+
+    /// Returns the next state, or the rejection if the event is illegal in this state.
+    fn transition(state: Self::State, event: Self::Event) -> Result<Self::State, Rejection>;
+
+    /// One sample of every state that behaves differently.
+    fn states() -> Vec<Self::State>;
+
+    /// Samples of every event.
+    fn events() -> Vec<Self::Event>;
+
+    /// The state's name on the wire.
+    fn status(state: &Self::State) -> &'static str;
+
+    /// The command that causes the event.
+    fn command(event: &Self::Event) -> &'static str;
+}
+
+/// The status × command table of a lifecycle, as Markdown, derived from its transition. A cell lists every status to which the command can
+/// lead; `–` means that it is rejected.
+pub fn transition_table<L: Lifecycle>() -> String {
+    let mut commands: Vec<&str> = Vec::new();
+    for event in L::events() {
+        let name = L::command(&event);
+        if !commands.contains(&name) {
+            commands.push(name);
+        }
+    }
+    let mut statuses: Vec<&str> = Vec::new();
+    let mut cells: Vec<Vec<BTreeSet<String>>> = Vec::new();
+    for i in 0..L::states().len() {
+        for j in 0..L::events().len() {
+            let (Some(state), Some(event)) = (L::states().into_iter().nth(i), L::events().into_iter().nth(j)) else {
+                continue;
+            };
+            let (status, command) = (L::status(&state), L::command(&event));
+            let row = statuses.iter().position(|s| *s == status).unwrap_or_else(|| {
+                statuses.push(status);
+                cells.push(vec![BTreeSet::new(); commands.len()]);
+                statuses.len() - 1
+            });
+            let Some(column) = commands.iter().position(|c| *c == command) else { continue };
+            if let Ok(next) = L::transition(state, event) {
+                cells[row][column].insert(L::status(&next).to_owned());
+            }
+        }
+    }
+    let mut out = format!("| status | {} |\n|{}\n", commands.join(" | "), "---|".repeat(commands.len() + 1));
+    for (status, row) in statuses.iter().zip(cells) {
+        let row = row.into_iter().map(|cell| {
+            if cell.is_empty() { "–".to_owned() } else { cell.into_iter().collect::<Vec<_>>().join(" · ") }
+        });
+        out += &format!("| {status} | {} |\n", row.collect::<Vec<_>>().join(" | "));
+    }
+    out
+}
+
+/// The documents and queries that a command asks to read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadSet {
+    /// Documents.
+    pub keys: Vec<Key>,
+    /// Bounded queries, each with the name under which the view returns its result.
+    pub queries: Vec<(&'static str, Query)>,
+}
+
+impl ReadSet {
+    /// Reads nothing.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Reads one document.
+    pub fn key(key: Key) -> Self {
+        Self { keys: vec![key], queries: Vec::new() }
+    }
+
+    /// Adds a document.
+    pub fn with_key(mut self, key: Key) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// Adds a query.
+    pub fn query(mut self, name: &'static str, query: Query) -> Self {
+        self.queries.push((name, query));
+        self
+    }
+}
+
+/// A document as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedDocument {
+    /// Its revision.
+    pub revision: Revision,
+    /// Its fields.
+    pub document: Arc<Document>,
+}
+
+/// The documents and query results that were read for a decision.
+#[derive(Clone, Default)]
+pub struct View {
+    documents: HashMap<Key, Option<LoadedDocument>>,
+    query_results: SortedMap<&'static str, QueryResult>,
+    cached: HashMap<Key, CachedValue>,
+}
+
+impl View {
+    /// The document under `key`; `None` if it does not exist or was not read.
+    pub fn get(&self, key: &Key) -> Option<&LoadedDocument> {
+        self.documents.get(key)?.as_ref()
+    }
+
+    /// Whether `key` was read, whether or not a document exists.
+    pub fn has_read(&self, key: &Key) -> bool {
+        self.documents.contains_key(key)
+    }
+
+    /// The result of the query `name`; `None` before it was run.
+    pub fn rows(&self, name: &str) -> Option<&[(Key, LoadedDocument)]> {
+        self.query_results.get(name).map(|result| result.rows.as_slice())
+    }
+
+    /// Whether any query was run.
+    pub fn has_query_results(&self) -> bool {
+        !self.query_results.is_empty()
+    }
+
+    /// The decoded form of the document under `key`, if one is cached for the revision that was read.
+    pub fn cached<T: 'static>(&self, key: &Key) -> Option<&T> {
+        self.cached.get(key)?.get()
+    }
+
+    /// Adds the document read under `key`. A decoded form of an earlier revision is dropped.
+    pub fn put(&mut self, key: Key, found: Option<LoadedDocument>, cached: Option<CachedValue>) {
+        match (cached, &found) {
+            (Some(value), Some(_)) => self.cached.insert(key.clone(), value),
+            _ => self.cached.remove(&key),
+        };
+        self.documents.insert(key, found);
+    }
+
+    /// Adds the result of the query `name`.
+    pub fn put_rows(&mut self, name: &'static str, query: Query, rows: Vec<(Key, LoadedDocument)>) {
+        self.query_results.insert(name, QueryResult { query, rows });
+    }
+
+    /// The part of `reads` that was not read yet.
+    pub fn missing(&self, reads: ReadSet) -> ReadSet {
+        let new = |name: &str, query: &Query| self.query_results.get(name).is_none_or(|result| result.query != *query);
+        ReadSet {
+            keys: reads.keys.into_iter().filter(|key| !self.has_read(key)).collect(),
+            queries: reads.queries.into_iter().filter(|(name, query)| new(name, query)).collect(),
+        }
+    }
+
+    /// The keys that were read.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.documents.keys()
+    }
+}
+
+#[derive(Clone)]
+struct QueryResult {
+    query: Query,
+    rows: Vec<(Key, LoadedDocument)>,
 }

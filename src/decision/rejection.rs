@@ -46,12 +46,14 @@ pub enum Rejection {
         reason: String,
     },
     /// A limit is exceeded.
-    #[error("{what}: {limit} are allowed")]
+    #[error("{what}: {limit} are allowed; {remedy}")]
     Limit {
         /// The quantity that exceeds the limit, with its number.
         what: String,
         /// The limit with its unit.
         limit: String,
+        /// The action that stays within the limit.
+        remedy: &'static str,
     },
     /// The caller acts on outdated knowledge: the subject has changed or belongs to another caller now.
     #[error("{what}")]
@@ -70,10 +72,10 @@ pub enum Rejection {
         details: Json,
     },
     /// The decision needs these documents as well. The engine reads them and decides again. It discards what was decided so far.
-    #[error("the decision needs more documents")]
+    #[error("internal error: a decision requested more documents and was not repeated. Report this")]
     Unread(Vec<Key>),
     /// The documents that were read do not fit together: some of them changed while they were read. The engine reads again.
-    #[error("the documents were read at different moments ({0})")]
+    #[error("the documents read are inconsistent ({0}); try again, and if it recurs, run `runstate verify`")]
     Torn(String),
 }
 

@@ -49,7 +49,7 @@ impl DocumentCache {
 
     /// The decoded form, if the cache has exactly this revision.
     pub(super) fn value_at_revision(&self, key: &Key, revision: &Revision) -> Option<CachedValue> {
-        self.get(key).filter(|(loaded, _)| loaded.revision == *revision).and_then(|(_, warm)| warm)
+        self.get(key).filter(|(loaded, _)| loaded.revision == *revision).and_then(|(_, cached)| cached)
     }
 
     pub(super) fn put(&self, key: Key, loaded: LoadedDocument, cached: Option<CachedValue>) {
@@ -59,10 +59,10 @@ impl DocumentCache {
     /// Updates the entry of `key` to the document that was read. It adds no entry.
     pub(super) fn refresh(&self, key: &Key, found: Option<&LoadedDocument>) {
         self.lock_entries(|inner| {
-            let Some(kept) = inner.entries.get(key).map(|entry| &entry.loaded.revision) else { return };
+            let Some(cached) = inner.entries.get(key).map(|entry| &entry.loaded.revision) else { return };
             match found.map(|found| (found, &found.revision)) {
-                Some((_, read)) if read.incarnation() == kept.incarnation() && read.writes() <= kept.writes() => {}
-                Some((found, read)) if read.incarnation() == kept.incarnation() => {
+                Some((_, read)) if read.incarnation() == cached.incarnation() && read.writes() <= cached.writes() => {}
+                Some((found, read)) if read.incarnation() == cached.incarnation() => {
                     inner.put(key.clone(), found.clone(), None);
                 }
                 // The document was deleted or re-created, before or after the cached one.
@@ -82,7 +82,7 @@ impl DocumentCache {
 
 impl CacheEntries {
     fn put(&mut self, key: Key, loaded: LoadedDocument, cached: Option<CachedValue>) {
-        let bytes = memory_bytes(&loaded.document) + cached.as_ref().map_or(0, |warm| warm.bytes);
+        let bytes = memory_bytes(&loaded.document) + cached.as_ref().map_or(0, |value| value.bytes);
         self.clock += 1;
         let used = self.clock;
         self.remove(&key);
@@ -136,9 +136,9 @@ mod tests {
         }
         assert!(cache.get(&Key::new(&NOTES, "99")).is_some(), "the newest entry is kept");
         put(&cache, "99", 1);
-        let (kept, sum): (u64, u64) =
+        let (bytes, sum): (u64, u64) =
             cache.lock_entries(|inner| (inner.bytes, inner.entries.values().map(|entry| entry.bytes).sum()));
-        assert_eq!(kept, sum, "replaced entries are not counted");
+        assert_eq!(bytes, sum, "replaced entries are not counted");
         put(&cache, "huge", MAX_BYTES + 1);
         assert_eq!(cache.lock_entries(|inner| (inner.entries.len(), inner.bytes)), (0, 0));
     }

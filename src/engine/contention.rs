@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::domain::cvm::CANDIDATE_LIMITS;
 
 /// The number of calls among which a claim picks one.
-pub(super) struct ClaimContention(AtomicU32);
+pub(in crate::engine) struct ClaimContention(AtomicU32);
 
 impl Default for ClaimContention {
     fn default() -> Self {
@@ -15,14 +15,14 @@ impl Default for ClaimContention {
 }
 
 impl ClaimContention {
-    pub(super) fn candidate_limit(&self) -> u32 {
+    pub(in crate::engine) fn candidate_limit(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
     }
 
     /// Adapts the number to the conflicts of one claim. Concurrent updates may be lost: the number is an estimate.
-    pub(super) fn record_conflicts(&self, lost: u32) {
-        let size = self.candidate_limit();
-        let next = if lost > 0 { size.saturating_mul(2) } else { size - size / 32 };
+    pub(in crate::engine) fn record_conflicts(&self, conflicts: u32) {
+        let limit = self.candidate_limit();
+        let next = if conflicts > 0 { limit.saturating_mul(2) } else { limit - limit / 32 };
         self.0.store(next.clamp(*CANDIDATE_LIMITS.start(), *CANDIDATE_LIMITS.end()), Ordering::Relaxed);
     }
 }

@@ -48,7 +48,7 @@ impl Error {
         self
     }
 
-    /// A violated invariant of runstate: a defect, never the caller's fault.
+    /// A violated invariant of runstate: a defect, never an error of the caller.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Internal, message)
     }

@@ -1,25 +1,36 @@
 //! The asynchronous driver above the stores. It loads the documents that a command reads, lets the command decide, commits its changes, and
 //! only then returns the result. It contains no domain rule and no code for a particular store.
 
-mod any_command;
 mod cache;
-mod changes;
-mod commit;
+mod command;
 mod contention;
 mod cvm;
 mod error;
 mod host;
-mod info;
 pub(crate) mod log;
 pub mod open;
 mod staging;
-mod sweep;
+mod store_operations;
 pub mod transfer;
 mod verify;
 mod view_loading;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use cache::DocumentCache;
+use command::{AnyCommand, CommandAttempt, TypedCommand, fingerprint};
+use contention::ClaimContention;
+pub use cvm::{
+    CallClaim, CallFailure, CallListing, CallRow, ChangeFilter, ChangeSubject, Cvm, CvmChange, CvmChanges, DueFailure,
+    DueReport, ExecutionCursor, ExecutionListing, ExecutionSummary, Latency, ListPage, LogListing, LogPage, LogRow,
+    MetricStats, PageRequest, ProgramSummary, ProgramView, RunLimit, Stats, VersionSummary, VersionView, Work,
+};
+pub use error::Error;
+pub use host::*;
+pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS, catalog};
+pub use store_operations::{CollectionInfo, Info};
+use view_loading::ReadSource;
 
 use crate::decision::{Command, Ctx, Hint, LoadedDocument, Rejection, View};
 use crate::error_code::ErrorCode;
@@ -29,22 +40,6 @@ use crate::marker::MaybeSync;
 use crate::schema::{Catalog, Key};
 use crate::store::{self, Freshness, Outcome, Store};
 use crate::time::{Millis, Timestamp};
-
-use any_command::{AnyCommand, TypedCommand, fingerprint};
-use cache::DocumentCache;
-use commit::CommandAttempt;
-use contention::ClaimContention;
-use view_loading::ReadSource;
-
-pub use cvm::{
-    CallClaim, CallFailure, CallListing, CallRow, ChangeFilter, ChangeSubject, Cvm, CvmChange, CvmChanges, DueFailure,
-    DueReport, ExecutionCursor, ExecutionListing, ExecutionSummary, Latency, ListPage, LogListing, LogPage, LogRow,
-    MetricStats, PageRequest, ProgramSummary, ProgramView, RunLimit, Stats, VersionSummary, VersionView, Work,
-};
-pub use error::Error;
-pub use host::*;
-pub use info::{CollectionInfo, Info};
-pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS, catalog};
 
 /// Drives commands against one store.
 ///
@@ -112,9 +107,9 @@ enum Origin {
 }
 
 impl Origin {
-    /// The origin of the ids that are derived for the parts of a command. `named` is the id that the caller chose, if it chose one.
-    fn for_parts(named: Option<&CommandId>) -> Self {
-        if named.is_some() { Origin::DerivedFromCaller } else { Origin::Engine }
+    /// The origin of the ids that are derived for the parts of a command. `id` is the id that the caller chose, if it chose one.
+    fn for_parts(id: Option<&CommandId>) -> Self {
+        if id.is_some() { Origin::DerivedFromCaller } else { Origin::Engine }
     }
 }
 
@@ -172,7 +167,7 @@ impl Engine {
             Err(error) => return Err(error.into()),
         }
         log::store_opened(&*store);
-        let (cache, queues, hints, contention) = Default::default();
+        let (cache, queues, hint_listeners, claim_contention) = Default::default();
         #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
         Ok(Self {
             shared: Arc::new(EngineInner {
@@ -182,8 +177,8 @@ impl Engine {
                 settings,
                 cache,
                 queues,
-                hint_listeners: hints,
-                claim_contention: contention,
+                hint_listeners,
+                claim_contention,
             }),
         })
     }
@@ -257,9 +252,9 @@ impl Engine {
         id: &CommandId,
         origin: Origin,
     ) -> Result<CommandResult<C::Output>, Error> {
-        let mut asked = TypedCommand::new(command);
-        let replayed = self.drive_any(&mut asked, id, origin).await?;
-        Ok(CommandResult { output: asked.into_output()?, command: id.clone(), replayed })
+        let mut typed = TypedCommand::new(command);
+        let replayed = self.drive_any(&mut typed, id, origin).await?;
+        Ok(CommandResult { output: typed.into_output()?, command: id.clone(), replayed })
     }
 
     /// Executes a command. Returns whether it had been committed before.
@@ -296,36 +291,34 @@ impl Engine {
         let now = self.shared.host.now();
         let mut from = ReadSource::Cache;
         let mut attempt = 0;
-        let mut more: Vec<Key> = Vec::new();
+        let mut unread: Vec<Key> = Vec::new();
         loop {
-            let view = self.load(command, from, &more).await?;
+            let view = view_loading::load(self, command, from, &unread).await?;
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
             ctx.stopwatch = self.shared.host.stopwatch();
             ctx.attempt = attempt;
             ctx.max_writes = self.shared.store.capabilities().batch_writes;
-            let decided = match command.decide(&view, &mut ctx) {
+            let decision = match command.decide(&view, &mut ctx) {
                 // Each round asks for at least one new key, so this ends; `load` bounds the rounds.
                 Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
-                    more.extend(keys);
+                    unread.extend(keys);
                     continue;
                 }
-                decided => decided,
+                decision => decision,
             };
-            let writes = matches!(&decided, Ok(decision) if !decision.changes.is_empty());
+            let writes = matches!(&decision, Ok(decision) if !decision.changes.is_empty());
             // A reply without a commit must not depend on cached documents: they may be stale.
             if !writes && from == ReadSource::Cache {
                 from = ReadSource::Store;
                 continue;
             }
             from = ReadSource::Store;
-            let failed = match decided {
-                Err(Rejection::Torn(what)) => {
-                    Error::new(ErrorCode::Corrupt, format!("the documents read are inconsistent: {what}"))
-                }
+            let error = match decision {
+                Err(torn @ Rejection::Torn(_)) => torn.into(),
                 // A decision without changes writes only its ledger row.
                 Ok(decision) if writes || origin == Origin::Caller => {
-                    let deciding = CommandAttempt { id, fingerprint: &fingerprint, now, attempt, origin };
-                    match self.commit(command, decision, &view, &deciding).await {
+                    let attempt = CommandAttempt { id, fingerprint: &fingerprint, now, attempt, origin };
+                    match self.commit(command, decision, &view, &attempt).await {
                         Ok(outcome) => return Ok(outcome),
                         Err(error) if is_conflict(&error) => error.into(),
                         Err(error @ store::StoreError::UnknownOutcome { .. }) => {
@@ -353,9 +346,9 @@ impl Engine {
             };
             self.shared.cache.forget(view.keys().cloned());
             attempt += 1;
-            log::command_retried(command.name(), id, attempt, &failed);
+            log::command_retried(command.name(), id, attempt, &error);
             if attempt >= DECIDE_ATTEMPTS {
-                return Err(failed);
+                return Err(error);
             }
             self.back_off(attempt).await;
         }
@@ -363,22 +356,22 @@ impl Engine {
 
     /// Answers a read-only command from the current state of the store.
     pub async fn query<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
-        let mut asked = TypedCommand::new(command);
-        self.query_any(&mut asked, ReadSource::Store).await?;
-        asked.into_output()
+        let mut typed = TypedCommand::new(command);
+        self.query_any(&mut typed, ReadSource::Store).await?;
+        typed.into_output()
     }
 
     /// As [`Engine::query`], but from the cache if it has all documents that the command reads, as this process last read or wrote them.
     async fn query_cached<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
-        let mut asked = TypedCommand::new(command);
-        self.query_any(&mut asked, ReadSource::Cache).await?;
-        asked.into_output()
+        let mut typed = TypedCommand::new(command);
+        self.query_any(&mut typed, ReadSource::Cache).await?;
+        typed.into_output()
     }
 
     async fn query_any(&self, command: &mut dyn AnyCommand, from: ReadSource) -> Result<(), Error> {
         let mut attempt = 0;
         loop {
-            let view = self.load(command, from, &[]).await?;
+            let view = view_loading::load(self, command, from, &[]).await?;
             if view.has_query_results() && !self.incarnations_unchanged(&view).await? {
                 attempt += 1;
                 if attempt >= DECIDE_ATTEMPTS {
@@ -400,9 +393,9 @@ impl Engine {
                         command.name()
                     )));
                 }
-                decided => {
+                decision => {
                     self.yield_now().await;
-                    return Ok(decided.map(|_| ())?);
+                    return Ok(decision.map(|_| ())?);
                 }
             }
             self.back_off(attempt).await;
@@ -412,13 +405,14 @@ impl Engine {
     /// Whether every document read by key still has the same incarnation; updates do not matter. Only then do rows found by a query belong
     /// to it: a document that was deleted and re-created is a different one.
     async fn incarnations_unchanged(&self, view: &View) -> Result<bool, Error> {
-        let read: Vec<(&Key, &LoadedDocument)> = view.keys().filter_map(|key| Some((key, view.get(key)?))).collect();
-        let keys: Vec<Key> = read.iter().map(|(key, _)| (*key).clone()).collect();
+        let documents: Vec<(&Key, &LoadedDocument)> =
+            view.keys().filter_map(|key| Some((key, view.get(key)?))).collect();
+        let keys: Vec<Key> = documents.iter().map(|(key, _)| (*key).clone()).collect();
         let found = self.shared.store.get_with(&keys, Freshness::Session).await?;
         let same = |read: &LoadedDocument, now: &Option<store::StoredDocument>| {
             now.as_ref().is_some_and(|now| now.revision.incarnation() == read.revision.incarnation())
         };
-        Ok(read.iter().zip(&found).all(|((_, read), now)| same(read, now)))
+        Ok(documents.iter().zip(&found).all(|((_, read), now)| same(read, now)))
     }
 
     /// Whether the ledger has `id`. If so, the first result becomes the output of `command`.
@@ -431,8 +425,10 @@ impl Engine {
         match self.shared.store.outcome(id).await? {
             Outcome::Absent => Ok(false),
             Outcome::Committed { fingerprint: first, result } if first == fingerprint => {
-                let unread = |why| Error::internal(format!("cannot read a result of the command ledger: {why}"));
-                command.replay_result(result).map_err(unread)?;
+                let unreadable = |why| {
+                    Error::internal(format!("cannot read the result of command `{id}` in the command ledger: {why}"))
+                };
+                command.replay_result(result).map_err(unreadable)?;
                 Ok(true)
             }
             Outcome::Committed { .. } => Err(store::StoreError::CommandIdReused { command: id.clone() }.into()),
@@ -462,8 +458,8 @@ impl Engine {
     /// does not wait.
     async fn back_off(&self, attempt: u32) {
         let [a, b, ..] = self.shared.host.entropy();
-        let most = 1i64 << attempt.min(6);
-        let span = i64::from(u16::from_be_bytes([a, b])) * most / i64::from(u16::MAX);
+        let max = 1i64 << attempt.min(6);
+        let span = i64::from(u16::from_be_bytes([a, b])) * max / i64::from(u16::MAX);
         if attempt > 1 {
             self.shared.host.sleep(Millis(span)).await;
         }

@@ -8,17 +8,18 @@ use oxc_ast::ast::{
 use oxc_span::{GetSpan, Span};
 use serde_json::json;
 
-use crate::vm::op::Op;
-
 use super::compiler::Compiler;
 use super::diagnostic::DiagnosticKind;
 use super::expression::{binary_op, short_circuit_jump};
+use super::{destructuring, names};
+use crate::vm::op::Op;
 
 /// The target of an assignment, without TypeScript's type assertions. ECMA-262 §13.15 Assignment Operators.
 enum LeftHandSide<'a> {
     Variable(&'a IdentifierReference<'a>),
     Static(&'a StaticMemberExpression<'a>),
     Computed(&'a ComputedMemberExpression<'a>),
+    Private(Span),
     Other(Span),
 }
 
@@ -27,7 +28,7 @@ fn simple_left_hand_side<'a>(target: &'a SimpleAssignmentTarget<'a>) -> LeftHand
         SimpleAssignmentTarget::AssignmentTargetIdentifier(id) => LeftHandSide::Variable(id),
         SimpleAssignmentTarget::StaticMemberExpression(member) => LeftHandSide::Static(member),
         SimpleAssignmentTarget::ComputedMemberExpression(member) => LeftHandSide::Computed(member),
-        SimpleAssignmentTarget::PrivateFieldExpression(member) => LeftHandSide::Other(member.span),
+        SimpleAssignmentTarget::PrivateFieldExpression(member) => LeftHandSide::Private(member.span),
         SimpleAssignmentTarget::TSAsExpression(inner) => unwrap_left_hand_side(&inner.expression),
         SimpleAssignmentTarget::TSSatisfiesExpression(inner) => unwrap_left_hand_side(&inner.expression),
         SimpleAssignmentTarget::TSNonNullExpression(inner) => unwrap_left_hand_side(&inner.expression),
@@ -40,251 +41,271 @@ fn unwrap_left_hand_side<'a>(expression: &'a Expression<'a>) -> LeftHandSide<'a>
         Expression::Identifier(id) => LeftHandSide::Variable(id),
         Expression::StaticMemberExpression(member) => LeftHandSide::Static(member),
         Expression::ComputedMemberExpression(member) => LeftHandSide::Computed(member),
+        Expression::PrivateFieldExpression(member) => LeftHandSide::Private(member.span),
         other => LeftHandSide::Other(other.span()),
     }
 }
 
-impl<'a> Compiler<'a, '_> {
-    /// An assignment; its value remains on the stack if `value` is set. ECMA-262 §13.15 Assignment Operators.
-    pub(super) fn assignment(&mut self, assignment: &'a AssignmentExpression<'a>, value: bool) {
-        self.with_nesting(assignment.span, |this| this.assignment_inner(assignment, value));
-    }
+/// An assignment; its value remains on the stack if `value` is set. ECMA-262 §13.15 Assignment Operators.
+pub(super) fn assignment<'a>(compiler: &mut Compiler<'a, '_>, assignment: &'a AssignmentExpression<'a>, value: bool) {
+    compiler.with_nesting(assignment.span, |this| assignment_inner(this, assignment, value));
+}
 
-    fn assignment_inner(&mut self, assignment: &'a AssignmentExpression<'a>, value: bool) {
-        let Some(simple) = assignment.left.as_simple_assignment_target() else {
-            self.expression(&assignment.right);
+fn assignment_inner<'a>(compiler: &mut Compiler<'a, '_>, assignment: &'a AssignmentExpression<'a>, value: bool) {
+    let Some(simple) = assignment.left.as_simple_assignment_target() else {
+        compiler.expression(&assignment.right);
+        if value {
+            compiler.emit(Op::Dup);
+        }
+        return destructuring::assign_pattern(compiler, &assignment.left);
+    };
+    let target = simple_left_hand_side(simple);
+    if assignment.operator == AssignmentOperator::Assign {
+        return plain_assignment(compiler, target, assignment, value);
+    }
+    if let Some(operator) = assignment.operator.to_logical_operator() {
+        return logical_assignment(compiler, target, operator, &assignment.right, assignment.span, value);
+    }
+    read_for_update(compiler, &target);
+    compiler.expression(&assignment.right);
+    compiler.set_location(assignment.span);
+    if let Some(operator) = assignment.operator.to_binary_operator() {
+        compiler.emit(binary_op(operator));
+    }
+    write_back(compiler, &target, assignment.span, value);
+}
+
+/// `a = b`. ECMA-262 §13.15 Assignment Operators.
+fn plain_assignment<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    target: LeftHandSide<'a>,
+    assignment: &'a AssignmentExpression<'a>,
+    value: bool,
+) {
+    match &target {
+        LeftHandSide::Variable(id) => compiler.named_expression(&assignment.right, id.name.as_str()),
+        LeftHandSide::Static(member) => {
+            member_object(compiler, &member.object);
+            compiler.expression(&assignment.right);
+        }
+        LeftHandSide::Computed(member) => {
+            member_object(compiler, &member.object);
+            compiler.expression(&member.expression);
+            compiler.expression(&assignment.right);
+        }
+        LeftHandSide::Private(_) | LeftHandSide::Other(_) => compiler.expression(&assignment.right),
+    }
+    compiler.set_location(assignment.span);
+    write_back(compiler, &target, assignment.span, value);
+}
+
+/// Reads the target and leaves the operands of `write_back` below its value.
+fn read_for_update<'a>(compiler: &mut Compiler<'a, '_>, target: &LeftHandSide<'a>) {
+    match target {
+        LeftHandSide::Variable(id) => names::read_identifier(compiler, id),
+        LeftHandSide::Static(member) => {
+            member_object(compiler, &member.object);
+            compiler.emit(Op::Dup);
+            compiler.set_location(member.property.span);
+            compiler.emit_json(Op::GetProp, json!(member.property.name.as_str()));
+        }
+        LeftHandSide::Computed(member) => {
+            member_object(compiler, &member.object);
+            compiler.expression(&member.expression);
+            compiler.emit(Op::Dup2);
+            compiler.set_location(member.span);
+            compiler.emit(Op::GetIndex);
+        }
+        LeftHandSide::Private(_) | LeftHandSide::Other(_) => compiler.push_undefined(),
+    }
+}
+
+/// `( [object [key]] value -- [value] )`. ECMA-262 §6.2.5.6 PutValue.
+fn write_back<'a>(compiler: &mut Compiler<'a, '_>, target: &LeftHandSide<'a>, span: Span, value: bool) {
+    match target {
+        LeftHandSide::Variable(id) => {
             if value {
-                self.emit(Op::Dup);
+                compiler.emit(Op::Dup);
             }
-            return self.assign_pattern(&assignment.left);
-        };
-        let place = simple_left_hand_side(simple);
-        if assignment.operator == AssignmentOperator::Assign {
-            return self.plain_assignment(place, assignment, value);
+            compiler.set_location(span);
+            store_identifier(compiler, id);
+            return;
         }
-        if let Some(operator) = assignment.operator.to_logical_operator() {
-            return self.logical_assignment(place, operator, &assignment.right, assignment.span, value);
+        LeftHandSide::Static(member) => {
+            check_prototype(compiler, member);
+            compiler.emit_json(Op::SetProp, json!(member.property.name.as_str()));
         }
-        self.read_for_update(&place);
-        self.expression(&assignment.right);
-        self.set_location(assignment.span);
-        if let Some(operator) = assignment.operator.to_binary_operator() {
-            self.emit(binary_op(operator));
-        }
-        self.write_back(&place, assignment.span, value);
+        LeftHandSide::Computed(_) => compiler.emit(Op::SetIndex),
+        LeftHandSide::Private(span) => report_private_name(compiler, *span),
+        LeftHandSide::Other(span) => report_invalid_target(compiler, *span),
     }
-
-    /// `a = b`. ECMA-262 §13.15 Assignment Operators.
-    fn plain_assignment(&mut self, place: LeftHandSide<'a>, assignment: &'a AssignmentExpression<'a>, value: bool) {
-        match &place {
-            LeftHandSide::Variable(id) => self.named_expression(&assignment.right, id.name.as_str()),
-            LeftHandSide::Static(member) => {
-                self.member_object(&member.object);
-                self.expression(&assignment.right);
-            }
-            LeftHandSide::Computed(member) => {
-                self.member_object(&member.object);
-                self.expression(&member.expression);
-                self.expression(&assignment.right);
-            }
-            LeftHandSide::Other(_) => self.expression(&assignment.right),
-        }
-        self.set_location(assignment.span);
-        self.write_back(&place, assignment.span, value);
+    if !value {
+        compiler.emit(Op::Pop);
     }
+}
 
-    /// Reads the target and leaves the operands of `write_back` below its value.
-    fn read_for_update(&mut self, place: &LeftHandSide<'a>) {
-        match place {
-            LeftHandSide::Variable(id) => self.read_identifier(id),
-            LeftHandSide::Static(member) => {
-                self.member_object(&member.object);
-                self.emit(Op::Dup);
-                self.set_location(member.property.span);
-                self.emit_json(Op::GetProp, json!(member.property.name.as_str()));
-            }
-            LeftHandSide::Computed(member) => {
-                self.member_object(&member.object);
-                self.expression(&member.expression);
-                self.emit(Op::Dup2);
-                self.set_location(member.span);
-                self.emit(Op::GetIndex);
-            }
-            LeftHandSide::Other(_) => self.push_undefined(),
-        }
+/// `a ||= b`: the right side is evaluated and assigned only if the left side does not decide the result.
+/// ECMA-262 §13.15 Assignment Operators.
+fn logical_assignment<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    target: LeftHandSide<'a>,
+    operator: LogicalOperator,
+    right: &'a Expression<'a>,
+    span: Span,
+    value: bool,
+) {
+    let (decided, end) = (compiler.new_label(), compiler.new_label());
+    read_for_update(compiler, &target);
+    compiler.jump(short_circuit_jump(operator), decided);
+    match &target {
+        LeftHandSide::Variable(id) => compiler.named_expression(right, id.name.as_str()),
+        _ => compiler.expression(right),
     }
-
-    /// `( [object [key]] value -- [value] )`. ECMA-262 §6.2.5.6 PutValue.
-    fn write_back(&mut self, place: &LeftHandSide<'a>, span: Span, value: bool) {
-        match place {
-            LeftHandSide::Variable(id) => {
-                if value {
-                    self.emit(Op::Dup);
-                }
-                self.set_location(span);
-                self.store_identifier(id);
-                return;
-            }
-            LeftHandSide::Static(member) => {
-                self.check_prototype(member);
-                self.emit_json(Op::SetProp, json!(member.property.name.as_str()));
-            }
-            LeftHandSide::Computed(_) => self.emit(Op::SetIndex),
-            LeftHandSide::Other(span) => {
-                let hint = "use an ordinary field; TypeScript's `private` is accepted";
-                self.unsupported(*span, "this cannot be assigned to here", hint);
-            }
-        }
-        if !value {
-            self.emit(Op::Pop);
-        }
+    write_back(compiler, &target, span, true);
+    compiler.jump(Op::Jump, end);
+    compiler.bind_label(decided);
+    let operand_count = match target {
+        LeftHandSide::Static(_) => 1,
+        LeftHandSide::Computed(_) => 2,
+        LeftHandSide::Variable(_) | LeftHandSide::Private(_) | LeftHandSide::Other(_) => 0,
+    };
+    for _ in 0..operand_count {
+        compiler.emit(Op::Swap);
+        compiler.emit(Op::Pop);
     }
+    compiler.bind_label(end);
+    if !value {
+        compiler.emit(Op::Pop);
+    }
+}
 
-    /// `a ||= b`: the right side is evaluated and assigned only if the left side does not decide the result.
-    /// ECMA-262 §13.15 Assignment Operators.
-    fn logical_assignment(
-        &mut self,
-        place: LeftHandSide<'a>,
-        operator: LogicalOperator,
-        right: &'a Expression<'a>,
-        span: Span,
-        value: bool,
-    ) {
-        let (decided, end) = (self.new_label(), self.new_label());
-        self.read_for_update(&place);
-        self.jump(short_circuit_jump(operator), decided);
-        match &place {
-            LeftHandSide::Variable(id) => self.named_expression(right, id.name.as_str()),
-            _ => self.expression(right),
+/// `++` and `--`. ECMA-262 §13.4 Update Expressions.
+pub(super) fn update<'a>(compiler: &mut Compiler<'a, '_>, update: &'a UpdateExpression<'a>, value: bool) {
+    let target = simple_left_hand_side(&update.argument);
+    let step = if update.operator == UpdateOperator::Increment { Op::Inc } else { Op::Dec };
+    compiler.set_location(update.span);
+    read_for_update(compiler, &target);
+    if update.prefix || !value {
+        compiler.emit(step);
+        return write_back(compiler, &target, update.span, value);
+    }
+    // The old value remains below the operands of the assignment.
+    compiler.emit(Op::ToNumber);
+    match &target {
+        LeftHandSide::Variable(_) | LeftHandSide::Private(_) | LeftHandSide::Other(_) => compiler.emit(Op::Dup),
+        LeftHandSide::Static(_) => compiler.emit(Op::DupX1),
+        LeftHandSide::Computed(_) => compiler.emit(Op::DupX2),
+    }
+    compiler.emit(step);
+    write_back(compiler, &target, update.span, false);
+}
+
+/// Assigns the value that `value` pushes to a target in a pattern. Object and key of a property are evaluated first.
+/// ECMA-262 §13.15.5.6 KeyedDestructuringAssignmentEvaluation.
+pub(super) fn assign_target<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    target: &'a AssignmentTarget<'a>,
+    value: impl FnOnce(&mut Compiler<'a, '_>),
+) {
+    match target.as_simple_assignment_target().map(simple_left_hand_side) {
+        Some(LeftHandSide::Static(member)) => {
+            check_prototype(compiler, member);
+            member_object(compiler, &member.object);
+            value(compiler);
+            compiler.emit_json(Op::SetProp, json!(member.property.name.as_str()));
+            compiler.emit(Op::Pop);
         }
-        self.write_back(&place, span, true);
-        self.jump(Op::Jump, end);
-        self.bind_label(decided);
-        let below = match place {
-            LeftHandSide::Static(_) => 1,
-            LeftHandSide::Computed(_) => 2,
-            LeftHandSide::Variable(_) | LeftHandSide::Other(_) => 0,
-        };
-        for _ in 0..below {
-            self.emit(Op::Swap);
-            self.emit(Op::Pop);
+        Some(LeftHandSide::Computed(member)) => {
+            member_object(compiler, &member.object);
+            compiler.expression(&member.expression);
+            value(compiler);
+            compiler.emit(Op::SetIndex);
+            compiler.emit(Op::Pop);
         }
-        self.bind_label(end);
-        if !value {
-            self.emit(Op::Pop);
+        _ => {
+            value(compiler);
+            destructuring::assign_pattern(compiler, target);
         }
     }
+}
 
-    /// `++` and `--`. ECMA-262 §13.4 Update Expressions.
-    pub(super) fn update(&mut self, update: &'a UpdateExpression<'a>, value: bool) {
-        let place = simple_left_hand_side(&update.argument);
-        let step = if update.operator == UpdateOperator::Increment { Op::Inc } else { Op::Dec };
-        self.set_location(update.span);
-        self.read_for_update(&place);
-        if update.prefix || !value {
-            self.emit(step);
-            return self.write_back(&place, update.span, value);
+/// `( value -- )` Assigns to a simple target after its value is known, as in the head of a `for-of` loop.
+pub(super) fn assign_simple<'a>(compiler: &mut Compiler<'a, '_>, target: &'a AssignmentTarget<'a>) {
+    let Some(simple) = target.as_simple_assignment_target() else {
+        return compiler.emit(Op::Pop);
+    };
+    match simple_left_hand_side(simple) {
+        LeftHandSide::Variable(id) => store_identifier(compiler, id),
+        LeftHandSide::Static(member) => {
+            check_prototype(compiler, member);
+            member_object(compiler, &member.object);
+            compiler.emit(Op::Swap);
+            compiler.emit_json(Op::SetProp, json!(member.property.name.as_str()));
+            compiler.emit(Op::Pop);
         }
-        // The old value remains below the operands of the assignment.
-        self.emit(Op::ToNumber);
-        match &place {
-            LeftHandSide::Variable(_) | LeftHandSide::Other(_) => self.emit(Op::Dup),
-            LeftHandSide::Static(_) => self.emit(Op::DupX1),
-            LeftHandSide::Computed(_) => self.emit(Op::DupX2),
+        LeftHandSide::Computed(member) => {
+            let value_slot = compiler.current.code.acquire_hidden_slot();
+            compiler.emit_slot(Op::Store, value_slot);
+            member_object(compiler, &member.object);
+            compiler.expression(&member.expression);
+            compiler.emit_slot(Op::Load, value_slot);
+            compiler.emit(Op::SetIndex);
+            compiler.emit(Op::Pop);
+            compiler.current.code.release_hidden_slot(value_slot);
         }
-        self.emit(step);
-        self.write_back(&place, update.span, false);
-    }
-
-    /// Assigns the value that `value` pushes to a target in a pattern. Object and key of a property are evaluated first.
-    /// ECMA-262 §13.15.5.6 KeyedDestructuringAssignmentEvaluation.
-    pub(super) fn assign_target(&mut self, target: &'a AssignmentTarget<'a>, value: impl FnOnce(&mut Self)) {
-        match target.as_simple_assignment_target().map(simple_left_hand_side) {
-            Some(LeftHandSide::Static(member)) => {
-                self.check_prototype(member);
-                self.member_object(&member.object);
-                value(self);
-                self.emit_json(Op::SetProp, json!(member.property.name.as_str()));
-                self.emit(Op::Pop);
-            }
-            Some(LeftHandSide::Computed(member)) => {
-                self.member_object(&member.object);
-                self.expression(&member.expression);
-                value(self);
-                self.emit(Op::SetIndex);
-                self.emit(Op::Pop);
-            }
-            _ => {
-                value(self);
-                self.assign_pattern(target);
-            }
+        LeftHandSide::Private(span) => {
+            report_private_name(compiler, span);
+            compiler.emit(Op::Pop);
+        }
+        LeftHandSide::Other(span) => {
+            report_invalid_target(compiler, span);
+            compiler.emit(Op::Pop);
         }
     }
+}
 
-    /// `( value -- )` Assigns to a simple target after its value is known, as in the head of a `for-of` loop.
-    pub(super) fn assign_simple(&mut self, target: &'a AssignmentTarget<'a>) {
-        let Some(simple) = target.as_simple_assignment_target() else {
-            return self.emit(Op::Pop);
-        };
-        match simple_left_hand_side(simple) {
-            LeftHandSide::Variable(id) => self.store_identifier(id),
-            LeftHandSide::Static(member) => {
-                self.check_prototype(member);
-                self.member_object(&member.object);
-                self.emit(Op::Swap);
-                self.emit_json(Op::SetProp, json!(member.property.name.as_str()));
-                self.emit(Op::Pop);
-            }
-            LeftHandSide::Computed(member) => {
-                let waiting = self.current.code.acquire_hidden_slot();
-                self.emit_slot(Op::Store, waiting);
-                self.member_object(&member.object);
-                self.expression(&member.expression);
-                self.emit_slot(Op::Load, waiting);
-                self.emit(Op::SetIndex);
-                self.emit(Op::Pop);
-                self.current.code.release_hidden_slot(waiting);
-            }
-            LeftHandSide::Other(span) => {
-                self.unsupported(span, "this cannot be assigned to here", "");
-                self.emit(Op::Pop);
-            }
-        }
+fn report_private_name(compiler: &mut Compiler<'_, '_>, span: Span) {
+    let hint = "use an ordinary field; TypeScript's `private` is accepted";
+    compiler.unsupported(span, "private names (`#x`) are not supported", hint);
+}
+
+fn report_invalid_target(compiler: &mut Compiler<'_, '_>, span: Span) {
+    let hint = "assign to a variable or to a property";
+    compiler.unsupported(span, "assigning to this expression is not supported", hint);
+}
+
+fn check_prototype<'a>(compiler: &mut Compiler<'a, '_>, member: &StaticMemberExpression<'a>) {
+    if member.property.name.as_str() == "__proto__" {
+        compiler.unsupported(member.property.span, "setting a prototype is not supported", "use a class");
     }
+}
 
-    fn check_prototype(&mut self, member: &StaticMemberExpression<'a>) {
-        if member.property.name.as_str() == "__proto__" {
-            self.unsupported(member.property.span, "setting a prototype is not supported", "use a class");
-        }
+/// The object of a property that is assigned.
+fn member_object<'a>(compiler: &mut Compiler<'a, '_>, object: &'a Expression<'a>) {
+    if let Expression::Super(keyword) = object {
+        return compiler.unsupported_value(keyword.span, "assigning to `super` is not supported", "assign to `this`");
     }
+    compiler.expression(object);
+}
 
-    /// The object of a property that is assigned.
-    fn member_object(&mut self, object: &'a Expression<'a>) {
-        if let Expression::Super(one) = object {
-            return self.unsupported_value(one.span, "assigning to `super` is not supported", "assign to `this`");
-        }
-        self.expression(object);
-    }
-
-    /// `( value -- )` Assigns to a name. ECMA-262 §6.2.5.6 PutValue. An undeclared name is a compile error.
-    pub(super) fn store_identifier(&mut self, identifier: &IdentifierReference<'a>) {
-        match self.resolve_symbol(identifier) {
-            Some(symbol) => self.store_symbol(symbol, identifier.span),
-            None => {
-                let name = identifier.name.as_str();
-                let (kind, hint) = if name == "input" || self.is_builtin_name(name) {
-                    (DiagnosticKind::Unsupported, "choose another name".to_owned())
-                } else {
-                    (DiagnosticKind::Name, format!("declare it: let {name} = …"))
-                };
-                let message = if kind == DiagnosticKind::Name {
-                    format!("{name} is not defined")
-                } else {
-                    format!("`{name}` cannot be assigned")
-                };
-                self.findings.add(identifier.span.start, kind, message, Some(hint));
-                self.emit(Op::Pop);
-            }
+/// `( value -- )` Assigns to a name. ECMA-262 §6.2.5.6 PutValue. An undeclared name is a compile error.
+pub(super) fn store_identifier<'a>(compiler: &mut Compiler<'a, '_>, identifier: &IdentifierReference<'a>) {
+    match compiler.resolve_symbol(identifier) {
+        Some(symbol) => compiler.store_symbol(symbol, identifier.span),
+        None => {
+            let name = identifier.name.as_str();
+            let (kind, hint) = if name == "input" || names::is_builtin_name(name) {
+                (DiagnosticKind::Unsupported, "choose another name".to_owned())
+            } else {
+                (DiagnosticKind::Name, format!("declare it: let {name} = …"))
+            };
+            let message = if kind == DiagnosticKind::Name {
+                format!("{name} is not defined")
+            } else {
+                format!("`{name}` cannot be assigned")
+            };
+            compiler.diagnostics.add(identifier.span.start, kind, message, Some(hint));
+            compiler.emit(Op::Pop);
         }
     }
 }

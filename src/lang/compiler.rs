@@ -7,13 +7,12 @@ use oxc_semantic::{ScopeId, Semantic, SymbolFlags, SymbolId};
 use oxc_span::Span;
 use serde_json::{Value as Json, json};
 
+use super::diagnostic::{DiagnosticKind, Diagnostics};
+use super::function_code::{FunctionCode, InstructionArg, Label};
+use super::names::{StorageClass, VariablePlan};
 use crate::vm::op::Op;
 use crate::vm::program::{Capture, FunctionKind};
 use crate::vm::wire;
-
-use super::diagnostic::{DiagnosticKind, Diagnostics};
-use super::function_code::{FunctionCode, InstructionArg, Label};
-use super::variable_plan::{StorageClass, VariablePlan};
 
 /// Deepest nesting of statements and expressions.
 const MAX_DEPTH: usize = 220;
@@ -65,7 +64,7 @@ pub(super) struct FunctionState<'a> {
 pub(super) struct Compiler<'a, 's> {
     pub(super) semantic: &'s Semantic<'a>,
     pub(super) plan: VariablePlan,
-    pub(super) findings: Diagnostics<'s>,
+    pub(super) diagnostics: Diagnostics<'s>,
     pub(super) codes: Vec<Option<FunctionCode>>,
     pub(super) enclosing: Vec<FunctionState<'a>>,
     pub(super) current: FunctionState<'a>,
@@ -77,11 +76,11 @@ pub(super) struct Compiler<'a, 's> {
 }
 
 impl<'a, 's> Compiler<'a, 's> {
-    pub(super) fn new(semantic: &'s Semantic<'a>, findings: Diagnostics<'s>) -> Self {
+    pub(super) fn new(semantic: &'s Semantic<'a>, diagnostics: Diagnostics<'s>) -> Self {
         Compiler {
             semantic,
             plan: VariablePlan::new(semantic),
-            findings,
+            diagnostics,
             codes: vec![None],
             enclosing: Vec::new(),
             current: FunctionState {
@@ -97,14 +96,14 @@ impl<'a, 's> Compiler<'a, 's> {
         }
     }
 
-    // ---- findings ----
+    // ---- diagnostics ----
 
     pub(super) fn unsupported(&mut self, span: Span, message: impl Into<String>, hint: &str) {
         let hint = (!hint.is_empty()).then(|| hint.to_owned());
-        self.findings.add(span.start, DiagnosticKind::Unsupported, message, hint);
+        self.diagnostics.add(span.start, DiagnosticKind::Unsupported, message, hint);
     }
 
-    /// Reports an expression that cannot run here. A placeholder value is pushed, so that the rest is compiled too.
+    /// Reports an expression that cannot run here. A placeholder value is pushed, so that the remaining source is compiled too.
     pub(super) fn unsupported_value(&mut self, span: Span, message: impl Into<String>, hint: &str) {
         self.unsupported(span, message, hint);
         self.push_undefined();
@@ -149,8 +148,8 @@ impl<'a, 's> Compiler<'a, 's> {
     }
 
     pub(super) fn set_location(&mut self, span: Span) {
-        let place = self.findings.location(span.start);
-        self.current.code.set_location(place);
+        let location = self.diagnostics.location(span.start);
+        self.current.code.set_location(location);
     }
 
     pub(super) fn push_undefined(&mut self) {
@@ -168,7 +167,7 @@ impl<'a, 's> Compiler<'a, 's> {
 
     // ---- scopes ----
 
-    /// Creates the variables of a scope, uninitialised where that is observable. ECMA-262 §14.2.3 BlockDeclarationInstantiation.
+    /// Creates the variables of a scope, uninitialized where that is observable. ECMA-262 §14.2.3 BlockDeclarationInstantiation.
     pub(super) fn enter_scope(&mut self, scope: Option<ScopeId>) {
         let Some(scope) = scope else { return };
         let mut symbols: Vec<SymbolId> = self.semantic.scoping().get_bindings(scope).values().copied().collect();
@@ -285,7 +284,7 @@ impl<'a, 's> Compiler<'a, 's> {
         }
     }
 
-    /// `( value -- )` Initialises a variable of the current function. ECMA-262 §9.1.1.1.4 InitializeBinding.
+    /// `( value -- )` Initializes a variable of the current function. ECMA-262 §9.1.1.1.4 InitializeBinding.
     pub(super) fn init_symbol(&mut self, symbol: SymbolId, span: Span) {
         match self.current.storage.get(&symbol) {
             Some(Storage::Slot(slot) | Storage::Global(slot)) => self.emit_slot(Op::Store, *slot),
@@ -296,8 +295,8 @@ impl<'a, 's> Compiler<'a, 's> {
 
     /// Lays out the code, or returns the diagnostics.
     pub(super) fn finish(mut self) -> Result<super::CompiledProgram, Vec<super::Diagnostic>> {
-        if !self.findings.is_empty() {
-            return Err(self.findings.into_list());
+        if !self.diagnostics.is_empty() {
+            return Err(self.diagnostics.into_list());
         }
         self.codes[0] = Some(self.current.code);
         let codes = self.codes.into_iter().flatten().collect();

@@ -1,5 +1,7 @@
-//! Diagnostics of the compiler: the location, the reason and a hint.
+//! Diagnostics of the compiler: the location, the reason and a hint. Messages quote an expression as V8 prints it
+//! (`CallPrinter`): "o.f is not a function", "(a || b) is not iterable".
 
+use oxc_ast::ast::{Expression, UnaryOperator};
 use serde::Serialize;
 
 /// The reason why a source was refused.
@@ -78,8 +80,8 @@ impl<'a> LineIndex<'a> {
 
     /// Bytes before an offset that are not UTF-16 units.
     fn surplus(&self, offset: usize) -> usize {
-        let known = self.wide.partition_point(|(end, _)| *end <= offset);
-        known.checked_sub(1).map_or(0, |last| self.wide[last].1)
+        let count = self.wide.partition_point(|(end, _)| *end <= offset);
+        count.checked_sub(1).map_or(0, |last| self.wide[last].1)
     }
 
     /// Line and column, both from 1.
@@ -117,7 +119,7 @@ impl<'a> Diagnostics<'a> {
 
     pub(super) fn add(&mut self, offset: u32, kind: DiagnosticKind, message: impl Into<String>, hint: Option<String>) {
         let (line, column) = self.lines.location(offset);
-        let found = Diagnostic {
+        let diagnostic = Diagnostic {
             file: self.file.to_owned(),
             line,
             column,
@@ -126,8 +128,8 @@ impl<'a> Diagnostics<'a> {
             hint,
             source_line: self.lines.line_text(line),
         };
-        if !self.list.iter().any(|(_, known)| *known == found) {
-            self.list.push((offset, found));
+        if !self.list.iter().any(|(_, other)| *other == diagnostic) {
+            self.list.push((offset, diagnostic));
         }
     }
 
@@ -138,7 +140,106 @@ impl<'a> Diagnostics<'a> {
     /// All diagnostics, in source order.
     pub(super) fn into_list(mut self) -> Vec<Diagnostic> {
         self.list.sort_by_key(|(offset, _)| *offset);
-        self.list.into_iter().map(|(_, found)| found).collect()
+        self.list.into_iter().map(|(_, diagnostic)| diagnostic).collect()
+    }
+}
+
+/// V8's text for an expression that it does not print.
+const INTERMEDIATE_VALUE: &str = "(intermediate value)";
+/// Deepest nesting of operators that is printed.
+const MAX_PRINTED_DEPTH: usize = 16;
+
+/// A callee, as in "… is not a function".
+pub(super) fn callee_text(expression: &Expression<'_>) -> String {
+    text_within(expression, 0)
+}
+
+/// An iterated value, as in "… is not iterable".
+pub(super) fn iterable_text(expression: &Expression<'_>) -> String {
+    match expression.get_inner_expression() {
+        Expression::CallExpression(call) => {
+            format!("{} is not a function or its return value", callee_text(&call.callee))
+        }
+        other => callee_text(other),
+    }
+}
+
+fn text_within(expression: &Expression<'_>, depth: usize) -> String {
+    if depth > MAX_PRINTED_DEPTH {
+        return INTERMEDIATE_VALUE.to_owned();
+    }
+    let print = |inner: &Expression<'_>| text_within(inner, depth + 1);
+    match expression.get_inner_expression() {
+        Expression::Identifier(identifier) => identifier.name.to_string(),
+        Expression::ThisExpression(_) => "this".to_owned(),
+        Expression::NullLiteral(_) => "null".to_owned(),
+        Expression::BooleanLiteral(literal) => literal.value.to_string(),
+        Expression::NumericLiteral(literal) => crate::vm::number::to_text(literal.value).to_utf8(),
+        Expression::StringLiteral(literal) => format!("\"{}\"", literal.value),
+        Expression::RegExpLiteral(literal) => literal.regex.to_string(),
+        Expression::TemplateLiteral(template) => match template.single_quasi() {
+            Some(text) => format!("\"{text}\""),
+            None => template.expressions.iter().map(print).collect(),
+        },
+        Expression::ArrayExpression(array) => {
+            let elements = array
+                .elements
+                .iter()
+                .map(|element| element.as_expression().map_or_else(|| INTERMEDIATE_VALUE.to_owned(), print));
+            format!("[{}]", elements.collect::<Vec<_>>().join(","))
+        }
+        Expression::ObjectExpression(object) => {
+            format!("{{{}}}", INTERMEDIATE_VALUE.repeat(object.properties.len()))
+        }
+        Expression::StaticMemberExpression(member) => {
+            let dot = if member.optional { "?." } else { "." };
+            format!("{}{dot}{}", print(&member.object), member.property.name)
+        }
+        Expression::ComputedMemberExpression(member) => {
+            let (object, mark) = (print(&member.object), if member.optional { "?." } else { "" });
+            match member.expression.get_inner_expression() {
+                Expression::StringLiteral(key) if member.optional => format!("{object}?.{}", key.value),
+                Expression::StringLiteral(key) => format!("{object}.{}", key.value),
+                Expression::TemplateLiteral(key) if key.is_no_substitution_template() => {
+                    format!("{object}.{}", key.single_quasi().map(|text| text.to_string()).unwrap_or_default())
+                }
+                key => format!("{object}{mark}[{}]", print(key)),
+            }
+        }
+        Expression::CallExpression(call) => format!("{}(...)", print(&call.callee)),
+        Expression::UnaryExpression(unary) => {
+            let (operator, inner) = (unary.operator.as_str(), print(&unary.argument));
+            match (unary.operator, unary.argument.get_inner_expression()) {
+                // A negative number is printed without parentheses.
+                (UnaryOperator::UnaryNegation, Expression::NumericLiteral(_)) => format!("-{inner}"),
+                _ if operator.len() > 1 => format!("({operator} {inner})"),
+                _ => format!("({operator}{inner})"),
+            }
+        }
+        Expression::SequenceExpression(sequence) => {
+            format!("({})", sequence.expressions.iter().map(print).collect::<Vec<_>>().join(" , "))
+        }
+        Expression::ConditionalExpression(_) => INTERMEDIATE_VALUE.repeat(3),
+        other => {
+            let Some((operator, mut left, right)) = operands(other) else { return INTERMEDIATE_VALUE.to_owned() };
+            let mut printed = vec![print(right)];
+            while let Some((_, first, second)) = operands(left).filter(|inner| inner.0 == operator) {
+                printed.push(print(second));
+                left = first;
+            }
+            printed.push(print(left));
+            printed.reverse();
+            format!("({})", printed.join(&format!(" {operator} ")))
+        }
+    }
+}
+
+/// The operator of a binary expression with its operands.
+fn operands<'e, 'a>(expression: &'e Expression<'a>) -> Option<(&'static str, &'e Expression<'a>, &'e Expression<'a>)> {
+    match expression.get_inner_expression() {
+        Expression::BinaryExpression(binary) => Some((binary.operator.as_str(), &binary.left, &binary.right)),
+        Expression::LogicalExpression(logical) => Some((logical.operator.as_str(), &logical.left, &logical.right)),
+        _ => None,
     }
 }
 

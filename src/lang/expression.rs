@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::compiler::Compiler;
 use super::function_code::Label;
+use super::{assignment, async_await, call, class, diagnostic, function, names};
 use crate::vm::op::Op;
 use crate::vm::wire;
 
@@ -34,21 +35,21 @@ impl<'a> Compiler<'a, '_> {
             }
             Expression::TemplateLiteral(template) => self.template(template),
             Expression::RegExpLiteral(literal) => self.regexp(literal),
-            Expression::Identifier(identifier) => self.read_identifier(identifier),
+            Expression::Identifier(identifier) => names::read_identifier(self, identifier),
             Expression::ThisExpression(this) => {
                 self.set_location(this.span);
                 self.emit(Op::This);
             }
             Expression::ArrayExpression(array) => self.array(array),
             Expression::ObjectExpression(object) => self.object(object),
-            Expression::FunctionExpression(function) => self.function_expression(function, None),
-            Expression::ArrowFunctionExpression(arrow) => self.arrow(arrow, None),
-            Expression::ClassExpression(class) => self.class(class, None),
+            Expression::FunctionExpression(function) => function::function_expression(self, function, None),
+            Expression::ArrowFunctionExpression(arrow) => function::arrow(self, arrow, None),
+            Expression::ClassExpression(class) => class::class(self, class, None),
             Expression::BinaryExpression(binary) => self.binary(binary),
             Expression::LogicalExpression(logical) => self.logical(logical),
             Expression::UnaryExpression(unary) => self.unary(unary),
-            Expression::UpdateExpression(update) => self.update(update, true),
-            Expression::AssignmentExpression(assignment) => self.assignment(assignment, true),
+            Expression::UpdateExpression(update) => assignment::update(self, update, true),
+            Expression::AssignmentExpression(assignment) => assignment::assignment(self, assignment, true),
             Expression::ConditionalExpression(conditional) => self.conditional(conditional, None),
             Expression::SequenceExpression(sequence) => {
                 let last = sequence.expressions.len().saturating_sub(1);
@@ -56,13 +57,13 @@ impl<'a> Compiler<'a, '_> {
                     if at < last { self.discard(one) } else { self.expression(one) }
                 }
             }
-            Expression::CallExpression(call) => self.call(call, None),
-            Expression::NewExpression(new) => self.new_expression(new),
-            Expression::ChainExpression(chain) => self.chain(chain),
+            Expression::CallExpression(call) => call::compile_call(self, call, None),
+            Expression::NewExpression(new) => call::new_expression(self, new),
+            Expression::ChainExpression(chain) => call::compile_chain(self, chain),
             // A host call already waits for its answer. ECMA-262 §27.7.5.3 Await.
-            Expression::AwaitExpression(one) => {
-                self.expression(&one.argument);
-                self.check_thenable();
+            Expression::AwaitExpression(inner) => {
+                self.expression(&inner.argument);
+                async_await::check_thenable(self);
             }
             Expression::ParenthesizedExpression(inner) => self.expression(&inner.expression),
             Expression::TSAsExpression(inner) => self.expression(&inner.expression),
@@ -71,7 +72,7 @@ impl<'a> Compiler<'a, '_> {
             Expression::TSNonNullExpression(inner) => self.expression(&inner.expression),
             Expression::TSInstantiationExpression(inner) => self.expression(&inner.expression),
             Expression::StaticMemberExpression(_) | Expression::ComputedMemberExpression(_) => {
-                self.member(expression, None)
+                call::member(self, expression, None)
             }
             other => self.unsupported_expression(other),
         }
@@ -101,9 +102,9 @@ impl<'a> Compiler<'a, '_> {
     /// An expression whose anonymous function or class gets a name: `const f = () => …`. ECMA-262 §8.4.5 NamedEvaluation.
     pub(super) fn named_expression(&mut self, expression: &'a Expression<'a>, name: &str) {
         match expression.get_inner_expression() {
-            Expression::FunctionExpression(function) => self.function_expression(function, Some(name)),
-            Expression::ArrowFunctionExpression(arrow) => self.arrow(arrow, Some(name)),
-            Expression::ClassExpression(class) => self.class(class, Some(name)),
+            Expression::FunctionExpression(function) => function::function_expression(self, function, Some(name)),
+            Expression::ArrowFunctionExpression(arrow) => function::arrow(self, arrow, Some(name)),
+            Expression::ClassExpression(class) => class::class(self, class, Some(name)),
             _ => self.expression(expression),
         }
     }
@@ -159,7 +160,7 @@ impl<'a> Compiler<'a, '_> {
                 ArrayExpressionElement::SpreadElement(spread) => {
                     self.expression(&spread.argument);
                     self.set_location(spread.span);
-                    let text = self.iterable_text(&spread.argument);
+                    let text = diagnostic::iterable_text(&spread.argument);
                     self.emit_json(Op::Spread, json!({ "text": text }));
                 }
                 ArrayExpressionElement::Elision(hole) => {
@@ -310,7 +311,11 @@ impl<'a> Compiler<'a, '_> {
                 self.expression(&member.expression);
             }
             _ => {
-                self.unsupported_value(unary.span, "`delete` takes a property here", "write delete object.key");
+                self.unsupported_value(
+                    unary.span,
+                    "`delete` of this expression is not supported",
+                    "write delete object.key",
+                );
                 return;
             }
         }
@@ -348,7 +353,7 @@ impl<'a> Compiler<'a, '_> {
 
     /// Jumps if the condition is truthy (`when`) or falsy. ECMA-262 §13.13 Binary Logical Operators, §13.5.7 Logical NOT Operator.
     fn condition(&mut self, condition: &'a Expression<'a>, target: Label, when: bool) {
-        let fine = self.with_nesting(condition.span(), |this| match condition {
+        let compiled = self.with_nesting(condition.span(), |this| match condition {
             Expression::ParenthesizedExpression(inner) => this.condition(&inner.expression, target, when),
             Expression::UnaryExpression(unary) if unary.operator == UnaryOperator::LogicalNot => {
                 this.condition(&unary.argument, target, !when);
@@ -356,10 +361,10 @@ impl<'a> Compiler<'a, '_> {
             Expression::LogicalExpression(logical) if logical.operator != LogicalOperator::Coalesce => {
                 // `a && b` is falsy if one operand is falsy and truthy if both are; `||` is the opposite.
                 if (logical.operator == LogicalOperator::And) == when {
-                    let past = this.new_label();
-                    this.condition(&logical.left, past, !when);
+                    let end = this.new_label();
+                    this.condition(&logical.left, end, !when);
                     this.condition(&logical.right, target, when);
-                    this.bind_label(past);
+                    this.bind_label(end);
                 } else {
                     this.condition(&logical.left, target, when);
                     this.condition(&logical.right, target, when);
@@ -370,7 +375,7 @@ impl<'a> Compiler<'a, '_> {
                 this.jump(if when { Op::JumpIf } else { Op::JumpIfN }, target);
             }
         });
-        if !fine {
+        if !compiled {
             self.jump(Op::Jump, target);
         }
     }
@@ -419,14 +424,14 @@ pub(super) fn decode_units(value: &str, lone_surrogates: bool) -> Vec<u16> {
         return value.encode_utf16().collect();
     }
     let mut units = Vec::with_capacity(value.len());
-    let mut rest = value;
-    while let Some(at) = rest.find('\u{FFFD}') {
-        units.extend(rest[..at].encode_utf16());
-        rest = &rest[at + '\u{FFFD}'.len_utf8()..];
-        let unit = rest.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok());
+    let mut remaining = value;
+    while let Some(at) = remaining.find('\u{FFFD}') {
+        units.extend(remaining[..at].encode_utf16());
+        remaining = &remaining[at + '\u{FFFD}'.len_utf8()..];
+        let unit = remaining.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok());
         units.push(unit.unwrap_or(0xFFFD));
-        rest = if unit.is_some() { &rest[4..] } else { rest };
+        remaining = if unit.is_some() { &remaining[4..] } else { remaining };
     }
-    units.extend(rest.encode_utf16());
+    units.extend(remaining.encode_utf16());
     units
 }

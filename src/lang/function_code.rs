@@ -62,8 +62,8 @@ impl FunctionCode {
     }
 
     /// Sets the source location of the following instructions.
-    pub(super) fn set_location(&mut self, place: (u32, u32)) {
-        self.location = place;
+    pub(super) fn set_location(&mut self, location: (u32, u32)) {
+        self.location = location;
     }
 
     pub(super) fn location(&self) -> (u32, u32) {
@@ -85,8 +85,8 @@ impl FunctionCode {
     }
 
     pub(super) fn bind_label(&mut self, label: Label) {
-        let here = self.next_index();
-        self.labels[label.0] = Some(here);
+        let index = self.next_index();
+        self.labels[label.0] = Some(index);
     }
 
     /// Adds a handler at `target` for errors of `start..end`. Inner ranges are added before outer ones.
@@ -138,8 +138,8 @@ impl FunctionCode {
 
     /// The index of a capture. A new capture is added.
     pub(super) fn add_capture(&mut self, capture: Capture, name: &str) -> u16 {
-        let known = self.function.captures.iter().position(|one| *one == capture);
-        let index = known.unwrap_or_else(|| {
+        let existing = self.function.captures.iter().position(|other| *other == capture);
+        let index = existing.unwrap_or_else(|| {
             self.function.captures.push(capture);
             self.function.capture_names.push(name.replace('$', "$$"));
             self.function.captures.len() - 1
@@ -181,12 +181,12 @@ pub(super) fn lay_out(mut codes: Vec<FunctionCode>) -> Vec<Instruction> {
     }
     let descriptions: Vec<Json> =
         codes.iter().map(|code| serde_json::to_value(&code.function).unwrap_or(Json::Null)).collect();
-    let mut wire = Vec::with_capacity(next as usize);
+    let mut bytecode = Vec::with_capacity(next as usize);
     let enter = descriptions.first().cloned();
-    wire.push(Instruction { op: u64::from(Op::Enter.code()), arg: enter, line: 0, column: None });
+    bytecode.push(Instruction { op: u64::from(Op::Enter.code()), arg: enter, line: 0, column: None });
     for (code, base) in codes.iter().zip(&bases) {
-        for one in &code.instructions {
-            let arg = match &one.arg {
+        for instruction in &code.instructions {
+            let arg = match &instruction.arg {
                 InstructionArg::None => None,
                 InstructionArg::Json(json) => Some(json.clone()),
                 InstructionArg::Target(label) => Some(json!(code.label_target(*label, *base))),
@@ -195,9 +195,9 @@ pub(super) fn lay_out(mut codes: Vec<FunctionCode>) -> Vec<Instruction> {
                 }
                 InstructionArg::Function(index) => descriptions.get(*index).cloned(),
             };
-            let column = (one.column > 0).then_some(one.column);
-            wire.push(Instruction { op: u64::from(one.op.code()), arg, line: one.line, column });
+            let column = (instruction.column > 0).then_some(instruction.column);
+            bytecode.push(Instruction { op: u64::from(instruction.op.code()), arg, line: instruction.line, column });
         }
     }
-    wire
+    bytecode
 }

@@ -17,7 +17,6 @@ use crate::vm::program::Instruction;
 mod assignment;
 mod async_await;
 mod call;
-mod call_printer;
 mod class;
 mod compiler;
 mod control;
@@ -27,11 +26,9 @@ mod expression;
 mod function;
 mod function_code;
 mod host_call;
-mod method_call;
+mod names;
 mod nesting;
 mod statement;
-mod unresolved_names;
-mod variable_plan;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -63,20 +60,25 @@ pub struct CompiledProgram {
 /// ```
 pub fn compile(file: &str, source: &str) -> Result<CompiledProgram, Vec<Diagnostic>> {
     let source = source.strip_prefix('\u{FEFF}').unwrap_or(source);
-    let mut findings = Diagnostics::new(file, source);
+    let mut diagnostics = Diagnostics::new(file, source);
     if source.len() > MAX_SOURCE {
         let message = format!("the source has {} bytes; at most {MAX_SOURCE} are compiled", source.len());
-        findings.add(0, DiagnosticKind::Unsupported, message, Some("split the work into several programs".to_owned()));
-        return Err(findings.into_list());
-    }
-    if let Err(deep) = nesting::check(source) {
-        findings.add(
-            deep.offset,
+        diagnostics.add(
+            0,
             DiagnosticKind::Unsupported,
-            format!("this is nested too deeply: {}", deep.construct),
+            message,
+            Some("split the work into several programs".to_owned()),
+        );
+        return Err(diagnostics.into_list());
+    }
+    if let Err(error) = nesting::check(source) {
+        diagnostics.add(
+            error.offset,
+            DiagnosticKind::Unsupported,
+            format!("this is nested too deeply: {}", error.construct),
             Some("split it up".to_owned()),
         );
-        return Err(findings.into_list());
+        return Err(diagnostics.into_list());
     }
     let allocator = Allocator::default();
     let options = ParseOptions { parse_regular_expression: true, preserve_parens: false, ..ParseOptions::default() };
@@ -84,15 +86,15 @@ pub fn compile(file: &str, source: &str) -> Result<CompiledProgram, Vec<Diagnost
     let parsed = Parser::new(&allocator, source, SourceType::ts().with_module(true)).with_options(options).parse();
     for error in parsed.diagnostics.errors() {
         let offset = error.labels.first().map_or(0, |label| label.offset());
-        findings.add(
+        diagnostics.add(
             offset,
             DiagnosticKind::Syntax,
             error.message.to_string(),
             error.help.as_ref().map(ToString::to_string),
         );
     }
-    if !findings.is_empty() || parsed.panicked {
-        return Err(findings.into_list());
+    if !diagnostics.is_empty() || parsed.panicked {
+        return Err(diagnostics.into_list());
     }
     let mut program = parsed.program;
     // Redeclarations follow JavaScript's rules: TypeScript's rules would accept functions that a module refuses.
@@ -100,7 +102,7 @@ pub fn compile(file: &str, source: &str) -> Result<CompiledProgram, Vec<Diagnost
     let program: &Program<'_> = allocator.alloc(program);
     let built = SemanticBuilder::new().with_check_syntax_error(true).with_build_nodes(true).build(program);
     let semantic = built.semantic;
-    let merged = self::merged_declarations(&semantic);
+    let merged = merged_declarations(&semantic);
     let namespaces: Vec<Span> = namespace_spans(&semantic).collect();
     for error in built.diagnostics.errors() {
         if error.labels.len() > 1 && error.labels.iter().all(|label| merged.contains(&label.offset())) {
@@ -111,19 +113,19 @@ pub fn compile(file: &str, source: &str) -> Result<CompiledProgram, Vec<Diagnost
         if namespaces.iter().any(|one| (one.start..one.end).contains(&offset)) {
             continue;
         }
-        findings.add(
+        diagnostics.add(
             offset,
             DiagnosticKind::Syntax,
             error.message.to_string(),
             error.help.as_ref().map(ToString::to_string),
         );
     }
-    if !findings.is_empty() {
-        return Err(findings.into_list());
+    if !diagnostics.is_empty() {
+        return Err(diagnostics.into_list());
     }
     let main = main_to_call(&semantic);
-    let mut compiler = Compiler::new(&semantic, findings);
-    compiler.program(&program.body, program.scope_id.get(), main);
+    let mut compiler = Compiler::new(&semantic, diagnostics);
+    function::program(&mut compiler, &program.body, program.scope_id.get(), main);
     compiler.finish()
 }
 
@@ -161,8 +163,8 @@ fn main_to_call(semantic: &Semantic<'_>) -> Option<SymbolId> {
     }
     let called_at_top = scoping.get_resolved_references(main).any(|reference| {
         let node = reference.node_id();
-        let around = nodes.ancestor_kinds(node).find(|kind| !is_types_only(kind));
-        let called = matches!(around, Some(AstKind::CallExpression(call))
+        let parent = nodes.ancestor_kinds(node).find(|kind| !is_types_only(kind));
+        let called = matches!(parent, Some(AstKind::CallExpression(call))
             if call.callee.get_inner_expression().span() == nodes.kind(node).span());
         called
             && !nodes
@@ -172,17 +174,18 @@ fn main_to_call(semantic: &Semantic<'_>) -> Option<SymbolId> {
     (!called_at_top).then_some(main)
 }
 
-/// Start offsets of the declarations of such names.
-pub(super) fn merged_declarations(semantic: &Semantic<'_>) -> HashSet<u32> {
+/// Start offsets of the declarations of names that have at most one declaration at run time. Their other declarations are overloads and
+/// types, which JavaScript's rules would report as redeclarations.
+fn merged_declarations(semantic: &Semantic<'_>) -> HashSet<u32> {
     let (scoping, nodes) = (semantic.scoping(), semantic.nodes());
     let mut starts = HashSet::new();
     for symbol in scoping.symbol_ids() {
         let declarations = scoping.symbol_redeclarations(symbol);
-        let running = declarations.iter().filter(|one| {
+        let at_run_time = declarations.iter().filter(|one| {
             let body = !matches!(nodes.kind(one.declaration), AstKind::Function(function) if function.body.is_none());
             body && one.flags.intersects(SymbolFlags::Value) && !one.flags.contains(SymbolFlags::Ambient)
         });
-        if running.count() <= 1 {
+        if at_run_time.count() <= 1 {
             starts.extend(declarations.iter().map(|one| one.span.start));
         }
     }

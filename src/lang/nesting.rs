@@ -50,7 +50,7 @@ struct NestingScanner<'a> {
     source: &'a [u8],
     at: usize,
     levels: Vec<NestingLevel>,
-    before: PreviousToken,
+    previous: PreviousToken,
     newline: bool,
     /// Quotes are ignored up to the end of this line.
     unsure: bool,
@@ -63,7 +63,7 @@ pub(super) fn check(source: &str) -> Result<(), NestingError> {
         source: source.as_bytes(),
         at: 0,
         levels: vec![level],
-        before: PreviousToken::Operator,
+        previous: PreviousToken::Operator,
         newline: false,
         unsure: false,
     };
@@ -78,8 +78,8 @@ impl NestingScanner<'_> {
         self.source.get(self.at + ahead).copied().unwrap_or(0)
     }
 
-    fn fail(&self, what: &'static str) -> Result<(), NestingError> {
-        Err(NestingError { offset: u32::try_from(self.at).unwrap_or(u32::MAX), construct: what })
+    fn fail(&self, construct: &'static str) -> Result<(), NestingError> {
+        Err(NestingError { offset: u32::try_from(self.at).unwrap_or(u32::MAX), construct })
     }
 
     fn count_token(&mut self) -> Result<(), NestingError> {
@@ -102,7 +102,7 @@ impl NestingScanner<'_> {
     fn open(&mut self, template: bool) -> Result<(), NestingError> {
         self.count_token()?;
         self.levels.push(NestingLevel { run: 0, elses: 0, template });
-        self.before = PreviousToken::Operator;
+        self.previous = PreviousToken::Operator;
         self.at += 1;
         if self.levels.len() > MAX_BRACKETS { self.fail("too many brackets open at once") } else { Ok(()) }
     }
@@ -137,7 +137,7 @@ impl NestingScanner<'_> {
                 if byte == b';' {
                     self.end_else();
                 }
-                self.before = PreviousToken::Operator;
+                self.previous = PreviousToken::Operator;
                 self.at += 1;
             }
             b'"' | b'\'' if !self.unsure => self.string(byte)?,
@@ -148,7 +148,7 @@ impl NestingScanner<'_> {
             }
             _ => {
                 self.count_token()?;
-                self.before = PreviousToken::Operator;
+                self.previous = PreviousToken::Operator;
                 self.at += 1;
             }
         }
@@ -168,7 +168,7 @@ impl NestingScanner<'_> {
         if byte == b'}' {
             self.reset_run();
         }
-        self.before = if byte == b']' { PreviousToken::Operand } else { PreviousToken::Close };
+        self.previous = if byte == b']' { PreviousToken::Operand } else { PreviousToken::Close };
         Ok(())
     }
 
@@ -185,7 +185,7 @@ impl NestingScanner<'_> {
             !(byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte == b'#' || byte >= 0x80)
         });
         let word = std::str::from_utf8(&self.source[start..self.at]).unwrap_or_default();
-        if self.newline && self.before != PreviousToken::Operator && !NESTING_WORDS.contains(&word) {
+        if self.newline && self.previous != PreviousToken::Operator && !NESTING_WORDS.contains(&word) {
             self.reset_run();
         }
         if word == "else" {
@@ -214,7 +214,7 @@ impl NestingScanner<'_> {
                 | "await"
                 | "yield"
         );
-        self.before = if operand { PreviousToken::Operand } else { PreviousToken::Operator };
+        self.previous = if operand { PreviousToken::Operand } else { PreviousToken::Operator };
         self.count_token()
     }
 
@@ -232,10 +232,10 @@ impl NestingScanner<'_> {
                 _ => self.at += 1,
             }
         }
-        if self.newline && self.before != PreviousToken::Operator {
+        if self.newline && self.previous != PreviousToken::Operator {
             self.reset_run();
         }
-        self.before = PreviousToken::Operand;
+        self.previous = PreviousToken::Operand;
         self.count_token()
     }
 
@@ -261,18 +261,18 @@ impl NestingScanner<'_> {
                 _ => self.at += 1,
             }
         }
-        self.before = PreviousToken::Operand;
+        self.previous = PreviousToken::Operand;
         Ok(())
     }
 
     fn slash(&mut self) -> Result<(), NestingError> {
         self.count_token()?;
         self.at += 1;
-        match self.before {
-            PreviousToken::Operand => self.before = PreviousToken::Operator,
+        match self.previous {
+            PreviousToken::Operand => self.previous = PreviousToken::Operator,
             PreviousToken::Close => {
                 self.unsure = true;
-                self.before = PreviousToken::Operator;
+                self.previous = PreviousToken::Operator;
             }
             PreviousToken::Operator => {
                 let mut class = false;
@@ -289,7 +289,7 @@ impl NestingScanner<'_> {
                     self.at += 1;
                 }
                 self.at += 1;
-                self.before = PreviousToken::Operand;
+                self.previous = PreviousToken::Operand;
             }
         }
         Ok(())
@@ -309,9 +309,9 @@ mod tests {
     #[test]
     fn ordinary_sources_pass() {
         let statements = "const a = [1, 2, `x${a}`] // ((((\nfoo()\nif (a) b()\n".repeat(2_000);
-        let smileys = "log(\":(\")\nlog(':{')\nx = /[(/]/g\n".repeat(2_000);
+        let quotes = "log(\":(\")\nlog(':{')\nx = /[(/]/g\n".repeat(2_000);
         let list = format!("x = [{}]", "1 + 2, ".repeat(50_000));
-        for source in [statements, smileys, list] {
+        for source in [statements, quotes, list] {
             assert!(check(&source).is_ok());
         }
     }

@@ -6,18 +6,18 @@ use oxc_ast::ast::{
 };
 use oxc_span::{GetSpan, Span};
 
+use super::compiler::{Compiler, ControlScope, DeferredExit};
+use super::function_code::Label;
+use super::{assignment, async_await, class, control, destructuring, diagnostic, function};
 use crate::vm::op::Op;
 use crate::vm::program::FunctionKind;
 
-use super::compiler::{Compiler, ControlScope, DeferredExit};
-use super::function_code::Label;
-
 impl<'a> Compiler<'a, '_> {
-    /// The statements of one scope. Its functions are initialised before the first statement. ECMA-262 §14.2.3 BlockDeclarationInstantiation.
+    /// The statements of one scope. Its functions are initialized before the first statement. ECMA-262 §14.2.3 BlockDeclarationInstantiation.
     pub(super) fn statements(&mut self, statements: &'a [Statement<'a>]) {
         for statement in statements {
             if let Some(Declaration::FunctionDeclaration(function)) = statement.as_declaration() {
-                self.hoisted_function(function);
+                function::hoisted_function(self, function);
             }
         }
         for statement in statements {
@@ -55,12 +55,12 @@ impl<'a> Compiler<'a, '_> {
             }
             Statement::IfStatement(statement) => self.if_statement(statement),
             Statement::SwitchStatement(statement) => self.switch(statement),
-            Statement::ForStatement(statement) => self.for_loop(statement),
-            Statement::ForOfStatement(statement) => self.for_of(statement),
-            Statement::ForInStatement(statement) => self.for_in(statement),
-            Statement::WhileStatement(statement) => self.while_loop(statement),
-            Statement::DoWhileStatement(statement) => self.do_while(statement),
-            Statement::TryStatement(statement) => self.try_statement(statement),
+            Statement::ForStatement(statement) => control::for_loop(self, statement),
+            Statement::ForOfStatement(statement) => control::for_of(self, statement),
+            Statement::ForInStatement(statement) => control::for_in(self, statement),
+            Statement::WhileStatement(statement) => control::while_loop(self, statement),
+            Statement::DoWhileStatement(statement) => control::do_while(self, statement),
+            Statement::TryStatement(statement) => control::try_statement(self, statement),
             Statement::ThrowStatement(statement) => {
                 self.expression(&statement.argument);
                 self.set_location(statement.span);
@@ -106,7 +106,7 @@ impl<'a> Compiler<'a, '_> {
         // The declaration of an export is compiled too, so that its names are not reported as undefined.
         if let Statement::ExportDeclaration(export) = statement {
             if let Declaration::FunctionDeclaration(function) = &export.declaration {
-                self.hoisted_function(function);
+                function::hoisted_function(self, function);
             }
             self.declaration(&export.declaration);
         }
@@ -145,7 +145,7 @@ impl<'a> Compiler<'a, '_> {
         if class.declare {
             return;
         }
-        self.class(class, None);
+        class::class(self, class, None);
         // The class is stored in its variable before its static fields run.
         self.emit(Op::Pop);
     }
@@ -171,10 +171,10 @@ impl<'a> Compiler<'a, '_> {
                     self.expression(init);
                     let from = match (pattern, init.get_inner_expression().is_member_expression()) {
                         (BindingPattern::ArrayPattern(_), true) => None,
-                        (BindingPattern::ArrayPattern(_), false) => Some(self.iterable_text(init)),
-                        _ => Some(self.callee_text(init)),
+                        (BindingPattern::ArrayPattern(_), false) => Some(diagnostic::iterable_text(init)),
+                        _ => Some(diagnostic::callee_text(init)),
                     };
-                    self.bind_from(pattern, true, from);
+                    destructuring::bind_from(self, pattern, true, from);
                 }
                 (None, BindingPattern::BindingIdentifier(id)) if declaration.kind != VariableDeclarationKind::Var => {
                     self.push_undefined();
@@ -214,7 +214,7 @@ impl<'a> Compiler<'a, '_> {
         for case in &statement.cases {
             for one in &case.consequent {
                 if let Some(Declaration::FunctionDeclaration(function)) = one.as_declaration() {
-                    self.hoisted_function(function);
+                    function::hoisted_function(self, function);
                 }
             }
         }
@@ -273,7 +273,7 @@ impl<'a> Compiler<'a, '_> {
             (Some(argument), _) => {
                 self.expression(argument);
                 if self.current.code.function.is_async {
-                    self.check_thenable();
+                    async_await::check_thenable(self);
                 }
             }
             (None, FunctionKind::Class | FunctionKind::Derived) => self.emit(Op::This),
@@ -284,20 +284,20 @@ impl<'a> Compiler<'a, '_> {
     }
 
     /// `break` and `continue`. ECMA-262 §14.9 The break Statement, §14.8 The continue Statement.
-    fn break_or_continue(&mut self, span: Span, label: Option<&str>, next: bool) {
-        let found = self.current.control.iter().enumerate().rev().find_map(|(depth, control)| {
-            let ControlScope::Target { labels, leave, next: continues, plain_break } = control else { return None };
+    fn break_or_continue(&mut self, span: Span, label: Option<&str>, is_continue: bool) {
+        let target = self.current.control.iter().enumerate().rev().find_map(|(depth, control)| {
+            let ControlScope::Target { labels, leave, next, plain_break } = control else { return None };
             let fits = match label {
                 Some(label) => labels.contains(&label),
-                None if next => continues.is_some(),
+                None if is_continue => next.is_some(),
                 None => *plain_break,
             };
             if !fits {
                 return None;
             }
-            if next { continues.map(|to| (to, depth)) } else { Some((*leave, depth)) }
+            if is_continue { next.map(|to| (to, depth)) } else { Some((*leave, depth)) }
         });
-        match found {
+        match target {
             Some((to, depth)) => self.emit_exit(DeferredExit::Jump(to, depth)),
             None => self.unsupported(span, "`break` or `continue` has no target here", ""),
         }
@@ -348,8 +348,8 @@ impl<'a> Compiler<'a, '_> {
     /// Evaluates an expression and discards its value. ECMA-262 §14.5 Expression Statement.
     pub(super) fn discard(&mut self, expression: &'a Expression<'a>) {
         match expression {
-            Expression::AssignmentExpression(assignment) => self.assignment(assignment, false),
-            Expression::UpdateExpression(update) => self.update(update, false),
+            Expression::AssignmentExpression(assignment) => assignment::assignment(self, assignment, false),
+            Expression::UpdateExpression(update) => assignment::update(self, update, false),
             Expression::SequenceExpression(sequence) => {
                 for one in &sequence.expressions {
                     self.discard(one);

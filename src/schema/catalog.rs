@@ -24,10 +24,10 @@ impl Catalog {
     pub fn new(collections: &[&'static Collection]) -> Result<Self, CatalogError> {
         let mut catalog = Self::default();
         for &collection in collections {
-            let wrong = |problem: String| CatalogError { collection: collection.name.to_owned(), problem };
-            verify(collection).map_err(wrong)?;
+            let error = |problem: String| CatalogError { collection: collection.name.to_owned(), problem };
+            verify(collection).map_err(error)?;
             if catalog.collections.insert(collection.name, collection).is_some() {
-                return Err(wrong("is declared twice".to_owned()));
+                return Err(error("is declared twice".to_owned()));
             }
         }
         for collection in catalog.collections.values() {
@@ -138,7 +138,7 @@ mod tests {
             Predicate::Eq("x", Literal::Text("y")),
             Predicate::Any(&[Predicate::Missing("end")]),
         ]))]);
-    const FINE: Collection = Collection::new("a.b", 1);
+    const VALID: Collection = Collection::new("a.b", 1);
 
     #[test]
     fn invalid_declarations_report_the_problem() {
@@ -151,6 +151,6 @@ mod tests {
         let absence =
             "collection a.b: unique index `x` is partial by a missing field; not every store can express that";
         assert_eq!(problem(&OPEN), absence);
-        assert_eq!(Catalog::new(&[&FINE, &FINE]).unwrap_err().problem, "is declared twice");
+        assert_eq!(Catalog::new(&[&VALID, &VALID]).unwrap_err().problem, "is declared twice");
     }
 }

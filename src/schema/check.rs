@@ -159,7 +159,7 @@ mod tests {
             says(json!({"deep": nested(DOCUMENT_DEPTH)})),
             Err("deep: makes the document nest deeper than 100 levels".into())
         );
-        let large = "n: is not exact everywhere: the integer 9007199254740992 is beyond ±(2^53 - 1); make it a text";
+        let large = "n: is not exact as a JavaScript number: the integer 9007199254740992 is beyond ±(2^53 - 1); pass it as a string";
         assert_eq!(says(json!({"n": 9_007_199_254_740_992u64})), Err(large.into()));
         assert_eq!(says(json!({"n": [1e300, 9007199254740992.0]})), Ok(()));
     }

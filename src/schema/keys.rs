@@ -12,10 +12,13 @@
 //! | text | `30`, UTF-8 with `00` as `00 FF`, then `00 01` |
 //! | list | `40`, its elements, then `00` |
 //! | object | `50`, key and value pairs in the order of their keys, then `00` |
+//!
+//! A decimal is an exact number, stored as text: `12.50`. Only plain digits are allowed, so that every backend reads
+//! the same number.
 
 use rust_decimal::Decimal;
 
-use super::{Collection, Direction, Index, IndexKind, Kind, parse_decimal};
+use super::{Collection, Direction, Index, IndexKind, Kind};
 use crate::value::{Document, Json, get, sort_by, words};
 
 /// The keys of `document` in `index`. A partial index that excludes the document has none, an ordered index one. An `each` index has one
@@ -155,12 +158,35 @@ fn encode_decimal(number: Decimal, out: &mut Vec<u8>) {
     out.extend(magnitude.iter().map(|b| if negative { !b } else { *b }));
 }
 
+/// Parses `-?digits[.digits]` with at most 28 significant digits; `None` for anything else, such as an exponent, a leading zero or a zero
+/// with a sign.
+///
+/// ```
+/// use runstate::schema::parse_decimal;
+/// assert_eq!(parse_decimal("-0.50"), parse_decimal("-0.5"));
+/// assert_eq!(parse_decimal("007.5"), None);
+/// ```
+pub fn parse_decimal(text: &str) -> Option<Decimal> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let leading_zero = whole.len() > 1 && whole.starts_with('0');
+    if !plain(whole) || !plain(fraction) || leading_zero {
+        return None;
+    }
+    let number = Decimal::from_str_exact(text).ok()?;
+    // A backend that stores numbers returns `0` for `-0`, which is a different text.
+    (text == digits || !number.is_zero()).then_some(number)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::value::compare;
-    use proptest::prelude::*;
-    use std::cmp::Ordering;
 
     fn json() -> impl Strategy<Value = Json> {
         let number = prop_oneof![
@@ -203,6 +229,23 @@ mod tests {
             let (a, b) = (Decimal::new(a, s), Decimal::new(b, t));
             let key = |d: Decimal| encode_field(Kind::Decimal, &Json::from(d.to_string()), Direction::Ascending);
             prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
+        }
+    }
+}
+
+#[cfg(test)]
+mod decimal_tests {
+    use super::parse_decimal;
+
+    #[test]
+    fn only_plain_digits_are_parsed_as_a_decimal() {
+        for valid in ["0", "0.0", "0.50", "-0.5", "10", "-12.00", "7.922816251426433759354395033"] {
+            assert!(parse_decimal(valid).is_some(), "{valid}");
+        }
+        for invalid in
+            ["", "-", ".5", "5.", "+1", "1e3", " 1", "007.5", "00", "01", "-01", "-0", "-0.00", "1.2.3", "0x1", "--1"]
+        {
+            assert_eq!(parse_decimal(invalid), None, "{invalid}");
         }
     }
 }

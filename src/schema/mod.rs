@@ -3,24 +3,20 @@
 
 mod catalog;
 mod check;
-mod decimal;
 pub mod keys;
-mod predicate;
 mod query;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+pub use catalog::{Catalog, CatalogError};
+pub use check::{RESERVED, Violation, check};
+pub use keys::parse_decimal;
+pub use query::{Accumulator, Aggregate, Filter, Group, Literal, Predicate, Query, Sort};
 use serde::{Deserialize, Serialize};
 
 use crate::time::Millis;
-
-pub use catalog::{Catalog, CatalogError};
-pub use check::{RESERVED, Violation, check};
-pub use decimal::parse_decimal;
-pub use predicate::{Literal, Predicate};
-pub use query::{Accumulator, Aggregate, Filter, Group, Query, Sort};
 
 /// A collection: the fields of its documents and the indexes that find them.
 ///

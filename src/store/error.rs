@@ -16,7 +16,11 @@ pub enum StoreError {
         key: Key,
     },
     /// A unique index already has this entry. Nothing was written; the decision may rest on outdated documents.
-    #[error("{key}: another document of {} has the same {index}", key.collection)]
+    #[error(
+        "{key} was not written: another document of {} has the same entry in unique index `{index}`; choose another value, or \
+         change that document",
+        key.collection
+    )]
     UniqueViolation {
         /// The document that was rejected.
         key: Key,
@@ -46,7 +50,10 @@ pub enum StoreError {
         reason: String,
     },
     /// It is unknown whether the commit happened.
-    #[error("it is unknown whether command `{command}` was committed ({why}); query its outcome before you repeat it")]
+    #[error(
+        "it is unknown whether command `{command}` was committed ({why}); repeat it under the same command id, which applies it at \
+         most once"
+    )]
     UnknownOutcome {
         /// The command.
         command: CommandId,
@@ -80,7 +87,7 @@ pub enum StoreError {
     },
     /// The operation took longer than the caller allows. Nothing was written.
     #[error(
-        "{what}: no answer within {seconds} seconds; check whether the server is overloaded or unreachable, then try again"
+        "{what}: no reply within {seconds} seconds; check whether the server is overloaded or unreachable, then try again"
     )]
     Timeout {
         /// The operation and its target.
@@ -109,7 +116,7 @@ pub enum StoreError {
         why: String,
     },
     /// A document or batch exceeds a limit of the store.
-    #[error("{what} has {size}; at most {limit} are allowed")]
+    #[error("{what} has {size}; at most {limit} are allowed. Reduce its size")]
     TooLarge {
         /// The document or batch.
         what: String,
@@ -156,7 +163,7 @@ pub enum StoreError {
     #[error("changes since that position are no longer kept; reload and continue from the current position")]
     PositionExpired,
     /// The store was closed.
-    #[error("the store was closed")]
+    #[error("the store is closed; open it again")]
     Closed,
 }
 

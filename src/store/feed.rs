@@ -59,7 +59,7 @@ impl MemoryFeed {
     pub(super) fn push(&mut self, commit: &PlannedCommit) -> Position {
         self.last += 1;
         let position = MemoryPosition::end_of(self.last).encode();
-        for (change, i) in commit.feed_changes().zip(1..) {
+        for (change, index) in commit.feed_changes().zip(1..) {
             if self.events.len() == CAPACITY {
                 self.last_evicted = self.events.pop_front().map(|(evicted, _)| evicted);
             }
@@ -69,7 +69,7 @@ impl MemoryFeed {
                 key: change.key.clone(),
                 revision: change.after.as_ref().map(|stored| stored.revision.clone()),
             };
-            self.events.push_back((MemoryPosition { commit: self.last, change: i }, event));
+            self.events.push_back((MemoryPosition { commit: self.last, change: index }, event));
         }
         position
     }
@@ -84,7 +84,7 @@ impl MemoryFeed {
         // A position that this feed never returned is of an earlier life of the store, whose changes are unknown.
         let start =
             MemoryPosition::parse(from).ok_or_else(|| StoreError::invalid_position(from, "the memory store"))?;
-        if start.commit > self.last || self.last_evicted.is_some_and(|forgotten| start < forgotten) {
+        if start.commit > self.last || self.last_evicted.is_some_and(|evicted| start < evicted) {
             return Err(StoreError::PositionExpired);
         }
         let begin = self.events.partition_point(|(at, _)| *at <= start);
@@ -129,9 +129,9 @@ pub(super) fn timer(span: Millis) -> Delay {
 impl Waiter {
     /// Waits for an event or for the timer. Returns `true` on an event.
     pub(super) async fn wait(self, time: &mut Delay) -> bool {
-        let mut happened = pin!(self.0);
+        let mut event = pin!(self.0);
         let mut time = pin!(time);
-        poll_fn(|cx| match happened.as_mut().poll(cx) {
+        poll_fn(|cx| match event.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(true),
             Poll::Pending => time.as_mut().poll(cx).map(|()| false),
         })

@@ -1,10 +1,10 @@
 //! The memory store: fast, and lost with its process. It serves tests and previews, and it is the reference for all other stores.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::feed::{MemoryFeed, Waiters, timer};
-use super::tables::{BatchPlan, Tables};
+use super::tables::{BatchPlan, Tables, query};
 use super::{
     Batch, BatchLimits, Capabilities, Changes, Outcome, Page, Position, Receipt, Store, StoreError, StoredDocument,
 };
@@ -39,8 +39,8 @@ struct MemoryState {
 #[derive(Debug, PartialEq)]
 enum MemoryAccess {
     Open,
-    /// A newer program declared the store; the text is the read-only reason.
-    ReadOnly(String),
+    /// A newer program declared the store; the error is the read-only reason.
+    ReadOnly(StoreError),
     Closed,
 }
 
@@ -52,7 +52,7 @@ impl Default for MemoryState {
 }
 
 impl Memory {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
@@ -64,25 +64,31 @@ impl Memory {
     }
 
     fn query_now(&self, query: &Query) -> Result<Page, StoreError> {
-        let (page, examined) = self.lock_state()?.tables.query_counted(query)?;
+        let (page, examined) = query::query_counted(&self.lock_state()?.tables, query)?;
         self.examined.fetch_add(examined as u64, Ordering::Relaxed);
         Ok(page)
     }
 
     /// Locks the state, unless the store was closed. The lock is held briefly and never across an `await`.
     fn lock_state(&self) -> Result<MutexGuard<'_, MemoryState>, StoreError> {
-        let damaged = |_| StoreError::Corrupt {
-            at: "memory:".to_owned(),
-            why: "a panic interrupted a write; open a new store".to_owned(),
+        let (state, is_poisoned) = match self.state.lock() {
+            Ok(state) => (state, false),
+            Err(poisoned) => (poisoned.into_inner(), true),
         };
-        let state = self.state.lock().map_err(damaged)?;
-        if state.access == MemoryAccess::Closed { Err(StoreError::Closed) } else { Ok(state) }
+        if state.access == MemoryAccess::Closed {
+            return Err(StoreError::Closed);
+        }
+        if is_poisoned {
+            let why = "a write was interrupted by an internal error (panic), so the contents are not reliable; open a new store".to_owned();
+            return Err(StoreError::Corrupt { at: "memory:".to_owned(), why });
+        }
+        Ok(state)
     }
 
     fn commit_now(&self, batch: &Batch) -> Result<Receipt, StoreError> {
         let mut state = self.lock_state()?;
-        if let MemoryAccess::ReadOnly(why) = &state.access {
-            return Err(StoreError::ReadOnly { why: why.clone() });
+        if let MemoryAccess::ReadOnly(reason) = &state.access {
+            return Err(StoreError::ReadOnly { why: reason.to_string() });
         }
         match state.tables.plan(batch)? {
             BatchPlan::Replay(result) => Ok(Receipt { position: state.feed.last_position(), result, replayed: true }),
@@ -99,8 +105,8 @@ impl Memory {
 
     fn sweep_now(&self, collection: &str, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let mut state = self.lock_state()?;
-        if let MemoryAccess::ReadOnly(why) = &state.access {
-            return Err(StoreError::ReadOnly { why: why.clone() });
+        if let MemoryAccess::ReadOnly(reason) = &state.access {
+            return Err(StoreError::ReadOnly { why: reason.to_string() });
         }
         let commit = state.tables.plan_sweep(collection, now, limit)?;
         let swept = commit.changes.len();
@@ -138,7 +144,7 @@ impl MemoryState {
                 let what = format!("collection {}", collection.name);
                 let error =
                     StoreError::NewerVersion { what, found: found.into(), supported: collection.version.into() };
-                self.access = MemoryAccess::ReadOnly(error.to_string());
+                self.access = MemoryAccess::ReadOnly(error.clone());
                 return Err(error);
             }
         }
@@ -163,6 +169,13 @@ impl Store for Memory {
             document_bytes,
             batch_bytes,
             batch_writes,
+        }
+    }
+
+    fn read_only_reason(&self) -> Option<StoreError> {
+        match self.lock_state().as_deref() {
+            Ok(MemoryState { access: MemoryAccess::ReadOnly(reason), .. }) => Some(reason.clone()),
+            _ => None,
         }
     }
 
@@ -213,12 +226,48 @@ impl Store for Memory {
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            // Closing succeeds for a damaged store too, and may be repeated.
-            if let Ok(mut state) = self.lock_state() {
-                state.access = MemoryAccess::Closed;
-            }
+            // Closing succeeds for a store that a panic interrupted too, and may be repeated.
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).access = MemoryAccess::Closed;
             self.waiters.wake();
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Collection;
+
+    #[tokio::test]
+    async fn store_that_a_panic_interrupted_can_be_closed() {
+        let store = Memory::new();
+        let interrupted = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let _state = store.state.lock().unwrap();
+                panic!("a planned panic");
+            });
+            writer.join()
+        });
+        assert!(interrupted.is_err());
+        assert!(matches!(store.get(&[]).await, Err(StoreError::Corrupt { .. })));
+        store.close().await.unwrap();
+        assert_eq!(store.get(&[]).await, Err(StoreError::Closed));
+        assert_eq!(store.close().await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn store_of_a_newer_program_says_why_it_is_read_only() {
+        const OLD: Collection = Collection::new("t.c", 1);
+        const NEW: Collection = Collection::new("t.c", 2);
+        let [old, new] = [&OLD, &NEW].map(|collection| Catalog::new(&[collection]).unwrap());
+        let store = Memory::new();
+        store.migrate(&new).await.unwrap();
+        assert_eq!(store.read_only_reason(), None);
+        let newer = store.migrate(&old).await.unwrap_err();
+        assert!(matches!(newer, StoreError::NewerVersion { .. }), "{newer}");
+        assert_eq!(store.read_only_reason(), Some(newer));
+        store.migrate(&new).await.unwrap();
+        assert_eq!(store.read_only_reason(), None);
     }
 }

@@ -1,7 +1,18 @@
-//! A host with simulated time and entropy.
+//! Hosts with simulated time and entropy: the same seed gives the same values. The time of a [`SimHost`] advances only
+//! when the test advances it or code sleeps, without waiting. The time of a [`TimedHost`] advances only while all
+//! tasks wait.
 
-use super::{SimClock, SimIds};
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::thread::Thread;
+
 use crate::engine::Host;
+use crate::id::sha256;
 use crate::marker::BoxFuture;
 use crate::time::{Millis, Timestamp};
 
@@ -35,5 +46,253 @@ impl Host for SimHost {
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {
         self.clock.advance(span);
         Box::pin(async {})
+    }
+}
+
+/// A clock that does not move until it is advanced. Clones share one clock.
+///
+/// ```
+/// use runstate::testing::SimClock;
+/// use runstate::time::{Millis, Timestamp};
+/// let clock = SimClock::default();
+/// let start = clock.now();
+/// clock.clone().advance(Millis::minutes(5));
+/// assert_eq!(clock.now().since(start), Millis(300_000));
+/// ```
+#[derive(Clone, Debug)]
+pub struct SimClock(Arc<AtomicI64>);
+
+impl Default for SimClock {
+    /// 2024-01-20T10:00:00Z.
+    fn default() -> Self {
+        Self::at(Timestamp::from_millis(1_705_744_800_000))
+    }
+}
+
+impl SimClock {
+    /// A clock that shows `time`.
+    pub fn at(time: Timestamp) -> Self {
+        Self(Arc::new(AtomicI64::new(time.as_millis())))
+    }
+
+    /// Its current time.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    /// Moves the clock by `span`, backwards if it is negative, and returns the new time.
+    pub fn advance(&self, span: Millis) -> Timestamp {
+        Timestamp::from_millis(self.0.fetch_add(span.0, Ordering::SeqCst).wrapping_add(span.0))
+    }
+
+    /// Sets it to `time`.
+    pub fn set(&self, time: Timestamp) {
+        self.0.store(time.as_millis(), Ordering::SeqCst);
+    }
+}
+
+/// Repeatable entropy: the same seed gives the same bytes. Clones draw from one sequence.
+#[derive(Clone, Debug, Default)]
+pub struct SimIds {
+    seed: u64,
+    drawn: Arc<AtomicU64>,
+}
+
+impl SimIds {
+    /// The sequence of `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, drawn: Arc::default() }
+    }
+
+    /// The next ten bytes, the entropy of a UUIDv7.
+    pub fn entropy(&self) -> [u8; 10] {
+        let digest = self.digest();
+        let mut bytes = [0; 10];
+        bytes.copy_from_slice(&digest[..10]);
+        bytes
+    }
+
+    /// The next number.
+    pub fn number(&self) -> u64 {
+        let digest = self.digest();
+        digest[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
+    /// A number below `bound`; 0 if the bound is 0.
+    pub fn below(&self, bound: usize) -> usize {
+        let bound = u64::try_from(bound).unwrap_or(u64::MAX);
+        self.number().checked_rem(bound).and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let nth = self.drawn.fetch_add(1, Ordering::SeqCst);
+        sha256(&[&self.seed.to_be_bytes(), &nth.to_be_bytes()])
+    }
+}
+
+/// A simulated host on which a sleep does wait: [`TimedHost::block_on`] moves the clock to the next sleeper when all tasks wait. Hours of simulated
+/// time take no real time, and always in the same order. Clones share one host.
+///
+/// ```
+/// use runstate::engine::Host;
+/// use runstate::testing::TimedHost;
+/// use runstate::time::Millis;
+/// let host = TimedHost::default();
+/// let start = host.now();
+/// host.block_on(host.sleep(Millis::minutes(90)));
+/// assert_eq!(host.now().since(start), Millis::minutes(90));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct TimedHost {
+    /// The source of time.
+    pub clock: SimClock,
+    /// The source of entropy.
+    pub ids: SimIds,
+    sleepers: Arc<Sleepers>,
+}
+
+#[derive(Debug, Default)]
+struct Sleepers {
+    next: AtomicU64,
+    until: Mutex<BTreeMap<(Timestamp, u64), Waker>>,
+}
+
+impl Sleepers {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Timestamp, u64), Waker>> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the sleepers that are due at `now`.
+    fn wake(&self, now: Timestamp) {
+        let due = {
+            let mut until = self.lock();
+            let later = until.split_off(&(now + Millis(1), 0));
+            std::mem::replace(&mut *until, later)
+        };
+        due.into_values().for_each(Waker::wake);
+    }
+}
+
+/// One pending sleep, removed when it is dropped.
+struct Sleeper {
+    host: TimedHost,
+    until: (Timestamp, u64),
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.host.sleepers.lock().remove(&self.until);
+    }
+}
+
+impl TimedHost {
+    /// A host whose clock shows `now`, with the entropy of `seed`.
+    pub fn at(now: Timestamp, seed: u64) -> Self {
+        Self { clock: SimClock::at(now), ids: SimIds::new(seed), sleepers: Arc::default() }
+    }
+
+    /// Sets the clock, and wakes the sleepers that are due.
+    pub fn set(&self, time: Timestamp) {
+        self.clock.set(time);
+        self.sleepers.wake(time);
+    }
+
+    /// Runs `future` to completion on this thread, and advances the clock when it waits.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let waker_state = Arc::new(TimedWaker { thread: thread::current(), notified: AtomicBool::new(true) });
+        let waker = Waker::from(waker_state.clone());
+        let mut future = pin!(future);
+        loop {
+            if waker_state.notified.swap(false, Ordering::SeqCst) {
+                if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                    return output;
+                }
+                // The clock may have been moved without waking the sleepers.
+                self.sleepers.wake(self.clock.now());
+                continue;
+            }
+            let next = self.sleepers.lock().keys().next().map(|(at, _)| *at);
+            match next {
+                Some(at) => {
+                    self.set(at.max(self.clock.now()));
+                }
+                None => thread::park(),
+            }
+        }
+    }
+}
+
+struct TimedWaker {
+    thread: Thread,
+    notified: AtomicBool,
+}
+
+impl Wake for TimedWaker {
+    fn wake(self: Arc<Self>) {
+        self.notified.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}
+
+impl Host for TimedHost {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn entropy(&self) -> [u8; 10] {
+        self.ids.entropy()
+    }
+
+    fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {
+        let nth = self.sleepers.next.fetch_add(1, Ordering::SeqCst);
+        let sleeper = Sleeper { host: self.clone(), until: (self.now() + span, nth) };
+        Box::pin(async move {
+            poll_fn(|cx| {
+                if sleeper.host.now() >= sleeper.until.0 {
+                    return Poll::Ready(());
+                }
+                sleeper.host.sleepers.lock().insert(sleeper.until, cx.waker().clone());
+                Poll::Pending
+            })
+            .await;
+        })
+    }
+}
+
+#[cfg(test)]
+mod clock_tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_one_sequence() {
+        let (a, b, c) = (SimIds::new(1), SimIds::new(1), SimIds::new(2));
+        assert_eq!(a.entropy(), b.entropy());
+        assert_ne!(a.entropy(), c.entropy());
+        assert_ne!(a.clone().number(), a.number());
+        assert!(a.below(3) < 3);
+        assert_eq!(a.below(0), 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::join_all;
+
+    #[test]
+    fn sleepers_wake_in_order_and_dropped_ones_are_ignored() {
+        let host = TimedHost::default();
+        let start = host.now();
+        drop(host.sleep(Millis::days(1)));
+        let order = Mutex::new(Vec::new());
+        let sleeper = |ms: i64| -> BoxFuture<'_, ()> {
+            let (host, order) = (&host, &order);
+            Box::pin(async move {
+                host.sleep(Millis(ms)).await;
+                order.lock().unwrap().push((ms, host.now().since(start).0));
+            })
+        };
+        host.block_on(join_all(vec![sleeper(30), sleeper(-1), sleeper(10), sleeper(20)]));
+        assert_eq!(order.into_inner().unwrap(), [(-1, 0), (10, 10), (20, 20), (30, 30)]);
     }
 }

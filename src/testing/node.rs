@@ -1,16 +1,17 @@
-//! Exports for tests of WebAssembly in Node: the conformance suite on real folders, and notes in a store that several processes share. JavaScript
-//! creates and removes the folders.
-
-mod pieces;
+//! Exports for tests of WebAssembly in Node: the conformance suite on real folders, and notes in a store that several
+//! processes share. Also the file-system calls that only snapshots use: writing a file in pieces and reading it back.
+//! JavaScript creates and removes the folders.
 
 use std::sync::Arc;
 
 use wasm_bindgen::prelude::*;
 
-use super::Notes;
-use super::conformance::{self, CASES, CaseFailure, Subject};
-use crate::engine::{self, open};
+use super::conformance::{CASES, CaseFailure, Subject};
+use super::{Notes, conformance};
+use crate::engine;
+use crate::engine::open;
 use crate::marker::BoxFuture;
+use crate::store::file::fs::{Fs, FsError, Pieces, Reason};
 use crate::store::file::{FileStore, FileStoreOptions, NodeFs};
 use crate::store::{Store, StoreError};
 
@@ -25,7 +26,7 @@ pub fn conformance_cases() -> Vec<String> {
 pub async fn run_conformance_case(name: String, folder: String) -> Option<String> {
     let verdict: Result<(), CaseFailure> = async {
         let store = open_folder(&folder).await?;
-        let again = move || -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> {
+        let reopen = move || -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> {
             let folder = folder.clone();
             Box::pin(async move {
                 #[allow(
@@ -36,7 +37,7 @@ pub async fn run_conformance_case(name: String, folder: String) -> Option<String
                 Ok(store)
             })
         };
-        conformance::run(&name, Subject::durable(store, again)).await
+        conformance::run(&name, Subject::durable(store, reopen)).await
     }
     .await;
     verdict.err().map(|failure| failure.to_string())
@@ -52,7 +53,7 @@ async fn open_folder(folder: &str) -> Result<FileStore<NodeFs>, StoreError> {
 /// Writes a file in pieces in `folder`, and reads parts of it, also after its name was removed. Returns the error, if any.
 #[wasm_bindgen(js_name = tryPieces)]
 pub async fn try_pieces(folder: String, pieces: Vec<js_sys::Uint8Array>) -> Option<String> {
-    pieces::check_pieces(&folder, pieces.iter().map(js_sys::Uint8Array::to_vec).collect()).await.err()
+    check_pieces(&folder, pieces.iter().map(js_sys::Uint8Array::to_vec).collect()).await.err()
 }
 
 /// Panics, so that a test can check the consequences.
@@ -94,4 +95,56 @@ impl NodeNotes {
 
 fn to_js_error(error: engine::Error) -> JsError {
     JsError::new(&format!("{}: {}", error.code, error.message))
+}
+
+struct VecPieces(std::vec::IntoIter<Vec<u8>>);
+
+impl Pieces for VecPieces {
+    fn next(&mut self) -> Option<Result<Vec<u8>, FsError>> {
+        self.0.next().map(Ok)
+    }
+}
+
+struct FailingPieces;
+
+impl Pieces for FailingPieces {
+    fn next(&mut self) -> Option<Result<Vec<u8>, FsError>> {
+        Some(Err(FsError { reason: Reason::Full, call: "write", path: "piece".to_owned(), why: "no piece".to_owned() }))
+    }
+}
+
+/// Checks the contract of [`Fs`] on pieces, sources and ranges.
+pub async fn check_pieces(folder: &str, pieces: Vec<Vec<u8>>) -> Result<(), String> {
+    let fs = NodeFs::new(folder, false).ok_or("this host has no files")?;
+    let bytes = pieces.concat();
+    let describe = |e: FsError| e.to_string();
+    fs.put_pieces("file", Box::new(VecPieces(pieces.clone().into_iter()))).await.map_err(describe)?;
+    expect_equal("the size", &fs.size("file").await.map_err(describe)?, &(bytes.len() as u64))?;
+    expect_equal("all of it", &fs.read("file", None).await.map_err(describe)?, &bytes)?;
+    let length = bytes.len();
+    for (start, end) in [(0, length), (1, length / 2), (length / 2, length + 99), (length + 5, length + 9)] {
+        let expected = bytes.get(start..end.min(length)).unwrap_or_default();
+        let range = start as u64..end as u64;
+        expect_equal("a range", &fs.read("file", Some(range)).await.map_err(describe)?.as_slice(), &expected)?;
+    }
+    let again = fs.put_pieces("file", Box::new(VecPieces(pieces.into_iter()))).await;
+    expect_equal("a name that is taken", &again.map_err(|e| e.reason), &Err(Reason::Exists))?;
+    let failed = fs.put_pieces("broken", Box::new(FailingPieces)).await;
+    expect_equal("a piece that fails", &failed.map_err(|e| e.reason), &Err(Reason::Full))?;
+
+    let source = fs.open_file("file").await.map_err(describe)?;
+    fs.remove("file").await.map_err(describe)?;
+    expect_equal("the removed file", &fs.size("file").await.map_err(|e| e.reason), &Err(Reason::Missing))?;
+    expect_equal("the size of the source", &source.size(), &(length as u64))?;
+    expect_equal(
+        "the end of the source",
+        &source.read_at(length as u64 - 1, 1).map_err(describe)?.as_slice(),
+        &&bytes[length - 1..],
+    )?;
+    expect_equal("the source beyond its end", &source.read_at(1, length).is_err(), &true)?;
+    expect_equal("an absurd length", &source.read_at(0, usize::MAX).is_err(), &true)
+}
+
+fn expect_equal<T: PartialEq + std::fmt::Debug>(name: &str, found: &T, expected: &T) -> Result<(), String> {
+    if found == expected { Ok(()) } else { Err(format!("{name}: found {found:?}, expected {expected:?}")) }
 }

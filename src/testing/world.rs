@@ -1,22 +1,23 @@
-//! The simulated host of a test in JavaScript: a clock that the test sets, repeatable entropy, and stores with planned faults. The package's
-//! `runstate/testing` is built on it.
-
-mod fault_plan;
-mod host;
+//! The simulated host of a test in JavaScript: a clock that moves only when the test sets it, repeatable entropy, and
+//! stores with planned faults. The package's `runstate/testing` is built on it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use js_sys::Promise;
+use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
-use self::fault_plan::{WorldFaultPlan, method};
-use self::host::WorldHost;
-use crate::engine::{Error, Host, open};
+use crate::engine::{Error, Host, SystemHost, open};
+use crate::error_code::ErrorCode;
+use crate::id::CommandId;
+use crate::marker::BoxFuture;
+use crate::store;
 use crate::store::Store;
-use crate::store::layer::FaultStore;
-use crate::time::Timestamp;
-use crate::wasm::calls::{self, OpenParams};
-use crate::wasm::{Runstate, to_js_error, to_promise};
+use crate::store::layer::{Fault, FaultStore, Method};
+use crate::testing::TimedHost;
+use crate::time::{Millis, Timestamp};
+use crate::wasm::calls::OpenParams;
+use crate::wasm::{Runstate, calls, to_js_error, to_promise};
 
 type WorldStore = FaultStore<Arc<dyn Store>>;
 
@@ -63,9 +64,9 @@ impl World {
     }
 
     /// Plans a fault in every store that is open: `{ on, nth, fault }`.
-    pub fn fail(&self, planned: &str) -> Result<(), JsValue> {
-        let planned = WorldFaultPlan::parse(planned).map_err(to_js_error)?;
-        self.for_each_store(|store| planned.apply_to(store));
+    pub fn fail(&self, plan: &str) -> Result<(), JsValue> {
+        let plan = WorldFaultPlan::parse(plan).map_err(to_js_error)?;
+        self.for_each_store(|store| plan.apply_to(store));
         Ok(())
     }
 
@@ -101,7 +102,123 @@ fn time(ms: f64) -> Timestamp {
     Timestamp::from_millis(ms as i64)
 }
 
-/// The error for an unknown name; it lists the known ones.
-fn unknown_name(what: &str, name: &str, known: &str) -> Error {
-    Error::new(crate::error_code::ErrorCode::Usage, format!("`{name}` is not a {what}. Use one of: {known}."))
+/// The error for an unknown name; it lists the valid names.
+fn unknown_name(kind: &str, name: &str, names: &str) -> Error {
+    Error::new(crate::error_code::ErrorCode::Usage, format!("`{name}` is not a {kind}. Use one of: {names}"))
+}
+
+/// A planned fault.
+pub(super) struct WorldFaultPlan {
+    on: Method,
+    nth: u64,
+    fault: WorldFault,
+}
+
+/// The parameters that the test passes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaultParams {
+    /// The method of the store.
+    on: String,
+    /// The ordinal of the call to that method, from 1, counted from now.
+    nth: u64,
+    /// The fault.
+    fault: WorldFault,
+}
+
+/// The effect on a call.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WorldFault {
+    /// The call does not reach the store.
+    Unavailable,
+    /// The store is full.
+    Full,
+    /// The store performs the call, and the reply is lost.
+    Lost,
+    /// The process dies before the call reaches the store.
+    DiesBefore,
+    /// The process dies after the store performed the call.
+    DiesAfter,
+}
+
+impl WorldFaultPlan {
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let invalid = |e| Error::new(ErrorCode::Usage, format!("cannot parse the planned fault: {e}"));
+        let FaultParams { on, nth, fault } = serde_json::from_str(text).map_err(invalid)?;
+        Ok(Self { on: method(&on)?, nth, fault })
+    }
+
+    pub fn apply_to(&self, store: &WorldStore) {
+        store.plan(self.on, self.nth, self.fault.to_fault());
+    }
+}
+
+impl WorldFault {
+    fn to_fault(self) -> Fault {
+        let why = || "planned by the test".to_owned();
+        match self {
+            Self::Unavailable => {
+                Fault::FailBefore(store::StoreError::Unavailable { what: "the store".to_owned(), why: why() })
+            }
+            Self::Full => Fault::FailBefore(store::StoreError::Full { what: "the store".to_owned() }),
+            Self::Lost => {
+                // A caller queries the outcome by the id of its own command, not by this one.
+                let command = CommandId::generate(Timestamp::from_millis(0), [0; 10]);
+                Fault::FailAfter(store::StoreError::UnknownOutcome { command, why: why() })
+            }
+            Self::DiesBefore => Fault::DieBefore,
+            Self::DiesAfter => Fault::DieAfter,
+        }
+    }
+}
+
+/// Finds a method of the store by its name.
+pub(super) fn method(name: &str) -> Result<Method, Error> {
+    const METHODS: [(&str, Method); 6] = [
+        ("get", Method::Get),
+        ("query", Method::Query),
+        ("aggregate", Method::Aggregate),
+        ("commit", Method::Commit),
+        ("outcome", Method::Outcome),
+        ("changes", Method::Changes),
+    ];
+    let method = METHODS.iter().find(|(known, _)| *known == name).map(|(_, method)| *method);
+    method.ok_or_else(|| unknown_name("method of a store", name, "get, query, aggregate, commit, outcome, changes"))
+}
+
+/// Shorter sleeps are those between two attempts at a commit. They pass in real time; otherwise no commit would continue until the clock is set.
+const REAL_TIME_BELOW: Millis = Millis::seconds(1);
+
+/// Simulated time and entropy, and the timers of JavaScript for short sleeps.
+pub(super) struct WorldHost {
+    timed: TimedHost,
+}
+
+impl WorldHost {
+    pub fn new(now: Timestamp, seed: u64) -> Self {
+        Self { timed: TimedHost::at(now, seed) }
+    }
+
+    pub fn set(&self, now: Timestamp) {
+        self.timed.set(now);
+    }
+}
+
+impl Host for WorldHost {
+    fn now(&self) -> Timestamp {
+        self.timed.now()
+    }
+
+    fn entropy(&self) -> [u8; 10] {
+        self.timed.entropy()
+    }
+
+    fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {
+        if span < REAL_TIME_BELOW { SystemHost.sleep(span) } else { self.timed.sleep(span) }
+    }
+
+    fn yield_now(&self) -> Option<BoxFuture<'_, ()>> {
+        SystemHost.yield_now()
+    }
 }

@@ -1,4 +1,4 @@
-//! The bounds of values: what every store can hold, and what may cross into a run. The checks do not recurse, so deep nesting
+//! The bounds of values: what every store can hold, and what may enter an execution. The checks do not recurse, so deep nesting
 //! cannot overflow the stack.
 
 use serde::Serialize;
@@ -7,7 +7,7 @@ use serde_json::Number;
 use super::{Document, Json, json_text};
 use crate::limits::{PLAIN_VALUE_BYTES, SAFE_INTEGER, VALUE_DEPTH};
 
-/// The bound that a value exceeds.
+/// A bound that a value exceeds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
     /// The nesting is too deep.
@@ -17,10 +17,10 @@ pub enum ValueError {
     #[error("larger than {PLAIN_VALUE_BYTES} bytes")]
     Size,
     /// An integer beyond [`SAFE_INTEGER`]. A program that reads it as a double gets a different number.
-    #[error("not exact everywhere: the integer {0} is beyond ±(2^53 - 1); make it a text")]
+    #[error("not exact as a JavaScript number: the integer {0} is beyond ±(2^53 - 1); pass it as a string")]
     Integer(String),
     /// A key with NUL, which some stores reject.
-    #[error("not possible everywhere: the key {0:?} holds NUL")]
+    #[error("not storable: its key {0:?} contains the character NUL; rename the key")]
     Key(String),
 }
 
@@ -56,7 +56,7 @@ pub fn check_storable(value: &Json, levels: usize) -> Result<(), ValueError> {
     Ok(())
 }
 
-/// Checks that `value` may cross into a run: storable, at most 64 levels deep, and at most 1 MiB of JSON.
+/// Checks that `value` may enter an execution: storable, at most 64 levels deep, and at most 1 MiB of JSON.
 pub fn check_plain(value: &Json) -> Result<(), ValueError> {
     // The depth is checked first, because measuring the JSON recurses.
     check_storable(value, VALUE_DEPTH)?;

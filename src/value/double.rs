@@ -1,10 +1,10 @@
 //! Exact conversion between doubles and decimal literals. The standard library does the same, and faster for long numbers, but its
-//! tables cost a page 20 KB that compression cannot reduce (`docs/decisions/0017`). This code needs eighteen powers of ten. Parsing
+//! tables cost a page 20 KB that compression cannot reduce (`docs/decisions/0017`). This code has eighteen powers of ten. Parsing
 //! follows Bellerophon (Clinger, "How to Read Floating Point Numbers Accurately", 1990).
+//!
+//! Doubles that 64 bits cannot decide are rounded with natural numbers of any size.
 
 use std::cmp::Ordering;
-
-use super::big_uint::BigUint;
 
 /// 10^(2^k), then 10^-(2^k): 64 bits of each, and the exponent of the power of two by which they are multiplied.
 const POWERS_OF_TEN: [[(u64, i32); 9]; 2] = [
@@ -38,14 +38,15 @@ const MAX_DIGITS: usize = 800;
 /// Returns the double nearest to a decimal literal without a sign: digits, optionally with a point and an exponent. It is infinite
 /// if the literal is too large. Of an invalid literal, the valid beginning is parsed.
 pub fn parse_double(literal: &str) -> f64 {
-    let DecimalLiteral { mantissa: first, exponent, truncated: more, .. } = DecimalLiteral::parse(literal, 19);
+    let DecimalLiteral { mantissa, exponent, truncated } = DecimalLiteral::parse(literal, 19);
     match exponent {
-        _ if first == 0 => 0.0,
+        _ if mantissa == 0 => 0.0,
         311.. => f64::INFINITY,
         ..-345 => 0.0,
         _ => {
             let exponent = exponent as i32;
-            fast_path(first, exponent, more).unwrap_or_else(|| ExtendedFloat::new(first, exponent, more).round(literal))
+            fast_path(mantissa, exponent, truncated)
+                .unwrap_or_else(|| ExtendedFloat::new(mantissa, exponent, truncated).round(literal))
         }
     }
 }
@@ -104,13 +105,13 @@ fn parse_exponent(text: &str) -> i64 {
 }
 
 /// If both the digits and the power of ten are exact doubles, one operation rounds only once.
-fn fast_path(first: u64, exponent: i32, more: bool) -> Option<f64> {
-    if more || first >> 53 != 0 || exponent.abs() > 22 {
+fn fast_path(mantissa: u64, exponent: i32, truncated: bool) -> Option<f64> {
+    if truncated || mantissa >> 53 != 0 || exponent.abs() > 22 {
         return None;
     }
     let five = 5u64.pow(exponent.unsigned_abs()) as f64;
     let ten = five * (1u64 << exponent.unsigned_abs()) as f64;
-    Some(if exponent < 0 { first as f64 / ten } else { first as f64 * ten })
+    Some(if exponent < 0 { mantissa as f64 / ten } else { mantissa as f64 * ten })
 }
 
 /// `bits * 2^exponent`, with an error of less than `error` units in the last place. The first bit is set.
@@ -121,10 +122,10 @@ struct ExtendedFloat {
 }
 
 impl ExtendedFloat {
-    fn new(first: u64, ten: i32, more: bool) -> Self {
-        let zeros = first.leading_zeros();
-        let error = if more { 2 << zeros } else { 0 };
-        let mut near = Self { bits: first << zeros, exponent: -(zeros as i32), error };
+    fn new(mantissa: u64, ten: i32, truncated: bool) -> Self {
+        let zeros = mantissa.leading_zeros();
+        let error = if truncated { 2 << zeros } else { 0 };
+        let mut near = Self { bits: mantissa << zeros, exponent: -(zeros as i32), error };
         for (k, power) in POWERS_OF_TEN[usize::from(ten < 0)].iter().enumerate() {
             if ten.unsigned_abs() >> k & 1 == 1 {
                 near.multiply(*power);
@@ -151,17 +152,17 @@ impl ExtendedFloat {
             return 0.0;
         }
         let bits = u128::from(self.bits);
-        let (kept, rest, half) = ((bits >> spare) as u64, bits & ((1 << spare) - 1), 1u128 << (spare - 1));
-        let up = if rest.abs_diff(half) > u128::from(self.error) {
-            rest > half
+        let (mantissa, remainder, half) = ((bits >> spare) as u64, bits & ((1 << spare) - 1), 1u128 << (spare - 1));
+        let up = if remainder.abs_diff(half) > u128::from(self.error) {
+            remainder > half
         } else {
-            match compare_literal(literal, 2 * kept + 1, self.exponent + spare - 1) {
+            match compare_literal(literal, 2 * mantissa + 1, self.exponent + spare - 1) {
                 Ordering::Less => false,
-                Ordering::Equal => kept & 1 == 1,
+                Ordering::Equal => mantissa & 1 == 1,
                 Ordering::Greater => true,
             }
         };
-        let rounded = kept + u64::from(up);
+        let rounded = mantissa + u64::from(up);
         match scale {
             // A carry increments the exponent; beyond the greatest one the result is infinite.
             -1022..=1023 => f64::from_bits((((scale + 1022) as u64) << 52) + rounded),
@@ -217,18 +218,111 @@ pub fn shortest_digits(number: f64) -> (Vec<u8>, i32) {
     let mut buffer = ryu_js::Buffer::new();
     let text = buffer.format(number);
     let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-    let whole = mantissa.find('.').unwrap_or(mantissa.len());
+    let point = mantissa.find('.').unwrap_or(mantissa.len());
     let digits = mantissa.bytes().filter(u8::is_ascii_digit);
     let zeros = digits.clone().take_while(|digit| *digit == b'0').count();
     let mut digits: Vec<u8> = digits.skip(zeros).collect();
     while digits.len() > 1 && digits.pop_if(|digit| *digit == b'0').is_some() {}
-    (digits, whole as i32 - 1 - zeros as i32 + parse_exponent(exponent) as i32)
+    (digits, point as i32 - 1 - zeros as i32 + parse_exponent(exponent) as i32)
+}
+
+/// A natural number in base 2^32. The least significant limb is first, and the last one is not zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct BigUint(Vec<u32>);
+
+/// 5^13, the greatest power of five in 32 bits.
+const MAX_POWER_OF_FIVE: (u32, u32) = (13, 1_220_703_125);
+
+impl BigUint {
+    pub fn from_u64(number: u64) -> Self {
+        let mut big = Self(vec![number as u32, (number >> 32) as u32]);
+        big.trim();
+        big
+    }
+
+    fn trim(&mut self) {
+        while self.0.pop_if(|limb| *limb == 0).is_some() {}
+    }
+
+    pub fn is_zero(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Sets `self` to `self * factor + more`.
+    pub fn mul_add_small(&mut self, factor: u32, more: u32) {
+        let mut carry = u64::from(more);
+        for limb in &mut self.0 {
+            carry += u64::from(*limb) * u64::from(factor);
+            *limb = carry as u32;
+            carry >>= 32;
+        }
+        if carry > 0 {
+            self.0.push(carry as u32);
+        }
+    }
+
+    /// Sets `self` to `self * 5^power`.
+    pub fn mul_pow5(&mut self, mut power: u32) {
+        while power >= MAX_POWER_OF_FIVE.0 {
+            self.mul_add_small(MAX_POWER_OF_FIVE.1, 0);
+            power -= MAX_POWER_OF_FIVE.0;
+        }
+        self.mul_add_small(5u32.pow(power), 0);
+    }
+
+    /// Sets `self` to `self * 2^power`.
+    pub fn mul_pow2(&mut self, power: u32) {
+        self.mul_add_small(1 << (power % 32), 0);
+        if !self.is_zero() {
+            self.0.splice(0..0, std::iter::repeat_n(0, power as usize / 32));
+        }
+    }
+
+    /// Sets `self` to `self / divisor`, and returns the remainder.
+    fn div_rem_small(&mut self, divisor: u32) -> u32 {
+        let mut remainder = 0;
+        for limb in self.0.iter_mut().rev() {
+            let dividend = (remainder << 32) | u64::from(*limb);
+            *limb = (dividend / u64::from(divisor)) as u32;
+            remainder = dividend % u64::from(divisor);
+        }
+        self.trim();
+        remainder as u32
+    }
+
+    /// Returns the decimal digits as text; zero has none.
+    pub fn into_digits(mut self) -> Vec<u8> {
+        let mut digits = Vec::new();
+        while !self.is_zero() {
+            let mut nine = self.div_rem_small(1_000_000_000);
+            for _ in 0..9 {
+                digits.push(b'0' + (nine % 10) as u8);
+                nine /= 10;
+            }
+        }
+        while digits.pop_if(|digit| *digit == b'0').is_some() {}
+        digits.reverse();
+        digits
+    }
+}
+
+impl Ord for BigUint {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.len().cmp(&other.0.len()).then_with(|| self.0.iter().rev().cmp(other.0.iter().rev()))
+    }
+}
+
+impl PartialOrd for BigUint {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn assert_parses_as_in_std(literal: &str) {
         let (ours, theirs) = (parse_double(literal), literal.parse::<f64>().unwrap());

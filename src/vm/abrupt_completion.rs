@@ -1,5 +1,5 @@
-//! Exception handling. The handler is looked up before any state is discarded: an uncaught error leaves the machine intact
-//! at the failing instruction.
+//! Abrupt completions and exception handling. The handler is looked up before any state is discarded: an uncaught error leaves the
+//! machine intact at the failing instruction.
 
 use super::callback::NativeFrame;
 use super::entry::Entry;
@@ -10,144 +10,147 @@ use super::object::{ErrorKind, ErrorObject, Object};
 use super::program::ExceptionHandler;
 use super::table::{Table, TableKind};
 use super::value::Value;
+use super::{conversion, json, property};
 
 /// Most calls in a stack trace.
 const MAX_TRACE_FRAMES: usize = 10;
 
-impl Machine {
-    /// Continues at the handler of an abrupt completion, or returns the failure of the execution.
-    /// ECMA-262 §14.15 The try Statement, §14.14 The throw Statement.
-    pub(super) fn handle_abrupt_completion(&mut self, raise: AbruptCompletion) -> Result<(), Box<StopReason>> {
-        let thrown = match raise {
-            AbruptCompletion::Throw(value) => value,
-            AbruptCompletion::Error(kind, message) => self.new_error(kind, &message),
-            AbruptCompletion::ToPrimitive(at, hint) => {
-                return match NativeFrame::push_conversion(self, at, hint) {
-                    Ok(()) => Ok(()),
-                    Err(raise) => self.handle_abrupt_completion(raise),
-                };
-            }
-            raise @ (AbruptCompletion::Limit(_) | AbruptCompletion::Unsupported(_) | AbruptCompletion::Internal(_)) => {
-                return Err(Box::new(StopReason::Failed(self.to_failure(&raise))));
-            }
-        };
-        match self.find_handler() {
-            Some((frame, handler)) => {
-                self.frames.truncate(frame + 1);
-                let Some(Frame::Code(frame)) = self.frames.last() else { return Ok(()) };
-                let slots = self.program.functions.get(frame.function as usize).map_or(0, |f| f.slots.len());
-                self.base = frame.base as usize;
-                self.stack.truncate(self.base + slots + handler.depth as usize);
-                self.stack.push(thrown);
-                self.pc = handler.target;
-                Ok(())
-            }
-            None => {
-                let failure = self.to_failure(&AbruptCompletion::Throw(thrown));
-                Err(Box::new(StopReason::Failed(failure)))
-            }
-        }
-    }
-
-    /// The innermost handler that covers a running instruction.
-    fn find_handler(&self) -> Option<(usize, ExceptionHandler)> {
-        for (index, pc) in self.frames_with_pc() {
-            let Some(Frame::Code(frame)) = self.frames.get(index) else { continue };
-            let Some(function) = self.program.functions.get(frame.function as usize) else { continue };
-            let handler = function.handlers.iter().find(|handler| handler.start <= pc && pc < handler.end);
-            if let Some(handler) = handler {
-                return Some((index, *handler));
-            }
-        }
-        None
-    }
-
-    /// The frames from the innermost outwards, each with its current instruction.
-    pub(super) fn frames_with_pc(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
-        let mut pc = self.pc;
-        (0..self.frames.len()).rev().map(move |index| {
-            let at = pc;
-            pc = self.frames.get(index).map_or(0, Frame::call_pc);
-            (index, at)
-        })
-    }
-
-    /// The current calls, innermost first.
-    fn stack_trace(&self) -> Vec<String> {
-        let code = self.frames_with_pc().filter_map(|(index, pc)| match self.frames.get(index) {
-            Some(Frame::Code(frame)) => Some((frame.function, pc)),
-            _ => None,
-        });
-        let lines = code.take(MAX_TRACE_FRAMES).map(|(function, pc)| {
-            let place = self.program.location(pc);
-            let name = match self.function_name(function) {
-                "" if function == 0 => "<program>",
-                "" => "<anonymous>",
-                name => name,
+/// Continues at the handler of an abrupt completion, or returns the failure of the execution.
+/// ECMA-262 §14.15 The try Statement, §14.14 The throw Statement.
+pub(super) fn handle_abrupt_completion(
+    machine: &mut Machine,
+    completion: AbruptCompletion,
+) -> Result<(), Box<StopReason>> {
+    let thrown = match completion {
+        AbruptCompletion::Throw(value) => value,
+        AbruptCompletion::Error(kind, message) => new_error(machine, kind, &message),
+        AbruptCompletion::ToPrimitive(at, hint) => {
+            return match NativeFrame::push_conversion(machine, at, hint) {
+                Ok(()) => Ok(()),
+                Err(completion) => handle_abrupt_completion(machine, completion),
             };
-            format!("at {name} ({}:{})", place.line, place.column)
-        });
-        lines.collect()
-    }
-
-    /// A new error object with a stack trace. ECMA-262 §20.5.1.1 Error. The property `stack` is that of V8.
-    pub(super) fn new_error(&mut self, kind: ErrorKind, message: &str) -> Value {
-        let head = if message.is_empty() { kind.name().to_owned() } else { format!("{}: {message}", kind.name()) };
-        let stack = std::iter::once(head).chain(self.stack_trace().into_iter().map(|line| format!("    {line}")));
-        let stack = stack.collect::<Vec<_>>().join("\n");
-        let pairs = vec![(Value::text("stack"), Value::text(&stack)), (Value::text("message"), Value::text(message))];
-        let error = ErrorObject { kind, hidden: Table::from_pairs(pairs), object: Object::default() };
-        Value::Ref(self.heap.allocate(Entry::Error(Box::new(error))))
-    }
-
-    /// Sets a property of an error that is not enumerable. ECMA-262 §7.3.7 CreateNonEnumerableDataPropertyOrThrow.
-    pub(super) fn set_hidden(&mut self, error: &Value, name: &str, value: Value) {
-        if let Value::Ref(at) = error {
-            self.heap.table_set(*at, TableKind::Hidden, Value::text(name), value);
+        }
+        completion
+        @ (AbruptCompletion::Limit(_) | AbruptCompletion::Unsupported(_) | AbruptCompletion::Internal(_)) => {
+            return Err(Box::new(StopReason::Failed(to_failure(machine, &completion))));
+        }
+    };
+    match find_handler(machine) {
+        Some((frame, handler)) => {
+            machine.frames.truncate(frame + 1);
+            let Some(Frame::Code(frame)) = machine.frames.last() else { return Ok(()) };
+            let slots = machine.program.functions.get(frame.function as usize).map_or(0, |f| f.slots.len());
+            machine.base = frame.base as usize;
+            machine.stack.truncate(machine.base + slots + handler.depth as usize);
+            machine.stack.push(thrown);
+            machine.pc = handler.target;
+            Ok(())
+        }
+        None => {
+            let failure = to_failure(machine, &AbruptCompletion::Throw(thrown));
+            Err(Box::new(StopReason::Failed(failure)))
         }
     }
+}
 
-    /// The failure for an abrupt completion that no handler catches.
-    pub(super) fn to_failure(&self, raise: &AbruptCompletion) -> MachineFailure {
-        let place = self.program.location(self.pc);
-        let (name, message, limit) = match raise {
-            AbruptCompletion::Limit(limit) => ("LimitError".to_owned(), limit.message(&self.limits), true),
-            AbruptCompletion::Unsupported(message) => ("UnsupportedError".to_owned(), message.clone(), false),
-            AbruptCompletion::Internal(what) => {
-                ("InternalError".to_owned(), format!("the machine's state is inconsistent: {what}"), false)
-            }
-            AbruptCompletion::Error(kind, message) => (kind.name().to_owned(), message.clone(), false),
-            AbruptCompletion::ToPrimitive(..) => {
-                ("InternalError".to_owned(), "a conversion without its method".to_owned(), false)
-            }
-            AbruptCompletion::Throw(value) => {
-                let (name, message) = self.describe_thrown(value);
-                (name, message, false)
-            }
+/// The innermost handler that covers a running instruction.
+fn find_handler(machine: &Machine) -> Option<(usize, ExceptionHandler)> {
+    for (index, pc) in frames_with_pc(machine) {
+        let Some(Frame::Code(frame)) = machine.frames.get(index) else { continue };
+        let Some(function) = machine.program.functions.get(frame.function as usize) else { continue };
+        let handler = function.handlers.iter().find(|handler| handler.start <= pc && pc < handler.end);
+        if let Some(handler) = handler {
+            return Some((index, *handler));
+        }
+    }
+    None
+}
+
+/// The frames from the innermost outwards, each with its current instruction.
+pub(super) fn frames_with_pc(machine: &Machine) -> impl Iterator<Item = (usize, u32)> + '_ {
+    let mut pc = machine.pc;
+    (0..machine.frames.len()).rev().map(move |index| {
+        let at = pc;
+        pc = machine.frames.get(index).map_or(0, Frame::call_pc);
+        (index, at)
+    })
+}
+
+/// The current calls, innermost first.
+fn stack_trace(machine: &Machine) -> Vec<String> {
+    let code = frames_with_pc(machine).filter_map(|(index, pc)| match machine.frames.get(index) {
+        Some(Frame::Code(frame)) => Some((frame.function, pc)),
+        _ => None,
+    });
+    let lines = code.take(MAX_TRACE_FRAMES).map(|(function, pc)| {
+        let location = machine.program.location(pc);
+        let name = match property::function_name(machine, function) {
+            "" if function == 0 => "<program>",
+            "" => "<anonymous>",
+            name => name,
         };
-        let (line, column) = (place.line, place.column);
-        MachineFailure { name, message, line, column, instruction: self.pc, stack: self.stack_trace(), limit }
-    }
+        format!("at {name} ({}:{})", location.line, location.column)
+    });
+    lines.collect()
+}
 
-    fn describe_thrown(&self, value: &Value) -> (String, String) {
-        if let Value::Ref(at) = value
-            && let Entry::Error(_) = self.heap.get(*at)
-        {
-            let word = |name: &str| {
-                let value = self.property(value, &Value::text(name)).unwrap_or(Value::Undefined);
-                self.to_text(&value).map(|text| text.to_utf8()).unwrap_or_default()
-            };
-            return (word("name"), word("message"));
-        }
-        ("Uncaught".to_owned(), self.display_text(value))
+/// A new error object with a stack trace. ECMA-262 §20.5.1.1 Error. The property `stack` is that of V8.
+pub(super) fn new_error(machine: &mut Machine, kind: ErrorKind, message: &str) -> Value {
+    let head = if message.is_empty() { kind.name().to_owned() } else { format!("{}: {message}", kind.name()) };
+    let stack = std::iter::once(head).chain(stack_trace(machine).into_iter().map(|line| format!("    {line}")));
+    let stack = stack.collect::<Vec<_>>().join("\n");
+    let pairs = vec![(Value::text("stack"), Value::text(&stack)), (Value::text("message"), Value::text(message))];
+    let error = ErrorObject { kind, hidden: Table::from_pairs(pairs), object: Object::default() };
+    Value::Ref(machine.heap.allocate(Entry::Error(Box::new(error))))
+}
+
+/// Sets a property of an error that is not enumerable. ECMA-262 §7.3.7 CreateNonEnumerableDataPropertyOrThrow.
+pub(super) fn set_hidden(machine: &mut Machine, error: &Value, name: &str, value: Value) {
+    if let Value::Ref(at) = error {
+        machine.heap.table_set(*at, TableKind::Hidden, Value::text(name), value);
     }
+}
+
+/// The failure for an abrupt completion that no handler catches.
+pub(super) fn to_failure(machine: &Machine, completion: &AbruptCompletion) -> MachineFailure {
+    let location = machine.program.location(machine.pc);
+    let (name, message, limit) = match completion {
+        AbruptCompletion::Limit(limit) => ("LimitError".to_owned(), limit.message(&machine.limits), true),
+        AbruptCompletion::Unsupported(message) => ("UnsupportedError".to_owned(), message.clone(), false),
+        AbruptCompletion::Internal(detail) => {
+            ("InternalError".to_owned(), format!("the machine's state is inconsistent: {detail}"), false)
+        }
+        AbruptCompletion::Error(kind, message) => (kind.name().to_owned(), message.clone(), false),
+        AbruptCompletion::ToPrimitive(..) => {
+            ("InternalError".to_owned(), "a conversion without its method".to_owned(), false)
+        }
+        AbruptCompletion::Throw(value) => {
+            let (name, message) = describe_thrown(machine, value);
+            (name, message, false)
+        }
+    };
+    let (line, column) = (location.line, location.column);
+    MachineFailure { name, message, line, column, instruction: machine.pc, stack: stack_trace(machine), limit }
+}
+
+fn describe_thrown(machine: &Machine, value: &Value) -> (String, String) {
+    if let Value::Ref(at) = value
+        && let Entry::Error(_) = machine.heap.get(*at)
+    {
+        let text_property = |name: &str| {
+            let value = property::property(machine, value, &Value::text(name)).unwrap_or(Value::Undefined);
+            conversion::to_text(machine, &value).map(|text| text.to_utf8()).unwrap_or_default()
+        };
+        return (text_property("name"), text_property("message"));
+    }
+    ("Uncaught".to_owned(), json::display_text(machine, value))
 }
 
 impl Frame {
     /// The instruction of the frame below that made this call.
     pub fn call_pc(&self) -> u32 {
         match self {
-            Frame::Native(waiting) if waiting.reruns_instruction() => waiting.return_pc,
+            Frame::Native(frame) if frame.reruns_instruction() => frame.return_pc,
             frame => frame.return_pc().wrapping_sub(1),
         }
     }

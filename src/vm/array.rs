@@ -1,12 +1,11 @@
 //! Arrays. The array's own entry holds up to 512 elements. More elements are in chunks, which are separate entries: a
 //! change of one element of a long array writes one chunk and not the array.
 
-use super::entry::Entry;
+use super::entry::{Entry, VALUE_BYTES};
 use super::heap::Heap;
 use super::limits::ExceededLimit;
 use super::table::Table;
 use super::value::{HeapRef, Value};
-use super::weight::VALUE_BYTES;
 
 /// Elements per chunk.
 pub const CHUNK: usize = 128;
@@ -34,7 +33,7 @@ pub enum Elements {
     /// All elements, in the array's own entry.
     Small(Vec<Value>),
     /// All elements, in chunks.
-    ChunkedElements(Box<ChunkedElements>),
+    Chunked(Box<ChunkedElements>),
 }
 
 /// The chunks of a long array.
@@ -61,7 +60,7 @@ impl Array {
     pub fn len(&self) -> usize {
         match &self.elements {
             Elements::Small(values) => values.len(),
-            Elements::ChunkedElements(large) => large.len as usize,
+            Elements::Chunked(large) => large.len as usize,
         }
     }
 
@@ -71,7 +70,7 @@ impl Array {
         }
         match &self.elements {
             Elements::Small(values) => values.iter().for_each(visit),
-            Elements::ChunkedElements(large) => large.chunks.iter().for_each(|r| visit(&Value::Ref(*r))),
+            Elements::Chunked(large) => large.chunks.iter().for_each(|r| visit(&Value::Ref(*r))),
         }
     }
 }
@@ -87,11 +86,11 @@ impl ChunkedElements {
 impl Heap {
     /// A new array of these elements.
     pub fn new_array(&mut self, values: Vec<Value>) -> HeapRef {
-        let elements = self.elements_of(values);
+        let elements = self.build_elements(values);
         self.allocate(Entry::Array(Array { elements, frozen: false, extra: None }))
     }
 
-    fn elements_of(&mut self, values: Vec<Value>) -> Elements {
+    fn build_elements(&mut self, values: Vec<Value>) -> Elements {
         if values.len() <= MAX_INLINE_ELEMENTS {
             return Elements::Small(values);
         }
@@ -105,7 +104,7 @@ impl Heap {
             }
             chunks.push(self.allocate(Entry::Chunk(chunk)));
         }
-        Elements::ChunkedElements(Box::new(ChunkedElements { start: 0, len, chunks }))
+        Elements::Chunked(Box::new(ChunkedElements { start: 0, len, chunks }))
     }
 
     /// The array at an address.
@@ -138,7 +137,7 @@ impl Heap {
             Entry::Array(Array { elements: Elements::Small(values), .. }) => {
                 values.get(index).cloned().unwrap_or(Value::Hole)
             }
-            Entry::Array(Array { elements: Elements::ChunkedElements(large), .. }) => self.large_element(large, index),
+            Entry::Array(Array { elements: Elements::Chunked(large), .. }) => self.large_element(large, index),
             _ => Value::Hole,
         }
     }
@@ -164,7 +163,7 @@ impl Heap {
     #[inline]
     pub fn set_element(&mut self, at: HeapRef, index: usize, value: Value) -> Result<(), ExceededLimit> {
         // A write into a chunk leaves the page of the array clean.
-        if let Entry::Array(Array { elements: Elements::ChunkedElements(_), .. }) = self.get(at) {
+        if let Entry::Array(Array { elements: Elements::Chunked(_), .. }) = self.get(at) {
             return self.set_far_element(at, index, value);
         }
         match self.get_mut(at) {
@@ -193,7 +192,7 @@ impl Heap {
             self.set_array_len(at, index)?;
             return self.push(at, value);
         }
-        if let Some(Array { elements: Elements::ChunkedElements(large), .. }) = self.array(at) {
+        if let Some(Array { elements: Elements::Chunked(large), .. }) = self.array(at) {
             let (chunk, offset) = large.locate(index);
             if let Some(Entry::Chunk(values)) = self.get_mut(chunk)
                 && let Some(element) = values.get_mut(offset)
@@ -219,25 +218,25 @@ impl Heap {
                 }
                 let mut values = std::mem::take(values);
                 values.push(value);
-                let elements = self.elements_of(values);
+                let elements = self.build_elements(values);
                 if let Some(array) = self.array_mut(at) {
                     array.elements = elements;
                 }
             }
-            Some(Elements::ChunkedElements(_)) => self.push_large(at, value),
+            Some(Elements::Chunked(_)) => self.push_large(at, value),
             None => {}
         }
         Ok(())
     }
 
     fn push_large(&mut self, at: HeapRef, value: Value) {
-        let Some(Array { elements: Elements::ChunkedElements(large), .. }) = self.array(at) else { return };
+        let Some(Array { elements: Elements::Chunked(large), .. }) = self.array(at) else { return };
         let (chunk, offset) = large.locate(large.len as usize);
         let fresh = if offset == 0 { Some(self.allocate(Entry::Chunk(Vec::with_capacity(CHUNK)))) } else { None };
         if let Some(Entry::Chunk(values)) = self.get_mut(fresh.unwrap_or(chunk)) {
             values.push(value);
         }
-        if let Some(Elements::ChunkedElements(large)) = self.array_mut(at).map(|a| &mut a.elements) {
+        if let Some(Elements::Chunked(large)) = self.array_mut(at).map(|a| &mut a.elements) {
             large.len += 1;
             large.chunks.extend(fresh);
         }
@@ -247,7 +246,7 @@ impl Heap {
     pub fn pop(&mut self, at: HeapRef) -> Value {
         match self.array_mut(at).map(|a| &mut a.elements) {
             Some(Elements::Small(values)) => return values.pop().unwrap_or(Value::Undefined).or_undefined(),
-            Some(Elements::ChunkedElements(_)) => {}
+            Some(Elements::Chunked(_)) => {}
             None => return Value::Undefined,
         }
         let len = self.array_len(at);
@@ -267,7 +266,7 @@ impl Heap {
                 }
                 return first;
             }
-            Some(Elements::ChunkedElements(large)) => {
+            Some(Elements::Chunked(large)) => {
                 large.start += 1;
                 large.len -= 1;
                 if large.start as usize == CHUNK {
@@ -286,21 +285,21 @@ impl Heap {
 
     /// `array.length = len`. ECMA-262 §10.4.2.4 ArraySetLength.
     pub fn set_array_len(&mut self, at: HeapRef, len: usize) -> Result<(), ExceededLimit> {
-        let now = self.array_len(at);
+        let old_len = self.array_len(at);
         if len > MAX_LENGTH {
             return Err(ExceededLimit::ArrayLength);
         }
-        if len < now {
+        if len < old_len {
             self.shorten(at, len);
-        } else if len > now {
-            self.check_room(VALUE_BYTES * (len - now) as u64)?;
+        } else if len > old_len {
+            self.check_room(VALUE_BYTES * (len - old_len) as u64)?;
             if len <= MAX_INLINE_ELEMENTS {
                 if let Some(Elements::Small(values)) = self.array_mut(at).map(|a| &mut a.elements) {
                     values.resize(len, Value::Hole);
                 }
-                self.charge(VALUE_BYTES * (len - now) as u64);
+                self.charge(VALUE_BYTES * (len - old_len) as u64);
             } else {
-                for _ in now..len {
+                for _ in old_len..len {
                     self.push(at, Value::Hole)?;
                 }
             }
@@ -309,19 +308,19 @@ impl Heap {
     }
 
     fn shorten(&mut self, at: HeapRef, len: usize) {
-        let mut gone = Vec::new();
+        let mut removed_chunks = Vec::new();
         let mut last = None;
         match self.array_mut(at).map(|a| &mut a.elements) {
             Some(Elements::Small(values)) => values.truncate(len),
-            Some(Elements::ChunkedElements(large)) => {
+            Some(Elements::Chunked(large)) => {
                 let end = len + large.start as usize;
-                gone = large.chunks.split_off(end.div_ceil(CHUNK).min(large.chunks.len()));
+                removed_chunks = large.chunks.split_off(end.div_ceil(CHUNK).min(large.chunks.len()));
                 large.len = len as u32;
                 last = large.chunks.last().map(|r| (*r, end - (large.chunks.len() - 1) * CHUNK));
             }
             None => {}
         }
-        for chunk in gone {
+        for chunk in removed_chunks {
             self.free(chunk);
         }
         if let Some((chunk, len)) = last
@@ -334,7 +333,7 @@ impl Heap {
 
     /// Moves the elements back into the array's own entry when few are left.
     fn make_small(&mut self, at: HeapRef) {
-        if let Some(Elements::ChunkedElements(large)) = self.array(at).map(|a| &a.elements)
+        if let Some(Elements::Chunked(large)) = self.array(at).map(|a| &a.elements)
             && (large.len as usize) < MAX_INLINE_ELEMENTS / 2
         {
             let values = self.elements(at);
@@ -354,21 +353,21 @@ impl Heap {
         let from = from.min(to);
         match &array.elements {
             Elements::Small(values) => values[from..to].to_vec(),
-            Elements::ChunkedElements(large) => (from..to).map(|i| self.large_element(large, i)).collect(),
+            Elements::Chunked(large) => (from..to).map(|i| self.large_element(large, i)).collect(),
         }
     }
 
     /// Replaces all elements.
     pub fn set_elements(&mut self, at: HeapRef, values: Vec<Value>) {
         let old = match self.array_mut(at).map(|a| std::mem::take(&mut a.elements)) {
-            Some(Elements::ChunkedElements(large)) => large.chunks,
+            Some(Elements::Chunked(large)) => large.chunks,
             _ => Vec::new(),
         };
         for chunk in old {
             self.free(chunk);
         }
         self.charge(VALUE_BYTES * values.len() as u64);
-        let elements = self.elements_of(values);
+        let elements = self.build_elements(values);
         if let Some(array) = self.array_mut(at) {
             array.elements = elements;
         }

@@ -147,8 +147,8 @@ impl MergeSort {
         if less { self.take_right() } else { self.take_left() }
     }
 
-    fn at(&self, place: u32) -> Value {
-        self.from.get(place as usize).cloned().unwrap_or(Value::Undefined)
+    fn at(&self, index: u32) -> Value {
+        self.from.get(index as usize).cloned().unwrap_or(Value::Undefined)
     }
 
     fn take_left(&mut self) {
@@ -161,8 +161,8 @@ impl MergeSort {
         self.right += 1;
     }
 
-    fn take(&mut self, place: u32) {
-        match self.from.get(place as usize) {
+    fn take(&mut self, index: u32) {
+        match self.from.get(index as usize) {
             Some(Value::Number(n)) => self.into.push(Value::Number(*n)),
             Some(Value::Ref(at)) => self.into.push(Value::Ref(*at)),
             other => self.into.push(other.cloned().unwrap_or(Value::Undefined)),

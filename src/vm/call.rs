@@ -1,15 +1,16 @@
 //! Calls: a function of the program gets a frame, a built-in function runs at once. Classes and `new` are in `class.rs`.
 
 use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
-use super::builtin::{NativeArgs, NativeOutcome};
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::interpreter::InstructionOutcome;
 use super::limits::ExceededLimit;
 use super::machine::{LinkedProgram, Machine};
+use super::natives::{NativeArgs, NativeOutcome};
 use super::object::Closure;
 use super::program::{Capture, FunctionKind, PromiseUse};
 use super::value::{HeapRef, Value};
+use super::{abrupt_completion, conversion, json, property, slow_path};
 
 /// The outcome of a call.
 pub(super) enum InvokeOutcome {
@@ -40,362 +41,368 @@ pub(super) enum ThisLocation {
     Undefined,
 }
 
-impl Machine {
-    /// `CALL`: callee and arguments are on the stack. ECMA-262 §13.3.6.2 EvaluateCall.
-    pub(super) fn call(&mut self, argc: usize) -> Result<InstructionOutcome, AbruptCompletion> {
-        let base = self.stack.len().saturating_sub(argc);
-        let bottom = base.saturating_sub(1);
-        self.call_at(
-            bottom,
-            Invocation {
-                this: ThisLocation::Undefined,
-                base,
-                bottom,
-                return_pc: self.pc + 1,
-                call_kind: CallKind::Plain,
-            },
-        )
-    }
-
-    /// `CALL_THIS`: `this`, callee and arguments are on the stack. ECMA-262 §13.3.6.2 EvaluateCall.
-    pub(super) fn call_with_this(&mut self, argc: usize) -> Result<InstructionOutcome, AbruptCompletion> {
-        let base = self.stack.len().saturating_sub(argc);
-        let bottom = base.saturating_sub(2);
-        let calling =
-            Invocation { this: ThisLocation::Below, base, bottom, return_pc: self.pc + 1, call_kind: CallKind::Plain };
-        self.call_at(bottom + 1, calling)
-    }
-
-    /// Calls the value at an index of the stack.
-    fn call_at(&mut self, at: usize, calling: Invocation) -> Result<InstructionOutcome, AbruptCompletion> {
-        if let Some(Value::Ref(closure)) = self.stack.get(at) {
-            let closure = *closure;
-            if let Entry::Closure(_) = self.heap.get(closure) {
-                self.call_closure(closure, calling)?;
-                return Ok(InstructionOutcome::Jumped);
-            }
-        }
-        let callee = self.stack.get(at).cloned().unwrap_or(Value::Undefined);
-        self.call_value(&callee, calling)
-    }
-
-    /// `CALL_METHOD`: receiver and arguments are on the stack. ECMA-262 §13.3.6.2 EvaluateCall with a property reference.
-    pub(super) fn call_method(
-        &mut self,
-        linked: &LinkedProgram,
-        argc: usize,
-        name: u32,
-    ) -> Result<InstructionOutcome, AbruptCompletion> {
-        let base = self.stack.len().saturating_sub(argc);
-        let bottom = base.saturating_sub(1);
-        let receiver = self.stack.get(bottom).cloned().unwrap_or(Value::Undefined);
-        let Some(name) = linked.names.get(name as usize) else {
-            return Err(AbruptCompletion::Internal("a name outside its table"));
-        };
-        let kind = self.receiver(&receiver);
-        // Arrays, strings, Maps and Sets seldom have properties of the program.
-        let own = match &receiver {
-            Value::Text(_) | Value::Number(_) | Value::Bool(_) => None,
-            Value::Ref(at) => match self.heap.get(*at) {
-                Entry::Object(object) => self.get_from_chain(object, &name.key),
-                Entry::Array(array) => array.extra.as_ref().and_then(|table| self.heap.table_get(table, &name.key)),
-                Entry::Map(_) | Entry::Set(_) | Entry::Iterator(_) => None,
-                _ => Some(self.property(&receiver, &name.key)?),
-            },
-            _ => Some(self.property(&receiver, &name.key)?),
-        };
-        let callee = match (own, kind) {
-            (Some(own), _) => own,
-            (None, Some(kind)) => {
-                let own = name.methods.get(kind as usize).copied().flatten();
-                match own.or(name.methods[super::builtin::Receiver::Object as usize]) {
-                    Some(builtin) => Value::Builtin(builtin),
-                    None => self.property(&receiver, &name.key)?,
-                }
-            }
-            (None, None) => Value::Undefined,
-        };
-        if matches!(callee, Value::Undefined) && !self.program.callee_texts.contains_key(&self.pc) {
-            let key = self.to_text(&name.key)?;
-            return type_error(format!("{}.{key} is not a function", self.type_of(&receiver)));
-        }
-        let calling = Invocation {
-            this: ThisLocation::InPlace,
+/// `CALL`: callee and arguments are on the stack. ECMA-262 §13.3.6.2 EvaluateCall.
+pub(super) fn call(machine: &mut Machine, argc: usize) -> Result<InstructionOutcome, AbruptCompletion> {
+    let base = machine.stack.len().saturating_sub(argc);
+    let bottom = base.saturating_sub(1);
+    call_at(
+        machine,
+        bottom,
+        Invocation {
+            this: ThisLocation::Undefined,
             base,
             bottom,
-            return_pc: self.pc + 1,
+            return_pc: machine.pc + 1,
             call_kind: CallKind::Plain,
-        };
-        self.call_value(&callee, calling)
-    }
+        },
+    )
+}
 
-    /// `CALL_NATIVE`, `NEW_NATIVE`: the arguments are on the stack. ECMA-262 §10.3.3 BuiltinCallOrConstruct.
-    pub(super) fn call_native(
-        &mut self,
-        linked: &LinkedProgram,
-        argc: usize,
-        name: u32,
-        prefix: &str,
-    ) -> Result<InstructionOutcome, AbruptCompletion> {
-        let builtin = match linked.names.get(name as usize) {
-            Some(name) if prefix.is_empty() => name.builtin,
-            Some(name) => name.constructor,
-            None => None,
-        };
-        let base = self.stack.len().saturating_sub(argc);
-        match builtin {
-            Some(builtin) => {
-                let calling = Invocation {
-                    this: ThisLocation::Undefined,
-                    base,
-                    bottom: base,
-                    return_pc: self.pc + 1,
-                    call_kind: CallKind::Plain,
-                };
-                self.call_value(&Value::Builtin(builtin), calling)
-            }
-            None => {
-                let name = self.program.names.get(name as usize).map_or("", |name| &**name);
-                type_error(format!("{name} is not a {}", if prefix.is_empty() { "function" } else { "constructor" }))
-            }
+/// `CALL_THIS`: `this`, callee and arguments are on the stack. ECMA-262 §13.3.6.2 EvaluateCall.
+pub(super) fn call_with_this(machine: &mut Machine, argc: usize) -> Result<InstructionOutcome, AbruptCompletion> {
+    let base = machine.stack.len().saturating_sub(argc);
+    let bottom = base.saturating_sub(2);
+    let invocation =
+        Invocation { this: ThisLocation::Below, base, bottom, return_pc: machine.pc + 1, call_kind: CallKind::Plain };
+    call_at(machine, bottom + 1, invocation)
+}
+
+/// Calls the value at an index of the stack.
+fn call_at(machine: &mut Machine, at: usize, invocation: Invocation) -> Result<InstructionOutcome, AbruptCompletion> {
+    if let Some(Value::Ref(closure)) = machine.stack.get(at) {
+        let closure = *closure;
+        if let Entry::Closure(_) = machine.heap.get(closure) {
+            call_closure(machine, closure, invocation)?;
+            return Ok(InstructionOutcome::Jumped);
         }
     }
+    let callee = machine.stack.get(at).cloned().unwrap_or(Value::Undefined);
+    call_value(machine, &callee, invocation)
+}
 
-    fn call_value(&mut self, callee: &Value, calling: Invocation) -> Result<InstructionOutcome, AbruptCompletion> {
-        match self.invoke(callee, calling)? {
-            InvokeOutcome::Value(value) => {
-                self.stack.push(value);
-                Ok(InstructionOutcome::FallThrough)
-            }
-            InvokeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
-        }
-    }
-
-    /// Calls a value. ECMA-262 §7.3.13 Call, §10.3.1 `[[Call]]` of built-in and §10.4.1.1 `[[Call]]` of bound functions.
-    pub(super) fn invoke(&mut self, callee: &Value, calling: Invocation) -> Result<InvokeOutcome, AbruptCompletion> {
-        match callee {
-            Value::Ref(at) => match self.heap.get(*at) {
-                Entry::Closure(_) => self.call_closure(*at, calling).map(|()| InvokeOutcome::FramePushed),
-                Entry::Bound(bound) => {
-                    let bound = bound.clone();
-                    let (base, count) = (calling.base, bound.args.len());
-                    let Some(place) = self.stack.get_mut(base.wrapping_sub(1)) else {
-                        return Err(AbruptCompletion::Internal("a call without a place for this"));
-                    };
-                    let before = std::mem::replace(place, bound.this);
-                    self.stack.splice(base..base, bound.args);
-                    let flow = self.invoke(&bound.target, Invocation { this: ThisLocation::InPlace, ..calling });
-                    if flow.is_err() {
-                        self.stack.drain(base..base + count);
-                        if let Some(place) = self.stack.get_mut(base.wrapping_sub(1)) {
-                            *place = before;
-                        }
-                    }
-                    flow
-                }
-                _ => self.throw_not_a_function(callee),
-            },
-            Value::Builtin(builtin) if !builtin.is_namespace() => {
-                let Some(native) = self.registry.native(*builtin) else {
-                    return Err(AbruptCompletion::Internal("a built-in without code"));
-                };
-                let Invocation { this, base, bottom, return_pc, .. } = calling;
-                let this = match this {
-                    ThisLocation::InPlace => self.stack.get(base.wrapping_sub(1)).cloned(),
-                    ThisLocation::Below => self.stack.get(base.wrapping_sub(2)).cloned(),
-                    ThisLocation::Undefined => None,
-                };
-                let count = self.stack.len().saturating_sub(base);
-                let args = NativeArgs { this: this.unwrap_or(Value::Undefined), base, count, bottom, return_pc };
-                match native(self, &args)? {
-                    NativeOutcome::Value(value) => {
-                        self.stack.truncate(bottom);
-                        Ok(InvokeOutcome::Value(value))
-                    }
-                    NativeOutcome::FramePushed => Ok(InvokeOutcome::FramePushed),
-                }
-            }
-            _ => self.throw_not_a_function(callee),
-        }
-    }
-
-    /// Calls a closure by pushing its frame. ECMA-262 §10.2.1 `[[Call]]`.
-    /// Deviation: an async function runs only where its promise is awaited at once.
-    #[inline]
-    pub(super) fn call_closure(&mut self, at: HeapRef, calling: Invocation) -> Result<(), AbruptCompletion> {
-        let Entry::Closure(closure) = self.heap.get(at) else {
-            return Err(AbruptCompletion::Internal("a call of a value that is not a closure"));
-        };
-        let function = closure.function;
-        let Some(described) = self.program.functions.get(function as usize) else {
-            return Err(AbruptCompletion::Internal("a function outside its table"));
-        };
-        if described.is_async && !self.is_awaited() {
-            return self.throw_not_awaited(function);
-        }
-        match described.kind {
-            FunctionKind::Arrow => {
-                let this = closure.this.clone().unwrap_or(Value::Undefined);
-                self.push_frame(at, function, calling)?;
-                if !matches!((&this, calling.this), (Value::Undefined, ThisLocation::Undefined)) {
-                    self.store_this(calling.base, this);
-                }
-                Ok(())
-            }
-            FunctionKind::Class | FunctionKind::Derived if calling.call_kind == CallKind::Plain => {
-                let name = self.function_name(function);
-                type_error(format!("Class constructor {name} cannot be invoked without 'new'"))
-            }
-            _ => self.push_frame(at, function, calling),
-        }
-    }
-
-    /// Whether the value of the running call is awaited at once: by its caller, or by a caller of the functions that return it.
-    fn is_awaited(&self) -> bool {
-        for (index, pc) in self.frames_with_pc() {
-            let Some(Frame::Code(frame)) = self.frames.get(index) else { return false };
-            match self.program.promise_uses.get(&pc) {
-                Some(PromiseUse::Await) => return true,
-                // An async function runs only where its call is awaited.
-                Some(PromiseUse::Return) if self.is_async(frame.function) => return true,
-                Some(PromiseUse::Return) => {}
-                None => return false,
+/// `CALL_METHOD`: receiver and arguments are on the stack. ECMA-262 §13.3.6.2 EvaluateCall with a property reference.
+pub(super) fn call_method(
+    machine: &mut Machine,
+    linked: &LinkedProgram,
+    argc: usize,
+    name: u32,
+) -> Result<InstructionOutcome, AbruptCompletion> {
+    let base = machine.stack.len().saturating_sub(argc);
+    let bottom = base.saturating_sub(1);
+    let receiver = machine.stack.get(bottom).cloned().unwrap_or(Value::Undefined);
+    let Some(name) = linked.names.get(name as usize) else {
+        return Err(AbruptCompletion::Internal("a name outside its table"));
+    };
+    let kind = property::receiver(machine, &receiver);
+    // Arrays, strings, Maps and Sets seldom have properties of the program.
+    let own = match &receiver {
+        Value::Text(_) | Value::Number(_) | Value::Bool(_) => None,
+        Value::Ref(at) => match machine.heap.get(*at) {
+            Entry::Object(object) => property::get_from_chain(machine, object, &name.key),
+            Entry::Array(array) => array.extra.as_ref().and_then(|table| machine.heap.table_get(table, &name.key)),
+            Entry::Map(_) | Entry::Set(_) | Entry::Iterator(_) => None,
+            _ => Some(property::property(machine, &receiver, &name.key)?),
+        },
+        _ => Some(property::property(machine, &receiver, &name.key)?),
+    };
+    let callee = match (own, kind) {
+        (Some(own), _) => own,
+        (None, Some(kind)) => {
+            let own = name.methods.get(kind as usize).copied().flatten();
+            match own.or(name.methods[super::natives::Receiver::Object as usize]) {
+                Some(builtin) => Value::Builtin(builtin),
+                None => property::property(machine, &receiver, &name.key)?,
             }
         }
-        false
+        (None, None) => Value::Undefined,
+    };
+    if matches!(callee, Value::Undefined) && !machine.program.callee_texts.contains_key(&machine.pc) {
+        let key = conversion::to_text(machine, &name.key)?;
+        return type_error(format!("{}.{key} is not a function", conversion::type_of(machine, &receiver)));
     }
+    let invocation =
+        Invocation { this: ThisLocation::InPlace, base, bottom, return_pc: machine.pc + 1, call_kind: CallKind::Plain };
+    call_value(machine, &callee, invocation)
+}
 
-    fn is_async(&self, function: u32) -> bool {
-        self.program.functions.get(function as usize).is_some_and(|described| described.is_async)
-    }
-
-    #[cold]
-    fn throw_not_awaited<T>(&self, function: u32) -> Result<T, AbruptCompletion> {
-        let name = match self.function_name(function) {
-            "" => "(anonymous)",
-            name => name,
-        };
-        unsupported(format!(
-            "the call of the async function `{name}` is not awaited at once: promises are not supported. Write await \
-             before the call."
-        ))
-    }
-
-    fn store_this(&mut self, base: usize, this: Value) {
-        if let Some(place) = self.stack.get_mut(base.wrapping_sub(1)) {
-            *place = this;
-        }
-    }
-
-    #[cold]
-    fn throw_not_a_function<T>(&self, callee: &Value) -> Result<T, AbruptCompletion> {
-        match self.program.callee_texts.get(&self.pc) {
-            Some(text) => type_error(format!("{text} is not a function")),
-            None => type_error(format!("{} is not a function", self.display_text(callee))),
-        }
-    }
-
-    /// Pushes the frame of a function whose arguments are the stack from `base` on. ECMA-262 §10.2.11 FunctionDeclarationInstantiation.
-    fn push_frame(&mut self, closure: HeapRef, function: u32, calling: Invocation) -> Result<(), AbruptCompletion> {
-        let Some(described) = self.program.functions.get(function as usize) else {
-            return Err(AbruptCompletion::Internal("a function outside its table"));
-        };
-        if self.frames.len() >= self.limits.frames as usize {
-            return Err(ExceededLimit::Frames.into());
-        }
-        let (base, slots, params) = (calling.base, described.slots.len(), usize::from(described.params));
-        if base + slots + described.max_stack as usize > self.limits.stack as usize {
-            return Err(ExceededLimit::Stack.into());
-        }
-        let entry = described.entry;
-        if described.rest {
-            let from = (base + params).min(self.stack.len());
-            let rest = self.stack.split_off(from);
-            self.stack.resize(base + params, Value::Undefined);
-            let rest = self.heap.new_array(rest);
-            self.stack.push(Value::Ref(rest));
-        } else if self.stack.len() > base + params {
-            self.stack.truncate(base + params);
-        }
-        while self.stack.len() < base + slots {
-            self.stack.push(Value::Undefined);
-        }
-        match calling.this {
-            ThisLocation::InPlace => {}
-            ThisLocation::Undefined => self.store_this(base, Value::Undefined),
-            ThisLocation::Below => {
-                let this = self.stack.get(base.wrapping_sub(2)).cloned().unwrap_or(Value::Undefined);
-                self.store_this(base, this);
-            }
-        }
-        self.frames.push(Frame::Code(CodeFrame {
-            function,
-            return_pc: calling.return_pc,
-            bottom: calling.bottom as u32,
-            base: base as u32,
-            closure,
-            call_kind: calling.call_kind,
-        }));
-        self.base = base;
-        self.pc = entry;
-        Ok(())
-    }
-
-    /// `FUNCTION`: creates a closure of the running frame. ECMA-262 §10.2.3 OrdinaryFunctionCreate.
-    pub(super) fn new_closure(&mut self, number: u32) -> Result<InstructionOutcome, AbruptCompletion> {
-        let program = std::sync::Arc::clone(&self.program);
-        let Some(function) = program.functions.get(number as usize) else {
-            return Err(AbruptCompletion::Internal("a function outside its table"));
-        };
-        let mut captures = Vec::with_capacity(function.captures.len());
-        for capture in &function.captures {
-            let cell = match capture {
-                Capture::Slot(slot) => match self.stack.get(self.base + usize::from(*slot)) {
-                    Some(Value::Ref(at)) => Some(*at),
-                    _ => None,
-                },
-                Capture::Capture(index) => self.captured_cell(*index),
+/// `CALL_NATIVE`, `NEW_NATIVE`: the arguments are on the stack. ECMA-262 §10.3.3 BuiltinCallOrConstruct.
+pub(super) fn call_native(
+    machine: &mut Machine,
+    linked: &LinkedProgram,
+    argc: usize,
+    name: u32,
+    prefix: &str,
+) -> Result<InstructionOutcome, AbruptCompletion> {
+    let builtin = match linked.names.get(name as usize) {
+        Some(name) if prefix.is_empty() => name.builtin,
+        Some(name) => name.constructor,
+        None => None,
+    };
+    let base = machine.stack.len().saturating_sub(argc);
+    match builtin {
+        Some(builtin) => {
+            let invocation = Invocation {
+                this: ThisLocation::Undefined,
+                base,
+                bottom: base,
+                return_pc: machine.pc + 1,
+                call_kind: CallKind::Plain,
             };
-            captures.push(cell.ok_or(AbruptCompletion::Internal("a capture without its cell"))?);
+            call_value(machine, &Value::Builtin(builtin), invocation)
         }
-        let mut closure = Closure { function: number, captures, ..Closure::default() };
-        if function.kind == FunctionKind::Arrow {
-            closure.this = Some(self.current_this());
-            if let Some(Frame::Code(frame)) = self.frames.last()
-                && let Entry::Closure(outer) = self.heap.get(frame.closure)
-            {
-                (closure.home_object, closure.is_static) = (outer.home_object, outer.is_static);
-            }
+        None => {
+            let name = machine.program.names.get(name as usize).map_or("", |name| &**name);
+            type_error(format!("{name} is not a {}", if prefix.is_empty() { "function" } else { "constructor" }))
         }
-        let closure = self.heap.allocate(Entry::Closure(Box::new(closure)));
-        self.stack.push(Value::Ref(closure));
-        Ok(InstructionOutcome::FallThrough)
     }
+}
 
-    /// Replaces the array on top of the stack by its elements for one call. If the call fails, the array is restored.
-    /// ECMA-262 §13.3.8.1 ArgumentListEvaluation.
-    pub(super) fn with_spread_arguments(
-        &mut self,
-        call: impl FnOnce(&mut Machine, usize) -> Result<InstructionOutcome, AbruptCompletion>,
-    ) -> Result<InstructionOutcome, AbruptCompletion> {
-        let array = self.operand(0);
-        let elements = self.iterate(&array)?;
-        let (below, count) = (self.stack.len().saturating_sub(1), elements.len());
-        if below + count > self.limits.stack as usize {
-            return Err(ExceededLimit::Stack.into());
+fn call_value(
+    machine: &mut Machine,
+    callee: &Value,
+    invocation: Invocation,
+) -> Result<InstructionOutcome, AbruptCompletion> {
+    match invoke(machine, callee, invocation)? {
+        InvokeOutcome::Value(value) => {
+            machine.stack.push(value);
+            Ok(InstructionOutcome::FallThrough)
         }
-        self.stack.truncate(below);
-        self.stack.extend(elements);
-        call(self, count).map_err(|raise| {
-            self.stack.truncate(below);
-            self.stack.push(array);
-            match raise {
-                AbruptCompletion::ToPrimitive(at, _) if at >= below => AbruptCompletion::Unsupported(
-                    "an object with its own toString cannot be spread into this call; call String() on it first"
-                        .to_owned(),
-                ),
-                raise => raise,
-            }
-        })
+        InvokeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
     }
+}
+
+/// Calls a value. ECMA-262 §7.3.13 Call, §10.3.1 `[[Call]]` of built-in and §10.4.1.1 `[[Call]]` of bound functions.
+pub(super) fn invoke(
+    machine: &mut Machine,
+    callee: &Value,
+    invocation: Invocation,
+) -> Result<InvokeOutcome, AbruptCompletion> {
+    match callee {
+        Value::Ref(at) => match machine.heap.get(*at) {
+            Entry::Closure(_) => call_closure(machine, *at, invocation).map(|()| InvokeOutcome::FramePushed),
+            Entry::Bound(bound) => {
+                let bound = bound.clone();
+                let (base, count) = (invocation.base, bound.args.len());
+                let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) else {
+                    return Err(AbruptCompletion::Internal("a call without a place for this"));
+                };
+                let previous_this = std::mem::replace(place, bound.this);
+                machine.stack.splice(base..base, bound.args);
+                let outcome = invoke(machine, &bound.target, Invocation { this: ThisLocation::InPlace, ..invocation });
+                if outcome.is_err() {
+                    machine.stack.drain(base..base + count);
+                    if let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) {
+                        *place = previous_this;
+                    }
+                }
+                outcome
+            }
+            _ => throw_not_a_function(machine, callee),
+        },
+        Value::Builtin(builtin) if !builtin.is_namespace() => {
+            let Some(native) = machine.registry.native(*builtin) else {
+                return Err(AbruptCompletion::Internal("a built-in without code"));
+            };
+            let Invocation { this, base, bottom, return_pc, .. } = invocation;
+            let this = match this {
+                ThisLocation::InPlace => machine.stack.get(base.wrapping_sub(1)).cloned(),
+                ThisLocation::Below => machine.stack.get(base.wrapping_sub(2)).cloned(),
+                ThisLocation::Undefined => None,
+            };
+            let count = machine.stack.len().saturating_sub(base);
+            let args = NativeArgs { this: this.unwrap_or(Value::Undefined), base, count, bottom, return_pc };
+            match native(machine, &args)? {
+                NativeOutcome::Value(value) => {
+                    machine.stack.truncate(bottom);
+                    Ok(InvokeOutcome::Value(value))
+                }
+                NativeOutcome::FramePushed => Ok(InvokeOutcome::FramePushed),
+            }
+        }
+        _ => throw_not_a_function(machine, callee),
+    }
+}
+
+/// Calls a closure by pushing its frame. ECMA-262 §10.2.1 `[[Call]]`.
+/// Deviation: an async function runs only where its promise is awaited at once.
+#[inline]
+pub(super) fn call_closure(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> Result<(), AbruptCompletion> {
+    let Entry::Closure(closure) = machine.heap.get(at) else {
+        return Err(AbruptCompletion::Internal("a call of a value that is not a closure"));
+    };
+    let function = closure.function;
+    let Some(description) = machine.program.functions.get(function as usize) else {
+        return Err(AbruptCompletion::Internal("a function outside its table"));
+    };
+    if description.is_async && !is_awaited(machine) {
+        return throw_not_awaited(machine, function);
+    }
+    match description.kind {
+        FunctionKind::Arrow => {
+            let this = closure.this.clone().unwrap_or(Value::Undefined);
+            push_frame(machine, at, function, invocation)?;
+            if !matches!((&this, invocation.this), (Value::Undefined, ThisLocation::Undefined)) {
+                store_this(machine, invocation.base, this);
+            }
+            Ok(())
+        }
+        FunctionKind::Class | FunctionKind::Derived if invocation.call_kind == CallKind::Plain => {
+            let name = property::function_name(machine, function);
+            type_error(format!("Class constructor {name} cannot be invoked without 'new'"))
+        }
+        _ => push_frame(machine, at, function, invocation),
+    }
+}
+
+/// Whether the value of the running call is awaited at once: by its caller, or by a caller of the functions that return it.
+fn is_awaited(machine: &Machine) -> bool {
+    for (index, pc) in abrupt_completion::frames_with_pc(machine) {
+        let Some(Frame::Code(frame)) = machine.frames.get(index) else { return false };
+        match machine.program.promise_uses.get(&pc) {
+            Some(PromiseUse::Await) => return true,
+            // An async function runs only where its call is awaited.
+            Some(PromiseUse::Return) if is_async(machine, frame.function) => return true,
+            Some(PromiseUse::Return) => {}
+            None => return false,
+        }
+    }
+    false
+}
+
+fn is_async(machine: &Machine, function: u32) -> bool {
+    machine.program.functions.get(function as usize).is_some_and(|description| description.is_async)
+}
+
+#[cold]
+fn throw_not_awaited<T>(machine: &Machine, function: u32) -> Result<T, AbruptCompletion> {
+    let name = match property::function_name(machine, function) {
+        "" => "(anonymous)",
+        name => name,
+    };
+    unsupported(format!(
+        "the call of the async function `{name}` is not awaited at once: promises are not supported; write await \
+         before the call"
+    ))
+}
+
+fn store_this(machine: &mut Machine, base: usize, this: Value) {
+    if let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) {
+        *place = this;
+    }
+}
+
+#[cold]
+fn throw_not_a_function<T>(machine: &Machine, callee: &Value) -> Result<T, AbruptCompletion> {
+    match machine.program.callee_texts.get(&machine.pc) {
+        Some(text) => type_error(format!("{text} is not a function")),
+        None => type_error(format!("{} is not a function", json::display_text(machine, callee))),
+    }
+}
+
+/// Pushes the frame of a function whose arguments are the stack from `base` on. ECMA-262 §10.2.11 FunctionDeclarationInstantiation.
+fn push_frame(
+    machine: &mut Machine,
+    closure: HeapRef,
+    function: u32,
+    invocation: Invocation,
+) -> Result<(), AbruptCompletion> {
+    let Some(description) = machine.program.functions.get(function as usize) else {
+        return Err(AbruptCompletion::Internal("a function outside its table"));
+    };
+    if machine.frames.len() >= machine.limits.frames as usize {
+        return Err(ExceededLimit::Frames.into());
+    }
+    let (base, slots, params) = (invocation.base, description.slots.len(), usize::from(description.params));
+    if base + slots + description.max_stack as usize > machine.limits.stack as usize {
+        return Err(ExceededLimit::Stack.into());
+    }
+    let entry = description.entry;
+    if description.rest {
+        let from = (base + params).min(machine.stack.len());
+        let rest = machine.stack.split_off(from);
+        machine.stack.resize(base + params, Value::Undefined);
+        let rest = machine.heap.new_array(rest);
+        machine.stack.push(Value::Ref(rest));
+    } else if machine.stack.len() > base + params {
+        machine.stack.truncate(base + params);
+    }
+    while machine.stack.len() < base + slots {
+        machine.stack.push(Value::Undefined);
+    }
+    match invocation.this {
+        ThisLocation::InPlace => {}
+        ThisLocation::Undefined => store_this(machine, base, Value::Undefined),
+        ThisLocation::Below => {
+            let this = machine.stack.get(base.wrapping_sub(2)).cloned().unwrap_or(Value::Undefined);
+            store_this(machine, base, this);
+        }
+    }
+    machine.frames.push(Frame::Code(CodeFrame {
+        function,
+        return_pc: invocation.return_pc,
+        bottom: invocation.bottom as u32,
+        base: base as u32,
+        closure,
+        call_kind: invocation.call_kind,
+    }));
+    machine.base = base;
+    machine.pc = entry;
+    Ok(())
+}
+
+/// `FUNCTION`: creates a closure of the running frame. ECMA-262 §10.2.3 OrdinaryFunctionCreate.
+pub(super) fn new_closure(machine: &mut Machine, number: u32) -> Result<InstructionOutcome, AbruptCompletion> {
+    let program = std::sync::Arc::clone(&machine.program);
+    let Some(function) = program.functions.get(number as usize) else {
+        return Err(AbruptCompletion::Internal("a function outside its table"));
+    };
+    let mut captures = Vec::with_capacity(function.captures.len());
+    for capture in &function.captures {
+        let cell = match capture {
+            Capture::Slot(slot) => match machine.stack.get(machine.base + usize::from(*slot)) {
+                Some(Value::Ref(at)) => Some(*at),
+                _ => None,
+            },
+            Capture::Capture(index) => machine.captured_cell(*index),
+        };
+        captures.push(cell.ok_or(AbruptCompletion::Internal("a capture without its cell"))?);
+    }
+    let mut closure = Closure { function: number, captures, ..Closure::default() };
+    if function.kind == FunctionKind::Arrow {
+        closure.this = Some(slow_path::current_this(machine));
+        if let Some(Frame::Code(frame)) = machine.frames.last()
+            && let Entry::Closure(outer) = machine.heap.get(frame.closure)
+        {
+            (closure.home_object, closure.is_static) = (outer.home_object, outer.is_static);
+        }
+    }
+    let closure = machine.heap.allocate(Entry::Closure(Box::new(closure)));
+    machine.stack.push(Value::Ref(closure));
+    Ok(InstructionOutcome::FallThrough)
+}
+
+/// Replaces the array on top of the stack by its elements for one call. If the call fails, the array is restored.
+/// ECMA-262 §13.3.8.1 ArgumentListEvaluation.
+pub(super) fn with_spread_arguments(
+    machine: &mut Machine,
+    call: impl FnOnce(&mut Machine, usize) -> Result<InstructionOutcome, AbruptCompletion>,
+) -> Result<InstructionOutcome, AbruptCompletion> {
+    let array = slow_path::operand(machine, 0);
+    let elements = slow_path::iterate(machine, &array)?;
+    let (below, count) = (machine.stack.len().saturating_sub(1), elements.len());
+    if below + count > machine.limits.stack as usize {
+        return Err(ExceededLimit::Stack.into());
+    }
+    machine.stack.truncate(below);
+    machine.stack.extend(elements);
+    call(machine, count).map_err(|completion| {
+        machine.stack.truncate(below);
+        machine.stack.push(array);
+        match completion {
+            AbruptCompletion::ToPrimitive(at, _) if at >= below => AbruptCompletion::Unsupported(
+                "an object with its own toString cannot be spread into this call; call String() on it first".to_owned(),
+            ),
+            completion => completion,
+        }
+    })
 }

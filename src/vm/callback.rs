@@ -5,15 +5,16 @@
 
 use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error, unsupported};
 use super::array_sort::ArraySort;
-use super::builtin::{NativeArgs, NativeOutcome};
 use super::call::{Invocation, InvokeOutcome, ThisLocation};
 use super::entry::Entry;
 use super::frame::{CallKind, Frame};
 use super::limits::ExceededLimit;
 use super::machine::Machine;
+use super::natives::{NativeArgs, NativeOutcome};
 use super::value::Value;
+use super::{call, conversion, json, natives, object, slow_path};
 
-/// The method of a waiting function. `natives` cites the standard for each.
+/// The method of a built-in function that waits for a callback. `natives` cites the standard for each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "each is the built-in method of its name")]
 pub enum CallbackMethod {
@@ -129,9 +130,9 @@ impl NativeFrame {
         args: &NativeArgs,
         kind: CallbackMethod,
     ) -> Result<NativeFrame, AbruptCompletion> {
-        let callback = machine.arg(args, 0);
-        if !machine.is_callable(&callback) {
-            return type_error(format!("{} is not a function", machine.display_text(&callback)));
+        let callback = natives::arg(machine, args, 0);
+        if !conversion::is_callable(machine, &callback) {
+            return type_error(format!("{} is not a function", json::display_text(machine, &callback)));
         }
         let len = match &args.this {
             Value::Ref(at) => machine.heap.array_len(*at) as u32,
@@ -143,7 +144,7 @@ impl NativeFrame {
             top: machine.stack.len() as u32,
             return_pc: args.return_pc,
             callback,
-            this: machine.arg(args, 1),
+            this: natives::arg(machine, args, 1),
             source: args.this.clone(),
             index: 0,
             len,
@@ -160,11 +161,11 @@ impl NativeFrame {
         hint: PreferredType,
     ) -> Result<(), AbruptCompletion> {
         let value = machine.stack.get(at).cloned().unwrap_or(Value::Undefined);
-        let Some(callback) = machine.own_conversion(&value, hint) else {
+        let Some(callback) = conversion::own_conversion(machine, &value, hint) else {
             return Err(AbruptCompletion::Internal("a conversion without its method"));
         };
         let top = machine.stack.len() as u32;
-        let waiting = NativeFrame {
+        let frame = NativeFrame {
             kind: CallbackMethod::ToPrimitive,
             bottom: top,
             top,
@@ -178,7 +179,7 @@ impl NativeFrame {
             item: Value::Undefined,
             sorting: None,
         };
-        match machine.run_native(waiting)? {
+        match run_native(machine, frame)? {
             NativeOutcome::FramePushed => Ok(()),
             NativeOutcome::Value(_) => Err(AbruptCompletion::Internal("a conversion by a built-in method")),
         }
@@ -203,8 +204,8 @@ impl NativeFrame {
         match self.kind {
             CallbackMethod::Sort => self.next_comparison(machine),
             CallbackMethod::Entries => {
-                let Value::Ref(cursor) = self.out else { return Ok(CallbackStep::Done(Value::Undefined)) };
-                let Some(Value::Ref(entry)) = machine.heap.iterator_next(cursor) else {
+                let Value::Ref(iterator) = self.out else { return Ok(CallbackStep::Done(Value::Undefined)) };
+                let Some(Value::Ref(entry)) = object::iterator_next(&mut machine.heap, iterator) else {
                     return Ok(CallbackStep::Done(Value::Undefined));
                 };
                 let (key, value) = (machine.heap.element(entry, 0), machine.heap.element(entry, 1));
@@ -223,8 +224,8 @@ impl NativeFrame {
                 self.index += 1;
                 let mut arguments = machine.heap.elements(arguments);
                 // The whole text follows the position, which is the only number.
-                let place = arguments.iter().position(|argument| matches!(argument, Value::Number(_)));
-                if let Some(text) = place.and_then(|place| arguments.get_mut(place + 1)) {
+                let position = arguments.iter().position(|argument| matches!(argument, Value::Number(_)));
+                if let Some(text) = position.and_then(|position| arguments.get_mut(position + 1)) {
                     *text = self.item.clone();
                 }
                 machine.stack.extend(arguments);
@@ -236,7 +237,7 @@ impl NativeFrame {
 
     fn next_element(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
         let Value::Ref(array) = self.source else { return Ok(CallbackStep::Done(Value::Undefined)) };
-        // `Array.from` sees elements that are appended during the iteration.
+        // `Array.from` visits elements that are appended during the iteration.
         if self.kind == CallbackMethod::From {
             self.len = machine.heap.array_len(array) as u32;
         }
@@ -254,19 +255,19 @@ impl NativeFrame {
             }
             let element = element.or_undefined();
             // Arguments that the callback does not declare are not pushed.
-            let mut wanted = machine.parameter_count(&self.callback);
+            let mut arity = parameter_count(machine, &self.callback);
             if let CallbackMethod::Filter | CallbackMethod::Find | CallbackMethod::FindLast = self.kind {
                 self.item = element.clone();
             }
             if let CallbackMethod::Reduce | CallbackMethod::ReduceRight = self.kind {
                 machine.stack.push(self.out.clone());
-                wanted = wanted.saturating_sub(1);
+                arity = arity.saturating_sub(1);
             }
             machine.stack.push(element);
-            if wanted > 1 {
+            if arity > 1 {
                 machine.stack.push(Value::Number(f64::from(index)));
             }
-            if wanted > 2 && self.kind != CallbackMethod::From {
+            if arity > 2 && self.kind != CallbackMethod::From {
                 machine.stack.push(Value::Ref(array));
             }
             return Ok(CallbackStep::Call);
@@ -287,7 +288,12 @@ impl NativeFrame {
             return Ok(CallbackStep::Call);
         }
         if let Value::Ref(out) = self.out {
-            let values = sorting.take_sorted();
+            let mut values = sorting.take_sorted();
+            // The comparator may have changed the length. Sorted elements are written, and places of missing ones are deleted.
+            let elements = machine.heap.elements(out);
+            let written = values.iter().filter(|value| !matches!(value, Value::Hole)).count();
+            values.truncate(elements.len().max(written));
+            values.extend(elements.into_iter().skip(values.len()));
             machine.heap.set_elements(out, values);
         }
         Ok(CallbackStep::Done(self.out.clone()))
@@ -318,13 +324,13 @@ impl NativeFrame {
             }
             CallbackMethod::Reduce | CallbackMethod::ReduceRight => self.out = result,
             CallbackMethod::Sort => {
-                let order = machine.to_number(&result)?;
+                let order = conversion::to_number(machine, &result)?;
                 if let Some(sorting) = &mut self.sorting {
                     sorting.record_comparison(order < 0.0);
                 }
             }
             CallbackMethod::Replace => {
-                let text = machine.to_text(&result)?;
+                let text = conversion::to_text(machine, &result)?;
                 self.append_result(machine, Value::Text(text))?;
             }
             CallbackMethod::ToPrimitive => {
@@ -361,169 +367,167 @@ struct NativeReturn {
     reruns_instruction: bool,
 }
 
-impl Machine {
-    /// Starts a built-in function that calls back.
-    pub(super) fn run_native(&mut self, waiting: NativeFrame) -> Result<NativeOutcome, AbruptCompletion> {
-        if self.frames.len() >= self.limits.frames as usize {
-            return Err(ExceededLimit::Frames.into());
-        }
-        let (top, depth) = (waiting.top as usize, self.frames.len());
-        self.frames.push(Frame::Native(Box::new(waiting)));
-        match self.run_callbacks() {
-            Ok(Some(ended)) => Ok(NativeOutcome::Value(ended.value)),
-            Ok(None) => Ok(NativeOutcome::FramePushed),
-            Err(raise) => {
-                // Restores the state from before the call: the operands are still on the stack.
-                self.frames.truncate(depth);
-                self.stack.truncate(top);
-                Err(match raise {
-                    AbruptCompletion::ToPrimitive(at, _) if at >= top => AbruptCompletion::Unsupported(
-                        "a built-in function used as a callback met an object with its own toString; use an arrow"
-                            .to_owned(),
-                    ),
-                    raise => raise,
-                })
-            }
+/// Starts a built-in function that calls back.
+pub(super) fn run_native(machine: &mut Machine, frame: NativeFrame) -> Result<NativeOutcome, AbruptCompletion> {
+    if machine.frames.len() >= machine.limits.frames as usize {
+        return Err(ExceededLimit::Frames.into());
+    }
+    let (top, depth) = (frame.top as usize, machine.frames.len());
+    machine.frames.push(Frame::Native(Box::new(frame)));
+    match run_callbacks(machine) {
+        Ok(Some(returned)) => Ok(NativeOutcome::Value(returned.value)),
+        Ok(None) => Ok(NativeOutcome::FramePushed),
+        Err(completion) => {
+            // Restores the state from before the call: the operands are still on the stack.
+            machine.frames.truncate(depth);
+            machine.stack.truncate(top);
+            Err(match completion {
+                AbruptCompletion::ToPrimitive(at, _) if at >= top => AbruptCompletion::Unsupported(
+                    "a built-in function used as a callback met an object with its own toString; use an arrow"
+                        .to_owned(),
+                ),
+                completion => completion,
+            })
         }
     }
+}
 
-    /// Runs the topmost built-in function until it starts a callback of the program or ends.
-    fn run_callbacks(&mut self) -> Result<Option<NativeReturn>, AbruptCompletion> {
-        loop {
-            let Some(Frame::Native(mut waiting)) = self.frames.pop() else {
-                return Err(AbruptCompletion::Internal("a callback without its function"));
-            };
-            match &waiting.this {
-                Value::Undefined => self.stack.push(Value::Undefined),
-                this => self.stack.push(this.clone()),
-            }
-            let step = waiting.next_callback(self);
-            match step {
-                Ok(CallbackStep::Call) => {}
-                Ok(CallbackStep::Done(value)) => return Ok(Some(self.pop_native(&waiting, value))),
-                Err(raise) => {
-                    self.stack.truncate(waiting.top as usize);
-                    self.frames.push(Frame::Native(waiting));
-                    return Err(raise);
-                }
-            }
-            let bottom = waiting.top as usize;
-            let calling = Invocation {
-                this: ThisLocation::InPlace,
-                base: bottom + 1,
-                bottom,
-                return_pc: waiting.return_pc,
-                call_kind: CallKind::Plain,
-            };
-            if let Value::Ref(at) = waiting.callback
-                && let Entry::Closure(_) = self.heap.get(at)
-            {
-                self.frames.push(Frame::Native(waiting));
-                self.call_closure(at, calling)?;
-                return Ok(None);
-            }
-            let callback = waiting.callback.clone();
-            self.frames.push(Frame::Native(waiting));
-            let value = match self.invoke(&callback, calling)? {
-                InvokeOutcome::FramePushed => return Ok(None),
-                InvokeOutcome::Value(value) => value,
-            };
-            let Some(Frame::Native(mut waiting)) = self.frames.pop() else {
-                return Err(AbruptCompletion::Internal("a callback without its function"));
-            };
-            let accepted = waiting.accept(self, value);
-            match accepted {
-                Ok(Some(value)) => return Ok(Some(self.pop_native(&waiting, value))),
-                accepted => {
-                    self.frames.push(Frame::Native(waiting));
-                    accepted?;
-                }
-            }
-        }
-    }
-
-    fn pop_native(&mut self, waiting: &NativeFrame, value: Value) -> NativeReturn {
-        self.stack.truncate(waiting.bottom as usize);
-        NativeReturn { value, return_pc: waiting.return_pc, reruns_instruction: waiting.reruns_instruction() }
-    }
-
-    /// Returns the value on top of the stack from a callback of the program to the built-in function below it.
-    pub(super) fn return_to_native(&mut self, bottom: usize) -> Result<(), AbruptCompletion> {
-        let result = self.operand(0);
-        let (Some(code), Some(Frame::Native(mut waiting))) = (self.frames.pop(), self.frames.pop()) else {
+/// Runs the topmost built-in function until it starts a callback of the program or ends.
+fn run_callbacks(machine: &mut Machine) -> Result<Option<NativeReturn>, AbruptCompletion> {
+    loop {
+        let Some(Frame::Native(mut frame)) = machine.frames.pop() else {
             return Err(AbruptCompletion::Internal("a callback without its function"));
         };
-        let ended = match waiting.accept(self, result) {
-            Ok(ended) => ended,
-            Err(raise) => {
-                // The result was not accepted, so the frames are restored.
-                self.frames.extend([Frame::Native(waiting), code]);
-                return Err(raise);
-            }
-        };
-        self.stack.truncate(bottom);
-        let ended = match ended {
-            Some(value) => Some(self.pop_native(&waiting, value)),
-            None => {
-                self.frames.push(Frame::Native(waiting));
-                self.run_callbacks()?
-            }
-        };
-        match ended {
-            None => Ok(()),
-            Some(ended) => self.deliver_native_return(ended),
+        match &frame.this {
+            Value::Undefined => machine.stack.push(Value::Undefined),
+            this => machine.stack.push(this.clone()),
         }
-    }
-
-    /// Delivers the value of a function that has ended to the frame below it.
-    fn deliver_native_return(&mut self, ended: NativeReturn) -> Result<(), AbruptCompletion> {
-        let mut ended = ended;
-        loop {
-            match self.frames.last() {
-                Some(Frame::Code(frame)) => {
-                    self.base = frame.base as usize;
-                    self.pc = ended.return_pc;
-                    if !ended.reruns_instruction {
-                        self.stack.push(ended.value);
-                    }
-                    return Ok(());
-                }
-                Some(Frame::Native(_)) => {
-                    let Some(Frame::Native(mut waiting)) = self.frames.pop() else {
-                        return Err(AbruptCompletion::Internal("a callback without its function"));
-                    };
-                    let accepted = waiting.accept(self, ended.value)?;
-                    ended = match accepted {
-                        Some(value) => self.pop_native(&waiting, value),
-                        None => {
-                            self.frames.push(Frame::Native(waiting));
-                            match self.run_callbacks()? {
-                                Some(ended) => ended,
-                                None => return Ok(()),
-                            }
-                        }
-                    };
-                }
-                None => return Err(AbruptCompletion::Internal("a callback without its function")),
+        let step = frame.next_callback(machine);
+        match step {
+            Ok(CallbackStep::Call) => {}
+            Ok(CallbackStep::Done(value)) => return Ok(Some(pop_native(machine, &frame, value))),
+            Err(completion) => {
+                machine.stack.truncate(frame.top as usize);
+                machine.frames.push(Frame::Native(frame));
+                return Err(completion);
             }
         }
-    }
-
-    /// Number of arguments that a function can observe, or `usize::MAX` if that is unknown.
-    #[inline]
-    fn parameter_count(&self, function: &Value) -> usize {
-        if let Value::Ref(at) = function
-            && let Entry::Closure(closure) = self.heap.get(*at)
-            && let Some(described) = self.program.functions.get(closure.function as usize)
-            && !described.rest
+        let bottom = frame.top as usize;
+        let invocation = Invocation {
+            this: ThisLocation::InPlace,
+            base: bottom + 1,
+            bottom,
+            return_pc: frame.return_pc,
+            call_kind: CallKind::Plain,
+        };
+        if let Value::Ref(at) = frame.callback
+            && let Entry::Closure(_) = machine.heap.get(at)
         {
-            return usize::from(described.params);
+            machine.frames.push(Frame::Native(frame));
+            call::call_closure(machine, at, invocation)?;
+            return Ok(None);
         }
-        usize::MAX
+        let callback = frame.callback.clone();
+        machine.frames.push(Frame::Native(frame));
+        let value = match call::invoke(machine, &callback, invocation)? {
+            InvokeOutcome::FramePushed => return Ok(None),
+            InvokeOutcome::Value(value) => value,
+        };
+        let Some(Frame::Native(mut frame)) = machine.frames.pop() else {
+            return Err(AbruptCompletion::Internal("a callback without its function"));
+        };
+        let accepted = frame.accept(machine, value);
+        match accepted {
+            Ok(Some(value)) => return Ok(Some(pop_native(machine, &frame, value))),
+            accepted => {
+                machine.frames.push(Frame::Native(frame));
+                accepted?;
+            }
+        }
     }
+}
 
-    /// An array for the results of a built-in function.
-    pub(super) fn empty_array(&mut self) -> Value {
-        Value::Ref(self.heap.new_array(Vec::new()))
+fn pop_native(machine: &mut Machine, frame: &NativeFrame, value: Value) -> NativeReturn {
+    machine.stack.truncate(frame.bottom as usize);
+    NativeReturn { value, return_pc: frame.return_pc, reruns_instruction: frame.reruns_instruction() }
+}
+
+/// Returns the value on top of the stack from a callback of the program to the built-in function below it.
+pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Result<(), AbruptCompletion> {
+    let result = slow_path::operand(machine, 0);
+    let (Some(code), Some(Frame::Native(mut frame))) = (machine.frames.pop(), machine.frames.pop()) else {
+        return Err(AbruptCompletion::Internal("a callback without its function"));
+    };
+    let returned = match frame.accept(machine, result) {
+        Ok(returned) => returned,
+        Err(completion) => {
+            // The result was not accepted, so the frames are restored.
+            machine.frames.extend([Frame::Native(frame), code]);
+            return Err(completion);
+        }
+    };
+    machine.stack.truncate(bottom);
+    let returned = match returned {
+        Some(value) => Some(pop_native(machine, &frame, value)),
+        None => {
+            machine.frames.push(Frame::Native(frame));
+            run_callbacks(machine)?
+        }
+    };
+    match returned {
+        None => Ok(()),
+        Some(returned) => deliver_native_return(machine, returned),
     }
+}
+
+/// Delivers the value of a function that has ended to the frame below it.
+fn deliver_native_return(machine: &mut Machine, returned: NativeReturn) -> Result<(), AbruptCompletion> {
+    let mut returned = returned;
+    loop {
+        match machine.frames.last() {
+            Some(Frame::Code(frame)) => {
+                machine.base = frame.base as usize;
+                machine.pc = returned.return_pc;
+                if !returned.reruns_instruction {
+                    machine.stack.push(returned.value);
+                }
+                return Ok(());
+            }
+            Some(Frame::Native(_)) => {
+                let Some(Frame::Native(mut frame)) = machine.frames.pop() else {
+                    return Err(AbruptCompletion::Internal("a callback without its function"));
+                };
+                let accepted = frame.accept(machine, returned.value)?;
+                returned = match accepted {
+                    Some(value) => pop_native(machine, &frame, value),
+                    None => {
+                        machine.frames.push(Frame::Native(frame));
+                        match run_callbacks(machine)? {
+                            Some(returned) => returned,
+                            None => return Ok(()),
+                        }
+                    }
+                };
+            }
+            None => return Err(AbruptCompletion::Internal("a callback without its function")),
+        }
+    }
+}
+
+/// Number of arguments that a function can observe, or `usize::MAX` if that is unknown.
+#[inline]
+fn parameter_count(machine: &Machine, function: &Value) -> usize {
+    if let Value::Ref(at) = function
+        && let Entry::Closure(closure) = machine.heap.get(*at)
+        && let Some(description) = machine.program.functions.get(closure.function as usize)
+        && !description.rest
+    {
+        return usize::from(description.params);
+    }
+    usize::MAX
+}
+
+/// An array for the results of a built-in function.
+pub(super) fn empty_array(machine: &mut Machine) -> Value {
+    Value::Ref(machine.heap.new_array(Vec::new()))
 }

@@ -2,270 +2,278 @@
 //! [`AbruptCompletion::ToPrimitive`] interrupts the instruction, which then runs again on the primitive.
 
 use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error, unsupported};
-use super::builtin::Registry;
 use super::entry::Entry;
-use super::iterator::IterationKind;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
-use super::number;
+use super::natives::Registry;
+use super::object::IterationKind;
 use super::text::{ROPE_BYTES, Str};
 use super::value::{HeapRef, Value};
+use super::{number, property};
 
 /// Deepest nesting of arrays that are converted to text.
 const JOIN_DEPTH: usize = 64;
 
-impl Machine {
-    /// `String(value)` of a primitive; `None` for objects. ECMA-262 §7.1.17 ToString.
-    #[inline]
-    pub(super) fn primitive_text(value: &Value) -> Option<Str> {
-        Some(match value {
-            Value::Text(text) => text.clone(),
-            Value::Number(n) => number::to_text(*n),
-            Value::Bool(true) => Str::new("true"),
-            Value::Bool(false) => Str::new("false"),
-            Value::Null => Str::new("null"),
-            Value::Undefined | Value::Hole | Value::Uninitialised => Str::new("undefined"),
-            Value::Ref(_) | Value::Builtin(_) => return None,
-        })
-    }
+/// `String(value)` of a primitive; `None` for objects. ECMA-262 §7.1.17 ToString.
+#[inline]
+pub(super) fn primitive_text(value: &Value) -> Option<Str> {
+    Some(match value {
+        Value::Text(text) => text.clone(),
+        Value::Number(n) => number::to_text(*n),
+        Value::Bool(true) => Str::new("true"),
+        Value::Bool(false) => Str::new("false"),
+        Value::Null => Str::new("null"),
+        Value::Undefined | Value::Hole | Value::Uninitialized => Str::new("undefined"),
+        Value::Ref(_) | Value::Builtin(_) => return None,
+    })
+}
 
-    /// `String(value)` of the value at an index of the stack. ECMA-262 §7.1.17 ToString.
-    pub(super) fn to_text_at(&self, at: usize) -> Result<Str, AbruptCompletion> {
-        let value = self.stack.get(at).unwrap_or(&Value::Undefined);
-        match Self::primitive_text(value) {
-            Some(text) => Ok(text),
-            None => {
-                self.require_own_conversion(value, at, PreferredType::Text)?;
-                self.object_to_text(value, 0)
+/// `String(value)` of the value at an index of the stack. ECMA-262 §7.1.17 ToString.
+pub(super) fn to_text_at(machine: &Machine, at: usize) -> Result<Str, AbruptCompletion> {
+    let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
+    match primitive_text(value) {
+        Some(text) => Ok(text),
+        None => {
+            require_own_conversion(machine, value, at, PreferredType::Text)?;
+            object_to_text(machine, value, 0)
+        }
+    }
+}
+
+/// `Number(value)` of the value at an index of the stack. ECMA-262 §7.1.4 ToNumber.
+pub(super) fn to_number_at(machine: &Machine, at: usize) -> Result<f64, AbruptCompletion> {
+    let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
+    if let Value::Ref(_) = value {
+        require_own_conversion(machine, value, at, PreferredType::Number)?;
+    }
+    to_number(machine, value)
+}
+
+/// The primitive of the value at an index of the stack, for operators. ECMA-262 §7.1.1 ToPrimitive.
+pub(super) fn to_primitive_at(machine: &Machine, at: usize, hint: PreferredType) -> Result<Value, AbruptCompletion> {
+    let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
+    match value {
+        Value::Ref(_) | Value::Builtin(_) => {
+            require_own_conversion(machine, value, at, hint)?;
+            object_to_text(machine, value, 0).map(Value::Text)
+        }
+        value => Ok(value.clone()),
+    }
+}
+
+/// Interrupts the instruction if a method of the program converts the value.
+fn require_own_conversion(
+    machine: &Machine,
+    value: &Value,
+    at: usize,
+    hint: PreferredType,
+) -> Result<(), AbruptCompletion> {
+    if own_conversion(machine, value, hint).is_some() { Err(AbruptCompletion::ToPrimitive(at, hint)) } else { Ok(()) }
+}
+
+/// The program's method that converts this object to a primitive. ECMA-262 §7.1.1.1 OrdinaryToPrimitive.
+pub(super) fn own_conversion(machine: &Machine, value: &Value, hint: PreferredType) -> Option<Value> {
+    let Value::Ref(at) = value else { return None };
+    if !matches!(machine.heap.get(*at), Entry::Object(_) | Entry::Error(_)) {
+        return None;
+    }
+    let names = match hint {
+        PreferredType::Text => ["toString", "valueOf"],
+        PreferredType::Number => ["valueOf", "toString"],
+    };
+    for name in names {
+        match property::property(machine, value, &Value::text(name)).ok()? {
+            Value::Ref(at) if matches!(machine.heap.get(at), Entry::Closure(_) | Entry::Bound(_)) => {
+                return Some(Value::Ref(at));
             }
+            // The built-in `toString` gives a string. The built-in `valueOf` gives the object, so the other name is tried.
+            Value::Builtin(_) if name == "toString" => return None,
+            _ => {}
         }
     }
+    None
+}
 
-    /// `Number(value)` of the value at an index of the stack. ECMA-262 §7.1.4 ToNumber.
-    pub(super) fn to_number_at(&self, at: usize) -> Result<f64, AbruptCompletion> {
-        let value = self.stack.get(at).unwrap_or(&Value::Undefined);
-        if let Value::Ref(_) = value {
-            self.require_own_conversion(value, at, PreferredType::Number)?;
-        }
-        self.to_number(value)
+/// `Number(value)`; objects are converted by built-in methods. ECMA-262 §7.1.4 ToNumber.
+pub(super) fn to_number(machine: &Machine, value: &Value) -> Result<f64, AbruptCompletion> {
+    Ok(match value {
+        Value::Number(n) => *n,
+        Value::Text(text) => number::from_text(text),
+        Value::Bool(b) => f64::from(u8::from(*b)),
+        Value::Null => 0.0,
+        Value::Undefined | Value::Hole | Value::Uninitialized | Value::Builtin(_) => f64::NAN,
+        Value::Ref(_) => number::from_text(&object_to_text(machine, value, 0)?),
+    })
+}
+
+/// `String(value)`; objects are converted by built-in methods. ECMA-262 §7.1.17 ToString.
+pub(super) fn to_text(machine: &Machine, value: &Value) -> Result<Str, AbruptCompletion> {
+    match primitive_text(value) {
+        Some(text) => Ok(text),
+        None => object_to_text(machine, value, 0),
     }
+}
 
-    /// The primitive of the value at an index of the stack, for operators. ECMA-262 §7.1.1 ToPrimitive.
-    pub(super) fn to_primitive_at(&self, at: usize, hint: PreferredType) -> Result<Value, AbruptCompletion> {
-        let value = self.stack.get(at).unwrap_or(&Value::Undefined);
-        match value {
-            Value::Ref(_) | Value::Builtin(_) => {
-                self.require_own_conversion(value, at, hint)?;
-                self.object_to_text(value, 0).map(Value::Text)
+/// The string of an object by its built-in `toString`. ECMA-262 §20.1.3.6 Object.prototype.toString, §20.2.3.5
+/// Function.prototype.toString, §20.5.3.4 Error.prototype.toString, §22.2.6.17 RegExp.prototype.toString, §23.1.3.36
+/// Array.prototype.toString.
+/// Deviation: a method of the program for a nested object, and the source text of a function, are not supported.
+fn object_to_text(machine: &Machine, value: &Value, depth: usize) -> Result<Str, AbruptCompletion> {
+    if own_conversion(machine, value, PreferredType::Text).is_some() {
+        return unsupported("the toString or valueOf of this object is not called here; call String() on it first");
+    }
+    if let Some(method) = property::own_or_inherited(machine, value, &Value::text("toString"))?
+        && !is_callable(machine, &method)
+    {
+        return type_error("Cannot convert object to primitive value");
+    }
+    match value {
+        Value::Builtin(builtin) if builtin.is_namespace() => Ok(Str::new(&format!("[object {}]", builtin.name()))),
+        Value::Builtin(builtin) => {
+            let name = Registry::global().name(*builtin);
+            let name = name.rsplit('.').next().unwrap_or(name);
+            Ok(Str::new(&format!("function {name}() {{ [native code] }}")))
+        }
+        Value::Ref(at) => match machine.heap.get(*at) {
+            Entry::Array(_) => join_array(machine, *at, &Str::single(u16::from(b',')), depth),
+            Entry::Error(_) => error_text(machine, value),
+            Entry::Closure(closure) => {
+                let name = property::function_name(machine, closure.function);
+                unsupported(format!("the source text of the function `{name}` is not stored; use its name"))
             }
-            value => Ok(value.clone()),
-        }
-    }
-
-    /// Interrupts the instruction if a method of the program converts the value.
-    fn require_own_conversion(&self, value: &Value, at: usize, hint: PreferredType) -> Result<(), AbruptCompletion> {
-        if self.own_conversion(value, hint).is_some() { Err(AbruptCompletion::ToPrimitive(at, hint)) } else { Ok(()) }
-    }
-
-    /// The program's method that converts this object to a primitive. ECMA-262 §7.1.1.1 OrdinaryToPrimitive.
-    pub(super) fn own_conversion(&self, value: &Value, hint: PreferredType) -> Option<Value> {
-        let Value::Ref(at) = value else { return None };
-        if !matches!(self.heap.get(*at), Entry::Object(_) | Entry::Error(_)) {
-            return None;
-        }
-        let names = match hint {
-            PreferredType::Text => ["toString", "valueOf"],
-            PreferredType::Number => ["valueOf", "toString"],
-        };
-        for name in names {
-            match self.property(value, &Value::text(name)).ok()? {
-                Value::Ref(at) if matches!(self.heap.get(at), Entry::Closure(_) | Entry::Bound(_)) => {
-                    return Some(Value::Ref(at));
-                }
-                // The built-in `toString` gives a string. The built-in `valueOf` gives the object, so the other name is tried.
-                Value::Builtin(_) if name == "toString" => return None,
-                _ => {}
-            }
-        }
-        None
-    }
-
-    /// `Number(value)`; objects are converted by built-in methods. ECMA-262 §7.1.4 ToNumber.
-    pub(super) fn to_number(&self, value: &Value) -> Result<f64, AbruptCompletion> {
-        Ok(match value {
-            Value::Number(n) => *n,
-            Value::Text(text) => number::from_text(text),
-            Value::Bool(b) => f64::from(u8::from(*b)),
-            Value::Null => 0.0,
-            Value::Undefined | Value::Hole | Value::Uninitialised | Value::Builtin(_) => f64::NAN,
-            Value::Ref(_) => number::from_text(&self.object_to_text(value, 0)?),
-        })
-    }
-
-    /// `String(value)`; objects are converted by built-in methods. ECMA-262 §7.1.17 ToString.
-    pub(super) fn to_text(&self, value: &Value) -> Result<Str, AbruptCompletion> {
-        match Self::primitive_text(value) {
-            Some(text) => Ok(text),
-            None => self.object_to_text(value, 0),
-        }
-    }
-
-    /// The string of an object by its built-in `toString`. ECMA-262 §20.1.3.6 Object.prototype.toString, §20.2.3.5
-    /// Function.prototype.toString, §20.5.3.4 Error.prototype.toString, §22.2.6.17 RegExp.prototype.toString, §23.1.3.36
-    /// Array.prototype.toString.
-    /// Deviation: a method of the program for a nested object, and the source text of a function, are not supported.
-    fn object_to_text(&self, value: &Value, depth: usize) -> Result<Str, AbruptCompletion> {
-        if self.own_conversion(value, PreferredType::Text).is_some() {
-            return unsupported("the toString or valueOf of this object is not called here; call String() on it first");
-        }
-        if let Some(method) = self.own_or_inherited(value, &Value::text("toString"))?
-            && !self.is_callable(&method)
-        {
-            return type_error("Cannot convert object to primitive value");
-        }
-        match value {
-            Value::Builtin(builtin) if builtin.is_namespace() => Ok(Str::new(&format!("[object {}]", builtin.name()))),
-            Value::Builtin(builtin) => {
-                let name = Registry::global().name(*builtin);
-                let name = name.rsplit('.').next().unwrap_or(name);
-                Ok(Str::new(&format!("function {name}() {{ [native code] }}")))
-            }
-            Value::Ref(at) => match self.heap.get(*at) {
-                Entry::Array(_) => self.join_array(*at, &Str::single(u16::from(b',')), depth),
-                Entry::Error(_) => self.error_text(value),
-                Entry::Closure(closure) => {
-                    let name = self.function_name(closure.function);
-                    unsupported(format!("the source text of the function `{name}` is not kept; use its name"))
-                }
-                Entry::Bound(_) => Ok(Str::new("function () { [native code] }")),
-                Entry::Map(_) => Ok(Str::new("[object Map]")),
-                Entry::Set(_) => Ok(Str::new("[object Set]")),
-                Entry::Iterator(cursor) => {
-                    let kind = match &cursor.source {
-                        _ if cursor.kind == IterationKind::Names => "Object",
-                        Value::Text(_) => "String Iterator",
-                        Value::Ref(source) => match self.heap.get(*source) {
-                            Entry::Map(_) => "Map Iterator",
-                            Entry::Set(_) => "Set Iterator",
-                            _ => "Array Iterator",
-                        },
+            Entry::Bound(_) => Ok(Str::new("function () { [native code] }")),
+            Entry::Map(_) => Ok(Str::new("[object Map]")),
+            Entry::Set(_) => Ok(Str::new("[object Set]")),
+            Entry::Iterator(iterator) => {
+                let kind = match &iterator.source {
+                    _ if iterator.kind == IterationKind::Names => "Object",
+                    Value::Text(_) => "String Iterator",
+                    Value::Ref(source) => match machine.heap.get(*source) {
+                        Entry::Map(_) => "Map Iterator",
+                        Entry::Set(_) => "Set Iterator",
                         _ => "Array Iterator",
-                    };
-                    Ok(Str::new(&format!("[object {kind}]")))
-                }
-                Entry::RegExp(regexp) => Ok(Str::new(&format!("/{}/{}", regexp.source, regexp.flags))),
-                _ => Ok(Str::new("[object Object]")),
+                    },
+                    _ => "Array Iterator",
+                };
+                Ok(Str::new(&format!("[object {kind}]")))
+            }
+            Entry::RegExp(regexp) => Ok(Str::new(&format!("/{}/{}", regexp.source, regexp.flags))),
+            _ => Ok(Str::new("[object Object]")),
+        },
+        value => Ok(primitive_text(value).unwrap_or_else(Str::empty)),
+    }
+}
+
+/// `array.join(separator)`. ECMA-262 §23.1.3.18 Array.prototype.join. Nested arrays are joined by commas. An array within
+/// itself gives the empty string, as in V8; the standard leaves that open.
+pub(super) fn join_array(
+    machine: &Machine,
+    at: HeapRef,
+    separator: &Str,
+    depth: usize,
+) -> Result<Str, AbruptCompletion> {
+    let mut enclosing = Vec::new();
+    join_array_within(machine, at, separator, depth, &mut enclosing)
+}
+
+fn join_array_within(
+    machine: &Machine,
+    at: HeapRef,
+    separator: &Str,
+    depth: usize,
+    enclosing: &mut Vec<HeapRef>,
+) -> Result<Str, AbruptCompletion> {
+    if depth > JOIN_DEPTH {
+        return unsupported(format!("arrays nested deeper than {JOIN_DEPTH} cannot become text"));
+    }
+    let mut joined = StrBuilder::default();
+    enclosing.push(at);
+    for index in 0..machine.heap.array_len(at) {
+        if index > 0 {
+            joined.push(separator);
+        }
+        match machine.heap.element(at, index) {
+            Value::Undefined | Value::Null | Value::Hole => {}
+            Value::Ref(inner) if enclosing.contains(&inner) => {}
+            Value::Ref(inner) if matches!(machine.heap.get(inner), Entry::Array(_)) => {
+                joined.push(&join_array_within(machine, inner, &Str::single(u16::from(b',')), depth + 1, enclosing)?);
+            }
+            value => {
+                joined.push(&match primitive_text(&value) {
+                    Some(text) => text,
+                    None => object_to_text(machine, &value, depth + 1)?,
+                });
+            }
+        }
+        if joined.len() > machine.limits.text_units as usize {
+            return Err(ExceededLimit::TextUnits.into());
+        }
+    }
+    enclosing.pop();
+    Ok(joined.build())
+}
+
+/// `name: message`. ECMA-262 §20.5.3.4 Error.prototype.toString.
+pub(super) fn error_text(machine: &Machine, error: &Value) -> Result<Str, AbruptCompletion> {
+    let part = |name: &str, missing: &str| -> Result<String, AbruptCompletion> {
+        Ok(match property::property(machine, error, &Value::text(name))? {
+            Value::Undefined => missing.to_owned(),
+            value => match primitive_text(&value) {
+                Some(text) => text.to_utf8(),
+                None => object_to_text(machine, &value, 1)?.to_utf8(),
             },
-            value => Ok(Self::primitive_text(value).unwrap_or_else(Str::empty)),
-        }
-    }
+        })
+    };
+    let (name, message) = (part("name", "Error")?, part("message", "")?);
+    Ok(Str::new(&match (name.is_empty(), message.is_empty()) {
+        (true, _) => message,
+        (_, true) => name,
+        _ => format!("{name}: {message}"),
+    }))
+}
 
-    /// `array.join(separator)`. ECMA-262 §23.1.3.18 Array.prototype.join. Nested arrays are joined by commas. An array within
-    /// itself gives the empty string, as in V8; the standard leaves that open.
-    pub(super) fn join_array(&self, at: HeapRef, separator: &Str, depth: usize) -> Result<Str, AbruptCompletion> {
-        let mut open = Vec::new();
-        self.join_array_within(at, separator, depth, &mut open)
+/// `typeof value`. ECMA-262 §13.5.3 The typeof Operator.
+pub(super) fn type_of(machine: &Machine, value: &Value) -> &'static str {
+    match value {
+        Value::Undefined | Value::Hole | Value::Uninitialized => "undefined",
+        Value::Null => "object",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::Text(_) => "string",
+        Value::Builtin(builtin) if builtin.is_namespace() => "object",
+        Value::Builtin(_) => "function",
+        Value::Ref(at) => match machine.heap.get(*at) {
+            Entry::Closure(_) | Entry::Bound(_) => "function",
+            _ => "object",
+        },
     }
+}
 
-    fn join_array_within(
-        &self,
-        at: HeapRef,
-        separator: &Str,
-        depth: usize,
-        open: &mut Vec<HeapRef>,
-    ) -> Result<Str, AbruptCompletion> {
-        if depth > JOIN_DEPTH {
-            return unsupported(format!("arrays nested deeper than {JOIN_DEPTH} cannot become text"));
-        }
-        let mut joined = StrBuilder::default();
-        open.push(at);
-        for index in 0..self.heap.array_len(at) {
-            if index > 0 {
-                joined.push(separator);
-            }
-            match self.heap.element(at, index) {
-                Value::Undefined | Value::Null | Value::Hole => {}
-                Value::Ref(inner) if open.contains(&inner) => {}
-                Value::Ref(inner) if matches!(self.heap.get(inner), Entry::Array(_)) => {
-                    joined.push(&self.join_array_within(inner, &Str::single(u16::from(b',')), depth + 1, open)?);
-                }
-                value => {
-                    joined.push(&match Self::primitive_text(&value) {
-                        Some(text) => text,
-                        None => self.object_to_text(&value, depth + 1)?,
-                    });
-                }
-            }
-            if joined.len() > self.limits.text_units as usize {
-                return Err(ExceededLimit::TextUnits.into());
-            }
-        }
-        open.pop();
-        Ok(joined.build())
-    }
+/// Whether the value can be called. ECMA-262 §7.2.3 IsCallable.
+pub(super) fn is_callable(machine: &Machine, value: &Value) -> bool {
+    type_of(machine, value) == "function"
+}
 
-    /// `name: message`. ECMA-262 §20.5.3.4 Error.prototype.toString.
-    pub(super) fn error_text(&self, error: &Value) -> Result<Str, AbruptCompletion> {
-        let part = |name: &str, missing: &str| -> Result<String, AbruptCompletion> {
-            Ok(match self.property(error, &Value::text(name))? {
-                Value::Undefined => missing.to_owned(),
-                value => match Self::primitive_text(&value) {
-                    Some(text) => text.to_utf8(),
-                    None => self.object_to_text(&value, 1)?.to_utf8(),
-                },
-            })
-        };
-        let (name, message) = (part("name", "Error")?, part("message", "")?);
-        Ok(Str::new(&match (name.is_empty(), message.is_empty()) {
-            (true, _) => message,
-            (_, true) => name,
-            _ => format!("{name}: {message}"),
-        }))
+/// The value at an index of the stack as a property key, which is always a string. ECMA-262 §7.1.19 ToPropertyKey.
+pub(super) fn to_property_key_at(machine: &Machine, at: usize) -> Result<Value, AbruptCompletion> {
+    match machine.stack.get(at) {
+        Some(Value::Text(text)) => Ok(Value::Text(text.clone())),
+        _ => to_text_at(machine, at).map(Value::Text),
     }
+}
 
-    /// `typeof value`. ECMA-262 §13.5.3 The typeof Operator.
-    pub(super) fn type_of(&self, value: &Value) -> &'static str {
-        match value {
-            Value::Undefined | Value::Hole | Value::Uninitialised => "undefined",
-            Value::Null => "object",
-            Value::Bool(_) => "boolean",
-            Value::Number(_) => "number",
-            Value::Text(_) => "string",
-            Value::Builtin(builtin) if builtin.is_namespace() => "object",
-            Value::Builtin(_) => "function",
-            Value::Ref(at) => match self.heap.get(*at) {
-                Entry::Closure(_) | Entry::Bound(_) => "function",
-                _ => "object",
-            },
-        }
-    }
+/// Checks the length of a string before it is built.
+pub(super) fn check_text_length(machine: &Machine, units: usize) -> Result<(), AbruptCompletion> {
+    if units > machine.limits.text_units as usize { Err(ExceededLimit::TextUnits.into()) } else { Ok(()) }
+}
 
-    /// Whether the value can be called. ECMA-262 §7.2.3 IsCallable.
-    pub(super) fn is_callable(&self, value: &Value) -> bool {
-        self.type_of(value) == "function"
-    }
-
-    /// The value at an index of the stack as a property key, which is always a string. ECMA-262 §7.1.19 ToPropertyKey.
-    pub(super) fn to_property_key_at(&self, at: usize) -> Result<Value, AbruptCompletion> {
-        match self.stack.get(at) {
-            Some(Value::Text(text)) => Ok(Value::Text(text.clone())),
-            _ => self.to_text_at(at).map(Value::Text),
-        }
-    }
-
-    /// Checks the length of a string before it is built.
-    pub(super) fn check_text_length(&self, units: usize) -> Result<(), AbruptCompletion> {
-        if units > self.limits.text_units as usize { Err(ExceededLimit::TextUnits.into()) } else { Ok(()) }
-    }
-
-    /// Concatenates two strings within the limit.
-    pub(super) fn concat(&mut self, a: &Str, b: &Str) -> Result<Str, AbruptCompletion> {
-        self.check_text_length(a.len() + b.len())?;
-        // The bytes shared with the left half were counted when it was created.
-        self.heap.charge(ROPE_BYTES + b.len() as u64);
-        self.heap.charge_shared_text(a.len() as u64);
-        Ok(Str::concat(a, b))
-    }
+/// Concatenates two strings within the limit.
+pub(super) fn concat(machine: &mut Machine, a: &Str, b: &Str) -> Result<Str, AbruptCompletion> {
+    check_text_length(machine, a.len() + b.len())?;
+    // The bytes shared with the left half were counted when it was created.
+    machine.heap.charge(ROPE_BYTES + b.len() as u64);
+    machine.heap.charge_shared_text(a.len() as u64);
+    Ok(Str::concat(a, b))
 }
 
 /// Units of a string under construction, narrow as long as they fit.

@@ -8,10 +8,11 @@ use std::collections::HashSet;
 use serde_json::Value as Json;
 
 use super::array::{Array, ChunkedElements, Elements};
-use super::builtin::Registry;
 use super::entry::{Entry, Pairs};
-use super::iterator::{IterationKind, IteratorObject};
-use super::object::{BoundFunction, Class, Closure, ErrorKind, ErrorObject, Object, RegExp};
+use super::natives::Registry;
+use super::object::{
+    BoundFunction, Class, Closure, ErrorKind, ErrorObject, IterationKind, IteratorObject, Object, RegExp,
+};
 use super::program::BytecodeConstant;
 use super::table::Table;
 use super::text::Str;
@@ -75,7 +76,7 @@ pub(super) fn optional(json: &Json) -> ReadResult<Option<Value>> {
 
 /// Decodes a value.
 pub(super) fn value(json: &Json) -> ReadResult<Value> {
-    if let Some(constant) = wire::constant(json) {
+    if let Some(constant) = wire::decode_constant(json) {
         return Ok(match constant {
             BytecodeConstant::Undefined => Value::Undefined,
             BytecodeConstant::Null => Value::Null,
@@ -89,7 +90,7 @@ pub(super) fn value(json: &Json) -> ReadResult<Value> {
     };
     match tag.as_str() {
         "$ref" => reference(content).map(Value::Ref),
-        "$uninitialised" => Ok(Value::Uninitialised),
+        "$uninitialised" => Ok(Value::Uninitialized),
         "$hole" => Ok(Value::Hole),
         "$builtin" => {
             let found = Registry::global().find(string(content)?);
@@ -116,8 +117,8 @@ impl EntryDecoder {
 
     fn share_name(&mut self, key: Value) -> Value {
         let Value::Text(text) = key else { return key };
-        let known = self.names.get(&text).cloned();
-        Value::Text(known.unwrap_or_else(|| {
+        let shared = self.names.get(&text).cloned();
+        Value::Text(shared.unwrap_or_else(|| {
             if self.names.len() < MAX_SHARED_NAMES {
                 self.names.insert(text.clone());
             }
@@ -167,18 +168,18 @@ impl EntryDecoder {
     }
 
     fn closure(&mut self, parts: &[Json]) -> ReadResult<Closure> {
-        let (function, captures, more) = match parts {
-            [function, captures, more @ ..] => (function, captures, more),
+        let (function, captures, details) = match parts {
+            [function, captures, details @ ..] => (function, captures, details),
             _ => return Err("expected a function".to_owned()),
         };
         let mut closure =
             Closure { function: number(function)?, captures: references(captures)?, ..Closure::default() };
-        match more {
+        match details {
             [] => {}
-            [this, home, fixed, class, own, hidden] => {
+            [this, home, is_static, class, properties, hidden] => {
                 closure.this = optional(this)?;
                 closure.home_object = optional_reference(home)?;
-                closure.is_static = boolean(fixed)?;
+                closure.is_static = boolean(is_static)?;
                 closure.class = match class {
                     Json::Null => None,
                     class => match list(class)? {
@@ -190,7 +191,7 @@ impl EntryDecoder {
                         _ => return unexpected_error("a class", class),
                     },
                 };
-                closure.table = self.table(own)?;
+                closure.table = self.table(properties)?;
                 closure.hidden = self.table(hidden)?;
             }
             _ => return Err("expected a function of three or nine parts".to_owned()),
@@ -210,12 +211,12 @@ impl EntryDecoder {
             ("A", [frozen, extra, start, len, chunks]) => {
                 let (start, len) = (number(start)?, number(len)?);
                 let large = ChunkedElements { start, len, chunks: references(chunks)? };
-                // A length beyond the chunks would make every loop over the array useless work.
-                let room = (large.chunks.len() * super::array::CHUNK) as u64;
-                if len == 0 || start as usize >= super::array::CHUNK || u64::from(start) + u64::from(len) > room {
+                // A length beyond the chunks would make every loop over the array run over missing elements.
+                let capacity = (large.chunks.len() * super::array::CHUNK) as u64;
+                if len == 0 || start as usize >= super::array::CHUNK || u64::from(start) + u64::from(len) > capacity {
                     return unexpected_error("an array whose chunks hold its length", json);
                 }
-                self.array(frozen, extra, Elements::ChunkedElements(Box::new(large)))?
+                self.array(frozen, extra, Elements::Chunked(Box::new(large)))?
             }
             ("o", [flags, proto, table]) => Entry::Object(self.object(flags, proto, table)?),
             ("f", parts) => Entry::Closure(Box::new(self.closure(parts)?)),
@@ -227,10 +228,10 @@ impl EntryDecoder {
             })),
             ("m", [content]) => Entry::Map(Box::new(self.table(content)?)),
             ("s", [content]) => Entry::Set(Box::new(self.table(content)?)),
-            ("i", [source, yields, position]) => Entry::Iterator(Box::new(IteratorObject {
+            ("i", [source, kind, position]) => Entry::Iterator(Box::new(IteratorObject {
                 source: value(source)?,
-                kind: IterationKind::from_name(string(yields)?)
-                    .map_or_else(|| unexpected_error("an iteration kind", yields), Ok)?,
+                kind: IterationKind::from_name(string(kind)?)
+                    .map_or_else(|| unexpected_error("an iteration kind", kind), Ok)?,
                 position: number(position)?,
             })),
             ("r", [source, flags, last_index]) => {

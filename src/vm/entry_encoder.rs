@@ -16,7 +16,7 @@ use super::object::{Closure, Object};
 use super::table::{Table, TableParts};
 use super::text::Units;
 use super::value::{HeapRef, Value};
-use super::wire;
+use super::{property, wire};
 use crate::value::write_canonical_json;
 
 /// An encoder of values and entries.
@@ -70,7 +70,7 @@ impl<'a> EntryEncoder<'a> {
             },
             Value::Ref(at) => json!({ "$ref": self.reference(*at) }),
             Value::Builtin(builtin) => json!({ "$builtin": builtin.name() }),
-            Value::Uninitialised => json!({ "$uninitialised": true }),
+            Value::Uninitialized => json!({ "$uninitialised": true }),
             Value::Hole => json!({ "$hole": true }),
         }
     }
@@ -89,19 +89,19 @@ impl<'a> EntryEncoder<'a> {
         }
     }
 
-    fn write(&mut self, what: &dyn Display) {
+    fn write(&mut self, text: &dyn Display) {
         // Writing to a string cannot fail.
-        let _ = write!(self.text, "{what}");
+        let _ = write!(self.text, "{text}");
     }
 
     /// Writes an array.
     fn list<T>(&mut self, items: impl IntoIterator<Item = T>, mut item: impl FnMut(&mut Self, T)) {
         self.text.push('[');
-        for (index, each) in items.into_iter().enumerate() {
+        for (index, element) in items.into_iter().enumerate() {
             if index > 0 {
                 self.text.push(',');
             }
-            item(self, each);
+            item(self, element);
         }
         self.text.push(']');
     }
@@ -155,13 +155,13 @@ impl<'a> EntryEncoder<'a> {
             TableParts::Small(pairs, Some((next, numbers))) => {
                 self.write_numbered(next, numbers.iter().copied(), pairs)
             }
-            TableParts::ChunkedTable(len, chunks, next) if !self.is_canonical() => {
+            TableParts::Chunked(len, chunks, next) if !self.is_canonical() => {
                 self.text.push_str("{\"chunks\":");
                 self.write_references(chunks);
                 let next = json!(next);
                 self.write(&format_args!(",\"len\":{len},\"next\":{next}}}"));
             }
-            TableParts::ChunkedTable(_, chunks, Some(next)) => {
+            TableParts::Chunked(_, chunks, Some(next)) => {
                 let parts: Vec<&Pairs> = chunks
                     .iter()
                     .filter_map(
@@ -172,7 +172,7 @@ impl<'a> EntryEncoder<'a> {
                 self.write_numbered(next, numbers, parts.iter().flat_map(|part| &part.items));
             }
             _ => {
-                let entries = self.heap.table_entries(table);
+                let entries = property::table_entries(self.heap, table);
                 self.write_pairs(&entries);
             }
         }
@@ -180,7 +180,7 @@ impl<'a> EntryEncoder<'a> {
 
     fn write_array(&mut self, at: HeapRef, array: &Array) {
         let large = match &array.elements {
-            Elements::ChunkedElements(large) if !self.is_canonical() => Some(large),
+            Elements::Chunked(large) if !self.is_canonical() => Some(large),
             _ => None,
         };
         let form = if large.is_some() { "A" } else { "a" };
@@ -271,10 +271,10 @@ impl<'a> EntryEncoder<'a> {
                 self.text.push_str("[\"s\",");
                 self.write_table(table);
             }
-            Entry::Iterator(cursor) => {
+            Entry::Iterator(iterator) => {
                 self.text.push_str("[\"i\",");
-                self.write_value(&cursor.source);
-                self.write(&format_args!(",\"{}\",{}", cursor.kind.name(), cursor.position));
+                self.write_value(&iterator.source);
+                self.write(&format_args!(",\"{}\",{}", iterator.kind.name(), iterator.position));
             }
             Entry::RegExp(regexp) => {
                 self.text.push_str("[\"r\",");

@@ -1,107 +1,336 @@
 //! Fast paths of the interpreter loop for properties and elements: the frequent cases, by reference, without popping
 //! operands. On `None` and `false` the caller continues in `slow_path.rs`.
+//!
+//! Also the code as the interpreter loop executes it: frequent sequences are fused into one instruction. Addresses do
+//! not change: the fused form replaces the first instruction of a sequence. The others keep their own form, so that
+//! jumps may target them.
+//!
+//! A fused instruction has either its whole effect or none: where types or fuel do not fit, the single instructions run. Fuel is
+//! counted in instructions of the program, so fusing is not observable.
 
 use super::array::{Array, Elements};
-use super::builtin::Receiver;
-use super::entry::Entry;
+use super::entry::{Entry, PAIR_BYTES};
 use super::machine::{LinkedProgram, Machine};
+use super::natives::Receiver;
 use super::object::Object;
+use super::program::DecodedInstruction as I;
 use super::value::Value;
-use super::weight::PAIR_BYTES;
 
-impl Machine {
-    /// `target.name` of an own property. ECMA-262 §10.1.8.1 OrdinaryGet, where the object itself has the property.
-    #[inline]
-    pub(super) fn get_property_fast<'a>(
-        &'a self,
-        linked: &'a LinkedProgram,
-        target: &Value,
-        name: u32,
-    ) -> Option<&'a Value> {
-        let name = linked.names.get(name as usize)?;
-        match target {
-            Value::Ref(at) => match self.heap.get(*at) {
-                Entry::Object(object) => object.table.get_fast(&name.key),
-                _ => None,
-            },
+/// `target.name` of an own property. ECMA-262 §10.1.8.1 OrdinaryGet, where the object itself has the property.
+#[inline]
+pub(super) fn get_property_fast<'a>(
+    machine: &'a Machine,
+    linked: &'a LinkedProgram,
+    target: &Value,
+    name: u32,
+) -> Option<&'a Value> {
+    let name = linked.names.get(name as usize)?;
+    match target {
+        Value::Ref(at) => match machine.heap.get(*at) {
+            Entry::Object(object) => object.table.get_fast(&name.key),
             _ => None,
-        }
+        },
+        _ => None,
     }
+}
 
-    /// A built-in method of an array, a string, a Map or a Set, without spelling its name. ECMA-262 §7.3.10 GetMethod.
-    #[inline]
-    pub(super) fn get_method_fast(&self, linked: &LinkedProgram, target: &Value, name: u32) -> Option<Value> {
-        let receiver = match target {
-            Value::Text(_) => Receiver::String,
-            Value::Ref(at) => match self.heap.get(*at) {
-                Entry::Array(array) if array.extra.is_none() => Receiver::Array,
-                Entry::Map(_) => Receiver::Map,
-                Entry::Set(_) => Receiver::Set,
-                _ => return None,
-            },
+/// A built-in method of an array, a string, a Map or a Set, without spelling its name. ECMA-262 §7.3.10 GetMethod.
+#[inline]
+pub(super) fn get_method_fast(machine: &Machine, linked: &LinkedProgram, target: &Value, name: u32) -> Option<Value> {
+    let receiver = match target {
+        Value::Text(_) => Receiver::String,
+        Value::Ref(at) => match machine.heap.get(*at) {
+            Entry::Array(array) if array.extra.is_none() => Receiver::Array,
+            Entry::Map(_) => Receiver::Map,
+            Entry::Set(_) => Receiver::Set,
             _ => return None,
-        };
-        linked.names.get(name as usize)?.methods.get(receiver as usize).copied().flatten().map(Value::Builtin)
-    }
+        },
+        _ => return None,
+    };
+    linked.names.get(name as usize)?.methods.get(receiver as usize).copied().flatten().map(Value::Builtin)
+}
 
-    /// `target.name = value` of an ordinary object. Both operands stay. ECMA-262 §10.1.9.2 OrdinarySetWithOwnDescriptor.
-    #[inline]
-    pub(super) fn set_property_fast(&mut self, linked: &LinkedProgram, name: u32) -> bool {
-        let [.., Value::Ref(at), value] = self.stack.as_slice() else { return false };
-        let Some(name) = linked.names.get(name as usize) else { return false };
-        let Entry::Object(Object { frozen: false, table, .. }) = self.heap.get(*at) else { return false };
-        let place = match table.find_fast(&name.key) {
-            // A large table has its entries on other pages, and a change there leaves this page clean.
-            None if !table.can_append_fast() => return false,
-            place => place,
-        };
-        let Some(Entry::Object(object)) = self.heap.get_mut(*at) else { return false };
-        match place {
-            Some(place) => match object.table.value_at_fast(place) {
-                Some(place) => *place = value.clone(),
-                None => return false,
-            },
-            None => {
-                if !object.table.append_fast(&name.key, value) {
-                    return false;
-                }
-                self.heap.charge(2 * PAIR_BYTES + value.weight());
+/// `target.name = value` of an ordinary object. Both operands stay. ECMA-262 §10.1.9.2 OrdinarySetWithOwnDescriptor.
+#[inline]
+pub(super) fn set_property_fast(machine: &mut Machine, linked: &LinkedProgram, name: u32) -> bool {
+    let [.., Value::Ref(at), value] = machine.stack.as_slice() else { return false };
+    let Some(name) = linked.names.get(name as usize) else { return false };
+    let Entry::Object(Object { frozen: false, table, .. }) = machine.heap.get(*at) else { return false };
+    let index = match table.find_fast(&name.key) {
+        // A large table has its entries on other pages, and a change there leaves this page clean.
+        None if !table.can_append_fast() => return false,
+        index => index,
+    };
+    let Some(Entry::Object(object)) = machine.heap.get_mut(*at) else { return false };
+    match index {
+        Some(index) => match object.table.value_at_fast(index) {
+            Some(place) => *place = value.clone(),
+            None => return false,
+        },
+        None => {
+            if !object.table.append_fast(&name.key, value) {
+                return false;
             }
+            machine.heap.charge(2 * PAIR_BYTES + value.weight());
         }
-        true
     }
+    true
+}
 
-    /// `target[key]` of an existing array element. ECMA-262 §10.1.8.1 OrdinaryGet.
-    #[inline]
-    pub(super) fn get_element_fast(&self, target: &Value, key: &Value) -> Option<&Value> {
-        let (Value::Ref(at), Value::Number(n)) = (target, key) else { return None };
-        let index = *n as usize;
-        // A number that is not an index changes in the conversion to `usize` and back.
-        if index as f64 != *n {
-            return None;
-        }
-        let element = match self.heap.get(*at) {
-            Entry::Array(Array { elements: Elements::Small(values), .. }) => values.get(index)?,
-            Entry::Array(Array { elements: Elements::ChunkedElements(large), .. }) => {
-                self.heap.chunked_element(large, index)?
-            }
-            _ => return None,
-        };
-        if let Value::Hole = element { None } else { Some(element) }
+/// `target[key]` of an existing array element. ECMA-262 §10.1.8.1 OrdinaryGet.
+#[inline]
+pub(super) fn get_element_fast<'m>(machine: &'m Machine, target: &Value, key: &Value) -> Option<&'m Value> {
+    let (Value::Ref(at), Value::Number(n)) = (target, key) else { return None };
+    let index = *n as usize;
+    // A number that is not an index changes in the conversion to `usize` and back.
+    if index as f64 != *n {
+        return None;
     }
+    let element = match machine.heap.get(*at) {
+        Entry::Array(Array { elements: Elements::Small(values), .. }) => values.get(index)?,
+        Entry::Array(Array { elements: Elements::Chunked(large), .. }) => machine.heap.chunked_element(large, index)?,
+        _ => return None,
+    };
+    if let Value::Hole = element { None } else { Some(element) }
+}
 
-    /// `target[key] = value` of an existing element. All operands stay. ECMA-262 §10.1.9.2 OrdinarySetWithOwnDescriptor.
-    #[inline]
-    pub(super) fn set_element_fast(&mut self) -> bool {
-        let [.., Value::Ref(at), Value::Number(n), value] = self.stack.as_slice() else { return false };
-        let index = *n as usize;
-        if index as f64 != *n {
-            return false;
+/// `target[key] = value` of an existing element. All operands stay. ECMA-262 §10.1.9.2 OrdinarySetWithOwnDescriptor.
+#[inline]
+pub(super) fn set_element_fast(machine: &mut Machine) -> bool {
+    let [.., Value::Ref(at), Value::Number(n), value] = machine.stack.as_slice() else { return false };
+    let index = *n as usize;
+    if index as f64 != *n {
+        return false;
+    }
+    let Entry::Array(array) = machine.heap.get(*at) else { return false };
+    if array.frozen || index >= array.len() {
+        return false;
+    }
+    machine.heap.set_element(*at, index, value.clone()).is_ok()
+}
+
+/// An instruction of the interpreter loop.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum FastInstruction {
+    /// Runs in `slow_path.rs`.
+    Slow,
+    Push(u32),
+    Pop,
+    Load(u16),
+    Store(u16),
+    LoadGlobal(u16),
+    Dup,
+    Jump(u32),
+    JumpIf(u32),
+    JumpIfN(u32),
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    BitAnd,
+    BitOr,
+    Lt,
+    Gt,
+    Le,
+    Ge,
+    Eq,
+    Neq,
+    Inc,
+    Dec,
+    ToNumber,
+    Not,
+    LoadCell(u16),
+    LoadCapture(u16),
+    StoreCapture(u16),
+    GetProp(u32),
+    SetProp(u32),
+    GetIndex,
+    SetIndex,
+    Call(u16),
+    CallMethod {
+        argc: u16,
+        name: u32,
+    },
+    Return,
+    This,
+    // ---- two instructions ----
+    LoadLoad(u16, u16),
+    LoadPush(u16, u32),
+    AddSlot(u16),
+    SubSlot(u16),
+    MulSlot(u16),
+    AddConst(u32),
+    SubConst(u32),
+    MulConst(u32),
+    ModConst(u32),
+    AddStore(u16),
+    LoadProp {
+        slot: u16,
+        name: u32,
+    },
+    ThisProp(u32),
+    SetPropPop(u32),
+    SetIndexPop,
+    LtJumpIf(u32),
+    LtJumpIfN(u32),
+    GtJumpIf(u32),
+    GtJumpIfN(u32),
+    LeJumpIf(u32),
+    LeJumpIfN(u32),
+    GeJumpIf(u32),
+    GeJumpIfN(u32),
+    EqJumpIf(u32),
+    EqJumpIfN(u32),
+    NeqJumpIf(u32),
+    NeqJumpIfN(u32),
+    // ---- three ----
+    IncSlot(u16),
+    DecSlot(u16),
+    LoadLoadIndex(u16, u16),
+    // ---- four: the condition of a counting loop ----
+    LtSlotConstJumpIf {
+        slot: u16,
+        constant: u16,
+        target: u32,
+    },
+    LtSlotSlotJumpIf {
+        slot: u16,
+        other: u16,
+        target: u32,
+    },
+    LtSlotConstJumpIfN {
+        slot: u16,
+        constant: u16,
+        target: u32,
+    },
+}
+
+/// The code with one fast instruction per instruction.
+pub(super) fn translate_unfused(code: &[I]) -> Vec<FastInstruction> {
+    code.iter().map(|instruction| translate_single(*instruction)).collect()
+}
+
+/// The code with its sequences fused.
+pub(super) fn translate_fused(code: &[I]) -> Vec<FastInstruction> {
+    (0..code.len()).map(|at| fuse_sequence(&code[at..]).unwrap_or_else(|| translate_single(code[at]))).collect()
+}
+
+fn translate_single(instruction: I) -> FastInstruction {
+    match instruction {
+        I::Push(constant) => FastInstruction::Push(constant),
+        I::Pop => FastInstruction::Pop,
+        I::Load(slot) => FastInstruction::Load(slot),
+        I::Store(slot) => FastInstruction::Store(slot),
+        I::LoadGlobal(slot) => FastInstruction::LoadGlobal(slot),
+        I::Dup => FastInstruction::Dup,
+        I::Jump(target) => FastInstruction::Jump(target),
+        I::JumpIf(target) => FastInstruction::JumpIf(target),
+        I::JumpIfN(target) => FastInstruction::JumpIfN(target),
+        I::Add => FastInstruction::Add,
+        I::Sub => FastInstruction::Sub,
+        I::Mul => FastInstruction::Mul,
+        I::Div => FastInstruction::Div,
+        I::Mod => FastInstruction::Mod,
+        I::BitAnd => FastInstruction::BitAnd,
+        I::BitOr => FastInstruction::BitOr,
+        I::Lt => FastInstruction::Lt,
+        I::Gt => FastInstruction::Gt,
+        I::Le => FastInstruction::Le,
+        I::Ge => FastInstruction::Ge,
+        I::Eq => FastInstruction::Eq,
+        I::Neq => FastInstruction::Neq,
+        I::Inc => FastInstruction::Inc,
+        I::Dec => FastInstruction::Dec,
+        I::ToNumber => FastInstruction::ToNumber,
+        I::Not => FastInstruction::Not,
+        I::LoadCell(slot) => FastInstruction::LoadCell(slot),
+        I::LoadCapture(index) => FastInstruction::LoadCapture(index),
+        I::StoreCapture(index) => FastInstruction::StoreCapture(index),
+        I::GetProp(name) => FastInstruction::GetProp(name),
+        I::SetProp(name) => FastInstruction::SetProp(name),
+        I::GetIndex => FastInstruction::GetIndex,
+        I::SetIndex => FastInstruction::SetIndex,
+        I::Call { argc } => FastInstruction::Call(argc),
+        I::CallMethod { argc, name } => FastInstruction::CallMethod { argc, name },
+        I::Return => FastInstruction::Return,
+        I::This => FastInstruction::This,
+        _ => FastInstruction::Slow,
+    }
+}
+
+fn fuse_sequence(code: &[I]) -> Option<FastInstruction> {
+    fuse_four(code).or_else(|| fuse_three(code)).or_else(|| fuse_two(code))
+}
+
+fn fuse_four(code: &[I]) -> Option<FastInstruction> {
+    match code {
+        [I::Load(slot), I::Push(constant), I::Lt, I::JumpIf(target), ..] => {
+            let constant = u16::try_from(*constant).ok()?;
+            Some(FastInstruction::LtSlotConstJumpIf { slot: *slot, constant, target: *target })
         }
-        let Entry::Array(array) = self.heap.get(*at) else { return false };
-        if array.frozen || index >= array.len() {
-            return false;
+        [I::Load(slot), I::Push(constant), I::Lt, I::JumpIfN(target), ..] => {
+            let constant = u16::try_from(*constant).ok()?;
+            Some(FastInstruction::LtSlotConstJumpIfN { slot: *slot, constant, target: *target })
         }
-        self.heap.set_element(*at, index, value.clone()).is_ok()
+        [I::Load(slot), I::Load(other), I::Lt, I::JumpIf(target), ..] => {
+            Some(FastInstruction::LtSlotSlotJumpIf { slot: *slot, other: *other, target: *target })
+        }
+        _ => None,
+    }
+}
+
+fn fuse_three(code: &[I]) -> Option<FastInstruction> {
+    match code {
+        [I::Load(from), I::Inc, I::Store(to), ..] if from == to => Some(FastInstruction::IncSlot(*from)),
+        [I::Load(from), I::Dec, I::Store(to), ..] if from == to => Some(FastInstruction::DecSlot(*from)),
+        [I::Load(array), I::Load(index), I::GetIndex, ..] => Some(FastInstruction::LoadLoadIndex(*array, *index)),
+        _ => None,
+    }
+}
+
+fn fuse_two(code: &[I]) -> Option<FastInstruction> {
+    Some(match code {
+        [I::Load(slot), I::GetProp(name), ..] => FastInstruction::LoadProp { slot: *slot, name: *name },
+        [I::This, I::GetProp(name), ..] => FastInstruction::ThisProp(*name),
+        [I::Load(slot), I::Add, ..] => FastInstruction::AddSlot(*slot),
+        [I::Load(slot), I::Sub, ..] => FastInstruction::SubSlot(*slot),
+        [I::Load(slot), I::Mul, ..] => FastInstruction::MulSlot(*slot),
+        // A longer fused sequence may start at the second instruction.
+        [I::Load(_), rest @ ..] if fuse_four(rest).is_some() || fuse_three(rest).is_some() => return None,
+        [I::Load(slot), I::Load(_), I::Add | I::Sub | I::Mul | I::GetProp(_), ..] => FastInstruction::Load(*slot),
+        [I::Load(a), I::Load(b), ..] => FastInstruction::LoadLoad(*a, *b),
+        [I::Load(slot), I::Push(_), I::Add | I::Sub | I::Mul | I::Mod, ..] => FastInstruction::Load(*slot),
+        [I::Load(slot), I::Push(constant), ..] => FastInstruction::LoadPush(*slot, *constant),
+        [I::Push(constant), I::Add, ..] => FastInstruction::AddConst(*constant),
+        [I::Push(constant), I::Sub, ..] => FastInstruction::SubConst(*constant),
+        [I::Push(constant), I::Mul, ..] => FastInstruction::MulConst(*constant),
+        [I::Push(constant), I::Mod, ..] => FastInstruction::ModConst(*constant),
+        [I::Add, I::Store(slot), ..] => FastInstruction::AddStore(*slot),
+        [I::SetProp(name), I::Pop, ..] => FastInstruction::SetPropPop(*name),
+        [I::SetIndex, I::Pop, ..] => FastInstruction::SetIndexPop,
+        [I::Lt, I::JumpIf(target), ..] => FastInstruction::LtJumpIf(*target),
+        [I::Lt, I::JumpIfN(target), ..] => FastInstruction::LtJumpIfN(*target),
+        [I::Gt, I::JumpIf(target), ..] => FastInstruction::GtJumpIf(*target),
+        [I::Gt, I::JumpIfN(target), ..] => FastInstruction::GtJumpIfN(*target),
+        [I::Le, I::JumpIf(target), ..] => FastInstruction::LeJumpIf(*target),
+        [I::Le, I::JumpIfN(target), ..] => FastInstruction::LeJumpIfN(*target),
+        [I::Ge, I::JumpIf(target), ..] => FastInstruction::GeJumpIf(*target),
+        [I::Ge, I::JumpIfN(target), ..] => FastInstruction::GeJumpIfN(*target),
+        [I::Eq, I::JumpIf(target), ..] => FastInstruction::EqJumpIf(*target),
+        [I::Eq, I::JumpIfN(target), ..] => FastInstruction::EqJumpIfN(*target),
+        [I::Neq, I::JumpIf(target), ..] => FastInstruction::NeqJumpIf(*target),
+        [I::Neq, I::JumpIfN(target), ..] => FastInstruction::NeqJumpIfN(*target),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fast_instruction_is_at_most_12_bytes() {
+        assert!(std::mem::size_of::<FastInstruction>() <= 12);
     }
 }

@@ -14,7 +14,7 @@ pub enum Frame {
 }
 
 /// A running function of the program. `this` is on the stack directly below the first slot. In a derived constructor it is
-/// uninitialised before `super`.
+/// uninitialized before `super`.
 #[derive(Clone, Copy, Debug)]
 pub struct CodeFrame {
     /// Index of the function in the program.

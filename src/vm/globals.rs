@@ -158,7 +158,7 @@ impl HostFunction {
     /// The host function of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<HostFunction> {
-        HostFunction::ALL.into_iter().find(|ask| ask.name() == name)
+        HostFunction::ALL.into_iter().find(|function| function.name() == name)
     }
 
     /// Permitted numbers of arguments.

@@ -1,12 +1,21 @@
 //! The heap: pages of 64 entries, shared between copies of a machine and copied on the first write.
 //!
-//! The next free slot depends only on the content of a snapshot: the free slots and two cursors. A restored machine and one
-//! that was never stopped therefore allocate the same addresses. `garbage_collection.rs` frees entries, `entry.rs` defines them.
+//! The next free slot depends only on the content of a snapshot: the free slots and two cursors. A restored machine
+//! and one that was never stopped therefore allocate the same addresses. `entry.rs` defines the entries.
+//!
+//! Garbage collection marks the entries that the stack and the frames reach, and frees the rest. It runs between two
+//! instructions, when more bytes were allocated since the last collection than that collection left in use.
 
 use std::sync::Arc;
 
+use super::abrupt_completion::AbruptCompletion;
+use super::callback::NativeFrame;
 use super::entry::Entry;
-use super::value::HeapRef;
+use super::frame::{CallKind, Frame};
+use super::limits::ExceededLimit;
+use super::machine::{Machine, StopReason};
+use super::value::{HeapRef, Value};
+use super::{abrupt_completion, host_call};
 
 /// Entries per page.
 pub const ENTRIES_PER_PAGE: u32 = 64;
@@ -76,7 +85,7 @@ impl HeapPage {
             _ if entries.iter().any(Entry::is_chunk) => PageKind::Chunks,
             _ => PageKind::Small,
         };
-        let weight = weight_of(&entries);
+        let weight = entries_weight(&entries);
         HeapPage { store: PageEntries::Shared(Arc::new(entries)), kind, live, dirty: false, weight }
     }
 }
@@ -245,14 +254,13 @@ impl Heap {
     /// The counters that a snapshot stores in addition to the pages.
     #[cfg(test)]
     pub fn counters(&self) -> [(&'static str, u64); 6] {
-        let Heap { cursors: [small, chunks], allocated, live, shared_text_bytes: claimed, limit, pages: _, owned: _ } =
-            self;
+        let Heap { cursors: [small, chunks], allocated, live, shared_text_bytes, limit, pages: _, owned: _ } = self;
         [
-            ("heap.cursor of entries", u64::from(*small)),
-            ("heap.cursor of chunks", u64::from(*chunks)),
+            ("heap.cursors[0]", u64::from(*small)),
+            ("heap.cursors[1]", u64::from(*chunks)),
             ("heap.allocated", *allocated),
             ("heap.live", *live),
-            ("heap.claimed", *claimed),
+            ("heap.shared_text_bytes", *shared_text_bytes),
             ("heap.limit", *limit),
         ]
     }
@@ -263,7 +271,7 @@ impl Heap {
             if let Some(page) = self.pages.get_mut(number as usize)
                 && let PageEntries::Owned(entries) = &mut page.store
             {
-                page.weight = weight_of(entries);
+                page.weight = entries_weight(entries);
                 page.store = PageEntries::Shared(Arc::new(std::mem::take(entries)));
             }
         }
@@ -291,9 +299,23 @@ impl Heap {
     pub fn from_pages(pages: Vec<Vec<Entry>>) -> Heap {
         Heap { pages: pages.into_iter().map(HeapPage::from_entries).collect(), ..Heap::default() }
     }
+
+    /// Whether a collection is due.
+    #[inline]
+    pub fn needs_collection(&self) -> bool {
+        // Garbage and live data together stay below one and a half times the limit.
+        let max = THRESHOLD.max(self.limit / 2);
+        self.allocated > self.live.clamp(THRESHOLD, max) || self.shared_text_bytes > self.live.max(self.limit / 4)
+    }
+
+    /// Checks that this many bytes may be allocated at once.
+    pub fn check_room(&self, bytes: u64) -> Result<(), ExceededLimit> {
+        // Between two collections there may be as much garbage as live data.
+        if self.allocated + bytes > self.limit + THRESHOLD { Err(ExceededLimit::HeapBytes) } else { Ok(()) }
+    }
 }
 
-fn weight_of(entries: &[Entry]) -> u64 {
+fn entries_weight(entries: &[Entry]) -> u64 {
     entries.iter().filter(|entry| !matches!(entry, Entry::Free)).map(Entry::weight).sum()
 }
 
@@ -314,4 +336,134 @@ fn make_owned(page: &mut HeapPage, number: u32, owned: &mut Vec<u32>) {
         page.dirty = true;
         owned.push(number);
     }
+}
+
+/// Fewer allocated bytes than this never cause a collection.
+const THRESHOLD: u64 = 8 << 20;
+
+/// Bounds the size of the snapshot at every stop. Memory shares texts and a snapshot does not, so a state can be far larger
+/// than the memory it uses.
+///
+/// A state above the limit fails. A state above twice the limit could not be saved at all: the machine discards its texts
+/// and its heap, and fails in the same way from then on.
+pub(super) fn enforce_heap_limit(machine: &mut Machine, stop: StopReason) -> StopReason {
+    machine.heap.seal();
+    let limit = machine.limits.heap_bytes;
+    if machine.heap_discarded || snapshot_weight(machine) <= limit {
+        return stop;
+    }
+    // The exact count below decides whether the limit is exceeded.
+    let _ = collect_garbage(machine);
+    machine.heap.seal();
+    let weight = snapshot_weight(machine);
+    if weight <= limit {
+        return stop;
+    }
+    let is_savable = weight <= limit.saturating_mul(2);
+    if is_savable && matches!(stop, StopReason::Failed(_)) {
+        return stop;
+    }
+    host_call::retract_calls(machine);
+    if !is_savable {
+        discard_heap(machine);
+    }
+    machine.heap.seal();
+    StopReason::Failed(abrupt_completion::to_failure(machine, &AbruptCompletion::Limit(ExceededLimit::HeapBytes)))
+}
+
+/// Approximate size of a snapshot of this machine: the heap, and the texts of stack and frames.
+fn snapshot_weight(machine: &Machine) -> u64 {
+    let mut weight = machine.heap.weight();
+    visit_roots(machine, &mut |value| {
+        weight = weight.saturating_add(value.weight());
+    });
+    weight
+}
+
+/// Discards the heap and all texts. The frames remain, so that the location of the failure can be reported.
+fn discard_heap(machine: &mut Machine) {
+    fn clear_reference(value: &mut Value) {
+        if let Value::Text(_) | Value::Ref(_) = value {
+            *value = Value::Null;
+        }
+    }
+    machine.heap_discarded = true;
+    machine.pending = None;
+    machine.key_counts = HeapRef::NONE;
+    machine.stack.iter_mut().for_each(clear_reference);
+    for frame in &mut machine.frames {
+        match frame {
+            Frame::Code(frame) => (frame.closure, frame.call_kind) = (HeapRef::NONE, CallKind::Plain),
+            Frame::Native(frame) => {
+                let NativeFrame { callback, this, source, out, item, sorting, .. } = &mut **frame;
+                [callback, this, source, out, item].into_iter().for_each(clear_reference);
+                *sorting = None;
+            }
+        }
+    }
+    machine.heap.clear();
+}
+
+/// Calls `visit` with every root: the values in use that no heap entry refers to.
+pub(super) fn visit_roots(machine: &Machine, visit: &mut dyn FnMut(&Value)) {
+    machine.stack.iter().for_each(&mut *visit);
+    for frame in &machine.frames {
+        match frame {
+            Frame::Code(frame) => {
+                visit(&Value::Ref(frame.closure));
+                if let CallKind::New(class) | CallKind::Super(class) = frame.call_kind {
+                    visit(&Value::Ref(class));
+                }
+            }
+            Frame::Native(frame) => frame.visit_values(visit),
+        }
+    }
+    visit(&Value::Ref(machine.key_counts));
+    if let Some(call) = &machine.suspended_call {
+        call.operands.iter().for_each(&mut *visit);
+    }
+    if let Some(pending) = &machine.pending {
+        visit(pending);
+    }
+}
+
+/// Frees the entries that are not reachable.
+pub(super) fn collect_garbage(machine: &mut Machine) -> Result<(), ExceededLimit> {
+    let mut marks = vec![0u64; machine.heap.page_count() as usize];
+    let mut worklist: Vec<HeapRef> = Vec::new();
+    let mut live: u64 = 0;
+    let mark = |value: &Value, marks: &mut Vec<u64>, worklist: &mut Vec<HeapRef>| match value {
+        Value::Ref(at) => {
+            if let Some(page) = marks.get_mut((at.0 / ENTRIES_PER_PAGE) as usize)
+                && *page & (1 << (at.0 % ENTRIES_PER_PAGE)) == 0
+            {
+                *page |= 1 << (at.0 % ENTRIES_PER_PAGE);
+                worklist.push(*at);
+            }
+        }
+        Value::Text(text) => text.release_parts(),
+        _ => {}
+    };
+    visit_roots(machine, &mut |value| {
+        live += value.weight();
+        mark(value, &mut marks, &mut worklist);
+    });
+    while let Some(at) = worklist.pop() {
+        let entry = machine.heap.get(at);
+        live += entry.weight();
+        entry.visit_values(&mut |value| mark(value, &mut marks, &mut worklist));
+    }
+    for (page, marks) in (0u32..).zip(&marks) {
+        for slot in 0..machine.heap.page(page).len() as u32 {
+            let at = HeapRef(page * ENTRIES_PER_PAGE + slot);
+            if marks & (1 << slot) == 0 && !matches!(machine.heap.get(at), Entry::Free) {
+                machine.heap.free(at);
+            }
+        }
+    }
+    machine.heap.cursors = [1, 1];
+    machine.heap.allocated = 0;
+    machine.heap.shared_text_bytes = 0;
+    machine.heap.live = live;
+    if live > machine.limits.heap_bytes { Err(ExceededLimit::HeapBytes) } else { Ok(()) }
 }

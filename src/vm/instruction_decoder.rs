@@ -56,10 +56,10 @@ impl InstructionDecoder {
         if let Some(text) = arg.optional_text("text")? {
             self.program.callee_texts.insert(at, Arc::from(text));
         }
-        if let Some(wait) = arg.optional_text("wait")? {
-            let wait = PromiseUse::from_name(wait)
+        if let Some(promise_use) = arg.optional_text("wait")? {
+            let promise_use = PromiseUse::from_name(promise_use)
                 .ok_or_else(|| arg.wrong_argument("an object whose `wait` is \"await\" or \"return\""))?;
-            self.program.promise_uses.insert(at, wait);
+            self.program.promise_uses.insert(at, promise_use);
         }
         Ok(match op {
             Op::Push => I::Push(self.constant(&arg)?),
@@ -213,7 +213,7 @@ impl InstructionDecoder {
         if let Some(index) = self.constants.get(&key) {
             return Ok(*index);
         }
-        let constant = wire::constant(json).ok_or_else(|| arg.wrong_argument("a constant"))?;
+        let constant = wire::decode_constant(json).ok_or_else(|| arg.wrong_argument("a constant"))?;
         let index = u32::try_from(self.program.constants.len()).unwrap_or(u32::MAX);
         self.program.constants.push(constant);
         self.constants.insert(key, index);
@@ -310,13 +310,13 @@ impl<'a> WireArg<'a> {
     }
 
     fn host_call(&self) -> DecodeResult<DecodedInstruction> {
-        let what = HostFunction::from_name(self.member("name")?)
+        let function = HostFunction::from_name(self.member("name")?)
             .ok_or_else(|| self.wrong_argument("the name of a host function"))?;
         let argc = self.argc()?;
-        if what.arity().contains(&argc) {
-            return Ok(DecodedInstruction::Ask { function: what, argc });
+        if function.arity().contains(&argc) {
+            return Ok(DecodedInstruction::Ask { function, argc });
         }
-        Err(self.wrong_argument(&format!("`argc`, as many arguments as {} takes", what.name())))
+        Err(self.wrong_argument(&format!("`argc`, as many arguments as {} takes", function.name())))
     }
 
     fn text(&self) -> DecodeResult<&'a str> {

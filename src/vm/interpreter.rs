@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::abrupt_completion::AbruptCompletion;
 use super::entry::Entry;
-use super::fast_instruction::FastInstruction;
+use super::fast_path::FastInstruction;
 use super::frame::{CallKind, Frame};
 use super::limits::ExceededLimit;
 use super::machine::{Machine, StopReason};
-use super::number;
 use super::program::{DecodedInstruction, VerifiedProgram};
 use super::value::Value;
+use super::{abrupt_completion, call, callback, class, fast_path, heap, json, number, slow_path};
 
 /// The outcome of an instruction that runs outside the loop.
 pub(super) enum InstructionOutcome {
@@ -30,7 +30,7 @@ impl Machine {
         let left = self.limits.instructions.saturating_sub(self.instructions);
         let mut budget = fuel.min(left);
         if let Some(error) = self.pending.take()
-            && let Err(stop) = self.handle_abrupt_completion(AbruptCompletion::Throw(error))
+            && let Err(stop) = abrupt_completion::handle_abrupt_completion(self, AbruptCompletion::Throw(error))
         {
             return *stop;
         }
@@ -44,15 +44,17 @@ impl Machine {
                 Ok(_) => {
                     // The fuel is used up.
                     if self.instructions >= self.limits.instructions {
-                        return self
-                            .handle_abrupt_completion(AbruptCompletion::Limit(ExceededLimit::Instructions))
-                            .err()
-                            .map_or(StopReason::Fuel, |stop| *stop);
+                        return abrupt_completion::handle_abrupt_completion(
+                            self,
+                            AbruptCompletion::Limit(ExceededLimit::Instructions),
+                        )
+                        .err()
+                        .map_or(StopReason::Fuel, |stop| *stop);
                     }
                     return StopReason::Fuel;
                 }
-                Err(raise) => {
-                    if let Err(stop) = self.handle_abrupt_completion(raise) {
+                Err(completion) => {
+                    if let Err(stop) = abrupt_completion::handle_abrupt_completion(self, completion) {
                         return *stop;
                     }
                 }
@@ -90,12 +92,12 @@ impl Machine {
                         base = self.base;
                     }
                     Ok(stop) => leave!(Ok(stop)),
-                    Err(raise) => leave!(Err(raise)),
+                    Err(completion) => leave!(Err(completion)),
                 }
                 left -= self.take_deferred_fuel(left);
                 if self.heap.needs_collection() {
                     self.pc = pc as u32;
-                    if let Err(limit) = self.collect_garbage() {
+                    if let Err(limit) = heap::collect_garbage(self) {
                         leave!(Err(AbruptCompletion::Limit(limit)));
                     }
                 }
@@ -108,7 +110,7 @@ impl Machine {
                     self.stack.pop();
                     pc += 1;
                 } else {
-                    slow!(self.binary($instruction));
+                    slow!(slow_path::binary(self, $instruction));
                 }
             }};
         }
@@ -121,7 +123,7 @@ impl Machine {
                     self.stack.pop();
                     pc += 1;
                 } else {
-                    slow!(self.binary($instruction));
+                    slow!(slow_path::binary(self, $instruction));
                 }
             }};
         }
@@ -246,7 +248,7 @@ impl Machine {
                         let Some(instruction) = program.code.get(pc).copied() else {
                             leave!(Err(AbruptCompletion::Internal("an instruction past the end of the code")))
                         };
-                        slow!(self.execute_slow(&linked, instruction));
+                        slow!(slow_path::execute_slow(self, &linked, instruction));
                     }
                     FastInstruction::Push(constant) => {
                         push!(constant!(constant).unwrap_or(&Value::Undefined));
@@ -257,7 +259,7 @@ impl Machine {
                         pc += 1;
                     }
                     FastInstruction::Load(slot) => match slot!(slot) {
-                        Some(Value::Uninitialised) => slow!(self.throw_uninitialised_slot(slot)),
+                        Some(Value::Uninitialized) => slow!(slow_path::throw_uninitialized_slot(self, slot)),
                         Some(value) => {
                             push!(value);
                             pc += 1;
@@ -280,7 +282,7 @@ impl Machine {
                         pc += 1;
                     }
                     FastInstruction::LoadGlobal(slot) => match self.stack.get(usize::from(slot)) {
-                        Some(Value::Uninitialised) => slow!(self.throw_uninitialised_global(slot)),
+                        Some(Value::Uninitialized) => slow!(slow_path::throw_uninitialized_global(self, slot)),
                         Some(value) => {
                             push!(value);
                             pc += 1;
@@ -341,7 +343,7 @@ impl Machine {
                             *n += 1.0;
                             pc += 1;
                         } else {
-                            slow!(self.unary(DecodedInstruction::Inc));
+                            slow!(slow_path::unary(self, DecodedInstruction::Inc));
                         }
                     }
                     FastInstruction::Dec => {
@@ -349,14 +351,14 @@ impl Machine {
                             *n -= 1.0;
                             pc += 1;
                         } else {
-                            slow!(self.unary(DecodedInstruction::Dec));
+                            slow!(slow_path::unary(self, DecodedInstruction::Dec));
                         }
                     }
                     FastInstruction::ToNumber => {
                         if let Some(Value::Number(_)) = self.stack.last() {
                             pc += 1;
                         } else {
-                            slow!(self.unary(DecodedInstruction::ToNumber));
+                            slow!(slow_path::unary(self, DecodedInstruction::ToNumber));
                         }
                     }
                     FastInstruction::Not => {
@@ -371,7 +373,7 @@ impl Machine {
                             _ => &Entry::Free,
                         };
                         match cell {
-                            Entry::Cell(Value::Uninitialised) => slow!(self.throw_uninitialised_slot(slot)),
+                            Entry::Cell(Value::Uninitialized) => slow!(slow_path::throw_uninitialized_slot(self, slot)),
                             Entry::Cell(value) => {
                                 push!(value);
                                 pc += 1;
@@ -381,7 +383,9 @@ impl Machine {
                     }
                     FastInstruction::LoadCapture(index) => {
                         match self.captured_cell(index).map(|at| self.heap.get(at)) {
-                            Some(Entry::Cell(Value::Uninitialised)) => slow!(self.throw_uninitialised_capture(index)),
+                            Some(Entry::Cell(Value::Uninitialized)) => {
+                                slow!(slow_path::throw_uninitialized_capture(self, index))
+                            }
                             Some(Entry::Cell(value)) => {
                                 push!(value);
                                 pc += 1;
@@ -391,7 +395,9 @@ impl Machine {
                     }
                     FastInstruction::StoreCapture(index) => {
                         match self.captured_cell(index).and_then(|at| self.heap.get_mut(at)) {
-                            Some(Entry::Cell(Value::Uninitialised)) => slow!(self.throw_uninitialised_capture(index)),
+                            Some(Entry::Cell(Value::Uninitialized)) => {
+                                slow!(slow_path::throw_uninitialized_capture(self, index))
+                            }
                             Some(Entry::Cell(place)) => {
                                 *place = self.stack.pop().unwrap_or(Value::Undefined);
                                 pc += 1;
@@ -400,28 +406,32 @@ impl Machine {
                         }
                     }
                     FastInstruction::GetProp(name) => {
-                        match self.stack.last().and_then(|target| self.get_property_fast(&linked, target, name)) {
+                        match self
+                            .stack
+                            .last()
+                            .and_then(|target| fast_path::get_property_fast(self, &linked, target, name))
+                        {
                             Some(found) => {
                                 put!(found);
                                 pc += 1;
                             }
-                            None => slow!(self.get_prop(&linked, name)),
+                            None => slow!(slow_path::get_prop(self, &linked, name)),
                         }
                     }
                     FastInstruction::SetProp(name) => {
-                        if self.set_property_fast(&linked, name) {
+                        if fast_path::set_property_fast(self, &linked, name) {
                             let value = self.stack.pop().unwrap_or(Value::Undefined);
                             if let Some(place) = self.stack.last_mut() {
                                 *place = value;
                             }
                             pc += 1;
                         } else {
-                            slow!(self.execute_slow(&linked, DecodedInstruction::SetProp(name)));
+                            slow!(slow_path::execute_slow(self, &linked, DecodedInstruction::SetProp(name)));
                         }
                     }
                     FastInstruction::GetIndex => {
                         let found = match self.stack.as_slice() {
-                            [.., target, key] => self.get_element_fast(target, key),
+                            [.., target, key] => fast_path::get_element_fast(self, target, key),
                             _ => None,
                         };
                         match found {
@@ -442,11 +452,11 @@ impl Machine {
                                 }
                                 pc += 1;
                             }
-                            None => slow!(self.get_index()),
+                            None => slow!(slow_path::get_index(self)),
                         }
                     }
                     FastInstruction::SetIndex => {
-                        if self.set_element_fast() {
+                        if fast_path::set_element_fast(self) {
                             let value = self.stack.pop().unwrap_or(Value::Undefined);
                             self.stack.pop();
                             if let Some(place) = self.stack.last_mut() {
@@ -454,17 +464,17 @@ impl Machine {
                             }
                             pc += 1;
                         } else {
-                            slow!(self.execute_slow(&linked, DecodedInstruction::SetIndex));
+                            slow!(slow_path::execute_slow(self, &linked, DecodedInstruction::SetIndex));
                         }
                     }
-                    FastInstruction::Call(argc) => slow!(self.call(usize::from(argc))),
+                    FastInstruction::Call(argc) => slow!(call::call(self, usize::from(argc))),
                     FastInstruction::CallMethod { argc, name } => {
-                        slow!(self.call_method(&linked, usize::from(argc), name))
+                        slow!(call::call_method(self, &linked, usize::from(argc), name))
                     }
                     FastInstruction::Return => slow!(self.return_from_frame()),
                     FastInstruction::This => match self.stack.get(base.wrapping_sub(1)) {
-                        Some(Value::Uninitialised) | None => {
-                            slow!(self.execute_slow(&linked, DecodedInstruction::This))
+                        Some(Value::Uninitialized) | None => {
+                            slow!(slow_path::execute_slow(self, &linked, DecodedInstruction::This))
                         }
                         Some(this) => {
                             push!(this);
@@ -473,7 +483,7 @@ impl Machine {
                     },
                     FastInstruction::ThisProp(name) => {
                         let this = self.stack.get(base.wrapping_sub(1));
-                        let found = this.and_then(|this| self.get_property_fast(&linked, this, name));
+                        let found = this.and_then(|this| fast_path::get_property_fast(self, &linked, this, name));
                         fused!(1, Some(found) = found => {
                             push!(found);
                             pc += 2;
@@ -481,7 +491,7 @@ impl Machine {
                     }
                     FastInstruction::LoadLoad(a, b) => {
                         fused!(1, (Some(a), Some(b)) = (slot!(a), slot!(b)) => {
-                            if matches!(a, Value::Uninitialised) || matches!(b, Value::Uninitialised) {
+                            if matches!(a, Value::Uninitialized) || matches!(b, Value::Uninitialized) {
                                 left += 1;
                                 step = plain.get(pc).copied().unwrap_or(FastInstruction::Slow);
                                 continue;
@@ -500,7 +510,7 @@ impl Machine {
                     }
                     FastInstruction::LoadPush(slot, constant) => {
                         fused!(1, (Some(a), Some(b)) = (slot!(slot), constant!(constant)) => {
-                            if matches!(a, Value::Uninitialised) {
+                            if matches!(a, Value::Uninitialized) {
                                 left += 1;
                                 step = FastInstruction::Load(slot);
                                 continue;
@@ -529,20 +539,21 @@ impl Machine {
                         });
                     }
                     FastInstruction::LoadProp { slot, name } => {
-                        let found = slot!(slot).and_then(|target| self.get_property_fast(&linked, target, name));
+                        let found =
+                            slot!(slot).and_then(|target| fast_path::get_property_fast(self, &linked, target, name));
                         fused!(1, Some(found) = found => {
                             push!(found);
                             pc += 2;
                         });
                     }
                     FastInstruction::SetPropPop(name) => {
-                        fused!(1, true = self.set_property_fast(&linked, name) => {
+                        fused!(1, true = fast_path::set_property_fast(self, &linked, name) => {
                             self.stack.truncate(self.stack.len() - 2);
                             pc += 2;
                         });
                     }
                     FastInstruction::SetIndexPop => {
-                        fused!(1, true = self.set_element_fast() => {
+                        fused!(1, true = fast_path::set_element_fast(self) => {
                             self.stack.truncate(self.stack.len() - 3);
                             pc += 2;
                         });
@@ -573,7 +584,7 @@ impl Machine {
                     }
                     FastInstruction::LoadLoadIndex(array, index) => {
                         let found = match (slot!(array), slot!(index)) {
-                            (Some(array), Some(index)) => self.get_element_fast(array, index),
+                            (Some(array), Some(index)) => fast_path::get_element_fast(self, array, index),
                             _ => None,
                         };
                         fused!(2, Some(found) = found => {
@@ -626,7 +637,7 @@ impl Machine {
             return Err(AbruptCompletion::Internal("a return without a frame"));
         };
         if frame.call_kind != CallKind::Plain {
-            return self.return_from_constructor();
+            return class::return_from_constructor(self);
         }
         let (bottom, return_pc) = (frame.bottom as usize, frame.return_pc);
         if let Some(Frame::Code(caller)) = self.frames.get(depth - 2) {
@@ -644,13 +655,14 @@ impl Machine {
             }
             return Ok(InstructionOutcome::Jumped);
         }
-        self.return_to_native(bottom)?;
+        callback::return_to_native(self, bottom)?;
         Ok(InstructionOutcome::Jumped)
     }
 
     /// Completes the program with the value on top of the stack, which remains there.
     fn complete(&mut self) -> Result<InstructionOutcome, AbruptCompletion> {
-        let result = self.value_to_json(&self.operand(0), self.limits.heap_bytes, ExceededLimit::HeapBytes)?;
+        let result =
+            json::value_to_json(self, &slow_path::operand(self, 0), self.limits.heap_bytes, ExceededLimit::HeapBytes)?;
         Ok(InstructionOutcome::Stop(Box::new(StopReason::Complete(result))))
     }
 }

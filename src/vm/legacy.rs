@@ -14,6 +14,7 @@ use super::machine::{CallRequest, Machine, SuspendedCall, SuspendedRequests};
 use super::program::{BytecodeConstant, DecodedInstruction, VerifiedProgram};
 use super::snapshot::RestoreError;
 use super::value::Value;
+use super::{abrupt_completion, json};
 
 /// The state of a machine of the older version.
 #[derive(Debug, Clone, Copy)]
@@ -61,116 +62,112 @@ impl VerifiedProgram {
     }
 }
 
-impl Machine {
-    /// A machine with this state.
-    ///
-    /// # Errors
-    /// The program has ENTER, the state does not fit its instructions, or a value exceeds the limits.
-    pub fn from_legacy_state(
-        program: Arc<VerifiedProgram>,
-        seed: [u8; 32],
-        limits: Limits,
-        state: &LegacyMachineState<'_>,
-    ) -> Result<Machine, RestoreError> {
-        let wrong = |message: String| RestoreError { message };
-        if !program.named_globals {
-            return Err(wrong("its program begins with ENTER, so its variables have slots and no names".to_owned()));
-        }
-        let input = state.variables.get("input").unwrap_or(&Json::Null);
-        let started = Machine::start(program, input, seed, limits);
-        let mut machine = started.map_err(|failure| wrong(failure.message))?;
-        machine.add_named_globals(state.variables).map_err(wrong)?;
-        let slots = machine.program.functions.first().map_or(0, |global| global.slots.len());
-        machine.stack.resize(slots, Value::Uninitialised);
-        machine.apply_legacy_state(state).map_err(wrong)?;
-        Ok(machine)
+pub(in crate::vm) fn from_legacy_state(
+    program: Arc<VerifiedProgram>,
+    seed: [u8; 32],
+    limits: Limits,
+    state: &LegacyMachineState<'_>,
+) -> Result<Machine, RestoreError> {
+    let restore_error = |message: String| RestoreError { message };
+    if !program.named_globals {
+        return Err(restore_error(
+            "its program begins with ENTER, so its variables have slots and no names".to_owned(),
+        ));
     }
+    let input = state.variables.get("input").unwrap_or(&Json::Null);
+    let machine = Machine::start(program, input, seed, limits);
+    let mut machine = machine.map_err(|failure| restore_error(failure.message))?;
+    add_named_globals(&mut machine, state.variables).map_err(restore_error)?;
+    let slots = machine.program.functions.first().map_or(0, |global| global.slots.len());
+    machine.stack.resize(slots, Value::Uninitialized);
+    apply_legacy_state(&mut machine, state).map_err(restore_error)?;
+    Ok(machine)
+}
 
-    /// Adds a slot for each of `variables` that the program without ENTER does not name.
-    pub(super) fn add_named_globals(&mut self, variables: &Map<String, Json>) -> Result<(), String> {
-        let Some(global) = self.program.functions.first().filter(|_| self.program.named_globals) else { return Ok(()) };
-        let named = global.slots.len();
-        let more: Vec<String> = {
-            let known: HashSet<&str> = global.slots.iter().map(String::as_str).collect();
-            variables.keys().filter(|name| !known.contains(name.as_str())).cloned().collect()
-        };
-        if more.is_empty() {
-            return Ok(());
-        }
-        if named + more.len() > usize::from(u16::MAX) {
-            return Err(format!("it has {} variables; at most {} are possible", named + more.len(), u16::MAX));
-        }
-        if let Some(name) = more.iter().find(|name| name.contains('\0')) {
-            return Err(format!("it has a variable named {name:?}; a name cannot hold NUL"));
-        }
-        let mut program = VerifiedProgram::clone(&self.program);
-        if let Some(global) = program.functions.first_mut() {
-            global.slots.extend(more);
-        }
-        self.program = Arc::new(program);
-        Ok(())
+/// Adds a slot for each of `variables` that the program without ENTER does not name.
+pub(super) fn add_named_globals(machine: &mut Machine, variables: &Map<String, Json>) -> Result<(), String> {
+    let Some(global) = machine.program.functions.first().filter(|_| machine.program.named_globals) else {
+        return Ok(());
+    };
+    let named = global.slots.len();
+    let added: Vec<String> = {
+        let names: HashSet<&str> = global.slots.iter().map(String::as_str).collect();
+        variables.keys().filter(|name| !names.contains(name.as_str())).cloned().collect()
+    };
+    if added.is_empty() {
+        return Ok(());
     }
+    if named + added.len() > usize::from(u16::MAX) {
+        return Err(format!("it has {} variables; at most {} are possible", named + added.len(), u16::MAX));
+    }
+    if let Some(name) = added.iter().find(|name| name.contains('\0')) {
+        return Err(format!("it has a variable named {name:?}; a name cannot contain NUL"));
+    }
+    let mut program = VerifiedProgram::clone(&machine.program);
+    if let Some(global) = program.functions.first_mut() {
+        global.slots.extend(added);
+    }
+    machine.program = Arc::new(program);
+    Ok(())
+}
 
-    fn apply_legacy_state(&mut self, state: &LegacyMachineState<'_>) -> Result<(), String> {
-        let program = Arc::clone(&self.program);
-        let slots = program.functions.first().map_or(&[][..], |global| global.slots.as_slice());
-        // The input is set already.
-        for (place, name) in slots.iter().enumerate().skip(1) {
-            let Some(json) = state.variables.get(name) else { continue };
-            let value = self.import_value(json)?;
-            if let Some(variable) = self.stack.get_mut(place) {
-                *variable = value;
-            }
+fn apply_legacy_state(machine: &mut Machine, state: &LegacyMachineState<'_>) -> Result<(), String> {
+    let program = Arc::clone(&machine.program);
+    let slots = program.functions.first().map_or(&[][..], |global| global.slots.as_slice());
+    // The input is set already.
+    for (slot, name) in slots.iter().enumerate().skip(1) {
+        let Some(json) = state.variables.get(name) else { continue };
+        let value = import_value(machine, json)?;
+        if let Some(variable) = machine.stack.get_mut(slot) {
+            *variable = value;
         }
-        for json in self.operands_without_prompt(state) {
-            let value = self.import_value(json)?;
-            self.stack.push(value);
-        }
-        self.pc = state.pc;
-        self.instructions = state.instructions;
-        self.calls = state.calls;
-        if let Some(prompt) = state.prompt {
-            self.suspended_call = Some(self.legacy_call(prompt)?);
-        }
-        self.check_frames()?;
-        self.heap.seal();
-        Ok(())
     }
+    for json in operands_without_prompt(machine, state) {
+        let value = import_value(machine, json)?;
+        machine.stack.push(value);
+    }
+    machine.pc = state.pc;
+    machine.instructions = state.instructions;
+    machine.calls = state.calls;
+    if let Some(prompt) = state.prompt {
+        machine.suspended_call = Some(legacy_call(machine, prompt)?);
+    }
+    machine.check_frames()?;
+    machine.heap.seal();
+    Ok(())
+}
 
-    /// The operands without the prompt, if there is one operand more than the instruction needs and the prompt is on top.
-    fn operands_without_prompt<'a>(&self, state: &LegacyMachineState<'a>) -> &'a [Json] {
-        let depth = self.program.stack_depth(state.pc).unwrap_or_default();
-        match (state.stack, state.prompt) {
-            ([rest @ .., Json::String(top)], Some(prompt)) if top == prompt && rest.len() + 1 >= depth => rest,
-            (stack, _) => stack,
-        }
+/// The operands without the prompt, if there is one operand more than the instruction needs and the prompt is on top.
+fn operands_without_prompt<'a>(machine: &Machine, state: &LegacyMachineState<'a>) -> &'a [Json] {
+    let depth = machine.program.stack_depth(state.pc).unwrap_or_default();
+    match (state.stack, state.prompt) {
+        ([rest @ .., Json::String(top)], Some(prompt)) if top == prompt && rest.len() + 1 >= depth => rest,
+        (stack, _) => stack,
     }
+}
 
-    fn import_value(&mut self, json: &Json) -> Result<Value, String> {
-        self.value_from_json(json).map_err(|raise| self.to_failure(&raise).message)
-    }
+fn import_value(machine: &mut Machine, json: &Json) -> Result<Value, String> {
+    json::value_from_json(machine, json)
+        .map_err(|completion| abrupt_completion::to_failure(machine, &completion).message)
+}
 
-    /// The open call of the current instruction.
-    fn legacy_call(&self, prompt: &str) -> Result<SuspendedCall, String> {
-        match self.program.code.get(self.pc as usize) {
-            Some(DecodedInstruction::Cc { options: false }) => {}
-            Some(DecodedInstruction::Cc { options: true }) => {
-                return Err(format!("instruction {} asks with options, which were not saved", self.pc));
-            }
-            _ => return Err(format!("it waits at instruction {}, which asks nothing", self.pc)),
+/// The open call of the current instruction.
+fn legacy_call(machine: &Machine, prompt: &str) -> Result<SuspendedCall, String> {
+    match machine.program.code.get(machine.pc as usize) {
+        Some(DecodedInstruction::Cc { options: false }) => {}
+        Some(DecodedInstruction::Cc { options: true }) => {
+            return Err(format!("instruction {} makes a call with options, which were not saved", machine.pc));
         }
-        let request = CallRequest {
-            kind: "cc".to_owned(),
-            prompt: prompt.to_owned(),
-            args: Json::Null,
-            key: None,
-            options: Json::Null,
-            instruction: self.pc,
-            line: self.line(),
-        };
-        Ok(SuspendedCall {
-            requests: SuspendedRequests::Single(Box::new(request)),
-            operands: vec![Value::text(prompt)],
-        })
+        _ => return Err(format!("it waits at instruction {}, which makes no cognitive call", machine.pc)),
     }
+    let request = CallRequest {
+        kind: "cc".to_owned(),
+        prompt: prompt.to_owned(),
+        args: Json::Null,
+        key: None,
+        options: Json::Null,
+        instruction: machine.pc,
+        line: machine.line(),
+    };
+    Ok(SuspendedCall { requests: SuspendedRequests::Single(Box::new(request)), operands: vec![Value::text(prompt)] })
 }

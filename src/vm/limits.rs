@@ -88,13 +88,26 @@ impl ExceededLimit {
     pub fn message(self, limits: &Limits) -> String {
         match self {
             ExceededLimit::Instructions => {
-                format!("instruction limit reached: {} instructions in all", limits.instructions)
+                format!(
+                    "instruction limit reached: {} instructions in total; raise the limit in the settings (CLI: --max-instructions)",
+                    limits.instructions
+                )
             }
-            ExceededLimit::Frames => format!("call depth limit reached: {} calls within calls", limits.frames),
+            ExceededLimit::Frames => {
+                format!(
+                    "call depth limit reached: {} nested calls; check the program for endless recursion",
+                    limits.frames
+                )
+            }
             ExceededLimit::Stack => format!("stack limit reached: {} values", limits.stack),
-            ExceededLimit::HeapBytes => format!("heap limit reached: {} bytes", limits.heap_bytes),
-            ExceededLimit::TextUnits => format!("string length limit reached: {} units", limits.text_units),
-            ExceededLimit::OutputBytes => format!("output limit reached: {} bytes in all", limits.output_bytes),
+            ExceededLimit::HeapBytes => format!(
+                "heap limit reached: {} bytes; start the execution with a higher limit (CLI: --heap-limit)",
+                limits.heap_bytes
+            ),
+            ExceededLimit::TextUnits => {
+                format!("string length limit reached: {} UTF-16 code units", limits.text_units)
+            }
+            ExceededLimit::OutputBytes => format!("output limit reached: {} bytes in total", limits.output_bytes),
             ExceededLimit::CallBytes => format!("call payload limit reached: {} bytes", limits.call_bytes),
             ExceededLimit::CallGroupBytes => {
                 format!("call payload limit reached: {} bytes in all questions of CC.all", limits.call_group_bytes())

@@ -6,16 +6,22 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::abrupt_completion::AbruptCompletion;
-use super::builtin::{Builtin, Methods, Registry, methods_by_name};
-use super::fast_instruction::{self, FastInstruction};
+use super::fast_path::FastInstruction;
 use super::frame::{CodeFrame, Frame};
 use super::heap::Heap;
 use super::limits::{ExceededLimit, Limits};
+use super::natives::{Builtin, Methods, Registry, methods_by_name};
 use super::object::ErrorKind;
 use super::program::{BytecodeConstant, DecodedInstruction, VerifiedProgram};
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::xoshiro::Xoshiro256;
+use super::{abrupt_completion, fast_path, heap, host_call, json};
+use crate::vm::inspect::InspectBounds;
+use crate::vm::inspect::frames::{self, FrameView, MachineView};
+use crate::vm::legacy::{self, LegacyMachineState};
+use crate::vm::snapshot::RestoreError;
+use crate::vm::wire;
 
 /// Units of text that a built-in function processes for the cost of one instruction.
 const WORK_UNITS_PER_INSTRUCTION: u64 = 64;
@@ -26,7 +32,7 @@ const LONG_LINE: usize = 256;
 /// Work of a rejected call. Rejecting it reads schemas and their regexps, and a program may repeat the call without end.
 const REJECTION_WORK: u64 = 1_000 * WORK_UNITS_PER_INSTRUCTION;
 
-/// The outside facts that a slice may use.
+/// The values from outside the machine that a slice may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TurnContext {
     /// The current time in milliseconds since 1970: `Date.now()` within the slice.
@@ -137,7 +143,7 @@ impl SuspendedCall {
     }
 }
 
-/// A name of the program with everything that is known of it in advance.
+/// A name of the program with the results of its lookups.
 pub(super) struct LinkedName {
     pub(super) key: Value,
     pub(super) methods: Methods,
@@ -174,8 +180,8 @@ impl LinkedProgram {
         LinkedProgram {
             constants: constants.collect(),
             names: names.collect(),
-            plain: fast_instruction::translate_unfused(&program.code),
-            fused: fast_instruction::translate_fused(&program.code),
+            plain: fast_path::translate_unfused(&program.code),
+            fused: fast_path::translate_fused(&program.code),
         }
     }
 
@@ -273,14 +279,17 @@ impl Machine {
         machine.random = Xoshiro256::from_seed(seed);
         let program = Arc::clone(&machine.program);
         let Some(global) = program.functions.first() else {
-            return Err(machine.to_failure(&AbruptCompletion::Internal("a program without a global frame")));
+            return Err(abrupt_completion::to_failure(
+                &machine,
+                &AbruptCompletion::Internal("a program without a global frame"),
+            ));
         };
         machine.heap.limit = machine.limits.heap_bytes;
-        let input = match machine.value_from_json(input) {
+        let input = match json::value_from_json(&mut machine, input) {
             Ok(input) => input,
-            Err(raise) => return Err(machine.to_failure(&raise)),
+            Err(completion) => return Err(abrupt_completion::to_failure(&machine, &completion)),
         };
-        let missing = if program.named_globals { Value::Uninitialised } else { Value::Undefined };
+        let missing = if program.named_globals { Value::Uninitialized } else { Value::Undefined };
         machine.stack.resize(global.slots.len(), missing);
         // A program without ENTER finds its input under that name.
         let slot = if program.named_globals { global.slots.iter().position(|s| s == "input") } else { Some(0) };
@@ -305,13 +314,16 @@ impl Machine {
     pub fn run(&mut self, fuel: u64, turn: &TurnContext) -> StopReason {
         self.now_ms = turn.now_ms;
         if self.heap_discarded {
-            return StopReason::Failed(self.to_failure(&AbruptCompletion::Limit(ExceededLimit::HeapBytes)));
+            return StopReason::Failed(abrupt_completion::to_failure(
+                self,
+                &AbruptCompletion::Limit(ExceededLimit::HeapBytes),
+            ));
         }
         let stop = match &self.suspended_call {
-            Some(open) => self.current_call_stop(open),
+            Some(open) => host_call::current_call_stop(self, open),
             None => self.interpret(fuel),
         };
-        self.enforce_heap_limit(stop)
+        heap::enforce_heap_limit(self, stop)
     }
 
     /// Answers the open call: the result is pushed, and [`Machine::run`] continues after the call.
@@ -329,9 +341,14 @@ impl Machine {
     /// Values that are nested too deep or too large for the limits, or a number of results that differs from the number of open
     /// calls. The machine is unchanged then.
     pub fn reply(&mut self, replies: &[Reply]) -> Result<(), MachineFailure> {
-        let together = match &self.suspended_call {
-            Some(open) if open.count() == replies.len() => matches!(open.requests, SuspendedRequests::All(_)),
-            _ => return Err(self.to_failure(&AbruptCompletion::Internal("too many or too few call results"))),
+        let is_group = match &self.suspended_call {
+            Some(call) if call.count() == replies.len() => matches!(call.requests, SuspendedRequests::All(_)),
+            _ => {
+                return Err(abrupt_completion::to_failure(
+                    self,
+                    &AbruptCompletion::Internal("too many or too few call results"),
+                ));
+            }
         };
         let error = replies.iter().find_map(|reply| match reply {
             Reply::Error { name, message } => Some((name, message)),
@@ -342,16 +359,16 @@ impl Machine {
             return Ok(());
         }
         let values = replies.iter().map(|reply| match reply {
-            Reply::Value(value) => self.value_from_json(value),
+            Reply::Value(value) => json::value_from_json(self, value),
             Reply::Nothing | Reply::Error { .. } => Ok(Value::Undefined),
         });
         let mut values: Vec<Value> = match values.collect() {
             Ok(values) => values,
-            Err(raise) => return Err(self.to_failure(&raise)),
+            Err(completion) => return Err(abrupt_completion::to_failure(self, &completion)),
         };
         let value = match self.program.code.get(self.pc as usize) {
-            Some(DecodedInstruction::Ask { function: what, .. }) if what.returns_undefined() => Value::Undefined,
-            _ if together => Value::Ref(self.heap.new_array(values)),
+            Some(DecodedInstruction::Ask { function, .. }) if function.returns_undefined() => Value::Undefined,
+            _ if is_group => Value::Ref(self.heap.new_array(values)),
             _ => values.pop().unwrap_or(Value::Undefined),
         };
         self.suspended_call = None;
@@ -361,7 +378,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Lets the open call throw an error of this name, which the program may catch.
+    /// Fails the open call with an error of this name, which the program may catch.
     pub fn throw(&mut self, name: &str, message: &str) {
         let Some(open) = self.suspended_call.take() else { return };
         self.stack.extend(open.operands);
@@ -370,9 +387,9 @@ impl Machine {
 
     /// Sets an error to be thrown when the machine runs again.
     fn set_pending_error(&mut self, name: &str, message: &str) {
-        let error = self.new_error(ErrorKind::from_name(name).unwrap_or_default(), message);
+        let error = abrupt_completion::new_error(self, ErrorKind::from_name(name).unwrap_or_default(), message);
         if ErrorKind::from_name(name).is_none() {
-            self.set_hidden(&error, "name", Value::text(name));
+            abrupt_completion::set_hidden(self, &error, "name", Value::text(name));
         }
         self.pending = Some(error);
         self.heap.seal();
@@ -383,7 +400,7 @@ impl Machine {
         if self.suspended_call.is_none() {
             return;
         }
-        self.retract_calls();
+        host_call::retract_calls(self);
         self.charge_work(REJECTION_WORK);
         self.set_pending_error(name, message);
     }
@@ -457,5 +474,50 @@ impl Machine {
         }
         self.output.push(line);
         Ok(())
+    }
+
+    /// The position of the machine with the values of all variables, within the bounds.
+    #[must_use]
+    pub fn view(&self, bounds: InspectBounds) -> MachineView {
+        frames::view(self, bounds)
+    }
+
+    /// The calls that have variables of this name, with only these.
+    #[must_use]
+    pub fn variables_named(&self, name: &str, bounds: InspectBounds) -> Vec<FrameView> {
+        frames::variables_named(self, name, bounds)
+    }
+
+    /// The variables in scope at the current instruction by name, innermost first, as plain values. Parts that do not fit into
+    /// `max_bytes` are omitted and marked with `…`. Functions are omitted.
+    #[must_use]
+    pub fn variables(&self, max_bytes: usize) -> Json {
+        frames::variables(self, max_bytes)
+    }
+
+    /// The operands of the running function with the top of the stack last, in the form of [`Machine::variables`]. The operands
+    /// of an open call are not included. Operands that do not fit into `max_bytes` are omitted from the bottom and marked with `…`.
+    #[must_use]
+    pub fn operands(&self, max_bytes: usize) -> Json {
+        frames::operands(self, max_bytes)
+    }
+
+    /// A machine with this state.
+    ///
+    /// # Errors
+    /// The program has ENTER, the state does not fit its instructions, or a value exceeds the limits.
+    pub fn from_legacy_state(
+        program: Arc<VerifiedProgram>,
+        seed: [u8; 32],
+        limits: Limits,
+        state: &LegacyMachineState<'_>,
+    ) -> Result<Machine, RestoreError> {
+        legacy::from_legacy_state(program, seed, limits, state)
+    }
+
+    /// The next instruction in its wire form: `{"op":n}`, with `"arg"` if it has one. A function is summarized by name and entry.
+    #[must_use]
+    pub fn next_instruction_json(&self) -> Json {
+        wire::next_instruction_json(self)
     }
 }

@@ -1,33 +1,27 @@
 //! The machine that runs bytecode. It suspends at a call, a snapshot saves its whole state, and any process can resume it.
 //!
-//! `program` decodes and verifies a program once. A [`Machine`] runs it in slices of fuel. A run is a function of the
-//! program, the input, the seed, the answers and the time of each slice.
+//! `program` decodes and verifies a program once. A [`Machine`] runs it in slices of fuel. An execution is a function
+//! of the program, the input, the seed, the answers and the time of each slice.
 
 mod abrupt_completion;
 mod array;
 mod array_sort;
-mod builtin;
 mod call;
 mod call_spec;
 mod callback;
-mod circle;
 mod class;
 mod conversion;
-mod disassembly;
 mod entry;
 mod entry_decoder;
 mod entry_encoder;
-mod fast_instruction;
 mod fast_path;
 mod frame;
-mod garbage_collection;
 pub mod globals;
 mod heap;
 mod host_call;
 mod inspect;
 mod instruction_decoder;
 mod interpreter;
-mod iterator;
 mod json;
 mod legacy;
 mod limits;
@@ -39,10 +33,8 @@ pub mod op;
 pub mod program;
 mod property;
 mod regexp;
-mod scope_variables;
 mod slow_path;
 mod snapshot;
-mod suspended_call;
 mod table;
 #[cfg(all(test, feature = "compiler"))]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -51,7 +43,6 @@ mod text;
 mod timsort;
 mod value;
 mod verifier;
-mod weight;
 pub mod wire;
 mod xoshiro;
 

@@ -114,8 +114,11 @@ fn literal(text: &str) -> f64 {
     }
 }
 
+/// Largest factor by which V8 multiplies the value at once while it reads digits.
+const MAX_PART_FACTOR: u32 = u32::MAX / 36;
+
 /// The value of digits that are valid in `radix`. Where the radix is neither 10 nor a power of two, the value is an
-/// approximation above 2^53, which ECMA-262 §19.2.5 parseInt permits.
+/// approximation above 2^53, which ECMA-262 §19.2.5 parseInt permits: that of V8, which adds as many digits at once as fit in 32 bits.
 fn digits_value(digits: &[u8], radix: u32) -> f64 {
     let text = String::from_utf8_lossy(digits);
     if radix == 10 {
@@ -139,7 +142,15 @@ fn digits_value(digits: &[u8], radix: u32) -> f64 {
         }
         return (mantissa | u128::from(sticky)) as f64 * 2f64.powi(exponent);
     }
-    text.chars().fold(0.0, |value, digit| value * f64::from(radix) + f64::from(digit.to_digit(radix).unwrap_or(0)))
+    let (mut value, mut part, mut factor) = (0.0, 0, 1);
+    for digit in text.chars().map(|digit| digit.to_digit(radix).unwrap_or(0)) {
+        if factor * radix > MAX_PART_FACTOR {
+            value = value * f64::from(factor) + f64::from(part);
+            (part, factor) = (0, 1);
+        }
+        (part, factor) = (part * radix + digit, factor * radix);
+    }
+    value * f64::from(factor) + f64::from(part)
 }
 
 /// `parseInt(text, radix)`; radix 0 means that the argument is absent. ECMA-262 §19.2.5 parseInt.
@@ -343,7 +354,8 @@ pub fn to_radix(number: f64, radix: u32) -> Str {
     let mut whole = magnitude.floor();
     let mut fraction = magnitude - whole;
     // Half the distance to the next number: digits beyond it carry no information.
-    let mut precision = (0.5 * (magnitude.next_up() - magnitude)).max(f64::MIN_POSITIVE);
+    // Half of the smallest denormal number would be 0.
+    let mut precision = (0.5 * (magnitude.next_up() - magnitude)).max(f64::from_bits(1));
     let mut places: Vec<u32> = Vec::new();
     if fraction >= precision {
         loop {
@@ -447,6 +459,17 @@ mod tests {
         assert_eq!(parse_int(&Str::new("ff"), 16), 255.0);
         assert_eq!(parse_int(&Str::new("0x10"), 0), 16.0);
         assert!(parse_int(&Str::new("z"), 10).is_nan());
+        for (text, radix, number) in [
+            ("22112212012210221021221120122101", 3, 1_760_444_101_428_598.0),
+            ("22112212012210221021221120122101", 5, 1.141_769_048_877_233_6e22),
+            ("22112212012210221021221120122101", 13, 7.357_949_576_043_816e34),
+            ("hhhhhhhhhhhhhhhhhhhh", 20, 9.381_995_789_473_685e25),
+            ("zzzzzzzzzzzzzzzzzzzzzzz", 36, 6.236_738_252_042_933e35),
+            ("000000000000009007199254740993", 36, 1.989_698_611_603_180_7e24),
+            ("20000000000001", 16, 9_007_199_254_740_992.0),
+        ] {
+            assert_eq!(parse_int(&Str::new(text), radix), number, "{text} in radix {radix}");
+        }
         assert_eq!(parse_float(&Str::new("3.5abc")), 3.5);
         assert_eq!(parse_float(&Str::new("-.5e")), -0.5);
     }
@@ -490,6 +513,18 @@ mod tests {
         assert_eq!(to_radix(0.1, 3).to_utf8(), "0.0022002200220022002200220022002201");
         assert_eq!(to_radix(1e21, 36).to_utf8(), "5v1j4f4ds7c000");
         assert_eq!(to_radix(2f64.powi(60) + 1024.0, 7).to_utf8(), "2031000661631341101500");
+        for (number, radix, zeros, digits) in [
+            (f64::from_bits(1), 2, 1073, "1"),
+            (-f64::from_bits(1), 2, 1073, "1"),
+            (f64::from_bits(1), 36, 207, "3"),
+            (f64::from_bits(3), 3, 676, "2"),
+            (2.225_073_858_507_201e-308, 16, 255, "3ffffffffffffc"),
+            (f64::MIN_POSITIVE, 36, 197, "34lmua2oev"),
+        ] {
+            let sign = if number < 0.0 { "-" } else { "" };
+            let text = format!("{sign}0.{}{digits}", "0".repeat(zeros));
+            assert_eq!(to_radix(number, radix).to_utf8(), text, "{number:e} in radix {radix}");
+        }
         assert_eq!(to_int32(4294967295.0), -1);
         assert_eq!(to_int32(-1.5), -1);
         assert_eq!(to_int32(1e20), 1661992960);

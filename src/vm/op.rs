@@ -44,10 +44,10 @@ registry! {
     Push = 1 "PUSH",
     /// `( a -- )` Removes the top value.
     Pop = 2 "POP",
-    /// `( -- value )` Reads a slot. Throws ReferenceError if it is uninitialised. ECMA-262 §9.1.1.1.6 GetBindingValue.
+    /// `( -- value )` Reads a slot. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.6 GetBindingValue.
     /// arg: slot number, or a name (a global by name).
     Load = 3 "LOAD",
-    /// `( value -- )` Writes a slot, initialised or not. ECMA-262 §9.1.1.1.5 SetMutableBinding.
+    /// `( value -- )` Writes a slot, initialized or not. ECMA-262 §9.1.1.1.5 SetMutableBinding.
     /// arg: slot number, or a name (a global by name, created if missing).
     Store = 4 "STORE",
     /// `( a b -- text )` The concatenation of `String(a)` and `String(b)`. ECMA-262 §7.1.17 ToString.
@@ -239,33 +239,33 @@ registry! {
     Function = 97 "FUNCTION",
     /// `( -- this )` `this`. A derived constructor throws ReferenceError until `super(…)` has returned. ECMA-262 §9.4.4 ResolveThisBinding.
     This = 98 "THIS",
-    /// `( -- )` Stores a new uninitialised cell in a slot. ECMA-262 §9.1.1.1.2 CreateMutableBinding. arg: slot.
+    /// `( -- )` Stores a new uninitialized cell in a slot. ECMA-262 §9.1.1.1.2 CreateMutableBinding. arg: slot.
     NewCell = 99 "NEW_CELL",
-    /// `( -- value )` Reads the cell in a slot. Throws ReferenceError if it is uninitialised. ECMA-262 §9.1.1.1.6 GetBindingValue. arg: slot.
+    /// `( -- value )` Reads the cell in a slot. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.6 GetBindingValue. arg: slot.
     LoadCell = 100 "LOAD_CELL",
-    /// `( value -- )` Assigns the cell in a slot. Throws ReferenceError if it is uninitialised. ECMA-262 §9.1.1.1.5 SetMutableBinding. arg: slot.
+    /// `( value -- )` Assigns the cell in a slot. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.5 SetMutableBinding. arg: slot.
     StoreCell = 101 "STORE_CELL",
-    /// `( value -- )` Initialises the cell in a slot. ECMA-262 §9.1.1.1.4 InitializeBinding. arg: slot.
+    /// `( value -- )` Initializes the cell in a slot. ECMA-262 §9.1.1.1.4 InitializeBinding. arg: slot.
     InitCell = 102 "INIT_CELL",
-    /// `( -- value )` Reads a captured cell. Throws ReferenceError if it is uninitialised. ECMA-262 §9.1.1.1.6 GetBindingValue.
+    /// `( -- value )` Reads a captured cell. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.6 GetBindingValue.
     /// arg: index in the captures.
     LoadCapture = 103 "LOAD_CAPTURE",
-    /// `( value -- )` Assigns a captured cell. Throws ReferenceError if it is uninitialised. ECMA-262 §9.1.1.1.5 SetMutableBinding.
+    /// `( value -- )` Assigns a captured cell. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.5 SetMutableBinding.
     /// arg: index in the captures.
     StoreCapture = 104 "STORE_CAPTURE",
     /// `( -- )` Stores in a slot a new cell with the value of its old one: the `let` of the next iteration of a `for` loop.
     /// ECMA-262 §14.7.4.4 CreatePerIterationEnvironment. arg: slot.
     CopyCell = 105 "COPY_CELL",
-    /// `( value -- )` Assigns a slot. Throws ReferenceError if it is uninitialised. ECMA-262 §9.1.1.1.5 SetMutableBinding. arg: slot.
+    /// `( value -- )` Assigns a slot. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.5 SetMutableBinding. arg: slot.
     StoreChecked = 106 "STORE_CHECKED",
-    /// `( -- )` Makes a slot uninitialised. ECMA-262 §9.1.1.1.2 CreateMutableBinding. arg: slot.
+    /// `( -- )` Makes a slot uninitialized. ECMA-262 §9.1.1.1.2 CreateMutableBinding. arg: slot.
     Uninit = 107 "UNINIT",
     /// `( -- )` Sets a slot to undefined, so that a finished loop keeps no value alive. arg: slot.
     Clear = 108 "CLEAR",
-    /// `( -- value )` Reads a slot of the global frame from any frame. Throws ReferenceError if it is uninitialised.
+    /// `( -- value )` Reads a slot of the global frame from any frame. Throws ReferenceError if it is uninitialized.
     /// ECMA-262 §9.1.1.1.6 GetBindingValue. arg: slot.
     LoadGlobal = 109 "LOAD_GLOBAL",
-    /// `( value -- )` Assigns a slot of the global frame from any frame. Throws ReferenceError if it is uninitialised.
+    /// `( value -- )` Assigns a slot of the global frame from any frame. Throws ReferenceError if it is uninitialized.
     /// ECMA-262 §9.1.1.1.5 SetMutableBinding. arg: slot.
     StoreGlobal = 110 "STORE_GLOBAL",
 
@@ -297,10 +297,10 @@ registry! {
     /// `( class f -- class )` Defines a non-enumerable method on the class's prototype object, or on the class itself if static. The class becomes
     /// the home of `f`. The name "constructor" is not allowed. ECMA-262 §10.2.8 DefineMethodProperty. arg: `{"name":text,"static":bool}`.
     Method = 121 "METHOD",
-    /// `( class f -- class )` Sets the closure that initialises the fields of a new object. Its `this` is the new object.
+    /// `( class f -- class )` Sets the closure that initializes the fields of a new object. Its `this` is the new object.
     /// ECMA-262 §15.7.14 ClassDefinitionEvaluation.
     Fields = 122 "FIELDS",
-    /// `( -- undefined )` Calls the field initialiser of the running constructor's class, if any, with the current `this`.
+    /// `( -- undefined )` Calls the field initializer of the running constructor's class, if any, with the current `this`.
     /// ECMA-262 §7.3.33 InitializeInstanceElements.
     InitFields = 123 "INIT_FIELDS",
     /// `( arg… -- this )` `super(…)`: runs the parent's constructor on the new object, which becomes `this`.

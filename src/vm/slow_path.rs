@@ -2,696 +2,706 @@
 //! only when no step can fail any more.
 
 use super::abrupt_completion::{AbruptCompletion, PreferredType, reference_error, type_error};
-use super::builtin::Receiver;
+use super::class::MUST_CALL_SUPER;
 use super::entry::Entry;
 use super::frame::{CodeFrame, Frame};
 use super::interpreter::{InstructionOutcome, remainder};
-use super::iterator::IterationKind;
 use super::machine::{LinkedProgram, Machine, StopReason};
-use super::number;
-use super::object::{ErrorKind, Object};
+use super::natives::{Receiver, regexp};
+use super::object::{ErrorKind, IterationKind, Object};
 use super::program::DecodedInstruction;
 use super::table::{Table, TableKind};
 use super::text::Str;
 use super::value::{HeapRef, Value};
-
-const MUST_CALL_SUPER: &str =
-    "Must call super constructor in derived class before accessing 'this' or returning from derived constructor";
+use super::{call, class, conversion, fast_path, host_call, json, number, object, property};
 
 type StepResult = Result<InstructionOutcome, AbruptCompletion>;
 
-impl Machine {
-    /// The operand `depth` below the top.
-    #[inline]
-    pub(super) fn operand(&self, depth: usize) -> Value {
-        let at = self.stack.len().wrapping_sub(depth + 1);
-        self.stack.get(at).cloned().unwrap_or(Value::Undefined)
-    }
+/// The operand `depth` below the top.
+#[inline]
+pub(super) fn operand(machine: &Machine, depth: usize) -> Value {
+    let at = machine.stack.len().wrapping_sub(depth + 1);
+    machine.stack.get(at).cloned().unwrap_or(Value::Undefined)
+}
 
-    /// Replaces `count` operands by one value.
-    #[inline]
-    pub(super) fn replace_operands(&mut self, count: usize, value: Value) -> StepResult {
-        self.stack.truncate(self.stack.len().saturating_sub(count));
-        self.stack.push(value);
-        Ok(InstructionOutcome::FallThrough)
-    }
+/// Replaces `count` operands by one value.
+#[inline]
+pub(super) fn replace_operands(machine: &mut Machine, count: usize, value: Value) -> StepResult {
+    machine.stack.truncate(machine.stack.len().saturating_sub(count));
+    machine.stack.push(value);
+    Ok(InstructionOutcome::FallThrough)
+}
 
-    /// Executes an instruction. `op.rs` cites the standard for each operation.
-    pub(super) fn execute_slow(&mut self, linked: &LinkedProgram, instruction: DecodedInstruction) -> StepResult {
-        use DecodedInstruction as I;
-        match instruction {
-            I::StoreGlobal(slot) => {
-                if !self.program.named_globals
-                    && matches!(self.stack.get(usize::from(slot)), Some(Value::Uninitialised))
-                {
-                    return self.throw_uninitialised_global(slot);
+/// Executes an instruction. `op.rs` cites the standard for each operation.
+pub(super) fn execute_slow(
+    machine: &mut Machine,
+    linked: &LinkedProgram,
+    instruction: DecodedInstruction,
+) -> StepResult {
+    use DecodedInstruction as I;
+    match instruction {
+        I::StoreGlobal(slot) => {
+            if !machine.program.named_globals
+                && matches!(machine.stack.get(usize::from(slot)), Some(Value::Uninitialized))
+            {
+                return throw_uninitialized_global(machine, slot);
+            }
+            store_at(machine, usize::from(slot))
+        }
+        I::StoreChecked(slot) => {
+            let at = machine.base + usize::from(slot);
+            if matches!(machine.stack.get(at), Some(Value::Uninitialized)) {
+                return throw_uninitialized_slot(machine, slot);
+            }
+            store_at(machine, at)
+        }
+        I::Uninit(slot) => set_slot(machine, slot, Value::Uninitialized),
+        I::Clear(slot) => set_slot(machine, slot, Value::Undefined),
+        I::NewCell(slot) => {
+            let cell = machine.heap.allocate(Entry::Cell(Value::Uninitialized));
+            set_slot(machine, slot, Value::Ref(cell))
+        }
+        I::CopyCell(slot) => {
+            let cell = cell_in(machine, slot)?;
+            let Entry::Cell(value) = machine.heap.get(cell) else {
+                return Err(AbruptCompletion::Internal("a slot without its cell"));
+            };
+            let entry = Entry::Cell(value.clone());
+            let copy = machine.heap.allocate(entry);
+            set_slot(machine, slot, Value::Ref(copy))
+        }
+        I::InitCell(slot) => {
+            let (cell, value) = (cell_in(machine, slot)?, operand(machine, 0));
+            set_cell(machine, cell, value)
+        }
+        I::StoreCell(slot) => {
+            let (cell, value) = (cell_in(machine, slot)?, operand(machine, 0));
+            if let Entry::Cell(Value::Uninitialized) = machine.heap.get(cell) {
+                return throw_uninitialized_slot(machine, slot);
+            }
+            set_cell(machine, cell, value)
+        }
+        I::Dup2 => {
+            let (a, b) = (operand(machine, 1), operand(machine, 0));
+            machine.stack.extend([a, b]);
+            Ok(InstructionOutcome::FallThrough)
+        }
+        I::Swap => {
+            let len = machine.stack.len();
+            machine.stack.swap(len.saturating_sub(2), len.saturating_sub(1));
+            Ok(InstructionOutcome::FallThrough)
+        }
+        I::DupX1 => {
+            let (at, top) = (machine.stack.len().saturating_sub(2), operand(machine, 0));
+            machine.stack.insert(at, top);
+            Ok(InstructionOutcome::FallThrough)
+        }
+        I::DupX2 => {
+            let (at, top) = (machine.stack.len().saturating_sub(3), operand(machine, 0));
+            machine.stack.insert(at, top);
+            Ok(InstructionOutcome::FallThrough)
+        }
+        I::JumpIfKeep(target) => jump_or_pop(machine, target, operand(machine, 0).truthy()),
+        I::JumpIfNKeep(target) => jump_or_pop(machine, target, !operand(machine, 0).truthy()),
+        I::JumpSomeKeep(target) => jump_or_pop(machine, target, !operand(machine, 0).is_nullish()),
+        I::JumpDefinedKeep(target) => jump_or_pop(machine, target, !matches!(operand(machine, 0), Value::Undefined)),
+        I::JumpNullish(target) => {
+            if !operand(machine, 0).is_nullish() {
+                return Ok(InstructionOutcome::FallThrough);
+            }
+            machine.stack.pop();
+            machine.pc = target;
+            Ok(InstructionOutcome::Jumped)
+        }
+        I::Concat => {
+            let len = machine.stack.len();
+            let (a, b) = (
+                conversion::to_text_at(machine, len.wrapping_sub(2))?,
+                conversion::to_text_at(machine, len.wrapping_sub(1))?,
+            );
+            let text = conversion::concat(machine, &a, &b)?;
+            replace_operands(machine, 2, Value::Text(text))
+        }
+        I::Cc { .. } | I::Ask { .. } => host_call::run_host_call(machine, instruction),
+        I::Print => {
+            let line = json::display_text(machine, &operand(machine, 0));
+            machine.print(line)?;
+            machine.stack.pop();
+            Ok(InstructionOutcome::FallThrough)
+        }
+        I::Pow | I::BitXor | I::Shl | I::Shr | I::UShr | I::LooseEq | I::LooseNeq | I::In | I::InstanceOf => {
+            binary(machine, instruction)
+        }
+        I::Neg | I::BitNot | I::TypeOf | I::ToText | I::RequireObject => unary(machine, instruction),
+        I::Array(count) => {
+            let at = machine.stack.len().saturating_sub(count as usize);
+            let values = machine.stack.split_off(at);
+            let array = machine.heap.new_array(values);
+            replace_operands(machine, 0, Value::Ref(array))
+        }
+        I::Map(count) => make_object(machine, count as usize),
+        I::SetIndex => set_index(machine),
+        I::SetProp(name) => {
+            let (target, value) = (operand(machine, 1), operand(machine, 0));
+            let key = linked_name(linked, name);
+            if let Value::Ref(at) = &target
+                && let Entry::Object(Object { frozen: false, .. }) = machine.heap.get(*at)
+            {
+                machine.heap.table_set(*at, TableKind::Main, key, value.clone());
+            } else {
+                property::set_property(machine, &target, key, value.clone())?;
+            }
+            replace_operands(machine, 2, value)
+        }
+        I::Delete => {
+            let key = conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(1))?;
+            let deleted = property::delete_property(machine, &operand(machine, 1), &key)?;
+            replace_operands(machine, 2, Value::Bool(deleted))
+        }
+        I::InitProp(name) => {
+            let (object, value) = (operand(machine, 1), operand(machine, 0));
+            define(machine, &object, linked_name(linked, name), value)?;
+            machine.stack.pop();
+            Ok(InstructionOutcome::FallThrough)
+        }
+        I::InitIndex => {
+            let key = conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(2))?;
+            let (object, value) = (operand(machine, 2), operand(machine, 0));
+            define(machine, &object, key, value)?;
+            replace_operands(machine, 3, object)
+        }
+        I::Append => {
+            let (array, value) = (operand(machine, 1), operand(machine, 0));
+            if let Value::Ref(at) = array {
+                machine.heap.push(at, value)?;
+            }
+            machine.stack.pop();
+            Ok(InstructionOutcome::FallThrough)
+        }
+        I::Spread => {
+            let (array, iterable) = (operand(machine, 1), operand(machine, 0));
+            // The call's text is absent among arguments. In an array literal it is the source of the spread expression.
+            if iteration_kind(machine, &iterable).is_none()
+                && !iterable.is_nullish()
+                && !machine.program.callee_texts.contains_key(&machine.pc)
+            {
+                return type_error("Spread syntax requires ...iterable[Symbol.iterator] to be a function");
+            }
+            let values = iterate(machine, &iterable)?;
+            if let Value::Ref(at) = array {
+                for value in values {
+                    machine.heap.push(at, value)?;
                 }
-                self.store_at(usize::from(slot))
             }
-            I::StoreChecked(slot) => {
-                let at = self.base + usize::from(slot);
-                if matches!(self.stack.get(at), Some(Value::Uninitialised)) {
-                    return self.throw_uninitialised_slot(slot);
-                }
-                self.store_at(at)
+            machine.stack.pop();
+            Ok(InstructionOutcome::FallThrough)
+        }
+        I::SpreadProps => {
+            let (object, source) = (operand(machine, 1), operand(machine, 0));
+            for (key, value) in property::own_entries(&machine.heap, &source) {
+                define(machine, &object, key, value)?;
             }
-            I::Uninit(slot) => self.set_slot(slot, Value::Uninitialised),
-            I::Clear(slot) => self.set_slot(slot, Value::Undefined),
-            I::NewCell(slot) => {
-                let cell = self.heap.allocate(Entry::Cell(Value::Uninitialised));
-                self.set_slot(slot, Value::Ref(cell))
+            machine.stack.pop();
+            Ok(InstructionOutcome::FallThrough)
+        }
+        I::RestProps(count) => rest_properties(machine, count as usize),
+        I::RegExp { pattern, flags } => {
+            let (pattern, flags) = (linked_name(linked, pattern), linked_name(linked, u32::from(flags)));
+            let regexp = regexp::new_regexp(machine, &pattern, &flags)?;
+            replace_operands(machine, 0, regexp)
+        }
+        I::CallNative { argc, name } => call::call_native(machine, linked, usize::from(argc), name, ""),
+        I::NewNative { argc, name } => call::call_native(machine, linked, usize::from(argc), name, "new "),
+        I::CallThis { argc } => call::call_with_this(machine, usize::from(argc)),
+        I::CallSpread => call::with_spread_arguments(machine, call::call),
+        I::CallMethodSpread { name } => {
+            call::with_spread_arguments(machine, |machine, count| call::call_method(machine, linked, count, name))
+        }
+        I::CallThisSpread => call::with_spread_arguments(machine, call::call_with_this),
+        I::CallNativeSpread { name } => {
+            call::with_spread_arguments(machine, |machine, count| call::call_native(machine, linked, count, name, ""))
+        }
+        I::NewNativeSpread { name } => call::with_spread_arguments(machine, |machine, count| {
+            call::call_native(machine, linked, count, name, "new ")
+        }),
+        I::New { argc } => class::construct(machine, usize::from(argc)),
+        I::NewSpread => call::with_spread_arguments(machine, class::construct),
+        I::SuperCall { argc } => class::super_call(machine, usize::from(argc)),
+        I::SuperCallSpread => call::with_spread_arguments(machine, class::super_call),
+        I::Builtin { name } => {
+            let found = machine.program.names.get(name as usize).and_then(|name| machine.registry.find(name));
+            match found {
+                Some(builtin) => replace_operands(machine, 0, Value::Builtin(builtin)),
+                None => Err(AbruptCompletion::Internal("a built-in that this machine does not have")),
             }
-            I::CopyCell(slot) => {
-                let cell = self.cell_in(slot)?;
-                let Entry::Cell(value) = self.heap.get(cell) else {
-                    return Err(AbruptCompletion::Internal("a slot without its cell"));
-                };
-                let entry = Entry::Cell(value.clone());
-                let copy = self.heap.allocate(entry);
-                self.set_slot(slot, Value::Ref(copy))
-            }
-            I::InitCell(slot) => {
-                let (cell, value) = (self.cell_in(slot)?, self.operand(0));
-                self.set_cell(cell, value)
-            }
-            I::StoreCell(slot) => {
-                let (cell, value) = (self.cell_in(slot)?, self.operand(0));
-                if let Entry::Cell(Value::Uninitialised) = self.heap.get(cell) {
-                    return self.throw_uninitialised_slot(slot);
-                }
-                self.set_cell(cell, value)
-            }
-            I::Dup2 => {
-                let (a, b) = (self.operand(1), self.operand(0));
-                self.stack.extend([a, b]);
-                Ok(InstructionOutcome::FallThrough)
-            }
-            I::Swap => {
-                let len = self.stack.len();
-                self.stack.swap(len.saturating_sub(2), len.saturating_sub(1));
-                Ok(InstructionOutcome::FallThrough)
-            }
-            I::DupX1 => {
-                let (at, top) = (self.stack.len().saturating_sub(2), self.operand(0));
-                self.stack.insert(at, top);
-                Ok(InstructionOutcome::FallThrough)
-            }
-            I::DupX2 => {
-                let (at, top) = (self.stack.len().saturating_sub(3), self.operand(0));
-                self.stack.insert(at, top);
-                Ok(InstructionOutcome::FallThrough)
-            }
-            I::JumpIfKeep(target) => self.jump_or_pop(target, self.operand(0).truthy()),
-            I::JumpIfNKeep(target) => self.jump_or_pop(target, !self.operand(0).truthy()),
-            I::JumpSomeKeep(target) => self.jump_or_pop(target, !self.operand(0).is_nullish()),
-            I::JumpDefinedKeep(target) => self.jump_or_pop(target, !matches!(self.operand(0), Value::Undefined)),
-            I::JumpNullish(target) => {
-                if !self.operand(0).is_nullish() {
-                    return Ok(InstructionOutcome::FallThrough);
-                }
-                self.stack.pop();
-                self.pc = target;
+        }
+        I::Function(number) => call::new_closure(machine, number),
+        I::This => match current_this(machine) {
+            Value::Uninitialized => reference_error(MUST_CALL_SUPER),
+            this => replace_operands(machine, 0, this),
+        },
+        I::Iter(slot) => {
+            let iterator = iterator(machine, &operand(machine, 0))?;
+            machine.stack.pop();
+            set_slot(machine, slot, iterator)
+        }
+        I::Keys(slot) => {
+            let source = operand(machine, 0);
+            let keys = property::keys_for_in(machine, &source);
+            let names = machine.heap.new_array(std::iter::once(source).chain(keys).collect());
+            let iterator = object::new_iterator(&mut machine.heap, Value::Ref(names), IterationKind::Names);
+            machine.stack.pop();
+            set_slot(machine, slot, Value::Ref(iterator))
+        }
+        I::IterNext { slot, target } => match next_from_slot(machine, slot)? {
+            Some(value) => replace_operands(machine, 0, value),
+            None => {
+                machine.pc = target;
                 Ok(InstructionOutcome::Jumped)
             }
-            I::Concat => {
-                let len = self.stack.len();
-                let (a, b) = (self.to_text_at(len.wrapping_sub(2))?, self.to_text_at(len.wrapping_sub(1))?);
-                let text = self.concat(&a, &b)?;
-                self.replace_operands(2, Value::Text(text))
-            }
-            I::Cc { .. } | I::Ask { .. } => self.run_host_call(instruction),
-            I::Print => {
-                let line = self.display_text(&self.operand(0));
-                self.print(line)?;
-                self.stack.pop();
-                Ok(InstructionOutcome::FallThrough)
-            }
-            I::Pow | I::BitXor | I::Shl | I::Shr | I::UShr | I::LooseEq | I::LooseNeq | I::In | I::InstanceOf => {
-                self.binary(instruction)
-            }
-            I::Neg | I::BitNot | I::TypeOf | I::ToText | I::RequireObject => self.unary(instruction),
-            I::Array(count) => {
-                let at = self.stack.len().saturating_sub(count as usize);
-                let values = self.stack.split_off(at);
-                let array = self.heap.new_array(values);
-                self.replace_operands(0, Value::Ref(array))
-            }
-            I::Map(count) => self.make_object(count as usize),
-            I::SetIndex => self.set_index(),
-            I::SetProp(name) => {
-                let (target, value) = (self.operand(1), self.operand(0));
-                let key = linked_name(linked, name);
-                if let Value::Ref(at) = &target
-                    && let Entry::Object(Object { frozen: false, .. }) = self.heap.get(*at)
-                {
-                    self.heap.table_set(*at, TableKind::Main, key, value.clone());
-                } else {
-                    self.set_property(&target, key, value.clone())?;
-                }
-                self.replace_operands(2, value)
-            }
-            I::Delete => {
-                let key = self.to_property_key_at(self.stack.len().wrapping_sub(1))?;
-                let deleted = self.delete_property(&self.operand(1), &key)?;
-                self.replace_operands(2, Value::Bool(deleted))
-            }
-            I::InitProp(name) => {
-                let (object, value) = (self.operand(1), self.operand(0));
-                self.define(&object, linked_name(linked, name), value)?;
-                self.stack.pop();
-                Ok(InstructionOutcome::FallThrough)
-            }
-            I::InitIndex => {
-                let key = self.to_property_key_at(self.stack.len().wrapping_sub(2))?;
-                let (object, value) = (self.operand(2), self.operand(0));
-                self.define(&object, key, value)?;
-                self.replace_operands(3, object)
-            }
-            I::Append => {
-                let (array, value) = (self.operand(1), self.operand(0));
-                if let Value::Ref(at) = array {
-                    self.heap.push(at, value)?;
-                }
-                self.stack.pop();
-                Ok(InstructionOutcome::FallThrough)
-            }
-            I::Spread => {
-                let (array, iterable) = (self.operand(1), self.operand(0));
-                // The call's text is absent among arguments. In an array literal it is the source of the spread expression.
-                if self.iteration_kind(&iterable).is_none()
-                    && !iterable.is_nullish()
-                    && !self.program.callee_texts.contains_key(&self.pc)
-                {
-                    return type_error("Spread syntax requires ...iterable[Symbol.iterator] to be a function");
-                }
-                let values = self.iterate(&iterable)?;
-                if let Value::Ref(at) = array {
-                    for value in values {
-                        self.heap.push(at, value)?;
-                    }
-                }
-                self.stack.pop();
-                Ok(InstructionOutcome::FallThrough)
-            }
-            I::SpreadProps => {
-                let (object, source) = (self.operand(1), self.operand(0));
-                for (key, value) in self.own_entries(&source) {
-                    self.define(&object, key, value)?;
-                }
-                self.stack.pop();
-                Ok(InstructionOutcome::FallThrough)
-            }
-            I::RestProps(count) => self.rest_properties(count as usize),
-            I::RegExp { pattern, flags } => {
-                let (pattern, flags) = (linked_name(linked, pattern), linked_name(linked, u32::from(flags)));
-                let regexp = self.new_regexp(&pattern, &flags)?;
-                self.replace_operands(0, regexp)
-            }
-            I::CallNative { argc, name } => self.call_native(linked, usize::from(argc), name, ""),
-            I::NewNative { argc, name } => self.call_native(linked, usize::from(argc), name, "new "),
-            I::CallThis { argc } => self.call_with_this(usize::from(argc)),
-            I::CallSpread => self.with_spread_arguments(|machine, count| machine.call(count)),
-            I::CallMethodSpread { name } => {
-                self.with_spread_arguments(|machine, count| machine.call_method(linked, count, name))
-            }
-            I::CallThisSpread => self.with_spread_arguments(|machine, count| machine.call_with_this(count)),
-            I::CallNativeSpread { name } => {
-                self.with_spread_arguments(|machine, count| machine.call_native(linked, count, name, ""))
-            }
-            I::NewNativeSpread { name } => {
-                self.with_spread_arguments(|machine, count| machine.call_native(linked, count, name, "new "))
-            }
-            I::New { argc } => self.construct(usize::from(argc)),
-            I::NewSpread => self.with_spread_arguments(|machine, count| machine.construct(count)),
-            I::SuperCall { argc } => self.super_call(usize::from(argc)),
-            I::SuperCallSpread => self.with_spread_arguments(|machine, count| machine.super_call(count)),
-            I::Builtin { name } => {
-                let found = self.program.names.get(name as usize).and_then(|name| self.registry.find(name));
-                match found {
-                    Some(builtin) => self.replace_operands(0, Value::Builtin(builtin)),
-                    None => Err(AbruptCompletion::Internal("a built-in that this machine does not have")),
-                }
-            }
-            I::Function(number) => self.new_closure(number),
-            I::This => match self.current_this() {
-                Value::Uninitialised => reference_error(MUST_CALL_SUPER),
-                this => self.replace_operands(0, this),
-            },
-            I::Iter(slot) => {
-                let iterator = self.iterator(&self.operand(0))?;
-                self.stack.pop();
-                self.set_slot(slot, iterator)
-            }
-            I::Keys(slot) => {
-                let source = self.operand(0);
-                let keys = self.keys_for_in(&source);
-                let names = self.heap.new_array(std::iter::once(source).chain(keys).collect());
-                let cursor = self.heap.new_iterator(Value::Ref(names), IterationKind::Names);
-                self.stack.pop();
-                self.set_slot(slot, Value::Ref(cursor))
-            }
-            I::IterNext { slot, target } => match self.next_from_slot(slot)? {
-                Some(value) => self.replace_operands(0, value),
-                None => {
-                    self.pc = target;
-                    Ok(InstructionOutcome::Jumped)
-                }
-            },
-            I::IterTake(slot) => {
-                let value = self.next_from_slot(slot)?.unwrap_or(Value::Undefined);
-                self.replace_operands(0, value)
-            }
-            I::IterRest(slot) => {
-                let array = self.heap.new_array(Vec::new());
-                while let Some(value) = self.next_from_slot(slot)? {
-                    self.heap.push(array, value)?;
-                }
-                self.replace_operands(0, Value::Ref(array))
-            }
-            I::Throw => Err(AbruptCompletion::Throw(self.operand(0))),
-            I::ThrowError { name, message } => {
-                let text = |number: u32| self.program.names.get(number as usize).map_or("", |name| &**name);
-                let kind = ErrorKind::from_name(text(u32::from(name))).unwrap_or_default();
-                Err(AbruptCompletion::Error(kind, text(message).to_owned()))
-            }
-            I::Class { derived } => self.new_class(derived),
-            I::Method { is_static: fixed, name } => self.define_method(fixed, linked_name(linked, name)),
-            I::Fields => {
-                let (class, fields) = (self.operand(1), self.operand(0));
-                self.make_method(&fields, &class, false);
-                if let (Value::Ref(class), Value::Ref(fields)) = (class, fields)
-                    && let Some(Entry::Closure(closure)) = self.heap.get_mut(class)
-                    && let Some(parts) = &mut closure.class
-                {
-                    parts.fields = Some(fields);
-                }
-                self.stack.pop();
-                Ok(InstructionOutcome::FallThrough)
-            }
-            I::InitFields => self.init_fields(),
-            I::SuperGet(name) => {
-                let value = self.super_property(&linked_name(linked, name))?;
-                self.replace_operands(0, value)
-            }
-            I::Enter => Ok(InstructionOutcome::FallThrough),
-            I::Halt => Ok(InstructionOutcome::Stop(Box::new(StopReason::Complete(serde_json::Value::Null)))),
-            _ => Err(AbruptCompletion::Internal("an instruction of the interpreter loop outside the loop")),
+        },
+        I::IterTake(slot) => {
+            let value = next_from_slot(machine, slot)?.unwrap_or(Value::Undefined);
+            replace_operands(machine, 0, value)
         }
-    }
-
-    fn store_at(&mut self, at: usize) -> StepResult {
-        let value = self.stack.pop().unwrap_or(Value::Undefined);
-        if let Some(place) = self.stack.get_mut(at) {
-            *place = value;
-        }
-        Ok(InstructionOutcome::FallThrough)
-    }
-
-    fn set_slot(&mut self, slot: u16, value: Value) -> StepResult {
-        if let Some(place) = self.stack.get_mut(self.base + usize::from(slot)) {
-            *place = value;
-        }
-        Ok(InstructionOutcome::FallThrough)
-    }
-
-    /// The cell in a slot. A closure captures it. ECMA-262 §9.1.1.1 Declarative Environment Records.
-    fn cell_in(&self, slot: u16) -> Result<HeapRef, AbruptCompletion> {
-        match self.stack.get(self.base + usize::from(slot)) {
-            Some(Value::Ref(at)) if matches!(self.heap.get(*at), Entry::Cell(_)) => Ok(*at),
-            _ => Err(AbruptCompletion::Internal("a slot without its cell")),
-        }
-    }
-
-    fn set_cell(&mut self, cell: HeapRef, value: Value) -> StepResult {
-        if let Some(Entry::Cell(place)) = self.heap.get_mut(cell) {
-            *place = value;
-        }
-        self.stack.pop();
-        Ok(InstructionOutcome::FallThrough)
-    }
-
-    fn jump_or_pop(&mut self, target: u32, jump: bool) -> StepResult {
-        if jump {
-            self.pc = target;
-            return Ok(InstructionOutcome::Jumped);
-        }
-        self.stack.pop();
-        Ok(InstructionOutcome::FallThrough)
-    }
-
-    /// ReferenceError for a slot read before its declaration. ECMA-262 §9.1.1.1.6 GetBindingValue.
-    #[cold]
-    pub(super) fn throw_uninitialised_slot(&self, slot: u16) -> StepResult {
-        let function = match self.frames.last() {
-            Some(Frame::Code(frame)) => self.program.functions.get(frame.function as usize),
-            _ => None,
-        };
-        throw_uninitialised(function.and_then(|f| f.slots.get(usize::from(slot))).map_or("", String::as_str))
-    }
-
-    /// ReferenceError for a global variable. ECMA-262 §9.1.1.1.6 GetBindingValue.
-    #[cold]
-    pub(super) fn throw_uninitialised_global(&self, slot: u16) -> StepResult {
-        let names = self.program.functions.first().map_or(&[][..], |f| f.slots.as_slice());
-        let name = names.get(usize::from(slot)).map_or("", String::as_str);
-        if self.program.named_globals {
-            return reference_error(format!("{name} is not defined"));
-        }
-        throw_uninitialised(name)
-    }
-
-    /// ReferenceError for a captured variable. ECMA-262 §9.1.1.1.6 GetBindingValue.
-    #[cold]
-    pub(super) fn throw_uninitialised_capture(&self, index: u16) -> StepResult {
-        let function = match self.frames.last() {
-            Some(Frame::Code(frame)) => self.program.functions.get(frame.function as usize),
-            _ => None,
-        };
-        throw_uninitialised(function.and_then(|f| f.capture_names.get(usize::from(index))).map_or("", String::as_str))
-    }
-
-    /// `this` of the running function. ECMA-262 §9.4.4 ResolveThisBinding.
-    pub(super) fn current_this(&self) -> Value {
-        match self.frames.last() {
-            Some(Frame::Code(frame)) if frame.base > 0 => self.frame_this(frame),
-            _ => Value::Undefined,
-        }
-    }
-
-    /// `this` of a function that has not returned.
-    pub(super) fn frame_this(&self, frame: &CodeFrame) -> Value {
-        self.stack.get((frame.base as usize).wrapping_sub(1)).cloned().unwrap_or(Value::Undefined)
-    }
-
-    /// A binary operator. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator, §7.2.12 IsLessThan, §13.10 Relational Operators,
-    /// §7.2.13 IsLooselyEqual.
-    pub(super) fn binary(&mut self, instruction: DecodedInstruction) -> StepResult {
-        use DecodedInstruction as I;
-        let (first, second) = (self.stack.len().wrapping_sub(2), self.stack.len().wrapping_sub(1));
-        let result = match instruction {
-            I::Add => {
-                let (a, b) = (
-                    self.to_primitive_at(first, PreferredType::Number)?,
-                    self.to_primitive_at(second, PreferredType::Number)?,
-                );
-                if matches!(a, Value::Text(_)) || matches!(b, Value::Text(_)) {
-                    let (a, b) = (self.to_text(&a)?, self.to_text(&b)?);
-                    Value::Text(self.concat(&a, &b)?)
-                } else {
-                    Value::Number(self.to_number(&a)? + self.to_number(&b)?)
-                }
+        I::IterRest(slot) => {
+            let array = machine.heap.new_array(Vec::new());
+            while let Some(value) = next_from_slot(machine, slot)? {
+                machine.heap.push(array, value)?;
             }
-            I::Lt | I::Gt | I::Le | I::Ge => {
-                let (a, b) = (
-                    self.to_primitive_at(first, PreferredType::Number)?,
-                    self.to_primitive_at(second, PreferredType::Number)?,
-                );
-                let order = match (&a, &b) {
-                    (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
-                    _ => self.to_number(&a)?.partial_cmp(&self.to_number(&b)?),
-                };
-                Value::Bool(order.is_some_and(|order| match instruction {
-                    I::Lt => order.is_lt(),
-                    I::Gt => order.is_gt(),
-                    I::Le => order.is_le(),
-                    _ => order.is_ge(),
-                }))
-            }
-            I::LooseEq => Value::Bool(self.loosely_equal(first, second)?),
-            I::LooseNeq => Value::Bool(!self.loosely_equal(first, second)?),
-            I::In => {
-                let key = self.to_property_key_at(first)?;
-                Value::Bool(self.has_property(&self.operand(0), &key)?)
-            }
-            I::InstanceOf => Value::Bool(self.instance_of(&self.operand(1), &self.operand(0))?),
-            _ => {
-                let (a, b) = (self.to_number_at(first)?, self.to_number_at(second)?);
-                let shift = number::to_int32(b) as u32 & 31;
-                Value::Number(match instruction {
-                    I::Sub => a - b,
-                    I::Mul => a * b,
-                    I::Div => a / b,
-                    I::Mod => remainder(a, b),
-                    I::Pow => number::power(a, b),
-                    I::BitAnd => f64::from(number::to_int32(a) & number::to_int32(b)),
-                    I::BitOr => f64::from(number::to_int32(a) | number::to_int32(b)),
-                    I::BitXor => f64::from(number::to_int32(a) ^ number::to_int32(b)),
-                    I::Shl => f64::from(number::to_int32(a).wrapping_shl(shift)),
-                    I::Shr => f64::from(number::to_int32(a) >> shift),
-                    I::UShr => f64::from(number::to_int32(a) as u32 >> shift),
-                    _ => return Err(AbruptCompletion::Internal("an unknown binary operator")),
-                })
-            }
-        };
-        self.replace_operands(2, result)
-    }
-
-    /// A unary operator. ECMA-262 §13.5 Unary Operators, §13.4 Update Expressions, §7.2.1 RequireObjectCoercible.
-    pub(super) fn unary(&mut self, instruction: DecodedInstruction) -> StepResult {
-        use DecodedInstruction as I;
-        let at = self.stack.len().wrapping_sub(1);
-        let result = match instruction {
-            I::ToNumber => Value::Number(self.to_number_at(at)?),
-            I::Inc => Value::Number(self.to_number_at(at)? + 1.0),
-            I::Dec => Value::Number(self.to_number_at(at)? - 1.0),
-            I::Neg => Value::Number(-self.to_number_at(at)?),
-            I::BitNot => Value::Number(f64::from(!number::to_int32(self.to_number_at(at)?))),
-            I::TypeOf => Value::text(self.type_of(&self.operand(0))),
-            I::ToText => Value::Text(self.to_text_at(at)?),
-            I::RequireObject => match self.operand(0) {
-                value @ (Value::Undefined | Value::Null) => {
-                    let name = super::property::nullish_name(&value);
-                    let written = match self
-                        .program
-                        .callee_texts
-                        .get(&self.pc)
-                        .map(|text| (&**text, text.strip_suffix("'undefined'")))
-                    {
-                        // The text describes an argument.
-                        Some((_, Some(before))) if matches!(value, Value::Null) => format!("{before}'object null'"),
-                        Some((text, _)) => text.to_owned(),
-                        None => format!("'{name}'"),
-                    };
-                    return type_error(format!("Cannot destructure {written} as it is {name}."));
-                }
-                value => value,
-            },
-            _ => return Err(AbruptCompletion::Internal("an unknown unary operator")),
-        };
-        self.replace_operands(1, result)
-    }
-
-    /// `==` of two values on the stack. ECMA-262 §7.2.13 IsLooselyEqual.
-    fn loosely_equal(&self, first: usize, second: usize) -> Result<bool, AbruptCompletion> {
-        let operand = |at: usize| self.stack.get(at).unwrap_or(&Value::Undefined);
-        let (a, b) = (operand(first), operand(second));
-        let is_object = |value: &Value| matches!(value, Value::Ref(_) | Value::Builtin(_));
-        if a.is_nullish() || b.is_nullish() {
-            return Ok(a.is_nullish() && b.is_nullish());
+            replace_operands(machine, 0, Value::Ref(array))
         }
-        Ok(match (is_object(a), is_object(b)) {
-            (true, true) => a.strict_equals(b),
-            (true, false) => self.loosely_equal_primitives(&self.to_primitive_at(first, PreferredType::Number)?, b)?,
-            (false, true) => self.loosely_equal_primitives(a, &self.to_primitive_at(second, PreferredType::Number)?)?,
-            (false, false) => self.loosely_equal_primitives(a, b)?,
-        })
-    }
-
-    /// `==` of two primitives. ECMA-262 §7.2.13 IsLooselyEqual.
-    fn loosely_equal_primitives(&self, a: &Value, b: &Value) -> Result<bool, AbruptCompletion> {
-        match (a, b) {
-            (Value::Text(a), Value::Text(b)) => Ok(a == b),
-            _ => Ok(self.to_number(a)? == self.to_number(b)?),
+        I::Throw => Err(AbruptCompletion::Throw(operand(machine, 0))),
+        I::ThrowError { name, message } => {
+            let text = |number: u32| machine.program.names.get(number as usize).map_or("", |name| &**name);
+            let kind = ErrorKind::from_name(text(u32::from(name))).unwrap_or_default();
+            Err(AbruptCompletion::Error(kind, text(message).to_owned()))
         }
-    }
-
-    /// `object.name`. ECMA-262 §6.2.5.5 GetValue of §13.3.4 EvaluatePropertyAccessWithIdentifierKey.
-    pub(super) fn get_prop(&mut self, linked: &LinkedProgram, name: u32) -> StepResult {
-        if linked.names.get(name as usize).is_some_and(|name| name.is_length) {
-            let length = match self.stack.last() {
-                Some(Value::Text(text)) => Some(text.len()),
-                Some(Value::Ref(at)) => self.heap.array(*at).map(super::array::Array::len),
-                _ => None,
-            };
-            if let Some(length) = length {
-                return self.replace_operands(1, Value::Number(length as f64));
-            }
-        }
-        let target = self.operand(0);
-        let value = match self.get_method_fast(linked, &target, name) {
-            Some(method) => method,
-            None => self.property(&target, &linked_name(linked, name))?,
-        };
-        self.replace_operands(1, value)
-    }
-
-    /// `object[key]`. ECMA-262 §6.2.5.5 GetValue of §13.3.3 EvaluatePropertyAccessWithExpressionKey.
-    pub(super) fn get_index(&mut self) -> StepResult {
-        let (target, key) = (self.operand(1), self.operand(0));
-        let value = match (&target, &key) {
-            (Value::Ref(at), Value::Number(n))
-                if *n >= 0.0 && *n < f64::from(u32::MAX) && n.fract() == 0.0 && self.heap.array(*at).is_some() =>
+        I::Class { derived } => class::new_class(machine, derived),
+        I::Method { is_static, name } => class::define_method(machine, is_static, linked_name(linked, name)),
+        I::Fields => {
+            let (class, fields) = (operand(machine, 1), operand(machine, 0));
+            class::make_method(machine, &fields, &class, false);
+            if let (Value::Ref(class), Value::Ref(fields)) = (class, fields)
+                && let Some(Entry::Closure(closure)) = machine.heap.get_mut(class)
+                && let Some(parts) = &mut closure.class
             {
-                self.heap.element(*at, *n as usize).or_undefined()
+                parts.fields = Some(fields);
             }
-            (Value::Text(text), Value::Number(n)) if *n >= 0.0 && n.fract() == 0.0 => {
-                text.unit(*n as usize).map_or(Value::Undefined, |unit| Value::Text(Str::single(unit)))
-            }
-            (Value::Undefined | Value::Null, _) => {
-                let key = self.to_text(&key)?;
-                let name = super::property::nullish_name(&target);
-                return type_error(format!("Cannot read properties of {name} (reading '{key}')"));
-            }
-            _ => {
-                let key = self.to_property_key_at(self.stack.len().wrapping_sub(1))?;
-                self.property(&target, &key)?
-            }
-        };
-        self.replace_operands(2, value)
+            machine.stack.pop();
+            Ok(InstructionOutcome::FallThrough)
+        }
+        I::InitFields => class::init_fields(machine),
+        I::SuperGet(name) => {
+            let value = class::super_property(machine, &linked_name(linked, name))?;
+            replace_operands(machine, 0, value)
+        }
+        I::Enter => Ok(InstructionOutcome::FallThrough),
+        I::Halt => Ok(InstructionOutcome::Stop(Box::new(StopReason::Complete(serde_json::Value::Null)))),
+        _ => Err(AbruptCompletion::Internal("an instruction of the interpreter loop outside the loop")),
     }
+}
 
-    /// `object[key] = value`. ECMA-262 §6.2.5.6 PutValue.
-    fn set_index(&mut self) -> StepResult {
-        let (target, value) = (self.operand(2), self.operand(0));
-        if let (Value::Ref(at), Some(Value::Number(n))) = (&target, self.stack.get(self.stack.len().wrapping_sub(2)))
-            && let Entry::Array(array) = self.heap.get(*at)
-            && !array.frozen
-            && *n >= 0.0
-            && n.fract() == 0.0
-            && *n < f64::from(u32::MAX)
+fn store_at(machine: &mut Machine, at: usize) -> StepResult {
+    let value = machine.stack.pop().unwrap_or(Value::Undefined);
+    if let Some(place) = machine.stack.get_mut(at) {
+        *place = value;
+    }
+    Ok(InstructionOutcome::FallThrough)
+}
+
+fn set_slot(machine: &mut Machine, slot: u16, value: Value) -> StepResult {
+    if let Some(place) = machine.stack.get_mut(machine.base + usize::from(slot)) {
+        *place = value;
+    }
+    Ok(InstructionOutcome::FallThrough)
+}
+
+/// The cell in a slot. A closure captures it. ECMA-262 §9.1.1.1 Declarative Environment Records.
+fn cell_in(machine: &Machine, slot: u16) -> Result<HeapRef, AbruptCompletion> {
+    match machine.stack.get(machine.base + usize::from(slot)) {
+        Some(Value::Ref(at)) if matches!(machine.heap.get(*at), Entry::Cell(_)) => Ok(*at),
+        _ => Err(AbruptCompletion::Internal("a slot without its cell")),
+    }
+}
+
+fn set_cell(machine: &mut Machine, cell: HeapRef, value: Value) -> StepResult {
+    if let Some(Entry::Cell(place)) = machine.heap.get_mut(cell) {
+        *place = value;
+    }
+    machine.stack.pop();
+    Ok(InstructionOutcome::FallThrough)
+}
+
+fn jump_or_pop(machine: &mut Machine, target: u32, jump: bool) -> StepResult {
+    if jump {
+        machine.pc = target;
+        return Ok(InstructionOutcome::Jumped);
+    }
+    machine.stack.pop();
+    Ok(InstructionOutcome::FallThrough)
+}
+
+/// ReferenceError for a slot read before its declaration. ECMA-262 §9.1.1.1.6 GetBindingValue.
+#[cold]
+pub(super) fn throw_uninitialized_slot(machine: &Machine, slot: u16) -> StepResult {
+    let function = match machine.frames.last() {
+        Some(Frame::Code(frame)) => machine.program.functions.get(frame.function as usize),
+        _ => None,
+    };
+    throw_uninitialized(function.and_then(|f| f.slots.get(usize::from(slot))).map_or("", String::as_str))
+}
+
+/// ReferenceError for a global variable. ECMA-262 §9.1.1.1.6 GetBindingValue.
+#[cold]
+pub(super) fn throw_uninitialized_global(machine: &Machine, slot: u16) -> StepResult {
+    let names = machine.program.functions.first().map_or(&[][..], |f| f.slots.as_slice());
+    let name = names.get(usize::from(slot)).map_or("", String::as_str);
+    if machine.program.named_globals {
+        return reference_error(format!("{name} is not defined"));
+    }
+    throw_uninitialized(name)
+}
+
+/// ReferenceError for a captured variable. ECMA-262 §9.1.1.1.6 GetBindingValue.
+#[cold]
+pub(super) fn throw_uninitialized_capture(machine: &Machine, index: u16) -> StepResult {
+    let function = match machine.frames.last() {
+        Some(Frame::Code(frame)) => machine.program.functions.get(frame.function as usize),
+        _ => None,
+    };
+    throw_uninitialized(function.and_then(|f| f.capture_names.get(usize::from(index))).map_or("", String::as_str))
+}
+
+/// `this` of the running function. ECMA-262 §9.4.4 ResolveThisBinding.
+pub(super) fn current_this(machine: &Machine) -> Value {
+    match machine.frames.last() {
+        Some(Frame::Code(frame)) if frame.base > 0 => frame_this(machine, frame),
+        _ => Value::Undefined,
+    }
+}
+
+/// `this` of a function that has not returned.
+pub(super) fn frame_this(machine: &Machine, frame: &CodeFrame) -> Value {
+    machine.stack.get((frame.base as usize).wrapping_sub(1)).cloned().unwrap_or(Value::Undefined)
+}
+
+/// A binary operator. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator, §7.2.12 IsLessThan, §13.10 Relational Operators,
+/// §7.2.13 IsLooselyEqual.
+pub(super) fn binary(machine: &mut Machine, instruction: DecodedInstruction) -> StepResult {
+    use DecodedInstruction as I;
+    let (first, second) = (machine.stack.len().wrapping_sub(2), machine.stack.len().wrapping_sub(1));
+    let result = match instruction {
+        I::Add => {
+            let (a, b) = (
+                conversion::to_primitive_at(machine, first, PreferredType::Number)?,
+                conversion::to_primitive_at(machine, second, PreferredType::Number)?,
+            );
+            if matches!(a, Value::Text(_)) || matches!(b, Value::Text(_)) {
+                let (a, b) = (conversion::to_text(machine, &a)?, conversion::to_text(machine, &b)?);
+                Value::Text(conversion::concat(machine, &a, &b)?)
+            } else {
+                Value::Number(conversion::to_number(machine, &a)? + conversion::to_number(machine, &b)?)
+            }
+        }
+        I::Lt | I::Gt | I::Le | I::Ge => {
+            let (a, b) = (
+                conversion::to_primitive_at(machine, first, PreferredType::Number)?,
+                conversion::to_primitive_at(machine, second, PreferredType::Number)?,
+            );
+            let order = match (&a, &b) {
+                (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
+                _ => conversion::to_number(machine, &a)?.partial_cmp(&conversion::to_number(machine, &b)?),
+            };
+            Value::Bool(order.is_some_and(|order| match instruction {
+                I::Lt => order.is_lt(),
+                I::Gt => order.is_gt(),
+                I::Le => order.is_le(),
+                _ => order.is_ge(),
+            }))
+        }
+        I::LooseEq => Value::Bool(loosely_equal(machine, first, second)?),
+        I::LooseNeq => Value::Bool(!loosely_equal(machine, first, second)?),
+        I::In => {
+            let key = conversion::to_property_key_at(machine, first)?;
+            Value::Bool(property::has_property(machine, &operand(machine, 0), &key)?)
+        }
+        I::InstanceOf => Value::Bool(class::instance_of(machine, &operand(machine, 1), &operand(machine, 0))?),
+        _ => {
+            let (a, b) = (conversion::to_number_at(machine, first)?, conversion::to_number_at(machine, second)?);
+            let shift = number::to_int32(b) as u32 & 31;
+            Value::Number(match instruction {
+                I::Sub => a - b,
+                I::Mul => a * b,
+                I::Div => a / b,
+                I::Mod => remainder(a, b),
+                I::Pow => number::power(a, b),
+                I::BitAnd => f64::from(number::to_int32(a) & number::to_int32(b)),
+                I::BitOr => f64::from(number::to_int32(a) | number::to_int32(b)),
+                I::BitXor => f64::from(number::to_int32(a) ^ number::to_int32(b)),
+                I::Shl => f64::from(number::to_int32(a).wrapping_shl(shift)),
+                I::Shr => f64::from(number::to_int32(a) >> shift),
+                I::UShr => f64::from(number::to_int32(a) as u32 >> shift),
+                _ => return Err(AbruptCompletion::Internal("an unknown binary operator")),
+            })
+        }
+    };
+    replace_operands(machine, 2, result)
+}
+
+/// A unary operator. ECMA-262 §13.5 Unary Operators, §13.4 Update Expressions, §7.2.1 RequireObjectCoercible.
+pub(super) fn unary(machine: &mut Machine, instruction: DecodedInstruction) -> StepResult {
+    use DecodedInstruction as I;
+    let at = machine.stack.len().wrapping_sub(1);
+    let result = match instruction {
+        I::ToNumber => Value::Number(conversion::to_number_at(machine, at)?),
+        I::Inc => Value::Number(conversion::to_number_at(machine, at)? + 1.0),
+        I::Dec => Value::Number(conversion::to_number_at(machine, at)? - 1.0),
+        I::Neg => Value::Number(-conversion::to_number_at(machine, at)?),
+        I::BitNot => Value::Number(f64::from(!number::to_int32(conversion::to_number_at(machine, at)?))),
+        I::TypeOf => Value::text(conversion::type_of(machine, &operand(machine, 0))),
+        I::ToText => Value::Text(conversion::to_text_at(machine, at)?),
+        I::RequireObject => match operand(machine, 0) {
+            value @ (Value::Undefined | Value::Null) => {
+                let name = super::property::nullish_name(&value);
+                let description = match machine
+                    .program
+                    .callee_texts
+                    .get(&machine.pc)
+                    .map(|text| (&**text, text.strip_suffix("'undefined'")))
+                {
+                    // The text describes an argument.
+                    Some((_, Some(before))) if matches!(value, Value::Null) => format!("{before}'object null'"),
+                    Some((text, _)) => text.to_owned(),
+                    None => format!("'{name}'"),
+                };
+                return type_error(format!("Cannot destructure {description} as it is {name}."));
+            }
+            value => value,
+        },
+        _ => return Err(AbruptCompletion::Internal("an unknown unary operator")),
+    };
+    replace_operands(machine, 1, result)
+}
+
+/// `==` of two values on the stack. ECMA-262 §7.2.13 IsLooselyEqual.
+fn loosely_equal(machine: &Machine, first: usize, second: usize) -> Result<bool, AbruptCompletion> {
+    let operand = |at: usize| machine.stack.get(at).unwrap_or(&Value::Undefined);
+    let (a, b) = (operand(first), operand(second));
+    let is_object = |value: &Value| matches!(value, Value::Ref(_) | Value::Builtin(_));
+    if a.is_nullish() || b.is_nullish() {
+        return Ok(a.is_nullish() && b.is_nullish());
+    }
+    Ok(match (is_object(a), is_object(b)) {
+        (true, true) => a.strict_equals(b),
+        (true, false) => {
+            loosely_equal_primitives(machine, &conversion::to_primitive_at(machine, first, PreferredType::Number)?, b)?
+        }
+        (false, true) => {
+            loosely_equal_primitives(machine, a, &conversion::to_primitive_at(machine, second, PreferredType::Number)?)?
+        }
+        (false, false) => loosely_equal_primitives(machine, a, b)?,
+    })
+}
+
+/// `==` of two primitives. ECMA-262 §7.2.13 IsLooselyEqual.
+fn loosely_equal_primitives(machine: &Machine, a: &Value, b: &Value) -> Result<bool, AbruptCompletion> {
+    match (a, b) {
+        (Value::Text(a), Value::Text(b)) => Ok(a == b),
+        _ => Ok(conversion::to_number(machine, a)? == conversion::to_number(machine, b)?),
+    }
+}
+
+/// `object.name`. ECMA-262 §6.2.5.5 GetValue of §13.3.4 EvaluatePropertyAccessWithIdentifierKey.
+pub(super) fn get_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32) -> StepResult {
+    if linked.names.get(name as usize).is_some_and(|name| name.is_length) {
+        let length = match machine.stack.last() {
+            Some(Value::Text(text)) => Some(text.len()),
+            Some(Value::Ref(at)) => machine.heap.array(*at).map(super::array::Array::len),
+            _ => None,
+        };
+        if let Some(length) = length {
+            return replace_operands(machine, 1, Value::Number(length as f64));
+        }
+    }
+    let target = operand(machine, 0);
+    let value = match fast_path::get_method_fast(machine, linked, &target, name) {
+        Some(method) => method,
+        None => property::property(machine, &target, &linked_name(linked, name))?,
+    };
+    replace_operands(machine, 1, value)
+}
+
+/// `object[key]`. ECMA-262 §6.2.5.5 GetValue of §13.3.3 EvaluatePropertyAccessWithExpressionKey.
+pub(super) fn get_index(machine: &mut Machine) -> StepResult {
+    let (target, key) = (operand(machine, 1), operand(machine, 0));
+    let value = match (&target, &key) {
+        (Value::Ref(at), Value::Number(n))
+            if *n >= 0.0 && *n < f64::from(u32::MAX) && n.fract() == 0.0 && machine.heap.array(*at).is_some() =>
         {
-            let (at, index) = (*at, *n as usize);
-            self.heap.set_element(at, index, value.clone())?;
-            return self.replace_operands(3, value);
+            machine.heap.element(*at, *n as usize).or_undefined()
         }
-        if target.is_nullish() {
-            let (name, key) = (super::property::nullish_name(&target), self.to_text(&self.operand(1))?);
-            return type_error(format!("Cannot set properties of {name} (setting '{key}')"));
+        (Value::Text(text), Value::Number(n)) if *n >= 0.0 && n.fract() == 0.0 => {
+            text.unit(*n as usize).map_or(Value::Undefined, |unit| Value::Text(Str::single(unit)))
         }
-        let key = self.to_property_key_at(self.stack.len().wrapping_sub(2))?;
-        self.set_property(&target, key, value.clone())?;
-        self.replace_operands(3, value)
-    }
+        (Value::Undefined | Value::Null, _) => {
+            let key = conversion::to_text(machine, &key)?;
+            let name = super::property::nullish_name(&target);
+            return type_error(format!("Cannot read properties of {name} (reading '{key}')"));
+        }
+        _ => {
+            let key = conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(1))?;
+            property::property(machine, &target, &key)?
+        }
+    };
+    replace_operands(machine, 2, value)
+}
 
-    /// Defines an own property of a literal. ECMA-262 §7.3.6 CreateDataPropertyOrThrow.
-    pub(super) fn define(&mut self, target: &Value, key: Value, value: Value) -> Result<(), AbruptCompletion> {
-        let Value::Ref(at) = target else { return Err(AbruptCompletion::Internal("a literal that is not an object")) };
-        match self.heap.get(*at) {
-            Entry::Array(_) => self.set_property(target, key, value),
-            Entry::Object(Object { frozen: true, .. }) => {
-                type_error(format!("Cannot define property {}, object is not extensible", self.to_text(&key)?))
+/// `object[key] = value`. ECMA-262 §6.2.5.6 PutValue.
+fn set_index(machine: &mut Machine) -> StepResult {
+    let (target, value) = (operand(machine, 2), operand(machine, 0));
+    if let (Value::Ref(at), Some(Value::Number(n))) = (&target, machine.stack.get(machine.stack.len().wrapping_sub(2)))
+        && let Entry::Array(array) = machine.heap.get(*at)
+        && !array.frozen
+        && *n >= 0.0
+        && n.fract() == 0.0
+        && *n < f64::from(u32::MAX)
+    {
+        let (at, index) = (*at, *n as usize);
+        machine.heap.set_element(at, index, value.clone())?;
+        return replace_operands(machine, 3, value);
+    }
+    if target.is_nullish() {
+        let (name, key) = (super::property::nullish_name(&target), conversion::to_text(machine, &operand(machine, 1))?);
+        return type_error(format!("Cannot set properties of {name} (setting '{key}')"));
+    }
+    let key = conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(2))?;
+    property::set_property(machine, &target, key, value.clone())?;
+    replace_operands(machine, 3, value)
+}
+
+/// Defines an own property of a literal. ECMA-262 §7.3.6 CreateDataPropertyOrThrow.
+pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: Value) -> Result<(), AbruptCompletion> {
+    let Value::Ref(at) = target else { return Err(AbruptCompletion::Internal("a literal that is not an object")) };
+    match machine.heap.get(*at) {
+        Entry::Array(_) => property::set_property(machine, target, key, value),
+        Entry::Object(Object { frozen: true, .. }) => type_error(format!(
+            "Cannot define property {}, object is not extensible",
+            conversion::to_text(machine, &key)?
+        )),
+        _ => {
+            machine.heap.table_set(*at, TableKind::Main, key, value);
+            Ok(())
+        }
+    }
+}
+
+/// An object literal of `count` pairs on the stack. ECMA-262 §13.2.5.5 PropertyDefinitionEvaluation.
+fn make_object(machine: &mut Machine, count: usize) -> StepResult {
+    let from = machine.stack.len().saturating_sub(2 * count);
+    for pair in 0..count {
+        conversion::to_property_key_at(machine, from + 2 * pair)?;
+    }
+    let object = machine.heap.allocate(Entry::Object(Object::default()));
+    for pair in 0..count {
+        let key = conversion::to_property_key_at(machine, from + 2 * pair)?;
+        let value = machine.stack.get(from + 2 * pair + 1).cloned().unwrap_or(Value::Undefined);
+        machine.heap.table_set(object, TableKind::Main, key, value);
+    }
+    replace_operands(machine, 2 * count, Value::Ref(object))
+}
+
+/// `{a, ...rest} = source`: the properties except those keys. ECMA-262 §7.3.25 CopyDataProperties.
+fn rest_properties(machine: &mut Machine, count: usize) -> StepResult {
+    let from = machine.stack.len().saturating_sub(count);
+    let keys =
+        (from..from + count).map(|at| conversion::to_property_key_at(machine, at)).collect::<Result<Vec<_>, _>>()?;
+    let source = machine.stack.get(from.wrapping_sub(1)).cloned().unwrap_or(Value::Undefined);
+    let entries = property::own_entries(&machine.heap, &source).into_iter();
+    let rest = entries.filter(|(key, _)| !keys.iter().any(|k| k.strict_equals(key))).collect();
+    let object = new_object(machine, rest);
+    replace_operands(machine, count + 1, object)
+}
+
+/// A new object with these properties. The keys must be unique.
+pub(super) fn new_object(machine: &mut Machine, pairs: Vec<(Value, Value)>) -> Value {
+    if pairs.len() > 200 {
+        let object = machine.heap.allocate(Entry::Object(Object::default()));
+        for (key, value) in pairs {
+            machine.heap.table_set(object, TableKind::Main, key, value);
+        }
+        return Value::Ref(object);
+    }
+    let object = Object { table: Table::from_pairs(pairs), ..Object::default() };
+    Value::Ref(machine.heap.allocate(Entry::Object(object)))
+}
+
+/// An iterator over a value, or TypeError. ECMA-262 §7.4.4 GetIterator.
+/// Deviation: only built-in collections and their iterators are iterable, because `Symbol.iterator` does not exist.
+pub(super) fn iterator(machine: &mut Machine, value: &Value) -> Result<Value, AbruptCompletion> {
+    match (property::receiver(machine, value), iteration_kind(machine, value)) {
+        (Some(Receiver::Iterator), _) => Ok(value.clone()),
+        (_, Some(kind)) => Ok(Value::Ref(object::new_iterator(&mut machine.heap, value.clone(), kind))),
+        _ => throw_not_iterable(machine, value),
+    }
+}
+
+/// The parts that the default iterator of a value yields; `None` if it is not iterable.
+fn iteration_kind(machine: &Machine, value: &Value) -> Option<IterationKind> {
+    match property::receiver(machine, value)? {
+        Receiver::Array | Receiver::String | Receiver::Set | Receiver::Iterator => Some(IterationKind::Values),
+        Receiver::Map => Some(IterationKind::Entries),
+        _ => None,
+    }
+}
+
+fn throw_not_iterable<T>(machine: &Machine, value: &Value) -> Result<T, AbruptCompletion> {
+    // The text of a call instruction is its callee, which would be wrong here.
+    let source_text = match machine.program.code.get(machine.pc as usize) {
+        Some(DecodedInstruction::Iter(_) | DecodedInstruction::Spread) => machine.program.callee_texts.get(&machine.pc),
+        _ => None,
+    };
+    if let Some(text) = source_text {
+        return type_error(format!("{text} is not iterable"));
+    }
+    let type_name = match value {
+        Value::Null => "object null".to_owned(),
+        Value::Undefined => "undefined".to_owned(),
+        Value::Number(_) | Value::Bool(_) => {
+            format!("{} {}", conversion::type_of(machine, value), conversion::to_text(machine, value)?)
+        }
+        _ => conversion::type_of(machine, value).to_owned(),
+    };
+    type_error(format!("{type_name} is not iterable (cannot read property Symbol(Symbol.iterator))"))
+}
+
+/// All values that a value iterates over. ECMA-262 IteratorToList.
+pub(super) fn iterate(machine: &mut Machine, value: &Value) -> Result<Vec<Value>, AbruptCompletion> {
+    match value {
+        Value::Ref(at) if machine.heap.array(*at).is_some() => {
+            Ok(machine.heap.elements(*at).into_iter().map(Value::or_undefined).collect())
+        }
+        _ => {
+            let Value::Ref(iterator) = iterator(machine, value)? else { return Ok(Vec::new()) };
+            let mut values = Vec::new();
+            while let Some(value) = object::iterator_next(&mut machine.heap, iterator) {
+                values.push(value);
+                // The characters of a string are shared, so the list is what must be bounded.
+                machine.heap.check_room(16 * values.len() as u64)?;
             }
-            _ => {
-                self.heap.table_set(*at, TableKind::Main, key, value);
-                Ok(())
-            }
+            Ok(values)
         }
     }
+}
 
-    /// An object literal of `count` pairs on the stack. ECMA-262 §13.2.5.5 PropertyDefinitionEvaluation.
-    fn make_object(&mut self, count: usize) -> StepResult {
-        let from = self.stack.len().saturating_sub(2 * count);
-        for pair in 0..count {
-            self.to_property_key_at(from + 2 * pair)?;
+/// The next value of the iterator in a slot. ECMA-262 §7.4.10 IteratorStepValue.
+fn next_from_slot(machine: &mut Machine, slot: u16) -> Result<Option<Value>, AbruptCompletion> {
+    match machine.stack.get(machine.base + usize::from(slot)) {
+        Some(Value::Ref(at)) => {
+            let at = *at;
+            Ok(object::iterator_next(&mut machine.heap, at))
         }
-        let object = self.heap.allocate(Entry::Object(Object::default()));
-        for pair in 0..count {
-            let key = self.to_property_key_at(from + 2 * pair)?;
-            let value = self.stack.get(from + 2 * pair + 1).cloned().unwrap_or(Value::Undefined);
-            self.heap.table_set(object, TableKind::Main, key, value);
-        }
-        self.replace_operands(2 * count, Value::Ref(object))
-    }
-
-    /// `{a, ...rest} = source`: the properties except those keys. ECMA-262 §7.3.25 CopyDataProperties.
-    fn rest_properties(&mut self, count: usize) -> StepResult {
-        let from = self.stack.len().saturating_sub(count);
-        let keys = (from..from + count).map(|at| self.to_property_key_at(at)).collect::<Result<Vec<_>, _>>()?;
-        let source = self.stack.get(from.wrapping_sub(1)).cloned().unwrap_or(Value::Undefined);
-        let entries = self.own_entries(&source).into_iter();
-        let rest = entries.filter(|(key, _)| !keys.iter().any(|k| k.strict_equals(key))).collect();
-        let object = self.new_object(rest);
-        self.replace_operands(count + 1, object)
-    }
-
-    /// A new object with these properties. The keys must be unique.
-    pub(super) fn new_object(&mut self, pairs: Vec<(Value, Value)>) -> Value {
-        if pairs.len() > 200 {
-            let object = self.heap.allocate(Entry::Object(Object::default()));
-            for (key, value) in pairs {
-                self.heap.table_set(object, TableKind::Main, key, value);
-            }
-            return Value::Ref(object);
-        }
-        let object = Object { table: Table::from_pairs(pairs), ..Object::default() };
-        Value::Ref(self.heap.allocate(Entry::Object(object)))
-    }
-
-    /// An iterator over a value, or TypeError. ECMA-262 §7.4.4 GetIterator.
-    /// Deviation: only built-in collections and their iterators are iterable, because `Symbol.iterator` does not exist.
-    pub(super) fn iterator(&mut self, value: &Value) -> Result<Value, AbruptCompletion> {
-        match (self.receiver(value), self.iteration_kind(value)) {
-            (Some(Receiver::Iterator), _) => Ok(value.clone()),
-            (_, Some(yields)) => Ok(Value::Ref(self.heap.new_iterator(value.clone(), yields))),
-            _ => self.throw_not_iterable(value),
-        }
-    }
-
-    /// The parts that the default iterator of a value yields; `None` if it is not iterable.
-    fn iteration_kind(&self, value: &Value) -> Option<IterationKind> {
-        match self.receiver(value)? {
-            Receiver::Array | Receiver::String | Receiver::Set | Receiver::Iterator => Some(IterationKind::Values),
-            Receiver::Map => Some(IterationKind::Entries),
-            _ => None,
-        }
-    }
-
-    fn throw_not_iterable<T>(&self, value: &Value) -> Result<T, AbruptCompletion> {
-        // The text of a call instruction is its callee, which would be wrong here.
-        let written = match self.program.code.get(self.pc as usize) {
-            Some(DecodedInstruction::Iter(_) | DecodedInstruction::Spread) => self.program.callee_texts.get(&self.pc),
-            _ => None,
-        };
-        if let Some(text) = written {
-            return type_error(format!("{text} is not iterable"));
-        }
-        let what = match value {
-            Value::Null => "object null".to_owned(),
-            Value::Undefined => "undefined".to_owned(),
-            Value::Number(_) | Value::Bool(_) => format!("{} {}", self.type_of(value), self.to_text(value)?),
-            _ => self.type_of(value).to_owned(),
-        };
-        type_error(format!("{what} is not iterable (cannot read property Symbol(Symbol.iterator))"))
-    }
-
-    /// All values that a value iterates over. ECMA-262 IteratorToList.
-    pub(super) fn iterate(&mut self, value: &Value) -> Result<Vec<Value>, AbruptCompletion> {
-        match value {
-            Value::Ref(at) if self.heap.array(*at).is_some() => {
-                Ok(self.heap.elements(*at).into_iter().map(Value::or_undefined).collect())
-            }
-            _ => {
-                let Value::Ref(cursor) = self.iterator(value)? else { return Ok(Vec::new()) };
-                let mut values = Vec::new();
-                while let Some(value) = self.heap.iterator_next(cursor) {
-                    values.push(value);
-                    // The characters of a string are shared, so the list is what must be bounded.
-                    self.heap.check_room(16 * values.len() as u64)?;
-                }
-                Ok(values)
-            }
-        }
-    }
-
-    /// The next value of the iterator in a slot. ECMA-262 §7.4.10 IteratorStepValue.
-    fn next_from_slot(&mut self, slot: u16) -> Result<Option<Value>, AbruptCompletion> {
-        match self.stack.get(self.base + usize::from(slot)) {
-            Some(Value::Ref(at)) => {
-                let at = *at;
-                Ok(self.heap.iterator_next(at))
-            }
-            _ => Err(AbruptCompletion::Internal("a slot without its iterator")),
-        }
+        _ => Err(AbruptCompletion::Internal("a slot without its iterator")),
     }
 }
 
@@ -699,7 +709,7 @@ fn linked_name(linked: &LinkedProgram, name: u32) -> Value {
     linked.names.get(name as usize).map_or(Value::Undefined, |name| name.key.clone())
 }
 
-fn throw_uninitialised<T>(name: &str) -> Result<T, AbruptCompletion> {
+fn throw_uninitialized<T>(name: &str) -> Result<T, AbruptCompletion> {
     reference_error(format!("Cannot access '{}' before initialization", source_name(name)))
 }
 

@@ -10,7 +10,7 @@
 //! | chunk of an array | `["k", [value…]]` |
 //! | object | `["o", flags (1 frozen, 2 prototype of a class), prototype or 0, table]` |
 //! | function | `["f", number, [cell…]]`, and if it has more: `, this or [], home or 0, static, class, table, hidden table]` |
-//! | class, within its function | `[prototype, parent or [], field initialiser or 0]` or null |
+//! | class, within its function | `[prototype, parent or [], field initializer or 0]` or null |
 //! | error | `["e", kind, hidden table, flags, prototype or 0, table]` |
 //! | Map, Set | `["m", table]`, `["s", table]` |
 //! | iterator | `["i", source, "keys" "values" "entries" or "names", position]` |
@@ -37,13 +37,14 @@ use super::entry_decoder::{self, EntryDecoder, ReadResult};
 use super::entry_encoder::EntryEncoder;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::heap::{ENTRIES_PER_PAGE, Heap};
+use super::host_call::read_suspended_requests;
 use super::limits::Limits;
 use super::machine::{Machine, SuspendedCall, SuspendedRequests};
 use super::program::VerifiedProgram;
-use super::suspended_call::read_suspended_requests;
 use super::timsort::TimSort;
 use super::value::HeapRef;
 use super::xoshiro::Xoshiro256;
+use super::{abrupt_completion, host_call, legacy, property};
 use crate::value::write_canonical_json;
 
 /// A machine without its heap.
@@ -81,9 +82,9 @@ impl Machine {
         machine.insert("instructions".to_owned(), json!(self.instructions));
         machine.insert("calls".to_owned(), json!(self.calls));
         machine.insert("outputBytes".to_owned(), json!(self.output_bytes));
-        if let Some(open) = &self.suspended_call {
-            let mut call = self.encode_suspended_call(open);
-            call.insert("operands".to_owned(), encoder.values(&open.operands));
+        if let Some(suspended) = &self.suspended_call {
+            let mut call = host_call::encode_suspended_call(self, suspended);
+            call.insert("operands".to_owned(), encoder.values(&suspended.operands));
             machine.insert("call".to_owned(), Json::Object(call));
         }
         if self.key_counts != HeapRef::NONE {
@@ -198,12 +199,14 @@ impl Machine {
         let mut encoder = EntryEncoder::canonical(&self.heap);
         let (scopes, stack) = self.encode_frames(&mut encoder);
         let pending = self.pending.as_ref().map_or(Json::Null, |value| encoder.value(value));
-        let mut call =
-            self.suspended_call.as_ref().map_or(Json::Null, |open| Json::Object(self.encode_suspended_call(open)));
-        if let Some(open) =
-            self.suspended_call.as_ref().filter(|open| matches!(open.requests, SuspendedRequests::All(_)))
+        let mut call = self
+            .suspended_call
+            .as_ref()
+            .map_or(Json::Null, |suspended| Json::Object(host_call::encode_suspended_call(self, suspended)));
+        if let Some(suspended) =
+            self.suspended_call.as_ref().filter(|suspended| matches!(suspended.requests, SuspendedRequests::All(_)))
         {
-            call["operands"] = encoder.values(&open.operands);
+            call["operands"] = encoder.values(&suspended.operands);
         }
         let keys = (self.key_counts != HeapRef::NONE).then(|| encoder.reference(self.key_counts));
         let part = |text: &mut String, name: &str, value: &Json| {
@@ -256,7 +259,7 @@ impl Machine {
                     let mut variables = Map::new();
                     variables.extend(names.iter().cloned().zip(values.iter().map(|v| encoder.value(v))));
                     if index > 0 {
-                        scope.insert("function".to_owned(), json!(self.function_name(frame.function)));
+                        scope.insert("function".to_owned(), json!(property::function_name(self, frame.function)));
                         scope.insert("$function".to_owned(), json!(frame.function));
                         scope.insert("$closure".to_owned(), encoder.reference(frame.closure));
                         scope.insert("$bottom".to_owned(), json!(frame.bottom));
@@ -273,10 +276,10 @@ impl Machine {
                     }
                     scope.insert("variables".to_owned(), Json::Object(variables));
                 }
-                Frame::Native(waiting) => {
-                    scope.insert("function".to_owned(), json!(waiting.kind.name()));
+                Frame::Native(frame) => {
+                    scope.insert("function".to_owned(), json!(frame.kind.name()));
                     scope.insert("variables".to_owned(), json!({}));
-                    scope.insert("$waiting".to_owned(), encode_native_frame(waiting, encoder));
+                    scope.insert("$waiting".to_owned(), encode_native_frame(frame, encoder));
                 }
             }
             scopes.push(Json::Object(scope));
@@ -292,14 +295,14 @@ impl Machine {
     ) -> ReadResult<()> {
         let count = entry_decoder::number(&saved.heap["pageCount"])? as usize;
         let mut heap = Vec::new();
-        let mut reader = EntryDecoder::new(self.linked.name_texts());
+        let mut decoder = EntryDecoder::new(self.linked.name_texts());
         for (number, page) in pages.into_iter().enumerate() {
             let page = page.map_err(|message| format!("page {number}: {message}"))?;
             let entries = if page.is_null() { &[][..] } else { entry_decoder::list(&page)? };
             if entries.len() > ENTRIES_PER_PAGE as usize {
                 return Err(format!("page {number} holds more than {ENTRIES_PER_PAGE} entries"));
             }
-            let entries = entries.iter().map(|entry| reader.entry(entry)).collect::<ReadResult<Vec<_>>>();
+            let entries = entries.iter().map(|entry| decoder.entry(entry)).collect::<ReadResult<Vec<_>>>();
             heap.push(entries.map_err(|message| format!("page {number}: {message}"))?);
         }
         if heap.len() != count {
@@ -325,7 +328,7 @@ impl Machine {
         self.pc = saved.pc;
         self.read_counters(&saved.machine)?;
         if let Some(variables) = saved.scopes.get(0).and_then(|scope| scope["variables"].as_object()) {
-            self.add_named_globals(variables)?;
+            legacy::add_named_globals(self, variables)?;
         }
         self.read_frames(&saved.scopes, &saved.stack)?;
         self.check_frames()
@@ -366,13 +369,14 @@ impl Machine {
         let mut operands = entry_decoder::values(stack)?.into_iter();
         for (index, scope) in entry_decoder::list(scopes)?.iter().enumerate() {
             let return_pc = if index == 0 { 0 } else { entry_decoder::number(&scope["returnPc"])? };
-            if let Some(waiting) = scope.get("$waiting") {
-                self.frames.push(Frame::Native(Box::new(read_native_frame(waiting, return_pc)?)));
+            if let Some(native_frame) = scope.get("$waiting") {
+                self.frames.push(Frame::Native(Box::new(read_native_frame(native_frame, return_pc)?)));
                 continue;
             }
-            let plain = |name: &str| if index == 0 { Ok(0) } else { entry_decoder::number(&scope[name]) };
-            let (function, bottom, base) = (plain("$function")?, plain("$bottom")?, plain("$base")?);
-            let Some(described) = program.functions.get(function as usize) else {
+            let code_frame_number = |name: &str| if index == 0 { Ok(0) } else { entry_decoder::number(&scope[name]) };
+            let (function, bottom, base) =
+                (code_frame_number("$function")?, code_frame_number("$bottom")?, code_frame_number("$base")?);
+            let Some(function_description) = program.functions.get(function as usize) else {
                 return Err(format!("scope {index} names function {function}, which the program does not have"));
             };
             if (base as usize) < self.stack.len() || bottom > base || (index > 0 && bottom == base) {
@@ -381,12 +385,12 @@ impl Machine {
             while self.stack.len() < base as usize {
                 self.stack.push(operands.next().ok_or(format!("scope {index} begins beyond the end of the stack"))?);
             }
-            for name in &described.slots {
+            for name in &function_description.slots {
                 let variable = scope["variables"].get(name);
                 self.stack
                     .push(entry_decoder::value(variable.ok_or(format!("scope {index} lacks the variable {name}"))?)?);
             }
-            let entry = match (scope.get("$new"), scope.get("$super")) {
+            let call_kind = match (scope.get("$new"), scope.get("$super")) {
                 (Some(class), _) => CallKind::New(entry_decoder::reference(class)?),
                 (_, Some(class)) => CallKind::Super(entry_decoder::reference(class)?),
                 _ => CallKind::Plain,
@@ -397,7 +401,7 @@ impl Machine {
                 bottom,
                 base,
                 closure: if index == 0 { HeapRef::NONE } else { entry_decoder::reference(&scope["$closure"])? },
-                call_kind: entry,
+                call_kind,
             }));
             self.base = base as usize;
         }
@@ -405,8 +409,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Checks every frame against the verified stack depth of its current instruction, so that a damaged or foreign state cannot
-    /// make the interpreter access slots or operands that do not exist.
+    /// Checks every frame against the verified stack depth of its current instruction. A damaged or foreign state therefore cannot
+    /// make the interpreter access missing slots or operands.
     pub(super) fn check_frames(&self) -> ReadResult<()> {
         let program = &self.program;
         let Some(Frame::Code(_)) = self.frames.first() else { return Err("there is no global scope".to_owned()) };
@@ -414,8 +418,8 @@ impl Machine {
             return Err("the innermost scope is a built-in function".to_owned());
         };
         let mut end = self.stack.len();
-        for (index, pc) in self.frames_with_pc() {
-            let above = self.frames.get(index + 1);
+        for (index, pc) in abrupt_completion::frames_with_pc(self) {
+            let callee = self.frames.get(index + 1);
             match self.frames.get(index) {
                 Some(Frame::Code(frame)) => {
                     let slots = program.functions.get(frame.function as usize).map_or(0, |f| f.slots.len());
@@ -427,29 +431,29 @@ impl Machine {
                     if owner != Some(frame.function) {
                         return Err(format!("scope {index} is at instruction {pc} of another function"));
                     }
-                    let taken = match above {
+                    let popped = match callee {
                         None => match &self.suspended_call {
-                            Some(open) => self.check_suspended_call(open, *instruction)?,
+                            Some(call) => host_call::check_suspended_call(self, call, *instruction)?,
                             None => 0,
                         },
-                        Some(Frame::Native(waiting)) if waiting.reruns_instruction() => 0,
+                        Some(Frame::Native(frame)) if frame.reruns_instruction() => 0,
                         Some(_) => instruction.stack_effect().0,
                     };
                     let from = frame.base as usize + slots;
-                    let there = end.checked_sub(from).ok_or(format!("scope {index} lies outside the stack"))?;
-                    let needed = depth.saturating_sub(taken) as usize;
+                    let operand_count = end.checked_sub(from).ok_or(format!("scope {index} lies outside the stack"))?;
+                    let needed = depth.saturating_sub(popped) as usize;
                     // Operands that the older machine left below these are not reachable by any instruction.
-                    let surplus = program.named_globals && index == 0 && there > needed;
-                    if there != needed && !surplus {
-                        return Err(format!("scope {index} has {there} operands at instruction {pc}"));
+                    let surplus = program.named_globals && index == 0 && operand_count > needed;
+                    if operand_count != needed && !surplus {
+                        return Err(format!("scope {index} has {operand_count} operands at instruction {pc}"));
                     }
                     end = frame.bottom as usize;
                 }
-                Some(Frame::Native(waiting)) => {
-                    if end != waiting.top as usize || waiting.bottom > waiting.top {
+                Some(Frame::Native(frame)) => {
+                    if end != frame.top as usize || frame.bottom > frame.top {
                         return Err(format!("scope {index} lies outside the stack"));
                     }
-                    end = waiting.bottom as usize;
+                    end = frame.bottom as usize;
                 }
                 None => {}
             }
@@ -462,8 +466,8 @@ fn encode_random(random: &Xoshiro256) -> Json {
     Json::Array(random.words.iter().map(|word| json!(format!("{word:016x}"))).collect())
 }
 
-fn encode_native_frame(waiting: &NativeFrame, encoder: &mut EntryEncoder<'_>) -> Json {
-    let sorting = waiting.sorting.as_ref().map_or(Json::Null, |sorting| {
+fn encode_native_frame(frame: &NativeFrame, encoder: &mut EntryEncoder<'_>) -> Json {
+    let sorting = frame.sorting.as_ref().map_or(Json::Null, |sorting| {
         let UncomparedElements { undefined, holes } = sorting.uncompared;
         match &sorting.order {
             SortAlgorithm::Tim(sort) => json!({
@@ -485,16 +489,16 @@ fn encode_native_frame(waiting: &NativeFrame, encoder: &mut EntryEncoder<'_>) ->
         }
     });
     json!({
-        "kind": waiting.kind.name(),
-        "bottom": waiting.bottom,
-        "top": waiting.top,
-        "callback": encoder.value(&waiting.callback),
-        "this": encoder.value(&waiting.this),
-        "source": encoder.value(&waiting.source),
-        "index": waiting.index,
-        "len": waiting.len,
-        "out": encoder.value(&waiting.out),
-        "item": encoder.value(&waiting.item),
+        "kind": frame.kind.name(),
+        "bottom": frame.bottom,
+        "top": frame.top,
+        "callback": encoder.value(&frame.callback),
+        "this": encoder.value(&frame.this),
+        "source": encoder.value(&frame.source),
+        "index": frame.index,
+        "len": frame.len,
+        "out": encoder.value(&frame.out),
+        "item": encoder.value(&frame.item),
         "sorting": sorting,
     })
 }
@@ -504,14 +508,14 @@ fn read_sorting(json: &Json) -> ReadResult<ArraySort> {
         undefined: entry_decoder::number(&json["undefined"])?,
         holes: entry_decoder::number(&json["holes"])?,
     };
-    let damaged = || "invalid state of a sort".to_owned();
+    let invalid_sort = || "invalid state of a sort".to_owned();
     if let Some(progress) = json.get("progress") {
         let sort = TimSort {
             work: entry_decoder::values(&json["work"])?,
             temp: entry_decoder::values(&json["temp"])?,
-            progress: crate::value::from_value(progress).map_err(|error| format!("{}: {error}", damaged()))?,
+            progress: crate::value::from_value(progress).map_err(|error| format!("{}: {error}", invalid_sort()))?,
         };
-        let order = sort.is_sound().then_some(SortAlgorithm::Tim(sort)).ok_or_else(damaged)?;
+        let order = sort.is_sound().then_some(SortAlgorithm::Tim(sort)).ok_or_else(invalid_sort)?;
         return Ok(ArraySort { order, uncompared });
     }
     let sort = MergeSort {
@@ -522,7 +526,7 @@ fn read_sorting(json: &Json) -> ReadResult<ArraySort> {
         right: entry_decoder::number(&json["right"])?,
     };
     if sort.width == 0 || sort.into.len() > sort.from.len() {
-        return Err(damaged());
+        return Err(invalid_sort());
     }
     Ok(ArraySort { order: SortAlgorithm::Merge(sort), uncompared })
 }

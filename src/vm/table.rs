@@ -7,13 +7,12 @@
 #![allow(clippy::mutable_key_type)]
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use super::entry::{Entry, Pairs};
+use super::entry::{Entry, PAIR_BYTES, Pairs};
 use super::heap::Heap;
 use super::value::{BuildKeyHasher, HeapRef, TableKey, Value};
-use super::weight::PAIR_BYTES;
-use std::hash::BuildHasher;
 
 /// Entries per chunk.
 const CHUNK: usize = 64;
@@ -84,7 +83,7 @@ pub enum TableParts<'a> {
     /// Entries; for Map and Set also the next insertion number and the insertion numbers.
     Small(&'a [(Value, Value)], Option<(u32, &'a [u32])>),
     /// Number of entries, chunks and the next insertion number.
-    ChunkedTable(u32, &'a [HeapRef], Option<u32>),
+    Chunked(u32, &'a [HeapRef], Option<u32>),
 }
 
 impl Table {
@@ -126,7 +125,7 @@ impl Table {
                 let numbering = extra.as_ref().and_then(|e| e.numbering.as_ref());
                 TableParts::Small(pairs, numbering.map(|n| (n.next, n.numbers.as_slice())))
             }
-            TableStorage::Large(large) => TableParts::ChunkedTable(large.len, &large.chunks, large.next),
+            TableStorage::Large(large) => TableParts::Chunked(large.len, &large.chunks, large.next),
         }
     }
 
@@ -229,7 +228,7 @@ impl Table {
             }
             TableStorage::Large(large) => {
                 let key = TableKey(key.clone());
-                let shard = large.shards.get(shard_of(&key, large.shards.len()))?;
+                let shard = large.shards.get(shard_index(&key, large.shards.len()))?;
                 shard.get(&key).map(|(chunk, at)| EntryLocation::Chunk(*chunk, *at as usize))
             }
         }
@@ -246,7 +245,7 @@ fn find_linear(pairs: &[(Value, Value)], key: &Value) -> Option<usize> {
     pairs.iter().position(|(k, _)| k.same_value_zero(key))
 }
 
-fn shard_of(key: &TableKey, shards: usize) -> usize {
+fn shard_index(key: &TableKey, shards: usize) -> usize {
     // The high bits, because the low bits choose the bucket within the shard.
     (BuildKeyHasher::default().hash_one(key) >> 40) as usize & shards.wrapping_sub(1)
 }
@@ -254,10 +253,10 @@ fn shard_of(key: &TableKey, shards: usize) -> usize {
 fn build_shards(entries: impl Iterator<Item = (TableKey, (HeapRef, u32))>, len: usize) -> Arc<Vec<Arc<Shard>>> {
     let count = (len / SHARD + 1).next_power_of_two();
     let mut shards = vec![Shard::default(); count];
-    for (key, place) in entries {
-        let shard = shard_of(&key, count);
+    for (key, location) in entries {
+        let shard = shard_index(&key, count);
         if let Some(shard) = shards.get_mut(shard) {
-            shard.insert(key, place);
+            shard.insert(key, location);
         }
     }
     Arc::new(shards.into_iter().map(Arc::new).collect())
@@ -273,14 +272,14 @@ pub enum TableKind {
 }
 
 impl Heap {
-    fn table_mut(&mut self, at: HeapRef, which: TableKind) -> Option<&mut Table> {
-        self.get_mut(at).and_then(|entry| entry.table_mut(which))
+    fn table_mut(&mut self, at: HeapRef, kind: TableKind) -> Option<&mut Table> {
+        self.get_mut(at).and_then(|entry| entry.table_mut(kind))
     }
 
     /// The table of an entry.
     #[inline]
-    pub fn table(&self, at: HeapRef, which: TableKind) -> Option<&Table> {
-        self.get(at).table(which)
+    pub fn table(&self, at: HeapRef, kind: TableKind) -> Option<&Table> {
+        self.get(at).table(kind)
     }
 
     /// The value of a key.
@@ -299,11 +298,11 @@ impl Heap {
     }
 
     /// Sets the value of a key and appends the key if it is new. Returns whether it was new.
-    pub fn table_set(&mut self, at: HeapRef, which: TableKind, key: Value, value: Value) -> bool {
+    pub fn table_set(&mut self, at: HeapRef, kind: TableKind, key: Value, value: Value) -> bool {
         // A lookup before the write: if the entry is in a chunk, the page of the table stays clean.
-        match self.table(at, which).and_then(|table| table.find(&key)) {
+        match self.table(at, kind).and_then(|table| table.find(&key)) {
             Some(EntryLocation::Inline(place)) => {
-                if let Some(Table { form: TableStorage::Small(pairs, _) }) = self.table_mut(at, which)
+                if let Some(Table { form: TableStorage::Small(pairs, _) }) = self.table_mut(at, kind)
                     && let Some(pair) = pairs.get_mut(place)
                 {
                     pair.1 = value;
@@ -319,15 +318,15 @@ impl Heap {
                 false
             }
             None => {
-                self.table_append(at, which, key, value);
+                self.table_append(at, kind, key, value);
                 true
             }
         }
     }
 
-    fn table_append(&mut self, at: HeapRef, which: TableKind, key: Value, value: Value) {
+    fn table_append(&mut self, at: HeapRef, kind: TableKind, key: Value, value: Value) {
         self.charge(2 * PAIR_BYTES + key.key_weight(0) + value.weight());
-        let Some(table) = self.table_mut(at, which) else { return };
+        let Some(table) = self.table_mut(at, kind) else { return };
         match &mut table.form {
             TableStorage::Small(pairs, extra) if pairs.len() < MAX_INLINE_ENTRIES => {
                 let place = pairs.len() as u32;
@@ -348,17 +347,17 @@ impl Heap {
             TableStorage::Small(pairs, extra) => {
                 let pairs = std::mem::take(pairs);
                 let numbering = extra.take().and_then(|e| e.numbering);
-                self.table_to_chunks(at, which, pairs, numbering);
-                self.table_append_large(at, which, key, value);
+                self.table_to_chunks(at, kind, pairs, numbering);
+                self.table_append_large(at, kind, key, value);
             }
-            TableStorage::Large(_) => self.table_append_large(at, which, key, value),
+            TableStorage::Large(_) => self.table_append_large(at, kind, key, value),
         }
     }
 
     fn table_to_chunks(
         &mut self,
         at: HeapRef,
-        which: TableKind,
+        kind: TableKind,
         pairs: Vec<(Value, Value)>,
         numbering: Option<Numbering>,
     ) {
@@ -367,7 +366,7 @@ impl Heap {
         let mut numbers = numbering.map(|n| n.numbers).unwrap_or_default().into_iter();
         let mut pairs = pairs.into_iter();
         let mut chunks = Vec::new();
-        let mut places = Vec::with_capacity(len);
+        let mut locations = Vec::with_capacity(len);
         loop {
             let items: Vec<(Value, Value)> = pairs.by_ref().take(CHUNK).collect();
             if items.is_empty() {
@@ -376,17 +375,17 @@ impl Heap {
             let keys: Vec<TableKey> = items.iter().map(|(key, _)| TableKey(key.clone())).collect();
             let numbers = numbers.by_ref().take(CHUNK).collect();
             let chunk = self.allocate(Entry::Pairs(Box::new(Pairs { items, numbers })));
-            places.extend((0u32..).zip(keys).map(|(place, key)| (key, (chunk, place))));
+            locations.extend((0u32..).zip(keys).map(|(place, key)| (key, (chunk, place))));
             chunks.push(chunk);
         }
-        let shards = build_shards(places.into_iter(), len);
-        if let Some(table) = self.table_mut(at, which) {
+        let shards = build_shards(locations.into_iter(), len);
+        if let Some(table) = self.table_mut(at, kind) {
             table.form = TableStorage::Large(Box::new(ChunkedTable { len: len as u32, chunks, next, shards }));
         }
     }
 
-    fn table_append_large(&mut self, at: HeapRef, which: TableKind, key: Value, value: Value) {
-        let Some(Table { form: TableStorage::Large(large) }) = self.table(at, which) else { return };
+    fn table_append_large(&mut self, at: HeapRef, kind: TableKind, key: Value, value: Value) {
+        let Some(Table { form: TableStorage::Large(large) }) = self.table(at, kind) else { return };
         let number = large.next;
         let last = large.chunks.last().copied().unwrap_or(HeapRef::NONE);
         let full = !matches!(self.get(last), Entry::Pairs(pairs) if pairs.items.len() < CHUNK);
@@ -397,7 +396,7 @@ impl Heap {
             pairs.items.push((key.clone(), value));
             pairs.numbers.extend(number);
         }
-        let Some(Table { form: TableStorage::Large(large) }) = self.table_mut(at, which) else { return };
+        let Some(Table { form: TableStorage::Large(large) }) = self.table_mut(at, kind) else { return };
         if full {
             large.chunks.push(chunk);
         }
@@ -409,15 +408,15 @@ impl Heap {
             let entries = old.iter().flat_map(|s| s.iter().map(|(key, place)| (key.clone(), *place)));
             large.shards = build_shards(entries, 2 * large.len as usize);
         }
-        set_place(&mut large.shards, key, Some((chunk, place)));
+        set_location(&mut large.shards, key, Some((chunk, place)));
     }
 
     /// Removes a key. Returns whether the table had it.
-    pub fn table_remove(&mut self, at: HeapRef, which: TableKind, key: &Value) -> bool {
-        match self.table(at, which).and_then(|table| table.find(key)) {
+    pub fn table_remove(&mut self, at: HeapRef, kind: TableKind, key: &Value) -> bool {
+        match self.table(at, kind).and_then(|table| table.find(key)) {
             None => false,
             Some(EntryLocation::Inline(place)) => {
-                let Some(table) = self.table_mut(at, which) else { return false };
+                let Some(table) = self.table_mut(at, kind) else { return false };
                 if let TableStorage::Small(pairs, extra) = &mut table.form {
                     pairs.remove(place);
                     if let Some(extra) = extra {
@@ -431,13 +430,13 @@ impl Heap {
                 true
             }
             Some(EntryLocation::Chunk(chunk, place)) => {
-                self.remove_from_chunk(at, which, key, chunk, place);
+                self.remove_from_chunk(at, kind, key, chunk, place);
                 true
             }
         }
     }
 
-    fn remove_from_chunk(&mut self, at: HeapRef, which: TableKind, key: &Value, chunk: HeapRef, place: usize) {
+    fn remove_from_chunk(&mut self, at: HeapRef, kind: TableKind, key: &Value, chunk: HeapRef, place: usize) {
         let mut moved = Vec::new();
         let mut empty = false;
         if let Some(Entry::Pairs(pairs)) = self.get_mut(chunk)
@@ -450,11 +449,11 @@ impl Heap {
             moved = pairs.items[place..].iter().map(|(key, _)| TableKey(key.clone())).collect();
             empty = pairs.items.is_empty();
         }
-        if let Some(Table { form: TableStorage::Large(large) }) = self.table_mut(at, which) {
+        if let Some(Table { form: TableStorage::Large(large) }) = self.table_mut(at, kind) {
             large.len = large.len.saturating_sub(1);
-            set_place(&mut large.shards, TableKey(key.clone()), None);
+            set_location(&mut large.shards, TableKey(key.clone()), None);
             for (place, key) in (place as u32..).zip(moved) {
-                set_place(&mut large.shards, key, Some((chunk, place)));
+                set_location(&mut large.shards, key, Some((chunk, place)));
             }
             if empty {
                 large.chunks.retain(|c| *c != chunk);
@@ -466,19 +465,19 @@ impl Heap {
     }
 
     /// Removes all entries. The numbering continues.
-    pub fn table_clear(&mut self, at: HeapRef, which: TableKind) {
-        let mut gone = Vec::new();
-        if let Some(table) = self.table_mut(at, which) {
+    pub fn table_clear(&mut self, at: HeapRef, kind: TableKind) {
+        let mut removed_chunks = Vec::new();
+        if let Some(table) = self.table_mut(at, kind) {
             let next = match &mut table.form {
                 TableStorage::Small(_, extra) => extra.as_ref().and_then(|e| e.numbering.as_ref()).map(|n| n.next),
                 TableStorage::Large(large) => {
-                    gone = std::mem::take(&mut large.chunks);
+                    removed_chunks = std::mem::take(&mut large.chunks);
                     large.next
                 }
             };
             *table = Table::from_small(Vec::new(), next.map(|n| (n, Vec::new())));
         }
-        for chunk in gone {
+        for chunk in removed_chunks {
             self.free(chunk);
         }
     }
@@ -506,15 +505,14 @@ impl Heap {
                 pairs.get(place).map(|(key, value)| (numbers[place], key.clone(), value.clone()))
             }
             TableStorage::Large(large) => {
-                let numbers_of = |chunk: &HeapRef| match self.get(*chunk) {
+                let pairs_of = |chunk: &HeapRef| match self.get(*chunk) {
                     Entry::Pairs(pairs) => Some(pairs),
                     _ => None,
                 };
-                let after = |chunk: &HeapRef| {
-                    numbers_of(chunk).and_then(|p| p.numbers.last()).is_none_or(|last| *last < number)
-                };
+                let after =
+                    |chunk: &HeapRef| pairs_of(chunk).and_then(|p| p.numbers.last()).is_none_or(|last| *last < number);
                 let chunk = large.chunks.get(large.chunks.partition_point(after))?;
-                let pairs = numbers_of(chunk)?;
+                let pairs = pairs_of(chunk)?;
                 let place = pairs.numbers.partition_point(|n| *n < number);
                 let (key, value) = pairs.items.get(place)?;
                 Some((*pairs.numbers.get(place)?, key.clone(), value.clone()))
@@ -526,18 +524,18 @@ impl Heap {
     pub fn index_tables(&mut self) {
         for page in 0..self.page_count() {
             for slot in 0..self.page(page).len() as u32 {
-                for which in [TableKind::Main, TableKind::Hidden] {
+                for kind in [TableKind::Main, TableKind::Hidden] {
                     let at = HeapRef(page * super::heap::ENTRIES_PER_PAGE + slot);
-                    let Some(Table { form: TableStorage::Large(large) }) = self.table(at, which) else { continue };
-                    let mut places = Vec::with_capacity(large.len as usize);
+                    let Some(Table { form: TableStorage::Large(large) }) = self.table(at, kind) else { continue };
+                    let mut locations = Vec::with_capacity(large.len as usize);
                     for chunk in &large.chunks {
                         if let Entry::Pairs(pairs) = self.get(*chunk) {
                             let keys = pairs.items.iter().map(|(key, _)| TableKey(key.clone()));
-                            places.extend((0u32..).zip(keys).map(|(place, key)| (key, (*chunk, place))));
+                            locations.extend((0u32..).zip(keys).map(|(place, key)| (key, (*chunk, place))));
                         }
                     }
-                    let shards = build_shards(places.into_iter(), large.len as usize);
-                    if let Some(Table { form: TableStorage::Large(large) }) = self.table_mut(at, which) {
+                    let shards = build_shards(locations.into_iter(), large.len as usize);
+                    if let Some(Table { form: TableStorage::Large(large) }) = self.table_mut(at, kind) {
                         large.shards = shards;
                     }
                 }
@@ -546,12 +544,12 @@ impl Heap {
     }
 }
 
-fn set_place(shards: &mut Arc<Vec<Arc<Shard>>>, key: TableKey, place: Option<(HeapRef, u32)>) {
+fn set_location(shards: &mut Arc<Vec<Arc<Shard>>>, key: TableKey, location: Option<(HeapRef, u32)>) {
     let shards = Arc::make_mut(shards);
-    let number = shard_of(&key, shards.len());
+    let number = shard_index(&key, shards.len());
     if let Some(shard) = shards.get_mut(number) {
-        match place {
-            Some(place) => Arc::make_mut(shard).insert(key, place),
+        match location {
+            Some(location) => Arc::make_mut(shard).insert(key, location),
             None => Arc::make_mut(shard).remove(&key),
         };
     }

@@ -1,27 +1,25 @@
 //! Programs on the machine: stopped and restored at any instruction, limited, failing, retried. `tests/language.rs` tests the
 //! semantics of the language against Node.
 
-mod damage;
 mod host_calls;
 mod inspect;
-mod memory;
-mod state;
+mod snapshot;
 mod unsupported;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
+use snapshot::{MachineState, assert_same_state, machine_state};
 
 use super::{Instruction, Limits, Machine, MachineFailure, StopReason, TurnContext, VerifiedProgram};
-use state::{MachineState, assert_same_state, machine_state};
 
 const TURN: TurnContext = TurnContext { now_ms: 1_700_000_000_000 };
 
 fn program(source: &str) -> Arc<VerifiedProgram> {
-    let compiled = crate::lang::compile("t.ts", source).unwrap_or_else(|found| {
-        let all: Vec<String> = found.iter().map(ToString::to_string).collect();
-        panic!("{source}\n{}", all.join("\n"))
+    let compiled = crate::lang::compile("t.ts", source).unwrap_or_else(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        panic!("{source}\n{}", lines.join("\n"))
     });
     Arc::new(VerifiedProgram::decode(&compiled.bytecode).unwrap())
 }
@@ -119,11 +117,11 @@ const PROGRAMS: &[&str] = &[
 #[test]
 fn restoring_at_any_instruction_does_not_change_the_run() {
     for source in PROGRAMS {
-        let whole = run(source, 0);
-        assert!(!matches!(whole.1, StopReason::Failed(_)), "{source}\n{whole:?}");
-        // Every instruction of a short program, some fifty places of a long one.
-        for stride in [whole.2 / 50 + 1, whole.2 / 37 + 1] {
-            assert_eq!(run(source, stride), whole, "{source} at every {stride}");
+        let unstopped = run(source, 0);
+        assert!(!matches!(unstopped.1, StopReason::Failed(_)), "{source}\n{unstopped:?}");
+        // Every instruction of a short program, about fifty instructions of a long one.
+        for stride in [unstopped.2 / 50 + 1, unstopped.2 / 37 + 1] {
+            assert_eq!(run(source, stride), unstopped, "{source} at every {stride}");
         }
     }
 }
@@ -167,12 +165,12 @@ fn restored_machine_collects_garbage_at_the_same_instructions() {
 /// Each field must take several values. A field that is not saved is found because its value differs from the initial one.
 #[test]
 fn every_field_of_a_machine_survives_its_snapshot() {
-    let mut met: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    let mut meet = |machine: &Machine| {
+    let mut values_by_field: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut record_state = |machine: &Machine| {
         let state: MachineState = machine_state(machine);
         assert_same_state(&state, &machine_state(&restore_copy(machine)));
         for (field, value) in state {
-            met.entry(field).or_default().insert(value);
+            values_by_field.entry(field).or_default().insert(value);
         }
     };
     let sources = [
@@ -192,42 +190,43 @@ fn every_field_of_a_machine_survives_its_snapshot() {
     ];
     let limits = Limits { heap_bytes: 1 << 20, ..Limits::default() };
     for source in sources.iter().chain(PROGRAMS) {
-        let begun = Machine::start(program(source), &Json::Null, [7; 32], limits.clone()).unwrap();
-        let all = run_in_slices(u64::MAX, begun.clone(), &mut |_| {});
-        run_in_slices(all / 25 + 1, begun, &mut meet);
+        let machine = Machine::start(program(source), &Json::Null, [7; 32], limits.clone()).unwrap();
+        let instructions = run_in_slices(u64::MAX, machine.clone(), &mut |_| {});
+        run_in_slices(instructions / 25 + 1, machine, &mut record_state);
     }
     // A pending error, and a discarded heap.
     let mut machine = start("CC('x')");
     machine.run(u64::MAX, &TURN);
     machine.throw("TimeoutError", "late");
-    meet(&machine);
-    meet(
+    record_state(&machine);
+    record_state(
         &run_with_limits(
             "function f(s, n) { return n === 0 ? CC('x') : f(s, n - 1) + 1 } f('x'.repeat(1e5), 5000)",
             limits,
         )
         .0,
     );
-    let once: Vec<_> = met.iter().filter(|(_, values)| values.len() < 2).map(|(field, _)| *field).collect();
-    assert_eq!(once, [""; 0], "fields with only one value");
+    let constant_fields: Vec<_> =
+        values_by_field.iter().filter(|(_, values)| values.len() < 2).map(|(field, _)| *field).collect();
+    assert_eq!(constant_fields, [""; 0], "fields with only one value");
 }
 
-/// Runs to the end and shows the machine at every stop: at each call, and after `fuel` instructions. Returns the number of instructions.
-fn run_in_slices(fuel: u64, mut machine: Machine, show: &mut dyn FnMut(&Machine)) -> u64 {
+/// Runs to the end and passes the machine to `observe` at every stop: at each call, and after `fuel` instructions. Returns the number of instructions.
+fn run_in_slices(fuel: u64, mut machine: Machine, observe: &mut dyn FnMut(&Machine)) -> u64 {
     loop {
-        show(&machine);
+        observe(&machine);
         match machine.run(fuel, &TURN) {
             StopReason::Fuel => {}
             StopReason::Call(_) => {
-                show(&machine);
+                observe(&machine);
                 machine.answer(&json!("a")).unwrap();
             }
             StopReason::Calls(calls) => {
-                show(&machine);
+                observe(&machine);
                 machine.reply(&vec![super::Reply::Value(json!(1)); calls.len()]).unwrap();
             }
             StopReason::Complete(_) | StopReason::Failed(_) => {
-                show(&machine);
+                observe(&machine);
                 return machine.instructions();
             }
         }
@@ -243,13 +242,13 @@ fn restored_machine_counts_repeated_text_for_collection() {
         "const s = 'x'.repeat(8000); let n = 0; for (let i = 0; i < 30; i++) { const t = s + i; n += t.length }";
     let mut warm = Machine::start(program(source), &Json::Null, [7; 32], limits).unwrap();
     let mut cold = warm.clone();
-    let (mut claimed, mut collections) = (0, 0);
+    let (mut shared_bytes, mut collections) = (0, 0);
     loop {
         let (one, other) = (warm.run(7, &TURN), cold.run(7, &TURN));
         assert_eq!(one, other);
         assert_eq!(warm.save(), cold.save());
-        collections += usize::from(warm.heap.shared_text_bytes < claimed);
-        claimed = warm.heap.shared_text_bytes;
+        collections += usize::from(warm.heap.shared_text_bytes < shared_bytes);
+        shared_bytes = warm.heap.shared_text_bytes;
         if one != StopReason::Fuel {
             break;
         }
@@ -298,7 +297,7 @@ fn limit_failure_names_the_limit_and_cannot_be_caught() {
         call_bytes: 100,
         ..Limits::default()
     };
-    for (source, what) in [
+    for (source, limit) in [
         ("while (true) {}", "instruction limit"),
         ("function f() { return f() } try { f() } catch (e) { console.log('caught') }", "call depth limit"),
         ("let s = 'ab'; while (true) s = s + s", "string length limit"),
@@ -311,7 +310,7 @@ fn limit_failure_names_the_limit_and_cannot_be_caught() {
     ] {
         let (machine, stop) = run_with_limits(source, small.clone());
         let failure = expect_failure(stop);
-        assert!(failure.limit && failure.message.contains(what), "{source}: {failure:?}");
+        assert!(failure.limit && failure.message.contains(limit), "{source}: {failure:?}");
         restore_copy(&machine);
     }
 }
@@ -328,10 +327,10 @@ fn uncaught_error_has_a_location_and_can_be_retried() {
     assert_eq!(failure.line, 2);
     assert!(failure.stack[0].starts_with("at inner (2:"), "{:?}", failure.stack);
     assert!(failure.stack[1].starts_with("at <program> (5:"), "{:?}", failure.stack);
-    let mut again = restore_copy(&machine);
-    assert_eq!(expect_failure(again.run(u64::MAX, &TURN)), failure);
+    let mut restored = restore_copy(&machine);
+    assert_eq!(expect_failure(restored.run(u64::MAX, &TURN)), failure);
     assert_eq!(expect_failure(machine.run(u64::MAX, &TURN)), failure);
-    assert_eq!(again.save(), machine.save());
+    assert_eq!(restored.save(), machine.save());
 }
 
 #[test]
@@ -390,9 +389,12 @@ fn variables_show_the_scope_and_are_truncated() {
         "const name = 'Ada'; let big = 'x'.repeat(50000); const list = [1, { a: true }]; function ask(question) { const inner = 1; return CC(question + name) } ask('who')",
     );
     machine.run(u64::MAX, &TURN);
-    let seen = machine.variables(2000);
-    assert_eq!((&seen["question"], &seen["inner"], &seen["name"]), (&json!("who"), &json!(1), &json!("Ada")));
-    assert!(seen["big"].as_str().unwrap().ends_with('…'), "{seen}");
+    let variables = machine.variables(2000);
+    assert_eq!(
+        (&variables["question"], &variables["inner"], &variables["name"]),
+        (&json!("who"), &json!(1), &json!("Ada"))
+    );
+    assert!(variables["big"].as_str().unwrap().ends_with('…'), "{variables}");
     for max in [10, 100, 1000, 16 << 10] {
         assert!(machine.variables(max).to_string().len() <= max + 8, "{max}");
     }
@@ -425,10 +427,10 @@ fn shared_text_counts_as_often_as_it_is_saved() {
         let failure = expect_failure(stop);
         assert!(failure.limit && failure.message.contains("heap limit"), "{source}: {failure:?}");
         assert!(saved_bytes(&machine) < 3 << 20, "{source}: {}", saved_bytes(&machine));
-        let mut again = restore_copy(&machine);
-        assert_eq!(expect_failure(again.run(u64::MAX, &TURN)), failure, "{source}");
+        let mut restored = restore_copy(&machine);
+        assert_eq!(expect_failure(restored.run(u64::MAX, &TURN)), failure, "{source}");
         assert_eq!(expect_failure(machine.run(u64::MAX, &TURN)), failure, "{source}");
-        assert_eq!(again.save(), machine.save(), "{source}");
+        assert_eq!(restored.save(), machine.save(), "{source}");
     }
 }
 
@@ -468,14 +470,14 @@ fn restored_machine_reaches_the_heap_limit_at_the_same_instruction() {
         "let s = ''; for (let i = 0; i < 20000; i++) { s += 'abc'; if (i % 100 === 0) s.charCodeAt(3) } s.length";
     assert_eq!(run_with_limits(source, limits.clone()).1, StopReason::Complete(Json::Null));
     let source = "const s = 'ab'.repeat(20000); let n = 0; s.replace(/a/g, (m, at, text) => { n += text.length - s.length; return m })";
-    let whole = Limits { heap_bytes: 8 << 20, ..Limits::default() };
-    assert_eq!(run_with_limits(source, whole).1, StopReason::Complete(Json::Null));
+    let large = Limits { heap_bytes: 8 << 20, ..Limits::default() };
+    assert_eq!(run_with_limits(source, large).1, StopReason::Complete(Json::Null));
 }
 
 #[test]
 fn oversized_values_are_refused_before_allocation() {
     let limits = Limits { heap_bytes: 16 << 20, text_units: 1 << 22, ..Limits::default() };
-    for (source, what) in [
+    for (source, limit) in [
         ("'x'.repeat(2**30)", "string length limit"),
         ("Array(2**31)", "array length limit"),
         ("new Array(1e9).fill(0)", "array length limit"),
@@ -494,7 +496,7 @@ fn oversized_values_are_refused_before_allocation() {
         ("let a: any = [1]; for (let i = 0; i < 60; i++) a = [a, a]; CC('x', { choices: a })", "call payload limit"),
     ] {
         let failure = expect_failure(run_with_limits(source, limits.clone()).1);
-        assert!(failure.limit && failure.message.contains(what), "{source}: {failure:?}");
+        assert!(failure.limit && failure.message.contains(limit), "{source}: {failure:?}");
     }
 }
 
@@ -510,19 +512,19 @@ fn catastrophic_backtracking_hits_a_limit_that_cannot_be_caught() {
         let failure = expect_failure(stop);
         assert!(failure.limit && failure.message.contains("regular expression limit"), "{source}: {failure:?}");
         assert!(machine.take_output().is_empty());
-        let mut again = restore_copy(&machine);
-        assert_eq!(expect_failure(again.run(u64::MAX, &TURN)), failure);
+        let mut restored = restore_copy(&machine);
+        assert_eq!(expect_failure(restored.run(u64::MAX, &TURN)), failure);
     }
 }
 
 #[test]
 fn built_in_work_counts_as_instructions_in_slices_of_any_size() {
     let source = "const s = 'ab '.repeat(2e3); let n = 0; for (let i = 0; i < 5; i++) n += s.indexOf('c') + s.split(' ').sort().join('').length + s.match(/\\w+/g).length; console.log(n)";
-    let (lines, stop, whole, _) = run(source, 0);
-    assert!(whole > 20_000, "{whole}");
+    let (lines, stop, instructions, _) = run(source, 0);
+    assert!(instructions > 20_000, "{instructions}");
     for stride in [997, 5000] {
         let sliced = run(source, stride);
-        assert_eq!((&sliced.0, &sliced.1, sliced.2), (&lines, &stop, whole));
+        assert_eq!((&sliced.0, &sliced.1, sliced.2), (&lines, &stop, instructions));
     }
     let mut machine = start("while (true) 'x'.repeat(1e6).indexOf('y')");
     assert_eq!(machine.run(1_000_000, &TURN), StopReason::Fuel);

@@ -37,7 +37,7 @@ struct StrNode {
 }
 
 enum StrBody {
-    FlatStr(FlatStr),
+    Flat(FlatStr),
     Rope(Box<Rope>),
 }
 
@@ -121,19 +121,19 @@ impl Str {
             FlatStr::Latin(bytes) => (bytes.len() as u32, saved_bytes(Units::Latin(bytes)), false),
             FlatStr::Wide(units) => (units.len() as u32, saved_bytes(Units::Wide(units)), true),
         };
-        Str(Arc::new(StrNode { len, saved, wide, body: StrBody::FlatStr(flat) }))
+        Str(Arc::new(StrNode { len, saved, wide, body: StrBody::Flat(flat) }))
     }
 
     /// Whether the units fit into the node.
     #[inline]
     pub fn is_short(&self) -> bool {
-        matches!(self.0.body, StrBody::FlatStr(FlatStr::Short(..)))
+        matches!(self.0.body, StrBody::Flat(FlatStr::Short(..)))
     }
 
     /// Bytes of the text in a snapshot: at most nine per unit, and equal for a rope and its flat form.
     fn saved_len(&self) -> u32 {
         match &self.0.body {
-            StrBody::FlatStr(FlatStr::Short(len, bytes)) => {
+            StrBody::Flat(FlatStr::Short(len, bytes)) => {
                 saved_bytes(Units::Latin(bytes.get(..usize::from(*len)).unwrap_or(bytes)))
             }
             _ => self.0.saved,
@@ -174,7 +174,7 @@ impl Str {
     #[inline]
     pub fn units(&self) -> Units<'_> {
         match &self.0.body {
-            StrBody::FlatStr(flat) => flat.units(),
+            StrBody::Flat(flat) => flat.units(),
             StrBody::Rope(rope) => match rope.flat.get() {
                 Some(flat) => flat.units(),
                 None => self.flatten(rope),
@@ -323,7 +323,7 @@ fn saved_bytes(units: Units<'_>) -> u32 {
     };
     match units {
         Units::Latin(bytes) => {
-            // Most texts need no escapes. This check is vectorised: it covers sixteen bytes at a time.
+            // Most texts need no escapes. This check is vectorized: it covers sixteen bytes at a time.
             let plain = |byte: &u8| (0x20..0x80).contains(byte) && *byte != b'"' && *byte != b'\\';
             if bytes.iter().fold(true, |all, byte| all & plain(byte)) {
                 return bytes.len() as u32;
@@ -335,9 +335,9 @@ fn saved_bytes(units: Units<'_>) -> u32 {
 }
 
 fn short_flat(bytes: &[u8]) -> FlatStr {
-    let mut all = [0; SHORT_LEN];
-    all[..bytes.len()].copy_from_slice(bytes);
-    FlatStr::Short(bytes.len() as u8, all)
+    let mut buffer = [0; SHORT_LEN];
+    buffer[..bytes.len()].copy_from_slice(bytes);
+    FlatStr::Short(bytes.len() as u8, buffer)
 }
 
 impl FlatStr {
@@ -433,28 +433,28 @@ impl<'a> Units<'a> {
 /// Searches for a text of `len` units in linear time (Knuth, Morris and Pratt, 1977): it never goes back, so a long needle
 /// that almost matches everywhere costs no more than any other.
 fn find_kmp(
-    places: std::ops::Range<usize>,
+    positions: std::ops::Range<usize>,
     text: impl Fn(usize) -> Option<u16>,
     needle: impl Fn(usize) -> Option<u16>,
     len: usize,
 ) -> Option<usize> {
     // For each position of the needle, the length of its longest proper prefix that ends there.
     let mut ends = vec![0usize; len];
-    let mut fits = 0;
+    let mut matched = 0;
     for at in 1..len {
-        while fits > 0 && needle(at) != needle(fits) {
-            fits = ends[fits - 1];
+        while matched > 0 && needle(at) != needle(matched) {
+            matched = ends[matched - 1];
         }
-        fits += usize::from(needle(at) == needle(fits));
-        ends[at] = fits;
+        matched += usize::from(needle(at) == needle(matched));
+        ends[at] = matched;
     }
-    fits = 0;
-    for at in places {
-        while fits > 0 && text(at) != needle(fits) {
-            fits = ends[fits - 1];
+    matched = 0;
+    for at in positions {
+        while matched > 0 && text(at) != needle(matched) {
+            matched = ends[matched - 1];
         }
-        fits += usize::from(text(at) == needle(fits));
-        if fits == len {
+        matched += usize::from(text(at) == needle(matched));
+        if matched == len {
             return Some(at + 1 - len);
         }
     }
@@ -469,17 +469,17 @@ impl Rope {
     /// Visits the flat pieces from left to right without recursion, because a rope may be as deep as it is long.
     fn visit_leaves(&self, mut visit: impl FnMut(Units<'_>)) {
         let parts = |rope: &Rope| rope.parts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut open = Vec::new();
+        let mut pending = Vec::new();
         if let Some((left, right)) = parts(self) {
-            open.extend([right, left]);
+            pending.extend([right, left]);
         }
-        while let Some(text) = open.pop() {
+        while let Some(text) = pending.pop() {
             match &text.0.body {
-                StrBody::FlatStr(flat) => visit(flat.units()),
+                StrBody::Flat(flat) => visit(flat.units()),
                 StrBody::Rope(rope) => match rope.flat.get() {
                     Some(flat) => visit(flat.units()),
                     None => match parts(rope) {
-                        Some((left, right)) => open.extend([right, left]),
+                        Some((left, right)) => pending.extend([right, left]),
                         // Another thread flattened it meanwhile.
                         None => {
                             if let Some(flat) = rope.flat.get() {
@@ -497,12 +497,12 @@ impl Drop for Rope {
     /// Drops the parts in a loop, because recursion could be as deep as the rope.
     fn drop(&mut self) {
         let Some((left, right)) = self.take_parts() else { return };
-        let mut open = vec![left, right];
-        while let Some(Str(node)) = open.pop() {
+        let mut pending = vec![left, right];
+        while let Some(Str(node)) = pending.pop() {
             if let Some(StrNode { body: StrBody::Rope(rope), .. }) = Arc::into_inner(node)
                 && let Some((left, right)) = rope.take_parts()
             {
-                open.extend([left, right]);
+                pending.extend([left, right]);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::builtin::Builtin;
+use super::natives::Builtin;
 use super::text::Str;
 
 /// The address of an entry in the heap: page × 64 + slot. Address 0 never holds an entry.
@@ -14,7 +14,7 @@ impl HeapRef {
     pub const NONE: HeapRef = HeapRef(0);
 }
 
-/// A value of the language (ECMA-262 §6.1 ECMAScript Language Types), or one of two marks that programs never see.
+/// A value of the language (ECMA-262 §6.1 ECMAScript Language Types), or one of two internal marks that no program can observe.
 /// BigInt and Symbol do not exist.
 #[derive(Clone, Debug)]
 pub enum Value {
@@ -33,7 +33,7 @@ pub enum Value {
     /// A function or namespace of the machine itself.
     Builtin(Builtin),
     /// A variable before its declaration ran.
-    Uninitialised,
+    Uninitialized,
     /// An element that an array does not have.
     Hole,
 }
@@ -52,7 +52,7 @@ impl Value {
             Value::Number(n) => !(*n == 0.0 || n.is_nan()),
             Value::Text(text) => !text.is_empty(),
             Value::Ref(_) | Value::Builtin(_) => true,
-            Value::Undefined | Value::Null | Value::Uninitialised | Value::Hole => false,
+            Value::Undefined | Value::Null | Value::Uninitialized | Value::Hole => false,
         }
     }
 
@@ -144,7 +144,7 @@ impl Hash for TableKey {
             Value::Ref(r) => state.write_u32(r.0),
             Value::Bool(b) => state.write_u8(u8::from(*b)),
             Value::Builtin(builtin) => state.write_u16(builtin.0),
-            Value::Undefined | Value::Null | Value::Uninitialised | Value::Hole => state.write_u8(9),
+            Value::Undefined | Value::Null | Value::Uninitialized | Value::Hole => state.write_u8(9),
         }
     }
 }

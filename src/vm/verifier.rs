@@ -1,5 +1,5 @@
 //! Verification: every path through every function is followed once with the depth of its operand stack. The interpreter
-//! therefore never meets an invalid jump, a missing slot or a stack underflow.
+//! therefore never executes an invalid jump, a missing slot or a stack underflow.
 
 use super::program::{BytecodeError, Capture, DecodedInstruction, Function, VerifiedProgram};
 use crate::value::sort_by;
@@ -14,7 +14,7 @@ pub(super) fn verify(program: &mut VerifiedProgram) -> Result<(), BytecodeError>
     if length == 0 {
         return Err(BytecodeError::new(0, "the program has no instructions"));
     }
-    let mut walk = Verifier {
+    let mut verifier = Verifier {
         depths: vec![None; program.code.len()],
         owners: vec![NO_OWNER; program.code.len()],
         program,
@@ -22,11 +22,11 @@ pub(super) fn verify(program: &mut VerifiedProgram) -> Result<(), BytecodeError>
         function: 0,
         max: 0,
     };
-    for index in 0..walk.program.functions.len() {
-        let max = walk.function(u32::try_from(index).unwrap_or(u32::MAX))?;
-        walk.program.functions[index].max_stack = max;
+    for index in 0..verifier.program.functions.len() {
+        let max = verifier.verify_function(u32::try_from(index).unwrap_or(u32::MAX))?;
+        verifier.program.functions[index].max_stack = max;
     }
-    let (depths, owners) = (walk.depths, walk.owners);
+    let (depths, owners) = (verifier.depths, verifier.owners);
     check_captures(program, &owners)?;
     program.stack_depths = depths;
     program.owners = owners;
@@ -43,12 +43,12 @@ struct Verifier<'a> {
 }
 
 impl Verifier<'_> {
-    fn function(&mut self, index: u32) -> Result<u32, BytecodeError> {
+    fn verify_function(&mut self, index: u32) -> Result<u32, BytecodeError> {
         self.function = index;
         self.max = 0;
         let function = self.program.functions[index as usize].clone();
-        self.description(&function)?;
-        self.reach(function.entry, function.entry, 0)?;
+        self.check_description(&function)?;
+        self.record_depth(function.entry, function.entry, 0)?;
         for handler in &function.handlers {
             if handler.start >= handler.end || handler.end as usize > self.program.code.len() {
                 return Err(BytecodeError::new(
@@ -58,39 +58,43 @@ impl Verifier<'_> {
             }
         }
         while let Some((at, depth)) = self.work.pop() {
-            self.step(&function, at, depth)?;
+            self.verify_instruction(&function, at, depth)?;
         }
         Ok(self.max)
     }
 
-    fn description(&self, function: &Function) -> Result<(), BytecodeError> {
-        let wrong = |message: String| Err(BytecodeError::new(function.entry, message));
-        let named = usize::from(function.params) + usize::from(function.rest);
-        if named > function.slots.len() {
-            return wrong(format!("`{}` has {named} parameters and {} slots", function.name, function.slots.len()));
+    fn check_description(&self, function: &Function) -> Result<(), BytecodeError> {
+        let error = |message: String| Err(BytecodeError::new(function.entry, message));
+        let parameters = usize::from(function.params) + usize::from(function.rest);
+        if parameters > function.slots.len() {
+            return error(format!(
+                "`{}` has {parameters} parameters and {} slots",
+                function.name,
+                function.slots.len()
+            ));
         }
         if function.slots.len() > usize::from(u16::MAX) || function.captures.len() > usize::from(u16::MAX) {
-            return wrong(format!("`{}` has more than 65,535 slots or captures", function.name));
+            return error(format!("`{}` has more than 65,535 slots or captures", function.name));
         }
         // Names of variables are keys of the saved state, and some stores refuse NUL there.
         if let Some(name) = function.slots.iter().find(|name| name.contains('\0')) {
-            return wrong(format!("`{}` has a slot named {name:?}; a name cannot hold NUL", function.name));
+            return error(format!("`{}` has a slot named {name:?}; a name cannot contain NUL", function.name));
         }
         let mut names: Vec<&str> = function.slots.iter().map(String::as_str).collect();
         sort_by(&mut names, Ord::cmp);
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return wrong(format!("`{}` has two slots named `{}`", function.name, pair[0]));
+            return error(format!("`{}` has two slots named `{}`", function.name, pair[0]));
         }
         Ok(())
     }
 
-    fn reach(&mut self, from: u32, to: u32, depth: u32) -> Result<(), BytecodeError> {
-        let Some(known) = self.depths.get_mut(to as usize) else {
+    fn record_depth(&mut self, from: u32, to: u32, depth: u32) -> Result<(), BytecodeError> {
+        let Some(entry_depth) = self.depths.get_mut(to as usize) else {
             return Err(BytecodeError::new(from, format!("leads to instruction {to}, past the end")));
         };
-        match *known {
+        match *entry_depth {
             None => {
-                *known = Some(depth);
+                *entry_depth = Some(depth);
                 self.owners[to as usize] = self.function;
                 self.work.push((to, depth));
                 Ok(())
@@ -98,17 +102,17 @@ impl Verifier<'_> {
             Some(_) if self.owners[to as usize] != self.function => {
                 Err(BytecodeError::new(from, format!("leads to instruction {to}, which belongs to another function")))
             }
-            Some(before) if before != depth => Err(BytecodeError::new(
+            Some(previous) if previous != depth => Err(BytecodeError::new(
                 from,
-                format!("reaches instruction {to} with {depth} operands, another path with {before}"),
+                format!("reaches instruction {to} with {depth} operands, another path with {previous}"),
             )),
             Some(_) => Ok(()),
         }
     }
 
-    fn step(&mut self, function: &Function, at: u32, depth: u32) -> Result<(), BytecodeError> {
+    fn verify_instruction(&mut self, function: &Function, at: u32, depth: u32) -> Result<(), BytecodeError> {
         let instruction = self.program.code[at as usize];
-        self.operands(function, at, instruction)?;
+        self.check_operands(function, at, instruction)?;
         let (pops, pushes) = instruction.stack_effect();
         let Some(left) = depth.checked_sub(pops) else {
             return Err(BytecodeError::new(at, format!("takes {pops} operands where {depth} are")));
@@ -119,10 +123,10 @@ impl Verifier<'_> {
             return Err(BytecodeError::new(at, "the operand stack grows too deep"));
         }
         if let Some((target, change)) = instruction.target() {
-            self.reach(at, target, after.saturating_add_signed(change))?;
+            self.record_depth(at, target, after.saturating_add_signed(change))?;
         }
         if !instruction.is_terminator() {
-            self.reach(at, at + 1, after)?;
+            self.record_depth(at, at + 1, after)?;
         }
         for handler in function.handlers.iter().filter(|handler| handler.start <= at && at < handler.end) {
             if handler.depth > depth {
@@ -132,15 +136,20 @@ impl Verifier<'_> {
                 ));
             }
             self.max = self.max.max(handler.depth + 1);
-            self.reach(at, handler.target, handler.depth + 1)?;
+            self.record_depth(at, handler.target, handler.depth + 1)?;
         }
         Ok(())
     }
 
-    fn operands(&self, function: &Function, at: u32, instruction: DecodedInstruction) -> Result<(), BytecodeError> {
+    fn check_operands(
+        &self,
+        function: &Function,
+        at: u32,
+        instruction: DecodedInstruction,
+    ) -> Result<(), BytecodeError> {
         use DecodedInstruction as I;
         let slots = function.slots.len();
-        let (number, count, what) = match instruction {
+        let (number, count, kind) = match instruction {
             I::Load(slot)
             | I::Store(slot)
             | I::NewCell(slot)
@@ -163,7 +172,7 @@ impl Verifier<'_> {
         if usize::from(number) < count {
             return Ok(());
         }
-        Err(BytecodeError::new(at, format!("names {what} {number}, but there are {count}")))
+        Err(BytecodeError::new(at, format!("names {kind} {number}, but there are {count}")))
     }
 }
 
@@ -176,11 +185,11 @@ fn check_captures(program: &VerifiedProgram, owners: &[u32]) -> Result<(), Bytec
         }
         let creator = &program.functions[owner as usize];
         for capture in &program.functions[*created as usize].captures {
-            let there = match capture {
+            let exists = match capture {
                 Capture::Slot(slot) => usize::from(*slot) < creator.slots.len(),
                 Capture::Capture(index) => usize::from(*index) < creator.captures.len(),
             };
-            if !there {
+            if !exists {
                 let at = u32::try_from(at).unwrap_or(u32::MAX);
                 return Err(BytecodeError::new(at, "captures a cell that its creator does not have"));
             }

@@ -23,18 +23,18 @@ pub struct CompiledSource {
 
 /// Compiles `source`. `name` is the file name in diagnostics. On `compile_error` the error's details hold all problems as `diagnostics`.
 pub fn compile_to_json(name: &str, source: &str) -> Result<String, Error> {
-    let compiled = lang::compile(name, source).map_err(|found| compile_error(&found))?;
+    let compiled = lang::compile(name, source).map_err(|diagnostics| compile_error(&diagnostics))?;
     let compiled = CompiledSource { bytecode: compiled.bytecode, compiler: COMPILER };
     serde_json::to_string(&compiled).map_err(|e| Error::internal(format!("cannot serialize the bytecode: {e}")))
 }
 
-fn compile_error(found: &[Diagnostic]) -> Error {
-    let message = match found {
+fn compile_error(diagnostics: &[Diagnostic]) -> Error {
+    let message = match diagnostics {
         [] => "the source does not compile".to_owned(),
         [one] => one.to_string(),
-        [first, ..] => format!("{first}\n(and {} more)", found.len() - 1),
+        [first, ..] => format!("{first}\n(and {} more)", diagnostics.len() - 1),
     };
-    Error::new(ErrorCode::CompileError, message).details(json!({"diagnostics": found}))
+    Error::new(ErrorCode::CompileError, message).details(json!({"diagnostics": diagnostics}))
 }
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
     use crate::value::Json;
 
     #[test]
-    fn a_source_comes_out_as_bytecode() {
+    fn a_source_compiles_to_bytecode() {
         let text = compile_to_json("hello.ts", "console.log('hello')").unwrap();
         let compiled: Json = serde_json::from_str(&text).unwrap();
         assert_eq!(compiled["compiler"], COMPILER);

@@ -17,7 +17,7 @@ use crate::store::layer::yield_now;
 use crate::time::Millis;
 use crate::value::Json;
 
-/// Heartbeats per lease: two of them may be lost.
+/// Number of heartbeats per lease: two of them may be lost.
 const HEARTBEATS_PER_LEASE: i64 = 3;
 
 impl Worker {
@@ -27,23 +27,23 @@ impl Worker {
         let begun = self.host().now();
         if work.claimed.attempts > self.backoff.attempts {
             // Earlier workers crashed without reporting a failure. The call would crash this worker too, and the next one.
-            let tried = work.claimed.attempts - 1;
-            let why = format!("it was tried {tried} times, and no attempt reported a result");
+            let attempts = work.claimed.attempts - 1;
+            let why = format!("earlier workers tried it {attempts} times, and none reported a result");
             return self.fail(work, Failure::permanent(why), Millis(0)).await;
         }
-        let cancelled = CancellationToken::default();
-        let handled = {
-            let _ended = cancelled.guard();
+        let cancellation = CancellationToken::default();
+        let result = {
+            let _guard = cancellation.guard();
             let attempt = work.claimed.attempts;
-            let task = Task { work: work.clone(), attempt, cancellation: cancelled.clone() };
+            let task = Task { work: work.clone(), attempt, cancellation: cancellation.clone() };
             let handling = catch_panic(Box::pin(async move { handler.answer(task).await }));
             match race(handling, self.keep_lease(&work.claimed)).await {
-                Either::Left(handled) => handled,
-                Either::Right(why) => return self.report_lost(work, why),
+                Either::Left(result) => result,
+                Either::Right(error) => return self.report_lost(work, error),
             }
         };
         let took = self.host().now().since(begun);
-        match handled {
+        match result {
             Ok(answer) => self.complete(work, answer, took).await,
             Err(failure) => self.fail(work, failure, took).await,
         }
@@ -51,16 +51,16 @@ impl Worker {
 
     /// Extends the claim until it is lost. Returns the reason.
     async fn keep_lease(&self, claimed: &ClaimedCall) -> Error {
-        let beat = Millis((self.lease.0 / HEARTBEATS_PER_LEASE).max(1));
-        let mut wait = beat;
+        let interval = Millis((self.lease.0 / HEARTBEATS_PER_LEASE).max(1));
+        let mut wait = interval;
         loop {
             self.host().sleep(wait).await;
             match self.cvm.heartbeat(claimed, self.lease).await {
-                Ok(_) => wait = beat,
-                Err(why) if is_claim_lost(&why) || why.code == ErrorCode::Closed => return why,
-                Err(trouble) => {
-                    self.emit(&WorkerEvent::Trouble(&trouble));
-                    wait = Millis((beat.0 / HEARTBEATS_PER_LEASE).max(1));
+                Ok(_) => wait = interval,
+                Err(error) if is_claim_lost(&error) || error.code == ErrorCode::Closed => return error,
+                Err(error) => {
+                    self.emit(&WorkerEvent::Trouble(&error));
+                    wait = Millis((interval.0 / HEARTBEATS_PER_LEASE).max(1));
                 }
             }
             // If neither timers nor the store ever wait, the handler must still be polled.
@@ -72,22 +72,22 @@ impl Worker {
         let command = self.cvm.engine().new_command_id();
         let by = Some(self.owner.clone());
         for failures in 0.. {
-            let why = match self.cvm.complete(&work.claimed, answer.clone(), by.clone(), Some(&command)).await {
+            let error = match self.cvm.complete(&work.claimed, answer.clone(), by.clone(), Some(&command)).await {
                 Ok(reached) => {
                     self.emit(&WorkerEvent::Answered { work, reached: &reached, took });
                     break;
                 }
-                Err(why) => why,
+                Err(error) => error,
             };
-            if why.code == ErrorCode::InvalidAnswer {
-                return self.fail(work, Failure::new(why.message), took).await;
+            if error.code == ErrorCode::InvalidAnswer {
+                return self.fail(work, Failure::new(error.message), took).await;
             }
-            if is_claim_lost(&why) || why.code == ErrorCode::Closed {
-                return self.report_lost(work, why);
+            if is_claim_lost(&error) || error.code == ErrorCode::Closed {
+                return self.report_lost(work, error);
             }
-            self.emit(&WorkerEvent::Trouble(&why));
-            if !why.retryable {
-                let message = format!("the answer could not be recorded: {why}");
+            self.emit(&WorkerEvent::Trouble(&error));
+            if !error.retryable {
+                let message = format!("cannot record the answer: {error}");
                 return self.fail(work, Failure::new(message), took).await;
             }
             // The answer is kept while it may still be accepted.
@@ -113,11 +113,13 @@ impl Worker {
                     self.emit(&WorkerEvent::Failed { work, failure: &failure, retry_at: failed.retry_at, took });
                     break;
                 }
-                Err(why) if is_claim_lost(&why) || why.code == ErrorCode::Closed => return self.report_lost(work, why),
-                Err(why) => {
-                    self.emit(&WorkerEvent::Trouble(&why));
-                    // Then its lease expires.
-                    if !why.retryable {
+                Err(error) if is_claim_lost(&error) || error.code == ErrorCode::Closed => {
+                    return self.report_lost(work, error);
+                }
+                Err(error) => {
+                    self.emit(&WorkerEvent::Trouble(&error));
+                    // The call stays claimed until its lease expires.
+                    if !error.retryable {
                         break;
                     }
                     self.back_off(failures).await;
@@ -127,11 +129,11 @@ impl Worker {
         Ok(())
     }
 
-    fn report_lost(&self, work: &Work, why: Error) -> Result<(), Error> {
-        if why.code == ErrorCode::Closed {
-            return Err(why);
+    fn report_lost(&self, work: &Work, error: Error) -> Result<(), Error> {
+        if error.code == ErrorCode::Closed {
+            return Err(error);
         }
-        self.emit(&WorkerEvent::Lost { work, why: &why });
+        self.emit(&WorkerEvent::Lost { work, why: &error });
         Ok(())
     }
 }
@@ -149,8 +151,8 @@ fn is_claim_lost(error: &Error) -> bool {
 }
 
 /// The result of a handler. A panic is a failure of this call alone.
-async fn catch_panic(mut handling: BoxFuture<'static, Result<Json, Failure>>) -> Result<Json, Failure> {
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx))) {
+async fn catch_panic(mut future: BoxFuture<'static, Result<Json, Failure>>) -> Result<Json, Failure> {
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(polled) => polled,
         Err(panic) => Poll::Ready(Err(Failure::new(format!("the handler panicked: {}", panic_message(&*panic))))),
     })

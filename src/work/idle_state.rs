@@ -2,7 +2,7 @@
 
 use super::Worker;
 use super::pool::{Either, race};
-use super::signal::Signal;
+use super::task::Signal;
 use crate::domain::cvm::CC_HISTORY;
 use crate::engine::Error;
 use crate::store::{self, ChangeEvent, Position};
@@ -17,7 +17,7 @@ const MAX_CLAIM_DELAY: Millis = Millis(500);
 /// Time between two pages of changes without a new call.
 const PAGE_INTERVAL: Millis = Millis(100);
 
-/// Changes per page.
+/// Number of changes per page.
 const PAGE: usize = 256;
 
 /// The state that a worker keeps from one wait to the next.
@@ -45,13 +45,13 @@ impl IdleState {
         self.claim_delay = Millis(0);
     }
 
-    /// Waits until another claim may succeed. `alone`: nothing that this worker runs can make a call.
+    /// Waits until another claim may succeed. `drained`: nothing that this worker runs can make a call.
     pub async fn wait_for_work(
         &mut self,
         worker: &Worker,
         kinds: &[String],
-        alone: bool,
-        nudge: &Signal,
+        drained: bool,
+        wake_up: &Signal,
     ) -> Result<IdleOutcome, Error> {
         if self.position.is_none() && !self.has_no_feed {
             self.subscribe(worker).await?;
@@ -59,20 +59,20 @@ impl IdleState {
             return Ok(IdleOutcome::MayFindWork);
         }
         // A check costs one query. A claim costs more, so it waits until a call is open.
-        for look in 0.. {
+        for check in 0.. {
             let next = worker.cvm.next_available(kinds).await?;
-            if next.is_none() && alone {
+            if next.is_none() && drained {
                 return Ok(IdleOutcome::NothingOpen);
             }
-            if look > 0 && next.is_some_and(|at| at <= worker.host().now()) {
+            if check > 0 && next.is_some_and(|at| at <= worker.host().now()) {
                 break;
             }
-            let quiet = race(nudge.wait(), worker.host().sleep(self.wait_time(worker, next)));
-            match race(quiet, self.wait_for_new_call(worker)).await {
+            let timeout = race(wake_up.wait(), worker.host().sleep(self.wait_time(worker, next)));
+            match race(timeout, self.wait_for_new_call(worker)).await {
                 Either::Left(Either::Left(())) => break,
                 Either::Left(Either::Right(())) => {}
                 // A worker that was recently the fastest claims at once, without a check.
-                Either::Right(()) if !self.delay_claim(worker, nudge).await => break,
+                Either::Right(()) if !self.delay_claim(worker, wake_up).await => break,
                 Either::Right(()) => {}
             }
         }
@@ -80,12 +80,12 @@ impl IdleState {
     }
 
     /// Delays the claim after a change: if other workers were repeatedly faster, they are likely to be so again. Returns whether it did.
-    async fn delay_claim(&mut self, worker: &Worker, nudge: &Signal) -> bool {
-        let lets = self.claim_delay > Millis(0);
-        let spread = worker.random_up_to(self.claim_delay);
+    async fn delay_claim(&mut self, worker: &Worker, wake_up: &Signal) -> bool {
+        let delays = self.claim_delay > Millis(0);
+        let delay = worker.random_up_to(self.claim_delay);
         self.claim_delay = Millis((self.claim_delay.0 * 2).max(10)).min(MAX_CLAIM_DELAY);
-        race(nudge.wait(), worker.host().sleep(spread)).await;
-        lets
+        race(wake_up.wait(), worker.host().sleep(delay)).await;
+        delays
     }
 
     /// The time to wait without a change.
@@ -114,12 +114,13 @@ impl IdleState {
             let Some(from) = self.position.clone() else { return std::future::pending().await };
             match worker.cvm.engine().store().changes(Some(from), PAGE, MAX_WAIT).await {
                 Ok(changes) => {
-                    let (any, new) = (!changes.events.is_empty(), changes.events.iter().any(is_new_call));
+                    let (has_events, has_new_call) =
+                        (!changes.events.is_empty(), changes.events.iter().any(is_new_call));
                     self.position = Some(changes.next);
-                    if new {
+                    if has_new_call {
                         return;
                     }
-                    if any {
+                    if has_events {
                         worker.host().sleep(worker.with_jitter(PAGE_INTERVAL)).await;
                     }
                 }
@@ -133,8 +134,8 @@ impl IdleState {
     }
 }
 
-/// Whether an event makes a call. Other changes to a call are irrelevant to idle workers: it was claimed, extended or closed. The few calls
-/// that were released are found soon enough.
+/// Whether an event makes a call. Other changes to a call are irrelevant to idle workers: it was claimed, extended or closed. The few
+/// released calls are found by the next check.
 fn is_new_call(event: &ChangeEvent) -> bool {
     event.key.collection == CC_HISTORY.name && event.revision.as_ref().is_some_and(|revision| revision.writes() == 1)
 }

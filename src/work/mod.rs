@@ -1,5 +1,5 @@
-//! Workers claim the calls of executions, pass them to handlers of your code, and continue until they are stopped. They take care of
-//! claims, leases, heartbeats and retries; a handler receives a question and returns an answer.
+//! Workers claim the calls of executions, pass them to handlers of your code, and continue until they are stopped. They manage
+//! claims, leases, heartbeats and retries; a handler receives a call and returns an answer.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -38,32 +38,26 @@
 
 mod call_attempt;
 mod idle_state;
-mod loop_handlers;
 mod pool;
-mod signal;
 mod task;
-mod worker_event;
 mod worker_loop;
 
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::domain::cvm::{Backoff, TIMER};
-use crate::engine::{Cvm, Error, Host, log};
+use serde::Serialize;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub(crate) use task::Signal;
+use task::TaskHandler;
+pub use task::{CancellationToken, Failure, Task};
+use worker_loop::{StopCondition, WorkerLoop};
+
+use crate::domain::cvm::{Backoff, ExecutionStatus, TIMER};
+use crate::engine::{Cvm, DueReport, Error, Host, Work, log};
 use crate::error_code::ErrorCode;
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
-use crate::time::Millis;
+use crate::time::{Millis, Timestamp};
 use crate::value::Json;
-
-pub use signal::CancellationToken;
-#[cfg(all(feature = "wasm", target_family = "wasm"))]
-pub(crate) use signal::Signal;
-pub use task::{Failure, Task};
-pub use worker_event::WorkerEvent;
-
-use task::TaskHandler;
-use worker_event::WorkerEventListener;
-use worker_loop::{StopCondition, WorkerLoop};
 
 /// Default lease: how long a call belongs to a worker without a heartbeat.
 const LEASE: Millis = Millis::seconds(30);
@@ -190,17 +184,20 @@ impl Worker {
     }
 
     async fn serve(&self, until: StopCondition, stop: BoxFuture<'_, ()>, now: BoxFuture<'_, ()>) -> Result<(), Error> {
-        self.check()?;
+        self.check_settings()?;
         WorkerLoop::new(self, until).serve(stop, now).await
     }
 
     /// Rejects settings with which no claim can succeed.
-    fn check(&self) -> Result<(), Error> {
+    fn check_settings(&self) -> Result<(), Error> {
         if self.served.iter().any(|served| served.kind == TIMER) {
-            return Err(Error::new(ErrorCode::Invalid, "timers complete by themselves; a worker cannot serve them"));
+            return Err(Error::new(
+                ErrorCode::Invalid,
+                "kinds: `timer` is not a kind that a worker serves; timers complete by themselves. Remove it",
+            ));
         }
         if self.lease <= Millis(0) || self.lease > Millis::days(30) {
-            let message = format!("a lease of {} ms is not valid. Use 1 ms to 30 days", self.lease.0);
+            let message = format!("lease: {} ms is not valid; use 1 ms to 30 days", self.lease.0);
             return Err(Error::new(ErrorCode::Invalid, message));
         }
         Ok(())
@@ -211,30 +208,84 @@ impl Worker {
     }
 
     fn emit(&self, event: &WorkerEvent<'_>) {
-        if let WorkerEvent::Trouble(why) = event {
-            log::worker_failed(&self.owner, why);
+        if let WorkerEvent::Trouble(error) = event {
+            log::worker_failed(&self.owner, error);
         }
         if let Some(listener) = &self.listener {
             listener.on_event(event);
         }
     }
 
-    /// A random time up to `most`, which spreads out what many workers would do at the same time.
-    fn random_up_to(&self, most: Millis) -> Millis {
+    /// A random time up to `max`, which spreads out what many workers would do at the same time.
+    fn random_up_to(&self, max: Millis) -> Millis {
         let [a, b, ..] = self.host().entropy();
-        Millis(most.0.max(0) * i64::from(u16::from_be_bytes([a, b])) / i64::from(u16::MAX))
+        Millis(max.0.max(0) * i64::from(u16::from_be_bytes([a, b])) / i64::from(u16::MAX))
     }
 
-    /// A random time between half of `most` and `most`.
-    fn with_jitter(&self, most: Millis) -> Millis {
-        Millis(most.0 - self.random_up_to(Millis(most.0 / 2)).0)
+    /// A random time between half of `max` and `max`.
+    fn with_jitter(&self, max: Millis) -> Millis {
+        Millis(max.0 - self.random_up_to(Millis(max.0 / 2)).0)
     }
 
     /// Waits before a retry, after this number of failures in a row.
     async fn back_off(&self, failures: u32) {
         const FIRST: i64 = 100;
         const LONGEST: Millis = Millis::seconds(30);
-        let most = Millis(FIRST << failures.min(16)).min(LONGEST);
-        self.host().sleep(self.with_jitter(most)).await;
+        let delay = Millis(FIRST << failures.min(16)).min(LONGEST);
+        self.host().sleep(self.with_jitter(delay)).await;
+    }
+}
+
+/// An event of a worker.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "WorkerEvent"))]
+pub enum WorkerEvent<'a> {
+    /// A call was claimed; its handler starts.
+    Claimed(&'a Work),
+    /// A call was answered, and its execution has run to its next stop.
+    Answered {
+        /// The call.
+        work: &'a Work,
+        /// The status of its execution.
+        reached: &'a ExecutionStatus,
+        /// How long its handler took.
+        took: Millis,
+    },
+    /// A call was not answered.
+    Failed {
+        /// The call.
+        work: &'a Work,
+        /// The failure.
+        failure: &'a Failure,
+        /// When it may be tried again; `None`: it is not retried, and its program received the error.
+        retry_at: Option<Timestamp>,
+        /// How long its handler took.
+        took: Millis,
+    },
+    /// The claim was lost, or another process closed the call: the result of the handler is discarded.
+    Lost {
+        /// The call.
+        work: &'a Work,
+        /// The error of the engine.
+        why: &'a Error,
+    },
+    /// A call was released, because the worker ends.
+    Released(&'a Work),
+    /// Due work was run.
+    Due(&'a DueReport),
+    /// The store or the engine failed; the worker continues after a pause.
+    Trouble(&'a Error),
+}
+
+/// Receives events; every `Fn(&WorkerEvent)` does.
+pub(super) trait WorkerEventListener: MaybeSync {
+    fn on_event(&self, event: &WorkerEvent<'_>);
+}
+
+impl<F: Fn(&WorkerEvent<'_>) + MaybeSync> WorkerEventListener for F {
+    fn on_event(&self, event: &WorkerEvent<'_>) {
+        self(event);
     }
 }

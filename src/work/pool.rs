@@ -67,9 +67,9 @@ impl<'a, T> Pool<'a, T> {
     /// Adds a future. Returns its slot, which is reused after the future has ended.
     pub fn push(&mut self, future: BoxFuture<'a, T>) -> usize {
         let slot = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
-        let call = Arc::new(SlotWaker { slot, is_queued: AtomicBool::new(false), queue: self.queue.clone() });
-        call.clone().wake();
-        let filled = Some(PoolSlot { future, waker: call });
+        let waker = Arc::new(SlotWaker { slot, is_queued: AtomicBool::new(false), queue: self.queue.clone() });
+        waker.clone().wake();
+        let filled = Some(PoolSlot { future, waker });
         match self.slots.get_mut(slot) {
             Some(free) => *free = filled,
             None => self.slots.push(filled),
@@ -79,8 +79,8 @@ impl<'a, T> Pool<'a, T> {
 
     /// Drops the future in a slot.
     pub fn remove(&mut self, slot: usize) {
-        if let Some(place) = self.slots.get_mut(slot) {
-            *place = None;
+        if let Some(slot) = self.slots.get_mut(slot) {
+            *slot = None;
         }
     }
 
@@ -162,8 +162,8 @@ mod tests {
             }
             assert_eq!(pool.next().await, 0);
             assert_eq!(pool.push(yield_times(1)), 1);
-            let rest = [pool.next().await, pool.next().await, pool.next().await];
-            assert_eq!(rest, [1, 3, 5]);
+            let outputs = [pool.next().await, pool.next().await, pool.next().await];
+            assert_eq!(outputs, [1, 3, 5]);
             assert!(pool.is_empty());
         });
     }
@@ -172,9 +172,9 @@ mod tests {
     fn a_removed_future_never_completes() {
         run(async {
             let mut pool = Pool::new();
-            let gone = pool.push(yield_times(0));
+            let removed = pool.push(yield_times(0));
             pool.push(yield_times(2));
-            pool.remove(gone);
+            pool.remove(removed);
             assert_eq!(pool.next().await, 2);
             assert!(pool.is_empty());
         });
@@ -190,7 +190,9 @@ mod tests {
                 let _ = store.close().await;
                 1
             }));
-            let Either::Left(1) = race(pool.next(), std::future::pending::<()>()).await else { panic!("it came") };
+            let Either::Left(1) = race(pool.next(), std::future::pending::<()>()).await else {
+                panic!("the pending future completed")
+            };
             assert!(!pool.is_empty());
         });
     }

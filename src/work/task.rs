@@ -1,10 +1,13 @@
-//! The task that a handler receives, and the failure that it returns if it cannot answer.
+//! The task that a handler receives, the failure that it returns if it cannot answer, and a flag that wakes all tasks
+//! that wait for it.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use event_listener::Event;
 use serde::Serialize;
 
-use super::CancellationToken;
 use crate::engine::Work;
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
 use crate::value::Json;
@@ -68,5 +71,73 @@ where
 {
     fn answer(&self, task: Task) -> BoxFuture<'static, Result<Json, Failure>> {
         Box::pin(self(task))
+    }
+}
+
+/// A flag. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signal(Arc<SignalState>);
+
+#[derive(Debug, Default)]
+struct SignalState {
+    is_set: AtomicBool,
+    event: Event,
+}
+
+impl Signal {
+    pub fn set(&self) {
+        self.0.is_set.store(true, Ordering::SeqCst);
+        self.0.event.notify(usize::MAX);
+    }
+
+    /// Clears the flag. Returns whether it was set.
+    pub fn reset(&self) -> bool {
+        self.0.is_set.swap(false, Ordering::SeqCst)
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.0.is_set.load(Ordering::SeqCst)
+    }
+
+    pub async fn wait(&self) {
+        while !self.is_set() {
+            let listener = self.0.event.listen();
+            // The flag may have been set before this listener was registered.
+            if self.is_set() {
+                return;
+            }
+            listener.await;
+        }
+    }
+}
+
+/// Notifies a handler, and everything that it has started, that its call no longer belongs to it: the claim was lost, or its worker ends.
+/// The handler itself is dropped then. Clones share the state.
+#[derive(Clone, Debug, Default)]
+pub struct CancellationToken(Signal);
+
+impl CancellationToken {
+    /// Whether the call no longer belongs to the handler.
+    pub fn is_set(&self) -> bool {
+        self.0.is_set()
+    }
+
+    /// Completes when the call no longer belongs to the handler.
+    pub async fn wait(&self) {
+        self.0.wait().await;
+    }
+
+    /// A guard that sets the token when it is dropped: when the handler has ended, in any way.
+    pub(super) fn guard(&self) -> CancelGuard {
+        CancelGuard(self.0.clone())
+    }
+}
+
+/// Sets its token when it is dropped.
+pub(super) struct CancelGuard(Signal);
+
+impl Drop for CancelGuard {
+    fn drop(&mut self) {
+        self.0.set();
     }
 }

@@ -9,13 +9,13 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import { withBrowser } from "./support/chromium.js";
-import { demo, keptOffline, runExample, visit } from "./support/demo.js";
+import { demo, waitUntilCached, runExample, visit } from "./support/demo.js";
 import { site, tab, unpacked } from "./support/site.js";
 
-/** Prints and records a figure. `most` and `least` are its limits; `target` is their text. */
-function figure({ name, unit, value, raw = null, most = null, least = null, target = targetText(unit, most, least) }) {
+/** Prints and records a figure. `max` and `min` are its limits; `target` is their text. */
+function figure({ name, unit, value, raw = null, max = null, min = null, target = targetText(unit, max, min) }) {
   const ratio = raw === null ? null : value / raw;
-  const reached = most === null && least === null ? null : value <= (most ?? Infinity) && value >= (least ?? -Infinity);
+  const reached = max === null && min === null ? null : value <= (max ?? Infinity) && value >= (min ?? -Infinity);
   const line = { bench: "browser", name, unit, value, raw, ratio, target, reached };
   const beside = raw === null ? "" : `  raw ${raw.toFixed(3)} ${unit} (${ratio.toFixed(2)} ×)`;
   console.log(`${name.padEnd(44)} ${value.toFixed(3)} ${unit}${beside}${target === null ? "" : `  ${target}${reached ? "" : "  NOT REACHED"}`}`);
@@ -23,7 +23,7 @@ function figure({ name, unit, value, raw = null, most = null, least = null, targ
   if (file !== undefined) appendFileSync(file, `${JSON.stringify(line)}\n`);
 }
 
-const targetText = (unit, most, least) => (most !== null ? `≤ ${most} ${unit}` : least !== null ? `≥ ${least} ${unit}` : null);
+const targetText = (unit, max, min) => (max !== null ? `≤ ${max} ${unit}` : min !== null ? `≥ ${min} ${unit}` : null);
 
 /** The number of executions in the scrolled list. */
 const EXECUTIONS = 10_000;
@@ -51,9 +51,9 @@ await turnsInNode();
 
 async function sizes() {
   const { folder, remove } = await unpacked();
-  for (const [module, file, most] of [["runtime wasm", "runstate_bg.wasm", 300], ["compiler wasm", "runstate_compiler_bg.wasm", 350]]) {
+  for (const [module, file, max] of [["runtime wasm", "runstate_bg.wasm", 300], ["compiler wasm", "runstate_compiler_bg.wasm", 350]]) {
     const bytes = readFileSync(join(folder, "dist", file));
-    figure({ name: `${module}, gzip`, unit: "KB", value: gzipSync(bytes, { level: 9 }).length / 1000, most });
+    figure({ name: `${module}, gzip`, unit: "KB", value: gzipSync(bytes, { level: 9 }).length / 1000, max });
     figure({ name: `${module}, brotli`, unit: "KB", value: brotliCompressSync(bytes).length / 1000 });
     figure({ name: `${module}, raw`, unit: "KB", value: bytes.length / 1000 });
   }
@@ -67,21 +67,21 @@ async function transition(page) {
     await load({ module_or_path: "/glue/runstate_bench_bg.wasm" });
     makeTransitions(500);
     return Array.from({ length: 15 }, () => {
-      const begun = performance.now();
+      const started = performance.now();
       const made = makeTransitions(1000);
-      return ((performance.now() - begun) / made) * 1000;
+      return ((performance.now() - started) / made) * 1000;
     });
   });
-  figure({ name: "one transition in wasm, mean of all pairs, p50", unit: "µs", value: quantile(sorted(pure), 0.5), most: 3 });
+  figure({ name: "one transition in wasm, mean of all pairs, p50", unit: "µs", value: quantile(sorted(pure), 0.5), max: 3 });
   const times = await page.evaluate(async () => {
     const [questions, rounds] = [400, 8];
     await store.cvm.load({ name: "ask", source: `for (let i = 0; i < ${questions}; i++) CC("q");` });
     const times = [];
     for (let round = 0; round < rounds; round++) {
       const run = await store.cvm.start("ask");
-      const begun = performance.now();
+      const started = performance.now();
       for (let i = 0; i < questions; i++) await run.answer("a");
-      times.push(((performance.now() - begun) / questions) * 1000);
+      times.push(((performance.now() - started) / questions) * 1000);
     }
     return times;
   });
@@ -107,7 +107,7 @@ async function machine(page) {
     observer.disconnect();
     return { rates, longest: Math.max(0, ...tasks) };
   });
-  figure({ name: "machine in wasm, simple instructions, p50", unit: "M/s", value: quantile(sorted(rates), 0.5), least: 25 });
+  figure({ name: "machine in wasm, simple instructions, p50", unit: "M/s", value: quantile(sorted(rates), 0.5), min: 25 });
   figure({ name: "a program fills its heap, longest task", unit: "ms", value: longest });
 }
 
@@ -130,9 +130,9 @@ async function steps(page) {
       return wait(transaction, "oncomplete");
     };
     const timed = async (times, act) => {
-      const begun = performance.now();
+      const started = performance.now();
       await act();
-      times.push(performance.now() - begun);
+      times.push(performance.now() - started);
     };
     const text = "x".repeat(1000);
     const [warm, rounds] = [50, 500];
@@ -157,10 +157,10 @@ async function steps(page) {
     await timed(atOnce, () => Promise.all(Array.from({ length: 1000 }, (_, i) => store.cvm.start("short", { id: `short-${i}` }))));
     return { step: step.slice(warm), raw: raw.slice(warm), batch, rawBatch, atOnce };
   });
-  for (const [name, part, most] of [["p50", 0.5, 2], ["p99", 0.99, 10]]) {
-    figure({ name: `IndexedDB step, ${name}`, unit: "ms", value: quantile(sorted(step), part), raw: quantile(sorted(raw), part), most });
+  for (const [name, part, max] of [["p50", 0.5, 2], ["p99", 0.99, 10]]) {
+    figure({ name: `IndexedDB step, ${name}`, unit: "ms", value: quantile(sorted(step), part), raw: quantile(sorted(raw), part), max });
   }
-  figure({ name: "IndexedDB, a commit of 1,000 rows, p50", unit: "ms", value: quantile(sorted(batch), 0.5), raw: quantile(sorted(rawBatch), 0.5), most: 100 });
+  figure({ name: "IndexedDB, a commit of 1,000 rows, p50", unit: "ms", value: quantile(sorted(batch), 0.5), raw: quantile(sorted(rawBatch), 0.5), max: 100 });
   figure({ name: "IndexedDB, 1,000 commands at once", unit: "ms", value: atOnce[0], raw: quantile(sorted(raw), 0.5) * 1000 });
 }
 
@@ -177,8 +177,8 @@ async function page() {
         await page.waitForFunction(() => window.rs !== undefined);
         interactive.push(await page.evaluate(() => performance.getEntriesByName("runstate.open").at(-1)?.startTime ?? performance.now()));
       }
-      figure({ name: "page interactive, first visit", unit: "ms", value: interactive[0], most: 1000 });
-      figure({ name: "page interactive, again, p50", unit: "ms", value: quantile(sorted(interactive.slice(1)), 0.5), most: 1000 });
+      figure({ name: "page interactive, first visit", unit: "ms", value: interactive[0], max: 1000 });
+      figure({ name: "page interactive, again, p50", unit: "ms", value: quantile(sorted(interactive.slice(1)), 0.5), max: 1000 });
     });
     await withBrowser(async (browser) => scroll(await browser.newPage(), server.url));
   } finally {
@@ -200,7 +200,7 @@ async function turnsInNode() {
       raw.push(await timed(() => putNew(stores, n, Buffer.alloc(2_048, "x"))));
     }
     figure({ name: "turn in Node, in memory", unit: "ms", value: quantile(sorted(inMemory), 0.5) });
-    figure({ name: "turn in Node, on files", unit: "ms", value: quantile(sorted(onFiles), 0.5), raw: quantile(sorted(raw), 0.5), most: 1.2 });
+    figure({ name: "turn in Node, on files", unit: "ms", value: quantile(sorted(onFiles), 0.5), raw: quantile(sorted(raw), 0.5), max: 1.2 });
     await memory.store.close();
     await files.store.close();
   } finally {
@@ -209,7 +209,7 @@ async function turnsInNode() {
   }
 }
 
-/** Opens a store with an execution that asks for ever. Returns the store and a function that does one turn. */
+/** Opens a store with an execution that asks forever. Returns the store and a function that does one turn. */
 async function startAsking(open, url) {
   const store = await open(url);
   await store.cvm.load({ name: "ask", source: 'while (true) CC("next?");' });
@@ -223,9 +223,9 @@ async function startAsking(open, url) {
 }
 
 async function timed(work) {
-  const begun = performance.now();
+  const started = performance.now();
   await work();
-  return performance.now() - begun;
+  return performance.now() - started;
 }
 
 /** Writes a file as a commit of the file store does: a new synced file, linked to its name, in a synced folder. */
@@ -248,26 +248,26 @@ async function firstVisit() {
       const page = await visit(browser, server.url);
       await runExample(page, "review");
       await page.getByTestId("question").first().waitFor();
-      await keptOffline(page);
+      await waitUntilCached(page);
     });
   } finally {
     await server.stop();
   }
-  figure({ name: "page, a first visit downloads", unit: "KB", value: bytes / 1000, most: 1200 });
+  figure({ name: "page, a first visit downloads", unit: "KB", value: bytes / 1000, max: 1200 });
 }
 
 async function scroll(page, url) {
   await page.goto(url);
   await page.waitForFunction(() => window.rs !== undefined);
-  const took = await page.evaluate(async (count) => {
-    const begun = performance.now();
+  const elapsed = await page.evaluate(async (count) => {
+    const started = performance.now();
     await rs.cvm.load({ name: "done", source: "1;" });
     for (let from = 0; from < count; from += 500) {
       await Promise.all(Array.from({ length: 500 }, (_, i) => rs.cvm.start("done", { id: `done-${from + i}` })));
     }
-    return performance.now() - begun;
+    return performance.now() - started;
   }, EXECUTIONS);
-  figure({ name: "10,000 executions started", unit: "s", value: took / 1000 });
+  figure({ name: "10,000 executions started", unit: "s", value: elapsed / 1000 });
   await page.reload();
   await page.waitForFunction(() => document.querySelectorAll('[data-testid="execution-row"]').length > 5);
   const frames = await page.evaluate(async () => {
@@ -283,6 +283,6 @@ async function scroll(page, url) {
     }
     return times;
   });
-  figure({ name: "10,000 executions, a frame of scrolling, p95", unit: "ms", value: quantile(sorted(frames), 0.95), most: 34, target: "≤ 2 frames" });
-  figure({ name: "10,000 executions, frames over 50 ms", unit: "", value: frames.filter((ms) => ms > 50).length, most: 2, target: "≤ 2" });
+  figure({ name: "10,000 executions, a frame of scrolling, p95", unit: "ms", value: quantile(sorted(frames), 0.95), max: 34, target: "≤ 2 frames" });
+  figure({ name: "10,000 executions, frames over 50 ms", unit: "", value: frames.filter((ms) => ms > 50).length, max: 2, target: "≤ 2" });
 }

@@ -10,13 +10,13 @@ import { load, site } from "./support/site.js";
 const QUESTIONS = 200;
 
 /** The number of acknowledged answers after which each browser is killed. The last browser is not killed. */
-const LIVES = [7, 41, 60];
+const KILLED_AFTER = [7, 41, 60];
 
 const PROGRAM = `
 function main() {
-  const got = [];
-  for (let i = 0; i < ${QUESTIONS}; i++) got.push(CC("question " + i));
-  return got;
+  const answers = [];
+  for (let i = 0; i < ${QUESTIONS}; i++) answers.push(CC("question " + i));
+  return answers;
 }
 `;
 
@@ -24,48 +24,48 @@ let server;
 before(async () => void (server = await site()));
 after(() => server?.stop());
 
-test("a browser that is killed loses no answer and doubles none", async () => {
+test("a browser that is killed loses no answer and stores none twice", async () => {
   const profile = await newProfile();
   const acknowledged = [];
   try {
-    for (const life of [...LIVES, Infinity]) await runBrowser(profile, acknowledged, life);
+    for (const killAfter of [...KILLED_AFTER, Infinity]) await runBrowser(profile, acknowledged, killAfter);
   } finally {
     await profile.remove();
   }
 });
 
-/** Starts a browser, which checks the stored answers and answers further questions until it is killed after `life` answers or the execution ends. */
-async function runBrowser(profile, acknowledged, life) {
+/** Starts a browser, which checks the stored answers and answers further questions until it is killed after `killAfter` answers or the execution ends. */
+async function runBrowser(profile, acknowledged, killAfter) {
   const browser = await launch(profile);
   try {
-    await answerIn(browser, profile, acknowledged, life);
+    await answerIn(browser, profile, acknowledged, killAfter);
   } finally {
     // Closed also after a failure, because a running browser would keep the test process alive.
     await browser.close().catch(() => {});
   }
 }
 
-async function answerIn(browser, profile, acknowledged, life) {
+async function answerIn(browser, profile, acknowledged, killAfter) {
   const page = await browser.newPage();
   let count = 0;
   const killed = new Promise((resolve) => {
     page.exposeFunction("acknowledge", async (answer) => {
       acknowledged.push(answer);
       count += 1;
-      if (count !== life) return;
+      if (count !== killAfter) return;
       // The page is sending its next answer and then waits for this call, so the kill hits the middle of that answer.
       resolve(kill(profile));
       await new Promise(() => {});
     });
   });
   await load(page, server.url);
-  const there = await page.evaluate(loadAnswers, [PROGRAM]);
+  const stored = await page.evaluate(loadAnswers, [PROGRAM]);
   // One more answer may be stored: it was committed, and the browser was killed before it acknowledged it.
   const expected = [...acknowledged];
-  assert.deepEqual(there.slice(0, expected.length), expected, "acknowledged answers are stored, in order");
-  assert.ok(there.length <= expected.length + 1, `${there.length} answers are stored, ${expected.length} were acknowledged`);
-  acknowledged.push(...there.slice(expected.length));
-  if (life !== Infinity) {
+  assert.deepEqual(stored.slice(0, expected.length), expected, "acknowledged answers are stored, in order");
+  assert.ok(stored.length <= expected.length + 1, `${stored.length} answers are stored, ${expected.length} were acknowledged`);
+  acknowledged.push(...stored.slice(expected.length));
+  if (killAfter !== Infinity) {
     // The kill ends the page during this call.
     page.evaluate(answerAll).catch(() => {});
     await killed;

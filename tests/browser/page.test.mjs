@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 
 import { withBrowser } from "./support/chromium.js";
-import { EXAMPLES, demo, opened, reaches, runExample, visit } from "./support/demo.js";
+import { EXAMPLES, demo, waitUntilOpen, waitForStatus, runExample, visit } from "./support/demo.js";
 
 let server;
 before(async () => void (server = await demo()));
@@ -64,9 +64,9 @@ for (const name of EXAMPLES) {
         if (answered < BY_HAND) await answerOne(page);
         else await page.evaluate(answerRest, id);
       }
-      await reaches(page, "complete");
+      await waitForStatus(page, "complete");
       assert.notEqual((await page.getByTestId("output-lines").innerText()).trim(), "");
-      assert.deepEqual(page.troubles, []);
+      assert.deepEqual(page.errors, []);
     }));
 }
 
@@ -80,12 +80,12 @@ test("a reload keeps the open question and the typed text", () =>
     });
     await page.getByTestId("text-answer").fill("Ada, half ty");
     await page.reload();
-    await opened(page);
+    await waitUntilOpen(page);
     assert.equal(await page.getByTestId("prompt").first().innerText(), "Who is there?");
     assert.equal(await page.getByTestId("text-answer").inputValue(), "Ada, half ty");
     await page.getByTestId("text-answer").fill("Ada");
     await page.getByTestId("send").click();
-    await reaches(page, "complete");
+    await waitForStatus(page, "complete");
     assert.match(await page.getByTestId("output-lines").innerText(), /Hello, Ada/);
   }));
 
@@ -96,9 +96,9 @@ test("an answer in a second tab appears in the first", () =>
     await first.getByTestId("question").first().waitFor();
     const second = await visit(browser, `${server.url}#/x/${encodeURIComponent(id)}`);
     await second.getByTestId("question").first().waitFor();
-    const asked = await first.getByTestId("question").first().getAttribute("data-call");
+    const call = await first.getByTestId("question").first().getAttribute("data-call");
     await answerOne(second);
-    await first.waitForFunction((call) => document.querySelector(`[data-testid="question"][data-call="${CSS.escape(call)}"]`) === null, asked);
+    await first.waitForFunction((call) => document.querySelector(`[data-testid="question"][data-call="${CSS.escape(call)}"]`) === null, call);
     const row = `[data-testid="execution-row"][data-id="${id}"]`;
     await first.waitForFunction(
       ([row, status]) => document.querySelector(row)?.getAttribute("data-status") === status,
@@ -130,23 +130,23 @@ test("the theme follows the system until one is chosen, also after a reload", ()
     const page = await visit(browser, server.url);
     const paper = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
     const [light, dark] = ["rgb(246, 245, 241)", "rgb(20, 22, 26)"];
-    const readColours = async () => {
-      const found = [];
+    const readColors = async () => {
+      const colors = [];
       for (const colorScheme of ["light", "dark"]) {
         await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-        found.push(await paper());
+        colors.push(await paper());
       }
-      return found;
+      return colors;
     };
-    assert.deepEqual(await readColours(), [light, dark]);
+    assert.deepEqual(await readColors(), [light, dark]);
     for (const [chosen, expected] of [["light", [light, light]], ["dark", [dark, dark]]]) {
       await page.keyboard.press("t");
       await page.waitForFunction((theme) => document.documentElement.dataset.theme === theme, chosen);
-      assert.deepEqual(await readColours(), expected, chosen);
+      assert.deepEqual(await readColors(), expected, chosen);
     }
     await page.reload();
-    await opened(page);
-    assert.deepEqual(await readColours(), [dark, dark], "after a reload");
+    await waitUntilOpen(page);
+    assert.deepEqual(await readColors(), [dark, dark], "after a reload");
   }));
 
 async function violations(page, where) {

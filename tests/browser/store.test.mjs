@@ -63,7 +63,7 @@ test("an edited record is reported as damage and not used", () =>
     }
   }));
 
-test("verify finds a record that was edited, and none in a whole database", () =>
+test("verify finds an edited record, and nothing in an intact database", () =>
   withBrowser(async (browser) => {
     const page = await tab(browser, server.url, "indexeddb:verified");
     await page.evaluate(ask, "run");
@@ -72,9 +72,9 @@ test("verify finds a record that was edited, and none in a whole database", () =
       const run = await store.cvm.run("ended");
       for (const answer of ["1", "2"]) await run.answer(answer);
     });
-    const whole = await page.evaluate(() => store.verify());
-    assert.deepEqual(whole.findings, []);
-    assert.ok(whole.documents > 5 && whole.entries > 5, JSON.stringify(whole));
+    const intact = await page.evaluate(() => store.verify());
+    assert.deepEqual(intact.findings, []);
+    assert.ok(intact.documents > 5 && intact.entries > 5, JSON.stringify(intact));
     assert.equal(await page.evaluate(edit, ["verified", "waiting_cc", "complete"]), 1);
     const { findings } = await page.evaluate(() => store.verify());
     assert.deepEqual(findings.map(({ at, severity }) => [at, severity]), [["cvm.executions/run", "damage"]]);
@@ -114,8 +114,8 @@ test("a database of a newer version can be read and not written", () =>
     assert.equal(refused?.code, "read_only", JSON.stringify(refused));
     assert.match(refused.message, /newer runstate/);
     assert.equal(await older.evaluate(async () => (await store.health())?.code), "newer_version");
-    const seen = await older.evaluate(async () => (await (await store.cvm.run("run")).show()).calls.map((call) => call.prompt));
-    assert.deepEqual(seen, ["one?"]);
+    const prompts = await older.evaluate(async () => (await (await store.cvm.run("run")).show()).calls.map((call) => call.prompt));
+    assert.deepEqual(prompts, ["one?"]);
   }));
 
 /** In the page: writes the declaration of a later version of a collection, as a newer version of the package would. */
@@ -126,13 +126,13 @@ async function declareLaterVersion([name, collection]) {
   });
   const database = await wait(indexedDB.open(name));
   const store = database.transaction(["runstate"], "readwrite").objectStore("runstate");
-  const kept = await wait(store.get(collection));
-  const later = (kept) => ({ ...kept, version: kept.version + 1 });
-  await wait(store.put(typeof kept === "string" ? JSON.stringify(later(JSON.parse(kept))) : later(kept), collection));
+  const declaration = await wait(store.get(collection));
+  const later = (older) => ({ ...older, version: older.version + 1 });
+  await wait(store.put(typeof declaration === "string" ? JSON.stringify(later(JSON.parse(declaration))) : later(declaration), collection));
   database.close();
 }
 
-test("without IndexedDB opening fails clearly and memory works", () =>
+test("without IndexedDB opening fails as unsupported, and memory works", () =>
   withBrowser(async (browser) => {
     await browser.addInitScript(() => Object.defineProperty(globalThis, "indexedDB", { value: undefined, configurable: true }));
     const page = await tab(browser, server.url);
@@ -142,7 +142,7 @@ test("without IndexedDB opening fails clearly and memory works", () =>
     assert.equal(await page.evaluate(() => openStore("memory:")), "memory:");
   }));
 
-test("a browser that refuses storage is a clear error", () =>
+test("a browser that refuses storage is reported as unavailable", () =>
   withBrowser(async (browser) => {
     // A sandboxed frame has an opaque origin without storage, like a private window that blocks storage.
     const page = await browser.newPage();

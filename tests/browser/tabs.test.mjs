@@ -12,7 +12,7 @@ let server;
 before(async () => void (server = await site()));
 after(() => server?.stop());
 
-test("two tabs fire 200 commands each at one execution, and none is lost", () =>
+test("two tabs send 200 commands each to one execution, and none is lost", () =>
   withBrowser(async (browser) => {
     const program = `function main() { let sum = 0; for (let i = 0; i < ${2 * EACH}; i++) sum += CC("n?", { key: "n" }); return sum; }`;
     const tabs = [await tab(browser, server.url, "indexeddb:tabs"), await tab(browser, server.url, "indexeddb:tabs")];
@@ -21,11 +21,11 @@ test("two tabs fire 200 commands each at one execution, and none is lost", () =>
       await store.cvm.start("sum", { id: "run" });
     }, program);
     // Each tab answers its own occurrences of the key, most of them before the call exists. All commands are concurrent.
-    const fire = ([first, each]) => {
+    const sendAll = ([first, each]) => {
       const answer = async (n) => (await store.cvm.run("run")).answer(n, { key: "n", occurrence: n, commandId: `answer-${n}` });
       return Promise.all(Array.from({ length: each }, (_, i) => refusal(answer(first + 2 * i)))).then((all) => all.filter((refused) => refused !== null));
     };
-    const refused = await Promise.all(tabs.map((page, n) => page.evaluate(fire, [1 + n, EACH])));
+    const refused = await Promise.all(tabs.map((page, n) => page.evaluate(sendAll, [1 + n, EACH])));
     assert.deepEqual(refused, [[], []]);
     const [result, calls] = await tabs[1].evaluate(async () => {
       const run = await store.cvm.run("run");
@@ -57,7 +57,7 @@ test("an answer in a second tab reaches the first", () =>
 
 const leading = () => store.driver.state === "leading";
 
-/** In the page: starts a program that prints a line at each of its timers, for ever. */
+/** In the page: starts a program that prints a line at each of its timers, forever. */
 async function startBeats() {
   await store.cvm.load({ name: "beats", source: 'for (let i = 0; ; i++) { sleep(50); console.log("beat", i); }' });
   await store.cvm.start("beats", { id: "run" });
@@ -80,7 +80,7 @@ const lastBeats = (page) =>
 /** The expected lines, each once and in order. */
 const expectedBeats = (output) => output.map((_, i) => `beat ${i}`);
 
-test("a tab takes the timers over when the one that drove them is killed", () =>
+test("a tab takes over the timers when the leading tab is killed", () =>
   withBrowser(async (browser) => {
     const [owner, other] = [await tab(browser, server.url, "indexeddb:lead"), await tab(browser, server.url, "indexeddb:lead")];
     await waitUntil(owner, leading);
@@ -97,12 +97,12 @@ test("a tab takes the timers over when the one that drove them is killed", () =>
 /** Kills the process of a page without notice to the page. */
 async function crash(page) {
   const session = await page.context().newCDPSession(page);
-  const gone = new Promise((resolve) => page.once("crash", resolve));
+  const crashed = new Promise((resolve) => page.once("crash", resolve));
   session.send("Page.crash").catch(() => {});
-  await gone;
+  await crashed;
 }
 
-test("a visible tab takes the timers over from a hidden one", () =>
+test("a visible tab takes over the timers from a hidden one", () =>
   withBrowser(async (browser) => {
     const [owner, other] = [await tab(browser, server.url, "indexeddb:hidden"), await tab(browser, server.url, "indexeddb:hidden")];
     await waitUntil(owner, leading);
@@ -122,7 +122,7 @@ function show(page, state) {
   }, state);
 }
 
-test("a frozen tab that wakes loses and doubles nothing", () =>
+test("a frozen tab that resumes loses nothing and repeats nothing", () =>
   withBrowser(async (browser) => {
     const [owner, other] = [await tab(browser, server.url, "indexeddb:frozen"), await tab(browser, server.url, "indexeddb:frozen")];
     await waitUntil(owner, leading);
@@ -150,8 +150,8 @@ test("a frozen tab that wakes loses and doubles nothing", () =>
       await window.busy;
       return window.acknowledged;
     });
-    const there = await other.evaluate(async () => (await store.cvm.list({ program: "quick", limit: 100_000 })).map(({ id }) => id));
-    assert.deepEqual(there.sort(), acknowledged.sort());
+    const stored = await other.evaluate(async () => (await store.cvm.list({ program: "quick", limit: 100_000 })).map(({ id }) => id));
+    assert.deepEqual(stored.sort(), acknowledged.sort());
     const output = await lastBeats(other);
     assert.deepEqual(output, expectedBeats(output));
     assert.equal(await other.evaluate(async () => await store.health()), null);

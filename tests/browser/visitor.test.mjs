@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { withBrowser } from "./support/chromium.js";
-import { EXAMPLES, demo, opened, runExample, visit } from "./support/demo.js";
+import { EXAMPLES, demo, waitUntilOpen, runExample, visit } from "./support/demo.js";
 
 const PHONE = { width: 360, height: 740 };
 
@@ -15,8 +15,8 @@ after(() => server?.stop());
 test("a slow connection shows the loading progress of the engine", () =>
   withBrowser(async (browser) => {
     let release;
-    const rest = new Promise((resolve) => (release = resolve));
-    const slow = await demo({ hold: (path) => (path.includes(".wasm") ? rest : undefined) });
+    const released = new Promise((resolve) => (release = resolve));
+    const slow = await demo({ hold: (path) => (path.includes(".wasm") ? released : undefined) });
     try {
       const page = await browser.newPage();
       await page.goto(slow.url);
@@ -25,7 +25,7 @@ test("a slow connection shows the loading progress of the engine", () =>
       assert.ok(percent > 20 && percent < 80, `half of the file is loaded, and the page shows ${percent} %`);
       release();
       await page.getByTestId("play").waitFor();
-      await opened(page);
+      await waitUntilOpen(page);
     } finally {
       release();
       await slow.stop();
@@ -100,7 +100,7 @@ test("every dialog is closed by its button and by Escape", () =>
     }
   }));
 
-test("a toast has its title and its text on lines of their own", () =>
+test("a toast has its title and its text on separate lines", () =>
   withBrowser(async (browser) => {
     const page = await visit(browser, server.url);
     await page.getByTestId("install").click();
@@ -109,7 +109,7 @@ test("a toast has its title and its text on lines of their own", () =>
     assert.ok(text.y >= title.y + title.height, JSON.stringify({ title, text }));
   }));
 
-test("a program of the visitor gets its own name", () =>
+test("a changed example gets a name of its own", () =>
   withBrowser(async (browser) => {
     const page = await visit(browser, server.url);
     assert.equal(await page.getByTestId("program-name").inputValue(), "review");
@@ -126,8 +126,8 @@ test("a program of the visitor gets its own name", () =>
 test("text and cursor from before the editor loads are kept in it", () =>
   withBrowser(async (browser) => {
     let release;
-    const rest = new Promise((resolve) => (release = resolve));
-    const slow = await demo({ hold: (path) => (path.includes("codemirror") ? rest : undefined) });
+    const released = new Promise((resolve) => (release = resolve));
+    const slow = await demo({ hold: (path) => (path.includes("codemirror") ? released : undefined) });
     try {
       const page = await visit(browser, slow.url);
       await page.locator('[data-testid="editor"] .tok-keyword').first().waitFor();

@@ -16,7 +16,7 @@ use runstate::testing::{SimHost, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
 
-use crate::process::{
+use super::cluster::{
     PROGRAM, SmallBatchProcess, SmallBatchStore, clean, expect_tidy, large_batch_cvm, limits, output_line, row_count,
     staged_input, start_in_memory,
 };

@@ -303,12 +303,12 @@ fn tool_and_file_calls_carry_their_kind() {
     let mut scene = Scene::program(
         r#"console.log(call("add", { a: 1, b: 2 }) + 1); console.log(fs.readFile("x.txt")); console.log(fs.writeFile("y", "z"));"#,
     );
-    let asked = |scene: &Scene| (scene.show().calls[0].kind.clone(), scene.show().calls[0].args.clone());
-    assert_eq!(asked(&scene), ("add".to_owned(), json!({"a": 1, "b": 2})));
+    let request = |scene: &Scene| (scene.show().calls[0].kind.clone(), scene.show().calls[0].args.clone());
+    assert_eq!(request(&scene), ("add".to_owned(), json!({"a": 1, "b": 2})));
     scene.answer(3);
-    assert_eq!(asked(&scene), ("fs.readFile".to_owned(), json!({"path": "x.txt"})));
+    assert_eq!(request(&scene), ("fs.readFile".to_owned(), json!({"path": "x.txt"})));
     scene.answer("text");
-    assert_eq!(asked(&scene), ("fs.writeFile".to_owned(), json!({"path": "y", "text": "z"})));
+    assert_eq!(request(&scene), ("fs.writeFile".to_owned(), json!({"path": "y", "text": "z"})));
     scene.answer(json!(null)).expect(Status::Complete).expect_output(["4", "text", "undefined"]);
 }
 

@@ -1,4 +1,4 @@
-//! Determinism: warm or cold, in slices of any size, in memory or on files, a program has the same documents, output and state hash.
+//! Determinism: cached or loaded, in slices of any size, in memory or on files, a program has the same documents, output and state hash.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -102,11 +102,11 @@ proptest! {
         slice in 1u64..200,
         answers in prop::collection::vec("[a-z]{0,8}", 1..4),
     ) {
-        let whole = run(memory_scene(u64::MAX), PROGRAMS[program], &answers);
+        let unsliced = run(memory_scene(u64::MAX), PROGRAMS[program], &answers);
         let sliced = run(memory_scene(slice * slice_scale(program)), PROGRAMS[program], &answers);
-        prop_assert_eq!((&whole.0, &whole.1), (&sliced.0, &sliced.1));
+        prop_assert_eq!((&unsliced.0, &unsliced.1), (&sliced.0, &sliced.1));
         let by_bytes = run(bounded_scene(u64::MAX, slice * 500), PROGRAMS[program], &answers);
-        prop_assert_eq!((whole.0, whole.1), (by_bytes.0, by_bytes.1));
+        prop_assert_eq!((unsliced.0, unsliced.1), (by_bytes.0, by_bytes.1));
     }
 }
 
@@ -119,7 +119,7 @@ const FILLS: &str = r#"
 
 #[test]
 fn a_slice_ends_where_enough_of_the_heap_has_changed() {
-    let most = 256 * 1024;
+    let limit = 256 * 1024;
     let filled = |bytes: u64| {
         let mut scene = bounded_scene(u64::MAX, bytes);
         scene.load(FILLS);
@@ -136,11 +136,11 @@ fn a_slice_ends_where_enough_of_the_heap_has_changed() {
     };
     let (hash, at_once) = filled(u64::MAX);
     assert_eq!(at_once.len(), 1);
-    let (same, written) = filled(most);
+    let (same, written) = filled(limit);
     assert_eq!(same, hash);
     assert!(written.len() > 4, "{written:?}");
     // A slice may exceed the limit by the changes of a few thousand instructions, and sizes are approximate.
-    assert!(written.values().all(|bytes| *bytes < 2 * most as usize), "{written:?}");
+    assert!(written.values().all(|bytes| *bytes < 2 * limit as usize), "{written:?}");
 }
 
 #[test]

@@ -125,26 +125,28 @@ impl StoreDump {
             }
         }
         for (id, row) in self.collection(&CC_HISTORY) {
-            wrong.extend(call_violation(row).map(|what| format!("call {id}: {what}: {:?}", row.document)));
+            wrong.extend(call_violation(row).map(|violation| format!("call {id}: {violation}: {:?}", row.document)));
         }
         for (id, head) in self.collection(&EXECUTIONS) {
             let found = self.execution_violations(id, head, settings);
-            wrong.extend(found.into_iter().map(|what| format!("execution {id}: {what}: {}", summarize_head(head))));
+            wrong.extend(
+                found.into_iter().map(|violation| format!("execution {id}: {violation}: {}", summarize_head(head))),
+            );
         }
         wrong
     }
 
     fn execution_violations(&self, id: &str, head: &RevisionedDocument, settings: &Settings) -> Vec<String> {
         let mut wrong = Vec::new();
-        let mut expect = |holds: bool, what: String| {
+        let mut expect = |holds: bool, violation: String| {
             if !holds {
-                wrong.push(what);
+                wrong.push(violation);
             }
         };
         let version = |row: &RevisionedDocument| (row.text("programId").to_owned(), row.number("programVersion"));
-        let known = self.collection(&PROGRAM_VERSIONS).values().any(|row| version(row) == version(head));
+        let has_version = self.collection(&PROGRAM_VERSIONS).values().any(|row| version(row) == version(head));
         expect(
-            known && self.collection(&PROGRAMS).contains_key(head.text("programId")),
+            has_version && self.collection(&PROGRAMS).contains_key(head.text("programId")),
             "its program is gone".to_owned(),
         );
         if head.has("deleting") {
@@ -154,18 +156,15 @@ impl StoreDump {
         let calls = self.calls(id);
         let open: Vec<&(&str, &RevisionedDocument)> = calls.iter().filter(|(_, call)| !call.has("outcome")).collect();
         let steps: Vec<i64> = calls.iter().filter_map(|(_, call)| call.number("step")).collect();
-        let asked = head.number("metrics.ccCallsCount").unwrap_or(-1);
-        expect(
-            steps == (1..=asked).collect::<Vec<_>>(),
-            format!("{asked} calls were asked, these are there: {steps:?}"),
-        );
+        let made = head.number("metrics.ccCallsCount").unwrap_or(-1);
+        expect(steps == (1..=made).collect::<Vec<_>>(), format!("{made} calls were made, these have rows: {steps:?}"));
         let (lines, printed) = (self.output(id).len() as i64, head.number("state.outputCount"));
         expect(printed == Some(lines), format!("{lines} lines of {printed:?}"));
-        let (pages, pointed) = (self.pages(id), referenced_page_rows(head));
+        let (pages, referenced) = (self.pages(id), referenced_page_rows(head));
         let staging = STAGING.iter().any(|of| !self.collection(of).is_empty());
         expect(
-            pages == pointed || (staging && pages >= pointed),
-            format!("{pages} rows of its heap, {pointed} in force"),
+            pages == referenced || (staging && pages >= referenced),
+            format!("{pages} rows of its heap, {referenced} in force"),
         );
 
         let status = head.text("state.status");
@@ -268,9 +267,9 @@ fn undeclared_timestamps(of: &Collection, path: &str, value: &Json) -> Vec<Strin
             .collect();
     }
     let now = SimClock::default().now().as_millis();
-    let moment = value.as_i64().is_some_and(|number| number >= now);
+    let is_timestamp = value.as_i64().is_some_and(|number| number >= now);
     let declared = of.fields.iter().any(|field| field.name == path && field.kind == Kind::Timestamp);
-    if moment && !declared { vec![path.to_owned()] } else { Vec::new() }
+    if is_timestamp && !declared { vec![path.to_owned()] } else { Vec::new() }
 }
 
 /// The fields of a head that belong to its status.

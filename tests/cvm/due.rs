@@ -39,29 +39,29 @@ fn wake_leaves_an_execution_alone_while_its_lease_lasts() {
     let scene = scene_with(settings, "let n = 0; for (let i = 0; i < 2000; i++) n += i; console.log(n);");
     // Another process runs it, and has saved its first slice.
     block_on(scene.cold_engine().execute(&Start::new("program").id("run"))).unwrap();
-    let wake = |hand_back| block_on(scene.engine().execute(&RunDue { id: "run".to_owned(), hand_back })).unwrap();
+    let run_due = |hand_back| block_on(scene.engine().execute(&RunDue { id: "run".to_owned(), hand_back })).unwrap();
     let running = ExecutionStatus { id: "run".to_owned(), status: Status::Running };
     let before = scene.dump();
-    for span in [0, 15_000, 14_999] {
-        scene.host.clock.advance(Millis(span));
+    for elapsed in [0, 15_000, 14_999] {
+        scene.host.clock.advance(Millis(elapsed));
         for hand_back in [false, true] {
             let left_alone = RunDueOutcome { reached: Some(running.clone()), was_due: false, deleting: None };
-            assert_eq!(wake(hand_back), left_alone);
+            assert_eq!(run_due(hand_back), left_alone);
         }
         block_on(scene.cvm().run_due_execution("run")).unwrap();
         assert_eq!(before, scene.dump());
     }
     scene.host.clock.advance(Millis(1));
-    assert_eq!(wake(false), RunDueOutcome { reached: Some(running), was_due: true, deleting: None });
+    assert_eq!(run_due(false), RunDueOutcome { reached: Some(running), was_due: true, deleting: None });
     assert!(scene.show().metrics.instructions_executed >= 2_000);
     // The process that took it over has a lease of its own.
     scene.host.clock.advance(Millis(29_999));
-    assert!(!wake(false).was_due);
+    assert!(!run_due(false).was_due);
 }
 
 /// An execution without due work is not touched, whatever its status.
 #[test]
-fn wake_changes_nothing_where_nothing_is_due() {
+fn run_due_changes_nothing_when_nothing_is_due() {
     let open = |source: &str| {
         let scene = Scene::program(source);
         (scene, Some(Status::WaitingCc))
@@ -76,7 +76,7 @@ fn wake_changes_nothing_where_nothing_is_due() {
         block_on(scene.engine().execute(&Delete::new("run"))).unwrap();
         (scene, None)
     };
-    for (what, (scene, status)) in [
+    for (case, (scene, status)) in [
         ("a call without a deadline", open(r#"CC("?")"#)),
         ("a deadline that is to come", open(r#"CC("?", { timeoutMs: 60000 })"#)),
         ("a paused execution whose deadline has passed", paused(r#"CC("?", { timeoutMs: 20000 })"#)),
@@ -88,10 +88,10 @@ fn wake_changes_nothing_where_nothing_is_due() {
         scene.host.clock.advance(Millis(29_999));
         let before = scene.dump();
         let reached = status.map(|status| ExecutionStatus { id: "run".to_owned(), status });
-        let wake = RunDue { id: "run".to_owned(), hand_back: false };
-        let outcome = block_on(scene.engine().execute(&wake)).unwrap();
-        assert_eq!(outcome, RunDueOutcome { reached, was_due: false, deleting: None }, "{what}");
-        assert_eq!(before, scene.dump(), "{what}");
+        let run_due = RunDue { id: "run".to_owned(), hand_back: false };
+        let outcome = block_on(scene.engine().execute(&run_due)).unwrap();
+        assert_eq!(outcome, RunDueOutcome { reached, was_due: false, deleting: None }, "{case}");
+        assert_eq!(before, scene.dump(), "{case}");
     }
 }
 

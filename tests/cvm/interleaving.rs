@@ -22,23 +22,23 @@ use crate::cluster::{is_full_run, seed};
 /// A store that yields to other processes before each call.
 pub struct YieldingStore {
     store: Arc<dyn Store>,
-    ready: bool,
+    is_migrated: bool,
     gate: Option<Gate>,
 }
 
 impl YieldingStore {
     pub fn wrap(store: Arc<dyn Store>) -> Arc<dyn Store> {
-        Arc::new(Self { store, ready: false, gate: None })
+        Arc::new(Self { store, is_migrated: false, gate: None })
     }
 
     /// Over a store that has its collections: declaring them again takes longer than a race.
     pub fn wrap_migrated(store: Arc<dyn Store>) -> Arc<dyn Store> {
-        Arc::new(Self { store, ready: true, gate: None })
+        Arc::new(Self { store, is_migrated: true, gate: None })
     }
 
     /// As [`YieldingStore::wrap_migrated`], but the first commit waits at the gate.
     pub fn wrap_gated(store: Arc<dyn Store>, gate: Gate) -> Arc<dyn Store> {
-        Arc::new(Self { store, ready: true, gate: Some(gate) })
+        Arc::new(Self { store, is_migrated: true, gate: Some(gate) })
     }
 }
 
@@ -59,15 +59,10 @@ struct GateState {
 }
 
 impl Gate {
-    /// Creates the gates of processes that pass in the order of these places.
-    pub fn in_order<const N: usize>(places: [usize; N]) -> [Self; N] {
+    /// Creates the gates of processes that pass in the order of these ranks.
+    pub fn in_order<const N: usize>(ranks: [usize; N]) -> [Self; N] {
         let shared = Arc::new(GateState::default());
-        places.map(|place| Self {
-            rank: place,
-            processes: N,
-            has_passed: AtomicBool::new(false),
-            shared: shared.clone(),
-        })
+        ranks.map(|rank| Self { rank, processes: N, has_passed: AtomicBool::new(false), shared: shared.clone() })
     }
 
     async fn pass<T>(&self, commit: impl Future<Output = T>) -> T {
@@ -91,7 +86,7 @@ impl Store for YieldingStore {
     }
 
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        if self.ready { Box::pin(async { Ok(()) }) } else { self.store.migrate(catalog) }
+        if self.is_migrated { Box::pin(async { Ok(()) }) } else { self.store.migrate(catalog) }
     }
 
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
@@ -177,12 +172,12 @@ impl ScheduleChoices {
     /// Makes all choices at random.
     pub fn random(race: &'static str, seed: u64) -> Self {
         // Some rounds interrupt all the time, some now and then.
-        let steady = (seed % 8) as usize;
+        let persistence = (seed % 8) as usize;
         Self {
             race,
             prefix: Vec::new(),
             random: Some(SimIds::new(seed)),
-            persistence: steady,
+            persistence,
             choices: Vec::new(),
             finished: Vec::new(),
         }
@@ -205,9 +200,9 @@ impl ScheduleChoices {
         let mut tasks: Vec<InterleavedTask<'_, T>> = tasks.into_iter().map(InterleavedTask::new).collect();
         let mut last = 0;
         loop {
-            let around = (last..tasks.len()).chain(0..last);
-            let ready: Vec<usize> = around.filter(|n| tasks[*n].is_runnable()).collect();
-            last = match ready.as_slice() {
+            let order = (last..tasks.len()).chain(0..last);
+            let runnable: Vec<usize> = order.filter(|n| tasks[*n].is_runnable()).collect();
+            last = match runnable.as_slice() {
                 [] => break,
                 [one] => *one,
                 many => many[self.choose(many.len())],
@@ -277,8 +272,8 @@ pub fn explore<T: Ord + std::fmt::Debug>(
 ) -> BTreeMap<T, usize> {
     let mut outcomes = BTreeMap::new();
     let mut round = |choices: &mut ScheduleChoices| *outcomes.entry(round(choices)).or_default() += 1;
-    let gone_through = explore_rounds(race, rounds, &mut round);
-    println!("{race}: {gone_through} {outcomes:?}");
+    let explored = explore_rounds(race, rounds, &mut round);
+    println!("{race}: {explored} {outcomes:?}");
     outcomes
 }
 
@@ -295,21 +290,21 @@ fn explore_rounds(race: &'static str, rounds: usize, round: &mut impl FnMut(&mut
         let Some(prefix) = orders.pop_front() else {
             return format!("all of its orders, in {n} rounds");
         };
-        let begun = prefix.len();
+        let prefix_length = prefix.len();
         let mut choices =
             ScheduleChoices { race, prefix, random: None, persistence: 0, choices: Vec::new(), finished: Vec::new() };
         round(&mut choices);
         // More orders than that are never reached.
         if orders.len() < rounds {
-            orders.extend(next_orders(&choices.choices, begun));
+            orders.extend(next_orders(&choices.choices, prefix_length));
         }
     }
     format!("{rounds} rounds")
 }
 
-/// The orders that equal this one up to some choice after the first `begun`, and make another choice there.
-fn next_orders(taken: &[(usize, usize)], begun: usize) -> impl Iterator<Item = Vec<usize>> {
-    (begun..taken.len()).flat_map(move |at| {
+/// The orders that equal this one up to some choice after the first `prefix_length`, and make another choice there.
+fn next_orders(taken: &[(usize, usize)], prefix_length: usize) -> impl Iterator<Item = Vec<usize>> {
+    (prefix_length..taken.len()).flat_map(move |at| {
         let before = taken[..at].iter().map(|(chosen, _)| *chosen);
         (1..taken[at].1).map(move |other| before.clone().chain([other]).collect())
     })
@@ -321,7 +316,7 @@ fn explore_visits_every_interleaving_once() {
     let mut in_order = 0;
     explore("letters", 1_000, |choices| {
         let log = std::sync::Mutex::new(String::new());
-        let say = |letter: char| -> BoxFuture<'_, ()> {
+        let task_of = |letter: char| -> BoxFuture<'_, ()> {
             let log = &log;
             Box::pin(async move {
                 for _ in 0..3 {
@@ -331,7 +326,7 @@ fn explore_visits_every_interleaving_once() {
             })
         };
         let in_turn = choices.random.is_none();
-        choices.run(vec![say('a'), say('b')]);
+        choices.run(vec![task_of('a'), task_of('b')]);
         in_order += usize::from(in_turn);
         seen.insert(log.into_inner().unwrap());
     });

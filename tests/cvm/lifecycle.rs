@@ -83,8 +83,8 @@ fn deleting_removes_every_row_and_frees_the_id() {
     assert_eq!(error_code(block_on(scene.cvm().delete("run", None))), ErrorCode::IllegalTransition);
     scene.answer("1").answer("2").expect(Status::Complete);
     block_on(scene.cvm().delete("run", None)).unwrap();
-    for gone in ["executions", "outputs", "heap_pages", "cc_history", "execution_logs", "history"] {
-        assert_eq!(scene.row_count(gone), 0, "{gone}");
+    for collection in ["executions", "outputs", "heap_pages", "cc_history", "execution_logs", "history"] {
+        assert_eq!(scene.row_count(collection), 0, "{collection}");
     }
     assert_eq!(error_code(block_on(scene.cvm().show("run"))), ErrorCode::NotFound);
     scene.start(Json::Null).unwrap();
@@ -131,13 +131,13 @@ fn late_row_deletion_does_not_touch_a_new_execution_of_the_id() {
     let mut scene = Scene::program(ASKS);
     scene.answer("1").answer("2");
     let engine = scene.engine();
-    let begun = block_on(engine.execute(&Delete::new("run"))).unwrap();
+    let deletion = block_on(engine.execute(&Delete::new("run"))).unwrap();
     // Another process finishes the deletion, and the id is used again.
     block_on(scene.cvm().delete("run", None)).unwrap();
     scene.start(Json::Null).unwrap();
     scene.answer("1").answer("2").expect(Status::Complete);
-    let rest = DeleteRows::new(&begun.id, begun.incarnation);
-    assert!(block_on(engine.execute(&rest)).unwrap().done);
+    let rows = DeleteRows::new(&deletion.id, deletion.incarnation);
+    assert!(block_on(engine.execute(&rows)).unwrap().done);
     scene.expect(Status::Complete).expect_output(["1", "2"]);
 }
 
@@ -160,7 +160,7 @@ fn command_without_effect_is_recorded_in_the_ledger() {
     block_on(scene.cvm().pause("run", None)).unwrap();
     block_on(scene.cvm().pause("run", Some(&second))).unwrap();
     block_on(scene.cvm().unpause("run", None)).unwrap();
-    // The repeat is recognised, and does not pause again.
+    // The repeat is recognized, and does not pause again.
     assert_eq!(block_on(scene.cvm().pause("run", Some(&second))).unwrap().status, Status::Paused);
     scene.expect(Status::WaitingCc);
 }

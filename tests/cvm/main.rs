@@ -1,4 +1,4 @@
-//! The domain `cvm` from the outside: programs that make calls, answers, lifecycles, written documents. Warm, cold, sliced and interrupted
+//! The domain `cvm` from the outside: programs that make calls, answers, lifecycles, written documents. Cached, loaded, sliced and interrupted
 //! executions all have the same result.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -6,23 +6,19 @@ mod abandoned_turns;
 mod calls;
 mod changes;
 mod cluster;
-mod damaged_rows;
 mod determinism;
 mod documents;
 mod due;
-mod file_reads;
 mod head_consistency;
 mod inspection;
 mod interleaving;
 mod lifecycle;
-mod process;
 mod queries;
 mod race;
 mod random;
 mod regressions;
 mod scale;
 mod scene;
-mod size;
 mod staged_turns;
 mod worker_loop;
 mod workers;

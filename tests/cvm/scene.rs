@@ -25,7 +25,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// A fresh store in memory, and an engine that stays warm.
+    /// A fresh store in memory, and an engine that keeps its machines cached.
     pub fn new() -> Self {
         Self::with_store(Arc::new(Memory::new()), Settings::default())
     }
@@ -111,8 +111,8 @@ impl Scene {
     }
 
     /// Advances the clock, and does the work that is due then.
-    pub fn advance(&mut self, span: Millis) -> DueReport {
-        self.host.clock.advance(span);
+    pub fn advance(&mut self, duration: Millis) -> DueReport {
+        self.host.clock.advance(duration);
         block_on(self.cvm().run_due(1_000, RunLimit::Stop)).unwrap()
     }
 

@@ -21,7 +21,7 @@ use runstate::testing::{SimHost, block_on, join_all};
 use runstate::time::Millis;
 use runstate::value::Json;
 
-use crate::process::{
+use super::cluster::{
     PROGRAM, SmallBatchProcess, clean, expect_tidy, large_batch_cvm, limits, load_program, output_line, program_input,
     row_count, staged_input, start_in_memory, start_program,
 };
@@ -63,9 +63,9 @@ fn staged_turn_has_the_same_result_as_a_single_batch() {
     let bytes: usize = staged.1.values().map(|row| row.to_string().len()).sum();
     assert!(bytes > 2 * 1024 * 1024, "{bytes}");
     expect_tidy(&disk);
-    let whole = run(Arc::new(Memory::new()));
-    assert_eq!(staged.0, whole.0);
-    assert!(staged.1 == whole.1, "the documents differ");
+    let unstaged = run(Arc::new(Memory::new()));
+    assert_eq!(staged.0, unstaged.0);
+    assert!(staged.1 == unstaged.1, "the documents differ");
 }
 
 #[test]
@@ -100,13 +100,13 @@ fn die_and_resume((disk, host): (Arc<dyn Store>, SimHost), nth: u64, fault: Faul
     dying.store.plan(Method::Commit, nth, fault);
     let acknowledged = block_on(dying.answer("a")).is_ok();
     let next = SmallBatchProcess::new(&disk, &host);
-    let done = next.output() == [output_line(0, "a")];
-    assert!(done || !acknowledged, "{case}");
+    let is_committed = next.output() == [output_line(0, "a")];
+    assert!(is_committed || !acknowledged, "{case}");
     let mut expected = Vec::new();
     if repeated {
         block_on(next.answer("a")).unwrap();
     }
-    if repeated || done {
+    if repeated || is_committed {
         expected.push(output_line(0, "a"));
     }
     block_on(next.answer("b")).unwrap();
@@ -122,17 +122,17 @@ fn die_and_resume((disk, host): (Arc<dyn Store>, SimHost), nth: u64, fault: Faul
 #[test]
 fn staged_start_that_dies_can_be_repeated_or_started_anew() {
     for nth in 1..=commits_per_turn() {
-        for again in ["s", "another"] {
+        for command in ["s", "another"] {
             let (disk, host) = load_program(Arc::new(Memory::new()));
             let dying = SmallBatchProcess::new(&disk, &host);
             dying.store.plan(Method::Commit, nth, Fault::DieAfter);
             block_on(dying.start("s")).ok();
             let next = SmallBatchProcess::new(&disk, &host);
-            let started = block_on(next.start(again));
+            let started = block_on(next.start(command));
             // If the first start was complete, another start finds the id in use.
-            assert!(started.is_ok() || again == "another", "{nth}");
+            assert!(started.is_ok() || command == "another", "{nth}");
             block_on(next.answer("a")).unwrap();
-            assert_eq!(next.output(), [output_line(0, "a")], "{nth} {again}");
+            assert_eq!(next.output(), [output_line(0, "a")], "{nth} {command}");
             clean(&disk, &host);
         }
     }
@@ -230,7 +230,7 @@ fn document_too_large_for_any_batch_is_rejected_before_writes() {
 }
 
 fn expect_nothing_staged(disk: &Arc<dyn Store>) {
-    assert!(COLLECTIONS.iter().all(|own| row_count(disk, own) == 0));
+    assert!(COLLECTIONS.iter().all(|collection| row_count(disk, collection) == 0));
 }
 
 #[test]

@@ -187,20 +187,20 @@ fn a_claim_takes_only_an_open_call_that_no_worker_holds() {
 #[test]
 fn each_reason_alone_keeps_a_call_from_being_claimed() {
     let scene = Scene::program(r#"CC("?")"#);
-    let asked = scene.dump()[&format!("cvm.cc_history/{}", scene.call_id())].1.clone();
+    let original = scene.dump()[&format!("cvm.cc_history/{}", scene.call_id())].1.clone();
     // Writing the row takes a second of the scene's time.
     let now = scene.host.clock.now().as_millis() + 1_000;
     let at = |millis: i64| json!({"availableAt": millis});
     let claim = |token: u64| json!({"claim": {"token": token, "until": 1, "attempts": 1}});
     let deadline = |millis: i64| {
-        let mut request = asked["request"].clone();
+        let mut request = original["request"].clone();
         request["deadline"] = json!(millis);
         json!({"request": request})
     };
     let early = json!({"key": "k", "outcome": "answered", "request": null, "availableAt": now,
         "response": {"result": "yes", "timestamp": 1}});
     let last_token = (1 << 53) - 1;
-    for (what, differs, claimed) in [
+    for (case, differs, claimed) in [
         ("an open call", json!({}), true),
         ("a call that was answered", json!({"outcome": "answered"}), false),
         ("a call that was cancelled", json!({"outcome": "cancelled"}), false),
@@ -214,7 +214,7 @@ fn each_reason_alone_keeps_a_call_from_being_claimed() {
         ("an early answer", early, false),
         ("a row that cannot be read", json!({"request": {}}), false),
     ] {
-        let mut row = asked.clone();
+        let mut row = original.clone();
         row["id"] = json!("one");
         for (field, value) in differs.as_object().unwrap() {
             match value {
@@ -225,7 +225,7 @@ fn each_reason_alone_keeps_a_call_from_being_claimed() {
         let mut scene = Scene::program(r#"CC("?")"#);
         scene.put(&CC_HISTORY, "one", &row);
         assert_eq!(scene.host.clock.now().as_millis(), now);
-        assert_eq!(claim_call(&scene, "one", "worker").is_some(), claimed, "{what}");
+        assert_eq!(claim_call(&scene, "one", "worker").is_some(), claimed, "{case}");
     }
 }
 
@@ -263,6 +263,6 @@ fn claim_repeated_by_command_id_returns_the_same_claim() {
     let of = || runstate::domain::cvm::ClaimTarget::Kinds(vec!["cc".into()]);
     let first = block_on(scene.cvm().claim_as(of(), "one", LEASE, Some(&id))).unwrap();
     scene.host.clock.advance(Millis(5));
-    let again = block_on(scene.cvm().claim_as(of(), "one", LEASE, Some(&id))).unwrap();
-    assert_eq!(first.unwrap().claimed, again.unwrap().claimed);
+    let repeated = block_on(scene.cvm().claim_as(of(), "one", LEASE, Some(&id))).unwrap();
+    assert_eq!(first.unwrap().claimed, repeated.unwrap().claimed);
 }

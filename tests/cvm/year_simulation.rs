@@ -67,7 +67,7 @@ fn programs() -> Vec<Load> {
 
 impl YearPlan {
     fn random(ids: &SimIds) -> Self {
-        let days = |most: usize| 1 + ids.below(most) as i64;
+        let days = |max: usize| 1 + ids.below(max) as i64;
         match ids.below(8) {
             0 | 1 => YearPlan::Naps((0..days(4)).map(|_| days(60)).collect()),
             2 => YearPlan::Asks(days(200)),
@@ -102,7 +102,7 @@ impl YearPlan {
 
     /// The age at the next event after this age; `None`: there is none.
     fn next_event_after(&self, age: i64) -> Option<i64> {
-        let later = |at: &i64| *at > age;
+        let is_later = |at: &i64| *at > age;
         match self {
             YearPlan::Naps(naps) => {
                 let mut at = 0;
@@ -111,17 +111,17 @@ impl YearPlan {
                         at += days * DAY;
                         at
                     })
-                    .find(later)
+                    .find(is_later)
             }
-            YearPlan::Several(days) => days.iter().map(|days| days * DAY).filter(later).min(),
-            _ => self.duration().filter(later),
+            YearPlan::Several(days) => days.iter().map(|days| days * DAY).filter(is_later).min(),
+            _ => self.duration().filter(is_later),
         }
     }
 
     /// The expected status, output and number of calls at that age.
     fn expected_at(&self, age: i64) -> (&'static str, Vec<String>, usize) {
-        let over = self.duration().is_some_and(|lasts| lasts <= age);
-        let status = match (over, self) {
+        let has_ended = self.duration().is_some_and(|duration| duration <= age);
+        let status = match (has_ended, self) {
             (false, _) => "waiting_cc",
             (true, YearPlan::Fails(_)) => "error",
             (true, _) => "complete",
@@ -138,11 +138,11 @@ impl YearPlan {
                 let calls = naps.len().min(output.len() + 1);
                 (output, calls)
             }
-            YearPlan::Asks(_) => (if over { vec![text("over")] } else { Vec::new() }, 1),
+            YearPlan::Asks(_) => (if has_ended { vec![text("over")] } else { Vec::new() }, 1),
             YearPlan::Fails(_) => (vec![text("asked")], 1),
             YearPlan::Several(days) => {
                 let line = days.iter().map(|days| days.to_string()).collect::<Vec<_>>().join(",");
-                (if over { vec![line] } else { Vec::new() }, days.len())
+                (if has_ended { vec![line] } else { Vec::new() }, days.len())
             }
             YearPlan::Waits => (vec![text("computed")], 1),
             YearPlan::Computes => ((0..4).map(|n| format!("part {n}")).collect(), 0),
@@ -154,7 +154,7 @@ impl YearPlan {
     fn is_far_from_end(&self, start: i64) -> bool {
         let far = |at: i64| (at - END).abs() > SLACK + HOUR;
         let mut age = 0;
-        let mut clear = self.duration().is_none_or(|lasts| far(start + lasts + RETENTION));
+        let mut clear = self.duration().is_none_or(|duration| far(start + duration + RETENTION));
         while let Some(next) = self.next_event_after(age) {
             clear &= far(start + next);
             age = next;
@@ -175,8 +175,8 @@ type YearProcess = (Arc<FaultStore<Arc<dyn Store>>>, Cvm);
 
 /// The host: one process at a time, which dies now and then.
 struct YearHost {
-    world: SimCluster,
-    began: i64,
+    cluster: SimCluster,
+    start_ms: i64,
     ids: SimIds,
     process: Option<YearProcess>,
     deaths: u32,
@@ -186,21 +186,21 @@ struct YearHost {
 impl YearHost {
     fn new(seed: u64) -> Self {
         let settings = Settings { slice_instructions: 400, retention: Some(Millis(RETENTION)), ..Settings::default() };
-        let world = SimCluster::with_store(Arc::new(Memory::new()), &programs(), settings);
-        let began = world.host.clock.now().as_millis();
-        Self { world, began, ids: SimIds::new(seed), process: None, deaths: 0, rounds: 0 }
+        let cluster = SimCluster::with_store(Arc::new(Memory::new()), &programs(), settings);
+        let start_ms = cluster.host.clock.now().as_millis();
+        Self { cluster, start_ms, ids: SimIds::new(seed), process: None, deaths: 0, rounds: 0 }
     }
 
     /// The process; for one in so many uses, a fault is planned.
     fn process(&mut self) -> Cvm {
-        let world = &self.world;
+        let cluster = &self.cluster;
         let (store, cvm) = self.process.get_or_insert_with(|| {
-            let store = Arc::new(FaultStore::new(world.disk.clone()));
-            (store.clone(), world.process_over(store))
+            let store = Arc::new(FaultStore::new(cluster.disk.clone()));
+            (store.clone(), cluster.process_over(store))
         });
         if self.ids.below(12) == 0 {
-            let lost = StoreError::Unavailable { what: "the store".into(), why: "the line is cut".into() };
-            let faults = [Fault::DieBefore, Fault::DieAfter, Fault::DieAfter, Fault::FailBefore(lost)];
+            let unavailable = StoreError::Unavailable { what: "the store".into(), why: "the line is cut".into() };
+            let faults = [Fault::DieBefore, Fault::DieAfter, Fault::DieAfter, Fault::FailBefore(unavailable)];
             let method = [Method::Commit, Method::Commit, Method::Commit, Method::Get][self.ids.below(4)];
             store.plan(method, 1 + self.ids.below(4) as u64, faults[self.ids.below(4)].clone());
         }
@@ -218,16 +218,16 @@ impl YearHost {
     }
 
     fn now(&self) -> i64 {
-        self.world.host.clock.now().as_millis() - self.began
+        self.cluster.host.clock.now().as_millis() - self.start_ms
     }
 
     /// Advances the clock, never backwards.
     fn advance_to(&self, at: i64) {
-        self.world.host.clock.set(Timestamp::from_millis(self.began + at.max(self.now())));
+        self.cluster.host.clock.set(Timestamp::from_millis(self.start_ms + at.max(self.now())));
     }
 
     fn next_due(&self) -> Option<i64> {
-        block_on(self.world.process().next_due()).unwrap().map(|at| at.as_millis() - self.began)
+        block_on(self.cluster.process().next_due()).unwrap().map(|at| at.as_millis() - self.start_ms)
     }
 
     fn start(&mut self, planned: &YearExecution) {
@@ -240,7 +240,7 @@ impl YearHost {
             if !self.drop_if_dead() && started.is_ok() {
                 return;
             }
-            if self.world.has_execution(&planned.id) {
+            if self.cluster.has_execution(&planned.id) {
                 return;
             }
         }
@@ -265,7 +265,7 @@ impl YearHost {
             return;
         }
         // A second process finds nothing at the same moment, and the next due time is later.
-        let again = block_on(self.world.process().run_due(1_000, RunLimit::Stop)).unwrap();
+        let again = block_on(self.cluster.process().run_due(1_000, RunLimit::Stop)).unwrap();
         assert!(again.is_empty(), "{again:?} after {due:?}");
         assert!(self.next_due().is_none_or(|next| next > self.now()));
     }
@@ -289,7 +289,7 @@ impl YearHost {
             assert!(stuck < 1_000, "the clock does not move on from {}", self.now());
         }
         self.advance_to(END);
-        block_on(self.world.process().run_due(u32::MAX, RunLimit::Stop)).unwrap();
+        block_on(self.cluster.process().run_due(u32::MAX, RunLimit::Stop)).unwrap();
     }
 }
 
@@ -322,17 +322,17 @@ fn a_year_of_timers_deadlines_retention_and_deaths_ends_as_the_model_says() {
     println!("{} rounds, {} deaths", host.rounds, host.deaths);
     assert!(host.deaths > 10);
 
-    let documents = host.world.check();
+    let documents = host.cluster.check();
     let mut expected = BTreeMap::new();
     let mut next: Option<i64> = None;
     for YearExecution { id, start, plan } in &planned {
         let age = END - start;
-        let gone = plan.duration().is_some_and(|lasts| lasts + RETENTION <= age);
-        if gone {
+        let is_deleted = plan.duration().is_some_and(|duration| duration + RETENTION <= age);
+        if is_deleted {
             continue;
         }
-        let kept = plan.duration().map(|lasts| lasts + RETENTION);
-        next = next.into_iter().chain(plan.next_event_after(age).or(kept).map(|at| start + at)).min();
+        let deletion = plan.duration().map(|duration| duration + RETENTION);
+        next = next.into_iter().chain(plan.next_event_after(age).or(deletion).map(|at| start + at)).min();
         expected.insert(id.clone(), plan.expected_at(age));
     }
     let found: BTreeMap<String, (String, Vec<String>, usize)> = documents
@@ -348,19 +348,19 @@ fn a_year_of_timers_deadlines_retention_and_deaths_ends_as_the_model_says() {
     // Deaths delay it by at most the slack.
     let (due, planned_next) = (host.next_due().unwrap(), next.unwrap());
     assert!((0..=SLACK).contains(&(due - planned_next)), "due at {due}, planned for {planned_next}");
-    expect_swept(&host.world, &documents);
+    expect_swept(&host.cluster, &documents);
 }
 
 /// Expired rows are gone, and neither staged turns nor deleted executions have left rows.
-fn expect_swept(world: &SimCluster, documents: &StoreDump) {
-    let now = world.host.clock.now();
+fn expect_swept(cluster: &SimCluster, documents: &StoreDump) {
+    let now = cluster.host.clock.now();
     let old = |at: i64, days: i64| now.since(Timestamp::from_millis(at)) >= Millis::days(days);
     for (id, row) in documents.collection(&EXECUTION_LOGS) {
         assert!(!old(row.number("timestamp").unwrap(), 30), "log {id}");
     }
     assert!(documents.collection(&CC_HISTORY).values().all(|call| documents.head(call.text("executionId")).is_some()));
     assert!(STAGING.iter().all(|of| documents.collection(of).is_empty()));
-    let ledger = block_on(world.disk.query(&Query::of(&COMMANDS))).unwrap();
+    let ledger = block_on(cluster.disk.query(&Query::of(&COMMANDS))).unwrap();
     assert!(ledger.items.iter().all(|row| !old(row.stored.document["at"].as_i64().unwrap(), 7)));
 }
 
@@ -369,14 +369,14 @@ fn host_is_not_due_while_another_process_deletes() {
     let mut host = YearHost::new(1);
     host.start(&YearExecution { id: "run".into(), start: 0, plan: YearPlan::Computes });
     host.advance_to(RETENTION + HOUR);
-    let store = Arc::new(FaultStore::new(host.world.disk.clone()));
+    let store = Arc::new(FaultStore::new(host.cluster.disk.clone()));
     // The process dies after it has marked the execution and before it removes the rows.
     store.plan(Method::Commit, 2, Fault::DieBefore);
-    drop(block_on(host.world.process_over(store.clone()).run_due(10, RunLimit::Stop)));
-    assert!(store.is_dead() && host.world.check().head("run").unwrap().has("deleting"));
-    let lease = host.world.settings.run_lease.0;
+    drop(block_on(host.cluster.process_over(store.clone()).run_due(10, RunLimit::Stop)));
+    assert!(store.is_dead() && host.cluster.check().head("run").unwrap().has("deleting"));
+    let lease = host.cluster.settings.run_lease.0;
     assert_eq!(host.next_due(), Some(host.now() + lease));
     host.advance_to(host.now() + lease);
     host.run_due();
-    assert_eq!((host.world.check().row_count("run"), host.next_due()), (0, None));
+    assert_eq!((host.cluster.check().row_count("run"), host.next_due()), (0, None));
 }

@@ -1,6 +1,8 @@
-//! Faults of the browser: denied access, closed connections, aborted transactions, and records that were edited by hand.
+//! Faults of the browser: denied access, closed connections, aborted transactions, and records that were edited by
+//! hand. Without space, its quota is exhausted, its disk is full, or its estimate predicts it.
 
-use runstate::engine::open::{self, MissingStore};
+use runstate::engine::open;
+use runstate::engine::open::MissingStore;
 use runstate::schema::{Accumulator, Aggregate, Filter, Query};
 use runstate::store::indexeddb::{IndexedDb, IndexedDbOptions};
 use runstate::store::{Outcome, Store};
@@ -8,8 +10,10 @@ use runstate::time::Millis;
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::browser::{BrowserPatch, RESTORE_TRANSACTION, edit_record, patch_next_write, run_script};
-use super::fixture::{ITEMS, NOTES, batch, code, commit, find, ids, insert, next_catalog, open_with_note, put};
+use super::fixture::{
+    BrowserPatch, ITEMS, NOTES, RESTORE_TRANSACTION, batch, code, commit, edit_record, find, ids, insert, next_catalog,
+    open_with_note, patch_next_write, put, run_script,
+};
 use super::{fresh_name, open_store};
 
 #[wasm_bindgen_test]
@@ -18,15 +22,15 @@ async fn host_without_indexeddb_is_a_clear_error() {
         if (globalThis.property) Object.defineProperty(globalThis, 'indexedDB', globalThis.property);
         else delete globalThis.indexedDB;";
     run_script("globalThis.property = Object.getOwnPropertyDescriptor(globalThis, 'indexedDB')", "").await;
-    let none = "Object.defineProperty(globalThis, 'indexedDB', { value: undefined, configurable: true })";
-    let bent = BrowserPatch::apply(none, RESTORE_INDEXEDDB).await;
+    let remove_indexeddb = "Object.defineProperty(globalThis, 'indexedDB', { value: undefined, configurable: true })";
+    let patch = BrowserPatch::apply(remove_indexeddb, RESTORE_INDEXEDDB).await;
     assert_eq!(code(&open_store("any").await), "unsupported");
-    drop(bent);
-    let refused = "Object.defineProperty(globalThis, 'indexedDB', {
+    drop(patch);
+    let deny_access = "Object.defineProperty(globalThis, 'indexedDB', {
         get() { throw new DOMException('denied', 'SecurityError') }, configurable: true })";
-    let bent = BrowserPatch::apply(refused, RESTORE_INDEXEDDB).await;
+    let patch = BrowserPatch::apply(deny_access, RESTORE_INDEXEDDB).await;
     let error = open_store("any").await.err().unwrap();
-    drop(bent);
+    drop(patch);
     assert_eq!(error.code().as_str(), "unavailable");
     assert!(error.to_string().contains("denies storage"), "{error}");
     open_with_note(&fresh_name()).await.close().await.unwrap();
@@ -35,23 +39,23 @@ async fn host_without_indexeddb_is_a_clear_error() {
 #[wasm_bindgen_test]
 async fn opening_only_existing_creates_no_database() {
     let name = fresh_name();
-    let refused = open::open_with(&format!("indexeddb:{name}"), MissingStore::Refuse).await.err().unwrap();
-    assert_eq!(refused.code.as_str(), "unavailable");
-    let there = "return (await indexedDB.databases()).some((database) => database.name === name)";
-    assert_eq!(run_script(there, &name).await, false);
-    let made = open::open_with_id(&format!("indexeddb:{name}"), MissingStore::Create).await.ok().unwrap();
+    let error = open::open_with(&format!("indexeddb:{name}"), MissingStore::Refuse).await.err().unwrap();
+    assert_eq!(error.code.as_str(), "unavailable");
+    let exists = "return (await indexedDB.databases()).some((database) => database.name === name)";
+    assert_eq!(run_script(exists, &name).await, false);
+    let created = open::open_with_id(&format!("indexeddb:{name}"), MissingStore::Create).await.ok().unwrap();
     let found = open::open_with_id(&format!("indexeddb:{name}"), MissingStore::Refuse).await.ok().unwrap();
-    assert!(made.id.is_some() && made.id == found.id);
+    assert!(created.id.is_some() && created.id == found.id);
 }
 
 #[wasm_bindgen_test]
 async fn foreign_database_is_left_unchanged() {
     let name = fresh_name();
-    let foreign = "
+    let create_foreign = "
         const request = indexedDB.open(name, 3);
         request.onupgradeneeded = () => request.result.createObjectStore('theirs');
         (await settled(request)).close();";
-    run_script(foreign, &name).await;
+    run_script(create_foreign, &name).await;
     let error = open_store(&name).await.err().unwrap();
     assert!(error.to_string().contains("not a runstate store"), "{error}");
     let empty = super::fresh_name();
@@ -76,8 +80,8 @@ async fn upgrade_blocked_by_an_open_page_fails_after_its_timeout() {
         let (first, second) = (results.0.unwrap_err(), results.1.unwrap_err());
         assert_eq!([first.code().as_str(), second.code().as_str()], ["unavailable"; 2]);
         // The second upgrade waits behind the first one, which cannot begin.
-        let of_others = first.to_string().contains("another tab or window has it open");
-        if of_others && second.to_string().contains("does not respond") {
+        let is_blocked = first.to_string().contains("another tab or window has it open");
+        if is_blocked && second.to_string().contains("does not respond") {
             let store = open_store(&name).await.unwrap();
             store.migrate(&next_catalog()).await.unwrap();
             return assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
@@ -98,9 +102,9 @@ const REMEMBER_CONNECTIONS: &str = "
 const FORGET_CONNECTIONS: &str = "IDBFactory.prototype.open = globalThis.open";
 
 #[wasm_bindgen_test]
-async fn a_connection_that_is_closed_is_opened_again() {
+async fn closed_connection_is_reopened() {
     let name = fresh_name();
-    let _bent = BrowserPatch::apply(REMEMBER_CONNECTIONS, FORGET_CONNECTIONS).await;
+    let _patch = BrowserPatch::apply(REMEMBER_CONNECTIONS, FORGET_CONNECTIONS).await;
     let store = open_with_note(&name).await;
     const CLOSE: &str = "globalThis.connections.forEach((connection) => connection.close())";
     run_script(CLOSE, "").await;
@@ -118,15 +122,15 @@ async fn a_connection_that_is_closed_is_opened_again() {
 async fn interrupted_commit_is_applied_once() {
     let store = open_with_note(&fresh_name()).await;
     // The transaction is aborted before anything is stored.
-    let bent = BrowserPatch::apply(&patch_next_write("queueMicrotask(() => tx.abort())"), RESTORE_TRANSACTION).await;
+    let patch = BrowserPatch::apply(&patch_next_write("queueMicrotask(() => tx.abort())"), RESTORE_TRANSACTION).await;
     let receipt = commit(&store, "b", vec![insert(&NOTES, "b", json!({}))]).await.unwrap();
-    drop(bent);
+    drop(patch);
     assert!(!receipt.replayed);
     // The commit is stored, but its completion is not reported.
     let cut = patch_next_write("tx.addEventListener('complete', () => tx.dispatchEvent(new Event('abort')))");
-    let bent = BrowserPatch::apply(&cut, RESTORE_TRANSACTION).await;
+    let patch = BrowserPatch::apply(&cut, RESTORE_TRANSACTION).await;
     let receipt = commit(&store, "c", vec![insert(&NOTES, "c", json!({}))]).await.unwrap();
-    drop(bent);
+    drop(patch);
     assert_eq!(receipt.result, "result of c");
     for id in ["b", "c"] {
         assert_eq!(find(&store, &NOTES, id).await.unwrap().unwrap().revision.writes(), 1);
@@ -142,10 +146,10 @@ async fn commit_whose_outcome_cannot_be_read_is_unknown() {
              tx.dispatchEvent(new Event('abort'));
          })",
     );
-    let bent = BrowserPatch::apply(&cut, RESTORE_TRANSACTION).await;
-    let answer = commit(&store, "b", vec![insert(&NOTES, "b", json!({}))]).await;
-    drop(bent);
-    assert_eq!(code(&answer), "unknown_outcome");
+    let patch = BrowserPatch::apply(&cut, RESTORE_TRANSACTION).await;
+    let result = commit(&store, "b", vec![insert(&NOTES, "b", json!({}))]).await;
+    drop(patch);
+    assert_eq!(code(&result), "unknown_outcome");
     assert_ne!(store.outcome(&batch("b", vec![]).command).await.unwrap(), Outcome::Absent);
 }
 
@@ -158,13 +162,13 @@ async fn each_of_several_unresolved_commits_is_unknown() {
              tx.dispatchEvent(new Event('abort'));
          })",
     );
-    let bent = BrowserPatch::apply(&cut, RESTORE_TRANSACTION).await;
+    let patch = BrowserPatch::apply(&cut, RESTORE_TRANSACTION).await;
     let commits = ["b", "c"].map(|id| store.commit(batch(id, vec![insert(&NOTES, id, json!({}))])));
-    let answers = runstate::testing::join_all(commits.into_iter().collect()).await;
-    drop(bent);
+    let results = runstate::testing::join_all(commits.into_iter().collect()).await;
+    drop(patch);
     // Both commits are stored. A caller that took them for failed would repeat them.
     assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a", "b", "c"]);
-    assert_eq!(answers.iter().map(code).collect::<Vec<_>>(), ["unknown_outcome", "unknown_outcome"]);
+    assert_eq!(results.iter().map(code).collect::<Vec<_>>(), ["unknown_outcome", "unknown_outcome"]);
 }
 
 #[wasm_bindgen_test]
@@ -172,10 +176,11 @@ async fn connection_closed_during_a_commit_is_reopened() {
     let store = open_with_note(&fresh_name()).await;
     let closing =
         "Object.defineProperty(tx, 'error', { value: new DOMException('Connection is closing.', 'UnknownError') });";
-    let kept = "tx.addEventListener('complete', () => tx.dispatchEvent(new Event('abort')))";
-    let bent = BrowserPatch::apply(&patch_next_write(&format!("{closing} {kept}")), RESTORE_TRANSACTION).await;
+    let drop_completion = "tx.addEventListener('complete', () => tx.dispatchEvent(new Event('abort')))";
+    let patch =
+        BrowserPatch::apply(&patch_next_write(&format!("{closing} {drop_completion}")), RESTORE_TRANSACTION).await;
     let receipt = commit(&store, "b", vec![insert(&NOTES, "b", json!({}))]).await;
-    drop(bent);
+    drop(patch);
     assert_eq!(receipt.unwrap().result, "result of b");
     assert_eq!(find(&store, &NOTES, "b").await.unwrap().unwrap().revision.writes(), 1);
 }
@@ -183,7 +188,7 @@ async fn connection_closed_during_a_commit_is_reopened() {
 #[wasm_bindgen_test]
 async fn closing_during_a_reopen_leaves_no_connection() {
     let name = fresh_name();
-    let _bent = BrowserPatch::apply(REMEMBER_CONNECTIONS, FORGET_CONNECTIONS).await;
+    let _patch = BrowserPatch::apply(REMEMBER_CONNECTIONS, FORGET_CONNECTIONS).await;
     let store = open_with_note(&name).await;
     run_script("globalThis.connections.forEach((c) => c.dispatchEvent(new Event('close')))", "").await;
     let reading = Box::pin(async { code(&find(&store, &NOTES, "a").await) });
@@ -219,15 +224,15 @@ async fn record_edited_by_hand_is_reported_as_named_damage() {
     run_script("globalThis.before = undefined", "").await;
     for body in edits {
         edit_record(&name, ITEMS.name, "i1", &format!("globalThis.before ??= structuredClone(record); {body}")).await;
-        let answers = [
+        let results = [
             find(&store, &ITEMS, "i1").await.map(drop),
             ids(&store, Query::of(&ITEMS)).await.map(drop),
             store.aggregate(&all).await.map(drop),
             commit(&store, "over it", vec![put(&ITEMS, "i1", json!({}))]).await.map(drop),
         ];
-        for answer in answers {
-            assert_eq!(code(&answer), "corrupt", "{body}");
-            let error = answer.unwrap_err().to_string();
+        for result in results {
+            assert_eq!(code(&result), "corrupt", "{body}");
+            let error = result.unwrap_err().to_string();
             assert!(error.starts_with("try.items/i1 is damaged"), "{body}: {error}");
         }
         assert_eq!(find(&store, &ITEMS, "i2").await.unwrap().unwrap().document["n"], 2);
@@ -238,8 +243,8 @@ async fn record_edited_by_hand_is_reported_as_named_damage() {
     // An entry that its document does not have: the entry of another document.
     edit_record(&name, ITEMS.name, "i2", "globalThis.entries = record.i").await;
     edit_record(&name, ITEMS.name, "i1", "record.i = globalThis.entries").await;
-    let led = ids(&store, Query::of(&ITEMS).eq("n", 2)).await;
-    assert!(led.as_ref().unwrap_err().to_string().starts_with("try.items/i1 is damaged"), "{led:?}");
+    let result = ids(&store, Query::of(&ITEMS).eq("n", 2)).await;
+    assert!(result.as_ref().unwrap_err().to_string().starts_with("try.items/i1 is damaged"), "{result:?}");
 }
 
 #[wasm_bindgen_test]
@@ -249,7 +254,148 @@ async fn deleted_database_is_not_recreated_by_open_handles() {
     run_script("await settled(indexedDB.deleteDatabase(name))", &name).await;
     let error = find(&store, &NOTES, "a").await.unwrap_err();
     assert!(error.to_string().contains("it was deleted"), "{error}");
-    let begun_anew = open_with_note(&name).await;
-    assert_ne!(begun_anew.id(), store.id());
+    let recreated = open_with_note(&name).await;
+    assert_ne!(recreated.id(), store.id());
     assert_eq!(code(&commit(&store, "b", vec![put(&NOTES, "b", json!({}))]).await), "unavailable");
+}
+
+/// Returns a patch: writes fail for lack of space if `full` returns true for the key and the number of earlier writes.
+fn fail_writes_where(full: &str) -> String {
+    format!(
+        "let written = 0;
+         globalThis.written = ['put', 'add'].map((name) => [name, IDBObjectStore.prototype[name]]);
+         for (const [name, write] of globalThis.written) {{
+             IDBObjectStore.prototype[name] = function (value, key) {{
+                 if (((key, written) => {full})(key, written++)) throw new DOMException('no space', 'QuotaExceededError');
+                 return write.call(this, value, key);
+             }};
+         }}"
+    )
+}
+const RESTORE_SPACE: &str =
+    "for (const [name, write] of globalThis.written) IDBObjectStore.prototype[name] = write; return undefined;";
+
+/// The exception is simulated, at each write in turn. Other tests exhaust the quota of a browser.
+#[wasm_bindgen_test]
+async fn commit_without_space_writes_nothing() {
+    let store = open_with_note(&fresh_name()).await;
+    let inserts = || (0..3).map(|i| insert(&NOTES, &format!("n{i}"), json!({}))).collect::<Vec<_>>();
+    // Without `overwrite` all documents are cached, so nothing is read. `overwrite` has the expectation `Any`, so it is read.
+    let overwrite = || put(&NOTES, "a", json!({"line": "2"}));
+    for reads in [false, true] {
+        let writes = || inserts().into_iter().chain(reads.then(overwrite)).collect::<Vec<_>>();
+        // The feed end, the documents, the ledger row and the feed record.
+        for allowed in 0..writes().len() + 3 {
+            commit(&store, &format!("before {reads} {allowed}"), vec![put(&NOTES, "a", json!({}))]).await.unwrap();
+            let start = store.changes(None, 1, Millis(0)).await.unwrap().next;
+            let patch = BrowserPatch::apply(&fail_writes_where(&format!("written >= {allowed}")), RESTORE_SPACE).await;
+            let result = commit(&store, "c", writes()).await;
+            drop(patch);
+            assert_eq!(code(&result), "full", "after {allowed}");
+            assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
+            assert_eq!(store.outcome(&batch("c", vec![]).command).await.unwrap(), Outcome::Absent);
+            assert_eq!(store.changes(Some(start), 9, Millis(0)).await.unwrap().events, []);
+        }
+    }
+    commit(&store, "c", inserts()).await.unwrap();
+    assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a", "n0", "n1", "n2"]);
+}
+
+/// Chromium aborts a transaction like this if it cannot write values to files. The name of the exception varies.
+#[wasm_bindgen_test]
+async fn full_disk_known_only_by_message_is_reported_as_full() {
+    let store = open_with_note(&fresh_name()).await;
+    let exceptions = [
+        ("DataError", "Failed to write blobs (FILE_ERROR_NO_SPACE)"),
+        ("UnknownError", "Failed to write blobs (FILE_ERROR_FAILED)"),
+        (
+            "UnknownError",
+            "Connection is closing because of: IO error: .../000003.log: FILE_ERROR_NO_SPACE (WritableFileAppend)",
+        ),
+        ("UnknownError", "Encountered full disk while opening backing store for indexedDB.open."),
+        ("AbortError", "database or disk is full"),
+    ];
+    for (name, message) in exceptions {
+        let fails = format!(
+            "Object.defineProperty(tx, 'error', {{ value: new DOMException('{message}', '{name}') }});
+             tx.commit = () => tx.abort();"
+        );
+        let patch = BrowserPatch::apply(&patch_next_write(&fails), RESTORE_TRANSACTION).await;
+        let result = commit(&store, "b", vec![insert(&NOTES, "b", json!({}))]).await;
+        drop(patch);
+        assert_eq!(code(&result), "full", "{name}: {message}");
+        assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
+    }
+    commit(&store, "b", vec![insert(&NOTES, "b", json!({}))]).await.unwrap();
+}
+
+/// Chromium on a full disk closes the database with the commit that fails, and opens it only after space is available.
+#[wasm_bindgen_test]
+async fn database_that_a_full_disk_closed_is_full_until_it_opens() {
+    let store = open_with_note(&fresh_name()).await;
+    let closes = "
+        Object.defineProperty(tx, 'error', { value: new DOMException('IO error: FILE_ERROR_NO_SPACE', 'UnknownError') });
+        globalThis.reopen = IDBFactory.prototype.open;
+        IDBFactory.prototype.open = function () {
+            const request = { error: new DOMException('Internal error opening backing store for indexedDB.open.', 'UnknownError') };
+            setTimeout(() => request.onerror({ type: 'error', target: request, preventDefault() {} }));
+            return request;
+        };
+        tx.commit = () => { tx.abort(); tx.db.dispatchEvent(new Event('close')); };";
+    const RESTORE_CONNECTIONS: &str =
+        "IDBDatabase.prototype.transaction = globalThis.begin; IDBFactory.prototype.open = globalThis.reopen;";
+    let patch = BrowserPatch::apply(&patch_next_write(closes), RESTORE_CONNECTIONS).await;
+    let insert_b = || vec![insert(&NOTES, "b", json!({}))];
+    let results = [commit(&store, "b", insert_b()).await, commit(&store, "b", insert_b()).await];
+    let read = ids(&store, Query::of(&NOTES)).await;
+    drop(patch);
+    assert_eq!(results.each_ref().map(code), ["full", "full"]);
+    assert_eq!(code(&read), "full");
+    commit(&store, "b", insert_b()).await.unwrap();
+    assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a", "b"]);
+}
+
+#[wasm_bindgen_test]
+async fn large_commit_beyond_the_estimate_is_refused_before_it_is_written() {
+    let store = open_with_note(&fresh_name()).await;
+    let estimated = |estimate: &str| {
+        format!(
+            "globalThis.estimate = StorageManager.prototype.estimate;
+             StorageManager.prototype.estimate = async () => ({estimate});"
+        )
+    };
+    const RESTORE_ESTIMATE: &str = "StorageManager.prototype.estimate = globalThis.estimate";
+    let text = "x".repeat(2 * 1024 * 1024);
+    let large = || vec![put(&NOTES, "large", json!({"line": text}))];
+    let patch = BrowserPatch::apply(&estimated("{ quota: 3_000_000, usage: 2_000_000 }"), RESTORE_ESTIMATE).await;
+    let (error, small) = (
+        commit(&store, "large", large()).await.unwrap_err(),
+        commit(&store, "small", vec![put(&NOTES, "b", json!({}))]).await,
+    );
+    drop(patch);
+    assert_eq!((error.code().as_str(), code(&small)), ("full", "ok"));
+    assert!(error.to_string().contains("1000000 bytes left"), "{error}");
+    assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a", "b"]);
+    for no_estimate in ["{}", "{ quota: 9_000_000, usage: 0 }"] {
+        let patch = BrowserPatch::apply(&estimated(no_estimate), RESTORE_ESTIMATE).await;
+        let written = commit(&store, &format!("large {no_estimate}"), large()).await;
+        drop(patch);
+        assert_eq!(code(&written), "ok", "{no_estimate}");
+    }
+    // A repeated command needs no space.
+    let patch = BrowserPatch::apply(&estimated("{ quota: 3_000_000, usage: 3_000_000 }"), RESTORE_ESTIMATE).await;
+    let repeated = commit(&store, "large {}", large()).await;
+    drop(patch);
+    assert!(repeated.unwrap().replayed);
+}
+
+#[wasm_bindgen_test]
+async fn oversized_commit_does_not_fail_concurrent_commits() {
+    let store = open_with_note(&fresh_name()).await;
+    let patch = BrowserPatch::apply(&fail_writes_where("key === 'large'"), RESTORE_SPACE).await;
+    let commits = ["x", "large", "y"].map(|id| store.commit(batch(id, vec![insert(&NOTES, id, json!({}))])));
+    let results = runstate::testing::join_all(commits.into_iter().collect()).await;
+    drop(patch);
+    assert_eq!(results.iter().map(code).collect::<Vec<_>>(), ["ok", "full", "ok"]);
+    assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a", "x", "y"]);
 }

@@ -1,4 +1,4 @@
-//! The change feed between handles, as tabs have them, and its retention.
+//! The change feed between two handles, as in two tabs, and its retention.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -10,8 +10,7 @@ use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::browser::{BrowserPatch, run_script};
-use super::fixture::{ITEMS, NOTES, catalog, code, commit, put};
+use super::fixture::{BrowserPatch, ITEMS, NOTES, catalog, code, commit, put, run_script};
 use super::{fresh_name, open_store};
 
 /// Returns the number of events that a waiting reader receives of another handle's commit.
@@ -24,11 +23,11 @@ async fn count_received(from: &super::IndexedDb, writer: &super::IndexedDb) -> u
         commit(writer, "c", vec![put(&NOTES, "a", json!({}))]).await.unwrap();
         0
     });
-    let mut both = pin!(join_all(vec![waiting as runstate::marker::BoxFuture<'_, usize>, writing]));
-    let mut late = pin!(run_script("await new Promise((end) => setTimeout(end, 120_000))", ""));
-    poll_fn(|cx| match both.as_mut().poll(cx) {
+    let mut reader_and_writer = pin!(join_all(vec![waiting as runstate::marker::BoxFuture<'_, usize>, writing]));
+    let mut timeout = pin!(run_script("await new Promise((end) => setTimeout(end, 120_000))", ""));
+    poll_fn(|cx| match reader_and_writer.as_mut().poll(cx) {
         Poll::Ready(found) => Poll::Ready(found[0]),
-        Poll::Pending => late.as_mut().poll(cx).map(|_| panic!("no change arrives within two minutes")),
+        Poll::Pending => timeout.as_mut().poll(cx).map(|_| panic!("no change arrives within two minutes")),
     })
     .await
 }
@@ -52,47 +51,49 @@ async fn changes_of_another_tab_arrive_at_once() {
     let (one, two) = (open_store(&name).await.unwrap(), open_store(&name).await.unwrap());
     one.migrate(&catalog()).await.unwrap();
     two.migrate(&catalog()).await.unwrap();
-    let _held = BrowserPatch::apply(HOLD_TIMERS, RESTORE_TIMERS).await;
+    let _patch = BrowserPatch::apply(HOLD_TIMERS, RESTORE_TIMERS).await;
     assert_eq!(count_received(&one, &two).await, 1);
 }
 
 #[wasm_bindgen_test]
 async fn without_broadcast_channels_changes_are_polled() {
     let name = fresh_name();
-    let none = "Object.defineProperty(globalThis, 'BroadcastChannel', { value: undefined, configurable: true })";
+    let remove_channels =
+        "Object.defineProperty(globalThis, 'BroadcastChannel', { value: undefined, configurable: true })";
     // As the original property: writable and not enumerable.
-    let back = "Object.defineProperty(globalThis, 'BroadcastChannel', { value: globalThis.channels, configurable: true, writable: true })";
-    let bent = BrowserPatch::apply(&format!("globalThis.channels = BroadcastChannel; {none}"), back).await;
+    let restore = "Object.defineProperty(globalThis, 'BroadcastChannel', { value: globalThis.channels, configurable: true, writable: true })";
+    let patch =
+        BrowserPatch::apply(&format!("globalThis.channels = BroadcastChannel; {remove_channels}"), restore).await;
     let (one, two) = (open_store(&name).await.unwrap(), open_store(&name).await.unwrap());
     one.migrate(&catalog()).await.unwrap();
     two.migrate(&catalog()).await.unwrap();
-    let _soon = BrowserPatch::apply(SHORTEN_TIMERS, RESTORE_TIMERS).await;
+    let _timer_patch = BrowserPatch::apply(SHORTEN_TIMERS, RESTORE_TIMERS).await;
     let found = count_received(&one, &two).await;
-    drop(bent);
+    drop(patch);
     assert_eq!(found, 1);
 }
 
 #[wasm_bindgen_test]
-async fn positions_beyond_the_kept_changes_are_expired() {
+async fn positions_before_the_retained_changes_are_expired() {
     let store = open_store(&fresh_name()).await.unwrap();
     store.migrate(&catalog()).await.unwrap();
     let start = store.changes(None, 1, Millis(0)).await.unwrap().next;
     let first = commit(&store, "1", vec![put(&NOTES, "a", json!({}))]).await.unwrap().position;
-    let at = |from: &Position| store.changes(Some(from.clone()), 5, Millis(0));
-    assert_eq!(at(&start).await.unwrap().events.len(), 1);
+    let read_from = |from: &Position| store.changes(Some(from.clone()), 5, Millis(0));
+    assert_eq!(read_from(&start).await.unwrap().events.len(), 1);
     let many = (0..10_300).map(|i| put(&NOTES, &format!("n{i}"), json!({})));
     commit(&store, "2", many.collect()).await.unwrap();
-    for lost in [&start, &first] {
-        assert_eq!(code(&at(lost).await), "position_expired");
+    for expired in [&start, &first] {
+        assert_eq!(code(&read_from(expired).await), "position_expired");
     }
     // Several pages report the rest of a large commit.
     let Position(text) = store.changes(None, 1, Millis(0)).await.unwrap().next;
-    let (sign, last) = text.split_once('.').unwrap();
+    let (prefix, last) = text.split_once('.').unwrap();
     assert_eq!(last, "10301");
-    let page = at(&Position(format!("{sign}.10297"))).await.unwrap();
+    let page = read_from(&Position(format!("{prefix}.10297"))).await.unwrap();
     assert_eq!((page.events.len(), page.next), (4, Position(text.clone())));
-    for foreign in [format!("{sign}.10302"), "0.1".to_owned()] {
-        assert_eq!(code(&at(&Position(foreign)).await), "position_expired");
+    for foreign in [format!("{prefix}.10302"), "0.1".to_owned()] {
+        assert_eq!(code(&read_from(&Position(foreign)).await), "position_expired");
     }
 }
 

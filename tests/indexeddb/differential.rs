@@ -106,10 +106,10 @@ async fn random_write(random: &mut BatchGenerator, memory: &Memory) -> Write {
 
 async fn random_batch(random: &mut BatchGenerator, memory: &Memory, nth: u64) -> Batch {
     // Some commands are repeated, with the same or with another fingerprint.
-    let repeated = random.below(8) == 0;
-    let nth = if repeated { random.below(nth + 1) } else { nth };
+    let is_repeat = random.below(8) == 0;
+    let nth = if is_repeat { random.below(nth + 1) } else { nth };
     let mut batch = batch(&format!("c{nth}"), vec![]);
-    if repeated && random.below(3) == 0 {
+    if is_repeat && random.below(3) == 0 {
         batch.fingerprint.push('!');
     }
     for _ in 0..random.below(4) {
@@ -126,24 +126,24 @@ async fn random_batch(random: &mut BatchGenerator, memory: &Memory, nth: u64) ->
 }
 
 fn expect_agreement<T: PartialEq + std::fmt::Debug>(
-    seen: &mut ReplyKinds,
-    what: &str,
+    kinds: &mut ReplyKinds,
+    operation: &str,
     found: Result<T, StoreError>,
     expected: Result<T, StoreError>,
 ) {
-    seen.insert(format!("{what} {}", code(&expected)));
+    kinds.insert(format!("{operation} {}", code(&expected)));
     match (&found, &expected) {
-        (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{what}"),
-        _ => assert_eq!(code(&found), code(&expected), "{what}: {found:?}"),
+        (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{operation}"),
+        _ => assert_eq!(code(&found), code(&expected), "{operation}: {found:?}"),
     }
 }
 
-async fn compare(random: &mut BatchGenerator, seen: &mut ReplyKinds, store: &dyn Store, memory: &Memory) {
+async fn compare(random: &mut BatchGenerator, kinds: &mut ReplyKinds, store: &dyn Store, memory: &Memory) {
     let mut query = random.query();
     loop {
         let expected = memory.query(&query).await;
         let cursor = expected.as_ref().ok().and_then(|page| page.next.clone());
-        expect_agreement(seen, "query", store.query(&query).await, expected);
+        expect_agreement(kinds, "query", store.query(&query).await, expected);
         match cursor {
             Some(_) => query.cursor = cursor,
             None => break,
@@ -159,9 +159,9 @@ async fn compare(random: &mut BatchGenerator, seen: &mut ReplyKinds, store: &dyn
             ("most".to_owned(), Accumulator::Max("at".to_owned())),
         ],
     };
-    expect_agreement(seen, "aggregate", store.aggregate(&aggregate).await, memory.aggregate(&aggregate).await);
+    expect_agreement(kinds, "aggregate", store.aggregate(&aggregate).await, memory.aggregate(&aggregate).await);
     let keys: Vec<Key> = (0..3).map(|_| Key::new(&ITEMS, &random.id())).collect();
-    expect_agreement(seen, "get", store.get(&keys).await, memory.get(&keys).await);
+    expect_agreement(kinds, "get", store.get(&keys).await, memory.get(&keys).await);
 }
 
 #[wasm_bindgen_test]
@@ -169,28 +169,28 @@ async fn memory_and_the_browser_agree() {
     let (store, memory) = (open_store(&fresh_name()).await.unwrap(), Memory::new());
     store.migrate(&catalog()).await.unwrap();
     memory.migrate(&catalog()).await.unwrap();
-    let (mut random, mut seen) = (BatchGenerator(0x5eed), ReplyKinds::new());
+    let (mut random, mut kinds) = (BatchGenerator(0x5eed), ReplyKinds::new());
     for nth in 0..250 {
         let batch = random_batch(&mut random, &memory, nth).await;
-        let shown = |receipt: runstate::store::Receipt| (receipt.result, receipt.replayed);
+        let outcome = |receipt: runstate::store::Receipt| (receipt.result, receipt.replayed);
         let (found, expected) = (store.commit(batch.clone()).await, memory.commit(batch).await);
         if expected.as_ref().is_ok_and(|receipt| receipt.replayed) {
-            seen.insert("commit replayed".to_owned());
+            kinds.insert("commit replayed".to_owned());
         }
-        expect_agreement(&mut seen, "commit", found.map(shown), expected.map(shown));
+        expect_agreement(&mut kinds, "commit", found.map(outcome), expected.map(outcome));
         if nth % 3 == 0 {
-            compare(&mut random, &mut seen, &store, &memory).await;
+            compare(&mut random, &mut kinds, &store, &memory).await;
         }
         if nth % 20 == 0 {
             let (now, limit) = (Timestamp::from_millis(1_000 + random.below(30) as i64), random.below(3) as usize);
             let swept = memory.sweep(ITEMS.name, now, limit).await;
             if swept.as_ref().is_ok_and(|swept| *swept > 0) {
-                seen.insert("sweep swept".to_owned());
+                kinds.insert("sweep swept".to_owned());
             }
-            expect_agreement(&mut seen, "sweep", store.sweep(ITEMS.name, now, limit).await, swept);
+            expect_agreement(&mut kinds, "sweep", store.sweep(ITEMS.name, now, limit).await, swept);
         }
     }
-    // All kinds must occur, or the test would prove little.
+    // Every kind must occur, or the comparison proves little.
     let expected = [
         "aggregate ok",
         "commit command_id_reused",
@@ -204,5 +204,5 @@ async fn memory_and_the_browser_agree() {
         "sweep ok",
         "sweep swept",
     ];
-    assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }

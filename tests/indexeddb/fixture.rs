@@ -1,7 +1,9 @@
-//! Collections for the tests, and short helpers for their documents.
+//! Collections for the tests, short helpers for their documents, and changes that the tests make in the browser
+//! without the store, as JavaScript.
 
 use std::sync::Arc;
 
+use js_sys::{Function, Promise};
 use runstate::id::CommandId;
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Predicate, Query, Ttl};
@@ -10,6 +12,8 @@ use runstate::store::{Batch, Expectation, Receipt, Store, StoreError, StoredDocu
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json};
 use serde_json::json;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
 
 use super::open_store;
 
@@ -82,14 +86,86 @@ pub async fn ids(store: &dyn Store, query: Query) -> Result<Vec<String>, StoreEr
     Ok(store.query(&query).await?.items.into_iter().map(|row| row.id.to_string()).collect())
 }
 
-pub fn code<T>(answer: &Result<T, StoreError>) -> &'static str {
-    answer.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok")
+pub fn code<T>(result: &Result<T, StoreError>) -> &'static str {
+    result.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok")
+}
+
+/// Opens a store with the catalog of the tests.
+pub async fn open_migrated(name: &str) -> IndexedDb {
+    let store = open_store(name).await.unwrap();
+    store.migrate(&catalog()).await.unwrap();
+    store
 }
 
 /// Opens a store and writes the note `a`.
 pub async fn open_with_note(name: &str) -> IndexedDb {
-    let store = open_store(name).await.unwrap();
-    store.migrate(&catalog()).await.unwrap();
+    let store = open_migrated(name).await;
     commit(&store, "begin", vec![put(&NOTES, "a", json!({"line": "1"}))]).await.unwrap();
     store
 }
+
+/// Helpers that open databases and await requests and transactions.
+const SCRIPT_HELPERS: &str = "
+    const settled = (request) => new Promise((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+    });
+    const ended = (tx) => new Promise((resolve, reject) => {
+        tx.oncomplete = resolve;
+        tx.onabort = () => reject(tx.error);
+    });
+";
+
+/// Runs a body of an async function with the parameter `name`, and returns its result.
+pub async fn run_script(body: &str, name: &str) -> JsValue {
+    let call = Function::new_with_args("name", &format!("{SCRIPT_HELPERS}\nreturn (async () => {{ {body} }})();"));
+    let promise: Promise = call.call1(&JsValue::NULL, &name.into()).unwrap().into();
+    JsFuture::from(promise).await.unwrap()
+}
+
+/// Edits a record of a collection by the body of a function of `record`.
+pub async fn edit_record(name: &str, collection: &str, id: &str, body: &str) {
+    let body = format!(
+        "const db = await settled(indexedDB.open(name));
+         const tx = db.transaction(['{collection}'], 'readwrite');
+         const store = tx.objectStore('{collection}');
+         const record = await settled(store.get('{id}'));
+         const edited = ((record) => {{ {body} }})(record);
+         store.put(edited === undefined ? record : edited, '{id}');
+         await ended(tx);
+         db.close();"
+    );
+    run_script(&body, name).await;
+}
+
+/// A patch of browser functions, which is undone on drop.
+pub struct BrowserPatch(&'static str);
+
+impl BrowserPatch {
+    /// Runs `script`, and `restore` on drop.
+    pub async fn apply(script: &str, restore: &'static str) -> Self {
+        run_script(script, "").await;
+        Self(restore)
+    }
+}
+
+impl Drop for BrowserPatch {
+    fn drop(&mut self) {
+        Function::new_no_args(self.0).call0(&JsValue::NULL).unwrap();
+    }
+}
+
+/// Returns a patch that runs the body of a function of `tx` on the next transaction that writes.
+pub fn patch_next_write(body: &str) -> String {
+    format!(
+        "globalThis.begin = IDBDatabase.prototype.transaction;
+         let left = 1;
+         IDBDatabase.prototype.transaction = function (...given) {{
+             const tx = globalThis.begin.apply(this, given);
+             if (given[1] === 'readwrite' && left-- > 0) ((tx) => {{ {body} }})(tx);
+             return tx;
+         }};"
+    )
+}
+/// Undoes [`patch_next_write`].
+pub const RESTORE_TRANSACTION: &str = "IDBDatabase.prototype.transaction = globalThis.begin";

@@ -1,14 +1,11 @@
-//! Tests of the IndexedDB store in a real browser: the same tests run in a window and in a dedicated worker.
+//! Tests of the IndexedDB store in a real browser, the conformance suite included. The same tests run in a window and
+//! in a dedicated worker.
 
-mod blind_commits;
-mod browser;
 mod browser_faults;
 mod changes;
-mod conformance;
 mod differential;
 mod durability;
 mod fixture;
-mod quota;
 mod upgrades;
 mod verify;
 
@@ -18,6 +15,8 @@ use std::sync::Arc;
 use runstate::marker::BoxFuture;
 use runstate::store::indexeddb::{IndexedDb, IndexedDbOptions};
 use runstate::store::{Store, StoreError};
+use runstate::testing::conformance::Subject;
+use wasm_bindgen_test::wasm_bindgen_test;
 
 /// Returns a name that no database of this browser has.
 pub fn fresh_name() -> String {
@@ -39,3 +38,10 @@ pub fn reopener(name: String) -> impl Fn() -> BoxFuture<'static, Result<Arc<dyn 
         Box::pin(async move { Ok(Arc::new(open_store(&name).await?) as Arc<dyn Store>) })
     }
 }
+
+async fn fresh() -> Subject {
+    let name = fresh_name();
+    Subject::durable(open_store(&name).await.unwrap(), reopener(name))
+}
+
+runstate::conformance!(fresh, #[wasm_bindgen_test]);

@@ -8,8 +8,10 @@ use runstate::store::Store;
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::browser::{BrowserPatch, edit_record, run_script};
-use super::fixture::{ITEMS, NEXT_ITEMS, NOTES, catalog, code, commit, find, ids, next_catalog, put};
+use super::fixture::{
+    BrowserPatch, ITEMS, NEXT_ITEMS, NOTES, catalog, code, commit, edit_record, find, ids, next_catalog, put,
+    run_script,
+};
 use super::{fresh_name, open_store};
 
 /// Fills a database with a note and 600 items, which is more than one rewrite batch.
@@ -121,8 +123,8 @@ async fn damaged_document_blocks_its_upgrade_but_not_reads() {
     fill_database(&name).await;
     edit_record(&name, ITEMS.name, "i300", "record.doc = '{}'").await;
     let store = open_store(&name).await.unwrap();
-    let raised = store.migrate(&next_catalog()).await;
-    assert!(raised.as_ref().unwrap_err().to_string().contains("try.items/i300"), "{raised:?}");
+    let result = store.migrate(&next_catalog()).await;
+    assert!(result.as_ref().unwrap_err().to_string().contains("try.items/i300"), "{result:?}");
     assert_eq!(store.read_only_reason().map(|e| e.code().as_str()), Some("corrupt"));
     assert_eq!(find(&store, &NEXT_ITEMS, "i299").await.unwrap().unwrap().document["n"], 299);
     assert_eq!(code(&commit(&store, "c", vec![put(&NEXT_ITEMS, "i1", json!({}))]).await), "read_only");
@@ -147,7 +149,7 @@ async fn database_of_format_1_is_upgraded_with_its_contents() {
     let name = fresh_name();
     fill_database(&name).await;
     // As in format 1: one browser index per declared index, and no row at the feed end.
-    let back = "
+    let downgrade = "
         const now = await settled(indexedDB.open(name));
         const { version } = now;
         now.close();
@@ -172,7 +174,7 @@ async fn database_of_format_1_is_upgraded_with_its_contents() {
             tx.objectStore('runstate.commands').deleteIndex('i');
         };
         (await settled(request)).close();";
-    run_script(back, &name).await;
+    run_script(downgrade, &name).await;
     let store = open_store(&name).await.unwrap();
     store.migrate(&catalog()).await.unwrap();
     assert_eq!(ids(&store, Query::of(&ITEMS).eq("n", 5)).await.unwrap(), ["i005"]);
@@ -197,7 +199,7 @@ async fn recreated_database_is_not_upgraded_by_an_older_handle() {
     fill_database(&name).await;
     let store = open_store(&name).await.unwrap();
     // Between reading the layout and the upgrade, the site data is cleared and another tab creates a new store.
-    let anew = "
+    let recreate = "
         globalThis.openAsEver = IDBFactory.prototype.open;
         IDBFactory.prototype.open = function (name, version) {
             if (version === undefined) return globalThis.openAsEver.call(this, name);
@@ -212,16 +214,16 @@ async fn recreated_database_is_not_upgraded_by_an_older_handle() {
             other.onsuccess = () => other.result.close();
             return indexedDB.open(name, version);
         };";
-    let bent = BrowserPatch::apply(anew, RESTORE_OPEN).await;
+    let patch = BrowserPatch::apply(recreate, RESTORE_OPEN).await;
     let error = store.migrate(&next_catalog()).await.unwrap_err();
-    drop(bent);
+    drop(patch);
     assert!(error.to_string().contains("it was deleted"), "{error}");
-    let kept = "
+    let read_keys = "
         const db = await settled(indexedDB.open(name));
         const keys = await settled(db.transaction(['runstate']).objectStore('runstate').getAllKeys());
         db.close();
         return `${db.version} ${keys}`;";
-    assert_eq!(run_script(kept, &name).await.as_string().unwrap(), "1 store");
+    assert_eq!(run_script(read_keys, &name).await.as_string().unwrap(), "1 store");
 }
 
 const RESTORE_PUT: &str = "IDBObjectStore.prototype.put = globalThis.putAsEver";
@@ -239,17 +241,17 @@ async fn dropped_upgrade_leaves_no_half_upgraded_database() {
                 return globalThis.putAsEver.apply(this, given);
             };
         });";
-    let bent = BrowserPatch::apply(watch, RESTORE_PUT).await;
+    let patch = BrowserPatch::apply(watch, RESTORE_PUT).await;
     let catalog = next_catalog();
-    let mut raising = store.migrate(&catalog);
+    let mut upgrade = store.migrate(&catalog);
     let mut begun = Box::pin(run_script("await globalThis.rewriting", ""));
     poll_fn(|cx| {
-        assert!(raising.as_mut().poll(cx).is_pending());
+        assert!(upgrade.as_mut().poll(cx).is_pending());
         begun.as_mut().poll(cx).map(drop)
     })
     .await;
-    drop(raising);
-    drop(bent);
+    drop(upgrade);
+    drop(patch);
     // A program with the previous catalog finds the data unchanged.
     let again = open_store(&name).await.unwrap();
     again.migrate(&super::fixture::catalog()).await.unwrap();
@@ -259,7 +261,7 @@ async fn dropped_upgrade_leaves_no_half_upgraded_database() {
 }
 
 #[wasm_bindgen_test]
-async fn an_upgrade_that_the_browser_aborts_says_why() {
+async fn upgrade_aborted_by_the_browser_says_why() {
     let name = fresh_name();
     fill_database(&name).await;
     let store = open_store(&name).await.unwrap();
@@ -267,8 +269,8 @@ async fn an_upgrade_that_the_browser_aborts_says_why() {
     let failing = "
         globalThis.putAsEver = IDBObjectStore.prototype.put;
         IDBObjectStore.prototype.put = function (...given) { return this.add(...given); };";
-    let bent = BrowserPatch::apply(failing, RESTORE_PUT).await;
+    let patch = BrowserPatch::apply(failing, RESTORE_PUT).await;
     let error = store.migrate(&next_catalog()).await.unwrap_err();
-    drop(bent);
+    drop(patch);
     assert!(error.to_string().contains("ConstraintError"), "{error}");
 }

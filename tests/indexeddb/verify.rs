@@ -13,11 +13,12 @@ use serde_json::json;
 use wasm_bindgen_futures::spawn_local;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::browser::{edit_record, run_script};
-use super::fixture::{ITEMS, NOTES, catalog, commit, insert, next_catalog, open_with_note, put};
+use super::fixture::{
+    ITEMS, NOTES, catalog, commit, edit_record, insert, next_catalog, open_with_note, put, run_script,
+};
 use super::{fresh_name, open_store};
 
-const ASKS: &str = "console.log('one'); const a = CC('first?'); console.log(a); [a].length";
+const PROGRAM: &str = "console.log('one'); const a = CC('first?'); console.log(a); [a].length";
 
 async fn inspect(store: &dyn Store) -> VerifyReport {
     store.inspect(&catalog()).await.unwrap()
@@ -46,7 +47,7 @@ async fn open_engine(name: &str) -> Engine {
 }
 
 #[wasm_bindgen_test]
-async fn a_whole_database_has_no_findings() {
+async fn intact_database_has_no_findings() {
     let store = open_filled(&fresh_name()).await;
     assert_eq!(finding_lines(&inspect(&store).await), [""; 0]);
     store.migrate(&next_catalog()).await.unwrap();
@@ -99,7 +100,7 @@ async fn each_edit_by_hand_is_found_through_rexie() {
 }
 
 #[wasm_bindgen_test]
-async fn a_record_under_the_key_of_another_is_found() {
+async fn record_under_the_key_of_another_is_found() {
     let name = fresh_name();
     let store = open_with_note(&name).await;
     let copy = "const db = await settled(indexedDB.open(name));
@@ -117,10 +118,10 @@ async fn concurrent_writes_of_another_tab_are_not_findings() {
     let name = fresh_name();
     let (store, other) = (open_filled(&name).await, open_store(&name).await.unwrap());
     other.migrate(&catalog()).await.unwrap();
-    let (over, commits) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
-    let (ended, count) = (over.clone(), commits.clone());
+    let (is_done, commits) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
+    let (stop, count) = (is_done.clone(), commits.clone());
     spawn_local(async move {
-        while !ended.get() {
+        while !stop.get() {
             let n = count.get();
             let write = put(&ITEMS, &format!("new {n}"), json!({"n": n, "tags": ["x", "y"]}));
             commit(&other, &format!("meanwhile-{n}"), vec![write]).await.unwrap();
@@ -128,7 +129,7 @@ async fn concurrent_writes_of_another_tab_are_not_findings() {
         }
     });
     let report = inspect(&store).await;
-    over.set(true);
+    is_done.set(true);
     assert_eq!(finding_lines(&report), [""; 0]);
     assert!(commits.get() > 0, "nothing was written meanwhile");
 }
@@ -138,15 +139,15 @@ async fn programs_and_their_ledger_are_verified_in_a_page() {
     let name = fresh_name();
     let filled = open_engine(&name).await;
     let cvm = filled.cvm();
-    let bytecode = runstate::lang::compile("asks.ts", ASKS).unwrap().bytecode;
-    cvm.load(&Load::new("asks", ASKS, bytecode), None).await.unwrap();
+    let bytecode = runstate::lang::compile("asks.ts", PROGRAM).unwrap().bytecode;
+    cvm.load(&Load::new("asks", PROGRAM, bytecode), None).await.unwrap();
     cvm.start(&Start::new("asks").id("waits"), None).await.unwrap();
     cvm.start(&Start::new("asks").id("done"), None).await.unwrap();
     cvm.answer("done", None, "x".into(), None, None).await.unwrap();
-    let mut shown = 0;
-    let report = filled.verify(|_| shown += 1).await.unwrap();
+    let mut progress_reports = 0;
+    let report = filled.verify(|_| progress_reports += 1).await.unwrap();
     assert_eq!(finding_lines(&report), [""; 0]);
-    assert!(report.documents > 8 && report.entries > 10 && shown > 0, "{report:?}");
+    assert!(report.documents > 8 && report.entries > 10 && progress_reports > 0, "{report:?}");
     // The call of a waiting execution is removed, together with its record.
     let remove = "const db = await settled(indexedDB.open(name));
         const tx = db.transaction(['cvm.cc_history'], 'readwrite');

@@ -176,12 +176,12 @@ pub fn cfgs(source: &RustSource) -> Vec<Breach> {
 /// Whether the condition only derives a TypeScript description, which does not change the build: `derive(ts_rs::TS)`, `ts(…)`, or both.
 fn only_describes_types(cfg: &Cfg) -> bool {
     let derived = ["derive", "(", "ts_rs", "::", "TS", ")"];
-    let adds: Vec<&str> = cfg.added.iter().map(String::as_str).collect();
-    let rest = match adds.strip_prefix(&derived) {
+    let added: Vec<&str> = cfg.added.iter().map(String::as_str).collect();
+    let rest = match added.strip_prefix(&derived) {
         Some([]) => return true,
         Some([",", rest @ ..]) => rest,
         Some(_) => return false,
-        None => &adds[..],
+        None => &added[..],
     };
     // One attribute, and nothing after it.
     let mut depth = 0;
@@ -204,7 +204,7 @@ pub fn unfinished(file: &str, text: &str) -> Vec<Breach> {
     })
 }
 
-/// The sources contain no path of one machine. People in samples are called ann.
+/// The sources contain no path of one machine. Home folders in samples belong to the user `ann`.
 pub fn machine_paths(file: &str, text: &str) -> Vec<Breach> {
     const HOMES: [&str; 3] = [concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!(":\\Us", "ers\\")];
     const OTHERS: [&str; 2] = [concat!("/ro", "ot/"), concat!("/wo", "rk/")];
@@ -248,8 +248,8 @@ pub fn architecture(page: Option<&str>, folders: &[String]) -> Vec<Breach> {
 mod tests {
     use super::*;
 
-    fn rules<T>(breaches: impl IntoIterator<Item = Breach>, of: impl Fn(Breach) -> T) -> Vec<T> {
-        breaches.into_iter().map(of).collect()
+    fn rules<T>(breaches: impl IntoIterator<Item = Breach>, field: impl Fn(Breach) -> T) -> Vec<T> {
+        breaches.into_iter().map(field).collect()
     }
 
     #[test]

@@ -119,8 +119,8 @@ impl RustSource {
             let end = if code[at].text == "cfg_attr" { comma.unwrap_or(close) } else { close };
             let words =
                 code[open..end].iter().filter(|token| token.is_word()).map(|token| token.text.clone()).collect();
-            let adds = code[end.min(close)..close].iter().skip(1).map(|token| token.text.clone()).collect();
-            found.push(Cfg { words, line: code[at].line, on_module: applies_to_module(code, close + 1), added: adds });
+            let added = code[end.min(close)..close].iter().skip(1).map(|token| token.text.clone()).collect();
+            found.push(Cfg { words, line: code[at].line, on_module: applies_to_module(code, close + 1), added });
         }
         found
     }
@@ -333,10 +333,10 @@ mod tests {
         ] {
             assert_eq!(crate_paths("src/vm/mod.rs", text), Vec::<String>::new(), "{text}");
         }
-        let kept = crate_paths("src/vm/mod.rs", "#[cfg(test)] mod tests { } use crate::store::Memory;");
-        assert_eq!(kept, ["store::Memory"]);
-        let not_a_test = crate_paths("src/vm/mod.rs", "#[cfg(not(test))] use crate::store::Memory;");
-        assert_eq!(not_a_test, ["store::Memory"]);
+        let after_tests = crate_paths("src/vm/mod.rs", "#[cfg(test)] mod tests { } use crate::store::Memory;");
+        assert_eq!(after_tests, ["store::Memory"]);
+        let other_condition = crate_paths("src/vm/mod.rs", "#[cfg(not(test))] use crate::store::Memory;");
+        assert_eq!(other_condition, ["store::Memory"]);
     }
 
     #[test]

@@ -63,8 +63,8 @@ impl LegacyDirectoryBuilder {
 
     async fn import_into(&self, engine: &Engine) -> LegacyImportReport {
         assert!(LegacyDirectory::detect(self.0.path()));
-        let older = LegacyDirectory::open(self.0.path()).unwrap();
-        engine.import_legacy(&older, compile, |_| {}).await.unwrap()
+        let database = LegacyDirectory::open(self.0.path()).unwrap();
+        legacy::import_legacy(engine, &database, compile, |_| {}).await.unwrap()
     }
 }
 
@@ -83,18 +83,18 @@ async fn calls(engine: &Engine, id: &str) -> Vec<(u64, String, String)> {
 async fn flat_waiting_execution_is_imported_waiting() {
     let directory = LegacyDirectoryBuilder::new();
     let variables = json!({"email": "test@example.com", "unused": [1]});
-    let waits = |stack: Json| json!({"pc": 5, "stack": stack, "variables": variables, "output": ["Line 1"]});
+    let waiting = |stack: Json| json!({"pc": 5, "stack": stack, "variables": variables, "output": ["Line 1"]});
     directory.email();
     // Seed 001 has no field for the prompt. It is still on the stack, or was pushed by the instruction before, or has a field after all.
-    directory.execution("on_top", "waiting_cc", waits(json!(["Is this email urgent?"])));
-    directory.execution("popped", "waiting_cc", waits(json!([])));
-    let mut named = waits(json!([]));
-    named["ccPrompt"] = json!("Is it?");
-    directory.execution("named", "AWAITING_COGNITIVE_RESULT", named);
+    directory.execution("on_top", "waiting_cc", waiting(json!(["Is this email urgent?"])));
+    directory.execution("popped", "waiting_cc", waiting(json!([])));
+    let mut with_prompt = waiting(json!([]));
+    with_prompt["ccPrompt"] = json!("Is it?");
+    directory.execution("named", "AWAITING_COGNITIVE_RESULT", with_prompt);
     let engine = engine().await;
-    let carried = directory.import_into(&engine).await;
+    let report = directory.import_into(&engine).await;
     assert_eq!(
-        (&carried.executions[..], &carried.left[..]),
+        (&report.executions[..], &report.left[..]),
         (&["named", "on_top", "popped"].map(String::from)[..], &[][..])
     );
     for (id, prompt) in [("on_top", "Is this email urgent?"), ("popped", "Is this email urgent?"), ("named", "Is it?")]
@@ -114,18 +114,18 @@ async fn flat_running_or_ready_execution_is_imported_due() {
     let directory = LegacyDirectoryBuilder::new();
     directory.email();
     let email = json!({"email": "test@example.com"});
-    let runs = json!({"pc": 6, "stack": ["urgent"], "variables": email, "output": ["Line 1"]});
-    directory.execution("runs", "running", runs).execution("ready", "READY", json!({}));
+    let running = json!({"pc": 6, "stack": ["urgent"], "variables": email, "output": ["Line 1"]});
+    directory.execution("runs", "running", running).execution("ready", "READY", json!({}));
     let engine = engine().await;
-    let carried = directory.import_into(&engine).await;
-    assert!(carried.left.is_empty(), "{:?}", carried.left);
+    let report = directory.import_into(&engine).await;
+    assert!(report.left.is_empty(), "{:?}", report.left);
     engine.cvm().run_due(10, RunLimit::Slice).await.unwrap();
     assert_eq!(engine.cvm().output("runs").await.unwrap(), ["Line 1", "test@example.com: urgent"]);
     assert_eq!(engine.cvm().show("ready").await.unwrap().calls[0].prompt, "Is this email urgent?");
 }
 
 #[tokio::test]
-async fn flat_ended_execution_is_imported_whole() {
+async fn flat_ended_execution_keeps_result_output_and_error() {
     let directory = LegacyDirectoryBuilder::new();
     directory.email();
     let variables = json!({"email": "test@example.com", "result": "late"});
@@ -142,8 +142,8 @@ async fn flat_ended_execution_is_imported_whole() {
     });
     directory.execution("failed", "error", failed);
     let engine = engine().await;
-    let carried = directory.import_into(&engine).await;
-    assert!(carried.left.is_empty(), "{:?}", carried.left);
+    let report = directory.import_into(&engine).await;
+    assert!(report.left.is_empty(), "{:?}", report.left);
     let cvm = engine.cvm();
     let ended = cvm.show("ended").await.unwrap();
     assert_eq!((ended.status, &ended.result), (Status::Complete, &json!({"n": [1]})));
@@ -163,26 +163,26 @@ async fn history_is_imported_and_its_answers_become_calls() {
     directory.email();
     directory.execution("ended", "complete", json!({"pc": 13, "output": ["Line 1"]}));
     directory.execution("waits", "waiting_cc", json!({"pc": 5, "variables": {"email": "e"}}));
-    let asks = json!({
+    let call = json!({
         "pc": 5, "instruction": {"op": 6}, "stack": ["Is this email urgent?"], "variables": {"email": "e"}
     });
     let answered =
         json!({"pc": 6, "instruction": {"op": 4, "arg": "result"}, "stack": ["yes"], "variables": {"email": "e"}});
-    directory.entry("ended", 2, 10, answered.clone()).entry("ended", 1, 9, asks.clone());
+    directory.entry("ended", 2, 10, answered.clone()).entry("ended", 1, 9, call.clone());
     directory.entry("ended", 1, 8, json!({"pc": 4, "instruction": "PUSH", "stack": [], "variables": {}}));
-    directory.entry("waits", 1, 9, asks.clone()).entry("waits", 2, 10, answered).entry("waits", 3, 20, asks);
+    directory.entry("waits", 1, 9, call.clone()).entry("waits", 2, 10, answered).entry("waits", 3, 20, call);
     directory.entry("gone", 1, 1, json!({})).write_file("history/ended/torn.json", "{");
     let engine = engine().await;
-    let carried = directory.import_into(&engine).await;
-    assert_eq!(skipped(&carried), [("history entry", "torn"), ("history", "gone")]);
+    let report = directory.import_into(&engine).await;
+    assert_eq!(skipped(&report), [("history entry", "torn"), ("history", "gone")]);
     engine.sweep(engine.now(), 100).await.unwrap();
     let rows = engine.cvm().logs("ended", None, None).await.unwrap().rows;
     let steps: Vec<&Json> = rows.iter().map(|row| &row.details["step"]).collect();
     assert_eq!(steps, [8, 9, 10]);
     assert!(rows.iter().all(|row| row.event == "history"), "{rows:?}");
     let first = engine.cvm().logs("ended", None, Some(2)).await.unwrap();
-    let rest = engine.cvm().logs("ended", first.next.as_deref(), Some(2)).await.unwrap();
-    assert_eq!((&[first.rows, rest.rows].concat(), first.more, rest.more), (&rows, true, false));
+    let second = engine.cvm().logs("ended", first.next.as_deref(), Some(2)).await.unwrap();
+    assert_eq!((&[first.rows, second.rows].concat(), first.more, second.more), (&rows, true, false));
     assert_eq!(rows[1].details["variables"], json!({"email": "e"}));
     assert_eq!(rows[1].details["stack"], json!(["Is this email urgent?"]));
     let question = "Is this email urgent?".to_owned();
@@ -190,7 +190,7 @@ async fn history_is_imported_and_its_answers_become_calls() {
     let answered = (1, question.clone(), "answered".to_owned());
     assert_eq!(calls(&engine, "waits").await, [answered, (2, question, String::new())]);
     assert_eq!(engine.cvm().latency(None).await.unwrap().max_ms, Some(Millis(1000)));
-    assert_eq!(directory.import_into(&engine).await, carried);
+    assert_eq!(directory.import_into(&engine).await, report);
     engine.cvm().delete("ended", None).await.unwrap();
     let left = engine.store().query(&Query::of(&HISTORY).eq("executionId", "ended")).await.unwrap();
     assert!(left.items.is_empty(), "{:?}", left.items);
@@ -229,9 +229,9 @@ async fn directory_of_the_last_version_is_imported() {
     directory.execution("ended", "COMPLETED", ended).write_file("outputs/ended.output", "Hello, Ada\n\nend\n");
     directory.write_file("outputs/lost.output", "?\n");
     let engine = engine().await;
-    let carried = directory.import_into(&engine).await;
+    let report = directory.import_into(&engine).await;
     let metadata = directory.0.path().join("metadata.json").display().to_string();
-    assert_eq!(skipped(&carried), [("file", metadata.as_str()), ("fields", "asks"), ("output", "lost")]);
+    assert_eq!(skipped(&report), [("file", metadata.as_str()), ("fields", "asks"), ("output", "lost")]);
     let cvm = engine.cvm();
     let view = cvm.show("ended").await.unwrap();
     assert_eq!((&view.result, &view.output[..]), (&json!(["a", 1]), &["Hello, Ada", "", "end"].map(String::from)[..]));
@@ -246,8 +246,8 @@ async fn ids_that_escape_the_directory_read_no_other_files() {
     let ended = json!({"id": "../secret", "programId": "email", "state": "complete", "created": AT});
     directory.write_file("executions/x.json", &ended.to_string());
     let engine = engine().await;
-    let carried = directory.import_into(&engine).await;
-    assert_eq!(carried.executions, ["../secret"]);
+    let report = directory.import_into(&engine).await;
+    assert_eq!(report.executions, ["../secret"]);
     assert_eq!(engine.cvm().output("../secret").await.unwrap(), [""; 0]);
 }
 
@@ -291,8 +291,8 @@ async fn files_that_cannot_be_read_are_named_and_the_others_are_imported() {
 
     let before = file_contents(directory.0.path());
     let engine = engine().await;
-    let carried = directory.import_into(&engine).await;
-    assert_eq!(carried.executions, ["ended", "linked"]);
+    let report = directory.import_into(&engine).await;
+    assert_eq!(report.executions, ["ended", "linked"]);
     let file = |name: &str| directory.0.path().join(name).display().to_string();
     let expected = [
         ("file", file("linked"), "not part of the older CVM's data"),
@@ -307,13 +307,13 @@ async fn files_that_cannot_be_read_are_named_and_the_others_are_imported() {
         ("execution", "half".to_owned(), "not valid JSON"),
         ("execution", "huge".to_owned(), "more than"),
         ("execution", "pipe".to_owned(), "not a file"),
-        ("execution", "twin".to_owned(), "its id ended is that of another one"),
+        ("execution", "twin".to_owned(), "another document has the same id ended"),
     ];
-    for (left, (what, id, why)) in carried.left.iter().zip(&expected) {
-        assert_eq!((left.what, &left.id), (*what, id), "{:?}", carried.left);
+    for (left, (what, id, why)) in report.left.iter().zip(&expected) {
+        assert_eq!((left.what, &left.id), (*what, id), "{:?}", report.left);
         assert!(left.why.contains(why), "{left:?}");
     }
-    assert_eq!(carried.left.len(), expected.len(), "{:?}", carried.left);
-    assert_eq!(directory.import_into(&engine).await, carried);
+    assert_eq!(report.left.len(), expected.len(), "{:?}", report.left);
+    assert_eq!(directory.import_into(&engine).await, report);
     assert_eq!(file_contents(directory.0.path()), before, "the import changed the directory");
 }

@@ -1,10 +1,10 @@
-//! The same on a real server: documents as the older CVM writes them, with ObjectIds and dates.
+//! Legacy import from a MongoDB server: documents as the older CVM writes them, with ObjectIds and dates.
 
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Binary, Bson, DateTime, Document as Spec, doc};
+use mongodb::bson::{Binary, Bson, DateTime, Document as BsonDocument, doc};
 use mongodb::{Client, Database};
 use runstate::engine::open::open;
-use runstate::engine::transfer::legacy::LegacyMongoDb;
+use runstate::engine::transfer::legacy::{self, LegacyMongoDb};
 use runstate::store::Store;
 use serde_json::Value as Json;
 
@@ -26,7 +26,7 @@ fn to_bson(value: &Json) -> Bson {
     }
 }
 
-fn to_document(value: &Json) -> Spec {
+fn to_document(value: &Json) -> BsonDocument {
     value.as_object().unwrap().iter().map(|(name, value)| (name.clone(), to_bson(value))).collect()
 }
 
@@ -51,14 +51,14 @@ async fn write_to_server(url: &str, name: &str, data: &LegacyFixture) -> Databas
         ("cc_history", &data.cc_history),
         ("execution_logs", &data.execution_logs),
     ] {
-        database.collection::<Spec>(collection).insert_many(rows.iter().map(to_document)).await.unwrap();
+        database.collection::<BsonDocument>(collection).insert_many(rows.iter().map(to_document)).await.unwrap();
     }
     database
 }
 
 async fn import_from_server(engine: &Engine, url: &str) -> LegacyImportReport {
-    let older = LegacyMongoDb::open(url).await.unwrap();
-    engine.import_legacy(&older, compile, |_| {}).await.unwrap()
+    let database = LegacyMongoDb::open(url).await.unwrap();
+    legacy::import_legacy(engine, &database, compile, |_| {}).await.unwrap()
 }
 
 async fn engine_over(store: Arc<dyn Store>) -> Engine {
@@ -93,20 +93,20 @@ async fn execution_on_mongodb_is_imported_to_memory_and_mongodb() {
 async fn values_without_json_form_are_skipped_with_their_field() {
     let Some((url, _, name)) = server("values_without_json_form_are_skipped_with_their_field") else { return };
     let database = write_to_server(&url, &name, &fixtures::data()).await;
-    let executions = database.collection::<Spec>("executions");
-    let waits = doc! {"_id": ObjectId::parse_str(WAITING).unwrap()};
+    let executions = database.collection::<BsonDocument>("executions");
+    let waiting = doc! {"_id": ObjectId::parse_str(WAITING).unwrap()};
     let bytes = Binary { subtype: mongodb::bson::spec::BinarySubtype::Generic, bytes: vec![1] };
-    executions.update_one(waits, doc! {"$set": {"state.scopes.0.variables.email": bytes}}).await.unwrap();
-    let holds = doc! {"_id": ObjectId::parse_str(WITH_OPERANDS).unwrap()};
-    executions.update_one(holds, doc! {"$set": {"metrics": {"ccCallsCount": f64::NAN}}}).await.unwrap();
+    executions.update_one(waiting, doc! {"$set": {"state.scopes.0.variables.email": bytes}}).await.unwrap();
+    let with_operands = doc! {"_id": ObjectId::parse_str(WITH_OPERANDS).unwrap()};
+    executions.update_one(with_operands, doc! {"$set": {"metrics": {"ccCallsCount": f64::NAN}}}).await.unwrap();
     executions.insert_one(doc! {"_id": "n".repeat(1_000_000), "state": {}}).await.unwrap();
     executions.insert_one(doc! {"_id": 7, "state": {}}).await.unwrap();
-    let carried = import_from_server(&engine().await, &url).await;
-    assert_eq!(carried.executions, [RUNNING, COMPLETED, FAILED]);
-    let why = |id: &str| &carried.left.iter().find(|left| left.id == id).unwrap().why;
+    let report = import_from_server(&engine().await, &url).await;
+    assert_eq!(report.executions, [RUNNING, COMPLETED, FAILED]);
+    let why = |id: &str| &report.left.iter().find(|left| left.id == id).unwrap().why;
     assert!(why(WAITING).starts_with("`state."), "{}", why(WAITING));
     assert!(why(WITH_OPERANDS).starts_with("`metrics.ccCallsCount` holds NaN"), "{}", why(WITH_OPERANDS));
-    assert!(carried.left.iter().all(|left| left.id.len() < 1_000));
+    assert!(report.left.iter().all(|left| left.id.len() < 1_000));
     database.drop().await.unwrap();
 }
 
@@ -140,11 +140,11 @@ async fn database_of_the_last_version_is_imported() {
             ],
         ),
     ] {
-        database.collection::<Spec>(collection).insert_many(rows.iter().map(to_document)).await.unwrap();
+        database.collection::<BsonDocument>(collection).insert_many(rows.iter().map(to_document)).await.unwrap();
     }
     let engine = engine().await;
-    let carried = import_from_server(&engine, &url).await;
-    assert_eq!((&carried.executions[..], skipped(&carried)), (&["ended", "asks"].map(String::from)[..], vec![]));
+    let report = import_from_server(&engine, &url).await;
+    assert_eq!((&report.executions[..], skipped(&report)), (&["ended", "asks"].map(String::from)[..], vec![]));
     let cvm = engine.cvm();
     assert_eq!(cvm.output("ended").await.unwrap(), ["Ada", ""]);
     assert_eq!(head(&engine, "ended").await["state"]["scopes"][0]["variables"]["name"], "Ada");

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use runstate::store::file::{FileStore, FileStoreOptions, SnapshotPolicy};
 use runstate::testing::Notes;
 
-use super::syscalls::durability::{Durability, DurabilityReport};
-use super::syscalls::strace::Tracer;
+use super::syscalls::{Durability, DurabilityReport, Tracer};
 use super::{NoteWriter, block_on_tokio, node_script};
 
 /// The folder of the store. The store also creates its parents.
@@ -51,9 +50,9 @@ impl NodeTrace {
     fn run(&self, notes: usize, unsynced: &[&str]) -> DurabilityReport {
         let (root, mut command) = (self.root(), self.tracer.command(&self.script));
         command.stdout(Stdio::piped());
-        let (_, well) =
+        let (_, success) =
             NoteWriter::spawn(command, &root.join(STORE), "acknowledged", notes).wait_ready().start().finish();
-        assert!(well);
+        assert!(success);
         Durability::new(&root).with_unsynced(unsynced).check(&self.tracer.events())
     }
 }
@@ -66,8 +65,8 @@ fn in_store(paths: &[impl AsRef<Path>]) -> Vec<String> {
 #[test]
 fn commits_in_node_are_acknowledged_after_bytes_and_names_are_synced() {
     const TEST: &str = "durability::commits_in_node_are_acknowledged_after_bytes_and_names_are_synced";
-    let Some(scene) = NodeTrace::new(TEST) else { return };
-    let report = scene.run(2, &[]);
+    let Some(trace) = NodeTrace::new(TEST) else { return };
+    let report = trace.run(2, &[]);
     assert_eq!(report.breaches, Vec::<String>::new());
     let published = [
         "runstate.json",
@@ -83,11 +82,11 @@ fn commits_in_node_are_acknowledged_after_bytes_and_names_are_synced() {
 #[test]
 fn commits_in_node_are_removed_after_their_snapshot_is_synced() {
     const TEST: &str = "durability::commits_in_node_are_removed_after_their_snapshot_is_synced";
-    let Some(scene) = NodeTrace::new(TEST) else { return };
-    block_on_tokio(fill(scene.root().join(STORE)));
+    let Some(trace) = NodeTrace::new(TEST) else { return };
+    block_on_tokio(fill(trace.root().join(STORE)));
     let store = |folder| format!("{STORE}/{folder}");
     let unsynced = ["", "above", "above/folder", STORE, &store("commits"), &store("snapshots")];
-    let report = scene.run(1, &unsynced);
+    let report = trace.run(1, &unsynced);
     assert_eq!(report.breaches, Vec::<String>::new());
     let published = ["commits/0000000000000512.json", "snapshots/0000000000000512.jsonl"];
     assert_eq!((report.published, report.acknowledged), (in_store(&published), 1));

@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 import { test } from "node:test";
 
 import { FOR_NODE, FOR_PAGES, inOneFile } from "./support/bundlers.js";
-import { html, policy, served, visit, observe } from "./support/page.js";
+import { html, policy, withServer, visit, observe } from "./support/page.js";
 import { project } from "./support/project.js";
 import { OUTPUT, esm, slim } from "./support/tour.js";
 
@@ -55,7 +55,7 @@ for (const { name, build, assets = false } of FOR_NODE) {
   });
 
   if (assets) continue;
-  test(`${name}: without the WebAssembly the error names the line that helps`, async (t) => {
+  test(`${name}: without the WebAssembly the error names the remedy`, async (t) => {
     const here = await project(t, { "main.js": PRINTING });
     await build(here);
     const folder = await copyOutput(t, here);
@@ -80,14 +80,14 @@ for (const { name, build, assets = false } of FOR_PAGES) {
     const here = await project(t, { "index.html": html("/out/main.js", { type: "text/javascript" }), "main.js": esm(IN_PAGE) });
     await build(here);
     if (!assets) for (const file of ["runstate_bg.wasm", "runstate_compiler_bg.wasm"]) await copyWasm(here, file, join(here.folder, "out"));
-    await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
+    await withServer({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
   });
 
   if (assets) continue;
-  test(`${name}: without the WebAssembly the error names the line that helps`, async (t) => {
+  test(`${name}: without the WebAssembly the error names the remedy`, async (t) => {
     const here = await project(t, { "index.html": html("/out/main.js", { type: "text/javascript" }), "main.js": FAILING });
     await build(here);
-    await served({ "/": here.folder }, async (url) => {
+    await withServer({ "/": here.folder }, async (url) => {
       const { outcome } = await observe(url);
       const { message, ...rest } = outcome;
       assert.deepEqual(rest, { typed: true, code: "io", retryable: false });
@@ -103,14 +103,14 @@ test("a classic worker finds the WebAssembly beside it", async (t) => {
   const here = await project(t, { "index.html": page, "main.js": esm(work) });
   await FOR_PAGES[0].build(here);
   for (const file of ["runstate_bg.wasm", "runstate_compiler_bg.wasm"]) await copyWasm(here, file, join(here.folder, "out"));
-  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
+  await withServer({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
-test("in a blob worker the error names the line that helps", async (t) => {
+test("in a blob worker the error names the remedy", async (t) => {
   const page = '<!doctype html><title>tour</title><link rel="icon" href="data:,"><script>globalThis.outcome = fetch("/out/main.js").then((response) => response.blob()).then((blob) => new Promise((resolve, reject) => { const worker = new Worker(URL.createObjectURL(blob)); worker.onmessage = ({ data }) => resolve(data); worker.onerror = ({ message }) => reject(new Error(message)); }));</script>';
   const here = await project(t, { "index.html": page, "main.js": `${FAILING}\nglobalThis.outcome.then(postMessage);\n` });
   await FOR_PAGES[0].build(here);
-  await served({ "/": here.folder }, async (url) => {
+  await withServer({ "/": here.folder }, async (url) => {
     const { typed, code, message } = await visit(url);
     assert.deepEqual({ typed, code }, { typed: true, code: "io" });
     assert.match(message, COPY);
@@ -122,13 +122,13 @@ const BYTES = `
 import runtime from "runstate/runstate.wasm";
 import compiler from "runstate/compiler.wasm";
 `;
-const IN_ONE = slim(`${BYTES}\nconst begun = init(runtime, { compilerWasm: compiler });`, `globalThis.outcome = begun.then(() => tour("memory:")).then(async (first) => [first, await tour("indexeddb:tour")]);`);
+const IN_ONE = slim(`${BYTES}\nconst ready = init(runtime, { compilerWasm: compiler });`, `globalThis.outcome = ready.then(() => tour("memory:")).then(async (first) => [first, await tour("indexeddb:tour")]);`);
 
 test("a bundle with all bytes runs under a strict content security policy", async (t) => {
   const strict = policy("default-src 'none'; img-src data:; script-src 'self' 'wasm-unsafe-eval'");
   const here = await project(t, { "index.html": html("/out/main.js", { type: "text/javascript", ...strict }), "main.js": IN_ONE });
   await inOneFile(here);
-  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
+  await withServer({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
 test("`runstate/compiler` compiles by bytes, for `cvm.load` too", async (t) => {
@@ -149,7 +149,7 @@ globalThis.outcome = (async () => {
   const strict = policy("default-src 'none'; img-src data:; script-src 'self' 'wasm-unsafe-eval'");
   const here = await project(t, { "index.html": html("/out/main.js", { type: "text/javascript", ...strict }), "main.js": main });
   await inOneFile(here);
-  await served({ "/": here.folder }, async (url) => assert.equal(await visit(url), true));
+  await withServer({ "/": here.folder }, async (url) => assert.equal(await visit(url), true));
 });
 
 /**
@@ -161,10 +161,10 @@ globalThis.outcome = fetch("/out/main.js").then((response) => response.text()).t
   return globalThis.outcome;
 });</script>`;
 
-test("in a web extension host the line that the error names helps", async (t) => {
+test("in a web extension host the remedy that the error names works", async (t) => {
   const failing = await project(t, { "index.html": HOST, "main.js": FAILING });
   await FOR_PAGES[1].build(failing);
-  await served({ "/": failing.folder }, async (url) => {
+  await withServer({ "/": failing.folder }, async (url) => {
     const { typed, code, message } = await visit(url);
     assert.deepEqual({ typed, code }, { typed: true, code: "io" });
     assert.match(message, /the address of this script is unknown/);
@@ -172,10 +172,10 @@ test("in a web extension host the line that the error names helps", async (t) =>
   });
   const here = await project(t, { "index.html": HOST, "main.js": IN_ONE });
   await inOneFile(here, "cjs");
-  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
+  await withServer({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
-test("in a file: page the line that the error names helps", async (t) => {
+test("in a file: page the remedy that the error names works", async (t) => {
   const page = html("out/main.js", { type: "text/javascript" });
   const at = (here) => pathToFileURL(join(here.folder, "index.html")).href;
   const failing = await project(t, { "index.html": page, "main.js": FAILING });

@@ -5,14 +5,14 @@ import { truncate, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { html, policy, served, observe } from "./support/page.js";
+import { html, policy, withServer, observe } from "./support/page.js";
 import { project, tool } from "./support/project.js";
 
 /** A page that opens a store and reports the failure. */
 const FAILING = `
 import { open, RunstateError } from "runstate";
-const seen = (error) => ({ typed: error instanceof RunstateError, code: error.code, retryable: error.retryable, message: error.message });
-globalThis.outcome = open("memory:").then(() => "opened", seen);`;
+const describe = (error) => ({ typed: error instanceof RunstateError, code: error.code, retryable: error.retryable, message: error.message });
+globalThis.outcome = open("memory:").then(() => "opened", describe);`;
 
 const WASM = "**/*_bg.wasm";
 const respondWith = (answer) => (page) => page.route(WASM, (route) => route.fulfill(answer));
@@ -20,12 +20,12 @@ const respondWith = (answer) => (page) => page.route(WASM, (route) => route.fulf
 const PAGES = [
   {
     name: "a server without the file",
-    prepare: respondWith({ status: 404, body: "not there" }),
+    prepare: respondWith({ status: 404, body: "not found" }),
     code: "io",
     message: /^runstate_bg\.wasm cannot be loaded: the server answered 404 for http.*\. Copy node_modules\/runstate\/dist\/runstate_bg\.wasm to http/,
   },
   {
-    name: "a server in trouble",
+    name: "a server that is overloaded",
     prepare: respondWith({ status: 503, body: "later" }),
     code: "unavailable",
     retryable: true,
@@ -82,7 +82,7 @@ for (const { name, prepare, options, code, retryable = false, message } of PAGES
     const here = await project(t, { "index.html": html("/out/main.js", options), "main.js": FAILING });
     await here.run(tool("esbuild"), "main.js", "--bundle", "--format=esm", "--outdir=out", "--log-level=warning");
     await here.run("cp", "node_modules/runstate/dist/runstate_bg.wasm", "out/");
-    await served({ "/": here.folder }, async (url) => {
+    await withServer({ "/": here.folder }, async (url) => {
       const { outcome } = await observe(url, prepare);
       const { message: text, ...rest } = outcome;
       assert.deepEqual(rest, { typed: true, code, retryable }, text);
@@ -126,17 +126,17 @@ import { readFileSync } from "node:fs";
 import { init } from "runstate/slim";
 const bytes = (name) => readFileSync(new URL("node_modules/runstate/dist/" + name, import.meta.url));
 for (const source of [7, undefined, {}, new Uint8Array(3), bytes("runstate_compiler_bg.wasm")]) {
-  await init(source).then(() => console.log("begun"), ({ name, code, message }) => console.log(name, code, message));
+  await init(source).then(() => console.log("loaded"), ({ name, code, message }) => console.log(name, code, message));
 }
 await init(bytes("runstate_node_bg.wasm"));
-console.log("begun");`;
+console.log("loaded");`;
   const here = await project(t, { "main.js": main });
   const lines = (await here.run("node", "main.js")).trimEnd().split("\n");
   assert.equal(lines.length, 6, lines.join("\n"));
   for (const line of lines.slice(0, 3)) assert.match(line, /^RunstateError usage the source of runstate\/node\.wasm must be a URL, a response, bytes or a module, not /);
   assert.match(lines[3], /^RunstateError io .*the given source is not WebAssembly/);
   assert.match(lines[4], /^RunstateError io .*is not the runstate\/node\.wasm of this version/);
-  assert.equal(lines[5], "begun");
+  assert.equal(lines[5], "loaded");
 });
 
 test("Node compiles off its main thread and does not load `fetch`", async (t) => {
@@ -144,7 +144,7 @@ test("Node compiles off its main thread and does not load `fetch`", async (t) =>
 const refuse = { construct() { throw new Error("this compiles on the thread") } };
 WebAssembly.Module = new Proxy(WebAssembly.Module, refuse);
 for (const name of ["fetch", "Request", "Response"]) {
-  Object.defineProperty(globalThis, name, { get() { throw new Error(name + " is looked at") } });
+  Object.defineProperty(globalThis, name, { get() { throw new Error(name + " is read") } });
 }
 const { open } = await import("runstate");
 const rs = await open("memory:");

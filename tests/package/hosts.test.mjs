@@ -10,34 +10,34 @@ import { OUTPUT, cjs, esm } from "./support/tour.js";
 const BOTH = 'console.log(await tour("memory:"));\nconsole.log(await tour("file:store"));';
 const TWICE = `${OUTPUT}\n${OUTPUT}\n`;
 
-test("Node, import", async (t) => {
+test("the package works in Node with import", async (t) => {
   const here = await project(t, { "main.js": esm(BOTH) });
   assert.equal(await here.run("node", "main.js"), TWICE);
 });
 
-test("Node, require", async (t) => {
+test("the package works in Node with require", async (t) => {
   const both = 'tour("memory:").then(console.log).then(() => tour("file:store")).then(console.log);';
   const here = await project(t, { "main.js": cjs(both) }, { type: "commonjs" });
   assert.equal(await here.run("node", "main.js"), TWICE);
 });
 
-test("Node, a worker thread", async (t) => {
+test("the package works in a worker thread of Node", async (t) => {
   const main = 'import { Worker } from "node:worker_threads";\nnew Worker(new URL("./work.js", import.meta.url));\n';
   const here = await project(t, { "main.js": main, "work.js": esm(BOTH) });
   assert.equal(await here.run("node", "main.js"), TWICE);
 });
 
-test("Deno", async (t) => {
+test("the package works in Deno", async (t) => {
   const here = await project(t, { "main.js": esm(BOTH) });
   assert.equal(await here.run(tool("deno"), "run", "--quiet", "--no-remote", "--allow-all", "main.js"), TWICE);
 });
 
-test("Bun", async (t) => {
+test("the package works in Bun", async (t) => {
   const here = await project(t, { "main.js": esm(BOTH) });
   assert.equal(await here.run(tool("bun"), "run", "main.js"), TWICE);
 });
 
-test("a store that one wrote opens in the others", async (t) => {
+test("a store written in Node opens in Deno and Bun", async (t) => {
   const ask = `
     import { open } from "runstate";
     const rs = await open("file:store");
@@ -58,7 +58,7 @@ test("a store that one wrote opens in the others", async (t) => {
   assert.equal(await here.run(tool("bun"), "run", "bun.js"), "complete node deno bun\n");
 });
 
-test("Jest, CommonJS", async (t) => {
+test("the package works in Jest with CommonJS", async (t) => {
   const tests = `
 const { simulated } = require("runstate/testing");
 const { open, RunstateError } = require("runstate");
@@ -82,7 +82,7 @@ test("a store on files, and its errors", async () => {
   await here.run(tool("jest"), "--rootDir", here.folder, "--runInBand");
 });
 
-test("npx runstate", async (t) => {
+test("npx runstate runs, lists, answers, shows and verifies", async (t) => {
   const here = await project(t, { "greet.ts": 'console.log("Hello, " + CC("Who?") + "!");\n' });
   const npx = (...words) => here.run("npx", "--no-install", "runstate", ...words);
   assert.match(await npx("--help"), /run.*\n(.|\n)*answer/);

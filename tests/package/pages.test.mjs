@@ -7,19 +7,19 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 
-import { html, served, visit } from "./support/page.js";
+import { html, withServer, visit } from "./support/page.js";
 import { project, tool } from "./support/project.js";
 import { OUTPUT, esm } from "./support/tour.js";
 
 const IN_PAGE = 'document.title = "ready";\nglobalThis.outcome = tour("memory:").then(async (first) => [first, await tour("indexeddb:tour")]);';
 
-test("Vite, while developing", async (t) => {
+test("the package works in a page of the development server of Vite", async (t) => {
   const here = await project(t, { "index.html": html("/main.js"), "main.js": esm(IN_PAGE) });
   const vite = spawn(tool("vite"), ["--host", "127.0.0.1", "--port", "0", "--clearScreen", "false"], { cwd: here.folder, stdio: ["ignore", "pipe", "inherit"] });
   try {
     const url = await new Promise((resolve, reject) => {
       createInterface({ input: vite.stdout }).on("line", (line) => {
-        // Vite prints colour codes within the address.
+        // Vite prints color codes within the address.
         const found = /http:\/\/127\.0\.0\.1:\d+\//.exec(line.replace(/\x1b\[[0-9;]*m/g, ""));
         if (found) resolve(found[0]);
       });
@@ -31,23 +31,23 @@ test("Vite, while developing", async (t) => {
   }
 });
 
-test("Vite, built", async (t) => {
+test("the package works in a page built by Vite", async (t) => {
   const here = await project(t, { "index.html": html("/main.js"), "main.js": esm(IN_PAGE) });
   await here.run(tool("vite"), "build");
-  await served({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
+  await withServer({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
-test("esbuild", async (t) => {
+test("the package works in a page built by esbuild", async (t) => {
   const here = await project(t, { "index.html": html("/out/main.js"), "main.js": esm(IN_PAGE) });
   await here.run(tool("esbuild"), "main.js", "--bundle", "--format=esm", "--splitting", "--outdir=out", "--log-level=warning");
   // esbuild does not process `new URL("…", import.meta.url)`, so its file must be copied beside the bundle.
   for (const name of ["runstate_bg.wasm", "runstate_compiler_bg.wasm"]) {
     await here.run("cp", `node_modules/runstate/dist/${name}`, "out/");
   }
-  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
+  await withServer({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
-test("a web worker", async (t) => {
+test("the package works in a web worker", async (t) => {
   const main = `
     const worker = new Worker(new URL("./work.js", import.meta.url), { type: "module" });
     globalThis.outcome = new Promise((resolve, reject) => {
@@ -57,12 +57,12 @@ test("a web worker", async (t) => {
   const work = esm('tour("memory:").then(async (first) => postMessage([first, await tour("indexeddb:tour")]));');
   const here = await project(t, { "index.html": html("/main.js"), "main.js": main, "work.js": work });
   await here.run(tool("vite"), "build");
-  await served({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
+  await withServer({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
-test("no bundler, an import map", async (t) => {
+test("the package works in a page with an import map and no bundler", async (t) => {
   const map = JSON.stringify({ imports: { runstate: "/node_modules/runstate/dist/browser.js" } });
   const page = html("/main.js", { head: `<script type="importmap">${map}</script>` });
   const here = await project(t, { "index.html": page, "main.js": esm(IN_PAGE) });
-  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
+  await withServer({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });

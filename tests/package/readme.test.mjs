@@ -1,4 +1,4 @@
-// Runs the code of the readme files: each block of a section about Node as its own program, each block of a section about browsers in its own page.
+// Runs the code of the readme files. Each block of a section about Node is its own program; each block of a section about browsers has its own page.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -11,24 +11,24 @@ import { project, tool } from "./support/project.js";
 const FILES = ["README.md", "pkg/README.md"];
 
 /** The blocks of TypeScript and JavaScript below headings that match `about`, each named by its location. */
-async function blocks(about) {
-  const found = [];
+async function readBlocks(about) {
+  const blocks = [];
   for (const file of FILES) {
     const text = await readFile(new URL(`../../${file}`, import.meta.url), "utf8");
     for (const section of text.split(/^(?=#+ )/m)) {
       const [heading] = section.split("\n", 1);
       if (!about.test(heading)) continue;
       const code = [...section.matchAll(/^```(?:ts|js|typescript|javascript)\n([\s\S]*?)^```/gm)];
-      code.forEach(([, source], n) => found.push({ name: `${file}, ${heading.replace(/^#+ /, "")}, ${n + 1}`, source }));
+      code.forEach(([, source], n) => blocks.push({ name: `${file}, ${heading.replace(/^#+ /, "")}, ${n + 1}`, source }));
     }
   }
-  return found;
+  return blocks;
 }
 
-const inNode = await blocks(/\bnode\b|^#+ in tests/i);
-const inPages = await blocks(/^(?!.*\bnode\b).*(browser|page)/i);
+const inNode = await readBlocks(/\bnode\b|^#+ in tests/i);
+const inPages = await readBlocks(/^(?!.*\bnode\b).*(browser|page)/i);
 
-test("the readme files show something for both", () => {
+test("the readme files have code for Node and for browsers", () => {
   assert.ok(inNode.length > 0, "no code about Node");
   assert.ok(inPages.length > 0, "no code about browsers");
 });
@@ -52,7 +52,7 @@ for (const { name, source } of inNode) {
 }
 
 for (const file of FILES) {
-  test(`${file} shows every call that programs have`, async () => {
+  test(`${file} shows every call that a program can make`, async () => {
     const [declared, shown] = await Promise.all(["examples/runstate.d.ts", file].map((path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8")));
     const global = [...declared.matchAll(/^declare (?:function|const|class|var) (\w+)/gm)].map(([, name]) => name);
     const members = [...declared.matchAll(/^declare namespace (\w+) \{(.*?)^\}/gms)].flatMap(([, space, body]) =>

@@ -1,4 +1,4 @@
-// The declarations of the package in TypeScript projects for Node and for bundlers. They also reject wrong use.
+// The declarations of the package in TypeScript projects for Node and for bundlers. They reject invalid calls.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -62,7 +62,7 @@ const config = (module, moduleResolution, { lib = DOM, types = [], noEmit = true
   });
 
 for (const [module, resolution] of [["node16", "node16"], ["nodenext", "nodenext"], ["esnext", "bundler"]]) {
-  test(`moduleResolution ${resolution}`, async (t) => {
+  test(`types compile with moduleResolution ${resolution}`, async (t) => {
     const files = { "use.ts": USE, "entries.ts": ENTRIES, "tsconfig.json": config(module, resolution) };
     const here = await project(t, files);
     assert.equal(await here.run(tool("tsc"), "--project", "."), "");
@@ -91,7 +91,7 @@ test("types compile in pages with an older language version", async (t) => {
 });
 
 for (const module of ["node16", "nodenext"]) {
-  test(`TypeScript that becomes CommonJS, ${module}`, async (t) => {
+  test(`types compile in CommonJS with module ${module}`, async (t) => {
     const both = `
 import { RunstateError, type Question, type Run } from "runstate";
 import { open } from "runstate/node";
@@ -121,7 +121,7 @@ open("memory:").then(async (rs) => {
 }
 
 /** With `module: commonjs` alone, TypeScript 5 uses an older module resolution that ignores `exports`. */
-test("TypeScript that becomes CommonJS, commonjs", async (t) => {
+test("types compile in CommonJS with module commonjs", async (t) => {
   const main = `
 import { open } from "runstate/node";
 import { RunstateError } from "runstate";

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use runstate::store::file::{FileStore, FileStoreOptions, SnapshotPolicy};
 use runstate::testing::Notes;
 
-use super::syscalls::durability::{Durability, DurabilityReport};
-use super::syscalls::strace::{Tracer, parse};
+use super::syscalls::{Durability, DurabilityReport};
+use super::syscalls::{Tracer, parse};
 
 /// The task of a traced process, and the folder of its store.
 const TASK: &str = "RUNSTATE_TEST_DURABILITY_TASK";

@@ -21,7 +21,7 @@ async fn use_store(dir: &Path) -> (Result<(), StoreError>, Result<(), StoreError
 }
 
 #[test]
-fn a_missing_folder_is_made_with_all_above_it() {
+fn a_missing_folder_is_created_with_all_folders_above_it() {
     let above = tempfile::tempdir().unwrap();
     let dir = above.path().join("a/b/c d/é");
     assert_eq!(block_on_tokio(use_store(&dir)), (Ok(()), Ok(())));
@@ -61,8 +61,8 @@ fn run_unprivileged(test: &str, dir: &Path) {
         assert!(std::env::var_os("CI").is_none(), "{test} cannot run: {why}");
         eprintln!("skipped {test}: {why}");
     };
-    let am_root = fs::read_to_string("/proc/self/status").is_ok_and(|s| s.contains("\nUid:\t0\t"));
-    if !am_root {
+    let is_root = fs::read_to_string("/proc/self/status").is_ok_and(|s| s.contains("\nUid:\t0\t"));
+    if !is_root {
         return run_child(Command::new(std::env::current_exe().unwrap()), test, dir);
     }
     if Command::new("setpriv").arg("--version").output().is_err() {
@@ -156,14 +156,14 @@ fn a_store_reached_by_a_symbolic_link_is_the_same_store() {
     assert!(!dir.exists(), "opening with must_exist creates nothing");
     block_on_tokio(use_store(&dir)).1.unwrap();
     block_on_tokio(async {
-        let straight = FileStore::open(&dir, FileStoreOptions::default()).await.unwrap();
-        let around = FileStore::open(&linked, FileStoreOptions::default()).await.unwrap();
-        assert_eq!(straight.id(), around.id());
-        around.migrate(&CATALOG()).await.unwrap();
-        straight.migrate(&CATALOG()).await.unwrap();
-        around.commit(insert("other", "o")).await.unwrap();
+        let direct = FileStore::open(&dir, FileStoreOptions::default()).await.unwrap();
+        let through_link = FileStore::open(&linked, FileStoreOptions::default()).await.unwrap();
+        assert_eq!(direct.id(), through_link.id());
+        through_link.migrate(&CATALOG()).await.unwrap();
+        direct.migrate(&CATALOG()).await.unwrap();
+        through_link.commit(insert("other", "o")).await.unwrap();
         let key = insert("other", "o").writes[0].key.clone();
-        assert!(straight.get(&[key]).await.unwrap()[0].is_some());
+        assert!(direct.get(&[key]).await.unwrap()[0].is_some());
     });
 }
 

@@ -156,9 +156,12 @@ fn check(folder: &Path, acknowledged: &BTreeMap<u64, u64>) {
         let counter = store.get(&[Key::new(&COUNTERS, "all")]).await.unwrap().remove(0).unwrap();
         assert_eq!(counter.document["n"].as_u64().unwrap(), rows.len() as u64, "each row was counted once");
         for (by, next) in acknowledged {
-            let of = rows.iter().filter(|row| row.stored.document["by"] == *by).count() as u64;
+            let rows_of_process = rows.iter().filter(|row| row.stored.document["by"] == *by).count() as u64;
             // The command in progress when the process died may be committed.
-            assert!((*next..=next + 1).contains(&of), "process {by}: {of} rows, {next} acknowledged");
+            assert!(
+                (*next..=next + 1).contains(&rows_of_process),
+                "process {by}: {rows_of_process} rows, {next} acknowledged"
+            );
             for n in 0..*next {
                 let command = CommandId::new(&format!("{by}-{n}")).unwrap();
                 assert!(matches!(store.outcome(&command).await.unwrap(), Outcome::Committed { .. }), "{command}");
@@ -185,14 +188,14 @@ fn four_processes_killed_in_turn_lose_nothing() {
         (0..4).map(|by| CountingProcess::start(test, folder.path(), by, 0, u64::MAX)).collect();
     for kill in 0..kills {
         // Three of four kills happen around a commit, the others while the process starts and opens the store.
-        let (worker, most) = if kill % 4 < 3 {
+        let (worker, max_micros) = if kill % 4 < 3 {
             let mut oldest = workers.remove(0);
             oldest.advance(1 + below(3));
             (oldest, 2_000)
         } else {
             (workers.remove(3), 20_000)
         };
-        std::thread::sleep(Duration::from_micros(below(most)));
+        std::thread::sleep(Duration::from_micros(below(max_micros)));
         let (by, next) = worker.kill();
         workers.push(CountingProcess::start(test, folder.path(), by, next, u64::MAX));
     }

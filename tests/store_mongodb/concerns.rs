@@ -1,17 +1,19 @@
 //! Read and write concerns of all commands: each write waits for the majority, and each read names its snapshot or its time.
+//!
+//! Two tests run commands of other clients between two commands of one call.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 
 use mongodb::bson::{Timestamp as ClusterTime, doc};
 use runstate::id::CommandId;
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Filter, Index, Key, Query};
-use runstate::store::{Expectation, Store};
+use runstate::store::{Expectation, Freshness, Store};
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 
-use super::recorded_store::{HEADS, LEADS, ROWS, RecordedStore, insert, put};
-use super::recorder::Exchange;
+use super::recorder::{Exchange, HEADS, LEADS, ROWS, RecordedStore, insert, put};
 use super::server::run_on_server;
 
 const OTHER_HEADS: Collection = Collection { indexes: &[Index::ordered(&[("n", Descending)])], ..HEADS };
@@ -29,7 +31,7 @@ fn count_heads() -> Aggregate {
     }
 }
 
-/// Whether the command is part of a transaction, whose commit decides for all of it.
+/// Whether the command is part of a transaction. The concern of its commit applies to all its commands.
 fn is_in_transaction(exchange: &Exchange) -> bool {
     exchange.command.contains_key("autocommit") && exchange.name() != "commitTransaction"
 }
@@ -58,16 +60,17 @@ async fn exercise_store() -> Vec<Exchange> {
 fn every_write_waits_for_the_majority_whatever_the_url_says() {
     run_on_server(async {
         let sent = exercise_store().await;
-        let ends = |exchange: &&Exchange| WRITES.contains(&exchange.name()) || exchange.name() == "commitTransaction";
-        let (mut names, mut wrong) = (BTreeSet::new(), Vec::new());
-        for exchange in sent.iter().filter(ends).filter(|exchange| !is_in_transaction(exchange)) {
+        let is_write =
+            |exchange: &&Exchange| WRITES.contains(&exchange.name()) || exchange.name() == "commitTransaction";
+        let (mut names, mut unsafe_writes) = (BTreeSet::new(), Vec::new());
+        for exchange in sent.iter().filter(is_write).filter(|exchange| !is_in_transaction(exchange)) {
             names.insert(exchange.name());
             let concern = exchange.command.get_document("writeConcern").cloned().unwrap_or_default();
             if concern.get_str("w").ok() != Some("majority") || concern.contains_key("j") {
-                wrong.push(exchange.command.to_string());
+                unsafe_writes.push(exchange.command.to_string());
             }
         }
-        assert!(wrong.is_empty(), "{wrong:#?}");
+        assert!(unsafe_writes.is_empty(), "{unsafe_writes:#?}");
         let expected =
             ["commitTransaction", "create", "createIndexes", "delete", "dropIndexes", "findAndModify", "update"];
         assert_eq!(Vec::from_iter(names), expected);
@@ -80,9 +83,9 @@ fn every_write_waits_for_the_majority_whatever_the_url_says() {
 fn every_read_is_majority_committed_whatever_the_url_says() {
     run_on_server(async {
         let sent = exercise_store().await;
-        let begins = sent.iter().filter(|exchange| exchange.command.contains_key("startTransaction"));
-        let begins: BTreeSet<String> = begins.map(|begin| begin.read_concern().to_string()).collect();
-        assert_eq!(Vec::from_iter(begins), [doc! {"level": "snapshot"}.to_string()]);
+        let concerns = sent.iter().filter(|exchange| exchange.command.contains_key("startTransaction"));
+        let concerns: BTreeSet<String> = concerns.map(|begin| begin.read_concern().to_string()).collect();
+        assert_eq!(Vec::from_iter(concerns), [doc! {"level": "snapshot"}.to_string()]);
         let reads = sent.iter().filter(|exchange| ["find", "aggregate"].contains(&exchange.name()));
         let level = |read: &Exchange| read.read_concern().get_str("level").unwrap_or("none").to_owned();
         let levels: BTreeSet<String> = reads.filter(|read| !is_in_transaction(read)).map(level).collect();
@@ -121,17 +124,40 @@ fn documents_and_ledger_are_read_at_the_read_fence() {
 }
 
 #[test]
-fn queries_and_counts_read_after_the_last_confirmed_commit() {
+fn linearizable_queries_read_after_a_read_fence_of_their_own() {
     run_on_server(async {
         let scene = RecordedStore::new("").await;
-        let asked = async || {
+        scene.commit("one", vec![insert(&HEADS, "a", json!({}))], vec![]).await;
+        let query = Query::of(&HEADS);
+        for freshness in [None, Some(Freshness::Linearizable)] {
             scene.recorder.take();
-            scene.store.query(&Query::of(&HEADS)).await.unwrap();
-            scene.store.query(&Query::of(&HEADS).sort("n", Ascending).limit(1)).await.unwrap();
-            scene.store.aggregate(&count_heads()).await.unwrap();
-            let sent = scene.sent(&["find", "aggregate"]);
+            let page = match freshness {
+                None => scene.store.query(&query).await,
+                Some(freshness) => scene.store.query_with(&query, freshness).await,
+            };
+            assert_eq!(page.unwrap().items.len(), 1);
+            let sent = scene.sent(&["findAndModify", "find"]);
             let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
-            assert_eq!(names, ["find", "find", "aggregate"]);
+            assert_eq!(names, ["findAndModify", "find"]);
+            let concern = doc! {"level": "snapshot", "afterClusterTime": sent[0].operation_time()};
+            assert_eq!(sent[1].read_concern(), concern);
+        }
+    });
+}
+
+#[test]
+fn session_queries_and_counts_read_after_the_last_confirmed_commit() {
+    run_on_server(async {
+        let scene = RecordedStore::new("").await;
+        let read_concerns = async || {
+            scene.recorder.take();
+            for query in [Query::of(&HEADS), Query::of(&HEADS).sort("n", Ascending).limit(1)] {
+                scene.store.query_with(&query, Freshness::Session).await.unwrap();
+            }
+            scene.store.aggregate(&count_heads()).await.unwrap();
+            let sent = scene.sent(&["findAndModify", "find", "aggregate"]);
+            let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
+            assert_eq!(names, ["find", "find", "aggregate"], "there is no read fence");
             sent.iter().map(Exchange::read_concern).collect::<Vec<_>>()
         };
         let after = |time: ClusterTime| vec![doc! {"level": "snapshot", "afterClusterTime": time}; 3];
@@ -139,12 +165,12 @@ fn queries_and_counts_read_after_the_last_confirmed_commit() {
         scene.recorder.take();
         scene.commit("one", vec![insert(&HEADS, "a", json!({}))], vec![]).await;
         let committed = scene.sent(&["commitTransaction"]);
-        assert_eq!(asked().await, after(committed[0].operation_time()));
+        assert_eq!(read_concerns().await, after(committed[0].operation_time()));
 
         scene.recorder.take();
         scene.store.get(&[Key::new(&HEADS, "a")]).await.unwrap();
-        let barrier = scene.sent(&["findAndModify"]);
-        assert_eq!(asked().await, after(barrier[0].operation_time()));
+        let fence = scene.sent(&["findAndModify"]);
+        assert_eq!(read_concerns().await, after(fence[0].operation_time()));
     });
 }
 
@@ -158,8 +184,8 @@ fn change_feed_begins_at_the_read_fence() {
         let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
         assert_eq!(names, ["findAndModify", "aggregate"]);
         let pipeline = sent[1].command.get_array("pipeline").unwrap();
-        let begin = pipeline[0].as_document().unwrap().get_document("$changeStream").unwrap();
-        assert_eq!(begin.get_timestamp("startAtOperationTime").ok(), Some(sent[0].operation_time()));
+        let stage = pipeline[0].as_document().unwrap().get_document("$changeStream").unwrap();
+        assert_eq!(stage.get_timestamp("startAtOperationTime").ok(), Some(sent[0].operation_time()));
     });
 }
 
@@ -177,5 +203,63 @@ fn transactions_and_queries_have_a_time_limit_on_the_server() {
             let most = exchange.command.get_i64("maxTimeMS").unwrap_or_else(|_| panic!("{}", exchange.command));
             assert!((1..=30_500).contains(&most), "{}", exchange.command);
         }
+    });
+}
+
+#[test]
+fn read_never_uses_a_read_fence_that_began_before_it() {
+    run_on_server(async {
+        let scene = RecordedStore::new("").await;
+        let keys = [Key::new(&HEADS, "a")];
+        scene.recorder.take();
+        scene.recorder.hold("findAndModify");
+        let first = tokio::spawn({
+            let (store, keys) = (scene.store.clone(), keys.clone());
+            async move { store.get(&keys).await }
+        });
+        scene.recorder.wait_until_sent("findAndModify").await;
+        // Both reads arrive while the first fence is being written, and share the next one.
+        let mut second = pin!(scene.store.get(&keys));
+        let mut third = pin!(scene.store.get(&keys));
+        tokio::select! {
+            biased;
+            _ = &mut second => panic!("the read did not wait"),
+            _ = &mut third => panic!("the read did not wait"),
+            () = std::future::ready(()) => {}
+        }
+        scene.recorder.release();
+        first.await.unwrap().unwrap();
+        let (second, third) = tokio::join!(second, third);
+        assert_eq!((second.unwrap(), third.unwrap()), (vec![None], vec![None]));
+        let sent = scene.recorder.take();
+        let of = |name: &'static str| sent.iter().filter(move |exchange| exchange.name() == name);
+        let fences: Vec<ClusterTime> = of("findAndModify").map(Exchange::operation_time).collect();
+        assert_eq!(fences.len(), 2);
+        let time = |find: &Exchange| find.read_concern().get_timestamp("atClusterTime").unwrap();
+        let times: Vec<ClusterTime> = of("find").map(time).collect();
+        assert_eq!(times, [fences[0], fences[1], fences[1]]);
+    });
+}
+
+#[test]
+fn document_refreshed_during_a_sweep_is_not_deleted() {
+    run_on_server(async {
+        let scene = RecordedStore::new("").await;
+        scene.commit("expire", ["a", "b"].map(|id| insert(&HEADS, id, json!({"at": 0}))).into(), vec![]).await;
+        let revision = scene.find(&HEADS, "a").await.unwrap().revision;
+        scene.recorder.take();
+        scene.recorder.hold("find");
+        let sweeping = tokio::spawn({
+            let store = scene.store.clone();
+            async move { store.sweep(HEADS.name, Timestamp::from_millis(5_000), 10).await }
+        });
+        scene.recorder.wait_until_sent("find").await;
+        scene
+            .commit("refresh", vec![put(&HEADS, "a", Expectation::Revision(revision), json!({"at": 9_000}))], vec![])
+            .await;
+        scene.recorder.release();
+        assert_eq!(sweeping.await.unwrap().unwrap(), 1);
+        assert!(scene.find(&HEADS, "a").await.is_some());
+        assert!(scene.find(&HEADS, "b").await.is_none());
     });
 }

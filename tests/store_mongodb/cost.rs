@@ -107,8 +107,8 @@ fn unconditional_deletes_are_one_command_after_the_checks() {
         deletion.checks.push(Check { key: head.clone(), revision: revision.clone() });
         store.commit(deletion).await.unwrap();
         assert_eq!(sent.take(), ["update", "insert", "delete", "commitTransaction"]);
-        let left = store.query(&runstate::schema::Query::of(&ROWS)).await.unwrap().items;
-        assert_eq!(left.len(), 100);
+        let remaining = store.query(&runstate::schema::Query::of(&ROWS)).await.unwrap().items;
+        assert_eq!(remaining.len(), 100);
 
         let op = |n: u32| WriteOp::Put { version: 1, document: document(json!({"n": n})) };
         let put = |n: u32| Write { key: Key::new(&HEADS, &format!("h{n}")), expect: Expectation::Any, op: op(n) };
@@ -123,7 +123,7 @@ fn unconditional_deletes_are_one_command_after_the_checks() {
         assert_eq!(writes("h50").await, (json!(50), 2));
         assert_eq!(writes("h149").await, (json!(149), 1));
 
-        // A repeat is answered, although the document that it checks has changed since.
+        // A repeat returns its first result, although the document that it checks has changed since.
         store
             .commit(batch("5", vec![Write { key: head.clone(), expect: Expectation::Any, op: WriteOp::Delete }]))
             .await

@@ -25,8 +25,8 @@ struct ComparisonStats {
 impl ComparisonStats {
     fn expect_agreement<T: std::fmt::Debug>(
         &mut self,
-        what: &str,
-        asked: &dyn std::fmt::Debug,
+        operation: &str,
+        input: &dyn std::fmt::Debug,
         found: Result<T, StoreError>,
         expected: Result<T, StoreError>,
         equal: impl Fn(&T, &T) -> bool,
@@ -34,14 +34,14 @@ impl ComparisonStats {
         self.operations += 1;
         let code =
             |answer: &Result<T, StoreError>| answer.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok");
-        self.kinds.insert(format!("{what} {}", code(&expected)));
+        self.kinds.insert(format!("{operation} {}", code(&expected)));
         match (&found, &expected) {
             (Ok(found), Ok(expected)) => {
-                assert!(equal(found, expected), "{what} {asked:?}\n   found {found:?}\nexpected {expected:?}");
+                assert!(equal(found, expected), "{operation} {input:?}\n   found {found:?}\nexpected {expected:?}");
             }
             // Of several errors that apply, a store may return any.
             (Err(found), Err(expected)) if is_conflict(found) && is_conflict(expected) => {}
-            _ => assert_eq!(code(&found), code(&expected), "{what} {asked:?}: {found:?}, not {expected:?}"),
+            _ => assert_eq!(code(&found), code(&expected), "{operation} {input:?}: {found:?}, not {expected:?}"),
         }
     }
 }
@@ -73,16 +73,16 @@ async fn random_write(random: &mut QueryGenerator, memory: &Memory) -> Write {
 }
 
 async fn random_batch(random: &mut QueryGenerator, memory: &Memory, nth: u64) -> Batch {
-    // Now and then a command is repeated, unchanged or with another fingerprint.
-    let repeated = random.below(8) == 0;
-    let nth = if repeated { random.below(nth + 1) } else { nth };
+    // Some commands are repeated, unchanged or with another fingerprint.
+    let is_repeat = random.below(8) == 0;
+    let nth = if is_repeat { random.below(nth + 1) } else { nth };
     let mut batch = batch(&format!("c{nth}"), vec![]);
-    if repeated && random.below(3) == 0 {
+    if is_repeat && random.below(3) == 0 {
         batch.fingerprint.push('!');
     }
     for _ in 0..=random.below(4) {
         let write = random_write(random, memory).await;
-        // Now and then a batch writes a key twice.
+        // Some batches write a key twice.
         if random.below(8) == 0 || !batch.writes.iter().any(|other| other.key == write.key) {
             batch.writes.push(write);
         }
@@ -104,18 +104,19 @@ fn rows_equal(found: &[Document], expected: &[Document]) -> bool {
     found.len() == expected.len() && found.iter().zip(expected).all(|(found, expected)| row(found, expected))
 }
 
-async fn compare_reads(random: &mut QueryGenerator, seen: &mut ComparisonStats, store: &dyn Store, memory: &Memory) {
+async fn compare_reads(random: &mut QueryGenerator, stats: &mut ComparisonStats, store: &dyn Store, memory: &Memory) {
     for _ in 0..2 {
         let mut query = random.query();
         for _ in 0..6 {
             let expected = memory.query(&query).await;
             let cursor = expected.as_ref().ok().and_then(|page| page.next.clone());
-            let some = expected.as_ref().is_ok_and(|page| !page.items.is_empty());
-            if some {
-                seen.kinds
-                    .insert(format!("query found{}", if query.cursor.is_some() { " behind a cursor" } else { "" }));
+            let has_rows = expected.as_ref().is_ok_and(|page| !page.items.is_empty());
+            if has_rows {
+                stats
+                    .kinds
+                    .insert(format!("query found{}", if query.cursor.is_some() { " after a cursor" } else { "" }));
             }
-            seen.expect_agreement("query", &query, store.query(&query).await, expected, PartialEq::eq);
+            stats.expect_agreement("query", &query, store.query(&query).await, expected, PartialEq::eq);
             match cursor {
                 Some(_) => query.cursor = cursor,
                 None => break,
@@ -124,13 +125,13 @@ async fn compare_reads(random: &mut QueryGenerator, seen: &mut ComparisonStats, 
     }
     let aggregate = random.aggregate();
     let expected = memory.aggregate(&aggregate).await;
-    seen.expect_agreement("aggregate", &aggregate, store.aggregate(&aggregate).await, expected, |a, b| {
+    stats.expect_agreement("aggregate", &aggregate, store.aggregate(&aggregate).await, expected, |a, b| {
         rows_equal(a, b)
     });
     // A read by key waits for the majority, so it is done less often.
     if random.below(8) == 0 {
         let keys: Vec<Key> = (0..3).map(|_| Key::new(&ITEMS, &random.id())).collect();
-        seen.expect_agreement("get", &keys, store.get(&keys).await, memory.get(&keys).await, PartialEq::eq);
+        stats.expect_agreement("get", &keys, store.get(&keys).await, memory.get(&keys).await, PartialEq::eq);
     }
 }
 
@@ -140,29 +141,29 @@ fn memory_and_mongodb_agree() {
     println!("seed {seed} (RUNSTATE_SEED=… runs others)");
     block_on_tokio(async {
         let catalog = Catalog::new(&[&ITEMS]).unwrap();
-        let Some(ground) = open_in_one_database("memory_and_mongodb_agree", &catalog).await else { return };
-        let (store, memory) = (&ground.store, Memory::new());
+        let Some(fixture) = open_in_one_database("memory_and_mongodb_agree", &catalog).await else { return };
+        let (store, memory) = (&fixture.store, Memory::new());
         memory.migrate(&catalog).await.unwrap();
-        let (mut random, mut seen) =
+        let (mut random, mut stats) =
             (QueryGenerator(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1), ComparisonStats::default());
         for nth in 0..ROUNDS {
             let batch = random_batch(&mut random, &memory, nth).await;
-            let shown = |receipt: runstate::store::Receipt| (receipt.result, receipt.replayed);
+            let outcome = |receipt: runstate::store::Receipt| (receipt.result, receipt.replayed);
             let (found, expected) = (store.commit(batch.clone()).await, memory.commit(batch.clone()).await);
             if expected.as_ref().is_ok_and(|receipt| receipt.replayed) {
-                seen.kinds.insert("commit replayed".to_owned());
+                stats.kinds.insert("commit replayed".to_owned());
             }
-            seen.expect_agreement("commit", &batch, found.map(shown), expected.map(shown), PartialEq::eq);
-            compare_reads(&mut random, &mut seen, store, &memory).await;
+            stats.expect_agreement("commit", &batch, found.map(outcome), expected.map(outcome), PartialEq::eq);
+            compare_reads(&mut random, &mut stats, store, &memory).await;
             if nth % 16 == 15 {
                 let now = Timestamp::from_millis(i64::try_from(random.below(3_000)).unwrap() - 500);
                 // Of documents that expire at the same time, any may be the first.
                 let limit = random.pick(&[0, 1_000]);
                 let expected = memory.sweep(ITEMS.name, now, limit).await;
                 if expected.as_ref().is_ok_and(|swept| *swept > 0) {
-                    seen.kinds.insert("sweep swept".to_owned());
+                    stats.kinds.insert("sweep swept".to_owned());
                 }
-                seen.expect_agreement(
+                stats.expect_agreement(
                     "sweep",
                     &now,
                     store.sweep(ITEMS.name, now, limit).await,
@@ -171,12 +172,12 @@ fn memory_and_mongodb_agree() {
                 );
             }
         }
-        let whole = Query::of(&ITEMS);
-        let (found, expected) = (store.query(&whole).await, memory.query(&whole).await);
-        seen.expect_agreement("query", &"all", found, expected, PartialEq::eq);
-        println!("{} operations agreed", seen.operations);
-        assert!(seen.operations >= 2_000, "{} operations", seen.operations);
-        // Without all of these kinds the comparison proves little.
+        let all = Query::of(&ITEMS);
+        let (found, expected) = (store.query(&all).await, memory.query(&all).await);
+        stats.expect_agreement("query", &"all", found, expected, PartialEq::eq);
+        println!("{} operations agreed", stats.operations);
+        assert!(stats.operations >= 2_000, "{} operations", stats.operations);
+        // Every kind must occur, or the comparison proves little.
         for kind in [
             "aggregate ok",
             "commit command_id_reused",
@@ -187,12 +188,12 @@ fn memory_and_mongodb_agree() {
             "commit unique_violation",
             "get ok",
             "query found",
-            "query found behind a cursor",
+            "query found after a cursor",
             "query ok",
             "sweep ok",
             "sweep swept",
         ] {
-            assert!(seen.kinds.contains(kind), "no {kind} among {:?}", seen.kinds);
+            assert!(stats.kinds.contains(kind), "no {kind} among {:?}", stats.kinds);
         }
     });
 }

@@ -88,27 +88,31 @@ fn an_insert_waits_until_a_concurrent_insert_of_its_unique_entry_ends() {
         let store = Mongo::open(&url, MongoOptions::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
         let client = mongodb::Client::with_uri_str(&url).await.unwrap();
-        let of_c = client.database(&database_name(&url).unwrap()).collection::<Document>(C.name);
-        for (place, keeps, answer) in [("1", false, "ok"), ("2", true, "unique_violation")] {
+        let collection = client.database(&database_name(&url).unwrap()).collection::<Document>(C.name);
+        for (entry, is_committed, expected) in [("1", false, "ok"), ("2", true, "unique_violation")] {
             let mut other = client.start_session().await.unwrap();
             other.start_transaction().await.unwrap();
-            of_c.insert_one(doc! {"_id": format!("other {place}"), "a": place}).session(&mut other).await.unwrap();
-            let (store, insertion) = (store.clone(), insertion(place));
+            collection
+                .insert_one(doc! {"_id": format!("other {entry}"), "a": entry})
+                .session(&mut other)
+                .await
+                .unwrap();
+            let (store, insertion) = (store.clone(), insertion(entry));
             let mut pending = tokio::spawn(async move { store.commit(insertion).await });
             let early = tokio::time::timeout(std::time::Duration::from_millis(200), &mut pending).await;
-            assert!(early.is_err(), "answered before the concurrent transaction ended: {early:?}");
-            if keeps { other.commit_transaction().await } else { other.abort_transaction().await }.unwrap();
+            assert!(early.is_err(), "completed before the concurrent transaction ended: {early:?}");
+            if is_committed { other.commit_transaction().await } else { other.abort_transaction().await }.unwrap();
             let result = pending.await.unwrap();
-            assert_eq!(result.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok"), answer, "{result:?}");
+            assert_eq!(result.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok"), expected, "{result:?}");
         }
     });
 }
 
-/// Inserts a document with the unique entry `place`.
-fn insertion(place: &str) -> Batch {
-    let document = [("a".to_owned(), Json::from(place))].into_iter().collect();
+/// Inserts a document with the unique entry `entry`.
+fn insertion(entry: &str) -> Batch {
+    let document = [("a".to_owned(), Json::from(entry))].into_iter().collect();
     let op = WriteOp::Put { version: 1, document: std::sync::Arc::new(document) };
-    batch(&format!("insert {place}"), vec![Write { key: Key::new(&C, place), expect: Expectation::Absent, op }])
+    batch(&format!("insert {entry}"), vec![Write { key: Key::new(&C, entry), expect: Expectation::Absent, op }])
 }
 
 async fn index_names(url: &str) -> Vec<String> {
@@ -124,12 +128,12 @@ fn document_corrupted_by_hand_is_named_in_the_error() {
         let url = fresh_url();
         let store = Mongo::open(&url, MongoOptions::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
-        let odd = doc! {"_id": "y", "_rev": "1-000000000000", "_v": 1, "at": "soon"};
-        run_command(&url, doc! {"insert": "t.c", "documents": [{"_id": "x", "a": "1"}, odd]}).await;
+        let invalid = doc! {"_id": "y", "_rev": "1-000000000000", "_v": 1, "at": "soon"};
+        run_command(&url, doc! {"insert": "t.c", "documents": [{"_id": "x", "a": "1"}, invalid]}).await;
         let foreign = store.get(&[Key::new(&C, "x")]).await.unwrap_err();
         assert!(foreign.to_string().contains("t.c/x") && foreign.to_string().contains("`import`"), "{foreign}");
-        let odd = store.get(&[Key::new(&C, "y"), Key::new(&C, "z")]).await.unwrap_err();
-        assert!(odd.to_string().contains("t.c/y") && odd.to_string().contains("`at`"), "{odd}");
+        let invalid = store.get(&[Key::new(&C, "y"), Key::new(&C, "z")]).await.unwrap_err();
+        assert!(invalid.to_string().contains("t.c/y") && invalid.to_string().contains("`at`"), "{invalid}");
     });
 }
 
@@ -161,7 +165,7 @@ fn list_batch(command: &str, write: impl Fn(usize) -> (Expectation, usize)) -> B
 fn batch(command: &str, writes: Vec<Write>) -> Batch {
     Batch {
         command: CommandId::new(command).unwrap(),
-        fingerprint: "trouble".into(),
+        fingerprint: "f".into(),
         at: Timestamp::from_millis(1_705_744_800_000),
         result: Json::Null,
         writes,
@@ -170,7 +174,7 @@ fn batch(command: &str, writes: Vec<Write>) -> Batch {
 }
 
 #[test]
-fn a_batch_larger_than_one_command_may_be_is_committed_by_several() {
+fn batch_too_large_for_one_command_is_split() {
     run_on_server(async {
         let store = Mongo::open(&fresh_url(), MongoOptions::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&LATER]).unwrap()).await.unwrap();
@@ -183,9 +187,9 @@ fn a_batch_larger_than_one_command_may_be_is_committed_by_several() {
         let lengths = lengths.iter().map(|found| found.as_ref().unwrap().document["list"].as_array().unwrap().len());
         assert_eq!(lengths.collect::<Vec<_>>(), [300_001; 8]);
         // One of them alone is larger than a document may be on the server.
-        let refused =
+        let result =
             store.commit(list_batch("too large", |n| (Expectation::Any, if n == 0 { 1_700_000 } else { 1 }))).await;
-        assert_eq!(refused.unwrap_err().code().as_str(), "too_large");
+        assert_eq!(result.unwrap_err().code().as_str(), "too_large");
         assert_eq!(
             store.get(&keys[1..2]).await.unwrap()[0].as_ref().unwrap().document["list"].as_array().unwrap().len(),
             300_001

@@ -1,5 +1,5 @@
-//! The plan of every query of the domain and of the seeds' systems: it uses a declared index, sorts by it where possible, and reads no
-//! documents in vain. The plans come from the server's profiler, for the very commands that the store sends.
+//! The plan of every query of the domain: it uses a declared index, sorts by it where possible, and reads no
+//! unnecessary documents. The plans come from the server's profiler, for the very commands that the store sends.
 
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{Client, Database};
@@ -12,8 +12,7 @@ use runstate::store::{Store, Write};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 
-use super::domain_data::contents;
-use super::{MongoTestStore, batch, block_on_tokio, open_in_one_database};
+use super::{MongoTestStore, batch, block_on_tokio, domain_writes, open_in_one_database};
 
 /// Whether the server may sort in memory.
 #[derive(Clone, Copy, PartialEq)]
@@ -23,7 +22,7 @@ pub enum ExpectedSort {
 }
 pub use ExpectedSort::{ByIndex, InMemory};
 
-/// A query, the index that serves it, and the most documents that are read for it.
+/// A query, the index that serves it, and the largest number of documents that the server reads for it.
 pub struct PlanCase {
     name: &'static str,
     query: Query,
@@ -46,8 +45,8 @@ pub fn plan_case(
 pub async fn last_profile(database: &Database, collection: &str) -> Document {
     let profile = database.collection::<Document>("system.profile");
     // A command that only closes a cursor has no plan.
-    let ours = doc! {"ns": format!("{}.{collection}", database.name()), "planSummary": {"$exists": true}, "op": {"$in": ["query", "command"]}};
-    profile.find_one(ours).sort(doc! {"$natural": -1}).await.unwrap().unwrap()
+    let of_collection = doc! {"ns": format!("{}.{collection}", database.name()), "planSummary": {"$exists": true}, "op": {"$in": ["query", "command"]}};
+    profile.find_one(of_collection).sort(doc! {"$natural": -1}).await.unwrap().unwrap()
 }
 
 pub fn number(profile: &Document, name: &str) -> i64 {
@@ -59,33 +58,33 @@ pub fn number(profile: &Document, name: &str) -> i64 {
 }
 
 /// Enables the profiler of a database that is filled already.
-pub async fn enable_profiling(ground: &MongoTestStore) -> Database {
-    let client = Client::with_uri_str(&ground.server).await.unwrap();
-    let database = client.database(&ground.database);
+pub async fn enable_profiling(fixture: &MongoTestStore) -> Database {
+    let client = Client::with_uri_str(&fixture.server).await.unwrap();
+    let database = client.database(&fixture.database);
     database.run_command(doc! {"profile": 2}).await.unwrap();
     database
 }
 
-pub async fn check_plans(ground: &MongoTestStore, table: Vec<PlanCase>) {
-    let database = enable_profiling(ground).await;
-    let mut wrong = Vec::new();
+pub async fn check_plans(fixture: &MongoTestStore, table: Vec<PlanCase>) {
+    let database = enable_profiling(fixture).await;
+    let mut unexpected = Vec::new();
     for PlanCase { name, query, index, order, documents } in table {
-        let page = ground.store.query(&query).await.unwrap();
+        let page = fixture.store.query(&query).await.unwrap();
         let profile = last_profile(&database, &query.collection).await;
         let plan = profile.get_str("planSummary").unwrap();
         let (read, sorted) = (number(&profile, "docsExamined"), profile.get_bool("hasSortStage").unwrap_or(false));
         println!("{name}: {plan}, {read} read for {}{}", page.items.len(), if sorted { ", sorted" } else { "" });
         let served = index.split('|').any(|index| plan == format!("IXSCAN {{ {index} }}"));
         if !served || (sorted && order == ByIndex) || read > documents || page.items.is_empty() {
-            wrong.push(format!("{name}: {plan}, {read} read for {}, sorted: {sorted}", page.items.len()));
+            unexpected.push(format!("{name}: {plan}, {read} read for {}, sorted: {sorted}", page.items.len()));
         }
     }
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(unexpected.is_empty(), "{unexpected:#?}");
 }
 
-pub async fn fill(ground: &MongoTestStore, writes: Vec<Write>) {
-    for (nth, some) in writes.chunks(1_000).enumerate() {
-        ground.store.commit(batch(&format!("fill{nth}"), some.to_vec())).await.unwrap();
+pub async fn fill(fixture: &MongoTestStore, writes: Vec<Write>) {
+    for (n, chunk) in writes.chunks(1_000).enumerate() {
+        fixture.store.commit(batch(&format!("fill{n}"), chunk.to_vec())).await.unwrap();
     }
 }
 
@@ -110,7 +109,7 @@ fn domain_queries() -> Vec<PlanCase> {
     let executions = || Query::of(&EXECUTIONS);
     let active = ["running", "waiting_cc", "paused"].map(Json::from).to_vec();
     let open = || Filter::And(vec![absent("outcome"), present("request")]);
-    let behind = Filter::And(vec![
+    let after_cursor = Filter::And(vec![
         gte("timestamp", 71),
         Filter::Or(vec![
             Filter::Gt("timestamp".to_owned(), 71.into()),
@@ -142,7 +141,7 @@ fn domain_queries() -> Vec<PlanCase> {
             18,
         ),
         plan_case(
-            "asked together",
+            "calls from a step on",
             calls().eq("executionId", "e7").filter(gte("step", 1)).sort("step", Ascending).limit(3),
             by_step,
             ByIndex,
@@ -335,7 +334,7 @@ fn domain_queries() -> Vec<PlanCase> {
             ByIndex,
             4,
         ),
-        plan_case("log behind a place", logs.filter(behind), "executionId: 1, timestamp: 1", ByIndex, 3),
+        plan_case("log after a cursor", logs.filter(after_cursor), "executionId: 1, timestamp: 1", ByIndex, 3),
     ]
 }
 
@@ -364,31 +363,31 @@ fn seed_queries() -> Vec<PlanCase> {
 fn every_query_of_the_domain_uses_an_index() {
     block_on_tokio(async {
         let catalog = Catalog::new(COLLECTIONS).unwrap();
-        let Some(ground) = open_in_one_database("every_query_of_the_domain_uses_an_index", &catalog).await else {
+        let Some(fixture) = open_in_one_database("every_query_of_the_domain_uses_an_index", &catalog).await else {
             return;
         };
-        fill(&ground, contents()).await;
-        check_plans(&ground, seed_queries().into_iter().chain(domain_queries()).collect()).await;
-        let mut later = Query::of(&EXECUTIONS).eq("programName", "program 7").sort("started", Descending).limit(5);
+        fill(&fixture, domain_writes()).await;
+        check_plans(&fixture, seed_queries().into_iter().chain(domain_queries()).collect()).await;
+        let mut page_four = Query::of(&EXECUTIONS).eq("programName", "program 7").sort("started", Descending).limit(5);
         for _ in 0..3 {
-            later.cursor = ground.store.query(&later).await.unwrap().next;
+            page_four.cursor = fixture.store.query(&page_four).await.unwrap().next;
         }
-        let later = plan_case("history, page four", later, "programName: 1, started: -1", ByIndex, 23);
-        let mut open = Query::of(&CC_HISTORY)
+        let page_four = plan_case("history, page four", page_four, "programName: 1, started: -1", ByIndex, 23);
+        let mut page_two = Query::of(&CC_HISTORY)
             .filter(absent("outcome"))
             .sort("kind", Ascending)
             .sort("availableAt", Ascending)
             .limit(5);
-        open.cursor = ground.store.query(&open).await.unwrap().next;
-        let open = plan_case("open calls, page two", open, "kind: 1, availableAt: 1", ByIndex, 28);
-        check_plans(&ground, vec![later, open]).await;
-        count_by_index(&ground).await;
-        sweep_by_index(&ground).await;
+        page_two.cursor = fixture.store.query(&page_two).await.unwrap().next;
+        let page_two = plan_case("open calls, page two", page_two, "kind: 1, availableAt: 1", ByIndex, 28);
+        check_plans(&fixture, vec![page_four, page_two]).await;
+        count_by_index(&fixture).await;
+        sweep_by_index(&fixture).await;
     });
 }
 
-async fn count_by_index(ground: &MongoTestStore) {
-    let database = enable_profiling(ground).await;
+async fn count_by_index(fixture: &MongoTestStore) {
+    let database = enable_profiling(fixture).await;
     let (latency, of_program) =
         (|| "response.latencyMs".to_owned(), Filter::Eq("programName".to_owned(), "program 7".into()));
     let seed = vec![("avg".to_owned(), Accumulator::Avg(latency())), ("max".to_owned(), Accumulator::Max(latency()))];
@@ -398,8 +397,8 @@ async fn count_by_index(ground: &MongoTestStore) {
         (&EXECUTIONS, vec![Group::Field("state.status".to_owned())], count, "programName: 1, started: -1"),
     ] {
         let filter = of_program.clone();
-        let question = Aggregate { collection: collection.name.to_owned(), filter, group_by, accumulators };
-        assert!(!ground.store.aggregate(&question).await.unwrap().is_empty());
+        let aggregate = Aggregate { collection: collection.name.to_owned(), filter, group_by, accumulators };
+        assert!(!fixture.store.aggregate(&aggregate).await.unwrap().is_empty());
         let profile = last_profile(&database, collection.name).await;
         assert_eq!(profile.get_str("planSummary").unwrap(), format!("IXSCAN {{ {index} }}"));
         // The server counts: it returns the rows of the result and nothing else.
@@ -408,10 +407,10 @@ async fn count_by_index(ground: &MongoTestStore) {
     }
 }
 
-async fn sweep_by_index(ground: &MongoTestStore) {
-    let database = enable_profiling(ground).await;
+async fn sweep_by_index(fixture: &MongoTestStore) {
+    let database = enable_profiling(fixture).await;
     let month = Millis::days(30).0;
-    let swept = ground.store.sweep(EXECUTION_LOGS.name, Timestamp::from_millis(month + 33), 100).await.unwrap();
+    let swept = fixture.store.sweep(EXECUTION_LOGS.name, Timestamp::from_millis(month + 33), 100).await.unwrap();
     assert_eq!(swept, 16);
     let profile = last_profile(&database, EXECUTION_LOGS.name).await;
     assert_eq!(profile.get_str("planSummary").unwrap(), "IXSCAN { timestamp: 1 }");

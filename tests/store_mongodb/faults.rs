@@ -38,8 +38,8 @@ impl FailpointStore {
         let url = fresh_url();
         let name = url.rsplit_once('/').unwrap().1.split('?').next().unwrap().to_owned();
         let recorder = Recorder::start(&url);
-        let by = format!("{}&appName={name}&heartbeatFrequencyMS=500{options}", recorder.url());
-        let store = Mongo::open(&by, MongoOptions::default()).await.unwrap();
+        let proxy_url = format!("{}&appName={name}&heartbeatFrequencyMS=500{options}", recorder.url());
+        let store = Mongo::open(&proxy_url, MongoOptions::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
         let client = mongodb::Client::with_uri_str(&url).await.unwrap();
         let scene = Self { store, recorder, client, name };
@@ -57,9 +57,9 @@ impl FailpointStore {
     }
 
     /// Makes the next `times` of these commands fail. Returns the number of failures before.
-    async fn fail(&self, commands: &[&str], times: i32, how: Document) -> i64 {
+    async fn fail(&self, commands: &[&str], times: i32, failure: Document) -> i64 {
         let mut data = doc! {"failCommands": commands, "appName": &self.name};
-        data.extend(how);
+        data.extend(failure);
         let reply = self.configure(doc! {"mode": {"times": times}, "data": data}).await.unwrap();
         reply.get_i64("count").or_else(|_| reply.get_i32("count").map(i64::from)).unwrap()
     }
@@ -71,10 +71,10 @@ impl FailpointStore {
     /// Commits while all server commands of this name fail. They still fail when this returns, since a command that was sent may arrive later.
     /// Checks the code of the error, and returns the command id. On a busy machine the time limit may pass before the failure happens; then
     /// another commit is made.
-    async fn commit_failing(&self, name: &str, how: &Document, code: &str) -> String {
-        let is_answered = how.contains_key("errorCode") || how.contains_key("writeConcernError");
+    async fn commit_failing(&self, name: &str, failure: &Document, code: &str) -> String {
+        let is_answered = failure.contains_key("errorCode") || failure.contains_key("writeConcernError");
         for n in 0..20 {
-            let before = self.fail(&[name], 1_000_000, how.clone()).await;
+            let before = self.fail(&[name], 1_000_000, failure.clone()).await;
             let command = format!("{name}-{before}-{n}");
             self.recorder.take();
             let error = self.commit(&command, &command, Expectation::Absent).await.unwrap_err();
@@ -85,7 +85,10 @@ impl FailpointStore {
                 return command;
             }
             let is_late = ["timeout", "unknown_outcome"].contains(&error.code().as_str());
-            assert!(is_late && !(has_failed && is_answered), "{how}: expected {code}, not {error}; sent: {sent:#?}");
+            assert!(
+                is_late && !(has_failed && is_answered),
+                "{failure}: expected {code}, not {error}; sent: {sent:#?}"
+            );
         }
         panic!("the time limit always passed before `{name}` failed");
     }
@@ -115,12 +118,12 @@ impl FailpointStore {
     }
 }
 
-/// Runs a test. Only one runs at a time, since a server has one such failpoint.
+/// Runs a test on a store with failpoints. Only one such test runs at a time, since a server has one `failCommand` failpoint.
 fn with_failpoints(test: &str, options: &str, run: impl AsyncFn(FailpointStore)) {
     run_on_server(async {
         // Locked across processes, since each test may have its own.
-        let turn = std::fs::File::create(std::env::temp_dir().join("runstate-mongodb-failpoint")).unwrap();
-        turn.lock().unwrap();
+        let lock_file = std::fs::File::create(std::env::temp_dir().join("runstate-mongodb-failpoint")).unwrap();
+        lock_file.lock().unwrap();
         if let Some(scene) = FailpointStore::open(test, options).await {
             run(scene).await;
         }
@@ -131,12 +134,12 @@ fn with_failpoints(test: &str, options: &str, run: impl AsyncFn(FailpointStore))
 fn unanswered_commit_transaction_is_sent_again() {
     with_failpoints("unanswered_commit_transaction_is_sent_again", "", async |scene: FailpointStore| {
         scene.fail(&["commitTransaction"], 3, doc! {"closeConnection": true}).await;
-        let receipt = scene.commit("lost-before", "a", Expectation::Absent).await.unwrap();
+        let receipt = scene.commit("unanswered", "a", Expectation::Absent).await.unwrap();
         assert!(!receipt.replayed);
         // Committed, but the reply says that the outcome is not known.
         let unknown = doc! {"writeConcernError": {"code": 91, "errmsg": "shutting down"}};
         scene.fail(&["commitTransaction"], 3, unknown).await;
-        let receipt = scene.commit("lost-after", "b", Expectation::Absent).await.unwrap();
+        let receipt = scene.commit("outcome-not-known", "b", Expectation::Absent).await.unwrap();
         assert!(!receipt.replayed);
         let stored = scene.store.get(&[Key::new(&C, "a"), Key::new(&C, "b")]).await.unwrap();
         assert!(stored.iter().all(|found| found.as_ref().unwrap().revision.writes() == 1));
@@ -146,22 +149,23 @@ fn unanswered_commit_transaction_is_sent_again() {
 #[test]
 fn transaction_aborted_by_the_server_is_retried() {
     with_failpoints("transaction_aborted_by_the_server_is_retried", "", async |scene: FailpointStore| {
-        let gone = doc! {"errorCode": 251, "errorLabels": ["TransientTransactionError"]};
-        for (command, of) in [("at-ledger", "insert"), ("at-document", "insert"), ("at-end", "commitTransaction")] {
-            scene.fail(&[of], 2, gone.clone()).await;
+        let no_such_transaction = doc! {"errorCode": 251, "errorLabels": ["TransientTransactionError"]};
+        for (command, failing) in [("at-ledger", "insert"), ("at-document", "insert"), ("at-end", "commitTransaction")]
+        {
+            scene.fail(&[failing], 2, no_such_transaction.clone()).await;
             assert!(!scene.commit(command, command, Expectation::Absent).await.unwrap().replayed);
         }
-        let busy = doc! {"errorCode": 112, "errorLabels": ["TransientTransactionError"]};
-        scene.fail(&["insert"], 3, busy.clone()).await;
+        let write_conflict = doc! {"errorCode": 112, "errorLabels": ["TransientTransactionError"]};
+        scene.fail(&["insert"], 3, write_conflict.clone()).await;
         scene.commit("busy", "busy", Expectation::Absent).await.unwrap();
         // Another client writes the document and does not commit for a while.
         let mut other = scene.client.start_session().await.unwrap();
         other.start_transaction().await.unwrap();
-        let of_c = scene.client.database(&scene.name).collection::<Document>(C.name);
-        of_c.update_one(doc! {"_id": "busy"}, doc! {"$set": {"_touch": "x"}}).session(&mut other).await.unwrap();
+        let collection = scene.client.database(&scene.name).collection::<Document>(C.name);
+        collection.update_one(doc! {"_id": "busy"}, doc! {"$set": {"_touch": "x"}}).session(&mut other).await.unwrap();
         let revision = scene.store.get(&[Key::new(&C, "busy")]).await.unwrap().remove(0).unwrap().revision;
-        let lost = scene.commit("too-busy", "busy", Expectation::Revision(revision.clone())).await.unwrap_err();
-        assert_eq!(lost.code().as_str(), "conflict", "{lost}");
+        let error = scene.commit("too-busy", "busy", Expectation::Revision(revision.clone())).await.unwrap_err();
+        assert_eq!(error.code().as_str(), "conflict", "{error}");
         assert_eq!(scene.outcome("too-busy").await, Outcome::Absent);
         other.abort_transaction().await.unwrap();
         scene.commit("too-busy", "busy", Expectation::Revision(revision)).await.unwrap();
@@ -171,8 +175,8 @@ fn transaction_aborted_by_the_server_is_retried() {
 #[test]
 fn commit_answered_with_a_transient_error_is_retried() {
     with_failpoints("commit_answered_with_a_transient_error_is_retried", "", async |scene: FailpointStore| {
-        // Committed and then interrupted while waiting for the majority, or the reply of a server that may know too little.
-        for (n, how) in [
+        // Committed and then interrupted while waiting for the majority, or the reply of a server that may not know the outcome.
+        for (n, failure) in [
             doc! {"writeConcernError": {"code": 11_601, "errmsg": "interrupted"}},
             doc! {"writeConcernError": {"code": 251, "errmsg": "no such transaction"}},
             doc! {"writeConcernError": {"code": 100, "errmsg": "not enough members"}},
@@ -183,28 +187,28 @@ fn commit_answered_with_a_transient_error_is_retried() {
         .into_iter()
         .enumerate()
         {
-            scene.fail(&["commitTransaction"], 2, how.clone()).await;
+            scene.fail(&["commitTransaction"], 2, failure.clone()).await;
             let name = format!("c{n}");
             let receipt = scene.commit(&name, &name, Expectation::Absent).await;
-            assert!(receipt.is_ok(), "{how}: {receipt:?}");
+            assert!(receipt.is_ok(), "{failure}: {receipt:?}");
             let found = scene.store.get(&[Key::new(&C, &name)]).await.unwrap().remove(0).unwrap();
-            assert_eq!(found.revision.writes(), 1, "{how}");
+            assert_eq!(found.revision.writes(), 1, "{failure}");
         }
     });
 }
 
 #[test]
-fn a_commit_that_is_never_confirmed_has_an_unknown_outcome() {
+fn commit_never_confirmed_has_an_unknown_outcome() {
     with_failpoints(
-        "a_commit_that_is_never_confirmed_has_an_unknown_outcome",
+        "commit_never_confirmed_has_an_unknown_outcome",
         "&timeoutMS=3000",
         async |scene: FailpointStore| {
-            let open = scene.commit_failing("commitTransaction", &doc! {"errorCode": 225}, "unknown_outcome").await;
-            assert_eq!(scene.outcome(&open).await, Outcome::Absent);
+            let command = scene.commit_failing("commitTransaction", &doc! {"errorCode": 225}, "unknown_outcome").await;
+            assert_eq!(scene.outcome(&command).await, Outcome::Absent);
             scene.stop_failing().await;
             // Its transaction is still open and may be committed. The outcome stays unknown until the server ends the transaction, which it
             // also does if the next one uses the same session.
-            if let Err(error) = scene.commit(&open, &open, Expectation::Absent).await {
+            if let Err(error) = scene.commit(&command, &command, Expectation::Absent).await {
                 assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
                 assert!(error.to_string().contains("another transaction of the same command"), "{error}");
             }
@@ -221,23 +225,23 @@ fn dropped_commit_leaves_no_open_transaction() {
         for (n, block) in [300, 3_000, 30_000].into_iter().enumerate() {
             let before = revision().await;
             let count = scene.fail(&["insert"], 1, doc! {"blockConnection": true, "blockTimeMS": block}).await;
-            let going = format!("going-{n}");
+            let command = format!("going-{n}");
             tokio::select! {
                 biased;
-                ended = scene.commit(&going, "a", Expectation::Revision(before.clone())) => {
-                    ended.unwrap();
+                result = scene.commit(&command, "a", Expectation::Revision(before.clone())) => {
+                    result.unwrap();
                     continue;
                 }
                 () = scene.wait_until_entered(count) => {}
             }
             // The commit ends without a repeat.
             let until = Instant::now() + Duration::from_secs(120);
-            while scene.outcome(&going).await == Outcome::Absent {
+            while scene.outcome(&command).await == Outcome::Absent {
                 assert!(Instant::now() < until, "the commit does not end");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            let late = scene.commit("late", "a", Expectation::Revision(before)).await.unwrap_err();
-            return assert_eq!(late.code().as_str(), "conflict");
+            let error = scene.commit("late", "a", Expectation::Revision(before)).await.unwrap_err();
+            return assert_eq!(error.code().as_str(), "conflict");
         }
         panic!("every caller was delayed");
     });
@@ -246,31 +250,39 @@ fn dropped_commit_leaves_no_open_transaction() {
 #[test]
 fn commit_never_answered_is_unknown_and_its_outcome_is_readable() {
     let options = "&timeoutMS=3000";
-    with_failpoints("an_end_that_stays_without_an_answer_is_unknown", options, async |scene: FailpointStore| {
-        let unknown = doc! {"writeConcernError": {"code": 91, "errmsg": "shutting down"}};
-        let command = scene.commit_failing("commitTransaction", &unknown, "unknown_outcome").await;
-        scene.stop_failing().await;
-        assert!(matches!(scene.outcome(&command).await, Outcome::Committed { .. }));
-        assert!(scene.commit(&command, &command, Expectation::Absent).await.unwrap().replayed);
-    });
+    with_failpoints(
+        "commit_never_answered_is_unknown_and_its_outcome_is_readable",
+        options,
+        async |scene: FailpointStore| {
+            let unknown = doc! {"writeConcernError": {"code": 91, "errmsg": "shutting down"}};
+            let command = scene.commit_failing("commitTransaction", &unknown, "unknown_outcome").await;
+            scene.stop_failing().await;
+            assert!(matches!(scene.outcome(&command).await, Outcome::Committed { .. }));
+            assert!(scene.commit(&command, &command, Expectation::Absent).await.unwrap().replayed);
+        },
+    );
 }
 
 #[test]
 fn failure_before_the_commit_changes_nothing_and_has_its_code() {
     let options = "&timeoutMS=3000";
-    with_failpoints("what_fails_before_the_end_has_changed_nothing", options, async |scene: FailpointStore| {
-        for (how, code) in [
-            (doc! {"errorCode": 13}, "not_authorized"),
-            (doc! {"errorCode": 14_031}, "full"),
-            (doc! {"errorCode": 388}, "too_large"),
-            (doc! {"closeConnection": true}, "unavailable"),
-            (doc! {"errorCode": 10_107}, "unavailable"),
-            (doc! {"blockConnection": true, "blockTimeMS": 4_000}, "timeout"),
-        ] {
-            let command = scene.commit_failing("insert", &how, code).await;
-            assert_eq!(scene.outcome(&command).await, Outcome::Absent);
-        }
-    });
+    with_failpoints(
+        "failure_before_the_commit_changes_nothing_and_has_its_code",
+        options,
+        async |scene: FailpointStore| {
+            for (failure, code) in [
+                (doc! {"errorCode": 13}, "not_authorized"),
+                (doc! {"errorCode": 14_031}, "full"),
+                (doc! {"errorCode": 388}, "too_large"),
+                (doc! {"closeConnection": true}, "unavailable"),
+                (doc! {"errorCode": 10_107}, "unavailable"),
+                (doc! {"blockConnection": true, "blockTimeMS": 4_000}, "timeout"),
+            ] {
+                let command = scene.commit_failing("insert", &failure, code).await;
+                assert_eq!(scene.outcome(&command).await, Outcome::Absent);
+            }
+        },
+    );
 }
 
 #[test]
@@ -279,8 +291,8 @@ fn reads_survive_lost_servers() {
         scene.commit("c", "a", Expectation::Absent).await.unwrap();
         for keys in [&["a"][..], &["a", "b"]] {
             let keys: Vec<Key> = keys.iter().map(|id| Key::new(&C, id)).collect();
-            for how in [doc! {"closeConnection": true}, doc! {"errorCode": 189}, doc! {"errorCode": 246}] {
-                scene.fail(&["find", "findAndModify"], 3, how).await;
+            for failure in [doc! {"closeConnection": true}, doc! {"errorCode": 189}, doc! {"errorCode": 246}] {
+                scene.fail(&["find", "findAndModify"], 3, failure).await;
                 assert!(scene.store.get(&keys).await.unwrap()[0].is_some());
             }
         }
@@ -293,14 +305,14 @@ fn unconfirmed_read_fence_is_written_again() {
     with_failpoints(test, "", async |scene: FailpointStore| {
         let keys = [Key::new(&C, "a")];
         scene.commit("c", "a", Expectation::Absent).await.unwrap();
-        for number in [64, 91, 11_602] {
-            let unconfirmed = doc! {"writeConcernError": {"code": number, "errmsg": "not replicated"}};
+        for code in [64, 91, 11_602] {
+            let unconfirmed = doc! {"writeConcernError": {"code": code, "errmsg": "not replicated"}};
             scene.fail(&["findAndModify"], 2, unconfirmed).await;
             scene.recorder.take();
             assert!(scene.store.get(&keys).await.unwrap()[0].is_some());
             let sent = scene.recorder.take();
             let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
-            assert_eq!(names, ["findAndModify", "findAndModify", "findAndModify", "find"], "{number}");
+            assert_eq!(names, ["findAndModify", "findAndModify", "findAndModify", "find"], "{code}");
         }
         // An error that no retry can resolve is returned.
         let full = doc! {"writeConcernError": {"code": 14_031, "errmsg": "no space"}};
@@ -331,7 +343,7 @@ fn sweep_with_a_lost_reply_counts_every_deletion() {
     with_failpoints("sweep_with_a_lost_reply_counts_every_deletion", "", async |scene: FailpointStore| {
         scene.store.migrate(&Catalog::new(&[&C, &LEASES]).unwrap()).await.unwrap();
         let unconfirmed = doc! {"writeConcernError": {"code": 91, "errmsg": "shutting down"}};
-        for (command, how) in [("done", unconfirmed), ("undone", doc! {"closeConnection": true})] {
+        for (command, failure) in [("done", unconfirmed), ("undone", doc! {"closeConnection": true})] {
             let lease = |n: i64| {
                 let document = Arc::new([("until".to_owned(), Json::from(n))].into_iter().collect());
                 let op = WriteOp::Put { version: 1, document };
@@ -347,7 +359,7 @@ fn sweep_with_a_lost_reply_counts_every_deletion() {
             };
             scene.store.commit(batch).await.unwrap();
             let sweep = async |now| scene.store.sweep(LEASES.name, Timestamp::from_millis(now), 100).await.unwrap();
-            scene.fail(&["delete"], 2, how).await;
+            scene.fail(&["delete"], 2, failure).await;
             assert_eq!(sweep(6).await, 5, "{command}");
             assert_eq!(sweep(100).await, 2, "{command}");
         }
@@ -357,10 +369,10 @@ fn sweep_with_a_lost_reply_counts_every_deletion() {
 #[test]
 fn migration_survives_lost_servers() {
     with_failpoints("migration_survives_lost_servers", "", async |scene: FailpointStore| {
-        for of in [&LEASES, &UNINDEXED] {
-            for how in [doc! {"closeConnection": true}, doc! {"errorCode": 189}] {
-                scene.fail(&["create", "dropIndexes", "update", "find", "listIndexes"], 4, how).await;
-                scene.store.migrate(&Catalog::new(&[&C, of]).unwrap()).await.unwrap();
+        for collection in [&LEASES, &UNINDEXED] {
+            for failure in [doc! {"closeConnection": true}, doc! {"errorCode": 189}] {
+                scene.fail(&["create", "dropIndexes", "update", "find", "listIndexes"], 4, failure).await;
+                scene.store.migrate(&Catalog::new(&[&C, collection]).unwrap()).await.unwrap();
             }
             scene.stop_failing().await;
         }
@@ -371,7 +383,8 @@ fn migration_survives_lost_servers() {
 fn unconfirmed_index_build_is_not_taken_as_done() {
     let test = "unconfirmed_index_build_is_not_taken_as_done";
     with_failpoints(test, "", async |scene: FailpointStore| {
-        let (indexed, unindexed) = [&LEASES, &UNINDEXED].map(|of| Catalog::new(&[&C, of]).unwrap()).into();
+        let (indexed, unindexed) =
+            [&LEASES, &UNINDEXED].map(|collection| Catalog::new(&[&C, collection]).unwrap()).into();
         let unconfirmed = || doc! {"writeConcernError": {"code": 64, "errmsg": "not replicated"}};
         let sent = |name: &str| scene.recorder.take().iter().filter(|exchange| exchange.name() == name).count();
 

@@ -19,9 +19,9 @@ const ROWS: Collection = Collection::new("feed.rows", 1)
     .indexes(&[Index::ordered(&[("n", Ascending)])]);
 
 async fn open_feed(test: &str) -> Option<(MongoTestStore, Position)> {
-    let ground = open_in_one_database(test, &Catalog::new(&[&ROWS]).unwrap()).await?;
-    let now = ground.store.changes(None, 10, Millis(0)).await.unwrap().next;
-    Some((ground, now))
+    let fixture = open_in_one_database(test, &Catalog::new(&[&ROWS]).unwrap()).await?;
+    let now = fixture.store.changes(None, 10, Millis(0)).await.unwrap().next;
+    Some((fixture, now))
 }
 
 fn row_batch(command: &str, ids: &[&str]) -> Batch {
@@ -29,34 +29,34 @@ fn row_batch(command: &str, ids: &[&str]) -> Batch {
 }
 
 fn event_lines(events: &[ChangeEvent]) -> Vec<String> {
-    let one = |event: &ChangeEvent| {
+    let line = |event: &ChangeEvent| {
         let revision = event.revision.as_ref().map_or(0, |revision| revision.writes());
         format!("{} {} {revision}", event.command, event.key.id)
     };
-    events.iter().map(one).collect()
+    events.iter().map(line).collect()
 }
 
 #[test]
 fn position_within_a_commit_continues_that_commit() {
     block_on_tokio(async {
-        let Some((ground, start)) = open_feed("position_within_a_commit_continues_that_commit").await else { return };
-        ground.store.commit(row_batch("job/a:b", &["1", "2", "3"])).await.unwrap();
-        ground.store.commit(row_batch("next", &["4"])).await.unwrap();
+        let Some((fixture, start)) = open_feed("position_within_a_commit_continues_that_commit").await else { return };
+        fixture.store.commit(row_batch("job/a:b", &["1", "2", "3"])).await.unwrap();
+        fixture.store.commit(row_batch("next", &["4"])).await.unwrap();
         let expected = ["job/a:b 1 1", "job/a:b 2 1", "job/a:b 3 1", "next 4 1"];
-        let all = ground.store.changes(Some(start.clone()), 10, Millis(0)).await.unwrap();
+        let all = fixture.store.changes(Some(start.clone()), 10, Millis(0)).await.unwrap();
         assert_eq!(event_lines(&all.events), expected);
         // From the position of each event, on a new stream.
         for (nth, event) in all.events.iter().enumerate() {
-            let rest = ground.store.changes(Some(event.position.clone()), 10, Millis(0)).await.unwrap();
+            let rest = fixture.store.changes(Some(event.position.clone()), 10, Millis(0)).await.unwrap();
             assert_eq!(event_lines(&rest.events), expected[nth + 1..]);
         }
         let mut from = start;
         for one in expected {
-            let changes = ground.store.changes(Some(from), 1, Millis(0)).await.unwrap();
+            let changes = fixture.store.changes(Some(from), 1, Millis(0)).await.unwrap();
             assert_eq!(event_lines(&changes.events), [one]);
             from = changes.next;
         }
-        assert_eq!(ground.store.changes(Some(from), 1, Millis(0)).await.unwrap().events, []);
+        assert_eq!(fixture.store.changes(Some(from), 1, Millis(0)).await.unwrap().events, []);
     });
 }
 
@@ -67,30 +67,31 @@ const OTHERS: Collection = Collection::new("other.rows", 1).fields(&[Field::int(
 fn a_store_over_several_databases_has_one_feed() {
     block_on_tokio(async {
         let catalog = Catalog::new(&[&ROWS, &OTHERS]).unwrap();
-        let Some(ground) = open_over_databases("a_store_over_several_databases_has_one_feed", &catalog).await else {
+        let Some(fixture) = open_over_databases("a_store_over_several_databases_has_one_feed", &catalog).await else {
             return;
         };
         // Another store on the same servers, whose commits do not belong in this feed.
-        let Some(strange) = open_over_databases("a_store_over_several_databases_has_one_feed", &catalog).await else {
+        let Some(other_store) = open_over_databases("a_store_over_several_databases_has_one_feed", &catalog).await
+        else {
             return;
         };
-        let start = ground.store.changes(None, 10, Millis(0)).await.unwrap().next;
+        let start = fixture.store.changes(None, 10, Millis(0)).await.unwrap().next;
         let both = |command| batch(command, vec![insert(&ROWS, "1", json!({})), insert(&OTHERS, "2", json!({"n": 2}))]);
-        strange.store.commit(both("strange")).await.unwrap();
-        ground.store.commit(both("ours")).await.unwrap();
-        let changes = ground.store.changes(Some(start), 10, Millis(0)).await.unwrap();
+        other_store.store.commit(both("foreign")).await.unwrap();
+        fixture.store.commit(both("own")).await.unwrap();
+        let changes = fixture.store.changes(Some(start), 10, Millis(0)).await.unwrap();
         let keys: Vec<String> = changes.events.iter().map(|event| event.key.to_string()).collect();
         assert_eq!(
             (keys, event_lines(&changes.events)),
             (
                 vec!["feed.rows/1".to_owned(), "other.rows/2".to_owned()],
-                vec!["ours 1 1".to_owned(), "ours 2 1".to_owned()],
+                vec!["own 1 1".to_owned(), "own 2 1".to_owned()],
             )
         );
-        let found = ground.store.query(&Query::of(&OTHERS).eq("n", 2)).await.unwrap();
+        let found = fixture.store.query(&Query::of(&OTHERS).eq("n", 2)).await.unwrap();
         assert_eq!(found.items.len(), 1);
-        let client = Client::with_uri_str(&ground.server).await.unwrap();
-        let other = client.database(&format!("{}_other", ground.database)).collection::<Document>("rows");
+        let client = Client::with_uri_str(&fixture.server).await.unwrap();
+        let other = client.database(&format!("{}_other", fixture.database)).collection::<Document>("rows");
         assert_eq!(other.count_documents(doc! {"n": 2}).await.unwrap(), 1);
     });
 }
@@ -98,16 +99,16 @@ fn a_store_over_several_databases_has_one_feed() {
 #[test]
 fn feed_contains_only_committed_documents_of_the_store() {
     block_on_tokio(async {
-        let Some((ground, start)) = open_feed("feed_contains_only_committed_documents_of_the_store").await else {
+        let Some((fixture, start)) = open_feed("feed_contains_only_committed_documents_of_the_store").await else {
             return;
         };
-        let store = &ground.store;
+        let store = &fixture.store;
         store.commit(row_batch("first", &["a", "b"])).await.unwrap();
         let read = store.get(&[Key::new(&ROWS, "a")]).await.unwrap().pop().unwrap().unwrap();
         let check = Check { key: Key::new(&ROWS, "a"), revision: read.revision };
         store.commit(Batch { checks: vec![check], ..batch("touches", vec![]) }).await.unwrap();
-        let client = Client::with_uri_str(&ground.server).await.unwrap();
-        let database = client.database(&ground.database);
+        let client = Client::with_uri_str(&fixture.server).await.unwrap();
+        let database = client.database(&fixture.database);
         // By hand: a document of another collection, one that no store wrote, and a deletion.
         database
             .collection::<Document>("feed.other")
@@ -124,13 +125,13 @@ fn feed_contains_only_committed_documents_of_the_store() {
 }
 
 /// Returns once the server holds a request for the next changes of the database open.
-async fn wait_until_polling(ground: &MongoTestStore) {
-    let client = Client::with_uri_str(&ground.server).await.unwrap();
-    let of_database = doc! {"$regex": format!("^{}\\.", ground.database)};
-    let asked = doc! {"currentOp": 1, "op": "getmore", "ns": of_database};
+async fn wait_until_polling(fixture: &MongoTestStore) {
+    let client = Client::with_uri_str(&fixture.server).await.unwrap();
+    let of_database = doc! {"$regex": format!("^{}\\.", fixture.database)};
+    let current_op = doc! {"currentOp": 1, "op": "getmore", "ns": of_database};
     let latest = Instant::now() + Duration::from_secs(120);
     loop {
-        let operations = client.database("admin").run_command(asked.clone()).await.unwrap();
+        let operations = client.database("admin").run_command(current_op.clone()).await.unwrap();
         if !operations.get_array("inprog").unwrap().is_empty() {
             return;
         }
@@ -142,23 +143,23 @@ async fn wait_until_polling(ground: &MongoTestStore) {
 #[test]
 fn commit_is_in_the_feed_from_its_receipt_and_ends_waits() {
     block_on_tokio(async {
-        let Some((ground, start)) = open_feed("commit_is_in_the_feed_from_its_receipt_and_ends_waits").await else {
+        let Some((fixture, start)) = open_feed("commit_is_in_the_feed_from_its_receipt_and_ends_waits").await else {
             return;
         };
-        let waiting = ground.store.changes(Some(start.clone()), 10, Millis::minutes(1));
+        let waiting = fixture.store.changes(Some(start.clone()), 10, Millis::minutes(1));
         let writing = async {
-            wait_until_polling(&ground).await;
-            ground.store.commit(row_batch("c", &["1"])).await.unwrap()
+            wait_until_polling(&fixture).await;
+            fixture.store.commit(row_batch("c", &["1"])).await.unwrap()
         };
         let (waited, receipt) = tokio::join!(waiting, writing);
         assert_eq!(event_lines(&waited.unwrap().events), ["c 1 1"]);
-        let again = ground.store.changes(Some(receipt.position), 10, Millis(0)).await.unwrap();
+        let again = fixture.store.changes(Some(receipt.position), 10, Millis(0)).await.unwrap();
         assert_eq!(event_lines(&again.events), ["c 1 1"]);
         // Many requests at once from the same position.
-        let asked = (0..20).map(|_| -> BoxFuture<'_, Result<Changes, StoreError>> {
-            ground.store.changes(Some(start.clone()), 10, Millis(0))
+        let requests = (0..20).map(|_| -> BoxFuture<'_, Result<Changes, StoreError>> {
+            fixture.store.changes(Some(start.clone()), 10, Millis(0))
         });
-        for changes in join_all(asked.collect()).await {
+        for changes in join_all(requests.collect()).await {
             assert_eq!(event_lines(&changes.unwrap().events), ["c 1 1"]);
         }
     });
@@ -167,16 +168,16 @@ fn commit_is_in_the_feed_from_its_receipt_and_ends_waits() {
 #[test]
 fn position_unknown_to_the_server_is_expired_or_invalid() {
     block_on_tokio(async {
-        let Some((ground, Position(start))) = open_feed("position_unknown_to_the_server_is_expired_or_invalid").await
+        let Some((fixture, Position(start))) = open_feed("position_unknown_to_the_server_is_expired_or_invalid").await
         else {
             return;
         };
-        ground.store.commit(row_batch("c", &["1"])).await.unwrap();
-        let (of_store, _) = start.split_once('.').unwrap();
-        for place in ["", "5", "t", "rABCDEF", "r8263000000000000000000", "r82:1.1:c", "💥"] {
-            let changes = ground.store.changes(Some(Position(format!("{of_store}.{place}"))), 10, Millis(0)).await;
-            let code = if place.starts_with('r') { ErrorCode::PositionExpired } else { ErrorCode::Invalid };
-            assert_eq!(changes.map_err(|error| error.code()), Err(code), "{place}");
+        fixture.store.commit(row_batch("c", &["1"])).await.unwrap();
+        let (prefix, _) = start.split_once('.').unwrap();
+        for point in ["", "5", "t", "rABCDEF", "r8263000000000000000000", "r82:1.1:c", "💥"] {
+            let changes = fixture.store.changes(Some(Position(format!("{prefix}.{point}"))), 10, Millis(0)).await;
+            let code = if point.starts_with('r') { ErrorCode::PositionExpired } else { ErrorCode::Invalid };
+            assert_eq!(changes.map_err(|error| error.code()), Err(code), "{point}");
         }
     });
 }

@@ -66,7 +66,7 @@ const SESSIONS: Collection = Collection::new("tracking.sessions", 1)
 fn every_query_of_the_other_seeds_uses_an_index() {
     block_on_tokio(async {
         let catalog = Catalog::new(&[&RUNS, &STEPS, &SESSIONS]).unwrap();
-        let Some(ground) = open_in_one_database("every_query_of_the_other_seeds_uses_an_index", &catalog).await else {
+        let Some(fixture) = open_in_one_database("every_query_of_the_other_seeds_uses_an_index", &catalog).await else {
             return;
         };
         let mut writes = Vec::new();
@@ -93,10 +93,10 @@ fn every_query_of_the_other_seeds_uses_an_index() {
                 "status": status, "last_heartbeat": n, "completed_at": n,
             })));
         }
-        fill(&ground, writes).await;
+        fill(&fixture, writes).await;
         let (runs, sessions) = (|| Query::of(&RUNS), || Query::of(&SESSIONS));
         check_plans(
-            &ground,
+            &fixture,
             vec![
                 plan_case(
                     "latest of a user",
@@ -143,7 +143,7 @@ fn every_query_of_the_other_seeds_uses_an_index() {
                     80,
                 ),
                 plan_case(
-                    "not heard of",
+                    "without a recent heartbeat",
                     sessions()
                         .filter(Filter::Lt("last_heartbeat".to_owned(), 9.into()))
                         .sort("last_heartbeat", Ascending)
@@ -165,12 +165,12 @@ fn every_query_of_the_other_seeds_uses_an_index() {
                 ("successful".to_owned(), Accumulator::CountIf(rate)),
             ],
         };
-        assert_eq!(ground.store.aggregate(&rate).await.unwrap().len(), 5);
-        let database = enable_profiling(&ground).await;
-        ground.store.aggregate(&rate).await.unwrap();
+        assert_eq!(fixture.store.aggregate(&rate).await.unwrap().len(), 5);
+        let database = enable_profiling(&fixture).await;
+        fixture.store.aggregate(&rate).await.unwrap();
         assert_eq!(number(&last_profile(&database, RUNS.name).await, "nreturned"), 5, "counted on the server");
         let swept =
-            ground.store.sweep(SESSIONS.name, Timestamp::from_millis(Millis::days(30).0 + 9), 100).await.unwrap();
+            fixture.store.sweep(SESSIONS.name, Timestamp::from_millis(Millis::days(30).0 + 9), 100).await.unwrap();
         assert_eq!(swept, 6, "completed and failed ones");
         let profile = last_profile(&database, SESSIONS.name).await;
         assert_eq!(profile.get_str("planSummary").unwrap(), "IXSCAN { completed_at: 1 }");

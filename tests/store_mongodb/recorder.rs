@@ -1,11 +1,21 @@
-//! A proxy in front of the server that records each command with its reply, and delays replies on request. It runs on its own threads.
+//! A proxy in front of the server that records each command with its reply, and delays replies on request. It runs on
+//! its own threads. Also a store whose commands are recorded, and short functions to use it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mongodb::bson::{Document, Timestamp};
+use mongodb::bson::{self, Document};
+use runstate::id::CommandId;
+use runstate::schema::Direction::Ascending;
+use runstate::schema::{Catalog, Collection, Field, Index, Key, Ttl};
+use runstate::store::mongodb::{Mongo, MongoOptions};
+use runstate::store::{Batch, Check, Expectation, Store, StoredDocument, Write, WriteOp};
+use runstate::time::{Millis, Timestamp};
+use runstate::value::Json;
+
+use super::server::fresh_url;
 
 /// The opcode of messages that carry commands and replies, in the MongoDB wire protocol.
 const OP_MSG: i32 = 2013;
@@ -33,11 +43,12 @@ impl Exchange {
     }
 
     /// The cluster time in the reply.
-    pub fn operation_time(&self) -> Timestamp {
+    pub fn operation_time(&self) -> bson::Timestamp {
         self.reply.as_ref().unwrap().get_timestamp("operationTime").unwrap()
     }
 }
 
+/// A proxy that records commands.
 pub struct Recorder {
     url: String,
     shared: Arc<RecorderShared>,
@@ -54,7 +65,7 @@ struct RecorderState {
     /// By the id of the request, in the order in which they were sent.
     exchanges: Vec<(i32, Exchange)>,
     /// Replies to commands of this name are delayed.
-    held: Option<&'static str>,
+    delayed: Option<&'static str>,
 }
 
 impl Recorder {
@@ -87,12 +98,12 @@ impl Recorder {
 
     /// From now on replies to commands of that name are delayed.
     pub fn hold(&self, name: &'static str) {
-        self.shared.state().held = Some(name);
+        self.shared.state().delayed = Some(name);
     }
 
     /// Releases the delayed replies.
     pub fn release(&self) {
-        self.shared.state().held = None;
+        self.shared.state().delayed = None;
         self.shared.changed.notify_all();
     }
 
@@ -130,12 +141,12 @@ impl RecorderShared {
     }
 
     fn record_reply(&self, message: &[u8]) {
-        let of = header_number(message, 8);
+        let request_id = header_number(message, 8);
         let mut state = self.state();
-        let Some((_, exchange)) = state.exchanges.iter_mut().rev().find(|(id, _)| *id == of) else { return };
+        let Some((_, exchange)) = state.exchanges.iter_mut().rev().find(|(id, _)| *id == request_id) else { return };
         exchange.reply = parse_document(message);
         let name = exchange.name().to_owned();
-        drop(self.changed.wait_while(state, |state| state.held == Some(&*name)).unwrap());
+        drop(self.changed.wait_while(state, |state| state.delayed == Some(&*name)).unwrap());
     }
 }
 
@@ -165,4 +176,58 @@ fn header_number(message: &[u8], at: usize) -> i32 {
 fn parse_document(message: &[u8]) -> Option<Document> {
     let is_document = header_number(message, 12) == OP_MSG && message[20] == 0;
     is_document.then(|| Document::from_reader(&message[21..]).unwrap())
+}
+
+pub const HEADS: Collection = Collection::new("recorded.heads", 1)
+    .fields(&[Field::int("n").optional(), Field::timestamp("at").optional()])
+    .indexes(&[Index::ordered(&[("n", Ascending)])])
+    .ttl(Ttl { field: "at", after: Millis(1_000), partial: None });
+pub const LEADS: Collection = Collection::new("recorded.leads", 1).read_mostly();
+pub const ROWS: Collection = Collection::new("recorded.rows", 1).insert_only();
+
+/// A store behind a recorder.
+pub struct RecordedStore {
+    pub store: Mongo,
+    pub recorder: Recorder,
+}
+
+impl RecordedStore {
+    /// `options` are added to the URL.
+    pub async fn new(options: &str) -> Self {
+        let recorder = Recorder::start(&fresh_url());
+        let store = Mongo::open(&format!("{}{options}", recorder.url()), MongoOptions::default()).await.unwrap();
+        store.migrate(&Catalog::new(&[&HEADS, &LEADS, &ROWS]).unwrap()).await.unwrap();
+        Self { store, recorder }
+    }
+
+    pub async fn commit(&self, command: &str, writes: Vec<Write>, checks: Vec<Check>) {
+        let (command, at) = (CommandId::new(command).unwrap(), Timestamp::from_millis(0));
+        let batch = Batch { command, fingerprint: "f".to_owned(), at, result: Json::Null, writes, checks };
+        self.store.commit(batch).await.unwrap();
+    }
+
+    pub async fn find(&self, collection: &Collection, id: &str) -> Option<StoredDocument> {
+        self.store.get(&[Key::new(collection, id)]).await.unwrap().remove(0)
+    }
+
+    /// A check that a document is at its current revision.
+    pub async fn check(&self, collection: &Collection, id: &str) -> Check {
+        Check { key: Key::new(collection, id), revision: self.find(collection, id).await.unwrap().revision }
+    }
+
+    /// The commands with these names that were sent since the last call.
+    pub fn sent(&self, names: &[&str]) -> Vec<Exchange> {
+        let mut sent = self.recorder.take();
+        sent.retain(|exchange| names.contains(&exchange.name()));
+        sent
+    }
+}
+
+pub fn put(collection: &Collection, id: &str, expect: Expectation, value: Json) -> Write {
+    let document = Arc::new(value.as_object().unwrap().clone());
+    Write { key: Key::new(collection, id), expect, op: WriteOp::Put { version: 1, document } }
+}
+
+pub fn insert(collection: &Collection, id: &str, value: Json) -> Write {
+    put(collection, id, Expectation::Absent, value)
 }

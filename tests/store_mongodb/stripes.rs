@@ -1,4 +1,4 @@
-//! Documents that many commits check at once.
+//! Stripes: checks of documents that many commits check at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 
 use super::server::{fresh_url, run_on_server};
 
-const LEADS: Collection = Collection::new("holds.leads", 1).fields(&[Field::int("n")]).read_mostly();
-const ROWS: Collection = Collection::new("holds.rows", 1).insert_only();
+const LEADS: Collection = Collection::new("stripes.leads", 1).fields(&[Field::int("n")]).read_mostly();
+const ROWS: Collection = Collection::new("stripes.rows", 1).insert_only();
 
 async fn open(url: &str) -> Mongo {
     let store = Mongo::open(url, MongoOptions::default()).await.unwrap();
@@ -55,11 +55,11 @@ fn check_passes_only_at_the_current_revision() {
         let url = fresh_url();
         let (one, other) = (open(&url).await, open(&url).await);
         commit(&one, "make", vec![put(&LEADS, "lead", Expectation::Absent, json!({"n": 0}))], vec![]).await.unwrap();
-        let mut made = 0;
+        let mut checks = 0;
         let mut check = async |store: &Mongo, revision: &Revision| {
-            made += 1;
+            checks += 1;
             let check = Check { key: lead(), revision: revision.clone() };
-            commit(store, &format!("check-{made}"), vec![row(&format!("row-{made}"))], vec![check]).await
+            commit(store, &format!("check-{checks}"), vec![row(&format!("row-{checks}"))], vec![check]).await
         };
         let conflict =
             |result: Result<Receipt, StoreError>| matches!(result, Err(StoreError::Conflict { key }) if key == lead());
@@ -70,17 +70,17 @@ fn check_passes_only_at_the_current_revision() {
                 check(&one, &old).await.unwrap();
                 check(&other, &old).await.unwrap();
             }
-            let by = if round % 2 == 0 { &other } else { &one };
-            let over = vec![put(&LEADS, "lead", Expectation::Revision(old.clone()), json!({"n": round}))];
-            commit(by, &format!("change-{round}"), over, vec![]).await.unwrap();
+            let store = if round % 2 == 0 { &other } else { &one };
+            let writes = vec![put(&LEADS, "lead", Expectation::Revision(old.clone()), json!({"n": round}))];
+            commit(store, &format!("change-{round}"), writes, vec![]).await.unwrap();
             for _ in 0..5 {
                 assert!(conflict(check(&one, &old).await) && conflict(check(&other, &old).await));
             }
             old = old.next();
         }
         check(&one, &old).await.unwrap();
-        let gone = Write { key: lead(), expect: Expectation::Any, op: WriteOp::Delete };
-        commit(&other, "delete", vec![gone], vec![]).await.unwrap();
+        let deletion = Write { key: lead(), expect: Expectation::Any, op: WriteOp::Delete };
+        commit(&other, "delete", vec![deletion], vec![]).await.unwrap();
         assert!(conflict(check(&one, &old).await));
         commit(&other, "again", vec![put(&LEADS, "lead", Expectation::Absent, json!({"n": 0}))], vec![]).await.unwrap();
         assert!(conflict(check(&one, &old).await) && conflict(check(&other, &old).await));
@@ -102,16 +102,16 @@ fn no_check_passes_after_a_change_and_changes_make_progress() {
         for (task, store) in (0..16).zip([&one, &other].into_iter().cycle().cloned()) {
             let (ended, inserted) = (ended.clone(), inserted.clone());
             tasks.spawn(async move {
-                let mut known = revision(&store).await;
+                let mut current = revision(&store).await;
                 for n in 0.. {
                     if ended.load(Ordering::Relaxed) {
                         break;
                     }
-                    let id = format!("{}-{task}-{n}", known.writes());
-                    let check = Check { key: lead(), revision: known.clone() };
+                    let id = format!("{}-{task}-{n}", current.writes());
+                    let check = Check { key: lead(), revision: current.clone() };
                     match commit(&store, &id, vec![row(&id)], vec![check]).await {
                         Ok(_) => drop(inserted.fetch_add(1, Ordering::Relaxed)),
-                        Err(StoreError::Conflict { .. }) => known = revision(&store).await,
+                        Err(StoreError::Conflict { .. }) => current = revision(&store).await,
                         Err(error) => panic!("{id}: {error}"),
                     }
                 }
@@ -120,17 +120,18 @@ fn no_check_passes_after_a_change_and_changes_make_progress() {
         let changer = open(&url).await;
         for n in 1..=CHANGES {
             // Makes sure that there are checks between two changes.
-            let due = inserted.load(Ordering::Relaxed) + 20;
-            while inserted.load(Ordering::Relaxed) < due {
+            let target = inserted.load(Ordering::Relaxed) + 20;
+            while inserted.load(Ordering::Relaxed) < target {
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
-            let mut tries = 0;
+            let mut conflicts = 0;
             loop {
-                let over = vec![put(&LEADS, "lead", Expectation::Revision(revision(&changer).await), json!({"n": n}))];
-                match commit(&changer, &format!("change-{n}"), over, vec![]).await {
+                let writes =
+                    vec![put(&LEADS, "lead", Expectation::Revision(revision(&changer).await), json!({"n": n}))];
+                match commit(&changer, &format!("change-{n}"), writes, vec![]).await {
                     Ok(_) => break,
-                    Err(StoreError::Conflict { .. }) if tries < 20 => tries += 1,
-                    Err(error) => panic!("change {n}, after {tries} conflicts: {error}"),
+                    Err(StoreError::Conflict { .. }) if conflicts < 20 => conflicts += 1,
+                    Err(error) => panic!("change {n}, after {conflicts} conflicts: {error}"),
                 }
             }
         }
@@ -148,8 +149,8 @@ fn no_check_passes_after_a_change_and_changes_make_progress() {
                 if event.key.collection == LEADS.name {
                     writes = event.revision.unwrap().writes();
                 } else {
-                    let rests_on: u64 = event.key.id.split('-').next().unwrap().parse().unwrap();
-                    assert_eq!(rests_on, writes, "{} checked a revision that had been changed", event.key);
+                    let checked: u64 = event.key.id.split('-').next().unwrap().parse().unwrap();
+                    assert_eq!(checked, writes, "{} checked an outdated revision", event.key);
                     *rows.entry(writes).or_default() += 1;
                 }
             }

@@ -1,14 +1,24 @@
 //! Refusals and their reasons: passwords, privileges, servers that cannot be reached or are not in a replica set, stores of newer programs,
 //! documents that were changed by hand.
+//!
+//! Each role of docs/mongodb.md, created from its text on a server with access control, suffices for its purpose.
+//! Errors name the missing privilege.
 
-use mongodb::bson::{Document, doc};
+use std::sync::Arc;
+
+use mongodb::bson::{Bson, Document, doc};
+use runstate::domain::cvm::{Load, Start, Status};
+use runstate::engine::transfer::LineWriter;
+use runstate::engine::{ChangeFilter, Engine, Error, Host as _, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
+use runstate::limits::Settings;
 use runstate::schema::{Catalog, Collection, Direction, Field, Index, Key, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Store, StoreError};
 use runstate::time::Millis;
 
-use super::load::{self, COUNTERS, ROWS, check, count};
+use super::load;
+use super::load::{COUNTERS, ROWS, check, count};
 use super::server::{Servers, fresh_database, program};
 
 async fn open_error(url: &str) -> StoreError {
@@ -29,7 +39,9 @@ async fn unreachable_server_is_named() {
 
 #[tokio::test]
 async fn standalone_server_is_rejected_with_advice() {
-    let Some(program) = program("store_mongodb_faults::access::a_server_that_is_no_replica_set") else { return };
+    let Some(program) = program("store_mongodb_faults::access::standalone_server_is_rejected_with_advice") else {
+        return;
+    };
     let servers = Servers::standalone(program).await;
     super::server::wait_until("it answers", async || servers.command(0, "admin", doc! { "hello": 1 }).await.ok()).await;
     let error = open_error(&servers.direct_url(0, "x")).await;
@@ -44,16 +56,19 @@ fn role_on(database: &str, role: &str) -> Document {
 
 #[tokio::test]
 async fn read_write_role_is_enough_and_missing_rights_are_named() {
-    let Some(program) = program("store_mongodb_faults::access::rights_are_few") else { return };
+    let Some(program) = program("store_mongodb_faults::access::read_write_role_is_enough_and_missing_rights_are_named")
+    else {
+        return;
+    };
     let servers = Servers::with_access_control(program).await;
     let name = fresh_database("rights");
     let url = |user: &str| servers.direct_url_via(servers.port(0), user, &name);
-    let as_user = |error: StoreError, code: ErrorCode| {
+    let expect_error = |error: StoreError, code: ErrorCode| {
         assert_eq!(error.code(), code, "{error}");
         assert!(!error.to_string().contains("geheim"), "{error}");
     };
-    as_user(open_error(&url("")).await, ErrorCode::NotAuthorized);
-    as_user(open_error(&url("root:wrong-geheim@")).await, ErrorCode::NotAuthorized);
+    expect_error(open_error(&url("")).await, ErrorCode::NotAuthorized);
+    expect_error(open_error(&url("root:wrong-geheim@")).await, ErrorCode::NotAuthorized);
 
     // `readWrite` on the one database is enough for everything.
     servers.create_user("service", "pa%ss@", role_on(&name, "readWrite")).await;
@@ -63,7 +78,7 @@ async fn read_write_role_is_enough_and_missing_rights_are_named() {
     count(&service, 1, 1, "all").await;
     assert_eq!(service.changes(Some(from), 10, Millis(1_000)).await.unwrap().events.len(), 2);
     check(&service, &[(1, 2)].into(), 0).await;
-    as_user(open_error(&url("service:wrong-geheim@")).await, ErrorCode::NotAuthorized);
+    expect_error(open_error(&url("service:wrong-geheim@")).await, ErrorCode::NotAuthorized);
 
     // A user who may not create indexes can work if they exist, and is refused if they are missing.
     let privileges = doc! { "createRole": "works", "roles": [], "privileges": [{
@@ -78,7 +93,7 @@ async fn read_write_role_is_enough_and_missing_rights_are_named() {
     const MORE: Collection = Collection::new("test.more", 1)
         .fields(&[Field::int("n")])
         .indexes(&[Index::ordered(&[("n", Direction::Ascending)])]);
-    as_user(
+    expect_error(
         narrow.migrate(&Catalog::new(&[&ROWS, &COUNTERS, &MORE]).unwrap()).await.unwrap_err(),
         ErrorCode::NotAuthorized,
     );
@@ -89,12 +104,16 @@ async fn read_write_role_is_enough_and_missing_rights_are_named() {
     reader.migrate(&load::catalog()).await.unwrap();
     check(&reader, &[(1, 2), (2, 1)].into(), 0).await;
     let batch = load::decide_count(&reader, 3, 0, "all").await.unwrap();
-    as_user(reader.commit(batch).await.unwrap_err(), ErrorCode::NotAuthorized);
+    expect_error(reader.commit(batch).await.unwrap_err(), ErrorCode::NotAuthorized);
 }
 
 #[tokio::test]
 async fn documents_corrupted_by_hand_are_named_and_others_are_read() {
-    let Some(program) = program("store_mongodb_faults::access::documents_changed_by_hand") else { return };
+    let Some(program) =
+        program("store_mongodb_faults::access::documents_corrupted_by_hand_are_named_and_others_are_read")
+    else {
+        return;
+    };
     let servers = Servers::replica_set(program, 1).await;
     let name = fresh_database("nonsense");
     let store = load::open(&servers.direct_url(0, &name)).await;
@@ -122,8 +141,11 @@ async fn documents_corrupted_by_hand_are_named_and_others_are_read() {
 }
 
 #[tokio::test]
-async fn a_store_of_a_newer_program_is_read_and_not_written() {
-    let Some(program) = program("store_mongodb_faults::access::a_store_of_a_newer_program") else { return };
+async fn store_of_a_newer_program_is_read_and_not_written() {
+    let Some(program) = program("store_mongodb_faults::access::store_of_a_newer_program_is_read_and_not_written")
+    else {
+        return;
+    };
     let servers = Servers::replica_set(program, 1).await;
     const NEWER: Collection = Collection::new("test.counters", 2).fields(&[Field::int("n")]);
     let name = fresh_database("newer");
@@ -141,4 +163,176 @@ async fn a_store_of_a_newer_program_is_read_and_not_written() {
     raw.update_one(doc! { "_id": "store" }, doc! { "$set": { "format": 99 } }).await.unwrap();
     let error = open_error(&url).await;
     assert_eq!(error.code(), ErrorCode::NewerVersion, "{error}");
+}
+
+const GUIDE: &str = include_str!("../../docs/mongodb.md");
+
+const SOURCE: &str = r#"console.log("got", CC("what?"), call("search", { of: 1 })); sleep(1); CC("more?");"#;
+
+/// The commands in the guide that create roles, for the database of that name.
+fn documented_roles(name: &str) -> Vec<Document> {
+    let blocks = GUIDE.split("```json").skip(1).filter_map(|rest| rest.split("```").next());
+    let commands = blocks.filter(|block| block.contains("createRole")).map(|block| {
+        let json: serde_json::Value = serde_json::from_str(&block.replace("DATABASE", name)).unwrap();
+        let command = mongodb::bson::serialize_to_document(&json).unwrap();
+        // The name of a command must be its first field, and parsed JSON does not keep the order of fields.
+        let mut ordered = doc! { "createRole": command.get_str("createRole").unwrap() };
+        ordered.extend(command);
+        ordered
+    });
+    commands.collect()
+}
+
+/// The same for `layout=seed`, as the guide describes it.
+fn for_seed_layout(mut command: Document, prefix: &str) -> Document {
+    let documented = command.get_array("privileges").unwrap().clone();
+    let privilege_on = |database: &str, collection: &str, privilege: &Document| {
+        let actions = privilege.get_array("actions").unwrap().clone();
+        Bson::from(doc! { "resource": { "db": database, "collection": collection }, "actions": actions })
+    };
+    let mut privileges = Vec::new();
+    for privilege in documented.iter().filter_map(Bson::as_document) {
+        let runstate = format!("{prefix}runstate");
+        if privilege.get_document("resource").unwrap().get_str("collection").is_ok_and(|name| name == "runstate.meta") {
+            privileges.push(privilege_on(&runstate, "meta", privilege));
+        } else {
+            privileges
+                .extend([privilege_on(&runstate, "", privilege), privilege_on(&format!("{prefix}cvm"), "", privilege)]);
+        }
+        if privilege.get_array("actions").unwrap().contains(&"changeStream".into()) {
+            privileges.push(Bson::from(
+                doc! { "resource": { "db": "", "collection": "" }, "actions": ["changeStream", "find"] },
+            ));
+        }
+    }
+    command.insert("privileges", privileges);
+    command
+}
+
+/// Creates a user for each role. The role NAME has the user `NAME` with the password `NAME-geheim`.
+async fn create_users(servers: &Servers, commands: &[Document], prefix: &str) {
+    for command in commands {
+        let role = command.get_str("createRole").unwrap();
+        let (mut command, name) = (command.clone(), format!("{role}{prefix}"));
+        command.insert("createRole", &name);
+        servers.command(0, "admin", command).await.unwrap();
+        servers.create_user(&name, &format!("{name}-geheim"), doc! { "roles": [&name] }).await;
+    }
+}
+
+async fn open_existing(url: &str) -> Result<Engine, Error> {
+    let store = Mongo::open(url, MongoOptions { must_exist: true, ..MongoOptions::default() }).await?;
+    engine_over(Arc::new(store)).await
+}
+
+async fn engine_over(store: Arc<dyn Store>) -> Result<Engine, Error> {
+    Engine::new(store, Arc::new(SystemHost), runstate::domain::catalog().unwrap(), Settings::default()).await
+}
+
+/// Expects an error that names the operation and the remedy, without a password.
+#[track_caller]
+fn expect_refused<T>(operation: &str, result: Result<T, Error>) {
+    let error = result.err().unwrap_or_else(|| panic!("{operation} was allowed"));
+    assert_eq!(error.code, ErrorCode::NotAuthorized, "{operation}: {error}");
+    // The server's own message repeats the whole command, with the documents to be written.
+    assert!(error.message.len() < 600 && !error.message.contains("clusterTime"), "{operation}: {error}");
+    assert!(error.message.contains("docs/mongodb.md") && error.message.contains("not allowed"), "{operation}: {error}");
+    assert!(!error.message.contains("geheim"), "{operation}: {error}");
+}
+
+/// Runs every operation of a process that runs executions.
+async fn exercise_running(engine: &Engine) {
+    let cvm = engine.cvm();
+    let from = cvm.changes(None, &ChangeFilter::default(), Millis(0)).await.unwrap().next;
+    let bytecode = runstate::lang::compile("asks.ts", SOURCE).unwrap().bytecode;
+    cvm.load(&Load::new("asks", SOURCE, bytecode), None).await.unwrap();
+    cvm.start(&Start::new("asks").id("run"), None).await.unwrap();
+    cvm.start(&Start::new("asks").id("other"), None).await.unwrap();
+    cvm.answer("run", None, "this".into(), None, None).await.unwrap();
+    let work = cvm.claim(&["search".into()], "worker", Millis::minutes(1)).await.unwrap().unwrap();
+    cvm.heartbeat(&work.claimed, Millis::minutes(2)).await.unwrap();
+    cvm.complete(&work.claimed, "found".into(), None, None).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    cvm.run_due(100, RunLimit::Stop).await.unwrap();
+    assert_eq!(cvm.output("run").await.unwrap(), ["got this found"]);
+    assert_eq!(cvm.show("run").await.unwrap().status, Status::WaitingCc);
+    cvm.pause("other", None).await.unwrap();
+    cvm.cancel("other", None).await.unwrap();
+    cvm.delete("other", None).await.unwrap();
+    engine.sweep(SystemHost.now(), 100).await.unwrap();
+    assert!(!cvm.changes(Some(from), &ChangeFilter::default(), Millis(1_000)).await.unwrap().events.is_empty());
+}
+
+/// Runs every operation of a reader.
+async fn exercise_reading(engine: &Engine) {
+    let cvm = engine.cvm();
+    assert_eq!(cvm.list(&Default::default()).await.unwrap().len(), 1);
+    assert_eq!(cvm.show("run").await.unwrap().output, ["got this found"]);
+    assert!(!cvm.calls(&Default::default()).await.unwrap().rows.is_empty());
+    assert!(!cvm.logs("run", None, None).await.unwrap().rows.is_empty());
+    assert_eq!(cvm.programs(&Default::default()).await.unwrap().rows.len(), 1);
+    let info = engine.info().await.unwrap();
+    assert!(!format!("{:?}", info.properties).contains("geheim"));
+    assert!(info.collections.iter().all(|collection| collection.documents.is_some()));
+    let mut bytes = Vec::new();
+    engine.export(&mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap();
+    assert!(bytes.len() > 1_000);
+}
+
+/// Tests every role. `url` returns the URL of a role's user.
+async fn exercise_roles(url: impl Fn(&str) -> String) {
+    let start = Start::new("asks").id("new");
+    // Only the preparing role can use an empty database.
+    expect_refused("reading an unprepared database", open_or_create(&url("runstateReads")).await.map(drop));
+    expect_refused("running on an unprepared database", open_or_create(&url("runstateRuns")).await.map(drop));
+
+    let preparing = open_or_create(&url("runstatePrepares")).await.unwrap();
+    let bytecode = runstate::lang::compile("asks.ts", SOURCE).unwrap().bytecode;
+    expect_refused(
+        "loading with the preparing role",
+        preparing.cvm().load(&Load::new("asks", SOURCE, bytecode), None).await,
+    );
+    expect_refused(
+        "following with the preparing role",
+        preparing.cvm().changes(None, &ChangeFilter::default(), Millis(0)).await,
+    );
+
+    let running = open_existing(&url("runstateRuns")).await.unwrap();
+    exercise_running(&running).await;
+    exercise_reading(&running).await;
+
+    let reading = open_existing(&url("runstateReads")).await.unwrap();
+    exercise_reading(&reading).await;
+    expect_refused("starting with the reading role", reading.cvm().start(&start, None).await);
+    expect_refused("answering with the reading role", reading.cvm().answer("run", None, "x".into(), None, None).await);
+    expect_refused("sweeping with the reading role", reading.sweep(SystemHost.now() + Millis::days(60), 100).await);
+    assert_eq!(running.cvm().list(&Default::default()).await.unwrap().len(), 1);
+}
+
+/// Opens a store, or creates it.
+async fn open_or_create(url: &str) -> Result<Engine, Error> {
+    engine_over(Arc::new(Mongo::open(url, MongoOptions::default()).await?)).await
+}
+
+#[tokio::test]
+async fn documented_roles_suffice_and_missing_rights_are_named() {
+    let Some(program) = program("store_mongodb_faults::access::documented_roles_suffice_and_missing_rights_are_named")
+    else {
+        return;
+    };
+    let servers = Servers::with_access_control(program).await;
+    let name = fresh_database("roles");
+    let commands = documented_roles(&name);
+    assert_eq!(commands.len(), 3, "{commands:?}");
+    create_users(&servers, &commands, "").await;
+    exercise_roles(|role| servers.direct_url_via(servers.port(0), &format!("{role}:{role}-geheim@"), &name)).await;
+
+    // The same with each domain in a database of its own.
+    let commands: Vec<Document> = commands.into_iter().map(|command| for_seed_layout(command, "env_")).collect();
+    create_users(&servers, &commands, "_env").await;
+    exercise_roles(|role| {
+        let user = format!("{role}_env:{role}_env-geheim@");
+        servers.direct_url_via(servers.port(0), &user, "") + "&layout=seed&databasePrefix=env_"
+    })
+    .await;
 }

@@ -1,9 +1,9 @@
-//! Whether a history of overlapping operations is linearizable: each took effect at one moment between its call and its return. The search is
-//! that of Wing and Gong (1993), with Lowe's cache of tried configurations (2017).
+//! Checks whether a history of overlapping operations is linearizable: each took effect at one moment between its call and its return. The
+//! search is that of Wing and Gong (1993), with Lowe's cache of tried configurations (2017).
 //!
-//! The history is a list of calls and returns in the order of time. One of the calls before the first return was first. The search takes one
-//! that the model allows, lifts its call and return out of the list, and continues with the rest. If no call before the first return is
-//! possible, the last lifted operation is put back, and the next call is tried.
+//! The history is a list of calls and returns in the order of time. The first operation is one of the calls before the first return. The
+//! search takes one that the model allows, lifts its call and return out of the list, and continues with the rest. If no call before the
+//! first return is possible, the last lifted operation is put back, and the next call is tried.
 //!
 //! The lifted operations and the state that they led to are cached, so that no configuration is tried twice. An operation without a return may
 //! have taken effect at any later time, or never. So the search ends when every operation that returned is lifted.
@@ -60,20 +60,20 @@ impl EntryList {
         let returns = history.iter().enumerate().filter_map(|(op, event)| Some((event.returned?, true, op)));
         let mut times: Vec<(u64, bool, usize)> = calls.chain(returns).collect();
         times.sort_unstable();
-        let (mut entries, mut places) = (vec![CallReturnEntry::Edge], vec![(EDGE, None); history.len()]);
+        let (mut entries, mut positions) = (vec![CallReturnEntry::Edge], vec![(EDGE, None); history.len()]);
         for (at, (_, returned, op)) in times.into_iter().enumerate() {
             if returned {
-                places[op].1 = Some(at + 1);
+                positions[op].1 = Some(at + 1);
                 entries.push(CallReturnEntry::Return);
             } else {
-                places[op].0 = at + 1;
+                positions[op].0 = at + 1;
                 entries.push(CallReturnEntry::Call(op));
             }
         }
         let length = entries.len();
         let next = (0..length).map(|at| (at + 1) % length).collect();
-        let before = (0..length).map(|at| (at + length - 1) % length).collect();
-        Self { entries, next, previous: before, positions: places }
+        let previous = (0..length).map(|at| (at + length - 1) % length).collect();
+        Self { entries, next, previous, positions }
     }
 
     fn lift(&mut self, op: usize) {
@@ -102,27 +102,27 @@ struct LiftedOperation<S> {
     is_read: bool,
 }
 
-/// Returns the operation that fits nowhere, if no order explains the history.
+/// Fails if no order explains the history. The error names the operation that fits nowhere.
 pub fn check<M: Model>(history: &[HistoryOperation<M::Op>]) -> Result<(), String> {
     let mut list = EntryList::from_history(history);
-    let mut open = history.iter().filter(|event| event.returned.is_some()).count();
+    let mut pending = history.iter().filter(|event| event.returned.is_some()).count();
     let mut state = M::State::default();
     let mut lifted = vec![0u64; history.len().div_ceil(64)];
     let mut tried: HashSet<(Vec<u64>, M::State)> = HashSet::new();
     let mut path: Vec<LiftedOperation<M::State>> = Vec::new();
     let (mut at, mut deepest) = (list.next[EDGE], (usize::MAX, EDGE));
-    while open > 0 {
+    while pending > 0 {
         if tried.len() > MAX_STATES {
-            return Err(format!("undecided; {}", no_order(history, &list, deepest)));
+            return Err(format!("undecided; {}", describe_failure(history, &list, deepest)));
         }
         if let CallReturnEntry::Call(op) = list.entries[at] {
             let after = M::step(&state, &history[op].op);
             lifted[op / 64] |= 1 << (op % 64);
             match after.filter(|after| tried.insert((lifted.clone(), after.clone()))) {
                 Some(after) => {
-                    let only_seen = after == state;
-                    path.push(LiftedOperation { op, before: std::mem::replace(&mut state, after), is_read: only_seen });
-                    open -= usize::from(history[op].returned.is_some());
+                    let is_read = after == state;
+                    path.push(LiftedOperation { op, before: std::mem::replace(&mut state, after), is_read });
+                    pending -= usize::from(history[op].returned.is_some());
                     list.lift(op);
                     at = list.next[EDGE];
                 }
@@ -134,18 +134,18 @@ pub fn check<M: Model>(history: &[HistoryOperation<M::Op>]) -> Result<(), String
             continue;
         }
         // A return, and no call before it is possible.
-        if open < deepest.0 {
-            deepest = (open, at);
+        if pending < deepest.0 {
+            deepest = (pending, at);
         }
         loop {
-            let Some(LiftedOperation { op, before, is_read: only_seen }) = path.pop() else {
-                return Err(no_order(history, &list, deepest));
+            let Some(LiftedOperation { op, before, is_read }) = path.pop() else {
+                return Err(describe_failure(history, &list, deepest));
             };
             state = before;
             lifted[op / 64] &= !(1 << (op % 64));
-            open += usize::from(history[op].returned.is_some());
+            pending += usize::from(history[op].returned.is_some());
             list.put_back(op);
-            if !only_seen {
+            if !is_read {
                 at = list.next[list.positions[op].0];
                 break;
             }
@@ -154,9 +154,13 @@ pub fn check<M: Model>(history: &[HistoryOperation<M::Op>]) -> Result<(), String
     Ok(())
 }
 
-fn no_order<O: Debug>(history: &[HistoryOperation<O>], list: &EntryList, (open, at): (usize, usize)) -> String {
+fn describe_failure<O: Debug>(
+    history: &[HistoryOperation<O>],
+    list: &EntryList,
+    (pending, at): (usize, usize),
+) -> String {
     let op = list.positions.iter().position(|(_, returned)| *returned == Some(at));
-    format!("with {open} of {} left, no order leads to {:?}", history.len(), op.map(|op| &history[op]))
+    format!("with {pending} of {} left, no order leads to {:?}", history.len(), op.map(|op| &history[op]))
 }
 
 #[cfg(test)]

@@ -25,7 +25,9 @@ async fn expect_expired(store: &Mongo, from: &Position) {
 
 #[tokio::test]
 async fn positions_lost_from_the_oplog_are_expired() {
-    let Some(program) = program("store_mongodb_faults::feed::changes_that_the_log_has_lost") else { return };
+    let Some(program) = program("store_mongodb_faults::feed::positions_lost_from_the_oplog_are_expired") else {
+        return;
+    };
     let servers = Servers::with_short_oplog(program).await;
     let url = servers.direct_url(0, &fresh_database("log"));
     let store = load::open(&url).await;
@@ -38,7 +40,7 @@ async fn positions_lost_from_the_oplog_are_expired() {
     let changes = store.changes(Some(from.clone()), 10, Millis(0)).await.unwrap();
     assert_eq!(changes.events.len(), 2);
     let lost = oplog_end(&servers.client(0)).await;
-    wait_until("the log has lost it", async || fill_oplog(&servers.client(0), lost).await).await;
+    wait_until("the oplog has lost it", async || fill_oplog(&servers.client(0), lost).await).await;
     // A stream at the position is still open, another one is opened, and another process has none.
     expect_expired(&store, &changes.next).await;
     for from in [&receipt, &from, &changes.next] {
@@ -58,9 +60,9 @@ async fn oplog_end(client: &Client) -> Timestamp {
 
 /// Writes documents of another database until the oplog begins after that time.
 async fn fill_oplog(client: &Client, lost: Timestamp) -> Option<()> {
-    let of_others = client.database("others").collection::<Document>("filler");
+    let filler = client.database("others").collection::<Document>("filler");
     let large = "x".repeat(100_000);
-    of_others.insert_many((0..20).map(|_| doc! {"large": &large})).await.unwrap();
+    filler.insert_many((0..20).map(|_| doc! {"large": &large})).await.unwrap();
     let log = client.database("local").collection::<Document>("oplog.rs");
     let first = log.find_one(doc! {}).sort(doc! {"$natural": 1}).await.unwrap()?;
     let begin = first.get_timestamp("ts").unwrap();
@@ -69,7 +71,10 @@ async fn fill_oplog(client: &Client, lost: Timestamp) -> Option<()> {
 
 #[tokio::test]
 async fn positions_of_other_stores_and_future_times_are_rejected() {
-    let Some(program) = program("store_mongodb_faults::feed::positions_of_other_stores") else { return };
+    let Some(program) = program("store_mongodb_faults::feed::positions_of_other_stores_and_future_times_are_rejected")
+    else {
+        return;
+    };
     let servers = Servers::replica_set(program, 1).await;
     let url = servers.direct_url(0, &fresh_database("mine"));
     let mine = load::open(&url).await;
@@ -82,11 +87,11 @@ async fn positions_of_other_stores_and_future_times_are_rejected() {
     assert_eq!(others.changes(Some(receipt.clone()), 10, Millis(0)).await.unwrap().events.len(), 2);
 
     // As after a restore: the commits at the position are gone, and later commits are different ones.
-    let (of_store, time) = receipt.0.split_once(".t").unwrap();
+    let (prefix, time) = receipt.0.split_once(".t").unwrap();
     let (time, _) = time.split_once('.').unwrap();
     let later = time.parse::<u32>().unwrap() + 3_600;
-    expect_expired(&others, &Position(format!("{of_store}.t{later}.1"))).await;
-    expect_expired(&others, &Position(format!("{of_store}.r82{later:08X}000000012B0229296E04"))).await;
+    expect_expired(&others, &Position(format!("{prefix}.t{later}.1"))).await;
+    expect_expired(&others, &Position(format!("{prefix}.r82{later:08X}000000012B0229296E04"))).await;
 
     // Dropping a database drops its store.
     let from = current_position(&mine).await;
@@ -113,12 +118,12 @@ async fn open_seats(url: &str) -> Mongo {
 
 /// Each document takes the seat of the next one.
 fn rotate_seats(many: u64, before: &[(Key, StoredDocument)]) -> Vec<Write> {
-    let turn = |(key, stored): &(Key, StoredDocument)| {
+    let rotate = |(key, stored): &(Key, StoredDocument)| {
         let after = document(&[("n", (stored.document["n"].as_u64().unwrap() + 1) % many)]);
         let op = WriteOp::Change { difference: Arc::new(difference(&stored.document, &after)), after };
         Write { key: key.clone(), expect: Expectation::Revision(stored.revision.clone()), op }
     };
-    before.iter().map(turn).collect()
+    before.iter().map(rotate).collect()
 }
 
 fn event_tuples(events: &[ChangeEvent]) -> Vec<(String, String, Option<u64>)> {
@@ -131,7 +136,11 @@ fn event_tuples(events: &[ChangeEvent]) -> Vec<(String, String, Option<u64>)> {
 
 #[tokio::test]
 async fn documents_that_swap_unique_entries_change_once_in_the_feed() {
-    let Some(program) = program("store_mongodb_faults::feed::documents_that_take_entries") else { return };
+    let Some(program) =
+        program("store_mongodb_faults::feed::documents_that_swap_unique_entries_change_once_in_the_feed")
+    else {
+        return;
+    };
     let servers = Servers::replica_set(program, 1).await;
     // There are twice as many events as documents, in batches of a thousand: the two events of one document are far apart.
     for many in [3, 1_500] {
@@ -151,8 +160,9 @@ async fn documents_that_swap_unique_entries_change_once_in_the_feed() {
         store.commit(batch(command("turn"), rotate_seats(many, &before))).await.unwrap();
         // One more document is deleted, and the feed contains the deletion.
         let last = store.get(&keys[..1]).await.unwrap().remove(0).unwrap();
-        let gone = Write { key: keys[0].clone(), expect: Expectation::Revision(last.revision), op: WriteOp::Delete };
-        store.commit(batch(command("go"), vec![gone])).await.unwrap();
+        let deletion =
+            Write { key: keys[0].clone(), expect: Expectation::Revision(last.revision), op: WriteOp::Delete };
+        store.commit(batch(command("go"), vec![deletion])).await.unwrap();
 
         let expected = seats.map(|n| ("turn".to_owned(), format!("{n:04}"), Some(2)));
         let mut expected: Vec<_> = expected.chain([("go".to_owned(), "0000".to_owned(), None)]).collect();
@@ -162,10 +172,10 @@ async fn documents_that_swap_unique_entries_change_once_in_the_feed() {
         at_once.sort();
         assert_eq!(at_once, expected, "all at once");
         // In parts, each requested by another process than the part before.
-        let (mut parts, mut asked) = (Vec::new(), [&store, &other].into_iter().cycle());
+        let (mut parts, mut stores) = (Vec::new(), [&store, &other].into_iter().cycle());
         while parts.len() < expected.len() {
             let limit = if many > 3 { 400 } else { 1 };
-            let part = asked.next().unwrap().changes(Some(from), limit, Millis(0)).await.unwrap();
+            let part = stores.next().unwrap().changes(Some(from), limit, Millis(0)).await.unwrap();
             assert!(!part.events.is_empty());
             parts.extend(event_tuples(&part.events));
             from = part.next;

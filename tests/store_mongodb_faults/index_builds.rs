@@ -15,26 +15,26 @@ const LATER: Collection = Collection::new("test.counters", 1)
     .fields(&[Field::int("n")])
     .indexes(&[Index::ordered(&[("n", Direction::Ascending)]).unique()]);
 
-/// Opens the store as another process, and migrates it to this declaration.
-async fn open_and_declare(url: &str, of: &'static Collection) -> Result<Mongo, StoreError> {
+/// Opens the store as another process, and migrates it to this declaration of `test.counters`.
+async fn open_and_declare(url: &str, counters: &'static Collection) -> Result<Mongo, StoreError> {
     let store = Mongo::open(url, MongoOptions::default()).await?;
-    store.migrate(&Catalog::new(&[&ROWS, of]).unwrap()).await?;
+    store.migrate(&Catalog::new(&[&ROWS, counters]).unwrap()).await?;
     Ok(store)
 }
 
-/// Expects the error for indexes that are being built. On a busy machine the time limit may pass before they are requested; then a longer one
-/// is tried.
-async fn expect_build_reported(url: &str, of: &'static Collection) {
-    let mut refused = None;
+/// Expects the error for indexes that are being built. On a busy machine the time limit may pass before they are requested. Then a
+/// longer limit is tried.
+async fn expect_build_reported(url: &str, counters: &'static Collection) {
+    let mut last_error = None;
     for millis in [700, 7_000, 70_000] {
-        let error = open_and_declare(&format!("{url}&timeoutMS={millis}"), of).await.map(drop).unwrap_err();
+        let error = open_and_declare(&format!("{url}&timeoutMS={millis}"), counters).await.map(drop).unwrap_err();
         let in_time = error.code() != ErrorCode::Timeout;
-        refused = Some(error);
+        last_error = Some(error);
         if in_time {
             break;
         }
     }
-    let error = refused.unwrap();
+    let error = last_error.unwrap();
     assert_eq!((error.code(), error.is_retryable()), (ErrorCode::Unavailable, true), "{error}");
     let message = error.to_string();
     for words in ["test.counters", "still building", "n_1", "continues by itself", "timeoutMS"] {
@@ -57,7 +57,11 @@ async fn set_build_failpoint(servers: &Servers, mode: &str) -> Document {
 
 #[tokio::test]
 async fn long_index_build_is_reported_and_awaited_by_the_next_open() {
-    let Some(program) = program("store_mongodb_faults::building::an_index_that_is_built_for_long") else { return };
+    let Some(program) =
+        program("store_mongodb_faults::index_builds::long_index_build_is_reported_and_awaited_by_the_next_open")
+    else {
+        return;
+    };
     let servers = Servers::with_failpoints(program).await;
     let name = fresh_database("building");
     let url = servers.direct_url(0, &name);
@@ -69,23 +73,23 @@ async fn long_index_build_is_reported_and_awaited_by_the_next_open() {
         count(&store, 1, n, "counter-1").await;
     }
     set_build_failpoint(&servers, "alwaysOn").await;
-    // The second attempt finds the index in the list, and does not take it for finished.
+    // The second attempt finds the unfinished index in the list, and does not treat it as finished.
     for _ in 0..2 {
         expect_build_reported(&url, &LATER).await;
     }
     assert_eq!(index_names(&servers, &name).await, ["_id_"]);
-    let facts = store.properties().await.unwrap();
-    assert!(format!("{facts:?}").contains("test.counters.n_1"), "{facts:?}");
+    let properties = store.properties().await.unwrap();
+    assert!(format!("{properties:?}").contains("test.counters.n_1"), "{properties:?}");
     // Commits continue during the build.
     count(&store, 2, 0, "counter-2").await;
 
     set_build_failpoint(&servers, "off").await;
     // Four of the counters say 1, so the server finds that the index cannot be unique. The next process that declares it gets that error.
-    let refused = wait_until("the building has ended", async || {
+    let declared = wait_until("the building has ended", async || {
         Some(open_and_declare(&url, &LATER).await.map(drop))
             .filter(|declared| declared.as_ref().err().is_none_or(|error| error.code() != ErrorCode::Unavailable))
     });
-    assert_eq!(refused.await.unwrap_err().code(), ErrorCode::UniqueViolation);
+    assert_eq!(declared.await.unwrap_err().code(), ErrorCode::UniqueViolation);
     assert_eq!(index_names(&servers, &name).await, ["_id_"]);
     for n in [0, 3, 4] {
         let raw = servers.client(0).database(&name).collection::<Document>("test.counters");

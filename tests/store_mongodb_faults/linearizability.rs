@@ -13,15 +13,15 @@ use runstate::store::{Batch, Expectation, Store, StoreError, Write, WriteOp};
 use tokio::task::JoinSet;
 
 use super::checker::{self, HistoryOperation, Model};
-use super::load::{self, COUNTERS, REST, ROWS, batch, document};
-use super::proxy::{Proxy, WatchAction};
+use super::load::{self, CLIENT_PAUSE, COUNTERS, ROWS, batch, document};
+use super::network::{Proxy, WatchAction};
 use super::register::{self, RegisterOp};
 use super::server::{Servers, fresh_database, program};
 use super::{SeededRandom, is_full_run};
 
 const CLIENTS: u64 = 16;
 
-/// How long a call may take if commits are withheld, in milliseconds: less than the lifetime of a transaction on the server.
+/// The time limit of a call if commits are withheld. It is below the lifetime of a transaction on the server.
 const CALL_TIMEOUT_MS: u64 = 1_000;
 
 /// The number of documents that may exist.
@@ -45,7 +45,7 @@ impl Model for SetModel {
         match *op {
             SetOp::Insert(bit) => (state & bit == 0).then_some(state | bit),
             SetOp::Delete(bit) => (state & bit != 0).then_some(state & !bit),
-            SetOp::ReadAll(seen) => (seen == *state).then_some(seen),
+            SetOp::ReadAll(read) => (read == *state).then_some(read),
         }
     }
 }
@@ -110,24 +110,24 @@ async fn run_register_client(
     let key = Key::new(&COUNTERS, "register");
     let mut events = Vec::new();
     while shared.is_running() {
-        tokio::time::sleep(REST).await;
+        tokio::time::sleep(CLIENT_PAUSE).await;
         let called = shared.now();
         let found = match store.get(std::slice::from_ref(&key)).await {
             Ok(mut found) => found.remove(0),
             Err(error) if error.is_retryable() => continue,
             Err(error) => panic!("{error}"),
         };
-        let seen = found.as_ref().map(|found| found.document["n"].as_u64().unwrap());
-        events.push(HistoryOperation { op: RegisterOp::Read(seen), called, returned: Some(shared.now()) });
-        let to = shared.next_number();
+        let read = found.as_ref().map(|found| found.document["n"].as_u64().unwrap());
+        events.push(HistoryOperation { op: RegisterOp::Read(read), called, returned: Some(shared.now()) });
+        let number = shared.next_number();
         let expect = found.map_or(Expectation::Absent, |found| Expectation::Revision(found.revision));
-        let (expect, done) = match random.below(4) {
+        let (expect, register_op) = match random.below(4) {
             0 | 1 => continue,
-            2 => (Expectation::Any, RegisterOp::Write(to)),
-            _ => (expect, RegisterOp::Swap(seen, to)),
+            2 => (Expectation::Any, RegisterOp::Write(number)),
+            _ => (expect, RegisterOp::Swap(read, number)),
         };
-        let op = WriteOp::Put { version: 1, document: document(&[("n", to)]) };
-        events.extend(shared.commit(&store, done, Write { key: key.clone(), expect, op }).await);
+        let op = WriteOp::Put { version: 1, document: document(&[("n", number)]) };
+        events.extend(shared.commit(&store, register_op, Write { key: key.clone(), expect, op }).await);
     }
     events
 }
@@ -141,24 +141,24 @@ async fn run_set_client(
     let keys: Vec<Key> = (0..MEMBERS).map(|n| Key::new(&ROWS, &format!("set-{n}"))).collect();
     let mut events = Vec::new();
     while shared.is_running() {
-        tokio::time::sleep(REST).await;
+        tokio::time::sleep(CLIENT_PAUSE).await;
         let called = shared.now();
         let found = match store.get(&keys).await {
             Ok(found) => found,
             Err(error) if error.is_retryable() => continue,
             Err(error) => panic!("{error}"),
         };
-        let seen = found.iter().enumerate().filter(|(_, found)| found.is_some()).map(|(n, _)| 1 << n).sum();
-        events.push(HistoryOperation { op: SetOp::ReadAll(seen), called, returned: Some(shared.now()) });
+        let read = found.iter().enumerate().filter(|(_, found)| found.is_some()).map(|(n, _)| 1 << n).sum();
+        events.push(HistoryOperation { op: SetOp::ReadAll(read), called, returned: Some(shared.now()) });
         let n = random.below(MEMBERS);
-        let (op, expect, done) = match &found[n as usize] {
+        let (op, expect, set_op) = match &found[n as usize] {
             Some(found) => (WriteOp::Delete, Expectation::Revision(found.revision.clone()), SetOp::Delete(1 << n)),
             None => {
                 let document = document(&[("by", 0), ("n", n)]);
                 (WriteOp::Put { version: 1, document }, Expectation::Absent, SetOp::Insert(1 << n))
             }
         };
-        events.extend(shared.commit(&store, done, Write { key: keys[n as usize].clone(), expect, op }).await);
+        events.extend(shared.commit(&store, set_op, Write { key: keys[n as usize].clone(), expect, op }).await);
     }
     events
 }
@@ -269,19 +269,19 @@ where
     F: Future<Output = Vec<HistoryOperation<O>>> + Send + 'static,
 {
     let name = fresh_database("doubt");
-    // Clients that open it later find it prepared, which takes less time than a call may take.
+    // The database is prepared first, so that opening the stores stays below the time limit of a call.
     load::open(&servers.direct_url(0, &name)).await;
-    let lines = [Proxy::start(servers.port(0)), Proxy::start(servers.port(0))];
-    let url = |line: &Proxy| format!("{}&timeoutMS={CALL_TIMEOUT_MS}", servers.direct_url_via(line.port, "", &name));
-    let clients = Clients::start(&open_two([url(&lines[0]), url(&lines[1])]).await, random, client);
+    let proxies = [Proxy::start(servers.port(0)), Proxy::start(servers.port(0))];
+    let url = |proxy: &Proxy| format!("{}&timeoutMS={CALL_TIMEOUT_MS}", servers.direct_url_via(proxy.port, "", &name));
+    let clients = Clients::start(&open_two([url(&proxies[0]), url(&proxies[1])]).await, random, client);
     for n in 0..faults {
         clients.advance(random.below(100)).await;
-        let (line, unknown) = (&lines[n % 2], clients.unknown());
-        line.watch(b"commitTransaction", [WatchAction::HoldReply, WatchAction::HoldRequest, WatchAction::Cut][n % 3]);
-        line.wait_until_seen().await;
+        let (proxy, unknown) = (&proxies[n % 2], clients.unknown());
+        proxy.watch(b"commitTransaction", [WatchAction::HoldReply, WatchAction::HoldRequest, WatchAction::Cut][n % 3]);
+        proxy.wait_until_seen().await;
         // The client gives up. A request that still arrives then arrives late.
         clients.wait_for_unknown(unknown).await;
-        line.release();
+        proxy.release();
     }
     clients.stop().await
 }
@@ -302,10 +302,10 @@ fn expect_linearizable<O: Debug>(
 
 fn expect_register_linearizable(history: &[HistoryOperation<RegisterOp>]) -> usize {
     let unknown = history.iter().filter(|event| event.returned.is_none()).count();
-    let happened = register::effective_operations(history).iter().filter(|event| event.returned.is_none()).count();
-    let blind = history.iter().filter(|event| matches!(event.op, RegisterOp::Write(_))).count();
+    let effective = register::effective_operations(history).iter().filter(|event| event.returned.is_none()).count();
+    let unconditional = history.iter().filter(|event| matches!(event.op, RegisterOp::Write(_))).count();
     println!(
-        "{} operations of {CLIENTS} clients at once, {blind} blind writes; {unknown} with unknown outcome, {happened} of which happened",
+        "{} operations of {CLIENTS} clients at once, {unconditional} unconditional writes; {unknown} with unknown outcome, {effective} of which took effect",
         history.len()
     );
     expect_linearizable(history, register::check);
@@ -321,7 +321,11 @@ fn expect_set_linearizable(history: &[HistoryOperation<SetOp>]) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_document_under_sixteen_clients_is_linearizable() {
-    let Some(program) = program("store_mongodb_faults::linear::one_document") else { return };
+    let Some(program) =
+        program("store_mongodb_faults::linearizability::one_document_under_sixteen_clients_is_linearizable")
+    else {
+        return;
+    };
     let mut servers = Servers::replica_set(program, 3).await;
     let mut random = SeededRandom::seeded();
     for _ in 0..if is_full_run() { 5 } else { 1 } {
@@ -334,7 +338,11 @@ async fn one_document_under_sixteen_clients_is_linearizable() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inserts_deletions_and_reads_of_all_are_linearizable() {
-    let Some(program) = program("store_mongodb_faults::linear::inserts") else { return };
+    let Some(program) =
+        program("store_mongodb_faults::linearizability::inserts_deletions_and_reads_of_all_are_linearizable")
+    else {
+        return;
+    };
     let mut servers = Servers::replica_set(program, 3).await;
     let mut random = SeededRandom::seeded();
     for _ in 0..if is_full_run() { 5 } else { 1 } {
@@ -347,7 +355,11 @@ async fn inserts_deletions_and_reads_of_all_are_linearizable() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commits_with_unknown_outcome_apply_at_most_once() {
-    let Some(program) = program("store_mongodb_faults::linear::commits_with_unknown_end") else { return };
+    let Some(program) =
+        program("store_mongodb_faults::linearizability::commits_with_unknown_outcome_apply_at_most_once")
+    else {
+        return;
+    };
     let servers = Servers::replica_set(program, 1).await;
     let mut random = SeededRandom::seeded();
     for _ in 0..if is_full_run() { 10 } else { 1 } {
@@ -355,7 +367,7 @@ async fn commits_with_unknown_outcome_apply_at_most_once() {
             run_with_lost_replies(&servers, &mut random, if is_full_run() { 12 } else { 3 }, run_register_client).await;
         let sets = run_with_lost_replies(&servers, &mut random, 3, run_set_client).await;
         for unknown in [expect_register_linearizable(&registers), expect_set_linearizable(&sets)] {
-            assert!(unknown > 0, "a commit was withheld for longer than a call may take");
+            assert!(unknown > 0, "a commit was withheld beyond the time limit of a call");
         }
     }
 }

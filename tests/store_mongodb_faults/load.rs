@@ -1,5 +1,8 @@
-//! The load under which servers and clients fail. Each command inserts a row and increments a counter. In the end every acknowledged row exists
-//! once, and the counters equal the number of rows.
+//! The load under which servers and clients fail. Each command inserts a row and increments a counter. In the end
+//! every acknowledged row exists once, and the counters equal the number of rows.
+//!
+//! Readers run queries by page and without a limit, aggregates computed by the server and here, and feeds. Each result
+//! is of one snapshot, and no read fails.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,12 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use runstate::id::CommandId;
-use runstate::schema::{Catalog, Collection, Field, Key, Query};
+use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Direction, Field, Filter, Group, Key, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Expectation, Outcome, Store, StoreError, Write, WriteOp};
-use runstate::time::Timestamp;
+use runstate::store::{Batch, Expectation, Outcome, Position, Store, StoreError, Write, WriteOp};
+use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json, difference};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 pub const ROWS: Collection = Collection::new("test.rows", 1).fields(&[Field::int("by"), Field::int("n")]).insert_only();
 pub const COUNTERS: Collection = Collection::new("test.counters", 1).fields(&[Field::int("n")]);
@@ -21,7 +24,7 @@ pub const PARTS: Collection =
     Collection::new("test.parts", 1).fields(&[Field::int("by"), Field::int("n")]).insert_only();
 
 /// The pause of a client between two commands. It leaves processor time to the servers for elections and replication.
-pub const REST: Duration = Duration::from_millis(5);
+pub const CLIENT_PAUSE: Duration = Duration::from_millis(5);
 
 /// The time within which a command must be committed, whatever fails meanwhile.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(180);
@@ -148,16 +151,12 @@ impl CountingLoad {
     pub async fn stop(self) -> LoadReport {
         self.shared.stop.store(true, Ordering::Relaxed);
         let reports: BTreeMap<u64, LoadTaskReport> = self.tasks.join_all().await.into_iter().collect();
-        let mut troubles = BTreeMap::new();
+        let mut error_counts = BTreeMap::new();
         for (code, n) in reports.values().flat_map(|report| &report.error_counts) {
-            *troubles.entry(code.clone()).or_default() += n;
+            *error_counts.entry(code.clone()).or_default() += n;
         }
         let longest = reports.values().map(|report| report.longest).max().unwrap_or_default();
-        LoadReport {
-            rows: reports.into_iter().map(|(by, report)| (by, report.rows)).collect(),
-            longest,
-            error_counts: troubles,
-        }
+        LoadReport { rows: reports.into_iter().map(|(by, report)| (by, report.rows)).collect(), longest, error_counts }
     }
 }
 
@@ -183,7 +182,7 @@ async fn run_task(store: &dyn Store, by: u64, shared: &LoadCounters) -> LoadTask
         report.longest = report.longest.max(begun.elapsed());
         report.rows += 1;
         shared.acknowledged.fetch_add(1, Ordering::Relaxed);
-        tokio::time::sleep(REST).await;
+        tokio::time::sleep(CLIENT_PAUSE).await;
     }
     report
 }
@@ -195,17 +194,211 @@ pub async fn check(store: &dyn Store, acknowledged: &BTreeMap<u64, u64>, more: u
     let counted: u64 = counters.iter().map(|row| row.stored.document["n"].as_u64().unwrap()).sum();
     assert_eq!(counted, rows.len() as u64, "each row was counted once");
     for (by, next) in acknowledged {
-        let mut of: Vec<u64> = rows
+        let mut numbers: Vec<u64> = rows
             .iter()
             .filter(|row| row.stored.document["by"] == *by)
             .map(|row| row.stored.document["n"].as_u64().unwrap())
             .collect();
-        of.sort_unstable();
-        let there = of.len() as u64;
-        assert!((*next..=next + more).contains(&there), "{by}: {there} rows, {next} acknowledged");
-        assert_eq!(of, (0..there).collect::<Vec<_>>(), "{by}");
+        numbers.sort_unstable();
+        let count = numbers.len() as u64;
+        assert!((*next..=next + more).contains(&count), "{by}: {count} rows, {next} acknowledged");
+        assert_eq!(numbers, (0..count).collect::<Vec<_>>(), "{by}");
         for n in 0..*next {
             assert!(matches!(store.outcome(&command_id(*by, n)).await.unwrap(), Outcome::Committed { .. }), "{by}-{n}");
         }
     }
+}
+
+/// Documents that one command inserts.
+const ROWS_PER_COMMAND: u64 = 40;
+
+/// Readers, and a task that commits many documents at once.
+pub struct Readers {
+    stop: Arc<AtomicBool>,
+    committing: JoinHandle<u64>,
+    reading: JoinSet<ReaderStats>,
+    /// Whether the last commit has ended.
+    last: Arc<AtomicBool>,
+    following: JoinSet<FeedReport>,
+}
+
+/// How many reads of a kind succeeded, and how long the slowest took.
+struct ReaderStats {
+    query_name: &'static str,
+    times: u64,
+    longest: Duration,
+}
+
+/// The events of a feed that was read with this limit: which command changed which document.
+struct FeedReport {
+    limit: usize,
+    events: Vec<(String, String)>,
+}
+
+impl Readers {
+    /// Starts readers of all kinds, on two stores as in two processes. Feeds begin now.
+    pub async fn start(stores: &[Arc<Mongo>; 2]) -> Self {
+        let (stop, last): (Arc<AtomicBool>, Arc<AtomicBool>) = Default::default();
+        let [one, other] = stores.clone();
+        let from = one.changes(None, 1, Millis(0)).await.unwrap().next;
+        let committing = tokio::spawn(commit_many(one.clone(), stop.clone()));
+        let mut reading = JoinSet::new();
+        reading.spawn(read_repeatedly("pages", one.clone(), stop.clone(), async |store| read_pages(store).await));
+        reading.spawn(read_repeatedly("queries", other.clone(), stop.clone(), async |store| read_at_once(store).await));
+        reading.spawn(read_repeatedly("counted on the server", one.clone(), stop.clone(), async |store| {
+            read_counts(store, &[]).await
+        }));
+        let local = [("half".to_owned(), Accumulator::Percentile("n".to_owned(), 50.0))];
+        reading.spawn(read_repeatedly("counted locally", other.clone(), stop.clone(), async move |store| {
+            read_counts(store, &local).await
+        }));
+        let mut following = JoinSet::new();
+        for (limit, stores) in [(500, vec![one.clone()]), (7, vec![other.clone()]), (90, vec![one, other])] {
+            following.spawn(follow(stores, from.clone(), limit, last.clone()));
+        }
+        Self { stop, committing, reading, last, following }
+    }
+
+    /// Stops everything, once the feeds contain the last commit. `rows`: how many commands each task of the load committed.
+    pub async fn stop(self, rows: &BTreeMap<u64, u64>) {
+        self.stop.store(true, Ordering::SeqCst);
+        let many = self.committing.await.unwrap();
+        for ReaderStats { query_name, times, longest } in self.reading.join_all().await {
+            println!("{query_name}: {times} times, at most {longest:.1?}");
+            assert!(times > 0, "{query_name}");
+        }
+        self.last.store(true, Ordering::SeqCst);
+        for FeedReport { limit, events } in self.following.join_all().await {
+            expect_complete_feed(limit, &events, rows, many);
+        }
+    }
+}
+
+/// Expects each command in the feed once, complete, and in the order in which its task committed it.
+fn expect_complete_feed(limit: usize, events: &[(String, String)], rows: &BTreeMap<u64, u64>, many: u64) {
+    let commands: Vec<&[(String, String)]> = events.chunk_by(|(a, _), (b, _)| a == b).collect();
+    println!("a feed by {limit}: {} events of {} commands", events.len(), commands.len());
+    let mut next: BTreeMap<&str, u64> = BTreeMap::new();
+    for command in commands {
+        let id = &command[0].0;
+        let (by, n) = id.split_once('-').unwrap();
+        let expected = next.entry(by).or_default();
+        assert_eq!(
+            n.parse::<u64>().unwrap(),
+            *expected,
+            "by {limit}: {by} is in order, each command once and complete"
+        );
+        *expected += 1;
+        let mut keys: Vec<&str> = command.iter().map(|(_, key)| &**key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), command.len(), "by {limit}: {id} contains a document twice");
+        let expected_keys = if by == "many" { ROWS_PER_COMMAND } else { 2 };
+        assert_eq!(keys.len() as u64, expected_keys, "by {limit}: {id} is complete");
+    }
+    let expected = rows.iter().map(|(by, rows)| (by.to_string(), *rows)).chain([("many".to_owned(), many)]);
+    let next: BTreeMap<String, u64> = next.into_iter().map(|(by, n)| (by.to_owned(), n)).collect();
+    assert_eq!(
+        next,
+        expected.collect(),
+        "by {limit}: the feed contains everything that was acknowledged, and nothing else"
+    );
+}
+
+/// Commits many documents at once, each time different ones.
+async fn commit_many(store: Arc<Mongo>, stop: Arc<AtomicBool>) -> u64 {
+    let mut n = 0;
+    while !stop.load(Ordering::SeqCst) {
+        let part = |part| {
+            let op = WriteOp::Put { version: 1, document: document(&[("by", n), ("n", part)]) };
+            Write { key: Key::new(&PARTS, &format!("{n}-{part}")), expect: Expectation::Absent, op }
+        };
+        let large_batch: Batch =
+            batch(CommandId::new(&format!("many-{n}")).unwrap(), (0..ROWS_PER_COMMAND).map(part).collect());
+        match store.commit(large_batch).await {
+            Ok(_) => n += 1,
+            // The same command is repeated.
+            Err(error) => assert!(error.is_retryable(), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    n
+}
+
+/// Repeats a read until it is stopped.
+async fn read_repeatedly(
+    query_name: &'static str,
+    store: Arc<Mongo>,
+    stop: Arc<AtomicBool>,
+    read: impl AsyncFn(&Mongo) -> Result<(), StoreError>,
+) -> ReaderStats {
+    let (mut times, mut longest) = (0, Duration::ZERO);
+    while !stop.load(Ordering::SeqCst) {
+        let begun = Instant::now();
+        if let Err(error) = read(&store).await {
+            panic!("{query_name}: {error}");
+        }
+        (times, longest) = (times + 1, longest.max(begun.elapsed()));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    ReaderStats { query_name, times, longest }
+}
+
+/// Expects the rows that one task inserts one after the other without a gap, page by page, each page of its own snapshot.
+async fn read_pages(store: &Mongo) -> Result<(), StoreError> {
+    let (mut cursor, mut found) = (None, Vec::new());
+    loop {
+        let query = Query::of(&ROWS).eq("by", 3).sort("n", Direction::Ascending).limit(50).after(cursor);
+        let page = store.query(&query).await?;
+        found.extend(page.items.iter().map(|row| row.stored.document["n"].as_u64().unwrap()));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, (0..found.len() as u64).collect::<Vec<_>>());
+    Ok(())
+}
+
+/// Expects that each command has all of its documents or none.
+async fn read_at_once(store: &Mongo) -> Result<(), StoreError> {
+    let rows = store.query(&Query::of(&PARTS)).await?.items;
+    assert_eq!(rows.len() as u64 % ROWS_PER_COMMAND, 0);
+    Ok(())
+}
+
+/// Expects in each group as many documents as its greatest number plus one.
+async fn read_counts(store: &Mongo, more: &[(String, Accumulator)]) -> Result<(), StoreError> {
+    let accumulators =
+        [("count".to_owned(), Accumulator::Count), ("most".to_owned(), Accumulator::Max("n".to_owned()))];
+    let aggregate = Aggregate {
+        collection: PARTS.name.to_owned(),
+        filter: Filter::All,
+        group_by: vec![Group::Field("by".to_owned())],
+        accumulators: accumulators.into_iter().chain(more.iter().cloned()).collect(),
+    };
+    for row in store.aggregate(&aggregate).await? {
+        assert_eq!(
+            (row["count"].as_u64(), row["most"].as_u64()),
+            (Some(ROWS_PER_COMMAND), Some(ROWS_PER_COMMAND - 1)),
+            "{row:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Follows the changes until no more arrive, with each of these stores in turn.
+async fn follow(stores: Vec<Arc<Mongo>>, mut from: Position, limit: usize, last: Arc<AtomicBool>) -> FeedReport {
+    let mut events = Vec::new();
+    for store in stores.iter().cycle() {
+        let last = last.load(Ordering::SeqCst);
+        let changes = store.changes(Some(from), limit, Millis(500)).await;
+        let changes = changes.unwrap_or_else(|error| panic!("a feed: {error}"));
+        if last && changes.events.is_empty() {
+            break;
+        }
+        events.extend(changes.events.iter().map(|event| (event.command.to_string(), event.key.to_string())));
+        from = changes.next;
+    }
+    FeedReport { limit, events }
 }

@@ -1,5 +1,5 @@
-//! Whether a history of one document is linearizable, if every write has a number of its own. A read then shows which write it read from, so no
-//! search is needed, however many writes overlap (Gibbons and Korach, 1997).
+//! Checks whether a history of one document is linearizable, if every write has its own number. A read then shows which write it read
+//! from, so no search is needed, however many writes overlap (Gibbons and Korach, 1997).
 //!
 //! Each number has one writer, and a swap directly follows the write of the number that it replaces. So the writes form chains. A chain begins
 //! with an unconditional write, or with the missing document, and continues with swaps. A read follows the write of the number that it read. A
@@ -32,7 +32,7 @@ impl RegisterOp {
 
     fn read_value(self) -> Option<Option<u64>> {
         match self {
-            RegisterOp::Read(seen) | RegisterOp::Swap(seen, _) => Some(seen),
+            RegisterOp::Read(read) | RegisterOp::Swap(read, _) => Some(read),
             RegisterOp::Write(_) => None,
         }
     }
@@ -43,7 +43,7 @@ type ChainPosition = (usize, usize);
 
 /// One operation in its chain: its position, when it was called, and when it returned at the latest.
 struct ChainLink {
-    place: ChainPosition,
+    position: ChainPosition,
     called: u64,
     returned: u64,
 }
@@ -55,22 +55,23 @@ struct Zone {
     called: u64,
 }
 
-/// Returns the contradiction, if no order explains the history.
+/// Fails if no order explains the history. The error names the contradiction.
 pub fn check(history: &[HistoryOperation<RegisterOp>]) -> Result<(), String> {
     let history = effective_operations(history);
-    let places = chain_positions(&history)?;
-    let mut links = vec![ChainLink { place: (0, 0), called: 0, returned: 0 }];
+    let positions = chain_positions(&history)?;
+    let mut links = vec![ChainLink { position: (0, 0), called: 0, returned: 0 }];
     for event in history {
-        let (value, seen) = match event.op {
-            RegisterOp::Read(seen) => (seen, 1),
+        let (value, is_read) = match event.op {
+            RegisterOp::Read(read) => (read, 1),
             RegisterOp::Swap(_, to) | RegisterOp::Write(to) => (Some(to), 0),
         };
-        let &(chain, rank) = places.get(&value).ok_or_else(|| format!("no write explains what was read: {event:?}"))?;
+        let &(chain, rank) =
+            positions.get(&value).ok_or_else(|| format!("no write explains what was read: {event:?}"))?;
         let returned = event.returned.unwrap_or(u64::MAX);
-        links.push(ChainLink { place: (chain, 2 * rank + seen), called: event.called, returned });
+        links.push(ChainLink { position: (chain, 2 * rank + is_read), called: event.called, returned });
     }
-    links.sort_by_key(|link| link.place);
-    let chains: Vec<&[ChainLink]> = links.chunk_by(|a, b| a.place.0 == b.place.0).collect();
+    links.sort_by_key(|link| link.position);
+    let chains: Vec<&[ChainLink]> = links.chunk_by(|a, b| a.position.0 == b.position.0).collect();
     chains.iter().try_for_each(|chain| check_chain(chain))?;
     check_zones(chains.iter().map(|chain| zone(chain)).collect())
 }
@@ -83,8 +84,8 @@ pub fn effective_operations(history: &[HistoryOperation<RegisterOp>]) -> Vec<&Hi
         unknown.into_iter().filter_map(|event| Some((event.op.written_value()?, event))).collect();
     let mut at = 0;
     while at < happened.len() {
-        let seen = happened[at].op.read_value().flatten();
-        happened.extend(seen.and_then(|number| by_number.remove(&number)));
+        let read = happened[at].op.read_value().flatten();
+        happened.extend(read.and_then(|number| by_number.remove(&number)));
         at += 1;
     }
     happened
@@ -104,31 +105,31 @@ fn chain_positions(history: &[&HistoryOperation<RegisterOp>]) -> Result<BTreeMap
             }
         }
     }
-    let mut places = BTreeMap::new();
+    let mut positions = BTreeMap::new();
     for (chain, begin) in begins.into_iter().enumerate() {
         let mut value = Some(begin);
         for rank in 0.. {
             let Some(at) = value else { break };
-            if places.insert(at, (chain, rank)).is_some() {
+            if positions.insert(at, (chain, rank)).is_some() {
                 return Err(format!("{at:?} was written twice"));
             }
             value = next.get(&at).map(|to| Some(*to));
         }
     }
-    Ok(places)
+    Ok(positions)
 }
 
 /// Within a chain no operation returns before an operation of a lower rank is called.
 fn check_chain(chain: &[ChainLink]) -> Result<(), String> {
-    let mut behind = u64::MAX;
-    for rank in chain.chunk_by(|a, b| a.place == b.place).rev() {
-        if let Some(late) = rank.iter().find(|link| link.called > behind) {
+    let mut earliest_return = u64::MAX;
+    for rank in chain.chunk_by(|a, b| a.position == b.position).rev() {
+        if let Some(late) = rank.iter().find(|link| link.called > earliest_return) {
             return Err(format!(
-                "an operation called at {} must come before one that returned at {behind}",
+                "an operation called at {} must come before one that returned at {earliest_return}",
                 late.called
             ));
         }
-        behind = rank.iter().map(|link| link.returned).fold(behind, u64::min);
+        earliest_return = rank.iter().map(|link| link.returned).fold(earliest_return, u64::min);
     }
     Ok(())
 }
@@ -170,7 +171,7 @@ mod tests {
 
         fn step(state: &Option<u64>, op: &RegisterOp) -> Option<Option<u64>> {
             match *op {
-                RegisterOp::Read(seen) => (seen == *state).then_some(seen),
+                RegisterOp::Read(read) => (read == *state).then_some(read),
                 RegisterOp::Swap(from, to) => (from == *state).then_some(Some(to)),
                 RegisterOp::Write(to) => Some(Some(to)),
             }
@@ -179,9 +180,9 @@ mod tests {
 
     /// A few operations of a few clients. Each took effect at one moment, but some of the results are wrong.
     fn random_history(random: &mut SeededRandom) -> Vec<HistoryOperation<RegisterOp>> {
-        let many = 2 + random.below(9);
+        let count = 2 + random.below(9);
         let mut spans: Vec<(u64, u64, u64)> = Vec::new();
-        for _ in 0..many {
+        for _ in 0..count {
             let at = 10 + random.below(60);
             spans.push((at, at - random.below(10), at + random.below(10)));
         }
@@ -189,11 +190,11 @@ mod tests {
         let mut state = None;
         let mut history = Vec::new();
         for (n, (_, called, returned)) in (1..).zip(spans) {
-            let lie = random.below(12) == 0;
-            let seen = if lie { Some(1 + random.below(many)) } else { state };
+            let is_wrong = random.below(12) == 0;
+            let read = if is_wrong { Some(1 + random.below(count)) } else { state };
             let op = match random.below(3) {
-                0 => RegisterOp::Read(seen),
-                1 => RegisterOp::Swap(seen, n),
+                0 => RegisterOp::Read(read),
+                1 => RegisterOp::Swap(read, n),
                 _ => RegisterOp::Write(n),
             };
             let unknown = random.below(6) == 0;
@@ -207,14 +208,14 @@ mod tests {
 
     #[test]
     fn register_check_agrees_with_the_search() {
-        let (mut random, mut fits, mut fits_not) = (SeededRandom::seeded(), 0, 0);
+        let (mut random, mut valid, mut invalid) = (SeededRandom::seeded(), 0, 0);
         for _ in 0..20_000 {
             let history = random_history(&mut random);
             let (found, searched) = (check(&history), checker::check::<RegisterModel>(&history));
             assert_eq!(found.is_ok(), searched.is_ok(), "{found:?} {searched:?} {history:#?}");
-            *(if found.is_ok() { &mut fits } else { &mut fits_not }) += 1;
+            *(if found.is_ok() { &mut valid } else { &mut invalid }) += 1;
         }
-        assert!(fits > 2_000 && fits_not > 2_000, "{fits} {fits_not}");
+        assert!(valid > 2_000 && invalid > 2_000, "{valid} valid, {invalid} invalid");
     }
 
     #[test]

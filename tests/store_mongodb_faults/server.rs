@@ -33,11 +33,11 @@ const ROOT: &str = "root:root-secret@";
 
 /// The server's program. If there is none, prints that the test is skipped.
 pub fn program(test: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("RUNSTATE_MONGOD").map(PathBuf::from);
-    if found.is_none() {
+    let program = std::env::var_os("RUNSTATE_MONGOD").map(PathBuf::from);
+    if program.is_none() {
         println!("skipped: {test}: RUNSTATE_MONGOD names no server; `cargo xtask test` does");
     }
-    found
+    program
 }
 
 /// One or several servers.
@@ -111,10 +111,11 @@ impl Servers {
         Self::start_nodes(program, 1, &[]).await
     }
 
-    async fn start_nodes(program: PathBuf, size: usize, words: &[&str]) -> Self {
-        let words = SERVER_ARGUMENTS.split_whitespace().chain(words.iter().copied()).map(str::to_owned).collect();
+    async fn start_nodes(program: PathBuf, size: usize, arguments: &[&str]) -> Self {
+        let arguments =
+            SERVER_ARGUMENTS.split_whitespace().chain(arguments.iter().copied()).map(str::to_owned).collect();
         let folder = tempfile::Builder::new().prefix("runstate-mongod-").tempdir().unwrap();
-        let mut servers = Self { nodes: Vec::new(), program, arguments: words, root: "", folder };
+        let mut servers = Self { nodes: Vec::new(), program, arguments, root: "", folder };
         for _ in 0..size {
             servers.add_node().await;
         }
@@ -128,7 +129,7 @@ impl Servers {
         self.nodes.push(ServerNode { port, data, client: None, keeper: None });
         let node = self.nodes.len() - 1;
         self.start(node);
-        wait_until("it listens", async || self.try_connect(node).await).await;
+        wait_until("the server listens", async || self.try_connect(node).await).await;
         self.nodes[node].client = Some(client(&self.direct_url(node, "")).await);
     }
 
@@ -140,7 +141,7 @@ impl Servers {
         let settings = doc! { "electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500 };
         let config = doc! { "_id": "rs0", "members": members, "settings": settings };
         for node in 0..self.nodes.len() {
-            wait_until("it answers", async || self.hello(node).await).await;
+            wait_until("the server replies", async || self.hello(node).await).await;
         }
         self.command(0, "admin", doc! { "replSetInitiate": config }).await.unwrap();
         self.primary().await;
@@ -162,17 +163,17 @@ impl Servers {
         *keeper = Some(Keeper { child, process: process.trim().to_owned() });
     }
 
-    /// Pauses a node: it neither ends nor answers.
+    /// Pauses a node: it keeps running but does not reply.
     pub fn pause(&self, node: usize) {
         self.nodes[node].signal("-STOP");
     }
 
-    /// Resumes a node, which only then learns what happened meanwhile.
+    /// Resumes a paused node.
     pub fn resume(&self, node: usize) {
         self.nodes[node].signal("-CONT");
     }
 
-    /// Kills a node with -9, and waits until it is gone.
+    /// Kills a node with -9, and waits until it has ended.
     pub fn kill(&mut self, node: usize) {
         self.nodes[node].kill();
     }
@@ -182,15 +183,15 @@ impl Servers {
         self.primary_of(|_| true).await
     }
 
-    /// Waits until a node other than the silent one accepts writes.
-    pub async fn primary_other_than(&self, silent: usize) -> usize {
-        self.primary_of(|node| node != silent).await
+    /// Waits until a node other than `excluded` accepts writes.
+    pub async fn primary_other_than(&self, excluded: usize) -> usize {
+        self.primary_of(|node| node != excluded).await
     }
 
-    async fn primary_of(&self, may_be: impl Fn(usize) -> bool) -> usize {
-        let runs = |node: &usize| self.nodes[*node].keeper.is_some() && may_be(*node);
-        let one = async || {
-            for node in (0..self.nodes.len()).filter(runs) {
+    async fn primary_of(&self, is_candidate: impl Fn(usize) -> bool) -> usize {
+        let is_running = |node: &usize| self.nodes[*node].keeper.is_some() && is_candidate(*node);
+        let find_primary = async || {
+            for node in (0..self.nodes.len()).filter(is_running) {
                 let hello = self.hello(node).await;
                 if hello.is_some_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or_default()) {
                     return Some(node);
@@ -198,24 +199,24 @@ impl Servers {
             }
             None
         };
-        wait_until("one node is primary", one).await
+        wait_until("one node is primary", find_primary).await
     }
 
-    /// Waits until no transaction of a client that is gone is open on a node.
+    /// Waits until no transaction is open on a node.
     pub async fn wait_until_no_transaction(&self, node: usize) {
-        let none = async || {
+        let no_transaction = async || {
             let status = self.command(node, "admin", doc! { "serverStatus": 1 }).await.ok()?;
             (status.get_document("transactions").ok()?.get_i64("currentOpen").ok()? == 0).then_some(())
         };
-        wait_until("no transaction is open", none).await;
+        wait_until("no transaction is open", no_transaction).await;
     }
 
-    /// Waits until a node is part of the set again.
+    /// Waits until a node is the primary or a secondary of the set.
     pub async fn wait_until_caught_up(&self, node: usize) {
-        let there = |hello: &Document| {
-            ["secondary", "isWritablePrimary"].iter().any(|what| hello.get_bool(what).unwrap_or_default())
+        let is_member = |hello: &Document| {
+            ["secondary", "isWritablePrimary"].iter().any(|role| hello.get_bool(role).unwrap_or_default())
         };
-        wait_until("it has caught up", async || self.hello(node).await.filter(there)).await;
+        wait_until("the node has caught up", async || self.hello(node).await.filter(is_member)).await;
     }
 
     /// Makes the primary step down.
@@ -302,14 +303,14 @@ pub async fn client(url: &str) -> Client {
     Client::with_uri_str(format!("{url}&serverSelectionTimeoutMS=1000&connectTimeoutMS=1000")).await.unwrap()
 }
 
-/// Repeats `ask` until it returns a value, for as long as an operation may take.
-pub async fn wait_until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
-    let latest = Instant::now() + MAX_WAIT;
+/// Repeats `check` until it returns a value, for at most [`MAX_WAIT`].
+pub async fn wait_until<T>(condition: &str, check: impl AsyncFn() -> Option<T>) -> T {
+    let deadline = Instant::now() + MAX_WAIT;
     loop {
-        if let Some(answer) = ask().await {
-            return answer;
+        if let Some(value) = check().await {
+            return value;
         }
-        assert!(Instant::now() < latest, "waited too long until {what}");
+        assert!(Instant::now() < deadline, "waited too long until {condition}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

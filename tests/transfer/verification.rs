@@ -1,19 +1,25 @@
-//! The verification by an import: of its source before it writes, and of the store after it has written.
+//! The verification by an import: of its source before it writes, and of the store after it has written. For the
+//! latter, a store commits other batches than it receives.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use runstate::domain::cvm::{EXECUTIONS, PROGRAMS};
 use runstate::engine::Engine;
 use runstate::engine::transfer::ImportReport;
 use runstate::error_code::ErrorCode;
 use runstate::id::{CommandId, hex};
-use runstate::schema::{Collection, Key};
-use runstate::store::{Batch, COMMANDS, Expectation, Memory, Store, StoreError, Write, WriteOp};
-use runstate::time::Timestamp;
+use runstate::marker::BoxFuture;
+use runstate::schema::{Aggregate, Catalog, Collection, Key, Query};
+use runstate::store::{
+    Batch, COMMANDS, Capabilities, Changes, Expectation, Memory, Outcome, Page, Position, Receipt, Store, StoreError,
+    StoredDocument, Write, WriteOp,
+};
+use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json};
 use sha2::{Digest, Sha256};
 
-use super::unfaithful_store::{BatchAlteration, UnfaithfulStore, poll_ready};
 use super::{engine_over, expect_empty, import, memory_engine, three_waiting};
 
 fn hash(text: &str) -> String {
@@ -79,18 +85,18 @@ async fn altered_contents_are_refused_where_counts_and_file_hash_fit() {
         ("the id", &EXECUTIONS, "c", |record| record["id"] = "d".into()),
         ("a result", &COMMANDS, "b", |record| record["document"]["result"] = "other".into()),
     ];
-    for (what, collection, id, alter) in alterations {
+    for (name, collection, id, alter) in alterations {
         let store = memory_engine().await;
         let error =
             import(&store, &alter_export(&bytes, |lines| edit(lines, collection, id, alter))).await.unwrap_err();
-        assert_eq!(error.code, ErrorCode::Corrupt, "{what}: {error}");
-        assert!(error.message.contains("it was changed after it was exported"), "{what}: {error}");
+        assert_eq!(error.code, ErrorCode::Corrupt, "{name}: {error}");
+        assert!(error.message.contains("it was changed after it was exported"), "{name}: {error}");
         expect_empty(&store).await;
     }
 }
 
 #[tokio::test]
-async fn documents_twice_or_out_of_order_are_refused_where_all_sums_fit() {
+async fn documents_twice_or_out_of_order_are_refused_with_matching_hashes() {
     let (_, bytes, _) = three_waiting().await;
     let contents = |lines: &[String]| hash(&lines[1..].concat());
     let twice = alter_export_with(
@@ -133,10 +139,10 @@ fn with_program_name(document: &Document, name: &str) -> Arc<Document> {
 }
 
 async fn import_altered(
-    treat: BatchAlteration,
+    alter: BatchAlteration,
 ) -> (Engine, Arc<UnfaithfulStore>, Result<ImportReport, runstate::engine::Error>) {
     let (_, bytes, _) = three_waiting().await;
-    let store = Arc::new(UnfaithfulStore::new(treat));
+    let store = Arc::new(UnfaithfulStore::new(alter));
     let engine = engine_over(store.clone()).await;
     let imported = import(&engine, &bytes).await;
     (engine, store, imported)
@@ -163,11 +169,11 @@ async fn store_that_keeps_other_data_than_acknowledged_is_detected() {
             Ok(batch)
         }),
     ];
-    for (what, treat) in faults {
-        let (.., imported) = import_altered(treat).await;
-        let error = imported.expect_err(what);
-        assert_eq!(error.code, ErrorCode::Conflict, "{what}: {error}");
-        assert!(error.message.contains("the store differs from memory"), "{what}: {error}");
+    for (name, alter) in faults {
+        let (.., imported) = import_altered(alter).await;
+        let error = imported.expect_err(name);
+        assert_eq!(error.code, ErrorCode::Conflict, "{name}: {error}");
+        assert!(error.message.contains("the store differs from memory"), "{name}: {error}");
     }
     let (.., imported) = import_altered(|_, batch| Ok(batch)).await;
     imported.unwrap();
@@ -208,8 +214,11 @@ async fn document_that_appears_after_the_comparison_is_not_overwritten() {
     expect_head_of_another(&store).await;
     // The rows that the import had written are removed again.
     let info = engine.info().await.unwrap();
-    let left = info.collections.iter().filter(|of| of.name.starts_with("cvm.") && of.documents != Some(0));
-    assert_eq!(left.map(|of| of.name).collect::<Vec<_>>(), [EXECUTIONS.name]);
+    let non_empty = info
+        .collections
+        .iter()
+        .filter(|collection| collection.name.starts_with("cvm.") && collection.documents != Some(0));
+    assert_eq!(non_empty.map(|collection| collection.name).collect::<Vec<_>>(), [EXECUTIONS.name]);
 }
 
 #[tokio::test]
@@ -218,12 +227,90 @@ async fn document_changed_by_others_survives_an_import_rollback() {
         if batch.writes.iter().all(|write| write.key.collection != PROGRAMS.name) {
             return Ok(batch);
         }
-        let written = poll_ready(store.get(&[head()])).unwrap().remove(0).unwrap();
-        write_as_another(store, &written.document);
+        let stored = poll_ready(store.get(&[head()])).unwrap().remove(0).unwrap();
+        write_as_another(store, &stored.document);
         Err(StoreError::TooLarge { what: "a program".to_owned(), size: "17 MB".to_owned(), limit: 16 })
     })
     .await;
     assert_eq!(imported.unwrap_err().code, ErrorCode::TooLarge);
     expect_head_of_another(&store).await;
     assert_eq!(store.get(&[Key::new(&EXECUTIONS, "a")]).await.unwrap(), [None]);
+}
+
+/// The fate of a batch: the batch to commit in its place, or the error.
+pub type BatchAlteration = fn(&Memory, Batch) -> Result<Batch, StoreError>;
+
+/// A store in memory whose commits are altered.
+pub struct UnfaithfulStore {
+    inner: Memory,
+    alter: BatchAlteration,
+}
+
+impl UnfaithfulStore {
+    pub fn new(alter: BatchAlteration) -> Self {
+        Self { inner: Memory::new(), alter }
+    }
+}
+
+/// The output of a future of a store in memory, which is ready at once.
+pub fn poll_ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the future is not ready"),
+    }
+}
+
+impl Store for UnfaithfulStore {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.inner.migrate(catalog)
+    }
+
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        self.inner.get(keys)
+    }
+
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+        self.inner.query(query)
+    }
+
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+        self.inner.aggregate(aggregate)
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+        match (self.alter)(&self.inner, batch) {
+            Ok(batch) => self.inner.commit(batch),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
+    }
+
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+        self.inner.outcome(command)
+    }
+
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        self.inner.changes(from, limit, wait)
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+        self.inner.sweep(collection, now, limit)
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.close()
+    }
 }

@@ -38,7 +38,7 @@ pub async fn fill_store(store: Arc<dyn Store>) {
         ("first", "asks"),
         ("second", "asks"),
         ("third", "asks"),
-        ("rests", "asks"),
+        ("paused", "asks"),
         ("off", "asks"),
         ("done", "ends"),
         ("failed", "fails"),
@@ -54,17 +54,17 @@ pub async fn fill_store(store: Arc<dyn Store>) {
             cvm.answer(id, None, "x".into(), None, None).await.unwrap();
         }
     }
-    cvm.pause("rests", None).await.unwrap();
+    cvm.pause("paused", None).await.unwrap();
     cvm.cancel("off", None).await.unwrap();
 }
 
 /// Writes without the declaration of `collection`, except for the storage type of its timestamps.
 async fn write_undeclared(store: &dyn Store, collection: &'static Collection, id: &str, document: Option<Json>) {
-    let instants = collection.fields.iter().filter(|field| field.kind == Kind::Timestamp);
-    let instants: Vec<Field> = instants.map(|field| Field { presence: Presence::Optional, ..*field }).collect();
-    let loose = Collection::new(collection.name, collection.version).fields(instants.leak());
-    let loose: &'static Collection = Box::leak(Box::new(loose));
-    store.migrate(&Catalog::new(&[loose]).unwrap()).await.unwrap();
+    let timestamps = collection.fields.iter().filter(|field| field.kind == Kind::Timestamp);
+    let timestamps: Vec<Field> = timestamps.map(|field| Field { presence: Presence::Optional, ..*field }).collect();
+    let undeclared = Collection::new(collection.name, collection.version).fields(timestamps.leak());
+    let undeclared: &'static Collection = Box::leak(Box::new(undeclared));
+    store.migrate(&Catalog::new(&[undeclared]).unwrap()).await.unwrap();
     let op = match document {
         Some(document) => {
             let document: Document = document.as_object().unwrap().clone();

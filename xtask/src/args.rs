@@ -9,7 +9,7 @@ Developer commands of runstate.
 
 Usage: cargo xtask <command>
 
-  test [--full] [FILTER]  Runs the gate: tools, format, lints, features, licences, Node, Chromium, the npm package, the demo
+  test [--full] [FILTER]  Runs the gate: tools, format, lints, features, licenses, Node, Chromium, the npm package, the demo
                           page, tests (also on a temporary MongoDB), doc tests, docs. Steps run concurrently. Their
                           output is kept in target/xtask, and their times in target/xtask-times.json.
                           With FILTER, runs only the tests whose name contains it (with nextest also the test files
@@ -18,7 +18,7 @@ Usage: cargo xtask <command>
                           With --full, also runs the long form of random and failover tests (RUNSTATE_FULL=1), and the
                           mutations: bugs planted in the code, each of which a test must detect.
   test --quick            Runs the quick checks while you edit: format, lints, unit tests, the memory and file stores.
-  lint                    Checks format, lints of all feature sets and targets, dependency trees, licences, words.
+  lint                    Checks format, lints of all feature sets and targets, dependency trees, licenses, words.
   words [--verbose]       Checks the vocabulary of names, comments, documents, messages and commit subjects.
                           With --verbose, also counts long sentences.
   doc                     Builds the documentation of the library. Warnings are errors.
@@ -27,9 +27,10 @@ Usage: cargo xtask <command>
   bench --browser         Measures the shipped package in a page in Chromium.
   pkg [--check]           Builds the npm package into pkg/dist. With --check, also checks the contents to be published.
   www                     Builds the package and the demo page, serves the page on a free port and prints its address.
-  generate [--check] [unicode|bytecode]
-                          Writes the committed files that are generated from sources: the Unicode tables and
-                          docs/bytecode.md. With --check, compares them and writes nothing, as the gate does.
+  generate [--check] [unicode|bytecode|messages]
+                          Writes the committed files that are generated from sources: the Unicode tables,
+                          docs/bytecode.md and docs/messages.md, the list of all texts that runstate shows.
+                          With --check, compares them and writes nothing, as the gate does.
   setup                   Installs the tools that the other commands need, and lists them.
 
 Environment:

@@ -1,23 +1,23 @@
-//! The steps of `cargo xtask test`: their order, and the resources that they lock. Steps that are listed first are preferred, so the longest chains
-//! come first.
+//! The steps of `cargo xtask test`: their order, and the resources that they lock. The longest chains of steps are listed first, because earlier steps
+//! are preferred.
 
+use super::tools::{DENY, MONGOD, NEXTEST};
 use crate::args::Length;
 use crate::error::XtaskError;
-use crate::generate::{self, GenerateMode};
-use crate::package::{self, PackageBuild};
+use crate::generate::GenerateMode;
+use crate::package::PackageBuild;
 use crate::report::RunReport;
-use crate::schedule::{self, Lock, ScheduledStep};
+use crate::schedule::{Lock, ScheduledStep};
 use crate::suite::{Suite, TestSelection};
-use crate::wheel::{DENY, MONGOD, NEXTEST};
 use crate::workspace::Workspace;
-use crate::{checks, features, lint, mutations, npm, tools, wasm, words};
+use crate::{checks, generate, mutations, package, schedule, tools, words};
 
 /// Runs all steps.
 pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) -> Result<(), XtaskError> {
     let suite = &Suite::new(workspace, length, true)?;
     let test_packed = &package::test_packed(workspace);
-    let mut tasks = tools(workspace);
-    tasks.extend([
+    let mut steps = tool_steps(workspace);
+    steps.extend([
         ScheduledStep::new("package for tests", |step| package::build_for_tests(workspace, step))
             .after(&[WASM, "tools: wasm-bindgen", "tools: npm packages"])
             .locks(&[Lock::Package]),
@@ -38,40 +38,44 @@ pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) ->
             .after(&["package for tests"]),
         ScheduledStep::new("conformance in Node", |step| package::test_conformance(workspace, step))
             .after(&["package for tests"]),
-        ScheduledStep::new("conformance in Chromium: window", |step| wasm::test(workspace, wasm::PAGES[0], step))
-            .after(&[WASM, "tools: Debian packages", "tools: wasm-bindgen"])
-            .locks(&[Lock::Wasm]),
-        ScheduledStep::new("conformance in Chromium: worker", |step| wasm::test(workspace, wasm::PAGES[1], step))
-            .after(&["conformance in Chromium: window"])
-            .locks(&[Lock::Wasm]),
+        ScheduledStep::new("conformance in Chromium: window", |step| {
+            package::test_indexeddb_page(workspace, package::INDEXEDDB_PAGES[0], step)
+        })
+        .after(&[WASM, "tools: Debian packages", "tools: wasm-bindgen"])
+        .locks(&[Lock::Wasm]),
+        ScheduledStep::new("conformance in Chromium: worker", |step| {
+            package::test_indexeddb_page(workspace, package::INDEXEDDB_PAGES[1], step)
+        })
+        .after(&["conformance in Chromium: window"])
+        .locks(&[Lock::Wasm]),
         ScheduledStep::new("doc tests", |step| suite.doc_tests(step)).after(&["tests: build"]).locks(&[Lock::Native]),
         ScheduledStep::new("documentation", |step| checks::documentation(workspace, step))
             .after(&["tests: build"])
             .locks(&[Lock::Native]),
     ]);
-    tasks.extend(check_tasks(workspace));
+    steps.extend(check_steps(workspace));
     if length == Length::Full {
-        tasks.push(
+        steps.push(
             ScheduledStep::new("mutations", |step| mutations::run(workspace, step))
                 .after(&["tests"])
                 .locks(&[Lock::Native]),
         );
     }
-    schedule::run(tasks, &workspace.target().join("xtask"), report)
+    schedule::run(steps, &workspace.target().join("xtask"), report)
 }
 
 /// Runs all checks that do not run the product.
 pub fn run_checks(workspace: &Workspace, report: &mut RunReport) -> Result<(), XtaskError> {
-    schedule::run(check_tasks(workspace), &workspace.target().join("xtask"), report)
+    schedule::run(check_steps(workspace), &workspace.target().join("xtask"), report)
 }
 
 const LINTS: &str = "lints";
 const WASM: &str = "WebAssembly: build, lints";
 
-fn check_tasks(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
+fn check_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
     vec![
-        ScheduledStep::new(LINTS, lint::native_lints).locks(&[Lock::Native]),
-        ScheduledStep::new(WASM, wasm::build).locks(&[Lock::Wasm]),
+        ScheduledStep::new(LINTS, checks::native_lints).locks(&[Lock::Native]),
+        ScheduledStep::new(WASM, package::build_wasm).locks(&[Lock::Wasm]),
         ScheduledStep::new("format", checks::format),
         ScheduledStep::new("words", |step| words::run(false, step)),
         ScheduledStep::new("generated files", |step| {
@@ -79,18 +83,18 @@ fn check_tasks(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
         }),
         ScheduledStep::new("lock file", checks::lock_file),
         ScheduledStep::new("features", |step| checks::features(workspace, step)).after(&[LINTS]).locks(&[Lock::Native]),
-        ScheduledStep::new("dependencies: wasm", features::wasm_tree),
-        ScheduledStep::new("dependencies: library", features::native_tree),
-        ScheduledStep::new("licences", checks::licences).after(&[LINTS]),
+        ScheduledStep::new("dependencies: wasm", checks::check_wasm_tree),
+        ScheduledStep::new("dependencies: library", checks::check_native_tree),
+        ScheduledStep::new("licenses", checks::licenses).after(&[LINTS]),
     ]
 }
 
 /// Installs the tools that cargo does not provide.
 pub fn setup(workspace: &Workspace, report: &mut RunReport) -> Result<(), XtaskError> {
-    schedule::run(tools(workspace), &workspace.target().join("xtask"), report)
+    schedule::run(tool_steps(workspace), &workspace.target().join("xtask"), report)
 }
 
-fn tools(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
+fn tool_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
     vec![
         ScheduledStep::new("tools: toolchain", tools::toolchain),
         // A tool that cannot be installed does not prevent the installation of the others.
@@ -99,9 +103,9 @@ fn tools(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
             XtaskError::combine(subcommands.into_iter().chain([MONGOD.get(step).map(drop)]))
         }),
         ScheduledStep::new("tools: Debian packages", |step| {
-            XtaskError::combine([tools::node, tools::chromium, tools::strace].map(|get| get(step)))
+            XtaskError::combine([tools::node, tools::chromium, tools::strace].map(|install| install(step)))
         }),
-        ScheduledStep::new("tools: npm packages", npm::install_all_npm_packages).after(&["tools: Debian packages"]),
+        ScheduledStep::new("tools: npm packages", package::install_all_npm_packages).after(&["tools: Debian packages"]),
         ScheduledStep::new("tools: wasm-bindgen", |step| tools::wasm_bindgen(workspace, step).map(drop))
             .after(&["tools: toolchain"]),
     ]
@@ -112,7 +116,7 @@ pub fn run_quick(workspace: &Workspace, report: &mut RunReport) -> Result<(), Xt
     let suite = Suite::new(workspace, Length::Short, false)?;
     report.step("format", checks::format);
     report.step("words", |step| words::run(false, step));
-    report.step(LINTS, lint::native_lints);
+    report.step(LINTS, checks::native_lints);
     report.step("tests", |step| suite.run(TestSelection::Quick, step));
     Ok(())
 }
@@ -124,18 +128,18 @@ pub fn run_filtered(
     filter: &str,
     report: &mut RunReport,
 ) -> Result<(), XtaskError> {
-    let in_page = filter == "chromium";
+    let chromium = filter == "chromium";
     let packaged = ["browser", "node", "equivalence", "indexeddb_in"].iter().any(|word| filter.contains(word));
-    if in_page || packaged {
-        report.step(WASM, wasm::build);
+    if chromium || packaged {
+        report.step(WASM, package::build_wasm);
     }
     if packaged {
         report.step("package for tests", |step| package::build_for_tests(workspace, step));
     }
     match filter {
         "chromium" => {
-            for name in wasm::PAGES {
-                report.step(name, |step| wasm::test(workspace, name, step));
+            for name in package::INDEXEDDB_PAGES {
+                report.step(name, |step| package::test_indexeddb_page(workspace, name, step));
             }
         }
         "package" => {
@@ -150,7 +154,7 @@ pub fn run_filtered(
         _ => {
             if packaged {
                 report.step("tools: Debian packages", tools::chromium);
-                report.step("tools: npm packages", |step| npm::install_npm_packages("tests/browser", step));
+                report.step("tools: npm packages", |step| package::install_npm_packages("tests/browser", step));
             }
             let suite = Suite::new(workspace, length, packaged)?;
             report.step(&format!("tests: {filter}"), |step| suite.run(TestSelection::Named(filter), step));

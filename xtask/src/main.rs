@@ -5,33 +5,20 @@ mod args;
 mod bench;
 mod checks;
 mod error;
-mod features;
-mod figures;
 mod gate;
 mod generate;
-mod junit;
-mod lint;
-mod machine;
 mod mongodb;
-mod mongodb_wire;
 mod mutations;
-mod npm;
 mod package;
 mod process;
 mod report;
 mod schedule;
-mod seed;
-mod skips;
-mod step;
 mod suite;
-mod tally;
+mod test_results;
 mod times;
 mod tools;
-mod wasm;
-mod wheel;
 mod words;
 mod workspace;
-mod www;
 
 use std::process::ExitCode;
 
@@ -61,7 +48,7 @@ fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
     }
     let workspace = Workspace::find()?;
     let mut report = RunReport::new();
-    // Only the times of a whole run are comparable.
+    // Only the times of complete runs are comparable.
     let kind = match &request {
         XtaskCommand::Test { length: Length::Short, filter: None } => Some("test"),
         XtaskCommand::Test { length: Length::Full, filter: None } => Some("test --full"),
@@ -81,10 +68,10 @@ fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
         }
         XtaskCommand::Doc => report.step("documentation", |step| checks::documentation(&workspace, step)),
         XtaskCommand::Setup => gate::setup(&workspace, &mut report)?,
-        XtaskCommand::Bench { filter } => bench::run(&workspace, filter.as_deref(), &mut report),
-        XtaskCommand::BenchBrowser => bench::browser(&workspace, &mut report),
+        XtaskCommand::Bench { filter } => bench::run_benches(&workspace, filter.as_deref(), &mut report),
+        XtaskCommand::BenchBrowser => bench::run_browser_bench(&workspace, &mut report),
         XtaskCommand::Package(build) => report.step("package", |step| package::build(&workspace, build, step)),
-        XtaskCommand::Www => www::serve_demo_page(&workspace, &mut report),
+        XtaskCommand::Www => package::serve_demo_page(&workspace, &mut report),
         XtaskCommand::Help => {}
     }
     Ok(report.close(kind.map(|kind| RunTimes::read(workspace.target(), kind))))

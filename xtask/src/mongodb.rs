@@ -1,17 +1,20 @@
-//! A temporary MongoDB server for each run of the tests.
+//! A temporary MongoDB server for each run of the tests. The part of MongoDB's wire protocol that initiates a replica
+//! set is here: commands with small values, and one field of a reply. A driver is not used, because every developer
+//! command would wait for its build.
 
-use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
+use std::{fs, io};
 
 use serde_json::{Value, json};
 
+use super::report::StepContext;
+use super::tools::MONGOD;
 use crate::error::XtaskError;
-use crate::mongodb_wire;
 use crate::process::ProgramCall;
-use crate::step::StepContext;
-use crate::wheel::MONGOD;
 
 /// Ends the server when this process ends for any reason.
 const KEEPER_SCRIPT: &str = include_str!("../../tests/store_mongodb_faults/keeper.sh");
@@ -47,7 +50,7 @@ impl MongodServer {
         for _ in 0..ATTEMPTS {
             match Self::start_on(free_port()?, &program, step)? {
                 Some(server) => return Ok(server),
-                None => step.say("another program took its port; trying another one"),
+                None => step.say("another program took the port of mongod; trying another port"),
             }
         }
         Err(XtaskError::RuleViolated(vec![format!(
@@ -95,8 +98,8 @@ impl Drop for MongodServer {
     }
 }
 
-/// Waits until the server listens on its port; false if the port is in use. It reads the server's log, because another program may listen on the
-/// port.
+/// Waits until the server listens on its port; false if the port is in use. It reads the server's log, because another program may listen on
+/// the port.
 fn wait_until_listening(folder: &Path, until: Instant) -> Result<bool, XtaskError> {
     loop {
         let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
@@ -122,14 +125,14 @@ fn initiate(port: u16, until: Instant) -> Result<(), XtaskError> {
     });
     loop {
         // A repeated initiation fails and changes nothing.
-        let initiated = mongodb_wire::command(port, "replSetInitiate", &config);
-        let hello = initiated.and_then(|_| mongodb_wire::command(port, "hello", &Value::from(1)));
-        if hello.as_ref().is_ok_and(|reply| mongodb_wire::field_is_true(reply, "isWritablePrimary")) {
+        let initiated = run_command(port, "replSetInitiate", &config);
+        let hello = initiated.and_then(|_| run_command(port, "hello", &Value::from(1)));
+        if hello.as_ref().is_ok_and(|reply| field_is_true(reply, "isWritablePrimary")) {
             return Ok(());
         }
         if Instant::now() > until {
             let why = hello.err().map_or("it is not writable".to_owned(), |error| error.to_string());
-            return Err(XtaskError::RuleViolated(vec![format!("mongod on port {port}: {why}")]));
+            return Err(XtaskError::RuleViolated(vec![format!("mongod on port {port} did not become primary: {why}")]));
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -153,4 +156,73 @@ fn create_temporary_folder() -> Result<PathBuf, XtaskError> {
 fn free_port() -> Result<u16, XtaskError> {
     let bound = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     Ok(bound.map_err(|source| XtaskError::File { path: "a free port".into(), source })?.port())
+}
+
+const OP_MSG: u32 = 2013;
+
+/// Runs a command of the database `admin`; returns the raw reply.
+pub fn run_command(port: u16, name: &str, value: &Value) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.write_all(&message(&document([(name, value), ("$db", &Value::from("admin"))])))?;
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let mut reply = Vec::new();
+    stream.take(u64::from(u32::from_le_bytes(length)).saturating_sub(4)).read_to_end(&mut reply)?;
+    Ok(reply)
+}
+
+/// Whether a field of that name is true anywhere in the reply. This suffices for names that occur once.
+pub fn field_is_true(reply: &[u8], name: &str) -> bool {
+    let field = [&[8], name.as_bytes(), &[0, 1]].concat();
+    reply.windows(field.len()).any(|window| window == field)
+}
+
+/// A message: length, request id, response-to id, opcode; no flags; one section with the document.
+fn message(document: &[u8]) -> Vec<u8> {
+    let length = 16 + 4 + 1 + document.len() as u32;
+    let head = [length, 1, 0, OP_MSG, 0].map(u32::to_le_bytes).concat();
+    [head.as_slice(), &[0], document].concat()
+}
+
+/// BSON of the fields, in this order, because the first field names the command.
+fn document<'a>(fields: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Vec<u8> {
+    let body: Vec<u8> = fields.into_iter().flat_map(|(name, value)| element(name, value)).collect();
+    [&(body.len() as u32 + 5).to_le_bytes(), body.as_slice(), &[0]].concat()
+}
+
+fn element(name: &str, value: &Value) -> Vec<u8> {
+    let (kind, bytes) = match value {
+        Value::Object(fields) => (3, document(fields.iter().map(|(name, value)| (name.as_str(), value)))),
+        Value::Array(list) => {
+            let names: Vec<String> = (0..list.len()).map(|n| n.to_string()).collect();
+            (4, document(names.iter().map(String::as_str).zip(list)))
+        }
+        Value::String(text) => (2, [&(text.len() as u32 + 1).to_le_bytes(), text.as_bytes(), &[0]].concat()),
+        Value::Bool(yes) => (8, vec![u8::from(*yes)]),
+        Value::Null => (10, Vec::new()),
+        Value::Number(number) => (1, number.as_f64().unwrap_or_default().to_le_bytes().to_vec()),
+    };
+    [&[kind], name.as_bytes(), &[0], &bytes].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn documents_encode_as_bson() {
+        assert_eq!(document([("hello", &json!("world"))]), b"\x16\0\0\0\x02hello\0\x06\0\0\0world\0\0");
+        let nested = document([("a", &json!([true, {"b": null}]))]);
+        assert_eq!(nested, b"\x1c\0\0\0\x04a\0\x14\0\0\0\x080\0\x01\x031\0\x08\0\0\0\x0ab\0\0\0\0");
+    }
+
+    #[test]
+    fn a_reply_field_is_tested_for_true() {
+        let reply = message(&document([("isWritablePrimary", &json!(true)), ("ok", &json!(1))]));
+        assert!(field_is_true(&reply, "isWritablePrimary"));
+        assert!(!field_is_true(&reply, "secondary") && !field_is_true(&reply, "ok"));
+    }
 }

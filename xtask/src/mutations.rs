@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::report::StepContext;
+use super::test_results::TestTally;
+use super::tools::NEXTEST;
 use crate::error::XtaskError;
 use crate::mongodb::MongodServer;
 use crate::process::ProgramCall;
-use crate::step::StepContext;
-use crate::tally::TestTally;
 use crate::tools;
-use crate::wheel::NEXTEST;
 use crate::workspace::{Workspace, items, text};
 
 const LIST: &str = include_str!("../mutations.json");

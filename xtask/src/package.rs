@@ -1,16 +1,23 @@
-//! The npm package, which `pkg/scripts/build.mjs` builds: the shipped form into `pkg`, and the form for tests into the target folder. Runs its tests:
-//! conformance in Node, fresh projects of every kind, pages in a real browser.
+//! The npm package, which `pkg/scripts/build.mjs` builds: the shipped form into `pkg`, and the form for tests into the
+//! target folder. Runs its tests: conformance in Node, fresh projects of every kind, pages in a real browser.
+//!
+//! The library is built as WebAssembly once for all tests: for the package that they use, and for the IndexedDB store
+//! in a page of real Chromium. npm packages are installed in the folders that have a lock file, exactly as it says; it
+//! is never changed. The demo page is built with the packed package and served on this machine until it is
+//! interrupted.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::checks::{run_without_warnings, with_clippy_driver};
+use super::report::StepContext;
+use super::test_results::TestTally;
 use crate::error::XtaskError;
 use crate::process::ProgramCall;
-use crate::step::StepContext;
-use crate::tally::TestTally;
+use crate::report::RunReport;
 use crate::times::TestTime;
 use crate::tools;
 use crate::workspace::Workspace;
-use crate::{npm, wasm};
 
 /// The folder in which tests find the package: `package.json`, `dist`, and `build` with the glue of its WebAssembly.
 pub const PACKAGE_FOLDER_ENV: &str = "RUNSTATE_NODE_PACKAGE";
@@ -38,13 +45,13 @@ const LAST_BUILD_OUTPUT: &str = "pkg/dist/types/index.d.ts";
 const TEST_PACKAGE_PARTS: [&str; 5] = ["build", "dist", "package.json", "src", "test"];
 
 /// Builds the package into `pkg`.
-pub fn build(workspace: &Workspace, build: PackageBuild, step: &mut StepContext) -> Result<(), XtaskError> {
+pub fn build(workspace: &Workspace, form: PackageBuild, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::node(step)?;
-    npm::install_npm_packages("pkg", step)?;
+    install_npm_packages("pkg", step)?;
     let call = ProgramCall::new("node").arg("pkg/scripts/build.mjs");
     let call = call.env("RUNSTATE_WASM_BINDGEN", tools::wasm_bindgen(workspace, step)?);
-    let module = wasm::module(workspace).to_string_lossy().into_owned();
-    match build {
+    let module = wasm_module(workspace).to_string_lossy().into_owned();
+    match form {
         PackageBuild::ForTests => call.arg("--test").arg(&module).run(step),
         PackageBuild::Shipped => call.run(step),
         PackageBuild::Checked => call.arg("--check").run(step),
@@ -56,7 +63,7 @@ pub fn build(workspace: &Workspace, build: PackageBuild, step: &mut StepContext)
 pub fn build_for_tests(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     let folder = test_folder(workspace);
     // Tests must not find the package of an earlier build if this build fails.
-    remove(&folder)?;
+    remove_folder(&folder)?;
     build(workspace, PackageBuild::ForTests, step)?;
     std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
     for name in TEST_PACKAGE_PARTS {
@@ -69,49 +76,49 @@ pub fn build_for_tests(workspace: &Workspace, step: &mut StepContext) -> Result<
 }
 
 /// Builds and packs the shipped package: [`packed`]. A package above its size limit is packed too, so that it can be tried.
-pub fn build_shipped(workspace: &Workspace, build_as: PackageBuild, step: &mut StepContext) -> Result<(), XtaskError> {
-    let built = build(workspace, build_as, step);
-    if built.is_ok() || Path::new(LAST_BUILD_OUTPUT).is_file() {
+pub fn build_shipped(workspace: &Workspace, form: PackageBuild, step: &mut StepContext) -> Result<(), XtaskError> {
+    let result = build(workspace, form, step);
+    if result.is_ok() || Path::new(LAST_BUILD_OUTPUT).is_file() {
         pack(&packed(workspace), step)?;
     }
-    built
+    result
 }
 
-/// The folder of the package for tests.
+/// Returns the folder of the package for tests.
 pub fn test_folder(workspace: &Workspace) -> PathBuf {
     workspace.target().join("npm/test")
 }
 
-/// The packed package for tests.
+/// Returns the path of the packed package for tests.
 pub fn test_packed(workspace: &Workspace) -> PathBuf {
     workspace.target().join("npm/test.tgz")
 }
 
-/// The packed shipped package.
+/// Returns the path of the packed shipped package.
 pub fn packed(workspace: &Workspace) -> PathBuf {
     workspace.target().join("npm/runstate.tgz")
 }
 
 /// Packs `pkg`, as npm would publish it. The file name has no version, so that other files can refer to it.
 fn pack(to: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
-    let aside = to.with_extension("packing");
-    create_empty_folder(&aside)?;
+    let staging = to.with_extension("packing");
+    create_empty_folder(&staging)?;
     let call =
-        ProgramCall::new("npm").words("pack ./pkg --ignore-scripts --pack-destination").arg(&aside.to_string_lossy());
+        ProgramCall::new("npm").words("pack ./pkg --ignore-scripts --pack-destination").arg(&staging.to_string_lossy());
     let name = call.output()?;
-    let from = aside.join(name.trim());
-    std::fs::rename(&from, to).and_then(|()| std::fs::remove_dir_all(&aside)).map_err(failed(&from))?;
+    let from = staging.join(name.trim());
+    std::fs::rename(&from, to).and_then(|()| std::fs::remove_dir_all(&staging)).map_err(failed(&from))?;
     step.say(to.display());
     Ok(())
 }
 
 /// Creates an empty folder, without the contents of an earlier run.
 fn create_empty_folder(folder: &Path) -> Result<(), XtaskError> {
-    remove(folder)?;
+    remove_folder(folder)?;
     std::fs::create_dir_all(folder).map_err(failed(folder))
 }
 
-fn remove(folder: &Path) -> Result<(), XtaskError> {
+fn remove_folder(folder: &Path) -> Result<(), XtaskError> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(folder)(error)),
         _ => Ok(()),
@@ -132,27 +139,27 @@ pub fn test_conformance(workspace: &Workspace, step: &mut StepContext) -> Result
 
 /// Runs the package's own tests.
 pub fn test_package(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
-    node_tests(&test_folder(workspace).join("test"), None, step)
+    run_node_tests(&test_folder(workspace).join("test"), None, step)
 }
 
 /// Tests the packed package in fresh projects of every kind.
 pub fn test_in_projects(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::chromium(step)?;
-    npm::install_npm_packages("tests/package", step)?;
-    npm::install_npm_packages("tests/browser", step)?;
-    node_tests(Path::new("tests/package"), Some(&packed(workspace)), step)
+    install_npm_packages("tests/package", step)?;
+    install_npm_packages("tests/browser", step)?;
+    run_node_tests(Path::new("tests/package"), Some(&packed(workspace)), step)
 }
 
 /// Tests the packed package and the demo page in a real browser.
 pub fn test_in_browser(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::chromium(step)?;
-    npm::install_npm_packages("tests/browser", step)?;
-    node_tests(Path::new("tests/browser"), Some(&test_packed(workspace)), step)
+    install_npm_packages("tests/browser", step)?;
+    run_node_tests(Path::new("tests/browser"), Some(&test_packed(workspace)), step)
 }
 
 /// Builds the demo page with a packed package.
 pub fn build_demo_page(packed: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
-    npm::install_npm_packages("www", step)?;
+    install_npm_packages("www", step)?;
     unpack(packed, Path::new("www/node_modules/runstate"), step)?;
     ProgramCall::new("npm").words("run build --prefix www").run(step)
 }
@@ -160,12 +167,12 @@ pub fn build_demo_page(packed: &Path, step: &mut StepContext) -> Result<(), Xtas
 /// Runs the demo page's own tests.
 pub fn test_demo_page(step: &mut StepContext) -> Result<(), XtaskError> {
     let call = ProgramCall::new("npm").words("test --prefix www");
-    call.read_lines(step, |step, line| read_node(step, "www", line))
+    call.read_lines(step, |step, line| read_node_output(step, "www", line))
 }
 
 /// Unpacks the package to the folder that `npm install` would use, without a registry.
 fn unpack(packed: &Path, to: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
-    if to.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+    if to.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
         std::fs::remove_file(to).map_err(failed(to))?;
     }
     create_empty_folder(to)?;
@@ -174,20 +181,20 @@ fn unpack(packed: &Path, to: &Path, step: &mut StepContext) -> Result<(), XtaskE
 }
 
 /// Runs the test files of a folder, one after the other: browsers and installations use both cores.
-fn node_tests(folder: &Path, packed: Option<&Path>, step: &mut StepContext) -> Result<(), XtaskError> {
+fn run_node_tests(folder: &Path, packed: Option<&Path>, step: &mut StepContext) -> Result<(), XtaskError> {
     let call = ProgramCall::new("node").words("--test --test-concurrency=1 --test-reporter=spec");
     let call = packed.into_iter().fold(call, |call, packed| call.env(PACKED_PACKAGE_ENV, packed));
     let call = test_files(folder)?.iter().fold(call, |call, file| call.arg(file));
     let group = folder.display().to_string();
-    call.read_lines(step, |step, line| read_node(step, &group, line))
+    call.read_lines(step, |step, line| read_node_output(step, &group, line))
 }
 
-fn read_node(step: &mut StepContext, group: &str, line: &str) {
+fn read_node_output(step: &mut StepContext, group: &str, line: &str) {
     step.count(TestTally::from_node(line).unwrap_or_default());
     step.tests.extend(TestTime::from_node(group, line));
 }
 
-/// `*.test.mjs` of a folder, sorted by name.
+/// Returns the files `*.test.mjs` of a folder, sorted by name.
 fn test_files(folder: &Path) -> Result<Vec<String>, XtaskError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
@@ -198,7 +205,97 @@ fn test_files(folder: &Path) -> Result<Vec<String>, XtaskError> {
     }
     files.sort();
     if files.is_empty() {
-        return Err(XtaskError::RuleViolated(vec![format!("{} has no tests", folder.display())]));
+        return Err(XtaskError::RuleViolated(vec![format!(
+            "{} has no file *.test.mjs; every test folder needs one",
+            folder.display()
+        )]));
     }
     Ok(files)
+}
+
+/// The folders, in order of dependency.
+const NPM_FOLDERS: [&str; 4] = ["pkg", "www", "tests/browser", "tests/package"];
+
+/// Installs the packages of all folders.
+pub fn install_all_npm_packages(step: &mut StepContext) -> Result<(), XtaskError> {
+    NPM_FOLDERS.into_iter().try_for_each(|folder| install_npm_packages(folder, step))
+}
+
+/// Installs the packages in the lock file of `folder`, unless it lists none or they are installed.
+pub fn install_npm_packages(folder: &str, step: &mut StepContext) -> Result<(), XtaskError> {
+    let lock = Path::new(folder).join("package-lock.json");
+    if !lock.is_file() {
+        return Ok(());
+    }
+    let installed_lock = Path::new(folder).join("node_modules/.installed");
+    let read =
+        |path: &Path| fs::read(path).map_err(|source| XtaskError::File { path: path.display().to_string(), source });
+    let lock_bytes = read(&lock)?;
+    if fs::read(&installed_lock).is_ok_and(|installed| installed == lock_bytes) {
+        step.say(format_args!("{folder}: the installed packages match the lock file"));
+        return Ok(());
+    }
+    let missing =
+        |error: XtaskError| XtaskError::Missing { what: format!("npm packages of {folder}"), why: error.to_string() };
+    let call = ProgramCall::new("npm").words("ci --prefer-offline --no-audit --no-fund --prefix").arg(folder);
+    call.run(step).map_err(missing)?;
+    // Stores a copy of the lock file last, so an interrupted installation has none.
+    fs::write(&installed_lock, lock_bytes)
+        .map_err(|source| XtaskError::File { path: installed_lock.display().to_string(), source })
+}
+
+/// The test files that run in a page: in a window and in a worker.
+pub const INDEXEDDB_PAGES: [&str; 2] = ["indexeddb_window", "indexeddb_worker"];
+
+/// Lints and builds the library with all features, and the tests that run in a page.
+pub fn build_wasm(step: &mut StepContext) -> Result<(), XtaskError> {
+    tools::wasm_target(step)?;
+    let call = with_wasm_args(ProgramCall::cargo("build --lib"));
+    let call = INDEXEDDB_PAGES.iter().fold(call, |call, name| call.words("--test").arg(name));
+    run_without_warnings(with_clippy_driver(call)?, step)
+}
+
+/// Returns the path of the built module.
+pub fn wasm_module(workspace: &Workspace) -> PathBuf {
+    workspace.target().join(tools::WASM_TARGET).join("debug/runstate.wasm")
+}
+
+/// Runs one of [`INDEXEDDB_PAGES`].
+pub fn test_indexeddb_page(workspace: &Workspace, name: &str, step: &mut StepContext) -> Result<(), XtaskError> {
+    tools::chromium(step)?;
+    let runner = tools::wasm_bindgen(workspace, step)?.with_file_name("wasm-bindgen-test-runner");
+    let call = with_clippy_driver(with_wasm_args(ProgramCall::cargo("test --test").arg(name)))?;
+    let call = call.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner);
+    let call = call.env("CHROMEDRIVER", tools::find_in_path(Path::new(tools::CHROMEDRIVER))?);
+    let mut tally = TestTally::default();
+    let result = call.read_lines(step, |_, line| tally += TestTally::from_libtest(line).unwrap_or_default());
+    step.count(tally);
+    result?;
+    if tally.passed == 0 {
+        return Err(XtaskError::RuleViolated(vec![format!(
+            "no test of {name} ran; its log has the output of the browser"
+        )]));
+    }
+    Ok(())
+}
+
+/// Uses the same package, features and profile each time, so that nothing is built twice. The development profile shares compiled macros with native
+/// builds.
+fn with_wasm_args(call: ProgramCall) -> ProgramCall {
+    call.words("--package runstate --all-features --target").arg(tools::WASM_TARGET)
+}
+
+/// Builds and serves the page. The server prints its address.
+pub fn serve_demo_page(workspace: &Workspace, report: &mut RunReport) {
+    let mut built = false;
+    report.step("package", |step| build_shipped(workspace, PackageBuild::Shipped, step));
+    report.step("demo page", |step| {
+        build_demo_page(&packed(workspace), step)?;
+        built = true;
+        Ok(())
+    });
+    if built {
+        // If its usual port is taken, the server uses the next free one.
+        report.step("serving until ctrl-c", |step| ProgramCall::new("npm").words("run preview --prefix www").run(step));
+    }
 }

@@ -5,8 +5,8 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
+use super::report::StepContext;
 use crate::error::XtaskError;
-use crate::step::StepContext;
 
 /// Prefixes of the variables that `cargo run` sets for the program it runs.
 const CARGO_RUN_VARIABLES: [&[u8]; 4] = [b"CARGO_PKG_", b"CARGO_MANIFEST_", b"CARGO_BIN_NAME", b"CARGO_CRATE_NAME"];

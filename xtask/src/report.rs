@@ -1,17 +1,21 @@
-//! The report of a command: steps with their times, skips, number of tests, and the closing lines.
+//! The report of a command: steps with their times, skips, number of tests, and the closing lines. A running step has
+//! its log, its number of tests, its skips, and the times of its tests.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
+use super::test_results::{Skip, TestTally};
 use crate::error::XtaskError;
-use crate::skips::Skip;
-use crate::step::StepContext;
-use crate::tally::TestTally;
 use crate::times::{RunTimes, TestTime};
 
+/// The report of a command, built while its steps run.
 pub struct RunReport {
     started: Instant,
     steps: Vec<StepSummary>,
@@ -27,7 +31,7 @@ pub struct RunReport {
 struct StepSummary {
     name: String,
     took: Duration,
-    end: StepStatus,
+    status: StepStatus,
 }
 
 enum StepStatus {
@@ -117,9 +121,9 @@ impl RunReport {
             running.iter().map(|(name, since)| format!("{name} ({} s)", since.elapsed().as_secs())).collect();
         let line =
             format!("{} s, {} done, running: {}", self.started.elapsed().as_secs(), self.steps.len(), names.join(", "));
-        // A line that wraps could not be overwritten as a whole.
-        let shown: String = line.chars().take(78).collect();
-        print!("{shown}");
+        // A line that wraps cannot be overwritten completely.
+        let visible: String = line.chars().take(78).collect();
+        print!("{visible}");
         // An error loses only a line of progress.
         let _ = std::io::stdout().flush();
     }
@@ -128,7 +132,7 @@ impl RunReport {
         step.skips.into_iter().for_each(|skip| self.skip(skip));
         self.tally += step.tally;
         self.tests.extend(step.tests);
-        let end = match result {
+        let status = match result {
             Ok(()) => StepStatus::Passed,
             Err(error @ XtaskError::Missing { .. }) => {
                 self.skip(Skip { what: name.to_owned(), why: error.to_string() });
@@ -136,12 +140,12 @@ impl RunReport {
             }
             Err(error) => StepStatus::Failed(error.to_string()),
         };
-        match &end {
-            StepStatus::Passed => println!("    ok, {}", seconds(took)),
-            StepStatus::Failed(why) => println!("    FAILED, {}: {why}", seconds(took)),
-            StepStatus::Skipped => println!("    skipped, {}", seconds(took)),
+        match &status {
+            StepStatus::Passed => println!("    ok, {}", format_seconds(took)),
+            StepStatus::Failed(why) => println!("    FAILED, {}: {why}", format_seconds(took)),
+            StepStatus::Skipped => println!("    skipped, {}", format_seconds(took)),
         }
-        self.steps.push(StepSummary { name: name.to_owned(), took, end });
+        self.steps.push(StepSummary { name: name.to_owned(), took, status });
     }
 
     fn skip(&mut self, skip: Skip) {
@@ -153,14 +157,14 @@ impl RunReport {
     /// Prints the closing lines and returns the exit code. `times` marks slow steps and records the times of this run.
     pub fn close(mut self, times: Option<RunTimes>) -> ExitCode {
         println!("\n=== summary");
-        for StepSummary { name, took, end } in &self.steps {
-            let mark = times.as_ref().and_then(|times| times.slow_note(name, *took)).unwrap_or_default();
-            let end = match end {
+        for StepSummary { name, took, status } in &self.steps {
+            let note = times.as_ref().and_then(|times| times.slow_note(name, *took)).unwrap_or_default();
+            let label = match status {
                 StepStatus::Passed => "ok",
                 StepStatus::Failed(_) => "FAILED",
                 StepStatus::Skipped => "skipped",
             };
-            println!("{}", format!("{end:>8}  {:>8}  {name}  {mark}", seconds(*took)).trim_end());
+            println!("{}", format!("{label:>8}  {:>8}  {name}  {note}", format_seconds(*took)).trim_end());
         }
         if let Some(times) = times {
             self.record_times(times);
@@ -169,33 +173,35 @@ impl RunReport {
             println!("skipped: {what}: {why}");
         }
         let mut failed = 0;
-        for StepSummary { name, end, .. } in &self.steps {
-            if let StepStatus::Failed(why) = end {
+        for StepSummary { name, status, .. } in &self.steps {
+            if let StepStatus::Failed(why) = status {
                 failed += 1;
                 println!("failed: {name}: {why}");
             }
         }
         let strict = self.strictness == Strictness::Fails && !self.skips.is_empty();
         if strict {
-            println!("failed: tests or steps were skipped, and under CI=true everything must run");
+            println!(
+                "failed: tests or steps were skipped, and CI=true allows no skip; install what they lack, or unset CI"
+            );
         }
         let verdict = if failed > 0 || strict { "FAILED" } else { "ok" };
-        let TestTally { passed: tests, failed: broken } = self.tally;
+        let TestTally { passed: passed_tests, failed: failed_tests } = self.tally;
         println!(
-            "xtask result: {verdict}. {tests} tests passed; {broken} failed; {} skipped; {} steps, {failed} failed; finished in {}",
+            "xtask result: {verdict}. {passed_tests} tests passed; {failed_tests} failed; {} skipped; {} steps, {failed} failed; finished in {}",
             self.skips.len(),
             self.steps.len(),
-            seconds(self.started.elapsed()),
+            format_seconds(self.started.elapsed()),
         );
-        if tests + broken > 0 {
-            println!("{tests} passed, {broken} failed, {} skipped", self.skips.len());
+        if passed_tests + failed_tests > 0 {
+            println!("{passed_tests} passed, {failed_tests} failed, {} skipped", self.skips.len());
         }
         if verdict == "ok" { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
     /// Prints the slowest tests, and records the times of the steps that passed.
     fn record_times(&mut self, times: RunTimes) {
-        let passed = self.steps.iter().filter(|step| matches!(step.end, StepStatus::Passed));
+        let passed = self.steps.iter().filter(|step| matches!(step.status, StepStatus::Passed));
         let steps: Vec<(String, Duration)> = passed.map(|step| (step.name.clone(), step.took)).collect();
         match times.record(self.started.elapsed(), &steps, std::mem::take(&mut self.tests)) {
             Ok(slowest) => {
@@ -210,6 +216,76 @@ impl RunReport {
     }
 }
 
-fn seconds(took: Duration) -> String {
-    format!("{:.1}s", took.as_secs_f64())
+fn format_seconds(duration: Duration) -> String {
+    format!("{:.1}s", duration.as_secs_f64())
+}
+
+/// A running step. Steps may run concurrently, so each has its own log.
+pub struct StepContext {
+    log: StepLog,
+    pub skips: Vec<Skip>,
+    pub tally: TestTally,
+    pub tests: Vec<TestTime>,
+}
+
+/// The destination of a step's output.
+enum StepLog {
+    /// The caller's stdout.
+    Terminal,
+    /// A file, which is shown when the step has ended.
+    File(File, PathBuf),
+}
+
+impl StepContext {
+    /// A step that writes to stdout.
+    pub fn on_terminal() -> Self {
+        Self::new(StepLog::Terminal)
+    }
+
+    /// A step that writes to a new file at `path`.
+    pub fn in_file(path: &Path) -> Result<Self, XtaskError> {
+        let failed = |source| XtaskError::File { path: path.display().to_string(), source };
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        Ok(Self::new(StepLog::File(File::create(path).map_err(failed)?, path.to_owned())))
+    }
+
+    fn new(log: StepLog) -> Self {
+        Self { log, skips: Vec::new(), tally: TestTally::default(), tests: Vec::new() }
+    }
+
+    /// Writes one line. If the log cannot be written (a full disk), the line is lost, but the step continues.
+    pub fn say(&mut self, line: impl Display) {
+        match &mut self.log {
+            StepLog::Terminal => println!("{line}"),
+            StepLog::File(file, _) => drop(writeln!(file, "{line}")),
+        }
+    }
+
+    /// Stdout or stderr of a child. Both go to the log of the step, so that their order is kept.
+    pub fn stdio(&self) -> io::Result<Stdio> {
+        match &self.log {
+            StepLog::Terminal => Ok(io::stdout().into()),
+            StepLog::File(file, _) => Ok(file.try_clone()?.into()),
+        }
+    }
+
+    /// The file of the log; `None` if the step writes to stdout.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.log {
+            StepLog::Terminal => None,
+            StepLog::File(_, path) => Some(path),
+        }
+    }
+
+    pub fn skip(&mut self, skip: Skip) {
+        if !self.skips.contains(&skip) {
+            self.skips.push(skip);
+        }
+    }
+
+    pub fn count(&mut self, tally: TestTally) {
+        self.tally += tally;
+    }
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::report::StepContext;
 use crate::error::XtaskError;
 use crate::report::{RunReport, StepEvent};
-use crate::step::StepContext;
 
 /// Maximum number of concurrent steps. More would only compete for memory and cores.
 const CONCURRENCY: usize = 2;

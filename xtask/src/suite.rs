@@ -1,18 +1,18 @@
-//! The native tests: with nextest if it is available, else with `cargo test`. Doc tests always run with `cargo test`; examples are built.
+//! The native tests: with nextest if it is available, else with `cargo test`. Doc tests always run with `cargo test`;
+//! examples are built. The seed of random tests is `RUNSTATE_SEED`, or a new one for each run.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
+use super::report::StepContext;
+use super::test_results::{Junit, Skip, TestTally};
+use super::tools::{MONGOD, NEXTEST};
 use crate::args::Length;
 use crate::error::XtaskError;
-use crate::junit::Junit;
 use crate::mongodb::MongodServer;
 use crate::process::ProgramCall;
-use crate::skips::Skip;
-use crate::step::StepContext;
-use crate::tally::TestTally;
-use crate::wheel::{MONGOD, NEXTEST};
 use crate::workspace::Workspace;
-use crate::{package, seed, tools};
+use crate::{package, tools};
 
 /// Number of cases of a property test in a full run, unless the test sets its own.
 const FULL_CASES: &str = "4096";
@@ -44,7 +44,7 @@ pub struct Suite<'a> {
 impl<'a> Suite<'a> {
     /// `package`: whether this run has built the package for tests, so that it is not one of an earlier run.
     pub fn new(workspace: &'a Workspace, length: Length, package: bool) -> Result<Self, XtaskError> {
-        Ok(Self { workspace, length, seed: seed::seed()?, package })
+        Ok(Self { workspace, length, seed: random_seed()?, package })
     }
 
     /// Compiles the tests, so that compile time is reported apart from test time.
@@ -58,13 +58,13 @@ impl<'a> Suite<'a> {
     /// Runs the tests. Tests that need MongoDB or the npm package report a skip if it is missing.
     pub fn run(&self, selection: TestSelection<'_>, step: &mut StepContext) -> Result<(), XtaskError> {
         step.say(format_args!("random tests run with seed {0}; set RUNSTATE_SEED={0} to repeat them", self.seed));
-        // A download of 42 MB would be a long wait for a test that does not need the server.
-        let wanted = match selection {
+        // The server is a download of 42 MB, so it is fetched only for tests that may need it.
+        let needs_server = match selection {
             TestSelection::All => true,
             TestSelection::Quick => false,
             TestSelection::Named(filter) => filter.contains("mongo") || MONGOD.find_installed().is_some(),
         };
-        let server = if wanted { self.server(step) } else { None };
+        let server = if needs_server { self.server(step) } else { None };
         let environment = |call| self.environment(call, server.as_ref());
         let Some(nextest) = self.nextest(step) else {
             let call = ProgramCall::cargo("test --no-fail-fast");
@@ -168,4 +168,16 @@ fn run_libtest(call: ProgramCall, step: &mut StepContext) -> Result<(), XtaskErr
             step.skip(skip);
         }
     })
+}
+
+/// Returns the seed of this run.
+pub fn random_seed() -> Result<u64, XtaskError> {
+    match std::env::var("RUNSTATE_SEED") {
+        Ok(value) => value.trim().parse().map_err(|_| XtaskError::Parse {
+            what: "RUNSTATE_SEED".into(),
+            why: format!("`{value}` is not an integer from 0 to 2^64 - 1"),
+        }),
+        // The hash keys of the standard library are random in each process, which suffices to choose tests.
+        Err(_) => Ok(RandomState::new().hash_one("runstate")),
+    }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::bench::MachineInfo;
 use crate::error::XtaskError;
-use crate::machine::MachineInfo;
 use crate::workspace::items;
 
 /// Number of runs of one kind that are kept.

@@ -2,15 +2,11 @@
 
 mod options;
 mod queries;
-mod store_help;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-
-use crate::colour::ColourMode;
-
 pub use options::{
     AnswerSourceArgs, AnswerValueArgs, BulkArgs, CallSelector, ExportArgs, ImportArgs, ListArgs, RunArgs, StartArgs,
     SweepArgs, WorkArgs, WriteArgs,
@@ -18,6 +14,9 @@ pub use options::{
 pub use queries::{
     CallsArgs, LogLevelArg, LogsArgs, ProgramCommand, ProgramsArgs, ShowProgramArgs, StatsArgs, VariablesArgs,
 };
+
+use super::help::{IMPORT_HELP, PREPARE_HELP, STORE_HELP};
+use crate::color::ColorMode;
 
 /// Runs programs that wait for answers, and never loses an execution.
 #[derive(Debug, Parser)]
@@ -44,12 +43,12 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, clap::Args)]
 pub struct GlobalArgs {
-    #[arg(long, global = true, value_name = "URL", help = store_help::STORE_HELP)]
+    #[arg(long, global = true, value_name = "URL", help = STORE_HELP)]
     pub store: Option<String>,
     /// Print one JSON value per line, errors included, on standard output
     #[arg(long, global = true)]
     pub json: bool,
-    /// Colours: on a terminal (`auto`), `always` or `never`
+    /// Colors: on a terminal (`auto`), `always` or `never`
     #[arg(
         long,
         global = true,
@@ -58,7 +57,7 @@ pub struct GlobalArgs {
         hide_default_value = true,
         hide_possible_values = true
     )]
-    pub color: ColourMode,
+    pub color: ColorMode,
 }
 
 /// A command.
@@ -327,7 +326,7 @@ Exit codes: 0 ok, 4 the store cannot be read, or is read-only.")]
     ///
     /// `load`, `run` and `import` do this too. `prepare` is for a server on which the user of these commands may not create collections and
     /// indexes, and another user may.
-    #[command(after_help = store_help::PREPARE_HELP)]
+    #[command(after_help = PREPARE_HELP)]
     Prepare,
     /// Export everything in a store to a file, for another store of any kind
     ///
@@ -344,7 +343,7 @@ Examples:
     ///
     /// Reads files and folders that `export` wrote, and data of the older CVM, whose executions continue where they were. The whole export is
     /// checked before anything is written, and nothing is overwritten. Repeat an interrupted import to continue it.
-    #[command(after_help = store_help::IMPORT_HELP)]
+    #[command(after_help = IMPORT_HELP)]
     Import(ImportArgs),
     /// Check everything in a store
     ///

@@ -8,9 +8,11 @@ use runstate::domain::cvm::{Start, Status};
 use runstate::limits::LogLevel;
 use serde_json::Value as Json;
 
-use super::{LogLevelArg, store_help};
+use super::LogLevelArg;
+use crate::help::IMPORT_FROM_HELP;
 use crate::sandbox::SandboxArgs;
-use crate::{duration, time_format};
+use crate::time_format;
+use crate::time_format::parse_duration;
 
 /// The options of commands that write.
 #[derive(Debug, clap::Args)]
@@ -107,7 +109,7 @@ pub struct AnswerSourceArgs {
     #[arg(long, value_name = "CMD", conflicts_with = "answers")]
     pub answer_with: Option<String>,
     /// Timeout of the command for one answer
-    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = duration::parse, requires = "answer_with")]
+    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = parse_duration, requires = "answer_with")]
     pub timeout: Duration,
     /// Pass the question as it was asked, without a description of the expected answer
     #[arg(long, requires = "answer_with")]
@@ -129,13 +131,13 @@ pub struct WorkArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub concurrency: u32,
     /// Timeout of the command for one answer
-    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = duration::parse)]
+    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = parse_duration)]
     pub timeout: Duration,
     /// Attempts at a call before its program gets the error
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub attempts: u32,
     /// Time without a heartbeat after which other workers may claim the calls of this one
-    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = duration::parse)]
+    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_duration)]
     pub lease: Duration,
     /// Name of this worker, stored with its answers [default: HOST:PID]
     #[arg(long, value_name = "NAME")]
@@ -200,7 +202,7 @@ pub struct ExportArgs {
 /// The options of `import`.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
-    #[arg(value_name = "FILE", help = store_help::IMPORT_FROM_HELP)]
+    #[arg(value_name = "FILE", help = IMPORT_FROM_HELP)]
     pub from: PathBuf,
     /// The source is a folder that `export --tree` wrote
     #[arg(long)]

@@ -6,7 +6,7 @@ use runstate::time::Timestamp;
 
 use super::programs::format_past;
 use crate::args::CallsArgs;
-use crate::colour::Role;
+use crate::color::Role;
 use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::json_output;
@@ -17,7 +17,7 @@ use crate::table::{Cell, TableColumn, TextTable, terminal_width};
 use crate::time_format::{duration_text, format_seconds, time_until};
 
 /// Lists calls.
-pub async fn execute(
+pub async fn list_calls(
     session: &Session,
     CallsArgs { id, open, kind, program, limit }: CallsArgs,
 ) -> Result<CliExit, CliError> {
@@ -49,7 +49,7 @@ pub async fn execute(
         return Ok(CliExit::Done);
     }
     let clock = TimeReference { now: session.engine.now(), relative: room.is_some() };
-    out.styled_lines(&table(&found, clock, of_one).lines(room, out.paint()))?;
+    out.styled_lines(&call_table(&found, clock, of_one).lines(room, out.paint()))?;
     if let Some(shown) = more {
         out.remark(&format!("showing the first {shown}; use --limit N for more"));
     }
@@ -71,7 +71,7 @@ impl TimeReference {
     }
 }
 
-fn table(found: &[CallRow], clock: TimeReference, of_one: bool) -> TextTable {
+fn call_table(found: &[CallRow], clock: TimeReference, of_one: bool) -> TextTable {
     let mut columns = vec![
         TableColumn::number("STEP"),
         TableColumn::text("KIND").shrinkable(4, 16),

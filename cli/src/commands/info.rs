@@ -1,4 +1,5 @@
-//! `info`: shows what a store is and holds.
+//! `info`: shows what a store is and holds. `health`: checks that the store can be read and written. `prepare`: makes
+//! a store ready for this version. Opening the store does that; no document is read.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +9,9 @@ use runstate::store::file::NativeFs;
 use runstate::store::file::check::{DiskUsage, disk_usage_on};
 use serde_json::{Value as Json, json};
 
+use super::verify::format_bytes;
 use crate::error::CliError;
 use crate::exit::CliExit;
-
-use super::verify::format_bytes;
 use crate::json_output::SummaryJson;
 use crate::session::Session;
 
@@ -19,7 +19,7 @@ use crate::session::Session;
 const LABEL_WIDTH: usize = 14;
 
 /// Prints the properties and contents of the store.
-pub async fn execute(session: &Session) -> Result<CliExit, CliError> {
+pub async fn show_info(session: &Session) -> Result<CliExit, CliError> {
     let info = session.engine.info().await?;
     let files = files(session).await?;
     if session.out.is_json() {
@@ -143,4 +143,30 @@ fn capability_names(info: &Info) -> String {
         (c.text, "text search"),
     ];
     named.iter().filter(|(can, _)| *can).map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// Prints `ok`, or fails with the reason.
+pub async fn check_health(session: &Session) -> Result<CliExit, CliError> {
+    if let Some(error) = session.engine.health().await {
+        return Err(error.into());
+    }
+    if session.out.is_json() {
+        session.out.value(&json!({"url": session.url(), "storeId": session.store_id, "healthy": true}))?;
+    } else {
+        session.out.line("ok")?;
+    }
+    Ok(CliExit::Done)
+}
+
+/// Reports that the store is ready, or fails if it is read-only.
+pub fn report_prepared(session: &Session) -> Result<CliExit, CliError> {
+    if let Some(reason) = session.engine.store().read_only_reason() {
+        return Err(runstate::engine::Error::from(reason).into());
+    }
+    if session.out.is_json() {
+        session.out.value(&json!({"url": session.url(), "storeId": session.store_id, "ready": true}))?;
+    } else {
+        session.out.line(&format!("{} is ready", session.url()))?;
+    }
+    Ok(CliExit::Done)
 }

@@ -6,28 +6,27 @@ use runstate::domain::cvm::Status;
 use runstate::engine::{LogListing, LogRow};
 use serde_json::Value as Json;
 
-use super::follow::{current_position, wait_for_change};
+use super::output::{current_position, wait_for_change};
 use super::program::operation_name;
 use crate::args::LogsArgs;
 use crate::error::CliError;
 use crate::exit::CliExit;
-use crate::interrupt;
-use crate::json_output;
 use crate::session::Session;
 use crate::table::{fit_line, terminal_width};
+use crate::{interrupt, json_output};
 
 /// Rows per page.
 const PAGE_ROWS: u32 = 1_000;
 
 /// Prints the log.
-pub async fn execute(session: &Session, logs: LogsArgs) -> Result<CliExit, CliError> {
+pub async fn print_logs(session: &Session, logs: LogsArgs) -> Result<CliExit, CliError> {
     let LogsArgs { id, limit, event, since, before, follow } = logs;
-    let now_is = session.engine.now();
+    let now = session.engine.now();
     let listing = LogListing {
         execution: id.clone(),
         event: event.map(|event| event.name().to_owned()),
-        since: since.map(|since| since.resolve(now_is)),
-        before: before.map(|before| before.resolve(now_is)),
+        since: since.map(|since| since.resolve(now)),
+        before: before.map(|before| before.resolve(now)),
         limit: Some(PAGE_ROWS),
         ..LogListing::default()
     };

@@ -1,49 +1,38 @@
-//! The commands, one or two in each file.
+//! The commands: each opens its store, runs, and closes the store. Each file has the commands on one subject.
+//! `completions`, which prints a completion script for a shell, needs no store and is here.
 
-mod answer;
 mod bulk;
 mod calls;
-mod completions;
-mod delete;
-mod export;
-mod follow;
-mod health;
-mod import;
+mod due;
+mod executions;
 mod info;
-mod list;
-mod load;
 mod logs;
-mod next;
 mod output;
-mod prepare;
 mod program;
 mod programs;
-mod resume;
 mod run;
-mod show;
-mod start;
 mod stats;
-mod sweep;
-mod target;
-mod tick;
-mod variables;
+mod transfer;
 mod verify;
 mod work;
 
 use std::path::Path;
 
 use clap::ValueEnum;
+use clap_complete::{Shell, generate};
 use runstate::domain::cvm::Load;
+use runstate::engine::Error;
 use runstate::engine::open::MissingStore;
 use runstate::id::CommandId;
 use runstate::limits::Settings;
 use serde_json::Value as Json;
 
 use crate::args::{BulkArgs, Cli, CliCommand, GlobalArgs, LogLevelArg, ProgramCommand, RunArgs};
-use crate::error::{self, CliError};
+use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::printer::Printer;
 use crate::session::{Session, retention};
+use crate::{error, help};
 
 /// The environment variable for the log level of executions that were started without one.
 const LOG_LEVEL: &str = "RUNSTATE_LOG_LEVEL";
@@ -69,124 +58,124 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             let load = Load { tags: (!tag.is_empty()).then_some(tag), description, id, ..load };
             let command = command_id(&writing)?;
             let session = open(MissingStore::Create, None).await?;
-            session.finish(load::load_program(&session, &load, command.as_ref()).await).await
+            session.finish(program::load_program(&session, &load, command.as_ref()).await).await
         }
         CliCommand::Start { name, id, input, starting, writing, running } => {
             let (input, command) = (parse_input(input.as_deref())?, command_id(&writing)?);
             let start = starting.start(name, id, input);
             let session = open(MissingStore::Refuse, Some(&running)).await?;
-            session.finish(start::execute(&session, start, command).await).await
+            session.finish(run::start_program(&session, start, command).await).await
         }
         CliCommand::Next { id, writing, running } => {
             let command = command_id(&writing)?;
             let session = open(MissingStore::Refuse, Some(&running)).await?;
-            session.finish(next::next(&session, &id, command).await).await
+            session.finish(run::continue_execution(&session, &id, command).await).await
         }
         CliCommand::Answer { id, call, answer, by, writing, running } => {
-            let (value, command) = (answer::answer_value(&answer)?, command_id(&writing)?);
-            let answer = answer::AnswerCommand { call, value, by, command };
+            let (value, command) = (run::answer_value(&answer)?, command_id(&writing)?);
+            let answer = run::AnswerCommand { call, value, by, command };
             let session = open(MissingStore::Refuse, Some(&running)).await?;
             session.finish(answer.execute(&session, &id).await).await
         }
         CliCommand::Resume { id, answering, writing, running } => {
             let command = command_id(&writing)?;
             let session = open(MissingStore::Refuse, Some(&running)).await?;
-            session.finish(resume::resume(&session, &id, &answering, command).await).await
+            session.finish(run::resume_execution(&session, &id, &answering, command).await).await
         }
         CliCommand::Work(working) => {
             let session = Session::open(&global, MissingStore::Refuse, settings(Some(&working.running))?, out).await?;
-            session.finish(work::execute(&session, *working).await).await
+            session.finish(work::run_worker(&session, *working).await).await
         }
         CliCommand::Tick { follow, running } => {
             let session = Session::open(&global, MissingStore::Refuse, settings(Some(&running))?, out).await?;
-            session.finish(tick::execute(&session, follow).await).await
+            session.finish(due::do_due_work(&session, follow).await).await
         }
         CliCommand::Sweep(sweeping) => {
             let session = Session::open(&global, MissingStore::Refuse, settings(None)?, out).await?;
-            session.finish(sweep::execute(&session, &sweeping).await).await
+            session.finish(due::sweep_store(&session, &sweeping).await).await
         }
-        CliCommand::Pause(these) => run_bulk(&global, these, None, bulk::BulkAction::Pause, out).await,
-        CliCommand::Unpause { targets: these, running } => {
-            run_bulk(&global, these, Some(&running), bulk::BulkAction::Unpause, out).await
+        CliCommand::Pause(targets) => run_bulk(&global, targets, None, bulk::BulkAction::Pause, out).await,
+        CliCommand::Unpause { targets, running } => {
+            run_bulk(&global, targets, Some(&running), bulk::BulkAction::Unpause, out).await
         }
-        CliCommand::Cancel(these) => run_bulk(&global, these, None, bulk::BulkAction::Cancel, out).await,
-        CliCommand::Retry { targets: these, running } => {
-            run_bulk(&global, these, Some(&running), bulk::BulkAction::Retry, out).await
+        CliCommand::Cancel(targets) => run_bulk(&global, targets, None, bulk::BulkAction::Cancel, out).await,
+        CliCommand::Retry { targets, running } => {
+            run_bulk(&global, targets, Some(&running), bulk::BulkAction::Retry, out).await
         }
-        CliCommand::Delete { targets: these, yes } => {
-            let named = parse_targets(these)?;
+        CliCommand::Delete { targets, yes } => {
+            let targets = parse_targets(targets)?;
             let session = open(MissingStore::Refuse, None).await?;
-            session.finish(delete::execute(&session, named, yes).await).await
+            session.finish(bulk::delete_executions(&session, targets, yes).await).await
         }
         CliCommand::Show { id, full } => {
             let session = open(MissingStore::Refuse, None).await?;
-            session.finish(show::execute(&session, &id, full).await).await
+            session.finish(executions::show_execution(&session, &id, full).await).await
         }
         CliCommand::Variables(variables) => {
             let session = open(MissingStore::Refuse, None).await?;
-            session.finish(variables::show_variables(&session, &variables).await).await
+            session.finish(executions::show_variables(&session, &variables).await).await
         }
         CliCommand::Output { id, follow } => {
             let session = open(MissingStore::Refuse, None).await?;
-            session.finish(output::execute(&session, &id, follow).await).await
+            session.finish(output::print_output(&session, &id, follow).await).await
         }
         CliCommand::List(list) => {
             let session = open(MissingStore::Refuse, None).await?;
-            session.finish(list::execute(&session, list).await).await
+            session.finish(executions::list_executions(&session, list).await).await
         }
         CliCommand::Programs(programs) => {
             let session = open(MissingStore::Refuse, None).await?;
-            session.finish(programs::execute(&session, programs).await).await
+            session.finish(programs::list_programs(&session, programs).await).await
         }
         CliCommand::Program { command } => run_program_command(&global, command, out).await,
         CliCommand::Calls(calls) => {
             let session = open(MissingStore::Refuse, None).await?;
-            session.finish(calls::execute(&session, calls).await).await
+            session.finish(calls::list_calls(&session, calls).await).await
         }
         CliCommand::Logs(logs) => {
             let session = open(MissingStore::Refuse, None).await?;
-            session.finish(logs::execute(&session, logs).await).await
+            session.finish(logs::print_logs(&session, logs).await).await
         }
         CliCommand::Stats(stats) => {
             let session = open(MissingStore::Refuse, None).await?;
-            session.finish(stats::execute(&session, stats.program.as_deref()).await).await
+            session.finish(stats::show_stats(&session, stats.program.as_deref()).await).await
         }
         CliCommand::Health => {
             let session = Session::open(&global, MissingStore::Refuse, settings(None)?, out).await?;
-            session.finish(health::health(&session).await).await
+            session.finish(info::check_health(&session).await).await
         }
         CliCommand::Info => {
             let session = Session::open(&global, MissingStore::Refuse, settings(None)?, out).await?;
-            session.finish(info::execute(&session).await).await
+            session.finish(info::show_info(&session).await).await
         }
         CliCommand::Prepare => {
             let session = Session::open(&global, MissingStore::Create, settings(None)?, out).await?;
-            session.finish(prepare::prepare(&session)).await
+            session.finish(info::report_prepared(&session)).await
         }
         CliCommand::Export(export) => {
-            export::check(&export, global.store.as_deref(), out.is_json())?;
+            transfer::check_export_options(&export, global.store.as_deref(), out.is_json())?;
             let session = Session::open(&global, MissingStore::Refuse, settings(None)?, out).await?;
-            session.finish(export::execute(&session, &export).await).await
+            session.finish(transfer::export_store(&session, &export).await).await
         }
-        CliCommand::Import(import) => import::execute(&global, &import, out).await,
-        CliCommand::Verify => verify::verify(&global, out).await,
-        CliCommand::Repair { dry_run } => verify::repair(&global, dry_run, out).await,
-        CliCommand::Compact => verify::compact(&global, out).await,
-        CliCommand::Completions { shell } => completions::print_completions(shell, out),
+        CliCommand::Import(import) => transfer::import_store(&global, &import, out).await,
+        CliCommand::Verify => verify::verify_store(&global, out).await,
+        CliCommand::Repair { dry_run } => verify::repair_store(&global, dry_run, out).await,
+        CliCommand::Compact => verify::compact_store(&global, out).await,
+        CliCommand::Completions { shell } => print_completions(shell, out),
     }
 }
 
 async fn run_bulk(
     global: &GlobalArgs,
-    these: BulkArgs,
+    targets: BulkArgs,
     running: Option<&RunArgs>,
-    act: bulk::BulkAction,
+    action: bulk::BulkAction,
     out: Printer,
 ) -> Result<CliExit, CliError> {
-    let named = parse_targets(these)?;
+    let targets = parse_targets(targets)?;
     let session = Session::open(global, MissingStore::Refuse, settings(running)?, out).await?;
     session.run_due().await;
-    session.finish(bulk::execute(&session, act, named).await).await
+    session.finish(bulk::apply_to_targets(&session, action, targets).await).await
 }
 
 async fn run_program_command(global: &GlobalArgs, command: ProgramCommand, out: Printer) -> Result<CliExit, CliError> {
@@ -194,16 +183,16 @@ async fn run_program_command(global: &GlobalArgs, command: ProgramCommand, out: 
     match command {
         ProgramCommand::Show(show) => {
             let session = open().await?;
-            session.finish(program::show(&session, &show).await).await
+            session.finish(program::show_program(&session, &show).await).await
         }
         ProgramCommand::Rm { names, yes, writing } => {
-            let named = target::Targets::new(names, writing.command_id.as_deref())?;
+            let targets = bulk::Targets::new(names, writing.command_id.as_deref())?;
             let session = open().await?;
-            session.finish(program::remove(&session, named, yes).await).await
+            session.finish(program::remove_programs(&session, targets, yes).await).await
         }
         ProgramCommand::History { name, limit } => {
             let session = open().await?;
-            session.finish(programs::history(&session, &name, limit).await).await
+            session.finish(programs::list_versions(&session, &name, limit).await).await
         }
     }
 }
@@ -212,26 +201,30 @@ async fn run_program_command(global: &GlobalArgs, command: ProgramCommand, out: 
 fn settings(running: Option<&RunArgs>) -> Result<Settings, CliError> {
     let mut settings = Settings { retention: retention()?, ..Settings::default() };
     let Some(running) = running else { return Ok(settings) };
-    if let Some(most) = running.max_instructions {
-        settings.execution_instructions = most;
+    if let Some(limit) = running.max_instructions {
+        settings.execution_instructions = limit;
     }
     settings.slice_instructions = running.save_every.unwrap_or(settings.slice_instructions);
     settings.slice_bytes = running.save_every_bytes.map_or(settings.slice_bytes, |size| size.as_u64().max(1));
     if let Some(level) = std::env::var_os(LOG_LEVEL).filter(|level| !level.is_empty()) {
         let level = level.to_string_lossy();
-        let read = LogLevelArg::from_str(&level, false);
-        let wrong = |_| error::usage(format!("{LOG_LEVEL} is `{level}`; it must be off, calls or instructions"));
-        settings.log_level = read.map_err(wrong)?.into();
+        let parsed = LogLevelArg::from_str(&level, false);
+        let invalid = |_| {
+            error::usage(format!(
+                "`{level}` in {LOG_LEVEL} is not a valid log level; set it to off, calls or instructions"
+            ))
+        };
+        settings.log_level = parsed.map_err(invalid)?.into();
     }
     Ok(settings)
 }
 
-fn parse_targets(these: BulkArgs) -> Result<target::Targets, CliError> {
-    target::Targets::new(these.ids, these.writing.command_id.as_deref())
+fn parse_targets(args: BulkArgs) -> Result<bulk::Targets, CliError> {
+    bulk::Targets::new(args.ids, args.writing.command_id.as_deref())
 }
 
-/// Returns `name` if it is meant as the URL of a server, in place of a file name. A mistyped URL counts too. The URL may hold a password, so
-/// errors must not repeat it as a file name.
+/// Returns `name` if it is the URL of a server instead of a file name. A mistyped URL counts too. It may hold a password, so errors do not repeat
+/// it as a file name.
 fn as_server_url(name: &Path) -> Option<&str> {
     let name = name.to_str()?;
     let mistyped = || name.starts_with("mongodb") && (name.contains('@') || name.contains("//"));
@@ -254,16 +247,29 @@ fn parse_input(text: Option<&str>) -> Result<Option<Json>, CliError> {
 /// Parses the JSON value of a flag.
 fn parse_json(flag: &str, text: &str) -> Result<Json, CliError> {
     serde_json::from_str(text).map_err(|error| {
-        // Most texts that are not JSON are plain text without its quotes.
-        let place = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
-        let shown: String = place.chars().take(120).collect();
+        let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+        let excerpt: String = line.chars().take(120).collect();
         let caret = match error.column() {
             column @ 1..=120 => format!(
                 "\n    {}^",
-                " ".repeat(place.get(..column - 1).map_or(column - 1, |before| before.chars().count()))
+                " ".repeat(line.get(..column - 1).map_or(column - 1, |before| before.chars().count()))
             ),
             _ => String::new(),
         };
-        error::usage(format!("{flag} is not JSON: {error}\n    {shown}{caret}"))
+        error::usage(format!("{flag} is not JSON: {error}; put text in double quotes\n    {excerpt}{caret}"))
     })
+}
+
+/// Prints the script; for programs as one JSON string.
+pub fn print_completions(shell: Shell, out: Printer) -> Result<CliExit, CliError> {
+    // The generator panics if its reader has closed the pipe, so it writes to memory.
+    let mut script = Vec::new();
+    generate(shell, &mut help::command(), "runstate", &mut script);
+    let script = String::from_utf8(script).map_err(|error| Error::internal(error.to_string()))?;
+    if out.is_json() {
+        out.value(&script.trim_end())?;
+    } else {
+        out.styled_lines(&[script.trim_end().to_owned()])?;
+    }
+    Ok(CliExit::Done)
 }

@@ -1,17 +1,19 @@
-//! `program show` and `program rm`: prints one program, and removes programs.
+//! `load`: stores a program under its name. `program show` and `program rm`: prints one program, and removes programs.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal};
+use std::io;
+use std::io::IsTerminal;
 
+use runstate::domain::cvm::Load;
 use runstate::engine::{ProgramSummary, VersionSummary};
 use runstate::error_code::ErrorCode;
+use runstate::id::CommandId;
 use runstate::vm::op::Op;
 use serde_json::{Value as Json, json};
 
-use super::delete::{INTERRUPTED_NOTE, confirm};
+use super::bulk::{INTERRUPTED_NOTE, Target, Targets, confirm};
+use super::executions::label_line;
 use super::programs::TIME_FIELDS;
-use super::show::label_line;
-use super::target::{Target, Targets};
 use super::verify::format_bytes;
 use crate::args::ShowProgramArgs;
 use crate::error::CliError;
@@ -38,13 +40,13 @@ impl ProgramDetails {
             return Ok(Self { program: None, version: view.summary, source: view.source, bytecode: view.bytecode });
         }
         let view = session.cvm.program(name).await?;
-        let of = &view.summary;
+        let summary = &view.summary;
         let version = VersionSummary {
-            program_id: of.id.clone(),
-            program_version: of.program_version,
-            created: of.modified,
-            bytecode_version: of.bytecode_version,
-            compiler: of.compiler.clone(),
+            program_id: summary.id.clone(),
+            program_version: summary.program_version,
+            created: summary.modified,
+            bytecode_version: summary.bytecode_version,
+            compiler: summary.compiler.clone(),
             ..VersionSummary::default()
         };
         Ok(Self { program: Some(view.summary), version, source: view.source, bytecode: view.bytecode })
@@ -52,40 +54,40 @@ impl ProgramDetails {
 }
 
 /// Prints a program.
-pub async fn show(session: &Session, asked: &ShowProgramArgs) -> Result<CliExit, CliError> {
+pub async fn show_program(session: &Session, args: &ShowProgramArgs) -> Result<CliExit, CliError> {
     let out = session.out;
-    let name = match (&asked.name, &asked.id) {
+    let name = match (&args.name, &args.id) {
         (Some(name), _) => name.clone(),
         (None, id) => session.cvm.program_by_id(id.as_deref().unwrap_or_default()).await?.summary.name,
     };
     let name = name.as_str();
-    let shown = ProgramDetails::read(session, name, asked.version).await?;
-    if asked.source {
-        if out.is_json() { out.value(&shown.source)? } else { out.raw(&shown.source)? }
-    } else if asked.bytecode {
+    let details = ProgramDetails::read(session, name, args.version).await?;
+    if args.source {
+        if out.is_json() { out.value(&details.source)? } else { out.raw(&details.source)? }
+    } else if args.bytecode {
         if out.is_json() {
-            out.value(&shown.bytecode)?
+            out.value(&details.bytecode)?
         } else {
-            out.styled_lines(&bytecode_lines(session, &shown.bytecode))?
+            out.styled_lines(&bytecode_lines(session, &details.bytecode))?
         }
     } else {
         let statuses = session.cvm.statuses(Some(name)).await?;
         if out.is_json() {
-            out.value(&to_json(&shown, &statuses))?
+            out.value(&program_json(&details, &statuses))?
         } else {
-            out.styled_lines(&detail_lines(session, name, &shown, &statuses))?
+            out.styled_lines(&detail_lines(session, name, &details, &statuses))?
         }
     }
     Ok(CliExit::Done)
 }
 
 /// Returns the JSON of a program, without its bytecode, which has a flag of its own.
-fn to_json(shown: &ProgramDetails, statuses: &BTreeMap<String, u64>) -> Json {
-    let mut output = match &shown.program {
+fn program_json(details: &ProgramDetails, statuses: &BTreeMap<String, u64>) -> Json {
+    let mut output = match &details.program {
         Some(program) => with_times(program, &TIME_FIELDS),
-        None => with_times(&shown.version, &TIME_FIELDS),
+        None => with_times(&details.version, &TIME_FIELDS),
     };
-    output["source"] = json!(shown.source);
+    output["source"] = json!(details.source);
     output["executions"] = json!(statuses);
     output
 }
@@ -93,11 +95,11 @@ fn to_json(shown: &ProgramDetails, statuses: &BTreeMap<String, u64>) -> Json {
 fn detail_lines(
     session: &Session,
     name: &str,
-    shown: &ProgramDetails,
+    details: &ProgramDetails,
     statuses: &BTreeMap<String, u64>,
 ) -> Vec<String> {
     let fact = |what: &str, value: &str| label_line(session.out.paint(), what, value);
-    let ProgramDetails { program, version, source, bytecode } = shown;
+    let ProgramDetails { program, version, source, bytecode } = details;
     let number = |n: Option<u32>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
     let mut facts = vec![fact("program", name), fact("version", &number(version.program_version))];
     if let Some(program) = program {
@@ -107,16 +109,16 @@ fn detail_lines(
         }
         facts.extend(program.created.map(|at| fact("created", &at.to_string())));
     }
-    let loaded = if program.is_some() { "modified" } else { "created" };
-    facts.extend(version.created.map(|at| fact(loaded, &at.to_string())));
+    let label = if program.is_some() { "modified" } else { "created" };
+    facts.extend(version.created.map(|at| fact(label, &at.to_string())));
     facts.push(fact(
         "source",
         &format!("{}, {}", pluralize(source.lines().count(), "line"), format_bytes(source.len() as u64)),
     ));
     let compiler = version.compiler.as_deref().unwrap_or("?");
     let instructions = pluralize(bytecode.as_array().map_or(0, Vec::len), "instruction");
-    let of = number(version.bytecode_version);
-    facts.push(fact("bytecode", &format!("{instructions}, version {of}, by {compiler}")));
+    let format = number(version.bytecode_version);
+    facts.push(fact("bytecode", &format!("{instructions}, version {format}, by {compiler}")));
     // The counts are those of all versions.
     if program.is_some() {
         facts.push(fact("executions", &format_counts(statuses)));
@@ -131,8 +133,8 @@ fn pluralize(n: usize, noun: &str) -> String {
 
 /// Formats counts by status: `2 complete, 1 waiting_cc`.
 pub fn format_counts(statuses: &BTreeMap<String, u64>) -> String {
-    let some = statuses.iter().filter(|(_, n)| **n > 0).map(|(status, n)| format!("{n} {status}"));
-    let text = some.collect::<Vec<_>>().join(", ");
+    let counts = statuses.iter().filter(|(_, n)| **n > 0).map(|(status, n)| format!("{n} {status}"));
+    let text = counts.collect::<Vec<_>>().join(", ");
     if text.is_empty() { "none".to_owned() } else { text }
 }
 
@@ -164,25 +166,25 @@ pub fn operation_name(instruction: &Json) -> String {
 }
 
 /// Removes the programs; `yes`: without confirmation.
-pub async fn remove(session: &Session, named: Targets, yes: bool) -> Result<CliExit, CliError> {
-    let lost = "with all versions";
-    if !yes && io::stdin().is_terminal() && !confirm(session, "Remove", &named, lost).await? {
+pub async fn remove_programs(session: &Session, targets: Targets, yes: bool) -> Result<CliExit, CliError> {
+    let loss = "with all versions";
+    if !yes && io::stdin().is_terminal() && !confirm(session, "Remove", &targets, loss).await? {
         session.out.remark("nothing was removed");
         return Ok(CliExit::Rejected);
     }
-    let bar = Bar::with_total(session.out, "removing", named.all().len());
-    let removed = interrupt::run_interruptible(INTERRUPTED_NOTE, remove_each(session, &named, &bar)).await;
+    let bar = Bar::with_total(session.out, "removing", targets.all().len());
+    let removed = interrupt::run_interruptible(INTERRUPTED_NOTE, remove_each(session, &targets, &bar)).await;
     bar.clear();
     removed
 }
 
-async fn remove_each(session: &Session, named: &Targets, bar: &Bar) -> Result<CliExit, CliError> {
+async fn remove_each(session: &Session, targets: &Targets, bar: &Bar) -> Result<CliExit, CliError> {
     let mut worst = CliExit::Done;
-    for one in named.all() {
-        let exit = match remove_one(session, one).await {
-            Ok(()) => bar.step(|| print_removed(session, &one.id))?,
-            Err(failure) if named.single().is_some() => return Err(failure),
-            Err(failure) => bar.step(|| session.out.report_rejection("program", &one.id, failure))?,
+    for target in targets.all() {
+        let exit = match remove_one(session, target).await {
+            Ok(()) => bar.step(|| print_removed(session, &target.id))?,
+            Err(failure) if targets.single().is_some() => return Err(failure),
+            Err(failure) => bar.step(|| session.out.report_rejection("program", &target.id, failure))?,
         };
         worst = worst.most_severe(exit);
     }
@@ -214,6 +216,19 @@ fn print_removed(session: &Session, name: &str) -> Result<CliExit, CliError> {
         session.out.value(&json!({ "name": name, "removed": true }))?;
     } else {
         session.out.line(&format!("{name} is removed"))?;
+    }
+    Ok(CliExit::Done)
+}
+
+/// Loads a program.
+pub async fn load_program(session: &Session, load: &Load, command: Option<&CommandId>) -> Result<CliExit, CliError> {
+    let loaded = session.cvm.load(load, command).await?;
+    if session.out.is_json() {
+        session.out.value(&loaded)?;
+    } else {
+        session.out.line(&format!("{} (version {})", loaded.name, loaded.program_version))?;
+        let hint = || format!("start it with: {}", session.invocation("start", &loaded.name, ""));
+        session.out.remark(&session.next_step(hint));
     }
     Ok(CliExit::Done)
 }

@@ -18,7 +18,7 @@ use crate::time_format::{format_seconds, time_ago};
 pub const TIME_FIELDS: [&str; 2] = ["created", "modified"];
 
 /// Lists programs.
-pub async fn execute(session: &Session, ProgramsArgs { tag, limit }: ProgramsArgs) -> Result<CliExit, CliError> {
+pub async fn list_programs(session: &Session, ProgramsArgs { tag, limit }: ProgramsArgs) -> Result<CliExit, CliError> {
     let (out, room) = (session.out, terminal_width());
     let bound = RowLimit::new(limit, room.is_some() && !out.is_json());
     let (mut pages, mut found) = (Pager::new(bound.rows()), Vec::new());
@@ -75,7 +75,7 @@ pub fn format_past(at: Timestamp, now: Option<Timestamp>) -> String {
 }
 
 /// Lists the versions of a program.
-pub async fn history(session: &Session, name: &str, limit: Option<u32>) -> Result<CliExit, CliError> {
+pub async fn list_versions(session: &Session, name: &str, limit: Option<u32>) -> Result<CliExit, CliError> {
     let (out, room) = (session.out, terminal_width());
     let bound = RowLimit::new(limit, room.is_some() && !out.is_json());
     let (mut pages, mut found) = (Pager::new(bound.rows()), Vec::new());

@@ -1,16 +1,21 @@
-//! `run`: loads a source, starts it and runs it to its end.
+//! The commands that run an execution. `run` loads a source, starts it and runs it to its end; `start` starts a loaded
+//! program and runs it to its first stop. `answer` answers a question, and `next` continues an execution that was left
+//! running; both run to the next stop. `resume` continues an execution and runs it to its end.
 
-use runstate::domain::cvm::Load;
+use runstate::domain::cvm::{ExecutionStatus, Load, OpenCall, Start};
+use runstate::engine::{CallListing, Error};
+use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use super::start;
 use crate::answer_source::AnswerSource;
-use crate::args::{AnswerSourceArgs, StartArgs};
+use crate::args::{AnswerSourceArgs, AnswerValueArgs, CallSelector, StartArgs};
 use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::interrupt::Interrupt;
 use crate::session::Session;
+use crate::table::fit_line;
+use crate::{compile, error, input, prompt};
 
 /// The arguments of `run`.
 pub struct RunCommand {
@@ -24,7 +29,8 @@ pub struct RunCommand {
     pub starting: StartArgs,
     /// The source of answers.
     pub answering: AnswerSourceArgs,
-    /// The command id of the start. The load needs none, since loading the same source changes nothing; an answer names its call.
+    /// The command id of the start. Loading needs none, because loading the same source again changes nothing. Answers need none, because each
+    /// names its call.
     pub command: Option<CommandId>,
 }
 
@@ -36,7 +42,176 @@ impl RunCommand {
         let program = session.cvm.load(&self.load, None).await?.name;
         let interrupt = Interrupt::watch(session);
         let start = self.starting.start(program, self.id, self.input);
-        let reached = start::begin(session, &interrupt, start, self.command.as_ref()).await?;
-        session.drive(&reached.id, &mut answers, &grants, 0).await
+        let started = begin_execution(session, &interrupt, start, self.command.as_ref()).await?;
+        session.drive(&started.id, &mut answers, &grants, 0).await
     }
+}
+
+/// The width of each question in the list of open calls.
+const QUESTION_WIDTH: usize = 100;
+
+/// Returns the answer from the flags.
+pub fn answer_value(answer: &AnswerValueArgs) -> Result<Json, CliError> {
+    match answer {
+        AnswerValueArgs { text: Some(text), .. } => Ok(Json::String(text.clone())),
+        AnswerValueArgs { json_value: Some(text), .. } => super::parse_json("--json-value", text),
+        AnswerValueArgs { file: Some(file), .. } => input::read_answer(file).map(Json::String),
+        AnswerValueArgs { .. } => Err(error::usage("the answer is missing: use --text, --json-value or --file")),
+    }
+}
+
+/// An answer.
+pub struct AnswerCommand {
+    /// The call to answer.
+    pub call: CallSelector,
+    /// The answer.
+    pub value: Json,
+    /// The name of the person or model that answers.
+    pub by: Option<String>,
+    /// The id of the command.
+    pub command: Option<CommandId>,
+}
+
+impl AnswerCommand {
+    /// Answers the call and prints the status of the execution.
+    pub async fn execute(self, session: &Session, id: &str) -> Result<CliExit, CliError> {
+        let interrupt = Interrupt::watch(session);
+        interrupt.set_driving(id, session.resume_command(id));
+        let position = session.output_position(id).await?;
+        let Self { call, value, by, command } = self;
+        let result = match &call.key {
+            Some(key) => {
+                let occurrence = call.occurrence.unwrap_or(1);
+                session.cvm.answer_key(id, key, occurrence, value, by, command.as_ref()).await
+            }
+            None => session.cvm.answer(id, call.call.as_deref(), value, by, command.as_ref()).await,
+        };
+        match result {
+            Ok(_) => {}
+            Err(error) if error.code == ErrorCode::AmbiguousCall => {
+                return Err(list_open_calls(session, id, position, error).await?.into());
+            }
+            Err(error) => {
+                let show = || format!("; to see the execution: {}", session.invocation("show", id, ""));
+                return Err(CliError::from(error).explain(ErrorCode::AlreadyAnswered, show));
+            }
+        }
+        if let Some(key) = &call.key {
+            remark_if_early(session, id, key).await?;
+        }
+        session.show_status(id, position).await
+    }
+}
+
+/// Remarks that an answer arrived before its question and is stored.
+async fn remark_if_early(session: &Session, id: &str, key: &str) -> Result<(), CliError> {
+    // The list begins with early answers.
+    let listing = CallListing { execution: Some(id.to_owned()), ..CallListing::default() };
+    let first = session.cvm.calls(&listing).await?.rows;
+    if first.iter().any(|call| call.step.is_none() && call.key.as_deref() == Some(key)) {
+        session.out.remark(&format!("the answer under `{key}` is stored until {id} asks for it"));
+    }
+    Ok(())
+}
+
+/// Adds the open calls to the error, each with the command line that answers it.
+async fn list_open_calls(session: &Session, id: &str, position: u64, mut error: Error) -> Result<Error, CliError> {
+    let open = session.cvm.progress(id, position).await?.calls;
+    for call in &open {
+        let answer = format!(" --call {} {}", call.call_id, prompt::answer_flag(call));
+        let asked = fit_line(&prompt::question_line(call), Some(QUESTION_WIDTH));
+        error.message += &format!("\n  {asked}\n    {}", session.invocation("answer", id, &answer));
+    }
+    let named =
+        |call: &OpenCall| json!({"callId": call.call_id, "kind": call.kind, "prompt": call.prompt, "key": call.key});
+    let calls: Vec<Json> = open.iter().map(named).collect();
+    Ok(error.details(json!({ "calls": calls })))
+}
+
+/// Continues the execution, and prints its status.
+pub async fn continue_execution(session: &Session, id: &str, command: Option<CommandId>) -> Result<CliExit, CliError> {
+    let interrupt = Interrupt::watch(session);
+    interrupt.set_driving(id, session.resume_command(id));
+    let position = session.output_position(id).await?;
+    session.cvm.resume(id, command.as_ref()).await?;
+    session.show_status(id, position).await
+}
+
+/// Continues the execution to its end, or until no answer is left.
+pub async fn resume_execution(
+    session: &Session,
+    id: &str,
+    answering: &AnswerSourceArgs,
+    command: Option<CommandId>,
+) -> Result<CliExit, CliError> {
+    let (mut answers, grants) = (AnswerSource::from_args(answering)?, answering.allow.open_grants()?);
+    let interrupt = Interrupt::watch(session);
+    interrupt.set_driving(id, session.resume_command(id));
+    let position = session.show_recent_output(id).await?;
+    session.cvm.resume(id, command.as_ref()).await?;
+    session.drive(id, &mut answers, &grants, position).await
+}
+
+/// Starts an execution and prints its status.
+pub async fn start_program(session: &Session, start: Start, command: Option<CommandId>) -> Result<CliExit, CliError> {
+    let interrupt = Interrupt::watch(session);
+    let started = begin_execution(session, &interrupt, start, command.as_ref()).await?;
+    session.show_status(&started.id, 0).await
+}
+
+/// Starts an execution and prints its id.
+pub async fn begin_execution(
+    session: &Session,
+    interrupt: &Interrupt,
+    mut start: Start,
+    command: Option<&CommandId>,
+) -> Result<ExecutionStatus, CliError> {
+    // The id is generated here, so that ctrl-c can print it before the first stop. With a command id, the engine derives the same id each
+    // time the command is repeated.
+    if start.id.is_none() && command.is_none() {
+        start.id = Some(session.engine.new_command_id().as_str().to_owned());
+    }
+    if let Some(id) = &start.id {
+        interrupt.set_starting(id, session.resume_command(id));
+    }
+    let result = match session.cvm.start(&start, command).await {
+        Err(error) if error.code == ErrorCode::NeedsRecompile => {
+            recompile(session, &start.program, error).await?;
+            session.cvm.start(&start, command).await
+        }
+        result => result,
+    };
+    let started = result.map_err(|error| {
+        let id = start.id.as_deref().unwrap_or_default();
+        CliError::from(error).explain(ErrorCode::AlreadyExists, || {
+            session.resume_command(id).map_or_else(String::new, |resume| format!(", or continue it with: {resume}"))
+        })
+    })?;
+    interrupt.set_driving(&started.id, session.resume_command(&started.id));
+    session.out.remark(&format!("execution {} of {}", started.id, start.program));
+    Ok(started)
+}
+
+/// Compiles the stored source for the current machine, and loads it as the next version.
+async fn recompile(session: &Session, name: &str, error: Error) -> Result<(), CliError> {
+    let program = session.cvm.program(name).await?;
+    let version = program.summary.program_version.unwrap_or_default();
+    // Programs of other compilers may have no source.
+    if program.source.is_empty() {
+        return Err(error.into());
+    }
+    let label = format!("{name} (version {version})");
+    let load = compile::load_from_source(name, &label, program.source).inspect_err(|_| {
+        let source = session.invocation("program show", name, " --source");
+        session.out.remark(&format!(
+            "{name} was compiled for an older machine, and its source no longer compiles. To change the source and load it again, \
+             print it with: {source}. Executions that were started continue unchanged"
+        ));
+    })?;
+    let loaded = session.cvm.load(&load, None).await?;
+    session.out.remark(&format!(
+        "{name} was compiled for an older machine; its source was compiled again, as version {}",
+        loaded.program_version
+    ));
+    Ok(())
 }

@@ -5,8 +5,8 @@ use runstate::time::Millis;
 use serde_json::json;
 
 use super::calls::question_text;
+use super::executions::label_line;
 use super::program::format_counts;
-use super::show::label_line;
 use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::json_output;
@@ -18,7 +18,7 @@ use crate::time_format::duration_text;
 const SLOWEST: u32 = 5;
 
 /// Prints the statistics.
-pub async fn execute(session: &Session, program: Option<&str>) -> Result<CliExit, CliError> {
+pub async fn show_stats(session: &Session, program: Option<&str>) -> Result<CliExit, CliError> {
     if let Some(name) = program {
         // The statistics of a missing program would be zeros, so this reports that it does not exist.
         session.cvm.versions(name, &PageRequest { limit: Some(1), cursor: None }).await?;
@@ -31,23 +31,23 @@ pub async fn execute(session: &Session, program: Option<&str>) -> Result<CliExit
         session.out.value(&output)?;
         return Ok(CliExit::Done);
     }
-    let mut lines = summary_lines(session, &stats);
+    let mut lines = stats_lines(session, &stats);
     if !slowest.is_empty() {
         lines.push(label_line(session.out.paint(), "slowest", ""));
-        lines.extend(table(&slowest).lines(terminal_width(), session.out.paint()));
+        lines.extend(slowest_table(&slowest).lines(terminal_width(), session.out.paint()));
     }
     session.out.styled_lines(&lines)?;
     Ok(CliExit::Done)
 }
 
-fn summary_lines(session: &Session, stats: &Stats) -> Vec<String> {
+fn stats_lines(session: &Session, stats: &Stats) -> Vec<String> {
     let fact = |name: &str, value: &str| label_line(session.out.paint(), name, value);
     let mut facts = vec![
         fact("program", stats.program.as_deref().unwrap_or("all")),
-        fact("executions", &total_with_parts(stats.executions, &format_counts(&stats.statuses))),
-        fact("calls", &total_with_parts(stats.latency.calls, &format_counts(&stats.latency.outcomes))),
+        fact("executions", &total_with_counts(stats.executions, &format_counts(&stats.statuses))),
+        fact("calls", &total_with_counts(stats.latency.calls, &format_counts(&stats.latency.outcomes))),
     ];
-    facts.extend(answer_latency_text(&stats.latency).map(|text| fact("latency", &text)));
+    facts.extend(latency_text(&stats.latency).map(|text| fact("latency", &text)));
     facts.extend(distribution_text(&stats.instructions, |n| n.to_string()).map(|text| fact("instructions", &text)));
     facts.extend(
         distribution_text(&stats.execution_time_ms, |n| duration_text(Millis(n))).map(|text| fact("run time", &text)),
@@ -55,27 +55,27 @@ fn summary_lines(session: &Session, stats: &Stats) -> Vec<String> {
     facts
 }
 
-fn total_with_parts(n: u64, parts: &str) -> String {
-    if n == 0 { "none".to_owned() } else { format!("{n}: {parts}") }
+fn total_with_counts(n: u64, counts: &str) -> String {
+    if n == 0 { "none".to_owned() } else { format!("{n}: {counts}") }
 }
 
-fn answer_latency_text(latency: &Latency) -> Option<String> {
-    let (half, most, max) = (latency.p50_ms?, latency.p95_ms?, latency.max_ms?);
+fn latency_text(latency: &Latency) -> Option<String> {
+    let (p50, p95, max) = (latency.p50_ms?, latency.p95_ms?, latency.max_ms?);
     let mean = Millis(latency.avg_ms?.round() as i64);
     Some(format!(
         "average {}, p50 {}, p95 {}, maximum {}",
         duration_text(mean),
-        duration_text(half),
-        duration_text(most),
+        duration_text(p50),
+        duration_text(p95),
         duration_text(max)
     ))
 }
 
-fn distribution_text(spread: &MetricStats, shown: impl Fn(i64) -> String) -> Option<String> {
-    Some(format!("average {}, maximum {}", shown(spread.avg?.round() as i64), shown(spread.max?)))
+fn distribution_text(metric: &MetricStats, format: impl Fn(i64) -> String) -> Option<String> {
+    Some(format!("average {}, maximum {}", format(metric.avg?.round() as i64), format(metric.max?)))
 }
 
-fn table(slowest: &[CallRow]) -> TextTable {
+fn slowest_table(slowest: &[CallRow]) -> TextTable {
     let mut table = TextTable::new([
         TableColumn::text("EXECUTION").shrinkable(8, 36),
         TableColumn::number("STEP"),

@@ -46,7 +46,7 @@ impl FileStoreLocation {
 }
 
 /// Checks the whole store: on a file store first every file, then on every store its documents, indexes and executions.
-pub async fn verify(global: &GlobalArgs, out: Printer) -> Result<CliExit, CliError> {
+pub async fn verify_store(global: &GlobalArgs, out: Printer) -> Result<CliExit, CliError> {
     let url = resolve_store_url(global)?;
     let bar = Arc::new(Bar::new(out));
     let checked = check(&url, &bar).await;
@@ -125,7 +125,7 @@ fn document_damage(url: &str, first: &Finding) -> Error {
 }
 
 /// Repairs a file store from its undamaged part.
-pub async fn repair(global: &GlobalArgs, dry: bool, out: Printer) -> Result<CliExit, CliError> {
+pub async fn repair_store(global: &GlobalArgs, dry: bool, out: Printer) -> Result<CliExit, CliError> {
     let folder = FileStoreLocation::from_args(global, "repair")?;
     let catalog = catalog()?;
     let bar = Arc::new(Bar::new(out));
@@ -182,7 +182,7 @@ async fn unrecoverable_executions(folder: &FileStoreLocation) -> Result<Vec<(Str
 }
 
 /// Writes a snapshot and removes the files that it replaces.
-pub async fn compact(global: &GlobalArgs, out: Printer) -> Result<CliExit, CliError> {
+pub async fn compact_store(global: &GlobalArgs, out: Printer) -> Result<CliExit, CliError> {
     let folder = FileStoreLocation::from_args(global, "compact")?;
     let fs = folder.fs();
     let options =

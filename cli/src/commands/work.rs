@@ -7,9 +7,8 @@ use runstate::work::{Failure as TaskFailure, Task, Worker, WorkerEvent};
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;
 
-use super::tick::WorkerReporter;
+use super::due::WorkerReporter;
 use crate::args::WorkArgs;
-use crate::duration;
 use crate::error::{self, CliError};
 use crate::exec::{self, Exec, ExecError, ExecRequest};
 use crate::exit::CliExit;
@@ -17,40 +16,42 @@ use crate::interrupt::StopSignals;
 use crate::printer::Printer;
 use crate::sandbox::{FILE_CALL_KINDS, Grants};
 use crate::session::Session;
-use crate::time_format::format_seconds;
+use crate::time_format::{duration_millis, format_seconds};
 
-/// The count of stop requests that means the worker cannot continue.
+/// The number of stop requests after an abort: the worker cannot continue.
 const ABORTED: u32 = u32::MAX;
 
 /// Serves calls until it is stopped, or with `--drain` until no call is open.
-pub async fn execute(session: &Session, working: WorkArgs) -> Result<CliExit, CliError> {
-    check(&working)?;
-    let stops = StopRequests::watch(session.out);
-    let owner = working.owner.clone().unwrap_or_else(|| format!("{}:{}", host_name(), std::process::id()));
-    let worker = worker(session, &working, &owner, &stops)?;
-    session.out.remark(&format!("{owner} serves {}; ctrl-c stops it", working.kind.join(", ")));
-    let (stop, now) = (stops.wait_for(1), stops.wait_for(2));
-    let ended = match working.drain {
+pub async fn run_worker(session: &Session, args: WorkArgs) -> Result<CliExit, CliError> {
+    check(&args)?;
+    let requests = StopRequests::watch(session.out);
+    let owner = args.owner.clone().unwrap_or_else(|| format!("{}:{}", host_name(), std::process::id()));
+    let worker = worker(session, &args, &owner, &requests)?;
+    session.out.remark(&format!("{owner} serves {}; ctrl-c stops it", args.kind.join(", ")));
+    let (stop, now) = (requests.wait_for(1), requests.wait_for(2));
+    let ended = match args.drain {
         true => worker.drain_until(stop, now).await,
         false => worker.run_until(stop, now).await,
     };
-    match stops.abort_reason() {
-        Some(why) => Err(error::usage(why)),
-        None => {
-            ended.map(|()| if stops.times() > 1 { CliExit::Interrupted } else { CliExit::Done }).map_err(CliError::from)
-        }
+    match requests.abort_reason() {
+        Some(reason) => Err(error::usage(reason)),
+        None => ended
+            .map(|()| if requests.times() > 1 { CliExit::Interrupted } else { CliExit::Done })
+            .map_err(CliError::from),
     }
 }
 
-fn check(working: &WorkArgs) -> Result<(), CliError> {
-    if working.kind.iter().any(|kind| kind == TIMER) {
-        return Err(error::usage("`timer` is not a kind that a worker serves: timers need no worker"));
+fn check(args: &WorkArgs) -> Result<(), CliError> {
+    if args.kind.iter().any(|kind| kind == TIMER) {
+        return Err(error::usage(
+            "`timer` is not a kind that a worker serves; timers complete by themselves. Remove it",
+        ));
     }
-    exec::check(working.exec.as_deref(), "--exec")?;
-    match (&working.exec, working.kind.iter().find(|kind| !is_file(kind))) {
-        (None, Some(kind)) => {
-            Err(error::usage(format!("--exec is missing: calls of kind {kind} need a command that answers them")))
-        }
+    exec::check(args.exec.as_deref(), "--exec")?;
+    match (&args.exec, args.kind.iter().find(|kind| !is_file(kind))) {
+        (None, Some(kind)) => Err(error::usage(format!(
+            "--exec is missing: calls of kind `{kind}` need a command; give one with --exec CMD"
+        ))),
         _ => Ok(()),
     }
 }
@@ -59,24 +60,24 @@ fn is_file(kind: &str) -> bool {
     FILE_CALL_KINDS.contains(&kind)
 }
 
-fn worker(session: &Session, working: &WorkArgs, owner: &str, stops: &StopRequests) -> Result<Worker, CliError> {
-    let grants = working.allow.open_grants()?;
-    let concurrency = usize::try_from(working.concurrency).unwrap_or(1);
+fn worker(session: &Session, args: &WorkArgs, owner: &str, requests: &StopRequests) -> Result<Worker, CliError> {
+    let grants = args.allow.open_grants()?;
+    let concurrency = usize::try_from(args.concurrency).unwrap_or(1);
     let (out, reporter) = (session.out, WorkerReporter::default());
     let mut worker = Worker::new(session.cvm.clone(), owner)
-        .lease(duration::to_millis(working.lease))
+        .lease(duration_millis(args.lease))
         // A second stop request ends the worker sooner.
-        .grace(duration::to_millis(working.timeout))
-        .backoff(Backoff { attempts: working.attempts, ..Backoff::default() })
+        .grace(duration_millis(args.timeout))
+        .backoff(Backoff { attempts: args.attempts, ..Backoff::default() })
         .on_event(move |event| report_event(event, &reporter, out));
-    if working.no_due {
+    if args.no_due {
         worker = worker.without_due();
     }
-    for kind in &working.kind {
-        worker = match &working.exec {
+    for kind in &args.kind {
+        worker = match &args.exec {
             Some(line) if !is_file(kind) => {
-                let exec = Exec { line: line.clone(), timeout: working.timeout };
-                let handler = Arc::new(CommandHandler { exec, plain: working.plain, stops: stops.clone(), out });
+                let exec = Exec { line: line.clone(), timeout: args.timeout };
+                let handler = Arc::new(CommandHandler { exec, plain: args.plain, requests: requests.clone(), out });
                 worker.handle(kind, concurrency, move |task| {
                     let handler = handler.clone();
                     async move { handler.answer(task).await }
@@ -92,16 +93,16 @@ fn worker(session: &Session, working: &WorkArgs, owner: &str, stops: &StopReques
 }
 
 async fn perform_file_call(grants: Grants, task: Task) -> Result<Json, TaskFailure> {
-    let done = grants.perform(&task.work.call.kind, &task.work.call.args).await;
-    // A retry would be refused too: the grants stay the same.
-    done.map_err(|refused| TaskFailure::permanent(refused.message).with_name(refused.name.as_str()))
+    let result = grants.perform(&task.work.call.kind, &task.work.call.args).await;
+    // The grants do not change, so a retry would be refused too.
+    result.map_err(|refusal| TaskFailure::permanent(refusal.message).with_name(refusal.name.as_str()))
 }
 
 /// The command that answers.
 struct CommandHandler {
     exec: Exec,
     plain: bool,
-    stops: StopRequests,
+    requests: StopRequests,
     out: Printer,
 }
 
@@ -109,7 +110,7 @@ impl CommandHandler {
     async fn answer(&self, task: Task) -> Result<Json, TaskFailure> {
         let work = &task.work;
         let execution = &work.claimed.execution;
-        let wanted = ExecRequest {
+        let request = ExecRequest {
             call: &work.call,
             execution,
             program: &work.program_name,
@@ -119,32 +120,32 @@ impl CommandHandler {
         };
         let on_stderr_line =
             |line: &str| self.out.stderr_line(&format!("{execution} call {} | {line}", work.call.step));
-        match self.exec.answer(&wanted.input(), on_stderr_line).await {
+        match self.exec.answer(&request.input(), on_stderr_line).await {
             Ok(text) if work.call.kind == COGNITIVE => Ok(text.into()),
             Ok(text) => Ok(exec::parse_value(text)),
             Err(ExecError::Failed(why)) => Err(TaskFailure::new(why)),
-            // The call is not at fault: it is released for workers that can answer it.
+            // The command is wrong, not the call. The call is released for workers that can answer it.
             Err(ExecError::CannotRun(why)) => {
-                self.stops.abort(why);
+                self.requests.abort(why);
                 std::future::pending().await
             }
         }
     }
 }
 
-/// The stop requests of a worker, and why it cannot continue.
+/// The stop requests of a worker, and the reason why it cannot continue.
 #[derive(Clone)]
 struct StopRequests {
     times: Arc<watch::Sender<u32>>,
-    why: Arc<Mutex<Option<String>>>,
+    abort_reason: Arc<Mutex<Option<String>>>,
 }
 
 impl StopRequests {
     /// Counts ctrl-c and the termination signal of service managers.
     fn watch(out: Printer) -> Self {
-        let stops = Self { times: Arc::new(watch::Sender::new(0)), why: Arc::default() };
-        let Some(mut signals) = StopSignals::register() else { return stops };
-        let requests = stops.clone();
+        let this = Self { times: Arc::new(watch::Sender::new(0)), abort_reason: Arc::default() };
+        let Some(mut signals) = StopSignals::register() else { return this };
+        let requests = this.clone();
         tokio::spawn(async move {
             while signals.next().await {
                 requests.times.send_modify(|times| *times = times.saturating_add(1));
@@ -154,7 +155,7 @@ impl StopRequests {
                 });
             }
         });
-        stops
+        this
     }
 
     fn times(&self) -> u32 {
@@ -162,24 +163,24 @@ impl StopRequests {
     }
 
     fn abort_reason(&self) -> Option<String> {
-        self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.abort_reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn abort(&self, why: String) {
-        self.why.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    fn abort(&self, reason: String) {
+        self.abort_reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
         self.times.send_replace(ABORTED);
     }
 
-    /// Waits until there were so many stop requests.
+    /// Waits until there have been this many stop requests.
     fn wait_for(&self, times: u32) -> impl Future<Output = ()> + Send + use<> {
-        let mut signals = self.times.subscribe();
-        async move { _ = signals.wait_for(|sent| *sent >= times).await }
+        let mut counts = self.times.subscribe();
+        async move { _ = counts.wait_for(|count| *count >= times).await }
     }
 }
 
 /// Reports what the worker does, in one line for each call.
 fn report_event(worker_event: &WorkerEvent<'_>, reporter: &WorkerReporter, out: Printer) {
-    let (event, work, took, more) = match worker_event {
+    let (event, work, took, fields) = match worker_event {
         WorkerEvent::Answered { work, reached, took } => {
             ("answered", *work, Some(*took), json!({"status": reached.status}))
         }
@@ -189,7 +190,7 @@ fn report_event(worker_event: &WorkerEvent<'_>, reporter: &WorkerReporter, out: 
         }
         WorkerEvent::Lost { work, why } => ("lost", *work, None, json!({"message": why.message})),
         WorkerEvent::Released(work) => ("released", *work, None, json!({})),
-        WorkerEvent::Due(done) => return reporter.due(done, out),
+        WorkerEvent::Due(due) => return reporter.report_due(due, out),
         WorkerEvent::Trouble(error) => return reporter.report_error(error, out),
         _ => return,
     };
@@ -204,15 +205,15 @@ fn report_event(worker_event: &WorkerEvent<'_>, reporter: &WorkerReporter, out: 
             "attempt": claimed.attempts,
             "tookMs": took,
         });
-        if let (Some(line), Json::Object(more)) = (line.as_object_mut(), more) {
-            line.extend(more);
+        if let (Some(line), Json::Object(fields)) = (line.as_object_mut(), fields) {
+            line.extend(fields);
         }
-        // The reader may be gone; the worker continues without it.
+        // If standard output is closed, the worker continues.
         let _ = out.value(&line);
         return;
     }
     let took = took.map(|took| format!(" in {:.1} s", took.0 as f64 / 1_000.0)).unwrap_or_default();
-    let why = match worker_event {
+    let detail = match worker_event {
         WorkerEvent::Failed { failure, retry_at: Some(at), .. } => {
             format!(", attempt {}, next attempt at {}: {}", claimed.attempts, format_seconds(*at), failure.message)
         }
@@ -220,7 +221,7 @@ fn report_event(worker_event: &WorkerEvent<'_>, reporter: &WorkerReporter, out: 
         WorkerEvent::Lost { why, .. } => format!(": {}", why.message),
         _ => String::new(),
     };
-    out.remark(&format!("{event} {} call {} ({}){took}{why}", claimed.execution, call.step, call.kind));
+    out.remark(&format!("{event} {} call {} ({}){took}{detail}", claimed.execution, call.step, call.kind));
 }
 
 /// Returns the name of this machine.

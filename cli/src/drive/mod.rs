@@ -1,23 +1,24 @@
-//! Driving an execution: print its output, get its calls answered, continue. Reports of its status are in `status.rs`.
+//! Drives an execution: prints its output, gets its calls answered, performs its file calls in granted folders, and
+//! continues it. It waits for timers, and for workers that have claimed open calls. Reports of its status are in
+//! `status.rs`.
 
-mod files;
-mod ordinal;
-mod rest;
 mod status;
 
 use std::time::Duration;
 
-use runstate::domain::cvm::{ExecutionProgress, OpenCall, ShowCall, Status, TIMER};
+use runstate::domain::cvm::{ExecutionProgress, Fail, OpenCall, ShowCall, Status, TIMER};
+use runstate::engine::{Error, Work};
 use runstate::error_code::ErrorCode;
-use runstate::time::Timestamp;
+use runstate::time::{Millis, Timestamp};
 use serde_json::Value as Json;
 
+use super::answer_source::Ordinals;
 use crate::answer_source::{AnswerRequest, AnswerSource};
 use crate::error::CliError;
 use crate::exit::CliExit;
-use crate::sandbox::{FILE_CALL_KINDS, Grants};
+use crate::sandbox::{FILE_CALL_KINDS, FileCallError, Grants};
 use crate::session::Session;
-use ordinal::Ordinals;
+use crate::time_format::format_seconds;
 
 /// The interval between two polls of an execution that another process drives.
 const RUNNING_POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -43,9 +44,9 @@ enum NextAction {
     File(usize),
     /// Ask the answer source about the call at this index.
     Ask(usize),
-    /// Wait for a timer, or for workers that hold the calls.
+    /// Wait for a timer, or for workers that have claimed the calls.
     Wait,
-    /// Stop: a worker is needed, and none holds the call.
+    /// Stop: a worker is needed, and none has claimed the call.
     Stop,
 }
 
@@ -78,6 +79,13 @@ impl Session {
             ordinals: Ordinals::default(),
         };
         driver.drive_to_end(position).await.map_err(|failure| failure.while_driving(id, self.resume_hint(id)))
+    }
+
+    /// Sleeps until that time; forever if there is none.
+    async fn sleep_until(&self, at: Option<Timestamp>) {
+        let Some(at) = at else { return std::future::pending().await };
+        let millis = at.since(self.engine.now()).0;
+        tokio::time::sleep(Duration::from_millis(u64::try_from(millis).unwrap_or_default())).await;
     }
 }
 
@@ -160,16 +168,16 @@ impl ExecutionDriver<'_> {
     /// Gets a question answered.
     async fn ask(&mut self, call: &OpenCall, progress: &ExecutionProgress) -> Result<QuestionOutcome, CliError> {
         let session = self.session;
-        let by_file = match session.resume_command(self.id) {
+        let file_hint = match session.resume_command(self.id) {
             Some(_) => session.invocation("answer", self.id, " --file F"),
             None => "a shorter text, or use a file store: --store file:DIR".to_owned(),
         };
         let program = self.program(call).await?;
-        let nth = match self.answers {
+        let ordinal = match self.answers {
             AnswerSource::List(_) => self.ordinals.ordinal(&session.cvm, self.id, call).await?,
             _ => 0,
         };
-        let request = AnswerRequest { call, execution: self.id, program: &program, ordinal: nth, file_hint: &by_file };
+        let request = AnswerRequest { call, execution: self.id, program: &program, ordinal, file_hint: &file_hint };
         let due = progress.calls.iter().filter_map(|call| call.deadline).min();
         let answer = tokio::select! {
             answer = self.answers.answer(request, session.out) => answer?,
@@ -214,6 +222,44 @@ impl ExecutionDriver<'_> {
         let shown = self.session.engine.query(&ShowCall { id: call.call_id.clone() }).await?;
         Ok(self.program.insert(shown.program_name).clone())
     }
+
+    /// Performs a call, unless another process has claimed it. A refusal completes the call with an error for the program.
+    pub(super) async fn perform_file_call(&self, call: &OpenCall) -> Result<(), CliError> {
+        let cvm = &self.session.cvm;
+        let Some(work) = cvm.claim_call(&call.call_id, "files", LEASE).await? else { return Ok(()) };
+        let result = match self.grants.perform(&call.kind, &call.args).await {
+            Ok(value) => cvm.complete(&work.claimed, value, None, None).await.map(|_| ()),
+            Err(refusal) => cvm.fail(&failure_of(&work, refusal), None).await.map(|_| ()),
+        };
+        match result {
+            Err(error) if !is_closed_by_another(&error) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until a deadline, but at most one poll interval, and remarks once what it waits for.
+    pub(super) async fn wait(&mut self, progress: &ExecutionProgress) {
+        let session = self.session;
+        let now = session.engine.now();
+        let deadline = progress.calls.iter().filter_map(|call| call.deadline).min();
+        let owner = progress.calls.iter().filter(|call| call.is_claimed(now)).find_map(|call| call.owner.as_deref());
+        let remark = match (owner, deadline) {
+            (Some(owner), _) => format!("{owner} works on a call of {}", self.id),
+            (None, Some(deadline)) => {
+                format!("{} sleeps until {}; ctrl-c stops waiting for it", self.id, format_seconds(deadline))
+            }
+            (None, None) => format!("{} waits", self.id),
+        };
+        if self.wait_remark.as_ref() != Some(&remark) {
+            session.out.remark(&remark);
+            self.wait_remark = Some(remark);
+        }
+        tokio::select! {
+            () = session.sleep_until(deadline) => {}
+            // Another process may cancel or pause it, or complete a call.
+            () = tokio::time::sleep(WORKER_POLL_INTERVAL) => {}
+        }
+    }
 }
 
 /// Whether a person, a model or a tool must answer the call.
@@ -221,11 +267,25 @@ fn needs_answer(call: &OpenCall) -> bool {
     call.kind != TIMER && !FILE_CALL_KINDS.contains(&call.kind.as_str())
 }
 
-impl Session {
-    /// Sleeps until that time; for ever if there is none.
-    async fn sleep_until(&self, at: Option<Timestamp>) {
-        let Some(at) = at else { return std::future::pending().await };
-        let span = at.since(self.engine.now()).0;
-        tokio::time::sleep(Duration::from_millis(u64::try_from(span).unwrap_or_default())).await;
+/// The lease of a file call: other processes may claim the call after it.
+const LEASE: Millis = Millis::minutes(1);
+
+/// Returns the error for the program. The call is not retried, because a retry would fail in the same way.
+fn failure_of(work: &Work, refusal: FileCallError) -> Fail {
+    Fail {
+        execution: work.claimed.execution.clone(),
+        call: work.claimed.call.clone(),
+        token: work.claimed.token,
+        message: refusal.message,
+        name: Some(refusal.name.as_str().to_owned()),
+        retry: None,
+        by: None,
     }
 }
+
+fn is_closed_by_another(error: &Error) -> bool {
+    matches!(error.code, ErrorCode::StaleClaim | ErrorCode::AlreadyAnswered | ErrorCode::DeadlinePassed)
+}
+
+/// The interval between two polls while a worker may complete a call.
+const WORKER_POLL_INTERVAL: Duration = Duration::from_secs(1);

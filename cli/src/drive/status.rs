@@ -140,9 +140,9 @@ impl Session {
 
     /// Returns a hint how to answer a call from a script.
     fn answer_hint(&self, id: &str, progress: &ExecutionProgress, call: &OpenCall) -> String {
-        let named = if progress.calls.len() > 1 { format!(" --call {}", call.call_id) } else { String::new() };
-        let how = format!("{named} {}", prompt::answer_flag(call));
-        format!("\n  or answer it with: {}", self.invocation("answer", id, &how))
+        let selector = if progress.calls.len() > 1 { format!(" --call {}", call.call_id) } else { String::new() };
+        let flags = format!("{selector} {}", prompt::answer_flag(call));
+        format!("\n  or answer it with: {}", self.invocation("answer", id, &flags))
     }
 }
 

@@ -4,19 +4,17 @@
 //! is killed with SIGKILL, such commands continue until they end by themselves.
 
 mod child;
-mod process_group;
 mod request;
 
 use std::process::ExitStatus;
 use std::time::Duration;
 
+pub use child::kill_all_groups;
+pub use request::{ExecInput, ExecRequest};
 use runstate::limits::PLAIN_VALUE_BYTES;
 use serde_json::Value as Json;
 
 use crate::error::{self, CliError};
-
-pub use process_group::kill_all_groups;
-pub use request::{ExecInput, ExecRequest};
 
 /// How much of the end of a command's standard error is reported when it fails.
 const STDERR_TAIL_BYTES: usize = 2 * 1024;
@@ -43,11 +41,12 @@ pub enum ExecError {
 struct ExecOutput {
     /// The exit status; `None`: it exceeded its timeout.
     status: Option<ExitStatus>,
-    printed: Vec<u8>,
+    /// Its standard output.
+    stdout: Vec<u8>,
     /// It printed more than the largest answer.
     exceeded_limit: bool,
     /// The end of its standard error.
-    tail: String,
+    stderr_tail: String,
 }
 
 impl Exec {
@@ -55,7 +54,7 @@ impl Exec {
     /// `on_stderr_line`.
     pub async fn answer(&self, input: &ExecInput, on_stderr_line: impl FnMut(&str)) -> Result<String, ExecError> {
         let output = child::run(self, input, on_stderr_line).await?;
-        let failed = |what: String| Err(ExecError::Failed(what + &output.stderr_suffix()));
+        let failed = |reason: String| Err(ExecError::Failed(reason + &output.stderr_suffix()));
         if output.exceeded_limit {
             return failed(format!("the command printed more than {PLAIN_VALUE_BYTES} bytes"));
         }
@@ -69,21 +68,22 @@ impl Exec {
             }
             Some(_) => {}
         }
-        match String::from_utf8(output.printed) {
+        match String::from_utf8(output.stdout) {
             Ok(text) => Ok(without_line_end(text)),
             Err(error) => {
                 let at = error.utf8_error().valid_up_to() + 1;
-                let what = "the output of the command is not valid UTF-8";
-                Err(ExecError::Failed(format!("{what}: byte {at} is the first invalid byte")))
+                let message =
+                    format!("the output of the command is not valid UTF-8: byte {at} is the first invalid byte");
+                Err(ExecError::Failed(message))
             }
         }
     }
 }
 
 impl ExecOutput {
-    /// Returns the end of its standard error, to append to a message.
+    /// Formats the end of its standard error, to append to a message.
     fn stderr_suffix(&self) -> String {
-        let tail = self.tail.trim();
+        let tail = self.stderr_tail.trim();
         if tail.is_empty() { String::new() } else { format!(": {tail}") }
     }
 }
@@ -91,14 +91,14 @@ impl ExecOutput {
 /// Refuses an empty command, most often an unset variable: it would answer everything with an empty text.
 pub fn check(line: Option<&str>, flag: &str) -> Result<(), CliError> {
     match line {
-        Some(line) if line.trim().is_empty() => Err(error::usage(format!("{flag} is empty; it must be a command"))),
+        Some(line) if line.trim().is_empty() => Err(error::usage(format!("{flag} is empty; give it a shell command"))),
         _ => Ok(()),
     }
 }
 
 /// Parses the output of a tool's command: as JSON if it is valid JSON, else as text.
-pub fn parse_value(printed: String) -> Json {
-    serde_json::from_str(&printed).unwrap_or(Json::String(printed))
+pub fn parse_value(output: String) -> Json {
+    serde_json::from_str(&output).unwrap_or(Json::String(output))
 }
 
 fn without_line_end(mut text: String) -> String {
@@ -142,7 +142,7 @@ mod tests {
 
     fn failed(line: &str) -> String {
         match answer(line) {
-            Err(ExecError::Failed(why)) => why,
+            Err(ExecError::Failed(reason)) => reason,
             other => panic!("{other:?}"),
         }
     }

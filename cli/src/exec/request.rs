@@ -50,7 +50,7 @@ pub struct ExecRequest<'a> {
 impl ExecInput {
     pub(super) fn apply_to(&self, command: &mut Command) {
         for name in ENV_NAMES {
-            match self.env.iter().find(|(set, _)| *set == name) {
+            match self.env.iter().find(|(other, _)| *other == name) {
                 Some((name, value)) => command.env(name, value),
                 None => command.env_remove(name),
             };
@@ -99,7 +99,7 @@ fn expected_answer(call: &OpenCall) -> String {
         let choices: Vec<String> = choices.iter().map(prompt::display_value).collect();
         format!("\nAnswer with one of: {}\n", choices.join(", "))
     });
-    // The engine refused an unreadable schema when the call was made, and judges one of a newer version itself.
+    // A schema that cannot be parsed is of a newer version. The engine checks the answer against it.
     let schema = call.schema.as_ref().and_then(|schema| Schema::parse(schema).ok());
     let schema = schema.map(|schema| format!("\nAnswer with JSON only: {}\n", schema.describe()));
     choices.into_iter().chain(schema).collect()
@@ -152,18 +152,18 @@ mod tests {
         let mut call = call("search");
         assert_eq!(input(&call, false).stdin, "null\n");
         call.args = json!({"for": "x"});
-        let given = input(&call, false);
-        assert_eq!(given.stdin, "{\"for\":\"x\"}\n");
-        assert!(given.env.contains(&("RUNSTATE_ARGS", "{\"for\":\"x\"}".to_owned())));
-        assert!(given.env.contains(&("RUNSTATE_ATTEMPT", "2".to_owned())));
+        let input = input(&call, false);
+        assert_eq!(input.stdin, "{\"for\":\"x\"}\n");
+        assert!(input.env.contains(&("RUNSTATE_ARGS", "{\"for\":\"x\"}".to_owned())));
+        assert!(input.env.contains(&("RUNSTATE_ATTEMPT", "2".to_owned())));
     }
 
     #[test]
     fn values_too_long_for_the_environment_are_left_out() {
         let mut call = call("search");
         call.args = "x".repeat(ENV_BYTES).into();
-        let given = input(&call, false);
-        assert!(given.stdin.len() > ENV_BYTES);
-        assert!(given.env.iter().all(|(name, _)| *name != "RUNSTATE_ARGS"));
+        let input = input(&call, false);
+        assert!(input.stdin.len() > ENV_BYTES);
+        assert!(input.env.iter().all(|(name, _)| *name != "RUNSTATE_ARGS"));
     }
 }

@@ -1,4 +1,4 @@
-//! The errors of file calls, with messages for the program. They name the path as the program did, and no other path.
+//! The errors of file calls, with messages for the program. A message contains the path that the program gave, and no other path.
 
 use std::io::{self, ErrorKind};
 
@@ -111,8 +111,8 @@ impl AccessError {
 }
 
 /// Returns the error for something of `size`, which is more than `most`.
-pub(super) fn too_large(size: &str, most: usize) -> AccessError {
-    AccessError::Invalid(format!("it has {size}; at most {most} are allowed"))
+pub(super) fn too_large(size: &str, limit: usize) -> AccessError {
+    AccessError::Invalid(format!("it has {size}; at most {limit} are allowed"))
 }
 
 fn describe_io_error(doing: &str, path: &str, error: &io::Error) -> FileCallError {
@@ -124,7 +124,9 @@ fn describe_io_error(doing: &str, path: &str, error: &io::Error) -> FileCallErro
             (ErrorName::NotFound, "it does not exist; relative paths are resolved in the granted folders".into())
         }
         ErrorKind::PermissionDenied => (ErrorName::Permission, format!("the system does not allow it: {error}")),
-        ErrorKind::WouldBlock => (ErrorName::Error, "it would block".into()),
+        ErrorKind::WouldBlock => {
+            (ErrorName::Error, "it is not a regular file: opening it would block; name another file".into())
+        }
         _ => (ErrorName::Error, error.to_string()),
     };
     FileCallError { name, message: format!("{doing}: {why}") }

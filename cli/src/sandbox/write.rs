@@ -1,16 +1,17 @@
-//! Writing a file atomically, with the folders on its path.
+//! Writes a file atomically, with the folders on its path. A file that replaces another gets its owner and
+//! permissions. A folder is synced through a handle of its own.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
-use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::{io, process};
 
 use cap_std::fs::{Dir, File, Metadata, OpenOptions};
 use runstate::value::json_bytes;
 
+use super::TEXT_BYTES;
 use super::error::{AccessError, too_large};
-use super::read::{check_plain_file, open};
-use super::{TEXT_BYTES, modes};
+use super::folder::{check_plain_file, open_plain_file};
 
 /// The start and end of the name of a draft. They are short, because the longest names leave little room.
 const DRAFT: (&str, &str) = (".runstate-", ".draft");
@@ -23,17 +24,17 @@ pub(super) fn write_text(root: &Dir, path: &Path, text: &str) -> Result<(), Acce
     }
     let existing = existing_metadata(root, path)?;
     // A link is followed to its target, because renaming would replace the link.
-    let led = match &existing {
+    let target = match &existing {
         Some(_) if root.symlink_metadata(path)?.is_symlink() => Some(root.canonicalize(path)?),
         _ => None,
     };
-    let path = led.as_deref().unwrap_or(path);
+    let path = target.as_deref().unwrap_or(path);
     let name = path.file_name().ok_or_else(|| AccessError::Invalid("the path names a folder".to_owned()))?;
     let folder = open_or_create_folder(root, parent_folder(path))?;
     let mut draft = Draft::new(&folder)?;
     // The permissions are set before the file holds any text.
     if let Some(former) = &existing {
-        modes::copy_permissions(&draft.file, former)?;
+        copy_permissions(&draft.file, former)?;
     }
     draft.file.write_all(text.as_bytes())?;
     draft.file.sync_all()?;
@@ -44,31 +45,31 @@ pub(super) fn write_text(root: &Dir, path: &Path, text: &str) -> Result<(), Acce
 /// Returns the metadata of the file to replace; `None` if there is no file yet.
 fn existing_metadata(root: &Dir, path: &Path) -> Result<Option<Metadata>, AccessError> {
     match root.metadata(path) {
-        Ok(known) => check_plain_file(&known)?,
+        Ok(metadata) => check_plain_file(&metadata)?,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let dangling = root.symlink_metadata(path).is_ok_and(|known| known.is_symlink());
-            let nowhere = || AccessError::Invalid("it is a dangling link".to_owned());
-            return if dangling { Err(nowhere()) } else { Ok(None) };
+            let dangling = root.symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+            let dangling_link = || AccessError::Invalid("it is a dangling link".to_owned());
+            return if dangling { Err(dangling_link()) } else { Ok(None) };
         }
         Err(error) => return Err(error.into()),
     };
     // Replacing needs permission only on the folder, so opening checks that the file itself may be written.
-    let (_, known) = open(root, path, OpenOptions::new().write(true))?;
-    Ok(Some(known))
+    let (_, metadata) = open_plain_file(root, path, OpenOptions::new().write(true))?;
+    Ok(Some(metadata))
 }
 
 /// Opens the folder at `path`. Missing folders are created and synced.
 fn open_or_create_folder(root: &Dir, path: &Path) -> io::Result<Dir> {
     let mut missing = Vec::new();
-    let mut at = path;
+    let mut folder = path;
     loop {
-        match root.open_dir(at) {
-            Err(error) if error.kind() == ErrorKind::NotFound && at != Path::new(".") => missing.push(at),
+        match root.open_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound && folder != Path::new(".") => missing.push(folder),
             Err(error) => return Err(error),
             Ok(dir) if missing.is_empty() => return Ok(dir),
             Ok(_) => break,
         }
-        at = parent_folder(at);
+        folder = parent_folder(folder);
     }
     // `new/..` exists as soon as `new` does.
     for path in missing.into_iter().rev().filter(|path| path.file_name().is_some()) {
@@ -83,19 +84,19 @@ fn open_or_create_folder(root: &Dir, path: &Path) -> io::Result<Dir> {
 
 /// Returns the path of the folder that contains `path`.
 fn parent_folder(path: &Path) -> &Path {
-    path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Syncs the names in a folder.
 fn sync(folder: &Dir) -> io::Result<()> {
-    match modes::open_for_sync(folder).map(|names| names.sync_all()) {
+    match open_for_sync(folder).map(|handle| handle.sync_all()) {
         // Some file systems do not support this and report it; they offer nothing better.
         Some(Err(error)) if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Err(error),
         _ => Ok(()),
     }
 }
 
-/// Whether a name is that of a draft, of a living or a dead writer.
+/// Whether a name is that of a draft, of this or another process.
 pub(super) fn is_draft(name: &str) -> bool {
     name.starts_with(DRAFT.0) && name.ends_with(DRAFT.1)
 }
@@ -136,4 +137,37 @@ impl Drop for Draft<'_> {
             let _ = self.folder.remove_file(&self.name);
         }
     }
+}
+
+/// Gives `file` the owner and permissions of `replaced`.
+///
+/// Owner and group are kept if the system allows it. The set-user-id and set-group-id bits are dropped, because the program chooses the text.
+#[cfg(unix)]
+pub(super) fn copy_permissions(file: &File, replaced: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::fchown;
+
+    use cap_std::fs::{MetadataExt, Permissions, PermissionsExt};
+
+    let _ =
+        fchown(file, Some(replaced.uid()), Some(replaced.gid())).or_else(|_| fchown(file, None, Some(replaced.gid())));
+    file.set_permissions(Permissions::from_mode(replaced.mode() & 0o777))
+}
+
+/// On other systems a file inherits the permissions of its folder.
+#[cfg(not(unix))]
+pub(super) fn copy_permissions(_: &File, _: &Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+/// Returns a handle that syncs the names in a folder.
+#[cfg(unix)]
+pub(super) fn open_for_sync(folder: &cap_std::fs::Dir) -> Option<File> {
+    // A folder that is writable but not readable cannot be synced. The file is written nevertheless.
+    folder.open(".").ok()
+}
+
+/// On other systems folders cannot be opened as files.
+#[cfg(not(unix))]
+pub(super) fn open_for_sync(_: &cap_std::fs::Dir) -> Option<File> {
+    None
 }

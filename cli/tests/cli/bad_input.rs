@@ -18,7 +18,7 @@ fn invalid_json_input_is_shown_with_its_position() {
     let scene = CliFixture::new();
     assert_snapshot!(scene.run(&["start", "greet", "--input", "{\"a\": yes}"]).expect_exit(2).text(), @r#"
     --- stderr
-    error: --input is not JSON: expected value at line 1 column 7
+    error: --input is not JSON: expected value at line 1 column 7; put text in double quotes
         {"a": yes}
               ^
     "#);

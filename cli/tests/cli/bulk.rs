@@ -45,7 +45,7 @@ fn each_target_of_a_bulk_command_succeeds_or_fails_alone() {
     c is paused
     --- stderr
     error: `b` is cancelled: `pause` is not possible now; nothing was changed
-    error: execution `missing` does not exist; list shows all executions
+    error: execution `missing` does not exist; `list` shows all executions
     ");
     assert_snapshot!(scene.run(&["unpause", "c", "a"]).expect_exit(3).text(), @"
     c is waiting_cc: Well?

@@ -89,7 +89,9 @@ fn the_environment_sets_the_retention_of_ended_executions() {
         scene.command(args).env("RUNSTATE_RETENTION_DAYS", days).output().unwrap().into()
     };
     assert_eq!(kept("1", &["tick"]).expect_exit(0).out, "nothing is due\n");
-    kept("some", &["list"]).expect_exit(2).expect_stderr(&["RUNSTATE_RETENTION_DAYS is some", "number of days"]);
+    kept("some", &["list"])
+        .expect_exit(2)
+        .expect_stderr(&["RUNSTATE_RETENTION_DAYS is `some`", "whole number of days"]);
     assert_eq!(kept("0", &["tick"]).expect_exit(0).out, "1 execution was deleted\n");
     scene.run(&["show", "done"]).expect_exit(5);
 }

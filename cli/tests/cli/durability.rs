@@ -1,11 +1,9 @@
 //! The binary syncs files that a program writes, and exports, before it acknowledges them: its recorded system calls.
-#![cfg(target_os = "linux")]
 
 use std::path::PathBuf;
 
 use super::support::{CliFixture, CliOutput};
-use super::syscalls::durability::{Durability, DurabilityReport};
-use super::syscalls::strace::Tracer;
+use super::syscalls::{Durability, DurabilityReport, Tracer};
 
 /// Runs the binary under the tracer and checks its system calls below `folder` of the scene.
 fn trace(test: &str, scene: &CliFixture, folder: &str, args: &[&str]) -> Option<DurabilityReport> {

@@ -1,5 +1,4 @@
 //! Commands that answer: workers, and `--answer-with`.
-#![cfg(unix)]
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
@@ -200,7 +199,10 @@ fn ctrl_c_finishes_running_calls_and_a_second_one_releases_them() {
 fn a_worker_names_its_missing_options() {
     let scene = started(ONE, &["a"]);
     scene.run(&["work", "--kind", "cc"]).expect_exit(2).expect_stderr(&["--exec is missing", "cc"]);
-    scene.run(&["work", "--kind", "timer", "--exec", "cat"]).expect_exit(2).expect_stderr(&["timers need no worker"]);
+    scene
+        .run(&["work", "--kind", "timer", "--exec", "cat"])
+        .expect_exit(2)
+        .expect_stderr(&["timers complete by themselves"]);
     scene.run(&["work", "--kind", "cc", "--exec", "cat", "--lease", "soon"]).expect_exit(2).expect_stderr(&["30s"]);
 }
 
@@ -263,7 +265,7 @@ fn a_command_gets_the_rejection_until_it_is_given_up() {
     assert_eq!(scene.result("a"), "no");
     let never = "echo x >> tries; echo perhaps";
     let output = scene.run(&["run", "fine.ts", "--id", "b", "--answer-with", never]).expect_exit(2);
-    output.expect_stderr(&["the command gave no valid answer in 4 attempts", "`fine?`", "runstate resume b"]);
+    output.expect_stderr(&["the command returned no valid answer in 4 attempts", "`fine?`", "runstate resume b"]);
     assert_eq!(lines(&scene, "tries").len(), 4);
     let output = scene.run(&["resume", "b", "--answer-with", "echo why >&2; exit 7"]).expect_exit(2);
     output.expect_stderr(&["ended with exit code 7: why", "b call 1 | why"]);

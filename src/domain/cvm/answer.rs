@@ -1,17 +1,16 @@
-//! Answers to calls. A call is named by its id, by its key even before it exists, or as the only open call.
+//! Answers to calls, and the row of an early answer. A call is named by its id, by its key even before it exists, or
+//! as the only open call. A call and its early answer use the same row, so neither can miss the other.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::call::{CC_HISTORY, Call, CallOutcome};
-use super::call_closing;
-use super::claim;
-use super::document;
-use super::early_answer::{CallHistoryRow, EarlyAnswer, EarlyResponse, keyed_id};
 use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus};
-use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
+use super::{call_closing, claim, document, row_id};
+use crate::decision::{Change, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
 use crate::id;
 use crate::schema::Key;
+use crate::time::Timestamp;
 use crate::value::{Json, check_plain};
 
 /// The call that an answer is for.
@@ -35,7 +34,7 @@ pub enum AnswerTarget {
         occurrence: u64,
     },
     /// The open call, as the caller saw it. It is named, so that the later of two answers to one call does not answer the next call. The
-    /// name is not part of the serialised command, so that a repeat of the command is recognised.
+    /// name is not part of the serialized command, so that a repeat of the command is recognized.
     Open {
         /// Id of the call that was open when the caller looked; `None`: none was open.
         #[serde(skip)]
@@ -64,7 +63,7 @@ impl Answer {
         let id = match &self.call {
             AnswerTarget::Call(id) | AnswerTarget::Claimed { call: id, .. } => id.clone(),
             AnswerTarget::Key { key, occurrence } => keyed_id(&self.execution, key, *occurrence),
-            AnswerTarget::Open { expected_call: seen, .. } => seen.clone()?,
+            AnswerTarget::Open { expected_call, .. } => expected_call.clone()?,
         };
         Some(Key::new(&CC_HISTORY, &id))
     }
@@ -130,7 +129,10 @@ impl Command for Answer {
             let (_, execution) = ExecutionHead::find(view, &self.execution)?;
             execution.require_waiting()?;
             return Err(Rejection::Stale {
-                what: format!("execution `{}` has only just made a call; read it before answering", self.execution),
+                what: format!(
+                    "the answer was not applied: execution `{}` made a call after it was read; read the execution again, then answer",
+                    self.execution
+                ),
             });
         };
         if let AnswerTarget::Key { key: name, .. } = &self.call {
@@ -158,5 +160,49 @@ impl Command for Answer {
         let result = call.coerce_answer(&self.answer)?;
         call.complete(result, self.by.clone(), ctx.now);
         call_closing::close_call(view, ctx, before, execution, row, call)
+    }
+}
+
+/// An early answer: the row of a call without the fields that only the call knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EarlyAnswer {
+    pub id: String,
+    pub execution_id: String,
+    pub program_name: String,
+    pub key: String,
+    pub response: EarlyResponse,
+    /// Always [`CallOutcome::Answered`], so that no worker claims it.
+    pub outcome: CallOutcome,
+}
+
+/// As [`Response`](super::call::Response), without the latency, which is not known yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct EarlyResponse {
+    pub result: Json,
+    pub timestamp: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// The id of a keyed call.
+pub(super) fn keyed_id(execution: &str, key: &str, occurrence: u64) -> String {
+    row_id(&["call", execution, key, &occurrence.to_string()])
+}
+
+/// The content of a row of `cvm.cc_history`.
+pub(super) enum CallHistoryRow {
+    /// A call that was made.
+    Call(Box<Call>),
+    /// An answer to a call that does not exist yet.
+    EarlyAnswer(Box<EarlyAnswer>),
+}
+
+impl CallHistoryRow {
+    pub fn read(key: &Key, found: &LoadedDocument) -> Result<Self, Rejection> {
+        if found.document.contains_key("request") {
+            return Ok(CallHistoryRow::Call(Box::new(document::read(key, found)?)));
+        }
+        Ok(CallHistoryRow::EarlyAnswer(Box::new(document::read(key, found)?)))
     }
 }

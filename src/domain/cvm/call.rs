@@ -1,13 +1,13 @@
-//! A call: a question that an execution asks, a tool that it uses or a timer that it sets. A call has one row in `cc_history`, written when
-//! it is made and completed when it is closed. `call_closing.rs` closes calls and resumes their executions. Answers are in `answer.rs`,
-//! early answers in `early_answer.rs`, workers in `claim.rs`.
+//! A call: a question that an execution asks, a tool that it uses or a timer that it sets. A call has one row in
+//! `cc_history`, written when it is made and completed when it is closed. `call_closing.rs` closes calls and resumes
+//! their executions. Answers, also early ones, are in `answer.rs`, workers in `claim.rs`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::answer::{CallHistoryRow, keyed_id};
 use super::answer_schema::{self, Schema};
 use super::document;
-use super::early_answer::{CallHistoryRow, keyed_id};
 use super::execution::ExecutionHead;
 use crate::decision::{Change, Ctx, LoadedDocument, Rejection, View};
 use crate::error_code::ErrorCode;
@@ -222,7 +222,7 @@ impl Call {
         let args = if request.args.is_null() { 0 } else { json_bytes(&request.args) };
         let bytes = json_bytes(&request.prompt) + args + json_bytes(&request.options);
         if bytes > PLAIN_VALUE_BYTES {
-            return Err(format!("the question has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed"));
+            return Err(format!("the request has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed"));
         }
         let options = &request.options;
         let mut call = Self {
@@ -284,7 +284,7 @@ impl Call {
         match view.get(&key).map(|found| Ok((found, CallHistoryRow::read(&key, found)?))).transpose()? {
             Some((found, CallHistoryRow::Call(call))) => Ok((found, *call)),
             Some((_, CallHistoryRow::EarlyAnswer(_))) | None => {
-                let hint = "; show lists the open calls of an execution".to_owned();
+                let hint = "; `show` lists the open calls of an execution".to_owned();
                 Err(Rejection::NotFound { what: "call", id: id.to_owned(), hint })
             }
         }
@@ -324,13 +324,17 @@ impl Call {
 
     /// Returns the value that the program gets for this answer, or the reason why the answer is not valid.
     pub(super) fn coerce_answer(&self, answer: &Json) -> Result<Json, Rejection> {
-        let wrong =
+        let invalid =
             |message: String, details: Json| Rejection::Domain { code: ErrorCode::InvalidAnswer, message, details };
         if self.kind == TIMER {
-            return Err(wrong("this is a timer: it takes no answer and completes by itself".to_owned(), Json::Null));
+            let message = format!(
+                "call {} of execution `{}` is a timer, which takes no answer: it completes by itself; nothing was changed",
+                self.step, self.execution_id
+            );
+            return Err(invalid(message, Json::Null));
         }
         check_plain(answer)
-            .map_err(|excess| wrong(format!("the answer is {excess}; nothing was changed"), Json::Null))?;
+            .map_err(|excess| invalid(format!("the answer is {excess}; nothing was changed"), Json::Null))?;
         // The schema was checked when the call was made.
         let schema = self.schema().map_err(|why| document::damaged(&self.key(), why.as_str()))?;
         let choices = self.request.choices.as_deref();
@@ -338,7 +342,7 @@ impl Call {
             let mut details = Document::new();
             details.extend(choices.map(|choices| ("choices".to_owned(), json!(choices))));
             details.extend(self.request.schema.clone().map(|schema| ("schema".to_owned(), schema)));
-            wrong(format!("{error}; nothing was changed"), details.into())
+            invalid(format!("{error}; nothing was changed"), details.into())
         })
     }
 
@@ -351,12 +355,12 @@ impl Call {
 
     /// Closes the call because its deadline has passed.
     pub(super) fn expire(&mut self, now: Timestamp) {
-        let over = match (&self.request.default, self.kind.as_str()) {
+        let result = match (&self.request.default, self.kind.as_str()) {
             (Some(default), _) => Some(default.clone()),
             (None, TIMER) => Some(Json::Null),
             (None, _) => None,
         };
-        let Some(result) = over else { return self.close(CallOutcome::TimedOut) };
+        let Some(result) = result else { return self.close(CallOutcome::TimedOut) };
         let latency_ms = self.latency(now);
         self.response = Some(Response { result, timestamp: now, latency_ms, by: None });
         self.close(CallOutcome::Defaulted);
@@ -389,8 +393,8 @@ impl Call {
             Some(CallOutcome::Answered | CallOutcome::Defaulted) if self.returns_undefined() => Reply::Nothing,
             Some(CallOutcome::Answered | CallOutcome::Defaulted) => Reply::Value(response()?),
             Some(CallOutcome::TimedOut) => {
-                let span = self.request.deadline.map_or(0, |at| at.since(self.request.timestamp).0);
-                error("TimeoutError", format!("{} was not answered within {span} ms", self.label()))
+                let timeout = self.request.deadline.map_or(0, |at| at.since(self.request.timestamp).0);
+                error("TimeoutError", format!("{} was not answered within {timeout} ms", self.label()))
             }
             Some(CallOutcome::Failed) => match &self.error {
                 Some(CallError { name, message, .. }) => error(name.as_deref().unwrap_or("CallError"), message.clone()),
@@ -423,8 +427,8 @@ impl Call {
     }
 }
 
-fn truncate(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+fn truncate(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text.to_owned(),
     }
@@ -452,7 +456,7 @@ fn deadline(options: &Json, now: Timestamp) -> Result<Option<Timestamp>, String>
         Some(value) => value.as_f64().ok_or_else(|| format!("{name} must be a number")).map(Some),
     };
     let at = match (number("timeoutMs")?, number("until")?) {
-        (Some(span), _) => now.as_millis() as f64 + span.ceil(),
+        (Some(timeout), _) => now.as_millis() as f64 + timeout.ceil(),
         (None, Some(until)) => until.ceil(),
         (None, None) => return Ok(None),
     };

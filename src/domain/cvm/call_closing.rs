@@ -1,12 +1,15 @@
 //! Closing calls: an answer, a failure or a passed deadline closes one of the calls that an execution waits for. Closing the last one also
 //! resumes the execution in the same commit. Closing one of a thousand calls costs the same as closing the only one. The head holds the
 //! number of open calls, the first of them and the earliest deadline. An index finds their successors.
+//!
+//! The calls that an execution waits for are also read here. A check proves that they and the head are from the same
+//! moment.
 
-use super::call::{self, CC_HISTORY, Call};
-use super::early_answer::CallHistoryRow;
+use super::answer::CallHistoryRow;
+use super::call::{CC_HISTORY, Call};
 use super::execution::{CcWaiting, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus};
-use super::loaded_machine::{self, LoadedMachine};
-use super::{awaited_calls, slice};
+use super::loaded_machine::LoadedMachine;
+use super::{call, document, loaded_machine, slice};
 use crate::decision::{Change, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
 use crate::limits::GROUP_ANSWER_BYTES;
@@ -36,7 +39,7 @@ pub(super) fn reads(view: &View, execution: &str, key: &Key) -> ReadSet {
         return add_sibling_reads(reads, view, &head, waiting, &call);
     }
     let reads = loaded_machine::reads(view, execution).with_key(key.clone());
-    if head.group_size > 1 { reads.query("together", awaited_calls::group_query(&head)) } else { reads }
+    if head.group_size > 1 { reads.query("together", group_query(&head)) } else { reads }
 }
 
 /// Extends `reads` by the other open calls that closing `call` depends on.
@@ -56,8 +59,8 @@ fn add_sibling_reads(
         reads = reads.query("next", open().filter(later).sort("step", Ascending).limit(1));
     }
     if is_next_due(waiting, call) {
-        let late = Filter::Gte("request.deadline".to_owned(), 0.into());
-        reads = reads.query("due", open().filter(late).sort("request.deadline", Ascending).limit(2));
+        let has_deadline = Filter::Gte("request.deadline".to_owned(), 0.into());
+        reads = reads.query("due", open().filter(has_deadline).sort("request.deadline", Ascending).limit(2));
     }
     // They are read again by their keys, so that they are from the same moment as the head.
     for name in ["next", "due"] {
@@ -72,11 +75,11 @@ fn is_next_due(waiting: &CcWaiting, call: &Call) -> bool {
 
 /// The calls that the execution waits for after `call` is closed.
 fn waiting_after_close(view: &View, waiting: &CcWaiting, call: &Call) -> Result<CcWaiting, Rejection> {
-    let torn = |what: &str| Rejection::Torn(format!("the open calls of {}: {what}", call.execution_id));
-    let mut left = CcWaiting { open_calls: waiting.open_calls.saturating_sub(1), ..waiting.clone() };
-    if left.open_calls == 0 {
-        left.due = None;
-        return Ok(left);
+    let torn = |problem: &str| Rejection::Torn(format!("the open calls of {}: {problem}", call.execution_id));
+    let mut remaining = CcWaiting { open_calls: waiting.open_calls.saturating_sub(1), ..waiting.clone() };
+    if remaining.open_calls == 0 {
+        remaining.due = None;
+        return Ok(remaining);
     }
     let still_open = |name: &str| -> Result<Vec<Call>, Rejection> {
         let keys = view.rows(name).unwrap_or_default().iter().map(|(key, _)| key);
@@ -88,7 +91,7 @@ fn waiting_after_close(view: &View, waiting: &CcWaiting, call: &Call) -> Result<
     };
     if call.id == waiting.call_id {
         let next = still_open("next")?.into_iter().next().ok_or_else(|| torn("another one is expected"))?;
-        left = left.with_first(&next);
+        remaining = remaining.with_first(&next);
     }
     if is_next_due(waiting, call) {
         let due = still_open("due")?;
@@ -96,12 +99,12 @@ fn waiting_after_close(view: &View, waiting: &CcWaiting, call: &Call) -> Result<
         if due.iter().all(|one| one.id != call.id) && due.len() < 2 {
             return Err(torn("the query result is older than they are"));
         }
-        left.due = due.into_iter().find(|one| one.id != call.id).and_then(|one| one.request.deadline);
+        remaining.due = due.into_iter().find(|one| one.id != call.id).and_then(|one| one.request.deadline);
     }
-    Ok(left)
+    Ok(remaining)
 }
 
-/// Closes `call`, which has its outcome already and whose row was read as `row`. After the last open call, the execution runs on.
+/// Closes `call`, which already has its outcome and was read as `row`. After the last open call, the execution runs a slice.
 pub(super) fn close_call(
     view: &View,
     ctx: &mut Ctx,
@@ -115,11 +118,11 @@ pub(super) fn close_call(
         Some(waiting) if call.step >= execution.first_step() => waiting.clone(),
         _ => return Err(Rejection::Torn(format!("{} does not wait for call {}", execution.id, call.step))),
     };
-    let left = waiting_after_close(view, &waiting, &call)?;
+    let remaining = waiting_after_close(view, &waiting, &call)?;
     if execution.group_size > 1 {
         execution.group_answer_bytes = group_answer_bytes(&execution, &call)?;
     }
-    execution.state = execution.next_state(ExecutionEvent::CallsClosed(left))?;
+    execution.state = execution.next_state(ExecutionEvent::CallsClosed(remaining))?;
     if !matches!(execution.state, ExecutionState::Running { .. }) {
         return Ok(execution.update_head(before, view, ctx)?.change(closed));
     }
@@ -127,7 +130,7 @@ pub(super) fn close_call(
     if execution.group_size > 1 {
         let mut calls = group_calls(view, &execution)?;
         match calls.iter_mut().find(|one| one.id == call.id) {
-            Some(place) => *place = call,
+            Some(entry) => *entry = call,
             None => return Err(Rejection::Torn(format!("call {} is not among those of {}", call.step, execution.id))),
         }
         deliver_replies(&mut loaded, &calls)?;
@@ -144,8 +147,11 @@ pub(super) fn group_answer_bytes(execution: &ExecutionHead, call: &Call) -> Resu
     if bytes <= GROUP_ANSWER_BYTES {
         return Ok(bytes);
     }
-    let what = format!("with this answer, the answers to a group of calls of `{}` have {bytes} bytes", execution.id);
-    Err(Rejection::Limit { what, limit: format!("shorten it, at most {GROUP_ANSWER_BYTES}") })
+    Err(Rejection::Limit {
+        what: format!("the answers to a group of calls of execution `{}` would have {bytes} bytes", execution.id),
+        limit: format!("at most {GROUP_ANSWER_BYTES} bytes"),
+        remedy: "shorten this answer",
+    })
 }
 
 /// All calls of the group. [`Call::reply`] fails for a call that is still open.
@@ -169,14 +175,14 @@ pub(super) fn deliver_replies(loaded: &mut LoadedMachine, calls: &[Call]) -> Res
     Ok(())
 }
 
-/// Closes the calls whose deadline has passed at `now`. [`super::awaited_calls::with_awaited_calls`] has read them.
+/// Closes the calls whose deadline has passed at `now`. [`with_awaited_calls`] has read them.
 pub(super) fn close_overdue_calls(
     view: &View,
     ctx: &mut Ctx,
     before: &LoadedDocument,
     mut execution: ExecutionHead,
 ) -> Result<Decision<ExecutionStatus>, Rejection> {
-    let mut calls = awaited_calls::find_awaited_calls(view, &execution)?;
+    let mut calls = find_awaited_calls(view, &execution)?;
     let mut changes = Vec::new();
     for (row, call) in &mut calls {
         if call.outcome.is_none() && call.is_past_deadline(ctx.now) {
@@ -187,7 +193,7 @@ pub(super) fn close_overdue_calls(
     let calls: Vec<Call> = calls.into_iter().map(|(_, call)| call).collect();
     let waiting = execution.open_call().cloned();
     execution.state = match (waiting, waiting_for(&calls)) {
-        (_, Some(left)) => execution.next_state(ExecutionEvent::CallsClosed(left))?,
+        (_, Some(remaining)) => execution.next_state(ExecutionEvent::CallsClosed(remaining))?,
         (Some(waiting), None) => {
             execution.next_state(ExecutionEvent::CallsClosed(CcWaiting { open_calls: 0, due: None, ..waiting }))?
         }
@@ -235,7 +241,7 @@ impl CcWaiting {
 /// The changes that cancel open calls when their execution ends. A call that is missing or cannot be read must not prevent the end: it is
 /// deleted with the execution's rows.
 pub(super) fn cancel_open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<Change>, Rejection> {
-    let calls = match awaited_calls::find_awaited_calls(view, execution) {
+    let calls = match find_awaited_calls(view, execution) {
         Err(rejection)
             if matches!(rejection.code(), ErrorCode::Corrupt | ErrorCode::NotFound) && !is_torn(&rejection) =>
         {
@@ -253,4 +259,69 @@ pub(super) fn cancel_open_calls(view: &View, execution: &ExecutionHead) -> Resul
 
 fn is_torn(rejection: &Rejection) -> bool {
     matches!(rejection, Rejection::Torn(_))
+}
+
+/// The query for the newest group of calls of an execution, in their order. A single call is read by its key instead.
+pub(super) fn group_query(execution: &ExecutionHead) -> Query {
+    Query::of(&CC_HISTORY)
+        .eq("executionId", execution.id.as_str())
+        .filter(Filter::Gte("step".to_owned(), execution.first_step().into()))
+        .sort("step", Ascending)
+        .limit(execution.group_size.max(1))
+}
+
+/// Extends `reads` by the rows of the calls that the execution waits for.
+pub(super) fn with_awaited_calls(reads: ReadSet, view: &View, execution: &str) -> ReadSet {
+    let key = Key::new(&EXECUTIONS, execution);
+    let Some(head) = view.get(&key).and_then(|head| ExecutionHead::from_document(&key, head).ok()) else {
+        return reads;
+    };
+    match head.open_call() {
+        Some(waiting) if head.group_size <= 1 => reads.with_key(Key::new(&CC_HISTORY, &waiting.call_id)),
+        Some(_) => reads.query("together", group_query(&head)),
+        None => reads,
+    }
+}
+
+/// The calls that the execution waits for, in their order, the closed ones included. [`with_awaited_calls`] reads them.
+pub(super) fn find_awaited_calls(
+    view: &View,
+    execution: &ExecutionHead,
+) -> Result<Vec<(LoadedDocument, Call)>, Rejection> {
+    let Some(waiting) = execution.open_call() else { return Ok(Vec::new()) };
+    let calls = match execution.group_size {
+        0 | 1 => vec![find_awaited_call(view, execution, &waiting.call_id)?],
+        _ => group_rows(view)?,
+    };
+    let open = calls.iter().filter(|(_, call)| call.outcome.is_none()).count();
+    // Rows may be read apart from the head, or come from the cache. They are from its moment only if the numbers of open calls agree.
+    if calls.len() != execution.group_size.max(1) as usize || open != waiting.open_calls as usize {
+        let (found, expected, expected_open) = (calls.len(), execution.group_size, waiting.open_calls);
+        return Err(Rejection::Torn(format!(
+            "{found} calls of {expected}, {open} open where {expected_open} are expected"
+        )));
+    }
+    Ok(calls)
+}
+
+/// The one call that the execution waits for. A call that is missing or belongs to another execution is damage, since only the head has
+/// named it.
+fn find_awaited_call(view: &View, execution: &ExecutionHead, id: &str) -> Result<(LoadedDocument, Call), Rejection> {
+    let key = Key::new(&EXECUTIONS, &execution.id);
+    let damaged = |why: &str| document::damaged(&key, &format!("it waits for call `{id}`, which {why}"));
+    match Call::find(view, id) {
+        Ok((found, call)) if call.execution_id == execution.id => Ok((found.clone(), call)),
+        Ok(_) => Err(damaged("belongs to another execution")),
+        Err(Rejection::NotFound { .. }) => Err(damaged("does not exist")),
+        Err(other) => Err(other),
+    }
+}
+
+fn group_rows(view: &View) -> Result<Vec<(LoadedDocument, Call)>, Rejection> {
+    let rows = view.rows("together").unwrap_or_default();
+    let calls = rows.iter().map(|(key, found)| match CallHistoryRow::read(key, found)? {
+        CallHistoryRow::Call(call) => Ok((found.clone(), *call)),
+        CallHistoryRow::EarlyAnswer(_) => Err(document::damaged(key, "it has a step but no request")),
+    });
+    calls.collect()
 }

@@ -95,22 +95,22 @@ pub(super) fn output_rows(execution: &str, seq: u64, lines: &[String]) -> Result
         rows.push(Change::Append { key: Key::new(&OUTPUTS, &id), document: row });
         Ok(())
     };
-    let mut waiting: Vec<&str> = Vec::new();
+    let mut pending: Vec<&str> = Vec::new();
     let mut bytes = 0;
     for line in lines {
-        if !waiting.is_empty() && bytes + line.len() > OUTPUT_ROW_BYTES {
-            push(&waiting, false)?;
-            waiting.clear();
+        if !pending.is_empty() && bytes + line.len() > OUTPUT_ROW_BYTES {
+            push(&pending, false)?;
+            pending.clear();
             bytes = 0;
         }
         let mut parts = split(line);
         let last = parts.pop().unwrap_or_default();
         parts.into_iter().try_for_each(|part| push(&[part], true))?;
-        waiting.push(last);
+        pending.push(last);
         bytes += last.len();
     }
-    if !waiting.is_empty() {
-        push(&waiting, false)?;
+    if !pending.is_empty() {
+        push(&pending, false)?;
     }
     let next = seq + rows.len() as u64;
     Ok((rows, next))
@@ -119,13 +119,13 @@ pub(super) fn output_rows(execution: &str, seq: u64, lines: &[String]) -> Result
 /// The lines of output rows, in order.
 pub(super) fn output_lines<'a>(rows: impl Iterator<Item = &'a Document>) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut begun = String::new();
+    let mut partial = String::new();
     for row in rows {
         let texts = row.get("lines").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
         if is_continued(row) {
-            texts.for_each(|text| begun.push_str(text));
+            texts.for_each(|text| partial.push_str(text));
         } else {
-            lines.extend(texts.map(|text| std::mem::take(&mut begun) + text));
+            lines.extend(texts.map(|text| std::mem::take(&mut partial) + text));
         }
     }
     lines
@@ -174,11 +174,11 @@ pub(super) fn page_json(rows: &[&Document]) -> Result<Json, String> {
 /// Splits text into parts of at most [`PART_BYTES`], between characters.
 fn split(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (part, later) = rest.split_at(rest.floor_char_boundary(PART_BYTES.min(rest.len())));
+    let mut remaining = text;
+    while !remaining.is_empty() {
+        let (part, later) = remaining.split_at(remaining.floor_char_boundary(PART_BYTES.min(remaining.len())));
         parts.push(part);
-        rest = later;
+        remaining = later;
     }
     parts
 }

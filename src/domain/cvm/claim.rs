@@ -5,9 +5,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::answer::CallHistoryRow;
 use super::call::{CC_HISTORY, Call, CallError, CallOutcome, ClaimState, TIMER, before_deadline};
 use super::call_closing;
-use super::early_answer::CallHistoryRow;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionStatus, Status};
 use super::queries::CallDetails;
 use crate::decision::{Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
@@ -161,15 +161,15 @@ pub struct FailedCall {
     pub reached: Option<ExecutionStatus>,
 }
 
-/// Rejects a worker that does not hold the call under `token`.
+/// Rejects a worker whose claim on the call is not the one with this token.
 pub(super) fn require_claim(call: &Call, token: u64) -> Result<(), Rejection> {
-    let what = match &call.claim {
+    let problem = match &call.claim {
         Some(claim) if claim.token == token && claim.owner.is_some() => return Ok(()),
         Some(ClaimState { owner: Some(_), token: newer, .. }) if *newer > token => "was claimed by another worker",
         Some(claim) if claim.token == token => "was released or failed under this token",
         _ => "was never claimed under this token",
     };
-    let message = format!("call {} of execution `{}` {what}; nothing was changed", call.step, call.execution_id);
+    let message = format!("call {} of execution `{}` {problem}; nothing was changed", call.step, call.execution_id);
     Err(Rejection::Domain { code: ErrorCode::StaleClaim, message, details: json!({"token": token}) })
 }
 
@@ -189,8 +189,8 @@ fn require_open_claim(call: &Call, token: u64) -> Result<(), Rejection> {
 /// Checks a name that a row holds beside other fields.
 pub(super) fn check_name(field: &str, name: Option<&str>) -> Result<(), Rejection> {
     match name.map(str::len) {
-        Some(bytes @ (0 | 201..)) => {
-            let reason = format!("{bytes} bytes; from 1 to {NAME_BYTES} are allowed");
+        Some(bytes) if bytes == 0 || bytes > NAME_BYTES => {
+            let reason = format!("{bytes} bytes are not valid; use 1 to {NAME_BYTES} bytes");
             Err(Rejection::Invalid { field: field.to_owned(), reason })
         }
         _ => Ok(()),
@@ -202,7 +202,7 @@ fn check_lease(lease: Millis) -> Result<(), Rejection> {
     if lease.0 > 0 && lease <= Millis::days(30) {
         return Ok(());
     }
-    let reason = format!("{} ms; from 1 ms to 30 days are allowed", lease.0);
+    let reason = format!("{} ms is not valid; use 1 ms to 30 days", lease.0);
     Err(Rejection::Invalid { field: "lease".to_owned(), reason })
 }
 
@@ -263,12 +263,15 @@ impl Command for Claim {
         check_name("owner", Some(&self.owner))?;
         if let ClaimTarget::Kinds(kinds) = &self.of {
             if kinds.len() > KIND_QUERY_NAMES.len() {
-                let (what, limit) =
-                    (format!("{} kinds in one claim", kinds.len()), format!("at most {}", KIND_QUERY_NAMES.len()));
-                return Err(Rejection::Limit { what, limit });
+                return Err(Rejection::Limit {
+                    what: format!("{} kinds in one claim", kinds.len()),
+                    limit: format!("at most {}", KIND_QUERY_NAMES.len()),
+                    remedy: "claim calls of the other kinds separately",
+                });
             }
             if kinds.iter().any(|kind| kind == TIMER) {
-                let reason = "timers complete by themselves; no worker can claim them".to_owned();
+                let reason =
+                    "`timer` is not a kind that a worker serves; timers complete by themselves. Remove it".to_owned();
                 return Err(Rejection::Invalid { field: "kinds".to_owned(), reason });
             }
         }
@@ -300,9 +303,9 @@ impl Command for Claim {
         call.claim = Some(claim);
         call.available_at = Some(until);
         let change = call.update(&found)?;
-        let claiming =
+        let result =
             ClaimResult { claimed: Some(claimed), details: Some(Box::new(call.into())), conflicts: ctx.attempt };
-        Ok(Decision::new(claiming).change(change))
+        Ok(Decision::new(result).change(change))
     }
 }
 
@@ -358,11 +361,11 @@ impl Backoff {
             return None;
         }
         let doubled = 1i64.checked_shl(attempts.saturating_sub(1).min(62)).unwrap_or(i64::MAX);
-        let whole = self.initial.0.max(0).saturating_mul(doubled).min(self.longest.0.max(0));
+        let wait = self.initial.0.max(0).saturating_mul(doubled).min(self.longest.0.max(0));
         let [a, b, c, d, ..] = ctx.seed("jitter");
-        let part = i128::from(u32::from_be_bytes([a, b, c, d]));
-        let off = i128::from(whole / 2) * part / i128::from(u32::MAX);
-        Some(ctx.now + Millis(whole - i64::try_from(off).unwrap_or_default()))
+        let random = i128::from(u32::from_be_bytes([a, b, c, d]));
+        let reduction = i128::from(wait / 2) * random / i128::from(u32::MAX);
+        Some(ctx.now + Millis(wait - i64::try_from(reduction).unwrap_or_default()))
     }
 }
 
@@ -399,19 +402,19 @@ impl Command for Fail {
                 claim.until = ctx.now;
             }
             call.available_at = Some(at);
-            let again = FailedCall { retry_at: Some(at), reached: None };
-            return Ok(Decision::new(again).change(call.update(row)?));
+            let failed = FailedCall { retry_at: Some(at), reached: None };
+            return Ok(Decision::new(failed).change(call.update(row)?));
         }
         call.close(CallOutcome::Failed);
         let decision = call_closing::close_call(view, ctx, before, execution, row, call)?;
-        Ok(decision.map(|reached| FailedCall { retry_at: None, reached: Some(reached) }))
+        Ok(decision.map(|status| FailedCall { retry_at: None, reached: Some(status) }))
     }
 }
 
 impl FailedCall {
     /// Whether the execution has more to run.
     pub fn is_running(&self) -> bool {
-        self.reached.as_ref().is_some_and(|reached| reached.status == Status::Running)
+        self.reached.as_ref().is_some_and(|execution| execution.status == Status::Running)
     }
 }
 
@@ -431,12 +434,12 @@ mod tests {
     #[test]
     fn backoff_doubles_up_to_the_longest_with_equal_jitter() {
         let backoff = Backoff { attempts: 40, initial: Millis(100), longest: Millis(1_000) };
-        for (attempts, whole) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1_000), (39, 1_000)] {
+        for (attempts, longest_wait) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1_000), (39, 1_000)] {
             for n in 0..50 {
                 let id = CommandId::new(&format!("c{attempts}-{n}")).unwrap();
                 let ctx = Ctx::new(id, Timestamp::from_millis(0), Settings::default());
                 let wait = backoff.next_attempt_at(attempts, &ctx).unwrap().as_millis();
-                assert!((whole / 2..=whole).contains(&wait), "{wait} after {attempts} attempts");
+                assert!((longest_wait / 2..=longest_wait).contains(&wait), "{wait} after {attempts} attempts");
             }
         }
         let ctx = Ctx::new(CommandId::new("c").unwrap(), Timestamp::default(), Settings::default());

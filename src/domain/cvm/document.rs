@@ -9,7 +9,7 @@ use crate::error_code::ErrorCode;
 use crate::schema::Key;
 use crate::value::{self, Document, Json};
 
-/// Serialises an entity to its document.
+/// Serializes an entity to its document.
 pub(super) fn write<T: Serialize>(entity: &T) -> Result<Document, Rejection> {
     match serde_json::to_value(entity) {
         Ok(Json::Object(document)) => Ok(document),

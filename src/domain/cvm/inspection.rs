@@ -1,16 +1,18 @@
-//! Checks the head of an execution against its child rows, for `verify`. Heap and calls are checked in one decision ([`Inspect`]), the
-//! output row by row ([`OutputCheck`]).
+//! Inspection of an execution. It gives the variables, frame by frame, with the values assigned so far. For `verify`
+//! it checks the head against its child rows: heap and calls in one decision ([`Inspect`]), the output row by row
+//! ([`OutputCheck`]).
 
 use serde::{Deserialize, Serialize};
 
-use super::awaited_calls;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState};
-use super::loaded_machine::{self, LoadedMachine};
+use super::loaded_machine::LoadedMachine;
+use super::{call_closing, loaded_machine};
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::id::{hex, sha256};
 use crate::limits::HEAP_BYTES;
 use crate::schema::Key;
 use crate::value::{Document, Json, get};
+use crate::vm::{FrameView, InspectBounds};
 
 /// Checks the head of an execution: its program exists, its machine can be restored from its heap pages, and it waits for its open calls.
 /// Changes nothing.
@@ -29,7 +31,7 @@ pub struct Inspection {
     pub problems: Vec<String>,
     /// Ids of the heap pages that are in use.
     pub pages: Vec<String>,
-    /// Number of output rows. None: an older version wrote the head and did not count them.
+    /// Number of output rows. `None`: an older version wrote the head and did not count them.
     pub output_rows: Option<u64>,
     /// Number of output lines.
     pub output_count: u64,
@@ -41,11 +43,11 @@ pub struct Inspection {
 
 impl Command for Inspect {
     const NAME: &'static str = "cvm.inspect";
-    /// None: the execution does not exist, or is being deleted.
+    /// `None`: the execution does not exist, or is being deleted.
     type Output = Option<Inspection>;
 
     fn reads(&self, view: &View) -> ReadSet {
-        awaited_calls::with_awaited_calls(loaded_machine::reads(view, &self.id), view, &self.id)
+        call_closing::with_awaited_calls(loaded_machine::reads(view, &self.id), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<Inspection>>, Rejection> {
@@ -69,7 +71,7 @@ impl Command for Inspect {
 impl Inspection {
     fn check(&mut self, execution: &ExecutionHead, head: &Document, view: &View, ctx: &Ctx) {
         self.problems.extend(LoadedMachine::load(view, execution, ctx).err().map(reason));
-        self.problems.extend(awaited_calls::find_awaited_calls(view, execution).err().map(reason));
+        self.problems.extend(call_closing::find_awaited_calls(view, execution).err().map(reason));
         self.pages = loaded_machine::rows_in_use(execution).map(|key| key.id.to_string()).collect();
         self.output_rows = get(head, "state.outputRows").map(|_| execution.output_rows);
         self.output_count = execution.output_count;
@@ -81,7 +83,7 @@ impl Inspection {
 /// The problem in a rejection. The caller, not the engine, reads rows that differ from the head again.
 fn reason(rejection: Rejection) -> String {
     match rejection {
-        Rejection::Torn(what) => what,
+        Rejection::Torn(message) => message,
         Rejection::Domain { message, .. } => message,
         other => other.to_string(),
     }
@@ -130,6 +132,62 @@ impl OutputCheck {
         .or_else(|| {
             (self.digest != head.output_digest).then(|| "its output differs from the digest in its head".to_owned())
         })
+    }
+}
+
+/// Largest number of names in an error.
+const MAX_LISTED: usize = 10;
+
+/// Returns the active function calls of an execution, the innermost first, with their variables. Changes nothing.
+///
+/// Errors: `not_found` (the execution does not exist, or no function call has a variable of that name).
+#[derive(Clone, Debug, Serialize)]
+pub struct Variables {
+    /// The execution.
+    pub id: String,
+    /// Only variables of this name, and function calls that have one; `None`: all.
+    pub name: Option<String>,
+    /// Limits of the returned values.
+    pub bounds: InspectBounds,
+}
+
+impl Command for Variables {
+    const NAME: &'static str = "cvm.variables";
+    type Output = Vec<FrameView>;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        loaded_machine::reads(view, &self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Vec<FrameView>>, Rejection> {
+        let (_, execution) = ExecutionHead::find(view, &self.id)?;
+        let machine = LoadedMachine::load_runnable(view, &execution, ctx)?.machine;
+        let Some(name) = &self.name else { return Ok(Decision::new(machine.view(self.bounds).frames)) };
+        let found = machine.variables_named(name, self.bounds);
+        if found.is_empty() {
+            return Err(self
+                .not_found(name, &machine.view(InspectBounds { functions: true, ..InspectBounds::default() }).frames));
+        }
+        Ok(Decision::new(found))
+    }
+}
+
+impl Variables {
+    fn not_found(&self, name: &str, frames: &[FrameView]) -> Rejection {
+        let mut names: Vec<&str> = Vec::new();
+        for variable in frames.iter().flat_map(|frame| &frame.variables) {
+            if !names.contains(&variable.name.as_str()) {
+                names.push(&variable.name);
+            }
+        }
+        let more = if names.len() > MAX_LISTED { ", …" } else { "" };
+        let listed = names.iter().take(MAX_LISTED).copied().collect::<Vec<_>>().join(", ");
+        let all = if names.is_empty() { "no variables".to_owned() } else { format!("{listed}{more}") };
+        Rejection::NotFound {
+            what: "variable",
+            id: name.to_owned(),
+            hint: format!("; execution `{}` has {all}", self.id),
+        }
     }
 }
 

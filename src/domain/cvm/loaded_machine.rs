@@ -111,8 +111,8 @@ impl<'de> Visitor<'de> for PageRefVisitor {
         Ok(PageRef::Whole(version))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut both: A) -> Result<PageRef, A::Error> {
-        match (both.next_element()?, both.next_element()?) {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<PageRef, A::Error> {
+        match (sequence.next_element()?, sequence.next_element()?) {
             (Some(version), Some(parts)) => Ok(PageRef::Parts(version, parts)),
             _ => Err(de::Error::invalid_type(Unexpected::Seq, &self)),
         }
@@ -212,9 +212,9 @@ pub(super) fn reads(view: &View, id: &str) -> ReadSet {
     reads
 }
 
-/// Up to `most` rows that hold the heap of `execution`.
-pub(super) fn heap_rows(execution: &ExecutionHead, most: usize) -> Vec<Key> {
-    pages_in_use(execution).take(most).collect()
+/// At most `limit` rows that hold the heap of `execution`.
+pub(super) fn heap_rows(execution: &ExecutionHead, limit: usize) -> Vec<Key> {
+    pages_in_use(execution).take(limit).collect()
 }
 
 /// All rows of [`HEAP_PAGES`](super::HEAP_PAGES) that the head of `execution` names.
@@ -253,11 +253,11 @@ impl LoadedMachine {
         seed: [u8; 32],
         limits: vm::Limits,
         legacy_state: &vm::LegacyMachineState<'_>,
-        unable: &str,
+        reason: &str,
     ) -> Result<Self, vm::RestoreError> {
         let legacy_state = vm::LegacyMachineState { pc: 0, prompt: None, ..*legacy_state };
         let machine = vm::Machine::from_legacy_state(vm::VerifiedProgram::halting(), seed, limits, &legacy_state)?;
-        Ok(Self { machine, program_hash, unrunnable_reason: Some(unable.into()) })
+        Ok(Self { machine, program_hash, unrunnable_reason: Some(reason.into()) })
     }
 
     /// Returns the machine of `execution`, to run it: the cached one for the revision that was read, or else one decoded from rows.
@@ -291,9 +291,10 @@ impl LoadedMachine {
                 .map_err(|why| document::damaged(&key, &why))?,
             (None, None) => return Err(document::damaged(&key, "its stack is missing")),
         };
-        let unable: Option<Arc<str>> = frames.machine.get(UNRUNNABLE_KEY).and_then(Json::as_str).map(Arc::from);
+        let unrunnable_reason: Option<Arc<str>> =
+            frames.machine.get(UNRUNNABLE_KEY).and_then(Json::as_str).map(Arc::from);
         let saved = vm::MachineSnapshot {
-            pc: if unable.is_some() { 0 } else { execution.pc },
+            pc: if unrunnable_reason.is_some() { 0 } else { execution.pc },
             stack: frames.stack,
             scopes: frames.scopes,
             heap: Json::Object(execution.heap.counters.clone()),
@@ -301,10 +302,10 @@ impl LoadedMachine {
             machine: frames.machine,
         };
         let pages = pages.iter().map(|rows| child_rows::page_json(rows));
-        let program = if unable.is_some() { vm::VerifiedProgram::halting() } else { decoded.program };
+        let program = if unrunnable_reason.is_some() { vm::VerifiedProgram::halting() } else { decoded.program };
         let machine = vm::Machine::restore(program, &saved, pages, limits(execution.heap_bytes, ctx))
             .map_err(|e| document::damaged(&key, &e.to_string()))?;
-        Ok(Self { machine, program_hash: decoded.hash, unrunnable_reason: unable })
+        Ok(Self { machine, program_hash: decoded.hash, unrunnable_reason })
     }
 
     /// Passes the outcomes of the open calls to the machine. An answer that the machine cannot take is rejected.

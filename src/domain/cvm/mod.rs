@@ -3,46 +3,35 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `program.rs` | programs, their versions, and the command that loads them |
-//! | `program_removal.rs` | the removal of a program without executions |
+//! | `program.rs` | programs, their versions, and the commands that load and remove them |
 //! | `execution/` | executions, their lifecycle, the commands that change them |
 //! | `call.rs` | calls: questions, tools, timers (`cvm.cc_history`) |
-//! | `answer.rs` | answers, early answers included |
-//! | `early_answer.rs` | the row of an early answer |
+//! | `answer.rs` | answers, and the row of an early answer |
 //! | `claim.rs` | workers: claims, leases, failures, retries |
-//! | `awaited_calls.rs` | reading the calls that an execution waits for |
-//! | `call_closing.rs` | closing calls, and its effect on the execution that waits for them |
+//! | `call_closing.rs` | the calls that an execution waits for: reading and closing them |
 //! | `answer_schema/` | choices and schemas of answers |
 //! | `legacy/` | the import from a storage of the older CVM |
 //! | `child_rows.rs` | rows that grow without limit: output, heap pages, logs |
 //! | `loaded_machine.rs` | the machine of an execution, decoded from rows and saved to them |
-//! | `slice.rs` | running a slice, and the writes that it needs |
-//! | `inspection.rs` | the check that an execution and its rows fit together |
+//! | `slice.rs` | running a slice, and the writes that result |
+//! | `inspection.rs` | the variables of an execution, and the check that its rows agree with its head |
 //! | `queries.rs` | queries of an execution, its state hash included |
-//! | `variables.rs` | the variables of an execution |
 //! | `document.rs` | conversion between entities and documents |
 
 mod answer;
 mod answer_schema;
-mod awaited_calls;
 mod call;
 mod call_closing;
 mod child_rows;
 mod claim;
 mod document;
-mod early_answer;
 mod execution;
 mod inspection;
 mod legacy;
 mod loaded_machine;
 mod program;
-mod program_removal;
 mod queries;
 mod slice;
-mod variables;
-
-use crate::id::{hex, sha256};
-use crate::schema::Collection;
 
 pub use answer::{Answer, AnswerTarget};
 pub use answer_schema::{Schema, ValidationError, coerce_answer};
@@ -58,19 +47,22 @@ pub use execution::{
     ExecutionState, ExecutionStatus, ImportedFailure, Metrics, Pause, ProgramError, ResumeState, Retry, RunDue,
     RunDueOutcome, RunSlice, SliceEnd, Start, Status, Unpause,
 };
-pub use inspection::{Inspect, Inspection, OutputCheck};
+pub use inspection::{Inspect, Inspection, OutputCheck, Variables};
 pub use legacy::{
     ImportActiveExecution, ImportEndedExecution, ImportLegacyProgram, ImportLegacyRows, ImportReadyExecution,
     LegacyAnswer, LegacyBytecode, LegacyCall, LegacyHistoryEntry, LegacyLogRow, LegacyOpenCall, LegacyOutcome,
     bytecode_hash,
 };
-pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion};
-pub use program_removal::{RemovalProgress, RemoveProgram};
+pub use program::{
+    Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion, RemovalProgress, RemoveProgram,
+};
 pub use queries::{
     CallDetails, Execution, ExecutionProgress, ExecutionStatusDetails, NO_LINES, OpenCall, PollExecution, Show,
     ShowCall, ShowOutput, ShowStatus,
 };
-pub use variables::Variables;
+
+use crate::id::{hex, sha256};
+use crate::schema::Collection;
 
 /// The collections of this domain.
 pub const COLLECTIONS: &[&Collection] =

@@ -1,18 +1,25 @@
 //! Programs and their versions. A program repeats its newest version, as in the schema that it continues. Executions read only version
 //! rows, which never change.
+//!
+//! A program without executions can be removed with its versions. Every start depends on the program's row, so the
+//! removal marks that row first. After the mark no execution can start, and only then does the removal look for
+//! executions.
 
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::execution::EXECUTIONS;
 use super::{document, row_id};
-use crate::decision::{CachedValue, Change, Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::decision::{CachedValue, Change, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
-use crate::id::{self, hex, sha256};
+use crate::id::{hex, sha256};
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Field, Index, Key, Query, Reference};
 use crate::time::Timestamp;
 use crate::value::{Json, canonical_json};
-use crate::vm::{self, BYTECODE_VERSION, Instruction};
+use crate::vm::{BYTECODE_VERSION, Instruction};
+use crate::{id, vm};
 
 /// A program under its name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -253,8 +260,8 @@ impl Command for Load {
                     Change::Update { key: key.clone(), before: found.clone(), after: document::write(&after)? };
                 let decision = Decision::new(after.to_loaded_program(true)).change(change);
                 // An interrupted removal may have removed the version's row already.
-                let gone = before.removing && view.get(&version_key(&after.id, after.program_version)).is_none();
-                Ok(if recompiled || gone { decision.change(after.version_row(ctx.now)?) } else { decision })
+                let is_missing = before.removing && view.get(&version_key(&after.id, after.program_version)).is_none();
+                Ok(if recompiled || is_missing { decision.change(after.version_row(ctx.now)?) } else { decision })
             }
         }
     }
@@ -318,4 +325,100 @@ impl DecodedProgram {
         let bytes = 64 * self.program.code.len() as u64;
         CachedValue::new(self, bytes)
     }
+}
+
+/// Largest number of versions that one commit removes.
+const VERSIONS_PER_COMMIT: u32 = 1_000;
+
+/// Removes a program without executions, in steps. The caller repeats it until it is `done`.
+#[derive(Clone, Debug, Serialize)]
+pub struct RemoveProgram {
+    /// Its name.
+    pub name: String,
+}
+
+/// The progress of a removal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RemovalProgress {
+    /// The program's name.
+    pub name: String,
+    /// Whether nothing is left to do.
+    pub done: bool,
+    /// An execution that was started meanwhile, so that the program stays.
+    pub used_by: Option<String>,
+}
+
+/// The error for a program that still has executions.
+pub fn in_use_error(name: &str, execution: &str) -> (ErrorCode, String) {
+    let message =
+        format!("program `{name}` was not removed: it has executions, for example `{execution}`; delete them first");
+    (ErrorCode::InUse, message)
+}
+
+impl Command for RemoveProgram {
+    const NAME: &'static str = "cvm.remove_program";
+    type Output = RemovalProgress;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        let reads = ReadSet::empty().query("program", by_name(&self.name));
+        let Some([(key, found), ..]) = view.rows("program") else { return reads };
+        let of_program = |query: Query| query.eq("programId", &*key.id);
+        let reads = reads.query("executions", of_program(Query::of(&EXECUTIONS)).limit(1));
+        match found.document.get("removing") {
+            Some(Json::Bool(true)) => {
+                reads.query("versions", of_program(Query::of(&PROGRAM_VERSIONS)).limit(VERSIONS_PER_COMMIT))
+            }
+            _ => reads,
+        }
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RemovalProgress>, Rejection> {
+        let Some([(key, found), ..]) = view.rows("program") else {
+            let hint = "; `programs` lists the loaded programs".to_owned();
+            return Err(Rejection::NotFound { what: "program", id: self.name.clone(), hint });
+        };
+        let mut program: Program = document::read(key, found)?;
+        let used_by = match view.rows("executions") {
+            Some([(execution, _), ..]) => Some(execution.id.to_string()),
+            _ => None,
+        };
+        let removed = |done, used_by| RemovalProgress { name: self.name.clone(), done, used_by };
+        match (program.removing, used_by) {
+            (false, Some(execution)) => {
+                let (code, message) = in_use_error(&self.name, &execution);
+                Err(Rejection::domain(code, message))
+            }
+            (marked, used_by) if !marked || used_by.is_some() => {
+                program.removing = !marked;
+                let after = document::write(&program)?;
+                let change = Change::Update { key: key.clone(), before: found.clone(), after };
+                Ok(Decision::new(removed(marked, used_by)).change(change))
+            }
+            _ => Ok(remove(key, found, view, ctx, removed(true, None))),
+        }
+    }
+}
+
+/// Removes as many versions as one commit can. The program's row is removed with the last of them.
+fn remove(
+    key: &Key,
+    found: &LoadedDocument,
+    view: &View,
+    ctx: &Ctx,
+    mut removed: RemovalProgress,
+) -> Decision<RemovalProgress> {
+    let versions = view.rows("versions").unwrap_or_default();
+    let limit = ctx.max_writes.saturating_sub(1).max(1);
+    let deletions = versions.iter().take(limit).map(|(key, _)| Change::Delete { key: key.clone(), revision: None });
+    let mut changes: Vec<Change> = deletions.collect();
+    removed.done = versions.len() < VERSIONS_PER_COMMIT as usize && changes.len() == versions.len();
+    let mut decision = Decision::new(removed);
+    if decision.output.done {
+        changes.push(Change::Delete { key: key.clone(), revision: Some(found.revision.clone()) });
+    } else {
+        decision = decision.check(key.clone(), found);
+    }
+    decision.changes = changes;
+    decision
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response};
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState, ExecutionStatus, Metrics, ProgramError, Status};
 use super::loaded_machine::{self, LoadedMachine};
-use super::{OUTPUTS, awaited_calls, child_rows};
+use super::{OUTPUTS, call_closing, child_rows};
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::limits::SAFE_INTEGER;
 use crate::schema::Direction::Ascending;
@@ -105,16 +105,16 @@ impl Command for PollExecution {
         let first = view.rows("output").and_then(|rows| rows.get(..POLL_ROWS)).unwrap_or_default();
         let unfinished = !first.is_empty() && first.iter().all(|(_, row)| child_rows::is_continued(&row.document));
         let new = if unfinished { new } else { new.limit(POLL_ROWS as u32) };
-        let reads = awaited_calls::with_awaited_calls(ReadSet::key(key.clone()), view, &self.id);
+        let reads = call_closing::with_awaited_calls(ReadSet::key(key.clone()), view, &self.id);
         if view.has_read(&key) { reads.query("output", new) } else { reads }
     }
 
     fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<ExecutionProgress>, Rejection> {
         let (_, execution) = ExecutionHead::find(view, &self.id)?;
-        let known =
+        let is_counted =
             |row: &&Document| row.get("seq").and_then(Json::as_u64).is_some_and(|seq| seq < execution.output_rows);
         let mut rows: Vec<&Document> =
-            view.rows("output").unwrap_or_default().iter().map(|(_, row)| &*row.document).filter(known).collect();
+            view.rows("output").unwrap_or_default().iter().map(|(_, row)| &*row.document).filter(is_counted).collect();
         let new = execution.output_rows.saturating_sub(self.from);
         let expected = new.min(POLL_ROWS as u64);
         let (result, error) = match &execution.state {
@@ -146,13 +146,13 @@ impl Command for PollExecution {
 }
 
 fn open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<Call>, Rejection> {
-    let calls = awaited_calls::find_awaited_calls(view, execution)?.into_iter().map(|(_, call)| call);
+    let calls = call_closing::find_awaited_calls(view, execution)?.into_iter().map(|(_, call)| call);
     Ok(calls.filter(|call| call.outcome.is_none()).collect())
 }
 
 /// The part of the calls that belongs to the state: the requests and, while other calls are open, the outcomes. It has no times and no ids.
 fn calls_of_state(view: &View, execution: &ExecutionHead) -> Result<Json, Rejection> {
-    let calls = awaited_calls::find_awaited_calls(view, execution)?;
+    let calls = call_closing::find_awaited_calls(view, execution)?;
     let calls = calls.iter().map(|(_, call)| {
         let mut state = json!({"prompt": call.request.prompt, "choices": call.request.choices});
         let mut add = |name: &str, value: Option<Json>| {
@@ -386,7 +386,7 @@ impl Command for Show {
         let heap = self.hash || self.machine.is_some();
         let head =
             if heap { loaded_machine::reads(view, &self.id) } else { ReadSet::key(Key::new(&EXECUTIONS, &self.id)) };
-        output_rows(awaited_calls::with_awaited_calls(head, view, &self.id), view, &self.id)
+        output_rows(call_closing::with_awaited_calls(head, view, &self.id), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Execution>, Rejection> {
@@ -399,7 +399,7 @@ impl Command for Show {
             Some(loaded) if self.hash => Some(loaded.state_hash(&execution, &calls_of_state(view, &execution)?)),
             _ => None,
         };
-        let machine = loaded.as_ref().zip(self.machine).map(|(live, bounds)| live.machine.view(bounds));
+        let machine = loaded.as_ref().zip(self.machine).map(|(loaded, bounds)| loaded.machine.view(bounds));
         let (result, error, completed) = match &execution.state {
             ExecutionState::Complete { at, result } => (result.clone(), None, Some(*at)),
             ExecutionState::Failed { at, error } => (Json::Null, Some(error.clone()), Some(*at)),

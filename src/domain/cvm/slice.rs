@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use super::answer::{CallHistoryRow, EarlyAnswer};
 use super::call::{COGNITIVE, Call, CallError, CallOutcome, Response, TIMER};
-use super::early_answer::{CallHistoryRow, EarlyAnswer};
 use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, ProgramError, SliceEnd};
 use super::loaded_machine::LoadedMachine;
 use super::{call_closing, child_rows, document};
@@ -53,16 +53,16 @@ impl SliceWrites {
     }
 }
 
-/// Runs a slice of an execution that was read, and decides on it: the head's update, the changes `with_it`, and the writes of the slice.
+/// Runs a slice of an execution that was read. The decision updates the head, and has `other_changes` and the writes of the slice.
 pub(super) fn decide_slice(
     view: &View,
     before: &LoadedDocument,
     mut execution: ExecutionHead,
     mut loaded: LoadedMachine,
     ctx: &mut Ctx,
-    with_it: Vec<Change>,
+    other_changes: Vec<Change>,
 ) -> Result<Decision<ExecutionStatus>, Rejection> {
-    let written = run_slice(view, &mut execution, &mut loaded, ctx)?;
+    let writes = run_slice(view, &mut execution, &mut loaded, ctx)?;
     let key = Key::new(&EXECUTIONS, &execution.id);
     let after = execution.to_document()?;
     let mut decision = Decision::new(execution.execution_status()).change(Change::Update {
@@ -70,9 +70,9 @@ pub(super) fn decide_slice(
         before: before.clone(),
         after,
     });
-    decision.changes.extend(with_it);
-    decision.changes.extend(written.changes);
-    decision.hints = written.hints;
+    decision.changes.extend(other_changes);
+    decision.changes.extend(writes.changes);
+    decision.hints = writes.hints;
     decision.cached.extend(loaded.into_cached(key, execution));
     Ok(decision)
 }
@@ -84,21 +84,21 @@ pub(super) fn run_slice(
     loaded: &mut LoadedMachine,
     ctx: &mut Ctx,
 ) -> Result<SliceWrites, Rejection> {
-    let mut written = SliceWrites::default();
+    let mut writes = SliceWrites::default();
     let level = execution.log_level.unwrap_or(ctx.settings.log_level);
-    let begun = ctx.stopwatch.map(|stopwatch| stopwatch());
-    let end = run_machine(view, execution, loaded, ctx, &mut written, level)?;
-    append_output(execution, &loaded.machine.take_output(), &mut written)?;
+    let started = ctx.stopwatch.map(|stopwatch| stopwatch());
+    let end = run_machine(view, execution, loaded, ctx, &mut writes, level)?;
+    append_output(execution, &loaded.machine.take_output(), &mut writes)?;
     execution.state = execution.next_state(ExecutionEvent::SliceEnded(end))?;
-    if let (Some(stopwatch), Some(begun)) = (ctx.stopwatch, begun) {
-        let ran = stopwatch().saturating_sub(begun).saturating_add(500) / 1_000;
-        execution.metrics.execution_time_ms += i64::try_from(ran).unwrap_or_default();
+    if let (Some(stopwatch), Some(started)) = (ctx.stopwatch, started) {
+        let elapsed_ms = stopwatch().saturating_sub(started).saturating_add(500) / 1_000;
+        execution.metrics.execution_time_ms += i64::try_from(elapsed_ms).unwrap_or_default();
     }
     execution.metrics.instructions_executed = loaded.machine.instructions();
     execution.last_modified = ctx.now;
     let pages = loaded.save(execution, ctx)?;
-    written.changes.extend(pages);
-    Ok(written)
+    writes.changes.extend(pages);
+    Ok(writes)
 }
 
 fn run_machine(
@@ -106,17 +106,17 @@ fn run_machine(
     execution: &mut ExecutionHead,
     loaded: &mut LoadedMachine,
     ctx: &mut Ctx,
-    written: &mut SliceWrites,
+    writes: &mut SliceWrites,
     level: LogLevel,
 ) -> Result<SliceEnd, Rejection> {
     let logs = level != LogLevel::Off;
     let traced = level == LogLevel::Instructions;
-    let most = if traced {
+    let instructions = if traced {
         TRACED_SLICE_INSTRUCTIONS.min(ctx.settings.slice_instructions)
     } else {
         ctx.settings.slice_instructions
     };
-    let until = loaded.machine.instructions().saturating_add(most.max(1));
+    let until = loaded.machine.instructions().saturating_add(instructions.max(1));
     let turn = TurnContext { now_ms: ctx.now.as_millis() };
     // A save takes several times the memory that it writes, so it writes only a part of the allowed heap.
     let bytes = ctx.settings.slice_bytes.min(execution.heap_bytes.unwrap_or(ctx.settings.heap_bytes) / 4);
@@ -124,41 +124,41 @@ fn run_machine(
     loop {
         let fuel = until.saturating_sub(loaded.machine.instructions());
         let stop = if traced {
-            run_traced(&execution.id, loaded, fuel, &turn, ctx, written)?
+            run_traced(&execution.id, loaded, fuel, &turn, ctx, writes)?
         } else {
             run_untraced(&mut loaded.machine, fuel, bytes, &turn)
         };
-        let (requests, together) = match stop {
+        let (requests, group_size) = match stop {
             StopReason::Call(request) => (vec![request], 0),
             StopReason::Calls(requests) => {
-                let together = u32::try_from(requests.len()).unwrap_or(u32::MAX);
-                (requests, together)
+                let group_size = u32::try_from(requests.len()).unwrap_or(u32::MAX);
+                (requests, group_size)
             }
-            stop => return slice_end(stop, execution, loaded, ctx, written, logs),
+            stop => return slice_end(stop, execution, loaded, ctx, writes, logs),
         };
-        execution.group_size = together;
-        match create_calls(view, execution, loaded, requests, ctx, written, logs)? {
-            AskOutcome::Waiting(calls) => {
+        execution.group_size = group_size;
+        match create_calls(view, execution, loaded, requests, ctx, writes, logs)? {
+            CreateCallsOutcome::Waiting(calls) => {
                 if let Some(waiting) = call_closing::waiting_for(&calls) {
                     return Ok(SliceEnd::Waiting(waiting));
                 }
                 call_closing::deliver_replies(loaded, &calls)?;
             }
-            AskOutcome::Rejected(message) => loaded.machine.reject_call("TypeError", &message),
-            AskOutcome::Deferred => return Ok(SliceEnd::Unfinished(ctx.now + ctx.settings.run_lease)),
+            CreateCallsOutcome::Rejected(message) => loaded.machine.reject_call("TypeError", &message),
+            CreateCallsOutcome::Deferred => return Ok(SliceEnd::Unfinished(ctx.now + ctx.settings.run_lease)),
         }
     }
 }
 
-/// Runs until the machine stops, the fuel is used up, that many bytes of its heap have changed, or much was printed. All of it is written
-/// at once.
+/// Runs until the machine stops, the fuel is used up, `bytes` of its heap have changed, or its output exceeds [`OUTPUT_BYTES`]. One commit
+/// writes all of it.
 fn run_untraced(machine: &mut Machine, fuel: u64, bytes: u64, turn: &TurnContext) -> StopReason {
     let until = machine.instructions().saturating_add(fuel);
     loop {
-        let left = until.saturating_sub(machine.instructions());
-        let stop = machine.run(left.min(LIMIT_CHECK_INTERVAL), turn);
-        let much = machine.dirty_bytes() > bytes || machine.pending_output_bytes() > OUTPUT_BYTES;
-        if stop != StopReason::Fuel || left <= LIMIT_CHECK_INTERVAL || much {
+        let remaining = until.saturating_sub(machine.instructions());
+        let stop = machine.run(remaining.min(LIMIT_CHECK_INTERVAL), turn);
+        let is_over_limit = machine.dirty_bytes() > bytes || machine.pending_output_bytes() > OUTPUT_BYTES;
+        if stop != StopReason::Fuel || remaining <= LIMIT_CHECK_INTERVAL || is_over_limit {
             return stop;
         }
     }
@@ -171,22 +171,22 @@ fn run_traced(
     fuel: u64,
     turn: &TurnContext,
     ctx: &mut Ctx,
-    written: &mut SliceWrites,
+    writes: &mut SliceWrites,
 ) -> Result<StopReason, Rejection> {
     let machine = &mut loaded.machine;
     let until = machine.instructions().saturating_add(fuel);
     while machine.instructions() < until {
         let (pc, instruction, before) =
             (machine.pc(), machine.next_instruction_json(), machine.operands(TRACED_OPERAND_BYTES));
-        let begun = ctx.stopwatch.map(|stopwatch| stopwatch());
+        let started = ctx.stopwatch.map(|stopwatch| stopwatch());
         // The deferred fuel of built-in functions is used first, and then one instruction runs.
         let stop = machine.run(1 + machine.deferred_fuel(), turn);
         let mut details = json!({"pc": pc, "instruction": instruction, "stackBefore": before, "stackAfter": machine.operands(TRACED_OPERAND_BYTES)});
-        if let (Some(stopwatch), Some(begun)) = (ctx.stopwatch, begun) {
-            details["executionTimeUs"] = stopwatch().saturating_sub(begun).into();
+        if let (Some(stopwatch), Some(started)) = (ctx.stopwatch, started) {
+            details["executionTimeUs"] = stopwatch().saturating_sub(started).into();
         }
-        let order = written.log_position(machine.instructions());
-        written.changes.push(child_rows::log_row(execution, order, "instruction", details, ctx)?);
+        let order = writes.log_position(machine.instructions());
+        writes.changes.push(child_rows::log_row(execution, order, "instruction", details, ctx)?);
         if stop != StopReason::Fuel {
             return Ok(stop);
         }
@@ -200,13 +200,13 @@ fn slice_end(
     execution: &ExecutionHead,
     loaded: &LoadedMachine,
     ctx: &mut Ctx,
-    written: &mut SliceWrites,
+    writes: &mut SliceWrites,
     logs: bool,
 ) -> Result<SliceEnd, Rejection> {
     let mut log = |event, details, ctx: &mut Ctx| {
         if logs {
-            let order = written.log_position(loaded.machine.instructions());
-            written.changes.push(child_rows::log_row(&execution.id, order, event, details, ctx)?);
+            let order = writes.log_position(loaded.machine.instructions());
+            writes.changes.push(child_rows::log_row(&execution.id, order, event, details, ctx)?);
         }
         Ok(())
     };
@@ -232,7 +232,7 @@ fn slice_end(
 }
 
 /// The result of making calls.
-enum AskOutcome {
+enum CreateCallsOutcome {
     /// The calls as they were written. Those that ended at once are closed already.
     Waiting(Vec<Call>),
     /// The request is not valid. The program gets an error at its own line, and may catch it.
@@ -248,27 +248,31 @@ fn create_calls(
     loaded: &LoadedMachine,
     requests: Vec<CallRequest>,
     ctx: &mut Ctx,
-    written: &mut SliceWrites,
+    writes: &mut SliceWrites,
     logs: bool,
-) -> Result<AskOutcome, Rejection> {
-    let asked = requests.len();
-    let mut calls = Vec::with_capacity(asked);
+) -> Result<CreateCallsOutcome, Rejection> {
+    let count = requests.len();
+    let mut calls = Vec::with_capacity(count);
     for (index, request) in requests.into_iter().enumerate() {
-        let what = request_label(&request.kind, (execution.group_size > 0).then_some(index));
+        let label = request_label(&request.kind, (execution.group_size > 0).then_some(index));
         let step = execution.metrics.cc_calls_count + 1 + index as u64;
         match Call::from_request(execution, request, step, ctx) {
             Ok(call) => calls.push(call),
-            Err(message) => return Ok(AskOutcome::Rejected(format!("{what}: {message}"))),
+            Err(message) => return Ok(CreateCallsOutcome::Rejected(format!("{label}: {message}"))),
         }
     }
     // In a very large group, only the first calls record the program's variables.
-    let variables = loaded.machine.variables(CONTEXT_BYTES / asked.clamp(1, 16));
+    let variables = loaded.machine.variables(CONTEXT_BYTES / count.clamp(1, 16));
     calls.iter_mut().take(16).for_each(|call| call.context.variables.clone_from(&variables));
     let unread: Vec<Key> =
         calls.iter().filter(|c| c.key.is_some()).map(Call::key).filter(|k| !view.has_read(k)).collect();
     if !unread.is_empty() {
         // Deciding again repeats all work so far, up to the next keyed call each time. One repetition per slice is enough.
-        return if written.took_early_answer { Ok(AskOutcome::Deferred) } else { Err(Rejection::Unread(unread)) };
+        return if writes.took_early_answer {
+            Ok(CreateCallsOutcome::Deferred)
+        } else {
+            Err(Rejection::Unread(unread))
+        };
     }
     for call in &mut calls {
         execution.metrics.cc_calls_count += 1;
@@ -279,13 +283,13 @@ fn create_calls(
             Some((_, CallHistoryRow::Call(_))) => return Err(document::damaged(&key, "the call was made before")),
         };
         if let Some((_, early)) = &early {
-            written.took_early_answer = true;
+            writes.took_early_answer = true;
             if let Some(why) = apply_early_answer(execution, call, early)
                 && logs
             {
                 let details = json!({"callId": call.id, "key": call.key, "dropped": "early answer", "message": why});
-                let order = written.log_position(loaded.machine.instructions());
-                written.changes.push(child_rows::log_row(&execution.id, order, "error", details, ctx)?);
+                let order = writes.log_position(loaded.machine.instructions());
+                writes.changes.push(child_rows::log_row(&execution.id, order, "error", details, ctx)?);
             }
         }
         if call.outcome.is_none() && call.is_past_deadline(ctx.now) {
@@ -293,31 +297,31 @@ fn create_calls(
         }
         if logs {
             let details = json!({"callId": call.id, "pc": call.context.pc, "line": call.context.line});
-            let order = written.log_position(loaded.machine.instructions());
-            written.changes.push(child_rows::log_row(&execution.id, order, "cc_call", details, ctx)?);
+            let order = writes.log_position(loaded.machine.instructions());
+            writes.changes.push(child_rows::log_row(&execution.id, order, "cc_call", details, ctx)?);
         }
-        written.changes.push(match early {
+        writes.changes.push(match early {
             Some((found, _)) => call.update(found)?,
             None => call.insert()?,
         });
         if call.outcome.is_none() {
             let hint = if call.kind == TIMER { Hint::Due } else { Hint::CallOpen { kind: call.kind.clone() } };
-            if !written.hints.contains(&hint) {
-                written.hints.push(hint);
+            if !writes.hints.contains(&hint) {
+                writes.hints.push(hint);
             }
         }
     }
-    Ok(AskOutcome::Waiting(calls))
+    Ok(CreateCallsOutcome::Waiting(calls))
 }
 
 /// Applies the early answer of a call, or returns the reason why it is not valid. The call then stays open.
 fn apply_early_answer(execution: &mut ExecutionHead, call: &mut Call, early: &EarlyAnswer) -> Option<String> {
-    let taken = call.coerce_answer(&early.response.result).and_then(|result| {
+    let accepted = call.coerce_answer(&early.response.result).and_then(|result| {
         let (timestamp, latency_ms) = (early.response.timestamp, Millis(0));
         call.response = Some(Response { result, timestamp, latency_ms, by: early.response.by.clone() });
         call_closing::group_answer_bytes(execution, call)
     });
-    match taken {
+    match accepted {
         Ok(bytes) => {
             execution.group_answer_bytes = if execution.group_size > 1 { bytes } else { 0 };
             call.close(CallOutcome::Answered);
@@ -327,7 +331,7 @@ fn apply_early_answer(execution: &mut ExecutionHead, call: &mut Call, early: &Ea
             call.response = None;
             let why = why.to_string().trim_end_matches("; nothing was changed").to_owned();
             // The call records it too, for readers of the call when nothing is logged.
-            let message = format!("an answer came before it was asked, and was dropped: {why}");
+            let message = format!("the early answer is not valid and was dropped: {why}");
             let (timestamp, by) = (early.response.timestamp, early.response.by.clone());
             call.error = Some(CallError { name: None, message, timestamp, by });
             Some(why)
@@ -335,7 +339,7 @@ fn apply_early_answer(execution: &mut ExecutionHead, call: &mut Call, early: &Ea
     }
 }
 
-/// The call as its program's author knows it.
+/// The call in the words of the program, for error messages.
 fn request_label(kind: &str, index: Option<usize>) -> String {
     match (kind, index) {
         (_, Some(index)) => format!("CC.all, question {index}"),
@@ -349,10 +353,10 @@ fn request_label(kind: &str, index: Option<usize>) -> String {
 pub(super) fn append_output(
     execution: &mut ExecutionHead,
     lines: &[String],
-    written: &mut SliceWrites,
+    writes: &mut SliceWrites,
 ) -> Result<(), Rejection> {
     let (rows, next) = child_rows::output_rows(&execution.id, execution.output_rows, lines)?;
-    written.changes.extend(rows);
+    writes.changes.extend(rows);
     execution.output_rows = next;
     execution.output_count += lines.len() as u64;
     for line in lines {
@@ -360,9 +364,9 @@ pub(super) fn append_output(
     }
     let tail = &mut execution.output;
     tail.extend(lines.iter().rev().take(TAIL_LINES).rev().map(|line| truncate_line(line)));
-    let too_much =
+    let is_too_long =
         |tail: &[String]| tail.len() > TAIL_LINES || tail.iter().map(String::len).sum::<usize>() > TAIL_BYTES;
-    if too_much(tail) {
+    if is_too_long(tail) {
         // The list shrinks to half at once. Dropping one line at a time would rewrite the whole list at every turn.
         let mut bytes = 0;
         let keep = tail.iter().rev().take(TAIL_LINES / 2).take_while(|line| {

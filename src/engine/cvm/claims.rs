@@ -12,7 +12,7 @@ use crate::error_code::ErrorCode;
 use crate::id::CommandId;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Query};
-use crate::store::Row;
+use crate::store::{Freshness, Row};
 use crate::time::{Millis, Timestamp};
 use crate::value::{self, Json};
 
@@ -48,34 +48,34 @@ impl Cvm {
     /// As [`Cvm::claim`], under a command id of the caller: a repeat returns the same claim.
     pub async fn claim_as(
         &self,
-        of: ClaimTarget,
+        target: ClaimTarget,
         owner: &str,
         lease: Millis,
         id: Option<&CommandId>,
     ) -> Result<Option<Work>, Error> {
-        let among = self.engine.claim_contention();
+        let contention = self.engine.claim_contention();
         let claim = Claim {
-            of,
+            of: target,
             owner: owner.to_owned(),
             lease,
             at: self.engine.now(),
-            candidate_limit: among.candidate_limit(),
+            candidate_limit: contention.candidate_limit(),
         };
-        let ClaimResult { claimed, details: shown, conflicts: lost } = self.execute(&claim, id).await?.output;
+        let ClaimResult { claimed, details, conflicts } = self.execute(&claim, id).await?.output;
         let Some(claimed) = claimed else { return Ok(None) };
-        let shown = match shown {
-            Some(shown) => {
-                among.record_conflicts(lost);
-                *shown
+        let details = match details {
+            Some(details) => {
+                contention.record_conflicts(conflicts);
+                *details
             }
             None => match self.engine.query(&ShowCall { id: claimed.call.clone() }).await {
-                Ok(shown) => shown,
+                Ok(details) => details,
                 // Cancelled and deleted meanwhile: there is nothing to do.
                 Err(error) if error.code == ErrorCode::NotFound => return Ok(None),
                 Err(error) => return Err(error),
             },
         };
-        let CallDetails { call, program_name, error, .. } = shown;
+        let CallDetails { call, program_name, error, .. } = details;
         Ok(Some(Work { call, program_name, claimed, error }))
     }
 
@@ -85,7 +85,7 @@ impl Cvm {
         let now = self.engine.now();
         let mut next: Option<Timestamp> = None;
         for kind in kinds {
-            let page = self.engine.store().query(&first_available(kind, now)).await?;
+            let page = self.engine.store().query_with(&first_available(kind, now), Freshness::Session).await?;
             let at = |row: &Row| value::get(&row.stored.document, "availableAt").and_then(Json::as_i64);
             let found = page.items.first().and_then(at).map(Timestamp::from_millis);
             next = next.into_iter().chain(found).min();
@@ -96,8 +96,8 @@ impl Cvm {
     /// Reports that the worker still processes the call. Restarts its lease and returns the end of it. On [`ErrorCode::StaleClaim`] the
     /// worker must stop: another worker has claimed the call, or it is closed.
     pub async fn heartbeat(&self, claimed: &ClaimedCall, lease: Millis) -> Result<Timestamp, Error> {
-        let beat = Heartbeat { call: claimed.call.clone(), token: claimed.token, lease };
-        Ok(self.execute(&beat, None).await?.output)
+        let heartbeat = Heartbeat { call: claimed.call.clone(), token: claimed.token, lease };
+        Ok(self.execute(&heartbeat, None).await?.output)
     }
 
     /// Answers a claimed call and runs its execution to the next stop.

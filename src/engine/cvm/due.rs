@@ -20,8 +20,8 @@ use crate::value::{self, Json};
 pub enum RunLimit {
     /// To its next stop.
     Stop,
-    /// One slice, or one batch of a deletion; the rest is due at once, for any process. Suits a host that runs due work between two
-    /// commands of a caller that waits for them.
+    /// One slice, or one batch of a deletion. The remaining work is due at once, for any process. Suits a host that runs due work between
+    /// the commands of a waiting caller.
     Slice,
 }
 
@@ -69,11 +69,11 @@ const PAGE: u32 = 64;
 impl Cvm {
     /// Runs the work that is due now, for at most `limit` executions and as many rows. Several hosts may do so concurrently: each item is
     /// done once.
-    pub async fn run_due(&self, limit: u32, pace: RunLimit) -> Result<DueReport, Error> {
+    pub async fn run_due(&self, limit: u32, run_limit: RunLimit) -> Result<DueReport, Error> {
         let now = self.engine.now();
         let mut due = DueReport::default();
-        self.run_due_executions(now, limit, pace, &mut due).await?;
-        self.delete_past_retention(now, limit, pace, &mut due).await?;
+        self.run_due_executions(now, limit, run_limit, &mut due).await?;
+        self.delete_past_retention(now, limit, run_limit, &mut due).await?;
         let expired = self.engine.sweep(now, limit as usize).await?;
         let removed = match self.engine.remove_abandoned(now, limit).await {
             Ok(removed) => u64::from(removed),
@@ -101,8 +101,8 @@ impl Cvm {
         self.next_due_with(Freshness::Linearizable).await
     }
 
-    /// As [`Cvm::next_due`], but as of the commands of this process and the commits of others that it has read. The store reads more only
-    /// where that does not suffice. For a caller that calls it after each of its own commands, and [`Cvm::next_due`] from time to time.
+    /// As [`Cvm::next_due`], but it may miss recent commits of other processes ([`Freshness::Session`]). Suits a caller that calls it after
+    /// each of its own commands, and [`Cvm::next_due`] from time to time.
     pub async fn next_due_known(&self) -> Result<Option<Timestamp>, Error> {
         self.next_due_with(Freshness::Session).await
     }
@@ -111,31 +111,31 @@ impl Cvm {
         let mut next = self.earliest(Query::of(&EXECUTIONS), "wakeAt", Millis(0), freshness).await?;
         if let Some(retention) = self.engine.settings().retention {
             // An execution that is being deleted belongs to the deleting process until its lease ends; nothing is due before.
-            let kept = Query::of(&EXECUTIONS).filter(not_being_deleted());
-            next = next.into_iter().chain(self.earliest(kept, "completed", retention, freshness).await?).min();
+            let query = Query::of(&EXECUTIONS).filter(not_being_deleted());
+            next = next.into_iter().chain(self.earliest(query, "completed", retention, freshness).await?).min();
         }
         Ok(next)
     }
 
     async fn earliest(
         &self,
-        of: Query,
+        query: Query,
         field: &str,
-        later: Millis,
+        delay: Millis,
         freshness: Freshness,
     ) -> Result<Option<Timestamp>, Error> {
-        let query = of.filter(Filter::Exists(field.to_owned(), true));
+        let query = query.filter(Filter::Exists(field.to_owned(), true));
         let query = query.filter(Filter::Gte(field.to_owned(), i64::MIN.into())).sort(field, Ascending).limit(1);
         let page = self.engine.store().query_with(&query, freshness).await?;
         let at = |row: &Row| value::get(&row.stored.document, field).and_then(Json::as_i64);
-        Ok(page.items.first().and_then(at).map(|at| Timestamp::from_millis(at) + later))
+        Ok(page.items.first().and_then(at).map(|at| Timestamp::from_millis(at) + delay))
     }
 
     async fn run_due_executions(
         &self,
         now: Timestamp,
         limit: u32,
-        pace: RunLimit,
+        run_limit: RunLimit,
         due: &mut DueReport,
     ) -> Result<(), Error> {
         let query = Query::of(&EXECUTIONS)
@@ -145,13 +145,13 @@ impl Cvm {
             .limit(PAGE);
         let mut cursor = None;
         loop {
-            let page = self.engine.store().query(&query.clone().after(cursor)).await?;
+            let page = self.engine.store().query_with(&query.clone().after(cursor), Freshness::Session).await?;
             for row in page.items {
                 if due.woken + due.deleted >= limit {
                     due.more = true;
                     return Ok(());
                 }
-                match self.run_one_due(&row.id, pace).await {
+                match self.run_one_due(&row.id, run_limit).await {
                     Ok(DueAction::Resumed) => due.woken += 1,
                     Ok(DueAction::Deleted) => due.deleted += 1,
                     Ok(DueAction::NotDue) => {}
@@ -166,17 +166,17 @@ impl Cvm {
         }
     }
 
-    async fn run_one_due(&self, execution: &str, pace: RunLimit) -> Result<DueAction, Error> {
-        let wake = RunDue { id: execution.to_owned(), hand_back: pace == RunLimit::Slice };
+    async fn run_one_due(&self, execution: &str, run_limit: RunLimit) -> Result<DueAction, Error> {
+        let run_due = RunDue { id: execution.to_owned(), hand_back: run_limit == RunLimit::Slice };
         let command = self.engine.new_command_id();
-        let outcome = self.engine.execute_part(&wake, &command, Origin::Engine).await?.output;
+        let outcome = self.engine.execute_part(&run_due, &command, Origin::Engine).await?.output;
         if let Some(incarnation) = outcome.deleting {
             let rows = DeleteRows::new(execution, incarnation);
-            self.delete_rows(&rows, &command, Origin::Engine, pace).await?;
+            self.delete_rows(&rows, &command, Origin::Engine, run_limit).await?;
             return Ok(DueAction::Deleted);
         }
         let Some(reached) = outcome.reached.filter(|_| outcome.was_due) else { return Ok(DueAction::NotDue) };
-        if pace == RunLimit::Stop {
+        if run_limit == RunLimit::Stop {
             self.drive(reached, &command, Origin::Engine).await?;
         }
         Ok(DueAction::Resumed)
@@ -187,11 +187,11 @@ impl Cvm {
         &self,
         now: Timestamp,
         limit: u32,
-        pace: RunLimit,
+        run_limit: RunLimit,
         due: &mut DueReport,
     ) -> Result<(), Error> {
         let Some(retention) = self.engine.settings().retention else { return Ok(()) };
-        self.delete_ended(now - retention, limit, pace, due).await
+        self.delete_ended(now - retention, limit, run_limit, due).await
     }
 
     /// Number of executions that ended at or before `before`.
@@ -208,19 +208,20 @@ impl Cvm {
         &self,
         before: Timestamp,
         limit: u32,
-        pace: RunLimit,
+        run_limit: RunLimit,
         due: &mut DueReport,
     ) -> Result<(), Error> {
         let mut cursor = None;
         loop {
-            let page = self.engine.store().query(&finished(before).limit(PAGE).after(cursor)).await?;
+            let page =
+                self.engine.store().query_with(&finished(before).limit(PAGE).after(cursor), Freshness::Session).await?;
             for row in page.items {
                 if due.deleted >= limit {
                     due.more = true;
                     return Ok(());
                 }
                 let delete = Delete { id: row.id.to_string(), ended_by: Some(before) };
-                match self.try_delete(&delete, None, pace).await {
+                match self.try_delete(&delete, None, run_limit).await {
                     Ok(true) => due.deleted += 1,
                     Ok(false) => {}
                     // Another process deleted or retried it meanwhile.

@@ -4,6 +4,10 @@ mod claims;
 mod due;
 mod queries;
 
+pub use claims::Work;
+pub use due::{DueFailure, DueReport, RunLimit};
+pub use queries::*;
+
 use super::{CommandResult, Engine, Error, Origin};
 use crate::decision::Command;
 use crate::domain::cvm::{
@@ -16,10 +20,6 @@ use crate::id::CommandId;
 use crate::value::{Json, check_plain};
 use crate::vm::{FrameView, InspectBounds};
 
-pub use claims::Work;
-pub use due::{DueFailure, DueReport, RunLimit};
-pub use queries::*;
-
 /// Executions of programs, over one engine.
 ///
 /// Every method that changes a document takes the id of its command, or generates one for `None`. A repeat of an id has no further effect,
@@ -29,11 +29,8 @@ pub struct Cvm {
     engine: Engine,
 }
 
-impl Engine {
-    /// Programs and executions.
-    pub fn cvm(&self) -> Cvm {
-        Cvm { engine: self.clone() }
-    }
+pub(in crate::engine) fn cvm(engine: &Engine) -> Cvm {
+    Cvm { engine: engine.clone() }
 }
 
 impl Cvm {
@@ -54,7 +51,7 @@ impl Cvm {
         for part in 1.. {
             if let Some(execution) = output.used_by {
                 let message = format!(
-                    "program `{name}` was not removed: execution `{execution}` of it was started meanwhile. Delete it first"
+                    "program `{name}` was not removed: its execution `{execution}` was started meanwhile. Delete the execution, then remove the program again"
                 );
                 return Err(Error::new(ErrorCode::InUse, message));
             }
@@ -74,7 +71,12 @@ impl Cvm {
     /// Starts a program and runs it to its first stop.
     pub async fn start(&self, start: &Start, id: Option<&CommandId>) -> Result<ExecutionStatus, Error> {
         if let Some(input) = &start.input {
-            check_plain(input).map_err(|excess| Error::new(ErrorCode::Invalid, format!("input: {excess}")))?;
+            check_plain(input).map_err(|excess| {
+                Error::new(
+                    ErrorCode::Invalid,
+                    format!("the input of program `{}` is {excess}; nothing was started", start.program),
+                )
+            })?;
         }
         let CommandResult { output, command, .. } = self.execute(start, id).await?;
         self.drive(output, &command, Origin::for_parts(id)).await
@@ -104,8 +106,8 @@ impl Cvm {
         self.submit_answer(Answer { execution: execution.to_owned(), call, answer, by }, id).await
     }
 
-    /// The open call as this process last read or wrote the execution: an answer is meant for the question that its caller has seen. Reads
-    /// the store if the execution is not cached, or if the cached one has not exactly one open call.
+    /// The open call as this process last read or wrote the execution: an answer is meant for the call that its caller has seen. Reads
+    /// the store if the execution is not cached, or if the cached execution does not have exactly one open call.
     async fn target_open_call(&self, execution: &str) -> Result<AnswerTarget, Error> {
         let query = ShowStatus { id: execution.to_owned() };
         let status = match self.engine.query_cached(&query).await {
@@ -113,8 +115,8 @@ impl Cvm {
             _ => self.engine.query(&query).await,
         };
         match status {
-            Ok(ExecutionStatusDetails { call: seen, open_calls: open, .. }) => {
-                Ok(AnswerTarget::Open { expected_call: seen, open_calls: open })
+            Ok(ExecutionStatusDetails { call, open_calls, .. }) => {
+                Ok(AnswerTarget::Open { expected_call: call, open_calls })
             }
             // The ledger may contain this very answer although the execution has been deleted, so the command decides.
             Err(error) if error.code == ErrorCode::NotFound => {
@@ -140,7 +142,7 @@ impl Cvm {
     }
 
     async fn submit_answer(&self, answer: Answer, id: Option<&CommandId>) -> Result<ExecutionStatus, Error> {
-        // Before any code walks through the answer: a value built in memory may be nested deeper than a parser allows.
+        // Checked first, because a value built in memory may be nested deeper than recursive code can handle.
         check_plain(&answer.answer).map_err(|excess| {
             Error::new(ErrorCode::InvalidAnswer, format!("the answer is {excess}; nothing was changed"))
         })?;
@@ -176,13 +178,13 @@ impl Cvm {
     }
 
     /// As [`Cvm::delete`]. Returns `false` if the execution did not end by [`Delete::ended_by`].
-    async fn try_delete(&self, delete: &Delete, id: Option<&CommandId>, pace: RunLimit) -> Result<bool, Error> {
-        let CommandResult { output: begun, command, .. } = self.execute(delete, id).await?;
-        if begun.done {
+    async fn try_delete(&self, delete: &Delete, id: Option<&CommandId>, run_limit: RunLimit) -> Result<bool, Error> {
+        let CommandResult { output: deletion, command, .. } = self.execute(delete, id).await?;
+        if deletion.done {
             return Ok(false);
         }
-        let rows = DeleteRows::new(&begun.id, begun.incarnation);
-        self.delete_rows(&rows, &command, Origin::for_parts(id), pace).await?;
+        let rows = DeleteRows::new(&deletion.id, deletion.incarnation);
+        self.delete_rows(&rows, &command, Origin::for_parts(id), run_limit).await?;
         Ok(true)
     }
 
@@ -192,12 +194,12 @@ impl Cvm {
         rows: &DeleteRows,
         command: &CommandId,
         origin: Origin,
-        pace: RunLimit,
+        run_limit: RunLimit,
     ) -> Result<(), Error> {
         let mut rows = rows.clone();
         for part in 1.. {
             let deleted = self.engine.execute_part(&rows, &command.part(part), origin).await?.output;
-            if deleted.done || pace == RunLimit::Slice {
+            if deleted.done || run_limit == RunLimit::Slice {
                 break;
             }
             rows.from = deleted.from;

@@ -22,8 +22,8 @@ pub trait Host: MaybeSync {
     /// Ten unpredictable bytes.
     fn entropy(&self) -> [u8; 10];
 
-    /// A clock to measure how long programs run, for people; no decision depends on it. `None`: nothing is measured, and every run reports
-    /// exactly the same.
+    /// A clock to measure how long programs run, for people; no decision depends on it. `None`: nothing is measured, so
+    /// every run reports the same values.
     fn stopwatch(&self) -> Option<Stopwatch> {
         None
     }

@@ -23,8 +23,8 @@ impl Host for SystemHost {
         let mut bytes = [0u8; 10];
         if getrandom::fill(&mut bytes).is_err() {
             // Without an entropy source, process id, time and thread still distinguish two processes, and ids need no secrecy.
-            let mark = (std::process::id(), SystemTime::now(), std::thread::current().id());
-            bytes.copy_from_slice(&crate::id::sha256(&[format!("{mark:?}").as_bytes()])[..10]);
+            let process = (std::process::id(), SystemTime::now(), std::thread::current().id());
+            bytes.copy_from_slice(&crate::id::sha256(&[format!("{process:?}").as_bytes()])[..10]);
         }
         bytes
     }

@@ -1,4 +1,4 @@
-//! Events of the engine for operators: rare events, in words. With the feature `tracing` they are `tracing` events. In WebAssembly they go
+//! Events of the engine for operators: rare events, as sentences. With the feature `tracing` they are `tracing` events. In WebAssembly they go
 //! to the sink that JavaScript sets, because `tracing` would enlarge what every page loads. Otherwise they are discarded.
 
 use std::fmt;
@@ -30,14 +30,15 @@ mod backend {
     pub(crate) fn set_sink(sink: Function, level: &str) {
         let level = [EventLevel::Error, EventLevel::Warn, EventLevel::Info, EventLevel::Debug]
             .into_iter()
-            .find(|known| name(*known) == level);
+            .find(|candidate| name(*candidate) == level);
         SINK.set(level.map(|level| (level, sink)));
     }
 
     pub(super) fn emit(level: EventLevel, message: fmt::Arguments<'_>) {
         // Copied out of the cell first: the sink may replace itself.
-        let sink =
-            SINK.with_borrow(|sink| sink.as_ref().filter(|(most, _)| level <= *most).map(|(_, sink)| sink.clone()));
+        let sink = SINK.with_borrow(|sink| {
+            sink.as_ref().filter(|(max_level, _)| level <= *max_level).map(|(_, sink)| sink.clone())
+        });
         if let Some(sink) = sink {
             // An exception thrown by the sink is ignored.
             drop(sink.call2(&JsValue::NULL, &name(level).into(), &message.to_string().into()));
@@ -107,33 +108,33 @@ pub(crate) fn store_opened(store: &dyn Store) {
         None => {
             emit(EventLevel::Info, format_args!("runstate {} on a store of kind {name}", env!("CARGO_PKG_VERSION")))
         }
-        Some(why) => emit(EventLevel::Warn, format_args!("the store of kind {name} is read-only: {why}")),
+        Some(reason) => emit(EventLevel::Warn, format_args!("the store of kind {name} is read-only: {reason}")),
     }
 }
 
 /// A command lost a conflict and is decided again.
-pub(crate) fn command_retried(name: &str, id: &CommandId, attempt: u32, why: &Error) {
+pub(crate) fn command_retried(name: &str, id: &CommandId, attempt: u32, error: &Error) {
     // A few attempts are normal. Many mean that a conflict persists.
     let level = if attempt < 8 { EventLevel::Debug } else { EventLevel::Warn };
-    emit(level, format_args!("{name} {id} is retried (attempt {attempt}): {why}"));
+    emit(level, format_args!("{name} {id} is retried (attempt {attempt}): {error}"));
 }
 
 /// A commit ended without an answer; its outcome is read from the store.
-pub(crate) fn outcome_unknown(why: &store::StoreError) {
-    emit(EventLevel::Warn, format_args!("{why}; reading the outcome from the store"));
+pub(crate) fn outcome_unknown(error: &store::StoreError) {
+    emit(EventLevel::Warn, format_args!("{error}; reading the outcome from the store"));
 }
 
 /// Rows that a command staged could not be removed after it; a later cleanup removes them.
-pub(crate) fn staged_rows_left(id: &CommandId, why: &store::StoreError) {
-    emit(EventLevel::Info, format_args!("rows staged by {id} remain until a later cleanup: {why}"));
+pub(crate) fn staged_rows_left(id: &CommandId, error: &store::StoreError) {
+    emit(EventLevel::Info, format_args!("rows staged by {id} remain until a later cleanup: {error}"));
 }
 
 /// Due work failed.
-pub(crate) fn due_failed(execution: &str, why: &Error) {
-    emit(EventLevel::Warn, format_args!("due work of {execution} failed: {why}"));
+pub(crate) fn due_failed(execution: &str, error: &Error) {
+    emit(EventLevel::Warn, format_args!("due work of {execution} failed: {error}"));
 }
 
 /// A worker met a failure of the store or the engine, and continues.
-pub(crate) fn worker_failed(owner: &str, why: &Error) {
-    emit(EventLevel::Warn, format_args!("worker {owner}: {why}"));
+pub(crate) fn worker_failed(owner: &str, error: &Error) {
+    emit(EventLevel::Warn, format_args!("worker {owner}: {error}"));
 }

@@ -1,4 +1,4 @@
-//! The store that the environment names, by the variables of runstate and of the systems that it continues.
+//! The store that the environment names, by the variables of runstate and of the older CVM.
 
 use std::fmt;
 
@@ -58,20 +58,22 @@ impl fmt::Display for StoreOrigin {
 
 /// The URL of the store that the environment names, and its source. Without a variable: `file:~/.cvm`.
 pub fn store_url(environment: &Environment) -> Result<(String, StoreOrigin), Error> {
-    let set = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-    if let Some(url) = set(&environment.runstate_store) {
+    let non_empty = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+    if let Some(url) = non_empty(&environment.runstate_store) {
         return Ok((expand_home(&url, environment.home.as_deref())?, StoreOrigin::Variable("RUNSTATE_STORE")));
     }
     let usage = |message: &str| Err(Error::new(ErrorCode::Usage, message));
-    match set(&environment.cvm_storage_type).as_deref() {
-        None | Some("file") => match (set(&environment.cvm_data_dir), set(&environment.home)) {
+    match non_empty(&environment.cvm_storage_type).as_deref() {
+        None | Some("file") => match (non_empty(&environment.cvm_data_dir), non_empty(&environment.home)) {
             (Some(directory), home) => {
                 Ok((expand_home(&format!("file:{directory}"), home.as_deref())?, StoreOrigin::Variable("CVM_DATA_DIR")))
             }
             (None, Some(home)) => Ok((format!("file:{home}/.cvm"), StoreOrigin::Default)),
-            (None, None) => usage("no store is named and there is no home directory; use --store file:DIR"),
+            (None, None) => usage(
+                "the store is missing: no store is named, and there is no home directory for the default store; set RUNSTATE_STORE, or use --store file:DIR",
+            ),
         },
-        Some("mongodb") => match set(&environment.mongodb_uri) {
+        Some("mongodb") => match non_empty(&environment.mongodb_uri) {
             Some(uri) if uri.starts_with("mongodb://") || uri.starts_with("mongodb+srv://") => {
                 Ok((uri, StoreOrigin::Variable("MONGODB_URI")))
             }
@@ -79,11 +81,13 @@ pub fn store_url(environment: &Environment) -> Result<(String, StoreOrigin), Err
                 "MONGODB_URI is `{}`, which is not a MongoDB URL. Use mongodb://HOST/DATABASE",
                 redact_url(&uri)
             )),
-            None => usage("CVM_STORAGE_TYPE is mongodb, but MONGODB_URI names no server"),
+            None => usage(
+                "the store is missing: CVM_STORAGE_TYPE is `mongodb`, but MONGODB_URI is not set; set it, or use --store URL",
+            ),
         },
         Some(other) => {
-            let has = |scheme: &&str| url_forms().iter().any(|form| scheme_of(form) == *scheme);
-            let kinds: Vec<&str> = ["file", "mongodb"].into_iter().filter(has).collect();
+            let is_offered = |scheme: &&str| url_forms().iter().any(|form| scheme_of(form) == *scheme);
+            let kinds: Vec<&str> = ["file", "mongodb"].into_iter().filter(is_offered).collect();
             usage(&format!("CVM_STORAGE_TYPE is `{other}`; it must be {}", join_alternatives(&kinds)))
         }
     }
@@ -100,7 +104,10 @@ pub fn expand_home(url: &str, home: Option<&str>) -> Result<String, Error> {
     match (rest, home.filter(|home| !home.is_empty())) {
         (None, _) => Ok(url.to_owned()),
         (Some(rest), Some(home)) => Ok(format!("file:{home}{rest}")),
-        (Some(_), None) => Err(Error::new(ErrorCode::Usage, format!("`{url}`: there is no home directory"))),
+        (Some(_), None) => Err(Error::new(
+            ErrorCode::Usage,
+            format!("`{url}` cannot be opened: there is no home directory; use an absolute path"),
+        )),
     }
 }
 

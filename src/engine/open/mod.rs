@@ -1,5 +1,6 @@
 //! From a URL to a store: `memory:`, `file:DIR`, `indexeddb:NAME`, `mongodb://…`, `postgres://…`.
 
+pub(in crate::engine) mod backends;
 mod environment;
 
 use std::sync::Arc;
@@ -8,37 +9,9 @@ use super::Error;
 use crate::error_code::ErrorCode;
 use crate::store::Store;
 
+use backends::{file, indexeddb, mongodb};
+
 pub use environment::{Environment, StoreOrigin, expand_home, store_url};
-
-cfg_if::cfg_if! {
-    if #[cfg(all(feature = "file", not(target_family = "wasm")))] {
-        mod file;
-    } else if #[cfg(all(feature = "file", feature = "wasm", target_family = "wasm"))] {
-        #[path = "node_file.rs"]
-        mod file;
-    } else {
-        #[path = "no_file.rs"]
-        mod file;
-    }
-}
-
-cfg_if::cfg_if! {
-    if #[cfg(all(feature = "indexeddb", target_family = "wasm"))] {
-        mod indexeddb;
-    } else {
-        #[path = "no_indexeddb.rs"]
-        mod indexeddb;
-    }
-}
-
-cfg_if::cfg_if! {
-    if #[cfg(all(feature = "mongodb", not(target_family = "wasm")))] {
-        mod mongodb;
-    } else {
-        #[path = "no_mongodb.rs"]
-        mod mongodb;
-    }
-}
 
 /// A store named by a URL.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,6 +79,10 @@ impl StoreUrl {
     /// As [`StoreUrl::parse`], with an error that names these stores.
     fn parse_among(url: &str, offered: &[&str]) -> Result<Self, Error> {
         let invalid = |message: String| Err(Error::new(ErrorCode::InvalidUrl, message));
+        let missing_scheme = || {
+            let why = format!("a scheme and `:` are missing. Use {}", join_alternatives(offered));
+            invalid_url_message(url, &why)
+        };
         let Some((scheme, rest)) = url.split_once(':') else {
             if url.is_empty() {
                 return invalid(format!("the store URL is empty. Use {}", join_alternatives(offered)));
@@ -114,20 +91,17 @@ impl StoreUrl {
                 return invalid("`memory` is not a valid store URL; did you mean `memory:`?".to_owned());
             }
             if url.contains("//") {
-                return invalid(format!(
-                    "`{}` is not a valid store URL: a scheme and `:` are missing",
-                    redact_url(url)
-                ));
+                return invalid(missing_scheme());
             }
             return invalid(match offered.first().filter(|form| **form != MEMORY) {
                 Some(form) => format!("`{url}` is not a valid store URL; did you mean `{}:{url}`?", scheme_of(form)),
                 None => format!("`{url}` is not a valid store URL. Use {}", join_alternatives(offered)),
             });
         };
-        let nothing = |what: &str| {
+        let missing_part = |part: &str| {
             invalid(format!(
-                "`{url}` is not a valid store URL: the {what} is missing. Use `{scheme}:{}`",
-                what.to_ascii_uppercase()
+                "`{url}` is not a valid store URL: the {part} is missing. Use `{scheme}:{}`",
+                part.to_ascii_uppercase()
             ))
         };
         match scheme {
@@ -152,17 +126,15 @@ impl StoreUrl {
                     ));
                 }
                 match directory {
-                    "" => nothing("directory"),
+                    "" => missing_part("directory"),
                     directory => Ok(Self::File { directory: directory.to_owned(), single_process }),
                 }
             }
-            "indexeddb" if rest.is_empty() => nothing("name"),
+            "indexeddb" if rest.is_empty() => missing_part("name"),
             "indexeddb" => Ok(Self::IndexedDb(rest.to_owned())),
             "mongodb" | "mongodb+srv" => Ok(Self::MongoDb(url.to_owned())),
             "postgres" | "postgresql" => Ok(Self::Postgres(url.to_owned())),
-            _ if !is_scheme(scheme) => {
-                invalid(format!("`{}` is not a valid store URL: a scheme and `:` are missing", redact_url(url)))
-            }
+            _ if !is_scheme(scheme) => invalid(missing_scheme()),
             _ => {
                 let rest = match rest.strip_prefix("//") {
                     Some(rest) => redact("//", rest),
@@ -177,6 +149,11 @@ impl StoreUrl {
             }
         }
     }
+}
+
+/// The message for a URL that is not valid, without its secret parts.
+fn invalid_url_message(url: &str, why: &str) -> String {
+    format!("`{}` is not a valid store URL: {why}", redact_url(url))
 }
 
 /// The action of [`open_with`] if the store does not exist.
@@ -208,15 +185,19 @@ pub async fn open_with(url: &str, missing: MissingStore) -> Result<Arc<dyn Store
 
 /// As [`open_with`], with the store's id.
 pub async fn open_with_id(url: &str, missing: MissingStore) -> Result<OpenedStore, Error> {
-    let absent = |store: &str| {
-        Err(Error::new(ErrorCode::Unsupported, format!("this version of runstate does not support {store} stores yet")))
-    };
     match StoreUrl::parse(url)? {
         StoreUrl::Memory => Ok(OpenedStore { store: Arc::new(crate::store::Memory::new()), id: None }),
         StoreUrl::File { directory, single_process } => file::open(&directory, single_process, missing).await,
         StoreUrl::IndexedDb(name) => indexeddb::open(&name, missing).await,
         StoreUrl::MongoDb(url) => mongodb::open(&url, missing).await,
-        StoreUrl::Postgres(_) => absent("PostgreSQL"),
+        StoreUrl::Postgres(url) => {
+            let message = format!(
+                "cannot open `{}`: this version of runstate does not support PostgreSQL stores yet. Use {}",
+                redact_url(&url),
+                join_alternatives(&url_forms())
+            );
+            Err(Error::new(ErrorCode::Unsupported, message))
+        }
     }
 }
 
@@ -230,21 +211,21 @@ pub async fn open_with_id(url: &str, missing: MissingStore) -> Result<OpenedStor
 /// ```
 pub fn redact_url(url: &str) -> String {
     // A password may contain `//` too, so only a scheme may precede it.
-    let begins = |at: &usize| is_scheme(url[..*at].strip_suffix(':').unwrap_or(&url[..*at]));
-    let (begin, rest) = url.split_at(url.find("//").filter(begins).map_or(0, |at| at + 2));
-    redact(begin, rest)
+    let follows_scheme = |at: &usize| is_scheme(url[..*at].strip_suffix(':').unwrap_or(&url[..*at]));
+    let (prefix, rest) = url.split_at(url.find("//").filter(follows_scheme).map_or(0, |at| at + 2));
+    redact(prefix, rest)
 }
 
-/// Redacts `rest`, which starts with the authority of a server URL, and puts `begin` before it.
-fn redact(begin: &str, rest: &str) -> String {
+/// Redacts `rest`, which starts with the authority of a server URL, and puts `prefix` before it.
+fn redact(prefix: &str, rest: &str) -> String {
     let (secret, shown) = rest.rsplit_once('@').map_or(("", rest), |(secret, shown)| (secret, shown));
     if secret.contains('?') {
-        return format!("{begin}…");
+        return format!("{prefix}…");
     }
     let user = if shown.len() < rest.len() { "…@" } else { "" };
     match shown.split_once('?') {
-        Some((place, _)) => format!("{begin}{user}{place}?…"),
-        None => format!("{begin}{user}{shown}"),
+        Some((location, _)) => format!("{prefix}{user}{location}?…"),
+        None => format!("{prefix}{user}{shown}"),
     }
 }
 
@@ -256,8 +237,8 @@ fn is_scheme(text: &str) -> bool {
 /// The known scheme with the smallest edit distance, at most two.
 fn nearest_scheme<'a>(scheme: &str, offered: &[&'a str]) -> Option<&'a str> {
     let distance = |known: &str| crate::value::edit_distance(scheme, known);
-    let known = offered.iter().map(|form| scheme_of(form)).min_by_key(|known| distance(known));
-    known.filter(|known| distance(known) <= 2)
+    let nearest = offered.iter().map(|form| scheme_of(form)).min_by_key(|known| distance(known));
+    nearest.filter(|known| distance(known) <= 2)
 }
 
 /// The URL forms as a list within a sentence.
@@ -285,8 +266,8 @@ mod tests {
         }
         let debug = format!("{:?}", StoreUrl::parse("mongodb://ann:secret@h/x?tlsCertificateKeyFilePassword=secret"));
         assert!(!debug.contains("secret") && !debug.contains("ann") && debug.contains("…@h/x?…"), "{debug}");
-        let of = |url: &str| Some(url.to_owned());
-        let environment = Environment { mongodb_uri: of("mongodb://ann:secret@h"), ..Environment::default() };
+        let some = |url: &str| Some(url.to_owned());
+        let environment = Environment { mongodb_uri: some("mongodb://ann:secret@h"), ..Environment::default() };
         assert!(!format!("{environment:?}").contains("secret"));
     }
 
@@ -298,7 +279,7 @@ mod tests {
 
     #[test]
     fn passwords_never_appear_in_errors_or_debug_output() {
-        let places = [
+        let templates = [
             "mongodb://us1r:{}@h/app",
             "mongodb://us1r:{}@h/app?w=1&appName=a@b",
             "mongodb+srv://us1r:{}@h/app",
@@ -315,8 +296,8 @@ mod tests {
             "mongo://h/app?password={}",
         ];
         for password in passwords() {
-            for place in places {
-                let url = place.replace("{}", &password);
+            for template in templates {
+                let url = template.replace("{}", &password);
                 let environment = Environment { mongodb_uri: Some(url.clone()), ..Environment::default() };
                 let mongodb = Environment { cvm_storage_type: Some("mongodb".into()), ..environment.clone() };
                 let mut outputs = vec![redact_url(&url), format!("{environment:?}")];
@@ -341,7 +322,7 @@ mod tests {
         for url in ["redis://x", "mongo://x", "fiel:x", "postgress:x", "data", ""] {
             let message = StoreUrl::parse_among(url, &page).unwrap_err().message;
             assert!(
-                ["file:", "mongodb", "postgres:"].iter().all(|absent| !message.contains(absent)),
+                ["file:", "mongodb", "postgres:"].iter().all(|scheme| !message.contains(scheme)),
                 "{url}: {message}"
             );
         }

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::marker::{HeldMarker, StagingRecord, damaged};
-use super::plan::FINGERPRINT;
-use super::{ABANDONED_AFTER, Engine, Error, STAGED, STAGED_ROWS};
-use crate::engine::commit::{CommitOutcome, delete};
+use super::{ABANDONED_AFTER, Engine, Error, FINGERPRINT, STAGED, STAGED_ROWS};
+use crate::engine::command::{CommitOutcome, delete};
 use crate::id::{CommandId, Revision};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
@@ -13,162 +12,156 @@ use crate::store::{self, Batch, Expectation, Row, Write, WriteOp};
 use crate::time::Timestamp;
 use crate::value::Json;
 
-/// Markers per query.
+/// Number of markers per query.
 const MARKERS: u32 = 16;
 
-/// Records per query.
+/// Number of records per query.
 const RECORDS: u32 = 16;
 
-/// Staged rows per read.
+/// Number of staged rows per read.
 const ROWS_PER_READ: usize = 64;
 
-impl Engine {
-    /// Removes the rows of up to `limit` abandoned large commits. Returns the number of these commits. A process that crashed before the
-    /// deciding batch leaves staged rows, which readers do not see; one that crashed after it leaves replaced rows.
-    ///
-    /// A commit counts as abandoned when its marker ([`STAGED`]) is [`ABANDONED_AFTER`] old at `now`; the oldest come first. A commit that
-    /// is only slow loses nothing: its command is decided again. Each batch is bounded, and the removal may stop at any time.
-    ///
-    /// A commit whose rows cannot be removed does not block others, and does not count. Its error is returned when all others have been
-    /// tried ([`ErrorCode::Corrupt`](crate::error_code::ErrorCode::Corrupt): a marker or a record cannot be read).
-    pub async fn remove_abandoned(&self, now: Timestamp, limit: u32) -> Result<u32, Error> {
-        let before = Json::from((now - ABANDONED_AFTER).as_millis());
-        let left = Query::of(&STAGED).filter(Filter::Lte("at".to_owned(), before)).sort("at", Ascending).limit(MARKERS);
-        let (mut removed, mut failed, mut cursor) = (0, None, None);
-        while removed < limit {
-            let page = self.shared.store.query(&left.clone().after(cursor)).await?;
-            for row in page.items {
-                match self.clear_row(row).await {
-                    Ok(()) => removed += 1,
-                    // Another process continues the commit, or removes its rows.
-                    Err(store::StoreError::Conflict { .. }) => {}
-                    Err(error) if is_local_fault(&error) => failed = failed.or(Some(error)),
-                    Err(error) => return Err(error.into()),
-                }
-                if removed == limit {
-                    break;
-                }
+pub(in crate::engine) async fn remove_abandoned(engine: &Engine, now: Timestamp, limit: u32) -> Result<u32, Error> {
+    let before = Json::from((now - ABANDONED_AFTER).as_millis());
+    let query = Query::of(&STAGED).filter(Filter::Lte("at".to_owned(), before)).sort("at", Ascending).limit(MARKERS);
+    let (mut removed, mut first_error, mut cursor) = (0, None, None);
+    while removed < limit {
+        let page = engine.shared.store.query(&query.clone().after(cursor)).await?;
+        for row in page.items {
+            match clear_row(engine, row).await {
+                Ok(()) => removed += 1,
+                // Another process continues the commit, or removes its rows.
+                Err(store::StoreError::Conflict { .. }) => {}
+                Err(error) if is_error_of_one_commit(&error) => first_error = first_error.or(Some(error)),
+                Err(error) => return Err(error.into()),
             }
-            cursor = page.next;
-            if cursor.is_none() {
+            if removed == limit {
                 break;
             }
         }
-        failed.map_or(Ok(removed), |error| Err(error.into()))
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
     }
+    first_error.map_or(Ok(removed), |error| Err(error.into()))
+}
 
-    /// Removes the rows of a marker that a query returned.
-    async fn clear_row(&self, Row { id, stored }: Row) -> Result<(), store::StoreError> {
-        self.clear(HeldMarker::read(Key { collection: STAGED.name.into(), id }, stored)?).await
-    }
+/// Removes the rows of a marker that a query returned.
+async fn clear_row(engine: &Engine, Row { id, stored }: Row) -> Result<(), store::StoreError> {
+    clear(engine, HeldMarker::read(Key { collection: STAGED.name.into(), id }, stored)?).await
+}
 
-    /// Removes the rows that the marker leads to, and last the marker. [`store::StoreError::Conflict`]: another process continues the
-    /// commit.
-    ///
-    /// The first batch that succeeds takes the marker over. It expects the revision at which the marker was read, so the records read since
-    /// are complete. If the holder had staged one more batch, this one would be a conflict.
-    pub(super) async fn clear(&self, mut held: HeldMarker) -> Result<(), store::StoreError> {
-        let attempt = self.new_command_id();
-        let mut batches = (1..).map(|n| attempt.part(n));
-        let mut send = async |writes: Vec<Write>| match batches.next() {
-            Some(command) => self.send_cleanup(command, writes).await,
-            None => Err(store::StoreError::Conflict { key: Key::new(&STAGED, attempt.as_str()) }),
-        };
-        loop {
-            let records = Query::of(&STAGED_ROWS).eq("command", held.command()).limit(RECORDS);
-            let page = self.shared.store.query(&records).await?;
-            let mut batches = self.split_batches(self.deletions(&page.items, &held).await?);
-            let last = batches.pop().unwrap_or_default();
-            for mut writes in batches {
-                writes.push(held.take_ownership(&attempt, self.shared.host.now()));
-                send(writes).await?;
-            }
-            let mut writes = last;
-            if page.next.is_none() {
-                writes.push(held.remove());
-                return send(writes).await;
-            }
-            writes.push(held.take_ownership(&attempt, self.shared.host.now()));
+/// Removes the rows that the marker leads to, and last the marker. [`store::StoreError::Conflict`]: another process continues the
+/// commit.
+///
+/// The first batch that succeeds takes the marker over. It expects the revision at which the marker was read, so the records read since
+/// are complete. If the holder had staged one more batch, this one would be a conflict.
+pub(super) async fn clear(engine: &Engine, mut marker: HeldMarker) -> Result<(), store::StoreError> {
+    let attempt = engine.new_command_id();
+    let mut batches = (1..).map(|n| attempt.part(n));
+    let mut send = async |writes: Vec<Write>| match batches.next() {
+        Some(command) => send_cleanup(engine, command, writes).await,
+        None => Err(store::StoreError::Conflict { key: Key::new(&STAGED, attempt.as_str()) }),
+    };
+    loop {
+        let records = Query::of(&STAGED_ROWS).eq("command", marker.command()).limit(RECORDS);
+        let page = engine.shared.store.query(&records).await?;
+        let mut batches = split_batches(engine, deletions(engine, &page.items, &marker).await?);
+        let last = batches.pop().unwrap_or_default();
+        for mut writes in batches {
+            writes.push(marker.take_ownership(&attempt, engine.shared.host.now()));
             send(writes).await?;
         }
-    }
-
-    /// The deletions of the removable rows of every record, each followed by the deletion of the record.
-    async fn deletions(&self, records: &[Row], held: &HeldMarker) -> Result<Vec<Write>, store::StoreError> {
-        let mut writes = Vec::new();
-        for Row { id, stored } in records {
-            let key = Key { collection: STAGED_ROWS.name.into(), id: id.clone() };
-            let rows = StagingRecord::read(&key, stored)?.removable_rows(held.is_adopted())?;
-            match held.is_adopted() {
-                true => writes.extend(rows.into_iter().map(delete)),
-                false => writes.extend(self.staged_row_deletions(rows, held).await?),
-            }
-            writes.push(delete(key));
+        let mut writes = last;
+        if page.next.is_none() {
+            writes.push(marker.remove());
+            return send(writes).await;
         }
-        // A batch may write a key only once.
-        let mut seen = BTreeSet::new();
-        writes.retain(|write| seen.insert(write.key.clone()));
-        Ok(writes)
-    }
-
-    /// Deletes those of the rows that are unchanged since they were staged. Rows may be gone: their execution was deleted, or their cleanup
-    /// crashed midway. Then a repeat of their command may have inserted them again, in one batch. Such rows are in use, which their
-    /// revision shows. Each deletion expects the revision that was read, because such a repeat may happen at any time.
-    async fn staged_row_deletions(&self, rows: Vec<Key>, held: &HeldMarker) -> Result<Vec<Write>, store::StoreError> {
-        let command = CommandId::parse_stored(held.command()).map_err(|why| damaged(held.key(), &why.to_string()))?;
-        let mut writes = Vec::new();
-        for keys in rows.chunks(ROWS_PER_READ) {
-            for (key, found) in keys.iter().zip(self.shared.store.get(keys).await?) {
-                let in_force = Revision::first(&command, &key.collection, &key.id);
-                if let Some(found) = found
-                    && found.revision.incarnation() != in_force.incarnation()
-                {
-                    writes.push(Write {
-                        key: key.clone(),
-                        expect: Expectation::Revision(found.revision),
-                        op: WriteOp::Delete,
-                    });
-                }
-            }
-        }
-        Ok(writes)
-    }
-
-    async fn send_cleanup(&self, command: CommandId, writes: Vec<Write>) -> Result<(), store::StoreError> {
-        let lost = store::StoreError::Conflict { key: Key::new(&STAGED, command.as_str()) };
-        let (fingerprint, result, at) = (FINGERPRINT.to_owned(), Json::Null, self.shared.host.now());
-        match self.send(Batch { command, fingerprint, at, result, writes, checks: Vec::new() }).await? {
-            CommitOutcome::Committed => Ok(()),
-            CommitOutcome::Replayed(_) => Err(lost),
-        }
-    }
-
-    /// Splits deletions into batches, with room for the marker in each.
-    fn split_batches(&self, deletions: Vec<Write>) -> Vec<Vec<Write>> {
-        /// More bytes than a marker has.
-        const MARKER_BYTES: usize = 1_024;
-        let limits = self.shared.store.capabilities().limits();
-        let most = limits.batch_writes.saturating_sub(1);
-        let (mut batches, mut bytes) = (vec![Vec::new()], 0);
-        for write in deletions {
-            bytes += write.key.bytes();
-            let full = |batch: &Vec<Write>| {
-                !batch.is_empty() && (batch.len() >= most || bytes + MARKER_BYTES > limits.batch_bytes)
-            };
-            if batches.last().is_none_or(full) {
-                bytes = write.key.bytes();
-                batches.push(Vec::new());
-            }
-            if let Some(batch) = batches.last_mut() {
-                batch.push(write);
-            }
-        }
-        batches
+        writes.push(marker.take_ownership(&attempt, engine.shared.host.now()));
+        send(writes).await?;
     }
 }
 
-/// Whether the error is a fault of the commit that was to be cleaned up, not of the store.
-fn is_local_fault(error: &store::StoreError) -> bool {
+/// The deletions of the removable rows of every record, each followed by the deletion of the record.
+async fn deletions(engine: &Engine, records: &[Row], marker: &HeldMarker) -> Result<Vec<Write>, store::StoreError> {
+    let mut writes = Vec::new();
+    for Row { id, stored } in records {
+        let key = Key { collection: STAGED_ROWS.name.into(), id: id.clone() };
+        let rows = StagingRecord::read(&key, stored)?.removable_rows(marker.is_adopted())?;
+        match marker.is_adopted() {
+            true => writes.extend(rows.into_iter().map(delete)),
+            false => writes.extend(staged_row_deletions(engine, rows, marker).await?),
+        }
+        writes.push(delete(key));
+    }
+    // A batch may write a key only once.
+    let mut seen = BTreeSet::new();
+    writes.retain(|write| seen.insert(write.key.clone()));
+    Ok(writes)
+}
+
+/// Deletes those of the rows that are unchanged since they were staged. Rows may be gone: their execution was deleted, or their cleanup
+/// crashed midway. Then a repeat of their command may have inserted them again, in one batch. Such rows are in use, which their
+/// revision shows. Each deletion expects the revision that was read, because such a repeat may happen at any time.
+async fn staged_row_deletions(
+    engine: &Engine,
+    rows: Vec<Key>,
+    marker: &HeldMarker,
+) -> Result<Vec<Write>, store::StoreError> {
+    let command = CommandId::parse_stored(marker.command()).map_err(|why| damaged(marker.key(), &why.to_string()))?;
+    let mut writes = Vec::new();
+    for keys in rows.chunks(ROWS_PER_READ) {
+        for (key, found) in keys.iter().zip(engine.shared.store.get(keys).await?) {
+            let in_use = Revision::first(&command, &key.collection, &key.id);
+            if let Some(found) = found
+                && found.revision.incarnation() != in_use.incarnation()
+            {
+                writes.push(Write {
+                    key: key.clone(),
+                    expect: Expectation::Revision(found.revision),
+                    op: WriteOp::Delete,
+                });
+            }
+        }
+    }
+    Ok(writes)
+}
+
+async fn send_cleanup(engine: &Engine, command: CommandId, writes: Vec<Write>) -> Result<(), store::StoreError> {
+    let conflict = store::StoreError::Conflict { key: Key::new(&STAGED, command.as_str()) };
+    let (fingerprint, result, at) = (FINGERPRINT.to_owned(), Json::Null, engine.shared.host.now());
+    match engine.send(Batch { command, fingerprint, at, result, writes, checks: Vec::new() }).await? {
+        CommitOutcome::Committed => Ok(()),
+        CommitOutcome::Replayed(_) => Err(conflict),
+    }
+}
+
+/// Splits deletions into batches, with room for the marker in each.
+fn split_batches(engine: &Engine, deletions: Vec<Write>) -> Vec<Vec<Write>> {
+    /// More bytes than a marker has.
+    const MARKER_BYTES: usize = 1_024;
+    let limits = engine.shared.store.capabilities().limits();
+    let max_writes = limits.batch_writes.saturating_sub(1);
+    let (mut batches, mut bytes) = (vec![Vec::new()], 0);
+    for write in deletions {
+        bytes += write.key.bytes();
+        let full = |batch: &Vec<Write>| {
+            !batch.is_empty() && (batch.len() >= max_writes || bytes + MARKER_BYTES > limits.batch_bytes)
+        };
+        if batches.last().is_none_or(full) {
+            bytes = write.key.bytes();
+            batches.push(Vec::new());
+        }
+        if let Some(batch) = batches.last_mut() {
+            batch.push(write);
+        }
+    }
+    batches
+}
+
+/// Whether the error concerns only the commit that was to be cleaned up, not the store.
+fn is_error_of_one_commit(error: &store::StoreError) -> bool {
     use store::StoreError::{Corrupt, Invalid, TooLarge};
     matches!(error, Corrupt { .. } | Invalid { .. } | TooLarge { .. })
 }

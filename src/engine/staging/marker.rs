@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{STAGED, STAGED_ROWS};
 use crate::decision::LoadedDocument;
 use crate::engine::Engine;
-use crate::engine::commit::update;
+use crate::engine::command::update;
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
 use crate::store::{self, Expectation, StoredDocument, Write, WriteOp};
@@ -60,13 +60,14 @@ pub(super) fn marker_key(id: &CommandId) -> Key {
     Key::new(&STAGED, id.as_str())
 }
 
-impl Engine {
-    /// The marker of `id`, if there is one.
-    pub(in crate::engine) async fn find_marker(&self, id: &CommandId) -> Result<Option<HeldMarker>, store::StoreError> {
-        let key = marker_key(id);
-        let found = self.shared.store.get(std::slice::from_ref(&key)).await?;
-        found.into_iter().next().flatten().map(|stored| HeldMarker::read(key, stored)).transpose()
-    }
+/// The marker of `id`, if there is one.
+pub(in crate::engine) async fn find_marker(
+    engine: &Engine,
+    id: &CommandId,
+) -> Result<Option<HeldMarker>, store::StoreError> {
+    let key = marker_key(id);
+    let found = engine.shared.store.get(std::slice::from_ref(&key)).await?;
+    found.into_iter().next().flatten().map(|stored| HeldMarker::read(key, stored)).transpose()
 }
 
 impl Marker {

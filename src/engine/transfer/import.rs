@@ -1,11 +1,12 @@
-//! Imports into a store: checks everything first, then compares, then writes (`import_writer.rs`), then reads again. An import that is
-//! rejected halfway is rolled back (`rollback.rs`).
+//! Imports into a store: checks everything first, then compares, then writes, then reads again. `import_writer.rs`
+//! writes, and rolls back an import that is rejected halfway.
 
 use std::sync::Arc;
 
 use super::import_writer::check_batch_limits;
-use super::tally::ExportTally;
-use super::{ExportRecord, ExportSummary, ImportSource, Phase, Progress, SourceItem, record};
+use super::{
+    ExportRecord, ExportSummary, ExportTally, ImportSource, Phase, Progress, SourceItem, export, import_writer, record,
+};
 use crate::engine::{Engine, Error};
 use crate::error_code::ErrorCode;
 use crate::schema::{Catalog, Collection, Index, Key, Query};
@@ -48,9 +49,9 @@ pub fn check<S: ImportSource>(
     catalog: &Catalog,
     mut progress: impl FnMut(Progress),
 ) -> Result<CheckedSource, Error> {
-    let mut checking = SourceChecker::begin(source, catalog)?;
+    let mut checker = SourceChecker::begin(source, catalog)?;
     loop {
-        if let Some(checked) = checking.advance(CHUNK, &mut progress)? {
+        if let Some(checked) = checker.advance(CHUNK, &mut progress)? {
             return Ok(checked);
         }
     }
@@ -92,12 +93,12 @@ impl<'a, S: ImportSource> SourceChecker<'a, S> {
     }
 
     fn add(&mut self, record: &ExportRecord) -> Result<(), Error> {
-        let place = self.order.iter().position(|collection| collection.name == record.collection.name);
-        let here = Some((place, record.id.clone()));
-        if here <= self.last {
+        let collection = self.order.iter().position(|collection| collection.name == record.collection.name);
+        let position = Some((collection, record.id.clone()));
+        if position <= self.last {
             return Err(damaged(self.source, &format!("{} occurs twice, or in the wrong position", record.key())));
         }
-        self.last = here;
+        self.last = position;
         self.tally.add(record, &record.line());
         self.done += 1;
         Ok(())
@@ -106,7 +107,10 @@ impl<'a, S: ImportSource> SourceChecker<'a, S> {
     fn end(&mut self, expected: &ExportSummary) -> Result<CheckedSource, Error> {
         let summary = std::mem::take(&mut self.tally).summary();
         match expected.difference(&summary) {
-            Some(how) => Err(damaged(self.source, &format!("it was changed after it was exported: {how}"))),
+            Some(difference) => Err(damaged(
+                self.source,
+                &format!("it was changed after it was exported: {difference}. Export it again"),
+            )),
             None => Ok(CheckedSource { summary }),
         }
     }
@@ -124,121 +128,121 @@ pub(super) enum StoreMatch {
     Same,
 }
 
-impl Engine {
-    /// Writes the documents of `source` into the store. `checked` is the result of [`check`] on it.
-    ///
-    /// A document that the store has already is skipped, so a repeat continues an interrupted import. If the store has a different one, the
-    /// error is [`ErrorCode::AlreadyExists`], before anything is written. A document that is too large for the store is found then too. If
-    /// the store rejects a document only when it is written, the documents written before are removed. At the end all documents are read
-    /// again from the store, and their hash is compared.
-    pub async fn import<S: ImportSource>(
-        &self,
-        source: &mut S,
-        checked: &CheckedSource,
-        mut progress: impl FnMut(Progress),
-    ) -> Result<ImportReport, Error> {
-        if let Some(why) = self.store().read_only_reason() {
-            return Err(why.into());
-        }
-        let total = checked.summary.total();
-        let of = Some(total);
-        let absent = self.compare(source, |done| progress(Progress { phase: Phase::Compare, done, of })).await?;
-        let mut written = 0;
-        if absent > 0 {
-            written =
-                self.write_all(source, checked, |done| progress(Progress { phase: Phase::Write, done, of })).await?;
-        }
-        let found = self.read_back(source, |done| progress(Progress { phase: Phase::Verify, done, of })).await?;
-        if let Some(how) = checked.summary.difference(&found) {
-            let message =
-                format!("the store differs from {} ({how}): it was written to during the import", source.name());
-            return Err(Error::new(ErrorCode::Conflict, message));
-        }
-        Ok(ImportReport { summary: found, written, already_present: total - written.min(total) })
+pub(in crate::engine) async fn import<S: ImportSource>(
+    engine: &Engine,
+    source: &mut S,
+    checked: &CheckedSource,
+    mut progress: impl FnMut(Progress),
+) -> Result<ImportReport, Error> {
+    if let Some(reason) = engine.store().read_only_reason() {
+        return Err(reason.into());
     }
-
-    /// Number of documents that are not in the store. Fails if the store has a different one under the same key.
-    async fn compare<S: ImportSource>(&self, source: &mut S, mut progress: impl FnMut(u64)) -> Result<u64, Error> {
-        let mut chunks = RecordChunks::all(source)?;
-        let (mut absent, mut done) = (0, 0);
-        let mut others = OccupiedCollections::default();
-        while let Some(chunk) = chunks.next()? {
-            done += chunk.len() as u64;
-            let mut new = Vec::new();
-            let found = self.match_stored(&chunk).await?;
-            for (record, found) in chunk.into_iter().zip(found) {
-                if let StoreMatch::Absent = found {
-                    if others.may_contain(self, record.collection).await? {
-                        self.check_unique_indexes(&record).await?;
-                    }
-                    new.push(record);
-                }
-            }
-            absent += new.len() as u64;
-            for batch in self.batches(new) {
-                check_batch_limits(&batch, &self.shared.catalog, self.store().capabilities().limits(), self.now())?;
-            }
-            progress(done);
-            self.yield_now().await;
-        }
-        Ok(absent)
+    let total = checked.summary.total();
+    let of = Some(total);
+    let absent = compare(engine, source, |done| progress(Progress { phase: Phase::Compare, done, of })).await?;
+    let mut written = 0;
+    if absent > 0 {
+        written = import_writer::write_all(engine, source, checked, |done| {
+            progress(Progress { phase: Phase::Write, done, of })
+        })
+        .await?;
     }
-
-    /// Compares records with the documents in the store. Fails if one differs.
-    pub(super) async fn match_stored(&self, records: &[ExportRecord]) -> Result<Vec<StoreMatch>, Error> {
-        let keys: Vec<Key> = records.iter().map(ExportRecord::key).collect();
-        let stored = self.store().get(&keys).await?;
-        records.iter().zip(stored).map(|(record, stored)| compare_with_stored(record, stored)).collect()
+    let found = read_back(engine, source, |done| progress(Progress { phase: Phase::Verify, done, of })).await?;
+    if let Some(difference) = checked.summary.difference(&found) {
+        let message = format!(
+            "the store differs from {} ({difference}): it was written to during the import. Repeat the import while nothing else writes to the store",
+            source.name()
+        );
+        return Err(Error::new(ErrorCode::Conflict, message));
     }
-
-    /// Checks that no other document has the same entry in a unique index.
-    async fn check_unique_indexes(&self, record: &ExportRecord) -> Result<(), Error> {
-        for index in record.collection.indexes.iter().filter(|index| index.unique) {
-            let Some(query) = same_entry_query(record, index) else { continue };
-            let page = self.store().query(&query).await?;
-            if let Some(other) = page.items.iter().find(|row| row.id != record.id) {
-                let names: Vec<&str> = index.fields.iter().map(|(path, _)| *path).collect();
-                let message = format!(
-                    "{} cannot be imported: {}/{} has the same {}; nothing was overwritten. Import into another store",
-                    record.key(),
-                    record.collection.name,
-                    other.id,
-                    names.join(", ")
-                );
-                return Err(already_exists(record, message));
-            }
-        }
-        Ok(())
-    }
-
-    /// The documents of the store under the keys of `source`. Expired documents may have been removed meanwhile.
-    async fn read_back<S: ImportSource>(
-        &self,
-        source: &mut S,
-        mut progress: impl FnMut(u64),
-    ) -> Result<ExportSummary, Error> {
-        let mut chunks = RecordChunks::all(source)?;
-        let mut tally = ExportTally::default();
-        let mut done = 0;
-        while let Some(chunk) = chunks.next()? {
-            done += chunk.len() as u64;
-            let keys: Vec<Key> = chunk.iter().map(ExportRecord::key).collect();
-            for (record, stored) in chunk.iter().zip(self.store().get(&keys).await?) {
-                let found = match stored {
-                    Some(stored) => as_stored(record, stored),
-                    None if record.is_expired(self.now()) => record.clone(),
-                    None => continue,
-                };
-                tally.add(&found, &found.line());
-            }
-            progress(done);
-            self.yield_now().await;
-        }
-        Ok(tally.summary())
-    }
+    Ok(ImportReport { summary: found, written, already_present: total - written.min(total) })
 }
 
-/// The rest of a source, in chunks of documents.
+/// Number of documents that are not in the store. Fails if the store has a different one under the same key.
+async fn compare<S: ImportSource>(
+    engine: &Engine,
+    source: &mut S,
+    mut progress: impl FnMut(u64),
+) -> Result<u64, Error> {
+    let mut chunks = RecordChunks::all(source)?;
+    let (mut absent, mut done) = (0, 0);
+    let mut occupied = OccupiedCollections::default();
+    while let Some(chunk) = chunks.next()? {
+        done += chunk.len() as u64;
+        let mut new = Vec::new();
+        let found = match_stored(engine, &chunk).await?;
+        for (record, found) in chunk.into_iter().zip(found) {
+            if let StoreMatch::Absent = found {
+                if occupied.may_contain(engine, record.collection).await? {
+                    check_unique_indexes(engine, &record).await?;
+                }
+                new.push(record);
+            }
+        }
+        absent += new.len() as u64;
+        for batch in import_writer::batches(engine, new) {
+            check_batch_limits(&batch, &engine.shared.catalog, engine.store().capabilities().limits(), engine.now())?;
+        }
+        progress(done);
+        engine.yield_now().await;
+    }
+    Ok(absent)
+}
+
+/// Compares records with the documents in the store. Fails if one differs.
+pub(super) async fn match_stored(engine: &Engine, records: &[ExportRecord]) -> Result<Vec<StoreMatch>, Error> {
+    let keys: Vec<Key> = records.iter().map(ExportRecord::key).collect();
+    let stored = engine.store().get(&keys).await?;
+    records.iter().zip(stored).map(|(record, stored)| compare_with_stored(record, stored)).collect()
+}
+
+/// Checks that no other document has the same entry in a unique index.
+async fn check_unique_indexes(engine: &Engine, record: &ExportRecord) -> Result<(), Error> {
+    for index in record.collection.indexes.iter().filter(|index| index.unique) {
+        let Some(query) = same_entry_query(record, index) else { continue };
+        let page = engine.store().query(&query).await?;
+        if let Some(other) = page.items.iter().find(|row| row.id != record.id) {
+            let names: Vec<&str> = index.fields.iter().map(|(path, _)| *path).collect();
+            let message = format!(
+                "{} cannot be imported: {}/{} has the same {}; nothing was overwritten. Import into another store",
+                record.key(),
+                record.collection.name,
+                other.id,
+                names.join(", ")
+            );
+            return Err(already_exists(record, message));
+        }
+    }
+    Ok(())
+}
+
+/// The documents of the store under the keys of `source`. Expired documents may have been removed meanwhile.
+async fn read_back<S: ImportSource>(
+    engine: &Engine,
+    source: &mut S,
+    mut progress: impl FnMut(u64),
+) -> Result<ExportSummary, Error> {
+    let mut chunks = RecordChunks::all(source)?;
+    let mut tally = ExportTally::default();
+    let mut done = 0;
+    while let Some(chunk) = chunks.next()? {
+        done += chunk.len() as u64;
+        let keys: Vec<Key> = chunk.iter().map(ExportRecord::key).collect();
+        for (record, stored) in chunk.iter().zip(engine.store().get(&keys).await?) {
+            let found = match stored {
+                Some(stored) => as_stored(record, stored),
+                None if record.is_expired(engine.now()) => record.clone(),
+                None => continue,
+            };
+            tally.add(&found, &found.line());
+        }
+        progress(done);
+        engine.yield_now().await;
+    }
+    Ok(tally.summary())
+}
+
+/// The documents of a source, in chunks.
 pub(super) struct RecordChunks<'a, S> {
     source: &'a mut S,
     /// Only documents of this collection.
@@ -265,7 +269,9 @@ impl<'a, S: ImportSource> RecordChunks<'a, S> {
         let mut bytes = 0;
         while !self.ended && chunk.len() < CHUNK && bytes < CHUNK_BYTES {
             match self.source.next()? {
-                SourceItem::Record(record) if self.collection.is_none_or(|of| of.name == record.collection.name) => {
+                SourceItem::Record(record)
+                    if self.collection.is_none_or(|collection| collection.name == record.collection.name) =>
+                {
                     bytes += json_bytes(&*record.document);
                     chunk.push(record);
                 }
@@ -291,7 +297,10 @@ fn compare_with_stored(record: &ExportRecord, stored: Option<StoredDocument>) ->
         return Ok(StoreMatch::Same);
     }
     let message = match record.collection.name == COMMANDS.name {
-        true => format!("command `{}` has another result in this store; nothing was overwritten", record.id),
+        true => format!(
+            "command `{}` has another result in this store; nothing was overwritten. Import into another store",
+            record.id
+        ),
         false => format!(
             "{} exists in this store and differs; nothing was overwritten. Import into another store, or remove it first",
             record.key()
@@ -319,18 +328,18 @@ fn same_entry_query(record: &ExportRecord, index: &Index) -> Option<Query> {
 /// Whether a collection had documents before. Most imports go into an empty store, where no conflict is possible.
 #[derive(Default)]
 struct OccupiedCollections {
-    known: Option<(&'static str, bool)>,
+    last: Option<(&'static str, bool)>,
 }
 
 impl OccupiedCollections {
     async fn may_contain(&mut self, engine: &Engine, collection: &'static Collection) -> Result<bool, Error> {
-        if let Some((name, any)) = self.known
+        if let Some((name, any)) = self.last
             && name == collection.name
         {
             return Ok(any);
         }
-        let any = engine.count(collection).await?.is_none_or(|count| count > 0);
-        self.known = Some((collection.name, any));
+        let any = export::count(engine, collection).await?.is_none_or(|count| count > 0);
+        self.last = Some((collection.name, any));
         Ok(any)
     }
 }

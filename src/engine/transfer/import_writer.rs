@@ -1,20 +1,22 @@
-//! Writes an import: bounded batches that expect absence, under command ids derived from their documents.
+//! Writes an import: bounded batches that expect absence, under command ids derived from their documents. If the store
+//! rejects the import halfway, it is rolled back, because no repeat can complete it.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
 
 use serde_json::json;
 
-use super::import::{RecordChunks, StoreMatch, already_exists};
-use super::rollback::{self, WrittenRecords};
-use super::{CheckedSource, ExportRecord, IMPORT_FINGERPRINT, ImportSource, record};
+use super::import::{RecordChunks, StoreMatch, already_exists, is_same_document};
+use super::{CheckedSource, ExportRecord, IMPORT_FINGERPRINT, ImportSource, import, record};
 use crate::engine::{Engine, Error};
 use crate::error_code::ErrorCode;
 use crate::id::{CommandId, hex, sha256};
 use crate::marker::BoxFuture;
-use crate::schema::{Catalog, Collection};
-use crate::store::{self, Batch, BatchLimits, COMMANDS, Expectation, Write, WriteOp};
+use crate::schema::{Catalog, Collection, Key};
+use crate::store;
+use crate::store::{Batch, BatchLimits, COMMANDS, Expectation, Write, WriteOp};
 use crate::time::Timestamp;
 use crate::value::{Json, json_bytes};
 
@@ -30,131 +32,130 @@ const CONCURRENT_COMMITS: usize = 64;
 /// Number of attempts to write a batch while other processes write too.
 pub(super) const ATTEMPTS: u32 = 16;
 
-impl Engine {
-    /// Writes the absent documents. Referenced documents come last, so that a partial import shows nothing without its parts; then comes
-    /// the ledger. Returns the number of documents written. If one is rejected, the import is rolled back.
-    pub(super) async fn write_all<S: ImportSource>(
-        &self,
-        source: &mut S,
-        checked: &CheckedSource,
-        mut progress: impl FnMut(u64),
-    ) -> Result<u64, Error> {
-        let mut written = WrittenRecords::default();
-        match self.write_documents(source, checked, &mut written, &mut progress).await {
-            Err(error) if rollback::is_permanent(&error) => return Err(self.roll_back(source, &written, error).await),
-            done => done?,
-        }
-        let (mut rows, mut done) = (0, checked.summary().documents());
-        let mut chunks = RecordChunks::of_collection(source, &COMMANDS)?;
+/// Writes the absent documents. Referenced documents come last, so that a partial import shows nothing without its parts; then comes
+/// the ledger. Returns the number of documents written. If one is rejected, the import is rolled back.
+pub(super) async fn write_all<S: ImportSource>(
+    engine: &Engine,
+    source: &mut S,
+    checked: &CheckedSource,
+    mut progress: impl FnMut(u64),
+) -> Result<u64, Error> {
+    let mut written = WrittenRecords::default();
+    match write_documents(engine, source, checked, &mut written, &mut progress).await {
+        Err(error) if is_permanent(&error) => return Err(roll_back(engine, source, &written, error).await),
+        done => done?,
+    }
+    let (mut rows, mut done) = (0, checked.summary().documents());
+    let mut chunks = RecordChunks::of_collection(source, &COMMANDS)?;
+    while let Some(chunk) = chunks.next()? {
+        done += chunk.len() as u64;
+        rows += write_ledger(engine, &chunk).await?;
+        progress(done);
+        engine.yield_now().await;
+    }
+    Ok(written.count() + rows)
+}
+
+/// Writes all documents except the ledger. `written` has those that were written, also after an error.
+async fn write_documents<S: ImportSource>(
+    engine: &Engine,
+    source: &mut S,
+    checked: &CheckedSource,
+    written: &mut WrittenRecords,
+    mut progress: impl FnMut(u64),
+) -> Result<(), Error> {
+    let mut done = 0;
+    for collection in children_first(&engine.shared.catalog) {
+        let mut chunks = RecordChunks::of_collection(source, collection)?;
         while let Some(chunk) = chunks.next()? {
             done += chunk.len() as u64;
-            rows += self.write_ledger(&chunk).await?;
+            for batch in batches(engine, chunk) {
+                written.add(collection, write(engine, &batch, &checked.summary().contents).await?);
+            }
             progress(done);
-            self.yield_now().await;
+            engine.yield_now().await;
         }
-        Ok(written.count() + rows)
     }
+    Ok(())
+}
 
-    /// Writes all documents except the ledger. `written` has those that were written, also after an error.
-    async fn write_documents<S: ImportSource>(
-        &self,
-        source: &mut S,
-        checked: &CheckedSource,
-        written: &mut WrittenRecords,
-        mut progress: impl FnMut(u64),
-    ) -> Result<(), Error> {
-        let mut done = 0;
-        for collection in children_first(&self.shared.catalog) {
-            let mut chunks = RecordChunks::of_collection(source, collection)?;
-            while let Some(chunk) = chunks.next()? {
-                done += chunk.len() as u64;
-                for batch in self.batches(chunk) {
-                    written.add(collection, self.write(&batch, &checked.summary().contents).await?);
-                }
-                progress(done);
-                self.yield_now().await;
+/// Splits documents into batches that this store accepts.
+pub(super) fn batches(engine: &Engine, records: Vec<ExportRecord>) -> Vec<Vec<ExportRecord>> {
+    let limits = engine.store().capabilities().limits();
+    let (max_writes, max_bytes) = (BATCH_WRITES.min(limits.batch_writes), BATCH_BYTES.min(limits.batch_bytes));
+    let mut batches: Vec<Vec<ExportRecord>> = Vec::new();
+    let mut free_bytes = 0;
+    for record in records {
+        let bytes = json_bytes(&*record.document) + record.key().bytes();
+        match batches.last_mut().filter(|batch| batch.len() < max_writes && bytes <= free_bytes) {
+            Some(batch) => {
+                free_bytes -= bytes;
+                batch.push(record);
+            }
+            None => {
+                free_bytes = max_bytes.saturating_sub(bytes);
+                batches.push(vec![record]);
             }
         }
-        Ok(())
     }
+    batches
+}
 
-    /// Splits documents into batches that this store accepts.
-    pub(super) fn batches(&self, records: Vec<ExportRecord>) -> Vec<Vec<ExportRecord>> {
-        let limits = self.store().capabilities().limits();
-        let (most, most_bytes) = (BATCH_WRITES.min(limits.batch_writes), BATCH_BYTES.min(limits.batch_bytes));
-        let mut batches: Vec<Vec<ExportRecord>> = Vec::new();
-        let mut room = 0;
-        for record in records {
-            let bytes = json_bytes(&*record.document) + record.key().bytes();
-            match batches.last_mut().filter(|batch| batch.len() < most && bytes <= room) {
-                Some(batch) => {
-                    room -= bytes;
-                    batch.push(record);
-                }
-                None => {
-                    room = most_bytes.saturating_sub(bytes);
-                    batches.push(vec![record]);
-                }
-            }
+/// Writes those of `records` that are absent. Returns which ones.
+async fn write(engine: &Engine, records: &[ExportRecord], contents: &str) -> Result<Vec<bool>, Error> {
+    let (mut incarnation, mut first) = (0, None);
+    for _ in 0..ATTEMPTS {
+        let is_absent: Vec<bool> = import::match_stored(engine, records)
+            .await?
+            .iter()
+            .map(|found| matches!(found, StoreMatch::Absent))
+            .collect();
+        let absent_at_first = first.get_or_insert_with(|| is_absent.clone());
+        let absent: Vec<&ExportRecord> =
+            records.iter().zip(&is_absent).filter(|(_, absent)| **absent).map(|(record, _)| record).collect();
+        if absent.is_empty() {
+            return Ok(std::mem::take(absent_at_first));
         }
-        batches
-    }
-
-    /// Writes those of `records` that are absent. Returns which ones.
-    async fn write(&self, records: &[ExportRecord], of: &str) -> Result<Vec<bool>, Error> {
-        let (mut life, mut first) = (0, None);
-        for _ in 0..ATTEMPTS {
-            let is_absent: Vec<bool> =
-                self.match_stored(records).await?.iter().map(|found| matches!(found, StoreMatch::Absent)).collect();
-            let ours = first.get_or_insert_with(|| is_absent.clone());
-            let absent: Vec<&ExportRecord> =
-                records.iter().zip(&is_absent).filter(|(_, absent)| **absent).map(|(record, _)| record).collect();
-            if absent.is_empty() {
-                return Ok(std::mem::take(ours));
+        let batch = insertion_batch(&absent, contents, incarnation, engine.now())?;
+        match engine.store().commit(batch).await {
+            // Written under this id before, and deleted since: another incarnation has another id.
+            Ok(receipt) if receipt.replayed => incarnation += 1,
+            Ok(_) => return Ok(std::mem::take(absent_at_first)),
+            // Another process wrote there, or this commit has happened: compare again, under the same id.
+            Err(store::StoreError::Conflict { .. } | store::StoreError::UnknownOutcome { .. }) => {}
+            Err(store::StoreError::UniqueViolation { key, index }) => {
+                let message = format!(
+                    "{key} cannot be imported: another document of the store has the same entry in unique index `{index}`. Import into another store"
+                );
+                let record = absent.iter().find(|record| record.key() == key).or(absent.first());
+                return Err(
+                    record.map_or_else(|| Error::internal(&message), |record| already_exists(record, message.clone()))
+                );
             }
-            let batch = insertion_batch(&absent, of, life, self.now())?;
-            match self.store().commit(batch).await {
-                // Written under this id before, and deleted since: another life has another id.
-                Ok(receipt) if receipt.replayed => life += 1,
-                Ok(_) => return Ok(std::mem::take(ours)),
-                // Another process wrote there, or this commit has happened: compare again, under the same id.
-                Err(store::StoreError::Conflict { .. } | store::StoreError::UnknownOutcome { .. }) => {}
-                Err(store::StoreError::UniqueViolation { key, index }) => {
-                    let message =
-                        format!("{key} cannot be imported: another document of the store has the same {index}");
-                    let refused = absent.iter().find(|record| record.key() == key).or(absent.first());
-                    return Err(refused
-                        .map_or_else(|| Error::internal(&message), |record| already_exists(record, message.clone())));
-                }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let message = "other processes keep writing to the store. Repeat the import; it continues where it stopped";
+    Err(Error { retryable: true, ..Error::new(ErrorCode::Conflict, message) })
+}
+
+/// Writes the rows of the ledger that are absent, each as the commit that it records, without its changes. Returns their number.
+async fn write_ledger(engine: &Engine, rows: &[ExportRecord]) -> Result<u64, Error> {
+    let found = import::match_stored(engine, rows).await?;
+    let absent: Vec<&ExportRecord> =
+        rows.iter().zip(found).filter(|(_, found)| matches!(found, StoreMatch::Absent)).map(|(row, _)| row).collect();
+    for rows in absent.chunks(CONCURRENT_COMMITS) {
+        let commits =
+            rows.iter().map(|row| Ok(engine.store().commit(ledger_batch(row)?))).collect::<Result<_, Error>>()?;
+        for (row, committed) in rows.iter().zip(join_all(commits).await) {
+            match committed {
+                Ok(_) => {}
+                Err(store::StoreError::UnknownOutcome { .. }) => return Err(unknown_outcome(row)),
                 Err(error) => return Err(error.into()),
             }
         }
-        let message = "other processes keep writing to the store. Repeat the import; it continues where it stopped";
-        Err(Error { retryable: true, ..Error::new(ErrorCode::Conflict, message) })
     }
-
-    /// Writes the rows of the ledger that are absent, each as the commit that it records, without its changes. Returns their number.
-    async fn write_ledger(&self, rows: &[ExportRecord]) -> Result<u64, Error> {
-        let found = self.match_stored(rows).await?;
-        let absent: Vec<&ExportRecord> = rows
-            .iter()
-            .zip(found)
-            .filter(|(_, found)| matches!(found, StoreMatch::Absent))
-            .map(|(row, _)| row)
-            .collect();
-        for rows in absent.chunks(CONCURRENT_COMMITS) {
-            let commits =
-                rows.iter().map(|row| Ok(self.store().commit(ledger_batch(row)?))).collect::<Result<_, Error>>()?;
-            for (row, committed) in rows.iter().zip(join_all(commits).await) {
-                match committed {
-                    Ok(_) => {}
-                    Err(store::StoreError::UnknownOutcome { .. }) => return Err(unknown_outcome(row)),
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        Ok(absent.len() as u64)
-    }
+    Ok(absent.len() as u64)
 }
 
 fn unknown_outcome(row: &ExportRecord) -> Error {
@@ -180,11 +181,11 @@ pub(super) fn check_batch_limits(
 
 /// The batch that inserts `records`. The same documents of the same export have the same command id, so a commit with an unknown outcome is
 /// not repeated.
-fn insertion_batch(records: &[&ExportRecord], of: &str, life: u32, at: Timestamp) -> Result<Batch, Error> {
+fn insertion_batch(records: &[&ExportRecord], contents: &str, incarnation: u32, at: Timestamp) -> Result<Batch, Error> {
     let keys: Vec<String> = records.iter().map(|record| record.key().to_string()).collect();
-    let mut parts: Vec<&[u8]> = vec![of.as_bytes()];
-    let life = life.to_be_bytes();
-    parts.push(&life);
+    let mut parts: Vec<&[u8]> = vec![contents.as_bytes()];
+    let incarnation = incarnation.to_be_bytes();
+    parts.push(&incarnation);
     parts.extend(keys.iter().map(String::as_bytes));
     let digest = hex(&sha256(&parts)[..16]);
     let write = |record: &&ExportRecord| Write {
@@ -194,7 +195,7 @@ fn insertion_batch(records: &[&ExportRecord], of: &str, life: u32, at: Timestamp
     };
     Ok(Batch {
         command: CommandId::new(&format!("import-{digest}"))?,
-        fingerprint: format!("{IMPORT_FINGERPRINT}{of}"),
+        fingerprint: format!("{IMPORT_FINGERPRINT}{contents}"),
         at,
         result: json!({"documents": records.len()}),
         writes: records.iter().map(write).collect(),
@@ -217,18 +218,18 @@ fn ledger_batch(row: &ExportRecord) -> Result<Batch, Error> {
 
 /// The collections in an order in which each comes before those that it refers to.
 pub(super) fn children_first(catalog: &Catalog) -> Vec<&'static Collection> {
-    let mut left = record::collections(catalog);
-    left.retain(|collection| collection.name != COMMANDS.name);
+    let mut remaining = record::collections(catalog);
+    remaining.retain(|collection| collection.name != COMMANDS.name);
     let mut ordered = Vec::new();
-    while !left.is_empty() {
+    while !remaining.is_empty() {
         let refers = |from: &Collection, to: &Collection| {
             from.name != to.name && from.references.iter().any(|reference| reference.collection == to.name)
         };
-        let free: Vec<&'static Collection> =
-            left.iter().filter(|to| !left.iter().any(|from| refers(from, to))).copied().collect();
+        let unreferenced: Vec<&'static Collection> =
+            remaining.iter().filter(|to| !remaining.iter().any(|from| refers(from, to))).copied().collect();
         // In a cycle of references any order is as good.
-        let next = if free.is_empty() { left.clone() } else { free };
-        left.retain(|collection| !next.iter().any(|done| done.name == collection.name));
+        let next = if unreferenced.is_empty() { remaining.clone() } else { unreferenced };
+        remaining.retain(|collection| !next.iter().any(|done| done.name == collection.name));
         ordered.extend(next);
     }
     ordered
@@ -247,6 +248,98 @@ async fn join_all<T>(mut futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
     })
     .await;
     done.into_iter().flatten().collect()
+}
+
+/// The documents of a source that this import has written, per collection in the order of the source.
+#[derive(Default)]
+pub(super) struct WrittenRecords {
+    is_written: BTreeMap<&'static str, Vec<bool>>,
+}
+
+impl WrittenRecords {
+    /// The next documents of `collection` are in the store; `is_written` marks those that this import wrote.
+    pub(super) fn add(&mut self, collection: &'static Collection, is_written: Vec<bool>) {
+        self.is_written.entry(collection.name).or_default().extend(is_written);
+    }
+
+    /// Number of documents written.
+    pub(super) fn count(&self) -> u64 {
+        self.is_written.values().flatten().filter(|written| **written).count() as u64
+    }
+}
+
+/// Whether the same import would be rejected again, so that no repeat can complete it.
+pub(super) fn is_permanent(error: &Error) -> bool {
+    !error.retryable && matches!(error.code, ErrorCode::TooLarge | ErrorCode::Invalid | ErrorCode::AlreadyExists)
+}
+
+/// Removes the documents that this import has written, and returns why it was rejected. Documents that others have changed since
+/// remain.
+pub(super) async fn roll_back<S: ImportSource>(
+    engine: &Engine,
+    source: &mut S,
+    written: &WrittenRecords,
+    rejection: Error,
+) -> Error {
+    match remove_written(engine, source, written).await {
+        Ok(()) => rejection,
+        Err(error) => {
+            let message =
+                format!("{}; the documents written before that could not be removed ({error})", rejection.message);
+            Error { message, ..rejection }
+        }
+    }
+}
+
+/// Removes referenced documents first, because they were written last.
+async fn remove_written<S: ImportSource>(
+    engine: &Engine,
+    source: &mut S,
+    written: &WrittenRecords,
+) -> Result<(), Error> {
+    for collection in children_first(&engine.shared.catalog).into_iter().rev() {
+        let Some(is_written) = written.is_written.get(collection.name) else { continue };
+        let mut is_written = is_written.iter();
+        let mut chunks = RecordChunks::of_collection(source, collection)?;
+        while let Some(chunk) = chunks.next()? {
+            let chunk = chunk.into_iter().zip(&mut is_written).filter(|(_, written)| **written);
+            for batch in batches(engine, chunk.map(|(record, _)| record).collect()) {
+                remove_unchanged(engine, &batch).await?;
+            }
+            engine.yield_now().await;
+        }
+    }
+    Ok(())
+}
+
+async fn remove_unchanged(engine: &Engine, records: &[ExportRecord]) -> Result<(), Error> {
+    for _ in 0..ATTEMPTS {
+        let writes = removals(engine, records).await?;
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let (command, fingerprint, at) =
+            (engine.new_command_id(), format!("{IMPORT_FINGERPRINT}taken back"), engine.now());
+        let batch = Batch { command, fingerprint, at, result: Json::Null, writes, checks: Vec::new() };
+        match engine.store().commit(batch).await {
+            Ok(_) => return Ok(()),
+            // The next attempt reads the documents again.
+            Err(store::StoreError::Conflict { .. } | store::StoreError::UnknownOutcome { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error { retryable: true, ..Error::new(ErrorCode::Conflict, "other processes write to the same documents") })
+}
+
+/// Deletions of the documents that are unchanged since they were inserted.
+async fn removals(engine: &Engine, records: &[ExportRecord]) -> Result<Vec<Write>, Error> {
+    let keys: Vec<Key> = records.iter().map(ExportRecord::key).collect();
+    let found = engine.store().get(&keys).await?;
+    let unchanged = records.iter().zip(found).filter_map(|(record, found)| {
+        let found = found.filter(|found| found.revision.writes() == 1 && is_same_document(record, found))?;
+        Some(Write { key: record.key(), expect: Expectation::Revision(found.revision), op: WriteOp::Delete })
+    });
+    Ok(unchanged.collect())
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::tally::hash_text;
-use super::{ExportHeader, ExportRecord, ExportSink, ExportSummary, ImportSource, SourceItem};
+use super::{ExportHeader, ExportRecord, ExportSink, ExportSummary, ImportSource, SourceItem, hash_text};
 use crate::engine::Error;
 use crate::error_code::ErrorCode;
 use crate::limits::DOCUMENT_BYTES;
@@ -27,10 +26,10 @@ pub struct LineWriter<W> {
 }
 
 impl<W: Write> LineWriter<W> {
-    /// Writes to `to`, which has the name `name` in errors. If the store is written to meanwhile, the export fails, because it cannot begin
+    /// Writes to `output`, which has the name `name` in errors. If the store is written to meanwhile, the export fails, because it cannot begin
     /// again.
-    pub fn new(to: W, name: impl Into<String>) -> Self {
-        Self { output: to, name: name.into(), hash: Sha256::new(), restart: None, begun: false }
+    pub fn new(output: W, name: impl Into<String>) -> Self {
+        Self { output, name: name.into(), hash: Sha256::new(), restart: None, begun: false }
     }
 
     /// Adds `restart`, which empties the output, so that the export can begin again.
@@ -119,15 +118,15 @@ pub struct LineReader<R> {
 }
 
 impl<R: BufRead + Seek> LineReader<R> {
-    /// Reads `from`, which has the name `name` in errors; `catalog` declares the documents.
-    pub fn new(from: R, name: impl Into<String>, catalog: Catalog) -> Self {
-        let (name, begins) = (name.into(), SortedMap::default());
-        Self { input: from, name, catalog, line: 0, offset: 0, hash: None, collection_starts: begins }
+    /// Reads `input`, which has the name `name` in errors; `catalog` declares the documents.
+    pub fn new(input: R, name: impl Into<String>, catalog: Catalog) -> Self {
+        let (name, collection_starts) = (name.into(), SortedMap::default());
+        Self { input, name, catalog, line: 0, offset: 0, hash: None, collection_starts }
     }
 
     /// The next line without its end, and its offset; `None` at the end of the file.
     fn next_line(&mut self) -> Result<Option<(u64, Vec<u8>)>, Error> {
-        let begin = self.offset;
+        let start = self.offset;
         let mut bytes = Vec::new();
         let mut limited = std::io::Read::take(&mut self.input, LINE_BYTES as u64);
         limited.read_until(b'\n', &mut bytes).map_err(|e| io(&self.name, "read", &e))?;
@@ -140,7 +139,7 @@ impl<R: BufRead + Seek> LineReader<R> {
             let too_long = bytes.len() >= LINE_BYTES;
             return Err(self.damaged(if too_long { "this line is longer than any document" } else { CUT_OFF }));
         }
-        Ok(Some((begin, bytes)))
+        Ok(Some((start, bytes)))
     }
 
     fn hash_line(&mut self, line: &[u8]) {
@@ -193,7 +192,7 @@ impl<R: BufRead + Seek> ImportSource for LineReader<R> {
     fn rewind(&mut self) -> Result<ExportHeader, Error> {
         self.seek(0)?;
         (self.line, self.hash) = (0, Some(Sha256::new()));
-        let no_export = |name: &str| {
+        let not_an_export = |name: &str| {
             Error::new(
                 ErrorCode::Corrupt,
                 format!("{name} is not an export of runstate: its first line is not the header of an export"),
@@ -205,8 +204,8 @@ impl<R: BufRead + Seek> ImportSource for LineReader<R> {
             // A file without lines is not cut off; it is not an export.
             Err(_) => None,
         };
-        let Some((_, line)) = first else { return Err(no_export(&self.name)) };
-        let header: Json = value::parse_bytes(&line).map_err(|_| no_export(&self.name))?;
+        let Some((_, line)) = first else { return Err(not_an_export(&self.name)) };
+        let header: Json = value::parse_bytes(&line).map_err(|_| not_an_export(&self.name))?;
         self.hash_line(&line);
         ExportHeader::read(&header, &self.name)
     }
@@ -219,18 +218,18 @@ impl<R: BufRead + Seek> ImportSource for LineReader<R> {
     }
 
     fn next(&mut self) -> Result<SourceItem, Error> {
-        let Some((begin, line)) = self.next_line()? else { return Err(self.damaged(CUT_OFF)) };
+        let Some((start, line)) = self.next_line()? else { return Err(self.damaged(CUT_OFF)) };
         let json = self.json(&line)?;
         if let Some(end) = json.get("end") {
             return Ok(SourceItem::End(self.end(end)?));
         }
         let record = ExportRecord::read(&self.catalog, json).map_err(|why| self.damaged(&why))?;
         self.hash_line(&line);
-        self.collection_starts.or_insert_with(record.collection.name, || (begin, self.line));
+        self.collection_starts.or_insert_with(record.collection.name, || (start, self.line));
         Ok(SourceItem::Record(record))
     }
 }
 
-fn io(name: &str, done: &str, error: &std::io::Error) -> Error {
-    Error::new(ErrorCode::Io, format!("{name} cannot be {done}: {error}"))
+fn io(name: &str, operation: &str, error: &std::io::Error) -> Error {
+    Error::new(ErrorCode::Io, format!("{name} cannot be {operation}: {error}"))
 }

@@ -1,45 +1,44 @@
 //! Transfer of the contents of a store into another store of any kind, through the [`Store`](crate::store::Store) interface.
 //!
-//! An export is an [`ExportHeader`], then every document of every declared collection by collection and id, then the rows of the command
-//! ledger, then counts and hashes. Because of the ledger, a command that is repeated after the transfer still returns its first result. The
-//! form is lines of JSON ([`LineWriter`], [`LineReader`]) or a folder for people, with declared timestamps as RFC 3339 text. Revisions are
-//! not part of it: a document begins a new incarnation where it is imported. The export of one execution contains the execution, its rows
-//! and the version of the program that it runs ([`Selection`]).
+//! An export is an [`ExportHeader`], then every document of every declared collection, by collection and id, then the
+//! rows of the command ledger, then counts and hashes. Two exports with the same hash have the same contents. Because
+//! of the ledger, a command that is repeated after the transfer still returns its first result. The form is lines of
+//! JSON ([`LineWriter`], [`LineReader`]) or a folder for people, with declared timestamps as RFC 3339 text. Revisions
+//! are not part of it: a document begins a new incarnation where it is imported. The export of one execution contains
+//! the execution, its rows and the version of the program that it runs ([`Selection`]).
 //!
 //! An import first reads everything and checks it ([`check`]), then compares it with the documents in the store, and only then writes
 //! ([`Engine::import`](super::Engine::import)). It never overwrites a document. If it was interrupted, a repeat continues it.
 
 #[cfg(not(target_family = "wasm"))]
 pub mod disk;
-mod export;
-mod import;
+pub(super) mod export;
+pub(super) mod import;
 mod import_writer;
 #[cfg(not(target_family = "wasm"))]
 pub mod legacy;
 mod lines;
 mod record;
-mod rollback;
-mod selection;
-mod tally;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-
-use super::Error;
-use crate::error_code::ErrorCode;
-use crate::schema::Catalog;
-use crate::store;
-use crate::value::{self, Json, collect_btree_map};
-
+pub use export::Selection;
+pub(super) use export::has_nested_children;
 pub use import::{CheckedSource, ImportReport, SourceChecker, check};
 pub use lines::{LineReader, LineWriter};
 pub use record::ExportRecord;
 pub(super) use record::collections;
-pub use selection::Selection;
-pub(super) use selection::has_nested_children;
-pub use tally::ExportSummary;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::Error;
+use crate::error_code::ErrorCode;
+use crate::id::hex;
+use crate::schema::Catalog;
+use crate::store::COMMANDS;
+use crate::value::{Json, SortedSet, collect_btree_map};
+use crate::{store, value};
 
 /// The format of exports that this version writes, and the newest that it reads.
 pub const FORMAT: u64 = 1;
@@ -92,14 +91,14 @@ impl ExportHeader {
     /// Checks that the catalog has all its collections, in these versions or newer ones.
     fn check_supported(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
         for (collection, version) in &self.collections {
-            let Some(known) = record::find_collection(catalog, collection) else {
+            let Some(declared) = record::find_collection(catalog, collection) else {
                 let message = format!(
-                    "{name} has documents of collection `{collection}`, which this version of runstate does not know"
+                    "{name} has documents of collection `{collection}`, which this version of runstate does not support. Use a newer version"
                 );
                 return Err(Error::new(ErrorCode::Unsupported, message));
             };
-            if *version > known.version {
-                let (found, supported) = (u64::from(*version), u64::from(known.version));
+            if *version > declared.version {
+                let (found, supported) = (u64::from(*version), u64::from(declared.version));
                 let what = format!("collection `{collection}` of {name}");
                 return Err(store::StoreError::NewerVersion { what, found, supported }.into());
             }
@@ -166,4 +165,77 @@ pub enum Phase {
     Write,
     /// Documents are read again and compared.
     Verify,
+}
+
+/// Counts and hash of an export.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "ExportSummary"))]
+pub struct ExportSummary {
+    /// Number of documents per collection, rows of the ledger included.
+    pub counts: BTreeMap<String, u64>,
+    /// SHA-256 over all documents in order: equal for equal contents, whatever the store and the form.
+    pub contents: String,
+}
+
+impl ExportSummary {
+    /// Number of documents, without the ledger.
+    pub fn documents(&self) -> u64 {
+        self.total() - self.ledger()
+    }
+
+    /// Number of rows of the ledger.
+    pub fn ledger(&self) -> u64 {
+        self.counts.get(COMMANDS.name).copied().unwrap_or_default()
+    }
+
+    /// Number of documents and of rows of the ledger.
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// The difference between this summary and the one `found`, in words; `None`: they are equal.
+    pub(super) fn difference(&self, found: &ExportSummary) -> Option<String> {
+        if self == found {
+            return None;
+        }
+        let names = SortedSet::of(self.counts.keys().chain(found.counts.keys()));
+        let count = |summary: &ExportSummary, name: &String| summary.counts.get(name).copied().unwrap_or_default();
+        let differing = names.keys().copied().find(|name| count(self, name) != count(found, name));
+        Some(match differing {
+            Some(name) => {
+                format!("{} documents of {name} where {} were exported", count(found, name), count(self, name))
+            }
+            None => "a document differs from the exported one".to_owned(),
+        })
+    }
+}
+
+/// Counts and hashes documents.
+#[derive(Clone, Default)]
+pub(super) struct ExportTally {
+    counts: BTreeMap<String, u64>,
+    hash: Sha256,
+}
+
+impl ExportTally {
+    /// Adds a record; `line` is its line.
+    pub fn add(&mut self, record: &ExportRecord, line: &str) {
+        match self.counts.get_mut(record.collection.name) {
+            Some(count) => *count += 1,
+            None => drop(self.counts.insert(record.collection.name.to_owned(), 1)),
+        }
+        self.hash.update(line.as_bytes());
+        self.hash.update(b"\n");
+    }
+
+    /// The counts and the hash.
+    pub fn summary(self) -> ExportSummary {
+        ExportSummary { counts: self.counts, contents: hash_text(self.hash) }
+    }
+}
+
+/// The text of a complete hash.
+pub(super) fn hash_text(hash: Sha256) -> String {
+    let digest: [u8; 32] = hash.finalize().into();
+    hex(&digest)
 }

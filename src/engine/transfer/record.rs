@@ -60,37 +60,37 @@ impl ExportRecord {
     /// Reads the output of [`ExportRecord::to_json`], and checks it against its declaration. `Err`: the problem.
     pub(super) fn read(catalog: &Catalog, exported: Json) -> Result<Self, String> {
         let Json::Object(mut fields) = exported else { return Err("it is not an object".to_owned()) };
-        let name = fields.get("collection").and_then(Json::as_str).ok_or("it names no collection")?;
+        let name = fields.get("collection").and_then(Json::as_str).ok_or("it has no field `collection`")?;
         let collection = find_collection(catalog, name).ok_or_else(|| format!("collection `{name}` is not known"))?;
-        let id: Arc<str> = fields.get("id").and_then(Json::as_str).ok_or("it has no id")?.into();
-        let of = |why: String| format!("{}/{id}: {why}", collection.name);
-        id::check(&id).map_err(|why| of(why.to_string()))?;
+        let id: Arc<str> = fields.get("id").and_then(Json::as_str).ok_or("it has no field `id`")?.into();
+        let error = |why: String| format!("{}/{id}: {why}", collection.name);
+        id::check(&id).map_err(|why| error(why.to_string()))?;
         let version = fields.get("version").and_then(Json::as_u64).and_then(|v| u32::try_from(v).ok());
         let version = version.filter(|version| (1..=collection.version).contains(version));
-        let version = version.ok_or_else(|| of("its schema version is not supported".to_owned()))?;
+        let version = version.ok_or_else(|| error("its schema version is not supported".to_owned()))?;
         let Some(Json::Object(mut document)) = fields.remove("document") else {
-            return Err(of("it has no document".to_owned()));
+            return Err(error("it has no field `document`".to_owned()));
         };
         document.values_mut().for_each(restore_floats);
-        let mut wrong = None;
+        let mut invalid = None;
         map_timestamps(collection, &mut document, |value| {
             let text = value.as_str()?;
             let read = parse_millis(text).filter(|ms| Timestamp::from_millis(*ms).to_rfc3339() == text);
             if read.is_none() {
-                wrong = Some(format!("`{text}` is not a timestamp in the form of exports"));
+                invalid = Some(format!("`{text}` is not a timestamp in the form of exports"));
             }
             read.map(Json::from)
         });
-        if let Some(wrong) = wrong {
-            return Err(of(wrong));
+        if let Some(invalid) = invalid {
+            return Err(error(invalid));
         }
-        schema::check(collection, &document).map_err(|violation| of(violation.to_string()))?;
+        schema::check(collection, &document).map_err(|violation| error(violation.to_string()))?;
         let record = Self { collection, id: id.clone(), version, document: Arc::new(document) };
         if collection.name == COMMANDS.name {
             if record.text("id") != &*id {
-                return Err(of("it is not a row of the command ledger".to_owned()));
+                return Err(error("it is not a row of the command ledger".to_owned()));
             }
-            CommandId::parse_stored(&id).map_err(|why| of(why.to_string()))?;
+            CommandId::parse_stored(&id).map_err(|why| error(why.to_string()))?;
         }
         Ok(record)
     }
@@ -127,11 +127,11 @@ fn parse_millis(text: &str) -> Option<i64> {
 fn map_timestamps(collection: &Collection, document: &mut Document, mut change: impl FnMut(&Json) -> Option<Json>) {
     for field in collection.fields.iter().filter(|field| field.kind == Kind::Timestamp) {
         let mut path = field.name.split('.');
-        let mut place = path.next().and_then(|name| document.get_mut(name));
+        let mut value = path.next().and_then(|name| document.get_mut(name));
         for name in path {
-            place = place.and_then(|value| value.as_object_mut()).and_then(|object| object.get_mut(name));
+            value = value.and_then(|value| value.as_object_mut()).and_then(|object| object.get_mut(name));
         }
-        if let Some(value) = place
+        if let Some(value) = value
             && let Some(new) = change(value)
         {
             *value = new;
@@ -186,21 +186,21 @@ mod tests {
     #[test]
     fn invalid_records_are_rejected_with_a_reason() {
         let catalog = Catalog::new(&[&NOTES]).unwrap();
-        let whole = record(json!({"at": 0})).to_json();
-        let wrong = |path: &str, value: Json| {
-            let mut exported = whole.clone();
+        let valid = record(json!({"at": 0})).to_json();
+        let read_with = |path: &str, value: Json| {
+            let mut exported = valid.clone();
             *exported.pointer_mut(path).unwrap() = value;
             ExportRecord::read(&catalog, exported).unwrap_err()
         };
         insta::assert_snapshot!([
-            wrong("", json!(1)),
-            wrong("/collection", json!("demo.nothing")),
-            wrong("/id", json!("")),
-            wrong("/version", json!(3)),
-            wrong("/document", json!([])),
-            wrong("/document/at", json!("yesterday")),
-            wrong("/document/at", json!("1970-01-01T00:00:00.0001Z")),
-            wrong("/document/at", json!(true)),
+            read_with("", json!(1)),
+            read_with("/collection", json!("demo.nothing")),
+            read_with("/id", json!("")),
+            read_with("/version", json!(3)),
+            read_with("/document", json!([])),
+            read_with("/document/at", json!("yesterday")),
+            read_with("/document/at", json!("1970-01-01T00:00:00.0001Z")),
+            read_with("/document/at", json!(true)),
         ].join("\n"), @r#"
         it is not an object
         collection `demo.nothing` is not known

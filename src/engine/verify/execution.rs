@@ -1,7 +1,6 @@
 //! Checks executions against their rows: heap pages, output and calls.
 
-use super::scan::{CollectionScan, QueryPages};
-use super::{Error, PAGE, TRIES, Verification};
+use super::{CollectionScan, Error, PAGE, QueryPages, TRIES, Verification};
 use crate::domain::cvm::{CC_HISTORY, EXECUTIONS, HEAP_PAGES, Inspect, Inspection, OUTPUTS, OutputCheck};
 use crate::engine::transfer::Progress;
 use crate::error_code::ErrorCode;
@@ -52,9 +51,9 @@ impl<P: FnMut(Progress)> Verification<P> {
             // The scan of the collection has already reported a damaged head.
             Err(error) if error.code == ErrorCode::Corrupt => {
                 let at = Key::new(&EXECUTIONS, id).to_string();
-                let known =
+                let is_reported =
                     self.report.findings.iter().any(|found| found.at == at && found.severity == Severity::Damage);
-                let problems = if known { Vec::new() } else { vec![error.message] };
+                let problems = if is_reported { Vec::new() } else { vec![error.message] };
                 Ok(Some(Inspection { problems, ..Inspection::default() }))
             }
             Err(error) => Err(error),
@@ -64,8 +63,8 @@ impl<P: FnMut(Progress)> Verification<P> {
     async fn collect_findings(&mut self, id: &str, inspection: &Inspection) -> Result<Vec<Finding>, Error> {
         let at = Key::new(&EXECUTIONS, id).to_string();
         // A rejection names the document, as the finding does.
-        let named = format!("{at} is damaged: ");
-        let why = |problem: &String| problem.strip_prefix(&named).unwrap_or(problem).to_owned();
+        let prefix = format!("{at} is damaged: ");
+        let why = |problem: &String| problem.strip_prefix(&prefix).unwrap_or(problem).to_owned();
         let mut findings: Vec<Finding> =
             inspection.problems.iter().map(|problem| Finding::damage(at.clone(), why(problem))).collect();
         if inspection.revision.is_empty() {
@@ -109,18 +108,18 @@ impl<P: FnMut(Progress)> Verification<P> {
         let mut pages = QueryPages::of(Query { projection: vec!["id".to_owned()], ..query });
         let mut unused: Vec<Key> = Vec::new();
         while let Some(page) = self.next_rows(&mut pages).await? {
-            let extra = page.into_iter().filter(|row| !used.contains_key(&*row.id));
-            let room = (PAGE as usize).saturating_sub(unused.len());
-            unused.extend(extra.take(room).map(|row| Key::new(&HEAP_PAGES, &row.id)));
+            let unused_rows = page.into_iter().filter(|row| !used.contains_key(&*row.id));
+            let capacity = (PAGE as usize).saturating_sub(unused.len());
+            unused.extend(unused_rows.take(capacity).map(|row| Key::new(&HEAP_PAGES, &row.id)));
         }
         if unused.is_empty() {
             return Ok(Vec::new());
         }
         let keys = self.without_staged(unused).await?;
         let Some(found) = self.get(&keys).await? else { return Ok(Vec::new()) };
-        let still = keys.iter().zip(found).filter(|(_, found)| found.is_some());
-        let why = format!("execution `{id}` does not use it, and no command is about to");
-        Ok(still.map(|(key, _)| Finding::harmless(key.to_string(), why.clone())).collect())
+        let existing = keys.iter().zip(found).filter(|(_, found)| found.is_some());
+        let why = format!("execution `{id}` does not use it, and no large commit has staged it");
+        Ok(existing.map(|(key, _)| Finding::harmless(key.to_string(), why.clone())).collect())
     }
 }
 

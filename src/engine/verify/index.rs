@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use super::scan::{CollectionScan, QueryPages};
-use super::{Error, PAGE, TRIES, Verification};
+use super::{CollectionScan, Error, PAGE, QueryPages, TRIES, Verification};
 use crate::engine::transfer::Progress;
 use crate::id::sha256;
 use crate::schema::{Collection, Filter, Index, IndexKind, Key, Query, keys};
@@ -68,9 +67,9 @@ impl<P: FnMut(Progress)> Verification<P> {
         if differing.is_empty() {
             return Ok(());
         }
-        let each = expected.entries().max(found.entries()) / BUCKETS as u64;
-        let most = usize::try_from(MAX_COMPARED_DOCUMENTS / each.max(1)).unwrap_or(BUCKETS).max(1);
-        let chosen: Vec<usize> = differing.into_iter().take(most).collect();
+        let per_bucket = expected.entries().max(found.entries()) / BUCKETS as u64;
+        let max_buckets = usize::try_from(MAX_COMPARED_DOCUMENTS / per_bucket.max(1)).unwrap_or(BUCKETS).max(1);
+        let chosen: Vec<usize> = differing.into_iter().take(max_buckets).collect();
         self.find_mismatches(collection, index, &chosen).await
     }
 
@@ -85,9 +84,9 @@ impl<P: FnMut(Progress)> Verification<P> {
         let pair = [Key::new(collection, one), Key::new(collection, other)];
         let Some(found) = self.get(&pair).await? else { return Ok(()) };
         if let [Some(first), Some(second)] = found.as_slice() {
-            let of = |stored: &StoredDocument| keys::entries(collection, index, &stored.document);
-            if of(first) == of(second) {
-                let why = format!("it has the same entry in unique index `{}` as `{one}`", index.name());
+            let entries = |stored: &StoredDocument| keys::entries(collection, index, &stored.document);
+            if entries(first) == entries(second) {
+                let why = format!("unique index `{}` has the same entry for it and for `{one}`", index.name());
                 self.report.add(Finding::damage(pair[1].to_string(), why));
             }
         }
@@ -105,12 +104,14 @@ impl<P: FnMut(Progress)> Verification<P> {
         let mut before = self.compare(collection, index, chosen).await?;
         for attempt in 2..=TRIES {
             let now = self.compare(collection, index, chosen).await?;
-            let is_certain = |id: &Arc<str>| before.get(id).is_some_and(|then| now.get(id) == Some(then));
+            let is_certain = |id: &Arc<str>| before.get(id).is_some_and(|previous| now.get(id) == Some(previous));
             if attempt == TRIES || now.keys().all(is_certain) {
                 for (id, (mismatch, _)) in now.iter().filter(|(id, _)| is_certain(id)) {
                     let why = match mismatch {
                         Mismatch::Missing => format!("index `{}` has no entry of it", index.name()),
-                        Mismatch::Wrong => format!("index `{}` has an entry of it that is wrong", index.name()),
+                        Mismatch::Wrong => {
+                            format!("index `{}` has an entry of it that does not match the document", index.name())
+                        }
                     };
                     self.report.add(Finding::damage(Key::new(collection, id).to_string(), why));
                 }
@@ -145,8 +146,9 @@ impl<P: FnMut(Progress)> Verification<P> {
         let mut pages = QueryPages::of(index_order_query(collection, index));
         while let Some(rows) = self.next_rows(&mut pages).await? {
             for (id, hash) in rows.iter().filter(is_chosen).filter_map(hash_of) {
-                let place = expected.binary_search_by(|(other, _)| other.cmp(&id)).ok();
-                let entry = place.and_then(|place| expected.get_mut(place)).and_then(|(_, entry)| entry.take());
+                let position = expected.binary_search_by(|(other, _)| other.cmp(&id)).ok();
+                let entry =
+                    position.and_then(|position| expected.get_mut(position)).and_then(|(_, entry)| entry.take());
                 if entry != Some(hash) && differing.len() < MAX_DIFFERENCES {
                     differing.insert(id, (Mismatch::Wrong, None));
                 }
@@ -171,8 +173,8 @@ impl<P: FnMut(Progress)> Verification<P> {
         for index in collection.indexes.iter().filter(|index| has_id && index.kind != IndexKind::Ordered) {
             for row in rows {
                 for filter in lookups(index, row) {
-                    let own = Filter::Eq("id".to_owned(), (&*row.id).into());
-                    let query = Query::of(collection).filter(filter).filter(own).limit(1);
+                    let by_id = Filter::Eq("id".to_owned(), (&*row.id).into());
+                    let query = Query::of(collection).filter(filter).filter(by_id).limit(1);
                     let page = self.engine.store().query_with(&query, Freshness::Session).await?;
                     if !page.items.is_empty() {
                         continue;

@@ -4,30 +4,29 @@
 //!
 //! | file | comparison |
 //! |---|---|
-//! | `document.rs` | each document with the schema of its collection |
-//! | `reference.rs` | each reference with the document that it names |
-//! | `index.rs`, `bucket.rs` | the entries of each index with the documents |
+//! | `mod.rs` | each document with the schema of its collection, and each reference with the document that it names |
+//! | `index.rs` | the entries of each index with the documents |
 //! | `execution.rs` | the document of each execution with its rows |
 //!
 //! A backend checks its own files, records and definitions first, by [`Store::inspect`](crate::store::Store::inspect).
+//! A scan of a collection by id continues after a document that cannot be read.
+
+mod execution;
+mod index;
 
 use std::sync::Arc;
 
 use index::Buckets;
-use scan::{CollectionScan, QueryPages};
 
-use super::transfer::{self, Phase, Progress};
-use super::{Engine, EngineInner, Error, STAGED_ROWS};
+use super::transfer::{Phase, Progress, export};
+use super::{Engine, EngineInner, Error, STAGED_ROWS, transfer};
 use crate::domain::cvm::EXECUTIONS;
+use crate::engine::transfer::has_nested_children;
 use crate::id::CommandId;
-use crate::schema::{self, Collection, IndexKind, Key, Kind, Query};
-use crate::store::{self, COMMANDS, Finding, Freshness, Row, StoredDocument, VerifyReport};
-use crate::value::Json;
-
-mod execution;
-mod index;
-mod reference;
-mod scan;
+use crate::schema::{Collection, Filter, IndexKind, Key, Kind, Presence, Query, Reference};
+use crate::store::{COMMANDS, Finding, Freshness, Page, Row, StoredDocument, VerifyReport};
+use crate::value::{Json, get};
+use crate::{schema, store};
 
 /// Documents per read.
 const PAGE: u32 = 64;
@@ -35,60 +34,43 @@ const PAGE: u32 = 64;
 /// Number of reads of a document that others keep writing, after which it is skipped.
 const TRIES: usize = 5;
 
-impl Engine {
-    /// Checks all that the store holds: its backend, then documents, indexes, references, executions and the ledger.
-    ///
-    /// The documents of a damaged backend are not checked: each reference to a lost document would be a finding too.
-    pub async fn verify(&self, progress: impl FnMut(Progress)) -> Result<VerifyReport, Error> {
-        let report = self.store().inspect(&self.shared.catalog).await?;
-        if report.is_intact() { self.verify_documents(report, progress).await } else { Ok(report) }
-    }
+pub(in crate::engine) async fn verify(engine: &Engine, progress: impl FnMut(Progress)) -> Result<VerifyReport, Error> {
+    let report = engine.store().inspect(&engine.shared.catalog).await?;
+    if report.is_intact() { engine.verify_documents(report, progress).await } else { Ok(report) }
+}
 
-    /// Checks all documents, and adds the findings to `report`.
-    ///
-    /// [`ErrorCode::NewerVersion`](crate::error_code::ErrorCode::NewerVersion): a newer version wrote the store, and its declarations are
-    /// unknown.
-    pub async fn verify_documents(
-        &self,
-        report: VerifyReport,
-        progress: impl FnMut(Progress),
-    ) -> Result<VerifyReport, Error> {
-        if let Some(newer @ store::StoreError::NewerVersion { .. }) = self.store().read_only_reason() {
-            return Err(newer.into());
-        }
-        // Executions are read twice: as documents, and with their rows.
-        let executions = match self.shared.catalog.get(EXECUTIONS.name) {
-            Some(executions) => self.count(executions).await?,
-            None => Some(0),
-        };
-        let of = self.total().await?.zip(executions).map(|(documents, executions)| documents + executions);
-        let report = VerifyReport { documents: 0, ..report };
-        let mut verification = Verification { engine: self.without_cache(), report, progress, done: 0, of };
-        for collection in transfer::collections(&self.shared.catalog) {
-            verification.check_collection(collection).await?;
-        }
-        verification.check_executions().await?;
-        Ok(verification.report)
+pub(in crate::engine) async fn verify_documents(
+    engine: &Engine,
+    report: VerifyReport,
+    progress: impl FnMut(Progress),
+) -> Result<VerifyReport, Error> {
+    if let Some(newer @ store::StoreError::NewerVersion { .. }) = engine.store().read_only_reason() {
+        return Err(newer.into());
     }
+    // Executions are read twice: as documents, and with their rows.
+    let executions = match engine.shared.catalog.get(EXECUTIONS.name) {
+        Some(executions) => export::count(engine, executions).await?,
+        None => Some(0),
+    };
+    let of = export::total(engine).await?.zip(executions).map(|(documents, executions)| documents + executions);
+    let report = VerifyReport { documents: 0, ..report };
+    let mut verification = Verification { engine: without_cache(engine), report, progress, done: 0, of };
+    for collection in transfer::collections(&engine.shared.catalog) {
+        verification.check_collection(collection).await?;
+    }
+    verification.check_executions().await?;
+    Ok(verification.report)
+}
 
-    /// An engine over the same store without cached documents.
-    fn without_cache(&self) -> Self {
-        let EngineInner { store, host, catalog, settings, .. } = &*self.shared;
-        let (store, host, catalog, settings) = (store.clone(), host.clone(), catalog.clone(), settings.clone());
-        let (cache, queues, hints, contention) = Default::default();
-        #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
-        let shared = Arc::new(EngineInner {
-            store,
-            host,
-            catalog,
-            settings,
-            cache,
-            queues,
-            hint_listeners: hints,
-            claim_contention: contention,
-        });
-        Self { shared }
-    }
+/// An engine over the same store without cached documents.
+fn without_cache(engine: &Engine) -> Engine {
+    let EngineInner { store, host, catalog, settings, .. } = &*engine.shared;
+    let (store, host, catalog, settings) = (store.clone(), host.clone(), catalog.clone(), settings.clone());
+    let (cache, queues, hint_listeners, claim_contention) = Default::default();
+    #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
+    let shared =
+        Arc::new(EngineInner { store, host, catalog, settings, cache, queues, hint_listeners, claim_contention });
+    Engine { shared }
 }
 
 /// A verification in progress.
@@ -182,22 +164,21 @@ impl<P: FnMut(Progress)> Verification<P> {
 
     /// `keys` without the rows that a large commit has staged, whether it is in progress or was interrupted.
     async fn without_staged(&mut self, keys: Vec<Key>) -> Result<Vec<Key>, Error> {
-        let mut left: Vec<(String, Key)> = keys.into_iter().map(|key| (key.to_string(), key)).collect();
+        let mut unstaged: Vec<(String, Key)> = keys.into_iter().map(|key| (key.to_string(), key)).collect();
         let mut pages = QueryPages::of(Query::of(&STAGED_ROWS).limit(PAGE));
         while let Some(rows) = self.next_rows(&mut pages).await? {
             for row in rows {
-                let listed = |field| row.stored.document.get(field).and_then(Json::as_array).into_iter().flatten();
-                let named =
-                    |name: &str| listed("staged").chain(listed("replaced")).any(|text| text.as_str() == Some(name));
-                left.retain(|(name, _)| !named(name));
+                let keys_in = |field| row.stored.document.get(field).and_then(Json::as_array).into_iter().flatten();
+                let is_listed =
+                    |name: &str| keys_in("staged").chain(keys_in("replaced")).any(|text| text.as_str() == Some(name));
+                unstaged.retain(|(name, _)| !is_listed(name));
             }
         }
-        Ok(left.into_iter().map(|(_, key)| key).collect())
+        Ok(unstaged.into_iter().map(|(_, key)| key).collect())
     }
-}
 
-impl<P: FnMut(Progress)> Verification<P> {
-    pub(super) async fn check_documents(&mut self, collection: &'static Collection, rows: &[Row]) -> Result<(), Error> {
+    /// Checks each document by itself. A document with a problem is read again before it is a finding.
+    async fn check_documents(&mut self, collection: &'static Collection, rows: &[Row]) -> Result<(), Error> {
         for row in rows.iter().filter(|row| find_problem(collection, &row.id, &row.stored).is_some()) {
             let key = Key::new(collection, &row.id);
             let Some(found) = self.get(std::slice::from_ref(&key)).await? else { continue };
@@ -208,14 +189,71 @@ impl<P: FnMut(Progress)> Verification<P> {
         }
         Ok(())
     }
+
+    pub(super) async fn check_references(
+        &mut self,
+        collection: &'static Collection,
+        rows: &[Row],
+    ) -> Result<(), Error> {
+        for reference in collection.references {
+            let with_target = |row: &Row| Some((target(reference, &row.stored)?, Key::new(collection, &row.id)));
+            let referring: Vec<(Key, Key)> = rows.iter().filter_map(with_target).collect();
+            let mut targets: Vec<Key> = Vec::new();
+            for (target, _) in &referring {
+                if !targets.contains(target) {
+                    targets.push(target.clone());
+                }
+            }
+            let Some(found) = self.get(&targets).await? else { continue };
+            let is_missing =
+                |target: &Key| targets.iter().zip(&found).any(|(key, found)| key == target && found.is_none());
+            let orphans: Vec<Key> =
+                referring.into_iter().filter(|(target, _)| is_missing(target)).map(|(_, row)| row).collect();
+            if !orphans.is_empty() {
+                self.check_orphans(collection, reference, orphans).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports rows whose target is missing, unless row or target was written meanwhile.
+    async fn check_orphans(
+        &mut self,
+        collection: &Collection,
+        reference: &Reference,
+        orphans: Vec<Key>,
+    ) -> Result<(), Error> {
+        // A store into which one execution was imported has the version of the program that it runs, but not the program.
+        let is_not_exported = |target: &Collection| has_nested_children(&self.engine.shared.catalog, target);
+        let target_may_be_absent = self.engine.shared.catalog.get(reference.collection).is_some_and(is_not_exported);
+        let required = collection.fields.iter().any(|f| f.name == reference.field && f.presence == Presence::Required);
+        for row in self.without_staged(orphans).await? {
+            let Some(reread) = self.get(std::slice::from_ref(&row)).await? else { continue };
+            let Some(missing) = reread.into_iter().flatten().find_map(|stored| target(reference, &stored)) else {
+                continue;
+            };
+            // Both in one snapshot: the row may have been removed with its target, or both created again.
+            let Some(found) = self.get(&[row.clone(), missing.clone()]).await? else { continue };
+            let [Some(stored), None] = found.as_slice() else { continue };
+            if target(reference, stored).is_none_or(|target| target != missing) {
+                continue;
+            }
+            let why = format!("its `{}` names {missing}, which does not exist", reference.field);
+            self.report.add(match required && !target_may_be_absent {
+                true => Finding::damage(row.to_string(), why),
+                false => Finding::harmless(row.to_string(), why),
+            });
+        }
+        Ok(())
+    }
 }
 
 /// The first problem of a document, judged by itself.
 fn find_problem(collection: &Collection, id: &str, stored: &StoredDocument) -> Option<String> {
-    let known = collection.version;
-    if !(1..=known).contains(&stored.version) {
+    let newest = collection.version;
+    if !(1..=newest).contains(&stored.version) {
         return Some(format!(
-            "it has schema version {}; this version of runstate supports 1 to {known}",
+            "it has schema version {}; this version of runstate supports 1 to {newest}",
             stored.version
         ));
     }
@@ -223,9 +261,9 @@ fn find_problem(collection: &Collection, id: &str, stored: &StoredDocument) -> O
         return Some(violation.to_string());
     }
     let declares_id = collection.fields.iter().any(|field| field.name == "id" && field.kind == Kind::Id);
-    let own = stored.document.get("id").and_then(Json::as_str);
-    if declares_id && own != Some(id) {
-        return Some(format!("its field `id` is `{}`", own.unwrap_or_default()));
+    let field = stored.document.get("id").and_then(Json::as_str);
+    if declares_id && field != Some(id) {
+        return Some(format!("its field `id` is `{}`", field.unwrap_or_default()));
     }
     if collection.name == COMMANDS.name {
         let fingerprint = stored.document.get("fingerprint").and_then(Json::as_str).unwrap_or_default();
@@ -235,4 +273,108 @@ fn find_problem(collection: &Collection, id: &str, stored: &StoredDocument) -> O
         };
     }
     None
+}
+
+/// The document that a reference names, if any.
+fn target(reference: &Reference, stored: &StoredDocument) -> Option<Key> {
+    let id = get(&stored.document, reference.field).and_then(Json::as_str)?;
+    Some(Key { collection: reference.collection.into(), id: id.into() })
+}
+
+/// A scan over a collection by id.
+pub(super) struct CollectionScan {
+    collection: &'static Collection,
+    /// `None`: the scan has ended.
+    query: Option<Query>,
+    /// The id of the last document that was read or skipped.
+    last: Option<String>,
+    /// Ids of documents to skip, the nearest one last.
+    skipped_ids: Vec<String>,
+    complete: bool,
+}
+
+impl CollectionScan {
+    pub(super) fn by_id(collection: &'static Collection) -> Self {
+        let query = Some(Query::of(collection).limit(PAGE));
+        Self { collection, query, last: None, skipped_ids: Vec::new(), complete: true }
+    }
+
+    /// Reads only these top-level fields.
+    pub(super) fn projected(mut self, fields: Vec<String>) -> Self {
+        self.query = self.query.map(|query| Query { projection: fields, ..query });
+        self
+    }
+
+    /// The query for the next page; `None`: the scan has ended.
+    pub(super) fn query(&self) -> Option<&Query> {
+        self.query.as_ref()
+    }
+
+    /// Whether it has skipped no document so far.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Takes the page that the query returned.
+    pub(super) fn take(&mut self, page: Page) -> Vec<Row> {
+        if let Some(row) = page.items.last() {
+            self.last = Some(row.id.to_string());
+        }
+        match (page.next, self.skipped_ids.pop()) {
+            (Some(cursor), bound) => {
+                self.skipped_ids.extend(bound);
+                self.query = self.query.take().map(|query| query.after(Some(cursor)));
+            }
+            (None, Some(skipped)) => {
+                self.last = Some(skipped);
+                self.resume();
+            }
+            (None, None) => self.query = None,
+        }
+        page.items
+    }
+
+    /// Skips the document `at`, which cannot be read: the documents before it are read first, then those after it. A collection without the
+    /// field `id` cannot be scanned further.
+    pub(super) fn skip(&mut self, at: &str) {
+        self.complete = false;
+        let id = at.strip_prefix(self.collection.name).and_then(|rest| rest.strip_prefix('/'));
+        let has_id = self.collection.fields.iter().any(|field| field.name == "id" && field.kind == Kind::Id);
+        let is_new = |id: &&str| self.skipped_ids.iter().all(|bound| bound != id) && self.last.as_deref() != Some(*id);
+        match id.filter(|_| has_id).filter(is_new) {
+            Some(id) => {
+                self.skipped_ids.push(id.to_owned());
+                self.resume();
+            }
+            None => self.query = None,
+        }
+    }
+
+    /// Continues from the last document up to the next one that is skipped.
+    fn resume(&mut self) {
+        let Some(query) = self.query.take() else { return };
+        let mut next = Query { filter: Filter::All, cursor: None, ..query };
+        let bound = |id: &String| ("id".to_owned(), id.as_str().into());
+        if let Some((path, id)) = self.last.as_ref().map(bound) {
+            next = next.filter(Filter::Gt(path, id));
+        }
+        if let Some((path, id)) = self.skipped_ids.last().map(bound) {
+            next = next.filter(Filter::Lt(path, id));
+        }
+        self.query = Some(next);
+    }
+}
+
+/// The pages of a query.
+pub(super) struct QueryPages {
+    /// `None`: the last page was read, or a page cannot be read.
+    pub(super) query: Option<Query>,
+    /// Whether every page could be read.
+    pub(super) complete: bool,
+}
+
+impl QueryPages {
+    pub(super) fn of(query: Query) -> Self {
+        Self { query: Some(query), complete: true }
+    }
 }

@@ -53,17 +53,17 @@ impl<'a> Aggregation<'a> {
             aggregate.group_by.iter().map(|g| group_value(collection, g, document)).collect();
         let key =
             values.iter().flat_map(|(kind, value)| keys::encode_field(*kind, value, Direction::Ascending)).collect();
-        let rows = groups.entry(key).or_insert_with(|| {
+        let group = groups.entry(key).or_insert_with(|| {
             GroupState::new(collection, aggregate, values.into_iter().map(|(_, value)| value).collect())
         });
-        for ((_, accumulator), number) in aggregate.accumulators.iter().zip(&mut rows.states) {
-            number.add(collection, accumulator, document);
+        for ((_, accumulator), state) in aggregate.accumulators.iter().zip(&mut group.states) {
+            state.add(collection, accumulator, document);
         }
     }
 
     /// Returns the rows of the result.
     pub fn rows(self) -> Result<Vec<Document>, StoreError> {
-        self.groups.into_values().map(|rows| rows.into_row(self.collection, self.aggregate)).collect()
+        self.groups.into_values().map(|group| group.into_row(self.collection, self.aggregate)).collect()
     }
 }
 
@@ -72,7 +72,10 @@ fn verify(collection: &Collection, aggregate: &Aggregate) -> Result<(), StoreErr
     for group in &aggregate.group_by {
         match group {
             Group::Bucket(path, Millis(span)) if *span <= 0 => {
-                return Err(invalid(collection, format!("the bucket span of `{path}` is not positive")));
+                return Err(invalid(
+                    collection,
+                    format!("the bucket span of `{path}` is not positive; use 1 ms or more"),
+                ));
             }
             Group::Field(path) | Group::Bucket(path, _) => names.push(path),
         }
@@ -144,14 +147,17 @@ fn accumulated_path(accumulator: &Accumulator) -> Option<&str> {
 
 impl GroupState {
     fn new(collection: &Collection, aggregate: &Aggregate, values: Vec<Json>) -> Self {
-        let number = |accumulator: &Accumulator| match accumulated_path(accumulator) {
+        let initial_state = |accumulator: &Accumulator| match accumulated_path(accumulator) {
             None => AccumulatorState::Count(0),
             Some(path) if collection.kind_of(path) == Kind::Decimal => {
                 AccumulatorState::Values(NumericValues::Decimals(Vec::new()))
             }
             Some(_) => AccumulatorState::Values(NumericValues::Plain(Vec::new())),
         };
-        Self { values, states: aggregate.accumulators.iter().map(|(_, accumulator)| number(accumulator)).collect() }
+        Self {
+            values,
+            states: aggregate.accumulators.iter().map(|(_, accumulator)| initial_state(accumulator)).collect(),
+        }
     }
 
     fn into_row(self, collection: &Collection, aggregate: &Aggregate) -> Result<Document, StoreError> {
@@ -160,8 +166,8 @@ impl GroupState {
         });
         let mut row = Document::new();
         row.extend(paths.zip(self.values));
-        for ((name, accumulator), number) in aggregate.accumulators.iter().zip(self.states) {
-            let number = match number {
+        for ((name, accumulator), state) in aggregate.accumulators.iter().zip(self.states) {
+            let number = match state {
                 AccumulatorState::Count(count) => count.into(),
                 AccumulatorState::Values(numbers) => numbers.finish(collection, accumulator)?,
             };
@@ -209,8 +215,8 @@ impl NumericValues {
                 all.iter().try_fold(Decimal::ZERO, |sum, n| sum.checked_add(*n)).map(decimal_text)
             }
             NumericValues::Plain(all) => {
-                let whole: Option<i64> = all.iter().try_fold(0i64, |sum, n| sum.checked_add(n.as_i64()?));
-                Some(whole.map_or_else(|| doubles(all).sum::<f64>().into(), Json::from))
+                let integer: Option<i64> = all.iter().try_fold(0i64, |sum, n| sum.checked_add(n.as_i64()?));
+                Some(integer.map_or_else(|| doubles(all).sum::<f64>().into(), Json::from))
             }
         }
     }
@@ -262,7 +268,11 @@ mod tests {
     const C: Collection =
         Collection::new("t.t", 1).fields(&[Field::decimal("cost").optional(), Field::timestamp("at").optional()]);
 
-    fn ask(group_by: Vec<Group>, accumulators: &[(&str, Accumulator)], documents: Json) -> Result<Json, StoreError> {
+    fn compute(
+        group_by: Vec<Group>,
+        accumulators: &[(&str, Accumulator)],
+        documents: Json,
+    ) -> Result<Json, StoreError> {
         let accumulators = accumulators.iter().map(|(name, a)| ((*name).to_owned(), a.clone())).collect();
         let query = Aggregate { collection: C.name.to_owned(), filter: Filter::All, group_by, accumulators };
         let documents = documents.as_array().unwrap().iter().map(|d| d.as_object().unwrap());
@@ -271,23 +281,23 @@ mod tests {
 
     #[test]
     fn sums_are_exact_and_means_are_doubles() {
-        let asked = [("s", Accumulator::Sum("cost".into())), ("m", Accumulator::Avg("cost".into()))];
+        let accumulators = [("s", Accumulator::Sum("cost".into())), ("m", Accumulator::Avg("cost".into()))];
         let cents = json!([{"cost": "0.10"}, {"cost": "0.20"}, {"cost": 7}, {}]);
-        assert_eq!(ask(vec![], &asked, cents), Ok(json!([{"s": "0.3", "m": 0.15000000000000002}])));
-        assert_eq!(ask(vec![], &asked, json!([])), Ok(json!([{"s": "0", "m": null}])));
-        let asked = [("s", Accumulator::Sum("n".into()))];
-        assert_eq!(ask(vec![], &asked, json!([{"n": 1}, {"n": "x"}, {"n": 2}])), Ok(json!([{"s": 3}])));
-        assert_eq!(ask(vec![], &asked, json!([{"n": 1}, {"n": 0.5}])), Ok(json!([{"s": 1.5}])));
+        assert_eq!(compute(vec![], &accumulators, cents), Ok(json!([{"s": "0.3", "m": 0.15000000000000002}])));
+        assert_eq!(compute(vec![], &accumulators, json!([])), Ok(json!([{"s": "0", "m": null}])));
+        let accumulators = [("s", Accumulator::Sum("n".into()))];
+        assert_eq!(compute(vec![], &accumulators, json!([{"n": 1}, {"n": "x"}, {"n": 2}])), Ok(json!([{"s": 3}])));
+        assert_eq!(compute(vec![], &accumulators, json!([{"n": 1}, {"n": 0.5}])), Ok(json!([{"s": 1.5}])));
     }
 
     #[test]
     fn percentiles_are_by_nearest_rank() {
         let documents: Json = (1..=100).map(|n| json!({"n": n})).collect();
         for (p, expected) in [(0.0, 1), (1.0, 1), (55.0, 55), (95.0, 95), (99.5, 100), (100.0, 100)] {
-            let asked = [("p", Accumulator::Percentile("n".into(), p))];
-            assert_eq!(ask(vec![], &asked, documents.clone()), Ok(json!([{"p": expected}])), "{p}");
+            let accumulators = [("p", Accumulator::Percentile("n".into(), p))];
+            assert_eq!(compute(vec![], &accumulators, documents.clone()), Ok(json!([{"p": expected}])), "{p}");
         }
-        assert!(ask(vec![], &[("p", Accumulator::Percentile("n".into(), 101.0))], json!([])).is_err());
+        assert!(compute(vec![], &[("p", Accumulator::Percentile("n".into(), 101.0))], json!([])).is_err());
     }
 
     #[test]
@@ -295,15 +305,15 @@ mod tests {
         let count = [("n", Accumulator::Count)];
         let documents = json!([{"g": "b"}, {"g": 2}, {"g": 10}, {}, {"g": 2.0}, {"g": null}]);
         assert_eq!(
-            ask(vec![Group::Field("g".into())], &count, documents),
+            compute(vec![Group::Field("g".into())], &count, documents),
             Ok(json!([{"g": null, "n": 2}, {"g": 2, "n": 2}, {"g": 10, "n": 1}, {"g": "b", "n": 1}]))
         );
         let documents = json!([{"at": 1_999}, {"at": -1}, {"at": 1_000}]);
         assert_eq!(
-            ask(vec![Group::Bucket("at".into(), Millis(1_000))], &count, documents),
+            compute(vec![Group::Bucket("at".into(), Millis(1_000))], &count, documents),
             Ok(json!([{"at": -1_000, "n": 1}, {"at": 1_000, "n": 2}]))
         );
         let twice = vec![Group::Field("at".into()), Group::Bucket("at".into(), Millis(1))];
-        assert!(ask(twice, &count, json!([])).is_err());
+        assert!(compute(twice, &count, json!([])).is_err());
     }
 }

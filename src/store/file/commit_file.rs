@@ -92,9 +92,9 @@ impl CommitEntry {
     }
 
     /// Checks that replaying the entry gave the recorded outcomes. The error names the first document that differs.
-    pub fn verify_replay(&self, done: &PlannedCommit) -> Result<(), String> {
+    pub fn verify_replay(&self, replayed: &PlannedCommit) -> Result<(), String> {
         let mut changes =
-            done.changes.iter().filter(|change| change.key.collection != COMMANDS.name || self.is_sweep());
+            replayed.changes.iter().filter(|change| change.key.collection != COMMANDS.name || self.is_sweep());
         for ((key, _), outcome) in self.logged.ops.iter().zip(&self.outcomes) {
             let change = changes.next().filter(|change| change.key == *key);
             let after = change.map(|c| c.after.as_ref().map(|s| (s.revision.clone(), s.version)));
@@ -179,14 +179,14 @@ enum OpKind {
 impl<'a> OpLine<'a> {
     fn new(key: &'a Key, op: &'a LoggedOp, outcome: Option<&(Revision, u32)>) -> Self {
         let none: (&[_], &[_]) = (&[], &[]);
-        let (verb, doc, (set, unset)) = match op {
+        let (kind, doc, (set, unset)) = match op {
             LoggedOp::Put { document, .. } => (OpKind::Put, Some(document.clone()), none),
             LoggedOp::Change(difference) => (OpKind::Change, None, (&*difference.set, &*difference.unset)),
             LoggedOp::Delete => (OpKind::Delete, None, none),
         };
         let (c, id) = (Cow::Borrowed(&*key.collection), Cow::Borrowed(&*key.id));
         let (rev, v) = outcome.cloned().unzip();
-        Self { op: verb, c, id, rev, v, doc, set: Cow::Borrowed(set), unset: Cow::Borrowed(unset) }
+        Self { op: kind, c, id, rev, v, doc, set: Cow::Borrowed(set), unset: Cow::Borrowed(unset) }
     }
 
     fn into_operation(self) -> Result<(Key, LoggedOp, OpOutcome), String> {

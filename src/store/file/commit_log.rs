@@ -1,5 +1,6 @@
-//! The state of a store handle: the documents, the head of the hash chain, dirty folders and damage. Each change is one
-//! step without waiting, so a caller that stops waiting leaves no partial change.
+//! The state of a store handle: the documents, the head of the hash chain, dirty folders, damage, and the last changes
+//! for the change feed. Each change is one step without waiting, so a caller that stops waiting leaves no partial
+//! change.
 
 use std::sync::Arc;
 
@@ -139,7 +140,7 @@ impl CommitLog {
             let Ok(file) = commit_file::read(bytes, next, &self.head.hash) else { return ApplyOutcome::Broken };
             for (index, entry) in (0..).zip(&file.commits) {
                 match replay(&mut self.tables, entry) {
-                    Ok(Ok(done)) => self.record_commit(next, (index, file.commits.len()), &done),
+                    Ok(Ok(commit)) => self.record_commit(next, (index, file.commits.len()), &commit),
                     // A reload will find the cause. Until then no reply may use this state: it contains half of a file.
                     Ok(Err(_)) | Err(_) => {
                         self.dirty = DirtyFolders::All;
@@ -167,10 +168,10 @@ impl CommitLog {
         match planned {
             Some(commits) => {
                 for (index, commit) in (0..).zip(commits) {
-                    let versions = changes_versions(&commit);
+                    let changes_versions = changes_versions(&commit);
                     self.feed.push(seq, (index, count), &commit);
                     self.tables.apply(commit);
-                    if versions {
+                    if changes_versions {
                         self.compare_versions();
                     }
                 }
@@ -196,17 +197,17 @@ impl CommitLog {
     }
 
     /// Records the result of an automatic snapshot. A failed one is tried again when there is much more to gain.
-    pub fn record_snapshot_result(&mut self, tried: Result<(), StoreError>) {
-        self.snapshot_error = tried.err();
+    pub fn record_snapshot_result(&mut self, result: Result<(), StoreError>) {
+        self.snapshot_error = result.err();
         if self.snapshot_error.is_some() {
             self.size.snapshot_bytes = self.size.snapshot_bytes.max(self.size.commit_bytes).saturating_mul(2);
             self.needs_cleanup = false;
         }
     }
 
-    fn record_commit(&mut self, seq: u64, place: (u32, usize), done: &PlannedCommit) {
-        self.feed.push(seq, place, done);
-        if changes_versions(done) {
+    fn record_commit(&mut self, seq: u64, index: (u32, usize), commit: &PlannedCommit) {
+        self.feed.push(seq, index, commit);
+        if changes_versions(commit) {
             self.compare_versions();
         }
     }

@@ -42,8 +42,8 @@ impl<F: Fs + 'static> FileStore<F> {
     pub async fn compact(&self) -> Result<CompactionResult, StoreError> {
         let inner = &self.inner;
         inner.check_open()?;
-        let _one = inner.snapshot_lock.lock().await;
-        let compacted = inner.snapshot().await?;
+        let _guard = inner.snapshot_lock.lock().await;
+        let compacted = snapshot(inner).await?;
         ensure_reserve(&inner.fs, inner.options.reserve_bytes).await;
         Ok(compacted)
     }
@@ -51,73 +51,73 @@ impl<F: Fs + 'static> FileStore<F> {
 
 impl SnapshotPolicy {
     /// Whether the commits since the last snapshot justify a new one.
-    fn is_due(&self, weight: LogSize) -> bool {
-        weight.commit_bytes > weight.snapshot_bytes
-            && (weight.commit_files >= self.files || weight.commit_bytes >= self.bytes)
+    fn is_due(&self, size: LogSize) -> bool {
+        size.commit_bytes > size.snapshot_bytes && (size.commit_files >= self.files || size.commit_bytes >= self.bytes)
     }
 }
 
-impl<F: Fs + 'static> FileStoreInner<F> {
-    /// Takes a snapshot if one is due after a commit; in the background if the file system can run background work.
-    pub(super) async fn snapshot_when_due(self: &Arc<Self>) {
-        let due = {
-            let log = self.log();
-            self.options.snapshots.is_due(log.size) || log.needs_cleanup
+/// Takes a snapshot if one is due after a commit; in the background if the file system can run background work.
+pub(super) async fn snapshot_when_due<F: Fs + 'static>(inner: &Arc<FileStoreInner<F>>) {
+    let due = {
+        let log = inner.log();
+        inner.options.snapshots.is_due(log.size) || log.needs_cleanup
+    };
+    let due = due && inner.check_open().is_ok();
+    let Some(guard) = due.then(|| inner.snapshot_lock.try_lock_arc()).flatten() else { return };
+    let shared = Arc::clone(inner);
+    let work: BoxFuture<'static, ()> = Box::pin(async move {
+        // No caller waits for this snapshot, so its error is recorded, not returned. Later commits try again.
+        let result = if shared.options.snapshots.is_due(shared.log().size) {
+            snapshot(&shared).await.map(|_| ())
+        } else {
+            clean(&shared, SnapshotOwner::OtherProcess).await.map(|_| ())
         };
-        let due = due && self.check_open().is_ok();
-        let Some(one) = due.then(|| self.snapshot_lock.try_lock_arc()).flatten() else { return };
-        let inner = self.clone();
-        let work: BoxFuture<'static, ()> = Box::pin(async move {
-            // No caller waits for this snapshot, so its error is recorded, not returned. Later commits try again.
-            let tried = if inner.options.snapshots.is_due(inner.log().size) {
-                inner.snapshot().await.map(|_| ())
-            } else {
-                inner.clean(SnapshotOwner::OtherProcess).await.map(|_| ())
-            };
-            inner.log_mut().record_snapshot_result(tried);
-            drop(one);
-        });
-        if let Some(work) = self.fs.spawn(work) {
-            work.await;
-        }
+        shared.log_mut().record_snapshot_result(result);
+        drop(guard);
+    });
+    if let Some(work) = inner.fs.spawn(work) {
+        work.await;
     }
+}
 
-    /// Rules 8 and 9. The caller holds `snapshot_lock`.
-    async fn snapshot(&self) -> Result<CompactionResult, StoreError> {
-        let (header, tables) = {
-            let _turn = self.write_lock.lock().await;
-            self.refresh(RefreshPurpose::Reply).await?;
-            let log = self.log();
-            log.check_writable()?;
-            let header = SnapshotHeader::from_head(&self.identity, &log.head);
-            (header, (log.head.base != Some(log.head.seq)).then(|| log.tables.clone()))
-        };
-        // A snapshot is taken only after new commits. Files that an interrupted clean-up left behind are removed in any
-        // case.
-        let mut owner = SnapshotOwner::OtherProcess;
-        if let Some(tables) = tables {
-            let random = self.fs.entropy().map_err(self.fs_error_mapper())?;
-            match self.fs.run(TakeSnapshot { header, tables, random }).await.map_err(self.fs_error_mapper())? {
-                SnapshotOutcome::Linked => owner = SnapshotOwner::ThisProcess,
-                SnapshotOutcome::Overtaken => {}
-                SnapshotOutcome::Refused(e) => return Err(map_write_error(&e, &self.fs.root())),
-                SnapshotOutcome::Unreadable(error) => return Err(self.record_damage(error)),
-            }
-            // From here on the state starts from the snapshot, whichever process took it.
-            let _turn = self.write_lock.lock().await;
-            self.reload().await?;
+/// Rules 8 and 9. The caller holds `snapshot_lock`.
+async fn snapshot<F: Fs + 'static>(inner: &FileStoreInner<F>) -> Result<CompactionResult, StoreError> {
+    let (header, tables) = {
+        let _guard = inner.write_lock.lock().await;
+        inner.refresh(RefreshPurpose::Reply).await?;
+        let log = inner.log();
+        log.check_writable()?;
+        let header = SnapshotHeader::from_head(&inner.identity, &log.head);
+        (header, (log.head.base != Some(log.head.seq)).then(|| log.tables.clone()))
+    };
+    // A snapshot is taken only after new commits. Files that an interrupted clean-up left behind are removed in any
+    // case.
+    let mut owner = SnapshotOwner::OtherProcess;
+    if let Some(tables) = tables {
+        let random = inner.fs.entropy().map_err(inner.fs_error_mapper())?;
+        match inner.fs.run(TakeSnapshot { header, tables, random }).await.map_err(inner.fs_error_mapper())? {
+            SnapshotOutcome::Linked => owner = SnapshotOwner::ThisProcess,
+            SnapshotOutcome::Overtaken => {}
+            SnapshotOutcome::Refused(e) => return Err(map_write_error(&e, &inner.fs.root())),
+            SnapshotOutcome::Unreadable(error) => return Err(inner.record_damage(error)),
         }
-        self.clean(owner).await
+        // From here on the state starts from the snapshot, whichever process took it.
+        let _guard = inner.write_lock.lock().await;
+        inner.reload().await?;
     }
+    clean(inner, owner).await
+}
 
-    /// Rules 9 and 10, with the second half of rule 8. The caller holds `snapshot_lock`.
-    async fn clean(&self, owner: SnapshotOwner) -> Result<CompactionResult, StoreError> {
-        let Some(base) = self.log().head.base else { return Ok(CompactionResult::default()) };
-        let cleaned = self.fs.run(Clean { base, owner }).await.map_err(self.fs_error_mapper())?;
-        let compacted = cleaned.map_err(|e| map_write_error(&e, &self.fs.root()))?;
-        self.log_mut().needs_cleanup = false;
-        Ok(compacted)
-    }
+/// Rules 9 and 10, with the second half of rule 8. The caller holds `snapshot_lock`.
+async fn clean<F: Fs + 'static>(
+    inner: &FileStoreInner<F>,
+    owner: SnapshotOwner,
+) -> Result<CompactionResult, StoreError> {
+    let Some(base) = inner.log().head.base else { return Ok(CompactionResult::default()) };
+    let cleaned = inner.fs.run(Clean { base, owner }).await.map_err(inner.fs_error_mapper())?;
+    let compacted = cleaned.map_err(|e| map_write_error(&e, &inner.fs.root()))?;
+    inner.log_mut().needs_cleanup = false;
+    Ok(compacted)
 }
 
 /// Puts a snapshot (rule 8, first half).
@@ -148,13 +148,13 @@ impl Sequence for TakeSnapshot {
     fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, SnapshotOutcome> {
         Box::pin(async move {
             let temp = temp_path(self.random);
-            let taken = match self.put(fs, &temp).await {
-                Ok(taken) => taken,
+            let outcome = match self.put(fs, &temp).await {
+                Ok(outcome) => outcome,
                 Err(e) if e.is_missing() && e.call == "link" => SnapshotOutcome::Overtaken,
                 Err(e) => SnapshotOutcome::Refused(e),
             };
             drop_temp(fs, &temp).await;
-            taken
+            outcome
         })
     }
 }
@@ -204,10 +204,10 @@ impl Sequence for Clean {
 
     fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
         Box::pin(async move {
-            let mut done = CompactionResult { snapshot: self.base, ..CompactionResult::default() };
+            let mut result = CompactionResult { snapshot: self.base, ..CompactionResult::default() };
             // If a higher snapshot exists, its process cleans up, and nothing needs a sync here.
             if highest_snapshot(fs).await? != Some(self.base) {
-                return Ok(done);
+                return Ok(result);
             }
             if !fs.skips_rule(Rule::SyncSnapshot) {
                 fs.sync_folder(SNAPSHOTS).await?;
@@ -215,14 +215,14 @@ impl Sequence for Clean {
             if !fs.skips_rule(Rule::Fence)
                 && (self.owner == SnapshotOwner::ThisProcess || !fs.skips_rule(Rule::CleanerFences))
             {
-                done.temps_removed = fence(fs).await?;
+                result.temps_removed = fence(fs).await?;
             }
             if fs.skips_rule(Rule::SnapshotsLast) {
-                self.remove_snapshots(fs, &mut done).await?;
+                self.remove_snapshots(fs, &mut result).await?;
             }
-            self.remove_commits(fs, &mut done).await?;
-            self.remove_snapshots(fs, &mut done).await?;
-            Ok(done)
+            self.remove_commits(fs, &mut result).await?;
+            self.remove_snapshots(fs, &mut result).await?;
+            Ok(result)
         })
     }
 }
@@ -242,29 +242,29 @@ pub(super) async fn fence<F: Fs>(fs: &F) -> Result<u64, FsError> {
 impl Clean {
     /// Removes in ascending order. At any moment the remaining commits have no gap except the one that begins at the
     /// snapshot before them.
-    async fn remove_commits<F: Fs>(&self, fs: &F, done: &mut CompactionResult) -> Result<(), FsError> {
+    async fn remove_commits<F: Fs>(&self, fs: &F, result: &mut CompactionResult) -> Result<(), FsError> {
         let names = fs.list(COMMITS).await?;
-        let mut old: Vec<u64> =
+        let mut superseded: Vec<u64> =
             names.iter().filter_map(|name| commit_seq(name)).filter(|seq| *seq < self.base).collect();
-        old.sort_unstable();
+        superseded.sort_unstable();
         if fs.skips_rule(Rule::CommitsAscending) {
-            old.reverse();
+            superseded.reverse();
         }
-        for seq in old {
-            done.commits_removed += u64::from(optional(fs.remove(&commit_path(seq)).await)?.is_some());
+        for seq in superseded {
+            result.commits_removed += u64::from(optional(fs.remove(&commit_path(seq)).await)?.is_some());
         }
         Ok(())
     }
 
     /// Runs after the removal of commits. A reader of an older snapshot thus finds all commits that follow it, or a
     /// newer snapshot.
-    async fn remove_snapshots<F: Fs>(&self, fs: &F, done: &mut CompactionResult) -> Result<(), FsError> {
+    async fn remove_snapshots<F: Fs>(&self, fs: &F, result: &mut CompactionResult) -> Result<(), FsError> {
         let names = fs.list(SNAPSHOTS).await?;
-        let mut old: Vec<u64> =
+        let mut superseded: Vec<u64> =
             names.iter().filter_map(|name| snapshot_seq(name)).filter(|seq| *seq < self.base).collect();
-        old.sort_unstable();
-        for seq in old {
-            done.snapshots_removed += u64::from(optional(fs.remove(&snapshot_path(seq)).await)?.is_some());
+        superseded.sort_unstable();
+        for seq in superseded {
+            result.snapshots_removed += u64::from(optional(fs.remove(&snapshot_path(seq)).await)?.is_some());
         }
         // Backoff requests of dead processes. A live owner creates a new one.
         for name in names.iter().filter(|name| is_backoff_request(name)) {
@@ -276,8 +276,8 @@ impl Clean {
 
 /// Creates the reserve if it is missing. Without space or permission the store works without it.
 pub(super) async fn ensure_reserve<F: Fs>(fs: &F, bytes: u64) {
-    let there = optional(fs.size(RESERVE).await);
-    if bytes == 0 || !matches!(there, Ok(None)) {
+    let size = optional(fs.size(RESERVE).await);
+    if bytes == 0 || !matches!(size, Ok(None)) {
         return;
     }
     drop(put_new(fs, RESERVE, &reserve_bytes(bytes)).await);

@@ -33,21 +33,21 @@ struct BackoffRequests {
 impl Contention {
     /// Records the backoff requests that existed at the last commit of this process.
     pub(super) fn observe(&self, requests: Vec<String>) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.waits.retain(|request, _| requests.contains(request));
-        seen.active = requests;
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waits.retain(|request, _| requests.contains(request));
+        state.active = requests;
     }
 
     /// Pauses if other writers requested it.
     pub(super) async fn back_off<F: Fs>(&self, fs: &F) {
         let wait = {
-            let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let mut wait = 0;
-            for request in std::mem::take(&mut seen.active) {
-                let times = seen.waits.entry(request).or_default();
-                if *times < MAX_BACKOFFS {
-                    wait = wait.max(INITIAL_BACKOFF_MS << *times);
-                    *times += 1;
+            for request in std::mem::take(&mut state.active) {
+                let count = state.waits.entry(request).or_default();
+                if *count < MAX_BACKOFFS {
+                    wait = wait.max(INITIAL_BACKOFF_MS << *count);
+                    *count += 1;
                 }
             }
             wait

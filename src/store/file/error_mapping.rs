@@ -26,9 +26,10 @@ pub fn map_fs_error(e: &FsError, root: &str) -> StoreError {
                  ?single_process to its URL"
             ),
         },
-        Reason::Exists | Reason::ReadOnly | Reason::Other => {
-            StoreError::Unavailable { what: format!("the store at {root}"), why: e.to_string() }
-        }
+        Reason::Exists | Reason::ReadOnly | Reason::Other => StoreError::Unavailable {
+            what: format!("the store at {root}"),
+            why: format!("{e}; check the disk, then repeat"),
+        },
     }
 }
 
@@ -40,9 +41,10 @@ pub fn map_write_error(e: &FsError, root: &str) -> StoreError {
                 "its folder {root} cannot be written ({e}); ask for write access, or copy the store elsewhere"
             ),
         },
-        Reason::Other => {
-            StoreError::Unavailable { what: format!("the store at {root}"), why: format!("nothing was written ({e})") }
-        }
+        Reason::Other => StoreError::Unavailable {
+            what: format!("the store at {root}"),
+            why: format!("nothing was written ({e}); check the disk, then repeat"),
+        },
         _ => map_fs_error(e, root),
     }
 }

@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 
+use super::commit_log::VERSIONS;
 use crate::store::tables::PlannedCommit;
 use crate::store::{ChangeEvent, Changes, Position, StoreError};
 
 /// Maximum number of retained changes. A reader that is further behind reloads everything, which is no slower.
-const CAPACITY: usize = 16 * 1024;
+const FEED_CAPACITY: usize = 16 * 1024;
 
 /// A position in the change feed: `file`, `file:commit`, or `file:commit:changes` within a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,8 +47,8 @@ impl CommitPosition {
         let mut parts = position.0.split(':');
         let seq = parts.next()?.parse().ok()?;
         let mut part = || parts.next().map_or(Some(u32::MAX), |text| text.parse().ok());
-        let place = Self { seq, commit: part()?, changes: part()? };
-        parts.next().is_none().then_some(place)
+        let position = Self { seq, commit: part()?, changes: part()? };
+        parts.next().is_none().then_some(position)
     }
 }
 
@@ -68,15 +69,15 @@ impl FileFeed {
     }
 
     /// Appends the changes of a commit, the `index`th of `commits` in its file. Commits must arrive in order.
-    pub fn push(&mut self, seq: u64, (index, commits): (u32, usize), done: &PlannedCommit) {
+    pub fn push(&mut self, seq: u64, (index, commits): (u32, usize), commit: &PlannedCommit) {
         let end = CommitPosition::after_commit(seq, index, commits);
         let position = end.encode();
-        // Changes of internal collections are not published.
-        let published = done.feed_changes().filter(|change| !change.key.collection.starts_with("runstate."));
+        // No catalog declares the collection of versions: it belongs to the format of the store.
+        let published = commit.feed_changes().filter(|change| change.key.collection != VERSIONS);
         for (n, change) in (1..).zip(published) {
             let event = ChangeEvent {
                 position: position.clone(),
-                command: done.command.clone(),
+                command: commit.command.clone(),
                 key: change.key.clone(),
                 revision: change.after.as_ref().map(|stored| stored.revision.clone()),
             };
@@ -87,9 +88,9 @@ impl FileFeed {
     }
 
     fn trim(&mut self) {
-        while self.events.len() > CAPACITY {
-            if let Some((place, _)) = self.events.pop_front() {
-                self.floor = place;
+        while self.events.len() > FEED_CAPACITY {
+            if let Some((position, _)) = self.events.pop_front() {
+                self.floor = position;
             }
         }
     }
@@ -97,7 +98,7 @@ impl FileFeed {
     /// Appends the changes of a later load of the same history.
     pub fn append(&mut self, later: Self) {
         let end = self.end;
-        self.events.extend(later.events.into_iter().filter(|(place, _)| *place > end));
+        self.events.extend(later.events.into_iter().filter(|(position, _)| *position > end));
         self.end = end.max(later.end);
         self.trim();
     }
@@ -114,11 +115,11 @@ impl FileFeed {
         if from < self.floor || from.seq > self.end.seq {
             return Err(StoreError::PositionExpired);
         }
-        let begin = self.events.partition_point(|(place, _)| *place <= from);
+        let begin = self.events.partition_point(|(position, _)| *position <= from);
         let count = limit.min(self.events.len() - begin);
         let next = match count.checked_sub(1).and_then(|last| self.events.get(begin + last)) {
             _ if begin + count == self.events.len() => self.end.max(from),
-            Some((place, _)) => *place,
+            Some((position, _)) => *position,
             None => from,
         };
         let events = self.events.range(begin..begin + count).map(|(_, event)| event.clone()).collect();
@@ -132,16 +133,16 @@ mod tests {
 
     #[test]
     fn positions_are_ordered_and_read_back() {
-        let places = [
+        let positions = [
             CommitPosition { seq: 1, commit: 0, changes: 1 },
             CommitPosition::after_commit(1, 0, 9),
             CommitPosition::after_commit(1, 7, 9),
             CommitPosition::after_commit(1, 8, 9),
             CommitPosition { seq: 2, commit: 0, changes: 1 },
         ];
-        assert!(places.is_sorted());
-        for place in places {
-            assert_eq!(CommitPosition::parse(&place.encode()), Some(place));
+        assert!(positions.is_sorted());
+        for position in positions {
+            assert_eq!(CommitPosition::parse(&position.encode()), Some(position));
         }
         for foreign in ["", "x", "1:2:3:4", "1:x", "-1"] {
             assert_eq!(CommitPosition::parse(&Position(foreign.into())), None, "{foreign}");

@@ -105,8 +105,8 @@ pub fn check_seal_bytes(end: &[u8], covered: impl FnOnce() -> u32) -> Result<(),
 
 /// Checks that the last [`SEAL_LENGTH`] bytes of a file have the form of a seal, with any checksum.
 pub fn check_seal_form(end: &[u8]) -> Result<(), &'static str> {
-    let whole = end.len() == SEAL_LENGTH && end.starts_with(b",\"crc\":\"") && end.ends_with(b"\"}\n");
-    if whole { Ok(()) } else { Err(CUT_OFF) }
+    let complete = end.len() == SEAL_LENGTH && end.starts_with(b",\"crc\":\"") && end.ends_with(b"\"}\n");
+    if complete { Ok(()) } else { Err(CUT_OFF) }
 }
 
 const CUT_OFF: &str = "it does not end with a checksum: it was cut off or edited";

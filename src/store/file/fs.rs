@@ -58,8 +58,8 @@ pub trait Fs: MaybeSync {
     /// Returns sixteen random bytes, for unique names.
     fn entropy(&self) -> Result<[u8; 16], FsError>;
 
-    /// Waits for `span`.
-    fn pause(&self, span: Millis) -> BoxFuture<'_, ()>;
+    /// Waits for `duration`.
+    fn pause(&self, duration: Millis) -> BoxFuture<'_, ()>;
 
     /// Starts background work. An adapter without background tasks returns the work, and the caller awaits it.
     fn spawn(&self, work: BoxFuture<'static, ()>) -> Option<BoxFuture<'static, ()>> {

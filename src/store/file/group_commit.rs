@@ -14,14 +14,13 @@ use event_listener::Event;
 
 use super::commit_file::{self, CommitEntry};
 use super::commit_log::{CommitLog, version_entry};
-use super::compaction;
 use super::contention::{BackoffRequest, LOSSES_BEFORE_REQUEST};
 use super::error_mapping::map_write_error;
 use super::format::commit_path;
 use super::fs::{Fs, FsError, Reason, Rule};
 use super::load::FileEnd;
 use super::protocol::{DirtyFolders, PutCommit, PutOutcome};
-use super::{FileStoreInner, RefreshPurpose};
+use super::{FileStoreInner, RefreshPurpose, compaction};
 use crate::schema::Catalog;
 use crate::store::tables::{BatchPlan, PendingCommits, PlannedCommit};
 use crate::store::{Batch, Position, StoreError, WriteOp};
@@ -112,15 +111,15 @@ impl QueuedWork {
 }
 
 impl CommitWorkQueue {
-    fn push(&self, request: &Arc<QueuedWork>) {
-        lock(&self.0).push_back(Arc::downgrade(request));
+    fn push(&self, queued: &Arc<QueuedWork>) {
+        lock(&self.0).push_back(Arc::downgrade(queued));
     }
 
     /// Returns the unanswered work of callers that still wait, and drops the rest.
     fn collect_unanswered(&self) -> Vec<Arc<QueuedWork>> {
         let mut queue = lock(&self.0);
         let waiting: Vec<Arc<QueuedWork>> =
-            queue.iter().filter_map(Weak::upgrade).filter(|request| !request.is_answered()).collect();
+            queue.iter().filter_map(Weak::upgrade).filter(|queued| !queued.is_answered()).collect();
         *queue = waiting.iter().map(Arc::downgrade).collect();
         waiting
     }
@@ -193,34 +192,34 @@ impl CommitWork {
 }
 
 impl CommitGroup {
-    fn collect(log: &CommitLog, waiting: Vec<Arc<QueuedWork>>, most: usize) -> Self {
-        let mut round = Self::default();
+    fn collect(log: &CommitLog, waiting: Vec<Arc<QueuedWork>>, max_writers: usize) -> Self {
+        let mut group = Self::default();
         let mut bytes = 0;
-        for request in waiting {
-            let alone = request.work.is_exclusive();
-            let first = round.writers.is_empty() && round.answers.is_empty();
-            bytes += request.work.bytes();
-            if !first && (alone || round.writers.len() >= most || bytes > GROUP_BYTES) {
+        for queued in waiting {
+            let exclusive = queued.work.is_exclusive();
+            let first = group.writers.is_empty() && group.answers.is_empty();
+            bytes += queued.work.bytes();
+            if !first && (exclusive || group.writers.len() >= max_writers || bytes > GROUP_BYTES) {
                 break;
             }
-            match request.work.propose(log, &round.planned) {
+            match queued.work.propose(log, &group.planned) {
                 Ok(Proposal::Write(at, entry, planned)) => {
-                    round.at = at;
-                    round.entries.push(entry);
-                    round.writers.push(request);
+                    group.at = at;
+                    group.entries.push(entry);
+                    group.writers.push(queued);
                     match planned {
-                        Some(commit) => round.planned.push(commit),
-                        None => round.unplanned = true,
+                        Some(commit) => group.planned.push(commit),
+                        None => group.unplanned = true,
                     }
                 }
-                Ok(Proposal::Answer(done)) => round.answers.push((request, done)),
-                Err(refusal) => round.answers.push((request, Err(refusal))),
+                Ok(Proposal::Answer(result)) => group.answers.push((queued, result)),
+                Err(error) => group.answers.push((queued, Err(error))),
             }
-            if alone {
+            if exclusive {
                 break;
             }
         }
-        round
+        group
     }
 
     fn frees_space(&self) -> bool {
@@ -230,7 +229,7 @@ impl CommitGroup {
     /// Answers all work of the group with the same error.
     fn fail(&self, error: &StoreError) {
         self.fail_writers(error);
-        self.answers.iter().for_each(|(request, _)| request.answer(Err(error.clone())));
+        self.answers.iter().for_each(|(queued, _)| queued.answer(Err(error.clone())));
     }
 
     /// Answers the writers with an error; nothing was written. The other work is checked again on the state of the next
@@ -242,9 +241,9 @@ impl CommitGroup {
     /// Sends the answers that needed no commit, once their state is fresh and durable. `end` is the current end of the
     /// log.
     fn send_answers(answers: Vec<(Arc<QueuedWork>, Result<WorkResult, StoreError>)>, end: &Position) {
-        for (request, answer) in answers {
+        for (queued, answer) in answers {
             // The first commit of a command may be in the file that was just written.
-            request.answer(answer.map(|done| WorkResult { position: end.clone(), ..done }));
+            queued.answer(answer.map(|result| WorkResult { position: end.clone(), ..result }));
         }
     }
 }
@@ -253,30 +252,30 @@ impl<F: Fs + 'static> FileStoreInner<F> {
     /// Commits `work` and returns its result.
     pub(super) async fn commit_work(self: &Arc<Self>, work: CommitWork) -> Result<WorkResult, StoreError> {
         self.check_open()?;
-        let request = Arc::new(QueuedWork { work, answer: Mutex::new(None), answered: Event::new() });
-        self.queue.push(&request);
+        let queued = Arc::new(QueuedWork { work, answer: Mutex::new(None), answered: Event::new() });
+        self.queue.push(&queued);
         {
-            let mut answered = pin!(request.answered.listen());
-            let mut turn = pin!(self.write_lock.lock());
+            let mut answered = pin!(queued.answered.listen());
+            let mut guard = pin!(self.write_lock.lock());
             // Whichever comes first: another leader has answered this work, or this task gets the lock and leads.
-            let turn = poll_fn(|cx| {
-                if request.is_answered() || answered.as_mut().poll(cx).is_ready() {
+            let guard = poll_fn(|cx| {
+                if queued.is_answered() || answered.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(None);
                 }
-                turn.as_mut().poll(cx).map(Some)
+                guard.as_mut().poll(cx).map(Some)
             })
             .await;
-            if let Some(_turn) = turn {
+            if let Some(_guard) = guard {
                 // The store was closed while the work waited; nothing was written.
                 match self.check_open() {
-                    Ok(()) => Box::pin(self.lead(&request)).await,
-                    Err(closed) => request.answer(Err(closed)),
+                    Ok(()) => Box::pin(self.lead(&queued)).await,
+                    Err(closed) => queued.answer(Err(closed)),
                 }
             }
         }
-        let answer = lock(&request.answer).take();
-        if answer.as_ref().is_some_and(|answer| answer.as_ref().is_ok_and(|done| done.written)) {
-            Box::pin(self.snapshot_when_due()).await;
+        let answer = lock(&queued.answer).take();
+        if answer.as_ref().is_some_and(|answer| answer.as_ref().is_ok_and(|result| result.written)) {
+            Box::pin(compaction::snapshot_when_due(self)).await;
         }
         answer.unwrap_or_else(|| {
             let why = "the commit ended without a result; repeat it with the same command id".to_owned();
@@ -287,98 +286,98 @@ impl<F: Fs + 'static> FileStoreInner<F> {
     /// Commits queued work until `own` is answered. The caller holds the write lock.
     async fn lead(self: &Arc<Self>, own: &Arc<QueuedWork>) {
         self.contention.back_off(&self.fs).await;
-        let mut leading = LeaderState { max_writers: GROUP_COMMITS, ..LeaderState::default() };
+        let mut leader = LeaderState { max_writers: GROUP_COMMITS, ..LeaderState::default() };
         // The callers that waited at the last refresh. They may get answers from this state without another refresh,
         // even if other processes keep committing.
         let mut fresh: Option<Vec<Arc<QueuedWork>>> = None;
         while !own.is_answered() {
-            let known = fresh.take().map(|fresh| fresh.into_iter().filter(|request| !request.is_answered()).collect());
-            let is_fresh = known.is_some();
-            let round = CommitGroup::collect(
+            let waiting = fresh.take().map(|fresh| fresh.into_iter().filter(|queued| !queued.is_answered()).collect());
+            let is_fresh = waiting.is_some();
+            let group = CommitGroup::collect(
                 &self.log(),
-                known.unwrap_or_else(|| self.queue.collect_unanswered()),
-                leading.max_writers,
+                waiting.unwrap_or_else(|| self.queue.collect_unanswered()),
+                leader.max_writers,
             );
-            for error in round.answers.iter().filter_map(|(_, answer)| answer.as_ref().err()) {
+            for error in group.answers.iter().filter_map(|(_, answer)| answer.as_ref().err()) {
                 self.record_damage(error.clone());
             }
-            if round.writers.is_empty() {
+            if group.writers.is_empty() {
                 // Rule 7: an answer without a commit, including an error, needs fresh state.
                 match if is_fresh { Ok(false) } else { self.refresh(RefreshPurpose::Reply).await } {
-                    Ok(true) => fresh = Some(round.answers.into_iter().map(|(request, _)| request).collect()),
-                    Ok(false) => CommitGroup::send_answers(round.answers, &self.log().feed.end()),
-                    Err(error) => round.fail(&error),
+                    Ok(true) => fresh = Some(group.answers.into_iter().map(|(queued, _)| queued).collect()),
+                    Ok(false) => CommitGroup::send_answers(group.answers, &self.log().feed.end()),
+                    Err(error) => group.fail(&error),
                 }
                 continue;
             }
-            self.try_commit(round, &mut leading).await;
+            self.try_commit(group, &mut leader).await;
         }
-        if let Some(request) = leading.backoff_request {
-            request.remove(&self.fs).await;
+        if let Some(backoff) = leader.backoff_request {
+            backoff.remove(&self.fs).await;
         }
     }
 
     /// Tries to put the commits of the group as the next file.
-    async fn try_commit(self: &Arc<Self>, round: CommitGroup, leading: &mut LeaderState) {
+    async fn try_commit(self: &Arc<Self>, group: CommitGroup, leader: &mut LeaderState) {
         let (head, dirty) = {
             let log = self.log();
             (log.head.clone(), log.dirty)
         };
         let seq = head.seq + 1;
-        let made = commit_file::write(seq, &head.hash, &self.identity.store, round.at, &round.entries)
+        let file = commit_file::write(seq, &head.hash, &self.identity.store, group.at, &group.entries)
             .and_then(|bytes| Ok((bytes, self.fs.entropy().map_err(self.fs_error_mapper())?)));
-        let (bytes, random) = match made {
-            Ok(made) => made,
-            Err(error) => return round.fail_writers(&error),
+        let (bytes, random) = match file {
+            Ok(file) => file,
+            Err(error) => return group.fail_writers(&error),
         };
         let end = FileEnd::from_bytes(&bytes);
         match self.fs.run(PutCommit { bytes, head, dirty, random }).await {
             Ok(PutOutcome::Linked { hash, backoff_requests: requests }) => {
-                let own = leading.backoff_request.as_ref();
+                let own = leader.backoff_request.as_ref();
                 self.contention
                     .observe(requests.into_iter().filter(|name| own.is_none_or(|own| !own.has_name(name))).collect());
-                self.finish_linked(round, hash, end);
+                self.finish_linked(group, hash, end);
             }
             Ok(PutOutcome::NumberTaken) => {
-                leading.lost_numbers += 1;
-                if leading.lost_numbers == LOSSES_BEFORE_REQUEST {
-                    leading.backoff_request = BackoffRequest::create(&self.fs).await;
+                leader.lost_numbers += 1;
+                if leader.lost_numbers == LOSSES_BEFORE_REQUEST {
+                    leader.backoff_request = BackoffRequest::create(&self.fs).await;
                 }
-                self.handle_lost_number(&round).await;
+                self.handle_lost_number(&group).await;
                 if self.log().head.seq >= seq {
-                    leading.unreadable_names = 0;
-                } else if leading.unreadable_names < VANISHED_TEMPS {
-                    leading.unreadable_names += 1;
+                    leader.unreadable_names = 0;
+                } else if leader.unreadable_names < VANISHED_TEMPS {
+                    leader.unreadable_names += 1;
                 } else {
                     let at = format!("{}/{}", self.fs.root(), commit_path(seq));
                     let why = "the name exists, but it cannot be read as a file; remove it".to_owned();
-                    return round.fail_writers(&StoreError::Corrupt { at, why });
+                    return group.fail_writers(&StoreError::Corrupt { at, why });
                 }
                 if self.fs.skips_rule(Rule::RecheckExpectations)
-                    && !round.writers.iter().any(|writer| writer.is_answered())
+                    && !group.writers.iter().any(|writer| writer.is_answered())
                 {
-                    Box::pin(self.try_commit(round, leading)).await;
+                    Box::pin(self.try_commit(group, leader)).await;
                 }
             }
-            Ok(PutOutcome::TempGone) if leading.vanished_temps < VANISHED_TEMPS => leading.vanished_temps += 1,
-            Ok(PutOutcome::TempGone) => round.fail_writers(&StoreError::Unavailable {
+            Ok(PutOutcome::TempGone) if leader.vanished_temps < VANISHED_TEMPS => leader.vanished_temps += 1,
+            Ok(PutOutcome::TempGone) => group.fail_writers(&StoreError::Unavailable {
                 what: format!("the store at {}", self.fs.root()),
                 why: "nothing was written; another program keeps deleting its temporary files. Stop it and repeat"
                     .to_owned(),
             }),
             Ok(PutOutcome::Overtaken) => {
                 if let Err(error) = self.reload().await {
-                    round.fail(&error);
+                    group.fail(&error);
                 }
             }
-            Ok(PutOutcome::Refused(e)) => self.handle_refusal(&round, &e, leading).await,
+            Ok(PutOutcome::Refused(e)) => self.handle_refusal(&group, &e, leader).await,
             // Each caller queries the outcome. The next refresh reads the commits that exist and syncs them before it
             // replies.
             Ok(PutOutcome::UnknownOutcome(e)) | Err(e) => {
                 let mut log = self.log_mut();
                 log.dirty = log.dirty.max(DirtyFolders::Commits);
                 drop(log);
-                for (writer, entry) in round.writers.iter().zip(&round.entries) {
+                for (writer, entry) in group.writers.iter().zip(&group.entries) {
                     let (command, why) = (entry.logged.command.clone(), e.to_string());
                     writer.answer(Err(StoreError::UnknownOutcome { command, why }));
                 }
@@ -387,8 +386,8 @@ impl<F: Fs + 'static> FileStoreInner<F> {
     }
 
     /// Applies a file that is linked and durable, and sends the answers.
-    fn finish_linked(&self, round: CommitGroup, hash: String, end: FileEnd) {
-        let CommitGroup { entries, writers, planned, unplanned, answers, .. } = round;
+    fn finish_linked(&self, group: CommitGroup, hash: String, end: FileEnd) {
+        let CommitGroup { entries, writers, planned, unplanned, answers, .. } = group;
         let planned = (!unplanned).then(|| planned.into_commits());
         let swept: Vec<usize> = entries.iter().map(|entry| entry.logged.ops.len()).collect();
         let positions = self.log_mut().apply_committed(&entries, planned, hash, end);
@@ -411,32 +410,32 @@ impl<F: Fs + 'static> FileStoreInner<F> {
     }
 
     /// Rule 6: another commit has the number. Applies it; all work of the group is then checked again, with a new temp.
-    async fn handle_lost_number(&self, round: &CommitGroup) {
-        let moved = match self.refresh(RefreshPurpose::Commit).await {
+    async fn handle_lost_number(&self, group: &CommitGroup) {
+        let refreshed = match self.refresh(RefreshPurpose::Commit).await {
             // If the winning commit is missing already, a snapshot has replaced it.
             Ok(false) => self.reload().await,
             Ok(true) => Ok(()),
             Err(error) => Err(error),
         };
-        if let Err(error) = moved {
-            round.fail(&error);
+        if let Err(error) = refreshed {
+            group.fail(&error);
         }
     }
 
     /// Handles a failure that wrote nothing. On a full disk each commit is tried alone, and one that only removes data
     /// may release the reserve.
-    async fn handle_refusal(&self, round: &CommitGroup, e: &FsError, leading: &mut LeaderState) {
+    async fn handle_refusal(&self, group: &CommitGroup, e: &FsError, leader: &mut LeaderState) {
         if e.reason == Reason::Full {
-            if round.frees_space() && !leading.spent_reserve && compaction::release_reserve(&self.fs).await {
-                leading.spent_reserve = true;
+            if group.frees_space() && !leader.reserve_released && compaction::release_reserve(&self.fs).await {
+                leader.reserve_released = true;
                 return;
             }
-            if round.writers.len() > 1 {
-                leading.max_writers = 1;
+            if group.writers.len() > 1 {
+                leader.max_writers = 1;
                 return;
             }
         }
-        round.fail_writers(&map_write_error(e, &self.fs.root()));
+        group.fail_writers(&map_write_error(e, &self.fs.root()));
     }
 }
 
@@ -448,6 +447,6 @@ struct LeaderState {
     lost_numbers: u32,
     /// How often the next name existed but could not be read.
     unreadable_names: usize,
-    spent_reserve: bool,
+    reserve_released: bool,
     backoff_request: Option<BackoffRequest>,
 }

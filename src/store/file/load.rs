@@ -28,7 +28,7 @@ pub struct LoadStore {
     /// Limits of batches.
     pub limits: BatchLimits,
     /// The last commit that this process has applied already.
-    pub known: Option<LogHead>,
+    pub applied: Option<LogHead>,
 }
 
 /// The last commit that a state contains.
@@ -75,18 +75,18 @@ pub struct LoadedStore {
     pub size: LogSize,
     /// Files exist that the snapshot replaces: a process died during its clean-up.
     pub needs_cleanup: bool,
-    /// How the loaded state relates to the known one.
+    /// How the loaded state relates to the applied one.
     pub continuity: Continuity,
 }
 
-/// Relation of a loaded state to the state that was known before.
+/// Relation of a loaded state to the state that was applied before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continuity {
-    /// The loaded state contains the known commit.
+    /// The loaded state contains the applied commit.
     Continued,
-    /// A higher snapshot replaced the known commit; nothing contradicts it.
+    /// A higher snapshot replaced the applied commit; nothing contradicts it.
     Overtaken,
-    /// It is another history, or no state was known.
+    /// It is another history, or no state was applied.
     Other,
 }
 
@@ -108,13 +108,15 @@ impl Sequence for LoadStore {
         Box::pin(async move {
             let root = fs.root();
             let io = |e: FsError| map_fs_error(&e, &root);
-            let found = fs.read(IDENTITY, None).await.map_err(io)?;
-            let found = read_identity(&found, &format!("{root}/{IDENTITY}"))?;
-            if found.store != self.identity.store {
-                let (was, is) = (&self.identity.store, found.store);
+            let bytes = fs.read(IDENTITY, None).await.map_err(io)?;
+            let identity = read_identity(&bytes, &format!("{root}/{IDENTITY}"))?;
+            if identity.store != self.identity.store {
+                let (expected, found) = (&self.identity.store, identity.store);
                 return Err(StoreError::Unavailable {
                     what: format!("the store at {root}"),
-                    why: format!("it was replaced by another store ({is} instead of {was}); open it again"),
+                    why: format!(
+                        "it was replaced by another store (id {found} instead of {expected}); close this store and open it again"
+                    ),
                 });
             }
             // A commit that fails to replay leaves part of itself in the tables. They are then loaded again up to that
@@ -139,7 +141,7 @@ impl Sequence for LoadStore {
             }
             Err(StoreError::Unavailable {
                 what: format!("the store at {root}"),
-                why: "other processes kept taking snapshots while it was opened; try again".to_owned(),
+                why: "other processes kept taking snapshots while it was opened; open it again".to_owned(),
             })
         })
     }
@@ -178,22 +180,22 @@ impl LoadStore {
             }
         };
         let head = LogHead { base: snapshot, seq: header.snapshot, hash: header.prev, end: None };
-        let continuity = match &self.known {
-            Some(known) if known.seq < head.seq => Continuity::Overtaken,
-            Some(known) if known.seq == head.seq && known.hash == head.hash => Continuity::Continued,
+        let continuity = match &self.applied {
+            Some(applied) if applied.seq < head.seq => Continuity::Overtaken,
+            Some(applied) if applied.seq == head.seq && applied.hash == head.hash => Continuity::Continued,
             _ => Continuity::Other,
         };
         let size = LogSize { snapshot_bytes: size, ..LogSize::default() };
         let feed = FileFeed::starting_after(head.seq);
         let loaded = LoadedStore { tables, head, damage: None, feed, size, needs_cleanup: false, continuity };
-        Ok(Some(StoreReader { loaded, known: self.known.clone() }))
+        Ok(Some(StoreReader { loaded, applied: self.applied.clone() }))
     }
 }
 
 /// A store that is being loaded.
 struct StoreReader {
     loaded: LoadedStore,
-    known: Option<LogHead>,
+    applied: Option<LogHead>,
 }
 
 enum CommitReadOutcome {
@@ -228,7 +230,7 @@ impl StoreReader {
                 Ok(file) => {
                     for (index, entry) in (0..).zip(&file.commits) {
                         match replay(&mut self.loaded.tables, entry)? {
-                            Ok(done) => self.loaded.feed.push(next, (index, file.commits.len()), &done),
+                            Ok(commit) => self.loaded.feed.push(next, (index, file.commits.len()), &commit),
                             Err(why) => return Ok(CommitReadOutcome::Unreplayable(next, corrupt(why))),
                         }
                     }
@@ -240,7 +242,7 @@ impl StoreReader {
             loaded.head.end = Some(FileEnd::from_bytes(&bytes));
             loaded.size.commit_files += 1;
             loaded.size.commit_bytes += bytes.len() as u64;
-            if self.known.as_ref().is_some_and(|known| known.seq == next && known.hash == loaded.head.hash) {
+            if self.applied.as_ref().is_some_and(|applied| applied.seq == next && applied.hash == loaded.head.hash) {
                 loaded.continuity = Continuity::Continued;
             }
         }
@@ -257,20 +259,22 @@ impl StoreReader {
             fs.make_folder(COMMITS).await?;
             return Ok(true);
         };
-        let there: Vec<u64> = names.iter().filter_map(|name| commit_seq(name)).collect();
-        self.loaded.needs_cleanup = self.loaded.head.base.is_some_and(|base| there.iter().any(|seq| *seq < base));
-        let later = there.into_iter().filter(|seq| *seq >= next).min();
+        let seqs: Vec<u64> = names.iter().filter_map(|name| commit_seq(name)).collect();
+        self.loaded.needs_cleanup = self.loaded.head.base.is_some_and(|base| seqs.iter().any(|seq| *seq < base));
+        let later = seqs.into_iter().filter(|seq| *seq >= next).min();
         let Some(later) = later else { return Ok(true) };
         // A later commit exists, so the next one existed before it. Either it exists by now, or a snapshot replaced
         // both.
         let newest = highest_snapshot(fs).await?;
-        let again = !fs.skips_rule(Rule::RecheckGap);
-        if again && (newest > self.loaded.head.base || optional(fs.size(&commit_path(next)).await)?.is_some()) {
+        let recheck = !fs.skips_rule(Rule::RecheckGap);
+        if recheck && (newest > self.loaded.head.base || optional(fs.size(&commit_path(next)).await)?.is_some()) {
             return Ok(false);
         }
         self.loaded.damage = Some(StoreError::Corrupt {
             at: format!("{root}/{}", commit_path(next)),
-            why: format!("it is missing, but commit {later} exists; restore it from a copy of the store"),
+            why: format!(
+                "it is missing, but commit {later} exists; restore it from a copy of the store, or run `runstate repair`"
+            ),
         });
         Ok(true)
     }
@@ -299,7 +303,7 @@ pub fn replay(
     entry: &commit_file::CommitEntry,
 ) -> Result<Result<crate::store::tables::PlannedCommit, String>, StoreError> {
     match tables.apply_logged(&entry.logged) {
-        Ok(done) => Ok(entry.verify_replay(&done).map(|()| done)),
+        Ok(replayed) => Ok(entry.verify_replay(&replayed).map(|()| replayed)),
         Err(unreadable @ StoreError::Unavailable { .. }) => Err(unreadable),
         Err(contradiction) => Ok(Err(contradiction.to_string())),
     }

@@ -58,17 +58,17 @@
 //! 12. **Gap**: a missing commit is damage only if a later one was seen, a second read misses it too, and no newer
 //!     snapshot exists. The store is then read-only and names the file.
 //!
-//! Commits that wait while one is written go into the next file together (group commit). A writer that repeatedly loses
-//! the race for a sequence number creates a backoff request (`contention.rs`). 1 MiB is reserved for a full disk
-//! (`reserve.rs`).
+//! Commits that wait while one is written go into the next file together (group commit). A writer that repeatedly
+//! loses the race for a sequence number creates a backoff request (`contention.rs`). 1 MiB is reserved for a full disk
+//! (`compaction.rs`).
 //!
 //! An exhaustive search checks the rules over the production code (`tests/model/`, `docs/decisions/0002`), with paused
 //! and killed processes and power failures. It also runs with each rule switched off and then finds a violation, except
 //! for checks that other rules cover. These are both checks of 3, the check for a higher snapshot in 8, and the order
 //! of snapshots in 9. Rules 4, 7 and 12 cover 3, as long as commit N stays.
 //!
-//! By file: `open` and `load` (1 to 3, 12), `group_commit` (4 to 6), `protocol` (the calls of 4 to 7), `reading` (7),
-//! `compaction` (8 to 10), `native` and `node` (11), `commit_log` (the state), `feed` (changes), `fs` (the calls).
+//! By file: `open` and `load` (1 to 3, 12), `group_commit` (4 to 6), `protocol` (the calls of 4 to 7), `port` (7),
+//! `compaction` (8 to 10), `native` and `node` (11), `commit_log` (the state and its changes), `fs` (the calls).
 
 pub mod check;
 mod commit_file;
@@ -83,7 +83,7 @@ mod format;
 pub mod fs;
 mod group_commit;
 mod load;
-#[cfg(any(target_os = "linux", all(feature = "wasm", target_family = "wasm")))]
+#[cfg(any(not(target_family = "wasm"), feature = "wasm"))]
 mod mounts;
 #[cfg(not(target_family = "wasm"))]
 mod native;
@@ -92,18 +92,21 @@ mod node;
 mod open;
 mod port;
 mod protocol;
-mod reading;
 #[doc(hidden)]
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_lock::Mutex;
+pub use compaction::CompactionResult;
 use event_listener::Event;
+#[cfg(not(target_family = "wasm"))]
+pub use native::NativeFs;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub use node::{NodeFiles, NodeFs};
 
 use self::commit_log::CommitLog;
 use self::contention::Contention;
@@ -114,12 +117,6 @@ use self::group_commit::CommitWorkQueue;
 use self::load::LoadStore;
 use self::open::OpenOrCreate;
 use crate::store::{BatchLimits, StoreError};
-
-pub use compaction::CompactionResult;
-#[cfg(not(target_family = "wasm"))]
-pub use native::NativeFs;
-#[cfg(all(feature = "wasm", target_family = "wasm"))]
-pub use node::{NodeFiles, NodeFs};
 
 /// Options for opening a file store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,7 +228,7 @@ impl<F: Fs + 'static> FileStore<F> {
         let root = fs.root();
         let io = |e: FsError| map_fs_error(&e, &root);
         let identity = fs.run(OpenOrCreate { options: options.clone() }).await.map_err(io)??;
-        let load = LoadStore { identity: identity.clone(), limits: BatchLimits::default(), known: None };
+        let load = LoadStore { identity: identity.clone(), limits: BatchLimits::default(), applied: None };
         let mut loaded = fs.run(load).await.map_err(io)??;
         let newer = (identity.format > FORMAT).then(|| StoreError::NewerVersion {
             what: format!("the store at {root}"),

@@ -5,12 +5,13 @@ use std::fs::{self, File};
 use std::future::Future;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::fs::{Fs, FsError, FsKind, Pieces, RandomAccessFile, Reason, Sequence};
+use super::mounts::fs_kind_from_mounts;
 use super::{FileStore, FileStoreOptions};
 use crate::marker::BoxFuture;
 use crate::store::StoreError;
@@ -22,12 +23,6 @@ mod folder;
 #[cfg(not(unix))]
 #[path = "native/folder_windows.rs"]
 mod folder;
-#[cfg(target_os = "linux")]
-#[path = "native/mounts.rs"]
-mod mounts;
-#[cfg(not(target_os = "linux"))]
-#[path = "native/mounts_unsupported.rs"]
-mod mounts;
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 #[path = "native/rename.rs"]
 mod rename;
@@ -47,6 +42,18 @@ impl NativeFs {
     pub fn new(root: impl Into<PathBuf>, single_process: bool) -> Self {
         let root = root.into();
         Self { blocking: Arc::new(BlockingFs { root, single_process, no_links: AtomicBool::new(false) }) }
+    }
+
+    async fn run_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Option<Result<T, FsError>> + Send + 'static,
+    ) -> Result<T, FsError> {
+        let stopped = |why: String| FsError { reason: Reason::Other, call: "use", path: self.root(), why };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Some(result)) => result,
+            Ok(None) => Err(stopped("internal error: a file call waited for something other than the disk".to_owned())),
+            Err(e) => Err(stopped(format!("the runtime stopped the call ({e})"))),
+        }
     }
 }
 
@@ -113,7 +120,7 @@ impl BlockingFs {
             match fs::hard_link(&from, &to) {
                 // vfat and exFAT return "not permitted" instead of "not supported", so the rename decides.
                 Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {}
-                done => return done,
+                result => return result,
             }
         }
         match rename::rename_no_replace(&from, &to) {
@@ -129,7 +136,7 @@ impl BlockingFs {
                 self.no_links.store(true, Ordering::Relaxed);
                 Ok(())
             }
-            failed => failed,
+            error => error,
         }
     }
 
@@ -184,6 +191,12 @@ impl RandomAccessFile for NativeFile {
     }
 }
 
+/// Returns the kind of file system that `path` is on. `path` is absolute and has no symbolic links. Only Linux has the
+/// table; elsewhere the link itself decides whether a store can be there.
+fn fs_kind(path: &Path) -> FsKind {
+    fs::read_to_string("/proc/self/mountinfo").map_or(FsKind::Local, |table| fs_kind_from_mounts(&table, path))
+}
+
 fn reason(e: &io::Error) -> Reason {
     match e.kind() {
         ErrorKind::NotFound => Reason::Missing,
@@ -207,11 +220,11 @@ impl Fs for BlockingFs {
     }
 
     fn kind(&self) -> BoxFuture<'_, Result<FsKind, FsError>> {
-        ready(Ok(mounts::fs_kind(&self.nearest_existing_folder())))
+        ready(Ok(fs_kind(&self.nearest_existing_folder())))
     }
 
     fn make_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        ready(fs::create_dir_all(self.full_path(path)).map_err(self.fs_error("make folder", path)))
+        ready(fs::create_dir_all(self.full_path(path)).map_err(self.fs_error("mkdir", path)))
     }
 
     fn put_temp<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), FsError>> {
@@ -248,13 +261,13 @@ impl Fs for BlockingFs {
     }
 
     fn size<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<u64, FsError>> {
-        ready(fs::metadata(self.full_path(path)).map(|m| m.len()).map_err(self.fs_error("look at", path)))
+        ready(fs::metadata(self.full_path(path)).map(|m| m.len()).map_err(self.fs_error("stat", path)))
     }
 
     fn entropy(&self) -> Result<[u8; 16], FsError> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)
-            .map_err(|e| self.fs_error("generate random bytes", "")(io::Error::other(e.to_string())))?;
+            .map_err(|e| self.fs_error("read random bytes", "")(io::Error::other(e.to_string())))?;
         Ok(bytes)
     }
 
@@ -280,20 +293,6 @@ macro_rules! on_a_blocking_thread {
             Box::pin(self.run_blocking(move || poll_once(blocking.$name($(&$arg),*))))
         })+
     };
-}
-
-impl NativeFs {
-    async fn run_blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Option<Result<T, FsError>> + Send + 'static,
-    ) -> Result<T, FsError> {
-        let stopped = |why: String| FsError { reason: Reason::Other, call: "use", path: self.root(), why };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(Some(result)) => result,
-            Ok(None) => Err(stopped("internal error: a file call waited for something other than the disk".to_owned())),
-            Err(e) => Err(stopped(format!("the runtime stopped the call ({e})"))),
-        }
-    }
 }
 
 impl Fs for NativeFs {
@@ -332,9 +331,9 @@ impl Fs for NativeFs {
         None
     }
 
-    fn pause(&self, span: Millis) -> BoxFuture<'_, ()> {
-        let span = std::time::Duration::from_millis(u64::try_from(span.0).unwrap_or(0));
-        Box::pin(tokio::time::sleep(span))
+    fn pause(&self, duration: Millis) -> BoxFuture<'_, ()> {
+        let duration = std::time::Duration::from_millis(u64::try_from(duration.0).unwrap_or(0));
+        Box::pin(tokio::time::sleep(duration))
     }
 
     /// Runs the whole sequence in one trip. It runs to its end even after the caller has stopped waiting.
@@ -349,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rule_11_where_links_are_missing_a_rename_creates_a_name_only_once() {
+    fn rule_11_rename_without_links_creates_a_name_only_once() {
         let folder = tempfile::tempdir().unwrap();
         let files = BlockingFs {
             root: folder.path().to_owned(),
@@ -370,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_read_as_far_as_the_file_goes() {
+    fn a_range_past_the_end_of_the_file_is_cut() {
         let folder = tempfile::tempdir().unwrap();
         let files =
             BlockingFs { root: folder.path().to_owned(), single_process: false, no_links: AtomicBool::new(false) };

@@ -1,9 +1,8 @@
 //! The file system of Node, over `node:fs`: the extension host of VS Code and plain Node share a directory with native
-//! processes. `pkg/src/node/files.ts` makes the calls of Node. The rules are the same as natively, but Node has no
-//! rename that does not replace.
-
-mod binding;
-mod file;
+//! processes. The rules are the same as natively, but Node has no rename that does not replace. The npm package
+//! provides the calls (`pkg/src/node/files.ts`); paths include the store's folder, and errors are Node's, with a
+//! `code`. Short calls are synchronous, and long ones run on another thread of Node (`docs/decisions/0004` has the
+//! measurements).
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -14,17 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_timer::Delay;
-use js_sys::Reflect;
+use js_sys::{Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
 use wasm_bindgen::{JsCast, JsValue};
 
-use self::binding::{Mounts, from_js_number};
-use self::file::NodeFile;
 use super::fs::{Fs, FsError, FsKind, Pieces, RandomAccessFile, Reason};
 use super::mounts::fs_kind_from_mounts;
 use crate::marker::BoxFuture;
 use crate::time::Millis;
-
-pub use self::binding::NodeFiles;
 
 thread_local! {
     /// The file calls of this host, a global like `crypto` and `setTimeout`; a page has none.
@@ -126,16 +122,16 @@ impl Fs for NodeFs {
 
     fn kind(&self) -> BoxFuture<'_, Result<FsKind, FsError>> {
         Box::pin(async move {
-            let mounts = self.files.mounts(&self.root).await.map_err(self.fs_error("look at", ""))?;
+            let mounts = self.files.mounts(&self.root).await.map_err(self.fs_error("read mounts of", ""))?;
             let mounts: Mounts = mounts.unchecked_into();
             Ok(fs_kind_from_mounts(&mounts.table(), Path::new(&mounts.at())))
         })
     }
 
     fn make_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        Box::pin(async move {
-            self.files.make_folder(&self.full_path(path)).await.map_err(self.fs_error("make folder", path))
-        })
+        Box::pin(
+            async move { self.files.make_folder(&self.full_path(path)).await.map_err(self.fs_error("mkdir", path)) },
+        )
     }
 
     fn put_temp<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), FsError>> {
@@ -185,18 +181,18 @@ impl Fs for NodeFs {
 
     fn size<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<u64, FsError>> {
         Box::pin(async move {
-            self.files.size(&self.full_path(path)).map(from_js_number).map_err(self.fs_error("look at", path))
+            self.files.size(&self.full_path(path)).map(from_js_number).map_err(self.fs_error("stat", path))
         })
     }
 
     fn entropy(&self) -> Result<[u8; 16], FsError> {
         let mut bytes = [0; 16];
-        binding::random_values(&mut bytes).map_err(self.fs_error("generate random bytes", ""))?;
+        random_values(&mut bytes).map_err(self.fs_error("read random bytes", ""))?;
         Ok(bytes)
     }
 
-    fn pause(&self, span: Millis) -> BoxFuture<'_, ()> {
-        Box::pin(Delay::new(Duration::from_millis(u64::try_from(span.0).unwrap_or(0))))
+    fn pause(&self, duration: Millis) -> BoxFuture<'_, ()> {
+        Box::pin(Delay::new(Duration::from_millis(u64::try_from(duration.0).unwrap_or(0))))
     }
 
     fn spawn(&self, work: BoxFuture<'static, ()>) -> Option<BoxFuture<'static, ()>> {
@@ -230,4 +226,222 @@ fn reason(code: &str) -> Reason {
 fn is_link_unsupported(e: &JsValue) -> bool {
     let code = Reflect::get(e, &"code".into()).ok().and_then(|code| code.as_string());
     matches!(code.as_deref(), Some("EPERM" | "ENOTSUP" | "EOPNOTSUPP" | "ENOSYS" | "EISDIR"))
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// The file calls of the host: the object of `pkg/src/node/files.ts`, which describes each call.
+    #[derive(Clone, Debug)]
+    pub type NodeFiles;
+
+    #[wasm_bindgen(method, catch, js_name = makeFolder)]
+    pub(super) async fn make_folder(this: &NodeFiles, path: &str) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn create(this: &NodeFiles, path: &str) -> Result<OpenFile, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = syncFolder)]
+    pub(super) async fn sync_folder(this: &NodeFiles, path: &str, and_above: bool) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn link(this: &NodeFiles, from: &str, to: &str) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) async fn rename(this: &NodeFiles, from: &str, to: &str) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn list(this: &NodeFiles, path: &str) -> Result<Vec<String>, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn remove(this: &NodeFiles, path: &str) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn size(this: &NodeFiles, path: &str) -> Result<f64, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn open(this: &NodeFiles, path: &str) -> Result<OpenFile, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) async fn mounts(this: &NodeFiles, path: &str) -> Result<JsValue, JsValue>;
+
+    /// An open file, as [`NodeFiles::create`] and [`NodeFiles::open`] return it.
+    #[derive(Debug)]
+    pub(super) type OpenFile;
+
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn size(this: &OpenFile) -> f64;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn read(this: &OpenFile, offset: f64, into: &mut [u8]) -> Result<f64, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = readLong)]
+    pub(super) async fn read_long(this: &OpenFile, offset: f64, into: Uint8Array) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn write(this: &OpenFile, bytes: &[u8]) -> Result<f64, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = writeLong)]
+    pub(super) async fn write_long(this: &OpenFile, bytes: Uint8Array) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) async fn sync(this: &OpenFile) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method)]
+    pub(super) fn close(this: &OpenFile);
+
+    /// The result of [`NodeFiles::mounts`].
+    pub(super) type Mounts;
+
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn at(this: &Mounts) -> String;
+
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn table(this: &Mounts) -> String;
+
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
+    pub(super) fn random_values(bytes: &mut [u8]) -> Result<JsValue, JsValue>;
+}
+
+/// Converts a byte count to a JavaScript number.
+#[expect(clippy::cast_precision_loss, reason = "files are far smaller than 2^53 bytes")]
+pub fn to_js_number(n: u64) -> f64 {
+    n as f64
+}
+
+/// Converts a JavaScript number to a byte count; an invalid number gives 0.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates, and files are small")]
+pub fn from_js_number(n: f64) -> u64 {
+    n as u64
+}
+
+/// Maximum bytes of a synchronous call, which takes the JavaScript thread about 30 µs.
+const MAX_SYNC_BYTES: usize = 65_536;
+
+/// Bytes of one asynchronous call, copied into a buffer of JavaScript. One buffer serves a whole read or write, because
+/// JavaScript collects such buffers late.
+const CHUNK_BYTES: usize = 262_144;
+
+/// An open file. Dropping it closes it.
+#[derive(Debug)]
+pub struct NodeFile {
+    file: OpenFile,
+    path: String,
+}
+
+impl NodeFile {
+    pub fn new(file: OpenFile, path: String) -> Self {
+        Self { file, path }
+    }
+
+    /// Appends bytes.
+    pub async fn write(&self, bytes: &[u8]) -> Result<(), FsError> {
+        let buffer = buffer_for(bytes.len());
+        let mut remaining = bytes;
+        while !remaining.is_empty() {
+            let written = match &buffer {
+                None => self.file.write(remaining).map(Some),
+                Some(buffer) => {
+                    let piece = &remaining[..remaining.len().min(CHUNK_BYTES)];
+                    let buffer = buffer.subarray(0, len_u32(piece));
+                    buffer.copy_from(piece);
+                    self.file.write_long(buffer).await.map(|written| written.as_f64())
+                }
+            };
+            match byte_count(written.map_err(self.fs_error("write"))?) {
+                0 => return Err(self.other_error("write", "the system wrote none of the bytes".to_owned())),
+                written => remaining = remaining.get(written..).unwrap_or_default(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Syncs the file: the written bytes then survive a power failure.
+    pub async fn sync(&self) -> Result<(), FsError> {
+        self.file.sync().await.map_err(self.fs_error("write"))
+    }
+
+    /// Reads `range`, or the part of it that the file has.
+    pub async fn read(&self, range: Range<u64>) -> Result<Vec<u8>, FsError> {
+        let mut bytes = vec![0; byte_count(Some(to_js_number(range.end.min(self.size()).saturating_sub(range.start))))];
+        let buffer = buffer_for(bytes.len());
+        let mut filled = 0;
+        while filled < bytes.len() {
+            let (offset, target) = (to_js_number(range.start + filled as u64), &mut bytes[filled..]);
+            let read = match &buffer {
+                None => self.file.read(offset, target).map(Some),
+                Some(buffer) => {
+                    let length = target.len().min(CHUNK_BYTES);
+                    let target = &mut target[..length];
+                    let buffer = buffer.subarray(0, len_u32(target));
+                    let read = self.file.read_long(offset, buffer.clone()).await.map(|read| read.as_f64());
+                    buffer.copy_to(target);
+                    read
+                }
+            };
+            match byte_count(read.map_err(self.fs_error("read"))?) {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
+    fn other_error(&self, call: &'static str, why: String) -> FsError {
+        FsError { reason: Reason::Other, call, path: self.path.clone(), why }
+    }
+
+    fn fs_error(&self, call: &'static str) -> impl FnOnce(JsValue) -> FsError {
+        move |e| fs_error_from_js(&e, call, self.path.clone())
+    }
+}
+
+impl RandomAccessFile for NodeFile {
+    fn size(&self) -> u64 {
+        from_js_number(self.file.size())
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+        let too_early = |missing: u64| self.other_error("read", format!("the file ends {missing} bytes too early"));
+        // A length from a damaged file must not exhaust the memory.
+        let missing = (length as u64).saturating_sub(self.size().saturating_sub(offset));
+        if missing > 0 {
+            return Err(too_early(missing));
+        }
+        let mut bytes = vec![0; length];
+        let mut filled = 0;
+        while filled < length {
+            let read = self
+                .file
+                .read(to_js_number(offset + filled as u64), &mut bytes[filled..])
+                .map_err(self.fs_error("read"))?;
+            match byte_count(Some(read)) {
+                0 => return Err(too_early((length - filled) as u64)),
+                read => filled += read,
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+impl Drop for NodeFile {
+    fn drop(&mut self) {
+        self.file.close();
+    }
+}
+
+/// Returns the buffer for asynchronous calls, or `None` if the bytes are few and the call is synchronous. WebAssembly
+/// memory can move during an asynchronous call, so JavaScript gets no view into it.
+fn buffer_for(bytes: usize) -> Option<Uint8Array> {
+    (bytes > MAX_SYNC_BYTES)
+        .then(|| Uint8Array::new_with_length(u32::try_from(bytes.min(CHUNK_BYTES)).unwrap_or(u32::MAX)))
+}
+
+fn len_u32(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+/// Converts the byte count that a call returned.
+fn byte_count(bytes: Option<f64>) -> usize {
+    usize::try_from(bytes.map_or(0, from_js_number)).unwrap_or(usize::MAX)
 }

@@ -42,8 +42,8 @@ impl Sequence for OpenOrCreate {
                 });
             }
             for _ in 0..ATTEMPTS {
-                let found = optional(fs.read(IDENTITY, None).await).map_err(|e| map_fs_error(&e, &root))?;
-                match found {
+                let bytes = optional(fs.read(IDENTITY, None).await).map_err(|e| map_fs_error(&e, &root))?;
+                match bytes {
                     Some(bytes) => {
                         let identity = read_identity(&bytes, &format!("{root}/{IDENTITY}"))?;
                         ensure_first_snapshot(fs, &identity).await?;
@@ -57,7 +57,7 @@ impl Sequence for OpenOrCreate {
             }
             Err(StoreError::Corrupt {
                 at: format!("{root}/{IDENTITY}"),
-                why: "the name exists, but there is no file; remove a broken symbolic link".to_owned(),
+                why: "the name exists, but there is no file; remove the broken symbolic link".to_owned(),
             })
         })
     }
@@ -71,7 +71,7 @@ pub fn no_store(root: &str) -> StoreError {
 }
 
 /// Creates the folders and runstate.json. Refuses a folder with other contents, and any folder if the store must exist.
-async fn create<F: Fs>(fs: &F, root: &str, existing: bool) -> Result<(), StoreError> {
+async fn create<F: Fs>(fs: &F, root: &str, must_exist: bool) -> Result<(), StoreError> {
     let names = optional(fs.list("").await).map_err(|e| map_fs_error(&e, root))?.unwrap_or_default();
     if names.iter().any(|name| name == IDENTITY) {
         // Another process has just created it.
@@ -84,22 +84,24 @@ async fn create<F: Fs>(fs: &F, root: &str, existing: bool) -> Result<(), StoreEr
     }
     // An interrupted creation leaves folders and temps. It puts snapshot 0 only after runstate.json is durable.
     for (folder, numbered) in [(COMMITS, commit_seq as fn(&str) -> Option<u64>), (SNAPSHOTS, snapshot_seq)] {
-        let inside = optional(fs.list(folder).await).map_err(|e| map_fs_error(&e, root))?.unwrap_or_default();
-        if let Some(file) = inside.iter().find(|name| numbered(name).is_some()) {
+        let names = optional(fs.list(folder).await).map_err(|e| map_fs_error(&e, root))?.unwrap_or_default();
+        if let Some(file) = names.iter().find(|name| numbered(name).is_some()) {
             // Since the list of the folder, another process may have created the store and committed to it.
             if optional(fs.size(IDENTITY).await).map_err(|e| map_fs_error(&e, root))?.is_some() {
                 return Ok(());
             }
             return Err(StoreError::Corrupt {
                 at: format!("{root}/{IDENTITY}"),
-                why: format!("it is missing, although {folder}/{file} exists; restore it from a copy of the store"),
+                why: format!(
+                    "it is missing, although {folder}/{file} exists; restore it from a copy of the store, or run `runstate repair`"
+                ),
             });
         }
     }
-    if existing {
+    if must_exist {
         return Err(no_store(root));
     }
-    let made: Result<(), FsError> = async {
+    let created: Result<(), FsError> = async {
         for folder in ["", COMMITS, SNAPSHOTS] {
             fs.make_folder(folder).await?;
         }
@@ -108,8 +110,8 @@ async fn create<F: Fs>(fs: &F, root: &str, existing: bool) -> Result<(), StoreEr
         put_new(fs, IDENTITY, &new_identity_bytes(fs.entropy()?)).await.map(|_| ())
     }
     .await;
-    made.map_err(|e| match e.reason {
-        Reason::Missing if e.call == "make folder" => StoreError::Unavailable {
+    created.map_err(|e| match e.reason {
+        Reason::Missing if e.call == "mkdir" => StoreError::Unavailable {
             what: format!("the store at {root}"),
             why: format!("its folder cannot be created there ({e}); choose another path"),
         },
@@ -122,7 +124,7 @@ fn is_own_or_ignored(name: &str) -> bool {
 }
 
 fn not_a_store(root: &str, others: &[&str]) -> StoreError {
-    let seen = match others {
+    let listed = match others {
         few if few.len() <= 3 => few.join(", "),
         [first, second, third, rest @ ..] => format!("{first}, {second}, {third} and {} more", rest.len()),
         _ => String::new(),
@@ -137,7 +139,7 @@ fn not_a_store(root: &str, others: &[&str]) -> StoreError {
     };
     StoreError::Unavailable {
         what: format!("{root} is not a store"),
-        why: format!("it has no {IDENTITY} but contains {seen}. Nothing was changed; {hint}"),
+        why: format!("it has no {IDENTITY} but contains {listed}. Nothing was changed; {hint}"),
     }
 }
 
@@ -148,7 +150,7 @@ async fn ensure_first_snapshot<F: Fs>(fs: &F, identity: &StoreIdentity) -> Resul
     if identity.format > FORMAT {
         return Ok(());
     }
-    let done: Result<(), FsError> = async {
+    let written: Result<(), FsError> = async {
         if optional(highest_snapshot(fs).await)?.flatten().is_some() {
             return Ok(());
         }
@@ -166,9 +168,9 @@ async fn ensure_first_snapshot<F: Fs>(fs: &F, identity: &StoreIdentity) -> Resul
         put_new(fs, &snapshot_path(0), &bytes).await.map(|_| ())
     }
     .await;
-    match done {
+    match written {
         // Reading needs no file for an empty state. The first commit reports why the store cannot be written.
         Err(e) if matches!(e.reason, Reason::Denied | Reason::ReadOnly | Reason::Full) && e.call != "list" => Ok(()),
-        done => done.map_err(|e| map_fs_error(&e, &root)),
+        result => result.map_err(|e| map_fs_error(&e, &root)),
     }
 }

@@ -1,5 +1,5 @@
-//! The calls of a commit and of catching up (rules 4 to 7), as [`Sequence`]s: an adapter can run one in a single trip.
-//! `commit_log.rs` decides how their results change the state.
+//! The calls of a commit, of catching up (rules 4 to 7), and of backoff under contention. The first two are
+//! [`Sequence`]s: an adapter can run one in a single trip. `commit_log.rs` decides how their results change the state.
 
 use super::format::{
     COMMITS, IDENTITY, SNAPSHOTS, commit_path, file_hash, is_backoff_request, snapshot_path, snapshot_seq, temp_path,

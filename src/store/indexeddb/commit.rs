@@ -1,29 +1,34 @@
 //! Commits. Commits that arrive during a transaction form a group and go into the next one (group commit). Each is planned on the
 //! state after those before it, and succeeds or fails on its own.
 //!
-//! If the connection cache has all documents that a commit needs, the commit is written blind (`connection_cache`). Otherwise the
-//! transaction has two waves: all reads of the batches are requested at once, then the commits are planned and all writes are
-//! issued at once. Only the end of the transaction is awaited. A commit whose connection was lost is retried. Its ledger row is
-//! read first, so it is applied once.
+//! If the connection cache has all documents that a commit needs, the commit is written blind (`connection.rs`).
+//! Otherwise the transaction has two waves: all reads of the batches are requested at once, then the commits are
+//! planned and all writes are issued at once. Only the end of the transaction is awaited. A commit whose connection
+//! was lost is retried. Its ledger row is read first, so it is applied once.
+//!
+//! A large batch is checked against the storage quota that the browser reports (Storage Standard,
+//! `navigator.storage.estimate()`).
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use event_listener::Event;
-use wasm_bindgen_futures::spawn_local;
+use js_sys::Reflect;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 
+use super::binding::{Estimate, StorageManager, global_object};
 use super::connection::Connection;
-use super::error_mapping::IndexedDbError;
-use super::feed::{self, FEED_END, FeedEnd, position};
+use super::error_mapping::{IndexedDbError, describe_storage};
+use super::feed::{FEED_END, FeedEnd, position};
 use super::layout::FEED;
 use super::read::BatchSizer;
-use super::transaction::{Mode, Tx};
-use super::write::PutMode;
-use super::{IndexedDbState, quota};
+use super::transaction::{Mode, PutMode, Tx};
+use super::{IndexedDbState, feed, transaction};
 use crate::store::tables::deferred::FetchedRows;
 use crate::store::tables::{BatchPlan, PendingCommits, PlannedCommit, Tables};
-use crate::store::{Batch, COMMANDS, Receipt, StoreError};
+use crate::store::{Batch, COMMANDS, Outcome, Receipt, StoreError};
 use crate::time::Timestamp;
 use crate::value::SortedSet;
 
@@ -108,15 +113,21 @@ pub(super) struct TransactionFailure {
 }
 
 impl From<IndexedDbError> for TransactionFailure {
-    fn from(stop: IndexedDbError) -> Self {
-        Self { error: stop, wrote: false }
+    fn from(error: IndexedDbError) -> Self {
+        Self { error, wrote: false }
     }
 }
 
 impl IndexedDbState {
     pub(super) async fn commit(self: &Rc<Self>, batch: Batch) -> Result<Receipt, StoreError> {
         self.check_open()?;
-        quota::check_space(batch.bytes(), &self.name).await?;
+        if let Err(full) = check_space(batch.bytes(), &self.name).await {
+            // A repeated command writes nothing, so it needs no space.
+            let outcome = self.outcome(&batch.command).await.map_err(|error| error.into_error(&self.name))?;
+            if outcome == Outcome::Absent {
+                return Err(full);
+            }
+        }
         let request = Rc::new(QueuedCommit { batch, answer: RefCell::default(), answered: Event::new() });
         self.queue.waiting.borrow_mut().push_back(request.clone());
         if !self.queue.busy.replace(true) {
@@ -142,8 +153,8 @@ impl IndexedDbState {
     async fn commit_group(&self, group: &[Rc<QueuedCommit>], wrote: bool) {
         match self.commit_with_retry(group, wrote).await {
             Ok(answers) => group.iter().zip(answers).for_each(|(request, answer)| request.complete(answer)),
-            Err(TransactionFailure { error: stop, wrote }) => match group {
-                [request] => request.complete(Err(self.commit_error(request, stop, wrote))),
+            Err(TransactionFailure { error, wrote }) => match group {
+                [request] => request.complete(Err(self.commit_error(request, error, wrote))),
                 // One batch may be too large for the transaction, so each is retried alone.
                 _ => {
                     for request in group {
@@ -163,7 +174,7 @@ impl IndexedDbState {
         let mut tries = 0;
         loop {
             tries += 1;
-            let failed = match self.ensure_connected().await {
+            let failure = match self.ensure_connected().await {
                 Ok(connection) => match self.commit_on(&connection, group).await {
                     Ok(answers) => {
                         self.out_of_space.set(false);
@@ -172,21 +183,21 @@ impl IndexedDbState {
                         }
                         return Ok(answers);
                     }
-                    Err(failed) => {
-                        if failed.error.is_connection_lost() {
+                    Err(failure) => {
+                        if failure.error.is_connection_lost() {
                             connection.handle.guard.close();
                         }
-                        failed
+                        failure
                     }
                 },
-                Err(stop) => TransactionFailure { error: stop, wrote: false },
+                Err(error) => TransactionFailure { error, wrote: false },
             };
             // An aborted transaction leaves nothing. After a lost connection, the extent of the writes is unknown.
-            self.out_of_space.set(self.out_of_space.get() || failed.error.is_out_of_space());
-            let lost = failed.error.is_connection_lost();
-            wrote |= failed.wrote && lost;
+            self.out_of_space.set(self.out_of_space.get() || failure.error.is_out_of_space());
+            let lost = failure.error.is_connection_lost();
+            wrote |= failure.wrote && lost;
             if !lost || tries >= MAX_ATTEMPTS {
-                return Err(TransactionFailure { error: failed.error, wrote });
+                return Err(TransactionFailure { error: failure.error, wrote });
             }
         }
     }
@@ -203,8 +214,8 @@ impl IndexedDbState {
         connection.commit(group).await
     }
 
-    fn commit_error(&self, request: &QueuedCommit, stop: IndexedDbError, wrote: bool) -> StoreError {
-        let error = stop.into_error(&self.name);
+    fn commit_error(&self, request: &QueuedCommit, error: IndexedDbError, wrote: bool) -> StoreError {
+        let error = error.into_error(&self.name);
         if !wrote {
             return error;
         }
@@ -230,7 +241,7 @@ impl IndexedDbState {
             self.check_open()?;
             let connection = self.ensure_connected().await?;
             match work(&connection).await {
-                Err(stop) if stop.is_connection_lost() && tries < MAX_ATTEMPTS => connection.handle.guard.close(),
+                Err(error) if error.is_connection_lost() && tries < MAX_ATTEMPTS => connection.handle.guard.close(),
                 other => return other,
             }
             tries += 1;
@@ -255,11 +266,11 @@ impl Connection {
         let stores = self.object_stores(group.iter().map(|request| &request.batch));
         let tx = Tx::begin(&self.handle.guard.database, stores.keys().copied(), Mode::Write)
             .map_err(IndexedDbError::from)?;
-        let ended = self.commit_in(&tx, group).await;
-        if ended.is_err() {
+        let result = self.commit_in(&tx, group).await;
+        if result.is_err() {
             tx.abort();
         }
-        ended
+        result
     }
 
     /// Returns the object stores that the batches use.
@@ -277,20 +288,20 @@ impl Connection {
         group: &[Rc<QueuedCommit>],
     ) -> Result<Vec<Result<Receipt, StoreError>>, TransactionFailure> {
         let (mut fetched, mut sizer) = (FetchedRows::default(), BatchSizer::new(Some(0)));
-        let ending = FeedEnd::request(tx)?;
+        let feed_end = FeedEnd::request(tx)?;
         // Batches of one group often read the same documents.
         let mut reads = BTreeSet::new();
         reads.extend(group.iter().flat_map(|request| self.tables.prefetch_reads(&request.batch)));
         self.fetch(tx, &mut fetched, &mut sizer, reads).await?;
-        let begun = ending.last_number();
+        let begun = feed_end.last_number();
         let mut end = begun;
 
         let (mut planned, mut answers) = (PendingCommits::default(), Vec::with_capacity(group.len()));
         for QueuedCommit { batch, .. } in group.iter().map(|request| &**request) {
-            let judged = self
+            let plan = self
                 .evaluate_until_fetched(tx, &mut fetched, &mut sizer, |tables| tables.plan_after(&planned, batch))
                 .await;
-            answers.push(match judged {
+            answers.push(match plan {
                 Ok(BatchPlan::Replay(result)) => Ok((end, result, true)),
                 Ok(BatchPlan::PlannedCommit(commit)) => {
                     end += commit.feed_changes().count() as u64;
@@ -298,8 +309,8 @@ impl Connection {
                     planned.push(commit);
                     Ok((end, result, false))
                 }
-                Err(IndexedDbError::Store(refusal)) => Err(refusal),
-                Err(stop) => return Err(stop.into()),
+                Err(IndexedDbError::Store(error)) => Err(error),
+                Err(error) => return Err(error.into()),
             });
         }
         let commits = planned.into_commits();
@@ -315,7 +326,7 @@ impl Connection {
     /// Issues the second wave and awaits the end of the transaction. Returns the bytes of documents written.
     async fn write(&self, tx: &Tx, begun: u64, commits: &[PlannedCommit]) -> Result<usize, TransactionFailure> {
         let end = tx.completion();
-        let bytes = self.issue_writes(tx, commits, PutMode::Overwrite)?;
+        let bytes = transaction::issue_writes(self, tx, commits, PutMode::Overwrite)?;
         feed::set_feed_end(tx, feed::append(tx, begun, commits)?)?;
         tx.commit();
         end.await.map_err(|error| TransactionFailure { error: error.into(), wrote: true })?;
@@ -336,17 +347,46 @@ impl Connection {
     }
 
     async fn sweep_in(&self, tx: &Tx, collection: &str, now: Timestamp, limit: usize) -> Result<usize, IndexedDbError> {
-        let ending = FeedEnd::request(tx)?;
-        ending.wait().await?;
-        let (mut fetched, mut pace) = (FetchedRows::default(), BatchSizer::new(Some(limit)));
+        let feed_end = FeedEnd::request(tx)?;
+        feed_end.wait().await?;
+        let (mut fetched, mut sizer) = (FetchedRows::default(), BatchSizer::new(Some(limit)));
         let plan = |tables: &Tables| tables.plan_sweep(collection, now, limit);
-        let commit = self.evaluate_until_fetched(tx, &mut fetched, &mut pace, plan).await?;
+        let commit = self.evaluate_until_fetched(tx, &mut fetched, &mut sizer, plan).await?;
         let swept = commit.changes.len();
         // Cached documents may be older than the sweep.
         self.cache.take();
         if swept > 0 {
-            self.write(tx, ending.last_number(), &[commit]).await.map_err(|failed| failed.error)?;
+            self.write(tx, feed_end.last_number(), &[commit]).await.map_err(|failure| failure.error)?;
         }
         Ok(swept)
     }
+}
+
+/// Size in bytes from which the quota is checked. A check takes about a millisecond. Writing a batch without space takes many
+/// milliseconds, and uses up more of the remaining space.
+const CHECKED_FROM_BYTES: usize = 1024 * 1024;
+
+/// Rejects a large batch that exceeds the remaining space. Without an estimate of the browser there is no check.
+pub(super) async fn check_space(bytes: usize, database: &str) -> Result<(), StoreError> {
+    if bytes < CHECKED_FROM_BYTES {
+        return Ok(());
+    }
+    match remaining_bytes().await {
+        #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^53 bytes")]
+        Some(remaining) if remaining < bytes as f64 => {
+            let remaining = remaining.max(0.0);
+            Err(StoreError::Full {
+                what: format!("{} ({bytes} bytes to write, {remaining} bytes left)", describe_storage(database)),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the remaining bytes of the quota.
+async fn remaining_bytes() -> Option<f64> {
+    let navigator = Reflect::get(&global_object(), &"navigator".into()).ok()?;
+    let storage: StorageManager = Reflect::get(&navigator, &"storage".into()).ok()?.unchecked_into();
+    let estimate: Estimate = JsFuture::from(storage.estimate().ok()?).await.ok()?.unchecked_into();
+    Some(estimate.quota()? - estimate.usage()?)
 }

@@ -3,7 +3,6 @@
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::binding::Exception;
-use super::quota;
 use crate::store::StoreError;
 
 /// An exception of a browser call.
@@ -13,11 +12,13 @@ pub(super) struct BrowserError {
     message: String,
 }
 
-/// The failure of an operation: an error of the store's rules, or an exception of the browser.
+/// The failure of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum IndexedDbError {
+    /// An error of the store's rules.
     Store(StoreError),
-    BrowserError(BrowserError),
+    /// An exception of the browser.
+    Browser(BrowserError),
 }
 
 impl From<StoreError> for IndexedDbError {
@@ -28,13 +29,13 @@ impl From<StoreError> for IndexedDbError {
 
 impl From<BrowserError> for IndexedDbError {
     fn from(error: BrowserError) -> Self {
-        IndexedDbError::BrowserError(error)
+        IndexedDbError::Browser(error)
     }
 }
 
 impl From<JsValue> for IndexedDbError {
     fn from(thrown: JsValue) -> Self {
-        IndexedDbError::BrowserError(thrown.into())
+        IndexedDbError::Browser(thrown.into())
     }
 }
 
@@ -50,6 +51,7 @@ impl From<JsValue> for BrowserError {
     }
 }
 
+/// The name of the exception for an aborted transaction.
 const ABORTED: &str = "AbortError";
 
 /// Texts by which browsers report a full disk, in lower case. Chromium on a full disk reports
@@ -86,7 +88,7 @@ impl BrowserError {
     /// Returns the error for the caller.
     pub(super) fn into_error(self, database: &str) -> StoreError {
         if self.is_out_of_space() {
-            return quota::full_error(database);
+            return full_error(database);
         }
         let Self { name, message } = self;
         let why = match name.as_str() {
@@ -107,24 +109,34 @@ impl IndexedDbError {
     pub(super) fn into_error(self, database: &str) -> StoreError {
         match self {
             IndexedDbError::Store(error) => error,
-            IndexedDbError::BrowserError(fault) => fault.into_error(database),
+            IndexedDbError::Browser(error) => error.into_error(database),
         }
     }
 
     /// As [`BrowserError::is_constraint_violation`].
     pub(super) fn is_constraint_violation(&self) -> bool {
-        matches!(self, IndexedDbError::BrowserError(fault) if fault.is_constraint_violation())
+        matches!(self, IndexedDbError::Browser(error) if error.is_constraint_violation())
     }
 
     /// As [`BrowserError::is_connection_lost`].
     pub(super) fn is_connection_lost(&self) -> bool {
-        matches!(self, IndexedDbError::BrowserError(fault) if fault.is_connection_lost())
+        matches!(self, IndexedDbError::Browser(error) if error.is_connection_lost())
     }
 
     /// As [`BrowserError::is_out_of_space`].
     pub(super) fn is_out_of_space(&self) -> bool {
-        matches!(self, IndexedDbError::BrowserError(fault) if fault.is_out_of_space())
+        matches!(self, IndexedDbError::Browser(error) if error.is_out_of_space())
     }
+}
+
+/// Returns the error of a database without space.
+pub(super) fn full_error(database: &str) -> StoreError {
+    StoreError::Full { what: describe_storage(database) }
+}
+
+/// Returns the name of the storage of a database in errors about space.
+pub(super) fn describe_storage(database: &str) -> String {
+    format!("{} of this browser", describe_database(database))
 }
 
 /// Returns the name of a database in errors.

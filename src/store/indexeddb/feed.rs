@@ -1,19 +1,26 @@
 //! The change feed: one record per transaction, under the number of its last change. So a position is a number of changes. Each
 //! commit writes its record in its own transaction, and trims the feed to the last 10,000 changes.
+//!
+//! A commit notifies the readers that wait for changes, in this tab and in others. A notification may be lost, so no
+//! reader relies on it.
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 use js_sys::JSON;
 use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::binding::{IdbCursor, IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest};
+use super::binding::{Channel, IdbCursor, IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest, global_object};
 use super::connection::Connection;
 use super::error_mapping::IndexedDbError;
-use super::layout::{DatabaseLayout, FEED};
+use super::layout::{DatabaseLayout, FEED, to_json};
 use super::read::decode_number;
-use super::record::to_json;
 use super::transaction::{Mode, Tx, await_request};
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
+use crate::store::feed::{Waiter, Waiters};
 use crate::store::tables::PlannedCommit;
 use crate::store::{ChangeEvent, Changes, Position, StoreError};
 use crate::value;
@@ -62,18 +69,18 @@ impl FeedRecord {
     /// Creates the record of commits that follow the change number `before`; none if they changed nothing.
     fn new(commits: &[PlannedCommit], before: u64) -> Option<Self> {
         let count = |commit: &PlannedCommit| commit.feed_changes().count() as u64;
-        let all: u64 = commits.iter().map(count).sum();
+        let total: u64 = commits.iter().map(count).sum();
         // Changes beyond the capacity would be trimmed at once, so they are not written.
-        let mut without = all.saturating_sub(CAPACITY);
-        let mut record = Vec::new();
+        let mut without = total.saturating_sub(CAPACITY);
+        let mut feed_commits = Vec::new();
         for commit in commits {
-            let (commit, left) = (FeedCommit::new(commit, without), without.saturating_sub(count(commit)));
-            without = left;
+            let (commit, remaining) = (FeedCommit::new(commit, without), without.saturating_sub(count(commit)));
+            without = remaining;
             if !commit.changes.is_empty() {
-                record.push(commit);
+                feed_commits.push(commit);
             }
         }
-        (all > 0).then(|| Self { last: before + all, commits: record })
+        (total > 0).then(|| Self { last: before + total, commits: feed_commits })
     }
 
     /// Returns the number of the change before the first one.
@@ -121,7 +128,7 @@ pub(super) fn append(tx: &Tx, begun: u64, commits: &[PlannedCommit]) -> Result<u
 fn put_record(store: &IdbObjectStore, record: &FeedRecord) -> Result<(), IndexedDbError> {
     let text = value::to_json_string(record);
     let text = text.map_err(|e| StoreError::Unavailable { what: "the change feed".to_owned(), why: e.to_string() })?;
-    store.put(&js_sys::JSON::parse(&text)?, &number_key(record.last))?;
+    store.put(&JSON::parse(&text)?, &number_key(record.last))?;
     Ok(())
 }
 
@@ -130,7 +137,7 @@ pub(super) fn number_key(number: u64) -> JsValue {
     JsValue::from_f64(number as f64)
 }
 
-/// Returns a position: a prefix unique to the store, which rejects positions of other stores, and the number of changes.
+/// Returns the position after `number` changes. Its prefix is unique to the store, so positions of other stores are rejected.
 pub(super) fn position(layout: &DatabaseLayout, number: u64) -> Position {
     Position(format!("{}.{number}", position_prefix(layout)))
 }
@@ -142,32 +149,34 @@ fn position_prefix(layout: &DatabaseLayout) -> &str {
 }
 
 fn parse_position(layout: &DatabaseLayout, position: &Position) -> Result<u64, StoreError> {
-    let parts = position.0.split_once('.').and_then(|(of, number)| Some((of, number.parse().ok()?)));
-    let (of, number) = parts.ok_or_else(|| StoreError::invalid_position(position, "IndexedDB"))?;
-    if of == position_prefix(layout) { Ok(number) } else { Err(StoreError::PositionExpired) }
+    let parts = position.0.split_once('.').and_then(|(prefix, number)| Some((prefix, number.parse().ok()?)));
+    let (prefix, number) = parts.ok_or_else(|| StoreError::invalid_position(position, "IndexedDB"))?;
+    if prefix == position_prefix(layout) { Ok(number) } else { Err(StoreError::PositionExpired) }
 }
 
-impl Connection {
-    /// Returns up to `limit` changes after `from` (`None`: from now on).
-    pub(super) async fn read_changes(&self, from: Option<&Position>, limit: usize) -> Result<Changes, IndexedDbError> {
-        let layout = &self.handle.layout;
-        let from = from.map(|from| parse_position(layout, from)).transpose()?;
-        let tx = Tx::begin(&self.handle.guard.database, [FEED], Mode::Read)?;
-        let (store, ending) = (tx.store(FEED)?, FeedEnd::request(&tx)?);
-        let Some(from) = from else {
-            ending.wait().await?;
-            return Ok(Changes { events: Vec::new(), next: position(layout, ending.last_number()) });
-        };
-        let oldest = store.get_all(&JsValue::UNDEFINED, 1)?;
-        let most = u32::try_from(limit.clamp(1, MAX_READ_RECORDS)).unwrap_or(1);
-        let later = store.get_all(&IdbKeyRange::lower_bound(&number_key(from), true)?, most)?;
-        let later = parse_records(&await_request(&later).await?)?;
-        let forgotten = parse_records(&oldest.result())?.first().map_or(0, FeedRecord::preceding_number);
-        if from > ending.last_number() || from < forgotten {
-            return Err(StoreError::PositionExpired.into());
-        }
-        Ok(collect_changes(layout, from, &later, limit))
+/// Returns up to `limit` changes after `from` (`None`: from now on).
+pub(super) async fn read_changes(
+    connection: &Connection,
+    from: Option<&Position>,
+    limit: usize,
+) -> Result<Changes, IndexedDbError> {
+    let layout = &connection.handle.layout;
+    let from = from.map(|from| parse_position(layout, from)).transpose()?;
+    let tx = Tx::begin(&connection.handle.guard.database, [FEED], Mode::Read)?;
+    let (store, feed_end) = (tx.store(FEED)?, FeedEnd::request(&tx)?);
+    let Some(from) = from else {
+        feed_end.wait().await?;
+        return Ok(Changes { events: Vec::new(), next: position(layout, feed_end.last_number()) });
+    };
+    let oldest = store.get_all(&JsValue::UNDEFINED, 1)?;
+    let count = u32::try_from(limit.clamp(1, MAX_READ_RECORDS)).unwrap_or(1);
+    let later = store.get_all(&IdbKeyRange::lower_bound(&number_key(from), true)?, count)?;
+    let later = parse_records(&await_request(&later).await?)?;
+    let trimmed = parse_records(&oldest.result())?.first().map_or(0, FeedRecord::preceding_number);
+    if from > feed_end.last_number() || from < trimmed {
+        return Err(StoreError::PositionExpired.into());
     }
+    Ok(collect_changes(layout, from, &later, limit))
 }
 
 fn parse_records(list: &JsValue) -> Result<Vec<FeedRecord>, StoreError> {
@@ -232,4 +241,75 @@ fn insert_feed_end(store: &IdbObjectStore, end: u64) -> Result<(), IndexedDbErro
     let row: JsValue = JSON::parse(r#"{"one":1}"#)?;
     store.add(&row, &number_key(end))?;
     Ok(())
+}
+
+/// The waiters of this tab, and the channel to other tabs.
+pub(super) struct ChangeNotifier {
+    waiters: Rc<Waiters>,
+    /// Another tab has committed since this flag was last taken.
+    other_tab_changed: Rc<Cell<bool>>,
+    /// None if the host has no `BroadcastChannel`.
+    channel: Option<Channel>,
+    // Kept alive while the browser may call it.
+    _on_message: Option<Closure<dyn FnMut()>>,
+}
+
+impl ChangeNotifier {
+    /// Creates the notifier for the channel of a database.
+    pub(super) fn new(database: &str) -> Self {
+        let (waiters, other_tab_changed) = (Rc::new(Waiters::default()), Rc::new(Cell::new(false)));
+        // Without a channel, waiters poll once a second.
+        let is_supported = !global_object().broadcast_channel().is_undefined();
+        let channel = is_supported.then(|| Channel::new(&format!("runstate:{database}")).ok()).flatten();
+        let (waiting, changed) = (waiters.clone(), other_tab_changed.clone());
+        let on_message = channel.as_ref().map(|channel| {
+            let closure: Closure<dyn FnMut()> = Closure::new(move || {
+                changed.set(true);
+                waiting.wake();
+            });
+            channel.on_message(closure.as_ref());
+            closure
+        });
+        Self { waiters, other_tab_changed, channel, _on_message: on_message }
+    }
+
+    /// Notifies this tab and other tabs of a commit.
+    pub(super) fn notify(&self) {
+        self.wake();
+        if let Some(channel) = &self.channel {
+            // A closed channel has no listeners.
+            drop(channel.post(&JsValue::NULL));
+        }
+    }
+
+    /// Returns whether another tab has committed since the last call of this method.
+    pub(super) fn take_other_tab_changed(&self) -> bool {
+        self.other_tab_changed.replace(false)
+    }
+
+    /// Wakes the waiters of this tab.
+    pub(super) fn wake(&self) {
+        self.waiters.wake();
+    }
+
+    /// Registers a waiter. Call it before reading the feed, so that no change in between is missed.
+    pub(super) fn listen(&self) -> Waiter {
+        self.waiters.listen()
+    }
+
+    /// Closes the channel to other tabs.
+    pub(super) fn close(&self) {
+        if let Some(channel) = &self.channel {
+            channel.close();
+        }
+    }
+}
+
+impl Drop for ChangeNotifier {
+    fn drop(&mut self) {
+        if let Some(channel) = &self.channel {
+            channel.on_message(&JsValue::NULL);
+            channel.close();
+        }
+    }
 }

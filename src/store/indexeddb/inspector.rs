@@ -8,11 +8,8 @@ use wasm_bindgen::JsValue;
 
 use super::connection::Connection;
 use super::error_mapping::{BrowserError, IndexedDbError, describe_database};
-use super::layout::{ENTRIES, declared_collections};
+use super::layout::{ENTRIES, declared_collections, decode_record, encode_key, index_entries};
 use super::read::decode_id;
-use super::record::decode_record;
-use super::record::encode_key;
-use super::record::index_entries;
 use crate::schema::{Catalog, Collection};
 use crate::store::tables::EntryExtractor;
 use crate::store::{Finding, StoreError, VerifyReport};
@@ -34,16 +31,16 @@ pub(super) async fn inspect(
     // No version is given, so the database is opened as it is.
     let opened = Rexie::builder(name).build().await;
     let database = opened.map_err(|error| map_rexie_error(name, connection, error))?;
-    let mut inspected = Ok(());
+    let mut result = Ok(());
     for collection in declared_collections(catalog) {
         let mut inspector = Inspector { database: &database, connection, collection, report: &mut report };
-        inspected = inspector.inspect_collection().await;
-        if inspected.is_err() {
+        result = inspector.inspect_collection().await;
+        if result.is_err() {
             break;
         }
     }
     database.close();
-    inspected.map_err(|error| map_rexie_error(name, connection, error))?;
+    result.map_err(|error| map_rexie_error(name, connection, error))?;
     ensure_not_lost(connection)?;
     Ok(report)
 }
@@ -85,14 +82,14 @@ impl Inspector<'_> {
         }
         let has_index = self.begin()?.1.index_names().iter().any(|index| index == ENTRIES);
         let indexes = if has_index { self.connection.handle.layout.indexes(self.collection) } else { Vec::new() };
-        let mut own = 0;
+        let mut entry_count = 0;
         let mut last: Option<JsValue> = None;
         while ensure_not_lost(self.connection).is_ok() {
             // Each page has its own transaction, so others may write in between.
             let (_transaction, store) = self.begin()?;
             let (keys, records) = read_page(&store, last.as_ref()).await?;
             for (key, record) in keys.iter().zip(&records) {
-                own += record_entries(record).len();
+                entry_count += record_entries(record).len();
                 if let Err((id, why)) = self.check_record(key, record, &indexes) {
                     self.report.add(Finding::damage(format!("{name}/{id}"), why));
                 }
@@ -102,7 +99,7 @@ impl Inspector<'_> {
                 None => break,
             }
         }
-        if has_index && self.count_entries().await? != own {
+        if has_index && self.count_entries().await? != entry_count {
             self.compare_entry_count().await?;
         }
         Ok(())
@@ -122,19 +119,19 @@ impl Inspector<'_> {
     /// Compares the number of entries within one transaction, during which others cannot write.
     async fn compare_entry_count(&mut self) -> Result<(), rexie::Error> {
         let (_transaction, store) = self.begin()?;
-        let mut own = 0;
+        let mut entry_count = 0;
         let mut last: Option<JsValue> = None;
         loop {
             let (keys, records) = read_page(&store, last.as_ref()).await?;
-            own += records.iter().map(|record| record_entries(record).len()).sum::<usize>();
+            entry_count += records.iter().map(|record| record_entries(record).len()).sum::<usize>();
             match keys.into_iter().next_back() {
                 Some(key) => last = Some(key),
                 None => break,
             }
         }
         let counted = store.index(ENTRIES)?.count(None).await? as usize;
-        if counted != own {
-            let why = format!("the browser's index has {counted} entries, but its records have {own}");
+        if counted != entry_count {
+            let why = format!("the browser's index has {counted} entries, but its records have {entry_count}");
             self.report.add(Finding::damage(self.collection.name, why));
         }
         Ok(())
@@ -143,16 +140,16 @@ impl Inspector<'_> {
     /// Checks one record. The error is its id and the problem.
     fn check_record(
         &self,
-        under: &JsValue,
+        key: &JsValue,
         record: &JsValue,
         indexes: &[(u8, EntryExtractor)],
     ) -> Result<(), (String, String)> {
-        let named = || decode_id(under.as_string().unwrap_or_default());
-        let (id, stored) = decode_record(record, self.collection.name).map_err(|why| (named(), why))?;
-        if under.as_string() != Some(encode_key(id.as_bytes())) {
-            return Err((named(), format!("the record under this key is that of `{id}`")));
+        let id_of_key = || decode_id(key.as_string().unwrap_or_default());
+        let (id, stored) = decode_record(record, self.collection.name).map_err(|why| (id_of_key(), why))?;
+        if key.as_string() != Some(encode_key(id.as_bytes())) {
+            return Err((id_of_key(), format!("the record under this key is that of `{id}`")));
         }
-        let slots = || indexes.iter().map(|(slot, projection)| (*slot, projection));
+        let slots = || indexes.iter().map(|(slot, extractor)| (*slot, extractor));
         let expected: SortedSet<String> = index_entries(&id, &stored, slots()).map(|entry| (entry, ())).collect();
         // Entries of an index that is no longer declared remain until their document is written again.
         let found = record_entries(record);

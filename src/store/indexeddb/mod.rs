@@ -21,7 +21,7 @@
 //!   transaction in which the browser allows a change of shape, so it is atomic, and it does not change the documents. If nothing
 //!   is missing, opening changes nothing.
 //! - **A commit is one wave of requests if no other tab commits** (`docs/decisions/0011`). It is planned on the documents of
-//!   earlier commits and written without reading. The browser aborts it if the feed end has moved (`fence`), or if a document
+//!   earlier commits and written without reading. The browser aborts it if the feed end has moved, or if a document
 //!   exists that was expected to be absent: optimistic concurrency control. Then, and if a document is not cached, a commit takes
 //!   two waves: all reads at once, then all writes at once. Only the end of the transaction is awaited, with strict durability.
 //!   Commits that arrive meanwhile go into the next transaction (group commit).
@@ -34,41 +34,49 @@
 //!   checksum, or an index entry that its document does not have, is damage that names the document. Only `inspect` detects an
 //!   entry that was removed by hand. An edit is not detected if a tab overwrites the record from its cache.
 //!
-//! Files: `binding` (calls of the browser), `transaction`, `error_mapping`, `layout` (description of the database), `record`,
-//! `bytes` (keys), `open`, `upgrade`, `connection`, `read`, `key_probe` and `results` (reads), `commit`, `connection_cache`,
-//! `fence` and `write`, `feed` and `change_notifier` (changes), `quota` (remaining space), `inspector` (reads for `verify`, through
-//! rexie), `port`.
+//! # Files
+//!
+//! - The browser: `binding` (its calls), `transaction` (with writes) and `error_mapping`.
+//! - The database: `layout` (with records and keys), `open` and `upgrade`.
+//! - Operations: `connection` (with its cache), `read`, `commit` (with the quota) and `feed` (with notifications).
+//! - `inspector` reads for `verify`, through rexie.
 
 mod binding;
-mod change_notifier;
 mod commit;
 mod connection;
-mod connection_cache;
 mod error_mapping;
 mod feed;
 mod inspector;
-mod key_probe;
 mod layout;
 mod open;
-mod port;
-mod quota;
 mod read;
-mod record;
 mod transaction;
 mod upgrade;
-mod write;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use async_lock::Mutex;
+use connection::Connection;
+use error_mapping::IndexedDbError;
+use feed::ChangeNotifier;
+use inspector::inspect;
+use read::BatchSizer;
+use transaction::{Mode, Tx};
 
-use self::change_notifier::ChangeNotifier;
 use self::commit::CommitQueue;
-use self::connection::Connection;
-use crate::schema::Catalog;
-use crate::store::StoreError;
-use crate::time::Millis;
+use crate::id::CommandId;
+use crate::marker::BoxFuture;
+use crate::schema::{Aggregate, Catalog, Key, Query};
+use crate::store::feed::timer;
+use crate::store::tables::Tables;
+use crate::store::tables::deferred::{DeferredRead, FetchedRows};
+use crate::store::{
+    Batch, BatchLimits, COMMANDS, Capabilities, Changes, Outcome, Page, Position, Receipt, Store, StoreError,
+    StoredDocument, VerifyReport,
+};
+use crate::time::{Millis, Timestamp};
+use crate::value::{Document, SortedSet};
 
 /// Options for opening a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +133,7 @@ impl IndexedDb {
             out_of_space: Cell::new(false),
             closed: Cell::new(false),
         };
-        inner.ensure_connected().await.map_err(|stop| stop.into_error(name))?;
+        inner.ensure_connected().await.map_err(|error| error.into_error(name))?;
         Ok(Self { inner: Rc::new(inner) })
     }
 
@@ -133,10 +141,172 @@ impl IndexedDb {
     pub fn id(&self) -> Option<String> {
         self.inner.id.borrow().clone()
     }
+
+    fn map_error(&self, error: IndexedDbError) -> StoreError {
+        error.into_error(&self.inner.name)
+    }
+
+    async fn changes_after(&self, from: Option<Position>, limit: usize, wait: Millis) -> Result<Changes, StoreError> {
+        let (mut from, mut remaining_ms) = (from, wait.0);
+        loop {
+            let waiter = self.inner.notifier.listen();
+            let read = async |connection: &Connection| feed::read_changes(connection, from.as_ref(), limit).await;
+            let found = self.inner.retry(read).await.map_err(|error| self.map_error(error))?;
+            if !found.events.is_empty() || limit == 0 || remaining_ms <= 0 {
+                return Ok(found);
+            }
+            let begun = js_sys::Date::now();
+            waiter.wait(&mut timer(Millis(remaining_ms.min(POLL_INTERVAL_MS)))).await;
+            #[expect(clippy::cast_possible_truncation, reason = "a span of some milliseconds")]
+            let waited = (js_sys::Date::now() - begun) as i64;
+            // A clock that was set back does not prolong the wait.
+            remaining_ms -= waited.max(1);
+            from = Some(found.next);
+        }
+    }
 }
 
 impl IndexedDbState {
     fn check_open(&self) -> Result<(), StoreError> {
         if self.closed.get() { Err(StoreError::Closed) } else { Ok(()) }
+    }
+
+    async fn outcome(&self, command: &CommandId) -> Result<Outcome, IndexedDbError> {
+        let work = async |connection: &Connection| {
+            let row = Key::new(&COMMANDS, command.as_str());
+            let prefetch = connection.tables.document_read(&row).into_iter().collect();
+            let query = |tables: &Tables| tables.outcome(command);
+            read(connection, &[COMMANDS.name], prefetch, BatchSizer::new(Some(1)), query).await
+        };
+        self.retry(work).await
+    }
+}
+
+/// Longest wait for a notification before the next poll, because a notification may be lost.
+const POLL_INTERVAL_MS: i64 = 1_000;
+
+/// Evaluates a query on these collections. The reads in `prefetch` are issued at once.
+async fn read<T>(
+    connection: &Connection,
+    collections: &[&str],
+    prefetch: Vec<DeferredRead>,
+    mut sizer: BatchSizer,
+    query: impl Fn(&Tables) -> Result<T, StoreError>,
+) -> Result<T, IndexedDbError> {
+    let stores = SortedSet::of(collections.iter().copied().filter(|collection| connection.has_collection(collection)));
+    if stores.is_empty() {
+        // Nothing can be read, so the query returns its result or error without it.
+        return Ok(query(&connection.tables)?);
+    }
+    let tx = Tx::begin(&connection.handle.guard.database, stores.keys().copied(), Mode::Read)?;
+    let mut fetched = FetchedRows::default();
+    connection.fetch(&tx, &mut fetched, &mut sizer, prefetch).await?;
+    connection.evaluate_until_fetched(&tx, &mut fetched, &mut sizer, query).await
+}
+
+impl Store for IndexedDb {
+    fn capabilities(&self) -> Capabilities {
+        let BatchLimits { document_bytes, batch_bytes, batch_writes } = BatchLimits::default();
+        Capabilities {
+            name: "indexeddb",
+            durable: true,
+            shared: true,
+            native_ttl: false,
+            aggregate: true,
+            change_feed: true,
+            text: true,
+            document_bytes,
+            batch_bytes,
+            batch_writes,
+        }
+    }
+
+    fn read_only_reason(&self) -> Option<StoreError> {
+        self.inner.connection.borrow().as_ref().and_then(|connection| connection.read_only_reason.clone())
+    }
+
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { self.inner.migrate(catalog).await.map_err(|error| self.map_error(error)) })
+    }
+
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        Box::pin(async move {
+            let work = async |connection: &Connection| {
+                let collections: Vec<&str> = keys.iter().map(|key| &*key.collection).collect();
+                let prefetch = keys.iter().filter_map(|key| connection.tables.document_read(key)).collect();
+                let query = |tables: &Tables| keys.iter().map(|key| tables.get(key)).collect();
+                read(connection, &collections, prefetch, BatchSizer::new(Some(1)), query).await
+            };
+            self.inner.retry(work).await.map_err(|error| self.map_error(error))
+        })
+    }
+
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(async move {
+            let work = async |connection: &Connection| {
+                let sizer = BatchSizer::new(query.limit.map(|limit| limit as usize));
+                let collections = [query.collection.as_str()];
+                read(connection, &collections, Vec::new(), sizer, |tables| tables.query(query)).await
+            };
+            self.inner.retry(work).await.map_err(|error| self.map_error(error))
+        })
+    }
+
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+        Box::pin(async move {
+            let work = async |connection: &Connection| {
+                let collections = [aggregate.collection.as_str()];
+                let query = |tables: &Tables| tables.aggregate(aggregate);
+                read(connection, &collections, Vec::new(), BatchSizer::new(None), query).await
+            };
+            self.inner.retry(work).await.map_err(|error| self.map_error(error))
+        })
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+        Box::pin(self.inner.commit(batch))
+    }
+
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+        Box::pin(async move { self.inner.outcome(command).await.map_err(|error| self.map_error(error)) })
+    }
+
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        Box::pin(self.changes_after(from, limit, wait))
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+        Box::pin(async move { self.inner.sweep(collection, now, limit).await.map_err(|error| self.map_error(error)) })
+    }
+
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
+        Box::pin(async move {
+            let work = async |connection: &Connection| inspect(&self.inner.name, connection, catalog).await;
+            self.inner.retry(work).await.map_err(|error| self.map_error(error))
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.inner.closed.set(true);
+            self.inner.notifier.wake();
+            // Commits in flight end first.
+            self.inner.queue.wait_until_idle().await;
+            if let Some(connection) = self.inner.connection.borrow_mut().take() {
+                connection.handle.guard.close();
+            }
+            self.inner.notifier.close();
+            Ok(())
+        })
     }
 }

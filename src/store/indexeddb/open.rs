@@ -16,9 +16,8 @@ use super::binding::{
     IdbDatabase, IdbEvent, IdbFactory, IdbRequest, first_event, global_object, list_strings, random_values,
 };
 use super::connection::{Connection, DatabaseGuard, DatabaseHandle};
-use super::error_mapping::{BrowserError, IndexedDbError, describe_database};
+use super::error_mapping::{BrowserError, IndexedDbError, describe_database, full_error};
 use super::layout::{DatabaseLayout, META};
-use super::quota;
 use super::transaction::Tx;
 use super::upgrade::{create_store, read_layout, read_layout_in, upgrade_to};
 use super::{IndexedDb, IndexedDbState};
@@ -47,7 +46,7 @@ impl IndexedDbState {
         if let Some(connection) = self.current_connection() {
             return Ok(connection);
         }
-        let _turn = self.open_lock.lock().await;
+        let _guard = self.open_lock.lock().await;
         if let Some(connection) = self.current_connection() {
             return Ok(connection);
         }
@@ -55,8 +54,8 @@ impl IndexedDbState {
         match self.connect(&catalog).await {
             // Chromium closes a database whose disk is full. It cannot open it again until there is space, and does not report the
             // reason.
-            Err(IndexedDbError::BrowserError(error)) if self.out_of_space.get() && error.is_connection_lost() => {
-                Err(quota::full_error(&self.name).into())
+            Err(IndexedDbError::Browser(error)) if self.out_of_space.get() && error.is_connection_lost() => {
+                Err(full_error(&self.name).into())
             }
             connected => connected,
         }
@@ -65,7 +64,7 @@ impl IndexedDbState {
     /// Changes to another catalog.
     pub(super) async fn migrate(&self, catalog: &Catalog) -> Result<(), IndexedDbError> {
         self.check_open()?;
-        let _turn = self.open_lock.lock().await;
+        let _guard = self.open_lock.lock().await;
         let connection = self.connect(catalog).await?;
         *self.catalog.borrow_mut() = catalog.clone();
         Ok(connection.read_only_reason.clone().map_or(Ok(()), Err)?)
@@ -87,8 +86,8 @@ impl IndexedDbState {
                 return self.set_connection(handle, catalog, newer);
             }
             self.connection.borrow_mut().take();
-            if let Err(stop) = self.upgrade(&handle, catalog).await {
-                let read_only_reason = read_only_reason(stop, &self.name)?;
+            if let Err(error) = self.upgrade(&handle, catalog).await {
+                let read_only_reason = read_only_reason(error, &self.name)?;
                 return self.set_connection(self.open_handle().await?, catalog, Some(read_only_reason));
             }
         }
@@ -113,51 +112,55 @@ impl IndexedDbState {
     }
 
     async fn open_handle(&self) -> Result<Rc<DatabaseHandle>, IndexedDbError> {
-        let known = self.id.borrow().clone();
-        let change =
-            if known.is_some() || self.options.must_exist { UpgradeAction::ExpectStore } else { UpgradeAction::Create };
-        let link = self.open_database(None, &change).await?;
-        let layout = match read_layout(&link.database).await? {
+        let id = self.id.borrow().clone();
+        let action =
+            if id.is_some() || self.options.must_exist { UpgradeAction::ExpectStore } else { UpgradeAction::Create };
+        let guard = self.open_database(None, &action).await?;
+        let layout = match read_layout(&guard.database).await? {
             Some(layout) => layout,
-            None => return self.create_in_empty(link, &change).await,
+            None => return self.create_in_empty(guard, &action).await,
         };
-        self.adopt_database(link, layout)
+        self.adopt_database(guard, layout)
     }
 
     /// Creates a store in a database that exists and is empty.
     async fn create_in_empty(
         &self,
-        link: DatabaseGuard,
-        change: &UpgradeAction<'_>,
+        guard: DatabaseGuard,
+        action: &UpgradeAction<'_>,
     ) -> Result<Rc<DatabaseHandle>, IndexedDbError> {
-        let foreign = !list_strings(&link.database.store_names()).is_empty();
-        if foreign || matches!(change, UpgradeAction::ExpectStore) {
-            let why = if foreign { "it is not a runstate store; choose another name" } else { "it contains no store" };
+        let foreign = !list_strings(&guard.database.store_names()).is_empty();
+        if foreign || matches!(action, UpgradeAction::ExpectStore) {
+            let why = if foreign {
+                "it is not a runstate store; choose another name"
+            } else {
+                "it contains no store; check the name"
+            };
             return Err(StoreError::Unavailable { what: describe_database(&self.name), why: why.to_owned() }.into());
         }
-        let version = link.database.version() + 1.0;
-        drop(link);
-        let link = self.open_database(Some(version), change).await?;
-        let none = || StoreError::Unavailable {
+        let version = guard.database.version() + 1.0;
+        drop(guard);
+        let guard = self.open_database(Some(version), action).await?;
+        let not_created = || StoreError::Unavailable {
             what: describe_database(&self.name),
-            why: "no store could be created in it".to_owned(),
+            why: "creating a store in it had no effect; reload the page and try again".to_owned(),
         };
-        let layout = read_layout(&link.database).await?.ok_or_else(none)?;
-        self.adopt_database(link, layout)
+        let layout = read_layout(&guard.database).await?.ok_or_else(not_created)?;
+        self.adopt_database(guard, layout)
     }
 
-    /// Uses the opened database, unless it is a different store by now.
+    /// Uses the opened database. Fails if it now contains a different store.
     fn adopt_database(
         &self,
-        link: DatabaseGuard,
+        guard: DatabaseGuard,
         layout: DatabaseLayout,
     ) -> Result<Rc<DatabaseHandle>, IndexedDbError> {
-        let mut known = self.id.borrow_mut();
-        if known.as_ref().is_some_and(|known| *known != layout.identity.store) {
+        let mut id = self.id.borrow_mut();
+        if id.as_ref().is_some_and(|id| *id != layout.identity.store) {
             return Err(deleted_error(&self.name).into());
         }
-        *known = Some(layout.identity.store.clone());
-        Ok(Rc::new(DatabaseHandle { guard: link, layout }))
+        *id = Some(layout.identity.store.clone());
+        Ok(Rc::new(DatabaseHandle { guard, layout }))
     }
 
     /// Raises the version of the database by one, and upgrades it to `catalog`. If another tab was faster, it does nothing.
@@ -166,15 +169,15 @@ impl IndexedDbState {
         handle.guard.close();
         match self.open_database(Some(version), &UpgradeAction::Migrate(&handle.layout, catalog)).await {
             Ok(_) => Ok(()),
-            Err(IndexedDbError::BrowserError(fault)) if fault.is_version_outdated() => Ok(()),
-            Err(stop) => Err(stop),
+            Err(IndexedDbError::Browser(error)) if error.is_version_outdated() => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
     async fn open_database(
         &self,
         version: Option<f64>,
-        change: &UpgradeAction<'_>,
+        action: &UpgradeAction<'_>,
     ) -> Result<DatabaseGuard, IndexedDbError> {
         let factory = factory()?;
         let request = match version {
@@ -182,23 +185,23 @@ impl IndexedDbState {
             Some(version) => factory.open_version(&self.name, version),
         };
         let request = request?;
-        let asked = OpenRequestGuard { request: &request, ended: Cell::new(false) };
-        let mut time = timer(self.options.open_timeout);
+        let open_request = OpenRequestGuard { request: &request, ended: Cell::new(false) };
+        let mut timeout = timer(self.options.open_timeout);
         let mut blocked = false;
         loop {
-            let Some(event) = with_timeout(next_event(&request), &mut time).await else {
+            let Some(event) = with_timeout(next_event(&request), &mut timeout).await else {
                 return Err(self.open_timeout_error(blocked).into());
             };
             let opened = match event?.kind().as_str() {
                 "success" => Ok(DatabaseGuard::new(request.result().unchecked_into())),
-                "upgradeneeded" => self.run_upgrade(&request, change).await,
+                "upgradeneeded" => self.run_upgrade(&request, action).await,
                 "blocked" => {
                     blocked = true;
                     continue;
                 }
                 _ => Err(BrowserError::from(request.error()).into()),
             };
-            asked.ended.set(true);
+            open_request.ended.set(true);
             return opened;
         }
     }
@@ -207,31 +210,31 @@ impl IndexedDbState {
     async fn run_upgrade(
         &self,
         request: &IdbRequest,
-        change: &UpgradeAction<'_>,
+        action: &UpgradeAction<'_>,
     ) -> Result<DatabaseGuard, IndexedDbError> {
         let database: IdbDatabase = request.result().unchecked_into();
         let tx = Tx::wrap(request.transaction());
-        let changed = match change {
+        let upgraded = match action {
             UpgradeAction::Create => create_store(&database, &tx, new_id()?).await,
             UpgradeAction::Migrate(layout, catalog) => self.upgrade_layout(&database, &tx, layout, catalog).await,
             UpgradeAction::ExpectStore if self.id.borrow().is_some() => Err(deleted_error(&self.name).into()),
             UpgradeAction::ExpectStore => {
-                let why = "there is no such database in this browser".to_owned();
+                let why = "there is no such database in this browser; check the name".to_owned();
                 Err(StoreError::Unavailable { what: describe_database(&self.name), why }.into())
             }
         };
-        if changed.is_err() {
+        if upgraded.is_err() {
             tx.abort();
         }
         // The event is success, or the error of the aborted upgrade.
         let event = next_event(request).await?;
-        match (changed, event.kind().as_str()) {
+        match (upgraded, event.kind().as_str()) {
             (Ok(()), "success") => Ok(DatabaseGuard::new(request.result().unchecked_into())),
-            (Err(stop), _) if !stop.is_connection_lost() => Err(stop),
+            (Err(error), _) if !error.is_connection_lost() => Err(error),
             // Other errors say only that the transaction was aborted. The transaction itself has the cause, such as lack of space.
-            (changed, _) => {
-                let aborted = || changed.err().unwrap_or_else(|| BrowserError::from(request.error()).into());
-                Err(tx.abort_cause().map_or_else(aborted, IndexedDbError::BrowserError))
+            (upgraded, _) => {
+                let aborted = || upgraded.err().unwrap_or_else(|| BrowserError::from(request.error()).into());
+                Err(tx.abort_cause().map_or_else(aborted, IndexedDbError::Browser))
             }
         }
     }
@@ -244,8 +247,8 @@ impl IndexedDbState {
         layout: &DatabaseLayout,
         catalog: &Catalog,
     ) -> Result<(), IndexedDbError> {
-        let ours = list_strings(&database.store_names()).iter().any(|store| store == META);
-        let found = if ours { read_layout_in(tx).await? } else { None };
+        let has_meta = list_strings(&database.store_names()).iter().any(|store| store == META);
+        let found = if has_meta { read_layout_in(tx).await? } else { None };
         if found.is_none_or(|found| found.identity.store != layout.identity.store) {
             return Err(deleted_error(&self.name).into());
         }
@@ -254,19 +257,19 @@ impl IndexedDbState {
 
     fn open_timeout_error(&self, blocked: bool) -> StoreError {
         let why = if blocked {
-            "another tab or window has it open and does not close it; reload or close that one, then try again"
+            "another tab or window has it open and does not close it; reload or close that tab, then try again"
         } else {
-            "the browser does not respond, perhaps because another tab upgrades it; reload or close other tabs of this page, then try again"
+            "the browser does not respond, perhaps because another tab is upgrading it; reload or close other tabs of this page, then try again"
         };
         StoreError::Unavailable { what: describe_database(&self.name), why: why.to_owned() }
     }
 }
 
-/// Returns the reason why a database that could not be upgraded is read-only. An error: it cannot or must not be read.
-fn read_only_reason(stop: IndexedDbError, name: &str) -> Result<StoreError, IndexedDbError> {
-    match stop {
+/// Returns the reason why a database that could not be upgraded is read-only. Fails if it cannot or must not be read.
+fn read_only_reason(error: IndexedDbError, name: &str) -> Result<StoreError, IndexedDbError> {
+    match error {
         IndexedDbError::Store(damage @ StoreError::Corrupt { .. }) => Ok(damage),
-        IndexedDbError::BrowserError(fault) if fault.is_out_of_space() => Ok(fault.into_error(name)),
+        IndexedDbError::Browser(error) if error.is_out_of_space() => Ok(error.into_error(name)),
         other => Err(other),
     }
 }
@@ -342,12 +345,15 @@ async fn abandon(request: IdbRequest) {
 }
 
 /// Returns the output of `future`, or `None` on a timeout.
-async fn with_timeout<T>(future: impl Future<Output = T>, time: &mut (impl Future<Output = ()> + Unpin)) -> Option<T> {
+async fn with_timeout<T>(
+    future: impl Future<Output = T>,
+    timeout: &mut (impl Future<Output = ()> + Unpin),
+) -> Option<T> {
     let mut future = pin!(future);
-    let mut time = pin!(time);
+    let mut timeout = pin!(timeout);
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => time.as_mut().poll(cx).map(|()| None),
+        Poll::Pending => timeout.as_mut().poll(cx).map(|()| None),
     })
     .await
 }

@@ -1,6 +1,9 @@
 //! Reads by deferred reads: a query is evaluated on the tables, missing rows are fetched in the same transaction, and the query is
 //! evaluated again.
+//!
+//! If most of many requested documents are new, one list of keys replaces a request for each of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use js_sys::Array;
@@ -9,13 +12,12 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::binding::{IdbCursor, IdbRequest, IdbSource};
 use super::connection::{Connection, RowSource};
 use super::error_mapping::IndexedDbError;
-use super::layout::ENTRIES;
-use super::record::{DecodedRecord, decode_lists};
-use super::record::{decode_key, encode_key};
+use super::layout::{DecodedRecord, ENTRIES, decode_key, decode_lists, encode_key, key_range};
 use super::transaction::{Tx, await_request};
 use crate::store::tables::deferred::{DeferredRead, Evaluation, FetchedRows};
 use crate::store::tables::{EntryExtractor, ScanDirection, Tables};
 use crate::store::{StoreError, StoredDocument};
+use crate::value::SortedMap;
 
 /// Rows of the first read if the number of wanted rows is unknown.
 const FIRST_BATCH_ROWS: usize = 128;
@@ -89,21 +91,22 @@ impl Connection {
         &self,
         tx: &Tx,
         fetched: &mut FetchedRows,
-        pace: &mut BatchSizer,
+        sizer: &mut BatchSizer,
         reads: impl IntoIterator<Item = DeferredRead>,
     ) -> Result<(), IndexedDbError> {
-        let mut sent = Vec::new();
+        let mut pending = Vec::new();
         for read in self.resolve_absent(tx, fetched, reads.into_iter().collect()).await? {
-            sent.extend(self.send(tx, pace, read).await?);
+            pending.extend(self.send(tx, sizer, read).await?);
         }
-        let Some(last) = sent.last() else { return Ok(()) };
+        let Some(last) = pending.last() else { return Ok(()) };
         await_request(&last.request).await?;
-        self.receive(tx, fetched, pace, &sent).await
+        self.receive(tx, fetched, sizer, &pending).await
     }
 
     pub(super) fn source(&self, part: usize) -> Result<&RowSource, IndexedDbError> {
-        let gone = || StoreError::Unavailable { what: format!("part {part}"), why: "there is no such part".to_owned() };
-        Ok(self.sources.get(part).ok_or_else(gone)?)
+        let missing =
+            || StoreError::Unavailable { what: format!("part {part}"), why: "there is no such part".to_owned() };
+        Ok(self.sources.get(part).ok_or_else(missing)?)
     }
 
     pub(super) fn idb_source(&self, tx: &Tx, source: &RowSource) -> Result<IdbSource, IndexedDbError> {
@@ -116,26 +119,26 @@ impl Connection {
     async fn send(
         &self,
         tx: &Tx,
-        pace: &BatchSizer,
+        sizer: &BatchSizer,
         read: DeferredRead,
     ) -> Result<Option<PendingRead>, IndexedDbError> {
         Ok(match read {
             DeferredRead::Document { part, id } => {
-                let readable = self.idb_source(tx, self.source(part)?)?;
-                let request = readable.get(&encode_key(id.as_bytes()))?;
+                let idb_source = self.idb_source(tx, self.source(part)?)?;
+                let request = idb_source.get(&encode_key(id.as_bytes()))?;
                 Some(PendingRead { part, request, target: ReadTarget::Document(id) })
             }
-            DeferredRead::Rows { part, from, to, direction: way } => {
-                let place = self.source(part)?;
-                let readable = self.idb_source(tx, place)?;
-                let mut count = pace.next_rows();
+            DeferredRead::Rows { part, from, to, direction } => {
+                let source = self.source(part)?;
+                let idb_source = self.idb_source(tx, source)?;
+                let mut count = sizer.next_rows();
                 let mut from = from;
-                if way == ScanDirection::Backward {
+                if direction == ScanDirection::Backward {
                     // The browser returns lists in ascending order only, so a cursor finds the beginning of the range first.
-                    from = find_backward_start(&readable, place, from, to.as_deref(), count).await?;
+                    from = find_backward_start(&idb_source, source, from, to.as_deref(), count).await?;
                     count = 0;
                 }
-                let request = readable.get_all(&place.range(&from, to.as_deref())?, count)?;
+                let request = idb_source.get_all(&source.range(&from, to.as_deref())?, count)?;
                 Some(PendingRead { part, request, target: ReadTarget::Rows { from, to, count } })
             }
         })
@@ -146,34 +149,36 @@ impl Connection {
         &self,
         tx: &Tx,
         fetched: &mut FetchedRows,
-        pace: &mut BatchSizer,
-        sent: &[PendingRead],
+        sizer: &mut BatchSizer,
+        pending: &[PendingRead],
     ) -> Result<(), IndexedDbError> {
         let lists = Array::new();
-        let mut collections = Vec::with_capacity(sent.len());
-        for PendingRead { part, request, target: asked } in sent {
+        let mut collections = Vec::with_capacity(pending.len());
+        for PendingRead { part, request, target } in pending {
             let result = request.result();
-            lists.push(&match asked {
+            lists.push(&match target {
                 ReadTarget::Document(_) if result.is_undefined() => Array::new().into(),
                 ReadTarget::Document(_) => Array::of1(&result).into(),
                 ReadTarget::Rows { .. } => result,
             });
             collections.push(self.source(*part)?.collection());
         }
-        let opened = decode_lists(&lists, &collections);
-        for (sent, opened) in sent.iter().zip(opened) {
-            let place = self.source(sent.part)?;
-            match &sent.target {
-                ReadTarget::Document(id) => fetched.insert_document(sent.part, id, single_document(place, id, opened)?),
+        let decoded = decode_lists(&lists, &collections);
+        for (pending, decoded) in pending.iter().zip(decoded) {
+            let source = self.source(pending.part)?;
+            match &pending.target {
+                ReadTarget::Document(id) => {
+                    fetched.insert_document(pending.part, id, single_document(source, id, decoded)?)
+                }
                 ReadTarget::Rows { from, to, count } => {
-                    let found = match opened.iter().position(Result::is_err) {
-                        None => opened.into_iter().flatten().collect::<Vec<_>>(),
-                        Some(nth) => return Err(self.damage_error(tx, sent, nth, opened).await?.into()),
+                    let found = match decoded.iter().position(Result::is_err) {
+                        None => decoded.into_iter().flatten().collect::<Vec<_>>(),
+                        Some(index) => return Err(self.damage_error(tx, pending, index, decoded).await?.into()),
                     };
                     // The size of the JSON approximates the size of the record.
-                    pace.record_batch(found.len(), found.iter().map(|(_, stored)| json_size(stored)).sum());
+                    sizer.record_batch(found.len(), found.iter().map(|(_, stored)| json_size(stored)).sum());
                     let end = if *count > 0 && found.len() >= *count as usize { None } else { Some(to.clone()) };
-                    add_rows(fetched, sent.part, place, (from, to.as_deref()), end, found)?;
+                    add_rows(fetched, pending.part, source, (from, to.as_deref()), end, found)?;
                 }
             }
         }
@@ -184,23 +189,60 @@ impl Connection {
     async fn damage_error(
         &self,
         tx: &Tx,
-        sent: &PendingRead,
-        nth: usize,
-        opened: Vec<DecodedRecord>,
+        pending: &PendingRead,
+        index: usize,
+        decoded: Vec<DecodedRecord>,
     ) -> Result<StoreError, IndexedDbError> {
-        let place = self.source(sent.part)?;
-        let why = opened.into_iter().nth(nth).and_then(Result::err).unwrap_or_default();
-        let ReadTarget::Rows { from, to, .. } = &sent.target else { return Ok(corrupt_error(place, "", why)) };
-        let id = nth_id(&self.idb_source(tx, place)?, &place.range(from, to.as_deref())?, nth).await?;
-        Ok(corrupt_error(place, &id, why))
+        let source = self.source(pending.part)?;
+        let why = decoded.into_iter().nth(index).and_then(Result::err).unwrap_or_default();
+        let ReadTarget::Rows { from, to, .. } = &pending.target else { return Ok(corrupt_error(source, "", why)) };
+        let id = nth_id(&self.idb_source(tx, source)?, &source.range(from, to.as_deref())?, index).await?;
+        Ok(corrupt_error(source, &id, why))
+    }
+
+    /// Marks absent documents as such, and returns the remaining reads.
+    pub(super) async fn resolve_absent(
+        &self,
+        tx: &Tx,
+        fetched: &mut FetchedRows,
+        reads: Vec<DeferredRead>,
+    ) -> Result<Vec<DeferredRead>, IndexedDbError> {
+        if reads.len() < MIN_DOCUMENTS {
+            return Ok(reads);
+        }
+        let mut ids: SortedMap<usize, BTreeSet<Arc<str>>> = SortedMap::default();
+        for read in &reads {
+            if let DeferredRead::Document { part, id } = read {
+                ids.or_default(*part).insert(id.clone());
+            }
+        }
+        let mut probes = Vec::new();
+        for (part, ids) in ids.into_iter().filter(|(_, ids)| ids.len() >= MIN_DOCUMENTS) {
+            probes.extend(self.send_probe(tx, part, ids)?);
+        }
+        let Some(last) = probes.last() else { return Ok(reads) };
+        await_request(&last.request).await?;
+        probes.iter().for_each(|probe| probe.mark_absent(fetched));
+        let is_unresolved =
+            |read: &DeferredRead| !matches!(read, DeferredRead::Document { part, id } if fetched.is_fetched(*part, id));
+        Ok(reads.into_iter().filter(is_unresolved).collect())
+    }
+
+    fn send_probe(&self, tx: &Tx, part: usize, ids: BTreeSet<Arc<str>>) -> Result<Option<KeyProbe>, IndexedDbError> {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(None) };
+        let end = [last.as_bytes(), &[0]].concat();
+        let limit = u32::try_from(ids.len() * MAX_KEYS_PER_DOCUMENT).unwrap_or(u32::MAX);
+        let idb_source = self.idb_source(tx, self.source(part)?)?;
+        let request = idb_source.get_all_keys(&key_range(first.as_bytes(), Some(&end))?, limit)?;
+        Ok(Some(KeyProbe { part, ids, request, limit }))
     }
 }
 
 /// Returns the id of the key of the `nth` record of a range. A damaged record's own id cannot be trusted.
-pub(super) async fn nth_id(readable: &IdbSource, range: &JsValue, nth: usize) -> Result<String, IndexedDbError> {
-    let nth = u32::try_from(nth).unwrap_or(u32::MAX);
-    let request = readable.get_all_keys(range, nth.saturating_add(1))?;
-    let name = Array::from(&await_request(&request).await?).get(nth).as_string().unwrap_or_default();
+pub(super) async fn nth_id(idb_source: &IdbSource, range: &JsValue, index: usize) -> Result<String, IndexedDbError> {
+    let index = u32::try_from(index).unwrap_or(u32::MAX);
+    let request = idb_source.get_all_keys(range, index.saturating_add(1))?;
+    let name = Array::from(&await_request(&request).await?).get(index).as_string().unwrap_or_default();
     Ok(decode_id(name))
 }
 
@@ -211,13 +253,13 @@ pub(super) fn decode_id(key: String) -> String {
 
 /// Returns the key from which `count` rows remain up to the end; `from` if there are fewer.
 async fn find_backward_start(
-    readable: &IdbSource,
-    place: &RowSource,
+    idb_source: &IdbSource,
+    source: &RowSource,
     from: Vec<u8>,
     to: Option<&[u8]>,
     count: u32,
 ) -> Result<Vec<u8>, IndexedDbError> {
-    let request = readable.open_key_cursor(&place.range(&from, to)?, "prev")?;
+    let request = idb_source.open_key_cursor(&source.range(&from, to)?, "prev")?;
     let mut found = await_request(&request).await?;
     if count > 1 && !found.is_null() {
         found.unchecked_ref::<IdbCursor>().advance(count - 1)?;
@@ -226,7 +268,7 @@ async fn find_backward_start(
     if found.is_null() {
         return Ok(from);
     }
-    Ok(place.key(&found.unchecked_ref::<IdbCursor>().key()).unwrap_or(from))
+    Ok(source.key(&found.unchecked_ref::<IdbCursor>().key()).unwrap_or(from))
 }
 
 fn json_size(stored: &StoredDocument) -> usize {
@@ -235,17 +277,17 @@ fn json_size(stored: &StoredDocument) -> usize {
 
 /// Returns the document that was requested by its id.
 fn single_document(
-    place: &RowSource,
+    source: &RowSource,
     id: &str,
-    opened: Vec<DecodedRecord>,
+    decoded: Vec<DecodedRecord>,
 ) -> Result<Option<StoredDocument>, StoreError> {
-    match opened.into_iter().next() {
+    match decoded.into_iter().next() {
         None => Ok(None),
         Some(Ok((found, stored))) if *found == *id => Ok(Some(stored)),
         Some(Ok((found, _))) => {
-            Err(corrupt_error(place, id, format!("the record under this key is that of `{found}`")))
+            Err(corrupt_error(source, id, format!("the record under this key is that of `{found}`")))
         }
-        Some(Err(why)) => Err(corrupt_error(place, id, why)),
+        Some(Err(why)) => Err(corrupt_error(source, id, why)),
     }
 }
 
@@ -253,26 +295,26 @@ fn single_document(
 fn add_rows(
     fetched: &mut FetchedRows,
     part: usize,
-    place: &RowSource,
+    source: &RowSource,
     (from, to): (&[u8], Option<&[u8]>),
     end: Option<Option<Vec<u8>>>,
     found: Vec<(Arc<str>, StoredDocument)>,
 ) -> Result<(), StoreError> {
     let mut last: Option<Vec<u8>> = None;
     for (id, stored) in found {
-        let key = match place {
+        let key = match source {
             RowSource::Documents { .. } => Some(id.as_bytes().to_vec()),
-            RowSource::Entries { extractor: projection, .. } => {
-                next_key(projection, &id, &stored, last.as_deref().unwrap_or(from), last.is_some())
+            RowSource::Entries { extractor, .. } => {
+                next_key(extractor, &id, &stored, last.as_deref().unwrap_or(from), last.is_some())
             }
         };
         let key = key.filter(|key| key.as_slice() >= from && to.is_none_or(|to| key.as_slice() < to));
         let key = key.filter(|key| last.as_ref().is_none_or(|last| key > last));
         let Some(key) = key else {
             let why = "it was found under a key that it does not have".to_owned();
-            return Err(corrupt_error(place, &id, why));
+            return Err(corrupt_error(source, &id, why));
         };
-        match place {
+        match source {
             RowSource::Documents { .. } => fetched.insert_document(part, &id, Some(stored)),
             RowSource::Entries { documents, .. } => {
                 fetched.insert_entry(part, &key, &id);
@@ -286,7 +328,7 @@ fn add_rows(
         (None, Some(last)) => Some([&last[..], &[0]].concat()),
         (None, None) => to.map(<[u8]>::to_vec),
     };
-    match place {
+    match source {
         RowSource::Documents { .. } => fetched.insert_document_range(part, from.to_vec(), end),
         RowSource::Entries { .. } => fetched.insert_entry_range(part, from.to_vec(), end),
     }
@@ -295,18 +337,18 @@ fn add_rows(
 
 /// Returns the key of the current row of a document. A document occurs once per key in the range, in the order of the keys.
 fn next_key(
-    projection: &EntryExtractor,
+    extractor: &EntryExtractor,
     id: &str,
     stored: &StoredDocument,
     after: &[u8],
-    beyond: bool,
+    exclusive: bool,
 ) -> Option<Vec<u8>> {
-    let keys = projection.keys(id, &stored.document).into_iter();
-    keys.filter(|key| if beyond { key.as_slice() > after } else { key.as_slice() >= after }).min()
+    let keys = extractor.keys(id, &stored.document).into_iter();
+    keys.filter(|key| if exclusive { key.as_slice() > after } else { key.as_slice() >= after }).min()
 }
 
-fn corrupt_error(place: &RowSource, id: &str, why: String) -> StoreError {
-    StoreError::Corrupt { at: format!("{}/{id}", place.collection()), why }
+fn corrupt_error(source: &RowSource, id: &str, why: String) -> StoreError {
+    StoreError::Corrupt { at: format!("{}/{id}", source.collection()), why }
 }
 
 /// Returns the number of a key, or `None` if it is not a number.
@@ -314,4 +356,33 @@ pub(super) fn decode_number(key: &JsValue) -> Option<u64> {
     let number = key.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0)?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, not negative, and saturating")]
     Some(number as u64)
+}
+
+/// Number of documents of one collection from which a probe is worth its round.
+const MIN_DOCUMENTS: usize = 32;
+
+/// Limit of listed keys per requested document. With more other documents in between, the list is useless.
+const MAX_KEYS_PER_DOCUMENT: usize = 2;
+
+/// A requested list of keys, and the ids that it decides.
+struct KeyProbe {
+    part: usize,
+    ids: BTreeSet<Arc<str>>,
+    request: IdbRequest,
+    limit: u32,
+}
+
+impl KeyProbe {
+    fn mark_absent(&self, fetched: &mut FetchedRows) {
+        let keys = Array::from(&self.request.result());
+        if keys.length() >= self.limit {
+            // The list ended before the range did.
+            return;
+        }
+        let mut existing = BTreeSet::new();
+        existing.extend(keys.iter().filter_map(|key| key.as_string().map(Arc::<str>::from)));
+        for id in self.ids.iter().filter(|id| !existing.contains(encode_key(id.as_bytes()).as_str())) {
+            fetched.insert_document(self.part, id, None);
+        }
+    }
 }

@@ -11,12 +11,11 @@ use super::binding::{IdbDatabase, IdbObjectStore, list_strings};
 use super::error_mapping::IndexedDbError;
 use super::feed::{self, FeedEnd};
 use super::layout::{
-    CollectionLayout, CollectionUpgrade, DatabaseIdentity, DatabaseLayout, ENTRIES, FEED, FORMAT, IDENTITY, META,
+    CollectionLayout, CollectionUpgrade, DatabaseIdentity, DatabaseLayout, ENTRIES, EncodedRecord, FEED, FORMAT,
+    IDENTITY, META, decode_lists, encode_key, key_range, to_json,
 };
 use super::read::nth_id;
-use super::record::{EncodedRecord, decode_lists, encode_key, key_range, to_json};
-use super::transaction::{Mode, Tx, await_request};
-use super::write::{PutBatch, PutMode, put_json};
+use super::transaction::{Mode, PutBatch, PutMode, Tx, await_request, put_json};
 use crate::schema::{Catalog, Collection, Key};
 use crate::store::tables::{EntryExtractor, EntryKind};
 use crate::store::{StoreError, StoredDocument};
@@ -45,24 +44,24 @@ pub(super) async fn upgrade_to(
     for upgrade in layout.plan_upgrades(catalog) {
         let collection = upgrade.collection;
         let store = if upgrade.new { database.create_store(collection.name)? } else { tx.store(collection.name)? };
-        let there = list_strings(&store.index_names());
+        let index_names = list_strings(&store.index_names());
         // In format 1 each index was a browser index.
-        for slot in upgrade.dropped.iter().filter(|slot| there.contains(slot)) {
+        for slot in upgrade.dropped.iter().filter(|slot| index_names.contains(slot)) {
             store.delete_index(slot)?;
         }
         if !upgrade.new && !upgrade.added.is_empty() {
             rewrite(&store, &upgrade).await?;
         }
-        if !upgrade.added.is_empty() && !there.iter().any(|name| name == ENTRIES) {
+        if !upgrade.added.is_empty() && !index_names.iter().any(|name| name == ENTRIES) {
             store.create_index(ENTRIES, ENTRIES, &multi_entry_options()?)?;
         }
         put_json(&tx.store(META)?, collection.name, &upgrade.layout)?;
     }
     if layout.identity.format < FORMAT {
-        let ending = FeedEnd::request(tx)?;
-        ending.wait().await?;
-        feed::create_feed_end(database, ending.last_number())?;
-        // The format is raised, so that an older program does not write.
+        let feed_end = FeedEnd::request(tx)?;
+        feed_end.wait().await?;
+        feed::create_feed_end(database, feed_end.last_number())?;
+        // An older program does not write to a newer format.
         put_json(&tx.store(META)?, IDENTITY, &DatabaseIdentity { format: FORMAT, ..layout.identity.clone() })?;
     }
     Ok(())
@@ -77,20 +76,20 @@ fn multi_entry_options() -> Result<JsValue, JsValue> {
 
 /// Writes all documents of a collection again, with their entries in all its indexes.
 async fn rewrite(store: &IdbObjectStore, upgrade: &CollectionUpgrade) -> Result<(), IndexedDbError> {
-    let CollectionUpgrade { collection, layout: kept, added, .. } = upgrade;
-    let indexes = kept.indexes(collection);
-    let mut taken = UniqueEntries::new(added, &indexes);
+    let CollectionUpgrade { collection, layout, added, .. } = upgrade;
+    let indexes = layout.indexes(collection);
+    let mut unique_entries = UniqueEntries::new(added, &indexes);
     let mut from: Vec<u8> = Vec::new();
     loop {
         let found = read_batch(store, collection, &from).await?;
         let Some((last, _)) = found.last() else { return Ok(()) };
         from = [last.as_bytes(), &[0]].concat();
-        let ended = found.len() < REWRITE_BATCH as usize;
+        let is_last = found.len() < REWRITE_BATCH as usize;
         for (id, stored) in &found {
-            taken.add(collection, id, stored)?;
+            unique_entries.add(collection, id, stored)?;
         }
         write_batch(store, collection, &indexes, &found)?;
-        if ended {
+        if is_last {
             return Ok(());
         }
     }
@@ -104,9 +103,9 @@ async fn read_batch(
     from: &[u8],
 ) -> Result<DocumentBatch, IndexedDbError> {
     let list = await_request(&store.get_all(&key_range(from, None)?, REWRITE_BATCH)?).await?;
-    let opened = decode_lists(&Array::of1(&list), &[collection.name]).into_iter().flatten();
+    let decoded = decode_lists(&Array::of1(&list), &[collection.name]).into_iter().flatten();
     let mut found = Vec::new();
-    for (nth, document) in opened.enumerate() {
+    for (nth, document) in decoded.enumerate() {
         match document {
             Ok(document) => found.push(document),
             Err(why) => {
@@ -124,20 +123,20 @@ fn write_batch(
     indexes: &[(u8, EntryExtractor)],
     found: &DocumentBatch,
 ) -> Result<(), IndexedDbError> {
-    let slots = || indexes.iter().map(|(slot, projection)| (*slot, projection));
-    let mut portion = PutBatch::default();
+    let slots = || indexes.iter().map(|(slot, extractor)| (*slot, extractor));
+    let mut put_batch = PutBatch::default();
     for (id, stored) in found {
         let unwritable = |e: serde_json::Error| StoreError::Corrupt {
             at: format!("{}/{id}", collection.name),
             why: format!("it cannot be written as JSON: {e}"),
         };
         let record = EncodedRecord::new(collection.name, id, stored, slots()).map_err(unwritable)?;
-        portion.add(store.clone(), PutMode::Overwrite, &encode_key(id.as_bytes()), &record)?;
+        put_batch.add(store.clone(), PutMode::Overwrite, &encode_key(id.as_bytes()), &record)?;
     }
-    portion.flush()
+    put_batch.flush()
 }
 
-/// The entries of new unique indexes that were found so far.
+/// The entries found so far for each new unique index.
 struct UniqueEntries<'a> {
     indexes: Vec<(&'a EntryExtractor, String, BTreeSet<Vec<u8>>)>,
 }
@@ -145,16 +144,16 @@ struct UniqueEntries<'a> {
 impl<'a> UniqueEntries<'a> {
     fn new(added: &[u8], indexes: &'a [(u8, EntryExtractor)]) -> Self {
         let new = indexes.iter().filter(|(slot, _)| added.contains(slot));
-        let unique = new.filter_map(|(_, projection)| match projection.entry_kind() {
-            EntryKind::Declared { name, unique: true } => Some((projection, name, BTreeSet::new())),
+        let unique = new.filter_map(|(_, extractor)| match extractor.entry_kind() {
+            EntryKind::Declared { name, unique: true } => Some((extractor, name, BTreeSet::new())),
             _ => None,
         });
         Self { indexes: unique.collect() }
     }
 
     fn add(&mut self, collection: &'static Collection, id: &str, stored: &StoredDocument) -> Result<(), StoreError> {
-        for (projection, index, taken) in &mut self.indexes {
-            if projection.entries(&stored.document).into_iter().any(|entry| !taken.insert(entry)) {
+        for (extractor, index, taken) in &mut self.indexes {
+            if extractor.entries(&stored.document).into_iter().any(|entry| !taken.insert(entry)) {
                 return Err(StoreError::UniqueViolation { key: Key::new(collection, id), index: index.clone() });
             }
         }
@@ -187,8 +186,8 @@ pub(super) async fn read_layout_in(tx: &Tx) -> Result<Option<DatabaseLayout>, In
         if key == IDENTITY {
             identity = Some(from_value(&value).map_err(|e| damaged(&key, e))?);
         } else {
-            let kept: CollectionLayout = from_value(&value).map_err(|e| damaged(&key, e))?;
-            layout.collections.insert(key, kept);
+            let collection_layout: CollectionLayout = from_value(&value).map_err(|e| damaged(&key, e))?;
+            layout.collections.insert(key, collection_layout);
         }
     }
     Ok(identity.map(|identity| DatabaseLayout { identity, ..layout }))

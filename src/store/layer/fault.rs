@@ -11,8 +11,8 @@ use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::store::{
-    Batch, Capabilities, Changes, Outcome, Page, Position, Receipt, Store, StoreError, StoreProperty, StoredDocument,
-    VerifyReport,
+    Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Store, StoreError, StoreProperty,
+    StoredDocument, VerifyReport,
 };
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
@@ -121,7 +121,7 @@ impl<S> FaultStore<S> {
             }
             None | Some(Fault::FailAfter(_) | Fault::DieAfter) => {}
         }
-        let answer = inner.await;
+        let result = inner.await;
         // The answer is lost, whether it is a success or an error.
         match fault {
             Some(Fault::FailAfter(error)) => return Err(error),
@@ -129,7 +129,7 @@ impl<S> FaultStore<S> {
             _ => {}
         }
         // Calls in flight at the death of the process get no result either.
-        if self.is_dead() { Err(StoreError::Closed) } else { answer }
+        if self.is_dead() { Err(StoreError::Closed) } else { result }
     }
 }
 
@@ -169,6 +169,18 @@ impl<S: Store> Store for FaultStore<S> {
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
         Box::pin(self.call(Method::Query, self.inner.query(query)))
+    }
+
+    fn get_with<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        Box::pin(self.call(Method::Get, self.inner.get_with(keys, freshness)))
+    }
+
+    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(self.call(Method::Query, self.inner.query_with(query, freshness)))
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {

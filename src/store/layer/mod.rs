@@ -1,12 +1,15 @@
-//! Store layers: stores that wrap another store and pass its calls on.
+//! Store layers: stores that wrap another store and pass its calls on. One counts calls, documents and bytes of each
+//! method, for tests of cost ("a warm turn is one commit"). One has smaller limits, for tests of callers of the port,
+//! whose large turns then become several batches. Fault injection is in `fault.rs`.
 
-mod counting;
 mod fault;
-mod limited;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use fault::{Fault, FaultStore, yield_now};
 
 use super::{
     Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Store, StoreError, StoreProperty,
@@ -15,21 +18,18 @@ use super::{
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
+use crate::store::BatchLimits;
 use crate::time::{Millis, Timestamp};
-use crate::value::Document;
-
-pub use counting::{CallCounts, CountingStore};
-pub use fault::{Fault, FaultStore, yield_now};
-pub use limited::LimitedStore;
+use crate::value::{Document, json_bytes};
 
 /// A method of the port, for counts and faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
     /// [`Store::migrate`].
     Migrate,
-    /// [`Store::get`].
+    /// [`Store::get`] and [`Store::get_with`].
     Get,
-    /// [`Store::query`].
+    /// [`Store::query`] and [`Store::query_with`].
     Query,
     /// [`Store::aggregate`].
     Aggregate,
@@ -122,5 +122,310 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         (**self).close()
+    }
+}
+
+/// The counts of one method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallCounts {
+    /// Number of calls.
+    pub calls: u64,
+    /// Number of calls that failed.
+    pub errors: u64,
+    /// Documents that were found, written or deleted; for `aggregate` rows, for `changes` events.
+    pub rows: u64,
+    /// Bytes of JSON of the documents: for a commit, of its batch; for a read, of its result.
+    pub bytes: u64,
+}
+
+/// A store that counts calls.
+///
+/// ```
+/// use runstate::store::layer::{CountingStore, Method};
+/// use runstate::store::Memory;
+/// let store = CountingStore::new(Memory::new());
+/// assert_eq!(store.calls(Method::Commit).calls, 0);
+/// ```
+#[derive(Debug, Default)]
+pub struct CountingStore<S> {
+    inner: S,
+    counts: Mutex<BTreeMap<Method, CallCounts>>,
+}
+
+impl<S> CountingStore<S> {
+    /// Wraps `inner`.
+    pub fn new(inner: S) -> Self {
+        Self { inner, counts: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Returns the wrapped store.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// Returns the counts of `method` since the last [`CountingStore::reset`].
+    pub fn calls(&self, method: Method) -> CallCounts {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).get(&method).copied().unwrap_or_default()
+    }
+
+    /// Resets all counts, and returns the previous ones.
+    pub fn reset(&self) -> BTreeMap<Method, CallCounts> {
+        std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn count<T>(
+        &self,
+        method: Method,
+        result: Result<T, StoreError>,
+        size: impl FnOnce(&T) -> (usize, usize),
+    ) -> Result<T, StoreError> {
+        let (rows, bytes) = result.as_ref().map_or((0, 0), size);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = counts.entry(method).or_default();
+        calls.calls += 1;
+        calls.errors += u64::from(result.is_err());
+        calls.rows += rows as u64;
+        calls.bytes += bytes as u64;
+        result
+    }
+}
+
+fn count_documents<'a>(found: impl Iterator<Item = &'a StoredDocument>) -> (usize, usize) {
+    found.fold((0, 0), |(rows, bytes), stored| (rows + 1, bytes + json_bytes(&*stored.document)))
+}
+
+impl<S: Store> Store for CountingStore<S> {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn read_only_reason(&self) -> Option<StoreError> {
+        self.inner.read_only_reason()
+    }
+
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { self.count(Method::Migrate, self.inner.migrate(catalog).await, |()| (0, 0)) })
+    }
+
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.inner.declare(catalog)
+    }
+
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        self.get_with(keys, Freshness::Linearizable)
+    }
+
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+        self.query_with(query, Freshness::Linearizable)
+    }
+
+    fn get_with<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        Box::pin(async move {
+            let found = self.inner.get_with(keys, freshness).await;
+            self.count(Method::Get, found, |found| count_documents(found.iter().flatten()))
+        })
+    }
+
+    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(async move {
+            let page = self.inner.query_with(query, freshness).await;
+            self.count(Method::Query, page, |page| count_documents(page.items.iter().map(|row| &row.stored)))
+        })
+    }
+
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+        Box::pin(async move {
+            let rows = self.inner.aggregate(aggregate).await;
+            self.count(Method::Aggregate, rows, |rows| (rows.len(), rows.iter().map(json_bytes).sum()))
+        })
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+        Box::pin(async move {
+            let (writes, bytes) = (batch.writes.len(), batch.bytes());
+            let receipt = self.inner.commit(batch).await;
+            self.count(Method::Commit, receipt, |r| if r.replayed { (0, 0) } else { (writes, bytes) })
+        })
+    }
+
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+        Box::pin(async move { self.count(Method::Outcome, self.inner.outcome(command).await, |_| (0, 0)) })
+    }
+
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        Box::pin(async move {
+            let changes = self.inner.changes(from, limit, wait).await;
+            self.count(Method::Changes, changes, |changes| (changes.events.len(), 0))
+        })
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+        Box::pin(async move {
+            let swept = self.inner.sweep(collection, now, limit).await;
+            self.count(Method::Sweep, swept, |swept| (*swept, 0))
+        })
+    }
+
+    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
+        self.inner.properties()
+    }
+
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
+        self.inner.inspect(catalog)
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { self.count(Method::Close, self.inner.close().await, |()| (0, 0)) })
+    }
+}
+
+/// A store with smaller limits.
+///
+/// ```
+/// use runstate::store::layer::LimitedStore;
+/// use runstate::store::{BatchLimits, Memory, Store};
+/// let store = LimitedStore::new(Memory::new(), BatchLimits { batch_bytes: 64 * 1024, ..BatchLimits::default() });
+/// assert_eq!(store.capabilities().batch_bytes, 64 * 1024);
+/// ```
+#[derive(Debug)]
+pub struct LimitedStore<S> {
+    inner: S,
+    limits: BatchLimits,
+}
+
+impl<S> LimitedStore<S> {
+    /// Wraps `inner` with `limits`. Its own limits still apply.
+    pub fn new(inner: S, limits: BatchLimits) -> Self {
+        Self { inner, limits }
+    }
+
+    /// Returns the wrapped store.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// Rejects a batch that exceeds the limits.
+    fn check(&self, batch: &Batch) -> Result<(), StoreError> {
+        let too_large = |what: String, size: String, limit: usize| Err(StoreError::TooLarge { what, size, limit });
+        let what = || format!("the batch of command `{}`", batch.command);
+        let writes = batch.writes.len() + batch.checks.len();
+        if writes > self.limits.batch_writes {
+            return too_large(what(), format!("{writes} writes and checks"), self.limits.batch_writes);
+        }
+        let bytes = batch.bytes();
+        if bytes > self.limits.batch_bytes {
+            return too_large(what(), format!("{bytes} bytes"), self.limits.batch_bytes);
+        }
+        let document =
+            |write: &crate::store::Write| write.op.document_after().map_or(0, |document| json_bytes(&**document));
+        match batch.writes.iter().find(|write| document(write) > self.limits.document_bytes) {
+            Some(write) => {
+                too_large(write.key.to_string(), format!("{} bytes", document(write)), self.limits.document_bytes)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl<S: Store> Store for LimitedStore<S> {
+    fn capabilities(&self) -> Capabilities {
+        let inner = self.inner.capabilities();
+        Capabilities {
+            document_bytes: inner.document_bytes.min(self.limits.document_bytes),
+            batch_bytes: inner.batch_bytes.min(self.limits.batch_bytes),
+            batch_writes: inner.batch_writes.min(self.limits.batch_writes),
+            ..inner
+        }
+    }
+
+    fn read_only_reason(&self) -> Option<StoreError> {
+        self.inner.read_only_reason()
+    }
+
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.inner.migrate(catalog)
+    }
+
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.inner.declare(catalog)
+    }
+
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        self.inner.get(keys)
+    }
+
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+        self.inner.query(query)
+    }
+
+    fn get_with<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        self.inner.get_with(keys, freshness)
+    }
+
+    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, StoreError>> {
+        self.inner.query_with(query, freshness)
+    }
+
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+        self.inner.aggregate(aggregate)
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+        match self.check(&batch) {
+            Ok(()) => self.inner.commit(batch),
+            Err(error) => Box::pin(async move { Err(error) }),
+        }
+    }
+
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+        self.inner.outcome(command)
+    }
+
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        self.inner.changes(from, limit, wait)
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+        self.inner.sweep(collection, now, limit)
+    }
+
+    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
+        self.inner.properties()
+    }
+
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
+        self.inner.inspect(catalog)
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.close()
     }
 }

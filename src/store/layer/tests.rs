@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::{CountingStore, Fault, FaultStore, LimitedStore, Method};
 use crate::id::CommandId;
 use crate::schema::{Catalog, Collection, Key, Query};
-use crate::store::{Batch, BatchLimits, Expectation, Memory, Outcome, Store, StoreError, Write, WriteOp};
+#[cfg(feature = "file")]
+use crate::store::file::{FileStore, FileStoreOptions, fault::Disk};
+use crate::store::{Batch, BatchLimits, Expectation, Freshness, Memory, Outcome, Store, StoreError, Write, WriteOp};
 use crate::time::Timestamp;
 use crate::value::Json;
 
@@ -55,7 +57,7 @@ async fn calls_rows_and_bytes_are_counted() {
 }
 
 #[tokio::test]
-async fn a_fault_comes_at_its_call_and_once() {
+async fn a_planned_fault_hits_its_call_once() {
     let store = migrated(FaultStore::new(Memory::new())).await;
     store.plan(Method::Get, 2, Fault::FailBefore(unavailable()));
     let keys = [Key::new(&C, "a")];
@@ -90,7 +92,7 @@ async fn a_dead_store_refuses_calls_until_it_is_healed() {
 }
 
 #[tokio::test]
-async fn a_delayed_call_lets_others_pass() {
+async fn other_calls_overtake_a_delayed_call() {
     let store = migrated(FaultStore::new(Memory::new())).await;
     store.plan(Method::Commit, 1, Fault::Delay(3));
     let (slow, fast) = tokio::join!(store.commit(batch("slow")), store.commit(batch("fast")));
@@ -102,17 +104,58 @@ async fn a_delayed_call_lets_others_pass() {
 #[tokio::test]
 async fn a_limited_store_enforces_its_limits() {
     let bytes = batch("1").bytes();
-    let fits = BatchLimits { document_bytes: bytes, batch_bytes: bytes, batch_writes: 1 };
-    for (limits, taken) in [
-        (fits, true),
-        (BatchLimits { batch_writes: 0, ..fits }, false),
-        (BatchLimits { batch_bytes: bytes - 1, ..fits }, false),
-        (BatchLimits { document_bytes: 1, ..fits }, false),
+    let exact = BatchLimits { document_bytes: bytes, batch_bytes: bytes, batch_writes: 1 };
+    for (limits, fits) in [
+        (exact, true),
+        (BatchLimits { batch_writes: 0, ..exact }, false),
+        (BatchLimits { batch_bytes: bytes - 1, ..exact }, false),
+        (BatchLimits { document_bytes: 1, ..exact }, false),
     ] {
         let store = migrated(LimitedStore::new(Memory::new(), limits)).await;
         assert_eq!(store.capabilities().limits(), limits);
         let result = store.commit(batch("1")).await;
-        assert_eq!(result.is_ok(), taken, "{limits:?} {result:?}");
-        assert!(taken || matches!(result, Err(StoreError::TooLarge { .. })));
+        assert_eq!(result.is_ok(), fits, "{limits:?} {result:?}");
+        assert!(fits || matches!(result, Err(StoreError::TooLarge { .. })));
+    }
+}
+
+/// The layers are over a file store, whose session reads do not see the commits of other processes.
+#[cfg(feature = "file")]
+#[tokio::test]
+async fn session_reads_through_a_layer_stay_session_reads() {
+    async fn check<S: Store>(layer: impl Fn(Arc<dyn Store>) -> S) {
+        let disk = Disk::new();
+        let open = async || FileStore::open_on(disk.process(), FileStoreOptions::default()).await.unwrap();
+        let store = migrated(layer(Arc::new(open().await))).await;
+        migrated(open().await).await.commit(batch("1")).await.unwrap();
+        let keys = [Key::new(&C, "a")];
+        let rows = async |freshness| {
+            let found = store.get_with(&keys, freshness).await.unwrap();
+            let page = store.query_with(&Query::of(&C), freshness).await.unwrap();
+            (found.iter().flatten().count(), page.items.len())
+        };
+        assert_eq!(rows(Freshness::Session).await, (0, 0));
+        assert_eq!(rows(Freshness::Linearizable).await, (1, 1));
+        assert_eq!(rows(Freshness::Session).await, (1, 1));
+    }
+    check(CountingStore::new).await;
+    check(FaultStore::new).await;
+    check(|store| LimitedStore::new(store, BatchLimits::default())).await;
+}
+
+#[tokio::test]
+async fn reads_with_a_freshness_are_counted_and_fail_as_planned() {
+    let store = migrated(CountingStore::new(FaultStore::new(Memory::new()))).await;
+    store.commit(batch("1")).await.unwrap();
+    store.inner().plan(Method::Get, 2, Fault::FailBefore(unavailable()));
+    store.inner().plan(Method::Query, 2, Fault::FailBefore(unavailable()));
+    let keys = [Key::new(&C, "a")];
+    store.get(&keys).await.unwrap();
+    assert_eq!(store.get_with(&keys, Freshness::Session).await, Err(unavailable()));
+    store.query(&Query::of(&C)).await.unwrap();
+    assert_eq!(store.query_with(&Query::of(&C), Freshness::Session).await, Err(unavailable()));
+    for method in [Method::Get, Method::Query] {
+        let counts = store.calls(method);
+        assert_eq!((counts.calls, counts.errors, counts.rows), (2, 1, 1), "{method:?}");
     }
 }

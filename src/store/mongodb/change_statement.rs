@@ -9,46 +9,46 @@ use crate::schema::Key;
 use crate::store::StoreError;
 use crate::value::{Difference, Document, FieldPath, Segment};
 
-/// The statement that changes the document selected by `of` into `after`, with the revision `next`.
+/// The statement that changes the document selected by `selector` into `after`, with the revision `next`.
 pub(super) fn change_statement(
-    declared: &CollectionCodec,
+    codec: &CollectionCodec,
     key: &Key,
-    of: RawDocumentBuf,
+    selector: RawDocumentBuf,
     next: &Revision,
     difference: &Difference,
     after: &Document,
 ) -> Result<RawDocumentBuf, StoreError> {
     let mut statement = RawDocumentBuf::new();
-    statement.append(cstr!("q"), of);
-    match path_update(declared, next, difference) {
+    statement.append(cstr!("q"), selector);
+    match path_update(codec, next, difference) {
         Some(update) => statement.append(cstr!("u"), update),
-        None => statement.append(cstr!("u"), replacement_pipeline(declared, key, next, after)?),
+        None => statement.append(cstr!("u"), replacement_pipeline(codec, key, next, after)?),
     }
     Ok(statement)
 }
 
 /// The update by `$set` and `$unset`. `None` if a path cannot be addressed that way.
-fn path_update(declared: &CollectionCodec, next: &Revision, difference: &Difference) -> Option<RawDocumentBuf> {
+fn path_update(codec: &CollectionCodec, next: &Revision, difference: &Difference) -> Option<RawDocumentBuf> {
     let set: Vec<Vec<String>> = difference.set.iter().map(|(path, _)| path_steps(path)).collect::<Option<_>>()?;
     let unset: Vec<Vec<String>> = difference.unset.iter().map(path_steps).collect::<Option<_>>()?;
-    let own_id = |steps: &&Vec<String>| declared.implied_id && steps.first().is_some_and(|first| first == "id");
+    let own_id = |steps: &&Vec<String>| codec.implied_id && steps.first().is_some_and(|first| first == "id");
     if overlap(set.iter().chain(&unset).collect()) || set.iter().chain(&unset).any(|steps| own_id(&steps)) {
         return None;
     }
     let mut values = RawDocumentBuf::new();
     values.append(REV, next.to_string());
     for (steps, (path, value)) in set.iter().zip(&difference.set) {
-        let value = declared.encode_at(declared_steps(path), value)?;
+        let value = codec.encode_at(declared_steps(path), value)?;
         values.append(<&CStr>::try_from(steps.join(".").as_str()).ok()?, value);
     }
     let mut update = RawDocumentBuf::new();
     update.append(cstr!("$set"), values);
     if !unset.is_empty() {
-        let mut gone = RawDocumentBuf::new();
+        let mut removed = RawDocumentBuf::new();
         for steps in &unset {
-            gone.append(<&CStr>::try_from(steps.join(".").as_str()).ok()?, "");
+            removed.append(<&CStr>::try_from(steps.join(".").as_str()).ok()?, "");
         }
-        update.append(cstr!("$unset"), gone);
+        update.append(cstr!("$unset"), removed);
     }
     Some(update)
 }
@@ -79,21 +79,20 @@ fn overlap(mut paths: Vec<&Vec<String>>) -> bool {
 
 /// Replaces the whole document except for its schema version, which only the server knows.
 fn replacement_pipeline(
-    declared: &CollectionCodec,
+    codec: &CollectionCodec,
     key: &Key,
     next: &Revision,
     after: &Document,
 ) -> Result<RawArrayBuf, StoreError> {
-    let mut document = declared.encode_document(key, next, None, after)?;
     let mut literal = RawDocumentBuf::new();
-    literal.append(cstr!("$literal"), std::mem::take(&mut document));
-    let mut kept = RawDocumentBuf::new();
-    kept.append(cstr!("_v"), "$_v");
-    let mut merged = RawArrayBuf::new();
-    merged.push(literal);
-    merged.push(kept);
+    literal.append(cstr!("$literal"), codec.encode_document(key, next, None, after)?);
+    let mut version = RawDocumentBuf::new();
+    version.append(cstr!("_v"), "$_v");
+    let mut parts = RawArrayBuf::new();
+    parts.push(literal);
+    parts.push(version);
     let mut merge = RawDocumentBuf::new();
-    merge.append(cstr!("$mergeObjects"), merged);
+    merge.append(cstr!("$mergeObjects"), parts);
     let mut replace = RawDocumentBuf::new();
     replace.append(cstr!("$replaceWith"), merge);
     let mut pipeline = RawArrayBuf::new();
@@ -130,7 +129,7 @@ mod tests {
     fn paths_are_set_and_unset_in_declared_types() {
         let before = json!({"state": {"at": 1, "s": "x"}, "list": [1, 2, 3, 4], "gone": 1});
         let after = json!({"state": {"at": 2, "s": "x"}, "list": [1, 2, 3, 4, 5], "n": 2});
-        let Bson::Document(mut update) = update_of(before, after) else { panic!("not by paths") };
+        let Bson::Document(mut update) = update_of(before, after) else { panic!("the document was replaced") };
         let set = update.get_document_mut("$set").unwrap();
         assert!(set.remove("_rev").is_some());
         let at = mongodb::bson::DateTime::from_millis(2);

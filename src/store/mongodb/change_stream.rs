@@ -8,10 +8,9 @@ use mongodb::bson::raw::{RawDocument, RawDocumentBuf};
 use mongodb::bson::{Bson, Document as Doc, Timestamp as ClusterTime, doc};
 use mongodb::{ClientSession, Database};
 
-use super::namespace::Layout;
-use super::position::{ResumePoint, is_token_at};
+use super::changes::{ResumePoint, is_token_at};
 use super::retry::AttemptError;
-use super::{Declarations, Mongo};
+use super::{Declarations, Layout, Mongo, changes};
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
 use crate::store::{COMMANDS, ChangeEvent, StoreError};
@@ -23,12 +22,12 @@ const BATCH: usize = 1_000;
 /// A document on the server: database, collection, `_id`.
 type DocumentAddress = (String, String, String);
 
-/// An open change stream. Change streams and resume tokens are those of MongoDB's documentation.
+/// An open change stream of the server.
 pub(super) struct ChangeStream {
     database: Database,
     session: ClientSession,
     cursor: i64,
-    /// The collections whose changes it reports.
+    /// The declarations whose collections it reports.
     pub(super) declarations: Arc<Declarations>,
     layout: Layout,
     /// The prefix of its positions.
@@ -47,52 +46,50 @@ pub(super) struct ChangeStream {
     drained: bool,
 }
 
-impl Mongo {
-    /// Opens a change stream.
-    pub(super) async fn open_stream(&self, resume_point: &ResumePoint) -> Result<ChangeStream, AttemptError> {
-        let declared = self.declarations();
-        let (database, begin) = match &self.layout {
-            Layout::One { database } => (self.client.database(database), resume_point.change_stream_options()),
-            Layout::Seed { .. } => {
-                let mut begin = resume_point.change_stream_options();
-                begin.insert("allChangesForCluster", true);
-                (self.client.database("admin"), begin)
-            }
-        };
-        let pipeline = vec![
-            doc! {"$changeStream": begin},
-            doc! {"$match": event_filter(&self.layout, &declared)},
-            event_projection(),
-        ];
-        let command = doc! {
-            "aggregate": 1, "pipeline": pipeline, "cursor": {"batchSize": i32::try_from(BATCH).unwrap_or(i32::MAX)},
-        };
-        let mut session = self.client.start_session().causal_consistency(false).await?;
-        let reply = database.run_command(command).session(&mut session).await?;
-        if resume_point.is_ahead_of(&reply) {
-            return Err(StoreError::PositionExpired.into());
+/// Opens a change stream.
+pub(super) async fn open_stream(mongo: &Mongo, resume_point: &ResumePoint) -> Result<ChangeStream, AttemptError> {
+    let declarations = mongo.declarations();
+    let (database, stage) = match &mongo.layout {
+        Layout::One { database } => (mongo.client.database(database), resume_point.change_stream_options()),
+        Layout::Seed { .. } => {
+            let mut stage = resume_point.change_stream_options();
+            stage.insert("allChangesForCluster", true);
+            (mongo.client.database("admin"), stage)
         }
-        let current = match resume_point {
-            ResumePoint::Token(_, current) => current.clone(),
-            ResumePoint::Time(_) => None,
-        };
-        let mut stream = ChangeStream {
-            database,
-            session,
-            cursor: 0,
-            declarations: declared,
-            layout: self.layout.clone(),
-            position_prefix: self.position_prefix().to_owned(),
-            buffered: VecDeque::new(),
-            resume_token: None,
-            resume_point: resume_point.clone(),
-            current_transaction: current,
-            rewritten_documents: None,
-            drained: false,
-        };
-        stream.accept_batch(&reply, "firstBatch")?;
-        Ok(stream)
+    };
+    let pipeline = vec![
+        doc! {"$changeStream": stage},
+        doc! {"$match": event_filter(&mongo.layout, &declarations)},
+        event_projection(),
+    ];
+    let command = doc! {
+        "aggregate": 1, "pipeline": pipeline, "cursor": {"batchSize": i32::try_from(BATCH).unwrap_or(i32::MAX)},
+    };
+    let mut session = mongo.client.start_session().causal_consistency(false).await?;
+    let reply = database.run_command(command).session(&mut session).await?;
+    if resume_point.is_ahead_of(&reply) {
+        return Err(StoreError::PositionExpired.into());
     }
+    let current = match resume_point {
+        ResumePoint::Token(_, current) => current.clone(),
+        ResumePoint::Time(_) => None,
+    };
+    let mut stream = ChangeStream {
+        database,
+        session,
+        cursor: 0,
+        declarations,
+        layout: mongo.layout.clone(),
+        position_prefix: changes::position_prefix(mongo).to_owned(),
+        buffered: VecDeque::new(),
+        resume_token: None,
+        resume_point: resume_point.clone(),
+        current_transaction: current,
+        rewritten_documents: None,
+        drained: false,
+    };
+    stream.accept_batch(&reply, "firstBatch")?;
+    Ok(stream)
 }
 
 impl ChangeStream {
@@ -125,25 +122,26 @@ impl ChangeStream {
         else {
             return true;
         };
-        let known = self.rewritten_documents.as_ref().is_some_and(|(of, _)| *of == at);
-        if known || self.current_transaction.as_ref().is_none_or(|(of, _)| *of != at) {
+        let is_collected = self.rewritten_documents.as_ref().is_some_and(|(time, _)| *time == at);
+        if is_collected || self.current_transaction.as_ref().is_none_or(|(time, _)| *time != at) {
             return true;
         }
         if !self.drained && self.buffered.back().and_then(|event| cluster_time(event)) == Some(at) {
             return false;
         }
-        let of_it = self.buffered.iter().take_while(|event| cluster_time(event) == Some(at));
-        let inserted =
-            of_it.filter(|event| operation_type(event) == "insert").filter_map(|event| document_address(event));
+        let same_transaction = self.buffered.iter().take_while(|event| cluster_time(event) == Some(at));
+        let inserted = same_transaction
+            .filter(|event| operation_type(event) == "insert")
+            .filter_map(|event| document_address(event));
         self.rewritten_documents = Some((at, inserted.collect()));
         true
     }
 
     /// Whether an event is the first half of a change.
     fn is_rewritten(&self, event: &RawDocument) -> bool {
-        let of_it = self.rewritten_documents.as_ref().filter(|(at, _)| cluster_time(event) == Some(*at));
-        of_it
-            .is_some_and(|(_, rewritten)| document_address(event).is_some_and(|document| rewritten.contains(&document)))
+        let rewritten = self.rewritten_documents.as_ref().filter(|(at, _)| cluster_time(event) == Some(*at));
+        rewritten
+            .is_some_and(|(_, documents)| document_address(event).is_some_and(|address| documents.contains(&address)))
     }
 
     /// Moves the resume point past events that concern other collections, once the buffer is empty. Otherwise an idle feed would keep a
@@ -175,13 +173,13 @@ impl ChangeStream {
     }
 
     fn accept_batch(&mut self, reply: &Doc, batch: &str) -> Result<(), AttemptError> {
-        let odd = || StoreError::Unavailable {
+        let invalid_reply = || StoreError::Unavailable {
             what: "reading changes".to_owned(),
             why: "the server's reply is not a batch of a change stream".to_owned(),
         };
-        let cursor = reply.get_document("cursor").map_err(|_| odd())?;
-        self.cursor = cursor.get_i64("id").map_err(|_| odd())?;
-        let events = cursor.get_array(batch).map_err(|_| odd())?;
+        let cursor = reply.get_document("cursor").map_err(|_| invalid_reply())?;
+        self.cursor = cursor.get_i64("id").map_err(|_| invalid_reply())?;
+        let events = cursor.get_array(batch).map_err(|_| invalid_reply())?;
         self.drained = events.len() < BATCH;
         for event in events.iter().filter_map(Bson::as_document) {
             self.buffered.push_back(RawDocumentBuf::try_from(event).map_err(mongodb::error::Error::from)?);
@@ -196,8 +194,7 @@ impl ChangeStream {
 
     fn set_resume_point(&mut self, token: String) {
         // The command of a transaction is part of the position only within that transaction.
-        let current = self.current_transaction.take_if(|(at, _)| !is_token_at(&token, *at));
-        drop(current);
+        drop(self.current_transaction.take_if(|(at, _)| !is_token_at(&token, *at)));
         if self.current_transaction.is_none() {
             self.rewritten_documents = None;
         }
@@ -231,7 +228,7 @@ impl ChangeStream {
             return None;
         }
         let collection = self.declarations.collections.get(name.as_str())?.collection;
-        let revision = |of: &RawDocument| of.get_str("_rev").ok().and_then(Revision::parse);
+        let revision = |fields: &RawDocument| fields.get_str("_rev").ok().and_then(Revision::parse);
         let revision = match kind {
             "delete" if self.is_rewritten(event) => return None,
             "delete" => None,
@@ -261,22 +258,23 @@ fn cluster_time(event: &RawDocument) -> Option<ClusterTime> {
 
 fn document_address(event: &RawDocument) -> Option<DocumentAddress> {
     let namespace = event.get_document("ns").ok()?;
-    let text = |of: &RawDocument, name| of.get_str(name).ok().map(str::to_owned);
+    let text = |fields: &RawDocument, name| fields.get_str(name).ok().map(str::to_owned);
     Some((text(namespace, "db")?, text(namespace, "coll")?, text(event.get_document("documentKey").ok()?, "_id")?))
 }
 
-fn resume_token(found: &Doc) -> Option<String> {
-    found.get_str("_data").ok().map(str::to_owned)
+fn resume_token(token: &Doc) -> Option<String> {
+    token.get_str("_data").ok().map(str::to_owned)
 }
 
 /// Selects the events that concern this store.
-fn event_filter(layout: &Layout, declared: &Declarations) -> Doc {
-    let places = declared.collections.keys().map(|name| layout.namespace(name));
-    let ours = places.map(|place| Bson::from(doc! {"ns.db": place.database, "ns.coll": place.collection}));
-    doc! {"$or": ours.chain([doc! {"operationType": "invalidate"}.into()]).collect::<Vec<_>>()}
+fn event_filter(layout: &Layout, declarations: &Declarations) -> Doc {
+    let namespaces = declarations.collections.keys().map(|name| layout.namespace(name));
+    let own =
+        namespaces.map(|namespace| Bson::from(doc! {"ns.db": namespace.database, "ns.coll": namespace.collection}));
+    doc! {"$or": own.chain([doc! {"operationType": "invalidate"}.into()]).collect::<Vec<_>>()}
 }
 
-/// The fields that are read of an event: never whole documents.
+/// The fields of an event that are read. Whole documents are not sent.
 fn event_projection() -> Doc {
     doc! {"$project": {
         "operationType": 1, "ns": 1, "documentKey._id": 1, "clusterTime": 1, "fullDocument._rev": 1,

@@ -1,5 +1,9 @@
-//! Documents in the server's form. Fields that are declared as timestamps or decimals have native BSON types, so that people and other programs
-//! read dates and numbers. Other values are stored as they are.
+//! Documents in the server's form. Fields that are declared as timestamps or decimals have native BSON types, so that
+//! people and other programs read dates and numbers. Other values are stored as they are. A decimal is a BSON
+//! Decimal128 (IEEE 754-2008 decimal128), and is read back as the same text: `0.50` stays `0.50`.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,11 +11,10 @@ use std::sync::Arc;
 use mongodb::bson::raw::{CStr, RawArray, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, cstr};
 use mongodb::bson::{Bson, DateTime, Decimal128};
 
-use super::decimal;
-use super::server_time::LEDGER_TIME;
+use super::sweep::LEDGER_TIME;
 use crate::id::Revision;
 use crate::limits::SAFE_INTEGER;
-use crate::schema::{Collection, Field, Index, Key, Kind, Presence, Ttl};
+use crate::schema::{Collection, Field, Index, Key, Kind, Presence, Ttl, parse_decimal};
 use crate::store::{COMMANDS, StoreError, StoredDocument};
 use crate::value::{Document, Json};
 
@@ -42,12 +45,12 @@ struct Mapping {
 
 impl Mapping {
     fn new(fields: &'static [Field]) -> Self {
-        let mut whole = Self::default();
+        let mut root = Self::default();
         for field in fields.iter().filter(|field| matches!(field.kind, Kind::Timestamp | Kind::Decimal)) {
-            let node = field.name.split('.').fold(&mut whole, |at, step| at.inner.entry(step).or_default());
+            let node = field.name.split('.').fold(&mut root, |node, step| node.inner.entry(step).or_default());
             node.kind = Some(field.kind);
         }
-        whole
+        root
     }
 
     fn kind(&self) -> Kind {
@@ -58,8 +61,9 @@ impl Mapping {
 impl CollectionCodec {
     /// The codec for documents of `collection`.
     pub(super) fn new(collection: &'static Collection) -> Self {
-        let own = |field: &&Field| field.name == "id" && field.kind == Kind::Id;
-        let is_required = collection.fields.iter().find(own).is_some_and(|field| field.presence == Presence::Required);
+        let is_id = |field: &&Field| field.name == "id" && field.kind == Kind::Id;
+        let is_required =
+            collection.fields.iter().find(is_id).is_some_and(|field| field.presence == Presence::Required);
         // A unique index on `id` needs the field in every document, since a document may have an `id` that differs from its key.
         let is_unique = |index: &Index| index.unique && index.fields.iter().any(|(path, _)| *path == "id");
         let implied_id = is_required && !collection.indexes.iter().any(is_unique);
@@ -78,7 +82,7 @@ impl CollectionCodec {
 
     /// The declared kinds at the end of a path and below it. The path leads through objects only.
     fn mapping_at<'a>(&self, steps: impl IntoIterator<Item = &'a str>) -> Option<&Mapping> {
-        steps.into_iter().try_fold(&self.mapping, |at, step| at.inner.get(step))
+        steps.into_iter().try_fold(&self.mapping, |node, step| node.inner.get(step))
     }
 
     /// Encodes the value at the end of a path. `None` if no store can hold it.
@@ -94,11 +98,11 @@ impl CollectionCodec {
         version: impl Into<Option<u32>>,
         document: &Document,
     ) -> Result<RawDocumentBuf, StoreError> {
-        let mut whole = RawDocumentBuf::new();
-        whole.append(cstr!("_id"), &*key.id);
-        whole.append(REV, revision.to_string());
+        let mut encoded = RawDocumentBuf::new();
+        encoded.append(cstr!("_id"), &*key.id);
+        encoded.append(REV, revision.to_string());
         if let Some(version) = version.into() {
-            whole.append(VERSION, i32::try_from(version).map_or(RawBson::Int64(version.into()), RawBson::Int32));
+            encoded.append(VERSION, i32::try_from(version).map_or(RawBson::Int64(version.into()), RawBson::Int32));
         }
         for (name, value) in document {
             if name == "id" && self.implied_id && *value == *key.id {
@@ -111,36 +115,36 @@ impl CollectionCodec {
                     format!("the field `{name}` has a key with a NUL character, or a number that cannot be stored");
                 return Err(StoreError::Invalid { key: key.clone(), reason });
             };
-            whole.append(name, value);
+            encoded.append(name, value);
         }
-        let bytes = whole.as_bytes().len();
+        let bytes = encoded.as_bytes().len();
         if bytes > BSON_BYTES {
             let size = format!("{bytes} bytes as BSON");
             return Err(StoreError::TooLarge { what: key.to_string(), size, limit: BSON_BYTES });
         }
-        Ok(whole)
+        Ok(encoded)
     }
 
     /// Decodes a document and its id.
-    pub(super) fn decode_document(&self, found: &RawDocument) -> Result<(Arc<str>, StoredDocument), StoreError> {
-        let mut head = ReservedFields::default();
+    pub(super) fn decode_document(&self, raw: &RawDocument) -> Result<(Arc<str>, StoredDocument), StoreError> {
+        let mut reserved = ReservedFields::default();
         let mut document = Document::new();
-        for element in found {
-            let (name, value) = element.map_err(|broken| self.damage_error(head.id(), broken.to_string()))?;
+        for element in raw {
+            let (name, value) = element.map_err(|error| self.damage_error(reserved.id(), error.to_string()))?;
             match name.as_str() {
-                "_id" => head.id = Some(value),
-                "_rev" => head.revision = Some(value),
-                "_v" => head.version = Some(value),
+                "_id" => reserved.id = Some(value),
+                "_rev" => reserved.revision = Some(value),
+                "_v" => reserved.version = Some(value),
                 "_touch" => {}
                 LEDGER_TIME if self.is_ledger() => {}
                 name => {
                     let value = decode(self.mapping.inner.get(name), value)
-                        .map_err(|why| self.damage_error(head.id(), format!("the field `{name}` {why}")))?;
+                        .map_err(|why| self.damage_error(reserved.id(), format!("the field `{name}` {why}")))?;
                     document.insert(name.to_owned(), value);
                 }
             }
         }
-        let (id, revision, version) = head.parse().map_err(|why| self.damage_error(head.id(), why))?;
+        let (id, revision, version) = reserved.parse().map_err(|why| self.damage_error(reserved.id(), why))?;
         if self.implied_id && !document.contains_key("id") {
             document.insert("id".to_owned(), Json::from(&*id));
         }
@@ -198,7 +202,7 @@ pub(super) fn encode_value(kind: Kind, value: &Json) -> Option<Bson> {
     let mapping = Mapping { kind: Some(kind), inner: BTreeMap::new() };
     let fits = match kind {
         Kind::Timestamp => value.is_null() || value.is_i64(),
-        Kind::Decimal => value.is_null() || value.as_str().and_then(decimal::encode).is_some(),
+        Kind::Decimal => value.is_null() || value.as_str().and_then(parse_decimal128).is_some(),
         _ => true,
     };
     if fits { Bson::try_from(encode(Some(&mapping), value)?).ok() } else { None }
@@ -210,12 +214,12 @@ fn encode(mapping: Option<&Mapping>, value: &Json) -> Option<RawBson> {
         Json::Bool(flag) => RawBson::Boolean(*flag),
         Json::Number(number) => match (number.as_i64(), mapping.map(Mapping::kind)) {
             (Some(millis), Some(Kind::Timestamp)) => RawBson::DateTime(DateTime::from_millis(millis)),
-            (Some(whole), _) => i32::try_from(whole).map_or(RawBson::Int64(whole), RawBson::Int32),
+            (Some(integer), _) => i32::try_from(integer).map_or(RawBson::Int64(integer), RawBson::Int32),
             (None, _) => RawBson::Double(number.as_f64()?),
         },
         Json::String(text) => match mapping.map(Mapping::kind) {
             Some(Kind::Decimal) => {
-                decimal::encode(text).map_or_else(|| RawBson::String(text.clone()), RawBson::Decimal128)
+                parse_decimal128(text).map_or_else(|| RawBson::String(text.clone()), RawBson::Decimal128)
             }
             _ => RawBson::String(text.clone()),
         },
@@ -257,7 +261,7 @@ fn decode(mapping: Option<&Mapping>, value: RawBsonRef<'_>) -> Result<Json, Stri
 fn decode_object(mapping: Option<&Mapping>, object: &RawDocument) -> Result<Json, String> {
     let mut map = Document::new();
     for element in object {
-        let (name, value) = element.map_err(|broken| broken.to_string())?;
+        let (name, value) = element.map_err(|error| error.to_string())?;
         let name = name.as_str();
         let inner = mapping.and_then(|mapping| mapping.inner.get(name));
         map.insert(name.to_owned(), decode(inner, value).map_err(|why| format!("in `{name}` {why}"))?);
@@ -266,7 +270,7 @@ fn decode_object(mapping: Option<&Mapping>, object: &RawDocument) -> Result<Json
 }
 
 fn decode_list(list: &RawArray) -> Result<Json, String> {
-    list.into_iter().map(|item| decode(None, item.map_err(|broken| broken.to_string())?)).collect()
+    list.into_iter().map(|item| decode(None, item.map_err(|error| error.to_string())?)).collect()
 }
 
 /// Decodes a value of an undeclared field. Dates, ObjectIds and decimals of other programs become what a declared field would hold.
@@ -274,8 +278,8 @@ fn decode_undeclared(value: RawBsonRef<'_>) -> Result<Json, String> {
     match value {
         RawBsonRef::Null => Ok(Json::Null),
         RawBsonRef::Boolean(flag) => Ok(flag.into()),
-        RawBsonRef::Int32(whole) => Ok(whole.into()),
-        RawBsonRef::Int64(whole) => Ok(decode_integer(whole)),
+        RawBsonRef::Int32(integer) => Ok(integer.into()),
+        RawBsonRef::Int64(integer) => Ok(decode_integer(integer)),
         RawBsonRef::Double(number) => serde_json::Number::from_f64(number)
             .map(Json::Number)
             .ok_or_else(|| format!("holds {number}, which is not a finite number")),
@@ -290,12 +294,12 @@ fn decode_undeclared(value: RawBsonRef<'_>) -> Result<Json, String> {
 }
 
 /// Decodes an integer. Beyond the safe integers it becomes a float, so that it can be written again.
-fn decode_integer(whole: i64) -> Json {
-    if (-SAFE_INTEGER..=SAFE_INTEGER).contains(&whole) {
-        return whole.into();
+fn decode_integer(integer: i64) -> Json {
+    if (-SAFE_INTEGER..=SAFE_INTEGER).contains(&integer) {
+        return integer.into();
     }
     #[expect(clippy::cast_precision_loss, reason = "the conversion to a float is intended")]
-    let number = whole as f64;
+    let number = integer as f64;
     number.into()
 }
 
@@ -306,7 +310,7 @@ fn decode_timestamp(time: DateTime) -> Result<Json, String> {
 }
 
 fn decode_decimal(number: Decimal128) -> Result<Json, String> {
-    decimal::decode(number)
+    format_decimal128(number)
         .map(Json::String)
         .ok_or_else(|| format!("holds {number}, which is not a plain decimal of at most 28 digits"))
 }
@@ -315,5 +319,96 @@ fn type_name(value: RawBsonRef<'_>) -> String {
     format!("{:?}", value.element_type())
 }
 
+/// The exponent bias: the stored exponent is never negative.
+const BIAS: i64 = 6176;
+/// Bits of the coefficient.
+const COEFFICIENT_BITS: u32 = 113;
+/// Bits of the exponent.
+const EXPONENT_BITS: u32 = 14;
+
+/// Parses a plain decimal. `None` if `text` is not one.
+pub(super) fn parse_decimal128(text: &str) -> Option<Decimal128> {
+    let number = parse_decimal(text)?;
+    let coefficient = number.mantissa().unsigned_abs();
+    let exponent = u128::try_from(BIAS - i64::from(number.scale())).ok()?;
+    let sign = u128::from(number.is_sign_negative()) << (COEFFICIENT_BITS + EXPONENT_BITS);
+    Some(Decimal128::from_bytes((sign | exponent << COEFFICIENT_BITS | coefficient).to_le_bytes()))
+}
+
+/// The plain text of a decimal. `None` if it is infinite, not a number, or has too many digits for [`parse_decimal`].
+pub(super) fn format_decimal128(number: Decimal128) -> Option<String> {
+    let bits = u128::from_le_bytes(number.bytes());
+    let negative = bits >> (COEFFICIENT_BITS + EXPONENT_BITS) == 1;
+    // Both high bits of the exponent are set: not finite, or a coefficient beyond 34 digits.
+    if bits >> (COEFFICIENT_BITS + EXPONENT_BITS - 2) & 3 == 3 {
+        return None;
+    }
+    let exponent = i64::try_from(bits >> COEFFICIENT_BITS & ((1 << EXPONENT_BITS) - 1)).ok()? - BIAS;
+    let coefficient = bits & ((1 << COEFFICIENT_BITS) - 1);
+    let text = format_plain(coefficient, exponent)?;
+    let text = if negative && coefficient != 0 { format!("-{text}") } else { text };
+    parse_decimal(&text).map(|_| text)
+}
+
+/// `coefficient` × 10^`exponent`, without an exponent.
+fn format_plain(coefficient: u128, exponent: i64) -> Option<String> {
+    let digits = coefficient.to_string();
+    if exponent >= 0 {
+        // A longer text is refused anyway. The limit avoids writing six thousand zeros for it.
+        let zeros = usize::try_from(exponent).ok().filter(|zeros| coefficient == 0 || *zeros <= 28)?;
+        return Some(if coefficient == 0 { digits } else { digits + &"0".repeat(zeros) });
+    }
+    let places = usize::try_from(-exponent).ok().filter(|places| *places <= 34)?;
+    let digits = format!("{digits:0>width$}", width = places + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - places);
+    Some(format!("{whole}.{fraction}"))
+}
+
 #[cfg(test)]
-mod tests;
+mod decimal_tests {
+    use std::str::FromStr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn decimal_matches_the_driver_and_keeps_its_text() {
+        let texts = [
+            "0",
+            "0.00",
+            "0.50",
+            "-0.5",
+            "10",
+            "-12.00",
+            "7.922816251426433759354395033",
+            "0.0000000000000000000000000001",
+        ];
+        for text in texts {
+            let encoded = parse_decimal128(text).unwrap();
+            assert_eq!(encoded, Decimal128::from_str(text).unwrap(), "{text}");
+            assert_eq!(format_decimal128(encoded).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn foreign_decimal_is_read_if_it_is_plain() {
+        let read = |text: &str| format_decimal128(Decimal128::from_str(text).unwrap());
+        assert_eq!(read("1.5E+3").as_deref(), Some("1500"));
+        assert_eq!(read("-0").as_deref(), Some("0"));
+        assert_eq!(read("0E+6000").as_deref(), Some("0"));
+        for none in ["NaN", "Infinity", "-Infinity", "1E+6000", "1E-6000", "1234567890123456789012345678901234"] {
+            assert_eq!(read(none), None, "{none}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_plain_text_round_trips(mantissa in -(1i128 << 95)..(1i128 << 95), scale in 0u32..=28) {
+            let text = rust_decimal::Decimal::from_i128_with_scale(mantissa, scale).to_string();
+            if let Some(encoded) = parse_decimal128(&text) {
+                prop_assert_eq!(format_decimal128(encoded), Some(text));
+            }
+        }
+    }
+}

@@ -10,18 +10,16 @@ use mongodb::error::Error as DriverError;
 use tokio::time::{Instant, timeout_at};
 
 use super::error_mapping::{self, CommitAnswer, Refusal};
-use super::namespace::STRIPES;
-use super::port::CAPABILITIES;
 use super::retry::{self, MAX_FAILOVER_BACKOFF, back_off};
-use super::server_time;
 use super::transaction::MongoTransaction;
 use super::write_command::{
     CheckMode, CurrentRevisions, WriteCommand, WriteOrder, check_commands, check_target, keys_to_read, stripe_removals,
     write_commands,
 };
-use super::{Declarations, Mongo};
+use super::{CAPABILITIES, Declarations, Mongo, STRIPES, sweep};
 use crate::schema::Key;
 use crate::store::batch::next_revision;
+use crate::store::mongodb::{changes, meta, read, transaction};
 use crate::store::{Batch, COMMANDS, Receipt, StoreError, WriteOp};
 
 /// How often a transaction is retried after a write conflict that may leave the documents unchanged: the other transaction only checks them, or
@@ -46,7 +44,7 @@ enum CommitFailure {
     UniqueViolation(StoreError),
     /// A checked document is missing or has another revision. The ledger was not consulted, so this may be a repeat of a committed command.
     CheckFailed(StoreError),
-    /// A read-mostly document has no current stripe of the number that this commit uses.
+    /// The stripe of a read-mostly document that this commit uses does not exist, or has another revision.
     StripeMissing,
     /// The ledger has the command, or may have it.
     MaybeCommitted,
@@ -67,20 +65,20 @@ impl From<StoreError> for CommitFailure {
 }
 
 impl From<DriverError> for CommitFailure {
-    fn from(fault: DriverError) -> Self {
-        if error_mapping::error_code(&fault) == Some(error_mapping::WRITE_CONFLICT) {
+    fn from(error: DriverError) -> Self {
+        if error_mapping::error_code(&error) == Some(error_mapping::WRITE_CONFLICT) {
             CommitFailure::Contended(MAX_CONTENTIONS)
         } else {
-            CommitFailure::Driver(fault)
+            CommitFailure::Driver(error)
         }
     }
 }
 
 impl From<retry::AttemptError> for CommitFailure {
-    fn from(stop: retry::AttemptError) -> Self {
-        match stop {
+    fn from(failure: retry::AttemptError) -> Self {
+        match failure {
             retry::AttemptError::Store(error) | retry::AttemptError::Transient(error) => CommitFailure::Store(error),
-            retry::AttemptError::Driver(fault) => fault.into(),
+            retry::AttemptError::Driver(error) => error.into(),
         }
     }
 }
@@ -102,49 +100,46 @@ struct Commit<'a> {
     last_error: Option<DriverError>,
 }
 
-impl Mongo {
-    pub(super) async fn do_commit(&self, batch: &Batch) -> Result<Receipt, StoreError> {
-        let declarations = self.declarations_for_writing().await?;
-        if let Err(refused) = batch.validate(&declarations.catalog, CAPABILITIES.limits()) {
-            // A repeat returns the first result, even if its batch is not valid.
-            let asked = self.replay(batch, true).await?;
-            return asked.ok_or(refused);
-        }
-        let deadline = Instant::now() + self.call_timeout;
-        let (order, lost) = (WriteOrder::InPlace, None);
-        let mut commit = Commit {
-            store: self,
-            batch,
-            declarations: &declarations,
-            deadline,
-            order,
-            check_mode: CheckMode::Stripe(self.stripes.pick()),
-            in_doubt: false,
-            same_command_running: false,
-            last_error: lost,
-        };
-        commit.run().await
+pub(super) async fn do_commit(mongo: &Mongo, batch: &Batch) -> Result<Receipt, StoreError> {
+    let declarations = meta::declarations_for_writing(mongo).await?;
+    if let Err(error) = batch.validate(&declarations.catalog, CAPABILITIES.limits()) {
+        // A repeat returns the first result, even if its batch is not valid.
+        let receipt = replay(mongo, batch, true).await?;
+        return receipt.ok_or(error);
     }
+    let deadline = Instant::now() + mongo.call_timeout;
+    let mut commit = Commit {
+        store: mongo,
+        batch,
+        declarations: &declarations,
+        deadline,
+        order: WriteOrder::InPlace,
+        check_mode: CheckMode::Stripe(mongo.stripes.pick()),
+        in_doubt: false,
+        same_command_running: false,
+        last_error: None,
+    };
+    commit.run().await
+}
 
-    /// The receipt of the command's first commit. `None` if it was not committed.
-    async fn replay(&self, batch: &Batch, replayed: bool) -> Result<Option<Receipt>, StoreError> {
-        let Some(row) = self.read_ledger_row(&batch.command).await? else { return Ok(None) };
-        if row.fingerprint != batch.fingerprint {
-            return Err(StoreError::CommandIdReused { command: batch.command.clone() });
-        }
-        Ok(Some(Receipt { position: row.position, result: row.result, replayed }))
+/// The receipt of the command's first commit. `None` if it was not committed.
+async fn replay(mongo: &Mongo, batch: &Batch, replayed: bool) -> Result<Option<Receipt>, StoreError> {
+    let Some(row) = read::read_ledger_row(mongo, &batch.command).await? else { return Ok(None) };
+    if row.fingerprint != batch.fingerprint {
+        return Err(StoreError::CommandIdReused { command: batch.command.clone() });
     }
+    Ok(Some(Receipt { position: row.position, result: row.result, replayed }))
 }
 
 impl Commit<'_> {
     async fn run(&mut self) -> Result<Receipt, StoreError> {
         // The locks come before the transaction: commits during the wait would conflict with its snapshot.
         let (CheckMode::Stripe(stripe) | CheckMode::Touch(stripe)) = self.check_mode;
-        let turns = &self.store.key_locks;
-        let awaited = turns.keys_to_lock(self.batch, |key| check_target(self.declarations, key, stripe));
-        let turn = timeout_at(self.deadline, turns.lock(awaited)).await;
-        let _turn = turn.map_err(|_| self.deadline_error())?;
-        let (mut contentions, mut losses) = (0, 0);
+        let key_locks = &self.store.key_locks;
+        let keys = key_locks.keys_to_lock(self.batch, |key| check_target(self.declarations, key, stripe));
+        let guards = timeout_at(self.deadline, key_locks.lock(keys)).await;
+        let _guards = guards.map_err(|_| self.deadline_error())?;
+        let (mut contentions, mut failures) = (0, 0);
         loop {
             match self.attempt().await {
                 Ok(receipt) => return Ok(receipt),
@@ -152,8 +147,8 @@ impl Commit<'_> {
                     Some(receipt) => return Ok(receipt),
                     // The ledger row expired just now, or the commit is in doubt and did not happen so far.
                     None => {
-                        losses += 1;
-                        back_off(losses, MAX_FAILOVER_BACKOFF).await;
+                        failures += 1;
+                        back_off(failures, MAX_FAILOVER_BACKOFF).await;
                     }
                 },
                 Err(CommitFailure::UniqueViolation(error))
@@ -165,11 +160,11 @@ impl Commit<'_> {
                 Err(CommitFailure::Store(error)) => return Err(self.error_or_unknown(error)),
                 Err(CommitFailure::StripeMissing) => {
                     self.check_mode = CheckMode::Touch(stripe);
-                    // The transaction that removed the stripe is about to change the document, and goes first.
+                    // The transaction that removed the stripe is about to change the document, so it gets precedence.
                     back_off(STRIPE_BACKOFF_ATTEMPT, MAX_CONTENTION_BACKOFF).await;
                 }
                 Err(CommitFailure::CheckFailed(error)) => return self.resolve_failed_check(error).await,
-                Err(CommitFailure::Contended(most)) if contentions >= most => return self.resolve_contention().await,
+                Err(CommitFailure::Contended(limit)) if contentions >= limit => return self.resolve_contention().await,
                 Err(CommitFailure::Contended(_)) => {
                     contentions += 1;
                     // The other transaction may have created the stripe.
@@ -178,17 +173,17 @@ impl Commit<'_> {
                     self.remove_stripes().await;
                 }
                 Err(CommitFailure::SameCommandRunning) => {
-                    losses += 1;
+                    failures += 1;
                     self.same_command_running = true;
-                    back_off(losses, MAX_FAILOVER_BACKOFF).await;
+                    back_off(failures, MAX_FAILOVER_BACKOFF).await;
                 }
-                Err(CommitFailure::Driver(fault)) if error_mapping::is_transient(&fault) => {
-                    losses += 1;
-                    self.last_error = Some(fault);
-                    back_off(losses + 2, MAX_FAILOVER_BACKOFF).await;
+                Err(CommitFailure::Driver(error)) if error_mapping::is_transient(&error) => {
+                    failures += 1;
+                    self.last_error = Some(error);
+                    back_off(failures + 2, MAX_FAILOVER_BACKOFF).await;
                 }
-                Err(CommitFailure::Driver(fault)) => {
-                    return Err(self.error_or_unknown(self.store.map_error(&fault, &self.describe())));
+                Err(CommitFailure::Driver(error)) => {
+                    return Err(self.error_or_unknown(self.store.map_error(&error, &self.describe())));
                 }
                 Err(CommitFailure::DeadlineExceeded) => return Err(self.deadline_error()),
             }
@@ -202,20 +197,21 @@ impl Commit<'_> {
         }
         self.same_command_running = false;
         let deadline = self.deadline;
-        let mut transaction =
-            timeout_at(deadline, self.store.begin(deadline)).await.map_err(|_| CommitFailure::DeadlineExceeded)??;
+        let mut transaction = timeout_at(deadline, transaction::begin(self.store, deadline))
+            .await
+            .map_err(|_| CommitFailure::DeadlineExceeded)??;
         // At the deadline the transaction is dropped, which aborts it.
         let written =
             timeout_at(deadline, self.write(&mut transaction)).await.map_err(|_| CommitFailure::DeadlineExceeded)?;
-        if let Err(stop) = written {
+        if let Err(failure) = written {
             if timeout_at(deadline, transaction.abort()).await.is_err() {
                 return Err(CommitFailure::DeadlineExceeded);
             }
-            return Err(stop);
+            return Err(failure);
         }
         self.send_commit(&mut transaction).await?;
         Ok(Receipt {
-            position: self.store.position_at(transaction.start_time()),
+            position: changes::position_at(self.store, transaction.start_time()),
             result: self.batch.result.clone(),
             replayed: false,
         })
@@ -226,7 +222,7 @@ impl Commit<'_> {
     async fn write(&self, transaction: &mut MongoTransaction) -> Result<(), CommitFailure> {
         for command in check_commands(self.batch, self.declarations, self.check_mode) {
             let checked = self.run_command(transaction, &command, MAX_CONTENTIONS).await;
-            checked.map_err(|stop| match (stop, self.check_mode) {
+            checked.map_err(|failure| match (failure, self.check_mode) {
                 (CommitFailure::Store(StoreError::Conflict { .. }), CheckMode::Stripe(_))
                     if command.is_stripe_command() =>
                 {
@@ -239,13 +235,13 @@ impl Commit<'_> {
                     CommitFailure::Contended(MAX_CONTENTIONS)
                 }
                 (CommitFailure::Store(error @ StoreError::Conflict { .. }), _) => CommitFailure::CheckFailed(error),
-                (stop, _) => stop,
+                (failure, _) => failure,
             })?;
         }
         self.write_ledger(transaction).await?;
-        let seen = self.read_current_revisions(transaction).await?;
-        for command in write_commands(self.batch, self.declarations, &seen, self.order)? {
-            let most = if command.is_insert() {
+        let revisions = self.read_current_revisions(transaction).await?;
+        for command in write_commands(self.batch, self.declarations, &revisions, self.order)? {
+            let limit = if command.is_insert() {
                 MAX_INSERT_CONTENTIONS
             } else if command.is_read_mostly(self.declarations) {
                 // The other transaction may be a check, which leaves the document as it is.
@@ -253,20 +249,20 @@ impl Commit<'_> {
             } else {
                 MAX_UPDATE_CONTENTIONS
             };
-            self.run_command(transaction, &command, most).await?;
+            self.run_command(transaction, &command, limit).await?;
         }
         Ok(())
     }
 
     async fn write_ledger(&self, transaction: &mut MongoTransaction) -> Result<(), CommitFailure> {
         let (key, row) = self.batch.ledger_row();
-        let declared = self.declarations.collections.get(COMMANDS.name);
-        let declared = declared
+        let codec = self.declarations.collections.get(COMMANDS.name);
+        let codec = codec
             .ok_or_else(|| StoreError::Invalid { key: key.clone(), reason: "no catalog was declared".to_owned() })?;
         let revision = next_revision(&key, None, &self.batch.command);
-        let mut row = declared.encode_document(&key, &revision, COMMANDS.version, &row)?;
-        let kept = self.store.server_time.estimate_or(self.batch.at);
-        row.append(cstr!("_kept"), kept);
+        let mut row = codec.encode_document(&key, &revision, COMMANDS.version, &row)?;
+        let row_time = self.store.server_time.estimate_or(self.batch.at);
+        row.append(cstr!("_kept"), row_time);
         let mut rows = RawArrayBuf::new();
         rows.push(row);
         let mut insert = RawDocumentBuf::new();
@@ -274,22 +270,22 @@ impl Commit<'_> {
         insert.append(cstr!("documents"), rows);
         let refusal = match transaction.run(&self.store.database(COMMANDS.name), insert).await {
             Ok(reply) => error_mapping::reply_refusal(&reply),
-            Err(fault) if error_mapping::error_code(&fault) == Some(error_mapping::WRITE_CONFLICT) => {
+            Err(error) if error_mapping::error_code(&error) == Some(error_mapping::WRITE_CONFLICT) => {
                 Some(Refusal::Contended)
             }
-            Err(fault) => Some(error_mapping::error_refusal(&fault).ok_or(fault)?),
+            Err(error) => Some(error_mapping::error_refusal(&error).ok_or(error)?),
         };
         match refusal {
             None => match transaction.start_time() {
-                Some(now) if !server_time::is_current(kept, now) => {
+                Some(now) if !sweep::is_current(row_time, now) => {
                     self.store.server_time.set(now);
                     Err(CommitFailure::MaybeCommitted)
                 }
                 _ => Ok(()),
             },
             Some(Refusal::Contended) => Err(CommitFailure::SameCommandRunning),
-            Some(Refusal::Other(number, why)) => Err(error_mapping::code_to_store_error(
-                Some(number),
+            Some(Refusal::Other(code, why)) => Err(error_mapping::code_to_store_error(
+                Some(code),
                 why,
                 self.store.describe_operation(&self.describe()),
             )
@@ -303,15 +299,15 @@ impl Commit<'_> {
         &self,
         transaction: &mut MongoTransaction,
     ) -> Result<CurrentRevisions, CommitFailure> {
-        let mut asked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut ids_by_collection: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for key in keys_to_read(self.batch, self.order) {
-            asked.entry(&key.collection).or_default().push(&key.id);
+            ids_by_collection.entry(&key.collection).or_default().push(&key.id);
         }
-        let mut seen = CurrentRevisions::new();
-        for (collection, ids) in asked {
-            self.store.find_revisions(transaction, self.declarations, collection, &ids, &mut seen).await?;
+        let mut revisions = CurrentRevisions::new();
+        for (collection, ids) in ids_by_collection {
+            read::find_revisions(self.store, transaction, self.declarations, collection, &ids, &mut revisions).await?;
         }
-        Ok(seen)
+        Ok(revisions)
     }
 
     /// Runs one command of the transaction. `contentions` is the retry limit after a write conflict.
@@ -325,10 +321,10 @@ impl Commit<'_> {
         let database = self.store.client.database(&namespace.database);
         let refusal = match transaction.run(&database, command.body(&namespace.collection)).await {
             Ok(reply) => command.check_reply(&reply).err(),
-            Err(fault) if error_mapping::error_code(&fault) == Some(error_mapping::WRITE_CONFLICT) => {
+            Err(error) if error_mapping::error_code(&error) == Some(error_mapping::WRITE_CONFLICT) => {
                 Some(Refusal::Contended)
             }
-            Err(fault) => Some(error_mapping::error_refusal(&fault).ok_or(fault)?),
+            Err(error) => Some(error_mapping::error_refusal(&error).ok_or(error)?),
         };
         let Some(refusal) = refusal else { return Ok(()) };
         let key = |statement| command.key(statement).cloned().unwrap_or_else(|| self.any_key());
@@ -340,9 +336,9 @@ impl Commit<'_> {
             }
             Refusal::Contended => CommitFailure::Contended(contentions),
             Refusal::Other(error_mapping::PARALLEL_LISTS, reason) => StoreError::Invalid { key: key(0), reason }.into(),
-            Refusal::Other(number, why) => {
+            Refusal::Other(code, why) => {
                 let what = self.store.describe_operation(&format!("writing {} for {}", key(0), self.describe()));
-                error_mapping::code_to_store_error(Some(number), why, what).into()
+                error_mapping::code_to_store_error(Some(code), why, what).into()
             }
         })
     }
@@ -351,38 +347,38 @@ impl Commit<'_> {
     /// stripe again. Outside a transaction the server waits for transactions that use a stripe. Stripes may be removed at any time, so an error
     /// here does no harm.
     async fn remove_stripes(&self) {
-        let (database, place) = (self.store.database(STRIPES), self.store.layout.namespace(STRIPES));
+        let (database, namespace) = (self.store.database(STRIPES), self.store.layout.namespace(STRIPES));
         for removal in stripe_removals(self.batch, self.declarations) {
-            drop(timeout_at(self.deadline, database.run_raw_command(removal.body(&place.collection))).await);
+            drop(timeout_at(self.deadline, database.run_raw_command(removal.body(&namespace.collection))).await);
         }
     }
 
     /// Sends `commitTransaction` until it is answered.
     async fn send_commit(&mut self, transaction: &mut MongoTransaction) -> Result<(), CommitFailure> {
-        let mut losses = 0;
+        let mut failures = 0;
         loop {
             // From here on, an attempt that is given up may have been committed.
-            let doubt = std::mem::replace(&mut self.in_doubt, true);
+            let was_in_doubt = std::mem::replace(&mut self.in_doubt, true);
             match timeout_at(self.deadline, transaction.commit()).await {
                 Err(_) => return Err(CommitFailure::DeadlineExceeded),
                 Ok(Ok(confirmed)) => {
                     confirmed.into_iter().for_each(|time| self.store.confirmed_time.advance(time));
                     return Ok(());
                 }
-                Ok(Err(fault)) => match error_mapping::classify_commit_error(&fault) {
-                    CommitAnswer::Ambiguous if losses >= MAX_COMMIT_RESENDS => {
-                        self.last_error = Some(fault);
+                Ok(Err(error)) => match error_mapping::classify_commit_error(&error) {
+                    CommitAnswer::Ambiguous if failures >= MAX_COMMIT_RESENDS => {
+                        self.last_error = Some(error);
                         return Err(CommitFailure::MaybeCommitted);
                     }
                     CommitAnswer::Unanswered | CommitAnswer::Ambiguous => {
-                        losses += 1;
-                        self.last_error = Some(fault);
-                        let waited = timeout_at(self.deadline, back_off(losses + 2, MAX_FAILOVER_BACKOFF)).await;
+                        failures += 1;
+                        self.last_error = Some(error);
+                        let waited = timeout_at(self.deadline, back_off(failures + 2, MAX_FAILOVER_BACKOFF)).await;
                         waited.map_err(|_| CommitFailure::DeadlineExceeded)?;
                     }
                     CommitAnswer::Aborted => {
-                        self.in_doubt = doubt || losses > 0;
-                        return Err(fault.into());
+                        self.in_doubt = was_in_doubt || failures > 0;
+                        return Err(error.into());
                     }
                 },
             }
@@ -390,20 +386,20 @@ impl Commit<'_> {
     }
 
     async fn replay_before_deadline(&self) -> Result<Option<Receipt>, StoreError> {
-        let asked = timeout_at(self.deadline, self.store.replay(self.batch, !self.in_doubt)).await;
-        asked.unwrap_or_else(|_| Err(self.deadline_error())).map_err(|error| self.error_or_unknown(error))
+        let receipt = timeout_at(self.deadline, replay(self.store, self.batch, !self.in_doubt)).await;
+        receipt.unwrap_or_else(|_| Err(self.deadline_error())).map_err(|error| self.error_or_unknown(error))
     }
 
     /// Resolves a failed check: returns the receipt if the command was committed before, otherwise the error.
     async fn resolve_failed_check(&self, error: StoreError) -> Result<Receipt, StoreError> {
-        let repeated = self.replay_before_deadline().await?;
-        repeated.ok_or_else(|| if self.in_doubt { self.unknown_outcome(error.to_string()) } else { error })
+        let receipt = self.replay_before_deadline().await?;
+        receipt.ok_or_else(|| if self.in_doubt { self.unknown_outcome(error.to_string()) } else { error })
     }
 
     /// Resolves a write conflict at the retry limit: returns the receipt if the command was committed before.
     async fn resolve_contention(&self) -> Result<Receipt, StoreError> {
-        let repeated = self.replay_before_deadline().await?;
-        repeated.ok_or_else(|| match self.in_doubt {
+        let receipt = self.replay_before_deadline().await?;
+        receipt.ok_or_else(|| match self.in_doubt {
             // The other transaction may be an earlier attempt of this command whose outcome is not known.
             true => self.unknown_outcome("another transaction writes the same documents and has not ended".to_owned()),
             false => StoreError::Conflict { key: self.any_key() },
@@ -412,10 +408,10 @@ impl Commit<'_> {
 
     /// The error to return. While the commit is in doubt it is [`StoreError::UnknownOutcome`], unless the error itself is conclusive.
     fn error_or_unknown(&self, error: StoreError) -> StoreError {
-        let lasting = matches!(error, StoreError::UnknownOutcome { .. } | StoreError::CommandIdReused { .. });
+        let conclusive = matches!(error, StoreError::UnknownOutcome { .. } | StoreError::CommandIdReused { .. });
         // The error comes from a transaction that had written the ledger row, so the command was not committed before.
-        let judged = matches!(error, StoreError::Conflict { .. } | StoreError::UniqueViolation { .. });
-        if self.in_doubt && !lasting && !judged { self.unknown_outcome(error.to_string()) } else { error }
+        let decided = matches!(error, StoreError::Conflict { .. } | StoreError::UniqueViolation { .. });
+        if self.in_doubt && !conclusive && !decided { self.unknown_outcome(error.to_string()) } else { error }
     }
 
     fn deadline_error(&self) -> StoreError {
@@ -431,14 +427,14 @@ impl Commit<'_> {
             (None, true) => {
                 let doing = self.store.describe_operation("committing its transaction");
                 self.unknown_outcome(format!(
-                    "{doing}: there was no answer within {} seconds",
+                    "{doing}: there was no reply within {} seconds",
                     self.store.call_timeout.as_secs()
                 ))
             }
-            (Some(fault), true) => {
-                self.unknown_outcome(self.store.map_error(fault, "committing its transaction").to_string())
+            (Some(error), true) => {
+                self.unknown_outcome(self.store.map_error(error, "committing its transaction").to_string())
             }
-            (Some(fault), false) => error_mapping::to_store_error(fault, &what()),
+            (Some(error), false) => error_mapping::to_store_error(error, &what()),
             (None, false) => StoreError::Timeout { what: what(), seconds: self.store.call_timeout.as_secs() },
         }
     }
@@ -450,14 +446,14 @@ impl Commit<'_> {
     /// Whether the index may have refused an intermediate state: the batch also overwrites other documents of that collection.
     fn may_depend_on_write_order(&self, error: &StoreError) -> bool {
         let StoreError::UniqueViolation { key, .. } = error else { return false };
-        let over = |op: &WriteOp| !matches!(op, WriteOp::Delete);
+        let writes_document = |op: &WriteOp| !matches!(op, WriteOp::Delete);
         let others = self.batch.writes.iter().filter(|write| write.key != *key);
         others
             .filter(|write| write.key.collection == key.collection)
-            .any(|write| over(&write.op) && write.expect != crate::store::Expectation::Absent)
+            .any(|write| writes_document(&write.op) && write.expect != crate::store::Expectation::Absent)
     }
 
-    /// A document of the batch, for errors in which the server names none.
+    /// A document of the batch, for errors in which the server does not name one.
     fn any_key(&self) -> Key {
         let written = self.batch.writes.iter().map(|write| &write.key);
         let first = written.chain(self.batch.checks.iter().map(|check| &check.key)).next();

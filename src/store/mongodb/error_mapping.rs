@@ -26,11 +26,11 @@ const UPDATED_TOO_LARGE: i32 = 17_420;
 pub(super) const PARALLEL_LISTS: i32 = 171;
 const DISK_FULL: i32 = 14_031;
 /// Change streams, on a server that is not a member of a replica set.
-const CHANGE_STREAM_UNSUPPORTED: i32 = 40_573;
+pub(super) const CHANGE_STREAM_UNSUPPORTED: i32 = 40_573;
 
 /// The server's code of an error.
-pub(super) fn error_code(fault: &DriverError) -> Option<i32> {
-    match &*fault.kind {
+pub(super) fn error_code(error: &DriverError) -> Option<i32> {
+    match &*error.kind {
         ErrorKind::Command(error) => Some(error.code),
         ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
         ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
@@ -39,42 +39,42 @@ pub(super) fn error_code(fault: &DriverError) -> Option<i32> {
 }
 
 /// Whether the connection was lost, or the server stops or is not the primary any more. The same request may succeed on another server.
-pub(super) fn is_failover(fault: &DriverError) -> bool {
-    match &*fault.kind {
+pub(super) fn is_failover(error: &DriverError) -> bool {
+    match &*error.kind {
         ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::ServerSelection { .. } => true,
-        _ => error_code(fault).is_some_and(is_failover_code),
+        _ => error_code(error).is_some_and(is_failover_code),
     }
 }
 
-/// Whether a server with this error is not the one to ask, or not now.
-fn is_failover_code(number: i32) -> bool {
+/// Whether a server with this error cannot serve the request, or not at the moment.
+fn is_failover_code(code: i32) -> bool {
     // Not primary (with and without its former names), stepping down, shutting down, recovering; hosts and networks. Most are the codes of
     // retryable writes in the drivers' specification.
     const FAILOVER: [i32; 15] = [6, 7, 89, 91, 189, 262, 9001, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436, 63, 150];
-    FAILOVER.contains(&number)
+    FAILOVER.contains(&code)
 }
 
 /// Whether a small write with this error may be confirmed if it is sent again.
-pub(super) fn is_retryable_write_code(number: i32) -> bool {
+pub(super) fn is_retryable_write_code(code: i32) -> bool {
     // A write conflict, a concurrent insert of the same document, or a timeout of the write concern.
-    is_failover_code(number) || [WRITE_CONFLICT, DUPLICATE_KEY, 64].contains(&number)
+    is_failover_code(code) || [WRITE_CONFLICT, DUPLICATE_KEY, 64].contains(&code)
 }
 
 /// Whether the server aborted the transaction without effect. A new attempt may succeed.
-pub(super) fn is_transient(fault: &DriverError) -> bool {
-    fault.contains_label(TRANSIENT_TRANSACTION_ERROR) || error_code(fault) == Some(WRITE_CONFLICT) || is_failover(fault)
+pub(super) fn is_transient(error: &DriverError) -> bool {
+    error.contains_label(TRANSIENT_TRANSACTION_ERROR) || error_code(error) == Some(WRITE_CONFLICT) || is_failover(error)
 }
 
 /// Whether the user lacks a privilege.
-pub(super) fn is_unauthorized(fault: &DriverError) -> bool {
-    error_code(fault) == Some(UNAUTHORIZED)
+pub(super) fn is_unauthorized(error: &DriverError) -> bool {
+    error_code(error) == Some(UNAUTHORIZED)
 }
 
 /// Whether the same read may succeed a moment later.
-pub(super) fn is_transient_read(fault: &DriverError) -> bool {
+pub(super) fn is_transient_read(error: &DriverError) -> bool {
     // SnapshotTooOld, SnapshotUnavailable, QueryPlanKilled, CursorKilled, CursorNotFound.
     const TRANSIENT_READ: [i32; 5] = [239, 246, 175, 237, 43];
-    is_failover(fault) || error_code(fault).is_some_and(|number| TRANSIENT_READ.contains(&number))
+    is_failover(error) || error_code(error).is_some_and(|code| TRANSIENT_READ.contains(&code))
 }
 
 /// The state of a transaction, as far as the answer to `commitTransaction` shows it.
@@ -90,12 +90,12 @@ pub(super) enum CommitAnswer {
 }
 
 /// Classifies an error in answer to `commitTransaction`.
-pub(super) fn classify_commit_error(fault: &DriverError) -> CommitAnswer {
+pub(super) fn classify_commit_error(error: &DriverError) -> CommitAnswer {
     // The server has committed it; only the majority's confirmation is missing.
-    let unconfirmed = matches!(&*fault.kind, ErrorKind::Write(WriteFailure::WriteConcernError(_)));
-    if fault.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) || unconfirmed || is_failover(fault) {
+    let unconfirmed = matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteConcernError(_)));
+    if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) || unconfirmed || is_failover(error) {
         CommitAnswer::Unanswered
-    } else if fault.contains_label(TRANSIENT_TRANSACTION_ERROR) || error_code(fault) == Some(WRITE_CONFLICT) {
+    } else if error.contains_label(TRANSIENT_TRANSACTION_ERROR) || error_code(error) == Some(WRITE_CONFLICT) {
         CommitAnswer::Aborted
     } else {
         CommitAnswer::Ambiguous
@@ -132,22 +132,22 @@ pub(super) fn reply_refusal(reply: &Reply) -> Option<Refusal> {
 }
 
 /// The refusal in an error that answers a whole command.
-pub(super) fn error_refusal(fault: &DriverError) -> Option<Refusal> {
-    if error_code(fault) != Some(DUPLICATE_KEY) {
+pub(super) fn error_refusal(error: &DriverError) -> Option<Refusal> {
+    if error_code(error) != Some(DUPLICATE_KEY) {
         return None;
     }
-    let reply = fault.server_response().and_then(|reply| Reply::try_from(&**reply).ok());
-    Some(reply.map_or_else(|| Refusal::Other(DUPLICATE_KEY, driver_message(fault)), |reply| parse_refusal(&reply)))
+    let reply = error.server_response().and_then(|reply| Reply::try_from(&**reply).ok());
+    Some(reply.map_or_else(|| Refusal::Other(DUPLICATE_KEY, driver_message(error)), |reply| parse_refusal(&reply)))
 }
 
 fn parse_refusal(error: &Reply) -> Refusal {
-    let number = error.get_i32("code").unwrap_or_default();
+    let code = error.get_i32("code").unwrap_or_default();
     let statement = error.get_i32("index").ok().and_then(|index| usize::try_from(index).ok()).unwrap_or_default();
-    match (number, error.get_document("keyPattern")) {
+    match (code, error.get_document("keyPattern")) {
         (DUPLICATE_KEY, Ok(pattern)) if pattern.keys().eq(["_id"]) => Refusal::Present { statement },
         (DUPLICATE_KEY, Ok(pattern)) => Refusal::UniqueViolation { statement, index: index_name(pattern) },
         (WRITE_CONFLICT, _) => Refusal::Contended,
-        _ => Refusal::Other(number, error.get_str("errmsg").unwrap_or_default().to_owned()),
+        _ => Refusal::Other(code, error.get_str("errmsg").unwrap_or_default().to_owned()),
     }
 }
 
@@ -162,9 +162,9 @@ pub(super) fn index_name(pattern: &Reply) -> String {
 }
 
 /// Maps an error of the driver. `what` says what was tried, and on which servers.
-pub(super) fn to_store_error(fault: &DriverError, what: &str) -> StoreError {
+pub(super) fn to_store_error(error: &DriverError, what: &str) -> StoreError {
     let what = what.to_owned();
-    match &*fault.kind {
+    match &*error.kind {
         ErrorKind::Shutdown => return StoreError::Closed,
         ErrorKind::Authentication { message, .. } => return StoreError::NotAuthorized { what, why: message.clone() },
         ErrorKind::SessionsNotSupported | ErrorKind::IncompatibleServer { .. } => {
@@ -175,12 +175,12 @@ pub(super) fn to_store_error(fault: &DriverError, what: &str) -> StoreError {
         }
         _ => {}
     }
-    code_to_store_error(error_code(fault), driver_message(fault), what)
+    code_to_store_error(error_code(error), driver_message(error), what)
 }
 
 /// Maps an error by the server's code.
-pub(super) fn code_to_store_error(number: Option<i32>, why: String, what: String) -> StoreError {
-    match number {
+pub(super) fn code_to_store_error(code: Option<i32>, why: String, what: String) -> StoreError {
+    match code {
         Some(UNAUTHORIZED) => {
             let why = format!("{}; docs/mongodb.md lists the required privileges under Roles", redact_command(&why));
             StoreError::NotAuthorized { what, why }
@@ -188,9 +188,12 @@ pub(super) fn code_to_store_error(number: Option<i32>, why: String, what: String
         Some(AUTHENTICATION_FAILED) => StoreError::NotAuthorized { what, why },
         Some(NO_REPLICATION | NOT_A_REPLICA_SET | CHANGE_STREAM_UNSUPPORTED) => StoreError::NotAReplicaSet { what },
         Some(ILLEGAL_OPERATION) if why.contains("replica set") => StoreError::NotAReplicaSet { what },
-        Some(MAX_TIME_EXPIRED) => {
-            StoreError::Unavailable { what, why: format!("the server took too long ({why}); try again") }
-        }
+        Some(MAX_TIME_EXPIRED) => StoreError::Unavailable {
+            what,
+            why: format!(
+                "the server exceeded the time limit ({why}); try again, or raise `timeoutMS` in the store URL"
+            ),
+        },
         Some(TRANSACTION_TOO_LARGE | DOCUMENT_TOO_LARGE | UPDATE_TOO_LARGE | UPDATED_TOO_LARGE) => {
             StoreError::TooLarge {
                 what,
@@ -204,8 +207,8 @@ pub(super) fn code_to_store_error(number: Option<i32>, why: String, what: String
 }
 
 /// The server's message, without the driver's text around it.
-fn driver_message(fault: &DriverError) -> String {
-    match &*fault.kind {
+fn driver_message(error: &DriverError) -> String {
+    match &*error.kind {
         ErrorKind::Command(error) => {
             format!("the server replied: {} ({} {})", error.message, error.code, error.code_name)
         }
@@ -216,13 +219,13 @@ fn driver_message(fault: &DriverError) -> String {
     }
 }
 
-/// The server's message about a refused command, without the command itself, which may hold whole documents.
-fn redact_command(words: &str) -> String {
-    let Some((before, command)) = words.split_once("execute command { ") else { return words.to_owned() };
+/// Removes the command from the server's message about its refusal. A command may hold whole documents.
+fn redact_command(message: &str) -> String {
+    let Some((before, command)) = message.split_once("execute command { ") else { return message.to_owned() };
     let name = command.split(':').next().unwrap_or_default();
     // The code and the name of the error follow the command.
-    let number = command.rfind('(').map_or("", |at| &command[at..]);
-    format!("{before}execute the command `{name}` {number}")
+    let code = command.rfind('(').map_or("", |at| &command[at..]);
+    format!("{before}execute the command `{name}` {code}")
 }
 
 fn describe_unreachable(message: &str) -> String {
@@ -256,9 +259,9 @@ mod tests {
 
     #[test]
     fn refused_command_is_named_without_its_body() {
-        let words = "the server replied: not authorized on app to execute command { insert: \"c\", documents: [ { a: \"(private)\" } ] } (13 Unauthorized)";
+        let message = "the server replied: not authorized on app to execute command { insert: \"c\", documents: [ { a: \"(private)\" } ] } (13 Unauthorized)";
         let redacted = "the server replied: not authorized on app to execute the command `insert` (13 Unauthorized)";
-        assert_eq!(redact_command(words), redacted);
+        assert_eq!(redact_command(message), redacted);
         assert_eq!(redact_command("not allowed"), "not allowed");
     }
 

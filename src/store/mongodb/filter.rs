@@ -4,8 +4,7 @@
 use mongodb::bson::{Bson, Document as Doc, Regex, doc};
 
 use super::codec::CollectionCodec;
-use super::condition::ServerCondition;
-use super::server_path::{ComparisonOperator, ServerPath, comparison_value, equality_value};
+use super::condition::{ComparisonOperator, ServerCondition, ServerPath, comparison_value, equality_value};
 use crate::schema::{Filter, Kind};
 use crate::value::{Json, words};
 
@@ -16,8 +15,8 @@ const MAX_DEPTH: usize = 30;
 const WORD_CHARS: usize = 64;
 
 /// A condition that holds at least for the matching documents.
-pub(super) fn translate(declared: &CollectionCodec, filter: &Filter) -> ServerCondition {
-    Translation { codec: declared }.translate_part(filter, true, MAX_DEPTH)
+pub(super) fn translate(codec: &CollectionCodec, filter: &Filter) -> ServerCondition {
+    Translation { codec }.translate_part(filter, true, MAX_DEPTH)
 }
 
 struct Translation<'a> {
@@ -38,169 +37,169 @@ impl Translation<'_> {
             Filter::Or(any) if holds => ServerCondition::any(parts(any)),
             Filter::Or(any) => ServerCondition::all(parts(any)),
             Filter::Ne(path, value) => {
-                self.negate_unless(!holds, self.at_path(path, |field| equality_condition(field, value)))
+                self.negated_unless(!holds, self.at_path(path, |field| equality_condition(field, value)))
             }
-            Filter::Exists(path, there) => self.at_path(path, |place| exists(place, *there == holds)),
+            Filter::Exists(path, expected) => self.at_path(path, |field| exists(field, *expected == holds)),
             Filter::Eq(path, value) => {
-                self.negate_unless(holds, self.at_path(path, |place| equality_condition(place, value)))
+                self.negated_unless(holds, self.at_path(path, |field| equality_condition(field, value)))
             }
-            Filter::In(path, values) => self.negate_unless(holds, self.at_path(path, |place| one_of(place, values))),
-            Filter::Lt(path, value) => self.negate_unless(
+            Filter::In(path, values) => self.negated_unless(holds, self.at_path(path, |field| one_of(field, values))),
+            Filter::Lt(path, value) => self.negated_unless(
                 holds,
-                self.at_path(path, |place| comparison_condition(place, ComparisonOperator::Lt, value)),
+                self.at_path(path, |field| comparison_condition(field, ComparisonOperator::Lt, value)),
             ),
-            Filter::Lte(path, value) => self.negate_unless(
+            Filter::Lte(path, value) => self.negated_unless(
                 holds,
-                self.at_path(path, |place| comparison_condition(place, ComparisonOperator::Lte, value)),
+                self.at_path(path, |field| comparison_condition(field, ComparisonOperator::Lte, value)),
             ),
-            Filter::Gt(path, value) => self.negate_unless(
+            Filter::Gt(path, value) => self.negated_unless(
                 holds,
-                self.at_path(path, |place| comparison_condition(place, ComparisonOperator::Gt, value)),
+                self.at_path(path, |field| comparison_condition(field, ComparisonOperator::Gt, value)),
             ),
-            Filter::Gte(path, value) => self.negate_unless(
+            Filter::Gte(path, value) => self.negated_unless(
                 holds,
-                self.at_path(path, |place| comparison_condition(place, ComparisonOperator::Gte, value)),
+                self.at_path(path, |field| comparison_condition(field, ComparisonOperator::Gte, value)),
             ),
             Filter::Contains(path, value) => {
-                self.negate_unless(holds, self.at_path(path, |place| self.contains(place, value, levels)))
+                self.negated_unless(holds, self.at_path(path, |field| self.contains(field, value, levels)))
             }
-            Filter::Text(path, asked) => self.negate_unless(holds, self.at_path(path, |place| has_words(place, asked))),
+            Filter::Text(path, text) => self.negated_unless(holds, self.at_path(path, |field| has_words(field, text))),
         }
     }
 
-    fn negate_unless(&self, holds: bool, asked: ServerCondition) -> ServerCondition {
-        if holds { asked } else { asked.not() }
+    fn negated_unless(&self, holds: bool, condition: ServerCondition) -> ServerCondition {
+        if holds { condition } else { condition.not() }
     }
 
     /// Builds the condition on a field. For a document's own id that covers both `id` and `_id`, since `id` may be left out.
-    fn at_path(&self, path: &str, ask: impl Fn(&ServerPath) -> ServerCondition) -> ServerCondition {
-        let Some(place) = ServerPath::resolve(self.codec, path) else { return ServerCondition::UNTRANSLATABLE };
-        if !place.implied_id {
-            return ask(&place);
+    fn at_path(&self, path: &str, build: impl Fn(&ServerPath) -> ServerCondition) -> ServerCondition {
+        let Some(field) = ServerPath::resolve(self.codec, path) else { return ServerCondition::UNTRANSLATABLE };
+        if !field.implied_id {
+            return build(&field);
         }
-        let own = ServerPath { path: "_id".to_owned(), ..place.clone() };
-        let left_out = ServerCondition::new(doc! {"id": {"$exists": false}}, true);
+        let id_field = ServerPath { path: "_id".to_owned(), ..field.clone() };
+        let implied = ServerCondition::new(doc! {"id": {"$exists": false}}, true);
         let written = ServerCondition::new(doc! {"id": {"$exists": true}}, true);
         ServerCondition::any(vec![
-            ServerCondition::all(vec![left_out, ask(&own)]),
-            ServerCondition::all(vec![written, ask(&place)]),
+            ServerCondition::all(vec![implied, build(&id_field)]),
+            ServerCondition::all(vec![written, build(&field)]),
         ])
     }
 
-    fn contains(&self, place: &ServerPath, value: &Json, levels: usize) -> ServerCondition {
+    fn contains(&self, field: &ServerPath, value: &Json, levels: usize) -> ServerCondition {
         let levels = levels.checked_sub(1);
         match (value, levels) {
-            (Json::Array(_) | Json::Object(_), _) if place.is_scalar() => ServerCondition::NEVER,
-            (Json::Null, _) if place.through_objects => {
-                field_condition(place, doc! {"$eq": Bson::Null, "$exists": true}, place.through_objects)
+            (Json::Array(_) | Json::Object(_), _) if field.is_scalar() => ServerCondition::NEVER,
+            (Json::Null, _) if field.through_objects => {
+                field_condition(field, doc! {"$eq": Bson::Null, "$exists": true}, field.through_objects)
             }
-            (Json::Null, _) => field_condition(place, doc! {"$exists": true}, false),
+            (Json::Null, _) => field_condition(field, doc! {"$exists": true}, false),
             (Json::Array(_), _) => match equality_value(value) {
-                Some(list) => field_condition(place, doc! {"$eq": list}, false),
-                None => field_condition(place, doc! {"$type": "array"}, false),
+                Some(list) => field_condition(field, doc! {"$eq": list}, false),
+                None => field_condition(field, doc! {"$type": "array"}, false),
             },
             (Json::Object(wanted), Some(levels)) => {
                 let inner = |(key, value): (&String, &Json)| {
-                    let path = format!("{}.{key}", place.path);
+                    let path = format!("{}.{key}", field.path);
                     // A dot in a key would address a field below it.
                     let inner = if key.contains('.') { None } else { ServerPath::resolve(self.codec, &path) };
                     inner.map_or(ServerCondition::UNTRANSLATABLE, |inner| self.contains(&inner, value, levels))
                 };
-                let object = std::iter::once(field_condition(place, doc! {"$type": "object"}, false));
+                let object = std::iter::once(field_condition(field, doc! {"$type": "object"}, false));
                 let all = ServerCondition::all(object.chain(wanted.iter().map(inner)).collect());
-                ServerCondition::any(vec![field_condition(place, doc! {"$type": "array"}, false), all])
+                ServerCondition::any(vec![field_condition(field, doc! {"$type": "array"}, false), all])
             }
             (Json::Object(_), None) => ServerCondition::UNTRANSLATABLE,
-            (value, _) => match comparison_value(place.kind, ComparisonOperator::Eq, value) {
+            (value, _) => match comparison_value(field.kind, ComparisonOperator::Eq, value) {
                 None => ServerCondition::NEVER,
                 // Contained decimals are compared as texts: `1.50` is not `1.5`.
                 Some(value) => {
-                    field_condition(place, doc! {"$eq": value}, place.through_objects && place.kind != Kind::Decimal)
+                    field_condition(field, doc! {"$eq": value}, field.through_objects && field.kind != Kind::Decimal)
                 }
             },
         }
     }
 }
 
-fn field_condition(place: &ServerPath, what: Doc, exact: bool) -> ServerCondition {
-    ServerCondition::new(doc! {&place.path: what}, exact)
+fn field_condition(field: &ServerPath, condition: Doc, exact: bool) -> ServerCondition {
+    ServerCondition::new(doc! {&field.path: condition}, exact)
 }
 
-fn equality_condition(place: &ServerPath, value: &Json) -> ServerCondition {
+fn equality_condition(field: &ServerPath, value: &Json) -> ServerCondition {
     match value {
         // If `a` is a list, the server may not match `a.b` as null.
-        Json::Null if !place.through_objects => ServerCondition::UNTRANSLATABLE,
-        Json::Null => field_condition(place, doc! {"$eq": Bson::Null}, place.is_scalar()),
-        Json::Array(_) | Json::Object(_) if place.is_scalar() => ServerCondition::NEVER,
+        Json::Null if !field.through_objects => ServerCondition::UNTRANSLATABLE,
+        Json::Null => field_condition(field, doc! {"$eq": Bson::Null}, field.is_scalar()),
+        Json::Array(_) | Json::Object(_) if field.is_scalar() => ServerCondition::NEVER,
         Json::Array(_) => match equality_value(value) {
-            Some(list) => field_condition(place, doc! {"$eq": list}, false),
-            None => field_condition(place, doc! {"$type": "array"}, false),
+            Some(list) => field_condition(field, doc! {"$eq": list}, false),
+            None => field_condition(field, doc! {"$type": "array"}, false),
         },
-        Json::Object(_) => field_condition(place, doc! {"$type": "object"}, false),
+        Json::Object(_) => field_condition(field, doc! {"$type": "object"}, false),
         Json::Bool(_) | Json::Number(_) | Json::String(_) => {
-            match comparison_value(place.kind, ComparisonOperator::Eq, value) {
-                Some(value) => field_condition(place, doc! {"$eq": value}, place.is_comparable()),
+            match comparison_value(field.kind, ComparisonOperator::Eq, value) {
+                Some(value) => field_condition(field, doc! {"$eq": value}, field.is_comparable()),
                 None => ServerCondition::NEVER,
             }
         }
     }
 }
 
-fn one_of(place: &ServerPath, values: &[Json]) -> ServerCondition {
-    let single = |value: &Json| !value.is_array() && !value.is_object() && (place.through_objects || !value.is_null());
+fn one_of(field: &ServerPath, values: &[Json]) -> ServerCondition {
+    let single = |value: &Json| !value.is_array() && !value.is_object() && (field.through_objects || !value.is_null());
     if !values.iter().all(single) {
-        return ServerCondition::any(values.iter().map(|value| equality_condition(place, value)).collect());
+        return ServerCondition::any(values.iter().map(|value| equality_condition(field, value)).collect());
     }
     let listed = values.iter().filter_map(|value| match value {
         Json::Null => Some(Bson::Null),
-        value => comparison_value(place.kind, ComparisonOperator::Eq, value),
+        value => comparison_value(field.kind, ComparisonOperator::Eq, value),
     });
     let listed: Vec<Bson> = listed.collect();
     if listed.is_empty() {
         ServerCondition::NEVER
     } else {
-        field_condition(place, doc! {"$in": listed}, place.is_comparable())
+        field_condition(field, doc! {"$in": listed}, field.is_comparable())
     }
 }
 
 /// The server, too, compares only values of one kind (type bracketing).
-fn comparison_condition(place: &ServerPath, op: ComparisonOperator, value: &Json) -> ServerCondition {
+fn comparison_condition(field: &ServerPath, op: ComparisonOperator, value: &Json) -> ServerCondition {
     match (value, op) {
         (Json::Null, ComparisonOperator::Lt | ComparisonOperator::Gt) => ServerCondition::NEVER,
-        (Json::Null, _) => equality_condition(place, value),
-        (Json::Array(_) | Json::Object(_), _) if place.is_scalar() => ServerCondition::NEVER,
+        (Json::Null, _) => equality_condition(field, value),
+        (Json::Array(_) | Json::Object(_), _) if field.is_scalar() => ServerCondition::NEVER,
         // The server orders lists and objects differently.
-        (Json::Array(_), _) => field_condition(place, doc! {"$type": "array"}, false),
-        (Json::Object(_), _) => field_condition(place, doc! {"$type": "object"}, false),
-        (value, op) => match comparison_value(place.kind, op, value) {
-            Some(value) => field_condition(place, doc! {op.as_str(): value}, place.is_comparable()),
+        (Json::Array(_), _) => field_condition(field, doc! {"$type": "array"}, false),
+        (Json::Object(_), _) => field_condition(field, doc! {"$type": "object"}, false),
+        (value, op) => match comparison_value(field.kind, op, value) {
+            Some(value) => field_condition(field, doc! {op.as_str(): value}, field.is_comparable()),
             None => ServerCondition::NEVER,
         },
     }
 }
 
-fn exists(place: &ServerPath, there: bool) -> ServerCondition {
-    match (there, place.through_objects) {
-        (true, exact) => field_condition(place, doc! {"$exists": true}, exact),
+fn exists(field: &ServerPath, expected: bool) -> ServerCondition {
+    match (expected, field.through_objects) {
+        (true, exact) => field_condition(field, doc! {"$exists": true}, exact),
         // The condition on null adds nothing, but partial indexes can be declared with it.
-        (false, true) => field_condition(place, doc! {"$eq": Bson::Null, "$exists": false}, true),
+        (false, true) => field_condition(field, doc! {"$eq": Bson::Null, "$exists": false}, true),
         (false, false) => ServerCondition::UNTRANSLATABLE,
     }
 }
 
 /// The server's text search splits words differently and misses some matches. A regular expression finds texts that contain the letters.
-fn has_words(place: &ServerPath, asked: &str) -> ServerCondition {
-    let words: Vec<String> = words(asked).collect();
-    match place.kind {
+fn has_words(field: &ServerPath, text: &str) -> ServerCondition {
+    let words: Vec<String> = words(text).collect();
+    match field.kind {
         _ if words.is_empty() => ServerCondition::every(),
         // The stored value is not the document's text.
         Kind::Decimal => ServerCondition::UNTRANSLATABLE,
         _ => {
-            let one = |word: &String| match word_regex(word) {
-                Some(pattern) => field_condition(place, doc! {"$regex": pattern}, false),
-                None => field_condition(place, doc! {"$type": "string"}, false),
+            let word_condition = |word: &String| match word_regex(word) {
+                Some(pattern) => field_condition(field, doc! {"$regex": pattern}, false),
+                None => field_condition(field, doc! {"$type": "string"}, false),
             };
-            ServerCondition::all(words.iter().map(one).collect())
+            ServerCondition::all(words.iter().map(word_condition).collect())
         }
     }
 }

@@ -39,12 +39,12 @@ pub type ForeignRow = (String, Result<Json, String>);
 impl ForeignDatabase {
     /// Opens the database that the URL names, otherwise `database`. The URL may have `layout=seed`.
     pub async fn open(url: &str, database: &str) -> Result<Self, StoreError> {
-        let options::ForeignSettings { client, database: named, prefix, call_timeout } =
+        let options::ForeignSettings { client, database: url_database, prefix, call_timeout } =
             options::parse_foreign_url(url).await?;
         let hosts = client.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        let name = named.unwrap_or_else(|| format!("{prefix}{database}"));
+        let name = url_database.unwrap_or_else(|| format!("{prefix}{database}"));
         let client = Client::with_options(client)
-            .map_err(|fault| StoreError::InvalidUrl { why: options::driver_message(&fault) })?;
+            .map_err(|error| StoreError::InvalidUrl { why: options::driver_message(&error) })?;
         Ok(Self { database: client.database(&name), name, hosts, call_timeout })
     }
 
@@ -62,23 +62,23 @@ impl ForeignDatabase {
         order: &str,
     ) -> Result<ForeignRows, StoreError> {
         let filter = reference.map_or_else(Spec::new, |(field, id)| doc! {field: {"$in": id_forms(id)}});
-        let found = self.database.collection::<RawDocumentBuf>(collection);
+        let source = self.database.collection::<RawDocumentBuf>(collection);
         let mut sort = doc! {order: 1};
         sort.entry("_id".to_owned()).or_insert(Bson::Int32(1));
         let what = self.describe_operation("reading", collection);
         // Sorting by `_id` uses its index. Other sorts may exceed the server's memory limit.
-        let asked = found.find(filter).sort(sort).allow_disk_use(true);
-        let cursor = with_timeout(self.call_timeout, &what, async { asked.await }).await?;
+        let request = source.find(filter).sort(sort).allow_disk_use(true);
+        let cursor = with_timeout(self.call_timeout, &what, async { request.await }).await?;
         Ok(ForeignRows { cursor, what, call_timeout: self.call_timeout })
     }
 
     /// The distinct values of a field, each with the number of documents that have it.
     pub async fn count_values(&self, collection: &str, field: &str) -> Result<ForeignRows, StoreError> {
-        let found = self.database.collection::<RawDocumentBuf>(collection);
+        let source = self.database.collection::<RawDocumentBuf>(collection);
         let count = [doc! {"$group": {"_id": format!("${field}"), "n": {"$sum": 1}}}, doc! {"$sort": {"_id": 1}}];
         let what = self.describe_operation("counting in", collection);
-        let asked = found.aggregate(count).allow_disk_use(true).with_type::<RawDocumentBuf>();
-        let cursor = with_timeout(self.call_timeout, &what, async { asked.await }).await?;
+        let request = source.aggregate(count).allow_disk_use(true).with_type::<RawDocumentBuf>();
+        let cursor = with_timeout(self.call_timeout, &what, async { request.await }).await?;
         Ok(ForeignRows { cursor, what, call_timeout: self.call_timeout })
     }
 
@@ -104,7 +104,7 @@ async fn with_timeout<T>(
     future: impl Future<Output = Result<T, DriverError>>,
 ) -> Result<T, StoreError> {
     match tokio::time::timeout(call_timeout, future).await {
-        Ok(done) => done.map_err(|fault| error_mapping::to_store_error(&fault, what)),
+        Ok(result) => result.map_err(|error| error_mapping::to_store_error(&error, what)),
         Err(_) => Err(StoreError::Timeout { what: what.to_owned(), seconds: call_timeout.as_secs() }),
     }
 }
@@ -148,7 +148,7 @@ fn decode_value(value: RawBsonRef<'_>, level: usize) -> Result<Json, String> {
         return Err(format!("is nested more than {MAX_DEPTH} levels deep"));
     }
     match value {
-        RawBsonRef::Document(inner) => Ok(Json::Object(decode_object(inner, level)?)),
+        RawBsonRef::Document(object) => Ok(Json::Object(decode_object(object, level)?)),
         RawBsonRef::Array(items) => decode_list(items, level),
         RawBsonRef::DateTime(time) => decode_date(time),
         RawBsonRef::Undefined => Ok(Json::Null),

@@ -3,7 +3,7 @@
 use mongodb::bson::{Bson, Document as Spec, doc};
 
 use super::codec::{CollectionCodec, encode_value};
-use super::server_path::possible_list_paths;
+use super::condition::possible_list_paths;
 use crate::schema::{Collection, Direction, Index, IndexKind, Kind, Literal, Predicate, Ttl};
 use crate::store::StoreError;
 
@@ -25,21 +25,22 @@ const SIGNIFICANT_OPTIONS: [&str; 3] = ["unique", "partialFilterExpression", "ex
 const DISTINGUISHING_OPTIONS: [&str; 2] = ["unique", "partialFilterExpression"];
 
 /// The indexes that a collection needs.
-pub(super) fn required_indexes(declared: &CollectionCodec) -> Result<Vec<IndexSpec>, StoreError> {
-    let mut found = Vec::new();
-    for index in declared.collection.indexes {
-        found.extend(
-            IndexSpec::from_declaration(declared, index)?.map(|wanted| (wanted.key.len() < index.fields.len(), wanted)),
-        );
+pub(super) fn required_indexes(codec: &CollectionCodec) -> Result<Vec<IndexSpec>, StoreError> {
+    let mut candidates = Vec::new();
+    for index in codec.collection.indexes {
+        let spec = IndexSpec::from_declaration(codec, index)?;
+        candidates.extend(spec.map(|spec| (spec.key.len() < index.fields.len(), spec)));
     }
     // A shortened index may equal another one.
-    let is_spare = |n: usize, of: &IndexSpec| {
-        found.iter().enumerate().any(|(m, (is_part, other))| other.name == of.name && (!is_part || m < n))
+    let is_redundant = |position: usize, name: &str| {
+        let mut others = candidates.iter().enumerate();
+        others.any(|(other, (shortened, spec))| spec.name == name && (!shortened || other < position))
     };
-    let parts = found.iter().enumerate().filter(|(n, (is_part, one))| !is_part || !is_spare(*n, one));
-    let mut wanted: Vec<IndexSpec> = parts.map(|(_, (_, one))| one.clone()).collect();
-    if let Some(ttl) = &declared.collection.ttl {
-        add_ttl_index(declared, ttl, &mut wanted);
+    let needed =
+        candidates.iter().enumerate().filter(|(n, (shortened, spec))| !shortened || !is_redundant(*n, &spec.name));
+    let mut wanted: Vec<IndexSpec> = needed.map(|(_, (_, spec))| spec.clone()).collect();
+    if let Some(ttl) = &codec.collection.ttl {
+        add_ttl_index(codec, ttl, &mut wanted);
     }
     Ok(wanted)
 }
@@ -47,24 +48,24 @@ pub(super) fn required_indexes(declared: &CollectionCodec) -> Result<Vec<IndexSp
 impl IndexSpec {
     /// `None` if the server needs no such index: it always has one on `_id`. Words are searched with regular expressions, since the server's
     /// text search splits them differently and allows only one text index in a collection.
-    fn from_declaration(declared: &CollectionCodec, index: &Index) -> Result<Option<Self>, StoreError> {
+    fn from_declaration(codec: &CollectionCodec, index: &Index) -> Result<Option<Self>, StoreError> {
         if index.kind == IndexKind::Text {
             return Ok(None);
         }
         let partial = match &index.partial {
             None => None,
-            Some(predicate) => match partial_filter(declared, predicate) {
-                None if index.unique => return Err(unsupported_partial_index(declared, index)),
+            Some(predicate) => match partial_filter(codec, predicate) {
+                None if index.unique => return Err(unsupported_partial_index(codec, index)),
                 // An index that is not unique only makes queries faster, so it may cover more documents.
                 None => partial_filter_superset(predicate),
-                stated => stated,
+                filter => filter,
             },
         };
         let mut key = Spec::new();
-        let most =
-            if index.unique { index.fields.len() } else { fields_before_second_list(declared.collection, index) };
-        for (path, direction) in index.fields.iter().take(most) {
-            let path = if declared.implied_id && *path == "id" { "_id" } else { *path };
+        let field_count =
+            if index.unique { index.fields.len() } else { fields_before_second_list(codec.collection, index) };
+        for (path, direction) in index.fields.iter().take(field_count) {
+            let path = if codec.implied_id && *path == "id" { "_id" } else { *path };
             key.insert(path, if *direction == Direction::Ascending { 1 } else { -1 });
         }
         if key.len() == 1 && key.contains_key("_id") {
@@ -129,9 +130,9 @@ impl IndexSpec {
 
 /// Adds the TTL index, if the server can express which documents expire. Otherwise adds a plain index for
 /// [`Store::sweep`](crate::store::Store::sweep), so that the server deletes no document that should stay.
-fn add_ttl_index(declared: &CollectionCodec, ttl: &Ttl, wanted: &mut Vec<IndexSpec>) {
-    let key = doc! {declared.expiry_field(ttl): 1};
-    let partial = ttl.partial.as_ref().map(|predicate| partial_filter(declared, predicate));
+fn add_ttl_index(codec: &CollectionCodec, ttl: &Ttl, wanted: &mut Vec<IndexSpec>) {
+    let key = doc! {codec.expiry_field(ttl): 1};
+    let partial = ttl.partial.as_ref().map(|predicate| partial_filter(codec, predicate));
     let mut options = Spec::new();
     if partial != Some(None) {
         // Rounded up: no document expires earlier than declared.
@@ -142,10 +143,10 @@ fn add_ttl_index(declared: &CollectionCodec, ttl: &Ttl, wanted: &mut Vec<IndexSp
         options.insert("partialFilterExpression", partial);
     }
     let mut name = default_name(&key);
-    if let Some(twin) = wanted.iter_mut().find(|wanted| wanted.name == name) {
-        if twin.options.is_empty() && !options.contains_key("partialFilterExpression") {
+    if let Some(same_field) = wanted.iter_mut().find(|wanted| wanted.name == name) {
+        if same_field.options.is_empty() && !options.contains_key("partialFilterExpression") {
             // One index serves both.
-            twin.options = options;
+            same_field.options = options;
             return;
         }
         name += "_ttl";
@@ -158,12 +159,12 @@ fn add_ttl_index(declared: &CollectionCodec, ttl: &Ttl, wanted: &mut Vec<IndexSp
 fn fields_before_second_list(collection: &Collection, index: &Index) -> usize {
     let mut lists: Vec<&str> = Vec::new();
     for (n, (path, _)) in index.fields.iter().enumerate() {
-        let own: Vec<&str> = possible_list_paths(collection, path).collect();
-        let apart = |one: &str, other: &str| !leads_to(one, other) && !leads_to(other, one);
-        if own.iter().any(|own| lists.iter().any(|list| apart(list, own))) {
+        let list_paths: Vec<&str> = possible_list_paths(collection, path).collect();
+        let are_separate = |one: &str, other: &str| !leads_to(one, other) && !leads_to(other, one);
+        if list_paths.iter().any(|path| lists.iter().any(|list| are_separate(list, path))) {
             return n;
         }
-        lists.extend(own);
+        lists.extend(list_paths);
     }
     index.fields.len()
 }
@@ -180,20 +181,18 @@ fn default_name(key: &Spec) -> String {
 }
 
 /// The condition of a partial index. `None` if the server cannot express it.
-fn partial_filter(declared: &CollectionCodec, predicate: &Predicate) -> Option<Spec> {
+fn partial_filter(codec: &CollectionCodec, predicate: &Predicate) -> Option<Spec> {
     match predicate {
         Predicate::Exists(path) => Some(doc! {*path: {"$exists": true}}),
         Predicate::Missing(_) => None,
-        Predicate::Eq(path, constant) => Some(doc! {*path: constant_value(declared, path, constant)?}),
+        Predicate::Eq(path, constant) => Some(doc! {*path: constant_value(codec, path, constant)?}),
         Predicate::In(path, constants) => {
-            let values = constants
-                .iter()
-                .map(|constant| constant_value(declared, path, constant))
-                .collect::<Option<Vec<_>>>()?;
+            let values =
+                constants.iter().map(|constant| constant_value(codec, path, constant)).collect::<Option<Vec<_>>>()?;
             Some(doc! {*path: {"$in": values}})
         }
-        Predicate::All(all) => Some(doc! {"$and": partial_filters(declared, all)?}),
-        Predicate::Any(any) => Some(doc! {"$or": partial_filters(declared, any)?}),
+        Predicate::All(all) => Some(doc! {"$and": partial_filters(codec, all)?}),
+        Predicate::Any(any) => Some(doc! {"$or": partial_filters(codec, any)?}),
     }
 }
 
@@ -206,16 +205,16 @@ fn partial_filter_superset(predicate: &Predicate) -> Option<Spec> {
     }
 }
 
-fn partial_filters(declared: &CollectionCodec, predicates: &[Predicate]) -> Option<Vec<Spec>> {
-    predicates.iter().map(|predicate| partial_filter(declared, predicate)).collect()
+fn partial_filters(codec: &CollectionCodec, predicates: &[Predicate]) -> Option<Vec<Spec>> {
+    predicates.iter().map(|predicate| partial_filter(codec, predicate)).collect()
 }
 
 /// A constant that scalar values are compared with. In lists and objects the server would find more than declared.
-fn constant_value(declared: &CollectionCodec, path: &str, constant: &Literal) -> Option<Bson> {
-    let kind = declared.collection.kind_of(path);
-    let single = !matches!(kind, Kind::Json | Kind::List | Kind::Object);
-    let plain = !matches!(constant, Literal::EmptyList | Literal::EmptyObject);
-    if single && plain { encode_value(kind, &constant.to_json()) } else { None }
+fn constant_value(codec: &CollectionCodec, path: &str, constant: &Literal) -> Option<Bson> {
+    let kind = codec.collection.kind_of(path);
+    let is_scalar = !matches!(kind, Kind::Json | Kind::List | Kind::Object);
+    let is_comparable = !matches!(constant, Literal::EmptyList | Literal::EmptyObject);
+    if is_scalar && is_comparable { encode_value(kind, &constant.to_json()) } else { None }
 }
 
 /// Compares options: the server may return numbers and booleans with another type.
@@ -233,8 +232,8 @@ fn to_number(value: &Bson) -> Option<i64> {
     super::open::to_integer(value).or_else(float)
 }
 
-fn unsupported_partial_index(declared: &CollectionCodec, index: &Index) -> StoreError {
-    let what = format!("the partial condition of the unique index {} of {}", index.name(), declared.collection.name);
+fn unsupported_partial_index(codec: &CollectionCodec, index: &Index) -> StoreError {
+    let what = format!("the partial condition of the unique index {} of {}", index.name(), codec.collection.name);
     StoreError::Unsupported { what, by: "the store on MongoDB".to_owned() }
 }
 

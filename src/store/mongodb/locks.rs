@@ -1,13 +1,14 @@
-//! Stripes: lock striping for documents that many commits check at once, as every start of a program checks the program.
-//! Only one transaction at a time can write a document. So a check writes one of several small documents beside it, its stripes. Each stripe
-//! holds the revision of the document.
+//! Locks for documents that many commits check at once, as every start of a program checks the program. Commits of all
+//! processes use stripes (lock striping). Only one transaction at a time can write a document. So a check writes one
+//! of several small documents beside it, its stripes. Each stripe holds the revision of the document.
 //!
 //! A commit that changes the document removes its stripes in the same transaction, so every concurrent check conflicts with it. A commit that
 //! finds no stripe creates one, in a transaction that also touches the document. (Striped counters are the same idea: many cells for writers,
 //! and a reader visits all of them.)
 //!
-//! A process uses few stripes, each for one commit at a time. A client that dies in a transaction blocks one stripe, not the document. See
-//! docs/decisions/0012.
+//! A process uses few stripes, each for one commit at a time. A client that dies in a transaction blocks one stripe, not the document.
+//!
+//! Within one process, commits also lock the keys that they check. The reasons are in docs/decisions/0012.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -47,8 +48,8 @@ impl Default for Stripes {
 impl Stripes {
     /// The stripe for the next commit.
     pub(super) fn pick(&self) -> Stripe {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % STRIPES_PER_PROCESS;
-        Stripe(self.first.wrapping_add(turn) % STRIPES_PER_DOCUMENT)
+        let offset = self.next.fetch_add(1, Ordering::Relaxed) % STRIPES_PER_PROCESS;
+        Stripe(self.first.wrapping_add(offset) % STRIPES_PER_DOCUMENT)
     }
 }
 
@@ -82,16 +83,16 @@ impl Stripe {
 
 /// Removes all stripes of a document.
 pub(super) fn stripe_removal_statement(key: &Key) -> RawDocumentBuf {
-    let ids: RawArrayBuf = (0..STRIPES_PER_DOCUMENT).map(|hold| Stripe(hold).id(key)).collect();
-    let mut among = RawDocumentBuf::new();
-    among.append(cstr!("$in"), ids);
-    rawdoc! {"q": {"_id": among}, "limit": 0}
+    let ids: RawArrayBuf = (0..STRIPES_PER_DOCUMENT).map(|stripe| Stripe(stripe).id(key)).collect();
+    let mut id_filter = RawDocumentBuf::new();
+    id_filter.append(cstr!("$in"), ids);
+    rawdoc! {"q": {"_id": id_filter}, "limit": 0}
 }
 
-/// With more entries than this, those without a waiting commit are removed.
+/// Above this number of entries, those that no commit uses are removed.
 const KEY_LOCKS_PRUNED_ABOVE: usize = 256;
 
-/// The documents that commits check now, or wait to check.
+/// A lock for each document that a commit of this process checks, or waits to check.
 #[derive(Default)]
 pub(super) struct KeyLocks(Mutex<HashMap<Key, Weak<async_lock::Mutex<()>>>>);
 
@@ -105,28 +106,28 @@ impl KeyLocks {
     /// it writes and another commit checks now.
     pub(super) fn keys_to_lock(&self, batch: &Batch, checked: impl Fn(&Key) -> Key) -> BTreeSet<Key> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_checked = |key: &&Key| entries.get(*key).is_some_and(|turn| turn.strong_count() > 0);
+        let is_checked = |key: &&Key| entries.get(*key).is_some_and(|lock| lock.strong_count() > 0);
         let written = batch.writes.iter().map(|write| &write.key).filter(is_checked).cloned();
         batch.checks.iter().map(|check| checked(&check.key)).chain(written).collect()
     }
 
     /// Locks `keys`. The order of keys prevents a deadlock.
     pub(super) async fn lock(&self, keys: BTreeSet<Key>) -> KeyGuards {
-        let mut held = Vec::with_capacity(keys.len());
+        let mut guards = Vec::with_capacity(keys.len());
         for key in keys {
-            held.push(self.entry(&key).lock_arc().await);
+            guards.push(self.entry(&key).lock_arc().await);
         }
-        KeyGuards { _guards: held }
+        KeyGuards { _guards: guards }
     }
 
     fn entry(&self, key: &Key) -> Arc<async_lock::Mutex<()>> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= KEY_LOCKS_PRUNED_ABOVE {
-            entries.retain(|_, turn| turn.strong_count() > 0);
+            entries.retain(|_, lock| lock.strong_count() > 0);
         }
-        let turn = entries.get(key).and_then(Weak::upgrade).unwrap_or_default();
-        entries.insert(key.clone(), Arc::downgrade(&turn));
-        turn
+        let lock = entries.get(key).and_then(Weak::upgrade).unwrap_or_default();
+        entries.insert(key.clone(), Arc::downgrade(&lock));
+        lock
     }
 }
 
@@ -138,8 +139,8 @@ mod tests {
 
     #[test]
     fn process_rotates_few_stripes_and_removal_covers_all() {
-        let (holds, key) = (Stripes::default(), Key { collection: "cvm.programs".into(), id: "a#1/b".into() });
-        let used: BTreeSet<String> = (0..100).map(|_| holds.pick().id(&key)).collect();
+        let (stripes, key) = (Stripes::default(), Key { collection: "cvm.programs".into(), id: "a#1/b".into() });
+        let used: BTreeSet<String> = (0..100).map(|_| stripes.pick().id(&key)).collect();
         assert_eq!(used.len(), 4);
         let removal = stripe_removal_statement(&key);
         let ids = removal.get_document("q").unwrap().get_document("_id").unwrap().get_array("$in").unwrap();

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use mongodb::bson::{Bson, Document as Spec, doc};
 use mongodb::options::{ReadConcern, WriteConcern};
 
-use super::namespace::META;
 use super::read_fence::READ_FENCE;
 use super::retry::AttemptError;
-use super::{Declarations, Mongo, error_mapping, open};
+use super::{Declarations, META, Mongo, error_mapping, open};
 use crate::id::{hex, sha256};
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
 use crate::store::StoreError;
+use crate::store::mongodb::{read_fence, retry};
 
 /// How often a process that only commits checks the schema fingerprint.
 const SCHEMA_CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ pub(super) struct CollectionMeta {
     pub(super) version: i64,
     /// The indexes that this store created.
     pub(super) indexes: Vec<Spec>,
-    /// The indexes that it began to create. The next process knows them if this one stops halfway.
+    /// The indexes that it began to create. If this process stops halfway, the next one recognizes them as the store's.
     pub(super) pending_indexes: Vec<Spec>,
 }
 
@@ -47,16 +47,16 @@ pub(super) struct SchemaCheckTimer(Mutex<Option<Instant>>);
 impl CollectionMeta {
     /// Whether this store created that index.
     pub(super) fn has_index(&self, found: &Spec) -> bool {
-        self.indexes.iter().chain(&self.pending_indexes).any(|made| same_name(made, found))
+        self.indexes.iter().chain(&self.pending_indexes).any(|own| same_name(own, found))
     }
 }
 
 impl StoreMeta {
     /// The fingerprint of the versions.
     fn fingerprint(&self) -> String {
-        // A collection whose indexes were only begun has no version yet.
-        let declared = self.collections.iter().filter(|(_, kept)| kept.version > 0);
-        let versions: String = declared.map(|(name, kept)| format!("{name} {}\n", kept.version)).collect();
+        // A collection with only pending indexes has no version yet.
+        let declared = self.collections.iter().filter(|(_, meta)| meta.version > 0);
+        let versions: String = declared.map(|(name, meta)| format!("{name} {}\n", meta.version)).collect();
         hex(&sha256(&[versions.as_bytes()])[..8])
     }
 
@@ -86,162 +86,166 @@ impl SchemaCheckTimer {
 
     /// Whether a check is due. The caller must then check: the timer starts again.
     fn restart_if_due(&self) -> bool {
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = asked.is_none_or(|asked| asked.elapsed() >= SCHEMA_CHECK_INTERVAL);
+        let mut last_check = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last_check.is_none_or(|time| time.elapsed() >= SCHEMA_CHECK_INTERVAL);
         if is_due {
-            *asked = Some(Instant::now());
+            *last_check = Some(Instant::now());
         }
         is_due
     }
 }
 
-impl Mongo {
-    /// The declarations for a write. From time to time this checks whether a newer program has published others.
-    pub(super) async fn declarations_for_writing(&self) -> Result<Arc<Declarations>, StoreError> {
-        if self.schema_check.restart_if_due() {
-            // If no server answers, the write itself fails and reports it.
-            drop(tokio::time::timeout(self.call_timeout.min(SCHEMA_CHECK_TIMEOUT), self.pass_read_fence()).await);
-        }
-        self.check_writable()?;
-        Ok(self.declarations())
+/// The declarations for a write. Checks at intervals whether a newer program has published others.
+pub(super) async fn declarations_for_writing(mongo: &Mongo) -> Result<Arc<Declarations>, StoreError> {
+    if mongo.schema_check.restart_if_due() {
+        // If no server answers, the write itself fails and reports it.
+        drop(
+            tokio::time::timeout(mongo.call_timeout.min(SCHEMA_CHECK_TIMEOUT), read_fence::pass_read_fence(mongo))
+                .await,
+        );
     }
+    mongo.check_writable()?;
+    Ok(mongo.declarations())
+}
 
-    /// Compares the published fingerprint with the known one. If it differs, a newer program may have migrated the store.
-    pub(super) async fn observe_fingerprint(&self, fingerprint: &str) -> Result<(), AttemptError> {
-        self.schema_check.restart();
-        let before = self.declarations();
-        if before.schema_fingerprint == fingerprint {
-            return Ok(());
-        }
-        let read_only_reason = self.read_meta_once().await?.newer_version_error(&before.catalog);
-        let now = Declarations {
-            schema_fingerprint: fingerprint.to_owned(),
-            read_only_reason,
-            ..Declarations::clone(&before)
-        };
-        let mut declared = self.declarations.write().unwrap_or_else(PoisonError::into_inner);
-        // A concurrent declaration is newer than what was read here.
-        if Arc::ptr_eq(&declared, &before) {
-            *declared = Arc::new(now);
-        }
-        Ok(())
+/// Compares the published fingerprint with the known one. If it differs, a newer program may have migrated the store.
+pub(super) async fn observe_fingerprint(mongo: &Mongo, fingerprint: &str) -> Result<(), AttemptError> {
+    mongo.schema_check.restart();
+    let before = mongo.declarations();
+    if before.schema_fingerprint == fingerprint {
+        return Ok(());
     }
-
-    /// Reads the metadata of all collections.
-    pub(super) async fn read_meta(&self) -> Result<StoreMeta, StoreError> {
-        self.retry("reading the store's metadata", || Box::pin(self.read_meta_once())).await
+    let read_only_reason = read_meta_once(mongo).await?.newer_version_error(&before.catalog);
+    let updated =
+        Declarations { schema_fingerprint: fingerprint.to_owned(), read_only_reason, ..Declarations::clone(&before) };
+    let mut declarations = mongo.declarations.write().unwrap_or_else(PoisonError::into_inner);
+    // A concurrent declaration is newer than what was read here.
+    if Arc::ptr_eq(&declarations, &before) {
+        *declarations = Arc::new(updated);
     }
+    Ok(())
+}
 
-    async fn read_meta_once(&self) -> Result<StoreMeta, AttemptError> {
-        let mut cursor = self.meta().find(doc! {}).read_concern(ReadConcern::majority()).await?;
-        let mut found = StoreMeta::default();
-        while cursor.advance().await? {
-            let entry = cursor.deserialize_current()?;
-            let Ok(name) = entry.get_str("_id") else { continue };
-            if name == READ_FENCE {
-                found.published_fingerprint = fingerprint_in(Some(&entry)).to_owned();
+/// Reads the metadata of all collections.
+pub(super) async fn read_meta(mongo: &Mongo) -> Result<StoreMeta, StoreError> {
+    retry::retry(mongo, "reading the store's metadata", || Box::pin(read_meta_once(mongo))).await
+}
+
+async fn read_meta_once(mongo: &Mongo) -> Result<StoreMeta, AttemptError> {
+    let mut cursor = meta(mongo).find(doc! {}).read_concern(ReadConcern::majority()).await?;
+    let mut store_meta = StoreMeta::default();
+    while cursor.advance().await? {
+        let entry = cursor.deserialize_current()?;
+        let Ok(name) = entry.get_str("_id") else { continue };
+        if name == READ_FENCE {
+            store_meta.published_fingerprint = fingerprint_in(Some(&entry)).to_owned();
+        }
+        if let Some(version) = entry.get("version").and_then(open::to_integer) {
+            let list = |field: &str| {
+                let indexes = entry.get_array(field).map(Vec::as_slice).unwrap_or_default();
+                indexes.iter().filter_map(Bson::as_document).cloned().collect()
+            };
+            let collection_meta = CollectionMeta { version, indexes: list("indexes"), pending_indexes: list("making") };
+            store_meta.collections.insert(name.to_owned(), collection_meta);
+        }
+    }
+    Ok(store_meta)
+}
+
+/// Records the indexes that are about to be created. If the process stops halfway, the next one knows that they belong to the store.
+pub(super) async fn record_pending_indexes(mongo: &Mongo, name: &str, pending: &[Spec]) -> Result<(), StoreError> {
+    let update = doc! {"$set": {"making": pending}, "$setOnInsert": {"version": 0i64, "indexes": []}};
+    let doing = format!("recording the indexes of {name}");
+    let record = || -> BoxFuture<'_, Result<(), AttemptError>> {
+        let (meta, update) = (meta(mongo), update.clone());
+        Box::pin(async move {
+            let request = meta.update_one(doc! {"_id": name}, update).upsert(true);
+            match request.write_concern(WriteConcern::majority()).await {
+                // Another process recorded the same indexes at the same time.
+                Err(error) if error_mapping::error_code(&error) == Some(error_mapping::DUPLICATE_KEY) => Ok(()),
+                result => Ok(result.map(drop)?),
             }
-            if let Some(version) = entry.get("version").and_then(open::to_integer) {
-                let list = |field: &str| {
-                    let indexes = entry.get_array(field).map(Vec::as_slice).unwrap_or_default();
-                    indexes.iter().filter_map(Bson::as_document).cloned().collect()
-                };
-                let kept = CollectionMeta { version, indexes: list("indexes"), pending_indexes: list("making") };
-                found.collections.insert(name.to_owned(), kept);
-            }
-        }
-        Ok(found)
-    }
+        })
+    };
+    retry::retry(mongo, &doing, record).await
+}
 
-    /// Records the indexes that are about to be created. If the process stops halfway, the next one knows that they belong to the store.
-    pub(super) async fn record_pending_indexes(&self, name: &str, making: &[Spec]) -> Result<(), StoreError> {
-        let update = doc! {"$set": {"making": making}, "$setOnInsert": {"version": 0i64, "indexes": []}};
-        let doing = format!("recording the indexes of {name}");
-        let announce = || -> BoxFuture<'_, Result<(), AttemptError>> {
-            let (meta, update) = (self.meta(), update.clone());
-            Box::pin(async move {
-                let asked = meta.update_one(doc! {"_id": name}, update).upsert(true);
-                match asked.write_concern(WriteConcern::majority()).await {
-                    // Another process recorded the same indexes at the same time.
-                    Err(error) if error_mapping::error_code(&error) == Some(error_mapping::DUPLICATE_KEY) => Ok(()),
-                    done => Ok(done.map(drop)?),
-                }
-            })
-        };
-        self.retry(&doing, announce).await
+/// Records the metadata of a collection, unless a newer program has migrated it meanwhile.
+pub(super) async fn record_collection(
+    mongo: &Mongo,
+    name: &'static str,
+    version: u32,
+    collection_meta: &CollectionMeta,
+) -> Result<(), StoreError> {
+    let doing = format!("recording the declaration of {name}");
+    let is_done =
+        retry::retry(mongo, &doing, || Box::pin(record_collection_once(mongo, name, collection_meta))).await?;
+    if is_done {
+        return Ok(());
     }
+    let found = read_meta(mongo).await?.collections.get(name).map_or(0, |collection_meta| collection_meta.version);
+    // Otherwise another process recorded the same version at the same time.
+    if found > collection_meta.version { Err(newer_version(name, found, version)) } else { Ok(()) }
+}
 
-    /// Records the metadata of a collection, unless a newer program has migrated it meanwhile.
-    pub(super) async fn record_collection(
-        &self,
-        name: &'static str,
-        version: u32,
-        kept: &CollectionMeta,
-    ) -> Result<(), StoreError> {
-        let doing = format!("recording the declaration of {name}");
-        let is_done = self.retry(&doing, || Box::pin(self.record_collection_once(name, kept))).await?;
-        if is_done {
-            return Ok(());
-        }
-        let found = self.read_meta().await?.collections.get(name).map_or(0, |kept| kept.version);
-        // Otherwise another process recorded the same version at the same time.
-        if found > kept.version { Err(newer_version(name, found, version)) } else { Ok(()) }
-    }
-
-    async fn record_collection_once(&self, name: &str, kept: &CollectionMeta) -> Result<bool, AttemptError> {
-        let selector = doc! {"_id": name, "version": {"$lte": kept.version}};
-        let set = doc! {"version": kept.version, "indexes": kept.indexes.clone()};
-        let update = doc! {"$set": set, "$unset": {"making": ""}};
-        let meta = self.meta();
-        let asked = meta.update_one(selector, update).upsert(true).write_concern(WriteConcern::majority());
-        match asked.await {
-            Ok(_) => Ok(true),
-            Err(fault) if error_mapping::error_code(&fault) == Some(error_mapping::DUPLICATE_KEY) => Ok(false),
-            Err(fault) => Err(fault.into()),
-        }
-    }
-
-    /// Publishes the fingerprint of the declared versions, and returns it.
-    pub(super) async fn publish_fingerprint(&self, catalog: &Catalog) -> Result<String, StoreError> {
-        self.retry("publishing the schema fingerprint", || Box::pin(self.publish_fingerprint_once(catalog))).await
-    }
-
-    async fn publish_fingerprint_once(&self, catalog: &Catalog) -> Result<String, AttemptError> {
-        let remembered = self.read_meta_once().await?;
-        if let Some(newer) = remembered.newer_version_error(catalog) {
-            return Err(newer.into());
-        }
-        let sign = remembered.fingerprint();
-        if remembered.published_fingerprint == sign {
-            return Ok(sign);
-        }
-        // A fingerprint that another process published meanwhile may rest on newer metadata than was read here.
-        let expected = if remembered.published_fingerprint.is_empty() {
-            doc! {"$exists": false}
-        } else {
-            doc! {"$eq": &remembered.published_fingerprint}
-        };
-        let update = doc! {"$set": {"declared": &sign}};
-        let meta = self.meta();
-        let asked = meta.update_one(doc! {"_id": READ_FENCE, "declared": expected}, update);
-        match asked.upsert(true).write_concern(WriteConcern::majority()).await {
-            Ok(_) => Ok(sign),
-            Err(fault) if error_mapping::error_code(&fault) == Some(error_mapping::DUPLICATE_KEY) => {
-                Err(AttemptError::Transient(self.map_error(&fault, "publishing the schema fingerprint")))
-            }
-            Err(fault) => Err(fault.into()),
-        }
-    }
-
-    fn meta(&self) -> mongodb::Collection<Spec> {
-        let namespace = self.layout.namespace(META);
-        self.client.database(&namespace.database).collection(&namespace.collection)
+async fn record_collection_once(
+    mongo: &Mongo,
+    name: &str,
+    collection_meta: &CollectionMeta,
+) -> Result<bool, AttemptError> {
+    let selector = doc! {"_id": name, "version": {"$lte": collection_meta.version}};
+    let set = doc! {"version": collection_meta.version, "indexes": collection_meta.indexes.clone()};
+    let update = doc! {"$set": set, "$unset": {"making": ""}};
+    let meta = meta(mongo);
+    let request = meta.update_one(selector, update).upsert(true).write_concern(WriteConcern::majority());
+    match request.await {
+        Ok(_) => Ok(true),
+        Err(error) if error_mapping::error_code(&error) == Some(error_mapping::DUPLICATE_KEY) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
+/// Publishes the fingerprint of the declared versions, and returns it.
+pub(super) async fn publish_fingerprint(mongo: &Mongo, catalog: &Catalog) -> Result<String, StoreError> {
+    retry::retry(mongo, "publishing the schema fingerprint", || Box::pin(publish_fingerprint_once(mongo, catalog)))
+        .await
+}
+
+async fn publish_fingerprint_once(mongo: &Mongo, catalog: &Catalog) -> Result<String, AttemptError> {
+    let store_meta = read_meta_once(mongo).await?;
+    if let Some(newer) = store_meta.newer_version_error(catalog) {
+        return Err(newer.into());
+    }
+    let fingerprint = store_meta.fingerprint();
+    if store_meta.published_fingerprint == fingerprint {
+        return Ok(fingerprint);
+    }
+    // A fingerprint that another process published meanwhile may rest on newer metadata than was read here.
+    let expected = if store_meta.published_fingerprint.is_empty() {
+        doc! {"$exists": false}
+    } else {
+        doc! {"$eq": &store_meta.published_fingerprint}
+    };
+    let update = doc! {"$set": {"declared": &fingerprint}};
+    let meta = meta(mongo);
+    let request = meta.update_one(doc! {"_id": READ_FENCE, "declared": expected}, update);
+    match request.upsert(true).write_concern(WriteConcern::majority()).await {
+        Ok(_) => Ok(fingerprint),
+        Err(error) if error_mapping::error_code(&error) == Some(error_mapping::DUPLICATE_KEY) => {
+            Err(AttemptError::Transient(mongo.map_error(&error, "publishing the schema fingerprint")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn meta(mongo: &Mongo) -> mongodb::Collection<Spec> {
+    let namespace = mongo.layout.namespace(META);
+    mongo.client.database(&namespace.database).collection(&namespace.collection)
+}
+
 /// The published schema fingerprint, in the document of the read fence.
-pub(super) fn fingerprint_in(barrier: Option<&Spec>) -> &str {
-    barrier.and_then(|barrier| barrier.get_str("declared").ok()).unwrap_or_default()
+pub(super) fn fingerprint_in(fence_document: Option<&Spec>) -> &str {
+    fence_document.and_then(|fence_document| fence_document.get_str("declared").ok()).unwrap_or_default()
 }
 
 fn newer_version(name: &str, found: i64, supported: u32) -> StoreError {

@@ -1,18 +1,20 @@
 //! Creates collections and indexes as a catalog declares them. Those that exist are only read, so that a user without the right to create
 //! indexes can start on a prepared database.
 
+use std::sync::Arc;
+
 use mongodb::bson::{Bson, Document as Spec, doc};
 use mongodb::error::Error as DriverError;
 
 use super::codec::CollectionCodec;
 use super::indexes::{IndexSpec, required_indexes};
 use super::meta::{CollectionMeta, StoreMeta};
-use super::namespace::{META, STRIPES};
 use super::retry::AttemptError;
-use super::{Declarations, Mongo, error_mapping};
+use super::{Declarations, META, Mongo, STRIPES, error_mapping};
 use crate::marker::BoxFuture;
 use crate::schema::{Catalog, Key};
 use crate::store::StoreError;
+use crate::store::mongodb::{meta, read_fence, retry};
 
 /// The collection does not exist.
 const NAMESPACE_NOT_FOUND: i32 = 26;
@@ -32,9 +34,9 @@ pub(super) struct IndexListing {
     pub(super) unfinished: Vec<String>,
 }
 
-/// The changes to one collection.
+/// The planned changes to one collection.
 struct CollectionMigration {
-    codec: std::sync::Arc<CollectionCodec>,
+    codec: Arc<CollectionCodec>,
     /// Whether the collection does not exist.
     missing: bool,
     /// Indexes to create.
@@ -62,30 +64,33 @@ impl From<StoreError> for IndexBuildError {
 }
 
 impl Mongo {
-    /// Migrates the store to a catalog. An index that takes longer to build than a call may take is [`StoreError::Unavailable`]. The server
-    /// continues to build it, and the next migration waits for the same build.
+    /// Migrates the store to a catalog. If an index build exceeds the time limit of a call, the error is [`StoreError::Unavailable`]. The server
+    /// continues the build, and the next migration waits for it.
     pub(super) async fn do_migrate(&self, catalog: &Catalog) -> Result<(), StoreError> {
-        let remembered = self.read_meta().await?;
-        let mut declarations = self.declarations_for(catalog, &remembered)?;
+        let meta = meta::read_meta(self).await?;
+        let mut declarations = self.declarations_for(catalog, &meta)?;
         let mut migrations = Vec::new();
-        for declared in declarations.collections.values() {
-            migrations.push(
-                self.plan_migration(declared.clone(), remembered.collections.get(declared.collection.name)).await?,
-            );
+        for codec in declarations.collections.values() {
+            migrations.push(self.plan_migration(codec.clone(), meta.collections.get(codec.collection.name)).await?);
         }
         self.record_all_pending_indexes(&migrations).await?;
         self.create_missing(&migrations).await?;
         for migration in &migrations {
             self.drop_indexes(migration.codec.collection.name, &migration.dropped).await?;
-            if let Some(kept) = &migration.meta {
-                self.record_collection(migration.codec.collection.name, migration.codec.collection.version, kept)
-                    .await?;
+            if let Some(collection_meta) = &migration.meta {
+                meta::record_collection(
+                    self,
+                    migration.codec.collection.name,
+                    migration.codec.collection.version,
+                    collection_meta,
+                )
+                .await?;
             }
         }
         let is_new = migrations.iter().any(|migration| migration.meta.is_some());
-        if is_new || !remembered.is_published() {
-            match self.publish_fingerprint(catalog).await {
-                Ok(sign) => declarations.schema_fingerprint = sign,
+        if is_new || !meta.is_published() {
+            match meta::publish_fingerprint(self, catalog).await {
+                Ok(fingerprint) => declarations.schema_fingerprint = fingerprint,
                 // A process that stopped before publishing recorded these versions. A process with the privilege publishes them.
                 Err(StoreError::NotAuthorized { .. }) if !is_new => {}
                 Err(error) => return Err(error),
@@ -98,17 +103,17 @@ impl Mongo {
 
     /// Declares a catalog without creating anything.
     pub(super) async fn do_declare(&self, catalog: &Catalog) -> Result<(), StoreError> {
-        let remembered = self.read_meta().await?;
-        let declarations = self.declarations_for(catalog, &remembered)?;
+        let meta = meta::read_meta(self).await?;
+        let declarations = self.declarations_for(catalog, &meta)?;
         self.set_declarations(declarations);
         Ok(())
     }
 
-    /// The declarations of a catalog. If a newer program has migrated the store, they are set for reading, and that is the error.
-    fn declarations_for(&self, catalog: &Catalog, remembered: &StoreMeta) -> Result<Declarations, StoreError> {
+    /// The declarations of a catalog. If a newer program has migrated the store, sets them for reading and fails.
+    fn declarations_for(&self, catalog: &Catalog, meta: &StoreMeta) -> Result<Declarations, StoreError> {
         let declarations =
-            Declarations { schema_fingerprint: remembered.published_fingerprint(), ..Declarations::new(catalog) };
-        match remembered.newer_version_error(catalog) {
+            Declarations { schema_fingerprint: meta.published_fingerprint(), ..Declarations::new(catalog) };
+        match meta.newer_version_error(catalog) {
             None => Ok(declarations),
             Some(newer) => {
                 self.set_declarations(Declarations { read_only_reason: Some(newer.clone()), ..declarations });
@@ -119,18 +124,18 @@ impl Mongo {
 
     async fn plan_migration(
         &self,
-        declared: std::sync::Arc<CollectionCodec>,
-        kept: Option<&CollectionMeta>,
+        codec: Arc<CollectionCodec>,
+        recorded: Option<&CollectionMeta>,
     ) -> Result<CollectionMigration, StoreError> {
-        let wanted = required_indexes(&declared)?;
-        let name = declared.collection.name;
-        let there = self.list_indexes(name).await?;
-        let missing = there.is_none();
+        let wanted = required_indexes(&codec)?;
+        let name = codec.collection.name;
+        let existing = self.list_indexes(name).await?;
+        let missing = existing.is_none();
         // A missing index that is already being built is requested again, which waits for the build.
-        let there = there.unwrap_or_default().finished;
-        let ours = |found: &Spec| kept.is_some_and(|kept| kept.has_index(found));
+        let existing = existing.unwrap_or_default().finished;
+        let is_own = |found: &Spec| recorded.is_some_and(|recorded| recorded.has_index(found));
         let mut migration = CollectionMigration {
-            codec: declared,
+            codec,
             missing,
             created: Vec::new(),
             replaced: Vec::new(),
@@ -139,33 +144,35 @@ impl Mongo {
         };
         let mut records = Vec::new();
         for index in &wanted {
-            match there.iter().find(|found| index.matches(found)) {
+            match existing.iter().find(|found| index.matches(found)) {
                 // An index that an operator created serves as well, and remains the operator's.
                 Some(found) => {
                     let name = found.get_str("name").unwrap_or(&index.name);
-                    records.extend(ours(found).then(|| index.with_name(name).record()));
+                    records.extend(is_own(found).then(|| index.with_name(name).record()));
                 }
                 None => {
                     migration
                         .replaced
-                        .extend(there.iter().filter(|found| ours(found) && index.conflicts_with(found)).cloned());
+                        .extend(existing.iter().filter(|found| is_own(found) && index.conflicts_with(found)).cloned());
                     // An older index of the store with the same name stays until this one exists: uniqueness holds at every moment.
-                    let stays = |found: &&Spec| ours(found) && !migration.replaced.contains(found);
+                    let remains = |found: &&Spec| is_own(found) && !migration.replaced.contains(found);
                     let index =
-                        index.with_free_name(|name| there.iter().filter(stays).any(|found| has_name(found, name)));
+                        index.with_free_name(|name| existing.iter().filter(remains).any(|found| has_name(found, name)));
                     records.push(index.record());
                     migration.created.push(index);
                 }
             }
         }
-        let unwanted = there.iter().filter(|found| ours(found) && !wanted.iter().any(|index| index.matches(found)));
+        let unwanted =
+            existing.iter().filter(|found| is_own(found) && !wanted.iter().any(|index| index.matches(found)));
         let unwanted = unwanted.filter(|found| !migration.replaced.contains(found));
         migration.dropped = unwanted.filter_map(|found| found.get_str("name").ok()).map(str::to_owned).collect();
         let version = i64::from(migration.codec.collection.version);
-        let now = CollectionMeta { version, indexes: records, pending_indexes: Vec::new() };
-        // Recorded indexes that exist by now are not a difference.
-        let known = kept.is_some_and(|kept| (kept.version, &kept.indexes) == (now.version, &now.indexes));
-        migration.meta = (!known).then_some(now);
+        let planned = CollectionMeta { version, indexes: records, pending_indexes: Vec::new() };
+        // Pending indexes that exist by now do not count as a difference.
+        let is_recorded = recorded
+            .is_some_and(|recorded| (recorded.version, &recorded.indexes) == (planned.version, &planned.indexes));
+        migration.meta = (!is_recorded).then_some(planned);
         Ok(migration)
     }
 
@@ -181,32 +188,32 @@ impl Mongo {
                         self.server_time.observe(&reply);
                         Ok(Some(parse_index_listing(&reply)))
                     }
-                    Err(fault) if error_mapping::error_code(&fault) == Some(NAMESPACE_NOT_FOUND) => Ok(None),
-                    Err(fault) => Err(fault.into()),
+                    Err(error) if error_mapping::error_code(&error) == Some(NAMESPACE_NOT_FOUND) => Ok(None),
+                    Err(error) => Err(error.into()),
                 }
             })
         };
-        self.retry(&format!("listing the indexes of {name}"), list).await
+        retry::retry(self, &format!("listing the indexes of {name}"), list).await
     }
 
     async fn record_all_pending_indexes(&self, migrations: &[CollectionMigration]) -> Result<(), StoreError> {
         for migration in migrations.iter().filter(|migration| !migration.created.is_empty()) {
-            let making: Vec<Spec> = migration.created.iter().map(IndexSpec::record).collect();
-            self.record_pending_indexes(migration.codec.collection.name, &making).await?;
+            let pending: Vec<Spec> = migration.created.iter().map(IndexSpec::record).collect();
+            meta::record_pending_indexes(self, migration.codec.collection.name, &pending).await?;
         }
         Ok(())
     }
 
     /// Creates what is missing, in every collection or in none. A build that takes longer than a call is not rolled back.
     async fn create_missing(&self, migrations: &[CollectionMigration]) -> Result<(), StoreError> {
-        for (done, migration) in migrations.iter().enumerate() {
+        for (count, migration) in migrations.iter().enumerate() {
             if let Err(error) = self.create_missing_in(migration).await {
                 let error = match error {
                     IndexBuildError::Refused(error) => error,
                     IndexBuildError::InProgress(error) => return Err(error),
                 };
-                for made in migrations.iter().take(done) {
-                    self.roll_back(made).await;
+                for created in migrations.iter().take(count) {
+                    self.roll_back(created).await;
                 }
                 // The server created none of the indexes that it refused.
                 self.restore_replaced(migration).await;
@@ -225,77 +232,79 @@ impl Mongo {
                 self.create_collection(STRIPES).await?;
             }
         }
-        let in_the_way = migration.replaced.iter().filter_map(|index| index.get_str("name").ok().map(str::to_owned));
-        self.drop_indexes(name, &in_the_way.collect::<Vec<_>>()).await?;
+        let conflicting = migration.replaced.iter().filter_map(|index| index.get_str("name").ok().map(str::to_owned));
+        self.drop_indexes(name, &conflicting.collect::<Vec<_>>()).await?;
         let specs: Vec<Spec> = migration.created.iter().map(IndexSpec::spec).collect();
         self.create_indexes(name, specs).await
     }
 
     async fn create_collection(&self, name: &str) -> Result<(), StoreError> {
-        let place = self.layout.namespace(name);
-        let create = doc! {"create": place.collection, "writeConcern": {"w": "majority"}};
-        self.run_idempotent(&place.database, create, &format!("creating the collection {name}"), NAMESPACE_EXISTS).await
+        let namespace = self.layout.namespace(name);
+        let create = doc! {"create": namespace.collection, "writeConcern": {"w": "majority"}};
+        self.run_idempotent(&namespace.database, create, &format!("creating the collection {name}"), NAMESPACE_EXISTS)
+            .await
     }
 
     async fn create_indexes(&self, name: &str, specs: Vec<Spec>) -> Result<(), IndexBuildError> {
         if specs.is_empty() {
             return Ok(());
         }
-        let place = self.layout.namespace(name);
-        let create = doc! {"createIndexes": place.collection, "indexes": specs, "writeConcern": {"w": "majority"}};
-        let database = self.client.database(&place.database);
+        let namespace = self.layout.namespace(name);
+        let create = doc! {"createIndexes": namespace.collection, "indexes": specs, "writeConcern": {"w": "majority"}};
+        let database = self.client.database(&namespace.database);
         let run = async { database.run_command(create).await };
         match tokio::time::timeout(self.call_timeout, run).await {
             Ok(Ok(reply)) => {
                 self.server_time.observe(&reply);
                 let doing = format!("creating the indexes of {name}");
-                self.ensure_majority(&reply, &doing)
-                    .map_err(|stop| IndexBuildError::InProgress(self.map_attempt_error(stop, &doing)))
+                read_fence::ensure_majority(self, &reply, &doing)
+                    .map_err(|error| IndexBuildError::InProgress(retry::map_attempt_error(self, error, &doing)))
             }
-            Ok(Err(fault)) if error_mapping::is_failover(&fault) => {
-                Err(IndexBuildError::InProgress(self.index_error(name, &fault).await))
+            Ok(Err(error)) if error_mapping::is_failover(&error) => {
+                Err(IndexBuildError::InProgress(self.index_error(name, &error).await))
             }
-            Ok(Err(fault)) => Err(IndexBuildError::Refused(self.index_error(name, &fault).await)),
+            Ok(Err(error)) => Err(IndexBuildError::Refused(self.index_error(name, &error).await)),
             Err(_) => Err(IndexBuildError::InProgress(self.unfinished_error(name).await)),
         }
     }
 
-    /// The error for indexes that are not built yet. If the server does not list indexes either, it is that error.
+    /// The error for indexes that are not built yet. If listing the indexes fails too, its error is returned.
     async fn unfinished_error(&self, name: &str) -> StoreError {
         let what = self.describe_operation(&format!("creating the indexes of {name}"));
-        let building = match self.list_indexes(name).await {
-            Ok(listed) => listed.unwrap_or_default().unfinished.join(", "),
+        let unfinished = match self.list_indexes(name).await {
+            Ok(listing) => listing.unwrap_or_default().unfinished.join(", "),
             Err(error) => return error,
         };
         let seconds = self.call_timeout.as_secs();
         let why = format!(
-            "the server is still building them after {seconds} seconds ({building}), and continues by itself; try again \
+            "the server is still building them after {seconds} seconds ({unfinished}), and continues by itself; try again \
              later, or raise `timeoutMS`"
         );
         StoreError::Unavailable { what, why }
     }
 
-    async fn index_error(&self, name: &str, fault: &DriverError) -> StoreError {
-        if error_mapping::error_code(fault) == Some(error_mapping::DUPLICATE_KEY) {
-            return self.unique_violation(name, fault).await;
+    async fn index_error(&self, name: &str, error: &DriverError) -> StoreError {
+        if error_mapping::error_code(error) == Some(error_mapping::DUPLICATE_KEY) {
+            return self.unique_violation(name, error).await;
         }
         let doing = format!("creating the indexes of {name}");
-        if error_mapping::error_code(fault).is_some_and(|number| INDEX_CONFLICTS.contains(&number)) {
-            let why = format!("a different index conflicts with them; drop it, or create it as declared ({fault})");
+        if error_mapping::error_code(error).is_some_and(|code| INDEX_CONFLICTS.contains(&code)) {
+            let why = format!("a different index conflicts with them; drop it, or create it as declared ({error})");
             return StoreError::Unavailable { what: self.describe_operation(&doing), why };
         }
-        self.map_error(fault, &doing)
+        self.map_error(error, &doing)
     }
 
     /// The error for documents that share an entry of a unique index. It names one of them.
-    async fn unique_violation(&self, name: &str, fault: &DriverError) -> StoreError {
-        let reply = fault.server_response().and_then(|reply| Spec::try_from(&**reply).ok()).unwrap_or_default();
+    async fn unique_violation(&self, name: &str, error: &DriverError) -> StoreError {
+        let reply = error.server_response().and_then(|reply| Spec::try_from(&**reply).ok()).unwrap_or_default();
         let index = reply.get_document("keyPattern").map(error_mapping::index_name).unwrap_or_default();
-        let sharing = reply.get_document("keyValue").cloned().unwrap_or_default();
-        let named = self
-            .retry("finding documents that share an index entry", || Box::pin(self.find_second_match(name, &sharing)))
-            .await;
-        let id = named.ok().flatten().unwrap_or_else(|| "?".to_owned());
+        let values = reply.get_document("keyValue").cloned().unwrap_or_default();
+        let found = retry::retry(self, "finding documents that share an index entry", || {
+            Box::pin(self.find_second_match(name, &values))
+        })
+        .await;
+        let id = found.ok().flatten().unwrap_or_else(|| "?".to_owned());
         StoreError::UniqueViolation { key: Key { collection: name.to_owned().into(), id: id.into() }, index }
     }
 
@@ -313,28 +322,34 @@ impl Mongo {
         if names.is_empty() {
             return Ok(());
         }
-        let place = self.layout.namespace(name);
-        let drop = doc! {"dropIndexes": place.collection, "index": names, "writeConcern": {"w": "majority"}};
-        self.run_idempotent(&place.database, drop, &format!("dropping indexes of {name}"), INDEX_NOT_FOUND).await
+        let namespace = self.layout.namespace(name);
+        let drop = doc! {"dropIndexes": namespace.collection, "index": names, "writeConcern": {"w": "majority"}};
+        self.run_idempotent(&namespace.database, drop, &format!("dropping indexes of {name}"), INDEX_NOT_FOUND).await
     }
 
-    /// Runs a command within the time of one call. The error code `fine` means that it was run before.
-    async fn run_idempotent(&self, database: &str, command: Spec, doing: &str, fine: i32) -> Result<(), StoreError> {
+    /// Runs a command within the time of one call. The error code `done_code` means that it was run before.
+    async fn run_idempotent(
+        &self,
+        database: &str,
+        command: Spec,
+        doing: &str,
+        done_code: i32,
+    ) -> Result<(), StoreError> {
         let database = self.client.database(database);
         let run = || -> BoxFuture<'_, Result<(), AttemptError>> {
             let run = database.run_command(command.clone());
             Box::pin(async {
                 match run.await {
-                    Ok(reply) => self.ensure_majority(&reply, doing),
-                    Err(fault) if error_mapping::error_code(&fault) == Some(fine) => Ok(()),
-                    Err(fault) => Err(fault.into()),
+                    Ok(reply) => read_fence::ensure_majority(self, &reply, doing),
+                    Err(error) if error_mapping::error_code(&error) == Some(done_code) => Ok(()),
+                    Err(error) => Err(error.into()),
                 }
             })
         };
-        self.retry(doing, run).await
+        retry::retry(self, doing, run).await
     }
 
-    /// Drops the created indexes, best effort. An extra index does less harm than an error in place of the first one.
+    /// Drops the created indexes, best effort. The caller reports the first error; an extra index does less harm.
     async fn roll_back(&self, migration: &CollectionMigration) {
         let names: Vec<String> = migration.created.iter().map(|index| index.name.clone()).collect();
         if self.drop_indexes(migration.codec.collection.name, &names).await.is_ok() {
@@ -349,11 +364,14 @@ impl Mongo {
 
     /// Clears the pending indexes. If that fails, an index that another program creates later under such a name is taken for the store's.
     async fn clear_pending_indexes(&self, migrations: &[CollectionMigration]) {
-        let place = self.layout.namespace(META);
+        let namespace = self.layout.namespace(META);
         let names: Vec<&str> = migrations.iter().map(|migration| migration.codec.collection.name).collect();
         let update = doc! {"q": {"_id": {"$in": names}}, "u": {"$unset": {"making": ""}}, "multi": true};
-        let command = doc! {"update": place.collection, "updates": [update], "writeConcern": {"w": "majority"}};
-        drop(self.run_idempotent(&place.database, command, "clearing the pending indexes", NAMESPACE_NOT_FOUND).await);
+        let command = doc! {"update": namespace.collection, "updates": [update], "writeConcern": {"w": "majority"}};
+        drop(
+            self.run_idempotent(&namespace.database, command, "clearing the pending indexes", NAMESPACE_NOT_FOUND)
+                .await,
+        );
     }
 }
 
@@ -364,12 +382,12 @@ fn has_name(index: &Spec, name: &str) -> bool {
 /// Parses the reply to `listIndexes` with `includeBuildUUIDs`. An index that is being built is nested in `spec`, beside the id of its build.
 fn parse_index_listing(reply: &Spec) -> IndexListing {
     let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
-    let mut listed = IndexListing::default();
+    let mut listing = IndexListing::default();
     for found in batch.map(Vec::as_slice).unwrap_or_default().iter().filter_map(Bson::as_document) {
         match found.get_document("spec") {
-            Ok(spec) => listed.unfinished.extend(spec.get_str("name").map(str::to_owned)),
-            Err(_) => listed.finished.push(found.clone()),
+            Ok(spec) => listing.unfinished.extend(spec.get_str("name").map(str::to_owned)),
+            Err(_) => listing.finished.push(found.clone()),
         }
     }
-    listed
+    listing
 }

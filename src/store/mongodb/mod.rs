@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! runstate.meta       { _id: "store", format, store: id }; { _id: "d.c", version, indexes: [{ name, key, options }],
-//!                       making: indexes that were begun }
-//! runstate.commands   the ledger: one row for each commit, for seven days of the server's time (`_kept`)
+//!                       making: indexes whose creation has begun }
+//! runstate.commands   the ledger: one row for each commit, for seven days after `_kept`, which is server time
 //! runstate.holds      { _id: "d.c/id#n", of: revision, by: command }: the stripes by which read-mostly documents are checked
 //! d.c                 one for each collection: { _id: key, _rev, _v, …fields }
 //! ```
@@ -18,56 +18,46 @@
 //!   (docs/decisions/0012).
 //! - **The outcome of a commit is never guessed.** If `commitTransaction` has no answer, it is sent again. If the server does not know the
 //!   transaction any more, the ledger is read. The outcome is unknown only if neither succeeds in time.
-//! - **Reads by key are never from a former primary.** A read fence (a small write with write concern `majority`) proves the cluster time, and
-//!   documents are read from one snapshot at that time. A user without the right to write does a linearizable read instead
-//!   (docs/decisions/0013).
-//! - **`query` and `aggregate` have no read fence.** They read one snapshot, no earlier than the latest time that was confirmed to this
-//!   process. They may come from a former primary, and miss a commit that another process made during a failover.
+//! - **Reads by key and linearizable queries are never from a former primary.** A read fence (a small write with write concern `majority`)
+//!   proves the cluster time, and documents are read from one snapshot, no earlier than that time. A user without the right to write does a
+//!   linearizable read instead (docs/decisions/0013).
+//! - **Session queries and `aggregate` have no read fence.** They read one snapshot, no earlier than the latest time that was confirmed to
+//!   this process. They may come from a former primary, and miss a commit that another process made during a failover.
 //! - **Documents have native BSON types.** Dates are dates, decimals are decimals, and indexes have the server's default names. A document that
 //!   cannot be decoded is an error that names it.
 //! - **Every call has a time limit.** Its error says what was tried and on which servers, and never contains a password.
 //!
 //! # Files
 //!
-//! - Opening: `options` (the URL), `namespace` (where collections are), `open`, `migration`, `indexes` and `meta`.
-//! - Documents and errors: `codec`, `decimal`, `error_mapping` and `retry`.
-//! - Times: `read_fence`, `clock` (confirmed cluster time) and `server_time` (age of ledger rows).
-//! - Commits: `commit`, `transaction`, `write_command`, `change_statement`, `turns` (locks within the process) and `locks` (stripes).
-//! - Reads: `read`, `query`, `page_builder`, `aggregate`, `aggregate_pushdown` and `asking` (commands that read).
-//! - Queries in the server's language: `server_path`, `condition`, `filter`, `expression` and `sort`.
-//! - The change feed: `changes`, `change_stream` and `position`.
-//! - The rest: `port` (the `Store` trait), `sweep`, `properties` and `foreign` (databases to import from).
+//! - Opening: `options` (the URL), `open`, `migration`, `indexes` and `meta`.
+//! - Documents and errors: `codec`, `error_mapping` and `retry`.
+//! - Commits: `commit`, `transaction`, `write_command`, `change_statement`, and `locks` (stripes, and locks within the process).
+//! - Reads: `read`, `read_fence`, `query` and `aggregate`.
+//! - Queries in the server's language: `condition`, `filter` and `sort`.
+//! - The change feed: `changes` (with its positions) and `change_stream`.
+//! - Other: `sweep` (with the server's time), `properties`, and `foreign` (databases to import from).
 
 mod aggregate;
-mod aggregate_pushdown;
 mod change_statement;
 mod change_stream;
 mod changes;
 mod codec;
 mod commit;
 mod condition;
-mod decimal;
 mod error_mapping;
-mod expression;
 mod filter;
 mod foreign;
 mod indexes;
 mod locks;
 mod meta;
 mod migration;
-mod namespace;
 mod open;
 mod options;
-mod page_builder;
-mod port;
-mod position;
 mod properties;
 mod query;
 mod read;
 mod read_fence;
 mod retry;
-mod server_path;
-mod server_time;
 mod sort;
 mod sweep;
 mod transaction;
@@ -79,23 +69,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+pub use foreign::{ForeignDatabase, ForeignRow, ForeignRows};
 use mongodb::bson::RawDocumentBuf;
 use mongodb::{Client, Database};
+pub use options::{CommandObserver, MongoOptions};
 
 use self::codec::CollectionCodec;
-use self::namespace::Layout;
-use crate::schema::{Catalog, Collection};
-use crate::store::{COMMANDS, StoreError};
-
-pub use foreign::{ForeignDatabase, ForeignRow, ForeignRows};
-pub use options::{CommandObserver, MongoOptions};
+use crate::id::CommandId;
+use crate::marker::BoxFuture;
+use crate::schema::{Aggregate, Catalog, Collection, Key, Query};
+use crate::store::{
+    Batch, COMMANDS, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Store, StoreError,
+    StoreProperty, StoredDocument, VerifyReport,
+};
+use crate::time::{Millis, Timestamp};
+use crate::value::Document;
 
 /// A store on a MongoDB replica set.
 #[derive(Clone)]
 pub struct Mongo {
     client: Client,
     layout: Layout,
-    /// The servers, for messages.
+    /// The servers, for error messages.
     hosts: String,
     /// The time limit of one call.
     call_timeout: Duration,
@@ -112,7 +107,7 @@ pub struct Mongo {
     /// When to check the schema fingerprint again.
     schema_check: Arc<meta::SchemaCheckTimer>,
     /// The server's time, by which ledger rows expire.
-    server_time: Arc<server_time::ServerTime>,
+    server_time: Arc<sweep::ServerTime>,
     /// Locks of commits in this process that write the same documents.
     key_locks: Arc<locks::KeyLocks>,
     /// The stripes that this process uses to check read-mostly documents.
@@ -134,13 +129,13 @@ struct Declarations {
 
 impl Declarations {
     fn new(catalog: &Catalog) -> Self {
-        let declared = catalog.iter().chain([&COMMANDS]);
+        let stored = catalog.iter().chain([&COMMANDS]);
         let collections =
-            declared.map(|collection| (collection.name, Arc::new(CollectionCodec::new(collection)))).collect();
+            stored.map(|collection| (collection.name, Arc::new(CollectionCodec::new(collection)))).collect();
         Self { catalog: catalog.clone(), collections, read_only_reason: None, schema_fingerprint: String::new() }
     }
 
-    /// The codec of a collection, also if the collection is not declared.
+    /// The codec of a collection. An undeclared collection has a codec without fields.
     fn codec_or_default(&self, name: &str) -> Arc<CollectionCodec> {
         const UNDECLARED: Collection = Collection::new("an.undeclared_collection", 1);
         self.collections.get(name).cloned().unwrap_or_else(|| Arc::new(CollectionCodec::new(&UNDECLARED)))
@@ -208,12 +203,233 @@ impl Mongo {
         future: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         match tokio::time::timeout(self.call_timeout, future).await {
-            Ok(done) => done,
+            Ok(result) => result,
             Err(_) => Err(self.timeout_error(doing)),
         }
     }
 
     fn timeout_error(&self, doing: &str) -> StoreError {
         StoreError::Timeout { what: self.describe_operation(doing), seconds: self.call_timeout.as_secs() }
+    }
+}
+
+/// How collections are distributed over databases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// All in one database: `d.c` is the collection `d.c` in it.
+    One {
+        /// The database.
+        database: String,
+    },
+    /// As in systems before runstate: `d.c` is the collection `c` in the database `d`, whose name begins with this prefix.
+    Seed {
+        /// Distinguishes several environments on one cluster; usually empty.
+        prefix: String,
+    },
+}
+
+/// A collection on the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Namespace {
+    /// The database.
+    pub(super) database: String,
+    /// The collection in it.
+    pub(super) collection: String,
+}
+
+/// The store's metadata: its format and id, and the version and indexes of each collection. No catalog may declare this name.
+pub(super) const META: &str = "runstate.meta";
+
+/// The stripes of read-mostly documents. No catalog may declare this name either.
+pub(super) const STRIPES: &str = "runstate.holds";
+
+impl Layout {
+    /// The namespace of the collection `name`.
+    pub(super) fn namespace(&self, name: &str) -> Namespace {
+        match self {
+            Layout::One { database } => Namespace { database: database.clone(), collection: name.to_owned() },
+            Layout::Seed { prefix } => {
+                let (database, collection) = name.split_once('.').unwrap_or(("runstate", name));
+                Namespace { database: format!("{prefix}{database}"), collection: collection.to_owned() }
+            }
+        }
+    }
+
+    /// The collection in a namespace. `None` if the namespace is not one of a store.
+    pub(super) fn collection_name(&self, database: &str, collection: &str) -> Option<String> {
+        match self {
+            Layout::One { database: own } => (own == database).then(|| collection.to_owned()),
+            Layout::Seed { prefix } => Some(format!("{}.{collection}", database.strip_prefix(prefix.as_str())?)),
+        }
+    }
+
+    /// The part of the server that belongs to this store, for messages.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Layout::One { database } => format!("the database `{database}`"),
+            Layout::Seed { prefix } => format!("the database `{prefix}runstate` and one database for each domain"),
+        }
+    }
+}
+
+impl Store for Mongo {
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    fn read_only_reason(&self) -> Option<StoreError> {
+        self.declarations().read_only_reason.clone()
+    }
+
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.do_migrate(catalog).await
+        })
+    }
+
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.with_timeout("reading the declared versions", self.do_declare(catalog)).await
+        })
+    }
+
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            read::read(self, keys).await
+        })
+    }
+
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+        self.query_with(query, Freshness::Linearizable)
+    }
+
+    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            query::run_query(self, query, freshness).await
+        })
+    }
+
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.with_timeout(
+                &format!("aggregating {}", aggregate.collection),
+                aggregate::run_aggregate(self, aggregate),
+            )
+            .await
+        })
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+        Box::pin(async move {
+            let in_flight = self.in_flight.read_arc().await;
+            self.check_writable()?;
+            let (store, command) = (self.clone(), batch.command.clone());
+            // A task of its own: if the caller drops the future, the transaction still ends. Otherwise it would block others until the server
+            // aborts it.
+            let committing = tokio::spawn(async move {
+                let _under_way = in_flight;
+                commit::do_commit(&store, &batch).await
+            });
+            committing.await.unwrap_or_else(|error| Err(StoreError::UnknownOutcome { command, why: error.to_string() }))
+        })
+    }
+
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            read::read_outcome(self, command).await
+        })
+    }
+
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            changes::read_changes(self, from, limit, wait).await
+        })
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+        Box::pin(async move {
+            self.check_writable()?;
+            self.with_timeout(&format!("sweeping {collection}"), sweep::do_sweep(self, collection, now, limit)).await
+        })
+    }
+
+    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.with_timeout("reading the properties of the server", properties::read_properties(self)).await
+        })
+    }
+
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.with_timeout("inspecting the indexes", properties::do_inspect(self, catalog)).await
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            if !self.closed.swap(true, Ordering::AcqRel) {
+                self.shut_down().await;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Batches are smaller than in other stores, since a transaction holds locks and memory of the server.
+pub(super) const CAPABILITIES: Capabilities = Capabilities {
+    name: "mongodb",
+    durable: true,
+    shared: true,
+    native_ttl: true,
+    aggregate: true,
+    change_feed: true,
+    text: true,
+    document_bytes: crate::limits::DOCUMENT_BYTES,
+    batch_bytes: 2 * crate::limits::DOCUMENT_BYTES,
+    batch_writes: 10_000,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespace_round_trips_to_collection_name() {
+        let one = Layout::One { database: "app".into() };
+        assert_eq!(
+            one.namespace("cvm.programs"),
+            Namespace { database: "app".into(), collection: "cvm.programs".into() }
+        );
+        let seed = Layout::Seed { prefix: "test_".into() };
+        assert_eq!(
+            seed.namespace("cvm.programs"),
+            Namespace { database: "test_cvm".into(), collection: "programs".into() }
+        );
+        for layout in [one, seed] {
+            for name in ["cvm.programs", "runstate.commands", META, STRIPES] {
+                let namespace = layout.namespace(name);
+                assert_eq!(layout.collection_name(&namespace.database, &namespace.collection).as_deref(), Some(name));
+            }
+            assert_eq!(layout.collection_name("other", "x"), None);
+        }
     }
 }

@@ -8,8 +8,7 @@ use mongodb::error::Error as DriverError;
 use mongodb::options::{ReadConcern, ReturnDocument, WriteConcern};
 use mongodb::{Client, Database};
 
-use super::namespace::{Layout, META, Namespace};
-use super::{Declarations, Mongo, MongoOptions, error_mapping, options};
+use super::{Declarations, Layout, META, Mongo, MongoOptions, Namespace, error_mapping, options};
 use crate::id::uuid_v7;
 use crate::store::StoreError;
 use crate::time::Timestamp;
@@ -36,20 +35,20 @@ impl Mongo {
         let doing = format!("opening {}, on MongoDB at {hosts}", layout.describe());
         // No server was contacted yet, so the error is in the URL: a certificate file that does not exist, for example.
         let client = Client::with_options(client)
-            .map_err(|fault| StoreError::InvalidUrl { why: options::driver_message(&fault) })?;
+            .map_err(|error| StoreError::InvalidUrl { why: options::driver_message(&error) })?;
         let opening = find_or_create_store(&client, &layout, &options, &doing);
         let id = match tokio::time::timeout(call_timeout, opening).await {
             Ok(found) => found?,
             Err(_) => return Err(StoreError::Timeout { what: doing, seconds: call_timeout.as_secs().max(1) }),
         };
-        let declared = Arc::new(RwLock::new(Arc::new(Declarations::default())));
+        let declarations = Arc::new(RwLock::new(Arc::new(Declarations::default())));
         Ok(Self {
             client,
             layout,
             hosts,
             call_timeout,
             id,
-            declarations: declared,
+            declarations,
             closed: Arc::new(AtomicBool::new(false)),
             in_flight: Arc::default(),
             read_fence: Default::default(),
@@ -77,13 +76,13 @@ async fn find_or_create_store(
     options: &MongoOptions,
     doing: &str,
 ) -> Result<String, StoreError> {
-    let failed = |fault: DriverError| error_mapping::to_store_error(&fault, doing);
+    let failed = |error: DriverError| error_mapping::to_store_error(&error, doing);
     let namespace = layout.namespace(META);
     let database = client.database(&namespace.database);
     require_replica_set(&database, doing).await?;
     let meta = database.collection::<BsonDocument>(&namespace.collection);
-    let (ours, majority) = (doc! {"_id": STORE}, ReadConcern::majority());
-    if let Some(found) = meta.find_one(ours.clone()).read_concern(majority).await.map_err(failed)? {
+    let (selector, majority) = (doc! {"_id": STORE}, ReadConcern::majority());
+    if let Some(found) = meta.find_one(selector.clone()).read_concern(majority).await.map_err(failed)? {
         return parse_store_id(&found, &namespace);
     }
     if options.must_exist {
@@ -93,32 +92,32 @@ async fn find_or_create_store(
         );
         return Err(StoreError::Unavailable { what: doing.to_owned(), why });
     }
-    let made = meta
-        .find_one_and_update(ours, doc! {"$setOnInsert": {"format": FORMAT, "store": new_id(doing)?}})
+    let created = meta
+        .find_one_and_update(selector, doc! {"$setOnInsert": {"format": FORMAT, "store": new_id(doing)?}})
         .upsert(true)
         .return_document(ReturnDocument::After)
         .write_concern(WriteConcern::majority());
-    match made.await {
-        Ok(made) => parse_store_id(&made.unwrap_or_default(), &namespace),
+    match created.await {
+        Ok(created) => parse_store_id(&created.unwrap_or_default(), &namespace),
         // Of two processes that create the store at once, one may get this error.
-        Err(fault) if error_mapping::error_code(&fault) == Some(error_mapping::DUPLICATE_KEY) => {
+        Err(error) if error_mapping::error_code(&error) == Some(error_mapping::DUPLICATE_KEY) => {
             let found =
                 meta.find_one(doc! {"_id": STORE}).read_concern(ReadConcern::majority()).await.map_err(failed)?;
             parse_store_id(&found.unwrap_or_default(), &namespace)
         }
-        Err(fault) if INVALID_NAME_CODES.contains(&error_mapping::error_code(&fault)) => {
-            Err(StoreError::InvalidUrl { why: failed(fault).to_string() })
+        Err(error) if INVALID_NAME_CODES.contains(&error_mapping::error_code(&error)) => {
+            Err(StoreError::InvalidUrl { why: failed(error).to_string() })
         }
-        Err(fault) => Err(failed(fault)),
+        Err(error) => Err(failed(error)),
     }
 }
 
 /// Only replica sets, and clusters of them, have transactions and change streams.
 async fn require_replica_set(database: &Database, doing: &str) -> Result<(), StoreError> {
     let reply =
-        database.run_command(doc! {"hello": 1}).await.map_err(|fault| error_mapping::to_store_error(&fault, doing))?;
-    let router = reply.get_str("msg").is_ok_and(|name| name == "isdbgrid");
-    if reply.contains_key("setName") || router {
+        database.run_command(doc! {"hello": 1}).await.map_err(|error| error_mapping::to_store_error(&error, doing))?;
+    let is_router = reply.get_str("msg").is_ok_and(|name| name == "isdbgrid");
+    if reply.contains_key("setName") || is_router {
         Ok(())
     } else {
         Err(StoreError::NotAReplicaSet { what: doing.to_owned() })
@@ -126,8 +125,8 @@ async fn require_replica_set(database: &Database, doing: &str) -> Result<(), Sto
 }
 
 /// The store's id, from its meta document.
-fn parse_store_id(found: &BsonDocument, place: &Namespace) -> Result<String, StoreError> {
-    let at = || format!("{}.{}/{STORE}", place.database, place.collection);
+fn parse_store_id(found: &BsonDocument, namespace: &Namespace) -> Result<String, StoreError> {
+    let at = || format!("{}.{}/{STORE}", namespace.database, namespace.collection);
     let format = found.get("format").and_then(to_integer);
     match (format, found.get_str("store")) {
         (Some(format), _) if format > FORMAT => {
@@ -135,20 +134,25 @@ fn parse_store_id(found: &BsonDocument, place: &Namespace) -> Result<String, Sto
             Err(StoreError::NewerVersion { what: at(), found, supported })
         }
         (Some(_), Ok(store)) => Ok(store.to_owned()),
-        _ => Err(StoreError::Corrupt { at: at(), why: "its `format` or its `store` is not valid".to_owned() }),
+        _ => Err(StoreError::Corrupt {
+            at: at(),
+            why: "its field `format` or `store` is not valid; restore this document from a backup".to_owned(),
+        }),
     }
 }
 
-/// An integer, in whichever type a program wrote it.
+/// The integer in a BSON `int` or `long`.
 pub(super) fn to_integer(value: &mongodb::bson::Bson) -> Option<i64> {
     value.as_i64().or_else(|| value.as_i32().map(i64::from))
 }
 
 fn new_id(doing: &str) -> Result<String, StoreError> {
     let mut random = [0u8; 10];
-    getrandom::fill(&mut random).map_err(|why| StoreError::Unavailable {
+    getrandom::fill(&mut random).map_err(|error| StoreError::Unavailable {
         what: doing.to_owned(),
-        why: format!("the operating system returned no random numbers, which the id of a new store needs ({why})"),
+        why: format!(
+            "the operating system returned no random bytes, which the id of a new store needs ({error}); try again"
+        ),
     })?;
     let now = mongodb::bson::DateTime::now().timestamp_millis();
     Ok(uuid_v7(Timestamp::from_millis(now), random))

@@ -8,7 +8,7 @@ use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use mongodb::options::{ClientOptions, ReadConcern, WriteConcern};
 
-use super::namespace::Layout;
+use super::Layout;
 use crate::store::StoreError;
 
 /// The database if the URL names none.
@@ -38,10 +38,10 @@ pub type CommandObserver = Arc<dyn Fn(&str) + Send + Sync>;
 /// Options for opening a store.
 #[derive(Clone, Default)]
 pub struct MongoOptions {
-    /// Do not create a store. If there is none, opening is [`StoreError::Unavailable`].
+    /// Do not create a store. If there is none, opening fails with [`StoreError::Unavailable`].
     pub must_exist: bool,
-    /// Receives the name of every command that is sent to a server. For tests, and for measuring how many commands a step costs. It has a cost
-    /// itself.
+    /// Receives the name of every command that is sent to a server. For tests, and for measuring how many commands a step costs. The observer
+    /// itself costs time.
     pub on_command: Option<CommandObserver>,
 }
 
@@ -77,11 +77,11 @@ pub(super) async fn parse_url(url: &str) -> Result<ConnectionSettings, StoreErro
     let (uri, own) = split_own_options(url)?;
     let mut client = match ClientOptions::parse(&uri).await {
         Ok(client) => client,
-        Err(fault) => return Err(driver_refusal(&uri, &fault).await),
+        Err(error) => return Err(driver_refusal(&uri, &error).await),
     };
-    let named = client.default_database.clone();
-    named.as_deref().map_or(Ok(()), check_database_name)?;
-    let layout = match (own.seed, named, own.prefix) {
+    let database = client.default_database.clone();
+    database.as_deref().map_or(Ok(()), check_database_name)?;
+    let layout = match (own.seed, database, own.prefix) {
         (true, Some(name), _) => {
             let why = format!(
                 "`layout=seed` keeps each domain in a database of its own, so the path `/{name}` has no meaning; remove it"
@@ -89,14 +89,18 @@ pub(super) async fn parse_url(url: &str) -> Result<ConnectionSettings, StoreErro
             return Err(invalid_url(why));
         }
         (true, None, prefix) => Layout::Seed { prefix: prefix.unwrap_or_default() },
-        (false, _, Some(_)) => return Err(invalid_url("`databasePrefix` requires `layout=seed`".to_owned())),
-        (false, named, None) => Layout::One { database: named.unwrap_or_else(|| DEFAULT_DATABASE.to_owned()) },
+        (false, _, Some(_)) => {
+            return Err(invalid_url(
+                "`databasePrefix` requires `layout=seed`; add it, or remove `databasePrefix`".to_owned(),
+            ));
+        }
+        (false, database, None) => Layout::One { database: database.unwrap_or_else(|| DEFAULT_DATABASE.to_owned()) },
     };
     client.server_selection_timeout.get_or_insert(DEFAULT_SELECTION_TIMEOUT);
     client.connect_timeout.get_or_insert(DEFAULT_SELECTION_TIMEOUT);
     client.heartbeat_freq.get_or_insert(DEFAULT_MONITOR_INTERVAL);
     client.app_name.get_or_insert_with(|| "runstate".to_owned());
-    // The URL must not weaken the store's guarantees: reads use the primary, and writes wait for the majority.
+    // The URL must not weaken the guarantees of the store: reads use the primary, and writes wait for the majority.
     client.selection_criteria = None;
     client.read_concern = Some(ReadConcern::majority());
     client.write_concern = Some(WriteConcern::majority());
@@ -117,7 +121,7 @@ pub(super) async fn parse_foreign_url(url: &str) -> Result<ForeignSettings, Stor
     let (uri, own) = split_own_options(url)?;
     let mut client = match ClientOptions::parse(&uri).await {
         Ok(client) => client,
-        Err(fault) => return Err(driver_refusal(&uri, &fault).await),
+        Err(error) => return Err(driver_refusal(&uri, &error).await),
     };
     client.server_selection_timeout.get_or_insert(DEFAULT_SELECTION_TIMEOUT);
     client.connect_timeout.get_or_insert(DEFAULT_SELECTION_TIMEOUT);
@@ -135,7 +139,7 @@ fn split_own_options(url: &str) -> Result<(String, OwnUrlOptions), StoreError> {
         return Ok((url.to_owned(), OwnUrlOptions::default()));
     };
     let mut own = OwnUrlOptions::default();
-    let mut kept = Vec::new();
+    let mut driver_options = Vec::new();
     for option in query.split('&').filter(|option| !option.is_empty()) {
         // The message does not repeat the option: it may be the rest of a secret that contains `&`.
         let nameless = || invalid_url(format!("an option does not have the form `NAME=VALUE`; {AMPERSAND_HINT}"));
@@ -144,56 +148,62 @@ fn split_own_options(url: &str) -> Result<(String, OwnUrlOptions), StoreError> {
         match name.to_ascii_lowercase().as_str() {
             "layout" => match value {
                 "seed" => own.seed = true,
-                _ => return Err(invalid_url("the only `layout` is `seed`".to_owned())),
+                _ => {
+                    return Err(invalid_url(format!(
+                        "`layout` is `{value}`; the only layout is `seed`. Write `layout=seed`, or remove the option"
+                    )));
+                }
             },
             "databaseprefix" => own.prefix = Some(parse_prefix(value)?),
             "timeoutms" => own.call_timeout = Some(parse_timeout(value)?),
             "compressors" => return Err(invalid_url("compression is not supported; remove `compressors`".to_owned())),
-            _ => kept.push(option),
+            _ => driver_options.push(option),
         }
     }
-    let uri = if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) };
+    let uri = if driver_options.is_empty() { base.to_owned() } else { format!("{base}?{}", driver_options.join("&")) };
     Ok((uri, own))
 }
 
 fn parse_prefix(value: &str) -> Result<String, StoreError> {
-    let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    if plain && value.len() <= 38 {
+    let is_plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if is_plain && value.len() <= 38 {
         return Ok(value.to_owned());
     }
-    Err(invalid_url("`databasePrefix` takes up to 38 letters, digits, `_` and `-`".to_owned()))
+    Err(invalid_url(format!("`databasePrefix` is `{value}`; it must have at most 38 letters, digits, `_` or `-`")))
 }
 
 fn parse_timeout(value: &str) -> Result<Duration, StoreError> {
     let millis = value.parse().ok().filter(|millis| (1..=MAX_TIMEOUT_MS).contains(millis));
-    let wrong = || invalid_url(format!("`timeoutMS` is a number of milliseconds, 1 to {MAX_TIMEOUT_MS}"));
-    millis.map(Duration::from_millis).ok_or_else(wrong)
+    let out_of_range = || {
+        invalid_url(format!("`timeoutMS` is `{value}`; it must be a number of milliseconds from 1 to {MAX_TIMEOUT_MS}"))
+    };
+    millis.map(Duration::from_millis).ok_or_else(out_of_range)
 }
 
 /// Checks the name of a database. The server would report a bad name only on first use, and accepts its own databases.
 fn check_database_name(name: &str) -> Result<(), StoreError> {
     let why = match name {
-        "admin" | "config" | "local" => "is the server's own",
-        _ if name.contains('.') => "has a `.`, which no name of a database may have",
+        "admin" | "config" | "local" => "is reserved by the server",
+        _ if name.contains('.') => "contains `.`",
         _ if name.len() > MAX_DATABASE_NAME_BYTES => "is longer than 63 bytes",
         _ => return Ok(()),
     };
-    Err(invalid_url(format!("the database `{name}` in its path {why}; take another name")))
+    Err(invalid_url(format!("the database name `{name}` is not valid: it {why}; choose another name")))
 }
 
 /// The error for a URL that the driver refuses. The driver's message may quote any part of the URL, so it is repeated only if the URL without
 /// its secrets fails too.
-async fn driver_refusal(uri: &str, fault: &DriverError) -> StoreError {
-    let spoken = match redact_url(uri) {
-        Some(harmless) if harmless == uri => Some(driver_message(fault)),
-        Some(harmless) => ClientOptions::parse(&harmless).await.err().map(|fault| driver_message(&fault)),
+async fn driver_refusal(uri: &str, error: &DriverError) -> StoreError {
+    let message = match redact_url(uri) {
+        Some(harmless) if harmless == uri => Some(driver_message(error)),
+        Some(harmless) => ClientOptions::parse(&harmless).await.err().map(|error| driver_message(&error)),
         None => None,
     };
-    match (&*fault.kind, spoken) {
+    match (&*error.kind, message) {
         (ErrorKind::DnsResolve { .. }, Some(why)) => {
             StoreError::Unavailable { what: "resolving the servers of the URL".to_owned(), why }
         }
-        (_, Some(spoken)) => invalid_url(format!("{spoken}; {}", describe_syntax(uri))),
+        (_, Some(message)) => invalid_url(format!("{message}; {}", describe_syntax(uri))),
         (_, None) => invalid_url(describe_syntax(uri)),
     }
 }
@@ -211,8 +221,8 @@ fn describe_syntax(uri: &str) -> String {
 }
 
 /// The driver's message, without the text around it.
-pub(super) fn driver_message(fault: &DriverError) -> String {
-    match &*fault.kind {
+pub(super) fn driver_message(error: &DriverError) -> String {
+    match &*error.kind {
         ErrorKind::InvalidArgument { message, .. }
         | ErrorKind::DnsResolve { message, .. }
         | ErrorKind::InvalidTlsConfig { message, .. } => message.clone(),
@@ -282,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_is_never_repeated() {
+    async fn url_error_never_repeats_a_password() {
         for uri in [
             "mongodb://ann:s%ecret@h:1/x",
             "mongodb://ann:s@cret@h:1/x",
@@ -300,7 +310,7 @@ mod tests {
             "mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:se&cret",
             "mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:se&cret=1&nonsense=1",
         ] {
-            let Err(error) = parse_url(uri).await else { panic!("{uri} was taken") };
+            let Err(error) = parse_url(uri).await else { panic!("{uri} was accepted") };
             let message = error.to_string();
             assert!(!message.contains("cret") && !message.contains("ann"), "{uri}: {message}");
             assert_eq!(error.code(), crate::error_code::ErrorCode::InvalidUrl);
@@ -339,7 +349,7 @@ mod tests {
     /// Later errors repeat the part that the driver reads as a host or a database.
     #[tokio::test]
     async fn no_part_of_a_password_is_in_an_error_or_is_read_as_a_host() {
-        let (mut refused, mut taken) = (0, 0);
+        let (mut refused, mut accepted) = (0, 0);
         for password in passwords() {
             for template in URL_TEMPLATES {
                 let url = template.replace("{}", &password);
@@ -349,26 +359,28 @@ mod tests {
                         expect_no_secret(&url, &error.to_string());
                         refused += 1;
                     }
-                    Ok(read) => {
-                        let hosts: Vec<String> = read.client.hosts.iter().map(ToString::to_string).collect();
+                    Ok(settings) => {
+                        let hosts: Vec<String> = settings.client.hosts.iter().map(ToString::to_string).collect();
                         assert_eq!(hosts, ["h:27017"], "{url}");
-                        expect_no_secret(&url, &read.layout.describe());
-                        taken += 1;
+                        expect_no_secret(&url, &settings.layout.describe());
+                        accepted += 1;
                     }
                 }
                 match parse_foreign_url(&url).await {
                     Err(error) => expect_no_secret(&url, &error.to_string()),
-                    Ok(read) => expect_no_secret(&url, &format!("{:?} {:?}", read.client.hosts, read.database)),
+                    Ok(settings) => {
+                        expect_no_secret(&url, &format!("{:?} {:?}", settings.client.hosts, settings.database))
+                    }
                 }
             }
         }
-        assert!(refused > 2_000 && taken > 20, "{refused} refused, {taken} taken");
+        assert!(refused > 2_000 && accepted > 20, "{refused} refused, {accepted} accepted");
     }
 
     #[tokio::test]
     async fn invalid_url_error_says_what_is_wrong() {
         let error_of = async |url| match parse_url(url).await {
-            Ok(_) => panic!("{url} was taken"),
+            Ok(_) => panic!("{url} was accepted"),
             Err(error) => error,
         };
         assert_eq!(
@@ -376,8 +388,8 @@ mod tests {
             "the store URL is not valid: nonsense is an invalid option; write `mongodb://HOST:PORT/DATABASE?OPTION=VALUE`"
         );
         for (url, words) in [
-            ("mongodb://h/admin", "is the server's own"),
-            ("mongodb://h/a.b", "has a `.`"),
+            ("mongodb://h/admin", "is reserved by the server"),
+            ("mongodb://h/a.b", "contains `.`"),
             ("mongodb://h/?tlsCertificateKeyFilePassword=se&cret", "written as %26"),
             ("mongodb://ann:se@cret@h/x", "written as %25, %40"),
         ] {

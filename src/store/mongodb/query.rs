@@ -1,5 +1,9 @@
 //! Queries. The server selects by index, and sorts where its order equals that of the reference implementation. The reference implementation
-//! checks each row, and rows that are equal in the server's sort are ordered here. There is no read fence (docs/decisions/0013).
+//! checks each row, and rows that are equal in the server's sort are ordered here. A linearizable query passes the read fence first
+//! (docs/decisions/0013).
+//!
+//! A page has the server's rows that match the filter, ordered by the query's sort and then by id, without those up to
+//! the cursor.
 
 use std::sync::Arc;
 
@@ -9,73 +13,82 @@ use super::Mongo;
 use super::codec::CollectionCodec;
 use super::condition::Condition;
 use super::filter::translate;
-use super::page_builder::PageBuilder;
 use super::read::BATCH;
 use super::retry::AttemptError;
 use super::sort::SortPushdown;
+use crate::marker::BoxFuture;
 use crate::schema::{Collection, Filter, Query, RESERVED};
-use crate::store::eval::Cursor;
-use crate::store::{Page, StoreError};
+use crate::store::eval::{Cursor, SortKey};
+use crate::store::mongodb::{read, read_fence, retry};
+use crate::store::{Freshness, Page, Row, StoreError, StoredDocument, eval};
+use crate::value::sort_by;
 
 /// Rows that are requested beyond a page and one more. As many rows may tie with the last one of a page before all rows must be read.
 const EXTRA_ROWS: u32 = 16;
 
-impl Mongo {
-    /// Runs a query.
-    pub(super) async fn run_query(&self, query: &Query) -> Result<Page, StoreError> {
-        let declared = self.require_codec(&query.collection)?;
-        let plan = QueryPlan::new(&declared, query)?;
-        if query.limit == Some(0) {
-            return Ok(Page::default());
-        }
-        self.retry(&format!("querying {}", query.collection), || Box::pin(self.read_page(&plan))).await
+/// Runs a query.
+pub(super) async fn run_query(mongo: &Mongo, query: &Query, freshness: Freshness) -> Result<Page, StoreError> {
+    let codec = require_codec(mongo, &query.collection)?;
+    let plan = QueryPlan::new(&codec, query)?;
+    if query.limit == Some(0) {
+        return Ok(Page::default());
     }
-
-    /// The codec of the queried collection.
-    pub(super) fn require_codec(&self, name: &str) -> Result<Arc<CollectionCodec>, StoreError> {
-        self.codec(name).ok_or_else(|| StoreError::InvalidQuery {
-            collection: name.to_owned(),
-            reason: "the collection is not declared".to_owned(),
-        })
-    }
-
-    async fn read_page(&self, plan: &QueryPlan<'_>) -> Result<Page, AttemptError> {
-        if let Some(enough) = plan.sufficient_rows() {
-            let mut few = plan.page_builder();
-            let mut command = plan.command();
-            command.insert("limit", enough);
-            // If the last rows tie with rows that were not returned, all are read: ids decide which are first.
-            if self.fill_page(plan, command, Some(enough), &mut few).await? {
-                return Ok(few.into_page());
+    let attempt = || -> BoxFuture<'_, Result<Page, AttemptError>> {
+        Box::pin(async {
+            if freshness == Freshness::Linearizable {
+                // The query then names this time, or a later one that was confirmed meanwhile.
+                read_fence::pass_read_fence(mongo).await?;
             }
-        }
-        let mut all = plan.page_builder();
-        self.fill_page(plan, plan.command(), None, &mut all).await?;
-        Ok(all.into_page())
-    }
+            read_page(mongo, &plan).await
+        })
+    };
+    retry::retry(mongo, &format!("querying {}", query.collection), attempt).await
+}
 
-    /// Reads until the page is full or no row is left. Returns `false` if the limit ended it before.
-    async fn fill_page(
-        &self,
-        plan: &QueryPlan<'_>,
-        command: Doc,
-        limit: Option<u32>,
-        rows: &mut PageBuilder<'_>,
-    ) -> Result<bool, AttemptError> {
-        // A batch with room for one more row than the limit closes the cursor; a batch of exactly the limit does not.
-        let batch = limit.map_or_else(|| plan.batch_size(), |limit| limit.saturating_add(1));
-        let mut found = self.find(&plan.query.collection, command, batch).await?;
-        let mut received = 0;
-        while !rows.is_full() && found.advance().await? {
-            received += 1;
-            rows.push(plan.codec.decode_document(found.current())?);
+/// The codec of the queried collection.
+pub(super) fn require_codec(mongo: &Mongo, name: &str) -> Result<Arc<CollectionCodec>, StoreError> {
+    mongo.codec(name).ok_or_else(|| StoreError::InvalidQuery {
+        collection: name.to_owned(),
+        reason: "the collection is not declared".to_owned(),
+    })
+}
+
+async fn read_page(mongo: &Mongo, plan: &QueryPlan<'_>) -> Result<Page, AttemptError> {
+    if let Some(count) = plan.sufficient_rows() {
+        let mut builder = plan.page_builder();
+        let mut command = plan.command();
+        command.insert("limit", count);
+        // If the last rows tie with rows that were not returned, all are read: ids decide which are first.
+        if fill_page(mongo, plan, command, Some(count), &mut builder).await? {
+            return Ok(builder.into_page());
         }
-        let ended = limit.is_none_or(|limit| received < limit);
-        if ended {
-            rows.finish_group();
-        }
-        Ok(ended || rows.is_full())
     }
+    let mut builder = plan.page_builder();
+    fill_page(mongo, plan, plan.command(), None, &mut builder).await?;
+    Ok(builder.into_page())
+}
+
+/// Reads until the page is full or no row is left. Returns `false` if the limit ended it before.
+async fn fill_page(
+    mongo: &Mongo,
+    plan: &QueryPlan<'_>,
+    command: Doc,
+    limit: Option<u32>,
+    page: &mut PageBuilder<'_>,
+) -> Result<bool, AttemptError> {
+    // A batch with room for one more row than the limit closes the cursor; a batch of exactly the limit does not.
+    let batch = limit.map_or_else(|| plan.batch_size(), |limit| limit.saturating_add(1));
+    let mut cursor = read::find(mongo, &plan.query.collection, command, batch).await?;
+    let mut received = 0;
+    while !page.is_full() && cursor.advance().await? {
+        received += 1;
+        page.push(plan.codec.decode_document(cursor.current())?);
+    }
+    let exhausted = limit.is_none_or(|limit| received < limit);
+    if exhausted {
+        page.finish_group();
+    }
+    Ok(exhausted || page.is_full())
 }
 
 /// How the server runs a query.
@@ -101,10 +114,10 @@ enum ServerSort {
 }
 
 impl<'a> QueryPlan<'a> {
-    fn new(declared: &'a CollectionCodec, query: &'a Query) -> Result<Self, StoreError> {
-        let cursor = Cursor::from_query(declared.collection, query)?;
-        let asked = translate(declared, &query.filter);
-        let order = SortPushdown::new(declared, &query.sort);
+    fn new(codec: &'a CollectionCodec, query: &'a Query) -> Result<Self, StoreError> {
+        let cursor = Cursor::from_query(codec.collection, query)?;
+        let selection = translate(codec, &query.filter);
+        let order = SortPushdown::new(codec, &query.sort);
         let from = match &cursor {
             None => Condition::Every,
             Some(cursor) if query.sort.is_empty() => Condition::Matching(doc! {"_id": {"$gt": &cursor.id}}),
@@ -114,13 +127,13 @@ impl<'a> QueryPlan<'a> {
             // All rows are kept anyway, and the planner chooses an index for the filter alone.
             None => ServerSort::Unsorted,
             // There is at most one row.
-            Some(_) if matches_at_most_one(declared.collection, &query.filter) => ServerSort::Unsorted,
+            Some(_) if matches_at_most_one(codec.collection, &query.filter) => ServerSort::Unsorted,
             Some(_) if query.sort.is_empty() => ServerSort::ById,
             Some(_) if order.len() == 0 => ServerSort::Unsorted,
             Some(_) => ServerSort::ByFields(order),
         };
-        let condition = Condition::all([asked.condition, from]);
-        Ok(Self { codec: declared, query, cursor, condition, exact: asked.exact, order, projection: projection(query) })
+        let condition = Condition::all([selection.condition, from]);
+        Ok(Self { codec, query, cursor, condition, exact: selection.exact, order, projection: projection(query) })
     }
 
     fn command(&self) -> Doc {
@@ -144,16 +157,16 @@ impl<'a> QueryPlan<'a> {
             ServerSort::ById => Some(limit),
             ServerSort::ByFields(_) => Some(limit.saturating_add(EXTRA_ROWS)),
         }
-        .filter(|enough| i32::try_from(enough.saturating_add(1)).is_ok())
+        .filter(|count| i32::try_from(count.saturating_add(1)).is_ok())
     }
 
     fn page_builder(&self) -> PageBuilder<'_> {
-        let served = match &self.order {
+        let presorted_fields = match &self.order {
             ServerSort::Unsorted => Some(0),
             ServerSort::ByFields(order) => Some(order.len()),
             ServerSort::ById => None,
         };
-        PageBuilder::new(self.codec.collection, self.query, self.cursor.as_ref(), served)
+        PageBuilder::new(self.codec.collection, self.query, self.cursor.as_ref(), presorted_fields)
     }
 
     /// The batch size if rows are read until the page is full.
@@ -165,9 +178,8 @@ impl<'a> QueryPlan<'a> {
 
 /// Whether a unique index allows only one match.
 fn matches_at_most_one(collection: &Collection, filter: &Filter) -> bool {
-    let unique = collection.indexes.iter().filter(|index| index.unique && index.partial.is_none());
-    let mut whole = unique.map(|index| index.fields.iter().all(|(path, _)| fixes_value(filter, path)));
-    whole.any(|whole| whole)
+    let mut unique = collection.indexes.iter().filter(|index| index.unique && index.partial.is_none());
+    unique.any(|index| index.fields.iter().all(|(path, _)| fixes_value(filter, path)))
 }
 
 /// Whether every match has the same value at `path`.
@@ -192,13 +204,13 @@ fn projection(query: &Query) -> Option<Doc> {
 
 /// A projection of these fields and the store's own.
 pub(super) fn include_fields<'a>(fields: impl IntoIterator<Item = &'a str>) -> Doc {
-    let mut only = doc! {"_rev": 1, "_v": 1};
+    let mut projection = doc! {"_rev": 1, "_v": 1};
     // No document has a field with another name.
-    let named = |name: &&str| !name.is_empty() && !name.starts_with('$') && !name.contains(['.', '\0']);
-    for name in fields.into_iter().filter(|name| named(name) && !RESERVED.contains(name)) {
-        only.insert(name, 1);
+    let is_addressable = |name: &&str| !name.is_empty() && !name.starts_with('$') && !name.contains(['.', '\0']);
+    for name in fields.into_iter().filter(|name| is_addressable(name) && !RESERVED.contains(name)) {
+        projection.insert(name, 1);
     }
-    only
+    projection
 }
 
 /// The top-level fields that a filter reads.
@@ -223,4 +235,105 @@ pub(super) fn collect_filter_fields<'a>(filter: &'a Filter, into: &mut Vec<&'a s
 /// The top-level field in which a dotted path begins.
 pub(super) fn top_field(path: &str) -> &str {
     path.split_once('.').map_or(path, |(top, _)| top)
+}
+
+/// A document with its id.
+pub(super) type DocumentWithId = (Arc<str>, StoredDocument);
+
+/// Rows that are equal in the server's sort are pruned to those that can be on the page. That happens when there are more than this many, and
+/// then each time they have doubled.
+const PRUNE_THRESHOLD: usize = 256;
+
+/// A page that is being built.
+pub(super) struct PageBuilder<'a> {
+    collection: &'static Collection,
+    query: &'a Query,
+    cursor: Option<&'a Cursor>,
+    limit: usize,
+    /// How many sort fields the server has sorted by. `None`: the rows come in their final order.
+    presorted_fields: Option<usize>,
+    /// Rows in their final order; one more than the limit if a next page exists.
+    ordered: Vec<(SortKey, DocumentWithId)>,
+    /// Rows that are equal in the server's sort, not in their final order yet.
+    group: Vec<(SortKey, DocumentWithId)>,
+    prune_above: usize,
+}
+
+impl<'a> PageBuilder<'a> {
+    pub(super) fn new(
+        collection: &'static Collection,
+        query: &'a Query,
+        cursor: Option<&'a Cursor>,
+        presorted_fields: Option<usize>,
+    ) -> Self {
+        let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
+        Self {
+            collection,
+            query,
+            cursor,
+            limit,
+            presorted_fields,
+            ordered: Vec::new(),
+            group: Vec::new(),
+            prune_above: PRUNE_THRESHOLD,
+        }
+    }
+
+    /// Whether no later row can be on the page.
+    pub(super) fn is_full(&self) -> bool {
+        self.ordered.len() > self.limit
+    }
+
+    /// Takes the next row, if it matches and is after the cursor.
+    pub(super) fn push(&mut self, row: DocumentWithId) {
+        if !eval::matches(self.collection, &self.query.filter, &row.1.document) {
+            return;
+        }
+        let key = SortKey::new(self.collection, &self.query.sort, &row.1.document);
+        if let Some(count) = self.presorted_fields
+            && self.group.first().is_some_and(|(first, _)| first.fields()[..count] != key.fields()[..count])
+        {
+            self.finish_group();
+        }
+        let is_after = |cursor: &Cursor| (&key, row.0.as_ref()) > (&cursor.key, cursor.id.as_str());
+        if !self.cursor.is_none_or(is_after) {
+            return;
+        }
+        match self.presorted_fields {
+            None => self.ordered.push((key, row)),
+            Some(_) => self.group.push((key, row)),
+        }
+        if self.group.len() > self.prune_above {
+            self.prune_group();
+            self.prune_above = PRUNE_THRESHOLD.max(self.group.len().saturating_mul(2));
+        }
+    }
+
+    /// Ends the group: no later row equals its rows in the server's sort.
+    pub(super) fn finish_group(&mut self) {
+        self.prune_group();
+        self.ordered.append(&mut self.group);
+    }
+
+    /// Orders the group, and keeps the rows that can be on the page.
+    fn prune_group(&mut self) {
+        sort_by(&mut self.group, |(a, (x, _)), (b, (y, _))| (a, x).cmp(&(b, y)));
+        self.group.truncate(self.limit.saturating_add(1).saturating_sub(self.ordered.len()));
+    }
+
+    pub(super) fn into_page(mut self) -> Page {
+        let has_next = self.is_full();
+        self.ordered.truncate(self.limit);
+        let last = self.ordered.last().filter(|_| has_next);
+        let cursor = last.map(|(key, (id, _))| Cursor { key: key.clone(), id: id.to_string() }.to_text());
+        let rows = self.ordered.into_iter().map(|(_, (id, stored))| Row { id, stored: project(self.query, stored) });
+        Page { items: rows.collect(), next: cursor }
+    }
+}
+
+fn project(query: &Query, stored: StoredDocument) -> StoredDocument {
+    if query.projection.is_empty() {
+        return stored;
+    }
+    StoredDocument { document: Arc::new(eval::project(&stored.document, &query.projection)), ..stored }
 }

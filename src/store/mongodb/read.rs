@@ -4,20 +4,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mongodb::bson::{Document as BsonDocument, Document as Doc, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
+use mongodb::bson::{Document as BsonDocument, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use mongodb::error::Error as DriverError;
 use mongodb::{Cursor, Database};
 use tokio::task::{JoinError, JoinSet};
 
 use super::codec::CollectionCodec;
-use super::namespace::{META, STRIPES};
 use super::retry::AttemptError;
 use super::transaction::{MongoTransaction, operation_time};
 use super::write_command::CurrentRevisions;
-use super::{Declarations, Mongo};
+use super::{Declarations, META, Mongo, STRIPES};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::Key;
+use crate::store::mongodb::{changes, read_fence, retry};
 use crate::store::{COMMANDS, Outcome, Position, StoreError, StoredDocument};
 use crate::value::Json;
 
@@ -33,142 +33,189 @@ const MAX_IDS_BYTES: usize = 8 * 1024 * 1024;
 /// The bytes of a list element beside the id itself.
 const ID_OVERHEAD_BYTES: usize = 16;
 
+/// The batch size of a cursor that reads many documents.
+pub(super) const BATCH: u32 = 1_000;
+
+/// Documents by id.
 type DocumentMap = BTreeMap<Arc<str>, StoredDocument>;
 
-impl Mongo {
-    /// Reads documents by key, all from one snapshot.
-    pub(super) async fn read(&self, keys: &[Key]) -> Result<Vec<Option<StoredDocument>>, StoreError> {
-        self.retry(&describe_read(keys), || Box::pin(self.read_once(keys))).await
-    }
+/// Reads documents by key, all from one snapshot.
+pub(super) async fn read(mongo: &Mongo, keys: &[Key]) -> Result<Vec<Option<StoredDocument>>, StoreError> {
+    retry::retry(mongo, &describe_read(keys), || Box::pin(read_once(mongo, keys))).await
+}
 
-    async fn read_once(&self, keys: &[Key]) -> Result<Vec<Option<StoredDocument>>, AttemptError> {
-        let declarations = self.declarations();
-        let mut asked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for key in keys.iter().filter(|key| can_exist(key)) {
-            asked.entry(&key.collection).or_default().push(&key.id);
-        }
-        let found = if asked.is_empty() { BTreeMap::new() } else { self.read_snapshot(&declarations, &asked).await? };
-        Ok(keys.iter().map(|key| found.get(&*key.collection)?.get(&key.id).cloned()).collect())
+async fn read_once(mongo: &Mongo, keys: &[Key]) -> Result<Vec<Option<StoredDocument>>, AttemptError> {
+    let declarations = mongo.declarations();
+    let mut ids_by_collection: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for key in keys.iter().filter(|key| can_exist(key)) {
+        ids_by_collection.entry(&key.collection).or_default().push(&key.id);
     }
+    let found = if ids_by_collection.is_empty() {
+        BTreeMap::new()
+    } else {
+        read_snapshot(mongo, &declarations, &ids_by_collection).await?
+    };
+    Ok(keys.iter().map(|key| found.get(&*key.collection)?.get(&key.id).cloned()).collect())
+}
 
-    /// Reads documents from one snapshot, at a time no earlier than this call.
-    async fn read_snapshot<'a>(
-        &self,
-        declarations: &Declarations,
-        asked: &BTreeMap<&'a str, Vec<&'a str>>,
-    ) -> Result<BTreeMap<&'a str, DocumentMap>, AttemptError> {
-        let at = self.pass_read_fence().await?;
-        let mut readings = JoinSet::new();
-        for (name, ids) in asked.iter().flat_map(|(name, ids)| split_ids(ids).into_iter().map(move |part| (name, part)))
-        {
-            let namespace = self.layout.namespace(name);
-            let database = self.client.database(&namespace.database);
-            let find = doc! {
-                "find": namespace.collection,
-                "filter": {"_id": {"$in": ids}},
-                // One more than there can be: the server then closes the cursor, and no second request is needed.
-                "batchSize": i64::try_from(ids.len()).unwrap_or(i64::MAX).saturating_add(1),
-                "readConcern": {"level": "snapshot", "atClusterTime": at},
-            };
-            let (name, declared) = ((*name).to_owned(), declarations.codec_or_default(name));
-            readings.spawn(async move { read_all(&database, find, &declared).await.map(|found| (name, found)) });
-        }
-        let mut found = BTreeMap::new();
-        while let Some(read) = readings.join_next().await {
-            let (name, documents) = read.map_err(|gone| self.task_error(&gone))??;
-            if let Some((name, _)) = asked.get_key_value(name.as_str()) {
-                found.entry(*name).or_insert_with(DocumentMap::new).extend(documents);
-            }
-        }
-        Ok(found)
-    }
-
-    /// The error for a task that ended without a result: the runtime is shutting down.
-    fn task_error(&self, gone: &JoinError) -> AttemptError {
-        StoreError::Unavailable { what: self.describe_operation("reading documents"), why: gone.to_string() }.into()
-    }
-
-    /// Reads a document with read concern `linearizable`, as MongoDB documents it: no commit that was confirmed before this call is missed.
-    pub(super) async fn find_linearizable(&self, name: &str, id: &str) -> Result<BsonDocument, DriverError> {
+/// Reads documents from one snapshot, at a time no earlier than this call.
+async fn read_snapshot<'a>(
+    mongo: &Mongo,
+    declarations: &Declarations,
+    ids_by_collection: &BTreeMap<&'a str, Vec<&'a str>>,
+) -> Result<BTreeMap<&'a str, DocumentMap>, AttemptError> {
+    let at = read_fence::pass_read_fence(mongo).await?;
+    let mut reads = JoinSet::new();
+    for (name, ids) in
+        ids_by_collection.iter().flat_map(|(name, ids)| split_ids(ids).into_iter().map(move |part| (name, part)))
+    {
+        let namespace = mongo.layout.namespace(name);
+        let database = mongo.client.database(&namespace.database);
         let find = doc! {
-            "find": self.layout.namespace(name).collection,
-            "filter": {"_id": id},
-            "limit": 1,
-            "singleBatch": true,
-            "readConcern": {"level": "linearizable"},
-        };
-        self.database(name).run_command(find).await
-    }
-
-    /// The ledger row of a command.
-    pub(super) async fn read_ledger_row(&self, command: &CommandId) -> Result<Option<LedgerRow>, StoreError> {
-        let ask = || -> BoxFuture<'_, Result<BsonDocument, AttemptError>> {
-            Box::pin(async {
-                let at = self.pass_read_fence().await?;
-                let find = doc! {
-                    "find": self.layout.namespace(COMMANDS.name).collection,
-                    "filter": {"_id": command.as_str()},
-                    "limit": 1,
-                    "singleBatch": true,
-                    "readConcern": {"level": "majority", "afterClusterTime": at},
-                };
-                Ok(self.database(COMMANDS.name).run_command(find).await?)
-            })
-        };
-        let reply = self.retry("reading the command ledger", ask).await?;
-        let Some(row) = first_document(&reply) else { return Ok(None) };
-        let (_, stored) = CollectionCodec::new(&COMMANDS).decode_document(&row)?;
-        let fingerprint = stored.document.get("fingerprint").and_then(Json::as_str).unwrap_or_default().to_owned();
-        let result = stored.document.get("result").cloned().unwrap_or_default();
-        Ok(Some(LedgerRow { fingerprint, result, position: self.position_at(operation_time(&reply)) }))
-    }
-
-    /// The outcome of a command.
-    pub(super) async fn read_outcome(&self, command: &CommandId) -> Result<Outcome, StoreError> {
-        Ok(match self.read_ledger_row(command).await? {
-            Some(LedgerRow { fingerprint, result, .. }) => Outcome::Committed { fingerprint, result },
-            None => Outcome::Absent,
-        })
-    }
-
-    /// Reads the documents with these ids in a transaction: only their revisions and versions.
-    pub(super) async fn find_revisions(
-        &self,
-        transaction: &mut MongoTransaction,
-        declarations: &Declarations,
-        collection: &str,
-        ids: &[&str],
-        seen: &mut CurrentRevisions,
-    ) -> Result<(), AttemptError> {
-        let namespace = self.layout.namespace(collection);
-        let find = rawdoc! {
             "find": namespace.collection,
-            "filter": {"_id": {"$in": ids.iter().copied().collect::<RawArrayBuf>()}},
-            "projection": {"_rev": 1, "_v": 1},
-            // One batch holds all of them: they are small.
-            "batchSize": i32::try_from(ids.len()).unwrap_or(i32::MAX).saturating_add(1),
-            "singleBatch": true,
+            "filter": {"_id": {"$in": ids}},
+            // One more than there can be: the server then closes the cursor, and no second request is needed.
+            "batchSize": i64::try_from(ids.len()).unwrap_or(i64::MAX).saturating_add(1),
+            "readConcern": {"level": "snapshot", "atClusterTime": at},
         };
-        let reply = transaction.run(&self.client.database(&namespace.database), find).await?;
-        let declared = declarations.codec_or_default(collection);
-        for found in first_batch(&reply) {
-            let (id, stored) = declared.decode_document(&found)?;
-            seen.insert(Key { collection: collection.to_owned().into(), id }, (stored.revision, stored.version));
-        }
-        Ok(())
+        let (name, codec) = ((*name).to_owned(), declarations.codec_or_default(name));
+        reads.spawn(async move { read_all(&database, find, &codec).await.map(|found| (name, found)) });
     }
+    let mut found = BTreeMap::new();
+    while let Some(result) = reads.join_next().await {
+        let (name, documents) = result.map_err(|error| task_error(mongo, &error))??;
+        if let Some((name, _)) = ids_by_collection.get_key_value(name.as_str()) {
+            found.entry(*name).or_insert_with(DocumentMap::new).extend(documents);
+        }
+    }
+    Ok(found)
+}
+
+/// The error for a task that ended without a result: the runtime is shutting down.
+fn task_error(mongo: &Mongo, error: &JoinError) -> AttemptError {
+    StoreError::Unavailable { what: mongo.describe_operation("reading documents"), why: error.to_string() }.into()
+}
+
+/// Reads a document with read concern `linearizable`, as MongoDB documents it: no commit that was confirmed before this call is missed.
+pub(super) async fn find_linearizable(mongo: &Mongo, name: &str, id: &str) -> Result<BsonDocument, DriverError> {
+    let find = doc! {
+        "find": mongo.layout.namespace(name).collection,
+        "filter": {"_id": id},
+        "limit": 1,
+        "singleBatch": true,
+        "readConcern": {"level": "linearizable"},
+    };
+    mongo.database(name).run_command(find).await
+}
+
+/// The ledger row of a command.
+pub(super) async fn read_ledger_row(mongo: &Mongo, command: &CommandId) -> Result<Option<LedgerRow>, StoreError> {
+    let read_row = || -> BoxFuture<'_, Result<BsonDocument, AttemptError>> {
+        Box::pin(async {
+            let at = read_fence::pass_read_fence(mongo).await?;
+            let find = doc! {
+                "find": mongo.layout.namespace(COMMANDS.name).collection,
+                "filter": {"_id": command.as_str()},
+                "limit": 1,
+                "singleBatch": true,
+                "readConcern": {"level": "majority", "afterClusterTime": at},
+            };
+            Ok(mongo.database(COMMANDS.name).run_command(find).await?)
+        })
+    };
+    let reply = retry::retry(mongo, "reading the command ledger", read_row).await?;
+    let Some(row) = first_document(&reply) else { return Ok(None) };
+    let (_, stored) = CollectionCodec::new(&COMMANDS).decode_document(&row)?;
+    let fingerprint = stored.document.get("fingerprint").and_then(Json::as_str).unwrap_or_default().to_owned();
+    let result = stored.document.get("result").cloned().unwrap_or_default();
+    Ok(Some(LedgerRow { fingerprint, result, position: changes::position_at(mongo, operation_time(&reply)) }))
+}
+
+/// The outcome of a command.
+pub(super) async fn read_outcome(mongo: &Mongo, command: &CommandId) -> Result<Outcome, StoreError> {
+    Ok(match read_ledger_row(mongo, command).await? {
+        Some(LedgerRow { fingerprint, result, .. }) => Outcome::Committed { fingerprint, result },
+        None => Outcome::Absent,
+    })
+}
+
+/// Reads the documents with these ids in a transaction: only their revisions and versions.
+pub(super) async fn find_revisions(
+    mongo: &Mongo,
+    transaction: &mut MongoTransaction,
+    declarations: &Declarations,
+    collection: &str,
+    ids: &[&str],
+    revisions: &mut CurrentRevisions,
+) -> Result<(), AttemptError> {
+    let namespace = mongo.layout.namespace(collection);
+    let find = rawdoc! {
+        "find": namespace.collection,
+        "filter": {"_id": {"$in": ids.iter().copied().collect::<RawArrayBuf>()}},
+        "projection": {"_rev": 1, "_v": 1},
+        // One batch holds all of them: they are small.
+        "batchSize": i32::try_from(ids.len()).unwrap_or(i32::MAX).saturating_add(1),
+        "singleBatch": true,
+    };
+    let reply = transaction.run(&mongo.client.database(&namespace.database), find).await?;
+    let codec = declarations.codec_or_default(collection);
+    for found in first_batch(&reply) {
+        let (id, stored) = codec.decode_document(&found)?;
+        revisions.insert(Key { collection: collection.to_owned().into(), id }, (stored.revision, stored.version));
+    }
+    Ok(())
+}
+
+/// Finds documents of a collection in one snapshot. `options` completes the command: filter, sort, projection, limit.
+pub(super) async fn find(
+    mongo: &Mongo,
+    collection: &str,
+    options: BsonDocument,
+    batch: u32,
+) -> Result<Cursor<RawDocumentBuf>, AttemptError> {
+    let namespace = mongo.layout.namespace(collection);
+    let mut command = doc! {"find": namespace.collection, "batchSize": batch, "allowDiskUse": true};
+    command.extend(options);
+    open_cursor(mongo, &namespace.database, command, batch).await
+}
+
+/// Runs a pipeline over a collection in one snapshot.
+pub(super) async fn run_pipeline(
+    mongo: &Mongo,
+    collection: &str,
+    pipeline: Vec<BsonDocument>,
+) -> Result<Cursor<RawDocumentBuf>, AttemptError> {
+    let namespace = mongo.layout.namespace(collection);
+    let batch = BATCH;
+    let command = doc! {
+        "aggregate": namespace.collection, "pipeline": pipeline, "cursor": {"batchSize": batch}, "allowDiskUse": true,
+    };
+    open_cursor(mongo, &namespace.database, command, batch).await
+}
+
+async fn open_cursor(
+    mongo: &Mongo,
+    database: &str,
+    mut command: BsonDocument,
+    batch: u32,
+) -> Result<Cursor<RawDocumentBuf>, AttemptError> {
+    command.insert("readConcern", mongo.confirmed_time.read_concern());
+    // Without this limit the server would continue after the caller has given up.
+    command.insert("maxTimeMS", i64::try_from(mongo.call_timeout.as_millis()).unwrap_or(i64::MAX).max(1));
+    let cursor = mongo.client.database(database).run_cursor_command(command).batch_size(batch).await?;
+    Ok(cursor.with_type())
 }
 
 /// Splits ids into as few parts as the server accepts, each in one command.
 fn split_ids<'a, 'b>(ids: &'b [&'a str]) -> Vec<&'b [&'a str]> {
     let (mut parts, mut begin, mut bytes) = (Vec::new(), 0, 0);
     for (n, id) in ids.iter().enumerate() {
-        let more = id.len() + ID_OVERHEAD_BYTES;
-        if bytes + more > MAX_IDS_BYTES && n > begin {
+        let size = id.len() + ID_OVERHEAD_BYTES;
+        if bytes + size > MAX_IDS_BYTES && n > begin {
             parts.push(&ids[begin..n]);
             (begin, bytes) = (n, 0);
         }
-        bytes += more;
+        bytes += size;
     }
     parts.push(&ids[begin..]);
     parts
@@ -178,12 +225,12 @@ fn split_ids<'a, 'b>(ids: &'b [&'a str]) -> Vec<&'b [&'a str]> {
 async fn read_all(
     database: &Database,
     find: BsonDocument,
-    declared: &CollectionCodec,
+    codec: &CollectionCodec,
 ) -> Result<DocumentMap, AttemptError> {
     let mut cursor = database.run_cursor_command(find).await?;
     let mut found = DocumentMap::new();
     while cursor.advance().await? {
-        let (id, stored) = declared.decode_document(cursor.current())?;
+        let (id, stored) = codec.decode_document(cursor.current())?;
         found.insert(id, stored);
     }
     Ok(found)
@@ -203,59 +250,14 @@ fn first_batch(reply: &BsonDocument) -> impl Iterator<Item = RawDocumentBuf> {
 
 /// Whether a catalog can declare the key's collection. For other keys no request is sent.
 fn can_exist(key: &Key) -> bool {
-    let part = |part: &str| !part.is_empty() && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    let own = [META, STRIPES].contains(&&*key.collection);
-    key.collection.split_once('.').is_some_and(|(domain, name)| part(domain) && part(name)) && !own
+    let is_name = |part: &str| !part.is_empty() && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    let is_internal = [META, STRIPES].contains(&&*key.collection);
+    key.collection.split_once('.').is_some_and(|(domain, name)| is_name(domain) && is_name(name)) && !is_internal
 }
 
 fn describe_read(keys: &[Key]) -> String {
     match keys {
         [key] => format!("reading {key}"),
         keys => format!("reading {} documents", keys.len()),
-    }
-}
-
-/// The batch size of a cursor that reads many documents.
-pub(super) const BATCH: u32 = 1_000;
-
-impl Mongo {
-    /// Finds documents of a collection in one snapshot. `more` completes the command: filter, sort, projection, limit.
-    pub(super) async fn find(
-        &self,
-        collection: &str,
-        more: Doc,
-        batch: u32,
-    ) -> Result<Cursor<RawDocumentBuf>, AttemptError> {
-        let namespace = self.layout.namespace(collection);
-        let mut command = doc! {"find": namespace.collection, "batchSize": batch, "allowDiskUse": true};
-        command.extend(more);
-        self.open_cursor(&namespace.database, command, batch).await
-    }
-
-    /// Runs a pipeline over a collection in one snapshot.
-    pub(super) async fn run_pipeline(
-        &self,
-        collection: &str,
-        pipeline: Vec<Doc>,
-    ) -> Result<Cursor<RawDocumentBuf>, AttemptError> {
-        let namespace = self.layout.namespace(collection);
-        let batch = BATCH;
-        let command = doc! {
-            "aggregate": namespace.collection, "pipeline": pipeline, "cursor": {"batchSize": batch}, "allowDiskUse": true,
-        };
-        self.open_cursor(&namespace.database, command, batch).await
-    }
-
-    async fn open_cursor(
-        &self,
-        database: &str,
-        mut command: Doc,
-        batch: u32,
-    ) -> Result<Cursor<RawDocumentBuf>, AttemptError> {
-        command.insert("readConcern", self.confirmed_time.read_concern());
-        // Without this limit the server would continue after the caller has given up.
-        command.insert("maxTimeMS", i64::try_from(self.call_timeout.as_millis()).unwrap_or(i64::MAX).max(1));
-        let cursor = self.client.database(database).run_cursor_command(command).batch_size(batch).await?;
-        Ok(cursor.with_type())
     }
 }

@@ -1,5 +1,5 @@
 //! The read fence: a write that the majority confirms proves the cluster time. A former primary cannot confirm a write, so a read at that time
-//! is no older than the call (docs/decisions/0013). Read concern `linearizable` of MongoDB proves the same.
+//! is no older than the call (docs/decisions/0013). Read concern `linearizable` proves the same.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,12 +7,12 @@ use async_lock::Mutex;
 use mongodb::bson::{Bson, Document as Reply, Document, Timestamp, doc};
 
 use super::meta::fingerprint_in;
-use super::namespace::META;
 use super::read::first_document;
 use super::retry::AttemptError;
 use super::transaction::operation_time;
-use super::{Mongo, error_mapping};
+use super::{META, Mongo, error_mapping};
 use crate::store::StoreError;
+use crate::store::mongodb::{meta, read};
 
 /// The id of the document that every fence writes.
 pub(super) const READ_FENCE: &str = "barrier";
@@ -32,75 +32,71 @@ struct FenceTime {
     at: Timestamp,
 }
 
-impl Mongo {
-    /// A cluster time that is no earlier than this call.
-    pub(super) async fn pass_read_fence(&self) -> Result<Timestamp, AttemptError> {
-        let begun = self.read_fence.begun.load(Ordering::Acquire);
-        let mut last = self.read_fence.last.lock().await;
-        if let Some(FenceTime { at, .. }) = last.filter(|last| last.number > begun) {
-            return Ok(at);
-        }
-        let number = self.read_fence.begun.fetch_add(1, Ordering::AcqRel) + 1;
-        let at = self.write_read_fence().await?;
-        self.confirmed_time.advance(at);
-        *last = Some(FenceTime { number, at });
-        Ok(at)
+/// A cluster time that is no earlier than this call.
+pub(super) async fn pass_read_fence(mongo: &Mongo) -> Result<Timestamp, AttemptError> {
+    let begun = mongo.read_fence.begun.load(Ordering::Acquire);
+    let mut last = mongo.read_fence.last.lock().await;
+    if let Some(FenceTime { at, .. }) = last.filter(|last| last.number > begun) {
+        return Ok(at);
     }
-
-    /// Writes a fence. A user who may not write does a linearizable read, which proves the same. On a set of one server that read waits for the
-    /// next flush, a hundred times as long.
-    async fn write_read_fence(&self) -> Result<Timestamp, AttemptError> {
-        let barrier = doc! {
-            "findAndModify": self.layout.namespace(META).collection,
-            "query": {"_id": READ_FENCE}, "update": {"$inc": {"readings": 1i64}}, "upsert": true, "new": true,
-            "writeConcern": {"w": "majority"},
-        };
-        let reply = match self.database(META).run_command(barrier).await {
-            Err(error) if error_mapping::is_unauthorized(&error) => self.find_linearizable(META, READ_FENCE).await?,
-            // As when two processes create the document at the same time.
-            Err(fault) if error_mapping::error_code(&fault).is_some_and(error_mapping::is_retryable_write_code) => {
-                return Err(AttemptError::Transient(self.map_error(&fault, "reading")));
-            }
-            reply => reply?,
-        };
-        self.ensure_majority(&reply, "reading")?;
-        let found = first_document(&reply).and_then(|found| Reply::try_from(&found).ok());
-        self.observe_fingerprint(fingerprint_in(reply.get_document("value").ok().or(found.as_ref()))).await?;
-        operation_time(&reply).ok_or_else(|| {
-            let why = "the server's reply has no operation time; check that the server is a member of a replica set"
-                .to_owned();
-            StoreError::Unavailable { what: self.describe_operation("reading"), why }.into()
-        })
-    }
+    let number = mongo.read_fence.begun.fetch_add(1, Ordering::AcqRel) + 1;
+    let at = write_read_fence(mongo).await?;
+    mongo.confirmed_time.advance(at);
+    *last = Some(FenceTime { number, at });
+    Ok(at)
 }
 
-impl Mongo {
-    /// Fails unless the majority confirmed what a reply reports as done. A primary that steps down leaves its last writes unconfirmed; a retry
-    /// decides.
-    pub(super) fn ensure_majority(&self, reply: &Reply, doing: &str) -> Result<(), AttemptError> {
-        let Some((number, why)) = unconfirmed_reason(reply) else { return Ok(()) };
-        let error = StoreError::Unavailable { what: self.describe_operation(doing), why };
-        Err(if error_mapping::is_retryable_write_code(number) {
-            AttemptError::Transient(error)
-        } else {
-            AttemptError::Store(error)
-        })
-    }
+/// Writes a fence. A user who may not write does a linearizable read, which proves the same. On a set of one server that read waits for the
+/// next flush, a hundred times as long.
+async fn write_read_fence(mongo: &Mongo) -> Result<Timestamp, AttemptError> {
+    let command = doc! {
+        "findAndModify": mongo.layout.namespace(META).collection,
+        "query": {"_id": READ_FENCE}, "update": {"$inc": {"readings": 1i64}}, "upsert": true, "new": true,
+        "writeConcern": {"w": "majority"},
+    };
+    let reply = match mongo.database(META).run_command(command).await {
+        Err(error) if error_mapping::is_unauthorized(&error) => {
+            read::find_linearizable(mongo, META, READ_FENCE).await?
+        }
+        // For example, two processes create the document at the same time.
+        Err(error) if error_mapping::error_code(&error).is_some_and(error_mapping::is_retryable_write_code) => {
+            return Err(AttemptError::Transient(mongo.map_error(&error, "reading")));
+        }
+        reply => reply?,
+    };
+    ensure_majority(mongo, &reply, "reading")?;
+    let found = first_document(&reply).and_then(|found| Reply::try_from(&found).ok());
+    meta::observe_fingerprint(mongo, fingerprint_in(reply.get_document("value").ok().or(found.as_ref()))).await?;
+    operation_time(&reply).ok_or_else(|| {
+        let why =
+            "the server's reply has no operation time; check that the server is a member of a replica set".to_owned();
+        StoreError::Unavailable { what: mongo.describe_operation("reading"), why }.into()
+    })
+}
+
+/// Fails unless the majority confirmed what a reply reports as done. A primary that steps down leaves its last writes unconfirmed; a retry
+/// shows whether they remain.
+pub(super) fn ensure_majority(mongo: &Mongo, reply: &Reply, doing: &str) -> Result<(), AttemptError> {
+    let Some((code, why)) = unconfirmed_reason(reply) else { return Ok(()) };
+    let error = StoreError::Unavailable { what: mongo.describe_operation(doing), why };
+    Err(if error_mapping::is_retryable_write_code(code) {
+        AttemptError::Transient(error)
+    } else {
+        AttemptError::Store(error)
+    })
 }
 
 /// Why a reply proves nothing: the server's code and message.
 fn unconfirmed_reason(reply: &Reply) -> Option<(i32, String)> {
-    let refused = reply.get_array("writeErrors").ok().and_then(|errors| errors.first());
-    let error = refused.or_else(|| reply.get("writeConcernError"))?;
+    let write_error = reply.get_array("writeErrors").ok().and_then(|errors| errors.first());
+    let error = write_error.or_else(|| reply.get("writeConcernError"))?;
     let field = |name: &str| error.as_document().and_then(|error| error.get(name));
-    let number = field("code").and_then(Bson::as_i32).unwrap_or_default();
-    let words = field("errmsg").and_then(Bson::as_str).unwrap_or_default();
-    Some((
-        number,
-        format!("the majority did not confirm the write; try again (the server replied: {words} ({number}))"),
-    ))
+    let code = field("code").and_then(Bson::as_i32).unwrap_or_default();
+    let message = field("errmsg").and_then(Bson::as_str).unwrap_or_default();
+    Some((code, format!("the majority did not confirm the write; try again (the server replied: {message} ({code}))")))
 }
 
+/// The latest cluster time that the majority has confirmed to this process: seconds in the high half, increment in the low half.
 #[derive(Default)]
 pub(super) struct ConfirmedTime(AtomicU64);
 
@@ -133,33 +129,28 @@ mod tests {
 
     #[test]
     fn write_without_majority_is_unconfirmed() {
-        let number = |reply| unconfirmed_reason(&reply).map(|(number, _)| number);
-        assert_eq!(number(doc! {"ok": 1, "n": 1}), None);
-        assert_eq!(number(doc! {"ok": 1, "writeErrors": [{"code": 11_000}]}), Some(11_000));
-        let (number, why) =
+        let code = |reply| unconfirmed_reason(&reply).map(|(code, _)| code);
+        assert_eq!(code(doc! {"ok": 1, "n": 1}), None);
+        assert_eq!(code(doc! {"ok": 1, "writeErrors": [{"code": 11_000}]}), Some(11_000));
+        let (code, why) =
             unconfirmed_reason(&doc! {"ok": 1, "n": 1, "writeConcernError": {"code": 11_602, "errmsg": "interrupted"}})
                 .unwrap();
-        assert!(error_mapping::is_retryable_write_code(number) && why.contains("interrupted"), "{number}: {why}");
+        assert!(error_mapping::is_retryable_write_code(code) && why.contains("interrupted"), "{code}: {why}");
         assert!(!error_mapping::is_retryable_write_code(14_031));
     }
-}
-
-#[cfg(test)]
-mod clock_tests {
-    use super::*;
 
     #[test]
     fn confirmed_time_never_moves_back() {
-        let clock = ConfirmedTime::default();
-        assert_eq!(clock.latest(), None);
-        assert_eq!(clock.read_concern(), doc! {"level": "snapshot"});
+        let confirmed_time = ConfirmedTime::default();
+        assert_eq!(confirmed_time.latest(), None);
+        assert_eq!(confirmed_time.read_concern(), doc! {"level": "snapshot"});
         let at = |time, increment| Timestamp { time, increment };
         for (confirmed, latest) in
             [(at(7, 3), at(7, 3)), (at(6, 9), at(7, 3)), (at(7, 4), at(7, 4)), (at(u32::MAX, 1), at(u32::MAX, 1))]
         {
-            clock.advance(confirmed);
-            assert_eq!(clock.latest(), Some(latest));
-            assert_eq!(clock.read_concern(), doc! {"level": "snapshot", "afterClusterTime": latest});
+            confirmed_time.advance(confirmed);
+            assert_eq!(confirmed_time.latest(), Some(latest));
+            assert_eq!(confirmed_time.read_concern(), doc! {"level": "snapshot", "afterClusterTime": latest});
         }
     }
 }

@@ -3,10 +3,8 @@
 
 use mongodb::bson::{Bson, DateTime, Document as Doc, doc};
 
-use super::codec::CollectionCodec;
-use super::condition::Condition;
-use super::decimal;
-use super::server_path::ServerPath;
+use super::codec::{CollectionCodec, parse_decimal128};
+use super::condition::{Condition, ServerPath};
 use crate::schema::{Direction, Kind, Sort};
 use crate::store::eval::Cursor;
 
@@ -20,10 +18,10 @@ pub(super) struct SortPushdown {
 
 impl SortPushdown {
     /// The part of `sort` that the server can do.
-    pub(super) fn new(declared: &CollectionCodec, sort: &[Sort]) -> Self {
+    pub(super) fn new(codec: &CollectionCodec, sort: &[Sort]) -> Self {
         let pushable = |sort: &Sort| {
-            let field = ServerPath::resolve(declared, &sort.field)
-                .filter(|field| field.is_comparable() && !field.implied_id)?;
+            let field =
+                ServerPath::resolve(codec, &sort.field).filter(|field| field.is_comparable() && !field.implied_id)?;
             Some((field, sort.direction))
         };
         Self { fields: sort.iter().take(MAX_SORT_FIELDS).map_while(pushable).collect() }
@@ -37,10 +35,10 @@ impl SortPushdown {
     /// The sort document for the server.
     pub(super) fn to_document(&self) -> Doc {
         let mut order = Doc::new();
-        for (place, direction) in &self.fields {
+        for (field, direction) in &self.fields {
             // A repeated field does not change the order.
-            if !order.contains_key(&place.path) {
-                order.insert(place.path.clone(), if *direction == Direction::Ascending { 1 } else { -1 });
+            if !order.contains_key(&field.path) {
+                order.insert(field.path.clone(), if *direction == Direction::Ascending { 1 } else { -1 });
             }
         }
         order
@@ -49,9 +47,9 @@ impl SortPushdown {
     /// A condition for rows at and after the cursor. It is one range of the first field, so that one index scan serves it.
     pub(super) fn cursor_condition(&self, cursor: &Cursor) -> Condition {
         let keys = cursor.key.fields().iter();
-        let values = self.fields.iter().zip(keys).map_while(|((place, direction), key)| {
-            let value = decode_sort_key(place.kind, *direction, key)?;
-            Some((place.path.as_str(), *direction, value))
+        let values = self.fields.iter().zip(keys).map_while(|((field, direction), key)| {
+            let value = decode_sort_key(field.kind, *direction, key)?;
+            Some((field.path.as_str(), *direction, value))
         });
         range_condition(&values.collect::<Vec<_>>())
     }
@@ -59,7 +57,7 @@ impl SortPushdown {
 
 fn range_condition(fields: &[(&str, Direction, Bson)]) -> Condition {
     let Some(((path, direction, value), rest)) = fields.split_first() else { return Condition::Every };
-    let here = match (direction, value) {
+    let at_or_after = match (direction, value) {
         (Direction::Ascending, Bson::Null) => Condition::Every,
         (Direction::Ascending, value) => Condition::Matching(doc! {*path: {"$gte": value}}),
         (Direction::Descending, Bson::Null) => Condition::Matching(doc! {*path: Bson::Null}),
@@ -67,22 +65,22 @@ fn range_condition(fields: &[(&str, Direction, Bson)]) -> Condition {
         (Direction::Descending, value) => Condition::Matching(doc! {*path: {"$not": {"$gt": value}}}),
     };
     if rest.is_empty() {
-        return here;
+        return at_or_after;
     }
-    let beyond = match (direction, value) {
+    let after = match (direction, value) {
         (Direction::Ascending, Bson::Null) => Condition::Matching(doc! {*path: {"$ne": Bson::Null}}),
         (Direction::Ascending, value) => Condition::Matching(doc! {*path: {"$gt": value}}),
         (Direction::Descending, Bson::Null) => Condition::Never,
         (Direction::Descending, value) => Condition::Matching(doc! {*path: {"$not": {"$gte": value}}}),
     };
-    Condition::all([here, Condition::any([beyond, range_condition(rest)])])
+    Condition::all([at_or_after, Condition::any([after, range_condition(rest)])])
 }
 
 /// Decodes the bytes of a sort key to the stored value. `None` if they are not a value that the server sorts by.
 fn decode_sort_key(kind: Kind, direction: Direction, key: &[u8]) -> Option<Bson> {
-    let turned: Vec<u8> =
+    let bytes: Vec<u8> =
         key.iter().map(|byte| if direction == Direction::Descending { !byte } else { *byte }).collect();
-    match turned.split_first()? {
+    match bytes.split_first()? {
         (0x05, []) => Some(Bson::Null),
         (0x10, []) => Some(Bson::Boolean(false)),
         (0x11, []) => Some(Bson::Boolean(true)),
@@ -119,7 +117,7 @@ fn decode_text(bytes: &[u8]) -> Option<String> {
 fn decode_decimal(bytes: &[u8]) -> Option<Bson> {
     let (negative, magnitude) = match bytes.split_first()? {
         (0, rest) => (true, rest.iter().map(|byte| !byte).collect()),
-        (1, []) => return decimal::encode("0").map(Bson::from),
+        (1, []) => return parse_decimal128("0").map(Bson::from),
         (2, rest) => (false, rest.to_vec()),
         _ => return None,
     };
@@ -129,19 +127,21 @@ fn decode_decimal(bytes: &[u8]) -> Option<Bson> {
     let digits: String = digits.iter().map(digit).collect::<Option<_>>()?;
     let text = match usize::try_from(exponent) {
         Ok(0) | Err(_) => format!("0.{}{digits}", "0".repeat(usize::try_from(-exponent).ok()?)),
-        Ok(whole) if whole >= digits.len() => format!("{digits:0<whole$}"),
-        Ok(whole) => format!("{}.{}", &digits[..whole], &digits[whole..]),
+        Ok(point) if point >= digits.len() => format!("{digits:0<point$}"),
+        Ok(point) => format!("{}.{}", &digits[..point], &digits[point..]),
     };
-    decimal::encode(&format!("{}{text}", if negative { "-" } else { "" })).map(Bson::from)
+    parse_decimal128(&format!("{}{text}", if negative { "-" } else { "" })).map(Bson::from)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::schema::keys;
-    use crate::value::Json;
     use proptest::prelude::*;
     use serde_json::json;
+
+    use super::*;
+    use crate::schema::keys;
+    use crate::store::mongodb::codec::format_decimal128;
+    use crate::value::Json;
 
     fn round_trip(kind: Kind, direction: Direction, value: &Json) -> Option<Bson> {
         super::decode_sort_key(kind, direction, &keys::encode_field(kind, value, direction))
@@ -150,23 +150,23 @@ mod tests {
     proptest! {
         #[test]
         fn sort_key_decodes_to_its_value(
-            whole in -9_007_199_254_740_991i64..9_007_199_254_740_991,
+            integer in -9_007_199_254_740_991i64..9_007_199_254_740_991,
             text in "\\PC{0,6}\u{0}?[a\u{0}\u{1}]{0,3}",
             mantissa in any::<i64>(),
             scale in 0u32..19,
             double in prop::num::f64::NORMAL,
         ) {
             for direction in [Direction::Ascending, Direction::Descending] {
-                let number = round_trip(Kind::Int, direction, &json!(whole));
-                prop_assert_eq!(number, Some(Bson::Double(whole as f64)));
-                let instant = round_trip(Kind::Timestamp, direction, &json!(whole));
-                prop_assert_eq!(instant, Some(DateTime::from_millis(whole).into()));
+                let number = round_trip(Kind::Int, direction, &json!(integer));
+                prop_assert_eq!(number, Some(Bson::Double(integer as f64)));
+                let instant = round_trip(Kind::Timestamp, direction, &json!(integer));
+                prop_assert_eq!(instant, Some(DateTime::from_millis(integer).into()));
                 prop_assert_eq!(round_trip(Kind::Float, direction, &json!(double)), Some(Bson::Double(double)));
                 prop_assert_eq!(round_trip(Kind::Text, direction, &json!(text)), Some(Bson::String(text.clone())));
                 let number = rust_decimal::Decimal::new(mantissa, scale).normalize();
                 let found = round_trip(Kind::Decimal, direction, &json!(number.to_string()));
                 let Some(Bson::Decimal128(found)) = found else { panic!("{found:?}") };
-                let found: rust_decimal::Decimal = decimal::decode(found).unwrap().parse().unwrap();
+                let found: rust_decimal::Decimal = format_decimal128(found).unwrap().parse().unwrap();
                 prop_assert_eq!(found, number);
             }
         }
@@ -181,19 +181,19 @@ mod tests {
                 "[a\u{0}\u{1}\u{e9}]{0,6}".prop_map(Json::from),
             ],
             decimal in (any::<i64>(), 0u32..19),
-            place in any::<prop::sample::Index>(),
+            index in any::<prop::sample::Index>(),
             byte in any::<u8>(),
         ) {
             let decimal = rust_decimal::Decimal::new(decimal.0, decimal.1).to_string();
             for direction in [Direction::Ascending, Direction::Descending] {
                 for (kind, value) in [(Kind::Json, value.clone()), (Kind::Decimal, json!(decimal))] {
-                    let whole = keys::encode_field(kind, &value, direction);
-                    let at = place.index(whole.len());
-                    let mut changed = whole.clone();
+                    let encoded = keys::encode_field(kind, &value, direction);
+                    let at = index.index(encoded.len());
+                    let mut changed = encoded.clone();
                     changed[at] = byte;
-                    for damaged in [changed, whole[..at].to_vec(), [&whole[..], &[byte]].concat()] {
+                    for damaged in [changed, encoded[..at].to_vec(), [&encoded[..], &[byte]].concat()] {
                         let Some(read) = super::decode_sort_key(kind, direction, &damaged) else {
-                            prop_assert_ne!(&damaged, &whole);
+                            prop_assert_ne!(&damaged, &encoded);
                             continue;
                         };
                         let again = keys::encode_field(kind, &plain(&read), direction);
@@ -217,7 +217,7 @@ mod tests {
             Bson::String(text) => json!(text),
             Bson::DateTime(instant) => json!(instant.timestamp_millis()),
             Bson::Decimal128(number) => {
-                let number: rust_decimal::Decimal = decimal::decode(*number).unwrap().parse().unwrap();
+                let number: rust_decimal::Decimal = format_decimal128(*number).unwrap().parse().unwrap();
                 json!(number.normalize().to_string())
             }
             other => panic!("{other:?}"),
@@ -228,7 +228,7 @@ mod tests {
     fn invalid_sort_key_bytes_decode_to_none() {
         let number = |bits: u64| [&[0x20][..], &bits.to_be_bytes()].concat();
         let double = |number: f64| 1 << 63 | number.to_bits();
-        for (what, kind, bytes) in [
+        for (case, kind, bytes) in [
             ("nothing", Kind::Json, vec![]),
             ("another kind of value", Kind::Json, vec![0x40, 0x00]),
             ("null with more behind it", Kind::Json, vec![0x05, 0x00]),
@@ -252,15 +252,15 @@ mod tests {
             ("a digit below 0", Kind::Decimal, vec![0x20, 2, 129, 0, 2, 0]),
             ("a decimal of 30 digits", Kind::Decimal, [&[0x20, 2, 158][..], &[2; 30], &[0]].concat()),
         ] {
-            let turned: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
-            assert_eq!(decode_sort_key(kind, Direction::Ascending, &bytes), None, "{what}");
-            assert_eq!(decode_sort_key(kind, Direction::Descending, &turned), None, "{what}, descending");
+            let inverted: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+            assert_eq!(decode_sort_key(kind, Direction::Ascending, &bytes), None, "{case}");
+            assert_eq!(decode_sort_key(kind, Direction::Descending, &inverted), None, "{case}, descending");
         }
         for (kind, bytes, read) in [
             (Kind::Float, number(double(1.5)), Bson::Double(1.5)),
             (Kind::Timestamp, number(double(1.0)), DateTime::from_millis(1).into()),
             (Kind::Text, vec![0x30, b'a', 0x00, 0xff, 0x00, 0x01], "a\u{0}".into()),
-            (Kind::Decimal, vec![0x20, 2, 129, 2, 0], decimal::encode("1").unwrap().into()),
+            (Kind::Decimal, vec![0x20, 2, 129, 2, 0], parse_decimal128("1").unwrap().into()),
         ] {
             assert_eq!(decode_sort_key(kind, Direction::Ascending, &bytes), Some(read));
         }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Mongo;
 
-/// How much later than this process the server gives up.
+/// The server's time limit exceeds that of this process by this.
 const SERVER_TIMEOUT_GRACE: Duration = Duration::from_millis(500);
 
 /// A transaction: its commands take effect together or not at all.
@@ -19,22 +19,20 @@ pub(super) struct MongoTransaction {
     session: ClientSession,
     /// The cluster time of the first reply, before any effect of the transaction is visible.
     start_time: Option<Timestamp>,
-    /// The time after which no caller waits for it.
+    /// No caller waits for the transaction after this time.
     deadline: Instant,
 }
 
-impl Mongo {
-    /// Begins a transaction. Nothing is sent yet.
-    pub(super) async fn begin(&self, deadline: Instant) -> Result<MongoTransaction, DriverError> {
-        let mut session = self.client.start_session().causal_consistency(false).await?;
-        session
-            .start_transaction()
-            .read_concern(ReadConcern::snapshot())
-            .write_concern(WriteConcern::majority())
-            .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
-            .await?;
-        Ok(MongoTransaction { session, start_time: None, deadline })
-    }
+/// Begins a transaction. Nothing is sent yet.
+pub(super) async fn begin(mongo: &Mongo, deadline: Instant) -> Result<MongoTransaction, DriverError> {
+    let mut session = mongo.client.start_session().causal_consistency(false).await?;
+    session
+        .start_transaction()
+        .read_concern(ReadConcern::snapshot())
+        .write_concern(WriteConcern::majority())
+        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+        .await?;
+    Ok(MongoTransaction { session, start_time: None, deadline })
 }
 
 impl MongoTransaction {
@@ -44,9 +42,9 @@ impl MongoTransaction {
         database: &Database,
         mut command: RawDocumentBuf,
     ) -> Result<BsonDocument, DriverError> {
-        // The server gives up soon after this process does. Otherwise the transaction would block the documents that it wrote.
-        let left = self.deadline.saturating_duration_since(Instant::now()) + SERVER_TIMEOUT_GRACE;
-        command.append(cstr!("maxTimeMS"), i64::try_from(left.as_millis()).unwrap_or(i64::MAX));
+        // The server gives up soon after this process. Otherwise the transaction would continue to block the documents that it wrote.
+        let time_left = self.deadline.saturating_duration_since(Instant::now()) + SERVER_TIMEOUT_GRACE;
+        command.append(cstr!("maxTimeMS"), i64::try_from(time_left.as_millis()).unwrap_or(i64::MAX));
         let reply = database.run_raw_command(command).session(&mut self.session).await?;
         if self.start_time.is_none() {
             self.start_time = operation_time(&reply);

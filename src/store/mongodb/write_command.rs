@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use mongodb::bson::raw::{RawArrayBuf, cstr};
 use mongodb::bson::{Document as BsonDocument, RawDocumentBuf};
 
-use super::Declarations;
 use super::change_statement::change_statement;
 use super::codec::{CollectionCodec, REV};
 use super::error_mapping::{self, Refusal};
 use super::locks::{self, Stripe};
-use super::namespace::STRIPES;
+use super::{Declarations, STRIPES};
 use crate::id::Revision;
 use crate::schema::Key;
 use crate::store::batch::next_revision;
@@ -57,8 +56,8 @@ pub(super) struct WriteCommand<'a> {
 }
 
 impl<'a> WriteCommand<'a> {
-    fn new(collection: &'a str, verb: WriteKind) -> Self {
-        Self { collection, kind: verb, statements: Vec::new(), keys: Vec::new(), may_miss: 0, bytes: 0 }
+    fn new(collection: &'a str, kind: WriteKind) -> Self {
+        Self { collection, kind, statements: Vec::new(), keys: Vec::new(), may_miss: 0, bytes: 0 }
     }
 
     /// The command as it is sent; `name` is the collection's name within its database.
@@ -88,15 +87,15 @@ impl<'a> WriteCommand<'a> {
         if let Some(refusal) = error_mapping::reply_refusal(reply) {
             return Err(refusal);
         }
-        let done = reply.get("n").and_then(super::open::to_integer).and_then(|n| usize::try_from(n).ok());
-        let due = self.statements.len() - self.may_miss;
-        if done.is_some_and(|done| done >= due) { Ok(()) } else { Err(Refusal::NoMatch) }
+        let matched = reply.get("n").and_then(super::open::to_integer).and_then(|n| usize::try_from(n).ok());
+        let expected = self.statements.len() - self.may_miss;
+        if matched.is_some_and(|matched| matched >= expected) { Ok(()) } else { Err(Refusal::NoMatch) }
     }
 
-    /// Whether many commits check the documents that it writes.
+    /// Whether it writes stripes, or documents of a read-mostly collection.
     pub(super) fn is_read_mostly(&self, declarations: &Declarations) -> bool {
-        let declared = || declarations.collections.get(self.collection);
-        self.is_stripe_command() || declared().is_some_and(|declared| declared.collection.read_mostly)
+        let codec = || declarations.collections.get(self.collection);
+        self.is_stripe_command() || codec().is_some_and(|codec| codec.collection.read_mostly)
     }
 
     /// Whether the command inserts new documents.
@@ -140,19 +139,19 @@ pub(super) fn keys_to_read(batch: &Batch, order: WriteOrder) -> impl Iterator<It
 pub(super) fn write_commands<'a>(
     batch: &'a Batch,
     declarations: &Declarations,
-    seen: &CurrentRevisions,
+    revisions: &CurrentRevisions,
     order: WriteOrder,
 ) -> Result<Vec<WriteCommand<'a>>, StoreError> {
     let mut collections: BTreeMap<&'a str, CollectionStatements<'a>> = BTreeMap::new();
     for write in &batch.writes {
         let statements = collections.entry(&write.key.collection).or_default();
-        let declared = declarations.collections.get(&*write.key.collection);
-        // A batch that was validated names no other.
-        let declared = declared.ok_or_else(|| StoreError::Invalid {
+        let codec = declarations.collections.get(&*write.key.collection);
+        // Validation refuses a batch with an undeclared collection.
+        let codec = codec.ok_or_else(|| StoreError::Invalid {
             key: write.key.clone(),
             reason: "its collection is not declared".to_owned(),
         })?;
-        statements.add_write(batch, write, declared, seen, order)?;
+        statements.add_write(batch, write, codec, revisions, order)?;
     }
     // Stripes come first: a commit that conflicts on them starts again.
     let mut all = stripe_removals(batch, declarations);
@@ -165,19 +164,19 @@ pub(super) fn write_commands<'a>(
 
 /// The removal of all stripes of read-mostly documents that `batch` changes.
 pub(super) fn stripe_removals<'a>(batch: &'a Batch, declarations: &Declarations) -> Vec<WriteCommand<'a>> {
-    let over = batch.writes.iter().filter(|write| write.expect != Expectation::Absent);
-    let keys = over.map(|write| &write.key).filter(|key| is_read_mostly(declarations, key));
+    let overwrites = batch.writes.iter().filter(|write| write.expect != Expectation::Absent);
+    let keys = overwrites.map(|write| &write.key).filter(|key| is_read_mostly(declarations, key));
     let mut statements = CollectionStatements::default();
     statements.removals.extend(keys.map(|key| (key, locks::stripe_removal_statement(key))));
     statements.into_commands(STRIPES)
 }
 
-/// The checks of documents in collections that `batch` does not write; other checks are part of the write commands. `by` says how read-mostly
-/// documents are checked.
+/// The checks of documents in collections that `batch` does not write; other checks are part of the write commands. `mode` applies to
+/// read-mostly documents.
 pub(super) fn check_commands<'a>(
     batch: &'a Batch,
     declarations: &Declarations,
-    by: CheckMode,
+    mode: CheckMode,
 ) -> Vec<WriteCommand<'a>> {
     let mut collections: BTreeMap<&str, CollectionStatements<'_>> = BTreeMap::new();
     for check in batch.checks.iter().filter(|check| !writes_collection_of(batch, check)) {
@@ -186,14 +185,14 @@ pub(super) fn check_commands<'a>(
             collections.entry(&key.collection).or_default().add_check(batch, check);
             continue;
         }
-        let stripe = match by {
-            CheckMode::Stripe(hold) => hold.check_statement(key, revision, command),
-            CheckMode::Touch(hold) => {
+        let statement = match mode {
+            CheckMode::Stripe(stripe) => stripe.check_statement(key, revision, command),
+            CheckMode::Touch(stripe) => {
                 collections.entry(&key.collection).or_default().add_check(batch, check);
-                hold.create_statement(key, revision, command)
+                stripe.create_statement(key, revision, command)
             }
         };
-        collections.entry(STRIPES).or_default().updates.push((key, stripe));
+        collections.entry(STRIPES).or_default().updates.push((key, statement));
     }
     collections.into_iter().flat_map(|(collection, statements)| statements.into_commands(collection)).collect()
 }
@@ -208,15 +207,15 @@ pub(super) enum CheckMode {
 }
 
 /// The document that a check of `key` writes.
-pub(super) fn check_target(declarations: &Declarations, key: &Key, hold: Stripe) -> Key {
+pub(super) fn check_target(declarations: &Declarations, key: &Key, stripe: Stripe) -> Key {
     match is_read_mostly(declarations, key) {
-        true => Key { collection: STRIPES.into(), id: hold.id(key).into() },
+        true => Key { collection: STRIPES.into(), id: stripe.id(key).into() },
         false => key.clone(),
     }
 }
 
 fn is_read_mostly(declarations: &Declarations, key: &Key) -> bool {
-    declarations.collections.get(&*key.collection).is_some_and(|declared| declared.collection.read_mostly)
+    declarations.collections.get(&*key.collection).is_some_and(|codec| codec.collection.read_mostly)
 }
 
 /// Whether `batch` writes to the collection of `check`.
@@ -229,12 +228,12 @@ impl<'a> CollectionStatements<'a> {
         &mut self,
         batch: &Batch,
         write: &'a Write,
-        declared: &CollectionCodec,
-        seen: &CurrentRevisions,
+        codec: &CollectionCodec,
+        revisions: &CurrentRevisions,
         order: WriteOrder,
     ) -> Result<(), StoreError> {
         let key = &write.key;
-        let seen = seen.get(key);
+        let stored = revisions.get(key);
         if write.op == WriteOp::Delete && write.expect == Expectation::Any {
             self.removals.push((key, delete_statement(any_revision_selector(key))));
             return Ok(());
@@ -242,33 +241,33 @@ impl<'a> CollectionStatements<'a> {
         let before = match &write.expect {
             Expectation::Absent => None,
             Expectation::Revision(revision) => Some(revision),
-            Expectation::Any => seen.map(|(revision, _)| revision),
+            Expectation::Any => stored.map(|(revision, _)| revision),
         };
         let Some(before) = before else {
             if let WriteOp::Put { version, document } = &write.op {
                 let revision = next_revision(key, None, &batch.command);
-                self.inserts.push((key, declared.encode_document(key, &revision, *version, document)?));
+                self.inserts.push((key, codec.encode_document(key, &revision, *version, document)?));
             }
             return Ok(());
         };
-        let (of_before, next) = (selector(key, before), before.next());
+        let (current, next) = (selector(key, before), before.next());
         match (&write.op, order) {
-            (WriteOp::Delete, _) => self.deletes.push((key, delete_statement(of_before))),
+            (WriteOp::Delete, _) => self.deletes.push((key, delete_statement(current))),
             (WriteOp::Put { version, document }, WriteOrder::InPlace) => {
-                let whole = declared.encode_document(key, &next, *version, document)?;
-                self.updates.push((key, update_statement(of_before, whole)));
+                let encoded = codec.encode_document(key, &next, *version, document)?;
+                self.updates.push((key, update_statement(current, encoded)));
             }
             (WriteOp::Change { difference, after }, WriteOrder::InPlace) => {
-                self.updates.push((key, change_statement(declared, key, of_before, &next, difference, after)?));
+                self.updates.push((key, change_statement(codec, key, current, &next, difference, after)?));
             }
             (WriteOp::Put { document, .. } | WriteOp::Change { after: document, .. }, WriteOrder::DeleteFirst) => {
-                let version = match (&write.op, seen) {
+                let version = match (&write.op, stored) {
                     (WriteOp::Put { version, .. }, _) => *version,
                     (_, Some((_, version))) => *version,
                     (_, None) => return Err(StoreError::Conflict { key: key.clone() }),
                 };
-                self.deletes.push((key, delete_statement(of_before)));
-                self.inserts.push((key, declared.encode_document(key, &next, version, document)?));
+                self.deletes.push((key, delete_statement(current)));
+                self.inserts.push((key, codec.encode_document(key, &next, version, document)?));
             }
         }
         Ok(())
@@ -305,14 +304,14 @@ impl<'a> CollectionStatements<'a> {
 fn split<'a>(
     commands: &mut Vec<WriteCommand<'a>>,
     collection: &'a str,
-    verb: WriteKind,
+    kind: WriteKind,
     statements: Vec<(&'a Key, RawDocumentBuf)>,
 ) {
-    let mut current = WriteCommand::new(collection, verb);
+    let mut current = WriteCommand::new(collection, kind);
     for (key, statement) in statements {
         let bytes = statement.as_bytes().len() + ELEMENT_OVERHEAD_BYTES;
         if current.bytes + bytes > COMMAND_BYTES && !current.statements.is_empty() {
-            commands.push(std::mem::replace(&mut current, WriteCommand::new(collection, verb)));
+            commands.push(std::mem::replace(&mut current, WriteCommand::new(collection, kind)));
         }
         current.bytes += bytes;
         current.statements.push(statement);
@@ -338,16 +337,16 @@ fn any_revision_selector(key: &Key) -> RawDocumentBuf {
     selector
 }
 
-fn update_statement(of: RawDocumentBuf, by: RawDocumentBuf) -> RawDocumentBuf {
+fn update_statement(selector: RawDocumentBuf, update: RawDocumentBuf) -> RawDocumentBuf {
     let mut statement = RawDocumentBuf::new();
-    statement.append(cstr!("q"), of);
-    statement.append(cstr!("u"), by);
+    statement.append(cstr!("q"), selector);
+    statement.append(cstr!("u"), update);
     statement
 }
 
-fn delete_statement(of: RawDocumentBuf) -> RawDocumentBuf {
+fn delete_statement(selector: RawDocumentBuf) -> RawDocumentBuf {
     let mut statement = RawDocumentBuf::new();
-    statement.append(cstr!("q"), of);
+    statement.append(cstr!("q"), selector);
     statement.append(cstr!("limit"), 1);
     statement
 }

@@ -1,16 +1,18 @@
-//! Declaration of a catalog: it keeps indexes whose declaration is unchanged, and builds the others from the documents. An index of
-//! the base is used only if the same declaration made it. The overlay of the documents then updates its entries.
+//! Declaration of a catalog, and the extraction of index entries from documents. A declaration keeps indexes that are declared as
+//! before, and builds the others from the documents. An index of the base is used only if the same declaration made it. The overlay
+//! of the documents then updates its entries.
+//!
+//! Tables use the extracted entries, and so do stores that keep the entries beside the documents.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::base::Base;
-use super::entry_extractor::{EntryDeclaration, EntryExtractor};
 use super::index::TableIndex;
-use super::overlay::{EntrySet, OverlayChange, TableDocuments};
-use super::{CollectionTable, Expiry, Tables};
-use crate::schema::{Catalog, Collection, Index, Key};
+use super::overlay::{Base, EntrySet, OverlayChange, TableDocuments};
+use super::{CollectionTable, EntryKind, Expiry, Tables, deadline, encode_deadline};
+use crate::schema::{Catalog, Collection, Direction, Index, Key, Ttl, keys};
 use crate::store::{BatchLimits, COMMANDS, StoreError};
 use crate::value::{Document, SortedMap};
 
@@ -37,30 +39,30 @@ impl Tables {
     ///
     /// [`StoreError::UniqueViolation`]: stored documents share an entry of a unique index. Nothing was changed.
     pub fn declare(&mut self, catalog: &Catalog) -> Result<(), StoreError> {
-        self.apply_catalog(catalog, MissingIndexPolicy::Make)
+        self.apply_catalog(catalog, MissingIndexPolicy::Build)
     }
 
     /// Declares a catalog for reading over a base that another program maintains. An index that the base lacks is left out: results
     /// are the same, but slower. Do not commit what is planned on such tables, because unique indexes may be left out.
     pub fn declare_for_reading(&mut self, catalog: &Catalog) -> Result<(), StoreError> {
-        self.apply_catalog(catalog, MissingIndexPolicy::LeaveOut)
+        self.apply_catalog(catalog, MissingIndexPolicy::Skip)
     }
 
     fn apply_catalog(&mut self, catalog: &Catalog, policy: MissingIndexPolicy) -> Result<(), StoreError> {
-        let mut next: SortedMap<Cow<'static, str>, PreparedIndexes> = SortedMap::default();
+        let mut prepared: SortedMap<Cow<'static, str>, PreparedIndexes> = SortedMap::default();
         for declared in catalog.iter().chain([&COMMANDS]) {
             let table = self.tables.get(declared.name);
-            next.insert(Cow::Borrowed(declared.name), self.prepare_indexes(table, declared, policy)?);
+            prepared.insert(Cow::Borrowed(declared.name), self.prepare_indexes(table, declared, policy)?);
         }
-        for (name, indexed) in next.iter() {
+        for (name, indexed) in prepared.iter() {
             if let Some((id, index)) = indexed.find_duplicate(self.tables.get(name))? {
                 return Err(StoreError::UniqueViolation { key: Key { collection: name.clone(), id }, index });
             }
         }
-        for table in self.tables.iter_mut().filter(|(name, _)| !next.contains_key(*name)).map(|(_, table)| table) {
+        for table in self.tables.iter_mut().filter(|(name, _)| !prepared.contains_key(*name)).map(|(_, table)| table) {
             *table = CollectionTable { documents: std::mem::take(&mut table.documents), ..CollectionTable::default() };
         }
-        for (name, indexed) in next {
+        for (name, indexed) in prepared {
             let table = self.tables.or_default(name);
             indexed.install(table);
         }
@@ -77,32 +79,34 @@ impl Tables {
     ) -> Result<PreparedIndexes, StoreError> {
         let nothing = TableDocuments::default();
         let documents = table.map_or(&nothing, |table| &table.documents);
-        let mut making = IndexBuilder { declared, documents, base: self.base.as_ref(), built: Vec::new() };
+        let mut builder = IndexBuilder { declared, documents, base: self.base.as_ref(), built: Vec::new() };
         let mut indexes = Vec::with_capacity(declared.indexes.len());
         for index in declared.indexes {
-            let projection = EntryExtractor::new(declared, EntryDeclaration::Index(index));
-            let made_by = projection.made_by.clone();
-            let kept = table.and_then(|table| table.indexes.iter().position(|kept| kept.made_by == made_by));
-            let source = match kept {
+            let extractor = EntryExtractor::new(declared, EntryDeclaration::Index(index));
+            let made_by = extractor.made_by.clone();
+            let existing =
+                table.and_then(|table| table.indexes.iter().position(|existing| existing.made_by == made_by));
+            let source = match existing {
                 Some(at) => EntrySource::Existing(at),
-                None if policy == MissingIndexPolicy::LeaveOut && making.lacks(&made_by) => continue,
-                None => EntrySource::Built(making.add(projection)?),
+                None if policy == MissingIndexPolicy::Skip && builder.lacks(&made_by) => continue,
+                None => EntrySource::Built(builder.add(extractor)?),
             };
             indexes.push((index, made_by, source));
         }
         let mut expiry = None;
         if let Some(ttl) = &declared.ttl {
-            let projection = EntryExtractor::new(declared, EntryDeclaration::Expiry(ttl));
-            let made_by = projection.made_by.clone();
-            let kept = table.and_then(|table| table.expiry.as_ref()).is_some_and(|kept| kept.made_by == made_by);
-            if kept {
+            let extractor = EntryExtractor::new(declared, EntryDeclaration::Expiry(ttl));
+            let made_by = extractor.made_by.clone();
+            let existing =
+                table.and_then(|table| table.expiry.as_ref()).is_some_and(|existing| existing.made_by == made_by);
+            if existing {
                 expiry = Some((made_by, EntrySource::Existing(0)));
-            } else if policy == MissingIndexPolicy::Make || !making.lacks(&made_by) {
-                expiry = Some((made_by, EntrySource::Built(making.add(projection)?)));
+            } else if policy == MissingIndexPolicy::Build || !builder.lacks(&made_by) {
+                expiry = Some((made_by, EntrySource::Built(builder.add(extractor)?)));
             }
         }
-        let made = making.finish()?;
-        Ok(PreparedIndexes { declared, indexes, expiry, built: made })
+        let built = builder.finish()?;
+        Ok(PreparedIndexes { declared, indexes, expiry, built })
     }
 }
 
@@ -110,9 +114,9 @@ impl Tables {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MissingIndexPolicy {
     /// Build it from the documents.
-    Make,
+    Build,
     /// Evaluate queries without it.
-    LeaveOut,
+    Skip,
 }
 
 /// The indexes of one collection under a new catalog, before they are installed.
@@ -137,7 +141,7 @@ impl PreparedIndexes {
         for (declared, made_by, source) in self.indexes.iter().filter(|(index, ..)| index.unique) {
             let found = match source {
                 EntrySource::Existing(at) => match table.and_then(|table| table.indexes.get(*at)) {
-                    Some(kept) => kept.find_duplicate()?,
+                    Some(existing) => existing.find_duplicate()?,
                     None => None,
                 },
                 EntrySource::Built(at) => {
@@ -153,15 +157,18 @@ impl PreparedIndexes {
     }
 
     fn install(self, table: &mut CollectionTable) {
-        let Self { declared, indexes, expiry, built: mut made } = self;
-        let mut kept = std::mem::take(&mut table.indexes);
-        let mut keys = |place: EntrySource, kept: Option<&mut EntrySet>| match place {
-            EntrySource::Existing(_) => kept.map(std::mem::take).unwrap_or_default(),
-            EntrySource::Built(at) => made.get_mut(at).map(std::mem::take).unwrap_or_default(),
+        let Self { declared, indexes, expiry, mut built } = self;
+        let mut existing = std::mem::take(&mut table.indexes);
+        let mut keys = |source: EntrySource, existing: Option<&mut EntrySet>| match source {
+            EntrySource::Existing(_) => existing.map(std::mem::take).unwrap_or_default(),
+            EntrySource::Built(at) => built.get_mut(at).map(std::mem::take).unwrap_or_default(),
         };
         for (declared, made_by, source) in indexes {
-            let old =
-                if let EntrySource::Existing(at) = source { kept.get_mut(at).map(|kept| &mut kept.keys) } else { None };
+            let old = if let EntrySource::Existing(at) = source {
+                existing.get_mut(at).map(|existing| &mut existing.keys)
+            } else {
+                None
+            };
             table.indexes.push(TableIndex { declared, made_by, keys: keys(source, old) });
         }
         let mut old = table.expiry.take();
@@ -188,25 +195,25 @@ impl IndexBuilder<'_> {
             && self.base.is_some_and(|base| base.index(self.declared.name, made_by).is_none())
     }
 
-    fn add(&mut self, projection: EntryExtractor) -> Result<usize, StoreError> {
-        let found = self.base.and_then(|base| Some((base, base.index(self.declared.name, &projection.made_by)?)));
+    fn add(&mut self, extractor: EntryExtractor) -> Result<usize, StoreError> {
+        let found = self.base.and_then(|base| Some((base, base.index(self.declared.name, &extractor.made_by)?)));
         let keys = match found {
-            Some((base, part)) => self.apply_changes(EntrySet::with_base(base.clone(), part), &projection)?,
+            Some((base, part)) => self.apply_changes(EntrySet::with_base(base.clone(), part), &extractor)?,
             None => EntrySet::default(),
         };
-        self.built.push((projection, keys));
+        self.built.push((extractor, keys));
         Ok(self.built.len() - 1)
     }
 
     /// Updates the entries of the base with the overlay of its documents.
-    fn apply_changes(&self, mut keys: EntrySet, projection: &EntryExtractor) -> Result<EntrySet, StoreError> {
+    fn apply_changes(&self, mut keys: EntrySet, extractor: &EntryExtractor) -> Result<EntrySet, StoreError> {
         for change in self.documents.changes() {
-            let OverlayChange { id, before, after: now } = change?;
-            let entries = |document: Option<&Document>| document.map(|d| projection.entries(d)).unwrap_or_default();
+            let OverlayChange { id, before, after } = change?;
+            let entries = |document: Option<&Document>| document.map(|d| extractor.entries(d)).unwrap_or_default();
             let before = entries(before.as_ref().map(|stored| &*stored.document));
-            let now = entries(now.as_ref().map(|stored| &*stored.document));
-            before.iter().filter(|entry| !now.contains(entry)).for_each(|entry| keys.remove(entry, &id));
-            now.iter().filter(|entry| !before.contains(entry)).for_each(|entry| keys.insert(entry, &id));
+            let after = entries(after.as_ref().map(|stored| &*stored.document));
+            before.iter().filter(|entry| !after.contains(entry)).for_each(|entry| keys.remove(entry, &id));
+            after.iter().filter(|entry| !before.contains(entry)).for_each(|entry| keys.insert(entry, &id));
         }
         Ok(keys)
     }
@@ -215,12 +222,102 @@ impl IndexBuilder<'_> {
         if self.built.iter().any(|(_, keys)| !keys.has_base()) {
             for row in self.documents.iter_from(Bound::Unbounded) {
                 let (id, stored) = row?;
-                for (projection, keys) in self.built.iter_mut().filter(|(_, keys)| !keys.has_base()) {
-                    let entries = projection.entries(&stored.document);
+                for (extractor, keys) in self.built.iter_mut().filter(|(_, keys)| !keys.has_base()) {
+                    let entries = extractor.entries(&stored.document);
                     entries.iter().for_each(|entry| keys.insert(entry, &id));
                 }
             }
         }
         Ok(self.built.into_iter().map(|(_, keys)| keys).collect())
     }
+}
+
+/// The version of the entry encoding. Raise it when entries change, so that older indexes are not used.
+const ENCODING_VERSION: u32 = 1;
+
+/// One index of a collection, or its deadlines, as a function from documents to entries.
+#[derive(Clone, Debug)]
+pub struct EntryExtractor {
+    declared: &'static Collection,
+    declaration: EntryDeclaration,
+    /// The declaration that made the entries, as text. Entries of different declarations are not comparable.
+    pub made_by: Arc<str>,
+}
+
+/// The declaration that determines the entries.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum EntryDeclaration {
+    Index(&'static Index),
+    Expiry(&'static Ttl),
+}
+
+impl EntryExtractor {
+    /// Returns all extractors of `collection`: its indexes in declared order, then its deadlines.
+    pub fn for_collection(declared: &'static Collection) -> Vec<Self> {
+        let indexes = declared.indexes.iter().map(EntryDeclaration::Index);
+        indexes
+            .chain(declared.ttl.as_ref().map(EntryDeclaration::Expiry))
+            .map(|declaration| Self::new(declared, declaration))
+            .collect()
+    }
+
+    pub(super) fn new(declared: &'static Collection, declaration: EntryDeclaration) -> Self {
+        let made_by = match declaration {
+            EntryDeclaration::Index(index) => index_definition(declared, index),
+            EntryDeclaration::Expiry(ttl) => expiry_definition(ttl),
+        };
+        Self { declared, declaration, made_by: made_by.into() }
+    }
+
+    /// Returns the kind of the entries.
+    pub fn entry_kind(&self) -> EntryKind {
+        match self.declaration {
+            EntryDeclaration::Index(index) => EntryKind::Declared { name: index.name(), unique: index.unique },
+            EntryDeclaration::Expiry(_) => EntryKind::Deadlines,
+        }
+    }
+
+    /// Returns the entries of a document.
+    pub fn entries(&self, document: &Document) -> Vec<Vec<u8>> {
+        match self.declaration {
+            EntryDeclaration::Index(index) => keys::entries(self.declared, index, document),
+            EntryDeclaration::Expiry(_) => {
+                deadline(self.declared, document).map(|at| encode_deadline(at).to_vec()).into_iter().collect()
+            }
+        }
+    }
+
+    /// Returns the keys of a document: its entries, each followed by the id. So no two documents share a key.
+    pub fn keys(&self, id: &str, document: &Document) -> Vec<Vec<u8>> {
+        let mut keys = self.entries(document);
+        keys.iter_mut().for_each(|key| key.extend_from_slice(id.as_bytes()));
+        keys
+    }
+}
+
+/// Returns the index declaration as text: all properties that determine the entries.
+fn index_definition(collection: &Collection, index: &Index) -> String {
+    let mut text = format!("{ENCODING_VERSION} {:?}", index.kind).to_ascii_lowercase();
+    for (path, direction) in index.fields {
+        let sign = if *direction == Direction::Descending { '-' } else { '+' };
+        let kind = format!("{:?}", collection.kind_of(path)).to_ascii_lowercase();
+        // Writing to a text cannot fail.
+        let _ = write!(text, " {path}{sign}{kind}");
+    }
+    if index.unique {
+        text.push_str(" unique");
+    }
+    if let Some(partial) = &index.partial {
+        let _ = write!(text, " partial {partial:?}");
+    }
+    text
+}
+
+/// As [`index_definition`], for a time to live.
+fn expiry_definition(ttl: &Ttl) -> String {
+    let mut text = format!("{ENCODING_VERSION} expiry {} {}", ttl.field, ttl.after.0);
+    if let Some(partial) = &ttl.partial {
+        let _ = write!(text, " partial {partial:?}");
+    }
+    text
 }

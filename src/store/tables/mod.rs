@@ -1,18 +1,13 @@
-//! The state that the memory and file stores share: documents by key, maintained indexes, and the ledger. It is single-threaded and
-//! does no I/O; the stores decide who may read or write. `plan.rs` plans batches, `index_selection.rs` selects an index, and
-//! `query.rs` executes queries.
+//! The state that the memory and file stores share: documents by key, maintained indexes, and the ledger. It is
+//! single-threaded and does no I/O; the stores control access. `plan.rs` plans batches, `index.rs` selects an index,
+//! and `query.rs` executes queries. Bases are written from ordered scans of all contents, from any position.
 
-mod base;
 mod declaration;
 pub mod deferred;
-mod entry_extractor;
 mod index;
-mod index_selection;
 mod overlay;
 mod plan;
-mod prefetch;
-mod query;
-mod scan;
+pub(crate) mod query;
 #[cfg(test)]
 mod tests;
 
@@ -20,18 +15,18 @@ use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use self::index::{EntryRange, TableIndex, prefix_end};
+pub use declaration::EntryExtractor;
+pub use overlay::{Base, BasePart, EntryKey, RowIter, ScanDirection};
+pub use plan::{BatchPlan, LedgerEntry, LoggedCommit, LoggedOp, PendingCommits, PlannedCommit};
+
+use self::index::{EntryRange, TableIndex, entry_of, prefix_end};
 use self::overlay::{EntrySet, TableDocuments};
 use super::{BatchLimits, COMMANDS, Outcome, StoreError, StoredDocument};
 use crate::id::{CommandId, Revision};
-use crate::schema::{Catalog, Collection, Key, keys};
+use crate::schema::{Aggregate, Catalog, Collection, Key, Query, keys};
+use crate::store::Page;
 use crate::time::Timestamp;
 use crate::value::{Document, SortedMap, SortedSet, get};
-
-pub use base::{Base, BasePart, EntryKey, RowIter, ScanDirection};
-pub use entry_extractor::EntryExtractor;
-pub use plan::{BatchPlan, LedgerEntry, LoggedCommit, LoggedOp, PendingCommits, PlannedCommit};
-pub use scan::{EntryKind, IndexDescriptor, deadline_key, decode_deadline, strip_id};
 
 /// Documents, indexes and ledger. They may have a [`Base`]. Memory then holds the changes since the base, and clones are cheap
 /// while these are few.
@@ -193,12 +188,78 @@ impl Tables {
         {
             let (old, new) = (before.map(|s| &*s.document), after.as_ref().map(|s| &*s.document));
             entries = table.entry_changes(declared, old, new, touched, self.plan_only);
-            let (was, is) = (old.and_then(|d| deadline(declared, d)), new.and_then(|d| deadline(declared, d)));
-            if was != is {
-                deadlines = (was, is);
+            let (old_deadline, new_deadline) =
+                (old.and_then(|d| deadline(declared, d)), new.and_then(|d| deadline(declared, d)));
+            if old_deadline != new_deadline {
+                deadlines = (old_deadline, new_deadline);
             }
         }
         DocumentChange { key, before: before.map(|s| s.revision.clone()), after, entries, deadlines }
+    }
+
+    /// Executes a query, as [`crate::store::Store::query`] specifies.
+    pub fn query(&self, query: &Query) -> Result<Page, StoreError> {
+        query::query(self, query)
+    }
+
+    /// Computes an aggregate, as [`crate::store::Store::aggregate`] specifies.
+    pub fn aggregate(&self, aggregate: &Aggregate) -> Result<Vec<Document>, StoreError> {
+        query::aggregate(self, aggregate)
+    }
+
+    /// Returns the collections that have documents, by name, with the number of documents.
+    pub fn collections(&self) -> impl Iterator<Item = (&str, u64)> {
+        let all = self.tables.iter().map(|(name, table)| (name.as_ref(), table.documents.count()));
+        all.filter(|(_, count)| *count > 0)
+    }
+
+    /// Returns the documents of a collection from an id on.
+    pub fn documents<'a>(
+        &'a self,
+        collection: &str,
+        from: Bound<&str>,
+    ) -> impl Iterator<Item = Result<(Arc<str>, StoredDocument), StoreError>> + use<'a> {
+        self.tables.get(collection).map(|table| table.documents.iter_from(from)).into_iter().flatten()
+    }
+
+    /// Returns the indexes, by collection and in declared order.
+    pub fn indexes(&self) -> Vec<IndexDescriptor> {
+        let mut found = Vec::new();
+        for (name, table) in self.tables.iter() {
+            let mut add = |kind: EntryKind, made_by: &Arc<str>| {
+                found.push(IndexDescriptor { collection: name.to_string(), kind, made_by: made_by.clone() });
+            };
+            for index in &table.indexes {
+                let (name, unique) = (index.declared.name(), index.declared.unique);
+                add(EntryKind::Declared { name, unique }, &index.made_by);
+            }
+            if let Some(expiry) = &table.expiry {
+                add(EntryKind::Deadlines, &expiry.made_by);
+            }
+        }
+        found
+    }
+
+    /// Returns the entries of an index from a key on. A key ends with its id ([`strip_id`]).
+    pub fn entries<'a>(
+        &'a self,
+        part: &IndexDescriptor,
+        from: Bound<Vec<u8>>,
+    ) -> impl Iterator<Item = Result<(EntryKey, Arc<str>), StoreError>> + use<'a> {
+        self.entry_set(part)
+            .map(|keys| keys.range(&EntryRange { from, to: None }, ScanDirection::Forward))
+            .into_iter()
+            .flatten()
+    }
+
+    fn entry_set(&self, part: &IndexDescriptor) -> Option<&EntrySet> {
+        let table = self.tables.get(part.collection.as_str())?;
+        match part.kind {
+            EntryKind::Declared { .. } => {
+                table.indexes.iter().find(|index| index.made_by == part.made_by).map(|index| &index.keys)
+            }
+            EntryKind::Deadlines => table.expiry.as_ref().map(|expiry| &expiry.keys),
+        }
     }
 }
 
@@ -212,20 +273,20 @@ impl CollectionTable {
         plan_only: bool,
     ) -> Vec<EntryChange> {
         let indexes = self.indexes.iter().enumerate();
-        let concerned = indexes.filter(|(_, index)| index.declared.unique || !plan_only).filter(|(_, index)| {
+        let affected = indexes.filter(|(_, index)| index.declared.unique || !plan_only).filter(|(_, index)| {
             touched.is_none_or(|touched| index_paths(index).any(|path| touched.contains_key(top_level_field(path))))
         });
         // Most changes do not affect the fields of an index.
         let same = |path: &str| matches!((old, new), (Some(old), Some(new)) if get(old, path) == get(new, path));
-        let concerned = concerned.filter(|(_, index)| !index_paths(index).all(same));
-        concerned
+        let affected = affected.filter(|(_, index)| !index_paths(index).all(same));
+        affected
             .filter_map(|(i, index)| {
-                let of =
+                let entries_of =
                     |d: Option<&Document>| d.map(|d| keys::entries(declared, index.declared, d)).unwrap_or_default();
-                let (mut removed, mut added) = (of(old), of(new));
-                let stays: Vec<Vec<u8>> = removed.iter().filter(|e| added.contains(e)).cloned().collect();
-                removed.retain(|entry| !stays.contains(entry));
-                added.retain(|entry| !stays.contains(entry));
+                let (mut removed, mut added) = (entries_of(old), entries_of(new));
+                let unchanged: Vec<Vec<u8>> = removed.iter().filter(|e| added.contains(e)).cloned().collect();
+                removed.retain(|entry| !unchanged.contains(entry));
+                added.retain(|entry| !unchanged.contains(entry));
                 let unique = index.declared.unique;
                 let differs = !removed.is_empty() || !added.is_empty();
                 differs.then_some(EntryChange { index: i, unique, removed, added })
@@ -255,4 +316,45 @@ fn deadline(collection: &Collection, document: &Document) -> Option<Timestamp> {
 /// Encodes a deadline as an entry.
 fn encode_deadline(at: Timestamp) -> [u8; 8] {
     (at.as_millis() ^ i64::MIN).to_be_bytes()
+}
+
+/// An index that tables maintain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexDescriptor {
+    /// The collection of the index.
+    pub collection: String,
+    /// The kind of its entries.
+    pub kind: EntryKind,
+    /// The declaration that made the entries. A base finds the index by it.
+    pub made_by: Arc<str>,
+}
+
+/// The kind of the entries of an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// Entries of a declared index.
+    Declared {
+        /// The name of the index.
+        name: String,
+        /// No two documents may share an entry.
+        unique: bool,
+    },
+    /// Deadlines, encoded by [`deadline_key`].
+    Deadlines,
+}
+
+/// Returns the bytes of an entry, without the id at the end of its key.
+pub fn strip_id<'a>(key: &'a [u8], id: &str) -> &'a [u8] {
+    entry_of(key, id)
+}
+
+/// Encodes a deadline as an entry.
+pub fn deadline_key(at: Timestamp) -> [u8; 8] {
+    encode_deadline(at)
+}
+
+/// Decodes the deadline of an entry.
+pub fn decode_deadline(entry: &[u8]) -> Option<Timestamp> {
+    let bytes: [u8; 8] = entry.try_into().ok()?;
+    Some(Timestamp::from_millis(i64::from_be_bytes(bytes) ^ i64::MIN))
 }

@@ -1,14 +1,17 @@
 //! Sorted rows in two layers, as in a log-structured merge tree: an immutable base, and an overlay of later changes. Without a base
 //! all rows are in the overlay.
+//!
+//! A base is read piece by piece, as a file is. This module does not know its origin.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, btree_map};
+use std::fmt;
 use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::base::{Base, BasePart, EntryKey, RowIter, ScanDirection};
 use super::index::EntryRange;
+use crate::marker::MaybeSync;
 use crate::store::{StoreError, StoredDocument};
 
 /// Changed rows, by key.
@@ -32,12 +35,12 @@ impl<K, V> Default for Overlay<K, V> {
 
 impl<K: Ord, V> Overlay<K, V> {
     /// Sets a row. `before`: whether the key had a row.
-    fn set(&mut self, key: K, now: Option<V>, before: bool, based: bool) {
-        let in_base = self.0.get(&key).map_or(before && based, |slot| slot.in_base);
-        if now.is_none() && !in_base {
+    fn set(&mut self, key: K, current: Option<V>, before: bool, has_base: bool) {
+        let in_base = self.0.get(&key).map_or(before && has_base, |row| row.in_base);
+        if current.is_none() && !in_base {
             self.0.remove(&key);
         } else {
-            self.0.insert(key, OverlayRow { current: now, in_base });
+            self.0.insert(key, OverlayRow { current, in_base });
         }
     }
 
@@ -87,16 +90,16 @@ impl TableDocuments {
 
     pub(super) fn get(&self, id: &str) -> Result<Option<StoredDocument>, StoreError> {
         match (self.overlay.0.get(id), &self.base) {
-            (Some(slot), _) => Ok(slot.current.clone()),
+            (Some(row), _) => Ok(row.current.clone()),
             (None, Some((base, part))) => base.document(*part, id),
             (None, None) => Ok(None),
         }
     }
 
     /// Sets a document. `before`: whether the document existed.
-    pub(super) fn set(&mut self, id: Arc<str>, now: Option<StoredDocument>, before: bool) {
-        self.count = self.count.saturating_add(now.is_some().into()).saturating_sub(before.into());
-        self.overlay.set(id, now, before, self.base.is_some());
+    pub(super) fn set(&mut self, id: Arc<str>, current: Option<StoredDocument>, before: bool) {
+        self.count = self.count.saturating_add(current.is_some().into()).saturating_sub(before.into());
+        self.overlay.set(id, current, before, self.base.is_some());
     }
 
     /// Returns documents in the order of their ids.
@@ -110,12 +113,12 @@ impl TableDocuments {
 
     /// Returns the documents that changed since the base.
     pub(super) fn changes(&self) -> impl Iterator<Item = Result<OverlayChange, StoreError>> {
-        self.overlay.0.iter().map(|(id, slot)| {
+        self.overlay.0.iter().map(|(id, row)| {
             let before = match &self.base {
-                Some((base, part)) if slot.in_base => base.document(*part, id)?,
+                Some((base, part)) if row.in_base => base.document(*part, id)?,
                 _ => None,
             };
-            Ok(OverlayChange { id: id.clone(), before, after: slot.current.clone() })
+            Ok(OverlayChange { id: id.clone(), before, after: row.current.clone() })
         })
     }
 }
@@ -153,17 +156,17 @@ impl EntrySet {
     pub(super) fn range<'a>(
         &'a self,
         range: &EntryRange,
-        way: ScanDirection,
+        direction: ScanDirection,
     ) -> impl Iterator<Item = Result<(EntryKey, Arc<str>), StoreError>> + use<'a> {
         let from = range.from.as_ref().map(Vec::as_slice);
         let to = range.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let base = self.base.as_ref().map(|(base, part)| base.entries(*part, (from, to), way));
-        MergeIter::new(base, self.overlay.range::<[u8]>(from, to), way)
+        let base = self.base.as_ref().map(|(base, part)| base.entries(*part, (from, to), direction));
+        MergeIter::new(base, self.overlay.range::<[u8]>(from, to), direction)
     }
 
     /// Returns the entries of the overlay, in order.
     pub(super) fn overlay_entries(&self) -> impl Iterator<Item = (&EntryKey, &Arc<str>)> {
-        self.overlay.0.iter().filter_map(|(key, slot)| Some((key, slot.current.as_ref()?)))
+        self.overlay.0.iter().filter_map(|(key, row)| Some((key, row.current.as_ref()?)))
     }
 }
 
@@ -198,18 +201,18 @@ impl<'a, K, V> Iterator for OverlayRange<'a, K, V> {
 impl<'a, K, V> MergeIter<'a, K, V> {
     fn new(
         base: Option<RowIter<'a, K, V>>,
-        changed: Option<btree_map::Range<'a, K, OverlayRow<V>>>,
-        way: ScanDirection,
+        overlay: Option<btree_map::Range<'a, K, OverlayRow<V>>>,
+        direction: ScanDirection,
     ) -> Self {
-        let changed = changed.map(|range| OverlayRange { range, direction: way }.peekable());
-        Self { base: base.map(Iterator::peekable), overlay: changed, direction: way }
+        let overlay = overlay.map(|range| OverlayRange { range, direction }.peekable());
+        Self { base: base.map(Iterator::peekable), overlay, direction }
     }
 }
 
 /// The layer of the next row.
 enum NextLayer {
     Base,
-    OverlayRange,
+    Overlay,
     /// Both layers have the key. The overlay row hides the base row.
     Both,
 }
@@ -217,17 +220,17 @@ enum NextLayer {
 impl<K: Ord + Clone, V: Clone> MergeIter<'_, K, V> {
     fn next_layer(&mut self) -> NextLayer {
         let base = self.base.as_mut().and_then(Peekable::peek);
-        let changed = self.overlay.as_mut().and_then(Peekable::peek);
-        match (base, changed) {
-            (Some(Ok((base, _))), Some((changed, _))) => {
-                let order = base.cmp(changed);
+        let overlay = self.overlay.as_mut().and_then(Peekable::peek);
+        match (base, overlay) {
+            (Some(Ok((base, _))), Some((overlay, _))) => {
+                let order = base.cmp(overlay);
                 match if self.direction == ScanDirection::Forward { order } else { order.reverse() } {
                     std::cmp::Ordering::Less => NextLayer::Base,
                     std::cmp::Ordering::Equal => NextLayer::Both,
-                    std::cmp::Ordering::Greater => NextLayer::OverlayRange,
+                    std::cmp::Ordering::Greater => NextLayer::Overlay,
                 }
             }
-            (None, Some(_)) => NextLayer::OverlayRange,
+            (None, Some(_)) => NextLayer::Overlay,
             (Some(Err(_)), _) | (_, None) => NextLayer::Base,
         }
     }
@@ -240,13 +243,60 @@ impl<K: Ord + Clone, V: Clone> Iterator for MergeIter<'_, K, V> {
         loop {
             match self.next_layer() {
                 NextLayer::Base => return self.base.as_mut()?.next(),
-                NextLayer::OverlayRange => {}
+                NextLayer::Overlay => {}
                 NextLayer::Both => drop(self.base.as_mut().and_then(Iterator::next)),
             }
-            let (key, slot) = self.overlay.as_mut()?.next()?;
-            if let Some(now) = &slot.current {
-                return Some(Ok((key.clone(), now.clone())));
+            let (key, row) = self.overlay.as_mut()?.next()?;
+            if let Some(current) = &row.current {
+                return Some(Ok((key.clone(), current.clone())));
             }
         }
     }
+}
+
+/// Rows in order. After an error the iterator ends.
+pub type RowIter<'a, K, V> = Box<dyn Iterator<Item = Result<(K, V), StoreError>> + 'a>;
+
+/// The key of an entry: its bytes, then the id of its document. The id is kept beside it, so that it can be stripped again.
+pub type EntryKey = Arc<[u8]>;
+
+/// A sorted part of a base: the documents of a collection, or the entries of one of its indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BasePart {
+    /// The number by which the base finds the part.
+    pub number: usize,
+    /// The number of rows.
+    pub rows: u64,
+}
+
+/// The direction of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ScanDirection {
+    /// In ascending order.
+    Forward,
+    /// In descending order.
+    Backward,
+}
+
+/// An immutable state. A small read costs little, because nothing is read as a whole.
+pub trait Base: MaybeSync + fmt::Debug {
+    /// Returns the collections that have documents, in order.
+    fn collections(&self) -> Vec<(String, BasePart)>;
+
+    /// Returns the entries of the index of `collection` that exactly this declaration made.
+    fn index(&self, collection: &str, made_by: &str) -> Option<BasePart>;
+
+    /// Returns the document `id`.
+    fn document(&self, part: BasePart, id: &str) -> Result<Option<StoredDocument>, StoreError>;
+
+    /// Returns documents in the order of their ids.
+    fn documents<'a>(&'a self, part: BasePart, from: Bound<&str>) -> RowIter<'a, Arc<str>, StoredDocument>;
+
+    /// Returns the entries between two keys.
+    fn entries<'a>(
+        &'a self,
+        part: BasePart,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        direction: ScanDirection,
+    ) -> RowIter<'a, EntryKey, Arc<str>>;
 }

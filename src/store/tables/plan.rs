@@ -1,12 +1,17 @@
-//! Planning: computing the effect of a batch without applying it. The cost depends on the batch, not on the size of the tables.
+//! Planning: computes the effect of a batch without applying it. The cost depends on the batch, not on the size of the
+//! tables. Prefetch collects the rows that planning will read, as far as they are known before reading, so that an
+//! asynchronous store fetches them in one wave.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{DocumentChange, Tables};
+use super::deferred::DeferredRead;
+use super::index::prefix_end;
+use super::overlay::ScanDirection;
+use super::{CollectionTable, DocumentChange, Tables, index_paths, top_level_field};
 use crate::id::CommandId;
-use crate::schema::Key;
+use crate::schema::{Key, keys};
 use crate::store::batch::{ledger_row, next_revision};
 use crate::store::{Batch, COMMANDS, Expectation, Outcome, StoreError, StoredDocument, Write, WriteOp};
 use crate::time::Timestamp;
@@ -291,6 +296,33 @@ impl Tables {
         }
         Ok(())
     }
+
+    /// Returns the base rows that [`Tables::plan`] will need: the ledger row, the written and checked documents, and the owners of
+    /// the unique entries that the batch writes. Some owners may not be needed in the end.
+    pub fn prefetch_reads(&self, batch: &Batch) -> Vec<DeferredRead> {
+        let (row, _) = batch.ledger_row();
+        let keys = batch.writes.iter().map(|write| &write.key).chain(batch.checks.iter().map(|check| &check.key));
+        let mut reads: Vec<DeferredRead> =
+            [&row].into_iter().chain(keys).filter_map(|key| self.document_read(key)).collect();
+        for write in &batch.writes {
+            let Some(after) = write.op.document_after() else { continue };
+            let touched = if let WriteOp::Change { difference, .. } = &write.op {
+                Some(changed_fields(difference))
+            } else {
+                None
+            };
+            if let Some(table) = self.tables.get(&write.key.collection) {
+                reads.extend(table.unique_entry_reads(after, touched.as_ref()));
+            }
+        }
+        reads
+    }
+
+    /// Returns the read of a document; none if its collection is unknown.
+    pub fn document_read(&self, key: &Key) -> Option<DeferredRead> {
+        let part = self.tables.get(&key.collection)?.documents.part()?;
+        Some(DeferredRead::Document { part: part.number, id: key.id.clone() })
+    }
 }
 
 type UniqueEntry = (Cow<'static, str>, usize, Vec<u8>);
@@ -324,4 +356,26 @@ pub(super) fn changed_fields(difference: &Difference) -> SortedSet<&str> {
 pub(super) fn outcome_of_row(row: &Document) -> Outcome {
     let fingerprint = row.get("fingerprint").and_then(Json::as_str).unwrap_or_default().to_owned();
     Outcome::Committed { fingerprint, result: row.get("result").cloned().unwrap_or_default() }
+}
+
+impl CollectionTable {
+    fn unique_entry_reads(&self, document: &Document, touched: Option<&SortedSet<&str>>) -> Vec<DeferredRead> {
+        let Some(declared) = self.declared else { return Vec::new() };
+        let affected = self.indexes.iter().filter(|index| index.declared.unique).filter(|index| {
+            // The same filter selects the entries of a change.
+            touched.is_none_or(|touched| index_paths(index).any(|path| touched.contains_key(top_level_field(path))))
+        });
+        let entries = affected.filter_map(|index| Some((index.keys.part()?, index))).flat_map(|(part, index)| {
+            let entries = keys::entries(declared, index.declared, document).into_iter();
+            entries.map(move |entry| (part.number, entry))
+        });
+        entries
+            .map(|(part, entry)| DeferredRead::Rows {
+                part,
+                to: prefix_end(&entry),
+                from: entry,
+                direction: ScanDirection::Forward,
+            })
+            .collect()
+    }
 }

@@ -4,8 +4,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::index::{EntryRange, prefix_end};
-use super::index_selection::IndexScan;
+use super::index::{EntryRange, IndexScan, prefix_end};
 use super::{CollectionTable, Tables};
 use crate::schema::{Aggregate, Collection, Query};
 use crate::store::eval::{self, Cursor, SortKey};
@@ -14,60 +13,59 @@ use crate::value::{Document, sort_by};
 
 type Candidate = (Arc<str>, StoredDocument);
 
-impl Tables {
-    /// Executes a query, as [`crate::store::Store::query`] specifies.
-    pub fn query(&self, query: &Query) -> Result<Page, StoreError> {
-        self.query_counted(query).map(|(page, _)| page)
-    }
+pub(in crate::store::tables) fn query(tables: &Tables, query: &Query) -> Result<Page, StoreError> {
+    query_counted(tables, query).map(|(page, _)| page)
+}
 
-    /// Executes a query, and returns the number of examined documents too.
-    pub(crate) fn query_counted(&self, query: &Query) -> Result<(Page, usize), StoreError> {
-        let (table, collection) = self.declared_table(&query.collection)?;
-        let cursor = Cursor::from_query(collection, query)?;
-        let limit = query.limit.map_or(usize::MAX, |n| n as usize);
-        let mut search =
-            QueryExecutor { collection, query, cursor: cursor.as_ref(), limit, found: Vec::new(), examined: 0 };
-        match IndexScan::choose(collection, &table.indexes, &query.filter, &query.sort) {
-            Some(access) => search.scan_index(table, &access)?,
-            None if query.sort.is_empty() => {
-                // Documents are stored in the order of their ids.
-                let from = cursor.as_ref().map_or(Bound::Unbounded, |c| Bound::Excluded(c.id.as_str()));
-                search.stream(table.documents.iter_from(from))?;
-            }
-            None => search.sort_all(table.documents.iter_from(Bound::Unbounded))?,
+/// Executes a query, and returns the number of examined documents too.
+pub(crate) fn query_counted(tables: &Tables, query: &Query) -> Result<(Page, usize), StoreError> {
+    let (table, collection) = declared_table(tables, &query.collection)?;
+    let cursor = Cursor::from_query(collection, query)?;
+    let limit = query.limit.map_or(usize::MAX, |n| n as usize);
+    let mut executor =
+        QueryExecutor { collection, query, cursor: cursor.as_ref(), limit, found: Vec::new(), examined: 0 };
+    match IndexScan::choose(collection, &table.indexes, &query.filter, &query.sort) {
+        Some(scan) => executor.scan_index(table, &scan)?,
+        None if query.sort.is_empty() => {
+            // Documents are stored in the order of their ids.
+            let from = cursor.as_ref().map_or(Bound::Unbounded, |c| Bound::Excluded(c.id.as_str()));
+            executor.stream(table.documents.iter_from(from))?;
         }
-        Ok((search.page(), search.examined))
+        None => executor.sort_all(table.documents.iter_from(Bound::Unbounded))?,
     }
+    Ok((executor.page(), executor.examined))
+}
 
-    /// Computes an aggregate, as [`crate::store::Store::aggregate`] specifies.
-    pub fn aggregate(&self, aggregate: &Aggregate) -> Result<Vec<Document>, StoreError> {
-        let (table, collection) = self.declared_table(&aggregate.collection)?;
-        let mut numbers = eval::Aggregation::new(collection, aggregate)?;
-        let Some(access) = IndexScan::choose(collection, &table.indexes, &aggregate.filter, &[]) else {
-            for row in table.documents.iter_from(Bound::Unbounded) {
-                numbers.add(&row?.1.document);
-            }
-            return numbers.rows();
-        };
-        let ids = access.ranges.iter().flat_map(|range| access.index.ids(range));
-        let mut ids: Vec<Arc<str>> = ids.collect::<Result<_, StoreError>>()?;
-        // Sums of doubles depend on the order of addition. It is the order of the ids, whatever index was used.
-        sort_by(&mut ids, Ord::cmp);
-        for id in ids {
-            if let Some((_, stored)) = table.find_candidate(id)? {
-                numbers.add(&stored.document);
-            }
+pub(in crate::store::tables) fn aggregate(tables: &Tables, aggregate: &Aggregate) -> Result<Vec<Document>, StoreError> {
+    let (table, collection) = declared_table(tables, &aggregate.collection)?;
+    let mut aggregation = eval::Aggregation::new(collection, aggregate)?;
+    let Some(scan) = IndexScan::choose(collection, &table.indexes, &aggregate.filter, &[]) else {
+        for row in table.documents.iter_from(Bound::Unbounded) {
+            aggregation.add(&row?.1.document);
         }
-        numbers.rows()
+        return aggregation.rows();
+    };
+    let ids = scan.ranges.iter().flat_map(|range| scan.index.ids(range));
+    let mut ids: Vec<Arc<str>> = ids.collect::<Result<_, StoreError>>()?;
+    // Sums of doubles depend on the order of addition. It is the order of the ids, whatever index was used.
+    sort_by(&mut ids, Ord::cmp);
+    for id in ids {
+        if let Some((_, stored)) = table.find_candidate(id)? {
+            aggregation.add(&stored.document);
+        }
     }
+    aggregation.rows()
+}
 
-    fn declared_table(&self, name: &str) -> Result<(&CollectionTable, &'static Collection), StoreError> {
-        let known = self.tables.get(name).and_then(|table| Some((table, table.declared?)));
-        known.ok_or_else(|| StoreError::InvalidQuery {
-            collection: name.to_owned(),
-            reason: "the collection is not declared".to_owned(),
-        })
-    }
+fn declared_table<'m>(
+    tables: &'m Tables,
+    name: &str,
+) -> Result<(&'m CollectionTable, &'static Collection), StoreError> {
+    let table = tables.tables.get(name).and_then(|table| Some((table, table.declared?)));
+    table.ok_or_else(|| StoreError::InvalidQuery {
+        collection: name.to_owned(),
+        reason: "the collection is not declared".to_owned(),
+    })
 }
 
 impl CollectionTable {
@@ -99,28 +97,25 @@ struct QueryExecutor<'a> {
 const PRUNE_THRESHOLD: usize = 256;
 
 impl QueryExecutor<'_> {
-    fn scan_index(&mut self, table: &CollectionTable, access: &IndexScan<'_>) -> Result<(), StoreError> {
-        let [range] = access.ranges.as_slice() else {
-            let ids = access.ranges.iter().flat_map(|s| access.index.ids(s));
+    fn scan_index(&mut self, table: &CollectionTable, scan: &IndexScan<'_>) -> Result<(), StoreError> {
+        let [range] = scan.ranges.as_slice() else {
+            let ids = scan.ranges.iter().flat_map(|s| scan.index.ids(s));
             return self.sort_all(table.candidates(ids));
         };
-        let resume = self.cursor.map(|cursor| (access.entry_prefix(&cursor.key), cursor.id.as_str()));
-        match (access.backward, access.fully_sorted) {
-            (false, true) => self.stream(table.candidates(access.index.ids(&range_after_cursor(range, resume, true)))),
+        let resume = self.cursor.map(|cursor| (scan.entry_prefix(&cursor.key), cursor.id.as_str()));
+        match (scan.backward, scan.fully_sorted) {
+            (false, true) => self.stream(table.candidates(scan.index.ids(&range_after_cursor(range, resume, true)))),
             (false, false) => self.sort_incrementally(
-                access.presorted_fields,
-                table.candidates(access.index.ids(&range_after_cursor(range, resume, false))),
+                scan.presorted_fields,
+                table.candidates(scan.index.ids(&range_after_cursor(range, resume, false))),
             ),
-            (true, true) => self.stream(table.candidates(access.index.ids_backward(range, resume))),
+            (true, true) => self.stream(table.candidates(scan.index.ids_backward(range, resume))),
             (true, false) => {
                 let mut range = range.clone();
                 if let Some((prefix, _)) = resume {
                     range.to = prefix_end(&prefix).or(range.to);
                 }
-                self.sort_incrementally(
-                    access.presorted_fields,
-                    table.candidates(access.index.ids_backward(&range, None)),
-                )
+                self.sort_incrementally(scan.presorted_fields, table.candidates(scan.index.ids_backward(&range, None)))
             }
         }
     }
@@ -140,22 +135,23 @@ impl QueryExecutor<'_> {
         Ok(())
     }
 
-    /// Takes rows that arrive in the order of the first `served` fields, and sorts each group of equal ones (incremental sort).
+    /// Takes rows that arrive in the order of the first `presorted` fields, and sorts each group of equal ones (incremental sort).
     fn sort_incrementally(
         &mut self,
-        served: usize,
+        presorted: usize,
         candidates: impl Iterator<Item = Result<Candidate, StoreError>>,
     ) -> Result<(), StoreError> {
         let mut group: Vec<(SortKey, Candidate)> = Vec::new();
-        let mut enough = PRUNE_THRESHOLD;
+        let mut threshold = PRUNE_THRESHOLD;
         for found in candidates {
             let found = found?;
             if !self.matches(&found) {
                 continue;
             }
             let key = SortKey::new(self.collection, &self.query.sort, &found.1.document);
-            let another = group.first().is_some_and(|(first, _)| first.fields()[..served] != key.fields()[..served]);
-            if another {
+            let begins_group =
+                group.first().is_some_and(|(first, _)| first.fields()[..presorted] != key.fields()[..presorted]);
+            if begins_group {
                 self.emit_group(std::mem::take(&mut group));
                 if self.is_full() {
                     return Ok(());
@@ -164,9 +160,9 @@ impl QueryExecutor<'_> {
             if self.cursor.is_none_or(|cursor| (&key, found.0.as_ref()) > (&cursor.key, cursor.id.as_str())) {
                 group.push((key, found));
             }
-            if group.len() > enough {
+            if group.len() > threshold {
                 group = self.prune(group);
-                enough = PRUNE_THRESHOLD.max(group.len() * 2);
+                threshold = PRUNE_THRESHOLD.max(group.len() * 2);
             }
         }
         self.emit_group(group);

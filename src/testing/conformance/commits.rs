@@ -1,23 +1,24 @@
-//! Expectations, checks, atomicity, and declarations.
+//! Expectations, checks, atomicity, declarations, and unique indexes.
 
 use serde_json::json;
 
 use super::fixture::{BatchExt, ConformanceFixture, ITEMS, ROWS, SLOTS, change_op, code, into_document};
-use super::{Subject, Verdict, ensure, ensure_eq};
+use super::{CaseFailure, Subject, Verdict, ensure, ensure_eq};
 use crate::limits::DOCUMENT_DEPTH;
-use crate::schema::{Collection, Query};
+use crate::schema::{Collection, Key, Query};
 use crate::store::{Batch, COMMANDS, Expectation, Outcome, StoreError, WriteOp};
+use crate::testing::join_all;
 use crate::value::{Difference, FieldPath, Json, Segment};
 
 pub(super) async fn expect_absent_conflicts_with_an_existing_document(subject: &Subject) -> Verdict {
     let s = ConformanceFixture::new(subject).await?;
     s.commit(s.batch()?.insert(&ITEMS, "a", json!({"n": 1}))).await?;
-    let again = s.commit(s.batch()?.insert(&ITEMS, "a", json!({"n": 2}))).await;
+    let second = s.commit(s.batch()?.insert(&ITEMS, "a", json!({"n": 2}))).await;
     ensure_eq!(
-        again.as_ref().err().and_then(StoreError::key).map(|key| key.to_string()),
+        second.as_ref().err().and_then(StoreError::key).map(|key| key.to_string()),
         Some("conform.items/a".to_owned())
     );
-    ensure_eq!(code(&again), "conflict");
+    ensure_eq!(code(&second), "conflict");
     ensure_eq!(s.document(&ITEMS, "a").await?, json!({"n": 1}));
     s.delete(&ITEMS, "a").await?;
     s.commit(s.batch()?.insert(&ITEMS, "a", json!({"n": 3}))).await?;
@@ -73,13 +74,13 @@ pub(super) async fn a_failed_batch_writes_nothing(subject: &Subject) -> Verdict 
     let first = s.put(&ITEMS, "there", json!({"n": 1})).await?;
     let batch = s.batch()?;
     let doomed = batch.clone().put(&ITEMS, "a", json!({})).delete(&ITEMS, "there").insert(&ITEMS, "z", json!({}));
-    for fault in [
+    for failing in [
         doomed.clone().replace(&ITEMS, "b", &first, json!({})),
         doomed.clone().put(&ITEMS, "b", json!({"n": "no number"})),
         doomed.clone().put(&SLOTS, "1", json!({"place": "p"})).put(&SLOTS, "2", json!({"place": "p"})),
         doomed.clone().check(&ITEMS, "b", &first),
     ] {
-        ensure_eq!(s.commit(fault).await.is_err(), true);
+        ensure_eq!(s.commit(failing).await.is_err(), true);
         ensure_eq!(s.find(&ITEMS, "a").await?, None);
         ensure_eq!(s.find(&ITEMS, "z").await?, None);
         ensure_eq!(s.revision(&ITEMS, "there").await?, first);
@@ -132,7 +133,7 @@ pub(super) async fn documents_that_break_their_declaration_are_invalid(subject: 
     let s = ConformanceFixture::new(subject).await?;
     s.put(&ITEMS, "a", json!({"n": 1, "status": "on"})).await?;
     let read = s.expect_document(&ITEMS, "a").await?;
-    for breach in [
+    for invalid in [
         json!({"n": 1.5}),
         json!({"n": 9_007_199_254_740_992i64}),
         json!({"n": "1"}),
@@ -146,10 +147,10 @@ pub(super) async fn documents_that_break_their_declaration_are_invalid(subject: 
         json!({"tags": {}}),
         json!({"meta": []}),
     ] {
-        let whole = s.commit(s.batch()?.put(&ITEMS, "b", breach.clone())).await;
-        ensure_eq!((code(&whole), &breach), ("invalid", &breach));
-        let changed = s.commit(s.batch()?.change(&ITEMS, "a", &read, breach.clone())).await;
-        ensure_eq!((code(&changed), &breach), ("invalid", &breach));
+        let put = s.commit(s.batch()?.put(&ITEMS, "b", invalid.clone())).await;
+        ensure_eq!((code(&put), &invalid), ("invalid", &invalid));
+        let changed = s.commit(s.batch()?.change(&ITEMS, "a", &read, invalid.clone())).await;
+        ensure_eq!((code(&changed), &invalid), ("invalid", &invalid));
     }
     ensure_eq!(code(&s.commit(s.batch()?.put(&ROWS, "a", json!({}))).await), "invalid");
     ensure_eq!(s.expect_document(&ITEMS, "a").await?, read);
@@ -171,8 +172,8 @@ pub(super) async fn values_outside_the_common_limits_are_refused(subject: &Subje
         json!({"any": nested(DOCUMENT_DEPTH)}),
     ];
     for refused in names.into_iter().chain(values) {
-        let whole = s.commit(s.batch()?.put(&ITEMS, "b", refused.clone())).await;
-        ensure!(code(&whole) == "invalid", "writing {refused} returned {}", code(&whole));
+        let put = s.commit(s.batch()?.put(&ITEMS, "b", refused.clone())).await;
+        ensure!(code(&put) == "invalid", "writing {refused} returned {}", code(&put));
         let changed = s.commit(s.batch()?.change(&ITEMS, "a", &read, refused.clone())).await;
         ensure!(code(&changed) == "invalid", "changing to {refused} returned {}", code(&changed));
     }
@@ -241,4 +242,68 @@ pub(super) async fn a_difference_that_contradicts_its_document_is_invalid(subjec
 
 fn path(keys: &[&str]) -> FieldPath {
     FieldPath(keys.iter().map(|key| Segment::Key((*key).to_owned())).collect())
+}
+
+pub(super) async fn a_unique_index_refuses_a_second_entry(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
+    s.put(&SLOTS, "a", json!({"place": "x"})).await?;
+    let clash = s.commit(s.batch()?.put(&SLOTS, "b", json!({"place": "x"}))).await;
+    let expected = StoreError::UniqueViolation { key: Key::new(&SLOTS, "b"), index: "place".to_owned() };
+    ensure_eq!(clash.err(), Some(expected));
+    let twins = s.batch()?.put(&SLOTS, "c", json!({"place": "y"})).put(&SLOTS, "d", json!({"place": "y"}));
+    ensure_eq!(code(&s.commit(twins).await), "unique_violation");
+    // A document may keep its own value. Texts that differ by one byte are distinct.
+    s.put(&SLOTS, "a", json!({"place": "x", "owner": "o"})).await?;
+    s.put(&SLOTS, "b", json!({"place": "X"})).await?;
+    s.put(&SLOTS, "c", json!({"place": ""})).await?;
+    Ok(())
+}
+
+pub(super) async fn missing_fields_clash_in_a_unique_index(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
+    s.put(&SLOTS, "a", json!({})).await?;
+    ensure_eq!(code(&s.commit(s.batch()?.put(&SLOTS, "b", json!({}))).await), "unique_violation");
+    s.delete(&SLOTS, "a").await?;
+    ensure_eq!(code(&s.commit(s.batch()?.put(&SLOTS, "b", json!({}))).await), "ok");
+    Ok(())
+}
+
+pub(super) async fn a_partial_unique_index_ignores_excluded_documents(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
+    s.put(&SLOTS, "a", json!({"place": "1", "owner": "o", "live": true})).await?;
+    s.put(&SLOTS, "b", json!({"place": "2", "owner": "o", "live": false})).await?;
+    s.put(&SLOTS, "c", json!({"place": "3", "owner": "o"})).await?;
+    let alive = json!({"place": "2", "owner": "o", "live": true});
+    let clash = s.commit(s.batch()?.put(&SLOTS, "b", alive.clone())).await;
+    ensure_eq!(
+        clash.err(),
+        Some(StoreError::UniqueViolation { key: Key::new(&SLOTS, "b"), index: "owner".to_owned() })
+    );
+    s.put(&SLOTS, "a", json!({"place": "1", "owner": "o", "live": false})).await?;
+    s.put(&SLOTS, "b", alive).await?;
+    Ok(())
+}
+
+pub(super) async fn uniqueness_is_checked_after_the_whole_batch(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
+    s.commit(s.batch()?.put(&SLOTS, "a", json!({"place": "x"})).put(&SLOTS, "b", json!({"place": "y"}))).await?;
+    let swap = s.batch()?.put(&SLOTS, "a", json!({"place": "y"})).put(&SLOTS, "b", json!({"place": "x"}));
+    ensure_eq!(code(&s.commit(swap).await), "ok");
+    let hand_on = s.batch()?.put(&SLOTS, "c", json!({"place": "x"})).delete(&SLOTS, "b");
+    ensure_eq!(code(&s.commit(hand_on).await), "ok");
+    let chain = s.batch()?.put(&SLOTS, "d", json!({"place": "y"})).put(&SLOTS, "a", json!({"place": "x"}));
+    ensure_eq!(code(&s.commit(chain).await), "unique_violation");
+    ensure_eq!(s.document(&SLOTS, "a").await?, json!({"place": "y"}));
+    Ok(())
+}
+
+pub(super) async fn of_concurrent_inserts_of_an_entry_one_commits(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
+    let batches: Result<Vec<_>, CaseFailure> =
+        (0..8).map(|i| Ok(s.batch()?.insert(&SLOTS, &format!("{i}"), json!({"place": "x"})))).collect();
+    let results = join_all(batches?.into_iter().map(|batch| s.store.commit(batch)).collect()).await;
+    let mut codes: Vec<&str> = results.iter().map(code).collect();
+    codes.sort_unstable();
+    ensure_eq!(codes, [&["ok"][..], &["unique_violation"; 7]].concat());
+    Ok(())
 }

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use super::fixture::{BatchExt, ConformanceFixture, ITEMS, LEASES, batch, code};
+use super::fixture::{BatchExt, ConformanceFixture, ITEMS, LEASES, batch, catalog_of, code};
 use super::{CaseFailure, Subject, Verdict, ensure, ensure_eq};
-use crate::store::{ChangeEvent, Position, StoreError};
+use crate::schema::Collection;
+use crate::store::{COMMANDS, ChangeEvent, Position, StoreError};
 use crate::testing::{join_all, yield_now};
 use crate::time::{Millis, Timestamp};
 
@@ -116,6 +117,21 @@ pub(super) async fn waiting_for_changes_ends_on_a_change_or_timeout(subject: &Su
         s.put(&ITEMS, "a", json!({})).await.map(|_| ())
     };
     join_all(vec![Box::pin(waiter), Box::pin(writer)]).await.into_iter().collect()
+}
+
+pub(super) async fn only_ledger_rows_are_left_out_of_the_feed(subject: &Subject) -> Verdict {
+    /// Its name is like that of the ledger, but a catalog declares it.
+    const MARKERS: Collection = Collection::new("runstate.markers", 1);
+    let Some((s, _)) = feed_start(subject).await? else { return Ok(()) };
+    s.store.migrate(&catalog_of(&[&ITEMS, &MARKERS])?).await?;
+    let start = s.store.changes(None, 10, NO_WAIT).await?.next;
+    s.commit(s.batch()?.put(&MARKERS, "a", json!({})).put(&ITEMS, "b", json!({}))).await?;
+    s.store.sweep(COMMANDS.name, Timestamp::from_millis(1_000_000) + Millis::days(8), 10).await?;
+    let changes = s.store.changes(Some(start), 10, NO_WAIT).await?;
+    let mut found: Vec<_> = changes.events.iter().map(|event| (&*event.key.collection, &*event.key.id)).collect();
+    found.sort_unstable();
+    ensure_eq!(found, [(ITEMS.name, "b"), (MARKERS.name, "a")]);
+    Ok(())
 }
 
 pub(super) async fn malformed_positions_are_invalid(subject: &Subject) -> Verdict {

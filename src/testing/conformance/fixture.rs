@@ -59,7 +59,7 @@ pub(super) fn catalog() -> Result<Catalog, CaseFailure> {
 
 /// A catalog of `collections`.
 pub(super) fn catalog_of(collections: &[&'static Collection]) -> Result<Catalog, CaseFailure> {
-    Catalog::new(collections).map_err(|wrong| CaseFailure::new(wrong.to_string()))
+    Catalog::new(collections).map_err(|error| CaseFailure::new(error.to_string()))
 }
 
 /// A store with the collections, ready for a case.
@@ -210,6 +210,6 @@ pub(super) fn into_document(value: Json) -> Document {
 }
 
 /// The code of an error, or `ok`.
-pub(super) fn code<T>(answer: &Result<T, StoreError>) -> &'static str {
-    answer.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok")
+pub(super) fn code<T>(result: &Result<T, StoreError>) -> &'static str {
+    result.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok")
 }

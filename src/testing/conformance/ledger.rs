@@ -105,10 +105,10 @@ pub(super) async fn results_over_four_kib_are_refused(subject: &Subject) -> Verd
 pub(super) async fn concurrent_repeats_of_a_command_commit_once(subject: &Subject) -> Verdict {
     let s = ConformanceFixture::new(subject).await?;
     let same = batch("c")?.put(&ITEMS, "a", json!({}));
-    let answers = join_all((0..8).map(|_| s.store.commit(same.clone())).collect()).await;
+    let results = join_all((0..8).map(|_| s.store.commit(same.clone())).collect()).await;
     let mut first = 0;
-    for answer in answers {
-        let receipt = answer?;
+    for result in results {
+        let receipt = result?;
         ensure_eq!(receipt.result, json!("result of c"));
         first += usize::from(!receipt.replayed);
     }

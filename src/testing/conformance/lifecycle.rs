@@ -1,8 +1,8 @@
-//! Opening, migration, closing, and concurrency.
+//! Opening, migration, closing, concurrency, and the expiry of documents.
 
 use serde_json::json;
 
-use super::fixture::{BatchExt, ConformanceFixture, ITEMS, ROWS, batch, catalog, catalog_of, code};
+use super::fixture::{BatchExt, ConformanceFixture, ITEMS, LEASES, ROWS, batch, catalog, catalog_of, code};
 use super::{CaseFailure, Subject, Verdict, ensure, ensure_eq};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Collection, Field, Index, Key, Query};
@@ -91,11 +91,11 @@ pub(super) async fn acknowledged_writes_survive_reopening(subject: &Subject) -> 
     let keys = [Key::new(&ITEMS, "a"), Key::new(&ITEMS, "b"), Key::new(&ROWS, "r")];
     let before = s.store.get(&keys).await?;
     s.store.close().await?;
-    let Some(again) = subject.reopen().await? else {
+    let Some(reopened) = subject.reopen().await? else {
         ensure!(!s.store.capabilities().durable, "a durable store needs a reopener");
         return Ok(());
     };
-    let s = ConformanceFixture::on_store(again, SECOND_COMMAND_BASE).await?;
+    let s = ConformanceFixture::on_store(reopened, SECOND_COMMAND_BASE).await?;
     ensure_eq!(s.store.get(&keys).await?, before);
     ensure_eq!(s.ids(&Query::of(&ITEMS).eq("n", 1)).await?, ["a"]);
     ensure_eq!(s.commit(batch("c")?).await?.replayed, true);
@@ -111,10 +111,10 @@ pub(super) async fn two_stores_on_one_storage_agree(subject: &Subject) -> Verdic
     if !one.store.capabilities().shared {
         return Ok(());
     }
-    let Some(again) = subject.reopen().await? else {
+    let Some(reopened) = subject.reopen().await? else {
         return Err(CaseFailure::new("a shared store needs a reopener"));
     };
-    let two = ConformanceFixture::on_store(again, SECOND_COMMAND_BASE).await?;
+    let two = ConformanceFixture::on_store(reopened, SECOND_COMMAND_BASE).await?;
     let revision = one.put(&ITEMS, "a", json!({"n": 1})).await?;
     ensure_eq!(two.revision(&ITEMS, "a").await?, revision);
     two.commit(two.batch()?.replace(&ITEMS, "a", &revision, json!({"n": 2}))).await?;
@@ -125,7 +125,7 @@ pub(super) async fn two_stores_on_one_storage_agree(subject: &Subject) -> Verdic
     ensure_eq!(one.commit(batch("c")?.put(&ITEMS, "b", json!({}))).await?.replayed, true);
     ensure_eq!(one.ids(&Query::of(&ITEMS)).await?, ["a", "b"]);
     let stores = [&one, &two];
-    join_all(stores.map(|s| count(s, 20)).into_iter().collect()).await.into_iter().collect::<Verdict>()?;
+    join_all(stores.map(|s| increment(s, 20)).into_iter().collect()).await.into_iter().collect::<Verdict>()?;
     ensure_eq!(one.document(&ITEMS, "counter").await?, json!({"n": 40}));
     one.store.close().await?;
     two.put(&ITEMS, "c", json!({})).await?;
@@ -134,7 +134,7 @@ pub(super) async fn two_stores_on_one_storage_agree(subject: &Subject) -> Verdic
 
 pub(super) async fn concurrent_increments_are_not_lost(subject: &Subject) -> Verdict {
     let s = ConformanceFixture::new(subject).await?;
-    let counters = (0..8).map(|_| count(&s, 8)).collect();
+    let counters = (0..8).map(|_| increment(&s, 8)).collect();
     join_all(counters).await.into_iter().collect::<Verdict>()?;
     ensure_eq!(s.document(&ITEMS, "counter").await?, json!({"n": 64}));
     ensure_eq!(s.revision(&ITEMS, "counter").await?.writes(), 64);
@@ -142,10 +142,10 @@ pub(super) async fn concurrent_increments_are_not_lost(subject: &Subject) -> Ver
 }
 
 /// Adds one to the counter `times` times: reads it, adds one, and writes it under the revision that was read.
-fn count(s: &ConformanceFixture, times: u32) -> crate::marker::BoxFuture<'_, Verdict> {
+fn increment(s: &ConformanceFixture, times: u32) -> crate::marker::BoxFuture<'_, Verdict> {
     Box::pin(async move {
         for _ in 0..times {
-            let mut tries = 0;
+            let mut conflicts = 0;
             loop {
                 let found = s.find(&ITEMS, "counter").await?;
                 // Others may write between the read and the write.
@@ -158,10 +158,10 @@ fn count(s: &ConformanceFixture, times: u32) -> crate::marker::BoxFuture<'_, Ver
                 };
                 match code(&s.commit(batch).await) {
                     "ok" => break,
-                    "conflict" if tries < 1_000 => tries += 1,
+                    "conflict" if conflicts < 1_000 => conflicts += 1,
                     other => {
                         return Err(CaseFailure::new(format!(
-                            "an increment failed with {other} after {tries} conflicts"
+                            "an increment failed with {other} after {conflicts} conflicts"
                         )));
                     }
                 }
@@ -169,4 +169,47 @@ fn count(s: &ConformanceFixture, times: u32) -> crate::marker::BoxFuture<'_, Ver
         }
         Ok(())
     })
+}
+
+pub(super) async fn a_sweep_deletes_exactly_the_expired_documents(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
+    let batch = s.batch()?;
+    let batch = batch.put(&LEASES, "old", json!({"at": 0})).put(&LEASES, "due", json!({"at": 5_000}));
+    let batch = batch.put(&LEASES, "later", json!({"at": 5_001})).put(&LEASES, "never", json!({}));
+    let batch = batch.put(&LEASES, "pinned", json!({"at": 0, "pinned": true})).put(&ITEMS, "other", json!({"at": 0}));
+    s.commit(batch).await?;
+    // A lease expires one second after `at`, inclusive.
+    let now = Timestamp::from_millis(6_000);
+    ensure_eq!(s.store.sweep(LEASES.name, now, 100).await?, 2);
+    ensure_eq!(s.ids(&Query::of(&LEASES)).await?, ["later", "never", "pinned"]);
+    ensure_eq!(s.store.sweep(LEASES.name, now, 100).await?, 0);
+    ensure_eq!(s.store.sweep(ITEMS.name, now, 100).await?, 0);
+    ensure_eq!(s.ids(&Query::of(&ITEMS)).await?, ["other"]);
+    Ok(())
+}
+
+pub(super) async fn a_sweep_deletes_at_most_its_limit(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
+    let batch = (0..7).fold(s.batch()?, |batch, i| batch.put(&LEASES, &format!("{i}"), json!({"at": i})));
+    s.commit(batch).await?;
+    let now = Timestamp::from_millis(10_000);
+    ensure_eq!(s.store.sweep(LEASES.name, now, 0).await?, 0);
+    ensure_eq!(s.store.sweep(LEASES.name, now, 3).await?, 3);
+    ensure_eq!(s.ids(&Query::of(&LEASES)).await?.len(), 4);
+    ensure_eq!(s.store.sweep(LEASES.name, now, 3).await?, 3);
+    ensure_eq!(s.store.sweep(LEASES.name, now, 3).await?, 1);
+    Ok(())
+}
+
+pub(super) async fn a_refreshed_deadline_prevents_expiry(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
+    s.put(&LEASES, "a", json!({"at": 0})).await?;
+    s.put(&LEASES, "b", json!({"at": 0})).await?;
+    s.put(&LEASES, "a", json!({"at": 9_000})).await?;
+    s.put(&LEASES, "b", json!({"at": 0, "pinned": false})).await?;
+    ensure_eq!(s.store.sweep(LEASES.name, Timestamp::from_millis(5_000), 100).await?, 0);
+    s.put(&LEASES, "b", json!({"at": 0})).await?;
+    ensure_eq!(s.store.sweep(LEASES.name, Timestamp::from_millis(5_000), 100).await?, 1);
+    ensure_eq!(s.ids(&Query::of(&LEASES)).await?, ["a"]);
+    Ok(())
 }

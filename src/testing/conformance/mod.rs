@@ -13,18 +13,13 @@
 //! runstate::conformance!(fresh);
 //! ```
 
-mod aggregates;
-mod bounds;
 mod commits;
 mod documents;
 mod feed;
-mod fidelity;
 mod fixture;
 mod ledger;
 mod lifecycle;
 mod queries;
-mod retention;
-mod unique;
 
 use std::fmt;
 use std::panic::Location;
@@ -81,7 +76,7 @@ impl Subject {
     /// Another store on the same storage; `None`: the contents are lost with the store.
     pub async fn reopen(&self) -> Result<Option<Arc<dyn Store>>, CaseFailure> {
         match &self.reopener {
-            Some(again) => Ok(Some(again.reopen().await?)),
+            Some(reopener) => Ok(Some(reopener.reopen().await?)),
             None => Ok(None),
         }
     }
@@ -158,7 +153,8 @@ macro_rules! ensure_eq {
     };
 }
 
-use {ensure, ensure_eq};
+use ensure;
+use ensure_eq;
 
 macro_rules! list_cases {
     ({} $($module:ident::$name:ident $rule:literal;)+) => {
@@ -206,19 +202,19 @@ macro_rules! __conformance_cases {
             ledger::results_over_four_kib_are_refused "a result of more than 4 KiB is refused";
             ledger::concurrent_repeats_of_a_command_commit_once "a command sent many times at once is committed once";
 
-            unique::a_unique_index_refuses_a_second_entry "a unique index refuses a second document with an entry; the error names both";
-            unique::missing_fields_clash_in_a_unique_index "two documents without a field clash in a unique index";
-            unique::a_partial_unique_index_ignores_excluded_documents "a partial unique index ignores documents outside its predicate";
-            unique::uniqueness_is_checked_after_the_whole_batch "documents may exchange or pass on unique values in one batch";
-            unique::of_concurrent_inserts_of_an_entry_one_commits "of many concurrent inserts of one unique entry, one commits";
+            commits::a_unique_index_refuses_a_second_entry "a unique index refuses a second document with an entry; the error names both";
+            commits::missing_fields_clash_in_a_unique_index "two documents without a field clash in a unique index";
+            commits::a_partial_unique_index_ignores_excluded_documents "a partial unique index ignores documents outside its predicate";
+            commits::uniqueness_is_checked_after_the_whole_batch "documents may exchange or pass on unique values in one batch";
+            commits::of_concurrent_inserts_of_an_entry_one_commits "of many concurrent inserts of one unique entry, one commits";
 
-            bounds::documents_over_the_size_limit_are_refused "a document above the size limit is refused, one at the limit is not";
-            bounds::batches_over_the_write_limit_are_refused "a batch with more writes than the limit is refused";
-            bounds::batches_over_the_byte_limit_are_refused "a batch with more bytes than the limit is refused";
+            documents::documents_over_the_size_limit_are_refused "a document above the size limit is refused, one at the limit is not";
+            documents::batches_over_the_write_limit_are_refused "a batch with more writes than the limit is refused";
+            documents::batches_over_the_byte_limit_are_refused "a batch with more bytes than the limit is refused";
 
-            fidelity::values_round_trip_unchanged "every kind of JSON, unusual keys and unusual texts are read back unchanged";
-            fidelity::differences_round_trip_unchanged "fields, nested keys and list elements are set and unset in place";
-            fidelity::random_documents_round_trip_unchanged "random documents and changes are read back unchanged";
+            documents::values_round_trip_unchanged "every kind of JSON, unusual keys and unusual texts are read back unchanged";
+            documents::differences_round_trip_unchanged "fields, nested keys and list elements are set and unset in place";
+            documents::random_documents_round_trip_unchanged "random documents and changes are read back unchanged";
 
             queries::filters_match_the_reference_results "every filter finds the same documents as the reference";
             queries::value_kinds_have_one_sort_order "null, booleans, numbers, texts, lists, objects; the id decides last";
@@ -229,18 +225,19 @@ macro_rules! __conformance_cases {
             queries::invalid_queries_are_refused "an undeclared collection or a cursor of another query is invalid";
             queries::text_search_finds_whole_words "text search finds whole words in any case";
 
-            aggregates::aggregates_are_computed_over_all_documents "count, sum, avg, min, max, percentile and count_if, also over no documents";
-            aggregates::aggregates_are_computed_by_group "groups and time buckets, in the order of their values";
-            aggregates::decimals_are_exact "decimals are summed and compared exactly";
+            queries::aggregates_are_computed_over_all_documents "count, sum, avg, min, max, percentile and count_if, also over no documents";
+            queries::aggregates_are_computed_by_group "groups and time buckets, in the order of their values";
+            queries::decimals_are_exact "decimals are summed and compared exactly";
 
-            retention::a_sweep_deletes_exactly_the_expired_documents "sweep deletes the documents that are expired at its time, and no others";
-            retention::a_sweep_deletes_at_most_its_limit "sweep deletes at most its limit, and returns the number";
-            retention::a_refreshed_deadline_prevents_expiry "a write to the field moves the deadline";
+            lifecycle::a_sweep_deletes_exactly_the_expired_documents "sweep deletes the documents that are expired at its time, and no others";
+            lifecycle::a_sweep_deletes_at_most_its_limit "sweep deletes at most its limit, and returns the number";
+            lifecycle::a_refreshed_deadline_prevents_expiry "a write to the field moves the deadline";
 
             feed::changes_come_in_order "changes have command, key and revision, in commit order";
             feed::reading_from_a_position_misses_no_change "no change after a position is missing, for any page size";
             feed::without_a_position_the_feed_starts_now "without a position only later changes are returned";
             feed::waiting_for_changes_ends_on_a_change_or_timeout "waiting ends with a change or at the timeout";
+            feed::only_ledger_rows_are_left_out_of_the_feed "changes of every declared collection are in the feed, rows of the ledger are not";
             feed::malformed_positions_are_invalid "a text that is not a position is invalid";
             feed::swept_documents_appear_as_deletions "deletions by sweep are in the feed, repeated commands are not";
 

@@ -1,12 +1,14 @@
-//! Filters, sort orders, and pages.
+//! Filters, sort orders, pages, and aggregates over documents.
 
 use serde_json::json;
 
 use super::fixture::{BatchExt, ConformanceFixture, ITEMS, code};
 use super::{Subject, Verdict, ensure, ensure_eq};
-use crate::schema::Direction::{self, Ascending, Descending};
-use crate::schema::{Collection, Filter, Query};
-use crate::value::Json;
+use crate::schema::Direction::{Ascending, Descending};
+use crate::schema::{Accumulator, Aggregate, Collection, Direction, Filter, Group, Query};
+use crate::store::StoreError;
+use crate::time::Millis;
+use crate::value::{Document, Json};
 
 async fn fixture_with_documents(
     subject: &Subject,
@@ -150,7 +152,7 @@ pub(super) async fn pages_return_every_row_once(subject: &Subject) -> Verdict {
     let documents: Vec<(&str, Json)> =
         ids.iter().enumerate().map(|(i, id)| (id.as_str(), json!({"name": "x", "n": i / 4, "x": i % 3}))).collect();
     let s = fixture_with_documents(subject, &documents).await?;
-    let questions = [
+    let queries = [
         Query::of(&ITEMS),
         Query::of(&ITEMS).sort("n", Descending),
         Query::of(&ITEMS).eq("name", "x").sort("n", Descending),
@@ -159,22 +161,22 @@ pub(super) async fn pages_return_every_row_once(subject: &Subject) -> Verdict {
         Query::of(&ITEMS).sort("x", Ascending).sort("n", Descending),
         Query::of(&ITEMS).filter(Filter::Gte("x".to_owned(), json!(1))).sort("name", Descending),
     ];
-    for question in questions {
-        let whole = s.ids(&question).await?;
+    for all in queries {
+        let expected = s.ids(&all).await?;
         for limit in [1, 5, 8, 24, 25, 26] {
-            let mut query = question.clone().limit(limit);
-            let mut walked = Vec::new();
+            let mut query = all.clone().limit(limit);
+            let mut found = Vec::new();
             loop {
                 let page = s.store.query(&query).await?;
                 ensure!(page.items.len() <= limit as usize, "a page of {} rows, asked for {limit}", page.items.len());
                 ensure!(page.next.is_none() || !page.items.is_empty(), "an empty page with a cursor");
-                walked.extend(page.items.iter().map(|row| row.id.to_string()));
+                found.extend(page.items.iter().map(|row| row.id.to_string()));
                 query = query.after(page.next);
                 if query.cursor.is_none() {
                     break;
                 }
             }
-            ensure!(walked == whole, "pages of {limit} of {question:?} return {walked:?}, not {whole:?}");
+            ensure!(found == expected, "pages of {limit} of {all:?} return {found:?}, not {expected:?}");
         }
     }
     Ok(())
@@ -190,8 +192,8 @@ pub(super) async fn a_cursor_survives_writes(subject: &Subject) -> Verdict {
     let batch = s.batch()?.delete(&ITEMS, "c").put(&ITEMS, "aa", json!({"name": "x", "n": 1}));
     s.commit(batch.put(&ITEMS, "e", json!({"name": "x", "n": 2})).put(&ITEMS, "g", json!({"name": "x", "n": 0})))
         .await?;
-    let rest = s.ids(&query.clone().limit(10).after(first.next)).await?.concat();
-    ensure_eq!(rest, "dfg");
+    let later = s.ids(&query.clone().limit(10).after(first.next)).await?.concat();
+    ensure_eq!(later, "dfg");
     Ok(())
 }
 
@@ -232,14 +234,147 @@ pub(super) async fn text_search_finds_whole_words(subject: &Subject) -> Verdict 
         ],
     )
     .await?;
-    let asks = |words: &str| Query::of(&ITEMS).filter(Filter::Text("name".to_owned(), words.to_owned()));
+    let search = |words: &str| Query::of(&ITEMS).filter(Filter::Text("name".to_owned(), words.to_owned()));
     if !s.store.capabilities().text {
-        ensure_eq!(code(&s.store.query(&asks("quick")).await), "unsupported");
+        ensure_eq!(code(&s.store.query(&search("quick")).await), "unsupported");
         return Ok(());
     }
     for (words, expected) in [("quick", "ab"), ("BROWN quick", "ab"), ("fox brown", "a"), ("äpfel", "c"), ("quic", "")]
     {
-        ensure_eq!((words, s.ids(&asks(words)).await?.concat()), (words, expected.to_owned()));
+        ensure_eq!((words, s.ids(&search(words)).await?.concat()), (words, expected.to_owned()));
     }
+    Ok(())
+}
+
+fn aggregate(filter: Filter, group_by: Vec<Group>, accumulators: &[(&str, Accumulator)]) -> Aggregate {
+    let accumulators = accumulators.iter().map(|(name, a)| ((*name).to_owned(), a.clone())).collect();
+    Aggregate { collection: ITEMS.name.to_owned(), filter, group_by, accumulators }
+}
+
+/// The result; `None` if the store does not support aggregates and returns the typed error.
+async fn run_aggregate(
+    s: &ConformanceFixture,
+    aggregate: &Aggregate,
+) -> Result<Option<Vec<Document>>, super::CaseFailure> {
+    let result = s.store.aggregate(aggregate).await;
+    if !s.store.capabilities().aggregate {
+        ensure!(
+            matches!(result, Err(StoreError::Unsupported { .. })),
+            "an unsupported aggregate returned {}",
+            code(&result)
+        );
+        return Ok(None);
+    }
+    Ok(Some(result?))
+}
+
+/// Compares doubles with a relative tolerance of 1e-9.
+fn nearly_equal(found: &Json, expected: &Json) -> bool {
+    match (found.as_f64(), expected.as_f64()) {
+        (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
+        _ => found == expected,
+    }
+}
+
+fn same_rows(found: &[Document], expected: &Json) -> bool {
+    let Json::Array(expected) = expected else { return false };
+    found.len() == expected.len()
+        && found.iter().zip(expected).all(|(found, expected)| {
+            expected.as_object().is_some_and(|expected| {
+                found.len() == expected.len()
+                    && expected
+                        .iter()
+                        .all(|(name, value)| found.get(name).is_some_and(|found| nearly_equal(found, value)))
+            })
+        })
+}
+
+async fn fixture_with_amounts(subject: &Subject) -> Result<ConformanceFixture, super::CaseFailure> {
+    let s = ConformanceFixture::new(subject).await?;
+    let documents = [
+        json!({"name": "x", "n": 10, "x": 0.5, "at": 1_500, "cost": "0.10"}),
+        json!({"name": "x", "n": 2, "x": 1.5, "at": 1_999, "cost": "0.20"}),
+        json!({"name": "y", "n": 7, "at": 2_000, "cost": "9"}),
+        json!({"name": "y", "any": "no number", "at": -1, "cost": "10.50"}),
+        json!({"n": 1, "any": 3, "x": -2.0}),
+    ];
+    let batch = s.batch()?;
+    let batch = documents.into_iter().zip(0..).fold(batch, |batch, (d, i)| batch.put(&ITEMS, &format!("{i}"), d));
+    s.commit(batch).await?;
+    Ok(s)
+}
+
+pub(super) async fn aggregates_are_computed_over_all_documents(subject: &Subject) -> Verdict {
+    use Accumulator::{Avg, Count, CountIf, Max, Min, Percentile, Sum};
+    let s = fixture_with_amounts(subject).await?;
+    let n = || "n".to_owned();
+    let all = [
+        ("count", Count),
+        ("large", CountIf(Filter::Gt(n(), json!(5)))),
+        ("sum", Sum(n())),
+        ("avg", Avg(n())),
+        ("min", Min(n())),
+        ("max", Max(n())),
+        ("median", Percentile(n(), 50.0)),
+        ("p75", Percentile(n(), 75.0)),
+        ("p76", Percentile(n(), 76.0)),
+        ("x", Sum("x".to_owned())),
+        ("any", Max("any".to_owned())),
+        ("missing", Avg("missing".to_owned())),
+    ];
+    let expected = json!([{
+        "count": 5, "large": 2, "sum": 20, "avg": 5.0, "min": 1, "max": 10, "median": 2, "p75": 7, "p76": 10, "x": 0.0,
+        "any": 3, "missing": null,
+    }]);
+    let Some(found) = run_aggregate(&s, &aggregate(Filter::All, vec![], &all)).await? else { return Ok(()) };
+    ensure!(same_rows(&found, &expected), "found {found:?}, expected {expected}");
+    let nothing = Filter::Eq("name".to_owned(), json!("z"));
+    let some = [("count", Count), ("sum", Sum(n())), ("min", Min(n())), ("p", Percentile(n(), 50.0))];
+    let found = run_aggregate(&s, &aggregate(nothing.clone(), vec![], &some)).await?.unwrap_or_default();
+    let expected = json!([{"count": 0, "sum": 0, "min": null, "p": null}]);
+    ensure!(same_rows(&found, &expected), "over nothing found {found:?}, expected {expected}");
+    let grouped = aggregate(nothing, vec![Group::Field("name".to_owned())], &some);
+    ensure_eq!(run_aggregate(&s, &grouped).await?.unwrap_or_default(), Vec::new());
+    Ok(())
+}
+
+pub(super) async fn aggregates_are_computed_by_group(subject: &Subject) -> Verdict {
+    let s = fixture_with_amounts(subject).await?;
+    let accumulators = [("count", Accumulator::Count), ("sum", Accumulator::Sum("n".to_owned()))];
+    let name = || Group::Field("name".to_owned());
+    let second = || Group::Bucket("at".to_owned(), Millis::seconds(1));
+    let by_name = json!([
+        {"name": null, "count": 1, "sum": 1}, {"name": "x", "count": 2, "sum": 12}, {"name": "y", "count": 2, "sum": 7},
+    ]);
+    let by_second = json!([
+        {"at": null, "count": 1, "sum": 1}, {"at": -1_000, "count": 1, "sum": 0}, {"at": 1_000, "count": 2, "sum": 12},
+        {"at": 2_000, "count": 1, "sum": 7},
+    ]);
+    let by_both = json!([
+        {"name": "x", "at": 1_000, "count": 2, "sum": 12}, {"name": "y", "at": -1_000, "count": 1, "sum": 0},
+        {"name": "y", "at": 2_000, "count": 1, "sum": 7},
+    ]);
+    let named = Filter::Exists("name".to_owned(), true);
+    for (filter, group_by, expected) in [
+        (Filter::All, vec![name()], by_name),
+        (Filter::All, vec![second()], by_second),
+        (named, vec![name(), second()], by_both),
+    ] {
+        let query = aggregate(filter, group_by, &accumulators);
+        let Some(found) = run_aggregate(&s, &query).await? else { return Ok(()) };
+        ensure!(same_rows(&found, &expected), "{:?} gives {found:?}, not {expected}", query.group_by);
+    }
+    Ok(())
+}
+
+pub(super) async fn decimals_are_exact(subject: &Subject) -> Verdict {
+    use Accumulator::{Max, Min, Percentile, Sum};
+    let s = fixture_with_amounts(subject).await?;
+    let cost = || "cost".to_owned();
+    let accumulators =
+        [("sum", Sum(cost())), ("min", Min(cost())), ("max", Max(cost())), ("p", Percentile(cost(), 75.0))];
+    let Some(found) = run_aggregate(&s, &aggregate(Filter::All, vec![], &accumulators)).await? else { return Ok(()) };
+    let expected = json!({"sum": "19.8", "min": "0.1", "max": "10.5", "p": "9"});
+    ensure_eq!(found.into_iter().map(Json::Object).collect::<Vec<_>>(), [expected]);
     Ok(())
 }

@@ -1,6 +1,9 @@
-//! A script of commands that is determined by a seed, played on a simulated host. On every store each step must have the same outcome, and the final
-//! documents must be equal. `action.rs` holds the actions, `step.rs` their outcomes, and `player.rs` the player.
+//! A script of commands that is determined by a seed, played on a simulated host. The actions of its steps are chosen
+//! at random by weight. On every store each step must have the same outcome, and the final documents must be equal.
 
+mod player;
+
+use std::fmt;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -8,22 +11,14 @@ use player::Player;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::domain;
-use crate::domain::cvm::Load;
-use crate::engine::{self, CallListing, Cvm, Error, ExecutionListing, PageRequest};
+use crate::domain::cvm::{Load, Status};
+use crate::engine::{CallListing, Cvm, Error, ExecutionListing, PageRequest};
 use crate::error_code::ErrorCode;
 use crate::schema::{Collection, Query};
 use crate::store::{COMMANDS, Store};
+use crate::testing::SimIds;
 use crate::value::{Json, canonical_json};
-
-mod action;
-#[cfg(all(feature = "wasm", target_family = "wasm"))]
-pub mod export;
-mod player;
-mod step;
-
-pub use action::ScriptAction;
-pub use step::{ScriptStep, StepOutcome};
+use crate::{domain, engine};
 
 /// A script.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,7 +58,7 @@ impl Script {
         for n in 0..self.steps {
             steps.push(player.step(n).await?);
         }
-        Ok(ScriptOutcome { steps, documents: self::documents(&*store).await? })
+        Ok(ScriptOutcome { steps, documents: document_lines(&*store).await? })
     }
 }
 
@@ -75,19 +70,19 @@ impl ScriptOutcome {
     }
 }
 
-fn describe_difference<T: PartialEq + Display>(what: &str, ours: &[T], theirs: &[T]) -> Option<String> {
+fn describe_difference<T: PartialEq + Display>(kind: &str, ours: &[T], theirs: &[T]) -> Option<String> {
     let at = (0..ours.len().max(theirs.len())).find(|n| ours.get(*n) != theirs.get(*n))?;
     let line = |lines: &[T]| lines.get(at).map_or("nothing".to_owned(), T::to_string);
-    Some(format!("{what} {at} is\n  {}\nhere, and there\n  {}", line(ours), line(theirs)))
+    Some(format!("{kind} {at} is\n  {}\nhere, and there\n  {}", line(ours), line(theirs)))
 }
 
 /// Number of queries that [`run_query`] has.
 pub const QUERIES: usize = 8;
 
 /// Runs one of the queries, over all data.
-pub async fn run_query(cvm: &Cvm, which: usize) -> Result<Json, Error> {
+pub async fn run_query(cvm: &Cvm, number: usize) -> Result<Json, Error> {
     let page = PageRequest { limit: Some(3), ..PageRequest::default() };
-    match which % QUERIES {
+    match number % QUERIES {
         0 => to_json(cvm.list(&ExecutionListing { limit: Some(10), ..ExecutionListing::default() }).await),
         1 => to_json(cvm.active(100).await),
         2 => to_json(cvm.stats(None).await),
@@ -104,7 +99,7 @@ pub fn to_json<T: Serialize>(result: Result<T, Error>) -> Result<Json, Error> {
 }
 
 /// All documents, one line each.
-pub async fn documents(store: &dyn Store) -> Result<Vec<String>, Error> {
+pub async fn document_lines(store: &dyn Store) -> Result<Vec<String>, Error> {
     let domain = domain::catalog().map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))?;
     let catalog = engine::catalog(&domain)?;
     let mut lines = Vec::new();
@@ -123,4 +118,130 @@ pub async fn documents(store: &dyn Store) -> Result<Vec<String>, Error> {
         }
     }
     Ok(lines)
+}
+
+/// The action of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "each is the command or query of its name")]
+pub enum ScriptAction {
+    Load,
+    Start,
+    Next,
+    Answer,
+    AnswerKey,
+    AnswerWrong,
+    Pause,
+    Unpause,
+    Cancel,
+    Retry,
+    Delete,
+    Claim,
+    Heartbeat,
+    Complete,
+    Fail,
+    FailAgain,
+    Release,
+    RunDue,
+    Pass,
+    Repeat,
+    Look,
+    Restart,
+}
+
+/// The relative frequency of each action.
+const WEIGHTS: [(usize, ScriptAction); 22] = [
+    (1, ScriptAction::Load),
+    (12, ScriptAction::Start),
+    (2, ScriptAction::Next),
+    (22, ScriptAction::Answer),
+    (8, ScriptAction::AnswerKey),
+    (3, ScriptAction::AnswerWrong),
+    (4, ScriptAction::Pause),
+    (6, ScriptAction::Unpause),
+    (1, ScriptAction::Cancel),
+    (3, ScriptAction::Retry),
+    (4, ScriptAction::Delete),
+    (9, ScriptAction::Claim),
+    (3, ScriptAction::Heartbeat),
+    (7, ScriptAction::Complete),
+    (2, ScriptAction::Fail),
+    (2, ScriptAction::FailAgain),
+    (2, ScriptAction::Release),
+    (7, ScriptAction::RunDue),
+    (7, ScriptAction::Pass),
+    (4, ScriptAction::Repeat),
+    (3, ScriptAction::Look),
+    (1, ScriptAction::Restart),
+];
+
+impl ScriptAction {
+    /// All actions.
+    pub fn all() -> impl Iterator<Item = Self> {
+        WEIGHTS.into_iter().map(|(_, action)| action)
+    }
+
+    pub(super) fn random(random: &SimIds) -> Self {
+        let mut drawn = random.below(WEIGHTS.iter().map(|(weight, _)| weight).sum());
+        for (weight, action) in WEIGHTS {
+            if drawn < weight {
+                return action;
+            }
+            drawn -= weight;
+        }
+        ScriptAction::Look
+    }
+}
+
+/// One step of a script, and its outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptStep {
+    /// The number of the step, from 0.
+    pub number: u32,
+    /// Its action.
+    pub act: ScriptAction,
+    /// The execution that it concerns.
+    pub execution: String,
+    /// Its outcome.
+    pub outcome: StepOutcome,
+    /// The status of the execution after the step; `None`: it does not exist.
+    pub status: Option<Status>,
+    /// The hash of the state of the execution after the step.
+    pub state_hash: Option<String>,
+}
+
+/// The outcome of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepOutcome {
+    /// The engine accepted it.
+    Applied {
+        /// The result that the engine returned, as canonical JSON.
+        result: String,
+    },
+    /// The action was not applicable: no call to claim or to complete, no command to repeat, nothing due.
+    Idle,
+    /// The engine rejected it, and nothing changed.
+    Rejected {
+        /// The code of the error.
+        code: String,
+        /// Its message.
+        message: String,
+    },
+}
+
+/// Writes one line.
+impl fmt::Display for ScriptStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} {}: ", self.number, self.act, self.execution)?;
+        match &self.outcome {
+            StepOutcome::Applied { result } => f.write_str(result)?,
+            StepOutcome::Idle => f.write_str("nothing to do")?,
+            StepOutcome::Rejected { code, message } => write!(f, "{code}: {message}")?,
+        }
+        match self.status {
+            Some(status) => write!(f, "; {} {}", status.as_str(), self.state_hash.as_deref().unwrap_or_default()),
+            None => f.write_str("; does not exist"),
+        }
+    }
 }

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 
-use super::Script;
-use super::action::ScriptAction;
-use super::step::{ScriptStep, StepOutcome};
-use super::{QUERIES, run_query, to_json};
+use super::{QUERIES, Script, ScriptAction, ScriptStep, StepOutcome, run_query, to_json};
 use crate::domain;
 use crate::domain::cvm::{Backoff, ClaimTarget, ClaimedCall, Fail, Load, OpenCall, Start};
 use crate::engine::{Cvm, Engine, Error, RunLimit};
@@ -42,7 +39,7 @@ pub(super) struct Player<'a> {
     store: Arc<dyn Store>,
     host: SimHost,
     cvm: Cvm,
-    chance: SimIds,
+    random: SimIds,
     /// The execution of the current step.
     execution: String,
     /// The current step.
@@ -56,19 +53,19 @@ impl<'a> Player<'a> {
         let host = SimHost { ids: SimIds::new(script.seed.wrapping_add(1)), ..SimHost::default() };
         let cvm = engine(&store, &host).await?.cvm();
         for (n, load) in script.programs.iter().enumerate() {
-            cvm.load(load, Some(&command(&format!("load-{n}"))?)).await?;
+            cvm.load(load, Some(&command_id(&format!("load-{n}"))?)).await?;
         }
-        let (run, n, held, sent) = Default::default();
+        let (execution, step_number, claims, sent_commands) = Default::default();
         Ok(Self {
             script,
             store,
             host,
             cvm,
-            chance: SimIds::new(script.seed),
-            execution: run,
-            step_number: n,
-            claims: held,
-            sent_commands: sent,
+            random: SimIds::new(script.seed),
+            execution,
+            step_number,
+            claims,
+            sent_commands,
         })
     }
 
@@ -76,9 +73,9 @@ impl<'a> Player<'a> {
     pub async fn step(&mut self, number: u32) -> Result<ScriptStep, Error> {
         self.step_number = number;
         self.host.clock.advance(Millis::seconds(1));
-        let act = ScriptAction::random(&self.chance);
-        self.execution = format!("run-{}", self.chance.below(EXECUTIONS));
-        let outcome = match self.perform(act).await {
+        let action = ScriptAction::random(&self.random);
+        self.execution = format!("run-{}", self.random.below(EXECUTIONS));
+        let outcome = match self.perform(action).await {
             Ok(Some(result)) => StepOutcome::Applied { result: canonical_json(&result) },
             Ok(None) => StepOutcome::Idle,
             // A rejection is the same on every store. A failure of the infrastructure ends the script.
@@ -90,38 +87,38 @@ impl<'a> Player<'a> {
             Err(error) if error.code == ErrorCode::NotFound => (None, None),
             Err(error) => return Err(error),
         };
-        Ok(ScriptStep { number, act, execution: self.execution.clone(), outcome, status, state_hash })
+        Ok(ScriptStep { number, act: action, execution: self.execution.clone(), outcome, status, state_hash })
     }
 
     /// Performs an action. `None`: it is not applicable.
-    async fn perform(&mut self, act: ScriptAction) -> Result<Option<Json>, Error> {
-        let (cvm, run, id) =
-            (self.cvm.clone(), self.execution.clone(), command(&format!("step-{}", self.step_number))?);
+    async fn perform(&mut self, action: ScriptAction) -> Result<Option<Json>, Error> {
+        let (cvm, execution, id) =
+            (self.cvm.clone(), self.execution.clone(), command_id(&format!("step-{}", self.step_number))?);
         let id = Some(&id);
-        match act {
+        match action {
             ScriptAction::Load => self.load_another(id).await,
             ScriptAction::Start => self.start().await,
-            ScriptAction::Next => to_result(cvm.resume(&run, id).await),
+            ScriptAction::Next => to_result(cvm.resume(&execution, id).await),
             ScriptAction::Answer => self.answer_random_call().await,
             ScriptAction::AnswerKey => {
-                let (key, answer) = (["k", "k", "x", "unasked"][self.chance.below(4)], self.random_value());
-                self.send(RepeatableCommand::AnswerKey { execution: run, key, answer }).await
+                let (key, answer) = (["k", "k", "x", "unasked"][self.random.below(4)], self.random_value());
+                self.send(RepeatableCommand::AnswerKey { execution, key, answer }).await
             }
             ScriptAction::AnswerWrong => {
                 let call = self.random_call().await?.map(|call| call.call_id);
-                to_result(cvm.answer(&run, call.as_deref(), json!({"no": ["answer"]}), None, id).await)
+                to_result(cvm.answer(&execution, call.as_deref(), json!({"no": ["answer"]}), None, id).await)
             }
-            ScriptAction::Pause => to_result(cvm.pause(&run, id).await),
-            ScriptAction::Unpause => to_result(cvm.unpause(&run, id).await),
-            ScriptAction::Cancel => to_result(cvm.cancel(&run, id).await),
-            ScriptAction::Retry => to_result(cvm.retry(&run, id).await),
-            ScriptAction::Delete => to_result(cvm.delete(&run, id).await),
+            ScriptAction::Pause => to_result(cvm.pause(&execution, id).await),
+            ScriptAction::Unpause => to_result(cvm.unpause(&execution, id).await),
+            ScriptAction::Cancel => to_result(cvm.cancel(&execution, id).await),
+            ScriptAction::Retry => to_result(cvm.retry(&execution, id).await),
+            ScriptAction::Delete => to_result(cvm.delete(&execution, id).await),
             ScriptAction::Claim => self.claim(id).await,
             ScriptAction::Heartbeat
             | ScriptAction::Complete
             | ScriptAction::Fail
             | ScriptAction::FailAgain
-            | ScriptAction::Release => self.work(act, id).await,
+            | ScriptAction::Release => self.work(action, id).await,
             ScriptAction::RunDue => {
                 let due = cvm
                     .run_due(50, if self.step_number.is_multiple_of(3) { RunLimit::Slice } else { RunLimit::Stop })
@@ -130,16 +127,16 @@ impl<'a> Player<'a> {
             }
             ScriptAction::Pass => {
                 let spans = [1, 900, 5_000, 21_000, 61_000, 3_700_000, 90_000_000];
-                to_result(Ok(self.host.clock.advance(Millis(spans[self.chance.below(spans.len())]))))
+                to_result(Ok(self.host.clock.advance(Millis(spans[self.random.below(spans.len())]))))
             }
-            ScriptAction::Repeat => match self.chance.below(self.sent_commands.len().max(1)) {
-                which if which < self.sent_commands.len() => {
-                    let (id, sent) = self.sent_commands[which].clone();
-                    self.submit(&sent, &command(&id)?).await
+            ScriptAction::Repeat => match self.random.below(self.sent_commands.len().max(1)) {
+                number if number < self.sent_commands.len() => {
+                    let (id, command) = self.sent_commands[number].clone();
+                    self.submit(&command, &command_id(&id)?).await
                 }
                 _ => Ok(None),
             },
-            ScriptAction::Look => run_query(&cvm, self.chance.below(QUERIES)).await.map(Some),
+            ScriptAction::Look => run_query(&cvm, self.random.below(QUERIES)).await.map(Some),
             ScriptAction::Restart => {
                 self.cvm = engine(&self.store, &self.host).await?.cvm();
                 Ok(Some(Json::Null))
@@ -156,7 +153,7 @@ impl<'a> Player<'a> {
     }
 
     fn random_program(&self) -> Option<&Load> {
-        self.script.programs.get(self.chance.below(self.script.programs.len()))
+        self.script.programs.get(self.random.below(self.script.programs.len()))
     }
 
     async fn start(&mut self) -> Result<Option<Json>, Error> {
@@ -174,29 +171,29 @@ impl<'a> Player<'a> {
         self.send(RepeatableCommand::Answer { execution: self.execution.clone(), call, answer }).await
     }
 
-    async fn send(&mut self, sent: RepeatableCommand) -> Result<Option<Json>, Error> {
+    async fn send(&mut self, command: RepeatableCommand) -> Result<Option<Json>, Error> {
         let id = format!("step-{}", self.step_number);
-        self.sent_commands.push((id.clone(), sent.clone()));
-        self.submit(&sent, &command(&id)?).await
+        self.sent_commands.push((id.clone(), command.clone()));
+        self.submit(&command, &command_id(&id)?).await
     }
 
-    async fn submit(&self, sent: &RepeatableCommand, id: &CommandId) -> Result<Option<Json>, Error> {
+    async fn submit(&self, command: &RepeatableCommand, id: &CommandId) -> Result<Option<Json>, Error> {
         let id = Some(id);
-        match sent {
+        match command {
             RepeatableCommand::Start(start) => to_result(self.cvm.start(start, id).await),
-            RepeatableCommand::Answer { execution: run, call, answer } => {
-                to_result(self.cvm.answer(run, call.as_deref(), answer.clone(), None, id).await)
+            RepeatableCommand::Answer { execution, call, answer } => {
+                to_result(self.cvm.answer(execution, call.as_deref(), answer.clone(), None, id).await)
             }
-            RepeatableCommand::AnswerKey { execution: run, key, answer } => {
-                to_result(self.cvm.answer_key(run, key, 1, answer.clone(), Some("early".to_owned()), id).await)
+            RepeatableCommand::AnswerKey { execution, key, answer } => {
+                to_result(self.cvm.answer_key(execution, key, 1, answer.clone(), Some("early".to_owned()), id).await)
             }
         }
     }
 
     async fn claim(&mut self, id: Option<&CommandId>) -> Result<Option<Json>, Error> {
-        let kinds: &[&str] = [&["cc"][..], &["search"], &["cc", "search", "write"]][self.chance.below(3)];
-        let of = ClaimTarget::Kinds(kinds.iter().map(|kind| (*kind).to_owned()).collect());
-        let work = self.cvm.claim_as(of, &format!("worker-{}", self.chance.below(2)), LEASE, id).await?;
+        let kinds: &[&str] = [&["cc"][..], &["search"], &["cc", "search", "write"]][self.random.below(3)];
+        let target = ClaimTarget::Kinds(kinds.iter().map(|kind| (*kind).to_owned()).collect());
+        let work = self.cvm.claim_as(target, &format!("worker-{}", self.random.below(2)), LEASE, id).await?;
         let Some(work) = work else { return Ok(None) };
         self.execution.clone_from(&work.claimed.execution);
         self.claims.push(work.claimed.clone());
@@ -204,13 +201,13 @@ impl<'a> Player<'a> {
     }
 
     /// Performs a worker's action on a recent claim, which may have expired.
-    async fn work(&mut self, act: ScriptAction, id: Option<&CommandId>) -> Result<Option<Json>, Error> {
+    async fn work(&mut self, action: ScriptAction, id: Option<&CommandId>) -> Result<Option<Json>, Error> {
         let recent = self.claims.len().saturating_sub(4);
-        let Some(claimed) = self.claims.get(recent + self.chance.below(self.claims.len() - recent)).cloned() else {
+        let Some(claimed) = self.claims.get(recent + self.random.below(self.claims.len() - recent)).cloned() else {
             return Ok(None);
         };
         self.execution.clone_from(&claimed.execution);
-        match act {
+        match action {
             ScriptAction::Heartbeat => to_result(self.cvm.heartbeat(&claimed, LEASE).await),
             ScriptAction::Release => to_result(self.cvm.release(&claimed).await),
             ScriptAction::Complete => {
@@ -223,7 +220,7 @@ impl<'a> Player<'a> {
                 let backoff = Backoff { attempts: 2, initial: Millis::seconds(4), longest: Millis::minutes(1) };
                 let ClaimedCall { execution, call, token, .. } = claimed;
                 let message = "it broke".to_owned();
-                let retry = (act == ScriptAction::FailAgain).then_some(backoff);
+                let retry = (action == ScriptAction::FailAgain).then_some(backoff);
                 to_result(
                     self.cvm.fail(&Fail { execution, call, token, message, name: None, retry, by: None }, id).await,
                 )
@@ -238,21 +235,21 @@ impl<'a> Player<'a> {
             Err(error) if error.code == ErrorCode::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let which = self.chance.below(calls.len());
-        Ok((which < calls.len()).then(|| calls.swap_remove(which)))
+        let index = self.random.below(calls.len());
+        Ok((index < calls.len()).then(|| calls.swap_remove(index)))
     }
 
     fn valid_answer(&self, call: &OpenCall) -> Json {
         match &call.choices {
-            Some(choices) => choices.get(self.chance.below(choices.len())).cloned().unwrap_or_default(),
-            None if call.schema.is_some() => json!(self.chance.below(1_000)),
+            Some(choices) => choices.get(self.random.below(choices.len())).cloned().unwrap_or_default(),
+            None if call.schema.is_some() => json!(self.random.below(1_000)),
             None => self.random_value(),
         }
     }
 
     /// A plain value. Some of these are encoded differently by a careless encoder.
     fn random_value(&self) -> Json {
-        let n = self.chance.below(1_000_000);
+        let n = self.random.below(1_000_000);
         match n % 9 {
             0 => json!(f64::from(u32::try_from(n).unwrap_or_default()) / 7.0),
             1 => json!({"z": n, "a": {"\u{e9}": [true, null], "\u{1f980}": "\u{2028}"}}),
@@ -277,7 +274,7 @@ async fn engine(store: &Arc<dyn Store>, host: &SimHost) -> Result<Engine, Error>
     Engine::new(store.clone(), Arc::new(host.clone()), catalog, settings).await
 }
 
-fn command(id: &str) -> Result<CommandId, Error> {
+fn command_id(id: &str) -> Result<CommandId, Error> {
     CommandId::new(id).map_err(|e| Error::internal(e.to_string()))
 }
 

@@ -1,6 +1,8 @@
 //! Deserialization of types from borrowed values. `serde_json::from_value` gives each of about 90 types code for record forms that
 //! never occur: structs as lists, field names as numbers (`docs/decisions/0017`). Here a struct is an object, and pages load only
 //! that code.
+//!
+//! Members in which null differs from a missing member are deserialized here too.
 
 #[cfg(test)]
 mod tests;
@@ -112,7 +114,7 @@ fn unexpected(value: &Json) -> Unexpected<'_> {
 struct ValueDeserializer<'de>(&'de Json);
 
 impl<'de> ValueDeserializer<'de> {
-    fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         match self.0 {
             Json::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
                 (Some(number), ..) => visitor.visit_u64(number),
@@ -124,33 +126,33 @@ impl<'de> ValueDeserializer<'de> {
         }
     }
 
-    fn text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         match self.0 {
             Json::String(text) => visitor.visit_borrowed_str(text),
             found => Err(DeserializeError::type_mismatch(found, &visitor)),
         }
     }
 
-    fn list<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_list<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         match self.0 {
-            Json::Array(items) => items_of(items, visitor),
+            Json::Array(items) => deserialize_items(items, visitor),
             found => Err(DeserializeError::type_mismatch(found, &visitor)),
         }
     }
 
-    fn object<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_object<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         match self.0 {
-            Json::Object(document) => visitor.visit_map(Members::of(document)),
+            Json::Object(document) => visitor.visit_map(Members::new(document)),
             found => Err(DeserializeError::type_mismatch(found, &visitor)),
         }
     }
 }
 
 /// Deserializes all of `items`. It is an error if the type leaves elements over.
-fn items_of<'de, V: Visitor<'de>>(items: &'de [Json], visitor: V) -> Result<V::Value, DeserializeError> {
-    let mut left = Items(items.iter());
-    let read = visitor.visit_seq(&mut left)?;
-    if left.0.len() == 0 {
+fn deserialize_items<'de, V: Visitor<'de>>(items: &'de [Json], visitor: V) -> Result<V::Value, DeserializeError> {
+    let mut remaining = Items(items.iter());
+    let read = visitor.visit_seq(&mut remaining)?;
+    if remaining.0.len() == 0 {
         Ok(read)
     } else {
         Err(DeserializeError::invalid_length(items.len(), &"fewer elements in array"))
@@ -164,10 +166,10 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         match self.0 {
             Json::Null => visitor.visit_unit(),
             Json::Bool(is) => visitor.visit_bool(*is),
-            Json::Number(_) => self.number(visitor),
+            Json::Number(_) => self.deserialize_number(visitor),
             Json::String(text) => visitor.visit_borrowed_str(text),
-            Json::Array(items) => items_of(items, visitor),
-            Json::Object(document) => visitor.visit_map(Members::of(document)),
+            Json::Array(items) => deserialize_items(items, visitor),
+            Json::Object(document) => visitor.visit_map(Members::new(document)),
         }
     }
 
@@ -179,55 +181,55 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
     }
 
     fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.number(visitor)
+        self.deserialize_number(visitor)
     }
 
     fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.number(visitor)
+        self.deserialize_number(visitor)
     }
 
     fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.number(visitor)
+        self.deserialize_number(visitor)
     }
 
     fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.number(visitor)
+        self.deserialize_number(visitor)
     }
 
     fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.number(visitor)
+        self.deserialize_number(visitor)
     }
 
     fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.number(visitor)
+        self.deserialize_number(visitor)
     }
 
     fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.number(visitor)
+        self.deserialize_number(visitor)
     }
 
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.number(visitor)
+        self.deserialize_number(visitor)
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.number(visitor)
+        self.deserialize_number(visitor)
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.number(visitor)
+        self.deserialize_number(visitor)
     }
 
     fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.text(visitor)
+        self.deserialize_text(visitor)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.text(visitor)
+        self.deserialize_text(visitor)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.text(visitor)
+        self.deserialize_text(visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
@@ -261,11 +263,11 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.list(visitor)
+        self.deserialize_list(visitor)
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.list(visitor)
+        self.deserialize_list(visitor)
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -274,11 +276,11 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         _len: usize,
         visitor: V,
     ) -> Result<V::Value, DeserializeError> {
-        self.list(visitor)
+        self.deserialize_list(visitor)
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.object(visitor)
+        self.deserialize_object(visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -287,7 +289,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DeserializeError> {
-        self.object(visitor)
+        self.deserialize_object(visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -300,7 +302,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.text(visitor)
+        self.deserialize_text(visitor)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
@@ -317,7 +319,7 @@ impl<'de> Deserializer<'de> for DocumentDeserializer<'de> {
     type Error = DeserializeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        visitor.visit_map(Members::of(self.0))
+        visitor.visit_map(Members::new(self.0))
     }
 
     forward_to_deserialize_any! {
@@ -346,7 +348,7 @@ struct Members<'de> {
 }
 
 impl<'de> Members<'de> {
-    fn of(document: &'de Document) -> Self {
+    fn new(document: &'de Document) -> Self {
         Self { remaining: document.iter(), value: None }
     }
 
@@ -424,7 +426,7 @@ impl<'de> VariantAccess<'de> for EnumDeserializer<'de> {
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, DeserializeError> {
-        ValueDeserializer(self.content(&"tuple variant")?).list(visitor)
+        ValueDeserializer(self.content(&"tuple variant")?).deserialize_list(visitor)
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -432,6 +434,12 @@ impl<'de> VariantAccess<'de> for EnumDeserializer<'de> {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DeserializeError> {
-        ValueDeserializer(self.content(&"struct variant")?).object(visitor)
+        ValueDeserializer(self.content(&"struct variant")?).deserialize_object(visitor)
     }
+}
+
+/// For `#[serde(default, deserialize_with = "…")]` on an `Option<Json>`: a present member is `Some`, even if it is null; a missing
+/// one is `None`.
+pub fn deserialize_some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
+    Json::deserialize(deserializer).map(Some)
 }

@@ -104,8 +104,8 @@ fn errors_equal_those_of_serde_json() {
     let mut more = good();
     more["more"] = json!(1);
     assert_read_as_by_serde_json(&more);
-    for whole in [json!(null), json!("a"), json!(1)] {
-        assert_read_as_by_serde_json(&whole);
+    for value in [json!(null), json!("a"), json!(1)] {
+        assert_read_as_by_serde_json(&value);
     }
 }
 

@@ -9,7 +9,7 @@ const MAX_DEPTH: u32 = 127;
 
 pub fn parse(text: &str) -> Result<Json, JsonError> {
     let mut reader = JsonReader { text, at: 0, depth: 0 };
-    let value = reader.value()?;
+    let value = reader.parse_value()?;
     match reader.peek_non_whitespace() {
         None => Ok(value),
         Some(_) => Err(reader.error_at_next("trailing characters")),
@@ -52,36 +52,36 @@ impl JsonReader<'_> {
     /// Returns an error at the last consumed byte.
     #[cold]
     #[inline(never)]
-    fn error_here(&self, why: &str) -> JsonError {
+    fn error_here(&self, reason: &str) -> JsonError {
         let before = self.text.as_bytes().get(..self.at).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
-        JsonError(format!("{why} at line {line} column {column}"))
+        JsonError(format!("{reason} at line {line} column {column}"))
     }
 
     /// Returns an error at the next byte.
     #[cold]
     #[inline(never)]
-    fn error_at_next(&mut self, why: &str) -> JsonError {
+    fn error_at_next(&mut self, reason: &str) -> JsonError {
         self.take();
-        self.error_here(why)
+        self.error_here(reason)
     }
 
-    fn value(&mut self) -> ParseResult<Json> {
+    fn parse_value(&mut self) -> ParseResult<Json> {
         match self.peek_non_whitespace() {
             None => Err(self.error_at_next(EOF_VALUE)),
-            Some(b'n') => self.literal("null", Json::Null),
-            Some(b't') => self.literal("true", Json::Bool(true)),
-            Some(b'f') => self.literal("false", Json::Bool(false)),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b'"') => Ok(Json::String(self.string()?)),
-            Some(b'[') => self.nested(|reader| Ok(Json::Array(reader.list()?))),
-            Some(b'{') => self.nested(|reader| Ok(Json::Object(reader.object()?))),
+            Some(b'n') => self.parse_literal("null", Json::Null),
+            Some(b't') => self.parse_literal("true", Json::Bool(true)),
+            Some(b'f') => self.parse_literal("false", Json::Bool(false)),
+            Some(b'-' | b'0'..=b'9') => self.parse_number(),
+            Some(b'"') => Ok(Json::String(self.parse_string()?)),
+            Some(b'[') => self.parse_nested(|reader| Ok(Json::Array(reader.parse_list()?))),
+            Some(b'{') => self.parse_nested(|reader| Ok(Json::Object(reader.parse_object()?))),
             Some(_) => Err(self.error_at_next("expected value")),
         }
     }
 
-    fn literal(&mut self, word: &str, value: Json) -> ParseResult<Json> {
+    fn parse_literal(&mut self, word: &str, value: Json) -> ParseResult<Json> {
         for expected in word.bytes() {
             match self.take() {
                 Some(found) if found == expected => {}
@@ -92,7 +92,7 @@ impl JsonReader<'_> {
         Ok(value)
     }
 
-    fn nested(&mut self, read: fn(&mut Self) -> ParseResult<Json>) -> ParseResult<Json> {
+    fn parse_nested(&mut self, read: fn(&mut Self) -> ParseResult<Json>) -> ParseResult<Json> {
         if self.depth == MAX_DEPTH {
             return Err(self.error_at_next("recursion limit exceeded"));
         }
@@ -103,14 +103,14 @@ impl JsonReader<'_> {
         Ok(value)
     }
 
-    fn list(&mut self) -> ParseResult<Vec<Json>> {
+    fn parse_list(&mut self) -> ParseResult<Vec<Json>> {
         let mut items = Vec::new();
         loop {
             match self.peek_non_whitespace() {
                 None => return Err(self.error_at_next(if items.is_empty() { EOF_LIST } else { EOF_VALUE })),
                 Some(b']') if items.is_empty() => break,
                 Some(b']') => return Err(self.error_at_next("trailing comma")),
-                Some(_) => items.push(self.value()?),
+                Some(_) => items.push(self.parse_value()?),
             }
             match self.peek_non_whitespace() {
                 None => return Err(self.error_at_next(EOF_LIST)),
@@ -123,7 +123,7 @@ impl JsonReader<'_> {
         Ok(items)
     }
 
-    fn object(&mut self) -> ParseResult<Document> {
+    fn parse_object(&mut self) -> ParseResult<Document> {
         let mut document = Document::new();
         loop {
             match self.peek_non_whitespace() {
@@ -133,13 +133,13 @@ impl JsonReader<'_> {
                 Some(b'"') => {}
                 Some(_) => return Err(self.error_at_next("key must be a string")),
             }
-            let key = self.string()?;
+            let key = self.parse_string()?;
             match self.peek_non_whitespace() {
                 None => return Err(self.error_at_next(EOF_OBJECT)),
                 Some(b':') => self.at += 1,
                 Some(_) => return Err(self.error_at_next("expected `:`")),
             }
-            document.insert(key, self.value()?);
+            document.insert(key, self.parse_value()?);
             match self.peek_non_whitespace() {
                 None => return Err(self.error_at_next(EOF_OBJECT)),
                 Some(b',') => self.at += 1,
@@ -151,7 +151,7 @@ impl JsonReader<'_> {
         Ok(document)
     }
 
-    fn string(&mut self) -> ParseResult<String> {
+    fn parse_string(&mut self) -> ParseResult<String> {
         self.at += 1;
         let mut out = String::new();
         loop {
@@ -164,7 +164,7 @@ impl JsonReader<'_> {
             match self.take() {
                 None => return Err(self.error_here(EOF_STRING)),
                 Some(b'"') => return Ok(out),
-                Some(b'\\') => out.push(self.escape()?),
+                Some(b'\\') => out.push(self.parse_escape()?),
                 Some(_) => {
                     return Err(self.error_here("control character (\\u0000-\\u001F) found while parsing a string"));
                 }
@@ -172,7 +172,7 @@ impl JsonReader<'_> {
         }
     }
 
-    fn escape(&mut self) -> ParseResult<char> {
+    fn parse_escape(&mut self) -> ParseResult<char> {
         Ok(match self.take() {
             Some(same @ (b'"' | b'\\' | b'/')) => char::from(same),
             Some(b'b') => '\u{8}',
@@ -180,15 +180,15 @@ impl JsonReader<'_> {
             Some(b'n') => '\n',
             Some(b'r') => '\r',
             Some(b't') => '\t',
-            Some(b'u') => return self.unit_escape(),
+            Some(b'u') => return self.parse_unit_escape(),
             Some(_) => return Err(self.error_here("invalid escape")),
             None => return Err(self.error_here(EOF_STRING)),
         })
     }
 
-    fn unit_escape(&mut self) -> ParseResult<char> {
+    fn parse_unit_escape(&mut self) -> ParseResult<char> {
         let lone = "lone leading surrogate in hex escape";
-        let first = self.hex_unit()?;
+        let first = self.parse_hex_unit()?;
         if !(0xd800..0xdc00).contains(&first) {
             return char::from_u32(first).ok_or_else(|| self.error_here(lone));
         }
@@ -199,14 +199,14 @@ impl JsonReader<'_> {
                 Some(_) => self.at += 1,
             }
         }
-        let second = self.hex_unit()?;
+        let second = self.parse_hex_unit()?;
         let second = second.checked_sub(0xdc00).filter(|second| *second < 0x400);
         let both = second.and_then(|second| char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + second));
         both.ok_or_else(|| self.error_here(lone))
     }
 
     /// Parses four hexadecimal digits.
-    fn hex_unit(&mut self) -> ParseResult<u32> {
+    fn parse_hex_unit(&mut self) -> ParseResult<u32> {
         let Some(digits) = self.text.as_bytes().get(self.at..self.at + 4) else {
             self.at = self.text.len();
             return Err(self.error_here(EOF_STRING));
@@ -216,18 +216,18 @@ impl JsonReader<'_> {
         unit.ok_or_else(|| self.error_here("invalid escape"))
     }
 
-    fn number(&mut self) -> ParseResult<Json> {
+    fn parse_number(&mut self) -> ParseResult<Json> {
         let negative = self.peek() == Some(b'-');
         self.at += usize::from(negative);
         let begin = self.at;
-        let whole = self.integer_part()?;
-        let is_whole = !matches!(self.peek(), Some(b'.' | b'e' | b'E'));
-        match whole {
-            Some(number) if is_whole && !negative => return Ok(number.into()),
-            Some(number @ 1..=0x8000_0000_0000_0000) if is_whole => {
+        let integer = self.parse_integer_part()?;
+        let is_integer = !matches!(self.peek(), Some(b'.' | b'e' | b'E'));
+        match integer {
+            Some(number) if is_integer && !negative => return Ok(number.into()),
+            Some(number @ 1..=0x8000_0000_0000_0000) if is_integer => {
                 return Ok(0i64.wrapping_sub_unsigned(number).into());
             }
-            _ => self.fraction_and_exponent()?,
+            _ => self.skip_fraction_and_exponent()?,
         }
         let number = parse_double(self.text.get(begin..self.at).unwrap_or_default());
         if number.is_infinite() {
@@ -237,7 +237,7 @@ impl JsonReader<'_> {
     }
 
     /// Parses the digits before a point or exponent; `None` if they exceed 64 bits.
-    fn integer_part(&mut self) -> ParseResult<Option<u64>> {
+    fn parse_integer_part(&mut self) -> ParseResult<Option<u64>> {
         match self.take() {
             None => return Err(self.error_here(EOF_VALUE)),
             Some(b'0') if matches!(self.peek(), Some(b'0'..=b'9')) => return Err(self.error_at_next("invalid number")),
@@ -254,7 +254,7 @@ impl JsonReader<'_> {
     }
 
     /// Skips the fraction and the exponent, if there are any.
-    fn fraction_and_exponent(&mut self) -> ParseResult<()> {
+    fn skip_fraction_and_exponent(&mut self) -> ParseResult<()> {
         if self.peek() == Some(b'.') {
             self.at += 1;
             match self.peek() {
@@ -304,8 +304,8 @@ mod tests {
 
     /// Returns an error without its position if that is within a number: this parser reports the end of the number.
     fn normalize_error(error: &str) -> &str {
-        let what = "number out of range";
-        if error.starts_with(what) { what } else { error }
+        let prefix = "number out of range";
+        if error.starts_with(prefix) { prefix } else { error }
     }
 
     const TEXTS: &[&str] = &[

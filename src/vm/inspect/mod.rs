@@ -1,21 +1,20 @@
-//! Views of values. `copier.rs` copies a value from the heap within [`InspectBounds`] into a tree ([`ValueCopy`]). From there, `util_inspect.rs`
-//! writes it for people as Node's `util.inspect` does, and `tagged_json.rs` as tagged JSON for programs. `format.rs` builds the lines of
-//! `console.log`; `frames.rs` gives the position of a machine, frame by frame.
+//! Views of values. `copier.rs` copies a value from the heap within [`InspectBounds`] into a tree ([`ValueCopy`]).
+//! From there, `util_inspect.rs` writes it for people as Node's `util.inspect` does, and builds the lines of
+//! `console.log`. For programs it becomes JSON with tags for values that JSON lacks;
+//! [`ValueView::value`](ValueView::value) lists the tags. `frames.rs` gives the position of a machine, frame by frame.
 
 mod copier;
-mod format;
-mod frames;
-mod label;
-mod tagged_json;
-mod util_inspect;
+pub(super) mod frames;
+pub(super) mod util_inspect;
 
+use copier::Copier;
+pub use frames::{FrameView, MachineView, VariableView};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
 
 use super::value::HeapRef;
+use super::wire;
 use crate::value::Json;
-use copier::Copier;
-
-pub use frames::{FrameView, MachineView, VariableView};
 
 /// How much of values a view contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -97,7 +96,7 @@ pub struct ValueView {
 #[derive(Debug)]
 enum ValueCopy {
     Undefined,
-    Uninitialised,
+    Uninitialized,
     Null,
     Bool(bool),
     Number(f64),
@@ -182,4 +181,73 @@ impl ObjectCopy {
         let (items, members, class) = (Vec::new(), Vec::new(), class.to_owned());
         Self { at, kind, class, items, items_left: 0, len: 0, numbers: false, members, members_left: 0 }
     }
+}
+
+/// The tagged form.
+fn tagged_json(shown: &ValueCopy) -> Json {
+    match shown {
+        ValueCopy::Undefined => json!({ "$undefined": true }),
+        ValueCopy::Uninitialized => json!({ "$uninitialised": true }),
+        ValueCopy::Null => Json::Null,
+        ValueCopy::Bool(truth) => Json::Bool(*truth),
+        ValueCopy::Number(number) => wire::number(*number),
+        ValueCopy::Text(units, 0) => wire::text(units),
+        ValueCopy::Text(units, left) => json!({ "$cut": wire::text(units), "of": units.len() + left }),
+        ValueCopy::Circular(levels, _) => json!({ "$circular": levels }),
+        ValueCopy::Omitted(class) => json!({ "$deep": class }),
+        ValueCopy::Object(object) => object_json(object),
+    }
+}
+
+fn object_json(object: &ObjectCopy) -> Json {
+    let (tag, value) = match &object.kind {
+        ObjectKind::Object => return Json::Object(members_json(object)),
+        ObjectKind::Array if object.members.is_empty() && object.members_left == 0 => return items_json(object),
+        ObjectKind::Array => ("$array", items_json(object)),
+        ObjectKind::Map => ("$map", items_json(object)),
+        ObjectKind::Set => ("$set", items_json(object)),
+        ObjectKind::Function(base) => ("$function", json!(base)),
+        ObjectKind::Iterator { name, .. } => ("$iterator", json!(name)),
+        ObjectKind::RegExp { source, flags } => ("$regexp", json!({ "source": source, "flags": flags })),
+        ObjectKind::Error(label) => {
+            ("$error", json!({ "name": label.name, "message": label.message, "stack": label.stack }))
+        }
+    };
+    let mut tagged = members_json(object);
+    tagged.insert(tag.to_owned(), value);
+    Json::Object(tagged)
+}
+
+fn items_json(object: &ObjectCopy) -> Json {
+    let items = object.items.iter().map(|item| match item {
+        ContainerItem::Holes(run) => json!({ "$holes": run }),
+        ContainerItem::Value(value) => tagged_json(value),
+        ContainerItem::Entry(key, value) | ContainerItem::Pair(key, value) => {
+            json!([tagged_json(key), tagged_json(value)])
+        }
+    });
+    let cut = (object.items_left > 0).then(|| json!({ "$cut": object.items_left }));
+    items.chain(cut).collect()
+}
+
+fn members_json(object: &ObjectCopy) -> Map<String, Json> {
+    let mut members = Map::new();
+    for member in &object.members {
+        let key = String::from_utf16_lossy(&member.key);
+        // A `$` of the program is doubled, so that its property is not mistaken for a tag.
+        let mark = if key.starts_with('$') || !member.enumerable { "$" } else { "" };
+        members.insert(format!("{mark}{key}"), tagged_json(&member.value));
+    }
+    if object.members_left > 0 {
+        members.insert("$cut".to_owned(), json!(object.members_left));
+    }
+    let builtin = match &object.kind {
+        ObjectKind::Object => object.class == "Object",
+        ObjectKind::Error(label) => object.class == label.name,
+        _ => true,
+    };
+    if !builtin {
+        members.insert("$class".to_owned(), json!(object.class));
+    }
+    members
 }

@@ -1,8 +1,20 @@
-//! Values for people, as Node's `util.inspect` writes them with its defaults (lib/internal/util/inspect.js), for terminals of 80 columns.
+//! Values for people, as Node's `util.inspect` writes them with its defaults (lib/internal/util/inspect.js), for
+//! terminals of 80 columns. The line that `console.log` prints for its arguments follows Node's `util.format` of the
+//! same source.
 
 use super::super::number;
 use super::super::value::HeapRef;
-use super::{ContainerItem, InspectBounds, Member, ObjectCopy, ObjectKind, ValueCopy};
+use super::{ContainerItem, Copier, InspectBounds, Member, ObjectCopy, ObjectKind, ValueCopy};
+use crate::vm::abrupt_completion::AbruptCompletion;
+use crate::vm::entry::Entry;
+use crate::vm::json::StringifyOptions;
+use crate::vm::limits::ExceededLimit;
+use crate::vm::machine::Machine;
+use crate::vm::natives::NativeArgs;
+use crate::vm::object::ErrorKind;
+use crate::vm::text::Str;
+use crate::vm::value::Value;
+use crate::vm::{conversion, json, natives, property};
 
 /// Columns of a line.
 const LINE_WIDTH: usize = 80;
@@ -17,12 +29,12 @@ const MIN_GROUPED_ELEMENTS: usize = 6;
 const MIN_BROKEN_TEXT: usize = 16;
 
 /// The value in the form of `util.inspect`.
-pub(super) fn text(shown: &ValueCopy, bounds: &InspectBounds) -> String {
-    InspectWriter { items: bounds.items, indentation: 0, level: 0, circular: Vec::new() }.value(shown, 0)
+pub(super) fn inspect_text(shown: &ValueCopy, bounds: &InspectBounds) -> String {
+    InspectWriter { items: bounds.items, indentation: 0, level: 0, circular: Vec::new() }.write_value(shown, 0)
 }
 
 /// A number in the form of `util.inspect`.
-pub(super) fn number(number: f64) -> String {
+pub(super) fn number_text(number: f64) -> String {
     if number == 0.0 && number.is_sign_negative() { "-0".to_owned() } else { number::to_text(number).to_utf8() }
 }
 
@@ -37,14 +49,14 @@ struct InspectWriter {
 }
 
 impl InspectWriter {
-    fn value(&mut self, shown: &ValueCopy, level: usize) -> String {
+    fn write_value(&mut self, shown: &ValueCopy, level: usize) -> String {
         match shown {
             ValueCopy::Undefined => "undefined".to_owned(),
-            ValueCopy::Uninitialised => "<not yet assigned>".to_owned(),
+            ValueCopy::Uninitialized => "<not yet assigned>".to_owned(),
             ValueCopy::Null => "null".to_owned(),
             ValueCopy::Bool(truth) => truth.to_string(),
-            ValueCopy::Number(value) => number(*value),
-            ValueCopy::Text(units, left) => self.text(units, *left),
+            ValueCopy::Number(value) => number_text(*value),
+            ValueCopy::Text(units, left) => self.write_text(units, *left),
             ValueCopy::Circular(_, at) => {
                 let number = self.circular.iter().position(|target| target == at).unwrap_or_else(|| {
                     self.circular.push(*at);
@@ -53,20 +65,20 @@ impl InspectWriter {
                 format!("[Circular *{}]", number + 1)
             }
             ValueCopy::Omitted(class) => format!("[{class}]"),
-            ValueCopy::Object(object) => self.object(object, level),
+            ValueCopy::Object(object) => self.write_object(object, level),
         }
     }
 
-    fn text(&self, units: &[u16], left: usize) -> String {
-        let more = if left > 0 { format!("... {left} more character{}", plural(left)) } else { String::new() };
+    fn write_text(&self, units: &[u16], left: usize) -> String {
+        let suffix = if left > 0 { format!("... {left} more character{}", plural(left)) } else { String::new() };
         if units.len() <= MIN_BROKEN_TEXT || units.len() + self.indentation + 4 <= LINE_WIDTH {
-            return quote(units) + &more;
+            return quote(units) + &suffix;
         }
         let lines: Vec<String> = units.split_inclusive(|unit| *unit == u16::from(b'\n')).map(quote).collect();
-        lines.join(&format!(" +\n{}", " ".repeat(self.indentation + 2))) + &more
+        lines.join(&format!(" +\n{}", " ".repeat(self.indentation + 2))) + &suffix
     }
 
-    fn object(&mut self, object: &ObjectCopy, level: usize) -> String {
+    fn write_object(&mut self, object: &ObjectCopy, level: usize) -> String {
         let (mut base, open, close) = self.braces(object);
         let empty = object.items.is_empty() && object.items_left == 0 && object.members.is_empty();
         let iterates = matches!(object.kind, ObjectKind::Iterator { plain: false, .. });
@@ -75,13 +87,13 @@ impl InspectWriter {
         }
         let level = level + 1;
         self.level = level;
-        let mut output: Vec<String> = object.items.iter().map(|item| self.item(item, level)).collect();
+        let mut output: Vec<String> = object.items.iter().map(|item| self.write_item(item, level)).collect();
         if object.items_left > 0 {
             output.push(format!("... {} more item{}", object.items_left, plural(object.items_left)));
         }
         for member in &object.members {
             self.indentation += 2;
-            let value = self.value(&member.value, level);
+            let value = self.write_value(&member.value, level);
             self.indentation -= 2;
             output.push(format!("{}: {value}", member_name(member)));
         }
@@ -121,17 +133,17 @@ impl InspectWriter {
         }
     }
 
-    fn item(&mut self, item: &ContainerItem, level: usize) -> String {
+    fn write_item(&mut self, item: &ContainerItem, level: usize) -> String {
         self.indentation += 2;
         let text = match item {
             ContainerItem::Holes(run) => format!("<{run} empty item{}>", plural(*run)),
-            ContainerItem::Value(value) => self.value(value, level),
+            ContainerItem::Value(value) => self.write_value(value, level),
             ContainerItem::Entry(key, value) => {
-                let key = self.value(key, level);
-                format!("{key} => {}", self.value(value, level))
+                let key = self.write_value(key, level);
+                format!("{key} => {}", self.write_value(value, level))
             }
             ContainerItem::Pair(key, value) => {
-                let output = vec![self.value(key, level), self.value(value, level)];
+                let output = vec![self.write_value(key, level), self.write_value(value, level)];
                 self.join_lines(OutputLines::without_groups(output), ("", "[", "]"), level)
             }
         };
@@ -167,8 +179,8 @@ impl InspectWriter {
         let total: usize = widths.iter().map(|width| width + SEPARATOR).sum();
         let longest = widths.iter().copied().max().unwrap_or_default();
         let column = longest + SEPARATOR;
-        let like = total as f64 / column as f64 > 5.0 || longest <= 6;
-        if column * 3 + self.indentation >= LINE_WIDTH || !like {
+        let has_similar_lengths = total as f64 / column as f64 > 5.0 || longest <= 6;
+        if column * 3 + self.indentation >= LINE_WIDTH || !has_similar_lengths {
             return OutputLines::without_groups(output);
         }
         let bias = (column as f64 - total as f64 / output.len() as f64).sqrt();
@@ -188,10 +200,10 @@ impl InspectWriter {
             for (at, (entry, width)) in row.iter().zip(widths).enumerate() {
                 let is_last = at + 1 == row.len();
                 let cell = if is_last { entry.clone() } else { format!("{entry}, ") };
-                let room = columns[at] - SEPARATOR - width;
+                let padding = columns[at] - SEPARATOR - width;
                 match (object.numbers, is_last) {
-                    (true, _) => line += &format!("{:room$}{cell}", ""),
-                    (false, false) => line += &format!("{cell}{:room$}", ""),
+                    (true, _) => line += &format!("{:padding$}{cell}", ""),
+                    (false, false) => line += &format!("{cell}{:padding$}", ""),
                     (false, true) => line += &cell,
                 }
             }
@@ -275,4 +287,130 @@ fn quote(units: &[u16]) -> String {
     }
     text.push(quote);
     text
+}
+
+/// Fraction of the heap limit that the copy of an argument may take. A copy is larger than its charged size.
+const HEAP_SHARE: u64 = 8;
+
+const PERCENT: u16 = b'%' as u16;
+
+/// The line. A directive (`%s`) in a string as first argument formats the next argument.
+pub(in crate::vm) fn format_log_line(machine: &mut Machine, args: &NativeArgs) -> Result<String, AbruptCompletion> {
+    let mut line = String::new();
+    let mut next = 0;
+    if let Value::Text(first) = natives::arg(machine, args, 0) {
+        if args.count == 1 {
+            return Ok(first.to_utf8());
+        }
+        next = format_directives(machine, &first, args, &mut line)?;
+    }
+    for at in next..args.count {
+        if at > 0 {
+            line.push(' ');
+        }
+        match natives::arg(machine, args, at) {
+            Value::Text(text) => line.push_str(&text.to_utf8()),
+            value => line.push_str(&inspect_value(machine, &value, InspectBounds::default().depth, false)?),
+        }
+        conversion::check_text_length(machine, line.len())?;
+    }
+    Ok(line)
+}
+
+/// Writes the first argument with its directives. Returns the number of arguments used, including the first; 0 without directives.
+fn format_directives(
+    machine: &mut Machine,
+    first: &Str,
+    args: &NativeArgs,
+    line: &mut String,
+) -> Result<usize, AbruptCompletion> {
+    let (mut taken, mut written, mut at) = (1, 0, 0);
+    while at + 1 < first.len() {
+        if first.unit(at) != Some(PERCENT) {
+            at += 1;
+            continue;
+        }
+        let letter = first.unit(at + 1).and_then(|unit| u8::try_from(unit).ok()).unwrap_or_default();
+        at += 2;
+        if letter == b'%' {
+            line.push_str(&first.slice(written, at - 1).to_utf8());
+        } else if taken < args.count && b"sdifjoOc".contains(&letter) {
+            line.push_str(&first.slice(written, at - 2).to_utf8());
+            line.push_str(&format_directive(machine, letter, args, taken)?);
+            taken += 1;
+        } else {
+            continue;
+        }
+        written = at;
+        conversion::check_text_length(machine, line.len())?;
+    }
+    if written == 0 {
+        return Ok(0);
+    }
+    line.push_str(&first.slice(written, first.len()).to_utf8());
+    Ok(taken)
+}
+
+/// An argument formatted by the letter after `%`.
+fn format_directive(
+    machine: &mut Machine,
+    letter: u8,
+    args: &NativeArgs,
+    at: usize,
+) -> Result<String, AbruptCompletion> {
+    let (value, stack_index) = (natives::arg(machine, args, at), args.base + at);
+    Ok(match letter {
+        b's' => match &value {
+            Value::Number(number) => number_text(*number),
+            value if uses_inspect_for_s(machine, value) => inspect_value(machine, value, 0, false)?,
+            _ => conversion::to_text_at(machine, stack_index)?.to_utf8(),
+        },
+        b'd' => number_text(conversion::to_number_at(machine, stack_index)?),
+        b'i' => number_text(number::parse_int(&conversion::to_text_at(machine, stack_index)?, 0)),
+        b'f' => number_text(number::parse_float(&conversion::to_text_at(machine, stack_index)?)),
+        b'j' => format_json_directive(machine, &value)?,
+        b'o' => inspect_value(machine, &value, 4, true)?,
+        b'O' => inspect_value(machine, &value, InspectBounds::default().depth, false)?,
+        // `%c` is for colors and consumes its argument.
+        _ => String::new(),
+    })
+}
+
+/// `%j`: the value as JSON, unless it is cyclic.
+fn format_json_directive(machine: &Machine, value: &Value) -> Result<String, AbruptCompletion> {
+    let options = StringifyOptions { indent: Str::empty(), allowed_keys: None, marks_cycles: false };
+    match json::stringify(machine, value, &options) {
+        Ok(Some(text)) => Ok(text.to_utf8()),
+        Ok(None) => Ok("undefined".to_owned()),
+        Err(AbruptCompletion::Error(ErrorKind::Type, message)) if message.starts_with("Converting circular") => {
+            Ok("[Circular]".to_owned())
+        }
+        Err(completion) => Err(completion),
+    }
+}
+
+/// Whether `%s` inspects an object because no method of the program converts it to a string.
+fn uses_inspect_for_s(machine: &Machine, value: &Value) -> bool {
+    let Value::Ref(at) = value else { return false };
+    let method = property::property(machine, value, &Value::text("toString")).unwrap_or(Value::Undefined);
+    let is_own = matches!(&method, Value::Ref(method)
+        if matches!(machine.heap.get(*method), Entry::Closure(_) | Entry::Bound(_)));
+    !is_own && !matches!(machine.heap.get(*at), Entry::Closure(_) | Entry::Bound(_))
+}
+
+/// A value as `util.inspect` writes it. Its copy counts against the heap limit.
+fn inspect_value(machine: &mut Machine, value: &Value, depth: usize, hidden: bool) -> Result<String, AbruptCompletion> {
+    let bytes = usize::try_from(machine.limits.heap_bytes / HEAP_SHARE).unwrap_or(usize::MAX);
+    let bounds = InspectBounds { depth, members: usize::MAX, variable_bytes: bytes, bytes, ..InspectBounds::default() };
+    let mut copier = Copier::new(machine, bounds);
+    copier.hidden = hidden;
+    let shown = copier.copy(value);
+    let left = copier.left;
+    if left == 0 {
+        return Err(ExceededLimit::HeapBytes.into());
+    }
+    if let Value::Ref(_) = value {
+        machine.charge_work((bytes - left) as u64);
+    }
+    Ok(inspect_text(&shown, &bounds))
 }

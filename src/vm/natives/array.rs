@@ -7,264 +7,272 @@ use std::cmp::Ordering;
 
 use super::super::abrupt_completion::{AbruptCompletion, range_error, type_error, unsupported};
 use super::super::array_sort::{ArraySort, UncomparedElements};
-use super::super::builtin::{BuiltinDefinition, NativeArgs, NativeOutcome};
 use super::super::callback::{CallbackMethod, NativeFrame};
-use super::super::iterator::IterationKind;
 use super::super::limits::ExceededLimit;
 use super::super::machine::Machine;
 use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver};
 use crate::value::sort_by;
+use crate::vm::object::IterationKind;
+use crate::vm::{callback, conversion, object, property, slow_path};
 
-type NativeResult = std::result::Result<NativeOutcome, AbruptCompletion>;
-
-pub(super) static ROWS: &[BuiltinDefinition] = &[
-    // ECMA-262 §23.1.1.1 Array.
-    ("Array", 1, construct),
-    ("new Array", 1, construct),
-    // ECMA-262 §23.1.2.2 Array.isArray.
-    ("Array.isArray", 1, |machine, args| {
-        Ok(matches!(machine.arg(args, 0), Value::Ref(at) if machine.heap.array(at).is_some()).into())
-    }),
-    // ECMA-262 §23.1.2.3 Array.of.
-    ("Array.of", 0, |machine, args| {
-        check_constructor(machine, args)?;
-        let values = (0..args.count).map(|i| machine.arg(args, i)).collect();
-        Ok(list(machine, values))
-    }),
-    // ECMA-262 §23.1.2.1 Array.from.
-    ("Array.from", 1, array_from),
-    // ECMA-262 §23.1.3.23 Array.prototype.push.
-    ("Array.prototype.push", 1, |machine, args| {
-        let at = this_array_to_change(machine, args, |len| {
-            if args.count == 0 { FirstChange::Length } else { FirstChange::Add(len) }
-        })?;
-        for index in 0..args.count {
-            let value = machine.arg(args, index);
-            machine.heap.push(at, value)?;
-        }
-        Ok((machine.heap.array_len(at) as f64).into())
-    }),
-    // ECMA-262 §23.1.3.22 Array.prototype.pop.
-    ("Array.prototype.pop", 0, |machine, args| {
-        let at = this_array_to_change(machine, args, |len| {
-            len.checked_sub(1).map_or(FirstChange::Length, FirstChange::Delete)
-        })?;
-        Ok(NativeOutcome::Value(machine.heap.pop(at)))
-    }),
-    // ECMA-262 §23.1.3.27 Array.prototype.shift.
-    ("Array.prototype.shift", 0, |machine, args| {
-        let at = this_array_to_change(machine, args, |len| match len {
-            0 => FirstChange::Length,
-            1 => FirstChange::Delete(0),
-            _ => FirstChange::Write(0),
-        })?;
-        Ok(NativeOutcome::Value(machine.heap.shift(at)))
-    }),
-    // ECMA-262 §23.1.3.37 Array.prototype.unshift.
-    ("Array.prototype.unshift", 1, |machine, args| {
-        let at = this_array_to_change(machine, args, |len| match (args.count, len) {
-            (0, _) => FirstChange::Length,
-            (_, 0) => FirstChange::Add(0),
-            (count, _) => FirstChange::Add(len + count - 1),
-        })?;
-        let mut values: Vec<Value> = (0..args.count).map(|i| machine.arg(args, i)).collect();
-        values.extend(machine.heap.elements(at));
-        machine.heap.check_room(16 * values.len() as u64)?;
-        machine.heap.set_elements(at, values);
-        Ok((machine.heap.array_len(at) as f64).into())
-    }),
-    // ECMA-262 §23.1.3.31 Array.prototype.splice.
-    ("Array.prototype.splice", 2, |machine, args| {
-        let (kept, removed) = splice(machine, args, this_array(machine, args)?)?;
-        let (added, deleted) = (args.count.saturating_sub(2), removed.len());
-        let from = machine.arg_relative_index(args, 0, kept.len() + deleted - added, 0)?;
-        let at = this_array_to_change(machine, args, |len| match added.cmp(&deleted) {
-            Ordering::Less if from < len - deleted => FirstChange::Write(from + added),
-            Ordering::Less => FirstChange::Delete(len - 1),
-            Ordering::Greater if from < len - deleted => FirstChange::Add(len - deleted + added - 1),
-            _ if added == 0 => FirstChange::Length,
-            _ if from < len => FirstChange::Write(from),
-            _ => FirstChange::Add(from),
-        })?;
-        machine.heap.set_elements(at, kept);
-        Ok(list(machine, removed))
-    }),
-    // ECMA-262 §23.1.3.35 Array.prototype.toSpliced.
-    ("Array.prototype.toSpliced", 2, |machine, args| {
-        let (kept, _) = splice(machine, args, this_array(machine, args)?)?;
-        Ok(list(machine, kept.into_iter().map(Value::or_undefined).collect()))
-    }),
-    // ECMA-262 §23.1.3.26 Array.prototype.reverse.
-    ("Array.prototype.reverse", 0, |machine, args| {
-        let at =
-            this_array_to_change(
-                machine,
-                args,
-                |len| if len < 2 { FirstChange::Nothing } else { FirstChange::Write(0) },
-            )?;
-        let mut values = machine.heap.elements(at);
-        values.reverse();
-        machine.heap.set_elements(at, values);
-        Ok(NativeOutcome::Value(args.this.clone()))
-    }),
-    // ECMA-262 §23.1.3.33 Array.prototype.toReversed.
-    ("Array.prototype.toReversed", 0, |machine, args| {
-        let values = machine.heap.elements(this_array(machine, args)?);
-        Ok(list(machine, values.into_iter().rev().map(Value::or_undefined).collect()))
-    }),
-    // ECMA-262 §23.1.3.7 Array.prototype.fill.
-    ("Array.prototype.fill", 1, |machine, args| {
-        let len = machine.heap.array_len(this_array(machine, args)?);
-        let (from, to) = (machine.arg_relative_index(args, 1, len, 0)?, machine.arg_relative_index(args, 2, len, len)?);
-        let at = this_array_to_change(machine, args, |_| {
-            if from < to { FirstChange::Write(from) } else { FirstChange::Nothing }
-        })?;
-        let value = machine.arg(args, 0);
-        for index in from..to {
-            machine.heap.set_element(at, index, value.clone())?;
-        }
-        Ok(NativeOutcome::Value(args.this.clone()))
-    }),
-    // ECMA-262 §23.1.3.4 Array.prototype.copyWithin.
-    ("Array.prototype.copyWithin", 2, |machine, args| {
-        let len = machine.heap.array_len(this_array(machine, args)?);
-        let to = machine.arg_relative_index(args, 0, len, 0)?;
-        let (from, end) =
-            (machine.arg_relative_index(args, 1, len, 0)?, machine.arg_relative_index(args, 2, len, len)?);
-        let count = end.saturating_sub(from).min(len - to);
-        let at = this_array_to_change(machine, args, |_| match count {
-            0 => FirstChange::Nothing,
-            // Overlapping ranges are copied from their end.
-            _ if from < to && to < from + count => FirstChange::Write(to + count - 1),
-            _ => FirstChange::Write(to),
-        })?;
-        for (offset, value) in machine.heap.elements_between(at, from, end.max(from)).into_iter().enumerate() {
-            if to + offset < len {
-                machine.heap.set_element(at, to + offset, value)?;
+pub(super) static ROWS: &[BuiltinDefinition] =
+    &[
+        // ECMA-262 §23.1.1.1 Array.
+        ("Array", 1, construct_array),
+        ("new Array", 1, construct_array),
+        // ECMA-262 §23.1.2.2 Array.isArray.
+        ("Array.isArray", 1, |machine, args| {
+            Ok(matches!(super::arg(machine, args, 0), Value::Ref(at) if machine.heap.array(at).is_some()).into())
+        }),
+        // ECMA-262 §23.1.2.3 Array.of.
+        ("Array.of", 0, |machine, args| {
+            check_constructor(machine, args)?;
+            let values = (0..args.count).map(|i| super::arg(machine, args, i)).collect();
+            Ok(array_outcome(machine, values))
+        }),
+        // ECMA-262 §23.1.2.1 Array.from.
+        ("Array.from", 1, array_from),
+        // ECMA-262 §23.1.3.23 Array.prototype.push.
+        ("Array.prototype.push", 1, |machine, args| {
+            let at = this_array_to_change(machine, args, |len| {
+                if args.count == 0 { FirstChange::Length } else { FirstChange::Add(len) }
+            })?;
+            for index in 0..args.count {
+                let value = super::arg(machine, args, index);
+                machine.heap.push(at, value)?;
             }
-        }
-        Ok(NativeOutcome::Value(args.this.clone()))
-    }),
-    // ECMA-262 §23.1.3.28 Array.prototype.slice.
-    ("Array.prototype.slice", 2, |machine, args| {
-        let at = this_array(machine, args)?;
-        let len = machine.heap.array_len(at);
-        let (from, to) = (machine.arg_relative_index(args, 0, len, 0)?, machine.arg_relative_index(args, 1, len, len)?);
-        let values = machine.heap.elements_between(at, from, to.max(from));
-        machine.heap.check_room(16 * values.len() as u64)?;
-        Ok(list(machine, values))
-    }),
-    // ECMA-262 §23.1.3.2 Array.prototype.concat. `Symbol.isConcatSpreadable` does not exist: arrays are spread, all else is not.
-    ("Array.prototype.concat", 1, |machine, args| {
-        let mut values = machine.heap.elements(this_array(machine, args)?);
-        for index in 0..args.count {
-            match machine.arg(args, index) {
-                Value::Ref(at) if machine.heap.array(at).is_some() => values.extend(machine.heap.elements(at)),
-                value => values.push(value),
+            Ok((machine.heap.array_len(at) as f64).into())
+        }),
+        // ECMA-262 §23.1.3.22 Array.prototype.pop.
+        ("Array.prototype.pop", 0, |machine, args| {
+            let at = this_array_to_change(machine, args, |len| {
+                len.checked_sub(1).map_or(FirstChange::Length, FirstChange::Delete)
+            })?;
+            Ok(NativeOutcome::Value(machine.heap.pop(at)))
+        }),
+        // ECMA-262 §23.1.3.27 Array.prototype.shift.
+        ("Array.prototype.shift", 0, |machine, args| {
+            let at = this_array_to_change(machine, args, |len| match len {
+                0 => FirstChange::Length,
+                1 => FirstChange::Delete(0),
+                _ => FirstChange::Write(0),
+            })?;
+            Ok(NativeOutcome::Value(machine.heap.shift(at)))
+        }),
+        // ECMA-262 §23.1.3.37 Array.prototype.unshift.
+        ("Array.prototype.unshift", 1, |machine, args| {
+            let at = this_array_to_change(machine, args, |len| match (args.count, len) {
+                (0, _) => FirstChange::Length,
+                (_, 0) => FirstChange::Add(0),
+                (count, _) => FirstChange::Add(len + count - 1),
+            })?;
+            let mut values: Vec<Value> = (0..args.count).map(|i| super::arg(machine, args, i)).collect();
+            values.extend(machine.heap.elements(at));
+            machine.heap.check_room(16 * values.len() as u64)?;
+            machine.heap.set_elements(at, values);
+            Ok((machine.heap.array_len(at) as f64).into())
+        }),
+        // ECMA-262 §23.1.3.31 Array.prototype.splice.
+        ("Array.prototype.splice", 2, |machine, args| {
+            let (remaining, removed) = splice(machine, args, this_array(machine, args)?)?;
+            let (added, deleted) = (args.count.saturating_sub(2), removed.len());
+            let from = super::arg_relative_index(machine, args, 0, remaining.len() + deleted - added, 0)?;
+            let at = this_array_to_change(machine, args, |len| match added.cmp(&deleted) {
+                Ordering::Less if from < len - deleted => FirstChange::Write(from + added),
+                Ordering::Less => FirstChange::Delete(len - 1),
+                Ordering::Greater if from < len - deleted => FirstChange::Add(len - deleted + added - 1),
+                _ if added == 0 => FirstChange::Length,
+                _ if from < len => FirstChange::Write(from),
+                _ => FirstChange::Add(from),
+            })?;
+            machine.heap.set_elements(at, remaining);
+            Ok(array_outcome(machine, removed))
+        }),
+        // ECMA-262 §23.1.3.35 Array.prototype.toSpliced.
+        ("Array.prototype.toSpliced", 2, |machine, args| {
+            let (remaining, _) = splice(machine, args, this_array(machine, args)?)?;
+            Ok(array_outcome(machine, remaining.into_iter().map(Value::or_undefined).collect()))
+        }),
+        // ECMA-262 §23.1.3.26 Array.prototype.reverse.
+        ("Array.prototype.reverse", 0, |machine, args| {
+            let at = this_array_to_change(machine, args, |len| {
+                if len < 2 { FirstChange::Nothing } else { FirstChange::Write(0) }
+            })?;
+            let mut values = machine.heap.elements(at);
+            values.reverse();
+            machine.heap.set_elements(at, values);
+            Ok(NativeOutcome::Value(args.this.clone()))
+        }),
+        // ECMA-262 §23.1.3.33 Array.prototype.toReversed.
+        ("Array.prototype.toReversed", 0, |machine, args| {
+            let values = machine.heap.elements(this_array(machine, args)?);
+            Ok(array_outcome(machine, values.into_iter().rev().map(Value::or_undefined).collect()))
+        }),
+        // ECMA-262 §23.1.3.7 Array.prototype.fill.
+        ("Array.prototype.fill", 1, |machine, args| {
+            let len = machine.heap.array_len(this_array(machine, args)?);
+            let (from, to) = (
+                super::arg_relative_index(machine, args, 1, len, 0)?,
+                super::arg_relative_index(machine, args, 2, len, len)?,
+            );
+            let at = this_array_to_change(machine, args, |_| {
+                if from < to { FirstChange::Write(from) } else { FirstChange::Nothing }
+            })?;
+            let value = super::arg(machine, args, 0);
+            for index in from..to {
+                machine.heap.set_element(at, index, value.clone())?;
             }
-        }
-        machine.heap.check_room(16 * values.len() as u64)?;
-        Ok(list(machine, values))
-    }),
-    // ECMA-262 §23.1.3.39 Array.prototype.with.
-    ("Array.prototype.with", 2, |machine, args| {
-        let mut values = machine.heap.elements(this_array(machine, args)?);
-        let index = machine.arg_integer(args, 0, 0.0)?;
-        let index = if index < 0.0 { index + values.len() as f64 } else { index };
-        match values.get_mut(index as usize) {
-            Some(place) if index >= 0.0 => *place = machine.arg(args, 1),
-            _ => {
-                return range_error("Invalid index : ".to_owned() + &machine.to_text(&machine.arg(args, 0))?.to_utf8());
-            }
-        }
-        Ok(list(machine, values.into_iter().map(Value::or_undefined).collect()))
-    }),
-    // ECMA-262 §23.1.3.13 Array.prototype.flat.
-    ("Array.prototype.flat", 0, |machine, args| {
-        let depth = machine.arg_integer(args, 0, 1.0)?;
-        let mut open = vec![(this_array(machine, args)?, 0usize)];
-        let mut values = Vec::new();
-        while let Some((at, index)) = open.pop() {
-            if index >= machine.heap.array_len(at) {
-                continue;
-            }
-            let element = machine.heap.element(at, index);
-            open.push((at, index + 1));
-            match element {
-                Value::Hole => {}
-                Value::Ref(inner) if machine.heap.array(inner).is_some() && (open.len() as f64) <= depth => {
-                    open.push((inner, 0));
+            Ok(NativeOutcome::Value(args.this.clone()))
+        }),
+        // ECMA-262 §23.1.3.4 Array.prototype.copyWithin.
+        ("Array.prototype.copyWithin", 2, |machine, args| {
+            let len = machine.heap.array_len(this_array(machine, args)?);
+            let to = super::arg_relative_index(machine, args, 0, len, 0)?;
+            let (from, end) = (
+                super::arg_relative_index(machine, args, 1, len, 0)?,
+                super::arg_relative_index(machine, args, 2, len, len)?,
+            );
+            let count = end.saturating_sub(from).min(len - to);
+            let at = this_array_to_change(machine, args, |_| match count {
+                0 => FirstChange::Nothing,
+                // Overlapping ranges are copied from their end.
+                _ if from < to && to < from + count => FirstChange::Write(to + count - 1),
+                _ => FirstChange::Write(to),
+            })?;
+            for (offset, value) in machine.heap.elements_between(at, from, end.max(from)).into_iter().enumerate() {
+                if to + offset < len {
+                    machine.heap.set_element(at, to + offset, value)?;
                 }
-                element => values.push(element),
+            }
+            Ok(NativeOutcome::Value(args.this.clone()))
+        }),
+        // ECMA-262 §23.1.3.28 Array.prototype.slice.
+        ("Array.prototype.slice", 2, |machine, args| {
+            let at = this_array(machine, args)?;
+            let len = machine.heap.array_len(at);
+            let (from, to) = (
+                super::arg_relative_index(machine, args, 0, len, 0)?,
+                super::arg_relative_index(machine, args, 1, len, len)?,
+            );
+            let values = machine.heap.elements_between(at, from, to.max(from));
+            machine.heap.check_room(16 * values.len() as u64)?;
+            Ok(array_outcome(machine, values))
+        }),
+        // ECMA-262 §23.1.3.2 Array.prototype.concat. `Symbol.isConcatSpreadable` does not exist: arrays are spread, all else is not.
+        ("Array.prototype.concat", 1, |machine, args| {
+            let mut values = machine.heap.elements(this_array(machine, args)?);
+            for index in 0..args.count {
+                match super::arg(machine, args, index) {
+                    Value::Ref(at) if machine.heap.array(at).is_some() => values.extend(machine.heap.elements(at)),
+                    value => values.push(value),
+                }
             }
             machine.heap.check_room(16 * values.len() as u64)?;
-        }
-        Ok(list(machine, values))
-    }),
-    // ECMA-262 §23.1.3.18 Array.prototype.join.
-    ("Array.prototype.join", 1, |machine, args| {
-        let separator = match machine.arg(args, 0) {
-            Value::Undefined => Str::new(","),
-            _ => machine.arg_text(args, 0)?,
-        };
-        let text = machine.join_array(this_array(machine, args)?, &separator, 0)?;
-        machine.heap.charge(text.len() as u64);
-        machine.charge_work(text.len() as u64);
-        Ok(text.into())
-    }),
-    // ECMA-262 §23.1.3.36 Array.prototype.toString.
-    ("Array.prototype.toString", 0, |machine, args| Ok(machine.to_text(&args.this)?.into())),
-    // ECMA-262 §23.1.3.19 Array.prototype.keys.
-    ("Array.prototype.keys", 0, |machine, args| iterator(machine, args, IterationKind::Keys)),
-    // ECMA-262 §23.1.3.38 Array.prototype.values.
-    ("Array.prototype.values", 0, |machine, args| iterator(machine, args, IterationKind::Values)),
-    // ECMA-262 §23.1.3.5 Array.prototype.entries.
-    ("Array.prototype.entries", 0, |machine, args| iterator(machine, args, IterationKind::Entries)),
-    // ECMA-262 §23.1.3.21 Array.prototype.map.
-    ("Array.prototype.map", 1, |machine, args| start_collection(machine, args, CallbackMethod::Map)),
-    // ECMA-262 §23.1.3.8 Array.prototype.filter.
-    ("Array.prototype.filter", 1, |machine, args| start_collection(machine, args, CallbackMethod::Filter)),
-    // ECMA-262 §23.1.3.14 Array.prototype.flatMap.
-    ("Array.prototype.flatMap", 1, |machine, args| start_collection(machine, args, CallbackMethod::FlatMap)),
-    // ECMA-262 §23.1.3.15 Array.prototype.forEach.
-    ("Array.prototype.forEach", 1, |machine, args| start_iteration(machine, args, CallbackMethod::ForEach)),
-    // ECMA-262 §23.1.3.29 Array.prototype.some.
-    ("Array.prototype.some", 1, |machine, args| start_iteration(machine, args, CallbackMethod::Some)),
-    // ECMA-262 §23.1.3.6 Array.prototype.every.
-    ("Array.prototype.every", 1, |machine, args| start_iteration(machine, args, CallbackMethod::Every)),
-    // ECMA-262 §23.1.3.9 Array.prototype.find.
-    ("Array.prototype.find", 1, |machine, args| start_iteration(machine, args, CallbackMethod::Find)),
-    // ECMA-262 §23.1.3.10 Array.prototype.findIndex.
-    ("Array.prototype.findIndex", 1, |machine, args| start_iteration(machine, args, CallbackMethod::FindIndex)),
-    // ECMA-262 §23.1.3.11 Array.prototype.findLast.
-    ("Array.prototype.findLast", 1, |machine, args| start_iteration(machine, args, CallbackMethod::FindLast)),
-    // ECMA-262 §23.1.3.12 Array.prototype.findLastIndex.
-    ("Array.prototype.findLastIndex", 1, |machine, args| start_iteration(machine, args, CallbackMethod::FindLastIndex)),
-    // ECMA-262 §23.1.3.24 Array.prototype.reduce.
-    ("Array.prototype.reduce", 1, |machine, args| start_reduction(machine, args, CallbackMethod::Reduce)),
-    // ECMA-262 §23.1.3.25 Array.prototype.reduceRight.
-    ("Array.prototype.reduceRight", 1, |machine, args| start_reduction(machine, args, CallbackMethod::ReduceRight)),
-    // ECMA-262 §23.1.3.30 Array.prototype.sort.
-    ("Array.prototype.sort", 1, |machine, args| {
-        let at =
-            this_array_to_change(
-                machine,
-                args,
-                |len| if len < 2 { FirstChange::Nothing } else { FirstChange::Write(0) },
-            )?;
-        start_sort(machine, args, at, args.this.clone())
-    }),
-    // ECMA-262 §23.1.3.34 Array.prototype.toSorted.
-    ("Array.prototype.toSorted", 1, |machine, args| {
-        let at = this_array(machine, args)?;
-        let out = machine.empty_array();
-        start_sort(machine, args, at, out)
-    }),
-];
+            Ok(array_outcome(machine, values))
+        }),
+        // ECMA-262 §23.1.3.39 Array.prototype.with.
+        ("Array.prototype.with", 2, |machine, args| {
+            let mut values = machine.heap.elements(this_array(machine, args)?);
+            let index = super::arg_integer(machine, args, 0, 0.0)?;
+            let index = if index < 0.0 { index + values.len() as f64 } else { index };
+            match values.get_mut(index as usize) {
+                Some(place) if index >= 0.0 => *place = super::arg(machine, args, 1),
+                _ => {
+                    return range_error(
+                        "Invalid index : ".to_owned()
+                            + &conversion::to_text(machine, &super::arg(machine, args, 0))?.to_utf8(),
+                    );
+                }
+            }
+            Ok(array_outcome(machine, values.into_iter().map(Value::or_undefined).collect()))
+        }),
+        // ECMA-262 §23.1.3.13 Array.prototype.flat.
+        ("Array.prototype.flat", 0, |machine, args| {
+            let depth = super::arg_integer(machine, args, 0, 1.0)?;
+            let mut path = vec![(this_array(machine, args)?, 0usize)];
+            let mut values = Vec::new();
+            while let Some((at, index)) = path.pop() {
+                if index >= machine.heap.array_len(at) {
+                    continue;
+                }
+                let element = machine.heap.element(at, index);
+                path.push((at, index + 1));
+                match element {
+                    Value::Hole => {}
+                    Value::Ref(inner) if machine.heap.array(inner).is_some() && (path.len() as f64) <= depth => {
+                        path.push((inner, 0));
+                    }
+                    element => values.push(element),
+                }
+                machine.heap.check_room(16 * values.len() as u64)?;
+            }
+            Ok(array_outcome(machine, values))
+        }),
+        // ECMA-262 §23.1.3.18 Array.prototype.join.
+        ("Array.prototype.join", 1, |machine, args| {
+            let separator = match super::arg(machine, args, 0) {
+                Value::Undefined => Str::new(","),
+                _ => super::arg_text(machine, args, 0)?,
+            };
+            let text = conversion::join_array(machine, this_array(machine, args)?, &separator, 0)?;
+            machine.heap.charge(text.len() as u64);
+            machine.charge_work(text.len() as u64);
+            Ok(text.into())
+        }),
+        // ECMA-262 §23.1.3.36 Array.prototype.toString.
+        ("Array.prototype.toString", 0, |machine, args| Ok(conversion::to_text(machine, &args.this)?.into())),
+        // ECMA-262 §23.1.3.19 Array.prototype.keys.
+        ("Array.prototype.keys", 0, |machine, args| create_iterator(machine, args, IterationKind::Keys)),
+        // ECMA-262 §23.1.3.38 Array.prototype.values.
+        ("Array.prototype.values", 0, |machine, args| create_iterator(machine, args, IterationKind::Values)),
+        // ECMA-262 §23.1.3.5 Array.prototype.entries.
+        ("Array.prototype.entries", 0, |machine, args| create_iterator(machine, args, IterationKind::Entries)),
+        // ECMA-262 §23.1.3.21 Array.prototype.map.
+        ("Array.prototype.map", 1, |machine, args| start_collection(machine, args, CallbackMethod::Map)),
+        // ECMA-262 §23.1.3.8 Array.prototype.filter.
+        ("Array.prototype.filter", 1, |machine, args| start_collection(machine, args, CallbackMethod::Filter)),
+        // ECMA-262 §23.1.3.14 Array.prototype.flatMap.
+        ("Array.prototype.flatMap", 1, |machine, args| start_collection(machine, args, CallbackMethod::FlatMap)),
+        // ECMA-262 §23.1.3.15 Array.prototype.forEach.
+        ("Array.prototype.forEach", 1, |machine, args| start_iteration(machine, args, CallbackMethod::ForEach)),
+        // ECMA-262 §23.1.3.29 Array.prototype.some.
+        ("Array.prototype.some", 1, |machine, args| start_iteration(machine, args, CallbackMethod::Some)),
+        // ECMA-262 §23.1.3.6 Array.prototype.every.
+        ("Array.prototype.every", 1, |machine, args| start_iteration(machine, args, CallbackMethod::Every)),
+        // ECMA-262 §23.1.3.9 Array.prototype.find.
+        ("Array.prototype.find", 1, |machine, args| start_iteration(machine, args, CallbackMethod::Find)),
+        // ECMA-262 §23.1.3.10 Array.prototype.findIndex.
+        ("Array.prototype.findIndex", 1, |machine, args| start_iteration(machine, args, CallbackMethod::FindIndex)),
+        // ECMA-262 §23.1.3.11 Array.prototype.findLast.
+        ("Array.prototype.findLast", 1, |machine, args| start_iteration(machine, args, CallbackMethod::FindLast)),
+        // ECMA-262 §23.1.3.12 Array.prototype.findLastIndex.
+        ("Array.prototype.findLastIndex", 1, |machine, args| {
+            start_iteration(machine, args, CallbackMethod::FindLastIndex)
+        }),
+        // ECMA-262 §23.1.3.24 Array.prototype.reduce.
+        ("Array.prototype.reduce", 1, |machine, args| start_reduction(machine, args, CallbackMethod::Reduce)),
+        // ECMA-262 §23.1.3.25 Array.prototype.reduceRight.
+        ("Array.prototype.reduceRight", 1, |machine, args| start_reduction(machine, args, CallbackMethod::ReduceRight)),
+        // ECMA-262 §23.1.3.30 Array.prototype.sort.
+        ("Array.prototype.sort", 1, |machine, args| {
+            let at = this_array_to_change(machine, args, |len| {
+                if len < 2 { FirstChange::Nothing } else { FirstChange::Write(0) }
+            })?;
+            let elements = machine.heap.elements(at);
+            start_sort(machine, args, elements, args.this.clone())
+        }),
+        // ECMA-262 §23.1.3.34 Array.prototype.toSorted.
+        ("Array.prototype.toSorted", 1, |machine, args| {
+            let elements = machine.heap.elements(this_array(machine, args)?);
+            let out = callback::empty_array(machine);
+            start_sort(machine, args, elements.into_iter().map(Value::or_undefined).collect(), out)
+        }),
+    ];
 
 /// The array that a method is called on.
-pub(super) fn this_array(machine: &Machine, args: &NativeArgs) -> std::result::Result<HeapRef, AbruptCompletion> {
+pub(super) fn this_array(machine: &Machine, args: &NativeArgs) -> Result<HeapRef, AbruptCompletion> {
     match args.this {
         Value::Ref(at) if machine.heap.array(at).is_some() => Ok(at),
         Value::Undefined | Value::Null => type_error("Array.prototype method called on null or undefined"),
@@ -286,38 +294,38 @@ fn this_array_to_change(
     machine: &Machine,
     args: &NativeArgs,
     first: impl FnOnce(usize) -> FirstChange,
-) -> std::result::Result<HeapRef, AbruptCompletion> {
+) -> Result<HeapRef, AbruptCompletion> {
     let at = this_array(machine, args)?;
     machine.heap.check_room(0)?;
     if !machine.heap.array(at).is_some_and(|array| array.frozen) {
         return Ok(at);
     }
-    let written = |name: &dyn std::fmt::Display| {
+    let read_only_error = |name: &dyn std::fmt::Display| {
         type_error(format!("Cannot assign to read only property '{name}' of object '[object Array]'"))
     };
     match first(machine.heap.array_len(at)) {
         FirstChange::Add(index) => type_error(format!("Cannot add property {index}, object is not extensible")),
         FirstChange::Delete(index) => type_error(format!("Cannot delete property '{index}' of [object Array]")),
-        FirstChange::Write(index) => written(&index),
-        FirstChange::Length => written(&"length"),
+        FirstChange::Write(index) => read_only_error(&index),
+        FirstChange::Length => read_only_error(&"length"),
         FirstChange::Nothing => Ok(at),
     }
 }
 
-fn list(machine: &mut Machine, values: Vec<Value>) -> NativeOutcome {
+fn array_outcome(machine: &mut Machine, values: Vec<Value>) -> NativeOutcome {
     NativeOutcome::Value(Value::Ref(machine.heap.new_array(values)))
 }
 
 /// ECMA-262 §23.1.5.1 CreateArrayIterator.
-fn iterator(machine: &mut Machine, args: &NativeArgs, yields: IterationKind) -> NativeResult {
+fn create_iterator(machine: &mut Machine, args: &NativeArgs, kind: IterationKind) -> NativeResult {
     this_array(machine, args)?;
-    Ok(NativeOutcome::Value(Value::Ref(machine.heap.new_iterator(args.this.clone(), yields))))
+    Ok(NativeOutcome::Value(Value::Ref(object::new_iterator(&mut machine.heap, args.this.clone(), kind))))
 }
 
 /// ECMA-262 §23.1.1.1 Array.
-fn construct(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
+fn construct_array(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     if args.count == 1
-        && let Value::Number(len) = machine.arg(args, 0)
+        && let Value::Number(len) = super::arg(machine, args, 0)
     {
         if len < 0.0 || len.fract() != 0.0 || len > f64::from(u32::MAX) {
             return range_error("Invalid array length");
@@ -326,15 +334,15 @@ fn construct(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
         machine.heap.set_array_len(array, len as usize)?;
         return Ok(NativeOutcome::Value(Value::Ref(array)));
     }
-    let values = (0..args.count).map(|i| machine.arg(args, i)).collect();
-    Ok(list(machine, values))
+    let values = (0..args.count).map(|i| super::arg(machine, args, i)).collect();
+    Ok(array_outcome(machine, values))
 }
 
 /// Refuses `Array.of` and `Array.from` on another constructor, which would create objects of that class.
-fn check_constructor(machine: &Machine, args: &NativeArgs) -> std::result::Result<(), AbruptCompletion> {
+fn check_constructor(machine: &Machine, args: &NativeArgs) -> Result<(), AbruptCompletion> {
     match &args.this {
         Value::Builtin(builtin) if builtin.name() == "Array" => Ok(()),
-        this if machine.is_callable(this) => {
+        this if conversion::is_callable(machine, this) => {
             unsupported("Array.from and Array.of make arrays only; call them on Array")
         }
         _ => Ok(()),
@@ -345,11 +353,11 @@ fn check_constructor(machine: &Machine, args: &NativeArgs) -> std::result::Resul
 /// before the first callback.
 fn array_from(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     check_constructor(machine, args)?;
-    let source = machine.arg(args, 0);
-    let values = match machine.receiver(&source) {
-        // An object with a length, as in `Array.from({ length: 3 }, …)`.
-        Some(super::super::builtin::Receiver::Object) => {
-            let len = machine.to_number(&machine.property(&source, &Value::text("length"))?)?;
+    let source = super::arg(machine, args, 0);
+    let values = match property::receiver(machine, &source) {
+        // An object with a length, as in `Array.from({ length: 3 }, …)`. Without one it has no elements.
+        Some(receiver @ (Receiver::Object | Receiver::Function | Receiver::Error | Receiver::RegExp)) => {
+            let len = conversion::to_number(machine, &property::property(machine, &source, &Value::text("length"))?)?;
             let len = super::super::number::to_integer(len).max(0.0);
             if len > f64::from(u32::MAX) {
                 return range_error("Invalid array length");
@@ -358,46 +366,43 @@ fn array_from(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
                 return Err(ExceededLimit::ArrayLength.into());
             }
             machine.heap.check_room(16 * len as u64)?;
-            let element = |i: usize| machine.property(&source, &Value::Text(super::super::number::to_text(i as f64)));
-            if machine.own_keys(&source).len() <= 1 {
+            let element =
+                |i: usize| property::property(machine, &source, &Value::Text(super::super::number::to_text(i as f64)));
+            if receiver == Receiver::Object && property::own_keys(&machine.heap, &source).len() <= 1 {
                 vec![Value::Undefined; len as usize]
             } else {
-                (0..len as usize).map(element).collect::<std::result::Result<_, _>>()?
+                (0..len as usize).map(element).collect::<Result<_, _>>()?
             }
         }
-        Some(super::super::builtin::Receiver::Number | super::super::builtin::Receiver::Boolean) => Vec::new(),
-        _ => machine.iterate(&source)?,
+        Some(Receiver::Number | Receiver::Boolean) => Vec::new(),
+        _ => slow_path::iterate(machine, &source)?,
     };
     machine.heap.check_room(16 * values.len() as u64)?;
-    let callback = machine.arg(args, 1);
+    let callback = super::arg(machine, args, 1);
     let array = machine.heap.new_array(values);
     if matches!(callback, Value::Undefined) {
         return Ok(NativeOutcome::Value(Value::Ref(array)));
     }
     // The callback may change the source array, so the iteration reads the source itself.
-    let over = match machine.receiver(&source) {
-        Some(super::super::builtin::Receiver::Array) => source,
+    let source_array = match property::receiver(machine, &source) {
+        Some(Receiver::Array) => source,
         _ => Value::Ref(array),
     };
-    let shifted = NativeArgs { this: over, base: args.base + 1, count: args.count - 1, ..args.clone() };
-    start_collection(machine, &shifted, CallbackMethod::From)
+    let collection_args = NativeArgs { this: source_array, base: args.base + 1, count: args.count - 1, ..args.clone() };
+    start_collection(machine, &collection_args, CallbackMethod::From)
 }
 
 /// The elements after a splice and the removed elements. ECMA-262 §23.1.3.31 Array.prototype.splice.
-fn splice(
-    machine: &mut Machine,
-    args: &NativeArgs,
-    at: HeapRef,
-) -> std::result::Result<(Vec<Value>, Vec<Value>), AbruptCompletion> {
+fn splice(machine: &mut Machine, args: &NativeArgs, at: HeapRef) -> Result<(Vec<Value>, Vec<Value>), AbruptCompletion> {
     let mut values = machine.heap.elements(at);
     let len = values.len();
-    let from = machine.arg_relative_index(args, 0, len, 0)?;
+    let from = super::arg_relative_index(machine, args, 0, len, 0)?;
     let count = match args.count {
         0 => 0,
         1 => len - from,
-        _ => machine.arg_integer(args, 1, 0.0)?.clamp(0.0, (len - from) as f64) as usize,
+        _ => super::arg_integer(machine, args, 1, 0.0)?.clamp(0.0, (len - from) as f64) as usize,
     };
-    let new: Vec<Value> = (2..args.count).map(|i| machine.arg(args, i)).collect();
+    let new: Vec<Value> = (2..args.count).map(|i| super::arg(machine, args, i)).collect();
     let removed = values.splice(from..from + count, new).collect();
     machine.heap.check_room(16 * values.len() as u64)?;
     Ok((values, removed))
@@ -406,38 +411,38 @@ fn splice(
 /// Starts a method that runs a callback per element.
 fn start_iteration(machine: &mut Machine, args: &NativeArgs, kind: CallbackMethod) -> NativeResult {
     this_array(machine, args)?;
-    let waiting = NativeFrame::for_array(machine, args, kind)?;
-    machine.run_native(waiting)
+    let frame = NativeFrame::for_array(machine, args, kind)?;
+    callback::run_native(machine, frame)
 }
 
 /// Starts a method that collects results in a new array.
 fn start_collection(machine: &mut Machine, args: &NativeArgs, kind: CallbackMethod) -> NativeResult {
     this_array(machine, args)?;
-    let mut waiting = NativeFrame::for_array(machine, args, kind)?;
-    waiting.out = machine.empty_array();
-    machine.run_native(waiting)
+    let mut frame = NativeFrame::for_array(machine, args, kind)?;
+    frame.out = callback::empty_array(machine);
+    callback::run_native(machine, frame)
 }
 
 /// ECMA-262 §23.1.3.24 Array.prototype.reduce and §23.1.3.25 Array.prototype.reduceRight.
 fn start_reduction(machine: &mut Machine, args: &NativeArgs, kind: CallbackMethod) -> NativeResult {
     let at = this_array(machine, args)?;
-    let mut waiting = NativeFrame::for_array(machine, args, kind)?;
-    waiting.this = Value::Undefined;
+    let mut frame = NativeFrame::for_array(machine, args, kind)?;
+    frame.this = Value::Undefined;
     if args.count > 1 {
-        waiting.out = machine.arg(args, 1);
-        return machine.run_native(waiting);
+        frame.out = super::arg(machine, args, 1);
+        return callback::run_native(machine, frame);
     }
     loop {
-        if waiting.index >= waiting.len {
+        if frame.index >= frame.len {
             return type_error("Reduce of empty array with no initial value");
         }
-        let index = if kind == CallbackMethod::Reduce { waiting.index } else { waiting.len - 1 - waiting.index };
-        waiting.index += 1;
+        let index = if kind == CallbackMethod::Reduce { frame.index } else { frame.len - 1 - frame.index };
+        frame.index += 1;
         match machine.heap.element(at, index as usize) {
             Value::Hole => {}
             value => {
-                waiting.out = value;
-                return machine.run_native(waiting);
+                frame.out = value;
+                return callback::run_native(machine, frame);
             }
         }
     }
@@ -445,24 +450,23 @@ fn start_reduction(machine: &mut Machine, args: &NativeArgs, kind: CallbackMetho
 
 /// ECMA-262 §23.1.3.30 Array.prototype.sort and §23.1.3.34 Array.prototype.toSorted. Without a comparator, elements are
 /// converted to strings once and compared by code units: §23.1.3.30.2 CompareArrayElements.
-fn start_sort(machine: &mut Machine, args: &NativeArgs, at: HeapRef, out: Value) -> NativeResult {
-    let comparator = machine.arg(args, 0);
-    let elements = machine.heap.elements(at);
+fn start_sort(machine: &mut Machine, args: &NativeArgs, elements: Vec<Value>, out: Value) -> NativeResult {
+    let comparator = super::arg(machine, args, 0);
     machine.heap.check_room(32 * elements.len() as u64)?;
     if !matches!(comparator, Value::Undefined) {
-        if !machine.is_callable(&comparator) {
+        if !conversion::is_callable(machine, &comparator) {
             return type_error("The comparison function must be either a function or undefined");
         }
-        let mut waiting = NativeFrame::for_array(machine, args, CallbackMethod::Sort)?;
-        waiting.this = Value::Undefined;
-        waiting.out = out;
-        waiting.sorting = Some(Box::new(ArraySort::new(elements)));
-        return machine.run_native(waiting);
+        let mut frame = NativeFrame::for_array(machine, args, CallbackMethod::Sort)?;
+        frame.this = Value::Undefined;
+        frame.out = out;
+        frame.sorting = Some(Box::new(ArraySort::new(elements)));
+        return callback::run_native(machine, frame);
     }
     let (compared, uncompared) = UncomparedElements::split(elements);
     let mut keyed = Vec::with_capacity(compared.len());
     for value in compared {
-        keyed.push((machine.sort_key(&value)?, value));
+        keyed.push((sort_key(machine, &value)?, value));
     }
     // Each element takes part in about log2(n) comparisons.
     let units: u64 = keyed.iter().map(|(text, _)| 16 + text.len() as u64).sum();
@@ -476,12 +480,10 @@ fn start_sort(machine: &mut Machine, args: &NativeArgs, at: HeapRef, out: Value)
     Ok(NativeOutcome::Value(out))
 }
 
-impl Machine {
-    /// The string by which an element is sorted. Deviation: an object with its own `toString` is not supported.
-    fn sort_key(&self, value: &Value) -> std::result::Result<Str, AbruptCompletion> {
-        if self.own_conversion(value, super::super::abrupt_completion::PreferredType::Text).is_some() {
-            return unsupported("objects with their own toString need a comparison function to be sorted");
-        }
-        self.to_text(value)
+/// The string by which an element is sorted. Deviation: an object with its own `toString` is not supported.
+fn sort_key(machine: &Machine, value: &Value) -> Result<Str, AbruptCompletion> {
+    if conversion::own_conversion(machine, value, super::super::abrupt_completion::PreferredType::Text).is_some() {
+        return unsupported("objects with their own toString need a comparison function to be sorted");
     }
+    conversion::to_text(machine, value)
 }

@@ -1,14 +1,14 @@
 //! `Array`: searching by value and reading single elements. As in `array.rs`, the methods work on arrays only.
 
-use super::super::builtin::{BuiltinDefinition, NativeOutcome};
 use super::super::value::Value;
 use super::array::this_array;
+use super::{BuiltinDefinition, NativeOutcome};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §23.1.3.1 Array.prototype.at.
     ("Array.prototype.at", 1, |machine, args| {
         let at = this_array(machine, args)?;
-        let index = machine.arg_integer(args, 0, 0.0)?;
+        let index = super::arg_integer(machine, args, 0, 0.0)?;
         let index = if index < 0.0 { index + machine.heap.array_len(at) as f64 } else { index };
         Ok(NativeOutcome::Value(if index < 0.0 {
             Value::Undefined
@@ -20,30 +20,30 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("Array.prototype.includes", 1, |machine, args| {
         let at = this_array(machine, args)?;
         let len = machine.heap.array_len(at);
-        let wanted = machine.arg(args, 0);
-        let mut from = machine.arg_relative_index(args, 1, len, 0)?..len;
-        Ok(from.any(|i| machine.heap.element(at, i).or_undefined().same_value_zero(&wanted)).into())
+        let target = super::arg(machine, args, 0);
+        let mut from = super::arg_relative_index(machine, args, 1, len, 0)?..len;
+        Ok(from.any(|i| machine.heap.element(at, i).or_undefined().same_value_zero(&target)).into())
     }),
     // ECMA-262 §23.1.3.17 Array.prototype.indexOf.
     ("Array.prototype.indexOf", 1, |machine, args| {
         let at = this_array(machine, args)?;
         let len = machine.heap.array_len(at);
-        let wanted = machine.arg(args, 0);
-        let mut places = machine.arg_relative_index(args, 1, len, 0)?..len;
-        let found = places.find(|i| machine.heap.element(at, *i).strict_equals(&wanted));
+        let target = super::arg(machine, args, 0);
+        let mut indexes = super::arg_relative_index(machine, args, 1, len, 0)?..len;
+        let found = indexes.find(|i| machine.heap.element(at, *i).strict_equals(&target));
         Ok(found.map_or(-1.0, |i| i as f64).into())
     }),
     // ECMA-262 §23.1.3.20 Array.prototype.lastIndexOf.
     ("Array.prototype.lastIndexOf", 1, |machine, args| {
         let at = this_array(machine, args)?;
         let len = machine.heap.array_len(at) as f64;
-        let wanted = machine.arg(args, 0);
-        let from = if args.count > 1 { machine.arg_integer(args, 1, 0.0)? } else { len - 1.0 };
+        let target = super::arg(machine, args, 0);
+        let from = if args.count > 1 { super::arg_integer(machine, args, 1, 0.0)? } else { len - 1.0 };
         let from = if from < 0.0 { from + len } else { from.min(len - 1.0) };
         let found = if from < 0.0 {
             None
         } else {
-            (0..=from as usize).rev().find(|i| machine.heap.element(at, *i).strict_equals(&wanted))
+            (0..=from as usize).rev().find(|i| machine.heap.element(at, *i).strict_equals(&target))
         };
         Ok(found.map_or(-1.0, |i| i as f64).into())
     }),

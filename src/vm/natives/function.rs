@@ -1,7 +1,6 @@
 //! Methods of functions, and two functions of the compiler.
 
 use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
-use super::super::builtin::{BuiltinDefinition, NativeArgs, NativeOutcome};
 use super::super::call::{Invocation, InvokeOutcome, ThisLocation};
 use super::super::entry::Entry;
 use super::super::frame::CallKind;
@@ -9,18 +8,20 @@ use super::super::machine::Machine;
 use super::super::object::BoundFunction;
 use super::super::table::TableKind;
 use super::super::value::Value;
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
+use crate::vm::{call, conversion, property};
 
-pub(super) static ROWS: &[BuiltinDefinition] = &[
+pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
     // Only the compiler emits this name. It checks the operand of `await`. ECMA-262 §27.7.5.3 Await.
     // Deviation: promises do not exist, so a value with a callable `then` is not supported and any other value is the result.
     ("await", 1, |machine, args| {
-        let value = machine.arg(args, 0);
+        let value = super::arg(machine, args, 0);
         let then = match value {
-            Value::Ref(_) => machine.own_or_inherited(&value, &Value::text("then"))?,
+            Value::Ref(_) => property::own_or_inherited(machine, &value, &Value::text("then"))?,
             _ => None,
         };
         match then {
-            Some(then) if machine.is_callable(&then) => unsupported(
+            Some(then) if conversion::is_callable(machine, &then) => unsupported(
                 "awaiting an object with a `then` of its own is not supported; give the method another name",
             ),
             _ => Ok(NativeOutcome::Value(value)),
@@ -28,13 +29,13 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     }),
     // Only the compiler emits this name. It names a function after its computed key. ECMA-262 §10.2.9 SetFunctionName.
     ("function name", 2, |machine, args| {
-        let (key, function) = (machine.arg(args, 0), machine.arg(args, 1));
+        let (key, function) = (super::arg(machine, args, 0), super::arg(machine, args, 1));
         if matches!(key, Value::Ref(_) | Value::Builtin(_)) {
             return unsupported(
                 "a function with an object as its computed key is not supported; give the key as a string",
             );
         }
-        let (name, text) = (Value::text("name"), machine.to_text(&key)?);
+        let (name, text) = (Value::text("name"), conversion::to_text(machine, &key)?);
         if let Value::Ref(at) = function
             && let Entry::Closure(closure) = machine.heap.get(at)
             && machine.heap.table_get(&closure.table, &name).is_none()
@@ -46,12 +47,12 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     }),
     // ECMA-262 §20.2.3.3 Function.prototype.call.
     ("Function.prototype.call", 1, |machine, args| {
-        let given = (1..args.count).map(|i| machine.arg(args, i)).collect();
-        forward_call(machine, args, given)
+        let arguments = (1..args.count).map(|i| super::arg(machine, args, i)).collect();
+        forward_call(machine, args, arguments)
     }),
     // ECMA-262 §20.2.3.1 Function.prototype.apply. Deviation: array-like objects that are not arrays are not supported.
     ("Function.prototype.apply", 2, |machine, args| {
-        let given = match machine.arg(args, 1) {
+        let arguments = match super::arg(machine, args, 1) {
             Value::Undefined | Value::Null => Vec::new(),
             Value::Ref(at) if machine.heap.array(at).is_some() => {
                 machine.heap.elements(at).into_iter().map(Value::or_undefined).collect()
@@ -61,48 +62,48 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
             }
             _ => return type_error("CreateListFromArrayLike called on non-object"),
         };
-        forward_call(machine, args, given)
+        forward_call(machine, args, arguments)
     }),
     // ECMA-262 §20.2.3.2 Function.prototype.bind.
     ("Function.prototype.bind", 1, |machine, args| {
-        if !machine.is_callable(&args.this) {
+        if !conversion::is_callable(machine, &args.this) {
             return type_error("Bind must be called on a function");
         }
-        let given = (1..args.count).map(|i| machine.arg(args, i)).collect();
-        let bound = BoundFunction { target: args.this.clone(), this: machine.arg(args, 0), args: given };
+        let arguments = (1..args.count).map(|i| super::arg(machine, args, i)).collect();
+        let bound = BoundFunction { target: args.this.clone(), this: super::arg(machine, args, 0), args: arguments };
         Ok(NativeOutcome::Value(Value::Ref(machine.heap.allocate(Entry::Bound(Box::new(bound))))))
     }),
-    // ECMA-262 §20.2.3.5 Function.prototype.toString. Deviation: the source text of a function is not kept.
-    ("Function.prototype.toString", 0, |machine, args| Ok(machine.to_text(&args.this)?.into())),
+    // ECMA-262 §20.2.3.5 Function.prototype.toString. Deviation: the source text of a function is not stored.
+    ("Function.prototype.toString", 0, |machine, args| Ok(conversion::to_text(machine, &args.this)?.into())),
 ];
 
 /// Calls `this` with another `this` and other arguments, which replace those on the stack. ECMA-262 §7.3.13 Call.
 fn forward_call(
     machine: &mut Machine,
     args: &NativeArgs,
-    given: Vec<Value>,
+    arguments: Vec<Value>,
 ) -> Result<NativeOutcome, AbruptCompletion> {
     let top = machine.stack.len();
-    let this = machine.arg(args, 0);
+    let this = super::arg(machine, args, 0);
     machine.stack.push(this);
-    machine.stack.extend(given);
-    let calling = Invocation {
+    machine.stack.extend(arguments);
+    let invocation = Invocation {
         this: ThisLocation::InPlace,
         base: top + 1,
         bottom: args.bottom,
         return_pc: args.return_pc,
         call_kind: CallKind::Plain,
     };
-    match machine.invoke(&args.this, calling) {
+    match call::invoke(machine, &args.this, invocation) {
         Ok(InvokeOutcome::Value(value)) => Ok(NativeOutcome::Value(value)),
         Ok(InvokeOutcome::FramePushed) => Ok(NativeOutcome::FramePushed),
-        Err(raise) => {
+        Err(completion) => {
             machine.stack.truncate(top);
-            match raise {
+            match completion {
                 AbruptCompletion::ToPrimitive(at, _) if at >= top => unsupported(
                     "an object with its own toString cannot be passed by call or apply; call String() on it first",
                 ),
-                raise => Err(raise),
+                completion => Err(completion),
             }
         }
     }

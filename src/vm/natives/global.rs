@@ -4,14 +4,16 @@ use std::collections::HashMap;
 
 use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
 use super::super::array::Array;
-use super::super::builtin::{BuiltinDefinition, NativeArgs, NativeOutcome};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::{ErrorObject, Object};
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
+use crate::vm::inspect::util_inspect;
+use crate::vm::{json, property};
 
-type NativeResult = std::result::Result<NativeOutcome, AbruptCompletion>;
+type NativeResult = Result<NativeOutcome, AbruptCompletion>;
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §25.5 The JSON Object and §21.3 The Math Object are not functions. The console is that of Node.
@@ -27,7 +29,9 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §21.4.3.1 Date.now. The time is that of the slice.
     ("Date.now", 0, |machine, _| Ok((machine.now_ms as f64).into())),
     // HTML Standard (WHATWG), structuredClone. Deviation: the options are ignored.
-    ("structuredClone", 1, |machine, args| Ok(NativeOutcome::Value(structured_clone(machine, &machine.arg(args, 0))?))),
+    ("structuredClone", 1, |machine, args| {
+        Ok(NativeOutcome::Value(structured_clone(machine, &super::arg(machine, args, 0))?))
+    }),
 ];
 
 fn not_callable(_: &mut Machine, _: &NativeArgs) -> NativeResult {
@@ -35,29 +39,29 @@ fn not_callable(_: &mut Machine, _: &NativeArgs) -> NativeResult {
 }
 
 fn log(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
-    let line = machine.format_log_line(args)?;
+    let line = util_inspect::format_log_line(machine, args)?;
     machine.print(line)?;
     Ok(NativeOutcome::Value(Value::Undefined))
 }
 
 /// Copies a value and everything that it references. Shared parts stay shared, and cycles stay cycles.
-fn structured_clone(machine: &mut Machine, value: &Value) -> std::result::Result<Value, AbruptCompletion> {
+fn structured_clone(machine: &mut Machine, value: &Value) -> Result<Value, AbruptCompletion> {
     let mut copies: HashMap<HeapRef, HeapRef> = HashMap::new();
-    let mut open: Vec<(HeapRef, HeapRef)> = Vec::new();
-    let result = clone_value(machine, value, &mut copies, &mut open)?;
-    while let Some((from, to)) = open.pop() {
+    let mut pending: Vec<(HeapRef, HeapRef)> = Vec::new();
+    let result = clone_value(machine, value, &mut copies, &mut pending)?;
+    while let Some((from, to)) = pending.pop() {
         match machine.heap.get(from).clone() {
             Entry::Array(_) => {
                 let mut elements = machine.heap.elements(from);
                 for element in &mut elements {
-                    *element = clone_value(machine, element, &mut copies, &mut open)?;
+                    *element = clone_value(machine, element, &mut copies, &mut pending)?;
                 }
                 machine.heap.check_room(16 * elements.len() as u64)?;
                 machine.heap.set_elements(to, elements);
             }
             Entry::Object(_) | Entry::Error(_) => {
-                for (key, value) in machine.own_entries(&Value::Ref(from)) {
-                    let value = clone_value(machine, &value, &mut copies, &mut open)?;
+                for (key, value) in property::own_entries(&machine.heap, &Value::Ref(from)) {
+                    let value = clone_value(machine, &value, &mut copies, &mut pending)?;
                     machine.heap.table_set(to, TableKind::Main, key, value);
                 }
             }
@@ -65,8 +69,8 @@ fn structured_clone(machine: &mut Machine, value: &Value) -> std::result::Result
                 let mut entries = Vec::new();
                 machine.heap.visit_table_entries(&table, |key, value| entries.push((key.clone(), value.clone())));
                 for (key, value) in entries {
-                    let key = clone_value(machine, &key, &mut copies, &mut open)?;
-                    let value = clone_value(machine, &value, &mut copies, &mut open)?;
+                    let key = clone_value(machine, &key, &mut copies, &mut pending)?;
+                    let value = clone_value(machine, &value, &mut copies, &mut pending)?;
                     machine.heap.table_set(to, TableKind::Main, key, value);
                 }
             }
@@ -80,8 +84,8 @@ fn clone_value(
     machine: &mut Machine,
     value: &Value,
     copies: &mut HashMap<HeapRef, HeapRef>,
-    open: &mut Vec<(HeapRef, HeapRef)>,
-) -> std::result::Result<Value, AbruptCompletion> {
+    pending: &mut Vec<(HeapRef, HeapRef)>,
+) -> Result<Value, AbruptCompletion> {
     let Value::Ref(at) = value else {
         return match value {
             Value::Builtin(builtin) => unsupported(format!("structuredClone of `{}` is not supported", builtin.name())),
@@ -105,11 +109,11 @@ fn clone_value(
             let error = ErrorObject { kind: error.kind, hidden: error.hidden.clone(), object: Object::default() };
             Entry::Error(Box::new(error))
         }
-        _ => return unsupported(format!("structuredClone of {} is not supported", machine.display_text(value))),
+        _ => return unsupported(format!("structuredClone of {} is not supported", json::display_text(machine, value))),
     };
     let copy = machine.heap.allocate(empty);
     machine.heap.check_room(0)?;
     copies.insert(*at, copy);
-    open.push((*at, copy));
+    pending.push((*at, copy));
     Ok(Value::Ref(copy))
 }

@@ -1,23 +1,23 @@
 //! `Math`. ECMA-262 §21.3 The Math Object. Functions beyond arithmetic come from `libm`: their bits are the same on every target, and
-//! mostly those of V8. The standard permits any approximation.
+//! mostly those of V8. The standard permits any approximation. As in V8, `Math.exp(1)` is `Math.E`.
+
+use std::f64::consts::E;
 
 use super::super::abrupt_completion::AbruptCompletion;
-use super::super::builtin::{BuiltinDefinition, NativeArgs, NativeOutcome};
 use super::super::machine::Machine;
 use super::super::number::{power, to_int32};
-
-type NativeResult = std::result::Result<NativeOutcome, AbruptCompletion>;
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
 
 macro_rules! unary_function {
     ($name:literal, |$n:ident| $result:expr) => {
         ($name, 1, |machine: &mut Machine, args: &NativeArgs| {
-            let $n = machine.arg_number(args, 0)?;
+            let $n = super::arg_number(machine, args, 0)?;
             Ok(NativeOutcome::from($result))
         })
     };
 }
 
-pub(super) static ROWS: &[BuiltinDefinition] = &[
+pub(super) static MATH_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §21.3.2.1 Math.abs.
     unary_function!("Math.abs", |n| n.abs()),
     // ECMA-262 §21.3.2.2 Math.acos.
@@ -41,9 +41,9 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §21.3.2.12 Math.cos.
     unary_function!("Math.cos", |n| libm::cos(n)),
     // ECMA-262 §21.3.2.13 Math.cosh.
-    unary_function!("Math.cosh", |n| libm::cosh(n)),
+    unary_function!("Math.cosh", |n| if n.abs() == 1.0 { 0.5 * E + 0.5 / E } else { libm::cosh(n) }),
     // ECMA-262 §21.3.2.14 Math.exp.
-    unary_function!("Math.exp", |n| libm::exp(n)),
+    unary_function!("Math.exp", |n| if n == 1.0 { E } else { libm::exp(n) }),
     // ECMA-262 §21.3.2.15 Math.expm1.
     unary_function!("Math.expm1", |n| libm::expm1(n)),
     // ECMA-262 §21.3.2.16 Math.floor.
@@ -76,13 +76,15 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     unary_function!("Math.trunc", |n| n.trunc()),
     // ECMA-262 §21.3.2.8 Math.atan2.
     ("Math.atan2", 2, |machine, args| {
-        Ok(libm::atan2(machine.arg_number(args, 0)?, machine.arg_number(args, 1)?).into())
+        Ok(libm::atan2(super::arg_number(machine, args, 0)?, super::arg_number(machine, args, 1)?).into())
     }),
     // ECMA-262 §21.3.2.27 Math.pow.
-    ("Math.pow", 2, |machine, args| Ok(power(machine.arg_number(args, 0)?, machine.arg_number(args, 1)?).into())),
+    ("Math.pow", 2, |machine, args| {
+        Ok(power(super::arg_number(machine, args, 0)?, super::arg_number(machine, args, 1)?).into())
+    }),
     // ECMA-262 §21.3.2.20 Math.imul.
     ("Math.imul", 2, |machine, args| {
-        let (a, b) = (to_int32(machine.arg_number(args, 0)?), to_int32(machine.arg_number(args, 1)?));
+        let (a, b) = (to_int32(super::arg_number(machine, args, 0)?), to_int32(super::arg_number(machine, args, 1)?));
         Ok(f64::from(a.wrapping_mul(b)).into())
     }),
     // ECMA-262 §21.3.2.25 Math.max.
@@ -114,10 +116,15 @@ fn round(n: f64) -> f64 {
 }
 
 /// ECMA-262 §21.3.2.25 Math.max and §21.3.2.26 Math.min.
-fn max_or_min(machine: &mut Machine, args: &NativeArgs, start: f64, better: fn(f64, f64) -> bool) -> NativeResult {
+fn max_or_min(
+    machine: &mut Machine,
+    args: &NativeArgs,
+    start: f64,
+    better: fn(f64, f64) -> bool,
+) -> Result<NativeOutcome, AbruptCompletion> {
     let mut best = start;
     for index in 0..args.count {
-        let n = machine.arg_number(args, index)?;
+        let n = super::arg_number(machine, args, index)?;
         if best.is_nan() || n.is_nan() {
             best = f64::NAN;
         } else if better(n, best) {
@@ -128,8 +135,8 @@ fn max_or_min(machine: &mut Machine, args: &NativeArgs, start: f64, better: fn(f
 }
 
 /// ECMA-262 §21.3.2.19 Math.hypot.
-fn hypotenuse(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
-    let numbers = (0..args.count).map(|i| machine.arg_number(args, i)).collect::<std::result::Result<Vec<_>, _>>()?;
+fn hypotenuse(machine: &mut Machine, args: &NativeArgs) -> Result<NativeOutcome, AbruptCompletion> {
+    let numbers = (0..args.count).map(|i| super::arg_number(machine, args, i)).collect::<Result<Vec<_>, _>>()?;
     if numbers.iter().any(|n| n.is_infinite()) {
         return Ok(f64::INFINITY.into());
     }

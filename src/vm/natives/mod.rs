@@ -1,24 +1,30 @@
 //! The built-in functions, one file per class. Programs and snapshots refer to them by name: methods as
 //! `Array.prototype.push`, constructors as `new Map`.
 //!
-//! Each function cites its clause of ECMA-262, 16th edition (2025), and states where it deviates. `globals.rs` lists the
-//! built-ins of Node that are missing.
+//! Each function cites its clause of ECMA-262, 16th edition (2025), and states where it deviates. `vm/globals.rs`
+//! lists the built-ins of Node that are missing.
+//!
+//! The registry maps the name that bytecode and snapshots use to the Rust function that runs. The numbers of functions
+//! are assigned when the process starts and are never stored.
 
 mod array;
 mod array_search;
 mod collections;
-mod errors;
+pub(super) mod errors;
 mod function;
 mod global;
 mod json;
 mod math;
-mod number;
+pub(super) mod number;
 mod object;
 pub(super) mod regexp;
 pub(super) mod string;
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 use super::abrupt_completion::{AbruptCompletion, PreferredType, unsupported};
-use super::builtin::{BuiltinDefinition, NativeArgs};
+use super::conversion;
 use super::machine::Machine;
 use super::number::to_integer;
 use super::text::Str;
@@ -29,71 +35,216 @@ pub static TABLES: &[&[BuiltinDefinition]] = &[
     array::ROWS,
     array_search::ROWS,
     collections::ROWS,
-    errors::ROWS,
-    function::ROWS,
+    errors::ERROR_ROWS,
+    function::FUNCTION_ROWS,
     global::ROWS,
     json::ROWS,
-    math::ROWS,
+    math::MATH_ROWS,
     number::ROWS,
-    object::ROWS,
+    object::OBJECT_ROWS,
     regexp::ROWS,
     string::ROWS,
 ];
 
-impl Machine {
-    /// Argument number `index`, or `undefined` if it is missing.
+/// Argument number `index`, or `undefined` if it is missing.
+#[inline]
+pub(super) fn arg(machine: &Machine, args: &NativeArgs, index: usize) -> Value {
+    if index < args.count {
+        machine.stack.get(args.base + index).cloned().unwrap_or(Value::Undefined)
+    } else {
+        Value::Undefined
+    }
+}
+
+/// `String(argument)`. ECMA-262 §7.1.17 ToString.
+pub(super) fn arg_text(machine: &Machine, args: &NativeArgs, index: usize) -> Result<Str, AbruptCompletion> {
+    if index < args.count { conversion::to_text_at(machine, args.base + index) } else { Ok(Str::new("undefined")) }
+}
+
+/// `Number(argument)`. ECMA-262 §7.1.4 ToNumber.
+#[inline]
+pub(super) fn arg_number(machine: &Machine, args: &NativeArgs, index: usize) -> Result<f64, AbruptCompletion> {
+    if index >= args.count {
+        return Ok(f64::NAN);
+    }
+    match machine.stack.get(args.base + index) {
+        Some(Value::Number(n)) => Ok(*n),
+        _ => conversion::to_number_at(machine, args.base + index),
+    }
+}
+
+/// The argument as an integer, or `missing` if it is undefined. ECMA-262 §7.1.5 ToIntegerOrInfinity.
+pub(super) fn arg_integer(
+    machine: &Machine,
+    args: &NativeArgs,
+    index: usize,
+    missing: f64,
+) -> Result<f64, AbruptCompletion> {
+    match arg(machine, args, index) {
+        Value::Undefined => Ok(missing),
+        _ => Ok(to_integer(arg_number(machine, args, index)?)),
+    }
+}
+
+/// The argument as an index into something of length `len`: negative values count from the end, and the result is clamped.
+pub(super) fn arg_relative_index(
+    machine: &Machine,
+    args: &NativeArgs,
+    index: usize,
+    len: usize,
+    missing: usize,
+) -> Result<usize, AbruptCompletion> {
+    let argument = arg(machine, args, index);
+    if let (Value::Ref(list), Value::Ref(_)) = (&args.this, &argument)
+        && machine.heap.array(*list).is_some()
+        && conversion::own_conversion(machine, &argument, PreferredType::Number).is_some()
+    {
+        // The conversion could change the length, which was read before it.
+        return unsupported("an object as an array index is not supported; write Number(it)");
+    }
+    let position = arg_integer(machine, args, index, missing as f64)?;
+    let position = if position < 0.0 { (position + len as f64).max(0.0) } else { position.min(len as f64) };
+    Ok(position as usize)
+}
+
+/// A built-in function or namespace, by its number in the registry.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Builtin(pub u16);
+
+/// The outcome of a built-in function.
+pub enum NativeOutcome {
+    /// A value.
+    Value(Value),
+    /// The function pushed a frame that will deliver the value.
+    FramePushed,
+}
+
+impl<T: Into<Value>> From<T> for NativeOutcome {
+    fn from(value: T) -> NativeOutcome {
+        NativeOutcome::Value(value.into())
+    }
+}
+
+/// The arguments of a call. They stay on the operand stack while the function runs.
+#[derive(Debug, Clone)]
+pub struct NativeArgs {
+    /// `this`, or `undefined`.
+    pub this: Value,
+    /// Stack index of the first argument.
+    pub base: usize,
+    /// Number of arguments.
+    pub count: usize,
+    /// The length to which the stack is truncated when the call ends.
+    pub bottom: usize,
+    /// The instruction at which the program continues when the call ends.
+    pub return_pc: u32,
+}
+
+/// The code of a built-in function. ECMA-262 §10.3 Built-in Function Objects.
+pub type NativeFunction = fn(&mut Machine, &NativeArgs) -> NativeResult;
+
+/// The result of a built-in function.
+pub type NativeResult = Result<NativeOutcome, AbruptCompletion>;
+
+/// Name, value of the `length` property, and code.
+pub type BuiltinDefinition = (&'static str, u8, NativeFunction);
+
+/// All built-in functions.
+pub struct Registry {
+    rows: Vec<BuiltinDefinition>,
+    numbers: HashMap<&'static str, u16>,
+}
+
+impl Registry {
+    /// The only registry.
+    pub fn global() -> &'static Registry {
+        static REGISTRY: OnceLock<Registry> = OnceLock::new();
+        REGISTRY.get_or_init(|| {
+            let rows: Vec<BuiltinDefinition> = TABLES.iter().flat_map(|table| table.iter().copied()).collect();
+            let numbers = (0u16..).zip(&rows).map(|(number, row)| (row.0, number)).collect();
+            Registry { rows, numbers }
+        })
+    }
+
+    /// The built-in of this name.
+    pub fn find(&self, name: &str) -> Option<Builtin> {
+        self.numbers.get(name).map(|number| Builtin(*number))
+    }
+
+    /// The code of a built-in.
     #[inline]
-    pub(super) fn arg(&self, args: &NativeArgs, index: usize) -> Value {
-        if index < args.count {
-            self.stack.get(args.base + index).cloned().unwrap_or(Value::Undefined)
-        } else {
-            Value::Undefined
-        }
+    pub fn native(&self, builtin: Builtin) -> Option<NativeFunction> {
+        self.rows.get(usize::from(builtin.0)).map(|row| row.2)
     }
 
-    /// `String(argument)`. ECMA-262 §7.1.17 ToString.
-    pub(super) fn arg_text(&self, args: &NativeArgs, index: usize) -> Result<Str, AbruptCompletion> {
-        if index < args.count { self.to_text_at(args.base + index) } else { Ok(Str::new("undefined")) }
+    /// The name of a built-in.
+    pub fn name(&self, builtin: Builtin) -> &'static str {
+        self.rows.get(usize::from(builtin.0)).map_or("", |row| row.0)
     }
 
-    /// `Number(argument)`. ECMA-262 §7.1.4 ToNumber.
-    #[inline]
-    pub(super) fn arg_number(&self, args: &NativeArgs, index: usize) -> Result<f64, AbruptCompletion> {
-        if index >= args.count {
-            return Ok(f64::NAN);
-        }
-        match self.stack.get(args.base + index) {
-            Some(Value::Number(n)) => Ok(*n),
-            _ => self.to_number_at(args.base + index),
-        }
+    /// The `length` property of a built-in.
+    pub fn length(&self, builtin: Builtin) -> u8 {
+        self.rows.get(usize::from(builtin.0)).map_or(0, |row| row.1)
+    }
+}
+
+impl Builtin {
+    /// The name.
+    pub fn name(self) -> &'static str {
+        Registry::global().name(self)
     }
 
-    /// The argument as an integer, or `missing` if it is undefined. ECMA-262 §7.1.5 ToIntegerOrInfinity.
-    pub(super) fn arg_integer(&self, args: &NativeArgs, index: usize, missing: f64) -> Result<f64, AbruptCompletion> {
-        match self.arg(args, index) {
-            Value::Undefined => Ok(missing),
-            _ => Ok(to_integer(self.arg_number(args, index)?)),
-        }
+    /// Whether the built-in is an object that cannot be called.
+    pub fn is_namespace(self) -> bool {
+        super::globals::NAMESPACES.contains(&self.name())
     }
+}
 
-    /// The argument as an index into something of length `len`: negative values count from the end, and the result is clamped.
-    pub(super) fn arg_relative_index(
-        &self,
-        args: &NativeArgs,
-        index: usize,
-        len: usize,
-        missing: usize,
-    ) -> Result<usize, AbruptCompletion> {
-        let given = self.arg(args, index);
-        if let (Value::Ref(list), Value::Ref(_)) = (&args.this, &given)
-            && self.heap.array(*list).is_some()
-            && self.own_conversion(&given, PreferredType::Number).is_some()
-        {
-            // The conversion could change the length, which was read before it.
-            return unsupported("an object as an array index is not supported; write Number(it)");
-        }
-        let place = self.arg_integer(args, index, missing as f64)?;
-        let place = if place < 0.0 { (place + len as f64).max(0.0) } else { place.min(len as f64) };
-        Ok(place as usize)
+/// Kinds of values that have built-in methods.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "each is the receiver of its name")]
+pub enum Receiver {
+    Array,
+    String,
+    Number,
+    Boolean,
+    Object,
+    Function,
+    Map,
+    Set,
+    RegExp,
+    Error,
+    Iterator,
+}
+
+impl Receiver {
+    /// All of them, in order of number.
+    pub const ALL: [(Receiver, &'static str); 11] = [
+        (Receiver::Array, "Array"),
+        (Receiver::String, "String"),
+        (Receiver::Number, "Number"),
+        (Receiver::Boolean, "Boolean"),
+        (Receiver::Object, "Object"),
+        (Receiver::Function, "Function"),
+        (Receiver::Map, "Map"),
+        (Receiver::Set, "Set"),
+        (Receiver::RegExp, "RegExp"),
+        (Receiver::Error, "Error"),
+        (Receiver::Iterator, "Iterator"),
+    ];
+
+    /// The class that provides the methods.
+    pub fn name(self) -> &'static str {
+        Receiver::ALL.get(self as usize).map_or("", |row| row.1)
     }
+}
+
+/// The methods of one name, indexed by [`Receiver`].
+pub type Methods = [Option<Builtin>; Receiver::ALL.len()];
+
+/// Looks up the methods of a name.
+pub fn methods_by_name(name: &str) -> Methods {
+    let registry = Registry::global();
+    Receiver::ALL.map(|(_, class)| registry.find(&format!("{class}.prototype.{name}")))
 }

@@ -1,8 +1,7 @@
 //! Reads the parts of a pattern that match one character: escapes and classes. ECMA-262 §22.2.1 Patterns, §B.1.2 Regular Expressions Patterns.
 
 use super::Flags;
-use super::code_point_set::CodePointSet;
-use super::unicode::{case_variants, close_over_case, property};
+use super::unicode::{CodePointSet, close_over_case, property};
 
 const STRING_CLASSES_UNSUPPORTED: &str = "classes with strings of several characters are not supported";
 
@@ -41,7 +40,7 @@ impl ClassAtom {
     fn into_set(self) -> CodePointSet {
         match self {
             ClassAtom::Point(point) => CodePointSet::from_range(point, point),
-            ClassAtom::Set(spans) => spans,
+            ClassAtom::Set(set) => set,
         }
     }
 }
@@ -51,8 +50,8 @@ fn ascii(point: Option<u32>) -> u8 {
     point.and_then(|point| u8::try_from(point).ok()).filter(u8::is_ascii).unwrap_or(0)
 }
 
-fn syntax_error<T>(what: &str) -> Result<T, String> {
-    Err(what.to_owned())
+fn syntax_error<T>(message: &str) -> Result<T, String> {
+    Err(message.to_owned())
 }
 
 impl PatternReader<'_> {
@@ -78,7 +77,7 @@ impl PatternReader<'_> {
     }
 
     /// The value of a number of hexadecimal digits.
-    fn hex(&mut self, digits: usize) -> Option<u32> {
+    fn read_hex(&mut self, digits: usize) -> Option<u32> {
         let from = self.at;
         let mut value = 0;
         for _ in 0..digits {
@@ -92,7 +91,7 @@ impl PatternReader<'_> {
     }
 
     /// The code point of a `\u` escape, after the `u`.
-    pub(super) fn unicode_escape(&mut self) -> Option<u32> {
+    pub(super) fn read_unicode_escape(&mut self) -> Option<u32> {
         let from = self.at;
         if self.flags.unicode && self.eat("{") {
             let mut value = 0u32;
@@ -107,22 +106,22 @@ impl PatternReader<'_> {
             self.at = from;
             return None;
         }
-        let high = self.hex(4)?;
+        let high = self.read_hex(4)?;
         if self.flags.unicode && (0xd800..0xdc00).contains(&high) {
-            let behind = self.at;
+            let after = self.at;
             if self.eat("\\u")
-                && let Some(low) = self.hex(4)
+                && let Some(low) = self.read_hex(4)
                 && (0xdc00..0xe000).contains(&low)
             {
                 return Some(0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00));
             }
-            self.at = behind;
+            self.at = after;
         }
         Some(high)
     }
 
     /// The character of an escape, after the backslash. ECMA-262 §22.2.1.7 CharacterValue.
-    pub(super) fn character_escape(&mut self) -> Result<u32, String> {
+    pub(super) fn read_character_escape(&mut self) -> Result<u32, String> {
         let Some(point) = self.next() else { return syntax_error("Incomplete escape") };
         let strict = self.flags.unicode;
         Ok(match ascii(Some(point)) {
@@ -139,12 +138,12 @@ impl PatternReader<'_> {
                 _ => return syntax_error("Invalid character escape"),
             },
             b'0' if !self.peek_ascii().is_ascii_digit() => 0,
-            b'x' => match self.hex(2) {
+            b'x' => match self.read_hex(2) {
                 Some(value) => value,
                 None if !strict => point,
                 None => return syntax_error("Invalid character escape"),
             },
-            b'u' => match self.unicode_escape() {
+            b'u' => match self.read_unicode_escape() {
                 Some(value) => value,
                 None if !strict => point,
                 None => return syntax_error("Invalid unicode escape"),
@@ -169,25 +168,34 @@ impl PatternReader<'_> {
 
     /// The set of `\d`, `\p{…}` and similar escapes, after the backslash. `None` if it is another escape; nothing is read then.
     /// ECMA-262 §22.2.2.9 CompileToCharSet.
-    fn class_escape(&mut self) -> Result<Option<CodePointSet>, String> {
+    fn read_class_escape(&mut self) -> Result<Option<CodePointSet>, String> {
         let letter = self.peek_ascii();
-        let spans = match letter.to_ascii_lowercase() {
+        let set = match letter.to_ascii_lowercase() {
             b'd' => CodePointSet::from_range(0x30, 0x39),
             b's' => CodePointSet::from_edges(WHITE_SPACE_EDGES.to_vec()),
-            b'w' => CodePointSet::from_edges(vec![0x30, 0x3a, 0x41, 0x5b, 0x5f, 0x60, 0x61, 0x7b]),
+            b'w' => self.word_characters(),
             b'p' if self.flags.unicode => {
                 self.at += 1;
-                let spans = self.property()?;
-                return Ok(Some(if letter == b'P' { spans.complement() } else { spans }));
+                let set = self.read_property()?;
+                // With `v`, case variants are added before the complement.
+                let set = if self.flags.unicode_sets { self.case_closure(set) } else { set };
+                return Ok(Some(if letter == b'P' { set.complement() } else { set }));
             }
             _ => return Ok(None),
         };
         self.at += 1;
-        Ok(Some(if letter.is_ascii_uppercase() { spans.complement() } else { spans }))
+        Ok(Some(if letter.is_ascii_uppercase() { set.complement() } else { set }))
+    }
+
+    /// The set of `\w`. With `i` and `u` it has the two characters beyond ASCII that fold to letters.
+    /// ECMA-262 §22.2.2.9.3 WordCharacters.
+    fn word_characters(&self) -> CodePointSet {
+        let ascii = CodePointSet::from_edges(vec![0x30, 0x3a, 0x41, 0x5b, 0x5f, 0x60, 0x61, 0x7b]);
+        if self.flags.ignore_case && self.flags.unicode { close_over_case(&ascii, true) } else { ascii }
     }
 
     /// The set of a property escape, after the `\p`. ECMA-262 §22.2.2.9.7 UnicodeMatchProperty, §22.2.2.9.8 UnicodeMatchPropertyValue.
-    fn property(&mut self) -> Result<CodePointSet, String> {
+    fn read_property(&mut self) -> Result<CodePointSet, String> {
         if !self.eat("{") {
             return syntax_error("Invalid character at property escape start");
         }
@@ -208,86 +216,79 @@ impl PatternReader<'_> {
 
     /// The set of a class, an escape or a character that is the whole source.
     pub(super) fn read_atom(&mut self) -> Result<CodePointSet, String> {
-        let ignore_case = self.flags.ignore_case;
         if self.points.len() > 1 && self.eat("[") {
-            return self.class();
+            return self.read_class();
         }
         if self.points.len() > 1 && self.eat("\\") {
-            let letter = self.peek_ascii();
-            let Some(spans) = self.class_escape()? else {
-                let point = self.character_escape()?;
-                return Ok(self.case_closure(point));
+            let set = match self.read_class_escape()? {
+                Some(set) => set,
+                None => {
+                    let point = self.read_character_escape()?;
+                    CodePointSet::from_range(point, point)
+                }
             };
-            return Ok(match letter {
-                _ if !ignore_case => spans,
-                // Case variants are added to the complement and not to the set, except for properties.
-                b'D' | b'S' | b'W' => close_over_case(&spans.complement()).complement(),
-                _ => close_over_case(&spans),
-            });
+            return Ok(self.case_closure(set));
         }
         let point = self.next().unwrap_or_default();
-        Ok(self.case_closure(point))
+        Ok(self.case_closure(CodePointSet::from_range(point, point)))
     }
 
     /// Skips an escape for a character or a set, after the backslash.
     pub(super) fn skip_escape(&mut self) -> Result<(), String> {
-        if self.class_escape()?.is_none() {
-            self.character_escape()?;
+        if self.read_class_escape()?.is_none() {
+            self.read_character_escape()?;
         }
         Ok(())
     }
 
-    fn case_closure(&self, point: u32) -> CodePointSet {
-        if self.flags.ignore_case {
-            case_variants(point, self.flags.unicode)
-        } else {
-            CodePointSet::from_range(point, point)
-        }
+    /// With `i`, adds the characters that differ from a member only in case.
+    fn case_closure(&self, set: CodePointSet) -> CodePointSet {
+        if self.flags.ignore_case { close_over_case(&set, self.flags.unicode) } else { set }
     }
 
     /// The set of a class, after its opening bracket. ECMA-262 §22.2.2.8 CompileCharacterClass.
-    pub(super) fn class(&mut self) -> Result<CodePointSet, String> {
+    pub(super) fn read_class(&mut self) -> Result<CodePointSet, String> {
         let inverted = self.eat("^");
-        let spans = if self.flags.unicode_sets { self.operands()? } else { self.members()? };
-        let spans = if self.flags.ignore_case { close_over_case(&spans) } else { spans };
-        Ok(if inverted { spans.complement() } else { spans })
+        let set = if self.flags.unicode_sets { self.read_operands()? } else { self.read_members()? };
+        let set = self.case_closure(set);
+        Ok(if inverted { set.complement() } else { set })
     }
 
     /// The members of a class without `v`. ECMA-262 §22.2.2.9 CompileToCharSet, §B.1.2.8.1 CharacterRangeOrUnion.
-    fn members(&mut self) -> Result<CodePointSet, String> {
-        let mut spans = CodePointSet::default();
+    fn read_members(&mut self) -> Result<CodePointSet, String> {
+        let mut set = CodePointSet::default();
         loop {
-            let Some(first) = self.member()? else { return Ok(spans) };
+            let Some(first) = self.read_member()? else { return Ok(set) };
             if self.peek_ascii() != b'-' || self.at + 1 >= self.points.len() {
-                spans = spans.union(&first.into_set());
+                set = set.union(&first.into_set());
                 continue;
             }
             self.at += 1;
             let dash = CodePointSet::from_range(0x2d, 0x2d);
-            match (first, self.member()?) {
-                (first, None) => return Ok(spans.union(&first.into_set()).union(&dash)),
+            match (first, self.read_member()?) {
+                (first, None) => return Ok(set.union(&first.into_set()).union(&dash)),
                 (ClassAtom::Point(first), Some(ClassAtom::Point(last))) if first <= last => {
-                    spans = spans.union(&CodePointSet::from_range(first, last));
+                    set = set.union(&CodePointSet::from_range(first, last));
                 }
                 (ClassAtom::Point(_), Some(ClassAtom::Point(_))) => {
                     return syntax_error("Range out of order in character class");
                 }
                 _ if self.flags.unicode => return syntax_error("Invalid character range"),
-                (first, Some(last)) => spans = spans.union(&first.into_set()).union(&dash).union(&last.into_set()),
+                (first, Some(last)) => set = set.union(&first.into_set()).union(&dash).union(&last.into_set()),
             }
         }
     }
 
     /// One member of a class without `v`; `None` at the closing bracket, which is read.
-    fn member(&mut self) -> Result<Option<ClassAtom>, String> {
+    fn read_member(&mut self) -> Result<Option<ClassAtom>, String> {
         let Some(point) = self.next() else { return syntax_error("Unterminated character class") };
         match ascii(Some(point)) {
             b']' => return Ok(None),
             b'\\' => {}
             _ => return Ok(Some(ClassAtom::Point(point))),
         }
-        if let Some(spans) = self.class_escape()? {
-            return Ok(Some(ClassAtom::Set(spans)));
+        if let Some(set) = self.read_class_escape()? {
+            return Ok(Some(ClassAtom::Set(set)));
         }
         let strict = self.flags.unicode;
         Ok(Some(ClassAtom::Point(match self.peek_ascii() {
@@ -309,13 +310,13 @@ impl PatternReader<'_> {
                     0x5c
                 }
             }
-            _ => self.character_escape()?,
+            _ => self.read_character_escape()?,
         })))
     }
 
-    /// The members of a class with `v`, up to its closing bracket. ECMA-262 §22.2.2.9 CompileToCharSet.
-    fn operands(&mut self) -> Result<CodePointSet, String> {
-        let mut spans = CodePointSet::default();
+    /// The members of a class with `v`, up to its closing bracket, and their case variants. ECMA-262 §22.2.2.9 CompileToCharSet.
+    fn read_operands(&mut self) -> Result<CodePointSet, String> {
+        let mut set = CodePointSet::default();
         for count in 0.. {
             match self.peek_ascii() {
                 b']' => {
@@ -326,65 +327,66 @@ impl PatternReader<'_> {
                     if self.peek_ascii() == b'&' {
                         return syntax_error("Invalid class set character");
                     }
-                    return self.read_set_operation("&&", spans, CodePointSet::intersection);
+                    return self.read_set_operation("&&", self.case_closure(set), CodePointSet::intersection);
                 }
                 _ if count == 1 && self.eat("--") => {
-                    return self.read_set_operation("--", spans, CodePointSet::difference);
+                    return self.read_set_operation("--", self.case_closure(set), CodePointSet::difference);
                 }
                 _ => {}
             }
-            let operand = self.operand()?;
-            spans = match operand {
-                ClassAtom::Point(first) if self.peek_ascii() == b'-' && !self.starts("--") => {
+            let operand = self.read_operand()?;
+            set = match operand {
+                ClassAtom::Point(first) if self.peek_ascii() == b'-' && !self.starts_with("--") => {
                     self.at += 1;
-                    match self.operand()? {
-                        ClassAtom::Point(last) if first <= last => spans.union(&CodePointSet::from_range(first, last)),
+                    match self.read_operand()? {
+                        ClassAtom::Point(last) if first <= last => set.union(&CodePointSet::from_range(first, last)),
                         _ => return syntax_error("Invalid class set range"),
                     }
                 }
-                operand => spans.union(&operand.into_set()),
+                operand => set.union(&operand.into_set()),
             };
         }
-        Ok(spans)
+        Ok(self.case_closure(set))
     }
 
-    fn starts(&self, text: &str) -> bool {
+    fn starts_with(&self, text: &str) -> bool {
         self.clone().eat(text)
     }
 
     /// The operands after the first `&&` or `--`. ECMA-262 §22.2.2.9 CompileToCharSet.
     fn read_set_operation(
         &mut self,
-        sign: &str,
+        operator: &str,
         first: CodePointSet,
-        by: fn(&CodePointSet, &CodePointSet) -> CodePointSet,
+        combine: fn(&CodePointSet, &CodePointSet) -> CodePointSet,
     ) -> Result<CodePointSet, String> {
-        let mut spans = first;
+        let mut set = first;
         loop {
-            spans = by(&spans, &self.operand()?.into_set());
+            let operand = self.read_operand()?.into_set();
+            set = combine(&set, &self.case_closure(operand));
             if self.eat("]") {
-                return Ok(spans);
+                return Ok(set);
             }
-            if !self.eat(sign) {
+            if !self.eat(operator) {
                 return syntax_error("Unexpected character in class set");
             }
         }
     }
 
-    fn operand(&mut self) -> Result<ClassAtom, String> {
+    fn read_operand(&mut self) -> Result<ClassAtom, String> {
         let Some(point) = self.next() else { return syntax_error("Unbalanced class set bracket") };
         match ascii(Some(point)) {
             b'[' => {
                 let inverted = self.eat("^");
-                let spans = self.operands()?;
-                Ok(ClassAtom::Set(if inverted { spans.complement() } else { spans }))
+                let set = self.read_operands()?;
+                Ok(ClassAtom::Set(if inverted { set.complement() } else { set }))
             }
             b'\\' => {
                 if self.eat("q{") {
                     return syntax_error(STRING_CLASSES_UNSUPPORTED);
                 }
-                if let Some(spans) = self.class_escape()? {
-                    return Ok(ClassAtom::Set(spans));
+                if let Some(set) = self.read_class_escape()? {
+                    return Ok(ClassAtom::Set(set));
                 }
                 Ok(ClassAtom::Point(match self.peek_ascii() {
                     b'b' => {
@@ -395,7 +397,7 @@ impl PatternReader<'_> {
                         self.at += 1;
                         u32::from(mark)
                     }
-                    _ => self.character_escape()?,
+                    _ => self.read_character_escape()?,
                 }))
             }
             b'(' | b')' | b'{' | b'}' | b'/' | b'-' | b'|' | b']' => syntax_error("Invalid class set character"),

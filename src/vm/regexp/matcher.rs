@@ -2,8 +2,8 @@
 //! of bounded length. Every step is charged. ECMA-262 §22.2.2 Pattern Semantics.
 
 use super::super::limits::ExceededLimit;
-use super::char_set::{eq_ignore_case, is_word};
-use super::{Budget, CaptureRanges, CharMatcher, CompiledRegExp, RegExpInstruction};
+use super::unicode::{eq_ignore_case, is_word};
+use super::{CaptureRanges, CharMatcher, CompiledRegExp, MatchBudget, RegExpInstruction};
 
 /// Most entries of the trail.
 const TRAIL: usize = 4_000_000;
@@ -16,9 +16,9 @@ enum TrailEntry {
     /// Continue there.
     Resume { step: u32, at: u32 },
     /// Restore a capture position.
-    Capture { slot: u32, was: u32 },
+    Capture { slot: u32, previous: u32 },
     /// Restore a counter.
-    Counter { counter: u32, was: LoopCounter },
+    Counter { counter: u32, previous: LoopCounter },
     /// A greedy run took more than its minimum: give back one character, down to `least`.
     GiveBack { step: u32, least: u32, at: u32 },
     /// A lazy run took as little as possible: take one more character.
@@ -35,10 +35,10 @@ struct LoopCounter {
 struct Matcher<'m, T> {
     pattern: &'m CompiledRegExp,
     text: &'m [T],
-    places: Vec<u32>,
+    captures: Vec<u32>,
     counts: Vec<LoopCounter>,
     trail: Vec<TrailEntry>,
-    budget: &'m mut Budget,
+    budget: &'m mut MatchBudget,
 }
 
 /// See [`CompiledRegExp::find`].
@@ -47,12 +47,12 @@ pub(super) fn find<T: Copy + Into<u16>>(
     text: &[T],
     from: usize,
     sticky: bool,
-    budget: &mut Budget,
+    budget: &mut MatchBudget,
 ) -> Result<Option<CaptureRanges>, ExceededLimit> {
     let mut matcher = Matcher {
         pattern,
         text,
-        places: vec![NONE; 2 * pattern.groups],
+        captures: vec![NONE; 2 * pattern.groups],
         counts: vec![LoopCounter { rounds: 0, from: NONE }; pattern.counters],
         trail: Vec::new(),
         budget,
@@ -72,11 +72,11 @@ pub(super) fn find<T: Copy + Into<u16>>(
             }
         }
         if matcher.run(0, start as u32)?.is_some() {
-            let places = matcher.places.chunks(2).map(|pair| match pair {
+            let captures = matcher.captures.chunks(2).map(|pair| match pair {
                 [from, to] if *from != NONE && *to != NONE => Some(*from as usize..*to as usize),
                 _ => None,
             });
-            return Ok(Some(places.collect()));
+            return Ok(Some(captures.collect()));
         }
         if sticky {
             break;
@@ -123,9 +123,9 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
     }
 
     #[inline]
-    fn matches_char(&self, one: CharMatcher, point: u32) -> bool {
-        match one {
-            CharMatcher::Char(wanted) => point == wanted,
+    fn matches_char(&self, matcher: CharMatcher, point: u32) -> bool {
+        match matcher {
+            CharMatcher::Char(expected) => point == expected,
             CharMatcher::Set(set) => self.pattern.sets.get(set).is_some_and(|set| set.contains(point)),
             CharMatcher::Any => true,
             CharMatcher::NotLineEnd => !is_line_end(point),
@@ -134,9 +134,9 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
 
     /// Matches one character. ECMA-262 §22.2.2.7.1 CharacterSetMatcher.
     #[inline]
-    fn step_over(&self, one: CharMatcher, at: u32, back: bool) -> Option<u32> {
+    fn step_over(&self, matcher: CharMatcher, at: u32, back: bool) -> Option<u32> {
         let (point, next) = if back { self.char_before(at, 0)? } else { self.char_after(at)? };
-        self.matches_char(one, point).then_some(next)
+        self.matches_char(matcher, point).then_some(next)
     }
 
     /// ECMA-262 §22.2.2.4.1 IsWordChar.
@@ -155,19 +155,19 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
         Ok(())
     }
 
-    fn set_place(&mut self, slot: usize, place: u32) -> Result<(), ExceededLimit> {
-        if let Some(was) = self.places.get(slot).copied()
-            && was != place
+    fn set_place(&mut self, slot: usize, position: u32) -> Result<(), ExceededLimit> {
+        if let Some(previous) = self.captures.get(slot).copied()
+            && previous != position
         {
-            self.push(TrailEntry::Capture { slot: slot as u32, was })?;
-            self.places[slot] = place;
+            self.push(TrailEntry::Capture { slot: slot as u32, previous })?;
+            self.captures[slot] = position;
         }
         Ok(())
     }
 
     fn set_count(&mut self, counter: usize, count: LoopCounter) -> Result<(), ExceededLimit> {
-        if let Some(was) = self.counts.get(counter).copied() {
-            self.push(TrailEntry::Counter { counter: counter as u32, was })?;
+        if let Some(previous) = self.counts.get(counter).copied() {
+            self.push(TrailEntry::Counter { counter: counter as u32, previous })?;
             self.counts[counter] = count;
         }
         Ok(())
@@ -196,18 +196,18 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
                         self.trail.clear();
                     } else {
                         // A lookaround is never entered again, but its captures must be undone together with the others.
-                        let kept = self.trail.split_off(bottom);
-                        let undone =
+                        let records = self.trail.split_off(bottom);
+                        let is_undo_record =
                             |undo: &TrailEntry| matches!(undo, TrailEntry::Capture { .. } | TrailEntry::Counter { .. });
-                        self.trail.extend(kept.into_iter().filter(undone));
+                        self.trail.extend(records.into_iter().filter(is_undo_record));
                     }
                     return Ok(Some(at));
                 }
-                Some(RegExpInstruction::CharMatcher { matcher: one, back }) => {
-                    self.step_over(*one, at, *back).map(|at| (step + 1, at))
+                Some(RegExpInstruction::Char { matcher, back }) => {
+                    self.step_over(*matcher, at, *back).map(|at| (step + 1, at))
                 }
-                Some(RegExpInstruction::Run { matcher: one, min, max, greedy, back }) => {
-                    self.match_run(step, at, *one, (*min, *max), *greedy, *back)?
+                Some(RegExpInstruction::Run { matcher, min, max, greedy, back }) => {
+                    self.match_run(step, at, *matcher, (*min, *max), *greedy, *back)?
                 }
                 Some(RegExpInstruction::Start) => {
                     let before = at.checked_sub(1).and_then(|at| self.unit(at));
@@ -272,7 +272,7 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
     /// A match within a match. The recursion is bounded by the nesting of brackets.
     fn match_lookaround(&mut self, step: usize, at: u32) -> Result<bool, ExceededLimit> {
         // A dummy entry, because an empty trail would mark the outermost match.
-        self.push(TrailEntry::Capture { slot: NONE, was: NONE })?;
+        self.push(TrailEntry::Capture { slot: NONE, previous: NONE })?;
         Ok(self.run(step, at)?.is_some())
     }
 
@@ -297,17 +297,17 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
         &mut self,
         step: usize,
         at: u32,
-        one: CharMatcher,
+        matcher: CharMatcher,
         (min, max): (u32, u32),
         greedy: bool,
         back: bool,
     ) -> Result<Option<(usize, u32)>, ExceededLimit> {
         let mut here = at;
         let mut taken = 0;
-        let wanted = if greedy { max } else { min };
+        let limit = if greedy { max } else { min };
         let mut least = if min == 0 { Some(at) } else { None };
-        while taken < wanted
-            && let Some(next) = self.step_over(one, here, back)
+        while taken < limit
+            && let Some(next) = self.step_over(matcher, here, back)
         {
             here = next;
             taken += 1;
@@ -347,8 +347,8 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
                     return Ok(Some((step as usize + 1, less)));
                 }
                 TrailEntry::TakeMore { step, at, taken } => match self.pattern.code.get(step as usize) {
-                    Some(RegExpInstruction::Run { matcher: one, max, back, .. }) => {
-                        let Some(next) = self.step_over(*one, at, *back) else { continue };
+                    Some(RegExpInstruction::Run { matcher, max, back, .. }) => {
+                        let Some(next) = self.step_over(*matcher, at, *back) else { continue };
                         if taken + 1 < *max {
                             self.trail.push(TrailEntry::TakeMore { step, at: next, taken: taken + 1 });
                         }
@@ -368,14 +368,14 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
 
     fn restore(&mut self, undo: &TrailEntry) {
         match undo {
-            TrailEntry::Capture { slot, was } => {
-                if let Some(place) = self.places.get_mut(*slot as usize) {
-                    *place = *was;
+            TrailEntry::Capture { slot, previous } => {
+                if let Some(place) = self.captures.get_mut(*slot as usize) {
+                    *place = *previous;
                 }
             }
-            TrailEntry::Counter { counter, was } => {
+            TrailEntry::Counter { counter, previous } => {
                 if let Some(count) = self.counts.get_mut(*counter as usize) {
-                    *count = *was;
+                    *count = *previous;
                 }
             }
             _ => {}
@@ -392,7 +392,7 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
 
     /// Matches the text of a group again. ECMA-262 §22.2.2.7.2 BackreferenceMatcher.
     fn match_backreference(&mut self, groups: &[usize], at: u32, back: bool) -> Result<Option<u32>, ExceededLimit> {
-        let range = groups.iter().find_map(|group| match self.places.get(2 * group..2 * group + 2) {
+        let range = groups.iter().find_map(|group| match self.captures.get(2 * group..2 * group + 2) {
             Some([from, to]) if *from != NONE && *to != NONE => Some((*from, *to)),
             _ => None,
         });

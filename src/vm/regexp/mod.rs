@@ -2,29 +2,36 @@
 //! memory without bound. ECMA-262 §22.2 RegExp.
 //!
 //! `syntax.rs` checks a pattern, `parser.rs` and `character_class.rs` compile it to instructions, and `matcher.rs` runs these with
-//! the backtracking that JavaScript requires. A match that exceeds its [`Budget`] ends in a limit error.
+//! the backtracking that JavaScript requires. A match that exceeds its [`MatchBudget`] ends in a limit error.
 //!
 //! Deviations: modifiers (`(?i:…)`) and class strings of several characters (`\q{…}` and properties of strings under `v`) are not
 //! supported. The tests compare results with the crate `regress`, which is larger and has no limits.
+//!
+//! [`TextRegExp`] is for code outside the machine: it tests ordinary text, by code points.
 
-mod char_set;
 mod character_class;
-mod code_point_set;
 mod matcher;
 mod parser;
 mod syntax;
-mod text_regexp;
+#[cfg(test)]
+mod tests;
 mod unicode;
 
 use std::ops::Range;
 
+use unicode::CharSet;
+
 use super::limits::ExceededLimit;
 use super::text::{Str, Units};
-use char_set::CharSet;
-pub use text_regexp::TextRegExp;
 
 /// Deepest nesting of brackets in a pattern: the parser recurses once per level.
 const MAX_NESTING: usize = 200;
+
+/// Most alternatives of one pattern.
+const MAX_ALTERNATIVES: usize = 1_000;
+
+/// Most characters of one pattern.
+const MAX_LENGTH: usize = 65_536;
 
 /// Bytes of an instruction in a list that grows by doubling.
 const INSTRUCTION_BYTES: usize = 96;
@@ -41,15 +48,6 @@ pub struct CompiledRegExp {
     flags: Flags,
     /// The unit that every match begins with, if it is known.
     first: Option<u16>,
-}
-
-impl CompiledRegExp {
-    /// Approximate bytes of the compiled pattern.
-    pub fn weight(&self) -> u64 {
-        let names: usize = self.names.iter().map(|(name, _)| 48 + name.len()).sum();
-        let sets: usize = self.sets.iter().map(CharSet::weight).sum();
-        (128 + INSTRUCTION_BYTES * self.code.len() + names + sets) as u64
-    }
 }
 
 /// The flags that affect matching. ECMA-262 §22.2.2.1.1 RegExp Records.
@@ -75,7 +73,7 @@ enum CharMatcher {
 /// An instruction of the matcher. Instructions with `back` are in a lookbehind and match to the left.
 #[derive(Debug, Clone)]
 enum RegExpInstruction {
-    CharMatcher {
+    Char {
         matcher: CharMatcher,
         back: bool,
     },
@@ -126,16 +124,16 @@ pub type CaptureRanges = Vec<Option<Range<usize>>>;
 
 /// The steps that the matches of one call may take in total.
 #[derive(Debug, Clone)]
-pub struct Budget {
+pub struct MatchBudget {
     steps: u64,
     granted: u64,
 }
 
-impl Budget {
+impl MatchBudget {
     /// This many steps, and sixteen for every unit of the text.
-    pub fn for_text(steps: u64, text: &Str) -> Budget {
+    pub fn for_text(steps: u64, text: &Str) -> MatchBudget {
         let granted = steps.saturating_add(16 * text.len() as u64);
-        Budget { steps: granted, granted }
+        MatchBudget { steps: granted, granted }
     }
 
     /// Steps taken so far.
@@ -157,12 +155,6 @@ impl Budget {
         }
     }
 }
-
-/// Most alternatives of one pattern.
-const MAX_ALTERNATIVES: usize = 1_000;
-
-/// Most characters of one pattern.
-const MAX_LENGTH: usize = 65_536;
 
 impl CompiledRegExp {
     /// Compiles a pattern. ECMA-262 §22.2.3.3 RegExpInitialize.
@@ -199,6 +191,13 @@ impl CompiledRegExp {
         parser::compile(&points, flags)
     }
 
+    /// Approximate bytes of the compiled pattern.
+    pub fn weight(&self) -> u64 {
+        let names: usize = self.names.iter().map(|(name, _)| 48 + name.len()).sum();
+        let sets: usize = self.sets.iter().map(CharSet::weight).sum();
+        (128 + INSTRUCTION_BYTES * self.code.len() + names + sets) as u64
+    }
+
     /// Names of groups with their numbers.
     pub fn names(&self) -> &[(String, usize)] {
         &self.names
@@ -213,7 +212,7 @@ impl CompiledRegExp {
         text: &Str,
         from: usize,
         sticky: bool,
-        budget: &mut Budget,
+        budget: &mut MatchBudget,
     ) -> Result<Option<CaptureRanges>, ExceededLimit> {
         match text.units() {
             Units::Latin(units) => matcher::find(self, units, from, sticky, budget),
@@ -221,20 +220,25 @@ impl CompiledRegExp {
         }
     }
 
-    /// All matches from the beginning. With `sticky` each begins where the previous one ends.
+    /// All matches that begin at `from` or after it. With `sticky` each begins where the previous one ends.
     ///
     /// # Errors
     /// The matches exceed the budget.
-    pub fn find_all(&self, text: &Str, sticky: bool, budget: &mut Budget) -> Result<Vec<CaptureRanges>, ExceededLimit> {
+    pub fn find_all(
+        &self,
+        text: &Str,
+        mut from: usize,
+        sticky: bool,
+        budget: &mut MatchBudget,
+    ) -> Result<Vec<CaptureRanges>, ExceededLimit> {
         let mut all = Vec::new();
-        let mut from = 0;
         while from <= text.len() {
-            let Some(places) = self.find(text, from, sticky, budget)? else { break };
-            let whole = places.first().cloned().flatten().unwrap_or(from..from);
+            let Some(captures) = self.find(text, from, sticky, budget)? else { break };
+            let whole = captures.first().cloned().flatten().unwrap_or(from..from);
             from = if whole.is_empty() { self.advance_index(text, whole.end) } else { whole.end };
             // All matches are held in memory until the last one is found.
-            budget.charge(8 * places.len() as u64)?;
-            all.push(places);
+            budget.charge(8 * captures.len() as u64)?;
+            all.push(captures);
         }
         Ok(all)
     }
@@ -249,5 +253,80 @@ impl CompiledRegExp {
     }
 }
 
+/// Free steps per unit of the text: a simple pattern needs about as many to scan it.
+const STEPS_PER_UNIT: u64 = 8;
+
+/// A pattern with the flag `u`, as JSON Schema requires.
+#[derive(Debug)]
+pub struct TextRegExp(CompiledRegExp);
+
+impl TextRegExp {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// The reason why the pattern is refused.
+    pub fn new(pattern: &str) -> Result<Self, String> {
+        CompiledRegExp::new(&Str::new(pattern), &Str::new("u")).map(Self)
+    }
+
+    /// Whether the pattern matches anywhere in `text`. Subtracts from `steps` those beyond eight per unit of the text.
+    ///
+    /// # Errors
+    /// No steps are left.
+    pub fn is_match(&self, text: &str, steps: &mut u64) -> Result<bool, ExceededLimit> {
+        let text = Str::new(text);
+        let free = STEPS_PER_UNIT * text.len() as u64;
+        let granted = steps.saturating_add(free);
+        let mut budget = MatchBudget { steps: granted, granted };
+        let found = self.0.find(&text, 0, false, &mut budget);
+        *steps = steps.saturating_sub(budget.steps_taken().saturating_sub(free));
+        Ok(found?.is_some())
+    }
+}
+
 #[cfg(test)]
-mod tests;
+mod text_regexp_tests {
+    use super::*;
+
+    #[test]
+    fn regexp_matches_anywhere_by_code_points() {
+        for (pattern, text, found) in [
+            ("b+", "abc", true),
+            ("^b", "abc", false),
+            ("^.$", "\u{1f600}", true),
+            (r"^\p{Lu}", "Élan", true),
+            (r"^\p{Lu}", "élan", false),
+            ("", "", true),
+        ] {
+            let pattern = TextRegExp::new(pattern).unwrap();
+            assert_eq!(pattern.is_match(text, &mut 100), Ok(found), "{pattern:?} in {text}");
+        }
+    }
+
+    #[test]
+    fn long_text_is_free_and_backtracking_is_charged() {
+        let mut steps = 0;
+        let simple = TextRegExp::new("[0-9]$").unwrap();
+        assert_eq!(simple.is_match(&"x".repeat(100_000), &mut steps), Ok(false));
+        // Without the limit it ends after some million steps.
+        let mut steps = 100_000;
+        let hostile = TextRegExp::new("^(a+)+$").unwrap();
+        assert_eq!(hostile.is_match(&format!("{}b", "a".repeat(20)), &mut steps), Err(ExceededLimit::MatchSteps));
+        assert_eq!(steps, 0);
+    }
+
+    #[test]
+    fn only_steps_beyond_eight_per_unit_are_charged() {
+        let backtracks = TextRegExp::new("^(a+)+$").unwrap();
+        let text = format!("{}b", "a".repeat(10));
+        let mut steps = 100_000;
+        assert_eq!(backtracks.is_match(&text, &mut steps), Ok(false));
+        let taken = 100_000 - steps;
+        assert!(taken > 1_000, "{taken}");
+        // A second match needs exactly `taken` steps and fails with one step less.
+        for (left, found) in [(taken, Ok(false)), (taken - 1, Err(ExceededLimit::MatchSteps))] {
+            let mut steps = left;
+            assert_eq!((backtracks.is_match(&text, &mut steps), steps), (found, 0));
+        }
+    }
+}

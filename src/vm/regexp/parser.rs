@@ -1,6 +1,6 @@
 //! Compiles a pattern to instructions of the matcher. `syntax.rs` has checked that the pattern is well formed.
 
-use super::char_set::CharSet;
+use super::unicode::CharSet;
 use super::{CharMatcher, CompiledRegExp, Flags, RegExpInstruction, syntax};
 
 /// Most instructions of one pattern.
@@ -38,9 +38,9 @@ pub(super) fn compile(points: &[u32], flags: Flags) -> Result<CompiledRegExp, St
     };
     parser.count_groups();
     syntax::check(points, flags, parser.all_groups, &parser.names)?;
-    let node = parser.alternatives()?;
+    let node = parser.parse_alternatives()?;
     if parser.at < points.len() {
-        return Err("it is not supported".to_owned());
+        return Err("unexpected closing parenthesis".to_owned());
     }
     let mut writer = RegExpCodeWriter { code: Vec::new(), counters: 0 };
     writer.push(RegExpInstruction::Save(0))?;
@@ -49,9 +49,7 @@ pub(super) fn compile(points: &[u32], flags: Flags) -> Result<CompiledRegExp, St
     writer.push(RegExpInstruction::Match)?;
     let first =
         writer.code.iter().find(|step| !matches!(step, RegExpInstruction::Save(_))).and_then(|step| match step {
-            RegExpInstruction::CharMatcher { matcher: CharMatcher::Char(point), back: false } => {
-                u16::try_from(*point).ok()
-            }
+            RegExpInstruction::Char { matcher: CharMatcher::Char(point), back: false } => u16::try_from(*point).ok(),
             _ => None,
         });
     Ok(CompiledRegExp {
@@ -97,12 +95,12 @@ impl Parser<'_> {
         self.points.get(self.at + ahead).and_then(|point| u8::try_from(*point).ok())
     }
 
-    fn starts(&self, with: &[u8]) -> bool {
+    fn starts_with(&self, with: &[u8]) -> bool {
         with.iter().enumerate().all(|(ahead, byte)| self.peek(ahead) == Some(*byte))
     }
 
     fn eat(&mut self, with: &[u8]) -> bool {
-        let starts = self.starts(with);
+        let starts = self.starts_with(with);
         if starts {
             self.at += with.len();
         }
@@ -118,12 +116,12 @@ impl Parser<'_> {
                 Some(b'[') => self.skip_class(),
                 Some(b'(') => {
                     self.at += 1;
-                    if self.starts(b"?<") && !self.starts(b"?<=") && !self.starts(b"?<!") {
+                    if self.starts_with(b"?<") && !self.starts_with(b"?<=") && !self.starts_with(b"?<!") {
                         self.at += 2;
-                        let name = self.name();
+                        let name = self.parse_name();
                         self.names.push((name, self.all_groups));
                         self.all_groups += 1;
-                    } else if !self.starts(b"?") {
+                    } else if !self.starts_with(b"?") {
                         self.all_groups += 1;
                     }
                 }
@@ -134,15 +132,18 @@ impl Parser<'_> {
     }
 
     /// The name of a group, up to `>`. ECMA-262 §22.2.1.10 CapturingGroupName.
-    fn name(&mut self) -> String {
+    fn parse_name(&mut self) -> String {
         let mut units: Vec<u16> = Vec::new();
         while let Some(point) = self.points.get(self.at).copied() {
             self.at += 1;
             if point == u32::from(b'>') {
                 break;
             }
-            let point =
-                if point == u32::from(b'\\') && self.peek(0) == Some(b'u') { self.escaped_point() } else { point };
+            let point = if point == u32::from(b'\\') && self.peek(0) == Some(b'u') {
+                self.parse_escaped_point()
+            } else {
+                point
+            };
             match u16::try_from(point) {
                 Ok(unit) => units.push(unit),
                 Err(_) => units.extend(char::from_u32(point).unwrap_or('\0').encode_utf16(&mut [0; 2]).iter()),
@@ -152,7 +153,7 @@ impl Parser<'_> {
     }
 
     /// The code point of `uXXXX` or `u{…}`, after the backslash.
-    fn escaped_point(&mut self) -> u32 {
+    fn parse_escaped_point(&mut self) -> u32 {
         self.at += 1;
         let braced = self.eat(b"{");
         let mut point = 0u32;
@@ -190,30 +191,30 @@ impl Parser<'_> {
     }
 
     /// A disjunction. ECMA-262 §22.2.2.3 CompileSubpattern.
-    fn alternatives(&mut self) -> Result<RegExpNode, String> {
-        let mut all = vec![self.sequence()?];
+    fn parse_alternatives(&mut self) -> Result<RegExpNode, String> {
+        let mut nodes = vec![self.parse_sequence()?];
         while self.eat(b"|") {
-            all.push(self.sequence()?);
+            nodes.push(self.parse_sequence()?);
         }
-        Ok(match (all.len(), all.pop()) {
+        Ok(match (nodes.len(), nodes.pop()) {
             (1, Some(only)) => only,
             (_, Some(last)) => {
-                all.push(last);
-                RegExpNode::Alternatives(all)
+                nodes.push(last);
+                RegExpNode::Alternatives(nodes)
             }
             (_, None) => RegExpNode::Empty,
         })
     }
 
     /// An alternative. ECMA-262 §22.2.2.3 CompileSubpattern.
-    fn sequence(&mut self) -> Result<RegExpNode, String> {
-        let mut all = Vec::new();
+    fn parse_sequence(&mut self) -> Result<RegExpNode, String> {
+        let mut nodes = Vec::new();
         while self.at < self.points.len() && !matches!(self.peek(0), Some(b'|' | b')')) {
             let groups = self.groups;
-            let node = self.atom()?;
-            all.push(self.parse_quantifier(node, groups)?);
+            let node = self.parse_atom()?;
+            nodes.push(self.parse_quantifier(node, groups)?);
         }
-        Ok(RegExpNode::Sequence(all))
+        Ok(RegExpNode::Sequence(nodes))
     }
 
     /// An atom with its quantifier. ECMA-262 §22.2.2.5 CompileQuantifier.
@@ -248,7 +249,7 @@ impl Parser<'_> {
         };
         let min = read(self);
         let max = if self.eat(b",") { read(self).or(Some(u32::MAX)) } else { min };
-        if let (Some(min), Some(max), true) = (min, max, self.starts(b"}")) {
+        if let (Some(min), Some(max), true) = (min, max, self.starts_with(b"}")) {
             return Some((min, max));
         }
         self.at = from;
@@ -256,8 +257,8 @@ impl Parser<'_> {
     }
 
     fn intern_set(&mut self, source: &[u32]) -> Result<RegExpNode, String> {
-        let known = self.set_sources.iter().position(|made| made == source);
-        let index = match known {
+        let existing = self.set_sources.iter().position(|interned| interned == source);
+        let index = match existing {
             Some(index) => index,
             None => {
                 self.sets.push(CharSet::new(source, self.flags)?);
@@ -275,7 +276,7 @@ impl Parser<'_> {
     }
 
     /// An atom or assertion. ECMA-262 §22.2.2.7 CompileAtom, §22.2.2.4 CompileAssertion.
-    fn atom(&mut self) -> Result<RegExpNode, String> {
+    fn parse_atom(&mut self) -> Result<RegExpNode, String> {
         let from = self.at;
         let Some(point) = self.points.get(self.at).copied() else { return Ok(RegExpNode::Empty) };
         self.at += 1;
@@ -283,18 +284,18 @@ impl Parser<'_> {
             Ok(b'^') => RegExpNode::Start,
             Ok(b'$') => RegExpNode::End,
             Ok(b'.') => RegExpNode::Char(if self.flags.dot_all { CharMatcher::Any } else { CharMatcher::NotLineEnd }),
-            Ok(b'(') => return self.group(),
+            Ok(b'(') => return self.parse_group(),
             Ok(b'[') => {
                 self.at = from;
                 self.skip_class();
                 return self.intern_set_from(from);
             }
-            Ok(b'\\') => return self.escape(from),
-            _ => return self.literal(point, from),
+            Ok(b'\\') => return self.parse_escape(from),
+            _ => return self.parse_literal(point, from),
         })
     }
 
-    fn literal(&mut self, point: u32, from: usize) -> Result<RegExpNode, String> {
+    fn parse_literal(&mut self, point: u32, from: usize) -> Result<RegExpNode, String> {
         let plain = u8::try_from(point).is_ok_and(|byte| byte.is_ascii() && !byte.is_ascii_alphabetic());
         if !self.flags.ignore_case || plain {
             return Ok(RegExpNode::Char(CharMatcher::Char(point)));
@@ -303,7 +304,7 @@ impl Parser<'_> {
     }
 
     /// A group or lookaround. ECMA-262 §22.2.2.7 CompileAtom, §22.2.2.4 CompileAssertion.
-    fn group(&mut self) -> Result<RegExpNode, String> {
+    fn parse_group(&mut self) -> Result<RegExpNode, String> {
         let look = if self.eat(b"?=") {
             Some((false, false))
         } else if self.eat(b"?!") {
@@ -319,14 +320,14 @@ impl Parser<'_> {
             Some(_) => None,
             None if self.eat(b"?:") => None,
             None if self.eat(b"?<") => {
-                self.name();
+                self.parse_name();
                 Some(self.groups)
             }
-            None if self.starts(b"?") => return Err("flags within a pattern are not supported".to_owned()),
+            None if self.starts_with(b"?") => return Err("flags within a pattern are not supported".to_owned()),
             None => Some(self.groups),
         };
         self.groups += usize::from(number.is_some());
-        let node = Box::new(self.alternatives()?);
+        let node = Box::new(self.parse_alternatives()?);
         self.eat(b")");
         Ok(match (look, number) {
             (Some((behind, negative)), _) => RegExpNode::Lookaround { node, behind, negative },
@@ -336,8 +337,8 @@ impl Parser<'_> {
     }
 
     /// An escape whose backslash is at `from`. ECMA-262 §22.2.2.7 CompileAtom, §B.1.2 Regular Expressions Patterns.
-    fn escape(&mut self, from: usize) -> Result<RegExpNode, String> {
-        let Some(point) = self.points.get(self.at).copied() else { return self.literal(92, from) };
+    fn parse_escape(&mut self, from: usize) -> Result<RegExpNode, String> {
+        let Some(point) = self.points.get(self.at).copied() else { return self.parse_literal(92, from) };
         let letter = u8::try_from(point).unwrap_or(0);
         self.at += 1;
         let hex = |parser: &Self, digits: usize| {
@@ -348,8 +349,8 @@ impl Parser<'_> {
             b'B' => return Ok(RegExpNode::WordBoundary(true)),
             b'k' if self.flags.unicode || !self.names.is_empty() => {
                 self.eat(b"<");
-                let name = self.name();
-                let groups = self.names.iter().filter(|known| known.0 == name).map(|known| known.1).collect();
+                let name = self.parse_name();
+                let groups = self.names.iter().filter(|group| group.0 == name).map(|group| group.1).collect();
                 return Ok(RegExpNode::Backreference(groups));
             }
             b'1'..=b'9' => {
@@ -369,22 +370,22 @@ impl Parser<'_> {
                 self.skip_octal(letter);
             }
             b'0' if !self.flags.unicode => self.skip_octal(letter),
-            b'p' | b'P' if self.flags.unicode && self.starts(b"{") => {
+            b'p' | b'P' if self.flags.unicode && self.starts_with(b"{") => {
                 let to = self.points.iter().skip(self.at).position(|point| *point == u32::from(b'}'));
                 self.at += to.map_or(0, |to| to + 1);
             }
-            b'u' if self.flags.unicode && self.starts(b"{") => {
+            b'u' if self.flags.unicode && self.starts_with(b"{") => {
                 let to = self.points.iter().skip(self.at).position(|point| *point == u32::from(b'}'));
                 self.at += to.map_or(0, |to| to + 1);
             }
             b'u' if hex(self, 4) => {
                 self.at -= 1;
-                let high = self.escaped_point();
+                let high = self.parse_escaped_point();
                 // Two escapes may form one character.
-                if self.flags.unicode && (0xd800..0xdc00).contains(&high) && self.starts(b"\\u") {
+                if self.flags.unicode && (0xd800..0xdc00).contains(&high) && self.starts_with(b"\\u") {
                     let here = self.at;
                     self.at += 1;
-                    let low = self.escaped_point();
+                    let low = self.parse_escaped_point();
                     if !(0xdc00..0xe000).contains(&low) {
                         self.at = here;
                     }
@@ -397,7 +398,7 @@ impl Parser<'_> {
                 } else {
                     // Backslash and letter are literal.
                     self.at -= 1;
-                    return self.literal(92, from);
+                    return self.parse_literal(92, from);
                 }
             }
             b'd' | b'D' | b's' | b'S' | b'w' | b'W' => {}
@@ -435,7 +436,7 @@ struct RegExpCodeWriter {
 impl RegExpCodeWriter {
     fn push(&mut self, step: RegExpInstruction) -> Result<usize, String> {
         if self.code.len() >= MAX_INSTRUCTIONS {
-            return Err("it is too large".to_owned());
+            return Err(format!("more than {MAX_INSTRUCTIONS} instructions"));
         }
         self.code.push(step);
         Ok(self.code.len() - 1)
@@ -459,8 +460,8 @@ impl RegExpCodeWriter {
     fn write(&mut self, node: &RegExpNode, back: bool) -> Result<(), String> {
         match node {
             RegExpNode::Empty => {}
-            RegExpNode::Char(one) => {
-                self.push(RegExpInstruction::CharMatcher { matcher: *one, back })?;
+            RegExpNode::Char(matcher) => {
+                self.push(RegExpInstruction::Char { matcher: *matcher, back })?;
             }
             RegExpNode::Start => {
                 self.push(RegExpInstruction::Start)?;
@@ -503,14 +504,14 @@ impl RegExpCodeWriter {
                 ends.into_iter().for_each(|end| self.patch_target(end));
             }
             RegExpNode::Repeat { node, min, max, greedy, groups } => {
-                self.repeat(node, (*min, *max), *greedy, *groups, back)?
+                self.write_repeat(node, (*min, *max), *greedy, *groups, back)?
             }
         }
         Ok(())
     }
 
     /// Emits a repetition. ECMA-262 §22.2.2.3.1 RepeatMatcher.
-    fn repeat(
+    fn write_repeat(
         &mut self,
         node: &RegExpNode,
         (min, max): (u32, u32),
@@ -519,15 +520,15 @@ impl RegExpCodeWriter {
         back: bool,
     ) -> Result<(), String> {
         let single = match node {
-            RegExpNode::Char(one) => Some(*one),
+            RegExpNode::Char(matcher) => Some(*matcher),
             RegExpNode::Sequence(nodes) => match nodes.as_slice() {
-                [RegExpNode::Char(one)] => Some(*one),
+                [RegExpNode::Char(matcher)] => Some(*matcher),
                 _ => None,
             },
             _ => None,
         };
-        if let Some(one) = single {
-            self.push(RegExpInstruction::Run { matcher: one, min, max, greedy, back })?;
+        if let Some(matcher) = single {
+            self.push(RegExpInstruction::Run { matcher, min, max, greedy, back })?;
             return Ok(());
         }
         let counter = self.counters;

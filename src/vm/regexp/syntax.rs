@@ -8,7 +8,7 @@ use super::unicode::property;
 /// Checks a pattern. `groups` is the number of its groups, including the whole match; `names` are the names of the groups.
 pub(super) fn check(points: &[u32], flags: Flags, groups: usize, names: &[(String, usize)]) -> Result<(), String> {
     let mut checker = SyntaxChecker { reader: PatternReader { points, at: 0, flags }, groups, names };
-    checker.alternatives()?;
+    checker.check_alternatives()?;
     match checker.reader.peek() {
         None => Ok(()),
         Some(_) => Err("Unbalanced parenthesis".to_owned()),
@@ -30,41 +30,41 @@ enum Quantifiability {
 
 impl SyntaxChecker<'_> {
     /// Checks alternatives up to the closing bracket or the end, and returns the names of the groups within.
-    fn alternatives(&mut self) -> Result<Vec<String>, String> {
-        let mut names = self.sequence()?;
+    fn check_alternatives(&mut self) -> Result<Vec<String>, String> {
+        let mut names = self.check_sequence()?;
         while self.reader.eat("|") {
             // Only one alternative takes part in a match, so alternatives may share names. ECMA-262 §22.2.1.4 MightBothParticipate.
-            names.extend(self.sequence()?);
+            names.extend(self.check_sequence()?);
         }
         Ok(names)
     }
 
-    fn sequence(&mut self) -> Result<Vec<String>, String> {
+    fn check_sequence(&mut self) -> Result<Vec<String>, String> {
         let mut names: Vec<String> = Vec::new();
         while self.reader.peek().is_some() && !matches!(self.reader.peek_ascii(), b'|' | b')') {
-            let (again, within) = self.term()?;
-            if within.iter().any(|name| names.contains(name)) {
+            let (quantifiability, inner_names) = self.check_term()?;
+            if inner_names.iter().any(|name| names.contains(name)) {
                 return Err("Duplicate capture group name".to_owned());
             }
-            names.extend(within);
-            if self.eat_quantifier()? && again == Quantifiability::Refused {
+            names.extend(inner_names);
+            if self.eat_quantifier()? && quantifiability == Quantifiability::Refused {
                 return Err("Nothing to repeat".to_owned());
             }
         }
         Ok(names)
     }
 
-    fn term(&mut self) -> Result<(Quantifiability, Vec<String>), String> {
+    fn check_term(&mut self) -> Result<(Quantifiability, Vec<String>), String> {
         let strict = self.reader.flags.unicode;
         match self.reader.peek_ascii() {
-            b'(' => return self.group(),
+            b'(' => return self.check_group(),
             b'[' => {
                 self.reader.at += 1;
-                self.reader.class()?;
+                self.reader.read_class()?;
             }
             b'\\' => {
                 self.reader.at += 1;
-                return Ok((self.escape()?, Vec::new()));
+                return Ok((self.check_escape()?, Vec::new()));
             }
             b'^' | b'$' => {
                 self.reader.at += 1;
@@ -78,41 +78,41 @@ impl SyntaxChecker<'_> {
         Ok((Quantifiability::Allowed, Vec::new()))
     }
 
-    fn group(&mut self) -> Result<(Quantifiability, Vec<String>), String> {
+    fn check_group(&mut self) -> Result<(Quantifiability, Vec<String>), String> {
         let strict = self.reader.flags.unicode;
-        let (mut again, mut own) = (Quantifiability::Allowed, None);
+        let (mut quantifiability, mut own_name) = (Quantifiability::Allowed, None);
         if self.reader.eat("(?=") || self.reader.eat("(?!") {
-            again = if strict { Quantifiability::Refused } else { Quantifiability::Allowed };
+            quantifiability = if strict { Quantifiability::Refused } else { Quantifiability::Allowed };
         } else if self.reader.eat("(?<=") || self.reader.eat("(?<!") {
-            again = Quantifiability::Refused;
+            quantifiability = Quantifiability::Refused;
         } else if self.reader.eat("(?:") {
         } else if self.reader.eat("(?<") {
-            own = Some(self.name()?);
+            own_name = Some(self.read_name()?);
         } else if self.reader.eat("(?") {
             let flags = matches!(self.reader.peek_ascii(), b'i' | b'm' | b's' | b'-');
             return Err(if flags { "flags within a pattern are not supported" } else { "Invalid group" }.to_owned());
         } else {
             self.reader.at += 1;
         }
-        let mut names = self.alternatives()?;
+        let mut names = self.check_alternatives()?;
         if !self.reader.eat(")") {
             return Err("Unterminated group".to_owned());
         }
-        if let Some(own) = own {
-            if names.contains(&own) {
+        if let Some(own_name) = own_name {
+            if names.contains(&own_name) {
                 return Err("Duplicate capture group name".to_owned());
             }
-            names.push(own);
+            names.push(own_name);
         }
-        Ok((again, names))
+        Ok((quantifiability, names))
     }
 
     /// Reads the name of a group and its `>`. ECMA-262 §22.2.1.10 CapturingGroupName.
-    fn name(&mut self) -> Result<String, String> {
-        let wrong = || "Invalid capture group name".to_owned();
+    fn read_name(&mut self) -> Result<String, String> {
+        let invalid_name = || "Invalid capture group name".to_owned();
         let mut name = String::new();
         loop {
-            let mut point = self.reader.next().ok_or_else(wrong)?;
+            let mut point = self.reader.next().ok_or_else(invalid_name)?;
             if point == 0x3e && !name.is_empty() {
                 return Ok(name);
             }
@@ -125,27 +125,32 @@ impl SyntaxChecker<'_> {
                 // Names may have code point escapes with and without `u`.
                 let flags = Flags { unicode: true, ..self.reader.flags };
                 let mut escape = PatternReader { flags, ..self.reader.clone() };
-                point = if escape.eat("u") { escape.unicode_escape().ok_or_else(wrong)? } else { return Err(wrong()) };
+                point = if escape.eat("u") {
+                    escape.read_unicode_escape().ok_or_else(invalid_name)?
+                } else {
+                    return Err(invalid_name());
+                };
                 self.reader.at = escape.at;
             }
-            let point = char::from_u32(point).ok_or_else(wrong)?;
+            let point = char::from_u32(point).ok_or_else(invalid_name)?;
             let first = name.is_empty();
-            let known = match point {
+            let is_valid = match point {
                 '$' | '_' => true,
                 '\u{200c}' | '\u{200d}' => !first,
                 _ if point.is_ascii() => point.is_ascii_alphabetic() || (!first && point.is_ascii_digit()),
-                _ => property(None, if first { "IDS" } else { "IDC" })
-                    .is_some_and(|spans| spans.contains(u32::from(point))),
+                _ => {
+                    property(None, if first { "IDS" } else { "IDC" }).is_some_and(|set| set.contains(u32::from(point)))
+                }
             };
-            if !known {
-                return Err(wrong());
+            if !is_valid {
+                return Err(invalid_name());
             }
             name.push(point);
         }
     }
 
     /// Checks an escape, after the backslash.
-    fn escape(&mut self) -> Result<Quantifiability, String> {
+    fn check_escape(&mut self) -> Result<Quantifiability, String> {
         let strict = self.reader.flags.unicode;
         match self.reader.peek_ascii() {
             b'b' | b'B' => {
@@ -164,13 +169,13 @@ impl SyntaxChecker<'_> {
                         return Err("Invalid escape".to_owned());
                     }
                     self.reader.at = from;
-                    self.reader.character_escape()?;
+                    self.reader.read_character_escape()?;
                 }
             }
             b'k' if strict || !self.names.is_empty() => {
                 self.reader.at += 1;
-                let name = if self.reader.eat("<") { self.name()? } else { String::new() };
-                if !self.names.iter().any(|known| known.0 == name) {
+                let name = if self.reader.eat("<") { self.read_name()? } else { String::new() };
+                if !self.names.iter().any(|group| group.0 == name) {
                     return Err("Invalid named reference".to_owned());
                 }
             }
@@ -182,9 +187,9 @@ impl SyntaxChecker<'_> {
     }
 
     fn is_control_letter_next(&self) -> bool {
-        let mut behind = self.reader.clone();
-        behind.at += 1;
-        behind.peek_ascii().is_ascii_alphabetic()
+        let mut after = self.reader.clone();
+        after.at += 1;
+        after.peek_ascii().is_ascii_alphabetic()
     }
 
     /// Reads a quantifier if there is one. ECMA-262 §22.2.2.6 CompileQuantifierPrefix.
@@ -207,8 +212,8 @@ impl SyntaxChecker<'_> {
     fn eat_braced_quantifier(&mut self) -> Option<(u64, u64)> {
         let mut reader = self.reader.clone();
         reader.eat("{");
-        let min = digits(&mut reader)?;
-        let max = if reader.eat(",") { digits(&mut reader).unwrap_or(u64::MAX) } else { min };
+        let min = read_digits(&mut reader)?;
+        let max = if reader.eat(",") { read_digits(&mut reader).unwrap_or(u64::MAX) } else { min };
         if !reader.eat("}") {
             return None;
         }
@@ -217,7 +222,7 @@ impl SyntaxChecker<'_> {
     }
 }
 
-fn digits(reader: &mut PatternReader<'_>) -> Option<u64> {
+fn read_digits(reader: &mut PatternReader<'_>) -> Option<u64> {
     let mut number = None;
     while let digit @ b'0'..=b'9' = reader.peek_ascii() {
         number = Some(number.unwrap_or(0u64).saturating_mul(10).saturating_add(u64::from(digit - b'0')));

@@ -41,15 +41,17 @@ fn call_key(key: &str, occurrence: u64) -> Option<CallKey> {
 #[test]
 fn every_form_of_host_call_yields_its_request() {
     let options = json!({"choices": ["a"], "key": "k", "timeoutMs": 5, "default": null, "schema": {"type": "string"}});
-    let given = "{ choices: ['a'], key: 'k', timeoutMs: 5, default: null, schema: { type: 'string' } }";
+    let options_source = "{ choices: ['a'], key: 'k', timeoutMs: 5, default: null, schema: { type: 'string' } }";
     let now = TURN.now_ms;
     for (source, kind, prompt, args, options, key) in [
         ("CC('q')".to_owned(), "cc", "q", Json::Null, Json::Null, None),
         ("CC(['q', 1], undefined)".to_owned(), "cc", "q,1", Json::Null, Json::Null, None),
         ("CC('q', {})".to_owned(), "cc", "q", Json::Null, json!({}), None),
-        (format!("CC('q', {given})"), "cc", "q", Json::Null, options.clone(), call_key("k", 1)),
+        (format!("CC('q', {options_source})"), "cc", "q", Json::Null, options.clone(), call_key("k", 1)),
         (
-            format!("const o = {given}; CC('q', {{ ...o, choices: undefined, key: undefined, schema: undefined }})"),
+            format!(
+                "const o = {options_source}; CC('q', {{ ...o, choices: undefined, key: undefined, schema: undefined }})"
+            ),
             "cc",
             "q",
             Json::Null,
@@ -59,7 +61,7 @@ fn every_form_of_host_call_yields_its_request() {
         ("call('t')".to_owned(), "t", "", Json::Null, Json::Null, None),
         ("call('t', undefined, null)".to_owned(), "t", "", Json::Null, Json::Null, None),
         (
-            format!("call('web.get', [1, {{ a: NaN }}], {given})"),
+            format!("call('web.get', [1, {{ a: NaN }}], {options_source})"),
             "web.get",
             "",
             json!([1, {"a": null}]),
@@ -81,29 +83,29 @@ fn every_form_of_host_call_yields_its_request() {
         ("fs.writeFile('p', '')".to_owned(), "fs.writeFile", "", json!({"path": "p", "text": ""}), Json::Null, None),
     ] {
         let mut machine = start(&source);
-        let asked = expect_call(machine.run(u64::MAX, &TURN));
+        let request = expect_call(machine.run(u64::MAX, &TURN));
         assert_eq!(
-            (asked.kind.as_str(), asked.prompt.as_str(), &asked.args, &asked.options, &asked.key),
+            (request.kind.as_str(), request.prompt.as_str(), &request.args, &request.options, &request.key),
             (kind, prompt, &args, &options, &key),
             "{source}"
         );
         assert_eq!(
-            (asked.instruction, asked.line, machine.open_call_count(), machine.calls()),
+            (request.instruction, request.line, machine.open_call_count(), machine.calls()),
             (machine.pc(), 1, 1, 1)
         );
         assert_eq!(
             expect_call(restore_copy(&machine).run(1, &TURN)),
-            asked,
-            "{source}: restored, it asks something else"
+            request,
+            "{source}: restored, it makes another request"
         );
     }
 }
 
 #[test]
 fn invalid_host_call_throws_an_error_that_can_be_caught() {
-    let loop_of = "const o: any = {}; o.o = [o]; ";
+    let cyclic = "const o: any = {}; o.o = [o]; ";
     let deep = "let o: any = 1; for (let i = 0; i < 70; i++) o = [o]; ";
-    let wrong = [
+    let invalid_calls = [
         "const o: any = { timeout: 1 }; CC('q', o)",
         "CC('q', 'now' as any)",
         "CC('q', [])",
@@ -117,7 +119,7 @@ fn invalid_host_call_throws_an_error_that_can_be_caught() {
         "CC('q', { timeoutMs: NaN })",
         "CC('q', { timeoutMs: 4e12 })",
         "CC('q', { default: () => 1 })",
-        &format!("{loop_of} CC('q', {{ default: o }})"),
+        &format!("{cyclic} CC('q', {{ default: o }})"),
         &format!("{deep} CC('q', {{ default: o }})"),
         "call(5 as any)",
         "call('')",
@@ -125,7 +127,7 @@ fn invalid_host_call_throws_an_error_that_can_be_caught() {
         "call('cc')",
         "call('timer')",
         "call('fs.readFile', { path: 'p' })",
-        &format!("{loop_of} call('t', o)"),
+        &format!("{cyclic} call('t', o)"),
         "call('t', new Map())",
         "call('t', {}, { ['x'.repeat(1e6)]: 1 })",
         "const o: any = { retries: 1 }; call('t', {}, o)",
@@ -153,7 +155,7 @@ fn invalid_host_call_throws_an_error_that_can_be_caught() {
         "CC.all(new Array(1001).fill('q'))",
     ];
     let mut messages = Vec::new();
-    for source in wrong {
+    for source in invalid_calls {
         let lines = run_and_take_output(&format!(
             "try {{ {source}; console.log('asked') }} catch (e) {{ console.log(`${{e.name}}: ${{e.message}}`) }}"
         ));
@@ -197,21 +199,22 @@ fn cc_all_stops_once_and_returns_a_list() {
     let mut machine = start(
         "const q = ['a', { prompt: 'b', choices: [1, 2] }, { tool: 't', args: [1], key: 'k' }, { prompt: 'c', key: 'k' }]; const r = CC.all(q); q.length = 0; console.log(r, r.length)",
     );
-    let asked = expect_calls(machine.run(u64::MAX, &TURN));
-    let kinds: Vec<_> = asked.iter().map(|call| (call.kind.as_str(), call.prompt.as_str(), call.key.clone())).collect();
+    let requests = expect_calls(machine.run(u64::MAX, &TURN));
+    let kinds: Vec<_> =
+        requests.iter().map(|call| (call.kind.as_str(), call.prompt.as_str(), call.key.clone())).collect();
     assert_eq!(
         kinds,
         [("cc", "a", None), ("cc", "b", None), ("t", "", call_key("k", 1)), ("cc", "c", call_key("k", 2))]
     );
-    assert_eq!((&asked[1].options, &asked[2].args), (&json!({"choices": [1, 2]}), &json!([1])));
+    assert_eq!((&requests[1].options, &requests[2].args), (&json!({"choices": [1, 2]}), &json!([1])));
     assert_eq!((machine.open_call_count(), machine.calls()), (4, 4));
 
     let head = machine.save().machine;
     assert_eq!(head["call"]["together"], 4);
-    assert!(!head.to_string().contains("choices"), "the head holds no question: {head}");
+    assert!(!head.to_string().contains("choices"), "the head contains a call: {head}");
     let mut machine = restore_copy(&machine);
-    assert_eq!(expect_calls(machine.run(u64::MAX, &TURN)), asked);
-    assert_eq!(expect_calls(machine.run(u64::MAX, &TURN)), asked);
+    assert_eq!(expect_calls(machine.run(u64::MAX, &TURN)), requests);
+    assert_eq!(expect_calls(machine.run(u64::MAX, &TURN)), requests);
 
     assert!(machine.reply(&[Reply::Nothing]).is_err(), "as many answers as questions");
     let replies = [Reply::Value(json!(1)), Reply::Nothing, Reply::Value(json!({"x": []})), Reply::Value(Json::Null)];
@@ -262,8 +265,8 @@ fn call_keys_are_counted_in_the_heap() {
     let source = "for (let i = 0; i < 2000; i++) { try { CC('q', { key: 'key ' + (i % 700) }) } catch (e) {} } let g: any; for (let i = 0; i < 60000; i++) g = { i, t: 'some text ' + i }; CC('end', { key: 'key 0' })";
     let mut machine = start(source);
     for i in 0..2000 {
-        let asked = expect_call(machine.run(u64::MAX, &TURN));
-        assert_eq!(asked.key, call_key(&format!("key {}", i % 700), i / 700 + 1));
+        let request = expect_call(machine.run(u64::MAX, &TURN));
+        assert_eq!(request.key, call_key(&format!("key {}", i % 700), i / 700 + 1));
         if i % 3 == 0 {
             machine.answer(&json!("")).unwrap();
         } else {
@@ -283,9 +286,9 @@ fn call_keys_are_counted_in_the_heap() {
 #[test]
 fn snapshot_of_a_call_has_the_form_of_the_first_version() {
     let mut machine = start("console.log(CC('q', { choices: ['a'] }))");
-    let asked = expect_call(machine.run(u64::MAX, &TURN));
+    let request = expect_call(machine.run(u64::MAX, &TURN));
     let saved = machine.save();
-    let call = json!({"kind": "cc", "prompt": "q", "options": {"choices": ["a"]}, "instruction": asked.instruction, "line": 1, "operands": saved.machine["call"]["operands"]});
+    let call = json!({"kind": "cc", "prompt": "q", "options": {"choices": ["a"]}, "instruction": request.instruction, "line": 1, "operands": saved.machine["call"]["operands"]});
     assert_eq!(saved.machine["call"], call);
     let members: Vec<&String> = saved.machine.as_object().unwrap().keys().collect();
     assert_eq!(members, ["call", "calls", "instructions", "outputBytes"]);
@@ -293,9 +296,9 @@ fn snapshot_of_a_call_has_the_form_of_the_first_version() {
 
 #[test]
 fn call_payloads_are_limited_singly_and_in_total() {
-    let most = MAX_OPEN_CALLS;
-    let (machine, stop) = run_with_limits(&format!("CC.all(new Array({most}).fill('q'))"), Limits::default());
-    assert_eq!((expect_calls(stop).len(), machine.calls()), (most, most as u64));
+    let max = MAX_OPEN_CALLS;
+    let (machine, stop) = run_with_limits(&format!("CC.all(new Array({max}).fill('q'))"), Limits::default());
+    assert_eq!((expect_calls(stop).len(), machine.calls()), (max, max as u64));
     let small = Limits { call_bytes: 100, ..Limits::default() };
     for (source, limit) in [
         ("CC.all(['x'.repeat(101)])", "100 bytes"),
@@ -327,12 +330,12 @@ fn heap_limit_retracts_the_open_call() {
         assert!(expect_failure(stop).message.contains("heap limit"));
         assert_eq!((machine.calls(), machine.open_call_count()), (0, 0));
         machine.limits = Limits::default();
-        let asked = match machine.run(u64::MAX, &TURN) {
+        let request = match machine.run(u64::MAX, &TURN) {
             StopReason::Call(call) => call,
             StopReason::Calls(calls) => calls[0].clone(),
             other => panic!("{other:?}"),
         };
-        assert_eq!(asked.key, call_key("k", 1), "the retracted call is not counted");
+        assert_eq!(request.key, call_key("k", 1), "the retracted call is not counted");
     }
 }
 
@@ -388,14 +391,14 @@ fn single_stepping_gives_the_same_state_as_one_run() {
             Limits::default(),
         )
         .unwrap();
-        let mut whole = machine.clone();
+        let mut unstepped = machine.clone();
         let mut steps = 0;
         loop {
             let wire = &compiled.bytecode[machine.pc() as usize];
-            let shown = machine.next_instruction_json();
-            assert_eq!(shown["op"], json!(wire.op));
+            let disassembly = machine.next_instruction_json();
+            assert_eq!(disassembly["op"], json!(wire.op));
             if ![96, 97].contains(&wire.op) {
-                assert_eq!(shown.get("arg"), wire.arg.as_ref(), "{source}");
+                assert_eq!(disassembly.get("arg"), wire.arg.as_ref(), "{source}");
             }
             assert!(machine.operands(500).to_string().len() <= 500);
             let (before, fuel) = (machine.instructions(), 1 + machine.deferred_fuel());
@@ -405,18 +408,18 @@ fn single_stepping_gives_the_same_state_as_one_run() {
             if let StopReason::Fuel = stop {
                 continue;
             }
-            let reached = loop {
-                let reached = whole.run(u64::MAX, &TURN);
-                if reached != StopReason::Fuel {
-                    break reached;
+            let expected_stop = loop {
+                let expected_stop = unstepped.run(u64::MAX, &TURN);
+                if expected_stop != StopReason::Fuel {
+                    break expected_stop;
                 }
             };
-            assert_eq!((&stop, machine.save()), (&reached, whole.save()), "{source}");
+            assert_eq!((&stop, machine.save()), (&expected_stop, unstepped.save()), "{source}");
             if machine.open_call_count() == 0 {
                 break;
             }
             machine.answer(&json!("a")).unwrap();
-            whole.answer(&json!("a")).unwrap();
+            unstepped.answer(&json!("a")).unwrap();
         }
         assert!(steps <= machine.instructions(), "{source}");
     }
@@ -431,8 +434,8 @@ fn disassembly_without_enter_names_the_globals() {
     let program = Arc::new(VerifiedProgram::decode(&wire).unwrap());
     let mut machine = Machine::start(program, &Json::Null, [0; 32], Limits::default()).unwrap();
     for expected in &wire {
-        let shown = machine.next_instruction_json();
-        assert_eq!((&shown["op"], shown.get("arg")), (&json!(expected.op), expected.arg.as_ref()));
+        let disassembly = machine.next_instruction_json();
+        assert_eq!((&disassembly["op"], disassembly.get("arg")), (&json!(expected.op), expected.arg.as_ref()));
         machine.run(1, &TURN);
     }
 }
@@ -445,7 +448,7 @@ fn operands_are_truncated_from_the_bottom_of_the_stack() {
     assert_eq!(machine.operands(20), json!(["…"]));
     let cut = machine.operands(200);
     assert!(cut[0] == "first" && cut[1].as_str().unwrap().ends_with("b…"), "{cut}");
-    for most in [0, 2, 10, 20, 50, 100, 400] {
-        assert!(machine.operands(most).to_string().len() <= most.max(8), "{most}: {}", machine.operands(most));
+    for max in [0, 2, 10, 20, 50, 100, 400] {
+        assert!(machine.operands(max).to_string().len() <= max.max(8), "{max}: {}", machine.operands(max));
     }
 }

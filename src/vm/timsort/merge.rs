@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::value::Value;
-use super::{Comparisons, MIN_GALLOP, SortStep, TimSort, get};
+use super::{Comparisons, MIN_GALLOP, SortStep, TimSort, element_at};
 
 /// A merge of two runs. The shorter is in `temp`; the longer remains in `work`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl Comparisons {
         after_equal: bool,
     ) -> Option<i64> {
         let mut goes_before = |index: i64| {
-            let element = get(list, base + index);
+            let element = element_at(list, base + index);
             if after_equal { self.less(key, &element).map(|less| !less) } else { self.less(&element, key) }
         };
         let (mut last, mut offset) = (0, 1);
@@ -64,16 +64,16 @@ impl Comparisons {
 }
 
 impl TimSort {
-    pub(super) fn merge(&mut self, answers: &mut Comparisons) -> Option<()> {
+    pub(super) fn merge(&mut self, comparisons: &mut Comparisons) -> Option<()> {
         let left = usize::try_from(self.progress.left).ok()?;
         let [(base_a, len_a), (base_b, len_b)] = self.progress.runs.get(left..left + 2)? else { return None };
         let (base_a, len_a, base_b, len_b) = (*base_a, *len_a, *base_b, *len_b);
         // Elements at both ends that are already in place stay there.
-        let skipped = answers.gallop(&self.work, &self.at(base_b), (base_a, len_a), 0, true)?;
+        let skipped = comparisons.gallop(&self.work, &self.at(base_b), (base_a, len_a), 0, true)?;
         let (from, count_a) = (base_a + skipped, len_a - skipped);
         let count_b = match count_a {
             0 => 0,
-            _ => answers.gallop(&self.work, &self.at(from + count_a - 1), (base_b, len_b), len_b - 1, false)?,
+            _ => comparisons.gallop(&self.work, &self.at(from + count_a - 1), (base_b, len_b), len_b - 1, false)?,
         };
         self.progress.runs.remove(left + 1);
         if let Some(run) = self.progress.runs.get_mut(left) {
@@ -105,10 +105,10 @@ impl TimSort {
         Some(())
     }
 
-    pub(super) fn merge_next(&mut self, answers: &mut Comparisons) -> Option<()> {
+    pub(super) fn merge_next(&mut self, comparisons: &mut Comparisons) -> Option<()> {
         let merge = self.progress.merge;
-        let (work, temp) = (self.at(merge.work), get(&self.temp, merge.temp));
-        let less = if merge.backwards { answers.less(&temp, &work)? } else { answers.less(&work, &temp)? };
+        let (work, temp) = (self.at(merge.work), element_at(&self.temp, merge.temp));
+        let less = if merge.backwards { comparisons.less(&temp, &work)? } else { comparisons.less(&work, &temp)? };
         if less {
             self.take_work(1);
             (self.progress.merge.work_wins, self.progress.merge.temp_wins) = (merge.work_wins + 1, 0);
@@ -124,27 +124,27 @@ impl TimSort {
         Some(())
     }
 
-    pub(super) fn gallop_left(&mut self, answers: &mut Comparisons) -> Option<()> {
+    pub(super) fn gallop_left(&mut self, comparisons: &mut Comparisons) -> Option<()> {
         let merge = self.progress.merge;
-        let (work, temp) = (self.at(merge.work), get(&self.temp, merge.temp));
+        let (work, temp) = (self.at(merge.work), element_at(&self.temp, merge.temp));
         let count = if merge.backwards {
             let part = (merge.base, merge.work_left);
-            merge.work_left - answers.gallop(&self.work, &temp, part, merge.work_left - 1, true)?
+            merge.work_left - comparisons.gallop(&self.work, &temp, part, merge.work_left - 1, true)?
         } else {
-            answers.gallop(&self.temp, &work, (merge.temp, merge.temp_left), 0, true)?
+            comparisons.gallop(&self.temp, &work, (merge.temp, merge.temp_left), 0, true)?
         };
         self.progress.min_gallop = (self.progress.min_gallop - 1).max(1);
         self.apply_gallop(count, !merge.backwards, SortStep::GallopRight);
         Some(())
     }
 
-    pub(super) fn gallop_right(&mut self, answers: &mut Comparisons) -> Option<()> {
+    pub(super) fn gallop_right(&mut self, comparisons: &mut Comparisons) -> Option<()> {
         let merge = self.progress.merge;
-        let (work, temp) = (self.at(merge.work), get(&self.temp, merge.temp));
+        let (work, temp) = (self.at(merge.work), element_at(&self.temp, merge.temp));
         let count = if merge.backwards {
-            merge.temp_left - answers.gallop(&self.temp, &work, (0, merge.temp_left), merge.temp_left - 1, false)?
+            merge.temp_left - comparisons.gallop(&self.temp, &work, (0, merge.temp_left), merge.temp_left - 1, false)?
         } else {
-            answers.gallop(&self.work, &temp, (merge.work, merge.work_left), 0, false)?
+            comparisons.gallop(&self.work, &temp, (merge.work, merge.work_left), 0, false)?
         };
         let other = if merge.backwards { merge.work_wins } else { merge.temp_wins };
         let gallops = count >= MIN_GALLOP || other >= MIN_GALLOP;
@@ -157,8 +157,8 @@ impl TimSort {
     }
 
     /// Takes the elements found, and then one of the other run.
-    fn apply_gallop(&mut self, count: i64, of_temp: bool, next: SortStep) {
-        if of_temp {
+    fn apply_gallop(&mut self, count: i64, from_temp: bool, next: SortStep) {
+        if from_temp {
             self.progress.merge.temp_wins = count;
             self.take_temp(count);
         } else {
@@ -168,7 +168,7 @@ impl TimSort {
         if self.finish_if_exhausted() {
             return;
         }
-        if of_temp {
+        if from_temp {
             self.take_work(1)
         } else {
             self.take_temp(1)
@@ -190,7 +190,7 @@ impl TimSort {
 
     fn take_temp(&mut self, count: i64) {
         for _ in 0..count {
-            let value = get(&self.temp, self.progress.merge.temp);
+            let value = element_at(&self.temp, self.progress.merge.temp);
             let merge = &mut self.progress.merge;
             merge.temp += merge.direction();
             merge.temp_left -= 1;

@@ -75,7 +75,7 @@ pub struct TimSort {
 
 /// The results of a step's comparisons, in order.
 struct Comparisons {
-    known: Vec<bool>,
+    results: Vec<bool>,
     next: usize,
     missing: Option<(Value, Value)>,
 }
@@ -83,12 +83,12 @@ struct Comparisons {
 impl Comparisons {
     /// Whether the first value is less than the second; `None` if the result is not known.
     fn less(&mut self, a: &Value, b: &Value) -> Option<bool> {
-        let known = self.known.get(self.next).copied();
+        let result = self.results.get(self.next).copied();
         self.next += 1;
-        if known.is_none() {
+        if result.is_none() {
             self.missing = Some((a.clone(), b.clone()));
         }
-        known
+        result
     }
 }
 
@@ -127,17 +127,17 @@ impl TimSort {
     }
 
     fn at(&self, index: i64) -> Value {
-        get(&self.work, index)
+        element_at(&self.work, index)
     }
 
     /// The next two values to compare: is the first less than the second? `None` when the sort is complete.
     pub fn next_comparison(&mut self) -> Option<(Value, Value)> {
         while self.progress.step != SortStep::Done {
-            let known = std::mem::take(&mut self.progress.answers);
-            let mut answers = Comparisons { known, next: 0, missing: None };
-            if self.step(&mut answers).is_none() {
-                self.progress.answers = answers.known;
-                return answers.missing;
+            let results = std::mem::take(&mut self.progress.answers);
+            let mut comparisons = Comparisons { results, next: 0, missing: None };
+            if self.step(&mut comparisons).is_none() {
+                self.progress.answers = comparisons.results;
+                return comparisons.missing;
             }
         }
         None
@@ -148,41 +148,41 @@ impl TimSort {
         self.progress.answers.push(less);
     }
 
-    fn step(&mut self, answers: &mut Comparisons) -> Option<()> {
+    fn step(&mut self, comparisons: &mut Comparisons) -> Option<()> {
         match self.progress.step {
-            SortStep::Begin => self.begin(answers),
-            SortStep::Extend => self.extend(answers),
-            SortStep::Insert => self.insert(answers),
+            SortStep::Begin => self.begin(comparisons),
+            SortStep::Extend => self.extend(comparisons),
+            SortStep::Insert => self.insert(comparisons),
             SortStep::Collapse => {
                 self.collapse();
                 Some(())
             }
-            SortStep::Merge => self.merge(answers),
-            SortStep::Walk => self.merge_next(answers),
-            SortStep::GallopLeft => self.gallop_left(answers),
-            SortStep::GallopRight => self.gallop_right(answers),
+            SortStep::Merge => self.merge(comparisons),
+            SortStep::Walk => self.merge_next(comparisons),
+            SortStep::GallopLeft => self.gallop_left(comparisons),
+            SortStep::GallopRight => self.gallop_right(comparisons),
             SortStep::Done => Some(()),
         }
     }
 
     // ---- runs ----
 
-    fn begin(&mut self, answers: &mut Comparisons) -> Option<()> {
+    fn begin(&mut self, comparisons: &mut Comparisons) -> Option<()> {
         let low = self.progress.low;
         if self.len() - low < 2 {
             (self.progress.run, self.progress.descending) = (1, false);
             self.end_run();
             return Some(());
         }
-        self.progress.descending = answers.less(&self.at(low + 1), &self.at(low))?;
+        self.progress.descending = comparisons.less(&self.at(low + 1), &self.at(low))?;
         (self.progress.run, self.progress.step) = (2, SortStep::Extend);
         Some(())
     }
 
-    fn extend(&mut self, answers: &mut Comparisons) -> Option<()> {
+    fn extend(&mut self, comparisons: &mut Comparisons) -> Option<()> {
         let SortProgress { low, run, descending, .. } = self.progress;
         let next = low + run;
-        if next < self.len() && answers.less(&self.at(next), &self.at(next - 1))? == descending {
+        if next < self.len() && comparisons.less(&self.at(next), &self.at(next - 1))? == descending {
             self.progress.run += 1;
             return Some(());
         }
@@ -209,7 +209,7 @@ impl TimSort {
         }
     }
 
-    fn insert(&mut self, answers: &mut Comparisons) -> Option<()> {
+    fn insert(&mut self, comparisons: &mut Comparisons) -> Option<()> {
         let SortProgress { low, start, end, .. } = self.progress;
         if start >= end {
             self.push_run(end - low);
@@ -219,7 +219,7 @@ impl TimSort {
         let (mut left, mut right) = (low, start);
         while left < right {
             let middle = left + (right - left) / 2;
-            if answers.less(&pivot, &self.at(middle))? { right = middle } else { left = middle + 1 }
+            if comparisons.less(&pivot, &self.at(middle))? { right = middle } else { left = middle + 1 }
         }
         if let Some(moved) = self.work.get_mut(left as usize..=start as usize) {
             moved.rotate_right(1);
@@ -244,7 +244,7 @@ impl TimSort {
         let merges =
             runs.len() > 1 && (*forced || !falls(last + 1) || !falls(last) || length(last) <= length(last + 1));
         if merges {
-            // The middle one of three runs is merged with the shorter neighbour.
+            // The middle one of three runs is merged with the shorter neighbor.
             let uneven = *forced || !falls(last + 1) || !falls(last);
             let before = uneven && last > 0 && length(last - 1) < length(last + 1);
             self.progress.left = last as i64 - i64::from(before);
@@ -259,7 +259,7 @@ impl TimSort {
     }
 }
 
-fn get(list: &[Value], index: i64) -> Value {
+fn element_at(list: &[Value], index: i64) -> Value {
     usize::try_from(index).ok().and_then(|index| list.get(index)).cloned().unwrap_or(Value::Undefined)
 }
 

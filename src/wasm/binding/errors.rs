@@ -1,5 +1,5 @@
 //! Errors as JavaScript exceptions, and panics, which end the WebAssembly instance. A listener receives the message of a panic, because JavaScript
-//! otherwise sees only `unreachable`. After a panic every operation fails, because state may be half changed.
+//! otherwise sees only `unreachable`. After a panic every operation fails, because state may be inconsistent.
 
 use std::cell::{Cell, RefCell};
 

@@ -25,7 +25,10 @@ pub fn provide_files(files: Option<NodeFiles>) {
 pub fn verify_files(url: String) -> Promise {
     to_promise(async move {
         let StoreUrl::File { directory, single_process } = StoreUrl::parse(&url)? else {
-            let message = format!("`{}` has no files to verify. Use the URL of a `file:` store.", redact_url(&url));
+            let message = format!(
+                "`{}` is not a file store, so it has no files to verify; use the URL of a `file:` store",
+                redact_url(&url)
+            );
             return Err(Error::new(ErrorCode::Unsupported, message));
         };
         let no_files = || Error::new(ErrorCode::Unsupported, "this host has no files");

@@ -22,10 +22,10 @@ const CHECKED_DOCUMENTS: usize = 16;
 
 pub(super) async fn export(engine: &Engine, params: &str, sink: Function) -> Result<String, Error> {
     let ExportParams { execution } = calls::from_json_text("export", params)?;
-    let one = |id: String| Selection::One(Key::new(&EXECUTIONS, &id));
-    let selection = execution.map_or(Selection::All, one);
-    let to = ChunkWriter { sink, lines: Vec::new() };
-    let mut writer = LineWriter::new(to, "the export").with_restart(|chunks| chunks.restart());
+    let single = |id: String| Selection::One(Key::new(&EXECUTIONS, &id));
+    let selection = execution.map_or(Selection::All, single);
+    let output = ChunkWriter { sink, lines: Vec::new() };
+    let mut writer = LineWriter::new(output, "the export").with_restart(|chunks| chunks.restart());
     let summary = engine.export_selection(&selection, &mut writer, |_| {}).await?;
     calls::to_json_text(&summary)
 }
@@ -64,11 +64,11 @@ impl Write for ChunkWriter {
 
 async fn check_in_steps<S: ImportSource>(
     engine: &Engine,
-    mut checking: SourceChecker<'_, S>,
+    mut checker: SourceChecker<'_, S>,
     report: impl Fn(Progress),
 ) -> Result<CheckedSource, Error> {
     loop {
-        if let Some(checked) = checking.advance(CHECKED_DOCUMENTS, &report)? {
+        if let Some(checked) = checker.advance(CHECKED_DOCUMENTS, &report)? {
             return Ok(checked);
         }
         engine.yield_now().await;
@@ -77,10 +77,10 @@ async fn check_in_steps<S: ImportSource>(
 
 pub(super) async fn import(engine: &Engine, bytes: Vec<u8>, progress: Option<Function>) -> Result<String, Error> {
     let catalog = crate::engine::catalog(&domain::catalog().map_err(|e| Error::internal(e.to_string()))?)?;
-    let report = |at: Progress| {
-        if let (Some(progress), Ok(at)) = (&progress, calls::to_json_text(&at)) {
+    let report = |event: Progress| {
+        if let (Some(progress), Ok(event)) = (&progress, calls::to_json_text(&event)) {
             // An error of the listener does not stop the import.
-            drop(progress.call1(&JsValue::NULL, &at.into()));
+            drop(progress.call1(&JsValue::NULL, &event.into()));
         }
     };
     let mut source = LineReader::new(Cursor::new(bytes), "the import", catalog.clone());

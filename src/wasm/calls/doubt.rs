@@ -1,4 +1,4 @@
-//! Explains `not_found` on a damaged store: the document may be in a part that cannot be read.
+//! `not_found` on a damaged store: the document may be in a part of the store that cannot be read.
 
 use crate::engine::{Engine, Error};
 use crate::error_code::ErrorCode;

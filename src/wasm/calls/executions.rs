@@ -65,7 +65,7 @@ pub(super) async fn answer(engine: &Engine, params: AnswerParams) -> Result<Exec
     let AnswerParams { id, answer, call, key, occurrence, by, command_id } = params;
     let command = parse_command_id(command_id.as_ref())?;
     match (call, key) {
-        (Some(_), Some(_)) => Err(Error::new(ErrorCode::Usage, "cvm.answer: give either `call` or `key`, not both")),
+        (Some(_), Some(_)) => Err(Error::new(ErrorCode::Usage, "cvm.answer: pass either `call` or `key`, not both")),
         (call, None) => engine.cvm().answer(&id, call.as_deref(), answer, by, command.as_ref()).await,
         (None, Some(key)) => {
             engine.cvm().answer_key(&id, &key, occurrence.unwrap_or(1), answer, by, command.as_ref()).await

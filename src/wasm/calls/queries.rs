@@ -130,6 +130,6 @@ pub struct CvmChangesParams {
 
 pub(super) async fn changes(engine: &Engine, params: CvmChangesParams) -> Result<CvmChanges, Error> {
     let CvmChangesParams { from, things, executions, limit, wait_ms } = params;
-    let of = ChangeFilter { things, executions, limit: limit.map(|limit| limit as usize) };
-    engine.cvm().changes(from, &of, wait_ms).await
+    let filter = ChangeFilter { things, executions, limit: limit.map(|limit| limit as usize) };
+    engine.cvm().changes(from, &filter, wait_ms).await
 }

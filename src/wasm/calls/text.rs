@@ -9,17 +9,17 @@ use crate::engine::Error;
 use crate::error_code::ErrorCode;
 use crate::value::{self, Json};
 
-/// Parses a parameter or value of `what`; errors name `what`.
-pub fn from_json_text<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Error> {
-    value::from_value(&json(what, text)?).map_err(|e| usage_error(what, &e))
+/// Parses a parameter or value of `name`; errors contain `name`.
+pub fn from_json_text<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, Error> {
+    value::from_value(&json(name, text)?).map_err(|e| usage_error(name, &e))
 }
 
-fn json(what: &str, text: &str) -> Result<Json, Error> {
-    value::parse(text).map_err(|e| usage_error(what, &e))
+fn json(name: &str, text: &str) -> Result<Json, Error> {
+    value::parse(text).map_err(|e| usage_error(name, &e))
 }
 
-fn usage_error(what: &str, why: &dyn Display) -> Error {
-    Error::new(ErrorCode::Usage, format!("{what}: {why}"))
+fn usage_error(name: &str, error: &dyn Display) -> Error {
+    Error::new(ErrorCode::Usage, format!("{name}: {error}"))
 }
 
 /// Serializes a result as JSON text.

@@ -34,12 +34,15 @@ pub struct ClaimParams {
 
 pub(super) async fn claim(engine: &Engine, params: ClaimParams) -> Result<Option<Work>, Error> {
     let ClaimParams { kinds, call, owner, lease_ms, command_id } = params;
-    let of = match (kinds, call) {
+    let target = match (kinds, call) {
         (Some(kinds), None) => ClaimTarget::Kinds(kinds),
         (None, Some(call)) => ClaimTarget::Call(call),
-        _ => return Err(Error::new(ErrorCode::Usage, "cvm.claim: give either `kinds` or `call`")),
+        _ => return Err(Error::new(ErrorCode::Usage, "cvm.claim: pass either `kinds` or `call`, and not both")),
     };
-    engine.cvm().claim_as(of, &owner, lease_ms.unwrap_or(LEASE), parse_command_id(command_id.as_ref())?.as_ref()).await
+    engine
+        .cvm()
+        .claim_as(target, &owner, lease_ms.unwrap_or(LEASE), parse_command_id(command_id.as_ref())?.as_ref())
+        .await
 }
 
 /// Extends the lease of a claimed call.

@@ -7,18 +7,19 @@ use crate::store::COMMANDS;
 
 /// The interfaces of all collections, and the table that maps a collection to its interface.
 pub(super) fn document_interfaces() -> Result<String, Error> {
-    let domains = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
-    let catalog = engine::catalog(&domains)?;
+    let domain = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
+    let catalog = engine::catalog(&domain)?;
     let collections: Vec<&Collection> = catalog.iter().chain([&COMMANDS as &'static Collection]).collect();
     let interfaces: Vec<String> = collections.iter().map(|collection| interface(collection)).collect();
-    let names = collections.iter().map(|of| format!("  \"{}\": {};\n", of.name, name(of)));
+    let names =
+        collections.iter().map(|collection| format!("  \"{}\": {};\n", collection.name, interface_name(collection)));
     let table =
         "/** The documents of every collection. A document may hold further fields. */\nexport interface Documents {\n";
     Ok(format!("{}\n{table}{}}}\n", interfaces.join("\n"), names.collect::<String>()))
 }
 
 /// `CvmExecutionsDocument` of `cvm.executions`.
-fn name(collection: &Collection) -> String {
+fn interface_name(collection: &Collection) -> String {
     let words = collection.name.split(['.', '_']);
     let capital = |word: &str| {
         let (first, rest) = word.split_at(word.len().min(1));
@@ -29,20 +30,20 @@ fn name(collection: &Collection) -> String {
 
 fn interface(collection: &Collection) -> String {
     let fields = fields(collection, "", 1);
-    let about = format!("A document of `{}`, version {} of its schema.", collection.name, collection.version);
-    format!("/** {about} */\nexport interface {} {{\n{fields}}}\n", name(collection))
+    let comment = format!("A document of `{}`, version {} of its schema.", collection.name, collection.version);
+    format!("/** {comment} */\nexport interface {} {{\n{fields}}}\n", interface_name(collection))
 }
 
-/// The direct fields of the object at `of`.
-fn fields(collection: &Collection, of: &str, depth: usize) -> String {
+/// The direct fields of the object at `path`.
+fn fields(collection: &Collection, path: &str, depth: usize) -> String {
     let direct =
-        |field: &&Field| field.name.strip_prefix(of).is_some_and(|rest| !rest.is_empty() && !rest.contains('.'));
-    collection.fields.iter().filter(direct).map(|field| line(collection, field, of, depth)).collect()
+        |field: &&Field| field.name.strip_prefix(path).is_some_and(|rest| !rest.is_empty() && !rest.contains('.'));
+    collection.fields.iter().filter(direct).map(|field| field_line(collection, field, path, depth)).collect()
 }
 
-fn line(collection: &Collection, field: &Field, of: &str, depth: usize) -> String {
-    let (indent, name) = ("  ".repeat(depth), &field.name[of.len()..]);
-    let holds = match field.kind {
+fn field_line(collection: &Collection, field: &Field, path: &str, depth: usize) -> String {
+    let (indent, name) = ("  ".repeat(depth), &field.name[path.len()..]);
+    let field_text = match field.kind {
         Kind::Object => {
             let inner = fields(collection, &format!("{}.", field.name), depth + 1);
             // An object usually holds more than its declared fields.
@@ -61,8 +62,8 @@ fn line(collection: &Collection, field: &Field, of: &str, depth: usize) -> Strin
         _ => String::new(),
     };
     match field.presence {
-        Presence::Required => format!("{comment}{indent}{name}: {holds};\n"),
-        Presence::Optional | Presence::Default(_) => format!("{comment}{indent}{name}?: {holds} | null;\n"),
+        Presence::Required => format!("{comment}{indent}{name}: {field_text};\n"),
+        Presence::Optional | Presence::Default(_) => format!("{comment}{indent}{name}?: {field_text} | null;\n"),
     }
 }
 

@@ -40,13 +40,13 @@ fn to_typescript_words(line: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+mod format_tests {
     use super::format_declaration;
 
     #[test]
     fn fields_are_on_lines_of_their_own_with_comments() {
-        let given = "/**\n * A thing, see [`Other`].\n */\nexport type Thing = {\n/**\n * One.\n */\na: number,\n/**\n * More:\n *\n * `None`: nothing.\n */\nb: string | null, };";
-        insta::assert_snapshot!(format_declaration(given), @r#"
+        let declaration = "/**\n * A thing, see [`Other`].\n */\nexport type Thing = {\n/**\n * One.\n */\na: number,\n/**\n * More:\n *\n * `None`: nothing.\n */\nb: string | null, };";
+        insta::assert_snapshot!(format_declaration(declaration), @r#"
         /** A thing, see `Other`. */
         export type Thing = {
           /** One. */

@@ -88,8 +88,8 @@ async function processes(profile) {
     }
   }
   const belongs = (pid) => {
-    const found = all.get(pid);
-    return found !== undefined && pid !== process.pid && (found.names || belongs(found.parent));
+    const process_ = all.get(pid);
+    return process_ !== undefined && pid !== process.pid && (process_.names || belongs(process_.parent));
   };
   return [...all.keys()].filter(belongs);
 }

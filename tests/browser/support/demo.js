@@ -14,21 +14,21 @@ export const demo = (options) => serve({ "/": DIST }, options);
 /** The examples that the page has. */
 export const EXAMPLES = ["code_review", "interview", "triage"];
 
-/** Opens a tab with the page and waits for its store. Errors of the page are collected in `page.troubles`. */
+/** Opens a tab with the page and waits for its store. Errors of the page are collected in `page.errors`. */
 export async function visit(browser, url) {
   const page = await browser.newPage();
-  page.troubles = [];
-  page.on("pageerror", (error) => page.troubles.push(String(error)));
+  page.errors = [];
+  page.on("pageerror", (error) => page.errors.push(String(error)));
   await page.goto(url);
-  await opened(page);
+  await waitUntilOpen(page);
   return page;
 }
 
 /** Waits until the page has opened its store. */
-export const opened = (page) => page.waitForFunction(() => window.rs !== undefined);
+export const waitUntilOpen = (page) => page.waitForFunction(() => window.rs !== undefined);
 
 /** Waits until all files are cached for later visits. The page itself is cached last. */
-export const keptOffline = (page) => waitUntil(page, async () => (await caches.match("./")) !== undefined);
+export const waitUntilCached = (page) => waitUntil(page, async () => (await caches.match("./")) !== undefined);
 
 /** Picks an example and runs it. Returns the id of its execution when the page shows it. */
 export async function runExample(page, name) {
@@ -43,7 +43,7 @@ export async function runExample(page, name) {
 export const status = (page) => page.getByTestId("status").first().getAttribute("data-status");
 
 /** Waits until the badge has one of these statuses. */
-export const reaches = (page, ...statuses) =>
+export const waitForStatus = (page, ...statuses) =>
   page.waitForFunction(
     (statuses) => statuses.includes(document.querySelector('[data-testid="status"]')?.getAttribute("data-status")),
     statuses,

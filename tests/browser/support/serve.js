@@ -31,7 +31,7 @@ export async function serve(folders, { cache = "no-store", compress = false, sen
   const mounts = Object.entries(folders).sort(([a], [b]) => b.length - a.length);
   const server = createServer(async (request, response) => {
     const { type, body: plain } = await answer(mounts, request).catch(() => ({}));
-    if (plain === undefined) return response.writeHead(404, { "content-type": "text/plain" }).end("not there");
+    if (plain === undefined) return response.writeHead(404, { "content-type": "text/plain" }).end("not found");
     const packed = compress && COMPRESSED.test(type);
     const body = packed ? gzipSync(plain) : plain;
     // Sandboxed frames have an opaque origin and need CORS to load modules.
@@ -39,12 +39,12 @@ export async function serve(folders, { cache = "no-store", compress = false, sen
     response.writeHead(200, packed ? { ...headers, "content-encoding": "gzip" } : headers);
     const { pathname } = new URL(request.url, "http://localhost");
     sent(pathname, body.length);
-    const held = hold(pathname);
-    if (held !== undefined) {
+    const release = hold(pathname);
+    if (release !== undefined) {
       response.write(body.subarray(0, body.length / 2));
-      await held;
+      await release;
     }
-    response.end(held === undefined ? body : body.subarray(body.length / 2));
+    response.end(release === undefined ? body : body.subarray(body.length / 2));
   });
   await new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
   const stop = () =>
@@ -59,7 +59,7 @@ async function answer(mounts, request) {
   const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
   const [at, folder] = mounts.find(([at]) => path.startsWith(at)) ?? [];
   if (folder === undefined || normalize(path).includes("..")) throw new Error("not served");
-  const rest = path.slice(at.length);
-  const file = join(folder, rest === "" || rest.endsWith("/") ? `${rest}index.html` : rest);
+  const relative = path.slice(at.length);
+  const file = join(folder, relative === "" || relative.endsWith("/") ? `${relative}index.html` : relative);
   return { type: TYPES[extname(file)] ?? "application/octet-stream", body: await readFile(file) };
 }

@@ -15,7 +15,7 @@ use crate::interleaving::{YieldingStore, explore};
 fn early_answer_racing_with_its_call_is_always_taken() {
     let load = program("program", KEYED);
     let first = explore("asker, early answerer", 2_000, |choices| {
-        let mut race = if choices.choose(2) == 0 { Race::start(&load) } else { Race::start_warm(&load) };
+        let mut race = if choices.choose(2) == 0 { Race::start(&load) } else { Race::start_cached(&load) };
         if choices.choose(2) == 1 {
             // Both are in one process, which queues them.
             race.other = race.one.clone();
@@ -99,11 +99,11 @@ fn two_answers_to_one_call_accept_one_and_reject_the_other() {
 #[test]
 fn first_commit_wins_between_two_simultaneous_answers() {
     let load = program("program", r#"console.log(CC("q?", { key: "k" }));"#);
-    for (places, results, output) in
+    for (ranks, results, output) in
         [([0, 1], ["done", "already_answered"], "a"), ([1, 0], ["already_answered", "done"], "b")]
     {
         for way in 0..3 {
-            let race = Race::start_gated(&load, places);
+            let race = Race::start_gated(&load, ranks);
             let call = race.open_call();
             let second = match way {
                 0 => boxed(answer_call(&race.other, &call, "b")),
@@ -123,7 +123,7 @@ fn two_answers_without_call_id_never_answer_the_same_call() {
     let outcomes = explore("two answerers of what is open", ROUNDS, |choices| {
         let race = Race::start(&load);
         let results = race.run(choices, [boxed(answer(&race.one, "a")), boxed(answer(&race.other, "b"))]);
-        let output = race.world.check().output("run");
+        let output = race.cluster.check().output("run");
         (results.map(outcome_name), output.join(" "))
     });
     let expected = [
@@ -140,7 +140,7 @@ fn second_early_answer_to_one_call_is_rejected() {
     let load = program("program", KEYED);
     let results = explore("asker, two early answerers", ROUNDS, |choices| {
         let race = Race::start(&load);
-        let third = race.world.process_over(YieldingStore::wrap_migrated(race.world.disk.clone()));
+        let third = race.cluster.process_over(YieldingStore::wrap_migrated(race.cluster.disk.clone()));
         let three =
             [boxed(answer_key(&race.one, "a")), boxed(answer_key(&race.other, "b")), boxed(answer(&third, "go"))];
         let results = race.run(choices, three);
@@ -183,8 +183,8 @@ fn one_command_sent_concurrently_is_applied_once_for_both() {
 #[test]
 fn one_command_decided_concurrently_is_committed_once() {
     let load = program("program", r#"console.log(CC("one?")); console.log(CC("two?")); CC("three?")"#);
-    for places in [[0, 1], [1, 0]] {
-        let race = Race::start_gated(&load, places);
+    for ranks in [[0, 1], [1, 0]] {
+        let race = Race::start_gated(&load, ranks);
         let id = CommandId::new("once").unwrap();
         let send = |cvm: &Cvm| {
             let (cvm, id) = (cvm.clone(), id.clone());
@@ -203,7 +203,7 @@ fn last_two_concurrent_answers_resume_the_execution_once() {
     );
     let first = explore("the last two", ROUNDS, |choices| {
         let race = Race::start(&load);
-        let documents = race.world.check();
+        let documents = race.cluster.check();
         let calls: Vec<String> = documents.calls("run").into_iter().map(|(id, _)| id.to_owned()).collect();
         let timed = choices.choose(2) == 0;
         let others = if timed { 0 } else { 1 };
@@ -212,7 +212,7 @@ fn last_two_concurrent_answers_resume_the_execution_once() {
         }
         let last = async { answer_call(&race.other, &calls[2], "c").await };
         let expected = if timed {
-            let third = race.world.process_over(YieldingStore::wrap_migrated(race.world.disk.clone()));
+            let third = race.cluster.process_over(YieldingStore::wrap_migrated(race.cluster.disk.clone()));
             let three = [
                 boxed(answer_call(&race.one, &calls[others], "a")),
                 boxed(last),

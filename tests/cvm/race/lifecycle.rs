@@ -1,14 +1,16 @@
-//! Answers, pauses, cancellations, deletions, retries, starts: two commands on one execution.
+//! Two commands on one execution: answers, pauses, cancellations, deletions, retries, starts. Also deadlines against
+//! answers, and hosts against each other.
 
 use runstate::domain::cvm::Status;
 use runstate::engine::Cvm;
 use runstate::error_code::ErrorCode;
 use runstate::marker::BoxFuture;
 use runstate::testing::block_on;
+use runstate::time::Millis;
 
 use super::*;
 use crate::cluster::{program, start};
-use crate::interleaving::explore;
+use crate::interleaving::{YieldingStore, explore};
 
 #[test]
 fn answer_and_cancellation_agree_on_their_order() {
@@ -34,18 +36,18 @@ fn answer_racing_with_a_pause_is_kept() {
     let first = explore("answer, pause and unpause", ROUNDS, |choices| {
         let race = Race::start(&load);
         let call = race.open_call();
-        let back = choices.choose(2) == 0;
-        let rest = async {
+        let unpauses = choices.choose(2) == 0;
+        let pause = async {
             to_race_result(race.other.pause("run", None).await)?;
-            if back { to_race_result(race.other.unpause("run", None).await) } else { Ok(()) }
+            if unpauses { to_race_result(race.other.unpause("run", None).await) } else { Ok(()) }
         };
-        assert_eq!(race.run(choices, [boxed(answer_call(&race.one, &call, "a")), boxed(rest)]), [Ok(()), Ok(())]);
-        race.world.check();
-        if !back {
+        assert_eq!(race.run(choices, [boxed(answer_call(&race.one, &call, "a")), boxed(pause)]), [Ok(()), Ok(())]);
+        race.cluster.check();
+        if !unpauses {
             block_on(race.one.unpause("run", None)).unwrap();
         }
         race.expect(Status::WaitingCc, &["a"]);
-        (back, choices.first_finished())
+        (unpauses, choices.first_finished())
     });
     assert_eq!(observed_outcomes(first), [(false, 0), (false, 1), (true, 0), (true, 1)]);
 }
@@ -73,22 +75,22 @@ fn early_answer_racing_with_a_deletion_leaves_no_row() {
     let load = program("program", KEYED);
     let answers = explore("early answer, delete", ROUNDS, |choices| {
         let race = Race::start(&load);
-        let again = choices.choose(2) == 0;
-        let away = async {
+        let restarts = choices.choose(2) == 0;
+        let delete = async {
             to_race_result(race.other.cancel("run", None).await)?;
             to_race_result(race.other.delete("run", None).await)?;
-            if again { to_race_result(start(&race.other, "program", "run").await) } else { Ok(()) }
+            if restarts { to_race_result(start(&race.other, "program", "run").await) } else { Ok(()) }
         };
-        let [answered, gone] = race.run(choices, [boxed(answer_key(&race.one, "early")), boxed(away)]);
-        assert_eq!(gone, Ok(()));
+        let [answered, deletion] = race.run(choices, [boxed(answer_key(&race.one, "early")), boxed(delete)]);
+        assert_eq!(deletion, Ok(()));
         assert!(matches!(answered, Ok(()) | Err(ErrorCode::IllegalTransition | ErrorCode::NotFound)), "{answered:?}");
-        let documents = race.world.check();
-        assert_eq!(documents.head("run").is_some(), again);
-        assert_eq!(documents.row_count("run") > 0, again);
-        if again {
+        let documents = race.cluster.check();
+        assert_eq!(documents.head("run").is_some(), restarts);
+        assert_eq!(documents.row_count("run") > 0, restarts);
+        if restarts {
             block_on(answer(&race.other, "go")).unwrap();
             // Either this execution takes the early answer, or it still waits.
-            let waits = race.world.check().head("run").unwrap().text("state.status") == "waiting_cc";
+            let waits = race.cluster.check().head("run").unwrap().text("state.status") == "waiting_cc";
             assert!(waits || answered == Ok(()));
         }
         outcome_name(answered)
@@ -108,7 +110,7 @@ fn concurrent_deletion_and_retry_leave_no_rows() {
         ];
         let [deleted, retried] = race.run(choices, both);
         assert_eq!(deleted, Ok(()), "it has failed before and after");
-        assert_eq!(race.world.check().row_count("run"), 0);
+        assert_eq!(race.cluster.check().row_count("run"), 0);
         outcome_name(retried)
     });
     assert_eq!(observed_outcomes(retries), ["done", "not_found"]);
@@ -127,7 +129,7 @@ fn two_concurrent_deletions_both_succeed_or_one_is_not_found() {
             }),
         ];
         let results = race.run(choices, both);
-        let documents = race.world.check();
+        let documents = race.cluster.check();
         let is_there = documents.head("run").is_some();
         match &results[1] {
             // It holds nothing of the first execution. If the other deletion was late, it has deleted this one too.
@@ -173,7 +175,7 @@ fn concurrent_removal_and_start_of_a_program_exclude_each_other() {
         let results = race.run(choices, both);
         match results {
             [Ok(()), Err(ErrorCode::NotFound)] => {
-                let documents = race.world.check();
+                let documents = race.cluster.check();
                 assert_eq!(documents.row_count("run"), 0);
                 assert!(documents.collection(&runstate::domain::cvm::PROGRAM_VERSIONS).is_empty());
             }
@@ -187,4 +189,97 @@ fn concurrent_removal_and_start_of_a_program_exclude_each_other() {
         results.map(outcome_name)
     });
     assert_eq!(observed_outcomes(results), [["done", "not_found"], ["in_use", "done"]]);
+}
+
+#[test]
+fn answer_and_deadline_never_both_apply() {
+    let second = r#"CC("more?");"#;
+    for (option, over) in [("default: \"over\"", "over"), ("", "TimeoutError")] {
+        let source = format!(
+            "try {{ console.log(CC(\"q?\", {{ timeoutMs: 1000, {option} }})); }} catch (e) {{ console.log(e.name); }} {second}"
+        );
+        let load = program("program", &source);
+        let results = explore("answer, deadline", ROUNDS / 2, |choices| {
+            let race = Race::start(&load);
+            let call = race.open_call();
+            let both = [
+                boxed(answer_call(&race.one, &call, "a")),
+                boxed(pass_time_and_tick(&race, &race.other, Millis(1_000))),
+            ];
+            let results = race.run(choices, both);
+            match results {
+                [Ok(()), Ok(())] => drop(race.expect(Status::WaitingCc, &["a"])),
+                [Err(ErrorCode::AlreadyAnswered | ErrorCode::DeadlinePassed), Ok(())] => {
+                    drop(race.expect(Status::WaitingCc, &[over]));
+                }
+                other => panic!("{other:?}"),
+            }
+            results.map(outcome_name)
+        });
+        assert_eq!(
+            observed_outcomes(results),
+            [["already_answered", "done"], ["deadline_passed", "done"], ["done", "done"]]
+        );
+    }
+}
+
+#[test]
+fn due_work_on_two_hosts_is_done_once() {
+    let load = program(
+        "program",
+        r#"for (let i = 0; i < 2; i++) { sleep(1000); console.log("woke", i); } console.log(CC("q?", { timeoutMs: 1000, default: "over" }));"#,
+    );
+    let first = explore("two hosts", ROUNDS, |choices| {
+        let race = Race::start(&load);
+        race.cluster.advance(Millis(1_000));
+        assert_eq!(race.run(choices, [boxed(tick(&race.one)), boxed(tick(&race.other))]), [Ok(()), Ok(())]);
+        race.expect(Status::WaitingCc, &["woke 0"]);
+        choices.first_finished()
+    });
+    assert_eq!(observed_outcomes(first), [0, 1]);
+}
+
+#[test]
+fn slow_process_and_its_successor_print_each_line_once() {
+    let load = program("program", "for (let i = 0; i < 40; i++) { console.log(i); for (let j = 0; j < 20; j++); }");
+    let expected: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+    let first = explore("slow runner, take-over", ROUNDS / 4, |choices| {
+        let mut race = Race::load(&load);
+        race.cluster.settings.slice_instructions = 700;
+        let process = || race.cluster.process_over(YieldingStore::wrap_migrated(race.cluster.disk.clone()));
+        let (one, other) = (process(), process());
+        let both = [
+            boxed(async { to_race_result(start(&one, "program", "run").await) }),
+            boxed(async {
+                for _ in 0..4 {
+                    pass_time_and_tick(&race, &other, Millis::minutes(1)).await?;
+                }
+                Ok(())
+            }),
+        ];
+        assert_eq!(race.run(choices, both), [Ok(()), Ok(())]);
+        let documents = race.cluster.check();
+        assert_eq!(documents.output("run"), expected);
+        assert_eq!(documents.head("run").unwrap().text("state.status"), "complete");
+        choices.first_finished()
+    });
+    assert_eq!(observed_outcomes(first), [0, 1]);
+}
+
+#[test]
+fn expired_execution_is_deleted_once_by_two_hosts() {
+    let load = program("program", r#"console.log(CC("q?"));"#);
+    let first = explore("retire, retire", ROUNDS / 2, |choices| {
+        let mut race = Race::start(&load);
+        race.cluster.settings.retention = Some(Millis::days(1));
+        let process = || race.cluster.process_over(YieldingStore::wrap_migrated(race.cluster.disk.clone()));
+        let (one, other) = (process(), process());
+        block_on(answer(&one, "a")).unwrap();
+        race.cluster.advance(Millis::days(1));
+        assert_eq!(race.run(choices, [boxed(tick(&one)), boxed(tick(&other))]), [Ok(()), Ok(())]);
+        assert_eq!(race.cluster.check().row_count("run"), 0);
+        assert_eq!(block_on(one.next_due()).unwrap(), None);
+        choices.first_finished()
+    });
+    assert_eq!(observed_outcomes(first), [0, 1]);
 }

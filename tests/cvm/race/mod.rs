@@ -1,23 +1,31 @@
 //! Two processes that share only the store act on one execution at the same moment, in every order of their calls to the store. Every
 //! acknowledged command is applied once, and no process waits for an event that has happened.
+//!
+//! A process that must read is overtaken at every read by one that need not, a hundred times in a row. One race also
+//! runs on threads, in the orders that the machine's scheduler chooses.
 
 mod answers;
-mod due;
 mod lifecycle;
-mod starvation;
-mod threads;
 mod workers;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
-use runstate::domain::cvm::{Load, Status};
-use runstate::engine::{Cvm, Error, RunLimit};
+use runstate::domain::cvm::{Load, RunSlice, Start, Status};
+use runstate::engine::{Cvm, Engine, Error, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
+use runstate::id::CommandId;
+use runstate::limits::Settings;
 use runstate::marker::BoxFuture;
+use runstate::schema::{Aggregate, Catalog, Key, Query};
+use runstate::store::{
+    Batch, Capabilities, Changes, Memory, Outcome, Page, Position, Receipt, Store, StoreError, StoredDocument,
+};
 use runstate::testing::{block_on, join_all, yield_now};
-use runstate::time::Millis;
+use runstate::time::{Millis, Timestamp};
+use runstate::value::Document;
 
-use crate::cluster::{SimCluster, start};
+use crate::cluster::{SimCluster, is_full_run, program, start};
 use crate::documents::StoreDump;
 use crate::interleaving::{Gate, ScheduleChoices, YieldingStore};
 
@@ -29,7 +37,7 @@ type RaceResult = Result<(), ErrorCode>;
 
 /// Two processes, and the cluster that is checked after them.
 struct Race {
-    world: SimCluster,
+    cluster: SimCluster,
     one: Cvm,
     other: Cvm,
 }
@@ -38,29 +46,29 @@ impl Race {
     /// Starts `run` on `program` before the race.
     fn start(load: &Load) -> Self {
         let race = Self::load(load);
-        block_on(start(&race.world.process(), "program", "run")).unwrap();
+        block_on(start(&race.cluster.process(), "program", "run")).unwrap();
         race
     }
 
     fn load(load: &Load) -> Self {
-        let world = SimCluster::with_programs(std::slice::from_ref(load));
-        let process = || world.process_over(YieldingStore::wrap_migrated(world.disk.clone()));
+        let cluster = SimCluster::with_programs(std::slice::from_ref(load));
+        let process = || cluster.process_over(YieldingStore::wrap_migrated(cluster.disk.clone()));
         let (one, other) = (process(), process());
-        Self { world, one, other }
+        Self { cluster, one, other }
     }
 
     /// As [`Race::start`], but `one` has started the execution and has it cached.
-    fn start_warm(load: &Load) -> Self {
+    fn start_cached(load: &Load) -> Self {
         let race = Self::load(load);
         block_on(start(&race.one, "program", "run")).unwrap();
         race
     }
 
-    /// As [`Race::start`], but both decide before the first of them commits. `one` is the first if `places` is `[0, 1]`.
-    fn start_gated(load: &Load, places: [usize; 2]) -> Self {
+    /// As [`Race::start`], but both decide before the first of them commits. `one` is the first if `ranks` is `[0, 1]`.
+    fn start_gated(load: &Load, ranks: [usize; 2]) -> Self {
         let race = Self::start(load);
-        let process = |gate| race.world.process_over(YieldingStore::wrap_gated(race.world.disk.clone(), gate));
-        let [one, other] = Gate::in_order(places).map(process);
+        let process = |gate| race.cluster.process_over(YieldingStore::wrap_gated(race.cluster.disk.clone(), gate));
+        let [one, other] = Gate::in_order(ranks).map(process);
         Self { one, other, ..race }
     }
 
@@ -84,7 +92,7 @@ impl Race {
     }
 
     fn expect(&self, status: Status, output: &[&str]) -> StoreDump {
-        let documents = self.world.check();
+        let documents = self.cluster.check();
         let head = documents.head("run").unwrap();
         assert_eq!(
             (head.text("state.status"), documents.output("run").as_slice()),
@@ -94,7 +102,7 @@ impl Race {
     }
 
     fn open_call(&self) -> String {
-        block_on(self.world.process().status("run")).unwrap().call.unwrap()
+        block_on(self.cluster.process().status("run")).unwrap().call.unwrap()
     }
 }
 
@@ -117,8 +125,8 @@ fn to_race_result<T>(result: Result<T, Error>) -> RaceResult {
 }
 
 /// Boxes the future of one of them.
-fn boxed<'a>(does: impl Future<Output = RaceResult> + Send + 'a) -> BoxFuture<'a, RaceResult> {
-    Box::pin(does)
+fn boxed<'a>(task: impl Future<Output = RaceResult> + Send + 'a) -> BoxFuture<'a, RaceResult> {
+    Box::pin(task)
 }
 
 async fn answer(cvm: &Cvm, text: &str) -> RaceResult {
@@ -135,14 +143,133 @@ async fn answer_key(cvm: &Cvm, text: &str) -> RaceResult {
 
 async fn tick(cvm: &Cvm) -> RaceResult {
     let due = cvm.run_due(10, RunLimit::Stop).await.map_err(|error| error.code)?;
-    due.failed.first().map_or(Ok(()), |still| Err(still.error.code))
+    due.failed.first().map_or(Ok(()), |failure| Err(failure.error.code))
 }
 
 const KEYED: &str = r#"const a = CC("go?"); const b = CC("q?", { key: "k" }); console.log(a, b);"#;
 
 /// Advances the clock to the deadline at some moment, and does the due work.
-async fn pass_time_and_tick(race: &Race, cvm: &Cvm, span: Millis) -> RaceResult {
+async fn pass_time_and_tick(race: &Race, cvm: &Cvm, duration: Millis) -> RaceResult {
     yield_now().await;
-    race.world.advance(span);
+    race.cluster.advance(duration);
     tick(cvm).await
+}
+
+/// A store in which another process runs the execution for one slice before every read, `remaining` times.
+struct OutrunningStore {
+    store: Arc<dyn Store>,
+    other: Cvm,
+    remaining: Mutex<u32>,
+}
+
+impl OutrunningStore {
+    async fn run_other_slice(&self) {
+        let is_overtaken = {
+            let mut remaining = self.remaining.lock().unwrap();
+            let is_overtaken = *remaining > 0;
+            *remaining = remaining.saturating_sub(1);
+            is_overtaken
+        };
+        if is_overtaken {
+            self.other.engine().execute(&RunSlice { id: "run".to_owned() }).await.unwrap();
+        }
+    }
+}
+
+impl Store for OutrunningStore {
+    fn capabilities(&self) -> Capabilities {
+        self.store.capabilities()
+    }
+
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.store.migrate(catalog)
+    }
+
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        Box::pin(async move {
+            self.run_other_slice().await;
+            self.store.get(keys).await
+        })
+    }
+
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+        self.store.query(query)
+    }
+
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+        self.store.aggregate(aggregate)
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+        self.store.commit(batch)
+    }
+
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+        self.store.outcome(command)
+    }
+
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        self.store.changes(from, limit, wait)
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+        self.store.sweep(collection, now, limit)
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.store.close()
+    }
+}
+
+#[test]
+fn reader_whose_every_read_is_outrun_still_finishes() {
+    const TIMES: u32 = 100;
+    let source = r#"const all = []; for (let i = 0; i < 4000; i++) { all.push({ i }); } console.log(all.length);"#;
+    let settings = Settings { slice_instructions: 300, ..Settings::default() };
+    let cluster = SimCluster::with_store(Arc::new(Memory::new()), &[program("program", source)], settings);
+    let other = cluster.process();
+    let started = block_on(other.engine().execute(&Start::new("program").id("run"))).unwrap();
+    assert_eq!(started.status, Status::Running);
+    let remaining = Mutex::new(TIMES);
+    let store = Arc::new(OutrunningStore { store: cluster.disk.clone(), other, remaining });
+    let resumed = block_on(cluster.process_over(store.clone()).resume("run", None)).unwrap();
+    assert_eq!((resumed.status, *store.remaining.lock().unwrap()), (Status::Complete, 0));
+    assert_eq!(cluster.check().output("run"), ["4000"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn early_answer_racing_with_its_call_on_threads_is_taken() {
+    let store = Arc::new(Memory::new());
+    let mut processes: Vec<Cvm> = Vec::new();
+    for _ in 0..2 {
+        let catalog = runstate::domain::catalog().unwrap();
+        let engine = Engine::new(store.clone(), Arc::new(SystemHost), catalog, Settings::default()).await.unwrap();
+        processes.push(engine.cvm());
+    }
+    let [asker, answerer] = [&processes[0], &processes[1]];
+    asker.load(&program("program", KEYED), None).await.unwrap();
+    for n in 0..if is_full_run() { 10_000 } else { 300 } {
+        let id = format!("run-{n}");
+        asker.start(&Start::new("program").id(&id), None).await.unwrap();
+        let (asks, answers, of) = (asker.clone(), answerer.clone(), id.clone());
+        let asking = tokio::spawn({
+            let id = id.clone();
+            async move { asks.answer(&id, None, "go".into(), None, None).await }
+        });
+        let answering = tokio::spawn(async move { answers.answer_key(&of, "k", 1, "early".into(), None, None).await });
+        let (asked, answered) = (asking.await.unwrap(), answering.await.unwrap());
+        assert!(asked.is_ok() && answered.is_ok(), "round {n}: {asked:?} {answered:?}");
+        assert_eq!(asker.status(&id).await.unwrap().reached.status, Status::Complete, "round {n}");
+        assert_eq!(answerer.output(&id).await.unwrap(), ["go early"], "round {n}");
+    }
 }

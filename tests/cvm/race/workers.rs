@@ -37,7 +37,7 @@ fn two_concurrent_claims_never_share_a_call() {
             let claimed = claims.into_inner().unwrap();
             let distinct: std::collections::BTreeSet<&String> = claimed.iter().collect();
             assert_eq!((claimed.len(), distinct.len()), (calls, calls), "{claimed:?}");
-            race.world.check();
+            race.cluster.check();
             choices.first_finished()
         });
         assert_eq!(observed_outcomes(first), [0, 1]);
@@ -51,7 +51,7 @@ fn late_worker_and_its_successor_never_both_complete() {
         let race = Race::start(&load);
         let late = block_on(race.one.claim(&kinds(), "late", LEASE)).unwrap().unwrap().claimed;
         let call = late.call.clone();
-        race.world.advance(LEASE);
+        race.cluster.advance(LEASE);
         let end = choices.choose(3);
         let late = async {
             match end {
@@ -69,7 +69,7 @@ fn late_worker_and_its_successor_never_both_complete() {
             to_race_result(race.other.complete(&work.claimed, "new".into(), None, None).await)
         };
         let results = race.run(choices, [boxed(late), boxed(over)]);
-        let output = race.world.check().output("run");
+        let output = race.cluster.check().output("run");
         let taken = taken.into_inner().unwrap();
         match (results, end) {
             ([Err(ErrorCode::StaleClaim), Ok(())], _) => assert_eq!((output, taken), (to_strings(&["new"]), true)),
@@ -133,7 +133,7 @@ fn claim_of_a_deleted_execution_is_stale_for_its_successor() {
     let late = block_on(race.one.claim(&kinds(), "late", LEASE)).unwrap().unwrap().claimed;
     block_on(race.other.cancel("run", None)).unwrap();
     block_on(race.other.delete("run", None)).unwrap();
-    race.world.advance(Millis(1));
+    race.cluster.advance(Millis(1));
     block_on(start(&race.other, "program", "run")).unwrap();
     let next = block_on(race.other.claim(&kinds(), "next", LEASE)).unwrap().unwrap().claimed;
     assert_eq!(next.call, late.call, "the same key");

@@ -17,10 +17,9 @@ use runstate::testing::{block_on, yield_now};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 
-use super::backend::TestBackend;
 use super::model::{AcknowledgedAnswer, HeldClaim};
-use super::programs;
 use super::step::{RandomCommand, RandomStep, StepAct, StepFault};
+use super::{TestBackend, model};
 use crate::cluster::SimCluster;
 use crate::documents::StoreDump;
 use crate::interleaving::{ScheduleChoices, YieldingStore};
@@ -45,10 +44,10 @@ struct AcknowledgedCommand {
 }
 
 pub struct RandomRun {
-    ground: TestBackend,
+    backend: TestBackend,
     /// The process that observes.
     observer: Option<FaultFs>,
-    pub(super) world: SimCluster,
+    pub(super) cluster: SimCluster,
     pub(super) processes: Vec<Option<RandomProcess>>,
     pub(super) documents: StoreDump,
     pub(super) commands: u32,
@@ -60,15 +59,15 @@ pub struct RandomRun {
 }
 
 impl RandomRun {
-    pub fn new(ground: TestBackend, loads: &[Load]) -> Self {
+    pub fn new(backend: TestBackend, loads: &[Load]) -> Self {
         let settings = Settings { slice_instructions: 4_000, retention: Some(RETENTION), ..Settings::default() };
-        let (store, onlooker) = ground.open();
-        let world = SimCluster::with_store(store, loads, settings);
-        let documents = StoreDump::load(&world.disk);
+        let (store, observer) = backend.open();
+        let cluster = SimCluster::with_store(store, loads, settings);
+        let documents = StoreDump::load(&cluster.disk);
         Self {
-            ground,
-            observer: onlooker,
-            world,
+            backend,
+            observer,
+            cluster,
             processes: vec![None, None, None],
             documents,
             commands: 0,
@@ -80,26 +79,26 @@ impl RandomRun {
     }
 
     pub(super) fn process(&mut self, n: usize) -> &RandomProcess {
-        let (world, ground) = (&self.world, &self.ground);
+        let (cluster, backend) = (&self.cluster, &self.backend);
         self.processes[n].get_or_insert_with(|| {
             // One process needs several batches for what others write in one.
             let batch_bytes = if n == 2 { 12 * 1024 } else { usize::MAX };
             let limits = BatchLimits { batch_bytes, document_bytes: batch_bytes, batch_writes: usize::MAX };
-            let (store, fs) = ground.open();
+            let (store, fs) = backend.open();
             let store = Arc::new(FaultStore::new(LimitedStore::new(YieldingStore::wrap(store), limits)));
-            RandomProcess { cvm: world.process_over(store.clone()), store, fs }
+            RandomProcess { cvm: cluster.process_over(store.clone()), store, fs }
         })
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        self.world.host.clock.now()
+        self.cluster.host.clock.now()
     }
 
     pub fn step(&mut self, step: &RandomStep) {
         match (&step.rival, step.act) {
             (Some(rival), _) if step.fault.is_none() => return self.race(step, rival),
             (_, StepAct::PassTime) => {
-                self.world.advance(step.elapsed());
+                self.cluster.advance(step.elapsed());
                 return self.count("PassTime");
             }
             (_, StepAct::RepeatOld) => return self.repeat_old_command(step),
@@ -110,14 +109,14 @@ impl RandomRun {
         self.check_reply(step, &command, &id, reply);
     }
 
-    pub(super) fn count(&mut self, what: impl Into<String>) {
-        *self.coverage.entry(what.into()).or_default() += 1;
+    pub(super) fn count(&mut self, event: impl Into<String>) {
+        *self.coverage.entry(event.into()).or_default() += 1;
     }
 
     fn next_command(&mut self, step: &RandomStep) -> Option<(RandomCommand, CommandId)> {
         // A new answer contains the number of its command.
         self.commands += 1;
-        self.world.advance(Millis(1));
+        self.cluster.advance(Millis(1));
         let command = self.command(step)?;
         Some((command, CommandId::new(&format!("command-{}", self.commands)).unwrap()))
     }
@@ -136,14 +135,14 @@ impl RandomRun {
                 }
             }
         }
-        let world = &self.world;
+        let cluster = &self.cluster;
         let tasks = rivals.iter().map(|(step, command, cvm)| -> BoxFuture<'_, Result<Json, Error>> {
             Box::pin(async move {
                 match command {
                     Some((command, id)) => command.send(cvm, id).await,
                     None => {
                         yield_now().await;
-                        world.advance(step.elapsed());
+                        cluster.advance(step.elapsed());
                         Ok(Json::Null)
                     }
                 }
@@ -171,8 +170,8 @@ impl RandomRun {
 
     /// A rejected command has had no effect.
     fn expect_no_effect(&mut self, command: &RandomCommand, id: &CommandId, error: &Error) {
-        let done = matches!(block_on(self.world.disk.outcome(id)).unwrap(), Outcome::Committed { .. });
-        assert!(!done, "{command:?} was committed, and its caller got {error:?}");
+        let is_committed = matches!(block_on(self.cluster.disk.outcome(id)).unwrap(), Outcome::Committed { .. });
+        assert!(!is_committed, "{command:?} was committed, and its caller got {error:?}");
         assert!(
             !matches!(error.code, ErrorCode::Internal | ErrorCode::Corrupt | ErrorCode::Conflict),
             "{command:?}: {error:?}"
@@ -184,49 +183,50 @@ impl RandomRun {
     fn send(&mut self, step: &RandomStep, command: &RandomCommand, id: &CommandId) -> Option<Result<Json, Error>> {
         self.process(step.process);
         let process = self.processes[step.process].as_ref().unwrap();
-        if let Some((method, nth, trouble)) = step.fault {
+        if let Some((method, nth, step_fault)) = step.fault {
             let unreachable =
                 || store::StoreError::Unavailable { what: "the store".into(), why: "the line is cut".into() };
             let unknown = || store::StoreError::UnknownOutcome { command: id.clone(), why: "the line was cut".into() };
-            let fault = match trouble {
+            let fault = match step_fault {
                 StepFault::Unreachable => Fault::FailBefore(unreachable()),
                 StepFault::LostReply => Fault::FailAfter(unknown()),
                 StepFault::DiesBefore => Fault::DieBefore,
                 StepFault::DiesAfter => Fault::DieAfter,
             };
-            let broken = !step.salt.is_multiple_of(4) && self.ground.inject_fault(process.fs.as_ref(), step, trouble);
-            if !broken {
+            let is_injected =
+                !step.salt.is_multiple_of(4) && self.backend.inject_fault(process.fs.as_ref(), step, step_fault);
+            if !is_injected {
                 process.store.plan(method, nth, fault);
             }
         }
         let sent = block_on(command.send(&process.cvm, id));
         // Shown if the run fails.
         println!("{id} by {}: {command:?}: {:?}", step.process, sent.as_ref().map_err(|error| error.code));
-        if self.ground.heal() {
+        if self.backend.heal() {
             self.count("connection cut");
         }
         if self.drop_dead_processes(step.process) {
             return None;
         }
         self.process(step.process).store.heal();
-        let lost = |error: &Error| {
+        let is_unknown = |error: &Error| {
             matches!(error.code, ErrorCode::UnknownOutcome | ErrorCode::Unavailable | ErrorCode::Closed)
         };
-        Some(sent).filter(|sent| !sent.as_ref().is_err_and(lost))
+        Some(sent).filter(|sent| !sent.as_ref().is_err_and(is_unknown))
     }
 
     /// Drops the processes that have died, and returns whether the sender has. The observer is opened again at once.
     fn drop_dead_processes(&mut self, sender: usize) -> bool {
-        let gone = |fs: &Option<FaultFs>| fs.as_ref().is_some_and(|fs| !fs.is_alive());
-        if gone(&self.observer) {
-            (self.world.disk, self.observer) = self.ground.open();
-            drop(self.world.process());
+        let is_dead = |fs: &Option<FaultFs>| fs.as_ref().is_some_and(|fs| !fs.is_alive());
+        if is_dead(&self.observer) {
+            (self.cluster.disk, self.observer) = self.backend.open();
+            drop(self.cluster.process());
             self.count("power failed");
         }
         let mut died = false;
-        for (n, place) in self.processes.iter_mut().enumerate() {
-            if place.as_ref().is_some_and(|process| process.store.is_dead() || gone(&process.fs)) {
-                *place = None;
+        for (n, slot) in self.processes.iter_mut().enumerate() {
+            if slot.as_ref().is_some_and(|process| process.store.is_dead() || is_dead(&process.fs)) {
+                *slot = None;
                 died |= n == sender;
             }
         }
@@ -249,13 +249,13 @@ impl RandomRun {
             self.reload_and_check(&before);
             if step.repeat && command.has_id() {
                 // The repeat goes to another process.
-                let calm = step.without_faults((step.process + 1) % 2);
-                reply = self.send(&calm, command, id);
+                let faultless = step.without_faults((step.process + 1) % 2);
+                reply = self.send(&faultless, command, id);
                 self.count("sent again");
             }
         }
         self.reload_and_check(&before);
-        let done = matches!(block_on(self.world.disk.outcome(id)).unwrap(), Outcome::Committed { .. });
+        let is_committed = matches!(block_on(self.cluster.disk.outcome(id)).unwrap(), Outcome::Committed { .. });
         match reply {
             Some(Ok(result)) => {
                 self.count(format!("{:?}", step.act));
@@ -275,7 +275,7 @@ impl RandomRun {
                 assert!(!changed, "{command:?}: {error:?}, and something changed");
                 self.expect_no_effect(command, id, &error);
             }
-            None if done => self.record(command, &Json::Null),
+            None if is_committed => self.record(command, &Json::Null),
             // It has no command id: a worker that releases a call and gets no reply does not know the outcome.
             None if matches!(command, RandomCommand::Release(_)) => self.record_release(command),
             None => {}
@@ -289,11 +289,11 @@ impl RandomRun {
     /// The same command again changes nothing and has the same result.
     fn repeat_and_compare(&mut self, step: &RandomStep, command: &RandomCommand, id: &CommandId, result: &Json) {
         let before = self.documents.clone();
-        let calm = step.without_faults((step.process + 1) % 3);
-        let again = self.send(&calm, command, id).unwrap().unwrap();
-        assert_eq!(&again, result, "{command:?} again");
+        let faultless = step.without_faults((step.process + 1) % 3);
+        let repeated = self.send(&faultless, command, id).unwrap().unwrap();
+        assert_eq!(&repeated, result, "{command:?} repeated");
         self.reload_and_check(&before);
-        assert_eq!(self.documents, before, "{command:?} again");
+        assert_eq!(self.documents, before, "{command:?} repeated");
         self.count("same reply");
     }
 
@@ -333,12 +333,12 @@ impl RandomRun {
 
     /// Loads and checks all documents: every invariant holds, and immutable data has not changed since `before`.
     fn reload_and_check(&mut self, before: &StoreDump) {
-        self.documents = StoreDump::load(&self.world.disk);
-        let mut wrong = self.documents.violations(&self.world.settings);
+        self.documents = StoreDump::load(&self.cluster.disk);
+        let mut wrong = self.documents.violations(&self.cluster.settings);
         wrong.extend(self.documents.violations_since(before));
         let heads = self.documents.collection(&EXECUTIONS).iter().filter(|(_, head)| !head.has("deleting"));
         wrong.extend(heads.filter_map(|(id, head)| {
-            let wrong = programs::output_mismatch(&self.documents, id, head)?;
+            let wrong = model::output_mismatch(&self.documents, id, head)?;
             Some(format!("{id} ({}, {}): {wrong}", head.text("programName"), head.text("state.status")))
         }));
         assert!(wrong.is_empty(), "{wrong:#?}");
@@ -346,21 +346,21 @@ impl RandomRun {
 
     /// Everything ends when no process dies any more, and deleted executions leave no rows.
     pub fn finish(&mut self) {
-        let calm =
+        let faultless =
             RandomStep { act: StepAct::RunDue, process: 0, pick: 0, salt: 1, fault: None, repeat: false, rival: None };
         for _ in 0..4 {
-            self.world.advance(Millis::minutes(120));
-            self.step(&calm);
+            self.cluster.advance(Millis::minutes(120));
+            self.step(&faultless);
         }
         for n in 0..RUNS {
             let id = CommandId::new(&format!("end-{n}")).unwrap();
             let cancel = RandomCommand::Cancel(format!("run-{n}"));
             drop(block_on(cancel.send(&self.process(0).cvm.clone(), &id)));
         }
-        self.world.advance(RETENTION);
+        self.cluster.advance(RETENTION);
         let cvm = self.process(0).cvm.clone();
         block_on(cvm.run_due(1_000, RunLimit::Stop)).unwrap();
-        let documents = StoreDump::load(&self.world.disk);
+        let documents = StoreDump::load(&self.cluster.disk);
         for of in [&EXECUTIONS, &CC_HISTORY, &runstate::domain::cvm::OUTPUTS, &runstate::domain::cvm::HEAP_PAGES] {
             assert!(documents.collection(of).is_empty(), "{:?}", documents.collection(of));
         }

@@ -47,3 +47,22 @@ console.log(Object.isFrozen(() => 1), Object.isFrozen(new Map()), Object.isFroze
 //// flags and names of regular expressions
 for (const flags of ['g', 'gimsuy', 'ug', 'uv', 'gg', 'x', 'yy', 'g i']) { try { console.log(flags, new RegExp('.', flags).flags); } catch (e) { console.log(flags, e.name, e.message); } }
 console.log(/(?<$𐒤>a)(?<π>b)/.exec('ab').groups.$𐒤, /(?<$𐒤>a)(?<π>b)/.exec('ab').groups.π); for (const text of ['\\\n', '\\\r', '\\-', '\\ ', '[\\\n]']) { try { new RegExp(text, 'u'); console.log('taken'); } catch (e) { console.log(e.name); } }
+//// a comparator that changes its array
+const starts = [[3, 1, 2, 0], [3, undefined, 1], Array(2).concat([2, 1]), Array(1).concat([2], Array(1), [1])]; const changes = [(a) => a.push(9), (a) => a.pop(), (a) => a.unshift(7), (a) => a.shift(), (a) => { a.length = 0; }, (a) => { a[6] = 1; }, (a) => { a[0] = 100; }];
+for (const change of changes) for (const start of starts) { const a = [], b = []; for (const list of [a, b]) { list.length = start.length; for (const i in start) list[i] = start[i]; } let n = 0; const compare = (list) => (x, y) => { if (n++ < 2) change(list); return x - y; }; console.log(a.sort(compare(a)), a.length); n = 0; console.log(b.toSorted(compare(b)), b, b.length); }
+console.log(Array(3).toSorted(), Array(2).concat([2, 1]).toSorted(), Array(2).concat([2, 1]).sort());
+//// an array from an object without an iterator
+function pair(a, b) {} const indexed = (a, b) => 1; indexed[1] = 'x'; const counted = new Error('q'); counted.length = 2; counted[1] = 5;
+for (const source of [pair, indexed, Math.max, /x/, new Error('q'), counted, class A {}, {}, { length: 2 }, 5, true]) console.log(Array.from(source), Array.from(source, (x, i) => [x, i]));
+//// matchAll begins at lastIndex and does not change it
+for (const [flags, at] of [['g', 0], ['g', 2], ['g', 9], ['g', -5], ['gy', 0], ['gy', 3], ['gu', 1]]) { const r = new RegExp('a', flags); r.lastIndex = at; console.log(flags, [...'aaxa'.matchAll(r)].map((m) => m.index), r.lastIndex); }
+const late = /a/g; const all = 'aaa'.matchAll(late); late.lastIndex = 2; console.log([...all].length, late.lastIndex); for (const m of 'aaa'.matchAll(late)) { console.log(m.index, late.lastIndex); late.lastIndex = 0; }
+//// an allow list of JSON.stringify names a member once
+for (const names of [['b', 'b'], ['a', 'a', 'b'], [1, '1'], ['a', 1, '1', 'a'], []]) console.log(JSON.stringify({ a: 1, b: { a: 2, b: 3 }, 1: 5 }, names));
+//// parseInt above 2^53, and the exponential function of one
+console.log(['22112212012210221021221120122101', '123456654321123456'].map((text) => [3, 5, 7, 11, 13, 20, 35, 36].map((radix) => parseInt(text, radix))), parseInt('zzzzzzzzzzzzzzzzzzzzzzz', 36), parseInt('-000hhhhhhhhhhhhhhhhhhhh', 20));
+console.log(Math.exp(1) === Math.E, Math.exp(-1), Math.cosh(1), Math.cosh(-1));
+//// denormal numbers and case without u
+console.log([5e-324, -5e-324, 1.5e-323, 2.225073858507201e-308, 2.2250738585072014e-308].map((n) => [2, 3, 16, 36].map((radix) => n.toString(radix))));
+console.log([['\u1f80', '\u1f88'], ['[\u1f80]', '\u1f88'], ['[^\u1f80]', '\u1f88'], ['\u0131', 'I'], ['\u017f', 's'], ['[\u212a]', 'k'], ['[\u00df]', '\u1e9e'], ['[\\W]', 's']].map(([pattern, text]) => ['i', 'iu'].map((flags) => new RegExp(pattern, flags).test(text))));
+console.log(['\\W', '[\\W]', '[^\\W]', '\\P{Lu}', '[\\P{Lu}]', '[^\\P{Lu}]', '[^\\p{L}]', '[a-z]', '[^k]'].map((atom) => ['i', 'iu', 'iv'].map((flags) => [...'sSkK\u017f\u212aaA1_éß\u0345Ω\u2126ıİ'].map((c) => (new RegExp(atom, flags).test(c) ? 1 : 0)).join(''))), ['[\\w--[k]]', '[[a-z]--[K]]', '[[^k]]', '[^[^k]]', '[\\W&&\\P{Lu}]'].map((atom) => [...'sSkK\u017f\u212aaA1_'].map((c) => (new RegExp(atom, 'iv').test(c) ? 1 : 0)).join('')));

@@ -13,7 +13,7 @@ export const html = (src, { type = "module", head = "" } = {}) =>
 export const policy = (text) => ({ head: `<meta http-equiv="Content-Security-Policy" content="${text}">` });
 
 /** Serves folders while `act` runs. */
-export async function served(folders, act) {
+export async function withServer(folders, act) {
   const server = await serve(folders);
   try {
     return await act(server.url);
@@ -22,28 +22,28 @@ export async function served(folders, act) {
   }
 }
 
-/** Visits a page and returns its outcome and its errors (`complaints`). `prepare` is called with the page before the visit. */
+/** Visits a page and returns its outcome and its errors (`errors`). `prepare` is called with the page before the visit. */
 export function observe(url, prepare = () => {}) {
   return withBrowser(async (browser) => {
     const page = await browser.newPage();
-    const complaints = [];
-    page.on("pageerror", (error) => complaints.push(String(error)));
-    page.on("requestfailed", (request) => complaints.push(`${request.url()}: ${request.failure()?.errorText}`));
-    page.on("response", (response) => response.status() >= 400 && complaints.push(`${response.url()}: ${response.status()}`));
+    const errors = [];
+    page.on("pageerror", (error) => errors.push(String(error)));
+    page.on("requestfailed", (request) => errors.push(`${request.url()}: ${request.failure()?.errorText}`));
+    page.on("response", (response) => response.status() >= 400 && errors.push(`${response.url()}: ${response.status()}`));
     await prepare(page);
     await page.goto(url);
     try {
       await page.waitForFunction(() => globalThis.outcome !== undefined);
-      return { outcome: await page.evaluate(() => globalThis.outcome), complaints };
+      return { outcome: await page.evaluate(() => globalThis.outcome), errors };
     } catch (error) {
-      throw new Error(`${error.message}\n${complaints.join("\n")}`, { cause: error });
+      throw new Error(`${error.message}\n${errors.join("\n")}`, { cause: error });
     }
   });
 }
 
 /** Visits a page, asserts that it has no errors, and returns its outcome. */
 export async function visit(url, prepare) {
-  const { outcome, complaints } = await observe(url, prepare);
-  assert.deepEqual(complaints, []);
+  const { outcome, errors } = await observe(url, prepare);
+  assert.deepEqual(errors, []);
   return outcome;
 }

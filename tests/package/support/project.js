@@ -67,4 +67,5 @@ class Project {
     } catch (error) {
       throw new Error(`${program} ${words.join(" ")}: ${error.message}\n${error.stdout}\n${error.stderr}`, { cause: error });
     }
-  }}
+  }
+}

@@ -10,10 +10,10 @@ use super::op_registry::{self, OpGroup, Operation};
 use super::rust_source::{ParsedSource, items, text};
 use crate::error::XtaskError;
 
-/// Where the reference is stored.
+/// The file of the reference.
 pub const REFERENCE: &str = "docs/bytecode.md";
 
-/// Sources.
+/// The sources that are read.
 pub const OPERATIONS: &str = "src/vm/op.rs";
 const PROGRAM: &str = "src/vm/program.rs";
 const VERIFIER: &str = "src/vm/verifier.rs";

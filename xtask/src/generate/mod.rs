@@ -2,22 +2,21 @@
 //! compare them.
 
 mod bytecode_reference;
-mod case_table;
-mod code_point_set;
+mod message_list;
 mod op_registry;
-mod regexp_tables;
 mod rust_source;
 mod table_bytes;
 mod unicode_source;
+mod unicode_tables;
 
 use std::path::Path;
 
 use serde_json::Value;
-
-use crate::error::XtaskError;
-use crate::skips::Skip;
-use crate::step::StepContext;
 use unicode_source::UnicodeSource;
+
+use super::report::StepContext;
+use super::test_results::Skip;
+use crate::error::XtaskError;
 
 /// The version of Unicode that all tables have.
 const UNICODE_VERSION: (u8, u8, u8) = (17, 0, 0);
@@ -30,6 +29,8 @@ pub enum GeneratedSet {
     Unicode,
     /// The reference of bytecode.
     Bytecode,
+    /// The list of messages.
+    Messages,
 }
 
 /// The action for a file that differs.
@@ -51,6 +52,7 @@ impl GeneratedSet {
         match word {
             "unicode" => Some(Self::Unicode),
             "bytecode" => Some(Self::Bytecode),
+            "messages" => Some(Self::Messages),
             _ => None,
         }
     }
@@ -76,6 +78,9 @@ pub fn run(
         let bytes = bytecode_reference::reference(root)?.into_bytes();
         outputs.push(GeneratedFile { path: bytecode_reference::REFERENCE, bytes });
     }
+    if selection.has(GeneratedSet::Messages) {
+        outputs.push(GeneratedFile { path: message_list::MESSAGES, bytes: message_list::list()? });
+    }
     let mut differing = Vec::new();
     for output in &outputs {
         let path = output.path;
@@ -88,7 +93,9 @@ pub fn run(
                 step.say(format_args!("{path}: written, {} bytes", output.bytes.len()));
             }
             (Some(difference), GenerateMode::Check) => {
-                differing.push(format!("{path} is not what its sources give ({difference}); run cargo xtask generate"));
+                differing.push(format!(
+                    "{path} differs from what its sources generate ({difference}); run cargo xtask generate"
+                ));
             }
         }
     }
@@ -98,22 +105,22 @@ pub fn run(
 fn unicode(metadata: &Value, step: &mut StepContext) -> Result<Vec<GeneratedFile>, XtaskError> {
     let source = UnicodeSource::read(metadata)?;
     let mut outputs = vec![
-        GeneratedFile { path: regexp_tables::PROPERTIES, bytes: regexp_tables::properties(&source)? },
-        GeneratedFile { path: regexp_tables::CASE_MAPPINGS, bytes: regexp_tables::case_mappings(&source) },
+        GeneratedFile { path: unicode_tables::PROPERTIES, bytes: unicode_tables::properties(&source)? },
+        GeneratedFile { path: unicode_tables::CASE_MAPPINGS, bytes: unicode_tables::case_mappings(&source) },
     ];
     if char::UNICODE_VERSION == UNICODE_VERSION {
-        outputs.push(GeneratedFile { path: case_table::CASES, bytes: case_table::table() });
+        outputs.push(GeneratedFile { path: unicode_tables::CASES, bytes: unicode_tables::text_cases() });
     } else {
         let version = |(major, minor, patch): (u8, u8, u8)| format!("{major}.{minor}.{patch}");
         let (table, toolchain) = (version(UNICODE_VERSION), version(char::UNICODE_VERSION));
         let why = format!("it has Unicode {table}, and the standard library of this toolchain has {toolchain}");
-        step.skip(Skip { what: case_table::CASES.into(), why });
+        step.skip(Skip { what: unicode_tables::CASES.into(), why });
     }
     Ok(outputs)
 }
 
 impl GeneratedFile {
-    /// Where the file under `root` first differs; `None` if it is equal.
+    /// Describes the first difference from the committed file under `root`; `None` if they are equal.
     fn difference(&self, root: &Path) -> Result<Option<String>, XtaskError> {
         let committed = match std::fs::read(root.join(self.path)) {
             Ok(committed) => committed,
@@ -123,15 +130,15 @@ impl GeneratedFile {
         if committed == self.bytes {
             return Ok(None);
         }
-        let (lines, ours) = (String::from_utf8(committed.clone()), String::from_utf8(self.bytes.clone()));
-        if let (Ok(lines), Ok(ours)) = (lines, ours) {
-            let equal = lines.lines().zip(ours.lines()).take_while(|(a, b)| a == b).count();
+        let (committed_text, text) = (String::from_utf8(committed.clone()), String::from_utf8(self.bytes.clone()));
+        if let (Ok(committed_text), Ok(text)) = (committed_text, text) {
+            let equal = committed_text.lines().zip(text.lines()).take_while(|(a, b)| a == b).count();
             return Ok(Some(format!("first in line {}", equal + 1)));
         }
         let equal = committed.iter().zip(&self.bytes).take_while(|(a, b)| a == b).count();
         Ok(Some(match (committed.len(), self.bytes.len()) {
-            (is, should) if is == should => format!("first in byte {equal}"),
-            (is, should) => format!("first in byte {equal}; {is} bytes instead of {should}"),
+            (length, expected) if length == expected => format!("first in byte {equal}"),
+            (length, expected) => format!("first in byte {equal}; {length} bytes instead of {expected}"),
         }))
     }
 }

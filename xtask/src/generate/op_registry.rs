@@ -176,7 +176,7 @@ mod tests {
         let add = operation(
             "/// `( a b -- c )` `+`, of numbers\n/// or texts. ECMA-262, ApplyStringOrNumericBinaryOperator.\nAdd = 40 \"ADD\",",
         );
-        let wanted = Operation {
+        let expected = Operation {
             number: 40,
             name: "ADD".into(),
             effects: vec!["( a b -- c )".into()],
@@ -184,7 +184,7 @@ mod tests {
             specification: Some("ApplyStringOrNumericBinaryOperator".into()),
             argument: None,
         };
-        assert_eq!(add, wanted);
+        assert_eq!(add, expected);
         let load = operation("/// `( -- value )` Reads a slot. arg: slot number, or a name.\nLoad = 3 \"LOAD\",");
         assert_eq!(
             (load.meaning.as_str(), load.argument.as_deref()),

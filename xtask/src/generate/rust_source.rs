@@ -305,12 +305,12 @@ mod tests {
             is_optional,
             docs: docs.into(),
         };
-        let wanted = [
+        let expected = [
             field("op", "op", "integer", false, "Number of the thing."),
             field("is_async", "async", "boolean", true, ""),
             field("parts", "parts", "array of `Part`", true, ""),
         ];
-        assert_eq!(source.fields("Thing").unwrap(), wanted);
+        assert_eq!(source.fields("Thing").unwrap(), expected);
     }
 
     #[test]

@@ -10,9 +10,8 @@ use std::path::Path;
 use serde_json::Value;
 use syn::{Expr, ExprLit, Lit, Pat, Stmt, UnOp};
 
-use super::code_point_set::InversionList;
 use super::rust_source::{ParsedSource, items};
-use super::table_bytes::MappingRow;
+use super::table_bytes::{InversionList, MappingRow};
 use crate::error::XtaskError;
 use crate::workspace;
 
@@ -29,9 +28,8 @@ const BINARY: [&str; 2] = ["unicode_property_binary_from_str", "binary_property_
 const SCRIPT: [&str; 2] = ["unicode_property_value_script_from_str", "script_value_ranges"];
 const SCRIPT_EXTENSIONS: [&str; 2] = ["unicode_property_value_script_from_str", "script_extensions_value_ranges"];
 
-/// Tables of characters that become others.
+/// The table of characters that become others.
 const CASE_FOLDING: &str = "FOLDS";
-const UPPERCASE: &str = "TO_UPPERCASE";
 
 /// A property, or a value of one, with the code points that have it.
 #[derive(Debug)]
@@ -57,8 +55,6 @@ pub struct UnicodeSource {
     pub script_extensions: Vec<Property>,
     /// Simple case folding.
     pub case_folding: Vec<MappingRow>,
-    /// Simple upper case.
-    pub uppercase: Vec<MappingRow>,
 }
 
 impl UnicodeSource {
@@ -81,7 +77,6 @@ impl UnicodeSource {
             scripts: tables.properties(SCRIPT)?,
             script_extensions: tables.properties(SCRIPT_EXTENSIONS)?,
             case_folding: tables.mapping(CASE_FOLDING)?,
-            uppercase: tables.mapping(UPPERCASE)?,
         })
     }
 }
@@ -227,8 +222,7 @@ mod tests {
         fn script_value_ranges(value: &S) -> &'static [Interval] { match value { Latin => &LETTER, } }
         fn script_extensions_value_ranges(value: &S) -> &'static [Interval] { match value { Latin => &LATIN_EXTENSIONS, } }
         fn unicode_property_value_script_from_str(s: &str) -> Option<S> { match s { "Latin" => Some(Latin), _ => None } }
-        pub(crate) const FOLDS: [FoldRange; 1] = [FoldRange::from(0x41, 26, 32, 1)];
-        pub(crate) const TO_UPPERCASE: [FoldRange; 1] = [FoldRange::from(0x61, 26, -32, 2)];
+        pub(crate) const FOLDS: [FoldRange; 1] = [FoldRange::from(0x61, 26, -32, 2)];
     "#;
 
     fn parse(text: String) -> Result<UnicodeSource, String> {
@@ -243,7 +237,7 @@ mod tests {
         assert_eq!(letter.points.edges(), [65, 91, 97, 123]);
         assert_eq!(source.scripts[0].points, letter.points);
         assert_eq!(source.script_extensions[0].points.edges(), [65, 123]);
-        assert_eq!(source.uppercase, [MappingRow { first: 0x61, length: 26, distance: -32, stride: 2 }]);
+        assert_eq!(source.case_folding, [MappingRow { first: 0x61, length: 26, distance: -32, stride: 2 }]);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The vocabulary of the project: `cargo xtask words` checks names, sentences and commit subjects. The rules are in `rules.rs`,
 //! the exceptions in `exceptions.rs`.
 
-mod bans;
 mod exceptions;
 mod names;
 mod rules;
@@ -14,15 +13,15 @@ mod typescript;
 
 use std::fmt;
 
-use crate::error::XtaskError;
-use crate::process::ProgramCall;
-use crate::step::StepContext;
-
 use exceptions::{EXCEPTIONS, WordException};
 use names::NameChecker;
 use rules::{COMMITS_SINCE, MAX_SENTENCE_WORDS, MAX_SUBJECT};
 use sentences::SentenceChecker;
 use source::{Passage, PassageKind, Source};
+
+use super::report::StepContext;
+use crate::error::XtaskError;
+use crate::process::ProgramCall;
 
 /// A rule of the vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,6 +118,27 @@ pub fn run(verbose: bool, step: &mut StepContext) -> Result<(), XtaskError> {
         step.say(format_args!("{} sentences have more than {MAX_SENTENCE_WORDS} words", sentences.long));
     }
     print(findings, step)
+}
+
+/// A text of three words or more that a person may read.
+pub struct Message {
+    /// The path of its file.
+    pub path: String,
+    pub text: String,
+}
+
+/// The messages of the sources whose path is accepted, without those of unit tests, in the order of paths and lines.
+pub fn messages(is_accepted: fn(&str) -> bool) -> Result<Vec<Message>, XtaskError> {
+    let mut messages = Vec::new();
+    for path in source::files()?.into_iter().filter(|path| is_accepted(path)) {
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let Some(source) = Source::read(&path, &text) else { continue };
+        let shipped_lines = 1 + text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default().matches('\n').count();
+        let shipped = source.passages.into_iter().filter(|passage| passage.kind == PassageKind::Message);
+        let shipped = shipped.filter(|passage| passage.line <= shipped_lines);
+        messages.extend(shipped.map(|passage| Message { path: path.clone(), text: passage.text }));
+    }
+    Ok(messages)
 }
 
 /// All findings, by rule and place.

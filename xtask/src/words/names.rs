@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::bans::{BanIndex, BannedWord, name_parts};
 use super::rules::{
-    EVERYWHERE, FILE_NAMES, FUNCTION_NAMES, IN_NAMES, MAX_TEST_NAME, NOUNS_IN_ED, STANDARD_TYPES, TYPE_NAMES,
-    TYPESCRIPT_FOLDERS,
+    BanIndex, BannedWord, EVERYWHERE, FILE_NAMES, FUNCTION_NAMES, IN_NAMES, MAX_TEST_NAME, NOUNS_IN_ED, STANDARD_TYPES,
+    TYPE_NAMES, TYPESCRIPT_FOLDERS, name_parts,
 };
 use super::source::{Name, NameKind, Source};
 use super::{WordFinding, WordRule};

@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use super::bans::BanIndex;
-use super::rules::{AFTER_IS_NO, EVERYWHERE, IN_SENTENCES, MAX_SENTENCE_WORDS, SENTENCE_STARTS};
+use super::rules::{AFTER_IS_NO, BanIndex, EVERYWHERE, IN_SENTENCES, MAX_SENTENCE_WORDS, SENTENCE_STARTS};
 use super::source::{PARAGRAPH_END, Passage, PassageKind};
 use super::{WordFinding, WordRule};
 

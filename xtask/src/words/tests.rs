@@ -1,8 +1,8 @@
 //! Each rule finds what breaks it, and nothing else.
 
 use super::WordRule;
-use super::bans::name_parts;
 use super::exceptions::WordException;
+use super::rules::name_parts;
 use super::sentences::SentenceChecker;
 use super::source::Source;
 

@@ -1,15 +1,12 @@
 //! A granted folder beside one that is not granted, and the results that a program gets.
 
-#[cfg(unix)]
-mod links;
+mod contents;
 mod paths;
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
 mod races;
-mod sizes;
 #[cfg(unix)]
 mod special;
 mod usage;
-mod writing;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -111,15 +108,15 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Asserts that `done` was refused with that name and a message that contains `part`.
+/// Asserts that `result` is a refusal with that name and a message that contains `part`.
 #[track_caller]
-fn assert_refused<T: std::fmt::Debug>(done: Result<T, FileCallError>, name: ErrorName, part: &str) {
-    let refused = done.expect_err("refused");
+fn assert_refused<T: std::fmt::Debug>(result: Result<T, FileCallError>, name: ErrorName, part: &str) {
+    let refused = result.expect_err("refused");
     assert_eq!(refused.name, name, "{}", refused.message);
     assert!(refused.message.contains(part), "{part:?} is not in {:?}", refused.message);
 }
 
 #[track_caller]
-fn assert_not_granted<T: std::fmt::Debug>(done: Result<T, FileCallError>) {
-    assert_refused(done, ErrorName::Permission, "is not granted; start with --allow-");
+fn assert_not_granted<T: std::fmt::Debug>(result: Result<T, FileCallError>) {
+    assert_refused(result, ErrorName::Permission, "is not granted; start with --allow-");
 }

@@ -1,9 +1,9 @@
-//! Paths: where they lead, and that none leads out. Links are in `links.rs`.
+//! Paths resolve below a grant, and none leads out of it.
 
 use super::*;
 
 #[test]
-fn absolute_paths_are_taken_where_they_lie_within_a_grant() {
+fn absolute_paths_within_a_grant_are_allowed() {
     let scene = SandboxFixture::new();
     let file = scene.file("deep/a.txt", "a");
     assert_eq!(scene.read(file.to_str().unwrap()).unwrap(), "a");
@@ -68,7 +68,7 @@ fn dot_segments_inside_a_grant_are_allowed() {
 }
 
 #[test]
-fn relative_paths_are_looked_for_below_each_grant_in_order() {
+fn relative_paths_are_searched_below_each_grant_in_order() {
     let scene = SandboxFixture::new();
     scene.file("first/both.txt", "first");
     scene.file("first/plain", "no folder");
@@ -126,17 +126,17 @@ fn invalid_paths_are_refused() {
     let scene = SandboxFixture::new();
     scene.file("a.txt", "a");
     let long = "x/".repeat(3000);
-    for (path, why) in [
+    for (path, reason) in [
         ("", "the path is empty"),
         ("a.txt\0", "the path contains a NUL character"),
         ("a.txt\0.png", "the path contains a NUL character"),
         (long.as_str(), "the path has 6000 bytes; at most 4096 are allowed"),
     ] {
-        assert_refused(scene.read(path), ErrorName::Error, why);
-        assert_refused(scene.list(path), ErrorName::Error, why);
-        assert_refused(scene.write(path, "b"), ErrorName::Error, why);
+        assert_refused(scene.read(path), ErrorName::Error, reason);
+        assert_refused(scene.list(path), ErrorName::Error, reason);
+        assert_refused(scene.write(path, "b"), ErrorName::Error, reason);
     }
-    // No file system takes such a name.
+    // No file system accepts such a long name.
     let name = "n".repeat(300);
     let refused = scene.write(&name, "b").unwrap_err();
     assert!(refused.message.len() < 400 && refused.message.contains('…'), "{}", refused.message);

@@ -13,9 +13,9 @@ use super::*;
 
 const ROUNDS: usize = 6_000;
 
-/// Returns the result of `look` in every round, while another thread calls `swap` all the time. In some rounds, `look` runs right after one
+/// Returns the result of `operation` in every round, while another thread calls `swap` all the time. In some rounds, `operation` runs right after one
 /// more `swap` and without the other thread, so that every state is certain to occur.
-fn while_swapping<T: Send>(swap: impl Fn(usize) + Sync, mut look: impl FnMut(usize) -> T) -> Vec<T> {
+fn while_swapping<T: Send>(swap: impl Fn(usize) + Sync, mut operation: impl FnMut(usize) -> T) -> Vec<T> {
     let (done, swapped) = (AtomicBool::new(false), Mutex::new(0));
     let step = |swapped: &mut usize| {
         swap(*swapped);
@@ -30,25 +30,25 @@ fn while_swapping<T: Send>(swap: impl Fn(usize) + Sync, mut look: impl FnMut(usi
         });
         let mut round = |round: usize| match round % 50 {
             0 => {
-                let mut alone = swapped.lock().unwrap();
-                step(&mut alone);
-                look(round)
+                let mut lock = swapped.lock().unwrap();
+                step(&mut lock);
+                operation(round)
             }
-            _ => look(round),
+            _ => operation(round),
         };
-        let found = (0..ROUNDS).map(&mut round).collect();
+        let results = (0..ROUNDS).map(&mut round).collect();
         done.store(true, Ordering::Relaxed);
-        found
+        results
     })
 }
 
 /// Asserts that some rounds succeeded and some were refused, so there was a race.
 #[track_caller]
-fn assert_raced<T: std::fmt::Debug>(found: &[Result<T, FileCallError>]) {
-    let went = found.iter().filter(|found| found.is_ok()).count();
+fn assert_raced<T: std::fmt::Debug>(results: &[Result<T, FileCallError>]) {
+    let succeeded = results.iter().filter(|result| result.is_ok()).count();
     let refused: std::collections::BTreeSet<&str> =
-        found.iter().filter_map(|found| Some(found.as_ref().err()?.message.as_str())).collect();
-    assert!(went > 0 && went < found.len(), "{went} of {} went through; {refused:?}", found.len());
+        results.iter().filter_map(|result| Some(result.as_ref().err()?.message.as_str())).collect();
+    assert!(succeeded > 0 && succeeded < results.len(), "{succeeded} of {} succeeded; {refused:?}", results.len());
 }
 
 /// Creates a folder `door`, and returns a function that exchanges it atomically with a link that leads out.
@@ -112,9 +112,9 @@ fn a_file_that_turns_into_a_pipe_is_not_read_as_a_pipe() {
     assert_raced(&found);
     // No byte was read from the pipe.
     end.write_all(b" to the end").unwrap();
-    let mut left = [0; 64];
-    let length = end.read(&mut left).unwrap();
-    assert_eq!(str::from_utf8(&left[..length]).unwrap(), "from the pipe to the end");
+    let mut buffer = [0; 64];
+    let length = end.read(&mut buffer).unwrap();
+    assert_eq!(str::from_utf8(&buffer[..length]).unwrap(), "from the pipe to the end");
 }
 
 #[test]

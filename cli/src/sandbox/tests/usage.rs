@@ -14,12 +14,12 @@ fn nothing_is_granted_by_default() {
     let scene = SandboxFixture::with(|_| SandboxArgs::default());
     let file = scene.file("a.txt", "a");
     for path in [file.to_str().unwrap(), "a.txt", ".", "/"] {
-        let not = |doing, flag| format!("{doing} {path:?} is not granted; start with {flag} DIR");
+        let refusal = |action, flag| format!("{action} {path:?} is not granted; start with {flag} DIR");
         if !path.ends_with(['.', '/']) {
-            assert_eq!(scene.read(path).unwrap_err().message, not("reading", "--allow-read"));
-            assert_eq!(scene.write(path, "b").unwrap_err().message, not("writing", "--allow-write"));
+            assert_eq!(scene.read(path).unwrap_err().message, refusal("reading", "--allow-read"));
+            assert_eq!(scene.write(path, "b").unwrap_err().message, refusal("writing", "--allow-write"));
         }
-        assert_eq!(scene.list(path).unwrap_err().message, not("listing", "--allow-read"));
+        assert_eq!(scene.list(path).unwrap_err().message, refusal("listing", "--allow-read"));
     }
     assert_eq!(fs::read_to_string(file).unwrap(), "a");
 }
@@ -40,7 +40,7 @@ fn reading_and_writing_imply_nothing_about_each_other() {
 }
 
 #[test]
-fn the_flags_are_repeated() {
+fn the_flags_can_be_repeated() {
     let command = SandboxArgs::augment_args(Command::new("run"));
     let line = "run --allow-read a --allow-write=b --allow-read c";
     let allow = SandboxArgs::from_arg_matches(&command.get_matches_from(line.split(' '))).unwrap();
@@ -71,7 +71,7 @@ fn environment_grants_come_after_those_of_the_flags() {
 }
 
 #[test]
-fn flags_grant_first_whatever_the_environment_grants() {
+fn flags_grant_a_folder_for_any_environment() {
     let scene = SandboxFixture::new();
     scene.file("a.txt", "a");
     let grants = SandboxArgs { allow_read: vec![scene.at("")], ..SandboxArgs::default() }.open_grants().unwrap();
@@ -82,17 +82,17 @@ fn flags_grant_first_whatever_the_environment_grants() {
 fn granting_a_missing_folder_is_a_usage_error() {
     let scene = SandboxFixture::new();
     let file = scene.file("a.txt", "a");
-    for wrong in [file, scene.at("missing")] {
-        let read = SandboxArgs { allow_read: vec![wrong.clone()], ..SandboxArgs::default() };
-        let write = SandboxArgs { allow_write: vec![wrong.clone()], ..SandboxArgs::default() };
-        for (by, refused) in [
+    for folder in [file, scene.at("missing")] {
+        let read = SandboxArgs { allow_read: vec![folder.clone()], ..SandboxArgs::default() };
+        let write = SandboxArgs { allow_write: vec![folder.clone()], ..SandboxArgs::default() };
+        for (source, refused) in [
             ("--allow-read", read.open_grants_with(None)),
             ("--allow-write", write.open_grants_with(None)),
-            ("CVM_SANDBOX_PATHS", SandboxArgs::default().open_grants_with(Some(wrong.as_os_str()))),
+            ("CVM_SANDBOX_PATHS", SandboxArgs::default().open_grants_with(Some(folder.as_os_str()))),
         ] {
-            let Err(CliError::Error(error)) = refused else { panic!("{by} {} was granted", wrong.display()) };
+            let Err(CliError::Error(error)) = refused else { panic!("{source} {} was granted", folder.display()) };
             assert_eq!(error.code, ErrorCode::Usage);
-            assert!(error.message.starts_with(&format!("{by} names {}", wrong.display())), "{}", error.message);
+            assert!(error.message.starts_with(&format!("{source} names {}", folder.display())), "{}", error.message);
         }
     }
 }

@@ -4,8 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Number, json};
 
 use super::Schema;
-use super::checker::is_multiple;
-use super::coercion::coerce_answer;
+use super::checker::{coerce_answer, is_multiple};
 use crate::value::Json;
 
 fn value() -> impl Strategy<Value = Json> {
@@ -112,9 +111,9 @@ proptest! {
     #[test]
     fn validation_survives_a_json_round_trip(json in valid_schema(), value in value()) {
         let schema = Schema::parse(&json).unwrap();
-        let verdict = schema.check(&value);
-        prop_assert_eq!(&Schema::parse(&reparse(&json)).unwrap().check(&reparse(&value)), &verdict);
-        prop_assert_eq!(schema.check(&reparse(&value)), verdict);
+        let result = schema.check(&value);
+        prop_assert_eq!(&Schema::parse(&reparse(&json)).unwrap().check(&reparse(&value)), &result);
+        prop_assert_eq!(schema.check(&reparse(&value)), result);
     }
 
     #[test]
@@ -122,9 +121,9 @@ proptest! {
         let schema = Schema::parse(&json).unwrap();
         for answer in [value.clone(), value.to_string().into(), format!("```json\n{value}\n```").into()] {
             match coerce_answer(Some(&schema), None, &answer) {
-                Ok(gets) => {
-                    prop_assert_eq!(schema.check(&gets), Ok(()));
-                    prop_assert_eq!(coerce_answer(Some(&schema), None, &gets), Ok(gets));
+                Ok(coerced) => {
+                    prop_assert_eq!(schema.check(&coerced), Ok(()));
+                    prop_assert_eq!(coerce_answer(Some(&schema), None, &coerced), Ok(coerced));
                 }
                 // A value that matches is never rejected, in any notation.
                 Err(error) => prop_assert!(schema.check(&value).is_err(), "{}: {} {}", json, answer, error),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Schema;
-use super::coercion::coerce_answer;
+use super::checker::coerce_answer;
 use crate::limits::{PLAIN_VALUE_BYTES, SCHEMA_PATTERN_CHARS, VALUE_DEPTH};
 use crate::value::Json;
 
@@ -59,7 +59,7 @@ fn invalid_schemas_are_rejected_with_a_path_and_reason() {
         (json!({"items": {"oneOf": []}}), "schema.items.oneOf is not supported; use one of: type, properties,"),
         (json!({"$ref": "#"}), "schema.$ref is not supported"),
         (json!({"pattern": "("}), "schema.pattern does not compile: "),
-        (json!({"maximum": 9_007_199_254_740_992u64}), "schema is not exact everywhere: "),
+        (json!({"maximum": 9_007_199_254_740_992u64}), "schema is not exact as a JavaScript number: "),
     ] {
         let words = Schema::parse(&json).unwrap_err();
         assert!(words.starts_with(start), "{json}: {words}");
@@ -186,7 +186,7 @@ fn json_within_text_answers_is_extracted() {
     let person = person();
     let ada = json!({"name": "Ada", "age": 36});
     let text = ada.to_string();
-    for (json, answer, gets) in [
+    for (json, answer, expected) in [
         (&person, ada.clone(), &ada),
         (&person, json!(text), &ada),
         (&person, json!(format!("\u{feff} {text}\n")), &ada),
@@ -201,16 +201,20 @@ fn json_within_text_answers_is_extracted() {
         (&json!({"type": "string"}), json!(" ```json\n1``` "), &json!(" ```json\n1``` ")),
         (&json!(true), json!("{}"), &json!("{}")),
     ] {
-        assert_eq!(coerce_answer(Some(&schema(json.clone())), None, &answer), Ok(gets.clone()), "{json}: {answer}");
+        assert_eq!(coerce_answer(Some(&schema(json.clone())), None, &answer), Ok(expected.clone()), "{json}: {answer}");
     }
     assert_eq!(coerce_answer(None, None, &json!([" as it is "])), Ok(json!([" as it is "])));
 }
 
 #[test]
 fn an_answer_that_does_not_fit_is_rejected_with_a_reason() {
-    let gist = r#"JSON for an object with "name" (text) and "age" (integer ≥ 0) is expected"#;
+    let expected_json = r#"JSON for an object with "name" (text) and "age" (integer ≥ 0) is expected"#;
     for (json, answer, words) in [
-        (person(), json!("Ada, 36"), format!(r#"{gist}, "Ada, 36" (not JSON: expected value at line 1 column 1) was given"#)),
+        (
+            person(),
+            json!("Ada, 36"),
+            format!(r#"{expected_json}, "Ada, 36" (not JSON: expected value at line 1 column 1) was given"#),
+        ),
         (
             person(),
             json!("```json\n{\"name\":\"Ada\",\"age\":-1}\n```"),
@@ -227,8 +231,8 @@ fn an_answer_that_does_not_fit_is_rejected_with_a_reason() {
         (
             json!({"type": "object"}),
             json!("{\"a\": 9007199254740993}"),
-            "a plain value is expected, one that cannot be stored (not exact everywhere: the integer 9007199254740993 is beyond ±(2^53 - 1); \
-             make it a text) was given"
+            "a plain value is expected, one that cannot be stored (not exact as a JavaScript number: the integer \
+             9007199254740993 is beyond ±(2^53 - 1); pass it as a string) was given"
                 .into(),
         ),
     ] {
@@ -239,7 +243,7 @@ fn an_answer_that_does_not_fit_is_rejected_with_a_reason() {
 #[test]
 fn an_answer_is_matched_to_a_choice() {
     let choices = [json!("yes"), json!(" no"), json!(3), json!("4"), json!(4), json!(true), json!(0.5), json!("5 ")];
-    for (answer, gets) in [
+    for (answer, expected) in [
         (json!("yes"), json!("yes")),
         (json!("yes\n"), json!("yes")),
         (json!("no"), json!(" no")),
@@ -253,7 +257,7 @@ fn an_answer_is_matched_to_a_choice() {
         (json!("0.5"), json!(0.5)),
         (json!("5"), json!("5 ")),
     ] {
-        assert_eq!(coerce_answer(None, Some(&choices), &answer), Ok(gets), "{answer}");
+        assert_eq!(coerce_answer(None, Some(&choices), &answer), Ok(expected), "{answer}");
     }
     for answer in [json!("Yes"), json!("3.5"), json!("\"yes\""), json!(false), json!(["yes"]), json!(5)] {
         assert!(coerce_answer(None, Some(&choices), &answer).is_err(), "{answer}");

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::loaded_machine::{self, LoadedMachine, PageTable};
 use super::super::program::{self, by_name, version_key};
-use super::super::{awaited_calls, call, call_closing, document, slice};
+use super::super::{call, call_closing, document, slice};
 use super::{CcWaiting, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, Metrics, SliceEnd, Status};
 use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
@@ -113,7 +113,7 @@ pub struct RunDue {
 /// The result of [`RunDue`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunDueOutcome {
-    /// The status of the execution; `None`: it is gone, or being deleted.
+    /// The status of the execution; `None`: it does not exist, or is being deleted.
     pub reached: Option<ExecutionStatus>,
     /// Whether something was due.
     pub was_due: bool,
@@ -158,13 +158,13 @@ impl Command for Start {
             .map_or(Ok(()), check_heap_bytes)
             .map_err(|reason| Rejection::Invalid { field: "heapBytes".to_owned(), reason })?;
         let Some([(program_key, found), ..]) = view.rows("program") else {
-            let hint = "; load it first, or list the loaded programs".to_owned();
+            let hint = "; load it first (`programs` lists the loaded programs)".to_owned();
             return Err(Rejection::NotFound { what: "program", id: self.program.clone(), hint });
         };
         let program: program::Program = document::read(program_key, found)?;
         if program.removing {
-            let hint = " any more: it is being removed; load it again".to_owned();
-            return Err(Rejection::NotFound { what: "program", id: self.program.clone(), hint });
+            let message = format!("program `{}` is being removed; load its source again to start it", self.program);
+            return Err(Rejection::domain(ErrorCode::NotFound, message));
         }
         if program.metadata.version != BYTECODE_VERSION {
             let message = format!(
@@ -201,11 +201,11 @@ impl Command for Start {
             group_size: 0,
             group_answer_bytes: 0,
         };
-        let changes = slice::run_slice(view, &mut execution, &mut loaded, ctx)?;
+        let writes = slice::run_slice(view, &mut execution, &mut loaded, ctx)?;
         let insert = Change::Insert { key: key.clone(), document: execution.to_document()? };
         let mut decision = Decision::new(execution.execution_status()).change(insert).check(program_key.clone(), found);
-        decision.changes.extend(changes.changes);
-        decision.hints = changes.hints;
+        decision.changes.extend(writes.changes);
+        decision.hints = writes.hints;
         decision.cached = vec![(decoded_key, decoded.into_cached())];
         decision.cached.extend(loaded.into_cached(key, execution));
         Ok(decision)
@@ -272,12 +272,12 @@ impl Command for Unpause {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        awaited_calls::with_awaited_calls(loaded_machine::reads(view, &self.id), view, &self.id)
+        call_closing::with_awaited_calls(loaded_machine::reads(view, &self.id), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let (before, mut execution) = ExecutionHead::find_owned(view, &self.id)?;
-        let calls = awaited_calls::find_awaited_calls(view, &execution)?;
+        let calls = call_closing::find_awaited_calls(view, &execution)?;
         execution.state = execution.next_state(ExecutionEvent::Unpause)?;
         let running = ExecutionState::Running { lease_until: ctx.now + ctx.settings.run_lease };
         if calls.is_empty() {
@@ -305,7 +305,7 @@ impl Command for Cancel {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        awaited_calls::with_awaited_calls(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id)
+        call_closing::with_awaited_calls(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
@@ -348,7 +348,7 @@ impl Command for RunDue {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        awaited_calls::with_awaited_calls(loaded_machine::reads(view, &self.id), view, &self.id)
+        call_closing::with_awaited_calls(loaded_machine::reads(view, &self.id), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RunDueOutcome>, Rejection> {
@@ -356,8 +356,8 @@ impl Command for RunDue {
         if self.hand_back {
             ctx.settings.run_lease = Millis(0);
         }
-        let gone = RunDueOutcome { reached: None, was_due: false, deleting: None };
-        let Some(head) = view.get(&key) else { return Ok(Decision::new(gone)) };
+        let absent = RunDueOutcome { reached: None, was_due: false, deleting: None };
+        let Some(head) = view.get(&key) else { return Ok(Decision::new(absent)) };
         let execution = ExecutionHead::peek(view, &self.id).map(Cow::into_owned);
         let mut execution = execution.map_or_else(|| ExecutionHead::from_document(&key, head), Ok)?;
         let decision = match &execution.state {
@@ -377,7 +377,7 @@ impl Command for RunDue {
                 let change = Change::Update { key, before: head.clone(), after: execution.to_document()? };
                 return Ok(Decision::new(RunDueOutcome { reached: None, was_due: true, deleting }).change(change));
             }
-            ExecutionState::Deleted { .. } => return Ok(Decision::new(gone)),
+            ExecutionState::Deleted { .. } => return Ok(Decision::new(absent)),
             _ => {
                 return Ok(Decision::new(RunDueOutcome {
                     reached: Some(execution.execution_status()),
@@ -386,6 +386,6 @@ impl Command for RunDue {
                 }));
             }
         };
-        Ok(decision.map(|reached| RunDueOutcome { reached: Some(reached), was_due: true, deleting: None }))
+        Ok(decision.map(|status| RunDueOutcome { reached: Some(status), was_due: true, deleting: None }))
     }
 }

@@ -96,7 +96,7 @@ impl Command for Delete {
         let key = Key::new(&EXECUTIONS, &self.id);
         let before = view.get(&key).ok_or_else(|| not_found(&self.id))?;
         let mut execution = ExecutionHead::from_document(&key, before)?;
-        let begun = matches!(execution.state, ExecutionState::Deleted { .. });
+        let is_marked = matches!(execution.state, ExecutionState::Deleted { .. });
         if let Some(by) = self.ended_by
             && execution.ended_at().is_none_or(|at| at > by)
         {
@@ -116,7 +116,7 @@ impl Command for Delete {
             done: false,
             from: DeletionCursor::default(),
         });
-        if begun {
+        if is_marked {
             return Ok(decision);
         }
         execution.last_modified = ctx.now;
@@ -157,19 +157,24 @@ impl Command for DeleteRows {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletionProgress>, Rejection> {
         let key = Key::new(&EXECUTIONS, &self.id);
-        let gone = |done| {
+        let progress = |done| {
             let from = DeletionCursor::default();
             Decision::new(DeletionProgress { id: self.id.clone(), incarnation: self.incarnation.clone(), done, from })
         };
-        let Some(head) = view.get(&key) else { return Ok(gone(true)) };
+        let Some(head) = view.get(&key) else { return Ok(progress(true)) };
         if !matches!(ExecutionHead::from_document(&key, head)?.state, ExecutionState::Deleted { .. }) {
             // Another process finished the deletion, and the id belongs to another execution by now, whose rows must stay. An execution
             // that is being deleted is deleted under any incarnation: one that was imported has another incarnation than where its deletion
             // began.
             if head.revision.incarnation() != self.incarnation {
-                return Ok(gone(true));
+                return Ok(progress(true));
             }
-            return Err(Rejection::Stale { what: format!("the deletion of `{}` has not begun", self.id) });
+            return Err(Rejection::Stale {
+                what: format!(
+                    "execution `{}` cannot be removed: its deletion has not begun; delete the execution first",
+                    self.id
+                ),
+            });
         }
         let rows: Vec<&(Key, LoadedDocument)> = ["outputs", "pages", "calls", "logs", "history"]
             .iter()
@@ -179,12 +184,12 @@ impl Command for DeleteRows {
         // rows while the last ones are searched for.
         if rows.is_empty() && self.from != DeletionCursor::default() {
             // No row is left after the last batch. The next batch searches for rows before it.
-            return Ok(gone(false));
+            return Ok(progress(false));
         }
         if rows.is_empty() {
-            return Ok(gone(true).change(Change::Delete { key, revision: Some(head.revision.clone()) }));
+            return Ok(progress(true).change(Change::Delete { key, revision: Some(head.revision.clone()) }));
         }
-        let mut decision = gone(false).check(key, head);
+        let mut decision = progress(false).check(key, head);
         let from = &mut decision.output.from;
         *from = self.from;
         for (key, row) in rows.into_iter().take(max_child_deletes(ctx)) {

@@ -45,7 +45,7 @@ impl Lifecycle for ExecutionHead {
     type Event = ExecutionEvent;
 
     fn transition(state: ExecutionState, event: ExecutionEvent) -> Result<ExecutionState, Rejection> {
-        let refused = Rejection::IllegalTransition {
+        let rejection = Rejection::IllegalTransition {
             key: Key::new(&EXECUTIONS, "?"),
             from: Self::status(&state),
             command: Self::command(&event),
@@ -69,10 +69,10 @@ impl Lifecycle for ExecutionHead {
                 ExecutionEvent::SliceEnded(_),
             ) => state,
 
-            (ExecutionState::Waiting(_), ExecutionEvent::CallsClosed(left)) if left.open_calls == 0 => running,
-            (ExecutionState::Waiting(_), ExecutionEvent::CallsClosed(left)) => ExecutionState::Waiting(left),
-            (ExecutionState::Paused(ResumeState::Waiting(_)), ExecutionEvent::CallsClosed(left)) => {
-                ExecutionState::Paused(ResumeState::Waiting(left))
+            (ExecutionState::Waiting(_), ExecutionEvent::CallsClosed(waiting)) if waiting.open_calls == 0 => running,
+            (ExecutionState::Waiting(_), ExecutionEvent::CallsClosed(waiting)) => ExecutionState::Waiting(waiting),
+            (ExecutionState::Paused(ResumeState::Waiting(_)), ExecutionEvent::CallsClosed(waiting)) => {
+                ExecutionState::Paused(ResumeState::Waiting(waiting))
             }
             (
                 state @ (ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_)),
@@ -119,7 +119,7 @@ impl Lifecycle for ExecutionHead {
                 | ExecutionState::Cancelled { .. }
                 | ExecutionState::Deleted { .. },
                 _,
-            ) => return Err(refused),
+            ) => return Err(rejection),
         })
     }
 
@@ -198,8 +198,8 @@ mod tests {
         let mut remedies = Vec::new();
         for state in ExecutionHead::states() {
             for event in ExecutionHead::events() {
-                let refused = ExecutionHead::transition(state.clone(), event.clone());
-                let Err(Rejection::IllegalTransition { from, command, remedy: Some(remedy), .. }) = refused else {
+                let result = ExecutionHead::transition(state.clone(), event.clone());
+                let Err(Rejection::IllegalTransition { from, command, remedy: Some(remedy), .. }) = result else {
                     continue;
                 };
                 let first =

@@ -1,15 +1,18 @@
 //! An execution: one run of a program, from start to end. Its head is one document, its growing data is in rows (`child_rows.rs`), and its
 //! calls are in `call.rs`. Its states and fields are in this file, the transitions in `lifecycle.rs`, the commands in `commands.rs`, the
-//! document's shape in `document.rs`, and slices in `slice.rs`.
+//! shapes of the document and of its error in `document.rs`, and slices in `slice.rs`.
 
 mod commands;
 mod deletion;
 mod document;
-mod error;
 mod lifecycle;
 
 use std::borrow::Cow;
 
+pub use commands::{Cancel, ExecutionStatus, Pause, Retry, RunDue, RunDueOutcome, RunSlice, Start, Unpause};
+pub use deletion::{Delete, DeleteRows, DeletionCursor, DeletionProgress};
+pub use document::{ImportedFailure, ProgramError};
+pub use lifecycle::{ExecutionEvent, SliceEnd};
 use serde::{Deserialize, Serialize};
 
 use super::loaded_machine::{self, PageTable};
@@ -19,11 +22,6 @@ use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Field, Index, Key, Predicate, Reference};
 use crate::time::Timestamp;
 use crate::value::Json;
-
-pub use commands::{Cancel, ExecutionStatus, Pause, Retry, RunDue, RunDueOutcome, RunSlice, Start, Unpause};
-pub use deletion::{Delete, DeleteRows, DeletionCursor, DeletionProgress};
-pub use error::{ImportedFailure, ProgramError};
-pub use lifecycle::{ExecutionEvent, SliceEnd};
 
 /// The head of an execution.
 #[derive(Clone, Debug, PartialEq)]
@@ -176,7 +174,7 @@ pub enum Status {
     Cancelled,
 }
 
-/// `cvm.executions`. In version 1, `error.instruction` was an index; documents of version 1 can still be read (`error.rs`).
+/// `cvm.executions`. In version 1, `error.instruction` was an index; documents of version 1 can still be read (`document.rs`).
 pub const EXECUTIONS: Collection = Collection::new("cvm.executions", 2)
     .fields(&[
         Field::id("id"),
@@ -253,13 +251,13 @@ impl ExecutionState {
             ExecutionState::Complete { .. } => Status::Complete,
             ExecutionState::Failed { .. } => Status::Error,
             ExecutionState::Cancelled { .. } => Status::Cancelled,
-            ExecutionState::Deleted { final_status: was, .. } => *was,
+            ExecutionState::Deleted { final_status, .. } => *final_status,
         }
     }
 }
 
 fn not_found(id: &str) -> Rejection {
-    Rejection::NotFound { what: "execution", id: id.to_owned(), hint: "; list shows all executions".to_owned() }
+    Rejection::NotFound { what: "execution", id: id.to_owned(), hint: "; `list` shows all executions".to_owned() }
 }
 
 impl ExecutionHead {
@@ -298,8 +296,8 @@ impl ExecutionHead {
     /// Rejects an answer to an open call in a state that does not allow it.
     pub(super) fn require_waiting(&self) -> Result<(), Rejection> {
         // The remaining open calls are computed later. Whether an answer is legal at all depends on the lifecycle alone.
-        let left = self.open_call().cloned().unwrap_or_else(CcWaiting::sample);
-        self.next_state(ExecutionEvent::CallsClosed(left)).map(|_| ())
+        let waiting = self.open_call().cloned().unwrap_or_else(CcWaiting::sample);
+        self.next_state(ExecutionEvent::CallsClosed(waiting)).map(|_| ())
     }
 
     /// Step of the first call in the newest group.
@@ -359,7 +357,7 @@ impl ExecutionHead {
     }
 
     /// When it is due.
-    fn wake_at(&self) -> Option<Timestamp> {
+    fn due_at(&self) -> Option<Timestamp> {
         match &self.state {
             ExecutionState::Running { lease_until } | ExecutionState::Deleted { lease_until, .. } => Some(*lease_until),
             ExecutionState::Waiting(waiting) => waiting.due,

@@ -183,14 +183,14 @@ impl CallListing {
         let equal = |path: &str, value: &String| Filter::Eq(path.to_owned(), value.as_str().into());
         // An execution has few open calls and a long history. A condition within an `Or` does not select an index, so the index of open
         // calls is used.
-        let beside = |filter: Filter| if self.open { Filter::Or(vec![filter]) } else { filter };
+        let unindexed = |filter: Filter| if self.open { Filter::Or(vec![filter]) } else { filter };
         let mut query = Query::of(&CC_HISTORY);
         if let Some(program) = &self.program {
-            query = query.filter(beside(equal("programName", program)));
+            query = query.filter(unindexed(equal("programName", program)));
         }
         if let Some(kind) = &self.kind {
             let kind = equal("kind", kind);
-            query = query.filter(if self.execution.is_some() { beside(kind) } else { kind });
+            query = query.filter(if self.execution.is_some() { unindexed(kind) } else { kind });
         }
         if self.open {
             query = query.filter(Filter::And(vec![

@@ -89,31 +89,36 @@ impl Cvm {
     ///
     /// Errors: `position_expired` if the store no longer keeps the changes after `from`, or if `from` is of another store. Read the
     /// documents then, and continue from `None`. `invalid` if `from` is not a position.
-    pub async fn changes(&self, from: Option<Position>, of: &ChangeFilter, wait: Millis) -> Result<CvmChanges, Error> {
-        let begun = self.engine.now();
-        let limit = of.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_SCANNED);
-        let (mut from, mut looked) = (from, 0);
+    pub async fn changes(
+        &self,
+        from: Option<Position>,
+        filter: &ChangeFilter,
+        wait: Millis,
+    ) -> Result<CvmChanges, Error> {
+        let started = self.engine.now();
+        let limit = filter.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_SCANNED);
+        let (mut from, mut scanned) = (from, 0);
         loop {
             // A clock that is set back must not extend the wait.
-            let left = (wait.0.saturating_sub(self.engine.now().since(begun).0)).clamp(0, wait.0.max(0));
-            let changes = self.engine.store().changes(from, limit, Millis(left)).await?;
+            let remaining = (wait.0.saturating_sub(self.engine.now().since(started).0)).clamp(0, wait.0.max(0));
+            let changes = self.engine.store().changes(from, limit, Millis(remaining)).await?;
             let found = changes.events.len();
-            looked += found;
-            let events = self.select_changes(changes.events, of).await?;
-            if !events.is_empty() || found == 0 || looked >= MAX_SCANNED {
+            scanned += found;
+            let events = self.select_changes(changes.events, filter).await?;
+            if !events.is_empty() || found == 0 || scanned >= MAX_SCANNED {
                 return Ok(CvmChanges { events, next: changes.next });
             }
             from = Some(changes.next);
         }
     }
 
-    /// The changes that `of` selects.
-    async fn select_changes(&self, events: Vec<ChangeEvent>, of: &ChangeFilter) -> Result<Vec<CvmChange>, Error> {
-        let known = events.into_iter().filter_map(|event| Some((ChangeSubject::from_key(&event.key)?, event)));
-        let asked: Vec<(ChangeSubject, ChangeEvent)> =
-            known.filter(|(subject, _)| of.includes_subject(*subject)).collect();
-        let owners = self.find_owners(&asked).await?;
-        let changes = asked.into_iter().map(|(subject, event)| {
+    /// The changes that `filter` selects.
+    async fn select_changes(&self, events: Vec<ChangeEvent>, filter: &ChangeFilter) -> Result<Vec<CvmChange>, Error> {
+        let cvm_events = events.into_iter().filter_map(|event| Some((ChangeSubject::from_key(&event.key)?, event)));
+        let selected: Vec<(ChangeSubject, ChangeEvent)> =
+            cvm_events.filter(|(subject, _)| filter.includes_subject(*subject)).collect();
+        let owners = self.find_owners(&selected).await?;
+        let changes = selected.into_iter().map(|(subject, event)| {
             let execution_id = match subject {
                 ChangeSubject::Execution => Some(event.key.id.to_string()),
                 _ => owners.get(&event.key).cloned(),
@@ -127,7 +132,7 @@ impl Cvm {
                 position: event.position,
             }
         });
-        Ok(changes.filter(|change| of.matches(change)).collect())
+        Ok(changes.filter(|change| filter.matches(change)).collect())
     }
 
     /// The executions that rows belong to, which the keys of the rows do not contain.
@@ -147,8 +152,9 @@ impl Cvm {
 
 impl ChangeFilter {
     fn includes_subject(&self, subject: ChangeSubject) -> bool {
-        let owned = subject.belongs_to_execution() || subject == ChangeSubject::Execution;
-        self.things.as_ref().is_none_or(|subjects| subjects.contains(&subject)) && (owned || self.executions.is_none())
+        let has_execution = subject.belongs_to_execution() || subject == ChangeSubject::Execution;
+        self.things.as_ref().is_none_or(|subjects| subjects.contains(&subject))
+            && (has_execution || self.executions.is_none())
     }
 
     fn matches(&self, change: &CvmChange) -> bool {

@@ -46,14 +46,14 @@ impl ExecutionSummary {
         let time = |path| Timestamp::from_millis(value::get(document, path).and_then(Json::as_i64).unwrap_or_default());
         let prompt = text("ccWaiting.prompt").or(text("pausedFrom.ccWaiting.prompt"));
         let number = |path| value::get(document, path).and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok());
-        let open = number("ccWaiting.openCalls").or(number("pausedFrom.ccWaiting.openCalls"));
+        let open_calls = number("ccWaiting.openCalls").or(number("pausedFrom.ccWaiting.openCalls"));
         Self {
             id: id.to_owned(),
             program_name: text("programName").unwrap_or_default().to_owned(),
             program_version: number("programVersion").unwrap_or_default(),
             status: text("state.status").unwrap_or_default().to_owned(),
             prompt: prompt.map(str::to_owned),
-            open_calls: open.unwrap_or_default(),
+            open_calls: open_calls.unwrap_or_default(),
             started: time("started"),
             last_modified: time("lastModified"),
         }
@@ -95,8 +95,13 @@ impl Cvm {
     /// One row of a list. [`ErrorCode::NotFound`]: the execution does not exist.
     pub async fn summary(&self, execution: &str) -> Result<ExecutionSummary, Error> {
         let found = self.engine.store().get(&[Key::new(&EXECUTIONS, execution)]).await?.into_iter().next().flatten();
-        let none = || Error::new(ErrorCode::NotFound, format!("execution `{execution}` does not exist"));
-        Ok(ExecutionSummary::from_document(execution, &found.ok_or_else(none)?.document))
+        let missing = || {
+            Error::new(
+                ErrorCode::NotFound,
+                format!("execution `{execution}` does not exist; `list` shows all executions"),
+            )
+        };
+        Ok(ExecutionSummary::from_document(execution, &found.ok_or_else(missing)?.document))
     }
 
     /// Executions that have not ended, newest first: running, waiting for an answer, paused. At most `limit`.

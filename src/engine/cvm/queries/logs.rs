@@ -92,18 +92,18 @@ impl Cvm {
     /// Without an execution it reads all rows of the event, or of the log.
     pub async fn list_logs(&self, listing: &LogListing) -> Result<LogPage, Error> {
         let cursor = listing.after.as_deref().map(LogCursor::parse).transpose()?;
-        let (mut found, mut more) = (Vec::new(), false);
+        let (mut rows, mut more) = (Vec::new(), false);
         for collection in listing.collections() {
             let page = self.engine.store().query(&logs(collection, listing, cursor.as_ref())).await?;
             more |= page.next.is_some();
-            found.extend(page.items.iter().map(|row| LogRow::read(collection, row)));
+            rows.extend(page.items.iter().map(|row| LogRow::read(collection, row)));
         }
-        found.sort_by(|one, other| (one.timestamp, &one.id).cmp(&(other.timestamp, &other.id)));
-        let most = page_size(listing.limit) as usize;
-        more |= found.len() > most;
-        found.truncate(most);
-        let last = found.last().map(|row| LogCursor { timestamp: row.timestamp, id: row.id.clone() });
-        Ok(LogPage { next: last.or(cursor).map(|cursor| cursor.to_text()), rows: found, more })
+        rows.sort_by(|one, other| (one.timestamp, &one.id).cmp(&(other.timestamp, &other.id)));
+        let limit = page_size(listing.limit) as usize;
+        more |= rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().map(|row| LogCursor { timestamp: row.timestamp, id: row.id.clone() });
+        Ok(LogPage { next: last.or(cursor).map(|cursor| cursor.to_text()), rows, more })
     }
 }
 
@@ -117,7 +117,7 @@ impl LogCursor {
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         let parts = text.split_once(':').and_then(|(time, id)| Some((time.parse().ok()?, id)));
         let (time, id) = parts.ok_or_else(|| {
-            Error::new(ErrorCode::Invalid, "the log cursor is not valid. Use `next` of an earlier page")
+            Error::new(ErrorCode::Invalid, "the log cursor is not valid; use `next` of an earlier page")
         })?;
         Ok(Self { timestamp: Timestamp::from_millis(time), id: id.to_owned() })
     }
@@ -140,9 +140,9 @@ impl LogCursor {
 
 pub(super) fn logs(collection: &'static Collection, listing: &LogListing, after: Option<&LogCursor>) -> Query {
     // A row without a timestamp has no position: a cursor after it would start again at the first row.
-    let timed = || Filter::Gte("timestamp".to_owned(), (-SAFE_INTEGER).into());
-    let behind = after.map_or_else(timed, LogCursor::rows_after);
-    let moment = |at: Timestamp| Json::from(at.as_millis());
+    let has_timestamp = || Filter::Gte("timestamp".to_owned(), (-SAFE_INTEGER).into());
+    let position = after.map_or_else(has_timestamp, LogCursor::rows_after);
+    let millis = |at: Timestamp| Json::from(at.as_millis());
     let mut query = Query::of(collection);
     if let Some(execution) = &listing.execution {
         query = query.eq("executionId", execution.as_str());
@@ -151,12 +151,12 @@ pub(super) fn logs(collection: &'static Collection, listing: &LogListing, after:
         query = query.eq("event", event);
     }
     if let Some(since) = listing.since {
-        query = query.filter(Filter::Gte("timestamp".to_owned(), moment(since)));
+        query = query.filter(Filter::Gte("timestamp".to_owned(), millis(since)));
     }
     if let Some(before) = listing.before {
-        query = query.filter(Filter::Lt("timestamp".to_owned(), moment(before)));
+        query = query.filter(Filter::Lt("timestamp".to_owned(), millis(before)));
     }
-    query.filter(behind).sort("timestamp", Ascending).limit(page_size(listing.limit))
+    query.filter(position).sort("timestamp", Ascending).limit(page_size(listing.limit))
 }
 
 impl LogRow {

@@ -15,7 +15,6 @@ use crate::value::{self, Document, Json};
 mod calls;
 mod changes;
 mod executions;
-mod latency;
 mod logs;
 mod programs;
 mod stats;
@@ -25,10 +24,9 @@ mod tests;
 pub use calls::{CallClaim, CallFailure, CallListing, CallRow};
 pub use changes::{ChangeFilter, ChangeSubject, CvmChange, CvmChanges};
 pub use executions::{ExecutionCursor, ExecutionListing, ExecutionSummary};
-pub use latency::Latency;
 pub use logs::{LogListing, LogPage, LogRow};
 pub use programs::{ProgramSummary, ProgramView, VersionSummary, VersionView};
-pub use stats::{MetricStats, Stats};
+pub use stats::{Latency, MetricStats, Stats};
 
 /// Rows per page, if the caller names no number.
 const DEFAULT_PAGE_ROWS: u32 = 100;

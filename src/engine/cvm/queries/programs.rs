@@ -112,7 +112,7 @@ impl Cvm {
         Ok(ListPage { rows: found.items.iter().map(ProgramSummary::of).collect(), next: found.next })
     }
 
-    /// The program with this name. `not_found` if it does not exist; so do the two methods below.
+    /// The program with this name. `not_found` if it does not exist.
     pub async fn program(&self, name: &str) -> Result<ProgramView, Error> {
         let row = self.program_row(name, &[]).await?;
         let (source, bytecode) = contents(&row);
@@ -122,8 +122,8 @@ impl Cvm {
     /// The program with this id, as [`Cvm::program`].
     pub async fn program_by_id(&self, id: &str) -> Result<ProgramView, Error> {
         let found = self.engine.store().get(&[Key::new(&PROGRAMS, id)]).await?.into_iter().next().flatten();
-        let none = || Rejection::NotFound { what: "program with the id", id: id.to_owned(), hint: String::new() };
-        let row = Row { id: id.into(), stored: found.ok_or_else(none)? };
+        let missing = || Rejection::NotFound { what: "program with the id", id: id.to_owned(), hint: String::new() };
+        let row = Row { id: id.into(), stored: found.ok_or_else(missing)? };
         let (source, bytecode) = contents(&row);
         Ok(ProgramView { summary: ProgramSummary::of(&row), source, bytecode })
     }
@@ -149,16 +149,17 @@ impl Cvm {
 
     /// The version that an execution runs. Found by the program's id: in this store another program may have the name of an imported one.
     pub async fn version_of(&self, execution: &str) -> Result<VersionView, Error> {
-        let missing = |what| Rejection::NotFound { what, id: execution.to_owned(), hint: String::new() };
+        let missing = |what, hint: &str| Rejection::NotFound { what, id: execution.to_owned(), hint: hint.to_owned() };
         let found = self.engine.store().get(&[Key::new(&EXECUTIONS, execution)]).await?;
-        let head = found.into_iter().next().flatten().ok_or_else(|| missing("execution"))?;
+        let head =
+            found.into_iter().next().flatten().ok_or_else(|| missing("execution", "; `list` shows all executions"))?;
         let fields = FieldReader(&head.document);
         let (program, version) = (fields.text("programId"), fields.count_u32("programVersion"));
         let row = match program.zip(version) {
             Some((program, version)) => self.version_row(&program, version).await?,
             None => None,
         };
-        Ok(VersionView::of(&row.ok_or_else(|| missing("program of execution"))?))
+        Ok(VersionView::of(&row.ok_or_else(|| missing("program of execution", ""))?))
     }
 
     async fn version_row(&self, program: &str, version: u32) -> Result<Option<Row>, Error> {
@@ -170,22 +171,23 @@ impl Cvm {
         let mut query = Query::of(&PROGRAMS).eq("name", name).limit(1);
         query.projection = fields.iter().map(|field| (*field).to_owned()).collect();
         let found = self.engine.store().query(&query).await?.items.into_iter().next();
-        Ok(found.ok_or_else(|| Rejection::NotFound { what: "program", id: name.to_owned(), hint: String::new() })?)
+        let hint = || "; `programs` lists the loaded programs".to_owned();
+        Ok(found.ok_or_else(|| Rejection::NotFound { what: "program", id: name.to_owned(), hint: hint() })?)
     }
 }
 
 pub(super) fn programs(page: &PageRequest) -> Query {
-    let shown = ["name", "programVersion", "description", "tags", "created", "modified", "metadata", "removing"];
+    let fields = ["name", "programVersion", "description", "tags", "created", "modified", "metadata", "removing"];
     let mut query = page.apply(Query::of(&PROGRAMS).sort("name", Ascending));
-    query.projection = shown.map(str::to_owned).into();
+    query.projection = fields.map(str::to_owned).into();
     query
 }
 
 pub(super) fn versions(program: &str, page: &PageRequest) -> Query {
-    let shown = ["programId", "programVersion", "created", "metadata"];
+    let fields = ["programId", "programVersion", "created", "metadata"];
     let query = Query::of(&PROGRAM_VERSIONS).eq("programId", program).sort("programVersion", Descending);
     let mut query = page.apply(query);
-    query.projection = shown.map(str::to_owned).into();
+    query.projection = fields.map(str::to_owned).into();
     query
 }
 

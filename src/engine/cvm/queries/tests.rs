@@ -9,6 +9,7 @@ use super::{CallListing, PageRequest, executions, logs, programs};
 use crate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, PROGRAM_VERSIONS};
 use crate::id::CommandId;
 use crate::schema::{Collection, Key, Query};
+use crate::store::tables::query::query_counted;
 use crate::store::tables::{BatchPlan, Tables};
 use crate::store::{Batch, BatchLimits, Expectation, Write, WriteOp};
 use crate::time::Timestamp;
@@ -48,8 +49,8 @@ fn call(n: usize, execution: &str, kind: &str, open: bool) -> Json {
         "id": format!("c{n}"), "executionId": execution, "programName": "even", "step": n, "kind": kind, "context": {},
         "request": {"prompt": "?", "instructionId": 0, "timestamp": n},
     });
-    let rest = if open { ("availableAt", json!(n)) } else { ("outcome", json!("answered")) };
-    call[rest.0] = rest.1;
+    let (name, value) = if open { ("availableAt", json!(n)) } else { ("outcome", json!("answered")) };
+    call[name] = value;
     call
 }
 
@@ -71,8 +72,8 @@ fn populated_tables() -> Tables {
 }
 
 fn run_query(tables: &Tables, query: &Query) -> (Vec<String>, usize) {
-    let (page, looked) = tables.query_counted(query).unwrap();
-    (page.items.into_iter().map(|row| row.id.to_string()).collect(), looked)
+    let (page, examined) = query_counted(tables, query).unwrap();
+    (page.items.into_iter().map(|row| row.id.to_string()).collect(), examined)
 }
 
 #[test]
@@ -80,15 +81,15 @@ fn a_later_page_of_a_list_reads_only_its_own_rows() {
     let after =
         |n: usize| executions::ExecutionCursor { started: Timestamp::from_millis(n as i64), id: format!("e{n}") };
     let listing = executions::ExecutionListing { limit: Some(2), after: Some(after(100)), ..Default::default() };
-    let (found, looked) = run_query(&populated_tables(), &executions::list_query(&listing));
+    let (found, examined) = run_query(&populated_tables(), &executions::list_query(&listing));
     assert_eq!(found, ["e99", "e98"]);
-    assert!(looked <= 4, "{looked}");
+    assert!(examined <= 4, "{examined}");
 }
 
 #[test]
 fn listing_active_executions_skips_ended_ones() {
-    let (found, looked) = run_query(&populated_tables(), &executions::active(2));
-    assert_eq!((found, looked), (vec!["e8".to_owned(), "e7".to_owned()], 9));
+    let (found, examined) = run_query(&populated_tables(), &executions::active(2));
+    assert_eq!((found, examined), (vec!["e8".to_owned(), "e7".to_owned()], 9));
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn a_page_examines_its_rows_and_one_more() {
     let limit = Some(5);
     let of_one = CallListing { execution: Some("e7".to_owned()), limit, ..CallListing::default() };
     let of_a_kind = CallListing { kind: Some("cc".to_owned()), open: true, limit, ..CallListing::default() };
-    let open = CallListing { open: true, limit, ..CallListing::default() };
+    let of_all = CallListing { open: true, limit, ..CallListing::default() };
     let newest = CallListing { limit, ..CallListing::default() };
     let paging = PageRequest { limit, cursor: None };
     let cursor = LogCursor::parse("20:l204").unwrap();
@@ -106,43 +107,43 @@ fn a_page_examines_its_rows_and_one_more() {
         ("history", executions::history("even", 5), "e298 e296 e294 e292 e290"),
         ("calls of an execution", of_one.query(), "c0 c1 c2 c3 c4"),
         ("open calls of a kind", of_a_kind.query(), "c0 c1 c2 c3 c4"),
-        ("open calls", open.query(), "c0 c1 c2 c3 c4"),
+        ("open calls", of_all.query(), "c0 c1 c2 c3 c4"),
         ("calls", newest.query(), "c303 c302 c301 c300 c299"),
         ("versions", programs::versions("p", &paging), "v299 v298 v297 v296 v295"),
         ("log", logs::logs(&EXECUTION_LOGS, &log, None), "l000 l001 l002 l003 l004"),
     ];
-    for (what, query, expected) in cases {
-        let (found, looked) = run_query(&tables, &query);
-        assert_eq!((found.join(" "), looked), (expected.to_owned(), 6), "{what}");
+    for (name, query, expected) in cases {
+        let (found, examined) = run_query(&tables, &query);
+        assert_eq!((found.join(" "), examined), (expected.to_owned(), 6), "{name}");
     }
     // After a cursor within one millisecond, the rows of that millisecond are examined again, ten here.
-    let (found, looked) = run_query(&tables, &logs::logs(&EXECUTION_LOGS, &log, Some(&cursor)));
-    assert_eq!((found.join(" "), looked <= 11), ("l205 l206 l207 l208 l209".to_owned(), true), "{looked}");
+    let (found, examined) = run_query(&tables, &logs::logs(&EXECUTION_LOGS, &log, Some(&cursor)));
+    assert_eq!((found.join(" "), examined <= 11), ("l205 l206 l207 l208 l209".to_owned(), true), "{examined}");
 }
 
 #[test]
 fn the_next_page_continues_at_the_same_cost() {
     let tables = populated_tables();
     let mut listing = CallListing { open: true, limit: Some(5), ..CallListing::default() };
-    let (first, _) = tables.query_counted(&listing.query()).unwrap();
+    let (first, _) = query_counted(&tables, &listing.query()).unwrap();
     listing.cursor = first.next;
-    let (found, looked) = run_query(&tables, &listing.query());
-    assert_eq!((found.join(" "), looked), ("c5 c6 c7 c300 c301".to_owned(), 6));
+    let (found, examined) = run_query(&tables, &listing.query());
+    assert_eq!((found.join(" "), examined), ("c5 c6 c7 c300 c301".to_owned(), 6));
 }
 
 #[test]
 fn open_calls_of_a_program_examine_only_open_calls() {
     let listing =
         CallListing { program: Some("even".to_owned()), open: true, limit: Some(50), ..CallListing::default() };
-    let (found, looked) = run_query(&populated_tables(), &listing.query());
-    assert_eq!((found.len(), looked), (12, 12));
+    let (found, examined) = run_query(&populated_tables(), &listing.query());
+    assert_eq!((found.len(), examined), (12, 12));
 }
 
 #[test]
 fn open_calls_of_an_execution_skip_its_closed_calls() {
     let mut listing = CallListing { execution: Some("e7".to_owned()), open: true, ..CallListing::default() };
-    let (found, looked) = run_query(&populated_tables(), &listing.query());
-    assert_eq!((found.join(" "), looked), ("c0 c1 c2 c3 c4 c5 c6 c7".to_owned(), 8));
+    let (found, examined) = run_query(&populated_tables(), &listing.query());
+    assert_eq!((found.join(" "), examined), ("c0 c1 c2 c3 c4 c5 c6 c7".to_owned(), 8));
     (listing.kind, listing.program) = (Some("mail".to_owned()), Some("even".to_owned()));
     assert_eq!(run_query(&populated_tables(), &listing.query()), (vec![], 8));
 }

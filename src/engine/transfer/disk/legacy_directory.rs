@@ -79,9 +79,9 @@ impl LegacyDirectory {
     /// Whether `root` looks like a directory of the older CVM.
     pub fn detect(root: &Path) -> bool {
         // An exported folder that lost its manifest has folders that the older CVM never had.
-        let ours =
-            ["runstate.json", "heap_pages", "ledger", "program_versions"].iter().any(|own| root.join(own).exists());
-        root.join("programs").is_dir() && root.join("executions").is_dir() && !ours
+        let is_runstate =
+            ["runstate.json", "heap_pages", "ledger", "program_versions"].iter().any(|name| root.join(name).exists());
+        root.join("programs").is_dir() && root.join("executions").is_dir() && !is_runstate
     }
 
     /// Opens the directory `root`. Its folders are listed now, so that one that cannot be read is an error before anything is written.
@@ -115,7 +115,10 @@ impl LegacyDirectory {
                 let count = self.history(&name)?.names.len();
                 owners.push(LegacyDocument { id: name, document: Ok(json!(count)) });
             } else if let (LegacyRowKind::Output, Some(id)) = (kind, name.strip_suffix(OUTPUT)) {
-                owners.push(LegacyDocument { id: id.to_owned(), document: Err("it was not read".to_owned()) });
+                owners.push(LegacyDocument {
+                    id: id.to_owned(),
+                    document: Err("the number of its lines is unknown".to_owned()),
+                });
             }
         }
         Ok(owners)
@@ -146,9 +149,9 @@ impl LegacyDatabase for LegacyDirectory {
         &self.name
     }
 
-    fn query<'a>(&'a self, ask: LegacyQuery<'a>) -> BoxFuture<'a, Result<Box<dyn LegacyRows + 'a>, Error>> {
+    fn query<'a>(&'a self, query: LegacyQuery<'a>) -> BoxFuture<'a, Result<Box<dyn LegacyRows + 'a>, Error>> {
         Box::pin(async move {
-            Ok(match ask {
+            Ok(match query {
                 LegacyQuery::Programs => Box::new(self.documents("programs")?) as Box<dyn LegacyRows>,
                 LegacyQuery::Executions => Box::new(self.documents("executions")?),
                 LegacyQuery::Rows(LegacyRowKind::Output, execution) => {
@@ -200,13 +203,14 @@ impl LegacyRows for PreparedRows {
     }
 }
 
-impl Engine {
-    /// Executes under an id derived from the imported data, so that a repeat returns the first result.
-    pub(in crate::engine::transfer) async fn import_once<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
-        let value = serde_json::to_value(command).map_err(|e| Error::internal(e.to_string()))?;
-        let digest = hex(&sha256(&[C::NAME.as_bytes(), canonical_json(&value).as_bytes()])[..16]);
-        Ok(self.execute_as(command, &CommandId::new(&format!("carry-{digest}"))?).await?.output)
-    }
+/// Executes under an id derived from the imported data, so that a repeat returns the first result.
+pub(in crate::engine::transfer) async fn import_once<C: Command>(
+    engine: &Engine,
+    command: &C,
+) -> Result<C::Output, Error> {
+    let value = serde_json::to_value(command).map_err(|e| Error::internal(e.to_string()))?;
+    let digest = hex(&sha256(&[C::NAME.as_bytes(), canonical_json(&value).as_bytes()])[..16]);
+    Ok(engine.execute_as(command, &CommandId::new(&format!("carry-{digest}"))?).await?.output)
 }
 
 /// The item that `error` concerns. An error of the store is returned instead, and ends the import.
@@ -215,7 +219,7 @@ pub(in crate::engine::transfer) fn skipped_item(
     id: &str,
     error: Error,
 ) -> Result<SkippedItem, Error> {
-    let ours = matches!(
+    let concerns_item = matches!(
         error.code,
         ErrorCode::CompileError
             | ErrorCode::Unsupported
@@ -226,12 +230,12 @@ pub(in crate::engine::transfer) fn skipped_item(
             | ErrorCode::TooLarge
             | ErrorCode::CommandIdReused
     );
-    if ours { Ok(SkippedItem { what, id: id.to_owned(), why: error.message }) } else { Err(error) }
+    if concerns_item { Ok(SkippedItem { what, id: id.to_owned(), why: error.message }) } else { Err(error) }
 }
 
 /// The name, if it stays in its folder.
 fn file_component(name: &str) -> Option<&str> {
-    Path::new(name).file_name().filter(|own| *own == name).map(|_| name)
+    Path::new(name).file_name().filter(|component| *component == name).map(|_| name)
 }
 
 /// The order of entries by the time and the step in their file names: `{timestamp}-{step}.json`, including the step -1 of an answer.
@@ -246,7 +250,7 @@ fn history_order(name: &str) -> (String, i64, String) {
     }
 }
 
-/// The contents of a file, or why it is left out: it is damaged, not a file, a link without a target, or deleted meanwhile.
+/// The contents of a file, or the reason why it is skipped: it is damaged, not a file, a link without a target, or deleted meanwhile.
 fn skip_unreadable<T>(path: &Path, read: Result<T, Error>) -> Result<Result<T, String>, Error> {
     match read {
         Ok(read) => Ok(Ok(read)),
@@ -258,14 +262,20 @@ fn skip_unreadable<T>(path: &Path, read: Result<T, Error>) -> Result<Result<T, S
 /// Files below `root` that are not imported, whatever they contain.
 fn unknown_files(root: &Path) -> Result<Vec<SkippedItem>, Error> {
     let [outputs, history] = [LegacyRowKind::Output, LegacyRowKind::History].map(LegacyRowKind::collection);
-    let mut left = Vec::new();
+    let mut skipped = Vec::new();
     let mut add = |folder: &Path, is_known: &dyn Fn(&str) -> bool| -> Result<(), Error> {
         for name in list_names(folder)?.into_iter().filter(|name| !is_known(name)) {
             let why = match name.as_str() {
-                "metadata.json" => "runstate does not use the id of the execution that was selected last",
+                "metadata.json" => {
+                    "it contains the id of the execution that was selected last, which runstate does not use"
+                }
                 _ => "it is not part of the older CVM's data",
             };
-            left.push(SkippedItem { what: "file", id: folder.join(name).display().to_string(), why: why.to_owned() });
+            skipped.push(SkippedItem {
+                what: "file",
+                id: folder.join(name).display().to_string(),
+                why: why.to_owned(),
+            });
         }
         Ok(())
     };
@@ -279,7 +289,7 @@ fn unknown_files(root: &Path) -> Result<Vec<SkippedItem>, Error> {
     for execution in list_names(&history)?.iter().map(|name| history.join(name)).filter(|path| path.is_dir()) {
         add(&execution, &is_json)?;
     }
-    Ok(left)
+    Ok(skipped)
 }
 
 /// The names in a folder, in order; none if the folder does not exist.

@@ -5,25 +5,33 @@
 //! program_versions/    heap_pages/{executionId}/    outputs/{executionId}/    execution_logs/{executionId}/    ledger/
 //! runstate-export.json
 //! ```
+//!
+//! A document is a file for people: its fields, and the fields that the older file storage had in addition. The
+//! metadata under `runstate` is needed to read it back exactly. Every id has a file name that all file systems accept,
+//! and no name leaves its folder.
 
-use std::fs::{self, File};
+use std::fs;
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::file_names::hashed_file_name;
-use super::staged_export::{StagedExport, sync_folder};
-use super::{LITTER, damaged, document_file, io, read_json};
+use super::{LITTER, StagedExport, damaged, io, read_json, sync_folder};
+use crate::domain::cvm::{CC_HISTORY, EXECUTIONS, PROGRAMS};
 use crate::engine::Error;
 use crate::engine::transfer::lines::LINE_BYTES;
 use crate::engine::transfer::{
     ExportHeader, ExportRecord, ExportSink, ExportSummary, ImportSource, SourceItem, record,
 };
 use crate::error_code::ErrorCode;
+use crate::id::{hex, sha256};
 use crate::schema::Catalog;
-use crate::value::{self, Json};
+use crate::store::COMMANDS;
+use crate::time::Timestamp;
+use crate::value;
+use crate::value::{Document, Json, canonical_json, get};
 
 /// The file that describes a folder and its contents.
 pub const MANIFEST: &str = "runstate-export.json";
@@ -52,7 +60,9 @@ impl TreeWriter {
             file.sync_all()
         });
         written.map_err(|e| match e.kind() {
-            ErrorKind::AlreadyExists => Error::new(ErrorCode::AlreadyExists, format!("{} exists", path.display())),
+            ErrorKind::AlreadyExists => {
+                Error::new(ErrorCode::AlreadyExists, format!("{} exists already", path.display()))
+            }
             _ => io(&path, "written", &e),
         })
     }
@@ -86,10 +96,10 @@ impl ExportSink for TreeWriter {
     }
 
     fn put(&mut self, record: &ExportRecord, _: &str) -> Result<(), Error> {
-        let (folder, name) = document_file::file_location(record);
+        let (folder, name) = file_location(record);
         let folder = self.root.join(folder);
         fs::create_dir_all(&folder).map_err(|e| io(&folder, "written", &e))?;
-        let file = document_file::render(record);
+        let file = render_document(record);
         match self.write(&folder, &name, &file) {
             Err(error) if error.code == ErrorCode::AlreadyExists => {
                 self.write(&folder, &hashed_file_name(&record.id), &file)
@@ -138,7 +148,7 @@ impl TreeReader {
     }
 
     fn read(&self, path: &Path) -> Result<ExportRecord, Error> {
-        document_file::read(&self.catalog, &read_json(path)?).map_err(|why| damaged(path, &why))
+        read_document(&self.catalog, &read_json(path)?).map_err(|why| damaged(path, &why))
     }
 }
 
@@ -154,9 +164,9 @@ impl ImportSource for TreeReader {
 
     fn seek(&mut self, collection: &'static str) -> Result<bool, Error> {
         let order = record::collections(&self.catalog);
-        let wanted = order.iter().position(|c| c.name == collection).unwrap_or(order.len());
-        self.next = self.entries.partition_point(|(at, ..)| *at < wanted);
-        Ok(self.entries.get(self.next).is_some_and(|(at, ..)| *at == wanted))
+        let position = order.iter().position(|c| c.name == collection).unwrap_or(order.len());
+        self.next = self.entries.partition_point(|(at, ..)| *at < position);
+        Ok(self.entries.get(self.next).is_some_and(|(at, ..)| *at == position))
     }
 
     fn next(&mut self) -> Result<SourceItem, Error> {
@@ -193,4 +203,191 @@ fn list_files(root: &Path) -> Result<Vec<PathBuf>, Error> {
         }
     }
     Ok(found)
+}
+
+/// The field with the metadata of a file.
+const METADATA_FIELD: &str = "runstate";
+
+/// The location of a record's file: its folder, and its name without the extension.
+pub(super) fn file_location(record: &ExportRecord) -> (String, String) {
+    let text = |path| get(&record.document, path).and_then(Json::as_str);
+    let number = |path| get(&record.document, path).and_then(Json::as_i64).unwrap_or_default();
+    let name = record.collection.name;
+    let folder = match name {
+        _ if name == CC_HISTORY.name => "history",
+        _ if name == COMMANDS.name => "ledger",
+        _ => name.strip_prefix("cvm.").unwrap_or(name),
+    };
+    let folder = match text("executionId") {
+        Some(execution) => format!("{folder}/{}", file_name(execution)),
+        None => folder.to_owned(),
+    };
+    match name == CC_HISTORY.name && record.document.contains_key("request") {
+        true => (folder, format!("{}-{}", number("request.timestamp"), number("step"))),
+        // An early answer has neither a time nor a step yet.
+        false => (folder, file_name(&record.id)),
+    }
+}
+
+/// The contents of the file.
+pub(super) fn render_document(record: &ExportRecord) -> Json {
+    let mut exported = record.to_json();
+    let document = exported.get_mut("document").map(Json::take).unwrap_or_default();
+    let Json::Object(mut file) = document else { return exported };
+    let line = record.line();
+    let mut metadata = json!({
+        "collection": record.collection.name,
+        "id": &*record.id,
+        "version": record.version,
+        "sha256": hex(&sha256(&[line.as_bytes()])),
+    });
+    if file.contains_key(METADATA_FIELD) {
+        metadata["document"] = Json::Object(std::mem::take(&mut file));
+    } else {
+        let legacy = legacy_fields(record);
+        let added: Vec<&str> = legacy.iter().map(|(name, _)| *name).filter(|name| !file.contains_key(*name)).collect();
+        metadata["shown"] = json!(added);
+        file.extend(
+            legacy.iter().filter(|(name, _)| added.contains(name)).map(|(name, v)| ((*name).to_owned(), v.clone())),
+        );
+    }
+    file.insert(METADATA_FIELD.to_owned(), metadata);
+    Json::Object(file)
+}
+
+/// Reads the output of [`render_document`]. `Err`: the problem.
+pub(super) fn read_document(catalog: &Catalog, file: &Json) -> Result<ExportRecord, String> {
+    let metadata = file
+        .get(METADATA_FIELD)
+        .and_then(Json::as_object)
+        .ok_or("it is not a file of an export: it has no field `runstate`")?;
+    let field = |name: &str| metadata.get(name).cloned().unwrap_or_default();
+    let document = match metadata.get("document") {
+        Some(document) => document.clone(),
+        None => {
+            let mut document = file.as_object().cloned().unwrap_or_default();
+            document.remove(METADATA_FIELD);
+            for name in metadata.get("shown").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
+                document.remove(name);
+            }
+            Json::Object(document)
+        }
+    };
+    let exported = json!({
+        "collection": field("collection"),
+        "id": field("id"),
+        "version": field("version"),
+        "document": document,
+    });
+    let record = ExportRecord::read(catalog, exported)?;
+    match canonical_json(&render_document(&record)) == canonical_json(file) {
+        true => Ok(record),
+        false => Err(format!("{} was changed after it was exported", record.key())),
+    }
+}
+
+/// Fields of the older layout for parts of the document that have another place in it.
+fn legacy_fields(record: &ExportRecord) -> Vec<(&'static str, Json)> {
+    let document: &Document = &record.document;
+    let at = |path| get(document, path).cloned().unwrap_or_default();
+    let time = |path| match get(document, path).and_then(Json::as_i64) {
+        Some(ms) => Timestamp::from_millis(ms).to_rfc3339().into(),
+        None => Json::Null,
+    };
+    match record.collection.name {
+        name if name == PROGRAMS.name => vec![("updated", time("modified"))],
+        name if name == EXECUTIONS.name => {
+            // The global scope, which the older storage called variables.
+            let scopes = get(document, "state.scopes").and_then(Json::as_array);
+            let variables = scopes.and_then(|scopes| scopes.first()?.get("variables").cloned());
+            vec![
+                ("pc", at("state.pc")),
+                ("stack", at("state.stack")),
+                ("variables", variables.unwrap_or_default()),
+                ("output", at("state.output")),
+                ("created", time("started")),
+                ("updated", time("lastModified")),
+            ]
+        }
+        name if name == CC_HISTORY.name => vec![
+            ("pc", at("context.pc")),
+            ("instruction", at("request.instructionId")),
+            // The stack at an earlier call is not stored.
+            ("stack", Json::Null),
+            ("variables", at("context.variables")),
+            ("timestamp", time("request.timestamp")),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// Maximum length of a name before the extension, in bytes; common file systems accept 255.
+const NAME_BYTES: usize = 200;
+
+/// Names that Windows reserves for devices, with any extension.
+const DEVICES: &[&str] = &[
+    "con", "prn", "aux", "nul", "com0", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt0",
+    "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+];
+
+/// The name for `id`: letters, digits, `-`, `_` and inner dots are unchanged, everything else is percent-encoded. A name that is too long
+/// becomes `~` and the first half of the SHA-256 of `id`. The file contains the id itself.
+pub(super) fn file_name(id: &str) -> String {
+    let mut name = String::new();
+    for (at, byte) in id.bytes().enumerate() {
+        let inner_dot = byte == b'.' && at > 0 && at + 1 < id.len();
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') || inner_dot {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&percent_encode(byte));
+        }
+    }
+    let stem = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    if DEVICES.contains(&stem.as_str())
+        && let Some(first) = id.bytes().next()
+    {
+        name = percent_encode(first) + &name[1..];
+    }
+    if name.len() > NAME_BYTES { hashed_file_name(id) } else { name }
+}
+
+/// An alternative name if the first one is in use: on a file system where `Key` and `key` are the same.
+pub(super) fn hashed_file_name(id: &str) -> String {
+    format!("~{}", hex(&sha256(&[id.as_bytes()])[..16]))
+}
+
+fn percent_encode(byte: u8) -> String {
+    format!("%{byte:02X}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_has_a_name_that_stays_in_its_folder() {
+        let named: Vec<String> =
+            ["r1", "../x", "..", ".", "a.b.", "CON", "con.txt", "COM1.x.y", "a/b", "a b", "🦀", "~x", "%41", "consul"]
+                .map(|id| format!("{id} → {}", file_name(id)))
+                .to_vec();
+        insta::assert_snapshot!(named.join("\n"), @r#"
+        r1 → r1
+        ../x → %2E.%2Fx
+        .. → %2E%2E
+        . → %2E
+        a.b. → a.b%2E
+        CON → %43ON
+        con.txt → %63on.txt
+        COM1.x.y → %43OM1.x.y
+        a/b → a%2Fb
+        a b → a%20b
+        🦀 → %F0%9F%A6%80
+        ~x → %7Ex
+        %41 → %2541
+        consul → consul
+        "#);
+        let long = file_name(&"é".repeat(100));
+        assert_eq!((long.len(), &long[..1]), (33, "~"));
+        assert_ne!(long, file_name(&"è".repeat(100)));
+    }
 }

@@ -1,8 +1,8 @@
 //! Reads documents of the older CVM into the types that the domain imports.
 
 use super::LegacyDocument;
-use super::fields::LegacyFields;
-use super::heap::LegacyHeap;
+pub(super) use super::values::FieldResult;
+use super::values::{LegacyFields, LegacyHeap};
 use crate::domain::cvm::{ImportedFailure, LegacyAnswer, LegacyCall, LegacyLogRow, Metrics};
 use crate::id;
 use crate::limits::DOCUMENT_DEPTH;
@@ -10,8 +10,6 @@ use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json, check_plain, check_storable, json_bytes};
 use crate::vm::Instruction;
 use crate::vm::op::Op;
-
-pub(super) use super::fields::FieldResult;
 
 /// Maximum bytes of JSON in one row. Not every store accepts a larger document.
 const ROW_BYTES: usize = 4 * 1024 * 1024;
@@ -99,37 +97,37 @@ const PROGRAM_FIELDS: &[&str] =
     &["_id", "id", "name", "description", "source", "bytecode", "metadata", "created", "modified", "updated", "tags"];
 
 /// The fields that are unknown and not empty.
-pub(super) fn unknown_fields(document: &Json, known: &[&str], path: &str) -> Vec<String> {
-    let says_nothing = |value: &Json| match value {
+pub(super) fn unknown_fields(document: &Json, known_names: &[&str], path: &str) -> Vec<String> {
+    let is_empty = |value: &Json| match value {
         Json::Null => true,
         Json::Array(items) => items.is_empty(),
         Json::Object(members) => members.is_empty(),
         _ => false,
     };
     let fields = document.as_object().into_iter().flatten();
-    let unknown = fields.filter(|(name, value)| !known.contains(&name.as_str()) && !says_nothing(value));
+    let unknown = fields.filter(|(name, value)| !known_names.contains(&name.as_str()) && !is_empty(value));
     unknown.map(|(name, _)| format!("{path}{name}")).collect()
 }
 
-fn checked_fields(found: &LegacyDocument) -> FieldResult<LegacyFields<'_>> {
-    id::check(own_id(found)).map_err(|why| why.to_string())?;
-    LegacyFields::of(found.document.as_ref().map_err(Clone::clone)?)
+fn checked_fields(source: &LegacyDocument) -> FieldResult<LegacyFields<'_>> {
+    id::check(own_id(source)).map_err(|why| why.to_string())?;
+    LegacyFields::of(source.document.as_ref().map_err(Clone::clone)?)
 }
 
 /// The id that others refer to: the field `id`, else the key in the database.
-pub(super) fn own_id(found: &LegacyDocument) -> &str {
-    let own = found.document.as_ref().ok().and_then(|document| document.get("id")?.as_str());
-    own.filter(|id| !id.is_empty()).unwrap_or(&found.id)
+pub(super) fn own_id(source: &LegacyDocument) -> &str {
+    let id = source.document.as_ref().ok().and_then(|document| document.get("id")?.as_str());
+    id.filter(|id| !id.is_empty()).unwrap_or(&source.id)
 }
 
 /// Whether a document was written by runstate, which stores the revision in it.
-pub(super) fn is_runstate_document(found: &LegacyDocument) -> bool {
-    found.document.as_ref().is_ok_and(|document| document.get("_rev").is_some_and(Json::is_string))
+pub(super) fn is_runstate_document(source: &LegacyDocument) -> bool {
+    source.document.as_ref().is_ok_and(|document| document.get("_rev").is_some_and(Json::is_string))
 }
 
 impl LegacyProgram {
-    pub(super) fn read(found: &LegacyDocument) -> FieldResult<Self> {
-        let fields = checked_fields(found)?;
+    pub(super) fn read(source: &LegacyDocument) -> FieldResult<Self> {
+        let fields = checked_fields(source)?;
         let metadata = fields.optional_object("metadata")?;
         let (compiled, compiler) = match &metadata {
             Some(metadata) => (metadata.optional_time("compiled")?, metadata.optional_text("compiler")?),
@@ -137,12 +135,12 @@ impl LegacyProgram {
         };
         let created = fields.optional_time("created")?;
         let modified = fields.optional_time("modified")?.or(fields.optional_time("updated")?);
-        let created = created.or(modified).or(compiled).or_else(|| object_id_time(&found.id));
+        let created = created.or(modified).or(compiled).or_else(|| object_id_time(&source.id));
         let created = created.ok_or("it has no `created`")?;
         let tags = fields.list("tags")?.iter().map(|tag| tag.as_str().map(str::to_owned));
         Ok(Self {
-            id: own_id(found).to_owned(),
-            name: fields.optional_text("name")?.filter(|name| !name.is_empty()).unwrap_or(own_id(found)).to_owned(),
+            id: own_id(source).to_owned(),
+            name: fields.optional_text("name")?.filter(|name| !name.is_empty()).unwrap_or(own_id(source)).to_owned(),
             description: fields.optional_text("description")?.map(str::to_owned),
             source: fields.optional_text("source")?.unwrap_or_default().to_owned(),
             bytecode: instructions(&fields),
@@ -151,7 +149,7 @@ impl LegacyProgram {
             created,
             modified: modified.unwrap_or(created),
             tags: tags.collect::<Option<_>>().ok_or("`tags` has an element that is not text")?,
-            unknown_fields: found
+            unknown_fields: source
                 .document
                 .as_ref()
                 .map_or_else(|_| Vec::new(), |document| unknown_fields(document, PROGRAM_FIELDS, "")),
@@ -169,12 +167,12 @@ fn instructions(fields: &LegacyFields<'_>) -> FieldResult<Vec<Instruction>> {
             Some(name) => from_named_operation(json, name),
             None => <Instruction as serde::Deserialize>::deserialize(json).map_err(|why| why.to_string()),
         };
-        read.map_err(|why| format!("instruction {at} of its bytecode is none ({why})"))
+        read.map_err(|why| format!("instruction {at} of its bytecode is not valid ({why})"))
     };
     bytecode.iter().enumerate().map(instruction).collect()
 }
 
-/// Reads an instruction that names its operation, if an operation here means the same.
+/// Reads an instruction that names its operation, if this version has an equivalent operation.
 fn from_named_operation(json: &Json, name: &str) -> FieldResult<Instruction> {
     let op = match name {
         "PUSH" => Op::Push,
@@ -197,7 +195,7 @@ fn from_named_operation(json: &Json, name: &str) -> FieldResult<Instruction> {
         "PRINT" => Op::Print,
         "RETURN" => Op::Return,
         "HALT" => Op::Halt,
-        _ => return Err(format!("no operation here means what `{}` meant", truncate(name))),
+        _ => return Err(format!("no operation of this version corresponds to `{}`", truncate(name))),
     };
     let line = json.get("line").and_then(Json::as_u64).and_then(|line| u32::try_from(line).ok());
     let arg = json.get("arg").filter(|arg| !arg.is_null() || op == Op::Push).cloned();
@@ -212,35 +210,37 @@ fn object_id_time(id: &str) -> Option<Timestamp> {
 
 impl LegacyExecution {
     /// Reads both forms: with `state` as an object, or with its fields beside a `state` that is text.
-    pub(super) fn read(found: &LegacyDocument) -> FieldResult<Self> {
-        let fields = checked_fields(found)?;
-        let document = found.document.as_ref().map_err(Clone::clone)?;
+    pub(super) fn read(source: &LegacyDocument) -> FieldResult<Self> {
+        let fields = checked_fields(source)?;
+        let document = source.document.as_ref().map_err(Clone::clone)?;
         let flat = fields.json("state").is_some_and(Json::is_string);
-        let state = if flat { checked_fields(found)? } else { fields.object("state")? };
+        let state = if flat { checked_fields(source)? } else { fields.object("state")? };
         let started = fields.optional_time("started")?.or(fields.optional_time("created")?);
-        let started = started.or_else(|| object_id_time(&found.id)).ok_or("it has no `started`")?;
+        let started = started.or_else(|| object_id_time(&source.id)).ok_or("it has no `started`")?;
         let modified = fields.optional_time("lastModified")?.or(fields.optional_time("updated")?).unwrap_or(started);
         let metrics = fields.optional_object("metrics")?;
         let metric = |name| metrics.as_ref().map_or(Ok(None), |metrics| metrics.optional_count(name));
         let time = i64::try_from(metric("executionTimeMs")?.unwrap_or(0)).unwrap_or(i64::MAX);
         let heap = LegacyHeap::of(document);
-        // Documents with the status words of the schema have plain JSON values.
-        let words = ["running", "waiting_cc", "complete", "error"];
+        // Documents with the statuses of the schema have plain JSON values.
+        let schema_statuses = ["running", "waiting_cc", "complete", "error"];
         let is_schema = document.get("heap").is_none()
-            && fields.json("state").is_none_or(|state| state.as_str().is_none_or(|state| words.contains(&state)));
+            && fields
+                .json("state")
+                .is_none_or(|state| state.as_str().is_none_or(|state| schema_statuses.contains(&state)));
         let plain = |value: &Json| if is_schema { value.clone() } else { heap.to_json(value) };
         let variables = globals(&state).map(|globals| {
             let plain = globals.iter().map(|(name, value)| (name.clone(), plain(value)));
             Document::from_iter(plain)
         });
-        let mut unknown = unknown_fields(document, EXECUTION_FIELDS, "");
+        let mut unknown_names = unknown_fields(document, EXECUTION_FIELDS, "");
         if !flat {
-            unknown.extend(self::unknown_fields(&document["state"], STATE_FIELDS, "state."));
+            unknown_names.extend(unknown_fields(&document["state"], STATE_FIELDS, "state."));
         }
         let status = LegacyStatus::read(&fields, &state, flat, modified, plain)?;
         let stack = state.list("stack")?.iter().map(plain).collect();
         Ok(Self {
-            id: own_id(found).to_owned(),
+            id: own_id(source).to_owned(),
             program: fields.text("programId")?.to_owned(),
             status,
             pc: state.optional_index("pc")?.unwrap_or(0),
@@ -257,7 +257,7 @@ impl LegacyExecution {
             },
             has_shared_objects: heap.has_shared_objects(),
             has_cut_values: heap.has_cut_values(),
-            unknown_fields: unknown,
+            unknown_fields: unknown_names,
         })
     }
 }
@@ -286,9 +286,9 @@ impl LegacyStatus {
                         false => Err("it has no `ccWaiting`".to_owned()),
                     };
                 };
-                let asks = waiting.optional_index("instructionId")?;
-                if let Some(asks) = asks.filter(|asks| *asks != pc) {
-                    return Err(format!("it is at instruction {pc}, but waits at instruction {asks}"));
+                let call_pc = waiting.optional_index("instructionId")?;
+                if let Some(call_pc) = call_pc.filter(|call_pc| *call_pc != pc) {
+                    return Err(format!("it is at instruction {pc}, but waits at instruction {call_pc}"));
                 }
                 let asked = waiting.optional_time("requestedAt")?.unwrap_or(modified);
                 Self::Waiting { prompt: Some(waiting.text("prompt")?.to_owned()), asked }
@@ -305,7 +305,7 @@ impl LegacyStatus {
 
 /// The failure: an object, or only a message.
 fn read_failure(fields: &LegacyFields<'_>) -> FieldResult<ImportedFailure> {
-    let unknown = || "the older CVM does not say why".to_owned();
+    let unknown = || "the older CVM recorded no message".to_owned();
     if let Some(message) = fields.json("error").and_then(Json::as_str) {
         return Ok(ImportedFailure { message: message.to_owned(), ..ImportedFailure::default() });
     }
@@ -331,41 +331,39 @@ fn globals(state: &LegacyFields<'_>) -> FieldResult<Document> {
 }
 
 /// A line of output as text, whatever its type.
-fn output_line(printed: &Json) -> String {
-    printed.as_str().map_or_else(|| printed.to_string(), str::to_owned)
+fn output_line(line: &Json) -> String {
+    line.as_str().map_or_else(|| line.to_string(), str::to_owned)
 }
 
 /// Lines of output that are stored separately from their execution.
-pub(super) fn output_lines(found: &LegacyDocument) -> FieldResult<Vec<String>> {
-    Ok(checked_fields(found)?.list("lines")?.iter().map(output_line).collect())
+pub(super) fn output_lines(source: &LegacyDocument) -> FieldResult<Vec<String>> {
+    Ok(checked_fields(source)?.list("lines")?.iter().map(output_line).collect())
 }
 
 fn truncate(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-pub(super) fn row_fields(found: &LegacyDocument) -> FieldResult<LegacyFields<'_>> {
-    let fields = checked_fields(found)?;
-    let document = found.document.as_ref().map_err(Clone::clone)?;
+pub(super) fn row_fields(source: &LegacyDocument) -> FieldResult<LegacyFields<'_>> {
+    let fields = checked_fields(source)?;
+    let document = source.document.as_ref().map_err(Clone::clone)?;
     // The depth first, because measuring the JSON is recursive.
     check_storable(document, DOCUMENT_DEPTH - 1).map_err(|excess| excess.to_string())?;
     match json_bytes(document) {
-        bytes if bytes > ROW_BYTES => {
-            Err(format!("it has {bytes} bytes of JSON; at most {ROW_BYTES} are kept in one row"))
-        }
+        bytes if bytes > ROW_BYTES => Err(format!("it has {bytes} bytes of JSON; a row may have at most {ROW_BYTES}")),
         _ => Ok(fields),
     }
 }
 
 /// A call. Its step is set later.
-pub(super) fn read_call(found: &LegacyDocument) -> FieldResult<LegacyCall> {
-    let fields = row_fields(found)?;
+pub(super) fn read_call(source: &LegacyDocument) -> FieldResult<LegacyCall> {
+    let fields = row_fields(source)?;
     let request = fields.object("request")?;
     let instruction = request.optional_index("instructionId")?.unwrap_or(0);
     let asked = request.time("timestamp")?;
     let context = fields.optional_object("context")?;
     Ok(LegacyCall {
-        id: found.id.clone(),
+        id: source.id.clone(),
         step: 0,
         prompt: request.text("prompt")?.to_owned(),
         instruction,
@@ -386,14 +384,14 @@ fn read_answer(response: &LegacyFields<'_>, asked: Timestamp) -> FieldResult<Leg
 }
 
 /// A row of the log.
-pub(super) fn read_log(found: &LegacyDocument) -> FieldResult<LegacyLogRow> {
-    let fields = row_fields(found)?;
+pub(super) fn read_log(source: &LegacyDocument) -> FieldResult<LegacyLogRow> {
+    let fields = row_fields(source)?;
     let event = fields.text("event")?;
     if !matches!(event, "instruction" | "cc_call" | "error" | "complete") {
         return Err(format!("`event` is `{}`, which is not an event", truncate(event)));
     }
     Ok(LegacyLogRow {
-        id: found.id.clone(),
+        id: source.id.clone(),
         at: fields.time("timestamp")?,
         event: event.to_owned(),
         details: fields.document("details")?,

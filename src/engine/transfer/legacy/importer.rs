@@ -4,14 +4,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::documents::{self, LegacyExecution, LegacyProgram, LegacyStatus};
-use super::heap::CUT;
 use super::rows::{ImportedCalls, OpenCallMatcher};
+use super::values::CUT;
 use super::{LegacyDatabase, LegacyQuery};
 use crate::domain::cvm::{
     ImportActiveExecution, ImportEndedExecution, ImportLegacyProgram, ImportReadyExecution, ImportedFailure,
     LegacyBytecode, LegacyOpenCall, LegacyOutcome, Metrics, bytecode_hash,
 };
-use crate::engine::transfer::disk::{ImportedProgram, LegacyImportReport, SkippedItem, skipped_item};
+use crate::engine::transfer::disk::{ImportedProgram, LegacyImportReport, SkippedItem, legacy_directory, skipped_item};
 use crate::engine::transfer::{Phase, Progress};
 use crate::engine::{Engine, Error};
 use crate::error_code::ErrorCode;
@@ -33,51 +33,49 @@ pub(super) struct LegacyImporter<'a> {
     own_documents: u64,
 }
 
-/// A program that was imported.
+/// An imported program.
 struct LegacyProgramInfo {
     name: String,
-    /// The bytecode that it came with; or why executions cannot continue in it.
+    /// Its original bytecode, or the reason why executions cannot continue in it.
     bytecode: Result<Arc<OriginalBytecode>, String>,
     /// Whether it can be started.
     is_startable: bool,
 }
 
-/// Bytecode that a program came with.
+/// The original bytecode of a program.
 struct OriginalBytecode {
     wire: Vec<Instruction>,
     decoded: vm::VerifiedProgram,
 }
 
-impl Engine {
-    /// Imports the data of a database of the older CVM. `compile` compiles a source, or returns why it cannot.
-    ///
-    /// A repeat has no further effect. [`LegacyImportReport::left`] lists what could not be imported. The database is not changed.
-    pub async fn import_legacy(
-        &self,
-        from: &dyn LegacyDatabase,
-        compile: impl Fn(&str, &str) -> Result<(Vec<Instruction>, String), String>,
-        mut progress: impl FnMut(Progress),
-    ) -> Result<LegacyImportReport, Error> {
-        let mut taking = LegacyImporter {
-            engine: self,
-            database: from,
-            execution_ids: HashSet::new(),
-            unknown_fields: BTreeSet::new(),
-            programs: HashMap::new(),
-            report: LegacyImportReport::default(),
-            own_documents: 0,
-        };
-        taking.report.left = from.unknown_files();
-        let (mut done, of) = (0, from.total());
-        let mut step = || {
-            done += 1;
-            progress(Progress { phase: Phase::Write, done, of });
-        };
-        taking.import_programs(&compile, &mut step).await?;
-        taking.import_executions(&mut step).await?;
-        taking.report_orphans().await?;
-        taking.finish()
-    }
+/// Imports the data of a database of the older CVM. `compile` compiles a source, or returns why it cannot.
+///
+/// A repeat has no further effect. [`LegacyImportReport::left`] lists what could not be imported. The database is not changed.
+pub async fn import_legacy(
+    engine: &Engine,
+    database: &dyn LegacyDatabase,
+    compile: impl Fn(&str, &str) -> Result<(Vec<Instruction>, String), String>,
+    mut progress: impl FnMut(Progress),
+) -> Result<LegacyImportReport, Error> {
+    let mut importer = LegacyImporter {
+        engine,
+        database,
+        execution_ids: HashSet::new(),
+        unknown_fields: BTreeSet::new(),
+        programs: HashMap::new(),
+        report: LegacyImportReport::default(),
+        own_documents: 0,
+    };
+    importer.report.left = database.unknown_files();
+    let (mut done, of) = (0, database.total());
+    let mut step = || {
+        done += 1;
+        progress(Progress { phase: Phase::Write, done, of });
+    };
+    importer.import_programs(&compile, &mut step).await?;
+    importer.import_executions(&mut step).await?;
+    importer.report_orphans().await?;
+    importer.finish()
 }
 
 impl LegacyImporter<'_> {
@@ -87,7 +85,7 @@ impl LegacyImporter<'_> {
 
     fn skip_fields(&mut self, id: &str, names: &[String]) {
         if !names.is_empty() {
-            self.skip("fields", id, format!("not known here: `{}`", names.join("`, `")));
+            self.skip("fields", id, format!("this version does not import these fields: `{}`", names.join("`, `")));
         }
     }
 
@@ -97,17 +95,17 @@ impl LegacyImporter<'_> {
         step: &mut impl FnMut(),
     ) -> Result<(), Error> {
         let mut rows = self.database.query(LegacyQuery::Programs).await?;
-        while let Some(found) = rows.next().await? {
-            if documents::is_runstate_document(&found) {
+        while let Some(source) = rows.next().await? {
+            if documents::is_runstate_document(&source) {
                 self.own_documents += 1;
                 continue;
             }
-            match LegacyProgram::read(&found) {
+            match LegacyProgram::read(&source) {
                 Ok(program) if self.programs.contains_key(&program.id) => {
-                    self.skip("program", &found.id, duplicate_reason(&program.id))
+                    self.skip("program", &source.id, duplicate_reason(&program.id))
                 }
                 Ok(program) => self.import_program(program, &compile).await?,
-                Err(why) => self.skip("program", &found.id, why),
+                Err(why) => self.skip("program", &source.id, why),
             }
             step();
         }
@@ -135,36 +133,37 @@ impl LegacyImporter<'_> {
         self.skip_fields(&id, &unknown);
         let verified = bytecode.and_then(|wire| match vm::VerifiedProgram::decode(&wire) {
             Ok(decoded) => Ok(Arc::new(OriginalBytecode { wire, decoded })),
-            Err(wrong) => Err(wrong.to_string()),
+            Err(error) => Err(error.to_string()),
         });
-        let anew = if source.trim().is_empty() { Err("it has no source".to_owned()) } else { compile(&name, &source) };
-        let kept = verified.as_ref().ok().map(|original| original.wire.clone());
-        let (bytecode, compiler, kept) = match (anew, kept) {
-            (Ok((bytecode, by)), Some(kept)) if bytecode != kept => {
-                (bytecode, by, Some(LegacyBytecode { bytecode: kept, compiler, compiled }))
+        let compiled_now =
+            if source.trim().is_empty() { Err("it has no source".to_owned()) } else { compile(&name, &source) };
+        let original = verified.as_ref().ok().map(|original| original.wire.clone());
+        let (bytecode, compiler, kept) = match (compiled_now, original) {
+            (Ok((bytecode, by)), Some(original)) if bytecode != original => {
+                (bytecode, by, Some(LegacyBytecode { bytecode: original, compiler, compiled }))
             }
             (Ok((bytecode, by)), _) => (bytecode, by, None),
-            (Err(why), Some(kept)) => {
+            (Err(why), Some(original)) => {
                 self.skip("compilation", &id, format!("its original bytecode is used: {why}"));
-                (kept, compiler, None)
+                (original, compiler, None)
             }
             (Err(why), None) => {
                 let bytecode = verified.as_ref().err().map_or("", String::as_str);
                 self.skip(
                     "compilation",
                     &id,
-                    format!("it cannot be started until another source is loaded: {why}; and {bytecode}"),
+                    format!("it cannot be started until another source is loaded: {why}; {bytecode}"),
                 );
                 (Vec::new(), compiler, None)
             }
         };
         let command =
             ImportLegacyProgram { id, name, source, bytecode, compiler, created, modified, kept, description, tags };
-        let starts = !command.bytecode.is_empty();
-        match self.engine.import_once(&command).await {
+        let is_startable = !command.bytecode.is_empty();
+        match legacy_directory::import_once(self.engine, &command).await {
             Ok(loaded) => {
-                let taken = LegacyProgramInfo { name: loaded.name.clone(), bytecode: verified, is_startable: starts };
-                self.programs.insert(command.id.clone(), taken);
+                let info = LegacyProgramInfo { name: loaded.name.clone(), bytecode: verified, is_startable };
+                self.programs.insert(command.id.clone(), info);
                 self.report.programs.push(ImportedProgram { id: command.id, name: loaded.name });
             }
             Err(error) => self.report.left.push(skipped_item("program", &truncate_id(&command.id), error)?),
@@ -174,14 +173,14 @@ impl LegacyImporter<'_> {
 
     async fn import_executions(&mut self, step: &mut impl FnMut()) -> Result<(), Error> {
         let mut rows = self.database.query(LegacyQuery::Executions).await?;
-        while let Some(found) = rows.next().await? {
-            let is_new = self.execution_ids.insert(documents::own_id(&found).to_owned());
-            if documents::is_runstate_document(&found) {
+        while let Some(source) = rows.next().await? {
+            let is_new = self.execution_ids.insert(documents::own_id(&source).to_owned());
+            if documents::is_runstate_document(&source) {
                 self.own_documents += 1;
                 continue;
             }
-            match LegacyExecution::read(&found) {
-                Ok(execution) if !is_new => self.skip("execution", &found.id, duplicate_reason(&execution.id)),
+            match LegacyExecution::read(&source) {
+                Ok(execution) if !is_new => self.skip("execution", &source.id, duplicate_reason(&execution.id)),
                 Ok(execution) => {
                     let id = execution.id.clone();
                     let (mut unknown, cuts) = (execution.unknown_fields.clone(), execution.has_cut_values);
@@ -192,7 +191,7 @@ impl LegacyImporter<'_> {
                             self.skip_fields(&id, &unknown);
                             if cuts {
                                 let why = format!(
-                                    "objects that contain themselves, that its heap lacks, or that are too many, were replaced by `{CUT}`"
+                                    "some objects were replaced by `{CUT}`: they contain themselves, are missing in its heap, or exceed the limit"
                                 );
                                 self.skip("values", &id, why);
                             }
@@ -201,7 +200,7 @@ impl LegacyImporter<'_> {
                         Err(error) => self.report.left.push(skipped_item("execution", &truncate_id(&id), error)?),
                     }
                 }
-                Err(why) => self.skip("execution", documents::own_id(&found), why),
+                Err(why) => self.skip("execution", documents::own_id(&source), why),
             }
             step();
         }
@@ -213,24 +212,29 @@ impl LegacyImporter<'_> {
             let message = format!("its program {} was not imported", truncate_id(&execution.program));
             return Err(Error::new(ErrorCode::NotFound, message));
         };
-        let (name, original, starts) = (program.name.clone(), program.bytecode.clone(), program.is_startable);
-        let beside = self.read_output(&execution.id).await?;
+        let (name, original, is_startable) = (program.name.clone(), program.bytecode.clone(), program.is_startable);
+        let separate_output = self.read_output(&execution.id).await?;
         // Versions that began to store output separately left the earlier lines in the execution.
-        if execution.output != beside {
-            execution.output.extend(beside);
+        if execution.output != separate_output {
+            execution.output.extend(separate_output);
         }
         let original = original.as_ref().map(|original| &**original).map_err(String::as_str);
         let status = std::mem::replace(&mut execution.status, LegacyStatus::Ready);
         match status {
-            LegacyStatus::Ready if !starts => Err(unsupported("its program cannot be started")),
+            LegacyStatus::Ready if !is_startable => Err(unsupported(
+                "its program cannot be started here; finish it in the older CVM, or load another source and start that",
+            )),
             LegacyStatus::Ready => self.import_ready(execution, &name).await,
             LegacyStatus::Running => self.import_active(execution, None, &name, original).await,
             LegacyStatus::Waiting { prompt, asked } => {
                 let asked = |prompt| Some(LegacyOpenCall { call: None, prompt, asked });
                 let original = original.map_err(unrunnable)?;
                 let prompt = prompt.or_else(|| original.decoded.prompt_at(execution.pc, &execution.stack));
-                let prompt = prompt
-                    .ok_or_else(|| unsupported("it has no `ccPrompt`, and its prompt cannot be found otherwise"))?;
+                let prompt = prompt.ok_or_else(|| {
+                    unsupported(format!(
+                        "it has no `ccPrompt`, and its bytecode and stack do not give the prompt; {REMEDY}"
+                    ))
+                })?;
                 self.import_active(execution, asked(prompt), &name, Ok(original)).await
             }
             LegacyStatus::Complete { at, result } => {
@@ -271,7 +275,8 @@ impl LegacyImporter<'_> {
         }
         let closed = self.import_rows(&id, program, original.ok(), None).await?.closed;
         let metrics = with_min_calls(metrics, closed);
-        let unable = original.err().map(|why| format!("its program came with bytecode that does not run here ({why})"));
+        let unable =
+            original.err().map(|why| format!("the original bytecode of its program does not run here ({why})"));
         let mut command = ImportEndedExecution {
             id,
             program_id,
@@ -285,13 +290,12 @@ impl LegacyImporter<'_> {
             completed,
             metrics,
         };
-        if let (LegacyOutcome::Failed(failure), Ok(original)) = (&command.end, original) {
-            let found = locate_failure(original, &command, failure);
-            if let Some(found) = found {
-                (command.pc, command.stack) = found;
-            }
+        if let (LegacyOutcome::Failed(failure), Ok(original)) = (&command.end, original)
+            && let Some(failed_at) = locate_failure(original, &command, failure)
+        {
+            (command.pc, command.stack) = failed_at;
         }
-        self.engine.import_once(&command).await.map(|_| ())
+        legacy_directory::import_once(self.engine, &command).await.map(|_| ())
     }
 
     /// Imports an execution that has not begun: it is due.
@@ -299,14 +303,14 @@ impl LegacyImporter<'_> {
         let LegacyExecution { id, program: program_id, output, started, modified, .. } = execution;
         self.import_rows(&id, program, None, None).await?;
         let command = ImportReadyExecution { id, program_id, output, started, last_modified: modified };
-        self.engine.import_once(&command).await.map(|_| ())
+        legacy_directory::import_once(self.engine, &command).await.map(|_| ())
     }
 
     /// Imports an execution that had not ended. Whether its machine can continue is checked before any row is written.
     async fn import_active(
         &mut self,
         execution: LegacyExecution,
-        question: Option<LegacyOpenCall>,
+        open_call: Option<LegacyOpenCall>,
         program: &str,
         original: Result<&OriginalBytecode, &str>,
     ) -> Result<(), Error> {
@@ -316,7 +320,7 @@ impl LegacyImporter<'_> {
         } = execution;
         if calls > 0 {
             return Err(unsupported(format!(
-                "it is in {calls} function calls, from which no bytecode here can return"
+                "it is within {calls} function calls, which cannot be continued here; {REMEDY}"
             )));
         }
         if execution.has_shared_objects || execution.has_cut_values {
@@ -329,7 +333,7 @@ impl LegacyImporter<'_> {
             pc,
             stack,
             variables: variables.map_err(unsupported)?,
-            question,
+            question: open_call,
             output,
             started,
             last_modified: execution.modified,
@@ -343,7 +347,7 @@ impl LegacyImporter<'_> {
         if let Some(question) = &mut command.question {
             question.call = calls.open;
         }
-        self.engine.import_once(&command).await.map(|_| ())
+        legacy_directory::import_once(self.engine, &command).await.map(|_| ())
     }
 
     /// Imports the calls, the log and the history of an execution.
@@ -374,7 +378,10 @@ impl LegacyImporter<'_> {
             );
             Error::new(ErrorCode::Unsupported, message)
         } else {
-            Error::new(ErrorCode::NotFound, format!("{name} contains no programs and no executions of the older CVM"))
+            Error::new(
+                ErrorCode::NotFound,
+                format!("{name} contains no programs and no executions of the older CVM; check its name"),
+            )
         })
     }
 }
@@ -393,20 +400,21 @@ fn locate_failure(
     ended: &ImportEndedExecution,
     failure: &ImportedFailure,
 ) -> Option<(u32, Vec<Json>)> {
-    let is_named = |pc: u32| {
+    let is_failing_instruction = |pc: u32| {
         let instruction = original.decoded.instruction_json(pc);
         ["op", "arg"].iter().all(|part| instruction.get(part) == failure.instruction.get(part))
     };
-    let before = ended.pc.checked_sub(1).filter(|before| is_named(*before) && !is_named(ended.pc));
+    let before =
+        ended.pc.checked_sub(1).filter(|before| is_failing_instruction(*before) && !is_failing_instruction(ended.pc));
     let pc = before.unwrap_or(ended.pc);
-    let enough = original.decoded.stack_depth(pc)?;
+    let operands = original.decoded.stack_depth(pc)?;
     let stacks = [&ended.stack, &failure.stack];
-    stacks.into_iter().find(|stack| stack.len() >= enough).map(|stack| (pc, stack.clone()))
+    stacks.into_iter().find(|stack| stack.len() >= operands).map(|stack| (pc, stack.clone()))
 }
 
-/// Why a second document with the same id is left out.
+/// The reason why a second document with the same id is skipped.
 fn duplicate_reason(id: &str) -> String {
-    format!("its id {} is that of another one", truncate_id(id))
+    format!("another document has the same id {}", truncate_id(id))
 }
 
 fn unsupported(why: impl Into<String>) -> Error {

@@ -1,16 +1,14 @@
 //! Data of the older CVM: the collections `programs`, `executions`, `cc_history` and `execution_logs`, and also `outputs` and `history`, in
 //! a database or in a folder.
 //!
-//! A program is compiled anew for executions that are started later. The bytecode that it came with becomes its first version. Executions
+//! A program is compiled anew for executions that are started later. Its original bytecode becomes its first version. Executions
 //! that have not ended continue in that bytecode where they were: they wait for their answer, or run on from their last save. Each item
 //! that cannot be imported is reported by its id, with the reason. An implementation of [`LegacyDatabase`] provides the documents.
 
 mod documents;
-mod fields;
-mod heap;
-mod history;
 mod importer;
 mod rows;
+mod values;
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "mongodb")] {
@@ -21,12 +19,12 @@ cfg_if::cfg_if! {
     }
 }
 
+pub use self::importer::import_legacy;
+pub use self::mongodb::LegacyMongoDb;
 use crate::engine::Error;
 use crate::engine::transfer::disk::SkippedItem;
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
 use crate::value::Json;
-
-pub use self::mongodb::LegacyMongoDb;
 
 /// A query to a database of the older CVM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +88,7 @@ pub trait LegacyDatabase: MaybeSync {
     /// Its name in errors, without any password.
     fn name(&self) -> &str;
     /// Runs a query. A collection that does not exist is empty.
-    fn query<'a>(&'a self, ask: LegacyQuery<'a>) -> BoxFuture<'a, Result<Box<dyn LegacyRows + 'a>, Error>>;
+    fn query<'a>(&'a self, query: LegacyQuery<'a>) -> BoxFuture<'a, Result<Box<dyn LegacyRows + 'a>, Error>>;
     /// The number of programs and executions, if known.
     fn total(&self) -> Option<u64> {
         None

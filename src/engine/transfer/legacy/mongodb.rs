@@ -2,6 +2,7 @@
 
 use super::{LegacyDatabase, LegacyDocument, LegacyQuery, LegacyRowKind, LegacyRows};
 use crate::engine::Error;
+use crate::engine::open::backends::mongodb::name_invalid_url;
 use crate::marker::BoxFuture;
 use crate::store::mongodb::{ForeignDatabase, ForeignRows};
 use crate::value::Json;
@@ -18,7 +19,7 @@ pub struct LegacyMongoDb {
 impl LegacyMongoDb {
     /// Opens the database in the path of the URL, else `cvm`.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let database = ForeignDatabase::open(url, DATABASE).await?;
+        let database = ForeignDatabase::open(url, DATABASE).await.map_err(|error| name_invalid_url(url, error))?;
         let name = database.name();
         Ok(Self { database, name })
     }
@@ -33,14 +34,14 @@ enum MongoRows {
 impl LegacyRows for MongoRows {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<LegacyDocument>, Error>> {
         Box::pin(async move {
-            let found = match self {
+            let document = match self {
                 MongoRows::Documents(rows) => rows.next().await?.map(|(id, document)| LegacyDocument { id, document }),
                 MongoRows::Owners(rows) => rows.next().await?.map(|(id, row)| {
                     let count = row.ok().and_then(|row| row.get("n").cloned()).unwrap_or(Json::Null);
                     LegacyDocument { id, document: Ok(count) }
                 }),
             };
-            Ok(found)
+            Ok(document)
         })
     }
 }
@@ -53,10 +54,10 @@ impl LegacyDatabase for LegacyMongoDb {
         &self.name
     }
 
-    fn query<'a>(&'a self, ask: LegacyQuery<'a>) -> BoxFuture<'a, Result<Box<dyn LegacyRows + 'a>, Error>> {
+    fn query<'a>(&'a self, query: LegacyQuery<'a>) -> BoxFuture<'a, Result<Box<dyn LegacyRows + 'a>, Error>> {
         let database = &self.database;
         Box::pin(async move {
-            Ok(Box::new(match ask {
+            Ok(Box::new(match query {
                 LegacyQuery::Programs => MongoRows::Documents(database.find("programs", None, "_id").await?),
                 LegacyQuery::Executions => MongoRows::Documents(database.find("executions", None, "_id").await?),
                 LegacyQuery::Rows(kind, owner) => {

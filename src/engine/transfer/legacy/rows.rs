@@ -1,11 +1,19 @@
-//! Imports the rows of one execution in batches, before the execution.
+//! Imports the rows of one execution in batches, before the execution. Its history is imported entry by entry: the
+//! instruction of each step, with its operands and variables. A prompt and its answer also become a call.
 
+use super::documents::FieldResult;
 use super::importer::LegacyImporter;
+use super::values::LegacyFields;
 use super::{LegacyDocument, LegacyQuery, LegacyRowKind, documents};
-use crate::domain::cvm::{EXECUTION_LOGS, ImportLegacyRows, LegacyCall, LegacyHistoryEntry, LegacyLogRow};
+use crate::domain::cvm::{
+    EXECUTION_LOGS, ImportLegacyRows, LegacyAnswer, LegacyCall, LegacyHistoryEntry, LegacyLogRow,
+};
 use crate::engine::Error;
-use crate::time::Millis;
-use crate::value::json_bytes;
+use crate::engine::transfer::disk::legacy_directory;
+use crate::id::{hex, sha256};
+use crate::time::{Millis, Timestamp};
+use crate::value::{Json, check_plain, json_bytes};
+use crate::vm;
 
 /// Maximum number of rows that one command writes.
 const ROWS_PER_COMMAND: usize = 200;
@@ -52,9 +60,9 @@ impl RowBatch {
         self.rows.calls.len() + self.rows.logs.len() + self.rows.history.len()
     }
 
-    pub(super) async fn flush(&mut self, taking: &LegacyImporter<'_>) -> Result<(), Error> {
+    pub(super) async fn flush(&mut self, importer: &LegacyImporter<'_>) -> Result<(), Error> {
         if self.len() > 0 {
-            taking.engine.import_once(&self.rows).await?;
+            legacy_directory::import_once(importer.engine, &self.rows).await?;
             self.rows.calls.clear();
             self.rows.logs.clear();
             self.rows.history.clear();
@@ -64,35 +72,35 @@ impl RowBatch {
     }
 
     /// Writes the batch if a row of this size filled it.
-    async fn flush_if_full(&mut self, bytes: usize, taking: &LegacyImporter<'_>) -> Result<(), Error> {
+    async fn flush_if_full(&mut self, bytes: usize, importer: &LegacyImporter<'_>) -> Result<(), Error> {
         self.bytes += bytes;
         if self.len() >= ROWS_PER_COMMAND || self.bytes >= BYTES_PER_COMMAND {
-            self.flush(taking).await
+            self.flush(importer).await
         } else {
             Ok(())
         }
     }
 
-    pub(super) async fn add_call(&mut self, call: LegacyCall, taking: &LegacyImporter<'_>) -> Result<(), Error> {
+    pub(super) async fn add_call(&mut self, call: LegacyCall, importer: &LegacyImporter<'_>) -> Result<(), Error> {
         let bytes = json_bytes(&call);
         self.rows.calls.push(call);
-        self.flush_if_full(bytes, taking).await
+        self.flush_if_full(bytes, importer).await
     }
 
-    pub(super) async fn add_log(&mut self, log: LegacyLogRow, taking: &LegacyImporter<'_>) -> Result<(), Error> {
+    pub(super) async fn add_log(&mut self, log: LegacyLogRow, importer: &LegacyImporter<'_>) -> Result<(), Error> {
         let bytes = json_bytes(&log);
         self.rows.logs.push(log);
-        self.flush_if_full(bytes, taking).await
+        self.flush_if_full(bytes, importer).await
     }
 
     pub(super) async fn add_history_entry(
         &mut self,
-        step: LegacyHistoryEntry,
-        taking: &LegacyImporter<'_>,
+        entry: LegacyHistoryEntry,
+        importer: &LegacyImporter<'_>,
     ) -> Result<(), Error> {
-        let bytes = json_bytes(&step);
-        self.rows.history.push(step);
-        self.flush_if_full(bytes, taking).await
+        let bytes = json_bytes(&entry);
+        self.rows.history.push(entry);
+        self.flush_if_full(bytes, importer).await
     }
 }
 
@@ -115,8 +123,8 @@ const fn known_fields(kind: LegacyRowKind) -> &'static [(&'static str, &'static 
 
 impl LegacyImporter<'_> {
     /// Collects the unknown fields of a row.
-    pub(super) fn note_unknown_fields(&mut self, kind: LegacyRowKind, found: &LegacyDocument) {
-        let Ok(document) = &found.document else { return };
+    pub(super) fn note_unknown_fields(&mut self, kind: LegacyRowKind, row: &LegacyDocument) {
+        let Ok(document) = &row.document else { return };
         for (object, names) in known_fields(kind) {
             let (part, path) = match *object {
                 "" => (Some(document), format!("{}.", kind.collection())),
@@ -137,12 +145,12 @@ impl LegacyImporter<'_> {
         let mut waiting: Option<LegacyCall> = None;
         let mut closed = 0;
         let mut rows = self.database.query(LegacyQuery::Rows(LegacyRowKind::Calls, execution)).await?;
-        while let Some(found) = rows.next().await? {
-            self.note_unknown_fields(LegacyRowKind::Calls, &found);
-            let mut call = match documents::read_call(&found) {
+        while let Some(row) = rows.next().await? {
+            self.note_unknown_fields(LegacyRowKind::Calls, &row);
+            let mut call = match documents::read_call(&row) {
                 Ok(call) => call,
                 Err(why) => {
-                    self.skip("call", &found.id, why);
+                    self.skip("call", &row.id, why);
                     continue;
                 }
             };
@@ -167,23 +175,23 @@ impl LegacyImporter<'_> {
     /// Imports the log of an execution. Reports the number of rows that have expired here.
     pub(super) async fn import_logs(&mut self, execution: &str, program: &str) -> Result<(), Error> {
         let mut batch = RowBatch::new(execution, program);
-        let kept = EXECUTION_LOGS.ttl.map_or(Millis(0), |ttl| ttl.after);
-        let since = self.engine.now() - kept;
+        let retention = EXECUTION_LOGS.ttl.map_or(Millis(0), |ttl| ttl.after);
+        let since = self.engine.now() - retention;
         let (mut count, mut expired) = (0_u64, 0_u64);
         let mut rows = self.database.query(LegacyQuery::Rows(LegacyRowKind::Logs, execution)).await?;
-        while let Some(found) = rows.next().await? {
-            self.note_unknown_fields(LegacyRowKind::Logs, &found);
-            match documents::read_log(&found) {
+        while let Some(row) = rows.next().await? {
+            self.note_unknown_fields(LegacyRowKind::Logs, &row);
+            match documents::read_log(&row) {
                 Ok(log) => {
                     count += 1;
                     expired += u64::from(log.at <= since);
                     batch.add_log(log, self).await?;
                 }
-                Err(why) => self.skip("log row", &found.id, why),
+                Err(why) => self.skip("log row", &row.id, why),
             }
         }
         if expired > 0 {
-            let days = kept.0 / Millis::days(1).0;
+            let days = retention.0 / Millis::days(1).0;
             let why = format!("{expired} of {count} are older than {days} days, so the next sweep removes them");
             self.skip("log rows", execution, why);
         }
@@ -194,10 +202,10 @@ impl LegacyImporter<'_> {
     pub(super) async fn read_output(&mut self, execution: &str) -> Result<Vec<String>, Error> {
         let mut lines = Vec::new();
         let mut rows = self.database.query(LegacyQuery::Rows(LegacyRowKind::Output, execution)).await?;
-        while let Some(found) = rows.next().await? {
-            self.note_unknown_fields(LegacyRowKind::Output, &found);
-            match documents::output_lines(&found) {
-                Ok(more) => lines.extend(more),
+        while let Some(row) = rows.next().await? {
+            self.note_unknown_fields(LegacyRowKind::Output, &row);
+            match documents::output_lines(&row) {
+                Ok(new_lines) => lines.extend(new_lines),
                 Err(why) => self.skip("output", execution, why),
             }
         }
@@ -207,7 +215,7 @@ impl LegacyImporter<'_> {
     /// Reports rows whose execution does not exist.
     pub(super) async fn report_orphans(&mut self) -> Result<(), Error> {
         for kind in LegacyRowKind::ALL {
-            let what = match kind {
+            let name = match kind {
                 LegacyRowKind::Calls => "calls",
                 LegacyRowKind::Logs => "log rows",
                 LegacyRowKind::Output => "output",
@@ -217,10 +225,149 @@ impl LegacyImporter<'_> {
             while let Some(owner) = owners.next().await? {
                 if !self.execution_ids.contains(&owner.id) {
                     let count = owner.document.map_or_else(|_| "some".to_owned(), |count| count.to_string());
-                    self.skip(what, &owner.id, format!("{count} of an execution that does not exist"));
+                    self.skip(name, &owner.id, format!("{count} rows belong to an execution that does not exist"));
                 }
             }
         }
         Ok(())
     }
+
+    /// Imports the history of an execution that has `closed` calls already. `waits_at` is the instruction of its open call, which is
+    /// imported with the execution. Returns the number of closed calls afterwards.
+    pub(super) async fn import_history(
+        &mut self,
+        execution: &str,
+        program_name: &str,
+        program: Option<&vm::VerifiedProgram>,
+        waits_at: Option<u32>,
+        mut closed: u64,
+    ) -> Result<u64, Error> {
+        let mut history = LegacyHistory { execution, program, entries: 0, open_call: None };
+        let mut batch = RowBatch::new(execution, program_name);
+        // Calls with rows of their own are not imported twice.
+        let calls_are_rows = closed > 0;
+        let mut rows = self.database.query(LegacyQuery::Rows(LegacyRowKind::History, execution)).await?;
+        while let Some(row) = rows.next().await? {
+            self.note_unknown_fields(LegacyRowKind::History, &row);
+            let mut entry = match LegacyHistoryEntry::read(&row) {
+                Ok(entry) => entry,
+                Err(why) => {
+                    self.skip("history entry", &row.id, why);
+                    continue;
+                }
+            };
+            history.add(&mut entry);
+            if !calls_are_rows {
+                if let Some(mut call) = history.close_call(&entry) {
+                    closed += 1;
+                    call.step = closed;
+                    batch.add_call(call, self).await?;
+                }
+                if entry.is_call(program) {
+                    history.open_call = Some(history.to_call(&entry, &entry.stack));
+                }
+            }
+            batch.add_history_entry(entry, self).await?;
+        }
+        if let Some(mut call) = history.open_call.take().filter(|call| Some(call.pc) != waits_at) {
+            closed += 1;
+            call.step = closed;
+            batch.add_call(call, self).await?;
+        }
+        batch.flush(self).await?;
+        Ok(closed)
+    }
+}
+
+/// The instruction of an entry that only records an answer.
+const ANSWER_INSTRUCTION: &str = "CC_RESULT";
+
+/// The state while the entries of one execution are read.
+struct LegacyHistory<'a> {
+    execution: &'a str,
+    /// The program with its original bytecode, if that runs here.
+    program: Option<&'a vm::VerifiedProgram>,
+    entries: u64,
+    /// A call without an answer so far.
+    open_call: Option<LegacyCall>,
+}
+
+impl LegacyHistoryEntry {
+    /// Reads an entry without its id, which [`LegacyHistory::add`] sets.
+    fn read(source: &LegacyDocument) -> FieldResult<Self> {
+        let fields: LegacyFields<'_> = documents::row_fields(source)?;
+        Ok(Self {
+            id: String::new(),
+            step: fields.optional("step", "a whole number", Json::as_i64)?.unwrap_or(0),
+            pc: fields.optional_index("pc")?.unwrap_or(0),
+            instruction: fields.json("instruction").cloned().unwrap_or_default(),
+            stack: fields.list("stack")?.to_vec(),
+            variables: fields.document("variables")?,
+            at: fields.time("timestamp")?,
+        })
+    }
+
+    /// Whether the entry makes a call. If the entry does not contain its instruction, the program does.
+    fn is_call(&self, program: Option<&vm::VerifiedProgram>) -> bool {
+        let op = self.instruction.get("op").unwrap_or(&self.instruction);
+        match op {
+            Json::String(name) => name == "CC",
+            Json::Number(op) if self.instruction.is_object() => op.as_u64() == Some(u64::from(vm::op::Op::Cc.code())),
+            _ => program.is_some_and(|program| program.is_cognitive_call(self.pc)),
+        }
+    }
+
+    fn is_answer(&self) -> bool {
+        self.instruction == ANSWER_INSTRUCTION
+    }
+}
+
+impl LegacyHistory<'_> {
+    /// Counts an entry and sets its id, which preserves the order of entries of the same time.
+    fn add(&mut self, entry: &mut LegacyHistoryEntry) {
+        self.entries += 1;
+        entry.id = format!("{:08}-{}", self.entries, self.derive_id("history"));
+    }
+
+    fn derive_id(&self, kind: &str) -> String {
+        hex(&sha256(&[kind.as_bytes(), self.execution.as_bytes()])[..16])
+    }
+
+    /// The call that an entry closes: the open one before it, which is answered now or never was.
+    fn close_call(&mut self, entry: &LegacyHistoryEntry) -> Option<LegacyCall> {
+        let answered =
+            entry.is_answer() || self.open_call.as_ref().is_some_and(|call| call.pc.checked_add(1) == Some(entry.pc));
+        let result = entry.stack.last().filter(|result| answered && check_plain(result).is_ok());
+        let open_call = self.open_call.take();
+        match (open_call, result) {
+            (None, Some(result)) if entry.is_answer() => {
+                let operands = entry.stack.split_last().map_or(&[][..], |(_, operands)| operands);
+                Some(LegacyCall { answer: Some(answer(result, entry.at, entry.at)), ..self.to_call(entry, operands) })
+            }
+            (Some(call), result) => {
+                let answer = result.map(|result| answer(result, entry.at, call.asked));
+                Some(LegacyCall { answer, ..call })
+            }
+            (None, _) => None,
+        }
+    }
+
+    /// The call that an entry makes, with these operands.
+    fn to_call(&self, entry: &LegacyHistoryEntry, operands: &[Json]) -> LegacyCall {
+        let prompt = self.program.and_then(|program| program.prompt_at(entry.pc, operands));
+        LegacyCall {
+            id: format!("{}-{:08}", self.derive_id("call"), self.entries),
+            step: 0,
+            prompt: prompt.unwrap_or_default(),
+            instruction: entry.pc,
+            asked: entry.at,
+            answer: None,
+            pc: entry.pc,
+            variables: entry.variables.clone(),
+        }
+    }
+}
+
+fn answer(result: &Json, at: Timestamp, asked: Timestamp) -> LegacyAnswer {
+    LegacyAnswer { result: result.clone(), at, latency: Millis(at.since(asked).0.max(0)) }
 }

@@ -26,8 +26,8 @@ impl<F: Fs> Surveyor<'_, F> {
         let stores = self.stores_of_snapshots(snapshots).await?;
         let tag = self.tag_of_commits(commits).await?;
         let tagged = |store: &String| tag.as_deref() == Some(commit_file::store_tag(store));
-        let voted = stores.iter().find(|store| tagged(store)).or(stores.first());
-        let read = match (read, voted) {
+        let vote_winner = stores.iter().find(|store| tagged(store)).or(stores.first());
+        let read = match (read, vote_winner) {
             (Ok(identity), Some(other)) if !stores.contains(&identity.store) && !tagged(&identity.store) => {
                 drop(identity);
                 Err(format!("it does not belong to the store of the other files ({other})"))
@@ -37,7 +37,8 @@ impl<F: Fs> Surveyor<'_, F> {
         match read {
             Ok(identity) => self.result.identity = Some(identity),
             Err(why) => {
-                self.result.identity = voted.map(|store| StoreIdentity::from_store_id(store));
+                self.result.identity = vote_winner.map(|store| StoreIdentity::from_store_id(store));
+                self.result.identity_damaged = true;
                 self.add_damage(IDENTITY, why, Vec::new());
             }
         }

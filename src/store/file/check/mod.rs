@@ -1,21 +1,24 @@
-//! Verify and repair: `survey.rs` reads every file of a store, and `repair.rs` writes a snapshot of all that is intact.
+//! Verify and repair: `survey.rs` reads every file of a store, `repair.rs` writes a snapshot of all that is intact,
+//! and this module measures disk usage.
 
-mod disk_usage;
 mod identity;
-mod orphans;
 mod repair;
 mod survey;
 
 use std::sync::Arc;
 
+pub use repair::{RepairReport, repair_on};
+use serde::Serialize;
+
 use self::survey::{OrphanPolicy, Survey, SurveyResult};
 use super::error_mapping::map_fs_error;
 use super::fs::Fs;
-use crate::marker::MaybeSync;
+use crate::marker::{BoxFuture, MaybeSync};
+use crate::store::file::format::{
+    COMMITS, IDENTITY, RESERVE, SNAPSHOTS, commit_path, commit_seq, is_temp, snapshot_path, snapshot_seq,
+};
+use crate::store::file::fs::{FsError, Sequence, optional};
 use crate::store::{StoreError, VerifyReport};
-
-pub use disk_usage::{DiskUsage, disk_usage_on};
-pub use repair::{RepairReport, repair_on};
 
 /// Receives the progress of reading all files, in bytes.
 pub trait ProgressObserver: MaybeSync {
@@ -34,15 +37,95 @@ impl<F: Fn(u64, u64) + MaybeSync> ProgressObserver for F {
 ///
 /// Errors: [`StoreError::Unavailable`] if there is no store or it cannot be read; [`StoreError::NewerVersion`] if a
 /// newer program wrote it.
-pub async fn verify_on<F: Fs>(fs: &F, watch: Option<Arc<dyn ProgressObserver>>) -> Result<VerifyReport, StoreError> {
-    Ok(survey(fs, OrphanPolicy::Discard, watch).await?.report)
+pub async fn verify_on<F: Fs>(fs: &F, observer: Option<Arc<dyn ProgressObserver>>) -> Result<VerifyReport, StoreError> {
+    Ok(survey(fs, OrphanPolicy::Discard, observer).await?.report)
 }
 
 async fn survey<F: Fs>(
     fs: &F,
     orphans: OrphanPolicy,
-    watch: Option<Arc<dyn ProgressObserver>>,
+    observer: Option<Arc<dyn ProgressObserver>>,
 ) -> Result<SurveyResult, StoreError> {
     let root = fs.root();
-    fs.run(Survey { orphans, observer: watch }).await.map_err(|e| map_fs_error(&e, &root))?
+    fs.run(Survey { orphans, observer }).await.map_err(|e| map_fs_error(&e, &root))?
+}
+
+/// Number and size of the files of a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiskUsage {
+    /// Bytes of all files except preserved damaged ones.
+    pub bytes: u64,
+    /// Number of the newest snapshot.
+    pub snapshot: u64,
+    /// Bytes of the newest snapshot.
+    pub snapshot_bytes: u64,
+    /// Number of commit files after the snapshot.
+    pub commits: u64,
+    /// Their bytes.
+    pub commit_bytes: u64,
+    /// Number of files that `compact` would remove: commits and snapshots before the newest one, unfinished files.
+    pub superfluous: u64,
+    /// Their bytes.
+    pub superfluous_bytes: u64,
+    /// Bytes of the reserve for a full disk.
+    pub reserve_bytes: u64,
+}
+
+/// Measures the files of a store without reading them.
+pub async fn disk_usage_on<F: Fs>(fs: &F) -> Result<DiskUsage, StoreError> {
+    let root = fs.root();
+    let io = |e: FsError| map_fs_error(&e, &root);
+    fs.run(MeasureDiskUsage).await.map_err(io)?.map_err(io)
+}
+
+struct MeasureDiskUsage;
+
+impl Sequence for MeasureDiskUsage {
+    type Output = Result<DiskUsage, FsError>;
+
+    fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
+        Box::pin(async move {
+            let mut files = DiskUsage::default();
+            let snapshots = fs.list(SNAPSHOTS).await?;
+            files.snapshot = snapshots.iter().filter_map(|name| snapshot_seq(name)).max().unwrap_or(0);
+            files.bytes = file_size(fs, IDENTITY).await?;
+            files.reserve_bytes = file_size(fs, RESERVE).await?;
+            for seq in snapshots.iter().filter_map(|name| snapshot_seq(name)) {
+                let bytes = file_size(fs, &snapshot_path(seq)).await?;
+                match seq == files.snapshot {
+                    true => files.snapshot_bytes = bytes,
+                    false => files.add_superfluous(bytes),
+                }
+            }
+            for name in fs.list(COMMITS).await? {
+                match commit_seq(&name) {
+                    Some(seq) if seq > files.snapshot => {
+                        files.commits += 1;
+                        files.commit_bytes += file_size(fs, &commit_path(seq)).await?;
+                    }
+                    // The commit of the snapshot itself stays.
+                    Some(seq) if seq == files.snapshot => files.bytes += file_size(fs, &commit_path(seq)).await?,
+                    Some(seq) => files.add_superfluous(file_size(fs, &commit_path(seq)).await?),
+                    None if is_temp(&name) => files.add_superfluous(file_size(fs, &format!("{COMMITS}/{name}")).await?),
+                    None => {}
+                }
+            }
+            let DiskUsage { snapshot_bytes, commit_bytes, superfluous_bytes, reserve_bytes, .. } = files;
+            files.bytes += snapshot_bytes + commit_bytes + superfluous_bytes + reserve_bytes;
+            Ok(files)
+        })
+    }
+}
+
+impl DiskUsage {
+    fn add_superfluous(&mut self, bytes: u64) {
+        self.superfluous += 1;
+        self.superfluous_bytes += bytes;
+    }
+}
+
+/// Returns the size of a file, or 0 if it was removed meanwhile.
+async fn file_size<F: Fs>(fs: &F, path: &str) -> Result<u64, FsError> {
+    Ok(optional(fs.size(path).await)?.unwrap_or(0))
 }

@@ -1,6 +1,10 @@
-//! Repair: continues a store from its intact files. Damaged files are preserved in the folder `damaged`, never deleted.
-//! A snapshot of all intact documents then gets a number above all others, by the same rules as every snapshot.
+//! Repair: continues a store from its intact files. Damaged files are preserved in the folder `damaged`, never
+//! deleted. A snapshot of all intact documents gets a number above all others, by the same rules as every snapshot.
+//!
+//! Orphans are intact commits behind a damaged one. Their revisions show which documents they depend on. Those that
+//! touch nothing that was lost are applied first; the others are reported as lost.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,8 +13,9 @@ use super::survey::{OrphanPolicy, SurveyResult};
 use super::{ProgressObserver, survey};
 use crate::id::hex;
 use crate::marker::BoxFuture;
-use crate::schema::Catalog;
+use crate::schema::{Catalog, Key};
 use crate::store::file::commit_file;
+use crate::store::file::commit_file::{CommitEntry, CommitFile};
 use crate::store::file::compaction::{Clean, SnapshotOutcome, SnapshotOwner, TakeSnapshot, fence};
 use crate::store::file::error_mapping::map_write_error;
 use crate::store::file::format::{
@@ -18,8 +23,10 @@ use crate::store::file::format::{
     snapshot_seq,
 };
 use crate::store::file::fs::{Fs, FsError, Reason, Sequence, optional};
+use crate::store::file::load::replay;
 use crate::store::file::protocol::{put_new, sync_all};
 use crate::store::file::snapshot::SnapshotHeader;
+use crate::store::tables::{LoggedOp, Tables};
 use crate::store::{StoreError, VerifyReport};
 use crate::time::Timestamp;
 
@@ -53,15 +60,15 @@ pub async fn repair_on<F: Fs>(
     fs: &F,
     catalog: &Catalog,
     dry: bool,
-    watch: Option<Arc<dyn ProgressObserver>>,
+    observer: Option<Arc<dyn ProgressObserver>>,
 ) -> Result<RepairReport, StoreError> {
     let root = fs.root();
     for _ in 0..ATTEMPTS {
-        let mut surveyed = survey(fs, OrphanPolicy::Apply, watch.clone()).await?;
+        let mut surveyed = survey(fs, OrphanPolicy::Apply, observer.clone()).await?;
         match surveyed.tables.declare(catalog) {
             // A lost commit may have freed a unique entry that a later one uses. No orphan is applied then.
             Err(StoreError::UniqueViolation { .. }) => {
-                surveyed = survey(fs, OrphanPolicy::Discard, watch.clone()).await?;
+                surveyed = survey(fs, OrphanPolicy::Discard, observer.clone()).await?;
                 surveyed.tables.declare(catalog)?;
             }
             declared => declared?,
@@ -82,13 +89,13 @@ pub async fn repair_on<F: Fs>(
             return Ok(repaired);
         }
     }
-    Err(busy(&root))
+    Err(store_busy(&root))
 }
 
-fn busy(root: &str) -> StoreError {
+fn store_busy(root: &str) -> StoreError {
     StoreError::Unavailable {
         what: format!("the store at {root}"),
-        why: "other processes kept writing to it during the repair; try again".to_owned(),
+        why: "other processes kept writing to it during the repair; stop them and repeat the repair".to_owned(),
     }
 }
 
@@ -123,7 +130,7 @@ impl Sequence for Repair {
             let identity = ensure_identity(fs, &surveyed, random).await.map_err(io)?;
             sync_all(fs).await.map_err(io)?;
             // This precedes every replacement, so that damaged files survive a crash of the repair.
-            let kept = preserve_damaged_files(fs, &surveyed.broken).await.map_err(io)?;
+            let preservation = preserve_damaged_files(fs, &surveyed.broken).await.map_err(io)?;
             // A snapshot with such a number would be the highest for ever.
             for path in &surveyed.out_of_range {
                 optional(fs.remove(path).await).map_err(io)?;
@@ -132,12 +139,12 @@ impl Sequence for Repair {
             let header = SnapshotHeader { snapshot: base, format: FORMAT, store: identity.store, prev };
             match (TakeSnapshot { header, tables: surveyed.tables, random }).run(fs).await {
                 SnapshotOutcome::Linked => {}
-                SnapshotOutcome::Overtaken => return Err(busy(&root)),
+                SnapshotOutcome::Overtaken => return Err(store_busy(&root)),
                 SnapshotOutcome::Refused(e) => return Err(io(e)),
                 SnapshotOutcome::Unreadable(error) => return Err(error),
             }
             // From here on the store is intact again.
-            for path in surveyed.broken.iter().filter(|_| kept == Preservation::Deferred) {
+            for path in surveyed.broken.iter().filter(|_| preservation == Preservation::Deferred) {
                 preserve_damaged_file(fs, path).await.map_err(io)?;
             }
             fs.sync_folder(DAMAGED).await.map_err(io)?;
@@ -157,8 +164,8 @@ async fn block_stale_writers<F: Fs>(fs: &F, surveyed: &SurveyResult, prev: &str)
     let io = |e: FsError| map_write_error(&e, &root);
     let store = surveyed.report.store.as_deref().unwrap_or_default();
     for seq in surveyed.possible_heads.iter().map(|seq| seq + 1).filter(|seq| !surveyed.possible_heads.contains(seq)) {
-        let barrier = commit_file::write(seq, prev, store, Timestamp::default(), &[])?;
-        if !put_new(fs, &commit_path(seq), &barrier).await.map_err(io)? {
+        let blocker = commit_file::write(seq, prev, store, Timestamp::default(), &[])?;
+        if !put_new(fs, &commit_path(seq), &blocker).await.map_err(io)? {
             return Ok(false);
         }
     }
@@ -186,39 +193,151 @@ async fn preserve_damaged_files<F: Fs>(fs: &F, broken: &[String]) -> Result<Pres
     Ok(Preservation::Complete)
 }
 
+/// Names that one damaged file can get in the folder `damaged`. Only repairs of different damage to one file need several.
+const PRESERVED_NAMES: usize = 1_000;
+
 /// Links a file into the folder `damaged` and returns its name there. Without hard links the file loses its first name.
 async fn preserve_damaged_file<F: Fs>(fs: &F, path: &str) -> Result<Option<String>, FsError> {
     let name = path.replace('/', "-");
-    let mut aside = format!("{DAMAGED}/{name}");
-    for again in 2..1_000 {
+    for number in 1..=PRESERVED_NAMES {
+        let aside = if number == 1 { format!("{DAMAGED}/{name}") } else { format!("{DAMAGED}/{number}-{name}") };
         match fs.link_new(path, &aside).await {
             Err(e) if e.reason == Reason::Exists => {
-                // An interrupted repair created it.
-                if optional(fs.read(path, None).await).ok() == optional(fs.read(&aside, None).await).ok() {
+                // An interrupted repair created it. A file that cannot be read may be another one.
+                if let (Ok(damaged), Ok(preserved)) =
+                    (optional(fs.read(path, None).await), optional(fs.read(&aside, None).await))
+                    && damaged == preserved
+                {
                     return Ok(None);
                 }
-                aside = format!("{DAMAGED}/{again}-{name}");
             }
             // It was removed, or an interrupted repair moved it.
             Err(e) if e.is_missing() => return Ok(None),
-            done => return done.map(|()| Some(aside)),
+            linked => return linked.map(|()| Some(aside)),
         }
     }
-    Ok(None)
+    let why = format!("the folder `{DAMAGED}` has {PRESERVED_NAMES} other files of this name; move them elsewhere");
+    Err(FsError { reason: Reason::Other, call: "preserve", path: path.to_owned(), why })
 }
 
 /// Returns the identity of the store, and rewrites runstate.json if it is damaged.
 async fn ensure_identity<F: Fs>(fs: &F, surveyed: &SurveyResult, random: [u8; 16]) -> Result<StoreIdentity, FsError> {
-    let broken = surveyed.report.findings.iter().any(|finding| finding.at == IDENTITY);
     let identity = match &surveyed.identity {
         Some(identity) => identity.clone(),
         // No file of the store contains its id any more.
         None => StoreIdentity::from_store_id(&random_store_id(random)),
     };
-    if broken {
+    if surveyed.identity_damaged {
         preserve_damaged_file(fs, IDENTITY).await?;
         optional(fs.remove(IDENTITY).await)?;
         put_new(fs, IDENTITY, &identity_bytes(&identity.store)).await?;
     }
     Ok(identity)
+}
+
+/// The commit files from the first damaged one on.
+#[derive(Default)]
+pub struct DamagedTail {
+    files: BTreeMap<u64, (Vec<u8>, Result<CommitFile, String>)>,
+}
+
+impl DamagedTail {
+    pub fn has_begun(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    pub fn push(&mut self, seq: u64, bytes: Vec<u8>) {
+        let file = commit_file::read_unchained(&bytes, seq);
+        self.files.insert(seq, (bytes, file));
+    }
+
+    /// Returns the files that are not valid commits by themselves, and why.
+    pub fn damaged(&self) -> impl Iterator<Item = (u64, &String)> {
+        self.files.iter().filter_map(|(seq, (_, file))| Some((*seq, file.as_ref().err()?)))
+    }
+
+    /// Returns the command ids in all files, as far as they can be read.
+    pub fn commands(&self) -> impl Iterator<Item = String> {
+        self.files.values().flat_map(|(bytes, file)| match file {
+            Ok(file) => file.commits.iter().map(|entry| entry.logged.command.to_string()).collect(),
+            Err(_) => command_ids_in(&String::from_utf8_lossy(bytes)),
+        })
+    }
+
+    /// Returns the hash chains of intact files.
+    fn chains(&self) -> Vec<Vec<&CommitFile>> {
+        let mut chains: Vec<Vec<&CommitFile>> = Vec::new();
+        let mut last: Option<(u64, String)> = None;
+        for (seq, (bytes, file)) in &self.files {
+            let Ok(file) = file else {
+                last = None;
+                continue;
+            };
+            let follows = last.as_ref().is_some_and(|(before, hash)| before + 1 == *seq && *hash == file.prev);
+            match chains.last_mut() {
+                Some(chain) if follows => chain.push(file),
+                _ => chains.push(vec![file]),
+            }
+            last = Some((*seq, file_hash(bytes)));
+        }
+        chains
+    }
+}
+
+fn command_ids_in(text: &str) -> Vec<String> {
+    let ids = text.split("{\"cmd\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+    ids.map(str::to_owned).collect()
+}
+
+/// Applies the commits of the tail that fit, and returns their command ids.
+pub fn apply_orphans(tail: &DamagedTail, store: &str, tables: &mut Tables) -> Result<Vec<String>, StoreError> {
+    let mut applied = Vec::new();
+    for chain in tail.chains() {
+        if !belongs_to_store(&chain, store, tables)? {
+            continue;
+        }
+        for entry in chain.iter().flat_map(|file| &file.commits) {
+            if first_conflict(tables, entry)?.is_none() && replay(tables, entry)?.is_ok() {
+                applied.push(entry.logged.command.to_string());
+            }
+        }
+    }
+    Ok(applied)
+}
+
+/// Whether the commits belong to this store. Commits of older programs lack the store tag. One of them must then change
+/// a document of this store, with an incarnation that no other store has.
+fn belongs_to_store(chain: &[&CommitFile], store: &str, tables: &Tables) -> Result<bool, StoreError> {
+    if chain.iter().all(|file| file.store.is_some()) {
+        return Ok(chain.iter().all(|file| file.store.as_deref() == Some(commit_file::store_tag(store))));
+    }
+    for entry in chain.iter().flat_map(|file| &file.commits) {
+        for ((key, op), outcome) in entry.logged.ops.iter().zip(&entry.outcomes) {
+            let (LoggedOp::Change(_), Some((revision, _))) = (op, outcome) else { continue };
+            if tables.get(key)?.is_some_and(|current| current.revision.incarnation() == revision.incarnation()) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Returns the first document that a commit does not fit, or `None` if the whole commit can be applied.
+pub fn first_conflict(tables: &Tables, entry: &CommitEntry) -> Result<Option<Key>, StoreError> {
+    for check in &entry.checks {
+        if check.verify(tables.get(&check.key)?.as_ref()).is_err() {
+            return Ok(Some(check.key.clone()));
+        }
+    }
+    for ((key, op), outcome) in entry.logged.ops.iter().zip(&entry.outcomes) {
+        let before = tables.get(key)?;
+        // A commit only deletes documents that exist.
+        let deletes_nothing = before.is_none() && matches!(op, LoggedOp::Delete);
+        let after = op.apply_to(key, before.as_ref(), &entry.logged.command);
+        let result = after.map(|after| after.map(|stored| (stored.revision, stored.version)));
+        if deletes_nothing || result.as_ref() != Some(outcome) {
+            return Ok(Some(key.clone()));
+        }
+    }
+    Ok(None)
 }

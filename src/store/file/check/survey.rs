@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::ProgressObserver;
-use super::orphans::{self, DamagedTail};
+use super::repair::{DamagedTail, apply_orphans, first_conflict};
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
-use crate::store::file::commit_file;
-use crate::store::file::compaction;
 use crate::store::file::error_mapping::map_fs_error;
 use crate::store::file::format::{
     COMMITS, IDENTITY, RESERVE, SNAPSHOTS, StoreIdentity, check_seal, commit_path, commit_seq, file_hash,
@@ -18,6 +16,7 @@ use crate::store::file::fs::{Fs, FsError, RandomAccessFile, Reason, Sequence, op
 use crate::store::file::load::{LogHead, replay};
 use crate::store::file::open::no_store;
 use crate::store::file::snapshot::{self, SnapshotBase, SnapshotError, SnapshotHeader};
+use crate::store::file::{commit_file, compaction};
 use crate::store::tables::Tables;
 use crate::store::{BatchLimits, Finding, Severity, StoreError, VerifyReport};
 
@@ -51,6 +50,8 @@ pub struct SurveyResult {
     pub report: VerifyReport,
     /// The identity in runstate.json, or the one that it should have.
     pub identity: Option<StoreIdentity>,
+    /// Whether runstate.json must be written again.
+    pub identity_damaged: bool,
     /// All intact documents.
     pub tables: Tables,
     /// The greatest sequence number of any file.
@@ -83,7 +84,7 @@ impl Sequence for Survey {
             }
             Err(StoreError::Unavailable {
                 what: format!("the store at {root}"),
-                why: "other processes kept taking snapshots while it was read; try again".to_owned(),
+                why: "other processes kept taking snapshots while it was read; repeat the command".to_owned(),
             })
         })
     }
@@ -127,6 +128,7 @@ impl<'a, F: Fs> Surveyor<'a, F> {
             result: SurveyResult {
                 report,
                 identity: None,
+                identity_damaged: false,
                 tables,
                 highest: 0,
                 snapshots,
@@ -147,15 +149,15 @@ impl<'a, F: Fs> Surveyor<'a, F> {
         self.check_reserve().await?;
         self.result.report.documents = self.result.tables.len() as u64;
         let names = optional(fs.list(SNAPSHOTS).await)?.unwrap_or_default();
-        let now = names.iter().filter_map(|name| snapshot_seq(name)).filter(|seq| *seq < NUMBER_LIMIT).max();
-        Ok(now == snapshots.iter().copied().max())
+        let newest = names.iter().filter_map(|name| snapshot_seq(name)).filter(|seq| *seq < NUMBER_LIMIT).max();
+        Ok(newest == snapshots.iter().copied().max())
     }
 
     /// Lists the numbers of all commits and snapshots, in order.
     async fn list_numbers(&mut self) -> Result<(Vec<u64>, Vec<u64>), SurveyError> {
         let fs = self.fs;
         let names = optional(fs.list("").await)?.unwrap_or_default();
-        if ![IDENTITY, COMMITS, SNAPSHOTS].iter().any(|own| names.iter().any(|name| name == own)) {
+        if ![IDENTITY, COMMITS, SNAPSHOTS].iter().any(|expected| names.iter().any(|name| name == expected)) {
             return Err(no_store(&fs.root()).into());
         }
         let mut commits = Vec::new();
@@ -194,10 +196,10 @@ impl<'a, F: Fs> Surveyor<'a, F> {
 
     /// Reads a commit. A disk that fails repeatedly counts as damage, and so does a folder.
     pub(super) async fn read_commit(&self, path: &str) -> Result<Option<Vec<u8>>, FsError> {
-        let mut tried = 1;
+        let mut attempt = 1;
         loop {
             match optional(self.fs.read(path, None).await) {
-                Err(e) if tried < READ_ATTEMPTS && e.reason != Reason::Denied => tried += 1,
+                Err(e) if attempt < READ_ATTEMPTS && e.reason != Reason::Denied => attempt += 1,
                 read => return read,
             }
         }
@@ -205,20 +207,20 @@ impl<'a, F: Fs> Surveyor<'a, F> {
 
     /// Reads a whole snapshot, or finds what is wrong with it. A failed read is repeated.
     async fn read_snapshot(&self, seq: u64, store: &str, at: &str) -> Result<Option<OpenedSnapshot>, FsError> {
-        let mut tried = 0;
+        let mut attempt = 0;
         loop {
-            tried += 1;
+            attempt += 1;
             let Some(source) = optional(self.fs.open_file(&snapshot_path(seq)).await)? else { return Ok(None) };
-            let whole = match snapshot::open(source.clone(), seq, store, at) {
+            let verified = match snapshot::open(source.clone(), seq, store, at) {
                 Ok((header, base)) => base.verify().map(|()| (header, base)),
                 Err(SnapshotError::Invalid(why)) => Err(StoreError::Corrupt { at: at.to_owned(), why }),
                 Err(SnapshotError::Disk(e)) if e.reason == Reason::Denied => return Err(e),
                 Err(SnapshotError::Disk(e)) => Err(map_fs_error(&e, at)),
             };
-            match whole {
-                Ok(whole) => return Ok(Some((source, Ok(whole)))),
+            match verified {
+                Ok(opened) => return Ok(Some((source, Ok(opened)))),
                 Err(StoreError::Corrupt { why, .. }) => return Ok(Some((source, Err(why)))),
-                Err(_) if tried < READ_ATTEMPTS => {}
+                Err(_) if attempt < READ_ATTEMPTS => {}
                 Err(error) => return Ok(Some((source, Err(error.to_string())))),
             }
         }
@@ -232,9 +234,9 @@ impl<'a, F: Fs> Surveyor<'a, F> {
             let path = snapshot_path(*seq);
             let at = format!("{}/{path}", self.fs.root());
             let store = self.result.identity.as_ref().map(|identity| identity.store.clone()).unwrap_or_default();
-            let Some((source, whole)) = self.read_snapshot(*seq, &store, &at).await? else { continue };
+            let Some((source, verified)) = self.read_snapshot(*seq, &store, &at).await? else { continue };
             self.count_bytes(source.size());
-            match whole {
+            match verified {
                 Ok(_) if head.is_some() => {}
                 Ok((header, base)) => {
                     if newest == Some(*seq) {
@@ -250,16 +252,16 @@ impl<'a, F: Fs> Surveyor<'a, F> {
                         self.add_damage(&path, why, Vec::new());
                         continue;
                     }
-                    let saved = match snapshot::open_damaged(source, *seq, &store, &at) {
+                    let salvaged = match snapshot::open_damaged(source, *seq, &store, &at) {
                         Ok((header, base)) => Some((header, snapshot::salvage(&base))),
                         Err(_) => None,
                     };
-                    let Some((header, saved)) = saved else {
+                    let Some((header, salvaged)) = salvaged else {
                         self.add_damage(&path, why, vec!["every document that only this snapshot contains".to_owned()]);
                         continue;
                     };
-                    self.add_damage(&path, why, saved.gone);
-                    for (key, stored) in saved.documents {
+                    self.add_damage(&path, why, salvaged.lost);
+                    for (key, stored) in salvaged.documents {
                         self.result.tables.restore(key, stored)?;
                     }
                     head = Some(LogHead { base: Some(*seq), seq: *seq, hash: header.prev, end: None });
@@ -277,7 +279,8 @@ impl<'a, F: Fs> Surveyor<'a, F> {
     async fn check_commits(&mut self, commits: &[u64], head: Option<LogHead>) -> Result<(), SurveyError> {
         if let Some(base) = head.as_ref().and_then(|head| head.base).filter(|base| *base > 0 && !commits.contains(base))
         {
-            let why = "it is missing, although the snapshot was taken after it; unless a repair took the snapshot, later commits may be missing too";
+            let why = "it is missing, although the snapshot was taken after it; unless a repair took the snapshot, later commits \
+                       may be missing too";
             self.add_harmless(&commit_path(base), why);
         }
         let first =
@@ -287,6 +290,8 @@ impl<'a, F: Fs> Surveyor<'a, F> {
             self.check_superseded(*seq, &head).await?;
         }
         let mut tail = DamagedTail::default();
+        // The report does not list every finding, so it cannot show which files already have one.
+        let mut reported = BTreeSet::new();
         for seq in commits.iter().filter(|seq| **seq > head.base.unwrap_or(0)) {
             let path = commit_path(*seq);
             let bytes = match self.read_commit(&path).await {
@@ -294,12 +299,18 @@ impl<'a, F: Fs> Surveyor<'a, F> {
                 // It was removed meanwhile, or it is a name without a file.
                 Ok(None) if !self.is_listed(&path).await? => continue,
                 Ok(None) => {
-                    self.add_damage(&path, "the name exists, but there is no file".to_owned(), Vec::new());
+                    reported.insert(path.clone());
+                    self.add_damage(
+                        &path,
+                        "the name exists, but there is no file; remove the broken symbolic link".to_owned(),
+                        Vec::new(),
+                    );
                     Vec::new()
                 }
                 // A missing permission of this user is not damage.
                 Err(e) if e.reason == Reason::Denied => return Err(e.into()),
                 Err(e) => {
+                    reported.insert(path.clone());
                     self.add_damage(&path, e.to_string(), Vec::new());
                     Vec::new()
                 }
@@ -320,7 +331,7 @@ impl<'a, F: Fs> Surveyor<'a, F> {
                             }
                             _ => (path.clone(), why),
                         };
-                        if !self.result.report.findings.iter().any(|finding| finding.at == at) {
+                        if reported.insert(at.clone()) {
                             self.add_damage(&at, why, Vec::new());
                         }
                     }
@@ -332,24 +343,26 @@ impl<'a, F: Fs> Surveyor<'a, F> {
         self.result.report.head = head.seq;
         for (seq, why) in tail.damaged() {
             let path = commit_path(seq);
-            if !self.result.report.findings.iter().any(|finding| finding.at == path) {
+            if reported.insert(path.clone()) {
                 self.add_damage(&path, why.clone(), Vec::new());
             }
         }
-        let kept = match self.survey.orphans {
-            OrphanPolicy::Apply => orphans::apply_orphans(
-                &tail,
-                self.result.report.store.as_deref().unwrap_or_default(),
-                &mut self.result.tables,
-            )?,
+        let applied = match self.survey.orphans {
+            OrphanPolicy::Apply => {
+                apply_orphans(&tail, self.result.report.store.as_deref().unwrap_or_default(), &mut self.result.tables)?
+            }
             OrphanPolicy::Discard => Vec::new(),
         };
-        let gone =
-            tail.commands().filter(|command| !kept.contains(command)).map(|command| format!("command {command}"));
-        let gone: Vec<String> = gone.collect();
-        let mut damages = self.result.report.findings.iter_mut().filter(|finding| finding.severity == Severity::Damage);
-        if let Some(finding) = damages.find(|finding| finding.at.starts_with(COMMITS)) {
-            finding.gone = gone;
+        let lost =
+            tail.commands().filter(|command| !applied.contains(command)).map(|command| format!("command {command}"));
+        let lost: Vec<String> = lost.collect();
+        let findings = &mut self.result.report.findings;
+        let is_damage = |finding: &Finding| finding.severity == Severity::Damage;
+        let of_commit = findings.iter().position(|finding| is_damage(finding) && finding.at.starts_with(COMMITS));
+        // If the report lists no damaged commit, the first damage names the lost commands.
+        let first = of_commit.or_else(|| findings.iter().position(is_damage));
+        if let Some(finding) = first.and_then(|first| findings.get_mut(first)) {
+            finding.gone.extend(lost);
         }
         Ok(())
     }
@@ -370,7 +383,7 @@ impl<'a, F: Fs> Surveyor<'a, F> {
         };
         // A commit that does not fit must not be applied in part.
         for entry in &file.commits {
-            if let Some(key) = orphans::first_conflict(&self.result.tables, entry)? {
+            if let Some(key) = first_conflict(&self.result.tables, entry)? {
                 return Ok(Err(format!("command `{}` does not fit the state of {key}", entry.logged.command)));
             }
             if let Err(why) = replay(&mut self.result.tables, entry)? {
@@ -404,22 +417,26 @@ impl<'a, F: Fs> Surveyor<'a, F> {
 
     fn count_bytes(&mut self, bytes: u64) {
         self.result.report.bytes += bytes;
-        if let Some(watch) = &self.survey.observer {
-            watch.progress(self.result.report.bytes.min(self.total), self.total);
+        if let Some(observer) = &self.survey.observer {
+            observer.progress(self.result.report.bytes.min(self.total), self.total);
         }
     }
 
     fn add_out_of_range(&mut self, path: String) {
-        self.add_damage(&path, "its number is out of range".to_owned(), Vec::new());
+        self.add_damage(
+            &path,
+            "the number in its name is out of range; move it to another folder".to_owned(),
+            Vec::new(),
+        );
         self.result.broken.push(path.clone());
         self.result.out_of_range.push(path);
     }
 
     fn add_harmless(&mut self, at: &str, why: &str) {
-        self.result.report.findings.push(Finding::harmless(at, why));
+        self.result.report.add(Finding::harmless(at, why));
     }
 
-    pub(super) fn add_damage(&mut self, at: &str, why: String, gone: Vec<String>) {
-        self.result.report.findings.push(Finding { gone, ..Finding::damage(at, why) });
+    pub(super) fn add_damage(&mut self, at: &str, why: String, lost: Vec<String>) {
+        self.result.report.add(Finding { gone: lost, ..Finding::damage(at, why) });
     }
 }

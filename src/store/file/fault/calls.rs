@@ -1,13 +1,14 @@
-//! The calls on the disk in memory. Each call is counted and meets its fault.
+//! The disk in memory: its contents, the live processes, the pending faults, and the calls on it. Each call is counted
+//! and meets its fault.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use super::contents::{Contents, Inode, STORE, SyncOutcome};
-use super::state::{DiskState, Hook};
-use super::{DiskFault, FaultFs};
+use super::{DiskFault, FaultFs, Survivors};
 use crate::id::sha256;
 use crate::marker::BoxFuture;
 use crate::store::file::fs::{Fs, FsError, FsKind, Pieces, RandomAccessFile, Reason};
@@ -49,8 +50,8 @@ impl FaultFs {
         }
         let fault = self.disk.state().fault(self.process, call, path);
         match fault {
-            Some(DiskFault::Delay(span)) => {
-                self.disk.state().elapsed += span.0;
+            Some(DiskFault::Delay(duration)) => {
+                self.disk.state().elapsed += duration.0;
                 yield_now().await;
             }
             Some(DiskFault::Hold) => self.wait_for_release().await,
@@ -89,15 +90,15 @@ impl FaultFs {
     fn die<T>(
         &self,
         state: &mut DiskState,
-        how: DiskFault,
+        fault: DiskFault,
         effect: impl FnOnce(&mut Contents, CallEffect) -> Result<T, Reason>,
     ) {
-        match how {
+        match fault {
             DiskFault::StopAfter | DiskFault::PowerAfter(_) => drop(effect(&mut state.contents, CallEffect::Whole)),
             DiskFault::Torn => drop(effect(&mut state.contents, CallEffect::Half)),
             _ => {}
         }
-        match how {
+        match fault {
             DiskFault::PowerBefore(survivors) | DiskFault::PowerAfter(survivors) => state.lose_power(survivors),
             _ => state.alive[self.process] = false,
         }
@@ -107,12 +108,12 @@ impl FaultFs {
     async fn wait_for_release(&self) {
         let ticket = {
             let mut state = self.disk.state();
-            state.held += 1;
-            state.held
+            state.held_calls += 1;
+            state.held_calls
         };
         poll_fn(|cx| {
             let mut state = self.disk.state();
-            if state.released >= ticket {
+            if state.released_calls >= ticket {
                 return Poll::Ready(());
             }
             state.waiting.push(cx.waker().clone());
@@ -173,8 +174,8 @@ impl FaultFs {
     }
 }
 
-fn finish<T>(done: Result<T, Reason>, fail: impl Fn(Reason, &str) -> FsError) -> Result<T, FsError> {
-    done.map_err(|reason| fail(reason, "on the disk in memory"))
+fn finish<T>(result: Result<T, Reason>, fail: impl Fn(Reason, &str) -> FsError) -> Result<T, FsError> {
+    result.map_err(|reason| fail(reason, "on the disk in memory"))
 }
 
 /// An open file. It stays readable after its name is removed.
@@ -194,7 +195,7 @@ impl RandomAccessFile for MemoryFile {
             reason: Reason::Other,
             call: "read",
             path: self.path.clone(),
-            why: "the file ends before".to_owned(),
+            why: "the file ends too early".to_owned(),
         })
     }
 }
@@ -216,7 +217,7 @@ impl Fs for FaultFs {
     }
 
     fn make_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        Box::pin(self.call("make folder", path, move |contents, _| contents.make_folder(path)))
+        Box::pin(self.call("mkdir", path, move |contents, _| contents.make_folder(path)))
     }
 
     fn put_temp<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), FsError>> {
@@ -270,9 +271,9 @@ impl Fs for FaultFs {
     }
 
     fn size<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<u64, FsError>> {
-        Box::pin(self.call("look at", path, move |contents, _| match contents.find(path) {
-            Some(Inode::DiskFile(_)) => contents.read(path).map(|bytes| bytes.len() as u64),
-            Some(Inode::DiskFolder(_)) => Err(Reason::Other),
+        Box::pin(self.call("stat", path, move |contents, _| match contents.find(path) {
+            Some(Inode::File(_)) => contents.read(path).map(|bytes| bytes.len() as u64),
+            Some(Inode::Folder(_)) => Err(Reason::Other),
             None => Err(Reason::Missing),
         }))
     }
@@ -285,11 +286,79 @@ impl Fs for FaultFs {
         Ok(drawn)
     }
 
-    fn pause(&self, span: Millis) -> BoxFuture<'_, ()> {
+    fn pause(&self, duration: Millis) -> BoxFuture<'_, ()> {
         // Time passes at once; nothing changes on this disk without a call.
         let mut state = self.disk.state();
-        state.elapsed += span.0;
-        state.pauses.push(span);
+        state.elapsed += duration.0;
+        state.pauses.push(duration);
         Box::pin(std::future::ready(()))
+    }
+}
+
+#[derive(Default)]
+pub(super) struct DiskState {
+    pub(super) contents: Contents,
+    /// Whether each process is alive.
+    pub(super) alive: Vec<bool>,
+    /// All calls, with the process of each.
+    pub(super) trace: Vec<(usize, String)>,
+    pub(super) faults: BTreeMap<usize, DiskFault>,
+    pub(super) next: Vec<(usize, &'static str, DiskFault)>,
+    /// The error that every call with a change gets.
+    pub(super) refused: Option<Reason>,
+    pub(super) network: Option<String>,
+    pub(super) drawn: u64,
+    pub(super) pauses: Vec<Millis>,
+    pub(super) hooks: Vec<Hook>,
+    /// Elapsed milliseconds.
+    pub(super) elapsed: i64,
+    /// Number of held calls; calls numbered up to `released_calls` are released.
+    pub(super) held_calls: u64,
+    pub(super) released_calls: u64,
+    pub(super) waiting: Vec<Waker>,
+}
+
+/// A function that runs before a call.
+pub(super) struct Hook {
+    pub(super) process: usize,
+    pub(super) call: &'static str,
+    pub(super) path: String,
+    pub(super) act: Box<dyn FnOnce() + Send>,
+}
+
+impl DiskState {
+    /// Appends a call to the trace and returns its fault.
+    pub(super) fn fault(&mut self, process: usize, call: &'static str, path: &str) -> Option<DiskFault> {
+        let n = self.trace.len();
+        self.trace.push((process, format!("{call} {path}")));
+        let next = self.next.iter().position(|(owner, name, _)| *owner == process && *name == call);
+        let planned = self.faults.get(&n).copied().or_else(|| next.map(|at| self.next.remove(at).2));
+        planned.or_else(|| self.refusal(call))
+    }
+
+    fn refusal(&self, call: &str) -> Option<DiskFault> {
+        let (adds, changes) = (matches!(call, "create" | "write" | "link" | "mkdir"), call == "remove");
+        match self.refused? {
+            // Removing needs no space.
+            Reason::Full => adds.then_some(DiskFault::Full),
+            Reason::ReadOnly => (adds || changes).then_some(DiskFault::ReadOnly),
+            _ => (adds || changes).then_some(DiskFault::Denied),
+        }
+    }
+
+    pub(super) fn lose_power(&mut self, survivors: Survivors) {
+        self.contents.lose_power(|n, _| match survivors {
+            Survivors::None => false,
+            Survivors::All => true,
+            Survivors::Random(seed) => sha256(&[&seed.to_be_bytes(), &(n as u64).to_be_bytes()])[0] & 1 == 1,
+            Survivors::Mask(bits) => u32::try_from(n).is_ok_and(|n| bits.checked_shr(n).unwrap_or(0) & 1 == 1),
+        });
+        self.alive.fill(false);
+        self.release();
+    }
+
+    pub(super) fn release(&mut self) {
+        self.released_calls = self.held_calls;
+        self.waiting.drain(..).for_each(Waker::wake);
     }
 }

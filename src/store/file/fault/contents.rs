@@ -1,5 +1,5 @@
 //! Contents of the disk in memory: the live state that every process sees, and the durable state that survives a power
-//! failure. `state.rs` decides which call fails and which process is alive.
+//! failure. `calls.rs` decides which call fails and which process is alive.
 
 use std::collections::{BTreeMap, BTreeSet};
 #[cfg(test)]
@@ -33,9 +33,9 @@ struct DiskFolder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inode {
     /// A folder's number.
-    DiskFolder(usize),
+    Folder(usize),
     /// A file's number.
-    DiskFile(usize),
+    File(usize),
 }
 
 /// A file: its bytes, and the ranges that would not survive a power failure.
@@ -58,8 +58,8 @@ impl Contents {
     pub fn find(&self, path: &str) -> Option<Inode> {
         let store = *self.folders.first()?.live.get(STORE)?;
         path.split('/').filter(|name| !name.is_empty()).try_fold(store, |node, name| match node {
-            Inode::DiskFolder(folder) => self.folders.get(folder)?.live.get(name).copied(),
-            Inode::DiskFile(_) => None,
+            Inode::Folder(folder) => self.folders.get(folder)?.live.get(name).copied(),
+            Inode::File(_) => None,
         })
     }
 
@@ -71,8 +71,8 @@ impl Contents {
 
     fn folder(&self, path: &str) -> Result<usize, Reason> {
         match self.find(path) {
-            Some(Inode::DiskFolder(folder)) => Ok(folder),
-            Some(Inode::DiskFile(_)) => Err(Reason::NotFolder),
+            Some(Inode::Folder(folder)) => Ok(folder),
+            Some(Inode::File(_)) => Err(Reason::NotFolder),
             None => Err(Reason::Missing),
         }
     }
@@ -90,12 +90,12 @@ impl Contents {
     pub fn make_folder(&mut self, path: &str) -> Result<(), Reason> {
         let (within, name) = if path.is_empty() { (0, STORE) } else { self.parent_and_name(path)? };
         match self.folders[within].live.get(name) {
-            Some(Inode::DiskFolder(_)) => Ok(()),
-            Some(Inode::DiskFile(_)) => Err(Reason::Exists),
+            Some(Inode::Folder(_)) => Ok(()),
+            Some(Inode::File(_)) => Err(Reason::Exists),
             None => {
                 self.folders.push(DiskFolder::default());
-                let made = Inode::DiskFolder(self.folders.len() - 1);
-                self.set(within, name, Some(made));
+                let created = Inode::Folder(self.folders.len() - 1);
+                self.set(within, name, Some(created));
                 Ok(())
             }
         }
@@ -109,7 +109,7 @@ impl Contents {
         }
         self.files.push(DiskFile::default());
         let file = self.files.len() - 1;
-        self.set(folder, name, Some(Inode::DiskFile(file)));
+        self.set(folder, name, Some(Inode::File(file)));
         Ok(file)
     }
 
@@ -147,12 +147,12 @@ impl Contents {
 
     /// Gives a file a second name.
     pub fn link(&mut self, from: &str, to: &str) -> Result<(), Reason> {
-        let Some(Inode::DiskFile(file)) = self.find(from) else { return Err(Reason::Missing) };
+        let Some(Inode::File(file)) = self.find(from) else { return Err(Reason::Missing) };
         let (folder, name) = self.parent_and_name(to)?;
         if self.folders[folder].live.contains_key(name) {
             return Err(Reason::Exists);
         }
-        self.set(folder, name, Some(Inode::DiskFile(file)));
+        self.set(folder, name, Some(Inode::File(file)));
         Ok(())
     }
 
@@ -169,8 +169,8 @@ impl Contents {
     /// Returns the bytes of a file.
     pub fn read(&self, path: &str) -> Result<Arc<Vec<u8>>, Reason> {
         match self.find(path) {
-            Some(Inode::DiskFile(file)) => Ok(self.files[file].bytes.clone()),
-            Some(Inode::DiskFolder(_)) => Err(Reason::Other),
+            Some(Inode::File(file)) => Ok(self.files[file].bytes.clone()),
+            Some(Inode::Folder(_)) => Err(Reason::Other),
             None => Err(self.parent_and_name(path).err().unwrap_or(Reason::Missing)),
         }
     }
@@ -193,21 +193,21 @@ impl Contents {
         }
         let node = bytes.map(|bytes| {
             self.files.push(DiskFile { bytes: Arc::new(bytes.to_vec()), ..DiskFile::default() });
-            Inode::DiskFile(self.files.len() - 1)
+            Inode::File(self.files.len() - 1)
         });
         self.set(folder, rest, node);
         self.folders[folder].sync_name(rest);
     }
 
     fn ensure_synced_folder(&mut self, within: usize, name: &str) -> usize {
-        if let Some(Inode::DiskFolder(found)) = self.folders[within].live.get(name) {
+        if let Some(Inode::Folder(found)) = self.folders[within].live.get(name) {
             return *found;
         }
         self.folders.push(DiskFolder::default());
-        let made = self.folders.len() - 1;
-        self.set(within, name, Some(Inode::DiskFolder(made)));
+        let created = self.folders.len() - 1;
+        self.set(within, name, Some(Inode::Folder(created)));
         self.folders[within].sync_name(name);
-        made
+        created
     }
 
     /// Removes everything, as `rm -r` does. The change is synced.
@@ -217,19 +217,19 @@ impl Contents {
 
     /// Returns the unsynced changes, from the folder above the store's folder downwards.
     pub fn unsynced(&self) -> Vec<UnsyncedChange> {
-        self.changes().into_iter().map(|(what, _)| what).collect()
+        self.changes().into_iter().map(|(change, _)| change).collect()
     }
 
     /// Drops all unsynced changes except those for which `survives` returns true. It is called in the order of
     /// [`Contents::unsynced`].
     pub fn lose_power(&mut self, mut survives: impl FnMut(usize, &UnsyncedChange) -> bool) {
-        let mut kept: BTreeMap<usize, Vec<Range<usize>>> = BTreeMap::new();
-        for (n, (what, at)) in self.changes().into_iter().enumerate() {
-            let survives = survives(n, &what);
-            match at {
+        let mut survivors: BTreeMap<usize, Vec<Range<usize>>> = BTreeMap::new();
+        for (n, (change, location)) in self.changes().into_iter().enumerate() {
+            let survives = survives(n, &change);
+            match location {
                 ChangeLocation::Name(folder, name) if survives => self.folders[folder].sync_name(&name),
                 ChangeLocation::Name(..) => {}
-                ChangeLocation::Bytes(file, range) if survives => kept.entry(file).or_default().push(range),
+                ChangeLocation::Bytes(file, range) if survives => survivors.entry(file).or_default().push(range),
                 ChangeLocation::Bytes(..) => {}
             }
         }
@@ -238,13 +238,13 @@ impl Contents {
             folder.lost.clear();
         }
         for (n, file) in self.files.iter_mut().enumerate() {
-            file.retain_synced(kept.remove(&n).unwrap_or_default());
+            file.retain_synced(survivors.remove(&n).unwrap_or_default());
         }
     }
 
     fn changes(&self) -> Vec<(UnsyncedChange, ChangeLocation)> {
-        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
-        self.changes_in(0, "", &mut seen, &mut found);
+        let (mut found, mut visited) = (Vec::new(), BTreeSet::new());
+        self.changes_in(0, "", &mut visited, &mut found);
         found
     }
 
@@ -252,7 +252,7 @@ impl Contents {
         &self,
         at: usize,
         path: &str,
-        seen: &mut BTreeSet<usize>,
+        visited: &mut BTreeSet<usize>,
         found: &mut Vec<(UnsyncedChange, ChangeLocation)>,
     ) {
         let folder = &self.folders[at];
@@ -267,19 +267,19 @@ impl Contents {
             let (live, durable) = (folder.live.get(name), folder.durable.get(name));
             if live != durable && !folder.lost.contains(name) {
                 let path = path.clone();
-                let what = match (live, durable) {
+                let change = match (live, durable) {
                     (Some(_), None) => UnsyncedChange::Added(path),
                     (None, _) => UnsyncedChange::Removed(path),
                     (Some(_), Some(_)) => UnsyncedChange::Replaced(path),
                 };
-                found.push((what, ChangeLocation::Name(at, name.clone())));
+                found.push((change, ChangeLocation::Name(at, name.clone())));
             }
             let mut nodes: Vec<Inode> = [live, durable].into_iter().flatten().copied().collect();
             nodes.dedup();
             for node in nodes {
                 match node {
-                    Inode::DiskFolder(inner) => self.changes_in(inner, &path, seen, found),
-                    Inode::DiskFile(file) if seen.insert(file) => {
+                    Inode::Folder(inner) => self.changes_in(inner, &path, visited, found),
+                    Inode::File(file) if visited.insert(file) => {
                         for range in &self.files[file].dirty {
                             let bytes = range.start as u64..range.end as u64;
                             found.push((
@@ -288,7 +288,7 @@ impl Contents {
                             ));
                         }
                     }
-                    Inode::DiskFile(_) => {}
+                    Inode::File(_) => {}
                 }
             }
         }
@@ -311,8 +311,8 @@ impl Contents {
                 (durable, &**name, safe, folder.lost.contains(name)).hash(hasher);
                 match node {
                     _ if safe && durable => {}
-                    Inode::DiskFolder(inner) => self.hash_folder(*inner, hasher, hash),
-                    Inode::DiskFile(file) => {
+                    Inode::Folder(inner) => self.hash_folder(*inner, hasher, hash),
+                    Inode::File(file) => {
                         let DiskFile { bytes, dirty, lost } = &self.files[*file];
                         (hash(bytes), dirty, lost).hash(hasher);
                     }
@@ -321,21 +321,21 @@ impl Contents {
         }
     }
 
-    /// Hashes the live state, except for files whose names are `left_out`.
+    /// Hashes the live state, except for files whose names are `excluded`.
     #[cfg(test)]
     pub fn hash_visible(
         &self,
         hasher: &mut impl Hasher,
         bytes: &mut impl FnMut(&Arc<Vec<u8>>) -> u64,
-        left_out: fn(&str) -> bool,
+        excluded: fn(&str) -> bool,
     ) {
         let mut folders = vec![0];
         while let Some(at) = folders.pop() {
-            for (name, node) in self.folders[at].live.iter().filter(|(name, _)| !left_out(name)) {
+            for (name, node) in self.folders[at].live.iter().filter(|(name, _)| !excluded(name)) {
                 (**name).hash(hasher);
                 match node {
-                    Inode::DiskFolder(inner) => folders.push(*inner),
-                    Inode::DiskFile(file) => bytes(&self.files[*file].bytes).hash(hasher),
+                    Inode::Folder(inner) => folders.push(*inner),
+                    Inode::File(file) => bytes(&self.files[*file].bytes).hash(hasher),
                 }
             }
             usize::MAX.hash(hasher);
@@ -382,16 +382,16 @@ impl DiskFolder {
 }
 
 impl DiskFile {
-    /// Keeps the synced bytes and the ranges in `kept`. A hole reads as zeros, and the file ends after its last
+    /// Keeps the synced bytes and the ranges in `surviving`. A hole reads as zeros, and the file ends after its last
     /// surviving byte.
-    fn retain_synced(&mut self, kept: Vec<Range<usize>>) {
-        let gone: Vec<_> = self.dirty.drain(..).chain(self.lost.drain(..)).filter(|r| !kept.contains(r)).collect();
-        if gone.is_empty() {
+    fn retain_synced(&mut self, surviving: Vec<Range<usize>>) {
+        let lost: Vec<_> = self.dirty.drain(..).chain(self.lost.drain(..)).filter(|r| !surviving.contains(r)).collect();
+        if lost.is_empty() {
             return;
         }
-        let there = |at: usize| !gone.iter().any(|range| range.contains(&at));
-        let length = (0..self.bytes.len()).rev().find(|at| there(*at)).map_or(0, |last| last + 1);
-        let left = (0..length).map(|at| if there(at) { self.bytes[at] } else { 0 }).collect();
-        self.bytes = Arc::new(left);
+        let survives = |at: usize| !lost.iter().any(|range| range.contains(&at));
+        let length = (0..self.bytes.len()).rev().find(|at| survives(*at)).map_or(0, |last| last + 1);
+        let bytes = (0..length).map(|at| if survives(at) { self.bytes[at] } else { 0 }).collect();
+        self.bytes = Arc::new(bytes);
     }
 }

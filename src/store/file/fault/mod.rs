@@ -23,8 +23,8 @@
 //!
 //! [`Disk::fail_at`] selects a call by its number since the beginning of the disk ([`Disk::calls`], [`Disk::trace`]).
 //! [`Disk::fail_next`] selects the next call of a kind by one process. [`Disk::run_before`] runs a function right
-//! before a call. The calls are `make folder`, `create`, `write`, `fsync`, `close` (these four write one temp), `link`,
-//! `remove`, `sync` (of a folder; `..` is the one above), `read`, `list` and `look at`.
+//! before a call. The calls are `mkdir`, `create`, `write`, `fsync`, `close` (these four write one temp), `link`,
+//! `remove`, `sync` (of a folder; `..` is the one above), `read`, `list` and `stat`.
 //!
 //! ```
 //! use runstate::store::file::fs::{Fs, Reason};
@@ -42,11 +42,11 @@
 //! assert_eq!(failed("create", DiskFault::ReadOnly), Reason::ReadOnly);
 //! assert_eq!(failed("create", DiskFault::ErrorBefore), Reason::Other);
 //! assert_eq!(disk.file("file"), None);
-//! // An error says nothing about the effect.
+//! // After an error, the call may have had its effect.
 //! assert_eq!(failed("create", DiskFault::ErrorAfter), Reason::Other);
 //! assert_eq!(disk.file("file").unwrap(), b"");
 //! block_on(fs.remove("file"))?;
-//! // Where no space is left a write has written half.
+//! // On a full disk, a write has written half of its bytes.
 //! assert_eq!(failed("write", DiskFault::Full), Reason::Full);
 //! assert_eq!(disk.file("file").unwrap(), b"by");
 //! // Reading can fail like everything else.
@@ -130,7 +130,7 @@
 //! assert_eq!(after(Survivors::Mask(0b001))?.unwrap(), b"");
 //! assert_eq!(after(Survivors::Mask(0b011))?.unwrap(), b"by");
 //! assert_eq!(after(Survivors::Mask(0b101))?.unwrap(), b"\0\0tes");
-//! // Whatever a seed chooses, it chooses again.
+//! // The same seed makes the same choice.
 //! assert_eq!(after(Survivors::Random(7))?, after(Survivors::Random(7))?);
 //! # Ok::<(), runstate::store::file::fs::FsError>(())
 //! ```
@@ -185,17 +185,16 @@
 
 mod calls;
 mod contents;
-mod state;
 
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use calls::{DiskState, Hook};
 #[cfg(test)]
 pub(in crate::store::file) use calls::{MemoryFile, slice_range};
 #[cfg(test)]
 pub(in crate::store::file) use contents::{Contents, Inode, SyncOutcome};
 
-use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use self::state::{DiskState, Hook};
 use super::fs::Reason;
 use crate::time::Millis;
 
@@ -350,7 +349,7 @@ impl Disk {
     /// Releases all calls that [`DiskFault::Hold`] holds, and returns their number.
     pub fn release(&self) -> u64 {
         let mut state = self.state();
-        let waiting = state.held - state.released;
+        let waiting = state.held_calls - state.released_calls;
         state.release();
         waiting
     }

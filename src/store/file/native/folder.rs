@@ -25,7 +25,7 @@ pub fn sync_ancestors(folder: &Path) -> io::Result<()> {
             Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {}
             // Some kernels refuse to sync folders of special file systems; a store's own folder is never on one.
             Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {}
-            done => done?,
+            result => result?,
         }
     }
     Ok(())

@@ -5,10 +5,8 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::block::{Block, BlockCache, Flaw};
-use super::directory::Section;
-use super::line::{DocumentRow, EntryRow, SectionKind, SnapshotRow};
-use super::open::check_whole;
+use super::block::{Block, BlockCache, DocumentRow, EntryRow, Flaw, SectionKind, SnapshotRow};
+use super::open::{Section, check_whole};
 use super::{SnapshotError, unreadable};
 use crate::schema::Key;
 use crate::store::file::fs::RandomAccessFile;
@@ -24,15 +22,15 @@ pub struct SalvageResult {
     /// The salvaged documents.
     pub documents: Vec<(Key, StoredDocument)>,
     /// Descriptions of the lost documents.
-    pub gone: Vec<String>,
+    pub lost: Vec<String>,
 }
 
 /// Reads the documents of all intact blocks.
 pub fn salvage(base: &SnapshotBase) -> SalvageResult {
-    let mut saved = SalvageResult::default();
+    let mut salvaged = SalvageResult::default();
     for SalvagedBlock { collection, first, until, rows, documents } in base.salvage_blocks() {
         match documents {
-            Ok(documents) => saved.documents.extend(
+            Ok(documents) => salvaged.documents.extend(
                 documents
                     .into_iter()
                     .map(|(id, stored)| (Key { collection: Cow::Owned(collection.to_string()), id }, stored)),
@@ -40,11 +38,11 @@ pub fn salvage(base: &SnapshotBase) -> SalvageResult {
             Err(_) => {
                 let until = until
                     .map_or_else(|| "to the last one".to_owned(), |until| format!("up to (not including) {until}"));
-                saved.gone.push(format!("{rows} documents of {collection}, from {first} {until}"));
+                salvaged.lost.push(format!("{rows} documents of {collection}, from {first} {until}"));
             }
         }
     }
-    saved
+    salvaged
 }
 
 /// An open snapshot.
@@ -93,7 +91,7 @@ impl SnapshotBase {
 
     /// Reads and checks the whole file: its checksum, each block, each line, and the order of all rows.
     pub fn verify(&self) -> Result<(), StoreError> {
-        check_whole(&*self.source).map_err(|fault| match fault {
+        check_whole(&*self.source).map_err(|error| match error {
             SnapshotError::Disk(e) => unreadable(&self.path, &e),
             SnapshotError::Invalid(why) => StoreError::Corrupt { at: self.path.clone(), why },
         })?;
@@ -111,15 +109,15 @@ impl SnapshotBase {
         let sections =
             self.sections.iter().enumerate().filter(|(_, (_, section))| section.kind == SectionKind::Documents);
         sections.flat_map(move |(number, (collection, section))| {
-            let id = |place: usize| {
-                section.blocks.get(place).map(|block| String::from_utf8_lossy(&block.first).into_owned())
+            let id = |index: usize| {
+                section.blocks.get(index).map(|block| String::from_utf8_lossy(&block.first).into_owned())
             };
-            section.blocks.iter().enumerate().map(move |(place, block)| SalvagedBlock {
+            section.blocks.iter().enumerate().map(move |(index, block)| SalvagedBlock {
                 collection: collection.clone(),
-                first: id(place).unwrap_or_default(),
-                until: id(place + 1),
+                first: id(index).unwrap_or_default(),
+                until: id(index + 1),
                 rows: block.rows as u64,
-                documents: self.read_rows(number, place),
+                documents: self.read_rows(number, index),
             })
         })
     }
@@ -127,8 +125,8 @@ impl SnapshotBase {
     fn verify_section<T: SnapshotRow>(&self, number: usize) -> Result<(), StoreError> {
         let blocks = self.sections.get(number).map_or(&[][..], |(_, section)| &section.blocks);
         let mut last: Option<T> = None;
-        for (place, block) in blocks.iter().enumerate() {
-            for row in self.read_rows::<T>(number, place)? {
+        for (index, block) in blocks.iter().enumerate() {
+            for row in self.read_rows::<T>(number, index)? {
                 if last.is_some_and(|last| last.key() >= row.key()) {
                     return Err(self
                         .corrupt_error((block.at, "a row of the block that begins there is out of order".to_owned())));
@@ -140,16 +138,16 @@ impl SnapshotBase {
     }
 
     /// Reads all rows of a block, without the cache.
-    fn read_rows<T: SnapshotRow>(&self, number: usize, place: usize) -> Result<Vec<T>, StoreError> {
-        let Some(block) = self.read_block::<T>(number, place)? else { return Ok(Vec::new()) };
+    fn read_rows<T: SnapshotRow>(&self, number: usize, index: usize) -> Result<Vec<T>, StoreError> {
+        let Some(block) = self.read_block::<T>(number, index)? else { return Ok(Vec::new()) };
         let rows = (0..block.len()).filter_map(|row| block.row(row));
         rows.map(|row| row.cloned().map_err(|flaw| self.corrupt_error(flaw))).collect()
     }
 
     /// Reads a block from the file; `None` if there is no such block.
-    fn read_block<T: SnapshotRow>(&self, number: usize, place: usize) -> Result<Option<Block<T>>, StoreError> {
+    fn read_block<T: SnapshotRow>(&self, number: usize, index: usize) -> Result<Option<Block<T>>, StoreError> {
         let Some((collection, section)) = self.sections.get(number) else { return Ok(None) };
-        let Some(block) = section.blocks.get(place) else { return Ok(None) };
+        let Some(block) = section.blocks.get(index) else { return Ok(None) };
         let raw = self.source.read_at(block.at, block.bytes).map_err(|e| unreadable(&self.path, &e))?;
         Block::new(raw, block, section.kind, collection.clone()).map(Some).map_err(|flaw| self.corrupt_error(flaw))
     }
@@ -159,20 +157,20 @@ impl SnapshotBase {
         &self,
         cache: &BlockCache<T>,
         number: usize,
-        place: usize,
+        index: usize,
     ) -> Result<Option<Arc<Block<T>>>, StoreError> {
-        if let Some(block) = cache.get((number, place)) {
+        if let Some(block) = cache.get((number, index)) {
             return Ok(Some(block));
         }
-        let Some(block) = self.read_block(number, place)?.map(Arc::new) else { return Ok(None) };
-        cache.put((number, place), &block);
+        let Some(block) = self.read_block(number, index)?.map(Arc::new) else { return Ok(None) };
+        cache.put((number, index), &block);
         Ok(Some(block))
     }
 
-    /// Returns the number of leading blocks of a section whose first key satisfies `holds`.
-    fn partition_blocks(&self, number: usize, holds: impl Fn(&[u8]) -> bool) -> usize {
+    /// Returns the number of leading blocks of a section whose first key satisfies `predicate`.
+    fn partition_blocks(&self, number: usize, predicate: impl Fn(&[u8]) -> bool) -> usize {
         let blocks = self.sections.get(number).map_or(&[][..], |(_, section)| &section.blocks);
-        blocks.partition_point(|block| holds(&block.first))
+        blocks.partition_point(|block| predicate(&block.first))
     }
 
     fn corrupt_error(&self, (at, why): Flaw) -> StoreError {
@@ -184,10 +182,10 @@ impl SnapshotBase {
         cache: &'a BlockCache<T>,
         number: usize,
         range: (Bound<&[u8]>, Bound<&[u8]>),
-        way: ScanDirection,
+        direction: ScanDirection,
     ) -> SectionScan<'a, T> {
         let (from, to) = (range.0.map(<[u8]>::to_vec), range.1.map(<[u8]>::to_vec));
-        SectionScan { base: self, cache, number, from, to, way, at: ScanPosition::Start }
+        SectionScan { base: self, cache, number, from, to, direction, at: ScanPosition::Start }
     }
 }
 
@@ -205,16 +203,16 @@ impl Base for SnapshotBase {
     }
 
     fn index(&self, collection: &str, made_by: &str) -> Option<BasePart> {
-        let wanted = |s: &Section| s.collection == collection && s.made_by.as_deref() == Some(made_by);
-        let number = self.sections.iter().position(|(_, section)| wanted(section))?;
+        let is_index = |s: &Section| s.collection == collection && s.made_by.as_deref() == Some(made_by);
+        let number = self.sections.iter().position(|(_, section)| is_index(section))?;
         self.sections.get(number).map(|(_, section)| BasePart { number, rows: section.rows })
     }
 
     fn document(&self, part: BasePart, id: &str) -> Result<Option<StoredDocument>, StoreError> {
-        let Some(place) = self.partition_blocks(part.number, |first| first <= id.as_bytes()).checked_sub(1) else {
+        let Some(index) = self.partition_blocks(part.number, |first| first <= id.as_bytes()).checked_sub(1) else {
             return Ok(None);
         };
-        let Some(block) = self.load_block(&self.documents, part.number, place)? else { return Ok(None) };
+        let Some(block) = self.load_block(&self.documents, part.number, index)? else { return Ok(None) };
         let found = || {
             let row = block.partition(|key| key < id.as_bytes())?;
             let found = block.row(row).transpose()?.filter(|(found, _)| **found == *id);
@@ -236,9 +234,9 @@ impl Base for SnapshotBase {
         &'a self,
         part: BasePart,
         range: (Bound<&[u8]>, Bound<&[u8]>),
-        way: ScanDirection,
+        direction: ScanDirection,
     ) -> RowIter<'a, EntryKey, Arc<str>> {
-        Box::new(self.scan(&self.entries, part.number, range, way))
+        Box::new(self.scan(&self.entries, part.number, range, direction))
     }
 }
 
@@ -249,7 +247,7 @@ struct SectionScan<'a, T> {
     number: usize,
     from: Bound<Vec<u8>>,
     to: Bound<Vec<u8>>,
-    way: ScanDirection,
+    direction: ScanDirection,
     at: ScanPosition<T>,
 }
 
@@ -282,33 +280,33 @@ fn is_within(key: &[u8], to: &Bound<Vec<u8>>) -> bool {
 impl<T: SnapshotRow> SectionScan<'_, T> {
     /// Finds the first block of the scan, and the row in it.
     fn begin(&self) -> Result<ScanPosition<T>, StoreError> {
-        let inside = |key: &[u8]| match self.way {
+        let inside = |key: &[u8]| match self.direction {
             ScanDirection::Forward => is_before(key, &self.from),
             ScanDirection::Backward => is_within(key, &self.to),
         };
-        let begun = self.base.partition_blocks(self.number, inside);
-        let place = match self.way {
-            ScanDirection::Forward => begun.saturating_sub(1),
-            ScanDirection::Backward => match begun.checked_sub(1) {
-                Some(place) => place,
+        let blocks = self.base.partition_blocks(self.number, inside);
+        let index = match self.direction {
+            ScanDirection::Forward => blocks.saturating_sub(1),
+            ScanDirection::Backward => match blocks.checked_sub(1) {
+                Some(index) => index,
                 None => return Ok(ScanPosition::End),
             },
         };
-        let Some(block) = self.base.load_block(self.cache, self.number, place)? else { return Ok(ScanPosition::End) };
+        let Some(block) = self.base.load_block(self.cache, self.number, index)? else { return Ok(ScanPosition::End) };
         let row = block.partition(inside).map_err(|flaw| self.base.corrupt_error(flaw))?;
-        Ok(ScanPosition::Row(block, place, row))
+        Ok(ScanPosition::Row(block, index, row))
     }
 
     /// Loads the next block in the direction of the scan.
-    fn next_block(&self, place: usize) -> Result<ScanPosition<T>, StoreError> {
-        let place = match self.way {
-            ScanDirection::Forward => place.checked_add(1),
-            ScanDirection::Backward => place.checked_sub(1),
+    fn next_block(&self, index: usize) -> Result<ScanPosition<T>, StoreError> {
+        let index = match self.direction {
+            ScanDirection::Forward => index.checked_add(1),
+            ScanDirection::Backward => index.checked_sub(1),
         };
-        let Some(place) = place else { return Ok(ScanPosition::End) };
-        let Some(block) = self.base.load_block(self.cache, self.number, place)? else { return Ok(ScanPosition::End) };
-        let row = if self.way == ScanDirection::Forward { 0 } else { block.len() };
-        Ok(ScanPosition::Row(block, place, row))
+        let Some(index) = index else { return Ok(ScanPosition::End) };
+        let Some(block) = self.base.load_block(self.cache, self.number, index)? else { return Ok(ScanPosition::End) };
+        let row = if self.direction == ScanDirection::Forward { 0 } else { block.len() };
+        Ok(ScanPosition::Row(block, index, row))
     }
 
     fn next_row(&mut self) -> Result<Option<T>, StoreError> {
@@ -316,22 +314,22 @@ impl<T: SnapshotRow> SectionScan<'_, T> {
             self.at = match std::mem::replace(&mut self.at, ScanPosition::End) {
                 ScanPosition::Start => self.begin()?,
                 ScanPosition::End => return Ok(None),
-                ScanPosition::Row(block, place, row) => {
-                    let this = if self.way == ScanDirection::Forward { Some(row) } else { row.checked_sub(1) };
-                    let Some(found) = this.and_then(|this| block.row(this)) else {
-                        self.at = self.next_block(place)?;
+                ScanPosition::Row(block, index, row) => {
+                    let current = if self.direction == ScanDirection::Forward { Some(row) } else { row.checked_sub(1) };
+                    let Some(found) = current.and_then(|current| block.row(current)) else {
+                        self.at = self.next_block(index)?;
                         continue;
                     };
                     let found = found.map_err(|flaw| self.base.corrupt_error(flaw))?.clone();
-                    let over = match self.way {
+                    let past_end = match self.direction {
                         ScanDirection::Forward => !is_within(found.key(), &self.to),
                         ScanDirection::Backward => is_before(found.key(), &self.from),
                     };
-                    if over {
+                    if past_end {
                         return Ok(None);
                     }
-                    let next = if self.way == ScanDirection::Forward { row + 1 } else { row - 1 };
-                    self.at = ScanPosition::Row(block, place, next);
+                    let next = if self.direction == ScanDirection::Forward { row + 1 } else { row - 1 };
+                    self.at = ScanPosition::Row(block, index, next);
                     return Ok(Some(found));
                 }
             };

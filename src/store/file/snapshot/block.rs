@@ -1,13 +1,19 @@
-//! A block of a snapshot, whose checksum is verified and whose rows are parsed on first use, and the cache of recently
-//! used blocks.
+//! The lines of a snapshot, for writing and reading: its rows, one a line, its blocks, and the cache of recently used
+//! blocks. The checksum of a block is verified when it is read, and each row is parsed on first use.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::directory::BlockLocation;
-use super::line::{SectionKind, SnapshotRow};
+use serde::{Deserialize, Serialize};
+
+use super::open::BlockLocation;
+use crate::id::{Revision, hex, unhex};
+use crate::store::tables::{EntryKey, deadline_key, decode_deadline, strip_id};
+use crate::store::{StoreError, StoredDocument};
+use crate::time::Timestamp;
+use crate::value::Document;
 
 /// A block in memory.
 pub struct Block<T> {
@@ -29,9 +35,9 @@ pub type BlockId = (usize, usize);
 
 impl<T: SnapshotRow> Block<T> {
     /// Checks the bytes of a block against its entry in the directory.
-    pub fn new(raw: Vec<u8>, says: &BlockLocation, kind: SectionKind, collection: Arc<str>) -> Result<Self, Flaw> {
-        let (at, rows) = (says.at, says.rows);
-        if crc32fast::hash(&raw) != says.crc {
+    pub fn new(raw: Vec<u8>, location: &BlockLocation, kind: SectionKind, collection: Arc<str>) -> Result<Self, Flaw> {
+        let (at, rows) = (location.at, location.rows);
+        if crc32fast::hash(&raw) != location.crc {
             return Err((at, "its checksum does not match: it was edited, or the disk changed it".to_owned()));
         }
         let mut starts = Vec::with_capacity(rows);
@@ -45,7 +51,7 @@ impl<T: SnapshotRow> Block<T> {
         }
         let block = Self { at, raw, rows: starts, kind, collection, parsed: AtomicUsize::new(0) };
         match block.key(0).transpose()? {
-            Some(first) if *first == *says.first => Ok(block),
+            Some(first) if *first == *location.first => Ok(block),
             _ => Err((at, "its first key is not the one in the directory".to_owned())),
         }
     }
@@ -86,13 +92,13 @@ impl<T: SnapshotRow> Block<T> {
         self.raw.get(start..end).unwrap_or_default()
     }
 
-    /// Returns the number of leading rows whose key satisfies `holds`.
-    pub fn partition(&self, holds: impl Fn(&[u8]) -> bool) -> Result<usize, Flaw> {
+    /// Returns the number of leading rows whose key satisfies `predicate`.
+    pub fn partition(&self, predicate: impl Fn(&[u8]) -> bool) -> Result<usize, Flaw> {
         let (mut low, mut high) = (0, self.rows.len());
         while low < high {
             let middle = low + (high - low) / 2;
             let Some(key) = self.key(middle) else { break };
-            if holds(&key?) {
+            if predicate(&key?) {
                 low = middle + 1;
             } else {
                 high = middle;
@@ -133,34 +139,34 @@ impl<T: SnapshotRow> BlockCache<T> {
     }
 
     /// Returns a cached block.
-    pub fn get(&self, place: BlockId) -> Option<Arc<Block<T>>> {
-        let mut used = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        used.clock += 1;
-        let clock = used.clock;
-        let kept = used.blocks.get_mut(&place)?;
-        kept.last_used = clock;
-        let block = kept.block.clone();
+    pub fn get(&self, id: BlockId) -> Option<Arc<Block<T>>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.clock += 1;
+        let clock = state.clock;
+        let cached = state.blocks.get_mut(&id)?;
+        cached.last_used = clock;
+        let block = cached.block.clone();
         let weight = block.weight();
-        let before = std::mem::replace(&mut kept.weight, weight);
-        used.weight += weight.saturating_sub(before);
-        used.shrink(self.bytes);
+        let before = std::mem::replace(&mut cached.weight, weight);
+        state.weight += weight.saturating_sub(before);
+        state.shrink(self.bytes);
         Some(block)
     }
 
     /// Caches a block and evicts the least recently used ones.
-    pub fn put(&self, place: BlockId, block: &Arc<Block<T>>) {
+    pub fn put(&self, id: BlockId, block: &Arc<Block<T>>) {
         let weight = block.weight();
         if weight > self.bytes / 2 {
             return;
         }
-        let mut used = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        used.clock += 1;
-        let kept = CachedBlock { block: block.clone(), last_used: used.clock, weight };
-        used.weight += weight;
-        if let Some(replaced) = used.blocks.insert(place, kept) {
-            used.weight -= replaced.weight;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.clock += 1;
+        let cached = CachedBlock { block: block.clone(), last_used: state.clock, weight };
+        state.weight += weight;
+        if let Some(replaced) = state.blocks.insert(id, cached) {
+            state.weight -= replaced.weight;
         }
-        used.shrink(self.bytes);
+        state.shrink(self.bytes);
     }
 }
 
@@ -168,9 +174,139 @@ impl<T> BlockCacheState<T> {
     /// Evicts the least recently used blocks, down to so many bytes.
     fn shrink(&mut self, bytes: usize) {
         while self.weight > bytes {
-            let oldest = self.blocks.iter().min_by_key(|(_, kept)| kept.last_used).map(|(place, _)| *place);
-            let Some(gone) = oldest.and_then(|place| self.blocks.remove(&place)) else { break };
-            self.weight -= gone.weight;
+            let oldest = self.blocks.iter().min_by_key(|(_, cached)| cached.last_used).map(|(id, _)| *id);
+            let Some(evicted) = oldest.and_then(|id| self.blocks.remove(&id)) else { break };
+            self.weight -= evicted.weight;
         }
     }
+}
+
+#[derive(Serialize, Deserialize)]
+struct DocumentLine<'a> {
+    c: Cow<'a, str>,
+    id: Cow<'a, str>,
+    rev: Revision,
+    v: u32,
+    doc: Arc<Document>,
+}
+
+/// The id of a document; its other fields are skipped.
+#[derive(Deserialize)]
+struct IdLine<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EntryLine<'a> {
+    k: Cow<'a, str>,
+    id: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DeadlineLine<'a> {
+    at: Timestamp,
+    id: Cow<'a, str>,
+}
+
+/// The kind of the lines in a section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SectionKind {
+    Documents,
+    Entries,
+    Deadlines,
+}
+
+/// A row of a snapshot, which is one line.
+pub trait SnapshotRow: Clone {
+    /// Parses the line of a row of `collection`; the error says what is wrong with it.
+    fn parse(line: &[u8], kind: SectionKind, collection: &str) -> Result<Self, String>;
+
+    /// Parses only the key of a line.
+    fn parse_key(line: &[u8], kind: SectionKind) -> Result<Cow<'_, [u8]>, String>;
+
+    /// Returns the sort key.
+    fn key(&self) -> &[u8];
+}
+
+/// A document with its id.
+pub type DocumentRow = (Arc<str>, StoredDocument);
+
+/// An entry with the id of its document.
+pub type EntryRow = (EntryKey, Arc<str>);
+
+impl SnapshotRow for DocumentRow {
+    fn parse(line: &[u8], _: SectionKind, collection: &str) -> Result<Self, String> {
+        let line: DocumentLine<'_> =
+            serde_json::from_slice(line).map_err(|e| format!("a document cannot be read ({e})"))?;
+        if line.c != collection {
+            return Err(format!("a document of {} is in the part of {collection}", line.c));
+        }
+        Ok((line.id.into(), StoredDocument { revision: line.rev, version: line.v, document: line.doc }))
+    }
+
+    fn parse_key(line: &[u8], _: SectionKind) -> Result<Cow<'_, [u8]>, String> {
+        let IdLine { id } = serde_json::from_slice(line).map_err(|e| format!("a document cannot be read ({e})"))?;
+        Ok(match id {
+            Cow::Borrowed(id) => Cow::Borrowed(id.as_bytes()),
+            Cow::Owned(id) => Cow::Owned(id.into_bytes()),
+        })
+    }
+
+    fn key(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl SnapshotRow for EntryRow {
+    fn parse(line: &[u8], kind: SectionKind, _: &str) -> Result<Self, String> {
+        let wrong = |e: serde_json::Error| format!("an entry cannot be read ({e})");
+        let (mut key, id) = if kind == SectionKind::Deadlines {
+            let line: DeadlineLine<'_> = serde_json::from_slice(line).map_err(wrong)?;
+            (deadline_key(line.at).to_vec(), line.id)
+        } else {
+            let line: EntryLine<'_> = serde_json::from_slice(line).map_err(wrong)?;
+            (unhex(&line.k).ok_or("the key of an entry is not hexadecimal")?, line.id)
+        };
+        key.extend_from_slice(id.as_bytes());
+        Ok((key.into(), id.into()))
+    }
+
+    fn parse_key(line: &[u8], kind: SectionKind) -> Result<Cow<'_, [u8]>, String> {
+        let (key, _) = Self::parse(line, kind, "")?;
+        Ok(Cow::Owned(key.to_vec()))
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Appends the line of a document.
+pub fn write_document(
+    out: &mut Vec<u8>,
+    collection: &str,
+    id: &str,
+    stored: &StoredDocument,
+) -> Result<(), StoreError> {
+    let (c, id) = (Cow::Borrowed(collection), Cow::Borrowed(id));
+    let (rev, v, doc) = (stored.revision.clone(), stored.version, stored.document.clone());
+    write_line(out, &DocumentLine { c, id, rev, v, doc })
+}
+
+/// Appends the line of an entry.
+pub fn write_entry(out: &mut Vec<u8>, kind: SectionKind, key: &[u8], id: &str) -> Result<(), StoreError> {
+    let (entry, id) = (strip_id(key, id), Cow::Borrowed(id));
+    match (kind, decode_deadline(entry)) {
+        (SectionKind::Deadlines, Some(at)) => write_line(out, &DeadlineLine { at, id }),
+        _ => write_line(out, &EntryLine { k: hex(entry).into(), id }),
+    }
+}
+
+/// Appends a line.
+pub fn write_line(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), StoreError> {
+    serde_json::to_writer(&mut *out, value)
+        .map_err(|e| StoreError::Unavailable { what: "writing a snapshot as JSON".to_owned(), why: e.to_string() })?;
+    out.push(b'\n');
+    Ok(())
 }

@@ -25,23 +25,20 @@
 
 mod base;
 mod block;
-mod directory;
-mod line;
 mod open;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use base::{SalvageResult, SalvagedBlock, SnapshotBase, salvage};
+pub use open::{open, open_damaged, read_header};
 use serde::{Deserialize, Serialize};
+pub use write::{SnapshotPieces, SnapshotProgress, pieces, write};
 
 use super::format::{FORMAT, StoreIdentity};
 use super::fs::FsError;
 use super::load::LogHead;
 use crate::store::StoreError;
-
-pub use base::{SalvageResult, SalvagedBlock, SnapshotBase, salvage};
-pub use open::{open, open_damaged, read_header};
-pub use write::{SnapshotPieces, SnapshotProgress, pieces, write};
 
 /// The first line of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,5 +88,5 @@ impl From<&str> for SnapshotError {
 
 /// Returns the error for a failed read of an open snapshot.
 fn unreadable(at: &str, e: &FsError) -> StoreError {
-    StoreError::Unavailable { what: format!("reading {at}"), why: e.to_string() }
+    StoreError::Unavailable { what: format!("reading {at}"), why: format!("{e}; check the disk, then repeat") }
 }

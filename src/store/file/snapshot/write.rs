@@ -6,10 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::SnapshotHeader;
-use super::directory::{BlockLocation, Section, crc_text};
-use super::line::{SectionKind, write_document, write_entry, write_line};
-use super::open::LARGEST_DIRECTORY;
-use super::open::LastLine;
+use super::block::{SectionKind, write_document, write_entry, write_line};
+use super::open::{BlockLocation, LARGEST_DIRECTORY, LastLine, Section, crc_text};
 use crate::store::StoreError;
 use crate::store::file::format::{seal_bytes, snapshot_path};
 use crate::store::file::fs::{FsError, Pieces, Reason};
@@ -22,8 +20,8 @@ const MIN_BLOCK_BYTES: u64 = 32 * 1024;
 /// small.
 const BLOCK_SHARE: u64 = 1536;
 
-/// Replaces the declaration of a unique index whose entries clash. No program uses such an index, so each rebuilds it
-/// and finds the clash.
+/// Replaces the declaration of a unique index with duplicate entries. No program uses such an index, so each one
+/// rebuilds it and reports the violation.
 const CLASHES: &str = "clashes";
 
 /// A snapshot that is being written.
@@ -98,8 +96,8 @@ pub fn pieces(header: &SnapshotHeader, tables: &Tables) -> SnapshotPieces {
     pieces_with_block_size(header, tables, MIN_BLOCK_BYTES)
 }
 
-/// As [`pieces`], with blocks of at least `least` bytes.
-pub(super) fn pieces_with_block_size(header: &SnapshotHeader, tables: &Tables, least: u64) -> SnapshotPieces {
+/// As [`pieces`], with blocks of at least `min_block_bytes`.
+pub(super) fn pieces_with_block_size(header: &SnapshotHeader, tables: &Tables, min_block_bytes: u64) -> SnapshotPieces {
     let mut parts: Vec<SectionSource> =
         tables.collections().map(|(name, _)| SectionSource::Documents(name.to_owned())).collect();
     if !parts.is_empty() {
@@ -116,7 +114,7 @@ pub(super) fn pieces_with_block_size(header: &SnapshotHeader, tables: &Tables, l
         directory: Vec::new(),
         documents: 0,
         index_at: None,
-        min_block_bytes: least,
+        min_block_bytes,
         progress: Arc::default(),
     }
 }
@@ -189,8 +187,8 @@ impl SnapshotPieces {
                 return Ok(None);
             }
         };
-        let enough = self.min_block_bytes.max(self.written / BLOCK_SHARE);
-        let Some(block) = current.next_block(&self.tables, enough)? else {
+        let min_bytes = self.min_block_bytes.max(self.written / BLOCK_SHARE);
+        let Some(block) = current.next_block(&self.tables, min_bytes)? else {
             let section = self.current.take().map(SectionWriter::finish);
             section.map_or(Ok(()), |section| self.finish_section(&section))?;
             return Ok(None);
@@ -285,10 +283,10 @@ impl SectionWriter {
         self.section
     }
 
-    /// Returns the next block of about `enough` bytes; `None` if there are no more rows.
-    fn next_block(&mut self, tables: &Tables, enough: u64) -> Result<Option<BlockBuffer>, StoreError> {
+    /// Returns the next block of at least `min_bytes`, except the last one; `None` if there are no more rows.
+    fn next_block(&mut self, tables: &Tables, min_bytes: u64) -> Result<Option<BlockBuffer>, StoreError> {
         let mut block = BlockBuffer { bytes: Vec::new(), rows: 0, first: Box::default() };
-        let full = |block: &BlockBuffer| block.bytes.len() as u64 >= enough;
+        let full = |block: &BlockBuffer| block.bytes.len() as u64 >= min_bytes;
         match &self.source {
             SectionSource::Documents(collection) => {
                 let last = self.last.as_deref().map(|last| String::from_utf8_lossy(last).into_owned());

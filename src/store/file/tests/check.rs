@@ -106,7 +106,7 @@ fn repair_does_not_apply_commits_of_another_store() {
 }
 
 #[test]
-fn a_damaged_snapshot_is_saved_block_by_block() {
+fn a_damaged_snapshot_is_salvaged_block_by_block() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     let long = "x".repeat(3_000);
@@ -120,11 +120,11 @@ fn a_damaged_snapshot_is_saved_block_by_block() {
     bytes[10_000] ^= 1;
     disk.edit(&snapshot_path(seq), Some(&bytes));
     let repaired = repair(&disk);
-    assert!(lost_items(&repaired.report).iter().any(|gone| gone.contains("documents of demo.notes")), "{repaired:?}");
+    assert!(lost_items(&repaired.report).iter().any(|lost| lost.contains("documents of demo.notes")), "{repaired:?}");
     assert!(verify(&disk).is_intact());
     let (b, _) = open(&disk);
-    let left = ids(&b).len();
-    assert!((20..40).contains(&left), "{left}");
+    let salvaged = ids(&b).len();
+    assert!((20..40).contains(&salvaged), "{salvaged}");
     commit(&b, "more", vec![insert("more", "more")]).unwrap();
 }
 
@@ -150,9 +150,9 @@ fn a_repair_that_dies_anywhere_can_be_repeated() {
     };
     let calls = {
         let disk = damaged();
-        let begun = disk.calls();
+        let first_call = disk.calls();
         repair(&disk);
-        begun..disk.calls()
+        first_call..disk.calls()
     };
     for n in calls {
         for fault in [DiskFault::StopBefore, DiskFault::StopAfter, DiskFault::ErrorBefore, DiskFault::Full] {
@@ -194,15 +194,15 @@ fn every_flipped_byte_is_found_and_never_loses_a_commit_silently() {
             flipped[at] ^= 1 << (at % 8);
             disk.edit(&path, Some(&flipped));
             let report = block_on(verify_on(&disk.process(), None));
-            let found = report.as_ref().map_or(true, |report| !report.findings.is_empty());
-            assert!(found, "{path} at {at}: {report:?}");
+            let is_found = report.as_ref().map_or(true, |report| !report.findings.is_empty());
+            assert!(is_found, "{path} at {at}: {report:?}");
             if let Ok((store, _)) = try_open(&disk) {
                 match commit(&store, "new", vec![insert("new", "new")]) {
                     Err(StoreError::Corrupt { .. } | StoreError::ReadOnly { .. }) => {}
                     Ok(_) => {
-                        let mut now = all(&store);
-                        now.0.retain(|id| id != "new");
-                        assert_eq!((store.read_only_reason(), now), (None, expected.clone()), "{path} at {at}");
+                        let mut found = all(&store);
+                        found.0.retain(|id| id != "new");
+                        assert_eq!((store.read_only_reason(), found), (None, expected.clone()), "{path} at {at}");
                         disk.edit(&commit_path(store.log().head.seq), None);
                     }
                     Err(other) => panic!("{path} at {at}: {other}"),
@@ -231,7 +231,7 @@ fn every_cut_of_a_commit_is_found() {
 }
 
 #[test]
-fn a_snapshot_of_another_store_is_set_aside_and_outvoted() {
+fn a_snapshot_of_another_store_is_preserved_and_outvoted() {
     let (disk, other) = (store(), Disk::new());
     drop(other.process().entropy());
     let (foreign, _) = open(&other);
@@ -251,15 +251,15 @@ fn a_snapshot_of_another_store_is_set_aside_and_outvoted() {
 }
 
 #[test]
-fn a_repair_that_dies_has_kept_what_was_damaged() {
+fn a_repair_that_dies_has_preserved_the_damaged_files() {
     let disk = store();
     let damaged = disk.file(&commit_path(4)).unwrap()[..100].to_vec();
     disk.edit(&commit_path(4), Some(&damaged));
     let fs = disk.process();
     // Right after the snapshot of the repair was linked.
     disk.run_before(&fs, "link", "snapshots/", {
-        let (again, fs) = (disk.clone(), fs.clone());
-        move || again.fail_next(&fs, "link", DiskFault::StopAfter)
+        let (disk, fs) = (disk.clone(), fs.clone());
+        move || disk.fail_next(&fs, "link", DiskFault::StopAfter)
     });
     drop(block_on(repair_on(&fs, &catalog(), false, None)));
     assert_eq!(disk.file("damaged/commits-0000000000000004.json"), Some(damaged));
@@ -272,9 +272,74 @@ fn a_repair_that_dies_has_kept_what_was_damaged() {
 fn a_file_without_read_permission_is_not_damage() {
     let disk = store();
     let fs = disk.process();
-    let again = (disk.clone(), fs.clone());
-    disk.run_before(&fs, "read", &commit_path(5), move || again.0.fail_next(&again.1, "read", DiskFault::Denied));
+    let (disk_clone, process) = (disk.clone(), fs.clone());
+    disk.run_before(&fs, "read", &commit_path(5), move || disk_clone.fail_next(&process, "read", DiskFault::Denied));
     assert!(matches!(block_on(repair_on(&fs, &catalog(), false, None)), Err(StoreError::Unavailable { .. })));
     assert_eq!(disk.names("damaged"), Vec::<String>::new());
     assert_eq!(read_n(&open(&disk).0, "a"), 2);
+}
+
+#[test]
+fn verify_lists_at_most_a_thousand_findings_and_the_first_damage() {
+    let disk = store();
+    (0..1_010).for_each(|n| disk.edit(&format!("commits/stray{n}"), Some(b"")));
+    let mut bytes = disk.file(&commit_path(4)).unwrap();
+    bytes[100] ^= 1;
+    disk.edit(&commit_path(4), Some(&bytes));
+    let report = verify(&disk);
+    assert_eq!((report.findings.len(), report.omitted), (1_001, 10));
+    assert_eq!(report.damage().map(|finding| &*finding.at), Some(&*commit_path(4)));
+    assert_eq!(lost_items(&report), ["command a2", "command b2", "command a3", "command c"]);
+}
+
+#[test]
+fn repair_does_not_depend_on_findings_that_are_not_listed() {
+    let disk = store();
+    let id = verify(&disk).store;
+    // These are found before the damage of the identity and of the commit.
+    (0..1_001).for_each(|n| disk.edit(&commit_path(1_000_000_000_000_000 + n), Some(b"")));
+    disk.edit("runstate.json", Some(b"{}"));
+    let mut bytes = disk.file(&commit_path(4)).unwrap();
+    bytes[100] ^= 1;
+    disk.edit(&commit_path(4), Some(&bytes));
+    let report = verify(&disk);
+    assert_eq!((report.findings.len(), report.omitted), (1_000, 3));
+    assert_eq!(lost_items(&report), ["command a2", "command b2", "command a3", "command c"]);
+    repair(&disk);
+    assert_eq!((verify(&disk).is_intact(), verify(&disk).store), (true, id));
+    assert_eq!(ids(&open(&disk).0), ["a", "b", "c"]);
+}
+
+#[test]
+fn unreadable_damaged_file_is_preserved_beside_an_earlier_one() {
+    let disk = store();
+    disk.edit("damaged/commits-0000000000000004.json", Some(b"earlier damage"));
+    let mut bytes = disk.file(&commit_path(4)).unwrap();
+    bytes[100] ^= 1;
+    disk.edit(&commit_path(4), Some(&bytes));
+    let fs = disk.process();
+    // Neither file can be read when they are compared.
+    disk.run_before(&fs, "link", "damaged/commits-0000000000000004.json", {
+        let (disk, fs) = (disk.clone(), fs.clone());
+        move || (0..2).for_each(|_| disk.fail_next(&fs, "read", DiskFault::ErrorBefore))
+    });
+    block_on(repair_on(&fs, &catalog(), false, None)).unwrap();
+    assert_eq!(disk.file("damaged/commits-0000000000000004.json").unwrap(), b"earlier damage");
+    assert_eq!(disk.file("damaged/2-commits-0000000000000004.json"), Some(bytes));
+    assert!(verify(&disk).is_intact());
+}
+
+#[test]
+fn repair_fails_if_a_damaged_file_cannot_be_preserved() {
+    let disk = store();
+    disk.edit("damaged/commits-0000000000000004.json", Some(b"earlier damage"));
+    (2..=1_000).for_each(|n| disk.edit(&format!("damaged/{n}-commits-0000000000000004.json"), Some(b"earlier damage")));
+    disk.edit(&commit_path(4), Some(b"{}"));
+    let repair = || block_on(repair_on(&disk.process(), &catalog(), false, None));
+    let error = repair().unwrap_err();
+    assert!(matches!(&error, StoreError::Unavailable { why, .. } if why.contains("move them elsewhere")), "{error}");
+    assert_eq!(disk.file(&commit_path(4)), Some(b"{}".to_vec()), "it is still in its place");
+    disk.edit("damaged/7-commits-0000000000000004.json", None);
+    repair().unwrap();
+    assert_eq!(disk.file("damaged/7-commits-0000000000000004.json"), Some(b"{}".to_vec()));
 }

@@ -22,7 +22,7 @@ fn has_temp(disk: &Disk) -> bool {
 }
 
 #[test]
-fn rule_8_a_snapshot_holds_everything_and_rule_9_removes_what_it_replaces() {
+fn rules_8_and_9_a_snapshot_replaces_all_files_below_it() {
     let disk = Disk::new();
     let (a, _) = store_of_three_notes(&disk);
     let head = a.log().head.seq;
@@ -60,18 +60,18 @@ fn an_overtaken_process_continues_from_the_snapshot() {
 }
 
 #[test]
-fn rule_8_a_sleeper_whose_temp_is_gone_commits_on_fresh_state() {
+fn rule_8_paused_process_without_its_temp_commits_on_fresh_state() {
     let disk = Disk::new();
     let (a, fs) = store_of_three_notes(&disk);
     let (b, _) = open(&disk);
-    let (sleeper, other) = (a.clone(), b.clone());
+    let (paused, other) = (a.clone(), b.clone());
     // Right before its link, another process commits the same number, takes a snapshot and removes the files below.
     disk.run_before(&fs, "link", "commits/", move || {
         commit(&other, "4", vec![insert("4", "4")]).unwrap();
         commit(&other, "5", vec![insert("5", "5")]).unwrap();
         compact(&other).unwrap();
     });
-    commit(&sleeper, "6", vec![insert("6", "6")]).unwrap();
+    commit(&paused, "6", vec![insert("6", "6")]).unwrap();
     assert_eq!((ids(&a).len(), ids(&b).len()), (6, 6));
     let (fresh, _) = open(&disk);
     assert_eq!(ids(&fresh), ids(&a));
@@ -104,7 +104,7 @@ fn rule_10_the_next_writer_fences_then_cleans_up_after_a_crash() {
     });
     assert!(compact(&a).is_err());
     assert!(disk.names("commits").len() > 2);
-    disk.edit("commits/.tmp-of-a-sleeper", Some(b"x"));
+    disk.edit("commits/.tmp-of-a-paused-process", Some(b"x"));
     let fs = disk.process();
     let b = Arc::new(block_on(FileStore::open_on(fs.clone(), quiet_options())).unwrap());
     block_on(b.migrate(&catalog())).unwrap();
@@ -112,28 +112,28 @@ fn rule_10_the_next_writer_fences_then_cleans_up_after_a_crash() {
     commit(&b, "4", vec![insert("4", "4")]).unwrap();
     assert_eq!(disk.names("commits").len(), 2, "the snapshot's own and the new one");
     let trace = disk.trace()[calls..].to_vec();
-    let at = |call: &str| trace.iter().rposition(|made| made.starts_with(call)).unwrap();
-    assert!(at("sync snapshots") < at("remove commits/.tmp-of-a-sleeper"));
-    assert!(at("remove commits/.tmp-of-a-sleeper") < at("remove commits/0000000000000002"));
+    let at = |prefix: &str| trace.iter().rposition(|call| call.starts_with(prefix)).unwrap();
+    assert!(at("sync snapshots") < at("remove commits/.tmp-of-a-paused-process"));
+    assert!(at("remove commits/.tmp-of-a-paused-process") < at("remove commits/0000000000000002"));
     assert_eq!(ids(&b).len(), 4);
 }
 
 #[test]
-fn a_snapshot_is_taken_when_commits_outweigh_the_last_one() {
+fn a_snapshot_is_taken_when_commits_are_larger_than_the_last_one() {
     let disk = Disk::new();
     let snapshots = SnapshotPolicy { files: 8, bytes: u64::MAX };
     let a = block_on(FileStore::open_on(disk.process(), FileStoreOptions { snapshots, ..quiet_options() })).unwrap();
     block_on(a.migrate(&catalog())).unwrap();
-    let mut most = 0;
+    let mut max_commits = 0;
     for n in 0..100 {
         let id = n.to_string();
         commit(&a, &id, vec![insert(&id, &id)]).unwrap();
-        most = most.max(disk.names("commits").len());
+        max_commits = max_commits.max(disk.names("commits").len());
     }
     assert_eq!(disk.names("snapshots").len(), 1);
     assert!(a.log().head.base.unwrap() > 50);
-    // As the snapshot grows, more commits are needed to outweigh it.
-    assert!((9..60).contains(&most), "{most}");
+    // As the snapshot grows, more commits are needed to exceed it.
+    assert!((9..60).contains(&max_commits), "{max_commits}");
     let (b, _) = open(&disk);
     assert_eq!(ids(&b).len(), 100);
 }
@@ -156,14 +156,14 @@ fn no_snapshot_is_taken_of_a_damaged_store() {
 fn power_lost_anywhere_while_compacting_loses_nothing() {
     let script = |disk: &Disk| {
         let (a, fs) = store_of_three_notes(disk);
-        let begun = disk.calls();
-        (a, fs, begun)
+        let first_call = disk.calls();
+        (a, fs, first_call)
     };
     let calls = {
         let disk = Disk::new();
-        let (a, _, begun) = script(&disk);
+        let (a, _, first_call) = script(&disk);
         compact(&a).unwrap();
-        begun..disk.calls()
+        first_call..disk.calls()
     };
     assert!(calls.len() > 10);
     for n in calls {
@@ -188,7 +188,7 @@ fn power_lost_anywhere_while_compacting_loses_nothing() {
 }
 
 #[test]
-fn the_reserve_lets_deletions_through_on_a_full_disk() {
+fn the_reserve_is_released_for_deletions_on_a_full_disk() {
     let disk = Disk::new();
     let options = FileStoreOptions { reserve_bytes: 4_096, ..quiet_options() };
     let fs = disk.process();

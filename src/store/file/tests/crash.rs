@@ -80,7 +80,7 @@ impl CrashDriver {
     /// Runs a command to its end as a caller does: after a failure it queries the outcome and repeats the command with
     /// the same id.
     fn run_step(&mut self, n: usize) {
-        let (process, act) = &SCRIPT[n];
+        let (process, step) = &SCRIPT[n];
         let command = format!("c{n}");
         let mut unknown = false;
         for _ in 0..8 {
@@ -99,7 +99,7 @@ impl CrashDriver {
                 self.acknowledged.push(command);
                 return;
             }
-            let write = match act {
+            let write = match step {
                 CrashStep::Insert(id, title) | CrashStep::Clash(id, title) => Ok(insert(id, title)),
                 CrashStep::CountUp(id) => match read(&handle, id) {
                     Ok(None) => panic!("{}: {id} was lost before {command}", self.context),
@@ -111,12 +111,12 @@ impl CrashDriver {
             let Ok(write) = write else { continue };
             match commit(&handle, &command, vec![write]) {
                 Ok(_) => {
-                    assert!(!matches!(act, CrashStep::Clash(..)), "{}: {command} must clash", self.context);
+                    assert!(!matches!(step, CrashStep::Clash(..)), "{}: {command} must clash", self.context);
                     self.acknowledged.push(command);
                     return;
                 }
                 Err(StoreError::UniqueViolation { .. }) => {
-                    assert!(matches!(act, CrashStep::Clash(..)), "{}: {command} must not clash", self.context);
+                    assert!(matches!(step, CrashStep::Clash(..)), "{}: {command} must not clash", self.context);
                     return;
                 }
                 Err(StoreError::UnknownOutcome { .. }) => unknown = true,
@@ -173,21 +173,21 @@ fn play(disk: &Disk, context: String) -> Vec<(String, Json, Json, u64)> {
         assert_eq!(times_written(disk, command), 1, "{context}: {command}");
     }
     commit(&last, "after", vec![insert("z", "Z")]).unwrap();
-    let mut ended = state(&last);
-    assert_eq!(ended.pop().map(|(id, ..)| id), Some("z".to_owned()), "{context}: the store can be written");
-    ended
+    let mut notes = state(&last);
+    assert_eq!(notes.pop().map(|(id, ..)| id), Some("z".to_owned()), "{context}: the store can be written");
+    notes
 }
 
 /// Returns the relevant faults of a call. A crash after a call without effect equals a crash before the next call.
 fn faults(call: &str) -> Vec<DiskFault> {
-    let looks = ["read", "list", "look at", "close"].iter().any(|verb| call.starts_with(verb));
+    let reads_only = ["read", "list", "stat", "close"].iter().any(|verb| call.starts_with(verb));
     let mut faults = vec![DiskFault::StopBefore, DiskFault::ErrorBefore];
     let survivors = [Survivors::None, Survivors::All, Survivors::Random(1), Survivors::Random(2)];
     faults.extend(survivors.map(DiskFault::PowerBefore));
-    if !looks {
+    if !reads_only {
         faults.extend([DiskFault::StopAfter, DiskFault::ErrorAfter, DiskFault::PowerAfter(Survivors::None)]);
     }
-    if ["create", "write", "fsync", "link", "make folder"].iter().any(|verb| call.starts_with(verb)) {
+    if ["create", "write", "fsync", "link", "mkdir"].iter().any(|verb| call.starts_with(verb)) {
         faults.push(DiskFault::Full);
     }
     if call.starts_with("write") {
@@ -234,7 +234,7 @@ fn no_fault_at_any_call_loses_or_doubles_an_acknowledged_commit() {
 }
 
 #[test]
-fn two_faults_in_a_row_are_no_worse_than_one() {
+fn two_faults_in_a_row_lose_or_double_no_acknowledged_commit() {
     let healthy = Disk::new();
     let expected = play(&healthy, "no fault".to_owned());
     // Pairs close together, so that the second fault affects the recovery from the first. All pairs would take hours.

@@ -93,9 +93,9 @@ fn a_compaction(disk: &Disk, client: &mut ClientRecord) -> FaultAct {
 fn cleaning_after_a_crash(disk: &Disk, client: &mut ClientRecord) -> FaultAct {
     let (a, fs) = open(disk);
     ["a", "b", "c"].into_iter().for_each(|id| client.insert_note(&a, id));
-    let (d, dies) = (disk.clone(), fs.clone());
+    let (d, process) = (disk.clone(), fs.clone());
     disk.run_before(&fs, "remove", "commits/0000000000000002", move || {
-        d.fail_next(&dies, "remove", DiskFault::StopBefore)
+        d.fail_next(&process, "remove", DiskFault::StopBefore)
     });
     assert!(block_on(a.compact()).is_err());
     let disk = disk.clone();
@@ -157,8 +157,8 @@ fn deleting_on_a_full_disk(disk: &Disk, client: &mut ClientRecord) -> FaultAct {
     client.insert_note(&a, "a");
     commit(&a, "gone", vec![insert("gone", "gone")]).unwrap();
     disk.fill(true);
-    let roomy = disk.clone();
-    disk.run_before(&fs, "remove", "reserve", move || roomy.fill(false));
+    let emptied = disk.clone();
+    disk.run_before(&fs, "remove", "reserve", move || emptied.fill(false));
     Box::new(move |client| {
         let delete = Write { key: note("gone"), expect: Expectation::Any, op: WriteOp::Delete };
         if commit(&a, "delete", vec![delete]).is_ok() {
@@ -174,10 +174,10 @@ fn faults(call: &str, unsynced: usize) -> Vec<DiskFault> {
     let few = unsynced <= 4;
     let survivors = (0..if few { 1 << unsynced } else { 8 }).map(if few { Survivors::Mask } else { Survivors::Random });
     faults.extend(survivors.clone().map(DiskFault::PowerBefore));
-    if !is(&["read", "list", "look at", "close"]) {
+    if !is(&["read", "list", "stat", "close"]) {
         faults.extend([DiskFault::ErrorAfter, DiskFault::ReadOnly, DiskFault::PowerAfter(Survivors::All)]);
     }
-    if is(&["create", "write", "fsync", "link", "make folder"]) {
+    if is(&["create", "write", "fsync", "link", "mkdir"]) {
         faults.push(DiskFault::Full);
     }
     if is(&["write"]) {
@@ -194,20 +194,20 @@ fn calls(scene: FaultScene) -> Vec<(usize, String, usize)> {
     let ready = || {
         let (disk, mut client) = (Disk::new(), ClientRecord::default());
         let act = scene(&disk, &mut client);
-        let begun = disk.calls();
-        (disk, client, act, begun)
+        let first_call = disk.calls();
+        (disk, client, act, first_call)
     };
-    let (disk, mut client, act, begun) = ready();
+    let (disk, mut client, act, first_call) = ready();
     act(&mut client);
     let trace = disk.trace();
-    assert!(trace.len() > begun + 5, "the act makes {} calls", trace.len() - begun);
-    let undone = |n: usize| {
+    assert!(trace.len() > first_call + 5, "the act makes {} calls", trace.len() - first_call);
+    let unsynced_before = |n: usize| {
         let (disk, mut client, act, _) = ready();
         disk.fail_at(n, DiskFault::StopBefore);
         act(&mut client);
         disk.unsynced().len()
     };
-    (begun..trace.len()).map(|n| (n, trace[n].clone(), undone(n))).collect()
+    (first_call..trace.len()).map(|n| (n, trace[n].clone(), unsynced_before(n))).collect()
 }
 
 fn assert_survives_all_faults(scene: FaultScene) {
@@ -241,13 +241,13 @@ fn inspect(disk: &Disk, client: &ClientRecord, context: &str) {
         assert!(!is_committed(&last, command), "{context}: {command} was refused, but it exists");
         assert_eq!(read(&last, command), Ok(None), "{context}: {command}");
     }
-    for gone in &client.deleted {
-        assert_eq!(read(&last, gone), Ok(None), "{context}: {gone} is back");
+    for note in &client.deleted {
+        assert_eq!(read(&last, note), Ok(None), "{context}: {note} exists again");
     }
     commit(&last, "after", vec![insert("after", "after")]).unwrap_or_else(|e| panic!("{context}: {e}"));
     block_on(last.compact()).unwrap_or_else(|e| panic!("{context}: {e}"));
-    let (again, _) = open(disk);
-    assert_eq!((again.read_only_reason(), ids(&again)), (None, ids(&last)), "{context}");
+    let (reopened, _) = open(disk);
+    assert_eq!((reopened.read_only_reason(), ids(&reopened)), (None, ids(&last)), "{context}");
 }
 
 macro_rules! scenes {
@@ -260,14 +260,14 @@ macro_rules! scenes {
 }
 
 scenes! {
-    a_fault_while_a_store_is_created: create;
-    a_fault_while_it_commits: one_commit;
-    a_fault_while_a_group_is_committed: a_group;
-    a_fault_while_a_number_is_lost: a_lost_number;
-    a_fault_while_it_compacts: a_compaction;
-    a_fault_while_it_cleans_up_after_a_crash: cleaning_after_a_crash;
-    a_fault_while_it_is_opened_again: opening_again;
-    a_fault_while_it_sweeps: a_sweep;
-    a_fault_while_it_migrates: a_migration;
-    a_fault_while_it_deletes_on_a_full_disk: deleting_on_a_full_disk;
+    creation_survives_every_fault: create;
+    commits_survive_every_fault: one_commit;
+    group_commit_survives_every_fault: a_group;
+    a_lost_number_survives_every_fault: a_lost_number;
+    compaction_survives_every_fault: a_compaction;
+    cleaning_after_a_crash_survives_every_fault: cleaning_after_a_crash;
+    opening_again_survives_every_fault: opening_again;
+    a_sweep_survives_every_fault: a_sweep;
+    a_migration_survives_every_fault: a_migration;
+    deletion_on_a_full_disk_survives_every_fault: deleting_on_a_full_disk;
 }

@@ -37,7 +37,7 @@ fn paths(disk: &Disk) -> Vec<String> {
 }
 
 #[test]
-fn a_commit_of_another_store_is_damage_and_named() {
+fn a_commit_of_another_store_is_damage_and_its_file_named() {
     let (disk, other) = (Disk::new(), another_disk());
     let head = store_of_notes(&disk, 3).log().head.seq;
     store_of_notes(&other, 5);
@@ -58,14 +58,14 @@ fn a_commit_of_another_store_is_damage_and_named() {
 
 #[test]
 fn two_stores_in_one_folder_are_damage() {
-    for taken in ["runstate.json", "snapshots/", "commits/"] {
+    for replaced in ["runstate.json", "snapshots/", "commits/"] {
         let (disk, other) = (Disk::new(), another_disk());
         store_of_notes(&disk, 3);
         block_on(store_of_notes(&other, 4).compact()).unwrap();
-        for path in paths(&other).iter().filter(|path| path.starts_with(taken)) {
+        for path in paths(&other).iter().filter(|path| path.starts_with(replaced)) {
             disk.edit(path, other.file(path).as_deref());
         }
-        assert!(matches!(open_error(&disk), Some(StoreError::Corrupt { .. })), "{taken}: {:?}", open_error(&disk));
+        assert!(matches!(open_error(&disk), Some(StoreError::Corrupt { .. })), "{replaced}: {:?}", open_error(&disk));
     }
 }
 
@@ -98,10 +98,10 @@ fn a_copy_taken_during_writes_is_a_past_state_or_reports_damage() {
         let a = store_of_notes(&disk, 3);
         // The copy lists everything at some time, and copies in any order the files that still exist. The store
         // continues meanwhile.
-        let mut left = paths(&disk);
+        let mut remaining = paths(&disk);
         let mut written = 3;
-        while !left.is_empty() {
-            let path = left.swap_remove(draw(left.len()));
+        while !remaining.is_empty() {
+            let path = remaining.swap_remove(draw(remaining.len()));
             if let Some(bytes) = disk.file(&path) {
                 copy.edit(&path, Some(&bytes));
             }
@@ -112,7 +112,9 @@ fn a_copy_taken_during_writes_is_a_past_state_or_reports_damage() {
                     commit(&a, &id, vec![insert(&id, &id)]).unwrap();
                     written += 1;
                 }
-                3 => left.extend(paths(&disk).into_iter().filter(|path| draw(4) == 0 && copy.file(path).is_none())),
+                3 => {
+                    remaining.extend(paths(&disk).into_iter().filter(|path| draw(4) == 0 && copy.file(path).is_none()))
+                }
                 _ => {}
             }
         }
@@ -146,9 +148,9 @@ fn every_cut_of_a_snapshot_and_of_the_identity_is_refused() {
     let a = store_of_notes(&disk, 2);
     block_on(a.compact()).unwrap();
     for path in ["runstate.json".to_owned(), snapshot_path(a.log().head.seq)] {
-        let whole = disk.file(&path).unwrap();
-        for length in 0..whole.len() {
-            disk.edit(&path, Some(&whole[..length]));
+        let bytes = disk.file(&path).unwrap();
+        for length in 0..bytes.len() {
+            disk.edit(&path, Some(&bytes[..length]));
             assert!(
                 matches!(open_error(&disk), Some(StoreError::Corrupt { .. })),
                 "{path} cut to {length}: {:?}",
@@ -156,7 +158,7 @@ fn every_cut_of_a_snapshot_and_of_the_identity_is_refused() {
             );
             assert_eq!(disk.file(&path).unwrap().len(), length, "nothing is repaired without a request");
         }
-        disk.edit(&path, Some(&whole));
+        disk.edit(&path, Some(&bytes));
     }
     assert_eq!(open_error(&disk), None);
 }
@@ -187,13 +189,13 @@ fn temps_of_a_dead_process_are_never_read_and_are_removed() {
     let disk = Disk::new();
     let a = store_of_notes(&disk, 2);
     let next = disk.file(&commit_path(a.log().head.seq)).unwrap();
-    for left in [b"".as_slice(), &next[..next.len() / 2], &next] {
-        disk.edit("commits/.tmp-of-the-dead", Some(left));
+    for temp in [b"".as_slice(), &next[..next.len() / 2], &next] {
+        disk.edit("commits/.tmp-of-a-dead-process", Some(temp));
         let (b, _) = open(&disk);
         assert_eq!((b.read_only_reason(), ids(&b)), (None, ids(&a)));
     }
     commit(&a, "02", vec![insert("02", "02")]).unwrap();
     block_on(a.compact()).unwrap();
-    assert!(disk.file("commits/.tmp-of-the-dead").is_none());
+    assert!(disk.file("commits/.tmp-of-a-dead-process").is_none());
     assert_eq!(ids(&open(&disk).0).len(), 3);
 }

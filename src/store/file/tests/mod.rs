@@ -4,7 +4,6 @@ mod check;
 mod compaction;
 mod crash;
 mod faults;
-mod feed;
 mod group_commit;
 mod hostile;
 mod model;
@@ -50,7 +49,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
             return value;
         }
     }
-    panic!("it waits for something that never comes");
+    panic!("the future never completes");
 }
 
 fn catalog() -> Catalog {

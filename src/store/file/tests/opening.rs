@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn refusal(disk: &Disk) -> StoreError {
+fn open_error(disk: &Disk) -> StoreError {
     block_on(FileStore::open_on(disk.process(), quiet_options())).map(|_| ()).unwrap_err()
 }
 
@@ -12,9 +12,9 @@ fn an_empty_or_missing_folder_becomes_a_store() {
     let (a, _) = open(&disk);
     assert_eq!(disk.names(""), ["commits", "runstate.json", "snapshots"]);
     assert_eq!(a.id().len(), 36);
-    let littered = Disk::new();
-    littered.edit(".DS_Store", Some(b"x"));
-    open(&littered);
+    let with_ignored_file = Disk::new();
+    with_ignored_file.edit(".DS_Store", Some(b"x"));
+    open(&with_ignored_file);
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn a_folder_with_other_files_is_refused_and_left_alone() {
     for name in ["a.txt", "b.txt", "c.txt", "d.txt", "e.txt"] {
         disk.edit(name, Some(b"mine"));
     }
-    let message = refusal(&disk).to_string();
+    let message = open_error(&disk).to_string();
     assert_eq!(
         message,
         "store is not a store: it has no runstate.json but contains a.txt, b.txt, c.txt and 2 more. Nothing was \
@@ -33,13 +33,13 @@ fn a_folder_with_other_files_is_refused_and_left_alone() {
 }
 
 #[test]
-fn the_data_of_the_older_cvm_is_recognised() {
+fn the_data_of_the_older_cvm_is_recognized() {
     for files in [["metadata.json", "programs/a.json"], ["executions/e.json", "programs/a.json"]] {
         let disk = Disk::new();
         for file in files {
             disk.edit(file, Some(b"{}"));
         }
-        let message = refusal(&disk).to_string();
+        let message = open_error(&disk).to_string();
         assert!(message.contains("older CVM") && message.contains("import 'store'"), "{message}");
     }
 }
@@ -50,16 +50,16 @@ fn a_store_without_its_identity_is_damaged_not_new() {
     let (a, _) = open(&disk);
     commit(&a, "a", vec![insert("1", "x")]).unwrap();
     disk.edit("runstate.json", None);
-    let StoreError::Corrupt { at, why } = refusal(&disk) else { panic!() };
+    let StoreError::Corrupt { at, why } = open_error(&disk) else { panic!() };
     assert_eq!(at, "store/runstate.json");
     assert!(why.contains("it is missing, although commits/0000000000000001.json exists"), "{why}");
 }
 
 #[test]
-fn every_cut_off_creation_is_finished_by_the_next_process() {
-    let whole = Disk::new();
-    open(&whole);
-    for n in 0..whole.calls() {
+fn every_interrupted_creation_is_finished_by_the_next_process() {
+    let healthy = Disk::new();
+    open(&healthy);
+    for n in 0..healthy.calls() {
         let disk = Disk::new();
         disk.fail_at(n, super::super::fault::DiskFault::StopBefore);
         assert!(try_open(&disk).is_err());
@@ -71,7 +71,7 @@ fn every_cut_off_creation_is_finished_by_the_next_process() {
 
 #[test]
 fn two_processes_that_create_one_store_agree_on_it() {
-    for call in ["make folder", "create", "link", "read", "list", "sync"] {
+    for call in ["mkdir", "create", "link", "read", "list", "sync"] {
         let disk = Disk::new();
         let fs = disk.process();
         let d = disk.clone();
@@ -107,7 +107,7 @@ fn a_store_created_while_its_folder_is_listed_is_not_damaged() {
 fn a_network_file_system_is_refused_unless_one_process_uses_it() {
     let disk = Disk::new();
     disk.set_network("nfs4");
-    let message = refusal(&disk).to_string();
+    let message = open_error(&disk).to_string();
     assert!(message.contains("nfs4") && message.contains("?single_process"), "{message}");
     assert!(
         block_on(FileStore::open_on(disk.process(), FileStoreOptions { single_process: true, ..quiet_options() }))
@@ -218,7 +218,7 @@ fn a_store_deleted_while_open_reports_an_error_and_is_not_recreated() {
 }
 
 #[test]
-fn a_store_put_back_from_a_copy_is_read_anew() {
+fn a_store_restored_from_a_copy_is_reloaded() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     commit(&a, "a", vec![insert("1", "x")]).unwrap();
@@ -264,7 +264,7 @@ fn calls_on_a_closed_store_are_refused() {
 }
 
 #[test]
-fn a_sweep_has_no_row_in_the_ledger_and_is_seen_by_others() {
+fn a_sweep_has_no_ledger_row_and_is_visible_to_other_processes() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     let (b, _) = open(&disk);
@@ -294,9 +294,9 @@ fn every_flipped_byte_of_a_store_is_found_and_its_file_named() {
     commit(&a, "c", vec![count_up(&a, "1").unwrap()]).unwrap();
     let read = ["runstate.json".to_owned(), snapshot_path(2), commit_path(3), commit_path(4)];
     for path in read {
-        let whole = disk.file(&path).unwrap();
-        for at in 0..whole.len() {
-            let mut flipped = whole.clone();
+        let bytes = disk.file(&path).unwrap();
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
             flipped[at] ^= 1 << (at % 8);
             disk.edit(&path, Some(&flipped));
             let found = match block_on(FileStore::open_on(disk.process(), quiet_options())) {
@@ -306,7 +306,7 @@ fn every_flipped_byte_of_a_store_is_found_and_its_file_named() {
             let Some(StoreError::Corrupt { at: named, .. }) = &found else { panic!("{path}, byte {at}: {found:?}") };
             assert_eq!(named, &format!("store/{path}"), "byte {at}");
         }
-        disk.edit(&path, Some(&whole));
+        disk.edit(&path, Some(&bytes));
     }
     assert_eq!(open(&disk).0.read_only_reason(), None);
 }

@@ -1,4 +1,4 @@
-//! Regression tests: each is the shortest way to an earlier bug.
+//! Regression tests: each reproduces an earlier bug with the fewest steps.
 
 use super::*;
 use crate::store::VerifyReport;
@@ -54,7 +54,7 @@ fn repair_during_commits(disk: &Disk, a: &Arc<FaultFileStore>) -> Vec<String> {
 }
 
 #[test]
-fn what_is_acknowledged_while_a_store_is_repaired_is_not_lost() {
+fn commits_acknowledged_during_a_repair_are_not_lost() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     let acknowledged = repair_during_commits(&disk, &a);
@@ -72,10 +72,10 @@ fn repair_of_a_stray_high_commit_also_blocks_the_next_number() {
     insert_notes(&a, &["a"]);
     disk.edit(&commit_path(900), Some(b"{}"));
     let process = disk.process();
-    let (other, again) = (a.clone(), disk.clone());
+    let (other, disk_clone) = (a.clone(), disk.clone());
     disk.run_before(&process, "link", "snapshots/", move || {
         assert!(commit(&other, "late", vec![insert("late", "late")]).is_err());
-        assert!(again.file(&commit_path(3)).is_some(), "the number that it needed was taken");
+        assert!(disk_clone.file(&commit_path(3)).is_some(), "the number that it needed was taken");
     });
     block_on(repair_on(&process, &catalog(), false, None)).unwrap();
     insert_notes(&a, &["b"]);
@@ -106,7 +106,7 @@ fn a_number_that_no_commit_can_have_is_repaired() {
 }
 
 #[test]
-fn a_stray_file_near_the_last_number_does_not_use_the_numbers_up() {
+fn a_stray_file_near_the_last_number_exhausts_no_numbers() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     insert_notes(&a, &["a"]);
@@ -132,8 +132,8 @@ fn a_command_that_repair_reports_as_lost_is_lost() {
     flip_bit(&disk, &commit_path(lost));
     let repaired = repair(&disk).unwrap();
     let (b, _) = open(&disk);
-    let named = lost_items(&repaired.report).contains(&"command later".to_owned());
-    assert_eq!(named, !is_committed(&b, "later"), "{:?} {:?}", repaired.report, ids(&b));
+    let is_reported_lost = lost_items(&repaired.report).contains(&"command later".to_owned());
+    assert_eq!(is_reported_lost, !is_committed(&b, "later"), "{:?} {:?}", repaired.report, ids(&b));
 }
 
 #[test]
@@ -152,14 +152,14 @@ fn a_process_that_saw_the_damage_reloads_after_the_repair() {
 
 /// Lets `other` commit before each of the next syncs of the folder of commits.
 fn keep_busy(disk: &Disk, fs: &FaultFs, other: &Arc<FaultFileStore>, times: usize) {
-    let Some(left) = times.checked_sub(1) else { return };
+    let Some(remaining) = times.checked_sub(1) else { return };
     let (again, slower, b) = (disk.clone(), fs.clone(), other.clone());
     disk.run_before(fs, "sync", "commits", move || {
-        let id = format!("busy{left}");
+        let id = format!("busy{remaining}");
         commit(&b, &id, vec![insert(&id, &id)]).unwrap();
         let (disk, fs) = (again.clone(), slower.clone());
         // Only at the next refresh.
-        again.run_before(&slower, "read", "commits/", move || keep_busy(&disk, &fs, &b, left));
+        again.run_before(&slower, "read", "commits/", move || keep_busy(&disk, &fs, &b, remaining));
     });
 }
 
@@ -187,17 +187,17 @@ fn nothing_is_written_after_close() {
     drop(a);
     let a = Arc::new(block_on(FileStore::open_on(disk.process(), options)).unwrap());
     {
-        let _turn = block_on(a.inner.write_lock.lock());
+        let _guard = block_on(a.inner.write_lock.lock());
         a.inner.log_mut().declare(&catalog()).unwrap();
     }
     let long = "x".repeat(100_000);
-    let turn = block_on(a.inner.write_lock.lock());
+    let guard = block_on(a.inner.write_lock.lock());
     let mut replay = Box::pin(a.commit(batch("a", vec![insert("a", "a")])));
     let mut fresh = Box::pin(a.commit(batch("b", vec![insert("b", &long)])));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(replay.as_mut().poll(&mut cx).is_pending());
     assert!(fresh.as_mut().poll(&mut cx).is_pending());
-    drop(turn);
+    drop(guard);
     assert!(block_on(replay).unwrap().replayed);
     block_on(a.close()).unwrap();
     let calls = disk.calls();
@@ -268,9 +268,9 @@ async fn a_dangling_symlink_does_not_block_a_commit_forever() {
     let store = FileStore::open(folder.path(), quiet_options()).await.unwrap();
     store.migrate(&catalog()).await.unwrap();
     std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join(commit_path(2))).unwrap();
-    let ended = store.commit(batch("a", vec![insert("a", "a")]));
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(120), ended).await;
-    assert!(matches!(ended, Ok(Err(_))), "{ended:?}");
+    let commit = store.commit(batch("a", vec![insert("a", "a")]));
+    let result = tokio::time::timeout(std::time::Duration::from_secs(120), commit).await;
+    assert!(matches!(result, Ok(Err(_))), "{result:?}");
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn an_identity_of_another_store_does_not_make_a_repair_drop_everything() {
 }
 
 #[test]
-fn a_process_that_committed_during_a_repair_adopts_the_repair() {
+fn a_process_that_committed_during_a_repair_continues_after_it() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     repair_during_commits(&disk, &a);
@@ -362,7 +362,7 @@ fn half_of_a_commit_that_cannot_be_replayed_is_never_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_after_a_cancelled_sweep_removes_what_expired() {
-    let mut wrong = 0;
+    let mut unswept = 0;
     for _ in 0..20 {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::open(folder.path(), quiet_options()).await.unwrap();
@@ -376,10 +376,10 @@ async fn a_sweep_after_a_cancelled_sweep_removes_what_expired() {
         assert!(first.as_mut().poll(&mut cx).is_pending());
         drop(first);
         store.sweep(TRACES.name, late, 10).await.unwrap();
-        let left = store.get(&[Key::new(&TRACES, "t")]).await.unwrap();
-        wrong += usize::from(left[0].is_some());
+        let found = store.get(&[Key::new(&TRACES, "t")]).await.unwrap();
+        unswept += usize::from(found[0].is_some());
     }
-    assert_eq!(wrong, 0);
+    assert_eq!(unswept, 0);
 }
 
 #[test]

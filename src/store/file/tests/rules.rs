@@ -5,7 +5,7 @@ use super::super::fs::Reason;
 use super::*;
 
 #[test]
-fn rule_1_everyone_syncs_all_folders_before_the_first_link() {
+fn rule_1_every_process_syncs_all_folders_before_its_first_link() {
     let disk = Disk::new();
     open(&disk);
     let trace = disk.trace();
@@ -101,7 +101,7 @@ fn rule_3_commits_removed_before_the_snapshot_do_not_end_the_chain() {
 }
 
 #[test]
-fn rule_4_a_sleeper_below_a_snapshot_reopens_before_it_commits() {
+fn rule_4_paused_process_below_a_snapshot_reloads_before_it_commits() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     let (b, _) = open(&disk);
@@ -116,25 +116,25 @@ fn rule_4_a_sleeper_below_a_snapshot_reopens_before_it_commits() {
 }
 
 #[test]
-fn rule_4_the_list_comes_after_the_temp_so_that_the_sweep_is_a_fence() {
+fn rule_4_snapshots_are_listed_after_the_temp_is_written() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     let (b, fs) = open(&disk);
     commit(&b, "b0", vec![insert("0", "z")]).unwrap();
     // Between b's list and its link, a snapshot is taken and all files below it are removed.
-    let (d, sleeper) = (disk.clone(), b.clone());
+    let (d, paused) = (disk.clone(), b.clone());
     disk.run_before(&fs, "link", "commits/", move || {
         commit(&a, "a", vec![insert("1", "x")]).unwrap();
         let seq = take_snapshot(&d, &a);
         clean_below(&d, seq);
     });
-    commit(&sleeper, "b", vec![insert("2", "y")]).unwrap();
+    commit(&paused, "b", vec![insert("2", "y")]).unwrap();
     assert_eq!(ids(&open(&disk).0), ["0", "1", "2"]);
     assert!(disk.names("commits").iter().all(|name| !name.starts_with(".tmp-")));
 }
 
 #[test]
-fn rule_5_what_a_commit_rests_on_is_synced_before_it_is_linked() {
+fn rule_5_predecessors_of_a_commit_are_synced_before_its_link() {
     let disk = Disk::new();
     let (a, a_fs) = open(&disk);
     let (b, fs) = open(&disk);
@@ -171,14 +171,14 @@ fn rule_5_a_power_failure_keeps_no_commit_without_its_predecessor() {
             });
         });
         assert!(commit(&b, "b", vec![insert("2", "y")]).is_err());
-        let (again, _) = open(&disk);
-        assert_eq!(again.read_only_reason(), None, "seed {seed}");
-        assert!(ids(&again).starts_with(&["0".to_owned(), "1".to_owned()]), "seed {seed}");
+        let (reopened, _) = open(&disk);
+        assert_eq!(reopened.read_only_reason(), None, "seed {seed}");
+        assert!(ids(&reopened).starts_with(&["0".to_owned(), "1".to_owned()]), "seed {seed}");
     }
 }
 
 #[test]
-fn rule_6_a_seq_loser_applies_the_winner_and_tries_again() {
+fn rule_6_loser_of_a_number_applies_the_winner_and_retries() {
     let disk = Disk::new();
     let (a, fs) = open(&disk);
     let (b, _) = open(&disk);
@@ -195,7 +195,7 @@ fn rule_6_a_seq_loser_applies_the_winner_and_tries_again() {
 }
 
 #[test]
-fn rule_6_a_seq_loser_checks_its_expectations_again() {
+fn rule_6_loser_of_a_number_checks_its_expectations_again() {
     let disk = Disk::new();
     let (a, fs) = open(&disk);
     let (b, _) = open(&disk);
@@ -211,7 +211,7 @@ fn rule_6_a_seq_loser_checks_its_expectations_again() {
 }
 
 #[test]
-fn rule_6_a_seq_loser_sees_a_unique_clash_with_the_winner() {
+fn rule_6_loser_of_a_number_finds_a_unique_violation_by_the_winner() {
     let disk = Disk::new();
     let (a, fs) = open(&disk);
     let (b, _) = open(&disk);
@@ -237,7 +237,7 @@ fn rule_6_the_same_command_in_two_processes_is_committed_once() {
 }
 
 #[test]
-fn rule_6_a_seq_loser_reloads_if_the_winner_was_removed() {
+fn rule_6_loser_of_a_number_reloads_if_the_winner_was_removed() {
     let disk = Disk::new();
     let (a, fs) = open(&disk);
     let (b, _) = open(&disk);
@@ -255,7 +255,7 @@ fn rule_6_a_seq_loser_reloads_if_the_winner_was_removed() {
 }
 
 #[test]
-fn rule_6_a_temp_that_vanished_is_written_anew() {
+fn rule_6_a_vanished_temp_is_written_again() {
     let disk = Disk::new();
     let (a, fs) = open(&disk);
     let d = disk.clone();
@@ -269,7 +269,7 @@ fn rule_6_a_temp_that_vanished_is_written_anew() {
 }
 
 #[test]
-fn rule_7_a_read_sees_what_another_process_committed_before_it() {
+fn rule_7_a_read_sees_earlier_commits_of_other_processes() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     let (b, _) = open(&disk);
@@ -280,7 +280,7 @@ fn rule_7_a_read_sees_what_another_process_committed_before_it() {
 }
 
 #[test]
-fn rule_7_a_sleeper_whose_head_was_removed_reopens_before_it_replies() {
+fn rule_7_process_whose_head_was_removed_reloads_before_it_replies() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     let (b, _) = open(&disk);
@@ -307,7 +307,7 @@ fn rule_7_a_head_that_is_a_snapshot_counts_as_intact() {
 }
 
 #[test]
-fn rule_7_a_higher_snapshot_shows_a_sleeper_that_commits_are_gone() {
+fn rule_7_a_higher_snapshot_reveals_removed_commits() {
     for base in [false, true] {
         let disk = Disk::new();
         let (a, _) = open(&disk);
@@ -322,8 +322,8 @@ fn rule_7_a_higher_snapshot_shows_a_sleeper_that_commits_are_gone() {
         commit(&a, "2", vec![insert("2", "y")]).unwrap();
         let (cleaner, fs) = open(&disk);
         // The clean-up stops after the removal of commits, before it removes the snapshot that is b's base.
-        let (d, dies) = (disk.clone(), fs.clone());
-        disk.run_before(&fs, "remove", "snapshots/", move || d.fail_next(&dies, "remove", DiskFault::StopBefore));
+        let (d, process) = (disk.clone(), fs.clone());
+        disk.run_before(&fs, "remove", "snapshots/", move || d.fail_next(&process, "remove", DiskFault::StopBefore));
         assert!(block_on(cleaner.compact()).is_err());
         assert_eq!(disk.file(&commit_path(next)), None);
         assert!(read(&b, "1").unwrap().is_some() && is_committed(&b, "2"), "base {base}");
@@ -331,7 +331,7 @@ fn rule_7_a_higher_snapshot_shows_a_sleeper_that_commits_are_gone() {
 }
 
 #[test]
-fn rule_7_a_reply_syncs_what_it_rests_on() {
+fn rule_7_commits_in_a_reply_are_synced_before_it() {
     let disk = Disk::new();
     let (a, fs) = open(&disk);
     let (b, _) = open(&disk);
@@ -366,8 +366,8 @@ fn rule_11_a_name_is_never_replaced_nor_written_in_place() {
     let written = disk.trace();
     assert!(written.iter().filter(|call| call.starts_with("create")).all(|call| call.contains("/.tmp-")));
     let fs = disk.process();
-    let again = block_on(fs.link_new("runstate.json", &commit_path(1)));
-    assert_eq!(again.unwrap_err().reason, Reason::Exists);
+    let result = block_on(fs.link_new("runstate.json", &commit_path(1)));
+    assert_eq!(result.unwrap_err().reason, Reason::Exists);
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn rule_12_a_gap_is_distinguished_from_a_race_and_opens_read_only() {
 }
 
 #[test]
-fn rule_12_a_commit_that_comes_between_reading_and_listing_is_no_gap() {
+fn rule_12_a_commit_between_reading_and_listing_is_not_a_gap() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     let fs = disk.process();
@@ -417,24 +417,24 @@ fn rule_4_a_process_of_the_old_store_never_writes_to_a_recreated_one() {
         for i in 0..commits {
             commit(&new, &format!("new{i}"), vec![insert(&format!("n{i}"), &format!("n{i}"))]).unwrap();
         }
-        let refused = commit(&old, "late", vec![insert("late", "late")]).unwrap_err();
-        assert!(refused.to_string().contains("replaced"), "{commits}: {refused}");
+        let error = commit(&old, "late", vec![insert("late", "late")]).unwrap_err();
+        assert!(error.to_string().contains("replaced"), "{commits}: {error}");
         assert!(read(&old, "o0").unwrap_err().to_string().contains("replaced"), "{commits}");
-        let (again, _) = open(&disk);
-        assert_eq!((again.read_only_reason(), ids(&again).len()), (None, commits));
+        let (reopened, _) = open(&disk);
+        assert_eq!((reopened.read_only_reason(), ids(&reopened).len()), (None, commits));
     }
 }
 
 #[test]
-fn rule_4_a_store_put_back_from_a_copy_is_read_anew_before_it_is_written() {
+fn rule_4_a_store_restored_from_a_copy_is_reloaded_before_a_commit() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     for i in 0..4 {
         commit(&a, &format!("c{i}"), vec![insert(&format!("{i}"), &format!("t{i}"))]).unwrap();
     }
     let last = a.log().head.seq;
-    for gone in [last - 1, last] {
-        disk.edit(&commit_path(gone), None);
+    for removed in [last - 1, last] {
+        disk.edit(&commit_path(removed), None);
     }
     commit(&a, "late", vec![insert("late", "late")]).unwrap();
     let (b, _) = open(&disk);
@@ -443,7 +443,7 @@ fn rule_4_a_store_put_back_from_a_copy_is_read_anew_before_it_is_written() {
 }
 
 #[test]
-fn validated_read_makes_no_call_and_is_no_older_than_the_last_read() {
+fn session_read_makes_no_call_and_is_no_older_than_the_last_read() {
     let disk = Disk::new();
     let ((a, _), (b, _)) = (open(&disk), open(&disk));
     let has = |freshness| block_on(a.get_with(&[note("1")], freshness)).unwrap()[0].is_some();

@@ -38,9 +38,9 @@ fn round_trip(collection: &'static Collection, value: &Document) -> Document {
 
 /// Decodes a document that another program wrote.
 fn read(collection: &'static Collection, fields: Doc) -> Result<Json, String> {
-    let mut whole = doc! {"_id": "a", "_rev": revision().to_string(), "_v": 1};
-    whole.extend(fields);
-    let raw = RawDocumentBuf::try_from(&whole).unwrap();
+    let mut document = doc! {"_id": "a", "_rev": revision().to_string(), "_v": 1};
+    document.extend(fields);
+    let raw = RawDocumentBuf::try_from(&document).unwrap();
     let read = CollectionCodec::new(collection).decode_document(&raw);
     read.map(|(_, stored)| Json::Object(Document::clone(&stored.document))).map_err(|error| error.to_string())
 }
@@ -48,7 +48,7 @@ fn read(collection: &'static Collection, fields: Doc) -> Result<Json, String> {
 #[test]
 fn document_has_native_dates_and_decimals_and_one_id() {
     let value = json!({"id": "a", "at": 5, "money": "1.50", "deep": {"er": {"at": 7, "n": 5_000_000_000i64}}, "n": 1});
-    let seen = Doc::try_from(&*encoded(&C, "a", &document(value))).unwrap();
+    let encoded = Doc::try_from(&*encoded(&C, "a", &document(value))).unwrap();
     let expected = doc! {
         "_id": "a", "_rev": revision().to_string(), "_v": 3,
         "at": DateTime::from_millis(5),
@@ -56,8 +56,8 @@ fn document_has_native_dates_and_decimals_and_one_id() {
         "money": "1.50".parse::<Decimal128>().unwrap(),
         "n": 1,
     };
-    assert_eq!(seen.len(), expected.len());
-    expected.iter().for_each(|(name, value)| assert_eq!(seen.get(name), Some(value), "{name}"));
+    assert_eq!(encoded.len(), expected.len());
+    expected.iter().for_each(|(name, value)| assert_eq!(encoded.get(name), Some(value), "{name}"));
     assert_eq!(round_trip(&C, &document(json!({"id": "a"}))), document(json!({"id": "a"})));
     // An id that differs from the key is an ordinary field.
     assert_eq!(round_trip(&C, &document(json!({"id": "other"}))), document(json!({"id": "other"})));

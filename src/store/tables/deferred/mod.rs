@@ -5,7 +5,6 @@
 //!
 //! Fetched rows do not outlive their transaction: a [`FetchedRows`] belongs to one transaction.
 
-mod range_set;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -15,9 +14,10 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use self::range_set::RangeSet;
+use scan::RangeSet;
+
 use self::scan::FetchedScan;
-use super::base::{Base, BasePart, EntryKey, RowIter, ScanDirection};
+use super::overlay::{Base, BasePart, EntryKey, RowIter, ScanDirection};
 use crate::store::{StoreError, StoredDocument};
 use crate::value::SortedMap;
 
@@ -82,26 +82,26 @@ impl FetchedRows {
 
     /// Returns whether the document under an id, or its absence, is fetched.
     pub fn is_fetched(&self, part: usize, id: &str) -> bool {
-        self.documents.get(&part).is_some_and(|known| known.get(id.as_bytes()).is_some())
+        self.documents.get(&part).is_some_and(|fetched| fetched.get(id.as_bytes()).is_some())
     }
 
     /// Adds the single documents that `other` has of the same state.
     pub fn merge(&mut self, other: Self) {
-        for (part, known) in other.documents {
-            self.documents.or_default(part).rows.extend(known.rows);
+        for (part, fetched) in other.documents {
+            self.documents.or_default(part).rows.extend(fetched.rows);
         }
     }
 
     /// Removes the document under an id, which is then not fetched.
     pub fn forget(&mut self, part: usize, id: &str) {
-        if let Some(known) = self.documents.get_mut(&part) {
-            known.rows.remove(id.as_bytes());
+        if let Some(fetched) = self.documents.get_mut(&part) {
+            fetched.rows.remove(id.as_bytes());
         }
     }
 
     /// Returns the number of documents that were added one by one.
     pub fn document_count(&self) -> usize {
-        self.documents.values().map(|known| known.rows.len()).sum()
+        self.documents.values().map(|fetched| fetched.rows.len()).sum()
     }
 
     /// Adds an entry. Its key ends with the id of its document.
@@ -170,12 +170,12 @@ impl DeferredBase {
         query: impl FnOnce() -> Result<T, StoreError>,
     ) -> Evaluation<T> {
         std::mem::swap(&mut *self.fetched(), fetched);
-        let answer = query();
+        let result = query();
         std::mem::swap(&mut *self.fetched(), fetched);
         match fetched.deferred.take() {
             // A result without the missing row is not valid.
             Some(read) => Evaluation::Deferred(read),
-            None => Evaluation::Answer(answer),
+            None => Evaluation::Answer(result),
         }
     }
 
@@ -208,8 +208,8 @@ impl Base for DeferredBase {
     }
 
     fn document(&self, part: BasePart, id: &str) -> Result<Option<StoredDocument>, StoreError> {
-        let known = self.fetched().documents.get(&part.number).and_then(|known| known.get(id.as_bytes()));
-        known.ok_or_else(|| self.defer(DeferredRead::Document { part: part.number, id: id.into() }))
+        let document = self.fetched().documents.get(&part.number).and_then(|fetched| fetched.get(id.as_bytes()));
+        document.ok_or_else(|| self.defer(DeferredRead::Document { part: part.number, id: id.into() }))
     }
 
     fn documents<'a>(&'a self, part: BasePart, from: Bound<&str>) -> RowIter<'a, Arc<str>, StoredDocument> {
@@ -221,8 +221,8 @@ impl Base for DeferredBase {
         &'a self,
         part: BasePart,
         range: (Bound<&[u8]>, Bound<&[u8]>),
-        way: ScanDirection,
+        direction: ScanDirection,
     ) -> RowIter<'a, EntryKey, Arc<str>> {
-        Box::new(FetchedScan::entries(self, part.number, range, way))
+        Box::new(FetchedScan::entries(self, part.number, range, direction))
     }
 }

@@ -34,33 +34,33 @@ const U: Collection =
 
 /// Tables that have all rows, and tables over a deferred base that fetches `chunk_rows` of them at a time.
 struct DeferredTables {
-    whole: Tables,
+    complete: Tables,
     tables: Tables,
     base: Arc<DeferredBase>,
-    projections: Vec<Option<EntryExtractor>>,
+    extractors: Vec<Option<EntryExtractor>>,
     chunk_rows: usize,
 }
 
 impl DeferredTables {
-    fn new(whole: Tables, catalog: &Catalog, piece: usize) -> Self {
-        let (mut parts, mut projections) = (Vec::new(), Vec::new());
+    fn new(complete: Tables, catalog: &Catalog, chunk_rows: usize) -> Self {
+        let (mut parts, mut extractors) = (Vec::new(), Vec::new());
         for collection in catalog.iter().chain([&COMMANDS]) {
             parts.push(PartDescriptor { collection: collection.name.to_owned(), made_by: None });
-            projections.push(None);
-            for projection in EntryExtractor::for_collection(collection) {
-                let made_by = Some(projection.made_by.clone());
+            extractors.push(None);
+            for extractor in EntryExtractor::for_collection(collection) {
+                let made_by = Some(extractor.made_by.clone());
                 parts.push(PartDescriptor { collection: collection.name.to_owned(), made_by });
-                projections.push(Some(projection));
+                extractors.push(Some(extractor));
             }
         }
         let base = Arc::new(DeferredBase::new(parts));
         let mut tables = Tables::with_base(base.clone(), BatchLimits::default()).unwrap();
         tables.declare(catalog).unwrap();
-        Self { whole, tables, base, projections, chunk_rows: piece }
+        Self { complete, tables, base, extractors, chunk_rows }
     }
 
     /// Evaluates a query and fetches missing rows until it has a result. Returns the result and the number of fetched rows.
-    fn ask<T>(
+    fn evaluate<T>(
         &self,
         fetched: &mut FetchedRows,
         query: impl Fn(&Tables) -> Result<T, StoreError>,
@@ -68,7 +68,7 @@ impl DeferredTables {
         let mut read = 0;
         for _ in 0..10_000 {
             match self.base.evaluate(fetched, || query(&self.tables)) {
-                Evaluation::Answer(answer) => return (answer, read),
+                Evaluation::Answer(result) => return (result, read),
                 Evaluation::Deferred(deferred) => read += self.fetch(fetched, &deferred),
             }
         }
@@ -80,11 +80,11 @@ impl DeferredTables {
             DeferredRead::Document { part, id } => {
                 assert!(!fetched.is_fetched(*part, id), "a fetched document is requested");
                 let key = Key { collection: self.base.parts[*part].collection.clone().into(), id: id.clone() };
-                fetched.insert_document(*part, id, self.whole.get(&key).unwrap());
+                fetched.insert_document(*part, id, self.complete.get(&key).unwrap());
                 1
             }
-            DeferredRead::Rows { part, from, to, direction: way } => {
-                self.fetch_rows(fetched, *part, (from, to.as_deref()), *way)
+            DeferredRead::Rows { part, from, to, direction } => {
+                self.fetch_rows(fetched, *part, (from, to.as_deref()), *direction)
             }
         }
     }
@@ -94,32 +94,32 @@ impl DeferredTables {
         fetched: &mut FetchedRows,
         part: usize,
         (from, to): (&[u8], Option<&[u8]>),
-        way: ScanDirection,
+        direction: ScanDirection,
     ) -> usize {
         let descriptor = &self.base.parts[part];
-        let documents = self.whole.documents(&descriptor.collection, std::ops::Bound::Unbounded).map(Result::unwrap);
+        let documents = self.complete.documents(&descriptor.collection, std::ops::Bound::Unbounded).map(Result::unwrap);
         let mut rows = Vec::new();
         for (id, stored) in documents {
-            let keys = match &self.projections[part] {
+            let keys = match &self.extractors[part] {
                 None => vec![id.as_bytes().to_vec()],
-                Some(projection) => projection.keys(&id, &stored.document),
+                Some(extractor) => extractor.keys(&id, &stored.document),
             };
             rows.extend(keys.into_iter().map(|key| (key, id.clone(), stored.clone())));
         }
         rows.retain(|(key, ..)| key.as_slice() >= from && to.is_none_or(|to| key.as_slice() < to));
         rows.sort_by(|(a, ..), (b, ..)| a.cmp(b));
         let all = rows.len() <= self.chunk_rows;
-        if way == ScanDirection::Backward {
+        if direction == ScanDirection::Backward {
             rows.drain(..rows.len().saturating_sub(self.chunk_rows));
         }
         rows.truncate(self.chunk_rows);
         let (mut begin, mut end) = (from.to_vec(), to.map(<[u8]>::to_vec));
-        match way {
+        match direction {
             _ if all => {}
             ScanDirection::Forward => end = Some([&rows[rows.len() - 1].0[..], &[0]].concat()),
             ScanDirection::Backward => begin = rows[0].0.clone(),
         }
-        if self.projections[part].is_some() {
+        if self.extractors[part].is_some() {
             let documents = self.base.part_number(&descriptor.collection, None).unwrap();
             for (key, id, stored) in &rows {
                 fetched.insert_entry(part, key, id);
@@ -198,13 +198,13 @@ proptest! {
     #[test]
     fn results_do_not_depend_on_the_chunk_size(
         rows in prop::collection::vec((value(), value(), value()), 0..30),
-        filter in filter(), sort in order(), limit in 1u32..8, piece in 1usize..9,
+        filter in filter(), sort in order(), limit in 1u32..8, chunk_rows in 1usize..9,
     ) {
-        let deferred = DeferredTables::new(tables_with(&rows), &catalog(), piece);
+        let deferred = DeferredTables::new(tables_with(&rows), &catalog(), chunk_rows);
         let mut query = Query { collection: C.name.to_owned(), filter: filter.clone(), sort, limit: Some(limit), cursor: None, projection: vec![] };
         for _ in 0..40 {
-            let expected = deferred.whole.query(&query).unwrap();
-            let (found, _) = deferred.ask(&mut FetchedRows::default(), |tables| tables.query(&query));
+            let expected = deferred.complete.query(&query).unwrap();
+            let (found, _) = deferred.evaluate(&mut FetchedRows::default(), |tables| tables.query(&query));
             prop_assert_eq!(&found.unwrap(), &expected);
             match expected.next {
                 Some(cursor) => query.cursor = Some(cursor),
@@ -213,12 +213,12 @@ proptest! {
         }
         let accumulators = vec![("n".to_owned(), Accumulator::Count)];
         let count = Aggregate { collection: C.name.to_owned(), filter, group_by: vec![], accumulators };
-        let (found, _) = deferred.ask(&mut FetchedRows::default(), |tables| tables.aggregate(&count));
-        prop_assert_eq!(found.unwrap(), deferred.whole.aggregate(&count).unwrap());
+        let (found, _) = deferred.evaluate(&mut FetchedRows::default(), |tables| tables.aggregate(&count));
+        prop_assert_eq!(found.unwrap(), deferred.complete.aggregate(&count).unwrap());
         let now = Timestamp::from_millis(12);
-        let (found, _) = deferred.ask(&mut FetchedRows::default(), |tables| tables.plan_sweep(C.name, now, limit as usize));
+        let (found, _) = deferred.evaluate(&mut FetchedRows::default(), |tables| tables.plan_sweep(C.name, now, limit as usize));
         let keys = |commit: crate::store::tables::PlannedCommit| commit.changes.into_iter().map(|c| c.key).collect::<Vec<_>>();
-        prop_assert_eq!(keys(found.unwrap()), keys(deferred.whole.plan_sweep(C.name, now, limit as usize).unwrap()));
+        prop_assert_eq!(keys(found.unwrap()), keys(deferred.complete.plan_sweep(C.name, now, limit as usize).unwrap()));
     }
 
     #[test]
@@ -226,25 +226,25 @@ proptest! {
         names in prop::collection::vec(prop::option::of(0i64..4), 0..5),
         writes in prop::collection::btree_map(0usize..6, prop::option::of(prop::option::of(0i64..4)), 1..4),
     ) {
-        let mut whole = Tables::new(&catalog(), BatchLimits::default());
+        let mut complete = Tables::new(&catalog(), BatchLimits::default());
         let named = |name: &Option<i64>| name.map_or(json!({}), |name| json!({"name": name}));
         for (i, name) in names.iter().enumerate() {
-            apply(&mut whole, &batch(&format!("fill {i}"), vec![put(&U, &format!("u{i}"), named(name))]));
+            apply(&mut complete, &batch(&format!("fill {i}"), vec![put(&U, &format!("u{i}"), named(name))]));
         }
         let writes = writes.iter().map(|(i, name)| match name {
             Some(name) => put(&U, &format!("u{i}"), named(name)),
             None => Write { op: WriteOp::Delete, ..put(&U, &format!("u{i}"), json!({})) },
         });
         let batch = batch("c", writes.collect());
-        let deferred = DeferredTables::new(whole, &catalog(), 1);
+        let deferred = DeferredTables::new(complete, &catalog(), 1);
         let mut fetched = FetchedRows::default();
         for read in deferred.tables.prefetch_reads(&batch) {
             deferred.fetch(&mut fetched, &read);
         }
-        let (found, read) = deferred.ask(&mut fetched, |tables| tables.plan(&batch));
+        let (found, read) = deferred.evaluate(&mut fetched, |tables| tables.plan(&batch));
         prop_assert_eq!(read, 0);
         let shown = |planned: Result<BatchPlan, StoreError>| format!("{planned:?}");
-        prop_assert_eq!(shown(found), shown(deferred.whole.plan(&batch)));
+        prop_assert_eq!(shown(found), shown(deferred.complete.plan(&batch)));
     }
 }
 
@@ -253,7 +253,7 @@ fn a_small_page_reads_one_chunk() {
     let rows: Vec<RowValues> = (0..1_000).map(|i| (Some(i % 2), Some(i), Some(i))).collect();
     let deferred = DeferredTables::new(tables_with(&rows), &catalog(), 8);
     let page = |query: Query| {
-        let (found, read) = deferred.ask(&mut FetchedRows::default(), |tables| tables.query(&query));
+        let (found, read) = deferred.evaluate(&mut FetchedRows::default(), |tables| tables.query(&query));
         (found.unwrap().items.len(), read)
     };
     assert_eq!(page(Query::of(&C).eq("a", 1).sort("b", Descending).limit(5)), (5, 8));

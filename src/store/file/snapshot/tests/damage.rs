@@ -6,10 +6,10 @@ use super::super::{SnapshotBase, SnapshotError, SnapshotHeader, open, open_damag
 use super::*;
 
 /// Opens and reads everything, with the checksum of the whole or without it.
-fn read_all(bytes: &[u8], whole: bool) -> Result<(SnapshotHeader, String), String> {
+fn read_all(bytes: &[u8], check_all: bool) -> Result<(SnapshotHeader, String), String> {
     let source = Arc::new(Bytes(bytes.to_vec()));
-    let opened = if whole { open(source, 9, "s", "it") } else { open_damaged(source, 9, "s", "it") };
-    let (header, base) = opened.map_err(|fault| format!("{fault:?}"))?;
+    let opened = if check_all { open(source, 9, "s", "it") } else { open_damaged(source, 9, "s", "it") };
+    let (header, base) = opened.map_err(|error| format!("{error:?}"))?;
     let mut tables = Tables::with_base(base, BatchLimits::default()).map_err(|e| e.to_string())?;
     tables.declare(&catalog()).map_err(|e| e.to_string())?;
     Ok((header, dump(&tables).map_err(|e| e.to_string())?))
@@ -22,15 +22,15 @@ fn small() -> Vec<u8> {
 #[test]
 fn every_flipped_byte_and_every_cut_of_a_snapshot_is_seen() {
     let bytes = small();
-    let whole = read_all(&bytes, true).unwrap();
-    assert_eq!(read_all(&bytes, false).unwrap(), whole);
+    let expected = read_all(&bytes, true).unwrap();
+    assert_eq!(read_all(&bytes, false).unwrap(), expected);
     for at in 0..bytes.len() {
         let mut flipped = bytes.clone();
         flipped[at] ^= if at % 3 == 0 { 0xff } else { 1 << (at % 8) };
         assert!(read_all(&flipped, true).is_err(), "byte {at}");
         // As in a file too large for a whole check: each read value is still correct.
         if let Ok(read) = read_all(&flipped, false) {
-            assert_eq!(read, whole, "byte {at}");
+            assert_eq!(read, expected, "byte {at}");
         }
     }
     for length in 0..bytes.len() {
@@ -50,12 +50,12 @@ fn no_flipped_bit_of_a_large_snapshot_hides_a_document_from_its_key() {
         let (_, base) = open_damaged(Arc::new(Bytes(bytes.to_vec())), 9, "s", "it").ok()?;
         Tables::with_base(base, BatchLimits::default()).ok()
     };
-    let whole = read(&bytes).unwrap();
+    let tables = read(&bytes).unwrap();
     let document = |row: Result<_, StoreError>| {
         let (collection, id, stored): (&str, Arc<str>, _) = row.unwrap();
         (Key { collection: collection.to_owned().into(), id }, stored)
     };
-    let documents: Vec<_> = whole.iter().map(document).collect();
+    let documents: Vec<_> = tables.iter().map(document).collect();
     assert_eq!(documents.len(), 7);
     // Each block has its own checksum, so one bit of each byte there is enough.
     let text = std::str::from_utf8(&bytes).unwrap();
@@ -91,7 +91,7 @@ fn an_inconsistent_directory_is_an_error_and_never_a_panic() {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(text.split_inclusive('\n').next().unwrap().as_bytes());
         hasher.update(directory.as_bytes());
-        let crc = super::super::directory::crc_text(hasher.finalize());
+        let crc = crate::store::file::snapshot::open::crc_text(hasher.finalize());
         let was = last.rsplit('"').nth(1).unwrap();
         let open = [&text[..at], directory, &last.replace(was, &crc)].concat();
         crate::store::file::format::seal(open.into_bytes())
@@ -114,9 +114,9 @@ fn an_inconsistent_directory_is_an_error_and_never_a_panic() {
     ] {
         for n in 0..directory.matches(from).count().min(40) {
             let place = directory.match_indices(from).nth(n).unwrap().0;
-            let lie = [&directory[..place], to, &directory[place + from.len()..]].concat();
-            let read = read_all(&sealed(&lie), true);
-            let verified = open(Arc::new(Bytes(sealed(&lie))), 9, "s", "it").map(|(_, base)| base.verify());
+            let changed = [&directory[..place], to, &directory[place + from.len()..]].concat();
+            let read = read_all(&sealed(&changed), true);
+            let verified = open(Arc::new(Bytes(sealed(&changed))), 9, "s", "it").map(|(_, base)| base.verify());
             assert!(read.is_err() || !matches!(verified, Ok(Ok(()))), "{from} → {to}, {n}");
         }
     }

@@ -17,9 +17,9 @@ const OTHERWISE: Collection = Collection::new("t.notes", 2)
     .ttl(Ttl { field: "at", after: Millis(3), partial: Some(Predicate::Exists("a")) });
 
 /// A small random generator, seeded by `RUNSTATE_SEED` so that a failure can be reproduced.
-struct RandomTables(u64);
+struct RandomGenerator(u64);
 
-impl RandomTables {
+impl RandomGenerator {
     fn new(round: u64) -> Self {
         let seed = std::env::var("RUNSTATE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261u64);
         println!("round {round}: RUNSTATE_SEED={seed}");
@@ -111,7 +111,7 @@ struct TablesPair {
     base: Option<Arc<SnapshotBase>>,
     since: Vec<LoggedCommit>,
     catalog: Catalog,
-    done: BTreeMap<&'static str, usize>,
+    successes: BTreeMap<&'static str, usize>,
     commands: usize,
 }
 
@@ -119,14 +119,14 @@ impl TablesPair {
     fn new() -> Self {
         let plain = Tables::new(&catalog(), BatchLimits::default());
         let (based, catalog) = (plain.clone(), catalog());
-        Self { plain, based, base: None, since: Vec::new(), catalog, done: BTreeMap::new(), commands: 0 }
+        Self { plain, based, base: None, since: Vec::new(), catalog, successes: BTreeMap::new(), commands: 0 }
     }
 
-    fn count(&mut self, what: &'static str, succeeded: bool) {
-        *self.done.entry(what).or_default() += usize::from(succeeded);
+    fn count(&mut self, operation: &'static str, succeeded: bool) {
+        *self.successes.entry(operation).or_default() += usize::from(succeeded);
     }
 
-    fn batch(&mut self, random: &mut RandomTables) -> Batch {
+    fn batch(&mut self, random: &mut RandomGenerator) -> Batch {
         // Occasionally repeats the previous command id.
         self.commands += usize::from(random.below(12) > 0);
         let mut writes: BTreeMap<Key, Write> = BTreeMap::new();
@@ -137,7 +137,7 @@ impl TablesPair {
         batch(&format!("c{}", self.commands), writes.into_values().collect())
     }
 
-    fn write(&self, random: &mut RandomTables) -> Write {
+    fn write(&self, random: &mut RandomGenerator) -> Write {
         let key = Key::new(&NOTES, &random.id());
         let document = Arc::new(random.document());
         let found = self.plain.get(&key).unwrap();
@@ -158,7 +158,7 @@ impl TablesPair {
         }
     }
 
-    fn commit(&mut self, random: &mut RandomTables) {
+    fn commit(&mut self, random: &mut RandomGenerator) {
         let (mut plain, mut based) = (PendingCommits::default(), PendingCommits::default());
         for _ in 0..=random.below(3) {
             let batch = self.batch(random);
@@ -179,7 +179,7 @@ impl TablesPair {
         based.into_commits().into_iter().for_each(|commit| self.based.apply(commit));
     }
 
-    fn sweep(&mut self, random: &mut RandomTables) {
+    fn sweep(&mut self, random: &mut RandomGenerator) {
         let now = Timestamp::from_millis(random.below(25) as i64);
         let limit = 1 + random.below(3) as usize;
         let (a, b) = (self.plain.plan_sweep(NOTES.name, now, limit), self.based.plan_sweep(NOTES.name, now, limit));
@@ -191,7 +191,7 @@ impl TablesPair {
         self.based.apply(b);
     }
 
-    fn query(&mut self, random: &mut RandomTables) {
+    fn query(&mut self, random: &mut RandomGenerator) {
         let mut query = Query::of(&NOTES).filter(random.filter());
         for _ in 0..random.below(3) {
             query = query.sort(random.choose(&["a", "b", "at"]), random.choose(&[Ascending, Descending]));
@@ -209,7 +209,7 @@ impl TablesPair {
         }
     }
 
-    fn aggregate(&mut self, random: &mut RandomTables) {
+    fn aggregate(&mut self, random: &mut RandomGenerator) {
         let group_by =
             random.choose(&[vec![], vec![Group::Field("a".into())], vec![Group::Bucket("at".into(), Millis(7))]]);
         let numbers = [
@@ -221,13 +221,13 @@ impl TablesPair {
             ("half", Accumulator::Percentile("at".into(), 50.0)),
         ];
         let accumulators = numbers.into_iter().map(|(name, number)| (name.to_owned(), number)).collect();
-        let question = Aggregate { collection: NOTES.name.into(), filter: random.filter(), group_by, accumulators };
-        let (a, b) = (self.plain.aggregate(&question).unwrap(), self.based.aggregate(&question).unwrap());
-        assert_eq!(a, b, "{question:?}");
+        let request = Aggregate { collection: NOTES.name.into(), filter: random.filter(), group_by, accumulators };
+        let (a, b) = (self.plain.aggregate(&request).unwrap(), self.based.aggregate(&request).unwrap());
+        assert_eq!(a, b, "{request:?}");
         self.count("aggregate", a.iter().any(|row| row["count"] != json!(0)));
     }
 
-    fn snapshot(&mut self, random: &mut RandomTables) {
+    fn snapshot(&mut self, random: &mut RandomGenerator) {
         let bytes = pieces_with_block_size(&header(), &self.based, random.choose(&[1, 100, 700, 1 << 15]))
             .into_bytes()
             .unwrap();
@@ -252,7 +252,7 @@ impl TablesPair {
         self.based = based;
     }
 
-    fn declare(&mut self, random: &mut RandomTables) {
+    fn declare(&mut self, random: &mut RandomGenerator) {
         let other = Catalog::new(&[&OTHERWISE]).unwrap();
         self.catalog = random.choose(&[catalog(), catalog(), other]);
         let declared = (self.plain.declare(&self.catalog), self.based.declare(&self.catalog));
@@ -275,7 +275,7 @@ impl TablesPair {
     }
 }
 
-fn name(random: &mut RandomTables) -> Write {
+fn name(random: &mut RandomGenerator) -> Write {
     let mut document = json!({"live": random.below(4) > 0});
     if random.below(5) > 0 {
         document["name"] = format!("n{}", random.below(12)).into();
@@ -285,9 +285,9 @@ fn name(random: &mut RandomTables) -> Write {
 
 #[test]
 fn tables_over_a_base_answer_as_tables_in_memory_do() {
-    let mut done: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut successes: BTreeMap<&'static str, usize> = BTreeMap::new();
     for round in 0..6 {
-        let mut random = RandomTables::new(round);
+        let mut random = RandomGenerator::new(round);
         let mut pair = TablesPair::new();
         for _ in 0..250 {
             match random.below(20) {
@@ -302,10 +302,10 @@ fn tables_over_a_base_answer_as_tables_in_memory_do() {
             }
         }
         pair.compare();
-        pair.done.into_iter().for_each(|(what, count)| *done.entry(what).or_default() += count);
+        pair.successes.into_iter().for_each(|(operation, count)| *successes.entry(operation).or_default() += count);
     }
     let all = ["commit", "replay", "sweep", "query", "page", "aggregate", "snapshot", "reopen", "declare", "conflict"];
-    for what in all.into_iter().chain(["unique_violation"]) {
-        assert!(done.get(what).is_some_and(|count| *count > 0), "{what} never succeeded: {done:?}");
+    for operation in all.into_iter().chain(["unique_violation"]) {
+        assert!(successes.get(operation).is_some_and(|count| *count > 0), "{operation} never succeeded: {successes:?}");
     }
 }

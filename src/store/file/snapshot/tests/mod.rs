@@ -54,7 +54,7 @@ impl RandomAccessFile for Bytes {
             reason: Reason::Other,
             call: "read",
             path: "bytes".into(),
-            why: "the file ends before".into(),
+            why: "the file ends too early".into(),
         })
     }
 }

@@ -8,14 +8,13 @@
 //! - a reply includes everything that was reported to any process before the read began;
 //! - every process ends its script without an error, whatever the other processes do.
 //!
-//! `calls.rs`: the file system of a process; `script.rs`: the actions of processes and what they observe; `process.rs`:
-//! runs each history once; `world.rs`: states and steps; `search.rs`: the search. [`world::ModelWorld::grant`] and
+//! `process.rs`: the file system of a process, and its histories; `script.rs`: the actions of processes and their
+//! observations; `world.rs`: states and steps; `search.rs`: the search; `scenarios.rs`: its inputs, with each rule on
+//! and off. [`world::ModelWorld::grant`] and
 //! [`world::ModelWorld::is_worth_a_loss_of_power`] describe which calls are granted together, and why that hides no
 //! violation.
 
-mod calls;
 mod process;
-mod rules;
 mod scenarios;
 mod script;
 mod search;

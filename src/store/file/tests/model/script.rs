@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::calls::{ModelCall, ModelFs, ModelObservation};
+use super::process::{ModelCall, ModelFs, ModelObservation};
 use crate::store::file::commit_log::CommitLog;
 use crate::store::file::tests::*;
 
@@ -23,12 +23,12 @@ pub enum ModelAct {
     Close,
     Commit(usize),
     /// Two commits at once, from one process.
-    Both(usize, usize),
+    CommitBoth(usize, usize),
     Read,
-    Ask(usize),
+    QueryOutcome(usize),
     Compact,
     /// Not a process: the user restores a copy that was taken after this commit file, without these commands.
-    PutBack(u64, &'static [usize]),
+    RestoreCopy(u64, &'static [usize]),
 }
 
 /// The name of a command.
@@ -46,7 +46,7 @@ pub struct StateSummary {
     /// Commands that have a row in the ledger.
     pub present: u64,
     /// A contradiction: the documents are not the result of these commands.
-    pub wrong: Option<String>,
+    pub contradiction: Option<String>,
     /// Hash of all documents.
     pub hash: u64,
 }
@@ -66,17 +66,18 @@ pub fn summarize(log: &CommitLog, commands: &[ModelCommand]) -> StateSummary {
             notes.insert(id.to_string(), (stored.document["n"].as_u64().unwrap(), stored.revision.writes()));
         }
     }
-    let wrong = log.read_only_reason().map(ToString::to_string).or_else(|| contradiction(present, &notes, commands));
-    StateSummary { present, wrong, hash: hasher.finish() }
+    let contradiction =
+        log.read_only_reason().map(ToString::to_string).or_else(|| contradiction(present, &notes, commands));
+    StateSummary { present, contradiction, hash: hasher.finish() }
 }
 
 fn contradiction(present: u64, notes: &BTreeMap<String, (u64, u64)>, commands: &[ModelCommand]) -> Option<String> {
-    let there = |at: usize| present >> at & 1 == 1;
+    let is_present = |at: usize| present >> at & 1 == 1;
     let deleted = |id: &str| {
-        commands.iter().enumerate().any(|(at, d)| there(at) && matches!(d, ModelCommand::Delete(i) if *i == id))
+        commands.iter().enumerate().any(|(at, d)| is_present(at) && matches!(d, ModelCommand::Delete(i) if *i == id))
     };
     let mut titles = BTreeMap::new();
-    for (at, command) in commands.iter().enumerate().filter(|(at, _)| there(*at)) {
+    for (at, command) in commands.iter().enumerate().filter(|(at, _)| is_present(*at)) {
         if let ModelCommand::Insert(id, title) = command
             && !deleted(id)
             && let Some(other) = titles.insert(title, at)
@@ -84,9 +85,12 @@ fn contradiction(present: u64, notes: &BTreeMap<String, (u64, u64)>, commands: &
             return Some(format!("both {other} and {at} gave {id} the title {title}"));
         }
     }
-    let done = |id: &str, which: fn(&ModelCommand) -> Option<&'static str>| {
-        commands.iter().enumerate().filter(|(at, command)| present >> at & 1 == 1 && which(command) == Some(id)).count()
-            as u64
+    let count = |id: &str, target: fn(&ModelCommand) -> Option<&'static str>| {
+        commands
+            .iter()
+            .enumerate()
+            .filter(|(at, command)| present >> at & 1 == 1 && target(command) == Some(id))
+            .count() as u64
     };
     let ids: std::collections::BTreeSet<&str> = commands
         .iter()
@@ -95,13 +99,13 @@ fn contradiction(present: u64, notes: &BTreeMap<String, (u64, u64)>, commands: &
         })
         .collect();
     for id in ids {
-        let made = done(id, |d| if let ModelCommand::Insert(id, _) = d { Some(id) } else { None });
-        let counted = done(id, |d| if let ModelCommand::CountUp(id) = d { Some(id) } else { None });
-        let deleted = done(id, |d| if let ModelCommand::Delete(id) = d { Some(id) } else { None });
-        let should = (made > 0 && deleted == 0).then_some((counted, 1 + counted));
-        let is = notes.get(id).copied();
-        if is != should {
-            return Some(format!("note {id} is {is:?} (count, writes), and the commands make {should:?}"));
+        let inserted = count(id, |d| if let ModelCommand::Insert(id, _) = d { Some(id) } else { None });
+        let increments = count(id, |d| if let ModelCommand::CountUp(id) = d { Some(id) } else { None });
+        let deletions = count(id, |d| if let ModelCommand::Delete(id) = d { Some(id) } else { None });
+        let expected = (inserted > 0 && deletions == 0).then_some((increments, 1 + increments));
+        let found = notes.get(id).copied();
+        if found != expected {
+            return Some(format!("note {id} is {found:?} (count, writes), and the commands make {expected:?}"));
         }
     }
     None
@@ -127,11 +131,11 @@ impl ProcessScript {
         }
     }
 
-    /// Waits between two acts, or within an act when only the store is known. `at` identifies the place, so that each
-    /// place draws other names.
+    /// Waits between two acts, or within an act when only the store is known. `at` identifies the step, so that each
+    /// step draws other names.
     async fn wait_idle(&self, call: ModelCall, at: usize, store: Option<&FileStore<ModelFs>>) {
         self.fs.channel.lock().unwrap().begin(at, idle_hash(at, store));
-        drop(self.fs.ask(call).await);
+        drop(self.fs.request(call).await);
         self.fs.channel.lock().unwrap().idle = None;
     }
 
@@ -144,8 +148,8 @@ impl ProcessScript {
     }
 
     async fn act(&self, at: usize, act: ModelAct, open: &mut Option<FileStore<ModelFs>>) -> Result<(), StoreError> {
-        if let ModelAct::PutBack(seq, without) = act {
-            drop(self.fs.ask(ModelCall::PutBack(seq)).await);
+        if let ModelAct::RestoreCopy(seq, without) = act {
+            drop(self.fs.request(ModelCall::RestoreCopy(seq)).await);
             self.report(ModelObservation::Reverted(command_bits(without)));
             return Ok(());
         }
@@ -163,32 +167,32 @@ impl ProcessScript {
                 *open = None;
             }
             ModelAct::Commit(command) => self.commit(store, command, Some(at)).await?,
-            ModelAct::Both(first, second) => {
-                let mut halves = [first, second].map(|one| (Box::pin(self.commit(store, one, None)), None));
+            ModelAct::CommitBoth(first, second) => {
+                let mut commits = [first, second].map(|command| (Box::pin(self.commit(store, command, None)), None));
                 std::future::poll_fn(|cx| {
-                    for (half, ended) in halves.iter_mut().filter(|(_, ended)| ended.is_none()) {
-                        if let Poll::Ready(done) = half.as_mut().poll(cx) {
-                            *ended = Some(done);
+                    for (commit, result) in commits.iter_mut().filter(|(_, result)| result.is_none()) {
+                        if let Poll::Ready(value) = commit.as_mut().poll(cx) {
+                            *result = Some(value);
                         }
                     }
-                    if halves.iter().all(|(_, ended)| ended.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+                    if commits.iter().all(|(_, result)| result.is_some()) { Poll::Ready(()) } else { Poll::Pending }
                 })
                 .await;
-                halves.into_iter().filter_map(|(_, ended)| ended).collect::<Result<(), StoreError>>()?;
+                commits.into_iter().filter_map(|(_, result)| result).collect::<Result<(), StoreError>>()?;
             }
             ModelAct::Read => {
-                let facts = store.inner.read_linearizable(|log| Ok(summarize(log, &self.commands))).await?;
-                if let Some(wrong) = facts.wrong {
-                    self.report(ModelObservation::Violation(format!("a reader sees that {wrong}")));
+                let summary = store.inner.read_linearizable(|log| Ok(summarize(log, &self.commands))).await?;
+                if let Some(contradiction) = summary.contradiction {
+                    self.report(ModelObservation::Violation(format!("a reader sees that {contradiction}")));
                 }
-                self.report(ModelObservation::Saw { present: facts.present, known: self.all_commands() });
+                self.report(ModelObservation::Saw { present: summary.present, known: self.all_commands() });
             }
-            ModelAct::Ask(command) => {
-                let there = matches!(store.outcome(&command_id(command)).await?, Outcome::Committed { .. });
-                self.report(ModelObservation::Saw { present: u64::from(there) << command, known: 1 << command });
+            ModelAct::QueryOutcome(command) => {
+                let committed = matches!(store.outcome(&command_id(command)).await?, Outcome::Committed { .. });
+                self.report(ModelObservation::Saw { present: u64::from(committed) << command, known: 1 << command });
             }
             ModelAct::Compact => drop(store.compact().await?),
-            ModelAct::Open | ModelAct::PutBack(..) => {}
+            ModelAct::Open | ModelAct::RestoreCopy(..) => {}
         }
         Ok(())
     }

@@ -6,8 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 
-use super::calls::ModelCall;
-use super::process::{Hashes, Histories};
+use super::process::{Hashes, Histories, ModelCall};
 use super::script::{ModelAct, ModelCommand};
 use super::world::{ModelProcesses, ModelStep, ModelWorld, discard_output, disk_after_crash};
 use crate::id::sha256;
@@ -62,10 +61,10 @@ pub struct ModelViolation {
 
 impl Scenario {
     /// Searches all states.
-    pub fn search(&self, skip: Option<Rule>, most: usize) -> Result<SearchStats, ModelViolation> {
+    pub fn search(&self, skip: Option<Rule>, max_states: usize) -> Result<SearchStats, ModelViolation> {
         let mut search = ModelSearch::new(self, skip);
         let root = search.root(self)?;
-        search.exhaust(root, most)
+        search.exhaust(root, max_states)
     }
 
     /// Follows `walks` random paths.
@@ -95,7 +94,7 @@ struct ModelSearch {
     later: usize,
     seen: HashSet<u64>,
     /// The previous state and the step that led to each state.
-    ways: Vec<(usize, ModelStep)>,
+    parents: Vec<(usize, ModelStep)>,
     origin: Option<ModelWorld>,
 }
 
@@ -112,7 +111,7 @@ impl ModelSearch {
         for power in 0..scenario.power_losses {
             histories.push(Histories::new((later + power) as u64, skip, &commands, &scenario.after));
         }
-        let look = [
+        let acts = [
             ModelAct::Open,
             ModelAct::Read,
             ModelAct::Commit(probe),
@@ -123,12 +122,12 @@ impl ModelSearch {
         ];
         Self {
             processes: ModelProcesses { histories, skip, hashes: Hashes::default() },
-            observer: Histories::new(99, skip, &commands, &look),
+            observer: Histories::new(99, skip, &commands, &acts),
             observed: HashMap::new(),
             probe: 1 << probe,
             later,
             seen: HashSet::new(),
-            ways: Vec::new(),
+            parents: Vec::new(),
             origin: None,
         }
     }
@@ -145,17 +144,17 @@ impl ModelSearch {
         world.points[0] = Some(0);
         self.run_alone(&mut world, 0, StartPoint::After(usize::MAX)).map_err(alone)?;
         world.disk.lose_power(|_, _| true);
-        for (at, (asleep, _)) in scenario.processes.iter().enumerate() {
+        for (at, (start, _)) in scenario.processes.iter().enumerate() {
             world.points[at + 1] = Some(0);
-            self.run_alone(&mut world, at + 1, *asleep).map_err(alone)?;
+            self.run_alone(&mut world, at + 1, *start).map_err(alone)?;
         }
         self.origin = Some(world.clone());
         Ok(world)
     }
 
     /// Runs a process through its first acts while the others wait.
-    fn run_alone(&mut self, world: &mut ModelWorld, process: usize, asleep: StartPoint) -> Result<(), String> {
-        let (StartPoint::After(acts) | StartPoint::BeforeLink(acts) | StartPoint::DeadAfterLink(acts)) = asleep;
+    fn run_alone(&mut self, world: &mut ModelWorld, process: usize, start: StartPoint) -> Result<(), String> {
+        let (StartPoint::After(acts) | StartPoint::BeforeLink(acts) | StartPoint::DeadAfterLink(acts)) = start;
         let mut begun = 0;
         while let Some(at) = world.points[process] {
             let point = &self.processes.histories[process].points[at];
@@ -163,13 +162,13 @@ impl ModelSearch {
                 return Ok(());
             }
             if point.pending.first() == Some(&ModelCall::Begin) {
-                if begun == acts && asleep == StartPoint::After(acts) {
+                if begun == acts && start == StartPoint::After(acts) {
                     return Ok(());
                 }
                 begun += 1;
             }
             let links = begun > acts && matches!(point.pending.first(), Some(ModelCall::Link(..)));
-            if links && asleep == StartPoint::BeforeLink(acts) {
+            if links && start == StartPoint::BeforeLink(acts) {
                 return Ok(());
             }
             world.grant(process, 0, &mut self.processes, &mut discard_output())?;
@@ -181,18 +180,18 @@ impl ModelSearch {
         Ok(())
     }
 
-    fn exhaust(&mut self, mut root: ModelWorld, most: usize) -> Result<SearchStats, ModelViolation> {
+    fn exhaust(&mut self, mut root: ModelWorld, max_states: usize) -> Result<SearchStats, ModelViolation> {
         let key = root.key(&mut self.processes.hashes);
         self.seen.insert(key);
-        self.ways.push((0, ModelStep::Power(0)));
+        self.parents.push((0, ModelStep::Power(0)));
         let mut stack = vec![(root, 0)];
-        while let Some((world, way)) = stack.pop() {
+        while let Some((world, index)) = stack.pop() {
             for step in self.steps(&world) {
-                self.ways.push((way, step));
-                let here = self.ways.len() - 1;
+                self.parents.push((index, step));
+                let here = self.parents.len() - 1;
                 let mut next = world.clone();
-                let taken = self.apply_step(&mut next, step, &mut discard_output());
-                if let Err(why) = taken {
+                let result = self.apply_step(&mut next, step, &mut discard_output());
+                if let Err(why) = result {
                     return Err(self.violation(here, why));
                 }
                 if self.seen.insert(next.key(&mut self.processes.hashes)) {
@@ -203,9 +202,9 @@ impl ModelSearch {
                     }
                     stack.push((next, here));
                 } else {
-                    self.ways.pop();
+                    self.parents.pop();
                 }
-                assert!(self.seen.len() <= most, "more than {most} states: {}", self.stats());
+                assert!(self.seen.len() <= max_states, "more than {max_states} states: {}", self.stats());
             }
         }
         Ok(self.stats())
@@ -216,8 +215,8 @@ impl ModelSearch {
         mut world: ModelWorld,
         draw: &mut impl FnMut(usize) -> usize,
     ) -> Result<(), ModelViolation> {
-        self.ways.clear();
-        self.ways.push((0, ModelStep::Power(0)));
+        self.parents.clear();
+        self.parents.push((0, ModelStep::Power(0)));
         loop {
             let mut steps = world.choices(&self.processes);
             // The power fails rarely, and then in any state.
@@ -225,10 +224,10 @@ impl ModelSearch {
                 steps = world.losses().into_iter().map(ModelStep::Power).collect();
             }
             let Some(step) = steps.get(draw(steps.len())).copied() else { return Ok(()) };
-            self.ways.push((self.ways.len() - 1, step));
-            let here = self.ways.len() - 1;
-            let taken = self.apply_step(&mut world, step, &mut discard_output()).and_then(|()| self.check(&world));
-            taken.map_err(|why| self.violation(here, why))?;
+            self.parents.push((self.parents.len() - 1, step));
+            let here = self.parents.len() - 1;
+            let result = self.apply_step(&mut world, step, &mut discard_output()).and_then(|()| self.check(&world));
+            result.map_err(|why| self.violation(here, why))?;
             self.seen.insert(world.key(&mut self.processes.hashes));
         }
     }
@@ -245,14 +244,15 @@ impl ModelSearch {
         &mut self,
         world: &mut ModelWorld,
         step: ModelStep,
-        say: &mut dyn FnMut(String),
+        log: &mut dyn FnMut(String),
     ) -> Result<(), String> {
         match step {
-            ModelStep::Grant(process, which) => world.grant(process, which, &mut self.processes, say),
+            ModelStep::Grant(process, which) => world.grant(process, which, &mut self.processes, log),
             ModelStep::Power(survivors) => {
                 let unsynced = world.disk.unsynced();
-                let kept = unsynced.iter().enumerate().filter(|(n, _)| survivors >> n & 1 == 1).map(|(_, what)| what);
-                say(format!("the power fails; of {unsynced:?}, {:?} survives", kept.collect::<Vec<_>>()));
+                let surviving =
+                    unsynced.iter().enumerate().filter(|(n, _)| survivors >> n & 1 == 1).map(|(_, change)| change);
+                log(format!("the power fails; of {unsynced:?}, {:?} survives", surviving.collect::<Vec<_>>()));
                 world.lose_power(survivors);
                 let next = self.processes.histories.len() - world.power_losses;
                 debug_assert!(next >= self.later);
@@ -291,20 +291,20 @@ impl ModelSearch {
     fn observe(&mut self, mut disk: Contents) -> Result<u64, String> {
         let mut alone = ModelWorld::new(std::mem::take(&mut disk), 1, 0);
         alone.points[0] = Some(0);
-        let mut cast = ModelProcesses {
+        let mut processes = ModelProcesses {
             histories: Vec::new(),
             skip: self.processes.skip,
             hashes: std::mem::take(&mut self.processes.hashes),
         };
         let observer = std::mem::replace(&mut self.observer, Histories::new(99, None, &[], &[]));
-        cast.histories.push(observer);
+        processes.histories.push(observer);
         let mut trace = Vec::new();
         let mut ended = Ok(());
-        while ended.is_ok() && !alone.choices(&cast).is_empty() {
-            ended = alone.grant(0, 0, &mut cast, &mut |line| trace.push(line));
+        while ended.is_ok() && !alone.choices(&processes).is_empty() {
+            ended = alone.grant(0, 0, &mut processes, &mut |line| trace.push(line));
         }
-        self.processes.hashes = cast.hashes;
-        self.observer = cast.histories.remove(0);
+        self.processes.hashes = processes.hashes;
+        self.observer = processes.histories.remove(0);
         ended.map_err(|why| format!("{why}\n  {}", trace.join("\n  ")))?;
         if alone.refused != 0 {
             return Err("its new command is refused".to_owned());
@@ -316,7 +316,7 @@ impl ModelSearch {
     fn violation(&mut self, at: usize, why: String) -> ModelViolation {
         let (mut steps, mut way) = (Vec::new(), at);
         while way != 0 {
-            let (parent, step) = self.ways[way];
+            let (parent, step) = self.parents[way];
             steps.push(step);
             way = parent;
         }

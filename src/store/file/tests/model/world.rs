@@ -3,8 +3,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::calls::{ModelAnswer, ModelCall, ModelObservation, ModelValue};
-use super::process::{Hashes, Histories, PointId};
+use super::process::{Hashes, Histories, ModelAnswer, ModelCall, ModelObservation, ModelValue, PointId};
 use crate::store::file::fault::{Contents, Inode, SyncOutcome, UnsyncedChange};
 use crate::store::file::format::{IDENTITY, commit_path, commit_seq, is_temp};
 use crate::store::file::fs::{Reason, Rule};
@@ -47,7 +46,7 @@ pub struct ModelProcesses {
 }
 
 impl ModelWorld {
-    pub fn new(disk: Contents, processes: usize, powers: usize) -> Self {
+    pub fn new(disk: Contents, processes: usize, power_losses: usize) -> Self {
         Self {
             disk,
             points: vec![None; processes],
@@ -55,7 +54,7 @@ impl ModelWorld {
             acknowledged: 0,
             refused: 0,
             reverted: 0,
-            power_losses: powers,
+            power_losses,
             edits: 0,
             hashed: None,
         }
@@ -80,9 +79,9 @@ impl ModelWorld {
     }
 
     /// Returns the calls that can be granted.
-    pub fn choices(&self, cast: &ModelProcesses) -> Vec<ModelStep> {
+    pub fn choices(&self, processes: &ModelProcesses) -> Vec<ModelStep> {
         let waiting = |(process, at): (usize, &Option<PointId>)| {
-            let calls = at.map_or(0, |at| cast.histories[process].points[at].pending.len());
+            let calls = at.map_or(0, |at| processes.histories[process].points[at].pending.len());
             (0..calls).map(move |which| ModelStep::Grant(process, which))
         };
         self.points.iter().enumerate().flat_map(waiting).collect()
@@ -91,16 +90,16 @@ impl ModelWorld {
     /// Whether a power failure here can undo changes that no failure before or after could. Any call but a sync adds
     /// changes that a failure may undo, and cancels nothing that was reported. A failure after it thus shows all that
     /// one before it would.
-    pub fn is_worth_a_loss_of_power(&self, cast: &ModelProcesses) -> bool {
+    pub fn is_worth_a_loss_of_power(&self, processes: &ModelProcesses) -> bool {
         self.points.iter().enumerate().all(|(process, at)| {
             at.is_none_or(|at| {
-                let pending = &cast.histories[process].points[at].pending;
+                let pending = &processes.histories[process].points[at].pending;
                 pending.iter().all(|call| matches!(call, ModelCall::Sync(_)))
             })
         })
     }
 
-    /// Makes one step of a process, and describes it to `say`. A call that makes no difference to other processes is
+    /// Makes one step of a process, and describes it to `log`. A call that makes no difference to other processes is
     /// granted together with the call before it:
     ///
     /// - the first call of an act, with the beginning of the act: this process reports nothing meanwhile. The later an
@@ -115,13 +114,13 @@ impl ModelWorld {
         &mut self,
         process: usize,
         which: usize,
-        cast: &mut ModelProcesses,
-        say: &mut dyn FnMut(String),
+        processes: &mut ModelProcesses,
+        log: &mut dyn FnMut(String),
     ) -> Result<(), String> {
         let mut which = which;
         loop {
             let Some(at) = self.points[process] else { return Ok(()) };
-            let call = cast.histories[process].points[at].pending[which].clone();
+            let call = processes.histories[process].points[at].pending[which].clone();
             let answer = match &call {
                 ModelCall::Begin | ModelCall::Idle => {
                     self.known_at_begin[process] = self.acknowledged;
@@ -132,19 +131,19 @@ impl ModelWorld {
                     {
                         (self.edits, self.hashed) = (self.edits + 1, None);
                     }
-                    apply(&mut self.disk, call, cast.skip)
+                    apply(&mut self.disk, call, processes.skip)
                 }
             };
             if !is_idle(&call) {
-                say(describe_call(process, &call, &answer));
+                log(describe_call(process, &call, &answer));
             }
-            let (to, observations) = cast.histories[process].answer(at, which, &answer, &mut cast.hashes);
+            let (to, observations) = processes.histories[process].answer(at, which, &answer, &mut processes.hashes);
             self.points[process] = Some(to);
             for observation in observations.iter() {
-                say(format!("   {process}: {observation:?}"));
+                log(format!("   {process}: {observation:?}"));
                 self.observe(process, observation)?;
             }
-            let point = &cast.histories[process].points[to];
+            let point = &processes.histories[process].points[to];
             if point.ended || point.pending.first().is_some_and(is_idle) {
                 self.known_at_begin[process] = 0;
             }
@@ -172,18 +171,18 @@ impl ModelWorld {
         match observation {
             ModelObservation::Violation(why) => return Err(format!("process {process}: {why}")),
             ModelObservation::Saw { present, known } => {
-                let old = self.known_at_begin[process] & known & !present & !self.reverted;
-                if old != 0 {
+                let missing = self.known_at_begin[process] & known & !present & !self.reverted;
+                if missing != 0 {
                     return Err(format!(
-                        "process {process} finds {present:b} of {known:b}, after {old:b} was reported as committed"
+                        "process {process} finds {present:b} of {known:b}, after {missing:b} was reported as committed"
                     ));
                 }
                 self.acknowledged |= present & !self.reverted;
             }
             ModelObservation::Refused(refused) => self.refused |= refused,
-            ModelObservation::Reverted(gone) => {
-                self.reverted |= gone;
-                self.acknowledged &= !gone;
+            ModelObservation::Reverted(reverted) => {
+                self.reverted |= reverted;
+                self.acknowledged &= !reverted;
             }
         }
         Ok(())
@@ -237,7 +236,7 @@ fn describe_call(process: usize, call: &ModelCall, answer: &ModelAnswer) -> Stri
 /// Applies a call to the disk. A temp is written and synced in one step: no process reads it before it has another
 /// name. If it is listed or removed in between, the result is the same as right after.
 fn apply(disk: &mut Contents, call: &ModelCall, skip: Option<Rule>) -> ModelAnswer {
-    let unit = |done: Result<(), Reason>| done.map(|()| ModelValue::Unit);
+    let unit = |result: Result<(), Reason>| result.map(|()| ModelValue::Unit);
     match call {
         ModelCall::Begin | ModelCall::Idle | ModelCall::Pause => Ok(ModelValue::Unit),
         ModelCall::MakeFolder(path) => unit(disk.make_folder(path)),
@@ -259,11 +258,11 @@ fn apply(disk: &mut Contents, call: &ModelCall, skip: Option<Rule>) -> ModelAnsw
         ModelCall::Read(path) => disk.read(path).map(ModelValue::Bytes),
         ModelCall::Remove(path) => unit(disk.remove(path)),
         ModelCall::Size(path) => match disk.find(path) {
-            Some(Inode::DiskFile(_)) => disk.read(path).map(|bytes| ModelValue::Size(bytes.len() as u64)),
-            Some(Inode::DiskFolder(_)) => Err(Reason::Other),
+            Some(Inode::File(_)) => disk.read(path).map(|bytes| ModelValue::Size(bytes.len() as u64)),
+            Some(Inode::Folder(_)) => Err(Reason::Other),
             None => Err(Reason::Missing),
         },
-        ModelCall::PutBack(seq) => {
+        ModelCall::RestoreCopy(seq) => {
             for name in disk.list("commits").unwrap_or_default() {
                 if commit_seq(&name).is_none_or(|at| at > *seq) {
                     disk.edit(&format!("commits/{name}"), None);

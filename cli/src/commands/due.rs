@@ -1,0 +1,242 @@
+//! `tick`: does due work, once or until it is stopped. `sweep`: deletes expired rows, and executions that ended long
+//! ago. The report of due work is shared with `work`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+
+use runstate::engine::{DueFailure, DueReport, Error, RunLimit};
+use runstate::time::Timestamp;
+use runstate::work::{Worker, WorkerEvent};
+use serde_json::{Value as Json, json};
+
+use crate::args::SweepArgs;
+use crate::error::CliError;
+use crate::exit::CliExit;
+use crate::input::StdinLines;
+use crate::interrupt;
+use crate::interrupt::StopSignals;
+use crate::printer::Printer;
+use crate::session::Session;
+use crate::time_format::format_seconds;
+
+/// The largest number of due executions in one pass.
+const DUE_LIMIT: u32 = 64;
+
+/// Does due work.
+pub async fn do_due_work(session: &Session, follow: bool) -> Result<CliExit, CliError> {
+    if follow { run_until_ctrl_c(session).await } else { run_once(session).await }
+}
+
+/// Does the work that is due now, but not work that becomes due meanwhile. Otherwise a program that sets one short timer after another would
+/// keep the command running forever.
+async fn run_once(session: &Session) -> Result<CliExit, CliError> {
+    let started = session.engine.now();
+    let mut total = DueReport::default();
+    loop {
+        let due = session.cvm.run_due(DUE_LIMIT, RunLimit::Stop).await?;
+        let progress = due.woken + due.deleted > 0;
+        total.woken += due.woken;
+        total.deleted += due.deleted;
+        total.swept += due.swept;
+        total.failed = due.failed;
+        let remaining = session.cvm.next_due().await?.is_some_and(|at| at <= started);
+        if !progress || !remaining {
+            break;
+        }
+    }
+    let failed = !total.failed.is_empty();
+    for failure in &total.failed {
+        session.out.remark(&due_failure_text(failure));
+    }
+    if session.out.is_json() {
+        session.out.value(&due_json(&total))?;
+    } else {
+        session.out.line(&due_text(&total).unwrap_or_else(|| "nothing is due".to_owned()))?;
+    }
+    Ok(if failed { CliExit::Store } else { CliExit::Done })
+}
+
+/// Does due work until ctrl-c.
+async fn run_until_ctrl_c(session: &Session) -> Result<CliExit, CliError> {
+    session.out.remark("doing due work; ctrl-c stops it");
+    let (out, reporter) = (session.out, WorkerReporter::default());
+    let worker = Worker::new(session.cvm.clone(), "tick").on_event(move |event| match event {
+        WorkerEvent::Due(due) => reporter.report_due(due, out),
+        WorkerEvent::Trouble(error) => reporter.report_error(error, out),
+        _ => {}
+    });
+    let signals = StopSignals::register();
+    let stop = async {
+        match signals {
+            Some(mut signals) => _ = signals.next().await,
+            None => std::future::pending().await,
+        }
+    };
+    worker.run(stop).await?;
+    Ok(CliExit::Done)
+}
+
+/// Reports due work, each failure of an execution once, and each error of the worker once.
+#[derive(Default)]
+pub struct WorkerReporter {
+    reported: Mutex<BTreeMap<String, String>>,
+    last_error: Mutex<String>,
+}
+
+impl WorkerReporter {
+    /// Reports an error that a worker retries, unless it was the last one too.
+    pub fn report_error(&self, error: &Error, out: Printer) {
+        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = error.to_string();
+        if *last != message {
+            out.remark(&format!("{message}; retrying"));
+            *last = message;
+        }
+    }
+
+    /// Reports the due work of one pass.
+    pub fn report_due(&self, due: &DueReport, out: Printer) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = false;
+        for failure in &due.failed {
+            let message = failure.error.to_string();
+            if reported.get(&failure.execution) != Some(&message) {
+                changed = true;
+                out.remark(&due_failure_text(failure));
+                reported.insert(failure.execution.clone(), message);
+            }
+        }
+        if out.is_json() {
+            if changed || due_text(due).is_some() {
+                // If standard output is closed, due work continues.
+                let _ = out.value(&due_json(due));
+            }
+        } else if let Some(text) = due_text(due) {
+            out.remark(&text);
+        }
+    }
+}
+
+fn due_failure_text(DueFailure { execution, error }: &DueFailure) -> String {
+    format!("due work of {execution} failed: {error}")
+}
+
+/// Describes the work that was done; `None`: there was none.
+fn due_text(due: &DueReport) -> Option<String> {
+    let counted = |n: u64, singular: &str, plural: &str| match n {
+        0 => None,
+        1 => Some(format!("1 {singular}")),
+        n => Some(format!("{n} {plural}")),
+    };
+    let parts = [
+        counted(due.woken.into(), "execution continued", "executions continued"),
+        counted(due.deleted.into(), "execution was deleted", "executions were deleted"),
+        counted(due.swept, "expired row was removed", "expired rows were removed"),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { None } else { Some(parts.join(", ")) }
+}
+
+fn due_json(due: &DueReport) -> Json {
+    let failed = |failure: &DueFailure| json!({"execution": failure.execution, "error": failure.error});
+    let failed: Vec<Json> = due.failed.iter().map(failed).collect();
+    json!({"woken": due.woken, "deleted": due.deleted, "swept": due.swept, "failed": failed})
+}
+
+/// The rows or executions that are removed in one step.
+const BATCH_ROWS: u32 = 256;
+
+/// The state after an interrupted sweep.
+const INTERRUPTED_NOTE: &str = "what was removed stays removed; repeat the command to continue";
+
+/// Deletes the rows, or counts them.
+pub async fn sweep_store(session: &Session, args: &SweepArgs) -> Result<CliExit, CliError> {
+    let now = session.engine.now();
+    let retained_since = session.engine.settings().retention.map(|retention| now - retention);
+    // The flag and the retention both apply: the later time wins.
+    let before = args.finished_before.map(|before| before.resolve(now)).max(retained_since);
+    if args.dry_run {
+        return count_expired(session, now, before).await;
+    }
+    if let Some(before) = before
+        && !args.yes
+        && io::stdin().is_terminal()
+        && !confirm_deletion(session, before).await?
+    {
+        session.out.remark("nothing was removed");
+        return Ok(CliExit::Rejected);
+    }
+    interrupt::run_interruptible(INTERRUPTED_NOTE, delete_expired(session, now, before)).await
+}
+
+async fn count_expired(session: &Session, now: Timestamp, before: Option<Timestamp>) -> Result<CliExit, CliError> {
+    let expired = session.engine.count_expired(now).await?;
+    let finished = match before {
+        Some(before) => Some(session.cvm.count_finished(before).await?),
+        None => None,
+    };
+    if session.out.is_json() {
+        let rows: serde_json::Map<_, _> =
+            expired.iter().map(|(name, rows)| ((*name).to_owned(), json!(rows))).collect();
+        session.out.value(&json!({"dryRun": true, "expired": rows, "executions": finished}))?;
+        return Ok(CliExit::Done);
+    }
+    for (name, rows) in &expired {
+        session.out.line(&format!("{name}: {rows} expired"))?;
+    }
+    if let (Some(finished), Some(before)) = (finished, before) {
+        session.out.line(&format!("executions that ended before {}: {finished}", format_seconds(before)))?;
+    }
+    if expired.is_empty() && finished.unwrap_or_default() == 0 {
+        session.out.remark("there is nothing to remove");
+    }
+    Ok(CliExit::Done)
+}
+
+async fn confirm_deletion(session: &Session, before: Timestamp) -> Result<bool, CliError> {
+    let finished = session.cvm.count_finished(before).await?;
+    if finished == 0 {
+        return Ok(true);
+    }
+    let question = format!("Permanently delete {finished} executions that ended before {}", format_seconds(before));
+    session.out.ask(&format!("{question}, with all output, questions and answers? [y/N]"))?;
+    let answer = StdinLines::default().next().await?.unwrap_or_default();
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+async fn delete_expired(session: &Session, now: Timestamp, before: Option<Timestamp>) -> Result<CliExit, CliError> {
+    let mut rows = 0;
+    loop {
+        let swept = session.engine.sweep(now, BATCH_ROWS as usize).await?;
+        rows += swept;
+        if swept == 0 {
+            break;
+        }
+    }
+    let mut report = DueReport::default();
+    while let Some(before) = before {
+        let deleted = report.deleted;
+        (report.more, report.failed) = (false, Vec::new());
+        let limit = deleted.saturating_add(BATCH_ROWS);
+        session.cvm.delete_finished(before, limit, &mut report).await?;
+        if !report.more || report.deleted == deleted {
+            break;
+        }
+    }
+    for failure in &report.failed {
+        session.out.remark(&format!("{} could not be deleted: {}", failure.execution, failure.error));
+    }
+    if session.out.is_json() {
+        let failed: Vec<_> = report
+            .failed
+            .iter()
+            .map(|failure| json!({"execution": failure.execution, "error": failure.error}))
+            .collect();
+        session.out.value(&json!({"swept": rows, "deleted": report.deleted, "failed": failed}))?;
+    } else {
+        session.out.line(&format!("{rows} expired rows removed, {} executions deleted", report.deleted))?;
+    }
+    Ok(if report.failed.is_empty() { CliExit::Done } else { CliExit::Store })
+}

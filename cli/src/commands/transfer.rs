@@ -1,0 +1,261 @@
+//! `export`: writes a whole store, or one execution, to a file, a folder or standard output. `import`: reads an export
+//! into a store, or data of the older CVM: a directory, or a database on MongoDB.
+
+use std::fs::File;
+use std::io;
+use std::io::{BufReader, Seek};
+use std::path::Path;
+
+use runstate::domain::cvm::EXECUTIONS;
+use runstate::engine::open::MissingStore;
+use runstate::engine::transfer::disk::{
+    LegacyDirectory, LegacyImportReport, MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_reader,
+    file_writer, finish,
+};
+use runstate::engine::transfer::legacy::{self, LegacyDatabase, LegacyMongoDb};
+use runstate::engine::transfer::{ExportSummary, ImportReport, ImportSource, LineReader, LineWriter, Selection, check};
+use runstate::engine::{Host, SystemHost, open};
+use runstate::lang::compile;
+use runstate::limits::Settings;
+use runstate::schema::{Catalog, Key};
+use runstate::vm::Instruction;
+use serde_json::json;
+
+use super::{as_server_url, is_stdio};
+use crate::args::{ExportArgs, GlobalArgs, ImportArgs};
+use crate::error::CliError;
+use crate::exit::CliExit;
+use crate::printer::{Printer, indented};
+use crate::program_name::program_name;
+use crate::progress::Bar;
+use crate::session::{Session, catalog, command_line};
+use crate::{error, interrupt};
+
+/// The state after an interrupted export.
+const EXPORT_INTERRUPTED_NOTE: &str = "nothing was exported";
+
+/// Checks the options before the store is opened.
+pub fn check_export_options(export: &ExportArgs, store: Option<&str>, json: bool) -> Result<(), CliError> {
+    if let Some(url) = as_server_url(&export.to) {
+        let message = format!(
+            "`{}` is a URL, not a file; to copy into another store: {} | {} --store URL import -",
+            open::redact_url(url),
+            command_line(store, "export -"),
+            program_name()
+        );
+        return Err(error::usage(message));
+    }
+    match is_stdio(&export.to) {
+        true if export.tree => Err(error::usage("--tree writes a folder; name one instead of `-`")),
+        true if json => Err(error::usage("--json and the export cannot both use standard output; export to a file")),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the export.
+pub async fn export_store(session: &Session, export: &ExportArgs) -> Result<CliExit, CliError> {
+    let bar = Bar::new(session.out);
+    let engine = &session.engine;
+    let execution = |id: &String| Selection::One(Key::new(&EXECUTIONS, id));
+    let selection = export.execution.as_ref().map_or(Selection::All, execution);
+    if is_stdio(&export.to) {
+        let mut lines = LineWriter::new(io::BufWriter::new(io::stdout().lock()), "standard output");
+        let summary = interrupt::run_interruptible(
+            EXPORT_INTERRUPTED_NOTE,
+            engine.export_selection(&selection, &mut lines, |progress| bar.show(progress)),
+        )
+        .await?;
+        bar.clear();
+        session.out.remark(&export_text(&summary));
+        return Ok(CliExit::Done);
+    }
+    let overwrite = if export.force { OverwritePolicy::Replace } else { OverwritePolicy::Keep };
+    let staged = StagedExport::new(&export.to, overwrite, SystemHost.entropy())?;
+    let summary = if export.tree {
+        let mut tree = TreeWriter::new(&staged);
+        interrupt::run_interruptible(
+            EXPORT_INTERRUPTED_NOTE,
+            engine.export_selection(&selection, &mut tree, |progress| bar.show(progress)),
+        )
+        .await?
+    } else {
+        let mut lines = file_writer(&staged)?;
+        let summary = interrupt::run_interruptible(
+            EXPORT_INTERRUPTED_NOTE,
+            engine.export_selection(&selection, &mut lines, |progress| bar.show(progress)),
+        )
+        .await?;
+        finish(lines, &staged)?;
+        summary
+    };
+    staged.publish()?;
+    bar.clear();
+    print_export(session, &export.to, &summary)
+}
+
+fn print_export(session: &Session, to: &Path, summary: &ExportSummary) -> Result<CliExit, CliError> {
+    let out = session.out;
+    if out.is_json() {
+        out.value(&json!({
+            "to": to.display().to_string(),
+            "documents": summary.documents(),
+            "commands": summary.ledger(),
+            "counts": summary.counts,
+            "contents": summary.contents,
+        }))?;
+    } else {
+        out.line(&format!("{}: {}", to.display(), export_text(summary)))?;
+        out.remark(&format!("contents {}", summary.contents));
+    }
+    Ok(CliExit::Done)
+}
+
+fn export_text(summary: &ExportSummary) -> String {
+    format!("{} documents and the results of {} commands exported", summary.documents(), summary.ledger())
+}
+
+/// The state after an interrupted import.
+const IMPORT_INTERRUPTED_NOTE: &str = "what was written is kept; repeat the import to continue";
+
+/// Imports from a file, a folder or a server.
+pub async fn import_store(global: &GlobalArgs, import: &ImportArgs, out: Printer) -> Result<CliExit, CliError> {
+    let catalog = catalog()?;
+    let from = &import.from;
+    if is_stdio(from) {
+        if import.tree {
+            return Err(error::usage("--tree reads a folder; name one instead of `-`"));
+        }
+        let lines = LineReader::new(BufReader::new(buffer_stdin()?), "standard input", catalog.clone());
+        return import_from(global, lines, &catalog, out).await;
+    }
+    if let Some(url) = server_url(from)? {
+        if import.tree {
+            return Err(error::usage("--tree reads a folder, but the source is the URL of a server"));
+        }
+        // The connection is opened before the store, so a failed connection creates no store.
+        return import_legacy(global, &LegacyMongoDb::open(url).await?, out).await;
+    }
+    if !from.is_dir() {
+        if import.tree {
+            return Err(error::usage(format!("{} is not a folder; --tree reads a folder", from.display())));
+        }
+        return import_from(global, file_reader(from, catalog.clone())?, &catalog, out).await;
+    }
+    if from.join(MANIFEST).exists() || import.tree {
+        return import_from(global, TreeReader::open(from, catalog.clone())?, &catalog, out).await;
+    }
+    if LegacyDirectory::detect(from) {
+        import_legacy(global, &LegacyDirectory::open(from)?, out).await
+    } else {
+        Err(unknown_folder(from))
+    }
+}
+
+/// Returns the URL of a server, if `from` is one.
+fn server_url(from: &Path) -> Result<Option<&str>, CliError> {
+    match as_server_url(from) {
+        Some(url) if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") => Ok(Some(url)),
+        // The URL may hold a password, so it is not treated as a file name and repeated.
+        Some(url) if !from.exists() => {
+            let url = open::redact_url(url);
+            Err(error::usage(format!(
+                "`{url}` is neither an existing file nor a MongoDB database (mongodb://HOST/cvm)"
+            )))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Imports the data of an older CVM.
+async fn import_legacy(global: &GlobalArgs, database: &dyn LegacyDatabase, out: Printer) -> Result<CliExit, CliError> {
+    let bar = Bar::new(out);
+    let session = Session::open(global, MissingStore::Create, Settings::default(), out).await?;
+    let importing = legacy::import_legacy(&session.engine, database, compile_bytecode, |progress| bar.show(progress));
+    let imported = interrupt::run_interruptible(IMPORT_INTERRUPTED_NOTE, importing).await;
+    bar.clear();
+    session.finish(imported.and_then(|report| print_legacy_import(&session, &report))).await
+}
+
+/// Compiles a source. Returns the bytecode and the name of the compiler.
+fn compile_bytecode(name: &str, source: &str) -> Result<(Vec<Instruction>, String), String> {
+    let compiled = compile(&format!("{name}.ts"), source).map_err(|found| crate::compile::first_error(&found))?;
+    Ok((compiled.bytecode, crate::compile::COMPILER.to_owned()))
+}
+
+fn print_legacy_import(session: &Session, report: &LegacyImportReport) -> Result<CliExit, CliError> {
+    let LegacyImportReport { programs, executions, left: omitted } = report;
+    if session.out.is_json() {
+        session.out.value(report)?;
+        return Ok(CliExit::Done);
+    }
+    session.out.line(&format!("{} programs and {} executions imported", programs.len(), executions.len()))?;
+    if !omitted.is_empty() {
+        session.out.line(&format!("{} not imported, or only in part:", omitted.len()))?;
+        let lines: Vec<String> =
+            omitted.iter().map(|item| format!("  {} {}: {}", item.what, item.id, indented(&item.why, 4))).collect();
+        session.out.lines(&lines)?;
+    }
+    Ok(CliExit::Done)
+}
+
+/// Copies standard input to a temporary file without a name: all of it is checked before anything is written.
+fn buffer_stdin() -> Result<File, CliError> {
+    let unreadable = |error| error::io("standard input cannot be copied to a temporary file", &error);
+    let mut file = tempfile::tempfile().map_err(unreadable)?;
+    io::copy(&mut io::stdin().lock(), &mut file).map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
+    Ok(file)
+}
+
+async fn import_from<S: ImportSource>(
+    global: &GlobalArgs,
+    mut source: S,
+    catalog: &Catalog,
+    out: Printer,
+) -> Result<CliExit, CliError> {
+    let bar = Bar::new(out);
+    // The export is checked before the store is opened, so a file that is not an export creates no store.
+    let checked = check(&mut source, catalog, |progress| bar.show(progress))?;
+    let session = Session::open(global, MissingStore::Create, Settings::default(), out).await?;
+    let importing = session.engine.import(&mut source, &checked, |progress| bar.show(progress));
+    let imported = interrupt::run_interruptible(IMPORT_INTERRUPTED_NOTE, importing).await;
+    bar.clear();
+    session.finish(imported.and_then(|report| print_import(&session, &report))).await
+}
+
+fn print_import(session: &Session, report: &ImportReport) -> Result<CliExit, CliError> {
+    let ImportReport { summary, written, already_present } = report;
+    if session.out.is_json() {
+        session.out.value(&json!({
+            "documents": summary.documents(),
+            "commands": summary.ledger(),
+            "written": written,
+            "there": already_present,
+            "counts": summary.counts,
+            "contents": summary.contents,
+        }))?;
+    } else {
+        let (documents, ledger) = (summary.documents(), summary.ledger());
+        session.out.line(&format!(
+            "{documents} documents and the results of {ledger} commands imported: {}",
+            match already_present {
+                0 => "all new".to_owned(),
+                present => format!("{written} new, {present} already present"),
+            }
+        ))?;
+        session.out.remark(&format!("contents {}, verified by reading the store", summary.contents));
+    }
+    Ok(CliExit::Done)
+}
+
+fn unknown_folder(folder: &Path) -> CliError {
+    let path = folder.display();
+    let message = match folder.join("runstate.json").exists() {
+        true => {
+            let export = command_line(Some(&format!("file:{path}")), "export FILE");
+            format!("{path} is a store, not an export; export it first: {export}")
+        }
+        false => format!("{path} is neither an export (it has no {MANIFEST}) nor a directory of the older CVM"),
+    };
+    error::usage(message)
+}

@@ -1,0 +1,28 @@
+//! Tests of the real binary, as people and scripts use it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bad_input;
+mod bulk;
+mod calls;
+mod commands;
+mod due;
+#[cfg(target_os = "linux")]
+mod durability;
+#[cfg(unix)]
+mod hostile_programs;
+mod idempotency;
+mod json_output;
+mod output;
+#[cfg(unix)]
+mod process;
+mod programs;
+mod stores;
+mod support;
+#[cfg(target_os = "linux")]
+#[path = "../../../tests/syscalls/mod.rs"]
+mod syscalls;
+#[cfg(target_os = "linux")]
+mod terminal;
+mod transfer;
+#[cfg(unix)]
+mod work;

@@ -1,0 +1,181 @@
+//! The stores that this build can open. A store that it lacks has a replacement, whose error names a build or a host that has it.
+
+/// Stores on files.
+#[cfg(all(feature = "file", not(target_family = "wasm")))]
+pub(super) mod file {
+    use std::sync::Arc;
+
+    use crate::engine::Error;
+    use crate::engine::open::{MissingStore, OpenedStore};
+    use crate::store::file::{FileStore, FileStoreOptions};
+
+    /// The forms of its URLs.
+    pub fn url_forms() -> &'static [&'static str] {
+        &["file:DIRECTORY"]
+    }
+
+    pub async fn open(directory: &str, single_process: bool, missing: MissingStore) -> Result<OpenedStore, Error> {
+        let must_exist = missing == MissingStore::Refuse;
+        let options = FileStoreOptions { single_process, must_exist, ..FileStoreOptions::default() };
+        let store = FileStore::open(directory, options).await?;
+        let id = Some(store.id().to_owned());
+        Ok(OpenedStore { store: Arc::new(store), id })
+    }
+}
+
+/// Stores on files in WebAssembly, over `node:fs` if the host provides it.
+#[cfg(all(feature = "file", feature = "wasm", target_family = "wasm"))]
+pub(super) mod file {
+    use std::sync::Arc;
+
+    use crate::engine::Error;
+    use crate::engine::open::{MissingStore, OpenedStore};
+    use crate::error_code::ErrorCode;
+    use crate::store::file::{FileStore, FileStoreOptions, NodeFs};
+
+    /// The form of its URLs, if the host has files.
+    pub fn url_forms() -> &'static [&'static str] {
+        if NodeFs::new("", true).is_some() { &["file:DIRECTORY"] } else { &[] }
+    }
+
+    pub async fn open(directory: &str, single_process: bool, missing: MissingStore) -> Result<OpenedStore, Error> {
+        let Some(fs) = NodeFs::new(directory, single_process) else {
+            let message = format!(
+                "cannot open `file:{directory}`: this host has no files. In a page use `indexeddb:NAME`; in Node use the \
+                 package's entry for Node"
+            );
+            return Err(Error::new(ErrorCode::Unsupported, message));
+        };
+        let must_exist = missing == MissingStore::Refuse;
+        let options = FileStoreOptions { single_process, must_exist, ..FileStoreOptions::default() };
+        let store = FileStore::open_on(fs, options).await?;
+        let id = Some(store.id().to_owned());
+        #[allow(
+            clippy::arc_with_non_send_sync,
+            reason = "the engine shares stores by Arc; here they stay on one thread"
+        )]
+        Ok(OpenedStore { store: Arc::new(store), id })
+    }
+}
+
+/// Replaces stores on files where this build or host has none.
+#[cfg(not(all(feature = "file", any(not(target_family = "wasm"), feature = "wasm"))))]
+pub(super) mod file {
+    use crate::engine::Error;
+    use crate::engine::open::{MissingStore, OpenedStore};
+    use crate::error_code::ErrorCode;
+
+    /// No URL form.
+    pub fn url_forms() -> &'static [&'static str] {
+        &[]
+    }
+
+    pub async fn open(directory: &str, _single_process: bool, _missing: MissingStore) -> Result<OpenedStore, Error> {
+        let message = format!(
+            "cannot open `file:{directory}`: this build of runstate has no stores on files. Build it with the feature `file` \
+             (not for a browser)"
+        );
+        Err(Error::new(ErrorCode::Unsupported, message))
+    }
+}
+
+/// Stores in the browser's IndexedDB.
+#[cfg(all(feature = "indexeddb", target_family = "wasm"))]
+pub(super) mod indexeddb {
+    use std::sync::Arc;
+
+    use crate::engine::Error;
+    use crate::engine::open::{MissingStore, OpenedStore};
+    use crate::store::indexeddb::{IndexedDb, IndexedDbOptions};
+
+    /// The form of its URLs, if the host has IndexedDB.
+    pub fn url_forms() -> &'static [&'static str] {
+        if IndexedDb::is_supported() { &["indexeddb:NAME"] } else { &[] }
+    }
+
+    pub async fn open(name: &str, missing: MissingStore) -> Result<OpenedStore, Error> {
+        let options = IndexedDbOptions { must_exist: missing == MissingStore::Refuse, ..IndexedDbOptions::default() };
+        let store = IndexedDb::open(name, options).await?;
+        let id = store.id();
+        #[allow(
+            clippy::arc_with_non_send_sync,
+            reason = "the engine shares stores by Arc; here they stay on one thread"
+        )]
+        Ok(OpenedStore { store: Arc::new(store), id })
+    }
+}
+
+/// Replaces stores in IndexedDB where this build or host has none.
+#[cfg(not(all(feature = "indexeddb", target_family = "wasm")))]
+pub(super) mod indexeddb {
+    use crate::engine::Error;
+    use crate::engine::open::{MissingStore, OpenedStore};
+    use crate::error_code::ErrorCode;
+
+    /// No URL form.
+    pub fn url_forms() -> &'static [&'static str] {
+        &[]
+    }
+
+    pub async fn open(name: &str, _missing: MissingStore) -> Result<OpenedStore, Error> {
+        let message = format!(
+            "cannot open `indexeddb:{name}`: this build of runstate has no store in IndexedDB (feature `indexeddb`, only in \
+             WebAssembly). Elsewhere use `file:DIRECTORY`"
+        );
+        Err(Error::new(ErrorCode::Unsupported, message))
+    }
+}
+
+/// Stores on a MongoDB replica set.
+#[cfg(all(feature = "mongodb", not(target_family = "wasm")))]
+pub(in crate::engine) mod mongodb {
+    use std::sync::Arc;
+
+    use crate::engine::Error;
+    use crate::engine::open::{MissingStore, OpenedStore, invalid_url_message};
+    use crate::error_code::ErrorCode;
+    use crate::store::StoreError;
+    use crate::store::mongodb::{Mongo, MongoOptions};
+
+    /// The forms of its URLs.
+    pub fn url_forms() -> &'static [&'static str] {
+        &["mongodb://HOST/DATABASE", "mongodb+srv://HOST/DATABASE"]
+    }
+
+    pub async fn open(url: &str, missing: MissingStore) -> Result<OpenedStore, Error> {
+        let options = MongoOptions { must_exist: missing == MissingStore::Refuse, ..MongoOptions::default() };
+        let store = Mongo::open(url, options).await.map_err(|error| name_invalid_url(url, error))?;
+        let id = Some(store.id().to_owned());
+        Ok(OpenedStore { store: Arc::new(store), id })
+    }
+
+    /// Names the redacted URL in the error of a server URL that is not valid.
+    pub fn name_invalid_url(url: &str, error: StoreError) -> Error {
+        match error {
+            StoreError::InvalidUrl { why } => Error::new(ErrorCode::InvalidUrl, invalid_url_message(url, &why)),
+            error => error.into(),
+        }
+    }
+}
+
+/// Replaces stores on MongoDB where this build or host has none.
+#[cfg(not(all(feature = "mongodb", not(target_family = "wasm"))))]
+pub(super) mod mongodb {
+    use crate::engine::Error;
+    use crate::engine::open::{MissingStore, OpenedStore, redact_url};
+    use crate::error_code::ErrorCode;
+
+    /// No URL form.
+    pub fn url_forms() -> &'static [&'static str] {
+        &[]
+    }
+
+    pub async fn open(url: &str, _missing: MissingStore) -> Result<OpenedStore, Error> {
+        let message = format!(
+            "cannot open `{}`: this build of runstate has no store on MongoDB. Build one with `cargo install runstate-cli --features \
+             mongodb`, or with the feature `mongodb` of the crate `runstate` (not in WebAssembly)",
+            redact_url(url)
+        );
+        Err(Error::new(ErrorCode::Unsupported, message))
+    }
+}

@@ -1,0 +1,166 @@
+//! Results of tests: number, time of each test and skipped tests from a JUnit report of nextest, and the number of
+//! passed and failed tests from the output of test runners. A skipped test returns early and prints one line,
+//! `skipped: <test>: <why>`.
+
+use std::ops::AddAssign;
+
+use crate::times::TestTime;
+
+/// The parts of a report that are used.
+#[derive(Debug, Default, PartialEq)]
+pub struct Junit {
+    pub tally: TestTally,
+    pub tests: Vec<TestTime>,
+    pub skips: Vec<Skip>,
+}
+
+impl Junit {
+    /// Reads the text of a report.
+    pub fn parse(report: &str) -> Self {
+        let tests = report.split("<testcase ").skip(1).filter_map(parse_test_time).collect();
+        Self { tally: parse_tally(report).unwrap_or_default(), tests, skips: parse_skips(report) }
+    }
+}
+
+/// Parses `<testsuites … tests="5" failures="1" errors="0" …>`.
+fn parse_tally(report: &str) -> Option<TestTally> {
+    let head = report.split_once("<testsuites ")?.1.split_once('>')?.0;
+    let count = |name| -> Option<u64> { attribute(head, name)?.parse().ok() };
+    let failed = count("failures")? + count("errors")?;
+    Some(TestTally { passed: count("tests")?.saturating_sub(failed), failed })
+}
+
+/// Parses `name="…" classname="package::binary" … time="0.123">`: the rest of a test's tag, and the text after it.
+fn parse_test_time(text: &str) -> Option<TestTime> {
+    let tag = text.split_once('>')?.0;
+    let name = format!("{} {}", attribute(tag, "classname")?, attribute(tag, "name")?);
+    Some(TestTime { name: unescape(&name), seconds: attribute(tag, "time")?.parse().ok()? })
+}
+
+/// Parses the skips in the outputs of tests. The first line of an output follows its tag.
+fn parse_skips(report: &str) -> Vec<Skip> {
+    let mut skips = Vec::new();
+    for line in report.lines() {
+        let text = line.rsplit_once("<system-out>").or_else(|| line.rsplit_once("<system-err>"));
+        let text = text.map_or(line, |(_, text)| text);
+        let text = text.split_once("</system-").map_or(text, |(text, _)| text);
+        skips.extend(Skip::from_line(&unescape(text)));
+    }
+    skips
+}
+
+fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
+    let tag = tag.strip_prefix(&format!("{name}=\"")).or_else(|| Some(tag.split_once(&format!(" {name}=\""))?.1))?;
+    Some(tag.split_once('"')?.0)
+}
+
+fn unescape(text: &str) -> String {
+    // `&amp;` is last, because its result must not be unescaped again.
+    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")]
+        .iter()
+        .fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+}
+
+/// A skipped test or step, and the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skip {
+    pub what: String,
+    pub why: String,
+}
+
+impl Skip {
+    /// Parses a line of a test's output.
+    pub fn from_line(line: &str) -> Option<Self> {
+        let (what, why) = line.trim().strip_prefix("skipped: ")?.split_once(": ")?;
+        Some(Self { what: what.to_owned(), why: why.to_owned() })
+    }
+}
+
+/// Number of tests that passed and that failed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct TestTally {
+    pub passed: u64,
+    pub failed: u64,
+}
+
+impl AddAssign for TestTally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+impl TestTally {
+    /// `test result: ok. 5 passed; 0 failed; …`, the closing line of one test program.
+    pub fn from_libtest(line: &str) -> Option<Self> {
+        let counts = line.strip_prefix("test result: ")?.split_once(". ")?.1;
+        let count = |label: &str| counts.split("; ").find_map(|part| part.strip_suffix(label)?.trim().parse().ok());
+        Some(Self { passed: count("passed")?, failed: count("failed")? })
+    }
+
+    /// `ℹ pass 5` and `ℹ fail 0`, closing lines of Node's test runner.
+    pub fn from_node(line: &str) -> Option<Self> {
+        let (label, count) = line.strip_prefix("ℹ ")?.split_once(' ')?;
+        let count = count.parse().ok()?;
+        match label {
+            "pass" => Some(Self { passed: count, failed: 0 }),
+            "fail" | "cancelled" => Some(Self { passed: 0, failed: count }),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_times_and_skips_are_parsed() {
+        let report = concat!(
+            r#"<?xml version="1.0"?><testsuites name="nextest-run" tests="7" failures="1" errors="1">"#,
+            r#"<testsuite name="runstate::cvm" tests="2"><testcase name="a::b" classname="runstate::cvm" time="1.250">"#,
+            "<system-out>skipped: a: b &amp; c</system-out>\n<system-err>\nskipped: d: &lt;e&gt;\n</system-err></testcase>\n",
+            r#"<testcase classname="runstate" name="c" time="0.001"/></testsuite>"#,
+        );
+        let parsed = Junit::parse(report);
+        assert_eq!(parsed.tally, TestTally { passed: 5, failed: 2 });
+        let times: Vec<(&str, f64)> = parsed.tests.iter().map(|test| (test.name.as_str(), test.seconds)).collect();
+        assert_eq!(times, [("runstate::cvm a::b", 1.25), ("runstate c", 0.001)]);
+        let skip = |what: &str, why: &str| Skip { what: what.into(), why: why.into() };
+        assert_eq!(parsed.skips, [skip("a", "b & c"), skip("d", "<e>")]);
+        assert_eq!(Junit::parse(""), Junit::default());
+    }
+}
+
+#[cfg(test)]
+mod skip_tests {
+    use super::Skip;
+
+    fn skip(what: &str, why: &str) -> Skip {
+        Skip { what: what.into(), why: why.into() }
+    }
+
+    #[test]
+    fn skip_lines_are_parsed() {
+        assert_eq!(
+            Skip::from_line("skipped: store::full_disk: no tmpfs: root only"),
+            Some(skip("store::full_disk", "no tmpfs: root only"))
+        );
+        assert_eq!(Skip::from_line("test skipped: a: b"), None);
+    }
+}
+
+#[cfg(test)]
+mod tally_tests {
+    use super::TestTally;
+
+    #[test]
+    fn test_counts_are_parsed() {
+        let line = "test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s";
+        assert_eq!(TestTally::from_libtest(line), Some(TestTally { passed: 5, failed: 2 }));
+        assert_eq!(TestTally::from_libtest("test value::adds ... ok"), None);
+        assert_eq!(TestTally::from_node("ℹ pass 12"), Some(TestTally { passed: 12, failed: 0 }));
+        assert_eq!(TestTally::from_node("ℹ cancelled 1"), Some(TestTally { passed: 0, failed: 1 }));
+        assert_eq!(TestTally::from_node("ℹ suites 1"), None);
+    }
+}
