@@ -4,7 +4,7 @@
 //   node scripts/build.mjs --check        the package, and checks of the packed package
 //   node scripts/build.mjs --benches      the package, and in build/ the module that benches call
 //   node scripts/build.mjs --test MODULE  the package for tests: MODULE, built with all features, serves as each of its modules
-//   node scripts/build.mjs --face         only JavaScript and types, over the WebAssembly of an earlier build
+//   node scripts/build.mjs --javascript   only JavaScript and types, over the WebAssembly of an earlier build
 //
 // RUNSTATE_WASM_BINDGEN is the path of the wasm-bindgen program if it is not in the cache of `cargo xtask`.
 
@@ -16,14 +16,14 @@ import { checkBudgets } from "./sizes.mjs";
 import { buildModules, copyTestModule } from "./wasm.mjs";
 
 const [flag, module, ...rest] = process.argv.slice(2);
-const known = module === undefined ? [undefined, "--check", "--benches", "--face"] : ["--test"];
-if (!known.includes(flag) || rest.length > 0) {
-  console.error("build.mjs: usage: build.mjs [--check | --benches | --test MODULE | --face]");
+const allowedFlags = module === undefined ? [undefined, "--check", "--benches", "--javascript"] : ["--test"];
+if (!allowedFlags.includes(flag) || rest.length > 0) {
+  console.error("build.mjs: usage: build.mjs [--check | --benches | --test MODULE | --javascript]");
   process.exit(2);
 }
 
 process.chdir(new URL("..", import.meta.url).pathname);
-if (flag !== "--face") {
+if (flag !== "--javascript") {
   // The build writes the types last, so their folder exists only after a complete build.
   rmSync("dist/types", { recursive: true, force: true });
   if (flag === "--test") copyTestModule(module);
@@ -34,6 +34,6 @@ for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(`../${name}`,
 // The globals of programs, for editors.
 copyFileSync("../examples/runstate.d.ts", "runstate.d.ts");
 // Modules for tests are large, but pages do not download them.
-const withinBudget = flag === "--test" || flag === "--face" || checkBudgets();
+const withinBudget = flag === "--test" || flag === "--javascript" || checkBudgets();
 if (flag === "--check") await check();
 process.exitCode = withinBudget ? 0 : 1;

@@ -35,16 +35,16 @@ export async function check() {
 
 /** Checks that no file contains a path of the machine that built it. */
 function checkNoBuildPaths(paths) {
-  const named = paths.filter((path) => readFileSync(path).includes(homedir()));
-  if (named.length > 0) throw new Error(`npm pack: ${named.join(", ")} contain the path ${homedir()} of this machine`);
+  const offending = paths.filter((path) => readFileSync(path).includes(homedir()));
+  if (offending.length > 0) throw new Error(`npm pack: ${offending.join(", ")} contain the path ${homedir()} of this machine`);
 }
 
 function checkContents(paths) {
-  const rest = paths.filter((path) => !/^dist\/(chunk-[A-Z0-9]+\.c?js|[\w-]+\.js\.map|types\/.*\.d\.c?ts)$/.test(path)).sort();
-  const wrong = [
-    ...CONTENT.filter((path) => !rest.includes(path)).map((path) => `${path} is missing`),
-    ...rest.filter((path) => !CONTENT.includes(path)).map((path) => `${path} is not expected`),
+  const fixed = paths.filter((path) => !/^dist\/(chunk-[A-Z0-9]+\.c?js|[\w-]+\.js\.map|types\/.*\.d\.c?ts)$/.test(path)).sort();
+  const problems = [
+    ...CONTENT.filter((path) => !fixed.includes(path)).map((path) => `${path} is missing`),
+    ...fixed.filter((path) => !CONTENT.includes(path)).map((path) => `${path} is not expected`),
   ];
-  if (wrong.length > 0) throw new Error(`npm pack: ${wrong.join(", ")}`);
+  if (problems.length > 0) throw new Error(`npm pack: ${problems.join(", ")}; correct the build, or CONTENT in scripts/check.mjs`);
   console.log(`npm pack: ${paths.length} files, as expected`);
 }

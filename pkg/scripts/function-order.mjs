@@ -40,13 +40,13 @@ const CODE = 10;
 /** Returns the module in `bytes` with each function named by its target position, which places similar functions together. */
 export function nameFunctionsByRank(bytes) {
   const sections = readSections(bytes);
-  const section = (id) => sections.find((one) => one.id === id);
+  const section = (id) => sections.find((section) => section.id === id);
   const imported = countImportedFunctions(section(IMPORTS), bytes);
   const order = orderBySimilarity(readBodies(section(CODE), bytes));
   const width = String(order.length).length;
-  const ranks = order.map((place, rank) => [place + imported, String(rank).padStart(width, "0")]);
-  const kept = sections.filter(({ name }) => name !== "name");
-  return Buffer.concat([bytes.subarray(0, 8), ...kept.map((s) => bytes.subarray(s.begin, s.to)), encodeNameSection(ranks)]);
+  const ranks = order.map((index, rank) => [index + imported, String(rank).padStart(width, "0")]);
+  const others = sections.filter(({ name }) => name !== "name");
+  return Buffer.concat([bytes.subarray(0, 8), ...others.map(({ begin, end }) => bytes.subarray(begin, end)), encodeNameSection(ranks)]);
 }
 
 function readSections(bytes) {
@@ -56,19 +56,19 @@ function readSections(bytes) {
     const begin = reader.at;
     const id = reader.number();
     const length = reader.number();
-    const from = reader.at;
+    const start = reader.at;
     const name = id === CUSTOM ? reader.text() : undefined;
-    sections.push({ id, name, begin, from, body: reader.at, to: from + length });
-    reader.at = from + length;
+    sections.push({ id, name, begin, start, end: start + length });
+    reader.at = start + length;
   }
   return sections;
 }
 
 function countImportedFunctions(section, bytes) {
   if (!section) return 0;
-  const reader = new Reader(bytes, section.from);
+  const reader = new Reader(bytes, section.start);
   let functions = 0;
-  for (let left = reader.number(); left > 0; left--) {
+  for (let remaining = reader.number(); remaining > 0; remaining--) {
     reader.text();
     reader.text();
     const kind = reader.number();
@@ -92,7 +92,7 @@ function countImportedFunctions(section, bytes) {
 
 function readBodies(section, bytes) {
   if (!section) return [];
-  const reader = new Reader(bytes, section.from);
+  const reader = new Reader(bytes, section.start);
   return Array.from({ length: reader.number() }, () => {
     const length = reader.number();
     reader.at += length;

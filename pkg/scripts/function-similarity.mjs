@@ -1,5 +1,5 @@
 // Orders functions so that gzip compresses them well. Its window is 32 KiB, so similar functions must be near each other. Instances of one generic
-// function are similar, and many others too.
+// function are similar.
 
 /** The length of a shingle, a byte sequence that similar functions share. Shorter sequences are in all functions. */
 const SHINGLE_BYTES = 6;
@@ -10,7 +10,7 @@ const MAX_HOLDERS = 300;
 /** The window of gzip, less the size of the next function. */
 const WINDOW_BYTES = 30_000;
 
-/** The weight of length: an exponent of 1 favours short functions, 0 favours long ones. */
+/** The weight of length: an exponent of 1 favors short functions, 0 favors long ones. */
 const LENGTH_EXPONENT = 0.7;
 
 /** Returns the indices of `bodies`, the bytes of each function, in an order in which each function is similar to those right before it. */
@@ -20,19 +20,19 @@ export function orderBySimilarity(bodies) {
   const weights = bodies.map((body) => (body.length + 8) ** LENGTH_EXPONENT);
   const seen = new Map();
   const order = [];
-  const left = new Set(bodies.keys());
+  const remaining = new Set(bodies.keys());
   let [first, bytes] = [0, 0];
-  const count = (place, by) => {
-    for (const feature of features[place]) {
+  const count = (index, by) => {
+    for (const feature of features[index]) {
       const before = seen.get(feature) ?? 0;
       seen.set(feature, before + by);
       // Only the presence of a shingle counts, not its number.
       if (before === 0 || before + by === 0) for (const holder of holders.get(feature)) scores[holder] += by;
     }
   };
-  while (left.size > 0) {
-    const next = best(left, scores, weights);
-    left.delete(next);
+  while (remaining.size > 0) {
+    const next = best(remaining, scores, weights);
+    remaining.delete(next);
     order.push(next);
     count(next, 1);
     for (bytes += bodies[next].length; bytes > WINDOW_BYTES && first < order.length - 1; first++) {
@@ -43,11 +43,11 @@ export function orderBySimilarity(bodies) {
   return order;
 }
 
-function best(left, scores, weights) {
-  let [best, most] = [-1, -1];
-  for (const place of left) {
-    const score = scores[place] / weights[place];
-    if (score > most) [best, most] = [place, score];
+function best(remaining, scores, weights) {
+  let [best, highest] = [-1, -1];
+  for (const index of remaining) {
+    const score = scores[index] / weights[index];
+    if (score > highest) [best, highest] = [index, score];
   }
   return best;
 }
@@ -56,15 +56,15 @@ function best(left, scores, weights) {
 function indexShingles(bodies) {
   const all = bodies.map(hashShingles);
   const holders = new Map();
-  for (const [place, own] of all.entries()) {
-    for (const hash of own) {
-      const others = holders.get(hash);
-      if (others) others.push(place);
-      else holders.set(hash, [place]);
+  for (const [index, hashes] of all.entries()) {
+    for (const hash of hashes) {
+      const indices = holders.get(hash);
+      if (indices) indices.push(index);
+      else holders.set(hash, [index]);
     }
   }
   for (const [hash, { length }] of holders) if (length < 2 || length > MAX_HOLDERS) holders.delete(hash);
-  return { features: all.map((own) => [...own].filter((hash) => holders.has(hash))), holders };
+  return { features: all.map((hashes) => [...hashes].filter((hash) => holders.has(hash))), holders };
 }
 
 function hashShingles(body) {

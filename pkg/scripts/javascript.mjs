@@ -60,20 +60,20 @@ function bundle(names, options) {
 async function toCommonJs(module) {
   const options = { format: "cjs", platform: "node", target: "node20", legalComments: "none" };
   // The empty `import.meta` is expected: src/node/wasm.ts uses `__dirname` instead.
-  const known = { "empty-import-meta": "silent" };
-  const { code } = await transform(module, { ...options, supported: { "dynamic-import": false }, logOverride: known });
+  const logOverride = { "empty-import-meta": "silent" };
+  const { code } = await transform(module, { ...options, supported: { "dynamic-import": false }, logOverride });
   return code;
 }
 
 /** Checks that no file that a page loads imports `node:…`, shared chunks included. */
 function checkNoNodeImports({ outputs }) {
   const seen = new Set();
-  const visit = (path, by) => {
+  const visit = (path, entry) => {
     if (seen.has(path)) return;
     seen.add(path);
     for (const { path: imported, external } of outputs[path].imports) {
-      if (external) throw new Error(`dist/${by}.js imports ${imported}, by way of ${path}`);
-      visit(imported, by);
+      if (external) throw new Error(`dist/${entry}.js imports ${imported} through ${path}, but pages cannot load it`);
+      visit(imported, entry);
     }
   };
   for (const name of BROWSER_ENTRIES) visit(`dist/${name}.js`, name);

@@ -10,17 +10,17 @@ import { output, run } from "./run.mjs";
 const TARGET = "wasm32-unknown-unknown";
 
 /** The glue of `runstate/testing`: a copy of Node's glue, because it needs its own instance of the same WebAssembly. */
-const TESTING = { name: "runstate_testing", of: "runstate_node" };
+const TESTING = { name: "runstate_testing", source: "runstate_node" };
 
-/** The modules. Entries load only those that they need. Modules for pages are optimised for size; `profile` is a profile of Cargo.toml. */
+/** The modules. Entries load only those that they need. Modules for pages are optimized for size; `profile` is a profile of Cargo.toml. */
 const MODULES = [
-  { name: "runstate", features: "wasm,indexeddb", profile: "dist", optimise: optimiseForSize },
-  { name: "runstate_node", features: "wasm,file,simulation", profile: "dist-fast", optimise: optimiseForSpeed },
-  { name: "runstate_compiler", features: "wasm-compiler", profile: "dist", optimise: optimiseForSize },
+  { name: "runstate", features: "wasm,indexeddb", profile: "dist", optimize: optimizeForSize },
+  { name: "runstate_node", features: "wasm,file,simulation", profile: "dist-fast", optimize: optimizeForSpeed },
+  { name: "runstate_compiler", features: "wasm-compiler", profile: "dist", optimize: optimizeForSize },
 ];
 
 /** The module of the benches. It is not part of the package and stays in build/. */
-const BENCH = { name: "runstate_bench", features: "wasm,testing", profile: "dist", optimise: optimiseForSize };
+const BENCH = { name: "runstate_bench", features: "wasm,testing", profile: "dist", optimize: optimizeForSize };
 
 /** Prepares the package for tests: one module with all features, built before, serves as each module. */
 export function copyTestModule(built) {
@@ -44,15 +44,15 @@ export function buildModules({ benches = false } = {}) {
   const { packages, target_directory: target } = JSON.parse(
     output("cargo", ["metadata", "--format-version", "1", "--no-deps"], { maxBuffer: 1 << 26 }),
   );
-  const known = packages.find(({ name }) => name === "runstate").features;
+  const declared = packages.find(({ name }) => name === "runstate").features;
   const program = wasmBindgen();
   clearOutputs();
-  for (const { name, features, profile, optimise } of benches ? [...MODULES, BENCH] : MODULES) {
-    cargo(features.split(",").filter((feature) => feature in known), profile);
+  for (const { name, features, profile, optimize } of benches ? [...MODULES, BENCH] : MODULES) {
+    cargo(features.split(",").filter((feature) => feature in declared), profile);
     bindgen(program, name, join(target, TARGET, profile, "runstate.wasm"));
-    optimise(`build/${name}_bg.wasm`, name === BENCH.name ? `build/${name}_bg.wasm` : `dist/${name}_bg.wasm`);
+    optimize(`build/${name}_bg.wasm`, name === BENCH.name ? `build/${name}_bg.wasm` : `dist/${name}_bg.wasm`);
   }
-  copyGlue(TESTING.of, TESTING.name);
+  copyGlue(TESTING.source, TESTING.name);
 }
 
 function clearOutputs() {
@@ -95,13 +95,13 @@ const STRIP = ["--strip-debug", "--strip-producers"];
 /** Makes programs up to a quarter faster. Inlining and `-Oz` are off, because they make similar functions differ, which compresses worse. */
 const FAST = ["-O2", "--skip-pass=inlining-optimizing"];
 
-function optimiseForSize(from, to) {
+function optimizeForSize(from, to) {
   wasmOpt(...FAST, from, "-o", to);
   writeFileSync(to, nameFunctionsByRank(readFileSync(to)));
   wasmOpt("--reorder-functions-by-name", ...STRIP, to, "-o", to);
 }
 
-function optimiseForSpeed(from, to) {
+function optimizeForSpeed(from, to) {
   wasmOpt(...FAST, ...STRIP, from, "-o", to);
 }
 

@@ -4,14 +4,14 @@
 export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
-    const aborted = () => reject(signal.reason as Error);
+    const rejectAborted = () => reject(signal.reason as Error);
     if (signal.aborted) {
       promise.catch(() => {});
-      aborted();
+      rejectAborted();
       return;
     }
-    signal.addEventListener("abort", aborted, { once: true });
-    const stopListening = () => signal.removeEventListener("abort", aborted);
+    signal.addEventListener("abort", rejectAborted, { once: true });
+    const stopListening = () => signal.removeEventListener("abort", rejectAborted);
     promise.then(resolve, reject).finally(stopListening);
   });
 }

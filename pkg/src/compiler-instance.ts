@@ -2,13 +2,13 @@
 // share one instance.
 
 import * as glue from "../build/runstate_compiler.js";
-import { type AnyGlue, Instance, type WasmModule, type WasmSource } from "./instance.js";
+import { type BaseGlue, Instance, type WasmModule, type WasmSource } from "./instance.js";
 import { requireText } from "./options.js";
 import { COMPILER_WASM, compileWasm } from "./wasm.js";
 import type { CompiledSource } from "./wire.js";
 
 /** The exports of the compiler's wasm-bindgen glue. */
-interface CompilerGlue extends AnyGlue {
+interface CompilerGlue extends BaseGlue {
   compile(name: string, source: string): string;
 }
 

@@ -77,7 +77,8 @@ export interface StartOptions<I = unknown> extends CommandOptions {
 const LOAD: OptionValidators<ProgramSource> = {
   name: required(aText), source: required(aText), bytecode: list, compiler: aText, description: aText, tags: texts, id: aText,
 };
-const START: OptionValidators<StartOptions> = { input: anything, id: aText, logLevel: LOG_LEVEL, heapBytes: heapBytes, ...COMMAND };
+const START: OptionValidators<StartOptions> = { input: anything, id: aText, logLevel: LOG_LEVEL, heapBytes, ...COMMAND };
+
 /** Options of {@link Cvm.list}. */
 export interface ListOptions extends WaitOptions {
   /** Only executions with this status. */
@@ -117,7 +118,6 @@ const LOGS: OptionValidators<LogOptions> = {
 const LIST: OptionValidators<ListOptions> = { status: STATUS, program: aText, after: listRow, ...LIMIT };
 const PROGRAM_FILTER: OptionValidators<{ program?: string } & WaitOptions> = { program: aText, ...WAIT };
 
-
 /** The parameters of {@link Cvm.claim}. `kinds` and `call` exclude each other. */
 interface ClaimOptions {
   kinds?: string[];
@@ -129,7 +129,7 @@ interface ClaimOptions {
 const CLAIM: OptionValidators<ClaimOptions> = { kinds: texts, call: aText, owner: required(aText), leaseMs: duration };
 
 /** The claim of work that {@link Cvm.claim} returned. */
-function claimOf(work: Work): Work["claimed"] {
+function requireClaim(work: Work): Work["claimed"] {
   if (typeof work?.claimed !== "object") throw usageError("`work` has no claim; pass the value that `cvm.claim` returned");
   return work.claimed;
 }
@@ -317,13 +317,13 @@ export class Cvm {
    * Errors: `stale_claim` if the claim was lost; the worker must stop working on the call.
    */
   async heartbeat(work: Work, leaseMs: number = LEASE_MS, options: WaitOptions = {}): Promise<number> {
-    const params = { claimed: claimOf(work), leaseMs: validate("cvm.heartbeat: `leaseMs`", leaseMs, duration) };
+    const params = { claimed: requireClaim(work), leaseMs: validate("cvm.heartbeat: `leaseMs`", leaseMs, duration) };
     return this.#engine.callWithOptions("cvm.heartbeat", params, options, WAIT);
   }
 
   /** Completes a claimed call with its answer and continues its execution. */
   async complete<A>(work: Work, value: A & JsonInputOf<A>, options: { by?: string } & CommandOptions = {}): Promise<ExecutionStatus> {
-    const params = { claimed: claimOf(work), answer: validateJson(value, "answer", "invalid_answer") };
+    const params = { claimed: requireClaim(work), answer: validateJson(value, "answer", "invalid_answer") };
     return this.#engine.callWithOptions("cvm.complete", params, options, COMMAND_BY);
   }
 
@@ -333,13 +333,13 @@ export class Cvm {
     message: string,
     options: { name?: string; by?: string; retry?: BackoffParams } & CommandOptions = {},
   ): Promise<{ retryAt: number | null; reached: ExecutionStatus | null }> {
-    const params = { claimed: claimOf(work), message: requireText(message, "cvm.fail: `message`") };
+    const params = { claimed: requireClaim(work), message: requireText(message, "cvm.fail: `message`") };
     return this.#engine.callWithOptions("cvm.fail", params, options, { name: aText, retry: BACKOFF, ...COMMAND_BY });
   }
 
   /** Releases a claimed call, so that other workers can claim it at once. */
   async release(work: Work, options: WaitOptions = {}): Promise<void> {
-    await this.#engine.callWithOptions("cvm.release", { claimed: claimOf(work) }, options, WAIT);
+    await this.#engine.callWithOptions("cvm.release", { claimed: requireClaim(work) }, options, WAIT);
   }
 
   /**
@@ -371,7 +371,7 @@ export class Cvm {
     return this.#engine.call("cvm.deleteFinished", { before: validate("cvm.deleteFinished: `before`", before, timestamp), limit }, signal);
   }
 
-  #createRun(reached: ExecutionStatus): Run {
-    return new Run(this.#engine, reached);
+  #createRun(status: ExecutionStatus): Run {
+    return new Run(this.#engine, status);
   }
 }

@@ -47,24 +47,24 @@ export class Engine {
   async call<M extends OperationName>(method: M, params: Calls[M]["params"], signal?: AbortSignal): Promise<Calls[M]["result"]> {
     signal?.throwIfAborted();
     const json = encodeParams(method, params);
-    const answer = this.instance.run(() => this.raw.call(method, json));
-    const text = await untilAborted(answer, signal);
+    const reply = this.instance.run(() => this.raw.call(method, json));
+    const text = await untilAborted(reply, signal);
     if (DUE_CHANGING_METHODS.has(method)) this.onDueChange();
     return JSON.parse(text) as Calls[M]["result"];
   }
 
   /**
-   * Like {@link Engine.call}, with the options of a caller: they are validated, and all but the signal are added to `params`. `of` names the method
-   * that the caller called.
+   * Like {@link Engine.call}, with the options of a caller: they are validated, and all but the signal are added to `params`. `publicName` names the
+   * method that the caller called.
    */
   async callWithOptions<M extends OperationName, O extends WaitOptions & PartialParams<Calls[M]["params"]>>(
     method: M,
     params: Omit<Calls[M]["params"], keyof O>,
     options: O,
     shape: OptionValidators<O>,
-    of: string = method,
+    publicName: string = method,
   ): Promise<Calls[M]["result"]> {
-    const { signal, ...rest } = validateOptions(of, options, shape);
+    const { signal, ...rest } = validateOptions(publicName, options, shape);
     return this.call(method, { ...rest, ...params } as unknown as Calls[M]["params"], signal);
   }
 

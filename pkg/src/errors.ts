@@ -67,7 +67,7 @@ export class CallFailure extends Error {
   }
 }
 
-/** An error for wrong use of the package, found before the engine was called. */
+/** An error for invalid use of the package, found before the engine was called. */
 export function usageError(message: string): RunstateError {
   return new RunstateError({ code: "usage", message });
 }

@@ -52,22 +52,22 @@ export class ChangeFeed<E> {
   }
 
   #now(): Promise<string> {
-    const begun = this.readPage(undefined, 0).then(({ next }) => next);
+    const newest = this.readPage(undefined, 0).then(({ next }) => next);
     // Readers receive the rejection when they await it. A feed that is never read must not cause an unhandled rejection.
-    begun.catch(() => {});
-    return begun;
+    newest.catch(() => {});
+    return newest;
   }
 }
 
-/** Iterates over the changes of a feed, optionally only those that `wanted` accepts. */
-export function iterate<E>(feed: ChangeFeed<E>, wanted: (event: E) => boolean = () => true): AsyncGenerator<E, void, void> {
-  return interruptible(iterateEvents(feed, wanted));
+/** Iterates over the changes of a feed, optionally only those for which `accepts` returns true. */
+export function iterate<E>(feed: ChangeFeed<E>, accepts: (event: E) => boolean = () => true): AsyncGenerator<E, void, void> {
+  return interruptible(iterateEvents(feed, accepts));
 }
 
-async function* iterateEvents<E>(feed: ChangeFeed<E>, wanted: (event: E) => boolean): AsyncGenerator<E, void, void> {
+async function* iterateEvents<E>(feed: ChangeFeed<E>, accepts: (event: E) => boolean): AsyncGenerator<E, void, void> {
   for (;;) {
     for (const event of await feed.next()) {
-      if (wanted(event)) yield event;
+      if (accepts(event)) yield event;
     }
   }
 }

@@ -1,4 +1,4 @@
-// The instance of a WebAssembly module that an entry loads: its exports, its instantiation, and its behaviour after a panic.
+// The instance of a WebAssembly module that an entry loads: its exports, its instantiation, and its behavior after a panic.
 // A panic stops the WebAssembly in the middle of an operation. Its state is unreliable from then on, so every later call is rejected.
 
 import { ignoreFurtherTraps } from "./microtasks.js";
@@ -25,7 +25,7 @@ export interface RawWorkerHandle {
 }
 
 /** The exports of the wasm-bindgen glue of every module. */
-export interface AnyGlue {
+export interface BaseGlue {
   default(source: { module_or_path: WasmModule }): Promise<unknown>;
   initSync(source: { module: WasmModule }): unknown;
   version(): string;
@@ -33,7 +33,7 @@ export interface AnyGlue {
 }
 
 /** The exports of the wasm-bindgen glue of a runtime. */
-export interface Glue extends AnyGlue {
+export interface Glue extends BaseGlue {
   provideFiles?(files: NodeFiles | undefined): void;
   verifyFiles(url: string): Promise<string>;
   logTo?(sink: (level: string, message: string) => void, level: string): void;
@@ -57,11 +57,11 @@ export interface WasmResponse {
 export type WasmSource = string | URL | WasmBytes | WasmResponse | WasmModule | Promise<WasmBytes | WasmResponse | WasmModule>;
 
 /** A WebAssembly module and its single instance. */
-export class Instance<G extends AnyGlue = Glue> {
+export class Instance<G extends BaseGlue = Glue> {
   #instantiation: Promise<G> | undefined;
   #defect: string | undefined;
   /** The reject functions of pending calls. After a panic their promises would never settle. */
-  readonly #pendingCalls = new Set<(refusal: RunstateError) => void>();
+  readonly #pendingCalls = new Set<(error: RunstateError) => void>();
 
   constructor(
     private readonly glue: G,
@@ -113,7 +113,7 @@ export class Instance<G extends AnyGlue = Glue> {
   /** Settles as `call` does, with errors decoded for callers. Rejects as `internal` as soon as the WebAssembly panics. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#defect !== undefined) throw this.#defectError();
-    let rejectCall!: (refusal: RunstateError) => void;
+    let rejectCall!: (error: RunstateError) => void;
     const defect = new Promise<never>((_, reject) => (rejectCall = reject));
     this.#pendingCalls.add(rejectCall);
     try {

@@ -8,11 +8,11 @@ import type { Json } from "./json.js";
 /** The maximum depth of a JSON value, as in `src/limits.rs`. */
 const MAX_DEPTH = 64;
 
-/** Returns `value` if JSON can represent it. `what` names the value in the error. */
-export function validateJson(value: unknown, what: string, code: "invalid" | "invalid_answer" = "invalid"): Json {
-  const wrong = findNonJson(value, what, new Set(), 0);
-  if (wrong !== null) {
-    throw new RunstateError({ code, message: `${wrong}. Pass a value that JSON can represent, at most ${MAX_DEPTH} levels deep` });
+/** Returns `value` if JSON can represent it. `label` names the value in the error. */
+export function validateJson(value: unknown, label: string, code: "invalid" | "invalid_answer" = "invalid"): Json {
+  const problem = findNonJson(value, label, new Set(), 0);
+  if (problem !== null) {
+    throw new RunstateError({ code, message: `${problem}. Pass a value that JSON can represent, at most ${MAX_DEPTH} levels deep` });
   }
   return value as Json;
 }
@@ -39,16 +39,16 @@ function findInObject(value: object, path: string, above: Set<object>, depth: nu
   if (above.has(value)) return `${path} contains itself`;
   if (depth === MAX_DEPTH) return `${path} is deeper than ${MAX_DEPTH} levels`;
   above.add(value);
-  const wrong = Array.isArray(value) ? findInItems(value, path, above, depth) : findInMembers(value, path, above, depth);
+  const problem = Array.isArray(value) ? findInItems(value, path, above, depth) : findInMembers(value, path, above, depth);
   above.delete(value);
-  return wrong;
+  return problem;
 }
 
 function findInItems(list: unknown[], path: string, above: Set<object>, depth: number): string | null {
   for (let index = 0; index < list.length; index += 1) {
     if (!(index in list)) return `${path}[${index}] is a hole in a list`;
-    const wrong = findNonJson(list[index], `${path}[${index}]`, above, depth + 1);
-    if (wrong !== null) return wrong;
+    const problem = findNonJson(list[index], `${path}[${index}]`, above, depth + 1);
+    if (problem !== null) return problem;
   }
   return null;
 }
@@ -59,10 +59,10 @@ function findInMembers(value: object, path: string, above: Set<object>, depth: n
   for (const [key, member] of Object.entries(value)) {
     if (member === undefined) continue;
     const at = /^[A-Za-z_$][\w$]*$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
-    const wrong = hasLoneSurrogate(key)
+    const problem = hasLoneSurrogate(key)
       ? `the key ${at} contains a lone surrogate`
       : findNonJson(member, at, above, depth + 1);
-    if (wrong !== null) return wrong;
+    if (problem !== null) return problem;
   }
   return null;
 }

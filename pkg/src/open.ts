@@ -13,7 +13,7 @@ import type { LogLevel } from "./wire.js";
 
 /** Options of `open`. All are optional. */
 export interface OpenOptions {
-  /** The retention of finished executions, in milliseconds. Default: for ever. */
+  /** The retention of finished executions, in milliseconds. Default: forever. */
   retentionMs?: number;
   /** The log level of executions that are started without one. Default: `calls`. */
   logLevel?: LogLevel;
@@ -42,7 +42,7 @@ export interface OpenOptions {
 const OPEN: OptionValidators<OpenOptions> = {
   retentionMs: duration,
   logLevel: LOG_LEVEL,
-  heapBytes: heapBytes,
+  heapBytes,
   saveEvery: objectOf({ instructions: nonNegativeInteger, bytes: nonNegativeInteger }),
   timers: oneOf<NonNullable<OpenOptions["timers"]>>({ auto: true, off: true }),
   log: oneOf<NonNullable<OpenOptions["log"]>>({ error: true, warn: true, info: true, debug: true }),
@@ -72,7 +72,7 @@ export async function openStore(host: Host, url: string, options: OpenOptions = 
   const opening = host.instance.run(() => glue.Runstate.open(url, json));
   // A caller that aborted the wait has no handle to close the store, so it is closed here.
   const raw = await untilAborted(opening, signal).catch((error: unknown) => {
-    opening.then((late) => late.close()).catch(() => {});
+    opening.then((store) => store.close()).catch(() => {});
     throw error;
   });
   return createRunstate(host, raw, url, options);

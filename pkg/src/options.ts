@@ -38,12 +38,12 @@ export const LOG_LEVEL = oneOf<LogLevel>({ off: true, calls: true, instructions:
 export const STATUS = oneOf<Status>({ running: true, waiting_cc: true, paused: true, complete: true, error: true, cancelled: true });
 export const SUBJECTS = listOf(oneOf<ChangeSubject>({ program: true, version: true, execution: true, call: true, output: true, log: true }));
 
-/** Returns `value` if it is a string. Callers in JavaScript may pass anything. `what` names the value in the error. */
-export function requireText(value: unknown, what: string): string {
-  return validate(what, value as string, aText);
+/** Returns `value` if it is a string. Callers in JavaScript may pass anything. `label` names the value in the error. */
+export function requireText(value: unknown, label: string): string {
+  return validate(label, value as string, aText);
 }
 
-/** Returns `value` if it is undefined or valid. `what` names the value in the error. */
-export function validateOptional<T>(value: T | undefined, what: string, kind: Validator): T | undefined {
-  return value === undefined ? undefined : validate(what, value, kind);
+/** Returns `value` if it is undefined or valid. `label` names the value in the error. */
+export function validateOptional<T>(value: T | undefined, label: string, kind: Validator): T | undefined {
+  return value === undefined ? undefined : validate(label, value, kind);
 }

@@ -54,7 +54,7 @@ export class Question<A extends JsonInput = JsonInput> {
     return this.call.key;
   }
 
-  /** The time from which answers are rejected, in milliseconds since 1970; null if the question waits for ever. */
+  /** The time from which answers are rejected, in milliseconds since 1970; null if the question waits forever. */
   get deadline(): number | null {
     return this.call.deadline;
   }

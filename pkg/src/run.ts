@@ -62,10 +62,10 @@ export class Run {
   readonly id: string;
 
   /** @internal */
-  constructor(engine: Engine, reached: ExecutionStatus) {
+  constructor(engine: Engine, { id, status }: ExecutionStatus) {
     this.#engine = engine;
-    this.id = reached.id;
-    this.#status = reached.status;
+    this.id = id;
+    this.#status = status;
   }
 
   /** The last known status. {@link Run.refresh} reads it anew. */
@@ -157,7 +157,7 @@ export class Run {
 
   /**
    * Reads the progress of the execution: its status, its open calls, and the lines printed since `from`, which is the `next` of the previous call or
-   * 0. One call returns at most a few megabytes of lines; `more` says that there are further ones. The cost does not depend on the size of the
+   * 0. One call returns at most a few megabytes of lines; `more` says whether there are further ones. The cost does not depend on the size of the
    * execution.
    */
   async glance(from = 0, options: WaitOptions = {}): Promise<ExecutionProgress> {

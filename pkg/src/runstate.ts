@@ -66,7 +66,7 @@ export class Runstate implements AsyncDisposable {
    * store cannot be reached (`unavailable`, `timeout`) or is read-only (`corrupt`, `newer_version`, `read_only`).
    */
   async health(options: WaitOptions = {}): Promise<RunstateError | null> {
-    if (this.#closed) throw new RunstateError({ code: "closed", message: "the store is closed" });
+    if (this.#closed) throw new RunstateError({ code: "closed", message: "the store is closed; open it again" });
     const error = await this.#engine.callWithOptions("health", {}, options, WAIT);
     return error === null ? null : new RunstateError(error);
   }

@@ -13,18 +13,18 @@ export function hasLoneSurrogate(value: unknown): boolean {
   return typeof value === "string" && LONE_SURROGATE.test(value);
 }
 
-/** Throws `invalid` if a string, or a string in a list, has a lone surrogate. `what` names the value in the error. */
-export function rejectLoneSurrogates(what: string, value: unknown): void {
-  if (hasLoneSurrogate(value) || (Array.isArray(value) && value.some(hasLoneSurrogate))) throw loneSurrogateError(what);
+/** Throws `invalid` if a string, or a string in a list, has a lone surrogate. `label` names the value in the error. */
+export function rejectLoneSurrogates(label: string, value: unknown): void {
+  if (hasLoneSurrogate(value) || (Array.isArray(value) && value.some(hasLoneSurrogate))) throw loneSurrogateError(label);
 }
 
-/** Encodes parameters as JSON text for the WebAssembly. `of` names the operation in the error. */
-export function encodeParams(of: string, params: object): string {
+/** Encodes parameters as JSON text for the WebAssembly. `method` names the operation in the error. */
+export function encodeParams(method: string, params: object): string {
   const text = JSON.stringify(params);
   if (!ESCAPED_SURROGATE.test(text)) return text;
   for (const [name, value] of Object.entries(params)) {
-    const at = findLoneSurrogate(value, name);
-    if (at !== null) throw loneSurrogateError(`${of}: \`${at}\``);
+    const path = findLoneSurrogate(value, name);
+    if (path !== null) throw loneSurrogateError(`${method}: \`${path}\``);
   }
   return text;
 }
@@ -35,16 +35,16 @@ export function toWellFormed(text: string): string {
 }
 
 /** The path of the first string with a lone surrogate; null if there is none. */
-function findLoneSurrogate(value: unknown, at: string): string | null {
-  if (typeof value === "string") return hasLoneSurrogate(value) ? at : null;
+function findLoneSurrogate(value: unknown, path: string): string | null {
+  if (typeof value === "string") return hasLoneSurrogate(value) ? path : null;
   if (typeof value !== "object" || value === null) return null;
   for (const [key, member] of Object.entries(value)) {
-    const found = hasLoneSurrogate(key) ? at : findLoneSurrogate(member, Array.isArray(value) ? `${at}[${key}]` : `${at}.${key}`);
+    const found = hasLoneSurrogate(key) ? path : findLoneSurrogate(member, Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`);
     if (found !== null) return found;
   }
   return null;
 }
 
-function loneSurrogateError(what: string): RunstateError {
-  return new RunstateError({ code: "invalid", message: `${what} contains a lone surrogate, which UTF-8 cannot encode; remove or replace it` });
+function loneSurrogateError(label: string): RunstateError {
+  return new RunstateError({ code: "invalid", message: `${label} contains a lone surrogate, which UTF-8 cannot encode; remove or replace it` });
 }

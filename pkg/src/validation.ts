@@ -18,7 +18,8 @@ export type OptionValidators<O> = { readonly [K in keyof O]-?: Validator };
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
 
-const MAX_UINT32 = 2 ** 32 - 1;
+/** The largest number that fits in 32 bits: the largest limit. */
+export const MAX_UINT32 = 2 ** 32 - 1;
 
 /** The greatest time value of JavaScript (ECMA-262, "Time Values and Time Range"), in milliseconds since 1970. */
 const MAX_TIME = 8.64e15;
@@ -58,8 +59,8 @@ export const listRow: Validator = {
 export const list: Validator = { expected: "a list", accepts: Array.isArray };
 
 /** A whole number in a range, both ends included. */
-export function integerBetween(least: number, most: number): Validator {
-  return { expected: `a whole number from ${least} to ${most}`, accepts: (value) => isInteger(value) && value >= least && value <= most };
+export function integerBetween(min: number, max: number): Validator {
+  return { expected: `a whole number from ${min} to ${max}`, accepts: (value) => isInteger(value) && value >= min && value <= max };
 }
 
 /** A member of a union of strings. A missing or additional member in `words` is a compile error. */
@@ -97,28 +98,28 @@ export function fillRecord<T>(names: readonly string[], one: T): Record<string, 
   return Object.fromEntries(names.map((name) => [name, one]));
 }
 
-/** Returns `value` if it is valid. `what` names the value in the error. */
-export function validate<T>(what: string, value: T, kind: Validator): T {
-  if (!kind.accepts(value)) throw usageError(`${what} must be ${kind.expected}, not ${formatValue(value)}`);
-  rejectLoneSurrogates(what, value);
+/** Returns `value` if it is valid. `label` names the value in the error. */
+export function validate<T>(label: string, value: T, kind: Validator): T {
+  if (!kind.accepts(value)) throw usageError(`${label} must be ${kind.expected}, not ${formatValue(value)}`);
+  rejectLoneSurrogates(label, value);
   return value;
 }
 
-/** Returns `options` if all of them are known and valid. `of` names the method in the error. */
-export function validateOptions<O extends object>(of: string, options: O, shape: OptionValidators<O>): O {
+/** Returns `options` if all of them are known and valid. `method` names the method in the error. */
+export function validateOptions<O extends object>(method: string, options: O, shape: OptionValidators<O>): O {
   if (!objectByKind.accepts(options)) {
     const names = Object.entries<Validator>(shape).flatMap(([name, kind]) => (kind.required ? [name] : []));
     const expected = names.length === 0 ? "its options as an object" : `an object { ${names.join(", ")} }`;
-    throw usageError(`${of} takes ${expected}, not ${formatValue(options)}`);
+    throw usageError(`${method} takes ${expected}, not ${formatValue(options)}`);
   }
   const names = Object.keys(shape);
   for (const name of Object.keys(options)) {
-    if (!names.includes(name)) throw usageError(`${of} has no option \`${name}\`${suggestName(name, names)}`);
+    if (!names.includes(name)) throw usageError(`${method} has no option \`${name}\`${suggestName(name, names)}`);
   }
-  const wrong = findInvalid(options, shape);
-  if (wrong !== undefined) throw usageError(`${of}: \`${wrong.name}\` must be ${wrong.kind.expected}, not ${formatValue(wrong.value)}`);
+  const invalid = findInvalid(options, shape);
+  if (invalid !== undefined) throw usageError(`${method}: \`${invalid.name}\` must be ${invalid.kind.expected}, not ${formatValue(invalid.value)}`);
   for (const [name, value] of Object.entries(options)) {
-    if (shape[name as keyof O] !== anything) rejectLoneSurrogates(`${of}: \`${name}\``, value);
+    if (shape[name as keyof O] !== anything) rejectLoneSurrogates(`${method}: \`${name}\``, value);
   }
   return options;
 }

@@ -51,17 +51,17 @@ export function locate(wasm: WasmFile, byModule: () => URL): URL {
   throw explainFailure(wasm, "io", "the address of this script is unknown, as in the formats cjs and iife and in `blob:` scripts");
 }
 
-/** The error of a module that cannot be loaded. `why` is the cause; `copyTo` is the place in which a copy would be found. */
-export function explainFailure(wasm: WasmFile, code: ErrorCode, why: string, cause?: unknown, copyTo = "beside the bundle"): RunstateError {
+/** The error of a module that cannot be loaded. `reason` is the cause; `copyTo` is the place where a copy would be found. */
+export function explainFailure(wasm: WasmFile, code: ErrorCode, reason: string, cause?: unknown, copyTo = "beside the bundle"): RunstateError {
   const copy = `Copy node_modules/runstate/dist/${wasm.file} ${copyTo}`;
-  const message = `${wasm.file} cannot be loaded: ${why}. ${copy}, or pass the bytes of ${wasm.specifier}: ${wasm.initSnippet}`;
+  const message = `${wasm.file} cannot be loaded: ${reason}. ${copy}, or pass the bytes of ${wasm.specifier}: ${wasm.initSnippet}`;
   return new RunstateError({ code, message, retryable: code === "unavailable" }, cause === undefined ? undefined : { cause });
 }
 
 /** Compiles a module from `source`. */
 export async function compileWasm(wasm: WasmFile, source: WasmSource): Promise<WasmModule> {
   if (typeof WebAssembly === "undefined") {
-    throw new RunstateError({ code: "unsupported", message: `${wasm.file} cannot be loaded: this host has no WebAssembly, or it is turned off` });
+    throw new RunstateError({ code: "unsupported", message: `${wasm.file} cannot be loaded: this host has no WebAssembly, or it is turned off. Turn it on, or use another host` });
   }
   const fetched = await fetchSource(wasm, source);
   if (isModule(fetched)) return fetched;
@@ -81,16 +81,16 @@ async function fetchSource(wasm: WasmFile, source: WasmSource): Promise<unknown>
     if (cause instanceof RunstateError) throw cause;
     if (typeof fetch === "undefined") throw explainFailure(wasm, "unsupported", "this host has no `fetch`", cause);
     const causes = "there is no network, or this host does not fetch such addresses, or a Content-Security-Policy lacks it in `connect-src`";
-    const why = `${address ?? "its address"} cannot be fetched (${messageOf(cause)}): ${causes}`;
-    throw explainFailure(wasm, "unavailable", why, cause);
+    const reason = `${address ?? "its address"} cannot be fetched (${messageOf(cause)}): ${causes}`;
+    throw explainFailure(wasm, "unavailable", reason, cause);
   }
 }
 
 async function compileResponse(wasm: WasmFile, response: WasmResponse & Partial<Response>): Promise<WasmModule> {
   const address = response.url || "its address";
   if (response.ok === false) {
-    const passes = response.status === 429 || (response.status ?? 0) >= 500;
-    throw explainFailure(wasm, passes ? "unavailable" : "io", `the server answered ${response.status} for ${address}`, undefined, `to ${address}`);
+    const isTemporary = response.status === 429 || (response.status ?? 0) >= 500;
+    throw explainFailure(wasm, isTemporary ? "unavailable" : "io", `the server answered ${response.status} for ${address}`, undefined, `to ${address}`);
   }
   const typed = response.headers?.get("content-type")?.startsWith("application/wasm") === true;
   try {
@@ -107,9 +107,9 @@ async function compileResponse(wasm: WasmFile, response: WasmResponse & Partial<
 
 /** Compiles bytes; `from` names their origin in errors. */
 export async function compileBytes(wasm: WasmFile, bytes: WasmBytes, from: string): Promise<WasmModule> {
-  const begin = new Uint8Array(ArrayBuffer.isView(bytes) ? bytes.buffer : bytes, ArrayBuffer.isView(bytes) ? bytes.byteOffset : 0).subarray(0, 16);
-  if (String.fromCharCode(...begin.subarray(0, 4)) !== "\0asm") {
-    const text = new TextDecoder().decode(begin.subarray(0, bytes.byteLength));
+  const head = new Uint8Array(ArrayBuffer.isView(bytes) ? bytes.buffer : bytes, ArrayBuffer.isView(bytes) ? bytes.byteOffset : 0).subarray(0, 16);
+  if (String.fromCharCode(...head.subarray(0, 4)) !== "\0asm") {
+    const text = new TextDecoder().decode(head.subarray(0, bytes.byteLength));
     const page = text.trimStart().startsWith("<") ? ", a page: the server has no such file and returned another one" : "";
     throw explainFailure(wasm, "io", `${from} is not WebAssembly but begins with ${JSON.stringify(text)}${page}`);
   }
@@ -126,8 +126,8 @@ export function explainRefusal(wasm: WasmFile, from: string, cause: unknown): Ru
     const message = `the Content-Security-Policy of this page forbids WebAssembly: add 'wasm-unsafe-eval' to its script-src (${messageOf(cause)})`;
     return new RunstateError({ code: "unsupported", message }, { cause });
   }
-  const why = `${from} is damaged, or is not the ${wasm.specifier} of this version (${messageOf(cause)})`;
-  return explainFailure(wasm, "io", why, cause);
+  const reason = `${from} is damaged, or is not the ${wasm.specifier} of this version (${messageOf(cause)})`;
+  return explainFailure(wasm, "io", reason, cause);
 }
 
 /** The class of a value, also of one from another realm (a frame, a test of Jest). */

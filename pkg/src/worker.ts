@@ -82,7 +82,7 @@ export function startWorker(engine: Engine, handlers: Record<string, unknown>, o
   // The driver does due work, once for all tabs of a page.
   const json = encodeParams("cvm.worker", { owner, kinds, leaseMs, backoff, graceMs, runsDue: false });
   const onWorkerEvent = onEvent && ((event: string) => onEvent(JSON.parse(event) as WorkerEvent));
-  const serving = engine.worker(json, (kind, task, ends) => runHandler(handlers[kind], kind, task, ends), onWorkerEvent);
+  const serving = engine.worker(json, (kind, task, handlerSignal) => runHandler(handlers[kind], kind, task, handlerSignal), onWorkerEvent);
   return createHandle(engine, serving, signal);
 }
 
@@ -95,22 +95,22 @@ function concurrencyByKind(
   const names = Object.keys(handlers);
   validateOptions("cvm.worker", handlers, fillRecord(names, required(callback)));
   if (typeof concurrency === "number") return fillRecord(names, concurrency);
-  const each = validateOptions("the concurrency of cvm.worker", concurrency, fillRecord(names, positiveInteger));
-  return Object.fromEntries(names.map((name) => [name, each[name] ?? 1]));
+  const perKind = validateOptions("the concurrency of cvm.worker", concurrency, fillRecord(names, positiveInteger));
+  return Object.fromEntries(names.map((name) => [name, perKind[name] ?? 1]));
 }
 
 function createHandle(engine: Engine, serving: RawWorkerHandle, signal: AbortSignal | undefined): WorkerHandle {
   const done = engine.mapErrors(serving.done);
-  const end = async () => {
-    signal?.removeEventListener("abort", aborted);
+  const stop = async () => {
+    signal?.removeEventListener("abort", stopOnAbort);
     await engine.mapErrors(serving.stop());
     await done;
   };
-  const aborted = () => void end().catch(() => {});
-  signal?.addEventListener("abort", aborted, { once: true });
+  const stopOnAbort = () => void stop().catch(() => {});
+  signal?.addEventListener("abort", stopOnAbort, { once: true });
   // A worker that ended by itself must not stay referenced by the signal.
-  done.catch(() => {}).finally(() => signal?.removeEventListener("abort", aborted));
-  return Object.assign(end, { done, [Symbol.asyncDispose]: end });
+  done.catch(() => {}).finally(() => signal?.removeEventListener("abort", stopOnAbort));
+  return Object.assign(stop, { done, [Symbol.asyncDispose]: stop });
 }
 
 /** Runs a handler and encodes its answer for the engine. */

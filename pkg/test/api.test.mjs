@@ -38,7 +38,7 @@ test("a list continues after a row, and show without hash has no state hash", as
   assert.deepEqual(await run.show({ hash: false }), hashed);
 });
 
-test("errors are typed and say what to do", async (t) => {
+test("errors have a code, a name and a remedy", async (t) => {
   const rs = await openStore(t);
   const missing = await assertRefused(rs.cvm.run("missing"), "not_found");
   assert.deepEqual([missing.name, missing.key, missing.retryable], ["RunstateError", "missing", false]);
@@ -102,8 +102,8 @@ test("JSON values of every kind round-trip", async (t) => {
   const shared = { a: 1 };
   const bare = Object.assign(Object.create(null), { twice: [shared, shared] });
   const { run } = await startProgram(t, "function main() { return JSON.stringify(input) }", { input: { ...input, bare } });
-  const { left: _, ...kept } = input;
-  assert.deepEqual(JSON.parse(await run.result()), { ...kept, bare: { twice: [shared, shared] } });
+  const { left: _, ...expected } = input;
+  assert.deepEqual(JSON.parse(await run.result()), { ...expected, bare: { twice: [shared, shared] } });
 });
 
 test("a closed store rejects every call, and closing twice is allowed", async () => {

@@ -30,7 +30,7 @@ function setUpFolder(t) {
   return { at, env, runstate: (...args) => run(args), piped: (input, ...args) => run(args, { input }), run };
 }
 
-test("a program is loaded, started, looked at and answered to its end", (t) => {
+test("a program is loaded, started, listed, shown and answered to its end", (t) => {
   const { runstate } = setUpFolder(t);
   assert.deepEqual(runstate("load", "order.ts"), {
     status: 0, stdout: "order (version 1)\n", stderr: "start it with: runstate start order\n",
@@ -56,11 +56,48 @@ test("read-only verbs create no store, and a non-UTF-8 answer is refused", (t) =
   assert.deepEqual([runstate("list").status, readdirSync(at)], [4, ["order.ts"]]);
   assert.equal(runstate("load", "order.ts").status, 0);
   assert.equal(runstate("start", "order", "--id", "o1").status, 3);
-  writeFileSync(join(at, "noise"), new Uint8Array([0xff, 0xfe, 0x80]));
-  const noise = runstate("answer", "o1", "--file", "noise");
-  assert.equal(noise.status, 2);
-  assert.match(noise.stderr, /noise cannot be read/);
+  writeFileSync(join(at, "noise"), new Uint8Array([0x61, 0xc3, 0xa9, 0xef, 0xbf, 0x80, 0xfe]));
+  writeFileSync(join(at, "large"), "x".repeat(2 ** 20 + 3));
+  const advice = "Convert the text to UTF-8, or encode binary data, for example as base64";
+  for (const [file, problem] of [
+    ["noise", `noise is not valid UTF-8: byte 7 is the first invalid byte; nothing was changed. ${advice}`],
+    ["large", "the answer from large is larger than 1048576 bytes; nothing was changed"],
+  ]) {
+    assert.deepEqual(runstate("answer", "o1", "--file", file), { status: 5, stdout: "", stderr: `error: ${problem}\n` });
+  }
   assert.equal(runstate("--store", "file:~/store", "show", "o1").status, 0);
+});
+
+test("an unusable file or flag is refused before the store is opened", (t) => {
+  const { at, runstate } = setUpFolder(t);
+  writeFileSync(join(at, "bad.ts"), "let a = nix;\n");
+  for (const words of [
+    ["run", "nowhere.ts"], ["load", "nowhere.ts"], ["run", "bad.ts"], ["load", "bad.ts"], ["run", "order.ts", "--input", "{"],
+    ["start", "order", "--input", "{"], ["answer", "o1"], ["answer", "o1", "--json-value", "{"], ["answer", "o1", "--file", "nowhere"],
+  ]) {
+    const { status, stderr } = runstate(...words);
+    assert.equal(status, 2, `${words.join(" ")}: ${stderr}`);
+    assert.doesNotMatch(stderr, /created/);
+  }
+  assert.deepEqual(readdirSync(at).sort(), ["bad.ts", "order.ts"]);
+});
+
+test("an answer of a file or of standard input lacks its last line end", (t) => {
+  const { at, runstate, piped } = setUpFolder(t);
+  writeFileSync(join(at, "echo.ts"), 'CC("text?");\n');
+  writeFileSync(join(at, "answer"), "\ufeffa\n\r\n");
+  assert.equal(runstate("load", "echo.ts").status, 0);
+  const echo = (id, input, file) => {
+    assert.equal(runstate("start", "echo", "--id", id).status, 3);
+    const { status, stderr } = piped(input, "answer", id, "--file", file);
+    assert.equal(status, 0, stderr);
+    const [call] = runstate("calls", id, "--json").stdout.trim().split("\n").map((line) => JSON.parse(line));
+    return call.result;
+  };
+  assert.equal(echo("e1", "ignored", "answer"), "\ufeffa\n");
+  assert.equal(echo("e2", "b\n", "-"), "b");
+  assert.equal(echo("e3", "c\r", "-"), "c\r");
+  assert.equal(echo("e4", "", "-"), "");
 });
 
 test("without a terminal run exits with 3, and resume continues it", (t) => {
@@ -77,12 +114,28 @@ test("answers come line by line through a pipe", (t) => {
   assert.equal(run.stdout, "begin\n? size?\n  1) small\n  2) large\n> large\n? why?\n> because\n= large, because\n");
   const json = piped("1\nso\n", "run", "order.ts", "--id", "o2", "--json");
   assert.deepEqual([json.status, JSON.parse(json.stdout).result], [0, "small, so"]);
-  const begun = piped("2\n", "run", "order.ts", "--id", "o3");
-  assert.deepEqual([begun.status, begun.stdout.endsWith("? why?\n")], [3, true]);
+  const partial = piped("2\n", "run", "order.ts", "--id", "o3");
+  assert.deepEqual([partial.status, partial.stdout.endsWith("? why?\n")], [3, true]);
   assert.equal(piped("so\n", "resume", "o3").status, 0);
   const wrong = piped("huge\nsmall\n", "run", "order.ts", "--id", "o4");
   assert.equal(wrong.status, 5);
-  assert.match(wrong.stderr, /the answer to `size\?` is invalid: `huge` is none of the choices/);
+  assert.match(wrong.stderr, /the answer to `size\?` is invalid: `huge` is not one of the choices/);
+});
+
+test("a line that comes after a deadline answers the next question", { timeout: 60_000 }, async (t) => {
+  const { at, env } = setUpFolder(t);
+  const source = 'function main() { return CC("first?", { timeoutMs: 1000, default: "none" }) + ", " + CC("second?"); }';
+  writeFileSync(join(at, "order.ts"), source);
+  const child = spawn(process.execPath, [CLI, "run", "order.ts", "--id", "o1"], { cwd: at, env, stdio: ["pipe", "pipe", "inherit"] });
+  t.after(() => child.kill());
+  const ended = once(child, "close");
+  let shown = "";
+  child.stdout.setEncoding("utf8").on("data", (data) => {
+    shown += data;
+    if (/\? second\?\n$/.test(shown)) child.stdin.end("because\n");
+  });
+  assert.deepEqual(await ended, [0, null], shown);
+  assert.match(shown, /= none, because\n$/);
 });
 
 test("a store where no folder can be made fails at once", { skip: process.platform !== "linux" && "there is no /proc" }, (t) => {
@@ -106,6 +159,94 @@ test("the default store is explained when it is made and where it fails", (t) =>
   assert.doesNotMatch(run(["list", "--store", "redis://x"]).stderr, /mongodb|indexeddb|postgres/);
 });
 
+test("list --active finds the executions of a program behind newer ones", (t) => {
+  const { runstate } = setUpFolder(t);
+  for (const [program, id] of [["a", "a1"], ["a", "a2"], ["b", "b1"]]) {
+    assert.equal(runstate("load", "order.ts", "--name", program).status, 0);
+    assert.equal(runstate("start", program, "--id", id).status, 3);
+  }
+  const ids = (...flags) => runstate("list", "--active", ...flags, "--json").stdout.trim().split("\n").map((line) => JSON.parse(line).id);
+  assert.deepEqual(ids("--program", "a", "--limit", "1"), ["a2"]);
+  assert.deepEqual(ids("--program", "a"), ["a2", "a1"]);
+  assert.deepEqual(ids("--limit", "2"), ["b1", "a2"]);
+});
+
+test("list refuses --active together with --status", (t) => {
+  const { runstate } = setUpFolder(t);
+  assert.equal(runstate("load", "order.ts").status, 0);
+  assert.deepEqual(runstate("list", "--active", "--status", "paused"), {
+    status: 2, stdout: "", stderr: "error: the argument '--active' cannot be used with '--status <STATUS>'\n",
+  });
+});
+
+test("a limit of 0 is refused before the store is opened", (t) => {
+  const { at, runstate } = setUpFolder(t);
+  for (const [words, problem] of [
+    [["list", "--limit", "0"], "invalid value '0' for '--limit <N>': 0 is not in 1..=4294967295"],
+    [["list", "--active", "--limit", "0"], "invalid value '0' for '--limit <N>': 0 is not in 1..=4294967295"],
+    [["calls", "--limit", "4294967296"], "invalid value '4294967296' for '--limit <N>': 4294967296 is not in 1..=4294967295"],
+    [["answer", "o1", "--text", "a", "--key", "k", "--occurrence", "0"], "invalid value '0' for '--occurrence <N>': 0 is not in 1..=4294967295"],
+  ]) {
+    assert.deepEqual(runstate(...words), { status: 2, stdout: "", stderr: `error: ${problem}\n` });
+  }
+  assert.deepEqual(readdirSync(at), ["order.ts"]);
+});
+
+test("answer refuses --occurrence without --key", (t) => {
+  const { runstate } = setUpFolder(t);
+  assert.deepEqual(runstate("answer", "o1", "--text", "a", "--occurrence", "2"), {
+    status: 2, stdout: "", stderr: "error: the following required arguments were not provided:\n  --key <K>\n",
+  });
+});
+
+test("answer refuses more than one answer and stores none", (t) => {
+  const { runstate } = setUpFolder(t);
+  assert.equal(runstate("load", "order.ts").status, 0);
+  assert.equal(runstate("start", "order", "--id", "o1").status, 3);
+  for (const [flags, problem] of [
+    [["--text", "small", "--file", "order.ts"], "'--text <T>' cannot be used with '--file <F>'"],
+    [["--text", "small", "--json-value", '"large"'], "'--text <T>' cannot be used with '--json-value <J>'"],
+    [["--json-value", '"large"', "--file", "x", "--text", ""], "'--json-value <J>' cannot be used with:\n  --file <F>\n  --text <T>"],
+  ]) {
+    assert.deepEqual(runstate("answer", "o1", ...flags), { status: 2, stdout: "", stderr: `error: the argument ${problem}\n` });
+  }
+  assert.match(runstate("list").stdout, /^o1 .*size\?$/m);
+});
+
+test("a value with a leading hyphen is accepted", (t) => {
+  const { at, runstate } = setUpFolder(t);
+  writeFileSync(join(at, "echo.ts"), 'CC(input, { key: "-k" });\n');
+  assert.equal(runstate("load", "echo.ts", "--command-id", "-c").status, 0);
+  assert.match(runstate("start", "echo", "--id", "-e", "--input", "-5").stdout, /\? -5\n$/);
+  for (const [id, ...flags] of [
+    ["e1", "--text", "-5"], ["e2", "--text", "--help"], ["e3", "--text", "--json", "--key", "-k"], ["e4", "--text", "--"], ["e5", "--json-value", "-5"],
+  ]) {
+    assert.equal(runstate("start", "echo", "--id", id, "--input", '"?"').status, 3);
+    const { status, stderr } = runstate("answer", id, ...flags);
+    assert.equal(status, 0, stderr);
+    const [call] = runstate("calls", id, "--json").stdout.trim().split("\n").map((line) => JSON.parse(line));
+    assert.equal(call.result, flags[0] === "--text" ? flags[1] : -5);
+  }
+  for (const words of [["list", "--program", "-x"], ["answer", "e1", "--text", "x", "--by", "-x"], ["show", "-e"]]) {
+    assert.equal(runstate(...words).status, 2, words.join(" "));
+  }
+});
+
+test("a repeated flag is refused, before and after the verb", (t) => {
+  const { runstate } = setUpFolder(t);
+  assert.equal(runstate("load", "order.ts").status, 0);
+  for (const [words, usage] of [
+    [["answer", "o1", "--text", "a", "--text", "b"], "--text <T>"],
+    [["list", "--active", "--active"], "--active"],
+    [["list", "--limit", "1", "--program", "x", "--limit=2"], "--limit <N>"],
+    [["--store", "file:store", "--store", "file:store", "list"], "--store <URL>"],
+  ]) {
+    const stderr = `error: the argument '${usage}' cannot be used multiple times\n`;
+    assert.deepEqual(runstate(...words), { status: 2, stdout: "", stderr });
+  }
+  assert.equal(runstate("--store", "file:nowhere", "list", "--store", "file:store").status, 0);
+});
+
 test("variables lists frames, and load --id sets the program's id", (t) => {
   const { at, runstate } = setUpFolder(t);
   writeFileSync(join(at, "shop.ts"), "const seen = new Map([['a', NaN]]);\nfunction ask(n) { return CC('?'); }\nask(-0);\n");
@@ -127,7 +268,7 @@ test("at a terminal it asks until it has an answer", { timeout: 120_000 }, async
   const child = spawn("script", ["-qec", command, "/dev/null"], { cwd: at, env, stdio: ["pipe", "pipe", "inherit"] });
   t.after(() => child.kill());
   let shown = "";
-  const answers = [[/2\) large[^]*> /, "huge\n"], [/none of the choices[^]*> /, "2\n"], [/why\?[^]*> /, "because\n"]];
+  const answers = [[/2\) large[^]*> /, "huge\n"], [/not one of the choices[^]*> /, "2\n"], [/why\?[^]*> /, "because\n"]];
   const ended = new Promise((resolve) => child.on("close", resolve));
   child.stdout.on("data", (data) => {
     shown += data;
@@ -167,7 +308,7 @@ test("an unknown program prints no id, a repeated command id the same one", (t) 
 test("usage errors exit with 2 and name the problem", (t) => {
   const { at, runstate } = setUpFolder(t);
   assert.equal(runstate("load", "order.ts").status, 0);
-  for (const words of [[], ["fly"], ["run"], ["show", "a", "b"], ["list", "--colour"], ["answer", "x", "--text", "y", "--occurrence", "one"]]) {
+  for (const words of [[], ["fly"], ["run"], ["show", "a", "b"], ["list", "--color"], ["answer", "x", "--text", "y", "--occurrence", "one"]]) {
     const { status, stderr } = runstate(...words);
     assert.equal(status, 2, words.join(" "));
     assert.match(stderr, /^error: /);
@@ -183,7 +324,28 @@ test("usage errors exit with 2 and name the problem", (t) => {
   assert.equal(runstate("--store", "indexeddb:x", "list").status, 4);
 });
 
-test("help and version are there", (t) => {
+test("a name of the object prototype is an unknown command", (t) => {
+  const { runstate } = setUpFolder(t);
+  for (const name of ["constructor", "toString", "__proto__"]) {
+    const { status, stderr } = runstate(name);
+    assert.equal(status, 2, stderr);
+    assert.ok(stderr.startsWith(`error: \`${name}\` is not a command of this program: use run, `), stderr);
+  }
+});
+
+test("a flag of a verb before the verb is refused", (t) => {
+  const { runstate } = setUpFolder(t);
+  assert.equal(runstate("--store", "file:store", "--json", "load", "order.ts").status, 0);
+  for (const [flag, ...words] of [["--command-id", "c1", "start", "order"], ["--id=o1", "start", "order"], ["--status", "list"], ["--active"]]) {
+    const { status, stderr } = runstate("--store", "file:store", flag, ...words);
+    assert.equal(status, 2, stderr);
+    assert.equal(stderr.split(": ")[1], `\`${flag.split("=")[0]}\` cannot come before the command`);
+  }
+  assert.match(runstate("list").stderr, /^no executions/);
+  assert.equal(runstate("start", "order", "--command-id", "c1").status, 3);
+});
+
+test("help lists the verbs, and --version prints the version", (t) => {
   const { runstate } = setUpFolder(t);
   for (const verb of ["run", "show", "list", "answer", "verify", "start", "resume", "calls", "load"]) {
     assert.match(runstate("--help").stdout, new RegExp(`^  ${verb}`, "m"));
@@ -195,9 +357,9 @@ test("help and version are there", (t) => {
 test("verify finds a damaged store", (t) => {
   const { at, runstate } = setUpFolder(t);
   runstate("load", "order.ts");
-  const whole = runstate("verify");
-  assert.equal(whole.status, 0, whole.stderr);
-  assert.match(whole.stdout, /^the store at store is whole: \d+ documents, \d+ commits/);
+  const intact = runstate("verify");
+  assert.equal(intact.status, 0, intact.stderr);
+  assert.match(intact.stdout, /^the store at store is intact: \d+ documents, \d+ commits/);
   const commits = join(at, "store/commits");
   const last = join(commits, readdirSync(commits).filter((name) => name.endsWith(".json")).sort().at(-1));
   writeFileSync(last, readFileSync(last, "utf8").replace("order", "odder"));
@@ -205,7 +367,25 @@ test("verify finds a damaged store", (t) => {
   assert.equal(damaged.status, 4);
   assert.match(damaged.stderr, /is damaged/);
   assert.equal(JSON.parse(runstate("verify", "--json").stdout).ok, false);
-  assert.match(runstate("--store", "memory:", "verify").stdout, /^the store at memory: is whole/);
+  assert.match(runstate("--store", "memory:", "verify").stdout, /^the store at memory: is intact/);
+});
+
+test("a command that reads a damaged store exits with 4", (t) => {
+  const { at, runstate } = setUpFolder(t);
+  assert.equal(runstate("load", "order.ts").status, 0);
+  for (const id of ["before", "behind"]) assert.equal(runstate("start", "order", "--id", id).status, 3);
+  const commits = readdirSync(join(at, "store/commits")).filter((name) => name.endsWith(".json")).sort().map((name) => join(at, "store/commits", name));
+  const damaged = commits.find((file) => readFileSync(file, "utf8").includes('"behind"'));
+  writeFileSync(damaged, readFileSync(damaged, "utf8").replace("behind", "beyond"));
+  for (const words of [["list"], ["show", "before"], ["calls"], ["variables", "before"], ["resume", "before"], ["show", "behind"], ["health"]]) {
+    const { status, stderr } = runstate(...words);
+    assert.equal(status, 4, `${words.join(" ")}: ${stderr}`);
+    assert.match(stderr, /^warning: .* is damaged: .*\. Undamaged data can be read; data that is missing may have been in the damaged part\n/);
+  }
+  assert.match(runstate("list").stdout, /^before /m);
+  const { status, stdout } = runstate("list", "--json");
+  const [summary, error] = stdout.trim().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual([status, summary.id, error.code], [4, "before", "corrupt"]);
 });
 
 test("no error repeats the password of a URL", (t) => {

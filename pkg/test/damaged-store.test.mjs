@@ -14,8 +14,8 @@ test("an execution in a damaged commit is corrupt, not missing", async (t) => {
   await first.cvm.start("program", { id: "behind" });
   await first.close();
   const commits = readdirSync(join(at, "commits")).filter((name) => name.endsWith(".json")).sort();
-  const hurt = commits.find((name) => readFileSync(join(at, "commits", name), "utf8").includes('"behind"'));
-  writeFileSync(join(at, "commits", hurt), readFileSync(join(at, "commits", hurt), "utf8").replace("behind", "beyond"));
+  const damaged = commits.find((name) => readFileSync(join(at, "commits", name), "utf8").includes('"behind"'));
+  writeFileSync(join(at, "commits", damaged), readFileSync(join(at, "commits", damaged), "utf8").replace("behind", "beyond"));
 
   const rs = await openStore(t, `file:${at}`);
   assert.equal((await rs.health()).code, "corrupt");

@@ -8,12 +8,12 @@ import { openStore, assertRefused, startProgram } from "./support.mjs";
 
 /** The first `count` items of a stream. */
 async function first(count, stream) {
-  const found = [];
-  for await (const one of stream) if (found.push(one) === count) break;
-  return found;
+  const items = [];
+  for await (const item of stream) if (items.push(item) === count) break;
+  return items;
 }
 
-test("each question comes once, until the end", async (t) => {
+test("each question is yielded once, until the execution ends", async (t) => {
   const { run } = await startProgram(t, `function main() { return CC("a?") + CC.all(["b?", "c?"]).join("") }`);
   const prompts = [];
   for await (const q of run.questions()) {
@@ -62,15 +62,15 @@ test("an execution that is deleted ends its streams", async (t) => {
   const questions = run.questions();
   await questions.next();
   const [lines, end, result] = [first(1, run.lines()), questions.next(), run.result()];
-  const gone = assert.rejects(result, (error) => error instanceof ExecutionError || error.code === "not_found");
+  const rejected = assert.rejects(result, (error) => error instanceof ExecutionError || error.code === "not_found");
   const other = await rs.cvm.run(run.id);
   await other.cancel();
   await other.delete();
   assert.deepEqual([await lines, (await end).done], [[], true]);
-  await gone;
+  await rejected;
 });
 
-test("lines come as they are printed", async (t) => {
+test("lines are yielded as they are printed", async (t) => {
   const { run } = await startProgram(t, `console.log("one"); CC("continue?"); console.log("two"); console.log("three")`);
   const lines = run.lines();
   assert.equal((await lines.next()).value, "one");
@@ -135,15 +135,15 @@ test("returning from a waiting stream ends it at once", async (t) => {
   const lines = run.lines();
   for (const stream of [rs.changes(), rs.cvm.changes(), run.changes(), questions, lines]) {
     const iterator = stream[Symbol.asyncIterator]();
-    let over = false;
-    const wait = iterator.next().finally(() => (over = true));
+    let settled = false;
+    const wait = iterator.next().finally(() => (settled = true));
     // After this every change that comes by itself has arrived.
     await rs.info();
     await new Promise((done) => setImmediate(done));
-    assert.equal(over, false, "it waits");
+    assert.equal(settled, false, "it waits");
     // The stream must end with the microtasks, without a timer.
-    const left = Promise.race([iterator.return(), new Promise((done) => setImmediate(done, "late"))]);
-    assert.deepEqual(await left, { done: true, value: undefined });
+    const returned = Promise.race([iterator.return(), new Promise((done) => setImmediate(done, "late"))]);
+    assert.deepEqual(await returned, { done: true, value: undefined });
     assert.deepEqual(await wait, { done: true, value: undefined });
     assert.deepEqual(await iterator.next(), { done: true, value: undefined });
   }

@@ -9,7 +9,7 @@ import { build } from "esbuild";
 
 /** A stand-in for the parts of `LockManager` that `LeaderElection` uses. */
 class StandInLocks {
-  /** The requests that hold a name, and below those that wait, in their order. */
+  /** The requests that hold a name; `#pending` has those that wait, in their order. */
   #held = new Map();
   #pending = [];
 
@@ -38,15 +38,15 @@ class StandInLocks {
   }
 
   #grant(name) {
-    const at = this.#pending.findIndex((asked) => asked.name === name);
+    const at = this.#pending.findIndex((request) => request.name === name);
     if (at < 0 || this.#held.has(name)) return;
-    const [asked] = this.#pending.splice(at, 1);
-    this.#held.set(name, asked);
-    Promise.resolve(asked.hold({ name })).then((value) => {
+    const [request] = this.#pending.splice(at, 1);
+    this.#held.set(name, request);
+    Promise.resolve(request.hold({ name })).then((value) => {
       // A request whose lock was stolen must not free the lock of its successor.
-      if (this.#held.get(name) !== asked) return;
+      if (this.#held.get(name) !== request) return;
       this.#held.delete(name);
-      asked.resolve(value);
+      request.resolve(value);
       this.#grant(name);
     });
   }
@@ -128,9 +128,9 @@ test("a leader keeps the lead while no tab waits for it", async (t) => {
 
 /** Creates a `Cvm` that throws `error` while `failing` is true. */
 function createFailingCvm(error) {
-  const cvm = { failing: true, looks: 0, nextDue: async () => null, runDue: async () => ({}) };
+  const cvm = { failing: true, polls: 0, nextDue: async () => null, runDue: async () => ({}) };
   cvm.nextDue = async () => {
-    cvm.looks += 1;
+    cvm.polls += 1;
     if (cvm.failing) throw error;
     return null;
   };
@@ -151,7 +151,7 @@ test("successive failures are counted and polled for less often", async (t) => {
   poller.start();
   await after(0);
   await after(1999);
-  assert.equal(cvm.looks, 1);
+  assert.equal(cvm.polls, 1);
   await after(1);
   await after(4000);
   assert.deepEqual(errors, [[error, 1], [error, 2], [error, 3]]);
@@ -161,16 +161,16 @@ test("successive failures are counted and polled for less often", async (t) => {
   await after(1000);
   assert.deepEqual(errors.at(-1), [error, 1], "a success restarts the count");
   poller.stop();
-  const { looks } = cvm;
+  const { polls } = cvm;
   await after(60_000);
-  assert.equal(cvm.looks, looks, "a stopped poller does not poll");
+  assert.equal(cvm.polls, polls, "a stopped poller does not poll");
   poller.start();
   await after(0);
   assert.deepEqual(errors.at(-1), [error, 1], "a start restarts the count");
   poller.stop();
 });
 
-test("a tab whose store keeps failing lets another one drive", async (t) => {
+test("a tab whose store keeps failing hands the timers over", async (t) => {
   // Both tabs are hidden, so that neither steals the lock because it is visible.
   const page = { visibilityState: "hidden", addEventListener() {}, removeEventListener() {} };
   Object.defineProperty(globalThis, "document", { configurable: true, value: page });
@@ -180,9 +180,9 @@ test("a tab whose store keeps failing lets another one drive", async (t) => {
   const error = new Error("the database is gone");
   const one = new Driver(createFailingCvm(error), "indexeddb:gone", () => 0, "auto");
   await settled();
-  const fine = createFailingCvm(error);
-  fine.failing = false;
-  const two = new Driver(fine, "indexeddb:gone", () => 0, "auto");
+  const working = createFailingCvm(error);
+  working.failing = false;
+  const two = new Driver(working, "indexeddb:gone", () => 0, "auto");
   t.after(() => [one, two].forEach((driver) => driver.stop()));
   const errors = [];
   one.addEventListener("error", ({ detail }) => errors.push(detail));
@@ -232,10 +232,10 @@ test("due work runs when it is due, until none is left", async (t) => {
 
 test("after its own command the driver uses the cached due time", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
-  const asked = [];
+  const sources = [];
   const cvm = {
-    nextDue: async () => (asked.push("store"), null),
-    nextDueKnown: async () => (asked.push("known"), null),
+    nextDue: async () => (sources.push("store"), null),
+    nextDueKnown: async () => (sources.push("known"), null),
   };
   const poller = new DuePoller(cvm, () => 0, assert.fail);
   const after = async (ms) => {
@@ -246,12 +246,12 @@ test("after its own command the driver uses the cached due time", async (t) => {
   await after(0);
   poller.nudge();
   await after(0);
-  assert.deepEqual(asked, ["store", "known"]);
+  assert.deepEqual(sources, ["store", "known"]);
   await after(1000);
-  assert.deepEqual(asked, ["store", "known", "store"]);
+  assert.deepEqual(sources, ["store", "known", "store"]);
   poller.stop();
   poller.start();
   await after(0);
-  assert.equal(asked.at(-1), "store", "a start reads the store");
+  assert.equal(sources.at(-1), "store", "a start reads the store");
   poller.stop();
 });

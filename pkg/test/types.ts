@@ -77,7 +77,7 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
   await rs.cvm.start("review", { input: new Date() });
   // @ts-expect-error functions are not accepted
   await rs.cvm.start("review", { input: { f: () => 1 } });
-  // @ts-expect-error a misspelt option is an error
+  // @ts-expect-error a misspelled option is an error
   await rs.cvm.start("review", { inputs: 1 });
 
   // Questions accept any answer until `as` names their schema.

@@ -26,7 +26,7 @@ test("an invalid option is rejected with its name and what it may be", async () 
     [{ signal: {} }, /`signal` must be an AbortSignal, not \{\}$/],
     [{ mustexist: true }, /^open has no option `mustexist`; did you mean `mustExist`\?$/],
     [{ retention: 1 }, /^open has no option `retention`; did you mean `retentionMs`\?$/],
-    [{ colour: "red" }, /^open has no option `colour`; its options are `retentionMs`, /],
+    [{ color: "red" }, /^open has no option `color`; its options are `retentionMs`, /],
     [null, /^open takes its options as an object, not null$/],
     ["memory:", /^open takes its options as an object, not "memory:"$/],
     [[], /^open takes its options as an object, not \[\]$/],
@@ -114,8 +114,8 @@ test("advance rejects an invalid duration or time", async () => {
   assert.match((await assertRefused(simulated({ seed: -1 }), "usage")).message, /^simulated: `seed` must be a whole number from 0 to 4294967295, not -1$/);
   assert.match((await assertRefused(simulated({ now: NaN }), "usage")).message, /^simulated: `now` must be a time/);
   assert.match((await assertRefused(world.open("memory:", { timer: "auto" }), "usage")).message, /did you mean `timers`\?$/);
-  const misspelt = { code: "usage", message: /^world\.fail has no option `nht`; its options are `on`, `nth`, `fault`$/ };
-  assert.throws(() => world.fail({ on: "commit", fault: "full", nht: 2 }), misspelt);
+  const misspelled = { code: "usage", message: /^world\.fail has no option `nht`; its options are `on`, `nth`, `fault`$/ };
+  assert.throws(() => world.fail({ on: "commit", fault: "full", nht: 2 }), misspelled);
   assert.throws(() => world.fail({ on: "commit", fault: "full", nth: 0 }), { code: "usage", message: /`nth` must be a whole number from 1 to/ });
 });
 

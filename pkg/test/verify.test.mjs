@@ -24,7 +24,7 @@ function damage(at) {
   return `commits/${newest}`;
 }
 
-test("a whole store in memory has no finding", async (t) => {
+test("an intact store in memory has no finding", async (t) => {
   const { rs, run } = await startProgram(t, ASKS, { id: "r1" });
   await run.answer("Ada");
   const { documents, entries, findings, omitted } = await rs.verify();
@@ -32,7 +32,7 @@ test("a whole store in memory has no finding", async (t) => {
   assert.ok(documents > 5 && entries > 5, `${documents} documents, ${entries} entries`);
 });
 
-test("a verification that is aborted ends as such", async (t) => {
+test("an aborted verification rejects with AbortError", async (t) => {
   const { rs } = await startProgram(t, ASKS);
   await assert.rejects(rs.verify({ signal: AbortSignal.abort() }), { name: "AbortError" });
   await assertRefused(rs.verify({ deep: true }), "usage");
@@ -60,8 +60,8 @@ test("a damaged file is found by name, open or not", async (t) => {
   const damaged = damage(at);
   assert.equal(damage(copy), damaged);
   for (const report of [await rs.verify(), await verifyFiles(`file:${copy}`)]) {
-    const [{ at: found, severity, why }] = report.findings;
-    assert.deepEqual([found, severity], [damaged, "damage"]);
+    const [{ at: location, severity, why }] = report.findings;
+    assert.deepEqual([location, severity], [damaged, "damage"]);
     assert.match(why, /\S/);
   }
 });

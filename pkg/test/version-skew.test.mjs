@@ -29,7 +29,7 @@ test("a store written by a newer version is read-only", async (t) => {
   assert.equal((await again.refresh()).status, "waiting_cc");
 });
 
-test("two handles on one folder see what the other does", async (t) => {
+test("each of two handles on one folder sees the commits of the other", async (t) => {
   const url = `file:${join(folder(t), "store")}`;
   const [one, two] = [await openStore(t, url), await openStore(t, url)];
   const { run } = await startProgram(t, `function main() { return CC("a?") }`, { rs: one });

@@ -1,4 +1,4 @@
-// Workers: handlers that answer, fail, fail for good, and are stopped.
+// Workers: handlers that answer, fail with and without retries, and are stopped.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -60,10 +60,10 @@ test("a tool may return undefined, a question handler may not", async (t) => {
 
 test("a call answered elsewhere aborts its handler", async (t) => {
   const { rs, run } = await startProgram(t, `function main() { return CC("a?") }`);
-  let begun;
-  const working = new Promise((resolve) => (begun = resolve));
+  let markStarted;
+  const working = new Promise((resolve) => (markStarted = resolve));
   const cc = async (_, { signal }) => {
-    begun();
+    markStarted();
     await once(signal, "abort");
     throw signal.reason;
   };

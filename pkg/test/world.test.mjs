@@ -16,7 +16,7 @@ async function startInWorld(source, options) {
   return { world, rs, run: await rs.cvm.start("program") };
 }
 
-test("time passes when the test says so", async () => {
+test("the clock changes only when the test advances it", async () => {
   const now = Date.UTC(2026, 0, 1);
   const { world, run } = await startInWorld(`function main() {
   const from = Date.now();
@@ -33,14 +33,14 @@ test("time passes when the test says so", async () => {
   await assert.rejects(world.advance(-1), { code: "usage" });
 });
 
-test("the same seed gives the same ids, another one others", async () => {
+test("the same seed generates the same ids, another seed other ids", async () => {
   const ids = [];
   for (const seed of [1, 1, 2]) ids.push((await startInWorld("1", { seed })).run.id);
   assert.equal(ids[0], ids[1]);
   assert.notEqual(ids[0], ids[2]);
 });
 
-test("a commit fails as it was planned, and the next one goes through", async () => {
+test("a commit fails as planned, and the next one succeeds", async () => {
   const { world, run } = await startInWorld(`function main() { return CC("a?") }`);
   for (const [fault, code] of [["full", "full"], ["unavailable", "unavailable"]]) {
     world.fail({ on: "commit", fault });
@@ -70,7 +70,7 @@ test("a process that dies keeps what was committed", async () => {
   assert.deepEqual((await run.show()).calls.map(({ prompt }) => prompt), ["b?"]);
 });
 
-test("a fault that is not known is refused", async () => {
+test("an unknown fault is rejected", async () => {
   const world = await simulated();
   assert.throws(() => world.fail({ on: "coffee", fault: "full" }), { code: "usage" });
   assert.throws(() => world.fail({ on: "commit", fault: "rain" }), { code: "usage" });

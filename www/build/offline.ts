@@ -32,26 +32,26 @@ export function offline(): Plugin {
         const built = Object.entries(bundle)
           .map(([name, file]) => ({ name, bytes: file.type === "chunk" ? file.code : file.source }))
           .filter(({ name }) => name !== ARCHIVE.slice("./".length));
-        const fixed = readdirSync(config.publicDir).map((name) => ({
+        const publicFiles = readdirSync(config.publicDir).map((name) => ({
           name,
           bytes: readFileSync(join(config.publicDir, name)),
         }));
-        const files = [...built, ...fixed].sort((a, b) => (a.name < b.name ? -1 : 1));
+        const files = [...built, ...publicFiles].sort((a, b) => (a.name < b.name ? -1 : 1));
         const version = createHash("sha256");
         for (const { name, bytes } of files) version.update(name).update("\0").update(bytes).update("\0");
         const names = files.map(({ name }) => name);
         // The cache holds packed files, not the unpacked ones.
         const packed = names.filter((name) => names.includes(name + PACKED_SUFFIX)).map((name) => [name, name + PACKED_SUFFIX]);
-        const kept = names.filter((name) => !names.includes(name + PACKED_SUFFIX));
+        const cached = names.filter((name) => !names.includes(name + PACKED_SUFFIX));
         const isAsset = (name: string) => name.startsWith(`${config.build.assetsDir}/`);
         const lists = {
           __VERSION__: version.digest("hex").slice(0, 16),
           __ASSETS_CACHE__: ASSETS_CACHE,
-          __ASSETS__: JSON.stringify(kept.filter(isAsset)),
+          __ASSETS__: JSON.stringify(cached.filter(isAsset)),
           __LATER__: JSON.stringify(lazyChunks),
           __PACKED__: JSON.stringify(Object.fromEntries(packed)),
           // The page itself is last; see the service worker.
-          __FIXED__: JSON.stringify([...kept.filter((name) => !isAsset(name) && name !== "index.html"), "./"]),
+          __FIXED__: JSON.stringify([...cached.filter((name) => !isAsset(name) && name !== "index.html"), "./"]),
         };
         let worker = readFileSync(join(config.root, "build/service-worker.js"), "utf8");
         for (const [mark, value] of Object.entries(lists)) worker = worker.replace(mark, value);

@@ -60,8 +60,8 @@ async function fetchAsset(name) {
 
 async function load(name) {
   const cache = await caches.open(ASSETS_CACHE);
-  const kept = await cache.match(name, { ignoreVary: true });
-  if (kept !== undefined) return kept;
+  const cached = await cache.match(name, { ignoreVary: true });
+  if (cached !== undefined) return cached;
   // A copy in the HTTP cache is never stale, because the name is a hash of the content.
   const response = await fetch(name, { cache: "force-cache" });
   if (response.ok) await cache.put(name, response.clone());
@@ -93,7 +93,7 @@ async function removeOldVersions() {
   const old = names.filter((name) => name.startsWith("runstate-www-") && ![PAGE_CACHE, ASSETS_CACHE].includes(name));
   await Promise.all(old.map((name) => caches.delete(name)));
   const cache = await caches.open(ASSETS_CACHE);
-  const kept = new Set(ASSETS.map((name) => new URL(name, self.location.href).href));
+  const current = new Set(ASSETS.map((name) => new URL(name, self.location.href).href));
   const requests = await cache.keys();
-  await Promise.all(requests.filter(({ url }) => !kept.has(url)).map((request) => cache.delete(request)));
+  await Promise.all(requests.filter(({ url }) => !current.has(url)).map((request) => cache.delete(request)));
 }

@@ -1,5 +1,5 @@
-// The target of the page's link to the source code: the repository that the package names, or an archive of this tree beside the page if it names
-// none.
+// The target of the page's link to the source code: the repository that the package names. If it names none, it is an archive of this tree beside
+// the page.
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -44,7 +44,7 @@ test("objects and lists within each other are named by their path", () => {
   assert.deepEqual(parseTyped(schema, [{ n: "1,5" }, { n: "" }]), { value: [{ n: 1.5 }] });
 });
 
-test("what a form cannot show is written as JSON", () => {
+test("a schema that a form cannot show becomes a JSON field", () => {
   for (const schema of [
     null,
     {},
@@ -59,7 +59,7 @@ test("what a form cannot show is written as JSON", () => {
   assert.match((parseTyped(null, "{") as { wrong: string }).wrong, /needs JSON/);
 });
 
-test("hints say the bounds", () => {
+test("hints name the bounds", () => {
   const hint = (schema: Json) => (fieldOf(schema) as { hint: string }).hint;
   assert.equal(hint({ type: "integer", minimum: 0, maximum: 70 }), "0 to 70");
   assert.equal(hint({ type: "string", pattern: "^[a-z]+$", maxLength: 5 }), "at most 5 characters, matching ^[a-z]+$");

@@ -10,20 +10,20 @@ test("durations have two units at most", () => {
   assert.deepEqual(formatted, ["0 ms", "999 ms", "1 s", "1 min 1 s", "1 h", "1 d 1 h"]);
 });
 
-test("ages are coarse", () => {
+test("ages have one unit", () => {
   assert.deepEqual(
     [0, 4_999, 59_000, 3_599_000].map((ms) => formatAge(0, ms)),
     ["just now", "just now", "59 s ago", "59 min ago"],
   );
 });
 
-test("sizes, counts, values", () => {
+test("sizes, counts and values are formatted", () => {
   assert.deepEqual([0, 999, 1_500, 12_345_678].map(formatBytes), ["0 B", "999 B", "1.5 kB", "12 MB"]);
   assert.deepEqual([formatCount(1, "call"), formatCount(10_000, "call")], ["1 call", "10,000 calls"]);
   assert.deepEqual([formatValue("a"), formatValue(null), formatValue({ a: [1] }), formatValue(undefined)], ["a", "null", '{"a":[1]}', ""]);
 });
 
-test("parts become sentences", () => {
+test("texts are joined as sentences", () => {
   assert.equal(joinSentences("it has ended", "", "Try again."), "It has ended. Try again.");
   assert.equal(joinSentences(), "");
 });

@@ -22,7 +22,7 @@ function execution(id: string, started: number, status: Status = "complete", pro
 }
 
 const list = [execution("review-b", 2, "waiting_cc", "Ship it?"), execution("triage-a", 1)];
-const ids = (of: ExecutionSummary[]) => of.map(({ id }) => id);
+const ids = (list: ExecutionSummary[]) => list.map(({ id }) => id);
 
 test("filters combine", () => {
   assert.deepEqual(ids(filterExecutions(list, NO_FILTER)), ["review-b", "triage-a"]);
@@ -34,7 +34,7 @@ test("filters combine", () => {
 
 test("an update keeps positions, inserts by time and removes deleted rows", () => {
   const updated = [execution("triage-a", 1, "error"), execution("new-c", 3)];
-  const after = applyUpdates(list, new Map(updated.map((one) => [one.id, one])), new Set(["review-b"]));
+  const after = applyUpdates(list, new Map(updated.map((row) => [row.id, row])), new Set(["review-b"]));
   assert.deepEqual(ids(after), ["new-c", "triage-a"]);
   assert.equal(after[1]?.status, "error");
 });
@@ -44,9 +44,9 @@ test("a deleted execution is not added back by a late update", () => {
   assert.deepEqual(ids(applyUpdates(list, new Map([[late.id, late]]), new Set(["late-d"]))), ["review-b", "triage-a"]);
 });
 
-test("an export says which executions it holds", () => {
+test("the ids of the executions in an export are read", () => {
   const row = (collection: string, id: string) =>
-    JSON.stringify({ collection, id, version: 1, document: { says: "cvm.executions" } });
+    JSON.stringify({ collection, id, version: 1, document: { text: "cvm.executions" } });
   const text = ["{}", row("cvm.outputs", "o"), row("cvm.executions", "r1"), '{"cvm.executions" broken', ""].join("\n");
   assert.deepEqual(executionsIn(text), ["r1"]);
 });

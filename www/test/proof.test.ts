@@ -19,7 +19,7 @@ const ledger: Ledger = {
 const watched = { hash: "h", lastModified: 5 };
 const output = ["answer 1", "answer 2"];
 
-test("all that was acknowledged is there, none twice", () => {
+test("every acknowledged answer is stored, none twice", () => {
   const proof = prove(ledger, { calls: [row(1), row(2)], output, watched });
   assert.deepEqual(proof, { acknowledged: 2, lost: [], twice: [], underWay: 1, kept: 0, watched: "same" });
   assert.ok(isSound(proof));
@@ -46,8 +46,8 @@ test("an answer that the program got twice fails the proof", () => {
 });
 
 test("a changed watched execution fails the proof unless it was continued", () => {
-  const outcomeOf = (found: typeof watched | null) => {
-    const proof = prove(ledger, { calls: [row(1), row(2)], output, watched: found });
+  const outcomeOf = (current: typeof watched | null) => {
+    const proof = prove(ledger, { calls: [row(1), row(2)], output, watched: current });
     return [proof.watched, isSound(proof)];
   };
   assert.deepEqual(outcomeOf({ hash: "other", lastModified: 15 }), ["went on", true]);
@@ -55,10 +55,10 @@ test("a changed watched execution fails the proof unless it was continued", () =
   assert.deepEqual(outcomeOf(null), ["lost", false]);
 });
 
-test("the outcome is one line", () => {
+test("the verdict is one line", () => {
   const verdictOf = (calls: ReturnType<typeof row>[], lines = output) =>
     verdict(prove(ledger, { calls, output: lines, watched }));
-  assert.equal(verdictOf([row(1), row(2)]), "Killed: all 2 saved answers are there");
+  assert.equal(verdictOf([row(1), row(2)]), "Killed: all 2 saved answers are stored");
   assert.equal(verdictOf([row(1)]), "Killed: 1 of 2 saved answers is lost");
   assert.equal(verdictOf([row(1), row(2)], [...output, "answer 1"]), "Killed: the program got 1 answer twice");
   const none = { ...ledger, sent: [], acknowledged: [] };

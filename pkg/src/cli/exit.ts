@@ -4,9 +4,9 @@ import { RunstateError } from "../errors.js";
 import type { ErrorCode, Status } from "../wire.js";
 
 /** Exit codes. */
-export const Exit = { done: 0, programFailed: 1, wrongUse: 2, waiting: 3, store: 4, rejected: 5, interrupted: 130 } as const;
+export const Exit = { done: 0, programFailed: 1, usage: 2, waiting: 3, store: 4, rejected: 5, interrupted: 130 } as const;
 
-const WRONG_USE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["compile_error", "usage", "io", "invalid_url"]);
+const USAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["compile_error", "usage", "io", "invalid_url"]);
 
 const STORE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "conflict",
@@ -30,7 +30,7 @@ const STORE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** The exit code of an error. */
 export function exitCodeOfError(error: unknown): number {
   if (!(error instanceof RunstateError)) return Exit.store;
-  if (WRONG_USE.has(error.code)) return Exit.wrongUse;
+  if (USAGE.has(error.code)) return Exit.usage;
   return STORE.has(error.code) ? Exit.store : Exit.rejected;
 }
 

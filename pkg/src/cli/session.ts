@@ -132,12 +132,12 @@ function remarkStatus(session: Session, view: Execution): void {
   }
 }
 
-function describeWait({ commandLine: line }: Session, view: Execution): string {
-  const resume = `Continue with: ${line(`resume ${view.id}`)}`;
+function describeWait({ commandLine }: Session, view: Execution): string {
+  const resume = `Continue with: ${commandLine(`resume ${view.id}`)}`;
   const open = findQuestion(view);
   if (open !== undefined) {
-    const named = view.calls.length > 1 ? ` --call ${open.callId}` : "";
-    return `${view.id} waits for an answer. ${resume}\n  or answer it with: ${line(`answer ${view.id}${named} --text …`)}`;
+    const callFlag = view.calls.length > 1 ? ` --call ${open.callId}` : "";
+    return `${view.id} waits for an answer. ${resume}\n  or answer it with: ${commandLine(`answer ${view.id}${callFlag} --text …`)}`;
   }
   const tool = view.calls.find((call) => call.kind !== "timer");
   if (tool !== undefined) return `${view.id} waits for a worker that serves ${tool.kind}`;

@@ -1,15 +1,18 @@
 // The verbs of the command line. Each runs on an open store and returns the exit code.
 
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 
 import { RunstateError, usageError } from "../errors.js";
+import type { ProgramSource } from "../cvm.js";
 import type { Json } from "../json.js";
-import type { FrameView, LoadedProgram, Status } from "../wire.js";
+import type { Runstate } from "../runstate.js";
+import { MAX_UINT32 } from "../validation.js";
+import type { ExecutionSummary, FrameView, Status } from "../wire.js";
 import { type Session, drive, reportExecution } from "./session.js";
 import { Exit } from "./exit.js";
-import { formatTime, formatValue, formatTable, executionToJson, callToJson, summaryToJson } from "./output.js";
+import { readAnswerFile, readSource } from "./input.js";
+import { type OutputWriter, formatTime, formatValue, formatTable, executionToJson, callToJson, summaryToJson } from "./output.js";
 
 /** The words after the verb, and the flags by name. */
 export interface ParsedArguments {
@@ -17,22 +20,52 @@ export interface ParsedArguments {
   flags: { [name: string]: string | boolean | undefined };
 }
 
+/** A flag. */
+export interface Flag {
+  /** The name of its value in messages, as in the native command line; undefined if it takes none. */
+  value?: string;
+  /** Whether the value may begin with a hyphen. */
+  hyphen?: boolean;
+}
+
+/** Flags by name. */
+export type Flags = Readonly<Record<string, Flag>>;
+
+/** The usage of a flag in messages: `--text <T>`. */
+export function flagUsage(name: string, { value }: Flag): string {
+  return value === undefined ? `--${name}` : `--${name} <${value}>`;
+}
+
+/** The action of a verb on an open store. It resolves to the exit code. */
+export type Action = (session: Session) => Promise<number>;
+
 /** A verb: its arguments and its function. */
 export interface Verb {
   /** Its usage line. */
   usage: string;
   /** Its description, in one line. */
   about: string;
-  /** Its flags; those with `value` take one. */
-  flags: { [name: string]: "value" | "switch" };
+  /** Its flags. */
+  flags: Flags;
   /** The minimum and maximum number of words after the verb. */
   words: readonly [number, number];
   /** Whether it creates a store that does not exist. Read-only verbs do not. */
   createsStore?: boolean;
-  run(session: Session, given: ParsedArguments): Promise<number>;
+  /** Reads the flags and files before the store is opened, so that an error in them creates no store. */
+  prepare(args: ParsedArguments, out: OutputWriter): Action | Promise<Action>;
 }
 
-const START_FLAGS = { id: "value", input: "value", "command-id": "value" } as const;
+const WRITE_FLAGS: Flags = { "command-id": { value: "ID", hyphen: true } };
+
+const START_FLAGS: Flags = { id: { value: "ID", hyphen: true }, input: { value: "JSON", hyphen: true }, ...WRITE_FLAGS };
+
+/** The flags of `answer` that hold the answer. Only one of them is allowed. */
+const ANSWER_FLAGS: Flags = {
+  text: { value: "T", hyphen: true }, "json-value": { value: "J", hyphen: true }, file: { value: "F", hyphen: true },
+};
+
+/** The flags of `list` that select by status. Only one of them is allowed. */
+const STATUS_FLAGS: Flags = { active: {}, status: { value: "STATUS" } };
 
 /** The verbs by name. */
 export const VERBS: { readonly [name: string]: Verb } = {
@@ -40,25 +73,31 @@ export const VERBS: { readonly [name: string]: Verb } = {
     createsStore: true,
     usage: "run FILE",
     about: "loads and starts a program, asks you its questions, or reads the answers from a pipe, one per line",
-    flags: { ...START_FLAGS, name: "value" },
+    flags: { ...START_FLAGS, name: { value: "NAME" } },
     words: [1, 1],
-    async run(session, given) {
-      const { name } = await load(session, given);
-      return drive(session, await startProgram(session, name, given));
+    async prepare(args, out) {
+      const [program, options] = [await compileFile(args, out), startOptions(args)];
+      return async (session) => {
+        const { name } = await session.rs.cvm.load(program);
+        return drive(session, await startProgram(session, name, options));
+      };
     },
   },
   load: {
     createsStore: true,
     usage: "load FILE",
     about: "compiles a program and stores it under its name",
-    flags: { name: "value", id: "value", "command-id": "value" },
+    flags: { name: { value: "NAME" }, id: { value: "ID", hyphen: true }, ...WRITE_FLAGS },
     words: [1, 1],
-    async run(session, given) {
-      const loaded = await load(session, given, { id: textFlag(given, "id"), commandId: textFlag(given, "command-id") });
-      if (session.out.json) session.out.value(loaded);
-      else session.out.line(`${loaded.name} (version ${loaded.programVersion})`);
-      if (!session.out.json) session.out.remark(`start it with: ${session.commandLine(`start ${loaded.name}`)}`);
-      return Exit.done;
+    async prepare(args, out) {
+      const program = { ...(await compileFile(args, out)), id: textFlag(args, "id") };
+      return async ({ rs, commandLine }) => {
+        const loaded = await rs.cvm.load(program, { commandId: textFlag(args, "command-id") });
+        if (out.json) out.value(loaded);
+        else out.line(`${loaded.name} (version ${loaded.programVersion})`);
+        if (!out.json) out.remark(`start it with: ${commandLine(`start ${loaded.name}`)}`);
+        return Exit.done;
+      };
     },
   },
   start: {
@@ -66,109 +105,128 @@ export const VERBS: { readonly [name: string]: Verb } = {
     about: "starts a loaded program and runs it until it waits or ends",
     flags: START_FLAGS,
     words: [1, 1],
-    async run(session, given) {
-      return reportExecution(session, await startProgram(session, given.words[0] ?? "", given));
+    prepare(args) {
+      const options = startOptions(args);
+      return async (session) => reportExecution(session, await startProgram(session, args.words[0] ?? "", options));
     },
   },
   resume: {
     usage: "resume ID",
     about: "continues an execution where it stopped",
-    flags: { "command-id": "value" },
+    flags: WRITE_FLAGS,
     words: [1, 1],
-    async run(session, given) {
-      const run = await session.rs.cvm.run(given.words[0] ?? "");
-      return drive(session, await run.next({ commandId: textFlag(given, "command-id") }));
+    prepare: (args) => async (session) => {
+      const run = await session.rs.cvm.run(args.words[0] ?? "");
+      return drive(session, await run.next({ commandId: textFlag(args, "command-id") }));
     },
   },
   answer: {
     usage: "answer ID --text TEXT",
-    about: "answers a question and runs the execution until it waits or ends (or --json-value JSON, --file FILE)",
+    about: "answers a question and runs the execution until it waits or ends (or --json-value JSON, --file FILE, --file -)",
     flags: {
-      text: "value", "json-value": "value", file: "value", call: "value", key: "value", occurrence: "value", by: "value",
-      "command-id": "value",
+      ...ANSWER_FLAGS, call: { value: "CALL" }, key: { value: "K", hyphen: true }, occurrence: { value: "N" }, by: { value: "NAME" },
+      ...WRITE_FLAGS,
     },
     words: [1, 1],
-    async run(session, given) {
-      const [call, key, by] = [textFlag(given, "call"), textFlag(given, "key"), textFlag(given, "by")];
-      const options = { call, key, by, occurrence: numberFlag(given, "occurrence"), commandId: textFlag(given, "command-id") };
-      const value = readAnswer(given);
-      const run = await session.rs.cvm.run(given.words[0] ?? "");
-      const { next } = await run.glance(Number.MAX_SAFE_INTEGER);
-      await run.answer(value, options);
-      return reportExecution(session, run, next);
+    async prepare(args) {
+      const [call, key, by] = [textFlag(args, "call"), textFlag(args, "key"), textFlag(args, "by")];
+      const occurrence = numberFlag(args, "occurrence");
+      // With `--call` the native command line accepts the flag without an effect.
+      if (occurrence !== undefined && key === undefined && call === undefined) {
+        throw usageError("the following required arguments were not provided:\n  --key <K>");
+      }
+      const options = { call, key, by, occurrence, commandId: textFlag(args, "command-id") };
+      const value = await readAnswer(args);
+      return async (session) => {
+        const run = await session.rs.cvm.run(args.words[0] ?? "");
+        const { next } = await run.glance(Number.MAX_SAFE_INTEGER);
+        await run.answer(value, options);
+        return reportExecution(session, run, next);
+      };
     },
   },
   show: {
     usage: "show ID",
     about: "shows an execution (--full: the values of its variables in full)",
-    flags: { full: "switch" },
+    flags: { full: {} },
     words: [1, 1],
-    run: show,
+    prepare: (args) => (session) => show(session, args),
   },
   variables: {
     usage: "variables ID [NAME]",
     about: "shows its variables by frame (--full: their values in full)",
-    flags: { full: "switch" },
+    flags: { full: {} },
     words: [1, 2],
-    run: variables,
+    prepare: (args) => (session) => variables(session, args),
   },
   health: {
     usage: "health",
     about: "checks whether the store can be read and written",
     flags: {},
     words: [0, 0],
-    run: health,
+    prepare: () => health,
   },
   list: {
     usage: "list",
     about: "lists executions, newest first (--active, --status, --program, --limit)",
-    flags: { active: "switch", status: "value", program: "value", limit: "value" },
+    flags: { ...STATUS_FLAGS, program: { value: "NAME" }, limit: { value: "N" } },
     words: [0, 0],
-    run: list,
+    prepare: list,
   },
   calls: {
     usage: "calls [ID]",
     about: "lists calls (--open, --kind, --program, --limit)",
-    flags: { open: "switch", kind: "value", program: "value", limit: "value" },
+    flags: { open: {}, kind: { value: "K" }, program: { value: "NAME" }, limit: { value: "N" } },
     words: [0, 1],
-    run: calls,
+    prepare: calls,
   },
 };
 
-async function load(session: Session, given: ParsedArguments, options: { id?: string; commandId?: string } = {}): Promise<LoadedProgram> {
-  const file = given.words[0] ?? "";
-  const name = textFlag(given, "name") ?? basename(file).replace(/\.[^.]*$/, "");
-  const source = readText(file);
+/** Reads and compiles the program of `run` and `load`. */
+async function compileFile(args: ParsedArguments, out: OutputWriter): Promise<ProgramSource> {
+  const file = args.words[0] ?? "";
+  const name = textFlag(args, "name") ?? basename(file).replace(/\.[^.]*$/, "");
+  const source = readSource(file);
   try {
-    return await session.rs.cvm.load({ name, source, id: options.id }, { commandId: options.commandId });
+    const { compile } = await import("../compiler-node.js");
+    return { name, source, ...(await compile(name, source)) };
   } catch (error) {
-    if (error instanceof RunstateError && error.code === "compile_error" && !session.out.json) session.out.remark(`${file}:`);
+    if (error instanceof RunstateError && error.code === "compile_error" && !out.json) out.remark(`${file}:`);
     throw error;
   }
 }
 
-async function startProgram(session: Session, program: string, given: ParsedArguments) {
-  const typed = textFlag(given, "input");
-  const input = typed === undefined ? undefined : parseJson("--input", typed);
-  const [named, commandId] = [textFlag(given, "id"), textFlag(given, "command-id")];
+/** The options of the flags of `run` and `start`. */
+function startOptions(args: ParsedArguments) {
+  const input = textFlag(args, "input");
+  return {
+    id: textFlag(args, "id"),
+    input: input === undefined ? undefined : parseJson("--input", input),
+    commandId: textFlag(args, "command-id"),
+  };
+}
+
+async function startProgram(session: Session, program: string, options: ReturnType<typeof startOptions>) {
+  const { id, commandId } = options;
   const remarkStart = (id: string) => session.out.remark(`execution ${id} of ${program}`);
-  // The id is printed before the start: the first wait may be far away, and a user who is cut off needs the id to resume. With a command id the
+  // The id is printed before the start, because the first wait may be far away. A user who is cut off needs the id to resume. With a command id the
   // engine derives the execution's id from it.
-  const made = named === undefined && commandId === undefined ? randomUUID() : undefined;
-  if (made !== undefined) {
+  const generatedId = id === undefined && commandId === undefined ? randomUUID() : undefined;
+  if (generatedId !== undefined) {
     await session.rs.cvm.program(program);
-    remarkStart(made);
+    remarkStart(generatedId);
   }
-  const run = await session.rs.cvm.start(program, { id: named ?? made, input, commandId });
-  if (made === undefined) remarkStart(run.id);
+  const run = await session.rs.cvm.start(program, { ...options, id: id ?? generatedId });
+  if (generatedId === undefined) remarkStart(run.id);
   return run;
 }
 
-function readAnswer(given: ParsedArguments): Json {
-  const [typed, value, file] = [textFlag(given, "text"), textFlag(given, "json-value"), textFlag(given, "file")];
+async function readAnswer(args: ParsedArguments): Promise<Json> {
+  refuseConflict(args, ANSWER_FLAGS);
+  const [typed, value, file] = [textFlag(args, "text"), textFlag(args, "json-value"), textFlag(args, "file")];
   if (typed !== undefined) return typed;
   if (value !== undefined) return parseJson("--json-value", value);
-  if (file !== undefined) return readText(file);
+  if (file !== undefined) return readAnswerFile(file);
   throw usageError("the answer is missing: use --text, --json-value or --file");
 }
 
@@ -190,9 +248,9 @@ async function variables({ rs, out }: Session, { words, flags }: ParsedArguments
 
 /** The lines of a frame and its variables. */
 function frameLines({ function: name, line, variables }: FrameView, margin: string): string[] {
-  const place = line > 0 ? ` (line ${line})` : "";
+  const location = line > 0 ? ` (line ${line})` : "";
   const lines = variables.map((variable) => `${margin}  ${variable.name} = ${variable.text}`.replaceAll("\n", `\n${margin}  `));
-  return [`${margin}${name}${place}`, ...lines];
+  return [`${margin}${name}${location}`, ...lines];
 }
 
 async function show({ rs, out }: Session, { words, flags }: ParsedArguments): Promise<number> {
@@ -231,38 +289,58 @@ async function show({ rs, out }: Session, { words, flags }: ParsedArguments): Pr
   return Exit.done;
 }
 
-async function list({ rs, out }: Session, given: ParsedArguments): Promise<number> {
-  const [limit, program] = [numberFlag(given, "limit"), textFlag(given, "program")];
-  const status = textFlag(given, "status") as Status | undefined;
-  const found = given.flags["active"]
-    ? (await rs.cvm.active({ limit })).filter((summary) => program === undefined || summary.programName === program)
-    : await rs.cvm.list({ status, program, limit });
-  if (out.json) {
-    for (const summary of found) out.value(summaryToJson(summary));
-  } else if (found.length === 0) {
-    out.remark("no executions");
-  } else {
-    const rows = found.map((s) => [s.id, s.programName, s.status, formatTime(s.started), s.prompt ?? ""]);
-    for (const line of formatTable(["ID", "PROGRAM", "STATUS", "STARTED", "QUESTION"], rows)) out.line(line);
-  }
-  return Exit.done;
+function list(args: ParsedArguments): Action {
+  refuseConflict(args, STATUS_FLAGS);
+  const [limit, program] = [numberFlag(args, "limit"), textFlag(args, "program")];
+  const status = textFlag(args, "status") as Status | undefined;
+  return async ({ rs, out }) => {
+    const executions = args.flags["active"] ? await listActive(rs, program, limit) : await rs.cvm.list({ status, program, limit });
+    if (out.json) {
+      for (const summary of executions) out.value(summaryToJson(summary));
+    } else if (executions.length === 0) {
+      out.remark("no executions");
+    } else {
+      const rows = executions.map((s) => [s.id, s.programName, s.status, formatTime(s.started), s.prompt ?? ""]);
+      for (const line of formatTable(["ID", "PROGRAM", "STATUS", "STARTED", "QUESTION"], rows)) out.line(line);
+    }
+    return Exit.done;
+  };
 }
 
-async function calls({ rs, out }: Session, given: ParsedArguments): Promise<number> {
-  const execution = given.words[0];
-  // An execution that does not exist is an error, not an empty list of calls.
-  if (execution !== undefined) await rs.cvm.run(execution);
-  const of = { execution, open: given.flags["open"] === true, kind: textFlag(given, "kind"), program: textFlag(given, "program") };
-  const { rows } = await rs.cvm.calls({ ...of, limit: numberFlag(given, "limit") });
-  if (out.json) {
-    for (const call of rows) out.value(callToJson(call));
-  } else if (rows.length === 0) {
-    out.remark(of.open ? "no open calls" : "no calls");
-  } else {
-    const cells = rows.map((c) => [c.id, c.executionId, c.kind, c.outcome ?? "open", c.prompt ?? formatValue(c.args ?? "")]);
-    for (const line of formatTable(["ID", "EXECUTION", "KIND", "OUTCOME", "QUESTION"], cells)) out.line(line);
-  }
-  return Exit.done;
+/** Lists executions that have not ended. Few executions are active, so they are filtered by program here, before the limit applies. */
+async function listActive(rs: Runstate, program: string | undefined, limit: number | undefined): Promise<ExecutionSummary[]> {
+  if (program === undefined) return rs.cvm.active({ limit });
+  const active = await rs.cvm.active({ limit: MAX_UINT32 });
+  return active.filter((summary) => summary.programName === program).slice(0, limit);
+}
+
+function calls(args: ParsedArguments): Action {
+  const execution = args.words[0];
+  const filter = { execution, open: args.flags["open"] === true, kind: textFlag(args, "kind"), program: textFlag(args, "program") };
+  const limit = numberFlag(args, "limit");
+  return async ({ rs, out }) => {
+    // An execution that does not exist is an error, not an empty list of calls.
+    if (execution !== undefined) await rs.cvm.run(execution);
+    const { rows } = await rs.cvm.calls({ ...filter, limit });
+    if (out.json) {
+      for (const call of rows) out.value(callToJson(call));
+    } else if (rows.length === 0) {
+      out.remark(filter.open ? "no open calls" : "no calls");
+    } else {
+      const cells = rows.map((c) => [c.id, c.executionId, c.kind, c.outcome ?? "open", c.prompt ?? formatValue(c.args ?? "")]);
+      for (const line of formatTable(["ID", "EXECUTION", "KIND", "OUTCOME", "QUESTION"], cells)) out.line(line);
+    }
+    return Exit.done;
+  };
+}
+
+/** Refuses flags that exclude each other. The message is that of the native command line. */
+function refuseConflict({ flags }: ParsedArguments, exclusive: Flags): void {
+  // The parsed flags are in the order of the command line.
+  const [first, ...others] = Object.keys(flags).flatMap((name) => (exclusive[name] ? [flagUsage(name, exclusive[name])] : []));
+  if (others.length === 0) return;
+  const conflicts = others.length === 1 ? ` '${others[0]}'` : `:${others.map((usage) => `\n  ${usage}`).join("")}`;
+  throw usageError(`the argument '${first}' cannot be used with${conflicts}`);
 }
 
 function textFlag({ flags }: ParsedArguments, name: string): string | undefined {
@@ -270,11 +348,15 @@ function textFlag({ flags }: ParsedArguments, name: string): string | undefined 
   return typeof value === "string" ? value : undefined;
 }
 
-function numberFlag(given: ParsedArguments, name: string): number | undefined {
-  const typed = textFlag(given, name);
+/** The value of a flag that takes a limit or an ordinal. */
+function numberFlag(args: ParsedArguments, name: string): number | undefined {
+  const typed = textFlag(args, name);
   if (typed === undefined) return undefined;
   if (!/^\d+$/.test(typed)) throw usageError(`--${name} must be a number, not \`${typed}\``);
-  return Number(typed);
+  const number = Number(typed);
+  // The message is that of the native command line.
+  if (number < 1 || number > MAX_UINT32) throw usageError(`invalid value '${typed}' for '--${name} <N>': ${number} is not in 1..=${MAX_UINT32}`);
+  return number;
 }
 
 function parseJson(flag: string, typed: string): Json {
@@ -282,14 +364,5 @@ function parseJson(flag: string, typed: string): Json {
     return JSON.parse(typed) as Json;
   } catch (error) {
     throw usageError(`the value of ${flag} is not valid JSON: ${(error as Error).message}`);
-  }
-}
-
-function readText(file: string): string {
-  try {
-    // `fatal`: invalid UTF-8 must be an error, not silently replaced.
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(readFileSync(file));
-  } catch (error) {
-    throw new RunstateError({ code: "io", message: `${file} cannot be read: ${(error as Error).message}` });
   }
 }

@@ -10,7 +10,7 @@ import type { OutputWriter } from "./output.js";
 export async function verify(url: string, out: OutputWriter): Promise<number> {
   const files = url.startsWith("file:");
   const report = files ? await verifyFiles(url) : await verifyStore(url);
-  const place = files ? url.slice("file:".length).split("?")[0] : url;
+  const location = files ? url.slice("file:".length).split("?")[0] : url;
   const damage = report.findings.find(({ severity }) => severity === "damage");
   if (out.json) {
     out.value({ ok: damage === undefined, url, report });
@@ -19,12 +19,12 @@ export async function verify(url: string, out: OutputWriter): Promise<number> {
   for (const { at, severity, why } of report.findings) out.line(`${at}: ${severity}: ${why}`);
   if (report.omitted > 0) out.line(`${report.omitted} more findings`);
   if (damage !== undefined) {
-    const whole = files ? `. The files are whole up to commit ${report.head}` : "";
-    throw new RunstateError({ code: "corrupt", message: `${place}/${damage.at} is damaged: ${damage.why}${whole}` });
+    const undamaged = files ? `. The files are intact up to commit ${report.head}; to see what a repair would do, run the native command \`runstate repair --dry-run\`` : "";
+    throw new RunstateError({ code: "corrupt", message: `${location}/${damage.at} is damaged: ${damage.why}${undamaged}` });
   }
   const { documents, entries, commits, snapshot, bytes } = report;
   const read = files ? `, ${commits} commits after snapshot ${snapshot ?? 0}, ${bytes} bytes read` : "";
-  out.line(`the store at ${place} is whole: ${documents} documents${read}, ${entries} index entries compared`);
+  out.line(`the store at ${location} is intact: ${documents} documents${read}, ${entries} index entries compared`);
   return Exit.done;
 }
 

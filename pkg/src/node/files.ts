@@ -175,7 +175,7 @@ class DescriptorFile implements OpenFile {
 }
 
 /**
- * Creates a folder and its parents. It does not use `mkdir(path, { recursive: true })`: Node retries for ever if the kernel refuses a name in an
+ * Creates a folder and its parents. It does not use `mkdir(path, { recursive: true })`: Node retries forever if the kernel refuses a name in an
  * existing folder (`/proc/x`).
  */
 async function makeFolders(path: string): Promise<void> {
@@ -187,8 +187,8 @@ async function makeFolders(path: string): Promise<void> {
     if (code === "ENOENT" && above !== path && !(await isFolder(above))) {
       await makeFolders(above);
       // Another process may have created it. If it is not a folder, its first use fails.
-      await mkdir(path).catch((late: NodeJS.ErrnoException) => {
-        if (late.code !== "EEXIST") throw late;
+      await mkdir(path).catch((mkdirError: NodeJS.ErrnoException) => {
+        if (mkdirError.code !== "EEXIST") throw mkdirError;
       });
     } else if (!(await isFolder(path))) {
       throw error;
@@ -197,7 +197,7 @@ async function makeFolders(path: string): Promise<void> {
 }
 
 async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then((found) => found.isDirectory(), () => false);
+  return stat(path).then((stats) => stats.isDirectory(), () => false);
 }
 
 async function syncDirectory(path: string): Promise<void> {

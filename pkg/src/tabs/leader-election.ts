@@ -93,21 +93,21 @@ export class LeaderElection {
 
   #request(options: LockOptions): void {
     // The release function of this request. When its lock is lost, another request of this tab may already hold the lock.
-    let held: (() => void) | undefined;
-    const hold = () => this.#becomeLeader((release) => (held = release));
+    let requestRelease: (() => void) | undefined;
+    const hold = () => this.#becomeLeader((release) => (requestRelease = release));
     navigator.locks.request(this.#name, options, hold).then(
       () => {},
-      (error: unknown) => this.#handleLostLock(options, held, error),
+      (error: unknown) => this.#handleLostLock(options, requestRelease, error),
     );
   }
 
   /** Leads until the lock is released. */
-  #becomeLeader(held: (release: () => void) => void = () => {}): Promise<void> | undefined {
+  #becomeLeader(onAcquired: (release: () => void) => void = () => {}): Promise<void> | undefined {
     if (this.#stopped) return undefined;
     return new Promise((release) => {
       this.#release = release;
       this.#handedOver = false;
-      held(release);
+      onAcquired(release);
       clearTimeout(this.#stealTimer);
       this.#post(this.#visibility.visible ? "visible" : "hidden");
       this.onChange(true);
@@ -115,15 +115,15 @@ export class LeaderElection {
   }
 
   /** Handles a failed lock request: its lock was stolen, its wait was aborted, or the browser denies locks here. */
-  #handleLostLock(options: LockOptions, held: (() => void) | undefined, error: unknown): void {
+  #handleLostLock(options: LockOptions, requestRelease: (() => void) | undefined, error: unknown): void {
     // This tab aborted the request itself, or another request of this tab holds the lock.
-    if (this.#stopped || options.signal?.aborted || (this.#leads && this.#release !== held)) return;
-    if (held === undefined && (error as Error).name !== "AbortError") {
+    if (this.#stopped || options.signal?.aborted || (this.#leads && this.#release !== requestRelease)) return;
+    if (requestRelease === undefined && (error as Error).name !== "AbortError") {
       // The browser would deny every further request at once. Several leaders do no harm.
       this.#becomeLeader();
       return;
     }
-    if (held !== undefined) {
+    if (requestRelease !== undefined) {
       this.#release = undefined;
       this.onChange(false);
     }

@@ -50,9 +50,9 @@ export async function followChanges(rs: Runstate): Promise<void> {
 function collect(change: CvmChange): void {
   const execution = change.thing === "execution" ? change.id : change.executionId;
   if (execution === undefined) return;
-  const gone = change.thing === "execution" && change.deleted;
-  (gone ? pending.deleted : pending.executions).add(execution);
-  if (!gone) pending.deleted.delete(execution);
+  const isDeleted = change.thing === "execution" && change.deleted;
+  (isDeleted ? pending.deleted : pending.executions).add(execution);
+  if (!isDeleted) pending.deleted.delete(execution);
   scheduleDelivery();
 }
 

@@ -6,14 +6,14 @@ import { RunstateError } from "runstate/slim";
 export interface Explanation {
   title: string;
   /** The message of the engine. */
-  what: string;
+  message: string;
   /** The advice; empty if there is none. */
-  todo: string;
+  advice: string;
   /** The stable error code, for support requests. */
   code: string;
 }
 
-const EXPLANATIONS: Record<string, [title: string, todo: string]> = {
+const EXPLANATIONS: Record<string, [title: string, advice: string]> = {
   already_answered: ["The question was already answered", "The first answer counts; yours changed nothing."],
   ambiguous_call: ["Several questions are open", "Answer the question in its own form."],
   cancelled: ["The execution was cancelled", ""],
@@ -46,9 +46,9 @@ const EXPLANATIONS: Record<string, [title: string, todo: string]> = {
 /** The text of any error. */
 export function explain(error: unknown): Explanation {
   if (error instanceof RunstateError) {
-    const [title, todo] = EXPLANATIONS[error.code] ?? ["The request was rejected", ""];
-    return { title, what: error.message, todo, code: error.code };
+    const [title, advice] = EXPLANATIONS[error.code] ?? ["The request was rejected", ""];
+    return { title, message: error.message, advice, code: error.code };
   }
-  const what = error instanceof Error ? error.message : String(error);
-  return { title: "Something went wrong", what, todo: "Reload the page. Every acknowledged answer is saved.", code: "page" };
+  const message = error instanceof Error ? error.message : String(error);
+  return { title: "Something went wrong", message, advice: "Reload the page. Every acknowledged answer is saved.", code: "page" };
 }

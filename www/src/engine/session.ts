@@ -6,11 +6,11 @@ import type { Runstate } from "runstate";
 import { explain, type Explanation } from "./errors";
 import { openStore, storeUrl, type OpenStore } from "./store";
 
-export type SessionState = { state: "opening" } | { state: "open"; store: OpenStore } | { state: "failed"; why: Explanation };
+export type SessionState = { state: "opening" } | { state: "open"; store: OpenStore } | { state: "failed"; explanation: Explanation };
 
 export const session = signal<SessionState>({ state: "opening" });
 
-/** The URL of the requested store. The open store may be another one; see {@link OpenStore.trouble}. */
+/** The URL of the requested store. The open store may be another one; see {@link OpenStore.problem}. */
 export const requestedUrl = storeUrl(location.search);
 
 /** A short name of this tab. It survives a reload. */
@@ -23,18 +23,18 @@ export async function openSession(): Promise<OpenStore | null> {
     session.value = { state: "open", store };
     return store;
   } catch (error) {
-    session.value = { state: "failed", why: explain(error) };
+    session.value = { state: "failed", explanation: explain(error) };
     return null;
   }
 }
 
 /** Checks whether the store can still be written. A newer page may have upgraded it, or the engine may have stopped after an internal error. */
 export async function checkHealth(): Promise<void> {
-  const now = session.peek();
-  if (now.state !== "open") return;
-  const problem = await now.store.rs.health().catch((error: unknown) => error);
-  if (problem === null || now.store.trouble !== null) return;
-  session.value = { state: "open", store: { ...now.store, trouble: explain(problem) } };
+  const current = session.peek();
+  if (current.state !== "open") return;
+  const health = await current.store.rs.health().catch((error: unknown) => error);
+  if (health === null || current.store.problem !== null) return;
+  session.value = { state: "open", store: { ...current.store, problem: explain(health) } };
 }
 
 /** The open store; null if it is not open. */
@@ -45,8 +45,8 @@ export function engine(): Runstate | null {
 function nameTab(): string {
   const key = "runstate.tab";
   try {
-    const kept = sessionStorage.getItem(key);
-    if (kept !== null) return kept;
+    const stored = sessionStorage.getItem(key);
+    if (stored !== null) return stored;
     const name = `tab-${randomWord(3)}`;
     sessionStorage.setItem(key, name);
     return name;

@@ -13,7 +13,7 @@ export interface OpenStore {
   /** Whether committed data survives this tab. */
   durable: boolean;
   /** Why the store is not the requested one, or is read-only; null if neither. */
-  trouble: Explanation | null;
+  problem: Explanation | null;
 }
 
 /** The codes of a browser that provides no database, permanently or for now. */
@@ -30,11 +30,11 @@ export async function openStore(url: string): Promise<OpenStore> {
   await init(await engineModule(), { compile });
   try {
     const rs = await open(url);
-    const problem = await rs.health();
-    return { rs, url, durable: url !== "memory:", trouble: problem === null ? null : explain(problem) };
+    const health = await rs.health();
+    return { rs, url, durable: url !== "memory:", problem: health === null ? null : explain(health) };
   } catch (error) {
     if (!(error instanceof RunstateError) || !NO_DATABASE_CODES.includes(error.code)) throw error;
-    return { rs: await open("memory:"), url: "memory:", durable: false, trouble: explainMemoryOnly(error) };
+    return { rs: await open("memory:"), url: "memory:", durable: false, problem: explainMemoryOnly(error) };
   }
 }
 
@@ -42,15 +42,15 @@ function explainMemoryOnly({ code, message }: RunstateError): Explanation {
   if (code === "unsupported") {
     return {
       title: "Nothing is saved: this browser provides no database",
-      what: message,
-      todo: "Programs run in memory and are lost when this tab closes. Use a current browser, outside of private windows.",
+      message,
+      advice: "Programs run in memory and are lost when this tab closes. Use a current browser, outside of private windows.",
       code,
     };
   }
   return {
     title: "Nothing is saved: the database cannot be opened",
-    what: `${message}. Its data is still stored.`,
-    todo: "Until it opens, programs run in memory and are lost when this tab closes. Close other tabs of this page, or leave the private window, then reload.",
+    message: `${message}. Its data is still stored.`,
+    advice: "Until it opens, programs run in memory and are lost when this tab closes. Close other tabs of this page, or leave the private window, then reload.",
     code,
   };
 }

@@ -39,8 +39,8 @@ async function load(): Promise<WebAssembly.Module> {
   return WebAssembly.compileStreaming(new Response(bytes, { headers: { "content-type": "application/wasm" } }));
 }
 
-function failDownload(url: string, why: unknown): never {
-  throw new Error(`the engine cannot be downloaded from ${url}: ${why instanceof Error ? why.message : String(why)}`);
+function failDownload(url: string, cause: unknown): never {
+  throw new Error(`the engine cannot be downloaded from ${url}: ${cause instanceof Error ? cause.message : String(cause)}`);
 }
 
 function countBytes(total: number): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {

@@ -40,7 +40,7 @@ async function listReadable(rs: Runstate, limit: number): Promise<ExecutionSumma
     ...STATUSES.map((status) => rs.cvm.list({ status, limit })),
     ...programs.map((program) => rs.cvm.history(program, { limit })),
   ]);
-  const found = parts.flatMap((part) => (part.status === "fulfilled" ? part.value : []));
-  const once = new Map(found.map((summary) => [summary.id, summary]));
-  return [...once.values()].sort((a, b) => b.started - a.started).slice(0, limit);
+  const summaries = parts.flatMap((part) => (part.status === "fulfilled" ? part.value : []));
+  const byId = new Map(summaries.map((summary) => [summary.id, summary]));
+  return [...byId.values()].sort((a, b) => b.started - a.started).slice(0, limit);
 }

@@ -13,7 +13,7 @@ import { VirtualList } from "../ui/virtual-list";
 import { formatAge, formatCount, statusLabel, STATUSES } from "../ui/format";
 import { NO_FILTER, filterExecutions, programNames, type ExecutionFilter } from "./filter";
 import { complete, damage, executions } from "./summaries";
-import { selectionOffset } from "./steps";
+import { selectionOffset } from "./selection-offset";
 
 const ROW_PX = 62;
 
@@ -150,7 +150,7 @@ function ExecutionRow({ summary, selected }: { summary: ExecutionSummary | undef
       <StatusMark status={status} />
       <span class="row-name">{programName}</span>
       <span class="row-age">{formatAge(lastModified, now.value)}</span>
-      <span class="row-what">
+      <span class="row-prompt">
         {prompt !== null && prompt !== "" ? prompt : id}
         {openCalls > 1 ? ` (+${openCalls - 1})` : ""}
       </span>

@@ -40,9 +40,9 @@ export async function followExecutions(rs: Runstate): Promise<void> {
     while (pending !== null) {
       const changes: ChangeSet = pending;
       pending = null;
-      const begun = performance.now();
+      const started = performance.now();
       await applyChanges(rs, changes).catch(notifyError);
-      const pause = Math.max(MIN_PAUSE_MS, PAUSE_FACTOR * (performance.now() - begun));
+      const pause = Math.max(MIN_PAUSE_MS, PAUSE_FACTOR * (performance.now() - started));
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
     reading = false;
@@ -65,9 +65,9 @@ export async function followExecutions(rs: Runstate): Promise<void> {
 }
 
 async function read(rs: Runstate, limit: number): Promise<void> {
-  const { list, damage: found } = await listExecutions(rs, limit);
+  const { list, damage: listDamage } = await listExecutions(rs, limit);
   executions.value = list;
-  damage.value = found;
+  damage.value = listDamage;
 }
 
 async function applyChanges(rs: Runstate, changes: ChangeSet): Promise<void> {
@@ -77,30 +77,30 @@ async function applyChanges(rs: Runstate, changes: ChangeSet): Promise<void> {
     return;
   }
   const { list: newest } = await listExecutions(rs, MAX_SINGLE_READS);
-  const found = new Map(newest.map((summary) => [summary.id, summary]));
+  const updated = new Map(newest.map((summary) => [summary.id, summary]));
   const before = new Map(executions.value.map((summary) => [summary.id, summary]));
-  const gone = new Set(changes.deleted);
+  const deleted = new Set(changes.deleted);
   for (const id of changed) {
-    if (found.has(id) || gone.has(id)) continue;
-    const known = before.get(id);
-    const summary = known === undefined ? null : await readSummary(rs, known);
-    if (summary === null) gone.add(id);
-    else found.set(id, summary);
+    if (updated.has(id) || deleted.has(id)) continue;
+    const previous = before.get(id);
+    const summary = previous === undefined ? null : await readSummary(rs, previous);
+    if (summary === null) deleted.add(id);
+    else updated.set(id, summary);
   }
-  executions.value = applyUpdates(executions.value, found, gone);
+  executions.value = applyUpdates(executions.value, updated, deleted);
 }
 
 /** Reads the current status of an older execution; null if it was deleted. */
-async function readSummary(rs: Runstate, known: ExecutionSummary): Promise<ExecutionSummary | null> {
+async function readSummary(rs: Runstate, previous: ExecutionSummary): Promise<ExecutionSummary | null> {
   try {
-    const run = await rs.cvm.run(known.id);
-    const open = run.status === "waiting_cc" ? await rs.cvm.calls({ execution: known.id, open: true, limit: 1 }) : null;
+    const run = await rs.cvm.run(previous.id);
+    const open = run.status === "waiting_cc" ? await rs.cvm.calls({ execution: previous.id, open: true, limit: 1 }) : null;
     const prompt = open?.rows[0]?.prompt ?? null;
-    return { ...known, status: run.status, prompt, lastModified: Date.now() };
+    return { ...previous, status: run.status, prompt, lastModified: Date.now() };
   } catch (error) {
     if (error instanceof RunstateError && error.code === "not_found") return null;
     // A damaged execution keeps its last known row. Its error is shown when it is opened.
-    if (error instanceof RunstateError && error.code === "corrupt") return known;
+    if (error instanceof RunstateError && error.code === "corrupt") return previous;
     throw error;
   }
 }

@@ -2,11 +2,11 @@
 
 import type { ExecutionSummary } from "runstate";
 
-/** Replaces or adds the executions in `found` and removes those in `gone`. Added executions are inserted by their start time. */
-export function applyUpdates(list: ExecutionSummary[], found: Map<string, ExecutionSummary>, gone: Set<string>): ExecutionSummary[] {
-  const kept = list.filter(({ id }) => !gone.has(id)).map((old) => found.get(old.id) ?? old);
-  const there = new Set(kept.map(({ id }) => id));
-  const added = [...found.values()].filter(({ id }) => !there.has(id) && !gone.has(id));
-  if (added.length === 0) return kept;
-  return [...added, ...kept].sort((a, b) => b.started - a.started || (a.id < b.id ? 1 : -1));
+/** Replaces or adds the executions in `updated` and removes those in `deleted`. Added executions are inserted by their start time. */
+export function applyUpdates(list: ExecutionSummary[], updated: Map<string, ExecutionSummary>, deleted: Set<string>): ExecutionSummary[] {
+  const remaining = list.filter(({ id }) => !deleted.has(id)).map((row) => updated.get(row.id) ?? row);
+  const listed = new Set(remaining.map(({ id }) => id));
+  const added = [...updated.values()].filter(({ id }) => !listed.has(id) && !deleted.has(id));
+  if (added.length === 0) return remaining;
+  return [...added, ...remaining].sort((a, b) => b.started - a.started || (a.id < b.id ? 1 : -1));
 }

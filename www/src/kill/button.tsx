@@ -50,7 +50,7 @@ export async function playBurst(plan: BurstPlan): Promise<boolean> {
 async function readWatched(): Promise<Attempt["watched"]> {
   const rs = engine();
   const at = currentExecution.peek();
-  if (rs === null || at.state !== "there") return null;
+  if (rs === null || at.state !== "loaded") return null;
   return { id: at.id, hash: at.execution.stateHash ?? (await readStateHash(rs, at.id)).hash };
 }
 

@@ -1,4 +1,4 @@
-// A second engine in a worker, on the database of the page, which can be killed: the worker is terminated between any two instructions, with
+// A second engine in a worker, on the database of the page, which can be killed. The worker is terminated between any two instructions, with
 // transactions in progress. Nothing is closed, and the engine is not notified.
 
 import { RunstateError, type ErrorInit } from "runstate/slim";
@@ -22,7 +22,7 @@ export type WorkerResponse = { key: string; error: ErrorInit | null };
 
 interface PendingReply {
   resolve(acknowledged: boolean): void;
-  reject(why: RunstateError): void;
+  reject(error: RunstateError): void;
 }
 
 export class WorkerEngine {

@@ -90,6 +90,6 @@ function readAnswers(key: string): BurstAnswer[] {
 }
 
 function storedKillTimes(): number[] {
-  const kept = browserStorage.json("deaths");
-  return Array.isArray(kept) ? kept.filter((at) => typeof at === "number") : [];
+  const stored = browserStorage.json("deaths");
+  return Array.isArray(stored) ? stored.filter((at) => typeof at === "number") : [];
 }

@@ -29,22 +29,22 @@ export interface Proof {
 }
 
 /** Compares the record of a burst with the store. */
-export function prove(ledger: Ledger, found: StoredState): Proof {
+export function prove(ledger: Ledger, stored: StoredState): Proof {
   const rows = new Map<string, StoredState["calls"]>();
-  for (const call of found.calls) if (call.key !== undefined) rows.set(call.key, [...(rows.get(call.key) ?? []), call]);
-  const isKept = ({ key, answer }: BurstAnswer) => {
-    const same = rows.get(key) ?? [];
-    return same.length === 1 && same[0]?.result === answer;
+  for (const call of stored.calls) if (call.key !== undefined) rows.set(call.key, [...(rows.get(call.key) ?? []), call]);
+  const isStored = ({ key, answer }: BurstAnswer) => {
+    const calls = rows.get(key) ?? [];
+    return calls.length === 1 && calls[0]?.result === answer;
   };
   const acknowledgedKeys = new Set(ledger.acknowledged.map(({ key }) => key));
   const underWay = ledger.sent.filter(({ key }) => !acknowledgedKeys.has(key));
   return {
     acknowledged: ledger.acknowledged.length,
-    lost: ledger.acknowledged.filter((line) => !isKept(line)),
-    twice: findDuplicates(found.output),
+    lost: ledger.acknowledged.filter((line) => !isStored(line)),
+    twice: findDuplicates(stored.output),
     underWay: underWay.length,
-    kept: underWay.filter(isKept).length,
-    watched: compareWatched(ledger.attempt, found.watched),
+    kept: underWay.filter(isStored).length,
+    watched: compareWatched(ledger.attempt, stored.watched),
   };
 }
 
@@ -61,14 +61,14 @@ export function verdict(proof: Proof): string {
   if (twice.length > 0) return `Killed: the program got ${formatCount(twice.length, "answer")} twice`;
   if (watched === "lost") return "Killed: the execution that was shown has changed";
   if (acknowledged === 0) return "Killed before the first answer was saved";
-  return acknowledged === 1 ? "Killed: the saved answer is there" : `Killed: all ${saved} are there`;
+  return acknowledged === 1 ? "Killed: the saved answer is stored" : `Killed: all ${saved} are stored`;
 }
 
-function compareWatched({ watched, begun }: Attempt, found: StoredState["watched"]): Proof["watched"] {
+function compareWatched({ watched, begun }: Attempt, current: StoredState["watched"]): Proof["watched"] {
   if (watched === null) return null;
-  if (found?.hash === watched.hash) return "same";
+  if (current?.hash === watched.hash) return "same";
   // Another tab or a deadline may have answered it in the meantime.
-  return found !== null && found.lastModified >= begun ? "went on" : "lost";
+  return current !== null && current.lastModified >= begun ? "went on" : "lost";
 }
 
 /** Lines that occur more than once. Every answer has a unique text. */

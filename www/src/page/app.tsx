@@ -39,7 +39,7 @@ export function App() {
       </a>
       <Header />
       <div class="banners">
-        <StoreTrouble />
+        <StoreProblem />
         <UpdateBanner />
         <KillReportBanner />
       </div>
@@ -66,19 +66,19 @@ export function App() {
   );
 }
 
-function StoreTrouble() {
+function StoreProblem() {
   const now = session.value;
-  const trouble = now.state === "failed" ? now.why : now.state === "open" ? now.store.trouble : null;
-  return <div role="alert">{trouble === null ? null : <TroubleDetails {...trouble} />}</div>;
+  const problem = now.state === "failed" ? now.explanation : now.state === "open" ? now.store.problem : null;
+  return <div role="alert">{problem === null ? null : <ProblemDetails {...problem} />}</div>;
 }
 
-function TroubleDetails({ title, what, todo, code }: Explanation) {
+function ProblemDetails({ title, message, advice, code }: Explanation) {
   return (
     <section class="trouble" aria-labelledby="trouble-title" data-testid="store-trouble" data-code={code}>
       <h2 id="trouble-title">{title}</h2>
-      <p>{what}</p>
+      <p>{message}</p>
       <p>
-        <strong>{todo}</strong>{" "}
+        <strong>{advice}</strong>{" "}
         <button type="button" class="link" onClick={() => location.reload()}>
           Reload
         </button>

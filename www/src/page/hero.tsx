@@ -97,7 +97,7 @@ function Story() {
   return (
     <ol class="story" aria-label="The story of the button" data-testid="story" data-at={now.at}>
       {steps.map(([title, words], index) => (
-        <li key={title} data-fate={stepProgress(now, index)}>
+        <li key={title} data-progress={stepProgress(now, index)}>
           <strong>{title}</strong>
           <span>{words}</span>
           {index === 3 && now.at === "proved" ? (

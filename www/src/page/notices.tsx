@@ -2,7 +2,7 @@
 
 import { useRef } from "preact/hooks";
 
-import { dismiss, notices, spoken } from "../state/notices";
+import { dismiss, notices, announcement } from "../state/notices";
 import { mainElement, useFocusGuard } from "../ui/focus";
 
 export function Notices() {
@@ -33,7 +33,7 @@ export function Notices() {
         ))}
       </div>
       <p class="hidden" aria-live="polite" data-testid="spoken">
-        {spoken.value}
+        {announcement.value}
       </p>
     </>
   );

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 
-import { selectionOffset } from "../executions/steps";
+import { selectionOffset } from "../executions/selection-offset";
 import { killDialogOpen } from "../kill/button";
 import { showEditor } from "../state/route";
 import { nextTheme } from "../state/theme";

@@ -29,7 +29,7 @@ export async function importFiles(files: Iterable<File>): Promise<void> {
     try {
       await rs.import(file);
     } catch (error) {
-      warn(`${file.name} was not imported`, `${explain(error).what}. Nothing was changed.`);
+      warn(`${file.name} was not imported`, `${explain(error).message}. Nothing was changed.`);
       continue;
     }
     const first = imported[0];

@@ -73,7 +73,7 @@ export function createEditor(
     },
     show(diagnostics) {
       const first = diagnostics[0];
-      if (first !== undefined) centre(view, first.line);
+      if (first !== undefined) scrollToCenter(view, first.line);
     },
     focus: () => view.focus(),
     destroy: () => view.destroy(),
@@ -81,7 +81,7 @@ export function createEditor(
 }
 
 /** Scrolls a line into the middle of the view. CodeMirror's own scrolling would also scroll the page. */
-function centre(view: EditorView, line: number): void {
+function scrollToCenter(view: EditorView, line: number): void {
   const at = view.state.doc.line(Math.min(Math.max(line, 1), view.state.doc.lines)).from;
   view.requestMeasure({
     read: () => view.lineBlockAt(at).top - view.scrollDOM.clientHeight / 2,

@@ -75,8 +75,8 @@ export function Program() {
     const found = diagnosticsOf(error);
     showDiagnostics(found ?? []);
     editor.current?.show(found ?? []);
-    const { title, what, todo } = explain(error);
-    failed.value = found === null ? joinSentences(title, what, todo) : "";
+    const { title, message, advice } = explain(error);
+    failed.value = found === null ? joinSentences(title, message, advice) : "";
     announce(found === null ? failed.value : `${formatCount(found.length, "error")}. ${found[0]?.message ?? ""}`);
   }
 

@@ -12,12 +12,12 @@ export interface SourceLinesProps {
 }
 
 export function SourceLines({ source, classOf = () => "" }: SourceLinesProps) {
-  const [highlighted, setColoured] = useState<{ source: string; lines: HighlightToken[][] } | null>(null);
+  const [highlighted, setHighlighted] = useState<{ source: string; lines: HighlightToken[][] } | null>(null);
 
   useEffect(() => {
     let unmounted = false;
     loadHighlight().then(
-      ({ highlight }) => unmounted || setColoured({ source, lines: highlight(source) }),
+      ({ highlight }) => unmounted || setHighlighted({ source, lines: highlight(source) }),
       (error: unknown) => console.info("runstate: the source is shown without highlighting:", error),
     );
     return () => {

@@ -12,7 +12,7 @@ export async function startDraft(rs: Runstate, { name, source, input }: ProgramD
   const parsedInput = parseInput(input);
   await rs.cvm.load({ name, source });
   const id = `${name}-${randomWord(5)}`;
-  // The start is not awaited: the program may run for a long time, or for ever, before it waits.
+  // The start is not awaited: the program may run for a long time, or forever, before it waits.
   rs.cvm.start(name, { id, ...(parsedInput === undefined ? {} : { input: parsedInput }) }).catch(notifyError);
   showExecution(id);
   return id;
@@ -24,6 +24,6 @@ export function parseInput(text: string): Json | undefined {
   try {
     return JSON.parse(text) as Json;
   } catch (error) {
-    throw new Error(`the input is not valid JSON: ${(error as Error).message}`);
+    throw new Error(`the input is not valid JSON: ${(error as Error).message}. Correct it, or leave it empty`);
   }
 }

@@ -3,7 +3,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { RunstateError, type Execution as Execution, type Json, type OpenCall } from "runstate/slim";
+import { RunstateError, type Execution, type Json, type OpenCall } from "runstate/slim";
 
 import { engine, tabName } from "../engine/session";
 import { explain } from "../engine/errors";
@@ -36,8 +36,8 @@ export interface AnswerProps {
 export function Card({ execution, call, first, onLine }: CardProps) {
   const busy = useSignal(false);
   const wrong = useSignal("");
-  const alive = useRef(true);
-  useEffect(() => () => void (alive.current = false), []);
+  const mounted = useRef(true);
+  useEffect(() => () => void (mounted.current = false), []);
   const id = `q-${call.callId}`;
 
   async function answer(value: Json): Promise<void> {
@@ -57,11 +57,11 @@ export function Card({ execution, call, first, onLine }: CardProps) {
   }
 
   function showError(error: unknown): void {
-    const { title, what, todo } = explain(error);
-    const text = joinSentences(`${title}: ${what}`, todo);
+    const { title, message, advice } = explain(error);
+    const text = joinSentences(`${title}: ${message}`, advice);
     // The card of an answered question is removed, so the error is shown as a toast.
-    if (alive.current && !(error instanceof RunstateError && error.code === "already_answered")) wrong.value = text;
-    else notify(title, joinSentences(what, todo));
+    if (mounted.current && !(error instanceof RunstateError && error.code === "already_answered")) wrong.value = text;
+    else notify(title, joinSentences(message, advice));
     announce(text);
   }
 

@@ -6,9 +6,9 @@ import { now } from "../ui/time";
 import { formatDuration, formatDateTime, formatValue } from "../ui/format";
 
 export function Deadline({ at, call }: { at: number; call: OpenCall }) {
-  const left = at - now.value;
-  const urgent = left < 60_000;
-  const words = left > 0 ? `in ${formatDuration(Math.ceil(left / 1_000) * 1_000)}` : "now";
+  const remaining = at - now.value;
+  const urgent = remaining < 60_000;
+  const words = remaining > 0 ? `in ${formatDuration(Math.ceil(remaining / 1_000) * 1_000)}` : "now";
   return (
     <span class={`deadline${urgent ? " urgent" : ""}`} title={formatDateTime(at)} data-testid="deadline">
       {call.kind === "timer" ? `continues by itself ${words}` : `${words} ${describeExpiry(call)}`}

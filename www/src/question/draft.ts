@@ -14,9 +14,9 @@ export type ParsedDraft = { value: Json } | { wrong: string; at: string };
 export function emptyDraft(field: FormField): FormDraft {
   switch (field.kind) {
     case "object":
-      return Object.fromEntries(field.members.map(({ name, field: of }) => [name, emptyDraft(of)]));
+      return Object.fromEntries(field.members.map(({ name, field: member }) => [name, emptyDraft(member)]));
     case "list":
-      return Array.from({ length: Math.max(1, Math.min(field.least, 20)) }, () => emptyDraft(field.item));
+      return Array.from({ length: Math.max(1, Math.min(field.min, 20)) }, () => emptyDraft(field.item));
     default:
       return "";
   }
@@ -76,11 +76,11 @@ function parseJson(typed: string, at: string, name: string): ParsedDraft {
 function parseObject(field: Extract<FormField, { kind: "object" }>, draft: FormDraft, at: string): ParsedDraft {
   const typed = typeof draft === "object" && !Array.isArray(draft) ? draft : {};
   const value: { [name: string]: Json } = {};
-  for (const { name, field: of, required } of field.members) {
-    const part = typed[name] ?? emptyDraft(of);
+  for (const { name, field: member, required } of field.members) {
+    const part = typed[name] ?? emptyDraft(member);
     // An empty optional member is omitted.
     if (!required && isEmpty(part)) continue;
-    const parsed = parseDraft(of, part, `${at}.${name}`, name);
+    const parsed = parseDraft(member, part, `${at}.${name}`, name);
     if ("wrong" in parsed) return parsed;
     value[name] = parsed.value;
   }

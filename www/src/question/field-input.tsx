@@ -85,7 +85,7 @@ function TextInput(props: FieldInputProps & { field: Extract<FormField, { kind: 
         <input
           {...common}
           type="text"
-          inputMode={field.kind === "number" ? (field.whole ? "numeric" : "decimal") : "text"}
+          inputMode={field.kind === "number" ? (field.integer ? "numeric" : "decimal") : "text"}
           autocomplete="off"
           onInput={(event) => props.onDraft(event.currentTarget.value)}
         />
@@ -200,7 +200,7 @@ function ListInput(props: FieldInputProps & { field: Extract<FormField, { kind: 
           </button>
         </div>
       ))}
-      <button type="button" class="small" disabled={items.length >= field.most} onClick={add} data-testid="add-item">
+      <button type="button" class="small" disabled={items.length >= field.max} onClick={add} data-testid="add-item">
         Add {props.label === "" ? "an item" : `to ${props.label}`}
       </button>
     </fieldset>

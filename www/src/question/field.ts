@@ -6,12 +6,12 @@ type SchemaObject = { [key: string]: Json };
 
 export type FormField =
   | { kind: "text"; long: boolean; hint: string }
-  | { kind: "number"; whole: boolean; hint: string }
+  | { kind: "number"; integer: boolean; hint: string }
   | { kind: "yesno" }
   | { kind: "choice"; values: Json[] }
   | { kind: "fixed"; value: Json }
   | { kind: "object"; members: FormMember[] }
-  | { kind: "list"; item: FormField; least: number; most: number; hint: string }
+  | { kind: "list"; item: FormField; min: number; max: number; hint: string }
   | { kind: "json"; hint: string };
 
 export interface FormMember {
@@ -37,9 +37,9 @@ export function fieldOf(schema: Json, depth = 0): FormField {
     case "string":
       return { kind: "text", long: numberOr(schema["maxLength"], 0) >= LONG_TEXT, hint: textHint(schema) };
     case "number":
-      return { kind: "number", whole: false, hint: numberHint(schema) };
+      return { kind: "number", integer: false, hint: numberHint(schema) };
     case "integer":
-      return { kind: "number", whole: true, hint: numberHint(schema) };
+      return { kind: "number", integer: true, hint: numberHint(schema) };
     case "boolean":
       return { kind: "yesno" };
     case "null":
@@ -57,11 +57,11 @@ function objectField(schema: SchemaObject, depth: number): FormField {
   const properties = schema["properties"];
   if (!isSchema(properties)) return { kind: "json", hint: "an object" };
   const required = Array.isArray(schema["required"]) ? schema["required"] : [];
-  const members = Object.entries(properties).map(([name, of]) => ({
+  const members = Object.entries(properties).map(([name, property]) => ({
     name,
-    field: fieldOf(of, depth + 1),
+    field: fieldOf(property, depth + 1),
     required: required.includes(name),
-    description: isSchema(of) && typeof of["description"] === "string" ? of["description"] : "",
+    description: isSchema(property) && typeof property["description"] === "string" ? property["description"] : "",
   }));
   // A form has no input for a required member that `properties` does not describe.
   const described = required.every((name) => typeof name === "string" && name in properties);
@@ -71,14 +71,14 @@ function objectField(schema: SchemaObject, depth: number): FormField {
 function listField(schema: SchemaObject, depth: number): FormField {
   const items = schema["items"];
   if (!isSchema(items)) return { kind: "json", hint: "a list" };
-  const least = numberOr(schema["minItems"], 0);
-  const most = numberOr(schema["maxItems"], Infinity);
+  const min = numberOr(schema["minItems"], 0);
+  const max = numberOr(schema["maxItems"], Infinity);
   const hint = describeRange(
-    least > 0 ? least : null,
-    most === Infinity ? null : most,
+    min > 0 ? min : null,
+    max === Infinity ? null : max,
     (n) => `${n} ${n === 1 ? "item" : "items"}`,
   );
-  return { kind: "list", item: fieldOf(items, depth + 1), least, most, hint };
+  return { kind: "list", item: fieldOf(items, depth + 1), min, max, hint };
 }
 
 function typeOf(schema: SchemaObject): Json {
@@ -105,10 +105,10 @@ function numberHint(schema: SchemaObject): string {
   return [bounds, above, below, step].filter((part) => part !== "").join(", ");
 }
 
-function describeRange(least: number | null, most: number | null, format: (n: number) => string): string {
-  if (least !== null && most !== null) return least === most ? `exactly ${format(least)}` : `${least} to ${format(most)}`;
-  if (least !== null) return `at least ${format(least)}`;
-  return most === null ? "" : `at most ${format(most)}`;
+function describeRange(min: number | null, max: number | null, format: (n: number) => string): string {
+  if (min !== null && max !== null) return min === max ? `exactly ${format(min)}` : `${min} to ${format(max)}`;
+  if (min !== null) return `at least ${format(min)}`;
+  return max === null ? "" : `at most ${format(max)}`;
 }
 
 function numberOrNull(value: Json | undefined): number | null {

@@ -1,7 +1,7 @@
 // The open calls of an execution, one card each. Every key stroke is stored, so that neither a reload nor an answer of another tab loses typed text.
 
 import { useRef } from "preact/hooks";
-import type { Execution as Execution, OpenCall } from "runstate";
+import type { Execution, OpenCall } from "runstate";
 
 import { formatCount } from "../ui/format";
 import { Card } from "./card";

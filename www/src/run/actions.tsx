@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import type { Execution as Execution, Run } from "runstate";
+import type { Execution, Run } from "runstate";
 
 import { engine } from "../engine/session";
 import { runOrNotify, notify, notifyError } from "../state/notices";

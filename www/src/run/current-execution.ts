@@ -1,7 +1,7 @@
 // The execution that the page shows, read in one consistent view and updated with the changes of every tab.
 
 import { effect, signal } from "@preact/signals";
-import { RunstateError, type CallRow, type Execution as Execution, type Run, type Runstate } from "runstate/slim";
+import { RunstateError, type CallRow, type Execution, type Run, type Runstate } from "runstate/slim";
 
 import { onChanges } from "../engine/changes";
 import { explain, type Explanation } from "../engine/errors";
@@ -12,8 +12,8 @@ import { formatValue, statusLabel } from "../ui/format";
 export type CurrentExecution =
   | { state: "none" }
   | { state: "loading"; id: string }
-  | { state: "there"; id: string; execution: Execution; calls: CallRow[]; source: string | null }
-  | { state: "missing"; id: string; why: Explanation };
+  | { state: "loaded"; id: string; execution: Execution; calls: CallRow[]; source: string | null }
+  | { state: "missing"; id: string; explanation: Explanation };
 
 export const currentExecution = signal<CurrentExecution>({ state: "none" });
 
@@ -72,9 +72,9 @@ async function readCurrent(rs: Runstate, id: string): Promise<void> {
     const execution = await readExecution(run);
     const calls = await listCalls(rs, id);
     const source = await readSource(run, execution.started);
-    next = { state: "there", id, execution, calls, source };
+    next = { state: "loaded", id, execution, calls, source };
   } catch (error) {
-    next = { state: "missing", id, why: explain(error) };
+    next = { state: "missing", id, explanation: explain(error) };
   }
   const at = route.peek();
   // The visitor may have navigated elsewhere in the meantime.
@@ -87,7 +87,7 @@ async function readCurrent(rs: Runstate, id: string): Promise<void> {
 /** Reads an execution, with its state hash unless the heap is so large that hashing would block the page. */
 async function readExecution(run: Run): Promise<Execution> {
   const before = currentExecution.peek();
-  const withHash = before.state === "there" && before.id === run.id && before.execution.heapPages <= MAX_HASHED_PAGES;
+  const withHash = before.state === "loaded" && before.id === run.id && before.execution.heapPages <= MAX_HASHED_PAGES;
   const execution = await run.show({ hash: withHash });
   return withHash || execution.heapPages > MAX_HASHED_PAGES ? execution : run.show();
 }
@@ -112,8 +112,8 @@ export async function listCalls(rs: Runstate, execution: string): Promise<CallRo
 
 async function readSource(run: Run, started: number): Promise<string | null> {
   const key = `${started} ${run.id}`;
-  const known = sources.get(key);
-  if (known !== undefined) return known;
+  const cached = sources.get(key);
+  if (cached !== undefined) return cached;
   try {
     const { source } = await run.program();
     sources.set(key, source);
@@ -127,7 +127,7 @@ async function readSource(run: Run, started: number): Promise<string | null> {
 
 /** Announces new questions and a new status to screen readers. */
 function announceChanges(before: CurrentExecution, next: CurrentExecution): void {
-  if (next.state !== "there" || before.state !== "there" || before.id !== next.id) return;
+  if (next.state !== "loaded" || before.state !== "loaded" || before.id !== next.id) return;
   const { status, calls, result } = next.execution;
   const asked = calls.filter((call) => !before.execution.calls.some(({ callId }) => callId === call.callId));
   if (asked.length === 1) announce(`New question: ${asked[0]?.prompt ?? ""}`);

@@ -1,7 +1,7 @@
 // The panel of an execution: its status, questions, outcome, source, state, variables, output and calls.
 
 import { useSignal } from "@preact/signals";
-import type { Execution as Execution } from "runstate";
+import type { Execution } from "runstate";
 
 import { engine, session } from "../engine/session";
 import { Questions } from "../question/panel";
@@ -30,20 +30,20 @@ export function ExecutionPanel() {
         </p>
       );
     case "missing":
-      return <ExecutionMissing why={at.why} id={at.id} />;
-    case "there":
+      return <ExecutionMissing explanation={at.explanation} id={at.id} />;
+    case "loaded":
       return <ExecutionDetails key={at.id} {...at} />;
   }
 }
 
-function ExecutionMissing({ id, why }: Pick<Extract<CurrentExecution, { state: "missing" }>, "id" | "why">) {
+function ExecutionMissing({ id, explanation }: Pick<Extract<CurrentExecution, { state: "missing" }>, "id" | "explanation">) {
   return (
     <div class="trouble" role="alert" data-testid="missing">
-      <h2>{why.code === "not_found" ? "This execution does not exist" : why.title}</h2>
+      <h2>{explanation.code === "not_found" ? "This execution does not exist" : explanation.title}</h2>
       <p>
-        {why.code === "not_found"
+        {explanation.code === "not_found"
           ? `${id} was deleted, or it is in the store of another browser.`
-          : `${why.what}. ${why.todo}`}
+          : `${explanation.message}. ${explanation.advice}`}
       </p>
       <button type="button" onClick={showEditor}>
         Run a program
@@ -52,7 +52,7 @@ function ExecutionMissing({ id, why }: Pick<Extract<CurrentExecution, { state: "
   );
 }
 
-function ExecutionDetails({ execution, calls, source }: Extract<CurrentExecution, { state: "there" }>) {
+function ExecutionDetails({ execution, calls, source }: Extract<CurrentExecution, { state: "loaded" }>) {
   const reveal = useSignal({ line: 0, request: 0 });
   return (
     <>
@@ -123,7 +123,7 @@ function StatePanel({ execution }: { execution: Execution }) {
   return (
     <section class="panel state" aria-labelledby="state-title" data-testid="state">
       <h3 id="state-title">
-        Whole state <span class="aside">{store?.durable === false ? "in memory only" : "saved"}</span>
+        State <span class="aside">{store?.durable === false ? "in memory only" : "saved"}</span>
       </h3>
       <StateHash execution={execution} />
       <p class="facts">

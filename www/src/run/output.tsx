@@ -21,7 +21,7 @@ export function Output({ lines }: { lines: string[] }) {
     if (element !== null) atEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < 24;
   }
 
-  const left = Math.max(0, lines.length - MAX_LINES);
+  const omitted = Math.max(0, lines.length - MAX_LINES);
   return (
     <section class="panel" aria-labelledby="output-title" data-testid="output">
       <h3 id="output-title">
@@ -37,8 +37,8 @@ export function Output({ lines }: { lines: string[] }) {
         data-testid="output-lines"
       >
         {lines.length === 0 ? <span class="empty">Nothing printed yet.</span> : null}
-        {left > 0 ? `… ${formatCount(left, "line")} above\n` : ""}
-        {lines.slice(left).join("\n")}
+        {omitted > 0 ? `… ${formatCount(omitted, "line")} above\n` : ""}
+        {lines.slice(omitted).join("\n")}
       </pre>
     </section>
   );

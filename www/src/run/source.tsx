@@ -1,7 +1,7 @@
 // The source of an execution. The lines at which it waits are marked.
 
 import { useEffect, useRef } from "preact/hooks";
-import type { Execution as Execution } from "runstate";
+import type { Execution } from "runstate";
 
 import { SourceLines } from "../program/source-lines";
 
@@ -17,11 +17,11 @@ export function Source({ execution, source, reveal }: SourceProps) {
   const lines = waitingLines(execution);
   const failed = execution.status === "error" ? (execution.error?.line ?? 0) : 0;
 
-  useEffect(() => centre(host.current, lines[0] ?? failed), [source, lines.join(), failed]);
+  useEffect(() => scrollToCenter(host.current, lines[0] ?? failed), [source, lines.join(), failed]);
 
   useEffect(() => {
     if (reveal.request === 0) return;
-    centre(host.current, reveal.line);
+    scrollToCenter(host.current, reveal.line);
     host.current?.scrollIntoView({ block: "nearest" });
   }, [reveal.request]);
 
@@ -48,7 +48,7 @@ export function Source({ execution, source, reveal }: SourceProps) {
 }
 
 /** Scrolls a line into the middle of its box without scrolling the page. */
-function centre(box: HTMLElement | null, line: number): void {
+function scrollToCenter(box: HTMLElement | null, line: number): void {
   const row = box?.querySelectorAll<HTMLElement>(".line")[line - 1];
   if (box === null || row === undefined) return;
   box.scrollTop += row.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 2;

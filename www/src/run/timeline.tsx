@@ -50,13 +50,13 @@ function TimelineRow({ call }: { call: CallRow | undefined }) {
   return (
     <div class={`call ${outcome}`} data-testid="call-row" data-outcome={outcome} data-call={call.id}>
       <span class="call-step">{call.step ?? "early"}</span>
-      <span class="call-what" title={title}>
+      <span class="call-title" title={title}>
         {title}
       </span>
       <span class="call-answer" title={formatValue(call.result)}>
         {call.outcome === undefined ? "waiting" : describeAnswer(call)}
       </span>
-      <span class="call-who">{describeAnswerer(call)}</span>
+      <span class="call-by">{describeAnswerer(call)}</span>
     </div>
   );
 }

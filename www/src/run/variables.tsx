@@ -1,6 +1,6 @@
 // The variables of the program at the line where it waits.
 
-import type { Execution as Execution, Json } from "runstate";
+import type { Execution, Json } from "runstate";
 
 import { formatValue } from "../ui/format";
 

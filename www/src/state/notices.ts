@@ -18,7 +18,7 @@ const TOAST_MS = 6_000;
 export const notices = signal<Notice[]>([]);
 
 /** The text of the live region, which screen readers announce. */
-export const spoken = signal("");
+export const announcement = signal("");
 
 let lastId = 0;
 
@@ -35,8 +35,8 @@ export function warn(title: string, text: string): void {
 
 /** Shows an error, with what to do. */
 export function notifyError(error: unknown): void {
-  const { title, what, todo } = explain(error);
-  add({ kind: "bad", title, text: joinSentences(what, todo) });
+  const { title, message, advice } = explain(error);
+  add({ kind: "bad", title, text: joinSentences(message, advice) });
 }
 
 export function dismiss(id: number): void {
@@ -45,7 +45,7 @@ export function dismiss(id: number): void {
 
 /** Makes screen readers announce a text. */
 export function announce(text: string): void {
-  spoken.value = text;
+  announcement.value = text;
 }
 
 /** Runs `act` and shows its error if it fails. Returns whether it succeeded. */

@@ -1,5 +1,5 @@
-// Keeps the focus when the control that has it is removed. Without a guard the browser moves the focus to the body, and users of a keyboard or a
-// screen reader start again at the top of the page.
+// Keeps the focus when the control that has it is removed. Without a guard the browser moves the focus to the body. Users of a keyboard or a
+// screen reader would start again at the top of the page.
 
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 

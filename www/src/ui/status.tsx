@@ -1,4 +1,4 @@
-// A status as a mark (in lists) or as a pill. Both contain the label, for users who cannot see the colours.
+// A status as a mark (in lists) or as a pill. Both contain the label, for users who cannot see the colors.
 
 import { statusLabel } from "./format";
 
