@@ -10,10 +10,10 @@ import type { Runstate } from "../runstate.js";
 import { Exit, exitCodeOfError } from "./exit.js";
 import { OutputWriter } from "./output.js";
 import { describeSource, retentionMs, storeUrl } from "./store.js";
-import { VERBS, type Action, type Flags, type ParsedArguments, type Verb, flagUsage } from "./verbs.js";
+import { VERBS, type VerbAction, type FlagSet, type ParsedArguments, type Verb, flagUsage } from "./verbs.js";
 import { verify } from "./verify.js";
 
-const GLOBAL_FLAGS: Flags = { store: { value: "URL" }, json: {}, help: {}, version: {} };
+const GLOBAL_FLAGS: FlagSet = { store: { value: "URL" }, json: {}, help: {}, version: {} };
 
 const HELP = `runstate ${version}: a state engine for long-lived executions, which wait for answers and are never lost
 
@@ -109,7 +109,7 @@ async function withStore(
   storeFlag: string | undefined,
   out: OutputWriter,
   createsStore: boolean,
-  act: Action,
+  act: VerbAction,
 ): Promise<number> {
   // The default store is explained when it is created.
   const isNewDefault = createsStore && !process.env["RUNSTATE_STORE"] && !process.env["CVM_DATA_DIR"] && storeFlag === undefined && !storeExists(url);
@@ -164,8 +164,8 @@ function withStoreSource(url: string, source: string | undefined, error: unknown
 }
 
 /** Parses the command line. The verb is its word `verbAt`. */
-function parseArguments(args: string[], verbAt: number, verbFlags: Flags): ParsedArguments {
-  const flags: Flags = { ...GLOBAL_FLAGS, ...verbFlags };
+function parseArguments(args: string[], verbAt: number, verbFlags: FlagSet): ParsedArguments {
+  const flags: FlagSet = { ...GLOBAL_FLAGS, ...verbFlags };
   const { values, positionals, tokens } = parseWords(args, flags);
   const seen = new Set<string>();
   for (const token of tokens) {
@@ -178,7 +178,7 @@ function parseArguments(args: string[], verbAt: number, verbFlags: Flags): Parse
   return { words: positionals, flags: values as ParsedArguments["flags"] };
 }
 
-function parseWords(args: string[], flags: Flags) {
+function parseWords(args: string[], flags: FlagSet) {
   const types = Object.entries(flags).map(([name, { value }]) => [name, { type: value === undefined ? "boolean" : "string" }] as const);
   try {
     return parseArgs({ args, options: Object.fromEntries(types), allowPositionals: true, tokens: true });

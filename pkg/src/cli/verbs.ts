@@ -29,7 +29,7 @@ export interface Flag {
 }
 
 /** Flags by name. */
-export type Flags = Readonly<Record<string, Flag>>;
+export type FlagSet = Readonly<Record<string, Flag>>;
 
 /** The usage of a flag in messages: `--text <T>`. */
 export function flagUsage(name: string, { value }: Flag): string {
@@ -37,7 +37,7 @@ export function flagUsage(name: string, { value }: Flag): string {
 }
 
 /** The action of a verb on an open store. It resolves to the exit code. */
-export type Action = (session: Session) => Promise<number>;
+export type VerbAction = (session: Session) => Promise<number>;
 
 /** A verb: its arguments and its function. */
 export interface Verb {
@@ -46,26 +46,26 @@ export interface Verb {
   /** Its description, in one line. */
   about: string;
   /** Its flags. */
-  flags: Flags;
+  flags: FlagSet;
   /** The minimum and maximum number of words after the verb. */
   words: readonly [number, number];
   /** Whether it creates a store that does not exist. Read-only verbs do not. */
   createsStore?: boolean;
   /** Reads the flags and files before the store is opened, so that an error in them creates no store. */
-  prepare(args: ParsedArguments, out: OutputWriter): Action | Promise<Action>;
+  prepare(args: ParsedArguments, out: OutputWriter): VerbAction | Promise<VerbAction>;
 }
 
-const WRITE_FLAGS: Flags = { "command-id": { value: "ID", hyphen: true } };
+const WRITE_FLAGS: FlagSet = { "command-id": { value: "ID", hyphen: true } };
 
-const START_FLAGS: Flags = { id: { value: "ID", hyphen: true }, input: { value: "JSON", hyphen: true }, ...WRITE_FLAGS };
+const START_FLAGS: FlagSet = { id: { value: "ID", hyphen: true }, input: { value: "JSON", hyphen: true }, ...WRITE_FLAGS };
 
 /** The flags of `answer` that hold the answer. Only one of them is allowed. */
-const ANSWER_FLAGS: Flags = {
+const ANSWER_FLAGS: FlagSet = {
   text: { value: "T", hyphen: true }, "json-value": { value: "J", hyphen: true }, file: { value: "F", hyphen: true },
 };
 
 /** The flags of `list` that select by status. Only one of them is allowed. */
-const STATUS_FLAGS: Flags = { active: {}, status: { value: "STATUS" } };
+const STATUS_FLAGS: FlagSet = { active: {}, status: { value: "STATUS" } };
 
 /** The verbs by name. */
 export const VERBS: { readonly [name: string]: Verb } = {
@@ -289,7 +289,7 @@ async function show({ rs, out }: Session, { words, flags }: ParsedArguments): Pr
   return Exit.done;
 }
 
-function list(args: ParsedArguments): Action {
+function list(args: ParsedArguments): VerbAction {
   refuseConflict(args, STATUS_FLAGS);
   const [limit, program] = [numberFlag(args, "limit"), textFlag(args, "program")];
   const status = textFlag(args, "status") as Status | undefined;
@@ -314,7 +314,7 @@ async function listActive(rs: Runstate, program: string | undefined, limit: numb
   return active.filter((summary) => summary.programName === program).slice(0, limit);
 }
 
-function calls(args: ParsedArguments): Action {
+function calls(args: ParsedArguments): VerbAction {
   const execution = args.words[0];
   const filter = { execution, open: args.flags["open"] === true, kind: textFlag(args, "kind"), program: textFlag(args, "program") };
   const limit = numberFlag(args, "limit");
@@ -335,7 +335,7 @@ function calls(args: ParsedArguments): Action {
 }
 
 /** Refuses flags that exclude each other. The message is that of the native command line. */
-function refuseConflict({ flags }: ParsedArguments, exclusive: Flags): void {
+function refuseConflict({ flags }: ParsedArguments, exclusive: FlagSet): void {
   // The parsed flags are in the order of the command line.
   const [first, ...others] = Object.keys(flags).flatMap((name) => (exclusive[name] ? [flagUsage(name, exclusive[name])] : []));
   if (others.length === 0) return;

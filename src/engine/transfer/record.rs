@@ -206,7 +206,7 @@ mod tests {
         collection `demo.nothing` is not known
         demo.notes/: an id may not be empty
         demo.notes/n: its schema version is not supported
-        demo.notes/n: it has no document
+        demo.notes/n: it has no field `document`
         demo.notes/n: `yesterday` is not a timestamp in the form of exports
         demo.notes/n: `1970-01-01T00:00:00.0001Z` is not a timestamp in the form of exports
         demo.notes/n: at: is not a timestamp in milliseconds

@@ -148,10 +148,11 @@ fn split_own_options(url: &str) -> Result<(String, OwnUrlOptions), StoreError> {
         match name.to_ascii_lowercase().as_str() {
             "layout" => match value {
                 "seed" => own.seed = true,
+                // No message repeats a value: it may be the rest of a secret that contains `&`.
                 _ => {
-                    return Err(invalid_url(format!(
-                        "`layout` is `{value}`; the only layout is `seed`. Write `layout=seed`, or remove the option"
-                    )));
+                    return Err(invalid_url(
+                        "`layout` is not `seed`, the only layout; write `layout=seed`, or remove the option".to_owned(),
+                    ));
                 }
             },
             "databaseprefix" => own.prefix = Some(parse_prefix(value)?),
@@ -169,14 +170,13 @@ fn parse_prefix(value: &str) -> Result<String, StoreError> {
     if is_plain && value.len() <= 38 {
         return Ok(value.to_owned());
     }
-    Err(invalid_url(format!("`databasePrefix` is `{value}`; it must have at most 38 letters, digits, `_` or `-`")))
+    Err(invalid_url("`databasePrefix` must have at most 38 letters, digits, `_` or `-`".to_owned()))
 }
 
 fn parse_timeout(value: &str) -> Result<Duration, StoreError> {
     let millis = value.parse().ok().filter(|millis| (1..=MAX_TIMEOUT_MS).contains(millis));
-    let out_of_range = || {
-        invalid_url(format!("`timeoutMS` is `{value}`; it must be a number of milliseconds from 1 to {MAX_TIMEOUT_MS}"))
-    };
+    let out_of_range =
+        || invalid_url(format!("`timeoutMS` must be a number of milliseconds from 1 to {MAX_TIMEOUT_MS}"));
     millis.map(Duration::from_millis).ok_or_else(out_of_range)
 }
 

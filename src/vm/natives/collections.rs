@@ -8,11 +8,9 @@ use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
-use super::{BuiltinDefinition, NativeArgs, NativeOutcome, object};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, object};
 use crate::vm::object::{IterationKind, iterator_next, new_iterator};
 use crate::vm::{callback, json, slow_path};
-
-type NativeResult = Result<NativeOutcome, AbruptCompletion>;
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §24.1.1.1 Map, called without `new`.

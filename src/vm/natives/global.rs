@@ -9,11 +9,9 @@ use super::super::machine::Machine;
 use super::super::object::{ErrorObject, Object};
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
-use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
 use crate::vm::inspect::util_inspect;
 use crate::vm::{json, property};
-
-type NativeResult = Result<NativeOutcome, AbruptCompletion>;
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §25.5 The JSON Object and §21.3 The Math Object are not functions. The console is that of Node.

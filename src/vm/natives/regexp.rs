@@ -16,11 +16,9 @@ use super::super::table::TableKind;
 use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
 use super::string::{TextMatch, this_text};
-use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
 use crate::value::sort_by;
 use crate::vm::{conversion, object, slow_path};
-
-type NativeResult = Result<NativeOutcome, AbruptCompletion>;
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §22.2.4.1 RegExp.

@@ -7,12 +7,10 @@ use super::super::machine::Machine;
 use super::super::number::{is_space, trim_range};
 use super::super::text::Str;
 use super::super::value::Value;
-use super::{BuiltinDefinition, NativeArgs, NativeOutcome, regexp};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, regexp};
 use crate::value::{lower_case, upper_case};
 use crate::vm::object::code_point_at;
 use crate::vm::{callback, conversion, property};
-
-type NativeResult = Result<NativeOutcome, AbruptCompletion>;
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §22.1.1.1 String.

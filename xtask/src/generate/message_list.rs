@@ -18,7 +18,7 @@ const EXCLUDED: &[&str] = &["/tests/", "/tests.rs", ".test.", "/testing/", "src/
 
 const INTRODUCTION: &str = "# Messages
 
-Every text that runstate can show: errors, hints, help, output and labels of the page. `cargo xtask generate` writes this page from the
+The texts that runstate can show: errors, hints, examples of the help, output and labels of the page. `cargo xtask generate` writes this page from the
 sources, and the gate compares it, so a change of a message is a change of this page. `{…}` is a value. A message that is put
 together from several texts has a line for each. Errors have the form *what failed, on what, why, what to do*.
 ";

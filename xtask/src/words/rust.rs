@@ -61,7 +61,8 @@ fn read_texts<'s>(text: &'s str, source: &mut Source) -> Vec<CodeToken<'s>> {
             }
             kind => {
                 if let TokenKind::Literal { kind, .. } = kind {
-                    read_literal(body, kind, line, source);
+                    let passage = if is_lint_reason(&code) { PassageKind::Comment } else { PassageKind::Message };
+                    read_literal(body, kind, line, passage, source);
                 }
                 code.push(CodeToken { kind, text: body, line });
                 code_line = line + body.matches('\n').count();
@@ -84,7 +85,12 @@ fn strip_space(comment: &str) -> &str {
     comment.strip_prefix(' ').unwrap_or(comment)
 }
 
-fn read_literal(body: &str, kind: LiteralKind, line: usize, source: &mut Source) {
+/// Whether the next literal is the reason of a lint attribute, `reason = "…"`. It is for readers of the source, as a comment is.
+fn is_lint_reason(code: &[CodeToken<'_>]) -> bool {
+    matches!(code, [.., comma, name, equals] if comma.text == "," && name.text == "reason" && equals.text == "=")
+}
+
+fn read_literal(body: &str, kind: LiteralKind, line: usize, passage: PassageKind, source: &mut Source) {
     let escapes = match kind {
         LiteralKind::Str { .. } | LiteralKind::ByteStr { .. } | LiteralKind::CStr { .. } => true,
         LiteralKind::RawStr { .. } | LiteralKind::RawByteStr { .. } | LiteralKind::RawCStr { .. } => false,
@@ -93,7 +99,7 @@ fn read_literal(body: &str, kind: LiteralKind, line: usize, source: &mut Source)
     if let (Some(start), Some(end)) = (body.find('"'), body.rfind('"'))
         && start < end
     {
-        source.literal(&body[start + 1..end], line, escapes);
+        source.literal(&body[start + 1..end], line, passage, escapes);
     }
 }
 

@@ -120,12 +120,12 @@ impl Source {
         self.passages.push(Passage { text, line, kind });
     }
 
-    /// Adds a text literal, if it looks like a message: three words or more. `body` is its source without the quotes.
-    pub fn literal(&mut self, body: &str, line: usize, escapes: bool) {
+    /// Adds a text literal of three words or more. `body` is its source without the quotes.
+    pub fn literal(&mut self, body: &str, line: usize, kind: PassageKind, escapes: bool) {
         let words = body.split([' ', '\n']).filter(|word| word.chars().filter(|c| c.is_alphabetic()).count() >= 2);
         if words.count() >= 3 {
             let text = if escapes { unescape(body) } else { body.to_owned() };
-            self.passage(text, line, PassageKind::Message);
+            self.passage(text, line, kind);
         }
     }
 

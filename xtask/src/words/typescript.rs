@@ -171,7 +171,7 @@ impl<'a> Visit<'a> for Collector<'_, '_> {
     }
 
     fn visit_string_literal(&mut self, it: &StringLiteral<'a>) {
-        self.source.literal(self.unquoted(it.span), self.line(it.span.start), true);
+        self.source.literal(self.unquoted(it.span), self.line(it.span.start), PassageKind::Message, true);
     }
 
     fn visit_template_literal(&mut self, it: &TemplateLiteral<'a>) {
@@ -187,11 +187,11 @@ impl<'a> Visit<'a> for Collector<'_, '_> {
             body.push_str(self.slice(quasi.span));
             end = quasi.span.end;
         }
-        self.source.literal(&body, self.line(it.span.start), true);
+        self.source.literal(&body, self.line(it.span.start), PassageKind::Message, true);
         walk::walk_template_literal(self, it);
     }
 
     fn visit_jsx_text(&mut self, it: &JSXText<'a>) {
-        self.source.literal(self.slice(it.span), self.line(it.span.start), false);
+        self.source.literal(self.slice(it.span), self.line(it.span.start), PassageKind::Message, false);
     }
 }
