@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use figures::{Figure, Figures, median, ms, put_new};
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Engine, SystemHost, open};
-use runstate::limits::Settings;
 use runstate::store::Store;
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::value::Json;
@@ -69,7 +69,7 @@ async fn bench(folder: &Path) -> Result<(), BenchError> {
     for n in 0..TURNS {
         for run in &mut runs {
             let begun = Instant::now();
-            run.engine.cvm().answer("bench", None, "yes".into(), None, None).await?;
+            run.engine.cvm().answer("bench", "yes").await?;
             run.times.push(begun.elapsed());
             run.bytes += newest_commit_bytes(&run.folder)?;
         }
@@ -100,8 +100,8 @@ fn report(runs: &mut [TurnRun], raw: f64) -> Result<(), BenchError> {
 async fn start(folder: PathBuf, name: &'static str, objects: usize, compacted: bool) -> Result<TurnRun, BenchError> {
     let engine = open_engine(&folder).await?;
     let compiled = runstate::lang::compile("bench.ts", PROGRAM).map_err(|found| format!("{found:?}"))?;
-    engine.cvm().load(&Load::new("bench", PROGRAM, compiled.bytecode), None).await?;
-    engine.cvm().start(&Start::new("bench").id("bench").input(Json::from(objects)), None).await?;
+    engine.cvm().load(&Load::new("bench", PROGRAM, compiled.bytecode)).await?;
+    engine.cvm().start(&Start::new("bench").id("bench").input(Json::from(objects))).await?;
     let engine = if compacted {
         engine.store().close().await?;
         let store = FileStore::open(&folder, FileStoreOptions::default()).await?;
@@ -117,7 +117,7 @@ async fn start(folder: PathBuf, name: &'static str, objects: usize, compacted: b
 
 async fn open_engine(folder: &Path) -> Result<Engine, BenchError> {
     let store = open::open(&format!("file:{}", folder.display())).await?;
-    Ok(Engine::new(store, Arc::new(SystemHost), runstate::domain::catalog()?, Settings::default()).await?)
+    Ok(Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await?)
 }
 
 /// The size of the newest commit.

@@ -2,12 +2,7 @@
 //!
 //! `cargo run -p runstate --example worker --features compiler`
 
-use std::error::Error;
-use std::sync::Arc;
-
-use runstate::domain::cvm::{Load, Start};
-use runstate::engine::{Engine, SystemHost, open};
-use runstate::limits::Settings;
+use runstate::engine::Error;
 use runstate::value::Json;
 use runstate::work::{Failure, Task, Worker, WorkerEvent};
 
@@ -33,14 +28,11 @@ async fn weather(task: Task) -> Result<Json, Failure> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Error> {
     // Any number of worker processes can share `file:DIR`.
-    let store = open::open("memory:").await?;
-    let engine = Engine::new(store, Arc::new(SystemHost), runstate::domain::catalog()?, Settings::default()).await?;
-    let cvm = engine.cvm();
-    let compiled = runstate::lang::compile("trip.ts", SOURCE).map_err(|found| found[0].to_string())?;
-    cvm.load(&Load::new("trip", SOURCE, compiled.bytecode), None).await?;
-    let execution = cvm.start(&Start::new("trip"), None).await?.id;
+    let cvm = runstate::open("memory:").await?.cvm();
+    cvm.load_source("trip", SOURCE).await?;
+    let run = cvm.start("trip").await?;
 
     let worker =
         Worker::new(cvm.clone(), "example").handle("cc", 4, model).handle("weather", 4, weather).on_event(|event| {
@@ -53,6 +45,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // A service would call `worker.run(ctrl_c)`, which serves calls until it is stopped and then lets running calls finish.
     worker.drain().await?;
 
-    println!("it said: {}", cvm.output(&execution).await?.join("\n"));
+    println!("it said: {}", run.output().await?.join("\n"));
     Ok(())
 }

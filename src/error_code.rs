@@ -1,110 +1,183 @@
-//! Every error code, in one list. A code is stable: it is never renamed, and its meaning never changes. The text of a message is written
-//! where the error is created.
+//! Error codes. A code is stable: it is never renamed, and its meaning never changes. The text of a message is written where the error is
+//! created. The codes of the library are here; each domain declares its own with [`error_codes!`](crate::error_codes).
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
-        /// A stable error code, `snake_case` on every wire.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum ErrorCode { $($(#[$doc])* $name),+ }
+/// A stable error code, `snake_case` on every wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ErrorCode(&'static CodeParts);
 
+/// A code is a reference, so that an error stays small.
+#[derive(Debug, PartialEq, Eq, Hash)]
+#[doc(hidden)]
+pub struct CodeParts {
+    pub name: &'static str,
+    pub category: ErrorCategory,
+}
+
+/// The part that failed, in the coarsest terms. A command line derives its exit code from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorCategory {
+    /// A command was rejected: nothing was changed.
+    Rejected,
+    /// The caller made a mistake that no state of the store can make valid: wrong parameters, a source that does not compile.
+    Usage,
+    /// The store cannot do its work, or the library has a defect.
+    Store,
+}
+
+impl ErrorCode {
+    /// A code with these parts. [`error_codes!`](crate::error_codes) declares codes together with their documentation.
+    pub const fn new(parts: &'static CodeParts) -> Self {
+        Self(parts)
+    }
+
+    /// The code on the wire.
+    pub const fn as_str(self) -> &'static str {
+        self.0.name
+    }
+
+    /// The part that failed.
+    pub const fn category(self) -> ErrorCategory {
+        self.0.category
+    }
+}
+
+/// A declared code.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeDeclaration {
+    /// The code.
+    pub code: ErrorCode,
+    /// Its meaning; empty in builds without the feature `schema`.
+    pub description: &'static str,
+}
+
+/// Declares the error codes of a domain: a constant for each, and `CODES`, the list of all for the domain.
+///
+/// ```
+/// runstate::error_codes! {
+///     /// All slots of the machine are taken.
+///     NO_FREE_SLOT = "no_free_slot",
+/// }
+/// assert_eq!(NO_FREE_SLOT.as_str(), "no_free_slot");
+/// assert_eq!(CODES.len(), 1);
+/// ```
+#[macro_export]
+macro_rules! error_codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal),+ $(,)?) => {
+        $($(#[doc = $doc])+
+        pub const $name: $crate::error_code::ErrorCode =
+            $crate::error_code::ErrorCode::new(&$crate::error_code::CodeParts {
+                name: $text,
+                category: $crate::error_code::ErrorCategory::Rejected,
+            });)+
+
+        /// All of them.
+        pub const CODES: &[$crate::error_code::CodeDeclaration] = &[$($crate::error_code::CodeDeclaration {
+            code: $name,
+            description: $crate::documentation!(concat!($($doc, "\n"),+)),
+        }),+];
+    };
+}
+
+macro_rules! core_codes {
+    ($($kind:ident: $($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+)+) => {
         impl ErrorCode {
-            /// All codes, in the order of this file.
-            pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$name),+];
+            $($($(#[doc = $doc])+ pub const $name: ErrorCode = ErrorCode::new(&CodeParts { name: $text, category: ErrorCategory::$kind });)+)+
 
-            /// The code on the wire.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(ErrorCode::$name => $text),+ }
-            }
+            /// The codes of the library itself, without those of domains.
+            pub const CORE: &'static [CodeDeclaration] = &[$($(CodeDeclaration {
+                code: ErrorCode::$name,
+                description: $crate::documentation!(concat!($($doc, "\n"),+)),
+            }),+),+];
         }
     };
 }
 
-codes! {
-    // Rejected commands: nothing changed.
+core_codes! {
+    // Rejected commands: nothing was changed.
+    Rejected:
     /// The command is illegal in the entity's current state.
-    IllegalTransition = "illegal_transition",
+    ILLEGAL_TRANSITION = "illegal_transition",
     /// No document exists under that key.
-    NotFound = "not_found",
+    NOT_FOUND = "not_found",
     /// The key is in use, or its document is still being deleted.
-    AlreadyExists = "already_exists",
+    ALREADY_EXISTS = "already_exists",
     /// Another entity still needs this one.
-    InUse = "in_use",
+    IN_USE = "in_use",
     /// A field of the command or document does not match its declaration.
-    Invalid = "invalid",
+    INVALID = "invalid",
     /// A limit is exceeded; the message names it.
-    Limit = "limit",
+    LIMIT = "limit",
     /// The caller acts on something that has changed or belongs to another caller now.
-    Stale = "stale",
-    /// The call is closed already.
-    AlreadyAnswered = "already_answered",
-    /// The answer is not one of the choices, or does not match the schema.
-    InvalidAnswer = "invalid_answer",
-    /// Several calls are open, and the caller must name one.
-    AmbiguousCall = "ambiguous_call",
-    /// The call's deadline has passed: its default is used, or its program gets an error.
-    DeadlinePassed = "deadline_passed",
-    /// Another worker has claimed the call, or it was closed: this worker can no longer complete it.
-    StaleClaim = "stale_claim",
-    /// The program was compiled for an older bytecode version.
-    NeedsRecompile = "needs_recompile",
-    /// The bytecode does not pass verification.
-    InvalidBytecode = "invalid_bytecode",
+    STALE = "stale",
     /// Another command was already decided under this command id.
-    CommandIdReused = "command_id_reused",
+    COMMAND_ID_REUSED = "command_id_reused",
 
-    // Sources and hosts.
+    // Wrong use, sources and hosts.
+    Usage:
     /// The source does not compile; diagnostics report where and why.
-    CompileError = "compile_error",
+    COMPILE_ERROR = "compile_error",
     /// The command line or the call is not valid.
-    Usage = "usage",
+    USAGE = "usage",
     /// A named file cannot be read or written.
-    Io = "io",
+    IO = "io",
+    /// A store URL or option is not valid.
+    INVALID_URL = "invalid_url",
 
     // Stores.
+    Store:
     /// Another commit changed a document that was read; a new attempt may succeed.
-    Conflict = "conflict",
+    CONFLICT = "conflict",
     /// A unique index refused the write.
-    UniqueViolation = "unique_violation",
+    UNIQUE_VIOLATION = "unique_violation",
     /// It is unknown whether the commit happened; query its outcome.
-    UnknownOutcome = "unknown_outcome",
+    UNKNOWN_OUTCOME = "unknown_outcome",
     /// The store cannot be reached now.
-    Unavailable = "unavailable",
+    UNAVAILABLE = "unavailable",
     /// The server refuses the client: its user, password or rights.
-    NotAuthorized = "not_authorized",
+    NOT_AUTHORIZED = "not_authorized",
     /// The server is not a member of a replica set, and so has no transactions.
-    NotAReplicaSet = "not_a_replica_set",
+    NOT_A_REPLICA_SET = "not_a_replica_set",
     /// No reply arrived in time; nothing was written.
-    Timeout = "timeout",
+    TIMEOUT = "timeout",
     /// No space is left.
-    Full = "full",
+    FULL = "full",
     /// Stored data contradicts itself.
-    Corrupt = "corrupt",
+    CORRUPT = "corrupt",
     /// A document or batch is larger than the store accepts.
-    TooLarge = "too_large",
+    TOO_LARGE = "too_large",
     /// The store is read-only.
-    ReadOnly = "read_only",
+    READ_ONLY = "read_only",
     /// The store was written by a newer version of this program.
-    NewerVersion = "newer_version",
+    NEWER_VERSION = "newer_version",
     /// This store or build does not support the operation.
-    Unsupported = "unsupported",
+    UNSUPPORTED = "unsupported",
     /// The store was closed.
-    Closed = "closed",
-    /// A store URL or option is not valid.
-    InvalidUrl = "invalid_url",
+    CLOSED = "closed",
     /// The position is older than the changes that the store keeps; reload.
-    PositionExpired = "position_expired",
+    POSITION_EXPIRED = "position_expired",
     /// An invariant of runstate was broken: a defect.
-    Internal = "internal",
+    INTERNAL = "internal",
 }
 
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl JsonSchema for ErrorCode {
+    fn schema_name() -> Cow<'static, str> {
+        "ErrorCode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "Identifies an error. A code is never renamed or given another meaning." })
     }
 }
 
@@ -121,9 +194,9 @@ mod tests {
     #[test]
     fn codes_are_snake_case_and_unique() {
         let mut seen = std::collections::BTreeSet::new();
-        for code in ErrorCode::ALL {
+        for CodeDeclaration { code, .. } in ErrorCode::CORE.iter().chain(crate::domain::cvm::codes::CODES) {
             assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code}");
-            assert!(seen.insert(code.as_str()), "{code} is listed twice");
+            assert!(seen.insert(code.as_str()), "{code} is declared twice");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -52,9 +53,8 @@ const PART_BYTES: usize = 12;
 /// The id of a command. A repeat of the same id returns the first result.
 ///
 /// Batches that belong to a command (later slices, staging, deletion) have the ids `id/1`, `id/2`, … ([`CommandId::part`]).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct CommandId(Arc<str>);
 
 impl CommandId {

@@ -5,39 +5,27 @@
 //! at exactly that point.
 //!
 //! ```
-//! use std::sync::Arc;
-//! use runstate::domain::{self, cvm::{Load, Start, Status}};
-//! use runstate::engine::{Engine, SystemHost, open};
-//! use runstate::limits::Settings;
-//!
 //! # #[cfg(not(feature = "compiler"))] fn main() {}
 //! # #[cfg(feature = "compiler")]
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let store = open::open("memory:").await?; // or "file:DIR": the same documents, safe from kill -9
-//! let engine = Engine::new(store, Arc::new(SystemHost), domain::catalog()?, Settings::default()).await?;
-//! let runs = engine.cvm();
-//!
-//! let source = r#"const name = CC("Who is there?"); console.log(`Hello, ${name}!`);"#;
-//! let bytecode = runstate::lang::compile("greet.ts", source).map_err(|found| found[0].to_string())?.bytecode;
-//! runs.load(&Load::new("greet", source, bytecode), None).await?;
-//!
-//! let run = runs.start(&Start::new("greet"), None).await?;
-//! assert_eq!(run.status, Status::WaitingCc);
-//! assert_eq!(runs.show(&run.id).await?.calls[0].prompt, "Who is there?");
-//!
-//! // From here on, or from another process on another day:
-//! runs.answer(&run.id, None, "Ada".into(), None, None).await?;
-//! assert_eq!(runs.output(&run.id).await?, ["Hello, Ada!"]);
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), runstate::engine::Error> {
+//! let cvm = runstate::open("memory:").await?.cvm(); // or "file:DIR": the same documents, safe from kill -9
+//! cvm.load_source("greet", r#"const name = CC("Who is there?"); console.log(`Hello, ${name}!`);"#).await?;
+//! let mut run = cvm.start("greet").await?;
+//! run.answer("Ada").await?; // or from another process, on another day: cvm.run(&id).await?.answer(…)
+//! assert_eq!(run.output().await?, ["Hello, Ada!"]);
 //! # Ok(()) }
 //! ```
 //!
 //! | you want to | look at |
 //! |---|---|
-//! | run programs that make calls | [`engine::Cvm`] |
-//! | list executions and calls, follow changes | [`engine::Cvm::active`], [`engine::Cvm::stats`], [`engine::Cvm::calls`], [`engine::Cvm::changes`] |
+//! | open a store | [`open`], [`Builder`] |
+//! | run programs that make calls | [`client::Cvm`], [`client::Run`], [`client::Answer`] |
+//! | list executions and calls, follow changes | [`client::Cvm::list`], [`client::Cvm::calls`], [`client::Cvm::stats`], [`engine::Engine::changes`] |
 //! | know the states of an execution | [`domain::cvm`], with its lifecycle |
 //! | answer calls with your own code | [`work::Worker`] |
-//! | define your own commands on the same stores | [`decision::Command`], [`engine::Engine::execute`] |
+//! | store documents of your own beside | [`engine::Engine::documents`] |
+//! | call any operation by name, with JSON | [`engine::Engine::call`] |
+//! | define a domain of your own on the same stores | [`operation::Domain`], [`decision::Command`], [`schema::Entity`] |
 //! | implement another store | [`store::Store`], and the suite in `testing` that checks its contract |
 //! | compile programs | `lang::compile` |
 //!
@@ -52,13 +40,22 @@
 //! | `mongodb` | the store on a MongoDB replica set, in native builds, on a tokio runtime | |
 //! | `wasm-compiler` | the compiler's wasm-bindgen exports, for a WebAssembly module of its own | |
 //! | `tracing` | events of the engine (conflicts, unknown outcomes, damage) as events of `tracing` | |
-//! | `typescript` | the types that cross the boundary to JavaScript, as TypeScript | |
+//! | `schema` | documentation and schemas of operations, for tools | |
 //! | `simulation` | simulated time and entropy; in WebAssembly, the simulated worlds of `runstate/testing` | |
 //! | `testing` | the conformance suite for any store, and fault injection; turns on `simulation` | |
 //!
 //! The store in memory is always available. Futures are `Send` in native builds, and not in a page.
 
+// The derive macros name the library by its path.
+extern crate self as runstate;
+
+pub mod client;
 pub mod decision;
+#[cfg(feature = "schema")]
+mod documentation;
+#[cfg(not(feature = "schema"))]
+#[path = "no_documentation.rs"]
+mod documentation;
 pub mod domain;
 pub mod engine;
 pub mod error_code;
@@ -67,6 +64,7 @@ pub mod id;
 pub mod lang;
 pub mod limits;
 pub mod marker;
+pub mod operation;
 pub mod schema;
 pub mod store;
 #[cfg(feature = "simulation")]
@@ -77,3 +75,6 @@ pub mod vm;
 #[cfg(any(feature = "wasm", feature = "wasm-compiler"))]
 pub mod wasm;
 pub mod work;
+
+#[cfg(any(not(target_family = "wasm"), feature = "wasm"))]
+pub use client::{Builder, open};

@@ -36,6 +36,31 @@ pub const LEDGER_RESULT_BYTES: usize = 4 * 1024;
 /// Days for which the ledger keeps a command. A command that is sent again later than that counts as a new one.
 pub const LEDGER_DAYS: i64 = 7;
 
+/// Largest number of collections that are declared at run time in one store. Every process holds all of them, and every store has objects
+/// of its own for each.
+pub const DECLARED_COLLECTIONS: usize = 100;
+
+/// Largest number of fields in one declaration at run time. Each write checks all of them.
+pub const DECLARED_FIELDS: usize = 100;
+
+/// Largest number of indexes in one declaration at run time. Each write maintains all of them; a server has at most 64.
+pub const DECLARED_INDEXES: usize = 20;
+
+/// Largest number of fields in one index that is declared at run time. A server has at most 32.
+pub const INDEXED_FIELDS: usize = 8;
+
+/// Longest name of a collection that is declared at run time, in bytes. The names of its database objects contain it.
+pub const COLLECTION_NAME_BYTES: usize = 60;
+
+/// Longest name of a field that is declared at run time, in bytes, its path included.
+pub const FIELD_NAME_BYTES: usize = 200;
+
+/// Largest declaration at run time, in bytes of its JSON.
+pub const DECLARATION_BYTES: usize = 64 * 1024;
+
+/// Largest size of all different declarations that one process has met, in bytes of their JSON. They are never freed.
+pub const DECLARATIONS_BYTES: usize = 16 * 1024 * 1024;
+
 /// Largest absolute value of an integer in a document: 2^53 - 1. Integers beyond it are not exact in JavaScript or in stores that keep only
 /// doubles.
 pub const SAFE_INTEGER: i64 = (1 << 53) - 1;
@@ -53,52 +78,3 @@ pub(crate) fn check_heap_bytes(bytes: u64) -> Result<(), String> {
 
 /// How often a command is decided before its caller gets the conflict.
 pub const DECIDE_ATTEMPTS: u32 = 64;
-
-/// The level of detail in an execution's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
-pub enum LogLevel {
-    /// No rows.
-    Off,
-    /// Calls, errors and the end.
-    #[default]
-    Calls,
-    /// Every instruction as well.
-    Instructions,
-}
-
-/// The settings of an engine. Every setting has a default.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// Instructions after which a running computation is saved. It is the most work that a crash can cost. The CLI calls it `--save-every`
-    /// and JavaScript `saveEvery`.
-    pub slice_instructions: u64,
-    /// Approximate bytes of changed heap after which the computation is saved sooner. It is about the largest size of one save.
-    pub slice_bytes: u64,
-    /// Time without a save after which a `running` execution counts as abandoned by a dead process.
-    pub run_lease: crate::time::Millis,
-    /// Instructions that one execution may run in total.
-    pub execution_instructions: u64,
-    /// Heap limit, in bytes, of an execution that does not set its own. A process that runs one execution at this limit stays below three
-    /// times as much plus 50 MB.
-    pub heap_bytes: u64,
-    /// Log level of executions that do not set their own.
-    pub log_level: LogLevel,
-    /// Time for which a finished execution is kept, with everything that belongs to it; `None`: forever.
-    pub retention: Option<crate::time::Millis>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            slice_instructions: 1_000_000,
-            slice_bytes: 16 * 1024 * 1024,
-            run_lease: crate::time::Millis::seconds(30),
-            execution_instructions: 10_000_000_000,
-            heap_bytes: 64 * 1024 * 1024,
-            log_level: LogLevel::Calls,
-            retention: None,
-        }
-    }
-}

@@ -1,21 +1,43 @@
 //! Time as data: instants and durations in milliseconds. Nothing here reads a clock.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, Sub};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// An instant, in milliseconds since 1970-01-01T00:00:00Z. Documents store that number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Timestamp(i64);
 
 /// A duration in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Millis(pub i64);
+
+macro_rules! schema_with_format {
+    ($type:ty, $format:literal) => {
+        /// A number with a format of its own, by which tools know it from other numbers.
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "integer", "format": $format })
+            }
+        }
+    };
+}
+
+schema_with_format!(Timestamp, "epoch-ms");
+schema_with_format!(Millis, "duration-ms");
 
 impl Timestamp {
     /// The instant `ms` milliseconds after the epoch.

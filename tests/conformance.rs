@@ -5,7 +5,7 @@ use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::{
-    Batch, Capabilities, Changes, Expectation, Memory, Outcome, Page, Position, Receipt, Store, StoreError,
+    Batch, Capabilities, Changes, Expectation, Memory, Outcome, Page, Position, Receipt, Row, Store, StoreError,
     StoredDocument, WriteOp,
 };
 use runstate::testing::conformance::{CASES, Subject, run};
@@ -64,7 +64,7 @@ impl Store for DefectiveStore {
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         let mut query = query.clone();
         match self.defect {
             Defect::IgnoresTheLimit => query.limit = None,

@@ -8,14 +8,15 @@ use runstate::decision::{CachedValue, Change, Command, Ctx, Decision, ReadSet, R
 use runstate::engine::{Engine, Error, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
-use runstate::schema::{Catalog, Collection, Field, Key};
+use runstate::operation::Domain;
+use runstate::schema::{Collection, Field, Key};
 use runstate::store::layer::{CountingStore, Fault, FaultStore, Method};
 use runstate::store::{self, Memory, Store};
 use runstate::value::Document;
 use serde::Serialize;
 
-const COUNTERS: Collection = Collection::new("test.counters", 1).fields(&[Field::id("id"), Field::int("n")]);
+static COUNTERS: Collection = Collection::new("test.counters", 1).fields(&[Field::id("id"), Field::int("n")]);
+static TEST: Domain = Domain::new("test").collections(&[&COUNTERS]);
 
 /// Adds to a counter, up to a limit.
 #[derive(Serialize)]
@@ -60,8 +61,7 @@ impl Command for Add {
 }
 
 async fn engine(store: Arc<dyn Store>) -> Engine {
-    let catalog = Catalog::new(&[&COUNTERS]).unwrap();
-    Engine::new(store, Arc::new(SystemHost), catalog, Settings::default()).await.unwrap()
+    Engine::new(store, Arc::new(SystemHost), &[&TEST]).await.unwrap()
 }
 
 fn id(text: &str) -> CommandId {
@@ -77,9 +77,9 @@ async fn count(store: &dyn Store) -> i64 {
 async fn the_same_command_id_gives_the_first_result() {
     let store: Arc<dyn Store> = Arc::new(Memory::new());
     let engine = engine(store.clone()).await;
-    let first = engine.execute_as(&ADD, &id("a")).await.unwrap();
+    let first = engine.execute_as(&ADD, Some(&id("a"))).await.unwrap();
     engine.execute(&ADD).await.unwrap();
-    let repeated = engine.execute_as(&ADD, &id("a")).await.unwrap();
+    let repeated = engine.execute_as(&ADD, Some(&id("a"))).await.unwrap();
     assert_eq!((first.output, first.replayed), (1, false));
     assert_eq!((repeated.output, repeated.replayed), (1, true));
     assert_eq!(count(&*store).await, 2);
@@ -88,18 +88,18 @@ async fn the_same_command_id_gives_the_first_result() {
 #[tokio::test]
 async fn another_command_under_a_used_id_is_rejected() {
     let engine = engine(Arc::new(Memory::new())).await;
-    engine.execute_as(&ADD, &id("a")).await.unwrap();
-    let error = engine.execute_as(&Add { by: 2, ..ADD }, &id("a")).await.unwrap_err();
-    assert_eq!(error.code, ErrorCode::CommandIdReused);
+    engine.execute_as(&ADD, Some(&id("a"))).await.unwrap();
+    let error = engine.execute_as(&Add { by: 2, ..ADD }, Some(&id("a"))).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::COMMAND_ID_REUSED);
 }
 
 #[tokio::test]
 async fn repeat_returns_the_first_result_even_if_now_rejected() {
     let engine = engine(Arc::new(Memory::new())).await;
     let add_once = Add { most: 1, ..ADD };
-    engine.execute_as(&add_once, &id("a")).await.unwrap();
-    assert_eq!(engine.execute(&add_once).await.unwrap_err().code, ErrorCode::Limit);
-    assert_eq!(engine.execute_as(&add_once, &id("a")).await.unwrap().output, 1);
+    engine.execute_as(&add_once, Some(&id("a"))).await.unwrap();
+    assert_eq!(engine.execute(&add_once).await.unwrap_err().code, ErrorCode::LIMIT);
+    assert_eq!(engine.execute_as(&add_once, Some(&id("a"))).await.unwrap().output, 1);
 }
 
 #[tokio::test]
@@ -161,9 +161,9 @@ async fn unresolved_outcome_is_a_retryable_unknown_error() {
     store.plan(Method::Commit, 1, Fault::FailAfter(unknown()));
     let unavailable = store::StoreError::Unavailable { what: "ledger".into(), why: "the line is cut".into() };
     store.plan(Method::Outcome, 1, Fault::FailBefore(unavailable));
-    let error: Error = engine.execute_as(&ADD, &id("a")).await.unwrap_err();
-    assert_eq!((error.code, error.retryable), (ErrorCode::UnknownOutcome, true));
-    assert_eq!(engine.execute_as(&ADD, &id("a")).await.unwrap().output, 1);
+    let error: Error = engine.execute_as(&ADD, Some(&id("a"))).await.unwrap_err();
+    assert_eq!((error.code, error.retryable), (ErrorCode::UNKNOWN_OUTCOME, true));
+    assert_eq!(engine.execute_as(&ADD, Some(&id("a"))).await.unwrap().output, 1);
     assert_eq!(count(store.inner()).await, 1);
 }
 
@@ -174,12 +174,12 @@ async fn a_process_that_dies_at_any_call_leaves_all_or_nothing() {
             let store = Arc::new(FaultStore::new(Memory::new()));
             let first = engine(store.clone()).await;
             store.plan(method, 1, fault.clone());
-            let acknowledged = first.execute_as(&ADD, &id("a")).await.is_ok();
+            let acknowledged = first.execute_as(&ADD, Some(&id("a"))).await.is_ok();
             store.heal();
             let before = count(store.inner()).await;
             assert!(!acknowledged || before == 1);
             let second = engine(store.clone()).await;
-            assert_eq!(second.execute_as(&ADD, &id("a")).await.unwrap().output, 1);
+            assert_eq!(second.execute_as(&ADD, Some(&id("a"))).await.unwrap().output, 1);
             assert_eq!(count(store.inner()).await, 1, "{method:?} {fault:?}");
         }
     }

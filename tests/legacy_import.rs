@@ -15,13 +15,13 @@ use fixtures::{
     COMPLETED, EMAIL, FAILED, LegacyFixture, LegacyFixtureDatabase, OPEN_CALL, PAIR, RUNNING, WAITING, WITH_OPERANDS,
     date, oid,
 };
+use runstate::domain::cvm::Settings;
+use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{EXECUTIONS, Start, Status};
-use runstate::domain::{self};
 use runstate::engine::transfer::disk::{LegacyImportReport, SkippedItem};
 use runstate::engine::transfer::legacy;
 use runstate::engine::{Engine, Error, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
-use runstate::limits::Settings;
 use runstate::schema::Key;
 use runstate::store::Memory;
 use runstate::time::Millis;
@@ -29,7 +29,7 @@ use runstate::vm::Instruction;
 use serde_json::{Value as Json, json};
 
 async fn engine() -> Engine {
-    Engine::new(Arc::new(Memory::new()), Arc::new(SystemHost), domain::catalog().unwrap(), Settings::default())
+    Engine::with_settings(Arc::new(Memory::new()), Arc::new(SystemHost), runstate::domain::ALL, Settings::default())
         .await
         .unwrap()
 }
@@ -60,14 +60,14 @@ async fn imported_waiting_execution_is_answered_and_completes() {
     let cvm = engine.cvm();
 
     let waiting = cvm.active(10).await.unwrap();
-    assert_eq!(waiting.iter().map(|summary| summary.id.as_str()).filter(|id| *id != RUNNING).count(), 2);
+    assert_eq!(waiting.items.iter().map(|summary| summary.id.as_str()).filter(|id| *id != RUNNING).count(), 2);
     let view = cvm.show(WAITING).await.unwrap();
     assert_eq!((view.status, view.calls[0].call_id.as_str(), view.calls[0].step), (Status::WaitingCc, OPEN_CALL, 2));
     assert_eq!(view.calls[0].prompt, "Is this email urgent?");
-    assert_eq!(cvm.answer(WAITING, None, json!("very"), None, None).await.unwrap().status, Status::Complete);
+    assert_eq!(cvm.answer(WAITING, json!("very")).await.unwrap().status, Status::Complete);
     assert_eq!(cvm.output(WAITING).await.unwrap(), ["Line 1", "test@example.com: very"]);
 
-    assert_eq!(cvm.answer(WITH_OPERANDS, None, json!("!"), None, None).await.unwrap().status, Status::Complete);
+    assert_eq!(cvm.answer(WITH_OPERANDS, json!("!")).await.unwrap().status, Status::Complete);
     assert_eq!(cvm.output(WITH_OPERANDS).await.unwrap(), ["HelloWorld!"]);
 }
 
@@ -76,7 +76,7 @@ async fn imported_running_execution_is_due_and_resumes() {
     let engine = engine().await;
     import_legacy(&engine, fixtures::data()).await.unwrap();
     let cvm = engine.cvm();
-    cvm.run_due(10, RunLimit::Slice).await.unwrap();
+    cvm.engine().run_due(10, RunLimit::Slice).await.unwrap();
     assert_eq!(cvm.show(RUNNING).await.unwrap().status, Status::Complete);
     assert_eq!(cvm.output(RUNNING).await.unwrap(), ["Line 1", "test@example.com: urgent"]);
 }
@@ -134,7 +134,7 @@ async fn uncompilable_program_is_imported_with_ended_executions() {
     assert_eq!(cvm.output(COMPLETED).await.unwrap(), ["Line 1"]);
     assert_eq!(head(&engine, COMPLETED).await["state"]["scopes"][0]["variables"]["email"], "test@example.com");
     assert_eq!(cvm.program("email_processor").await.unwrap().source, "print Hello");
-    assert_eq!(cvm.start(&Start::new("email_processor"), None).await.unwrap_err().code, ErrorCode::NeedsRecompile);
+    assert_eq!(cvm.start(&Start::new("email_processor")).await.unwrap_err().code, codes::NEEDS_RECOMPILE);
 }
 
 /// One program and one execution of it.
@@ -179,7 +179,7 @@ async fn retry_of_an_imported_failure_resumes_at_the_failing_instruction() {
         assert_eq!(report.executions, [WAITING], "{state}: {report:?}");
         let cvm = engine.cvm();
         assert_eq!(cvm.show(WAITING).await.unwrap().status, Status::Error);
-        assert_eq!(cvm.retry(WAITING, None).await.unwrap().status, Status::Complete, "{state}");
+        assert_eq!(cvm.retry(WAITING).await.unwrap().status, Status::Complete, "{state}");
         assert_eq!(cvm.output(WAITING).await.unwrap(), ["Line 1", "test@example.com: late"], "{state}");
     }
 }
@@ -190,14 +190,14 @@ async fn retry_of_an_unrunnable_imported_state_is_rejected_with_reason() {
     let engine = engine().await;
     import_legacy(&engine, failed_with(state, json!({"message": "down"}))).await.unwrap();
     let cvm = engine.cvm();
-    let error = cvm.retry(WAITING, None).await.unwrap_err();
-    assert_eq!(error.code, ErrorCode::IllegalTransition);
+    let error = cvm.retry(WAITING).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::ILLEGAL_TRANSITION);
     assert!(error.message.contains("instruction 99") && error.message.contains("start its program again"));
     let stored = head(&engine, WAITING).await;
     assert_eq!((&stored["state"]["pc"], &stored["state"]["stack"][0]), (&json!(99), &json!("a")));
     assert_eq!(stored["state"]["scopes"][0]["variables"]["email"], "e");
     assert_eq!(cvm.show(WAITING).await.unwrap().state_hash.map(|hash| hash.len()), Some(64));
-    cvm.delete(WAITING, None).await.unwrap();
+    cvm.delete(WAITING).await.unwrap();
 }
 
 #[tokio::test]
@@ -208,7 +208,7 @@ async fn calls_and_logs_are_imported() {
     let latency = cvm.latency(Some("email_processor")).await.unwrap();
     assert_eq!((latency.answered, latency.max_ms), (2, Some(Millis(2000))));
     let logs = cvm.logs(WAITING, None, None).await.unwrap();
-    assert_eq!(logs.rows.len(), 1);
+    assert_eq!(logs.items.len(), 1);
 }
 
 #[tokio::test]
@@ -234,7 +234,7 @@ async fn starts_after_an_import_use_the_recompiled_source() {
 async fn second_import_changes_nothing() {
     let engine = engine().await;
     let first = import_legacy(&engine, fixtures::data()).await.unwrap();
-    engine.cvm().answer(WAITING, None, json!("very"), None, None).await.unwrap();
+    engine.cvm().answer(WAITING, json!("very")).await.unwrap();
     assert_eq!(import_legacy(&engine, fixtures::data()).await.unwrap(), first);
     assert_eq!(engine.cvm().show(WAITING).await.unwrap().status, Status::Complete);
     assert_eq!(engine.cvm().output(WAITING).await.unwrap().len(), 2);
@@ -304,9 +304,9 @@ async fn damaged_execution_is_skipped_with_its_reason_alone() {
         assert!(report.left.iter().any(|left| left.why.contains(reason)), "{path}: {:?}", report.left);
         assert!(item.id.len() < 1000 && item.why.len() < 2000, "{path}: the reason is too long");
         assert!(report.executions.is_empty(), "{path}: {report:?}");
-        assert!(engine.cvm().list(&Default::default()).await.unwrap().is_empty());
+        assert!(engine.cvm().list(&Default::default()).await.unwrap().items.is_empty());
         let calls = engine.cvm().calls(&Default::default()).await.unwrap();
-        assert!(calls.rows.is_empty(), "{path}: rows without their execution");
+        assert!(calls.items.is_empty(), "{path}: rows without their execution");
     }
 }
 
@@ -336,7 +336,7 @@ async fn leftover_loop_operands_do_not_block_an_execution() {
     let engine = engine().await;
     import_legacy(&engine, single(fixtures::email_program(), waits)).await.unwrap();
     let cvm = engine.cvm();
-    assert_eq!(cvm.answer(WAITING, None, json!("very"), None, None).await.unwrap().status, Status::Complete);
+    assert_eq!(cvm.answer(WAITING, json!("very")).await.unwrap().status, Status::Complete);
     assert_eq!(cvm.output(WAITING).await.unwrap(), ["Line 1", "test@example.com: very"]);
     assert_eq!(head(&engine, WAITING).await["state"]["stack"], json!(["left over", 7]));
 }
@@ -347,7 +347,7 @@ async fn unused_variables_are_imported() {
     import_legacy(&engine, fixtures::data()).await.unwrap();
     let waits = head(&engine, WAITING).await;
     assert!(waits["state"]["scopes"][0]["variables"]["unused"]["$ref"].is_u64(), "{waits}");
-    engine.cvm().answer(WAITING, None, json!("very"), None, None).await.unwrap();
+    engine.cvm().answer(WAITING, json!("very")).await.unwrap();
     let ended = head(&engine, WAITING).await;
     assert!(ended["state"]["scopes"][0]["variables"]["unused"]["$ref"].is_u64(), "{ended}");
 }
@@ -374,7 +374,7 @@ async fn missing_variables_and_optional_fields_do_not_block_an_import() {
     let engine = engine().await;
     import_legacy(&engine, data).await.unwrap();
     let cvm = engine.cvm();
-    assert_eq!(cvm.answer(WAITING, None, json!("very"), None, None).await.unwrap().status, Status::Error);
+    assert_eq!(cvm.answer(WAITING, json!("very")).await.unwrap().status, Status::Error);
     assert_eq!(cvm.show(WAITING).await.unwrap().error.unwrap().message, "email is not defined");
 }
 
@@ -382,10 +382,10 @@ async fn missing_variables_and_optional_fields_do_not_block_an_import() {
 async fn empty_source_and_store_of_this_library_are_rejected() {
     let engine = engine().await;
     let error = import_legacy(&engine, LegacyFixture::default()).await.unwrap_err();
-    assert_eq!(error.code, ErrorCode::NotFound);
+    assert_eq!(error.code, ErrorCode::NOT_FOUND);
     let ours = json!({"_id": "p1", "_rev": "1-a", "_v": 1, "name": "p"});
     let store =
         import_legacy(&engine, LegacyFixture { programs: vec![ours], ..LegacyFixture::default() }).await.unwrap_err();
-    assert_eq!(store.code, ErrorCode::Unsupported);
+    assert_eq!(store.code, ErrorCode::UNSUPPORTED);
     assert!(store.message.contains("Export it"), "{}", store.message);
 }

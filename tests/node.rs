@@ -16,10 +16,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Execution, Load, Start};
 use runstate::engine::{Engine, SystemHost, open};
 use runstate::id::hex;
-use runstate::limits::Settings;
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::testing::Notes;
 use serde_json::{Value as Json, json};
@@ -225,13 +225,14 @@ fn program_answered_in_node_resumes_natively() {
 
     let show = || async {
         let store = open::open(&url(folder.path())).await.unwrap();
-        let catalog = runstate::domain::catalog().unwrap();
-        let engine = Engine::new(store, Arc::new(SystemHost), catalog, Settings::default()).await.unwrap();
+        let engine = Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default())
+            .await
+            .unwrap();
         (engine.cvm().show("run").await.unwrap(), engine)
     };
     let (shown, after): (Execution, Execution) = block_on_tokio(async {
         let (shown, engine) = show().await;
-        engine.cvm().answer("run", None, "last".into(), None, None).await.unwrap();
+        engine.cvm().answer("run", "last").await.unwrap();
         (shown, show().await.0)
     });
     assert_eq!(in_node["shown"], serde_json::to_value(&shown).unwrap(), "both hosts show the same execution and hash");

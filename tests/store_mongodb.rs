@@ -7,6 +7,8 @@
 mod concerns;
 #[path = "store_mongodb/cost.rs"]
 mod cost;
+#[path = "store_mongodb/documents.rs"]
+mod documents;
 #[path = "store_mongodb/errors.rs"]
 mod errors;
 #[path = "store_mongodb/faults.rs"]

@@ -14,14 +14,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use mongodb::bson::{Document, doc};
+use runstate::client::Cvm;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{CC_HISTORY, ExecutionStatus, Load, Start, Status};
 use runstate::engine::transfer::{
     ExportHeader, ExportRecord, ExportSink, ExportSummary, LineReader, LineWriter, check,
 };
-use runstate::engine::{Cvm, Engine, Error};
+use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
 use runstate::schema::Key;
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Batch, Expectation, Memory, Store, Write, WriteOp};
@@ -71,8 +72,7 @@ impl WorkloadSize {
 
 /// An engine on a store, as in a process of its own.
 async fn open_engine(store: Arc<dyn Store>, host: &SimHost) -> Engine {
-    let catalog = runstate::domain::catalog().unwrap();
-    Engine::new(store, Arc::new(host.clone()), catalog, Settings::default()).await.unwrap()
+    Engine::with_settings(store, Arc::new(host.clone()), runstate::domain::ALL, Settings::default()).await.unwrap()
 }
 
 async fn open_store(url: &str) -> Arc<dyn Store> {
@@ -81,13 +81,13 @@ async fn open_store(url: &str) -> Arc<dyn Store> {
 
 async fn load_and_start(cvm: &Cvm, size: &WorkloadSize) -> ExecutionStatus {
     let bytecode = runstate::lang::compile("large.ts", SOURCE).unwrap().bytecode;
-    cvm.load(&Load::new("large", SOURCE, bytecode), Some(&id("load"))).await.unwrap();
+    cvm.with_id(&id("load")).load(&Load::new("large", SOURCE, bytecode)).await.unwrap();
     let input = json!({"lines": size.lines, "texts": size.texts, "chars": size.chars});
-    cvm.start(&Start::new("large").id("run").input(input), Some(&id("start"))).await.unwrap()
+    cvm.with_id(&id("start")).start(&Start::new("large").id("run").input(input)).await.unwrap().into()
 }
 
 async fn answer(cvm: &Cvm, answer: &str) -> ExecutionStatus {
-    cvm.answer("run", None, answer.into(), None, Some(&id(answer))).await.unwrap()
+    cvm.with_id(&id(answer)).answer("run", answer).await.unwrap()
 }
 
 fn id(text: &str) -> CommandId {
@@ -153,7 +153,7 @@ fn execution_larger_than_a_document_runs_resumes_and_is_deleted() {
         expect_bounded_documents(&url).await;
         drop(output);
 
-        cvm.delete("run", Some(&id("delete"))).await.unwrap();
+        cvm.with_id(&id("delete")).delete("run").await.unwrap();
         report("deleted");
         for (name, documents, ..) in sizes(&url).await {
             let of_executions =
@@ -182,8 +182,8 @@ fn import_with_a_document_too_large_for_mongodb_leaves_nothing() {
         let memory: Arc<dyn Store> = Arc::new(Memory::new());
         let (first, url) = (open_engine(memory.clone(), &SimHost::default()).await, fresh_url());
         let bytecode = runstate::lang::compile("asks.ts", "CC('?')").unwrap().bytecode;
-        first.cvm().load(&Load::new("asks", "CC('?')", bytecode), None).await.unwrap();
-        first.cvm().start(&Start::new("asks").id("small"), None).await.unwrap();
+        first.cvm().load(&Load::new("asks", "CC('?')", bytecode)).await.unwrap();
+        first.cvm().start(&Start::new("asks").id("small")).await.unwrap();
         // As JSON it is small enough for any store.
         memory.commit(call_with(1_600_000)).await.unwrap();
         let mut bytes = Vec::new();
@@ -194,7 +194,7 @@ fn import_with_a_document_too_large_for_mongodb_leaves_nothing() {
         let checked = check(&mut source, &catalog, |_| {}).unwrap();
         let second = open_engine(open_store(&url).await, &SimHost::default()).await;
         let error = second.import(&mut source, &checked, |_| {}).await.unwrap_err();
-        assert_eq!(error.code, ErrorCode::TooLarge, "{error}");
+        assert_eq!(error.code, ErrorCode::TOO_LARGE, "{error}");
         assert!(error.message.contains("cvm.cc_history/call"), "{error}");
         for (name, documents, ..) in sizes(&url).await {
             assert!(name.starts_with("runstate."), "{documents} documents of {name} are left");
@@ -216,7 +216,7 @@ impl<S: ExportSink> ExportSink for PausingSink<S> {
 
     fn put(&mut self, record: &ExportRecord, line: &str) -> Result<(), Error> {
         if let Some(runs) = self.runs.take() {
-            let (handle, pause) = (tokio::runtime::Handle::current(), runs.pause("run-1", None));
+            let (handle, pause) = (tokio::runtime::Handle::current(), runs.pause("run-1"));
             tokio::task::block_in_place(|| handle.block_on(pause))?;
         }
         self.inner.put(record, line)
@@ -243,9 +243,9 @@ fn export_fails_only_for_writes_to_its_own_store() {
         let (url, host) = (fresh_url(), SimHost::default());
         let engine = open_engine(open_store(&url).await, &host).await;
         let bytecode = runstate::lang::compile("asks.ts", "CC('?')").unwrap().bytecode;
-        engine.cvm().load(&Load::new("asks", "CC('?')", bytecode), None).await.unwrap();
+        engine.cvm().load(&Load::new("asks", "CC('?')", bytecode)).await.unwrap();
         for n in 0..5 {
-            engine.cvm().start(&Start::new("asks").id(&format!("run-{n}")), None).await.unwrap();
+            engine.cvm().start(&Start::new("asks").id(&format!("run-{n}"))).await.unwrap();
         }
         let stop = Arc::new(AtomicBool::new(false));
         let others = tokio::spawn(write_elsewhere(fresh_url(), stop.clone()));
@@ -263,7 +263,7 @@ fn export_fails_only_for_writes_to_its_own_store() {
         }
         let inner = LineWriter::new(Vec::new(), "a pipe");
         let error = engine.export(&mut PausingSink { inner, runs: Some(engine.cvm()) }, |_| {}).await.unwrap_err();
-        assert_eq!(error.code, ErrorCode::Conflict, "{error}");
+        assert_eq!(error.code, ErrorCode::CONFLICT, "{error}");
         stop.store(true, Ordering::Relaxed);
         assert!(others.await.unwrap() > 0);
         reads.await.unwrap();

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use damage::{engine, fill_store};
 use mongodb::bson::{Document, doc};
+use runstate::domain::cvm::Settings;
 use runstate::engine::{Engine, SystemHost};
-use runstate::limits::Settings;
 use runstate::store::Store;
 use runstate::store::mongodb::{Mongo, MongoOptions};
 
@@ -105,9 +105,10 @@ fn an_index_that_the_driver_dropped_is_found_and_not_created_again() {
         run_command(&url, doc! {"dropIndexes": "cvm.outputs", "index": "*"}).await;
         let left = indexes(&url, "cvm.outputs").await;
         assert!(left.len() < declared.len(), "{declared:?}");
-        let catalog = runstate::domain::catalog().unwrap();
         let host = Arc::new(SystemHost);
-        let engine = Engine::for_reading(open_store(&url).await, host, catalog, Settings::default()).await.unwrap();
+        let engine = Engine::for_reading(open_store(&url).await, host, runstate::domain::ALL, Settings::default())
+            .await
+            .unwrap();
         let report = engine.verify(|_| {}).await.unwrap();
         assert!(report.is_intact());
         assert_eq!(report.findings.len(), 1, "{report:?}");

@@ -8,15 +8,17 @@ use std::future::Future;
 use std::io::{BufReader, Cursor};
 use std::sync::Arc;
 
+use runstate::client::Answer;
+use runstate::client::Cvm;
 use runstate::domain;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Delete, EXECUTIONS, Load, Start, Status};
 use runstate::engine::transfer::{
     ExportHeader, ExportRecord, ExportSink, ExportSummary, ImportReport, LineReader, LineWriter, Selection, check,
 };
-use runstate::engine::{self, Cvm, Engine, SystemHost};
+use runstate::engine::{self, Engine, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
 use runstate::schema::{Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
@@ -27,7 +29,7 @@ const ASKS: &str = "const list = []; for (let i = 0; i < 100; i++) list.push({ i
     console.log('one'); const a = CC('first?'); console.log(a, list[7].f()); const b = CC('second?'); a + b + list.length";
 
 async fn engine_over(store: Arc<dyn Store>) -> Engine {
-    Engine::new(store, Arc::new(SystemHost), domain::catalog().unwrap(), Settings::default()).await.unwrap()
+    Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await.unwrap()
 }
 
 async fn memory_engine() -> Engine {
@@ -42,7 +44,7 @@ async fn file_engine(folder: &tempfile::TempDir) -> Engine {
 async fn load_program(engine: &Engine, name: &str, source: &str) -> Cvm {
     let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
     let cvm = engine.cvm();
-    cvm.load(&Load::new(name, source, bytecode), None).await.unwrap();
+    cvm.load(&Load::new(name, source, bytecode)).await.unwrap();
     cvm
 }
 
@@ -69,10 +71,10 @@ async fn round_trip_through_every_store_is_lossless() {
     let first = memory_engine().await;
     let cvm = load_program(&first, "asks", ASKS).await;
     for name in ["a", "b"] {
-        cvm.start(&Start { id: Some(name.into()), ..Start::new("asks") }, Some(&id(name))).await.unwrap();
-        cvm.answer(name, None, "x".into(), Some("ann".into()), Some(&id(&format!("{name}-1")))).await.unwrap();
+        cvm.with_id(&id(name)).start(&Start { id: Some(name.into()), ..Start::new("asks") }).await.unwrap();
+        cvm.with_id(&id(&format!("{name}-1"))).answer(name, Answer::from("x").by("ann")).await.unwrap();
     }
-    cvm.pause("b", None).await.unwrap();
+    cvm.pause("b").await.unwrap();
     let (bytes, exported) = export(&first).await;
     let second = file_engine(&folder).await;
     assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
@@ -86,8 +88,8 @@ async fn round_trip_through_every_store_is_lossless() {
     }
     // The paused execution keeps its answer in both stores.
     for cvm in [&cvm, &third.cvm()] {
-        cvm.answer("b", None, "y".into(), None, Some(&id("late"))).await.unwrap();
-        assert_eq!(cvm.unpause("b", Some(&id("on"))).await.unwrap().status, Status::Complete);
+        cvm.with_id(&id("late")).answer("b", "y").await.unwrap();
+        assert_eq!(cvm.with_id(&id("on")).unpause("b").await.unwrap().status, Status::Complete);
     }
     let (here, there) = (cvm.show("b").await.unwrap(), third.cvm().show("b").await.unwrap());
     assert_eq!((here.result, here.output, here.state_hash), (there.result, there.output, there.state_hash));
@@ -101,12 +103,12 @@ async fn moved_calls_keep_their_answers_claims_and_deadlines() {
     "#;
     let first = memory_engine().await;
     let cvm = load_program(&first, "together", SOURCE).await;
-    cvm.start(&Start { id: Some("run".into()), ..Start::new("together") }, None).await.unwrap();
+    cvm.start(&Start { id: Some("run".into()), ..Start::new("together") }).await.unwrap();
     for key in ["d", "e"] {
-        cvm.answer_key("run", key, 1, key.into(), None, None).await.unwrap();
+        cvm.answer("run", Answer::to_key(key).value(key)).await.unwrap();
     }
     let calls = cvm.show("run").await.unwrap().calls;
-    cvm.answer("run", Some(&calls[0].call_id), "a".into(), None, None).await.unwrap();
+    cvm.answer("run", Answer::to_call(&calls[0].call_id).value("a")).await.unwrap();
     let work = cvm.claim(&["t".into()], "worker", Millis::minutes(5)).await.unwrap().unwrap();
 
     let folder = tempfile::tempdir().unwrap();
@@ -114,11 +116,14 @@ async fn moved_calls_keep_their_answers_claims_and_deadlines() {
     import(&second, &export(&first).await.0).await.unwrap();
     let there = second.cvm();
     assert_eq!(there.show("run").await.unwrap(), cvm.show("run").await.unwrap());
-    assert_eq!(there.next_due().await.unwrap(), cvm.next_due().await.unwrap());
+    assert_eq!(
+        there.engine().next_due(runstate::store::Freshness::Linearizable).await.unwrap(),
+        cvm.engine().next_due(runstate::store::Freshness::Linearizable).await.unwrap()
+    );
     // The worker that had claimed the call may continue, and no other worker may claim it yet.
     assert_eq!(there.claim(&["t".into()], "another", Millis::minutes(5)).await.unwrap(), None);
-    there.complete(&work.claimed, "b".into(), None, None).await.unwrap();
-    there.answer("run", None, "c".into(), None, None).await.unwrap();
+    there.complete(&work.claimed, "b").await.unwrap();
+    there.answer("run", "c").await.unwrap();
     assert_eq!(there.output("run").await.unwrap(), ["a b c d e"]);
 }
 
@@ -126,16 +131,16 @@ async fn moved_calls_keep_their_answers_claims_and_deadlines() {
 async fn command_repeated_after_a_move_returns_its_first_result() {
     let first = memory_engine().await;
     let cvm = load_program(&first, "asks", ASKS).await;
-    let started = cvm.start(&Start::new("asks"), Some(&id("start"))).await.unwrap();
-    cvm.answer(&started.id, None, "x".into(), None, Some(&id("answer"))).await.unwrap();
+    let started = cvm.with_id(&id("start")).start(&Start::new("asks")).await.unwrap();
+    cvm.with_id(&id("answer")).answer(&started.id, "x").await.unwrap();
     let second = memory_engine().await;
     import(&second, &export(&first).await.0).await.unwrap();
-    let repeated = second.cvm().start(&Start::new("asks"), Some(&id("start"))).await.unwrap();
+    let repeated = second.cvm().with_id(&id("start")).start(&Start::new("asks")).await.unwrap();
     assert_eq!(repeated.id, started.id);
-    second.cvm().answer(&started.id, None, "x".into(), None, Some(&id("answer"))).await.unwrap();
-    let other = second.cvm().answer(&started.id, None, "z".into(), None, Some(&id("answer"))).await.unwrap_err();
-    assert_eq!(other.code, ErrorCode::CommandIdReused);
-    assert_eq!(second.cvm().list(&Default::default()).await.unwrap().len(), 1);
+    second.cvm().with_id(&id("answer")).answer(&started.id, "x").await.unwrap();
+    let other = second.cvm().with_id(&id("answer")).answer(&started.id, "z").await.unwrap_err();
+    assert_eq!(other.code, ErrorCode::COMMAND_ID_REUSED);
+    assert_eq!(second.cvm().list(&Default::default()).await.unwrap().items.len(), 1);
 }
 
 #[tokio::test]
@@ -143,16 +148,16 @@ async fn imported_execution_can_be_deleted_and_imported_again() {
     let first = memory_engine().await;
     let cvm = load_program(&first, "asks", ASKS).await;
     for name in ["a", "b"] {
-        cvm.start(&Start { id: Some(name.into()), ..Start::new("asks") }, None).await.unwrap();
-        cvm.cancel(name, None).await.unwrap();
+        cvm.start(&Start { id: Some(name.into()), ..Start::new("asks") }).await.unwrap();
+        cvm.cancel(name).await.unwrap();
     }
     // The deletion of `b` has begun. It continues in the other store.
-    first.execute_as(&Delete::new("b"), &id("delete")).await.unwrap();
+    first.execute_part(&Delete::new("b"), Some(&id("delete"))).await.unwrap();
     let (bytes, _) = export(&first).await;
     let second = memory_engine().await;
     import(&second, &bytes).await.unwrap();
-    second.cvm().delete("b", Some(&id("delete"))).await.unwrap();
-    second.cvm().delete("a", None).await.unwrap();
+    second.cvm().with_id(&id("delete")).delete("b").await.unwrap();
+    second.cvm().delete("a").await.unwrap();
     let counts = |engine: Engine| async move {
         let info = engine.info().await.unwrap();
         info.collections.iter().map(|c| (c.name, c.documents.unwrap())).collect::<Vec<_>>()
@@ -171,15 +176,15 @@ async fn imported_execution_can_be_deleted_and_imported_again() {
 async fn moved_running_execution_resumes() {
     let settings = Settings { slice_instructions: 100, ..Settings::default() };
     let store = Arc::new(Memory::new());
-    let first = Engine::new(store, Arc::new(SystemHost), domain::catalog().unwrap(), settings).await.unwrap();
+    let first = Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, settings).await.unwrap();
     let source = "let n = 0; for (let i = 0; i < 1000; i++) { n += i } console.log(n)";
     load_program(&first, "sums", source).await;
     // Only the first slice, as if the process had died then.
     let start = Start { id: Some("r".into()), ..Start::new("sums") };
-    assert_eq!(first.execute(&start).await.unwrap().status, Status::Running);
+    assert_eq!(first.execute_part(&start, None).await.unwrap().output.status, Status::Running);
     let second = memory_engine().await;
     import(&second, &export(&first).await.0).await.unwrap();
-    assert_eq!(second.cvm().resume("r", None).await.unwrap().status, Status::Complete);
+    assert_eq!(second.cvm().resume("r").await.unwrap().status, Status::Complete);
     assert_eq!(second.cvm().show("r").await.unwrap().output, ["499500"]);
 }
 
@@ -195,7 +200,7 @@ impl<S: ExportSink> ExportSink for StartingSink<S> {
         if self.times > 0 {
             self.times -= 1;
             let (cvm, start) = (self.cvm.clone(), Start::new("asks"));
-            let mut write = std::pin::pin!(cvm.start(&start, None));
+            let mut write = std::pin::pin!(cvm.start(&start));
             // A store in memory completes at once.
             let written = write.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
             assert!(matches!(written, std::task::Poll::Ready(Ok(_))));
@@ -228,20 +233,20 @@ async fn export_of_a_changing_store_restarts_or_fails() {
 
     let inner = LineWriter::new(&mut bytes, "a file").with_restart(restart);
     let error = engine.export(&mut StartingSink { inner, cvm: cvm.clone(), times: 99 }, |_| {}).await.unwrap_err();
-    assert_eq!((error.code, error.retryable), (ErrorCode::Conflict, true), "{error}");
+    assert_eq!((error.code, error.retryable), (ErrorCode::CONFLICT, true), "{error}");
 
     let mut bytes = Vec::new();
     let inner = LineWriter::new(&mut bytes, "a pipe");
     let error = engine.export(&mut StartingSink { inner, cvm, times: 1 }, |_| {}).await.unwrap_err();
     assert!(error.message.contains("a pipe") && error.message.contains("cannot be taken back"), "{error}");
-    assert_eq!(import(&memory_engine().await, &bytes).await.unwrap_err().code, ErrorCode::Corrupt);
+    assert_eq!(import(&memory_engine().await, &bytes).await.unwrap_err().code, ErrorCode::CORRUPT);
 }
 
 #[tokio::test]
 async fn import_that_dies_resumes_and_never_shows_half_an_execution() {
     let first = memory_engine().await;
     let cvm = load_program(&first, "asks", ASKS).await;
-    cvm.start(&Start { id: Some("a".into()), ..Start::new("asks") }, Some(&id("a"))).await.unwrap();
+    cvm.with_id(&id("a")).start(&Start { id: Some("a".into()), ..Start::new("asks") }).await.unwrap();
     let (bytes, exported) = export(&first).await;
     let mut succeeded = Vec::new();
     for nth in 1.. {
@@ -252,7 +257,7 @@ async fn import_that_dies_resumes_and_never_shows_half_an_execution() {
             store.plan(Method::Commit, nth, fault.clone());
             let imported = import(&second, &bytes).await;
             store.heal();
-            for found in second.cvm().list(&Default::default()).await.unwrap() {
+            for found in second.cvm().list(&Default::default()).await.unwrap().items {
                 assert_eq!(second.cvm().show(&found.id).await.unwrap(), cvm.show(&found.id).await.unwrap());
             }
             succeeded.push(imported.is_ok());
@@ -278,7 +283,7 @@ async fn three_waiting() -> (Engine, Vec<u8>, ExportSummary) {
     let first = memory_engine().await;
     let cvm = load_program(&first, "asks", ASKS).await;
     for name in ["a", "b", "c"] {
-        cvm.start(&Start::new("asks").id(name), Some(&id(name))).await.unwrap();
+        cvm.with_id(&id(name)).start(&Start::new("asks").id(name)).await.unwrap();
     }
     let (bytes, exported) = export(&first).await;
     (first, bytes, exported)
@@ -294,7 +299,7 @@ async fn import_of_a_too_large_document_fails_before_any_write() {
     let inner: Arc<dyn Store> = Arc::new(Memory::new());
     let second = engine_over(Arc::new(LimitedStore::new(inner.clone(), limits))).await;
     let error = import(&second, &bytes).await.unwrap_err();
-    assert_eq!(error.code, ErrorCode::TooLarge, "{error}");
+    assert_eq!(error.code, ErrorCode::TOO_LARGE, "{error}");
     assert!(error.message.contains("cvm.program"), "{error}");
     expect_empty(&second).await;
     // No staging was begun either.
@@ -315,7 +320,7 @@ async fn import_rejected_halfway_leaves_nothing_and_can_be_repeated() {
             let second = engine_over(store.clone()).await;
             store.plan(Method::Commit, nth, Fault::FailBefore(rejection.clone()));
             let error = import(&second, &bytes).await.unwrap_err();
-            assert!(matches!(error.code, ErrorCode::TooLarge | ErrorCode::AlreadyExists), "{nth}: {error}");
+            assert!(matches!(error.code, ErrorCode::TOO_LARGE | ErrorCode::ALREADY_EXISTS), "{nth}: {error}");
             rolled_back += usize::from(store.calls(Method::Commit) > nth);
             expect_empty(&second).await;
             store.heal();
@@ -355,8 +360,8 @@ async fn single_execution_moves_alone_and_resumes() {
     let first = memory_engine().await;
     let cvm = load_program(&first, "asks", ASKS).await;
     for name in ["a", "b"] {
-        cvm.start(&Start { id: Some(name.into()), ..Start::new("asks") }, Some(&id(name))).await.unwrap();
-        cvm.answer(name, None, "x".into(), None, None).await.unwrap();
+        cvm.with_id(&id(name)).start(&Start { id: Some(name.into()), ..Start::new("asks") }).await.unwrap();
+        cvm.answer(name, "x").await.unwrap();
     }
     // The execution continues with its own version, also after a newer one was loaded.
     load_program(&first, "asks", "CC('another?')").await;
@@ -378,17 +383,17 @@ async fn single_execution_moves_alone_and_resumes() {
     // In the second store another program has the same name, and executions of its own.
     let second = file_engine(&folder).await;
     let there = load_program(&second, "asks", "CC('what?')").await;
-    there.start(&Start::new("asks"), None).await.unwrap();
+    there.start(&Start::new("asks")).await.unwrap();
     assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
     assert_eq!(there.show("a").await.unwrap(), cvm.show("a").await.unwrap());
     assert_eq!(export_one(&second, "a").await.unwrap().1, exported);
-    let here = cvm.answer("a", None, "y".into(), None, Some(&id("on"))).await.unwrap();
-    assert_eq!(there.answer("a", None, "y".into(), None, Some(&id("on"))).await.unwrap(), here);
+    let here = cvm.with_id(&id("on")).answer("a", "y").await.unwrap();
+    assert_eq!(there.with_id(&id("on")).answer("a", "y").await.unwrap(), here);
     let (here, there) = (cvm.show("a").await.unwrap(), there.show("a").await.unwrap());
     assert_eq!((here.result, here.output, here.state_hash), (there.result, there.output, there.state_hash));
     // The stored execution has advanced and differs from the export.
-    assert_eq!(import(&second, &bytes).await.unwrap_err().code, ErrorCode::AlreadyExists);
-    second.cvm().delete("a", None).await.unwrap();
+    assert_eq!(import(&second, &bytes).await.unwrap_err().code, ErrorCode::ALREADY_EXISTS);
+    second.cvm().delete("a").await.unwrap();
     assert!(import(&second, &bytes).await.unwrap().written > 0);
 }
 
@@ -396,17 +401,17 @@ async fn single_execution_moves_alone_and_resumes() {
 async fn single_export_tolerates_only_writes_to_other_executions() {
     let engine = memory_engine().await;
     let cvm = load_program(&engine, "asks", ASKS).await;
-    cvm.start(&Start::new("asks").id("a"), None).await.unwrap();
+    cvm.start(&Start::new("asks").id("a")).await.unwrap();
     let selection = Selection::One(Key::new(&EXECUTIONS, "a"));
     let mut sink = StartingSink { inner: LineWriter::new(Vec::new(), "a pipe"), cvm: cvm.clone(), times: 99 };
     engine.export_selection(&selection, &mut sink, |_| {}).await.unwrap();
     assert!(sink.times < 99);
 
     let missing = export_one(&engine, "nobody").await.unwrap_err();
-    assert_eq!((missing.code, missing.key.as_deref()), (ErrorCode::NotFound, Some("nobody")), "{missing}");
-    cvm.cancel("a", None).await.unwrap();
-    cvm.delete("a", None).await.unwrap();
-    assert_eq!(export_one(&engine, "a").await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!((missing.code, missing.key.as_deref()), (ErrorCode::NOT_FOUND, Some("nobody")), "{missing}");
+    cvm.cancel("a").await.unwrap();
+    cvm.delete("a").await.unwrap();
+    assert_eq!(export_one(&engine, "a").await.unwrap_err().code, ErrorCode::NOT_FOUND);
 }
 
 /// Futures of exports and imports can be spawned.

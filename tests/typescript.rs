@@ -1,4 +1,4 @@
-//! The types of the npm package: `pkg/src/generated.ts` equals the generated text, and the results of every method satisfy the types.
+//! The types of the npm package, `pkg/src/generated.ts`: parameters and results of every operation satisfy them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
@@ -7,36 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use runstate::domain;
 use runstate::domain::cvm::Load;
+use runstate::domain::cvm::Settings;
 use runstate::engine::{Engine, SystemHost};
-use runstate::limits::Settings;
 use runstate::store::Memory;
-use runstate::wasm::{calls, compiler, typescript};
+use runstate::wasm::compiler;
 use serde_json::{Value as Json, json};
 
 fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-#[test]
-fn generated_types_of_the_package_are_current() {
-    let path = checkout().join("pkg/src/generated.ts");
-    let generated = typescript::generate().unwrap();
-    if std::env::var("INSTA_UPDATE").as_deref() == Ok("always") {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &generated).unwrap();
-    }
-    let current = std::fs::read_to_string(&path).unwrap_or_default();
-    let differing = generated
-        .lines()
-        .zip(current.lines().chain(std::iter::repeat("")))
-        .find(|(generated, current)| generated != current);
-    assert!(
-        generated == current,
-        "pkg/src/generated.ts differs from the sources (first at {differing:?}); write it again with\n    \
-         INSTA_UPDATE=always cargo test -p runstate --features typescript --test typescript"
-    );
 }
 
 /// Calls and their results, as TypeScript.
@@ -48,9 +27,13 @@ struct RecordedCalls {
 
 impl RecordedCalls {
     async fn new() -> Self {
-        let engine =
-            Engine::new(Arc::new(Memory::new()), Arc::new(SystemHost), domain::catalog().unwrap(), Settings::default());
-        let text = "import type { Calls, CompiledSource, ErrorFields } from \"./generated.js\";\n".to_owned();
+        let engine = Engine::with_settings(
+            Arc::new(Memory::new()),
+            Arc::new(SystemHost),
+            runstate::domain::ALL,
+            Settings::default(),
+        );
+        let text = "import type { Operations, CompiledSource, ErrorFields } from \"./generated.js\";\n".to_owned();
         Self { engine: engine.await.unwrap(), text, called: BTreeSet::new() }
     }
 
@@ -59,17 +42,17 @@ impl RecordedCalls {
         writeln!(self.text, "({value}) satisfies {type_name};").unwrap();
     }
 
-    async fn call(&mut self, method: &'static str, params: Json) -> Json {
-        self.called.insert(method);
-        let result = calls::call(&self.engine, method, &params.to_string()).await;
-        self.add_value(&format!("Calls[\"{method}\"][\"params\"]"), &params);
-        let result = serde_json::from_str(&result.unwrap_or_else(|error| panic!("{method}: {error}"))).unwrap();
-        self.add_value(&format!("Calls[\"{method}\"][\"result\"]"), &result);
+    async fn call(&mut self, name: &'static str, params: Json) -> Json {
+        self.called.insert(name);
+        let result = self.engine.call(name, params.as_object().cloned().unwrap()).await;
+        self.add_value(&format!("Operations[\"{name}\"][\"params\"]"), &params);
+        let result = result.unwrap_or_else(|error| panic!("{name}: {error}"));
+        self.add_value(&format!("Operations[\"{name}\"][\"result\"]"), &result);
         result
     }
 
-    async fn call_rejected(&mut self, method: &str, params: Json) {
-        let error = calls::call(&self.engine, method, &params.to_string()).await.unwrap_err();
+    async fn call_rejected(&mut self, name: &str, params: Json) {
+        let error = self.engine.call(name, params.as_object().cloned().unwrap()).await.unwrap_err();
         self.add_value("ErrorFields", &json!(error));
     }
 }
@@ -85,18 +68,17 @@ const PROGRAM: &str = r#"
 "#;
 
 fn bytecode_of(source: &str) -> Json {
-    let compiled: Json = serde_json::from_str(&compiler::compile_to_json("r.ts", source).unwrap()).unwrap();
-    compiled["bytecode"].clone()
+    json!(compiler::compile("r.ts", source).unwrap().bytecode)
 }
 
-async fn call_every_method(recorder: &mut RecordedCalls) {
-    for method in ["info", "health", "capabilities", "verify"] {
+async fn call_every_operation(recorder: &mut RecordedCalls) {
+    for method in ["store.info", "store.health", "store.capabilities", "store.verify"] {
         recorder.call(method, json!({})).await;
     }
     let from = recorder.call("store.changes", json!({"waitMs": 0})).await["next"].clone();
-    let compiled: Json = serde_json::from_str(&compiler::compile_to_json("p.ts", PROGRAM).unwrap()).unwrap();
+    let compiled = json!(compiler::compile("p.ts", PROGRAM).unwrap());
     recorder.add_value("CompiledSource", &compiled);
-    recorder.add_value("ErrorFields", &json!(compiler::compile_to_json("p.ts", "nowhere; class {").unwrap_err()));
+    recorder.add_value("ErrorFields", &json!(compiler::compile("p.ts", "nowhere; class {").unwrap_err()));
     let load = json!({
         "name": "p", "source": PROGRAM, "bytecode": compiled["bytecode"], "compiler": compiled["compiler"],
         "description": "of all", "tags": ["daily"], "commandId": "load",
@@ -118,33 +100,40 @@ async fn call_every_method(recorder: &mut RecordedCalls) {
     recorder
         .call("cvm.start", json!({"program": "p", "id": "e", "input": {"n": 1}, "logLevel": "calls", "commandId": "s"}))
         .await;
-    for method in ["cvm.show", "cvm.output", "cvm.stands", "cvm.versionOf", "cvm.wake"] {
+    for method in ["cvm.show", "cvm.output", "cvm.status", "cvm.summary", "cvm.versionOf", "cvm.wake"] {
         recorder.call(method, json!({"id": "e"})).await;
     }
     recorder.call("cvm.show", json!({"id": "e", "hash": false, "machine": true, "full": true})).await;
     recorder.call("cvm.variables", json!({"id": "e"})).await;
-    recorder.call("cvm.glance", json!({"id": "e"})).await;
+    recorder.call("cvm.progress", json!({"id": "e"})).await;
     recorder.call("cvm.calls", json!({"execution": "e", "open": true})).await;
     recorder.call("cvm.calls", json!({"limit": 1})).await;
 
     recorder.call("cvm.claim", json!({"kinds": ["nothing"], "owner": "w"})).await;
     let work =
         recorder.call("cvm.claim", json!({"kinds": ["add"], "owner": "w", "leaseMs": 60000, "commandId": "c"})).await;
-    let claimed = &work["claimed"];
-    recorder.call("cvm.heartbeat", json!({"claimed": claimed})).await;
+    let claim = |work: &Json| work["claimed"].clone();
+    let claimed = claim(&work);
+    let (call, token) = (&claimed["call"], &claimed["token"]);
+    recorder.call("cvm.call", json!({"id": call})).await;
+    recorder.call("cvm.heartbeat", json!({"call": call, "token": token, "leaseMs": 60000})).await;
     recorder.call("cvm.show", json!({"id": "e"})).await;
     let retry = json!({"attempts": 9, "initialMs": 0, "longestMs": 0});
-    recorder
-        .call("cvm.fail", json!({"claimed": claimed, "message": "no", "name": "No", "retry": retry, "by": "w"}))
-        .await;
+    let fail = json!({
+        "execution": "e", "call": call, "token": token, "message": "no", "name": "No", "retry": retry, "by": "w",
+    });
+    recorder.call("cvm.fail", fail).await;
+    recorder.call("cvm.nextAvailable", json!({"kinds": ["add"]})).await;
     recorder.call("cvm.calls", json!({"kind": "add"})).await;
-    let work = recorder.call("cvm.claim", json!({"call": claimed["call"], "owner": "w"})).await;
-    recorder.call("cvm.release", json!({"claimed": work["claimed"]})).await;
-    let work = recorder.call("cvm.claim", json!({"call": claimed["call"], "owner": "w"})).await;
-    recorder.call("cvm.complete", json!({"claimed": work["claimed"], "answer": 3, "by": "w"})).await;
+    let token = claim(&recorder.call("cvm.claim", json!({"call": call, "owner": "w"})).await)["token"].clone();
+    recorder.call("cvm.release", json!({"call": call, "token": token})).await;
+    let token = claim(&recorder.call("cvm.claim", json!({"call": call, "owner": "w"})).await)["token"].clone();
+    let complete = json!({"execution": "e", "call": call, "token": token, "answer": 3, "by": "w"});
+    recorder.call("cvm.complete", complete).await;
     recorder.call("cvm.start", json!({"program": "p", "id": "f"})).await;
-    let work = recorder.call("cvm.claim", json!({"kinds": ["add"], "owner": "w"})).await;
-    recorder.call("cvm.fail", json!({"claimed": work["claimed"], "message": "never"})).await;
+    let claimed = claim(&recorder.call("cvm.claim", json!({"kinds": ["add"], "owner": "w"})).await);
+    let fail = json!({"execution": "f", "call": claimed["call"], "token": claimed["token"], "message": "never"});
+    recorder.call("cvm.fail", fail).await;
 
     recorder.call("cvm.answer", json!({"id": "e", "key": "k", "occurrence": 1, "answer": "y", "by": "ann"})).await;
     recorder.call_rejected("cvm.answer", json!({"id": "e", "call": "c", "answer": "y"})).await;
@@ -161,11 +150,12 @@ async fn call_every_method(recorder: &mut RecordedCalls) {
     recorder.call("cvm.retry", json!({"id": "f"})).await;
     recorder.call("cvm.cancel", json!({"id": "f"})).await;
 
-    recorder.call("info", json!({})).await;
+    recorder.call("store.info", json!({})).await;
+    recorder.call("cvm.overview", json!({})).await;
     recorder.call("cvm.list", json!({"status": "complete", "program": "p", "limit": 5})).await;
     recorder.call("cvm.active", json!({})).await;
     recorder.call("cvm.history", json!({"program": "p"})).await;
-    recorder.call("cvm.logs", json!({"id": "e", "limit": 2})).await;
+    recorder.call("cvm.logs", json!({"execution": "e", "limit": 2})).await;
     recorder.call("cvm.logs", json!({"event": "cc_call", "since": 0, "before": i64::MAX >> 12})).await;
     recorder.call("cvm.slowest", json!({})).await;
     for method in ["cvm.stats", "cvm.statuses", "cvm.latency", "cvm.latencyByKind"] {
@@ -173,17 +163,26 @@ async fn call_every_method(recorder: &mut RecordedCalls) {
     }
     recorder.call("cvm.latencyByProgram", json!({})).await;
     recorder
-        .call("store.changes", json!({"from": from, "collection": "cvm.executions", "limit": 99, "waitMs": 0}))
+        .call("store.changes", json!({"from": from, "collections": ["cvm.executions"], "limit": 99, "subjects": ["e"]}))
         .await;
-    recorder.call("cvm.changes", json!({"from": from, "things": ["call"], "executions": ["e"], "waitMs": 0})).await;
+
+    let fields = json!([{"name": "title", "kind": "text", "required": true}]);
+    let notes = json!({"collection": "notes", "fields": fields, "indexes": [{"fields": ["title"]}]});
+    recorder.call("documents.declare", notes).await;
+    recorder.call("documents.collections", json!({})).await;
+    let writes = json!([{"collection": "notes", "id": "n", "put": {"title": "a"}, "expect": "absent"}]);
+    recorder.call("documents.commit", json!({"writes": writes, "commandId": "note"})).await;
+    recorder.call("documents.get", json!({"collection": "notes", "ids": ["n", "none"]})).await;
+    recorder.call("documents.query", json!({"collection": "notes", "order": ["-title"], "limit": 5})).await;
+    recorder.call("documents.changes", json!({"collections": ["notes"], "waitMs": 0})).await;
 
     let before = i64::MAX >> 12;
     recorder.call("cvm.countFinished", json!({"before": before})).await;
     recorder.call("cvm.delete", json!({"id": "f"})).await;
-    recorder.call("cvm.deleteFinished", json!({"before": before, "limit": 5})).await;
+    recorder.call("due.run", json!({"rule": "cvm.retention", "before": before, "limit": 5})).await;
     recorder.call("store.changes", json!({"from": from, "waitMs": 0})).await;
-    recorder.call("cvm.runDue", json!({"limit": 5, "pace": "slice"})).await;
-    recorder.call("cvm.nextDue", json!({"known": true})).await;
+    recorder.call("due.run", json!({"limit": 5, "pace": "slice"})).await;
+    recorder.call("due.next", json!({"known": true})).await;
 }
 
 /// The TypeScript compiler of the package's tools; `None`, and a skip line, if it is not installed.
@@ -193,24 +192,25 @@ fn compiler() -> Option<PathBuf> {
         return Some(path);
     }
     println!(
-        "skipped: typescript::method_results_satisfy_their_typescript_types: run `npm ci` in pkg to install the compiler"
+        "skipped: typescript::results_of_operations_satisfy_their_types: run `npm ci` in pkg to install the compiler"
     );
     assert!(std::env::var_os("CI").is_none(), "under CI a skip is a failure");
     None
 }
 
 #[tokio::test]
-async fn method_results_satisfy_their_typescript_types() {
+async fn results_of_operations_satisfy_their_types() {
     let mut recorder = RecordedCalls::new().await;
-    call_every_method(&mut recorder).await;
-    let missing: Vec<_> = calls::METHODS.iter().filter(|method| !recorder.called.contains(*method)).collect();
+    call_every_operation(&mut recorder).await;
+    let names = recorder.engine.signatures().map(|signature| signature.name);
+    let missing: Vec<_> = names.filter(|name| !recorder.called.contains(name)).collect();
     assert!(missing.is_empty(), "never called: {missing:?}");
     let Some(compiler) = compiler() else { return };
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("generated.ts"), typescript::generate().unwrap()).unwrap();
+    std::fs::copy(checkout().join("pkg/src/generated.ts"), folder.path().join("generated.ts")).unwrap();
     std::fs::write(folder.path().join("recorded.ts"), &recorder.text).unwrap();
     let options = json!({
-        "strict": true, "noEmit": true, "exactOptionalPropertyTypes": true, "module": "nodenext", "target": "es2022", "types": [],
+        "strict": true, "noEmit": true, "exactOptionalPropertyTypes": true, "module": "nodenext", "target": "es2022", "types": [], "lib": ["es2022", "dom"],
     });
     let project = json!({"compilerOptions": options, "files": ["recorded.ts"]});
     std::fs::write(folder.path().join("tsconfig.json"), project.to_string()).unwrap();

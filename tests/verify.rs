@@ -19,7 +19,7 @@ use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::{
-    Batch, Capabilities, Changes, Memory, Outcome, Page, Position, Receipt, Store, StoreError, StoredDocument,
+    Batch, Capabilities, Changes, Memory, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
     VerifyReport,
 };
 use runstate::time::{Millis, Timestamp};
@@ -96,7 +96,7 @@ async fn each_damage_is_found_on_files() {
 }
 
 /// The findings in a store with altered query results.
-async fn findings_where(alter: fn(&Query, &mut Page)) -> Vec<String> {
+async fn findings_where(alter: fn(&Query, &mut Page<Row>)) -> Vec<String> {
     let store = Arc::new(AlteredStore::new(alter));
     fill_store(store.clone()).await;
     store.start_altering();
@@ -179,11 +179,11 @@ async fn concurrent_writes_are_not_findings() {
         let step = steps.fetch_add(1, Ordering::Relaxed);
         let name = format!("meanwhile-{}", step / 3);
         match step % 3 {
-            0 => drop(poll_ready(cvm.start(&Start::new("asks").id(&name), None)).unwrap()),
-            1 => drop(poll_ready(cvm.answer(&name, None, "x".into(), None, None)).unwrap()),
+            0 => drop(poll_ready(cvm.start(&Start::new("asks").id(&name))).unwrap()),
+            1 => drop(poll_ready(cvm.answer(&name, "x")).unwrap()),
             _ => {
-                poll_ready(cvm.cancel(&name, None)).unwrap();
-                poll_ready(cvm.delete(&name, None)).unwrap();
+                poll_ready(cvm.cancel(&name)).unwrap();
+                poll_ready(cvm.delete(&name)).unwrap();
             }
         }
     }));
@@ -195,7 +195,7 @@ type DocumentEdit = fn(&mut Document);
 
 struct AlteredStore {
     inner: Arc<Memory>,
-    alter: fn(&Query, &mut Page),
+    alter: fn(&Query, &mut Page<Row>),
     edits: Mutex<BTreeMap<String, DocumentEdit>>,
     writers: Mutex<Option<Box<dyn Fn() + Send>>>,
     is_altering: AtomicBool,
@@ -210,7 +210,7 @@ fn poll_ready<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl AlteredStore {
-    fn new(alter: fn(&Query, &mut Page)) -> Self {
+    fn new(alter: fn(&Query, &mut Page<Row>)) -> Self {
         let (edits, writers, is_altering) = Default::default();
         Self { inner: Arc::new(Memory::new()), alter, edits, writers, is_altering }
     }
@@ -240,7 +240,7 @@ impl AlteredStore {
         }
     }
 
-    fn read_page(&self, query: &Query) -> Result<Page, StoreError> {
+    fn read_page(&self, query: &Query) -> Result<Page<Row>, StoreError> {
         let is_altering = self.is_altering.load(Ordering::Relaxed);
         if is_altering && let Some(write) = &*self.writers.lock().unwrap() {
             write();
@@ -275,7 +275,7 @@ impl Store for AlteredStore {
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move { self.read_page(query) })
     }
 

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::Engine;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
-use runstate::schema::Query;
+use runstate::schema::{Field, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
 use runstate::store::{BatchLimits, Memory, Store};
@@ -26,14 +26,19 @@ console.log(answer);
 async fn files_of_a_small_run_match_the_snapshot() {
     let folder = tempfile::tempdir().unwrap();
     let store = FileStore::open(folder.path(), FileStoreOptions::default()).await.unwrap();
-    let catalog = runstate::domain::catalog().unwrap();
-    let engine =
-        Engine::new(Arc::new(store), Arc::new(SimHost::default()), catalog, Settings::default()).await.unwrap();
+    let engine = Engine::with_settings(
+        Arc::new(store),
+        Arc::new(SimHost::default()),
+        runstate::domain::ALL,
+        Settings::default(),
+    )
+    .await
+    .unwrap();
     let command = |id: &str| Some(CommandId::new(id).unwrap());
     let bytecode = runstate::lang::compile("program.ts", PROGRAM).unwrap().bytecode;
-    engine.cvm().load(&Load::new("program", PROGRAM, bytecode), command("load").as_ref()).await.unwrap();
-    engine.cvm().start(&Start::new("program").id("run"), command("start").as_ref()).await.unwrap();
-    engine.cvm().answer("run", None, "yes".into(), None, command("answer").as_ref()).await.unwrap();
+    engine.cvm().with_id(command("load").as_ref()).load(&Load::new("program", PROGRAM, bytecode)).await.unwrap();
+    engine.cvm().with_id(command("start").as_ref()).start(&Start::new("program").id("run")).await.unwrap();
+    engine.cvm().with_id(command("answer").as_ref()).answer("run", "yes").await.unwrap();
 
     let read = |seq: u64| std::fs::read_to_string(folder.path().join(format!("commits/{seq:016}.json"))).unwrap();
     // 1 is the migration, 2 the program. The chain begins with the store's random id, so the links are redacted.
@@ -46,15 +51,14 @@ async fn files_of_a_small_run_match_the_snapshot() {
 async fn rows_of_a_dead_staged_turn_match_the_snapshot() {
     let limits = BatchLimits { document_bytes: 8 * 1024, batch_bytes: 8 * 1024, ..BatchLimits::default() };
     let store = Arc::new(FaultStore::new(LimitedStore::new(Memory::new(), limits)));
-    let catalog = runstate::domain::catalog().unwrap();
     let host = Arc::new(SimHost::default());
-    let engine = Engine::new(store.clone(), host, catalog, Settings::default()).await.unwrap();
+    let engine = Engine::with_settings(store.clone(), host, runstate::domain::ALL, Settings::default()).await.unwrap();
     let source = "const all = []; for (let i = 0; i < 300; i++) all.push({ i, name: `item ${i}` }); CC(\"?\");";
     let bytecode = runstate::lang::compile("program.ts", source).unwrap().bytecode;
-    engine.cvm().load(&Load::new("program", source, bytecode), None).await.unwrap();
+    engine.cvm().load(&Load::new("program", source, bytecode)).await.unwrap();
     store.plan(Method::Commit, 3, Fault::DieBefore);
     let command = CommandId::new("start").unwrap();
-    engine.cvm().start(&Start::new("program").id("run"), Some(&command)).await.unwrap_err();
+    engine.cvm().with_id(&command).start(&Start::new("program").id("run")).await.unwrap_err();
     let mut shown = String::new();
     for own in runstate::engine::COLLECTIONS {
         for row in store.inner().query(&Query::of(own)).await.unwrap().items {
@@ -81,14 +85,22 @@ fn declared_collections_match_the_snapshot() {
     let mut out = String::new();
     for collection in catalog.iter().chain(runstate::engine::COLLECTIONS.iter().copied()) {
         out += &format!("{} v{}\n", collection.name, collection.version);
-        for field in collection.fields {
-            out += &format!("  {}: {:?} {:?} {}\n", field.name, field.kind, field.presence, field.values.join("|"));
+        // Their order has no meaning.
+        let mut fields: Vec<&Field> = collection.fields.iter().collect();
+        fields.sort_by_key(|field| field.name);
+        for Field { name, kind, presence, values, max_bytes, .. } in fields {
+            let max = if *max_bytes > 0 { format!(" max {max_bytes}") } else { String::new() };
+            out += &format!("  {name}: {kind:?} {presence:?} {}{max}\n", values.join("|"));
         }
         for index in collection.indexes {
             let unique = if index.unique { " unique" } else { "" };
             out += &format!("  index {} {:?}{unique} {:?}\n", index.name(), index.kind, index.partial);
         }
         out += &format!("  ttl {:?}\n", collection.ttl);
+        for reference in collection.references {
+            out += &format!("  reference {} {}\n", reference.field, reference.collection);
+        }
+        out += &format!("  insert_only {} read_mostly {}\n", collection.insert_only, collection.read_mostly);
     }
     insta::assert_snapshot!(out);
 }

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use figures::Figures;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Engine, SystemHost};
-use runstate::limits::Settings;
 use runstate::store::Store as _;
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs, SnapshotPolicy};
 
@@ -53,10 +53,10 @@ async fn open(
     source: &str,
 ) -> Result<(Arc<FileStore<NativeFs>>, Engine), BenchError> {
     let store = Arc::new(FileStore::open(folder, options).await?);
-    let catalog = runstate::domain::catalog()?;
-    let engine = Engine::new(store.clone(), Arc::new(SystemHost), catalog, Settings::default()).await?;
+    let engine =
+        Engine::with_settings(store.clone(), Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await?;
     let compiled = runstate::lang::compile("bench.ts", source).map_err(|found| format!("{found:?}"))?;
-    engine.cvm().load(&Load::new("bench", source, compiled.bytecode), None).await?;
+    engine.cvm().load(&Load::new("bench", source, compiled.bytecode)).await?;
     Ok((store, engine))
 }
 
@@ -137,11 +137,11 @@ async fn run_executions(folder: &Path, snapshots: SnapshotPolicy) -> Result<Thro
 
 async fn answer_execution(engine: Engine, id: String) -> Result<Vec<Duration>, BenchError> {
     let cvm = engine.cvm();
-    cvm.start(&Start::new("bench").id(&id), None).await?;
+    cvm.start(&Start::new("bench").id(&id)).await?;
     let mut times = Vec::with_capacity(ANSWERS);
     for _ in 0..ANSWERS {
         let begun = Instant::now();
-        cvm.answer(&id, None, "yes".into(), None, None).await?;
+        cvm.answer(&id, "yes").await?;
         times.push(begun.elapsed());
     }
     Ok(times)

@@ -9,10 +9,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use runstate::client::Answer;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, ExecutionProgress, OUTPUTS, Start};
 use runstate::engine::{self, Engine, SystemHost};
 use runstate::id::{CommandId, Revision};
-use runstate::limits::Settings;
 use runstate::schema::{Catalog, Collection, Key, Query};
 use runstate::store::file::fs::{Fs as _, Pieces as _};
 use runstate::store::file::snapshot::{SnapshotHeader, open, pieces};
@@ -101,8 +102,8 @@ async fn show(folder: &Path) -> Result<(usize, Duration), BenchError> {
 
 async fn open_cold(folder: &Path) -> Result<(Arc<FileStore<NativeFs>>, Engine), BenchError> {
     let store = Arc::new(FileStore::open(folder, FileStoreOptions::default()).await?);
-    let catalog = runstate::domain::catalog()?;
-    let engine = Engine::new(store.clone(), Arc::new(SystemHost), catalog, Settings::default()).await?;
+    let engine =
+        Engine::with_settings(store.clone(), Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await?;
     Ok((store, engine))
 }
 
@@ -125,9 +126,8 @@ async fn resume(folder: &Path, times: &mut ResumeTimes) -> Result<(), BenchError
     let ExecutionProgress { calls, .. } = engine.cvm().progress("run", PAST_ALL_OUTPUT).await?;
     times.poll.push(looking.elapsed());
     let answering = Instant::now();
-    let call = calls.first().map(|call| call.call_id.as_str());
-    assert!(call.is_some(), "the execution has no open call");
-    engine.cvm().answer("run", call, "whatever comes next".into(), None, None).await?;
+    let call = calls.first().ok_or("the execution has no open call")?;
+    engine.cvm().answer("run", Answer::to_call(&call.call_id).value("whatever comes next")).await?;
     times.answer.push(answering.elapsed());
     times.all.push(begun.elapsed());
     Ok(store.close().await?)
@@ -136,8 +136,8 @@ async fn resume(folder: &Path, times: &mut ResumeTimes) -> Result<(), BenchError
 /// Makes a store with an execution, `run`, that has `rows` rows of history and waits for an answer.
 pub async fn build_store(folder: &Path, rows: usize) -> Result<(), BenchError> {
     let (store, engine) = super::open(folder, FileStoreOptions::default(), PROGRAM).await?;
-    engine.cvm().start(&Start::new("bench").id("run"), None).await?;
-    engine.cvm().answer("run", None, "whatever comes next".into(), None, None).await?;
+    engine.cvm().start(&Start::new("bench").id("run")).await?;
+    engine.cvm().answer("run", "whatever comes next").await?;
     let mut snapshot = store.compact().await?.snapshot;
     let id = store.id().to_owned();
     store.close().await?;

@@ -57,10 +57,10 @@ pub async fn bench(figures: &mut Figures) -> Result<(), BenchError> {
     let (store, engine) = super::open(root, FileStoreOptions::default(), PROGRAM).await?;
     let watch = SizeWatcher::start(root);
     let mut unique = UniqueBytes::default();
-    engine.cvm().start(&Start::new("bench").id("run"), None).await?;
+    engine.cvm().start(&Start::new("bench").id("run")).await?;
     unique.read(root)?;
     for turn in 0..TURNS {
-        engine.cvm().answer("run", None, answer(turn).into(), None, None).await?;
+        engine.cvm().answer("run", answer(turn)).await?;
         unique.read(root)?;
     }
     let most = watch.stop();

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use runstate::client::Answer;
+use runstate::client::Cvm;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
-use runstate::engine::{Cvm, Engine, SystemHost};
+use runstate::engine::{Engine, SystemHost};
 use runstate::id::{CommandId, Revision};
-use runstate::limits::Settings;
 use runstate::schema::{Catalog, Collection, Field, Key};
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Batch, Expectation, Store, Write, WriteOp};
@@ -97,13 +99,13 @@ pub struct AnsweredExecution(Cvm);
 impl AnsweredExecution {
     pub async fn begin(url: &str) -> Result<Self, BenchError> {
         let store = Arc::new(Mongo::open(url, MongoOptions::default()).await?);
-        let catalog = runstate::domain::catalog()?;
-        let cvm = Engine::new(store, Arc::new(SystemHost), catalog, Settings::default()).await?.cvm();
+        let cvm =
+            Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await?.cvm();
         let source = r#"for (let i = 0; ; i++) console.log(i, CC("next?"))"#;
         let bytecode =
             runstate::lang::compile("asks.ts", source).map_err(|diagnostics| format!("{diagnostics:?}"))?.bytecode;
-        cvm.load(&Load::new("asks", source, bytecode), None).await?;
-        cvm.start(&Start::new("asks").id("run"), None).await?;
+        cvm.load(&Load::new("asks", source, bytecode)).await?;
+        cvm.start(&Start::new("asks").id("run")).await?;
         Ok(Self(cvm))
     }
 
@@ -113,7 +115,7 @@ impl AnsweredExecution {
     }
 
     pub async fn answer(&self, call: &str) -> Result<(), BenchError> {
-        self.0.answer("run", Some(call), "yes".into(), None, None).await?;
+        self.0.answer("run", Answer::to_call(call).value("yes")).await?;
         Ok(())
     }
 }

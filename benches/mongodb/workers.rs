@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use runstate::client::Cvm;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
-use runstate::engine::{Cvm, Engine, SystemHost};
-use runstate::limits::Settings;
+use runstate::engine::{Engine, SystemHost};
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::work::{Failure, Task, Worker};
 use tokio::task::JoinSet;
@@ -31,14 +32,14 @@ pub async fn answer(url: &str, workers: usize, calls: usize) -> Result<Rates, Be
     let source = r#"console.log(CC("q?"))"#;
     let bytecode =
         runstate::lang::compile("asks.ts", source).map_err(|diagnostics| format!("{diagnostics:?}"))?.bytecode;
-    processes[0].load(&Load::new("asks", source, bytecode), None).await?;
+    processes[0].load(&Load::new("asks", source, bytecode)).await?;
 
     let begun = Instant::now();
     let mut starts = JoinSet::new();
     for (n, cvm) in (0..workers).zip(processes.iter().cycle().cloned()) {
         starts.spawn(async move {
             for run in (n..calls).step_by(workers) {
-                cvm.start(&Start::new("asks").id(&format!("run-{run}")), None).await?;
+                cvm.start(&Start::new("asks").id(&format!("run-{run}"))).await?;
             }
             Ok::<_, BenchError>(())
         });
@@ -71,7 +72,7 @@ pub async fn answer(url: &str, workers: usize, calls: usize) -> Result<Rates, Be
 
 async fn open_process(url: &str) -> Result<Cvm, BenchError> {
     let store = Arc::new(Mongo::open(url, MongoOptions::default()).await?);
-    Ok(Engine::new(store, Arc::new(SystemHost), runstate::domain::catalog()?, Settings::default()).await?.cvm())
+    Ok(Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await?.cvm())
 }
 
 async fn join_all(tasks: JoinSet<Result<(), BenchError>>) -> Result<(), BenchError> {

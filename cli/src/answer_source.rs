@@ -8,8 +8,9 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
+use runstate::client::Cvm;
 use runstate::domain::cvm::{CC_HISTORY, COGNITIVE, OpenCall, TIMER};
-use runstate::engine::{Cvm, Error};
+use runstate::engine::Error;
 use runstate::schema::{Accumulator, Aggregate, Filter};
 use serde_json::Value as Json;
 

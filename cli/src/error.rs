@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use runstate::domain::cvm::codes;
 use runstate::engine::Error;
 use runstate::error_code::ErrorCode;
 use runstate::id::InvalidId;
@@ -75,15 +76,15 @@ impl From<InvalidId> for CliError {
 
 /// Returns a usage error.
 pub fn usage(message: impl Into<String>) -> CliError {
-    Error::new(ErrorCode::Usage, message).into()
+    Error::new(ErrorCode::USAGE, message).into()
 }
 
 /// Returns an error about an invalid answer.
 pub fn invalid_answer(message: impl Into<String>) -> CliError {
-    Error::new(ErrorCode::InvalidAnswer, message).into()
+    Error::new(codes::INVALID_ANSWER, message).into()
 }
 
 /// Returns an error about a file or stream that cannot be read or written.
 pub fn io(failure: impl Display, error: &std::io::Error) -> CliError {
-    Error::new(ErrorCode::Io, format!("{failure}: {error}")).into()
+    Error::new(ErrorCode::IO, format!("{failure}: {error}")).into()
 }

@@ -1,16 +1,16 @@
-//! The help of the whole program, with commands in groups: clap groups only flags. A new command needs a row in
-//! [`GROUPS`]; a test finds commands without one. Help texts name only the stores that this build can open.
+//! The help of the whole program, with commands in groups: clap groups only flags. A hand-written command needs a row in
+//! [`GROUPS`]; a test finds commands without one. Commands of operations that have none are listed at the end. Help texts name only the stores that this build can open.
 
 use clap::builder::Styles;
 use clap::{Command, CommandFactory};
 use unicode_width::UnicodeWidthStr;
 
 use crate::args::Cli;
-use crate::table;
+use crate::{operations, table};
 
 /// The groups, and their commands in the order of the help.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Programs", &["run", "load", "programs", "program", "stats"]),
+    ("Programs", &["run", "load", "programs", "program", "stats", "slowest"]),
     (
         "Executions",
         &[
@@ -29,7 +29,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "delete",
         ],
     ),
-    ("Calls and workers", &["answer", "calls", "work", "tick"]),
+    ("Calls and workers", &["answer", "calls", "work", "tick", "mcp"]),
     ("Stores", &["info", "health", "prepare", "export", "import", "sweep", "verify", "repair", "compact"]),
     ("This command line", &["completions", "help"]),
 ];
@@ -42,7 +42,7 @@ const WIDTH: usize = 100;
 
 /// Returns the command line, with grouped commands in its help.
 pub fn command() -> Command {
-    let command = Cli::command();
+    let command = operations::add_commands(Cli::command());
     let groups = format_groups(&command, table::terminal_width().unwrap_or(WIDTH).min(WIDTH));
     let header = command.get_styles().get_header();
     let options = format!("{header}Options:{header:#}\n{{options}}{{after-help}}");
@@ -51,8 +51,13 @@ pub fn command() -> Command {
 
 fn format_groups(command: &Command, width: usize) -> String {
     let styles = command.get_styles();
-    let margin = GROUPS.iter().flat_map(|(_, names)| *names).map(|name| name.len()).max().unwrap_or_default() + 4;
-    GROUPS.iter().map(|(group, names)| format_group(command, styles, group, names, (margin, width))).collect()
+    let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
+    // The groups of operations, one for each domain.
+    let further: Vec<&str> =
+        command.get_subcommands().map(Command::get_name).filter(|name| !grouped.contains(name)).collect();
+    let margin = grouped.iter().chain(&further).map(|name| name.len()).max().unwrap_or_default() + 4;
+    let groups = GROUPS.iter().copied().chain([("Further operations", further.as_slice())]);
+    groups.map(|(group, names)| format_group(command, styles, group, names, (margin, width))).collect()
 }
 
 fn format_group(
@@ -138,15 +143,19 @@ mod tests {
     fn every_command_is_in_exactly_one_group() {
         let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
         grouped.sort_unstable();
-        let command = Cli::command();
-        let mut all: Vec<&str> = command.get_subcommands().map(Command::get_name).chain(["help"]).collect();
-        all.sort_unstable();
-        assert_eq!(grouped, all);
+        let (hand_written, all) = (Cli::command(), super::command());
+        for name in hand_written.get_subcommands().map(Command::get_name) {
+            assert!(grouped.contains(&name), "{name} is in no group");
+        }
+        for names in grouped.windows(2) {
+            assert!(names[0] != names[1], "{} is in two groups", names[0]);
+        }
+        assert!(grouped.iter().all(|name| *name == "help" || all.find_subcommand(name).is_some()), "{grouped:?}");
     }
 
     #[test]
     fn every_command_says_what_it_does_and_shows_how() {
-        let mut remaining: Vec<Command> = Cli::command().get_subcommands().cloned().collect();
+        let mut remaining: Vec<Command> = super::command().get_subcommands().cloned().collect();
         while let Some(command) = remaining.pop() {
             let name = command.get_name();
             assert!(command.get_about().is_some(), "{name} has no description");
@@ -158,7 +167,7 @@ mod tests {
 
     #[test]
     fn long_descriptions_wrap_under_their_column() {
-        let text = format_groups(&Cli::command(), 48);
+        let text = format_groups(&super::command(), 48);
         let text = text.lines().map(plain).collect::<Vec<_>>();
         assert!(text.iter().all(|line| line.width() <= 48), "{text:#?}");
         assert!(text.iter().any(|line| line.starts_with("               ")), "{text:#?}");

@@ -12,7 +12,8 @@ mod exit;
 mod help;
 mod input;
 mod interrupt;
-mod json_output;
+mod mcp;
+mod operations;
 mod pager;
 mod printer;
 mod program_name;
@@ -26,7 +27,7 @@ mod time_format;
 
 use std::process::ExitCode;
 
-use args::Cli;
+use args::{Cli, GlobalArgs};
 use clap::FromArgMatches;
 use color::ColorMode;
 use exit::CliExit;
@@ -34,13 +35,26 @@ use printer::Printer;
 
 fn main() -> ExitCode {
     let parser = help::command().color(ColorMode::from_raw_args(std::env::args_os()).into());
-    let args = match parser.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(args) => args,
+    let matches = match parser.try_get_matches() {
+        Ok(matches) => matches,
         Err(error) => return exit::report_usage_error(&error).into(),
     };
-    let out = Printer::new(args.global.json, args.global.color);
+    let global = match GlobalArgs::from_arg_matches(&matches) {
+        Ok(global) => global,
+        Err(error) => return exit::report_usage_error(&error).into(),
+    };
+    let out = Printer::new(global.json, global.color);
+    let execute = async {
+        match operations::find(&matches) {
+            Some((operation, matches)) => operation.execute(matches, &global, out).await,
+            None => match Cli::from_arg_matches(&matches) {
+                Ok(args) => commands::execute(args, out).await,
+                Err(error) => Ok(exit::report_usage_error(&error)),
+            },
+        }
+    };
     let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(commands::execute(args, out)),
+        Ok(runtime) => runtime.block_on(execute),
         Err(error) => Err(error::io("the runtime cannot be started", &error)),
     };
     ended.unwrap_or_else(|failure| out.report_error(&failure)).into()

@@ -1,6 +1,6 @@
 //! Long lists: they are read page by page, and truncated at a terminal unless `--limit` is given.
 
-use runstate::engine::PageRequest;
+use serde_json::Value as Json;
 
 /// How many rows a terminal shows without `--limit`.
 const DEFAULT_ROWS: u32 = 50;
@@ -34,6 +34,15 @@ impl RowLimit {
     }
 }
 
+/// A page to read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// The largest number of rows.
+    pub limit: u32,
+    /// Where it begins; `None`: at the first row.
+    pub cursor: Option<Json>,
+}
+
 /// The next page to read.
 #[derive(Debug)]
 pub struct Pager {
@@ -55,7 +64,7 @@ impl Pager {
     }
 
     /// Continues after a page of `rows` rows, whose next page begins at `cursor`.
-    pub fn advance(&mut self, rows: usize, cursor: Option<String>) {
+    pub fn advance(&mut self, rows: usize, cursor: Option<Json>) {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(rows));
         if cursor.is_some() && self.remaining != Some(0) {
@@ -63,9 +72,9 @@ impl Pager {
         }
     }
 
-    fn request_page(&mut self, cursor: Option<String>) {
+    fn request_page(&mut self, cursor: Option<Json>) {
         let limit = self.remaining.map_or(PAGE_ROWS, |remaining| remaining.min(PAGE_ROWS));
-        self.next = Some(PageRequest { limit: Some(limit), cursor });
+        self.next = Some(PageRequest { limit, cursor });
     }
 }
 
@@ -76,13 +85,13 @@ mod pager_tests {
     #[test]
     fn paging_stops_at_the_limit_or_the_end_of_the_list() {
         let mut pages = Pager::new(Some(501));
-        assert_eq!(pages.next().unwrap(), PageRequest { limit: Some(500), cursor: None });
+        assert_eq!(pages.next().unwrap(), PageRequest { limit: 500, cursor: None });
         pages.advance(500, Some("c".into()));
-        assert_eq!(pages.next().unwrap(), PageRequest { limit: Some(1), cursor: Some("c".into()) });
+        assert_eq!(pages.next().unwrap(), PageRequest { limit: 1, cursor: Some("c".into()) });
         pages.advance(1, Some("d".into()));
         assert_eq!(pages.next(), None);
         let mut pages = Pager::new(None);
-        assert_eq!(pages.next().unwrap().limit, Some(500));
+        assert_eq!(pages.next().unwrap().limit, 500);
         pages.advance(3, None);
         assert_eq!(pages.next(), None);
     }

@@ -237,7 +237,7 @@ fn as_json(failure: &CliError) -> serde_json::Value {
                 })
             };
             json!({
-                "code": runstate::error_code::ErrorCode::CompileError,
+                "code": runstate::error_code::ErrorCode::COMPILE_ERROR,
                 "message": summary(diagnostics),
                 "retryable": false,
                 "diagnostics": diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),

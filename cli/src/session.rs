@@ -4,10 +4,11 @@ use std::env;
 use std::path::Path;
 use std::sync::Arc;
 
+use runstate::client::Cvm;
+use runstate::domain::cvm::Settings;
 use runstate::engine::open::{self, Environment, MissingStore, OpenedStore, StoreOrigin, store_url};
-use runstate::engine::{Cvm, DueFailure, Engine, Error, RunLimit, SystemHost};
+use runstate::engine::{DueFailure, Engine, Error, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
-use runstate::limits::Settings;
 use runstate::schema::Catalog;
 use runstate::store;
 use runstate::time::Millis;
@@ -73,9 +74,9 @@ impl Session {
             return;
         }
         // A lasting error also makes the command itself fail.
-        let Ok(due) = self.cvm.run_due(DUE_LIMIT, RunLimit::Slice).await else { return };
-        for DueFailure { execution, error } in due.failed {
-            self.out.remark(&format!("due work of {execution} failed: {error}"));
+        let Ok(due) = self.cvm.engine().run_due(DUE_LIMIT, RunLimit::Slice).await else { return };
+        for DueFailure { id, error } in due.failed {
+            self.out.remark(&format!("due work of {id} failed: {error}"));
         }
     }
 
@@ -97,7 +98,7 @@ impl Session {
             // `warn` has already reported the damage to people.
             Ok(_) if !self.out.is_json() => Ok(CliExit::Store),
             Ok(_) => Err(damage.into()),
-            Err(CliError::Error(error) | CliError::Driving { error, .. }) if error.code == ErrorCode::NotFound => {
+            Err(CliError::Error(error) | CliError::Driving { error, .. }) if error.code == ErrorCode::NOT_FOUND => {
                 let id = error.key.unwrap_or_default();
                 damage.message +=
                     &format!("; `{id}` is not in the undamaged part, but may have been in the damaged part");
@@ -154,12 +155,6 @@ impl Session {
         }
     }
 
-    /// Like [`Session::invocation`], for a command that takes the name after a flag.
-    pub fn invocation_with_flag(&self, command: &str, flag: &str, name: &str) -> String {
-        let separator = if name.starts_with('-') { '=' } else { ' ' };
-        self.command_line(&format!("{command} {flag}{separator}{}", shell_quote(name)))
-    }
-
     /// Returns a command line in the same store. `words` need no quotes.
     pub fn command_line(&self, words: &str) -> String {
         command_line(self.store.as_deref(), words)
@@ -211,7 +206,7 @@ pub fn explain_open_error(global: &GlobalArgs, url: &str, mut error: Error) -> E
     {
         error.message += &format!(" ({url} {origin}; choose another one with --store file:DIR)");
     }
-    if error.code == ErrorCode::Corrupt && url.starts_with("file:") {
+    if error.code == ErrorCode::CORRUPT && url.starts_with("file:") {
         let repair = command_line(global.store.as_deref(), "repair --dry-run");
         error.message += &format!(". To see what a repair would keep: {repair}");
     }
@@ -231,8 +226,7 @@ pub async fn open_engine(
     settings: Settings,
 ) -> Result<(Engine, Option<String>), Error> {
     let OpenedStore { store, id } = open::open_with_id(url, missing).await?;
-    let catalog = catalog()?;
-    Ok((Engine::new(store, Arc::new(SystemHost), catalog, settings).await?, id))
+    Ok((Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, settings).await?, id))
 }
 
 fn environment() -> Environment {

@@ -1,5 +1,6 @@
 //! Tables that fit the terminal. Piped output is never cut.
 
+use std::borrow::Cow;
 use std::io::IsTerminal;
 
 use unicode_width::UnicodeWidthStr;
@@ -21,9 +22,9 @@ pub fn terminal_width() -> Option<usize> {
 }
 
 /// A column.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct TableColumn {
-    head: &'static str,
+    head: Cow<'static, str>,
     right: bool,
     limits: WidthLimits,
 }
@@ -39,17 +40,17 @@ struct WidthLimits {
 
 impl TableColumn {
     /// A column of left-aligned text.
-    pub const fn text(head: &'static str) -> Self {
-        Self { head, right: false, limits: WidthLimits::NONE }
+    pub fn text(head: impl Into<Cow<'static, str>>) -> Self {
+        Self { head: head.into(), right: false, limits: WidthLimits::NONE }
     }
 
     /// A column of right-aligned numbers.
-    pub const fn number(head: &'static str) -> Self {
-        Self { head, right: true, limits: WidthLimits::NONE }
+    pub fn number(head: impl Into<Cow<'static, str>>) -> Self {
+        Self { head: head.into(), right: true, limits: WidthLimits::NONE }
     }
 
     /// Lets the column shrink to `min`. A cell wider than `preferred` takes no room from other columns.
-    pub const fn shrinkable(self, min: usize, preferred: usize) -> Self {
+    pub fn shrinkable(self, min: usize, preferred: usize) -> Self {
         Self { limits: WidthLimits { min, preferred }, ..self }
     }
 
@@ -122,7 +123,8 @@ impl TextTable {
     /// Returns its lines, the headings first, cut to `room` columns if there is a limit.
     pub fn lines(&self, room: Option<usize>, paint: Paint) -> Vec<String> {
         let widths = self.widths(room);
-        let heads: Vec<Cell> = self.columns.iter().map(|column| Cell::from(column.head).role(Role::Heading)).collect();
+        let heads: Vec<Cell> =
+            self.columns.iter().map(|column| Cell::from(&*column.head).role(Role::Heading)).collect();
         let line = |cells: &Vec<Cell>| self.line(cells, &widths, room.is_some(), paint);
         std::iter::once(&heads).chain(&self.rows).map(line).collect()
     }

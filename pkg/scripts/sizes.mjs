@@ -10,7 +10,7 @@ const KB = 1000;
  * `verify` takes 25 KB and its second IndexedDB reader, rexie, takes 19 KB.
  */
 const BUDGETS = {
-  "runstate_bg.wasm": { target: 300 * KB, limit: 735 * KB },
+  "runstate_bg.wasm": { target: 300 * KB, limit: 800 * KB },
   "runstate_compiler_bg.wasm": { target: 350 * KB, limit: 350 * KB },
 };
 

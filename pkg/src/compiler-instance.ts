@@ -9,7 +9,7 @@ import type { CompiledSource } from "./wire.js";
 
 /** The exports of the compiler's wasm-bindgen glue. */
 interface CompilerGlue extends BaseGlue {
-  compile(name: string, source: string): string;
+  compile(name: string, source: string): CompiledSource;
 }
 
 const instance = new Instance<CompilerGlue>(glue, COMPILER_WASM);
@@ -30,6 +30,6 @@ export class Compiler {
   readonly compile = async (name: string, source: string): Promise<CompiledSource> => {
     const args = [requireText(name, "the name of a program"), requireText(source, "the source of a program")] as const;
     const { compile } = await instance.instantiate(this.loadModule);
-    return JSON.parse(instance.runNow(() => compile(...args))) as CompiledSource;
+    return instance.runNow(() => compile(...args));
   };
 }

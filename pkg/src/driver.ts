@@ -1,8 +1,8 @@
 // The driver of due work: timers, deadlines, executions of dead processes. Over IndexedDB one of the tabs that have the database open is the driver;
 // tabs/leader-election.ts chooses it. Over files and memory every process is one: work that two of them do at the same time takes effect once.
 
-import type { Cvm } from "./cvm.js";
 import { RunstateError } from "./errors.js";
+import type { DueOperations } from "./generated.js";
 import { LeaderElection } from "./tabs/leader-election.js";
 import { DuePoller } from "./due-poller.js";
 
@@ -28,9 +28,9 @@ export class Driver extends EventTarget {
   #state: DriverState = "off";
 
   /** @internal */
-  constructor(cvm: Cvm, url: string, now: () => number, timers: "auto" | "off") {
+  constructor(operations: DueOperations, url: string, now: () => number, timers: "auto" | "off") {
     super();
-    this.#poller = new DuePoller(cvm, now, (error, times) => this.#handleError(error, times));
+    this.#poller = new DuePoller(operations, now, (error, times) => this.#handleError(error, times));
     if (timers === "off") return;
     if (url.startsWith(INDEXED_DB)) {
       this.#election = new LeaderElection(url.slice(INDEXED_DB.length), (leads) => this.#setState(leads ? "leading" : "standby"));

@@ -1,6 +1,6 @@
 // Does due work at its time. It polls at least once a second, because other processes and tabs write too.
 
-import type { Cvm } from "./cvm.js";
+import type { DueOperations } from "./generated.js";
 
 /** The longest time between two polls, in milliseconds: the longest delay until a command of another process or tab is noticed. */
 const POLL_MS = 1000;
@@ -20,7 +20,7 @@ export class DuePoller {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
-    private readonly cvm: Cvm,
+    private readonly operations: DueOperations,
     private readonly now: () => number,
     /** Receives each error and the number of successive errors. */
     private readonly onError: (error: unknown, times: number) => void,
@@ -66,15 +66,15 @@ export class DuePoller {
       // A nudge follows a command of this process, which the cache knows. Commands of others require a read of the store once per POLL_MS.
       const useCache = nudged && performance.now() < this.#lastPoll + POLL_MS;
       if (!useCache) this.#lastPoll = performance.now();
-      let due = await (useCache ? this.cvm.nextDueKnown() : this.cvm.nextDue());
+      let due = await this.operations.next({ known: useCache });
       while (this.#on && due !== null && due <= this.now()) {
-        const done = await this.cvm.runDue();
+        const done = await this.operations.run();
         if (!done.more && done.woken + done.deleted + done.swept === 0) {
           // The due work cannot be done: others have claimed it, or it is damaged.
           due = null;
           break;
         }
-        due = await this.cvm.nextDue();
+        due = await this.operations.next();
       }
       this.#failures = 0;
       return due === null ? POLL_MS : Math.min(Math.max(due - this.now(), 0), POLL_MS);

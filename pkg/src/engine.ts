@@ -2,34 +2,18 @@
 // built on it.
 
 import { untilAborted } from "./abort.js";
-import { type OptionValidators, validateOptions } from "./validation.js";
-import { encodeParams } from "./surrogates.js";
+import { COMMANDS, type OperationCaller } from "./generated.js";
 import type { Instance, RawHandler, RawRunstate, RawWorkerHandle } from "./instance.js";
-import type { WaitOptions } from "./options.js";
-import type { Calls, CompiledSource, ImportResult, OperationName } from "./wire.js";
+import { encodeParams } from "./json-validation.js";
+import { checkOptions, signal as signalValidator, validate } from "./validation.js";
+import type { CompiledSource, ImportResult, OperationName, Operations, Progress, WorkerEvent } from "./wire.js";
 
 /** Compiles a program's source. */
 export type CompileFunction = (name: string, source: string) => Promise<CompiledSource>;
 
-/** Operations after which work may be due earlier. */
-const DUE_CHANGING_METHODS: ReadonlySet<OperationName> = new Set<OperationName>([
-  "cvm.start",
-  "cvm.next",
-  "cvm.answer",
-  "cvm.complete",
-  "cvm.fail",
-  "cvm.unpause",
-  "cvm.retry",
-  "cvm.wake",
-  "cvm.delete",
-]);
-
-/** Some members of `P`, all optional. */
-type PartialParams<P> = { [K in keyof P & string]?: P[K] };
-
 /** An open store. */
-export class Engine {
-  /** Called after every command that may have changed the next due time. */
+export class Engine implements OperationCaller {
+  /** Called after every command, which may have changed the next due time. */
   onDueChange: () => void = () => {};
 
   constructor(
@@ -44,42 +28,35 @@ export class Engine {
   ) {}
 
   /** Calls an operation. Every failure is a `RunstateError`, or the reason of the signal. */
-  async call<M extends OperationName>(method: M, params: Calls[M]["params"], signal?: AbortSignal): Promise<Calls[M]["result"]> {
-    signal?.throwIfAborted();
-    const json = encodeParams(method, params);
-    const reply = this.instance.run(() => this.raw.call(method, json));
-    const text = await untilAborted(reply, signal);
-    if (DUE_CHANGING_METHODS.has(method)) this.onDueChange();
-    return JSON.parse(text) as Calls[M]["result"];
+  async call(name: string, params: object, signal?: AbortSignal): Promise<unknown> {
+    if (signal !== undefined) validate(`${name}: \`signal\``, signal, signalValidator).throwIfAborted();
+    const json = encodeParams(name, params);
+    const result = await untilAborted(
+      this.instance.run(() => this.raw.call(name, json)),
+      signal,
+    );
+    if (COMMANDS.has(name)) this.onDueChange();
+    return result;
   }
 
-  /**
-   * Like {@link Engine.call}, with the options of a caller: they are validated, and all but the signal are added to `params`. `publicName` names the
-   * method that the caller called.
-   */
-  async callWithOptions<M extends OperationName, O extends WaitOptions & PartialParams<Calls[M]["params"]>>(
-    method: M,
-    params: Omit<Calls[M]["params"], keyof O>,
-    options: O,
-    shape: OptionValidators<O>,
-    publicName: string = method,
-  ): Promise<Calls[M]["result"]> {
-    const { signal, ...rest } = validateOptions(publicName, options, shape);
-    return this.call(method, { ...rest, ...params } as unknown as Calls[M]["params"], signal);
+  /** Like {@link Engine.call}, with the options of a caller and further parameters. */
+  async invoke<N extends OperationName>(name: N, options: object, subjects: object = {}): Promise<Operations[N]["result"]> {
+    const { signal, ...params } = checkOptions(name, options) as { signal?: AbortSignal };
+    return this.call(name, { ...params, ...subjects }, signal) as Promise<Operations[N]["result"]>;
   }
 
   /** Starts a worker; see `worker.ts`. */
-  worker(options: string, handler: RawHandler, onEvent?: (event: string) => void): RawWorkerHandle {
+  worker(options: string, handler: RawHandler, onEvent?: (event: WorkerEvent) => void): RawWorkerHandle {
     return this.instance.runNow(() => this.raw.worker(options, handler, onEvent));
   }
 
-  /** Settles as a worker's promise does, with errors decoded for callers. */
+  /** Settles as a worker's promise does, with the errors that callers see. */
   mapErrors<T>(promise: Promise<T>): Promise<T> {
     return this.instance.run(() => promise);
   }
 
   /** Writes an export in chunks of whole lines. A chunk of null discards all chunks before it: the export restarts. */
-  async export(params: { execution?: string }, sink: (chunk: string | null) => void, signal?: AbortSignal): Promise<void> {
+  async export(params: { collection?: string; id?: string }, sink: (chunk: string | null) => void, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     const json = encodeParams("export", params);
     await untilAborted(
@@ -89,14 +66,14 @@ export class Engine {
   }
 
   /** Imports the bytes of an export. */
-  async import(bytes: Uint8Array, progress: ((event: string) => void) | undefined, signal?: AbortSignal): Promise<ImportResult> {
+  async import(bytes: Uint8Array, progress: ((event: Progress) => void) | undefined, signal?: AbortSignal): Promise<ImportResult> {
     signal?.throwIfAborted();
-    const text = await untilAborted(
+    const result = await untilAborted(
       this.instance.run(() => this.raw.import(bytes, progress)),
       signal,
     );
     this.onDueChange();
-    return JSON.parse(text) as ImportResult;
+    return result;
   }
 
   /** Closes the store. */

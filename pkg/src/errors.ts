@@ -72,12 +72,8 @@ export function usageError(message: string): RunstateError {
   return new RunstateError({ code: "usage", message });
 }
 
-/** Decodes an error that the WebAssembly threw as JSON text. Any other thrown value is a defect and is returned as it is. */
-export function decodeError(thrown: unknown): unknown {
-  if (typeof thrown !== "string") return thrown;
-  try {
-    return new RunstateError(JSON.parse(thrown) as ErrorFields);
-  } catch {
-    return new RunstateError({ code: "internal", message: thrown });
-  }
+/** The error whose fields the WebAssembly threw. Any other thrown value is a defect and is returned as it is. */
+export function toError(thrown: unknown): unknown {
+  const isFields = typeof thrown === "object" && thrown !== null && !(thrown instanceof Error) && "code" in thrown;
+  return isFields ? new RunstateError(thrown as ErrorFields) : thrown;
 }

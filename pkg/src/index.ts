@@ -3,15 +3,16 @@
 import type { OpenOptions } from "./open.js";
 import type { Runstate } from "./runstate.js";
 
+export type { ChangeSubject, CvmChange } from "./changes.js";
 export { Cvm, type ListOptions, type ProgramSource, type StartOptions } from "./cvm.js";
 export { Driver, type DriverState } from "./driver.js";
 export { CallFailure, type ErrorInit, ExecutionError, RunstateError } from "./errors.js";
 export type { JsonInput, JsonInputOf } from "./json.js";
 export type { OpenOptions } from "./open.js";
-export type { CommandOptions, PageOptions, WaitOptions } from "./options.js";
+export type { CommandOptions, WaitOptions } from "./options.js";
 export { Question } from "./question.js";
 export { Run, type AnswerOptions, type ShowOptions } from "./run.js";
-export { Runstate, type Change } from "./runstate.js";
+export { Runstate, type Change, type StoreInfo } from "./runstate.js";
 export type { FromSchema, JsonSchema } from "./schema.js";
 export type { Handler, QuestionHandler, HandlerResult, WorkerHandle, Task, ToolHandler, WorkerOptions } from "./worker.js";
 export type * from "./wire.js";

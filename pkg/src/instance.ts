@@ -2,21 +2,22 @@
 // A panic stops the WebAssembly in the middle of an operation. Its state is unreliable from then on, so every later call is rejected.
 
 import { ignoreFurtherTraps } from "./microtasks.js";
-import { RunstateError, decodeError } from "./errors.js";
+import { RunstateError, toError } from "./errors.js";
 import type { NodeFiles } from "./node/files.js";
 import { type WasmFile, explainRefusal } from "./wasm.js";
+import type { ImportResult, Progress, VerifyReport, Work, WorkerEvent } from "./wire.js";
 
-/** An open store as the WebAssembly exports it. Parameters and results are JSON text. */
+/** An open store as the WebAssembly exports it. Parameters are JSON text. */
 export interface RawRunstate {
-  call(method: string, params: string): Promise<string>;
-  worker(options: string, handler: RawHandler, onEvent?: (event: string) => void): RawWorkerHandle;
-  export(params: string, sink: (chunk: string | null) => void): Promise<string>;
-  import(bytes: Uint8Array, progress?: (event: string) => void): Promise<string>;
+  call(name: string, params: string): Promise<unknown>;
+  worker(options: string, handler: RawHandler, onEvent?: (event: WorkerEvent) => void): RawWorkerHandle;
+  export(params: string, sink: (chunk: string | null) => void): Promise<unknown>;
+  import(bytes: Uint8Array, progress?: (event: Progress) => void): Promise<ImportResult>;
   close(): Promise<void>;
 }
 
 /** Handles a call of a kind. It resolves to the answer as JSON text, or rejects with a failure as JSON text. */
-export type RawHandler = (kind: string, task: string, signal: AbortSignal) => Promise<string>;
+export type RawHandler = (kind: string, work: Work, signal: AbortSignal) => Promise<string>;
 
 /** A running worker as the WebAssembly exports it. */
 export interface RawWorkerHandle {
@@ -35,7 +36,7 @@ export interface BaseGlue {
 /** The exports of the wasm-bindgen glue of a runtime. */
 export interface Glue extends BaseGlue {
   provideFiles?(files: NodeFiles | undefined): void;
-  verifyFiles(url: string): Promise<string>;
+  verifyFiles(url: string): Promise<VerifyReport>;
   logTo?(sink: (level: string, message: string) => void, level: string): void;
   Runstate: { open(url: string, options: string): Promise<RawRunstate> };
 }
@@ -110,7 +111,7 @@ export class Instance<G extends BaseGlue = Glue> {
     return new RunstateError({ code: "internal", message });
   }
 
-  /** Settles as `call` does, with errors decoded for callers. Rejects as `internal` as soon as the WebAssembly panics. */
+  /** Settles as `call` does, with the errors that callers see. Rejects as `internal` as soon as the WebAssembly panics. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#defect !== undefined) throw this.#defectError();
     let rejectCall!: (error: RunstateError) => void;
@@ -119,7 +120,7 @@ export class Instance<G extends BaseGlue = Glue> {
     try {
       return await Promise.race([call(), defect]);
     } catch (thrown) {
-      throw this.#defect === undefined ? decodeError(thrown) : this.#defectError();
+      throw this.#defect === undefined ? toError(thrown) : this.#defectError();
     } finally {
       this.#pendingCalls.delete(rejectCall);
     }
@@ -131,7 +132,7 @@ export class Instance<G extends BaseGlue = Glue> {
     try {
       return call();
     } catch (thrown) {
-      throw this.#defect === undefined ? decodeError(thrown) : this.#defectError();
+      throw this.#defect === undefined ? toError(thrown) : this.#defectError();
     }
   }
 }

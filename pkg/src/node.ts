@@ -40,5 +40,5 @@ export function open(url: string, options?: OpenOptions): Promise<Runstate> {
 export async function verifyFiles(url: string): Promise<VerifyReport> {
   const expanded = expandHome(requireText(url, "the URL of a store"));
   const glue = await host.instantiate();
-  return JSON.parse(await runtime.run(() => glue.verifyFiles(expanded))) as VerifyReport;
+  return runtime.run(() => glue.verifyFiles(expanded));
 }

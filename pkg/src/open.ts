@@ -1,14 +1,14 @@
 // Opens a store on a host. The entries (node.ts, browser.ts, slim.ts, testing.ts) share this code.
 
 import { untilAborted } from "./abort.js";
-import { Cvm } from "./cvm.js";
 import { Driver } from "./driver.js";
 import { type CompileFunction, Engine } from "./engine.js";
-import { type OptionValidators, flag, heapBytes, nonNegativeInteger, oneOf, validateOptions, objectOf, duration } from "./validation.js";
-import { encodeParams } from "./surrogates.js";
+import { DueOperations } from "./generated.js";
 import type { Glue, Instance, RawRunstate } from "./instance.js";
-import { LOG_LEVEL, WAIT, requireText } from "./options.js";
+import { encodeParams } from "./json-validation.js";
+import { WAIT, requireText } from "./options.js";
 import { Runstate } from "./runstate.js";
+import { type OptionValidators, anything, flag, objectOf, oneOf, validateOptions } from "./validation.js";
 import type { LogLevel } from "./wire.js";
 
 /** Options of `open`. All are optional. */
@@ -26,7 +26,7 @@ export interface OpenOptions {
   saveEvery?: { instructions?: number; bytes?: number };
   /**
    * `auto` (the default): this process, or one of the tabs that have the database open, runs timers, deadlines and executions of dead processes.
-   * `off`: you call {@link Cvm.runDue}.
+   * `off`: you call `rs.due.run()`.
    */
   timers?: "auto" | "off";
   /** Writes the log of the engine to the console, from this level on. Default: nothing. */
@@ -40,13 +40,13 @@ export interface OpenOptions {
 }
 
 const OPEN: OptionValidators<OpenOptions> = {
-  retentionMs: duration,
-  logLevel: LOG_LEVEL,
-  heapBytes,
-  saveEvery: objectOf({ instructions: nonNegativeInteger, bytes: nonNegativeInteger }),
+  retentionMs: anything,
+  logLevel: anything,
+  heapBytes: anything,
+  saveEvery: objectOf({ instructions: anything, bytes: anything }),
   timers: oneOf<NonNullable<OpenOptions["timers"]>>({ auto: true, off: true }),
   log: oneOf<NonNullable<OpenOptions["log"]>>({ error: true, warn: true, info: true, debug: true }),
-  mustExist: flag,
+  mustExist: anything,
   requestPersistence: flag,
   ...WAIT,
 };
@@ -90,11 +90,10 @@ export function encodeOpenOptions(url: string, options: OpenOptions): string {
 export function createRunstate(host: Host, raw: RawRunstate, url: string, options: OpenOptions): Runstate {
   const now = host.now ?? Date.now;
   const engine = new Engine(host.instance, raw, url, host.compile, now);
-  const cvm = new Cvm(engine);
-  const driver = new Driver(cvm, url, now, options.timers ?? "auto");
+  const driver = new Driver(new DueOperations(engine), url, now, options.timers ?? "auto");
   engine.onDueChange = () => driver.nudge();
   if (options.requestPersistence !== false) requestPersistence(url);
-  return new Runstate(engine, cvm, driver);
+  return new Runstate(engine, driver);
 }
 
 /** Asks the browser to keep the database. The browser may refuse or ask the user; the store works in either case. */

@@ -1,7 +1,7 @@
 // Options that several methods share.
 
-import { type Validator, type OptionValidators, validate, listOf, oneOf, uint32, signal, text as aText } from "./validation.js";
-import type { LogLevel, Status, ChangeSubject } from "./wire.js";
+import type { ChangeSubject } from "./changes.js";
+import { type OptionValidators, listOf, oneOf, signal, text, validate } from "./validation.js";
 
 /** Options of every method that writes. */
 export interface CommandOptions {
@@ -20,30 +20,11 @@ export interface WaitOptions {
   signal?: AbortSignal;
 }
 
-/** Options of a page of a list. */
-export interface PageOptions extends WaitOptions {
-  /** The maximum number of rows. */
-  limit?: number;
-  /** The `next` of the previous page: only rows after it. */
-  cursor?: string;
-}
-
-export const COMMAND: OptionValidators<CommandOptions> = { commandId: aText, signal };
-export const COMMAND_BY: OptionValidators<{ by?: string } & CommandOptions> = { by: aText, ...COMMAND };
 export const WAIT: OptionValidators<WaitOptions> = { signal };
-export const LIMIT: OptionValidators<{ limit?: number } & WaitOptions> = { limit: uint32, ...WAIT };
-export const PAGE: OptionValidators<PageOptions> = { cursor: aText, ...LIMIT };
 
-export const LOG_LEVEL = oneOf<LogLevel>({ off: true, calls: true, instructions: true });
-export const STATUS = oneOf<Status>({ running: true, waiting_cc: true, paused: true, complete: true, error: true, cancelled: true });
 export const SUBJECTS = listOf(oneOf<ChangeSubject>({ program: true, version: true, execution: true, call: true, output: true, log: true }));
 
 /** Returns `value` if it is a string. Callers in JavaScript may pass anything. `label` names the value in the error. */
 export function requireText(value: unknown, label: string): string {
-  return validate(label, value as string, aText);
-}
-
-/** Returns `value` if it is undefined or valid. `label` names the value in the error. */
-export function validateOptional<T>(value: T | undefined, label: string, kind: Validator): T | undefined {
-  return value === undefined ? undefined : validate(label, value, kind);
+  return validate(label, value as string, text);
 }

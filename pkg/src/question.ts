@@ -1,8 +1,7 @@
 // A question that an execution asks.
 
-import { validateOptions } from "./validation.js";
 import type { Json, JsonInput, JsonInputOf } from "./json.js";
-import { COMMAND_BY, type CommandOptions } from "./options.js";
+import type { CommandOptions } from "./options.js";
 import type { Run } from "./run.js";
 import type { FromSchema, JsonSchema } from "./schema.js";
 import type { OpenCall } from "./wire.js";
@@ -71,7 +70,6 @@ export class Question<A extends JsonInput = JsonInput> {
    * was answered before.
    */
   async answer<V>(value: [JsonInput] extends [A] ? V & JsonInputOf<V> : A, options: { by?: string } & CommandOptions = {}): Promise<Run> {
-    validateOptions("question.answer", options, COMMAND_BY);
     return this.#run.answer(value as unknown as JsonInput, { ...options, call: this.callId });
   }
 

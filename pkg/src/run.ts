@@ -2,51 +2,27 @@
 
 import type { Engine } from "./engine.js";
 import { ExecutionError, RunstateError } from "./errors.js";
-import { ChangeFeed, iterate } from "./feed.js";
-import { type OptionValidators, positiveInteger, flag, validate, nonNegativeInteger, validateOptions, text } from "./validation.js";
+import { type ChangeSubject, type CvmChange, createFeed } from "./changes.js";
+import { type ChangeFeed, iterate } from "./feed.js";
+import type { OptionsOf } from "./generated.js";
 import type { Json, JsonInputOf } from "./json.js";
-import { COMMAND, type CommandOptions, LIMIT, SUBJECTS, WAIT, type WaitOptions } from "./options.js";
-import { validateJson } from "./json-validation.js";
+import { type CommandOptions, SUBJECTS, WAIT, type WaitOptions } from "./options.js";
 import { Question } from "./question.js";
 import { interruptible } from "./stream.js";
-import type { CvmChange, Execution, FrameView, LogPage, OperationName, OpenCall, ExecutionStatus, ExecutionProgress, Status, ChangeSubject, VersionView } from "./wire.js";
+import { text, validateOptions } from "./validation.js";
+import type { DeletionProgress, Execution, ExecutionProgress, ExecutionStatus, FrameView, LogRowPage, OpenCall, Status, VersionView } from "./wire.js";
 
 /** Options of {@link Run.answer}. */
-export interface AnswerOptions extends CommandOptions {
-  /** The id of the call. Without `call` and `key` the answer is for the only open call. */
-  call?: string;
-  /** The key of the call (`CC(prompt, { key })`). An answer that is sent before the call exists is stored for it. */
-  key?: string;
-  /** The number of the call among the execution's calls with this key, from 1. */
-  occurrence?: number;
-  /** The name of the person or program that answers, for the record. */
-  by?: string;
-}
+export type AnswerOptions = OptionsOf<"cvm.answer", "id" | "answer">;
 
 /** Options of {@link Run.show}. */
-export interface ShowOptions extends WaitOptions {
-  /** Whether to compute the state hash, which reads the whole heap. Default: true. */
-  hash?: boolean;
-  /** Whether to include the machine: instruction, stack, frames and the values of variables, which reads the heap. Default: the value of `hash`. */
-  machine?: boolean;
-  /** Whether to show the values of variables in full instead of shortened. Default: false. */
-  full?: boolean;
-}
+export type ShowOptions = OptionsOf<"cvm.show", "id">;
 
 /** Options of {@link Run.variables}. */
-export interface VariablesOptions extends WaitOptions {
-  /** Only variables with this name, and frames that have one. */
-  name?: string;
-  /** Whether to show the values in full instead of shortened. Default: false. */
-  full?: boolean;
-}
+export type VariablesOptions = OptionsOf<"cvm.variables", "id">;
 
-const SHOW: OptionValidators<ShowOptions> = { hash: flag, machine: flag, full: flag, ...WAIT };
-const VARIABLES: OptionValidators<VariablesOptions> = { name: text, full: flag, ...WAIT };
-const ANSWER: OptionValidators<AnswerOptions> = { call: text, key: text, occurrence: positiveInteger, by: text, ...COMMAND };
-
-/** The operations that need only the id of an execution and return its status. */
-type RunOperation = Extract<OperationName, `cvm.${"next" | "pause" | "unpause" | "cancel" | "retry"}`>;
+/** The commands that need only the id of an execution and return its status. */
+type RunCommand = `cvm.${"next" | "pause" | "unpause" | "cancel" | "retry"}`;
 
 /** The statuses of an execution that has ended. */
 const TERMINAL_STATUSES: ReadonlySet<Status> = new Set<Status>(["complete", "error", "cancelled"]);
@@ -80,48 +56,47 @@ export class Run {
 
   /** Reads the current status. */
   async refresh(options: WaitOptions = {}): Promise<Run> {
-    await this.#readProgress(NO_LINES, validateOptions("run.refresh", options, WAIT).signal);
+    await this.progress(NO_LINES, options);
     return this;
   }
 
   /** Answers a call and runs the execution until it waits or ends. */
   async answer<A>(value: A & JsonInputOf<A>, options: AnswerOptions = {}): Promise<Run> {
-    const answer = validateJson(value, "answer", "invalid_answer");
-    return this.#updateStatus(await this.#engine.callWithOptions("cvm.answer", { id: this.id, answer }, options, ANSWER, "run.answer"));
+    return this.#updateStatus(await this.#engine.invoke("cvm.answer", options, { id: this.id, answer: value }));
   }
 
   /** Continues an execution that was left running (by a process that died, for example) until it waits or ends. */
   next(options: CommandOptions = {}): Promise<Run> {
-    return this.#runOperation("cvm.next", options);
+    return this.#runCommand("cvm.next", options);
   }
 
   /** Pauses the execution. Answers that arrive while it is paused are stored. */
   pause(options: CommandOptions = {}): Promise<Run> {
-    return this.#runOperation("cvm.pause", options);
+    return this.#runCommand("cvm.pause", options);
   }
 
   /** Continues a paused execution. */
   unpause(options: CommandOptions = {}): Promise<Run> {
-    return this.#runOperation("cvm.unpause", options);
+    return this.#runCommand("cvm.unpause", options);
   }
 
   /** Cancels the execution. It cannot be continued. */
   cancel(options: CommandOptions = {}): Promise<Run> {
-    return this.#runOperation("cvm.cancel", options);
+    return this.#runCommand("cvm.cancel", options);
   }
 
   /** Retries a failed execution at the instruction that failed. */
   retry(options: CommandOptions = {}): Promise<Run> {
-    return this.#runOperation("cvm.retry", options);
+    return this.#runCommand("cvm.retry", options);
   }
 
-  async #runOperation(method: RunOperation, options: CommandOptions): Promise<Run> {
-    return this.#updateStatus(await this.#engine.callWithOptions(method, { id: this.id }, options, COMMAND, publicMethodName(method)));
+  async #runCommand(name: RunCommand, options: CommandOptions): Promise<Run> {
+    return this.#updateStatus(await this.#engine.invoke(name, options, { id: this.id }));
   }
 
   /** Deletes the execution with all its rows. Rejected unless it has ended. */
-  async delete(options: CommandOptions = {}): Promise<void> {
-    await this.#engine.callWithOptions("cvm.delete", { id: this.id }, options, COMMAND, "run.delete");
+  delete(options: CommandOptions = {}): Promise<DeletionProgress> {
+    return this.#engine.invoke("cvm.delete", options, { id: this.id });
   }
 
   /**
@@ -129,7 +104,7 @@ export class Run {
    * not read it.
    */
   async show(options: ShowOptions = {}): Promise<Execution> {
-    const view = await this.#engine.callWithOptions("cvm.show", { id: this.id }, options, SHOW, "run.show");
+    const view = await this.#engine.invoke("cvm.show", options, { id: this.id });
     this.#status = view.status;
     return view;
   }
@@ -142,17 +117,17 @@ export class Run {
    * const [{ variables }] = await run.variables({ name: "total" });
    */
   variables(options: VariablesOptions = {}): Promise<FrameView[]> {
-    return this.#engine.callWithOptions("cvm.variables", { id: this.id }, options, VARIABLES, "run.variables");
+    return this.#engine.invoke("cvm.variables", options, { id: this.id });
   }
 
   /** Reads the program version that the execution runs, with its source. */
   program(options: WaitOptions = {}): Promise<VersionView> {
-    return this.#engine.callWithOptions("cvm.versionOf", { id: this.id }, options, WAIT, "run.program");
+    return this.#engine.invoke("cvm.versionOf", options, { id: this.id });
   }
 
   /** Reads all lines that the program has printed so far. */
   output(options: WaitOptions = {}): Promise<string[]> {
-    return this.#engine.callWithOptions("cvm.output", { id: this.id }, options, WAIT, "run.output");
+    return this.#engine.invoke("cvm.output", options, { id: this.id });
   }
 
   /**
@@ -160,19 +135,21 @@ export class Run {
    * 0. One call returns at most a few megabytes of lines; `more` says whether there are further ones. The cost does not depend on the size of the
    * execution.
    */
-  async glance(from = 0, options: WaitOptions = {}): Promise<ExecutionProgress> {
-    return this.#readProgress(validate("run.glance: `from`", from, nonNegativeInteger), validateOptions("run.glance", options, WAIT).signal);
+  async progress(from = 0, options: WaitOptions = {}): Promise<ExecutionProgress> {
+    const progress = await this.#engine.invoke("cvm.progress", options, { id: this.id, from });
+    this.#status = progress.status;
+    return progress;
   }
 
-  /** Reads a page of the execution's log, from the row after `after` (the `next` of the previous page). */
-  logs(options: { after?: string; limit?: number } & WaitOptions = {}): Promise<LogPage> {
-    return this.#engine.callWithOptions("cvm.logs", { id: this.id }, options, { after: text, ...LIMIT }, "run.logs");
+  /** Reads a page of the execution's log, ordered by time. The next page is requested with `cursor`, the `next` of the previous one. */
+  logs(options: OptionsOf<"cvm.logs", "execution"> = {}): Promise<LogRowPage> {
+    return this.#engine.invoke("cvm.logs", options, { execution: this.id });
   }
 
   /** Follows committed changes of the execution, from now on or after the position `from`. The iteration continues until you leave the loop. */
   changes(options: { things?: ChangeSubject[]; from?: string } & WaitOptions = {}): AsyncIterable<CvmChange> {
-    const { things, from, signal } = validateOptions("run.changes", options, { things: SUBJECTS, from: text, ...WAIT });
-    return iterate(this.#createFeed(things, signal, from));
+    const valid = validateOptions("run.changes", options, { things: SUBJECTS, from: text, ...WAIT });
+    return iterate(createFeed(this.#engine, { ...valid, executions: [this.id] }));
   }
 
   /**
@@ -229,7 +206,7 @@ export class Run {
     const { signal } = validateOptions("run.result", options, WAIT);
     const feed = await this.#openFeed(signal);
     for (;;) {
-      const progress = await this.#readProgress(NO_LINES, signal);
+      const progress = await this.progress(NO_LINES, { signal });
       const { status, result, error } = progress;
       if (status === "complete") return result;
       if (TERMINAL_STATUSES.has(status)) throw new ExecutionError(this.id, status === "cancelled" ? "cancelled" : "error", error);
@@ -239,7 +216,7 @@ export class Run {
 
   /** Opens a feed of all changes that affect the progress. It must be ready before the progress is first read, or changes in between are missed. */
   async #openFeed(signal: AbortSignal | undefined): Promise<ChangeFeed<CvmChange>> {
-    const feed = this.#createFeed(["execution", "call", "output"], signal);
+    const feed = createFeed(this.#engine, { things: ["execution", "call", "output"], executions: [this.id], signal });
     await feed.ready();
     return feed;
   }
@@ -251,21 +228,10 @@ export class Run {
     }
   }
 
-  #createFeed(things: ChangeSubject[] | undefined, signal: AbortSignal | undefined, from?: string): ChangeFeed<CvmChange> {
-    const executions = [this.id];
-    return new ChangeFeed((at, waitMs) => this.#engine.call("cvm.changes", { from: at, things, executions, waitMs }, signal), from);
-  }
-
-  async #readProgress(from: number, signal: AbortSignal | undefined): Promise<ExecutionProgress> {
-    const progress = await this.#engine.call("cvm.glance", { id: this.id, from }, signal);
-    this.#status = progress.status;
-    return progress;
-  }
-
-  /** Like {@link Run.#readProgress}, but resolves to null if the execution was deleted. */
+  /** Like {@link Run.progress}, but resolves to null if the execution was deleted. */
   async #readProgressIfExists(from: number, signal: AbortSignal | undefined): Promise<ExecutionProgress | null> {
     try {
-      return await this.#readProgress(from, signal);
+      return await this.progress(from, { signal });
     } catch (error) {
       if (error instanceof RunstateError && error.code === "not_found") return null;
       throw error;
@@ -276,11 +242,6 @@ export class Run {
     this.#status = status;
     return this;
   }
-}
-
-/** The public name of a method of {@link Run}. */
-function publicMethodName(method: OperationName): string {
-  return method.replace("cvm.", "run.");
 }
 
 /** Whether a call is a question without a valid claim. */

@@ -7,10 +7,14 @@ import type { Driver } from "./driver.js";
 import type { Engine } from "./engine.js";
 import { RunstateError, usageError } from "./errors.js";
 import { ChangeFeed, iterate } from "./feed.js";
-import { callback, validateOptions, text } from "./validation.js";
-import { rejectLoneSurrogates } from "./surrogates.js";
+import { DocumentsOperations, DueOperations, StoreOperations } from "./generated.js";
+import { rejectLoneSurrogates } from "./json-validation.js";
 import { WAIT, type WaitOptions } from "./options.js";
-import type { ImportResult, Progress, StoreChange, StoreInfo, VerifyReport } from "./wire.js";
+import { callback, checkOptions, text, validateOptions } from "./validation.js";
+import type { ImportResult, Info, Json, OperationName, Operations, Overview, Progress, StoreChange, VerifyReport } from "./wire.js";
+
+/** The kind of a store, and statistics about its contents. */
+export interface StoreInfo extends Info, Overview {}
 
 /** A committed change of a document. */
 export interface Change extends StoreChange {
@@ -21,20 +25,41 @@ export interface Change extends StoreChange {
 /** An open store. Every method rejects with a {@link RunstateError}. */
 export class Runstate implements AsyncDisposable {
   readonly #engine: Engine;
+  readonly #store: StoreOperations;
   #closed = false;
   /** The URL with which the store was opened. */
   readonly url: string;
   /** Programs and executions. */
   readonly cvm: Cvm;
+  /** Due work of all domains: timers, deadlines, executions of dead processes, expired rows. The driver does it by itself. */
+  readonly due: DueOperations;
+  /** Documents of your own, in collections that are declared at run time. */
+  readonly documents: DocumentsOperations;
   /** The driver of timers and deadlines; its state says whether this tab or process runs them. */
   readonly driver: Driver;
 
   /** @internal */
-  constructor(engine: Engine, cvm: Cvm, driver: Driver) {
+  constructor(engine: Engine, driver: Driver) {
     this.#engine = engine;
+    this.#store = new StoreOperations(engine);
     this.url = engine.url;
-    this.cvm = cvm;
+    this.cvm = new Cvm(engine);
+    this.due = new DueOperations(engine);
+    this.documents = new DocumentsOperations(engine);
     this.driver = driver;
+  }
+
+  /**
+   * Calls an operation by its name, with its parameters. The methods of this class and of its members call the same operations.
+   *
+   * @example
+   * const { items } = await rs.call("cvm.list", { status: "waiting_cc" });
+   */
+  call<N extends OperationName>(name: N, params: Operations[N]["params"], options?: WaitOptions): Promise<Operations[N]["result"]>;
+  call(name: string, params?: object, options?: WaitOptions): Promise<Json>;
+  async call(name: string, params: object = {}, options: WaitOptions = {}): Promise<unknown> {
+    const { signal } = validateOptions("call", options, WAIT);
+    return this.#engine.call(name, checkOptions(name, params), signal);
   }
 
   /**
@@ -50,15 +75,16 @@ export class Runstate implements AsyncDisposable {
   ): AsyncIterable<Change> {
     const { collection, id, from, signal } = validateOptions("changes", options, { collection: text, id: text, from: text, ...WAIT });
     const readPage = async (at: string | undefined, waitMs: number) => {
-      const { events, next } = await this.#engine.call("store.changes", { from: at, collection, waitMs }, signal);
+      const collections = collection === undefined ? undefined : [collection];
+      const { events, next } = await this.#store.changes({ from: at, collections, waitMs, signal });
       return { next, events: events.map((event): Change => ({ ...event, deleted: event.revision === null })) };
     };
     return iterate(new ChangeFeed(readPage, from), (change) => id === undefined || change.id === id);
   }
 
   /** Reads the kind of the store and statistics about its contents. */
-  info(options: WaitOptions = {}): Promise<StoreInfo> {
-    return this.#engine.callWithOptions("info", {}, options, WAIT);
+  async info(options: WaitOptions = {}): Promise<StoreInfo> {
+    return { ...(await this.#store.info(options)), ...(await this.cvm.overview(options)) };
   }
 
   /**
@@ -67,7 +93,7 @@ export class Runstate implements AsyncDisposable {
    */
   async health(options: WaitOptions = {}): Promise<RunstateError | null> {
     if (this.#closed) throw new RunstateError({ code: "closed", message: "the store is closed; open it again" });
-    const error = await this.#engine.callWithOptions("health", {}, options, WAIT);
+    const error = await this.#store.health(options);
     return error === null ? null : new RunstateError(error);
   }
 
@@ -77,7 +103,7 @@ export class Runstate implements AsyncDisposable {
    * use the store at the same time. The store is intact if no finding has the severity `damage`.
    */
   verify(options: WaitOptions = {}): Promise<VerifyReport> {
-    return this.#engine.callWithOptions("verify", {}, options, WAIT);
+    return this.#store.verify(options);
   }
 
   /** Exports the whole store, or one execution with its program, as JSON lines. The command line reads the same format. */
@@ -89,7 +115,7 @@ export class Runstate implements AsyncDisposable {
       // Collected as blobs, because browsers keep large blobs on disk.
       else parts.push(new Blob([chunk]));
     };
-    await this.#engine.export({ execution }, collect, signal);
+    await this.#engine.export(execution === undefined ? {} : { collection: "cvm.executions", id: execution }, collect, signal);
     return new Blob(parts, { type: "application/jsonl" });
   }
 
@@ -99,8 +125,7 @@ export class Runstate implements AsyncDisposable {
     options: { onProgress?: (event: Progress) => void } & WaitOptions = {},
   ): Promise<ImportResult> {
     const { onProgress, signal } = validateOptions("import", options, { onProgress: callback, ...WAIT });
-    const onEvent = onProgress && ((event: string) => onProgress(JSON.parse(event) as Progress));
-    return this.#engine.import(await toBytes(data), onEvent, signal);
+    return this.#engine.import(await toBytes(data), onProgress, signal);
   }
 
   /** Closes the store. Every later call is rejected as `closed`; closing again has no effect. */

@@ -1,7 +1,6 @@
 // The exports of `runstate/testing`: simulated worlds for tests of programs, with their own clock, seed and faults.
 
 import * as glue from "../build/runstate_testing.js";
-import { Cvm } from "./cvm.js";
 import { usageError } from "./errors.js";
 import { Instance, type Glue, type RawRunstate, type WasmModule } from "./instance.js";
 import { type OptionValidators, positiveInteger, validate, timestamp, required, oneOf, validateOptions, fractionalDuration, integerBetween } from "./validation.js";
@@ -77,7 +76,7 @@ const MAX_ROUNDS = 1000;
 export class World {
   readonly #host: Host;
   readonly #raw: RawWorld;
-  readonly #open = new Set<Cvm>();
+  readonly #open = new Set<Runstate>();
 
   /** @internal */
   constructor(host: Host, raw: RawWorld) {
@@ -95,7 +94,7 @@ export class World {
     const json = encodeOpenOptions(url, options);
     const raw = await this.#host.instance.run(() => this.#raw.open(url, json));
     const store = createRunstate(this.#host, raw, url, { timers: "off", ...options });
-    this.#open.add(store.cvm);
+    this.#open.add(store);
     return store;
   }
 
@@ -113,7 +112,7 @@ export class World {
       if (due > this.now) round = 0;
       else if (round === MAX_ROUNDS) throw usageError(`world.advanceTo cannot continue: after ${MAX_ROUNDS} rounds, work is still due at ${new Date(this.now).toISOString()}`);
       this.#raw.setNow(Math.max(due, this.now));
-      for (const cvm of this.#open) await cvm.runDue();
+      for (const store of this.#open) await store.due.run();
     }
     this.#raw.setNow(Math.max(time, this.now));
   }
@@ -121,10 +120,10 @@ export class World {
   /** The next due time of all open stores; null if nothing is due. */
   async #nextDue(): Promise<number | null> {
     const times = [];
-    for (const cvm of this.#open) {
-      const due = await cvm.nextDue().catch((error: { code?: string }) => {
+    for (const store of this.#open) {
+      const due = await store.due.next().catch((error: { code?: string }) => {
         if (error.code !== "closed") throw error;
-        this.#open.delete(cvm);
+        this.#open.delete(store);
         return null;
       });
       if (due !== null) times.push(due);

@@ -1,7 +1,7 @@
-// Validates parameters and options before they are used, for callers without TypeScript. The engine validates the rest, such as ids.
+// Validates options that only JavaScript knows, such as signals and callbacks. The engine validates the parameters of operations.
 
 import { usageError } from "./errors.js";
-import { rejectLoneSurrogates } from "./surrogates.js";
+import { rejectLoneSurrogates } from "./json-validation.js";
 
 /** A check of one value. */
 export interface Validator {
@@ -24,7 +24,7 @@ export const MAX_UINT32 = 2 ** 32 - 1;
 /** The greatest time value of JavaScript (ECMA-262, "Time Values and Time Range"), in milliseconds since 1970. */
 const MAX_TIME = 8.64e15;
 
-/** For values that are validated where they are used. */
+/** For values that the engine validates. */
 export const anything: Validator = { expected: "anything", accepts: () => true };
 export const text: Validator = { expected: "a string", accepts: (value) => typeof value === "string" };
 export const texts: Validator = { expected: "a list of strings", accepts: (value) => Array.isArray(value) && value.every(text.accepts) };
@@ -34,13 +34,8 @@ export const signal: Validator = {
   expected: "an AbortSignal",
   accepts: (value) => isObject(value) && "aborted" in value && "addEventListener" in value,
 };
-export const uint32: Validator = integerBetween(0, MAX_UINT32);
 /** A number of something, or an ordinal. */
 export const positiveInteger: Validator = integerBetween(1, MAX_UINT32);
-export const nonNegativeInteger: Validator = { expected: "a whole number, 0 or more", accepts: (value) => isInteger(value) && value >= 0 };
-export const duration: Validator = { expected: "a whole number of milliseconds, 0 or more", accepts: nonNegativeInteger.accepts };
-/** The size of a heap; the range is that of `limits::HEAP_BYTES`. */
-export const heapBytes: Validator = integerBetween(2 ** 20, 2 ** 32);
 /** A duration that may have a fraction. */
 export const fractionalDuration: Validator = {
   expected: "a number of milliseconds, 0 or more",
@@ -51,12 +46,6 @@ export const timestamp: Validator = {
   accepts: (value) => typeof value === "number" && Math.abs(value) <= MAX_TIME,
 };
 export const objectByKind: Validator = { expected: "an object with one entry for each kind", accepts: (value) => isObject(value) && !Array.isArray(value) };
-/** A row of a list, after which the next page starts. */
-export const listRow: Validator = {
-  expected: "a row of a list, with its `id` and `started`",
-  accepts: (value) => isObject(value) && "id" in value && text.accepts(value.id) && "started" in value && isInteger(value.started),
-};
-export const list: Validator = { expected: "a list", accepts: Array.isArray };
 
 /** A whole number in a range, both ends included. */
 export function integerBetween(min: number, max: number): Validator {
@@ -105,13 +94,15 @@ export function validate<T>(label: string, value: T, kind: Validator): T {
   return value;
 }
 
+/** Returns `options` if they are an object. `method` names the method in the error. */
+export function checkOptions<O extends object>(method: string, options: O): O {
+  if (!objectByKind.accepts(options)) throw usageError(`${method} takes its options as an object, not ${formatValue(options)}`);
+  return options;
+}
+
 /** Returns `options` if all of them are known and valid. `method` names the method in the error. */
 export function validateOptions<O extends object>(method: string, options: O, shape: OptionValidators<O>): O {
-  if (!objectByKind.accepts(options)) {
-    const names = Object.entries<Validator>(shape).flatMap(([name, kind]) => (kind.required ? [name] : []));
-    const expected = names.length === 0 ? "its options as an object" : `an object { ${names.join(", ")} }`;
-    throw usageError(`${method} takes ${expected}, not ${formatValue(options)}`);
-  }
+  checkOptions(method, options);
   const names = Object.keys(shape);
   for (const name of Object.keys(options)) {
     if (!names.includes(name)) throw usageError(`${method} has no option \`${name}\`${suggestName(name, names)}`);

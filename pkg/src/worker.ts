@@ -2,13 +2,12 @@
 
 import type { Engine } from "./engine.js";
 import { CallFailure, usageError } from "./errors.js";
-import { type OptionValidators, callback, fillRecord, positiveInteger, anyOf, objectByKind, required, validateOptions, uint32, objectOf, duration, text } from "./validation.js";
-import { encodeParams, toWellFormed } from "./surrogates.js";
+import { encodeParams, toWellFormed, validateJson } from "./json-validation.js";
 import type { Json, JsonInput } from "./json.js";
 import { WAIT } from "./options.js";
-import { validateJson } from "./json-validation.js";
 import type { RawWorkerHandle } from "./instance.js";
-import type { BackoffParams, OpenCall, Work, WorkerEvent } from "./wire.js";
+import { type OptionValidators, anyOf, anything, callback, fillRecord, objectByKind, positiveInteger, required, validateOptions } from "./validation.js";
+import type { Backoff, OpenCall, Work, WorkerEvent } from "./wire.js";
 
 /** A claimed call that a handler must answer. */
 export interface Task {
@@ -51,7 +50,7 @@ export interface WorkerOptions<K extends string = string> {
   /** The length of a lease without a heartbeat, in milliseconds. Default: 30,000. */
   leaseMs?: number;
   /** The number and delays of retries of a failed call. */
-  backoff?: BackoffParams;
+  backoff?: Backoff;
   /** How long running handlers may continue after the worker was stopped, in milliseconds. Default: 30,000. */
   graceMs?: number;
   /** Receives the events of the worker. */
@@ -67,11 +66,8 @@ export interface WorkerHandle extends AsyncDisposable {
   readonly done: Promise<void>;
 }
 
-/** The number and delays of retries. */
-export const BACKOFF = objectOf<BackoffParams>({ attempts: required(uint32), initialMs: required(duration), longestMs: required(duration) });
-
 const WORKER: OptionValidators<WorkerOptions> = {
-  owner: text, concurrency: anyOf(positiveInteger, objectByKind), leaseMs: duration, backoff: BACKOFF, graceMs: duration, onEvent: callback, ...WAIT,
+  owner: anything, concurrency: anyOf(positiveInteger, objectByKind), leaseMs: anything, backoff: anything, graceMs: anything, onEvent: callback, ...WAIT,
 };
 
 /** Starts a worker. */
@@ -81,8 +77,7 @@ export function startWorker(engine: Engine, handlers: Record<string, unknown>, o
   signal?.throwIfAborted();
   // The driver does due work, once for all tabs of a page.
   const json = encodeParams("cvm.worker", { owner, kinds, leaseMs, backoff, graceMs, runsDue: false });
-  const onWorkerEvent = onEvent && ((event: string) => onEvent(JSON.parse(event) as WorkerEvent));
-  const serving = engine.worker(json, (kind, task, handlerSignal) => runHandler(handlers[kind], kind, task, handlerSignal), onWorkerEvent);
+  const serving = engine.worker(json, (kind, work, handlerSignal) => runHandler(handlers[kind], kind, work, handlerSignal), onEvent);
   return createHandle(engine, serving, signal);
 }
 
@@ -114,14 +109,13 @@ function createHandle(engine: Engine, serving: RawWorkerHandle, signal: AbortSig
 }
 
 /** Runs a handler and encodes its answer for the engine. */
-async function runHandler(handler: unknown, kind: string, task: string, signal: AbortSignal): Promise<string> {
-  const { call, programName, claimed } = JSON.parse(task) as Work;
+async function runHandler(handler: unknown, kind: string, { call, programName, claimed }: Work, signal: AbortSignal): Promise<string> {
   const context: Task = { call, execution: claimed.execution, program: programName, attempt: claimed.attempts, signal };
   try {
     const answer = await (handler as (first: unknown, task: Task) => unknown)(kind === "cc" ? call : call.args, context);
     // A tool may return nothing. A question needs an answer, so undefined (a forgotten `return`) fails its validation.
     const result = answer === undefined && kind !== "cc" ? null : answer;
-    return JSON.stringify(validateJson(result, "answer", "invalid_answer"));
+    return JSON.stringify(validateJson(result, "", "answer"));
   } catch (thrown) {
     throw encodeFailure(thrown);
   }

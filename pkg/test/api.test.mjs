@@ -20,18 +20,19 @@ test("a program asks and is answered", async (t) => {
   assert.deepEqual([call.prompt, call.choices, call.line], ["your name?", null, 1]);
   assert.equal(await run.answer("Ada", { call: call.callId }), run);
   assert.deepEqual([run.status, await run.output()], ["complete", ["hello Ada"]]);
-  assert.equal((await rs.cvm.list())[0].id, "r1");
+  assert.equal((await rs.cvm.list()).items[0].id, "r1");
   assert.ok((await rs.cvm.run("r1")) instanceof Run);
 });
 
 test("a list continues after a row, and show without hash has no state hash", async (t) => {
   const { rs, run } = await startProgram(t, ASKS, { id: "r1" });
   for (const id of ["r2", "r3"]) await rs.cvm.start((await run.show()).programName, { id });
-  const all = (await rs.cvm.list()).map(({ id }) => id);
+  const all = (await rs.cvm.list()).items.map(({ id }) => id);
   const first = await rs.cvm.list({ limit: 2 });
-  const rest = await rs.cvm.list({ limit: 2, after: first.at(-1) });
-  assert.deepEqual([...first, ...rest].map(({ id }) => id), all);
-  assert.deepEqual(await rs.cvm.list({ after: rest.at(-1) }), []);
+  const rest = await rs.cvm.list({ limit: 2, cursor: first.next });
+  assert.deepEqual([...first.items, ...rest.items].map(({ id }) => id), all);
+  assert.deepEqual((await rs.cvm.list({ limit: 2, after: first.items.at(-1) })).items, rest.items);
+  assert.deepEqual(await rs.cvm.list({ after: rest.items.at(-1) }), { items: [] });
   const { stateHash, machine, ...hashed } = await run.show();
   assert.match(stateHash, /^[0-9a-f]{64}$/);
   assert.equal(machine.line, 1);
@@ -47,7 +48,7 @@ test("errors have a code, a name and a remedy", async (t) => {
   await assertRefused(rs.cvm.run(7), "usage");
   await assertRefused(rs.cvm.start(undefined), "usage");
   await assertRefused(rs.cvm.load({ name: 1, source: "" }), "usage");
-  await assertRefused(rs.cvm.load({ name: "x", source: "", bytecode: [{ op: "fly" }] }), "usage");
+  await assertRefused(rs.cvm.load({ name: "x", source: "", bytecode: [{ op: "fly" }] }), "invalid_bytecode");
   await assertRefused(open(undefined), "usage");
   await assertRefused(open("memory:", { timers: "sometimes" }), "usage");
   const typo = await assertRefused(open("fiel:x"), "invalid_url");
@@ -70,30 +71,30 @@ test("values that JSON cannot represent are rejected with their path", async (t)
   let deep = null;
   for (let level = 0; level < 65; level += 1) deep = [deep];
   const cases = [
-    [{ list: [1, undefined] }, /^input\.list\[1\] is undefined/],
-    [{ n: NaN }, /^input\.n is NaN/],
-    [[-Infinity], /^input\[0\] is -Infinity/],
-    [{ big: 1n }, /^input\.big is a bigint/],
-    [{ items: [0, 1, 2, { when: new Date(0) }] }, /^input\.items\[3\]\.when is a Date/],
-    [{ f() {} }, /^input\.f is a function/],
-    [{ "a b": Symbol("x") }, /^input\["a b"\] is a symbol/],
-    [new Map(), /^input is a Map/],
-    [{ s: new Set() }, /^input\.s is a Set/],
-    [{ b: new Uint8Array(1) }, /^input\.b is a Uint8Array/],
-    [new (class Point {})(), /^input is a Point/],
-    [cycle, /^input\.a\[0\] contains itself/],
-    [[1, , 2], /^input\[1\] is a hole/],
+    [{ list: [1, undefined] }, /^cvm\.start: `input\.list\[1\]` is undefined/],
+    [{ n: NaN }, /^cvm\.start: `input\.n` is NaN/],
+    [[-Infinity], /^cvm\.start: `input\[0\]` is -Infinity/],
+    [{ big: 1n }, /^cvm\.start: `input\.big` is a bigint/],
+    [{ items: [0, 1, 2, { when: new Date(0) }] }, /^cvm\.start: `input\.items\[3\]\.when` is a Date/],
+    [{ f() {} }, /^cvm\.start: `input\.f` is a function/],
+    [{ "a b": Symbol("x") }, /^cvm\.start: `input\["a b"\]` is a symbol/],
+    [new Map(), /^cvm\.start: `input` is a Map/],
+    [{ s: new Set() }, /^cvm\.start: `input\.s` is a Set/],
+    [{ b: new Uint8Array(1) }, /^cvm\.start: `input\.b` is a Uint8Array/],
+    [new (class Point {})(), /^cvm\.start: `input` is a Point/],
+    [cycle, /^cvm\.start: `input\.a\[0\]` contains itself/],
+    [[1, , 2], /^cvm\.start: `input\[1\]` is a hole/],
     [deep, /is deeper than 64 levels/],
-    ["half \ud800", /^input contains a lone surrogate/],
-    [{ "\udc00": 1 }, /^the key .* contains a lone surrogate/],
+    ["half \ud800", /^cvm\.start: `input` contains a lone surrogate/],
+    [{ "\udc00": 1 }, /^cvm\.start: the key .* contains a lone surrogate/],
   ];
   for (const [input, message] of cases) {
     const error = await assertRefused(rs.cvm.start("program", { input }), "invalid");
     assert.match(error.message, message);
   }
-  assert.match((await assertRefused(run.answer(new Date(0)), "invalid_answer")).message, /^answer is a Date/);
-  assert.match((await assertRefused(run.answer(undefined), "invalid_answer")).message, /^answer is undefined/);
-  assert.equal((await rs.cvm.list()).length, 1, "nothing was started");
+  assert.match((await assertRefused(run.answer(new Date(0)), "invalid_answer")).message, /^cvm\.answer: `answer` is a Date/);
+  assert.match((await assertRefused(run.answer(undefined), "invalid_answer")).message, /^cvm\.answer: `answer` is undefined/);
+  assert.equal((await rs.cvm.list()).items.length, 1, "nothing was started");
   assert.equal((await run.refresh()).status, "waiting_cc");
 });
 
@@ -104,6 +105,22 @@ test("JSON values of every kind round-trip", async (t) => {
   const { run } = await startProgram(t, "function main() { return JSON.stringify(input) }", { input: { ...input, bare } });
   const { left: _, ...expected } = input;
   assert.deepEqual(JSON.parse(await run.result()), { ...expected, bare: { twice: [shared, shared] } });
+});
+
+test("a member named __proto__ is a member like any other", async (t) => {
+  const input = JSON.parse('{ "__proto__": { "a": 1 } }');
+  const { run } = await startProgram(t, `CC("?")`, { input });
+  const shown = (await run.show()).input;
+  assert.deepEqual([JSON.stringify(shown), Object.getPrototypeOf(shown)], ['{"__proto__":{"a":1}}', Object.prototype]);
+});
+
+test("any operation is called by its name", async (t) => {
+  const { rs, run } = await startProgram(t, ASKS);
+  assert.equal((await rs.call("cvm.summary", { id: run.id })).prompt, "your name?");
+  assert.equal((await rs.call("store.capabilities")).name, "memory");
+  const misspelled = await assertRefused(rs.call("cvm.lsit", {}), "usage");
+  assert.match(misspelled.message, /^`cvm\.lsit` is not an operation; did you mean `cvm\.list`\?$/);
+  assert.match((await assertRefused(rs.call("cvm.list", null), "usage")).message, /^cvm\.list takes its options as an object, not null$/);
 });
 
 test("a closed store rejects every call, and closing twice is allowed", async () => {
@@ -128,7 +145,7 @@ test("several calls at once on one handle do not disturb each other", async (t) 
   const others = Array.from({ length: 8 }, (_, at) => rs.cvm.start("program", { id: `other-${at}` }));
   await Promise.all([...answers, ...others]);
   assert.equal(await run.result(), "abcd");
-  assert.equal((await rs.cvm.active()).length, 8);
+  assert.equal((await rs.cvm.active()).items.length, 8);
   const twice = await Promise.allSettled([rs.cvm.start("program", { id: "same" }), rs.cvm.start("program", { id: "same" })]);
   assert.deepEqual(twice.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
 });
@@ -148,7 +165,7 @@ test("an aborted signal ends the waiting with its reason", async (t) => {
   const aborted = AbortSignal.abort(reason);
   await assert.rejects(open("memory:", { signal: aborted }), reason);
   await assert.rejects(rs.cvm.start("program", { signal: aborted }), reason);
-  assert.equal((await rs.cvm.list()).length, 1, "nothing was sent");
+  assert.equal((await rs.cvm.list()).items.length, 1, "nothing was sent");
   await assert.rejects(run.result({ signal: AbortSignal.timeout(20) }), { name: "TimeoutError" });
   const ends = new AbortController();
   const waits = [

@@ -13,15 +13,15 @@ test("timers and deadlines are driven", async (t) => {
   assert.equal(await run.result(), "no");
 });
 
-test("with timers off nothing is driven until runDue is called", async (t) => {
+test("with timers off nothing is driven until due work is run", async (t) => {
   const rs = await openStore(t, "memory:", { timers: "off" });
   const { run } = await startProgram(t, `function main() { sleep(1); return "rested" }`, { rs });
   assert.equal(rs.driver.state, "off");
-  const due = await rs.cvm.nextDue();
+  const due = await rs.due.next();
   assert.ok(due <= Date.now() + 1);
   while (Date.now() <= due) await new Promise((done) => setImmediate(done));
   assert.equal((await run.refresh()).status, "waiting_cc");
-  assert.equal((await rs.cvm.runDue()).woken, 1);
+  assert.equal((await rs.due.run()).woken, 1);
   assert.equal(await run.result(), "rested");
 });
 

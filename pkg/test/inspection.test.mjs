@@ -65,12 +65,12 @@ test("logs of all executions are read by event and time", async (t) => {
   const other = await rs.cvm.start("program");
   await run.answer("x");
   await other.answer("x");
-  const { rows } = await rs.cvm.logs({ event: "error" });
+  const { items: rows } = await rs.cvm.logs({ event: "error" });
   assert.deepEqual(rows.map(({ executionId }) => executionId).sort(), [run.id, other.id].sort());
   const first = rows[0].timestamp;
-  assert.equal((await rs.cvm.logs({ before: 0 })).rows.length, 0);
-  assert.ok((await rs.cvm.logs({ since: first, event: "error", execution: run.id })).rows.length <= 1);
-  assert.equal((await rs.cvm.logs({ limit: 1 })).rows.length, 1);
+  assert.equal((await rs.cvm.logs({ before: 0 })).items.length, 0);
+  assert.ok((await rs.cvm.logs({ since: first, event: "error", execution: run.id })).items.length <= 1);
+  assert.equal((await rs.cvm.logs({ limit: 1 })).items.length, 1);
   await assertRefused(rs.cvm.logs({ event: "nothing" }), "usage");
 });
 

@@ -126,23 +126,23 @@ test("a leader keeps the lead while no tab waits for it", async (t) => {
   assert.deepEqual([one.leads, one.changes], [true, 1]);
 });
 
-/** Creates a `Cvm` that throws `error` while `failing` is true. */
-function createFailingCvm(error) {
-  const cvm = { failing: true, polls: 0, nextDue: async () => null, runDue: async () => ({}) };
-  cvm.nextDue = async () => {
-    cvm.polls += 1;
-    if (cvm.failing) throw error;
+/** Creates due operations that throw `error` while `failing` is true. */
+function createFailingDue(error) {
+  const due = { failing: true, polls: 0, run: async () => ({}) };
+  due.next = async () => {
+    due.polls += 1;
+    if (due.failing) throw error;
     return null;
   };
-  return cvm;
+  return due;
 }
 
 test("successive failures are counted and polled for less often", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const error = new Error("no store");
-  const cvm = createFailingCvm(error);
+  const operations = createFailingDue(error);
   const errors = [];
-  const poller = new DuePoller(cvm, () => 0, (thrown, times) => errors.push([thrown, times]));
+  const poller = new DuePoller(operations, () => 0, (thrown, times) => errors.push([thrown, times]));
   const settled = () => new Promise((done) => setImmediate(done));
   const after = async (ms) => {
     t.mock.timers.tick(ms);
@@ -151,19 +151,19 @@ test("successive failures are counted and polled for less often", async (t) => {
   poller.start();
   await after(0);
   await after(1999);
-  assert.equal(cvm.polls, 1);
+  assert.equal(operations.polls, 1);
   await after(1);
   await after(4000);
   assert.deepEqual(errors, [[error, 1], [error, 2], [error, 3]]);
-  cvm.failing = false;
+  operations.failing = false;
   await after(8000);
-  cvm.failing = true;
+  operations.failing = true;
   await after(1000);
   assert.deepEqual(errors.at(-1), [error, 1], "a success restarts the count");
   poller.stop();
-  const { polls } = cvm;
+  const { polls } = operations;
   await after(60_000);
-  assert.equal(cvm.polls, polls, "a stopped poller does not poll");
+  assert.equal(operations.polls, polls, "a stopped poller does not poll");
   poller.start();
   await after(0);
   assert.deepEqual(errors.at(-1), [error, 1], "a start restarts the count");
@@ -178,9 +178,9 @@ test("a tab whose store keeps failing hands the timers over", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const settled = () => new Promise((done) => setImmediate(done));
   const error = new Error("the database is gone");
-  const one = new Driver(createFailingCvm(error), "indexeddb:gone", () => 0, "auto");
+  const one = new Driver(createFailingDue(error), "indexeddb:gone", () => 0, "auto");
   await settled();
-  const working = createFailingCvm(error);
+  const working = createFailingDue(error);
   working.failing = false;
   const two = new Driver(working, "indexeddb:gone", () => 0, "auto");
   t.after(() => [one, two].forEach((driver) => driver.stop()));
@@ -202,15 +202,14 @@ test("due work runs when it is due, until none is left", async (t) => {
   let now = 0;
   const due = [300, 300];
   const done = [];
-  const cvm = {
-    nextDue: async () => due[0] ?? null,
-    nextDueKnown: async () => due[0] ?? null,
-    runDue: async () => {
+  const operations = {
+    next: async () => due[0] ?? null,
+    run: async () => {
       done.push([now, due.shift()]);
       return { woken: 1, deleted: 0, swept: 0, more: false };
     },
   };
-  const poller = new DuePoller(cvm, () => now, assert.fail);
+  const poller = new DuePoller(operations, () => now, assert.fail);
   const after = async (ms) => {
     now += ms;
     t.mock.timers.tick(ms);
@@ -233,11 +232,8 @@ test("due work runs when it is due, until none is left", async (t) => {
 test("after its own command the driver uses the cached due time", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const sources = [];
-  const cvm = {
-    nextDue: async () => (sources.push("store"), null),
-    nextDueKnown: async () => (sources.push("known"), null),
-  };
-  const poller = new DuePoller(cvm, () => 0, assert.fail);
+  const operations = { next: async ({ known }) => (sources.push(known ? "known" : "store"), null) };
+  const poller = new DuePoller(operations, () => 0, assert.fail);
   const after = async (ms) => {
     t.mock.timers.tick(ms);
     await new Promise((next) => setImmediate(next));

@@ -55,7 +55,7 @@ test("a tool may return undefined, a question handler may not", async (t) => {
   assert.deepEqual(await run.result(), [null, "said"]);
   await stop();
   assert.equal(failed.length, 1);
-  assert.match(failed[0], /^answer is undefined/);
+  assert.match(failed[0], /^`answer` is undefined/);
 });
 
 test("a call answered elsewhere aborts its handler", async (t) => {

@@ -5,20 +5,22 @@
 //! A [`Lifecycle`] has transitions: each consumes a state and returns the next state or a rejection. The table in the
 //! docs is derived by running the transition over every pair of state and event.
 
+mod command;
+mod entity;
 mod rejection;
+mod settings;
 
 use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+pub use command::{AnyCommand, Command, TypedCommand};
+pub use entity::LoadedEntity;
 pub use rejection::Rejection;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+pub use settings::{DomainSettings, EngineSettings};
 
 use crate::id::{CommandId, Revision, derive_id, sha256};
-use crate::limits::Settings;
-use crate::marker::MaybeSync;
-use crate::schema::{Key, Query};
+use crate::schema::{Aggregate, Key, Query};
 use crate::time::Timestamp;
 use crate::value::{Document, SortedMap};
 
@@ -110,13 +112,15 @@ pub enum Change {
 /// A notification that other parts of a process may want at once. An event that must not be lost is a row with a due time instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// A call of this kind waits for a worker.
-    CallOpen {
-        /// The call's kind.
-        kind: String,
-    },
     /// The due time of some work has changed.
     Due,
+    /// A notification of one domain.
+    Domain {
+        /// Its name, `domain.event`.
+        name: &'static str,
+        /// Its subject.
+        subject: String,
+    },
 }
 
 impl<O> Decision<O> {
@@ -144,27 +148,6 @@ impl<O> Decision<O> {
     }
 }
 
-/// An operation that a caller wants applied. Its serialized form distinguishes a repeat from another command under the same id.
-pub trait Command: Serialize + MaybeSync {
-    /// The command's name, `domain.verb`, as used by logs and fingerprints.
-    const NAME: &'static str;
-
-    /// The result for the caller. The ledger keeps it, so a repeat returns the same result.
-    type Output: Serialize + DeserializeOwned + MaybeSync;
-
-    /// The document that commands like this one contend for. Within a process, the engine decides one command per subject at a time.
-    fn subject(&self) -> Option<Key> {
-        None
-    }
-
-    /// The documents and queries that the decision needs. The engine calls it again with what it has read so far, until nothing new is
-    /// requested.
-    fn reads(&self, view: &View) -> ReadSet;
-
-    /// Decides. Total and deterministic: the same view and context give the same decision. The engine may call it again after a conflict.
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Self::Output>, Rejection>;
-}
-
 /// A clock that returns microseconds since an arbitrary moment. Only differences are meaningful.
 pub type Stopwatch = fn() -> u64;
 
@@ -174,21 +157,19 @@ pub struct Ctx {
     /// The time when the command arrived. It is the same in every attempt.
     pub now: Timestamp,
     /// The settings of the engine.
-    pub settings: Settings,
+    pub settings: EngineSettings,
     /// Largest number of writes and checks in one commit. Commands that do as much as fits and are then repeated use it.
     pub max_writes: usize,
     /// Measures how long programs run. No decision may depend on it.
     pub stopwatch: Option<Stopwatch>,
-    /// Number of earlier attempts, which ended in conflicts with other commits.
-    pub attempt: u32,
     command: CommandId,
     ids: u64,
 }
 
 impl Ctx {
     /// Creates the context of `command` at `now`.
-    pub fn new(command: CommandId, now: Timestamp, settings: Settings) -> Self {
-        Self { now, settings, max_writes: usize::MAX, stopwatch: None, attempt: 0, command, ids: 0 }
+    pub fn new(command: CommandId, now: Timestamp, settings: EngineSettings) -> Self {
+        Self { now, settings, max_writes: usize::MAX, stopwatch: None, command, ids: 0 }
     }
 
     /// The command that is being decided.
@@ -277,6 +258,11 @@ pub struct ReadSet {
     pub keys: Vec<Key>,
     /// Bounded queries, each with the name under which the view returns its result.
     pub queries: Vec<(&'static str, Query)>,
+    /// Aggregates, each with the name under which the view returns its result. Only queries may use them: a commit cannot check that an
+    /// aggregate has not changed.
+    pub aggregates: Vec<(&'static str, Aggregate)>,
+    /// Whether the first read may miss recent commits of other processes (session consistency), which is cheaper.
+    pub session: bool,
 }
 
 impl ReadSet {
@@ -287,7 +273,7 @@ impl ReadSet {
 
     /// Reads one document.
     pub fn key(key: Key) -> Self {
-        Self { keys: vec![key], queries: Vec::new() }
+        Self { keys: vec![key], ..Self::default() }
     }
 
     /// Adds a document.
@@ -300,6 +286,23 @@ impl ReadSet {
     pub fn query(mut self, name: &'static str, query: Query) -> Self {
         self.queries.push((name, query));
         self
+    }
+
+    /// Adds an aggregate.
+    pub fn aggregate(mut self, name: &'static str, aggregate: Aggregate) -> Self {
+        self.aggregates.push((name, aggregate));
+        self
+    }
+
+    /// Allows that the first read misses recent commits of other processes.
+    pub fn in_session(mut self) -> Self {
+        self.session = true;
+        self
+    }
+
+    /// Whether it requests nothing.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.queries.is_empty() && self.aggregates.is_empty()
     }
 }
 
@@ -315,12 +318,40 @@ pub struct LoadedDocument {
 /// The documents and query results that were read for a decision.
 #[derive(Clone, Default)]
 pub struct View {
+    now: Timestamp,
+    spread: u32,
+    can_aggregate: bool,
     documents: HashMap<Key, Option<LoadedDocument>>,
     query_results: SortedMap<&'static str, QueryResult>,
+    aggregates: SortedMap<&'static str, (Aggregate, Vec<Document>)>,
     cached: HashMap<Key, CachedValue>,
 }
 
+/// Smallest and largest [`View::spread`].
+pub const SPREADS: std::ops::RangeInclusive<u32> = 16..=256;
+
 impl View {
+    /// An empty view at `now`. `spread` is clamped to [`SPREADS`]. `can_aggregate`: the store computes aggregates.
+    pub fn new(now: Timestamp, spread: u32, can_aggregate: bool) -> Self {
+        Self { now, spread, can_aggregate, ..Self::default() }
+    }
+
+    /// Whether the store computes aggregates. A query that requests them from one that does not fails with `unsupported`.
+    pub fn can_aggregate(&self) -> bool {
+        self.can_aggregate
+    }
+
+    /// The time when the command arrived: [`Ctx::now`].
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The number of candidates among which a command that takes any one of many documents should pick at random. It grows while commands
+    /// of its name conflict, so that concurrent ones seldom pick the same document.
+    pub fn spread(&self) -> u32 {
+        self.spread.clamp(*SPREADS.start(), *SPREADS.end())
+    }
+
     /// The document under `key`; `None` if it does not exist or was not read.
     pub fn get(&self, key: &Key) -> Option<&LoadedDocument> {
         self.documents.get(key)?.as_ref()
@@ -334,6 +365,16 @@ impl View {
     /// The result of the query `name`; `None` before it was run.
     pub fn rows(&self, name: &str) -> Option<&[(Key, LoadedDocument)]> {
         self.query_results.get(name).map(|result| result.rows.as_slice())
+    }
+
+    /// The cursor of the page that follows the result of the query `name`; `None` if no row follows.
+    pub fn next_cursor(&self, name: &str) -> Option<&str> {
+        self.query_results.get(name)?.next.as_deref()
+    }
+
+    /// The result of the aggregate `name`: one row for each group; `None` before it was run.
+    pub fn groups(&self, name: &str) -> Option<&[Document]> {
+        self.aggregates.get(name).map(|(_, rows)| rows.as_slice())
     }
 
     /// Whether any query was run.
@@ -355,17 +396,32 @@ impl View {
         self.documents.insert(key, found);
     }
 
-    /// Adds the result of the query `name`.
-    pub fn put_rows(&mut self, name: &'static str, query: Query, rows: Vec<(Key, LoadedDocument)>) {
-        self.query_results.insert(name, QueryResult { query, rows });
+    /// Adds the result of the query `name`, with the cursor of the page that follows.
+    pub fn put_rows(
+        &mut self,
+        name: &'static str,
+        query: Query,
+        rows: Vec<(Key, LoadedDocument)>,
+        next: Option<String>,
+    ) {
+        self.query_results.insert(name, QueryResult { query, rows, next });
+    }
+
+    /// Adds the result of the aggregate `name`.
+    pub fn put_groups(&mut self, name: &'static str, aggregate: Aggregate, rows: Vec<Document>) {
+        self.aggregates.insert(name, (aggregate, rows));
     }
 
     /// The part of `reads` that was not read yet.
     pub fn missing(&self, reads: ReadSet) -> ReadSet {
-        let new = |name: &str, query: &Query| self.query_results.get(name).is_none_or(|result| result.query != *query);
+        let new_query =
+            |name: &str, query: &Query| self.query_results.get(name).is_none_or(|result| result.query != *query);
+        let new_aggregate = |name: &str, one: &Aggregate| self.aggregates.get(name).is_none_or(|(read, _)| read != one);
         ReadSet {
             keys: reads.keys.into_iter().filter(|key| !self.has_read(key)).collect(),
-            queries: reads.queries.into_iter().filter(|(name, query)| new(name, query)).collect(),
+            queries: reads.queries.into_iter().filter(|(name, query)| new_query(name, query)).collect(),
+            aggregates: reads.aggregates.into_iter().filter(|(name, one)| new_aggregate(name, one)).collect(),
+            session: reads.session,
         }
     }
 
@@ -379,4 +435,5 @@ impl View {
 struct QueryResult {
     query: Query,
     rows: Vec<(Key, LoadedDocument)>,
+    next: Option<String>,
 }

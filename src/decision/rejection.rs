@@ -1,6 +1,7 @@
 //! Rejections: why a command was refused. A rejected command changed nothing.
 
 use crate::error_code::ErrorCode;
+use crate::id::Revision;
 use crate::schema::Key;
 use crate::value::Json;
 
@@ -55,11 +56,24 @@ pub enum Rejection {
         /// The action that stays within the limit.
         remedy: &'static str,
     },
+    /// The call of an operation is not valid: an unknown parameter, or one of the wrong type.
+    #[error("{0}")]
+    Usage(String),
     /// The caller acts on outdated knowledge: the subject has changed or belongs to another caller now.
     #[error("{what}")]
     Stale {
         /// The subject, and what has changed.
         what: String,
+    },
+    /// A document does not have the revision that the caller expects.
+    #[error("{key} {}, but the caller expects that it {}; nothing was changed. Read it again", revision_phrase(found.as_ref()), revision_phrase(expected.as_ref()))]
+    Conflict {
+        /// The document.
+        key: Key,
+        /// The expected revision; `None`: the document must not exist.
+        expected: Option<Revision>,
+        /// Its revision; `None`: it does not exist.
+        found: Option<Revision>,
     },
     /// A rule of one domain, under its own code.
     #[error("{message}")]
@@ -92,25 +106,38 @@ fn remedy_phrase(remedy: Option<&str>) -> String {
     remedy.map(|command| format!(", {command} it first")).unwrap_or_default()
 }
 
+/// The phrase for the revision of a document within a sentence.
+fn revision_phrase(revision: Option<&Revision>) -> String {
+    revision.map_or_else(|| "does not exist".to_owned(), |revision| format!("has revision {revision}"))
+}
+
 impl Rejection {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Rejection::IllegalTransition { .. } => ErrorCode::IllegalTransition,
-            Rejection::NotFound { .. } => ErrorCode::NotFound,
-            Rejection::AlreadyExists { .. } => ErrorCode::AlreadyExists,
-            Rejection::Invalid { .. } => ErrorCode::Invalid,
-            Rejection::Limit { .. } => ErrorCode::Limit,
-            Rejection::Stale { .. } => ErrorCode::Stale,
+            Rejection::IllegalTransition { .. } => ErrorCode::ILLEGAL_TRANSITION,
+            Rejection::NotFound { .. } => ErrorCode::NOT_FOUND,
+            Rejection::AlreadyExists { .. } => ErrorCode::ALREADY_EXISTS,
+            Rejection::Invalid { .. } => ErrorCode::INVALID,
+            Rejection::Usage(_) => ErrorCode::USAGE,
+            Rejection::Limit { .. } => ErrorCode::LIMIT,
+            Rejection::Stale { .. } => ErrorCode::STALE,
+            Rejection::Conflict { .. } => ErrorCode::CONFLICT,
             Rejection::Domain { code, .. } => *code,
-            Rejection::Torn(_) => ErrorCode::Corrupt,
-            Rejection::Unread(_) => ErrorCode::Internal,
+            Rejection::Torn(_) => ErrorCode::CORRUPT,
+            Rejection::Unread(_) => ErrorCode::INTERNAL,
         }
     }
 
     /// Creates a rejection under a code of its own domain.
     pub fn domain(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::Domain { code, message: message.into(), details: Json::Null }
+    }
+}
+
+impl From<std::convert::Infallible> for Rejection {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
     }
 }
 

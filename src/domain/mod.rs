@@ -2,10 +2,13 @@
 
 pub mod cvm;
 
-use crate::schema::{Catalog, CatalogError, Collection};
+use crate::operation::{Domain, Registry, RegistryError};
+use crate::schema::Catalog;
 
-/// Every collection of every domain.
-pub fn catalog() -> Result<Catalog, CatalogError> {
-    let collections: Vec<&'static Collection> = cvm::COLLECTIONS.to_vec();
-    Catalog::new(&collections)
+/// Every domain of this library.
+pub static ALL: &[&Domain] = &[&cvm::DOMAIN];
+
+/// The collections of every domain of this library.
+pub fn catalog() -> Result<Catalog, RegistryError> {
+    Ok(Registry::new(ALL)?.catalog().clone())
 }

@@ -1,24 +1,19 @@
 //! From a decision to one commit: the writes that make its changes, the commit, and the update of the cache. A decision that is too large
 //! for one batch goes through `staging/`.
-//!
-//! The driver receives commands without their types, so that it is compiled once and not once for each command. All
-//! code that depends on the type is here. Outputs stay typed and are kept beside the decision until the driver returns
-//! them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::staging::marker;
 use super::{CommandOutcome, Engine, Error, Origin, staging};
-use crate::decision::{CachedValue, Change, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
+use crate::decision::{AnyCommand, CachedValue, Change, Decision, LoadedDocument, View};
 use crate::id::{CommandId, Revision, hex, sha256};
 use crate::limits::LEDGER_RESULT_BYTES;
-use crate::marker::MaybeSync;
 use crate::schema::Key;
 use crate::store;
 use crate::store::{Batch, Check, Expectation, Write, WriteOp};
 use crate::time::Timestamp;
-use crate::value::{Document, Json, canonical_json, difference, from_value, json_bytes};
+use crate::value::{Document, Json, canonical_json, difference, json_bytes};
 
 /// One attempt to decide and commit a command.
 pub(super) struct CommandAttempt<'a> {
@@ -161,7 +156,7 @@ impl Engine {
 
     /// The write that inserts a document under an unused key.
     pub(super) fn insert(&self, key: Key, document: Arc<Document>) -> Write {
-        let version = self.shared.catalog.get(&key.collection).map_or(1, |c| c.version);
+        let version = self.catalog().get(&key.collection).map_or(1, |c| c.version);
         Write { key, expect: Expectation::Absent, op: WriteOp::Put { version, document } }
     }
 
@@ -211,76 +206,6 @@ fn with_command_id(id: &CommandId, error: store::StoreError) -> store::StoreErro
 fn invalid_result(id: &CommandId, why: &str) -> store::StoreError {
     let key = Key { collection: store::COMMANDS.name.into(), id: id.as_str().into() };
     store::StoreError::Invalid { key, reason: format!("cannot record the result in the command ledger: {why}") }
-}
-
-/// A command with the output of its last decision.
-pub(super) struct TypedCommand<'a, C: Command> {
-    command: &'a C,
-    output: Option<C::Output>,
-}
-
-/// The operations of a command that the engine needs.
-pub(super) trait AnyCommand: MaybeSync {
-    fn name(&self) -> &'static str;
-
-    fn subject(&self) -> Option<Key>;
-
-    fn reads(&self, view: &View) -> ReadSet;
-
-    /// Decides, and keeps the output.
-    fn decide(&mut self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection>;
-
-    /// The output of the last decision as JSON, for the ledger.
-    fn result(&self) -> Result<Json, String>;
-
-    /// Sets the output to a result from the ledger.
-    fn replay_result(&mut self, result: Json) -> Result<(), String>;
-
-    /// The serialized command. It distinguishes a repeat from a different command under the same id.
-    fn to_json(&self) -> Result<Json, String>;
-}
-
-impl<'a, C: Command> TypedCommand<'a, C> {
-    pub(super) fn new(command: &'a C) -> Self {
-        Self { command, output: None }
-    }
-
-    /// The output of the last decision.
-    pub(super) fn into_output(self) -> Result<C::Output, Error> {
-        self.output.ok_or_else(|| Error::internal(format!("{} was not decided", C::NAME)))
-    }
-}
-
-impl<C: Command> AnyCommand for TypedCommand<'_, C> {
-    fn name(&self) -> &'static str {
-        C::NAME
-    }
-
-    fn subject(&self) -> Option<Key> {
-        self.command.subject()
-    }
-
-    fn reads(&self, view: &View) -> ReadSet {
-        self.command.reads(view)
-    }
-
-    fn decide(&mut self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
-        let decision = self.command.decide(view, ctx)?;
-        Ok(decision.map(|output| self.output = Some(output)))
-    }
-
-    fn result(&self) -> Result<Json, String> {
-        serde_json::to_value(&self.output).map_err(|error| error.to_string())
-    }
-
-    fn replay_result(&mut self, result: Json) -> Result<(), String> {
-        self.output = Some(from_value(&result).map_err(|error| error.to_string())?);
-        Ok(())
-    }
-
-    fn to_json(&self) -> Result<Json, String> {
-        serde_json::to_value(self.command).map_err(|error| error.to_string())
-    }
 }
 
 /// The fingerprint of a command. It distinguishes a repeat from a different command under the same id.

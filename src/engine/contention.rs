@@ -1,29 +1,45 @@
-//! Write contention of claims, as far as one process can observe it. After a claim lost calls to other workers, the next claim picks among
-//! more calls; without conflicts the number decreases again.
+//! CommandContention between commands that each take any one of many documents, such as the calls that workers claim. After a command lost its
+//! document to another commit, the next commands of its name pick among more; without conflicts the number decreases again.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use crate::domain::cvm::CANDIDATE_LIMITS;
+use crate::decision::SPREADS;
+use crate::value::SortedMap;
 
-/// The number of calls among which a claim picks one.
-pub(in crate::engine) struct ClaimContention(AtomicU32);
-
-impl Default for ClaimContention {
-    fn default() -> Self {
-        Self(AtomicU32::new(*CANDIDATE_LIMITS.start()))
-    }
+/// The number of candidates for commands of each name, as far as this process can observe conflicts.
+#[derive(Default)]
+pub(in crate::engine) struct CommandContention {
+    spreads: Mutex<SortedMap<&'static str, u32>>,
+    /// Whether any number is not the smallest, so that the usual case needs no lock.
+    any: AtomicU32,
 }
 
-impl ClaimContention {
-    pub(in crate::engine) fn candidate_limit(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+impl CommandContention {
+    /// The number for commands of this name.
+    pub(in crate::engine) fn spread(&self, command: &'static str) -> u32 {
+        if self.any.load(Ordering::Relaxed) == 0 {
+            return *SPREADS.start();
+        }
+        self.lock().get(command).copied().unwrap_or(*SPREADS.start())
     }
 
-    /// Adapts the number to the conflicts of one claim. Concurrent updates may be lost: the number is an estimate.
-    pub(in crate::engine) fn record_conflicts(&self, conflicts: u32) {
-        let limit = self.candidate_limit();
-        let next = if conflicts > 0 { limit.saturating_mul(2) } else { limit - limit / 32 };
-        self.0.store(next.clamp(*CANDIDATE_LIMITS.start(), *CANDIDATE_LIMITS.end()), Ordering::Relaxed);
+    /// Adapts the number to the conflicts of one command.
+    pub(in crate::engine) fn record(&self, command: &'static str, conflicts: u32) {
+        if conflicts == 0 && self.any.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut spreads = self.lock();
+        let spread = spreads.get(command).copied().unwrap_or(*SPREADS.start());
+        let next = if conflicts > 0 { spread.saturating_mul(2) } else { spread - spread / 32 };
+        let next = next.clamp(*SPREADS.start(), *SPREADS.end());
+        spreads.insert(command, next);
+        let any = spreads.iter().any(|(_, spread)| spread / 32 > 0);
+        self.any.store(any.into(), Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, SortedMap<&'static str, u32>> {
+        self.spreads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -32,14 +48,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_candidate_limit_doubles_on_conflicts_and_shrinks_slowly() {
-        let contention = ClaimContention::default();
-        assert_eq!(contention.candidate_limit(), 16);
-        (0..10).for_each(|_| contention.record_conflicts(1));
-        assert_eq!(contention.candidate_limit(), 256);
-        contention.record_conflicts(0);
-        assert_eq!(contention.candidate_limit(), 248);
-        (0..200).for_each(|_| contention.record_conflicts(0));
-        assert!((16..=32).contains(&contention.candidate_limit()), "{}", contention.candidate_limit());
+    fn the_spread_doubles_on_conflicts_and_shrinks_slowly() {
+        let contention = CommandContention::default();
+        assert_eq!(contention.spread("claim"), 16);
+        (0..10).for_each(|_| contention.record("claim", 1));
+        assert_eq!((contention.spread("claim"), contention.spread("other")), (256, 16));
+        contention.record("claim", 0);
+        assert_eq!(contention.spread("claim"), 248);
+        (0..200).for_each(|_| contention.record("claim", 0));
+        assert!((16..=32).contains(&contention.spread("claim")), "{}", contention.spread("claim"));
     }
 }

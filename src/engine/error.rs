@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::decision::Rejection;
 use crate::error_code::ErrorCode;
@@ -11,27 +13,23 @@ use crate::store;
 use crate::value::Json;
 
 /// A failed operation: what failed, on what, and whether a retry may succeed. A command changed nothing, unless its error has the code
-/// [`ErrorCode::UnknownOutcome`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "ErrorFields"))]
+/// [`ErrorCode::UNKNOWN_OUTCOME`].
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ErrorFields")]
 pub struct Error {
     /// Stable code.
-    #[cfg_attr(feature = "typescript", ts(type = "ErrorCode"))]
     pub code: ErrorCode,
     /// For people; may change.
     pub message: String,
     /// The collection concerned.
-    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collection: Option<String>,
     /// The id of the document concerned.
-    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Whether the same call may succeed later without a change by the caller.
     pub retryable: bool,
     /// Details for programs.
-    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<_>"))]
     #[serde(skip_serializing_if = "Json::is_null")]
     pub details: Json,
 }
@@ -50,7 +48,7 @@ impl Error {
 
     /// A violated invariant of runstate: a defect, never an error of the caller.
     pub fn internal(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::Internal, message)
+        Self::new(ErrorCode::INTERNAL, message)
     }
 }
 
@@ -84,6 +82,11 @@ impl From<Rejection> for Error {
                 error.collection = Some(key.collection.into_owned());
                 error.key = Some(key.id.to_string());
             }
+            Rejection::Conflict { key, expected, found } => {
+                error.details = json!({"expected": expected, "found": found});
+                error.collection = Some(key.collection.into_owned());
+                error.key = Some(key.id.to_string());
+            }
             Rejection::NotFound { id, .. } | Rejection::AlreadyExists { id, .. } => error.key = Some(id),
             Rejection::Domain { details, .. } => error.details = details,
             _ => {}
@@ -94,6 +97,6 @@ impl From<Rejection> for Error {
 
 impl From<InvalidId> for Error {
     fn from(invalid: InvalidId) -> Self {
-        Self::new(ErrorCode::Invalid, invalid.to_string())
+        Self::new(ErrorCode::INVALID, invalid.to_string())
     }
 }

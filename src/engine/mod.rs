@@ -2,9 +2,11 @@
 //! only then returns the result. It contains no domain rule and no code for a particular store.
 
 mod cache;
+mod call;
 mod command;
 mod contention;
-mod cvm;
+mod documents;
+mod due;
 mod error;
 mod host;
 pub(crate) mod log;
@@ -19,24 +21,28 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cache::DocumentCache;
-use command::{AnyCommand, CommandAttempt, TypedCommand, fingerprint};
-use contention::ClaimContention;
-pub use cvm::{
-    CallClaim, CallFailure, CallListing, CallRow, ChangeFilter, ChangeSubject, Cvm, CvmChange, CvmChanges, DueFailure,
-    DueReport, ExecutionCursor, ExecutionListing, ExecutionSummary, Latency, ListPage, LogListing, LogPage, LogRow,
-    MetricStats, PageRequest, ProgramSummary, ProgramView, RunLimit, Stats, VersionSummary, VersionView, Work,
+pub use call::{ENGINE_OPERATIONS, EngineOperation};
+use command::{CommandAttempt, fingerprint};
+use contention::CommandContention;
+use documents::Collections;
+pub use documents::{
+    CollectionDeclaration, DECLARATIONS, DocumentExpectation, DocumentWrite, Documents, FieldDeclaration,
+    IndexDeclaration, StoredValue, TtlDeclaration,
 };
+pub use due::{DueFailure, DueReport, RunLimit};
 pub use error::Error;
 pub use host::*;
 pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS, catalog};
-pub use store_operations::{CollectionInfo, Info};
+pub use store_operations::{ChangeFilter, CollectionInfo, EngineChange, EngineChanges, Info};
 use view_loading::ReadSource;
 
-use crate::decision::{Command, Ctx, Hint, LoadedDocument, Rejection, View};
+use crate::decision::EngineSettings;
+use crate::decision::{AnyCommand, Command, Ctx, Hint, LoadedDocument, Rejection, TypedCommand, View};
 use crate::error_code::ErrorCode;
 use crate::id::CommandId;
-use crate::limits::{self, DECIDE_ATTEMPTS, Settings};
+use crate::limits::DECIDE_ATTEMPTS;
 use crate::marker::MaybeSync;
+use crate::operation::{Domain, Registry};
 use crate::schema::{Catalog, Key};
 use crate::store::{self, Freshness, Outcome, Store};
 use crate::time::{Millis, Timestamp};
@@ -63,12 +69,13 @@ impl<F: Fn(&Hint) + MaybeSync> HintListener for F {
 struct EngineInner {
     store: Arc<dyn Store>,
     host: Arc<dyn Host>,
-    catalog: Catalog,
-    settings: Settings,
+    registry: Registry,
+    collections: Arc<Collections>,
+    settings: EngineSettings,
     cache: DocumentCache,
     queues: Mutex<HashMap<Key, Weak<async_lock::Mutex<()>>>>,
     hint_listeners: Mutex<Vec<Arc<dyn HintListener>>>,
-    claim_contention: ClaimContention,
+    contention: CommandContention,
 }
 
 /// The result of a command.
@@ -106,81 +113,69 @@ enum Origin {
     Engine,
 }
 
-impl Origin {
-    /// The origin of the ids that are derived for the parts of a command. `id` is the id that the caller chose, if it chose one.
-    fn for_parts(id: Option<&CommandId>) -> Self {
-        if id.is_some() { Origin::DerivedFromCaller } else { Origin::Engine }
+impl EngineInner {
+    /// Checks domains and settings. An engine that `only_reads` creates nothing in the store.
+    fn new(
+        store: Arc<dyn Store>,
+        host: Arc<dyn Host>,
+        domains: &[&'static Domain],
+        settings: EngineSettings,
+        only_reads: bool,
+    ) -> Result<Self, Error> {
+        settings.check()?;
+        let registry = Registry::new(domains).map_err(|error| Error::new(ErrorCode::INVALID, error.to_string()))?;
+        let collections = Arc::new(Collections::new(staging::catalog(registry.catalog())?, only_reads));
+        let (cache, queues, hint_listeners, contention) = Default::default();
+        Ok(Self { store, host, registry, collections, settings, cache, queues, hint_listeners, contention })
     }
-}
-
-/// Checks the settings, and adds the engine's own collections to `catalog`.
-fn validated_catalog(settings: &Settings, catalog: &Catalog) -> Result<Catalog, Error> {
-    limits::check_heap_bytes(settings.heap_bytes)
-        .map_err(|reason| Rejection::Invalid { field: "heapBytes".to_owned(), reason })?;
-    staging::catalog(catalog)
 }
 
 impl Engine {
-    /// An engine over `store`, which is migrated to `catalog` and the engine's own [`COLLECTIONS`].
+    /// An engine over `store` with the default settings. The store is migrated to the collections of `domains` and the engine's own
+    /// [`COLLECTIONS`].
     ///
     /// A store that a newer version of runstate has written can be read ([`Engine::query`]); it refuses every write.
-    pub async fn new(
-        store: Arc<dyn Store>,
-        host: Arc<dyn Host>,
-        catalog: Catalog,
-        settings: Settings,
-    ) -> Result<Self, Error> {
-        let catalog = validated_catalog(&settings, &catalog)?;
-        let migrated = store.migrate(&catalog).await;
-        Self::with_ready_store(store, host, catalog, settings, migrated)
+    pub async fn new(store: Arc<dyn Store>, host: Arc<dyn Host>, domains: &[&'static Domain]) -> Result<Self, Error> {
+        Self::with_settings(store, host, domains, EngineSettings::default()).await
     }
 
-    /// As [`Engine::new`], for reading: it changes nothing in the store and creates no missing index.
+    /// As [`Engine::new`], with settings.
+    pub async fn with_settings(
+        store: Arc<dyn Store>,
+        host: Arc<dyn Host>,
+        domains: &[&'static Domain],
+        settings: impl Into<EngineSettings>,
+    ) -> Result<Self, Error> {
+        Self::open(EngineInner::new(store, host, domains, settings.into(), false)?).await
+    }
+
+    /// As [`Engine::with_settings`], for reading: it changes nothing in the store and creates no missing index.
     pub async fn for_reading(
         store: Arc<dyn Store>,
         host: Arc<dyn Host>,
-        catalog: Catalog,
-        settings: Settings,
+        domains: &[&'static Domain],
+        settings: impl Into<EngineSettings>,
     ) -> Result<Self, Error> {
-        let catalog = validated_catalog(&settings, &catalog)?;
-        let declared = store.declare(&catalog).await;
-        Self::with_ready_store(store, host, catalog, settings, declared)
+        Self::open(EngineInner::new(store, host, domains, settings.into(), true)?).await
     }
 
-    /// Builds an engine. `ready` is the result of migrating the store, or of declaring the catalog to it.
-    fn with_ready_store(
-        store: Arc<dyn Store>,
-        host: Arc<dyn Host>,
-        catalog: Catalog,
-        settings: Settings,
-        ready: Result<(), store::StoreError>,
-    ) -> Result<Self, Error> {
-        match ready {
-            Ok(()) => {}
-            // The store itself rejects writes with this reason. It can be read; if its disk is full, documents can be deleted.
-            Err(
-                store::StoreError::NewerVersion { .. }
-                | store::StoreError::Corrupt { .. }
-                | store::StoreError::ReadOnly { .. }
-                | store::StoreError::Full { .. },
-            ) => {}
-            Err(error) => return Err(error.into()),
-        }
-        log::store_opened(&*store);
-        let (cache, queues, hint_listeners, claim_contention) = Default::default();
+    /// Builds an engine, and prepares its store.
+    async fn open(shared: EngineInner) -> Result<Self, Error> {
         #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
-        Ok(Self {
-            shared: Arc::new(EngineInner {
-                store,
-                host,
-                catalog,
-                settings,
-                cache,
-                queues,
-                hint_listeners,
-                claim_contention,
-            }),
-        })
+        let engine = Self { shared: Arc::new(shared) };
+        engine.prepare_collections().await?;
+        log::store_opened(engine.store());
+        Ok(engine)
+    }
+
+    /// The domains of this engine.
+    pub fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
+    /// The collections of all domains, the engine's own, and those that are declared at run time, as far as this engine knows.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.shared.collections.catalog()
     }
 
     /// The store that this engine drives.
@@ -188,13 +183,8 @@ impl Engine {
         &*self.shared.store
     }
 
-    /// The estimate of how many workers contend for calls.
-    fn claim_contention(&self) -> &ClaimContention {
-        &self.shared.claim_contention
-    }
-
     /// The settings that the owner chose.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &EngineSettings {
         &self.shared.settings
     }
 
@@ -221,44 +211,70 @@ impl Engine {
         CommandId::generate(self.shared.host.now(), self.shared.host.entropy())
     }
 
-    /// Executes `command` once, under a generated id.
-    pub async fn execute<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
-        Ok(self.execute_part(command, &self.new_command_id(), Origin::Engine).await?.output)
-    }
-
-    /// Executes `command` under `id`. A repeat of the id returns the first result, whatever has changed since, even if the command changed
-    /// nothing.
+    /// Executes `command` with all its parts ([`Command::next`]), under a generated id.
     ///
-    /// On `Ok` all changes of the command are committed, and on an error none are, with one exception. The code `unknown_outcome` means
-    /// that the store did not report whether the commit happened: repeat the command under the same id. A rejected command may be repeated
-    /// too; it is decided anew.
-    pub async fn execute_as<C: Command>(&self, command: &C, id: &CommandId) -> Result<CommandResult<C::Output>, Error> {
-        self.drive(command, id, Origin::Caller).await
+    /// The future may be dropped at any time without loss: every part is a commit of its own.
+    pub async fn execute<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
+        Ok(self.execute_as(command, None).await?.output)
     }
 
-    /// Executes under an id that only this process knows: the id of a part of a command, or a generated one.
-    async fn execute_part<C: Command>(
+    /// Executes `command` with all its parts ([`Command::next`]) under `id`; `None`: under a generated id. A repeat of the id returns the
+    /// first result, whatever has changed since, even if the command changed nothing; and it continues the work that the first one began.
+    ///
+    /// On `Ok` all changes of the command are committed, and on an error none of its first part are, with one exception. The code
+    /// `unknown_outcome` means that the store did not report whether the commit happened: repeat the command under the same id. A rejected
+    /// command may be repeated too; it is decided anew.
+    pub async fn execute_as<C: Command>(
         &self,
         command: &C,
-        id: &CommandId,
-        origin: Origin,
+        id: Option<&CommandId>,
     ) -> Result<CommandResult<C::Output>, Error> {
-        self.drive(command, id, origin).await
+        let mut typed = TypedCommand::<C, &C>::new(command);
+        let (command, replayed) = self.execute_any(&mut typed, id, None).await?;
+        Ok(CommandResult { output: output(typed)?, command, replayed })
     }
 
-    async fn drive<C: Command>(
+    /// Executes the first part of `command` alone, under `id` or under a generated one. The rest of the work is due later.
+    pub async fn execute_part<C: Command>(
         &self,
         command: &C,
-        id: &CommandId,
-        origin: Origin,
+        id: Option<&CommandId>,
     ) -> Result<CommandResult<C::Output>, Error> {
-        let mut typed = TypedCommand::new(command);
-        let replayed = self.drive_any(&mut typed, id, origin).await?;
-        Ok(CommandResult { output: typed.into_output()?, command: id.clone(), replayed })
+        let mut typed = TypedCommand::<C, &C>::new(command);
+        let (command, replayed) = self.execute_any(&mut typed, id, Some(0)).await?;
+        Ok(CommandResult { output: output(typed)?, command, replayed })
+    }
+
+    /// Executes a command and its further parts, at most `max_parts` of these. Returns its id, and whether it had been committed before.
+    async fn execute_any(
+        &self,
+        command: &mut dyn AnyCommand,
+        id: Option<&CommandId>,
+        max_parts: Option<u32>,
+    ) -> Result<(CommandId, bool), Error> {
+        command.check()?;
+        let (id, origin, origin_of_parts) = match id {
+            Some(id) => (id.clone(), Origin::Caller, Origin::DerivedFromCaller),
+            None => (self.new_command_id(), Origin::Engine, Origin::Engine),
+        };
+        let replayed = self.drive(command, &id, origin).await?;
+        let mut next = command.next();
+        for number in 1.. {
+            if max_parts.is_some_and(|max| number > max) {
+                break;
+            }
+            let Some(mut part) = next else { break };
+            self.drive(&mut *part, &id.part(number), origin_of_parts).await?;
+            next = part.next();
+            if let Some(output) = part.take_output() {
+                command.absorb(output);
+            }
+        }
+        Ok((id, replayed))
     }
 
     /// Executes a command. Returns whether it had been committed before.
-    async fn drive_any(&self, command: &mut dyn AnyCommand, id: &CommandId, origin: Origin) -> Result<bool, Error> {
+    async fn drive(&self, command: &mut dyn AnyCommand, id: &CommandId, origin: Origin) -> Result<bool, Error> {
         let CommandOutcome { replayed, hints } = {
             let queue = command.subject().map(|key| self.queue(key));
             let _turn = match &queue {
@@ -293,10 +309,9 @@ impl Engine {
         let mut attempt = 0;
         let mut unread: Vec<Key> = Vec::new();
         loop {
-            let view = view_loading::load(self, command, from, &unread).await?;
+            let view = view_loading::load(self, command, from, &unread, now).await?;
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
             ctx.stopwatch = self.shared.host.stopwatch();
-            ctx.attempt = attempt;
             ctx.max_writes = self.shared.store.capabilities().batch_writes;
             let decision = match command.decide(&view, &mut ctx) {
                 // Each round asks for at least one new key, so this ends; `load` bounds the rounds.
@@ -317,10 +332,15 @@ impl Engine {
                 Err(torn @ Rejection::Torn(_)) => torn.into(),
                 // A decision without changes writes only its ledger row.
                 Ok(decision) if writes || origin == Origin::Caller => {
-                    let attempt = CommandAttempt { id, fingerprint: &fingerprint, now, attempt, origin };
-                    match self.commit(command, decision, &view, &attempt).await {
-                        Ok(outcome) => return Ok(outcome),
-                        Err(error) if is_conflict(&error) => error.into(),
+                    let this_attempt = CommandAttempt { id, fingerprint: &fingerprint, now, attempt, origin };
+                    match self.commit(command, decision, &view, &this_attempt).await {
+                        Ok(outcome) => {
+                            self.shared.contention.record(command.name(), attempt);
+                            return Ok(outcome);
+                        }
+                        Err(error) if is_conflict(&error) || self.has_met_newer_collections(&error).await => {
+                            error.into()
+                        }
                         Err(error @ store::StoreError::UnknownOutcome { .. }) => {
                             log::outcome_unknown(&error);
                             match self.replay_from_ledger(command, id, &fingerprint).await {
@@ -356,22 +376,17 @@ impl Engine {
 
     /// Answers a read-only command from the current state of the store.
     pub async fn query<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
-        let mut typed = TypedCommand::new(command);
-        self.query_any(&mut typed, ReadSource::Store).await?;
-        typed.into_output()
+        let mut typed = TypedCommand::<C, &C>::new(command);
+        self.query_any(&mut typed).await?;
+        output(typed)
     }
 
-    /// As [`Engine::query`], but from the cache if it has all documents that the command reads, as this process last read or wrote them.
-    async fn query_cached<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
-        let mut typed = TypedCommand::new(command);
-        self.query_any(&mut typed, ReadSource::Cache).await?;
-        typed.into_output()
-    }
-
-    async fn query_any(&self, command: &mut dyn AnyCommand, from: ReadSource) -> Result<(), Error> {
+    async fn query_any(&self, command: &mut dyn AnyCommand) -> Result<(), Error> {
+        command.check()?;
+        let now = self.shared.host.now();
         let mut attempt = 0;
         loop {
-            let view = view_loading::load(self, command, from, &[]).await?;
+            let view = view_loading::load(self, command, ReadSource::Store, &[], now).await?;
             if view.has_query_results() && !self.incarnations_unchanged(&view).await? {
                 attempt += 1;
                 if attempt >= DECIDE_ATTEMPTS {
@@ -379,12 +394,12 @@ impl Engine {
                         "{}: the documents it reads are deleted and re-created repeatedly. Try again later",
                         command.name()
                     );
-                    return Err(Error::new(ErrorCode::Conflict, message));
+                    return Err(Error::new(ErrorCode::CONFLICT, message));
                 }
                 self.back_off(attempt).await;
                 continue;
             }
-            let mut ctx = Ctx::new(self.new_command_id(), self.shared.host.now(), self.shared.settings.clone());
+            let mut ctx = Ctx::new(self.new_command_id(), now, self.shared.settings.clone());
             match command.decide(&view, &mut ctx) {
                 Err(Rejection::Torn(_)) if attempt < DECIDE_ATTEMPTS => attempt += 1,
                 Ok(decision) if !decision.changes.is_empty() => {
@@ -407,6 +422,9 @@ impl Engine {
     async fn incarnations_unchanged(&self, view: &View) -> Result<bool, Error> {
         let documents: Vec<(&Key, &LoadedDocument)> =
             view.keys().filter_map(|key| Some((key, view.get(key)?))).collect();
+        if documents.is_empty() {
+            return Ok(true);
+        }
         let keys: Vec<Key> = documents.iter().map(|(key, _)| (*key).clone()).collect();
         let found = self.shared.store.get_with(&keys, Freshness::Session).await?;
         let same = |read: &LoadedDocument, now: &Option<store::StoredDocument>| {
@@ -464,6 +482,11 @@ impl Engine {
             self.shared.host.sleep(Millis(span)).await;
         }
     }
+}
+
+/// The output of a command that was decided.
+fn output<C: Command>(command: TypedCommand<C, &C>) -> Result<C::Output, Error> {
+    command.into_output().ok_or_else(|| Error::internal(format!("{} was not decided", C::NAME)))
 }
 
 /// Whether a fact on which the decision depends has changed, so that the command must be decided again.

@@ -1,49 +1,37 @@
 //! Operations of the engine on a whole store: information, health, the change feed, removal of expired and abandoned rows, export,
 //! import and verification.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Engine, Error, ExecutionSummary};
-use crate::domain::cvm::{EXECUTIONS, Status};
-use crate::engine::cvm::{self, Cvm};
+use super::{Engine, Error};
 use crate::engine::staging::cleanup;
 use crate::engine::transfer::{
     CheckedSource, ExportSink, ExportSummary, ImportReport, ImportSource, Progress, Selection, export, import,
 };
 use crate::engine::verify;
-use crate::schema::Direction::{Ascending, Descending};
-use crate::schema::{Accumulator, Aggregate, Collection, Direction, Filter, Group, Query, Ttl};
-use crate::store::{COMMANDS, Capabilities, Changes, Position, StoreError, StoreProperty, VerifyReport};
+use crate::schema::{Accumulator, Aggregate, Collection, Filter, Key, Ttl};
+use crate::store::{COMMANDS, Capabilities, ChangeEvent, Position, StoreProperty, StoredDocument, VerifyReport};
 use crate::time::{Millis, Timestamp};
-use crate::value::{Json, collect_btree_map};
+use crate::value::{self, Json};
 
 /// Information about a store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Info {
     /// The capabilities of the store.
     pub capabilities: Capabilities,
     /// The reason why the store is read-only, if it is.
-    pub health: Option<StoreError>,
+    pub health: Option<Error>,
     /// The declared collections by name, then the command ledger.
     pub collections: Vec<CollectionInfo>,
-    /// Number of executions per status. An execution that is being deleted counts under its last status. Empty if the store cannot
-    /// aggregate.
-    pub executions: BTreeMap<String, u64>,
-    /// The execution that was started first.
-    pub oldest: Option<ExecutionSummary>,
-    /// The execution that was started last.
-    pub newest: Option<ExecutionSummary>,
-    /// Of the executions that wait for an answer, the one that was started first.
-    pub oldest_waiting: Option<ExecutionSummary>,
     /// Further properties that the store reports.
     pub properties: Vec<StoreProperty>,
 }
 
 /// A collection in a store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CollectionInfo {
     /// Its name.
     pub name: &'static str,
@@ -67,50 +55,16 @@ impl Engine {
     /// Reads the information. The numbers are read one after another, not in one snapshot.
     pub async fn info(&self) -> Result<Info, Error> {
         let mut collections = Vec::new();
-        for collection in self.shared.catalog.iter().chain([&COMMANDS as &'static Collection]) {
+        for collection in self.catalog().iter().chain([&COMMANDS as &'static Collection]) {
             let documents = export::count(self, collection).await?;
             collections.push(CollectionInfo { name: collection.name, version: collection.version, documents });
         }
-        let waiting = Filter::Eq("state.status".to_owned(), Status::WaitingCc.as_str().into());
         Ok(Info {
             capabilities: self.store().capabilities(),
-            health: self.store().read_only_reason(),
+            health: self.store().read_only_reason().map(Error::from),
             collections,
-            executions: self.statuses().await?,
-            oldest: self.first_execution(Filter::All, Ascending).await?,
-            newest: self.first_execution(Filter::All, Descending).await?,
-            oldest_waiting: self.first_execution(waiting, Ascending).await?,
             properties: self.store().properties().await?,
         })
-    }
-
-    async fn statuses(&self) -> Result<BTreeMap<String, u64>, Error> {
-        if !self.store().capabilities().aggregate {
-            return Ok(BTreeMap::new());
-        }
-        let status = "state.status";
-        let aggregate = Aggregate {
-            collection: EXECUTIONS.name.to_owned(),
-            filter: Filter::All,
-            group_by: vec![Group::Field(status.to_owned())],
-            accumulators: vec![("n".to_owned(), Accumulator::Count)],
-        };
-        let rows = self.store().aggregate(&aggregate).await?;
-        let count = |row: crate::value::Document| {
-            Some((row.get(status)?.as_str()?.to_owned(), row.get("n").and_then(Json::as_u64)?))
-        };
-        Ok(collect_btree_map(rows.into_iter().filter_map(count)))
-    }
-
-    async fn first_execution(&self, filter: Filter, direction: Direction) -> Result<Option<ExecutionSummary>, Error> {
-        let query = Query::of(&EXECUTIONS).filter(filter).sort("started", direction).limit(1);
-        let page = self.store().query(&query).await?;
-        Ok(page.items.first().map(|row| ExecutionSummary::from_document(&row.id, &row.stored.document)))
-    }
-
-    /// Programs and executions.
-    pub fn cvm(&self) -> Cvm {
-        cvm::cvm(self)
     }
 
     /// Removes the rows of up to `limit` abandoned large commits. Returns the number of these commits. A process that crashed before the
@@ -120,7 +74,7 @@ impl Engine {
     /// is only slow loses nothing: its command is decided again. Each batch is bounded, and the removal may stop at any time.
     ///
     /// A commit whose rows cannot be removed does not block others, and does not count. Its error is returned when all others have been
-    /// tried ([`ErrorCode::Corrupt`](crate::error_code::ErrorCode::Corrupt): a marker or a record cannot be read).
+    /// tried ([`ErrorCode::CORRUPT`](crate::error_code::ErrorCode::CORRUPT): a marker or a record cannot be read).
     pub async fn remove_abandoned(&self, now: Timestamp, limit: u32) -> Result<u32, Error> {
         cleanup::remove_abandoned(self, now, limit).await
     }
@@ -151,7 +105,7 @@ impl Engine {
     /// Writes the documents of `source` into the store. `checked` is the result of [`check`](crate::engine::transfer::check) on it.
     ///
     /// A document that the store has already is skipped, so a repeat continues an interrupted import. If the store has a different one, the
-    /// error is [`ErrorCode::AlreadyExists`](crate::error_code::ErrorCode::AlreadyExists), before anything is written. A document that is too large for the store is also rejected then. If
+    /// error is [`ErrorCode::ALREADY_EXISTS`](crate::error_code::ErrorCode::ALREADY_EXISTS), before anything is written. A document that is too large for the store is also rejected then. If
     /// the store rejects a document only when it is written, the documents written before are removed. At the end all documents are read
     /// again from the store, and their hash is compared.
     pub async fn import<S: ImportSource>(
@@ -172,7 +126,7 @@ impl Engine {
 
     /// Checks all documents, and adds the findings to `report`.
     ///
-    /// [`ErrorCode::NewerVersion`](crate::error_code::ErrorCode::NewerVersion): a newer version wrote the store, and its declarations are
+    /// [`ErrorCode::NEWER_VERSION`](crate::error_code::ErrorCode::NEWER_VERSION): a newer version wrote the store, and its declarations are
     /// unknown.
     pub async fn verify_documents(
         &self,
@@ -182,8 +136,8 @@ impl Engine {
         verify::verify_documents(self, report, progress).await
     }
 
-    /// Committed changes after `from` (`None`: from now on), in commit order, each at least once; of one collection, or of all. If there
-    /// are none it waits for one, at most for `wait`.
+    /// Committed changes after `from` (`None`: from now on), in commit order, each at least once. If none is selected it waits for one, at
+    /// most for `wait`; other changes do not end the wait.
     ///
     /// An empty result does not mean that no change follows: a call examines 10,000 changes, then it returns the position at which to
     /// continue.
@@ -193,32 +147,75 @@ impl Engine {
     pub async fn changes(
         &self,
         from: Option<Position>,
-        collection: Option<&str>,
-        limit: Option<u32>,
+        filter: &ChangeFilter,
         wait: Millis,
-    ) -> Result<Changes, Error> {
+    ) -> Result<EngineChanges, Error> {
         let started = self.now();
-        let limit = (limit.unwrap_or(DEFAULT_LIMIT) as usize).min(MAX_SCANNED);
+        let limit = (filter.limit.unwrap_or(DEFAULT_LIMIT) as usize).min(MAX_SCANNED);
         let (mut from, mut scanned) = (from, 0);
         loop {
             // A clock that is set back must not extend the wait.
             let remaining = (wait.0.saturating_sub(self.now().since(started).0)).clamp(0, wait.0.max(0));
-            let mut changes = self.store().changes(from, limit, Millis(remaining)).await?;
+            let changes = self.store().changes(from, limit, Millis(remaining)).await?;
             let found = changes.events.len();
             scanned += found;
-            changes.events.retain(|event| collection.is_none_or(|collection| event.key.collection == collection));
-            if !changes.events.is_empty() || found == 0 || scanned >= MAX_SCANNED {
-                return Ok(changes);
+            let events = self.select_changes(changes.events, filter).await?;
+            if !events.is_empty() || found == 0 || scanned >= MAX_SCANNED {
+                return Ok(EngineChanges { events, next: changes.next });
             }
             from = Some(changes.next);
         }
+    }
+
+    /// The changes that `filter` selects, with the documents that their documents are parts of.
+    async fn select_changes(
+        &self,
+        events: Vec<ChangeEvent>,
+        filter: &ChangeFilter,
+    ) -> Result<Vec<EngineChange>, Error> {
+        let in_collections = |event: &ChangeEvent| {
+            let is_named = |name: &String| match name.strip_suffix('*') {
+                Some(prefix) => event.key.collection.starts_with(prefix),
+                None => event.key.collection == **name,
+            };
+            filter.collections.as_ref().is_none_or(|names| names.iter().any(is_named))
+        };
+        let events: Vec<ChangeEvent> = events.into_iter().filter(in_collections).collect();
+        let catalog = self.catalog();
+        let part_of = |event: &ChangeEvent| {
+            let collection = catalog.get(&event.key.collection)?;
+            collection.references.iter().find(|reference| reference.part).map(|reference| reference.field)
+        };
+        let parts = events.iter().filter(|event| event.revision.is_some() && part_of(event).is_some());
+        let keys: Vec<Key> = parts.map(|event| event.key.clone()).collect();
+        let found = if keys.is_empty() { Vec::new() } else { self.store().get(&keys).await? };
+        let documents: HashMap<&Key, &StoredDocument> =
+            keys.iter().zip(&found).filter_map(|(key, found)| Some((key, found.as_ref()?))).collect();
+        let with_whole = |event: ChangeEvent| {
+            let field = part_of(&event);
+            let whole = field
+                .and_then(|field| value::get(&documents.get(&event.key)?.document, field)?.as_str().map(str::to_owned));
+            EngineChange { event, whole }
+        };
+        let is_selected = |change: &EngineChange| {
+            let EngineChange { event, whole } = change;
+            let names = |id: &str| filter.subjects.as_ref().is_none_or(|ids| ids.iter().any(|subject| subject == id));
+            names(&event.key.id) || whole.as_deref().is_some_and(names)
+        };
+        Ok(events.iter().cloned().map(with_whole).filter(is_selected).collect())
     }
 
     /// Removes up to `limit` expired rows of each collection. Returns the number of removed rows.
     pub async fn sweep(&self, now: Timestamp, limit: usize) -> Result<u64, Error> {
         let mut swept = 0;
         for (collection, _) in self.expiring_collections() {
-            swept += self.shared.store.sweep(collection.name, now, limit).await? as u64;
+            let removed = match self.shared.store.sweep(collection.name, now, limit).await {
+                Err(error) if self.has_met_newer_collections(&error).await => {
+                    self.shared.store.sweep(collection.name, now, limit).await
+                }
+                removed => removed,
+            };
+            swept += removed? as u64;
         }
         Ok(swept)
     }
@@ -238,9 +235,10 @@ impl Engine {
     }
 
     /// Collections whose rows expire. No catalog contains the command ledger, because every store has it.
-    fn expiring_collections(&self) -> impl Iterator<Item = (&'static Collection, &'static Ttl)> {
-        let collections = self.shared.catalog.iter().chain([&COMMANDS as &'static Collection]);
-        collections.filter_map(|collection| Some((collection, collection.ttl.as_ref()?)))
+    fn expiring_collections(&self) -> Vec<(&'static Collection, &'static Ttl)> {
+        let catalog = self.catalog();
+        let collections = catalog.iter().chain([&COMMANDS as &'static Collection]);
+        collections.filter_map(|collection| Some((collection, collection.ttl.as_ref()?))).collect()
     }
 
     /// Number of documents that match.
@@ -254,6 +252,36 @@ impl Engine {
         let rows = self.shared.store.aggregate(&count).await?;
         Ok(rows.first().and_then(|row| row.get("count")).and_then(Json::as_u64).unwrap_or_default())
     }
+}
+
+/// Selects changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeFilter {
+    /// Only changes of these collections; `None`: of all. A name that ends with `*` selects all whose names begin with the rest of it.
+    pub collections: Option<Vec<String>>,
+    /// Only changes of documents with these ids, and of documents that are parts of them; `None`: of all. A part that has been deleted since
+    /// is not selected, because the document that it was a part of is unknown.
+    pub subjects: Option<Vec<String>>,
+    /// Maximum number per call; `None`: 256. Never more than 10,000.
+    pub limit: Option<u32>,
+}
+
+/// Changes, and the position at which to continue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineChanges {
+    /// In commit order.
+    pub events: Vec<EngineChange>,
+    /// The position at which to continue.
+    pub next: Position,
+}
+
+/// A change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineChange {
+    /// The change.
+    pub event: ChangeEvent,
+    /// The id of the document that this one is a part of. `None`: it is a part of none, or it was deleted since.
+    pub whole: Option<String>,
 }
 
 /// Maximum number of changes per call, if the caller names none.

@@ -1,11 +1,11 @@
 //! Loads the documents that a command reads, in rounds, until the command requests nothing new.
 
-use super::command::AnyCommand;
 use super::{Engine, Error};
-use crate::decision::{LoadedDocument, ReadSet, View};
+use crate::decision::{AnyCommand, LoadedDocument, ReadSet, View};
 use crate::error_code::ErrorCode;
 use crate::schema::Key;
 use crate::store::{Freshness, StoredDocument};
+use crate::time::Timestamp;
 
 /// Maximum number of rounds, after which a command counts as one that never has all it needs.
 const MAX_ROUNDS: usize = 32;
@@ -33,19 +33,23 @@ pub(super) async fn load(
     command: &dyn AnyCommand,
     source: ReadSource,
     unread: &[Key],
+    now: Timestamp,
 ) -> Result<View, Error> {
-    let (mut view, mut from) = (View::default(), source);
+    let mut view =
+        View::new(now, engine.shared.contention.spread(command.name()), engine.shared.store.capabilities().aggregate);
+    let mut from = source;
     let mut fetched: Vec<Key> = Vec::new();
     let (mut rounds, mut overtaken) = (0, 0);
     let mut has_read = false;
     while rounds < MAX_ROUNDS && overtaken < MAX_OVERTAKEN_ROUNDS {
-        let ReadSet { keys, queries } =
-            view.missing(unread.iter().cloned().fold(command.reads(&view), ReadSet::with_key));
-        if keys.is_empty() && queries.is_empty() {
+        let missing = view.missing(unread.iter().cloned().fold(command.reads(&view), ReadSet::with_key));
+        if missing.is_empty() {
             return Ok(view);
         }
+        let ReadSet { keys, queries, aggregates, session } = missing;
+        has_read |= session;
         let is_cached = |key: &Key| engine.shared.cache.get(key).is_some();
-        if from == ReadSource::Cache && !(queries.is_empty() && keys.iter().all(is_cached)) {
+        if from == ReadSource::Cache && !(queries.is_empty() && aggregates.is_empty() && keys.iter().all(is_cached)) {
             fetched.extend(view.keys().filter(|key| !is_immutable(engine, key)).cloned());
             from = ReadSource::Store;
         }
@@ -74,19 +78,24 @@ pub(super) async fn load(
                 (Key { collection: query.collection.clone().into(), id: row.id }, to_loaded_document(row.stored))
             };
             let rows = page.items.into_iter().map(row).collect();
-            view.put_rows(name, query.clone(), rows);
+            view.put_rows(name, query.clone(), rows, page.next);
+        }
+        for (name, aggregate) in aggregates {
+            let groups = engine.shared.store.aggregate(&aggregate).await?;
+            has_read = true;
+            view.put_groups(name, aggregate, groups);
         }
     }
     if overtaken == MAX_OVERTAKEN_ROUNDS {
         let message = format!("the documents that {} reads are updated too often. Try again later", command.name());
-        return Err(Error { retryable: true, ..Error::new(ErrorCode::Conflict, message) });
+        return Err(Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, message) });
     }
     Err(Error::internal(format!("{} still requests more documents after {MAX_ROUNDS} rounds", command.name())))
 }
 
 /// Whether a document never changes, so that its cached form cannot be stale.
 fn is_immutable(engine: &Engine, key: &Key) -> bool {
-    engine.shared.catalog.get(&key.collection).is_some_and(|collection| collection.insert_only)
+    engine.catalog().get(&key.collection).is_some_and(|collection| collection.insert_only)
 }
 
 /// Reads all keys in one snapshot. Returns whether a document that had been read before has changed since.

@@ -2,12 +2,13 @@
 //! (`CallPrinter`): "o.f is not a function", "(a || b) is not iterable".
 
 use oxc_ast::ast::{Expression, UnaryOperator};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The reason why a source was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "DiagnosticKind"))]
+#[schemars(rename = "DiagnosticKind")]
 pub enum DiagnosticKind {
     /// The source is not TypeScript.
     Syntax,
@@ -18,9 +19,8 @@ pub enum DiagnosticKind {
 }
 
 /// One diagnostic. All diagnostics of a file are returned at once, in source order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Diagnostic {
     /// The file as the caller named it.
     pub file: String,
@@ -33,7 +33,6 @@ pub struct Diagnostic {
     /// The message.
     pub message: String,
     /// The remedy, if known.
-    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// The line of the source, truncated to 200 characters.

@@ -42,6 +42,13 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// The catalog with these collections too. They replace those of the same names.
+    pub fn with(&self, collections: &[&'static Collection]) -> Result<Self, CatalogError> {
+        let is_replaced = |kept: &&'static Collection| collections.iter().any(|new| new.name == kept.name);
+        let kept = self.iter().filter(|kept| !is_replaced(kept));
+        Self::new(&kept.chain(collections.iter().copied()).collect::<Vec<_>>())
+    }
+
     /// The collection of that name.
     pub fn get(&self, name: &str) -> Option<&'static Collection> {
         self.collections.get(name).copied()

@@ -3,6 +3,9 @@
 
 mod catalog;
 mod check;
+#[doc(hidden)]
+pub mod declaration;
+pub mod entity;
 pub mod keys;
 mod query;
 
@@ -12,8 +15,11 @@ use std::sync::Arc;
 
 pub use catalog::{Catalog, CatalogError};
 pub use check::{RESERVED, Violation, check};
+pub use entity::{Entity, FieldType, Fields};
 pub use keys::parse_decimal;
-pub use query::{Accumulator, Aggregate, Filter, Group, Literal, Predicate, Query, Sort};
+pub use query::{Accumulator, Aggregate, Filter, Group, Literal, Page, Predicate, Query, Sort};
+pub use runstate_derive::{Entity, FieldType, Fields, State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Millis;
@@ -48,7 +54,7 @@ pub struct Collection {
 }
 
 /// A declared field. A dotted name is a field inside an object field.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Field {
     /// Dotted path.
     pub name: &'static str,
@@ -60,10 +66,12 @@ pub struct Field {
     pub values: &'static [&'static str],
     /// Largest size in bytes (texts, ids: UTF-8; lists, objects, JSON: of their JSON); 0: only the limit of the document.
     pub max_bytes: usize,
+    /// Whether it holds a secret.
+    pub secret: bool,
 }
 
 /// The kind of a field's values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// UTF-8 text.
@@ -110,9 +118,11 @@ pub enum Direction {
 }
 
 /// How an index reads its fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum IndexKind {
     /// One entry per document: the values of its fields in order. A missing field counts as null.
+    #[default]
     Ordered,
     /// One entry for every element of a list field.
     Each,
@@ -154,6 +164,20 @@ pub struct Reference {
     pub field: &'static str,
     /// The collection of that id.
     pub collection: &'static str,
+    /// Whether the document is a part of that one: a change of it counts as a change of that one.
+    pub part: bool,
+}
+
+impl Reference {
+    /// A reference to an independent document.
+    pub const fn to(field: &'static str, collection: &'static str) -> Self {
+        Self { field, collection, part: false }
+    }
+
+    /// A reference to the document that this one is a part of.
+    pub const fn part_of(field: &'static str, collection: &'static str) -> Self {
+        Self { field, collection, part: true }
+    }
 }
 
 impl Collection {
@@ -246,7 +270,25 @@ kinds! {
 
 impl Field {
     const fn new(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, presence: Presence::Required, values: &[], max_bytes: 0 }
+        Self { name, kind, presence: Presence::Required, values: &[], max_bytes: 0, secret: false }
+    }
+
+    /// A field with the declaration of the type `T`.
+    pub const fn of<T: FieldType>(name: &'static str) -> Self {
+        let field = Self::new(name, T::KIND).one_of(T::VALUES);
+        if T::OPTIONAL { field.optional() } else { field }
+    }
+
+    /// Sets the kind.
+    pub const fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Declares that the field holds a secret.
+    pub const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
     }
 
     /// Makes the field optional.
@@ -271,6 +313,12 @@ impl Field {
     pub const fn max(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
+    }
+}
+
+impl IndexKind {
+    pub(crate) fn is_ordered(&self) -> bool {
+        *self == Self::Ordered
     }
 }
 

@@ -1,6 +1,7 @@
 //! Queries as data: one query language for every backend. `store/eval/` is the reference for its meaning. Partial
 //! indexes and retention have conditions with constants only, which every backend can express.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Direction;
@@ -10,7 +11,7 @@ use crate::value::{Document, Json, get, is_equal};
 /// A condition on documents. Paths are dotted and do not reach into lists. A missing field is null. An order comparison holds only between
 /// values of one kind. Values of a decimal field are compared as numbers. `Not` matches exactly the documents that its condition does not
 /// match.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
     /// Every document.
@@ -125,6 +126,17 @@ impl Query {
         self.cursor = cursor;
         self
     }
+}
+
+/// One page of a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
+pub struct Page<T> {
+    /// The items, in the order of the query.
+    pub items: Vec<T>,
+    /// The cursor of the next page; missing on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A query for numbers over documents.

@@ -179,26 +179,26 @@ impl StoreError {
     /// Returns the stable error code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            StoreError::Conflict { .. } => ErrorCode::Conflict,
-            StoreError::UniqueViolation { .. } => ErrorCode::UniqueViolation,
-            StoreError::CommandIdReused { .. } => ErrorCode::CommandIdReused,
+            StoreError::Conflict { .. } => ErrorCode::CONFLICT,
+            StoreError::UniqueViolation { .. } => ErrorCode::UNIQUE_VIOLATION,
+            StoreError::CommandIdReused { .. } => ErrorCode::COMMAND_ID_REUSED,
             StoreError::Invalid { .. } | StoreError::InvalidQuery { .. } | StoreError::InvalidPosition { .. } => {
-                ErrorCode::Invalid
+                ErrorCode::INVALID
             }
-            StoreError::UnknownOutcome { .. } => ErrorCode::UnknownOutcome,
-            StoreError::Unavailable { .. } => ErrorCode::Unavailable,
-            StoreError::NotAuthorized { .. } => ErrorCode::NotAuthorized,
-            StoreError::NotAReplicaSet { .. } => ErrorCode::NotAReplicaSet,
-            StoreError::Timeout { .. } => ErrorCode::Timeout,
-            StoreError::InvalidUrl { .. } => ErrorCode::InvalidUrl,
-            StoreError::Full { .. } => ErrorCode::Full,
-            StoreError::Corrupt { .. } => ErrorCode::Corrupt,
-            StoreError::TooLarge { .. } => ErrorCode::TooLarge,
-            StoreError::ReadOnly { .. } => ErrorCode::ReadOnly,
-            StoreError::NewerVersion { .. } => ErrorCode::NewerVersion,
-            StoreError::Unsupported { .. } => ErrorCode::Unsupported,
-            StoreError::PositionExpired => ErrorCode::PositionExpired,
-            StoreError::Closed => ErrorCode::Closed,
+            StoreError::UnknownOutcome { .. } => ErrorCode::UNKNOWN_OUTCOME,
+            StoreError::Unavailable { .. } => ErrorCode::UNAVAILABLE,
+            StoreError::NotAuthorized { .. } => ErrorCode::NOT_AUTHORIZED,
+            StoreError::NotAReplicaSet { .. } => ErrorCode::NOT_A_REPLICA_SET,
+            StoreError::Timeout { .. } => ErrorCode::TIMEOUT,
+            StoreError::InvalidUrl { .. } => ErrorCode::INVALID_URL,
+            StoreError::Full { .. } => ErrorCode::FULL,
+            StoreError::Corrupt { .. } => ErrorCode::CORRUPT,
+            StoreError::TooLarge { .. } => ErrorCode::TOO_LARGE,
+            StoreError::ReadOnly { .. } => ErrorCode::READ_ONLY,
+            StoreError::NewerVersion { .. } => ErrorCode::NEWER_VERSION,
+            StoreError::Unsupported { .. } => ErrorCode::UNSUPPORTED,
+            StoreError::PositionExpired => ErrorCode::POSITION_EXPIRED,
+            StoreError::Closed => ErrorCode::CLOSED,
         }
     }
 

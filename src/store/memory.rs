@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::feed::{MemoryFeed, Waiters, timer};
 use super::tables::{BatchPlan, Tables, query};
 use super::{
-    Batch, BatchLimits, Capabilities, Changes, Outcome, Page, Position, Receipt, Store, StoreError, StoredDocument,
+    Batch, BatchLimits, Capabilities, Changes, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
 };
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
@@ -63,7 +63,7 @@ impl Memory {
         self.examined.load(Ordering::Relaxed)
     }
 
-    fn query_now(&self, query: &Query) -> Result<Page, StoreError> {
+    fn query_now(&self, query: &Query) -> Result<Page<Row>, StoreError> {
         let (page, examined) = query::query_counted(&self.lock_state()?.tables, query)?;
         self.examined.fetch_add(examined as u64, Ordering::Relaxed);
         Ok(page)
@@ -190,7 +190,7 @@ impl Store for Memory {
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move { self.query_now(query) })
     }
 

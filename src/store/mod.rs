@@ -47,11 +47,13 @@ use std::sync::Arc;
 pub use batch::{Batch, BatchLimits, Check, Expectation, Write, WriteOp};
 pub use error::StoreError;
 pub use memory::Memory;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CommandId, Revision};
 use crate::limits::{LEDGER_DAYS, LEDGER_RESULT_BYTES};
 use crate::marker::{BoxFuture, MaybeSync};
+pub use crate::schema::Page;
 use crate::schema::{Aggregate, Catalog, Collection, Field, Key, Query, Ttl};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json};
@@ -69,9 +71,8 @@ pub const COMMANDS: Collection = Collection::new("runstate.commands", 1)
     .insert_only();
 
 /// The features and limits of a store. A missing feature is a typed error ([`StoreError::Unsupported`]) and never ignored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Capabilities {
     /// Name of the kind of store: `memory`, `file`.
     pub name: &'static str,
@@ -115,19 +116,9 @@ pub struct Row {
     pub stored: StoredDocument,
 }
 
-/// One page of a query result.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page {
-    /// The documents, in the order of the query.
-    pub items: Vec<Row>,
-    /// The cursor of the next page; `None` on the last page.
-    pub next: Option<String>,
-}
-
 /// A position in the change feed. It is opaque: only the store that returned it can compare it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Position(pub String);
 
 /// The proof of a commit.
@@ -180,7 +171,7 @@ pub struct Changes {
 }
 
 /// A property that a store reports about itself, for display.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct StoreProperty {
     /// The name, such as `server` or `indexesMissing`.
     pub name: &'static str,
@@ -242,7 +233,7 @@ pub trait Store: MaybeSync {
     ///
     /// [`StoreError::InvalidQuery`]: the collection is not declared, or the cursor belongs to another query. A cursor is a position
     /// in the order (keyset pagination), so it remains valid after writes between two pages.
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>>;
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>>;
 
     /// As [`Store::get`], with the required freshness. A store may return fresher documents.
     fn get_with<'a>(
@@ -255,7 +246,11 @@ pub trait Store: MaybeSync {
     }
 
     /// As [`Store::query`], with the required freshness. A store may return fresher documents.
-    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query_with<'a>(
+        &'a self,
+        query: &'a Query,
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         let _ = freshness;
         self.query(query)
     }
@@ -324,9 +319,9 @@ pub trait Store: MaybeSync {
 const MAX_LISTED: usize = 1_000;
 
 /// The result of a verification.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "VerifyReport"))]
+#[schemars(rename = "VerifyReport")]
 pub struct VerifyReport {
     /// The id of the store; none if it is unknown, or if the store does not outlive its process.
     pub store: Option<String>,
@@ -349,8 +344,7 @@ pub struct VerifyReport {
 }
 
 /// One problem found by a verification.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// The file, the document (`collection/id`) or the collection.
     pub at: String,
@@ -363,9 +357,8 @@ pub struct Finding {
 }
 
 /// The severity of a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Severity {
     /// No data in use depends on it.
     Harmless,

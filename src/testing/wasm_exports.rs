@@ -35,7 +35,7 @@ pub async fn play_script(url: String, script: String) -> Result<String, JsValue>
 }
 
 async fn play_on_url(url: &str, script: &str) -> Result<String, Error> {
-    let script: Script = serde_json::from_str(script).map_err(|e| Error::new(ErrorCode::Usage, e.to_string()))?;
+    let script: Script = serde_json::from_str(script).map_err(|e| Error::new(ErrorCode::USAGE, e.to_string()))?;
     let store = open::open(url).await?;
     let played = script.play(store.clone()).await?;
     store.close().await?;

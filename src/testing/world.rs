@@ -16,8 +16,8 @@ use crate::store::Store;
 use crate::store::layer::{Fault, FaultStore, Method};
 use crate::testing::TimedHost;
 use crate::time::{Millis, Timestamp};
-use crate::wasm::calls::OpenParams;
-use crate::wasm::{Runstate, calls, to_js_error, to_promise};
+use crate::wasm::calls::OpenOptions;
+use crate::wasm::{Runstate, to_js_error, to_promise};
 
 type WorldStore = FaultStore<Arc<dyn Store>>;
 
@@ -56,10 +56,10 @@ impl World {
     pub fn open(&self, url: String, options: String) -> Promise {
         let (host, stores) = (self.host.clone(), self.stores.clone());
         to_promise(async move {
-            let options: OpenParams = calls::from_json_text("open", &options)?;
-            let store = Arc::new(FaultStore::new(open::open_with(&url, options.missing()).await?));
+            let OpenOptions { missing, settings } = OpenOptions::from_text(&options)?;
+            let store = Arc::new(FaultStore::new(open::open_with(&url, missing).await?));
             stores.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
-            Ok(Runstate::with_store(store, host, options.settings()).await?.into())
+            Ok(Runstate::with_store(store, host, settings).await?.into())
         })
     }
 
@@ -104,7 +104,7 @@ fn time(ms: f64) -> Timestamp {
 
 /// The error for an unknown name; it lists the valid names.
 fn unknown_name(kind: &str, name: &str, names: &str) -> Error {
-    Error::new(crate::error_code::ErrorCode::Usage, format!("`{name}` is not a {kind}. Use one of: {names}"))
+    Error::new(crate::error_code::ErrorCode::USAGE, format!("`{name}` is not a {kind}. Use one of: {names}"))
 }
 
 /// A planned fault.
@@ -144,7 +144,7 @@ enum WorldFault {
 
 impl WorldFaultPlan {
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let invalid = |e| Error::new(ErrorCode::Usage, format!("cannot parse the planned fault: {e}"));
+        let invalid = |e| Error::new(ErrorCode::USAGE, format!("cannot parse the planned fault: {e}"));
         let FaultParams { on, nth, fault } = serde_json::from_str(text).map_err(invalid)?;
         Ok(Self { on: method(&on)?, nth, fault })
     }

@@ -5,7 +5,7 @@ use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error, unsu
 use super::entry::Entry;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
-use super::natives::Registry;
+use super::natives::NativeRegistry;
 use super::object::IterationKind;
 use super::text::{ROPE_BYTES, Str};
 use super::value::{HeapRef, Value};
@@ -130,7 +130,7 @@ fn object_to_text(machine: &Machine, value: &Value, depth: usize) -> Result<Str,
     match value {
         Value::Builtin(builtin) if builtin.is_namespace() => Ok(Str::new(&format!("[object {}]", builtin.name()))),
         Value::Builtin(builtin) => {
-            let name = Registry::global().name(*builtin);
+            let name = NativeRegistry::global().name(*builtin);
             let name = name.rsplit('.').next().unwrap_or(name);
             Ok(Str::new(&format!("function {name}() {{ [native code] }}")))
         }

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::array::{Array, ChunkedElements, Elements};
 use super::entry::{Entry, Pairs};
-use super::natives::Registry;
+use super::natives::NativeRegistry;
 use super::object::{
     BoundFunction, Class, Closure, ErrorKind, ErrorObject, IterationKind, IteratorObject, Object, RegExp,
 };
@@ -93,7 +93,7 @@ pub(super) fn value(json: &Json) -> ReadResult<Value> {
         "$uninitialised" => Ok(Value::Uninitialized),
         "$hole" => Ok(Value::Hole),
         "$builtin" => {
-            let found = Registry::global().find(string(content)?);
+            let found = NativeRegistry::global().find(string(content)?);
             found.map(Value::Builtin).map_or_else(|| unexpected_error("a built-in of this machine", content), Ok)
         }
         _ => unexpected_error("a value", json),

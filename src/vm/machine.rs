@@ -10,7 +10,7 @@ use super::fast_path::FastInstruction;
 use super::frame::{CodeFrame, Frame};
 use super::heap::Heap;
 use super::limits::{ExceededLimit, Limits};
-use super::natives::{Builtin, Methods, Registry, methods_by_name};
+use super::natives::{Builtin, Methods, NativeRegistry, methods_by_name};
 use super::object::ErrorKind;
 use super::program::{BytecodeConstant, DecodedInstruction, VerifiedProgram};
 use super::text::Str;
@@ -169,7 +169,7 @@ impl LinkedProgram {
             BytecodeConstant::Number(n) => Value::Number(*n),
             BytecodeConstant::Text(units) => Value::Text(Str::from_units(units)),
         });
-        let registry = Registry::global();
+        let registry = NativeRegistry::global();
         let names = program.names.iter().map(|name| LinkedName {
             key: Value::text(name),
             methods: methods_by_name(name),
@@ -201,7 +201,7 @@ impl LinkedProgram {
 pub struct Machine {
     pub(super) program: Arc<VerifiedProgram>,
     pub(super) linked: Arc<LinkedProgram>,
-    pub(super) registry: &'static Registry,
+    pub(super) registry: &'static NativeRegistry,
     pub(super) limits: Limits,
     pub(super) stack: Vec<Value>,
     pub(super) frames: Vec<Frame>,
@@ -244,7 +244,7 @@ impl Machine {
         Machine {
             program,
             linked,
-            registry: Registry::global(),
+            registry: NativeRegistry::global(),
             limits,
             stack: Vec::new(),
             frames: Vec::new(),

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -18,8 +19,8 @@ pub const BYTECODE_VERSION: u32 = 1;
 pub const MAX_INSTRUCTIONS: usize = 4_000_000;
 
 /// One instruction in its wire form.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "Instruction"))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Instruction")]
 pub struct Instruction {
     /// Number of the operation.
     pub op: u64,

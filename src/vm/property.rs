@@ -7,7 +7,7 @@ use super::conversion;
 use super::entry::Entry;
 use super::heap::Heap;
 use super::machine::Machine;
-use super::natives::{Builtin, Receiver, Registry, methods_by_name};
+use super::natives::{Builtin, NativeRegistry, Receiver, methods_by_name};
 use super::object::{Closure, Object};
 use super::table::{Table, TableKind};
 use super::text::Str;
@@ -115,7 +115,7 @@ fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> R
                 || match name.to_utf8().as_str() {
                     "name" => Some(Value::text(error.kind.name())),
                     "message" => Some(Value::Text(Str::empty())),
-                    "constructor" => Registry::global().find(error.kind.name()).map(Value::Builtin),
+                    "constructor" => NativeRegistry::global().find(error.kind.name()).map(Value::Builtin),
                     _ => None,
                 },
             )
@@ -519,7 +519,7 @@ fn text_property(text: &Str, name: &Str) -> Option<Value> {
 
 /// An own property of a built-in function or namespace. ECMA-262 §10.3 Built-in Function Objects.
 fn builtin_property(builtin: Builtin, name: &Str) -> Option<Value> {
-    let registry = Registry::global();
+    let registry = NativeRegistry::global();
     let owner = registry.name(builtin);
     let member = format!("{owner}.{name}");
     if let Some(found) = registry.find(&member) {
@@ -545,7 +545,7 @@ fn is_unsupported_property(receiver: Receiver, name: &str) -> bool {
 
 /// The constructor or a built-in method as a value.
 fn inherited_builtin(receiver: Receiver, name: &str) -> Value {
-    let registry = Registry::global();
+    let registry = NativeRegistry::global();
     if name == "constructor" {
         return registry.find(receiver.name()).map_or(Value::Undefined, Value::Builtin);
     }

@@ -1,19 +1,17 @@
-//! The interface of the compiler to JavaScript: it takes a source, and returns bytecode or diagnostics as JSON text.
+//! The interface of the compiler to JavaScript: it takes a source, and returns bytecode or diagnostics.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
+use crate::domain::cvm::compile_source;
 use crate::engine::Error;
-use crate::error_code::ErrorCode;
-use crate::lang::{self, Diagnostic};
 use crate::vm::Instruction;
 
 /// The name of this compiler version, recorded with the bytecode.
 const COMPILER: &str = concat!("runstate:", env!("CARGO_PKG_VERSION"));
 
 /// A compiled source.
-#[derive(Debug, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CompiledSource {
     /// The instructions.
     pub bytecode: Vec<Instruction>,
@@ -22,38 +20,27 @@ pub struct CompiledSource {
 }
 
 /// Compiles `source`. `name` is the file name in diagnostics. On `compile_error` the error's details hold all problems as `diagnostics`.
-pub fn compile_to_json(name: &str, source: &str) -> Result<String, Error> {
-    let compiled = lang::compile(name, source).map_err(|diagnostics| compile_error(&diagnostics))?;
-    let compiled = CompiledSource { bytecode: compiled.bytecode, compiler: COMPILER };
-    serde_json::to_string(&compiled).map_err(|e| Error::internal(format!("cannot serialize the bytecode: {e}")))
-}
-
-fn compile_error(diagnostics: &[Diagnostic]) -> Error {
-    let message = match diagnostics {
-        [] => "the source does not compile".to_owned(),
-        [one] => one.to_string(),
-        [first, ..] => format!("{first}\n(and {} more)", diagnostics.len() - 1),
-    };
-    Error::new(ErrorCode::CompileError, message).details(json!({"diagnostics": diagnostics}))
+pub fn compile(name: &str, source: &str) -> Result<CompiledSource, Error> {
+    Ok(CompiledSource { bytecode: compile_source(name, source)?, compiler: COMPILER })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::Json;
+    use crate::error_code::ErrorCode;
+    use crate::lang;
 
     #[test]
     fn a_source_compiles_to_bytecode() {
-        let text = compile_to_json("hello.ts", "console.log('hello')").unwrap();
-        let compiled: Json = serde_json::from_str(&text).unwrap();
-        assert_eq!(compiled["compiler"], COMPILER);
-        assert_eq!(compiled["bytecode"], json!(lang::compile("hello.ts", "console.log('hello')").unwrap().bytecode));
+        let compiled = compile("hello.ts", "console.log('hello')").unwrap();
+        assert_eq!(compiled.compiler, COMPILER);
+        assert_eq!(compiled.bytecode, lang::compile("hello.ts", "console.log('hello')").unwrap().bytecode);
     }
 
     #[test]
     fn a_compile_error_has_a_message_and_diagnostics() {
-        let error = compile_to_json("hello.ts", "consle.log(1);\nvar é = 1, x = nowhere;").unwrap_err();
-        assert_eq!(error.code, ErrorCode::CompileError);
+        let error = compile("hello.ts", "consle.log(1);\nvar é = 1, x = nowhere;").unwrap_err();
+        assert_eq!(error.code, ErrorCode::COMPILE_ERROR);
         insta::assert_snapshot!(error.message, @r#"
         hello.ts:1:1: consle is not defined
             consle.log(1);

@@ -1,4 +1,4 @@
-//! The interface to JavaScript: conversions only. Commands and results are JSON text. On WebAssembly it includes the wasm-bindgen exports.
+//! The interface to JavaScript: conversions only. Parameters are JSON text; results, errors and events are values. On WebAssembly it includes the wasm-bindgen exports.
 
 #[cfg(target_family = "wasm")]
 mod binding;
@@ -6,8 +6,6 @@ mod binding;
 pub mod calls;
 #[cfg(feature = "wasm-compiler")]
 pub mod compiler;
-#[cfg(feature = "typescript")]
-pub mod typescript;
 
 #[cfg(target_family = "wasm")]
 pub use binding::*;

@@ -9,8 +9,11 @@ use std::task::Poll;
 use super::pool::{Either, race};
 use super::task::TaskHandler;
 use super::{CancellationToken, Failure, Task, Worker, WorkerEvent};
+use crate::client::Answer;
+use crate::domain::cvm::Work;
+use crate::domain::cvm::codes;
 use crate::domain::cvm::{ClaimedCall, Fail};
-use crate::engine::{Error, Work};
+use crate::engine::Error;
 use crate::error_code::ErrorCode;
 use crate::marker::BoxFuture;
 use crate::store::layer::yield_now;
@@ -57,7 +60,7 @@ impl Worker {
             self.host().sleep(wait).await;
             match self.cvm.heartbeat(claimed, self.lease).await {
                 Ok(_) => wait = interval,
-                Err(error) if is_claim_lost(&error) || error.code == ErrorCode::Closed => return error,
+                Err(error) if is_claim_lost(&error) || error.code == ErrorCode::CLOSED => return error,
                 Err(error) => {
                     self.emit(&WorkerEvent::Trouble(&error));
                     wait = Millis((interval.0 / HEARTBEATS_PER_LEASE).max(1));
@@ -70,19 +73,23 @@ impl Worker {
 
     async fn complete(&self, work: &Work, answer: Json, took: Millis) -> Result<(), Error> {
         let command = self.cvm.engine().new_command_id();
-        let by = Some(self.owner.clone());
         for failures in 0.. {
-            let error = match self.cvm.complete(&work.claimed, answer.clone(), by.clone(), Some(&command)).await {
+            let error = match self
+                .cvm
+                .with_id(&command)
+                .complete(&work.claimed, Answer::from(answer.clone()).by(self.owner.clone()))
+                .await
+            {
                 Ok(reached) => {
                     self.emit(&WorkerEvent::Answered { work, reached: &reached, took });
                     break;
                 }
                 Err(error) => error,
             };
-            if error.code == ErrorCode::InvalidAnswer {
+            if error.code == codes::INVALID_ANSWER {
                 return self.fail(work, Failure::new(error.message), took).await;
             }
-            if is_claim_lost(&error) || error.code == ErrorCode::Closed {
+            if is_claim_lost(&error) || error.code == ErrorCode::CLOSED {
                 return self.report_lost(work, error);
             }
             self.emit(&WorkerEvent::Trouble(&error));
@@ -108,12 +115,12 @@ impl Worker {
             by: Some(self.owner.clone()),
         };
         for failures in 0.. {
-            match self.cvm.fail(&fail, Some(&command)).await {
+            match self.cvm.with_id(&command).fail(&fail).await {
                 Ok(failed) => {
                     self.emit(&WorkerEvent::Failed { work, failure: &failure, retry_at: failed.retry_at, took });
                     break;
                 }
-                Err(error) if is_claim_lost(&error) || error.code == ErrorCode::Closed => {
+                Err(error) if is_claim_lost(&error) || error.code == ErrorCode::CLOSED => {
                     return self.report_lost(work, error);
                 }
                 Err(error) => {
@@ -130,7 +137,7 @@ impl Worker {
     }
 
     fn report_lost(&self, work: &Work, error: Error) -> Result<(), Error> {
-        if error.code == ErrorCode::Closed {
+        if error.code == ErrorCode::CLOSED {
             return Err(error);
         }
         self.emit(&WorkerEvent::Lost { work, why: &error });
@@ -142,11 +149,11 @@ impl Worker {
 fn is_claim_lost(error: &Error) -> bool {
     matches!(
         error.code,
-        ErrorCode::StaleClaim
-            | ErrorCode::AlreadyAnswered
-            | ErrorCode::DeadlinePassed
-            | ErrorCode::IllegalTransition
-            | ErrorCode::NotFound
+        codes::STALE_CLAIM
+            | codes::ALREADY_ANSWERED
+            | codes::DEADLINE_PASSED
+            | ErrorCode::ILLEGAL_TRANSITION
+            | ErrorCode::NOT_FOUND
     )
 }
 

@@ -2,22 +2,14 @@
 //! claims, leases, heartbeats and retries; a handler receives a call and returns an answer.
 //!
 //! ```
-//! use std::sync::Arc;
-//! use runstate::domain::{self, cvm::{Load, Start, Status}};
-//! use runstate::engine::{Engine, SystemHost, open};
-//! use runstate::limits::Settings;
 //! use runstate::work::{Failure, Task, Worker};
 //!
 //! # #[cfg(not(feature = "compiler"))] fn main() {}
 //! # #[cfg(feature = "compiler")]
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let store = open::open("memory:").await?;
-//! # let engine = Engine::new(store, Arc::new(SystemHost), domain::catalog()?, Settings::default()).await?;
-//! # let cvm = engine.cvm();
-//! # let source = r#"const word = CC("a word?"); console.log(word, CC(`what rhymes with ${word}?`));"#;
-//! # let bytecode = runstate::lang::compile("rhyme.ts", source).map_err(|found| found[0].to_string())?.bytecode;
-//! # cvm.load(&Load::new("rhyme", source, bytecode), None).await?;
-//! let run = cvm.start(&Start::new("rhyme"), None).await?;
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), runstate::engine::Error> {
+//! # let cvm = runstate::open("memory:").await?.cvm();
+//! # cvm.load_source("rhyme", r#"const word = CC("a word?"); console.log(word, CC(`what rhymes with ${word}?`));"#).await?;
+//! let run = cvm.start("rhyme").await?;
 //!
 //! let worker = Worker::new(cvm.clone(), "poet").handle("cc", 4, async |task: Task| {
 //!     match task.work.call.prompt.as_str() {
@@ -28,7 +20,7 @@
 //! });
 //! worker.drain().await?; // `run` runs until it is stopped
 //!
-//! assert_eq!(cvm.output(&run.id).await?, ["light night"]);
+//! assert_eq!(run.output().await?, ["light night"]);
 //! # Ok(()) }
 //! ```
 //!
@@ -45,6 +37,7 @@ mod worker_loop;
 use std::future::Future;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 #[cfg(all(feature = "wasm", target_family = "wasm"))]
 pub(crate) use task::Signal;
@@ -52,8 +45,10 @@ use task::TaskHandler;
 pub use task::{CancellationToken, Failure, Task};
 use worker_loop::{StopCondition, WorkerLoop};
 
-use crate::domain::cvm::{Backoff, ExecutionStatus, TIMER};
-use crate::engine::{Cvm, DueReport, Error, Host, Work, log};
+use crate::client::Cvm;
+pub use crate::domain::cvm::Backoff;
+use crate::domain::cvm::{ExecutionStatus, TIMER, Work};
+use crate::engine::{DueReport, Error, Host, log};
 use crate::error_code::ErrorCode;
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
 use crate::time::{Millis, Timestamp};
@@ -87,7 +82,7 @@ struct ServedKind {
 impl Worker {
     /// A worker that serves nothing yet. `owner` is its name, for people, and in the record of the calls that it answers.
     ///
-    /// It also runs due work ([`Cvm::run_due`]), so that timers and deadlines take effect while any worker runs.
+    /// It also runs due work ([`Engine::run_due`](crate::engine::Engine::run_due)), so that timers and deadlines take effect while any worker runs.
     pub fn new(cvm: Cvm, owner: impl Into<String>) -> Self {
         Self {
             cvm,
@@ -192,13 +187,13 @@ impl Worker {
     fn check_settings(&self) -> Result<(), Error> {
         if self.served.iter().any(|served| served.kind == TIMER) {
             return Err(Error::new(
-                ErrorCode::Invalid,
+                ErrorCode::INVALID,
                 "kinds: `timer` is not a kind that a worker serves; timers complete by themselves. Remove it",
             ));
         }
         if self.lease <= Millis(0) || self.lease > Millis::days(30) {
             let message = format!("lease: {} ms is not valid; use 1 ms to 30 days", self.lease.0);
-            return Err(Error::new(ErrorCode::Invalid, message));
+            return Err(Error::new(ErrorCode::INVALID, message));
         }
         Ok(())
     }
@@ -237,10 +232,10 @@ impl Worker {
 }
 
 /// An event of a worker.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "WorkerEvent"))]
+#[schemars(rename = "WorkerEvent")]
 pub enum WorkerEvent<'a> {
     /// A call was claimed; its handler starts.
     Claimed(&'a Work),

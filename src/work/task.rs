@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use event_listener::Event;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::engine::Work;
+use crate::domain::cvm::Work;
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
 use crate::value::Json;
 
@@ -24,8 +25,7 @@ pub struct Task {
 }
 
 /// Why a call could not be answered. Any error converts to a failure that is retried, so `?` works in handlers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Failure {
     /// The message, which the program can read.
     pub message: String,

@@ -7,9 +7,11 @@ use super::idle_state::{IdleOutcome, IdleState};
 use super::pool::{Either, Pool, race};
 use super::task::Signal;
 use super::{Worker, WorkerEvent};
-use crate::engine::{Error, RunLimit, Work};
+use crate::domain::cvm::{KINDS_PER_CLAIM, Work};
+use crate::engine::{Error, RunLimit};
 use crate::error_code::ErrorCode;
 use crate::marker::BoxFuture;
+use crate::store::Freshness;
 use crate::time::{Millis, Timestamp};
 
 /// Maximum time to release calls after a worker was stopped at once.
@@ -385,9 +387,6 @@ impl<'a> WorkerLoop<'a> {
 /// Maximum number of claims in progress. Concurrent claims cost little more than one, because the store groups them.
 const MAX_CLAIMS: usize = 8;
 
-/// Maximum number of kinds per claim.
-const KINDS_PER_CLAIM: usize = 16;
-
 /// Maximum number of due executions per pass.
 const DUE_PER_PASS: u32 = 16;
 
@@ -410,7 +409,7 @@ impl Worker {
         if until <= Millis(0) {
             self.host().sleep(self.random_up_to(DUE_JITTER)).await;
         }
-        let due = self.cvm.run_due(DUE_PER_PASS, RunLimit::Stop).await?;
+        let due = self.cvm.engine().run_due(DUE_PER_PASS, RunLimit::Stop).await?;
         if !due.is_empty() {
             self.emit(&WorkerEvent::Due(&due));
         }
@@ -421,7 +420,7 @@ impl Worker {
     /// The time until something is due, at most until the next check.
     async fn time_until_due(&self) -> Result<Millis, Error> {
         let longest = self.with_jitter(DUE_CHECK_INTERVAL);
-        Ok(match self.cvm.next_due().await? {
+        Ok(match self.cvm.engine().next_due(Freshness::Linearizable).await? {
             Some(at) => at.since(self.host().now()).clamp(Millis(0), longest),
             None => longest,
         })
@@ -432,7 +431,7 @@ impl Worker {
         // A claim that fails otherwise met a call that cannot be claimed. Other calls may still be answered.
         let is_permanent = matches!(
             error.code,
-            ErrorCode::Closed | ErrorCode::ReadOnly | ErrorCode::NewerVersion | ErrorCode::Unsupported
+            ErrorCode::CLOSED | ErrorCode::READ_ONLY | ErrorCode::NEWER_VERSION | ErrorCode::UNSUPPORTED
         );
         is_permanent || self.cvm.engine().store().read_only_reason().is_some()
     }

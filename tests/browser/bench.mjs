@@ -215,7 +215,7 @@ async function startAsking(open, url) {
   await store.cvm.load({ name: "ask", source: 'while (true) CC("next?");' });
   const run = await store.cvm.start("ask");
   const turn = async () => {
-    const { calls } = await run.glance(Number.MAX_SAFE_INTEGER);
+    const { calls } = await run.progress(Number.MAX_SAFE_INTEGER);
     await run.answer("yes", { call: calls[0].callId });
   };
   for (let n = 0; n < TURNS / 2; n++) await turn();

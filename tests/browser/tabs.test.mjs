@@ -29,7 +29,7 @@ test("two tabs send 200 commands each to one execution, and none is lost", () =>
     assert.deepEqual(refused, [[], []]);
     const [result, calls] = await tabs[1].evaluate(async () => {
       const run = await store.cvm.run("run");
-      const { rows } = await store.cvm.calls({ execution: "run", limit: 2000 });
+      const { items: rows } = await store.cvm.calls({ execution: "run", limit: 1000 });
       return [await run.result(), rows.filter((call) => call.outcome === "answered").map((call) => call.result)];
     });
     const all = Array.from({ length: 2 * EACH }, (_, i) => i + 1);
@@ -150,7 +150,15 @@ test("a frozen tab that resumes loses nothing and repeats nothing", () =>
       await window.busy;
       return window.acknowledged;
     });
-    const stored = await other.evaluate(async () => (await store.cvm.list({ program: "quick", limit: 100_000 })).map(({ id }) => id));
+    const stored = await other.evaluate(async () => {
+      const ids = [];
+      let page = {};
+      do {
+        page = await store.cvm.list({ program: "quick", limit: 1000, cursor: page.next });
+        ids.push(...page.items.map(({ id }) => id));
+      } while (page.next !== undefined);
+      return ids;
+    });
     assert.deepEqual(stored.sort(), acknowledged.sort());
     const output = await lastBeats(other);
     assert.deepEqual(output, expectedBeats(output));

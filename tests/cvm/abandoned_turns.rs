@@ -4,12 +4,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use runstate::client::Answer;
+use runstate::client::Cvm;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{ExecutionStatus, HEAP_PAGES, Start, Status};
-use runstate::engine::{ABANDONED_AFTER, COLLECTIONS, Cvm, Engine, Error};
+use runstate::engine::{ABANDONED_AFTER, Engine, Error, STAGED, STAGED_ROWS};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
-use runstate::schema::{Catalog, Key};
+use runstate::schema::Key;
 use runstate::store::layer::{CountingStore, Fault, FaultStore, LimitedStore, Method};
 use runstate::store::{Batch, BatchLimits, Expectation, Memory, Store, Write, WriteOp};
 use runstate::testing::{SimHost, block_on};
@@ -22,28 +24,25 @@ use super::cluster::{
 };
 use crate::scene::{Scene, error_code};
 
-fn catalog() -> Catalog {
-    runstate::domain::catalog().unwrap()
-}
-
 /// A turn of command `a` whose process dies after `staged` batches.
 fn die_while_staging(disk: &Arc<dyn Store>, host: &SimHost, staged: u64) {
     let dying = SmallBatchProcess::new(disk, host);
     dying.store.plan(Method::Commit, staged + 1, Fault::DieBefore);
     block_on(dying.answer("a")).unwrap_err();
-    assert_eq!((row_count(disk, COLLECTIONS[0]), row_count(disk, COLLECTIONS[1])), (1, staged as usize));
+    assert_eq!((row_count(disk, &STAGED), row_count(disk, &STAGED_ROWS)), (1, staged as usize));
 }
 
 /// Command `a` again, from a process for which it is one batch.
 async fn answer_in_one_batch(large: &Cvm) -> Result<ExecutionStatus, Error> {
-    large.answer("run", None, "a".into(), None, Some(&CommandId::new("a").unwrap())).await
+    large.with_id(&CommandId::new("a").unwrap()).answer("run", "a").await
 }
 
 /// A cleaner whose batches have two writes.
 fn slow_cleaner(disk: &Arc<dyn Store>, host: &SimHost) -> (SmallBatchStore, Engine) {
     let few = BatchLimits { batch_writes: 2, ..limits(12) };
     let store = Arc::new(FaultStore::new(LimitedStore::new(disk.clone(), few)));
-    let engine = Engine::new(store.clone(), Arc::new(host.clone()), catalog(), Settings::default());
+    let engine =
+        Engine::with_settings(store.clone(), Arc::new(host.clone()), runstate::domain::ALL, Settings::default());
     (store, block_on(engine).unwrap())
 }
 
@@ -59,10 +58,10 @@ fn rows_rewritten_after_a_deletion_are_in_no_marker() {
     let (disk, host) = start_in_memory();
     die_while_staging(&disk, &host, 2);
     let next = SmallBatchProcess::new(&disk, &host);
-    block_on(next.cvm().cancel("run", None)).unwrap();
-    block_on(next.cvm().delete("run", None)).unwrap();
+    block_on(next.cvm().cancel("run")).unwrap();
+    block_on(next.cvm().delete("run")).unwrap();
     let large = large_batch_cvm(&disk, &host);
-    block_on(large.start(&Start::new("program").id("run").input(staged_input()), None)).unwrap();
+    block_on(large.start(&Start::new("program").id("run").input(staged_input()))).unwrap();
     block_on(answer_in_one_batch(&large)).unwrap();
     expect_tidy(&disk);
     clean(&disk, &host);
@@ -95,7 +94,12 @@ fn rows_rewritten_beside_a_marker_survive_its_removal() {
     for nth in 1..60 {
         let (disk, host) = start_in_memory();
         let store = Arc::new(FaultStore::new(disk.clone()));
-        let large = block_on(Engine::new(store.clone(), Arc::new(host.clone()), catalog(), Settings::default()));
+        let large = block_on(Engine::with_settings(
+            store.clone(),
+            Arc::new(host.clone()),
+            runstate::domain::ALL,
+            Settings::default(),
+        ));
         let large = large.unwrap().cvm();
         store.plan(Method::Commit, 1, Fault::Delay(1));
         let mut answer = pin!(answer_in_one_batch(&large));
@@ -105,7 +109,7 @@ fn rows_rewritten_beside_a_marker_survive_its_removal() {
         cleaning.plan(Method::Commit, nth, Fault::DieAfter);
         let cleaned = block_on(cleaner.remove_abandoned(host.clock.now() + Millis::days(1), 9));
         block_on(answer).unwrap();
-        beside += row_count(&disk, COLLECTIONS[0]);
+        beside += row_count(&disk, &STAGED);
         clean(&disk, &host);
         expect_resumable(&disk, &host, &nth.to_string());
         if cleaned.is_ok() {
@@ -125,7 +129,7 @@ fn only_a_command_with_an_id_reads_its_marker() {
         let call = scene.call_id();
         let cvm = scene.cvm();
         store.reset();
-        block_on(cvm.answer("run", Some(&call), "x".into(), None, id.as_ref())).unwrap();
+        block_on(cvm.with_id(id.as_ref()).answer("run", Answer::to_call(&call).value("x"))).unwrap();
         assert_eq!((store.calls(Method::Get).calls, store.calls(Method::Commit).calls), (gets, 1));
         assert_eq!(store.calls(Method::Outcome).calls + store.calls(Method::Query).calls, 0);
     }
@@ -134,7 +138,7 @@ fn only_a_command_with_an_id_reads_its_marker() {
 
 /// Writes a marker that cannot be read, older than all others.
 fn put_damaged_marker(disk: &Arc<dyn Store>, nth: u32) {
-    let key = Key::new(COLLECTIONS[0], &format!("damaged-{nth}"));
+    let key = Key::new(&STAGED, &format!("damaged-{nth}"));
     let document = serde_json::json!({"id": &*key.id, "at": nth, "attempt": "x", "batches": -1, "state": "staging"});
     let Json::Object(document) = document else { panic!() };
     let op = WriteOp::Put { version: 1, document: Arc::new(document) };
@@ -156,8 +160,8 @@ fn damaged_markers_are_reported_and_do_not_block_cleaning() {
     (0..40).for_each(|nth| put_damaged_marker(&disk, nth));
     let process = SmallBatchProcess::new(&disk, &host);
     let now = host.clock.now() + ABANDONED_AFTER + Millis::days(1);
-    assert_eq!(error_code(block_on(process.engine.remove_abandoned(now, 1))), ErrorCode::Corrupt);
-    assert_eq!((row_count(&disk, COLLECTIONS[0]), row_count(&disk, COLLECTIONS[1])), (40, 0));
+    assert_eq!(error_code(block_on(process.engine.remove_abandoned(now, 1))), ErrorCode::CORRUPT);
+    assert_eq!((row_count(&disk, &STAGED), row_count(&disk, &STAGED_ROWS)), (40, 0));
     block_on(process.answer("a")).unwrap();
     assert_eq!(process.output(), [output_line(0, "a")]);
 }
@@ -167,11 +171,14 @@ fn deletion_uses_batches_within_the_store_limits() {
     for batch_writes in [2, 3, 100] {
         let (disk, host) = start_in_memory();
         block_on(answer_in_one_batch(&large_batch_cvm(&disk, &host))).unwrap();
-        block_on(large_batch_cvm(&disk, &host).cancel("run", None)).unwrap();
+        block_on(large_batch_cvm(&disk, &host).cancel("run")).unwrap();
         let small = Arc::new(LimitedStore::new(disk.clone(), BatchLimits { batch_writes, ..BatchLimits::default() }));
-        let cvm = block_on(Engine::new(small, Arc::new(host.clone()), catalog(), Settings::default())).unwrap().cvm();
-        block_on(cvm.delete("run", None)).unwrap();
+        let cvm =
+            block_on(Engine::with_settings(small, Arc::new(host.clone()), runstate::domain::ALL, Settings::default()))
+                .unwrap()
+                .cvm();
+        block_on(cvm.delete("run")).unwrap();
         assert_eq!(row_count(&disk, &HEAP_PAGES), 0, "{batch_writes}");
-        assert_eq!(error_code(block_on(cvm.show("run"))), ErrorCode::NotFound);
+        assert_eq!(error_code(block_on(cvm.show("run"))), ErrorCode::NOT_FOUND);
     }
 }

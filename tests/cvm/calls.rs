@@ -1,6 +1,8 @@
 //! Groups of calls, keys, schemas, deadlines, timers and tools: the requests of a program, and the values that it gets.
 
+use runstate::client::Answer;
 use runstate::domain::cvm::Status;
+use runstate::domain::cvm::codes;
 use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
 use runstate::time::Millis;
@@ -22,14 +24,14 @@ fn test_warm_and_cold(source: &str, test: impl Fn(Scene)) {
 fn parallel_calls_are_answered_in_any_order_each_once() {
     test_warm_and_cold(THREE, |mut scene| {
         assert_eq!(scene.head("ccWaiting.openCalls"), json!(3));
-        assert_eq!(error_code(scene.try_answer("which?")), ErrorCode::AmbiguousCall);
+        assert_eq!(error_code(scene.try_answer("which?")), codes::AMBIGUOUS_CALL);
         let kinds: Vec<String> = scene.show().calls.into_iter().map(|call| call.kind).collect();
         assert_eq!(kinds, ["cc", "cc", "search"]);
         let last = scene.show().calls[2].call_id.clone();
         scene.answer_call(3, json!({"hits": 1})).expect(Status::WaitingCc).expect_output([]);
-        let twice = block_on(scene.cvm().answer("run", Some(&last), json!(0), None, None));
-        assert_eq!(error_code(twice), ErrorCode::AlreadyAnswered);
-        assert_eq!(error_code(scene.try_answer_call(2, 3)), ErrorCode::InvalidAnswer);
+        let twice = block_on(scene.cvm().answer("run", Answer::to_call(&last).value(json!(0))));
+        assert_eq!(error_code(twice), codes::ALREADY_ANSWERED);
+        assert_eq!(error_code(scene.try_answer_call(2, 3)), codes::INVALID_ANSWER);
         scene.answer_call(1, "A");
         // The head names the first of the remaining calls.
         assert_eq!(scene.head("ccWaiting.prompt"), json!("b?"));
@@ -68,7 +70,7 @@ fn ten_thousand_parallel_calls_are_a_catchable_error() {
     for n in 0..1_000 {
         // Answers come from both ends, so that only every other one changes the first open call.
         let call = &calls[if n % 2 == 0 { n / 2 } else { 999 - n / 2 }];
-        block_on(scene.cvm().answer("run", Some(call), json!(n), None, None)).unwrap();
+        block_on(scene.cvm().answer("run", Answer::to_call(call).value(json!(n)))).unwrap();
     }
     scene.expect(Status::Complete);
     assert_eq!(scene.show().output[1], "1000");
@@ -77,14 +79,14 @@ fn ten_thousand_parallel_calls_are_a_catchable_error() {
 #[test]
 fn answers_to_parallel_calls_are_kept_while_paused() {
     test_warm_and_cold(THREE, |mut scene| {
-        block_on(scene.cvm().pause("run", None)).unwrap();
+        block_on(scene.cvm().pause("run")).unwrap();
         scene.answer_call(1, "A").answer_call(3, "C").expect(Status::Paused);
-        block_on(scene.cvm().unpause("run", None)).unwrap();
+        block_on(scene.cvm().unpause("run")).unwrap();
         scene.expect(Status::WaitingCc);
-        block_on(scene.cvm().pause("run", None)).unwrap();
+        block_on(scene.cvm().pause("run")).unwrap();
         scene.answer_call(2, 1).expect(Status::Paused).expect_output([]);
         assert_eq!(scene.head("pausedFrom.ccWaiting.openCalls"), json!(0));
-        block_on(scene.cvm().unpause("run", None)).unwrap();
+        block_on(scene.cvm().unpause("run")).unwrap();
         scene.expect(Status::Complete).expect_output(["A 1 C"]);
     });
 }
@@ -94,17 +96,20 @@ fn cancelling_closes_all_open_calls_and_late_answers_change_nothing() {
     test_warm_and_cold(THREE, |mut scene| {
         let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
         scene.answer_call(1, "A");
-        block_on(scene.cvm().cancel("run", None)).unwrap();
+        block_on(scene.cvm().cancel("run")).unwrap();
         let before = scene.dump();
         for (call, expected) in
-            calls.iter().zip([ErrorCode::AlreadyAnswered, ErrorCode::IllegalTransition, ErrorCode::IllegalTransition])
+            calls.iter().zip([codes::ALREADY_ANSWERED, ErrorCode::ILLEGAL_TRANSITION, ErrorCode::ILLEGAL_TRANSITION])
         {
-            assert_eq!(error_code(block_on(scene.cvm().answer("run", Some(call), json!(1), None, None))), expected);
+            assert_eq!(
+                error_code(block_on(scene.cvm().answer("run", Answer::to_call(call).value(json!(1))))),
+                expected
+            );
         }
         assert_eq!(before, scene.dump());
         let cancelled = before.values().filter(|(_, row)| row.get("outcome") == Some(&json!("cancelled"))).count();
         assert_eq!(cancelled, 2);
-        block_on(scene.cvm().delete("run", None)).unwrap();
+        block_on(scene.cvm().delete("run")).unwrap();
         assert_eq!(scene.row_count("cc_history") + scene.row_count("executions"), 0);
     });
 }
@@ -119,12 +124,12 @@ const KEYED: &str = r#"
 fn early_answer_is_taken_when_its_call_is_made() {
     test_warm_and_cold(KEYED, |mut scene| {
         assert_eq!(scene.try_answer_key("size", "large").unwrap().status, Status::WaitingCc);
-        assert_eq!(error_code(scene.try_answer_key("size", "small")), ErrorCode::AlreadyAnswered);
+        assert_eq!(error_code(scene.try_answer_key("size", "small")), codes::ALREADY_ANSWERED);
         scene.answer("go").expect(Status::WaitingCc).expect_output(["large"]);
         // The second call under the key is another one; the first stays answered.
-        assert_eq!(error_code(scene.try_answer_key("size", "small")), ErrorCode::AlreadyAnswered);
+        assert_eq!(error_code(scene.try_answer_key("size", "small")), codes::ALREADY_ANSWERED);
         let id = scene.next_command_id();
-        block_on(scene.cvm().answer_key("run", "size", 2, "huge".into(), None, Some(&id))).unwrap();
+        block_on(scene.cvm().with_id(&id).answer("run", Answer::to_key("size").occurrence(2).value("huge"))).unwrap();
         scene.expect(Status::Complete).expect_output(["large", "huge"]);
     });
 }
@@ -162,14 +167,14 @@ fn answer_by_key_to_an_ended_or_unknown_execution_is_rejected() {
     let mut scene = Scene::program(r#"CC("one?")"#);
     scene.answer("x").expect(Status::Complete);
     let before = scene.dump();
-    assert_eq!(error_code(scene.try_answer_key("later", "x")), ErrorCode::IllegalTransition);
+    assert_eq!(error_code(scene.try_answer_key("later", "x")), ErrorCode::ILLEGAL_TRANSITION);
     assert_eq!(
-        error_code(block_on(scene.cvm().answer_key("missing", "k", 1, "x".into(), None, None))),
-        ErrorCode::NotFound
+        error_code(block_on(scene.cvm().answer("missing", Answer::to_key("k").value("x")))),
+        ErrorCode::NOT_FOUND
     );
     assert_eq!(
-        error_code(block_on(scene.cvm().answer_key("run", "a\u{7}", 1, "x".into(), None, None))),
-        ErrorCode::Invalid
+        error_code(block_on(scene.cvm().answer("run", Answer::to_key("a\u{7}").value("x")))),
+        ErrorCode::INVALID
     );
     assert_eq!(before, scene.dump());
 }
@@ -180,7 +185,7 @@ fn schema_converts_an_answer_text_to_its_type() {
     let mut scene = Scene::program(&format!(r#"console.log(CC("score?", {{ schema: {schema} }}).score + 1)"#));
     let before = scene.dump();
     let error = scene.try_answer(r#"{"score": -1}"#).unwrap_err();
-    assert_eq!(error.code, ErrorCode::InvalidAnswer);
+    assert_eq!(error.code, codes::INVALID_ANSWER);
     assert!(error.message.contains("/score") && error.message.contains("at least 0"), "{}", error.message);
     assert_eq!(before, scene.dump());
     scene.answer("```json\n{\"score\": 41}\n```").expect_output(["42"]);
@@ -208,7 +213,7 @@ fn a_passed_deadline_takes_the_default_or_throws() {
            CC("c?", { timeoutMs: 5000 });"#,
         |mut scene| {
             scene.host.clock.advance(Millis(4_999));
-            assert_eq!(block_on(scene.cvm().run_due(10, runstate::engine::RunLimit::Stop)).unwrap().woken, 0);
+            assert_eq!(block_on(scene.cvm().engine().run_due(10, runstate::engine::RunLimit::Stop)).unwrap().woken, 0);
             assert_eq!(scene.advance(Millis(1)).woken, 1);
             scene.expect(Status::WaitingCc).expect_output(["none"]);
             scene.advance(Millis(5_000));
@@ -227,11 +232,11 @@ fn answer_at_its_deadline_is_late_even_before_due_work_runs() {
         scene.host.clock.advance(Millis(9_000));
         let before = scene.dump();
         // The command itself takes a second.
-        assert_eq!(error_code(scene.try_answer("late")), ErrorCode::DeadlinePassed);
+        assert_eq!(error_code(scene.try_answer("late")), codes::DEADLINE_PASSED);
         assert_eq!(before, scene.dump());
         scene.advance(Millis(0));
         scene.expect_output(["none"]);
-        assert_eq!(error_code(scene.try_answer("later")), ErrorCode::IllegalTransition);
+        assert_eq!(error_code(scene.try_answer("later")), ErrorCode::ILLEGAL_TRANSITION);
     });
 }
 
@@ -258,12 +263,12 @@ fn only_parallel_calls_past_their_deadline_are_closed() {
 #[test]
 fn deadline_that_passes_while_paused_applies_on_unpause() {
     test_warm_and_cold(r#"console.log(CC("a?", { timeoutMs: 10000, default: "none" }))"#, |mut scene| {
-        block_on(scene.cvm().pause("run", None)).unwrap();
+        block_on(scene.cvm().pause("run")).unwrap();
         assert_eq!(scene.head("wakeAt"), json!(null));
         scene.advance(Millis(20_000));
         scene.expect(Status::Paused);
-        assert_eq!(error_code(scene.try_answer("late")), ErrorCode::DeadlinePassed);
-        block_on(scene.cvm().unpause("run", None)).unwrap();
+        assert_eq!(error_code(scene.try_answer("late")), codes::DEADLINE_PASSED);
+        block_on(scene.cvm().unpause("run")).unwrap();
         scene.expect(Status::WaitingCc).advance(Millis(0));
         scene.expect(Status::Complete).expect_output(["none"]);
     });
@@ -277,15 +282,24 @@ fn timers_complete_by_themselves_and_reject_answers() {
         |mut scene| {
             let start = scene.head("started").as_i64().unwrap();
             assert_eq!(scene.head("wakeAt"), json!(start + 60_000));
-            assert_eq!(block_on(scene.cvm().next_due()).unwrap().unwrap().as_millis(), start + 60_000);
-            assert_eq!(error_code(scene.try_answer("wake up")), ErrorCode::InvalidAnswer);
+            assert_eq!(
+                block_on(scene.cvm().engine().next_due(runstate::store::Freshness::Linearizable))
+                    .unwrap()
+                    .unwrap()
+                    .as_millis(),
+                start + 60_000
+            );
+            assert_eq!(error_code(scene.try_answer("wake up")), codes::INVALID_ANSWER);
             scene.advance(Millis(60_000));
             scene.expect(Status::WaitingCc).expect_output(["undefined", "true"]);
             assert_eq!(scene.head("wakeAt"), json!(start + 3_600_000));
             scene.advance(Millis(3_600_000));
             scene.expect(Status::Complete);
             assert_eq!(scene.show().output[2], "an hour later");
-            assert_eq!(block_on(scene.cvm().next_due()).unwrap(), None);
+            assert_eq!(
+                block_on(scene.cvm().engine().next_due(runstate::store::Freshness::Linearizable)).unwrap(),
+                None
+            );
         },
     );
 }
@@ -330,7 +344,7 @@ fn retry_after_a_timed_out_call_makes_the_call_again() {
     test_warm_and_cold(r#"console.log(CC("a?", { timeoutMs: 10000 }))"#, |mut scene| {
         scene.advance(Millis(10_000));
         scene.expect(Status::Error);
-        block_on(scene.cvm().retry("run", None)).unwrap();
+        block_on(scene.cvm().retry("run")).unwrap();
         scene.expect(Status::WaitingCc).answer("at last").expect_output(["at last"]);
     });
 }

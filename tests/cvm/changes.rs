@@ -1,17 +1,16 @@
-//! Changes in terms of the domain: filters, the execution of a change, and waiting.
+//! The change feed over the documents of the domain: filters, the execution that a document is a part of, and waiting.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use runstate::domain::cvm::HEAP_PAGES;
-use runstate::engine::{ChangeFilter, ChangeSubject, Cvm, CvmChange, CvmChanges};
+use runstate::domain::cvm::{CC_HISTORY, EXECUTIONS, HEAP_PAGES, PROGRAMS, Settings};
+use runstate::engine::{ChangeFilter, Engine, EngineChange, EngineChanges};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
 use runstate::marker::BoxFuture;
-use runstate::schema::{Aggregate, Catalog, Key, Query};
+use runstate::schema::{Aggregate, Catalog, Collection, Key, Query};
 use runstate::store::{
-    Batch, Capabilities, ChangeEvent, Changes, Memory, Outcome, Page, Position, Receipt, Store, StoreError,
+    Batch, Capabilities, ChangeEvent, Changes, Memory, Outcome, Page, Position, Receipt, Row, Store, StoreError,
     StoredDocument,
 };
 use runstate::testing::{SimClock, block_on};
@@ -23,39 +22,58 @@ use crate::scene::{Scene, error_code};
 
 const ASKS: &str = r#"console.log("begun"); CC("one?"); CC("two?")"#;
 
-fn current_position(cvm: &Cvm) -> Position {
-    block_on(cvm.changes(None, &ChangeFilter::default(), Millis(0))).unwrap().next
+fn current_position(engine: &Engine) -> Position {
+    block_on(engine.changes(None, &ChangeFilter::default(), Millis(0))).unwrap().next
 }
 
-fn changes_after(cvm: &Cvm, from: &Position, of: &ChangeFilter) -> CvmChanges {
-    block_on(cvm.changes(Some(from.clone()), of, Millis(0))).unwrap()
+fn changes_after(engine: &Engine, from: &Position, of: &ChangeFilter) -> EngineChanges {
+    block_on(engine.changes(Some(from.clone()), of, Millis(0))).unwrap()
 }
 
 fn filter_execution(execution: &str) -> ChangeFilter {
-    ChangeFilter { executions: Some(vec![execution.to_owned()]), ..ChangeFilter::default() }
+    ChangeFilter { subjects: Some(vec![execution.to_owned()]), ..ChangeFilter::default() }
 }
 
-fn joined_kinds(events: &[CvmChange]) -> String {
-    let kinds: Vec<String> = events.iter().map(|event| format!("{:?}", event.thing).to_lowercase()).collect();
-    let once: BTreeSet<String> = kinds.into_iter().collect();
-    once.into_iter().collect::<Vec<_>>().join(" ")
+fn filter_collections(collections: &[&Collection]) -> ChangeFilter {
+    let names = collections.iter().map(|collection| collection.name.to_owned());
+    ChangeFilter { collections: Some(names.collect()), ..ChangeFilter::default() }
 }
+
+/// The collections of the changes, each once.
+fn joined_collections(events: &[EngineChange]) -> String {
+    let once: BTreeSet<&str> = events.iter().map(|change| change.event.key.collection.as_ref()).collect();
+    once.into_iter().map(|name| name.trim_start_matches("cvm.")).collect::<Vec<_>>().join(" ")
+}
+
+fn is_head(change: &EngineChange) -> bool {
+    change.event.key.collection == EXECUTIONS.name
+}
+
+/// Whether the document is the execution, or was found to be a part of it.
+fn belongs_to(change: &EngineChange, execution: &str) -> bool {
+    if is_head(change) { *change.event.key.id == *execution } else { change.whole.as_deref() == Some(execution) }
+}
+
+/// All documents of an execution that waits.
+const PARTS: &str = "cc_history execution_logs executions outputs";
 
 #[test]
-fn changes_name_their_kind_and_execution() {
+fn changes_name_their_collection_and_execution() {
     on_memory_and_files(|store| {
         let scene = Scene::with_store(store, Settings::default());
-        let begin = current_position(&scene.cvm());
+        let begin = current_position(&scene.engine());
         load(&scene, "asks", ASKS);
-        let loaded = changes_after(&scene.cvm(), &begin, &ChangeFilter::default());
-        assert_eq!(joined_kinds(&loaded.events), "program version");
+        let loaded = changes_after(&scene.engine(), &begin, &ChangeFilter::default());
+        assert_eq!(joined_collections(&loaded.events), "program_versions programs");
         start(&scene, "asks", "mine");
-        let started = changes_after(&scene.cvm(), &loaded.next, &ChangeFilter::default());
-        assert_eq!(joined_kinds(&started.events), "call execution log output");
-        assert!(started.events.iter().all(|e| e.execution_id.as_deref() == Some("mine") && !e.deleted), "{started:?}");
-        let head = started.events.iter().find(|event| event.thing == ChangeSubject::Execution).unwrap();
-        assert_eq!(head.id, "mine");
-        assert_eq!(changes_after(&scene.cvm(), &started.next, &ChangeFilter::default()).events, []);
+        let started = changes_after(&scene.engine(), &loaded.next, &ChangeFilter::default());
+        assert_eq!(joined_collections(&started.events), PARTS);
+        assert!(
+            started.events.iter().all(|change| belongs_to(change, "mine") && change.event.revision.is_some()),
+            "{started:?}"
+        );
+        assert!(started.events.iter().any(is_head), "{started:?}");
+        assert_eq!(changes_after(&scene.engine(), &started.next, &ChangeFilter::default()).events, []);
     });
 }
 
@@ -64,35 +82,34 @@ fn change_filter_returns_matches_and_advances_past_the_rest() {
     on_memory_and_files(|store| {
         let scene = Scene::with_store(store, Settings::default());
         load(&scene, "asks", ASKS);
-        let begin = current_position(&scene.cvm());
+        let begin = current_position(&scene.engine());
         start(&scene, "asks", "other");
         start(&scene, "asks", "mine");
         start(&scene, "asks", "third");
         load(&scene, "asks", "1");
-        let end = current_position(&scene.cvm());
+        let end = current_position(&scene.engine());
         // For any limit of a page.
         for limit in [None, Some(1), Some(3)] {
             let (mut from, mut seen) = (begin.clone(), Vec::new());
             loop {
-                let page = changes_after(&scene.cvm(), &from, &ChangeFilter { limit, ..filter_execution("mine") });
+                let page = changes_after(&scene.engine(), &from, &ChangeFilter { limit, ..filter_execution("mine") });
                 from = page.next;
                 if page.events.is_empty() {
                     break;
                 }
                 seen.extend(page.events);
             }
-            assert_eq!(joined_kinds(&seen), "call execution log output", "{limit:?}");
-            assert!(seen.iter().all(|event| event.execution_id.as_deref() == Some("mine")));
+            assert_eq!(joined_collections(&seen), PARTS, "{limit:?}");
+            assert!(seen.iter().all(|change| belongs_to(change, "mine")));
             assert_eq!(
-                changes_after(&scene.cvm(), &from, &ChangeFilter::default()).events,
+                changes_after(&scene.engine(), &from, &ChangeFilter::default()).events,
                 [],
                 "{from:?} is before {end:?}"
             );
         }
-        let calls =
-            ChangeFilter { things: Some(vec![ChangeSubject::Call, ChangeSubject::Program]), ..ChangeFilter::default() };
-        let events = changes_after(&scene.cvm(), &begin, &calls).events;
-        assert_eq!((events.len(), joined_kinds(&events).as_str()), (4, "call program"));
+        let calls = filter_collections(&[&CC_HISTORY, &PROGRAMS]);
+        let events = changes_after(&scene.engine(), &begin, &calls).events;
+        assert_eq!((events.len(), joined_collections(&events).as_str()), (4, "cc_history programs"));
     });
 }
 
@@ -103,14 +120,14 @@ fn changes_of_other_executions_do_not_end_a_filtered_wait() {
         load(&scene, "asks", ASKS);
         start(&scene, "asks", "mine");
         start(&scene, "asks", "other");
-        let from = current_position(&scene.cvm());
-        let cvm = scene.cvm();
+        let from = current_position(&scene.engine());
+        let engine = scene.engine();
         let runtime = tokio::runtime::Handle::try_current().ok();
         let page = std::thread::scope(|threads| {
             let waiting = threads.spawn(|| {
                 // Files are read on the threads of a runtime.
                 let _entered = runtime.as_ref().map(|runtime| runtime.enter());
-                block_on(cvm.changes(Some(from), &filter_execution("mine"), Millis::minutes(60))).unwrap()
+                block_on(engine.changes(Some(from), &filter_execution("mine"), Millis::minutes(60))).unwrap()
             });
             answer(&scene, "other", 1_000);
             answer(&scene, "other", 1_000);
@@ -118,7 +135,7 @@ fn changes_of_other_executions_do_not_end_a_filtered_wait() {
             waiting.join().unwrap()
         });
         assert!(!page.events.is_empty());
-        assert!(page.events.iter().all(|event| event.execution_id.as_deref() == Some("mine")), "{page:?}");
+        assert!(page.events.iter().all(|change| belongs_to(change, "mine")), "{page:?}");
     });
 }
 
@@ -126,12 +143,12 @@ fn changes_of_other_executions_do_not_end_a_filtered_wait() {
 fn wait_without_matching_changes_ends_with_the_next_position() {
     let scene = Scene::with_store(Arc::new(Memory::new()), Settings::default());
     load(&scene, "asks", ASKS);
-    let from = current_position(&scene.cvm());
+    let from = current_position(&scene.engine());
     start(&scene, "asks", "other");
-    let page = block_on(scene.cvm().changes(Some(from), &filter_execution("mine"), Millis(20))).unwrap();
-    assert_eq!((page.events, page.next), (vec![], current_position(&scene.cvm())));
-    let negative = block_on(scene.cvm().changes(None, &filter_execution("mine"), Millis(-5))).unwrap();
-    assert_eq!(negative.next, current_position(&scene.cvm()));
+    let page = block_on(scene.engine().changes(Some(from), &filter_execution("mine"), Millis(20))).unwrap();
+    assert_eq!((page.events, page.next), (vec![], current_position(&scene.engine())));
+    let negative = block_on(scene.engine().changes(None, &filter_execution("mine"), Millis(-5))).unwrap();
+    assert_eq!(negative.next, current_position(&scene.engine()));
 }
 
 #[test]
@@ -142,15 +159,15 @@ fn deletion_is_reported_for_the_execution_but_not_for_its_rows() {
         start(&scene, "asks", "mine");
         answer(&scene, "mine", 1);
         answer(&scene, "mine", 1);
-        let from = current_position(&scene.cvm());
-        block_on(scene.cvm().delete("mine", None)).unwrap();
-        let mine = changes_after(&scene.cvm(), &from, &filter_execution("mine")).events;
-        assert_eq!(joined_kinds(&mine), "execution");
-        assert!(mine.last().unwrap().deleted);
-        let all = changes_after(&scene.cvm(), &from, &ChangeFilter::default()).events;
-        assert_eq!(joined_kinds(&all), "call execution log output");
-        let rows = all.iter().filter(|event| event.thing != ChangeSubject::Execution);
-        assert!(rows.into_iter().all(|event| event.deleted && event.execution_id.is_none()), "{all:?}");
+        let from = current_position(&scene.engine());
+        block_on(scene.cvm().delete("mine")).unwrap();
+        let mine = changes_after(&scene.engine(), &from, &filter_execution("mine")).events;
+        assert_eq!(joined_collections(&mine), "executions");
+        assert_eq!(mine.last().unwrap().event.revision, None);
+        let all = changes_after(&scene.engine(), &from, &ChangeFilter::default()).events;
+        assert_eq!(joined_collections(&all), PARTS);
+        let mut rows = all.iter().filter(|change| !is_head(change));
+        assert!(rows.all(|change| change.event.revision.is_none() && change.whole.is_none()), "{all:?}");
     });
 }
 
@@ -160,8 +177,8 @@ fn a_text_that_is_not_a_position_is_invalid() {
         let scene = Scene::with_store(store, Settings::default());
         let foreign = Some(Position("elsewhere".to_owned()));
         assert_eq!(
-            error_code(block_on(scene.cvm().changes(foreign, &filter_execution("mine"), Millis(0)))),
-            ErrorCode::Invalid
+            error_code(block_on(scene.engine().changes(foreign, &filter_execution("mine"), Millis(0)))),
+            ErrorCode::INVALID
         );
     });
 }
@@ -186,7 +203,7 @@ impl Store for NoisyStore {
         self.inner.get(keys)
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         self.inner.query(query)
     }
 
@@ -227,7 +244,8 @@ fn endless_foreign_changes_do_not_block_a_wait_forever() {
     let store = Arc::new(NoisyStore { inner: Memory::new(), clock: clock.clone(), waits: Mutex::default() });
     let mut scene = Scene::with_store(store.clone(), Settings::default());
     scene.host.clock = clock;
-    let page = block_on(scene.cold().cvm().changes(None, &ChangeFilter::default(), Millis(2_500))).unwrap();
+    let page = block_on(scene.cold().cvm().engine().changes(None, &filter_collections(&[&EXECUTIONS]), Millis(2_500)))
+        .unwrap();
     assert_eq!((page.events, page.next), (vec![], Position("10000".to_owned())));
     let waits = store.waits.lock().unwrap();
     assert_eq!((&waits[..5], waits.len()), ([2_500, 1_500, 500, 0, 0].as_slice(), 10_000));

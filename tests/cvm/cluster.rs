@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use runstate::client::Cvm;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{EXECUTIONS, ExecutionStatus, HEAP_PAGES, Load, Start};
-use runstate::engine::{COLLECTIONS, Cvm, Engine, Error};
+use runstate::engine::{COLLECTIONS, Engine, Error};
 use runstate::id::CommandId;
-use runstate::limits::Settings;
 use runstate::schema::{Key, Query};
 use runstate::store::layer::{FaultStore, LimitedStore};
 use runstate::store::{BatchLimits, Memory, Store};
@@ -33,7 +34,7 @@ impl SimCluster {
     pub fn with_store(disk: Arc<dyn Store>, programs: &[Load], settings: Settings) -> Self {
         let cluster = Self { disk, host: SimHost::default(), settings };
         let cvm = cluster.process();
-        programs.iter().for_each(|load| drop(block_on(cvm.load(load, None)).unwrap()));
+        programs.iter().for_each(|load| drop(block_on(cvm.load(load)).unwrap()));
         cluster
     }
 
@@ -48,8 +49,13 @@ impl SimCluster {
     }
 
     pub fn engine_over(&self, store: Arc<dyn Store>) -> Engine {
-        let catalog = runstate::domain::catalog().unwrap();
-        block_on(Engine::new(store, Arc::new(self.host.clone()), catalog, self.settings.clone())).unwrap()
+        block_on(Engine::with_settings(
+            store,
+            Arc::new(self.host.clone()),
+            runstate::domain::ALL,
+            self.settings.clone(),
+        ))
+        .unwrap()
     }
 
     pub fn advance(&self, span: Millis) {
@@ -73,7 +79,7 @@ pub fn program(name: &str, source: &str) -> Load {
 
 /// Starts `program` as `run`.
 pub async fn start(cvm: &Cvm, program: &str, run: &str) -> Result<ExecutionStatus, Error> {
-    cvm.start(&Start::new(program).id(run).input(Json::Null), None).await
+    Ok(cvm.start(&Start::new(program).id(run).input(Json::Null)).await?.into())
 }
 
 /// Whether the full run was requested.
@@ -125,8 +131,8 @@ impl SmallBatchProcess {
     pub fn new(disk: &Arc<dyn Store>, host: &SimHost) -> Self {
         let store = Arc::new(FaultStore::new(LimitedStore::new(disk.clone(), limits(12))));
         let host = Arc::new(host.clone());
-        let catalog = runstate::domain::catalog().unwrap();
-        let engine = block_on(Engine::new(store.clone(), host, catalog, Settings::default())).unwrap();
+        let engine =
+            block_on(Engine::with_settings(store.clone(), host, runstate::domain::ALL, Settings::default())).unwrap();
         Self { store, engine }
     }
 
@@ -136,11 +142,11 @@ impl SmallBatchProcess {
 
     pub async fn start(&self, id: &str) -> Result<ExecutionStatus, Error> {
         let start = Start::new("program").id("run").input(staged_input());
-        self.cvm().start(&start, Some(&CommandId::new(id).unwrap())).await
+        Ok(self.cvm().with_id(&CommandId::new(id).unwrap()).start(&start).await?.into())
     }
 
     pub async fn answer(&self, id: &str) -> Result<ExecutionStatus, Error> {
-        self.cvm().answer("run", None, id.into(), None, Some(&CommandId::new(id).unwrap())).await
+        self.cvm().with_id(&CommandId::new(id).unwrap()).answer("run", id).await
     }
 
     pub fn output(&self) -> Vec<String> {
@@ -158,15 +164,15 @@ pub fn load_program(disk: Arc<dyn Store>) -> (Arc<dyn Store>, SimHost) {
 /// A store with the program started, by a process whose batches are large.
 pub fn start_program(disk: Arc<dyn Store>) -> (Arc<dyn Store>, SimHost) {
     let (disk, host) = load_program(disk);
-    block_on(large_batch_cvm(&disk, &host).start(&Start::new("program").id("run").input(staged_input()), None))
-        .unwrap();
+    block_on(large_batch_cvm(&disk, &host).start(&Start::new("program").id("run").input(staged_input()))).unwrap();
     (disk, host)
 }
 
 /// An engine whose batches are large.
 pub fn large_batch_cvm(disk: &Arc<dyn Store>, host: &SimHost) -> Cvm {
-    let catalog = runstate::domain::catalog().unwrap();
-    block_on(Engine::new(disk.clone(), Arc::new(host.clone()), catalog, Settings::default())).unwrap().cvm()
+    block_on(Engine::with_settings(disk.clone(), Arc::new(host.clone()), runstate::domain::ALL, Settings::default()))
+        .unwrap()
+        .cvm()
 }
 
 pub fn start_in_memory() -> (Arc<dyn Store>, SimHost) {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::Status;
-use runstate::limits::Settings;
 use runstate::store::Memory;
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::testing::block_on;

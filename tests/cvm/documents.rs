@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, HEAP_PAGES, OUTPUTS, PROGRAM_VERSIONS, PROGRAMS};
 use runstate::engine::{COLLECTIONS as STAGING, STAGED_ROWS};
-use runstate::limits::Settings;
 use runstate::schema::{Collection, Kind, Query};
 use runstate::store::Store;
 use runstate::testing::{SimClock, block_on};

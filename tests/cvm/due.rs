@@ -1,9 +1,9 @@
 //! Due work: executions of dead processes, interrupted deletions, retention, expired rows; and the removal of programs.
 
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Delete, ExecutionStatus, RunDue, RunDueOutcome, Start, Status};
 use runstate::engine::RunLimit;
 use runstate::error_code::ErrorCode;
-use runstate::limits::Settings;
 use runstate::store::{Batch, Expectation, Memory, Write, WriteOp};
 use runstate::testing::block_on;
 use runstate::time::Millis;
@@ -25,7 +25,7 @@ fn execution_of_a_dead_process_resumes_after_its_lease() {
     let mut scene = scene_with(settings, "let n = 0; for (let i = 0; i < 2000; i++) n += i; console.log(n);");
     // Only the first slice, as if the process had died after it.
     let start = Start::new("program").id("run");
-    assert_eq!(block_on(scene.engine().execute(&start)).unwrap().status, Status::Running);
+    assert_eq!(scene.execute_part(&start).status, Status::Running);
     assert_eq!(scene.advance(Millis(29_999)).woken, 0);
     assert_eq!(scene.advance(Millis(1)).woken, 1);
     scene.expect(Status::Complete).expect_output(["1999000"]);
@@ -38,8 +38,8 @@ fn wake_leaves_an_execution_alone_while_its_lease_lasts() {
     let settings = Settings { slice_instructions: 1_000, ..Settings::default() };
     let scene = scene_with(settings, "let n = 0; for (let i = 0; i < 2000; i++) n += i; console.log(n);");
     // Another process runs it, and has saved its first slice.
-    block_on(scene.cold_engine().execute(&Start::new("program").id("run"))).unwrap();
-    let run_due = |hand_back| block_on(scene.engine().execute(&RunDue { id: "run".to_owned(), hand_back })).unwrap();
+    block_on(scene.cold_engine().execute_part(&Start::new("program").id("run"), None)).unwrap();
+    let run_due = |hand_back| scene.execute_part(&RunDue { id: "run".to_owned(), hand_back });
     let running = ExecutionStatus { id: "run".to_owned(), status: Status::Running };
     let before = scene.dump();
     for elapsed in [0, 15_000, 14_999] {
@@ -68,12 +68,12 @@ fn run_due_changes_nothing_when_nothing_is_due() {
     };
     let paused = |source: &str| {
         let scene = Scene::program(source);
-        block_on(scene.cvm().pause("run", None)).unwrap();
+        block_on(scene.cvm().pause("run")).unwrap();
         (scene, Some(Status::Paused))
     };
     let deleted = |(scene, _): (Scene, Option<Status>)| {
-        block_on(scene.cvm().cancel("run", None)).unwrap();
-        block_on(scene.engine().execute(&Delete::new("run"))).unwrap();
+        block_on(scene.cvm().cancel("run")).unwrap();
+        scene.execute_part(&Delete::new("run"));
         (scene, None)
     };
     for (case, (scene, status)) in [
@@ -89,7 +89,7 @@ fn run_due_changes_nothing_when_nothing_is_due() {
         let before = scene.dump();
         let reached = status.map(|status| ExecutionStatus { id: "run".to_owned(), status });
         let run_due = RunDue { id: "run".to_owned(), hand_back: false };
-        let outcome = block_on(scene.engine().execute(&run_due)).unwrap();
+        let outcome = scene.execute_part(&run_due);
         assert_eq!(outcome, RunDueOutcome { reached, was_due: false, deleting: None }, "{case}");
         assert_eq!(before, scene.dump(), "{case}");
     }
@@ -99,15 +99,15 @@ fn run_due_changes_nothing_when_nothing_is_due() {
 fn run_due_in_slices_runs_one_slice_per_call() {
     let settings = Settings { slice_instructions: 1_000, ..Settings::default() };
     let mut scene = scene_with(settings, "let n = 0; for (let i = 0; i < 2000; i++) n += i; console.log(n);");
-    block_on(scene.engine().execute(&Start::new("program").id("run"))).unwrap();
+    scene.execute_part(&Start::new("program").id("run"));
     scene.host.clock.advance(Millis::seconds(30));
     let before = scene.show().metrics.instructions_executed;
-    assert_eq!(block_on(scene.cvm().run_due(16, RunLimit::Slice)).unwrap().woken, 1);
+    assert_eq!(block_on(scene.cvm().engine().run_due(16, RunLimit::Slice)).unwrap().woken, 1);
     scene.expect(Status::Running);
     let after = scene.show().metrics.instructions_executed;
     assert!((before + 1_000..before + 1_200).contains(&after), "{before} {after}");
     // The rest is due at once, for any process.
-    assert_eq!(block_on(scene.cvm().run_due(16, RunLimit::Stop)).unwrap().woken, 1);
+    assert_eq!(block_on(scene.cvm().engine().run_due(16, RunLimit::Stop)).unwrap().woken, 1);
     scene.expect(Status::Complete);
 }
 
@@ -115,13 +115,16 @@ fn run_due_in_slices_runs_one_slice_per_call() {
 fn interrupted_deletion_is_completed_when_due() {
     let mut scene = Scene::program(r#"console.log("x"); CC("?")"#);
     scene.answer("y").expect(Status::Complete);
-    block_on(scene.engine().execute(&Delete::new("run"))).unwrap();
+    scene.execute_part(&Delete::new("run"));
     assert_eq!(scene.row_count("executions"), 1);
     assert!(scene.advance(Millis(29_000)).is_empty());
-    assert!(block_on(scene.cvm().next_due()).unwrap().is_some());
+    assert!(block_on(scene.cvm().engine().next_due(runstate::store::Freshness::Linearizable)).unwrap().is_some());
     assert_eq!(scene.advance(Millis(1_000)).deleted, 1);
     let rows = scene.dump().into_keys().filter(|key| !key.contains("program")).count();
-    assert_eq!((rows, block_on(scene.cvm().next_due()).unwrap()), (0, None));
+    assert_eq!(
+        (rows, block_on(scene.cvm().engine().next_due(runstate::store::Freshness::Linearizable)).unwrap()),
+        (0, None)
+    );
 }
 
 #[test]
@@ -131,7 +134,10 @@ fn finished_executions_expire_with_everything_that_belongs_to_them() {
     scene.start(Json::Null).unwrap();
     scene.answer("a").expect(Status::Complete);
     let completed = scene.head("completed").as_i64().unwrap();
-    assert_eq!(block_on(scene.cvm().next_due()).unwrap().unwrap().as_millis(), completed + Millis::days(7).0);
+    assert_eq!(
+        block_on(scene.cvm().engine().next_due(runstate::store::Freshness::Linearizable)).unwrap().unwrap().as_millis(),
+        completed + Millis::days(7).0
+    );
     assert_eq!(scene.advance(Millis(Millis::days(7).0 - 1)).deleted, 0);
     assert_eq!(scene.advance(Millis(1)).deleted, 1);
     assert_eq!(scene.dump().into_keys().filter(|key| !key.contains("program")).count(), 0);
@@ -168,23 +174,23 @@ fn damaged_execution_does_not_block_other_due_work() {
     };
     block_on(scene.store.commit(batch)).unwrap();
     let due = scene.advance(Millis(1_000));
-    assert_eq!((due.woken, due.failed.len(), due.failed[0].execution.as_str()), (1, 1, "broken"));
+    assert_eq!((due.woken, due.failed.len(), due.failed[0].id.as_str()), (1, 1, "broken"));
     scene.expect(Status::Complete);
 }
 
 #[test]
 fn a_program_is_removed_when_nothing_runs_it() {
     let mut scene = Scene::program(r#"CC("?")"#);
-    assert_eq!(error_code(block_on(scene.cvm().remove_program("program", None))), ErrorCode::InUse);
-    block_on(scene.cvm().cancel("run", None)).unwrap();
-    assert_eq!(error_code(block_on(scene.cvm().remove_program("program", None))), ErrorCode::InUse);
-    block_on(scene.cvm().delete("run", None)).unwrap();
+    assert_eq!(error_code(block_on(scene.cvm().remove_program("program"))), ErrorCode::IN_USE);
+    block_on(scene.cvm().cancel("run")).unwrap();
+    assert_eq!(error_code(block_on(scene.cvm().remove_program("program"))), ErrorCode::IN_USE);
+    block_on(scene.cvm().delete("run")).unwrap();
     let id = scene.next_command_id();
-    block_on(scene.cvm().remove_program("program", Some(&id))).unwrap();
-    block_on(scene.cvm().remove_program("program", Some(&id))).unwrap();
+    block_on(scene.cvm().with_id(&id).remove_program("program")).unwrap();
+    block_on(scene.cvm().with_id(&id).remove_program("program")).unwrap();
     assert_eq!((scene.row_count("programs"), scene.row_count("program_versions")), (0, 0));
-    assert_eq!(error_code(block_on(scene.cvm().remove_program("program", None))), ErrorCode::NotFound);
-    assert_eq!(error_code(scene.start(Json::Null)), ErrorCode::NotFound);
+    assert_eq!(error_code(block_on(scene.cvm().remove_program("program"))), ErrorCode::NOT_FOUND);
+    assert_eq!(error_code(scene.start(Json::Null)), ErrorCode::NOT_FOUND);
     scene.load(r#"console.log("anew")"#);
     scene.start(Json::Null).unwrap();
     scene.expect_output(["anew"]);
@@ -194,9 +200,9 @@ fn a_program_is_removed_when_nothing_runs_it() {
 fn half_removed_program_cannot_start_until_it_is_loaded_again() {
     let mut scene = Scene::new();
     scene.load(r#"console.log(1)"#);
-    let remove = runstate::domain::cvm::RemoveProgram { name: "program".into() };
-    assert!(!block_on(scene.engine().execute(&remove)).unwrap().done);
-    assert_eq!(error_code(scene.start(Json::Null)), ErrorCode::NotFound);
+    let remove = runstate::domain::cvm::RemoveProgram { name: "program".into(), continues: false };
+    assert!(!scene.execute_part(&remove).done);
+    assert_eq!(error_code(scene.start(Json::Null)), ErrorCode::NOT_FOUND);
     scene.load(r#"console.log(1)"#);
     scene.start(Json::Null).unwrap();
     scene.expect_output(["1"]);
@@ -206,9 +212,9 @@ fn half_removed_program_cannot_start_until_it_is_loaded_again() {
 fn executions_keep_the_version_they_began_with() {
     let mut scene = Scene::program(r#"console.log("one", CC("?"))"#);
     assert_eq!(scene.load(r#"console.log("two", CC("?"))"#).program_version, 2);
-    block_on(scene.cvm().start(&Start::new("program").id("new"), None)).unwrap();
+    block_on(scene.cvm().start(&Start::new("program").id("new"))).unwrap();
     scene.answer("x").expect_output(["one x"]);
-    block_on(scene.cvm().answer("new", None, "y".into(), None, None)).unwrap();
+    block_on(scene.cvm().answer("new", "y")).unwrap();
     assert_eq!(block_on(scene.cvm().output("new")).unwrap(), ["two y"]);
 }
 
@@ -217,15 +223,15 @@ fn run_due_in_slices_deletes_one_batch_per_call() {
     let mut scene = scene_with(Settings::default(), "for (let i = 0; i < 700; i++) CC.all([\"?\"]);");
     scene.start(Json::Null).unwrap();
     for _ in 0..700 {
-        block_on(scene.cvm().answer("run", None, "x".into(), None, None)).unwrap();
+        block_on(scene.cvm().answer("run", "x")).unwrap();
     }
-    block_on(scene.engine().execute(&Delete::new("run"))).unwrap();
+    scene.execute_part(&Delete::new("run"));
     scene.host.clock.advance(Millis::seconds(30));
     let calls = |scene: &Scene| scene.row_count("cc_history");
-    block_on(scene.cvm().run_due(16, RunLimit::Slice)).unwrap();
+    block_on(scene.cvm().engine().run_due(16, RunLimit::Slice)).unwrap();
     assert_eq!((calls(&scene), scene.row_count("executions")), (450, 1));
-    block_on(scene.cvm().run_due(16, RunLimit::Slice)).unwrap();
+    block_on(scene.cvm().engine().run_due(16, RunLimit::Slice)).unwrap();
     assert_eq!(calls(&scene), 200);
-    block_on(scene.cvm().run_due(16, RunLimit::Stop)).unwrap();
+    block_on(scene.cvm().engine().run_due(16, RunLimit::Stop)).unwrap();
     assert_eq!((calls(&scene), scene.row_count("executions"), scene.row_count("execution_logs")), (0, 0, 0));
 }

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use runstate::client::Answer;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Backoff, CC_HISTORY, Fail};
 use runstate::engine::{Error, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
 use runstate::marker::BoxFuture;
 use runstate::schema::Query;
 use runstate::store::layer::{Fault, FaultStore, Method};
@@ -71,19 +72,21 @@ fn heads_agree_with_call_rows_in_random_interleavings() {
                 let retry = (ids.below(2) == 0).then(Backoff::default);
                 futures.push(match ids.below(12) {
                     0..=3 => Box::pin(async move {
-                        cvm.answer("run", Some(&call), answer.clone(), None, None).await.map(|_| Some(answer))
+                        cvm.answer("run", Answer::to_call(&call).value(answer.clone())).await.map(|_| Some(answer))
                     }),
-                    4 => Box::pin(async move {
-                        cvm.answer("run", None, answer.clone(), None, None).await.map(|_| Some(answer))
-                    }),
+                    4 => Box::pin(async move { cvm.answer("run", answer.clone()).await.map(|_| Some(answer)) }),
                     5 => Box::pin(async move {
-                        cvm.answer_key("run", "k", occurrence, answer.clone(), None, None).await.map(|_| Some(answer))
+                        cvm.answer("run", Answer::to_key("k").occurrence(occurrence).value(answer.clone()))
+                            .await
+                            .map(|_| Some(answer))
                     }),
                     6 => Box::pin(async move {
-                        cvm.answer_key("run", "s", occurrence, answer.clone(), None, None).await.map(|_| Some(answer))
+                        cvm.answer("run", Answer::to_key("s").occurrence(occurrence).value(answer.clone()))
+                            .await
+                            .map(|_| Some(answer))
                     }),
-                    7 => Box::pin(async move { cvm.pause("run", None).await.map(|_| None) }),
-                    8 => Box::pin(async move { cvm.unpause("run", None).await.map(|_| None) }),
+                    7 => Box::pin(async move { cvm.pause("run").await.map(|_| None) }),
+                    8 => Box::pin(async move { cvm.unpause("run").await.map(|_| None) }),
                     9 => Box::pin(async move {
                         if let Some(work) = cvm.claim(&["cc".into(), "t".into()], "w", LEASE).await? {
                             cvm.heartbeat(&work.claimed, LEASE).await?;
@@ -96,19 +99,19 @@ fn heads_agree_with_call_rows_in_random_interleavings() {
                                 retry,
                                 by: None,
                             };
-                            cvm.fail(&fail, None).await?;
+                            cvm.fail(&fail).await?;
                         }
                         Ok(None)
                     }),
                     10 => Box::pin(async move {
                         if let Some(work) = cvm.claim(&["cc".into(), "t".into()], "w", Millis(500)).await? {
-                            cvm.complete(&work.claimed, answer.clone(), None, None).await?;
+                            cvm.complete(&work.claimed, answer.clone()).await?;
                             return Ok(Some(answer));
                         }
                         Ok(None)
                     }),
                     _ => Box::pin(async move {
-                        let due = cvm.run_due(10, RunLimit::Stop).await?;
+                        let due = cvm.engine().run_due(10, RunLimit::Stop).await?;
                         due.failed.into_iter().next().map_or(Ok(None), |still| Err(still.error))
                     }),
                 });
@@ -117,7 +120,7 @@ fn heads_agree_with_call_rows_in_random_interleavings() {
                 match result {
                     Ok(answer) => acked.extend(answer),
                     Err(error) => assert!(
-                        !matches!(error.code, ErrorCode::Corrupt | ErrorCode::Internal),
+                        !matches!(error.code, ErrorCode::CORRUPT | ErrorCode::INTERNAL),
                         "seed {seed} round {round}: {error:?}"
                     ),
                 }

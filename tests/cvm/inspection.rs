@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, Load, PROGRAMS, Show, Start};
-use runstate::engine::{CallListing, LogListing, PageRequest};
+use runstate::domain::cvm::{CallListing, LogListing, ProgramListing};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
 use runstate::schema::{Catalog, Collection, Key};
 use runstate::store::{Batch, Expectation, Memory, Store, Write, WriteOp};
 use runstate::testing::block_on;
@@ -48,12 +48,12 @@ fn variables_of_every_call_are_shown_until_the_end_and_after_a_failure() {
     assert_eq!((failed.len(), variable_texts(&failed[0])), (1, vec!["given='3'".to_owned()]));
     assert_eq!((failed[0].line, failed[0].variables[0].value.value.clone()), (5, json!("3")));
     let missing = variables(&scene, Some("nothing")).unwrap_err();
-    assert_eq!(missing.code, ErrorCode::NotFound);
+    assert_eq!(missing.code, ErrorCode::NOT_FOUND);
     assert!(
         missing.message.starts_with("variable `nothing` does not exist; execution `run` has item, missing, given"),
         "{missing}"
     );
-    assert_eq!(error_code(block_on(scene.cvm().variables("missing", None, false))), ErrorCode::NotFound);
+    assert_eq!(error_code(block_on(scene.cvm().variables("missing", None, false))), ErrorCode::NOT_FOUND);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn show_returns_input_parent_and_machine_position() {
     let mut scene = Scene::new();
     scene.load("const list = Array.from({ length: 200 }, (_, i) => i);\nCC('?' + input.n);");
     let child = Start { parent: Some("parent".to_owned()), ..Start::new("program").id("run").input(json!({"n": 7})) };
-    block_on(scene.cvm().start(&child, None)).unwrap();
+    block_on(scene.cvm().start(&child)).unwrap();
     let shown = scene.show();
     assert_eq!((shown.input, shown.parent_id.as_deref()), (Some(json!({"n": 7})), Some("parent")));
     let machine = shown.machine.unwrap();
@@ -75,25 +75,25 @@ fn show_returns_input_parent_and_machine_position() {
 #[test]
 fn a_program_is_loaded_under_an_id_of_its_own_and_found_by_it() {
     on_memory_and_files(|store| {
-        let scene = Scene::with_store(store, runstate::limits::Settings::default());
+        let scene = Scene::with_store(store, runstate::domain::cvm::Settings::default());
         let bytecode = |source: &str| runstate::lang::compile("p.ts", source).unwrap().bytecode;
         let of = |name: &str, source: &str, id: Option<&str>| Load {
             id: id.map(str::to_owned),
             ..Load::new(name, source, bytecode(source))
         };
         let cvm = scene.cvm();
-        let load = |load: Load| block_on(cvm.load(&load, None));
+        let load = |load: Load| block_on(cvm.load(&load));
         assert_eq!(load(of("one", "1", Some("p1"))).unwrap().id, "p1");
         assert!(!load(of("one", "1", Some("p1"))).unwrap().changed);
         assert_eq!(load(of("one", "2", None)).unwrap().program_version, 2);
         let found = block_on(cvm.program_by_id("p1")).unwrap();
         assert_eq!((found.summary.name.as_str(), found.source.as_str()), ("one", "2"));
-        assert_eq!(error_code(block_on(cvm.program_by_id("p2"))), ErrorCode::NotFound);
-        assert_eq!(error_code(load(of("two", "1", Some("p1")))), ErrorCode::AlreadyExists);
+        assert_eq!(error_code(block_on(cvm.program_by_id("p2"))), ErrorCode::NOT_FOUND);
+        assert_eq!(error_code(load(of("two", "1", Some("p1")))), ErrorCode::ALREADY_EXISTS);
         let other = load(of("one", "1", Some("p2"))).unwrap_err();
-        assert!(other.code == ErrorCode::AlreadyExists && other.message.contains("under the id `p1`"), "{other}");
-        assert_eq!(error_code(load(of("two", "1", Some("a\nb")))), ErrorCode::Invalid);
-        assert_eq!(block_on(cvm.start(&Start::new("one"), None)).unwrap().status.as_str(), "complete");
+        assert!(other.code == ErrorCode::ALREADY_EXISTS && other.message.contains("under the id `p1`"), "{other}");
+        assert_eq!(error_code(load(of("two", "1", Some("a\nb")))), ErrorCode::INVALID);
+        assert_eq!(block_on(cvm.start(&Start::new("one"))).unwrap().status.as_str(), "complete");
     });
 }
 
@@ -103,43 +103,43 @@ fn the_log_of_all_executions_is_read_by_event_and_time() {
         let scene = scene(store);
         let cvm = scene.cvm();
         let logs = |listing: &LogListing| block_on(cvm.list_logs(listing)).unwrap();
-        let all = logs(&LogListing::default()).rows;
+        let all = logs(&LogListing::default()).items;
         assert!(all.is_sorted_by_key(|row| (row.timestamp, row.id.clone())));
         assert!(["ended", "waits", "fails", "quick"].iter().all(|id| all.iter().any(|row| row.execution_id == *id)));
         let of = |event: &str| LogListing { event: Some(event.to_owned()), ..LogListing::default() };
-        let errors = logs(&of("error")).rows;
+        let errors = logs(&of("error")).items;
         assert_eq!(errors.iter().map(|row| row.execution_id.as_str()).collect::<Vec<_>>(), ["fails"]);
-        assert_eq!(logs(&of("complete")).rows.len(), all.iter().filter(|row| row.event == "complete").count());
+        assert_eq!(logs(&of("complete")).items.len(), all.iter().filter(|row| row.event == "complete").count());
 
         let middle = all[all.len() / 2].timestamp;
-        let since = logs(&LogListing { since: Some(middle), ..LogListing::default() }).rows;
-        let before = logs(&LogListing { before: Some(middle), ..LogListing::default() }).rows;
+        let since = logs(&LogListing { since: Some(middle), ..LogListing::default() }).items;
+        let before = logs(&LogListing { before: Some(middle), ..LogListing::default() }).items;
         assert_eq!([before, since].concat(), all);
         let mut listing = LogListing { limit: Some(2), ..LogListing::default() };
         let mut paged = Vec::new();
         loop {
             let page = logs(&listing);
-            paged.extend(page.rows);
-            listing.after = page.next;
-            if !page.more {
+            paged.extend(page.items);
+            listing.cursor = page.next;
+            if listing.cursor.is_none() {
                 break;
             }
         }
         assert_eq!(paged, all);
         answer(&scene, "waits", 1_000);
-        assert_eq!(logs(&LogListing { execution: Some("waits".to_owned()), ..of("complete") }).rows.len(), 1);
+        assert_eq!(logs(&LogListing { execution: Some("waits".to_owned()), ..of("complete") }).items.len(), 1);
     });
 }
 
 #[test]
 fn a_store_that_is_closed_is_not_healthy() {
     let store = Arc::new(Memory::new());
-    let scene = Scene::with_store(store.clone(), runstate::limits::Settings::default());
+    let scene = Scene::with_store(store.clone(), runstate::domain::cvm::Settings::default());
     load(&scene, "quick", "1");
     start(&scene, "quick", "run");
     assert_eq!(block_on(scene.engine().health()), None);
     block_on(store.close()).unwrap();
-    assert_eq!(block_on(scene.engine().health()).map(|why| why.code), Some(ErrorCode::Closed));
+    assert_eq!(block_on(scene.engine().health()).map(|why| why.code), Some(ErrorCode::CLOSED));
 }
 
 #[test]
@@ -211,19 +211,19 @@ fn damaged_or_newer_rows_are_shown_partly_and_hide_no_others() {
         let scene = scene(store);
         let cvm = scene.cvm();
         assert_eq!(ids(&block_on(cvm.active(9)).unwrap()), ["rests", "waits", "bare"]);
-        assert_eq!(block_on(cvm.history("asks", 9)).unwrap().len(), 5);
+        assert_eq!(block_on(cvm.history("asks", 9)).unwrap().items.len(), 5);
         let statuses = block_on(cvm.statuses(None)).unwrap();
         assert_eq!((statuses["waiting_cc"], statuses["napping"], statuses["unknown"]), (2, 1, 1));
         assert_eq!(block_on(cvm.stats(None)).unwrap().executions, 9);
         let latency = block_on(cvm.latency(None)).unwrap();
         assert_eq!((latency.calls, latency.avg_ms, latency.outcomes["shrugged"]), (8, Some(6_500.0), 1));
-        assert_eq!(block_on(cvm.calls(&CallListing::default())).unwrap().rows.len(), 8);
-        let open = block_on(cvm.calls(&CallListing { open: true, ..CallListing::default() })).unwrap().rows;
+        assert_eq!(block_on(cvm.calls(&CallListing::default())).unwrap().items.len(), 8);
+        let open = block_on(cvm.calls(&CallListing { open: true, ..CallListing::default() })).unwrap().items;
         assert_eq!(open.iter().map(|row| row.id == "bare").collect::<Vec<_>>(), [true, false, false]);
-        let programs = block_on(cvm.programs(&PageRequest::default())).unwrap().rows;
+        let programs = block_on(cvm.programs(&ProgramListing::default())).unwrap().items;
         assert_eq!((programs.len(), programs[1].name.as_str(), programs[1].created), (4, "bare", None));
         assert_eq!(block_on(cvm.program("bare")).unwrap().bytecode, Json::Null);
-        assert!(block_on(cvm.logs("waits", None, None)).unwrap().rows.iter().all(|row| row.id != "bare"));
+        assert!(block_on(cvm.logs("waits", None, None)).unwrap().items.iter().all(|row| row.id != "bare"));
     });
 }
 
@@ -248,7 +248,7 @@ fn call_rows_show_all_fields_and_early_answers_are_not_open() {
         write_undeclared(&*store, rows.into_iter().map(|(id, row)| (&CC_HISTORY, id, row)).collect());
         let cvm = Scene::with_store(store, Settings::default()).cvm();
         let of_one = CallListing { execution: Some("e".to_owned()), ..CallListing::default() };
-        let rows = block_on(cvm.calls(&of_one)).unwrap().rows;
+        let rows = block_on(cvm.calls(&of_one)).unwrap().items;
         assert_eq!(
             rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
             ["early", "full", "failed", "slept", "late"]
@@ -265,7 +265,7 @@ fn call_rows_show_all_fields_and_early_answers_are_not_open() {
                     "askedAt": 6, "outcome": "failed", "error": {"message": "no such address", "timestamp": 8}},
             ])
         );
-        let open = block_on(cvm.calls(&CallListing { open: true, ..of_one })).unwrap().rows;
+        let open = block_on(cvm.calls(&CallListing { open: true, ..of_one })).unwrap().items;
         assert_eq!(open.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["full"]);
         // Neither a timer nor a call without an answer counts in the latency.
         let latency = block_on(cvm.latency(Some("p"))).unwrap();
@@ -273,7 +273,7 @@ fn call_rows_show_all_fields_and_early_answers_are_not_open() {
         let outcomes =
             [("answered", 0), ("defaulted", 1), ("timed_out", 0), ("failed", 1), ("cancelled", 0), ("open", 1)];
         assert_eq!(latency.outcomes, count_map(outcomes));
-        assert_eq!(block_on(cvm.slowest(None, 9)).unwrap(), []);
+        assert_eq!(block_on(cvm.slowest(None, 9)).unwrap().items, []);
         let by_kind = block_on(cvm.latency_by_kind(Some("p"))).unwrap();
         assert_eq!((by_kind["mail"].calls, by_kind["timer"].outcomes["defaulted"]), (3, 1));
     });

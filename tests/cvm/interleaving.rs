@@ -11,7 +11,7 @@ use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::{
-    Batch, Capabilities, Changes, Outcome, Page, Position, Receipt, Store, StoreError, StoredDocument,
+    Batch, Capabilities, Changes, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
 };
 use runstate::testing::{SimIds, yield_now};
 use runstate::time::{Millis, Timestamp};
@@ -96,7 +96,7 @@ impl Store for YieldingStore {
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move {
             yield_now().await;
             self.store.query(query).await

@@ -13,6 +13,7 @@ mod head_consistency;
 mod inspection;
 mod interleaving;
 mod lifecycle;
+mod listing;
 mod queries;
 mod race;
 mod random;
@@ -24,7 +25,9 @@ mod worker_loop;
 mod workers;
 mod year_simulation;
 
-use runstate::domain::cvm::Status;
+use runstate::client::Answer;
+use runstate::domain::cvm::codes;
+use runstate::domain::cvm::{LogRow, Status};
 use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
 use runstate::value::Json;
@@ -47,8 +50,8 @@ fn answer_sent_twice_is_applied_once() {
     let mut scene = Scene::program(r#"console.log(CC("ok?")); CC("more?")"#);
     let call = scene.call_id();
     scene.answer("yes").expect_output(["yes"]);
-    let second = block_on(scene.cvm().answer("run", Some(&call), "no".into(), None, None));
-    assert_eq!(error_code(second), ErrorCode::AlreadyAnswered);
+    let second = block_on(scene.cvm().answer("run", Answer::to_call(&call).value("no")));
+    assert_eq!(error_code(second), codes::ALREADY_ANSWERED);
     scene.expect_output(["yes"]);
 }
 
@@ -57,21 +60,21 @@ fn late_answer_to_an_ended_execution_is_already_answered() {
     let mut scene = Scene::program(r#"CC("ok?")"#);
     let call = scene.call_id();
     scene.answer("yes").expect(Status::Complete);
-    let late = block_on(scene.cvm().answer("run", Some(&call), "no".into(), None, None));
-    assert_eq!(error_code(late), ErrorCode::AlreadyAnswered);
+    let late = block_on(scene.cvm().answer("run", Answer::to_call(&call).value("no")));
+    assert_eq!(error_code(late), codes::ALREADY_ANSWERED);
 }
 
 #[test]
 fn the_same_command_id_gives_the_first_result_and_does_nothing() {
     let mut scene = Scene::program(r#"CC("one?"); CC("two?")"#);
     let id = scene.next_command_id();
-    let first = block_on(scene.cvm().answer("run", None, "a".into(), None, Some(&id))).unwrap();
+    let first = block_on(scene.cvm().with_id(&id).answer("run", "a")).unwrap();
     let before = scene.dump();
-    let again = block_on(scene.cvm().answer("run", None, "a".into(), None, Some(&id))).unwrap();
+    let again = block_on(scene.cvm().with_id(&id).answer("run", "a")).unwrap();
     assert_eq!(first, again);
     assert_eq!(before, scene.dump());
-    let other = block_on(scene.cvm().answer("run", None, "b".into(), None, Some(&id)));
-    assert_eq!(error_code(other), ErrorCode::CommandIdReused);
+    let other = block_on(scene.cvm().with_id(&id).answer("run", "b"));
+    assert_eq!(error_code(other), ErrorCode::COMMAND_ID_REUSED);
 }
 
 #[test]
@@ -79,7 +82,7 @@ fn an_answer_outside_the_choices_changes_nothing_and_says_what_fits() {
     let mut scene = Scene::program(r#"console.log(CC("ok?", { choices: ["yes", "no"] }))"#);
     let before = scene.dump();
     let error = scene.try_answer("perhaps").unwrap_err();
-    assert_eq!((error.code, &error.details), (ErrorCode::InvalidAnswer, &json!({"choices": ["yes", "no"]})));
+    assert_eq!((error.code, &error.details), (codes::INVALID_ANSWER, &json!({"choices": ["yes", "no"]})));
     assert_eq!(before, scene.dump());
     scene.answer("no").expect_output(["no"]);
 }
@@ -94,17 +97,17 @@ fn empty_choices_are_a_catchable_error() {
 #[test]
 fn a_call_of_another_execution_is_not_found() {
     let mut scene = Scene::program(r#"CC("ok?")"#);
-    let other = block_on(scene.cvm().answer("other", Some(&scene.call_id()), "yes".into(), None, None));
-    assert_eq!(error_code(other), ErrorCode::NotFound);
-    let nothing = block_on(scene.cvm().answer("run", Some("no-such-call"), "yes".into(), None, None));
-    assert_eq!(error_code(nothing), ErrorCode::NotFound);
+    let other = block_on(scene.cvm().answer("other", Answer::to_call(scene.call_id()).value("yes")));
+    assert_eq!(error_code(other), ErrorCode::NOT_FOUND);
+    let nothing = block_on(scene.cvm().answer("run", Answer::to_call("no-such-call").value("yes")));
+    assert_eq!(error_code(nothing), ErrorCode::NOT_FOUND);
     scene.expect(Status::WaitingCc);
 }
 
 #[test]
 fn starting_an_id_that_exists_overwrites_nothing() {
     let mut scene = Scene::program(r#"console.log("once"); CC("?")"#);
-    assert_eq!(error_code(scene.start(Json::Null)), ErrorCode::AlreadyExists);
+    assert_eq!(error_code(scene.start(Json::Null)), ErrorCode::ALREADY_EXISTS);
     scene.expect_output(["once"]);
 }
 
@@ -129,19 +132,19 @@ fn main_is_called_with_the_input_and_its_value_is_the_result() {
 
 #[test]
 fn starting_a_program_that_is_not_loaded_is_not_found() {
-    assert_eq!(error_code(Scene::new().start(Json::Null)), ErrorCode::NotFound);
+    assert_eq!(error_code(Scene::new().start(Json::Null)), ErrorCode::NOT_FOUND);
 }
 
 #[test]
 fn values_that_no_store_can_keep_are_rejected_on_input() {
     let mut scene = Scene::program(r#"const a = CC("ok?"); console.log(JSON.stringify(a))"#);
     for refused in [json!({"a\u{0}": 1}), json!([9_007_199_254_740_992i64]), json!(u64::MAX)] {
-        assert_eq!(error_code(scene.try_answer(refused)), ErrorCode::InvalidAnswer);
+        assert_eq!(error_code(scene.try_answer(refused)), codes::INVALID_ANSWER);
     }
     scene.answer(json!({"$a.b": 1e300})).expect(Status::Complete).expect_output([r#"{"$a.b":1e+300}"#]);
     let mut scene = Scene::new();
     scene.load(r#"CC("ok?")"#);
-    assert_eq!(error_code(scene.start(json!({"n": u64::MAX}))), ErrorCode::Invalid);
+    assert_eq!(error_code(scene.start(json!({"n": u64::MAX}))), ErrorCode::INVALID);
 }
 
 #[test]
@@ -169,13 +172,13 @@ fn invalid_ids_are_rejected_and_unusual_ones_accepted() {
     scene.load(r#"CC("?")"#);
     let start = |id: &str| {
         let start = Start::new("program").id(id);
-        block_on(scene.cvm().start(&start, None)).map(|reached| reached.id).map_err(|e| e.code)
+        block_on(scene.cvm().start(&start)).map(|reached| reached.id).map_err(|e| e.code)
     };
     for odd in ["../x", "CON", "🦀", "Twin", "twin", &"x".repeat(200)] {
         assert_eq!(start(odd), Ok(odd.to_owned()));
     }
     for bad in ["", "a\nb", &"x".repeat(300)] {
-        assert_eq!(start(bad), Err(ErrorCode::Invalid), "{bad}");
+        assert_eq!(start(bad), Err(ErrorCode::INVALID), "{bad}");
     }
 }
 
@@ -189,7 +192,7 @@ fn hand_written_bytecode_of_the_first_version_runs() {
         {"op": 7, "line": 2}, {"op": 255, "line": 3}
     ]));
     let load = Load::new("program", "-", bytecode.unwrap());
-    block_on(scene.cvm().load(&load, None)).unwrap();
+    block_on(scene.cvm().load(&load)).unwrap();
     scene.start(Json::Null).unwrap();
     let (_, head) = &scene.dump()["cvm.executions/run"];
     assert_eq!((&head["state"]["pc"], &head["state"]["stack"]), (&json!(1), &json!([])));
@@ -204,7 +207,7 @@ fn bad_bytecode_is_refused_when_it_is_loaded() {
     for bad in [json!([{"op": 99, "line": 1}]), json!([{"op": 16, "arg": 7, "line": 1}]), json!([{"op": 2, "line": 1}])]
     {
         let load = Load::new("program", "-", serde_json::from_value(bad).unwrap());
-        assert_eq!(error_code(block_on(scene.cvm().load(&load, None))), ErrorCode::InvalidBytecode);
+        assert_eq!(error_code(block_on(scene.cvm().load(&load))), codes::INVALID_BYTECODE);
     }
 }
 
@@ -234,12 +237,12 @@ fn call_history_matches_its_snapshot() {
 fn expect_in_order(scene: &Scene) {
     let (mut rows, mut after) = (Vec::new(), None);
     loop {
-        let page = block_on(scene.cvm().logs("run", after.as_deref(), None)).unwrap();
-        rows.extend(page.rows);
-        if !page.more {
+        let page = block_on(scene.cvm().logs("run", after.clone(), None)).unwrap();
+        after = page.items.last().map(LogRow::cursor);
+        rows.extend(page.items);
+        if page.next.is_none() {
             break;
         }
-        after = page.next;
     }
     let steps: Vec<&Json> = rows.iter().filter(|row| row.event == "instruction").map(|row| &row.details).collect();
     assert_eq!(steps[0]["stackBefore"], json!([]));
@@ -258,11 +261,11 @@ fn instructions_log_level_writes_a_row_per_instruction() {
         let mut scene = Scene::new();
         scene.load("let n = 0; for (let i = 0; i < 100; i++) n += i; console.log(n, CC(\"?\"));");
         let start = runstate::domain::cvm::Start {
-            log_level: Some(runstate::limits::LogLevel::Instructions),
+            log_level: Some(runstate::domain::cvm::LogLevel::Instructions),
             ..runstate::domain::cvm::Start::new("program").id("run")
         };
         let mut scene = if cold { scene.cold() } else { scene };
-        block_on(scene.cvm().start(&start, None)).unwrap();
+        block_on(scene.cvm().start(&start)).unwrap();
         scene.answer("x").expect(Status::Complete).expect_output(["4950 x"]);
         let logs: Vec<Json> =
             scene.dump().into_iter().filter(|(key, _)| key.contains("logs/")).map(|(_, row)| row.1).collect();
@@ -281,9 +284,9 @@ fn instructions_log_level_writes_a_row_per_instruction() {
     let mut scene = Scene::new();
     scene.load("CC(\"?\")");
     let off = runstate::domain::cvm::Start {
-        log_level: Some(runstate::limits::LogLevel::Off),
+        log_level: Some(runstate::domain::cvm::LogLevel::Off),
         ..runstate::domain::cvm::Start::new("program").id("run")
     };
-    block_on(scene.cvm().start(&off, None)).unwrap();
+    block_on(scene.cvm().start(&off)).unwrap();
     assert_eq!(scene.row_count("execution_logs"), 0);
 }

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use runstate::domain::cvm::{Execution, Fail, HEAP_PAGES, Load, Start, Status};
-use runstate::engine::{CallListing, CallRow, ExecutionListing, ExecutionSummary, PageRequest, RunLimit};
+use runstate::client::Answer;
+use runstate::domain::cvm::Settings;
+use runstate::domain::cvm::{
+    CallListing, CallRow, Execution, ExecutionListing, ExecutionSummary, Fail, HEAP_PAGES, Load, LogListing, LogRow,
+    ProgramListing, Start, Status, VersionListing,
+};
+use runstate::engine::RunLimit;
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
-use runstate::schema::{Key, Query};
+use runstate::schema::{Key, Page, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::{Batch, Expectation, Memory, Store, Write, WriteOp};
 use runstate::testing::block_on;
@@ -30,20 +34,19 @@ pub fn on_memory_and_files(test: impl Fn(Arc<dyn Store>)) {
 pub fn load(scene: &Scene, name: &str, source: &str) {
     let bytecode = runstate::lang::compile("program.ts", source).unwrap_or_else(|d| panic!("{d:?}")).bytecode;
     let load = Load { tags: Some(vec!["test".to_owned()]), ..Load::new(name, source, bytecode) };
-    block_on(scene.cvm().load(&load, None)).unwrap();
+    block_on(scene.cvm().load(&load)).unwrap();
 }
 
 /// Starts `program` under `id`, a second after the last event.
 pub fn start(scene: &Scene, program: &str, id: &str) {
     scene.host.clock.advance(Millis::seconds(1));
-    block_on(scene.cvm().start(&Start::new(program).id(id), None)).unwrap();
+    block_on(scene.cvm().start(&Start::new(program).id(id))).unwrap();
 }
 
 /// Answers the open call of `execution` after so many milliseconds.
 pub fn answer(scene: &Scene, execution: &str, after: i64) {
     scene.host.clock.advance(Millis(after));
-    let by = Some(format!("{execution}'s friend"));
-    block_on(scene.cvm().answer(execution, None, "yes".into(), by, None)).unwrap();
+    block_on(scene.cvm().answer(execution, Answer::from("yes").by(format!("{execution}'s friend")))).unwrap();
 }
 
 const ASKS: &str = r#"CC("one?"); console.log("half"); CC("two?", { choices: ["yes", "no"] })"#;
@@ -64,14 +67,14 @@ pub fn scene(store: Arc<dyn Store>) -> Scene {
     answer(&scene, "ended", 1_000);
     answer(&scene, "ended", 4_000);
     answer(&scene, "waits", 500);
-    block_on(scene.cvm().pause("rests", None)).unwrap();
-    block_on(scene.cvm().cancel("stopped", None)).unwrap();
+    block_on(scene.cvm().pause("rests")).unwrap();
+    block_on(scene.cvm().cancel("stopped")).unwrap();
     scene
 }
 
 /// The ids of a list.
-pub fn ids(found: &[ExecutionSummary]) -> Vec<&str> {
-    found.iter().map(|summary| summary.id.as_str()).collect()
+pub fn ids(found: &Page<ExecutionSummary>) -> Vec<&str> {
+    found.items.iter().map(|summary| summary.id.as_str()).collect()
 }
 
 /// Names with their counts.
@@ -85,13 +88,13 @@ fn active_and_history_are_listed_newest_first() {
         let cvm = scene(store).cvm();
         let active = block_on(cvm.active(10)).unwrap();
         assert_eq!(ids(&active), ["rests", "waits"]);
-        assert_eq!((active[0].status.as_str(), active[0].prompt.as_deref()), ("paused", Some("one?")));
-        assert_eq!((active[1].status.as_str(), active[1].prompt.as_deref()), ("waiting_cc", Some("two?")));
+        assert_eq!((active.items[0].status.as_str(), active.items[0].prompt.as_deref()), ("paused", Some("one?")));
+        assert_eq!((active.items[1].status.as_str(), active.items[1].prompt.as_deref()), ("waiting_cc", Some("two?")));
         assert_eq!(ids(&block_on(cvm.active(1)).unwrap()), ["rests"]);
         let history = block_on(cvm.history("asks", 3)).unwrap();
         assert_eq!(ids(&history), ["stopped", "rests", "waits"]);
-        assert_eq!(history[0].program_version, 2);
-        assert_eq!(block_on(cvm.history("missing", 3)).unwrap(), []);
+        assert_eq!(history.items[0].program_version, 2);
+        assert_eq!(block_on(cvm.history("missing", 3)).unwrap().items, []);
     });
 }
 
@@ -106,7 +109,7 @@ fn every_status_is_counted_zeros_included() {
         assert_eq!(block_on(cvm.statuses(Some("asks"))).unwrap(), count_map(asks));
         assert!(block_on(cvm.statuses(Some("missing"))).unwrap().values().eq(&[0; 6]));
         // An execution that is being deleted does not count, though its rows still exist.
-        block_on(scene.engine().execute(&runstate::domain::cvm::Delete::new("ended"))).unwrap();
+        scene.execute_part(&runstate::domain::cvm::Delete::new("ended"));
         assert_eq!(block_on(cvm.statuses(Some("asks"))).unwrap()["complete"], 0);
         assert_eq!(ids(&block_on(cvm.history("asks", 9)).unwrap()), ["stopped", "rests", "waits"]);
     });
@@ -156,14 +159,14 @@ fn stats_of_a_program_join_its_executions_and_calls() {
 fn slowest_answers_are_listed_with_their_prompts() {
     on_memory_and_files(|store| {
         let cvm = scene(store).cvm();
-        let slowest = block_on(cvm.slowest(Some("asks"), 2)).unwrap();
+        let slowest = block_on(cvm.slowest(Some("asks"), 2)).unwrap().items;
         let cells = |row: &CallRow| (row.execution_id.clone(), row.prompt.clone().unwrap(), row.latency_ms.unwrap().0);
         let expected = [("waits", "one?", 9_500), ("ended", "one?", 6_000)];
         assert!(slowest.iter().map(cells).eq(expected.map(|(id, prompt, ms)| (id.to_owned(), prompt.to_owned(), ms))));
         assert_eq!((slowest[0].by.as_deref(), slowest[0].kind.as_str()), (Some("waits's friend"), "cc"));
         assert_eq!(slowest[0].answered_at, slowest[0].asked_at.map(|asked| asked + Millis(9_500)));
-        assert_eq!(block_on(cvm.slowest(None, 100)).unwrap().len(), 3);
-        assert_eq!(block_on(cvm.slowest(Some("quick"), 100)).unwrap(), []);
+        assert_eq!(block_on(cvm.slowest(None, 100)).unwrap().items.len(), 3);
+        assert_eq!(block_on(cvm.slowest(Some("quick"), 100)).unwrap().items, []);
     });
 }
 
@@ -177,7 +180,7 @@ fn calls_are_listed_by_filter_and_page() {
         };
         let list_calls = |listing: CallListing| {
             let page = block_on(cvm.calls(&listing)).unwrap();
-            (cells(page.rows), page.next.is_some())
+            (cells(page.items), page.next.is_some())
         };
         let of = |execution: &str| CallListing { execution: Some(execution.to_owned()), ..CallListing::default() };
         assert_eq!(list_calls(of("ended")), ("ended 1, ended 2".to_owned(), false));
@@ -198,13 +201,13 @@ fn calls_are_listed_by_filter_and_page() {
 
         let mut paged = CallListing { program: Some("asks".to_owned()), limit: Some(4), ..CallListing::default() };
         let page = block_on(cvm.calls(&paged)).unwrap();
-        assert_eq!(cells(page.rows), "waits 2, ended 2, stopped 1, rests 1");
+        assert_eq!(cells(page.items), "waits 2, ended 2, stopped 1, rests 1");
         paged.cursor = page.next;
         assert_eq!(list_calls(paged.clone()), ("waits 1, ended 1".to_owned(), false));
         paged.cursor = Some("no cursor".to_owned());
-        assert_eq!(error_code(block_on(cvm.calls(&paged))), ErrorCode::Invalid);
+        assert_eq!(error_code(block_on(cvm.calls(&paged))), ErrorCode::INVALID);
 
-        let row = block_on(cvm.calls(&of("ended"))).unwrap().rows.remove(1);
+        let row = block_on(cvm.calls(&of("ended"))).unwrap().items.remove(1);
         assert_eq!((row.choices, row.outcome.as_deref()), (Some(json!(["yes", "no"])), Some("answered")));
         assert_eq!((row.result, row.line, row.program_name.as_str()), (Some(json!("yes")), Some(1), "asks"));
     });
@@ -226,16 +229,16 @@ fn calls_are_distinguished_by_their_outcome() {
         let cvm = scene.cvm();
         load(&scene, "ends", EVERY_END);
         start(&scene, "ends", "run");
-        block_on(cvm.answer_key("run", "known", 1, "early".into(), None, None)).unwrap();
+        block_on(cvm.answer("run", Answer::to_key("known").value("early"))).unwrap();
         let of_run = CallListing { execution: Some("run".to_owned()), ..CallListing::default() };
-        let rows = block_on(cvm.calls(&of_run)).unwrap().rows;
+        let rows = block_on(cvm.calls(&of_run)).unwrap().items;
         let cells = rows.iter().map(|row| (row.key.as_deref(), row.step, row.prompt.as_deref()));
         assert_eq!(cells.collect::<Vec<_>>(), [(Some("known"), None, None), (None, Some(1), Some("one?"))]);
         answer(&scene, "run", 3_000);
         let claimed =
             block_on(cvm.claim(&["mail".to_owned()], "postman", Millis::seconds(30))).unwrap().unwrap().claimed;
         let mail = CallListing { kind: Some("mail".to_owned()), open: true, ..CallListing::default() };
-        let row = block_on(cvm.calls(&mail)).unwrap().rows.remove(0);
+        let row = block_on(cvm.calls(&mail)).unwrap().items.remove(0);
         assert_eq!((row.args, row.claim.unwrap().owner.as_deref()), (Some(json!({"to": "ada"})), Some("postman")));
         let fail = Fail {
             execution: "run".to_owned(),
@@ -246,18 +249,18 @@ fn calls_are_distinguished_by_their_outcome() {
             retry: None,
             by: None,
         };
-        block_on(cvm.fail(&fail, None)).unwrap();
+        block_on(cvm.fail(&fail)).unwrap();
         for _ in 0..3 {
             scene.host.clock.advance(Millis::seconds(1));
-            assert_eq!(block_on(cvm.run_due(9, RunLimit::Stop)).unwrap().woken, 1);
+            assert_eq!(block_on(cvm.engine().run_due(9, RunLimit::Stop)).unwrap().woken, 1);
         }
-        let rows = block_on(cvm.calls(&of_run)).unwrap().rows;
+        let rows = block_on(cvm.calls(&of_run)).unwrap().items;
         let cells = rows.iter().map(|row| format!("{} {}", row.kind, row.outcome.as_deref().unwrap_or("open")));
         let expected =
             "cc answered, cc answered, mail failed, cc defaulted, cc timed_out, timer defaulted, cc open, cc open";
         assert_eq!(cells.collect::<Vec<_>>().join(", "), expected);
         assert_eq!(rows[2].error.as_ref().and_then(|error| error.message.as_deref()), Some("unknown here"));
-        let open = block_on(cvm.calls(&CallListing { open: true, ..of_run })).unwrap().rows;
+        let open = block_on(cvm.calls(&CallListing { open: true, ..of_run })).unwrap().items;
         assert_eq!(open, rows[6..]);
         let latency = block_on(cvm.latency(Some("ends"))).unwrap();
         let outcomes =
@@ -276,32 +279,45 @@ fn calls_are_distinguished_by_their_outcome() {
 }
 
 #[test]
-fn log_cursor_continues_with_later_rows_in_order() {
+fn log_continues_after_any_row_in_order() {
     on_memory_and_files(|store| {
         let scene = scene(store);
         let cvm = scene.cvm();
-        let whole = block_on(cvm.logs("waits", None, None)).unwrap();
-        assert!(whole.rows.is_sorted_by_key(|row| (row.timestamp, row.id.clone())));
-        assert_eq!((whole.rows.is_empty(), whole.more), (false, false));
-        let mut paged = Vec::new();
-        let mut page = block_on(cvm.logs("waits", None, Some(1))).unwrap();
-        while page.more {
-            paged.append(&mut page.rows);
-            page = block_on(cvm.logs("waits", page.next.as_deref(), Some(1))).unwrap();
+        let logs =
+            |after: Option<&LogRow>, limit| block_on(cvm.logs("waits", after.map(LogRow::cursor), limit)).unwrap();
+        let whole = logs(None, None);
+        assert!(whole.items.is_sorted_by_key(|row| (row.timestamp, row.id.clone())));
+        assert_eq!((whole.items.is_empty(), &whole.next), (false, &None));
+        // Page by page, with the cursor of the page before or after its last row.
+        let mut listing = LogListing { execution: Some("waits".to_owned()), limit: Some(1), ..LogListing::default() };
+        let (mut paged, mut after_rows) = (Vec::new(), Vec::new());
+        loop {
+            let page = block_on(cvm.list_logs(&listing)).unwrap();
+            assert_eq!(page, logs(after_rows.last(), Some(1)));
+            after_rows.extend(page.items.clone());
+            paged.extend(page.items);
+            listing.cursor = page.next;
+            if listing.cursor.is_none() {
+                break;
+            }
         }
-        paged.append(&mut page.rows);
-        assert_eq!((&paged, &page.next), (&whole.rows, &whole.next));
+        assert_eq!((&paged, paged.len() > 1), (&whole.items, true));
+        // The cursor of a list that begins after a row continues after its own page.
+        listing = LogListing { after: paged.first().map(LogRow::cursor), limit: Some(1), ..LogListing::default() };
+        listing.cursor = block_on(cvm.list_logs(&listing)).unwrap().next;
+        let all = block_on(cvm.list_logs(&LogListing::default())).unwrap().items;
+        let at = all.iter().position(|row| row.id == paged[0].id).unwrap();
+        assert_eq!(block_on(cvm.list_logs(&listing)).unwrap().items, all[at + 2..at + 3]);
         // No more rows yet; then the rows written since.
-        let end = block_on(cvm.logs("waits", whole.next.as_deref(), None)).unwrap();
-        assert_eq!((end.rows.len(), &end.next, end.more), (0, &whole.next, false));
+        let last = whole.items.last();
+        assert_eq!(logs(last, None), Page { items: vec![], next: None });
         answer(&scene, "waits", 1_000);
-        let rest = block_on(cvm.logs("waits", end.next.as_deref(), None)).unwrap().rows;
+        let rest = logs(last, None).items;
         assert_eq!(rest.last().unwrap().event, "complete");
-        let all = block_on(cvm.logs("waits", None, None)).unwrap().rows;
-        assert_eq!(all, [whole.rows, rest].concat());
-        let unknown = block_on(cvm.logs("missing", None, None)).unwrap();
-        assert_eq!((unknown.rows.len(), unknown.next, unknown.more), (0, None, false));
-        assert_eq!(error_code(block_on(cvm.logs("waits", Some("nowhere"), None))), ErrorCode::Invalid);
+        assert_eq!(logs(None, None).items, [whole.items, rest].concat());
+        assert_eq!(block_on(cvm.logs("missing", None, None)).unwrap(), Page { items: vec![], next: None });
+        let nowhere = LogListing { cursor: Some("nowhere".to_owned()), ..LogListing::default() };
+        assert_eq!(error_code(block_on(cvm.list_logs(&nowhere))), ErrorCode::INVALID);
     });
 }
 
@@ -309,35 +325,37 @@ fn log_cursor_continues_with_later_rows_in_order() {
 fn programs_and_their_versions_are_listed() {
     on_memory_and_files(|store| {
         let cvm = scene(store).cvm();
-        let mut paging = PageRequest { limit: Some(2), cursor: None };
+        let mut paging = ProgramListing { limit: Some(2), ..ProgramListing::default() };
         let first = block_on(cvm.programs(&paging)).unwrap();
-        assert_eq!(first.rows.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["asks", "fails"]);
-        let asks = &first.rows[0];
+        assert_eq!(first.items.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["asks", "fails"]);
+        let asks = &first.items[0];
         assert_eq!((asks.program_version, asks.tags.as_slice()), (Some(2), ["test".to_owned()].as_slice()));
         assert!(asks.bytecode_version.is_some() && asks.compiler.is_some() && asks.created <= asks.modified);
         paging.cursor = first.next.clone();
         let second = block_on(cvm.programs(&paging)).unwrap();
-        assert_eq!((second.rows.len(), second.rows[0].name.as_str(), second.next), (1, "quick", None));
+        assert_eq!((second.items.len(), second.items[0].name.as_str(), second.next), (1, "quick", None));
 
-        let tagged = |tag: &str| block_on(cvm.programs_tagged(tag, &PageRequest::default())).unwrap().rows;
+        let of_tag = |tag: &str| ProgramListing { tag: Some(tag.to_owned()), ..ProgramListing::default() };
+        let tagged = |tag: &str| block_on(cvm.programs(&of_tag(tag))).unwrap().items;
         assert_eq!((tagged("test").len(), tagged("test")[0] == *asks, tagged("tes").len()), (3, true, 0));
 
         let program = block_on(cvm.program("asks")).unwrap();
         assert_eq!((&program.summary, program.source.as_str()), (asks, ASKS));
         assert!(program.bytecode.as_array().is_some_and(|bytecode| !bytecode.is_empty()));
-        let versions = block_on(cvm.versions("asks", &PageRequest::default())).unwrap().rows;
+        let of_program = |name: &str| VersionListing { name: name.to_owned(), ..VersionListing::default() };
+        let versions = block_on(cvm.versions(&of_program("asks"))).unwrap().items;
         assert_eq!(versions.iter().map(|v| v.program_version).collect::<Vec<_>>(), [Some(2), Some(1)]);
         let old = block_on(cvm.version("asks", 1)).unwrap();
         assert_eq!((&old.summary, old.source.as_str()), (&versions[1], "CC(\"never asked\")"));
         assert_ne!(old.bytecode, program.bytecode);
 
         let gone = block_on(cvm.version("asks", 9)).unwrap_err();
-        assert_eq!((gone.code, gone.message.contains("newest version is 2")), (ErrorCode::NotFound, true), "{gone}");
-        let running = &block_on(cvm.history("asks", 1)).unwrap()[0].id;
+        assert_eq!((gone.code, gone.message.contains("newest version is 2")), (ErrorCode::NOT_FOUND, true), "{gone}");
+        let running = &block_on(cvm.history("asks", 1)).unwrap().items[0].id;
         assert_eq!(block_on(cvm.version_of(running)).unwrap(), block_on(cvm.version("asks", 2)).unwrap());
-        assert_eq!(error_code(block_on(cvm.version_of("missing"))), ErrorCode::NotFound);
-        assert_eq!(error_code(block_on(cvm.program("missing"))), ErrorCode::NotFound);
-        assert_eq!(error_code(block_on(cvm.versions("missing", &PageRequest::default()))), ErrorCode::NotFound);
+        assert_eq!(error_code(block_on(cvm.version_of("missing"))), ErrorCode::NOT_FOUND);
+        assert_eq!(error_code(block_on(cvm.program("missing"))), ErrorCode::NOT_FOUND);
+        assert_eq!(error_code(block_on(cvm.versions(&of_program("missing")))), ErrorCode::NOT_FOUND);
     });
 }
 
@@ -348,7 +366,7 @@ fn a_list_is_read_page_by_page() {
         load(&scene, "asks", ASKS);
         // Several of the same time, in the order of their ids.
         for id in ["b", "a", "d", "c"] {
-            block_on(scene.cvm().start(&Start::new("asks").id(id), None)).unwrap();
+            block_on(scene.cvm().start(&Start::new("asks").id(id))).unwrap();
         }
         start(&scene, "asks", "later");
         start(&scene, "asks", "latest");
@@ -359,7 +377,7 @@ fn a_list_is_read_page_by_page() {
                 after: after.map(ExecutionSummary::cursor),
                 ..ExecutionListing::default()
             };
-            block_on(scene.cvm().list(&listing)).unwrap()
+            block_on(scene.cvm().list(&listing)).unwrap().items
         };
         for status in [None, Some(Status::WaitingCc)] {
             let (mut found, mut last) = (Vec::new(), None);
@@ -375,11 +393,11 @@ fn a_list_is_read_page_by_page() {
         }
         // A list continues after a row that was read, also when that row is gone or newer rows exist.
         let seen = block_on(scene.cvm().summary("later")).unwrap();
-        block_on(scene.cvm().cancel("later", None)).unwrap();
-        block_on(scene.cvm().delete("later", None)).unwrap();
+        block_on(scene.cvm().cancel("later")).unwrap();
+        block_on(scene.cvm().delete("later")).unwrap();
         start(&scene, "asks", "newest");
         assert_eq!(page(None, Some(&seen)).iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(error_code(block_on(scene.cvm().summary("later"))), ErrorCode::NotFound);
+        assert_eq!(error_code(block_on(scene.cvm().summary("later"))), ErrorCode::NOT_FOUND);
     });
 }
 

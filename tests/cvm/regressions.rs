@@ -4,10 +4,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
+use runstate::client::Answer;
+use runstate::domain::cvm::Settings;
+use runstate::domain::cvm::Work;
+use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{CC_HISTORY, Delete, EXECUTIONS, Start, Status};
-use runstate::engine::{DueReport, RunLimit, STAGED, Work};
+use runstate::engine::{DueReport, RunLimit, STAGED};
 use runstate::error_code::ErrorCode;
-use runstate::limits::Settings;
 use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method, yield_now};
 use runstate::store::{BatchLimits, Memory};
 use runstate::testing::block_on;
@@ -32,8 +35,8 @@ fn expired_calls_of_paused_executions_do_not_hide_open_calls() {
     scene.load(r#"CC("late?", { timeoutMs: 1000 })"#);
     for n in 0..16 {
         let id = format!("resting-{n}");
-        block_on(scene.cvm().start(&Start::new("program").id(&id), None)).unwrap();
-        block_on(scene.cvm().pause(&id, None)).unwrap();
+        block_on(scene.cvm().start(&Start::new("program").id(&id))).unwrap();
+        block_on(scene.cvm().pause(&id)).unwrap();
     }
     scene.advance(Millis(2_000));
     scene.load(r#"CC("now?")"#);
@@ -63,13 +66,13 @@ fn claim_of_a_deleted_execution_is_stale_for_the_next_of_its_id() {
     scene.load(r#"console.log(CC("what of " + input, { key: "k" }))"#);
     scene.start(json!("the first")).unwrap();
     let late = claim(&scene, &["cc"]).unwrap().unwrap();
-    block_on(scene.cvm().cancel("run", None)).unwrap();
-    block_on(scene.cvm().delete("run", None)).unwrap();
+    block_on(scene.cvm().cancel("run")).unwrap();
+    block_on(scene.cvm().delete("run")).unwrap();
     scene.start(json!("the second")).unwrap();
     let work = claim(&scene, &["cc"]).unwrap().unwrap();
     assert_eq!(work.call.prompt, "what of the second");
-    let answered = block_on(scene.cvm().complete(&late.claimed, "of the first".into(), None, None));
-    assert_eq!(answered.map_err(|error| error.code), Err(ErrorCode::StaleClaim));
+    let answered = block_on(scene.cvm().complete(&late.claimed, "of the first"));
+    assert_eq!(answered.map_err(|error| error.code), Err(codes::STALE_CLAIM));
 }
 
 /// A call that is rejected at once was never made: its early answer is for the next call under the key.
@@ -92,9 +95,12 @@ fn deletion_in_progress_is_not_due() {
     scene.load("1");
     scene.start(Json::Null).unwrap();
     scene.host.clock.advance(Millis::days(8));
-    block_on(scene.engine().execute(&Delete::new("run"))).unwrap();
+    scene.execute_part(&Delete::new("run"));
     assert!(scene.advance(Millis(1)).is_empty() || scene.advance(Millis(1)).is_empty());
-    let (now, next) = (scene.host.clock.now(), block_on(scene.cvm().next_due()).unwrap());
+    let (now, next) = (
+        scene.host.clock.now(),
+        block_on(scene.cvm().engine().next_due(runstate::store::Freshness::Linearizable)).unwrap(),
+    );
     assert!(next.is_none_or(|at| at > now), "now {now:?}, next {next:?}");
 }
 
@@ -107,7 +113,8 @@ fn execution_found_not_due_is_not_due_again_at_once() {
     scene.put(&EXECUTIONS, "run", &head);
     scene.advance(Millis(0));
     let now = scene.host.clock.now();
-    let next: Option<Timestamp> = block_on(scene.cvm().next_due()).unwrap();
+    let next: Option<Timestamp> =
+        block_on(scene.cvm().engine().next_due(runstate::store::Freshness::Linearizable)).unwrap();
     assert!(next.is_some_and(|at| at > now), "{next:?}");
 }
 
@@ -117,7 +124,7 @@ fn damaged_staging_marker_does_not_block_the_sweep() {
     let mut scene = Scene::program("sleep(1000); console.log(1); CC('?')");
     scene.put(&STAGED, "m", &json!({"id": "m", "at": 1, "attempt": "a", "batches": -1, "state": "staging"}));
     scene.host.clock.advance(Millis::days(40));
-    let due: Result<DueReport, _> = block_on(scene.cvm().run_due(1_000, RunLimit::Stop));
+    let due: Result<DueReport, _> = block_on(scene.cvm().engine().run_due(1_000, RunLimit::Stop));
     scene.expect_output(["1"]);
     assert!(due.is_ok_and(|due| due.woken == 1 && due.swept > 0));
 }
@@ -130,7 +137,7 @@ fn an_execution_with_a_damaged_call_can_be_cancelled() {
     let mut row = scene.dump()[&format!("cvm.cc_history/{call}")].1.clone();
     row["context"] = json!({});
     scene.put(&CC_HISTORY, &call, &row);
-    let cancelled = block_on(scene.cvm().cancel("run", None)).map(|reached| reached.status);
+    let cancelled = block_on(scene.cvm().cancel("run")).map(|reached| reached.status);
     assert!(cancelled == Ok(Status::Cancelled), "{cancelled:?}");
 }
 
@@ -142,8 +149,8 @@ fn commands_on_a_copied_head_do_not_affect_the_original() {
     copy["id"] = json!("copy");
     scene.put(&EXECUTIONS, "copy", &copy);
     let shown = block_on(scene.cvm().show("copy")).unwrap_err();
-    assert!(shown.code == ErrorCode::Corrupt && shown.message.contains("belongs to another execution"), "{shown}");
-    assert_eq!(block_on(scene.cvm().cancel("copy", None)).unwrap().status, Status::Cancelled);
+    assert!(shown.code == ErrorCode::CORRUPT && shown.message.contains("belongs to another execution"), "{shown}");
+    assert_eq!(block_on(scene.cvm().cancel("copy")).unwrap().status, Status::Cancelled);
     scene.answer("yes").expect(Status::Complete).expect_output(["yes"]);
 }
 
@@ -155,8 +162,8 @@ fn missing_open_call_is_reported_as_corrupt_execution() {
     head["ccWaiting"]["callId"] = json!("gone");
     scene.put(&EXECUTIONS, "run", &head);
     let shown = block_on(scene.cvm().show("run")).unwrap_err();
-    assert!(shown.code == ErrorCode::Corrupt && shown.message.contains("call `gone`, which does not exist"), "{shown}");
-    assert_eq!(block_on(scene.cvm().cancel("run", None)).unwrap().status, Status::Cancelled);
+    assert!(shown.code == ErrorCode::CORRUPT && shown.message.contains("call `gone`, which does not exist"), "{shown}");
+    assert_eq!(block_on(scene.cvm().cancel("run")).unwrap().status, Status::Cancelled);
 }
 
 /// A process dies while it removes a program, and the program is loaded again: the row of its newest version must exist.
@@ -166,10 +173,10 @@ fn a_program_half_removed_and_loaded_again_runs() {
     let mut scene = Scene::with_store(Arc::new(small), Settings::default());
     let source = |n: u32| format!("console.log({n})");
     (0..12).for_each(|n| drop(scene.load(&source(n))));
-    let remove = runstate::domain::cvm::RemoveProgram { name: "program".into() };
+    let remove = runstate::domain::cvm::RemoveProgram { name: "program".into(), continues: false };
     // The mark, and some of the batches that remove versions; then the process dies.
     for _ in 0..4 {
-        assert!(!block_on(scene.engine().execute(&remove)).unwrap().done);
+        assert!(!scene.execute_part(&remove).done);
     }
     scene.load(&source(11));
     let started = scene.start(Json::Null).map(|reached| reached.status);
@@ -203,12 +210,18 @@ fn interrupted_deletion_of_an_older_version_is_completed() {
     let mut scene = Scene::with_store(Arc::new(Memory::new()), settings);
     scene.load("1");
     scene.start(Json::Null).unwrap();
-    block_on(scene.engine().execute(&Delete::new("run"))).unwrap();
+    scene.execute_part(&Delete::new("run"));
     let mut head = scene.dump()["cvm.executions/run"].1.clone();
     head.as_object_mut().unwrap().remove("wakeAt");
     scene.put(&EXECUTIONS, "run", &head);
     scene.advance(Millis::days(8));
-    assert_eq!((scene.row_count("executions"), block_on(scene.cvm().next_due()).unwrap()), (0, None));
+    assert_eq!(
+        (
+            scene.row_count("executions"),
+            block_on(scene.cvm().engine().next_due(runstate::store::Freshness::Linearizable)).unwrap()
+        ),
+        (0, None)
+    );
 }
 
 /// Runs `between` after the query of a retention has found its executions, and before they are read.
@@ -234,7 +247,7 @@ fn run_retention_after(between: impl FnOnce(&mut Scene)) -> Scene {
 #[test]
 fn retention_does_not_delete_a_retried_execution() {
     let mut scene = run_retention_after(|scene| {
-        block_on(scene.cvm().retry("run", None)).unwrap();
+        block_on(scene.cvm().retry("run")).unwrap();
         scene.answer("a result").expect(Status::Complete);
     });
     assert_eq!(scene.row_count("executions"), 1);
@@ -245,7 +258,7 @@ fn retention_does_not_delete_a_retried_execution() {
 #[test]
 fn retention_does_not_delete_a_new_execution_of_the_same_id() {
     let mut scene = run_retention_after(|scene| {
-        block_on(scene.cvm().delete("run", None)).unwrap();
+        block_on(scene.cvm().delete("run")).unwrap();
         scene.start(Json::Null).unwrap();
         scene.answer("a result").expect(Status::Complete);
     });
@@ -260,9 +273,9 @@ fn answer_given_while_paused_is_taken_on_unpause_elsewhere() {
     let mut scene = Scene::program(r#"console.log(CC("?"))"#);
     let (one, other) = (scene.cold_engine().cvm(), scene.cold_engine().cvm());
     block_on(one.claim(&["cc".to_owned()], "worker", LEASE)).unwrap().unwrap();
-    block_on(other.pause("run", None)).unwrap();
-    block_on(other.answer("run", None, "taken".into(), None, None)).unwrap();
-    let reached = block_on(one.unpause("run", None)).unwrap();
+    block_on(other.pause("run")).unwrap();
+    block_on(other.answer("run", "taken")).unwrap();
+    let reached = block_on(one.unpause("run")).unwrap();
     assert_eq!(reached.status, Status::Complete, "it waits for {}", scene.head("ccWaiting"));
     scene.expect_output(["taken"]);
 }
@@ -279,9 +292,9 @@ fn scene_answered_concurrently(source: &str, closed: u64) -> Scene {
     let one = scene.cold_engine().cvm();
     block_on(one.claim_call(of(closed), "worker", LEASE)).unwrap().unwrap();
     disk.plan(Method::Get, 2, Fault::Delay(1));
-    let mut answering = Box::pin(one.answer("run", Some(of(1)), json!(1), None, None));
+    let mut answering = Box::pin(one.answer("run", Answer::to_call(of(1)).value(json!(1))));
     assert!(answering.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    block_on(scene.cvm().answer("run", Some(of(closed)), json!(closed), None, None)).unwrap();
+    block_on(scene.cvm().answer("run", Answer::to_call(of(closed)).value(json!(closed)))).unwrap();
     block_on(answering).unwrap();
     scene
 }
@@ -293,7 +306,7 @@ fn head_names_an_open_call_after_concurrent_answers() {
         2,
     );
     assert_eq!((scene.head("ccWaiting.openCalls"), scene.head("ccWaiting.prompt")), (json!(1), json!("c")));
-    assert_eq!(block_on(scene.cvm().answer("run", None, json!("c"), None, None)).unwrap().status, Status::Complete);
+    assert_eq!(block_on(scene.cvm().answer("run", json!("c"))).unwrap().status, Status::Complete);
 }
 
 #[test]
@@ -315,9 +328,9 @@ fn rejected_calls_consume_instruction_fuel() {
     let mut scene = Scene::with_store(Arc::new(Memory::new()), settings);
     scene
         .load(r#"let n = 0; while (n < 100) { try { CC("?", { choices: [] }); } catch (e) { n++; } } console.log(n);"#);
-    let first = block_on(scene.engine().execute(&Start::new("program").id("run"))).unwrap();
+    let first = scene.execute_part(&Start::new("program").id("run"));
     assert_eq!(first.status, Status::Running, "one slice is not enough");
-    block_on(scene.cvm().resume("run", None)).unwrap();
+    block_on(scene.cvm().resume("run")).unwrap();
     scene.expect(Status::Complete).expect_output(["100"]);
     assert!(scene.show().metrics.instructions_executed > 100_000);
 }
@@ -327,12 +340,11 @@ fn rejected_calls_consume_instruction_fuel() {
 fn answers_to_parallel_calls_share_one_size_limit() {
     let scene = Scene::program(r#"CC.all(Array.from({ length: 69 }, (_, i) => "q" + i));"#);
     let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
-    let answer = |call: &str, bytes: usize| {
-        block_on(scene.cvm().answer("run", Some(call), "x".repeat(bytes).into(), None, None))
-    };
+    let answer =
+        |call: &str, bytes: usize| block_on(scene.cvm().answer("run", Answer::to_call(call).value("x".repeat(bytes))));
     calls[..67].iter().for_each(|call| drop(answer(call, 1_000_000).unwrap()));
     let before = scene.head("state.togetherBytes");
-    assert_eq!(answer(&calls[67], 1_000_000).unwrap_err().code, ErrorCode::Limit);
+    assert_eq!(answer(&calls[67], 1_000_000).unwrap_err().code, ErrorCode::LIMIT);
     assert_eq!((scene.head("state.togetherBytes"), scene.head("ccWaiting.openCalls")), (before, json!(2)));
     answer(&calls[67], 10).unwrap();
     assert_eq!(scene.head("ccWaiting.openCalls"), json!(1));

@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use runstate::client::Cvm;
+use runstate::domain::cvm::Settings;
+use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTIONS, PollExecution, Status};
-use runstate::engine::{Cvm, Engine, RunLimit};
+use runstate::engine::{Engine, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
 use runstate::marker::BoxFuture;
 use runstate::schema::Key;
 use runstate::store::file::fault::Disk;
@@ -51,7 +53,7 @@ impl ManyExecutions {
             program("asks", r#"CC("q?", { timeoutMs: 86400000, default: "over" }); CC("more?")"#),
             program("naps", r#"sleep(1000); console.log("woke"); CC("more?")"#),
         ];
-        let cluster = SimCluster::with_store(memory.clone(), &programs, runstate::limits::Settings::default());
+        let cluster = SimCluster::with_store(memory.clone(), &programs, runstate::domain::cvm::Settings::default());
         block_on(start(&cluster.process(), "asks", "first")).unwrap();
         insert_copies(&cluster, "first", many);
         let counting = Arc::new(CountingStore::new(memory.clone()));
@@ -110,12 +112,13 @@ fn cost_of_due_work_is_independent_of_execution_count() {
             block_on(start(&executions.cluster.process(), "naps", &format!("nap-{n}"))).unwrap();
         }
         executions.cluster.advance(Millis(1_000));
-        let (next, query_cost) = executions.measure(executions.cvm.next_due());
+        let (next, query_cost) =
+            executions.measure(executions.cvm.engine().next_due(runstate::store::Freshness::Linearizable));
         assert_eq!(next.unwrap(), Some(executions.cluster.host.clock.now()));
         assert!(query_cost.rows_examined <= 2 && query_cost.calls[&Method::Query] == (1, 1), "{query_cost:?}");
-        let (due, done) = executions.measure(executions.cvm.run_due(100, RunLimit::Stop));
+        let (due, done) = executions.measure(executions.cvm.engine().run_due(100, RunLimit::Stop));
         assert_eq!(due.unwrap().woken, 3);
-        let (second, idle) = executions.measure(executions.cvm.run_due(100, RunLimit::Stop));
+        let (second, idle) = executions.measure(executions.cvm.engine().run_due(100, RunLimit::Stop));
         assert!(second.unwrap().is_empty() && idle.rows_examined <= 1, "{idle:?}");
         (query_cost, done, idle)
     };
@@ -151,7 +154,7 @@ fn expired_calls_of_paused_executions_do_not_delay_claims() {
     // Paused executions do not close calls at their deadline, and there may be many of them.
     for n in 0..40 {
         block_on(start(&cvm, "brief", &format!("resting-{n}"))).unwrap();
-        block_on(cvm.pause(&format!("resting-{n}"), None)).unwrap();
+        block_on(cvm.pause(&format!("resting-{n}"))).unwrap();
     }
     cluster.advance(Millis(1_000));
     block_on(start(&cvm, "patient", "run")).unwrap();
@@ -177,7 +180,7 @@ fn many_workers_at_once_do_each_call_once() {
             let owner = format!("worker {n}");
             while let Some(work) = cvm.claim(&kinds(), &owner, Millis::days(1)).await.unwrap() {
                 let answer = format!("by {n}");
-                cvm.complete(&work.claimed, answer.clone().into(), None, None).await.unwrap();
+                cvm.complete(&work.claimed, answer.clone()).await.unwrap();
                 let before = done.lock().unwrap().insert(work.claimed.execution, answer);
                 assert_eq!(before, None, "twice");
                 completed += 1;
@@ -211,7 +214,7 @@ fn scene(disk: &Disk) -> Scene {
 }
 
 fn answer(engine: Engine, with: &str) -> Result<(), ErrorCode> {
-    block_on(engine.cvm().answer("run", None, with.into(), None, None)).map(drop).map_err(|error| error.code)
+    block_on(engine.cvm().answer("run", with)).map(drop).map_err(|error| error.code)
 }
 
 fn poll(engine: Engine) -> runstate::domain::cvm::ExecutionProgress {
@@ -241,7 +244,7 @@ fn answer_without_call_id_targets_the_call_last_read_here() {
     answer(here.engine(), "from here").unwrap();
     answer(there.engine(), "from there").unwrap();
     // The call that this process has read is answered; it has not read the next one.
-    assert_eq!(answer(here.engine(), "late"), Err(ErrorCode::AlreadyAnswered));
+    assert_eq!(answer(here.engine(), "late"), Err(codes::ALREADY_ANSWERED));
     assert_eq!(poll(here.engine()).lines, ["from here", "from there"]);
     answer(here.engine(), "after a look").unwrap();
     assert_eq!(poll(there.engine()).lines, ["from here", "from there", "after a look"]);
@@ -301,7 +304,7 @@ fn a_turn_writes_what_changed_and_not_the_state() {
     let bytes = |objects: u64| {
         let traced = std::sync::Arc::new(layer::CountingStore::new(runstate::store::Memory::new()));
         let store: std::sync::Arc<dyn Store> = traced.clone();
-        let mut scene = Scene::with_store(store, runstate::limits::Settings::default());
+        let mut scene = Scene::with_store(store, runstate::domain::cvm::Settings::default());
         scene.load(source);
         scene.start(Json::from(objects)).unwrap();
         scene.answer("first").answer("second");

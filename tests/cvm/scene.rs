@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use runstate::client::Answer;
+use runstate::client::Cvm;
+use runstate::decision::Command;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{COLLECTIONS, EXECUTIONS, Execution, ExecutionStatus, Load, LoadedProgram, Start, Status};
-use runstate::engine::{Cvm, DueReport, Engine, Error, RunLimit};
+use runstate::engine::{DueReport, Engine, Error, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
 use runstate::schema::{Collection, Key, Query};
 use runstate::store::{Batch, Expectation, Memory, Store, Write, WriteOp};
 use runstate::testing::{SimHost, block_on};
@@ -52,11 +55,16 @@ impl Scene {
 
     pub fn cold_engine(&self) -> Engine {
         let (store, host) = (self.store.clone(), Arc::new(self.host.clone()));
-        block_on(Engine::new(store, host, runstate::domain::catalog().unwrap(), self.settings.clone())).unwrap()
+        block_on(Engine::with_settings(store, host, runstate::domain::ALL, self.settings.clone())).unwrap()
     }
 
     pub fn engine(&self) -> Engine {
         self.engine.clone().unwrap_or_else(|| self.cold_engine())
+    }
+
+    /// Executes the first part of a command alone, as if the process had died after it.
+    pub fn execute_part<C: Command>(&self, command: &C) -> C::Output {
+        block_on(self.engine().execute_part(command, None)).unwrap().output
     }
 
     pub fn cvm(&self) -> Cvm {
@@ -74,18 +82,18 @@ impl Scene {
         let bytecode = runstate::lang::compile("program.ts", source).unwrap_or_else(|d| panic!("{d:?}")).bytecode;
         let load = Load::new("program", source, bytecode);
         let id = self.next_command_id();
-        block_on(self.cvm().load(&load, Some(&id))).unwrap()
+        block_on(self.cvm().with_id(&id).load(&load)).unwrap()
     }
 
     pub fn start(&mut self, input: Json) -> Result<ExecutionStatus, Error> {
         let start = Start::new("program").id("run").input(input);
         let id = self.next_command_id();
-        block_on(self.cvm().start(&start, Some(&id)))
+        Ok(block_on(self.cvm().with_id(&id).start(&start))?.into())
     }
 
     pub fn try_answer(&mut self, answer: impl Into<Json>) -> Result<ExecutionStatus, Error> {
         let id = self.next_command_id();
-        block_on(self.cvm().answer("run", None, answer.into(), None, Some(&id)))
+        block_on(self.cvm().with_id(&id).answer("run", answer.into()))
     }
 
     pub fn answer(&mut self, answer: impl Into<Json>) -> &mut Self {
@@ -97,7 +105,7 @@ impl Scene {
         let id = self.next_command_id();
         let calls = self.show().calls;
         let call = &calls.iter().find(|call| call.step == step).expect("an open call of that step").call_id;
-        block_on(self.cvm().answer("run", Some(call), answer.into(), None, Some(&id)))
+        block_on(self.cvm().with_id(&id).answer("run", Answer::to_call(call).value(answer)))
     }
 
     pub fn answer_call(&mut self, step: u64, answer: impl Into<Json>) -> &mut Self {
@@ -107,13 +115,13 @@ impl Scene {
 
     pub fn try_answer_key(&mut self, key: &str, answer: impl Into<Json>) -> Result<ExecutionStatus, Error> {
         let id = self.next_command_id();
-        block_on(self.cvm().answer_key("run", key, 1, answer.into(), None, Some(&id)))
+        block_on(self.cvm().with_id(&id).answer("run", Answer::to_key(key).value(answer)))
     }
 
     /// Advances the clock, and does the work that is due then.
     pub fn advance(&mut self, duration: Millis) -> DueReport {
         self.host.clock.advance(duration);
-        block_on(self.cvm().run_due(1_000, RunLimit::Stop)).unwrap()
+        block_on(self.cvm().engine().run_due(1_000, RunLimit::Stop)).unwrap()
     }
 
     /// A field of the head, as it is stored.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{ExecutionStatus, HEAP_PAGES, Load, Start, Status};
-use runstate::engine::{COLLECTIONS, Error};
+use runstate::engine::{COLLECTIONS, Error, STAGED, STAGED_ROWS};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
 use runstate::marker::BoxFuture;
 use runstate::store::file::fault::Disk;
 use runstate::store::file::{FileStore, FileStoreOptions};
@@ -194,8 +194,8 @@ fn staged_turn_is_decided_again_when_its_head_changed() {
         slow.store.plan(Method::Commit, nth, Fault::Delay(1));
         let meanwhile = async {
             let cvm = quick.cvm();
-            cvm.pause("run", None).await.unwrap();
-            cvm.unpause("run", None).await
+            cvm.pause("run").await.unwrap();
+            cvm.unpause("run").await
         };
         let (answered, _) = block_on(async {
             let results = join_all(vec![Box::pin(slow.answer("a")) as BoxFuture<'_, _>, Box::pin(meanwhile)]).await;
@@ -219,12 +219,12 @@ fn document_too_large_for_any_batch_is_rejected_before_writes() {
     "#;
     let bytecode = runstate::lang::compile("big.ts", source).unwrap().bytecode;
     let cvm = large_batch_cvm(&disk, &host);
-    block_on(cvm.load(&Load::new("big", source, bytecode), None)).unwrap();
-    block_on(cvm.start(&Start::new("big").id("big"), None)).unwrap();
+    block_on(cvm.load(&Load::new("big", source, bytecode))).unwrap();
+    block_on(cvm.start(&Start::new("big").id("big"))).unwrap();
     let process = SmallBatchProcess::new(&disk, &host);
     let before = process.store.calls(Method::Commit);
-    let answered = block_on(process.cvm().answer("big", None, "x".into(), None, None));
-    assert_eq!(error_code(answered), ErrorCode::TooLarge);
+    let answered = block_on(process.cvm().answer("big", "x"));
+    assert_eq!(error_code(answered), ErrorCode::TOO_LARGE);
     assert_eq!(process.store.calls(Method::Commit), before);
     expect_nothing_staged(&disk);
 }
@@ -258,14 +258,13 @@ fn deleting_an_execution_removes_its_staged_rows() {
     let dying = SmallBatchProcess::new(&disk, &host);
     dying.store.plan(Method::Commit, 3, Fault::DieBefore);
     block_on(dying.answer("a")).unwrap_err();
-    assert!(row_count(&disk, COLLECTIONS[0]) == 1 && row_count(&disk, COLLECTIONS[1]) == 2);
+    assert!(row_count(&disk, &STAGED) == 1 && row_count(&disk, &STAGED_ROWS) == 2);
     let next = SmallBatchProcess::new(&disk, &host);
-    block_on(next.cvm().cancel("run", None)).unwrap();
-    block_on(next.cvm().delete("run", None)).unwrap();
+    block_on(next.cvm().cancel("run")).unwrap();
+    block_on(next.cvm().delete("run")).unwrap();
     assert_eq!(row_count(&disk, &HEAP_PAGES), 0);
     // The rows that the marker names are gone already; a new execution of that id loses nothing to it.
-    block_on(large_batch_cvm(&disk, &host).start(&Start::new("program").id("run").input(staged_input()), None))
-        .unwrap();
+    block_on(large_batch_cvm(&disk, &host).start(&Start::new("program").id("run").input(staged_input()))).unwrap();
     clean(&disk, &host);
     block_on(SmallBatchProcess::new(&disk, &host).answer("again")).unwrap();
     assert_eq!(SmallBatchProcess::new(&disk, &host).output(), [output_line(0, "again")]);
@@ -309,8 +308,8 @@ proptest! {
                 }
                 StagingAct::Repeat(_) => drop(block_on(process.answer(&format!("c{commands}")))),
                 StagingAct::PauseAndUnpause => {
-                    block_on(process.cvm().pause("run", None)).unwrap();
-                    block_on(process.cvm().unpause("run", None)).unwrap();
+                    block_on(process.cvm().pause("run")).unwrap();
+                    block_on(process.cvm().unpause("run")).unwrap();
                 }
                 StagingAct::Clean(_) => drop(block_on(process.engine.remove_abandoned(host.clock.now() + Millis::days(1), 9))),
             }

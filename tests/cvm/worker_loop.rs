@@ -5,9 +5,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use runstate::client::Cvm;
+use runstate::domain::cvm::Settings;
+use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{Backoff, Load, Start, Status};
-use runstate::engine::{Cvm, Engine, Error, Host, RunLimit};
-use runstate::limits::Settings;
+use runstate::engine::{Engine, Error, Host, RunLimit};
 use runstate::schema::Query;
 use runstate::store::layer::{CountingStore, Fault, FaultStore, Method};
 use runstate::store::{self, COMMANDS, Memory, Store};
@@ -34,19 +36,19 @@ impl WorkerScene {
         let store = Arc::new(CountingStore::new(FaultStore::new(Memory::new())));
         let scene = Self { store, host: TimedHost::default(), events: Arc::default() };
         let bytecode = runstate::lang::compile("program.ts", source).unwrap_or_else(|d| panic!("{d:?}")).bytecode;
-        scene.host.block_on(scene.cvm().load(&Load::new("program", source, bytecode), None)).unwrap();
+        scene.host.block_on(scene.cvm().load(&Load::new("program", source, bytecode))).unwrap();
         scene
     }
 
     /// An engine of its own: a process that shares only the store with the others.
     fn cvm(&self) -> Cvm {
         let (store, host) = (self.store.clone(), Arc::new(self.host.clone()));
-        let engine = Engine::new(store, host, runstate::domain::catalog().unwrap(), Settings::default());
+        let engine = Engine::with_settings(store, host, runstate::domain::ALL, Settings::default());
         self.host.block_on(engine).unwrap().cvm()
     }
 
     fn start(&self, id: &str, input: Json) -> &Self {
-        self.host.block_on(self.cvm().start(&Start::new("program").id(id).input(input), None)).unwrap();
+        self.host.block_on(self.cvm().start(&Start::new("program").id(id).input(input))).unwrap();
         self
     }
 
@@ -134,7 +136,7 @@ fn calls_made_while_a_worker_waits_are_answered_soon() {
     let (host, began) = (scene.host.clone(), scene.host.now());
     let later = async {
         host.sleep(Millis::minutes(5)).await;
-        cvm.start(&Start::new("program").id("late"), None).await.unwrap();
+        cvm.start(&Start::new("program").id("late")).await.unwrap();
         let started = host.now();
         while cvm.status("late").await.unwrap().reached.status != Status::Complete {
             host.sleep(Millis(1)).await;
@@ -226,7 +228,7 @@ fn lost_claim_cancels_its_handler_at_once() {
     let (cvm, host) = (scene.cvm(), scene.host.clone());
     let stop = async {
         host.sleep(Millis::seconds(10)).await;
-        cvm.cancel("a", None).await.unwrap();
+        cvm.cancel("a").await.unwrap();
         let cancelled = token.lock().unwrap().clone().unwrap();
         assert!(!cancelled.is_set());
         cancelled.wait().await;
@@ -248,8 +250,8 @@ fn call_of_a_dead_worker_is_claimed_again_and_late_claim_is_stale() {
     let elapsed = scene.host.now().since(began);
     assert!((Millis::seconds(5)..Millis::seconds(7)).contains(&elapsed), "{elapsed:?}");
     assert_eq!(scene.output("a"), ["the living"]);
-    let late = scene.host.block_on(dead.complete(&work.claimed, "the dead".into(), None, None));
-    assert_eq!(late.unwrap_err().code, runstate::error_code::ErrorCode::StaleClaim);
+    let late = scene.host.block_on(dead.complete(&work.claimed, "the dead"));
+    assert_eq!(late.unwrap_err().code, codes::STALE_CLAIM);
 }
 
 #[test]
@@ -357,12 +359,12 @@ fn handler_answer_is_sent_again_until_the_store_accepts_it() {
 fn worker_waits_for_an_unavailable_store_and_ends_when_closed() {
     let scene = WorkerScene::with_program(TWICE);
     scene.start("a", Json::Null);
+    let worker = scene.worker("w").handle("cc", 1, async |_| Ok("yes".into()));
     let faults = scene.store.inner();
     for nth in 1..=6 {
         let unavailable = store::StoreError::Unavailable { what: "query".into(), why: "the line is cut".into() };
         faults.plan(Method::Query, nth, Fault::FailBefore(unavailable));
     }
-    let worker = scene.worker("w").handle("cc", 1, async |_| Ok("yes".into()));
     scene.drain(&worker);
     assert_eq!(scene.status("a"), Status::Complete);
     assert!(scene.take_events().iter().any(|line| line == "trouble: unavailable"));
@@ -373,7 +375,7 @@ fn worker_waits_for_an_unavailable_store_and_ends_when_closed() {
         std::future::pending::<()>().await;
     };
     let ended = scene.host.block_on(worker.run(closing));
-    assert_eq!(ended.unwrap_err().code, runstate::error_code::ErrorCode::Closed);
+    assert_eq!(ended.unwrap_err().code, runstate::error_code::ErrorCode::CLOSED);
 }
 
 #[test]
@@ -426,7 +428,7 @@ fn worker_with_invalid_kind_or_lease_is_rejected_at_start() {
     let lease = scene.worker("w").lease(Millis(0));
     for worker in [timer, lease] {
         let refused = scene.host.block_on(worker.drain()).unwrap_err();
-        assert_eq!(refused.code, runstate::error_code::ErrorCode::Invalid, "{refused}");
+        assert_eq!(refused.code, runstate::error_code::ErrorCode::INVALID, "{refused}");
     }
 }
 
@@ -487,7 +489,7 @@ fn run_due_sweeps_the_expired_command_ledger() {
     scene.host.clock.advance(Millis::days(8));
     let expired = scene.host.block_on(cvm.engine().count_expired(scene.host.now())).unwrap();
     assert!(expired.iter().any(|(name, rows)| *name == COMMANDS.name && *rows as usize == commands()), "{expired:?}");
-    let due = scene.host.block_on(cvm.run_due(100, RunLimit::Stop)).unwrap();
+    let due = scene.host.block_on(cvm.engine().run_due(100, RunLimit::Stop)).unwrap();
     assert!(due.swept >= 2, "{due:?}");
     assert_eq!(commands(), 0);
     assert_eq!(scene.host.block_on(cvm.engine().count_expired(scene.host.now())).unwrap(), []);

@@ -1,7 +1,9 @@
 //! Workers: claims, leases, fencing tokens, failures and retries.
 
+use runstate::client::Answer;
+use runstate::domain::cvm::Work;
+use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{Backoff, CC_HISTORY, Fail, Status};
-use runstate::engine::Work;
 use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
 use runstate::time::Millis;
@@ -42,20 +44,14 @@ fn claimed_call_is_exclusive_until_its_lease_ends() {
     assert_eq!(second.claimed.attempts, 2);
     // The answer of the late worker is stale, and so are all its other commands.
     let before = scene.dump();
-    assert_eq!(
-        error_code(block_on(scene.cvm().complete(&first.claimed, "late".into(), None, None))),
-        ErrorCode::StaleClaim
-    );
-    assert_eq!(error_code(block_on(scene.cvm().heartbeat(&first.claimed, LEASE))), ErrorCode::StaleClaim);
-    assert_eq!(error_code(block_on(scene.cvm().fail(&fail(&first, None), None))), ErrorCode::StaleClaim);
-    assert_eq!(error_code(block_on(scene.cvm().release(&first.claimed))), ErrorCode::StaleClaim);
+    assert_eq!(error_code(block_on(scene.cvm().complete(&first.claimed, "late"))), codes::STALE_CLAIM);
+    assert_eq!(error_code(block_on(scene.cvm().heartbeat(&first.claimed, LEASE))), codes::STALE_CLAIM);
+    assert_eq!(error_code(block_on(scene.cvm().fail(&fail(&first, None)))), codes::STALE_CLAIM);
+    assert_eq!(error_code(block_on(scene.cvm().release(&first.claimed))), codes::STALE_CLAIM);
     assert_eq!(before, scene.dump());
-    let reached = block_on(scene.cvm().complete(&second.claimed, "done".into(), Some("two".into()), None)).unwrap();
+    let reached = block_on(scene.cvm().complete(&second.claimed, Answer::from("done").by("two"))).unwrap();
     assert_eq!(reached.status, Status::Complete);
-    assert_eq!(
-        error_code(block_on(scene.cvm().complete(&first.claimed, "late".into(), None, None))),
-        ErrorCode::StaleClaim
-    );
+    assert_eq!(error_code(block_on(scene.cvm().complete(&first.claimed, "late"))), codes::STALE_CLAIM);
 }
 
 #[test]
@@ -69,11 +65,8 @@ fn a_heartbeat_keeps_a_claim_and_ends_with_the_call() {
     }
     // A person was faster: the worker can stop.
     scene.answer("mine").expect(Status::Complete);
-    assert_eq!(error_code(block_on(scene.cvm().heartbeat(&work.claimed, LEASE))), ErrorCode::StaleClaim);
-    assert_eq!(
-        error_code(block_on(scene.cvm().complete(&work.claimed, "x".into(), None, None))),
-        ErrorCode::AlreadyAnswered
-    );
+    assert_eq!(error_code(block_on(scene.cvm().heartbeat(&work.claimed, LEASE))), codes::STALE_CLAIM);
+    assert_eq!(error_code(block_on(scene.cvm().complete(&work.claimed, "x"))), codes::ALREADY_ANSWERED);
 }
 
 #[test]
@@ -81,7 +74,7 @@ fn expired_lease_may_complete_while_not_claimed_again() {
     let scene = Scene::program(r#"console.log(CC("?"))"#);
     let work = claim(&scene, "one").unwrap();
     scene.host.clock.advance(Millis::minutes(10));
-    block_on(scene.cvm().complete(&work.claimed, "slow".into(), None, None)).unwrap();
+    block_on(scene.cvm().complete(&work.claimed, "slow")).unwrap();
     assert_eq!(scene.show().output, ["slow"]);
 }
 
@@ -92,10 +85,7 @@ fn released_call_is_claimable_at_once_and_counts_no_attempt() {
     block_on(scene.cvm().release(&first.claimed)).unwrap();
     let second = claim(&scene, "two").unwrap();
     assert_eq!(second.claimed.attempts, 1);
-    assert_eq!(
-        error_code(block_on(scene.cvm().complete(&first.claimed, "x".into(), None, None))),
-        ErrorCode::StaleClaim
-    );
+    assert_eq!(error_code(block_on(scene.cvm().complete(&first.claimed, "x"))), codes::STALE_CLAIM);
 }
 
 #[test]
@@ -108,18 +98,15 @@ fn failed_call_is_retried_later_and_then_throws() {
         for attempt in 1..=2 {
             let work = claim(&scene, "one").unwrap();
             assert_eq!((work.claimed.attempts, work.call.args.clone()), (attempt, json!([1])));
-            let failed = block_on(scene.cvm().fail(&fail(&work, retry), None)).unwrap();
+            let failed = block_on(scene.cvm().fail(&fail(&work, retry))).unwrap();
             let wait = failed.retry_at.unwrap().since(scene.host.clock.now()).0;
             assert!((500..=1_500).contains(&wait), "{wait}");
-            assert_eq!(
-                error_code(block_on(scene.cvm().complete(&work.claimed, 1.into(), None, None))),
-                ErrorCode::StaleClaim
-            );
+            assert_eq!(error_code(block_on(scene.cvm().complete(&work.claimed, 1))), codes::STALE_CLAIM);
             assert_eq!(claim(&scene, "two"), None);
             scene.host.clock.advance(Millis(wait));
         }
         let work = claim(&scene, "one").unwrap();
-        let failed = block_on(scene.cvm().fail(&fail(&work, retry), None)).unwrap();
+        let failed = block_on(scene.cvm().fail(&fail(&work, retry))).unwrap();
         assert_eq!(failed.reached.unwrap().status, Status::Complete);
         scene.expect_output(["CallError no network true"]);
     }
@@ -130,7 +117,7 @@ fn a_failure_without_retry_throws_under_its_name() {
     let mut scene = Scene::program(r#"call("tool")"#);
     let work = claim(&scene, "one").unwrap();
     let fail = Fail { name: Some("PermissionError".into()), ..fail(&work, None) };
-    block_on(scene.cvm().fail(&fail, None)).unwrap();
+    block_on(scene.cvm().fail(&fail)).unwrap();
     scene.expect(Status::Error);
     assert_eq!(scene.show().error.unwrap().name, "PermissionError");
 }
@@ -171,9 +158,9 @@ fn a_claim_takes_only_an_open_call_that_no_worker_holds() {
     assert_eq!(claim(&scene, "six"), None);
 
     // An answered call and a timer are never claimed, whatever the time.
-    block_on(scene.cvm().complete(&third.claimed, "done".into(), None, None)).unwrap();
+    block_on(scene.cvm().complete(&third.claimed, "done")).unwrap();
     let other = claim_call(&scene, other, "six").unwrap();
-    block_on(scene.cvm().complete(&other.claimed, "done".into(), None, None)).unwrap();
+    block_on(scene.cvm().complete(&other.claimed, "done")).unwrap();
     scene.advance(Millis(0));
     let timer = scene.show().calls.remove(0);
     assert_eq!(timer.kind, "timer");
@@ -239,13 +226,13 @@ fn a_claim_with_bad_kinds_owner_or_lease_is_rejected() {
     };
     let (day, long) = (Millis::days(30), "x".repeat(201));
     for (kinds, owner, lease, code, words) in [
-        (&["t"][..], "w", Millis(0), ErrorCode::Invalid, "lease"),
-        (&["t"], "w", Millis(-1), ErrorCode::Invalid, "lease"),
-        (&["t"], "w", Millis(day.0 + 1), ErrorCode::Invalid, "lease"),
-        (&["t"], "", LEASE, ErrorCode::Invalid, "owner"),
-        (&["t"], &long, LEASE, ErrorCode::Invalid, "owner"),
-        (&["t", "timer"], "w", LEASE, ErrorCode::Invalid, "timers"),
-        (&["t"; 17], "w", LEASE, ErrorCode::Limit, "17 kinds"),
+        (&["t"][..], "w", Millis(0), ErrorCode::INVALID, "lease"),
+        (&["t"], "w", Millis(-1), ErrorCode::INVALID, "lease"),
+        (&["t"], "w", Millis(day.0 + 1), ErrorCode::INVALID, "lease"),
+        (&["t"], "", LEASE, ErrorCode::INVALID, "owner"),
+        (&["t"], &long, LEASE, ErrorCode::INVALID, "owner"),
+        (&["t", "timer"], "w", LEASE, ErrorCode::INVALID, "timers"),
+        (&["t"; 17], "w", LEASE, ErrorCode::LIMIT, "17 kinds"),
     ] {
         let (found, message) = claim(kinds, owner, lease).unwrap_err();
         assert!(found == code && message.contains(words), "{kinds:?}, {owner:?}, {lease:?}: {found} {message}");
@@ -261,8 +248,8 @@ fn claim_repeated_by_command_id_returns_the_same_claim() {
     let mut scene = Scene::program(r#"CC.all(["a", "b"])"#);
     let id = scene.next_command_id();
     let of = || runstate::domain::cvm::ClaimTarget::Kinds(vec!["cc".into()]);
-    let first = block_on(scene.cvm().claim_as(of(), "one", LEASE, Some(&id))).unwrap();
+    let first = block_on(scene.cvm().with_id(&id).claim_target(of(), "one", LEASE)).unwrap();
     scene.host.clock.advance(Millis(5));
-    let repeated = block_on(scene.cvm().claim_as(of(), "one", LEASE, Some(&id))).unwrap();
+    let repeated = block_on(scene.cvm().with_id(&id).claim_target(of(), "one", LEASE)).unwrap();
     assert_eq!(first.unwrap().claimed, repeated.unwrap().claimed);
 }

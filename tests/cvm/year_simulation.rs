@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use runstate::client::Cvm;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, Load, Start};
-use runstate::engine::{COLLECTIONS as STAGING, Cvm, RunLimit};
+use runstate::engine::{COLLECTIONS as STAGING, RunLimit};
 use runstate::id::CommandId;
-use runstate::limits::Settings;
 use runstate::schema::Query;
 use runstate::store::layer::{Fault, FaultStore, Method};
 use runstate::store::{COMMANDS, Memory, Store, StoreError};
@@ -227,7 +228,9 @@ impl YearHost {
     }
 
     fn next_due(&self) -> Option<i64> {
-        block_on(self.cluster.process().next_due()).unwrap().map(|at| at.as_millis() - self.start_ms)
+        block_on(self.cluster.process().engine().next_due(runstate::store::Freshness::Linearizable))
+            .unwrap()
+            .map(|at| at.as_millis() - self.start_ms)
     }
 
     fn start(&mut self, planned: &YearExecution) {
@@ -236,7 +239,7 @@ impl YearHost {
         let command = CommandId::new(&format!("start {}", planned.id)).unwrap();
         // A caller that dies does not know whether the start was committed, and starts again. Others continue an execution that has begun.
         for _ in 0..100 {
-            let started = block_on(self.process().start(&start, Some(&command)));
+            let started = block_on(self.process().with_id(&command).start(&start));
             if !self.drop_if_dead() && started.is_ok() {
                 return;
             }
@@ -252,7 +255,7 @@ impl YearHost {
         self.rounds += 1;
         let was_due = self.next_due().is_some_and(|next| next <= self.now());
         let cvm = self.process();
-        let due = block_on(cvm.run_due(50, RunLimit::Stop));
+        let due = block_on(cvm.engine().run_due(50, RunLimit::Stop));
         if self.drop_if_dead() {
             return;
         }
@@ -265,7 +268,7 @@ impl YearHost {
             return;
         }
         // A second process finds nothing at the same moment, and the next due time is later.
-        let again = block_on(self.cluster.process().run_due(1_000, RunLimit::Stop)).unwrap();
+        let again = block_on(self.cluster.process().engine().run_due(1_000, RunLimit::Stop)).unwrap();
         assert!(again.is_empty(), "{again:?} after {due:?}");
         assert!(self.next_due().is_none_or(|next| next > self.now()));
     }
@@ -289,7 +292,7 @@ impl YearHost {
             assert!(stuck < 1_000, "the clock does not move on from {}", self.now());
         }
         self.advance_to(END);
-        block_on(self.cluster.process().run_due(u32::MAX, RunLimit::Stop)).unwrap();
+        block_on(self.cluster.process().engine().run_due(u32::MAX, RunLimit::Stop)).unwrap();
     }
 }
 
@@ -372,7 +375,7 @@ fn host_is_not_due_while_another_process_deletes() {
     let store = Arc::new(FaultStore::new(host.cluster.disk.clone()));
     // The process dies after it has marked the execution and before it removes the rows.
     store.plan(Method::Commit, 2, Fault::DieBefore);
-    drop(block_on(host.cluster.process_over(store.clone()).run_due(10, RunLimit::Stop)));
+    drop(block_on(host.cluster.process_over(store.clone()).engine().run_due(10, RunLimit::Stop)));
     assert!(store.is_dead() && host.cluster.check().head("run").unwrap().has("deleting"));
     let lease = host.cluster.settings.run_lease.0;
     assert_eq!(host.next_due(), Some(host.now() + lease));

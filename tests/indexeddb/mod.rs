@@ -4,6 +4,7 @@
 mod browser_faults;
 mod changes;
 mod differential;
+mod documents;
 mod durability;
 mod fixture;
 mod upgrades;

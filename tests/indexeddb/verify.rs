@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Engine, SystemHost};
-use runstate::limits::Settings;
 use runstate::store::indexeddb::IndexedDb;
 use runstate::store::{Store, VerifyReport};
 use serde_json::json;
@@ -42,8 +42,7 @@ async fn open_filled(name: &str) -> IndexedDb {
 
 async fn open_engine(name: &str) -> Engine {
     let store = Arc::new(open_store(name).await.unwrap());
-    let catalog = runstate::domain::catalog().unwrap();
-    Engine::new(store, Arc::new(SystemHost), catalog, Settings::default()).await.unwrap()
+    Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await.unwrap()
 }
 
 #[wasm_bindgen_test]
@@ -140,10 +139,10 @@ async fn programs_and_their_ledger_are_verified_in_a_page() {
     let filled = open_engine(&name).await;
     let cvm = filled.cvm();
     let bytecode = runstate::lang::compile("asks.ts", PROGRAM).unwrap().bytecode;
-    cvm.load(&Load::new("asks", PROGRAM, bytecode), None).await.unwrap();
-    cvm.start(&Start::new("asks").id("waits"), None).await.unwrap();
-    cvm.start(&Start::new("asks").id("done"), None).await.unwrap();
-    cvm.answer("done", None, "x".into(), None, None).await.unwrap();
+    cvm.load(&Load::new("asks", PROGRAM, bytecode)).await.unwrap();
+    cvm.start(&Start::new("asks").id("waits")).await.unwrap();
+    cvm.start(&Start::new("asks").id("done")).await.unwrap();
+    cvm.answer("done", "x").await.unwrap();
     let mut progress_reports = 0;
     let report = filled.verify(|_| progress_reports += 1).await.unwrap();
     assert_eq!(finding_lines(&report), [""; 0]);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use runstate::domain::cvm::HISTORY;
-use runstate::engine::CallListing;
+use runstate::domain::cvm::{CallListing, LogRow};
 use runstate::engine::transfer::disk::LegacyDirectory;
 use runstate::schema::Query;
 use tempfile::TempDir;
@@ -71,7 +71,7 @@ impl LegacyDirectoryBuilder {
 /// The calls of an execution: step, prompt, outcome.
 async fn calls(engine: &Engine, id: &str) -> Vec<(u64, String, String)> {
     let listing = CallListing { execution: Some(id.to_owned()), ..CallListing::default() };
-    let mut calls = engine.cvm().calls(&listing).await.unwrap().rows;
+    let mut calls = engine.cvm().calls(&listing).await.unwrap().items;
     calls.sort_by_key(|call| call.step);
     calls
         .into_iter()
@@ -103,7 +103,7 @@ async fn flat_waiting_execution_is_imported_waiting() {
         assert_eq!((view.status, view.calls[0].prompt.as_str()), (Status::WaitingCc, prompt));
         let head = head(&engine, id).await;
         assert!(head["state"]["scopes"][0]["variables"]["unused"]["$ref"].is_u64(), "{head}");
-        let reached = engine.cvm().answer(id, None, json!("very"), None, None).await.unwrap();
+        let reached = engine.cvm().answer(id, json!("very")).await.unwrap();
         assert_eq!(reached.status, Status::Complete);
         assert_eq!(engine.cvm().output(id).await.unwrap(), ["Line 1", "test@example.com: very"]);
     }
@@ -119,7 +119,7 @@ async fn flat_running_or_ready_execution_is_imported_due() {
     let engine = engine().await;
     let report = directory.import_into(&engine).await;
     assert!(report.left.is_empty(), "{:?}", report.left);
-    engine.cvm().run_due(10, RunLimit::Slice).await.unwrap();
+    engine.cvm().engine().run_due(10, RunLimit::Slice).await.unwrap();
     assert_eq!(engine.cvm().output("runs").await.unwrap(), ["Line 1", "test@example.com: urgent"]);
     assert_eq!(engine.cvm().show("ready").await.unwrap().calls[0].prompt, "Is this email urgent?");
 }
@@ -153,7 +153,7 @@ async fn flat_ended_execution_keeps_result_output_and_error() {
     let error = cvm.show("failed").await.unwrap().error.unwrap();
     assert_eq!((error.line, error.pc, &error.instruction), (4, 10, &json!({"op": 3, "arg": "result"})));
     assert_eq!(error.stack, ["test@example.com: "]);
-    assert_eq!(cvm.retry("failed", None).await.unwrap().status, Status::Complete);
+    assert_eq!(cvm.retry("failed").await.unwrap().status, Status::Complete);
     assert_eq!(cvm.output("failed").await.unwrap(), ["Line 1", "test@example.com: late"]);
 }
 
@@ -176,13 +176,13 @@ async fn history_is_imported_and_its_answers_become_calls() {
     let report = directory.import_into(&engine).await;
     assert_eq!(skipped(&report), [("history entry", "torn"), ("history", "gone")]);
     engine.sweep(engine.now(), 100).await.unwrap();
-    let rows = engine.cvm().logs("ended", None, None).await.unwrap().rows;
+    let rows = engine.cvm().logs("ended", None, None).await.unwrap().items;
     let steps: Vec<&Json> = rows.iter().map(|row| &row.details["step"]).collect();
     assert_eq!(steps, [8, 9, 10]);
     assert!(rows.iter().all(|row| row.event == "history"), "{rows:?}");
     let first = engine.cvm().logs("ended", None, Some(2)).await.unwrap();
-    let second = engine.cvm().logs("ended", first.next.as_deref(), Some(2)).await.unwrap();
-    assert_eq!((&[first.rows, second.rows].concat(), first.more, second.more), (&rows, true, false));
+    let second = engine.cvm().logs("ended", first.items.last().map(LogRow::cursor), Some(2)).await.unwrap();
+    assert_eq!((&[first.items, second.items].concat(), first.next.is_some(), second.next), (&rows, true, None));
     assert_eq!(rows[1].details["variables"], json!({"email": "e"}));
     assert_eq!(rows[1].details["stack"], json!(["Is this email urgent?"]));
     let question = "Is this email urgent?".to_owned();
@@ -191,7 +191,7 @@ async fn history_is_imported_and_its_answers_become_calls() {
     assert_eq!(calls(&engine, "waits").await, [answered, (2, question, String::new())]);
     assert_eq!(engine.cvm().latency(None).await.unwrap().max_ms, Some(Millis(1000)));
     assert_eq!(directory.import_into(&engine).await, report);
-    engine.cvm().delete("ended", None).await.unwrap();
+    engine.cvm().delete("ended").await.unwrap();
     let left = engine.store().query(&Query::of(&HISTORY).eq("executionId", "ended")).await.unwrap();
     assert!(left.items.is_empty(), "{:?}", left.items);
 }
@@ -235,7 +235,7 @@ async fn directory_of_the_last_version_is_imported() {
     let cvm = engine.cvm();
     let view = cvm.show("ended").await.unwrap();
     assert_eq!((&view.result, &view.output[..]), (&json!(["a", 1]), &["Hello, Ada", "", "end"].map(String::from)[..]));
-    cvm.answer("asks", None, json!("Bob"), None, None).await.unwrap();
+    cvm.answer("asks", json!("Bob")).await.unwrap();
     assert_eq!(cvm.output("asks").await.unwrap(), ["Hello, Bob"]);
 }
 

@@ -10,21 +10,20 @@ const programs = JSON.parse(readFileSync(0, "utf8"));
 /** Opens a store in memory. `call` calls an operation with JSON values. */
 async function opened(options = {}) {
   const store = await wasm.Runstate.open("memory:", JSON.stringify(options));
-  const call = async (method, params = {}) => JSON.parse(await store.call(method, JSON.stringify(params)));
+  const call = (name, params = {}) => store.call(name, JSON.stringify(params));
   for (const load of Object.values(programs)) await call("cvm.load", load);
   return { store, call };
 }
 
 /** The error of a promise that rejects. */
 async function refused(promise) {
-  const thrown = await promise.then(() => assert.fail("it was not refused"), (thrown) => thrown);
-  return JSON.parse(thrown);
+  return promise.then(() => assert.fail("it was not refused"), (thrown) => thrown);
 }
 
 const lines = (store, params = {}) => {
   const parts = [];
   const sink = (chunk) => (chunk === null ? parts.splice(0) : parts.push(chunk));
-  return store.export(JSON.stringify(params), sink).then((summary) => ({ text: parts.join(""), summary: JSON.parse(summary) }));
+  return store.export(JSON.stringify(params), sink).then((summary) => ({ text: parts.join(""), summary }));
 };
 
 /** The timeout of a condition on a busy machine, in milliseconds. */
@@ -44,16 +43,16 @@ async function waitUntil(condition) {
 const tests = {
   async "calls go by name, and unknown ones are rejected"() {
     const { store, call } = await opened();
-    assert.equal((await call("capabilities")).name, "memory");
-    assert.equal(await call("health"), null);
+    assert.equal((await call("store.capabilities")).name, "memory");
+    assert.equal(await call("store.health"), null);
     const { id, status } = await call("cvm.start", { program: "ask", input: null, commandId: "c1" });
     assert.equal(status, "waiting_cc");
     assert.deepEqual(await call("cvm.start", { program: "ask", input: null, commandId: "c1" }), { id, status });
-    assert.equal((await call("info")).executions.waiting_cc, 1);
+    assert.equal((await call("cvm.overview")).executions.waiting_cc, 1);
     const nothing = await refused(store.call("cvm.nothing", "{}"));
     assert.deepEqual([nothing.code, nothing.retryable], ["usage", false]);
-    assert.match((await refused(store.call("cvm.start", "{}"))).message, /cvm\.start: missing field `program`/);
-    assert.match((await refused(store.call("cvm.pause", `{"id":"x","when":1}`))).message, /unknown field `when`/);
+    assert.match((await refused(store.call("cvm.start", "{}"))).message, /cvm\.start: `program` is missing/);
+    assert.match((await refused(store.call("cvm.pause", `{"id":"x","when":1}`))).message, /cvm\.pause has no option `when`/);
     assert.equal((await refused(store.call("cvm.pause", "{"))).code, "usage");
     assert.equal((await refused(store.call("cvm.pause", JSON.stringify({ id, commandId: "" })))).code, "invalid");
     await store.close();
@@ -66,10 +65,10 @@ const tests = {
     assert.equal((await refused(wasm.Runstate.open("nothing:", "{}"))).code, "invalid_url");
     const { call } = await opened({ retentionMs: 1, logLevel: "off" });
     const { id } = await call("cvm.start", { program: "add" });
-    const [open] = (await call("cvm.calls", { execution: id, open: true })).rows;
+    const [open] = (await call("cvm.calls", { execution: id, open: true })).items;
     await call("cvm.answer", { id, call: open.id, answer: 3 });
-    assert.deepEqual((await call("cvm.logs", { id })).rows, []);
-    await waitUntil(async () => (await call("cvm.runDue")).deleted === 1);
+    assert.deepEqual((await call("cvm.logs", { execution: id })).items, []);
+    await waitUntil(async () => (await call("due.run")).deleted === 1);
     await assert.rejects(call("cvm.show", { id }));
   },
 
@@ -93,32 +92,34 @@ const tests = {
   async "changes arrive for one collection or all"() {
     const { call } = await opened();
     const { next: from } = await call("store.changes", { waitMs: 0 });
-    const waiting = call("store.changes", { from, collection: "cvm.executions", waitMs: 60_000 });
+    const waiting = call("store.changes", { from, collections: ["cvm.executions"], waitMs: 60_000 });
     const { id } = await call("cvm.start", { program: "ask" });
     const { events, next } = await waiting;
     assert.deepEqual(events.map((event) => [event.collection, event.id]), [["cvm.executions", id]]);
     assert.match(events[0].revision, /^1-/);
-    assert.deepEqual((await call("store.changes", { from: next, waitMs: 0, collection: "cvm.executions" })).events, []);
+    assert.deepEqual((await call("store.changes", { from: next, waitMs: 0, collections: ["cvm.executions"] })).events, []);
     await call("cvm.cancel", { id });
     await call("cvm.delete", { id });
-    const gone = await call("store.changes", { from: next, waitMs: 0, collection: "cvm.executions" });
+    const gone = await call("store.changes", { from: next, waitMs: 0, collections: ["cvm.executions"] });
     assert.equal(gone.events.at(-1).revision, null);
-    const callChanges = await call("cvm.changes", { from, things: ["call"], waitMs: 0 });
-    assert.deepEqual(new Set(callChanges.events.map((event) => event.thing)), new Set(["call"]));
+    const calls = await call("store.changes", { from, collections: ["cvm.cc_history"], waitMs: 0 });
+    assert.deepEqual(new Set(calls.events.map((event) => event.collection)), new Set(["cvm.cc_history"]));
+    const others = await call("store.changes", { from, subjects: ["other"], waitMs: 0 });
+    assert.deepEqual(others.events, []);
   },
 
   async "workers answer, fail, and are cancelled when a claim is lost"() {
     const { store, call } = await opened();
     const [events, signals] = [[], {}];
     const handler = async (kind, work, signal) => {
-      const { call } = JSON.parse(work);
+      const { call } = work;
       signals[kind] = signal;
       if (kind === "add") return JSON.stringify(call.args[0] + call.args[1]);
       if (kind === "fail") throw JSON.stringify({ message: "never", name: "NoWay", final: true });
       return new Promise(() => {});
     };
     const options = { owner: "w", kinds: { add: 2, fail: 1, hang: 1 }, graceMs: 10, leaseMs: 1000 };
-    const serving = store.worker(JSON.stringify(options), handler, (event) => events.push(JSON.parse(event)));
+    const serving = store.worker(JSON.stringify(options), handler, (event) => events.push(event));
     const added = (await call("cvm.start", { program: "add" })).id;
     const shown = await waitUntil(async () => {
       const execution = await call("cvm.show", { id: added });
@@ -126,7 +127,7 @@ const tests = {
     });
     assert.equal(shown.result, 3);
     const failed = (await call("cvm.start", { program: "fail" })).id;
-    await waitUntil(async () => (await call("cvm.stands", { id: failed })).reached.status === "complete");
+    await waitUntil(async () => (await call("cvm.status", { id: failed })).reached.status === "complete");
     assert.deepEqual((await call("cvm.show", { id: failed })).result, "NoWay: never");
     await call("cvm.start", { program: "hang" });
     await waitUntil(() => signals.hang);
@@ -138,7 +139,7 @@ const tests = {
     for (const event of ["claimed", "answered", "failed", "released"]) assert.ok(kinds.includes(event), event);
     const { work, took, reached } = events.find(({ event }) => event === "answered");
     assert.deepEqual([work.claimed.attempts, typeof took, reached.status], [1, "number", "complete"]);
-    assert.throws(() => store.worker(`{"kinds":[]}`, handler), (thrown) => JSON.parse(thrown).code === "usage");
+    assert.throws(() => store.worker(`{"kinds":[]}`, handler), (thrown) => thrown.code === "usage");
     const refuses = store.worker(JSON.stringify({ kinds: { timer: 1 } }), handler);
     assert.equal((await refused(refuses.done)).code, "invalid");
   },
@@ -155,7 +156,7 @@ const tests = {
     const backoff = { attempts: 5, initialMs: 1, longestMs: 1 };
     const serving = store.worker(JSON.stringify({ kinds: { add: 1 }, backoff }), handler);
     const { id } = await call("cvm.start", { program: "add" });
-    await waitUntil(async () => (await call("cvm.stands", { id })).reached.status === "complete");
+    await waitUntil(async () => (await call("cvm.status", { id })).reached.status === "complete");
     assert.equal(attempts, 3);
     await serving.stop();
   },
@@ -167,12 +168,12 @@ const tests = {
     assert.equal(summary.counts["cvm.executions"], 1);
     const { store: other } = { store: await wasm.Runstate.open("memory:", "{}") };
     const phases = new Set();
-    const onProgress = (event) => phases.add(JSON.parse(event).phase);
-    const imported = JSON.parse(await other.import(new TextEncoder().encode(text), onProgress));
+    const onProgress = (event) => phases.add(event.phase);
+    const imported = await other.import(new TextEncoder().encode(text), onProgress);
     assert.deepEqual([...phases], ["check", "compare", "write", "verify"]);
     assert.deepEqual(imported.summary, summary);
     assert.deepEqual(imported.written, text.trim().split("\n").length - 2);
-    const moved = JSON.parse(await other.call("cvm.show", JSON.stringify({ id })));
+    const moved = await other.call("cvm.show", JSON.stringify({ id }));
     assert.equal(moved.stateHash, (await call("cvm.show", { id })).stateHash);
     assert.equal((await refused(other.import(new TextEncoder().encode("no"), undefined))).code, "corrupt");
     assert.equal((await refused(store.export("{}", () => assert.fail("as the listener says")))).code, "io");
@@ -182,12 +183,12 @@ const tests = {
     const [{ store, call }, other] = [await opened(), await opened()];
     await call("cvm.start", { program: "add" });
     const { id } = await call("cvm.start", { program: "ask" });
-    const { text, summary } = await lines(store, { execution: id });
+    const { text, summary } = await lines(store, { collection: "cvm.executions", id });
     assert.equal(summary.counts["cvm.executions"], 1);
     await other.store.import(new TextEncoder().encode(text));
     assert.equal((await other.call("cvm.show", { id })).stateHash, (await call("cvm.show", { id })).stateHash);
     assert.equal((await other.call("cvm.answer", { id, answer: "x" })).status, "complete");
-    assert.equal((await refused(store.export(`{"execution":"missing"}`, () => {}))).code, "not_found");
+    assert.equal((await refused(store.export(`{"collection":"cvm.executions","id":"missing"}`, () => {}))).code, "not_found");
   },
 
   async "an endless program lets other tasks run"() {
@@ -197,7 +198,7 @@ const tests = {
     const endless = call("cvm.start", { program: "endless", id: "endless" });
     await waitUntil(async () => turns >= 3);
     // Queries and commands are executed while the program runs.
-    assert.equal((await call("cvm.stands", { id: "endless" })).reached.status, "running");
+    assert.equal((await call("cvm.status", { id: "endless" })).reached.status, "running");
     assert.equal((await call("cvm.start", { program: "ask" })).status, "waiting_cc");
     assert.equal((await call("cvm.pause", { id: "endless" })).status, "paused");
     assert.equal((await endless).status, "paused");
@@ -230,7 +231,7 @@ const tests = {
     assert.equal((await refused(store.call("capabilities", "{}"))).code, "internal");
     assert.equal((await refused(store.close())).code, "internal");
     assert.equal((await refused(wasm.Runstate.open("memory:", "{}"))).code, "internal");
-    assert.throws(() => store.worker(`{"kinds":{}}`, () => {}), (thrown) => JSON.parse(thrown).code === "internal");
+    assert.throws(() => store.worker(`{"kinds":{}}`, () => {}), (thrown) => thrown.code === "internal");
   },
 };
 

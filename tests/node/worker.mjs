@@ -9,7 +9,7 @@ import { withoutNulls, runstate } from "./package.mjs";
 
 const { load, start } = JSON.parse(readFileSync(0, "utf8"));
 const rs = await runstate.open(process.argv[3], { timers: "off" });
-const { cvm } = rs;
+const { cvm, due } = rs;
 await cvm.load(withoutNulls(load));
 const run = await cvm.start(start.program, { id: start.id });
 
@@ -32,13 +32,13 @@ const { reached } = await cvm.fail(other, "no network");
 assert.equal(reached.status, "waiting_cc");
 
 // A timer is due at its time and not before.
-const due = await cvm.nextDue();
-const soon = await cvm.runDue();
+const dueAt = await due.next();
+const soon = await due.run();
 assert.deepEqual([soon.failed, soon.more], [[], false]);
 // On a busy machine its time may have passed already.
-if (Date.now() < due) assert.equal(soon.woken, 0);
-for (let left = due - Date.now(); left >= 0; left = due - Date.now()) await wait(left + 1);
-await cvm.runDue();
+if (Date.now() < dueAt) assert.equal(soon.woken, 0);
+for (let left = dueAt - Date.now(); left >= 0; left = dueAt - Date.now()) await wait(left + 1);
+await due.run();
 
 await run.pause();
 await run.unpause();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::Engine;
-use runstate::limits::Settings;
+use runstate::domain::cvm::Settings;
 use runstate::store::file::fs::Reason;
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::testing::fault::Disk;
@@ -42,7 +42,7 @@ async fn older_store_of_commits_opens_and_is_written() {
     assert_eq!(execution["stateHash"], "a9e40e9417f2c546aa85f99b4ecd2c48fdaf90453a273d751eb80bcba2a42f7c");
     let execution = serde_json::to_value(engine.cvm().show("r2").await.unwrap()).unwrap();
     assert_eq!(execution["stateHash"], "406e74c6714c5a8e07b2e48f507ebe99792e59bd087de0f6aa3c317a710c64a3");
-    engine.cvm().answer("r2", None, "approve".into(), None, None).await.unwrap();
+    engine.cvm().answer("r2", "approve").await.unwrap();
     assert_eq!(serde_json::to_value(engine.cvm().show("r2").await.unwrap()).unwrap()["status"], "waiting_cc");
 }
 
@@ -57,7 +57,7 @@ async fn older_store_with_a_snapshot_opens_and_is_written() {
     let show = async |id: &str| serde_json::to_value(engine.cvm().show(id).await.unwrap()).unwrap();
     assert_eq!(show("r1").await["stateHash"], "a9e40e9417f2c546aa85f99b4ecd2c48fdaf90453a273d751eb80bcba2a42f7c");
     assert_eq!(show("r2").await["stateHash"], "6afb71b3a2d09111aea77b0f644b0de716a7728717a968d27ad968981fa40c1c");
-    engine.cvm().answer("r2", None, "approve".into(), None, None).await.unwrap();
+    engine.cvm().answer("r2", "approve").await.unwrap();
     assert_eq!(show("r2").await["status"], "waiting_cc");
 }
 
@@ -74,11 +74,11 @@ async fn older_store_with_instruction_index_in_errors_is_retried() {
     assert_eq!(before["stateHash"], "0245c618b52bcc845f5959af4cd3a01aeee46da8a708e1739197f4e6aa461800");
     assert_eq!((&before["error"]["pc"], &before["error"]["instruction"]), (&16.into(), &serde_json::Value::Null));
     assert_eq!(before["error"]["message"], "Cannot read properties of null (reading 'name')");
-    engine.cvm().retry("f1", None).await.unwrap();
+    engine.cvm().retry("f1").await.unwrap();
     let after = show().await;
     assert_eq!((&after["status"], &after["error"]["pc"]), (&"error".into(), &16.into()));
     assert!(after["error"]["instruction"]["op"].is_u64(), "{after}");
-    engine.cvm().delete("f1", None).await.unwrap();
+    engine.cvm().delete("f1").await.unwrap();
 }
 
 /// This program first writes the versions of its collections into an older store. That must not prevent reads of a
@@ -91,7 +91,7 @@ async fn damaged_older_store_can_be_read() {
     let engine = engine(folder.path()).await;
     let execution = serde_json::to_value(engine.cvm().show("r1").await.unwrap()).unwrap();
     assert_eq!(execution["status"], "complete");
-    let error = engine.cvm().delete("r1", None).await.unwrap_err();
+    let error = engine.cvm().delete("r1").await.unwrap_err();
     assert_eq!(error.code.as_str(), "corrupt", "{error}");
 }
 
@@ -108,26 +108,26 @@ fn full_disk_allows_reads_and_deletions_and_resumes_with_space() {
         let engine = Engine::new(Arc::new(store), host, catalog, Settings::default()).await.unwrap();
         let cvm = engine.cvm();
         let bytecode = runstate::lang::compile("p.ts", PROGRAM).unwrap().bytecode;
-        cvm.load(&Load::new("p", PROGRAM, bytecode), None).await.unwrap();
+        cvm.load(&Load::new("p", PROGRAM, bytecode)).await.unwrap();
         for id in ["done", "waits"] {
-            cvm.start(&Start::new("p").id(id), None).await.unwrap();
+            cvm.start(&Start::new("p").id(id)).await.unwrap();
         }
-        cvm.answer("done", None, "yes".into(), None, None).await.unwrap();
+        cvm.answer("done", "yes").await.unwrap();
 
         disk.refuse(Some(Reason::Full));
-        let error = cvm.answer("waits", None, "yes".into(), None, None).await.unwrap_err();
+        let error = cvm.answer("waits", "yes").await.unwrap_err();
         assert_eq!((error.code.as_str(), error.retryable), ("full", true), "{error}");
-        assert!(cvm.start(&Start::new("p"), None).await.is_err());
+        assert!(cvm.start(&Start::new("p")).await.is_err());
         let execution = serde_json::to_value(cvm.show("waits").await.unwrap()).unwrap();
         assert_eq!(execution["status"], "waiting_cc", "it waits as before");
 
         // The release of the reserve makes space, but only for deletions.
         let disk_clone = disk.clone();
         disk.run_before(&fs, "remove", "reserve", move || disk_clone.refuse(None));
-        cvm.delete("done", None).await.unwrap();
+        cvm.delete("done").await.unwrap();
         assert_eq!(cvm.show("done").await.unwrap_err().code.as_str(), "not_found");
 
-        cvm.answer("waits", None, "yes".into(), None, None).await.unwrap();
+        cvm.answer("waits", "yes").await.unwrap();
         let execution = serde_json::to_value(cvm.show("waits").await.unwrap()).unwrap();
         assert_eq!((&execution["status"], &execution["result"]), (&"complete".into(), &3.into()));
     });

@@ -47,7 +47,7 @@ impl ComparisonStats {
 }
 
 fn is_conflict(error: &StoreError) -> bool {
-    matches!(error.code(), ErrorCode::Conflict | ErrorCode::UniqueViolation)
+    matches!(error.code(), ErrorCode::CONFLICT | ErrorCode::UNIQUE_VIOLATION)
 }
 
 async fn current(store: &dyn Store, id: &str) -> Option<StoredDocument> {

@@ -176,7 +176,7 @@ fn position_unknown_to_the_server_is_expired_or_invalid() {
         let (prefix, _) = start.split_once('.').unwrap();
         for point in ["", "5", "t", "rABCDEF", "r8263000000000000000000", "r82:1.1:c", "💥"] {
             let changes = fixture.store.changes(Some(Position(format!("{prefix}.{point}"))), 10, Millis(0)).await;
-            let code = if point.starts_with('r') { ErrorCode::PositionExpired } else { ErrorCode::Invalid };
+            let code = if point.starts_with('r') { ErrorCode::POSITION_EXPIRED } else { ErrorCode::INVALID };
             assert_eq!(changes.map_err(|error| error.code()), Err(code), "{point}");
         }
     });

@@ -77,7 +77,7 @@ fn uniqueness_holds_while_its_index_is_replaced() {
         }
         take_index_commands();
         // The older index exists until the new one does.
-        assert_eq!(declare(&FULL_UNIQUE).await.unwrap_err().code(), ErrorCode::UniqueViolation);
+        assert_eq!(declare(&FULL_UNIQUE).await.unwrap_err().code(), ErrorCode::UNIQUE_VIOLATION);
         assert_eq!(take_index_commands(), ["createIndexes"]);
         assert_eq!(index_names(&url, "t.c").await, ["_id_", "a_1"]);
         run_command(&url, doc! {"update": "t.c", "updates": [{"q": {"_id": "2"}, "u": {"$set": {"a": "other"}}}]})
@@ -88,7 +88,7 @@ fn uniqueness_holds_while_its_index_is_replaced() {
         declare(&FULL_UNIQUE).await.unwrap();
         assert!(take_index_commands().is_empty());
         let error = put(&store, &FULL_UNIQUE, "3", json!({"a": "same"})).await.unwrap_err();
-        assert_eq!(error.code(), ErrorCode::UniqueViolation);
+        assert_eq!(error.code(), ErrorCode::UNIQUE_VIOLATION);
         declare(&PARTIAL_UNIQUE).await.unwrap();
         assert_eq!(take_index_commands(), ["createIndexes", "dropIndexes"]);
         assert_eq!(index_names(&url, "t.c").await, ["_id_", "a_1"]);
@@ -108,7 +108,7 @@ fn documents_with_parallel_lists_are_stored_despite_indexes() {
         let parallel = doc! {"name": "parallel", "key": {"other": 1, "tags": 1}};
         run_command(&url, doc! {"createIndexes": "t.lists", "indexes": [parallel]}).await;
         let error = put(&store, &LISTS, "2", json!({"other": [1], "tags": ["x"]})).await.unwrap_err();
-        assert_eq!((error.code(), error.is_retryable()), (ErrorCode::Invalid, false), "{error}");
+        assert_eq!((error.code(), error.is_retryable()), (ErrorCode::INVALID, false), "{error}");
     });
 }
 
@@ -121,7 +121,7 @@ fn field_id_is_unique_if_so_declared() {
         put(&store, &UNIQUE_ID, "y", json!({"id": "y"})).await.unwrap();
         for (key, id) in [("k2", "x"), ("k3", "y")] {
             let error = put(&store, &UNIQUE_ID, key, json!({"id": id})).await.unwrap_err();
-            assert_eq!(error.code(), ErrorCode::UniqueViolation, "{error}");
+            assert_eq!(error.code(), ErrorCode::UNIQUE_VIOLATION, "{error}");
         }
     });
 }
@@ -181,8 +181,8 @@ fn open_older_program_becomes_read_only_after_an_upgrade() {
         let newer = open(&url, &[&NEWER]).await;
         assert!(older.get(&key).await.unwrap()[0].is_some());
         let error = commit(&older, "c").await.unwrap_err();
-        assert_eq!(error.code(), ErrorCode::ReadOnly, "{error}");
-        assert_eq!(older.read_only_reason().map(|error| error.code()), Some(ErrorCode::NewerVersion));
+        assert_eq!(error.code(), ErrorCode::READ_ONLY, "{error}");
+        assert_eq!(older.read_only_reason().map(|error| error.code()), Some(ErrorCode::NEWER_VERSION));
         assert_eq!(older.query(&Query::of(&C)).await.unwrap().items.len(), 2);
         assert!(older.get(&key).await.unwrap()[0].is_some());
         commit(&newer, "d").await.unwrap();
@@ -195,7 +195,7 @@ fn open_older_program_becomes_read_only_after_an_upgrade() {
             match commit(&only_commits, &format!("n{n}")).await {
                 Ok(_) => assert!(Instant::now() < latest, "it still writes"),
                 Err(error) => {
-                    assert_eq!(error.code(), ErrorCode::ReadOnly, "{error}");
+                    assert_eq!(error.code(), ErrorCode::READ_ONLY, "{error}");
                     break;
                 }
             }

@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use mongodb::bson::{Bson, Document, doc};
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start, Status};
 use runstate::engine::transfer::LineWriter;
 use runstate::engine::{ChangeFilter, Engine, Error, Host as _, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
-use runstate::limits::Settings;
 use runstate::schema::{Catalog, Collection, Direction, Field, Index, Key, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Store, StoreError};
@@ -29,11 +29,11 @@ async fn open_error(url: &str) -> StoreError {
 async fn unreachable_server_is_named() {
     let url = "mongodb://ann:secret%40s@127.0.0.1:9/x?serverSelectionTimeoutMS=300&connectTimeoutMS=300";
     let error = open_error(url).await;
-    assert_eq!(error.code(), ErrorCode::Unavailable, "{error}");
+    assert_eq!(error.code(), ErrorCode::UNAVAILABLE, "{error}");
     let message = error.to_string();
     assert!(message.contains("127.0.0.1:9") && !message.contains("secret") && !message.contains("ann"), "{message}");
     let error = open_error("mongodb://nowhere.invalid/x?serverSelectionTimeoutMS=300").await;
-    assert_eq!(error.code(), ErrorCode::Unavailable, "{error}");
+    assert_eq!(error.code(), ErrorCode::UNAVAILABLE, "{error}");
     assert!(error.to_string().contains("nowhere.invalid"), "{error}");
 }
 
@@ -45,7 +45,7 @@ async fn standalone_server_is_rejected_with_advice() {
     let servers = Servers::standalone(program).await;
     super::server::wait_until("it answers", async || servers.command(0, "admin", doc! { "hello": 1 }).await.ok()).await;
     let error = open_error(&servers.direct_url(0, "x")).await;
-    assert_eq!(error.code(), ErrorCode::NotAReplicaSet, "{error}");
+    assert_eq!(error.code(), ErrorCode::NOT_A_REPLICA_SET, "{error}");
     assert!(error.to_string().contains("--replSet"), "{error}");
 }
 
@@ -67,8 +67,8 @@ async fn read_write_role_is_enough_and_missing_rights_are_named() {
         assert_eq!(error.code(), code, "{error}");
         assert!(!error.to_string().contains("geheim"), "{error}");
     };
-    expect_error(open_error(&url("")).await, ErrorCode::NotAuthorized);
-    expect_error(open_error(&url("root:wrong-geheim@")).await, ErrorCode::NotAuthorized);
+    expect_error(open_error(&url("")).await, ErrorCode::NOT_AUTHORIZED);
+    expect_error(open_error(&url("root:wrong-geheim@")).await, ErrorCode::NOT_AUTHORIZED);
 
     // `readWrite` on the one database is enough for everything.
     servers.create_user("service", "pa%ss@", role_on(&name, "readWrite")).await;
@@ -78,7 +78,7 @@ async fn read_write_role_is_enough_and_missing_rights_are_named() {
     count(&service, 1, 1, "all").await;
     assert_eq!(service.changes(Some(from), 10, Millis(1_000)).await.unwrap().events.len(), 2);
     check(&service, &[(1, 2)].into(), 0).await;
-    expect_error(open_error(&url("service:wrong-geheim@")).await, ErrorCode::NotAuthorized);
+    expect_error(open_error(&url("service:wrong-geheim@")).await, ErrorCode::NOT_AUTHORIZED);
 
     // A user who may not create indexes can work if they exist, and is refused if they are missing.
     let privileges = doc! { "createRole": "works", "roles": [], "privileges": [{
@@ -95,7 +95,7 @@ async fn read_write_role_is_enough_and_missing_rights_are_named() {
         .indexes(&[Index::ordered(&[("n", Direction::Ascending)])]);
     expect_error(
         narrow.migrate(&Catalog::new(&[&ROWS, &COUNTERS, &MORE]).unwrap()).await.unwrap_err(),
-        ErrorCode::NotAuthorized,
+        ErrorCode::NOT_AUTHORIZED,
     );
 
     // A user who may only read can read.
@@ -104,7 +104,7 @@ async fn read_write_role_is_enough_and_missing_rights_are_named() {
     reader.migrate(&load::catalog()).await.unwrap();
     check(&reader, &[(1, 2), (2, 1)].into(), 0).await;
     let batch = load::decide_count(&reader, 3, 0, "all").await.unwrap();
-    expect_error(reader.commit(batch).await.unwrap_err(), ErrorCode::NotAuthorized);
+    expect_error(reader.commit(batch).await.unwrap_err(), ErrorCode::NOT_AUTHORIZED);
 }
 
 #[tokio::test]
@@ -132,9 +132,9 @@ async fn documents_corrupted_by_hand_are_named_and_others_are_read() {
         raw.update_one(doc! { "_id": format!("counter-{n}") }, change).await.unwrap();
         let key = Key::new(&COUNTERS, &format!("counter-{n}"));
         let error = store.get(std::slice::from_ref(&key)).await.unwrap_err();
-        assert_eq!(error.code(), ErrorCode::Corrupt, "{error}");
+        assert_eq!(error.code(), ErrorCode::CORRUPT, "{error}");
         assert!(error.to_string().contains(&format!("test.counters/counter-{n}")), "{error}");
-        assert_eq!(store.query(&Query::of(&COUNTERS)).await.unwrap_err().code(), ErrorCode::Corrupt);
+        assert_eq!(store.query(&Query::of(&COUNTERS)).await.unwrap_err().code(), ErrorCode::CORRUPT);
     }
     count(&store, 1, 6, "counter-5").await;
     assert_eq!(store.query(&Query::of(&ROWS)).await.unwrap().items.len(), 7);
@@ -154,15 +154,15 @@ async fn store_of_a_newer_program_is_read_and_not_written() {
     count(&store, 1, 0, "all").await;
     store.migrate(&Catalog::new(&[&ROWS, &NEWER]).unwrap()).await.unwrap();
     let older = Mongo::open(&url, MongoOptions::default()).await.unwrap();
-    assert_eq!(older.migrate(&load::catalog()).await.unwrap_err().code(), ErrorCode::NewerVersion);
+    assert_eq!(older.migrate(&load::catalog()).await.unwrap_err().code(), ErrorCode::NEWER_VERSION);
     check(&older, &[(1, 1)].into(), 0).await;
     let batch = load::decide_count(&older, 1, 1, "all").await.unwrap();
-    assert_eq!(older.commit(batch).await.unwrap_err().code(), ErrorCode::ReadOnly);
+    assert_eq!(older.commit(batch).await.unwrap_err().code(), ErrorCode::READ_ONLY);
 
     let raw = servers.client(0).database(&name).collection::<Document>("runstate.meta");
     raw.update_one(doc! { "_id": "store" }, doc! { "$set": { "format": 99 } }).await.unwrap();
     let error = open_error(&url).await;
-    assert_eq!(error.code(), ErrorCode::NewerVersion, "{error}");
+    assert_eq!(error.code(), ErrorCode::NEWER_VERSION, "{error}");
 }
 
 const GUIDE: &str = include_str!("../../docs/mongodb.md");
@@ -226,14 +226,14 @@ async fn open_existing(url: &str) -> Result<Engine, Error> {
 }
 
 async fn engine_over(store: Arc<dyn Store>) -> Result<Engine, Error> {
-    Engine::new(store, Arc::new(SystemHost), runstate::domain::catalog().unwrap(), Settings::default()).await
+    Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await
 }
 
 /// Expects an error that names the operation and the remedy, without a password.
 #[track_caller]
 fn expect_refused<T>(operation: &str, result: Result<T, Error>) {
     let error = result.err().unwrap_or_else(|| panic!("{operation} was allowed"));
-    assert_eq!(error.code, ErrorCode::NotAuthorized, "{operation}: {error}");
+    assert_eq!(error.code, ErrorCode::NOT_AUTHORIZED, "{operation}: {error}");
     // The server's own message repeats the whole command, with the documents to be written.
     assert!(error.message.len() < 600 && !error.message.contains("clusterTime"), "{operation}: {error}");
     assert!(error.message.contains("docs/mongodb.md") && error.message.contains("not allowed"), "{operation}: {error}");
@@ -243,34 +243,34 @@ fn expect_refused<T>(operation: &str, result: Result<T, Error>) {
 /// Runs every operation of a process that runs executions.
 async fn exercise_running(engine: &Engine) {
     let cvm = engine.cvm();
-    let from = cvm.changes(None, &ChangeFilter::default(), Millis(0)).await.unwrap().next;
+    let from = engine.changes(None, &ChangeFilter::default(), Millis(0)).await.unwrap().next;
     let bytecode = runstate::lang::compile("asks.ts", SOURCE).unwrap().bytecode;
-    cvm.load(&Load::new("asks", SOURCE, bytecode), None).await.unwrap();
-    cvm.start(&Start::new("asks").id("run"), None).await.unwrap();
-    cvm.start(&Start::new("asks").id("other"), None).await.unwrap();
-    cvm.answer("run", None, "this".into(), None, None).await.unwrap();
+    cvm.load(&Load::new("asks", SOURCE, bytecode)).await.unwrap();
+    cvm.start(&Start::new("asks").id("run")).await.unwrap();
+    cvm.start(&Start::new("asks").id("other")).await.unwrap();
+    cvm.answer("run", "this").await.unwrap();
     let work = cvm.claim(&["search".into()], "worker", Millis::minutes(1)).await.unwrap().unwrap();
     cvm.heartbeat(&work.claimed, Millis::minutes(2)).await.unwrap();
-    cvm.complete(&work.claimed, "found".into(), None, None).await.unwrap();
+    cvm.complete(&work.claimed, "found").await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    cvm.run_due(100, RunLimit::Stop).await.unwrap();
+    cvm.engine().run_due(100, RunLimit::Stop).await.unwrap();
     assert_eq!(cvm.output("run").await.unwrap(), ["got this found"]);
     assert_eq!(cvm.show("run").await.unwrap().status, Status::WaitingCc);
-    cvm.pause("other", None).await.unwrap();
-    cvm.cancel("other", None).await.unwrap();
-    cvm.delete("other", None).await.unwrap();
+    cvm.pause("other").await.unwrap();
+    cvm.cancel("other").await.unwrap();
+    cvm.delete("other").await.unwrap();
     engine.sweep(SystemHost.now(), 100).await.unwrap();
-    assert!(!cvm.changes(Some(from), &ChangeFilter::default(), Millis(1_000)).await.unwrap().events.is_empty());
+    assert!(!engine.changes(Some(from), &ChangeFilter::default(), Millis(1_000)).await.unwrap().events.is_empty());
 }
 
 /// Runs every operation of a reader.
 async fn exercise_reading(engine: &Engine) {
     let cvm = engine.cvm();
-    assert_eq!(cvm.list(&Default::default()).await.unwrap().len(), 1);
+    assert_eq!(cvm.list(&Default::default()).await.unwrap().items.len(), 1);
     assert_eq!(cvm.show("run").await.unwrap().output, ["got this found"]);
-    assert!(!cvm.calls(&Default::default()).await.unwrap().rows.is_empty());
-    assert!(!cvm.logs("run", None, None).await.unwrap().rows.is_empty());
-    assert_eq!(cvm.programs(&Default::default()).await.unwrap().rows.len(), 1);
+    assert!(!cvm.calls(&Default::default()).await.unwrap().items.is_empty());
+    assert!(!cvm.logs("run", None, None).await.unwrap().items.is_empty());
+    assert_eq!(cvm.programs(&Default::default()).await.unwrap().items.len(), 1);
     let info = engine.info().await.unwrap();
     assert!(!format!("{:?}", info.properties).contains("geheim"));
     assert!(info.collections.iter().all(|collection| collection.documents.is_some()));
@@ -288,13 +288,10 @@ async fn exercise_roles(url: impl Fn(&str) -> String) {
 
     let preparing = open_or_create(&url("runstatePrepares")).await.unwrap();
     let bytecode = runstate::lang::compile("asks.ts", SOURCE).unwrap().bytecode;
-    expect_refused(
-        "loading with the preparing role",
-        preparing.cvm().load(&Load::new("asks", SOURCE, bytecode), None).await,
-    );
+    expect_refused("loading with the preparing role", preparing.cvm().load(&Load::new("asks", SOURCE, bytecode)).await);
     expect_refused(
         "following with the preparing role",
-        preparing.cvm().changes(None, &ChangeFilter::default(), Millis(0)).await,
+        preparing.changes(None, &ChangeFilter::default(), Millis(0)).await,
     );
 
     let running = open_existing(&url("runstateRuns")).await.unwrap();
@@ -303,10 +300,10 @@ async fn exercise_roles(url: impl Fn(&str) -> String) {
 
     let reading = open_existing(&url("runstateReads")).await.unwrap();
     exercise_reading(&reading).await;
-    expect_refused("starting with the reading role", reading.cvm().start(&start, None).await);
-    expect_refused("answering with the reading role", reading.cvm().answer("run", None, "x".into(), None, None).await);
+    expect_refused("starting with the reading role", reading.cvm().start(&start).await);
+    expect_refused("answering with the reading role", reading.cvm().answer("run", "x").await);
     expect_refused("sweeping with the reading role", reading.sweep(SystemHost.now() + Millis::days(60), 100).await);
-    assert_eq!(running.cvm().list(&Default::default()).await.unwrap().len(), 1);
+    assert_eq!(running.cvm().list(&Default::default()).await.unwrap().items.len(), 1);
 }
 
 /// Opens a store, or creates it.

@@ -20,7 +20,7 @@ async fn current_position(store: &Mongo) -> Position {
 
 async fn expect_expired(store: &Mongo, from: &Position) {
     let changes = store.changes(Some(from.clone()), 10, Millis(0)).await;
-    assert_eq!(changes.map_err(|error| error.code()), Err(ErrorCode::PositionExpired), "{from:?}");
+    assert_eq!(changes.map_err(|error| error.code()), Err(ErrorCode::POSITION_EXPIRED), "{from:?}");
 }
 
 #[tokio::test]

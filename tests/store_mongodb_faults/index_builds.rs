@@ -28,14 +28,14 @@ async fn expect_build_reported(url: &str, counters: &'static Collection) {
     let mut last_error = None;
     for millis in [700, 7_000, 70_000] {
         let error = open_and_declare(&format!("{url}&timeoutMS={millis}"), counters).await.map(drop).unwrap_err();
-        let in_time = error.code() != ErrorCode::Timeout;
+        let in_time = error.code() != ErrorCode::TIMEOUT;
         last_error = Some(error);
         if in_time {
             break;
         }
     }
     let error = last_error.unwrap();
-    assert_eq!((error.code(), error.is_retryable()), (ErrorCode::Unavailable, true), "{error}");
+    assert_eq!((error.code(), error.is_retryable()), (ErrorCode::UNAVAILABLE, true), "{error}");
     let message = error.to_string();
     for words in ["test.counters", "still building", "n_1", "continues by itself", "timeoutMS"] {
         assert!(message.contains(words), "`{words}` is missing in: {message}");
@@ -87,9 +87,9 @@ async fn long_index_build_is_reported_and_awaited_by_the_next_open() {
     // Four of the counters say 1, so the server finds that the index cannot be unique. The next process that declares it gets that error.
     let declared = wait_until("the building has ended", async || {
         Some(open_and_declare(&url, &LATER).await.map(drop))
-            .filter(|declared| declared.as_ref().err().is_none_or(|error| error.code() != ErrorCode::Unavailable))
+            .filter(|declared| declared.as_ref().err().is_none_or(|error| error.code() != ErrorCode::UNAVAILABLE))
     });
-    assert_eq!(declared.await.unwrap_err().code(), ErrorCode::UniqueViolation);
+    assert_eq!(declared.await.unwrap_err().code(), ErrorCode::UNIQUE_VIOLATION);
     assert_eq!(index_names(&servers, &name).await, ["_id_"]);
     for n in [0, 3, 4] {
         let raw = servers.client(0).database(&name).collection::<Document>("test.counters");

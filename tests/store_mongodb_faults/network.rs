@@ -121,7 +121,7 @@ async fn commit_on_a_dying_server_is_unknown_and_its_repeat_applies_once() {
     };
     for BrokenCommit { store, result, .. } in &break_two_commits(program, false).await {
         let error = result.as_ref().unwrap_err();
-        assert!(matches!(error.code(), ErrorCode::UnknownOutcome), "{error}");
+        assert!(matches!(error.code(), ErrorCode::UNKNOWN_OUTCOME), "{error}");
         assert!(error.to_string().contains("127.0.0.1"), "{error}");
         load::count(&**store, 1, 1, "all").await;
         load::count(&**store, 1, 2, "all").await;

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mongodb::bson::{DateTime, Document, doc};
+use runstate::client::Cvm;
+use runstate::domain::cvm::Settings;
+use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{Load, OUTPUTS, Start, Status};
-use runstate::engine::{Cvm, Engine, Error, Host, RunLimit, SystemHost};
-use runstate::error_code::ErrorCode;
-use runstate::limits::Settings;
+use runstate::engine::{Engine, Error, Host, RunLimit, SystemHost};
 use runstate::schema::Query;
 use runstate::store::Store;
 use runstate::store::mongodb::{Mongo, MongoOptions};
@@ -25,13 +26,12 @@ use super::server::{Servers, fresh_database, program, wait_until};
 /// Opens the store at `url` as a process of its own.
 pub async fn open_process(url: &str, host: Arc<dyn Host>) -> Cvm {
     let store = Arc::new(Mongo::open(url, MongoOptions::default()).await.unwrap());
-    let catalog = runstate::domain::catalog().unwrap();
-    Engine::new(store, host, catalog, Settings::default()).await.unwrap().cvm()
+    Engine::with_settings(store, host, runstate::domain::ALL, Settings::default()).await.unwrap().cvm()
 }
 
 pub async fn load_program(cvm: &Cvm, name: &str, source: &str) {
     let bytecode = runstate::lang::compile("program.ts", source).unwrap_or_else(|d| panic!("{d:?}")).bytecode;
-    cvm.load(&Load::new(name, source, bytecode), None).await.unwrap();
+    cvm.load(&Load::new(name, source, bytecode)).await.unwrap();
 }
 
 /// The URL of a fresh database on the server of the run.
@@ -85,7 +85,7 @@ async fn many_workers_answer_each_of_many_calls_once() {
     for (n, cvm) in (0..clients).zip(processes.iter().cycle().cloned()) {
         starts.spawn(async move {
             for run in (n..execution_count).step_by(clients) {
-                cvm.start(&Start::new("asks").id(&format!("run-{run}")), None).await.unwrap();
+                cvm.start(&Start::new("asks").id(&format!("run-{run}"))).await.unwrap();
             }
         });
     }
@@ -139,26 +139,26 @@ async fn clock_skew_may_cost_a_claim_but_never_an_answer() {
     let kinds = ["cc".to_owned()];
     for (n, starter) in [&right, &ahead].into_iter().enumerate() {
         let run = format!("run-{n}");
-        starter.start(&Start::new("program").id(&run), None).await.unwrap();
+        starter.start(&Start::new("program").id(&run)).await.unwrap();
         // By the clock that is ahead, the lease of the other process has long expired.
         let first = right.claim(&kinds, "right", LEASE).await.unwrap();
         let second = ahead.claim(&kinds, "ahead", LEASE).await.unwrap().unwrap();
         assert_eq!(second.claimed.execution, run);
         if let Some(first) = &first {
             assert!(second.claimed.token > first.claimed.token);
-            let error = right.complete(&first.claimed, "right".into(), None, None).await.unwrap_err();
-            assert_eq!(error.code, ErrorCode::StaleClaim);
+            let error = right.complete(&first.claimed, "right").await.unwrap_err();
+            assert_eq!(error.code, codes::STALE_CLAIM);
         }
         // By the clock that is right, the lease of the other process is far from expired.
         assert!(right.claim(&kinds, "right", LEASE).await.unwrap().is_none());
-        ahead.complete(&second.claimed, "ahead".into(), None, None).await.unwrap();
+        ahead.complete(&second.claimed, "ahead").await.unwrap();
         assert!(right.claim(&kinds, "right", LEASE).await.unwrap().is_none());
         assert!(ahead.claim(&kinds, "ahead", LEASE).await.unwrap().is_none());
         assert_eq!(right.output(&run).await.unwrap(), ["ahead"]);
     }
     // A sleep that began by the clock that is ahead ends once, by the first clock that reaches its end.
     for cvm in [&ahead, &right, &ahead] {
-        cvm.run_due(100, RunLimit::Stop).await.unwrap();
+        cvm.engine().run_due(100, RunLimit::Stop).await.unwrap();
     }
     for run in ["run-0", "run-1"] {
         let output = ahead.output(run).await.unwrap();

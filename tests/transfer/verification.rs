@@ -13,8 +13,8 @@ use runstate::id::{CommandId, hex};
 use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Collection, Key, Query};
 use runstate::store::{
-    Batch, COMMANDS, Capabilities, Changes, Expectation, Memory, Outcome, Page, Position, Receipt, Store, StoreError,
-    StoredDocument, Write, WriteOp,
+    Batch, COMMANDS, Capabilities, Changes, Expectation, Memory, Outcome, Page, Position, Receipt, Row, Store,
+    StoreError, StoredDocument, Write, WriteOp,
 };
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json};
@@ -89,7 +89,7 @@ async fn altered_contents_are_refused_where_counts_and_file_hash_fit() {
         let store = memory_engine().await;
         let error =
             import(&store, &alter_export(&bytes, |lines| edit(lines, collection, id, alter))).await.unwrap_err();
-        assert_eq!(error.code, ErrorCode::Corrupt, "{name}: {error}");
+        assert_eq!(error.code, ErrorCode::CORRUPT, "{name}: {error}");
         assert!(error.message.contains("it was changed after it was exported"), "{name}: {error}");
         expect_empty(&store).await;
     }
@@ -121,7 +121,7 @@ async fn documents_twice_or_out_of_order_are_refused_with_matching_hashes() {
     for file in [twice, out_of_order] {
         let store = memory_engine().await;
         let error = import(&store, &file).await.unwrap_err();
-        assert_eq!(error.code, ErrorCode::Corrupt, "{error}");
+        assert_eq!(error.code, ErrorCode::CORRUPT, "{error}");
         assert!(error.message.contains("cvm.executions/b occurs twice, or in the wrong position"), "{error}");
         expect_empty(&store).await;
     }
@@ -172,7 +172,7 @@ async fn store_that_keeps_other_data_than_acknowledged_is_detected() {
     for (name, alter) in faults {
         let (.., imported) = import_altered(alter).await;
         let error = imported.expect_err(name);
-        assert_eq!(error.code, ErrorCode::Conflict, "{name}: {error}");
+        assert_eq!(error.code, ErrorCode::CONFLICT, "{name}: {error}");
         assert!(error.message.contains("the store differs from memory"), "{name}: {error}");
     }
     let (.., imported) = import_altered(|_, batch| Ok(batch)).await;
@@ -210,7 +210,7 @@ async fn document_that_appears_after_the_comparison_is_not_overwritten() {
     })
     .await;
     let error = imported.unwrap_err();
-    assert_eq!((error.code, error.key.as_deref()), (ErrorCode::AlreadyExists, Some("b")), "{error}");
+    assert_eq!((error.code, error.key.as_deref()), (ErrorCode::ALREADY_EXISTS, Some("b")), "{error}");
     expect_head_of_another(&store).await;
     // The rows that the import had written are removed again.
     let info = engine.info().await.unwrap();
@@ -232,7 +232,7 @@ async fn document_changed_by_others_survives_an_import_rollback() {
         Err(StoreError::TooLarge { what: "a program".to_owned(), size: "17 MB".to_owned(), limit: 16 })
     })
     .await;
-    assert_eq!(imported.unwrap_err().code, ErrorCode::TooLarge);
+    assert_eq!(imported.unwrap_err().code, ErrorCode::TOO_LARGE);
     expect_head_of_another(&store).await;
     assert_eq!(store.get(&[Key::new(&EXECUTIONS, "a")]).await.unwrap(), [None]);
 }
@@ -273,7 +273,7 @@ impl Store for UnfaithfulStore {
         self.inner.get(keys)
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         self.inner.query(query)
     }
 

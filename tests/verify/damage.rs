@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use runstate::client::Answer;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTIONS, HEAP_PAGES, Load, OUTPUTS, PROGRAM_VERSIONS, PROGRAMS, Start};
+use runstate::domain::cvm::{LogLevel, Settings};
 use runstate::engine::{Engine, SystemHost};
 use runstate::id::CommandId;
-use runstate::limits::{LogLevel, Settings};
 use runstate::schema::{Catalog, Collection, Field, Key, Kind, Presence, Query};
 use runstate::store::{Batch, Expectation, Severity, Store, Write, WriteOp};
 use runstate::time::Timestamp;
@@ -22,8 +23,7 @@ const FAILS: &str = "console.log('before'); throw new Error('no')";
 
 /// An engine for programs over `store`.
 pub async fn engine(store: Arc<dyn Store>) -> Engine {
-    let catalog = runstate::domain::catalog().unwrap();
-    Engine::new(store, Arc::new(SystemHost), catalog, Settings::default()).await.unwrap()
+    Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await.unwrap()
 }
 
 /// Fills `store`: an execution of each status, with heap, output, calls and logs.
@@ -32,7 +32,7 @@ pub async fn fill_store(store: Arc<dyn Store>) {
     for (name, source) in [("asks", ASKS), ("ends", ENDS), ("fails", FAILS)] {
         let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
         let load = Load { tags: Some(vec![name.to_owned(), "all".to_owned()]), ..Load::new(name, source, bytecode) };
-        cvm.load(&load, None).await.unwrap();
+        cvm.load(&load).await.unwrap();
     }
     for (id, program) in [
         ("first", "asks"),
@@ -45,17 +45,17 @@ pub async fn fill_store(store: Arc<dyn Store>) {
     ] {
         let start = Start { log_level: Some(LogLevel::Calls), ..Start::new(program).id(id) };
         let command = CommandId::new(&format!("start-{id}")).unwrap();
-        cvm.start(&start, Some(&command)).await.unwrap();
+        cvm.with_id(&command).start(&start).await.unwrap();
     }
-    cvm.start(&Start { parent: Some("first".into()), ..Start::new("ends").id("child") }, None).await.unwrap();
-    cvm.answer_key("first", "k", 1, "early".into(), None, None).await.unwrap();
+    cvm.start(&Start { parent: Some("first".into()), ..Start::new("ends").id("child") }).await.unwrap();
+    cvm.answer("first", Answer::to_key("k").value("early")).await.unwrap();
     for (id, answers) in [("second", 1), ("third", 2)] {
         for _ in 0..answers {
-            cvm.answer(id, None, "x".into(), None, None).await.unwrap();
+            cvm.answer(id, "x").await.unwrap();
         }
     }
-    cvm.pause("paused", None).await.unwrap();
-    cvm.cancel("off", None).await.unwrap();
+    cvm.pause("paused").await.unwrap();
+    cvm.cancel("off").await.unwrap();
 }
 
 /// Writes without the declaration of `collection`, except for the storage type of its timestamps.

@@ -27,9 +27,10 @@ Usage: cargo xtask <command>
   bench --browser         Measures the shipped package in a page in Chromium.
   pkg [--check]           Builds the npm package into pkg/dist. With --check, also checks the contents to be published.
   www                     Builds the package and the demo page, serves the page on a free port and prints its address.
-  generate [--check] [unicode|bytecode|messages]
+  generate [--check] [unicode|bytecode|messages|client|reference]
                           Writes the committed files that are generated from sources: the Unicode tables,
-                          docs/bytecode.md and docs/messages.md, the list of all texts that runstate shows.
+                          docs/bytecode.md, docs/reference.md, the list of all operations, docs/messages.md, the list
+                          of all texts that runstate shows, and pkg/src/generated.ts, the client of all operations.
                           With --check, compares them and writes nothing, as the gate does.
   setup                   Installs the tools that the other commands need, and lists them.
 

@@ -80,7 +80,8 @@ fn check_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
         ScheduledStep::new("words", |step| words::run(false, step)),
         ScheduledStep::new("generated files", |step| {
             generate::run(&workspace.metadata, generate::GeneratedSet::All, GenerateMode::Check, step)
-        }),
+        })
+        .locks(&[Lock::Native]),
         ScheduledStep::new("lock file", checks::lock_file),
         ScheduledStep::new("features", |step| checks::features(workspace, step)).after(&[LINTS]).locks(&[Lock::Native]),
         ScheduledStep::new("dependencies: wasm", checks::check_wasm_tree),

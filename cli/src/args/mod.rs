@@ -8,12 +8,10 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 pub use options::{
-    AnswerSourceArgs, AnswerValueArgs, BulkArgs, CallSelector, ExportArgs, ImportArgs, ListArgs, RunArgs, StartArgs,
-    SweepArgs, WorkArgs, WriteArgs,
+    AnswerSourceArgs, AnswerValueArgs, CallSelector, ExportArgs, ImportArgs, ListArgs, RunArgs, StartArgs, SweepArgs,
+    WorkArgs, WriteArgs,
 };
-pub use queries::{
-    CallsArgs, LogLevelArg, LogsArgs, ProgramCommand, ProgramsArgs, ShowProgramArgs, StatsArgs, VariablesArgs,
-};
+pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, ShowProgramArgs};
 
 use super::help::{IMPORT_HELP, PREPARE_HELP, STORE_HELP};
 use crate::color::ColorMode;
@@ -43,15 +41,16 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, clap::Args)]
 pub struct GlobalArgs {
-    #[arg(long, global = true, value_name = "URL", help = STORE_HELP)]
+    #[arg(long, global = true, value_name = "URL", help = STORE_HELP, display_order = 900)]
     pub store: Option<String>,
     /// Print one JSON value per line, errors included, on standard output
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub json: bool,
     /// Colors: on a terminal (`auto`), `always` or `never`
     #[arg(
         long,
         global = true,
+        display_order = 900,
         value_name = "WHEN",
         default_value = "auto",
         hide_default_value = true,
@@ -136,16 +135,6 @@ Examples:
         #[command(flatten)]
         running: RunArgs,
     },
-    /// Continue an execution that was left running, and print its question or its end
-    #[command(after_help = "Example:\n  runstate next r1")]
-    Next {
-        /// Id of the execution
-        id: String,
-        #[command(flatten)]
-        writing: WriteArgs,
-        #[command(flatten)]
-        running: RunArgs,
-    },
     /// Answer a question, and run to the next one or the end
     ///
     /// A question with a key can be answered before it is asked: the answer is stored until then.
@@ -224,51 +213,6 @@ Examples:
   runstate sweep --finished-before 30d
   runstate sweep --finished-before 2024-01-20T10:00:00Z --yes")]
     Sweep(SweepArgs),
-    /// Pause executions; answers that arrive meanwhile are stored
-    #[command(after_help = "\
-Examples:
-  runstate pause r1
-  runstate pause r1 r2 r3 --command-id night
-
-Exit codes: 5 at least one was rejected; the others are paused.")]
-    Pause(BulkArgs),
-    /// Continue paused executions, to the next question or the end
-    #[command(after_help = "Example:\n  runstate unpause r1")]
-    Unpause {
-        #[command(flatten)]
-        targets: BulkArgs,
-        #[command(flatten)]
-        running: RunArgs,
-    },
-    /// Cancel executions
-    ///
-    /// Their open calls are cancelled. Their output and calls are kept until the executions are deleted.
-    #[command(after_help = "Example:\n  runstate cancel r1 r2")]
-    Cancel(BulkArgs),
-    /// Continue failed executions at the instruction that failed, to the next question or the end
-    #[command(after_help = "Example:\n  runstate retry r1 --max-instructions 1000000000")]
-    Retry {
-        #[command(flatten)]
-        targets: BulkArgs,
-        #[command(flatten)]
-        running: RunArgs,
-    },
-    /// Delete ended executions with their output, questions and answers
-    ///
-    /// Asks for confirmation at a terminal.
-    #[command(after_help = "\
-Examples:
-  runstate delete r1
-  runstate delete r1 r2 r3 --yes
-
-Exit codes: 5 at least one was rejected, or the answer was no; deleted executions stay deleted.")]
-    Delete {
-        #[command(flatten)]
-        targets: BulkArgs,
-        /// Do not ask for confirmation
-        #[arg(long, short)]
-        yes: bool,
-    },
     /// Show an execution: status, output, current instruction, calls and variables
     #[command(after_help = "Examples:\n  runstate show r1\n  runstate show r1 --full --json")]
     Show {
@@ -298,17 +242,13 @@ Examples:
   runstate list --active
   runstate list --status waiting_cc --program review --limit 10")]
     List(ListArgs),
-    Programs(ProgramsArgs),
-    Variables(VariablesArgs),
     /// Show and remove programs, and list their versions
     #[command(after_help = "Examples:\n  runstate program show review --source\n  runstate help program rm")]
     Program {
         #[command(subcommand)]
         command: ProgramCommand,
     },
-    Calls(CallsArgs),
     Logs(LogsArgs),
-    Stats(StatsArgs),
     /// Check that the store can be read and written
     ///
     /// Reads one row, however large the store is.
@@ -370,6 +310,25 @@ Examples:
     /// A store does this by itself from time to time.
     #[command(after_help = "Example:\n  runstate compact --store file:data")]
     Compact,
+    /// Serve all operations to a model or an agent, over the Model Context Protocol
+    ///
+    /// The client starts this command and writes requests to its standard input. Every operation is a tool. Executions are resources, with
+    /// their output and open calls. Subscribed clients are notified of changes.
+    #[command(after_help = "\
+Examples:
+  runstate mcp --store file:data
+  runstate mcp --read-only                   only tools that change nothing
+  runstate mcp --domain cvm                  without the operations of the store")]
+    Mcp {
+        /// Serve only operations that change nothing
+        #[arg(long)]
+        read_only: bool,
+        /// Serve only operations of this domain: the first word of their names (repeatable)
+        #[arg(long, value_name = "D")]
+        domain: Vec<String>,
+        #[command(flatten)]
+        running: RunArgs,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "\
 Examples:

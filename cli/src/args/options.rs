@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use runstate::domain::cvm::LogLevel;
 use runstate::domain::cvm::{Start, Status};
-use runstate::limits::LogLevel;
 use serde_json::Value as Json;
 
 use super::LogLevelArg;
@@ -170,16 +170,6 @@ pub struct SweepArgs {
     /// Do not ask for confirmation
     #[arg(long, short)]
     pub yes: bool,
-}
-
-/// The executions of a bulk command.
-#[derive(Debug, clap::Args)]
-pub struct BulkArgs {
-    /// Ids of the executions; each is handled on its own
-    #[arg(required = true, value_name = "ID")]
-    pub ids: Vec<String>,
-    #[command(flatten)]
-    pub writing: WriteArgs,
 }
 
 /// The options of `export`.

@@ -1,22 +1,9 @@
 //! The options of queries: programs, variables, calls, logs and statistics.
 
 use clap::{ArgGroup, Subcommand, ValueEnum};
-use runstate::limits::LogLevel;
+use runstate::domain::cvm::LogLevel;
 
-use super::WriteArgs;
 use crate::time_format;
-
-/// List programs by name
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  runstate programs\n  runstate programs --tag review --json")]
-pub struct ProgramsArgs {
-    /// Only programs with this tag
-    #[arg(long, value_name = "T")]
-    pub tag: Option<String>,
-    /// At most this many
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit: Option<u32>,
-}
 
 /// The subcommands of `program`.
 #[derive(Debug, Subcommand)]
@@ -29,36 +16,6 @@ Examples:
   runstate program show --id 0199… --json
   runstate program show review --bytecode")]
     Show(ShowProgramArgs),
-    /// Remove programs that have no executions, with all their versions
-    ///
-    /// Asks for confirmation at a terminal.
-    #[command(after_help = "\
-Examples:
-  runstate program rm review
-  runstate program rm review draft --yes
-
-Exit codes: 5 at least one was rejected, or the answer was no; removed programs stay removed.")]
-    Rm {
-        /// Names of the programs; each is handled on its own
-        #[arg(required = true, value_name = "NAME")]
-        names: Vec<String>,
-        /// Do not ask for confirmation
-        #[arg(long, short)]
-        yes: bool,
-        #[command(flatten)]
-        writing: WriteArgs,
-    },
-    /// List the versions of a program, newest first
-    ///
-    /// Its executions are listed by `list --program`.
-    #[command(after_help = "Example:\n  runstate program history review")]
-    History {
-        /// Name of the program
-        name: String,
-        /// At most this many
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-        limit: Option<u32>,
-    },
 }
 
 /// The program to show, and the parts of it.
@@ -80,53 +37,6 @@ pub struct ShowProgramArgs {
     /// Print only the bytecode, one instruction per line
     #[arg(long)]
     pub bytecode: bool,
-}
-
-/// Show the variables of an execution by stack frame, also after it has ended or failed
-///
-/// Lists the stack frames, innermost first, each with its variables and their values. With --json, prints one frame per line.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  runstate variables r1
-  runstate variables r1 total
-  runstate variables r1 --full --json
-
-Exit codes: 5 the execution does not exist, or it has no variable of that name.")]
-pub struct VariablesArgs {
-    /// Id of the execution
-    pub id: String,
-    /// Only variables of this name
-    pub name: Option<String>,
-    /// Show the values in full
-    #[arg(long)]
-    pub full: bool,
-}
-
-/// List calls: questions, tool calls and timers, with their outcomes
-///
-/// Order: the calls of one execution as they were made; open calls by kind, the longest open first; other lists newest first.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  runstate calls r1
-  runstate calls --open --kind cc
-  runstate calls --program review --limit 20 --json")]
-pub struct CallsArgs {
-    /// Only calls of this execution
-    pub id: Option<String>,
-    /// Only calls that wait for an answer
-    #[arg(long)]
-    pub open: bool,
-    /// Only calls of this kind: cc, a tool's name, timer, fs.readFile, …
-    #[arg(long, value_name = "K")]
-    pub kind: Option<String>,
-    /// Only calls of executions of this program
-    #[arg(long, value_name = "NAME")]
-    pub program: Option<String>,
-    /// At most this many
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit: Option<u32>,
 }
 
 /// Print the log of an execution, or of all executions
@@ -159,15 +69,6 @@ pub struct LogsArgs {
     /// Keep printing new rows until the execution ends
     #[arg(long, short, requires = "id", conflicts_with = "before")]
     pub follow: bool,
-}
-
-/// Show statistics of a program, or of all programs: executions, calls, answer latency
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  runstate stats\n  runstate stats review --json")]
-pub struct StatsArgs {
-    /// Only of the program of this name
-    #[arg(value_name = "NAME")]
-    pub program: Option<String>,
 }
 
 /// The event of a log row.

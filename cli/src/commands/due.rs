@@ -6,6 +6,7 @@ use std::io;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
+use runstate::domain::cvm::Settings;
 use runstate::engine::{DueFailure, DueReport, Error, RunLimit};
 use runstate::time::Timestamp;
 use runstate::work::{Worker, WorkerEvent};
@@ -35,13 +36,18 @@ async fn run_once(session: &Session) -> Result<CliExit, CliError> {
     let started = session.engine.now();
     let mut total = DueReport::default();
     loop {
-        let due = session.cvm.run_due(DUE_LIMIT, RunLimit::Stop).await?;
+        let due = session.cvm.engine().run_due(DUE_LIMIT, RunLimit::Stop).await?;
         let progress = due.woken + due.deleted > 0;
         total.woken += due.woken;
         total.deleted += due.deleted;
         total.swept += due.swept;
         total.failed = due.failed;
-        let remaining = session.cvm.next_due().await?.is_some_and(|at| at <= started);
+        let remaining = session
+            .cvm
+            .engine()
+            .next_due(runstate::store::Freshness::Linearizable)
+            .await?
+            .is_some_and(|at| at <= started);
         if !progress || !remaining {
             break;
         }
@@ -102,10 +108,10 @@ impl WorkerReporter {
         let mut changed = false;
         for failure in &due.failed {
             let message = failure.error.to_string();
-            if reported.get(&failure.execution) != Some(&message) {
+            if reported.get(&failure.id) != Some(&message) {
                 changed = true;
                 out.remark(&due_failure_text(failure));
-                reported.insert(failure.execution.clone(), message);
+                reported.insert(failure.id.clone(), message);
             }
         }
         if out.is_json() {
@@ -119,8 +125,8 @@ impl WorkerReporter {
     }
 }
 
-fn due_failure_text(DueFailure { execution, error }: &DueFailure) -> String {
-    format!("due work of {execution} failed: {error}")
+fn due_failure_text(DueFailure { id, error }: &DueFailure) -> String {
+    format!("due work of {id} failed: {error}")
 }
 
 /// Describes the work that was done; `None`: there was none.
@@ -140,7 +146,7 @@ fn due_text(due: &DueReport) -> Option<String> {
 }
 
 fn due_json(due: &DueReport) -> Json {
-    let failed = |failure: &DueFailure| json!({"execution": failure.execution, "error": failure.error});
+    let failed = |failure: &DueFailure| json!({"execution": failure.id, "error": failure.error});
     let failed: Vec<Json> = due.failed.iter().map(failed).collect();
     json!({"woken": due.woken, "deleted": due.deleted, "swept": due.swept, "failed": failed})
 }
@@ -154,7 +160,7 @@ const INTERRUPTED_NOTE: &str = "what was removed stays removed; repeat the comma
 /// Deletes the rows, or counts them.
 pub async fn sweep_store(session: &Session, args: &SweepArgs) -> Result<CliExit, CliError> {
     let now = session.engine.now();
-    let retained_since = session.engine.settings().retention.map(|retention| now - retention);
+    let retained_since = session.engine.settings().get::<Settings>().retention.map(|retention| now - retention);
     // The flag and the retention both apply: the later time wins.
     let before = args.finished_before.map(|before| before.resolve(now)).max(retained_since);
     if args.dry_run {
@@ -226,14 +232,11 @@ async fn delete_expired(session: &Session, now: Timestamp, before: Option<Timest
         }
     }
     for failure in &report.failed {
-        session.out.remark(&format!("{} could not be deleted: {}", failure.execution, failure.error));
+        session.out.remark(&format!("{} could not be deleted: {}", failure.id, failure.error));
     }
     if session.out.is_json() {
-        let failed: Vec<_> = report
-            .failed
-            .iter()
-            .map(|failure| json!({"execution": failure.execution, "error": failure.error}))
-            .collect();
+        let failed: Vec<_> =
+            report.failed.iter().map(|failure| json!({"execution": failure.id, "error": failure.error})).collect();
         session.out.value(&json!({"swept": rows, "deleted": report.deleted, "failed": failed}))?;
     } else {
         session.out.line(&format!("{rows} expired rows removed, {} executions deleted", report.deleted))?;

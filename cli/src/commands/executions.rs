@@ -1,100 +1,38 @@
-//! `list`: lists executions, newest first. `show`: prints all parts of an execution. `variables`: prints its
-//! variables, by stack frame.
+//! `list`: lists executions, newest first. `show`: prints all parts of an execution.
 
-use runstate::domain::cvm::{COGNITIVE, Execution, Show, Status};
-use runstate::engine::{CallListing, ExecutionListing, ExecutionSummary};
+use runstate::domain::cvm::{COGNITIVE, CallListing, CallRow, Execution, Show, Status, TIMER};
 use runstate::time::Timestamp;
+use runstate::value::Document;
 use runstate::vm::{FrameView, InspectBounds, MachineView};
+use serde_json::{Value as Json, json};
 
-use super::calls::{TimeReference, open_call_status};
-use crate::args::{ListArgs, VariablesArgs};
+use crate::args::ListArgs;
 use crate::color::{Paint, Role};
 use crate::error::CliError;
 use crate::exit::CliExit;
-use crate::json_output::{ExecutionJson, SummaryJson};
-use crate::pager::RowLimit;
+use crate::operations;
 use crate::printer::{escape_control, indented};
 use crate::prompt;
 use crate::session::Session;
-use crate::table::{Cell, TableColumn, TextTable, terminal_width};
-use crate::time_format::{format_seconds, time_ago};
+use crate::time_format::{format_seconds, time_ago, time_until};
 
 /// Lists executions.
 pub async fn list_executions(session: &Session, list: ListArgs) -> Result<CliExit, CliError> {
-    let (out, room) = (session.out, terminal_width());
-    let bound = RowLimit::new(list.limit, room.is_some() && !out.is_json());
-    let mut found = fetch_summaries(session, &list, bound.rows()).await?;
-    if out.is_json() {
-        found.iter().try_for_each(|summary| out.value(&SummaryJson::from(summary)))?;
-        return Ok(CliExit::Done);
+    let ListArgs { status, active, program, limit, after } = list;
+    let mut parameters = Document::new();
+    parameters.extend(limit.map(|limit| ("limit".to_owned(), json!(limit))));
+    if active {
+        // Few executions are active, so they are filtered by program here.
+        let selected = |row: &Json| program.as_ref().is_none_or(|program| row["programName"] == program.as_str());
+        return operations::print_pages(session, "cvm.active", parameters, selected).await;
     }
-    let more = bound.truncate(&mut found);
-    if found.is_empty() {
-        out.remark("no executions");
-    } else {
-        let now = room.is_some().then(|| session.engine.now());
-        out.styled_lines(&execution_table(&found, now).lines(room, out.paint()))?;
+    parameters.extend(status.map(|status| ("status".to_owned(), json!(Status::from(status)))));
+    parameters.extend(program.map(|program| ("program".to_owned(), json!(program))));
+    if let Some(id) = after {
+        let last = session.cvm.summary(&id).await?;
+        parameters.insert("after".to_owned(), json!({ "started": last.started, "id": last.id }));
     }
-    if let Some(shown) = more {
-        out.remark(&format!("showing the newest {shown}; use --limit N for more"));
-    }
-    Ok(CliExit::Done)
-}
-
-async fn fetch_summaries(
-    session: &Session,
-    list: &ListArgs,
-    rows: Option<u32>,
-) -> Result<Vec<ExecutionSummary>, CliError> {
-    let ListArgs { status, active, program, after, .. } = list;
-    if !active {
-        let after = match after {
-            Some(id) => Some(session.cvm.summary(id).await?.cursor()),
-            None => None,
-        };
-        let listing =
-            ExecutionListing { status: status.map(Status::from), program: program.clone(), limit: rows, after };
-        return Ok(session.cvm.list(&listing).await?);
-    }
-    // Few executions are active, so they are filtered by program here.
-    let read_limit = if program.is_some() { u32::MAX } else { rows.unwrap_or(u32::MAX) };
-    let mut found = session.cvm.active(read_limit).await?;
-    found.retain(|summary| program.as_ref().is_none_or(|program| summary.program_name == *program));
-    found.truncate(rows.unwrap_or(u32::MAX) as usize);
-    Ok(found)
-}
-
-/// Formats the table. With `now`, times are relative to it, which is shorter, for a person at a terminal.
-fn execution_table(found: &[ExecutionSummary], now: Option<Timestamp>) -> TextTable {
-    let several = found.iter().any(|s| s.open_calls > 1);
-    let mut columns = vec![
-        // As wide as a generated id.
-        TableColumn::text("ID").shrinkable(12, 36),
-        TableColumn::text("PROGRAM").shrinkable(8, 16),
-        TableColumn::text("STATUS").shrinkable(10, 10),
-        TableColumn::text("STARTED"),
-    ];
-    if several {
-        columns.push(TableColumn::number("OPEN"));
-    }
-    columns.push(TableColumn::text("QUESTION").shrinkable(8, 16));
-    let mut table = TextTable::new(columns);
-    for s in found {
-        let started = now.map_or_else(|| format_seconds(s.started), |now| time_ago(s.started, now));
-        let mut cells = vec![
-            Cell::from(s.id.as_str()),
-            Cell::from(s.program_name.as_str()),
-            Cell::status(&s.status),
-            Cell::from(started.as_str()),
-        ];
-        if several {
-            let open = if s.open_calls > 0 { s.open_calls.to_string() } else { String::new() };
-            cells.push(Cell::from(open.as_str()));
-        }
-        cells.push(Cell::from(s.prompt.as_deref().unwrap_or_default()));
-        table.push_row(cells);
-    }
-    table
+    operations::print_pages(session, "cvm.list", parameters, |_| true).await
 }
 
 /// The number of output lines that are shown.
@@ -111,7 +49,7 @@ pub async fn show_execution(session: &Session, id: &str, full: bool) -> Result<C
     let bounds = if full { InspectBounds::full() } else { InspectBounds::default() };
     let view = session.engine.query(&Show::all(id, bounds)).await?;
     if session.out.is_json() {
-        session.out.value(&ExecutionJson::from(&view))?;
+        session.out.value(&operations::json_result("cvm.show", json!(view))?)?;
         return Ok(CliExit::Done);
     }
     session.out.styled_lines(&execution_lines(&view, session.out.paint()))?;
@@ -137,7 +75,7 @@ async fn print_open_calls(session: &Session, view: &Execution) -> Result<CliExit
     let listing =
         CallListing { execution: Some(view.id.clone()), open: true, limit: Some(MAX_CALLS), ..CallListing::default() };
     // This is read after the execution: a call that was completed in between has no worker.
-    let rows = session.cvm.calls(&listing).await?.rows;
+    let rows = session.cvm.calls(&listing).await?.items;
     let clock = TimeReference { now: session.engine.now(), relative: true };
     for call in &view.calls {
         let kind = if call.kind == COGNITIVE { String::new() } else { format!("{}, ", call.kind) };
@@ -152,7 +90,7 @@ async fn print_open_calls(session: &Session, view: &Execution) -> Result<CliExit
 }
 
 /// Formats a label and its value.
-pub fn label_line(paint: Paint, name: &str, value: &str) -> String {
+fn label_line(paint: Paint, name: &str, value: &str) -> String {
     let beside = " ".repeat(LABEL_WIDTH.saturating_sub(name.len()));
     format!("{}{beside}{}", paint.text(Role::Heading, name), escape_control(&indented(value, LABEL_WIDTH)))
         .trim_end()
@@ -188,19 +126,8 @@ fn execution_lines(view: &Execution, paint: Paint) -> Vec<String> {
     facts
 }
 
-/// Prints the variables.
-pub async fn show_variables(session: &Session, args: &VariablesArgs) -> Result<CliExit, CliError> {
-    let frames = session.cvm.variables(&args.id, args.name.as_deref(), args.full).await?;
-    if session.out.is_json() {
-        session.out.values(&frames)?;
-    } else {
-        session.out.styled_lines(&frames.iter().flat_map(|frame| frame_lines(frame, "")).collect::<Vec<_>>())?;
-    }
-    Ok(CliExit::Done)
-}
-
 /// Formats the state of a machine for people. `more` is the command line that shows truncated values in full.
-pub fn machine_lines(machine: &MachineView, more: &str) -> Vec<String> {
+fn machine_lines(machine: &MachineView, more: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let stack: Vec<&str> = machine.stack.iter().map(|value| value.text.as_str()).collect();
     if !stack.is_empty() {
@@ -210,6 +137,20 @@ pub fn machine_lines(machine: &MachineView, more: &str) -> Vec<String> {
     lines.extend(machine.frames.iter().flat_map(|frame| frame_lines(frame, "  ")));
     if machine.cut {
         lines.push(format!("  (values are truncated; to show them in full: {more})"));
+    }
+    lines
+}
+
+/// Formats stack frames, as `cvm.variables` returns them.
+pub fn frames_text(frames: &Json) -> Vec<String> {
+    let text = |value: &Json| escape_control(value.as_str().unwrap_or_default()).into_owned();
+    let mut lines = Vec::new();
+    for frame in frames.as_array().into_iter().flatten() {
+        let line = frame["line"].as_u64().filter(|line| *line > 0).map(|line| format!(" (line {line})"));
+        lines.push(text(&frame["function"]) + &line.unwrap_or_default());
+        for variable in frame["variables"].as_array().into_iter().flatten() {
+            lines.push(format!("  {} = {}", text(&variable["name"]), indented(&text(&variable["text"]), 2)));
+        }
     }
     lines
 }
@@ -225,36 +166,93 @@ fn frame_lines(frame: &FrameView, margin: &str) -> Vec<String> {
     lines
 }
 
+/// The reference point of printed times.
+#[derive(Clone, Copy)]
+struct TimeReference {
+    /// The current time.
+    pub now: Timestamp,
+    /// Whether times are relative, for a person at a terminal: `in 3m`.
+    pub relative: bool,
+}
+
+impl TimeReference {
+    fn format_until(self, at: Timestamp) -> String {
+        if self.relative { time_until(at, self.now) } else { format_seconds(at) }
+    }
+
+    fn format_past(self, at: Timestamp) -> String {
+        if self.relative { time_ago(at, self.now) } else { format_seconds(at) }
+    }
+}
+
+/// Describes an open call: its claim, the time of its next attempt, or when it was made.
+fn open_call_status(call: &CallRow, clock: TimeReference) -> String {
+    let claim = call.claim.as_ref();
+    let tried = claim.and_then(|claim| claim.attempts).filter(|n| *n > 0);
+    let held = claim.and_then(|claim| Some((claim.owner.as_deref()?, claim.until?)));
+    match (held, call.available_at, call.asked_at) {
+        _ if call.kind == TIMER => {
+            call.deadline.map(|at| format!("ends {}", clock.format_until(at))).unwrap_or_default()
+        }
+        (Some((owner, until)), ..) if until > clock.now => {
+            format!("claimed by {owner}, lease ends {}", clock.format_until(until))
+        }
+        (_, Some(again), _) if tried.is_some() && again > clock.now => {
+            format!("tried {}, next attempt {}", times_text(tried), clock.format_until(again))
+        }
+        _ if tried.is_some() => format!("tried {}, not claimed", times_text(tried)),
+        (_, _, Some(asked)) => format!("open since {}", clock.format_past(asked)),
+        _ => String::new(),
+    }
+}
+
+fn times_text(n: Option<u64>) -> String {
+    match n {
+        Some(1) | None => "once".to_owned(),
+        Some(n) => format!("{n} times"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::color::{ColorMode, Paint};
+    use runstate::domain::cvm::CallClaim;
+    use runstate::time::Millis;
 
-    fn waiting_summary(id: &str, open_calls: u32) -> ExecutionSummary {
-        ExecutionSummary {
-            id: id.to_owned(),
-            program_name: "review".to_owned(),
-            program_version: 1,
-            status: "waiting_cc".to_owned(),
-            prompt: Some("Ready?".to_owned()),
-            open_calls,
-            started: Timestamp::from_millis(0),
-            last_modified: Timestamp::from_millis(0),
-        }
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_705_744_800_000);
+
+    fn open(kind: &str) -> CallRow {
+        let asked_at = Some(NOW + Millis::seconds(-90));
+        CallRow { kind: kind.to_owned(), step: Some(1), asked_at, available_at: asked_at, ..CallRow::default() }
+    }
+
+    fn claimed(owner: Option<&str>, ahead: i64, attempts: u64) -> CallRow {
+        let until = Some(NOW + Millis::seconds(ahead));
+        let claim =
+            CallClaim { owner: owner.map(str::to_owned), until, attempts: Some(attempts), ..CallClaim::default() };
+        CallRow { claim: Some(claim), available_at: until, ..open("mail") }
     }
 
     #[test]
-    fn the_open_column_appears_only_with_several_open_calls() {
-        let plain = Paint::for_stream(ColorMode::Never, false, &std::io::stdout());
-        let shown = |found: &[ExecutionSummary]| {
-            execution_table(found, Some(Timestamp::from_millis(5_000))).lines(None, plain).join("\n")
+    fn an_open_call_names_its_claimant() {
+        let status = |call: &CallRow| {
+            [true, false].map(|near| open_call_status(call, TimeReference { now: NOW, relative: near })).join(" / ")
         };
-        insta::assert_snapshot!(shown(&[waiting_summary("a", 1), waiting_summary("b", 12), waiting_summary("c", 0)]), @"
-        ID  PROGRAM  STATUS      STARTED  OPEN  QUESTION
-        a   review   waiting_cc  5s ago      1  Ready?
-        b   review   waiting_cc  5s ago     12  Ready?
-        c   review   waiting_cc  5s ago         Ready?
+        let timer = CallRow { deadline: Some(NOW + Millis::minutes(3)), ..open("timer") };
+        let lines = [
+            status(&open("cc")),
+            status(&timer),
+            status(&claimed(Some("w1"), 20, 1)),
+            status(&claimed(Some("w1"), -1, 2)),
+            status(&claimed(None, 5, 1)),
+        ];
+        insta::assert_snapshot!(lines.join("\n"), @"
+        open since 90s ago / open since 2024-01-20T09:58:30Z
+        ends in 3m / ends 2024-01-20T10:03:00Z
+        claimed by w1, lease ends in 20s / claimed by w1, lease ends 2024-01-20T10:00:20Z
+        tried 2 times, not claimed / tried 2 times, not claimed
+        tried once, next attempt in 5s / tried once, next attempt 2024-01-20T10:00:05Z
         ");
-        assert!(!shown(&[waiting_summary("a", 1)]).contains("OPEN"));
     }
 }

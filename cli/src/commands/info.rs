@@ -7,12 +7,13 @@ use runstate::engine::open::StoreUrl;
 use runstate::engine::{Error, Info};
 use runstate::store::file::NativeFs;
 use runstate::store::file::check::{DiskUsage, disk_usage_on};
+use runstate::value::Document;
 use serde_json::{Value as Json, json};
 
 use super::verify::format_bytes;
 use crate::error::CliError;
 use crate::exit::CliExit;
-use crate::json_output::SummaryJson;
+use crate::operations;
 use crate::session::Session;
 
 /// The column in which values begin.
@@ -21,13 +22,15 @@ const LABEL_WIDTH: usize = 14;
 /// Prints the properties and contents of the store.
 pub async fn show_info(session: &Session) -> Result<CliExit, CliError> {
     let info = session.engine.info().await?;
+    let overview = session.engine.call("cvm.overview", Document::new()).await?;
+    let overview = operations::json_result("cvm.overview", overview)?;
     let files = files(session).await?;
     if session.out.is_json() {
-        let mut output = to_json(session, &info);
+        let mut output = to_json(session, &info, &overview);
         output["files"] = json!(files);
         session.out.value(&output)?;
     } else {
-        let mut facts = info_lines(session, &info);
+        let mut facts = info_lines(session, &info, &overview);
         facts.extend(files.iter().flat_map(file_size_lines));
         session.out.lines(&facts)?;
     }
@@ -57,14 +60,13 @@ fn file_size_lines(files: &DiskUsage) -> [String; 4] {
     ]
 }
 
-fn to_json(session: &Session, info: &Info) -> Json {
-    let (oldest, newest) = (info.oldest.as_ref().map(SummaryJson::from), info.newest.as_ref().map(SummaryJson::from));
+fn to_json(session: &Session, info: &Info, overview: &Json) -> Json {
     let can = &info.capabilities;
     json!({
         "url": session.url(),
         "kind": info.capabilities.name,
         "storeId": session.store_id,
-        "health": info.health.clone().map(Error::from),
+        "health": info.health,
         "capabilities": {
             "durable": can.durable,
             "shared": can.shared,
@@ -77,28 +79,29 @@ fn to_json(session: &Session, info: &Info) -> Json {
             "batchWrites": can.batch_writes,
         },
         "collections": info.collections,
-        "executions": info.executions,
-        "oldest": oldest,
-        "newest": newest,
-        "oldestWaiting": info.oldest_waiting.as_ref().map(SummaryJson::from),
+        "executions": overview["executions"],
+        "oldest": overview["oldest"],
+        "newest": overview["newest"],
+        "oldestWaiting": overview["oldestWaiting"],
         "facts": info.properties.iter().map(|fact| (fact.name, &fact.value)).collect::<BTreeMap<_, _>>(),
     })
 }
 
-fn info_lines(session: &Session, info: &Info) -> Vec<String> {
+fn info_lines(session: &Session, info: &Info, overview: &Json) -> Vec<String> {
     let fact = |name: &str, value: &str| format!("{name:LABEL_WIDTH$}{value}");
     let mut facts = vec![fact("store", &session.url()), fact("kind", info.capabilities.name)];
     facts.extend(session.store_id.iter().map(|id| fact("id", id)));
     facts.push(fact("health", &info.health.as_ref().map_or_else(|| "ok".to_owned(), ToString::to_string)));
     facts.push(fact("capabilities", &capability_names(info)));
-    let statuses: Vec<String> = info.executions.iter().map(|(status, n)| format!("{n} {status}")).collect();
-    facts.push(fact("executions", "none"));
-    if let Some(last) = facts.last_mut().filter(|_| !statuses.is_empty()) {
-        *last = fact("executions", &statuses.join(", "));
-    }
-    let named = [("oldest", &info.oldest), ("newest", &info.newest), ("waits longest", &info.oldest_waiting)];
-    for (name, execution) in named {
-        facts.extend(execution.iter().map(|e| fact(name, &format!("{} ({}, started {})", e.id, e.status, e.started))));
+    let statuses = overview["executions"].as_object().into_iter().flatten();
+    let statuses: Vec<String> = statuses.map(|(status, n)| format!("{n} {status}")).collect();
+    facts.push(fact("executions", &if statuses.is_empty() { "none".to_owned() } else { statuses.join(", ") }));
+    for (name, property) in [("oldest", "oldest"), ("newest", "newest"), ("waits longest", "oldestWaiting")] {
+        let execution = &overview[property];
+        let text = |name: &str| execution[name].as_str().unwrap_or_default();
+        if !execution.is_null() {
+            facts.push(fact(name, &format!("{} ({}, started {})", text("id"), text("status"), text("started"))));
+        }
     }
     facts.push("documents".to_owned());
     let width = info.collections.iter().map(|c| c.name.len()).max().unwrap_or_default();

@@ -2,18 +2,18 @@
 
 use std::collections::VecDeque;
 
-use runstate::domain::cvm::Status;
-use runstate::engine::{LogListing, LogRow};
-use serde_json::Value as Json;
+use runstate::domain::cvm::{LogCursor, LogListing, LogRow, Status};
+use runstate::time::Timestamp;
+use serde_json::{Value as Json, json};
 
 use super::output::{current_position, wait_for_change};
 use super::program::operation_name;
 use crate::args::LogsArgs;
 use crate::error::CliError;
 use crate::exit::CliExit;
+use crate::interrupt;
 use crate::session::Session;
 use crate::table::{fit_line, terminal_width};
-use crate::{interrupt, json_output};
 
 /// Rows per page.
 const PAGE_ROWS: u32 = 1_000;
@@ -74,11 +74,13 @@ impl LogReader<'_> {
         let (mut newest, mut printed) = (VecDeque::new(), 0);
         loop {
             let page = self.session.cvm.list_logs(&self.listing).await?;
-            self.listing.after = page.next;
+            if let Some(last) = page.items.last() {
+                self.listing.after = Some(LogCursor { timestamp: last.timestamp, id: last.id.clone() });
+            }
             match limit {
-                None => printed += self.print_rows(page.rows.into_iter())?,
+                None => printed += self.print_rows(page.items.into_iter())?,
                 Some(limit) => {
-                    for row in page.rows {
+                    for row in page.items {
                         newest.push_back(row);
                         if newest.len() > limit as usize {
                             newest.pop_front();
@@ -86,7 +88,7 @@ impl LogReader<'_> {
                     }
                 }
             }
-            if !page.more {
+            if page.next.is_none() {
                 return Ok(printed + self.print_rows(newest.into_iter())?);
             }
         }
@@ -95,7 +97,7 @@ impl LogReader<'_> {
     fn print_rows(&self, rows: impl Iterator<Item = LogRow>) -> Result<usize, CliError> {
         let out = self.session.out;
         if out.is_json() {
-            let rows: Vec<Json> = rows.map(|row| json_output::log_json(&row)).collect();
+            let rows: Vec<Json> = rows.map(|row| row_json(&row)).collect();
             out.values(&rows)?;
             return Ok(rows.len());
         }
@@ -105,6 +107,16 @@ impl LogReader<'_> {
         out.styled_lines(&lines)?;
         Ok(lines.len())
     }
+}
+
+/// Returns the JSON of a row. The time of an error is in data that has no schema.
+fn row_json(row: &LogRow) -> Json {
+    let mut output = json!(row);
+    output["timestamp"] = row.timestamp.to_rfc3339().into();
+    if let (true, Some(at)) = (row.event == "error", row.details["timestamp"].as_i64()) {
+        output["details"]["timestamp"] = Timestamp::from_millis(at).to_rfc3339().into();
+    }
+    output
 }
 
 /// Formats a row for people.
@@ -145,9 +157,6 @@ fn instruction_text(details: &Json) -> String {
 
 #[cfg(test)]
 mod tests {
-    use runstate::time::Timestamp;
-    use serde_json::json;
-
     use super::*;
 
     #[test]

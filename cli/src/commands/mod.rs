@@ -1,17 +1,13 @@
 //! The commands: each opens its store, runs, and closes the store. Each file has the commands on one subject.
 //! `completions`, which prints a completion script for a shell, needs no store and is here.
 
-mod bulk;
-mod calls;
 mod due;
 mod executions;
 mod info;
 mod logs;
 mod output;
 mod program;
-mod programs;
 mod run;
-mod stats;
 mod transfer;
 mod verify;
 mod work;
@@ -21,15 +17,18 @@ use std::path::Path;
 use clap::ValueEnum;
 use clap_complete::{Shell, generate};
 use runstate::domain::cvm::Load;
+use runstate::domain::cvm::Settings;
 use runstate::engine::Error;
 use runstate::engine::open::MissingStore;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
 use serde_json::Value as Json;
 
-use crate::args::{BulkArgs, Cli, CliCommand, GlobalArgs, LogLevelArg, ProgramCommand, RunArgs};
+pub use executions::frames_text;
+
+use crate::args::{Cli, CliCommand, LogLevelArg, ProgramCommand, RunArgs};
 use crate::error::CliError;
 use crate::exit::CliExit;
+use crate::mcp;
 use crate::printer::Printer;
 use crate::session::{Session, retention};
 use crate::{error, help};
@@ -66,11 +65,6 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             let session = open(MissingStore::Refuse, Some(&running)).await?;
             session.finish(run::start_program(&session, start, command).await).await
         }
-        CliCommand::Next { id, writing, running } => {
-            let command = command_id(&writing)?;
-            let session = open(MissingStore::Refuse, Some(&running)).await?;
-            session.finish(run::continue_execution(&session, &id, command).await).await
-        }
         CliCommand::Answer { id, call, answer, by, writing, running } => {
             let (value, command) = (run::answer_value(&answer)?, command_id(&writing)?);
             let answer = run::AnswerCommand { call, value, by, command };
@@ -94,26 +88,9 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             let session = Session::open(&global, MissingStore::Refuse, settings(None)?, out).await?;
             session.finish(due::sweep_store(&session, &sweeping).await).await
         }
-        CliCommand::Pause(targets) => run_bulk(&global, targets, None, bulk::BulkAction::Pause, out).await,
-        CliCommand::Unpause { targets, running } => {
-            run_bulk(&global, targets, Some(&running), bulk::BulkAction::Unpause, out).await
-        }
-        CliCommand::Cancel(targets) => run_bulk(&global, targets, None, bulk::BulkAction::Cancel, out).await,
-        CliCommand::Retry { targets, running } => {
-            run_bulk(&global, targets, Some(&running), bulk::BulkAction::Retry, out).await
-        }
-        CliCommand::Delete { targets, yes } => {
-            let targets = parse_targets(targets)?;
-            let session = open(MissingStore::Refuse, None).await?;
-            session.finish(bulk::delete_executions(&session, targets, yes).await).await
-        }
         CliCommand::Show { id, full } => {
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(executions::show_execution(&session, &id, full).await).await
-        }
-        CliCommand::Variables(variables) => {
-            let session = open(MissingStore::Refuse, None).await?;
-            session.finish(executions::show_variables(&session, &variables).await).await
         }
         CliCommand::Output { id, follow } => {
             let session = open(MissingStore::Refuse, None).await?;
@@ -123,22 +100,13 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(executions::list_executions(&session, list).await).await
         }
-        CliCommand::Programs(programs) => {
-            let session = open(MissingStore::Refuse, None).await?;
-            session.finish(programs::list_programs(&session, programs).await).await
-        }
-        CliCommand::Program { command } => run_program_command(&global, command, out).await,
-        CliCommand::Calls(calls) => {
-            let session = open(MissingStore::Refuse, None).await?;
-            session.finish(calls::list_calls(&session, calls).await).await
+        CliCommand::Program { command: ProgramCommand::Show(show) } => {
+            let session = Session::open(&global, MissingStore::Refuse, settings(None)?, out).await?;
+            session.finish(program::show_program(&session, &show).await).await
         }
         CliCommand::Logs(logs) => {
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(logs::print_logs(&session, logs).await).await
-        }
-        CliCommand::Stats(stats) => {
-            let session = open(MissingStore::Refuse, None).await?;
-            session.finish(stats::show_stats(&session, stats.program.as_deref()).await).await
         }
         CliCommand::Health => {
             let session = Session::open(&global, MissingStore::Refuse, settings(None)?, out).await?;
@@ -161,44 +129,16 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
         CliCommand::Verify => verify::verify_store(&global, out).await,
         CliCommand::Repair { dry_run } => verify::repair_store(&global, dry_run, out).await,
         CliCommand::Compact => verify::compact_store(&global, out).await,
+        CliCommand::Mcp { read_only, domain, running } => {
+            let session = Session::open(&global, MissingStore::Create, settings(Some(&running))?, out).await?;
+            session.finish(mcp::serve(&session, read_only, &domain).await).await
+        }
         CliCommand::Completions { shell } => print_completions(shell, out),
     }
 }
 
-async fn run_bulk(
-    global: &GlobalArgs,
-    targets: BulkArgs,
-    running: Option<&RunArgs>,
-    action: bulk::BulkAction,
-    out: Printer,
-) -> Result<CliExit, CliError> {
-    let targets = parse_targets(targets)?;
-    let session = Session::open(global, MissingStore::Refuse, settings(running)?, out).await?;
-    session.run_due().await;
-    session.finish(bulk::apply_to_targets(&session, action, targets).await).await
-}
-
-async fn run_program_command(global: &GlobalArgs, command: ProgramCommand, out: Printer) -> Result<CliExit, CliError> {
-    let open = async || Session::open(global, MissingStore::Refuse, Settings::default(), out).await;
-    match command {
-        ProgramCommand::Show(show) => {
-            let session = open().await?;
-            session.finish(program::show_program(&session, &show).await).await
-        }
-        ProgramCommand::Rm { names, yes, writing } => {
-            let targets = bulk::Targets::new(names, writing.command_id.as_deref())?;
-            let session = open().await?;
-            session.finish(program::remove_programs(&session, targets, yes).await).await
-        }
-        ProgramCommand::History { name, limit } => {
-            let session = open().await?;
-            session.finish(programs::list_versions(&session, &name, limit).await).await
-        }
-    }
-}
-
 /// Returns the settings of a command: its flags if it runs programs, and the environment.
-fn settings(running: Option<&RunArgs>) -> Result<Settings, CliError> {
+pub fn settings(running: Option<&RunArgs>) -> Result<Settings, CliError> {
     let mut settings = Settings { retention: retention()?, ..Settings::default() };
     let Some(running) = running else { return Ok(settings) };
     if let Some(limit) = running.max_instructions {
@@ -217,10 +157,6 @@ fn settings(running: Option<&RunArgs>) -> Result<Settings, CliError> {
         settings.log_level = parsed.map_err(invalid)?.into();
     }
     Ok(settings)
-}
-
-fn parse_targets(args: BulkArgs) -> Result<bulk::Targets, CliError> {
-    bulk::Targets::new(args.ids, args.writing.command_id.as_deref())
 }
 
 /// Returns `name` if it is the URL of a server instead of a file name. A mistyped URL counts too. It may hold a password, so errors do not repeat
@@ -245,7 +181,7 @@ fn parse_input(text: Option<&str>) -> Result<Option<Json>, CliError> {
 }
 
 /// Parses the JSON value of a flag.
-fn parse_json(flag: &str, text: &str) -> Result<Json, CliError> {
+pub fn parse_json(flag: &str, text: &str) -> Result<Json, CliError> {
     serde_json::from_str(text).map_err(|error| {
         let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
         let excerpt: String = line.chars().take(120).collect();

@@ -1,9 +1,11 @@
 //! The commands that run an execution. `run` loads a source, starts it and runs it to its end; `start` starts a loaded
-//! program and runs it to its first stop. `answer` answers a question, and `next` continues an execution that was left
-//! running; both run to the next stop. `resume` continues an execution and runs it to its end.
+//! program and runs it to its first stop. `answer` answers a question and runs to the next stop. `resume` continues an
+//! execution and runs it to its end.
 
-use runstate::domain::cvm::{ExecutionStatus, Load, OpenCall, Start};
-use runstate::engine::{CallListing, Error};
+use runstate::client::Answer;
+use runstate::domain::cvm::codes;
+use runstate::domain::cvm::{CallListing, ExecutionStatus, Load, OpenCall, Start};
+use runstate::engine::Error;
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use serde_json::{Value as Json, json};
@@ -39,7 +41,7 @@ impl RunCommand {
     pub async fn execute(self, session: &Session) -> Result<CliExit, CliError> {
         // The answers are read first: an unreadable file must not leave an execution behind.
         let (mut answers, grants) = (AnswerSource::from_args(&self.answering)?, self.answering.allow.open_grants()?);
-        let program = session.cvm.load(&self.load, None).await?.name;
+        let program = session.cvm.load(&self.load).await?.name;
         let interrupt = Interrupt::watch(session);
         let start = self.starting.start(program, self.id, self.input);
         let started = begin_execution(session, &interrupt, start, self.command.as_ref()).await?;
@@ -82,18 +84,25 @@ impl AnswerCommand {
         let result = match &call.key {
             Some(key) => {
                 let occurrence = call.occurrence.unwrap_or(1);
-                session.cvm.answer_key(id, key, occurrence, value, by, command.as_ref()).await
+                session
+                    .cvm
+                    .with_id(command.as_ref())
+                    .answer(id, signed(Answer::to_key(key).occurrence(occurrence).value(value), by))
+                    .await
             }
-            None => session.cvm.answer(id, call.call.as_deref(), value, by, command.as_ref()).await,
+            None => {
+                let target = call.call.as_ref().map_or_else(|| Answer::from(Json::Null), Answer::to_call);
+                session.cvm.with_id(command.as_ref()).answer(id, signed(target.value(value), by)).await
+            }
         };
         match result {
             Ok(_) => {}
-            Err(error) if error.code == ErrorCode::AmbiguousCall => {
+            Err(error) if error.code == codes::AMBIGUOUS_CALL => {
                 return Err(list_open_calls(session, id, position, error).await?.into());
             }
             Err(error) => {
                 let show = || format!("; to see the execution: {}", session.invocation("show", id, ""));
-                return Err(CliError::from(error).explain(ErrorCode::AlreadyAnswered, show));
+                return Err(CliError::from(error).explain(codes::ALREADY_ANSWERED, show));
             }
         }
         if let Some(key) = &call.key {
@@ -107,7 +116,7 @@ impl AnswerCommand {
 async fn remark_if_early(session: &Session, id: &str, key: &str) -> Result<(), CliError> {
     // The list begins with early answers.
     let listing = CallListing { execution: Some(id.to_owned()), ..CallListing::default() };
-    let first = session.cvm.calls(&listing).await?.rows;
+    let first = session.cvm.calls(&listing).await?.items;
     if first.iter().any(|call| call.step.is_none() && call.key.as_deref() == Some(key)) {
         session.out.remark(&format!("the answer under `{key}` is stored until {id} asks for it"));
     }
@@ -128,15 +137,6 @@ async fn list_open_calls(session: &Session, id: &str, position: u64, mut error: 
     Ok(error.details(json!({ "calls": calls })))
 }
 
-/// Continues the execution, and prints its status.
-pub async fn continue_execution(session: &Session, id: &str, command: Option<CommandId>) -> Result<CliExit, CliError> {
-    let interrupt = Interrupt::watch(session);
-    interrupt.set_driving(id, session.resume_command(id));
-    let position = session.output_position(id).await?;
-    session.cvm.resume(id, command.as_ref()).await?;
-    session.show_status(id, position).await
-}
-
 /// Continues the execution to its end, or until no answer is left.
 pub async fn resume_execution(
     session: &Session,
@@ -148,7 +148,7 @@ pub async fn resume_execution(
     let interrupt = Interrupt::watch(session);
     interrupt.set_driving(id, session.resume_command(id));
     let position = session.show_recent_output(id).await?;
-    session.cvm.resume(id, command.as_ref()).await?;
+    session.cvm.with_id(command.as_ref()).resume(id).await?;
     session.drive(id, &mut answers, &grants, position).await
 }
 
@@ -174,22 +174,22 @@ pub async fn begin_execution(
     if let Some(id) = &start.id {
         interrupt.set_starting(id, session.resume_command(id));
     }
-    let result = match session.cvm.start(&start, command).await {
-        Err(error) if error.code == ErrorCode::NeedsRecompile => {
+    let result = match session.cvm.with_id(command).start(&start).await {
+        Err(error) if error.code == codes::NEEDS_RECOMPILE => {
             recompile(session, &start.program, error).await?;
-            session.cvm.start(&start, command).await
+            session.cvm.with_id(command).start(&start).await
         }
         result => result,
     };
     let started = result.map_err(|error| {
         let id = start.id.as_deref().unwrap_or_default();
-        CliError::from(error).explain(ErrorCode::AlreadyExists, || {
+        CliError::from(error).explain(ErrorCode::ALREADY_EXISTS, || {
             session.resume_command(id).map_or_else(String::new, |resume| format!(", or continue it with: {resume}"))
         })
     })?;
     interrupt.set_driving(&started.id, session.resume_command(&started.id));
     session.out.remark(&format!("execution {} of {}", started.id, start.program));
-    Ok(started)
+    Ok(started.into())
 }
 
 /// Compiles the stored source for the current machine, and loads it as the next version.
@@ -208,10 +208,18 @@ async fn recompile(session: &Session, name: &str, error: Error) -> Result<(), Cl
              print it with: {source}. Executions that were started continue unchanged"
         ));
     })?;
-    let loaded = session.cvm.load(&load, None).await?;
+    let loaded = session.cvm.load(&load).await?;
     session.out.remark(&format!(
         "{name} was compiled for an older machine; its source was compiled again, as version {}",
         loaded.program_version
     ));
     Ok(())
+}
+
+/// Adds the name of the answerer, if there is one.
+fn signed(answer: Answer, by: Option<String>) -> Answer {
+    match by {
+        Some(by) => answer.by(by),
+        None => answer,
+    }
 }

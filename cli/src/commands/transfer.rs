@@ -7,6 +7,7 @@ use std::io::{BufReader, Seek};
 use std::path::Path;
 
 use runstate::domain::cvm::EXECUTIONS;
+use runstate::domain::cvm::Settings;
 use runstate::engine::open::MissingStore;
 use runstate::engine::transfer::disk::{
     LegacyDirectory, LegacyImportReport, MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_reader,
@@ -16,7 +17,6 @@ use runstate::engine::transfer::legacy::{self, LegacyDatabase, LegacyMongoDb};
 use runstate::engine::transfer::{ExportSummary, ImportReport, ImportSource, LineReader, LineWriter, Selection, check};
 use runstate::engine::{Host, SystemHost, open};
 use runstate::lang::compile;
-use runstate::limits::Settings;
 use runstate::schema::{Catalog, Key};
 use runstate::vm::Instruction;
 use serde_json::json;

@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use runstate::domain::cvm::Status;
+use runstate::domain::cvm::{ExecutionListing, Settings, Status};
 use runstate::engine::open::{self, MissingStore, OpenedStore, StoreUrl};
-use runstate::engine::{Engine, Error, ExecutionListing, SystemHost};
+use runstate::engine::{Engine, Error, SystemHost};
 use runstate::error_code::ErrorCode;
-use runstate::limits::Settings;
 use runstate::store::file::check::{ProgressObserver, disk_usage_on, repair_on, verify_on};
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
 use runstate::store::{Finding, Severity, VerifyReport};
@@ -35,7 +34,7 @@ impl FileStoreLocation {
             _ => {
                 let message =
                     format!("`{}` is not a file store; `{command}` works only on file stores", open::redact_url(&url));
-                Err(Error::new(ErrorCode::Unsupported, message).into())
+                Err(Error::new(ErrorCode::UNSUPPORTED, message).into())
             }
         }
     }
@@ -78,7 +77,6 @@ pub async fn verify_store(global: &GlobalArgs, out: Printer) -> Result<CliExit, 
 
 /// Checks the store. Returns the report, and the first damage with advice.
 async fn check(url: &str, bar: &Arc<Bar>) -> Result<(VerifyReport, Option<Error>), Error> {
-    let catalog = catalog()?;
     let mut files = None;
     if let StoreUrl::File { directory, single_process } = StoreUrl::parse(url)? {
         let folder = FileStoreLocation { url: url.to_owned(), directory, single_process };
@@ -90,7 +88,7 @@ async fn check(url: &str, bar: &Arc<Bar>) -> Result<(VerifyReport, Option<Error>
         files = Some(report);
     }
     let OpenedStore { store, id } = open::open_with_id(url, MissingStore::Refuse).await?;
-    let engine = Engine::for_reading(store, Arc::new(SystemHost), catalog, Settings::default()).await?;
+    let engine = Engine::for_reading(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await?;
     let progress = |progress| bar.show(progress);
     let checked = match files {
         Some(report) => engine.verify_documents(report, progress).await,
@@ -171,9 +169,17 @@ async fn unrecoverable_executions(folder: &FileStoreLocation) -> Result<Vec<(Str
     let cvm = engine.cvm();
     let mut stranded = Vec::new();
     for status in [Status::WaitingCc, Status::Running, Status::Paused] {
-        for execution in cvm.list(&ExecutionListing { status: Some(status), ..ExecutionListing::default() }).await? {
-            if let Err(error) = cvm.show(&execution.id).await {
-                stranded.push((execution.id, error.message));
+        let mut listing = ExecutionListing { status: Some(status), ..ExecutionListing::default() };
+        loop {
+            let page = cvm.list(&listing).await?;
+            for execution in page.items {
+                if let Err(error) = cvm.show(&execution.id).await {
+                    stranded.push((execution.id, error.message));
+                }
+            }
+            match page.next {
+                Some(next) => listing.cursor = Some(next),
+                None => break,
             }
         }
     }

@@ -6,9 +6,11 @@ mod status;
 
 use std::time::Duration;
 
+use runstate::client::Answer;
+use runstate::domain::cvm::Work;
+use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{ExecutionProgress, Fail, OpenCall, ShowCall, Status, TIMER};
-use runstate::engine::{Error, Work};
-use runstate::error_code::ErrorCode;
+use runstate::engine::Error;
 use runstate::time::{Millis, Timestamp};
 use serde_json::Value as Json;
 
@@ -100,7 +102,7 @@ impl ExecutionDriver<'_> {
                 // Another process has just answered, and runs it.
                 Status::Running => {
                     tokio::time::sleep(RUNNING_POLL_INTERVAL).await;
-                    session.cvm.resume(self.id, None).await?;
+                    session.cvm.resume(self.id).await?;
                     continue;
                 }
                 _ => return session.print_result(self.id, &progress).await,
@@ -192,16 +194,16 @@ impl ExecutionDriver<'_> {
 
     async fn answer(&mut self, call: &OpenCall, answer: Json) -> Result<QuestionOutcome, CliError> {
         let out = self.session.out;
-        match self.session.cvm.answer(self.id, Some(&call.call_id), answer, None, None).await {
+        match self.session.cvm.answer(self.id, Answer::to_call(&call.call_id).value(answer)).await {
             Ok(_) => return Ok(QuestionOutcome::Answered),
-            Err(error) if error.code == ErrorCode::AlreadyAnswered => {
+            Err(error) if error.code == codes::ALREADY_ANSWERED => {
                 out.remark("the question was already answered elsewhere; continuing");
                 return Ok(QuestionOutcome::Answered);
             }
-            Err(error) if error.code == ErrorCode::DeadlinePassed => {
+            Err(error) if error.code == codes::DEADLINE_PASSED => {
                 out.remark("the answer was too late: the deadline of the question has passed; continuing");
             }
-            Err(error) if error.code == ErrorCode::InvalidAnswer => self.answers.handle_rejection(call, error, out)?,
+            Err(error) if error.code == codes::INVALID_ANSWER => self.answers.handle_rejection(call, error, out)?,
             Err(error) => return Err(error.into()),
         }
         Ok(QuestionOutcome::Open)
@@ -228,8 +230,8 @@ impl ExecutionDriver<'_> {
         let cvm = &self.session.cvm;
         let Some(work) = cvm.claim_call(&call.call_id, "files", LEASE).await? else { return Ok(()) };
         let result = match self.grants.perform(&call.kind, &call.args).await {
-            Ok(value) => cvm.complete(&work.claimed, value, None, None).await.map(|_| ()),
-            Err(refusal) => cvm.fail(&failure_of(&work, refusal), None).await.map(|_| ()),
+            Ok(value) => cvm.complete(&work.claimed, value).await.map(|_| ()),
+            Err(refusal) => cvm.fail(&failure_of(&work, refusal)).await.map(|_| ()),
         };
         match result {
             Err(error) if !is_closed_by_another(&error) => Err(error.into()),
@@ -284,7 +286,7 @@ fn failure_of(work: &Work, refusal: FileCallError) -> Fail {
 }
 
 fn is_closed_by_another(error: &Error) -> bool {
-    matches!(error.code, ErrorCode::StaleClaim | ErrorCode::AlreadyAnswered | ErrorCode::DeadlinePassed)
+    matches!(error.code, codes::STALE_CLAIM | codes::ALREADY_ANSWERED | codes::DEADLINE_PASSED)
 }
 
 /// The interval between two polls while a worker may complete a call.

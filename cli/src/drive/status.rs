@@ -3,13 +3,16 @@
 use std::collections::VecDeque;
 
 use runstate::domain::cvm::{COGNITIVE, ExecutionProgress, NO_LINES, OpenCall, Show, Status, TIMER};
+use serde_json::json;
 
 use crate::error::CliError;
 use crate::exit::CliExit;
-use crate::json_output::ExecutionJson;
+use crate::operations;
+use crate::printer::escape_control;
 use crate::prompt;
 use crate::sandbox::{self, FILE_CALL_KINDS};
 use crate::session::{Session, shell_quote};
+use crate::table::one_line;
 use crate::time_format::format_seconds;
 
 /// How many earlier lines of output `resume` prints again.
@@ -96,8 +99,29 @@ impl Session {
     /// Prints an execution as one object for programs, like `show` but without its machine.
     pub async fn print_json(&self, id: &str) -> Result<CliExit, CliError> {
         let view = self.engine.query(&Show { id: id.to_owned(), hash: true, machine: None }).await?;
-        self.out.value(&ExecutionJson::from(&view))?;
+        self.out.value(&operations::json_result("cvm.show", json!(view))?)?;
         Ok(CliExit::from_status(view.status))
+    }
+
+    /// Prints the status of one of several executions that a command drove: one object for programs, one line for people.
+    pub async fn print_line(&self, id: &str) -> Result<CliExit, CliError> {
+        if self.out.is_json() {
+            return self.print_json(id).await;
+        }
+        let progress = self.status(id).await?;
+        let detail = match (progress.status, progress.calls.first(), &progress.error) {
+            (Status::WaitingCc, Some(call), _) => format!(": {}", call.prompt),
+            (Status::Error, _, Some(error)) => {
+                format!(" at line {}, column {}: {}: {}", error.line, error.column, error.name, error.message)
+            }
+            (Status::Complete, ..) if !progress.result.is_null() => {
+                format!(" = {}", prompt::display_value(&progress.result))
+            }
+            _ => String::new(),
+        };
+        let (id, status) = (escape_control(id), self.out.paint().status(progress.status.as_str()));
+        self.out.styled_lines(&[format!("{id} is {status}{}", one_line(&detail))])?;
+        Ok(CliExit::from_status(progress.status))
     }
 
     /// Remarks the status of an execution and how to continue it.

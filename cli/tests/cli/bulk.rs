@@ -101,7 +101,7 @@ fn delete_removes_all_rows_and_frees_the_id() {
     scene.run(&["delete", "a"]).expect_exit(5).expect_stderr(&[
         "`a` is waiting_cc",
         "cancel it first",
-        "Cancel it with: runstate cancel a",
+        "Next: runstate cancel a",
     ]);
     scene.run(&["cancel", "a"]).expect_exit(0);
     let output = scene.run(&["delete", "a", "b"]).expect_exit(5);

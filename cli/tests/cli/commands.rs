@@ -368,8 +368,16 @@ fn every_command_has_help_with_an_example() {
 fn without_a_command_the_commands_are_shown_in_groups() {
     let output = CliFixture::new().run(&[]).expect_exit(2);
     let groups: Vec<&str> = output.err.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
-    let expected =
-        ["Programs:", "Executions:", "Calls and workers:", "Stores:", "This command line:", "Options:", "Examples:"];
+    let expected = [
+        "Programs:",
+        "Executions:",
+        "Calls and workers:",
+        "Stores:",
+        "This command line:",
+        "Further operations:",
+        "Options:",
+        "Examples:",
+    ];
     assert_eq!(groups, expected);
 }
 

@@ -12,6 +12,8 @@ mod durability;
 mod hostile_programs;
 mod idempotency;
 mod json_output;
+mod mcp;
+mod operations;
 mod output;
 #[cfg(unix)]
 mod process;

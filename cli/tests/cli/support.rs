@@ -14,9 +14,9 @@ use rustix::process::Pid;
 #[cfg(unix)]
 pub use rustix::process::Signal;
 
+use runstate::domain::cvm::Settings;
 use runstate::engine::open::open;
 use runstate::engine::{Engine, SystemHost};
-use runstate::limits::Settings;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -158,8 +158,7 @@ impl CliFixture {
     /// Opens an engine of this process over the store, for operations that no command offers.
     pub async fn engine(&self) -> Engine {
         let store = open(&format!("file:{}", self.path().join("store").display())).await.unwrap();
-        let catalog = runstate::engine::catalog(&runstate::domain::catalog().unwrap()).unwrap();
-        Engine::new(store, Arc::new(SystemHost), catalog, Settings::default()).await.unwrap()
+        Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await.unwrap()
     }
 
     /// Returns the execution as `show` prints it.

@@ -119,7 +119,7 @@ fn a_terminal_is_shown_the_newest_fifty() {
     let Some(output) = run_at_width(80, &scene, "list") else { return };
     let shown = uncolored(&output.expect_exit(0).out);
     assert!(shown.contains("\ne50 ") && shown.contains("\ne1 ") && !shown.contains("\ne0 "), "{shown}");
-    assert!(shown.contains("showing the newest 50; use --limit N for more"), "{shown}");
+    assert!(shown.contains("showing the first 50; use --limit N for more"), "{shown}");
     let Some(output) = run_at_width(80, &scene, "list --limit 51") else { return };
     let shown = uncolored(&output.expect_exit(0).out);
     assert!(shown.contains("\ne0 ") && !shown.contains("--limit"), "{shown}");

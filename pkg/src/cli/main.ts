@@ -125,7 +125,7 @@ async function withStore(
   process.once("SIGINT", handleInterrupt);
   try {
     const health = await rs.health();
-    if (health === null) await rs.cvm.runDue();
+    if (health === null) await rs.due.run();
     else out.remark(describeHealth(health));
     const code = await act({ rs, out, commandLine });
     return await checkDamage(rs, out, code);

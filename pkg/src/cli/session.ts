@@ -35,7 +35,7 @@ export async function drive(session: Session, run: Run): Promise<number> {
 async function runLoop(session: Session, run: Run, pipe: PipedAnswers): Promise<number> {
   const { rs, out } = session;
   for (let from = 0; ; ) {
-    const progress = await run.glance(from);
+    const progress = await run.progress(from);
     if (!out.json) for (const line of progress.lines) out.line(line);
     from = progress.next;
     if (progress.more) continue;
@@ -47,7 +47,7 @@ async function runLoop(session: Session, run: Run, pipe: PipedAnswers): Promise<
       break;
     } else {
       await pause(Math.max(0, Math.min(POLL_MS, firstDeadline(progress) - Date.now())));
-      await rs.cvm.runDue();
+      await rs.due.run();
     }
   }
   return report(session, await run.show({ machine: false }));
@@ -57,7 +57,7 @@ async function runLoop(session: Session, run: Run, pipe: PipedAnswers): Promise<
 export async function reportExecution(session: Session, run: Run, from = 0): Promise<number> {
   const { out } = session;
   for (let at = from, more = !out.json; more; ) {
-    const progress = await run.glance(at);
+    const progress = await run.progress(at);
     for (const line of progress.lines) out.line(line);
     ({ next: at, more } = progress);
   }
@@ -74,7 +74,7 @@ async function answerCall({ rs, out }: Session, run: Run, call: OpenCall, pipe: 
   if (parsed === null) return false;
   if (parsed === "late") {
     out.remark("\nthe deadline of the question has passed; continuing");
-    await rs.cvm.runDue();
+    await rs.due.run();
     return true;
   }
   await submitAnswer(run, call, parsed.answer, out);

@@ -6,9 +6,8 @@ import { basename } from "node:path";
 import { RunstateError, usageError } from "../errors.js";
 import type { ProgramSource } from "../cvm.js";
 import type { Json } from "../json.js";
-import type { Runstate } from "../runstate.js";
 import { MAX_UINT32 } from "../validation.js";
-import type { ExecutionSummary, FrameView, Status } from "../wire.js";
+import type { FrameView, Status } from "../wire.js";
 import { type Session, drive, reportExecution } from "./session.js";
 import { Exit } from "./exit.js";
 import { readAnswerFile, readSource } from "./input.js";
@@ -54,6 +53,9 @@ export interface Verb {
   /** Reads the flags and files before the store is opened, so that an error in them creates no store. */
   prepare(args: ParsedArguments, out: OutputWriter): VerbAction | Promise<VerbAction>;
 }
+
+/** The maximum number of rows of a page. */
+const PAGE_ROWS = 1000;
 
 const WRITE_FLAGS: FlagSet = { "command-id": { value: "ID", hyphen: true } };
 
@@ -139,7 +141,7 @@ export const VERBS: { readonly [name: string]: Verb } = {
       const value = await readAnswer(args);
       return async (session) => {
         const run = await session.rs.cvm.run(args.words[0] ?? "");
-        const { next } = await run.glance(Number.MAX_SAFE_INTEGER);
+        const { next } = await run.progress(Number.MAX_SAFE_INTEGER);
         await run.answer(value, options);
         return reportExecution(session, run, next);
       };
@@ -294,7 +296,9 @@ function list(args: ParsedArguments): VerbAction {
   const [limit, program] = [numberFlag(args, "limit"), textFlag(args, "program")];
   const status = textFlag(args, "status") as Status | undefined;
   return async ({ rs, out }) => {
-    const executions = args.flags["active"] ? await listActive(rs, program, limit) : await rs.cvm.list({ status, program, limit });
+    const executions = args.flags["active"]
+      ? await readRows((page) => rs.cvm.active(page), limit, (summary) => program === undefined || summary.programName === program)
+      : await readRows((page) => rs.cvm.list({ status, program, ...page }), limit);
     if (out.json) {
       for (const summary of executions) out.value(summaryToJson(summary));
     } else if (executions.length === 0) {
@@ -307,11 +311,19 @@ function list(args: ParsedArguments): VerbAction {
   };
 }
 
-/** Lists executions that have not ended. Few executions are active, so they are filtered by program here, before the limit applies. */
-async function listActive(rs: Runstate, program: string | undefined, limit: number | undefined): Promise<ExecutionSummary[]> {
-  if (program === undefined) return rs.cvm.active({ limit });
-  const active = await rs.cvm.active({ limit: MAX_UINT32 });
-  return active.filter((summary) => summary.programName === program).slice(0, limit);
+/** Reads rows of a list, page by page, up to `limit` that pass the filter. */
+async function readRows<T>(
+  readPage: (page: { limit: number; cursor: string | undefined }) => Promise<{ items: T[]; next?: string }>,
+  limit = 100,
+  accepts: (row: T) => boolean = () => true,
+): Promise<T[]> {
+  const rows: T[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const { items, next } = await readPage({ limit: Math.min(limit, PAGE_ROWS), cursor });
+    rows.push(...items.filter(accepts));
+    if (next === undefined || rows.length >= limit) return rows.slice(0, limit);
+    cursor = next;
+  }
 }
 
 function calls(args: ParsedArguments): VerbAction {
@@ -321,7 +333,7 @@ function calls(args: ParsedArguments): VerbAction {
   return async ({ rs, out }) => {
     // An execution that does not exist is an error, not an empty list of calls.
     if (execution !== undefined) await rs.cvm.run(execution);
-    const { rows } = await rs.cvm.calls({ ...filter, limit });
+    const rows = await readRows((page) => rs.cvm.calls({ ...filter, ...page }), limit);
     if (out.json) {
       for (const call of rows) out.value(callToJson(call));
     } else if (rows.length === 0) {

@@ -1,15 +1,18 @@
 //! Answers to calls, and the row of an early answer. A call is named by its id, by its key even before it exists, or
 //! as the only open call. A call and its early answer use the same row, so neither can miss the other.
 
-use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
+
+use serde::Serialize;
 
 use super::call::{CC_HISTORY, Call, CallOutcome};
-use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus};
+use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, RunSlice};
 use super::{call_closing, claim, document, row_id};
-use crate::decision::{Change, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
-use crate::error_code::ErrorCode;
+use crate::decision::{AnyCommand, Change, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
+use crate::domain::cvm::codes;
 use crate::id;
-use crate::schema::Key;
+use crate::operation::Operation;
+use crate::schema::{Fields, Key};
 use crate::time::Timestamp;
 use crate::value::{Json, check_plain};
 
@@ -33,21 +36,25 @@ pub enum AnswerTarget {
         /// Number of the call among those of the execution under that key, from 1.
         occurrence: u64,
     },
-    /// The open call, as the caller saw it. It is named, so that the later of two answers to one call does not answer the next call. The
-    /// name is not part of the serialized command, so that a repeat of the command is recognized.
+    /// The only open call, as this process last read or wrote the execution: an answer is meant for the call that its caller has seen. It
+    /// does not change while the command is decided again, so the later of two answers to one call does not answer the next call.
     Open {
-        /// Id of the call that was open when the caller looked; `None`: none was open.
+        /// Id of the open call, once it is known: the only one when the execution was first read, from the cache if it has it.
         #[serde(skip)]
-        expected_call: Option<String>,
-        /// Number of calls that were open then.
-        #[serde(skip)]
-        open_calls: u32,
+        seen: OnceLock<String>,
     },
+}
+
+impl AnswerTarget {
+    /// The only open call.
+    pub fn open() -> Self {
+        Self::Open { seen: OnceLock::new() }
+    }
 }
 
 /// Answers a call. With the answer to the last open call, the execution runs to its next stop in the same commit, for at most one slice.
 #[derive(Clone, Debug, Serialize)]
-pub struct Answer {
+pub struct AnswerCall {
     /// The execution.
     pub execution: String,
     /// The call.
@@ -58,12 +65,21 @@ pub struct Answer {
     pub by: Option<String>,
 }
 
-impl Answer {
-    fn key(&self) -> Option<Key> {
+impl AnswerCall {
+    /// The row of the call; `None`: it is not known which call is open.
+    fn key(&self, view: &View) -> Option<Key> {
         let id = match &self.call {
             AnswerTarget::Call(id) | AnswerTarget::Claimed { call: id, .. } => id.clone(),
             AnswerTarget::Key { key, occurrence } => keyed_id(&self.execution, key, *occurrence),
-            AnswerTarget::Open { expected_call, .. } => expected_call.clone()?,
+            AnswerTarget::Open { seen } => {
+                let execution = ExecutionHead::peek(view, &self.execution);
+                if let Some(waiting) = execution.as_deref().and_then(ExecutionHead::open_call)
+                    && waiting.open_calls == 1
+                {
+                    seen.get_or_init(|| waiting.call_id.clone());
+                }
+                seen.get()?.clone()
+            }
         };
         Some(Key::new(&CC_HISTORY, &id))
     }
@@ -83,10 +99,6 @@ impl Answer {
             return Err(Rejection::Invalid { field: "occurrence".to_owned(), reason });
         }
         execution.next_state(ExecutionEvent::AnswerEarly)?;
-        check_plain(&self.answer).map_err(|excess| {
-            let message = format!("the answer is {excess}; nothing was changed");
-            Rejection::Domain { code: ErrorCode::InvalidAnswer, message, details: Json::Null }
-        })?;
         let early = EarlyAnswer {
             id: row.id.to_string(),
             execution_id: execution.id.clone(),
@@ -103,31 +115,50 @@ impl Answer {
     }
 }
 
-impl Command for Answer {
+impl Command for AnswerCall {
     const NAME: &'static str = "cvm.answer";
     type Output = ExecutionStatus;
+
+    fn check(&self) -> Result<(), Rejection> {
+        // First of all, because a value built in memory may be nested deeper than recursive code can handle.
+        check_plain(&self.answer).map_err(|excess| {
+            Rejection::domain(codes::INVALID_ANSWER, format!("the answer is {excess}; nothing was changed"))
+        })?;
+        claim::check_name("by", self.by.as_deref())
+    }
 
     fn subject(&self) -> Option<Key> {
         Some(Key::new(&EXECUTIONS, &self.execution))
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        match self.key() {
+        match self.key(view) {
             Some(call) => call_closing::reads(view, &self.execution, &call),
             None => ReadSet::key(Key::new(&EXECUTIONS, &self.execution)),
         }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
-        if let AnswerTarget::Open { open_calls: open @ 2.., .. } = self.call {
-            let message = format!("execution `{}` has {open} open calls; name the one to answer", self.execution);
-            return Err(Rejection::domain(ErrorCode::AmbiguousCall, message));
-        }
-        claim::check_name("by", self.by.as_deref())?;
         // The call is checked before the execution: an answered call is reported as answered, whatever the execution does by now.
-        let Some(key) = self.key() else {
+        let Some(key) = self.key(view) else {
             let (_, execution) = ExecutionHead::find(view, &self.execution)?;
             execution.require_waiting()?;
+            match execution.open_call() {
+                // A paused execution whose call is answered resumes only when it is unpaused.
+                Some(waiting) if waiting.open_calls == 0 => {
+                    let key = Key::new(&CC_HISTORY, &waiting.call_id);
+                    if !view.has_read(&key) {
+                        return Err(Rejection::Unread(vec![key]));
+                    }
+                    Call::find(view, &waiting.call_id)?.1.require_open()?;
+                }
+                Some(waiting) if waiting.open_calls > 1 => {
+                    let (id, open) = (&self.execution, waiting.open_calls);
+                    let message = format!("execution `{id}` has {open} open calls; name the one to answer");
+                    return Err(Rejection::domain(codes::AMBIGUOUS_CALL, message));
+                }
+                _ => {}
+            }
             return Err(Rejection::Stale {
                 what: format!(
                     "the answer was not applied: execution `{}` made a call after it was read; read the execution again, then answer",
@@ -140,7 +171,7 @@ impl Command for Answer {
                 None => return self.decide_early_answer(name, key, view, ctx),
                 Some(CallHistoryRow::EarlyAnswer(_)) => {
                     let message = format!("call `{name}` already has an early answer; nothing was changed");
-                    return Err(Rejection::domain(ErrorCode::AlreadyAnswered, message));
+                    return Err(Rejection::domain(codes::ALREADY_ANSWERED, message));
                 }
                 Some(CallHistoryRow::Call(_)) => {}
             }
@@ -161,11 +192,87 @@ impl Command for Answer {
         call.complete(result, self.by.clone(), ctx.now);
         call_closing::close_call(view, ctx, before, execution, row, call)
     }
+
+    fn next(&self, output: &ExecutionStatus) -> Option<Box<dyn AnyCommand>> {
+        RunSlice::after(output)
+    }
+}
+
+/// Answers a call and runs its execution to its next stop. If several calls are open, `call` or `key` names one.
+///
+/// Errors: `not_found`, `already_answered`, `invalid_answer` (`details` has the choices or the schema), `ambiguous_call`, `deadline_passed`,
+/// `illegal_transition` (the execution has ended), `stale`.
+#[derive(Debug, Operation)]
+#[operation(name = "cvm.answer", cli = "answer", command = AnswerCall)]
+pub struct AnswerParameters {
+    /// The execution.
+    #[operation(subject)]
+    id: String,
+    /// The answer: a plain value that the call accepts.
+    answer: Json,
+    /// The id of the call; by default the only open one.
+    call: Option<String>,
+    /// The key of the call, which may be made later: an early answer is kept until then.
+    key: Option<String>,
+    /// The number of the call among those with that key, from 1; by default 1.
+    occurrence: Option<u64>,
+    /// The person, model or worker that answers.
+    by: Option<String>,
+}
+
+impl TryFrom<AnswerParameters> for AnswerCall {
+    type Error = Rejection;
+
+    fn try_from(parameters: AnswerParameters) -> Result<Self, Rejection> {
+        let AnswerParameters { id, answer, call, key, occurrence, by } = parameters;
+        let target = match (call, key, occurrence) {
+            (Some(_), Some(_), _) => {
+                return Err(Rejection::Usage("cvm.answer: pass either `call` or `key`, not both".to_owned()));
+            }
+            (_, None, Some(_)) => {
+                return Err(Rejection::Usage(
+                    "cvm.answer: `occurrence` counts the calls with a `key`; pass the key".to_owned(),
+                ));
+            }
+            (Some(call), None, None) => AnswerTarget::Call(call),
+            (None, Some(key), occurrence) => AnswerTarget::Key { key, occurrence: occurrence.unwrap_or(1) },
+            (None, None, None) => AnswerTarget::open(),
+        };
+        Ok(Self { execution: id, call: target, answer, by })
+    }
+}
+
+/// Completes a claimed call with its answer and runs its execution to its next stop.
+///
+/// Errors: `stale_claim` (another worker has claimed the call since, or it is closed), `already_answered`, `invalid_answer`.
+#[derive(Debug, Operation)]
+#[operation(name = "cvm.complete", command = AnswerCall)]
+pub struct CompleteParameters {
+    /// The call.
+    #[operation(subject)]
+    call: String,
+    /// The execution.
+    execution: String,
+    /// The fencing token of the claim.
+    token: u64,
+    /// The answer: a plain value that the call accepts.
+    answer: Json,
+    /// The person, model or worker that answers.
+    by: Option<String>,
+}
+
+impl TryFrom<CompleteParameters> for AnswerCall {
+    type Error = Rejection;
+
+    fn try_from(parameters: CompleteParameters) -> Result<Self, Rejection> {
+        let CompleteParameters { call, execution, token, answer, by } = parameters;
+        Ok(Self { execution, call: AnswerTarget::Claimed { call, token }, answer, by })
+    }
 }
 
 /// An early answer: the row of a call without the fields that only the call knows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Fields, Clone, Debug, PartialEq)]
+#[entity(rename_all = "camelCase")]
 pub(super) struct EarlyAnswer {
     pub id: String,
     pub execution_id: String,
@@ -177,11 +284,10 @@ pub(super) struct EarlyAnswer {
 }
 
 /// As [`Response`](super::call::Response), without the latency, which is not known yet.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Fields, Clone, Debug, PartialEq)]
 pub(super) struct EarlyResponse {
     pub result: Json,
     pub timestamp: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 //! `cc_history`, written when it is made and completed when it is closed. `call_closing.rs` closes calls and resumes
 //! their executions. Answers, also early ones, are in `answer.rs`, workers in `claim.rs`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -9,13 +10,12 @@ use super::answer::{CallHistoryRow, keyed_id};
 use super::answer_schema::{self, Schema};
 use super::document;
 use super::execution::ExecutionHead;
-use crate::decision::{Change, Ctx, LoadedDocument, Rejection, View};
-use crate::error_code::ErrorCode;
+use crate::decision::{Change, Ctx, Hint, LoadedDocument, Rejection, View};
+use crate::domain::cvm::codes;
 use crate::limits::PLAIN_VALUE_BYTES;
-use crate::schema::Direction::{Ascending, Descending};
-use crate::schema::{Collection, Field, Filter, Index, Key, Predicate, Reference};
+use crate::schema::{Collection, Entity, FieldType, Fields, Filter, Key};
 use crate::time::{Millis, Timestamp};
-use crate::value::{Document, Json, check_plain, json_bytes, json_text};
+use crate::value::{Document, Json, json_bytes, json_text};
 use crate::vm::{CallRequest, Reply};
 
 /// The kind of `CC(...)`.
@@ -24,73 +24,83 @@ pub const COGNITIVE: &str = "cc";
 /// The kind of `sleep` and `sleepUntil`. Only the clock completes these calls.
 pub const TIMER: &str = "timer";
 
+/// The hint that a call of this kind waits for a worker.
+pub(super) fn open_hint(kind: &str) -> Hint {
+    Hint::Domain { name: "cvm.call_open", subject: kind.to_owned() }
+}
+
 /// A call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Entity, Clone, Debug, PartialEq)]
+#[entity(collection = "cvm.cc_history", version = 1, rename_all = "camelCase")]
+#[index(execution_id, step)]
+#[index(execution_id, "request.deadline", when = "missing(outcome)")]
+#[index(program_name)]
+#[index("request.timestamp" desc)]
+#[index(kind, available_at, when = "missing(outcome)")]
 pub struct Call {
     /// Its id. The id of a keyed call is derived from execution, key and occurrence, so the call and an early answer use the same row.
+    #[entity(id)]
     pub id: String,
     /// The execution that makes the call.
+    #[entity(part_of = "cvm.executions")]
     pub execution_id: String,
     /// Its program's name, for queries.
     pub program_name: String,
     /// Number of the call in its execution, from 1.
+    #[entity(optional)]
     pub step: u64,
     /// The kind: `cc`, the name of a tool, `timer`, `fs.readFile`, `fs.listFiles`, `fs.writeFile`.
+    #[entity(optional)]
     pub kind: String,
     /// The key by which it can be answered before it is made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// When a worker may claim it: at once, when another claim expires, or when a retry is due. Missing for timers and closed calls.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available_at: Option<Timestamp>,
     /// The request.
+    #[entity(optional, declared("prompt", "instructionId", "timestamp", "deadline"))]
     pub request: Request,
     /// The response.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[entity(declared("timestamp"))]
     pub response: Option<Response>,
     /// The outcome; missing while the call is open.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<CallOutcome>,
     /// The newest failure of a worker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[entity(declared("timestamp"))]
     pub error: Option<CallError>,
     /// The position of the program.
+    #[entity(optional, declared())]
     pub context: Context,
     /// The claim of a worker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[entity(declared("until"))]
     pub claim: Option<ClaimState>,
 }
 
 /// The request of a call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Fields, Clone, Debug, PartialEq)]
+#[entity(rename_all = "camelCase")]
 pub struct Request {
     /// The question in words; empty for tools.
     pub prompt: String,
     /// The arguments of a tool.
-    #[serde(default, skip_serializing_if = "Json::is_null")]
+    #[entity(omit_default)]
     pub args: Json,
     /// The instruction that makes the call.
     pub instruction_id: u32,
     /// When the call was made.
     pub timestamp: Timestamp,
     /// The only valid answers; missing: any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choices: Option<Vec<Json>>,
     /// The schema of valid answers; see [`Schema`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Json>,
     /// From this time on, answers are rejected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
     /// The value that the program gets when the deadline has passed; missing: a `TimeoutError`.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::deserialize_some")]
     pub default: Option<Json>,
 }
 
 /// The response to a call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[entity(rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
     /// The answer.
@@ -105,8 +115,7 @@ pub struct Response {
 }
 
 /// The failure of a worker to complete a call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CallError {
     /// The error's name in the program; missing: `CallError`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,7 +130,7 @@ pub struct CallError {
 }
 
 /// The outcome of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(FieldType, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallOutcome {
     /// It was answered.
@@ -137,9 +146,6 @@ pub enum CallOutcome {
 }
 
 impl CallOutcome {
-    /// All outcomes, as on the wire.
-    pub const ALL: &'static [&'static str] = &["answered", "defaulted", "timed_out", "failed", "cancelled"];
-
     /// The reason in the rejection of a late answer.
     fn refusal_phrase(self) -> &'static str {
         match self {
@@ -153,10 +159,9 @@ impl CallOutcome {
 }
 
 /// A worker's claim on a call. While `owner` is set, the claim is exclusive until `until`. After that, the next claim of the call replaces it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Fields, Clone, Debug, PartialEq)]
 pub struct ClaimState {
     /// Name of the worker; missing: the call was released, or the attempt failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// The fencing token. It is greater than that of every earlier claim of this call, and of every earlier call with this id.
     pub token: u64,
@@ -167,7 +172,7 @@ pub struct ClaimState {
 }
 
 /// The position of a program when it made a call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Fields, Clone, Debug, PartialEq)]
 pub struct Context {
     /// Program counter.
     pub pc: u32,
@@ -177,39 +182,8 @@ pub struct Context {
     pub variables: Json,
 }
 
-/// `cvm.cc_history`. A row without `request` is an early answer.
-pub const CC_HISTORY: Collection = Collection::new("cvm.cc_history", 1)
-    .fields(&[
-        Field::id("id"),
-        Field::id("executionId"),
-        Field::text("programName"),
-        Field::int("step").optional(),
-        Field::text("kind").optional(),
-        Field::text("key").optional(),
-        Field::timestamp("availableAt").optional(),
-        Field::object("request").optional(),
-        Field::text("request.prompt").optional(),
-        Field::int("request.instructionId").optional(),
-        Field::timestamp("request.timestamp").optional(),
-        Field::timestamp("request.deadline").optional(),
-        Field::object("response").optional(),
-        Field::timestamp("response.timestamp").optional(),
-        Field::text("outcome").optional().one_of(CallOutcome::ALL),
-        Field::object("error").optional(),
-        Field::timestamp("error.timestamp").optional(),
-        Field::object("context").optional(),
-        Field::object("claim").optional(),
-        Field::timestamp("claim.until").optional(),
-    ])
-    .indexes(&[
-        Index::ordered(&[("executionId", Ascending), ("step", Ascending)]),
-        Index::ordered(&[("executionId", Ascending), ("request.deadline", Ascending)])
-            .partial(Predicate::Missing("outcome")),
-        Index::ordered(&[("programName", Ascending)]),
-        Index::ordered(&[("request.timestamp", Descending)]),
-        Index::ordered(&[("kind", Ascending), ("availableAt", Ascending)]).partial(Predicate::Missing("outcome")),
-    ])
-    .references(&[Reference { field: "executionId", collection: "cvm.executions" }]);
+/// `cvm.cc_history`. A row without `request` is an early answer: it lacks what only the call knows, so that is declared optional.
+pub const CC_HISTORY: Collection = Call::COLLECTION;
 
 impl Call {
     /// Creates the call that a program makes, its variables still missing. The error describes an invalid request to the program's author.
@@ -281,7 +255,7 @@ impl Call {
     /// The call of that id, as it was read.
     pub(super) fn find<'a>(view: &'a View, id: &str) -> Result<(&'a LoadedDocument, Self), Rejection> {
         let key = Key::new(&CC_HISTORY, id);
-        match view.get(&key).map(|found| Ok((found, CallHistoryRow::read(&key, found)?))).transpose()? {
+        match view.get(&key).map(|found| Ok::<_, Rejection>((found, CallHistoryRow::read(&key, found)?))).transpose()? {
             Some((found, CallHistoryRow::Call(call))) => Ok((found, *call)),
             Some((_, CallHistoryRow::EarlyAnswer(_))) | None => {
                 let hint = "; `show` lists the open calls of an execution".to_owned();
@@ -299,7 +273,7 @@ impl Call {
                 let message =
                     format!("call {step} of execution `{execution}` {}; nothing was changed", outcome.refusal_phrase());
                 let details = json!({"outcome": outcome});
-                Err(Rejection::Domain { code: ErrorCode::AlreadyAnswered, message, details })
+                Err(Rejection::Domain { code: codes::ALREADY_ANSWERED, message, details })
             }
         }
     }
@@ -312,11 +286,7 @@ impl Call {
                     "call {} of execution `{}` accepted answers until {deadline}; nothing was changed",
                     self.step, self.execution_id
                 );
-                Err(Rejection::Domain {
-                    code: ErrorCode::DeadlinePassed,
-                    message,
-                    details: json!({"deadline": deadline}),
-                })
+                Err(Rejection::Domain { code: codes::DEADLINE_PASSED, message, details: json!({"deadline": deadline}) })
             }
             _ => Ok(()),
         }
@@ -325,7 +295,7 @@ impl Call {
     /// Returns the value that the program gets for this answer, or the reason why the answer is not valid.
     pub(super) fn coerce_answer(&self, answer: &Json) -> Result<Json, Rejection> {
         let invalid =
-            |message: String, details: Json| Rejection::Domain { code: ErrorCode::InvalidAnswer, message, details };
+            |message: String, details: Json| Rejection::Domain { code: codes::INVALID_ANSWER, message, details };
         if self.kind == TIMER {
             let message = format!(
                 "call {} of execution `{}` is a timer, which takes no answer: it completes by itself; nothing was changed",
@@ -333,8 +303,6 @@ impl Call {
             );
             return Err(invalid(message, Json::Null));
         }
-        check_plain(answer)
-            .map_err(|excess| invalid(format!("the answer is {excess}; nothing was changed"), Json::Null))?;
         // The schema was checked when the call was made.
         let schema = self.schema().map_err(|why| document::damaged(&self.key(), why.as_str()))?;
         let choices = self.request.choices.as_deref();
@@ -468,7 +436,7 @@ fn deadline(options: &Json, now: Timestamp) -> Result<Option<Timestamp>, String>
 }
 
 /// Calls that still accept answers at `now`. Calls of paused executions stay open after their deadline, and there may be many of them.
-pub fn before_deadline(now: Timestamp) -> Filter {
+pub(super) fn before_deadline(now: Timestamp) -> Filter {
     let deadline = || "request.deadline".to_owned();
     Filter::Or(vec![Filter::Exists(deadline(), false), Filter::Gt(deadline(), now.as_millis().into())])
 }

@@ -243,7 +243,7 @@ impl CcWaiting {
 pub(super) fn cancel_open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<Change>, Rejection> {
     let calls = match find_awaited_calls(view, execution) {
         Err(rejection)
-            if matches!(rejection.code(), ErrorCode::Corrupt | ErrorCode::NotFound) && !is_torn(&rejection) =>
+            if matches!(rejection.code(), ErrorCode::CORRUPT | ErrorCode::NOT_FOUND) && !is_torn(&rejection) =>
         {
             return Ok(Vec::new());
         }
@@ -273,7 +273,7 @@ pub(super) fn group_query(execution: &ExecutionHead) -> Query {
 /// Extends `reads` by the rows of the calls that the execution waits for.
 pub(super) fn with_awaited_calls(reads: ReadSet, view: &View, execution: &str) -> ReadSet {
     let key = Key::new(&EXECUTIONS, execution);
-    let Some(head) = view.get(&key).and_then(|head| ExecutionHead::from_document(&key, head).ok()) else {
+    let Some(head) = view.get(&key).and_then(|head| document::read::<ExecutionHead>(&key, head).ok()) else {
         return reads;
     };
     match head.open_call() {

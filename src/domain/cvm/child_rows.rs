@@ -3,77 +3,95 @@
 
 use std::borrow::Cow;
 
-use serde_json::json;
-
 use super::{document, row_id};
 use crate::decision::{Change, Ctx, Rejection};
-use crate::schema::Direction::Ascending;
-use crate::schema::{Collection, Field, Index, Key, Reference, Ttl};
-use crate::time::Millis;
+use crate::schema::{Collection, Entity, Key};
+use crate::time::Timestamp;
 use crate::value::{self, Document, Json};
 
 /// `cvm.outputs`: all lines of output, in order of `seq`.
-pub const OUTPUTS: Collection = Collection::new("cvm.outputs", 1)
-    .fields(&[
-        Field::id("id"),
-        Field::id("executionId"),
-        Field::int("seq"),
-        Field::list("lines"),
-        Field::bool("continued").optional(),
-    ])
-    .indexes(&[Index::ordered(&[("executionId", Ascending), ("seq", Ascending)]).unique()])
-    .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
-    .insert_only();
+pub const OUTPUTS: Collection = OutputRow::COLLECTION;
 
-/// `cvm.heap_pages`: pages of the heap. The head names the current version of each page; rows that it does not name are invisible. `text`
-/// is the JSON text of a page. A page too large for one row has several rows, each with a `part` of the text. Page -1 holds stack and
-/// scopes if they are too large for the head. Rows from before 0.2 hold a page as a list (`objects`).
-pub const HEAP_PAGES: Collection = Collection::new("cvm.heap_pages", 2)
-    .fields(&[
-        Field::id("id"),
-        Field::id("executionId"),
-        Field::int("page"),
-        Field::int("version"),
-        Field::list("objects").optional(),
-        Field::int("part").optional(),
-        Field::text("text").optional(),
-    ])
-    .indexes(&[Index::ordered(&[("executionId", Ascending), ("page", Ascending)])])
-    .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
-    .insert_only();
+/// `cvm.heap_pages`: pages of the heap. The head names the current version of each page; rows that it does not name are invisible.
+pub const HEAP_PAGES: Collection = HeapPageRow::COLLECTION;
 
 /// `cvm.execution_logs`: the log of an execution, kept for 30 days.
-pub const EXECUTION_LOGS: Collection = Collection::new("cvm.execution_logs", 1)
-    .fields(&[
-        Field::id("id"),
-        Field::id("executionId"),
-        Field::timestamp("timestamp"),
-        Field::text("event").one_of(&["instruction", "cc_call", "error", "complete"]),
-        Field::object("details"),
-    ])
-    .indexes(&[
-        Index::ordered(&[("executionId", Ascending), ("timestamp", Ascending)]),
-        Index::ordered(&[("event", Ascending)]),
-    ])
-    .ttl(Ttl { field: "timestamp", after: Millis::days(30), partial: None })
-    .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
-    .insert_only();
+pub const EXECUTION_LOGS: Collection = ExecutionLogRow::COLLECTION;
 
 /// `cvm.history`: the step-by-step record of an older CVM. It is imported, never written here, and kept as long as its execution.
-pub const HISTORY: Collection = Collection::new("cvm.history", 1)
-    .fields(&[
-        Field::id("id"),
-        Field::id("executionId"),
-        Field::int("step"),
-        Field::int("pc"),
-        Field::json("instruction"),
-        Field::list("stack"),
-        Field::object("variables"),
-        Field::timestamp("timestamp"),
-    ])
-    .indexes(&[Index::ordered(&[("executionId", Ascending), ("timestamp", Ascending)])])
-    .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
-    .insert_only();
+pub const HISTORY: Collection = HistoryRow::COLLECTION;
+
+/// Lines of output.
+#[derive(Entity)]
+#[entity(collection = "cvm.outputs", version = 1, insert_only, rename_all = "camelCase")]
+#[index(execution_id, seq, unique)]
+struct OutputRow {
+    #[entity(id)]
+    id: String,
+    #[entity(part_of = "cvm.executions")]
+    execution_id: String,
+    seq: u64,
+    lines: Vec<String>,
+    /// Whether the only line continues in the next row.
+    #[entity(omit_default)]
+    continued: bool,
+}
+
+/// A page of the heap, or a part of one that is too large for one row. Page -1 holds stack and scopes if they are too large for the head.
+#[derive(Entity)]
+#[entity(collection = "cvm.heap_pages", version = 2, insert_only, rename_all = "camelCase")]
+#[index(execution_id, page)]
+struct HeapPageRow {
+    #[entity(id)]
+    id: String,
+    #[entity(part_of = "cvm.executions")]
+    execution_id: String,
+    page: i64,
+    version: u64,
+    /// The page in rows from before 0.2.
+    objects: Option<Vec<Json>>,
+    /// The position of `text` among the parts, if there are several.
+    part: Option<u32>,
+    /// The JSON text of the page.
+    text: Option<String>,
+}
+
+const LOG_EVENTS: &[&str] = &["instruction", "cc_call", "error", "complete"];
+
+/// A row of the log.
+#[derive(Entity)]
+#[entity(collection = "cvm.execution_logs", version = 1, insert_only, rename_all = "camelCase")]
+#[index(execution_id, timestamp)]
+#[index(event)]
+#[ttl(timestamp, days = 30)]
+pub(super) struct ExecutionLogRow {
+    #[entity(id)]
+    pub id: String,
+    #[entity(part_of = "cvm.executions")]
+    pub execution_id: String,
+    pub timestamp: Timestamp,
+    #[entity(values = LOG_EVENTS)]
+    pub event: String,
+    #[entity(kind = object)]
+    pub details: Json,
+}
+
+/// An entry of the history.
+#[derive(Entity)]
+#[entity(collection = "cvm.history", version = 1, insert_only, rename_all = "camelCase")]
+#[index(execution_id, timestamp)]
+pub(super) struct HistoryRow {
+    #[entity(id)]
+    pub id: String,
+    #[entity(part_of = "cvm.executions")]
+    pub execution_id: String,
+    pub step: i64,
+    pub pc: u32,
+    pub instruction: Json,
+    pub stack: Vec<Json>,
+    pub variables: Document,
+    pub timestamp: Timestamp,
+}
 
 /// Largest part of a row's text. It is far below every store's document limit, whatever escapes the text needs.
 const PART_BYTES: usize = 1024 * 1024;
@@ -88,12 +106,10 @@ pub(super) fn output_rows(execution: &str, seq: u64, lines: &[String]) -> Result
     let mut push = |lines: &[&str], continued: bool| {
         let seq = seq + rows.len() as u64;
         let id = row_id(&["output", execution, &seq.to_string()]);
-        let mut row = document::write(&json!({"id": id, "executionId": execution, "seq": seq, "lines": lines}))?;
-        if continued {
-            row.insert("continued".to_owned(), true.into());
-        }
-        rows.push(Change::Append { key: Key::new(&OUTPUTS, &id), document: row });
-        Ok(())
+        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+        let row = OutputRow { id, execution_id: execution.to_owned(), seq, lines, continued };
+        rows.push(Change::Append { key: Key::new(&OUTPUTS, &row.id), document: document::write(&row)? });
+        Ok::<(), Rejection>(())
     };
     let mut pending: Vec<&str> = Vec::new();
     let mut bytes = 0;
@@ -148,13 +164,16 @@ pub(super) fn page_rows(execution: &str, page: i64, version: u64, text: &str) ->
     let several = parts.len() > 1;
     let row = |(part, text): (u32, &str)| {
         let key = page_key(execution, page, version, part);
-        let mut row = document::write(
-            &json!({"id": &*key.id, "executionId": execution, "page": page, "version": version, "text": text}),
-        )?;
-        if several {
-            row.insert("part".to_owned(), part.into());
-        }
-        Ok(Change::Stage { key, document: row })
+        let row = HeapPageRow {
+            id: key.id.to_string(),
+            execution_id: execution.to_owned(),
+            page,
+            version,
+            objects: None,
+            part: several.then_some(part),
+            text: Some(text.to_owned()),
+        };
+        Ok(Change::Stage { key, document: document::write(&row)? })
     };
     (0..).zip(parts).map(row).collect()
 }
@@ -203,8 +222,15 @@ pub(super) fn log_row(
     let unique = ctx.new_id();
     // The first part of it is the time, which the row has already.
     let id = format!("{instructions:012x}-{changes:04x}-{}", unique.get(19..).unwrap_or(&unique));
-    let row = json!({"id": id, "executionId": execution, "timestamp": ctx.now, "event": event, "details": details});
-    Ok(Change::Append { key: Key::new(&EXECUTION_LOGS, &id), document: document::write(&row)? })
+    ExecutionLogRow { id, execution_id: execution.to_owned(), timestamp: ctx.now, event: event.to_owned(), details }
+        .append()
+}
+
+impl ExecutionLogRow {
+    /// The change that adds the row.
+    pub fn append(&self) -> Result<Change, Rejection> {
+        Ok(Change::Append { key: Key::new(&EXECUTION_LOGS, &self.id), document: document::write(self)? })
+    }
 }
 
 #[cfg(test)]

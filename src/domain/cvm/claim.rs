@@ -2,27 +2,31 @@
 //! expired may be replaced. A fencing token, greater with every claim of a call, distinguishes the late worker from the current one
 //! (Kleppmann, "How to do distributed locking", 2016).
 
+use schemars::JsonSchema;
+use std::any::Any;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::answer::CallHistoryRow;
 use super::call::{CC_HISTORY, Call, CallError, CallOutcome, ClaimState, TIMER, before_deadline};
 use super::call_closing;
-use super::execution::{EXECUTIONS, ExecutionHead, ExecutionStatus, Status};
-use super::queries::CallDetails;
-use crate::decision::{Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
-use crate::error_code::ErrorCode;
+use super::execution::{EXECUTIONS, ExecutionHead, ExecutionStatus, RunSlice};
+use super::queries::{CallDetails, OpenCall};
+use crate::decision::{AnyCommand, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, TypedCommand, View};
+use crate::domain::cvm::codes;
 use crate::limits::SAFE_INTEGER;
+use crate::operation::{Operation, Parameters};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
 use crate::time::{Millis, Timestamp};
+use crate::value::Json;
 
-/// Smallest and largest number of calls of each kind that a claim considers. It picks one of them at random, so that concurrent workers
-/// seldom pick the same one.
-pub const CANDIDATE_LIMITS: std::ops::RangeInclusive<u32> = 16..=256;
+/// Largest number of kinds in one claim.
+pub const KINDS_PER_CLAIM: usize = 16;
 
-/// Names of the queries of a claim, one for each kind.
-const KIND_QUERY_NAMES: [&str; 16] = [
+/// Names of the queries for calls that may be claimed, one for each kind.
+pub(super) const KIND_QUERY_NAMES: [&str; KINDS_PER_CLAIM] = [
     "kind 1", "kind 2", "kind 3", "kind 4", "kind 5", "kind 6", "kind 7", "kind 8", "kind 9", "kind 10", "kind 11",
     "kind 12", "kind 13", "kind 14", "kind 15", "kind 16",
 ];
@@ -45,12 +49,53 @@ pub struct Claim {
     pub owner: String,
     /// Duration of the lease without a heartbeat.
     pub lease: Millis,
-    /// Only calls that are available at this time, which is the host's.
-    #[serde(skip)]
-    pub at: Timestamp,
-    /// Number of calls of each kind of which one is picked, within [`CANDIDATE_LIMITS`]: more under contention.
-    #[serde(skip)]
-    pub candidate_limit: u32,
+}
+
+/// Claims one open call of the given kinds, or the given call, for a worker until its lease ends. The result is null if there is none.
+#[derive(Debug, Operation)]
+#[operation(name = "cvm.claim", command = Claim, result = Option<Work>)]
+pub struct ClaimParameters {
+    /// The kinds of calls, at most 16: `cc`, the names of tools.
+    kinds: Option<Vec<String>>,
+    /// The id of one call, in place of kinds.
+    call: Option<String>,
+    /// The name of the worker, for people.
+    owner: String,
+    /// How long the claim lasts without a heartbeat, in milliseconds; by default 30 seconds.
+    #[operation(name = "leaseMs", default = LEASE)]
+    lease: Millis,
+}
+
+impl TryFrom<ClaimParameters> for Claim {
+    type Error = Rejection;
+
+    fn try_from(parameters: ClaimParameters) -> Result<Self, Rejection> {
+        let ClaimParameters { kinds, call, owner, lease } = parameters;
+        let of = match (kinds, call) {
+            (Some(kinds), None) => ClaimTarget::Kinds(kinds),
+            (None, Some(call)) => ClaimTarget::Call(call),
+            _ => return Err(Rejection::Usage("cvm.claim: pass either `kinds` or `call`, and not both".to_owned())),
+        };
+        Ok(Self { of, owner, lease })
+    }
+}
+
+/// The duration of a lease, if the worker names none.
+pub const LEASE: Millis = Millis::seconds(30);
+
+/// A call that a worker has claimed, with everything that it needs to complete it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Work {
+    /// The call.
+    pub call: OpenCall,
+    /// The program that waits for it.
+    pub program_name: String,
+    /// The claim, with the fencing token that completing the call needs.
+    pub claimed: ClaimedCall,
+    /// The error of the last attempt, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<CallError>,
 }
 
 /// The result of a claim.
@@ -62,9 +107,37 @@ pub struct ClaimResult {
     /// The claimed call, if this attempt claimed it. A repeat returns the claim alone.
     #[serde(skip)]
     pub details: Option<Box<CallDetails>>,
-    /// Number of conflicts with other workers.
-    #[serde(skip)]
-    pub conflicts: u32,
+}
+
+impl ClaimResult {
+    /// The claimed call with its details. `None`: no call was claimed, or the claimed call does not exist any more.
+    pub fn into_work(self) -> Option<Work> {
+        let CallDetails { call, program_name, error, .. } = *self.details?;
+        Some(Work { call, program_name, claimed: self.claimed?, error })
+    }
+}
+
+/// The details of a claimed call, for a repeated claim. `None`: it was cancelled and deleted meanwhile.
+#[derive(Clone, Debug, Serialize)]
+struct ClaimedDetails {
+    call: String,
+}
+
+impl Command for ClaimedDetails {
+    const NAME: &'static str = "cvm.claimed_details";
+    type Output = Option<CallDetails>;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::key(Key::new(&CC_HISTORY, &self.call))
+    }
+
+    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Option<CallDetails>>, Rejection> {
+        match Call::find(view, &self.call) {
+            Ok((_, call)) => Ok(Decision::new(Some(call.into()))),
+            Err(Rejection::NotFound { .. }) => Ok(Decision::new(None)),
+            Err(rejection) => Err(rejection),
+        }
+    }
 }
 
 /// The calls that a worker may claim.
@@ -78,8 +151,7 @@ pub enum ClaimTarget {
 }
 
 /// A claimed call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimedCall {
     /// The call.
     pub call: String,
@@ -94,53 +166,72 @@ pub struct ClaimedCall {
 }
 
 /// Reports that a worker still works on a call, and renews its lease.
-#[derive(Clone, Debug, Serialize)]
+///
+/// Errors: `stale_claim` (the worker must stop: another one has claimed the call, or it is closed), `not_found`.
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.heartbeat")]
 pub struct Heartbeat {
     /// The call.
+    #[operation(subject)]
     pub call: String,
-    /// The token of the claim.
+    /// The fencing token of the claim.
     pub token: u64,
-    /// Duration of the lease from now on.
+    /// How long the claim lasts from now on, in milliseconds; by default 30 seconds.
+    #[operation(name = "leaseMs", default = LEASE)]
     pub lease: Millis,
 }
 
 /// Releases a claimed call, which others may claim at once. The attempt does not count.
-#[derive(Clone, Debug, Serialize)]
+///
+/// Errors: `stale_claim`, `not_found`.
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.release")]
 pub struct Release {
     /// The call.
+    #[operation(subject)]
     pub call: String,
-    /// The token of the claim.
+    /// The fencing token of the claim.
     pub token: u64,
 }
 
-/// Reports that a worker failed to complete a call.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Reports that a worker failed to complete a call. With a retry policy the call is open again later. Without one, or after the last
+/// attempt, the program gets the error and runs to its next stop.
+///
+/// Errors: `stale_claim`, `not_found`, `deadline_passed`.
+#[derive(Clone, Debug, Serialize, Deserialize, Operation)]
+#[operation(name = "cvm.fail")]
 pub struct Fail {
     /// The execution.
     pub execution: String,
     /// The call.
+    #[operation(subject)]
     pub call: String,
-    /// The token of the claim.
+    /// The fencing token of the claim.
     pub token: u64,
-    /// The message.
+    /// The message, which the program can read.
     pub message: String,
-    /// Name of the error in the program; `None`: `CallError`.
+    /// The name of the error in the program; by default `CallError`.
     pub name: Option<String>,
-    /// The retry policy; `None`: the program gets the error.
+    /// The retry policy; by default none.
     pub retry: Option<Backoff>,
-    /// Name of the worker.
+    /// The name of the worker.
     pub by: Option<String>,
 }
 
 /// When a failed call is retried: after `initial`, then after twice as long each time, at most `longest`, until `attempts` attempts were
 /// made. Each wait is shortened at random by up to half ("equal jitter": Brooker, "Exponential Backoff And Jitter", 2015).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Parameters)]
+#[schemars(deny_unknown_fields)]
 pub struct Backoff {
     /// Number of attempts in total.
     pub attempts: u32,
-    /// The first wait.
+    /// The first wait, in milliseconds.
+    #[operation(name = "initialMs")]
+    #[schemars(rename = "initialMs")]
     pub initial: Millis,
-    /// The longest wait.
+    /// The longest wait, in milliseconds.
+    #[operation(name = "longestMs")]
+    #[schemars(rename = "longestMs")]
     pub longest: Millis,
 }
 
@@ -151,9 +242,8 @@ impl Default for Backoff {
 }
 
 /// The state of a failed call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct FailedCall {
     /// When it may be claimed again; `None`: it is closed.
     pub retry_at: Option<Timestamp>,
@@ -170,7 +260,7 @@ pub(super) fn require_claim(call: &Call, token: u64) -> Result<(), Rejection> {
         _ => "was never claimed under this token",
     };
     let message = format!("call {} of execution `{}` {problem}; nothing was changed", call.step, call.execution_id);
-    Err(Rejection::Domain { code: ErrorCode::StaleClaim, message, details: json!({"token": token}) })
+    Err(Rejection::Domain { code: codes::STALE_CLAIM, message, details: json!({"token": token}) })
 }
 
 /// As [`require_claim`], and rejects a closed call too: its worker may stop.
@@ -181,7 +271,7 @@ fn require_open_claim(call: &Call, token: u64) -> Result<(), Rejection> {
         Some(outcome) => {
             let (step, execution) = (call.step, &call.execution_id);
             let message = format!("call {step} of execution `{execution}` is closed; stop working on it");
-            Err(Rejection::Domain { code: ErrorCode::StaleClaim, message, details: json!({"outcome": outcome}) })
+            Err(Rejection::Domain { code: codes::STALE_CLAIM, message, details: json!({"outcome": outcome}) })
         }
     }
 }
@@ -195,6 +285,18 @@ pub(super) fn check_name(field: &str, name: Option<&str>) -> Result<(), Rejectio
         }
         _ => Ok(()),
     }
+}
+
+/// Rejects more kinds of calls than one command reads.
+pub(super) fn require_few_kinds(kinds: &[String]) -> Result<(), Rejection> {
+    if kinds.len() <= KIND_QUERY_NAMES.len() {
+        return Ok(());
+    }
+    Err(Rejection::Limit {
+        what: format!("{} kinds of calls at once", kinds.len()),
+        limit: format!("at most {}", KIND_QUERY_NAMES.len()),
+        remedy: "pass the other kinds separately",
+    })
 }
 
 /// Checks that a lease is plausible.
@@ -238,7 +340,8 @@ impl Command for Claim {
     const NAME: &'static str = "cvm.claim";
     type Output = ClaimResult;
 
-    fn reads(&self, _: &View) -> ReadSet {
+    fn reads(&self, view: &View) -> ReadSet {
+        let now = view.now();
         let kinds = match &self.of {
             ClaimTarget::Call(id) => return ReadSet::key(Key::new(&CC_HISTORY, id)),
             ClaimTarget::Kinds(kinds) => kinds,
@@ -247,10 +350,10 @@ impl Command for Claim {
             Query::of(&CC_HISTORY)
                 .eq("kind", kind)
                 .filter(Filter::Exists("outcome".to_owned(), false))
-                .filter(Filter::Lte("availableAt".to_owned(), self.at.as_millis().into()))
-                .filter(before_deadline(self.at))
+                .filter(Filter::Lte("availableAt".to_owned(), now.as_millis().into()))
+                .filter(before_deadline(now))
                 .sort("availableAt", Ascending)
-                .limit(self.candidate_limit.clamp(*CANDIDATE_LIMITS.start(), *CANDIDATE_LIMITS.end()))
+                .limit(view.spread())
         };
         KIND_QUERY_NAMES
             .iter()
@@ -262,13 +365,7 @@ impl Command for Claim {
         check_lease(self.lease)?;
         check_name("owner", Some(&self.owner))?;
         if let ClaimTarget::Kinds(kinds) = &self.of {
-            if kinds.len() > KIND_QUERY_NAMES.len() {
-                return Err(Rejection::Limit {
-                    what: format!("{} kinds in one claim", kinds.len()),
-                    limit: format!("at most {}", KIND_QUERY_NAMES.len()),
-                    remedy: "claim calls of the other kinds separately",
-                });
-            }
+            require_few_kinds(kinds)?;
             if kinds.iter().any(|kind| kind == TIMER) {
                 let reason =
                     "`timer` is not a kind that a worker serves; timers complete by themselves. Remove it".to_owned();
@@ -303,9 +400,23 @@ impl Command for Claim {
         call.claim = Some(claim);
         call.available_at = Some(until);
         let change = call.update(&found)?;
-        let result =
-            ClaimResult { claimed: Some(claimed), details: Some(Box::new(call.into())), conflicts: ctx.attempt };
+        let result = ClaimResult { claimed: Some(claimed), details: Some(Box::new(call.into())) };
         Ok(Decision::new(result).change(change))
+    }
+
+    fn next(&self, output: &ClaimResult) -> Option<Box<dyn AnyCommand>> {
+        let ClaimResult { claimed: Some(claimed), details: None } = output else { return None };
+        Some(TypedCommand::boxed(ClaimedDetails { call: claimed.call.clone() }))
+    }
+
+    fn absorb(&self, output: &mut ClaimResult, part: Box<dyn Any>) {
+        if let Ok(details) = part.downcast::<Option<CallDetails>>() {
+            output.details = details.map(Box::new);
+        }
+    }
+
+    fn reply(&self, output: &ClaimResult) -> Result<Json, serde_json::Error> {
+        serde_json::to_value(output.clone().into_work())
     }
 }
 
@@ -409,12 +520,15 @@ impl Command for Fail {
         let decision = call_closing::close_call(view, ctx, before, execution, row, call)?;
         Ok(decision.map(|status| FailedCall { retry_at: None, reached: Some(status) }))
     }
-}
 
-impl FailedCall {
-    /// Whether the execution has more to run.
-    pub fn is_running(&self) -> bool {
-        self.reached.as_ref().is_some_and(|execution| execution.status == Status::Running)
+    fn next(&self, output: &FailedCall) -> Option<Box<dyn AnyCommand>> {
+        output.reached.as_ref().and_then(RunSlice::after)
+    }
+
+    fn absorb(&self, output: &mut FailedCall, part: Box<dyn Any>) {
+        if let Ok(reached) = part.downcast() {
+            output.reached = Some(*reached);
+        }
     }
 }
 
@@ -428,8 +542,8 @@ fn truncate_message(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decision::EngineSettings;
     use crate::id::CommandId;
-    use crate::limits::Settings;
 
     #[test]
     fn backoff_doubles_up_to_the_longest_with_equal_jitter() {
@@ -437,12 +551,12 @@ mod tests {
         for (attempts, longest_wait) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1_000), (39, 1_000)] {
             for n in 0..50 {
                 let id = CommandId::new(&format!("c{attempts}-{n}")).unwrap();
-                let ctx = Ctx::new(id, Timestamp::from_millis(0), Settings::default());
+                let ctx = Ctx::new(id, Timestamp::from_millis(0), EngineSettings::default());
                 let wait = backoff.next_attempt_at(attempts, &ctx).unwrap().as_millis();
                 assert!((longest_wait / 2..=longest_wait).contains(&wait), "{wait} after {attempts} attempts");
             }
         }
-        let ctx = Ctx::new(CommandId::new("c").unwrap(), Timestamp::default(), Settings::default());
+        let ctx = Ctx::new(CommandId::new("c").unwrap(), Timestamp::default(), EngineSettings::default());
         assert_eq!(backoff.next_attempt_at(40, &ctx), None);
     }
 }

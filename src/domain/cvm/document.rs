@@ -1,29 +1,25 @@
-//! Conversion between typed entities and documents. A document that does not match its type was changed from outside, and is reported as
-//! damaged.
-
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+//! Conversion between typed entities and documents, with the rejections of this domain. A document that does not match its type was
+//! changed from outside, and is reported as damaged.
 
 use crate::decision::{LoadedDocument, Rejection};
 use crate::error_code::ErrorCode;
-use crate::schema::Key;
-use crate::value::{self, Document, Json};
+use crate::schema::{Fields, Key};
+use crate::value::Document;
 
-/// Serializes an entity to its document.
-pub(super) fn write<T: Serialize>(entity: &T) -> Result<Document, Rejection> {
-    match serde_json::to_value(entity) {
-        Ok(Json::Object(document)) => Ok(document),
-        Ok(_) => Err(Rejection::domain(ErrorCode::Internal, "an entity is not a JSON object")),
-        Err(e) => Err(Rejection::domain(ErrorCode::Internal, format!("an entity cannot be written: {e}"))),
-    }
+/// The document of an entity.
+pub(super) fn write(entity: &impl Fields) -> Result<Document, Rejection> {
+    let mut document = Document::new();
+    let written = entity.write_fields(&mut document);
+    written.map_err(|e| Rejection::domain(ErrorCode::INTERNAL, format!("an entity cannot be written: {e}")))?;
+    Ok(document)
 }
 
-/// Decodes the entity of a document.
-pub(super) fn read<T: DeserializeOwned>(key: &Key, loaded: &LoadedDocument) -> Result<T, Rejection> {
-    value::from_document(&loaded.document).map_err(|e| damaged(key, &e.to_string()))
+/// The entity of a document.
+pub(super) fn read<T: Fields>(key: &Key, loaded: &LoadedDocument) -> Result<T, Rejection> {
+    T::read_fields(&loaded.document).map_err(|e| damaged(key, &e.to_string()))
 }
 
 /// The rejection for a document that contradicts its own rules.
 pub(super) fn damaged(key: &Key, why: &str) -> Rejection {
-    Rejection::domain(ErrorCode::Corrupt, format!("{key} is damaged: {why}"))
+    Rejection::domain(ErrorCode::CORRUPT, format!("{key} is damaged: {why}"))
 }

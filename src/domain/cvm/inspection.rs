@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState};
 use super::loaded_machine::LoadedMachine;
-use super::{call_closing, loaded_machine};
+use super::{call_closing, document, loaded_machine};
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::domain::cvm::Settings;
 use crate::id::{hex, sha256};
 use crate::limits::HEAP_BYTES;
+use crate::operation::Operation;
 use crate::schema::Key;
 use crate::value::{Document, Json, get};
 use crate::vm::{FrameView, InspectBounds};
@@ -52,11 +54,11 @@ impl Command for Inspect {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<Inspection>>, Rejection> {
         // An older execution may exceed the heap limit of this process.
-        ctx.settings.heap_bytes = *HEAP_BYTES.end();
+        ctx.settings = ctx.settings.clone().with(Settings { heap_bytes: *HEAP_BYTES.end(), ..Settings::of(ctx) });
         let key = Key::new(&EXECUTIONS, &self.id);
         let Some(head) = view.get(&key) else { return Ok(Decision::new(None)) };
         let mut inspection = Inspection::default();
-        match ExecutionHead::from_document(&key, head) {
+        match document::read::<ExecutionHead>(&key, head) {
             Ok(ExecutionHead { state: ExecutionState::Deleted { .. }, .. }) => return Ok(Decision::new(None)),
             Ok(execution) => {
                 inspection.revision = head.revision.to_string();
@@ -149,6 +151,29 @@ pub struct Variables {
     pub name: Option<String>,
     /// Limits of the returned values.
     pub bounds: InspectBounds,
+}
+
+/// Returns the variables of an execution, also of one that has ended or failed: its active function calls, the innermost first, each with
+/// its variables.
+///
+/// Errors: `not_found` (the execution does not exist, or no function call has a variable of that name).
+#[derive(Debug, Operation)]
+#[operation(name = "cvm.variables", cli = "variables", query, command = Variables)]
+pub struct VariablesParameters {
+    /// The execution.
+    #[operation(subject)]
+    id: String,
+    /// Only variables of this name, and function calls that have one.
+    name: Option<String>,
+    /// Whether to include full values; by default they are cut to a readable length.
+    full: bool,
+}
+
+impl From<VariablesParameters> for Variables {
+    fn from(parameters: VariablesParameters) -> Self {
+        let VariablesParameters { id, name, full } = parameters;
+        Self { id, name, bounds: if full { InspectBounds::full() } else { InspectBounds::default() } }
+    }
 }
 
 impl Command for Variables {

@@ -10,10 +10,12 @@ use serde_json::json;
 
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState};
 use super::program::{DecodedProgram, version_key};
+use super::settings::Settings;
 use super::{child_rows, document};
 use crate::decision::{CachedValue, Change, Ctx, ReadSet, Rejection, View};
+use crate::domain::cvm::codes;
 use crate::error_code::ErrorCode;
-use crate::schema::Key;
+use crate::schema::{Fields, Key};
 use crate::value::{self, DeserializeError, Document, Json, canonical_json, write_canonical_json};
 use crate::vm;
 
@@ -158,10 +160,14 @@ impl PageRef {
 }
 
 /// Stack, scopes and the rest of the machine's saved state.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[entity(inside = "state")]
 pub(super) struct Frames {
+    #[entity(kind = list)]
     pub stack: Json,
+    #[entity(kind = list)]
     pub scopes: Json,
+    #[entity(default, undeclared)]
     #[serde(default)]
     pub machine: Json,
 }
@@ -201,7 +207,7 @@ pub(super) fn reads(view: &View, id: &str) -> ReadSet {
         return reads;
     }
     // The decision reports a head that cannot be read.
-    let Ok(execution) = ExecutionHead::from_document(&key, head) else { return reads };
+    let Ok(execution) = document::read::<ExecutionHead>(&key, head) else { return reads };
     reads = reads.with_key(version_key(&execution.program_id, execution.program_version));
     for (page, reference) in (0..).zip(&execution.heap.pages) {
         reads.keys.extend(reference.keys(id, page));
@@ -268,7 +274,7 @@ impl LoadedMachine {
                 "execution `{}` was imported after its end and cannot run here: {why}; start its program again instead",
                 execution.id
             );
-            return Err(Rejection::domain(ErrorCode::IllegalTransition, message));
+            return Err(Rejection::domain(ErrorCode::ILLEGAL_TRANSITION, message));
         }
         Ok(loaded)
     }
@@ -284,12 +290,11 @@ impl LoadedMachine {
             .zip(&execution.heap.pages)
             .map(|(page, reference)| reference.rows(view, &execution.id, page))
             .collect::<Result<_, _>>()?;
-        let frames = match (&execution.frames, execution.heap.spill) {
-            (Some(frames), _) => frames.clone(),
-            (None, Some(spill)) => child_rows::page_json(&spill.rows(view, &execution.id, FRAMES_PAGE)?)
+        let frames = match execution.heap.spill {
+            None => execution.frames.clone(),
+            Some(spill) => child_rows::page_json(&spill.rows(view, &execution.id, FRAMES_PAGE)?)
                 .and_then(|frames| value::from_value(&frames).map_err(|e| e.to_string()))
                 .map_err(|why| document::damaged(&key, &why))?,
-            (None, None) => return Err(document::damaged(&key, "its stack is missing")),
         };
         let unrunnable_reason: Option<Arc<str>> =
             frames.machine.get(UNRUNNABLE_KEY).and_then(Json::as_str).map(Arc::from);
@@ -310,7 +315,7 @@ impl LoadedMachine {
 
     /// Passes the outcomes of the open calls to the machine. An answer that the machine cannot take is rejected.
     pub fn reply(&mut self, replies: &[vm::Reply]) -> Result<(), Rejection> {
-        self.machine.reply(replies).map_err(|failure| Rejection::domain(ErrorCode::InvalidAnswer, failure.message))
+        self.machine.reply(replies).map_err(|failure| Rejection::domain(codes::INVALID_ANSWER, failure.message))
     }
 
     /// As [`LoadedMachine::reply`], where no caller can be rejected: a reply that the machine cannot take is thrown in the program.
@@ -358,15 +363,15 @@ impl LoadedMachine {
             Some(why) => frames.machine[UNRUNNABLE_KEY] = Json::from(&**why),
             None => execution.pc = saved.pc,
         }
-        let text = value::to_json_string(&frames).map_err(|e| Rejection::domain(ErrorCode::Internal, e.to_string()))?;
+        let text = value::to_json_string(&frames).map_err(|e| Rejection::domain(ErrorCode::INTERNAL, e.to_string()))?;
         if text.len() > FRAMES_BYTES {
             heap.spilled = versions.after(heap.spilled);
             let rows = child_rows::page_rows(&id, FRAMES_PAGE, heap.spilled, &text)?;
             heap.spill = Some(PageRef::new(heap.spilled, rows.len()));
             changes.extend(rows);
-            execution.frames = None;
+            execution.frames = Frames::empty();
         } else {
-            execution.frames = Some(frames);
+            execution.frames = frames;
         }
         if let Json::Object(counters) = saved.heap {
             heap.counters = counters;
@@ -399,8 +404,8 @@ impl LoadedMachine {
 /// The limits of a machine under these settings. `heap_bytes` is the limit of its execution.
 pub(super) fn limits(heap_bytes: Option<u64>, ctx: &Ctx) -> vm::Limits {
     vm::Limits {
-        instructions: ctx.settings.execution_instructions,
-        heap_bytes: heap_bytes.unwrap_or(ctx.settings.heap_bytes),
+        instructions: Settings::of(ctx).execution_instructions,
+        heap_bytes: heap_bytes.unwrap_or(Settings::of(ctx).heap_bytes),
         ..vm::Limits::default()
     }
 }

@@ -16,6 +16,7 @@
 //! | `slice.rs` | running a slice, and the writes that result |
 //! | `inspection.rs` | the variables of an execution, and the check that its rows agree with its head |
 //! | `queries.rs` | queries of an execution, its state hash included |
+//! | `listing/` | lists of programs, executions, calls and logs; statistics |
 //! | `document.rs` | conversion between entities and documents |
 
 mod answer;
@@ -24,49 +25,124 @@ mod call;
 mod call_closing;
 mod child_rows;
 mod claim;
+pub mod codes;
+#[cfg(feature = "compiler")]
+mod compilation;
+#[cfg(not(feature = "compiler"))]
+#[path = "no_compilation.rs"]
+mod compilation;
 mod document;
+mod due;
 mod execution;
 mod inspection;
 mod legacy;
+mod listing;
 mod loaded_machine;
 mod program;
 mod queries;
+mod settings;
 mod slice;
+mod verification;
 
-pub use answer::{Answer, AnswerTarget};
+pub use answer::{AnswerCall, AnswerParameters, AnswerTarget, CompleteParameters};
 pub use answer_schema::{Schema, ValidationError, coerce_answer};
-pub use call::{
-    CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER, before_deadline,
-};
+pub use call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER};
 pub use child_rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, OUTPUTS};
 pub use claim::{
-    Backoff, CANDIDATE_LIMITS, Claim, ClaimResult, ClaimTarget, ClaimedCall, Fail, FailedCall, Heartbeat, Release,
+    Backoff, Claim, ClaimParameters, ClaimResult, ClaimTarget, ClaimedCall, Fail, FailedCall, Heartbeat,
+    KINDS_PER_CLAIM, LEASE, Release, Work,
 };
+#[cfg(feature = "compiler")]
+pub use compilation::compile as compile_source;
+pub use due::RETENTION;
 pub use execution::{
     Cancel, CcWaiting, Delete, DeleteRows, DeletionCursor, DeletionProgress, EXECUTIONS, ExecutionEvent, ExecutionHead,
     ExecutionState, ExecutionStatus, ImportedFailure, Metrics, Pause, ProgramError, ResumeState, Retry, RunDue,
     RunDueOutcome, RunSlice, SliceEnd, Start, Status, Unpause,
 };
-pub use inspection::{Inspect, Inspection, OutputCheck, Variables};
+pub use inspection::{Inspect, Inspection, Variables, VariablesParameters};
 pub use legacy::{
     ImportActiveExecution, ImportEndedExecution, ImportLegacyProgram, ImportLegacyRows, ImportReadyExecution,
     LegacyAnswer, LegacyBytecode, LegacyCall, LegacyHistoryEntry, LegacyLogRow, LegacyOpenCall, LegacyOutcome,
     bytecode_hash,
 };
+pub use listing::{
+    ActiveExecutions, CallClaim, CallFailure, CallListing, CallRow, CountFinished, CountStatuses, ExecutionCursor,
+    ExecutionListing, ExecutionSummary, Latency, LatencyByKind, LatencyByProgram, LogCursor, LogListing, LogRow,
+    MetricStats, NextAvailable, Overview, ProgramHistory, ProgramListing, ProgramSummary, ProgramView, ShowLatency,
+    ShowOverview, ShowProgram, ShowProgramById, ShowStats, ShowSummary, ShowVersion, ShowVersionOf, SlowestCalls,
+    Stats, VersionListing, VersionSummary, VersionView,
+};
 pub use program::{
-    Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion, RemovalProgress, RemoveProgram,
+    Load, LoadParameters, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion,
+    RemovalProgress, RemoveProgram,
 };
 pub use queries::{
     CallDetails, Execution, ExecutionProgress, ExecutionStatusDetails, NO_LINES, OpenCall, PollExecution, Show,
-    ShowCall, ShowOutput, ShowStatus,
+    ShowCall, ShowOutput, ShowParameters, ShowStatus,
 };
+pub use settings::{LogLevel, Settings};
 
 use crate::id::{hex, sha256};
+use crate::operation::{Domain, Operation};
 use crate::schema::Collection;
 
 /// The collections of this domain.
 pub const COLLECTIONS: &[&Collection] =
     &[&PROGRAMS, &PROGRAM_VERSIONS, &EXECUTIONS, &OUTPUTS, &HEAP_PAGES, &CC_HISTORY, &EXECUTION_LOGS, &HISTORY];
+
+/// The domain.
+pub static DOMAIN: Domain = Domain::new("cvm")
+    .collections(COLLECTIONS)
+    .operations(&[
+        &LoadParameters::OPERATION,
+        &RemoveProgram::OPERATION,
+        &Start::OPERATION,
+        &RunSlice::OPERATION,
+        &AnswerParameters::OPERATION,
+        &Pause::OPERATION,
+        &Unpause::OPERATION,
+        &Cancel::OPERATION,
+        &Retry::OPERATION,
+        &Delete::OPERATION,
+        &RunDue::OPERATION,
+        &ShowParameters::OPERATION,
+        &VariablesParameters::OPERATION,
+        &PollExecution::OPERATION,
+        &ShowOutput::OPERATION,
+        &ShowStatus::OPERATION,
+        &ShowCall::OPERATION,
+        &ClaimParameters::OPERATION,
+        &Heartbeat::OPERATION,
+        &CompleteParameters::OPERATION,
+        &Fail::OPERATION,
+        &Release::OPERATION,
+        &ProgramListing::OPERATION,
+        &ShowProgram::OPERATION,
+        &ShowProgramById::OPERATION,
+        &VersionListing::OPERATION,
+        &ShowVersion::OPERATION,
+        &ShowVersionOf::OPERATION,
+        &ExecutionListing::OPERATION,
+        &ActiveExecutions::OPERATION,
+        &ProgramHistory::OPERATION,
+        &ShowSummary::OPERATION,
+        &ShowOverview::OPERATION,
+        &CountFinished::OPERATION,
+        &CallListing::OPERATION,
+        &SlowestCalls::OPERATION,
+        &NextAvailable::OPERATION,
+        &LogListing::OPERATION,
+        &CountStatuses::OPERATION,
+        &ShowStats::OPERATION,
+        &ShowLatency::OPERATION,
+        &LatencyByProgram::OPERATION,
+        &LatencyByKind::OPERATION,
+    ])
+    .due(&[&due::WAKE, &due::RETENTION])
+    .checks(&[&verification::EXECUTION_CHECK])
+    .codes(codes::CODES)
+    .settings(&settings::DECLARATION);
 
 /// The id of a row that is derived from its content: the same parts give the same row, whichever writer is first.
 fn row_id(parts: &[&str]) -> String {

@@ -7,30 +7,39 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::compilation::compile;
 use super::execution::EXECUTIONS;
 use super::{document, row_id};
-use crate::decision::{CachedValue, Change, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
+use crate::decision::{
+    AnyCommand, CachedValue, Change, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, TypedCommand, View,
+};
+use crate::domain::cvm::codes;
 use crate::error_code::ErrorCode;
 use crate::id::{hex, sha256};
-use crate::schema::Direction::{Ascending, Descending};
-use crate::schema::{Collection, Field, Index, Key, Query, Reference};
+use crate::operation::Operation;
+use crate::schema::{Collection, Entity, Fields, Key, Query};
 use crate::time::Timestamp;
-use crate::value::{Json, canonical_json};
+use crate::value::{self, Json, canonical_json};
 use crate::vm::{BYTECODE_VERSION, Instruction};
 use crate::{id, vm};
 
 /// A program under its name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Entity, Clone, Debug, PartialEq)]
+#[entity(collection = "cvm.programs", version = 1, read_mostly, rename_all = "camelCase")]
+#[index(name, unique)]
+#[index(each(tags))]
+#[index(created desc)]
 pub struct Program {
     /// Its id.
+    #[entity(id)]
     pub id: String,
     /// Unique name.
+    #[entity(max = crate::limits::ID_BYTES)]
     pub name: String,
     /// Its purpose.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Source of the newest version.
     pub source: String,
@@ -43,17 +52,17 @@ pub struct Program {
     /// When its newest version was loaded.
     pub modified: Timestamp,
     /// Tags to find it by.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[entity(omit_default)]
     pub tags: Vec<String>,
     /// Its newest version, from 1.
     pub program_version: u32,
     /// Whether it is being removed. It cannot be started until it is loaded again.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[entity(omit_default)]
     pub removing: bool,
 }
 
 /// How a version was compiled.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Fields, Clone, Debug, PartialEq)]
 pub struct Metadata {
     /// Version of the bytecode.
     pub version: u32,
@@ -64,12 +73,15 @@ pub struct Metadata {
 }
 
 /// One version of a program. It never changes: an execution keeps the version that it started with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Entity, Clone, Debug, PartialEq)]
+#[entity(collection = "cvm.program_versions", version = 1, insert_only, rename_all = "camelCase")]
+#[index(program_id, program_version, unique)]
 pub struct ProgramVersion {
     /// Derived from program and version.
+    #[entity(id)]
     pub id: String,
     /// The program.
+    #[entity(references = "cvm.programs")]
     pub program_id: String,
     /// The version, from 1.
     pub program_version: u32,
@@ -78,55 +90,19 @@ pub struct ProgramVersion {
     /// Its bytecode.
     pub bytecode: Vec<Instruction>,
     /// How it was compiled.
+    #[entity(declared("compiled" = optional))]
     pub metadata: Metadata,
     /// When it was loaded.
     pub created: Timestamp,
 }
 
 /// `cvm.programs`.
-pub const PROGRAMS: Collection = Collection::new("cvm.programs", 1)
-    .read_mostly()
-    .fields(&[
-        Field::id("id"),
-        Field::text("name").max(id_bytes()),
-        Field::text("description").optional(),
-        Field::text("source"),
-        Field::list("bytecode"),
-        Field::object("metadata"),
-        Field::int("metadata.version"),
-        Field::timestamp("metadata.compiled"),
-        Field::text("metadata.compiler"),
-        Field::timestamp("created"),
-        Field::timestamp("modified"),
-        Field::list("tags").optional(),
-        Field::int("programVersion"),
-        Field::bool("removing").optional(),
-    ])
-    .indexes(&[
-        Index::ordered(&[("name", Ascending)]).unique(),
-        Index::each(&[("tags", Ascending)]),
-        Index::ordered(&[("created", Descending)]),
-    ]);
+pub const PROGRAMS: Collection = Program::COLLECTION;
 
 /// `cvm.program_versions`.
-pub const PROGRAM_VERSIONS: Collection = Collection::new("cvm.program_versions", 1)
-    .fields(&[
-        Field::id("id"),
-        Field::id("programId"),
-        Field::int("programVersion"),
-        Field::text("source"),
-        Field::list("bytecode"),
-        Field::object("metadata"),
-        Field::timestamp("metadata.compiled").optional(),
-        Field::timestamp("created"),
-    ])
-    .indexes(&[Index::ordered(&[("programId", Ascending), ("programVersion", Ascending)]).unique()])
-    .references(&[Reference { field: "programId", collection: "cvm.programs" }])
-    .insert_only();
+pub const PROGRAM_VERSIONS: Collection = ProgramVersion::COLLECTION;
 
-const fn id_bytes() -> usize {
-    crate::limits::ID_BYTES
-}
+crate::serialized_field_type!(Instruction: Object);
 
 /// Loads a program under a name. Loading the same source again changes nothing; a changed source becomes the next version.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -149,6 +125,51 @@ pub struct Load {
     pub id: Option<String>,
 }
 
+/// Loads a program under a name. Loading the same source again changes nothing; a changed source becomes the next version.
+///
+/// Errors: `compile_error` (`details.diagnostics` says where and why), `invalid` (the name or id), `invalid_bytecode`, `already_exists` (another
+/// program has the id, or the name belongs to a program with another id).
+#[derive(Debug, Operation)]
+#[operation(name = "cvm.load", cli = "load", command = Load)]
+pub struct LoadParameters {
+    /// The name.
+    #[operation(subject)]
+    name: String,
+    /// The source, in TypeScript.
+    source: String,
+    /// The bytecode of the source; by default the source is compiled, if this build has the compiler.
+    bytecode: Option<Vec<Json>>,
+    /// The compiler and version that made `bytecode`.
+    compiler: Option<String>,
+    /// Its purpose; by default the current one is kept.
+    description: Option<String>,
+    /// Tags to find it by; by default the current ones are kept.
+    tags: Option<Vec<String>>,
+    /// The id of a program that is new under its name; by default a new id.
+    id: Option<String>,
+}
+
+impl TryFrom<LoadParameters> for Load {
+    type Error = Rejection;
+
+    fn try_from(parameters: LoadParameters) -> Result<Self, Rejection> {
+        let LoadParameters { name, source, bytecode, compiler, description, tags, id } = parameters;
+        let (bytecode, compiler) = match bytecode {
+            None => (compile(&name, &source)?, None),
+            Some(instructions) => {
+                let invalid =
+                    |error: value::DeserializeError| Rejection::domain(codes::INVALID_BYTECODE, error.to_string());
+                (
+                    value::from_value(&Json::Array(instructions)).map_err(invalid)?,
+                    Some(compiler.unwrap_or("unknown".to_owned())),
+                )
+            }
+        };
+        let load = Self::new(&name, &source, bytecode);
+        Ok(Self { compiler: compiler.unwrap_or(load.compiler), description, tags, id, ..load })
+    }
+}
+
 impl Load {
     /// The program `source`, compiled by this library to `bytecode`, under `name`.
     pub fn new(name: &str, source: &str, bytecode: Vec<Instruction>) -> Self {
@@ -166,9 +187,8 @@ impl Load {
 }
 
 /// The result of loading.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct LoadedProgram {
     /// Id of the program.
     pub id: String,
@@ -204,7 +224,7 @@ impl Command for Load {
         let own_id = self.own_id()?;
         id::check(&self.name).map_err(|e| Rejection::Invalid { field: "name".to_owned(), reason: e.to_string() })?;
         vm::VerifiedProgram::decode(&self.bytecode)
-            .map_err(|e| Rejection::domain(ErrorCode::InvalidBytecode, e.to_string()))?;
+            .map_err(|e| Rejection::domain(codes::INVALID_BYTECODE, e.to_string()))?;
         let metadata = Metadata { version: BYTECODE_VERSION, compiled: ctx.now, compiler: self.compiler.clone() };
         match view.rows("program").unwrap_or_default() {
             [] => {
@@ -237,7 +257,7 @@ impl Command for Load {
                         "program `{}` already exists under the id `{}`; nothing was changed. Choose another name, or leave the id out",
                         self.name, before.id
                     );
-                    return Err(Rejection::domain(ErrorCode::AlreadyExists, message));
+                    return Err(Rejection::domain(ErrorCode::ALREADY_EXISTS, message));
                 }
                 let mut after = Program {
                     description: self.description.clone().or(before.description.clone()),
@@ -330,15 +350,23 @@ impl DecodedProgram {
 /// Largest number of versions that one commit removes.
 const VERSIONS_PER_COMMIT: u32 = 1_000;
 
-/// Removes a program without executions, in steps. The caller repeats it until it is `done`.
-#[derive(Clone, Debug, Serialize)]
+/// Removes a program with all its versions.
+///
+/// Errors: `not_found`, `in_use` (it has executions: delete them first).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.removeProgram", cli = "program rm")]
 pub struct RemoveProgram {
     /// Its name.
+    #[operation(subject)]
     pub name: String,
+    /// Whether it continues a removal. A program that another process has removed is then not an error.
+    #[serde(skip)]
+    #[operation(skip)]
+    pub continues: bool,
 }
 
 /// The progress of a removal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RemovalProgress {
     /// The program's name.
@@ -353,7 +381,7 @@ pub struct RemovalProgress {
 pub fn in_use_error(name: &str, execution: &str) -> (ErrorCode, String) {
     let message =
         format!("program `{name}` was not removed: it has executions, for example `{execution}`; delete them first");
-    (ErrorCode::InUse, message)
+    (ErrorCode::IN_USE, message)
 }
 
 impl Command for RemoveProgram {
@@ -375,6 +403,9 @@ impl Command for RemoveProgram {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RemovalProgress>, Rejection> {
         let Some([(key, found), ..]) = view.rows("program") else {
+            if self.continues {
+                return Ok(Decision::new(RemovalProgress { name: self.name.clone(), done: true, used_by: None }));
+            }
             let hint = "; `programs` lists the loaded programs".to_owned();
             return Err(Rejection::NotFound { what: "program", id: self.name.clone(), hint });
         };
@@ -397,6 +428,12 @@ impl Command for RemoveProgram {
             }
             _ => Ok(remove(key, found, view, ctx, removed(true, None))),
         }
+    }
+
+    fn next(&self, output: &RemovalProgress) -> Option<Box<dyn AnyCommand>> {
+        // An execution was started meanwhile, and the program is usable again: the next part reports that as any removal does.
+        let is_unfinished = !output.done || output.used_by.is_some();
+        is_unfinished.then(|| TypedCommand::boxed(Self { name: self.name.clone(), continues: true }))
     }
 }
 

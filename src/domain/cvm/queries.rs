@@ -1,5 +1,6 @@
 //! Queries of one execution, each as of one moment.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -9,6 +10,7 @@ use super::loaded_machine::{self, LoadedMachine};
 use super::{OUTPUTS, call_closing, child_rows};
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::limits::SAFE_INTEGER;
+use crate::operation::Operation;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
 use crate::time::Timestamp;
@@ -26,6 +28,32 @@ pub struct Show {
     pub machine: Option<InspectBounds>,
 }
 
+/// Returns all data of an execution.
+///
+/// Errors: `not_found`.
+#[derive(Debug, Operation)]
+#[operation(name = "cvm.show", cli = "show", query, command = Show)]
+pub struct ShowParameters {
+    /// The execution.
+    #[operation(subject)]
+    id: String,
+    /// Whether to include the state hash, which reads the whole heap; by default true.
+    #[operation(default = true)]
+    hash: bool,
+    /// Whether to include the machine's call stack with the values of its variables, which reads the heap; by default as `hash`.
+    machine: Option<bool>,
+    /// Whether to include the full values of variables; by default they are cut to a readable length.
+    full: bool,
+}
+
+impl From<ShowParameters> for Show {
+    fn from(parameters: ShowParameters) -> Self {
+        let ShowParameters { id, hash, machine, full } = parameters;
+        let bounds = if full { InspectBounds::full() } else { InspectBounds::default() };
+        Self { id, hash, machine: machine.unwrap_or(hash).then_some(bounds) }
+    }
+}
+
 impl Show {
     /// Requests the head and the output, and nothing of the heap.
     pub fn head(id: &str) -> Self {
@@ -38,27 +66,40 @@ impl Show {
     }
 }
 
-/// Returns all lines that an execution has printed, without loading its heap. Changes nothing.
-#[derive(Clone, Debug, Serialize)]
+/// Returns all lines that an execution has printed, without loading its heap.
+///
+/// Errors: `not_found`.
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.output", cli = "output", query)]
 pub struct ShowOutput {
     /// The execution.
+    #[operation(subject)]
     pub id: String,
 }
 
-/// Returns the status of an execution, without loading its heap. Changes nothing.
-#[derive(Clone, Debug, Serialize)]
+/// Returns the status of an execution, without loading its heap.
+///
+/// Errors: `not_found`.
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.status", query)]
 pub struct ShowStatus {
     /// The execution.
+    #[operation(subject)]
     pub id: String,
 }
 
 /// Returns the lines printed since the last poll, and the open calls, without loading the heap or earlier output. The cost of driving an
-/// execution to its end therefore does not grow with its output. Changes nothing.
-#[derive(Clone, Debug, Serialize)]
+/// execution to its end therefore does not grow with its output.
+///
+/// Errors: `not_found`.
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.progress", query)]
 pub struct PollExecution {
     /// The execution.
+    #[operation(subject)]
     pub id: String,
-    /// Where to continue: [`ExecutionProgress::next`] of the last poll; 0 at first, [`NO_LINES`] for no lines.
+    /// Where to continue: `next` of the last poll; by default the first line. 2^53 - 1 returns no lines.
+    #[operation(default = 0)]
     pub from: u64,
 }
 
@@ -69,9 +110,8 @@ const POLL_ROWS: usize = 16;
 pub const NO_LINES: u64 = SAFE_INTEGER.unsigned_abs();
 
 /// The progress of an execution since the last poll.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ExecutionProgress {
     /// Its status.
     pub status: Status,
@@ -92,7 +132,7 @@ pub struct ExecutionProgress {
 }
 
 impl Command for PollExecution {
-    const NAME: &'static str = "cvm.glance";
+    const NAME: &'static str = "cvm.progress";
     type Output = ExecutionProgress;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -173,9 +213,8 @@ fn calls_of_state(view: &View, execution: &ExecutionHead) -> Result<Json, Reject
 }
 
 /// The status of an execution, and the calls that it waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ExecutionStatusDetails {
     /// The execution and its status.
     pub reached: ExecutionStatus,
@@ -187,7 +226,7 @@ pub struct ExecutionStatusDetails {
 }
 
 impl Command for ShowStatus {
-    const NAME: &'static str = "cvm.stands";
+    const NAME: &'static str = "cvm.status";
     type Output = ExecutionStatusDetails;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -203,9 +242,9 @@ impl Command for ShowStatus {
 }
 
 /// An execution as callers see it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "Execution"))]
+#[schemars(rename = "Execution")]
 pub struct Execution {
     /// Its id.
     pub id: String,
@@ -224,22 +263,18 @@ pub struct Execution {
     /// The open calls.
     pub calls: Vec<OpenCall>,
     /// SHA-256 of the execution's state, the same wherever it is loaded; missing if it was not requested.
-    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_hash: Option<String>,
     /// The size of its heap, in pages of 64 objects. The cost of the hash grows with it.
     #[serde(default)]
     pub heap_pages: u32,
     /// Its input; missing: none.
-    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::deserialize_some")]
     pub input: Option<Json>,
     /// The execution that started it, if any.
-    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<String>,
     /// The position of its machine, with the values of its variables; missing if it was not requested.
-    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<MachineView>,
     /// When it was started.
@@ -253,9 +288,8 @@ pub struct Execution {
 }
 
 /// An open call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct OpenCall {
     /// Its id.
     pub call_id: String,
@@ -276,13 +310,11 @@ pub struct OpenCall {
     /// From this time on, answers are rejected.
     pub deadline: Option<Timestamp>,
     /// The value that the program gets when the deadline has passed; missing: it gets a `TimeoutError`.
-    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::deserialize_some")]
     pub default: Option<Json>,
     /// Name of the worker that has claimed the call and not released it.
     pub owner: Option<String>,
     /// The end of that worker's lease, unless a heartbeat extends it. Afterwards other workers may claim the call.
-    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<Timestamp>,
     /// Line of the source that makes the call.
@@ -294,15 +326,19 @@ pub struct OpenCall {
     pub requested_at: Timestamp,
 }
 
-/// Returns one call. Changes nothing.
-#[derive(Clone, Debug, Serialize)]
+/// Returns one call.
+///
+/// Errors: `not_found`.
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.call", query)]
 pub struct ShowCall {
     /// The call.
+    #[operation(subject)]
     pub id: String,
 }
 
 /// A call, and its execution.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallDetails {
     /// The execution that made it.

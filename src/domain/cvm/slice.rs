@@ -6,10 +6,12 @@ use super::answer::{CallHistoryRow, EarlyAnswer};
 use super::call::{COGNITIVE, Call, CallError, CallOutcome, Response, TIMER};
 use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, ProgramError, SliceEnd};
 use super::loaded_machine::LoadedMachine;
+use super::settings::Settings;
 use super::{call_closing, child_rows, document};
 use crate::decision::{Change, Ctx, Decision, Hint, LoadedDocument, Rejection, View};
+use crate::domain::cvm::LogLevel;
 use crate::id::{hex, sha256};
-use crate::limits::{LogLevel, PLAIN_VALUE_BYTES};
+use crate::limits::PLAIN_VALUE_BYTES;
 use crate::schema::Key;
 use crate::time::Millis;
 use crate::value::json_bytes;
@@ -64,7 +66,7 @@ pub(super) fn decide_slice(
 ) -> Result<Decision<ExecutionStatus>, Rejection> {
     let writes = run_slice(view, &mut execution, &mut loaded, ctx)?;
     let key = Key::new(&EXECUTIONS, &execution.id);
-    let after = execution.to_document()?;
+    let after = document::write(&execution)?;
     let mut decision = Decision::new(execution.execution_status()).change(Change::Update {
         key: key.clone(),
         before: before.clone(),
@@ -85,7 +87,7 @@ pub(super) fn run_slice(
     ctx: &mut Ctx,
 ) -> Result<SliceWrites, Rejection> {
     let mut writes = SliceWrites::default();
-    let level = execution.log_level.unwrap_or(ctx.settings.log_level);
+    let level = execution.log_level.unwrap_or(Settings::of(ctx).log_level);
     let started = ctx.stopwatch.map(|stopwatch| stopwatch());
     let end = run_machine(view, execution, loaded, ctx, &mut writes, level)?;
     append_output(execution, &loaded.machine.take_output(), &mut writes)?;
@@ -112,14 +114,14 @@ fn run_machine(
     let logs = level != LogLevel::Off;
     let traced = level == LogLevel::Instructions;
     let instructions = if traced {
-        TRACED_SLICE_INSTRUCTIONS.min(ctx.settings.slice_instructions)
+        TRACED_SLICE_INSTRUCTIONS.min(Settings::of(ctx).slice_instructions)
     } else {
-        ctx.settings.slice_instructions
+        Settings::of(ctx).slice_instructions
     };
     let until = loaded.machine.instructions().saturating_add(instructions.max(1));
     let turn = TurnContext { now_ms: ctx.now.as_millis() };
     // A save takes several times the memory that it writes, so it writes only a part of the allowed heap.
-    let bytes = ctx.settings.slice_bytes.min(execution.heap_bytes.unwrap_or(ctx.settings.heap_bytes) / 4);
+    let bytes = Settings::of(ctx).slice_bytes.min(execution.heap_bytes.unwrap_or(Settings::of(ctx).heap_bytes) / 4);
     (execution.group_size, execution.group_answer_bytes) = (0, 0);
     loop {
         let fuel = until.saturating_sub(loaded.machine.instructions());
@@ -145,7 +147,7 @@ fn run_machine(
                 call_closing::deliver_replies(loaded, &calls)?;
             }
             CreateCallsOutcome::Rejected(message) => loaded.machine.reject_call("TypeError", &message),
-            CreateCallsOutcome::Deferred => return Ok(SliceEnd::Unfinished(ctx.now + ctx.settings.run_lease)),
+            CreateCallsOutcome::Deferred => return Ok(SliceEnd::Unfinished(ctx.now + Settings::of(ctx).run_lease)),
         }
     }
 }
@@ -208,11 +210,11 @@ fn slice_end(
             let order = writes.log_position(loaded.machine.instructions());
             writes.changes.push(child_rows::log_row(&execution.id, order, event, details, ctx)?);
         }
-        Ok(())
+        Ok::<(), Rejection>(())
     };
     Ok(match stop {
         StopReason::Fuel | StopReason::Call(_) | StopReason::Calls(_) => {
-            SliceEnd::Unfinished(ctx.now + ctx.settings.run_lease)
+            SliceEnd::Unfinished(ctx.now + Settings::of(ctx).run_lease)
         }
         StopReason::Complete(result) if json_bytes(&result) > PLAIN_VALUE_BYTES => {
             let error = ProgramError::too_large("the result", json_bytes(&result), ctx.now);
@@ -277,7 +279,11 @@ fn create_calls(
     for call in &mut calls {
         execution.metrics.cc_calls_count += 1;
         let key = call.key();
-        let early = match view.get(&key).map(|found| Ok((found, CallHistoryRow::read(&key, found)?))).transpose()? {
+        let early = match view
+            .get(&key)
+            .map(|found| Ok::<_, Rejection>((found, CallHistoryRow::read(&key, found)?)))
+            .transpose()?
+        {
             None => None,
             Some((found, CallHistoryRow::EarlyAnswer(early))) => Some((found, early)),
             Some((_, CallHistoryRow::Call(_))) => return Err(document::damaged(&key, "the call was made before")),
@@ -305,7 +311,7 @@ fn create_calls(
             None => call.insert()?,
         });
         if call.outcome.is_none() {
-            let hint = if call.kind == TIMER { Hint::Due } else { Hint::CallOpen { kind: call.kind.clone() } };
+            let hint = if call.kind == TIMER { Hint::Due } else { super::call::open_hint(&call.kind) };
             if !writes.hints.contains(&hint) {
                 writes.hints.push(hint);
             }

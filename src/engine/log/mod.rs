@@ -129,6 +129,11 @@ pub(crate) fn staged_rows_left(id: &CommandId, error: &store::StoreError) {
     emit(EventLevel::Info, format_args!("rows staged by {id} remain until a later cleanup: {error}"));
 }
 
+/// A declaration in the store cannot be read, so its collection is unknown.
+pub(crate) fn declaration_unreadable(error: &Error) {
+    emit(EventLevel::Warn, format_args!("a collection that was declared at run time is unknown: {error}"));
+}
+
 /// Due work failed.
 pub(crate) fn due_failed(execution: &str, error: &Error) {
     emit(EventLevel::Warn, format_args!("due work of {execution} failed: {error}"));

@@ -44,7 +44,7 @@ pub(super) mod file {
                 "cannot open `file:{directory}`: this host has no files. In a page use `indexeddb:NAME`; in Node use the \
                  package's entry for Node"
             );
-            return Err(Error::new(ErrorCode::Unsupported, message));
+            return Err(Error::new(ErrorCode::UNSUPPORTED, message));
         };
         let must_exist = missing == MissingStore::Refuse;
         let options = FileStoreOptions { single_process, must_exist, ..FileStoreOptions::default() };
@@ -75,7 +75,7 @@ pub(super) mod file {
             "cannot open `file:{directory}`: this build of runstate has no stores on files. Build it with the feature `file` \
              (not for a browser)"
         );
-        Err(Error::new(ErrorCode::Unsupported, message))
+        Err(Error::new(ErrorCode::UNSUPPORTED, message))
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) mod indexeddb {
             "cannot open `indexeddb:{name}`: this build of runstate has no store in IndexedDB (feature `indexeddb`, only in \
              WebAssembly). Elsewhere use `file:DIRECTORY`"
         );
-        Err(Error::new(ErrorCode::Unsupported, message))
+        Err(Error::new(ErrorCode::UNSUPPORTED, message))
     }
 }
 
@@ -152,7 +152,7 @@ pub(in crate::engine) mod mongodb {
     /// Names the redacted URL in the error of a server URL that is not valid.
     pub fn name_invalid_url(url: &str, error: StoreError) -> Error {
         match error {
-            StoreError::InvalidUrl { why } => Error::new(ErrorCode::InvalidUrl, invalid_url_message(url, &why)),
+            StoreError::InvalidUrl { why } => Error::new(ErrorCode::INVALID_URL, invalid_url_message(url, &why)),
             error => error.into(),
         }
     }
@@ -176,6 +176,6 @@ pub(super) mod mongodb {
              mongodb`, or with the feature `mongodb` of the crate `runstate` (not in WebAssembly)",
             redact_url(url)
         );
-        Err(Error::new(ErrorCode::Unsupported, message))
+        Err(Error::new(ErrorCode::UNSUPPORTED, message))
     }
 }

@@ -62,7 +62,7 @@ pub fn store_url(environment: &Environment) -> Result<(String, StoreOrigin), Err
     if let Some(url) = non_empty(&environment.runstate_store) {
         return Ok((expand_home(&url, environment.home.as_deref())?, StoreOrigin::Variable("RUNSTATE_STORE")));
     }
-    let usage = |message: &str| Err(Error::new(ErrorCode::Usage, message));
+    let usage = |message: &str| Err(Error::new(ErrorCode::USAGE, message));
     match non_empty(&environment.cvm_storage_type).as_deref() {
         None | Some("file") => match (non_empty(&environment.cvm_data_dir), non_empty(&environment.home)) {
             (Some(directory), home) => {
@@ -105,7 +105,7 @@ pub fn expand_home(url: &str, home: Option<&str>) -> Result<String, Error> {
         (None, _) => Ok(url.to_owned()),
         (Some(rest), Some(home)) => Ok(format!("file:{home}{rest}")),
         (Some(_), None) => Err(Error::new(
-            ErrorCode::Usage,
+            ErrorCode::USAGE,
             format!("`{url}` cannot be opened: there is no home directory; use an absolute path"),
         )),
     }
@@ -149,7 +149,7 @@ mod tests {
         assert!(store_url(&mongo).unwrap_err().message.contains("MONGODB_URI"));
         for uri in ["h:27017/app", "file:data", "mongo://ann:secret@h/app"] {
             let error = store_url(&Environment { mongodb_uri: Some(uri.into()), ..mongo.clone() }).unwrap_err();
-            assert!(error.code == ErrorCode::Usage && error.message.contains("is not a MongoDB URL"), "{error}");
+            assert!(error.code == ErrorCode::USAGE && error.message.contains("is not a MongoDB URL"), "{error}");
             assert!(!error.message.contains("secret"), "{error}");
         }
         let server = Environment { mongodb_uri: Some("mongodb+srv://h/app".into()), ..mongo.clone() };

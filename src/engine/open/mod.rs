@@ -78,7 +78,7 @@ impl StoreUrl {
 
     /// As [`StoreUrl::parse`], with an error that names these stores.
     fn parse_among(url: &str, offered: &[&str]) -> Result<Self, Error> {
-        let invalid = |message: String| Err(Error::new(ErrorCode::InvalidUrl, message));
+        let invalid = |message: String| Err(Error::new(ErrorCode::INVALID_URL, message));
         let missing_scheme = || {
             let why = format!("a scheme and `:` are missing. Use {}", join_alternatives(offered));
             invalid_url_message(url, &why)
@@ -196,7 +196,7 @@ pub async fn open_with_id(url: &str, missing: MissingStore) -> Result<OpenedStor
                 redact_url(&url),
                 join_alternatives(&url_forms())
             );
-            Err(Error::new(ErrorCode::Unsupported, message))
+            Err(Error::new(ErrorCode::UNSUPPORTED, message))
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) mod marker;
 use marker::{HeldMarker, Marker, StagingRecord, StagingState};
 
 use super::command::{CommandAttempt, CommitOutcome};
-use super::{Engine, Error, log};
+use super::{DECLARATIONS, Engine, Error, log};
 use crate::id::CommandId;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Catalog, Collection, Field, Index, Key};
@@ -56,11 +56,11 @@ pub const STAGED: Collection = Collection::new("runstate.staged", 1)
 pub const STAGED_ROWS: Collection = Collection::new("runstate.staged_rows", 1)
     .fields(&[Field::id("id"), Field::id("command"), Field::list("staged"), Field::list("replaced")])
     .indexes(&[Index::ordered(&[("command", Ascending)])])
-    .references(&[crate::schema::Reference { field: "command", collection: "runstate.staged" }])
+    .references(&[crate::schema::Reference::to("command", "runstate.staged")])
     .insert_only();
 
 /// The collections of the engine itself, in addition to those of its catalog.
-pub const COLLECTIONS: &[&Collection] = &[&STAGED, &STAGED_ROWS];
+pub const COLLECTIONS: &[&Collection] = &[&DECLARATIONS, &STAGED, &STAGED_ROWS];
 
 /// The age from which [`Engine::remove_abandoned`] treats the marker of a large commit as abandoned.
 pub const ABANDONED_AFTER: Millis = Millis::minutes(60);
@@ -261,7 +261,8 @@ pub(super) fn plan_batches(
     }
     deciding.writes.extend(held.as_mut().map(HeldMarker::adopt));
     batches.push(deciding);
-    batches.iter().try_for_each(|batch| batch.validate(&engine.shared.catalog, limits).map(drop))?;
+    let catalog = engine.catalog();
+    batches.iter().try_for_each(|batch| batch.validate(&catalog, limits).map(drop))?;
     Ok(batches)
 }
 

@@ -5,7 +5,7 @@
 use super::{
     ExportHeader, ExportRecord, ExportSink, ExportSummary, ExportTally, IMPORT_FINGERPRINT, Phase, Progress, record,
 };
-use crate::engine::{Engine, Error};
+use crate::engine::{Engine, Error, documents};
 use crate::error_code::ErrorCode;
 use crate::id::Revision;
 use crate::schema::{Accumulator, Aggregate, Catalog, Collection, Filter, Key, Presence, Query, Reference};
@@ -39,9 +39,9 @@ pub(in crate::engine) async fn export_selection<S: ExportSink>(
     let total = if *selection == Selection::All { total(engine).await? } else { None };
     for _ in 0..ATTEMPTS {
         let selected = resolve_selection(engine, selection).await?;
-        sink.begin(&ExportHeader::new(&engine.shared.catalog, engine.now()))?;
+        sink.begin(&ExportHeader::new(&engine.catalog(), engine.now())?)?;
         let mut exporter = Exporter { sink, tally: ExportTally::default(), done: 0 };
-        for collection in record::collections(&engine.shared.catalog) {
+        for collection in record::collections(&engine.catalog()) {
             let mut query = match selected.part(collection) {
                 SelectedPart::Nothing => continue,
                 SelectedPart::Document(record) => {
@@ -72,7 +72,7 @@ pub(in crate::engine) async fn export_selection<S: ExportSink>(
     let message = format!(
         "the store was written to during all {ATTEMPTS} attempts to export it. Try again when it is written to less often"
     );
-    Err(Error { retryable: true, ..Error::new(ErrorCode::Conflict, message) })
+    Err(Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, message) })
 }
 
 /// The position of the store in its change feed. A store without a feed always has the same position.
@@ -86,7 +86,7 @@ pub(super) async fn position(engine: &Engine) -> Result<Option<Position>, Error>
 /// Total number of documents, if the store counts.
 pub(in crate::engine) async fn total(engine: &Engine) -> Result<Option<u64>, Error> {
     let mut total = 0;
-    for collection in record::collections(&engine.shared.catalog) {
+    for collection in record::collections(&engine.catalog()) {
         match count(engine, collection).await? {
             Some(count) => total += count,
             None => return Ok(None),
@@ -121,7 +121,9 @@ struct Exporter<'a, S> {
 impl<S: ExportSink> Exporter<'_, S> {
     fn put(&mut self, record: &ExportRecord) -> Result<(), Error> {
         self.done += 1;
-        if record.collection.name == COMMANDS.name && record.text("fingerprint").starts_with(IMPORT_FINGERPRINT) {
+        let fingerprint = record.text("fingerprint");
+        let is_local = fingerprint.starts_with(IMPORT_FINGERPRINT) || fingerprint == documents::FINGERPRINT;
+        if record.collection.name == COMMANDS.name && is_local {
             return Ok(());
         }
         let line = record.line();
@@ -169,17 +171,18 @@ pub(super) async fn resolve_selection(engine: &Engine, selection: &Selection) ->
         let (collection, id) = (Some(key.collection.to_string()), Some(key.id.to_string()));
         Error { collection, key: id, ..Error::new(code, format!("{key} cannot be exported: {why}")) }
     };
-    let catalog = &engine.shared.catalog;
+    let catalog = &engine.catalog();
     let collection = catalog.get(&key.collection);
-    let collection = collection.ok_or_else(|| refused(ErrorCode::NotFound, "the collection does not exist"))?;
+    let collection = collection.ok_or_else(|| refused(ErrorCode::NOT_FOUND, "the collection does not exist"))?;
     if has_nested_children(catalog, collection) {
         return Err(refused(
-            ErrorCode::Unsupported,
+            ErrorCode::UNSUPPORTED,
             "it has dependent documents with parts that a selection does not include. Export the whole store",
         ));
     }
     let found = engine.store().get(std::slice::from_ref(key)).await?;
-    let stored = found.into_iter().next().flatten().ok_or_else(|| refused(ErrorCode::NotFound, "it does not exist"))?;
+    let stored =
+        found.into_iter().next().flatten().ok_or_else(|| refused(ErrorCode::NOT_FOUND, "it does not exist"))?;
     let (id, revision) = (key.id.clone(), stored.revision);
     let record = ExportRecord { collection, id, version: stored.version, document: stored.document };
     Ok(ResolvedSelection::One(Box::new(record), revision))

@@ -70,8 +70,10 @@ pub struct SourceChecker<'a, S> {
 impl<'a, S: ImportSource> SourceChecker<'a, S> {
     /// Begins with the header.
     pub fn begin(source: &'a mut S, catalog: &Catalog) -> Result<Self, Error> {
-        source.rewind()?.check_supported(catalog, source.name())?;
-        Ok(Self { source, order: record::collections(catalog), tally: ExportTally::default(), last: None, done: 0 })
+        let header = source.rewind()?;
+        let catalog = header.extend_catalog(catalog, source.name())?;
+        header.check_supported(&catalog, source.name())?;
+        Ok(Self { source, order: record::collections(&catalog), tally: ExportTally::default(), last: None, done: 0 })
     }
 
     /// Checks this number of documents; `None`: there are more.
@@ -117,7 +119,7 @@ impl<'a, S: ImportSource> SourceChecker<'a, S> {
 }
 
 fn damaged<S: ImportSource>(source: &S, why: &str) -> Error {
-    Error::new(ErrorCode::Corrupt, format!("{}: {why}", source.name()))
+    Error::new(ErrorCode::CORRUPT, format!("{}: {why}", source.name()))
 }
 
 /// The document that the store has under the key of a record.
@@ -137,6 +139,8 @@ pub(in crate::engine) async fn import<S: ImportSource>(
     if let Some(reason) = engine.store().read_only_reason() {
         return Err(reason.into());
     }
+    let header = source.rewind()?;
+    engine.declare_imported(&header.declarations(source.name())?).await?;
     let total = checked.summary.total();
     let of = Some(total);
     let absent = compare(engine, source, |done| progress(Progress { phase: Phase::Compare, done, of })).await?;
@@ -153,7 +157,7 @@ pub(in crate::engine) async fn import<S: ImportSource>(
             "the store differs from {} ({difference}): it was written to during the import. Repeat the import while nothing else writes to the store",
             source.name()
         );
-        return Err(Error::new(ErrorCode::Conflict, message));
+        return Err(Error::new(ErrorCode::CONFLICT, message));
     }
     Ok(ImportReport { summary: found, written, already_present: total - written.min(total) })
 }
@@ -181,7 +185,7 @@ async fn compare<S: ImportSource>(
         }
         absent += new.len() as u64;
         for batch in import_writer::batches(engine, new) {
-            check_batch_limits(&batch, &engine.shared.catalog, engine.store().capabilities().limits(), engine.now())?;
+            check_batch_limits(&batch, &engine.catalog(), engine.store().capabilities().limits(), engine.now())?;
         }
         progress(done);
         engine.yield_now().await;
@@ -312,7 +316,7 @@ fn compare_with_stored(record: &ExportRecord, stored: Option<StoredDocument>) ->
 /// The error for a document that exists already.
 pub(super) fn already_exists(record: &ExportRecord, message: String) -> Error {
     let (collection, key) = (Some(record.collection.name.to_owned()), Some(record.id.to_string()));
-    Error { collection, key, ..Error::new(ErrorCode::AlreadyExists, message) }
+    Error { collection, key, ..Error::new(ErrorCode::ALREADY_EXISTS, message) }
 }
 
 /// The query for documents with the same entry in `index`; `None`: only the store can check that, when the document is written.

@@ -65,7 +65,7 @@ async fn write_documents<S: ImportSource>(
     mut progress: impl FnMut(u64),
 ) -> Result<(), Error> {
     let mut done = 0;
-    for collection in children_first(&engine.shared.catalog) {
+    for collection in children_first(&engine.catalog()) {
         let mut chunks = RecordChunks::of_collection(source, collection)?;
         while let Some(chunk) = chunks.next()? {
             done += chunk.len() as u64;
@@ -136,7 +136,7 @@ async fn write(engine: &Engine, records: &[ExportRecord], contents: &str) -> Res
         }
     }
     let message = "other processes keep writing to the store. Repeat the import; it continues where it stopped";
-    Err(Error { retryable: true, ..Error::new(ErrorCode::Conflict, message) })
+    Err(Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, message) })
 }
 
 /// Writes the rows of the ledger that are absent, each as the commit that it records, without its changes. Returns their number.
@@ -163,7 +163,7 @@ fn unknown_outcome(row: &ExportRecord) -> Error {
         "it is unknown whether row `{}` of the command ledger was written. Repeat the import; it continues there",
         row.id
     );
-    Error { retryable: true, ..Error::new(ErrorCode::UnknownOutcome, message) }
+    Error { retryable: true, ..Error::new(ErrorCode::UNKNOWN_OUTCOME, message) }
 }
 
 /// Checks that a store with these limits accepts all `records`, as far as that is possible without the store.
@@ -270,7 +270,7 @@ impl WrittenRecords {
 
 /// Whether the same import would be rejected again, so that no repeat can complete it.
 pub(super) fn is_permanent(error: &Error) -> bool {
-    !error.retryable && matches!(error.code, ErrorCode::TooLarge | ErrorCode::Invalid | ErrorCode::AlreadyExists)
+    !error.retryable && matches!(error.code, ErrorCode::TOO_LARGE | ErrorCode::INVALID | ErrorCode::ALREADY_EXISTS)
 }
 
 /// Removes the documents that this import has written, and returns why it was rejected. Documents that others have changed since
@@ -297,7 +297,7 @@ async fn remove_written<S: ImportSource>(
     source: &mut S,
     written: &WrittenRecords,
 ) -> Result<(), Error> {
-    for collection in children_first(&engine.shared.catalog).into_iter().rev() {
+    for collection in children_first(&engine.catalog()).into_iter().rev() {
         let Some(is_written) = written.is_written.get(collection.name) else { continue };
         let mut is_written = is_written.iter();
         let mut chunks = RecordChunks::of_collection(source, collection)?;
@@ -328,7 +328,7 @@ async fn remove_unchanged(engine: &Engine, records: &[ExportRecord]) -> Result<(
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Error { retryable: true, ..Error::new(ErrorCode::Conflict, "other processes write to the same documents") })
+    Err(Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, "other processes write to the same documents") })
 }
 
 /// Deletions of the documents that are unchanged since they were inserted.

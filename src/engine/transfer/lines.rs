@@ -57,7 +57,7 @@ impl<W: Write> ExportSink for LineWriter<W> {
         if self.begun {
             let Some(restart) = self.restart else {
                 return Err(Error::new(
-                    ErrorCode::Conflict,
+                    ErrorCode::CONFLICT,
                     format!(
                         "the store was written to while it was exported, and the output to {} cannot be taken back (it has no \
                          closing line, so no import accepts it). Export to a file, or while nothing is written",
@@ -161,7 +161,7 @@ impl<R: BufRead + Seek> LineReader<R> {
 
     fn damaged(&self, why: &str) -> Error {
         let Self { name, line, .. } = self;
-        Error::new(ErrorCode::Corrupt, format!("{name}, line {line}: {why}"))
+        Error::new(ErrorCode::CORRUPT, format!("{name}, line {line}: {why}"))
     }
 
     /// Checks the closing line, which must be the last one.
@@ -194,20 +194,22 @@ impl<R: BufRead + Seek> ImportSource for LineReader<R> {
         (self.line, self.hash) = (0, Some(Sha256::new()));
         let not_an_export = |name: &str| {
             Error::new(
-                ErrorCode::Corrupt,
+                ErrorCode::CORRUPT,
                 format!("{name} is not an export of runstate: its first line is not the header of an export"),
             )
         };
         let first = match self.next_line() {
             Ok(first) => first,
-            Err(error) if error.code == ErrorCode::Io => return Err(error),
+            Err(error) if error.code == ErrorCode::IO => return Err(error),
             // A file without lines is not cut off; it is not an export.
             Err(_) => None,
         };
         let Some((_, line)) = first else { return Err(not_an_export(&self.name)) };
         let header: Json = value::parse_bytes(&line).map_err(|_| not_an_export(&self.name))?;
         self.hash_line(&line);
-        ExportHeader::read(&header, &self.name)
+        let header = ExportHeader::read(&header, &self.name)?;
+        self.catalog = header.extend_catalog(&self.catalog, &self.name)?;
+        Ok(header)
     }
 
     fn seek(&mut self, collection: &'static str) -> Result<bool, Error> {
@@ -231,5 +233,5 @@ impl<R: BufRead + Seek> ImportSource for LineReader<R> {
 }
 
 fn io(name: &str, operation: &str, error: &std::io::Error) -> Error {
-    Error::new(ErrorCode::Io, format!("{name} cannot be {operation}: {error}"))
+    Error::new(ErrorCode::IO, format!("{name} cannot be {operation}: {error}"))
 }

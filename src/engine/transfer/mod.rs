@@ -1,6 +1,6 @@
 //! Transfer of the contents of a store into another store of any kind, through the [`Store`](crate::store::Store) interface.
 //!
-//! An export is an [`ExportHeader`], then every document of every declared collection, by collection and id, then the
+//! An export is an [`ExportHeader`], which also declares the collections that were declared at run time, then every document of every declared collection, by collection and id, then the
 //! rows of the command ledger, then counts and hashes. Two exports with the same hash have the same contents. Because
 //! of the ledger, a command that is repeated after the transfer still returns its first result. The form is lines of
 //! JSON ([`LineWriter`], [`LineReader`]) or a folder for people, with declared timestamps as RFC 3339 text. Revisions
@@ -28,16 +28,17 @@ pub use import::{CheckedSource, ImportReport, SourceChecker, check};
 pub use lines::{LineReader, LineWriter};
 pub use record::ExportRecord;
 pub(super) use record::collections;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::Error;
+use super::{CollectionDeclaration, Error};
 use crate::error_code::ErrorCode;
 use crate::id::hex;
 use crate::schema::Catalog;
 use crate::store::COMMANDS;
-use crate::value::{Json, SortedSet, collect_btree_map};
+use crate::value::{Document, Json, SortedSet, collect_btree_map};
 use crate::{store, value};
 
 /// The format of exports that this version writes, and the newest that it reads.
@@ -57,6 +58,9 @@ pub struct ExportHeader {
     pub at: String,
     /// The schema versions of its collections.
     pub collections: BTreeMap<String, u32>,
+    /// The declarations of those collections that were declared at run time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declarations: Vec<Document>,
 }
 
 /// The kind of a file.
@@ -68,23 +72,41 @@ pub enum FileKind {
 }
 
 impl ExportHeader {
-    fn new(catalog: &Catalog, at: crate::time::Timestamp) -> Self {
+    fn new(catalog: &Catalog, at: crate::time::Timestamp) -> Result<Self, Error> {
         let collections =
             collect_btree_map(record::collections(catalog).into_iter().map(|c| (c.name.to_owned(), c.version)));
-        Self { runstate: FileKind::Export, format: FORMAT, at: at.to_rfc3339(), collections }
+        let declarations = CollectionDeclaration::of_catalog(catalog)?;
+        Ok(Self { runstate: FileKind::Export, format: FORMAT, at: at.to_rfc3339(), collections, declarations })
+    }
+
+    /// The declarations of collections that were declared at run time. `name` is that of the source.
+    pub(super) fn declarations(&self, name: &str) -> Result<Vec<CollectionDeclaration>, Error> {
+        let read = |document: &Document| {
+            let declaration = CollectionDeclaration::from_document(document.clone());
+            declaration
+                .map_err(|why| Error::new(ErrorCode::CORRUPT, format!("{name}: a declaration is damaged ({why})")))
+        };
+        self.declarations.iter().map(read).collect()
+    }
+
+    /// `catalog` with the collections as they were declared where the export was made.
+    fn extend_catalog(&self, catalog: &Catalog, name: &str) -> Result<Catalog, Error> {
+        let declared = self.declarations(name)?;
+        let declared = declared.iter().map(CollectionDeclaration::collection).collect::<Result<Vec<_>, Error>>()?;
+        catalog.with(&declared).map_err(|error| Error::new(ErrorCode::CORRUPT, format!("{name}: {error}")))
     }
 
     /// Reads a header. A newer format is reported as such, even if the header cannot be read otherwise.
     fn read(header: &Json, name: &str) -> Result<Self, Error> {
         if header.get("runstate") != Some(&json!(FileKind::Export)) {
-            return Err(Error::new(ErrorCode::Corrupt, format!("{name} is not an export of runstate")));
+            return Err(Error::new(ErrorCode::CORRUPT, format!("{name} is not an export of runstate")));
         }
         match header.get("format").and_then(Json::as_u64) {
             Some(found) if found > FORMAT => {
                 Err(store::StoreError::NewerVersion { what: name.to_owned(), found, supported: FORMAT }.into())
             }
             _ => value::from_value(header)
-                .map_err(|e| Error::new(ErrorCode::Corrupt, format!("{name}: its header is damaged ({e})"))),
+                .map_err(|e| Error::new(ErrorCode::CORRUPT, format!("{name}: its header is damaged ({e})"))),
         }
     }
 
@@ -95,7 +117,7 @@ impl ExportHeader {
                 let message = format!(
                     "{name} has documents of collection `{collection}`, which this version of runstate does not support. Use a newer version"
                 );
-                return Err(Error::new(ErrorCode::Unsupported, message));
+                return Err(Error::new(ErrorCode::UNSUPPORTED, message));
             };
             if *version > declared.version {
                 let (found, supported) = (u64::from(*version), u64::from(declared.version));
@@ -139,8 +161,7 @@ pub enum SourceItem {
 }
 
 /// Progress of a transfer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Progress {
     /// The current phase.
     pub phase: Phase,
@@ -151,9 +172,8 @@ pub struct Progress {
 }
 
 /// A phase of a transfer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Phase {
     /// The store is read.
     Export,
@@ -168,8 +188,8 @@ pub enum Phase {
 }
 
 /// Counts and hash of an export.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "ExportSummary"))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ExportSummary")]
 pub struct ExportSummary {
     /// Number of documents per collection, rows of the ledger included.
     pub counts: BTreeMap<String, u64>,

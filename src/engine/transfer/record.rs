@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Number, json};
 
+use crate::engine::DECLARATIONS;
 use crate::id::{self, CommandId};
 use crate::limits::SAFE_INTEGER;
 use crate::schema::{self, Catalog, Collection, Key, Kind};
@@ -114,9 +115,13 @@ pub(super) fn find_collection(catalog: &Catalog, name: &str) -> Option<&'static 
     if name == COMMANDS.name { Some(&COMMANDS) } else { catalog.get(name) }
 }
 
-/// All exported collections in the order of exports: by name, then the ledger.
+/// All exported collections in the order of exports: by name, then the ledger. The header of an export carries the declarations.
 pub(in crate::engine) fn collections(catalog: &Catalog) -> Vec<&'static Collection> {
-    catalog.iter().filter(|c| c.name != COMMANDS.name).chain([&COMMANDS as &'static Collection]).collect()
+    catalog
+        .iter()
+        .filter(|c| ![COMMANDS.name, DECLARATIONS.name].contains(&c.name))
+        .chain([&COMMANDS as &'static Collection])
+        .collect()
 }
 
 fn parse_millis(text: &str) -> Option<i64> {

@@ -21,7 +21,7 @@ const MAX_ELEMENTS: usize = 4;
 
 /// The difference between an index and a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mismatch {
+enum IndexMismatch {
     /// The index has no entry of the document.
     Missing,
     /// The index has an entry that the document does not have, or has one twice.
@@ -29,7 +29,7 @@ enum Mismatch {
 }
 
 /// Documents that differ from an index, as of one comparison, with their revisions. `None`: the document does not exist, or cannot be read.
-type Differences = SortedMap<Arc<str>, (Mismatch, Option<String>)>;
+type Differences = SortedMap<Arc<str>, (IndexMismatch, Option<String>)>;
 
 impl<P: FnMut(Progress)> Verification<P> {
     /// Compares an ordered index with the documents, whose entries are `expected`.
@@ -108,8 +108,8 @@ impl<P: FnMut(Progress)> Verification<P> {
             if attempt == TRIES || now.keys().all(is_certain) {
                 for (id, (mismatch, _)) in now.iter().filter(|(id, _)| is_certain(id)) {
                     let why = match mismatch {
-                        Mismatch::Missing => format!("index `{}` has no entry of it", index.name()),
-                        Mismatch::Wrong => {
+                        IndexMismatch::Missing => format!("index `{}` has no entry of it", index.name()),
+                        IndexMismatch::Wrong => {
                             format!("index `{}` has an entry of it that does not match the document", index.name())
                         }
                     };
@@ -150,14 +150,14 @@ impl<P: FnMut(Progress)> Verification<P> {
                 let entry =
                     position.and_then(|position| expected.get_mut(position)).and_then(|(_, entry)| entry.take());
                 if entry != Some(hash) && differing.len() < MAX_DIFFERENCES {
-                    differing.insert(id, (Mismatch::Wrong, None));
+                    differing.insert(id, (IndexMismatch::Wrong, None));
                 }
             }
             self.engine.yield_now().await;
         }
         for (id, _) in expected.into_iter().filter(|(_, entry)| entry.is_some()) {
             if differing.len() < MAX_DIFFERENCES {
-                differing.insert(id, (Mismatch::Missing, None));
+                differing.insert(id, (IndexMismatch::Missing, None));
             }
         }
         for (id, (_, revision)) in differing.iter_mut() {

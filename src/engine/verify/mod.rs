@@ -11,16 +11,16 @@
 //! A backend checks its own files, records and definitions first, by [`Store::inspect`](crate::store::Store::inspect).
 //! A scan of a collection by id continues after a document that cannot be read.
 
-mod execution;
+mod entity;
 mod index;
 
 use std::sync::Arc;
 
 use index::Buckets;
 
+use super::documents::declaration_problem;
 use super::transfer::{Phase, Progress, export};
-use super::{Engine, EngineInner, Error, STAGED_ROWS, transfer};
-use crate::domain::cvm::EXECUTIONS;
+use super::{DECLARATIONS, Engine, EngineInner, Error, STAGED_ROWS, transfer};
 use crate::engine::transfer::has_nested_children;
 use crate::id::CommandId;
 use crate::schema::{Collection, Filter, IndexKind, Key, Kind, Presence, Query, Reference};
@@ -35,7 +35,7 @@ const PAGE: u32 = 64;
 const TRIES: usize = 5;
 
 pub(in crate::engine) async fn verify(engine: &Engine, progress: impl FnMut(Progress)) -> Result<VerifyReport, Error> {
-    let report = engine.store().inspect(&engine.shared.catalog).await?;
+    let report = engine.store().inspect(&engine.catalog()).await?;
     if report.is_intact() { engine.verify_documents(report, progress).await } else { Ok(report) }
 }
 
@@ -47,29 +47,41 @@ pub(in crate::engine) async fn verify_documents(
     if let Some(newer @ store::StoreError::NewerVersion { .. }) = engine.store().read_only_reason() {
         return Err(newer.into());
     }
-    // Executions are read twice: as documents, and with their rows.
-    let executions = match engine.shared.catalog.get(EXECUTIONS.name) {
-        Some(executions) => export::count(engine, executions).await?,
-        None => Some(0),
-    };
-    let of = export::total(engine).await?.zip(executions).map(|(documents, executions)| documents + executions);
+    // Entities are read twice: as documents, and with their rows.
+    let mut entities = Some(0);
+    for check in engine.registry().checks() {
+        entities = entities.zip(export::count(engine, check.collection).await?).map(|(sum, count)| sum + count);
+    }
+    let of = export::total(engine).await?.zip(entities).map(|(documents, entities)| documents + entities);
     let report = VerifyReport { documents: 0, ..report };
     let mut verification = Verification { engine: without_cache(engine), report, progress, done: 0, of };
-    for collection in transfer::collections(&engine.shared.catalog) {
+    // Exports carry declarations in another form, so these are not among the exported collections.
+    for collection in transfer::collections(&engine.catalog()).into_iter().chain([&DECLARATIONS as &'static Collection])
+    {
         verification.check_collection(collection).await?;
     }
-    verification.check_executions().await?;
+    verification.check_entities().await?;
     Ok(verification.report)
 }
 
 /// An engine over the same store without cached documents.
 fn without_cache(engine: &Engine) -> Engine {
-    let EngineInner { store, host, catalog, settings, .. } = &*engine.shared;
-    let (store, host, catalog, settings) = (store.clone(), host.clone(), catalog.clone(), settings.clone());
-    let (cache, queues, hint_listeners, claim_contention) = Default::default();
+    let EngineInner { store, host, registry, collections, settings, .. } = &*engine.shared;
+    let (store, host, settings) = (store.clone(), host.clone(), settings.clone());
+    let (registry, collections) = (registry.clone(), collections.clone());
+    let (cache, queues, hint_listeners, contention) = Default::default();
     #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
-    let shared =
-        Arc::new(EngineInner { store, host, catalog, settings, cache, queues, hint_listeners, claim_contention });
+    let shared = Arc::new(EngineInner {
+        store,
+        host,
+        registry,
+        collections,
+        settings,
+        cache,
+        queues,
+        hint_listeners,
+        contention,
+    });
     Engine { shared }
 }
 
@@ -224,8 +236,9 @@ impl<P: FnMut(Progress)> Verification<P> {
         orphans: Vec<Key>,
     ) -> Result<(), Error> {
         // A store into which one execution was imported has the version of the program that it runs, but not the program.
-        let is_not_exported = |target: &Collection| has_nested_children(&self.engine.shared.catalog, target);
-        let target_may_be_absent = self.engine.shared.catalog.get(reference.collection).is_some_and(is_not_exported);
+        let catalog = self.engine.catalog();
+        let is_not_exported = |target: &Collection| has_nested_children(&catalog, target);
+        let target_may_be_absent = catalog.get(reference.collection).is_some_and(is_not_exported);
         let required = collection.fields.iter().any(|f| f.name == reference.field && f.presence == Presence::Required);
         for row in self.without_staged(orphans).await? {
             let Some(reread) = self.get(std::slice::from_ref(&row)).await? else { continue };
@@ -264,6 +277,9 @@ fn find_problem(collection: &Collection, id: &str, stored: &StoredDocument) -> O
     let field = stored.document.get("id").and_then(Json::as_str);
     if declares_id && field != Some(id) {
         return Some(format!("its field `id` is `{}`", field.unwrap_or_default()));
+    }
+    if collection.name == DECLARATIONS.name {
+        return declaration_problem(id, &stored.document);
     }
     if collection.name == COMMANDS.name {
         let fingerprint = stored.document.get("fingerprint").and_then(Json::as_str).unwrap_or_default();
@@ -316,7 +332,7 @@ impl CollectionScan {
     }
 
     /// Takes the page that the query returned.
-    pub(super) fn take(&mut self, page: Page) -> Vec<Row> {
+    pub(super) fn take(&mut self, page: Page<Row>) -> Vec<Row> {
         if let Some(row) = page.items.last() {
             self.last = Some(row.id.to_string());
         }

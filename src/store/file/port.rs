@@ -19,7 +19,7 @@ use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::store::{
-    Batch, BatchLimits, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Store, StoreError,
+    Batch, BatchLimits, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError,
     StoredDocument, VerifyReport,
 };
 use crate::time::{Millis, Timestamp};
@@ -75,7 +75,7 @@ impl<F: Fs + 'static> Store for FileStore<F> {
         Box::pin(self.inner.read_linearizable(|log| keys.iter().map(|key| log.tables.get(key)).collect()))
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(self.inner.read_linearizable(|log| log.tables.query(query)))
     }
 
@@ -87,7 +87,11 @@ impl<F: Fs + 'static> Store for FileStore<F> {
         Box::pin(self.inner.read_with(freshness, |log| keys.iter().map(|key| log.tables.get(key)).collect()))
     }
 
-    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query_with<'a>(
+        &'a self,
+        query: &'a Query,
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(self.inner.read_with(freshness, |log| log.tables.query(query)))
     }
 

@@ -72,7 +72,7 @@ use crate::store::feed::timer;
 use crate::store::tables::Tables;
 use crate::store::tables::deferred::{DeferredRead, FetchedRows};
 use crate::store::{
-    Batch, BatchLimits, COMMANDS, Capabilities, Changes, Outcome, Page, Position, Receipt, Store, StoreError,
+    Batch, BatchLimits, COMMANDS, Capabilities, Changes, Outcome, Page, Position, Receipt, Row, Store, StoreError,
     StoredDocument, VerifyReport,
 };
 use crate::time::{Millis, Timestamp};
@@ -241,7 +241,7 @@ impl Store for IndexedDb {
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move {
             let work = async |connection: &Connection| {
                 let sizer = BatchSizer::new(query.limit.map(|limit| limit as usize));

@@ -11,7 +11,7 @@ use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::store::{
-    Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Store, StoreError, StoreProperty,
+    Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoreProperty,
     StoredDocument, VerifyReport,
 };
 use crate::time::{Millis, Timestamp};
@@ -167,7 +167,7 @@ impl<S: Store> Store for FaultStore<S> {
         Box::pin(self.call(Method::Get, self.inner.get(keys)))
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(self.call(Method::Query, self.inner.query(query)))
     }
 
@@ -179,7 +179,11 @@ impl<S: Store> Store for FaultStore<S> {
         Box::pin(self.call(Method::Get, self.inner.get_with(keys, freshness)))
     }
 
-    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query_with<'a>(
+        &'a self,
+        query: &'a Query,
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(self.call(Method::Query, self.inner.query_with(query, freshness)))
     }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use fault::{Fault, FaultStore, yield_now};
 
 use super::{
-    Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Store, StoreError, StoreProperty,
+    Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoreProperty,
     StoredDocument, VerifyReport,
 };
 use crate::id::CommandId;
@@ -66,7 +66,7 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).get(keys)
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         (**self).query(query)
     }
 
@@ -78,7 +78,11 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).get_with(keys, freshness)
     }
 
-    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query_with<'a>(
+        &'a self,
+        query: &'a Query,
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         (**self).query_with(query, freshness)
     }
 
@@ -215,7 +219,7 @@ impl<S: Store> Store for CountingStore<S> {
         self.get_with(keys, Freshness::Linearizable)
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         self.query_with(query, Freshness::Linearizable)
     }
 
@@ -230,7 +234,11 @@ impl<S: Store> Store for CountingStore<S> {
         })
     }
 
-    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query_with<'a>(
+        &'a self,
+        query: &'a Query,
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move {
             let page = self.inner.query_with(query, freshness).await;
             self.count(Method::Query, page, |page| count_documents(page.items.iter().map(|row| &row.stored)))
@@ -368,7 +376,7 @@ impl<S: Store> Store for LimitedStore<S> {
         self.inner.get(keys)
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         self.inner.query(query)
     }
 
@@ -380,7 +388,11 @@ impl<S: Store> Store for LimitedStore<S> {
         self.inner.get_with(keys, freshness)
     }
 
-    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query_with<'a>(
+        &'a self,
+        query: &'a Query,
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         self.inner.query_with(query, freshness)
     }
 

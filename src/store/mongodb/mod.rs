@@ -79,7 +79,7 @@ use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Collection, Key, Query};
 use crate::store::{
-    Batch, COMMANDS, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Store, StoreError,
+    Batch, COMMANDS, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError,
     StoreProperty, StoredDocument, VerifyReport,
 };
 use crate::time::{Millis, Timestamp};
@@ -302,11 +302,15 @@ impl Store for Mongo {
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         self.query_with(query, Freshness::Linearizable)
     }
 
-    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query_with<'a>(
+        &'a self,
+        query: &'a Query,
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move {
             self.check_open()?;
             query::run_query(self, query, freshness).await

@@ -313,7 +313,7 @@ mod tests {
             let Err(error) = parse_url(uri).await else { panic!("{uri} was accepted") };
             let message = error.to_string();
             assert!(!message.contains("cret") && !message.contains("ann"), "{uri}: {message}");
-            assert_eq!(error.code(), crate::error_code::ErrorCode::InvalidUrl);
+            assert_eq!(error.code(), crate::error_code::ErrorCode::INVALID_URL);
         }
     }
 
@@ -355,7 +355,7 @@ mod tests {
                 let url = template.replace("{}", &password);
                 match parse_url(&url).await {
                     Err(error) => {
-                        assert_eq!(error.code(), crate::error_code::ErrorCode::InvalidUrl, "{url}");
+                        assert_eq!(error.code(), crate::error_code::ErrorCode::INVALID_URL, "{url}");
                         expect_no_secret(&url, &error.to_string());
                         refused += 1;
                     }
@@ -402,7 +402,7 @@ mod tests {
     #[tokio::test]
     async fn failed_dns_lookup_is_unavailable_not_invalid_url() {
         let Err(error) = parse_url("mongodb+srv://ann:secret@nowhere.runstate.invalid/app").await else { panic!() };
-        assert_eq!(error.code(), crate::error_code::ErrorCode::Unavailable);
+        assert_eq!(error.code(), crate::error_code::ErrorCode::UNAVAILABLE);
         assert!(
             !error.to_string().contains("secret") && error.to_string().contains("nowhere.runstate.invalid"),
             "{error}"

@@ -27,13 +27,13 @@ use crate::value::sort_by;
 const EXTRA_ROWS: u32 = 16;
 
 /// Runs a query.
-pub(super) async fn run_query(mongo: &Mongo, query: &Query, freshness: Freshness) -> Result<Page, StoreError> {
+pub(super) async fn run_query(mongo: &Mongo, query: &Query, freshness: Freshness) -> Result<Page<Row>, StoreError> {
     let codec = require_codec(mongo, &query.collection)?;
     let plan = QueryPlan::new(&codec, query)?;
     if query.limit == Some(0) {
-        return Ok(Page::default());
+        return Ok(Page { items: Vec::new(), next: None });
     }
-    let attempt = || -> BoxFuture<'_, Result<Page, AttemptError>> {
+    let attempt = || -> BoxFuture<'_, Result<Page<Row>, AttemptError>> {
         Box::pin(async {
             if freshness == Freshness::Linearizable {
                 // The query then names this time, or a later one that was confirmed meanwhile.
@@ -53,7 +53,7 @@ pub(super) fn require_codec(mongo: &Mongo, name: &str) -> Result<Arc<CollectionC
     })
 }
 
-async fn read_page(mongo: &Mongo, plan: &QueryPlan<'_>) -> Result<Page, AttemptError> {
+async fn read_page(mongo: &Mongo, plan: &QueryPlan<'_>) -> Result<Page<Row>, AttemptError> {
     if let Some(count) = plan.sufficient_rows() {
         let mut builder = plan.page_builder();
         let mut command = plan.command();
@@ -321,7 +321,7 @@ impl<'a> PageBuilder<'a> {
         self.group.truncate(self.limit.saturating_add(1).saturating_sub(self.ordered.len()));
     }
 
-    pub(super) fn into_page(mut self) -> Page {
+    pub(super) fn into_page(mut self) -> Page<Row> {
         let has_next = self.is_full();
         self.ordered.truncate(self.limit);
         let last = self.ordered.last().filter(|_| has_next);

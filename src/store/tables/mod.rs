@@ -24,7 +24,7 @@ use self::overlay::{EntrySet, TableDocuments};
 use super::{BatchLimits, COMMANDS, Outcome, StoreError, StoredDocument};
 use crate::id::{CommandId, Revision};
 use crate::schema::{Aggregate, Catalog, Collection, Key, Query, keys};
-use crate::store::Page;
+use crate::store::{Page, Row};
 use crate::time::Timestamp;
 use crate::value::{Document, SortedMap, SortedSet, get};
 
@@ -198,7 +198,7 @@ impl Tables {
     }
 
     /// Executes a query, as [`crate::store::Store::query`] specifies.
-    pub fn query(&self, query: &Query) -> Result<Page, StoreError> {
+    pub fn query(&self, query: &Query) -> Result<Page<Row>, StoreError> {
         query::query(self, query)
     }
 

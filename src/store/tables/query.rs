@@ -13,12 +13,12 @@ use crate::value::{Document, sort_by};
 
 type Candidate = (Arc<str>, StoredDocument);
 
-pub(in crate::store::tables) fn query(tables: &Tables, query: &Query) -> Result<Page, StoreError> {
+pub(in crate::store::tables) fn query(tables: &Tables, query: &Query) -> Result<Page<Row>, StoreError> {
     query_counted(tables, query).map(|(page, _)| page)
 }
 
 /// Executes a query, and returns the number of examined documents too.
-pub(crate) fn query_counted(tables: &Tables, query: &Query) -> Result<(Page, usize), StoreError> {
+pub(crate) fn query_counted(tables: &Tables, query: &Query) -> Result<(Page<Row>, usize), StoreError> {
     let (table, collection) = declared_table(tables, &query.collection)?;
     let cursor = Cursor::from_query(collection, query)?;
     let limit = query.limit.map_or(usize::MAX, |n| n as usize);
@@ -195,7 +195,7 @@ impl QueryExecutor<'_> {
         self.found.len() > self.limit
     }
 
-    fn page(&mut self) -> Page {
+    fn page(&mut self) -> Page<Row> {
         let more = self.is_full();
         self.found.truncate(self.limit);
         let last = self.found.last().filter(|_| more).map(|(id, stored)| Cursor {

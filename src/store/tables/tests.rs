@@ -207,7 +207,7 @@ fn unique_indexes_are_checked_after_the_whole_batch() {
     let refused = tables.plan(&batch("3", vec![named("c", Some("x"))])).unwrap_err();
     assert_eq!(refused, StoreError::UniqueViolation { key: Key::new(&U, "c"), index: "name".to_owned() });
     let twice = tables.plan(&batch("4", vec![named("c", None), named("d", None)])).unwrap_err();
-    assert_eq!(twice.code(), crate::error_code::ErrorCode::UniqueViolation, "null is a value");
+    assert_eq!(twice.code(), crate::error_code::ErrorCode::UNIQUE_VIOLATION, "null is a value");
 }
 
 #[test]

@@ -334,7 +334,7 @@ pub(super) async fn aggregates_are_computed_over_all_documents(subject: &Subject
     let expected = json!([{"count": 0, "sum": 0, "min": null, "p": null}]);
     ensure!(same_rows(&found, &expected), "over nothing found {found:?}, expected {expected}");
     let grouped = aggregate(nothing, vec![Group::Field("name".to_owned())], &some);
-    ensure_eq!(run_aggregate(&s, &grouped).await?.unwrap_or_default(), Vec::new());
+    ensure_eq!(run_aggregate(&s, &grouped).await?.unwrap_or_default(), Vec::<Document>::new());
     Ok(())
 }
 

@@ -11,11 +11,12 @@ use player::Player;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::domain::cvm::{Load, Status};
-use crate::engine::{CallListing, Cvm, Error, ExecutionListing, PageRequest};
+use crate::client::Cvm;
+use crate::domain::cvm::{CallListing, ExecutionListing, Load, ProgramListing, Status};
+use crate::engine::Error;
 use crate::error_code::ErrorCode;
 use crate::schema::{Collection, Query};
-use crate::store::{COMMANDS, Store};
+use crate::store::{COMMANDS, Freshness, Store};
 use crate::testing::SimIds;
 use crate::value::{Json, canonical_json};
 use crate::{domain, engine};
@@ -81,7 +82,6 @@ pub const QUERIES: usize = 8;
 
 /// Runs one of the queries, over all data.
 pub async fn run_query(cvm: &Cvm, number: usize) -> Result<Json, Error> {
-    let page = PageRequest { limit: Some(3), ..PageRequest::default() };
     match number % QUERIES {
         0 => to_json(cvm.list(&ExecutionListing { limit: Some(10), ..ExecutionListing::default() }).await),
         1 => to_json(cvm.active(100).await),
@@ -89,8 +89,8 @@ pub async fn run_query(cvm: &Cvm, number: usize) -> Result<Json, Error> {
         3 => to_json(cvm.latency_by_program().await),
         4 => to_json(cvm.calls(&CallListing { open: true, limit: Some(7), ..CallListing::default() }).await),
         5 => to_json(cvm.slowest(None, 9).await),
-        6 => to_json(cvm.programs(&page).await),
-        _ => to_json(cvm.next_due().await),
+        6 => to_json(cvm.programs(&ProgramListing { limit: Some(3), ..ProgramListing::default() }).await),
+        _ => to_json(cvm.engine().next_due(Freshness::Linearizable).await),
     }
 }
 
@@ -100,7 +100,7 @@ pub fn to_json<T: Serialize>(result: Result<T, Error>) -> Result<Json, Error> {
 
 /// All documents, one line each.
 pub async fn document_lines(store: &dyn Store) -> Result<Vec<String>, Error> {
-    let domain = domain::catalog().map_err(|e| Error::new(ErrorCode::Internal, e.to_string()))?;
+    let domain = domain::catalog().map_err(|e| Error::new(ErrorCode::INTERNAL, e.to_string()))?;
     let catalog = engine::catalog(&domain)?;
     let mut lines = Vec::new();
     for collection in catalog.iter().chain([&COMMANDS as &'static Collection]) {

@@ -6,12 +6,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{QUERIES, Script, ScriptAction, ScriptStep, StepOutcome, run_query, to_json};
+use crate::client::Answer;
+use crate::client::Cvm;
 use crate::domain;
+use crate::domain::cvm::Settings;
 use crate::domain::cvm::{Backoff, ClaimTarget, ClaimedCall, Fail, Load, OpenCall, Start};
-use crate::engine::{Cvm, Engine, Error, RunLimit};
+use crate::engine::{Engine, Error, RunLimit};
 use crate::error_code::ErrorCode;
 use crate::id::CommandId;
-use crate::limits::Settings;
 use crate::store::Store;
 use crate::testing::{SimHost, SimIds};
 use crate::time::Millis;
@@ -53,7 +55,7 @@ impl<'a> Player<'a> {
         let host = SimHost { ids: SimIds::new(script.seed.wrapping_add(1)), ..SimHost::default() };
         let cvm = engine(&store, &host).await?.cvm();
         for (n, load) in script.programs.iter().enumerate() {
-            cvm.load(load, Some(&command_id(&format!("load-{n}"))?)).await?;
+            cvm.with_id(&command_id(&format!("load-{n}"))?).load(load).await?;
         }
         let (execution, step_number, claims, sent_commands) = Default::default();
         Ok(Self {
@@ -84,7 +86,7 @@ impl<'a> Player<'a> {
         };
         let (status, state_hash) = match self.cvm.show(&self.execution).await {
             Ok(view) => (Some(view.status), view.state_hash),
-            Err(error) if error.code == ErrorCode::NotFound => (None, None),
+            Err(error) if error.code == ErrorCode::NOT_FOUND => (None, None),
             Err(error) => return Err(error),
         };
         Ok(ScriptStep { number, act: action, execution: self.execution.clone(), outcome, status, state_hash })
@@ -98,7 +100,7 @@ impl<'a> Player<'a> {
         match action {
             ScriptAction::Load => self.load_another(id).await,
             ScriptAction::Start => self.start().await,
-            ScriptAction::Next => to_result(cvm.resume(&execution, id).await),
+            ScriptAction::Next => to_result(cvm.with_id(id).resume(&execution).await),
             ScriptAction::Answer => self.answer_random_call().await,
             ScriptAction::AnswerKey => {
                 let (key, answer) = (["k", "k", "x", "unasked"][self.random.below(4)], self.random_value());
@@ -106,13 +108,15 @@ impl<'a> Player<'a> {
             }
             ScriptAction::AnswerWrong => {
                 let call = self.random_call().await?.map(|call| call.call_id);
-                to_result(cvm.answer(&execution, call.as_deref(), json!({"no": ["answer"]}), None, id).await)
+                to_result(
+                    cvm.with_id(id).answer(&execution, answer_to(call.as_deref(), json!({"no": ["answer"]}))).await,
+                )
             }
-            ScriptAction::Pause => to_result(cvm.pause(&execution, id).await),
-            ScriptAction::Unpause => to_result(cvm.unpause(&execution, id).await),
-            ScriptAction::Cancel => to_result(cvm.cancel(&execution, id).await),
-            ScriptAction::Retry => to_result(cvm.retry(&execution, id).await),
-            ScriptAction::Delete => to_result(cvm.delete(&execution, id).await),
+            ScriptAction::Pause => to_result(cvm.with_id(id).pause(&execution).await),
+            ScriptAction::Unpause => to_result(cvm.with_id(id).unpause(&execution).await),
+            ScriptAction::Cancel => to_result(cvm.with_id(id).cancel(&execution).await),
+            ScriptAction::Retry => to_result(cvm.with_id(id).retry(&execution).await),
+            ScriptAction::Delete => to_result(cvm.with_id(id).delete(&execution).await),
             ScriptAction::Claim => self.claim(id).await,
             ScriptAction::Heartbeat
             | ScriptAction::Complete
@@ -121,6 +125,7 @@ impl<'a> Player<'a> {
             | ScriptAction::Release => self.work(action, id).await,
             ScriptAction::RunDue => {
                 let due = cvm
+                    .engine()
                     .run_due(50, if self.step_number.is_multiple_of(3) { RunLimit::Slice } else { RunLimit::Stop })
                     .await?;
                 if due.is_empty() { Ok(None) } else { to_result(Ok(due)) }
@@ -148,7 +153,10 @@ impl<'a> Player<'a> {
     async fn load_another(&mut self, id: Option<&CommandId>) -> Result<Option<Json>, Error> {
         let Some(load) = self.random_program().cloned() else { return Ok(None) };
         to_result(
-            self.cvm.load(&Load { source: format!("{}// {}\n", load.source, self.step_number), ..load }, id).await,
+            self.cvm
+                .with_id(id)
+                .load(&Load { source: format!("{}// {}\n", load.source, self.step_number), ..load })
+                .await,
         )
     }
 
@@ -180,20 +188,26 @@ impl<'a> Player<'a> {
     async fn submit(&self, command: &RepeatableCommand, id: &CommandId) -> Result<Option<Json>, Error> {
         let id = Some(id);
         match command {
-            RepeatableCommand::Start(start) => to_result(self.cvm.start(start, id).await),
+            RepeatableCommand::Start(start) => {
+                to_result(self.cvm.with_id(id).start(start).await.map(crate::domain::cvm::ExecutionStatus::from))
+            }
             RepeatableCommand::Answer { execution, call, answer } => {
-                to_result(self.cvm.answer(execution, call.as_deref(), answer.clone(), None, id).await)
+                to_result(self.cvm.with_id(id).answer(execution, answer_to(call.as_deref(), answer.clone())).await)
             }
-            RepeatableCommand::AnswerKey { execution, key, answer } => {
-                to_result(self.cvm.answer_key(execution, key, 1, answer.clone(), Some("early".to_owned()), id).await)
-            }
+            RepeatableCommand::AnswerKey { execution, key, answer } => to_result(
+                self.cvm
+                    .with_id(id)
+                    .answer(execution, Answer::to_key(*key).by("early".to_owned()).value(answer.clone()))
+                    .await,
+            ),
         }
     }
 
     async fn claim(&mut self, id: Option<&CommandId>) -> Result<Option<Json>, Error> {
         let kinds: &[&str] = [&["cc"][..], &["search"], &["cc", "search", "write"]][self.random.below(3)];
         let target = ClaimTarget::Kinds(kinds.iter().map(|kind| (*kind).to_owned()).collect());
-        let work = self.cvm.claim_as(target, &format!("worker-{}", self.random.below(2)), LEASE, id).await?;
+        let work =
+            self.cvm.with_id(id).claim_target(target, &format!("worker-{}", self.random.below(2)), LEASE).await?;
         let Some(work) = work else { return Ok(None) };
         self.execution.clone_from(&work.claimed.execution);
         self.claims.push(work.claimed.clone());
@@ -214,7 +228,7 @@ impl<'a> Player<'a> {
                 let calls = self.cvm.show(&self.execution).await?.calls;
                 let call = calls.into_iter().find(|call| call.call_id == claimed.call);
                 let answer = call.map_or(Json::Null, |call| self.valid_answer(&call));
-                to_result(self.cvm.complete(&claimed, answer, Some("worker".to_owned()), id).await)
+                to_result(self.cvm.with_id(id).complete(&claimed, Answer::from(answer).by("worker".to_owned())).await)
             }
             _ => {
                 let backoff = Backoff { attempts: 2, initial: Millis::seconds(4), longest: Millis::minutes(1) };
@@ -222,7 +236,10 @@ impl<'a> Player<'a> {
                 let message = "it broke".to_owned();
                 let retry = (action == ScriptAction::FailAgain).then_some(backoff);
                 to_result(
-                    self.cvm.fail(&Fail { execution, call, token, message, name: None, retry, by: None }, id).await,
+                    self.cvm
+                        .with_id(id)
+                        .fail(&Fail { execution, call, token, message, name: None, retry, by: None })
+                        .await,
                 )
             }
         }
@@ -232,7 +249,7 @@ impl<'a> Player<'a> {
     async fn random_call(&self) -> Result<Option<OpenCall>, Error> {
         let mut calls = match self.cvm.show(&self.execution).await {
             Ok(view) => view.calls,
-            Err(error) if error.code == ErrorCode::NotFound => return Ok(None),
+            Err(error) if error.code == ErrorCode::NOT_FOUND => return Ok(None),
             Err(error) => return Err(error),
         };
         let index = self.random.below(calls.len());
@@ -268,10 +285,9 @@ fn to_result<T: Serialize>(result: Result<T, Error>) -> Result<Option<Json>, Err
 }
 
 async fn engine(store: &Arc<dyn Store>, host: &SimHost) -> Result<Engine, Error> {
-    let catalog = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
     // The host chooses the slice size. All hosts use the same size here, a small one, so that programs need several slices.
     let settings = Settings { slice_instructions: 500, retention: Some(Millis::days(1)), ..Settings::default() };
-    Engine::new(store.clone(), Arc::new(host.clone()), catalog, settings).await
+    Engine::with_settings(store.clone(), Arc::new(host.clone()), domain::ALL, settings).await
 }
 
 fn command_id(id: &str) -> Result<CommandId, Error> {
@@ -280,9 +296,21 @@ fn command_id(id: &str) -> Result<CommandId, Error> {
 
 /// Whether the store or the engine failed, as opposed to a rejected command.
 fn is_infrastructure_error(code: ErrorCode) -> bool {
-    use ErrorCode::{Corrupt, Full, Internal, Io, NewerVersion, ReadOnly, Unavailable, UnknownOutcome, Unsupported};
     matches!(
         code,
-        Corrupt | Full | Internal | Io | NewerVersion | ReadOnly | Unavailable | UnknownOutcome | Unsupported
+        ErrorCode::CORRUPT
+            | ErrorCode::FULL
+            | ErrorCode::INTERNAL
+            | ErrorCode::IO
+            | ErrorCode::NEWER_VERSION
+            | ErrorCode::READ_ONLY
+            | ErrorCode::UNAVAILABLE
+            | ErrorCode::UNKNOWN_OUTCOME
+            | ErrorCode::UNSUPPORTED
     )
+}
+
+/// An answer to this call, or to the only open one.
+fn answer_to(call: Option<&str>, value: impl Into<Json>) -> Answer {
+    call.map_or_else(|| Answer::from(Json::Null), Answer::to_call).value(value)
 }

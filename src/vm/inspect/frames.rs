@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
@@ -19,8 +20,7 @@ use crate::vm::limits::ExceededLimit;
 use crate::vm::{abrupt_completion, conversion, property};
 
 /// The position of a machine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MachineView {
     /// The next instruction; while a call is open, the one that made it; after a failure, the one that failed.
     pub pc: u32,
@@ -37,8 +37,7 @@ pub struct MachineView {
 }
 
 /// A call that has not returned.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FrameView {
     /// The name of the function; `<program>` for the program itself, `<anonymous>` if it has none.
     pub function: String,
@@ -53,8 +52,7 @@ pub struct FrameView {
 }
 
 /// A variable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VariableView {
     /// Its name.
     pub name: String,

@@ -150,19 +150,19 @@ pub type NativeResult = Result<NativeOutcome, AbruptCompletion>;
 pub type BuiltinDefinition = (&'static str, u8, NativeFunction);
 
 /// All built-in functions.
-pub struct Registry {
+pub struct NativeRegistry {
     rows: Vec<BuiltinDefinition>,
     numbers: HashMap<&'static str, u16>,
 }
 
-impl Registry {
+impl NativeRegistry {
     /// The only registry.
-    pub fn global() -> &'static Registry {
-        static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    pub fn global() -> &'static NativeRegistry {
+        static REGISTRY: OnceLock<NativeRegistry> = OnceLock::new();
         REGISTRY.get_or_init(|| {
             let rows: Vec<BuiltinDefinition> = TABLES.iter().flat_map(|table| table.iter().copied()).collect();
             let numbers = (0u16..).zip(&rows).map(|(number, row)| (row.0, number)).collect();
-            Registry { rows, numbers }
+            NativeRegistry { rows, numbers }
         })
     }
 
@@ -191,7 +191,7 @@ impl Registry {
 impl Builtin {
     /// The name.
     pub fn name(self) -> &'static str {
-        Registry::global().name(self)
+        NativeRegistry::global().name(self)
     }
 
     /// Whether the built-in is an object that cannot be called.
@@ -245,6 +245,6 @@ pub type Methods = [Option<Builtin>; Receiver::ALL.len()];
 
 /// Looks up the methods of a name.
 pub fn methods_by_name(name: &str) -> Methods {
-    let registry = Registry::global();
+    let registry = NativeRegistry::global();
     Receiver::ALL.map(|(_, class)| registry.find(&format!("{class}.prototype.{name}")))
 }

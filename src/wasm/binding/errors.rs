@@ -7,8 +7,8 @@ use js_sys::Function;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::*;
 
+use super::value::to_js;
 use crate::engine::Error;
-use crate::value::json_text;
 
 thread_local! {
     static PANICKED: Cell<bool> = const { Cell::new(false) };
@@ -38,10 +38,7 @@ pub(super) fn check_not_panicked() -> Result<(), Error> {
     ))
 }
 
-/// The error as JSON text, from which the package builds a `RunstateError`.
+/// The fields of the error, from which the package builds a `RunstateError`.
 pub(crate) fn to_js_error(error: Error) -> JsValue {
-    match serde_json::to_value(&error) {
-        Ok(fields) => json_text(&fields).into(),
-        Err(_) => error.message.into(),
-    }
+    to_js(&error).unwrap_or_else(|_| error.message.into())
 }

@@ -6,13 +6,13 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 use super::promise::to_promise;
+use super::value::to_js;
+use crate::decision::EngineSettings;
 use crate::domain;
 use crate::engine::open::{self, StoreUrl, redact_url};
 use crate::engine::{Engine, Error, SystemHost};
 use crate::error_code::ErrorCode;
-use crate::limits::Settings;
 use crate::store::file::{NodeFiles, NodeFs, check};
-use crate::wasm::calls;
 
 /// Provides the files of this process to `file:` stores: the object of `pkg/src/node/files.ts`. Without it `file:` is unsupported.
 #[wasm_bindgen(js_name = provideFiles)]
@@ -20,8 +20,8 @@ pub fn provide_files(files: Option<NodeFiles>) {
     NodeFs::set_host_files(files);
 }
 
-/// Reads and checks every file of the store at `url`. If all files are intact, it also verifies the documents. Resolves to the report as JSON text.
-#[wasm_bindgen(js_name = verifyFiles, unchecked_return_type = "Promise<string>")]
+/// Reads and checks every file of the store at `url`. If all files are intact, it also verifies the documents. Resolves to the report.
+#[wasm_bindgen(js_name = verifyFiles, unchecked_return_type = "Promise<VerifyReport>")]
 pub fn verify_files(url: String) -> Promise {
     to_promise(async move {
         let StoreUrl::File { directory, single_process } = StoreUrl::parse(&url)? else {
@@ -29,19 +29,18 @@ pub fn verify_files(url: String) -> Promise {
                 "`{}` is not a file store, so it has no files to verify; use the URL of a `file:` store",
                 redact_url(&url)
             );
-            return Err(Error::new(ErrorCode::Unsupported, message));
+            return Err(Error::new(ErrorCode::UNSUPPORTED, message));
         };
-        let no_files = || Error::new(ErrorCode::Unsupported, "this host has no files");
+        let no_files = || Error::new(ErrorCode::UNSUPPORTED, "this host has no files");
         let fs = NodeFs::new(&directory, single_process).ok_or_else(no_files)?;
         let files = check::verify_on(&fs, None).await?;
         if !files.is_intact() {
-            return Ok(calls::to_json_text(&files)?.into());
+            return to_js(&files);
         }
         let store = open::open_with(&url, open::MissingStore::Refuse).await?;
-        let catalog = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
-        let engine = Engine::for_reading(store, Arc::new(SystemHost), catalog, Settings::default()).await?;
+        let engine = Engine::for_reading(store, Arc::new(SystemHost), domain::ALL, EngineSettings::default()).await?;
         let verified = engine.verify_documents(files, |_| {}).await;
         engine.store().close().await?;
-        Ok(calls::to_json_text(&verified?)?.into())
+        to_js(&verified?)
     })
 }

@@ -7,13 +7,14 @@ use wasm_bindgen::prelude::*;
 
 use super::errors::to_js_error;
 use super::promise::to_promise;
+use super::value::json_to_js;
 use super::worker::{self, WorkerHandle};
 use super::{errors, transfer};
+use crate::decision::EngineSettings;
 use crate::domain;
 use crate::engine::{Engine, Error, Host, SystemHost, open};
-use crate::limits::Settings;
 use crate::store::Store;
-use crate::wasm::calls::{self, OpenParams};
+use crate::wasm::calls::{self, OpenOptions};
 
 /// An open store with its engine.
 #[wasm_bindgen]
@@ -26,10 +27,9 @@ impl Runstate {
     pub(crate) async fn with_store(
         store: Arc<dyn Store>,
         host: Arc<dyn Host>,
-        settings: Settings,
+        settings: EngineSettings,
     ) -> Result<Self, Error> {
-        let catalog = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
-        Ok(Self { engine: Engine::new(store, host, catalog, settings).await? })
+        Ok(Self { engine: Engine::with_settings(store, host, domain::ALL, settings).await? })
     }
 }
 
@@ -39,19 +39,20 @@ impl Runstate {
     #[wasm_bindgen(unchecked_return_type = "Promise<Runstate>")]
     pub fn open(url: String, options: String) -> Promise {
         to_promise(async move {
-            let options: OpenParams = calls::from_json_text("open", &options)?;
-            let store = open::open_with(&url, options.missing()).await?;
-            Ok(Self::with_store(store, Arc::new(SystemHost), options.settings()).await?.into())
+            let OpenOptions { missing, settings } = OpenOptions::from_text(&options)?;
+            let store = open::open_with(&url, missing).await?;
+            Ok(Self::with_store(store, Arc::new(SystemHost), settings).await?.into())
         })
     }
 
-    /// Calls the method of this name with `params`; see [`calls::call`].
-    #[wasm_bindgen(unchecked_return_type = "Promise<string>")]
+    /// Calls the operation of this name with `params`; see [`Engine::call`].
+    #[wasm_bindgen(unchecked_return_type = "Promise<unknown>")]
     pub fn call(&self, method: String, params: String) -> Promise {
         let engine = self.engine.clone();
         to_promise(async move {
-            let result = calls::call(&engine, &method, &params).await;
-            Ok(result.map_err(|error| calls::explain_not_found(&engine, error))?.into())
+            let result = engine.call(&method, calls::object_from_text(&method, &params)?).await;
+            let result = result.map_err(|error| calls::explain_not_found(&engine, error))?;
+            json_to_js(&result)
         })
     }
 
@@ -63,35 +64,35 @@ impl Runstate {
     pub fn worker(
         &self,
         options: &str,
-        #[wasm_bindgen(unchecked_param_type = "(kind: string, work: string, signal: AbortSignal) => Promise<string>")]
+        #[wasm_bindgen(unchecked_param_type = "(kind: string, work: Work, signal: AbortSignal) => Promise<string>")]
         handler: Function,
-        #[wasm_bindgen(unchecked_optional_param_type = "(event: string) => void")] listener: Option<Function>,
+        #[wasm_bindgen(unchecked_optional_param_type = "(event: WorkerEvent) => void")] listener: Option<Function>,
     ) -> Result<WorkerHandle, JsValue> {
         errors::check_not_panicked().map_err(to_js_error)?;
         worker::start_worker(&self.engine, options, handler, listener).map_err(to_js_error)
     }
 
     /// Calls `sink` with chunks of an export's whole lines; resolves to its summary. `sink(null)` discards all earlier chunks: the store was written
-    /// to meanwhile, and the export starts again. `params`: `{ execution? }`; an execution is exported with the rows that it needs.
-    #[wasm_bindgen(unchecked_return_type = "Promise<string>")]
+    /// to meanwhile, and the export starts again. `params`: `{ collection?, id? }`; one document is exported with the documents that it needs.
+    #[wasm_bindgen(unchecked_return_type = "Promise<ExportSummary>")]
     pub fn export(
         &self,
         params: String,
         #[wasm_bindgen(unchecked_param_type = "(chunk: string | null) => void")] sink: Function,
     ) -> Promise {
         let engine = self.engine.clone();
-        to_promise(async move { Ok(transfer::export(&engine, &params, sink).await?.into()) })
+        to_promise(async move { transfer::export(&engine, &params, sink).await })
     }
 
     /// Writes the lines of an export into the store; resolves to the result. `progress(event)` receives the progress.
-    #[wasm_bindgen(unchecked_return_type = "Promise<string>")]
+    #[wasm_bindgen(unchecked_return_type = "Promise<ImportResult>")]
     pub fn import(
         &self,
         #[wasm_bindgen(unchecked_param_type = "Uint8Array")] bytes: Vec<u8>,
-        #[wasm_bindgen(unchecked_optional_param_type = "(event: string) => void")] progress: Option<Function>,
+        #[wasm_bindgen(unchecked_optional_param_type = "(event: Progress) => void")] progress: Option<Function>,
     ) -> Promise {
         let engine = self.engine.clone();
-        to_promise(async move { Ok(transfer::import(&engine, bytes, progress).await?.into()) })
+        to_promise(async move { transfer::import(&engine, bytes, progress).await })
     }
 
     /// Closes the store. Every later call fails; closing again succeeds.

@@ -13,6 +13,7 @@ mod log;
 mod promise;
 #[cfg(feature = "wasm")]
 mod transfer;
+mod value;
 #[cfg(feature = "wasm")]
 mod worker;
 

@@ -9,7 +9,7 @@ use super::errors::to_js_error;
 use crate::engine::Error;
 use crate::marker::BoxFuture;
 
-/// Converts a future to a promise, and its errors to JSON text. Rejects if the library has panicked before.
+/// Converts a future to a promise, and its errors to their fields. Rejects if the library has panicked before.
 pub(crate) fn to_promise(future: impl Future<Output = Result<JsValue, Error>> + 'static) -> Promise {
     match errors::check_not_panicked() {
         Ok(()) => boxed_to_promise(Box::pin(future)),

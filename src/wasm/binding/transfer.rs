@@ -5,14 +5,13 @@ use std::io::{Cursor, Write};
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
-use crate::domain;
-use crate::domain::cvm::EXECUTIONS;
+use super::value::to_js;
 use crate::engine::transfer::{
     CheckedSource, ImportSource, LineReader, LineWriter, Progress, Selection, SourceChecker,
 };
 use crate::engine::{Engine, Error};
-use crate::schema::Key;
-use crate::wasm::calls::{self, ExportParams, ImportResult};
+use crate::schema::{Catalog, Key};
+use crate::wasm::calls::{self, ExportOptions, ImportResult};
 
 /// Approximate size of a chunk, in bytes.
 const CHUNK: usize = 256 * 1024;
@@ -20,14 +19,18 @@ const CHUNK: usize = 256 * 1024;
 /// Documents checked between two yields.
 const CHECKED_DOCUMENTS: usize = 16;
 
-pub(super) async fn export(engine: &Engine, params: &str, sink: Function) -> Result<String, Error> {
-    let ExportParams { execution } = calls::from_json_text("export", params)?;
-    let single = |id: String| Selection::One(Key::new(&EXECUTIONS, &id));
-    let selection = execution.map_or(Selection::All, single);
+pub(super) async fn export(engine: &Engine, params: &str, sink: Function) -> Result<JsValue, Error> {
+    let selection = match calls::options_from_text("export", params)? {
+        ExportOptions { collection: None, id: None } => Selection::All,
+        ExportOptions { collection: Some(collection), id: Some(id) } => {
+            Selection::One(Key { collection: collection.into(), id: id.into() })
+        }
+        _ => return Err(calls::usage("export: pass `collection` and `id` together, or neither")),
+    };
     let output = ChunkWriter { sink, lines: Vec::new() };
     let mut writer = LineWriter::new(output, "the export").with_restart(|chunks| chunks.restart());
     let summary = engine.export_selection(&selection, &mut writer, |_| {}).await?;
-    calls::to_json_text(&summary)
+    to_js(&summary)
 }
 
 /// Collects lines, and passes them to JavaScript in chunks.
@@ -75,16 +78,16 @@ async fn check_in_steps<S: ImportSource>(
     }
 }
 
-pub(super) async fn import(engine: &Engine, bytes: Vec<u8>, progress: Option<Function>) -> Result<String, Error> {
-    let catalog = crate::engine::catalog(&domain::catalog().map_err(|e| Error::internal(e.to_string()))?)?;
+pub(super) async fn import(engine: &Engine, bytes: Vec<u8>, progress: Option<Function>) -> Result<JsValue, Error> {
+    let catalog = Catalog::clone(&engine.catalog());
     let report = |event: Progress| {
-        if let (Some(progress), Ok(event)) = (&progress, calls::to_json_text(&event)) {
+        if let (Some(progress), Ok(event)) = (&progress, to_js(&event)) {
             // An error of the listener does not stop the import.
-            drop(progress.call1(&JsValue::NULL, &event.into()));
+            drop(progress.call1(&JsValue::NULL, &event));
         }
     };
     let mut source = LineReader::new(Cursor::new(bytes), "the import", catalog.clone());
     let checked = check_in_steps(engine, SourceChecker::begin(&mut source, &catalog)?, report).await?;
     let imported = engine.import(&mut source, &checked, report).await?;
-    calls::to_json_text(&ImportResult::from(imported))
+    to_js(&ImportResult::from(imported))
 }

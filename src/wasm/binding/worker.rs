@@ -5,9 +5,10 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::promise::to_promise;
+use super::value::to_js;
 use crate::engine::{Engine, Error};
 use crate::value::{self, Json};
-use crate::wasm::calls::{self, HandlerFailure, WorkerParams};
+use crate::wasm::calls::{self, HandlerFailure, WorkerOptions};
 use crate::work::{Failure, Signal, Task, Worker};
 
 #[wasm_bindgen]
@@ -53,7 +54,7 @@ pub(super) fn start_worker(
     handler: Function,
     listener: Option<Function>,
 ) -> Result<WorkerHandle, Error> {
-    let worker = build_worker(engine, calls::from_json_text("worker", options)?, &handler, listener);
+    let worker = build_worker(engine, calls::options_from_text("cvm.worker", options)?, &handler, listener);
     let stop = Signal::default();
     let stopped = stop.clone();
     let done = to_promise(async move {
@@ -63,31 +64,31 @@ pub(super) fn start_worker(
     Ok(WorkerHandle { stop, done })
 }
 
-fn build_worker(engine: &Engine, options: WorkerParams, handler: &Function, listener: Option<Function>) -> Worker {
-    let WorkerParams { owner, kinds, lease_ms, backoff, runs_due, grace_ms } = options;
+fn build_worker(engine: &Engine, options: WorkerOptions, handler: &Function, listener: Option<Function>) -> Worker {
+    let WorkerOptions { owner, kinds, lease, backoff, runs_due, grace } = options;
     let owner = owner.unwrap_or_else(|| format!("worker-{}", engine.new_command_id()));
     let mut worker = Worker::new(engine.cvm(), owner);
     for (kind, concurrency) in kinds {
         let handler = handler.clone();
-        worker = worker.handle(kind, concurrency, move |task| run_handler(handler.clone(), task));
+        worker = worker.handle(kind, concurrency as usize, move |task| run_handler(handler.clone(), task));
     }
-    if let Some(lease) = lease_ms {
+    if let Some(lease) = lease {
         worker = worker.lease(lease);
     }
     if let Some(backoff) = backoff {
-        worker = worker.backoff(backoff.into());
+        worker = worker.backoff(backoff);
     }
-    if let Some(grace) = grace_ms {
+    if let Some(grace) = grace {
         worker = worker.grace(grace);
     }
-    if runs_due == Some(false) {
+    if !runs_due {
         worker = worker.without_due();
     }
     if let Some(listener) = listener {
         worker = worker.on_event(move |event| {
-            if let Ok(event) = calls::to_json_text(event) {
+            if let Ok(event) = to_js(event) {
                 // An error of the listener does not stop the worker.
-                drop(listener.call1(&JsValue::NULL, &event.into()));
+                drop(listener.call1(&JsValue::NULL, &event));
             }
         });
     }
@@ -109,10 +110,10 @@ impl Drop for AbortGuard {
 }
 
 async fn run_handler(handler: Function, task: Task) -> Result<Json, Failure> {
-    let work = calls::to_json_text(&task.work)?;
+    let work = to_js(&task.work)?;
     let mut guard = AbortGuard { controller: AbortController::new(), ended: false };
     let signal = guard.controller.signal();
-    let answer = match handler.call3(&JsValue::NULL, &(&task.work.call.kind).into(), &work.into(), &signal) {
+    let answer = match handler.call3(&JsValue::NULL, &(&task.work.call.kind).into(), &work, &signal) {
         Ok(promise) => JsFuture::from(Promise::resolve(&promise)).await,
         Err(thrown) => Err(thrown),
     };
@@ -130,8 +131,8 @@ fn read_answer(answer: &JsValue) -> Result<Json, Failure> {
 
 fn failure(thrown: &JsValue) -> Failure {
     let Some(text) = thrown.as_string() else { return Failure::new(format!("the handler failed: {thrown:?}")) };
-    match calls::from_json_text("the handler", &text) {
-        Ok(HandlerFailure { message, name, is_final }) => Failure { message, name, retry: is_final != Some(true) },
+    match calls::options_from_text("the handler", &text) {
+        Ok(HandlerFailure { message, name, is_final }) => Failure { message, name, retry: !is_final },
         Err(_) => Failure::new(text),
     }
 }

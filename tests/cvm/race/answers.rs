@@ -1,7 +1,9 @@
 //! Answers of different callers, by id, by key or without a name: each counts once.
 
+use runstate::client::Answer;
+use runstate::client::Cvm;
 use runstate::domain::cvm::Status;
-use runstate::engine::Cvm;
+use runstate::domain::cvm::codes;
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::testing::block_on;
@@ -40,7 +42,9 @@ fn early_answer_racing_with_the_start_is_taken_or_not_found() {
                 // Both answers, the second before the first.
                 let mut results = Vec::new();
                 for (n, text) in [(2, "second"), (1, "first")] {
-                    results.push(to_race_result(race.other.answer_key("run", "k", n, text.into(), None, None).await));
+                    results.push(to_race_result(
+                        race.other.answer("run", Answer::to_key("k").occurrence(n).value(text)).await,
+                    ));
                 }
                 results.into_iter().collect::<Result<Vec<()>, ErrorCode>>().map(drop)
             }),
@@ -49,10 +53,10 @@ fn early_answer_racing_with_the_start_is_taken_or_not_found() {
         assert_eq!(started, Ok(()));
         // An answer before the start finds no execution.
         if answered.is_err() {
-            assert_eq!(answered, Err(ErrorCode::NotFound));
+            assert_eq!(answered, Err(ErrorCode::NOT_FOUND));
             for (n, text) in [(1, "first"), (2, "second")] {
-                let again = block_on(race.other.answer_key("run", "k", n, text.into(), None, None));
-                assert!(again.is_ok() || again.unwrap_err().code == ErrorCode::AlreadyAnswered);
+                let again = block_on(race.other.answer("run", Answer::to_key("k").occurrence(n).value(text)));
+                assert!(again.is_ok() || again.unwrap_err().code == codes::ALREADY_ANSWERED);
             }
         }
         race.expect(Status::Complete, &["first second"]);
@@ -75,10 +79,10 @@ fn two_answers_to_one_call_accept_one_and_reject_the_other() {
         };
         let results = race.run(choices, [boxed(answer_call(&race.one, &call, "a")), second]);
         match results {
-            [Ok(()), Err(ErrorCode::AlreadyAnswered)] => drop(race.expect(Status::Complete, &["a"])),
+            [Ok(()), Err(codes::ALREADY_ANSWERED)] => drop(race.expect(Status::Complete, &["a"])),
             // No call is open any more when it looks.
-            [Ok(()), Err(ErrorCode::IllegalTransition)] if way == 2 => drop(race.expect(Status::Complete, &["a"])),
-            [Err(ErrorCode::AlreadyAnswered), Ok(())] => drop(race.expect(Status::Complete, &["b"])),
+            [Ok(()), Err(ErrorCode::ILLEGAL_TRANSITION)] if way == 2 => drop(race.expect(Status::Complete, &["a"])),
+            [Err(codes::ALREADY_ANSWERED), Ok(())] => drop(race.expect(Status::Complete, &["b"])),
             other => panic!("{other:?}"),
         }
         (way, results.map(outcome_name))
@@ -145,8 +149,8 @@ fn second_early_answer_to_one_call_is_rejected() {
             [boxed(answer_key(&race.one, "a")), boxed(answer_key(&race.other, "b")), boxed(answer(&third, "go"))];
         let results = race.run(choices, three);
         match results {
-            [Ok(()), Err(ErrorCode::AlreadyAnswered), Ok(())] => drop(race.expect(Status::Complete, &["go a"])),
-            [Err(ErrorCode::AlreadyAnswered), Ok(()), Ok(())] => drop(race.expect(Status::Complete, &["go b"])),
+            [Ok(()), Err(codes::ALREADY_ANSWERED), Ok(())] => drop(race.expect(Status::Complete, &["go a"])),
+            [Err(codes::ALREADY_ANSWERED), Ok(()), Ok(())] => drop(race.expect(Status::Complete, &["go b"])),
             other => panic!("{other:?}"),
         }
         results.map(outcome_name)
@@ -163,7 +167,7 @@ fn one_command_sent_concurrently_is_applied_once_for_both() {
     let first = explore("one command twice", ROUNDS, |choices| {
         let race = Race::start(&load);
         let id = CommandId::new("once").unwrap();
-        let sent = async |cvm: &Cvm| cvm.answer("run", None, "a".into(), None, Some(&id)).await;
+        let sent = async |cvm: &Cvm| cvm.with_id(&id).answer("run", "a").await;
         let expected = Ok(Status::WaitingCc);
         let send = |cvm| {
             boxed(async move {
@@ -188,7 +192,7 @@ fn one_command_decided_concurrently_is_committed_once() {
         let id = CommandId::new("once").unwrap();
         let send = |cvm: &Cvm| {
             let (cvm, id) = (cvm.clone(), id.clone());
-            boxed(async move { to_race_result(cvm.answer("run", None, "a".into(), None, Some(&id)).await) })
+            boxed(async move { to_race_result(cvm.with_id(&id).answer("run", "a").await) })
         };
         assert_eq!(race.run_gated([send(&race.one), send(&race.other)]), ["done", "done"]);
         race.expect(Status::WaitingCc, &["a"]);

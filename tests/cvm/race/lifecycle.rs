@@ -1,8 +1,9 @@
 //! Two commands on one execution: answers, pauses, cancellations, deletions, retries, starts. Also deadlines against
 //! answers, and hosts against each other.
 
+use runstate::client::Cvm;
 use runstate::domain::cvm::Status;
-use runstate::engine::Cvm;
+use runstate::domain::cvm::codes;
 use runstate::error_code::ErrorCode;
 use runstate::marker::BoxFuture;
 use runstate::testing::block_on;
@@ -17,12 +18,11 @@ fn answer_and_cancellation_agree_on_their_order() {
     let load = program("program", r#"console.log(CC("one?")); console.log(CC("two?"));"#);
     let results = explore("answer, cancel", ROUNDS, |choices| {
         let race = Race::start(&load);
-        let both =
-            [boxed(answer(&race.one, "a")), boxed(async { to_race_result(race.other.cancel("run", None).await) })];
+        let both = [boxed(answer(&race.one, "a")), boxed(async { to_race_result(race.other.cancel("run").await) })];
         let results = race.run(choices, both);
         match results {
             [Ok(()), Ok(())] => drop(race.expect(Status::Cancelled, &["a"])),
-            [Err(ErrorCode::IllegalTransition), Ok(())] => drop(race.expect(Status::Cancelled, &[])),
+            [Err(ErrorCode::ILLEGAL_TRANSITION), Ok(())] => drop(race.expect(Status::Cancelled, &[])),
             other => panic!("{other:?}"),
         }
         results.map(outcome_name)
@@ -38,13 +38,13 @@ fn answer_racing_with_a_pause_is_kept() {
         let call = race.open_call();
         let unpauses = choices.choose(2) == 0;
         let pause = async {
-            to_race_result(race.other.pause("run", None).await)?;
-            if unpauses { to_race_result(race.other.unpause("run", None).await) } else { Ok(()) }
+            to_race_result(race.other.pause("run").await)?;
+            if unpauses { to_race_result(race.other.unpause("run").await) } else { Ok(()) }
         };
         assert_eq!(race.run(choices, [boxed(answer_call(&race.one, &call, "a")), boxed(pause)]), [Ok(()), Ok(())]);
         race.cluster.check();
         if !unpauses {
-            block_on(race.one.unpause("run", None)).unwrap();
+            block_on(race.one.unpause("run")).unwrap();
         }
         race.expect(Status::WaitingCc, &["a"]);
         (unpauses, choices.first_finished())
@@ -57,11 +57,11 @@ fn two_concurrent_unpauses_resume_once() {
     let load = program("program", r#"console.log(CC("one?")); console.log(CC("two?"));"#);
     let results = explore("unpause, unpause", ROUNDS, |choices| {
         let race = Race::start(&load);
-        block_on(race.one.pause("run", None)).unwrap();
+        block_on(race.one.pause("run")).unwrap();
         block_on(answer(&race.one, "a")).unwrap();
         let unpause = |cvm: &Cvm| -> BoxFuture<'_, RaceResult> {
             let cvm = cvm.clone();
-            Box::pin(async move { to_race_result(cvm.unpause("run", None).await) })
+            Box::pin(async move { to_race_result(cvm.unpause("run").await) })
         };
         let results = race.run(choices, [unpause(&race.one), unpause(&race.other)]);
         race.expect(Status::WaitingCc, &["a"]);
@@ -77,13 +77,13 @@ fn early_answer_racing_with_a_deletion_leaves_no_row() {
         let race = Race::start(&load);
         let restarts = choices.choose(2) == 0;
         let delete = async {
-            to_race_result(race.other.cancel("run", None).await)?;
-            to_race_result(race.other.delete("run", None).await)?;
+            to_race_result(race.other.cancel("run").await)?;
+            to_race_result(race.other.delete("run").await)?;
             if restarts { to_race_result(start(&race.other, "program", "run").await) } else { Ok(()) }
         };
         let [answered, deletion] = race.run(choices, [boxed(answer_key(&race.one, "early")), boxed(delete)]);
         assert_eq!(deletion, Ok(()));
-        assert!(matches!(answered, Ok(()) | Err(ErrorCode::IllegalTransition | ErrorCode::NotFound)), "{answered:?}");
+        assert!(matches!(answered, Ok(()) | Err(ErrorCode::ILLEGAL_TRANSITION | ErrorCode::NOT_FOUND)), "{answered:?}");
         let documents = race.cluster.check();
         assert_eq!(documents.head("run").is_some(), restarts);
         assert_eq!(documents.row_count("run") > 0, restarts);
@@ -105,8 +105,8 @@ fn concurrent_deletion_and_retry_leave_no_rows() {
         let race = Race::start(&load);
         block_on(answer(&race.one, "so")).unwrap();
         let both = [
-            boxed(async { to_race_result(race.one.delete("run", None).await) }),
-            boxed(async { to_race_result(race.other.retry("run", None).await) }),
+            boxed(async { to_race_result(race.one.delete("run").await) }),
+            boxed(async { to_race_result(race.other.retry("run").await) }),
         ];
         let [deleted, retried] = race.run(choices, both);
         assert_eq!(deleted, Ok(()), "it has failed before and after");
@@ -122,9 +122,9 @@ fn two_concurrent_deletions_both_succeed_or_one_is_not_found() {
     let outcomes = explore("delete, delete and start again", ROUNDS, |choices| {
         let race = Race::start(&load);
         let both = [
-            boxed(async { to_race_result(race.one.delete("run", None).await) }),
+            boxed(async { to_race_result(race.one.delete("run").await) }),
             boxed(async {
-                to_race_result(race.other.delete("run", None).await)?;
+                to_race_result(race.other.delete("run").await)?;
                 to_race_result(start(&race.other, "program", "run").await)
             }),
         ];
@@ -169,17 +169,17 @@ fn concurrent_removal_and_start_of_a_program_exclude_each_other() {
     let results = explore("remove program, start", ROUNDS, |choices| {
         let race = Race::load(&load);
         let both = [
-            boxed(async { to_race_result(race.one.remove_program("program", None).await) }),
+            boxed(async { to_race_result(race.one.remove_program("program").await) }),
             boxed(async { to_race_result(start(&race.other, "program", "run").await) }),
         ];
         let results = race.run(choices, both);
         match results {
-            [Ok(()), Err(ErrorCode::NotFound)] => {
+            [Ok(()), Err(ErrorCode::NOT_FOUND)] => {
                 let documents = race.cluster.check();
                 assert_eq!(documents.row_count("run"), 0);
                 assert!(documents.collection(&runstate::domain::cvm::PROGRAM_VERSIONS).is_empty());
             }
-            [Err(ErrorCode::InUse), Ok(())] => {
+            [Err(ErrorCode::IN_USE), Ok(())] => {
                 race.expect(Status::WaitingCc, &[]);
                 // It can still be started.
                 block_on(start(&race.one, "program", "run 2")).unwrap();
@@ -209,7 +209,7 @@ fn answer_and_deadline_never_both_apply() {
             let results = race.run(choices, both);
             match results {
                 [Ok(()), Ok(())] => drop(race.expect(Status::WaitingCc, &["a"])),
-                [Err(ErrorCode::AlreadyAnswered | ErrorCode::DeadlinePassed), Ok(())] => {
+                [Err(codes::ALREADY_ANSWERED | codes::DEADLINE_PASSED), Ok(())] => {
                     drop(race.expect(Status::WaitingCc, &[over]));
                 }
                 other => panic!("{other:?}"),
@@ -278,7 +278,7 @@ fn expired_execution_is_deleted_once_by_two_hosts() {
         race.cluster.advance(Millis::days(1));
         assert_eq!(race.run(choices, [boxed(tick(&one)), boxed(tick(&other))]), [Ok(()), Ok(())]);
         assert_eq!(race.cluster.check().row_count("run"), 0);
-        assert_eq!(block_on(one.next_due()).unwrap(), None);
+        assert_eq!(block_on(one.engine().next_due(runstate::store::Freshness::Linearizable)).unwrap(), None);
         choices.first_finished()
     });
     assert_eq!(observed_outcomes(first), [0, 1]);

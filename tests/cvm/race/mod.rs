@@ -11,15 +11,17 @@ mod workers;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use runstate::client::Answer;
+use runstate::client::Cvm;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, RunSlice, Start, Status};
-use runstate::engine::{Cvm, Engine, Error, RunLimit, SystemHost};
+use runstate::engine::{Engine, Error, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::{
-    Batch, Capabilities, Changes, Memory, Outcome, Page, Position, Receipt, Store, StoreError, StoredDocument,
+    Batch, Capabilities, Changes, Memory, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
 };
 use runstate::testing::{block_on, join_all, yield_now};
 use runstate::time::{Millis, Timestamp};
@@ -130,19 +132,19 @@ fn boxed<'a>(task: impl Future<Output = RaceResult> + Send + 'a) -> BoxFuture<'a
 }
 
 async fn answer(cvm: &Cvm, text: &str) -> RaceResult {
-    to_race_result(cvm.answer("run", None, text.into(), None, None).await)
+    to_race_result(cvm.answer("run", text).await)
 }
 
 async fn answer_call(cvm: &Cvm, call: &str, text: &str) -> RaceResult {
-    to_race_result(cvm.answer("run", Some(call), text.into(), None, None).await)
+    to_race_result(cvm.answer("run", Answer::to_call(call).value(text)).await)
 }
 
 async fn answer_key(cvm: &Cvm, text: &str) -> RaceResult {
-    to_race_result(cvm.answer_key("run", "k", 1, text.into(), None, None).await)
+    to_race_result(cvm.answer("run", Answer::to_key("k").value(text)).await)
 }
 
 async fn tick(cvm: &Cvm) -> RaceResult {
-    let due = cvm.run_due(10, RunLimit::Stop).await.map_err(|error| error.code)?;
+    let due = cvm.engine().run_due(10, RunLimit::Stop).await.map_err(|error| error.code)?;
     due.failed.first().map_or(Ok(()), |failure| Err(failure.error.code))
 }
 
@@ -171,7 +173,7 @@ impl OutrunningStore {
             is_overtaken
         };
         if is_overtaken {
-            self.other.engine().execute(&RunSlice { id: "run".to_owned() }).await.unwrap();
+            self.other.engine().execute_part(&RunSlice { id: "run".to_owned(), continues: None }, None).await.unwrap();
         }
     }
 }
@@ -192,7 +194,7 @@ impl Store for OutrunningStore {
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         self.store.query(query)
     }
 
@@ -238,11 +240,11 @@ fn reader_whose_every_read_is_outrun_still_finishes() {
     let settings = Settings { slice_instructions: 300, ..Settings::default() };
     let cluster = SimCluster::with_store(Arc::new(Memory::new()), &[program("program", source)], settings);
     let other = cluster.process();
-    let started = block_on(other.engine().execute(&Start::new("program").id("run"))).unwrap();
+    let started = block_on(other.engine().execute_part(&Start::new("program").id("run"), None)).unwrap().output;
     assert_eq!(started.status, Status::Running);
     let remaining = Mutex::new(TIMES);
     let store = Arc::new(OutrunningStore { store: cluster.disk.clone(), other, remaining });
-    let resumed = block_on(cluster.process_over(store.clone()).resume("run", None)).unwrap();
+    let resumed = block_on(cluster.process_over(store.clone()).resume("run")).unwrap();
     assert_eq!((resumed.status, *store.remaining.lock().unwrap()), (Status::Complete, 0));
     assert_eq!(cluster.check().output("run"), ["4000"]);
 }
@@ -252,21 +254,23 @@ async fn early_answer_racing_with_its_call_on_threads_is_taken() {
     let store = Arc::new(Memory::new());
     let mut processes: Vec<Cvm> = Vec::new();
     for _ in 0..2 {
-        let catalog = runstate::domain::catalog().unwrap();
-        let engine = Engine::new(store.clone(), Arc::new(SystemHost), catalog, Settings::default()).await.unwrap();
+        let engine =
+            Engine::with_settings(store.clone(), Arc::new(SystemHost), runstate::domain::ALL, Settings::default())
+                .await
+                .unwrap();
         processes.push(engine.cvm());
     }
     let [asker, answerer] = [&processes[0], &processes[1]];
-    asker.load(&program("program", KEYED), None).await.unwrap();
+    asker.load(&program("program", KEYED)).await.unwrap();
     for n in 0..if is_full_run() { 10_000 } else { 300 } {
         let id = format!("run-{n}");
-        asker.start(&Start::new("program").id(&id), None).await.unwrap();
+        asker.start(&Start::new("program").id(&id)).await.unwrap();
         let (asks, answers, of) = (asker.clone(), answerer.clone(), id.clone());
         let asking = tokio::spawn({
             let id = id.clone();
-            async move { asks.answer(&id, None, "go".into(), None, None).await }
+            async move { asks.answer(&id, "go").await }
         });
-        let answering = tokio::spawn(async move { answers.answer_key(&of, "k", 1, "early".into(), None, None).await });
+        let answering = tokio::spawn(async move { answers.answer(&of, Answer::to_key("k").value("early")).await });
         let (asked, answered) = (asking.await.unwrap(), answering.await.unwrap());
         assert!(asked.is_ok() && answered.is_ok(), "round {n}: {asked:?} {answered:?}");
         assert_eq!(asker.status(&id).await.unwrap().reached.status, Status::Complete, "round {n}");

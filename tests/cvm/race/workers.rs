@@ -1,8 +1,8 @@
 //! Workers that claim calls and may be late.
 
+use runstate::client::Cvm;
+use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{Fail, Status};
-use runstate::engine::Cvm;
-use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
 use runstate::time::Millis;
 
@@ -55,8 +55,8 @@ fn late_worker_and_its_successor_never_both_complete() {
         let end = choices.choose(3);
         let late = async {
             match end {
-                0 => to_race_result(race.one.complete(&late, "late".into(), None, None).await),
-                1 => to_race_result(race.one.fail(&fail(&late, None), None).await),
+                0 => to_race_result(race.one.complete(&late, "late").await),
+                1 => to_race_result(race.one.fail(&fail(&late, None)).await),
                 _ => to_race_result(race.one.release(&late).await),
             }
         };
@@ -66,13 +66,13 @@ fn late_worker_and_its_successor_never_both_complete() {
                 return Ok(());
             };
             *taken.lock().unwrap() = true;
-            to_race_result(race.other.complete(&work.claimed, "new".into(), None, None).await)
+            to_race_result(race.other.complete(&work.claimed, "new").await)
         };
         let results = race.run(choices, [boxed(late), boxed(over)]);
         let output = race.cluster.check().output("run");
         let taken = taken.into_inner().unwrap();
         match (results, end) {
-            ([Err(ErrorCode::StaleClaim), Ok(())], _) => assert_eq!((output, taken), (to_strings(&["new"]), true)),
+            ([Err(codes::STALE_CLAIM), Ok(())], _) => assert_eq!((output, taken), (to_strings(&["new"]), true)),
             ([Ok(()), Ok(())], 0) => assert_eq!((output, taken), (to_strings(&["late"]), false)),
             // The failure was thrown in the program.
             ([Ok(()), Ok(())], 1) => assert_eq!((output, taken), (Vec::new(), false)),
@@ -101,12 +101,12 @@ fn answer_and_worker_completion_never_both_apply() {
             if beat {
                 to_race_result(race.one.heartbeat(&claimed, LEASE).await)?;
             }
-            to_race_result(race.one.complete(&claimed, "worker".into(), None, None).await)
+            to_race_result(race.one.complete(&claimed, "worker").await)
         };
         let results = race.run(choices, [boxed(worker), boxed(answer_call(&race.other, &claimed.call, "person"))]);
         match results {
-            [Ok(()), Err(ErrorCode::AlreadyAnswered)] => drop(race.expect(Status::WaitingCc, &["worker"])),
-            [Err(ErrorCode::AlreadyAnswered | ErrorCode::StaleClaim), Ok(())] => {
+            [Ok(()), Err(codes::ALREADY_ANSWERED)] => drop(race.expect(Status::WaitingCc, &["worker"])),
+            [Err(codes::ALREADY_ANSWERED | codes::STALE_CLAIM), Ok(())] => {
                 drop(race.expect(Status::WaitingCc, &["person"]));
             }
             other => panic!("{other:?}"),
@@ -120,10 +120,10 @@ fn answer_and_worker_completion_never_both_apply() {
 #[test]
 fn cached_call_does_not_hide_its_completion_elsewhere() {
     let race = Race::start(&program("program", r#"console.log(CC("q?"));"#));
-    block_on(race.other.pause("run", None)).unwrap();
+    block_on(race.other.pause("run")).unwrap();
     let claimed = block_on(race.one.claim(&kinds(), "worker", LEASE)).unwrap().unwrap().claimed;
-    block_on(race.other.complete(&claimed, "a".into(), None, None)).unwrap();
-    block_on(race.one.unpause("run", None)).unwrap();
+    block_on(race.other.complete(&claimed, "a")).unwrap();
+    block_on(race.one.unpause("run")).unwrap();
     race.expect(Status::Complete, &["a"]);
 }
 
@@ -131,16 +131,13 @@ fn cached_call_does_not_hide_its_completion_elsewhere() {
 fn claim_of_a_deleted_execution_is_stale_for_its_successor() {
     let race = Race::start(&program("program", r#"console.log(CC("q?", { key: "k" }));"#));
     let late = block_on(race.one.claim(&kinds(), "late", LEASE)).unwrap().unwrap().claimed;
-    block_on(race.other.cancel("run", None)).unwrap();
-    block_on(race.other.delete("run", None)).unwrap();
+    block_on(race.other.cancel("run")).unwrap();
+    block_on(race.other.delete("run")).unwrap();
     race.cluster.advance(Millis(1));
     block_on(start(&race.other, "program", "run")).unwrap();
     let next = block_on(race.other.claim(&kinds(), "next", LEASE)).unwrap().unwrap().claimed;
     assert_eq!(next.call, late.call, "the same key");
-    assert_eq!(
-        to_race_result(block_on(race.one.complete(&late, "late".into(), None, None))),
-        Err(ErrorCode::StaleClaim)
-    );
-    assert_eq!(to_race_result(block_on(race.other.complete(&next, "next".into(), None, None))), Ok(()));
+    assert_eq!(to_race_result(block_on(race.one.complete(&late, "late"))), Err(codes::STALE_CLAIM));
+    assert_eq!(to_race_result(block_on(race.other.complete(&next, "next"))), Ok(()));
     race.expect(Status::Complete, &["next"]);
 }

@@ -188,7 +188,11 @@ impl RandomRun {
         }
         seen.into_iter().for_each(|outcome| self.count(outcome));
         let cvm = self.process(0).cvm.clone();
-        assert_eq!(block_on(cvm.next_due()).unwrap(), self.expected_due(), "next due");
+        assert_eq!(
+            block_on(cvm.engine().next_due(runstate::store::Freshness::Linearizable)).unwrap(),
+            self.expected_due(),
+            "next due"
+        );
         let counted = block_on(cvm.statuses(None)).unwrap();
         let mut statuses = BTreeMap::new();
         for head in self.documents.collection(&EXECUTIONS).values().filter(|head| !head.has("deleting")) {

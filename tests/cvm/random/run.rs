@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use runstate::client::Cvm;
+use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{CC_HISTORY, ClaimedCall, EXECUTIONS, Load};
-use runstate::engine::{COLLECTIONS as STAGING, Cvm, Error, RunLimit};
+use runstate::engine::{COLLECTIONS as STAGING, Error, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::limits::Settings;
 use runstate::marker::BoxFuture;
 use runstate::store::layer::{Fault, FaultStore, LimitedStore};
 use runstate::store::{self, BatchLimits, Outcome, Store};
@@ -173,7 +174,7 @@ impl RandomRun {
         let is_committed = matches!(block_on(self.cluster.disk.outcome(id)).unwrap(), Outcome::Committed { .. });
         assert!(!is_committed, "{command:?} was committed, and its caller got {error:?}");
         assert!(
-            !matches!(error.code, ErrorCode::Internal | ErrorCode::Corrupt | ErrorCode::Conflict),
+            !matches!(error.code, ErrorCode::INTERNAL | ErrorCode::CORRUPT | ErrorCode::CONFLICT),
             "{command:?}: {error:?}"
         );
         self.count(format!("refused {}", error.code));
@@ -210,7 +211,7 @@ impl RandomRun {
         }
         self.process(step.process).store.heal();
         let is_unknown = |error: &Error| {
-            matches!(error.code, ErrorCode::UnknownOutcome | ErrorCode::Unavailable | ErrorCode::Closed)
+            matches!(error.code, ErrorCode::UNKNOWN_OUTCOME | ErrorCode::UNAVAILABLE | ErrorCode::CLOSED)
         };
         Some(sent).filter(|sent| !sent.as_ref().is_err_and(is_unknown))
     }
@@ -324,10 +325,10 @@ impl RandomRun {
     fn expect_nothing_due(&mut self, step: &RandomStep) {
         let before = self.documents.clone();
         let cvm = self.process(step.process).cvm.clone();
-        let due = block_on(cvm.run_due(1_000, RunLimit::Stop)).unwrap();
+        let due = block_on(cvm.engine().run_due(1_000, RunLimit::Stop)).unwrap();
         self.reload_and_check(&before);
         assert!(due.is_empty() && self.documents == before, "run_due found {due:?} when all was done");
-        let next = block_on(cvm.next_due()).unwrap();
+        let next = block_on(cvm.engine().next_due(runstate::store::Freshness::Linearizable)).unwrap();
         assert!(next.is_none_or(|next| next > self.now()), "nothing is due, and the next due time is {next:?}");
     }
 
@@ -359,12 +360,12 @@ impl RandomRun {
         }
         self.cluster.advance(RETENTION);
         let cvm = self.process(0).cvm.clone();
-        block_on(cvm.run_due(1_000, RunLimit::Stop)).unwrap();
+        block_on(cvm.engine().run_due(1_000, RunLimit::Stop)).unwrap();
         let documents = StoreDump::load(&self.cluster.disk);
         for of in [&EXECUTIONS, &CC_HISTORY, &runstate::domain::cvm::OUTPUTS, &runstate::domain::cvm::HEAP_PAGES] {
             assert!(documents.collection(of).is_empty(), "{:?}", documents.collection(of));
         }
         assert!(STAGING.iter().all(|of| documents.collection(of).is_empty()));
-        assert_eq!(block_on(cvm.next_due()).unwrap(), None);
+        assert_eq!(block_on(cvm.engine().next_due(runstate::store::Freshness::Linearizable)).unwrap(), None);
     }
 }

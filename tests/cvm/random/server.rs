@@ -13,7 +13,7 @@ use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{
-    Batch, Capabilities, Changes, Outcome, Page, Position, Receipt, Store, StoreError, StoredDocument,
+    Batch, Capabilities, Changes, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
 };
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Document;
@@ -119,7 +119,7 @@ impl Store for ConnectedStore {
         Box::pin(async move { runtime().block_on(self.store().get(keys)) })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move { runtime().block_on(self.store().query(query)) })
     }
 

@@ -2,8 +2,10 @@
 //! existing documents. Its command is chosen from these.
 
 use proptest::prelude::*;
+use runstate::client::Answer;
+use runstate::client::Cvm;
 use runstate::domain::cvm::{Backoff, CC_HISTORY, ClaimTarget, ClaimedCall, EXECUTIONS, Fail, Start};
-use runstate::engine::{Cvm, Error, RunLimit};
+use runstate::engine::{Error, RunLimit};
 use runstate::id::CommandId;
 use runstate::store::layer::Method;
 use runstate::time::Millis;
@@ -181,36 +183,45 @@ impl RandomCommand {
     pub async fn send(&self, cvm: &Cvm, id: &CommandId) -> Result<Json, Error> {
         let id = Some(id);
         match self {
-            RandomCommand::Start { id: run, program } => to_json(cvm.start(&Start::new(program).id(run), id).await),
-            RandomCommand::Resume(run) => to_json(cvm.resume(run, id).await),
+            RandomCommand::Start { id: run, program } => to_json(
+                cvm.with_id(id)
+                    .start(&Start::new(program).id(run))
+                    .await
+                    .map(runstate::domain::cvm::ExecutionStatus::from),
+            ),
+            RandomCommand::Resume(run) => to_json(cvm.with_id(id).resume(run).await),
             RandomCommand::Answer { execution, call, answer } => {
-                to_json(cvm.answer(execution, call.as_deref(), answer.clone(), None, id).await)
+                to_json(cvm.with_id(id).answer(execution, answer_to(call.as_deref(), answer.clone())).await)
             }
-            RandomCommand::AnswerKey { execution, key, occurrence, answer } => {
-                to_json(cvm.answer_key(execution, key, *occurrence, answer.clone(), None, id).await)
-            }
-            RandomCommand::Pause(run) => to_json(cvm.pause(run, id).await),
-            RandomCommand::Unpause(run) => to_json(cvm.unpause(run, id).await),
-            RandomCommand::Cancel(run) => to_json(cvm.cancel(run, id).await),
-            RandomCommand::Retry(run) => to_json(cvm.retry(run, id).await),
-            RandomCommand::Delete(run) => to_json(cvm.delete(run, id).await),
-            RandomCommand::Claim { of, owner, lease } => {
-                to_json(cvm.claim_as(of.clone(), owner, *lease, id).await.map(|work| work.map(|work| work.claimed)))
-            }
+            RandomCommand::AnswerKey { execution, key, occurrence, answer } => to_json(
+                cvm.with_id(id)
+                    .answer(execution, Answer::to_key(key).occurrence(*occurrence).value(answer.clone()))
+                    .await,
+            ),
+            RandomCommand::Pause(run) => to_json(cvm.with_id(id).pause(run).await),
+            RandomCommand::Unpause(run) => to_json(cvm.with_id(id).unpause(run).await),
+            RandomCommand::Cancel(run) => to_json(cvm.with_id(id).cancel(run).await),
+            RandomCommand::Retry(run) => to_json(cvm.with_id(id).retry(run).await),
+            RandomCommand::Delete(run) => to_json(cvm.with_id(id).delete(run).await),
+            RandomCommand::Claim { of, owner, lease } => to_json(
+                cvm.with_id(id).claim_target(of.clone(), owner, *lease).await.map(|work| work.map(|work| work.claimed)),
+            ),
             RandomCommand::Heartbeat(claimed) => to_json(cvm.heartbeat(claimed, Millis::seconds(20)).await),
             RandomCommand::Release(claimed) => to_json(cvm.release(claimed).await),
             RandomCommand::Complete { claimed, answer } => {
-                to_json(cvm.complete(claimed, answer.clone(), None, id).await)
+                to_json(cvm.with_id(id).complete(claimed, answer.clone()).await)
             }
             RandomCommand::Fail { claimed, retry, name } => {
                 let (execution, call) = (claimed.execution.clone(), claimed.call.clone());
                 let (message, name, retry) = ("it broke".to_owned(), name.clone(), *retry);
                 to_json(
-                    cvm.fail(&Fail { execution, call, token: claimed.token, message, name, retry, by: None }, id).await,
+                    cvm.with_id(id)
+                        .fail(&Fail { execution, call, token: claimed.token, message, name, retry, by: None })
+                        .await,
                 )
             }
             RandomCommand::RunDue(limit) => {
-                let due = cvm.run_due(1_000, *limit).await?;
+                let due = cvm.engine().run_due(1_000, *limit).await?;
                 match due.failed.into_iter().next() {
                     Some(failure) => Err(failure.error),
                     None => Ok(json!(due.woken + due.deleted)),
@@ -354,4 +365,9 @@ impl RandomRun {
             None => self.new_answer(),
         }
     }
+}
+
+/// An answer to this call, or to the only open one.
+fn answer_to(call: Option<&str>, value: impl Into<Json>) -> Answer {
+    call.map_or_else(|| Answer::from(Json::Null), Answer::to_call).value(value)
 }

@@ -26,21 +26,21 @@ export async function listExecutions(rs: Runstate, limit: number): Promise<ListR
 
 async function listInPages(rs: Runstate, limit: number): Promise<ExecutionSummary[]> {
   const list: ExecutionSummary[] = [];
-  for (;;) {
-    const pageLimit = Math.min(PAGE_SIZE, limit - list.length);
-    const page = await rs.cvm.list({ limit: pageLimit, after: list.at(-1) });
-    list.push(...page);
-    if (page.length < pageLimit || list.length >= limit) return list;
+  for (let cursor: string | undefined; ; ) {
+    const page = await rs.cvm.list({ limit: Math.min(PAGE_SIZE, limit - list.length), ...(cursor === undefined ? {} : { cursor }) });
+    list.push(...page.items);
+    if (page.next === undefined || list.length >= limit) return list;
+    cursor = page.next;
   }
 }
 
 async function listReadable(rs: Runstate, limit: number): Promise<ExecutionSummary[]> {
-  const programs = (await rs.cvm.programs({ limit: 1_000 })).rows.map(({ name }) => name);
+  const programs = (await rs.cvm.programs({ limit: 1_000 })).items.map(({ name }) => name);
   const parts = await Promise.allSettled([
     ...STATUSES.map((status) => rs.cvm.list({ status, limit })),
     ...programs.map((program) => rs.cvm.history(program, { limit })),
   ]);
-  const summaries = parts.flatMap((part) => (part.status === "fulfilled" ? part.value : []));
+  const summaries = parts.flatMap((part) => (part.status === "fulfilled" ? part.value.items : []));
   const byId = new Map(summaries.map((summary) => [summary.id, summary]));
   return [...byId.values()].sort((a, b) => b.started - a.started).slice(0, limit);
 }

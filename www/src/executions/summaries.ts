@@ -93,10 +93,7 @@ async function applyChanges(rs: Runstate, changes: ChangeSet): Promise<void> {
 /** Reads the current status of an older execution; null if it was deleted. */
 async function readSummary(rs: Runstate, previous: ExecutionSummary): Promise<ExecutionSummary | null> {
   try {
-    const run = await rs.cvm.run(previous.id);
-    const open = run.status === "waiting_cc" ? await rs.cvm.calls({ execution: previous.id, open: true, limit: 1 }) : null;
-    const prompt = open?.rows[0]?.prompt ?? null;
-    return { ...previous, status: run.status, prompt, lastModified: Date.now() };
+    return await rs.cvm.summary(previous.id);
   } catch (error) {
     if (error instanceof RunstateError && error.code === "not_found") return null;
     // A damaged execution keeps its last known row. Its error is shown when it is opened.

@@ -104,7 +104,7 @@ export async function listCalls(rs: Runstate, execution: string): Promise<CallRo
   let cursor: string | undefined;
   do {
     const page = await rs.cvm.calls({ execution, limit: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) });
-    all.push(...page.rows);
+    all.push(...page.items);
     cursor = page.next;
   } while (cursor !== undefined && all.length < MAX_CALLS);
   return all;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::op_registry::{self, OpGroup, Operation};
+use super::op_registry::{self, BytecodeOperation, OpGroup};
 use super::rust_source::{ParsedSource, items, text};
 use crate::error::XtaskError;
 
@@ -172,7 +172,7 @@ fn group(group: &OpGroup) -> String {
     format!("### {}\n{}\n{}", capitalized(&group.title), note.unwrap_or_default(), table(&head, rows))
 }
 
-fn row(operation: &Operation, has_specification: bool) -> Vec<String> {
+fn row(operation: &BytecodeOperation, has_specification: bool) -> Vec<String> {
     let effects: Vec<String> = operation.effects.iter().map(|effect| format!("`{effect}`")).collect();
     let mut row = vec![
         operation.number.to_string(),

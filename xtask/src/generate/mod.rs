@@ -2,6 +2,7 @@
 //! compare them.
 
 mod bytecode_reference;
+mod client;
 mod message_list;
 mod op_registry;
 mod rust_source;
@@ -14,12 +15,16 @@ use std::path::Path;
 use serde_json::Value;
 use unicode_source::UnicodeSource;
 
+use super::process::ProgramCall;
 use super::report::StepContext;
 use super::test_results::Skip;
 use crate::error::XtaskError;
 
 /// The version of Unicode that all tables have.
 const UNICODE_VERSION: (u8, u8, u8) = (17, 0, 0);
+
+/// The reference that is generated.
+const REFERENCE: &str = "docs/reference.md";
 
 /// The files to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +36,10 @@ pub enum GeneratedSet {
     Bytecode,
     /// The list of messages.
     Messages,
+    /// The client of the npm package.
+    Client,
+    /// The reference of operations, collections and error codes.
+    Reference,
 }
 
 /// The action for a file that differs.
@@ -53,6 +62,8 @@ impl GeneratedSet {
             "unicode" => Some(Self::Unicode),
             "bytecode" => Some(Self::Bytecode),
             "messages" => Some(Self::Messages),
+            "client" => Some(Self::Client),
+            "reference" => Some(Self::Reference),
             _ => None,
         }
     }
@@ -81,6 +92,12 @@ pub fn run(
     if selection.has(GeneratedSet::Messages) {
         outputs.push(GeneratedFile { path: message_list::MESSAGES, bytes: message_list::list()? });
     }
+    if selection.has(GeneratedSet::Client) {
+        outputs.push(GeneratedFile { path: client::CLIENT, bytes: client::client()? });
+    }
+    if selection.has(GeneratedSet::Reference) {
+        outputs.push(GeneratedFile { path: REFERENCE, bytes: reference()?.into_bytes() });
+    }
     let mut differing = Vec::new();
     for output in &outputs {
         let path = output.path;
@@ -100,6 +117,11 @@ pub fn run(
         }
     }
     if differing.is_empty() { Ok(()) } else { Err(XtaskError::RuleViolated(differing)) }
+}
+
+/// Generates the reference. The declarations are read by a program that has the library: this one is built without it, in seconds.
+fn reference() -> Result<String, XtaskError> {
+    ProgramCall::cargo("run --quiet -p runstate --example reference --features schema,compiler").output()
 }
 
 fn unicode(metadata: &Value, step: &mut StepContext) -> Result<Vec<GeneratedFile>, XtaskError> {
@@ -148,7 +170,6 @@ mod tests {
     use std::sync::OnceLock;
 
     use super::*;
-    use crate::process::ProgramCall;
 
     /// The root of the workspace.
     pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");

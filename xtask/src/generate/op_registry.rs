@@ -34,12 +34,12 @@ pub struct OpGroup {
     /// A note that holds for all its operations.
     pub note: Option<String>,
     /// The operations, in order of declaration.
-    pub operations: Vec<Operation>,
+    pub operations: Vec<BytecodeOperation>,
 }
 
 /// One operation.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Operation {
+pub struct BytecodeOperation {
     /// Number in stored programs.
     pub number: u8,
     /// Name in listings.
@@ -111,7 +111,7 @@ impl Parse for RegistryEntries {
 
 impl RegistryEntry {
     /// The parts of the documentation.
-    fn operation(self, note: Option<&str>) -> Operation {
+    fn operation(self, note: Option<&str>) -> BytecodeOperation {
         let (text, argument) = match self.docs.rsplit_once(ARGUMENT) {
             Some((text, argument)) => (text, Some(argument)),
             None => (self.docs.as_str(), note.and_then(|note| note.strip_prefix(ARGUMENT))),
@@ -131,7 +131,7 @@ impl RegistryEntry {
             ([effect], Some(("", rest))) => rest.strip_prefix(effect).and_then(|rest| rest.strip_prefix('`')),
             _ => None,
         };
-        Operation {
+        BytecodeOperation {
             number: self.number,
             name: self.name,
             meaning: meaning.unwrap_or(text).trim().to_owned(),
@@ -167,7 +167,7 @@ mod tests {
         read(&ParsedSource::parse("op.rs", text).unwrap()).map_err(|error| error.to_string())
     }
 
-    fn operation(entry: &str) -> Operation {
+    fn operation(entry: &str) -> BytecodeOperation {
         read_text(&format!("// ---- x ----\n{entry}")).unwrap().remove(0).operations.remove(0)
     }
 
@@ -176,7 +176,7 @@ mod tests {
         let add = operation(
             "/// `( a b -- c )` `+`, of numbers\n/// or texts. ECMA-262, ApplyStringOrNumericBinaryOperator.\nAdd = 40 \"ADD\",",
         );
-        let expected = Operation {
+        let expected = BytecodeOperation {
             number: 40,
             name: "ADD".into(),
             effects: vec!["( a b -- c )".into()],
@@ -227,7 +227,7 @@ mod tests {
         let source =
             ParsedSource::read(std::path::Path::new(ROOT), super::super::bytecode_reference::OPERATIONS).unwrap();
         let groups = read(&source).unwrap();
-        let operations: Vec<&Operation> = groups.iter().flat_map(|group| &group.operations).collect();
+        let operations: Vec<&BytecodeOperation> = groups.iter().flat_map(|group| &group.operations).collect();
         assert!(operations.len() > 100 && groups.iter().all(|group| !group.operations.is_empty()));
         for operation in operations {
             assert!(!operation.effects.is_empty(), "{}", operation.name);

@@ -29,7 +29,11 @@ pub const EXCEPTIONS: &[WordException] = &[
         word: "things",
         reason: "a public option and parameter, which the package's users write",
     },
-    WordException { path: "pkg/src/run.ts", word: "glance", reason: "a public method of the package" },
+    WordException {
+        path: "src/client/answer.rs",
+        word: "by",
+        reason: "the option of an answer, in Rust, JavaScript and on the command line",
+    },
     WordException { path: "cli/tests/cli/hostile_programs.rs", word: "UsageWho", reason: "a type of the crate nix" },
     WordException { path: "tests/language/programs/", word: "who", reason: "a program whose printed text is compared" },
     WordException {

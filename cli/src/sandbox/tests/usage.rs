@@ -91,7 +91,7 @@ fn granting_a_missing_folder_is_a_usage_error() {
             ("CVM_SANDBOX_PATHS", SandboxArgs::default().open_grants_with(Some(folder.as_os_str()))),
         ] {
             let Err(CliError::Error(error)) = refused else { panic!("{source} {} was granted", folder.display()) };
-            assert_eq!(error.code, ErrorCode::Usage);
+            assert_eq!(error.code, ErrorCode::USAGE);
             assert!(error.message.starts_with(&format!("{source} names {}", folder.display())), "{}", error.message);
         }
     }

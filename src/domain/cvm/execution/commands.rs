@@ -1,25 +1,31 @@
 //! The commands that start, change and end executions. Deletion is in `deletion.rs`.
 
+use std::any::Any;
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::loaded_machine::{self, LoadedMachine, PageTable};
+use super::super::loaded_machine::{self, Frames, LoadedMachine, PageTable};
 use super::super::program::{self, by_name, version_key};
 use super::super::{call, call_closing, document, slice};
-use super::{CcWaiting, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, Metrics, SliceEnd, Status};
-use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
+use super::{
+    CcWaiting, DeleteRows, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, Metrics, SliceEnd, Status,
+};
+use crate::decision::{AnyCommand, Change, Command, Ctx, Decision, ReadSet, Rejection, TypedCommand, View};
+use crate::domain::cvm::codes;
+use crate::domain::cvm::settings::{LogLevel, Settings};
 use crate::error_code::ErrorCode;
 use crate::id;
-use crate::limits::{LogLevel, check_heap_bytes};
+use crate::limits::check_heap_bytes;
+use crate::operation::Operation;
 use crate::schema::Key;
 use crate::time::Millis;
 use crate::value::{Json, check_plain};
 use crate::vm::BYTECODE_VERSION;
 
 /// The result of a command on an execution.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExecutionStatus {
     /// The execution.
     pub id: String,
@@ -27,22 +33,29 @@ pub struct ExecutionStatus {
     pub status: Status,
 }
 
-/// Starts a program under a new id and runs it to its first stop, for at most one slice.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Starts an execution of a program and runs it until it waits for a call, ends or is paused.
+///
+/// Errors: `not_found` (no such program), `already_exists` (the id is in use), `needs_recompile` (an older version of runstate compiled the
+/// program: load it again), `invalid`.
+#[derive(Clone, Debug, Serialize, Deserialize, Operation)]
+#[operation(name = "cvm.start", cli = "start")]
 pub struct Start {
-    /// Id of the execution; `None`: a new id.
+    /// The id of the execution; by default a new one.
     pub id: Option<String>,
-    /// Name of the program, whose newest version is started.
+    /// The name of the program. Its newest version runs.
+    #[operation(subject)]
     pub program: String,
-    /// The program's `input`.
+    /// The value of the program's global `input`.
+    #[operation(json)]
     pub input: Option<Json>,
-    /// Overrides the engine's log level.
+    /// The level of detail of its log; by default that of the settings.
     pub log_level: Option<LogLevel>,
-    /// Heap limit in bytes; `None`: that of the engine's settings.
+    /// The limit of its heap in bytes, 1 MiB to 4 GiB; by default that of the settings.
     // Omitted if it is `None`, so that the fingerprint of such a start is the same as before this field existed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heap_bytes: Option<u64>,
     /// The execution that starts this one.
+    #[operation(skip)]
     pub parent: Option<String>,
 }
 
@@ -65,53 +78,101 @@ impl Start {
     }
 }
 
-/// Runs a running execution for one more slice. Has no effect on an execution that does not run.
-#[derive(Clone, Debug, Serialize)]
+impl From<&str> for Start {
+    fn from(program: &str) -> Self {
+        Self::new(program)
+    }
+}
+
+impl From<&Start> for Start {
+    fn from(start: &Start) -> Self {
+        start.clone()
+    }
+}
+
+/// Continues an execution that was interrupted and runs it to its next stop. Has no effect on one that waits or has ended.
+///
+/// Errors: `not_found`, `illegal_transition` (it is paused: unpause it).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.next", cli = "next")]
 pub struct RunSlice {
     /// The execution.
+    #[operation(subject)]
     pub id: String,
+    /// The status after the part before this one. An execution that was paused, ended or deleted since then is then not an error.
+    #[serde(skip)]
+    #[operation(skip)]
+    pub continues: Option<Status>,
+}
+
+impl RunSlice {
+    /// The command that continues an execution, if it has more to run.
+    pub(in crate::domain::cvm) fn after(execution: &ExecutionStatus) -> Option<Box<dyn AnyCommand>> {
+        let ExecutionStatus { id, status } = execution;
+        let run = || TypedCommand::boxed(Self { id: id.clone(), continues: Some(*status) });
+        (*status == Status::Running).then(run)
+    }
 }
 
 /// Pauses an execution. Answers that arrive while it is paused are kept.
-#[derive(Clone, Debug, Serialize)]
+///
+/// Errors: `not_found`, `illegal_transition` (it has ended).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.pause", cli = "pause")]
 pub struct Pause {
     /// The execution.
+    #[operation(subject)]
     pub id: String,
 }
 
-/// Resumes a paused execution, with the answers that arrived meanwhile.
-#[derive(Clone, Debug, Serialize)]
+/// Resumes a paused execution, with the answers that arrived meanwhile, and runs it to its next stop.
+///
+/// Errors: `not_found`, `illegal_transition` (it is not paused).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.unpause", cli = "unpause")]
 pub struct Unpause {
     /// The execution.
+    #[operation(subject)]
     pub id: String,
 }
 
 /// Ends an execution for good. Its open calls are cancelled.
-#[derive(Clone, Debug, Serialize)]
+///
+/// Errors: `not_found`, `illegal_transition` (it has ended).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.cancel", cli = "cancel")]
 pub struct Cancel {
     /// The execution.
+    #[operation(subject)]
     pub id: String,
 }
 
-/// Resumes a failed execution at the failing instruction.
-#[derive(Clone, Debug, Serialize)]
+/// Resumes a failed execution at the failing instruction and runs it to its next stop.
+///
+/// Errors: `not_found`, `illegal_transition` (it has not failed).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.retry", cli = "retry")]
 pub struct Retry {
     /// The execution.
+    #[operation(subject)]
     pub id: String,
 }
 
 /// Does the due work of an execution: resumes it after its process has died, closes calls whose deadline has passed, and reports an
 /// interrupted deletion. Has no effect if nothing is due.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.wake")]
 pub struct RunDue {
     /// The execution.
+    #[operation(subject)]
     pub id: String,
     /// Whether the caller stops after this command. The rest is then due at once, for any process.
+    #[operation(skip)]
     pub hand_back: bool,
 }
 
 /// The result of [`RunDue`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunDueOutcome {
     /// The status of the execution; `None`: it does not exist, or is being deleted.
     pub reached: Option<ExecutionStatus>,
@@ -124,6 +185,14 @@ pub struct RunDueOutcome {
 impl Command for Start {
     const NAME: &'static str = "cvm.start";
     type Output = ExecutionStatus;
+
+    fn check(&self) -> Result<(), Rejection> {
+        // First of all, because a value built in memory may be nested deeper than recursive code can handle.
+        let invalid = |field: &str, reason: String| Rejection::Invalid { field: field.to_owned(), reason };
+        check_plain(self.input.as_ref().unwrap_or(&Json::Null)).map_err(|e| invalid("input", e.to_string()))?;
+        self.id.as_deref().map_or(Ok(()), id::check).map_err(|e| invalid("id", e.to_string()))?;
+        self.heap_bytes.map_or(Ok(()), check_heap_bytes).map_err(|reason| invalid("heapBytes", reason))
+    }
 
     fn subject(&self) -> Option<Key> {
         self.id.as_ref().map(|id| Key::new(&EXECUTIONS, id))
@@ -146,17 +215,11 @@ impl Command for Start {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
-        let invalid = |field: &str, reason: String| Rejection::Invalid { field: field.to_owned(), reason };
         let id = self.id.clone().unwrap_or_else(|| ctx.new_id());
-        id::check(&id).map_err(|e| invalid("id", e.to_string()))?;
-        check_plain(self.input.as_ref().unwrap_or(&Json::Null)).map_err(|e| invalid("input", e.to_string()))?;
         let key = Key::new(&EXECUTIONS, &id);
         if view.get(&key).is_some() {
             return Err(Rejection::AlreadyExists { what: "execution", id });
         }
-        self.heap_bytes
-            .map_or(Ok(()), check_heap_bytes)
-            .map_err(|reason| Rejection::Invalid { field: "heapBytes".to_owned(), reason })?;
         let Some([(program_key, found), ..]) = view.rows("program") else {
             let hint = "; load it first (`programs` lists the loaded programs)".to_owned();
             return Err(Rejection::NotFound { what: "program", id: self.program.clone(), hint });
@@ -164,14 +227,14 @@ impl Command for Start {
         let program: program::Program = document::read(program_key, found)?;
         if program.removing {
             let message = format!("program `{}` is being removed; load its source again to start it", self.program);
-            return Err(Rejection::domain(ErrorCode::NotFound, message));
+            return Err(Rejection::domain(ErrorCode::NOT_FOUND, message));
         }
         if program.metadata.version != BYTECODE_VERSION {
             let message = format!(
                 "program `{}` was compiled for bytecode version {}; load its source again",
                 program.name, program.metadata.version
             );
-            return Err(Rejection::domain(ErrorCode::NeedsRecompile, message));
+            return Err(Rejection::domain(codes::NEEDS_RECOMPILE, message));
         }
         let decoded_key = version_key(&program.id, program.program_version);
         let decoded = program::DecodedProgram::load(view, &decoded_key)?;
@@ -182,9 +245,9 @@ impl Command for Start {
             program_id: program.id,
             program_name: program.name,
             program_version: program.program_version,
-            state: ExecutionState::Running { lease_until: ctx.now + ctx.settings.run_lease },
+            state: ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease },
             pc: 0,
-            frames: None,
+            frames: Frames::empty(),
             output: Vec::new(),
             output_count: 0,
             output_rows: 0,
@@ -202,13 +265,17 @@ impl Command for Start {
             group_answer_bytes: 0,
         };
         let writes = slice::run_slice(view, &mut execution, &mut loaded, ctx)?;
-        let insert = Change::Insert { key: key.clone(), document: execution.to_document()? };
+        let insert = Change::Insert { key: key.clone(), document: document::write(&execution)? };
         let mut decision = Decision::new(execution.execution_status()).change(insert).check(program_key.clone(), found);
         decision.changes.extend(writes.changes);
         decision.hints = writes.hints;
         decision.cached = vec![(decoded_key, decoded.into_cached())];
         decision.cached.extend(loaded.into_cached(key, execution));
         Ok(decision)
+    }
+
+    fn next(&self, output: &ExecutionStatus) -> Option<Box<dyn AnyCommand>> {
+        RunSlice::after(output)
     }
 }
 
@@ -225,18 +292,28 @@ impl Command for RunSlice {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
-        let (before, execution) = ExecutionHead::find_owned(view, &self.id)?;
+        let (before, execution) = match (ExecutionHead::find_owned(view, &self.id), self.continues) {
+            (Err(Rejection::NotFound { .. }), Some(status)) => {
+                return Ok(Decision::new(ExecutionStatus { id: self.id.clone(), status }));
+            }
+            (found, _) => found?,
+        };
         match &execution.state {
             ExecutionState::Running { .. } => {
                 let loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
                 slice::decide_slice(view, before, execution, loaded, ctx, Vec::new())
             }
+            _ if self.continues.is_some() => Ok(Decision::new(execution.execution_status())),
             // The lifecycle decides, so that an illegal transition is reported as such.
             _ => {
                 execution.next_state(ExecutionEvent::SliceEnded(SliceEnd::Unfinished(ctx.now)))?;
                 Ok(Decision::new(execution.execution_status()))
             }
         }
+    }
+
+    fn next(&self, output: &ExecutionStatus) -> Option<Box<dyn AnyCommand>> {
+        RunSlice::after(output)
     }
 }
 
@@ -279,7 +356,7 @@ impl Command for Unpause {
         let (before, mut execution) = ExecutionHead::find_owned(view, &self.id)?;
         let calls = call_closing::find_awaited_calls(view, &execution)?;
         execution.state = execution.next_state(ExecutionEvent::Unpause)?;
-        let running = ExecutionState::Running { lease_until: ctx.now + ctx.settings.run_lease };
+        let running = ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease };
         if calls.is_empty() {
             execution.state = running;
             return execution.update_head(before, view, ctx);
@@ -293,6 +370,10 @@ impl Command for Unpause {
         call_closing::deliver_replies(&mut loaded, &calls)?;
         execution.state = running;
         slice::decide_slice(view, before, execution, loaded, ctx, Vec::new())
+    }
+
+    fn next(&self, output: &ExecutionStatus) -> Option<Box<dyn AnyCommand>> {
+        RunSlice::after(output)
     }
 }
 
@@ -337,6 +418,10 @@ impl Command for Retry {
         let loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
         slice::decide_slice(view, before, execution, loaded, ctx, Vec::new())
     }
+
+    fn next(&self, output: &ExecutionStatus) -> Option<Box<dyn AnyCommand>> {
+        RunSlice::after(output)
+    }
 }
 
 impl Command for RunDue {
@@ -354,12 +439,12 @@ impl Command for RunDue {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RunDueOutcome>, Rejection> {
         let key = Key::new(&EXECUTIONS, &self.id);
         if self.hand_back {
-            ctx.settings.run_lease = Millis(0);
+            ctx.settings = ctx.settings.clone().with(Settings { run_lease: Millis(0), ..Settings::of(ctx) });
         }
         let absent = RunDueOutcome { reached: None, was_due: false, deleting: None };
         let Some(head) = view.get(&key) else { return Ok(Decision::new(absent)) };
         let execution = ExecutionHead::peek(view, &self.id).map(Cow::into_owned);
-        let mut execution = execution.map_or_else(|| ExecutionHead::from_document(&key, head), Ok)?;
+        let mut execution = execution.map_or_else(|| document::read(&key, head), Ok)?;
         let decision = match &execution.state {
             ExecutionState::Running { lease_until } if *lease_until <= ctx.now => {
                 let loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
@@ -372,9 +457,9 @@ impl Command for RunDue {
                 // The process that began the deletion is gone. This one continues, and the new lease keeps others away for a while.
                 let deleting = Some(head.revision.incarnation().to_owned());
                 if let ExecutionState::Deleted { lease_until, .. } = &mut execution.state {
-                    *lease_until = ctx.now + ctx.settings.run_lease;
+                    *lease_until = ctx.now + Settings::of(ctx).run_lease;
                 }
-                let change = Change::Update { key, before: head.clone(), after: execution.to_document()? };
+                let change = Change::Update { key, before: head.clone(), after: document::write(&execution)? };
                 return Ok(Decision::new(RunDueOutcome { reached: None, was_due: true, deleting }).change(change));
             }
             ExecutionState::Deleted { .. } => return Ok(Decision::new(absent)),
@@ -387,5 +472,20 @@ impl Command for RunDue {
             }
         };
         Ok(decision.map(|status| RunDueOutcome { reached: Some(status), was_due: true, deleting: None }))
+    }
+
+    fn next(&self, output: &RunDueOutcome) -> Option<Box<dyn AnyCommand>> {
+        let RunDueOutcome { reached, was_due, deleting } = output;
+        match (deleting, reached) {
+            (Some(incarnation), _) => Some(TypedCommand::boxed(DeleteRows::new(&self.id, incarnation.clone()))),
+            (None, Some(reached)) if *was_due && !self.hand_back => RunSlice::after(reached),
+            _ => None,
+        }
+    }
+
+    fn absorb(&self, output: &mut RunDueOutcome, part: Box<dyn Any>) {
+        if let Ok(reached) = part.downcast() {
+            output.reached = Some(*reached);
+        }
     }
 }

@@ -1,19 +1,29 @@
 //! Deleting an execution: its head is marked first, then its rows are deleted in bounded batches, and its head last.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, child_rows, loaded_machine};
+use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, child_rows, document, loaded_machine};
 use super::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, not_found};
-use crate::decision::{Change, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
+use crate::decision::{
+    AnyCommand, Change, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, TypedCommand, View,
+};
+use crate::domain::cvm::Settings;
+use crate::operation::Operation;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Collection, Filter, Key, Query};
 use crate::time::Timestamp;
 use crate::value::Json;
 
-/// Begins to delete a finished execution, which from then on rejects everything else. [`DeleteRows`] does the rest.
-#[derive(Clone, Debug, Serialize)]
+/// Deletes an execution that has ended, with all its rows. From its first commit on the execution rejects everything else; [`DeleteRows`]
+/// does the rest.
+///
+/// Errors: `not_found`, `illegal_transition` (it has not ended: cancel it).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.delete", cli = "delete")]
 pub struct Delete {
     /// The execution.
+    #[operation(subject)]
     pub id: String,
     /// Only if it had ended by this time. An execution that was retried or started anew since then stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +44,7 @@ pub struct DeleteRows {
 
 /// Where a batch of a deletion ended, so that the next one does not search among deleted rows again. Correctness does not depend on it: the
 /// last search for remaining rows begins at the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeletionCursor {
     /// Step of the last call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,10 +59,16 @@ impl DeleteRows {
     pub fn new(id: &str, incarnation: String) -> Self {
         Self { id: id.to_owned(), incarnation, from: DeletionCursor::default() }
     }
+
+    /// The command that continues a deletion, if any row is left.
+    fn after(progress: &DeletionProgress) -> Option<Box<dyn AnyCommand>> {
+        let DeletionProgress { id, incarnation, done, from } = progress.clone();
+        (!done).then(|| TypedCommand::boxed(Self { id, incarnation, from }))
+    }
 }
 
 /// The progress of a deletion.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeletionProgress {
     /// The execution.
     pub id: String,
@@ -95,20 +111,15 @@ impl Command for Delete {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletionProgress>, Rejection> {
         let key = Key::new(&EXECUTIONS, &self.id);
         let before = view.get(&key).ok_or_else(|| not_found(&self.id))?;
-        let mut execution = ExecutionHead::from_document(&key, before)?;
+        let mut execution: ExecutionHead = document::read(&key, before)?;
         let is_marked = matches!(execution.state, ExecutionState::Deleted { .. });
         if let Some(by) = self.ended_by
             && execution.ended_at().is_none_or(|at| at > by)
         {
-            let incarnation = before.revision.incarnation().to_owned();
-            return Ok(Decision::new(DeletionProgress {
-                id: self.id.clone(),
-                incarnation,
-                done: true,
-                from: DeletionCursor::default(),
-            }));
+            let what = format!("execution `{}` had not ended by that time; nothing was deleted", self.id);
+            return Err(Rejection::Stale { what });
         }
-        execution.state = execution.next_state(ExecutionEvent::Delete(ctx.now + ctx.settings.run_lease))?;
+        execution.state = execution.next_state(ExecutionEvent::Delete(ctx.now + Settings::of(ctx).run_lease))?;
         let incarnation = before.revision.incarnation().to_owned();
         let decision = Decision::new(DeletionProgress {
             id: self.id.clone(),
@@ -120,12 +131,16 @@ impl Command for Delete {
             return Ok(decision);
         }
         execution.last_modified = ctx.now;
-        let after = execution.to_document()?;
+        let after = document::write(&execution)?;
         let mut decision = decision.change(Change::Update { key, before: before.clone(), after });
         // Some rows are deleted at once: on a full disk, deletions identify a command that frees space.
         let rows = loaded_machine::heap_rows(&execution, max_child_deletes(ctx).min(DELETE_ROWS as usize)).into_iter();
         decision.changes.extend(rows.map(|key| Change::Delete { key, revision: None }));
         Ok(decision)
+    }
+
+    fn next(&self, output: &DeletionProgress) -> Option<Box<dyn AnyCommand>> {
+        DeleteRows::after(output)
     }
 }
 
@@ -162,7 +177,7 @@ impl Command for DeleteRows {
             Decision::new(DeletionProgress { id: self.id.clone(), incarnation: self.incarnation.clone(), done, from })
         };
         let Some(head) = view.get(&key) else { return Ok(progress(true)) };
-        if !matches!(ExecutionHead::from_document(&key, head)?.state, ExecutionState::Deleted { .. }) {
+        if !matches!(document::read::<ExecutionHead>(&key, head)?.state, ExecutionState::Deleted { .. }) {
             // Another process finished the deletion, and the id belongs to another execution by now, whose rows must stay. An execution
             // that is being deleted is deleted under any incarnation: one that was imported has another incarnation than where its deletion
             // began.
@@ -200,5 +215,9 @@ impl Command for DeleteRows {
             decision.changes.push(Change::Delete { key: key.clone(), revision: None });
         }
         Ok(decision)
+    }
+
+    fn next(&self, output: &DeletionProgress) -> Option<Box<dyn AnyCommand>> {
+        DeleteRows::after(output)
     }
 }

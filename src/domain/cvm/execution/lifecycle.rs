@@ -72,7 +72,7 @@ impl Lifecycle for ExecutionHead {
             (ExecutionState::Waiting(_), ExecutionEvent::CallsClosed(waiting)) if waiting.open_calls == 0 => running,
             (ExecutionState::Waiting(_), ExecutionEvent::CallsClosed(waiting)) => ExecutionState::Waiting(waiting),
             (ExecutionState::Paused(ResumeState::Waiting(_)), ExecutionEvent::CallsClosed(waiting)) => {
-                ExecutionState::Paused(ResumeState::Waiting(waiting))
+                ExecutionState::Paused(ResumeState::Waiting(CcWaiting { due: None, ..waiting }))
             }
             (
                 state @ (ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_)),
@@ -81,7 +81,7 @@ impl Lifecycle for ExecutionHead {
 
             (ExecutionState::Running { .. }, ExecutionEvent::Pause) => ExecutionState::Paused(ResumeState::Running),
             (ExecutionState::Waiting(call), ExecutionEvent::Pause) => {
-                ExecutionState::Paused(ResumeState::Waiting(call))
+                ExecutionState::Paused(ResumeState::Waiting(CcWaiting { due: None, ..call }))
             }
             (state @ ExecutionState::Paused(_), ExecutionEvent::Pause) => state,
 

@@ -1,50 +1,68 @@
 //! An execution: one run of a program, from start to end. Its head is one document, its growing data is in rows (`child_rows.rs`), and its
-//! calls are in `call.rs`. Its states and fields are in this file, the transitions in `lifecycle.rs`, the commands in `commands.rs`, the
-//! shapes of the document and of its error in `document.rs`, and slices in `slice.rs`.
+//! calls are in `call.rs`. Its states and fields are in this file, the transitions in `lifecycle.rs`, the commands in `commands.rs`, its
+//! error in `error.rs`, and slices in `slice.rs`.
 
 mod commands;
 mod deletion;
-mod document;
+mod error;
 mod lifecycle;
 
 use std::borrow::Cow;
 
 pub use commands::{Cancel, ExecutionStatus, Pause, Retry, RunDue, RunDueOutcome, RunSlice, Start, Unpause};
 pub use deletion::{Delete, DeleteRows, DeletionCursor, DeletionProgress};
-pub use document::{ImportedFailure, ProgramError};
+pub use error::{ImportedFailure, ProgramError};
 pub use lifecycle::{ExecutionEvent, SliceEnd};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::loaded_machine::{self, PageTable};
+use super::document;
+use super::loaded_machine::{self, Frames, PageTable};
 use crate::decision::{Change, Ctx, Decision, Lifecycle, LoadedDocument, Rejection, View};
-use crate::limits::LogLevel;
-use crate::schema::Direction::{Ascending, Descending};
-use crate::schema::{Collection, Field, Index, Key, Predicate, Reference};
+use crate::domain::cvm::LogLevel;
+use crate::operation::Parameter;
+use crate::schema::{Collection, Entity, FieldType, Fields, Key, State};
 use crate::time::Timestamp;
 use crate::value::Json;
 
 /// The head of an execution.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Entity, Clone, Debug, PartialEq)]
+#[entity(collection = "cvm.executions", version = 2, rename_all = "camelCase")]
+#[index(program_id)]
+#[index("state.status")]
+#[index(started desc)]
+#[index(program_name, started desc)]
+#[index(parent_id)]
+#[index(completed)]
+#[index("wakeAt", when = "exists(wakeAt)")]
 pub struct ExecutionHead {
     /// Its id.
+    #[entity(id)]
     pub id: String,
     /// The program's id.
+    #[entity(references = "cvm.programs")]
     pub program_id: String,
     /// The program's name, for queries.
     pub program_name: String,
     /// The version that it runs until its end.
     pub program_version: u32,
     /// Its state.
+    #[entity(state)]
     pub state: ExecutionState,
     /// Program counter.
+    #[entity(path = "state.pc")]
     pub pc: u32,
-    /// Operand stack and scopes as saved; `None` if they are in rows of their own (`PageTable::spill`).
-    pub(super) frames: Option<loaded_machine::Frames>,
+    /// Operand stack and scopes as saved; empty if they are in rows of their own (`PageTable::spill`).
+    #[entity(flatten)]
+    pub(super) frames: Frames,
     /// The newest lines of output: at most 100 and 16 KiB.
+    #[entity(path = "state.output")]
     pub output: Vec<String>,
     /// Number of lines printed so far.
+    #[entity(path = "state.outputCount")]
     pub output_count: u64,
     /// Number of output rows so far.
+    #[entity(path = "state.outputRows", default, undeclared)]
     pub output_rows: u64,
     /// Running digest of all output.
     pub output_digest: String,
@@ -53,10 +71,12 @@ pub struct ExecutionHead {
     /// When it was last written.
     pub last_modified: Timestamp,
     /// Counters.
+    #[entity(declared())]
     pub metrics: Metrics,
     /// Its input.
     pub input: Option<Json>,
     /// The execution that started this one.
+    #[entity(references = "cvm.executions")]
     pub parent_id: Option<String>,
     /// State of the program's random source.
     pub(super) random: Json,
@@ -67,15 +87,17 @@ pub struct ExecutionHead {
     /// Heap limit in bytes; `None`: that of the engine's settings.
     pub heap_bytes: Option<u64>,
     /// Number of calls in the group (`CC.all`) that it made last; 0 after a single call.
+    #[entity(path = "state.together", omit_default, undeclared)]
     pub(super) group_size: u32,
     /// Size of the answers to that group so far, in bytes of their JSON.
+    #[entity(path = "state.togetherBytes", omit_default, undeclared)]
     pub(super) group_answer_bytes: u64,
 }
 
 /// Counters of an execution.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Fields, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[entity(rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Metrics {
     /// Instructions run.
     pub instructions_executed: u64,
@@ -86,79 +108,96 @@ pub struct Metrics {
 }
 
 /// The calls that an execution waits for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Fields, Clone, Debug, PartialEq)]
+#[entity(inside = "ccWaiting", rename_all = "camelCase")]
 pub struct CcWaiting {
     /// The instruction at which it waits.
+    #[entity(undeclared)]
     pub instruction_id: u32,
     /// The prompt of the first open call.
+    #[entity(undeclared)]
     pub prompt: String,
     /// When that call was made.
     pub requested_at: Timestamp,
     /// Id of the first open call.
+    #[entity(undeclared)]
     pub call_id: String,
     /// Number of open calls. A paused execution may have none; it then resumes when it is unpaused.
+    #[entity(undeclared)]
     pub open_calls: u32,
-    /// The earliest deadline of the open calls. On the wire it is the `wakeAt` of a waiting execution; a paused execution has none.
-    #[serde(skip)]
+    /// The earliest deadline of the open calls; a paused execution has none.
+    #[entity(path = "wakeAt")]
     pub due: Option<Timestamp>,
 }
 
 /// The state of an execution. Terminal states own the time of their end.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(State, Clone, Debug, PartialEq)]
+#[state(tag = "state.status", rename_all = "camelCase")]
 pub enum ExecutionState {
     /// It runs, or the process that ran it has died. After `lease_until` any process may take it over.
     Running {
         /// The end of the lease.
+        #[entity(rename = "wakeAt", default)]
         lease_until: Timestamp,
     },
     /// It waits for an answer.
-    Waiting(CcWaiting),
+    #[state(name = "waiting_cc")]
+    Waiting(#[entity(flatten)] CcWaiting),
     /// It is paused until it is unpaused.
-    Paused(ResumeState),
+    Paused(#[entity(rename = "pausedFrom", declared("ccWaiting", "ccWaiting.requestedAt"))] ResumeState),
     /// It is complete.
     Complete {
         /// When it completed.
+        #[entity(rename = "completed")]
         at: Timestamp,
         /// The program's value.
+        #[entity(default)]
         result: Json,
     },
     /// It failed. It may be retried at the failing instruction.
+    #[state(name = "error")]
     Failed {
         /// When it failed.
+        #[entity(rename = "completed")]
         at: Timestamp,
         /// The error.
+        #[entity(declared("timestamp"))]
         error: ProgramError,
     },
     /// It was cancelled.
     Cancelled {
         /// When it was cancelled.
+        #[entity(rename = "completed")]
         at: Timestamp,
     },
     /// It is being deleted: its rows are removed, and its head last.
+    #[state(marker = "deleting")]
     Deleted {
         /// Its last status.
+        #[entity(path = "state.status")]
         final_status: Status,
         /// When it ended.
+        #[entity(rename = "completed")]
         at: Timestamp,
         /// The end of the lease of the process that deletes it. Afterwards any process may continue the deletion.
+        #[entity(rename = "wakeAt", default)]
         lease_until: Timestamp,
     },
 }
 
 /// The state that a paused execution returns to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(State, Clone, Debug, PartialEq)]
 pub enum ResumeState {
     /// Running.
     Running,
     /// Waiting for these calls.
-    Waiting(CcWaiting),
+    #[state(name = "waiting_cc")]
+    Waiting(#[entity(flatten)] CcWaiting),
 }
 
 /// The status on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(FieldType, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Parameter)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Status {
     /// See [`ExecutionState::Running`].
     Running,
@@ -174,72 +213,10 @@ pub enum Status {
     Cancelled,
 }
 
-/// `cvm.executions`. In version 1, `error.instruction` was an index; documents of version 1 can still be read (`document.rs`).
-pub const EXECUTIONS: Collection = Collection::new("cvm.executions", 2)
-    .fields(&[
-        Field::id("id"),
-        Field::id("programId"),
-        Field::text("programName"),
-        Field::int("programVersion"),
-        Field::object("state"),
-        Field::int("state.pc"),
-        Field::list("state.stack"),
-        Field::list("state.scopes"),
-        Field::text("state.status").one_of(Status::ALL),
-        Field::list("state.output"),
-        Field::int("state.outputCount"),
-        Field::object("ccWaiting").optional(),
-        Field::timestamp("ccWaiting.requestedAt").optional(),
-        Field::timestamp("started"),
-        Field::timestamp("completed").optional(),
-        Field::timestamp("lastModified"),
-        Field::object("metrics"),
-        Field::object("error").optional(),
-        Field::timestamp("error.timestamp").optional(),
-        Field::json("result").optional(),
-        Field::json("input").optional(),
-        Field::id("parentId").optional(),
-        Field::object("pausedFrom").optional(),
-        Field::object("pausedFrom.ccWaiting").optional(),
-        Field::timestamp("pausedFrom.ccWaiting.requestedAt").optional(),
-        Field::json("random"),
-        Field::object("heap"),
-        Field::text("outputDigest"),
-        Field::text("logLevel").optional(),
-        Field::int("heapBytes").optional(),
-        Field::timestamp("wakeAt").optional(),
-        Field::bool("deleting").optional(),
-    ])
-    .indexes(&[
-        Index::ordered(&[("programId", Ascending)]),
-        Index::ordered(&[("state.status", Ascending)]),
-        Index::ordered(&[("started", Descending)]),
-        Index::ordered(&[("programName", Ascending), ("started", Descending)]),
-        Index::ordered(&[("parentId", Ascending)]),
-        Index::ordered(&[("completed", Ascending)]),
-        Index::ordered(&[("wakeAt", Ascending)]).partial(Predicate::Exists("wakeAt")),
-    ])
-    .references(&[
-        Reference { field: "programId", collection: "cvm.programs" },
-        Reference { field: "parentId", collection: "cvm.executions" },
-    ]);
+/// `cvm.executions`. In version 1, `error.instruction` was an index; documents of version 1 can still be read ([`ProgramError`]).
+pub const EXECUTIONS: Collection = ExecutionHead::COLLECTION;
 
-impl Status {
-    /// All statuses, as on the wire.
-    pub const ALL: &'static [&'static str] = &["running", "waiting_cc", "paused", "complete", "error", "cancelled"];
-
-    /// The status on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Status::Running => "running",
-            Status::WaitingCc => "waiting_cc",
-            Status::Paused => "paused",
-            Status::Complete => "complete",
-            Status::Error => "error",
-            Status::Cancelled => "cancelled",
-        }
-    }
-}
+crate::serialized_field_type!(LogLevel: Text, PageTable: Object);
 
 impl ExecutionState {
     /// Its status on the wire.
@@ -270,7 +247,7 @@ impl ExecutionHead {
         let loaded = view.get(&key).ok_or_else(|| not_found(id))?;
         let execution = match view.cached::<loaded_machine::CachedExecution>(&key) {
             Some(cached) => Cow::Borrowed(&*cached.execution),
-            None => Cow::Owned(Self::from_document(&key, loaded)?),
+            None => Cow::Owned(document::read(&key, loaded)?),
         };
         match execution.state {
             ExecutionState::Deleted { .. } => Err(not_found(id)),
@@ -289,7 +266,7 @@ impl ExecutionHead {
         let head = view.get(&key)?;
         match view.cached::<loaded_machine::CachedExecution>(&key) {
             Some(cached) => Some(Cow::Borrowed(&cached.execution)),
-            None => Self::from_document(&key, head).ok().map(Cow::Owned),
+            None => document::read(&key, head).ok().map(Cow::Owned),
         }
     }
 
@@ -348,24 +325,12 @@ impl ExecutionHead {
     ) -> Result<Decision<ExecutionStatus>, Rejection> {
         self.last_modified = ctx.now;
         let key = Key::new(&EXECUTIONS, &self.id);
-        let change = Change::Update { key: key.clone(), before: before.clone(), after: self.to_document()? };
+        let change = Change::Update { key: key.clone(), before: before.clone(), after: document::write(&self)? };
         let mut decision = Decision::new(self.execution_status()).change(change);
         if let Some(cached) = view.cached::<loaded_machine::CachedExecution>(&key) {
             decision.cached.extend(cached.machine.clone().into_cached(key, self));
         }
         Ok(decision)
-    }
-
-    /// When it is due.
-    fn due_at(&self) -> Option<Timestamp> {
-        match &self.state {
-            ExecutionState::Running { lease_until } | ExecutionState::Deleted { lease_until, .. } => Some(*lease_until),
-            ExecutionState::Waiting(waiting) => waiting.due,
-            ExecutionState::Paused(_)
-            | ExecutionState::Complete { .. }
-            | ExecutionState::Failed { .. }
-            | ExecutionState::Cancelled { .. } => None,
-        }
     }
 }
 
@@ -380,5 +345,68 @@ impl CcWaiting {
             open_calls: 1,
             due: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::value::Document;
+
+    fn head(state: ExecutionState) -> ExecutionHead {
+        let running = json!({
+            "id": "e", "programId": "p", "programName": "program", "programVersion": 1,
+            "state": {"status": "running", "pc": 3, "stack": [], "scopes": [], "output": ["line"], "outputCount": 1},
+            "started": 1, "lastModified": 2, "metrics": {"instructionsExecuted": 9, "ccCallsCount": 1, "executionTimeMs": 0},
+            "random": [1], "heap": {"pages": [1]}, "outputDigest": "d"
+        });
+        let head = ExecutionHead::from_document(running.as_object().unwrap()).unwrap();
+        ExecutionHead { state, ..head }
+    }
+
+    fn failed() -> Document {
+        let error = ProgramError::sample();
+        head(ExecutionState::Failed { at: Timestamp::from_millis(5), error }).to_document().unwrap()
+    }
+
+    #[test]
+    fn every_state_survives_its_document() {
+        for state in ExecutionHead::states() {
+            let head = head(state);
+            let document = head.to_document().unwrap();
+            assert_eq!(crate::schema::check(&EXECUTIONS, &document), Ok(()));
+            assert_eq!(ExecutionHead::from_document(&document).unwrap(), head);
+        }
+    }
+
+    #[test]
+    fn fields_that_older_versions_lack_have_defaults() {
+        let head = head(ExecutionState::Running { lease_until: Timestamp::default() });
+        assert_eq!((head.output_rows, head.group_size, &head.frames.machine), (0, 0, &Json::Null));
+    }
+
+    #[test]
+    fn a_damaged_document_is_reported_with_its_field() {
+        let problem = |path: &str, value: Json| {
+            let mut document = failed();
+            crate::schema::entity::insert(&mut document, path, value);
+            let loaded = LoadedDocument {
+                revision: crate::id::Revision::parse("1-000000000000").unwrap(),
+                document: document.into(),
+            };
+            document::read::<ExecutionHead>(&Key::new(&EXECUTIONS, "e"), &loaded).unwrap_err().to_string()
+        };
+        let is_damaged = |path: &str, value: Json, reason: &str| {
+            let problem = problem(path, value);
+            assert!(problem.contains(&format!("cvm.executions/e is damaged: {reason}")), "{problem}");
+        };
+        is_damaged("completed", Json::Null, "completed: invalid type: null, expected i64");
+        is_damaged("state.pc", json!("x"), "state.pc: invalid type: string \"x\", expected u32");
+        is_damaged("state.output", json!([1]), "state.output.0: invalid type: integer `1`, expected a string");
+        is_damaged("state.status", json!("odd"), "state.status: is not one of running, waiting_cc, paused");
+        is_damaged("state.status", json!("waiting_cc"), "ccWaiting.instructionId: is missing");
+        is_damaged("error", json!({"message": "m"}), "error.name: is missing");
     }
 }

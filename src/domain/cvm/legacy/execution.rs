@@ -17,8 +17,9 @@ use crate::domain::cvm::execution::{
 use crate::domain::cvm::loaded_machine::LoadedMachine;
 use crate::domain::cvm::program::DecodedProgram;
 use crate::domain::cvm::slice::SliceWrites;
-use crate::domain::cvm::{call_closing, document, loaded_machine, slice};
-use crate::schema::Key;
+use crate::domain::cvm::{call_closing, loaded_machine, slice};
+use crate::error_code::ErrorCode;
+use crate::schema::{Key, entity};
 use crate::time::Timestamp;
 use crate::value::{Document, Json, check_plain, check_storable};
 use crate::vm::Instruction;
@@ -194,7 +195,7 @@ impl Command for ImportActiveExecution {
             id::check(&call.id).map_err(|e| invalid("call", e.to_string()))?;
             writes.changes.push(call.insert()?);
             execution.state = call_closing::waiting_for(&[call]).map_or(execution.state, ExecutionState::Waiting);
-            hint = Hint::CallOpen { kind: COGNITIVE.to_owned() };
+            hint = super::super::call::open_hint(COGNITIVE);
         }
         let mut decision = insert_execution(execution, loaded, &self.output, writes, ctx)?;
         decision.hints.push(hint);
@@ -204,9 +205,8 @@ impl Command for ImportActiveExecution {
 
 /// The hash by which [`ImportActiveExecution`] identifies bytecode.
 pub fn bytecode_hash(bytecode: &[Instruction]) -> Result<String, Rejection> {
-    let row = document::write(&serde_json::json!({ "bytecode": bytecode }))?;
-    let bytecode = row.get("bytecode").unwrap_or(&Json::Null);
-    Ok(id::hex(&id::sha256(&[crate::value::canonical_json(bytecode).as_bytes()])))
+    let bytecode = entity::serialize(&bytecode).map_err(|e| Rejection::domain(ErrorCode::INTERNAL, e.reason))?;
+    Ok(id::hex(&id::sha256(&[crate::value::canonical_json(&bytecode).as_bytes()])))
 }
 
 /// Deepest nesting of an instruction's argument.

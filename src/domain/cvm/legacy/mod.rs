@@ -10,13 +10,14 @@ pub use execution::{
 use serde::Serialize;
 
 use super::call::{CC_HISTORY, COGNITIVE, Call, CallOutcome, Context, Request, Response};
-use super::child_rows::{EXECUTION_LOGS, HISTORY};
+use super::child_rows::{EXECUTION_LOGS, ExecutionLogRow, HISTORY, HistoryRow};
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState, ExecutionStatus, Metrics};
-use super::loaded_machine::{LoadedMachine, PageTable};
+use super::loaded_machine::{Frames, LoadedMachine, PageTable};
 use super::program::{DecodedProgram, LoadedProgram, Metadata, PROGRAMS, Program, by_name, version_key};
 use super::slice::SliceWrites;
 use super::{document, slice};
 use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::domain::cvm::codes;
 use crate::schema::Key;
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json, check_plain};
@@ -98,7 +99,7 @@ impl Command for ImportLegacyProgram {
         };
         for bytecode in self.kept.iter().map(|legacy| &legacy.bytecode).chain([&bytecode]) {
             vm::VerifiedProgram::decode(bytecode)
-                .map_err(|e| Rejection::domain(crate::error_code::ErrorCode::InvalidBytecode, e.to_string()))?;
+                .map_err(|e| Rejection::domain(codes::INVALID_BYTECODE, e.to_string()))?;
         }
         let is_free = |name| view.rows(name).unwrap_or_default().is_empty();
         let name = match (is_free("name"), is_free("id")) {
@@ -188,7 +189,7 @@ fn new_execution(
         program_version: 1,
         state: ExecutionState::Running { lease_until: ctx.now },
         pc: 0,
-        frames: None,
+        frames: Frames::empty(),
         output: Vec::new(),
         output_count: 0,
         output_rows: 0,
@@ -218,7 +219,7 @@ fn insert_execution(
 ) -> Result<Decision<ExecutionStatus>, Rejection> {
     slice::append_output(&mut execution, output, &mut writes)?;
     let pages = loaded.save(&mut execution, ctx)?;
-    let insert = Change::Insert { key: execution_key(&execution.id), document: execution.to_document()? };
+    let insert = Change::Insert { key: execution_key(&execution.id), document: document::write(&execution)? };
     let mut decision = Decision::new(execution.execution_status()).change(insert);
     decision.changes.extend(writes.changes);
     decision.changes.extend(pages);
@@ -353,19 +354,16 @@ impl ImportLegacyRows {
     }
 
     fn log_change(&self, log: &LegacyLogRow) -> Result<Change, Rejection> {
-        let row = serde_json::json!({
-            "id": log.id, "executionId": self.execution, "timestamp": log.at, "event": log.event, "details": log.details
-        });
-        Ok(Change::Append { key: Key::new(&EXECUTION_LOGS, &log.id), document: document::write(&row)? })
+        let LegacyLogRow { id, at, event, details } = log.clone();
+        let execution_id = self.execution.clone();
+        ExecutionLogRow { id, execution_id, timestamp: at, event, details: Json::Object(details) }.append()
     }
 
     fn history_change(&self, entry: &LegacyHistoryEntry) -> Result<Change, Rejection> {
-        let LegacyHistoryEntry { id, at, step, pc, instruction, stack, variables } = entry;
-        let row = serde_json::json!({
-            "id": id, "executionId": self.execution, "timestamp": at, "step": step, "pc": pc, "instruction": instruction,
-            "stack": stack, "variables": variables
-        });
-        Ok(Change::Append { key: Key::new(&HISTORY, id), document: document::write(&row)? })
+        let LegacyHistoryEntry { id, at, step, pc, instruction, stack, variables } = entry.clone();
+        let execution_id = self.execution.clone();
+        let row = HistoryRow { id, execution_id, step, pc, instruction, stack, variables, timestamp: at };
+        Ok(Change::Append { key: Key::new(&HISTORY, &row.id), document: document::write(&row)? })
     }
 }
 

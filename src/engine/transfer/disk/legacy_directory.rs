@@ -19,6 +19,7 @@ use serde_json::json;
 
 use super::io;
 use crate::decision::Command;
+use crate::domain::cvm::codes;
 use crate::engine::transfer::legacy::{LegacyDatabase, LegacyDocument, LegacyQuery, LegacyRowKind, LegacyRows};
 use crate::engine::{Engine, Error};
 use crate::error_code::ErrorCode;
@@ -210,7 +211,7 @@ pub(in crate::engine::transfer) async fn import_once<C: Command>(
 ) -> Result<C::Output, Error> {
     let value = serde_json::to_value(command).map_err(|e| Error::internal(e.to_string()))?;
     let digest = hex(&sha256(&[C::NAME.as_bytes(), canonical_json(&value).as_bytes()])[..16]);
-    Ok(engine.execute_as(command, &CommandId::new(&format!("carry-{digest}"))?).await?.output)
+    Ok(engine.execute_as(command, Some(&CommandId::new(&format!("carry-{digest}"))?)).await?.output)
 }
 
 /// The item that `error` concerns. An error of the store is returned instead, and ends the import.
@@ -221,14 +222,14 @@ pub(in crate::engine::transfer) fn skipped_item(
 ) -> Result<SkippedItem, Error> {
     let concerns_item = matches!(
         error.code,
-        ErrorCode::CompileError
-            | ErrorCode::Unsupported
-            | ErrorCode::Invalid
-            | ErrorCode::InvalidBytecode
-            | ErrorCode::AlreadyExists
-            | ErrorCode::NotFound
-            | ErrorCode::TooLarge
-            | ErrorCode::CommandIdReused
+        ErrorCode::COMPILE_ERROR
+            | ErrorCode::UNSUPPORTED
+            | ErrorCode::INVALID
+            | codes::INVALID_BYTECODE
+            | ErrorCode::ALREADY_EXISTS
+            | ErrorCode::NOT_FOUND
+            | ErrorCode::TOO_LARGE
+            | ErrorCode::COMMAND_ID_REUSED
     );
     if concerns_item { Ok(SkippedItem { what, id: id.to_owned(), why: error.message }) } else { Err(error) }
 }
@@ -254,7 +255,7 @@ fn history_order(name: &str) -> (String, i64, String) {
 fn skip_unreadable<T>(path: &Path, read: Result<T, Error>) -> Result<Result<T, String>, Error> {
     match read {
         Ok(read) => Ok(Ok(read)),
-        Err(error) if error.code == ErrorCode::Corrupt || !path.exists() => Ok(Err(error.message)),
+        Err(error) if error.code == ErrorCode::CORRUPT || !path.exists() => Ok(Err(error.message)),
         Err(error) => Err(error),
     }
 }

@@ -52,7 +52,7 @@ pub fn file_reader(path: &Path, catalog: Catalog) -> Result<LineReader<BufReader
 }
 
 fn io(path: &Path, operation: &str, error: &std::io::Error) -> Error {
-    Error::new(ErrorCode::Io, format!("{} cannot be {operation}: {error}", path.display()))
+    Error::new(ErrorCode::IO, format!("{} cannot be {operation}: {error}", path.display()))
 }
 
 /// Reads a JSON file, no larger than any file of an export.
@@ -79,7 +79,7 @@ fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Error> {
 }
 
 fn damaged(path: &Path, why: &str) -> Error {
-    Error::new(ErrorCode::Corrupt, format!("{}: {why}", path.display()))
+    Error::new(ErrorCode::CORRUPT, format!("{}: {why}", path.display()))
 }
 
 /// The action if the target exists.
@@ -105,7 +105,7 @@ impl StagedExport {
     pub fn new(target: &Path, overwrite: OverwritePolicy, entropy: [u8; 10]) -> Result<Self, Error> {
         let Some(name) = target.file_name().and_then(|name| name.to_str()) else {
             return Err(Error::new(
-                ErrorCode::Usage,
+                ErrorCode::USAGE,
                 format!("{} is not a valid name for an export. Name a file or a folder", target.display()),
             ));
         };
@@ -132,7 +132,7 @@ impl StagedExport {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(io(&self.target, "written", &e)),
         };
-        let refused = |why: &str| Err(Error::new(ErrorCode::AlreadyExists, format!("{} {why}", self.name())));
+        let refused = |why: &str| Err(Error::new(ErrorCode::ALREADY_EXISTS, format!("{} {why}", self.name())));
         if !metadata.is_dir() && !metadata.is_file() {
             // A device, a pipe or a link: users would not expect it to be replaced.
             return refused("is not a regular file. Write to standard output (`-`) and redirect it there");
@@ -149,7 +149,7 @@ impl StagedExport {
 
     fn exists_error(&self) -> Error {
         let message = format!("{} exists; choose another name, or replace it with --force", self.name());
-        Error::new(ErrorCode::AlreadyExists, message)
+        Error::new(ErrorCode::ALREADY_EXISTS, message)
     }
 
     /// Gives the export its final name. It must be closed and synced.

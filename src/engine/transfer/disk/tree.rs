@@ -61,7 +61,7 @@ impl TreeWriter {
         });
         written.map_err(|e| match e.kind() {
             ErrorKind::AlreadyExists => {
-                Error::new(ErrorCode::AlreadyExists, format!("{} exists already", path.display()))
+                Error::new(ErrorCode::ALREADY_EXISTS, format!("{} exists already", path.display()))
             }
             _ => io(&path, "written", &e),
         })
@@ -101,7 +101,7 @@ impl ExportSink for TreeWriter {
         fs::create_dir_all(&folder).map_err(|e| io(&folder, "written", &e))?;
         let file = render_document(record);
         match self.write(&folder, &name, &file) {
-            Err(error) if error.code == ErrorCode::AlreadyExists => {
+            Err(error) if error.code == ErrorCode::ALREADY_EXISTS => {
                 self.write(&folder, &hashed_file_name(&record.id), &file)
             }
             written => written,
@@ -133,6 +133,7 @@ impl TreeReader {
         let manifest = read_json(&root.join(MANIFEST))?;
         let name = root.display().to_string();
         let header = ExportHeader::read(manifest.get("header").unwrap_or(&Json::Null), &name)?;
+        let catalog = header.extend_catalog(&catalog, &name)?;
         header.check_supported(&catalog, &name)?;
         let end = manifest.get("end").and_then(|end| value::from_value::<ExportSummary>(end).ok());
         let end = end.ok_or_else(|| damaged(&root.join(MANIFEST), "it has no summary of the export"))?;

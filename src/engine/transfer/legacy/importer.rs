@@ -210,7 +210,7 @@ impl LegacyImporter<'_> {
     async fn import_execution(&mut self, mut execution: LegacyExecution) -> Result<(), Error> {
         let Some(program) = self.programs.get(&execution.program) else {
             let message = format!("its program {} was not imported", truncate_id(&execution.program));
-            return Err(Error::new(ErrorCode::NotFound, message));
+            return Err(Error::new(ErrorCode::NOT_FOUND, message));
         };
         let (name, original, is_startable) = (program.name.clone(), program.bytecode.clone(), program.is_startable);
         let separate_output = self.read_output(&execution.id).await?;
@@ -376,10 +376,10 @@ impl LegacyImporter<'_> {
             let message = format!(
                 "{name} is a store of runstate, not a database of the older CVM. Export it: runstate --store URL export FILE"
             );
-            Error::new(ErrorCode::Unsupported, message)
+            Error::new(ErrorCode::UNSUPPORTED, message)
         } else {
             Error::new(
-                ErrorCode::NotFound,
+                ErrorCode::NOT_FOUND,
                 format!("{name} contains no programs and no executions of the older CVM; check its name"),
             )
         })
@@ -418,7 +418,7 @@ fn duplicate_reason(id: &str) -> String {
 }
 
 fn unsupported(why: impl Into<String>) -> Error {
-    Error::new(ErrorCode::Unsupported, why)
+    Error::new(ErrorCode::UNSUPPORTED, why)
 }
 
 /// The counters, with at least as many calls as there are rows.

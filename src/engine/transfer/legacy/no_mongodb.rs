@@ -16,7 +16,7 @@ impl LegacyMongoDb {
     pub async fn open(_url: &str) -> Result<Self, Error> {
         let message = "cannot read a database on MongoDB: this build of runstate has no driver for it. Build one with `cargo install \
                        runstate-cli --features mongodb`, or with the feature `mongodb` of the crate `runstate`";
-        Err(Error::new(ErrorCode::Unsupported, message))
+        Err(Error::new(ErrorCode::UNSUPPORTED, message))
     }
 }
 

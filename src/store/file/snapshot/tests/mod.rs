@@ -204,7 +204,7 @@ fn a_clash_in_a_base_or_above_it_is_found_when_uniqueness_is_declared() {
     let named = |id: &str| put(&NAMES, id, json!({"live": true, "name": "same"}));
     let loose = Catalog::new(&[&LOOSE]).unwrap();
     let violated = |tables: &mut Tables| tables.declare(&catalog()).unwrap_err().code();
-    let expected = crate::error_code::ErrorCode::UniqueViolation;
+    let expected = crate::error_code::ErrorCode::UNIQUE_VIOLATION;
 
     // One document in the base, one above it.
     let mut tables = Tables::new(&catalog(), BatchLimits::default());

@@ -1,0 +1,99 @@
+//! Operations as tools. A tool's name is that of its operation, with `_` in place of points, which clients do not accept.
+
+use rmcp::ErrorData;
+use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
+use runstate::engine::Engine;
+use runstate::operation::{OperationKind, Signature, nearest_name};
+use serde_json::{Value as Json, json};
+
+use crate::error::{CliError, usage};
+use crate::operations::arguments::paragraphs;
+use crate::operations::takes_command_id;
+
+/// The operations that are served.
+pub struct ToolList(Vec<&'static Signature>);
+
+impl ToolList {
+    /// The operations of these domains; empty: of all.
+    pub fn new(engine: &Engine, read_only: bool, domains: &[String]) -> Result<Self, CliError> {
+        let mut known: Vec<&str> = engine.signatures().map(domain).collect();
+        known.sort_unstable();
+        known.dedup();
+        for name in domains {
+            if !known.contains(&name.as_str()) {
+                return Err(usage(format!("`{name}` is not a domain; the domains are {}", known.join(", "))));
+            }
+        }
+        let served = |signature: &&Signature| {
+            (!read_only || signature.kind == OperationKind::Query)
+                && (domains.is_empty() || domains.iter().any(|name| name == domain(signature)))
+        };
+        Ok(Self(engine.signatures().filter(served).collect()))
+    }
+
+    /// Whether executions can be read.
+    pub fn has_executions(&self) -> bool {
+        self.0.iter().any(|signature| signature.name == "cvm.show")
+    }
+
+    /// The tools.
+    pub fn all(&self) -> Vec<Tool> {
+        self.0.iter().filter_map(|signature| tool(signature)).collect()
+    }
+
+    /// Calls a tool. An error of the operation is a result, which the model reads.
+    pub async fn call(&self, engine: &Engine, name: &str, arguments: JsonObject) -> Result<CallToolResult, ErrorData> {
+        let Some(signature) = self.0.iter().find(|signature| tool_name(signature) == name) else {
+            let names: Vec<String> = self.0.iter().map(|signature| tool_name(signature)).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let hint = nearest_name(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            return Err(ErrorData::invalid_params(format!("`{name}` is not a tool{hint}"), None));
+        };
+        Ok(match engine.call(signature.name, arguments).await {
+            Ok(result) => CallToolResult::structured(result),
+            Err(error) => CallToolResult::structured_error(json!(error)),
+        })
+    }
+}
+
+fn domain(signature: &Signature) -> &'static str {
+    signature.name.split('.').next().unwrap_or_default()
+}
+
+fn tool_name(signature: &Signature) -> String {
+    signature.name.replace('.', "_")
+}
+
+fn tool(signature: &Signature) -> Option<Tool> {
+    let description = signature.description?();
+    let mut parameters = description.parameters.to_value();
+    if takes_command_id(signature) {
+        parameters["properties"]["commandId"] = json!({
+            "type": "string",
+            "description": "Id of this command: a repeat of it has no further effect and returns the first result.",
+        });
+    }
+    let Json::Object(schema) = parameters else { return None };
+    let annotations = ToolAnnotations::new().read_only(signature.kind == OperationKind::Query).open_world(false);
+    Some(Tool::new(tool_name(signature), paragraphs(description.documentation), schema).with_annotations(annotations))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::operations::signatures;
+
+    #[test]
+    fn every_operation_is_a_tool_with_a_name_of_its_own() {
+        let tools: Vec<Tool> = signatures().filter_map(tool).collect();
+        assert_eq!(tools.len(), signatures().count());
+        let names: HashSet<&str> = tools.iter().map(|tool| &*tool.name).collect();
+        assert_eq!(names.len(), tools.len());
+        let accepted =
+            |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)) && name.len() <= 64;
+        assert!(names.iter().all(|name| accepted(name)), "{names:?}");
+        assert!(tools.iter().all(|tool| tool.description.as_ref().is_some_and(|text| !text.is_empty())));
+    }
+}

@@ -1,0 +1,142 @@
+//! Arguments of operations: declared from the schema of the parameters, and read as JSON. Whether a value is valid is decided by the
+//! operation, so that the message is the same everywhere.
+
+use std::path::Path;
+
+use clap::builder::PossibleValue;
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches};
+use runstate::engine::{Host, SystemHost};
+use runstate::operation::ParameterDeclaration;
+use serde_json::{Number, Value as Json};
+
+use super::schema::{ValueKind, ValueSchema, split_words};
+use crate::commands::parse_json;
+use crate::error::{CliError, usage};
+use crate::input;
+use crate::time_format::parse_past_time;
+
+/// The flags of every command, which no parameter can have.
+const TAKEN: [&str; 6] = ["store", "json", "color", "help", "command-id", "yes"];
+
+/// The flag of a parameter.
+pub fn flag(parameter: &ParameterDeclaration) -> String {
+    let flag = split_words(parameter.name, '-');
+    if TAKEN.contains(&flag.as_str()) { format!("{flag}-value") } else { flag }
+}
+
+/// Declares the argument of a parameter. `position`: it has no flag; `several`: the subject may be repeated.
+pub fn declare(
+    parameter: &ParameterDeclaration,
+    schema: ValueSchema<'_>,
+    help: &str,
+    position: bool,
+    several: bool,
+) -> Arg {
+    let position = position || parameter.subject;
+    let value_name = split_words(parameter.name, '_').to_uppercase();
+    let arg = Arg::new(parameter.name).required(parameter.required).help(help.trim_end_matches('.').to_owned());
+    let arg = if position {
+        arg.value_name(value_name).action(if several { ArgAction::Append } else { ArgAction::Set })
+    } else {
+        arg.long(flag(parameter)).allow_hyphen_values(true)
+    };
+    match schema.kind() {
+        ValueKind::List => {
+            let Some(items) = schema.items() else { return arg.action(ArgAction::Append) };
+            value_form(arg, items.kind(), position).action(ArgAction::Append)
+        }
+        kind => value_form(arg, kind, position),
+    }
+}
+
+fn value_form(arg: Arg, kind: ValueKind, subject: bool) -> Arg {
+    let name = match kind {
+        // The name of the parameter says what it is.
+        _ if subject => return arg,
+        ValueKind::Words(words) => {
+            let values = words.into_iter().map(|(word, help)| PossibleValue::new(word).help(sentence(&help)));
+            return arg.value_name("WORD").value_parser(PossibleValuesParser::new(values));
+        }
+        ValueKind::Flag => {
+            let arg = arg.num_args(0..=1).require_equals(true).default_missing_value("true").allow_hyphen_values(false);
+            return arg.value_name("BOOL").value_parser(["true", "false"]).hide_possible_values(true);
+        }
+        ValueKind::Text => "TEXT",
+        ValueKind::Number => "N",
+        ValueKind::Time => "WHEN",
+        ValueKind::Duration => "MS",
+        ValueKind::List | ValueKind::Object | ValueKind::Any => "JSON",
+    };
+    arg.value_name(name)
+}
+
+/// Reads the argument of a parameter; `None`: it was not given.
+pub fn read(
+    matches: &ArgMatches,
+    parameter: &ParameterDeclaration,
+    schema: ValueSchema<'_>,
+) -> Result<Option<Json>, CliError> {
+    let Some(mut texts) = matches.get_many::<String>(parameter.name) else { return Ok(None) };
+    let value = |schema: ValueSchema<'_>, text: &str| read_value(parameter, schema.kind(), text);
+    if let (ValueKind::List, Some(items)) = (schema.kind(), schema.items()) {
+        return Ok(Some(Json::Array(texts.map(|text| value(items, text)).collect::<Result<_, _>>()?)));
+    }
+    texts.next().map(|text| value(schema, text)).transpose()
+}
+
+fn read_value(parameter: &ParameterDeclaration, kind: ValueKind, text: &str) -> Result<Json, CliError> {
+    let flag = || if parameter.subject { parameter.name.to_owned() } else { format!("--{}", flag(parameter)) };
+    let number = || serde_json::from_str::<Number>(text).map_or_else(|_| text.into(), Json::Number);
+    Ok(match kind {
+        ValueKind::Text | ValueKind::Words(_) => text.into(),
+        ValueKind::Flag => (text == "true").into(),
+        ValueKind::Number | ValueKind::Duration => number(),
+        ValueKind::Time if text.bytes().all(|byte| byte.is_ascii_digit()) => number(),
+        ValueKind::Time => {
+            let at = parse_past_time(text).map_err(|reason| usage(format!("{}: {reason}", flag())))?;
+            at.resolve(SystemHost.now()).as_millis().into()
+        }
+        ValueKind::List | ValueKind::Object | ValueKind::Any => match text.strip_prefix('@') {
+            Some(file) => parse_json(&flag(), &input::read_answer(Path::new(file))?)?,
+            None if text == "-" => parse_json(&flag(), &input::read_answer(Path::new("-"))?)?,
+            None => parse_json(&flag(), text)?,
+        },
+    })
+}
+
+/// Checks the number of rows of a listing, which is read page by page.
+pub fn parse_limit(text: &str) -> Result<String, String> {
+    let valid = text.parse::<u32>().is_ok_and(|limit| limit > 0);
+    if valid { Ok(text.to_owned()) } else { Err("it must be a whole number from 1 to 4294967295".to_owned()) }
+}
+
+/// The first sentence of a documentation, without its full stop, as the help of a flag is written.
+pub fn sentence(documentation: &str) -> String {
+    let first = documentation.split("\n\n").next().unwrap_or_default().replace('\n', " ");
+    let end = first.find(". ").unwrap_or(first.len());
+    first[..end].trim_end_matches('.').to_owned()
+}
+
+/// The paragraphs of a documentation, each on one line: the help is wrapped to the terminal. Rows of tables keep their lines.
+pub fn paragraphs(documentation: &str) -> String {
+    let lines = |paragraph: &str| {
+        let is_table = paragraph.starts_with('|');
+        let lines = paragraph.lines().map(str::trim).filter(|line| !line.starts_with("|--"));
+        lines.collect::<Vec<_>>().join(if is_table { "\n" } else { " " })
+    };
+    documentation.trim().split("\n\n").map(lines).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Returns the text in an example for a required parameter.
+pub fn example_value(parameter: &ParameterDeclaration, kind: &ValueKind) -> String {
+    let value = match kind {
+        ValueKind::Words(words) => words.first().map(|(word, _)| word.clone()).unwrap_or_default(),
+        ValueKind::Number | ValueKind::Time | ValueKind::Duration => "1".to_owned(),
+        ValueKind::Text | ValueKind::List if parameter.subject => split_words(parameter.name, '_').to_uppercase(),
+        ValueKind::Text | ValueKind::List => "TEXT".to_owned(),
+        ValueKind::Flag => "true".to_owned(),
+        ValueKind::Object | ValueKind::Any => "'{\"a\": 1}'".to_owned(),
+    };
+    if parameter.subject { value } else { format!("--{} {value}", flag(parameter)) }
+}

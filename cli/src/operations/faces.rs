@@ -1,0 +1,164 @@
+//! Where the command of an operation differs from what its declaration gives: its columns, its text, its arguments. An operation that is not
+//! here has a command too.
+
+use runstate::error_code::ErrorCode;
+use serde_json::Value as Json;
+
+use crate::commands::frames_text;
+
+/// The command of an operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Face {
+    /// The name of the operation.
+    operation: &'static str,
+    /// Optional parameters that have no flag: they follow the subject.
+    pub positional: &'static [&'static str],
+    /// The columns of tables: paths in a row, each with its heading if that is not its name.
+    pub columns: &'static [&'static str],
+    /// The line that is printed instead of the result. `{name}` is replaced by a property of the result, or by a parameter.
+    pub line: Option<&'static str>,
+    /// The lines that are printed instead of the result.
+    pub text: Option<fn(&Json) -> Vec<String>>,
+    /// The remark if there are no rows.
+    pub empty: &'static str,
+    /// An optional parameter that must name what exists, and the operation and parameter that find it: a missing one would have no rows.
+    pub must_exist: Option<(&'static str, &'static str, &'static str)>,
+    /// A command that helps after this rejection: it takes the same subject.
+    pub next_step: Option<(ErrorCode, &'static str)>,
+    /// The data that is lost. The command asks before it deletes.
+    pub loss: Option<&'static str>,
+    /// Whether it runs an execution: it prints the output and the status then, as `start` does.
+    pub drives: bool,
+    /// The rest of an example after the words.
+    pub example: Option<&'static str>,
+}
+
+const fn face(operation: &'static str) -> Face {
+    Face {
+        operation,
+        positional: &[],
+        columns: &[],
+        line: None,
+        text: None,
+        empty: "none",
+        must_exist: None,
+        next_step: None,
+        loss: None,
+        drives: false,
+        example: None,
+    }
+}
+
+impl Face {
+    const fn positional(self, positional: &'static [&'static str]) -> Self {
+        Self { positional, ..self }
+    }
+
+    const fn columns(self, columns: &'static [&'static str]) -> Self {
+        Self { columns, ..self }
+    }
+
+    const fn line(self, line: &'static str) -> Self {
+        Self { line: Some(line), ..self }
+    }
+
+    const fn empty(self, empty: &'static str) -> Self {
+        Self { empty, ..self }
+    }
+
+    const fn must_exist(self, parameter: &'static str, operation: &'static str, subject: &'static str) -> Self {
+        Self { must_exist: Some((parameter, operation, subject)), ..self }
+    }
+
+    const fn next_step(self, code: ErrorCode, words: &'static str) -> Self {
+        Self { next_step: Some((code, words)), ..self }
+    }
+
+    const fn deletes(self, loss: &'static str) -> Self {
+        Self { loss: Some(loss), ..self }
+    }
+
+    const fn drives(self) -> Self {
+        Self { drives: true, line: Some("{id} is {status}"), ..self }
+    }
+
+    const fn example(self, example: &'static str) -> Self {
+        Self { example: Some(example), ..self }
+    }
+}
+
+const EXECUTION_COLUMNS: &[&str] = &["id", "programName PROGRAM", "status", "started", "prompt QUESTION"];
+
+/// The operations that differ.
+const FACES: &[Face] = &[
+    face("cvm.next").drives().example("r1"),
+    face("cvm.pause").line("{id} is {status}").example("r1 r2 r3 --command-id night"),
+    face("cvm.unpause").drives().example("r1"),
+    face("cvm.cancel").line("{id} is {status}").example("r1 r2"),
+    face("cvm.retry").drives().example("r1 --max-instructions 1000000000"),
+    face("cvm.delete")
+        .deletes("with all output, questions and answers")
+        .line("{id} is deleted")
+        .next_step(ErrorCode::ILLEGAL_TRANSITION, "cancel")
+        .example("r1 r2 --yes"),
+    Face { text: Some(frames_text), ..face("cvm.variables").positional(&["name"]).example("r1 total --full") },
+    face("cvm.list").columns(EXECUTION_COLUMNS).empty("no executions"),
+    face("cvm.active").columns(EXECUTION_COLUMNS).empty("no executions"),
+    face("cvm.calls")
+        .positional(&["execution"])
+        .empty("no calls")
+        .must_exist("execution", "cvm.status", "id")
+        .columns(&[
+            "executionId EXECUTION",
+            "step",
+            "kind",
+            "askedAt ASKED",
+            "outcome",
+            "latencyMs LATENCY",
+            "by",
+            "claim/owner WORKER",
+            "claim/until LEASE",
+            "key",
+            "prompt QUESTION",
+        ])
+        .example("--open --kind cc"),
+    face("cvm.slowest").columns(&[
+        "executionId EXECUTION",
+        "step",
+        "kind",
+        "latencyMs LATENCY",
+        "by",
+        "prompt QUESTION",
+    ]),
+    face("cvm.programs")
+        .empty("no programs")
+        .columns(&["name", "programVersion VERSION", "modified", "tags", "description"])
+        .example("--tag review --json"),
+    face("cvm.versions")
+        .columns(&["programVersion VERSION", "created", "compiler", "bytecodeVersion BYTECODE"])
+        .example("review"),
+    face("cvm.removeProgram")
+        .deletes("with all versions")
+        .line("{name} is removed")
+        .next_step(ErrorCode::IN_USE, "cvm history")
+        .example("review draft --yes"),
+    face("cvm.stats").positional(&["program"]).must_exist("program", "cvm.versions", "name").example("review"),
+];
+
+/// The face of an operation.
+pub fn of_operation(operation: &'static str) -> Face {
+    FACES.iter().find(|face| face.operation == operation).copied().unwrap_or(face(operation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_face_belongs_to_an_operation() {
+        let names: Vec<&str> = crate::operations::signatures().map(|signature| signature.name).collect();
+        for face in FACES {
+            assert!(names.contains(&face.operation), "{}", face.operation);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Commands of operations: built from the registry when the program starts, without a line of code for one of them.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `schema.rs` | JSON Schemas, as far as a command line needs them |
+//! | `arguments.rs` | positional arguments and flags from the schema of the parameters |
+//! | `execution.rs` | calling the operation, for one target or several, and printing its result |
+//! | `output.rs` | tables and lines from the schema of the result |
+//! | `faces.rs` | the commands that differ from what their declarations give |
+
+pub mod arguments;
+mod execution;
+mod faces;
+pub mod output;
+pub mod schema;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory};
+use faces::Face;
+use runstate::domain;
+use runstate::engine::{ENGINE_OPERATIONS, Error};
+use runstate::operation::{OperationKind, ParameterDeclaration, Signature};
+use runstate::value::Document;
+use schema::ValueSchema;
+use serde_json::Value as Json;
+
+use crate::args::{Cli, RunArgs, WriteArgs};
+use crate::error::CliError;
+use crate::exit::CliExit;
+use crate::session::Session;
+
+/// The command of an operation.
+pub struct OperationCommand {
+    signature: &'static Signature,
+    /// The words of the command. If a hand-written command has them, it is the command of the operation.
+    words: &'static str,
+    face: Face,
+    documentation: String,
+    parameters: Json,
+    result: Json,
+}
+
+/// All operations: of the engine and of the domains of this program.
+pub fn signatures() -> impl Iterator<Item = &'static Signature> {
+    let own = ENGINE_OPERATIONS.iter().map(|operation| &operation.signature);
+    own.chain(domain::ALL.iter().flat_map(|domain| domain.operations).map(|operation| &operation.signature))
+}
+
+/// Whether an operation takes the id of its command: those of the engine itself do not.
+pub fn takes_command_id(signature: &Signature) -> bool {
+    let own = ENGINE_OPERATIONS.iter().any(|operation| operation.signature.name == signature.name);
+    signature.kind == OperationKind::Command && !own
+}
+
+/// Adds the commands of all operations that have none.
+pub fn add_commands(mut root: Command) -> Command {
+    for operation in all() {
+        root = add_at(root, &operation.words(), operation.command());
+    }
+    root
+}
+
+/// Returns the operation of the command that was given, and its arguments; `None`: it is a hand-written command.
+pub fn find(mut matches: &ArgMatches) -> Option<(OperationCommand, &ArgMatches)> {
+    let mut words = Vec::new();
+    while let Some((word, inner)) = matches.subcommand() {
+        words.push(word);
+        matches = inner;
+    }
+    all().find(|operation| operation.words() == words).map(|operation| (operation, matches))
+}
+
+/// Returns a result of an operation as JSON output shows it: with times as text.
+pub fn json_result(operation: &str, mut result: Json) -> Result<Json, CliError> {
+    output::write_times(&mut result, named(operation)?.result_schema());
+    Ok(result)
+}
+
+/// Returns a result of an operation in lines for people.
+pub fn result_lines(session: &Session, operation: &str, result: &Json) -> Result<Vec<String>, CliError> {
+    Ok(output::lines(result, named(operation)?.result_schema(), &[], execution::form(session)))
+}
+
+/// Prints the selected rows of an operation whose results are pages.
+pub async fn print_pages(
+    session: &Session,
+    operation: &str,
+    parameters: Document,
+    selected: impl Fn(&Json) -> bool,
+) -> Result<CliExit, CliError> {
+    named(operation)?.print_pages(session, parameters, selected).await
+}
+
+fn named(operation: &str) -> Result<OperationCommand, CliError> {
+    let found = signatures().find(|signature| signature.name == operation).and_then(OperationCommand::new);
+    found.ok_or_else(|| Error::internal(format!("`{operation}` is not an operation")).into())
+}
+
+/// The operations without a hand-written command.
+fn all() -> impl Iterator<Item = OperationCommand> {
+    let hand_written = Cli::command();
+    signatures().filter_map(OperationCommand::new).filter(move |operation| {
+        let words = operation.words();
+        words.iter().try_fold(&hand_written, |command, word| command.find_subcommand(word)).is_none()
+    })
+}
+
+fn add_at(parent: Command, words: &[&str], command: Command) -> Command {
+    let (word, rest) = match words {
+        [] | [_] => return parent.subcommand(command),
+        [word, rest @ ..] => ((*word).to_owned(), rest),
+    };
+    if parent.find_subcommand(&word).is_some() {
+        return parent.mut_subcommand(word, |group| add_at(group, rest, command));
+    }
+    let example = format!("Example:\n  runstate help {word}");
+    let group = Command::new(word.clone()).about(format!("Further operations of `{word}`")).after_help(example);
+    parent.subcommand(add_at(group.subcommand_required(true).arg_required_else_help(true), rest, command))
+}
+
+impl OperationCommand {
+    fn new(signature: &'static Signature) -> Option<Self> {
+        let description = signature.description?();
+        Some(Self {
+            signature,
+            words: description.command_line,
+            face: faces::of_operation(signature.name),
+            documentation: arguments::paragraphs(description.documentation),
+            parameters: description.parameters.to_value(),
+            result: description.result.to_value(),
+        })
+    }
+
+    fn words(&self) -> Vec<&'static str> {
+        self.words.split(' ').collect()
+    }
+
+    /// Whether it takes several targets: it changes one thing, and needs to know nothing else.
+    fn takes_several(&self) -> bool {
+        let required: Vec<_> = self.signature.parameters.iter().filter(|parameter| parameter.required).collect();
+        takes_command_id(self.signature) && matches!(required.as_slice(), [only] if only.subject)
+    }
+
+    /// Whether its results are pages, which its command reads one after another.
+    fn is_listing(&self) -> bool {
+        self.result_schema().page_items().is_some()
+    }
+
+    /// The parameters that are arguments.
+    fn arguments(&self) -> impl Iterator<Item = &'static ParameterDeclaration> {
+        let is_listing = self.is_listing();
+        self.signature.parameters.iter().filter(move |parameter| !(is_listing && parameter.name == "cursor"))
+    }
+
+    fn parameter_schema(&self, name: &str) -> Option<ValueSchema<'_>> {
+        ValueSchema::new(&self.parameters).property(name)
+    }
+
+    fn result_schema(&self) -> ValueSchema<'_> {
+        ValueSchema::new(&self.result)
+    }
+
+    fn command(&self) -> Command {
+        let name = self.words().pop().unwrap_or_default();
+        let mut command = Command::new(name)
+            // A parameter may be a version.
+            .disable_version_flag(true);
+        for parameter in self.arguments() {
+            let Some(schema) = self.parameter_schema(parameter.name) else { continue };
+            let documentation = match parameter.name {
+                "limit" if self.is_listing() => "At most this many rows",
+                name => schema::documentation(&self.parameters, name),
+            };
+            let help = arguments::paragraphs(documentation);
+            let several = parameter.subject && self.takes_several();
+            let position = self.face.positional.contains(&parameter.name);
+            let arg = arguments::declare(parameter, schema, &help, position, several);
+            let is_limit = parameter.name == "limit" && self.is_listing();
+            command = command.arg(if is_limit { arg.value_parser(arguments::parse_limit) } else { arg });
+        }
+        if takes_command_id(self.signature) {
+            command = WriteArgs::augment_args(command);
+        }
+        if self.face.drives {
+            command = RunArgs::augment_args(command);
+        }
+        if self.face.loss.is_some() {
+            let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue);
+            command = command.arg(yes.help("Do not ask for confirmation"));
+        }
+        // A group of arguments sets a description of its own.
+        let about = arguments::sentence(&self.documentation);
+        command.about(about).long_about(self.documentation.clone()).after_help(self.example())
+    }
+
+    fn example(&self) -> String {
+        let kind = |name: &str| self.parameter_schema(name).map_or(schema::ValueKind::Any, ValueSchema::kind);
+        let required = self.signature.parameters.iter().filter(|parameter| parameter.required);
+        let rest = match self.face.example {
+            Some(example) => example.to_owned(),
+            None => {
+                let words = required.map(|parameter| arguments::example_value(parameter, &kind(parameter.name)));
+                words.collect::<Vec<_>>().join(" ")
+            }
+        };
+        format!("Example:\n  {}", format!("runstate {} {rest}", self.words).trim_end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::help;
+
+    #[test]
+    fn every_operation_has_a_command() {
+        let root = help::command();
+        for signature in signatures() {
+            let operation = OperationCommand::new(signature).unwrap();
+            let found = operation.words().iter().try_fold(&root, |command, word| command.find_subcommand(word));
+            assert!(found.is_some(), "{} has no command `{}`", signature.name, operation.words);
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! `#[derive(Entity)]` and `#[derive(Fields)]`: a struct and its stored fields.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::meta::ParseNestedMeta;
+use syn::{Attribute, Data, DeriveInput, Expr, LitInt, LitStr, Path};
+
+use crate::field::StoredField;
+use crate::index::{IndexAttribute, TtlAttribute};
+use crate::name::{self, Case};
+
+const ENTITY_ATTRIBUTES: &[&str] =
+    &["collection", "version", "insert_only", "read_mostly", "rename_all", "inside", "upgrade"];
+const FIELDS_ATTRIBUTES: &[&str] = &["rename_all", "inside", "upgrade"];
+
+/// A struct with stored fields.
+pub struct Struct<'a> {
+    /// The struct.
+    pub input: &'a DeriveInput,
+    /// Its fields.
+    pub fields: Vec<StoredField>,
+    attributes: StructAttributes,
+}
+
+/// `#[entity(…)]` on a struct.
+#[derive(Default)]
+struct StructAttributes {
+    collection: Option<LitStr>,
+    version: Option<LitInt>,
+    insert_only: bool,
+    read_mostly: bool,
+    rename_all: Option<Case>,
+    /// The object that holds all fields without a path of their own.
+    inside: Option<LitStr>,
+    /// A function that corrects a value read from a document of an older version.
+    upgrade: Option<Path>,
+}
+
+/// Implements `Fields` and `Entity`.
+pub fn derive_entity(input: &DeriveInput) -> syn::Result<TokenStream> {
+    let entity = Struct::parse(input, ENTITY_ATTRIBUTES)?;
+    let (fields, collection) = (entity.fields_impl(), entity.collection()?);
+    let name = &input.ident;
+    let id = &entity.id()?.member;
+    let checks = collection.checks;
+    let collection = collection.declaration;
+    Ok(quote! {
+        #fields
+        #[automatically_derived]
+        impl ::runstate::schema::Entity for #name {
+            const COLLECTION: ::runstate::schema::Collection = #collection;
+
+            fn id(&self) -> &str {
+                ::core::convert::AsRef::<str>::as_ref(&self.#id)
+            }
+        }
+        #(#checks)*
+    })
+}
+
+/// Implements `Fields`.
+pub fn derive_fields(input: &DeriveInput) -> syn::Result<TokenStream> {
+    let object = Struct::parse(input, FIELDS_ATTRIBUTES)?;
+    if let Some(field) = object.fields.iter().find(|field| field.attributes.id || field.attributes.references.is_some())
+    {
+        return name::error(
+            field.span(),
+            "`id` and `references` belong to the fields of an entity; use `kind = id` here",
+        );
+    }
+    Ok(object.fields_impl())
+}
+
+/// The items that declare `FIELDS` from the parts of a type.
+pub fn declaration(parts: &[TokenStream]) -> TokenStream {
+    quote! {
+        const FIELDS: &'static [::runstate::schema::Field] = {
+            const PARTS: &[::runstate::schema::declaration::Part] = &[#(#parts),*];
+            const SIZE: ::runstate::schema::declaration::DeclarationSize = ::runstate::schema::declaration::DeclarationSize::new(PARTS);
+            const NAMES: &[u8] = &SIZE.names::<{ SIZE.name_bytes }>(PARTS);
+            const DECLARATION: ::runstate::schema::declaration::Declaration<{ SIZE.fields }> = ::runstate::schema::declaration::Declaration::new(PARTS, NAMES);
+            DECLARATION.fields()
+        };
+    }
+}
+
+impl<'a> Struct<'a> {
+    fn parse(input: &'a DeriveInput, allowed: &[&str]) -> syn::Result<Self> {
+        reject_generics(input)?;
+        let Data::Struct(data) = &input.data else {
+            return Err(syn::Error::new_spanned(
+                &input.ident,
+                "this derive needs a struct; an enum derives `State` or `FieldType`",
+            ));
+        };
+        if !matches!(data.fields, syn::Fields::Named(_)) {
+            return Err(syn::Error::new_spanned(&input.ident, "this derive needs a struct with named fields"));
+        }
+        let mut attributes = StructAttributes::default();
+        for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("entity")) {
+            attribute.parse_nested_meta(|meta| attributes.parse_one(&meta, allowed))?;
+        }
+        let inside = attributes.inside.as_ref().map(name::stored_path).transpose()?;
+        let case = attributes.case();
+        let fields = (0..)
+            .zip(&data.fields)
+            .map(|(index, field)| StoredField::parse(field, index, case, inside.as_deref()))
+            .collect::<syn::Result<Vec<_>>>()?;
+        let entity = Self { input, fields, attributes };
+        entity.reject_twins()?;
+        Ok(entity)
+    }
+
+    /// Two fields of a struct cannot be stored at one path.
+    fn reject_twins(&self) -> syn::Result<()> {
+        let stored: Vec<&StoredField> = self.fields.iter().filter(|field| !field.attributes.flat).collect();
+        for (index, field) in stored.iter().enumerate() {
+            if stored[..index].iter().any(|earlier| earlier.path == field.path) {
+                return name::error(field.span(), format!("another field is stored as `{}` too", field.path));
+            }
+        }
+        Ok(())
+    }
+
+    fn fields_impl(&self) -> TokenStream {
+        let name = &self.input.ident;
+        let declaration = declaration(&self.fields.iter().filter_map(StoredField::part).collect::<Vec<_>>());
+        let writes = self.fields.iter().map(|field| {
+            let member = &field.member;
+            field.write(&quote!((&self.#member)))
+        });
+        let reads = self.fields.iter().map(|field| {
+            let (member, value) = (&field.member, field.read());
+            quote!(#member: #value)
+        });
+        let entity = quote!(Self { #(#reads),* });
+        let entity = match &self.attributes.upgrade {
+            Some(upgrade) => quote!(#upgrade(#entity)),
+            None => entity,
+        };
+        quote! {
+            #[automatically_derived]
+            impl ::runstate::schema::Fields for #name {
+                #declaration
+
+                fn write_fields(
+                    &self,
+                    document: &mut ::runstate::value::Document,
+                ) -> ::core::result::Result<(), ::runstate::schema::Violation> {
+                    #(#writes)*
+                    ::core::result::Result::Ok(())
+                }
+
+                fn read_fields(
+                    document: &::runstate::value::Document,
+                ) -> ::core::result::Result<Self, ::runstate::schema::Violation> {
+                    ::core::result::Result::Ok(#entity)
+                }
+            }
+        }
+    }
+
+    fn id(&self) -> syn::Result<&StoredField> {
+        let mut ids = self.fields.iter().filter(|field| field.attributes.id);
+        match (ids.next(), ids.next()) {
+            (Some(id), None) => Ok(id),
+            (Some(_), Some(second)) => {
+                name::error(second.span(), "an entity has one id; another field has `#[entity(id)]` too")
+            }
+            (None, _) => {
+                Err(syn::Error::new_spanned(&self.input.ident, "an entity needs a field with `#[entity(id)]`"))
+            }
+        }
+    }
+
+    fn collection(&self) -> syn::Result<CollectionTokens> {
+        let ident = &self.input.ident;
+        let Some(collection) = &self.attributes.collection else {
+            let message = "an entity needs `#[entity(collection = \"domain.name\", version = 1)]`";
+            return Err(syn::Error::new_spanned(ident, message));
+        };
+        let Some(version) = &self.attributes.version else {
+            return Err(syn::Error::new_spanned(collection, "an entity needs a `version`; versions begin at 1"));
+        };
+        let mut tokens = CollectionTokens {
+            declaration: quote! {
+                ::runstate::schema::Collection::new(#collection, #version).fields(<#ident as ::runstate::schema::Fields>::FIELDS)
+            },
+            checks: Vec::new(),
+        };
+        let indexes = self.attributes_named("index").map(IndexAttribute::parse).collect::<syn::Result<Vec<_>>>()?;
+        let indexes =
+            indexes.iter().map(|index| index.tokens(self, &mut tokens.checks)).collect::<syn::Result<Vec<_>>>()?;
+        tokens.add(quote!(.indexes(&[#(#indexes),*])));
+        let mut ttls = self.attributes_named("ttl");
+        if let Some(ttl) = ttls.next() {
+            let ttl = TtlAttribute::parse(ttl)?.tokens(self, &mut tokens.checks)?;
+            tokens.add(quote!(.ttl(#ttl)));
+        }
+        if let Some(second) = ttls.next() {
+            return Err(syn::Error::new_spanned(second, "an entity has one `ttl`"));
+        }
+        let references = self.fields.iter().filter_map(|field| {
+            let (collection, path) = (field.attributes.references.as_ref()?, &field.path);
+            let kind = if field.attributes.part { quote!(part_of) } else { quote!(to) };
+            Some(quote!(::runstate::schema::Reference::#kind(#path, #collection)))
+        });
+        tokens.add(quote!(.references(&[#(#references),*])));
+        if self.attributes.insert_only {
+            tokens.add(quote!(.insert_only()));
+        }
+        if self.attributes.read_mostly {
+            tokens.add(quote!(.read_mostly()));
+        }
+        Ok(tokens)
+    }
+
+    fn attributes_named(&self, name: &'static str) -> impl Iterator<Item = &Attribute> {
+        self.input.attrs.iter().filter(move |attribute| attribute.path().is_ident(name))
+    }
+
+    /// The stored path that `name` means in an index: that of a field of this struct, or else a stored path. The second is checked by
+    /// the compiler, because other types declare such fields.
+    pub fn resolve(&self, name: &str, span: proc_macro2::Span, checks: &mut Vec<TokenStream>) -> syn::Result<String> {
+        if let Some(field) = self.fields.iter().find(|field| field.is_named(name) && !field.attributes.flat) {
+            return Ok(field.path.clone());
+        }
+        if !name.contains('.') && !self.fields.iter().any(|field| field.path == name || field.attributes.flat) {
+            let known: Vec<String> = self.fields.iter().map(|field| field.path.clone()).collect();
+            return name::error(span, name::unknown(&format!("field of `{}`", self.input.ident), name, &known));
+        }
+        let path = self.attributes.case().apply(name);
+        let ident = &self.input.ident;
+        let message = format!("`{path}` is not a declared field of `{ident}`, of its state or of its objects");
+        checks.push(quote_spanned! {span=>
+            const _: () = ::core::assert!(
+                ::runstate::schema::declaration::declares(<#ident as ::runstate::schema::Fields>::FIELDS, #path),
+                #message
+            );
+        });
+        Ok(path)
+    }
+}
+
+/// The declaration of a collection, and the items that check it.
+struct CollectionTokens {
+    declaration: TokenStream,
+    checks: Vec<TokenStream>,
+}
+
+impl CollectionTokens {
+    fn add(&mut self, call: TokenStream) {
+        self.declaration.extend(call);
+    }
+}
+
+impl StructAttributes {
+    fn case(&self) -> Case {
+        self.rename_all.unwrap_or(Case::Snake)
+    }
+
+    fn parse_one(&mut self, meta: &ParseNestedMeta<'_>, allowed: &[&str]) -> syn::Result<()> {
+        let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
+        if !allowed.contains(&name.as_str()) {
+            return Err(name::unknown_attribute(&meta.path, allowed));
+        }
+        match name.as_str() {
+            "collection" => self.collection = Some(meta.value()?.parse()?),
+            "version" => self.version = Some(version(meta)?),
+            "insert_only" => self.insert_only = true,
+            "read_mostly" => self.read_mostly = true,
+            "rename_all" => self.rename_all = Some(Case::parse(meta)?),
+            "inside" => self.inside = Some(meta.value()?.parse()?),
+            _ => self.upgrade = Some(meta.value()?.parse()?),
+        }
+        Ok(())
+    }
+}
+
+fn version(meta: &ParseNestedMeta<'_>) -> syn::Result<LitInt> {
+    let value: Expr = meta.value()?.parse()?;
+    match &value {
+        Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(version), .. })
+            if version.base10_parse::<u32>().is_ok_and(|n| n > 0) =>
+        {
+            Ok(version.clone())
+        }
+        other => Err(syn::Error::new_spanned(other, "a version is an integer from 1")),
+    }
+}
+
+/// Stored types have no parameters: a declaration is one constant.
+pub fn reject_generics(input: &DeriveInput) -> syn::Result<()> {
+    match input.generics.params.is_empty() {
+        true => Ok(()),
+        false => Err(syn::Error::new_spanned(&input.generics, "a stored type has no generic parameters")),
+    }
+}

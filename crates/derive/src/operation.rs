@@ -1,0 +1,278 @@
+//! Operations and parameters.
+
+use crate::name::{self, Case};
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Attribute, Data, DeriveInput, Error, Expr, Field, Fields, LitStr, Result, Type};
+
+/// The attributes of a struct: `#[operation(name = "cvm.start", query, cli = "start", command = Answer)]`.
+#[derive(Default)]
+struct OperationAttributes {
+    name: Option<LitStr>,
+    is_query: bool,
+    command_line: Option<LitStr>,
+    command: Option<Type>,
+    result: Option<Type>,
+}
+
+/// The attributes of a field: `#[operation(subject)]`.
+#[derive(Default)]
+struct ParameterAttributes {
+    is_subject: bool,
+    /// Not a parameter.
+    is_skipped: bool,
+    /// An optional plain value of which null is a value too.
+    is_json: bool,
+    name: Option<LitStr>,
+    default: Option<Expr>,
+}
+
+/// A parameter.
+struct DeclaredParameter<'a> {
+    field: &'a Field,
+    attributes: ParameterAttributes,
+    name: String,
+}
+
+pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
+    let mut attributes = OperationAttributes::default();
+    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("operation")) {
+        attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("name") {
+                attributes.name = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("query") {
+                attributes.is_query = true;
+            } else if meta.path.is_ident("cli") {
+                attributes.command_line = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("command") {
+                attributes.command = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("result") {
+                attributes.result = Some(meta.value()?.parse()?);
+            } else {
+                let known = "`name = \"domain.verb\"`, `query`, `cli = \"…\"`, `command = Type` or `result = Type`";
+                return Err(meta.error(format!("unknown attribute; use {known}")));
+            }
+            Ok(())
+        })?;
+    }
+    let name = attributes.name.ok_or_else(|| {
+        Error::new_spanned(&input.ident, "an operation needs a name: `#[operation(name = \"domain.verb\")]`")
+    })?;
+    if !is_operation_name(&name.value()) {
+        return Err(Error::new_spanned(
+            &name,
+            "an operation's name is `domain.verb` or `domain.noun.verb`, each word in camel case",
+        ));
+    }
+    let parameters = parameters(input)?;
+    let implementation = implement_parameters(input, &parameters);
+    let ident = &input.ident;
+    let kind = if attributes.is_query { quote!(Query) } else { quote!(Command) };
+    let documentation = documentation(&input.attrs);
+    let command_line =
+        attributes.command_line.map_or_else(|| default_command_line(&name.value()), |words| words.value());
+    let command = attributes.command.map_or_else(|| quote!(#ident), |command| quote!(#command));
+    let result = attributes
+        .result
+        .map_or_else(|| quote!(<#command as ::runstate::decision::Command>::Output), |result| quote!(#result));
+    Ok(quote! {
+        #implementation
+
+        impl ::runstate::operation::Operation for #ident {
+            const OPERATION: ::runstate::operation::OperationDeclaration = ::runstate::operation::OperationDeclaration {
+                signature: ::runstate::operation::Signature {
+                    name: #name,
+                    kind: ::runstate::operation::OperationKind::#kind,
+                    parameters: <Self as ::runstate::operation::Parameters>::PARAMETERS,
+                    description: ::runstate::description!(
+                        #documentation,
+                        #command_line,
+                        Self,
+                        #result
+                    ),
+                },
+                parse: |parameters| ::runstate::operation::parse_command::<Self, #command>(#name, parameters),
+            };
+        }
+    })
+}
+
+pub fn object(input: &DeriveInput) -> Result<TokenStream> {
+    let mut is_open = false;
+    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("operation")) {
+        attribute.parse_nested_meta(|meta| {
+            is_open = meta.path.is_ident("open");
+            if is_open { Ok(()) } else { Err(meta.error("unknown attribute; use `open`")) }
+        })?;
+    }
+    let implementation = implement_parameters(input, &parameters(input)?);
+    let ident = &input.ident;
+    Ok(quote! {
+        #implementation
+
+        impl ::runstate::operation::Parameter for #ident {
+            fn expected() -> ::std::string::String {
+                ::runstate::operation::expected_object(<Self as ::runstate::operation::Parameters>::PARAMETERS)
+            }
+
+            fn from_json(
+                value: ::runstate::value::Json,
+            ) -> ::std::result::Result<Self, ::runstate::operation::Mismatch> {
+                ::runstate::operation::read_object(value, <Self as ::runstate::operation::Parameter>::expected, #is_open)
+            }
+        }
+    })
+}
+
+pub fn word(input: &DeriveInput) -> Result<TokenStream> {
+    let Data::Enum(data) = &input.data else {
+        return Err(Error::new_spanned(
+            &input.ident,
+            "only an enum without fields is a parameter that is one of several words",
+        ));
+    };
+    let mut words = Vec::new();
+    for variant in &data.variants {
+        if !matches!(variant.fields, Fields::Unit) {
+            return Err(Error::new_spanned(variant, "a variant of a parameter has no fields"));
+        }
+        let (ident, word) = (&variant.ident, name::snake_case(&variant.ident.to_string()));
+        words.push(quote!((#word, Self::#ident)));
+    }
+    let ident = &input.ident;
+    Ok(quote! {
+        impl ::runstate::operation::Parameter for #ident {
+            fn expected() -> ::std::string::String {
+                ::runstate::operation::expected_word::<Self>(&[#(#words),*])
+            }
+
+            fn from_json(
+                value: ::runstate::value::Json,
+            ) -> ::std::result::Result<Self, ::runstate::operation::Mismatch> {
+                ::runstate::operation::read_word(value, &[#(#words),*])
+            }
+        }
+    })
+}
+
+fn parameters(input: &DeriveInput) -> Result<Vec<DeclaredParameter<'_>>> {
+    let Data::Struct(data) = &input.data else {
+        return Err(Error::new_spanned(&input.ident, "parameters are the fields of a struct"));
+    };
+    let fields = match &data.fields {
+        Fields::Named(fields) => &fields.named,
+        Fields::Unit => return Ok(Vec::new()),
+        Fields::Unnamed(fields) => return Err(Error::new_spanned(fields, "parameters need names; use named fields")),
+    };
+    let mut parameters = Vec::new();
+    for field in fields {
+        let attributes = field_attributes(field)?;
+        let ident = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+        let name = attributes.name.as_ref().map_or_else(|| Case::Camel.apply(&ident), LitStr::value);
+        if name == "commandId" {
+            return Err(Error::new_spanned(field, "every command has the parameter `commandId`; choose another name"));
+        }
+        parameters.push(DeclaredParameter { field, attributes, name });
+    }
+    Ok(parameters)
+}
+
+fn field_attributes(field: &Field) -> Result<ParameterAttributes> {
+    let mut attributes = ParameterAttributes::default();
+    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("operation")) {
+        attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("subject") {
+                attributes.is_subject = true;
+            } else if meta.path.is_ident("skip") {
+                attributes.is_skipped = true;
+            } else if meta.path.is_ident("json") {
+                attributes.is_json = true;
+            } else if meta.path.is_ident("name") {
+                attributes.name = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("default") {
+                attributes.default = Some(meta.value()?.parse()?);
+            } else {
+                return Err(
+                    meta.error("unknown attribute; use `subject`, `name = \"…\"`, `default = …`, `json` or `skip`")
+                );
+            }
+            Ok(())
+        })?;
+    }
+    Ok(attributes)
+}
+
+fn implement_parameters(input: &DeriveInput, parameters: &[DeclaredParameter<'_>]) -> TokenStream {
+    let ident = &input.ident;
+    let mut declarations = Vec::new();
+    let mut described = Vec::new();
+    let mut reads = Vec::new();
+    for DeclaredParameter { field, attributes, name } in parameters {
+        let (ident, ty) = (&field.ident, &field.ty);
+        let ParameterAttributes { is_subject, is_skipped, is_json, default, .. } = attributes;
+        if *is_skipped {
+            reads.push(quote!(#ident: ::std::default::Default::default()));
+            continue;
+        }
+        let required = match (is_json, default) {
+            (false, None) => quote!(!<#ty as ::runstate::operation::Parameter>::OPTIONAL),
+            _ => quote!(false),
+        };
+        declarations.push(quote! {
+            ::runstate::operation::ParameterDeclaration { name: #name, required: #required, subject: #is_subject }
+        });
+        let documentation = documentation(&field.attrs);
+        described.push(quote!((#name, #documentation, #ty)));
+        reads.push(match default {
+            Some(default) => {
+                quote!(#ident: reader.take::<::std::option::Option<#ty>>(#name)?.unwrap_or_else(|| #default))
+            }
+            None if *is_json => quote!(#ident: reader.take_json(#name)),
+            None => quote!(#ident: reader.take(#name)?),
+        });
+    }
+    quote! {
+        impl ::runstate::operation::Parameters for #ident {
+            const PARAMETERS: &'static [::runstate::operation::ParameterDeclaration] = &[#(#declarations),*];
+
+            const DESCRIBED: &'static [::runstate::operation::DescribedParameter] =
+                ::runstate::described_parameters!(#(#described),*);
+
+            fn read(
+                reader: &mut ::runstate::operation::ParameterReader,
+            ) -> ::std::result::Result<Self, ::runstate::operation::Mismatch> {
+                let _ = &reader;
+                Ok(Self { #(#reads),* })
+            }
+        }
+    }
+}
+
+/// The text of doc comments.
+fn documentation(attributes: &[Attribute]) -> String {
+    let mut lines = Vec::new();
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("doc")) {
+        if let syn::Meta::NameValue(meta) = &attribute.meta
+            && let Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = &meta.value
+        {
+            lines.push(text.value().trim().to_owned());
+        }
+    }
+    lines.join("\n")
+}
+
+fn is_operation_name(name: &str) -> bool {
+    let is_word = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_lowercase()) && word.chars().all(|c| c.is_ascii_alphanumeric())
+    };
+    (2..=3).contains(&name.split('.').count()) && name.split('.').all(is_word)
+}
+
+/// `session heartbeat` of `orchestration.session.heartbeat`, `cvm remove-program` of `cvm.removeProgram`.
+fn default_command_line(name: &str) -> String {
+    let mut words: Vec<String> = name.split('.').map(|word| name::snake_case(word).replace('_', "-")).collect();
+    if words.len() > 2 {
+        words.remove(0);
+    }
+    words.join(" ")
+}

@@ -1,0 +1,53 @@
+// Changes of programs, executions and their rows, from the changes of their collections.
+
+import { ChangeFeed } from "./feed.js";
+import type { OperationCaller } from "./generated.js";
+import type { WaitOptions } from "./options.js";
+import type { StoreChange } from "./wire.js";
+
+/** A kind of document that changes. */
+export type ChangeSubject = "program" | "version" | "execution" | "call" | "output" | "log";
+
+/** A committed change of a program, an execution or one of its rows. */
+export interface CvmChange extends Omit<StoreChange, "collection" | "whole" | "revision"> {
+  /** The kind of document that changed. */
+  thing: ChangeSubject;
+  /** The execution it belongs to. Undefined for a row that was deleted, because only its id is known. */
+  executionId: string | undefined;
+  /** Whether it was deleted. */
+  deleted: boolean;
+}
+
+/** The collections whose changes are reported. */
+const COLLECTIONS: { readonly [thing in ChangeSubject]: string } = {
+  program: "cvm.programs",
+  version: "cvm.program_versions",
+  execution: "cvm.executions",
+  call: "cvm.cc_history",
+  output: "cvm.outputs",
+  log: "cvm.execution_logs",
+};
+
+const SUBJECT_OF = new Map(Object.entries(COLLECTIONS).map(([thing, collection]) => [collection, thing as ChangeSubject]));
+
+/** Documents that are parts of an execution. */
+const PARTS: ReadonlySet<ChangeSubject> = new Set<ChangeSubject>(["call", "output", "log"]);
+
+/** Creates a feed of the changes of these kinds of documents, of all executions or of some. */
+export function createFeed(
+  engine: OperationCaller,
+  { things, executions, from, signal }: { things?: ChangeSubject[]; executions?: string[]; from?: string } & WaitOptions,
+): ChangeFeed<CvmChange> {
+  const collections = (things ?? [...SUBJECT_OF.values()]).map((thing) => COLLECTIONS[thing]);
+  const readPage = async (at: string | undefined, waitMs: number) => {
+    const { events, next } = await engine.invoke("store.changes", { signal }, { from: at, collections, subjects: executions, waitMs });
+    return { events: events.map(describeChange), next };
+  };
+  return new ChangeFeed(readPage, from);
+}
+
+function describeChange({ collection, id, whole, revision, command, position }: StoreChange): CvmChange {
+  const thing = SUBJECT_OF.get(collection) ?? "execution";
+  const executionId = thing === "execution" ? id : PARTS.has(thing) ? (whole ?? undefined) : undefined;
+  return { thing, id, executionId, deleted: revision === null, command, position };
+}

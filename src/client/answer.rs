@@ -1,0 +1,72 @@
+//! An answer, and the call that it is for.
+
+use crate::domain::cvm::AnswerTarget;
+use crate::value::Json;
+
+/// An answer to a call of an execution. A plain value answers the only open call.
+///
+/// ```
+/// use runstate::client::Answer;
+/// use serde_json::json;
+///
+/// let only_call = Answer::from("Ada");
+/// let keyed = Answer::to_key("name").by("ada").value("Ada");
+/// let one_of_several = Answer::to_call("0198…").value(json!({"approved": true}));
+/// # _ = (only_call, keyed, one_of_several);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub(super) target: AnswerTarget,
+    pub(super) value: Json,
+    pub(super) by: Option<String>,
+}
+
+impl Answer {
+    /// An answer to the call with this id. Its value is null until it is set.
+    pub fn to_call(id: impl Into<String>) -> Self {
+        Self::to(AnswerTarget::Call(id.into()))
+    }
+
+    /// An answer to the first call under this key (`CC(prompt, { key })`), also before the program makes it: an early answer is stored, and
+    /// used when the call is made. Its value is null until it is set.
+    pub fn to_key(key: impl Into<String>) -> Self {
+        Self::to(AnswerTarget::Key { key: key.into(), occurrence: 1 })
+    }
+
+    fn to(target: AnswerTarget) -> Self {
+        Self { target, value: Json::Null, by: None }
+    }
+
+    /// The number of the call among those of the execution under its key, from 1.
+    pub fn occurrence(mut self, number: u64) -> Self {
+        if let AnswerTarget::Key { occurrence, .. } = &mut self.target {
+            *occurrence = number;
+        }
+        self
+    }
+
+    /// Sets the value.
+    pub fn value(mut self, value: impl Into<Json>) -> Self {
+        self.value = value.into();
+        self
+    }
+
+    /// Names the person, model or worker that answers.
+    pub fn by(mut self, name: impl Into<String>) -> Self {
+        self.by = Some(name.into());
+        self
+    }
+}
+
+macro_rules! answers {
+    ($($type:ty),+) => {$(
+        /// Answers the only open call.
+        impl From<$type> for Answer {
+            fn from(value: $type) -> Self {
+                Self::to(AnswerTarget::open()).value(value)
+            }
+        }
+    )+};
+}
+
+answers!(Json, &str, String, bool, i32, i64, u32, u64, f64);

@@ -1,0 +1,50 @@
+//! The operations of workers: claim calls, extend claims, complete calls or report their failure.
+
+use super::{Answer, Cvm};
+use crate::domain::cvm::{
+    AnswerCall, AnswerTarget, Claim, ClaimTarget, ClaimedCall, ExecutionStatus, Fail, FailedCall, Heartbeat, Release,
+    Work,
+};
+use crate::engine::Error;
+use crate::time::{Millis, Timestamp};
+
+impl Cvm {
+    /// Claims one open call of these kinds for `owner`. The claim lasts for `lease`, or longer with [`Cvm::heartbeat`]. `None`: no such
+    /// call is open. A repeat under the same command id returns the same claim.
+    pub async fn claim(&self, kinds: &[String], owner: &str, lease: Millis) -> Result<Option<Work>, Error> {
+        self.claim_target(ClaimTarget::Kinds(kinds.to_vec()), owner, lease).await
+    }
+
+    /// Claims this call for `owner`. `None`: it is closed, or another worker has claimed it.
+    pub async fn claim_call(&self, call: &str, owner: &str, lease: Millis) -> Result<Option<Work>, Error> {
+        self.claim_target(ClaimTarget::Call(call.to_owned()), owner, lease).await
+    }
+
+    /// Claims a call of this target; see [`Cvm::claim`] and [`Cvm::claim_call`].
+    pub async fn claim_target(&self, of: ClaimTarget, owner: &str, lease: Millis) -> Result<Option<Work>, Error> {
+        Ok(self.execute(&Claim { of, owner: owner.to_owned(), lease }).await?.into_work())
+    }
+
+    /// Reports that the worker still processes the call. Restarts its lease and returns the end of it. On [`codes::STALE_CLAIM`](crate::domain::cvm::codes::STALE_CLAIM) the
+    /// worker must stop: another worker has claimed the call, or it is closed.
+    pub async fn heartbeat(&self, claimed: &ClaimedCall, lease: Millis) -> Result<Timestamp, Error> {
+        self.execute(&Heartbeat { call: claimed.call.clone(), token: claimed.token, lease }).await
+    }
+
+    /// Answers a claimed call and runs its execution to the next stop.
+    pub async fn complete(&self, claimed: &ClaimedCall, answer: impl Into<Answer>) -> Result<ExecutionStatus, Error> {
+        let Answer { value: answer, by, .. } = answer.into();
+        let call = AnswerTarget::Claimed { call: claimed.call.clone(), token: claimed.token };
+        self.execute(&AnswerCall { execution: claimed.execution.clone(), call, answer, by }).await
+    }
+
+    /// Reports that a claimed call failed. Without a retry the call throws an error in the program, which runs to its next stop.
+    pub async fn fail(&self, fail: &Fail) -> Result<FailedCall, Error> {
+        self.execute(fail).await
+    }
+
+    /// Gives up a claimed call, so that another worker may claim it at once. The attempt does not count.
+    pub async fn release(&self, claimed: &ClaimedCall) -> Result<(), Error> {
+        self.execute(&Release { call: claimed.call.clone(), token: claimed.token }).await
+    }
+}

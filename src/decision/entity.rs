@@ -1,0 +1,72 @@
+//! Entities in decisions: reading, inserting and updating them by their type.
+
+use super::{Change, LoadedDocument, ReadSet, Rejection, View};
+use crate::error_code::ErrorCode;
+use crate::schema::{Entity, Key, Violation};
+
+/// An entity as it was read.
+#[derive(Clone, Debug)]
+pub struct LoadedEntity<E> {
+    /// The entity.
+    pub entity: E,
+    key: Key,
+    document: LoadedDocument,
+}
+
+impl ReadSet {
+    /// Reads one entity.
+    pub fn entity<E: Entity>(id: &str) -> Self {
+        Self::key(Key::new(&E::COLLECTION, id))
+    }
+}
+
+impl View {
+    /// The entity with this id, which must exist.
+    pub fn entity<E: Entity>(&self, id: &str) -> Result<LoadedEntity<E>, Rejection> {
+        let missing = || Rejection::NotFound { what: E::COLLECTION.name, id: id.to_owned(), hint: String::new() };
+        self.find_entity(id)?.ok_or_else(missing)
+    }
+
+    /// The entity with this id, if it exists.
+    pub fn find_entity<E: Entity>(&self, id: &str) -> Result<Option<LoadedEntity<E>>, Rejection> {
+        let key = Key::new(&E::COLLECTION, id);
+        let Some(document) = self.get(&key).cloned() else { return Ok(None) };
+        Ok(Some(LoadedEntity { entity: read(&key, &document)?, key, document }))
+    }
+
+    /// The entities that the query `name` returned.
+    pub fn entities<E: Entity>(&self, name: &str) -> Result<Vec<E>, Rejection> {
+        self.rows(name).unwrap_or_default().iter().map(|(key, row)| read(key, row)).collect()
+    }
+}
+
+impl<E: Entity> LoadedEntity<E> {
+    /// The change that replaces the entity.
+    pub fn update(self, after: &E) -> Result<Change, Rejection> {
+        let Self { key, document, .. } = self;
+        Ok(Change::Update { key, before: document, after: after.to_document().map_err(invalid)? })
+    }
+
+    /// The change that deletes the entity.
+    pub fn delete(self) -> Change {
+        Change::Delete { key: self.key, revision: Some(self.document.revision) }
+    }
+}
+
+impl Change {
+    /// The change that inserts a new entity. Its id must be free.
+    pub fn insert<E: Entity>(entity: &E) -> Result<Self, Rejection> {
+        let key = Key::new(&E::COLLECTION, entity.id());
+        Ok(Self::Insert { key, document: entity.to_document().map_err(invalid)? })
+    }
+}
+
+fn read<E: Entity>(key: &Key, loaded: &LoadedDocument) -> Result<E, Rejection> {
+    E::from_document(&loaded.document)
+        .map_err(|violation| Rejection::domain(ErrorCode::CORRUPT, format!("{key} is damaged: {violation}")))
+}
+
+/// A value that the entity's declaration does not allow.
+fn invalid(Violation { field, reason }: Violation) -> Rejection {
+    Rejection::Invalid { field, reason }
+}

@@ -1,0 +1,46 @@
+//! Due work: executions with an expired timer, deadline, run lease or deletion lease, and executions past their retention.
+
+use super::execution::{Delete, EXECUTIONS, RunDue};
+use super::settings::Settings;
+use crate::decision::{AnyCommand, TypedCommand};
+use crate::operation::{DueKind, DueRow, DueRule};
+use crate::schema::Filter;
+use crate::time::Millis;
+use crate::value::Json;
+
+/// Executions that are due themselves.
+pub(super) static WAKE: DueRule = DueRule {
+    name: "cvm.wake",
+    collection: &EXECUTIONS,
+    field: "wakeAt",
+    delay: |_| Some(Millis(0)),
+    filter: || Filter::All,
+    command: |row| TypedCommand::boxed(RunDue { id: row.id.to_owned(), hand_back: row.one_part }),
+    outcome: |result| match (result.get("deleting"), result.get("was_due")) {
+        (Some(Json::String(_)), _) => Some(DueKind::Deleted),
+        (_, Some(Json::Bool(true))) => Some(DueKind::Resumed),
+        _ => None,
+    },
+};
+
+/// Executions that ended so long ago that they are deleted.
+pub static RETENTION: DueRule = DueRule {
+    name: "cvm.retention",
+    collection: &EXECUTIONS,
+    field: "completed",
+    delay: |settings| settings.get::<Settings>().retention,
+    filter: not_being_deleted,
+    command: delete,
+    outcome: |_| Some(DueKind::Deleted),
+};
+
+fn delete(row: DueRow<'_>) -> Box<dyn AnyCommand> {
+    TypedCommand::boxed(Delete { id: row.id.to_owned(), ended_by: Some(row.until) })
+}
+
+/// Matches executions that no process deletes: one that is being deleted belongs to the deleting process until its lease ends. An older
+/// version, which set no `wakeAt`, may have begun to delete them.
+fn not_being_deleted() -> Filter {
+    let absent = |field: &str| Filter::Exists(field.to_owned(), false);
+    Filter::Or(vec![absent("deleting"), absent("wakeAt")])
+}

@@ -1,0 +1,100 @@
+//! Which declaration may follow which. Documents are never rewritten, and other programs keep the declaration that they know.
+
+use super::declaration::{CollectionDeclaration, kind_word};
+use crate::engine::Error;
+use crate::error_code::ErrorCode;
+use crate::value::sort_by;
+
+impl CollectionDeclaration {
+    /// The declaration that follows `stored`; `None`: nothing changes.
+    ///
+    /// Fields, indexes and allowed values may be added. Nothing that stored documents or other programs rely on may change. A field, an index or
+    /// expiry may be dropped, but only under a higher version that the caller chose.
+    pub(super) fn successor(&self, stored: &Self) -> Result<Option<Self>, Error> {
+        let (name, version) = (&self.collection, stored.version.unwrap_or(1));
+        if let Some(older) = self.version.filter(|own| *own < version) {
+            let message = format!(
+                "the collection `{name}` has version {version}; this program declares version {older}. Use a newer one"
+            );
+            return Err(Error::new(ErrorCode::NEWER_VERSION, message));
+        }
+        let is_deliberate = self.version > Some(version);
+        if !is_deliberate && self.normalized(version) == stored.normalized(version) {
+            return Ok(None);
+        }
+        let refused = |difference: String, remedy: String| {
+            let message = format!(
+                "the collection `{name}` is declared differently in version {version}: {difference}. Nothing was changed; {remedy}"
+            );
+            Err(Error::new(ErrorCode::INVALID, message))
+        };
+        if let Some(conflict) = self.find_conflict(stored) {
+            return refused(conflict, "declare another collection".to_owned());
+        }
+        match self.find_omission(stored) {
+            Some(omission) if !is_deliberate => {
+                refused(omission, format!("to drop or change it, declare a `version` above {version}"))
+            }
+            _ => {
+                let next = version.saturating_add(1);
+                Ok(Some(self.normalized(self.version.map_or(next, |own| own.max(next)))))
+            }
+        }
+    }
+
+    /// The first difference from `stored` that no version makes possible.
+    fn find_conflict(&self, stored: &Self) -> Option<String> {
+        for new in &self.fields {
+            let name = &new.name;
+            let Some(old) = stored.fields.iter().find(|old| old.name == *name) else {
+                if new.required {
+                    return Some(format!("it has no field `{name}`, and stored documents may lack a required one"));
+                }
+                continue;
+            };
+            if new.kind != old.kind {
+                return Some(format!(
+                    "the kind of `{name}` is `{}`, not `{}`",
+                    kind_word(old.kind),
+                    kind_word(new.kind)
+                ));
+            }
+            if new.required && !old.required {
+                return Some(format!("the field `{name}` is optional, not required"));
+            }
+            let lacks_value = old.values.is_empty() || old.values.iter().any(|value| !new.values.contains(value));
+            if !new.values.is_empty() && lacks_value {
+                return Some(format!("the field `{name}` may have other values"));
+            }
+            if new.max_bytes.is_some_and(|new| old.max_bytes.is_none_or(|old| new < old)) {
+                return Some(format!("values of `{name}` may be larger"));
+            }
+        }
+        let unique = self.indexes.iter().find(|new| new.unique && !stored.indexes.contains(new))?;
+        let fields = unique.fields.join(", ");
+        Some(format!("it has no unique index on {fields}, and stored documents may have equal entries"))
+    }
+
+    /// The first part of `stored` that is not declared any more, or not in the same way.
+    fn find_omission(&self, stored: &Self) -> Option<String> {
+        let is_dropped = |old: &str| self.fields.iter().all(|new| new.name != old);
+        if let Some(field) = stored.fields.iter().find(|old| is_dropped(&old.name)) {
+            return Some(format!("it has a field `{}`", field.name));
+        }
+        if let Some(index) = stored.indexes.iter().find(|old| !self.indexes.contains(old)) {
+            return Some(format!("it has another index on {}", index.fields.join(", ")));
+        }
+        if self.ttl != stored.ttl {
+            return Some("its `ttl` differs".to_owned());
+        }
+        (self.insert_only != stored.insert_only).then(|| format!("its `insertOnly` is {}", stored.insert_only))
+    }
+
+    /// The declaration with this version, its fields and indexes in a fixed order.
+    pub(super) fn normalized(&self, version: u32) -> Self {
+        let mut declaration = Self { version: Some(version), ..self.clone() };
+        sort_by(&mut declaration.fields, |a, b| a.name.cmp(&b.name));
+        sort_by(&mut declaration.indexes, |a, b| a.fields.cmp(&b.fields));
+        declaration
+    }
+}

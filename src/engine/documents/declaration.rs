@@ -1,0 +1,426 @@
+//! Declarations of collections at run time: their JSON form, their limits, and the collection that each declares.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::PREFIX;
+use crate::decision::Rejection;
+use crate::engine::Error;
+use crate::error_code::ErrorCode;
+use crate::limits::{
+    COLLECTION_NAME_BYTES, DECLARATION_BYTES, DECLARATIONS_BYTES, DECLARED_FIELDS, DECLARED_INDEXES, FIELD_NAME_BYTES,
+    INDEXED_FIELDS,
+};
+use crate::operation::{Mismatch, Parameter, Parameters, expected_word, read_word};
+use crate::schema::{
+    Catalog, Collection, Direction, Field, Filter, Index, IndexKind, Kind, Literal, Predicate, Presence, Ttl,
+};
+use crate::time::Millis;
+use crate::value::{Document, Json, canonical_json};
+
+/// A collection that is declared at run time.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema, Parameters)]
+#[serde(rename_all = "camelCase")]
+pub struct CollectionDeclaration {
+    /// Its name: a lower-case letter, then lower-case letters, digits and `_`.
+    #[operation(subject)]
+    pub collection: String,
+    /// Its version; by default 1, and one more for each change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// Its fields. Documents may have others, which are not checked.
+    #[operation(default = Vec::new())]
+    #[serde(default)]
+    pub fields: Vec<FieldDeclaration>,
+    /// Its indexes.
+    #[operation(default = Vec::new())]
+    #[serde(default)]
+    pub indexes: Vec<IndexDeclaration>,
+    /// When its documents expire; by default never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<TtlDeclaration>,
+    /// Whether documents are inserted and deleted, but never changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insert_only: bool,
+}
+
+/// A field of a collection.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema, Parameters)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldDeclaration {
+    /// Its name; a dotted name is a field inside an object.
+    pub name: String,
+    /// The kind of its values.
+    pub kind: Kind,
+    /// Whether every document must have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
+    /// The allowed values, for texts and ids; by default any.
+    #[operation(default = Vec::new())]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// The largest size of a value in bytes; by default only the limit of the document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u32>,
+}
+
+/// An index of a collection.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema, Parameters)]
+#[serde(rename_all = "camelCase")]
+pub struct IndexDeclaration {
+    /// Its fields in order. A `-` before a name means descending.
+    pub fields: Vec<String>,
+    /// How the fields are read; by default `ordered`.
+    #[operation(default = IndexKind::Ordered)]
+    #[serde(default, skip_serializing_if = "IndexKind::is_ordered")]
+    pub kind: IndexKind,
+    /// Whether no two documents may have the same entry.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unique: bool,
+    /// Only documents that match are in the index. Operators: `eq`, `in`, `exists`, `and`, `or`.
+    #[operation(name = "where")]
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+}
+
+/// The rule by which documents expire.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema, Parameters)]
+#[serde(rename_all = "camelCase")]
+pub struct TtlDeclaration {
+    /// A timestamp field. Documents without it never expire.
+    pub field: String,
+    /// How long documents live after that time, in milliseconds; by default 0.
+    #[operation(name = "afterMs", default = Millis(0))]
+    #[serde(rename = "afterMs", default, skip_serializing_if = "is_zero")]
+    pub after: Millis,
+    /// Only documents that match expire. Operators: `eq`, `in`, `exists`, `and`, `or`.
+    #[operation(name = "where")]
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+}
+
+fn is_zero(after: &Millis) -> bool {
+    *after == Millis(0)
+}
+
+const KINDS: [(&str, Kind); 10] = [
+    ("text", Kind::Text),
+    ("int", Kind::Int),
+    ("float", Kind::Float),
+    ("bool", Kind::Bool),
+    ("decimal", Kind::Decimal),
+    ("timestamp", Kind::Timestamp),
+    ("id", Kind::Id),
+    ("json", Kind::Json),
+    ("list", Kind::List),
+    ("object", Kind::Object),
+];
+
+impl Parameter for Kind {
+    fn expected() -> String {
+        expected_word(&KINDS)
+    }
+
+    fn from_json(value: Json) -> Result<Self, Mismatch> {
+        read_word(value, &KINDS)
+    }
+}
+
+const INDEX_KINDS: [(&str, IndexKind); 4] = [
+    ("ordered", IndexKind::Ordered),
+    ("each", IndexKind::Each),
+    ("text", IndexKind::Text),
+    ("contains", IndexKind::Contains),
+];
+
+impl Parameter for IndexKind {
+    fn expected() -> String {
+        expected_word(&INDEX_KINDS)
+    }
+
+    fn from_json(value: Json) -> Result<Self, Mismatch> {
+        read_word(value, &INDEX_KINDS)
+    }
+}
+
+/// The outcomes of all declarations that this process has met, by their canonical text. Collections are `&'static` everywhere, so each
+/// distinct declaration is leaked once, and [`DECLARATIONS_BYTES`] bounds all of them.
+static COLLECTIONS: Mutex<BTreeMap<String, Result<&'static Collection, String>>> = Mutex::new(BTreeMap::new());
+
+impl CollectionDeclaration {
+    /// The declaration of a collection without fields and indexes.
+    pub fn new(collection: impl Into<String>) -> Self {
+        Self {
+            collection: collection.into(),
+            version: None,
+            fields: Vec::new(),
+            indexes: Vec::new(),
+            ttl: None,
+            insert_only: false,
+        }
+    }
+
+    /// The declaration in this document, as [`CollectionDeclaration::to_document`] returns it.
+    pub(in crate::engine) fn from_document(mut document: Document) -> Result<Self, Rejection> {
+        document.remove("id");
+        Self::read_all("documents.declare", document)
+    }
+
+    /// The document that stores the declaration.
+    pub(in crate::engine) fn to_document(&self) -> Result<Document, Error> {
+        match serde_json::to_value(self) {
+            Ok(Json::Object(mut document)) => {
+                document.insert("id".to_owned(), self.collection.as_str().into());
+                Ok(document)
+            }
+            _ => Err(Error::internal("a declaration is not an object")),
+        }
+    }
+
+    /// The declarations of those collections of `catalog` that were declared at run time, as exports carry them.
+    pub(in crate::engine) fn of_catalog(catalog: &Catalog) -> Result<Vec<Document>, Error> {
+        let declared = catalog.iter().filter(|collection| collection.name.starts_with(PREFIX));
+        declared.map(|collection| Self::try_from(collection)?.to_document()).collect()
+    }
+
+    /// The collection that it declares.
+    ///
+    /// Errors: `invalid` (it is not a valid declaration), `limit`.
+    pub(in crate::engine) fn collection(&self) -> Result<&'static Collection, Error> {
+        let invalid = |problem: String| {
+            let message = format!("documents.declare: the collection `{}`: {problem}", self.collection);
+            Error::new(ErrorCode::INVALID, message)
+        };
+        self.check().map_err(&invalid)?;
+        let text = canonical_json(&Json::Object(self.to_document()?));
+        if text.len() > DECLARATION_BYTES {
+            return Err(limit(
+                format!("the declaration of `{}` has {} bytes", self.collection, text.len()),
+                DECLARATION_BYTES,
+            ));
+        }
+        let mut known = COLLECTIONS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(outcome) = known.get(&text) {
+            return outcome.clone().map_err(invalid);
+        }
+        let bytes: usize = known.keys().map(String::len).sum();
+        if bytes + text.len() > DECLARATIONS_BYTES {
+            return Err(limit("the declarations that this process has met".to_owned(), DECLARATIONS_BYTES));
+        }
+        let outcome = self.leak();
+        known.insert(text, outcome.clone());
+        outcome.map_err(invalid)
+    }
+
+    /// Checks names, limits and what [`Catalog`] does not check.
+    fn check(&self) -> Result<(), String> {
+        let is_name = self.collection.starts_with(|first: char| first.is_ascii_lowercase())
+            && self.collection.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if !is_name || self.collection.len() > COLLECTION_NAME_BYTES {
+            return Err(format!(
+                "its name must be a lower-case letter, then lower-case letters, digits and `_`, at most {COLLECTION_NAME_BYTES} in all"
+            ));
+        }
+        if self.version == Some(0) {
+            return Err("versions begin at 1".to_owned());
+        }
+        at_most("fields", self.fields.len(), DECLARED_FIELDS)?;
+        at_most("indexes", self.indexes.len(), DECLARED_INDEXES)?;
+        self.fields.iter().try_for_each(|field| self.check_field(field))?;
+        for index in &self.indexes {
+            at_most("fields in one index", index.fields.len(), INDEXED_FIELDS)?;
+        }
+        Ok(())
+    }
+
+    fn check_field(&self, field: &FieldDeclaration) -> Result<(), String> {
+        let name = &field.name;
+        let is_part =
+            |part: &str| !part.is_empty() && !part.starts_with(['$', '_']) && !part.contains(char::is_control);
+        if name.len() > FIELD_NAME_BYTES || !name.split('.').all(is_part) {
+            return Err(format!(
+                "`{name}` is not a valid name of a field: its parts are not empty and begin with neither `_` nor `$`, and it has at most \
+                 {FIELD_NAME_BYTES} bytes"
+            ));
+        }
+        if field.max_bytes == Some(0) {
+            return Err(format!("`maxBytes` of `{name}` must be 1 or more"));
+        }
+        if !field.values.is_empty() && !matches!(field.kind, Kind::Text | Kind::Id) {
+            return Err(format!("`{name}` has values, but only a text or an id can have them"));
+        }
+        let parent = self.fields.iter().find(|parent| {
+            let inner = name.strip_prefix(parent.name.as_str()).is_some_and(|rest| rest.starts_with('.'));
+            inner && !matches!(parent.kind, Kind::Object | Kind::Json)
+        });
+        match parent {
+            Some(parent) => Err(format!("`{name}` is inside `{}`, which is not an object", parent.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the collection, which lives as long as the process, and checks it.
+    fn leak(&self) -> Result<&'static Collection, String> {
+        let name = leak_text(&format!("{PREFIX}{}", self.collection));
+        let fields: Vec<Field> = self.fields.iter().map(FieldDeclaration::leak).collect();
+        let indexes = self.indexes.iter().map(IndexDeclaration::leak).collect::<Result<Vec<Index>, String>>()?;
+        let mut collection =
+            Collection::new(name, self.version.unwrap_or(1)).fields(fields.leak()).indexes(indexes.leak());
+        if let Some(ttl) = &self.ttl {
+            let partial = ttl.filter.as_ref().map(predicate).transpose()?;
+            let undeclared = |path: &&str| !self.fields.iter().any(|field| field.name == **path);
+            if let Some(path) = partial.iter().flat_map(Predicate::paths).find(undeclared) {
+                return Err(format!("its ttl reads `{path}`, which is not a declared field"));
+            }
+            collection = collection.ttl(Ttl { field: leak_text(&ttl.field), after: ttl.after, partial });
+        }
+        if self.insert_only {
+            collection = collection.insert_only();
+        }
+        let collection: &'static Collection = Box::leak(Box::new(collection));
+        Catalog::new(&[collection]).map_err(|error| error.problem)?;
+        Ok(collection)
+    }
+}
+
+impl FieldDeclaration {
+    /// An optional field.
+    pub fn new(name: impl Into<String>, kind: Kind) -> Self {
+        Self { name: name.into(), kind, required: false, values: Vec::new(), max_bytes: None }
+    }
+
+    fn leak(&self) -> Field {
+        let values: Vec<&'static str> = self.values.iter().map(|value| leak_text(value)).collect();
+        Field {
+            name: leak_text(&self.name),
+            kind: self.kind,
+            presence: if self.required { Presence::Required } else { Presence::Optional },
+            values: values.leak(),
+            max_bytes: self.max_bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+            secret: false,
+        }
+    }
+}
+
+impl IndexDeclaration {
+    /// An ordered index.
+    pub fn new(fields: &[&str]) -> Self {
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        Self { fields, kind: IndexKind::Ordered, unique: false, filter: None }
+    }
+
+    fn leak(&self) -> Result<Index, String> {
+        let field = |field: &String| match field.strip_prefix('-') {
+            Some(path) => (leak_text(path), Direction::Descending),
+            None => (leak_text(field), Direction::Ascending),
+        };
+        let fields: Vec<(&'static str, Direction)> = self.fields.iter().map(field).collect();
+        let partial = self.filter.as_ref().map(predicate).transpose()?;
+        Ok(Index { fields: fields.leak(), kind: self.kind, unique: self.unique, partial })
+    }
+}
+
+/// The declaration of a collection of a program, named `documents.…`.
+///
+/// Errors: `unsupported` (its name, or what only the collections of domains have).
+impl TryFrom<&'static Collection> for CollectionDeclaration {
+    type Error = Error;
+
+    fn try_from(collection: &'static Collection) -> Result<Self, Error> {
+        let unsupported =
+            |why: &str| Error::new(ErrorCode::UNSUPPORTED, format!("the collection `{}`: {why}", collection.name));
+        let name = collection.name.strip_prefix(PREFIX);
+        let name = name.ok_or_else(|| unsupported("the name of a collection of documents begins with `documents.`"))?;
+        if !collection.references.is_empty() {
+            return Err(unsupported("a collection of documents has no references; declare it in a domain"));
+        }
+        let condition = |predicate: &Option<Predicate>| predicate.as_ref().map(Predicate::filter);
+        let field = |field: &Field| FieldDeclaration {
+            name: field.name.to_owned(),
+            kind: field.kind,
+            required: field.presence == Presence::Required,
+            values: field.values.iter().map(|value| (*value).to_owned()).collect(),
+            max_bytes: u32::try_from(field.max_bytes).ok().filter(|bytes| *bytes > 0),
+        };
+        let path = |(path, direction): &(&str, Direction)| match direction {
+            Direction::Ascending => (*path).to_owned(),
+            Direction::Descending => format!("-{path}"),
+        };
+        let index = |index: &Index| IndexDeclaration {
+            fields: index.fields.iter().map(path).collect(),
+            kind: index.kind,
+            unique: index.unique,
+            filter: condition(&index.partial),
+        };
+        Ok(Self {
+            collection: name.to_owned(),
+            version: Some(collection.version),
+            fields: collection.fields.iter().map(field).collect(),
+            indexes: collection.indexes.iter().map(index).collect(),
+            ttl: collection.ttl.as_ref().map(|ttl| TtlDeclaration {
+                field: ttl.field.to_owned(),
+                after: ttl.after,
+                filter: condition(&ttl.partial),
+            }),
+            insert_only: collection.insert_only,
+        })
+    }
+}
+
+pub(super) fn kind_word(kind: Kind) -> &'static str {
+    KINDS.iter().find(|(_, known)| *known == kind).map_or("json", |(word, _)| word)
+}
+
+fn at_most(what: &str, count: usize, limit: usize) -> Result<(), String> {
+    if count <= limit { Ok(()) } else { Err(format!("it has {count} {what}; at most {limit} are allowed")) }
+}
+
+pub(super) fn limit(what: String, limit: usize) -> Error {
+    Error::new(ErrorCode::LIMIT, format!("{what}: at most {limit} are allowed"))
+}
+
+fn leak_text(text: &str) -> &'static str {
+    Box::leak(text.to_owned().into_boxed_str())
+}
+
+/// The condition of an index or of an expiry rule: constants only, which every store can express.
+fn predicate(filter: &Filter) -> Result<Predicate, String> {
+    let all = |filters: &[Filter]| -> Result<&'static [Predicate], String> {
+        if filters.is_empty() {
+            return Err("a condition of an index or ttl combines no conditions".to_owned());
+        }
+        let predicates: Vec<Predicate> = filters.iter().map(predicate).collect::<Result<_, _>>()?;
+        Ok(predicates.leak())
+    };
+    Ok(match filter {
+        Filter::Exists(path, true) => Predicate::Exists(leak_text(path)),
+        Filter::Exists(path, false) => Predicate::Missing(leak_text(path)),
+        Filter::Eq(path, value) => Predicate::Eq(leak_text(path), literal(value)?),
+        Filter::In(path, values) => {
+            let literals: Vec<Literal> = values.iter().map(literal).collect::<Result<_, _>>()?;
+            Predicate::In(leak_text(path), literals.leak())
+        }
+        Filter::And(filters) => Predicate::All(all(filters)?),
+        Filter::Or(filters) => Predicate::Any(all(filters)?),
+        _ => return Err("a condition of an index or ttl has the operators eq, in, exists, and, or".to_owned()),
+    })
+}
+
+fn literal(value: &Json) -> Result<Literal, String> {
+    Ok(match value {
+        Json::Null => Literal::Null,
+        Json::Bool(value) => Literal::Bool(*value),
+        Json::Number(number) if number.is_i64() => Literal::Int(number.as_i64().unwrap_or_default()),
+        Json::String(text) => Literal::Text(leak_text(text)),
+        Json::Array(list) if list.is_empty() => Literal::EmptyList,
+        Json::Object(object) if object.is_empty() => Literal::EmptyObject,
+        _ => {
+            return Err(
+                "a condition of an index or ttl compares with null, a boolean, an integer or a string".to_owned()
+            );
+        }
+    })
+}

@@ -1,0 +1,167 @@
+//! Due work of all domains. Each due rule finds entities whose time has come by an index; the host decides when to look. Expired and
+//! abandoned rows are removed too.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Engine, Error, STAGED, log};
+use crate::error_code::ErrorCode;
+use crate::operation::{DueKind, DueRow, DueRule, Parameter};
+use crate::store::{Freshness, Row};
+use crate::time::Timestamp;
+use crate::value::{self, Json};
+
+/// How far a due entity is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Parameter)]
+#[schemars(rename_all = "snake_case")]
+pub enum RunLimit {
+    /// To the end of its work: an execution to its next stop.
+    Stop,
+    /// One commit or a few. The remaining work is due at once, for any process. Suits a host that runs due work between the commands of a
+    /// waiting caller.
+    Slice,
+}
+
+/// The result of running due work.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct DueReport {
+    /// Entities that were resumed.
+    pub woken: u32,
+    /// Entities deleted because their retention ended, or because an earlier deletion was interrupted.
+    pub deleted: u32,
+    /// Rows removed because they expired, or because the command that staged them was abandoned.
+    pub swept: u64,
+    /// Whether more may be due than the limit allowed.
+    pub more: bool,
+    /// Entities whose due work failed. They do not delay the others.
+    pub failed: Vec<DueFailure>,
+}
+
+/// An entity or a collection whose due work failed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DueFailure {
+    /// The id of the entity, or the name of the collection.
+    pub id: String,
+    /// The error.
+    pub error: Error,
+}
+
+impl DueReport {
+    fn add_failure(&mut self, id: &str, error: Error) {
+        log::due_failed(id, &error);
+        self.failed.push(DueFailure { id: id.to_owned(), error });
+    }
+
+    /// Whether nothing was due.
+    pub fn is_empty(&self) -> bool {
+        self.woken == 0 && self.deleted == 0 && self.swept == 0 && self.failed.is_empty()
+    }
+}
+
+/// Number of due entities per query.
+const PAGE: u32 = 64;
+
+impl Engine {
+    /// Runs the work that is due now, for at most `limit` entities of each rule and as many rows. Several hosts may do so concurrently: each
+    /// item is done once.
+    pub async fn run_due(&self, limit: u32, run_limit: RunLimit) -> Result<DueReport, Error> {
+        let now = self.now();
+        let mut report = DueReport::default();
+        for rule in self.shared.registry.due_rules() {
+            if let Some(delay) = (rule.delay)(self.settings()) {
+                self.run_rule(rule, now - delay, limit, run_limit, &mut report).await?;
+            }
+        }
+        let expired = self.sweep(now, limit as usize).await?;
+        let removed = match self.remove_abandoned(now, limit).await {
+            Ok(removed) => u64::from(removed),
+            // The caller must still receive the report of the work done so far.
+            Err(error) if error.code == ErrorCode::CORRUPT => {
+                report.add_failure(STAGED.name, error);
+                0
+            }
+            Err(error) => return Err(error),
+        };
+        // As many rows of one collection as the limit allows may not be all of them.
+        report.more |= removed.max(expired) >= u64::from(limit.max(1));
+        report.swept = removed + expired;
+        Ok(report)
+    }
+
+    /// Does the work of one rule, for at most `limit` entities whose timestamp is at or before `until`.
+    pub async fn run_rule(
+        &self,
+        rule: &DueRule,
+        until: Timestamp,
+        limit: u32,
+        run_limit: RunLimit,
+        report: &mut DueReport,
+    ) -> Result<(), Error> {
+        let query = rule.query(Some(until)).limit(PAGE);
+        let (mut cursor, mut done) = (None, 0);
+        loop {
+            let page = self.store().query_with(&query.clone().after(cursor), Freshness::Session).await?;
+            for row in page.items {
+                if done >= limit {
+                    report.more = true;
+                    return Ok(());
+                }
+                let due = DueRow {
+                    id: &row.id,
+                    document: &row.stored.document,
+                    until,
+                    one_part: run_limit == RunLimit::Slice,
+                };
+                match self.run_due_row(rule, due).await {
+                    Ok(kind) => {
+                        done += u32::from(kind.is_some());
+                        match kind {
+                            Some(DueKind::Resumed) => report.woken += 1,
+                            Some(DueKind::Deleted) => report.deleted += 1,
+                            None => {}
+                        }
+                    }
+                    Err(error) => report.add_failure(&row.id, error),
+                }
+            }
+            // Entities whose due work failed are still due. The cursor moves past them; a repeated query would not.
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn run_due_row(&self, rule: &DueRule, row: DueRow<'_>) -> Result<Option<DueKind>, Error> {
+        let mut command = (rule.command)(row);
+        let max_parts = row.one_part.then_some(1);
+        match self.execute_any(&mut *command, None, max_parts).await {
+            Ok(_) => {}
+            // Another process was faster.
+            Err(error)
+                if matches!(error.code, ErrorCode::NOT_FOUND | ErrorCode::ILLEGAL_TRANSITION | ErrorCode::STALE) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok((rule.outcome)(&command.result().map_err(Error::internal)?))
+    }
+
+    /// The time at which [`Engine::run_due`] next has work; `None`: not before another command. A time in the past means now.
+    ///
+    /// With [`Freshness::Session`] it may miss recent commits of other processes. That suits a caller that calls it after each of its own
+    /// commands, and with [`Freshness::Linearizable`] from time to time.
+    pub async fn next_due(&self, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
+        let mut next: Option<Timestamp> = None;
+        for rule in self.shared.registry.due_rules() {
+            let Some(delay) = (rule.delay)(self.settings()) else { continue };
+            let query = rule.query(None).limit(1);
+            let page = self.store().query_with(&query, freshness).await?;
+            let at = |row: &Row| value::get(&row.stored.document, rule.field).and_then(Json::as_i64);
+            let due = page.items.first().and_then(at).map(|at| Timestamp::from_millis(at) + delay);
+            next = next.into_iter().chain(due).min();
+        }
+        Ok(next)
+    }
+}

@@ -1,0 +1,172 @@
+//! The registry: the declarations of domains, from which every face (JSON calls, command line, MCP, JavaScript, documentation) is derived.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `parameter.rs` | parameters: their declaration, and reading them from JSON with errors that help |
+//! | `filter.rs` | conditions as parameters |
+//! | `due.rs` | due rules: how work whose time has come is found, and the command that does it |
+//! | `registry.rs` | the domains of one engine, checked once |
+//! | `verification.rs` | how verification checks that the documents of an entity agree |
+//! | `description.rs` | documentation and schemas, for builds that have them |
+
+mod description;
+mod due;
+mod filter;
+mod parameter;
+mod registry;
+#[cfg(feature = "schema")]
+mod schema_macros;
+#[cfg(not(feature = "schema"))]
+#[path = "no_schema_macros.rs"]
+mod schema_macros;
+mod verification;
+
+pub use description::Description;
+#[doc(hidden)]
+pub use description::{DescribedParameter, parameter_schema};
+pub use due::{DueKind, DueRow, DueRule};
+pub(crate) use parameter::check_names;
+pub use parameter::{
+    Mismatch, NoParameters, Parameter, ParameterDeclaration, ParameterReader, Parameters, nearest_name,
+};
+#[doc(hidden)]
+pub use parameter::{expected_object, expected_word, read_object, read_word};
+pub use registry::{Registry, RegistryError};
+pub use runstate_derive::{Operation, Parameter, Parameters};
+pub use verification::{EntityCheck, RowsCheck, RowsComparison};
+
+use crate::decision::EngineSettings;
+use crate::decision::{AnyCommand, Command, Rejection, TypedCommand};
+use crate::error_code::CodeDeclaration;
+use crate::schema::Collection;
+use crate::value::Document;
+
+/// The face of an operation: everything that a caller by name must know.
+#[derive(Debug)]
+pub struct Signature {
+    /// Its name: `domain.verb` or `domain.noun.verb`, each word in camel case.
+    pub name: &'static str,
+    /// Whether it changes documents.
+    pub kind: OperationKind,
+    /// Its parameters, in order.
+    pub parameters: &'static [ParameterDeclaration],
+    /// Its documentation; `None` in builds without the feature `schema`.
+    pub description: Option<fn() -> Description>,
+}
+
+/// Whether an operation changes documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationKind {
+    /// It changes documents, under a command id. It may take several commits ([`Command::next`]).
+    Command,
+    /// It reads documents.
+    Query,
+}
+
+/// An operation of a domain.
+#[derive(Debug)]
+pub struct OperationDeclaration {
+    /// Its name, kind, parameters and documentation.
+    pub signature: Signature,
+    /// Reads the parameters and makes the command.
+    pub parse: fn(Document) -> Result<Box<dyn AnyCommand>, Rejection>,
+}
+
+/// An operation, declared by the struct of its parameters. `#[derive(Operation)]` implements it.
+pub trait Operation: Parameters {
+    /// The declaration.
+    const OPERATION: OperationDeclaration;
+}
+
+/// Reads parameters and makes the command that they are converted to. For `#[derive(Operation)]`.
+#[doc(hidden)]
+pub fn parse_command<P, C>(name: &'static str, parameters: Document) -> Result<Box<dyn AnyCommand>, Rejection>
+where
+    P: Parameters + TryInto<C>,
+    P::Error: Into<Rejection>,
+    C: Command + 'static,
+{
+    let parameters = P::read_all(name, parameters)?;
+    Ok(TypedCommand::boxed(parameters.try_into().map_err(Into::into)?))
+}
+
+/// A domain: its entities, and what can be done with them.
+///
+/// ```
+/// use runstate::operation::Domain;
+/// use runstate::schema::{Collection, Field};
+///
+/// static NOTES: Collection = Collection::new("demo.notes", 1).fields(&[Field::text("title")]);
+/// static DEMO: Domain = Domain::new("demo").collections(&[&NOTES]);
+/// assert!(runstate::operation::Registry::new(&[&DEMO]).is_ok());
+/// assert!(runstate::operation::Registry::new(&[&DEMO, &DEMO]).is_err());
+/// ```
+#[derive(Debug)]
+pub struct Domain {
+    /// Its name, the first part of the names of its collections and operations.
+    pub name: &'static str,
+    /// Its collections.
+    pub collections: &'static [&'static Collection],
+    /// Its operations.
+    pub operations: &'static [&'static OperationDeclaration],
+    /// Its due rules, in the order in which due work is done.
+    pub due: &'static [&'static DueRule],
+    /// Its error codes.
+    pub codes: &'static [CodeDeclaration],
+    /// Its settings, if it has any.
+    pub settings: Option<&'static SettingsDeclaration>,
+    /// How verification checks that the documents of an entity agree with each other.
+    pub checks: &'static [&'static EntityCheck],
+}
+
+/// EngineSettings of a domain, for callers without their type.
+#[derive(Debug)]
+pub struct SettingsDeclaration {
+    /// The options, as parameters.
+    pub parameters: &'static [ParameterDeclaration],
+    /// Adds the settings that the options describe.
+    pub apply: fn(EngineSettings, &mut ParameterReader) -> Result<EngineSettings, Mismatch>,
+}
+
+impl Domain {
+    /// An empty domain.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, collections: &[], operations: &[], due: &[], codes: &[], settings: None, checks: &[] }
+    }
+
+    /// Sets the collections.
+    pub const fn collections(mut self, collections: &'static [&'static Collection]) -> Self {
+        self.collections = collections;
+        self
+    }
+
+    /// Sets the operations.
+    pub const fn operations(mut self, operations: &'static [&'static OperationDeclaration]) -> Self {
+        self.operations = operations;
+        self
+    }
+
+    /// Sets the due rules.
+    pub const fn due(mut self, due: &'static [&'static DueRule]) -> Self {
+        self.due = due;
+        self
+    }
+
+    /// Sets the error codes.
+    pub const fn codes(mut self, codes: &'static [CodeDeclaration]) -> Self {
+        self.codes = codes;
+        self
+    }
+
+    /// Sets the settings.
+    pub const fn settings(mut self, settings: &'static SettingsDeclaration) -> Self {
+        self.settings = Some(settings);
+        self
+    }
+
+    /// Sets the checks of verification.
+    pub const fn checks(mut self, checks: &'static [&'static EntityCheck]) -> Self {
+        self.checks = checks;
+        self
+    }
+}

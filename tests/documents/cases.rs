@@ -1,0 +1,186 @@
+//! Documents of the user's own on any store: each call of `open` returns another handle to one store, as another process or tab has.
+
+use std::sync::Arc;
+
+use runstate::engine::{Engine, Error};
+use runstate::error_code::ErrorCode;
+use runstate::marker::BoxFuture;
+use runstate::store::{Store, StoreError};
+use runstate::testing::{SimClock, SimHost};
+use runstate::time::{Millis, Timestamp};
+use runstate::value::Json;
+use serde_json::json;
+
+/// Opens a store again.
+pub type Reopen<'a> = dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> + 'a;
+
+pub async fn engine_over(store: Arc<dyn Store>, host: &SimHost) -> Engine {
+    Engine::new(store, Arc::new(host.clone()), runstate::domain::ALL).await.unwrap()
+}
+
+pub async fn call(engine: &Engine, name: &str, parameters: Json) -> Result<Json, Error> {
+    engine.call(name, parameters.as_object().cloned().unwrap()).await
+}
+
+/// Calls an operation that must succeed.
+pub async fn ask(engine: &Engine, name: &str, parameters: Json) -> Json {
+    call(engine, name, parameters.clone()).await.unwrap_or_else(|error| panic!("{name} {parameters}: {error}"))
+}
+
+pub fn notes() -> Json {
+    json!({
+        "collection": "notes",
+        "fields": [{"name": "tag", "kind": "text", "required": true}, {"name": "created", "kind": "timestamp"}],
+        "indexes": [{"fields": ["tag", "-created"]}],
+    })
+}
+
+pub fn put(id: &str, tag: &str, created: i64) -> Json {
+    json!({"collection": "notes", "id": id, "put": {"tag": tag, "created": created}})
+}
+
+fn tags(page: &Json) -> Vec<&str> {
+    page["items"].as_array().unwrap().iter().map(|item| item["_id"].as_str().unwrap()).collect()
+}
+
+/// Declares, writes, reads and queries; a process that was opened before meets the new collection; so does the next opening.
+pub async fn declared_collection_is_known_everywhere(open: &Reopen<'_>) {
+    let host = SimHost::default();
+    let (first, second) =
+        (engine_over(open().await.unwrap(), &host).await, engine_over(open().await.unwrap(), &host).await);
+    let declared = ask(&first, "documents.declare", notes()).await;
+    assert_eq!(declared["version"], 1);
+    assert_eq!(ask(&first, "documents.declare", notes()).await, declared);
+    let writes = json!([put("a", "home", 1), put("b", "home", 2), put("c", "work", 3)]);
+    let committed = ask(&second, "documents.commit", json!({"writes": writes, "commandId": "three"})).await;
+    let repeated = ask(&first, "documents.commit", json!({"writes": writes, "commandId": "three"})).await;
+    assert_eq!(repeated["revisions"], committed["revisions"]);
+    assert_eq!((&committed["replayed"], &repeated["replayed"]), (&json!(false), &json!(true)));
+    let home = json!({"collection": "notes", "where": {"eq": ["tag", "home"]}, "order": ["-created"], "limit": 1});
+    let page = ask(&first, "documents.query", home.clone()).await;
+    assert_eq!(tags(&page), ["b"]);
+    let mut rest = home;
+    rest["cursor"] = page["next"].clone();
+    assert_eq!(tags(&ask(&second, "documents.query", rest).await), ["a"]);
+    let third = engine_over(open().await.unwrap(), &host).await;
+    let found = ask(&third, "documents.get", json!({"collection": "notes", "ids": ["c", "none"]})).await;
+    assert_eq!(found, json!([{"_id": "c", "_rev": committed["revisions"][2], "tag": "work", "created": 3}, null]));
+    assert_eq!(ask(&third, "documents.collections", json!({})).await, json!([declared]));
+    assert_eq!(third.verify(|_| {}).await.unwrap().findings, []);
+}
+
+/// A write with an expectation that does not hold is refused with both revisions, and nothing of its commit happens.
+pub async fn conflict_names_both_revisions(open: &Reopen<'_>) {
+    let host = SimHost::default();
+    let engine = engine_over(open().await.unwrap(), &host).await;
+    ask(&engine, "documents.declare", notes()).await;
+    let first = ask(&engine, "documents.commit", json!({"writes": [put("a", "home", 1)]})).await;
+    let read = ask(&engine, "documents.get", json!({"collection": "notes", "ids": ["a"]})).await;
+    let mut changed = read[0].clone();
+    changed["tag"] = json!("work");
+    let write = json!({"collection": "notes", "id": "a", "put": changed});
+    let second = ask(&engine, "documents.commit", json!({"writes": [write]})).await;
+    // The document was read before that commit.
+    let error = call(&engine, "documents.commit", json!({"writes": [put("b", "new", 1), write]})).await.unwrap_err();
+    assert_eq!((error.code, error.retryable), (ErrorCode::CONFLICT, false));
+    assert_eq!((error.collection.as_deref(), error.key.as_deref()), (Some("documents.notes"), Some("a")));
+    assert_eq!(error.details, json!({"expected": first["revisions"][0], "found": second["revisions"][0]}));
+    let mut insert = put("a", "home", 1);
+    insert["expect"] = json!("absent");
+    let error = call(&engine, "documents.commit", json!({"writes": [insert]})).await.unwrap_err();
+    assert_eq!(error.details, json!({"expected": null, "found": second["revisions"][0]}));
+    let patch = json!({"collection": "notes", "id": "a", "patch": {"created": null, "by": {"name": "ann"}}, "expect": second["revisions"][0]});
+    let delete = json!({"collection": "notes", "id": "none", "delete": true});
+    let third = ask(&engine, "documents.commit", json!({"writes": [patch, delete]})).await;
+    let found = ask(&engine, "documents.get", json!({"collection": "notes", "ids": ["a", "b"]})).await;
+    assert_eq!(found, json!([{"_id": "a", "_rev": third["revisions"][0], "tag": "work", "by": {"name": "ann"}}, null]));
+    assert_eq!(third["revisions"][1], Json::Null);
+}
+
+/// A process that knows an older version of a collection writes again once it has met the newer one.
+pub async fn added_index_reaches_processes_that_were_open(open: &Reopen<'_>) {
+    let host = SimHost::default();
+    let (older, newer) =
+        (engine_over(open().await.unwrap(), &host).await, engine_over(open().await.unwrap(), &host).await);
+    ask(&older, "documents.declare", notes()).await;
+    ask(&older, "documents.commit", json!({"writes": [put("a", "home", 1)]})).await;
+    let mut next = notes();
+    next["fields"].as_array_mut().unwrap().push(json!({"name": "rank", "kind": "int"}));
+    next["indexes"].as_array_mut().unwrap().push(json!({"fields": ["rank"]}));
+    assert_eq!(ask(&newer, "documents.declare", next).await["version"], 2);
+    for (at, engine) in [&older, &newer, &older].into_iter().enumerate() {
+        let write = json!({"collection": "notes", "id": format!("n{at}"), "put": {"tag": "x", "rank": at}});
+        ask(engine, "documents.commit", json!({"writes": [write]})).await;
+    }
+    for engine in [&older, &newer] {
+        let query = json!({"collection": "notes", "where": {"gte": ["rank", 1]}, "order": ["-rank"]});
+        assert_eq!(tags(&ask(engine, "documents.query", query).await), ["n2", "n1"]);
+    }
+    assert_eq!(newer.verify(|_| {}).await.unwrap().findings, []);
+    let error = call(&newer, "documents.declare", notes()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::INVALID, "{error}");
+}
+
+/// Expired documents are removed by a sweep.
+pub async fn expired_documents_are_swept(open: &Reopen<'_>) {
+    // Later than the clock of a server, so that it expires nothing by itself.
+    let host = SimHost { clock: SimClock::at(Timestamp::from_millis(4_102_444_800_000)), ..SimHost::default() };
+    let engine = engine_over(open().await.unwrap(), &host).await;
+    let mut declaration = notes();
+    declaration["ttl"] = json!({"field": "created", "afterMs": 60_000, "where": {"eq": ["tag", "short"]}});
+    ask(&engine, "documents.declare", declaration).await;
+    let now = engine.now().as_millis();
+    ask(&engine, "documents.commit", json!({"writes": [put("a", "short", now), put("b", "long", now)]})).await;
+    assert_eq!(engine.sweep(engine.now(), 10).await.unwrap(), 0);
+    host.clock.advance(Millis::minutes(2));
+    assert_eq!(engine.sweep(engine.now(), 10).await.unwrap(), 1);
+    let found = ask(&engine, "documents.get", json!({"collection": "notes", "ids": ["a", "b"]})).await;
+    assert_eq!((found[0].is_null(), &found[1]["tag"]), (true, &json!("long")));
+}
+
+/// The feed has the changes of documents, and no others.
+pub async fn changes_of_documents_are_in_the_feed(open: &Reopen<'_>) {
+    let host = SimHost::default();
+    let engine = engine_over(open().await.unwrap(), &host).await;
+    ask(&engine, "documents.declare", notes()).await;
+    let from = ask(&engine, "documents.changes", json!({})).await["next"].clone();
+    ask(&engine, "documents.declare", json!({"collection": "other"})).await;
+    ask(&engine, "documents.commit", json!({"writes": [put("a", "x", 1)], "commandId": "c"})).await;
+    let delete = json!({"collection": "notes", "id": "a", "delete": true});
+    ask(&engine, "documents.commit", json!({"writes": [delete]})).await;
+    let changes = ask(&engine, "documents.changes", json!({"from": from, "collections": ["notes"]})).await;
+    let events = changes["events"].as_array().unwrap();
+    let shown: Vec<_> =
+        events.iter().map(|event| (&event["collection"], &event["id"], event["revision"].is_null())).collect();
+    assert_eq!(shown, [(&json!("notes"), &json!("a"), false), (&json!("notes"), &json!("a"), true)]);
+    assert_eq!(events[0]["command"], "c");
+}
+
+/// All cases, each on a store of its own.
+#[macro_export]
+macro_rules! document_cases {
+    ($fresh:expr, $(#[$attribute:meta])+ $($block_on:ident)?) => {
+        $crate::document_cases!(@ $fresh, [$(#[$attribute])+], [$($block_on)?],
+            declared_collection_is_known_everywhere
+            conflict_names_both_revisions
+            added_index_reaches_processes_that_were_open
+            expired_documents_are_swept
+            changes_of_documents_are_in_the_feed
+        );
+    };
+    (@ $fresh:expr, $attributes:tt, $block_on:tt, $($case:ident)+) => {
+        $($crate::document_cases!(one $fresh, $attributes, $block_on, $case);)+
+    };
+    (one $fresh:expr, [$(#[$attribute:meta])+], [], $case:ident) => {
+        $(#[$attribute])+
+        async fn $case() {
+            cases::$case(&$fresh).await;
+        }
+    };
+    (one $fresh:expr, [$(#[$attribute:meta])+], [$block_on:ident], $case:ident) => {
+        $(#[$attribute])+
+        fn $case() {
+            $block_on(async { cases::$case(&$fresh).await });
+        }
+    };
+}
