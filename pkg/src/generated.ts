@@ -2326,7 +2326,7 @@ export class CvmOperations {
    * last one, may come before rows already read. A caller that must not miss a row reads the change feed (`store.changes`). Without an
    * execution it reads all rows of the event, or of the log.
    *
-   * Errors: `invalid` (the cursor is not of a log), `usage` (there is no such event).
+   * Errors: `invalid` (the cursor is not of a log), `usage` (the event is unknown).
    */
   logs(options: OptionsOf<"cvm.logs"> = {}): Promise<LogRowPage> {
     return this.caller.invoke("cvm.logs", options);

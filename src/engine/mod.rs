@@ -221,9 +221,11 @@ impl Engine {
     /// Executes `command` with all its parts ([`Command::next`]) under `id`; `None`: under a generated id. A repeat of the id returns the
     /// first result, whatever has changed since, even if the command changed nothing; and it continues the work that the first one began.
     ///
-    /// On `Ok` all changes of the command are committed, and on an error none of its first part are, with one exception. The code
-    /// `unknown_outcome` means that the store did not report whether the commit happened: repeat the command under the same id. A rejected
-    /// command may be repeated too; it is decided anew.
+    /// On `Ok` all changes of the command are committed. A rejected command changed nothing, and may be repeated; it is decided anew. The code
+    /// `unknown_outcome` means that the store did not report whether the commit happened: repeat the command under the same id.
+    ///
+    /// If a later part fails, for example because the store became unavailable, the parts before it stay committed. A repeat under the same
+    /// id continues with that part. Without one, the rest is due work.
     pub async fn execute_as<C: Command>(
         &self,
         command: &C,

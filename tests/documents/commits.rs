@@ -169,6 +169,8 @@ async fn invalid_commits_name_the_problem() {
         with(json!({"collection": "notes", "id": "a", "delete": true, "expect": "absent"})),
         with(json!({"collection": "notes", "id": "", "put": {"tag": "x"}})),
         with(json!({"collection": "notes", "id": "a", "put": {"tag": "x", "_id": "b"}})),
+        with(json!({"collection": "notes", "id": "a", "put": {"tag": "x", "_rev": "any"}})),
+        with(json!({"collection": "notes", "id": "a", "put": {"tag": "x", "_rev": 3}})),
         with(json!({"collection": "notes", "id": "a", "put": {"tag": "x", "_v": 1}})),
         with(json!({"collection": "notes", "id": "a", "put": {"tag": "x", "n": 9_007_199_254_740_993u64}})),
         with(json!({"collection": "notes", "id": "a", "put": {"tag": "x"}, "expect": "1"})),
@@ -188,6 +190,8 @@ async fn invalid_commits_name_the_problem() {
     documents.notes/a: a patch or a deletion cannot expect that the document does not exist
     documents.notes/: an id may not be empty
     documents.commit: `writes[0]` puts a document whose `_id` differs from `id`
+    documents.commit: `writes[0]` puts a document whose `_rev` is not a revision
+    documents.commit: `writes[0]` puts a document whose `_rev` is not a revision
     documents.notes/a: _v: is a reserved name
     documents.notes/a: a value is not exact as a JavaScript number: the integer 9007199254740993 is beyond ±(2^53 - 1); pass it as a string
     documents.commit: `writes[0].expect` must be `absent`, `any` or a revision, such as `3-0123456789ab`, not "1"

@@ -7,7 +7,7 @@
 //! | `execution/` | executions, their lifecycle, the commands that change them |
 //! | `call.rs` | calls: questions, tools, timers (`cvm.cc_history`) |
 //! | `answer.rs` | answers, and the row of an early answer |
-//! | `claim.rs` | workers: claims, leases, failures, retries |
+//! | `claim.rs`, `failure.rs` | workers: claims and leases; failures and retries |
 //! | `call_closing.rs` | the calls that an execution waits for: reading and closing them |
 //! | `answer_schema/` | choices and schemas of answers |
 //! | `legacy/` | the import from a storage of the older CVM |
@@ -34,6 +34,7 @@ mod compilation;
 mod document;
 mod due;
 mod execution;
+mod failure;
 mod inspection;
 mod legacy;
 mod listing;
@@ -49,8 +50,7 @@ pub use answer_schema::{Schema, ValidationError, coerce_answer};
 pub use call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER};
 pub use child_rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, OUTPUTS};
 pub use claim::{
-    Backoff, Claim, ClaimParameters, ClaimResult, ClaimTarget, ClaimedCall, Fail, FailedCall, Heartbeat,
-    KINDS_PER_CLAIM, LEASE, Release, Work,
+    Claim, ClaimParameters, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, KINDS_PER_CLAIM, LEASE, Release, Work,
 };
 #[cfg(feature = "compiler")]
 pub use compilation::compile as compile_source;
@@ -60,6 +60,7 @@ pub use execution::{
     ExecutionState, ExecutionStatus, ImportedFailure, Metrics, Pause, ProgramError, ResumeState, Retry, RunDue,
     RunDueOutcome, RunSlice, SliceEnd, Start, Status, Unpause,
 };
+pub use failure::{Backoff, Fail, FailedCall};
 pub use inspection::{Inspect, Inspection, Variables, VariablesParameters};
 pub use legacy::{
     ImportActiveExecution, ImportEndedExecution, ImportLegacyProgram, ImportLegacyRows, ImportReadyExecution,

@@ -9,7 +9,7 @@ use super::{CollectionDeclaration, DocumentCommit, DocumentExpectation, Document
 use crate::decision::{AnyCommand, Rejection};
 use crate::engine::{ChangeFilter, Engine, EngineChange, Error};
 use crate::id::{CommandId, Revision};
-use crate::operation::{OperationKind, Parameter, Parameters, nearest_name};
+use crate::operation::{OperationKind, Parameters, nearest_name};
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Filter, Key, Query, Sort};
 use crate::store::{Position, StoredDocument};
@@ -207,9 +207,10 @@ impl WriteParameters {
                     return Err(usage("puts a document whose `_id` differs from `id`"));
                 }
                 if let Some(revision) = read_revision {
-                    let revision = DocumentExpectation::from_json(revision).ok();
+                    // Not an expectation: `any` would drop the check that the revision is for.
+                    let revision = revision.as_str().and_then(Revision::parse);
                     let revision = revision.ok_or_else(|| usage("puts a document whose `_rev` is not a revision"))?;
-                    expect = expect.or(Some(revision));
+                    expect = expect.or(Some(DocumentExpectation::Revision(revision)));
                 }
                 DocumentWrite::put(collection, &id, document)
             }

@@ -41,7 +41,7 @@ pub struct LogRow {
 /// last one, may come before rows already read. A caller that must not miss a row reads the change feed (`store.changes`). Without an
 /// execution it reads all rows of the event, or of the log.
 ///
-/// Errors: `invalid` (the cursor is not of a log), `usage` (there is no such event).
+/// Errors: `invalid` (the cursor is not of a log), `usage` (the event is unknown).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
 #[operation(name = "cvm.logs", cli = "logs", query)]
 pub struct LogListing {
