@@ -13,7 +13,7 @@ use crate::marker::MaybeSync;
 use crate::schema::Key;
 use crate::value::{Json, from_value};
 
-/// A request of a caller. A command whose decisions never have changes is a query.
+/// A request of a caller that changes documents. One that only reads is a [`DomainQuery`](super::DomainQuery).
 ///
 /// The serialized form of a command distinguishes a repeat from another command under the same id. It is stored, so it must not change.
 pub trait Command: Serialize + MaybeSync {

@@ -7,6 +7,7 @@
 
 mod command;
 mod entity;
+mod query;
 mod rejection;
 mod settings;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 pub use command::{AnyCommand, Command, TypedCommand};
 pub use entity::LoadedEntity;
+pub use query::{DomainQuery, TypedQuery};
 pub use rejection::Rejection;
 pub use settings::{DomainSettings, EngineSettings};
 

@@ -37,7 +37,9 @@ pub use store_operations::{ChangeFilter, CollectionInfo, EngineChange, EngineCha
 use view_loading::ReadSource;
 
 use crate::decision::EngineSettings;
-use crate::decision::{AnyCommand, Command, Ctx, Hint, LoadedDocument, Rejection, TypedCommand, View};
+use crate::decision::{
+    AnyCommand, Command, Ctx, DomainQuery, Hint, LoadedDocument, Rejection, TypedCommand, TypedQuery, View,
+};
 use crate::error_code::ErrorCode;
 use crate::id::CommandId;
 use crate::limits::DECIDE_ATTEMPTS;
@@ -376,11 +378,11 @@ impl Engine {
         }
     }
 
-    /// Answers a read-only command from the current state of the store.
-    pub async fn query<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
-        let mut typed = TypedCommand::<C, &C>::new(command);
+    /// Evaluates a query on the current state of the store.
+    pub async fn query<Q: DomainQuery>(&self, query: &Q) -> Result<Q::Output, Error> {
+        let mut typed = TypedQuery::<Q, &Q>::new(query);
         self.query_any(&mut typed).await?;
-        output(typed)
+        typed.into_output().ok_or_else(|| Error::internal(format!("{} has no result", Q::NAME)))
     }
 
     async fn query_any(&self, command: &mut dyn AnyCommand) -> Result<(), Error> {

@@ -36,7 +36,7 @@ pub use runstate_derive::{Operation, Parameter, Parameters};
 pub use verification::{EntityCheck, RowsCheck, RowsComparison};
 
 use crate::decision::EngineSettings;
-use crate::decision::{AnyCommand, Command, Rejection, TypedCommand};
+use crate::decision::{AnyCommand, Command, DomainQuery, Rejection, TypedCommand, TypedQuery};
 use crate::error_code::CodeDeclaration;
 use crate::schema::Collection;
 use crate::value::Document;
@@ -88,6 +88,18 @@ where
 {
     let parameters = P::read_all(name, parameters)?;
     Ok(TypedCommand::boxed(parameters.try_into().map_err(Into::into)?))
+}
+
+/// Reads parameters and makes the query that they are converted to. For `#[derive(Operation)]`.
+#[doc(hidden)]
+pub fn parse_query<P, Q>(name: &'static str, parameters: Document) -> Result<Box<dyn AnyCommand>, Rejection>
+where
+    P: Parameters + TryInto<Q>,
+    P::Error: Into<Rejection>,
+    Q: DomainQuery + 'static,
+{
+    let parameters = P::read_all(name, parameters)?;
+    Ok(TypedQuery::boxed(parameters.try_into().map_err(Into::into)?))
 }
 
 /// A domain: its entities, and what can be done with them.

@@ -67,14 +67,17 @@ pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
     let parameters = parameters(input)?;
     let implementation = implement_parameters(input, &parameters);
     let ident = &input.ident;
-    let kind = if attributes.is_query { quote!(Query) } else { quote!(Command) };
+    let (kind, output, parse) = match attributes.is_query {
+        true => (quote!(Query), quote!(DomainQuery), quote!(parse_query)),
+        false => (quote!(Command), quote!(Command), quote!(parse_command)),
+    };
     let documentation = documentation(&input.attrs);
     let command_line =
         attributes.command_line.map_or_else(|| default_command_line(&name.value()), |words| words.value());
     let command = attributes.command.map_or_else(|| quote!(#ident), |command| quote!(#command));
     let result = attributes
         .result
-        .map_or_else(|| quote!(<#command as ::runstate::decision::Command>::Output), |result| quote!(#result));
+        .map_or_else(|| quote!(<#command as ::runstate::decision::#output>::Output), |result| quote!(#result));
     Ok(quote! {
         #implementation
 
@@ -91,7 +94,7 @@ pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
                         #result
                     ),
                 },
-                parse: |parameters| ::runstate::operation::parse_command::<Self, #command>(#name, parameters),
+                parse: |parameters| ::runstate::operation::#parse::<Self, #command>(#name, parameters),
             };
         }
     })

@@ -11,7 +11,9 @@ use serde_json::json;
 use super::answer::CallHistoryRow;
 use super::call::{CC_HISTORY, Call, CallError, ClaimState, TIMER, before_deadline};
 use super::queries::{CallDetails, OpenCall};
-use crate::decision::{AnyCommand, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, TypedCommand, View};
+use crate::decision::{
+    AnyCommand, Command, Ctx, Decision, DomainQuery, LoadedDocument, ReadSet, Rejection, TypedQuery, View,
+};
 use crate::domain::cvm::codes;
 use crate::limits::SAFE_INTEGER;
 use crate::operation::Operation;
@@ -113,12 +115,11 @@ impl ClaimResult {
 }
 
 /// The details of a claimed call, for a repeated claim. `None`: it was cancelled and deleted meanwhile.
-#[derive(Clone, Debug, Serialize)]
 struct ClaimedDetails {
     call: String,
 }
 
-impl Command for ClaimedDetails {
+impl DomainQuery for ClaimedDetails {
     const NAME: &'static str = "cvm.claimed_details";
     type Output = Option<CallDetails>;
 
@@ -126,10 +127,10 @@ impl Command for ClaimedDetails {
         ReadSet::key(Key::new(&CC_HISTORY, &self.call))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Option<CallDetails>>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<CallDetails>, Rejection> {
         match Call::find(view, &self.call) {
-            Ok((_, call)) => Ok(Decision::new(Some(call.into()))),
-            Err(Rejection::NotFound { .. }) => Ok(Decision::new(None)),
+            Ok((_, call)) => Ok(Some(call.into())),
+            Err(Rejection::NotFound { .. }) => Ok(None),
             Err(rejection) => Err(rejection),
         }
     }
@@ -344,7 +345,7 @@ impl Command for Claim {
 
     fn next(&self, output: &ClaimResult) -> Option<Box<dyn AnyCommand>> {
         let ClaimResult { claimed: Some(claimed), details: None } = output else { return None };
-        Some(TypedCommand::boxed(ClaimedDetails { call: claimed.call.clone() }))
+        Some(TypedQuery::boxed(ClaimedDetails { call: claimed.call.clone() }))
     }
 
     fn absorb(&self, output: &mut ClaimResult, part: Box<dyn Any>) {

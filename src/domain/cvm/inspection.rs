@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState};
 use super::loaded_machine::LoadedMachine;
 use super::{call_closing, document, loaded_machine};
-use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::cvm::Settings;
 use crate::id::{hex, sha256};
 use crate::limits::HEAP_BYTES;
@@ -18,7 +18,7 @@ use crate::vm::{FrameView, InspectBounds};
 
 /// Checks the head of an execution: its program exists, its machine can be restored from its heap pages, and it waits for its open calls.
 /// Changes nothing.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Inspect {
     /// The execution.
     pub id: String,
@@ -43,7 +43,7 @@ pub struct Inspection {
     pub open_calls: u32,
 }
 
-impl Command for Inspect {
+impl DomainQuery for Inspect {
     const NAME: &'static str = "cvm.inspect";
     /// `None`: the execution does not exist, or is being deleted.
     type Output = Option<Inspection>;
@@ -52,21 +52,22 @@ impl Command for Inspect {
         call_closing::with_awaited_calls(loaded_machine::reads(view, &self.id), view, &self.id)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<Inspection>>, Rejection> {
+    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Option<Inspection>, Rejection> {
         // An older execution may exceed the heap limit of this process.
-        ctx.settings = ctx.settings.clone().with(Settings { heap_bytes: *HEAP_BYTES.end(), ..Settings::of(ctx) });
+        let mut ctx = ctx.clone();
+        ctx.settings = ctx.settings.clone().with(Settings { heap_bytes: *HEAP_BYTES.end(), ..Settings::of(&ctx) });
         let key = Key::new(&EXECUTIONS, &self.id);
-        let Some(head) = view.get(&key) else { return Ok(Decision::new(None)) };
+        let Some(head) = view.get(&key) else { return Ok(None) };
         let mut inspection = Inspection::default();
         match document::read::<ExecutionHead>(&key, head) {
-            Ok(ExecutionHead { state: ExecutionState::Deleted { .. }, .. }) => return Ok(Decision::new(None)),
+            Ok(ExecutionHead { state: ExecutionState::Deleted { .. }, .. }) => return Ok(None),
             Ok(execution) => {
                 inspection.revision = head.revision.to_string();
-                inspection.check(&execution, &head.document, view, ctx);
+                inspection.check(&execution, &head.document, view, &ctx);
             }
             Err(rejection) => inspection.problems.push(reason(rejection)),
         }
-        Ok(Decision::new(Some(inspection)))
+        Ok(Some(inspection))
     }
 }
 
@@ -143,7 +144,7 @@ const MAX_LISTED: usize = 10;
 /// Returns the active function calls of an execution, the innermost first, with their variables. Changes nothing.
 ///
 /// Errors: `not_found` (the execution does not exist, or no function call has a variable of that name).
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Variables {
     /// The execution.
     pub id: String,
@@ -176,7 +177,7 @@ impl From<VariablesParameters> for Variables {
     }
 }
 
-impl Command for Variables {
+impl DomainQuery for Variables {
     const NAME: &'static str = "cvm.variables";
     type Output = Vec<FrameView>;
 
@@ -184,16 +185,16 @@ impl Command for Variables {
         loaded_machine::reads(view, &self.id)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Vec<FrameView>>, Rejection> {
+    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Vec<FrameView>, Rejection> {
         let (_, execution) = ExecutionHead::find(view, &self.id)?;
         let machine = LoadedMachine::load_runnable(view, &execution, ctx)?.machine;
-        let Some(name) = &self.name else { return Ok(Decision::new(machine.view(self.bounds).frames)) };
+        let Some(name) = &self.name else { return Ok(machine.view(self.bounds).frames) };
         let found = machine.variables_named(name, self.bounds);
         if found.is_empty() {
             return Err(self
                 .not_found(name, &machine.view(InspectBounds { functions: true, ..InspectBounds::default() }).frames));
         }
-        Ok(Decision::new(found))
+        Ok(found)
     }
 }
 

@@ -8,7 +8,7 @@ use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response}
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState, ExecutionStatus, Metrics, ProgramError, Status};
 use super::loaded_machine::{self, LoadedMachine};
 use super::{OUTPUTS, call_closing, child_rows};
-use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::limits::SAFE_INTEGER;
 use crate::operation::Operation;
 use crate::schema::Direction::Ascending;
@@ -69,7 +69,7 @@ impl Show {
 /// Returns all lines that an execution has printed, without loading its heap.
 ///
 /// Errors: `not_found`.
-#[derive(Clone, Debug, Serialize, Operation)]
+#[derive(Clone, Debug, Operation)]
 #[operation(name = "cvm.output", cli = "output", query)]
 pub struct ShowOutput {
     /// The execution.
@@ -80,7 +80,7 @@ pub struct ShowOutput {
 /// Returns the status of an execution, without loading its heap.
 ///
 /// Errors: `not_found`.
-#[derive(Clone, Debug, Serialize, Operation)]
+#[derive(Clone, Debug, Operation)]
 #[operation(name = "cvm.status", query)]
 pub struct ShowStatus {
     /// The execution.
@@ -92,7 +92,7 @@ pub struct ShowStatus {
 /// execution to its end therefore does not grow with its output.
 ///
 /// Errors: `not_found`.
-#[derive(Clone, Debug, Serialize, Operation)]
+#[derive(Clone, Debug, Operation)]
 #[operation(name = "cvm.progress", query)]
 pub struct PollExecution {
     /// The execution.
@@ -131,7 +131,7 @@ pub struct ExecutionProgress {
     pub error: Option<ProgramError>,
 }
 
-impl Command for PollExecution {
+impl DomainQuery for PollExecution {
     const NAME: &'static str = "cvm.progress";
     type Output = ExecutionProgress;
 
@@ -149,7 +149,7 @@ impl Command for PollExecution {
         if view.has_read(&key) { reads.query("output", new) } else { reads }
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<ExecutionProgress>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionProgress, Rejection> {
         let (_, execution) = ExecutionHead::find(view, &self.id)?;
         let is_counted =
             |row: &&Document| row.get("seq").and_then(Json::as_u64).is_some_and(|seq| seq < execution.output_rows);
@@ -172,7 +172,7 @@ impl Command for PollExecution {
             rows.truncate(last + 1);
         }
         let next = execution.output_rows - (new - rows.len() as u64);
-        Ok(Decision::new(ExecutionProgress {
+        Ok(ExecutionProgress {
             status: execution.state.status(),
             lines: child_rows::output_lines(rows.into_iter()),
             next,
@@ -181,7 +181,7 @@ impl Command for PollExecution {
             asked: execution.metrics.cc_calls_count,
             result,
             error,
-        }))
+        })
     }
 }
 
@@ -225,7 +225,7 @@ pub struct ExecutionStatusDetails {
     pub open_calls: u32,
 }
 
-impl Command for ShowStatus {
+impl DomainQuery for ShowStatus {
     const NAME: &'static str = "cvm.status";
     type Output = ExecutionStatusDetails;
 
@@ -233,11 +233,11 @@ impl Command for ShowStatus {
         ReadSet::key(Key::new(&EXECUTIONS, &self.id))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<ExecutionStatusDetails>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionStatusDetails, Rejection> {
         let (_, execution) = ExecutionHead::find(view, &self.id)?;
         let waiting = execution.open_call();
         let (call, open_calls) = (waiting.map(|call| call.call_id.clone()), waiting.map_or(0, |call| call.open_calls));
-        Ok(Decision::new(ExecutionStatusDetails { reached: execution.execution_status(), call, open_calls }))
+        Ok(ExecutionStatusDetails { reached: execution.execution_status(), call, open_calls })
     }
 }
 
@@ -329,7 +329,7 @@ pub struct OpenCall {
 /// Returns one call.
 ///
 /// Errors: `not_found`.
-#[derive(Clone, Debug, Serialize, Operation)]
+#[derive(Clone, Debug, Operation)]
 #[operation(name = "cvm.call", query)]
 pub struct ShowCall {
     /// The call.
@@ -355,7 +355,7 @@ pub struct CallDetails {
     pub error: Option<CallError>,
 }
 
-impl Command for ShowCall {
+impl DomainQuery for ShowCall {
     const NAME: &'static str = "cvm.show_call";
     type Output = CallDetails;
 
@@ -363,9 +363,9 @@ impl Command for ShowCall {
         ReadSet::key(Key::new(&CC_HISTORY, &self.id))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<CallDetails>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<CallDetails, Rejection> {
         let (_, call) = Call::find(view, &self.id)?;
-        Ok(Decision::new(CallDetails::from(call)))
+        Ok(CallDetails::from(call))
     }
 }
 
@@ -400,7 +400,7 @@ fn output(view: &View, execution: &ExecutionHead) -> Result<Vec<String>, Rejecti
     Ok(lines)
 }
 
-impl Command for ShowOutput {
+impl DomainQuery for ShowOutput {
     const NAME: &'static str = "cvm.lines";
     type Output = Vec<String>;
 
@@ -408,13 +408,13 @@ impl Command for ShowOutput {
         output_rows(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id)
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Vec<String>>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<String>, Rejection> {
         let (_, execution) = ExecutionHead::find(view, &self.id)?;
-        Ok(Decision::new(output(view, &execution)?))
+        output(view, &execution)
     }
 }
 
-impl Command for Show {
+impl DomainQuery for Show {
     const NAME: &'static str = "cvm.show";
     type Output = Execution;
 
@@ -425,7 +425,7 @@ impl Command for Show {
         output_rows(call_closing::with_awaited_calls(head, view, &self.id), view, &self.id)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Execution>, Rejection> {
+    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Execution, Rejection> {
         let (_, execution) = ExecutionHead::find_owned(view, &self.id)?;
         let output = output(view, &execution)?;
         let open = open_calls(view, &execution)?;
@@ -442,7 +442,7 @@ impl Command for Show {
             ExecutionState::Cancelled { at } => (Json::Null, None, Some(*at)),
             _ => (Json::Null, None, None),
         };
-        Ok(Decision::new(Execution {
+        Ok(Execution {
             status: execution.state.status(),
             id: execution.id,
             program_name: execution.program_name,
@@ -460,7 +460,7 @@ impl Command for Show {
             completed,
             last_modified: execution.last_modified,
             metrics: execution.metrics,
-        }))
+        })
     }
 }
 

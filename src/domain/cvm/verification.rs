@@ -3,7 +3,7 @@
 use super::child_rows::{HEAP_PAGES, OUTPUTS};
 use super::inspection::{Inspect, Inspection, OutputCheck};
 use super::{CC_HISTORY, EXECUTIONS};
-use crate::decision::TypedCommand;
+use crate::decision::TypedQuery;
 use crate::operation::{EntityCheck, RowsCheck, RowsComparison};
 use crate::schema::Filter;
 use crate::value::{Document, Json, from_value};
@@ -11,7 +11,7 @@ use crate::value::{Document, Json, from_value};
 /// Executions.
 pub(super) static EXECUTION_CHECK: EntityCheck = EntityCheck {
     collection: &EXECUTIONS,
-    inspect: |id| TypedCommand::boxed(Inspect { id: id.to_owned() }),
+    inspect: |id| TypedQuery::boxed(Inspect { id: id.to_owned() }),
     rows: &[
         RowsCheck {
             collection: &OUTPUTS,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{FieldReader, ROWS, first_row, page, page_query};
-use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::cvm::call::{CC_HISTORY, TIMER, before_deadline};
 use crate::domain::cvm::claim::{KIND_QUERY_NAMES, require_few_kinds};
 use crate::operation::Operation;
@@ -25,7 +25,7 @@ use crate::value::{Document, Json};
 /// not open.
 ///
 /// Errors: `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.calls", cli = "calls", query)]
 pub struct CallListing {
     /// Only calls of this execution.
@@ -47,7 +47,7 @@ pub struct CallListing {
 /// Scans all calls of the program, or of all programs.
 ///
 /// Errors: `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.slowest", cli = "slowest", query)]
 pub struct SlowestCalls {
     /// Only calls of executions of this program.
@@ -64,7 +64,7 @@ pub struct SlowestCalls {
 /// miss recent commits of other processes. Reads one row for each kind.
 ///
 /// Errors: `limit` (more than 16 kinds).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.nextAvailable", query)]
 pub struct NextAvailable {
     /// The kinds of calls, at most 16: `cc`, the names of tools.
@@ -174,7 +174,7 @@ pub struct CallClaim {
     pub attempts: Option<u64>,
 }
 
-impl Command for CallListing {
+impl DomainQuery for CallListing {
     const NAME: &'static str = "cvm.calls";
     type Output = Page<CallRow>;
 
@@ -182,12 +182,12 @@ impl Command for CallListing {
         ReadSet::empty().query(ROWS, self.query())
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Page<CallRow>>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallRow>, Rejection> {
         Ok(page(view, CallRow::from_document))
     }
 }
 
-impl Command for SlowestCalls {
+impl DomainQuery for SlowestCalls {
     const NAME: &'static str = "cvm.slowest";
     type Output = Page<CallRow>;
 
@@ -200,12 +200,12 @@ impl Command for SlowestCalls {
         ReadSet::empty().query(ROWS, page_query(query, self.limit, self.cursor.as_ref()))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Page<CallRow>>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallRow>, Rejection> {
         Ok(page(view, CallRow::from_document))
     }
 }
 
-impl Command for NextAvailable {
+impl DomainQuery for NextAvailable {
     const NAME: &'static str = "cvm.nextAvailable";
     type Output = Option<Timestamp>;
 
@@ -220,9 +220,9 @@ impl Command for NextAvailable {
         })
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Option<Timestamp>>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Timestamp>, Rejection> {
         let at = |name: &&'static str| FieldReader(first_row(view, name)?.1).time("availableAt");
-        Ok(Decision::new(KIND_QUERY_NAMES.iter().filter_map(at).min()))
+        Ok(KIND_QUERY_NAMES.iter().filter_map(at).min())
     }
 }
 

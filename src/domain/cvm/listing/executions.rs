@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{FieldReader, ROWS, first_row, malformed_result, page, page_query};
-use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::cvm::due::RETENTION;
 use crate::domain::cvm::execution::{EXECUTIONS, Status};
 use crate::operation::{Operation, Parameters};
@@ -74,7 +74,7 @@ pub struct ExecutionCursor {
 /// Lists executions page by page, newest first, without those that are being deleted.
 ///
 /// Errors: `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Operation)]
 #[operation(name = "cvm.list", cli = "list", query)]
 pub struct ExecutionListing {
     /// Only executions with this status.
@@ -94,7 +94,7 @@ pub struct ExecutionListing {
 /// Reads active executions only, however many have ended.
 ///
 /// Errors: `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.active", query)]
 pub struct ActiveExecutions {
     /// Maximum number of rows; by default 100, never more than 1,000.
@@ -106,7 +106,7 @@ pub struct ActiveExecutions {
 /// Lists the executions of a program page by page, newest first, without those that are being deleted.
 ///
 /// Errors: `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.history", query)]
 pub struct ProgramHistory {
     /// The name of the program.
@@ -121,7 +121,7 @@ pub struct ProgramHistory {
 /// Returns one execution as a row of a list.
 ///
 /// Errors: `not_found`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.summary", query)]
 pub struct ShowSummary {
     /// The execution.
@@ -132,7 +132,7 @@ pub struct ShowSummary {
 /// Returns the number of executions per status, and the oldest and newest ones.
 ///
 /// Scans all executions, if the store counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.overview", query)]
 pub struct ShowOverview;
 
@@ -154,7 +154,7 @@ pub struct Overview {
 /// Returns the number of executions that ended at or before a time, without those that are being deleted.
 ///
 /// Errors: `unsupported` (the store does not count).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.countFinished", query)]
 pub struct CountFinished {
     /// The time, in milliseconds since 1970.
@@ -164,7 +164,7 @@ pub struct CountFinished {
 /// Statuses of executions that have not ended.
 const ACTIVE_STATUSES: [Status; 3] = [Status::Running, Status::WaitingCc, Status::Paused];
 
-impl Command for ExecutionListing {
+impl DomainQuery for ExecutionListing {
     const NAME: &'static str = "cvm.list";
     type Output = Page<ExecutionSummary>;
 
@@ -172,7 +172,7 @@ impl Command for ExecutionListing {
         ReadSet::empty().query(ROWS, self.query())
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Page<ExecutionSummary>>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<ExecutionSummary>, Rejection> {
         Ok(page(view, ExecutionSummary::from_document))
     }
 }
@@ -194,7 +194,7 @@ impl ExecutionListing {
     }
 }
 
-impl Command for ActiveExecutions {
+impl DomainQuery for ActiveExecutions {
     const NAME: &'static str = "cvm.active";
     type Output = Page<ExecutionSummary>;
 
@@ -202,7 +202,7 @@ impl Command for ActiveExecutions {
         ReadSet::empty().query(ROWS, self.query())
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Page<ExecutionSummary>>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<ExecutionSummary>, Rejection> {
         Ok(page(view, ExecutionSummary::from_document))
     }
 }
@@ -216,7 +216,7 @@ impl ActiveExecutions {
     }
 }
 
-impl Command for ProgramHistory {
+impl DomainQuery for ProgramHistory {
     const NAME: &'static str = "cvm.history";
     type Output = Page<ExecutionSummary>;
 
@@ -224,7 +224,7 @@ impl Command for ProgramHistory {
         ReadSet::empty().query(ROWS, self.query())
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Page<ExecutionSummary>>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<ExecutionSummary>, Rejection> {
         Ok(page(view, ExecutionSummary::from_document))
     }
 }
@@ -237,7 +237,7 @@ impl ProgramHistory {
     }
 }
 
-impl Command for ShowSummary {
+impl DomainQuery for ShowSummary {
     const NAME: &'static str = "cvm.summary";
     type Output = ExecutionSummary;
 
@@ -245,9 +245,9 @@ impl Command for ShowSummary {
         ReadSet::key(Key::new(&EXECUTIONS, &self.id))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<ExecutionSummary>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionSummary, Rejection> {
         let found = find_document(view, &self.id)?;
-        Ok(Decision::new(ExecutionSummary::from_document(&self.id, found)))
+        Ok(ExecutionSummary::from_document(&self.id, found))
     }
 }
 
@@ -261,7 +261,7 @@ pub(super) fn find_document<'a>(view: &'a View, id: &str) -> Result<&'a Document
     Ok(&view.get(&Key::new(&EXECUTIONS, id)).ok_or_else(missing)?.document)
 }
 
-impl Command for ShowOverview {
+impl DomainQuery for ShowOverview {
     const NAME: &'static str = "cvm.overview";
     type Output = Overview;
 
@@ -277,19 +277,19 @@ impl Command for ShowOverview {
         if view.can_aggregate() { reads.aggregate("statuses", count_by_status(Filter::All)) } else { reads }
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Overview>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Overview, Rejection> {
         let first = |name| first_row(view, name).map(|(id, document)| ExecutionSummary::from_document(id, document));
         let count = |row: &Document| Some((row.get(STATUS)?.as_str()?.to_owned(), FieldReader(row).count("n")?));
-        Ok(Decision::new(Overview {
+        Ok(Overview {
             executions: collect_btree_map(view.groups("statuses").unwrap_or_default().iter().filter_map(count)),
             oldest: first("oldest"),
             newest: first("newest"),
             oldest_waiting: first("oldest waiting"),
-        }))
+        })
     }
 }
 
-impl Command for CountFinished {
+impl DomainQuery for CountFinished {
     const NAME: &'static str = "cvm.countFinished";
     type Output = u64;
 
@@ -303,10 +303,10 @@ impl Command for CountFinished {
         ReadSet::empty().aggregate("finished", count)
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<u64>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<u64, Rejection> {
         let row = view.groups("finished").and_then(<[_]>::first);
         let count = row.and_then(|row| FieldReader(row).count("n"));
-        Ok(Decision::new(count.ok_or_else(|| malformed_result("number of executions"))?))
+        count.ok_or_else(|| malformed_result("number of executions"))
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{FieldReader, page_size};
-use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::cvm::child_rows::{EXECUTION_LOGS, HISTORY};
 use crate::limits::SAFE_INTEGER;
 use crate::operation::{Operation, Parameters};
@@ -42,7 +42,7 @@ pub struct LogRow {
 /// execution it reads all rows of the event, or of the log.
 ///
 /// Errors: `invalid` (the cursor is not of a log), `usage` (the event is unknown).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.logs", cli = "logs", query)]
 pub struct LogListing {
     /// Only rows of this execution; by default of all.
@@ -110,7 +110,7 @@ impl LogListing {
     }
 }
 
-impl Command for LogListing {
+impl DomainQuery for LogListing {
     const NAME: &'static str = "cvm.logs";
     type Output = Page<LogRow>;
 
@@ -133,7 +133,7 @@ impl Command for LogListing {
         })
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Page<LogRow>>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<LogRow>, Rejection> {
         let (mut items, mut is_last) = (Vec::new(), true);
         for collection in self.collections() {
             let found = view.rows(collection.name).unwrap_or_default();
@@ -145,7 +145,7 @@ impl Command for LogListing {
         is_last &= items.len() <= limit;
         items.truncate(limit);
         let next = items.last().filter(|_| !is_last).map(|row| row.cursor().to_text());
-        Ok(Decision::new(Page { items, next }))
+        Ok(Page { items, next })
     }
 }
 

@@ -24,7 +24,7 @@ pub use programs::{
 };
 pub use stats::{CountStatuses, Latency, LatencyByKind, LatencyByProgram, MetricStats, ShowLatency, ShowStats, Stats};
 
-use crate::decision::{Decision, Rejection, View};
+use crate::decision::{Rejection, View};
 use crate::error_code::ErrorCode;
 use crate::schema::{Page, Query};
 use crate::time::{Millis, Timestamp};
@@ -49,11 +49,11 @@ fn page_query(query: Query, limit: Option<u32>, cursor: Option<&String>) -> Quer
     query.limit(page_size(limit)).after(cursor.cloned())
 }
 
-/// The decision that returns a page of the query [`ROWS`].
-fn page<T>(view: &View, row: impl Fn(&str, &Document) -> T) -> Decision<Page<T>> {
+/// The page that the query [`ROWS`] found.
+fn page<T>(view: &View, row: impl Fn(&str, &Document) -> T) -> Page<T> {
     let rows = view.rows(ROWS).unwrap_or_default();
     let items = rows.iter().map(|(key, found)| row(&key.id, &found.document)).collect();
-    Decision::new(Page { items, next: view.next_cursor(ROWS).map(str::to_owned) })
+    Page { items, next: view.next_cursor(ROWS).map(str::to_owned) }
 }
 
 /// The first row of the query `name`.

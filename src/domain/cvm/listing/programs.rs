@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::executions::find_document;
 use super::{FieldReader, ROWS, first_row, page, page_query};
-use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::cvm::execution::EXECUTIONS;
 use crate::domain::cvm::program::{PROGRAM_VERSIONS, PROGRAMS};
 use crate::operation::Operation;
@@ -17,7 +17,7 @@ use crate::value::{Document, Json};
 /// Lists programs page by page, by name, without sources and bytecode.
 ///
 /// Errors: `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.programs", cli = "programs", query)]
 pub struct ProgramListing {
     /// Only programs with this tag.
@@ -31,7 +31,7 @@ pub struct ProgramListing {
 /// Returns a program with its latest version.
 ///
 /// Errors: `not_found`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.program", cli = "program show", query)]
 pub struct ShowProgram {
     /// Its name.
@@ -42,7 +42,7 @@ pub struct ShowProgram {
 /// Returns the program with this id, with its latest version.
 ///
 /// Errors: `not_found`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.programById", query)]
 pub struct ShowProgramById {
     /// Its id.
@@ -53,7 +53,7 @@ pub struct ShowProgramById {
 /// Lists the versions of a program page by page, newest first, without sources and bytecode.
 ///
 /// Errors: `not_found` (the program), `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.versions", cli = "program history", query)]
 pub struct VersionListing {
     /// The name of the program.
@@ -68,7 +68,7 @@ pub struct VersionListing {
 /// Returns one version of a program.
 ///
 /// Errors: `not_found`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.version", query)]
 pub struct ShowVersion {
     /// The name of the program.
@@ -83,7 +83,7 @@ pub struct ShowVersion {
 /// It is found by the id of the program: in this store another program may have the name of an imported one.
 ///
 /// Errors: `not_found`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.versionOf", query)]
 pub struct ShowVersionOf {
     /// The execution.
@@ -170,7 +170,7 @@ pub struct VersionView {
     pub bytecode: Json,
 }
 
-impl Command for ProgramListing {
+impl DomainQuery for ProgramListing {
     const NAME: &'static str = "cvm.programs";
     type Output = Page<ProgramSummary>;
 
@@ -184,12 +184,12 @@ impl Command for ProgramListing {
         ReadSet::empty().query(ROWS, page_query(query, self.limit, self.cursor.as_ref()))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Page<ProgramSummary>>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<ProgramSummary>, Rejection> {
         Ok(page(view, ProgramSummary::from_document))
     }
 }
 
-impl Command for ShowProgram {
+impl DomainQuery for ShowProgram {
     const NAME: &'static str = "cvm.program";
     type Output = ProgramView;
 
@@ -197,13 +197,13 @@ impl Command for ShowProgram {
         read_program(&self.name, &[])
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<ProgramView>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProgramView, Rejection> {
         let (id, document) = find_program(view, &self.name)?;
-        Ok(Decision::new(ProgramView::from_document(id, document)))
+        Ok(ProgramView::from_document(id, document))
     }
 }
 
-impl Command for ShowProgramById {
+impl DomainQuery for ShowProgramById {
     const NAME: &'static str = "cvm.programById";
     type Output = ProgramView;
 
@@ -211,14 +211,14 @@ impl Command for ShowProgramById {
         ReadSet::key(Key::new(&PROGRAMS, &self.id))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<ProgramView>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProgramView, Rejection> {
         let missing = || Rejection::NotFound { what: "program with the id", id: self.id.clone(), hint: String::new() };
         let found = view.get(&Key::new(&PROGRAMS, &self.id)).ok_or_else(missing)?;
-        Ok(Decision::new(ProgramView::from_document(&self.id, &found.document)))
+        Ok(ProgramView::from_document(&self.id, &found.document))
     }
 }
 
-impl Command for VersionListing {
+impl DomainQuery for VersionListing {
     const NAME: &'static str = "cvm.versions";
     type Output = Page<VersionSummary>;
 
@@ -230,7 +230,7 @@ impl Command for VersionListing {
         }
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Page<VersionSummary>>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<VersionSummary>, Rejection> {
         find_program(view, &self.name)?;
         Ok(page(view, VersionSummary::from_document))
     }
@@ -246,7 +246,7 @@ impl VersionListing {
     }
 }
 
-impl Command for ShowVersion {
+impl DomainQuery for ShowVersion {
     const NAME: &'static str = "cvm.version";
     type Output = VersionView;
 
@@ -258,18 +258,18 @@ impl Command for ShowVersion {
         }
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<VersionView>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<VersionView, Rejection> {
         let (_, program) = find_program(view, &self.name)?;
         let (id, document) = first_row(view, ROWS).ok_or_else(|| {
             let newest = FieldReader(program).count_u32("programVersion");
             let hint = newest.map(|newest| format!("; its newest version is {newest}")).unwrap_or_default();
             Rejection::NotFound { what: "version", id: format!("{} of program {}", self.version, self.name), hint }
         })?;
-        Ok(Decision::new(VersionView::from_document(id, document)))
+        Ok(VersionView::from_document(id, document))
     }
 }
 
-impl Command for ShowVersionOf {
+impl DomainQuery for ShowVersionOf {
     const NAME: &'static str = "cvm.versionOf";
     type Output = VersionView;
 
@@ -285,11 +285,11 @@ impl Command for ShowVersionOf {
         }
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<VersionView>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<VersionView, Rejection> {
         find_document(view, &self.id)?;
         let missing = || Rejection::NotFound { what: "program of execution", id: self.id.clone(), hint: String::new() };
         let (id, document) = first_row(view, ROWS).ok_or_else(missing)?;
-        Ok(Decision::new(VersionView::from_document(id, document)))
+        Ok(VersionView::from_document(id, document))
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::calls::{asked_calls, asked_non_timer_calls};
 use super::executions::{STATUS, count_by_status, not_deleted};
 use super::{FieldReader, malformed_result};
-use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::cvm::call::CC_HISTORY;
 use crate::domain::cvm::execution::{EXECUTIONS, Status};
 use crate::operation::Operation;
@@ -22,7 +22,7 @@ use crate::value::{Document, collect_btree_map};
 /// deleted do not count. Scans all executions of the program, or of all programs.
 ///
 /// Errors: `unsupported` (the store does not aggregate).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.statuses", query)]
 pub struct CountStatuses {
     /// The name of the program; by default all programs.
@@ -34,7 +34,7 @@ pub struct CountStatuses {
 /// Scans all executions twice and all calls, of the program or of all programs.
 ///
 /// Errors: `unsupported` (the store does not aggregate).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.stats", cli = "stats", query)]
 pub struct ShowStats {
     /// The name of the program; by default all programs.
@@ -46,7 +46,7 @@ pub struct ShowStats {
 /// An early answer has the latency 0. Timers do not count: they are not answered. Scans all calls of the program, or of all programs.
 ///
 /// Errors: `unsupported` (the store does not aggregate).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.latency", query)]
 pub struct ShowLatency {
     /// The name of the program; by default all programs.
@@ -58,7 +58,7 @@ pub struct ShowLatency {
 /// Timers do not count. Scans all calls.
 ///
 /// Errors: `unsupported` (the store does not aggregate).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.latencyByProgram", query)]
 pub struct LatencyByProgram;
 
@@ -68,7 +68,7 @@ pub struct LatencyByProgram;
 /// of all programs.
 ///
 /// Errors: `unsupported` (the store does not aggregate).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Operation)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.latencyByKind", query)]
 pub struct LatencyByKind {
     /// The name of the program; by default all programs.
@@ -107,7 +107,7 @@ const STATUSES: &str = "statuses";
 const NUMBERS: &str = "numbers";
 const LATENCY: &str = "latency";
 
-impl Command for CountStatuses {
+impl DomainQuery for CountStatuses {
     const NAME: &'static str = "cvm.statuses";
     type Output = BTreeMap<String, u64>;
 
@@ -115,8 +115,8 @@ impl Command for CountStatuses {
         ReadSet::empty().aggregate(STATUSES, count_by_status(existing_executions(self.program.as_deref())))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<BTreeMap<String, u64>>, Rejection> {
-        Ok(Decision::new(statuses(view)?))
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<BTreeMap<String, u64>, Rejection> {
+        statuses(view)
     }
 }
 
@@ -129,7 +129,7 @@ fn statuses(view: &View) -> Result<BTreeMap<String, u64>, Rejection> {
     Ok(statuses)
 }
 
-impl Command for ShowStats {
+impl DomainQuery for ShowStats {
     const NAME: &'static str = "cvm.stats";
     type Output = Stats;
 
@@ -154,20 +154,20 @@ impl Command for ShowStats {
             .aggregate(LATENCY, latency_query(asked_non_timer_calls(program), None))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Stats>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Stats, Rejection> {
         let row = view.groups(NUMBERS).and_then(<[_]>::first).ok_or_else(|| malformed_result("row"))?;
-        Ok(Decision::new(Stats {
+        Ok(Stats {
             program: self.program.clone(),
             executions: FieldReader(row).count("n").ok_or_else(|| malformed_result("number of executions"))?,
             statuses: statuses(view)?,
             instructions: MetricStats::from_row(row, "avgInstructions", "maxInstructions"),
             execution_time_ms: MetricStats::from_row(row, "avgTime", "maxTime"),
             latency: latency(view)?,
-        }))
+        })
     }
 }
 
-impl Command for ShowLatency {
+impl DomainQuery for ShowLatency {
     const NAME: &'static str = "cvm.latency";
     type Output = Latency;
 
@@ -175,12 +175,12 @@ impl Command for ShowLatency {
         ReadSet::empty().aggregate(LATENCY, latency_query(asked_non_timer_calls(self.program.as_deref()), None))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Latency>, Rejection> {
-        Ok(Decision::new(latency(view)?))
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Latency, Rejection> {
+        latency(view)
     }
 }
 
-impl Command for LatencyByProgram {
+impl DomainQuery for LatencyByProgram {
     const NAME: &'static str = "cvm.latencyByProgram";
     type Output = BTreeMap<String, Latency>;
 
@@ -188,12 +188,12 @@ impl Command for LatencyByProgram {
         ReadSet::empty().aggregate(LATENCY, latency_query(asked_non_timer_calls(None), Some("programName")))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<BTreeMap<String, Latency>>, Rejection> {
-        Ok(Decision::new(latencies(view, Some("programName"))?))
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<BTreeMap<String, Latency>, Rejection> {
+        latencies(view, Some("programName"))
     }
 }
 
-impl Command for LatencyByKind {
+impl DomainQuery for LatencyByKind {
     const NAME: &'static str = "cvm.latencyByKind";
     type Output = BTreeMap<String, Latency>;
 
@@ -201,8 +201,8 @@ impl Command for LatencyByKind {
         ReadSet::empty().aggregate(LATENCY, latency_query(asked_calls(self.program.as_deref()), Some("kind")))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<BTreeMap<String, Latency>>, Rejection> {
-        Ok(Decision::new(latencies(view, Some("kind"))?))
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<BTreeMap<String, Latency>, Rejection> {
+        latencies(view, Some("kind"))
     }
 }
 

@@ -8,8 +8,7 @@ use super::{
     ActiveExecutions, CallListing, ExecutionCursor, ExecutionListing, LogCursor, LogListing, ProgramHistory,
     ShowOverview, VersionListing,
 };
-use crate::decision::EngineSettings;
-use crate::decision::{Command, Ctx, View};
+use crate::decision::{Ctx, DomainQuery, EngineSettings, View};
 use crate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, PROGRAM_VERSIONS};
 use crate::id::CommandId;
 use crate::schema::{Collection, Key, Query};
@@ -165,7 +164,7 @@ fn overview_counts_nothing_if_the_store_does_not_aggregate() {
     for can_aggregate in [true, false] {
         let view = View::new(Timestamp::from_millis(0), 16, can_aggregate);
         assert_eq!(ShowOverview.reads(&view).aggregates.len(), usize::from(can_aggregate));
-        let mut ctx = Ctx::new(ids.clone(), Timestamp::from_millis(0), settings.clone());
-        assert!(ShowOverview.decide(&view, &mut ctx).unwrap().output.executions.is_empty());
+        let ctx = Ctx::new(ids.clone(), Timestamp::from_millis(0), settings.clone());
+        assert!(ShowOverview.evaluate(&view, &ctx).unwrap().executions.is_empty());
     }
 }
