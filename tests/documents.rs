@@ -7,6 +7,8 @@ mod cases;
 mod commits;
 #[path = "documents/declarations.rs"]
 mod declarations;
+#[path = "documents/races.rs"]
+mod races;
 #[path = "documents/transfers.rs"]
 mod transfers;
 

@@ -313,6 +313,7 @@ impl Engine {
         let mut attempt = 0;
         let mut unread: Vec<Key> = Vec::new();
         loop {
+            let known = self.catalog();
             let view = view_loading::load(self, command, from, &unread, now).await?;
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
             ctx.stopwatch = self.shared.host.stopwatch();
@@ -342,7 +343,7 @@ impl Engine {
                             self.shared.contention.record(command.name(), attempt);
                             return Ok(outcome);
                         }
-                        Err(error) if is_conflict(&error) || self.has_met_newer_collections(&error).await => {
+                        Err(error) if is_conflict(&error) || self.has_met_newer_collections(&error, &known).await => {
                             error.into()
                         }
                         Err(error @ store::StoreError::UnknownOutcome { .. }) => {

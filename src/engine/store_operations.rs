@@ -208,9 +208,10 @@ impl Engine {
     /// Removes up to `limit` expired rows of each collection. Returns the number of removed rows.
     pub async fn sweep(&self, now: Timestamp, limit: usize) -> Result<u64, Error> {
         let mut swept = 0;
+        let known = self.catalog();
         for (collection, _) in self.expiring_collections() {
             let removed = match self.shared.store.sweep(collection.name, now, limit).await {
-                Err(error) if self.has_met_newer_collections(&error).await => {
+                Err(error) if self.has_met_newer_collections(&error, &known).await => {
                     self.shared.store.sweep(collection.name, now, limit).await
                 }
                 removed => removed,

@@ -170,10 +170,26 @@ pub enum StoreError {
 /// Largest number of characters of an invalid position in an error message.
 const MAX_SHOWN_CHARS: usize = 60;
 
+/// In [`StoreError::NewerVersion`], the name of a collection follows it.
+const COLLECTION: &str = "collection ";
+
 impl StoreError {
     /// Returns the error for a text that is not a position of the store `by`.
     pub(super) fn invalid_position(position: &Position, by: &'static str) -> Self {
         StoreError::InvalidPosition { position: position.0.chars().take(MAX_SHOWN_CHARS).collect(), by }
+    }
+
+    /// Returns the error for a collection that a newer program declared.
+    pub fn newer_version_of(collection: &str, found: u64, supported: u32) -> Self {
+        StoreError::NewerVersion { what: format!("{COLLECTION}{collection}"), found, supported: supported.into() }
+    }
+
+    /// Returns the name of the collection that a newer program declared, if that is the error.
+    pub fn newer_collection(&self) -> Option<&str> {
+        match self {
+            StoreError::NewerVersion { what, .. } => what.strip_prefix(COLLECTION),
+            _ => None,
+        }
     }
 
     /// Returns the stable error code.

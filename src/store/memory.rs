@@ -141,9 +141,7 @@ impl MemoryState {
         for collection in catalog.iter() {
             let found = self.versions.get(collection.name).copied().unwrap_or(0);
             if found > collection.version {
-                let what = format!("collection {}", collection.name);
-                let error =
-                    StoreError::NewerVersion { what, found: found.into(), supported: collection.version.into() };
+                let error = StoreError::newer_version_of(collection.name, found.into(), collection.version);
                 self.access = MemoryAccess::ReadOnly(error.clone());
                 return Err(error);
             }

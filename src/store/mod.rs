@@ -215,7 +215,7 @@ pub trait Store: MaybeSync {
     ///
     /// Errors, after which no document has changed and the older declaration still holds:
     ///
-    /// - [`StoreError::NewerVersion`]: a stored version is newer than the declared one. The store may then be read but not written
+    /// - [`StoreError::newer_version_of`]: a stored version is newer than the declared one. The store may then be read but not written
     ///   ([`StoreError::ReadOnly`]), until a program that knows the newer version migrates it.
     /// - [`StoreError::UniqueViolation`]: stored documents share an entry of a new unique index.
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>>;

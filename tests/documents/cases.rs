@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use runstate::domain::cvm::{Load, Settings, Start, Status};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
 use runstate::marker::BoxFuture;
+use runstate::schema::Key;
+use runstate::store::layer::{Fault, FaultStore, Method};
 use runstate::store::{Store, StoreError};
 use runstate::testing::{SimClock, SimHost};
 use runstate::time::{Millis, Timestamp};
@@ -156,6 +159,107 @@ pub async fn changes_of_documents_are_in_the_feed(open: &Reopen<'_>) {
     assert_eq!(events[0]["command"], "c");
 }
 
+/// The second version of `notes`, with this field and its index.
+pub fn notes_with(field: &str) -> Json {
+    let mut next = notes();
+    next["fields"].as_array_mut().unwrap().push(json!({"name": field, "kind": "int"}));
+    next["indexes"].as_array_mut().unwrap().push(json!({"fields": [field]}));
+    next
+}
+
+pub fn named(mut declaration: Json, collection: &str) -> Json {
+    declaration["collection"] = json!(collection);
+    declaration
+}
+
+/// Each engine runs a command of a domain, writes a document and finds it; all know the same declarations, and the store is intact.
+pub async fn expect_all_in_use(engines: &[&Engine], collection: &str) {
+    for (at, engine) in engines.iter().enumerate() {
+        let id = format!("{collection}{at}");
+        let source = "console.log('done')";
+        let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
+        engine.cvm().load(&Load::new("p", source, bytecode)).await.unwrap();
+        assert_eq!(engine.cvm().start(&Start::new("p")).await.unwrap().status, Status::Complete);
+        let write = json!({"collection": collection, "id": id, "put": {"tag": id, "created": 1, "rank": 1}});
+        ask(engine, "documents.commit", json!({"writes": [write]})).await;
+        let query = json!({"collection": collection, "where": {"eq": ["tag", id]}});
+        assert_eq!(tags(&ask(engine, "documents.query", query).await), [id]);
+        assert_eq!(engine.store().read_only_reason(), None);
+    }
+    let mut declared = Vec::new();
+    for engine in engines {
+        declared.push(ask(engine, "documents.collections", json!({})).await);
+    }
+    assert_eq!(engines[0].verify(|_| {}).await.unwrap().findings, []);
+    assert!(declared.windows(2).all(|two| two[0] == two[1]), "{declared:?}");
+}
+
+/// A process dies at any step of a declaration with a higher version. Processes that are open, and those that open afterwards, write as
+/// before, and the declaration can be repeated, with its version or without.
+pub async fn death_while_a_version_is_raised_harms_nobody(open: &Reopen<'_>) {
+    let host = SimHost::default();
+    let steps = [(Method::Migrate, 1), (Method::Migrate, 2), (Method::Commit, 1), (Method::Commit, 2)];
+    let faults = [Fault::DieBefore, Fault::DieAfter];
+    for (at, ((method, nth), fault)) in
+        steps.iter().flat_map(|step| faults.iter().map(move |fault| (*step, fault))).enumerate()
+    {
+        let name = format!("notes{at}");
+        let older = engine_over(open().await.unwrap(), &host).await;
+        ask(&older, "documents.declare", named(notes(), &name)).await;
+        let store = Arc::new(FaultStore::new(open().await.unwrap()));
+        let dying = engine_over(store.clone(), &host).await;
+        store.plan(method, nth, fault.clone());
+        let mut next = named(notes_with("rank"), &name);
+        next["version"] = json!(5);
+        let died = call(&dying, "documents.declare", next.clone()).await;
+        assert!(died.is_err() && store.is_dead(), "{method:?} {nth}");
+        let host_of_reader = Arc::new(host.clone());
+        let reader =
+            Engine::for_reading(open().await.unwrap(), host_of_reader, runstate::domain::ALL, Settings::default())
+                .await;
+        ask(&reader.unwrap(), "documents.query", json!({"collection": name})).await;
+        // One that was open completes the declaration, or one that opens.
+        let newer = match fault {
+            Fault::DieBefore => engine_over(open().await.unwrap(), &host).await,
+            _ => older.clone(),
+        };
+        expect_all_in_use(&[&older, &newer], &name).await;
+        assert_eq!(ask(&older, "documents.declare", next.clone()).await["version"], 5, "{method:?} {nth} {fault:?}");
+        next.as_object_mut().unwrap().remove("version");
+        assert_eq!(ask(&newer, "documents.declare", next).await["version"], 5);
+        expect_all_in_use(&[&newer, &older, &engine_over(open().await.unwrap(), &host).await], &name).await;
+    }
+}
+
+/// A store that refuses the next version, such as one of its indexes, leaves the version before it in use. Another declaration of the same
+/// version may follow.
+pub async fn refused_version_leaves_the_older_one_in_use(open: &Reopen<'_>) {
+    let host = SimHost::default();
+    let older = engine_over(open().await.unwrap(), &host).await;
+    let declared = ask(&older, "documents.declare", notes()).await;
+    let store = Arc::new(FaultStore::new(open().await.unwrap()));
+    let engine = engine_over(store.clone(), &host).await;
+    let key = Key { collection: "documents.notes".into(), id: "a".into() };
+    let refusals = [
+        StoreError::UniqueViolation { key, index: "rank".into() },
+        StoreError::NotAuthorized { what: "creating an index".into(), why: "no".into() },
+    ];
+    for refusal in refusals {
+        let mut refused = notes_with("wrong");
+        refused["version"] = json!(2);
+        let code = refusal.code();
+        store.plan(Method::Migrate, 1, Fault::FailBefore(refusal));
+        assert_eq!(call(&engine, "documents.declare", refused).await.unwrap_err().code, code);
+        assert_eq!(ask(&engine, "documents.collections", json!({})).await, json!([declared]));
+        expect_all_in_use(&[&engine, &older, &engine_over(open().await.unwrap(), &host).await], "notes").await;
+    }
+    let mut right = notes_with("rank");
+    right["version"] = json!(2);
+    let right = ask(&older, "documents.declare", right).await;
+    assert_eq!((&right["version"], &right["fields"][1]["name"]), (&json!(2), &json!("rank")));
+    expect_all_in_use(&[&engine, &older, &engine_over(open().await.unwrap(), &host).await], "notes").await;
+}
+
 /// All cases, each on a store of its own.
 #[macro_export]
 macro_rules! document_cases {
@@ -166,6 +270,8 @@ macro_rules! document_cases {
             added_index_reaches_processes_that_were_open
             expired_documents_are_swept
             changes_of_documents_are_in_the_feed
+            death_while_a_version_is_raised_harms_nobody
+            refused_version_leaves_the_older_one_in_use
         );
     };
     (@ $fresh:expr, $attributes:tt, $block_on:tt, $($case:ident)+) => {

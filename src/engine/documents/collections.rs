@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::declaration::{CollectionDeclaration, limit};
-use super::{DECLARATIONS, PREFIX};
+use super::{DECLARATIONS, PENDING, PREFIX};
 use crate::engine::{Engine, Error, log};
 use crate::error_code::ErrorCode;
 use crate::id::Revision;
@@ -36,11 +36,11 @@ pub(in crate::engine) struct Collections {
 }
 
 /// A declaration that the store keeps.
-pub(super) struct StoredDeclaration {
-    id: Arc<str>,
+struct StoredDeclaration {
     revision: Revision,
-    /// `Err`: it cannot be read.
-    pub(super) declaration: Result<CollectionDeclaration, Error>,
+    collection: &'static Collection,
+    /// The next version. The store may be prepared for it, or for an earlier one that it replaced.
+    pending: Option<&'static Collection>,
 }
 
 impl Collections {
@@ -84,56 +84,100 @@ impl Engine {
         self.prepare_store(&self.shared.collections.base)
             .await
             .or_else(|error| if is_readable(&error) { Ok(()) } else { Err(error) })?;
-        match self.reload_collections(false).await {
+        match self.reload_collections().await {
             Err(error) if error.code == ErrorCode::CORRUPT => Ok(()),
-            reloaded => reloaded.map(drop),
+            reloaded => reloaded,
         }
     }
 
-    /// Reads the declarations again. Returns whether the collections have changed. The store is prepared for them if they have, or if
-    /// `always`.
-    pub(in crate::engine) async fn reload_collections(&self, always: bool) -> Result<bool, Error> {
+    /// Reads the declarations again, and prepares the store for those that have changed.
+    pub(super) async fn reload_collections(&self) -> Result<(), Error> {
         let _guard = self.shared.collections.lock.lock().await;
-        self.reload_locked(always).await
+        self.reload_locked(false).await
     }
 
-    async fn reload_locked(&self, always: bool) -> Result<bool, Error> {
-        let mut declared = Vec::new();
-        for StoredDeclaration { declaration, .. } in self.stored_declarations().await? {
-            match declaration.and_then(|declaration| declaration.collection()) {
-                Ok(collection) => declared.push(collection),
-                Err(error) => log::declaration_unreadable(&error),
-            }
-        }
+    /// As [`Engine::reload_collections`]. `always` prepares the store even if nothing has changed.
+    async fn reload_locked(&self, always: bool) -> Result<(), Error> {
         let collections = &self.shared.collections;
-        let catalog = collections.base.with(&declared).map_err(invalid_catalog)?;
-        let before = self.catalog();
-        let is_same = before.iter().count() == catalog.iter().count()
-            && before.iter().zip(catalog.iter()).all(|(before, now)| std::ptr::eq(before, now));
-        if is_same && !always {
-            return Ok(false);
+        for _ in 0..ATTEMPTS {
+            let read = |(_, read): (_, Result<_, Error>)| read.inspect_err(log::declaration_unreadable).ok();
+            let stored: Vec<StoredDeclaration> =
+                self.stored_declarations().await?.into_iter().filter_map(read).collect();
+            let declared: Vec<&'static Collection> = stored.iter().map(|stored| stored.collection).collect();
+            let mut catalog = collections.base.with(&declared).map_err(invalid_catalog)?;
+            let may_be_pending = stored.iter().any(|stored| stored.pending.is_some()) && self.is_newer_than_known();
+            if !always && !may_be_pending && is_same(&self.catalog(), &catalog) {
+                return Ok(());
+            }
+            let completed = self.prepare_declared(&mut catalog, &stored).await?;
+            if !completed.is_empty() && !collections.only_reads {
+                match self.store().commit(self.declaration_batch(completed)).await {
+                    Ok(_) | Err(StoreError::Conflict { .. } | StoreError::UnknownOutcome { .. }) => continue,
+                    // A store that takes no writes can be read; a later opening completes the declaration.
+                    Err(_) => {}
+                }
+            }
+            collections.set(catalog);
+            return Ok(());
         }
-        match self.prepare_store(&catalog).await {
-            Err(error) if !is_readable(&error) => return Err(error.into()),
-            _ => collections.set(catalog),
-        }
-        Ok(!is_same)
+        Err(busy())
     }
 
-    /// Whether the store refused a write because another process has declared a newer version of a collection, and this engine knows it now.
-    pub(in crate::engine) async fn has_met_newer_collections(&self, error: &StoreError) -> bool {
-        let is_newer = matches!(error, StoreError::ReadOnly { .. } | StoreError::NewerVersion { .. })
-            && matches!(self.store().read_only_reason(), Some(StoreError::NewerVersion { .. }));
-        is_newer && self.reload_collections(false).await.unwrap_or(false)
+    /// Prepares the store for `catalog`. If it is prepared for the pending version of a collection already, `catalog` gets that version.
+    /// Returns the writes that complete such declarations.
+    ///
+    /// The store may have been prepared for another declaration, which was pending before and has a lower version or the same. So it may
+    /// refuse this one. The older declaration then gets its version.
+    async fn prepare_declared(&self, catalog: &mut Catalog, stored: &[StoredDeclaration]) -> Result<Vec<Write>, Error> {
+        let mut completed: Vec<(&StoredDeclaration, &'static Collection)> = Vec::new();
+        let mut refusable = None;
+        loop {
+            let Err(error) = self.prepare_store(catalog).await else { break };
+            let newer = error.newer_collection().and_then(|name| catalog.get(name));
+            let found = stored.iter().find(|stored| newer.is_some_and(|newer| std::ptr::eq(newer, stored.collection)));
+            let next = if let Some((found, pending)) = found.and_then(|found| Some((found, found.pending?))) {
+                completed.push((found, pending));
+                refusable = Some(pending);
+                pending
+            } else if is_readable(&error) {
+                return Ok(Vec::new());
+            } else if let (Some(refused), Some((last, now))) = (refusable.take(), completed.last_mut()) {
+                *now = CollectionDeclaration::try_from(last.collection)?.normalized(refused.version).collection()?;
+                *now
+            } else {
+                return Err(error.into());
+            };
+            *catalog = catalog.with(&[next]).map_err(invalid_catalog)?;
+        }
+        let write = |(stored, now): (&StoredDeclaration, _)| {
+            declaration_write(Expectation::Revision(stored.revision.clone()), now, None)
+        };
+        completed.into_iter().map(write).collect()
     }
 
-    /// The declarations in the store, by name.
-    pub(super) async fn stored_declarations(&self) -> Result<Vec<StoredDeclaration>, Error> {
+    /// Whether the store refuses writes because another process has declared a newer version of a collection.
+    fn is_newer_than_known(&self) -> bool {
+        matches!(self.store().read_only_reason(), Some(StoreError::NewerVersion { .. }))
+    }
+
+    /// Whether the store refused a write of a command that knew only the collections of `known`, because another process has declared a
+    /// newer version of one, and this engine knows it now.
+    pub(in crate::engine) async fn has_met_newer_collections(&self, error: &StoreError, known: &Arc<Catalog>) -> bool {
+        if !matches!(error, StoreError::ReadOnly { .. } | StoreError::NewerVersion { .. }) {
+            return false;
+        }
+        let is_reloaded = !self.is_newer_than_known() || self.reload_collections().await.is_ok();
+        // Another task may have reloaded them.
+        is_reloaded && !Arc::ptr_eq(known, &self.catalog())
+    }
+
+    /// The declarations in the store, by name; `Err`: it cannot be read.
+    async fn stored_declarations(&self) -> Result<Vec<(Arc<str>, Result<StoredDeclaration, Error>)>, Error> {
         let mut query = Query::of(&DECLARATIONS).limit(PAGE);
         let mut found = Vec::new();
         loop {
             let page = self.store().query(&query).await?;
-            found.extend(page.items.into_iter().map(StoredDeclaration::read));
+            found.extend(page.items.into_iter().map(|row| (row.id.clone(), StoredDeclaration::read(row))));
             match page.next {
                 Some(cursor) => query = query.after(Some(cursor)),
                 None => return Ok(found),
@@ -147,7 +191,7 @@ impl Engine {
         if let Some(collection) = self.catalog().get(&full_name) {
             return Ok(collection);
         }
-        self.reload_collections(false).await?;
+        self.reload_collections().await?;
         let catalog = self.catalog();
         catalog.get(&full_name).ok_or_else(|| {
             let names: Vec<&str> = catalog.iter().filter_map(|known| known.name.strip_prefix(PREFIX)).collect();
@@ -171,23 +215,31 @@ impl Engine {
     pub(super) async fn declare_collection(
         &self,
         declaration: &CollectionDeclaration,
-    ) -> Result<CollectionDeclaration, Error> {
+    ) -> Result<&'static Collection, Error> {
+        // Also checks a declaration that changes nothing.
+        declaration.collection()?;
         for _ in 0..ATTEMPTS {
-            let Some(batch) = self.prepare_declaration(declaration).await? else {
-                return self.stored_declaration(&declaration.collection).await;
-            };
-            let committed = self.store().commit(batch).await;
-            // The store must be prepared for the declarations that it has now, after any outcome.
-            self.reload_collections(true).await?;
-            match committed {
-                Ok(_) => return self.stored_declaration(&declaration.collection).await,
-                // The next attempt finds the declaration of another process, or this one.
-                Err(StoreError::Conflict { .. } | StoreError::UnknownOutcome { .. }) => {}
-                Err(error) => return Err(error.into()),
+            let guard = self.shared.collections.lock.lock().await;
+            let known = self.catalog();
+            let declared = self.declare_locked(declaration).await;
+            if !matches!(declared, Ok(false)) {
+                // The store must be prepared for the declarations that it has now, after any outcome.
+                let reloaded = self.reload_locked(true).await;
+                let is_overtaken = declared.as_ref().is_err_and(|error| match error.code {
+                    ErrorCode::CONFLICT | ErrorCode::UNKNOWN_OUTCOME => true,
+                    ErrorCode::NEWER_VERSION | ErrorCode::READ_ONLY => !is_same(&known, &self.catalog()),
+                    _ => false,
+                });
+                if is_overtaken {
+                    // The next attempt finds the declaration of another process, or this one.
+                    continue;
+                }
+                declared.and(reloaded)?;
             }
+            drop(guard);
+            return self.declared_collection(&declaration.collection).await;
         }
-        let message = format!("other processes keep declaring the collection `{}`; try again", declaration.collection);
-        Err(Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, message) })
+        Err(busy())
     }
 
     /// Declares the collections of an import. A newer declaration in the store remains; the documents are checked against it.
@@ -204,58 +256,66 @@ impl Engine {
         Ok(())
     }
 
-    async fn stored_declaration(&self, name: &str) -> Result<CollectionDeclaration, Error> {
-        let found = self.store().get(&[Key::new(&DECLARATIONS, name)]).await?;
-        let stored = found.into_iter().next().flatten();
-        let stored =
-            stored.ok_or_else(|| Error::new(ErrorCode::STALE, format!("the declaration of `{name}` was removed")))?;
-        Ok(CollectionDeclaration::from_document(stored.document.as_ref().clone())?)
-    }
-
-    /// Prepares the store for the declared collection, and returns the batch that stores its declaration; `None`: nothing changes. The
-    /// store comes first, because a store may refuse an index, and no other process can use a declaration that the store refuses.
-    async fn prepare_declaration(&self, given: &CollectionDeclaration) -> Result<Option<Batch>, Error> {
-        // Also checks a declaration that changes nothing.
-        given.collection()?;
-        let _guard = self.shared.collections.lock.lock().await;
+    /// Makes one attempt to declare a collection. Returns whether it was declared differently before.
+    ///
+    /// A process that only knows an older version than the store is prepared for cannot write to the store at all. So the declaration of a
+    /// version is stored before the store is prepared for it, and remains until it or a newer one is completed. The store comes before
+    /// the completion, because it may refuse an index.
+    async fn declare_locked(&self, given: &CollectionDeclaration) -> Result<bool, Error> {
         self.reload_locked(false).await?;
-        let all = self.stored_declarations().await?;
-        let name = &given.collection;
-        let (next, expect) = match all.iter().find(|stored| *stored.id == **name) {
-            Some(StoredDeclaration { revision, declaration, .. }) => {
-                let stored = declaration.as_ref().map_err(Clone::clone)?;
-                let Some(next) = given.successor(stored)? else { return Ok(None) };
-                self.check_documents(stored, &next).await?;
-                (next, Expectation::Revision(revision.clone()))
+        let mut all = self.stored_declarations().await?;
+        let count = all.len();
+        let (current, next, expect) = match all.iter().position(|(id, _)| **id == *given.collection) {
+            Some(at) => {
+                let StoredDeclaration { mut revision, collection, pending, .. } = all.swap_remove(at).1?;
+                let older = pending.map(CollectionDeclaration::try_from).transpose()?;
+                let Some(next) = given.successor(&collection.try_into()?, older.as_ref())? else { return Ok(false) };
+                let next = next.collection()?;
+                self.check_documents(collection, next).await?;
+                if pending.is_none_or(|pending| !std::ptr::eq(pending, next)) {
+                    let write = declaration_write(Expectation::Revision(revision.clone()), collection, Some(next))?;
+                    self.store().commit(self.declaration_batch(vec![write])).await?;
+                    revision = revision.next();
+                }
+                (Some(collection), next, Expectation::Revision(revision))
             }
-            _ if all.len() >= DECLARED_COLLECTIONS => {
+            None if count >= DECLARED_COLLECTIONS => {
                 return Err(limit(
-                    format!("{} collections of documents in this store", all.len() + 1),
+                    format!("{} collections of documents in this store", count + 1),
                     DECLARED_COLLECTIONS,
                 ));
             }
-            _ => (given.normalized(given.version.unwrap_or(1)), Expectation::Absent),
+            None => (None, given.normalized(given.version.unwrap_or(1)).collection()?, Expectation::Absent),
         };
-        let catalog = self.catalog().with(&[next.collection()?]).map_err(invalid_catalog)?;
-        let prepared = self.prepare_store(&catalog).await;
-        if prepared.is_err() {
-            self.reload_locked(true).await?;
+        let catalog = self.catalog().with(&[next]).map_err(invalid_catalog)?;
+        if let Err(refusal) = self.prepare_store(&catalog).await {
+            if let Some(current) = current {
+                // Another process may be preparing the store for an earlier pending version. So one must remain, but without the refused
+                // changes. If this fails, `prepare_declared` finds out about them.
+                let unchanged = CollectionDeclaration::try_from(current)?.normalized(next.version).collection()?;
+                let write = declaration_write(expect, current, Some(unchanged))?;
+                drop(self.store().commit(self.declaration_batch(vec![write])).await);
+            }
+            return Err(refusal.into());
         }
-        prepared?;
-        let op = WriteOp::Put { version: DECLARATIONS.version, document: Arc::new(next.to_document()?) };
-        Ok(Some(Batch {
+        let write = declaration_write(expect, next, None)?;
+        self.store().commit(self.declaration_batch(vec![write])).await?;
+        Ok(true)
+    }
+
+    fn declaration_batch(&self, writes: Vec<Write>) -> Batch {
+        Batch {
             command: self.new_command_id(),
             fingerprint: FINGERPRINT.to_owned(),
             at: self.now(),
             result: Json::Null,
-            writes: vec![Write { key: Key::new(&DECLARATIONS, name), expect, op }],
+            writes,
             checks: Vec::new(),
-        }))
+        }
     }
 
-    /// Checks that the stored documents, which may have any undeclared fields, match the fields that `next` adds.
-    async fn check_documents(&self, stored: &CollectionDeclaration, next: &CollectionDeclaration) -> Result<(), Error> {
-        let (before, after) = (stored.collection()?, next.collection()?);
+    /// Checks that the stored documents, which may have any undeclared fields, match the fields that `after` adds.
+    async fn check_documents(&self, before: &'static Collection, after: &'static Collection) -> Result<(), Error> {
         for field in after.fields.iter().filter(|field| before.fields.iter().all(|old| old.name != field.name)) {
             let mut query = Query::of(before).filter(Filter::Exists(field.name.to_owned(), true)).limit(PAGE);
             loop {
@@ -267,7 +327,7 @@ impl Engine {
                     let problem = violation
                         .or_else(|| has_own_type.then(|| format!("`{}` is not declared as this kind", field.name)));
                     if let Some(problem) = problem {
-                        let name = &next.collection;
+                        let name = after.name.strip_prefix(PREFIX).unwrap_or_default();
                         let message = format!(
                             "the field `{}` cannot be added to the collection `{name}`: the document `{id}` has it already ({problem}). \
                              Use another name",
@@ -290,26 +350,68 @@ fn invalid_catalog(error: CatalogError) -> Error {
     Error::new(ErrorCode::INVALID, error.to_string())
 }
 
+fn busy() -> Error {
+    let message = "other processes keep declaring collections; try again".to_owned();
+    Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, message) }
+}
+
+fn is_same(one: &Catalog, other: &Catalog) -> bool {
+    one.iter().map(std::ptr::from_ref).eq(other.iter().map(std::ptr::from_ref))
+}
+
+/// The write that stores a declaration, and the one that may follow it.
+fn declaration_write(
+    expect: Expectation,
+    collection: &'static Collection,
+    pending: Option<&'static Collection>,
+) -> Result<Write, Error> {
+    let declaration = CollectionDeclaration::try_from(collection)?;
+    let mut document = declaration.to_document()?;
+    if let Some(pending) = pending {
+        document.insert(PENDING.to_owned(), Json::Object(CollectionDeclaration::try_from(pending)?.to_document()?));
+    }
+    let op = WriteOp::Put { version: DECLARATIONS.version, document: Arc::new(document) };
+    Ok(Write { key: Key::new(&DECLARATIONS, &declaration.collection), expect, op })
+}
+
 impl StoredDeclaration {
-    fn read(row: Row) -> Self {
+    fn read(row: Row) -> Result<Self, Error> {
         let Row { id, stored } = row;
-        let declaration = match declaration_problem(&id, &stored.document) {
-            None => CollectionDeclaration::from_document(stored.document.as_ref().clone()).map_err(Error::from),
-            Some(why) => Err(Error {
+        let damaged = |why: Error| match why.code {
+            ErrorCode::LIMIT => why,
+            _ => Error {
                 collection: Some(DECLARATIONS.name.to_owned()),
                 key: Some(id.to_string()),
-                ..Error::new(ErrorCode::CORRUPT, format!("{}/{id} is damaged: {why}", DECLARATIONS.name))
-            }),
+                ..Error::new(ErrorCode::CORRUPT, format!("{}/{id} is damaged: {}", DECLARATIONS.name, why.message))
+            },
         };
-        Self { id, revision: stored.revision, declaration }
+        let (collection, pending) = read_declaration(&id, &stored.document).map_err(damaged)?;
+        Ok(Self { revision: stored.revision, collection, pending })
     }
+}
+
+/// The collections that a stored declaration declares: now, and as its pending version.
+fn read_declaration(
+    id: &str,
+    document: &Document,
+) -> Result<(&'static Collection, Option<&'static Collection>), Error> {
+    let mut document = document.clone();
+    let pending = document.remove(PENDING);
+    let read = |document: Document| {
+        let declaration = CollectionDeclaration::from_document(document)?;
+        if declaration.collection != id {
+            return Err(Error::new(ErrorCode::INVALID, "it declares another collection"));
+        }
+        declaration.collection()
+    };
+    let pending = match pending {
+        Some(Json::Object(pending)) => Some(read(pending)?),
+        _ => None,
+    };
+    Ok((read(document)?, pending))
 }
 
 /// Why a stored declaration cannot be used; `None`: it can.
 pub(in crate::engine) fn declaration_problem(id: &str, document: &Document) -> Option<String> {
-    match CollectionDeclaration::from_document(document.clone()) {
-        Err(rejection) => Some(rejection.to_string()),
-        Ok(declaration) if declaration.collection != id => Some("it declares another collection".to_owned()),
-        Ok(declaration) => declaration.collection().err().map(|error| error.message),
-    }
+    read_declaration(id, document).err().map(|error| error.message)
 }

@@ -10,14 +10,20 @@ impl CollectionDeclaration {
     ///
     /// Fields, indexes and allowed values may be added. Nothing that stored documents or other programs rely on may change. A field, an index or
     /// expiry may be dropped, but only under a higher version that the caller chose.
-    pub(super) fn successor(&self, stored: &Self) -> Result<Option<Self>, Error> {
+    ///
+    /// Processes may be preparing the store for `pending`, so no version below it may follow.
+    pub(super) fn successor(&self, stored: &Self, pending: Option<&Self>) -> Result<Option<Self>, Error> {
         let (name, version) = (&self.collection, stored.version.unwrap_or(1));
-        if let Some(older) = self.version.filter(|own| *own < version) {
-            let message = format!(
-                "the collection `{name}` has version {version}; this program declares version {older}. Use a newer one"
-            );
-            return Err(Error::new(ErrorCode::NEWER_VERSION, message));
-        }
+        let is_older = |newer: u32| match self.version {
+            Some(own) if own < newer => {
+                let message = format!(
+                    "the collection `{name}` has version {newer}; this program declares version {own}. Use a newer one"
+                );
+                Err(Error::new(ErrorCode::NEWER_VERSION, message))
+            }
+            _ => Ok(()),
+        };
+        is_older(version)?;
         let is_deliberate = self.version > Some(version);
         if !is_deliberate && self.normalized(version) == stored.normalized(version) {
             return Ok(None);
@@ -35,9 +41,15 @@ impl CollectionDeclaration {
             Some(omission) if !is_deliberate => {
                 refused(omission, format!("to drop or change it, declare a `version` above {version}"))
             }
+            _ if is_deliberate => {
+                is_older(pending.and_then(|pending| pending.version).unwrap_or(0))?;
+                Ok(Some(self.normalized(self.version.unwrap_or(version))))
+            }
             _ => {
-                let next = version.saturating_add(1);
-                Ok(Some(self.normalized(self.version.map_or(next, |own| own.max(next)))))
+                let last = pending.and_then(|pending| pending.version).unwrap_or(version);
+                let next = self.normalized(last);
+                let is_pending = pending.is_some_and(|pending| pending.normalized(last) == next);
+                Ok(Some(if is_pending { next } else { self.normalized(last.saturating_add(1)) }))
             }
         }
     }

@@ -180,10 +180,14 @@ impl CollectionDeclaration {
         }
     }
 
-    /// The declarations of those collections of `catalog` that were declared at run time, as exports carry them.
+    /// The declarations of those collections of `catalog` that were declared at run time.
+    pub(super) fn all_of(catalog: &Catalog) -> impl Iterator<Item = Result<Self, Error>> {
+        catalog.iter().filter(|collection| collection.name.starts_with(PREFIX)).map(Self::try_from)
+    }
+
+    /// As [`CollectionDeclaration::all_of`], in the form in which exports carry them.
     pub(in crate::engine) fn of_catalog(catalog: &Catalog) -> Result<Vec<Document>, Error> {
-        let declared = catalog.iter().filter(|collection| collection.name.starts_with(PREFIX));
-        declared.map(|collection| Self::try_from(collection)?.to_document()).collect()
+        Self::all_of(catalog).map(|declaration| declaration?.to_document()).collect()
     }
 
     /// The collection that it declares.

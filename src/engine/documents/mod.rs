@@ -37,7 +37,11 @@ pub const DECLARATIONS: Collection = Collection::new("runstate.declarations", 1)
     Field::int("version"),
     Field::list("fields"),
     Field::list("indexes"),
+    Field::object(PENDING).optional(),
 ]);
+
+/// The declaration of the next version of the collection, until the store is prepared for it.
+const PENDING: &str = "pending";
 
 /// The names of collections that are declared at run time begin with it.
 pub(super) const PREFIX: &str = "documents.";
@@ -98,8 +102,7 @@ impl Documents {
     /// Errors: `invalid` (not a valid declaration; an incompatible one, whose difference is named; stored documents do not match it),
     /// `newer_version` (an older version than the stored one), `limit`.
     pub async fn declare(&self, declaration: &CollectionDeclaration) -> Result<&'static Collection, Error> {
-        let stored = self.engine.declare_collection(declaration).await?;
-        self.engine.declared_collection(&stored.collection).await
+        self.engine.declare_collection(declaration).await
     }
 
     /// The collection that is declared under `name`, which is without `documents.`.
@@ -111,8 +114,8 @@ impl Documents {
 
     /// The declarations in the store, by name. One that cannot be read is left out; `verify` reports it.
     pub async fn collections(&self) -> Result<Vec<CollectionDeclaration>, Error> {
-        let stored = self.engine.stored_declarations().await?;
-        Ok(stored.into_iter().filter_map(|stored| stored.declaration.ok()).collect())
+        self.engine.reload_collections().await?;
+        CollectionDeclaration::all_of(&self.engine.catalog()).collect()
     }
 
     /// The documents with these ids, in their order; `None` for a document that does not exist. `collection` may also be one of a domain of

@@ -29,7 +29,7 @@ pub(in crate::engine) async fn declare(
     engine: Engine,
     declaration: CollectionDeclaration,
 ) -> Result<CollectionDeclaration, Error> {
-    engine.declare_collection(&declaration).await
+    engine.declare_collection(&declaration).await?.try_into()
 }
 
 pub(in crate::engine) async fn collections(engine: Engine) -> Result<Vec<CollectionDeclaration>, Error> {

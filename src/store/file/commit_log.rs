@@ -10,7 +10,7 @@ use super::format::file_hash;
 use super::load::{Continuity, FileEnd, LoadedStore, LogHead, LogSize, replay};
 use super::protocol::DirtyFolders;
 use crate::id::CommandId;
-use crate::schema::{Catalog, Key};
+use crate::schema::{Catalog, Collection, Key};
 use crate::store::tables::{LoggedCommit, LoggedOp, PlannedCommit, Tables};
 use crate::store::{Position, StoreError};
 use crate::value::{Document, Json};
@@ -109,10 +109,9 @@ impl CommitLog {
     fn compare_versions(&mut self) {
         let Some(catalog) = &self.catalog else { return };
         self.newer_collection = catalog.iter().find_map(|collection| {
-            let supported = u64::from(collection.version);
-            let what = format!("collection {}", collection.name);
-            match self.stored_version(collection.name) {
-                Ok(found) => (found > supported).then_some(StoreError::NewerVersion { what, found, supported }),
+            let Collection { name, version, .. } = *collection;
+            match self.stored_version(name) {
+                Ok(found) => (found > version.into()).then(|| StoreError::newer_version_of(name, found, version)),
                 // A store with an unreadable version must not be written.
                 Err(unreadable) => Some(unreadable),
             }

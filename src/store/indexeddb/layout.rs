@@ -101,9 +101,8 @@ impl DatabaseLayout {
         }
         declared_collections(catalog).find_map(|collection| {
             let found = self.collections.get(collection.name)?.version;
-            let what = format!("collection {}", collection.name);
-            let supported = u64::from(collection.version);
-            (found > collection.version).then(|| StoreError::NewerVersion { what, found: found.into(), supported })
+            let Collection { name, version, .. } = *collection;
+            (found > version).then(|| StoreError::newer_version_of(name, found.into(), version))
         })
     }
 

@@ -27,6 +27,8 @@ pub enum Fault {
     FailAfter(StoreError),
     /// The call proceeds after it has yielded this many times.
     Delay(u32),
+    /// The call waits for [`FaultStore::resume`], while other tasks run.
+    Pause,
     /// The process dies before the call reaches the store. This call and every later one return [`StoreError::Closed`].
     DieBefore,
     /// The process dies after the store has executed the call. The caller gets no result.
@@ -51,6 +53,7 @@ pub struct FaultStore<S> {
 struct FaultPlan {
     faults: BTreeMap<(Method, u64), Fault>,
     calls: BTreeMap<Method, u64>,
+    paused: bool,
     dead: bool,
 }
 
@@ -80,6 +83,16 @@ impl<S> FaultStore<S> {
     /// Returns whether a planned death has happened.
     pub fn is_dead(&self) -> bool {
         self.lock_plan().dead
+    }
+
+    /// Returns whether a planned pause has begun and not ended.
+    pub fn is_paused(&self) -> bool {
+        self.lock_plan().paused
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self) {
+        self.lock_plan().paused = false;
     }
 
     /// Removes all planned faults and the death, as a restart of the process does.
@@ -116,6 +129,12 @@ impl<S> FaultStore<S> {
             }
             Some(Fault::Delay(times)) => {
                 for _ in 0..times {
+                    yield_now().await;
+                }
+            }
+            Some(Fault::Pause) => {
+                self.lock_plan().paused = true;
+                while self.is_paused() {
                     yield_now().await;
                 }
             }

@@ -249,8 +249,7 @@ pub(super) fn fingerprint_in(fence_document: Option<&Spec>) -> &str {
 }
 
 fn newer_version(name: &str, found: i64, supported: u32) -> StoreError {
-    let what = format!("collection {name}");
-    StoreError::NewerVersion { what, found: found.unsigned_abs(), supported: supported.into() }
+    StoreError::newer_version_of(name, found.unsigned_abs(), supported)
 }
 
 fn same_name(one: &Spec, other: &Spec) -> bool {
