@@ -58,7 +58,8 @@ pub const FIELD_NAME_BYTES: usize = 200;
 /// Largest declaration at run time, in bytes of its JSON.
 pub const DECLARATION_BYTES: usize = 64 * 1024;
 
-/// Largest size of all different declarations that one process has met, in bytes of their JSON. They are never freed.
+/// Largest size of all different declarations that one process has met, in bytes of their JSON. They are never freed, and take up to about ten
+/// times as much memory. A process that meets more keeps those that it knows, and fails with the code `limit` for the others until it restarts.
 pub const DECLARATIONS_BYTES: usize = 16 * 1024 * 1024;
 
 /// Largest absolute value of an integer in a document: 2^53 - 1. Integers beyond it are not exact in JavaScript or in stores that keep only

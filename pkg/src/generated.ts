@@ -1999,6 +1999,7 @@ export interface RunstateDeclarationsDocument {
   fields: Json[];
   id: string;
   indexes: Json[];
+  pending?: { [key: string]: Json } | null;
   version: number;
 }
 

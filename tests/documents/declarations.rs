@@ -5,13 +5,16 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use runstate::engine::{CollectionDeclaration, Engine, FieldDeclaration};
 use runstate::error_code::ErrorCode;
+use runstate::id::CommandId;
+use runstate::limits::{DECLARATION_BYTES, DECLARATIONS_BYTES};
 use runstate::operation::{Domain, Registry};
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Collection, Field, Index, Key, Kind, Predicate};
 use runstate::store::layer::{Fault, FaultStore, Method};
-use runstate::store::{Memory, Store, StoreError};
+use runstate::store::{Batch, Expectation, Memory, Store, StoreError, Write, WriteOp};
 use runstate::testing::{SimHost, block_on};
-use runstate::value::Json;
+use runstate::time::Timestamp;
+use runstate::value::{Document, Json};
 use serde_json::json;
 
 use crate::cases::{ask, call, engine_over, notes, put};
@@ -213,6 +216,63 @@ async fn death_while_declaring_leaves_a_store_that_opens_and_declares() {
     }
 }
 
+/// Stores a declaration as no engine of this process does.
+async fn put_declaration(store: &Memory, name: &str, document: Document) {
+    let write = Write {
+        key: Key::new(&runstate::engine::DECLARATIONS, name),
+        expect: Expectation::Any,
+        op: WriteOp::Put { version: 1, document: Arc::new(document) },
+    };
+    let batch = Batch {
+        command: CommandId::new(&format!("put {name}")).unwrap(),
+        fingerprint: "x".into(),
+        at: Timestamp::from_millis(1),
+        result: Json::Null,
+        writes: vec![write],
+        checks: vec![],
+    };
+    store.commit(batch).await.unwrap();
+}
+
+/// Runs in a process of its own, which can declare nothing afterwards.
+#[test]
+fn declarations_that_one_process_meets_are_bounded() {
+    const IS_CHILD: &str = "RUNSTATE_TEST_MEETS_MANY_DECLARATIONS";
+    if std::env::var_os(IS_CHILD).is_none() {
+        let name = "declarations::declarations_that_one_process_meets_are_bounded";
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        assert!(child.args(["--exact", name]).env(IS_CHILD, "1").status().unwrap().success());
+        return;
+    }
+    let large = |name: &str| {
+        json!({"collection": name, "version": 1, "fields": [
+            {"name": "a", "kind": "text", "values": ["x".repeat(DECLARATION_BYTES - 200)]}
+        ]})
+    };
+    block_on(async {
+        let mut declared = 0;
+        let error = loop {
+            match call(&memory_engine().await, "documents.declare", large(&format!("c{declared}"))).await {
+                Ok(_) => declared += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((error.code, declared), (ErrorCode::LIMIT, DECLARATIONS_BYTES / DECLARATION_BYTES), "{error}");
+        let (store, host) = (Arc::new(Memory::new()), SimHost::default());
+        let engine = engine_over(store.clone(), &host).await;
+        ask(&engine, "documents.declare", large("c0")).await;
+        let mut document = large("new").as_object().unwrap().clone();
+        document.insert("id".into(), json!("new"));
+        document.insert("indexes".into(), json!([]));
+        put_declaration(&store, "new", document).await;
+        let engine = engine_over(store, &host).await;
+        ask(&engine, "documents.get", json!({"collection": "c0", "ids": []})).await;
+        let error = call(&engine, "documents.get", json!({"collection": "new", "ids": []})).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::LIMIT, "{error}");
+        assert_eq!(engine.verify(|_| {}).await.unwrap().findings, []);
+    });
+}
+
 #[tokio::test]
 async fn a_damaged_declaration_is_found_and_hides_only_its_collection() {
     let (store, host) = (Arc::new(Memory::new()), SimHost::default());
@@ -220,25 +280,13 @@ async fn a_damaged_declaration_is_found_and_hides_only_its_collection() {
     ask(&engine, "documents.declare", notes()).await;
     ask(&engine, "documents.declare", json!({"collection": "other"})).await;
     let key = Key::new(&runstate::engine::DECLARATIONS, "notes");
-    let mut document =
-        store.get(std::slice::from_ref(&key)).await.unwrap().remove(0).unwrap().document.as_ref().clone();
+    let mut document = store.get(&[key]).await.unwrap().remove(0).unwrap().document.as_ref().clone();
     document.insert("fields".into(), json!([1]));
-    let write = runstate::store::Write {
-        key,
-        expect: runstate::store::Expectation::Any,
-        op: runstate::store::WriteOp::Put { version: 1, document: Arc::new(document) },
-    };
-    let batch = runstate::store::Batch {
-        command: runstate::id::CommandId::new("damage").unwrap(),
-        fingerprint: "x".into(),
-        at: engine.now(),
-        result: Json::Null,
-        writes: vec![write],
-        checks: vec![],
-    };
-    store.commit(batch).await.unwrap();
+    put_declaration(&store, "notes", document).await;
     let engine = engine_over(store, &host).await;
     ask(&engine, "documents.get", json!({"collection": "other", "ids": ["a"]})).await;
+    let error = call(&engine, "documents.get", json!({"collection": "notes", "ids": ["a"]})).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::CORRUPT, "{error}");
     let findings = engine.verify(|_| {}).await.unwrap().findings;
     assert!(findings.iter().any(|finding| finding.at == "runstate.declarations/notes"), "{findings:?}");
     let error = call(&engine, "documents.declare", notes()).await.unwrap_err();

@@ -173,16 +173,8 @@ impl Engine {
 
     /// The declarations in the store, by name; `Err`: it cannot be read.
     async fn stored_declarations(&self) -> Result<Vec<(Arc<str>, Result<StoredDeclaration, Error>)>, Error> {
-        let mut query = Query::of(&DECLARATIONS).limit(PAGE);
-        let mut found = Vec::new();
-        loop {
-            let page = self.store().query(&query).await?;
-            found.extend(page.items.into_iter().map(|row| (row.id.clone(), StoredDeclaration::read(row))));
-            match page.next {
-                Some(cursor) => query = query.after(Some(cursor)),
-                None => return Ok(found),
-            }
-        }
+        let page = self.store().query(&Query::of(&DECLARATIONS)).await?;
+        Ok(page.items.into_iter().map(|row| (row.id.clone(), StoredDeclaration::read(row))).collect())
     }
 
     /// The collection that is declared under this name. An unknown one may have been declared by another process.
@@ -193,14 +185,20 @@ impl Engine {
         }
         self.reload_collections().await?;
         let catalog = self.catalog();
-        catalog.get(&full_name).ok_or_else(|| {
-            let names: Vec<&str> = catalog.iter().filter_map(|known| known.name.strip_prefix(PREFIX)).collect();
-            let hint = match nearest_name(name, &names) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "declare it with `documents.declare`".to_owned(),
-            };
-            Error::new(ErrorCode::NOT_FOUND, format!("the collection `{name}` is not declared; {hint}"))
-        })
+        if let Some(collection) = catalog.get(&full_name) {
+            return Ok(collection);
+        }
+        if let Some((_, Err(unreadable))) =
+            self.stored_declarations().await?.into_iter().find(|(stored, _)| **stored == *name)
+        {
+            return Err(unreadable);
+        }
+        let names: Vec<&str> = catalog.iter().filter_map(|known| known.name.strip_prefix(PREFIX)).collect();
+        let hint = match nearest_name(name, &names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "declare it with `documents.declare`".to_owned(),
+        };
+        Err(Error::new(ErrorCode::NOT_FOUND, format!("the collection `{name}` is not declared; {hint}")))
     }
 
     /// The collection that a reader names: one that was declared at run time, or one of a domain by its whole name, `domain.collection`.
@@ -217,7 +215,7 @@ impl Engine {
         declaration: &CollectionDeclaration,
     ) -> Result<&'static Collection, Error> {
         // Also checks a declaration that changes nothing.
-        declaration.collection()?;
+        declaration.normalized(declaration.version.unwrap_or(1)).collection()?;
         for _ in 0..ATTEMPTS {
             let guard = self.shared.collections.lock.lock().await;
             let known = self.catalog();
@@ -411,7 +409,8 @@ fn read_declaration(
     Ok((read(document)?, pending))
 }
 
-/// Why a stored declaration cannot be used; `None`: it can.
+/// Why a stored declaration is damaged; `None`: it is not.
 pub(in crate::engine) fn declaration_problem(id: &str, document: &Document) -> Option<String> {
-    read_declaration(id, document).err().map(|error| error.message)
+    let problem = read_declaration(id, document).err().filter(|error| error.code != ErrorCode::LIMIT);
+    problem.map(|error| error.message)
 }
