@@ -6,6 +6,7 @@
 use std::error::Error;
 
 use runstate::domain;
+use runstate::domain::cvm::Work;
 use runstate::engine::transfer::Progress;
 use runstate::engine::{self, ENGINE_OPERATIONS};
 use runstate::error_code::ErrorCode;
@@ -35,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "types": [
             result_type::<calls::ImportResult>(),
             result_type::<Progress>(),
-            result_type::<WorkerEvent<'static>>(),
+            result_type::<WorkerEvent<'static, Work>>(),
             result_type::<compiler::CompiledSource>(),
             result_type::<runstate::lang::Diagnostic>(),
         ],

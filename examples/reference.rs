@@ -8,7 +8,7 @@ use runstate::domain::{self, cvm};
 use runstate::engine::ENGINE_OPERATIONS;
 use runstate::error_code::{CodeDeclaration, ErrorCategory, ErrorCode};
 use runstate::operation::{Description, Domain, OperationKind, Signature};
-use runstate::schema::{Collection, Direction, Field, Index, IndexKind, Predicate, Presence, Ttl};
+use runstate::schema::{Collection, Direction, Field, Index, IndexKind, Predicate, Presence, ShardKey, Ttl};
 use serde_json::Value as Json;
 
 const INTRODUCTION: &str = "# Reference
@@ -172,9 +172,16 @@ fn collection(collection: &Collection) -> String {
         text += "\nIndexes:\n\n";
         collection.indexes.iter().for_each(|one| text += &index(one));
     }
-    for reference in collection.references {
+    for reference in collection.references() {
         let part = if reference.part { "; the document is a part of it" } else { "" };
         let _ = write!(text, "\n`{}` is an id of `{}`{part}.\n", reference.field, reference.collection);
+    }
+    match collection.shard {
+        Some(ShardKey::HashedId) => text += "\nShard key in MongoDB: a hash of the id.\n",
+        Some(ShardKey::Ranged(field)) => {
+            let _ = write!(text, "\nShard key in MongoDB: `{field}`.\n");
+        }
+        None => {}
     }
     match &collection.ttl {
         Some(Ttl { field, after, partial }) => {

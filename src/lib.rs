@@ -62,6 +62,8 @@ pub mod error_code;
 pub mod id;
 #[cfg(feature = "compiler")]
 pub mod lang;
+#[cfg(not(target_family = "wasm"))]
+pub mod legacy;
 pub mod limits;
 pub mod marker;
 pub mod operation;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use runstate::schema::{
-    Catalog, Collection, Direction, Entity, FieldType, Fields, Index, Kind, Literal, Predicate, Presence, State, check,
+    Catalog, Collection, Direction, Entity, FieldType, Fields, Index, Kind, Literal, Predicate, Presence, ShardKey,
+    State, check,
 };
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json};
@@ -232,12 +233,65 @@ fn indexes_ttl_references_and_flags_are_declared() {
     let Some(ttl) = &collection.ttl else { panic!("it has a time to live") };
     let retired = Predicate::Eq("status", Literal::Text("retired"));
     assert_eq!((ttl.field, ttl.after, ttl.partial), ("lastSeen", Millis::days(30), Some(retired)));
-    let references: Vec<_> = collection.references.iter().map(|one| (one.field, one.collection)).collect();
+    let references: Vec<_> = collection.references().map(|one| (one.field, one.collection)).collect();
     assert_eq!(references, [("ownerId", "toy.owners")]);
     assert_eq!((collection.name, collection.version), ("toy.ovens", 3));
     assert_eq!((collection.read_mostly, collection.insert_only), (true, false));
     assert!(Catalog::new(&[&Oven::COLLECTION, &OWNERS]).is_ok());
     assert_eq!(oven(OvenState::Idle).id(), "m1");
+}
+
+/// A key that hangs, or that an owner has borrowed.
+#[derive(Entity, Clone, Debug, PartialEq)]
+#[entity(collection = "toy.keys", version = 1, insert_only)]
+#[index(oven_id)]
+struct OvenKey {
+    #[entity(id)]
+    id: String,
+    #[entity(part_of = "toy.ovens", shard)]
+    oven_id: String,
+    handover: Option<Handover>,
+    #[entity(state)]
+    state: KeyState,
+}
+
+#[derive(Fields, Clone, Debug, PartialEq)]
+struct Handover {
+    #[entity(references = "toy.owners")]
+    witness: String,
+}
+
+#[derive(State, Clone, Debug, PartialEq)]
+enum KeyState {
+    Hanging,
+    Borrowed {
+        #[entity(references = "toy.owners")]
+        borrower: String,
+    },
+}
+
+#[test]
+fn references_in_objects_and_states_have_their_paths() {
+    let references: Vec<_> =
+        OvenKey::COLLECTION.references().map(|one| (one.field, one.collection, one.part)).collect();
+    let expected =
+        [("oven_id", "toy.ovens", true), ("handover.witness", "toy.owners", false), ("borrower", "toy.owners", false)];
+    assert_eq!(references, expected);
+    assert_eq!(OvenKey::COLLECTION.kind_of("handover.witness"), Kind::Id);
+    assert!(Catalog::new(&[&Oven::COLLECTION, &OvenKey::COLLECTION, &OWNERS]).is_ok());
+    let unknown = Catalog::new(&[&Oven::COLLECTION, &OvenKey::COLLECTION]).unwrap_err();
+    assert!(unknown.problem.contains("`toy.owners`, which is not declared"), "{unknown}");
+    let handover = Some(Handover { witness: "Ada".into() });
+    let state = KeyState::Borrowed { borrower: "Bob".into() };
+    let key = OvenKey { id: "k".into(), oven_id: "m1".into(), handover, state };
+    assert_eq!(OvenKey::from_document(&key.to_document().unwrap()), Ok(key));
+    assert_ne!(KeyState::Hanging, KeyState::Borrowed { borrower: String::new() });
+}
+
+#[test]
+fn a_shard_key_is_declared_by_its_field() {
+    assert_eq!(OvenKey::COLLECTION.shard, Some(ShardKey::Ranged("oven_id")));
+    assert_eq!(Oven::COLLECTION.shard, None);
 }
 
 #[test]

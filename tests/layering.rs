@@ -72,6 +72,14 @@ fn a_room_uses_only_the_rooms_before_it() -> io::Result<()> {
 }
 
 #[test]
+fn the_rooms_for_every_domain_name_none() -> io::Result<()> {
+    let sources = sources()?;
+    let domains = rules::domains(&sources);
+    expect_no_breaches(sources.iter().flat_map(|source| rules::domain_names(source, &domains)));
+    Ok(())
+}
+
+#[test]
 fn the_pure_rooms_have_no_async_clock_entropy_or_io() -> io::Result<()> {
     expect_no_breaches(sources()?.iter().flat_map(rules::purity));
     Ok(())

@@ -18,10 +18,9 @@ use fixtures::{
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{EXECUTIONS, Start, Status};
-use runstate::engine::transfer::disk::{LegacyImportReport, SkippedItem};
-use runstate::engine::transfer::legacy;
 use runstate::engine::{Engine, Error, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
+use runstate::legacy::{self, LegacyImportReport, SkippedItem};
 use runstate::schema::Key;
 use runstate::store::Memory;
 use runstate::time::Millis;

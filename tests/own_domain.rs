@@ -2,6 +2,9 @@
 //! other domain.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "own_domain/work.rs"]
+mod work;
+
 use std::sync::Arc;
 
 use runstate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, TypedCommand, View};

@@ -97,7 +97,7 @@ fn declared_collections_match_the_snapshot() {
             out += &format!("  index {} {:?}{unique} {:?}\n", index.name(), index.kind, index.partial);
         }
         out += &format!("  ttl {:?}\n", collection.ttl);
-        for reference in collection.references {
+        for reference in collection.references() {
             out += &format!("  reference {} {}\n", reference.field, reference.collection);
         }
         out += &format!("  insert_only {} read_mostly {}\n", collection.insert_only, collection.read_mostly);

@@ -9,7 +9,7 @@ use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Engine, SystemHost};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::work::{Failure, Task, Worker};
+use runstate::work::{Failure, Task};
 use tokio::task::JoinSet;
 
 use super::BenchError;
@@ -52,7 +52,7 @@ pub async fn answer(url: &str, workers: usize, calls: usize) -> Result<Rates, Be
     for (n, cvm) in (0..workers).zip(processes.into_iter().cycle()) {
         let received = received.clone();
         serving.spawn(async move {
-            let worker = Worker::new(cvm, format!("worker {n}")).handle("cc", 1, move |task: Task| {
+            let worker = cvm.worker(format!("worker {n}")).handle("cc", 1, move |task: Task<_>| {
                 received.fetch_add(1, Ordering::Relaxed);
                 async move { Ok::<_, Failure>(task.work.call.prompt.into()) }
             });

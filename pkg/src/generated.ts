@@ -4,7 +4,7 @@
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /**
- * When a failed call is retried: after `initial`, then after twice as long each time, at most `longest`, until `attempts` attempts were
+ * When failed work is retried: after `initial`, then after twice as long each time, at most `longest`, until `attempts` attempts were
  * made. Each wait is shortened at random by up to half ("equal jitter": Brooker, "Exponential Backoff And Jitter", 2015).
  */
 export type Backoff = {
@@ -1049,7 +1049,7 @@ export type FailedCall = {
   retryAt: number | null;
 };
 
-/** Why a call could not be answered. Any error converts to a failure that is retried, so `?` works in handlers. */
+/** Why a handler could not answer. Any error converts to a failure that is retried, so `?` works in handlers. */
 export type Failure = {
   /** The message, which the program can read. */
   message: string;
@@ -1757,41 +1757,41 @@ export type Work = {
 
 /** An event of a worker. */
 export type WorkerEvent =
-  /** A call was claimed; its handler starts. */
+  /** An item was claimed; its handler starts. */
   | {
     event: "claimed";
   } & Work
-  /** A call was answered, and its execution has run to its next stop. */
+  /** An item was answered. */
   | {
     event: "answered";
-    /** The status of its execution. */
+    /** The result. Of a call, the status of its execution, which has run to its next stop. */
     reached: ExecutionStatus;
     /** How long its handler took. */
     took: number;
-    /** The call. */
+    /** The item. */
     work: Work;
   }
-  /** A call was not answered. */
+  /** An item was not answered. */
   | {
     event: "failed";
     /** The failure. */
     failure: Failure;
-    /** When it may be tried again; null: it is not retried, and its program received the error. */
+    /** When it may be tried again; null: it is not retried, and the program of a call received the error. */
     retryAt: number | null;
     /** How long its handler took. */
     took: number;
-    /** The call. */
+    /** The item. */
     work: Work;
   }
-  /** The claim was lost, or another process closed the call: the result of the handler is discarded. */
+  /** The claim was lost, or another process closed the item: the result of the handler is discarded. */
   | {
     event: "lost";
     /** The error of the engine. */
     why: ErrorFields;
-    /** The call. */
+    /** The item. */
     work: Work;
   }
-  /** A call was released, because the worker ends. */
+  /** An item was released, because the worker ends. */
   | {
     event: "released";
   } & Work

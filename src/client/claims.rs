@@ -1,4 +1,4 @@
-//! The operations of workers: claim calls, extend claims, complete calls or report their failure.
+//! Workers, and their operations: claim calls, extend claims, complete calls or report their failure.
 
 use super::{Answer, Cvm};
 use crate::domain::cvm::{
@@ -7,8 +7,17 @@ use crate::domain::cvm::{
 };
 use crate::engine::Error;
 use crate::time::{Millis, Timestamp};
+use crate::work::Worker;
+
+/// A worker that serves the calls of executions.
+pub type CallWorker = Worker<Work>;
 
 impl Cvm {
+    /// A worker that serves nothing yet; see [`Worker::new`].
+    pub fn worker(&self, owner: impl Into<String>) -> CallWorker {
+        Worker::new(&self.engine, owner)
+    }
+
     /// Claims one open call of these kinds for `owner`. The claim lasts for `lease`, or longer with [`Cvm::heartbeat`]. `None`: no such
     /// call is open. A repeat under the same command id returns the same claim.
     pub async fn claim(&self, kinds: &[String], owner: &str, lease: Millis) -> Result<Option<Work>, Error> {
@@ -22,7 +31,7 @@ impl Cvm {
 
     /// Claims a call of this target; see [`Cvm::claim`] and [`Cvm::claim_call`].
     pub async fn claim_target(&self, of: ClaimTarget, owner: &str, lease: Millis) -> Result<Option<Work>, Error> {
-        Ok(self.execute(&Claim { of, owner: owner.to_owned(), lease }).await?.into_work())
+        Ok(self.execute(&Claim { of, owner: owner.to_owned(), lease }).await?.into())
     }
 
     /// Reports that the worker still processes the call. Restarts its lease and returns the end of it. On [`codes::STALE_CLAIM`](crate::domain::cvm::codes::STALE_CLAIM) the

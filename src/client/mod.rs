@@ -12,7 +12,10 @@ mod source;
 pub use answer::Answer;
 #[cfg(any(not(target_family = "wasm"), feature = "wasm"))]
 pub use builder::{Builder, open};
+pub use claims::CallWorker;
 pub use run::Run;
+#[cfg(feature = "compiler")]
+pub use source::compile;
 
 use crate::decision::Command;
 use crate::domain::cvm::{

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Cvm;
 use crate::domain::cvm::{
-    ActiveExecutions, CallListing, CallRow, CountFinished, CountStatuses, ExecutionListing, ExecutionSummary,
-    KINDS_PER_CLAIM, Latency, LatencyByKind, LatencyByProgram, LogCursor, LogListing, LogRow, NextAvailable, Overview,
-    ProgramHistory, ProgramListing, ProgramSummary, ProgramView, ShowLatency, ShowOverview, ShowProgram,
-    ShowProgramById, ShowStats, ShowSummary, ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionListing,
-    VersionSummary, VersionView,
+    ActiveExecutions, CallListing, CallRow, CountFinished, CountStatuses, ExecutionListing, ExecutionSummary, Latency,
+    LatencyByKind, LatencyByProgram, LogCursor, LogListing, LogRow, Overview, ProgramHistory, ProgramListing,
+    ProgramSummary, ProgramView, ShowLatency, ShowOverview, ShowProgram, ShowProgramById, ShowStats, ShowSummary,
+    ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionListing, VersionSummary, VersionView,
 };
 use crate::engine::Error;
 use crate::schema::Page;
@@ -24,16 +23,6 @@ impl Cvm {
     pub async fn slowest(&self, program: Option<&str>, limit: u32) -> Result<Page<CallRow>, Error> {
         let program = program.map(str::to_owned);
         self.engine.query(&SlowestCalls { program, limit: Some(limit), cursor: None }).await
-    }
-
-    /// See [`NextAvailable`], for any number of kinds.
-    pub async fn next_available(&self, kinds: &[String]) -> Result<Option<Timestamp>, Error> {
-        let mut next: Option<Timestamp> = None;
-        for kinds in kinds.chunks(KINDS_PER_CLAIM) {
-            let available = self.engine.query(&NextAvailable { kinds: kinds.to_vec() }).await?;
-            next = next.into_iter().chain(available).min();
-        }
-        Ok(next)
     }
 
     /// See [`ExecutionListing`].

@@ -184,7 +184,7 @@ impl Engine {
         let catalog = self.catalog();
         let part_of = |event: &ChangeEvent| {
             let collection = catalog.get(&event.key.collection)?;
-            collection.references.iter().find(|reference| reference.part).map(|reference| reference.field)
+            collection.references().find(|reference| reference.part).map(|reference| reference.field)
         };
         let parts = events.iter().filter(|event| event.revision.is_some() && part_of(event).is_some());
         let keys: Vec<Key> = parts.map(|event| event.key.clone()).collect();

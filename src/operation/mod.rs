@@ -5,10 +5,12 @@
 //! | `parameter.rs` | parameters: their declaration, and reading them from JSON with errors that help |
 //! | `filter.rs` | conditions as parameters |
 //! | `due.rs` | due rules: how work whose time has come is found, and the command that does it |
+//! | `work_item.rs`, `backoff.rs` | items that workers claim, and when failed work is retried |
 //! | `registry.rs` | the domains of one engine, checked once |
 //! | `verification.rs` | how verification checks that the documents of an entity agree |
 //! | `description.rs` | documentation and schemas, for builds that have them |
 
+mod backoff;
 mod description;
 mod due;
 mod filter;
@@ -20,7 +22,9 @@ mod schema_macros;
 #[path = "no_schema_macros.rs"]
 mod schema_macros;
 mod verification;
+mod work_item;
 
+pub use backoff::Backoff;
 pub use description::Description;
 #[doc(hidden)]
 pub use description::{DescribedParameter, parameter_schema};
@@ -34,12 +38,13 @@ pub use parameter::{expected_object, expected_word, read_object, read_word};
 pub use registry::{Registry, RegistryError};
 pub use runstate_derive::{Operation, Parameter, Parameters};
 pub use verification::{EntityCheck, RowsCheck, RowsComparison};
+pub use work_item::{Failure, WorkItem};
 
 use crate::decision::EngineSettings;
 use crate::decision::{AnyCommand, Command, DomainQuery, Rejection, TypedCommand, TypedQuery};
 use crate::error_code::CodeDeclaration;
 use crate::schema::Collection;
-use crate::value::Document;
+use crate::value::{Document, Json};
 
 /// The face of an operation: everything that a caller by name must know.
 #[derive(Debug)]
@@ -129,6 +134,19 @@ pub struct Domain {
     pub settings: Option<&'static SettingsDeclaration>,
     /// How verification checks that the documents of an entity agree with each other.
     pub checks: &'static [&'static EntityCheck],
+    /// How an export that is a folder shows its documents; by default each collection has a folder, and each document a file named by its id.
+    pub files: Option<&'static FileLayout>,
+}
+
+/// The layout of the documents of a domain in an export that is a folder. Each function gets the name of the collection and the document.
+#[derive(Debug)]
+pub struct FileLayout {
+    /// The folder of the file: its name, and those of the folders above it first.
+    pub folder: fn(&str, &Document) -> Vec<String>,
+    /// The name of the file without its extension; `None`: the id of the document.
+    pub name: fn(&str, &Document) -> Option<String>,
+    /// Fields for people that the file has in addition. A field of the document with the same name takes precedence.
+    pub fields: fn(&str, &Document) -> Vec<(&'static str, Json)>,
 }
 
 /// EngineSettings of a domain, for callers without their type.
@@ -143,7 +161,7 @@ pub struct SettingsDeclaration {
 impl Domain {
     /// An empty domain.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, collections: &[], operations: &[], due: &[], codes: &[], settings: None, checks: &[] }
+        Self { name, collections: &[], operations: &[], due: &[], codes: &[], settings: None, checks: &[], files: None }
     }
 
     /// Sets the collections.
@@ -180,5 +198,16 @@ impl Domain {
     pub const fn checks(mut self, checks: &'static [&'static EntityCheck]) -> Self {
         self.checks = checks;
         self
+    }
+
+    /// Sets the layout of files.
+    pub const fn files(mut self, files: &'static FileLayout) -> Self {
+        self.files = Some(files);
+        self
+    }
+
+    /// Whether a collection or operation of this name belongs to the domain.
+    pub fn owns(&self, name: &str) -> bool {
+        name.strip_prefix(self.name).is_some_and(|rest| rest.starts_with('.'))
     }
 }

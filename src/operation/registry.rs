@@ -65,9 +65,8 @@ impl Registry {
         let mut collections: Vec<&'static Collection> = Vec::new();
         for domain in domains {
             let owned = |kind: &'static str, name: &'static str| {
-                let is_own = name.strip_prefix(domain.name).is_some_and(|rest| rest.starts_with('.'));
                 let foreign = RegistryError::Foreign { domain: domain.name, kind, name };
-                if is_own { Ok(()) } else { Err(foreign) }
+                if domain.owns(name) { Ok(()) } else { Err(foreign) }
             };
             if RESERVED_DOMAINS.contains(&domain.name) {
                 return Err(RegistryError::Reserved(domain.name));

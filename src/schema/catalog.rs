@@ -1,6 +1,6 @@
 //! The collections that an engine works with, checked once.
 
-use super::{Collection, Index, IndexKind, Kind, Presence};
+use super::{Collection, Index, IndexKind, Kind, Presence, ShardKey};
 use crate::value::{SortedMap, SortedSet};
 
 /// A declaration that is not valid.
@@ -31,7 +31,7 @@ impl Catalog {
             }
         }
         for collection in catalog.collections.values() {
-            for reference in collection.references {
+            for reference in collection.references() {
                 if !catalog.collections.contains_key(reference.collection) {
                     let problem =
                         format!("`{}` refers to `{}`, which is not declared", reference.field, reference.collection);
@@ -105,7 +105,28 @@ fn verify(collection: &Collection) -> Result<(), String> {
     {
         return Err(format!("it expires by `{}`, which is not a timestamp", ttl.field));
     }
-    Ok(())
+    verify_shard_key(collection)
+}
+
+/// The rules of MongoDB, and of writes: a document is changed under its `_id`, so a write names no other field.
+fn verify_shard_key(collection: &Collection) -> Result<(), String> {
+    let Some(key) = collection.shard else { return Ok(()) };
+    let begins_with = |index: &Index, field: &str| index.fields.first().is_some_and(|(first, _)| *first == field);
+    let is_key = |index: &Index| matches!(key, ShardKey::Ranged(field) if begins_with(index, field));
+    if let Some(index) = collection.indexes.iter().find(|index| index.unique && !is_key(index)) {
+        return Err(format!("its unique index `{}` does not begin with the shard key", index.name()));
+    }
+    let ShardKey::Ranged(field) = key else { return Ok(()) };
+    if !collection.insert_only {
+        return Err(format!("its shard key is `{field}`, but its documents are changed by `_id`"));
+    }
+    if !collection.fields.iter().any(|one| one.name == field && one.presence == Presence::Required) {
+        return Err(format!("not every document has the shard key `{field}`"));
+    }
+    match collection.indexes.iter().any(is_key) {
+        true => Ok(()),
+        false => Err(format!("no index begins with the shard key `{field}`")),
+    }
 }
 
 /// Backends enforce uniqueness themselves, so every backend must be able to express the index.
@@ -146,6 +167,26 @@ mod tests {
             Predicate::Any(&[Predicate::Missing("end")]),
         ]))]);
     const VALID: Collection = Collection::new("a.b", 1);
+
+    const ROWS: Collection = Collection::new("a.b", 1)
+        .fields(&[Field::text("x"), Field::text("y").optional()])
+        .indexes(&[Index::ordered(&[("x", Ascending)]).unique(), Index::ordered(&[("y", Ascending)])])
+        .insert_only();
+    const HASHED: Collection = Collection { shard: Some(ShardKey::HashedId), ..ROWS };
+    const CHANGED: Collection = Collection { insert_only: false, shard: Some(ShardKey::Ranged("x")), ..ROWS };
+    const INCOMPLETE: Collection = Collection { indexes: &[], shard: Some(ShardKey::Ranged("y")), ..ROWS };
+    const UNINDEXED: Collection = Collection { indexes: &[], shard: Some(ShardKey::Ranged("x")), ..ROWS };
+    const SHARDED: Collection = Collection { shard: Some(ShardKey::Ranged("x")), ..ROWS };
+
+    #[test]
+    fn shard_keys_follow_the_rules_of_unique_indexes_and_writes() {
+        let problem = |c: &'static Collection| Catalog::new(&[c]).unwrap_err().problem;
+        assert_eq!(problem(&HASHED), "its unique index `x` does not begin with the shard key");
+        assert_eq!(problem(&CHANGED), "its shard key is `x`, but its documents are changed by `_id`");
+        assert_eq!(problem(&INCOMPLETE), "not every document has the shard key `y`");
+        assert_eq!(problem(&UNINDEXED), "no index begins with the shard key `x`");
+        assert!(Catalog::new(&[&SHARDED]).is_ok());
+    }
 
     #[test]
     fn invalid_declarations_report_the_problem() {

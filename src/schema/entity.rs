@@ -79,7 +79,7 @@ use crate::value::{self, Document, Json};
 /// | attribute | meaning |
 /// |---|---|
 /// | `id` | the id of the document |
-/// | `references = "domain.name"` | holds an id of that collection |
+/// | `references = "domain.name"` | holds an id of that collection; also in a state or an object, but not in the elements of a list or map |
 /// | `part_of = "domain.name"` | holds the id of the document that this one is a part of; see [`Reference`](super::Reference) |
 /// | `kind = id` | the declared kind, if it differs from that of the type |
 /// | `rename = "name"`, `path = "state.pc"` | the stored name; the stored path in an object |
@@ -91,6 +91,7 @@ use crate::value::{self, Document, Json};
 /// | `declared("a", "b" = optional)` | only these fields of the object are declared |
 /// | `undeclared` | stored and read, but not declared |
 /// | `secret` | holds a secret |
+/// | `shard` | a sharded MongoDB distributes the documents by this field; by the id: by its hash; see [`ShardKey`](super::ShardKey) |
 /// | `state` | an enum with [`State`](macro@super::State): its tag and the fields of its variant are stored at this level |
 /// | `flatten` | a struct with [`Fields`](macro@super::Fields), whose fields are stored at this level |
 ///

@@ -45,8 +45,8 @@ pub struct Collection {
     pub indexes: &'static [Index],
     /// The rule by which documents expire.
     pub ttl: Option<Ttl>,
-    /// Fields that hold ids of other documents.
-    pub references: &'static [Reference],
+    /// The field by which a sharded MongoDB distributes the documents; `None`: the collection is small, and not distributed.
+    pub shard: Option<ShardKey>,
     /// Documents are inserted and deleted, never updated.
     pub insert_only: bool,
     /// Many concurrent commits check the same document, and few change one. It is a hint for stores where a check is a write.
@@ -68,6 +68,10 @@ pub struct Field {
     pub max_bytes: usize,
     /// Whether it holds a secret.
     pub secret: bool,
+    /// The collection of which it holds an id.
+    pub references: Option<&'static str>,
+    /// Whether the document is a part of the one that it references.
+    pub is_part: bool,
 }
 
 /// The kind of a field's values.
@@ -157,8 +161,8 @@ pub struct Ttl {
     pub partial: Option<Predicate>,
 }
 
-/// `field` holds an id of `collection`.
-#[derive(Debug)]
+/// `field` holds an id of `collection`; see [`Collection::references`].
+#[derive(Clone, Copy, Debug)]
 pub struct Reference {
     /// Dotted path.
     pub field: &'static str,
@@ -168,16 +172,13 @@ pub struct Reference {
     pub part: bool,
 }
 
-impl Reference {
-    /// A reference to an independent document.
-    pub const fn to(field: &'static str, collection: &'static str) -> Self {
-        Self { field, collection, part: false }
-    }
-
-    /// A reference to the document that this one is a part of.
-    pub const fn part_of(field: &'static str, collection: &'static str) -> Self {
-        Self { field, collection, part: true }
-    }
+/// How a sharded MongoDB distributes the documents of a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShardKey {
+    /// By a hash of the id.
+    HashedId,
+    /// By ranges of this field. Documents with the same value are on one shard.
+    Ranged(&'static str),
 }
 
 impl Collection {
@@ -189,7 +190,7 @@ impl Collection {
             fields: &[],
             indexes: &[],
             ttl: None,
-            references: &[],
+            shard: None,
             insert_only: false,
             read_mostly: false,
         }
@@ -213,9 +214,9 @@ impl Collection {
         self
     }
 
-    /// Sets the references.
-    pub const fn references(mut self, references: &'static [Reference]) -> Self {
-        self.references = references;
+    /// Sets the shard key.
+    pub const fn shard(mut self, key: ShardKey) -> Self {
+        self.shard = Some(key);
         self
     }
 
@@ -229,6 +230,13 @@ impl Collection {
     pub const fn read_mostly(mut self) -> Self {
         self.read_mostly = true;
         self
+    }
+
+    /// The fields that hold ids of other documents.
+    pub fn references(&self) -> impl Iterator<Item = Reference> + use<> {
+        self.fields.iter().filter_map(|field| {
+            Some(Reference { field: field.name, collection: field.references?, part: field.is_part })
+        })
     }
 
     /// The kind of the field at `path`. Undeclared fields are JSON.
@@ -270,7 +278,16 @@ kinds! {
 
 impl Field {
     const fn new(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, presence: Presence::Required, values: &[], max_bytes: 0, secret: false }
+        Self {
+            name,
+            kind,
+            presence: Presence::Required,
+            values: &[],
+            max_bytes: 0,
+            secret: false,
+            references: None,
+            is_part: false,
+        }
     }
 
     /// A field with the declaration of the type `T`.
@@ -283,6 +300,18 @@ impl Field {
     pub const fn kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
         self
+    }
+
+    /// Declares that the field holds an id of this collection.
+    pub const fn references(mut self, collection: &'static str) -> Self {
+        self.references = Some(collection);
+        self
+    }
+
+    /// Declares that the field holds the id of the document, of this collection, that this document is a part of.
+    pub const fn part_of(mut self, collection: &'static str) -> Self {
+        self.is_part = true;
+        self.references(collection)
     }
 
     /// Declares that the field holds a secret.

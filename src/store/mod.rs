@@ -54,7 +54,7 @@ use crate::id::{CommandId, Revision};
 use crate::limits::{LEDGER_DAYS, LEDGER_RESULT_BYTES};
 use crate::marker::{BoxFuture, MaybeSync};
 pub use crate::schema::Page;
-use crate::schema::{Aggregate, Catalog, Collection, Field, Key, Query, Ttl};
+use crate::schema::{Aggregate, Catalog, Collection, Field, Key, Query, ShardKey, Ttl};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json};
 
@@ -68,6 +68,7 @@ pub const COMMANDS: Collection = Collection::new("runstate.commands", 1)
         Field::json("result").max(LEDGER_RESULT_BYTES),
     ])
     .ttl(Ttl { field: "at", after: Millis::days(LEDGER_DAYS), partial: None })
+    .shard(ShardKey::HashedId)
     .insert_only();
 
 /// The features and limits of a store. A missing feature is a typed error ([`StoreError::Unsupported`]) and never ignored.

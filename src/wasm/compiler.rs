@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::cvm::compile_source;
+use crate::client;
 use crate::engine::Error;
 use crate::vm::Instruction;
 
@@ -21,7 +21,7 @@ pub struct CompiledSource {
 
 /// Compiles `source`. `name` is the file name in diagnostics. On `compile_error` the error's details hold all problems as `diagnostics`.
 pub fn compile(name: &str, source: &str) -> Result<CompiledSource, Error> {
-    Ok(CompiledSource { bytecode: compile_source(name, source)?, compiler: COMPILER })
+    Ok(CompiledSource { bytecode: client::compile(name, source)?, compiler: COMPILER })
 }
 
 #[cfg(test)]

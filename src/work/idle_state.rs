@@ -1,10 +1,10 @@
-//! The waiting of a worker while no call is open: for a change in the store, for a limited time, and with jitter.
+//! The waiting of a worker while no item is open: for a change in the store, for a limited time, and with jitter.
 
 use super::Worker;
 use super::pool::{Either, race};
 use super::task::Signal;
-use crate::domain::cvm::CC_HISTORY;
 use crate::engine::Error;
+use crate::operation::WorkItem;
 use crate::store::{self, ChangeEvent, Position};
 use crate::time::{Millis, Timestamp};
 
@@ -14,7 +14,7 @@ const MAX_WAIT: Millis = Millis::seconds(1);
 /// Maximum delay with which a worker lets others claim first, after it repeatedly found nothing.
 const MAX_CLAIM_DELAY: Millis = Millis(500);
 
-/// Time between two pages of changes without a new call.
+/// Time between two pages of changes without a new item.
 const PAGE_INTERVAL: Millis = Millis(100);
 
 /// Number of changes per page.
@@ -35,7 +35,7 @@ pub(super) struct IdleState {
 pub(super) enum IdleOutcome {
     /// Another claim may succeed.
     MayFindWork,
-    /// No call is open.
+    /// No item is open.
     NothingOpen,
 }
 
@@ -45,10 +45,10 @@ impl IdleState {
         self.claim_delay = Millis(0);
     }
 
-    /// Waits until another claim may succeed. `drained`: nothing that this worker runs can make a call.
-    pub async fn wait_for_work(
+    /// Waits until another claim may succeed. `drained`: nothing that this worker runs can make an item.
+    pub async fn wait_for_work<W: WorkItem>(
         &mut self,
-        worker: &Worker,
+        worker: &Worker<W>,
         kinds: &[String],
         drained: bool,
         wake_up: &Signal,
@@ -58,9 +58,9 @@ impl IdleState {
             // Only another check finds a change between the last check and this subscription.
             return Ok(IdleOutcome::MayFindWork);
         }
-        // A check costs one query. A claim costs more, so it waits until a call is open.
+        // A check costs one query. A claim costs more, so it waits until an item is open.
         for check in 0.. {
-            let next = worker.cvm.next_available(kinds).await?;
+            let next = worker.next_available(kinds).await?;
             if next.is_none() && drained {
                 return Ok(IdleOutcome::NothingOpen);
             }
@@ -68,7 +68,7 @@ impl IdleState {
                 break;
             }
             let timeout = race(wake_up.wait(), worker.host().sleep(self.wait_time(worker, next)));
-            match race(timeout, self.wait_for_new_call(worker)).await {
+            match race(timeout, self.wait_for_new_item(worker)).await {
                 Either::Left(Either::Left(())) => break,
                 Either::Left(Either::Right(())) => {}
                 // A worker that was recently the fastest claims at once, without a check.
@@ -80,7 +80,7 @@ impl IdleState {
     }
 
     /// Delays the claim after a change: if other workers were repeatedly faster, they are likely to be so again. Returns whether it did.
-    async fn delay_claim(&mut self, worker: &Worker, wake_up: &Signal) -> bool {
+    async fn delay_claim<W: WorkItem>(&mut self, worker: &Worker<W>, wake_up: &Signal) -> bool {
         let delays = self.claim_delay > Millis(0);
         let delay = worker.random_up_to(self.claim_delay);
         self.claim_delay = Millis((self.claim_delay.0 * 2).max(10)).min(MAX_CLAIM_DELAY);
@@ -89,18 +89,18 @@ impl IdleState {
     }
 
     /// The time to wait without a change.
-    fn wait_time(&self, worker: &Worker, next: Option<Timestamp>) -> Millis {
+    fn wait_time<W: WorkItem>(&self, worker: &Worker<W>, next: Option<Timestamp>) -> Millis {
         let longest = worker.with_jitter(MAX_WAIT);
         match next.map(|at| at.since(worker.host().now())) {
-            // The call may be claimed, but the claim did not find it: other workers are claiming it.
+            // The item may be claimed, but the claim did not find it: other workers are claiming it.
             Some(Millis(..=0)) => worker.with_jitter(PAGE_INTERVAL),
             Some(span) => span.min(longest),
             None => longest,
         }
     }
 
-    async fn subscribe(&mut self, worker: &Worker) -> Result<(), Error> {
-        match worker.cvm.engine().store().changes(None, 1, Millis(0)).await {
+    async fn subscribe<W: WorkItem>(&mut self, worker: &Worker<W>) -> Result<(), Error> {
+        match worker.engine.store().changes(None, 1, Millis(0)).await {
             Ok(changes) => self.position = Some(changes.next),
             Err(store::StoreError::Unsupported { .. }) => self.has_no_feed = true,
             Err(error) => return Err(error.into()),
@@ -108,16 +108,16 @@ impl IdleState {
         Ok(())
     }
 
-    /// Completes when there may be a new call.
-    async fn wait_for_new_call(&mut self, worker: &Worker) {
+    /// Completes when there may be a new item.
+    async fn wait_for_new_item<W: WorkItem>(&mut self, worker: &Worker<W>) {
         loop {
             let Some(from) = self.position.clone() else { return std::future::pending().await };
-            match worker.cvm.engine().store().changes(Some(from), PAGE, MAX_WAIT).await {
+            match worker.engine.store().changes(Some(from), PAGE, MAX_WAIT).await {
                 Ok(changes) => {
-                    let (has_events, has_new_call) =
-                        (!changes.events.is_empty(), changes.events.iter().any(is_new_call));
+                    let (has_events, has_new_item) =
+                        (!changes.events.is_empty(), changes.events.iter().any(is_new_item::<W>));
                     self.position = Some(changes.next);
-                    if has_new_call {
+                    if has_new_item {
                         return;
                     }
                     if has_events {
@@ -134,8 +134,8 @@ impl IdleState {
     }
 }
 
-/// Whether an event makes a call. Other changes to a call are irrelevant to idle workers: it was claimed, extended or closed. The few
-/// released calls are found by the next check.
-fn is_new_call(event: &ChangeEvent) -> bool {
-    event.key.collection == CC_HISTORY.name && event.revision.as_ref().is_some_and(|revision| revision.writes() == 1)
+/// Whether an event makes an item. Other changes to an item are irrelevant to idle workers: it was claimed, extended or closed. The few
+/// released items are found by the next check.
+fn is_new_item<W: WorkItem>(event: &ChangeEvent) -> bool {
+    event.key.collection == W::COLLECTION.name && event.revision.as_ref().is_some_and(|revision| revision.writes() == 1)
 }

@@ -1,8 +1,9 @@
-//! Workers claim the calls of executions, pass them to handlers of your code, and continue until they are stopped. They manage
-//! claims, leases, heartbeats and retries; a handler receives a call and returns an answer.
+//! Workers claim items, pass them to handlers of your code, and continue until they are stopped. They manage claims, leases, heartbeats and
+//! retries; a handler receives an item and returns an answer. The items of [`Cvm::worker`](crate::client::Cvm::worker) are the calls of
+//! executions. A domain of your own declares its items as [`WorkItem`].
 //!
 //! ```
-//! use runstate::work::{Failure, Task, Worker};
+//! use runstate::work::{Failure, Task};
 //!
 //! # #[cfg(not(feature = "compiler"))] fn main() {}
 //! # #[cfg(feature = "compiler")]
@@ -11,7 +12,7 @@
 //! # cvm.load_source("rhyme", r#"const word = CC("a word?"); console.log(word, CC(`what rhymes with ${word}?`));"#).await?;
 //! let run = cvm.start("rhyme").await?;
 //!
-//! let worker = Worker::new(cvm.clone(), "poet").handle("cc", 4, async |task: Task| {
+//! let worker = cvm.worker("poet").handle("cc", 4, async |task: Task<_>| {
 //!     match task.work.call.prompt.as_str() {
 //!         "a word?" => Ok("light".into()),
 //!         "what rhymes with light?" => Ok("night".into()),
@@ -28,7 +29,7 @@
 //! delays the others and their heartbeats, so a long computation belongs on a thread of its own (`spawn_blocking`). To use several threads,
 //! run several workers.
 
-mod call_attempt;
+mod attempt;
 mod idle_state;
 mod pool;
 mod task;
@@ -42,50 +43,48 @@ use serde::Serialize;
 #[cfg(all(feature = "wasm", target_family = "wasm"))]
 pub(crate) use task::Signal;
 use task::TaskHandler;
-pub use task::{CancellationToken, Failure, Task};
+pub use task::{CancellationToken, Task};
 use worker_loop::{StopCondition, WorkerLoop};
 
-use crate::client::Cvm;
-pub use crate::domain::cvm::Backoff;
-use crate::domain::cvm::{ExecutionStatus, TIMER, Work};
-use crate::engine::{DueReport, Error, Host, log};
-use crate::error_code::ErrorCode;
+use crate::decision::Command;
+use crate::engine::{DueReport, Engine, Error, Host, log};
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
+pub use crate::operation::{Backoff, Failure, WorkItem};
 use crate::time::{Millis, Timestamp};
 use crate::value::Json;
 
-/// Default lease: how long a call belongs to a worker without a heartbeat.
+/// Default lease: how long an item belongs to a worker without a heartbeat.
 const LEASE: Millis = Millis::seconds(30);
 
 /// Default grace: how long running handlers may continue after a worker was stopped.
 const GRACE: Millis = Millis::seconds(30);
 
-/// Serves kinds of calls; see the [module](self).
-pub struct Worker {
-    cvm: Cvm,
+/// Serves kinds of items; see the [module](self).
+pub struct Worker<W> {
+    engine: Engine,
     owner: String,
-    served: Vec<ServedKind>,
+    served: Vec<ServedKind<W>>,
     lease: Millis,
     backoff: Backoff,
     grace: Millis,
     runs_due: bool,
-    listener: Option<Arc<dyn WorkerEventListener>>,
+    listener: Option<Arc<dyn WorkerEventListener<W>>>,
 }
 
-/// A kind of calls that is served.
-struct ServedKind {
+/// A kind of items that is served.
+struct ServedKind<W> {
     kind: String,
     concurrency: usize,
-    handler: Arc<dyn TaskHandler>,
+    handler: Arc<dyn TaskHandler<W>>,
 }
 
-impl Worker {
-    /// A worker that serves nothing yet. `owner` is its name, for people, and in the record of the calls that it answers.
+impl<W: WorkItem> Worker<W> {
+    /// A worker that serves nothing yet. `owner` is its name, for people, and in the record of the items that it answers.
     ///
     /// It also runs due work ([`Engine::run_due`](crate::engine::Engine::run_due)), so that timers and deadlines take effect while any worker runs.
-    pub fn new(cvm: Cvm, owner: impl Into<String>) -> Self {
+    pub fn new(engine: &Engine, owner: impl Into<String>) -> Self {
         Self {
-            cvm,
+            engine: engine.clone(),
             owner: owner.into(),
             served: Vec::new(),
             lease: LEASE,
@@ -96,31 +95,31 @@ impl Worker {
         }
     }
 
-    /// Serves calls of this kind, at most `concurrency` at once. `CC(...)` makes calls of the kind `cc`; `call(tool, …)` makes calls of the
+    /// Serves items of this kind, at most `concurrency` at once. `CC(...)` makes calls of the kind `cc`; `call(tool, …)` makes calls of the
     /// kind of the tool's name.
     ///
     /// An invalid answer and a panic of the handler count as failures that are retried.
     pub fn handle<H, F>(mut self, kind: impl Into<String>, concurrency: usize, handler: H) -> Self
     where
-        H: Fn(Task) -> F + MaybeSync + 'static,
+        H: Fn(Task<W>) -> F + MaybeSync + 'static,
         F: Future<Output = Result<Json, Failure>> + MaybeSend + 'static,
     {
         let (kind, concurrency) = (kind.into(), concurrency.max(1));
         self.served.retain(|served| served.kind != kind);
         #[allow(clippy::arc_with_non_send_sync, reason = "handlers in a page live on its one thread")]
-        let handler: Arc<dyn TaskHandler> = Arc::new(handler);
+        let handler: Arc<dyn TaskHandler<W>> = Arc::new(handler);
         self.served.push(ServedKind { kind, concurrency, handler });
         self
     }
 
-    /// Sets how long a call belongs to this worker without a heartbeat; 30 seconds by default. The worker sends three heartbeats in that
+    /// Sets how long an item belongs to this worker without a heartbeat; 30 seconds by default. The worker sends three heartbeats in that
     /// time.
     pub fn lease(mut self, lease: Millis) -> Self {
         self.lease = lease;
         self
     }
 
-    /// Sets when and how often a failed call is retried.
+    /// Sets when and how often a failed item is retried.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
@@ -139,15 +138,15 @@ impl Worker {
     }
 
     /// Calls `listener` with every event. In a page the listener need not be `Send`.
-    pub fn on_event(mut self, listener: impl Fn(&WorkerEvent<'_>) + MaybeSync + 'static) -> Self {
+    pub fn on_event(mut self, listener: impl Fn(&WorkerEvent<'_, W>) + MaybeSync + 'static) -> Self {
         #[allow(clippy::arc_with_non_send_sync, reason = "listeners in a page live on its one thread")]
-        let listener: Arc<dyn WorkerEventListener> = Arc::new(listener);
+        let listener: Arc<dyn WorkerEventListener<W>> = Arc::new(listener);
         self.listener = Some(listener);
         self
     }
 
     /// Serves until `stop` completes. Then it claims nothing more, lets running handlers continue for the grace, and releases the remaining
-    /// calls.
+    /// items.
     ///
     /// Waits out errors of the store. Fails if waiting does not help: the store was closed, is damaged, or is read-only.
     pub async fn run(&self, stop: impl Future<Output = ()> + MaybeSend) -> Result<(), Error> {
@@ -163,8 +162,8 @@ impl Worker {
         self.serve(StopCondition::Requested, Box::pin(stop), Box::pin(now)).await
     }
 
-    /// Serves until no call of its kinds is open, and nothing that it started runs any more. A call that waits for a retry is open, and so
-    /// is a call that another worker has claimed.
+    /// Serves until no item of its kinds is open, and nothing that it started runs any more. An item that waits for a retry is open, and so
+    /// is an item that another worker has claimed.
     pub async fn drain(&self) -> Result<(), Error> {
         self.drain_until(std::future::pending(), std::future::pending()).await
     }
@@ -185,24 +184,19 @@ impl Worker {
 
     /// Rejects settings with which no claim can succeed.
     fn check_settings(&self) -> Result<(), Error> {
-        if self.served.iter().any(|served| served.kind == TIMER) {
-            return Err(Error::new(
-                ErrorCode::INVALID,
-                "kinds: `timer` is not a kind that a worker serves; timers complete by themselves. Remove it",
-            ));
-        }
-        if self.lease <= Millis(0) || self.lease > Millis::days(30) {
-            let message = format!("lease: {} ms is not valid; use 1 ms to 30 days", self.lease.0);
-            return Err(Error::new(ErrorCode::INVALID, message));
+        let kinds: Vec<String> = self.served.iter().map(|served| served.kind.clone()).collect();
+        // Without kinds, the owner and the lease are still checked.
+        for kinds in std::iter::once(&[][..]).chain(kinds.chunks(W::KINDS_PER_CLAIM)) {
+            W::claim(kinds, &self.owner, self.lease).check()?;
         }
         Ok(())
     }
 
     fn host(&self) -> &dyn Host {
-        self.cvm.engine().host()
+        self.engine.host()
     }
 
-    fn emit(&self, event: &WorkerEvent<'_>) {
+    fn emit(&self, event: &WorkerEvent<'_, W>) {
         if let WorkerEvent::Trouble(error) = event {
             log::worker_failed(&self.owner, error);
         }
@@ -236,38 +230,38 @@ impl Worker {
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 #[schemars(rename = "WorkerEvent")]
-pub enum WorkerEvent<'a> {
-    /// A call was claimed; its handler starts.
-    Claimed(&'a Work),
-    /// A call was answered, and its execution has run to its next stop.
+pub enum WorkerEvent<'a, W: WorkItem> {
+    /// An item was claimed; its handler starts.
+    Claimed(&'a W),
+    /// An item was answered.
     Answered {
-        /// The call.
-        work: &'a Work,
-        /// The status of its execution.
-        reached: &'a ExecutionStatus,
+        /// The item.
+        work: &'a W,
+        /// The result. Of a call, the status of its execution, which has run to its next stop.
+        reached: &'a W::Status,
         /// How long its handler took.
         took: Millis,
     },
-    /// A call was not answered.
+    /// An item was not answered.
     Failed {
-        /// The call.
-        work: &'a Work,
+        /// The item.
+        work: &'a W,
         /// The failure.
         failure: &'a Failure,
-        /// When it may be tried again; `None`: it is not retried, and its program received the error.
+        /// When it may be tried again; `None`: it is not retried, and the program of a call received the error.
         retry_at: Option<Timestamp>,
         /// How long its handler took.
         took: Millis,
     },
-    /// The claim was lost, or another process closed the call: the result of the handler is discarded.
+    /// The claim was lost, or another process closed the item: the result of the handler is discarded.
     Lost {
-        /// The call.
-        work: &'a Work,
+        /// The item.
+        work: &'a W,
         /// The error of the engine.
         why: &'a Error,
     },
-    /// A call was released, because the worker ends.
-    Released(&'a Work),
+    /// An item was released, because the worker ends.
+    Released(&'a W),
     /// Due work was run.
     Due(&'a DueReport),
     /// The store or the engine failed; the worker continues after a pause.
@@ -275,12 +269,12 @@ pub enum WorkerEvent<'a> {
 }
 
 /// Receives events; every `Fn(&WorkerEvent)` does.
-pub(super) trait WorkerEventListener: MaybeSync {
-    fn on_event(&self, event: &WorkerEvent<'_>);
+pub(super) trait WorkerEventListener<W: WorkItem>: MaybeSync {
+    fn on_event(&self, event: &WorkerEvent<'_, W>);
 }
 
-impl<F: Fn(&WorkerEvent<'_>) + MaybeSync> WorkerEventListener for F {
-    fn on_event(&self, event: &WorkerEvent<'_>) {
+impl<W: WorkItem, F: Fn(&WorkerEvent<'_, W>) + MaybeSync> WorkerEventListener<W> for F {
+    fn on_event(&self, event: &WorkerEvent<'_, W>) {
         self(event);
     }
 }

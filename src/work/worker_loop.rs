@@ -7,14 +7,14 @@ use super::idle_state::{IdleOutcome, IdleState};
 use super::pool::{Either, Pool, race};
 use super::task::Signal;
 use super::{Worker, WorkerEvent};
-use crate::domain::cvm::{KINDS_PER_CLAIM, Work};
 use crate::engine::{Error, RunLimit};
 use crate::error_code::ErrorCode;
 use crate::marker::BoxFuture;
+use crate::operation::WorkItem;
 use crate::store::Freshness;
 use crate::time::{Millis, Timestamp};
 
-/// Maximum time to release calls after a worker was stopped at once.
+/// Maximum time to release items after a worker was stopped at once.
 const RELEASE_TIMEOUT: Millis = Millis::seconds(5);
 
 /// When a worker ends.
@@ -22,23 +22,23 @@ const RELEASE_TIMEOUT: Millis = Millis::seconds(5);
 pub(super) enum StopCondition {
     /// Only on request.
     Requested,
-    /// When no call is open.
+    /// When no item is open.
     Drained,
 }
 
 /// An event of the loop.
-pub(super) enum LoopEvent {
+pub(super) enum LoopEvent<W> {
     /// A claim has completed.
-    Claimed(Result<Option<Box<Work>>, Error>),
-    /// A call was processed. `served` is the index of its kind among those that are served.
-    CallProcessed { call: String, served: usize, result: Result<(), Error> },
+    Claimed(Result<Option<Box<W>>, Error>),
+    /// An item was processed. `served` is the index of its kind among those that are served.
+    ItemProcessed { item: String, served: usize, result: Result<(), Error> },
     /// A wait has ended.
     WaitEnded(IdleState, Result<IdleOutcome, Error>),
     /// Due work was run. The time until the next check; 0: at once.
     Due(Result<Millis, Error>),
     /// Due work must be checked again.
     CheckDue,
-    /// A call was released.
+    /// An item was released.
     Released,
     /// The worker was stopped.
     Stop,
@@ -46,9 +46,9 @@ pub(super) enum LoopEvent {
     StopNow,
 }
 
-/// A call that is being processed.
-pub(super) struct RunningCall {
-    pub work: Box<Work>,
+/// An item that is being processed.
+pub(super) struct RunningItem<W> {
+    pub work: Box<W>,
     /// Its slot in the pool.
     pub slot: usize,
 }
@@ -61,11 +61,11 @@ pub(super) enum ShutdownState {
     Aborting,
 }
 
-pub(super) struct WorkerLoop<'a> {
-    pub worker: &'a Worker,
+pub(super) struct WorkerLoop<'a, W: WorkItem> {
+    pub worker: &'a Worker<W>,
     pub until: StopCondition,
-    pub pool: Pool<'a, LoopEvent>,
-    pub running: HashMap<String, RunningCall>,
+    pub pool: Pool<'a, LoopEvent<W>>,
+    pub running: HashMap<String, RunningItem<W>>,
     /// Number of running handlers per kind.
     pub busy: Vec<usize>,
     /// Number of claims in progress.
@@ -89,8 +89,8 @@ pub(super) struct WorkerLoop<'a> {
     pub kind_offset: usize,
 }
 
-impl<'a> WorkerLoop<'a> {
-    pub fn new(worker: &'a Worker, until: StopCondition) -> Self {
+impl<'a, W: WorkItem> WorkerLoop<'a, W> {
+    pub fn new(worker: &'a Worker<W>, until: StopCondition) -> Self {
         Self {
             worker,
             until,
@@ -139,10 +139,10 @@ impl<'a> WorkerLoop<'a> {
         Ok(())
     }
 
-    fn handle_event(&mut self, event: LoopEvent) -> Result<(), Error> {
+    fn handle_event(&mut self, event: LoopEvent<W>) -> Result<(), Error> {
         match event {
             LoopEvent::Claimed(claimed) => self.on_claim(claimed)?,
-            LoopEvent::CallProcessed { call, served, result } => self.on_call_processed(&call, served, result)?,
+            LoopEvent::ItemProcessed { item, served, result } => self.on_item_processed(&item, served, result)?,
             LoopEvent::WaitEnded(idle, outcome) => self.on_wait_ended(idle, outcome)?,
             LoopEvent::Due(wait) => self.on_due_done(wait)?,
             LoopEvent::CheckDue => self.begin_due(),
@@ -153,7 +153,7 @@ impl<'a> WorkerLoop<'a> {
         Ok(())
     }
 
-    /// Claims calls up to the free capacity, several at once while claims succeed.
+    /// Claims items up to the free capacity, several at once while claims succeed.
     pub fn begin_claims(&mut self) {
         if self.shutdown != ShutdownState::Serving || self.idle.is_none() {
             return;
@@ -168,14 +168,11 @@ impl<'a> WorkerLoop<'a> {
             }
             self.claims += 1;
             let worker = self.worker;
-            self.pool.push(Box::pin(async move {
-                let claimed = worker.cvm.claim(&kinds, &worker.owner, worker.lease).await;
-                LoopEvent::Claimed(claimed.map(|work| work.map(Box::new)))
-            }));
+            self.pool.push(Box::pin(async move { LoopEvent::Claimed(worker.claim(&kinds).await) }));
         }
     }
 
-    /// The kinds of which one more call may run, whatever the claims in progress return.
+    /// The kinds of which one more item may run, whatever the claims in progress return.
     fn kinds_with_capacity(&self) -> Vec<String> {
         let served = self.worker.served.iter().zip(&self.busy);
         let with_capacity = served.filter(|(served, busy)| **busy + self.claims < served.concurrency);
@@ -185,16 +182,16 @@ impl<'a> WorkerLoop<'a> {
     /// As many of these kinds as one claim takes, in rotation.
     fn next_kinds(&mut self) -> Vec<String> {
         let mut kinds = self.kinds_with_capacity();
-        if kinds.len() > KINDS_PER_CLAIM {
-            self.kind_offset += KINDS_PER_CLAIM;
+        if kinds.len() > W::KINDS_PER_CLAIM {
+            self.kind_offset += W::KINDS_PER_CLAIM;
             let first = self.kind_offset % kinds.len();
             kinds.rotate_left(first);
-            kinds.truncate(KINDS_PER_CLAIM);
+            kinds.truncate(W::KINDS_PER_CLAIM);
         }
         kinds
     }
 
-    pub fn on_claim(&mut self, claimed: Result<Option<Box<Work>>, Error>) -> Result<(), Error> {
+    pub fn on_claim(&mut self, claimed: Result<Option<Box<W>>, Error>) -> Result<(), Error> {
         self.claims = self.claims.saturating_sub(1);
         match claimed {
             Ok(Some(work)) if self.shutdown != ShutdownState::Serving => self.release(work),
@@ -204,7 +201,7 @@ impl<'a> WorkerLoop<'a> {
                 if let Some(idle) = &mut self.idle {
                     idle.reset_delay();
                 }
-                self.begin_call(work);
+                self.begin_item(work);
                 self.begin_claims();
             }
             Ok(None) => {
@@ -225,32 +222,30 @@ impl<'a> WorkerLoop<'a> {
         Ok(())
     }
 
-    fn begin_call(&mut self, work: Box<Work>) {
-        let kind = |served: &super::ServedKind| served.kind == work.call.kind;
+    fn begin_item(&mut self, work: Box<W>) {
+        let kind = |served: &super::ServedKind<W>| served.kind == work.kind();
         let (worker, Some(served)) = (self.worker, self.worker.served.iter().position(kind)) else {
             return self.release(work);
         };
-        let call = work.claimed.call.clone();
         let (handler, claimed) = (worker.served[served].handler.clone(), work.clone());
-        let call_id = call.clone();
         let slot = self.pool.push(Box::pin(async move {
-            let result = worker.process_call(&claimed, handler).await;
-            LoopEvent::CallProcessed { call: call_id, served, result }
+            let result = worker.process_item(&claimed, handler).await;
+            LoopEvent::ItemProcessed { item: claimed.id().to_owned(), served, result }
         }));
         self.busy[served] += 1;
-        self.running.insert(call, RunningCall { work, slot });
+        self.running.insert(work.id().to_owned(), RunningItem { work, slot });
     }
 
-    pub fn on_call_processed(&mut self, call: &str, served: usize, result: Result<(), Error>) -> Result<(), Error> {
-        self.running.remove(call);
+    pub fn on_item_processed(&mut self, item: &str, served: usize, result: Result<(), Error>) -> Result<(), Error> {
+        self.running.remove(item);
         self.busy[served] = self.busy[served].saturating_sub(1);
         result?;
-        // Its execution has run on, and may have made another call.
+        // The work that waited for it has run on, and may have made another item.
         self.check_for_work();
         Ok(())
     }
 
-    /// Checks at once whether a call is open.
+    /// Checks at once whether an item is open.
     fn check_for_work(&mut self) {
         match self.idle {
             Some(_) => self.begin_claims(),
@@ -282,7 +277,7 @@ impl<'a> WorkerLoop<'a> {
         }));
     }
 
-    /// Whether it ends when no call is open, and nothing that it runs can make one.
+    /// Whether it ends when no item is open, and nothing that it runs can make one.
     fn is_drained(&self) -> bool {
         self.until == StopCondition::Drained && self.running.is_empty() && self.claims == 0 && self.due.is_none()
     }
@@ -320,7 +315,7 @@ impl<'a> WorkerLoop<'a> {
         let wait = match wait {
             Ok(Millis(0)) => {
                 self.begin_due();
-                // A resumed execution may have made a call.
+                // Due work may have made an item.
                 self.check_for_work();
                 return Ok(());
             }
@@ -356,17 +351,17 @@ impl<'a> WorkerLoop<'a> {
         if let Some(due) = self.due.take() {
             self.pool.remove(due);
         }
-        for (_, RunningCall { work, slot }) in std::mem::take(&mut self.running) {
+        for (_, RunningItem { work, slot }) in std::mem::take(&mut self.running) {
             self.pool.remove(slot);
             self.release(work);
         }
     }
 
-    /// Releases a call, if it still belongs to this worker.
-    fn release(&mut self, work: Box<Work>) {
+    /// Releases an item, if it still belongs to this worker.
+    fn release(&mut self, work: Box<W>) {
         let worker = self.worker;
         self.pool.push(Box::pin(async move {
-            if worker.cvm.release(&work.claimed).await.is_ok() {
+            if worker.engine.execute(&work.release()).await.is_ok() {
                 worker.emit(&WorkerEvent::Released(&work));
             }
             LoopEvent::Released
@@ -387,7 +382,7 @@ impl<'a> WorkerLoop<'a> {
 /// Maximum number of claims in progress. Concurrent claims cost little more than one, because the store groups them.
 const MAX_CLAIMS: usize = 8;
 
-/// Maximum number of due executions per pass.
+/// Maximum number of due rows per pass.
 const DUE_PER_PASS: u32 = 16;
 
 /// Maximum time between two checks for due work: other processes may have set a timer.
@@ -399,7 +394,23 @@ const SWEEP_INTERVAL: Millis = Millis::minutes(10);
 /// Jitter for workers that wait for the same time.
 const DUE_JITTER: Millis = Millis(50);
 
-impl Worker {
+impl<W: WorkItem> Worker<W> {
+    /// Claims an item of these kinds. `None`: none is open.
+    async fn claim(&self, kinds: &[String]) -> Result<Option<Box<W>>, Error> {
+        let claimed = self.engine.execute(&W::claim(kinds, &self.owner, self.lease)).await?;
+        Ok(claimed.into().map(Box::new))
+    }
+
+    /// When an item of these kinds may be claimed next; `None`: none is open.
+    pub(super) async fn next_available(&self, kinds: &[String]) -> Result<Option<Timestamp>, Error> {
+        let mut next: Option<Timestamp> = None;
+        for kinds in kinds.chunks(W::KINDS_PER_CLAIM) {
+            let available = self.engine.query(&W::next_available(kinds)).await?;
+            next = next.into_iter().chain(available).min();
+        }
+        Ok(next)
+    }
+
     /// Runs due work. Returns the time until the next check; 0: at once.
     async fn run_due(&self, sweeps: bool) -> Result<Millis, Error> {
         let until = self.time_until_due().await?;
@@ -409,7 +420,7 @@ impl Worker {
         if until <= Millis(0) {
             self.host().sleep(self.random_up_to(DUE_JITTER)).await;
         }
-        let due = self.cvm.engine().run_due(DUE_PER_PASS, RunLimit::Stop).await?;
+        let due = self.engine.run_due(DUE_PER_PASS, RunLimit::Stop).await?;
         if !due.is_empty() {
             self.emit(&WorkerEvent::Due(&due));
         }
@@ -420,7 +431,7 @@ impl Worker {
     /// The time until something is due, at most until the next check.
     async fn time_until_due(&self) -> Result<Millis, Error> {
         let longest = self.with_jitter(DUE_CHECK_INTERVAL);
-        Ok(match self.cvm.engine().next_due(Freshness::Linearizable).await? {
+        Ok(match self.engine.next_due(Freshness::Linearizable).await? {
             Some(at) => at.since(self.host().now()).clamp(Millis(0), longest),
             None => longest,
         })
@@ -428,11 +439,11 @@ impl Worker {
 
     /// Whether the error is permanent.
     fn is_final(&self, error: &Error) -> bool {
-        // A claim that fails otherwise met a call that cannot be claimed. Other calls may still be answered.
+        // A claim that fails otherwise met an item that cannot be claimed. Other items may still be answered.
         let is_permanent = matches!(
             error.code,
             ErrorCode::CLOSED | ErrorCode::READ_ONLY | ErrorCode::NEWER_VERSION | ErrorCode::UNSUPPORTED
         );
-        is_permanent || self.cvm.engine().store().read_only_reason().is_some()
+        is_permanent || self.engine.store().read_only_reason().is_some()
     }
 }

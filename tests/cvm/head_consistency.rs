@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use runstate::client::Answer;
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::{Backoff, CC_HISTORY, Fail};
+use runstate::domain::cvm::{CC_HISTORY, Fail};
 use runstate::engine::{Error, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
@@ -16,6 +16,7 @@ use runstate::store::{self, Memory, Store};
 use runstate::testing::{SimIds, block_on, join_all};
 use runstate::time::Millis;
 use runstate::value::Json;
+use runstate::work::Backoff;
 use serde_json::json;
 
 use crate::scene::Scene;

@@ -8,7 +8,7 @@ use runstate::client::Answer;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::Work;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{CC_HISTORY, Delete, EXECUTIONS, Start, Status};
+use runstate::domain::cvm::{CC_HISTORY, Delete, EXECUTIONS, NextAvailable, Start, Status};
 use runstate::engine::{DueReport, RunLimit, STAGED};
 use runstate::error_code::ErrorCode;
 use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method, yield_now};
@@ -16,7 +16,7 @@ use runstate::store::{BatchLimits, Memory};
 use runstate::testing::block_on;
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
-use runstate::work::{Task, Worker};
+use runstate::work::Task;
 use serde_json::json;
 
 use crate::scene::Scene;
@@ -42,7 +42,7 @@ fn expired_calls_of_paused_executions_do_not_hide_open_calls() {
     scene.load(r#"CC("now?")"#);
     scene.start(Json::Null).unwrap();
     let now = scene.host.clock.now();
-    let next = block_on(scene.cvm().next_available(&["cc".to_owned()])).unwrap();
+    let next = block_on(scene.cvm().engine().query(&NextAvailable { kinds: vec!["cc".to_owned()] })).unwrap();
     assert!(next.is_some_and(|at| at <= now), "one may be taken");
     let work = claim(&scene, &["cc"]).unwrap().expect("the call that may be answered");
     assert_eq!(work.call.prompt, "now?");
@@ -193,7 +193,7 @@ fn call_with_the_largest_token_does_not_stop_a_worker() {
     row["availableAt"] = json!(1);
     row["claim"] = json!({"token": 9_007_199_254_740_991i64, "until": 1, "attempts": 1});
     scene.put(&CC_HISTORY, "hostile", &row);
-    let worker = Worker::new(scene.cvm(), "worker").without_due().handle("cc", 1, async |_: Task| Ok("yes".into()));
+    let worker = scene.cvm().worker("worker").without_due().handle("cc", 1, async |_: Task<_>| Ok("yes".into()));
     let ended = block_on(worker.run(async {
         for _ in 0..10_000 {
             yield_now().await;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{CC_HISTORY, EXECUTIONS, PollExecution, Status};
+use runstate::domain::cvm::{CC_HISTORY, EXECUTIONS, NextAvailable, PollExecution, Status};
 use runstate::engine::{Engine, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
@@ -134,7 +134,7 @@ fn cost_of_a_claim_is_independent_of_open_call_count() {
         let executions = ManyExecutions::with_count(many);
         let (work, claimed) = executions.measure(executions.cvm.claim(&kinds(), "worker", Millis::minutes(1)));
         assert!(work.unwrap().is_some());
-        let (next, lookup) = executions.measure(executions.cvm.next_available(&kinds()));
+        let (next, lookup) = executions.measure(executions.cvm.engine().query(&NextAvailable { kinds: kinds() }));
         assert!(next.unwrap().is_some());
         (claimed, lookup)
     };

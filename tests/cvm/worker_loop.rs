@@ -5,10 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use runstate::client::Cvm;
+use runstate::client::{CallWorker, Cvm};
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{Backoff, Load, Start, Status};
+use runstate::domain::cvm::{Load, Start, Status, Work};
 use runstate::engine::{Engine, Error, Host, RunLimit};
 use runstate::schema::Query;
 use runstate::store::layer::{CountingStore, Fault, FaultStore, Method};
@@ -16,7 +16,7 @@ use runstate::store::{self, COMMANDS, Memory, Store};
 use runstate::testing::{TimedHost, block_on, join_all};
 use runstate::time::Millis;
 use runstate::value::Json;
-use runstate::work::{CancellationToken, Failure, Task, Worker, WorkerEvent};
+use runstate::work::{Backoff, CancellationToken, Failure, Task, WorkerEvent};
 
 use crate::scene::Scene;
 
@@ -52,9 +52,9 @@ impl WorkerScene {
         self
     }
 
-    fn worker(&self, owner: &str) -> Worker {
+    fn worker(&self, owner: &str) -> CallWorker {
         let events = self.events.clone();
-        Worker::new(self.cvm(), owner).on_event(move |event| events.lock().unwrap().extend(event_line(event)))
+        self.cvm().worker(owner).on_event(move |event| events.lock().unwrap().extend(event_line(event)))
     }
 
     fn take_events(&self) -> Vec<String> {
@@ -69,19 +69,19 @@ impl WorkerScene {
         self.host.block_on(self.cvm().status(id)).unwrap().reached.status
     }
 
-    fn drain(&self, worker: &Worker) {
+    fn drain(&self, worker: &CallWorker) {
         self.host.block_on(worker.drain()).unwrap();
     }
 
     /// Runs the worker for this duration.
-    fn run(&self, worker: &Worker, duration: Millis) -> Result<(), Error> {
+    fn run(&self, worker: &CallWorker, duration: Millis) -> Result<(), Error> {
         let host = self.host.clone();
         self.host.block_on(worker.run(async move { host.sleep(duration).await }))
     }
 }
 
 /// An event in a line, without times and names.
-fn event_line(event: &WorkerEvent<'_>) -> Option<String> {
+fn event_line(event: &WorkerEvent<'_, Work>) -> Option<String> {
     Some(match event {
         WorkerEvent::Claimed(work) => format!("claimed {} attempt {}", work.call.step, work.claimed.attempts),
         WorkerEvent::Answered { work, .. } => format!("answered {}", work.call.step),
@@ -100,7 +100,7 @@ fn event_line(event: &WorkerEvent<'_>) -> Option<String> {
 fn slow_handler(
     host: &TimedHost,
     duration: Millis,
-) -> impl Fn(Task) -> PinnedFuture<Result<Json, Failure>> + Send + Sync + 'static {
+) -> impl Fn(Task<Work>) -> PinnedFuture<Result<Json, Failure>> + Send + Sync + 'static {
     let host = host.clone();
     move |_| {
         let host = host.clone();
@@ -117,7 +117,7 @@ const TWICE: &str = r#"console.log(CC("one?")); console.log(CC("two?"));"#;
 fn a_worker_answers_until_nothing_is_open() {
     let scene = WorkerScene::with_program(TWICE);
     scene.start("a", Json::Null).start("b", Json::Null);
-    let worker = scene.worker("w").handle("cc", 4, async |task: Task| Ok(task.work.call.prompt.into()));
+    let worker = scene.worker("w").handle("cc", 4, async |task: Task<_>| Ok(task.work.call.prompt.into()));
     scene.drain(&worker);
     for id in ["a", "b"] {
         assert_eq!(
@@ -164,10 +164,10 @@ fn expect_each_call_once(workers: usize, executions: usize) {
         scene.start(&format!("e{n}"), Json::Null);
     }
     let seen: Arc<Mutex<BTreeMap<String, u32>>> = Arc::default();
-    let workers: Vec<Worker> = (0..workers)
+    let workers: Vec<CallWorker> = (0..workers)
         .map(|n| {
             let (seen, host) = (seen.clone(), scene.host.clone());
-            scene.worker(&format!("w{n}")).handle("cc", 2, move |task: Task| {
+            scene.worker(&format!("w{n}")).handle("cc", 2, move |task: Task<_>| {
                 *seen.lock().unwrap().entry(task.work.claimed.call.clone()).or_default() += 1;
                 let (host, duration) = (host.clone(), Millis((host.ids.below(3_000) + 1) as i64));
                 async move {
@@ -221,7 +221,7 @@ fn lost_claim_cancels_its_handler_at_once() {
     scene.start("a", Json::Null);
     let token: Arc<Mutex<Option<CancellationToken>>> = Arc::default();
     let shared_token = token.clone();
-    let worker = scene.worker("w").lease(Millis::seconds(3)).handle("cc", 1, move |task: Task| {
+    let worker = scene.worker("w").lease(Millis::seconds(3)).handle("cc", 1, move |task: Task<_>| {
         *shared_token.lock().unwrap() = Some(task.cancellation);
         std::future::pending()
     });
@@ -299,7 +299,7 @@ fn failures_are_retried_until_they_throw_in_the_program() {
     );
     scene.start("a", Json::Null);
     let backoff = Backoff { attempts: 3, initial: Millis::seconds(10), longest: Millis::minutes(1) };
-    let worker = scene.worker("w").backoff(backoff).handle("cc", 1, async |task: Task| {
+    let worker = scene.worker("w").backoff(backoff).handle("cc", 1, async |task: Task<_>| {
         match (task.work.call.prompt.as_str(), task.attempt) {
             ("two?", _) => Ok("fine".into()),
             (_, 1) => panic!("out of ideas"),
@@ -330,7 +330,7 @@ fn invalid_handler_answer_is_a_failure_with_its_reason() {
     scene.start("a", Json::Null);
     let worker = scene
         .worker("w")
-        .handle("cc", 1, async |task: Task| Ok(if task.attempt == 1 { "c".into() } else { "b".into() }));
+        .handle("cc", 1, async |task: Task<_>| Ok(if task.attempt == 1 { "c".into() } else { "b".into() }));
     scene.drain(&worker);
     let events = scene.take_events();
     assert!(events[1].starts_with("failed 1 again later: "), "{events:?}");
@@ -514,8 +514,8 @@ fn call_abandoned_by_every_attempt_throws_in_its_program() {
         scene.host.clock.advance(Millis::seconds(30));
     }
     let backoff = Backoff { attempts: 3, ..Backoff::default() };
-    let worker = Worker::new(scene.cvm(), "careful").backoff(backoff).without_due();
-    let worker = worker.handle("cc", 1, async |_: Task| Ok("never asked".into()));
+    let worker = scene.cvm().worker("careful").backoff(backoff).without_due();
+    let worker = worker.handle("cc", 1, async |_: Task<_>| Ok("never asked".into()));
     block_on(worker.drain()).unwrap();
     scene.expect_output(["CallError earlier workers tried it 3 times, and none reported a result"]);
 }

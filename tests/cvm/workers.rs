@@ -3,11 +3,12 @@
 use runstate::client::Answer;
 use runstate::domain::cvm::Work;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{Backoff, CC_HISTORY, Fail, Status};
+use runstate::domain::cvm::{CC_HISTORY, Fail, Status};
 use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
 use runstate::time::Millis;
 use runstate::value::Json;
+use runstate::work::Backoff;
 use serde_json::json;
 
 use crate::scene::{Scene, error_code};

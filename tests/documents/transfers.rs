@@ -70,11 +70,13 @@ async fn declarations_and_documents_move_with_an_export() {
     assert_eq!(second.verify(|_| {}).await.unwrap().findings, []);
     // The form of a folder.
     let staged = StagedExport::new(&folder.path().join("tree"), OverwritePolicy::Keep, [0; 10]).unwrap();
-    second.export(&mut TreeWriter::new(&staged), |_| {}).await.unwrap();
+    second.export(&mut TreeWriter::new(&staged, runstate::domain::ALL), |_| {}).await.unwrap();
     staged.publish().unwrap();
     let catalog = runstate::engine::catalog(&runstate::domain::catalog().unwrap()).unwrap();
     let third = memory_engine().await;
-    import(&third, TreeReader::open(&folder.path().join("tree"), catalog).unwrap()).await.unwrap();
+    import(&third, TreeReader::open(&folder.path().join("tree"), catalog, runstate::domain::ALL).unwrap())
+        .await
+        .unwrap();
     assert_eq!(third.export(&mut LineWriter::new(Vec::new(), "x"), |_| {}).await.unwrap(), report.summary);
 }
 

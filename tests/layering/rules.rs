@@ -20,9 +20,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("blob", &["schema"]),
     // The compiler depends on the instruction set only.
     ("lang", &["vm"]),
-    ("engine", &["schema", "decision", "operation", "vm", "domain", "store", "blob"]),
-    ("client", &["schema", "decision", "operation", "vm", "domain", "store", "engine"]),
-    ("work", &["schema", "decision", "operation", "vm", "domain", "store", "blob", "engine", "client"]),
+    ("engine", &["schema", "decision", "operation", "vm", "store", "blob"]),
+    ("work", &["schema", "decision", "operation", "store", "engine"]),
+    ("legacy", &["schema", "decision", "vm", "domain", "store", "engine"]),
+    ("client", &["schema", "decision", "operation", "vm", "domain", "store", "engine", "work"]),
     ("wasm", &["schema", "decision", "operation", "vm", "domain", "store", "blob", "lang", "engine", "client", "work"]),
     (
         "testing",
@@ -32,6 +33,9 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Rooms with total functions, which return the same result for the same arguments.
 const PURE: &[&str] = &["schema", "decision", "operation", "vm", "lang", "domain"];
+
+/// Rooms that serve every domain and name none.
+const WITHOUT_DOMAINS: &[&str] = &["schema", "decision", "operation", "store", "blob", "engine", "work", "wasm"];
 
 /// Words that a pure room does not need. A name that happens to be one of them can be chosen differently.
 const IMPURE_WORDS: &[(&str, &str)] = &[
@@ -133,6 +137,27 @@ pub fn rooms(source: &RustSource, root: &Root) -> Vec<Breach> {
         }
     }
     found
+}
+
+/// The names of the domains.
+pub fn domains(sources: &[RustSource]) -> Vec<String> {
+    let below = sources.iter().filter_map(|source| source.file.strip_prefix("src/domain/"));
+    let names = below.filter_map(|path| path.split(['/', '.']).next());
+    let mut names: Vec<String> = names.filter(|name| *name != "mod").map(str::to_owned).collect();
+    names.dedup();
+    names
+}
+
+/// The rooms that serve every domain contain the name of none, whether in a path or as a method.
+pub fn domain_names(source: &RustSource, domains: &[String]) -> Vec<Breach> {
+    let Some(room) = source.room.as_deref().filter(|room| WITHOUT_DOMAINS.contains(room)) else { return Vec::new() };
+    let named = source.code.iter().filter(|token| domains.contains(&token.text));
+    let breach = |line, name: &str| Breach {
+        file: source.file.clone(),
+        line,
+        rule: format!("`{name}` in {room}: it serves every domain and names none; let the domain declare what differs"),
+    };
+    named.map(|token| breach(token.line, &token.text)).collect()
 }
 
 /// The pure rooms have no `async`, clock, entropy or I/O, and never use a store.
@@ -267,7 +292,8 @@ mod tests {
             ("src/store/file/mod.rs", "use super::super::engine::Engine;", vec![1]),
             ("src/lang/lower.rs", "use crate::vm::Op;\nuse crate::schema::Field;\nuse crate::domain::cvm;", vec![2, 3]),
             ("src/value/mod.rs", "use crate::limits::DEPTH;\nuse crate::schema::Field;", vec![2]),
-            ("src/engine/mod.rs", "use crate::{domain, store, blob, vm};\nuse crate::wasm::Handle;", vec![2]),
+            ("src/engine/mod.rs", "use crate::{operation, store, blob, vm};\nuse crate::domain;", vec![2]),
+            ("src/work/mod.rs", "use crate::engine::Engine;\nuse crate::client::Cvm;", vec![2]),
             ("src/engine/mod.rs", "use crate::lang::compile;", vec![1]),
             ("src/testing/cases.rs", "use crate::wasm::Handle;\nuse crate::lang::compile;", vec![2]),
             ("src/blob/mod.rs", "use crate::store::Store;", vec![1]),
@@ -275,6 +301,36 @@ mod tests {
         ] {
             let found = rooms(&RustSource::read(file, text), &Root::new());
             assert_eq!(rules(found, |breach| breach.line), lines, "{file}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_named_domain_is_found() {
+        let domains = domains(&[
+            RustSource::read("src/domain/mod.rs", ""),
+            RustSource::read("src/domain/cvm/call.rs", ""),
+            RustSource::read("src/domain/cvm/mod.rs", ""),
+            RustSource::read("src/domain/fleet.rs", ""),
+        ]);
+        assert_eq!(domains, ["cvm", "fleet"]);
+        for text in [
+            "use crate::domain::cvm::Work;",
+            "use crate::{domain::{self, fleet}, store};",
+            "use crate::domain;\nfn f() { domain::cvm::run() }",
+            "fn f(engine: &Engine) { engine.cvm() }",
+        ] {
+            for room in WITHOUT_DOMAINS {
+                let file = format!("src/{room}/mod.rs");
+                assert_eq!(domain_names(&RustSource::read(&file, text), &domains).len(), 1, "{room}: {text}");
+            }
+            assert_eq!(domain_names(&RustSource::read("src/client/mod.rs", text), &domains), [], "{text}");
+        }
+        for text in [
+            "use crate::domain; fn f() { Engine::new(domain::ALL) }",
+            "// cvm\nlet text = \"cvm.calls\";",
+            "#[cfg(test)] mod tests { use crate::domain::cvm; }",
+        ] {
+            assert_eq!(domain_names(&RustSource::read("src/wasm/mod.rs", text), &domains), [], "{text}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use runstate::domain::cvm::HISTORY;
 use runstate::domain::cvm::{CallListing, LogRow};
-use runstate::engine::transfer::disk::LegacyDirectory;
+use runstate::legacy::LegacyDirectory;
 use runstate::schema::Query;
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use runstate::engine::Error;
-use runstate::engine::transfer::legacy::{LegacyDatabase, LegacyDocument, LegacyQuery, LegacyRowKind, LegacyRows};
+use runstate::legacy::{LegacyDatabase, LegacyDocument, LegacyQuery, LegacyRowKind, LegacyRows};
 use runstate::marker::BoxFuture;
 use serde_json::{Value as Json, json};
 

@@ -4,7 +4,7 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Binary, Bson, DateTime, Document as BsonDocument, doc};
 use mongodb::{Client, Database};
 use runstate::engine::open::open;
-use runstate::engine::transfer::legacy::{self, LegacyMongoDb};
+use runstate::legacy::{self, LegacyMongoDb};
 use runstate::store::Store;
 use serde_json::Value as Json;
 

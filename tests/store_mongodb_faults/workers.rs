@@ -16,7 +16,7 @@ use runstate::store::Store;
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::testing::SimHost;
 use runstate::time::{Millis, Timestamp};
-use runstate::work::{Failure, Task, Worker, WorkerEvent};
+use runstate::work::{Failure, Task, WorkerEvent};
 use tokio::task::JoinSet;
 
 use super::is_full_run;
@@ -56,7 +56,7 @@ struct WorkerCounts {
 /// Runs a worker that answers every call with its prompt until none is open.
 async fn run_worker(cvm: Cvm, owner: String, counts: Arc<WorkerCounts>) -> Result<(), Error> {
     let reported = counts.clone();
-    let worker = Worker::new(cvm, owner).on_event(move |event| {
+    let worker = cvm.worker(owner).on_event(move |event| {
         let kind = match event {
             WorkerEvent::Trouble(why) => why.code.to_string(),
             WorkerEvent::Lost { why, .. } => format!("lost, {}", why.code),
@@ -64,7 +64,7 @@ async fn run_worker(cvm: Cvm, owner: String, counts: Arc<WorkerCounts>) -> Resul
         };
         *reported.errors.lock().unwrap().entry(kind).or_default() += 1;
     });
-    let worker = worker.handle("cc", 1, move |task: Task| {
+    let worker = worker.handle("cc", 1, move |task: Task<_>| {
         *counts.handled.lock().unwrap().entry(task.work.claimed.call.clone()).or_default() += 1;
         async move { Ok::<_, Failure>(task.work.call.prompt.into()) }
     });

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use runstate::domain::cvm::Settings;
 use runstate::engine::{DueFailure, DueReport, Error, RunLimit};
 use runstate::time::Timestamp;
-use runstate::work::{Worker, WorkerEvent};
+use runstate::work::WorkerEvent;
 use serde_json::{Value as Json, json};
 
 use crate::args::SweepArgs;
@@ -68,7 +68,7 @@ async fn run_once(session: &Session) -> Result<CliExit, CliError> {
 async fn run_until_ctrl_c(session: &Session) -> Result<CliExit, CliError> {
     session.out.remark("doing due work; ctrl-c stops it");
     let (out, reporter) = (session.out, WorkerReporter::default());
-    let worker = Worker::new(session.cvm.clone(), "tick").on_event(move |event| match event {
+    let worker = session.cvm.worker("tick").on_event(move |event| match event {
         WorkerEvent::Due(due) => reporter.report_due(due, out),
         WorkerEvent::Trouble(error) => reporter.report_error(error, out),
         _ => {}

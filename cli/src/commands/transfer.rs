@@ -6,17 +6,17 @@ use std::io;
 use std::io::{BufReader, Seek};
 use std::path::Path;
 
+use runstate::domain;
 use runstate::domain::cvm::EXECUTIONS;
 use runstate::domain::cvm::Settings;
 use runstate::engine::open::MissingStore;
 use runstate::engine::transfer::disk::{
-    LegacyDirectory, LegacyImportReport, MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_reader,
-    file_writer, finish,
+    MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_reader, file_writer, finish,
 };
-use runstate::engine::transfer::legacy::{self, LegacyDatabase, LegacyMongoDb};
 use runstate::engine::transfer::{ExportSummary, ImportReport, ImportSource, LineReader, LineWriter, Selection, check};
 use runstate::engine::{Host, SystemHost, open};
 use runstate::lang::compile;
+use runstate::legacy::{self, LegacyDatabase, LegacyDirectory, LegacyImportReport, LegacyMongoDb};
 use runstate::schema::{Catalog, Key};
 use runstate::vm::Instruction;
 use serde_json::json;
@@ -72,7 +72,7 @@ pub async fn export_store(session: &Session, export: &ExportArgs) -> Result<CliE
     let overwrite = if export.force { OverwritePolicy::Replace } else { OverwritePolicy::Keep };
     let staged = StagedExport::new(&export.to, overwrite, SystemHost.entropy())?;
     let summary = if export.tree {
-        let mut tree = TreeWriter::new(&staged);
+        let mut tree = TreeWriter::new(&staged, domain::ALL);
         interrupt::run_interruptible(
             EXPORT_INTERRUPTED_NOTE,
             engine.export_selection(&selection, &mut tree, |progress| bar.show(progress)),
@@ -142,7 +142,7 @@ pub async fn import_store(global: &GlobalArgs, import: &ImportArgs, out: Printer
         return import_from(global, file_reader(from, catalog.clone())?, &catalog, out).await;
     }
     if from.join(MANIFEST).exists() || import.tree {
-        return import_from(global, TreeReader::open(from, catalog.clone())?, &catalog, out).await;
+        return import_from(global, TreeReader::open(from, catalog.clone(), domain::ALL)?, &catalog, out).await;
     }
     if LegacyDirectory::detect(from) {
         import_legacy(global, &LegacyDirectory::open(from)?, out).await

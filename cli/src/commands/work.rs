@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use runstate::domain::cvm::{Backoff, COGNITIVE, TIMER};
-use runstate::work::{Failure as TaskFailure, Task, Worker, WorkerEvent};
+use runstate::client::CallWorker;
+use runstate::domain::cvm::{COGNITIVE, TIMER, Work};
+use runstate::work::{Backoff, Failure as TaskFailure, Task, WorkerEvent};
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;
 
@@ -60,11 +61,13 @@ fn is_file(kind: &str) -> bool {
     FILE_CALL_KINDS.contains(&kind)
 }
 
-fn worker(session: &Session, args: &WorkArgs, owner: &str, requests: &StopRequests) -> Result<Worker, CliError> {
+fn worker(session: &Session, args: &WorkArgs, owner: &str, requests: &StopRequests) -> Result<CallWorker, CliError> {
     let grants = args.allow.open_grants()?;
     let concurrency = usize::try_from(args.concurrency).unwrap_or(1);
     let (out, reporter) = (session.out, WorkerReporter::default());
-    let mut worker = Worker::new(session.cvm.clone(), owner)
+    let mut worker = session
+        .cvm
+        .worker(owner)
         .lease(duration_millis(args.lease))
         // A second stop request ends the worker sooner.
         .grace(duration_millis(args.timeout))
@@ -92,7 +95,7 @@ fn worker(session: &Session, args: &WorkArgs, owner: &str, requests: &StopReques
     Ok(worker)
 }
 
-async fn perform_file_call(grants: Grants, task: Task) -> Result<Json, TaskFailure> {
+async fn perform_file_call(grants: Grants, task: Task<Work>) -> Result<Json, TaskFailure> {
     let result = grants.perform(&task.work.call.kind, &task.work.call.args).await;
     // The grants do not change, so a retry would be refused too.
     result.map_err(|refusal| TaskFailure::permanent(refusal.message).with_name(refusal.name.as_str()))
@@ -107,7 +110,7 @@ struct CommandHandler {
 }
 
 impl CommandHandler {
-    async fn answer(&self, task: Task) -> Result<Json, TaskFailure> {
+    async fn answer(&self, task: Task<Work>) -> Result<Json, TaskFailure> {
         let work = &task.work;
         let execution = &work.claimed.execution;
         let request = ExecRequest {
@@ -179,7 +182,7 @@ impl StopRequests {
 }
 
 /// Reports what the worker does, in one line for each call.
-fn report_event(worker_event: &WorkerEvent<'_>, reporter: &WorkerReporter, out: Printer) {
+fn report_event(worker_event: &WorkerEvent<'_, Work>, reporter: &WorkerReporter, out: Printer) {
     let (event, work, took, fields) = match worker_event {
         WorkerEvent::Answered { work, reached, took } => {
             ("answered", *work, Some(*took), json!({"status": reached.status}))

@@ -22,7 +22,6 @@ use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
-use runstate::work::Worker;
 use tools::ToolList;
 
 use self::changes::Listener;
@@ -67,7 +66,7 @@ pub async fn serve(session: &Session, read_only: bool, domains: &[String]) -> Re
         return Ok(CliExit::Done);
     }
     // Timers and deadlines pass while the client is connected.
-    let worker = Worker::new(session.cvm.clone(), "mcp");
+    let worker = session.cvm.worker("mcp");
     let (ended, _) = tokio::join!(served, worker.run(async { _ = stopped.await }));
     ended.map(|()| CliExit::Done)
 }

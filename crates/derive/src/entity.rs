@@ -61,13 +61,7 @@ pub fn derive_entity(input: &DeriveInput) -> syn::Result<TokenStream> {
 /// Implements `Fields`.
 pub fn derive_fields(input: &DeriveInput) -> syn::Result<TokenStream> {
     let object = Struct::parse(input, FIELDS_ATTRIBUTES)?;
-    if let Some(field) = object.fields.iter().find(|field| field.attributes.id || field.attributes.references.is_some())
-    {
-        return name::error(
-            field.span(),
-            "`id` and `references` belong to the fields of an entity; use `kind = id` here",
-        );
-    }
+    object.fields.iter().try_for_each(StoredField::reject_entity_attributes)?;
     Ok(object.fields_impl())
 }
 
@@ -200,12 +194,14 @@ impl<'a> Struct<'a> {
         if let Some(second) = ttls.next() {
             return Err(syn::Error::new_spanned(second, "an entity has one `ttl`"));
         }
-        let references = self.fields.iter().filter_map(|field| {
-            let (collection, path) = (field.attributes.references.as_ref()?, &field.path);
-            let kind = if field.attributes.part { quote!(part_of) } else { quote!(to) };
-            Some(quote!(::runstate::schema::Reference::#kind(#path, #collection)))
-        });
-        tokens.add(quote!(.references(&[#(#references),*])));
+        let mut shards = self.fields.iter().filter(|field| field.attributes.shard);
+        if let Some(StoredField { path, attributes, .. }) = shards.next() {
+            let key = if attributes.id { quote!(HashedId) } else { quote!(Ranged(#path)) };
+            tokens.add(quote!(.shard(::runstate::schema::ShardKey::#key)));
+        }
+        if let Some(second) = shards.next() {
+            return name::error(second.span(), "an entity has one shard key; another field has `#[entity(shard)]` too");
+        }
         if self.attributes.insert_only {
             tokens.add(quote!(.insert_only()));
         }

@@ -25,6 +25,7 @@ const ATTRIBUTES: &[&str] = &[
     "undeclared",
     "declared",
     "secret",
+    "shard",
     "state",
     "flatten",
 ];
@@ -51,6 +52,8 @@ pub struct FieldAttributes {
     pub references: Option<LitStr>,
     /// The document is a part of the one that the field names.
     pub part: bool,
+    /// A sharded MongoDB distributes the documents by the field.
+    pub shard: bool,
     /// The type's fields are stored beside this struct's own.
     pub flat: bool,
     kind: Option<Ident>,
@@ -143,6 +146,10 @@ impl StoredField {
         if attributes.secret {
             field = quote!(#field.secret());
         }
+        if let Some(collection) = &attributes.references {
+            let method = Ident::new(if attributes.part { "part_of" } else { "references" }, Span::call_site());
+            field = quote!(#field.#method(#collection));
+        }
         if attributes.optional || attributes.omit_default || matches!(attributes.default, Some(DefaultValue::OfType)) {
             field = quote!(#field.optional());
         }
@@ -156,6 +163,16 @@ impl StoredField {
             part = quote_spanned!(span=> #part.declared(&[#(#names),*]));
         }
         Some(part)
+    }
+
+    /// Rejects the attributes that only a field of an entity has.
+    pub fn reject_entity_attributes(&self) -> syn::Result<()> {
+        match self.attributes.id || self.attributes.shard {
+            true => {
+                name::error(self.span(), "`id` and `shard` belong to the fields of an entity; use `kind = id` here")
+            }
+            false => Ok(()),
+        }
     }
 
     /// The statement that writes the field. `value` is a reference to it.
@@ -211,6 +228,7 @@ impl FieldAttributes {
         match name.as_str() {
             "id" => self.id = true,
             "secret" => self.secret = true,
+            "shard" => self.shard = true,
             "state" | "flatten" => self.flat = true,
             "optional" => self.optional = true,
             "undeclared" => self.undeclared = true,
@@ -264,13 +282,13 @@ impl FieldAttributes {
         let has_name = self.path.is_some() || self.rename.is_some();
         let literal = matches!(self.default, Some(DefaultValue::Literal(_)));
         let problem = if self.flat
-            && (self.id || has_declaration || has_default || has_name || self.optional || self.undeclared)
+            && (self.id || self.shard || has_declaration || has_default || has_name || self.optional || self.undeclared)
         {
             "`state` and `flatten` exclude the other attributes: the type declares its own fields"
         } else if self.path.is_some() && self.rename.is_some() {
             "`path` and `rename` exclude each other: `path` is the whole path, `rename` the name at this level"
         } else if self.undeclared
-            && (self.id || has_declaration || self.declared.is_some() || self.references.is_some())
+            && (self.id || self.shard || has_declaration || self.declared.is_some() || self.references.is_some())
         {
             "an `undeclared` field has no declaration for its other attributes; remove `undeclared` or them"
         } else if self.id && (has_default || self.optional) {

@@ -146,12 +146,7 @@ impl<'a> StoredVariant<'a> {
             .zip(&variant.fields)
             .map(|(index, field)| StoredField::parse(field, index, case, None))
             .collect::<syn::Result<Vec<_>>>()?;
-        if let Some(field) = fields.iter().find(|field| field.attributes.id || field.attributes.references.is_some()) {
-            return name::error(
-                field.span(),
-                "`id` and `references` belong to the fields of an entity; use `kind = id` here",
-            );
-        }
+        fields.iter().try_for_each(StoredField::reject_entity_attributes)?;
         Ok(Self { variant, fields, stored_as })
     }
 

@@ -58,6 +58,7 @@ fn errors_of_fields_point_at_them() {
             "another field is stored as `id` too",
         ),
         ("#[entity(id)] id: String, #[entity(id)] other: String", "other", "an entity has one id"),
+        ("#[entity(id, shard)] id: String, #[entity(shard)] other: String", "other", "an entity has one shard key"),
         ("text: String", "Note", "an entity needs a field with `#[entity(id)]`"),
         ("#[entity(id, optional)] id: Option<String>", "id", "the id of an entity is required"),
         (
@@ -146,7 +147,7 @@ fn errors_of_a_state_point_at_the_variant() {
         (state::derive_state, "enum S { A(String) }", "String", "a field without a name needs"),
         (
             state::derive_state,
-            "enum S { A { #[entity(references = \"a.b\")] of: String } }",
+            "enum S { A { #[entity(shard)] of: String } }",
             "of",
             "belong to the fields of an entity",
         ),

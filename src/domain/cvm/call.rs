@@ -39,7 +39,7 @@ pub(super) fn open_hint(kind: &str) -> Hint {
 #[index(kind, available_at, when = "missing(outcome)")]
 pub struct Call {
     /// Its id. The id of a keyed call is derived from execution, key and occurrence, so the call and an early answer use the same row.
-    #[entity(id)]
+    #[entity(id, shard)]
     pub id: String,
     /// The execution that makes the call.
     #[entity(part_of = "cvm.executions")]

@@ -28,7 +28,7 @@ pub const HISTORY: Collection = HistoryRow::COLLECTION;
 struct OutputRow {
     #[entity(id)]
     id: String,
-    #[entity(part_of = "cvm.executions")]
+    #[entity(part_of = "cvm.executions", shard)]
     execution_id: String,
     seq: u64,
     lines: Vec<String>,
@@ -44,7 +44,7 @@ struct OutputRow {
 struct HeapPageRow {
     #[entity(id)]
     id: String,
-    #[entity(part_of = "cvm.executions")]
+    #[entity(part_of = "cvm.executions", shard)]
     execution_id: String,
     page: i64,
     version: u64,
@@ -67,7 +67,7 @@ const LOG_EVENTS: &[&str] = &["instruction", "cc_call", "error", "complete"];
 pub(super) struct ExecutionLogRow {
     #[entity(id)]
     pub id: String,
-    #[entity(part_of = "cvm.executions")]
+    #[entity(part_of = "cvm.executions", shard)]
     pub execution_id: String,
     pub timestamp: Timestamp,
     #[entity(values = LOG_EVENTS)]
@@ -83,7 +83,7 @@ pub(super) struct ExecutionLogRow {
 pub(super) struct HistoryRow {
     #[entity(id)]
     pub id: String,
-    #[entity(part_of = "cvm.executions")]
+    #[entity(part_of = "cvm.executions", shard)]
     pub execution_id: String,
     pub step: i64,
     pub pc: u32,

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::answer::CallHistoryRow;
-use super::call::{CC_HISTORY, Call, CallError, ClaimState, TIMER, before_deadline};
-use super::queries::{CallDetails, OpenCall};
+use super::call::{CC_HISTORY, Call, ClaimState, TIMER, before_deadline};
+use super::queries::CallDetails;
+use super::work::Work;
 use crate::decision::{
     AnyCommand, Command, Ctx, Decision, DomainQuery, LoadedDocument, ReadSet, Rejection, TypedQuery, View,
 };
@@ -80,21 +81,6 @@ impl TryFrom<ClaimParameters> for Claim {
 /// The duration of a lease, if the worker names none.
 pub const LEASE: Millis = Millis::seconds(30);
 
-/// A call that a worker has claimed, with everything that it needs to complete it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Work {
-    /// The call.
-    pub call: OpenCall,
-    /// The program that waits for it.
-    pub program_name: String,
-    /// The claim, with the fencing token that completing the call needs.
-    pub claimed: ClaimedCall,
-    /// The error of the last attempt, if there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<CallError>,
-}
-
 /// The result of a claim.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -104,14 +90,6 @@ pub struct ClaimResult {
     /// The claimed call, if this attempt claimed it. A repeat returns the claim alone.
     #[serde(skip)]
     pub details: Option<Box<CallDetails>>,
-}
-
-impl ClaimResult {
-    /// The claimed call with its details. `None`: no call was claimed, or the claimed call does not exist any more.
-    pub fn into_work(self) -> Option<Work> {
-        let CallDetails { call, program_name, error, .. } = *self.details?;
-        Some(Work { call, program_name, claimed: self.claimed?, error })
-    }
 }
 
 /// The details of a claimed call, for a repeated claim. `None`: it was cancelled and deleted meanwhile.
@@ -279,6 +257,20 @@ impl Command for Claim {
     const NAME: &'static str = "cvm.claim";
     type Output = ClaimResult;
 
+    fn check(&self) -> Result<(), Rejection> {
+        check_lease(self.lease)?;
+        check_name("owner", Some(&self.owner))?;
+        if let ClaimTarget::Kinds(kinds) = &self.of {
+            require_few_kinds(kinds)?;
+            if kinds.iter().any(|kind| kind == TIMER) {
+                let reason =
+                    "`timer` is not a kind that a worker serves; timers complete by themselves. Remove it".to_owned();
+                return Err(Rejection::Invalid { field: "kinds".to_owned(), reason });
+            }
+        }
+        Ok(())
+    }
+
     fn reads(&self, view: &View) -> ReadSet {
         let now = view.now();
         let kinds = match &self.of {
@@ -301,16 +293,6 @@ impl Command for Claim {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ClaimResult>, Rejection> {
-        check_lease(self.lease)?;
-        check_name("owner", Some(&self.owner))?;
-        if let ClaimTarget::Kinds(kinds) = &self.of {
-            require_few_kinds(kinds)?;
-            if kinds.iter().any(|kind| kind == TIMER) {
-                let reason =
-                    "`timer` is not a kind that a worker serves; timers complete by themselves. Remove it".to_owned();
-                return Err(Rejection::Invalid { field: "kinds".to_owned(), reason });
-            }
-        }
         let now = ctx.now;
         let mut candidates = self.candidates(view, now);
         if candidates.is_empty() {
@@ -355,7 +337,7 @@ impl Command for Claim {
     }
 
     fn reply(&self, output: &ClaimResult) -> Result<Json, serde_json::Error> {
-        serde_json::to_value(output.clone().into_work())
+        serde_json::to_value(Option::<Work>::from(output.clone()))
     }
 }
 

@@ -10,9 +10,9 @@ use super::call_closing;
 use super::claim::{check_name, require_open_claim};
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionStatus, RunSlice};
 use crate::decision::{AnyCommand, Command, Ctx, Decision, ReadSet, Rejection, View};
-use crate::operation::{Operation, Parameters};
+use crate::operation::{Backoff, Operation};
 use crate::schema::Key;
-use crate::time::{Millis, Timestamp};
+use crate::time::Timestamp;
 
 /// Longest message of a failure, in bytes. It is enough to see the cause.
 const MESSAGE_BYTES: usize = 4 * 1024;
@@ -41,29 +41,6 @@ pub struct Fail {
     pub by: Option<String>,
 }
 
-/// When a failed call is retried: after `initial`, then after twice as long each time, at most `longest`, until `attempts` attempts were
-/// made. Each wait is shortened at random by up to half ("equal jitter": Brooker, "Exponential Backoff And Jitter", 2015).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Parameters)]
-#[schemars(deny_unknown_fields)]
-pub struct Backoff {
-    /// Number of attempts in total.
-    pub attempts: u32,
-    /// The first wait, in milliseconds.
-    #[operation(name = "initialMs")]
-    #[schemars(rename = "initialMs")]
-    pub initial: Millis,
-    /// The longest wait, in milliseconds.
-    #[operation(name = "longestMs")]
-    #[schemars(rename = "longestMs")]
-    pub longest: Millis,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { attempts: 5, initial: Millis::seconds(1), longest: Millis::minutes(5) }
-    }
-}
-
 /// The state of a failed call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -72,21 +49,6 @@ pub struct FailedCall {
     pub retry_at: Option<Timestamp>,
     /// The status of its execution, if it is closed.
     pub reached: Option<ExecutionStatus>,
-}
-
-impl Backoff {
-    /// When a call with this number of attempts is retried; `None`: never.
-    fn next_attempt_at(self, attempts: u32, ctx: &Ctx) -> Option<Timestamp> {
-        if attempts >= self.attempts {
-            return None;
-        }
-        let doubled = 1i64.checked_shl(attempts.saturating_sub(1).min(62)).unwrap_or(i64::MAX);
-        let wait = self.initial.0.max(0).saturating_mul(doubled).min(self.longest.0.max(0));
-        let [a, b, c, d, ..] = ctx.seed("jitter");
-        let random = i128::from(u32::from_be_bytes([a, b, c, d]));
-        let reduction = i128::from(wait / 2) * random / i128::from(u32::MAX);
-        Some(ctx.now + Millis(wait - i64::try_from(reduction).unwrap_or_default()))
-    }
 }
 
 impl Command for Fail {
@@ -146,26 +108,4 @@ fn truncate_message(text: &str) -> String {
         return text.to_owned();
     }
     format!("{}…", &text[..text.floor_char_boundary(MESSAGE_BYTES - 4)])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decision::EngineSettings;
-    use crate::id::CommandId;
-
-    #[test]
-    fn backoff_doubles_up_to_the_longest_with_equal_jitter() {
-        let backoff = Backoff { attempts: 40, initial: Millis(100), longest: Millis(1_000) };
-        for (attempts, longest_wait) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1_000), (39, 1_000)] {
-            for n in 0..50 {
-                let id = CommandId::new(&format!("c{attempts}-{n}")).unwrap();
-                let ctx = Ctx::new(id, Timestamp::from_millis(0), EngineSettings::default());
-                let wait = backoff.next_attempt_at(attempts, &ctx).unwrap().as_millis();
-                assert!((longest_wait / 2..=longest_wait).contains(&wait), "{wait} after {attempts} attempts");
-            }
-        }
-        let ctx = Ctx::new(CommandId::new("c").unwrap(), Timestamp::default(), EngineSettings::default());
-        assert_eq!(backoff.next_attempt_at(40, &ctx), None);
-    }
 }

@@ -7,7 +7,7 @@
 //! | `execution/` | executions, their lifecycle, the commands that change them |
 //! | `call.rs` | calls: questions, tools, timers (`cvm.cc_history`) |
 //! | `answer.rs` | answers, and the row of an early answer |
-//! | `claim.rs`, `failure.rs` | workers: claims and leases; failures and retries |
+//! | `claim.rs`, `failure.rs`, `work.rs` | workers: claims and leases; failures and retries; calls as the work of workers |
 //! | `call_closing.rs` | the calls that an execution waits for: reading and closing them |
 //! | `answer_schema/` | choices and schemas of answers |
 //! | `legacy/` | the import from a storage of the older CVM |
@@ -44,13 +44,14 @@ mod queries;
 mod settings;
 mod slice;
 mod verification;
+mod work;
 
 pub use answer::{AnswerCall, AnswerParameters, AnswerTarget, CompleteParameters};
 pub use answer_schema::{Schema, ValidationError, coerce_answer};
 pub use call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER};
 pub use child_rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, OUTPUTS};
 pub use claim::{
-    Claim, ClaimParameters, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, KINDS_PER_CLAIM, LEASE, Release, Work,
+    Claim, ClaimParameters, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, KINDS_PER_CLAIM, LEASE, Release,
 };
 #[cfg(feature = "compiler")]
 pub use compilation::compile as compile_source;
@@ -60,7 +61,7 @@ pub use execution::{
     ExecutionState, ExecutionStatus, ImportedFailure, Metrics, Pause, ProgramError, ResumeState, Retry, RunDue,
     RunDueOutcome, RunSlice, SliceEnd, Start, Status, Unpause,
 };
-pub use failure::{Backoff, Fail, FailedCall};
+pub use failure::{Fail, FailedCall};
 pub use inspection::{Inspect, Inspection, Variables, VariablesParameters};
 pub use legacy::{
     ImportActiveExecution, ImportEndedExecution, ImportLegacyProgram, ImportLegacyRows, ImportReadyExecution,
@@ -83,6 +84,7 @@ pub use queries::{
     ShowCall, ShowOutput, ShowParameters, ShowStatus,
 };
 pub use settings::{LogLevel, Settings};
+pub use work::Work;
 
 use crate::id::{hex, sha256};
 use crate::operation::{Domain, Operation};
@@ -143,7 +145,8 @@ pub static DOMAIN: Domain = Domain::new("cvm")
     .due(&[&due::WAKE, &due::RETENTION])
     .checks(&[&verification::EXECUTION_CHECK])
     .codes(codes::CODES)
-    .settings(&settings::DECLARATION);
+    .settings(&settings::DECLARATION)
+    .files(&legacy::FILES);
 
 /// The id of a row that is derived from its content: the same parts give the same row, whichever writer is first.
 fn row_id(parts: &[&str]) -> String {

@@ -81,7 +81,7 @@ pub struct ProgramVersion {
     #[entity(id)]
     pub id: String,
     /// The program.
-    #[entity(references = "cvm.programs")]
+    #[entity(references = "cvm.programs", shard)]
     pub program_id: String,
     /// The version, from 1.
     pub program_version: u32,

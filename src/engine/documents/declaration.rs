@@ -305,6 +305,8 @@ impl FieldDeclaration {
             values: values.leak(),
             max_bytes: self.max_bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
             secret: false,
+            references: None,
+            is_part: false,
         }
     }
 }
@@ -338,7 +340,7 @@ impl TryFrom<&'static Collection> for CollectionDeclaration {
             |why: &str| Error::new(ErrorCode::UNSUPPORTED, format!("the collection `{}`: {why}", collection.name));
         let name = collection.name.strip_prefix(PREFIX);
         let name = name.ok_or_else(|| unsupported("the name of a collection of documents begins with `documents.`"))?;
-        if !collection.references.is_empty() {
+        if collection.references().next().is_some() {
             return Err(unsupported("a collection of documents has no references; declare it in a domain"));
         }
         let condition = |predicate: &Option<Predicate>| predicate.as_ref().map(Predicate::filter);

@@ -128,7 +128,7 @@ pub(super) mod indexeddb {
 
 /// Stores on a MongoDB replica set.
 #[cfg(all(feature = "mongodb", not(target_family = "wasm")))]
-pub(in crate::engine) mod mongodb {
+pub(crate) mod mongodb {
     use std::sync::Arc;
 
     use crate::engine::Error;

@@ -1,6 +1,6 @@
 //! From a URL to a store: `memory:`, `file:DIR`, `indexeddb:NAME`, `mongodb://…`, `postgres://…`.
 
-pub(in crate::engine) mod backends;
+pub(crate) mod backends;
 mod environment;
 
 use std::sync::Arc;

@@ -34,7 +34,7 @@ use super::command::{CommandAttempt, CommitOutcome};
 use super::{DECLARATIONS, Engine, Error, log};
 use crate::id::CommandId;
 use crate::schema::Direction::Ascending;
-use crate::schema::{Catalog, Collection, Field, Index, Key};
+use crate::schema::{Catalog, Collection, Field, Index, Key, ShardKey};
 use crate::store;
 use crate::store::{Batch, BatchLimits, Outcome, Write};
 use crate::time::Millis;
@@ -50,13 +50,19 @@ pub const STAGED: Collection = Collection::new("runstate.staged", 1)
         Field::int("batches"),
         Field::text("state").one_of(&["staging", "adopted"]),
     ])
-    .indexes(&[Index::ordered(&[("at", Ascending)])]);
+    .indexes(&[Index::ordered(&[("at", Ascending)])])
+    .shard(ShardKey::HashedId);
 
 /// `runstate.staged_rows`: the rows that a batch has `staged`, and the rows that will be `replaced` by the commit; as `collection/id`.
 pub const STAGED_ROWS: Collection = Collection::new("runstate.staged_rows", 1)
-    .fields(&[Field::id("id"), Field::id("command"), Field::list("staged"), Field::list("replaced")])
+    .fields(&[
+        Field::id("id"),
+        Field::id("command").references("runstate.staged"),
+        Field::list("staged"),
+        Field::list("replaced"),
+    ])
     .indexes(&[Index::ordered(&[("command", Ascending)])])
-    .references(&[crate::schema::Reference::to("command", "runstate.staged")])
+    .shard(ShardKey::HashedId)
     .insert_only();
 
 /// The collections of the engine itself, in addition to those of its catalog.

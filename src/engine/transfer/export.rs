@@ -232,9 +232,9 @@ impl ResolvedSelection {
 }
 
 /// The reference by which documents of `collection` belong to those of another. Belonging requires it: its field is required.
-fn owner_reference(collection: &Collection, to: &str) -> Option<&'static Reference> {
+fn owner_reference(collection: &Collection, to: &str) -> Option<Reference> {
     let required = |path: &str| collection.fields.iter().any(|f| f.name == path && f.presence == Presence::Required);
-    collection.references.iter().find(|reference| reference.collection == to && required(reference.field))
+    collection.references().find(|reference| reference.collection == to && required(reference.field))
 }
 
 /// Whether documents that belong to those of `collection` have parts of their own. An export of one document leaves those of such a

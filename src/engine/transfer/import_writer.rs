@@ -223,7 +223,7 @@ pub(super) fn children_first(catalog: &Catalog) -> Vec<&'static Collection> {
     let mut ordered = Vec::new();
     while !remaining.is_empty() {
         let refers = |from: &Collection, to: &Collection| {
-            from.name != to.name && from.references.iter().any(|reference| reference.collection == to.name)
+            from.name != to.name && from.references().any(|reference| reference.collection == to.name)
         };
         let unreferenced: Vec<&'static Collection> =
             remaining.iter().filter(|to| !remaining.iter().any(|from| refers(from, to))).copied().collect();

@@ -15,8 +15,6 @@ pub mod disk;
 pub(super) mod export;
 pub(super) mod import;
 mod import_writer;
-#[cfg(not(target_family = "wasm"))]
-pub mod legacy;
 mod lines;
 mod record;
 

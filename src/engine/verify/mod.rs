@@ -207,8 +207,8 @@ impl<P: FnMut(Progress)> Verification<P> {
         collection: &'static Collection,
         rows: &[Row],
     ) -> Result<(), Error> {
-        for reference in collection.references {
-            let with_target = |row: &Row| Some((target(reference, &row.stored)?, Key::new(collection, &row.id)));
+        for reference in collection.references() {
+            let with_target = |row: &Row| Some((target(&reference, &row.stored)?, Key::new(collection, &row.id)));
             let referring: Vec<(Key, Key)> = rows.iter().filter_map(with_target).collect();
             let mut targets: Vec<Key> = Vec::new();
             for (target, _) in &referring {
@@ -222,7 +222,7 @@ impl<P: FnMut(Progress)> Verification<P> {
             let orphans: Vec<Key> =
                 referring.into_iter().filter(|(target, _)| is_missing(target)).map(|(_, row)| row).collect();
             if !orphans.is_empty() {
-                self.check_orphans(collection, reference, orphans).await?;
+                self.check_orphans(collection, &reference, orphans).await?;
             }
         }
         Ok(())

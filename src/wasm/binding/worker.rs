@@ -6,10 +6,11 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::promise::to_promise;
 use super::value::to_js;
+use crate::client::CallWorker;
 use crate::engine::{Engine, Error};
 use crate::value::{self, Json};
 use crate::wasm::calls::{self, HandlerFailure, WorkerOptions};
-use crate::work::{Failure, Signal, Task, Worker};
+use crate::work::{Failure, Signal, Task, WorkItem};
 
 #[wasm_bindgen]
 extern "C" {
@@ -54,7 +55,7 @@ pub(super) fn start_worker(
     handler: Function,
     listener: Option<Function>,
 ) -> Result<WorkerHandle, Error> {
-    let worker = build_worker(engine, calls::options_from_text("cvm.worker", options)?, &handler, listener);
+    let worker = build_worker(engine, calls::options_from_text("worker", options)?, &handler, listener);
     let stop = Signal::default();
     let stopped = stop.clone();
     let done = to_promise(async move {
@@ -64,10 +65,10 @@ pub(super) fn start_worker(
     Ok(WorkerHandle { stop, done })
 }
 
-fn build_worker(engine: &Engine, options: WorkerOptions, handler: &Function, listener: Option<Function>) -> Worker {
+fn build_worker(engine: &Engine, options: WorkerOptions, handler: &Function, listener: Option<Function>) -> CallWorker {
     let WorkerOptions { owner, kinds, lease, backoff, runs_due, grace } = options;
     let owner = owner.unwrap_or_else(|| format!("worker-{}", engine.new_command_id()));
-    let mut worker = Worker::new(engine.cvm(), owner);
+    let mut worker = CallWorker::new(engine, owner);
     for (kind, concurrency) in kinds {
         let handler = handler.clone();
         worker = worker.handle(kind, concurrency as usize, move |task| run_handler(handler.clone(), task));
@@ -109,11 +110,11 @@ impl Drop for AbortGuard {
     }
 }
 
-async fn run_handler(handler: Function, task: Task) -> Result<Json, Failure> {
+async fn run_handler<W: WorkItem>(handler: Function, task: Task<W>) -> Result<Json, Failure> {
     let work = to_js(&task.work)?;
     let mut guard = AbortGuard { controller: AbortController::new(), ended: false };
     let signal = guard.controller.signal();
-    let answer = match handler.call3(&JsValue::NULL, &(&task.work.call.kind).into(), &work, &signal) {
+    let answer = match handler.call3(&JsValue::NULL, &task.work.kind().into(), &work, &signal) {
         Ok(promise) => JsFuture::from(Promise::resolve(&promise)).await,
         Err(thrown) => Err(thrown),
     };

@@ -85,7 +85,7 @@ fn late_worker_and_its_successor_never_both_complete() {
     assert_eq!(observed_outcomes(outcomes), [(0, late), (0, new), (1, late), (1, new), (2, late), (2, new)]);
 }
 
-fn fail(claimed: &runstate::domain::cvm::ClaimedCall, retry: Option<runstate::domain::cvm::Backoff>) -> Fail {
+fn fail(claimed: &runstate::domain::cvm::ClaimedCall, retry: Option<runstate::work::Backoff>) -> Fail {
     let (execution, call) = (claimed.execution.clone(), claimed.call.clone());
     Fail { execution, call, token: claimed.token, message: "no".to_owned(), name: None, retry, by: None }
 }

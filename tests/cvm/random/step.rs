@@ -4,12 +4,13 @@
 use proptest::prelude::*;
 use runstate::client::Answer;
 use runstate::client::Cvm;
-use runstate::domain::cvm::{Backoff, CC_HISTORY, ClaimTarget, ClaimedCall, EXECUTIONS, Fail, Start};
+use runstate::domain::cvm::{CC_HISTORY, ClaimTarget, ClaimedCall, EXECUTIONS, Fail, Start};
 use runstate::engine::{Error, RunLimit};
 use runstate::id::CommandId;
 use runstate::store::layer::Method;
 use runstate::time::Millis;
 use runstate::value::Json;
+use runstate::work::Backoff;
 use serde::Serialize;
 use serde_json::json;
 

@@ -59,7 +59,7 @@ pub const EXCEPTIONS: &[WordException] = &[
         reason: "one of two versions of one type: each target has its own file",
     },
     WordException {
-        path: "src/engine/transfer/legacy/mongodb.rs",
+        path: "src/legacy/mongodb.rs",
         word: "LegacyMongoDb",
         reason: "one of two versions of one type: builds without the driver have the other",
     },

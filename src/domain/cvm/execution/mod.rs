@@ -37,7 +37,7 @@ use crate::value::Json;
 #[index("wakeAt", when = "exists(wakeAt)")]
 pub struct ExecutionHead {
     /// Its id.
-    #[entity(id)]
+    #[entity(id, shard)]
     pub id: String,
     /// The program's id.
     #[entity(references = "cvm.programs")]

@@ -1,12 +1,14 @@
 //! The import of the older CVM's data: programs, compiled anew, and the rows of their executions: calls, log and
-//! history. The executions are in `execution.rs`. Rows are written before their execution, so that an execution always
+//! history. The executions are in `execution.rs`, and the layout of exported files is in `files.rs`. Rows are written before their execution, so that an execution always
 //! has all its rows.
 
 mod execution;
+mod files;
 
 pub use execution::{
     ImportActiveExecution, ImportEndedExecution, ImportReadyExecution, LegacyOpenCall, LegacyOutcome, bytecode_hash,
 };
+pub use files::FILES;
 use serde::Serialize;
 
 use super::call::{CC_HISTORY, COGNITIVE, Call, CallOutcome, Context, Request, Response};

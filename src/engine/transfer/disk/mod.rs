@@ -1,7 +1,6 @@
 //! Exports in the file system of this machine. An export is written under a temporary name, and gets its own name only
 //! when it is complete and synced. So a file or a folder appears under its name completely, or not at all.
 
-pub(super) mod legacy_directory;
 mod tree;
 
 use std::fs;
@@ -9,8 +8,6 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-pub(super) use legacy_directory::skipped_item;
-pub use legacy_directory::{ImportedProgram, LegacyDirectory, LegacyImportReport, SkippedItem};
 pub use tree::{MANIFEST, TreeReader, TreeWriter};
 
 use super::{LineReader, LineWriter};
@@ -22,7 +19,7 @@ use crate::schema::Catalog;
 use crate::value::Json;
 
 /// Files that systems and file managers leave in a folder.
-const LITTER: &[&str] = &[".DS_Store", "Thumbs.db", "desktop.ini"];
+pub(crate) const LITTER: &[&str] = &[".DS_Store", "Thumbs.db", "desktop.ini"];
 
 /// A file of lines that is being written.
 pub type FileWriter = LineWriter<BufWriter<File>>;
@@ -51,18 +48,18 @@ pub fn file_reader(path: &Path, catalog: Catalog) -> Result<LineReader<BufReader
     Ok(LineReader::new(BufReader::new(file), path.display().to_string(), catalog))
 }
 
-fn io(path: &Path, operation: &str, error: &std::io::Error) -> Error {
+pub(crate) fn io(path: &Path, operation: &str, error: &std::io::Error) -> Error {
     Error::new(ErrorCode::IO, format!("{} cannot be {operation}: {error}", path.display()))
 }
 
 /// Reads a JSON file, no larger than any file of an export.
-fn read_json(path: &Path) -> Result<Json, Error> {
+pub(crate) fn read_json(path: &Path) -> Result<Json, Error> {
     let bytes = read_file(path, LINE_BYTES)?;
     serde_json::from_slice(&bytes).map_err(|e| damaged(path, &format!("it is not valid JSON ({e})")))
 }
 
 /// The bytes of a file that has at most `limit` of them. Pipes and devices are rejected, because they may not end.
-fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Error> {
+pub(crate) fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Error> {
     let failed = |e: std::io::Error| io(path, "read", &e);
     let metadata = std::fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() {

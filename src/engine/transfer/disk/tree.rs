@@ -1,14 +1,8 @@
-//! An export as a folder of readable files, one per document, in the layout of the older file storage:
+//! An export as a folder of readable files, one per document. Each collection has a folder, `ledger/` has the rows of the command ledger, and
+//! `runstate-export.json` describes the export. A domain may declare another layout of its files ([`FileLayout`]).
 //!
-//! ```text
-//! programs/{id}.json   executions/{id}.json   history/{executionId}/{milliseconds}-{step}.json
-//! program_versions/    heap_pages/{executionId}/    outputs/{executionId}/    execution_logs/{executionId}/    ledger/
-//! runstate-export.json
-//! ```
-//!
-//! A document is a file for people: its fields, and the fields that the older file storage had in addition. The
-//! metadata under `runstate` is needed to read it back exactly. Every id has a file name that all file systems accept,
-//! and no name leaves its folder.
+//! A document is a file for people: its fields, and those that the layout adds. The metadata under `runstate` is needed to read it back
+//! exactly. Every id has a file name that all file systems accept, and no name leaves its folder.
 
 use std::fs;
 use std::fs::File;
@@ -19,7 +13,6 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{LITTER, StagedExport, damaged, io, read_json, sync_folder};
-use crate::domain::cvm::{CC_HISTORY, EXECUTIONS, PROGRAMS};
 use crate::engine::Error;
 use crate::engine::transfer::lines::LINE_BYTES;
 use crate::engine::transfer::{
@@ -27,11 +20,11 @@ use crate::engine::transfer::{
 };
 use crate::error_code::ErrorCode;
 use crate::id::{hex, sha256};
-use crate::schema::Catalog;
+use crate::operation::{Domain, FileLayout};
+use crate::schema::{Catalog, Collection};
 use crate::store::COMMANDS;
-use crate::time::Timestamp;
 use crate::value;
-use crate::value::{Document, Json, canonical_json, get};
+use crate::value::{Json, canonical_json};
 
 /// The file that describes a folder and its contents.
 pub const MANIFEST: &str = "runstate-export.json";
@@ -39,13 +32,14 @@ pub const MANIFEST: &str = "runstate-export.json";
 /// Writes an export as a folder.
 pub struct TreeWriter {
     root: PathBuf,
+    domains: &'static [&'static Domain],
     header: Option<ExportHeader>,
 }
 
 impl TreeWriter {
-    /// Writes the staged folder; [`StagedExport::publish`] gives it its name.
-    pub fn new(staged: &StagedExport) -> Self {
-        Self { root: staged.path().to_owned(), header: None }
+    /// Writes the staged folder; [`StagedExport::publish`] gives it its name. `domains` lay out the files.
+    pub fn new(staged: &StagedExport, domains: &'static [&'static Domain]) -> Self {
+        Self { root: staged.path().to_owned(), domains, header: None }
     }
 
     fn write(&self, folder: &Path, name: &str, value: &Json) -> Result<(), Error> {
@@ -96,10 +90,10 @@ impl ExportSink for TreeWriter {
     }
 
     fn put(&mut self, record: &ExportRecord, _: &str) -> Result<(), Error> {
-        let (folder, name) = file_location(record);
+        let (folder, name) = file_location(self.domains, record);
         let folder = self.root.join(folder);
         fs::create_dir_all(&folder).map_err(|e| io(&folder, "written", &e))?;
-        let file = render_document(record);
+        let file = render_document(self.domains, record);
         match self.write(&folder, &name, &file) {
             Err(error) if error.code == ErrorCode::ALREADY_EXISTS => {
                 self.write(&folder, &hashed_file_name(&record.id), &file)
@@ -120,6 +114,7 @@ impl ExportSink for TreeWriter {
 pub struct TreeReader {
     name: String,
     catalog: Catalog,
+    domains: &'static [&'static Domain],
     header: ExportHeader,
     end: ExportSummary,
     /// Collection, id and file, in the order of exports.
@@ -128,8 +123,8 @@ pub struct TreeReader {
 }
 
 impl TreeReader {
-    /// Reads the manifest, and finds all files below `root`.
-    pub fn open(root: &Path, catalog: Catalog) -> Result<Self, Error> {
+    /// Reads the manifest, and finds all files below `root`. `domains` lay out the files.
+    pub fn open(root: &Path, catalog: Catalog, domains: &'static [&'static Domain]) -> Result<Self, Error> {
         let manifest = read_json(&root.join(MANIFEST))?;
         let name = root.display().to_string();
         let header = ExportHeader::read(manifest.get("header").unwrap_or(&Json::Null), &name)?;
@@ -137,7 +132,7 @@ impl TreeReader {
         header.check_supported(&catalog, &name)?;
         let end = manifest.get("end").and_then(|end| value::from_value::<ExportSummary>(end).ok());
         let end = end.ok_or_else(|| damaged(&root.join(MANIFEST), "it has no summary of the export"))?;
-        let mut reader = Self { name, catalog, header, end, entries: Vec::new(), next: 0 };
+        let mut reader = Self { name, catalog, domains, header, end, entries: Vec::new(), next: 0 };
         let order = record::collections(&reader.catalog);
         for path in list_files(root)? {
             let record = reader.read(&path)?;
@@ -149,7 +144,40 @@ impl TreeReader {
     }
 
     fn read(&self, path: &Path) -> Result<ExportRecord, Error> {
-        read_document(&self.catalog, &read_json(path)?).map_err(|why| damaged(path, &why))
+        self.read_document(&read_json(path)?).map_err(|why| damaged(path, &why))
+    }
+
+    /// Reads the output of [`render_document`]. `Err`: the problem.
+    fn read_document(&self, file: &Json) -> Result<ExportRecord, String> {
+        let metadata = file
+            .get(METADATA_FIELD)
+            .and_then(Json::as_object)
+            .ok_or("it is not a file of an export: it has no field `runstate`")?;
+        let field = |name: &str| metadata.get(name).cloned().unwrap_or_default();
+        let document = match metadata.get("document") {
+            Some(document) => document.clone(),
+            None => {
+                let mut document = file.as_object().cloned().unwrap_or_default();
+                document.remove(METADATA_FIELD);
+                for name in
+                    metadata.get("shown").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str)
+                {
+                    document.remove(name);
+                }
+                Json::Object(document)
+            }
+        };
+        let exported = json!({
+            "collection": field("collection"),
+            "id": field("id"),
+            "version": field("version"),
+            "document": document,
+        });
+        let record = ExportRecord::read(&self.catalog, exported)?;
+        match canonical_json(&render_document(self.domains, &record)) == canonical_json(file) {
+            true => Ok(record),
+            false => Err(format!("{} was changed after it was exported", record.key())),
+        }
     }
 }
 
@@ -209,29 +237,25 @@ fn list_files(root: &Path) -> Result<Vec<PathBuf>, Error> {
 /// The field with the metadata of a file.
 const METADATA_FIELD: &str = "runstate";
 
+/// The layout of the collection's domain, if it declares one.
+fn file_layout(domains: &[&'static Domain], collection: &Collection) -> Option<&'static FileLayout> {
+    domains.iter().find(|domain| domain.owns(collection.name))?.files
+}
+
 /// The location of a record's file: its folder, and its name without the extension.
-pub(super) fn file_location(record: &ExportRecord) -> (String, String) {
-    let text = |path| get(&record.document, path).and_then(Json::as_str);
-    let number = |path| get(&record.document, path).and_then(Json::as_i64).unwrap_or_default();
-    let name = record.collection.name;
-    let folder = match name {
-        _ if name == CC_HISTORY.name => "history",
-        _ if name == COMMANDS.name => "ledger",
-        _ => name.strip_prefix("cvm.").unwrap_or(name),
+fn file_location(domains: &[&'static Domain], record: &ExportRecord) -> (PathBuf, String) {
+    let collection = record.collection;
+    let Some(layout) = file_layout(domains, collection) else {
+        let folder = if collection.name == COMMANDS.name { "ledger" } else { collection.name };
+        return (folder.into(), file_name(&record.id));
     };
-    let folder = match text("executionId") {
-        Some(execution) => format!("{folder}/{}", file_name(execution)),
-        None => folder.to_owned(),
-    };
-    match name == CC_HISTORY.name && record.document.contains_key("request") {
-        true => (folder, format!("{}-{}", number("request.timestamp"), number("step"))),
-        // An early answer has neither a time nor a step yet.
-        false => (folder, file_name(&record.id)),
-    }
+    let folder = (layout.folder)(collection.name, &record.document);
+    let name = (layout.name)(collection.name, &record.document);
+    (folder.iter().map(|part| file_name(part)).collect(), file_name(name.as_deref().unwrap_or(&record.id)))
 }
 
 /// The contents of the file.
-pub(super) fn render_document(record: &ExportRecord) -> Json {
+fn render_document(domains: &[&'static Domain], record: &ExportRecord) -> Json {
     let mut exported = record.to_json();
     let document = exported.get_mut("document").map(Json::take).unwrap_or_default();
     let Json::Object(mut file) = document else { return exported };
@@ -245,81 +269,14 @@ pub(super) fn render_document(record: &ExportRecord) -> Json {
     if file.contains_key(METADATA_FIELD) {
         metadata["document"] = Json::Object(std::mem::take(&mut file));
     } else {
-        let legacy = legacy_fields(record);
-        let added: Vec<&str> = legacy.iter().map(|(name, _)| *name).filter(|name| !file.contains_key(*name)).collect();
-        metadata["shown"] = json!(added);
-        file.extend(
-            legacy.iter().filter(|(name, _)| added.contains(name)).map(|(name, v)| ((*name).to_owned(), v.clone())),
-        );
+        let layout = file_layout(domains, record.collection);
+        let mut shown = layout.map(|one| (one.fields)(record.collection.name, &record.document)).unwrap_or_default();
+        shown.retain(|(name, _)| !file.contains_key(*name));
+        metadata["shown"] = json!(shown.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        file.extend(shown.into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
     file.insert(METADATA_FIELD.to_owned(), metadata);
     Json::Object(file)
-}
-
-/// Reads the output of [`render_document`]. `Err`: the problem.
-pub(super) fn read_document(catalog: &Catalog, file: &Json) -> Result<ExportRecord, String> {
-    let metadata = file
-        .get(METADATA_FIELD)
-        .and_then(Json::as_object)
-        .ok_or("it is not a file of an export: it has no field `runstate`")?;
-    let field = |name: &str| metadata.get(name).cloned().unwrap_or_default();
-    let document = match metadata.get("document") {
-        Some(document) => document.clone(),
-        None => {
-            let mut document = file.as_object().cloned().unwrap_or_default();
-            document.remove(METADATA_FIELD);
-            for name in metadata.get("shown").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
-                document.remove(name);
-            }
-            Json::Object(document)
-        }
-    };
-    let exported = json!({
-        "collection": field("collection"),
-        "id": field("id"),
-        "version": field("version"),
-        "document": document,
-    });
-    let record = ExportRecord::read(catalog, exported)?;
-    match canonical_json(&render_document(&record)) == canonical_json(file) {
-        true => Ok(record),
-        false => Err(format!("{} was changed after it was exported", record.key())),
-    }
-}
-
-/// Fields of the older layout for parts of the document that have another place in it.
-fn legacy_fields(record: &ExportRecord) -> Vec<(&'static str, Json)> {
-    let document: &Document = &record.document;
-    let at = |path| get(document, path).cloned().unwrap_or_default();
-    let time = |path| match get(document, path).and_then(Json::as_i64) {
-        Some(ms) => Timestamp::from_millis(ms).to_rfc3339().into(),
-        None => Json::Null,
-    };
-    match record.collection.name {
-        name if name == PROGRAMS.name => vec![("updated", time("modified"))],
-        name if name == EXECUTIONS.name => {
-            // The global scope, which the older storage called variables.
-            let scopes = get(document, "state.scopes").and_then(Json::as_array);
-            let variables = scopes.and_then(|scopes| scopes.first()?.get("variables").cloned());
-            vec![
-                ("pc", at("state.pc")),
-                ("stack", at("state.stack")),
-                ("variables", variables.unwrap_or_default()),
-                ("output", at("state.output")),
-                ("created", time("started")),
-                ("updated", time("lastModified")),
-            ]
-        }
-        name if name == CC_HISTORY.name => vec![
-            ("pc", at("context.pc")),
-            ("instruction", at("request.instructionId")),
-            // The stack at an earlier call is not stored.
-            ("stack", Json::Null),
-            ("variables", at("context.variables")),
-            ("timestamp", time("request.timestamp")),
-        ],
-        _ => Vec::new(),
-    }
 }
 
 /// Maximum length of a name before the extension, in bytes; common file systems accept 255.
@@ -333,7 +290,7 @@ const DEVICES: &[&str] = &[
 
 /// The name for `id`: letters, digits, `-`, `_` and inner dots are unchanged, everything else is percent-encoded. A name that is too long
 /// becomes `~` and the first half of the SHA-256 of `id`. The file contains the id itself.
-pub(super) fn file_name(id: &str) -> String {
+fn file_name(id: &str) -> String {
     let mut name = String::new();
     for (at, byte) in id.bytes().enumerate() {
         let inner_dot = byte == b'.' && at > 0 && at + 1 < id.len();
@@ -353,7 +310,7 @@ pub(super) fn file_name(id: &str) -> String {
 }
 
 /// An alternative name if the first one is in use: on a file system where `Key` and `key` are the same.
-pub(super) fn hashed_file_name(id: &str) -> String {
+fn hashed_file_name(id: &str) -> String {
     format!("~{}", hex(&sha256(&[id.as_bytes()])[..16]))
 }
 

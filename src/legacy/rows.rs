@@ -4,12 +4,11 @@
 use super::documents::FieldResult;
 use super::importer::LegacyImporter;
 use super::values::LegacyFields;
-use super::{LegacyDocument, LegacyQuery, LegacyRowKind, documents};
+use super::{LegacyDocument, LegacyQuery, LegacyRowKind, documents, import_once};
 use crate::domain::cvm::{
     EXECUTION_LOGS, ImportLegacyRows, LegacyAnswer, LegacyCall, LegacyHistoryEntry, LegacyLogRow,
 };
 use crate::engine::Error;
-use crate::engine::transfer::disk::legacy_directory;
 use crate::id::{hex, sha256};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Json, check_plain, json_bytes};
@@ -62,7 +61,7 @@ impl RowBatch {
 
     pub(super) async fn flush(&mut self, importer: &LegacyImporter<'_>) -> Result<(), Error> {
         if self.len() > 0 {
-            legacy_directory::import_once(importer.engine, &self.rows).await?;
+            import_once(importer.engine, &self.rows).await?;
             self.rows.calls.clear();
             self.rows.logs.clear();
             self.rows.history.clear();

@@ -1,4 +1,4 @@
-//! One attempt to answer a claimed call: its handler, the heartbeats meanwhile, and the report to the engine.
+//! One attempt to answer a claimed item: its handler, the heartbeats meanwhile, and the report to the engine.
 
 use std::any::Any;
 use std::future::poll_fn;
@@ -8,14 +8,11 @@ use std::task::Poll;
 
 use super::pool::{Either, race};
 use super::task::TaskHandler;
-use super::{CancellationToken, Failure, Task, Worker, WorkerEvent};
-use crate::client::Answer;
-use crate::domain::cvm::Work;
-use crate::domain::cvm::codes;
-use crate::domain::cvm::{ClaimedCall, Fail};
+use super::{CancellationToken, Task, Worker, WorkerEvent};
 use crate::engine::Error;
 use crate::error_code::ErrorCode;
 use crate::marker::BoxFuture;
+use crate::operation::{Failure, WorkItem};
 use crate::store::layer::yield_now;
 use crate::time::Millis;
 use crate::value::Json;
@@ -23,24 +20,23 @@ use crate::value::Json;
 /// Number of heartbeats per lease: two of them may be lost.
 const HEARTBEATS_PER_LEASE: i64 = 3;
 
-impl Worker {
-    /// Processes a claimed call. `Err`: the worker cannot continue.
-    pub(super) async fn process_call(&self, work: &Work, handler: Arc<dyn TaskHandler>) -> Result<(), Error> {
+impl<W: WorkItem> Worker<W> {
+    /// Processes a claimed item. `Err`: the worker cannot continue.
+    pub(super) async fn process_item(&self, work: &W, handler: Arc<dyn TaskHandler<W>>) -> Result<(), Error> {
         self.emit(&WorkerEvent::Claimed(work));
         let begun = self.host().now();
-        if work.claimed.attempts > self.backoff.attempts {
-            // Earlier workers crashed without reporting a failure. The call would crash this worker too, and the next one.
-            let attempts = work.claimed.attempts - 1;
-            let why = format!("earlier workers tried it {attempts} times, and none reported a result");
+        let attempt = work.attempts();
+        if attempt > self.backoff.attempts {
+            // Earlier workers crashed without reporting a failure. The item would crash this worker too, and the next one.
+            let why = format!("earlier workers tried it {} times, and none reported a result", attempt - 1);
             return self.fail(work, Failure::permanent(why), Millis(0)).await;
         }
         let cancellation = CancellationToken::default();
         let result = {
             let _guard = cancellation.guard();
-            let attempt = work.claimed.attempts;
             let task = Task { work: work.clone(), attempt, cancellation: cancellation.clone() };
             let handling = catch_panic(Box::pin(async move { handler.answer(task).await }));
-            match race(handling, self.keep_lease(&work.claimed)).await {
+            match race(handling, self.keep_lease(work)).await {
                 Either::Left(result) => result,
                 Either::Right(error) => return self.report_lost(work, error),
             }
@@ -53,14 +49,14 @@ impl Worker {
     }
 
     /// Extends the claim until it is lost. Returns the reason.
-    async fn keep_lease(&self, claimed: &ClaimedCall) -> Error {
+    async fn keep_lease(&self, work: &W) -> Error {
         let interval = Millis((self.lease.0 / HEARTBEATS_PER_LEASE).max(1));
         let mut wait = interval;
         loop {
             self.host().sleep(wait).await;
-            match self.cvm.heartbeat(claimed, self.lease).await {
+            match self.engine.execute(&work.heartbeat(self.lease)).await {
                 Ok(_) => wait = interval,
-                Err(error) if is_claim_lost(&error) || error.code == ErrorCode::CLOSED => return error,
+                Err(error) if is_claim_lost::<W>(&error) || error.code == ErrorCode::CLOSED => return error,
                 Err(error) => {
                     self.emit(&WorkerEvent::Trouble(&error));
                     wait = Millis((interval.0 / HEARTBEATS_PER_LEASE).max(1));
@@ -71,25 +67,20 @@ impl Worker {
         }
     }
 
-    async fn complete(&self, work: &Work, answer: Json, took: Millis) -> Result<(), Error> {
-        let command = self.cvm.engine().new_command_id();
+    async fn complete(&self, work: &W, answer: Json, took: Millis) -> Result<(), Error> {
+        let (id, complete) = (self.engine.new_command_id(), work.complete(&self.owner, answer));
         for failures in 0.. {
-            let error = match self
-                .cvm
-                .with_id(&command)
-                .complete(&work.claimed, Answer::from(answer.clone()).by(self.owner.clone()))
-                .await
-            {
-                Ok(reached) => {
-                    self.emit(&WorkerEvent::Answered { work, reached: &reached, took });
+            let error = match self.engine.execute_as(&complete, Some(&id)).await {
+                Ok(result) => {
+                    self.emit(&WorkerEvent::Answered { work, reached: &result.output, took });
                     break;
                 }
                 Err(error) => error,
             };
-            if error.code == codes::INVALID_ANSWER {
+            if error.code == W::INVALID_ANSWER {
                 return self.fail(work, Failure::new(error.message), took).await;
             }
-            if is_claim_lost(&error) || error.code == ErrorCode::CLOSED {
+            if is_claim_lost::<W>(&error) || error.code == ErrorCode::CLOSED {
                 return self.report_lost(work, error);
             }
             self.emit(&WorkerEvent::Trouble(&error));
@@ -103,29 +94,22 @@ impl Worker {
         Ok(())
     }
 
-    async fn fail(&self, work: &Work, failure: Failure, took: Millis) -> Result<(), Error> {
-        let command = self.cvm.engine().new_command_id();
-        let fail = Fail {
-            execution: work.claimed.execution.clone(),
-            call: work.claimed.call.clone(),
-            token: work.claimed.token,
-            message: failure.message.clone(),
-            name: failure.name.clone(),
-            retry: failure.retry.then_some(self.backoff),
-            by: Some(self.owner.clone()),
-        };
+    async fn fail(&self, work: &W, failure: Failure, took: Millis) -> Result<(), Error> {
+        let backoff = failure.retry.then_some(self.backoff);
+        let (id, fail) = (self.engine.new_command_id(), work.fail(&self.owner, &failure, backoff));
         for failures in 0.. {
-            match self.cvm.with_id(&command).fail(&fail).await {
-                Ok(failed) => {
-                    self.emit(&WorkerEvent::Failed { work, failure: &failure, retry_at: failed.retry_at, took });
+            match self.engine.execute_as(&fail, Some(&id)).await {
+                Ok(result) => {
+                    let retry_at = result.output.into();
+                    self.emit(&WorkerEvent::Failed { work, failure: &failure, retry_at, took });
                     break;
                 }
-                Err(error) if is_claim_lost(&error) || error.code == ErrorCode::CLOSED => {
+                Err(error) if is_claim_lost::<W>(&error) || error.code == ErrorCode::CLOSED => {
                     return self.report_lost(work, error);
                 }
                 Err(error) => {
                     self.emit(&WorkerEvent::Trouble(&error));
-                    // The call stays claimed until its lease expires.
+                    // The item stays claimed until its lease expires.
                     if !error.retryable {
                         break;
                     }
@@ -136,7 +120,7 @@ impl Worker {
         Ok(())
     }
 
-    fn report_lost(&self, work: &Work, error: Error) -> Result<(), Error> {
+    fn report_lost(&self, work: &W, error: Error) -> Result<(), Error> {
         if error.code == ErrorCode::CLOSED {
             return Err(error);
         }
@@ -145,19 +129,12 @@ impl Worker {
     }
 }
 
-/// Whether an error means that the call no longer belongs to the worker, or can no longer be answered.
-fn is_claim_lost(error: &Error) -> bool {
-    matches!(
-        error.code,
-        codes::STALE_CLAIM
-            | codes::ALREADY_ANSWERED
-            | codes::DEADLINE_PASSED
-            | ErrorCode::ILLEGAL_TRANSITION
-            | ErrorCode::NOT_FOUND
-    )
+/// Whether an error means that the item no longer belongs to the worker, or can no longer be answered.
+fn is_claim_lost<W: WorkItem>(error: &Error) -> bool {
+    matches!(error.code, ErrorCode::ILLEGAL_TRANSITION | ErrorCode::NOT_FOUND) || W::CLAIM_LOST.contains(&error.code)
 }
 
-/// The result of a handler. A panic is a failure of this call alone.
+/// The result of a handler. A panic is a failure of this item alone.
 async fn catch_panic(mut future: BoxFuture<'static, Result<Json, Failure>>) -> Result<Json, Failure> {
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(polled) => polled,

@@ -14,18 +14,13 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde_json::json;
 
-use super::io;
-use crate::decision::Command;
-use crate::domain::cvm::codes;
-use crate::engine::transfer::legacy::{LegacyDatabase, LegacyDocument, LegacyQuery, LegacyRowKind, LegacyRows};
-use crate::engine::{Engine, Error};
+use super::{LegacyDatabase, LegacyDocument, LegacyQuery, LegacyRowKind, LegacyRows, SkippedItem};
+use crate::engine::Error;
+use crate::engine::transfer::disk::{self, io};
 use crate::error_code::ErrorCode;
-use crate::id::{CommandId, hex, sha256};
 use crate::marker::BoxFuture;
-use crate::value::canonical_json;
 
 /// The extension of JSON files.
 const JSON: &str = ".json";
@@ -43,37 +38,6 @@ pub struct LegacyDirectory {
     name: String,
     /// Files that are not part of its data.
     unknown: Vec<SkippedItem>,
-}
-
-/// The result of an import from the older CVM.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LegacyImportReport {
-    /// Programs that are in this store now.
-    pub programs: Vec<ImportedProgram>,
-    /// Executions that had ended and are here now.
-    pub executions: Vec<String>,
-    /// Items that were not imported.
-    pub left: Vec<SkippedItem>,
-}
-
-/// A program that was imported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ImportedProgram {
-    /// Its id.
-    pub id: String,
-    /// Its name in this store.
-    pub name: String,
-}
-
-/// An item that was not imported, or was imported with changes, and the reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SkippedItem {
-    /// Its kind: `program`, `compilation`, `execution`, `fields`, `call`, `history`, `file` and the like.
-    pub what: &'static str,
-    /// Its id or name.
-    pub id: String,
-    /// The reason.
-    pub why: String,
 }
 
 impl LegacyDirectory {
@@ -132,7 +96,7 @@ impl LegacyDirectory {
         if file_component(&name).is_none() || path.symlink_metadata().is_err() {
             return Ok(Vec::new());
         }
-        let document = skip_unreadable(&path, super::read_file(&path, OUTPUT_BYTES))?.map(|bytes| {
+        let document = skip_unreadable(&path, disk::read_file(&path, OUTPUT_BYTES))?.map(|bytes| {
             let text = String::from_utf8_lossy(&bytes);
             // A file with only a line end has one empty line; an empty file has none.
             let lines: Vec<&str> = match text.strip_suffix('\n').unwrap_or(&text) {
@@ -187,7 +151,7 @@ impl LegacyRows for JsonFileRows {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<LegacyDocument>, Error>> {
         let next = self.names.next().map(|name| {
             let path = self.folder.join(&name);
-            let document = skip_unreadable(&path, super::read_json(&path))?;
+            let document = skip_unreadable(&path, disk::read_json(&path))?;
             Ok(LegacyDocument { id: name.strip_suffix(JSON).unwrap_or(&name).to_owned(), document })
         });
         Box::pin(async move { next.transpose() })
@@ -202,36 +166,6 @@ impl LegacyRows for PreparedRows {
         let next = self.0.next();
         Box::pin(async move { Ok(next) })
     }
-}
-
-/// Executes under an id derived from the imported data, so that a repeat returns the first result.
-pub(in crate::engine::transfer) async fn import_once<C: Command>(
-    engine: &Engine,
-    command: &C,
-) -> Result<C::Output, Error> {
-    let value = serde_json::to_value(command).map_err(|e| Error::internal(e.to_string()))?;
-    let digest = hex(&sha256(&[C::NAME.as_bytes(), canonical_json(&value).as_bytes()])[..16]);
-    Ok(engine.execute_as(command, Some(&CommandId::new(&format!("carry-{digest}"))?)).await?.output)
-}
-
-/// The item that `error` concerns. An error of the store is returned instead, and ends the import.
-pub(in crate::engine::transfer) fn skipped_item(
-    what: &'static str,
-    id: &str,
-    error: Error,
-) -> Result<SkippedItem, Error> {
-    let concerns_item = matches!(
-        error.code,
-        ErrorCode::COMPILE_ERROR
-            | ErrorCode::UNSUPPORTED
-            | ErrorCode::INVALID
-            | codes::INVALID_BYTECODE
-            | ErrorCode::ALREADY_EXISTS
-            | ErrorCode::NOT_FOUND
-            | ErrorCode::TOO_LARGE
-            | ErrorCode::COMMAND_ID_REUSED
-    );
-    if concerns_item { Ok(SkippedItem { what, id: id.to_owned(), why: error.message }) } else { Err(error) }
 }
 
 /// The name, if it stays in its folder.
@@ -303,7 +237,7 @@ fn list_names(folder: &Path) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     for entry in entries {
         let name = entry.map_err(|e| io(folder, "read", &e))?.file_name().to_string_lossy().into_owned();
-        if !super::LITTER.contains(&name.as_str()) {
+        if !disk::LITTER.contains(&name.as_str()) {
             names.push(name);
         }
     }

@@ -5,6 +5,7 @@
 //! that have not ended continue in that bytecode where they were: they wait for their answer, or run on from their last save. Each item
 //! that cannot be imported is reported by its id, with the reason. An implementation of [`LegacyDatabase`] provides the documents.
 
+mod directory;
 mod documents;
 mod importer;
 mod rows;
@@ -19,12 +20,18 @@ cfg_if::cfg_if! {
     }
 }
 
+use serde::Serialize;
+
+pub use self::directory::LegacyDirectory;
 pub use self::importer::import_legacy;
 pub use self::mongodb::LegacyMongoDb;
-use crate::engine::Error;
-use crate::engine::transfer::disk::SkippedItem;
+use crate::decision::Command;
+use crate::domain::cvm::codes;
+use crate::engine::{Engine, Error};
+use crate::error_code::ErrorCode;
+use crate::id::{CommandId, hex, sha256};
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
-use crate::value::Json;
+use crate::value::{Json, canonical_json};
 
 /// A query to a database of the older CVM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,4 +104,58 @@ pub trait LegacyDatabase: MaybeSync {
     fn unknown_files(&self) -> Vec<SkippedItem> {
         Vec::new()
     }
+}
+
+/// The result of an import from the older CVM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LegacyImportReport {
+    /// Programs that are in this store now.
+    pub programs: Vec<ImportedProgram>,
+    /// Executions that had ended and are here now.
+    pub executions: Vec<String>,
+    /// Items that were not imported.
+    pub left: Vec<SkippedItem>,
+}
+
+/// A program that was imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ImportedProgram {
+    /// Its id.
+    pub id: String,
+    /// Its name in this store.
+    pub name: String,
+}
+
+/// An item that was not imported, or was imported with changes, and the reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SkippedItem {
+    /// Its kind: `program`, `compilation`, `execution`, `fields`, `call`, `history`, `file` and the like.
+    pub what: &'static str,
+    /// Its id or name.
+    pub id: String,
+    /// The reason.
+    pub why: String,
+}
+
+/// Executes under an id derived from the imported data, so that a repeat returns the first result.
+async fn import_once<C: Command>(engine: &Engine, command: &C) -> Result<C::Output, Error> {
+    let value = serde_json::to_value(command).map_err(|e| Error::internal(e.to_string()))?;
+    let digest = hex(&sha256(&[C::NAME.as_bytes(), canonical_json(&value).as_bytes()])[..16]);
+    Ok(engine.execute_as(command, Some(&CommandId::new(&format!("carry-{digest}"))?)).await?.output)
+}
+
+/// The item that `error` concerns. An error of the store is returned instead, and ends the import.
+fn skipped_item(what: &'static str, id: &str, error: Error) -> Result<SkippedItem, Error> {
+    let concerns_item = matches!(
+        error.code,
+        ErrorCode::COMPILE_ERROR
+            | ErrorCode::UNSUPPORTED
+            | ErrorCode::INVALID
+            | codes::INVALID_BYTECODE
+            | ErrorCode::ALREADY_EXISTS
+            | ErrorCode::NOT_FOUND
+            | ErrorCode::TOO_LARGE
+            | ErrorCode::COMMAND_ID_REUSED
+    );
+    if concerns_item { Ok(SkippedItem { what, id: id.to_owned(), why: error.message }) } else { Err(error) }
 }

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use super::documents::{self, LegacyExecution, LegacyProgram, LegacyStatus};
 use super::rows::{ImportedCalls, OpenCallMatcher};
 use super::values::CUT;
-use super::{LegacyDatabase, LegacyQuery};
+use super::{ImportedProgram, LegacyDatabase, LegacyImportReport, LegacyQuery, SkippedItem, import_once, skipped_item};
 use crate::domain::cvm::{
     ImportActiveExecution, ImportEndedExecution, ImportLegacyProgram, ImportReadyExecution, ImportedFailure,
     LegacyBytecode, LegacyOpenCall, LegacyOutcome, Metrics, bytecode_hash,
 };
-use crate::engine::transfer::disk::{ImportedProgram, LegacyImportReport, SkippedItem, legacy_directory, skipped_item};
 use crate::engine::transfer::{Phase, Progress};
 use crate::engine::{Engine, Error};
 use crate::error_code::ErrorCode;
@@ -160,7 +159,7 @@ impl LegacyImporter<'_> {
         let command =
             ImportLegacyProgram { id, name, source, bytecode, compiler, created, modified, kept, description, tags };
         let is_startable = !command.bytecode.is_empty();
-        match legacy_directory::import_once(self.engine, &command).await {
+        match import_once(self.engine, &command).await {
             Ok(loaded) => {
                 let info = LegacyProgramInfo { name: loaded.name.clone(), bytecode: verified, is_startable };
                 self.programs.insert(command.id.clone(), info);
@@ -295,7 +294,7 @@ impl LegacyImporter<'_> {
         {
             (command.pc, command.stack) = failed_at;
         }
-        legacy_directory::import_once(self.engine, &command).await.map(|_| ())
+        import_once(self.engine, &command).await.map(|_| ())
     }
 
     /// Imports an execution that has not begun: it is due.
@@ -303,7 +302,7 @@ impl LegacyImporter<'_> {
         let LegacyExecution { id, program: program_id, output, started, modified, .. } = execution;
         self.import_rows(&id, program, None, None).await?;
         let command = ImportReadyExecution { id, program_id, output, started, last_modified: modified };
-        legacy_directory::import_once(self.engine, &command).await.map(|_| ())
+        import_once(self.engine, &command).await.map(|_| ())
     }
 
     /// Imports an execution that had not ended. Whether its machine can continue is checked before any row is written.
@@ -347,7 +346,7 @@ impl LegacyImporter<'_> {
         if let Some(question) = &mut command.question {
             question.call = calls.open;
         }
-        legacy_directory::import_once(self.engine, &command).await.map(|_| ())
+        import_once(self.engine, &command).await.map(|_| ())
     }
 
     /// Imports the calls, the log and the history of an execution.
