@@ -241,7 +241,7 @@ fn indexes_ttl_references_and_flags_are_declared() {
     assert_eq!(oven(OvenState::Idle).id(), "m1");
 }
 
-/// A key that hangs, or that an owner has borrowed.
+/// A key that may be borrowed.
 #[derive(Entity, Clone, Debug, PartialEq)]
 #[entity(collection = "toy.keys", version = 1, insert_only)]
 #[index(oven_id)]

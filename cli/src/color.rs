@@ -2,47 +2,24 @@
 //! progress bar follow the same rules by themselves.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 
+use anstream::AutoStream;
+use anstream::stream::RawStream;
 use anstyle::{AnsiColor, Style};
 use clap::{ColorChoice, ValueEnum};
 
 use crate::printer::escape_control;
 
-/// When output has colors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ColorMode {
-    /// On a terminal, unless NO_COLOR is set or TERM is `dumb`
-    #[default]
-    Auto,
-    /// In all output for people
-    Always,
-    /// Never
-    Never,
-}
-
-impl ColorMode {
-    /// Reads the mode from a command line that is not parsed yet, because parsing it may print help or an error.
-    pub fn from_raw_args(args: impl Iterator<Item = OsString>) -> Self {
-        let words = args.skip(1).map_while(|arg| arg.into_string().ok()).take_while(|arg| arg != "--");
-        let (mut mode, mut is_value) = (Self::Auto, false);
-        for word in words {
-            let value = if is_value { Some(word.as_str()) } else { word.strip_prefix("--color=") };
-            mode = value.and_then(|value| Self::from_str(value, false).ok()).unwrap_or(mode);
-            is_value = word == "--color";
-        }
-        mode
+/// Reads `--color` from a command line that is not parsed yet, because parsing it may print help or an error.
+pub fn color_of_raw_args(args: impl Iterator<Item = OsString>) -> ColorChoice {
+    let words = args.skip(1).map_while(|arg| arg.into_string().ok()).take_while(|arg| arg != "--");
+    let (mut choice, mut is_value) = (ColorChoice::Auto, false);
+    for word in words {
+        let value = if is_value { Some(word.as_str()) } else { word.strip_prefix("--color=") };
+        choice = value.and_then(|value| ColorChoice::from_str(value, false).ok()).unwrap_or(choice);
+        is_value = word == "--color";
     }
-}
-
-impl From<ColorMode> for ColorChoice {
-    fn from(mode: ColorMode) -> Self {
-        match mode {
-            ColorMode::Auto => ColorChoice::Auto,
-            ColorMode::Always => ColorChoice::Always,
-            ColorMode::Never => ColorChoice::Never,
-        }
-    }
+    choice
 }
 
 /// The role of a text.
@@ -105,11 +82,11 @@ pub struct Paint {
 
 impl Paint {
     /// Decides for `stream`; never colored for programs (`json`).
-    pub fn for_stream(mode: ColorMode, json: bool, stream: &impl IsTerminal) -> Self {
-        let enabled = match mode {
-            ColorMode::Always => true,
-            ColorMode::Never => false,
-            ColorMode::Auto => stream.is_terminal() && allowed_by_environment(|name| std::env::var_os(name)),
+    pub fn for_stream(choice: ColorChoice, json: bool, stream: &impl RawStream) -> Self {
+        let enabled = match choice {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => AutoStream::choice(stream) != anstream::ColorChoice::Never,
         };
         Self { enabled: enabled && !json }
     }
@@ -124,11 +101,6 @@ impl Paint {
     pub fn status(self, status: &str) -> String {
         Role::from_status(status).map_or_else(|| escape_control(status).into_owned(), |role| self.text(role, status))
     }
-}
-
-/// Whether the environment allows colors.
-fn allowed_by_environment(var: impl Fn(&str) -> Option<OsString>) -> bool {
-    var("NO_COLOR").is_none_or(|value| value.is_empty()) && var("TERM").is_none_or(|value| value != "dumb")
 }
 
 #[cfg(test)]
@@ -146,19 +118,6 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_can_forbid_colors() {
-        let allowed = |vars: &[(&str, &str)]| {
-            allowed_by_environment(|name| {
-                vars.iter().find(|(var, _)| *var == name).map(|(_, value)| OsString::from(value))
-            })
-        };
-        assert!(allowed(&[]));
-        assert!(allowed(&[("NO_COLOR", ""), ("TERM", "xterm")]));
-        assert!(!allowed(&[("NO_COLOR", "1")]));
-        assert!(!allowed(&[("TERM", "dumb")]));
-    }
-
-    #[test]
     fn painted_text_has_its_control_characters_escaped() {
         let paint = Paint { enabled: true };
         assert_eq!(paint.text(Role::Strong, "a\u{1b}[0m"), "\u{1b}[1ma\\u{1b}[0m\u{1b}[0m");
@@ -168,11 +127,11 @@ mod tests {
 
     #[test]
     fn color_mode_is_read_before_arguments_are_parsed() {
-        let mode = |line: &str| ColorMode::from_raw_args(line.split(' ').map(OsString::from));
-        assert_eq!(mode("runstate list"), ColorMode::Auto);
-        assert_eq!(mode("runstate --color never list --wrong"), ColorMode::Never);
-        assert_eq!(mode("runstate list --color=always"), ColorMode::Always);
-        assert_eq!(mode("runstate load -- --color=always"), ColorMode::Auto);
-        assert_eq!(mode("runstate --color purple"), ColorMode::Auto);
+        let mode = |line: &str| color_of_raw_args(line.split(' ').map(OsString::from));
+        assert_eq!(mode("runstate list"), ColorChoice::Auto);
+        assert_eq!(mode("runstate --color never list --wrong"), ColorChoice::Never);
+        assert_eq!(mode("runstate list --color=always"), ColorChoice::Always);
+        assert_eq!(mode("runstate load -- --color=always"), ColorChoice::Auto);
+        assert_eq!(mode("runstate --color purple"), ColorChoice::Auto);
     }
 }

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::io::Write;
 
+use clap::ColorChoice;
 use clap::error::ErrorKind;
 use runstate::domain::cvm::Status;
 use runstate::engine::Error;
 use runstate::error_code::{ErrorCategory as CodeKind, ErrorCode};
 
-use crate::color::ColorMode;
 use crate::error::CliError;
 use crate::printer::Printer;
 use crate::redaction::redact;
@@ -98,7 +98,7 @@ pub fn report_usage_error(error: &clap::Error) -> CliExit {
         let text = text.split("\n\nUsage:").next().unwrap_or(&text);
         let text = text.split("\n\nFor more information").next().unwrap_or(text);
         let message = text.trim().trim_start_matches("error: ");
-        return Printer::new(true, ColorMode::Never)
+        return Printer::new(true, ColorChoice::Never)
             .report_error(&CliError::from(Error::new(ErrorCode::USAGE, message)));
     }
     let text = error.render().to_string();
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn every_error_code_has_its_exit_code() {
         let codes_of = |exit: CliExit| {
-            let all = ErrorCode::CORE.iter().chain(runstate::domain::ALL.iter().flat_map(|domain| domain.codes));
+            let all = ErrorCode::CORE.iter().chain(crate::domains().iter().flat_map(|domain| domain.codes));
             let codes = all.map(|declared| declared.code).filter(|code| CliExit::from(*code) == exit);
             let codes = codes.map(ErrorCode::as_str);
             format!("{}: {}", exit.code(), codes.collect::<Vec<_>>().join(" "))

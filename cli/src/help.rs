@@ -6,6 +6,7 @@ use clap::{Command, CommandFactory};
 use unicode_width::UnicodeWidthStr;
 
 use crate::args::Cli;
+use crate::program_name::{BINARY_NAME, binary_name};
 use crate::{operations, table};
 
 /// The groups, and their commands in the order of the help.
@@ -46,7 +47,26 @@ pub fn command() -> Command {
     let groups = format_groups(&command, table::terminal_width().unwrap_or(WIDTH).min(WIDTH));
     let header = command.get_styles().get_header();
     let options = format!("{header}Options:{header:#}\n{{options}}{{after-help}}");
-    command.help_template(format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}{options}"))
+    let template = format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}{options}");
+    name_program(command.help_template(template), binary_name())
+}
+
+/// Puts the name of another program into the examples, and beside the version.
+fn name_program(command: Command, name: &'static str) -> Command {
+    fn rename_examples(command: Command, name: &'static str) -> Command {
+        let examples = command.get_after_help().map(|examples| examples.to_string().replace("runstate", name));
+        let command = command.mut_subcommands(|inner| rename_examples(inner, name));
+        examples.into_iter().fold(command, Command::after_help)
+    }
+    match name {
+        BINARY_NAME => command,
+        _ => rename_examples(command, name).name(name).version(concat!("(runstate ", env!("CARGO_PKG_VERSION"), ")")),
+    }
+}
+
+/// Whether a command of this name is in a group of its own subject, not among the further operations.
+pub fn is_grouped(name: &str) -> bool {
+    GROUPS.iter().any(|(_, names)| names.contains(&name))
 }
 
 fn format_groups(command: &Command, width: usize) -> String {
@@ -54,7 +74,7 @@ fn format_groups(command: &Command, width: usize) -> String {
     let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
     // The groups of operations, one for each domain.
     let further: Vec<&str> =
-        command.get_subcommands().map(Command::get_name).filter(|name| !grouped.contains(name)).collect();
+        command.get_subcommands().map(Command::get_name).filter(|name| !is_grouped(name)).collect();
     let margin = grouped.iter().chain(&further).map(|name| name.len()).max().unwrap_or_default() + 4;
     let groups = GROUPS.iter().copied().chain([("Further operations", further.as_slice())]);
     groups.map(|(group, names)| format_group(command, styles, group, names, (margin, width))).collect()
@@ -160,7 +180,8 @@ mod tests {
             let name = command.get_name();
             assert!(command.get_about().is_some(), "{name} has no description");
             let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(after.contains("Example") && after.contains("  runstate "), "{name} has no example");
+            let program = format!("  {} ", binary_name());
+            assert!(after.contains("Example") && after.contains(&program), "{name} has no example");
             remaining.extend(command.get_subcommands().cloned());
         }
     }

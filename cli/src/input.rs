@@ -22,6 +22,14 @@ pub fn read_limited(reader: impl Read, limit: usize) -> io::Result<Option<Vec<u8
     Ok((bytes.len() <= limit).then_some(bytes))
 }
 
+/// Removes one line end, of either kind.
+pub fn without_line_end(mut text: Vec<u8>) -> Vec<u8> {
+    if text.ends_with(b"\n") {
+        text.truncate(text.len() - if text.ends_with(b"\r\n") { 2 } else { 1 });
+    }
+    text
+}
+
 /// Returns the name of a file, or of standard input for `-`, and its bytes; no bytes if there are more than `limit`.
 fn read_file_or_stdin(path: &Path, limit: usize) -> Result<(String, Option<Vec<u8>>), CliError> {
     let (name, bytes) = match path.as_os_str() == "-" {
@@ -36,16 +44,8 @@ fn read_file_or_stdin(path: &Path, limit: usize) -> Result<(String, Option<Vec<u
 pub fn read_answer(path: &Path) -> Result<String, CliError> {
     // A line end does not count as part of the answer.
     let (name, bytes) = read_file_or_stdin(path, PLAIN_VALUE_BYTES + 2)?;
-    let bytes = bytes.ok_or_else(|| answer_too_large(&name))?;
-    let mut text =
-        String::from_utf8(bytes).map_err(|error| answer_not_utf8(&name, error.utf8_error().valid_up_to()))?;
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
-    Ok(text)
+    let bytes = without_line_end(bytes.ok_or_else(|| answer_too_large(&name))?);
+    String::from_utf8(bytes).map_err(|error| answer_not_utf8(&name, error.utf8_error().valid_up_to()))
 }
 
 /// Reads the text of an `--answers` file.
@@ -70,7 +70,8 @@ pub fn answer_not_utf8(source: &str, at: usize) -> CliError {
     error::invalid_answer(format!("{}; {hint}", not_utf8_message(source, at)))
 }
 
-fn not_utf8_message(source: &str, at: usize) -> String {
+/// Says where a text is not text.
+pub fn not_utf8_message(source: &str, at: usize) -> String {
     format!("{source} is not valid UTF-8: byte {} is the first invalid byte", at + 1)
 }
 
@@ -87,13 +88,7 @@ impl StdinLines {
     pub async fn next(&mut self) -> Result<Option<String>, CliError> {
         const SOURCE: &str = "standard input";
         let Some(line) = self.receiver.get_or_insert_with(spawn_reader).recv().await else { return Ok(None) };
-        let mut bytes = line.map_err(|error| error::io("standard input cannot be read", &error))?;
-        if bytes.last() == Some(&b'\n') {
-            bytes.pop();
-            if bytes.last() == Some(&b'\r') {
-                bytes.pop();
-            }
-        }
+        let bytes = without_line_end(line.map_err(|error| error::io("standard input cannot be read", &error))?);
         if bytes.len() > PLAIN_VALUE_BYTES {
             return Err(answer_too_large(SOURCE));
         }

@@ -4,13 +4,14 @@
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
+use clap::ColorChoice;
 use runstate::domain::cvm::OpenCall;
 use runstate::engine::{Host, SystemHost};
 use runstate::lang::{Diagnostic, DiagnosticKind};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::color::{ColorMode, Paint, Role};
+use crate::color::{Paint, Role};
 use crate::error::{CliError, io as io_failure};
 use crate::exit::CliExit;
 use crate::prompt;
@@ -26,7 +27,7 @@ pub struct Printer {
 
 impl Printer {
     /// Creates a printer for programs (`json`) or for people.
-    pub fn new(json: bool, colors: ColorMode) -> Self {
+    pub fn new(json: bool, colors: ColorChoice) -> Self {
         let (stdout, stderr) =
             (Paint::for_stream(colors, json, &io::stdout()), Paint::for_stream(colors, json, &io::stderr()));
         Self { json, stdout, stderr }

@@ -7,14 +7,24 @@ use std::sync::LazyLock;
 
 use crate::session::shell_quote;
 
-/// The name of the binary on PATH.
-const BINARY_NAME: &str = "runstate";
+/// The name of the program of this package.
+pub const BINARY_NAME: &str = "runstate";
 
 /// Returns the words that start this program: its name if a shell found it on PATH, `cargo run --` if cargo started it, else the path
 /// by which it was called.
 pub fn program_name() -> &'static str {
     static NAME: LazyLock<String> =
         LazyLock::new(|| name_for(env::args_os().next().as_deref(), env::var_os("CARGO").is_some()));
+    &NAME
+}
+
+/// Returns the name of this program's file, without its extension.
+pub fn binary_name() -> &'static str {
+    static NAME: LazyLock<String> = LazyLock::new(|| {
+        let path = env::args_os().next();
+        let name = path.as_deref().map(Path::new).and_then(Path::file_stem).and_then(OsStr::to_str);
+        name.unwrap_or(BINARY_NAME).to_owned()
+    });
     &NAME
 }
 
@@ -27,8 +37,12 @@ fn name_for(path: Option<&OsStr>, cargo: bool) -> String {
     let path = Path::new(called);
     // A name without a folder was found on PATH, even if cargo started the calling process.
     if cargo && path.parent().is_some_and(|folder| folder.components().any(|part| part.as_os_str() == "target")) {
-        let release = path.parent().is_some_and(|folder| folder.ends_with("release"));
-        return if release { "cargo run --release --" } else { "cargo run --" }.to_owned();
+        let release = if path.components().any(|part| part.as_os_str() == "release") { " --release" } else { "" };
+        let example = match (path.parent().is_some_and(|folder| folder.ends_with("examples")), path.file_stem()) {
+            (true, Some(name)) => format!(" --example {}", name.display()),
+            _ => String::new(),
+        };
+        return format!("cargo run{release}{example} --");
     }
     shell_quote(called)
 }
@@ -53,6 +67,7 @@ mod program_name_tests {
         let name = |called: &str| name_for(Some(OsStr::new(called)), true);
         assert_eq!(name("target/debug/runstate"), "cargo run --");
         assert_eq!(name("/src/runstate/target/release/runstate"), "cargo run --release --");
+        assert_eq!(name("target/release/examples/notes"), "cargo run --release --example notes --");
         assert_eq!(name("runstate"), "runstate");
         assert_eq!(name("/usr/local/bin/runstate"), "/usr/local/bin/runstate");
     }

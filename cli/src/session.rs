@@ -9,6 +9,7 @@ use runstate::domain::cvm::Settings;
 use runstate::engine::open::{self, Environment, MissingStore, OpenedStore, StoreOrigin, store_url};
 use runstate::engine::{DueFailure, Engine, Error, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
+use runstate::operation::Registry;
 use runstate::schema::Catalog;
 use runstate::store;
 use runstate::time::Millis;
@@ -215,8 +216,8 @@ pub fn explain_open_error(global: &GlobalArgs, url: &str, mut error: Error) -> E
 
 /// Returns the collections of the stores of this program.
 pub fn catalog() -> Result<Catalog, Error> {
-    let domains = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
-    runstate::engine::catalog(&domains)
+    let registry = Registry::new(crate::domains()).map_err(|error| Error::internal(error.to_string()))?;
+    runstate::engine::catalog(registry.catalog())
 }
 
 /// Opens an engine over the store at `url`, and returns it with the store's own id.
@@ -226,7 +227,7 @@ pub async fn open_engine(
     settings: Settings,
 ) -> Result<(Engine, Option<String>), Error> {
     let OpenedStore { store, id } = open::open_with_id(url, missing).await?;
-    Ok((Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, settings).await?, id))
+    Ok((Engine::with_settings(store, Arc::new(SystemHost), crate::domains(), settings).await?, id))
 }
 
 fn environment() -> Environment {

@@ -195,10 +195,10 @@ fn truncate_to_width(text: &str, width: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::color::ColorMode;
+    use clap::ColorChoice;
 
     fn plain() -> Paint {
-        Paint::for_stream(ColorMode::Never, false, &std::io::stdout())
+        Paint::for_stream(ColorChoice::Never, false, &std::io::stdout())
     }
 
     fn table(rows: &[[&str; 3]]) -> TextTable {
@@ -268,7 +268,7 @@ mod tests {
     fn color_codes_do_not_count_as_width() {
         let mut table = TextTable::new([TableColumn::text("STATUS"), TableColumn::text("ID")]);
         table.push_row([Cell::status("complete"), Cell::from("a")]);
-        let lines = table.lines(Some(80), Paint::for_stream(ColorMode::Always, false, &std::io::stdout()));
+        let lines = table.lines(Some(80), Paint::for_stream(ColorChoice::Always, false, &std::io::stdout()));
         assert_eq!(lines[1], "\u{1b}[32mcomplete\u{1b}[0m  a");
         assert_eq!(lines[0], "\u{1b}[1mSTATUS\u{1b}[0m    \u{1b}[1mID\u{1b}[0m");
     }

@@ -3,33 +3,18 @@
 
 use std::time::Duration;
 
+use runstate::engine::{Host, SystemHost};
 use runstate::time::{Millis, Timestamp};
 
-/// A time in the past, as people write it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PastTime {
-    /// An age.
-    Ago(Duration),
-    /// A point in time.
-    At(Timestamp),
-}
-
-impl PastTime {
-    /// Returns the point in time.
-    pub fn resolve(self, now: Timestamp) -> Timestamp {
-        match self {
-            PastTime::Ago(age) => now - duration_millis(age),
-            PastTime::At(at) => at,
-        }
+/// Parses a time: an age (`30d`), the time from now (`+30d`), or RFC 3339.
+pub fn parse_time(text: &str) -> Result<Timestamp, String> {
+    let (text, now) = (text.trim(), SystemHost.now());
+    if let Some(at) = Timestamp::from_rfc3339(text) {
+        return Ok(at);
     }
-}
-
-/// Parses `30d`, or a time in RFC 3339.
-pub fn parse_past_time(text: &str) -> Result<PastTime, String> {
-    match Timestamp::from_rfc3339(text.trim()) {
-        Some(at) => Ok(PastTime::At(at)),
-        None => parse_duration(text).map(PastTime::Ago).map_err(|hint| format!("{hint}, or 2024-01-20T10:00:00Z")),
-    }
+    let span = parse_duration(text.strip_prefix('+').unwrap_or(text)).map(duration_millis);
+    let span = span.map_err(|hint| format!("{hint}, or 2024-01-20T10:00:00Z"))?;
+    Ok(if text.starts_with('+') { now + span } else { now - span })
 }
 
 /// Formats a time to the second, in UTC.

@@ -1,6 +1,6 @@
 //! Entities in decisions: reading, inserting and updating them by their type.
 
-use super::{Change, LoadedDocument, ReadSet, Rejection, View};
+use super::{Change, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
 use crate::schema::{Entity, Key, Violation};
 
@@ -34,6 +34,14 @@ impl View {
         Ok(Some(LoadedEntity { entity: read(&key, &document)?, key, document }))
     }
 
+    /// Rejects an id that an entity has already.
+    pub fn check_absent<E: Entity>(&self, id: &str) -> Result<(), Rejection> {
+        match self.find_entity::<E>(id)? {
+            Some(_) => Err(Rejection::AlreadyExists { what: E::COLLECTION.name, id: id.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
     /// The entities that the query `name` returned.
     pub fn entities<E: Entity>(&self, name: &str) -> Result<Vec<E>, Rejection> {
         self.rows(name).unwrap_or_default().iter().map(|(key, row)| read(key, row)).collect()
@@ -47,9 +55,25 @@ impl<E: Entity> LoadedEntity<E> {
         Ok(Change::Update { key, before: document, after: after.to_document().map_err(invalid)? })
     }
 
+    /// The decision to modify the entity. Its output is the entity as it is then.
+    pub fn modify(self, modify: impl FnOnce(&mut E)) -> Result<Decision<E>, Rejection> {
+        let Self { mut entity, key, document } = self;
+        modify(&mut entity);
+        let after = entity.to_document().map_err(invalid)?;
+        Ok(Decision::new(entity).change(Change::Update { key, before: document, after }))
+    }
+
     /// The change that deletes the entity.
     pub fn delete(self) -> Change {
         Change::Delete { key: self.key, revision: Some(self.document.revision) }
+    }
+}
+
+impl<E: Entity> Decision<E> {
+    /// The decision to insert a new entity, which is its output. Its id must be free.
+    pub fn insert(entity: E) -> Result<Self, Rejection> {
+        let insert = Change::insert(&entity)?;
+        Ok(Self::new(entity).change(insert))
     }
 }
 

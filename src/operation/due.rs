@@ -28,6 +28,24 @@ pub struct DueRule {
 }
 
 impl DueRule {
+    /// A rule for entities that are due at the time in `field`. Struct update syntax changes the rest.
+    pub const fn new(
+        name: &'static str,
+        collection: &'static Collection,
+        field: &'static str,
+        command: fn(DueRow<'_>) -> Box<dyn AnyCommand>,
+    ) -> Self {
+        Self {
+            name,
+            collection,
+            field,
+            delay: |_| Some(Millis(0)),
+            filter: || Filter::All,
+            command,
+            outcome: |_| Some(DueKind::Resumed),
+        }
+    }
+
     /// The entities whose timestamp is at or before `until`, or all, the earliest first.
     pub fn query(&self, until: Option<Timestamp>) -> Query {
         let field = || self.field.to_owned();

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Backoff;
-use crate::decision::Command;
+use crate::decision::{Command, DomainQuery};
 use crate::error_code::ErrorCode;
 use crate::marker::MaybeSync;
 use crate::schema::Collection;
@@ -37,7 +37,7 @@ pub trait WorkItem: Clone + fmt::Debug + Serialize + JsonSchema + MaybeSync + 's
     fn claim(kinds: &[String], owner: &str, lease: Millis) -> impl Command<Output: Into<Option<Self>>>;
 
     /// Finds when an item of these kinds may be claimed next; `None`: none is open. It is a query.
-    fn next_available(kinds: &[String]) -> impl Command<Output = Option<Timestamp>>;
+    fn next_available(kinds: &[String]) -> impl DomainQuery<Output = Option<Timestamp>>;
 
     /// The id of the item.
     fn id(&self) -> &str;

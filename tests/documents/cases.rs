@@ -196,7 +196,7 @@ pub async fn expect_all_in_use(engines: &[&Engine], collection: &str) {
 
 /// A process dies at any step of a declaration with a higher version. Processes that are open, and those that open afterwards, write as
 /// before, and the declaration can be repeated, with its version or without.
-pub async fn death_while_a_version_is_raised_harms_nobody(open: &Reopen<'_>) {
+pub async fn death_while_a_version_is_raised_harms_no_process(open: &Reopen<'_>) {
     let host = SimHost::default();
     let steps = [(Method::Migrate, 1), (Method::Migrate, 2), (Method::Commit, 1), (Method::Commit, 2)];
     let faults = [Fault::DieBefore, Fault::DieAfter];
@@ -270,7 +270,7 @@ macro_rules! document_cases {
             added_index_reaches_processes_that_were_open
             expired_documents_are_swept
             changes_of_documents_are_in_the_feed
-            death_while_a_version_is_raised_harms_nobody
+            death_while_a_version_is_raised_harms_no_process
             refused_version_leaves_the_older_one_in_use
         );
     };

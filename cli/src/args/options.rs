@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use runstate::domain::cvm::LogLevel;
-use runstate::domain::cvm::{Start, Status};
+use runstate::domain::cvm::Start;
+use runstate::time::Timestamp;
 use serde_json::Value as Json;
 
 use super::LogLevelArg;
 use crate::help::IMPORT_FROM_HELP;
 use crate::sandbox::SandboxArgs;
-use crate::time_format;
-use crate::time_format::parse_duration;
+use crate::time_format::{parse_duration, parse_time};
 
 /// The options of commands that write.
 #[derive(Debug, clap::Args)]
@@ -165,8 +165,8 @@ pub struct SweepArgs {
     pub dry_run: bool,
     /// Also delete executions that ended before this: an age (`30d`) or a time (RFC 3339)
     /// [default: RUNSTATE_RETENTION_DAYS]
-    #[arg(long, value_name = "WHEN", value_parser = time_format::parse_past_time)]
-    pub finished_before: Option<time_format::PastTime>,
+    #[arg(long, value_name = "WHEN", value_parser = parse_time)]
+    pub finished_before: Option<Timestamp>,
     /// Do not ask for confirmation
     #[arg(long, short)]
     pub yes: bool,
@@ -231,17 +231,4 @@ pub enum StatusArg {
     Error,
     /// Ended by `cancel`
     Cancelled,
-}
-
-impl From<StatusArg> for Status {
-    fn from(status: StatusArg) -> Self {
-        match status {
-            StatusArg::Running => Status::Running,
-            StatusArg::WaitingCc => Status::WaitingCc,
-            StatusArg::Paused => Status::Paused,
-            StatusArg::Complete => Status::Complete,
-            StatusArg::Error => Status::Error,
-            StatusArg::Cancelled => Status::Cancelled,
-        }
-    }
 }

@@ -2,8 +2,9 @@
 
 use clap::{ArgGroup, Subcommand, ValueEnum};
 use runstate::domain::cvm::LogLevel;
+use runstate::time::Timestamp;
 
-use crate::time_format;
+use crate::time_format::parse_time;
 
 /// The subcommands of `program`.
 #[derive(Debug, Subcommand)]
@@ -61,11 +62,11 @@ pub struct LogsArgs {
     #[arg(long, value_name = "E")]
     pub event: Option<LogEventArg>,
     /// Only rows since this: an age (`1d`) or a time (RFC 3339)
-    #[arg(long, value_name = "WHEN", value_parser = time_format::parse_past_time)]
-    pub since: Option<time_format::PastTime>,
+    #[arg(long, value_name = "WHEN", value_parser = parse_time)]
+    pub since: Option<Timestamp>,
     /// Only rows before this: an age or a time
-    #[arg(long, value_name = "WHEN", value_parser = time_format::parse_past_time)]
-    pub before: Option<time_format::PastTime>,
+    #[arg(long, value_name = "WHEN", value_parser = parse_time)]
+    pub before: Option<Timestamp>,
     /// Keep printing new rows until the execution ends
     #[arg(long, short, requires = "id", conflicts_with = "before")]
     pub follow: bool,
@@ -87,17 +88,9 @@ pub enum LogEventArg {
     History,
 }
 
-impl LogEventArg {
-    /// Returns the name of the event in the log.
-    pub fn name(self) -> &'static str {
-        match self {
-            LogEventArg::Instruction => "instruction",
-            LogEventArg::CcCall => "cc_call",
-            LogEventArg::Error => "error",
-            LogEventArg::Complete => "complete",
-            LogEventArg::History => "history",
-        }
-    }
+/// Returns the word of a value on the command line, which is also its name in stores.
+pub fn word(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 /// The log level of an execution.

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use runstate::domain::cvm::Settings;
 use runstate::engine::{DueFailure, DueReport, Error, RunLimit};
+use runstate::store::Freshness;
 use runstate::time::Timestamp;
 use runstate::work::WorkerEvent;
 use serde_json::{Value as Json, json};
@@ -36,19 +37,14 @@ async fn run_once(session: &Session) -> Result<CliExit, CliError> {
     let started = session.engine.now();
     let mut total = DueReport::default();
     loop {
-        let due = session.cvm.engine().run_due(DUE_LIMIT, RunLimit::Stop).await?;
+        let due = session.engine.run_due(DUE_LIMIT, RunLimit::Stop).await?;
         let progress = due.woken + due.deleted > 0;
         total.woken += due.woken;
         total.deleted += due.deleted;
         total.swept += due.swept;
         total.failed = due.failed;
-        let remaining = session
-            .cvm
-            .engine()
-            .next_due(runstate::store::Freshness::Linearizable)
-            .await?
-            .is_some_and(|at| at <= started);
-        if !progress || !remaining {
+        let next = session.engine.next_due(Freshness::Linearizable).await?;
+        if !progress || next.is_none_or(|at| at > started) {
             break;
         }
     }
@@ -146,9 +142,11 @@ fn due_text(due: &DueReport) -> Option<String> {
 }
 
 fn due_json(due: &DueReport) -> Json {
-    let failed = |failure: &DueFailure| json!({"execution": failure.id, "error": failure.error});
-    let failed: Vec<Json> = due.failed.iter().map(failed).collect();
-    json!({"woken": due.woken, "deleted": due.deleted, "swept": due.swept, "failed": failed})
+    json!({"woken": due.woken, "deleted": due.deleted, "swept": due.swept, "failed": failures_json(due)})
+}
+
+fn failures_json(due: &DueReport) -> Vec<Json> {
+    due.failed.iter().map(|failure| json!({"execution": failure.id, "error": failure.error})).collect()
 }
 
 /// The rows or executions that are removed in one step.
@@ -162,7 +160,7 @@ pub async fn sweep_store(session: &Session, args: &SweepArgs) -> Result<CliExit,
     let now = session.engine.now();
     let retained_since = session.engine.settings().get::<Settings>().retention.map(|retention| now - retention);
     // The flag and the retention both apply: the later time wins.
-    let before = args.finished_before.map(|before| before.resolve(now)).max(retained_since);
+    let before = args.finished_before.max(retained_since);
     if args.dry_run {
         return count_expired(session, now, before).await;
     }
@@ -235,8 +233,7 @@ async fn delete_expired(session: &Session, now: Timestamp, before: Option<Timest
         session.out.remark(&format!("{} could not be deleted: {}", failure.id, failure.error));
     }
     if session.out.is_json() {
-        let failed: Vec<_> =
-            report.failed.iter().map(|failure| json!({"execution": failure.id, "error": failure.error})).collect();
+        let failed = failures_json(&report);
         session.out.value(&json!({"swept": rows, "deleted": report.deleted, "failed": failed}))?;
     } else {
         session.out.line(&format!("{rows} expired rows removed, {} executions deleted", report.deleted))?;

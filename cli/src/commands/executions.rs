@@ -1,12 +1,12 @@
 //! `list`: lists executions, newest first. `show`: prints all parts of an execution.
 
-use runstate::domain::cvm::{COGNITIVE, CallListing, CallRow, Execution, Show, Status, TIMER};
+use runstate::domain::cvm::{COGNITIVE, CallListing, CallRow, Execution, Show, TIMER};
 use runstate::time::Timestamp;
 use runstate::value::Document;
-use runstate::vm::{FrameView, InspectBounds, MachineView};
+use runstate::vm::{InspectBounds, MachineView};
 use serde_json::{Value as Json, json};
 
-use crate::args::ListArgs;
+use crate::args::{ListArgs, word};
 use crate::color::{Paint, Role};
 use crate::error::CliError;
 use crate::exit::CliExit;
@@ -26,7 +26,7 @@ pub async fn list_executions(session: &Session, list: ListArgs) -> Result<CliExi
         let selected = |row: &Json| program.as_ref().is_none_or(|program| row["programName"] == program.as_str());
         return operations::print_pages(session, "cvm.active", parameters, selected).await;
     }
-    parameters.extend(status.map(|status| ("status".to_owned(), json!(Status::from(status)))));
+    parameters.extend(status.map(|status| ("status".to_owned(), json!(word(&status)))));
     parameters.extend(program.map(|program| ("program".to_owned(), json!(program))));
     if let Some(id) = after {
         let last = session.cvm.summary(&id).await?;
@@ -134,7 +134,7 @@ fn machine_lines(machine: &MachineView, more: &str) -> Vec<String> {
         lines.push(format!("stack        {}", escape_control(&indented(&stack.join(", "), 13))));
     }
     lines.push("variables".to_owned());
-    lines.extend(machine.frames.iter().flat_map(|frame| frame_lines(frame, "  ")));
+    lines.extend(frames_text(&json!(machine.frames)).iter().map(|line| format!("  {}", indented(line, 2))));
     if machine.cut {
         lines.push(format!("  (values are truncated; to show them in full: {more})"));
     }
@@ -152,17 +152,6 @@ pub fn frames_text(frames: &Json) -> Vec<String> {
             lines.push(format!("  {} = {}", text(&variable["name"]), indented(&text(&variable["text"]), 2)));
         }
     }
-    lines
-}
-
-/// Formats a stack frame and its variables.
-fn frame_lines(frame: &FrameView, margin: &str) -> Vec<String> {
-    let position = if frame.line > 0 { format!(" (line {})", frame.line) } else { String::new() };
-    let mut lines = vec![format!("{margin}{}{position}", escape_control(&frame.function))];
-    lines.extend(frame.variables.iter().map(|variable| {
-        let text = format!("{} = {}", variable.name, variable.value.text);
-        format!("{margin}  {}", escape_control(&indented(&text, margin.len() + 2)))
-    }));
     lines
 }
 

@@ -61,23 +61,14 @@ fn file_size_lines(files: &DiskUsage) -> [String; 4] {
 }
 
 fn to_json(session: &Session, info: &Info, overview: &Json) -> Json {
-    let can = &info.capabilities;
+    let mut capabilities = json!(info.capabilities);
+    let kind = capabilities.as_object_mut().and_then(|members| members.remove("name"));
     json!({
         "url": session.url(),
-        "kind": info.capabilities.name,
+        "kind": kind,
         "storeId": session.store_id,
         "health": info.health,
-        "capabilities": {
-            "durable": can.durable,
-            "shared": can.shared,
-            "nativeTtl": can.native_ttl,
-            "aggregate": can.aggregate,
-            "changeFeed": can.change_feed,
-            "text": can.text,
-            "documentBytes": can.document_bytes,
-            "batchBytes": can.batch_bytes,
-            "batchWrites": can.batch_writes,
-        },
+        "capabilities": capabilities,
         "collections": info.collections,
         "executions": overview["executions"],
         "oldest": overview["oldest"],

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::output::{current_position, wait_for_change};
 use super::program::operation_name;
-use crate::args::LogsArgs;
+use crate::args::{LogsArgs, word};
 use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::interrupt;
@@ -21,12 +21,11 @@ const PAGE_ROWS: u32 = 1_000;
 /// Prints the log.
 pub async fn print_logs(session: &Session, logs: LogsArgs) -> Result<CliExit, CliError> {
     let LogsArgs { id, limit, event, since, before, follow } = logs;
-    let now = session.engine.now();
     let listing = LogListing {
         execution: id.clone(),
-        event: event.map(|event| event.name().to_owned()),
-        since: since.map(|since| since.resolve(now)),
-        before: before.map(|before| before.resolve(now)),
+        event: event.as_ref().map(word),
+        since,
+        before,
         limit: Some(PAGE_ROWS),
         ..LogListing::default()
     };

@@ -30,6 +30,7 @@ use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::mcp;
 use crate::printer::Printer;
+use crate::program_name::binary_name;
 use crate::session::{Session, retention};
 use crate::{error, help};
 
@@ -200,7 +201,7 @@ pub fn parse_json(flag: &str, text: &str) -> Result<Json, CliError> {
 pub fn print_completions(shell: Shell, out: Printer) -> Result<CliExit, CliError> {
     // The generator panics if its reader has closed the pipe, so it writes to memory.
     let mut script = Vec::new();
-    generate(shell, &mut help::command(), "runstate", &mut script);
+    generate(shell, &mut help::command(), binary_name(), &mut script);
     let script = String::from_utf8(script).map_err(|error| Error::internal(error.to_string()))?;
     if out.is_json() {
         out.value(&script.trim_end())?;

@@ -81,21 +81,13 @@ impl AnswerCommand {
         interrupt.set_driving(id, session.resume_command(id));
         let position = session.output_position(id).await?;
         let Self { call, value, by, command } = self;
-        let result = match &call.key {
-            Some(key) => {
-                let occurrence = call.occurrence.unwrap_or(1);
-                session
-                    .cvm
-                    .with_id(command.as_ref())
-                    .answer(id, signed(Answer::to_key(key).occurrence(occurrence).value(value), by))
-                    .await
-            }
-            None => {
-                let target = call.call.as_ref().map_or_else(|| Answer::from(Json::Null), Answer::to_call);
-                session.cvm.with_id(command.as_ref()).answer(id, signed(target.value(value), by)).await
-            }
+        let target = match (&call.key, &call.call) {
+            (Some(key), _) => Answer::to_key(key).occurrence(call.occurrence.unwrap_or(1)),
+            (None, Some(call)) => Answer::to_call(call),
+            (None, None) => Answer::from(Json::Null),
         };
-        match result {
+        let answer = by.into_iter().fold(target.value(value), Answer::by);
+        match session.cvm.with_id(command.as_ref()).answer(id, answer).await {
             Ok(_) => {}
             Err(error) if error.code == codes::AMBIGUOUS_CALL => {
                 return Err(list_open_calls(session, id, position, error).await?.into());
@@ -214,12 +206,4 @@ async fn recompile(session: &Session, name: &str, error: Error) -> Result<(), Cl
         loaded.program_version
     ));
     Ok(())
-}
-
-/// Adds the name of the answerer, if there is one.
-fn signed(answer: Answer, by: Option<String>) -> Answer {
-    match by {
-        Some(by) => answer.by(by),
-        None => answer,
-    }
 }

@@ -13,7 +13,9 @@ use runstate::engine::open::MissingStore;
 use runstate::engine::transfer::disk::{
     MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_reader, file_writer, finish,
 };
-use runstate::engine::transfer::{ExportSummary, ImportReport, ImportSource, LineReader, LineWriter, Selection, check};
+use runstate::engine::transfer::{
+    ExportSink, ExportSummary, ImportReport, ImportSource, LineReader, LineWriter, Selection, check,
+};
 use runstate::engine::{Host, SystemHost, open};
 use runstate::lang::compile;
 use runstate::legacy::{self, LegacyDatabase, LegacyDirectory, LegacyImportReport, LegacyMongoDb};
@@ -55,42 +57,38 @@ pub fn check_export_options(export: &ExportArgs, store: Option<&str>, json: bool
 /// Writes the export.
 pub async fn export_store(session: &Session, export: &ExportArgs) -> Result<CliExit, CliError> {
     let bar = Bar::new(session.out);
-    let engine = &session.engine;
     let execution = |id: &String| Selection::One(Key::new(&EXECUTIONS, id));
     let selection = export.execution.as_ref().map_or(Selection::All, execution);
     if is_stdio(&export.to) {
         let mut lines = LineWriter::new(io::BufWriter::new(io::stdout().lock()), "standard output");
-        let summary = interrupt::run_interruptible(
-            EXPORT_INTERRUPTED_NOTE,
-            engine.export_selection(&selection, &mut lines, |progress| bar.show(progress)),
-        )
-        .await?;
-        bar.clear();
+        let summary = write_export(session, &selection, &mut lines, &bar).await?;
         session.out.remark(&export_text(&summary));
         return Ok(CliExit::Done);
     }
     let overwrite = if export.force { OverwritePolicy::Replace } else { OverwritePolicy::Keep };
     let staged = StagedExport::new(&export.to, overwrite, SystemHost.entropy())?;
     let summary = if export.tree {
-        let mut tree = TreeWriter::new(&staged, domain::ALL);
-        interrupt::run_interruptible(
-            EXPORT_INTERRUPTED_NOTE,
-            engine.export_selection(&selection, &mut tree, |progress| bar.show(progress)),
-        )
-        .await?
+        write_export(session, &selection, &mut TreeWriter::new(&staged, domain::ALL), &bar).await?
     } else {
         let mut lines = file_writer(&staged)?;
-        let summary = interrupt::run_interruptible(
-            EXPORT_INTERRUPTED_NOTE,
-            engine.export_selection(&selection, &mut lines, |progress| bar.show(progress)),
-        )
-        .await?;
+        let summary = write_export(session, &selection, &mut lines, &bar).await?;
         finish(lines, &staged)?;
         summary
     };
     staged.publish()?;
-    bar.clear();
     print_export(session, &export.to, &summary)
+}
+
+async fn write_export(
+    session: &Session,
+    selection: &Selection,
+    sink: &mut impl ExportSink,
+    bar: &Bar,
+) -> Result<ExportSummary, CliError> {
+    let exporting = session.engine.export_selection(selection, sink, |progress| bar.show(progress));
+    let summary = interrupt::run_interruptible(EXPORT_INTERRUPTED_NOTE, exporting).await?;
+    bar.clear();
+    Ok(summary)
 }
 
 fn print_export(session: &Session, to: &Path, summary: &ExportSummary) -> Result<CliExit, CliError> {

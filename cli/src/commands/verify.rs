@@ -1,8 +1,8 @@
 //! `verify` checks any store. `repair` and `compact` work on the files of a file store.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
+use bytesize::ByteSize;
 use runstate::domain::cvm::{ExecutionListing, Settings, Status};
 use runstate::engine::open::{self, MissingStore, OpenedStore, StoreUrl};
 use runstate::engine::{Engine, Error, SystemHost};
@@ -88,7 +88,7 @@ async fn check(url: &str, bar: &Arc<Bar>) -> Result<(VerifyReport, Option<Error>
         files = Some(report);
     }
     let OpenedStore { store, id } = open::open_with_id(url, MissingStore::Refuse).await?;
-    let engine = Engine::for_reading(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await?;
+    let engine = Engine::for_reading(store, Arc::new(SystemHost), crate::domains(), Settings::default()).await?;
     let progress = |progress| bar.show(progress);
     let checked = match files {
         Some(report) => engine.verify_documents(report, progress).await,
@@ -244,18 +244,5 @@ fn findings(report: &VerifyReport) -> Vec<String> {
 
 /// Formats a size for people.
 pub fn format_bytes(n: u64) -> String {
-    let mut text = String::new();
-    let units = ["bytes", "KB", "MB", "GB", "TB"];
-    let mut size = n as f64;
-    let mut unit = 0;
-    while size >= 1_000.0 && unit + 1 < units.len() {
-        size /= 1_000.0;
-        unit += 1;
-    }
-    // Writing to a string cannot fail.
-    let _ = match unit {
-        0 => write!(text, "{n} bytes"),
-        _ => write!(text, "{size:.1} {}", units[unit]),
-    };
-    text
+    ByteSize::b(n).display().si().to_string()
 }

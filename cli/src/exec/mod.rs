@@ -15,6 +15,7 @@ use runstate::limits::PLAIN_VALUE_BYTES;
 use serde_json::Value as Json;
 
 use crate::error::{self, CliError};
+use crate::input::{not_utf8_message, without_line_end};
 
 /// How much of the end of a command's standard error is reported when it fails.
 const STDERR_TAIL_BYTES: usize = 2 * 1024;
@@ -68,15 +69,10 @@ impl Exec {
             }
             Some(_) => {}
         }
-        match String::from_utf8(output.stdout) {
-            Ok(text) => Ok(without_line_end(text)),
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to() + 1;
-                let message =
-                    format!("the output of the command is not valid UTF-8: byte {at} is the first invalid byte");
-                Err(ExecError::Failed(message))
-            }
-        }
+        String::from_utf8(without_line_end(output.stdout)).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            ExecError::Failed(not_utf8_message("the output of the command", at))
+        })
     }
 }
 
@@ -99,16 +95,6 @@ pub fn check(line: Option<&str>, flag: &str) -> Result<(), CliError> {
 /// Parses the output of a tool's command: as JSON if it is valid JSON, else as text.
 pub fn parse_value(output: String) -> Json {
     serde_json::from_str(&output).unwrap_or(Json::String(output))
-}
-
-fn without_line_end(mut text: String) -> String {
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
-    text
 }
 
 fn describe_status(status: ExitStatus) -> String {

@@ -27,6 +27,7 @@ use tools::ToolList;
 use self::changes::Listener;
 use crate::error::CliError;
 use crate::exit::CliExit;
+use crate::program_name::binary_name;
 use crate::session::Session;
 
 /// Instructions for a client, before its first request.
@@ -82,7 +83,7 @@ impl ServerHandler for McpServer {
             false => capabilities.build(),
         };
         let mut info = ServerConfig::new(capabilities).with_instructions(INSTRUCTIONS);
-        info.server_info = Implementation::new("runstate", env!("CARGO_PKG_VERSION"));
+        info.server_info = Implementation::new(binary_name(), env!("CARGO_PKG_VERSION"));
         info
     }
 

@@ -78,15 +78,8 @@ pub async fn read(engine: &Engine, uri: &str) -> Result<ReadResourceResult, Erro
             "calls" => {
                 let of_one = json!({ "execution": id, "open": true, "limit": MAX_CALLS });
                 // A missing execution has no calls.
-                let found = call(engine, "cvm.status", json!({ "id": id })).await;
-                let calls = async |_| call(engine, "cvm.calls", of_one).await.map(items);
-                (
-                    match found {
-                        Ok(found) => calls(found).await,
-                        Err(error) => Err(error),
-                    },
-                    false,
-                )
+                call(engine, "cvm.status", json!({ "id": id })).await.map_err(|error| failed(&error))?;
+                (call(engine, "cvm.calls", of_one).await.map(items), false)
             }
             _ => return Err(unknown()),
         }

@@ -6,7 +6,6 @@ use std::path::Path;
 use clap::builder::PossibleValue;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches};
-use runstate::engine::{Host, SystemHost};
 use runstate::operation::ParameterDeclaration;
 use serde_json::{Number, Value as Json};
 
@@ -14,12 +13,12 @@ use super::schema::{ValueKind, ValueSchema, split_words};
 use crate::commands::parse_json;
 use crate::error::{CliError, usage};
 use crate::input;
-use crate::time_format::parse_past_time;
+use crate::time_format::parse_time;
 
 /// The flags of every command, which no parameter can have.
 const TAKEN: [&str; 6] = ["store", "json", "color", "help", "command-id", "yes"];
 
-/// The flag of a parameter.
+/// The flag of a parameter, and its id: a positional argument has the id alone.
 pub fn flag(parameter: &ParameterDeclaration) -> String {
     let flag = split_words(parameter.name, '-');
     if TAKEN.contains(&flag.as_str()) { format!("{flag}-value") } else { flag }
@@ -35,7 +34,9 @@ pub fn declare(
 ) -> Arg {
     let position = position || parameter.subject;
     let value_name = split_words(parameter.name, '_').to_uppercase();
-    let arg = Arg::new(parameter.name).required(parameter.required).help(help.trim_end_matches('.').to_owned());
+    let form = if schema.kind() == ValueKind::Time { ": `5m` ago, `+5m` from now, or RFC 3339" } else { "" };
+    let help = format!("{}{form}", help.trim_end_matches('.'));
+    let arg = Arg::new(flag(parameter)).required(parameter.required).help(help);
     let arg = if position {
         arg.value_name(value_name).action(if several { ArgAction::Append } else { ArgAction::Set })
     } else {
@@ -77,7 +78,7 @@ pub fn read(
     parameter: &ParameterDeclaration,
     schema: ValueSchema<'_>,
 ) -> Result<Option<Json>, CliError> {
-    let Some(mut texts) = matches.get_many::<String>(parameter.name) else { return Ok(None) };
+    let Some(mut texts) = matches.get_many::<String>(&flag(parameter)) else { return Ok(None) };
     let value = |schema: ValueSchema<'_>, text: &str| read_value(parameter, schema.kind(), text);
     if let (ValueKind::List, Some(items)) = (schema.kind(), schema.items()) {
         return Ok(Some(Json::Array(texts.map(|text| value(items, text)).collect::<Result<_, _>>()?)));
@@ -94,8 +95,8 @@ fn read_value(parameter: &ParameterDeclaration, kind: ValueKind, text: &str) -> 
         ValueKind::Number | ValueKind::Duration => number(),
         ValueKind::Time if text.bytes().all(|byte| byte.is_ascii_digit()) => number(),
         ValueKind::Time => {
-            let at = parse_past_time(text).map_err(|reason| usage(format!("{}: {reason}", flag())))?;
-            at.resolve(SystemHost.now()).as_millis().into()
+            let at = parse_time(text).map_err(|reason| usage(format!("{}: {reason}", flag())))?;
+            at.as_millis().into()
         }
         ValueKind::List | ValueKind::Object | ValueKind::Any => match text.strip_prefix('@') {
             Some(file) => parse_json(&flag(), &input::read_answer(Path::new(file))?)?,
@@ -132,7 +133,8 @@ pub fn paragraphs(documentation: &str) -> String {
 pub fn example_value(parameter: &ParameterDeclaration, kind: &ValueKind) -> String {
     let value = match kind {
         ValueKind::Words(words) => words.first().map(|(word, _)| word.clone()).unwrap_or_default(),
-        ValueKind::Number | ValueKind::Time | ValueKind::Duration => "1".to_owned(),
+        ValueKind::Number | ValueKind::Duration => "1".to_owned(),
+        ValueKind::Time => "+5m".to_owned(),
         ValueKind::Text | ValueKind::List if parameter.subject => split_words(parameter.name, '_').to_uppercase(),
         ValueKind::Text | ValueKind::List => "TEXT".to_owned(),
         ValueKind::Flag => "true".to_owned(),

@@ -17,7 +17,6 @@ use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::input::StdinLines;
 use crate::interrupt::{self, Interrupt};
-use crate::pager::{Pager, RowLimit};
 use crate::printer::{Printer, escape_control};
 use crate::progress::Bar;
 use crate::session::Session;
@@ -28,6 +27,12 @@ const INTERRUPTED_NOTE: &str = "what was deleted stays deleted; repeat the comma
 
 /// The largest number of targets in the confirmation question.
 const MAX_TARGETS_SHOWN: usize = 5;
+
+/// How many rows a terminal shows without `--limit`.
+const DEFAULT_ROWS: usize = 50;
+
+/// Rows per page.
+const PAGE_ROWS: usize = 500;
 
 /// One call of an operation.
 struct Target {
@@ -47,7 +52,8 @@ impl OperationCommand {
     pub async fn execute(&self, matches: &ArgMatches, global: &GlobalArgs, out: Printer) -> Result<CliExit, CliError> {
         let targets = self.targets(matches)?;
         let running = if self.face.drives { RunArgs::from_arg_matches(matches).ok() } else { None };
-        let session = Session::open(global, MissingStore::Refuse, settings(running.as_ref())?, out).await?;
+        let missing = if self.may_be_first() { MissingStore::Create } else { MissingStore::Refuse };
+        let session = Session::open(global, missing, settings(running.as_ref())?, out).await?;
         session.run_due().await;
         session.finish(self.run(&session, matches, targets).await).await
     }
@@ -67,7 +73,7 @@ impl OperationCommand {
             return Ok(vec![Target { subject: None, parameters }]);
         };
         let mut seen = HashSet::new();
-        let named = matches.get_many::<String>(subject.name).into_iter().flatten();
+        let named = matches.get_many::<String>(&arguments::flag(subject)).into_iter().flatten();
         let named: Vec<&String> = named.filter(|one| seen.insert(*one)).collect();
         let ids = derive_command_ids(command.map(String::as_str), &named)?;
         let target = |(one, id): (&&String, Option<CommandId>)| {
@@ -138,7 +144,11 @@ impl OperationCommand {
     async fn run_each(&self, session: &Session, targets: &[Target]) -> Result<CliExit, CliError> {
         let interrupt = self.face.drives.then(|| Interrupt::watch(session));
         let bar = Bar::with_total(session.out, "working", targets.len());
-        let kind = if self.words.contains(' ') { "program" } else { "execution" };
+        let kind = match self.signature.name.split('.').collect::<Vec<_>>().as_slice() {
+            [_, noun, _] => noun,
+            _ if self.words.contains(' ') => "program",
+            _ => "execution",
+        };
         let mut worst = CliExit::Done;
         for target in targets {
             let id = target.id().unwrap_or_default();
@@ -207,7 +217,7 @@ impl OperationCommand {
         self.face.columns.iter().copied().filter(|column| !is_given(column)).collect()
     }
 
-    /// Prints the selected rows of all pages, or as many as `limit` says.
+    /// Prints the selected rows of all pages, or as many as `limit` says. At a terminal without `limit`, the first ones are enough.
     pub(super) async fn print_pages(
         &self,
         session: &Session,
@@ -215,29 +225,37 @@ impl OperationCommand {
         selected: impl Fn(&Json) -> bool,
     ) -> Result<CliExit, CliError> {
         let (out, form, columns) = (session.out, form(session), self.columns(&parameters));
-        let limit = parameters.get("limit").and_then(Json::as_u64).and_then(|limit| u32::try_from(limit).ok());
-        let bound = RowLimit::new(limit, form.room.is_some() && !out.is_json());
-        let (mut pages, mut found) = (Pager::new(bound.rows()), Vec::new());
-        while let Some(page) = pages.next() {
-            parameters.insert("limit".to_owned(), page.limit.into());
-            if let Some(cursor) = page.cursor {
-                // The cursor continues after the row that the list began after.
-                parameters.remove("after");
-                parameters.insert("cursor".to_owned(), cursor);
-            }
+        let limit = parameters.get("limit").and_then(Json::as_u64).and_then(|limit| usize::try_from(limit).ok());
+        let shown = (limit.is_none() && form.room.is_some() && !out.is_json()).then_some(DEFAULT_ROWS);
+        // One more than is shown, to detect whether there are more.
+        let mut remaining = limit.or(shown.map(|shown| shown + 1)).unwrap_or(usize::MAX);
+        let mut found = Vec::new();
+        while remaining > 0 {
+            parameters.insert("limit".to_owned(), remaining.min(PAGE_ROWS).into());
             let mut page = session.engine.call(self.signature.name, parameters.clone()).await?;
             if out.is_json() {
                 write_times(&mut page, self.result_schema());
             }
             let Json::Array(mut rows) = page["items"].take() else { break };
             rows.retain(&selected);
-            pages.advance(rows.len(), Some(page["next"].take()).filter(|next| !next.is_null()));
-            if out.is_json() { out.values(&rows)? } else { found.extend(rows) }
+            remaining = remaining.saturating_sub(rows.len());
+            if out.is_json() {
+                out.values(&rows)?
+            } else {
+                found.extend(rows)
+            }
+            match page["next"].take() {
+                Json::Null => break,
+                next => parameters.insert("cursor".to_owned(), next),
+            };
+            // The cursor continues after the row that the list began after.
+            parameters.remove("after");
         }
         if out.is_json() {
             return Ok(CliExit::Done);
         }
-        let more = bound.truncate(&mut found);
+        let more = shown.filter(|shown| found.len() > *shown);
+        found.truncate(more.unwrap_or(usize::MAX));
         if let (false, Some(schema)) = (found.is_empty(), self.result_schema().page_items()) {
             out.styled_lines(&super::output::table(&found, schema, &columns, form).lines(form.room, form.paint))?;
         } else {

@@ -18,14 +18,15 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory};
 use faces::Face;
 use runstate::domain;
 use runstate::engine::{ENGINE_OPERATIONS, Error};
-use runstate::operation::{OperationKind, ParameterDeclaration, Signature};
+use runstate::operation::{Domain, OperationKind, ParameterDeclaration, Registry, Signature};
 use runstate::value::Document;
 use schema::ValueSchema;
 use serde_json::Value as Json;
 
 use crate::args::{Cli, RunArgs, WriteArgs};
-use crate::error::CliError;
+use crate::error::{CliError, usage};
 use crate::exit::CliExit;
+use crate::help;
 use crate::session::Session;
 
 /// The command of an operation.
@@ -41,8 +42,34 @@ pub struct OperationCommand {
 
 /// All operations: of the engine and of the domains of this program.
 pub fn signatures() -> impl Iterator<Item = &'static Signature> {
+    signatures_of(crate::domains())
+}
+
+fn signatures_of(domains: &[&'static Domain]) -> impl Iterator<Item = &'static Signature> {
     let own = ENGINE_OPERATIONS.iter().map(|operation| &operation.signature);
-    own.chain(domain::ALL.iter().flat_map(|domain| domain.operations).map(|operation| &operation.signature))
+    own.chain(domains.iter().flat_map(|domain| domain.operations).map(|operation| &operation.signature))
+}
+
+/// Checks these domains beside those of the library, and that each of their operations has a command of its own.
+pub fn check_declarations(domains: &[&'static Domain]) -> Result<(), CliError> {
+    if domains.is_empty() {
+        return Ok(());
+    }
+    Registry::new(&[domain::ALL, domains].concat()).map_err(|refused| usage(refused.to_string()))?;
+    let words = |signature: &Signature| Some((signature.description?)().command_line.split(' ').collect::<Vec<_>>());
+    let mut known: Vec<Vec<&str>> = signatures_of(domain::ALL).filter_map(words).collect();
+    for signature in domains.iter().flat_map(|domain| domain.operations).map(|operation| &operation.signature) {
+        let Some(words) = words(signature) else { continue };
+        let is_taken = words.first().is_none_or(|word| help::is_grouped(word))
+            || known.iter().any(|other| other.starts_with(&words) || words.starts_with(other));
+        if is_taken {
+            let (name, words) = (signature.name, words.join(" "));
+            let choose = "another command has these words; choose others: `#[operation(cli = \"…\")]`";
+            return Err(usage(format!("the operation `{name}` cannot have the command `{words}`: {choose}")));
+        }
+        known.push(words);
+    }
+    Ok(())
 }
 
 /// Whether an operation takes the id of its command: those of the engine itself do not.
@@ -140,6 +167,13 @@ impl OperationCommand {
         takes_command_id(self.signature) && matches!(required.as_slice(), [only] if only.subject)
     }
 
+    /// Whether it may be the first in a store: the commands of other domains act on what `load`, `run` or `import` has created.
+    fn may_be_first(&self) -> bool {
+        let is_built_in =
+            domain::ALL.iter().any(|domain| self.signature.name.starts_with(&format!("{}.", domain.name)));
+        takes_command_id(self.signature) && !is_built_in
+    }
+
     /// Whether its results are pages, which its command reads one after another.
     fn is_listing(&self) -> bool {
         self.result_schema().page_items().is_some()
@@ -208,8 +242,39 @@ impl OperationCommand {
 
 #[cfg(test)]
 mod tests {
+    use runstate::decision::Rejection;
+    use runstate::operation::{Description, NoParameters, OperationDeclaration};
+
     use super::*;
-    use crate::help;
+
+    const fn operation(name: &'static str, description: fn() -> Description) -> OperationDeclaration {
+        let signature = Signature { name, kind: OperationKind::Query, parameters: &[], description: Some(description) };
+        OperationDeclaration { signature, parse: |_| Err(Rejection::Usage(String::new())) }
+    }
+
+    #[test]
+    fn a_domain_whose_operation_has_the_command_of_another_is_refused() {
+        static LIST: OperationDeclaration = operation("a.list", || Description::new::<NoParameters, bool>("", "list"));
+        static GROUP: OperationDeclaration =
+            operation("b.due", || Description::new::<NoParameters, bool>("", "due run x"));
+        static FREE: OperationDeclaration = operation("c.free", || Description::new::<NoParameters, bool>("", "free"));
+        static DOMAINS: [Domain; 3] = [
+            Domain::new("a").operations(&[&LIST]),
+            Domain::new("b").operations(&[&GROUP]),
+            Domain::new("c").operations(&[&FREE]),
+        ];
+        let refusal = |domains: &[&'static Domain]| match check_declarations(domains) {
+            Err(CliError::Error(error)) => error.message,
+            other => format!("{other:?}"),
+        };
+        let refusals = [refusal(&[&DOMAINS[0]]), refusal(&[&DOMAINS[1]]), refusal(&[&DOMAINS[2], &DOMAINS[2]])];
+        insta::assert_snapshot!(refusals.join("\n"), @r#"
+        the operation `a.list` cannot have the command `list`: another command has these words; choose others: `#[operation(cli = "…")]`
+        the operation `b.due` cannot have the command `due run x`: another command has these words; choose others: `#[operation(cli = "…")]`
+        the domain `c` is declared twice: by the domain `c` and by the domain `c`
+        "#);
+        assert!(check_declarations(&[&DOMAINS[2]]).is_ok());
+    }
 
     #[test]
     fn every_operation_has_a_command() {

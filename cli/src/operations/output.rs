@@ -91,14 +91,18 @@ fn counts_text(counts: &Document) -> String {
 
 /// Formats rows as a table. A column is a path, which a heading may follow. Columns without any value are left out.
 pub fn table(rows: &[Json], schema: ValueSchema<'_>, columns: &[&str], form: Form) -> TextTable {
-    let chosen: Vec<&str> = if columns.is_empty() { scalar_properties(schema) } else { columns.to_vec() };
+    let chosen: Vec<&str> = match columns {
+        [] if schema.properties().is_empty() => scalar_members(rows),
+        [] => scalar_properties(schema),
+        columns => columns.to_vec(),
+    };
     let at = |row: &Json, path: &str| row.pointer(&format!("/{path}")).cloned().unwrap_or_default();
     let is_empty = |value: &Json| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
     let chosen: Vec<(&str, ValueKind, String)> = chosen
         .into_iter()
         .map(|column| match column.split_once(' ') {
             Some((path, heading)) => (path, heading.to_owned()),
-            None => (column, split_words(column, ' ').to_uppercase()),
+            None => (column, split_words(column, ' ').trim().to_uppercase()),
         })
         .filter(|(path, _)| rows.iter().any(|row| !is_empty(&at(row, path))))
         .map(|(path, heading)| (path, schema.property(path).map_or(ValueKind::Any, ValueSchema::kind), heading))
@@ -126,6 +130,21 @@ pub fn table(rows: &[Json], schema: ValueSchema<'_>, columns: &[&str], form: For
         table.push_row(chosen.iter().map(cell).collect::<Vec<_>>());
     }
     table
+}
+
+/// The members that fit a cell, of documents whose schema is not known: those of the first row, then of the others.
+fn scalar_members(rows: &[Json]) -> Vec<&str> {
+    let mut names = Vec::new();
+    for (name, value) in rows.iter().filter_map(Json::as_object).flatten() {
+        if !(value.is_array() || value.is_object() || name == "_rev" || names.contains(&name.as_str())) {
+            names.push(name.as_str());
+        }
+    }
+    if names.contains(&"id") {
+        names.retain(|name| *name != "_id");
+    }
+    names.sort_by_key(|name| !matches!(*name, "_id" | "id"));
+    names
 }
 
 fn scalar_properties<'a>(schema: ValueSchema<'a>) -> Vec<&'a str> {

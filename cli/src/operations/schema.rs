@@ -101,7 +101,7 @@ impl<'a> ValueSchema<'a> {
         lists.into_iter().flatten().flatten().map(move |node| self.at(node))
     }
 
-    /// The properties of an object: the required ones in the order of their declaration, then the others.
+    /// The properties of an object: the required ones in the order of their declaration, then the others, then those of its variants.
     pub fn properties(self) -> Vec<(&'a str, ValueSchema<'a>)> {
         let required: Vec<&str> =
             self.node["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
@@ -109,12 +109,20 @@ impl<'a> ValueSchema<'a> {
         let named = self.node["properties"].as_object().into_iter().flatten();
         let mut properties: Vec<_> = named.map(|(name, node)| (name.as_str(), self.at(node))).collect();
         properties.sort_by_key(|(name, _)| position(name));
+        for further in self.variants().flat_map(ValueSchema::properties) {
+            if !properties.iter().any(|(name, _)| *name == further.0) {
+                properties.push(further);
+            }
+        }
         properties
     }
 
     /// The property of this name, or of a path of names joined by `/`.
     pub fn property(self, path: &str) -> Option<ValueSchema<'a>> {
-        path.split('/').try_fold(self, |schema, name| schema.node["properties"].get(name).map(|node| schema.at(node)))
+        path.split('/').try_fold(self, |schema, name| {
+            let own = schema.node["properties"].get(name).map(|node| schema.at(node));
+            own.or_else(|| schema.variants().find_map(|variant| variant.property(name)))
+        })
     }
 
     /// The schema of the elements of a list.

@@ -15,6 +15,7 @@ mod json_output;
 mod mcp;
 mod operations;
 mod output;
+mod own_domain;
 #[cfg(unix)]
 mod process;
 mod programs;

@@ -1,5 +1,5 @@
 //! The client of the npm package, `pkg/src/generated.ts`: the types of all operations, and a class with a method for each operation of a domain. The source
-//! is what the library declares, as `examples/describe.rs` prints it.
+//! is what the library declares, as `examples/describe` prints it.
 //!
 //! The conversion from JSON Schema is our own. json-schema-to-typescript, the usual one, has 15 dependencies with 4 MB of its own, writes a copy of a
 //! type for each schema that refers to it unless all are bundled into one first, and knows nothing of operations, which are half of this file.
@@ -15,7 +15,8 @@ use crate::process::ProgramCall;
 /// The file that is generated.
 pub const CLIENT: &str = "pkg/src/generated.ts";
 
-const DESCRIBE: &str =
+/// Prints what the library declares.
+pub const DESCRIBE: &str =
     "run --quiet --package runstate --example describe --features schema,compiler,wasm,wasm-compiler";
 
 /// The hand-written beginning of the file.

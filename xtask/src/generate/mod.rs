@@ -121,7 +121,7 @@ pub fn run(
 
 /// Generates the reference. The declarations are read by a program that has the library: this one is built without it, in seconds.
 fn reference() -> Result<String, XtaskError> {
-    ProgramCall::cargo("run --quiet -p runstate --example reference --features schema,compiler").output()
+    ProgramCall::cargo(client::DESCRIBE).words("-- reference").output()
 }
 
 fn unicode(metadata: &Value, step: &mut StepContext) -> Result<Vec<GeneratedFile>, XtaskError> {

@@ -1,7 +1,10 @@
 //! Prints all that the library declares as one JSON value: operations, error codes, documents, and the other types of its interface to JavaScript. Types
-//! are JSON Schemas (draft 2020-12). A generator of a client in another language reads it, as `cargo xtask generate` does for TypeScript.
+//! are JSON Schemas (draft 2020-12). A generator of a client in another language reads it, as `cargo xtask generate` does for TypeScript. With the
+//! word `reference` it prints `docs/reference.md`.
 //!
 //! `cargo run -p runstate --example describe --features schema,compiler,wasm,wasm-compiler`
+
+mod reference;
 
 use std::error::Error;
 
@@ -21,6 +24,10 @@ use serde_json::{Map, Value, json};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let registry = Registry::new(domain::ALL)?;
+    if std::env::args().nth(1).as_deref() == Some("reference") {
+        print!("{}", reference::page());
+        return Ok(());
+    }
     let own = ENGINE_OPERATIONS.iter().map(|one| &one.signature);
     let signatures = own.chain(registry.operations().map(|one| &one.signature));
     let operations = signatures.filter_map(|one| with_command_id(operation(one)?));

@@ -1,8 +1,9 @@
-//! Items of the domain's own queue, served by a worker: one entity and three commands.
+//! A worker serves the items of a domain other than `cvm`: one entity, three commands, one query.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::{Arc, Mutex};
 
-use runstate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
+use runstate::decision::{Change, Command, Ctx, Decision, DomainQuery, ReadSet, Rejection, View};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
 use runstate::operation::{Domain, WorkItem};
@@ -103,10 +104,9 @@ impl Command for Find {
 }
 
 /// When the next chore of these kinds may be claimed.
-#[derive(Serialize)]
 struct Next(Vec<String>);
 
-impl Command for Next {
+impl DomainQuery for Next {
     const NAME: &'static str = "house.next";
     type Output = Option<Timestamp>;
 
@@ -114,13 +114,13 @@ impl Command for Next {
         ReadSet::empty().query("open", Query::of(&CHORES).filter(Filter::Exists("available_at".to_owned(), true)))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Option<Timestamp>>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Timestamp>, Rejection> {
         let open = view.entities::<Chore>("open")?.into_iter().filter(|chore| self.0.contains(&chore.kind));
-        Ok(Decision::new(open.filter_map(|chore| chore.available_at).min()))
+        Ok(open.filter_map(|chore| chore.available_at).min())
     }
 }
 
-/// A report on a claimed chore. The output is the time of the next attempt.
+/// The report of a worker on a claimed chore. The output is the time of the next attempt.
 #[derive(Serialize)]
 struct Report {
     claimed: ClaimedChore,
@@ -181,7 +181,7 @@ impl WorkItem for ClaimedChore {
         Find { kinds: kinds.to_vec(), lease: Some(lease) }
     }
 
-    fn next_available(kinds: &[String]) -> impl Command<Output = Option<Timestamp>> {
+    fn next_available(kinds: &[String]) -> impl DomainQuery<Output = Option<Timestamp>> {
         Next(kinds.to_vec())
     }
 
@@ -250,6 +250,6 @@ fn a_worker_serves_the_items_of_the_domain() -> Result<(), Error> {
     host.block_on(worker.drain())?;
     assert_eq!(*events.lock().unwrap(), ["a: the water is cold", "a answered", "b answered"]);
     let taxes = host.block_on(engine.query(&Next(vec!["taxes".to_owned(), "windows".to_owned()])))?;
-    assert!(taxes.is_some(), "no worker serves this kind");
+    assert!(taxes.is_some(), "no handler serves this kind");
     Ok(())
 }

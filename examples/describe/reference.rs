@@ -1,5 +1,4 @@
-//! Prints `docs/reference.md` from the declarations. `cargo xtask generate` runs it. A program with domains of its own prints the same page
-//! for them when it adds them to `DOMAINS`.
+//! The page `docs/reference.md`, from the declarations.
 
 use std::fmt::Write as _;
 
@@ -21,7 +20,8 @@ command line whose words are listed. Every command of a domain also takes `comma
 the first result. Times are milliseconds since 1970, durations milliseconds.
 ";
 
-fn main() {
+/// The page.
+pub fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
     let mut section = |title: &str, text: String| {
         let _ = write!(page, "\n## {title}\n{text}");
@@ -42,7 +42,7 @@ fn main() {
     let introduction = "The status after each command; `–`: the command is rejected and changes nothing.";
     section("Lifecycle of an execution", format!("\n{introduction}\n\n{}", transition_table::<cvm::ExecutionHead>()));
     section("Error codes", error_codes(domain::ALL));
-    print!("{page}");
+    page
 }
 
 fn operations<'a>(signatures: impl Iterator<Item = &'a Signature>) -> String {
