@@ -2144,6 +2144,12 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
   "cvm.wake",
 ]);
 
+/** The domains that need no code by hand. */
+export class Domains {
+  /** @internal */
+  constructor(_caller: OperationCaller) {}
+}
+
 /** The operations of `cvm`. Every method rejects with a `RunstateError`. */
 export class CvmOperations {
   /** @internal */

@@ -7,7 +7,7 @@ import type { Driver } from "./driver.js";
 import type { Engine } from "./engine.js";
 import { RunstateError, usageError } from "./errors.js";
 import { ChangeFeed, iterate } from "./feed.js";
-import { DocumentsOperations, DueOperations, StoreOperations } from "./generated.js";
+import { DocumentsOperations, Domains, DueOperations, StoreOperations } from "./generated.js";
 import { rejectLoneSurrogates } from "./json-validation.js";
 import { WAIT, type WaitOptions } from "./options.js";
 import { callback, checkOptions, text, validateOptions } from "./validation.js";
@@ -23,7 +23,7 @@ export interface Change extends StoreChange {
 }
 
 /** An open store. Every method rejects with a {@link RunstateError}. */
-export class Runstate implements AsyncDisposable {
+export class Runstate extends Domains implements AsyncDisposable {
   readonly #engine: Engine;
   readonly #store: StoreOperations;
   #closed = false;
@@ -40,6 +40,7 @@ export class Runstate implements AsyncDisposable {
 
   /** @internal */
   constructor(engine: Engine, driver: Driver) {
+    super(engine);
     this.#engine = engine;
     this.#store = new StoreOperations(engine);
     this.url = engine.url;

@@ -27,6 +27,9 @@ const HEAD: &str = "\
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 ";
 
+/// The domains whose objects are members of a hand-written class.
+const WRITTEN_BY_HAND: [&str; 4] = ["cvm", "documents", "due", "store"];
+
 /// The hand-written types between the table of operations and the classes.
 const CALLER: &str = "\
 /** The name of an operation. */
@@ -101,11 +104,14 @@ impl<'a> OperationDescription<'a> {
         self.name.split('.').next().unwrap_or_default()
     }
 
-    /// `sessionHeartbeat` of `orchestration.session.heartbeat`.
-    fn method(&self) -> String {
-        let mut words = self.name.split('.').skip(1);
-        let first = words.next().unwrap_or_default().to_owned();
-        words.fold(first, |name, word| name + &capitalized(word))
+    /// `orchestration.session` of `orchestration.session.heartbeat`: the path of the object that has its method.
+    fn object(&self) -> &'a str {
+        self.name.rsplit_once('.').map_or("", |(path, _)| path)
+    }
+
+    /// `heartbeat` of `orchestration.session.heartbeat`.
+    fn method(&self) -> &'a str {
+        self.name.rsplit('.').next().unwrap_or_default()
     }
 
     fn parameters_name(&self) -> String {
@@ -325,24 +331,51 @@ fn commands(operations: &[OperationDescription<'_>]) -> String {
     format!("{comment}export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([\n{}]);\n", names.concat())
 }
 
-/// A class for each domain.
+/// A class for each domain and for each noun of its operations, and one with the objects of all domains that need nothing more.
 fn classes(operations: &[OperationDescription<'_>]) -> String {
-    let mut domains: BTreeMap<&str, Vec<&OperationDescription<'_>>> = BTreeMap::new();
+    let mut classes: BTreeMap<&str, Vec<&OperationDescription<'_>>> = BTreeMap::new();
     for operation in operations {
-        domains.entry(operation.domain()).or_default().push(operation);
+        classes.entry(operation.domain()).or_default();
+        classes.entry(operation.object()).or_default().push(operation);
     }
-    let mut text = String::new();
-    for (at, (domain, operations)) in domains.into_iter().enumerate() {
-        let comment = doc(&format!("The operations of `{domain}`. Every method rejects with a `RunstateError`."), "");
-        let separator = if at == 0 { "" } else { "\n" };
-        let _ = writeln!(text, "{separator}{comment}export class {}Operations {{", capitalized(domain));
-        text += "  /** @internal */\n  constructor(private readonly caller: OperationCaller) {}\n";
-        for operation in operations {
-            text += &method(operation);
-        }
-        text += "}\n";
+    let parent_of = |path: &str| path.rsplit_once('.').map_or(String::new(), |(parent, _)| parent.to_owned());
+    let members_of = |parent: &str| -> Vec<&str> {
+        let is_member = |path: &&str| parent_of(path) == parent && !WRITTEN_BY_HAND.contains(path);
+        classes.keys().copied().filter(is_member).collect()
+    };
+    let mut texts = vec![class("Domains", "The domains that need no code by hand.", &members_of(""), &[])];
+    for (path, operations) in &classes {
+        let comment = format!("The operations of `{path}`. Every method rejects with a `RunstateError`.");
+        texts.push(class(&class_name(path), &comment, &members_of(path), operations));
     }
-    text
+    texts.join("\n")
+}
+
+fn class_name(path: &str) -> String {
+    path.split('.').map(capitalized).collect::<String>() + "Operations"
+}
+
+/// A class with a method for each operation, and a member for each object.
+fn class(name: &str, comment: &str, members: &[&str], operations: &[&OperationDescription<'_>]) -> String {
+    let mut text = format!("{}export class {name} {{\n", doc(comment, ""));
+    let field = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    for path in members {
+        let comment = doc(&format!("The operations of `{path}`."), "  ");
+        let _ = writeln!(text, "{comment}  readonly {}: {};", field(path), class_name(path));
+    }
+    let separator = if members.is_empty() { "" } else { "\n" };
+    let caller = match (operations.is_empty(), members.is_empty()) {
+        (false, _) => "private readonly caller",
+        (true, false) => "caller",
+        (true, true) => "_caller",
+    };
+    let _ = write!(text, "{separator}  /** @internal */\n  constructor({caller}: OperationCaller) {{");
+    for path in members {
+        let _ = write!(text, "\n    this.{} = new {}(caller);", field(path), class_name(path));
+    }
+    text += if members.is_empty() { "}\n" } else { "\n  }\n" };
+    operations.iter().for_each(|operation| text += &method(operation));
+    text + "}\n"
 }
 
 fn method(operation: &OperationDescription<'_>) -> String {
@@ -424,7 +457,7 @@ mod tests {
             },
         });
         let operation = json!({
-            "name": "demo.notes", "documentation": "Lists notes.\n\nSee [`Note`].", "subjects": ["book"],
+            "name": "demo.pad.notes", "documentation": "Lists notes.\n\nSee [`Note`].", "subjects": ["book"],
             "parameters": parameters, "result": page,
         });
         let description = json!({"operations": [operation], "types": [], "codes": [], "documents": []});
@@ -432,11 +465,13 @@ mod tests {
         for part in [
             "/** A page. */\nexport type NotePage = {\n  items: Note[];\n  next?: string;\n};\n",
             "export type Note = {\n  /** When. */\n  at: number | null;\n  color?: \"red\" | \"blue\";\n};\n",
-            "/** The parameters of `demo.notes`. */\nexport type DemoNotesParams = {\n  book: string;\n  commandId?: string;\n",
-            "  \"demo.notes\": { params: DemoNotesParams; result: NotePage };\n",
+            "/** The parameters of `demo.pad.notes`. */\nexport type DemoPadNotesParams = {\n  book: string;\n  commandId?: string;\n",
+            "  \"demo.pad.notes\": { params: DemoPadNotesParams; result: NotePage };\n",
+            "export class Domains {\n  /** The operations of `demo`. */\n  readonly demo: DemoOperations;\n",
+            "  constructor(caller: OperationCaller) {\n    this.pad = new DemoPadOperations(caller);\n  }\n",
             "  /**\n   * Lists notes.\n   *\n   * See `Note`.\n   */\n",
-            "  notes(book: string, options: OptionsOf<\"demo.notes\", \"book\"> = {}): Promise<NotePage> {\n",
-            "    return this.caller.invoke(\"demo.notes\", options, { book });\n",
+            "  notes(book: string, options: OptionsOf<\"demo.pad.notes\", \"book\"> = {}): Promise<NotePage> {\n",
+            "    return this.caller.invoke(\"demo.pad.notes\", options, { book });\n",
         ] {
             assert!(text.contains(part), "{part}\nis not in\n{text}");
         }
