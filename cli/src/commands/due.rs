@@ -127,16 +127,10 @@ fn due_failure_text(DueFailure { id, error }: &DueFailure) -> String {
 
 /// Describes the work that was done; `None`: there was none.
 fn due_text(due: &DueReport) -> Option<String> {
-    let counted = |n: u64, singular: &str, plural: &str| match n {
-        0 => None,
-        1 => Some(format!("1 {singular}")),
-        n => Some(format!("{n} {plural}")),
-    };
-    let parts = [
-        counted(due.woken.into(), "execution continued", "executions continued"),
-        counted(due.deleted.into(), "execution was deleted", "executions were deleted"),
-        counted(due.swept, "expired row was removed", "expired rows were removed"),
-    ];
+    let counted = |n: u64, done: &str| (n > 0).then(|| format!("{n} {done}"));
+    let rows = if due.swept == 1 { "expired row removed" } else { "expired rows removed" };
+    let parts =
+        [counted(due.woken.into(), "continued"), counted(due.deleted.into(), "deleted"), counted(due.swept, rows)];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() { None } else { Some(parts.join(", ")) }
 }

@@ -22,7 +22,7 @@ fn nap() -> CliFixture {
 #[test]
 fn a_tick_does_what_is_due() {
     let scene = nap();
-    assert_eq!(scene.run(&["tick"]).expect_exit(0).out, "1 execution continued\n");
+    assert_eq!(scene.run(&["tick"]).expect_exit(0).out, "1 continued\n");
     assert_eq!(scene.status("n"), "complete");
     assert_eq!(scene.run(&["tick"]).expect_exit(0).out, "nothing is due\n");
     let output = scene.run(&["tick", "--json"]).expect_exit(0).json();
@@ -44,12 +44,12 @@ fn tick_follow_runs_until_ctrl_c() {
     let scene = nap();
     let mut follows = scene.spawn_running(&["tick", "--follow"], std::process::Stdio::null());
     // No other command runs until then, so no other process does the due work.
-    follows.wait_for_line("1 execution continued");
+    follows.wait_for_line("1 continued");
     // This timer starts while the process follows.
     scene.file("later.ts", "function main() { sleep(200); return 'awake' }");
     scene.run(&["load", "later.ts"]).expect_exit(0);
     scene.run(&["start", "later", "--id", "l"]).expect_exit(3);
-    follows.wait_for_line("1 execution continued");
+    follows.wait_for_line("1 continued");
     send(Signal::INT, follows.pid());
     follows.wait().expect_exit(0);
     assert_eq!((scene.status("n"), scene.status("l")), ("complete".to_owned(), "complete".to_owned()));

@@ -183,7 +183,7 @@ fn a_program_with_a_domain_does_its_due_work() {
     for id in ["first", "second"] {
         run(&scene, &["reminder", "add", id, "--text", "now", "--due", "1s"]).expect_exit(0);
         match id {
-            "first" => assert_eq!(run(&scene, &["tick"]).expect_exit(0).out, "1 execution continued\n"),
+            "first" => assert_eq!(run(&scene, &["tick"]).expect_exit(0).out, "1 continued\n"),
             _ => _ = run(&scene, &["work", "--kind", "cc", "--exec", "cat", "--drain"]).expect_exit(0),
         }
         assert_eq!(status(id), "done");
