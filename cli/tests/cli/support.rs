@@ -117,6 +117,11 @@ impl CliFixture {
             "RUNSTATE_LOG_LEVEL",
             "RUNSTATE_SAVE_EVERY",
             "RUNSTATE_SAVE_EVERY_BYTES",
+            // These decide about colors.
+            "CI",
+            "CLICOLOR",
+            "CLICOLOR_FORCE",
+            "COLORTERM",
         ] {
             command.env_remove(name);
         }
