@@ -92,7 +92,7 @@ fn the_environment_sets_the_retention_of_ended_executions() {
     kept("some", &["list"])
         .expect_exit(2)
         .expect_stderr(&["RUNSTATE_RETENTION_DAYS is `some`", "whole number of days"]);
-    assert_eq!(kept("0", &["tick"]).expect_exit(0).out, "1 execution was deleted\n");
+    assert_eq!(kept("0", &["tick"]).expect_exit(0).out, "1 deleted\n");
     scene.run(&["show", "done"]).expect_exit(5);
 }
 
