@@ -45,6 +45,20 @@ pub enum Filter {
     Not(Box<Filter>),
 }
 
+impl Filter {
+    /// The paths of all fields that the condition names.
+    pub fn fields(&self) -> Vec<&str> {
+        match self {
+            Self::All => Vec::new(),
+            Self::Eq(field, _) | Self::Ne(field, _) | Self::In(field, _) | Self::Exists(field, _) => vec![field],
+            Self::Lt(field, _) | Self::Lte(field, _) | Self::Gt(field, _) | Self::Gte(field, _) => vec![field],
+            Self::Contains(field, _) | Self::Text(field, _) => vec![field],
+            Self::And(all) | Self::Or(all) => all.iter().flat_map(Self::fields).collect(),
+            Self::Not(one) => one.fields(),
+        }
+    }
+}
+
 /// One field of a sort order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sort {

@@ -117,8 +117,14 @@ async fn an_incompatible_change_names_the_difference() {
     deliberate["version"] = json!(5);
     assert_eq!(ask(&engine, "documents.declare", deliberate.clone()).await["version"], 5);
     deliberate["version"] = json!(4);
-    let error = call(&engine, "documents.declare", deliberate).await.unwrap_err();
+    let error = call(&engine, "documents.declare", deliberate.clone()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::NEWER_VERSION);
+    // The highest version cannot be raised.
+    deliberate["version"] = json!(u32::MAX);
+    ask(&engine, "documents.declare", deliberate.clone()).await;
+    deliberate["fields"].as_array_mut().unwrap().push(json!({"name": "late", "kind": "int"}));
+    let error = call(&engine, "documents.declare", deliberate).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::LIMIT);
 }
 
 #[tokio::test]

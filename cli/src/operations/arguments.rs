@@ -81,9 +81,24 @@ pub fn read(
     let Some(mut texts) = matches.get_many::<String>(&flag(parameter)) else { return Ok(None) };
     let value = |schema: ValueSchema<'_>, text: &str| read_value(parameter, schema.kind(), text);
     if let (ValueKind::List, Some(items)) = (schema.kind(), schema.items()) {
-        return Ok(Some(Json::Array(texts.map(|text| value(items, text)).collect::<Result<_, _>>()?)));
+        let mut list = Vec::new();
+        for text in texts {
+            match value(items, text)? {
+                // Several elements in one text, as in a file.
+                Json::Array(several) if matches!(items.kind(), ValueKind::Object) => list.extend(several),
+                one => list.push(one),
+            }
+        }
+        return Ok(Some(Json::Array(list)));
     }
     texts.next().map(|text| value(schema, text)).transpose()
+}
+
+/// Whether the argument is a time that depends on when it is read: `5m`, `+5m`.
+pub fn is_relative_time(matches: &ArgMatches, parameter: &ParameterDeclaration, schema: ValueSchema<'_>) -> bool {
+    let mut texts = matches.get_many::<String>(&flag(parameter)).into_iter().flatten();
+    let is_absolute = |text: &String| text.contains('T') || text.bytes().all(|byte| byte.is_ascii_digit());
+    schema.kind() == ValueKind::Time && texts.any(|text| !is_absolute(text))
 }
 
 fn read_value(parameter: &ParameterDeclaration, kind: ValueKind, text: &str) -> Result<Json, CliError> {

@@ -13,7 +13,7 @@ use super::output::{Form, lines, write_times};
 use super::{OperationCommand, arguments, takes_command_id};
 use crate::args::{GlobalArgs, RunArgs};
 use crate::commands::settings;
-use crate::error::CliError;
+use crate::error::{CliError, usage};
 use crate::exit::CliExit;
 use crate::input::StdinLines;
 use crate::interrupt::{self, Interrupt};
@@ -59,15 +59,21 @@ impl OperationCommand {
     }
 
     fn targets(&self, matches: &ArgMatches) -> Result<Vec<Target>, CliError> {
+        let command = if takes_command_id(self.signature) { matches.get_one::<String>("command_id") } else { None };
         let mut parameters = Document::new();
         let subject = self.signature.parameters.iter().find(|parameter| parameter.subject && self.takes_several());
         for parameter in self.arguments() {
             let Some(schema) = self.parameter_schema(parameter.name) else { continue };
+            if command.is_some() && arguments::is_relative_time(matches, parameter, schema) {
+                let flag = arguments::flag(parameter);
+                return Err(usage(format!(
+                    "--{flag}: a repeat of a command id must have the same time: with --command-id, pass it as RFC 3339"
+                )));
+            }
             if let Some(value) = arguments::read(matches, parameter, schema)? {
                 parameters.insert(parameter.name.to_owned(), value);
             }
         }
-        let command = if takes_command_id(self.signature) { matches.get_one::<String>("command_id") } else { None };
         let Some(subject) = subject else {
             parameters.extend(command.map(|id| ("commandId".to_owned(), Json::from(id.as_str()))));
             return Ok(vec![Target { subject: None, parameters }]);

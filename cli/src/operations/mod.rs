@@ -72,10 +72,9 @@ pub fn check_declarations(domains: &[&'static Domain]) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Whether an operation takes the id of its command: those of the engine itself do not.
+/// Whether an operation takes the id of its command.
 pub fn takes_command_id(signature: &Signature) -> bool {
-    let own = ENGINE_OPERATIONS.iter().any(|operation| operation.signature.name == signature.name);
-    signature.kind == OperationKind::Command && !own
+    signature.kind == OperationKind::Command
 }
 
 /// Adds the commands of all operations that have none.
@@ -167,11 +166,13 @@ impl OperationCommand {
         takes_command_id(self.signature) && matches!(required.as_slice(), [only] if only.subject)
     }
 
-    /// Whether it may be the first in a store: the commands of other domains act on what `load`, `run` or `import` has created.
+    /// Whether it may be the first in a store: declarations and the commands of added domains. Others act on what `load`, `run` or `import` has
+    /// created.
     fn may_be_first(&self) -> bool {
-        let is_built_in =
-            domain::ALL.iter().any(|domain| self.signature.name.starts_with(&format!("{}.", domain.name)));
-        takes_command_id(self.signature) && !is_built_in
+        let name = self.signature.name;
+        let is_built_in = domain::ALL.iter().any(|domain| name.starts_with(&format!("{}.", domain.name)))
+            || ENGINE_OPERATIONS.iter().any(|operation| operation.signature.name == name);
+        takes_command_id(self.signature) && !is_built_in || name == "documents.declare"
     }
 
     /// Whether its results are pages, which its command reads one after another.

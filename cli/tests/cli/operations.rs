@@ -126,3 +126,29 @@ fn a_limit_counts_rows_over_all_pages() {
     assert_eq!(scene.run(&["cvm", "active", "--limit", "2", "--json"]).expect_exit(0).values().len(), 2);
     assert_eq!(scene.run(&["cvm", "active", "--json"]).expect_exit(0).values().len(), 3);
 }
+
+#[test]
+fn documents_are_declared_first_and_written_once_per_command_id() {
+    let scene = CliFixture::new();
+    scene.run(&["documents", "query", "notes"]).expect_exit(4);
+    let fields = r#"[{"name": "text", "kind": "text"}, {"name": "count", "kind": "int"}]"#;
+    scene.run(&["documents", "declare", "notes", "--fields", fields]).expect_exit(0);
+    scene.file("writes.json", r#"[{"collection": "notes", "id": "a", "put": {"text": "x"}}]"#);
+    let write = ["documents", "commit", "--writes", "@writes.json", "--json", "--command-id", "first"];
+    let written = scene.run(&write).expect_exit(0).json();
+    let repeated = scene.run(&write).expect_exit(0).json();
+    assert_eq!((&written["replayed"], &repeated["replayed"]), (&json!(false), &json!(true)));
+    assert_eq!(repeated["revisions"], written["revisions"]);
+    let other = r#"{"collection": "notes", "id": "b", "put": {"text": "y"}}"#;
+    let conflict = scene.run(&["documents", "commit", "--writes", other, "--command-id", "first"]);
+    assert!(conflict.expect_exit(5).err.contains("was used for a different command"));
+    for args in [
+        ["--where", r#"{"eq": ["_id", "a"]}"#],
+        ["--where", r#"{"not": {"and": [{"exists": ["_rev", true]}]}}"#],
+        ["--order", "-_id"],
+    ] {
+        let refused = scene.run(&["documents", "query", "notes", args[0], args[1]]).expect_exit(2);
+        assert!(refused.err.contains("is not a field of documents"), "{}", refused.err);
+    }
+    scene.run(&["verify"]).expect_exit(0);
+}

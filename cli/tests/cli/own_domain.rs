@@ -198,6 +198,8 @@ fn a_program_with_a_domain_explains_wrong_words() {
     assert!(refused(&["reminders", "add"]).contains("'reminder'"));
     assert!(refused(&["reminder", "add", "tea", "--txt", "x"]).contains("'--text'"));
     assert!(refused(&["reminder", "add", "tea", "--text", "x"]).contains("--due <WHEN>"));
+    let soon = ["reminder", "add", "tea", "--text", "x", "--due", "+5m", "--command-id", "c"];
+    assert!(refused(&soon).contains("a repeat of a command id must have the same time"));
     assert!(
         refused(&["reminder", "add", "tea", "--text", "x", "--due", "soon"])
             .contains("--due: write a number and a unit")

@@ -49,7 +49,16 @@ impl CollectionDeclaration {
                 let last = pending.and_then(|pending| pending.version).unwrap_or(version);
                 let next = self.normalized(last);
                 let is_pending = pending.is_some_and(|pending| pending.normalized(last) == next);
-                Ok(Some(if is_pending { next } else { self.normalized(last.saturating_add(1)) }))
+                if is_pending {
+                    return Ok(Some(next));
+                }
+                let higher = last.checked_add(1).ok_or_else(|| {
+                    let message = format!(
+                        "the collection `{name}` has the highest version, {last}; it cannot be changed any more"
+                    );
+                    Error::new(ErrorCode::LIMIT, message)
+                })?;
+                Ok(Some(self.normalized(higher)))
             }
         }
     }

@@ -92,14 +92,23 @@ pub(in crate::engine) async fn query(engine: Engine, parameters: QueryDocuments)
         return Err(too_many("documents.query: `limit` is", limit).into());
     }
     let collection = engine.readable_collection(&collection).await?;
+    let filter = filter.unwrap_or(Filter::All);
+    let order = order.unwrap_or_default();
+    let sorted = order.iter().map(|field| field.strip_prefix('-').unwrap_or(field));
+    if let Some(name) = filter.fields().into_iter().chain(sorted).find(|name| matches!(*name, "_id" | "_rev")) {
+        let message = format!(
+            "documents.query: `{name}` is not a field of documents. `documents.get` reads documents by their ids"
+        );
+        return Err(Rejection::Usage(message).into());
+    }
     let sort = |field: String| match field.strip_prefix('-') {
         Some(path) => Sort { field: path.to_owned(), direction: Descending },
         None => Sort { field, direction: Ascending },
     };
     let query = Query {
         collection: collection.name.to_owned(),
-        filter: filter.unwrap_or(Filter::All),
-        sort: order.unwrap_or_default().into_iter().map(sort).collect(),
+        filter,
+        sort: order.into_iter().map(sort).collect(),
         limit: Some(limit),
         cursor,
         projection: fields.unwrap_or_default(),

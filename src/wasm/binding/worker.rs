@@ -55,7 +55,7 @@ pub(super) fn start_worker(
     handler: Function,
     listener: Option<Function>,
 ) -> Result<WorkerHandle, Error> {
-    let worker = build_worker(engine, calls::options_from_text("worker", options)?, &handler, listener);
+    let worker = build_worker(engine, calls::options_from_text("cvm.worker", options)?, &handler, listener);
     let stop = Signal::default();
     let stopped = stop.clone();
     let done = to_promise(async move {
