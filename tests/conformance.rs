@@ -128,6 +128,10 @@ impl Store for DefectiveStore {
         self.inner.sweep(collection, now + early, limit)
     }
 
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.inner.collections()
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         if self.has(Defect::NeverCloses) { Box::pin(async { Ok(()) }) } else { self.inner.close() }
     }

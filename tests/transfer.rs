@@ -19,11 +19,13 @@ use runstate::engine::transfer::{
 use runstate::engine::{self, Engine, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::schema::{Key, Query};
+use runstate::operation::Domain;
+use runstate::schema::{Collection, Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
-use runstate::store::{BatchLimits, COMMANDS, Memory, Store, StoreError};
-use runstate::time::Millis;
+use runstate::store::{Batch, BatchLimits, COMMANDS, Expectation, Memory, Store, StoreError, Write, WriteOp};
+use runstate::time::{Millis, Timestamp};
+use runstate::value::{Document, Json};
 
 const ASKS: &str = "const list = []; for (let i = 0; i < 100; i++) list.push({ i, f: () => i });
     console.log('one'); const a = CC('first?'); console.log(a, list[7].f()); const b = CC('second?'); a + b + list.length";
@@ -170,6 +172,56 @@ async fn imported_execution_can_be_deleted_and_imported_again() {
     let imported = import(&second, &bytes).await.unwrap();
     assert!(imported.written > 0 && imported.already_present > 0);
     assert_eq!(second.cvm().show("a").await.unwrap(), cvm.show("a").await.unwrap());
+}
+
+static CHORES: Collection = Collection::new("house.chores", 1);
+static HOUSE: Domain = Domain::new("house").collections(&[&CHORES]);
+
+#[tokio::test]
+async fn documents_of_an_unknown_domain_are_named_and_not_left_out() {
+    let store = Arc::new(Memory::new());
+    let domains: Vec<&'static Domain> = domain::ALL.iter().copied().chain([&HOUSE]).collect();
+    let host = Arc::new(SystemHost);
+    let full = Engine::with_settings(store.clone(), host, &domains, Settings::default()).await.unwrap();
+    let cvm = load_program(&full, "asks", ASKS).await;
+    cvm.start(&Start { id: Some("a".into()), ..Start::new("asks") }).await.unwrap();
+    // A store in which the domain has no documents is complete.
+    let lesser = engine_over(store.clone()).await;
+    export(&lesser).await;
+    let op = WriteOp::Put { version: 1, document: Arc::new(Document::new()) };
+    let write = Write { key: Key::new(&CHORES, "a"), expect: Expectation::Absent, op };
+    let batch = Batch {
+        command: id("chore"),
+        fingerprint: "chore".to_owned(),
+        at: Timestamp::from_millis(0),
+        result: Json::Null,
+        writes: vec![write],
+        checks: Vec::new(),
+    };
+    full.store().commit(batch).await.unwrap();
+    let error = lesser.export(&mut LineWriter::new(&mut Vec::new(), "memory"), |_| {}).await.unwrap_err();
+    assert_eq!((error.code, error.collection.as_deref()), (ErrorCode::UNSUPPORTED, Some("house.chores")), "{error}");
+    let findings = lesser.verify(|_| {}).await.unwrap().findings;
+    assert_eq!(findings.iter().map(|finding| finding.at.as_str()).collect::<Vec<_>>(), ["house.chores"]);
+    assert_eq!(lesser.info().await.unwrap().undeclared, ["house.chores"]);
+    // One execution has nothing of that domain. The program with the domain exports everything.
+    let one = Selection::One(Key::new(&EXECUTIONS, "a"));
+    lesser.export_selection(&one, &mut LineWriter::new(&mut Vec::new(), "memory"), |_| {}).await.unwrap();
+    let (bytes, _) = export(&full).await;
+    assert!(String::from_utf8(bytes).unwrap().contains("house.chores"));
+    assert_eq!(full.info().await.unwrap().undeclared, <[&str; 0]>::default());
+}
+
+#[tokio::test]
+async fn export_has_collections_that_another_process_declared_meanwhile() {
+    let store = Arc::new(Memory::new());
+    let (first, second) = (engine_over(store.clone()).await, engine_over(store).await);
+    let parameters = serde_json::json!({"collection": "notes"});
+    second.call("documents.declare", parameters.as_object().unwrap().clone()).await.unwrap();
+    let parameters = serde_json::json!({"writes": [{"collection": "notes", "id": "a", "document": {"n": 1}}]});
+    second.call("documents.commit", parameters.as_object().unwrap().clone()).await.unwrap();
+    let (bytes, _) = export(&first).await;
+    assert_eq!(bytes.len(), export(&second).await.0.len());
 }
 
 #[tokio::test]

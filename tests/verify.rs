@@ -309,6 +309,10 @@ impl Store for AlteredStore {
         self.inner.sweep(collection, now, limit)
     }
 
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.inner.collections()
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.inner.close()
     }

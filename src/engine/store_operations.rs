@@ -26,6 +26,8 @@ pub struct Info {
     pub health: Option<Error>,
     /// The declared collections by name, then the command ledger.
     pub collections: Vec<CollectionInfo>,
+    /// The names of further collections that have documents. Domains wrote them that this program does not have.
+    pub undeclared: Vec<String>,
     /// Further properties that the store reports.
     pub properties: Vec<StoreProperty>,
 }
@@ -54,6 +56,7 @@ impl Engine {
 
     /// Reads the information. The numbers are read one after another, not in one snapshot.
     pub async fn info(&self) -> Result<Info, Error> {
+        let undeclared = self.undeclared_collections().await?;
         let mut collections = Vec::new();
         for collection in self.catalog().iter().chain([&COMMANDS as &'static Collection]) {
             let documents = export::count(self, collection).await?;
@@ -63,6 +66,7 @@ impl Engine {
             capabilities: self.store().capabilities(),
             health: self.store().read_only_reason().map(Error::from),
             collections,
+            undeclared,
             properties: self.store().properties().await?,
         })
     }
@@ -92,7 +96,8 @@ impl Engine {
     /// An import accepts the export of any selection.
     ///
     /// The undamaged part of a damaged store is exported; [`Store::read_only_reason`](crate::store::Store::read_only_reason) reports the
-    /// damage. A store that a newer version wrote is rejected: data that this version does not know would be missing.
+    /// damage. A store that a newer version wrote is rejected, and so is an export of all documents if the store has documents of a domain
+    /// that this program does not have ([`ErrorCode::UNSUPPORTED`](crate::error_code::ErrorCode::UNSUPPORTED)): they would be missing.
     pub async fn export_selection<S: ExportSink>(
         &self,
         selection: &Selection,

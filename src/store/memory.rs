@@ -222,6 +222,10 @@ impl Store for Memory {
         Box::pin(async move { self.sweep_now(collection, now, limit) })
     }
 
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        Box::pin(async move { Ok(self.lock_state()?.tables.collections().map(|(name, _)| name.to_owned()).collect()) })
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             // Closing succeeds for a store that a panic interrupted too, and may be repeated.

@@ -298,6 +298,10 @@ pub trait Store: MaybeSync {
         limit: usize,
     ) -> BoxFuture<'a, Result<usize, StoreError>>;
 
+    /// Returns the names of the collections that have documents, in ascending order, including the ledger and those that the declared
+    /// catalog does not have: a program with other domains wrote them.
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
+
     /// Returns properties for the operator of the store: the server, the contents and their size. A store with nothing beyond its
     /// capabilities returns none.
     fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {

@@ -233,6 +233,10 @@ impl Store for NoisyStore {
         self.inner.sweep(name, now, limit)
     }
 
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.inner.collections()
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.inner.close()
     }

@@ -148,6 +148,10 @@ impl Store for YieldingStore {
         })
     }
 
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.store.collections()
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.store.close()
     }

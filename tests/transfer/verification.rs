@@ -310,6 +310,10 @@ impl Store for UnfaithfulStore {
         self.inner.sweep(collection, now, limit)
     }
 
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.inner.collections()
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.inner.close()
     }

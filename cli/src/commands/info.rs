@@ -70,6 +70,7 @@ fn to_json(session: &Session, info: &Info, overview: &Json) -> Json {
         "health": info.health,
         "capabilities": capabilities,
         "collections": info.collections,
+        "undeclared": info.undeclared,
         "executions": overview["executions"],
         "oldest": overview["oldest"],
         "newest": overview["newest"],
@@ -100,6 +101,7 @@ fn info_lines(session: &Session, info: &Info, overview: &Json) -> Vec<String> {
         let count = collection.documents.map_or_else(|| "?".to_owned(), |n| n.to_string());
         format!("  {:width$}  {count:>8}", collection.name)
     }));
+    facts.extend(info.undeclared.iter().map(|name| format!("  {name}: of a domain that this program does not have")));
     facts.extend(info.properties.iter().flat_map(|fact| store_detail_lines(fact.name, &fact.value)));
     facts
 }

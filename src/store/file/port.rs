@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use super::check::verify_on;
-use super::commit_log::{ApplyOutcome, CommitLog};
+use super::commit_log::{ApplyOutcome, CommitLog, VERSIONS};
 use super::fs::Fs;
 use super::group_commit::CommitWork;
 use super::load::LoadStore;
@@ -155,6 +155,14 @@ impl<F: Fs + 'static> Store for FileStore<F> {
             let work = CommitWork::Sweep { collection: collection.to_owned(), now, limit };
             Ok(self.inner.commit_work(work).await?.swept)
         })
+    }
+
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        // The versions of the collections are the store's own.
+        let names = |log: &CommitLog| {
+            log.tables.collections().filter(|(name, _)| *name != VERSIONS).map(|(name, _)| name.to_owned()).collect()
+        };
+        Box::pin(self.inner.read_linearizable(move |log| Ok(names(log))))
     }
 
     fn inspect<'a>(&'a self, _: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {

@@ -289,6 +289,10 @@ impl Store for IndexedDb {
         Box::pin(async move { self.inner.sweep(collection, now, limit).await.map_err(|error| self.map_error(error)) })
     }
 
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        Box::pin(async move { self.inner.retry(read::collections).await.map_err(|error| self.map_error(error)) })
+    }
+
     fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
         Box::pin(async move {
             let work = async |connection: &Connection| inspect(&self.inner.name, connection, catalog).await;

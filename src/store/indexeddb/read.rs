@@ -9,11 +9,11 @@ use std::sync::Arc;
 use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::binding::{IdbCursor, IdbRequest, IdbSource};
+use super::binding::{IdbCursor, IdbRequest, IdbSource, list_strings};
 use super::connection::{Connection, RowSource};
 use super::error_mapping::IndexedDbError;
-use super::layout::{DecodedRecord, ENTRIES, decode_key, decode_lists, encode_key, key_range};
-use super::transaction::{Tx, await_request};
+use super::layout::{DecodedRecord, ENTRIES, FEED, META, decode_key, decode_lists, encode_key, key_range};
+use super::transaction::{Mode, Tx, await_request};
 use crate::store::tables::deferred::{DeferredRead, Evaluation, FetchedRows};
 use crate::store::tables::{EntryExtractor, ScanDirection, Tables};
 use crate::store::{StoreError, StoredDocument};
@@ -67,6 +67,26 @@ struct PendingRead {
 enum ReadTarget {
     Document(Arc<str>),
     Rows { from: Vec<u8>, to: Option<Vec<u8>>, count: u32 },
+}
+
+/// Returns the collections of the database that have documents, in ascending order.
+pub(super) async fn collections(connection: &Connection) -> Result<Vec<String>, IndexedDbError> {
+    let database = &connection.handle.guard.database;
+    let mut names = list_strings(&database.store_names());
+    names.retain(|name| ![META, FEED].contains(&name.as_str()));
+    if names.is_empty() {
+        return Ok(names);
+    }
+    names.sort_unstable();
+    let tx = Tx::begin(database, names.iter().map(String::as_str), Mode::Read)?;
+    let mut found = Vec::new();
+    for name in names {
+        let request = tx.store(&name)?.get_all_keys(&JsValue::UNDEFINED, 1)?;
+        if Array::from(&await_request(&request).await?).length() > 0 {
+            found.push(name);
+        }
+    }
+    Ok(found)
 }
 
 impl Connection {

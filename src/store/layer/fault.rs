@@ -236,6 +236,10 @@ impl<S: Store> Store for FaultStore<S> {
         Box::pin(self.call(Method::Sweep, self.inner.sweep(collection, now, limit)))
     }
 
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.inner.collections()
+    }
+
     fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
         self.inner.properties()
     }

@@ -116,6 +116,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).sweep(collection, now, limit)
     }
 
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        (**self).collections()
+    }
+
     fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
         (**self).properties()
     }
@@ -288,6 +292,10 @@ impl<S: Store> Store for CountingStore<S> {
         })
     }
 
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.inner.collections()
+    }
+
     fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
         self.inner.properties()
     }
@@ -427,6 +435,10 @@ impl<S: Store> Store for LimitedStore<S> {
         limit: usize,
     ) -> BoxFuture<'a, Result<usize, StoreError>> {
         self.inner.sweep(collection, now, limit)
+    }
+
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.inner.collections()
     }
 
     fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {

@@ -152,6 +152,26 @@ async fn read_meta_once(mongo: &Mongo) -> Result<StoreMeta, AttemptError> {
     Ok(store_meta)
 }
 
+/// The collections of the store that have documents, in ascending order. Collections of others in the same database have no metadata.
+pub(super) async fn collections(mongo: &Mongo) -> Result<Vec<String>, StoreError> {
+    let mut found = Vec::new();
+    for name in read_meta(mongo).await?.collections.into_keys() {
+        let namespace = mongo.layout.namespace(&name);
+        let doing = format!("reading {name}");
+        let has_documents = || -> BoxFuture<'_, Result<bool, AttemptError>> {
+            let collection = mongo.client.database(&namespace.database).collection::<Spec>(&namespace.collection);
+            Box::pin(async move {
+                let first = collection.find_one(doc! {}).projection(doc! {"_id": 1});
+                Ok(first.read_concern(ReadConcern::majority()).await?.is_some())
+            })
+        };
+        if retry::retry(mongo, &doing, has_documents).await? {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}
+
 /// Records the indexes that are about to be created. If the process stops halfway, the next one knows that they belong to the store.
 pub(super) async fn record_pending_indexes(mongo: &Mongo, name: &str, pending: &[Spec]) -> Result<(), StoreError> {
     let update = doc! {"$set": {"making": pending}, "$setOnInsert": {"version": 0i64, "indexes": []}};

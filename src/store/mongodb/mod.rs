@@ -374,6 +374,13 @@ impl Store for Mongo {
         })
     }
 
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.with_timeout("listing the collections", meta::collections(self)).await
+        })
+    }
+
     fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
         Box::pin(async move {
             self.check_open()?;

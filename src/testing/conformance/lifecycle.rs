@@ -6,7 +6,7 @@ use super::fixture::{BatchExt, ConformanceFixture, ITEMS, LEASES, ROWS, batch, c
 use super::{CaseFailure, Subject, Verdict, ensure, ensure_eq};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Collection, Field, Index, Key, Query};
-use crate::store::{Outcome, Store};
+use crate::store::{COMMANDS, Outcome, Store};
 use crate::testing::{join_all, yield_now};
 use crate::time::{Millis, Timestamp};
 use crate::value::Json;
@@ -56,6 +56,25 @@ pub(super) async fn a_new_index_covers_existing_documents(subject: &Subject) -> 
     Ok(())
 }
 
+pub(super) async fn collections_with_documents_are_listed(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
+    ensure_eq!(s.store.collections().await?, Vec::<String>::new());
+    s.put(&ITEMS, "a", json!({})).await?;
+    s.put(&ROWS, "a", json!({"line": "1"})).await?;
+    s.put(&LEASES, "a", json!({})).await?;
+    s.commit(s.batch()?.delete(&LEASES, "a")).await?;
+    let expected = [ITEMS.name, ROWS.name, COMMANDS.name];
+    ensure_eq!(s.store.collections().await?, expected);
+    s.store.migrate(&catalog_of(&[&LEASES])?).await?;
+    ensure_eq!(s.store.collections().await?, expected);
+    s.store.close().await?;
+    if let Some(reopened) = subject.reopen().await? {
+        reopened.migrate(&catalog_of(&[&LEASES])?).await?;
+        ensure_eq!(reopened.collections().await?, expected);
+    }
+    Ok(())
+}
+
 pub(super) async fn a_closed_store_refuses_every_call(subject: &Subject) -> Verdict {
     let s = ConformanceFixture::new(subject).await?;
     s.put(&ITEMS, "a", json!({})).await?;
@@ -77,8 +96,9 @@ pub(super) async fn a_closed_store_refuses_every_call(subject: &Subject) -> Verd
         code(&store.outcome(&s.batch()?.command).await),
         code(&store.changes(None, 1, Millis(0)).await),
         code(&store.sweep(ITEMS.name, Timestamp::from_millis(0), 1).await),
+        code(&store.collections().await),
     ];
-    ensure_eq!(codes, ["closed"; 8]);
+    ensure_eq!(codes, ["closed"; 9]);
     Ok(())
 }
 

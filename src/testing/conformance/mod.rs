@@ -244,6 +244,7 @@ macro_rules! __conformance_cases {
             lifecycle::migrating_again_changes_nothing "migrate is idempotent and keeps documents";
             lifecycle::a_newer_store_is_read_only "an older program reads a newer store, and cannot write it";
             lifecycle::a_new_index_covers_existing_documents "an index that is declared later covers existing documents";
+            lifecycle::collections_with_documents_are_listed "the collections with documents are listed, declared or not";
             lifecycle::a_closed_store_refuses_every_call "after close every call fails with Closed; closing again succeeds";
             lifecycle::acknowledged_writes_survive_reopening "documents, revisions and ledger survive closing and opening";
             lifecycle::two_stores_on_one_storage_agree "two stores on one storage see each other's writes and conflict with them";

@@ -228,6 +228,10 @@ impl Store for OutrunningStore {
         self.store.sweep(collection, now, limit)
     }
 
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.store.collections()
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.store.close()
     }

@@ -153,6 +153,10 @@ impl Store for ConnectedStore {
         Box::pin(async move { runtime().block_on(self.store().sweep(collection, now, limit)) })
     }
 
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        Box::pin(async move { runtime().block_on(self.store().collections()) })
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move { runtime().block_on(self.store().close()) })
     }
