@@ -60,7 +60,7 @@ pub(super) async fn collections_with_documents_are_listed(subject: &Subject) -> 
     let s = ConformanceFixture::new(subject).await?;
     ensure_eq!(s.store.collections().await?, Vec::<String>::new());
     s.put(&ITEMS, "a", json!({})).await?;
-    s.put(&ROWS, "a", json!({"line": "1"})).await?;
+    s.commit(s.batch()?.insert(&ROWS, "a", json!({"line": "1"}))).await?;
     s.put(&LEASES, "a", json!({})).await?;
     s.commit(s.batch()?.delete(&LEASES, "a")).await?;
     let expected = [ITEMS.name, ROWS.name, COMMANDS.name];
