@@ -218,7 +218,7 @@ async fn export_has_collections_that_another_process_declared_meanwhile() {
     let (first, second) = (engine_over(store.clone()).await, engine_over(store).await);
     let parameters = serde_json::json!({"collection": "notes"});
     second.call("documents.declare", parameters.as_object().unwrap().clone()).await.unwrap();
-    let parameters = serde_json::json!({"writes": [{"collection": "notes", "id": "a", "document": {"n": 1}}]});
+    let parameters = serde_json::json!({"writes": [{"collection": "notes", "id": "a", "put": {"n": 1}}]});
     second.call("documents.commit", parameters.as_object().unwrap().clone()).await.unwrap();
     let (bytes, _) = export(&first).await;
     assert_eq!(bytes.len(), export(&second).await.0.len());

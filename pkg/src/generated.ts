@@ -1206,6 +1206,8 @@ export type Info = {
   health: ErrorFields | null;
   /** Further properties that the store reports. */
   properties: StoreProperty[];
+  /** The names of further collections that have documents. Domains wrote them that this program does not have. */
+  undeclared: string[];
 };
 
 /** One instruction in its wire form. */
