@@ -137,7 +137,7 @@ async fn call_every_operation(recorder: &mut RecordedCalls) {
 
     recorder.call("cvm.answer", json!({"id": "e", "key": "k", "occurrence": 1, "answer": "y", "by": "ann"})).await;
     recorder.call_rejected("cvm.answer", json!({"id": "e", "call": "c", "answer": "y"})).await;
-    recorder.call_rejected("cvm.pause", json!({"id": "nobody"})).await;
+    recorder.call_rejected("cvm.pause", json!({"id": "unknown"})).await;
     recorder.call("cvm.pause", json!({"id": "e"})).await;
     recorder.call("cvm.show", json!({"id": "e"})).await;
     recorder.call("cvm.unpause", json!({"id": "e"})).await;

@@ -75,7 +75,8 @@ pub fn not_utf8_message(source: &str, at: usize) -> String {
     format!("{source} is not valid UTF-8: byte {} is the first invalid byte", at + 1)
 }
 
-type StdinLine = io::Result<Vec<u8>>;
+/// A line with its end, cut a little beyond the limit of its reader.
+pub type StdinLine = io::Result<Vec<u8>>;
 
 /// The lines. Reading starts at the first request: unread input belongs to the next reader.
 #[derive(Default)]
@@ -87,7 +88,10 @@ impl StdinLines {
     /// Returns the next line without its end; `None`: there are no more.
     pub async fn next(&mut self) -> Result<Option<String>, CliError> {
         const SOURCE: &str = "standard input";
-        let Some(line) = self.receiver.get_or_insert_with(spawn_reader).recv().await else { return Ok(None) };
+        let Some(line) = self.receiver.get_or_insert_with(|| read_lines_in_thread(PLAIN_VALUE_BYTES)).recv().await
+        else {
+            return Ok(None);
+        };
         let bytes = without_line_end(line.map_err(|error| error::io("standard input cannot be read", &error))?);
         if bytes.len() > PLAIN_VALUE_BYTES {
             return Err(answer_too_large(SOURCE));
@@ -96,16 +100,18 @@ impl StdinLines {
     }
 }
 
-/// Starts the thread, which reads one line ahead.
-fn spawn_reader() -> mpsc::Receiver<StdinLine> {
+/// Starts the thread, which reads one line ahead. The rest of a line that is longer than `limit` is skipped.
+pub fn read_lines_in_thread(limit: usize) -> mpsc::Receiver<StdinLine> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {
         let mut stdin = io::stdin().lock();
         loop {
-            let line = read_line(&mut stdin);
+            let line = read_line(&mut stdin, limit);
             let ended = !matches!(&line, Ok(Some(_)));
+            let is_cut = matches!(&line, Ok(Some(line)) if line.len() > limit && !line.ends_with(b"\n"));
             let sent = line.transpose().is_none_or(|line| sender.blocking_send(line).is_ok());
-            if ended || !sent {
+            // The line is sent before the rest arrives: it may never end.
+            if ended || !sent || (is_cut && stdin.skip_until(b'\n').is_err()) {
                 return;
             }
         }
@@ -113,10 +119,10 @@ fn spawn_reader() -> mpsc::Receiver<StdinLine> {
     receiver
 }
 
-/// Reads the next line with its end, cut a little beyond the largest answer; `None` at the end.
-fn read_line(stdin: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+/// Reads the next line with its end, cut a little beyond the limit; `None` at the end.
+fn read_line(stdin: &mut impl BufRead, limit: usize) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    stdin.take(PLAIN_VALUE_BYTES as u64 + 3).read_until(b'\n', &mut bytes)?;
+    stdin.take(limit as u64 + 3).read_until(b'\n', &mut bytes)?;
     Ok((!bytes.is_empty()).then_some(bytes))
 }
 

@@ -9,6 +9,7 @@
 mod changes;
 mod resources;
 mod tools;
+mod transport;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +26,7 @@ use runstate::error_code::ErrorCode;
 use tools::ToolList;
 
 use self::changes::Listener;
+use self::transport::StdioTransport;
 use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::program_name::binary_name;
@@ -50,7 +52,7 @@ pub async fn serve(session: &Session, read_only: bool, domains: &[String]) -> Re
     let server = McpServer { engine: session.engine.clone(), tools, subscribed: Arc::default() };
     let failed =
         |error: String| CliError::from(Error::new(ErrorCode::IO, format!("the client cannot be served: {error}")));
-    let running = match server.serve(rmcp::transport::stdio()).await {
+    let running = match server.serve(StdioTransport::open()).await {
         Ok(running) => running,
         // The client left before its first request.
         Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(CliExit::Done),

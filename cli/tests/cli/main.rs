@@ -13,6 +13,7 @@ mod hostile_programs;
 mod idempotency;
 mod json_output;
 mod mcp;
+mod mcp_transport;
 mod operations;
 mod output;
 mod own_domain;

@@ -171,9 +171,9 @@ fn an_unknown_domain_tool_or_resource_is_named() {
         let client = McpConnection::open(&scene, &[]).await;
         let unknown = client.call("cvm_strat", json!({})).await.unwrap_err();
         assert!(unknown.to_string().contains("did you mean `cvm_start`?"), "{unknown}");
-        let missing = ReadResourceRequestParams::new("runstate://executions/nobody");
+        let missing = ReadResourceRequestParams::new("runstate://executions/unknown");
         let missing = client.service.read_resource(missing).await.unwrap_err();
-        assert!(missing.to_string().contains("execution `nobody` does not exist"), "{missing}");
+        assert!(missing.to_string().contains("execution `unknown` does not exist"), "{missing}");
         client.close().await;
     });
 }
