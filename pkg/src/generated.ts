@@ -187,7 +187,7 @@ export type CollectionDeclaration = {
   insertOnly?: boolean;
   /** When its documents expire; by default never. */
   ttl?: TtlDeclaration;
-  /** Its version; by default 1, and one more for each change. */
+  /** Its version; by default 1, and one more for each change. A declaration without a version never changes one that has a version. */
   version?: number;
 };
 
@@ -759,7 +759,7 @@ export type DocumentsDeclareParams = {
   insertOnly?: boolean;
   /** When its documents expire; by default never. */
   ttl?: TtlDeclaration;
-  /** Its version; by default 1, and one more for each change. */
+  /** Its version; by default 1, and one more for each change. A declaration without a version never changes one that has a version. */
   version?: number;
 };
 
@@ -2588,10 +2588,12 @@ export class DocumentsOperations {
 
   /**
    * Declares a collection of documents. The same declaration again has no effect. One that adds fields, indexes or allowed values gets
-   *  the next version; one that stored documents or other programs could not follow is refused.
+   *  the next version; one that stored documents or other programs could not follow is refused. A declaration without a version never
+   *  changes one whose version was given, also by another program. A stored declaration of an earlier program counts as one without
+   *  a version until it is declared with its version.
    *
    *  Errors: `invalid` (not a valid declaration, or one that is not compatible with the stored one), `newer_version` (an older version
-   *  than the stored one), `limit`.
+   *  than the stored one; a different declaration without a version, where the stored one has a version), `limit`.
    */
   declare(collection: string, options: OptionsOf<"documents.declare", "collection"> = {}): Promise<CollectionDeclaration> {
     return this.caller.invoke("documents.declare", options, { collection });

@@ -150,10 +150,12 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
     ),
     engine_operation!(
         /// Declares a collection of documents. The same declaration again has no effect. One that adds fields, indexes or allowed values gets
-        /// the next version; one that stored documents or other programs could not follow is refused.
+        /// the next version; one that stored documents or other programs could not follow is refused. A declaration without a version never
+        /// changes one whose version was given, also by another program. A stored declaration of an earlier program counts as one without
+        /// a version until it is declared with its version.
         ///
         /// Errors: `invalid` (not a valid declaration, or one that is not compatible with the stored one), `newer_version` (an older version
-        /// than the stored one), `limit`.
+        /// than the stored one; a different declaration without a version, where the stored one has a version), `limit`.
         "documents.declare", "documents declare", Command, CollectionDeclaration => CollectionDeclaration,
         async |engine, parameters, _| operations::declare(engine, parameters).await
     ),

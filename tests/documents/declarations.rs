@@ -127,6 +127,89 @@ async fn an_incompatible_change_names_the_difference() {
     assert_eq!(error.code, ErrorCode::LIMIT);
 }
 
+/// A declaration of notes with a version and this many further fields.
+fn notes_of(version: impl Into<Json>, extra: usize) -> Json {
+    let mut declaration = notes();
+    declaration["version"] = version.into();
+    let fields = declaration["fields"].as_array_mut().unwrap();
+    fields.extend((0..extra).map(|n| json!({"name": format!("extra{n}"), "kind": "json"})));
+    declaration
+}
+
+async fn stored_row(store: &Memory, name: &str) -> Json {
+    let key = Key::new(&runstate::engine::DECLARATIONS, name);
+    Json::Object(store.get(&[key]).await.unwrap().remove(0).unwrap().document.as_ref().clone())
+}
+
+#[tokio::test]
+async fn a_declaration_without_a_version_never_changes_an_explicit_one() {
+    let (store, host) = (Arc::new(Memory::new()), SimHost::default());
+    let older = engine_over(store.clone(), &host).await;
+    ask(&older, "documents.declare", notes_of(Json::Null, 1)).await;
+    // The newer program drops the field.
+    let newer = engine_over(store.clone(), &host).await;
+    ask(&newer, "documents.declare", notes_of(2, 0)).await;
+    let before = stored_row(&store, "notes").await;
+    assert_eq!((&before["version"], &before["explicitVersion"]), (&json!(2), &json!(true)));
+    for engine in [&older, &engine_over(store.clone(), &host).await] {
+        let error = call(engine, "documents.declare", notes_of(Json::Null, 1)).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::NEWER_VERSION, "{error}");
+        assert!(error.message.contains("declare a `version` above 2"), "{error}");
+    }
+    assert_eq!(stored_row(&store, "notes").await, before);
+    // The same declaration has no effect, with and without its version.
+    for version in [json!(2), Json::Null] {
+        assert_eq!(ask(&older, "documents.declare", notes_of(version, 0)).await["version"], 2);
+    }
+    assert_eq!(stored_row(&store, "notes").await, before);
+    assert_eq!(ask(&older, "documents.declare", notes_of(3, 1)).await["version"], 3);
+    assert_eq!(older.verify(|_| {}).await.unwrap().findings, []);
+}
+
+#[tokio::test]
+async fn a_declaration_without_a_version_does_not_replace_an_explicit_pending_one() {
+    for explicit in [true, false] {
+        let store = Arc::new(FaultStore::new(Memory::new()));
+        let host = SimHost::default();
+        let engine = engine_over(store.clone(), &host).await;
+        ask(&engine, "documents.declare", notes()).await;
+        let newer = engine_over(store.clone(), &host).await;
+        store.plan(Method::Migrate, 1, Fault::DieBefore);
+        let version = if explicit { json!(2) } else { Json::Null };
+        call(&newer, "documents.declare", notes_of(version, 1)).await.unwrap_err();
+        store.heal();
+        let other = call(&engine, "documents.declare", notes_of(Json::Null, 2)).await;
+        if explicit {
+            assert_eq!(other.unwrap_err().code, ErrorCode::NEWER_VERSION);
+            assert_eq!(ask(&engine, "documents.declare", notes_of(Json::Null, 1)).await["version"], 2);
+        } else {
+            assert_eq!(other.unwrap()["version"], 3);
+        }
+        let error = call(&engine, "documents.declare", notes_of(Json::Null, 3)).await.err().map(|error| error.code);
+        assert_eq!(error, explicit.then_some(ErrorCode::NEWER_VERSION));
+    }
+}
+
+/// Rows of earlier programs, and those of collections that are declared without a version, have these bytes.
+#[tokio::test]
+async fn a_row_without_a_mark_can_be_raised_until_its_version_is_declared() {
+    let (store, host) = (Arc::new(Memory::new()), SimHost::default());
+    let engine = engine_over(store.clone(), &host).await;
+    ask(&engine, "documents.declare", json!({"collection": "c"})).await;
+    insta::assert_snapshot!(stored_row(&store, "c").await, @r#"{"collection":"c","fields":[],"id":"c","indexes":[],"version":1}"#);
+    let with_field = json!({"collection": "c", "fields": [{"name": "a", "kind": "int"}]});
+    assert_eq!(ask(&engine, "documents.declare", with_field.clone()).await["version"], 2);
+    let mut explicit = with_field;
+    explicit["version"] = json!(2);
+    ask(&engine, "documents.declare", explicit.clone()).await;
+    let row = stored_row(&store, "c").await;
+    insta::assert_snapshot!(row, @r#"{"collection":"c","explicitVersion":true,"fields":[{"kind":"int","name":"a"}],"id":"c","indexes":[],"version":2}"#);
+    explicit["fields"] = json!([{"name": "a", "kind": "int"}, {"name": "b", "kind": "int"}]);
+    explicit["version"] = Json::Null;
+    let error = call(&engine, "documents.declare", explicit).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::NEWER_VERSION, "{error}");
+}
+
 #[tokio::test]
 async fn a_field_that_stored_documents_break_cannot_be_added() {
     let engine = memory_engine().await;

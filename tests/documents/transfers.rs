@@ -11,7 +11,7 @@ use runstate::store::Memory;
 use runstate::testing::SimHost;
 use serde_json::json;
 
-use crate::cases::{ask, engine_over, notes, put};
+use crate::cases::{ask, call, engine_over, notes, notes_with, put};
 use crate::files;
 
 /// All stores of a test use one source of ids, as all processes do.
@@ -91,6 +91,19 @@ async fn an_import_into_a_newer_declaration_keeps_it() {
     import(&target, line_reader(&bytes)).await.unwrap();
     assert_eq!(ask(&target, "documents.collections", json!({})).await[0]["version"], 2);
     assert_eq!(target.verify(|_| {}).await.unwrap().findings, []);
+}
+
+#[tokio::test]
+async fn an_import_keeps_whether_a_version_was_given() {
+    for version in [json!(1), json!(null)] {
+        let mut declaration = notes();
+        declaration["version"] = version.clone();
+        let (source, target) = (memory_engine().await, memory_engine().await);
+        ask(&source, "documents.declare", declaration).await;
+        import(&target, line_reader(&lines(&source).await)).await.unwrap();
+        let error = call(&target, "documents.declare", notes_with("rank")).await.err().map(|error| error.code);
+        assert_eq!(error, version.is_number().then_some(ErrorCode::NEWER_VERSION));
+    }
 }
 
 #[tokio::test]

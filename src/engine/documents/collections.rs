@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::declaration::{CollectionDeclaration, limit};
+use super::declaration::{CollectionDeclaration, VersionChoice, limit};
 use super::{DECLARATIONS, PENDING, PREFIX};
 use crate::engine::{Engine, Error, log};
 use crate::error_code::ErrorCode;
@@ -38,9 +38,30 @@ pub(in crate::engine) struct Collections {
 /// A declaration that the store keeps.
 struct StoredDeclaration {
     revision: Revision,
-    collection: &'static Collection,
+    current: DeclaredCollection,
     /// The next version. The store may be prepared for it, or for an earlier one that it replaced.
-    pending: Option<&'static Collection>,
+    pending: Option<DeclaredCollection>,
+}
+
+/// A collection with a version, and who chose it.
+#[derive(Clone, Copy)]
+struct DeclaredCollection {
+    collection: &'static Collection,
+    choice: VersionChoice,
+}
+
+impl DeclaredCollection {
+    fn to_document(self) -> Result<Document, Error> {
+        let mut document = CollectionDeclaration::try_from(self.collection)?.to_document()?;
+        self.choice.write(&mut document);
+        Ok(document)
+    }
+
+    /// The same declaration under another version.
+    fn with_version(self, version: u32) -> Result<Self, Error> {
+        let collection = CollectionDeclaration::try_from(self.collection)?.normalized(version).collection()?;
+        Ok(Self { collection, ..self })
+    }
 }
 
 impl Collections {
@@ -103,7 +124,7 @@ impl Engine {
             let read = |(_, read): (_, Result<_, Error>)| read.inspect_err(log::declaration_unreadable).ok();
             let stored: Vec<StoredDeclaration> =
                 self.stored_declarations().await?.into_iter().filter_map(read).collect();
-            let declared: Vec<&'static Collection> = stored.iter().map(|stored| stored.collection).collect();
+            let declared: Vec<&'static Collection> = stored.iter().map(|stored| stored.current.collection).collect();
             let mut catalog = collections.base.with(&declared).map_err(invalid_catalog)?;
             let may_be_pending = stored.iter().any(|stored| stored.pending.is_some()) && self.is_newer_than_known();
             if !always && !may_be_pending && is_same(&self.catalog(), &catalog) {
@@ -129,12 +150,14 @@ impl Engine {
     /// The store may have been prepared for another declaration, which was pending before and has a lower version or the same. So it may
     /// refuse this one. The older declaration then gets its version.
     async fn prepare_declared(&self, catalog: &mut Catalog, stored: &[StoredDeclaration]) -> Result<Vec<Write>, Error> {
-        let mut completed: Vec<(&StoredDeclaration, &'static Collection)> = Vec::new();
+        let mut completed: Vec<(&StoredDeclaration, DeclaredCollection)> = Vec::new();
         let mut refusable = None;
         loop {
             let Err(error) = self.prepare_store(catalog).await else { break };
             let newer = error.newer_collection().and_then(|name| catalog.get(name));
-            let found = stored.iter().find(|stored| newer.is_some_and(|newer| std::ptr::eq(newer, stored.collection)));
+            let is_current =
+                |stored: &&StoredDeclaration| newer.is_some_and(|newer| std::ptr::eq(newer, stored.current.collection));
+            let found = stored.iter().find(is_current);
             let next = if let Some((found, pending)) = found.and_then(|found| Some((found, found.pending?))) {
                 completed.push((found, pending));
                 refusable = Some(pending);
@@ -142,12 +165,12 @@ impl Engine {
             } else if is_readable(&error) {
                 return Ok(Vec::new());
             } else if let (Some(refused), Some((last, now))) = (refusable.take(), completed.last_mut()) {
-                *now = CollectionDeclaration::try_from(last.collection)?.normalized(refused.version).collection()?;
+                *now = last.current.with_version(refused.collection.version)?;
                 *now
             } else {
                 return Err(error.into());
             };
-            *catalog = catalog.with(&[next]).map_err(invalid_catalog)?;
+            *catalog = catalog.with(&[next.collection]).map_err(invalid_catalog)?;
         }
         let write = |(stored, now): (&StoredDeclaration, _)| {
             declaration_write(Expectation::Revision(stored.revision.clone()), now, None)
@@ -194,6 +217,28 @@ impl Engine {
         Ok(found)
     }
 
+    /// The declarations of those collections of `catalog` that were declared at run time, in the form in which exports carry them.
+    pub(in crate::engine) async fn exported_declarations(&self, catalog: &Catalog) -> Result<Vec<Document>, Error> {
+        let declared: Vec<_> = CollectionDeclaration::all_of(catalog).collect::<Result<_, _>>()?;
+        if declared.is_empty() {
+            return Ok(Vec::new());
+        }
+        let stored = self.stored_declarations().await?;
+        let is_explicit = |name: &str| {
+            let found = stored.iter().find(|(stored, _)| **stored == *name);
+            found
+                .is_some_and(|(_, read)| read.as_ref().is_ok_and(|read| read.current.choice == VersionChoice::Explicit))
+        };
+        let export = |declaration: CollectionDeclaration| {
+            let mut document = declaration.to_document()?;
+            if is_explicit(&declaration.collection) {
+                VersionChoice::Explicit.write(&mut document);
+            }
+            Ok(document)
+        };
+        declared.into_iter().map(export).collect()
+    }
+
     /// The collection that is declared under this name. An unknown one may have been declared by another process.
     pub(super) async fn declared_collection(&self, name: &str) -> Result<&'static Collection, Error> {
         let full_name = format!("{PREFIX}{name}");
@@ -231,12 +276,20 @@ impl Engine {
         &self,
         declaration: &CollectionDeclaration,
     ) -> Result<&'static Collection, Error> {
+        self.declare_as(declaration, VersionChoice::from_declaration(declaration)).await
+    }
+
+    async fn declare_as(
+        &self,
+        declaration: &CollectionDeclaration,
+        choice: VersionChoice,
+    ) -> Result<&'static Collection, Error> {
         // Also checks a declaration that changes nothing.
         declaration.normalized(declaration.version.unwrap_or(1)).collection()?;
         for _ in 0..ATTEMPTS {
             let guard = self.shared.collections.lock.lock().await;
             let known = self.catalog();
-            let declared = self.declare_locked(declaration).await;
+            let declared = self.declare_locked(declaration, choice).await;
             if !matches!(declared, Ok(false)) {
                 // The store must be prepared for the declarations that it has now, after any outcome.
                 let reloaded = self.reload_locked(true).await;
@@ -260,10 +313,10 @@ impl Engine {
     /// Declares the collections of an import. A newer declaration in the store remains; the documents are checked against it.
     pub(in crate::engine) async fn declare_imported(
         &self,
-        declarations: &[CollectionDeclaration],
+        declarations: &[(CollectionDeclaration, VersionChoice)],
     ) -> Result<(), Error> {
-        for declaration in declarations {
-            match self.declare_collection(declaration).await {
+        for (declaration, choice) in declarations {
+            match self.declare_as(declaration, *choice).await {
                 Err(error) if error.code == ErrorCode::NEWER_VERSION => {}
                 declared => drop(declared?),
             }
@@ -276,23 +329,36 @@ impl Engine {
     /// A process that only knows an older version than the store is prepared for cannot write to the store at all. So the declaration of a
     /// version is stored before the store is prepared for it, and remains until it or a newer one is completed. The store comes before
     /// the completion, because it may refuse an index.
-    async fn declare_locked(&self, given: &CollectionDeclaration) -> Result<bool, Error> {
+    async fn declare_locked(&self, given: &CollectionDeclaration, choice: VersionChoice) -> Result<bool, Error> {
         self.reload_locked(false).await?;
         let mut all = self.stored_declarations().await?;
         let count = all.len();
         let (current, next, expect) = match all.iter().position(|(id, _)| **id == *given.collection) {
             Some(at) => {
-                let StoredDeclaration { mut revision, collection, pending, .. } = all.swap_remove(at).1?;
-                let older = pending.map(CollectionDeclaration::try_from).transpose()?;
-                let Some(next) = given.successor(&collection.try_into()?, older.as_ref())? else { return Ok(false) };
-                let next = next.collection()?;
-                self.check_documents(collection, next).await?;
-                if pending.is_none_or(|pending| !std::ptr::eq(pending, next)) {
-                    let write = declaration_write(Expectation::Revision(revision.clone()), collection, Some(next))?;
+                let StoredDeclaration { mut revision, current, pending } = all.swap_remove(at).1?;
+                let older = pending.map(|pending| CollectionDeclaration::try_from(pending.collection)).transpose()?;
+                let chosen = [Some(current), pending].into_iter().flatten().map(|declared| declared.choice);
+                let is_protected = choice == VersionChoice::Automatic
+                    && chosen.into_iter().any(|chosen| chosen == VersionChoice::Explicit);
+                let Some(next) = given.successor(&current.collection.try_into()?, older.as_ref(), is_protected)? else {
+                    if choice == VersionChoice::Explicit && current.choice == VersionChoice::Automatic {
+                        self.mark_explicit(revision, current, pending).await?;
+                    }
+                    return Ok(false);
+                };
+                let collection = next.collection()?;
+                let continued = pending.filter(|pending| std::ptr::eq(pending.collection, collection));
+                let next = match (continued, choice) {
+                    (Some(pending), VersionChoice::Automatic) => pending,
+                    _ => DeclaredCollection { collection, choice },
+                };
+                self.check_documents(current.collection, collection).await?;
+                if continued.is_none() {
+                    let write = declaration_write(Expectation::Revision(revision.clone()), current, Some(next))?;
                     self.store().commit(self.declaration_batch(vec![write])).await?;
                     revision = revision.next();
                 }
-                (Some(collection), next, Expectation::Revision(revision))
+                (Some(current), next, Expectation::Revision(revision))
             }
             None if count >= DECLARED_COLLECTIONS => {
                 return Err(limit(
@@ -300,14 +366,17 @@ impl Engine {
                     DECLARED_COLLECTIONS,
                 ));
             }
-            None => (None, given.normalized(given.version.unwrap_or(1)).collection()?, Expectation::Absent),
+            None => {
+                let collection = given.normalized(given.version.unwrap_or(1)).collection()?;
+                (None, DeclaredCollection { collection, choice }, Expectation::Absent)
+            }
         };
-        let catalog = self.catalog().with(&[next]).map_err(invalid_catalog)?;
+        let catalog = self.catalog().with(&[next.collection]).map_err(invalid_catalog)?;
         if let Err(refusal) = self.prepare_store(&catalog).await {
             if let Some(current) = current {
                 // Another process may be preparing the store for an earlier pending version. So one must remain, but without the refused
                 // changes. If this fails, `prepare_declared` finds out about them.
-                let unchanged = CollectionDeclaration::try_from(current)?.normalized(next.version).collection()?;
+                let unchanged = current.with_version(next.collection.version)?;
                 let write = declaration_write(expect, current, Some(unchanged))?;
                 drop(self.store().commit(self.declaration_batch(vec![write])).await);
             }
@@ -316,6 +385,22 @@ impl Engine {
         let write = declaration_write(expect, next, None)?;
         self.store().commit(self.declaration_batch(vec![write])).await?;
         Ok(true)
+    }
+
+    /// Records that a program has chosen the version of a declaration that was stored without that mark.
+    async fn mark_explicit(
+        &self,
+        revision: Revision,
+        current: DeclaredCollection,
+        pending: Option<DeclaredCollection>,
+    ) -> Result<(), Error> {
+        let marked = DeclaredCollection { choice: VersionChoice::Explicit, ..current };
+        let write = declaration_write(Expectation::Revision(revision), marked, pending)?;
+        match self.store().commit(self.declaration_batch(vec![write])).await {
+            Err(error @ (StoreError::Conflict { .. } | StoreError::UnknownOutcome { .. })) => Err(error.into()),
+            // The declaration is the stored one, so a store that takes no writes can be used. A later opening marks it.
+            _ => Ok(()),
+        }
     }
 
     fn declaration_batch(&self, writes: Vec<Write>) -> Batch {
@@ -377,16 +462,16 @@ fn is_same(one: &Catalog, other: &Catalog) -> bool {
 /// The write that stores a declaration, and the one that may follow it.
 fn declaration_write(
     expect: Expectation,
-    collection: &'static Collection,
-    pending: Option<&'static Collection>,
+    current: DeclaredCollection,
+    pending: Option<DeclaredCollection>,
 ) -> Result<Write, Error> {
-    let declaration = CollectionDeclaration::try_from(collection)?;
-    let mut document = declaration.to_document()?;
+    let mut document = current.to_document()?;
     if let Some(pending) = pending {
-        document.insert(PENDING.to_owned(), Json::Object(CollectionDeclaration::try_from(pending)?.to_document()?));
+        document.insert(PENDING.to_owned(), Json::Object(pending.to_document()?));
     }
     let op = WriteOp::Put { version: DECLARATIONS.version, document: Arc::new(document) };
-    Ok(Write { key: Key::new(&DECLARATIONS, &declaration.collection), expect, op })
+    let name = current.collection.name.strip_prefix(PREFIX).unwrap_or_default();
+    Ok(Write { key: Key::new(&DECLARATIONS, name), expect, op })
 }
 
 impl StoredDeclaration {
@@ -400,24 +485,21 @@ impl StoredDeclaration {
                 ..Error::new(ErrorCode::CORRUPT, format!("{}/{id} is damaged: {}", DECLARATIONS.name, why.message))
             },
         };
-        let (collection, pending) = read_declaration(&id, &stored.document).map_err(damaged)?;
-        Ok(Self { revision: stored.revision, collection, pending })
+        let (current, pending) = read_declaration(&id, &stored.document).map_err(damaged)?;
+        Ok(Self { revision: stored.revision, current, pending })
     }
 }
 
 /// The collections that a stored declaration declares: now, and as its pending version.
-fn read_declaration(
-    id: &str,
-    document: &Document,
-) -> Result<(&'static Collection, Option<&'static Collection>), Error> {
+fn read_declaration(id: &str, document: &Document) -> Result<(DeclaredCollection, Option<DeclaredCollection>), Error> {
     let mut document = document.clone();
     let pending = document.remove(PENDING);
     let read = |document: Document| {
-        let declaration = CollectionDeclaration::from_document(document)?;
+        let (declaration, choice) = CollectionDeclaration::from_document(document)?;
         if declaration.collection != id {
             return Err(Error::new(ErrorCode::INVALID, "it declares another collection"));
         }
-        declaration.collection()
+        Ok(DeclaredCollection { collection: declaration.collection()?, choice })
     };
     let pending = match pending {
         Some(Json::Object(pending)) => Some(read(pending)?),

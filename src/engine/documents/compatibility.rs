@@ -11,8 +11,14 @@ impl CollectionDeclaration {
     /// Fields, indexes and allowed values may be added. Nothing that stored documents or other programs rely on may change. A field, an index or
     /// expiry may be dropped, but only under a higher version that the caller chose.
     ///
-    /// Processes may be preparing the store for `pending`, so no version below it may follow.
-    pub(super) fn successor(&self, stored: &Self, pending: Option<&Self>) -> Result<Option<Self>, Error> {
+    /// Processes may be preparing the store for `pending`, so no version below it may follow. `is_protected`: this declaration has no version
+    /// of its own, and that of `stored` or `pending` was chosen by a program. Then only `pending` may follow.
+    pub(super) fn successor(
+        &self,
+        stored: &Self,
+        pending: Option<&Self>,
+        is_protected: bool,
+    ) -> Result<Option<Self>, Error> {
         let (name, version) = (&self.collection, stored.version.unwrap_or(1));
         let is_older = |newer: u32| match self.version {
             Some(own) if own < newer => {
@@ -27,6 +33,16 @@ impl CollectionDeclaration {
         let is_deliberate = self.version > Some(version);
         if !is_deliberate && self.normalized(version) == stored.normalized(version) {
             return Ok(None);
+        }
+        let is_pending =
+            |version| pending.is_some_and(|pending| pending.normalized(version) == self.normalized(version));
+        if is_protected && !is_deliberate && !is_pending(version) {
+            let newest = pending.and_then(|pending| pending.version).unwrap_or(version);
+            let message = format!(
+                "the collection `{name}` has version {newest}, which a program chose; this program declares it differently and without a \
+                 version. Nothing was changed; use a newer program, or declare a `version` above {newest}"
+            );
+            return Err(Error::new(ErrorCode::NEWER_VERSION, message));
         }
         let refused = |difference: String, remedy: String| {
             let message = format!(
@@ -47,10 +63,8 @@ impl CollectionDeclaration {
             }
             _ => {
                 let last = pending.and_then(|pending| pending.version).unwrap_or(version);
-                let next = self.normalized(last);
-                let is_pending = pending.is_some_and(|pending| pending.normalized(last) == next);
-                if is_pending {
-                    return Ok(Some(next));
+                if is_pending(last) {
+                    return Ok(Some(self.normalized(last)));
                 }
                 let higher = last.checked_add(1).ok_or_else(|| {
                     let message = format!(

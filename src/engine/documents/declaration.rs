@@ -28,7 +28,7 @@ pub struct CollectionDeclaration {
     /// Its name: a lower-case letter, then lower-case letters, digits and `_`.
     #[operation(subject)]
     pub collection: String,
-    /// Its version; by default 1, and one more for each change.
+    /// Its version; by default 1, and one more for each change. A declaration without a version never changes one that has a version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
     /// Its fields. Documents may have others, which are not checked.
@@ -45,6 +45,39 @@ pub struct CollectionDeclaration {
     /// Whether documents are inserted and deleted, but never changed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insert_only: bool,
+}
+
+/// Who chose the version of a declaration that the store or an export keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum VersionChoice {
+    /// The program that declared the collection.
+    Explicit,
+    /// The engine. Rows and exports of earlier programs have no mark and count as this, so every program that declares without a version
+    /// continues to work. The next program that declares the version marks the row.
+    Automatic,
+}
+
+impl VersionChoice {
+    /// The member of a kept declaration whose version was chosen by a program. It is absent otherwise.
+    const MEMBER: &'static str = "explicitVersion";
+
+    pub(super) fn from_declaration(declaration: &CollectionDeclaration) -> Self {
+        if declaration.version.is_some() { Self::Explicit } else { Self::Automatic }
+    }
+
+    pub(super) fn write(self, document: &mut Document) {
+        if self == Self::Explicit {
+            document.insert(Self::MEMBER.to_owned(), Json::Bool(true));
+        }
+    }
+
+    /// Reads the mark and removes it, because it is not a part of the declaration.
+    fn take(document: &mut Document) -> Self {
+        match document.remove(Self::MEMBER) {
+            Some(Json::Bool(true)) => Self::Explicit,
+            _ => Self::Automatic,
+        }
+    }
 }
 
 /// A field of a collection.
@@ -163,10 +196,11 @@ impl CollectionDeclaration {
         }
     }
 
-    /// The declaration in this document, as [`CollectionDeclaration::to_document`] returns it.
-    pub(in crate::engine) fn from_document(mut document: Document) -> Result<Self, Rejection> {
+    /// The declaration in this document, as the store and exports keep it.
+    pub(in crate::engine) fn from_document(mut document: Document) -> Result<(Self, VersionChoice), Rejection> {
         document.remove("id");
-        Self::read_all("documents.declare", document)
+        let choice = VersionChoice::take(&mut document);
+        Ok((Self::read_all("documents.declare", document)?, choice))
     }
 
     /// The document that stores the declaration.
@@ -183,11 +217,6 @@ impl CollectionDeclaration {
     /// The declarations of those collections of `catalog` that were declared at run time.
     pub(super) fn all_of(catalog: &Catalog) -> impl Iterator<Item = Result<Self, Error>> {
         catalog.iter().filter(|collection| collection.name.starts_with(PREFIX)).map(Self::try_from)
-    }
-
-    /// As [`CollectionDeclaration::all_of`], in the form in which exports carry them.
-    pub(in crate::engine) fn of_catalog(catalog: &Catalog) -> Result<Vec<Document>, Error> {
-        Self::all_of(catalog).map(|declaration| declaration?.to_document()).collect()
     }
 
     /// The collection that it declares.

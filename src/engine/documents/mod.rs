@@ -18,6 +18,7 @@ pub(super) mod operations;
 pub(super) use collections::{Collections, FINGERPRINT, declaration_problem};
 use commit::DocumentCommit;
 pub use commit::{DocumentExpectation, DocumentWrite};
+pub(super) use declaration::VersionChoice;
 pub use declaration::{CollectionDeclaration, FieldDeclaration, IndexDeclaration, TtlDeclaration};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -97,10 +98,12 @@ impl Engine {
 
 impl Documents {
     /// Declares a collection, and returns it. The same declaration again has no effect. A declaration that adds fields, indexes or allowed
-    /// values gets the next version.
+    /// values gets the next version. A declaration without a version never changes one whose version was given. A stored declaration of
+    /// an earlier program counts as one without a version until it is declared with its version.
     ///
     /// Errors: `invalid` (not a valid declaration; an incompatible one, whose difference is named; stored documents do not match it),
-    /// `newer_version` (an older version than the stored one), `limit`.
+    /// `newer_version` (an older version than the stored one; a different declaration without a version, where the stored one has a
+    /// version), `limit`.
     pub async fn declare(&self, declaration: &CollectionDeclaration) -> Result<&'static Collection, Error> {
         self.engine.declare_collection(declaration).await
     }

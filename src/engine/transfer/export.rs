@@ -46,7 +46,7 @@ pub(in crate::engine) async fn export_selection<S: ExportSink>(
     let total = if is_all { total(engine).await? } else { None };
     for _ in 0..ATTEMPTS {
         let selected = resolve_selection(engine, selection).await?;
-        sink.begin(&ExportHeader::new(&engine.catalog(), engine.now())?)?;
+        sink.begin(&ExportHeader::new(engine).await?)?;
         let mut exporter = Exporter { sink, tally: ExportTally::default(), done: 0 };
         for collection in record::collections(&engine.catalog()) {
             let mut query = match selected.part(collection) {

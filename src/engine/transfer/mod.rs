@@ -31,7 +31,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{CollectionDeclaration, Error};
+use super::documents::VersionChoice;
+use super::{CollectionDeclaration, Engine, Error};
 use crate::error_code::ErrorCode;
 use crate::id::hex;
 use crate::schema::Catalog;
@@ -70,15 +71,16 @@ pub enum FileKind {
 }
 
 impl ExportHeader {
-    fn new(catalog: &Catalog, at: crate::time::Timestamp) -> Result<Self, Error> {
+    async fn new(engine: &Engine) -> Result<Self, Error> {
+        let (catalog, at) = (engine.catalog(), engine.now().to_rfc3339());
         let collections =
-            collect_btree_map(record::collections(catalog).into_iter().map(|c| (c.name.to_owned(), c.version)));
-        let declarations = CollectionDeclaration::of_catalog(catalog)?;
-        Ok(Self { runstate: FileKind::Export, format: FORMAT, at: at.to_rfc3339(), collections, declarations })
+            collect_btree_map(record::collections(&catalog).into_iter().map(|c| (c.name.to_owned(), c.version)));
+        let declarations = engine.exported_declarations(&catalog).await?;
+        Ok(Self { runstate: FileKind::Export, format: FORMAT, at, collections, declarations })
     }
 
     /// The declarations of collections that were declared at run time. `name` is that of the source.
-    pub(super) fn declarations(&self, name: &str) -> Result<Vec<CollectionDeclaration>, Error> {
+    pub(super) fn declarations(&self, name: &str) -> Result<Vec<(CollectionDeclaration, VersionChoice)>, Error> {
         let read = |document: &Document| {
             let declaration = CollectionDeclaration::from_document(document.clone());
             declaration
@@ -90,7 +92,8 @@ impl ExportHeader {
     /// `catalog` with the collections as they were declared where the export was made.
     fn extend_catalog(&self, catalog: &Catalog, name: &str) -> Result<Catalog, Error> {
         let declared = self.declarations(name)?;
-        let declared = declared.iter().map(CollectionDeclaration::collection).collect::<Result<Vec<_>, Error>>()?;
+        let declared =
+            declared.iter().map(|(declaration, _)| declaration.collection()).collect::<Result<Vec<_>, Error>>()?;
         catalog.with(&declared).map_err(|error| Error::new(ErrorCode::CORRUPT, format!("{name}: {error}")))
     }
 
