@@ -57,6 +57,12 @@ impl Memory {
         Self::default()
     }
 
+    /// Creates a store with these contents.
+    #[cfg_attr(not(feature = "file"), expect(dead_code))]
+    pub(super) fn with_tables(tables: Tables) -> Self {
+        Self { state: Mutex::new(MemoryState { tables, ..MemoryState::default() }), ..Self::default() }
+    }
+
     /// Returns the number of documents that queries have examined. Tests of cost use it: an indexed query examines only the
     /// documents that it finds.
     pub fn documents_examined(&self) -> u64 {

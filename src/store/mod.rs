@@ -357,7 +357,7 @@ pub struct Finding {
     pub severity: Severity,
     /// The problem.
     pub why: String,
-    /// Commands or ranges of documents that the problem makes unreadable.
+    /// Commands, documents (at most 100 by name) and ranges of documents that a repair would lose.
     pub gone: Vec<String>,
 }
 

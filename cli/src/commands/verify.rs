@@ -7,7 +7,7 @@ use runstate::domain::cvm::{ExecutionListing, Settings, Status};
 use runstate::engine::open::{self, MissingStore, OpenedStore, StoreUrl};
 use runstate::engine::{Engine, Error, SystemHost};
 use runstate::error_code::ErrorCode;
-use runstate::store::file::check::{ProgressObserver, disk_usage_on, repair_on, verify_on};
+use runstate::store::file::check::{ProgressObserver, disk_usage_on, plan_repair_on, repair_on, verify_on};
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
 use runstate::store::{Finding, Severity, VerifyReport};
 use serde_json::json;
@@ -80,7 +80,7 @@ async fn check(url: &str, bar: &Arc<Bar>) -> Result<(VerifyReport, Option<Error>
     let mut files = None;
     if let StoreUrl::File { directory, single_process } = StoreUrl::parse(url)? {
         let folder = FileStoreLocation { url: url.to_owned(), directory, single_process };
-        let report = verify_on(&folder.fs(), Some(watch(bar))).await?;
+        let report = verify_on(&folder.fs(), &catalog()?, Some(watch(bar))).await?;
         if let Some(first) = report.damage() {
             let damage = file_damage(&folder, &report, first);
             return Ok((report, Some(damage)));
@@ -127,12 +127,25 @@ pub async fn repair_store(global: &GlobalArgs, dry: bool, out: Printer) -> Resul
     let folder = FileStoreLocation::from_args(global, "repair")?;
     let catalog = catalog()?;
     let bar = Arc::new(Bar::new(out));
-    let repaired = repair_on(&folder.fs(), &catalog, dry, Some(watch(&bar))).await;
+    let repaired = match dry {
+        true => {
+            plan_repair_on(&folder.fs(), &catalog, Some(watch(&bar))).await.map(|(plan, store)| (plan, Some(store)))
+        }
+        false => repair_on(&folder.fs(), &catalog, Some(watch(&bar))).await.map(|repaired| (repaired, None)),
+    };
     bar.clear();
-    let repaired = repaired.map_err(|error| explain_open_error(global, &folder.url, error.into()))?;
-    let stranded = match repaired.snapshot {
-        Some(_) if !dry => unrecoverable_executions(&folder).await?,
-        _ => Vec::new(),
+    let (repaired, planned) = repaired.map_err(|error| explain_open_error(global, &folder.url, error.into()))?;
+    let stranded = match (repaired.snapshot, planned) {
+        (None, _) => Vec::new(),
+        (Some(_), Some(planned)) => {
+            let (host, settings) = (Arc::new(SystemHost), Settings::default());
+            unrecoverable_executions(Engine::for_reading(Arc::new(planned), host, crate::domains(), settings).await?)
+                .await?
+        }
+        (Some(_), None) => {
+            unrecoverable_executions(open_engine(&folder.url, MissingStore::Refuse, Settings::default()).await?.0)
+                .await?
+        }
     };
     if out.is_json() {
         let stranded: Vec<_> = stranded.iter().map(|(id, why)| json!({"id": id, "why": why})).collect();
@@ -144,6 +157,9 @@ pub async fn repair_store(global: &GlobalArgs, dry: bool, out: Printer) -> Resul
         out.line(&format!("the store at {} is intact; there is nothing to repair", folder.directory))?;
         return Ok(CliExit::Done);
     };
+    for (id, why) in stranded {
+        out.line(&format!("execution {id} cannot continue, because it needs data that is lost: {why}"))?;
+    }
     let aside = match repaired.kept_aside.len() {
         0 => String::new(),
         1 => format!("; the damaged file is kept in {}/damaged", folder.directory),
@@ -157,15 +173,11 @@ pub async fn repair_store(global: &GlobalArgs, dry: bool, out: Printer) -> Resul
         ),
         false => format!("repaired: the store has {documents} documents in snapshot {snapshot}{aside}"),
     })?;
-    for (id, why) in stranded {
-        out.line(&format!("execution {id} cannot continue, because it needs data that is lost: {why}"))?;
-    }
     Ok(CliExit::Done)
 }
 
 /// Returns the executions that have not ended and need lost data, with the reason.
-async fn unrecoverable_executions(folder: &FileStoreLocation) -> Result<Vec<(String, String)>, Error> {
-    let engine = open_engine(&folder.url, MissingStore::Refuse, Settings::default()).await?.0;
+async fn unrecoverable_executions(engine: Engine) -> Result<Vec<(String, String)>, Error> {
     let cvm = engine.cvm();
     let mut stranded = Vec::new();
     for status in [Status::WaitingCc, Status::Running, Status::Paused] {

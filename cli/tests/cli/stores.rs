@@ -227,8 +227,16 @@ fn a_damaged_store_is_repaired_and_what_is_gone_is_named() {
     fs::write(&damaged, &bytes).unwrap();
     let dry = scene.run(&["repair", "--dry-run"]).expect_exit(0).text();
     assert!(dry.contains("gone: command lost") && !dry.contains("gone: command kept"), "{dry}");
-    scene.run(&["verify"]).expect_exit(4);
+    assert!(dry.contains("gone: changes of document cvm.executions/g1 after revision"), "{dry}");
+    let found = scene.run(&["verify"]).expect_exit(4).out;
+    let planned = scene.run(&["repair", "--dry-run", "--json"]).json();
     let repaired = scene.run(&["repair"]).expect_exit(0).text();
+    // All three name the same losses, and the repaired store has as many documents as they say.
+    let losses =
+        |text: &str| text.lines().filter(|line| line.contains("gone: ")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!((losses(&dry), losses(&found)), (losses(&repaired), losses(&repaired)));
+    let verified = scene.run(&["verify", "--json"]).json();
+    assert_eq!(planned["repaired"]["report"]["documents"], verified["report"]["documents"]);
     assert!(
         repaired.contains("2 files, the damaged ones and those after them, are kept in store/damaged"),
         "{repaired}"

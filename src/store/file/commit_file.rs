@@ -291,6 +291,35 @@ pub fn read_unchained(bytes: &[u8], seq: u64) -> Result<CommitFile, String> {
     if file.seq == seq { Ok(file) } else { Err(format!("its `seq` is {}: it was renamed or copied", file.seq)) }
 }
 
+/// Returns the ids of the commands in a damaged file, and the keys of the documents that they write, as far as its lines can be read.
+pub fn scan(bytes: &[u8]) -> (Vec<String>, Vec<Key>) {
+    let text = String::from_utf8_lossy(bytes);
+    let (mut commands, mut keys) = (Vec::new(), Vec::new());
+    // A sweep or a migration has no ledger row, and its operations need no name.
+    let mut is_command = false;
+    for line in text.lines() {
+        if let Some((id, rest)) = line.strip_prefix("{\"cmd\":").and_then(leading_text) {
+            is_command = !rest.starts_with(",\"ops\":");
+            commands.extend(is_command.then_some(id));
+        } else if is_command && line.starts_with("{\"op\":") {
+            let key = || {
+                let (collection, rest) = leading_text(line.split_once(",\"c\":")?.1)?;
+                let (id, _) = leading_text(rest.strip_prefix(",\"id\":")?)?;
+                Some(Key { collection: collection.into(), id: id.into() })
+            };
+            keys.extend(key());
+        }
+    }
+    (commands, keys)
+}
+
+/// Returns the JSON string at the beginning of a text, and the text after it.
+fn leading_text(value: &str) -> Option<(String, &str)> {
+    let mut values = serde_json::Deserializer::from_str(value).into_iter::<String>();
+    let text = values.next()?.ok()?;
+    Some((text, value.get(values.byte_offset()..).unwrap_or_default()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

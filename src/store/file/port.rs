@@ -165,10 +165,10 @@ impl<F: Fs + 'static> Store for FileStore<F> {
         Box::pin(self.inner.read_linearizable(move |log| Ok(names(log))))
     }
 
-    fn inspect<'a>(&'a self, _: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
         Box::pin(async move {
             self.inner.check_open()?;
-            verify_on(&self.inner.fs, None).await
+            verify_on(&self.inner.fs, catalog, None).await
         })
     }
 

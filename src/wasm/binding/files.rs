@@ -8,11 +8,11 @@ use wasm_bindgen::prelude::*;
 use super::promise::to_promise;
 use super::value::to_js;
 use crate::decision::EngineSettings;
-use crate::domain;
 use crate::engine::open::{self, StoreUrl, redact_url};
 use crate::engine::{Engine, Error, SystemHost};
 use crate::error_code::ErrorCode;
 use crate::store::file::{NodeFiles, NodeFs, check};
+use crate::{domain, engine};
 
 /// Provides the files of this process to `file:` stores: the object of `pkg/src/node/files.ts`. Without it `file:` is unsupported.
 #[wasm_bindgen(js_name = provideFiles)]
@@ -33,7 +33,9 @@ pub fn verify_files(url: String) -> Promise {
         };
         let no_files = || Error::new(ErrorCode::UNSUPPORTED, "this host has no files");
         let fs = NodeFs::new(&directory, single_process).ok_or_else(no_files)?;
-        let files = check::verify_on(&fs, None).await?;
+        let domains = domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
+        let catalog = engine::catalog(&domains)?;
+        let files = check::verify_on(&fs, &catalog, None).await?;
         if !files.is_intact() {
             return to_js(&files);
         }

@@ -1,19 +1,21 @@
-//! Verify and repair: `survey.rs` reads every file of a store, `repair.rs` writes a snapshot of all that is intact,
-//! and this module measures disk usage.
+//! Verify and repair: `survey.rs` reads every file of a store, `damaged_tail.rs` applies what can be kept behind a damaged
+//! commit and names the rest, `repair.rs` writes a snapshot of all that is intact, and this module measures disk usage.
 
+mod damaged_tail;
 mod identity;
 mod repair;
 mod survey;
 
 use std::sync::Arc;
 
-pub use repair::{RepairReport, repair_on};
+pub use repair::{RepairReport, plan_repair_on, repair_on};
 use serde::Serialize;
 
 use self::survey::{OrphanPolicy, Survey, SurveyResult};
 use super::error_mapping::map_fs_error;
 use super::fs::Fs;
 use crate::marker::{BoxFuture, MaybeSync};
+use crate::schema::Catalog;
 use crate::store::file::format::{
     COMMITS, IDENTITY, RESERVE, SNAPSHOTS, commit_path, commit_seq, is_temp, snapshot_path, snapshot_seq,
 };
@@ -33,12 +35,17 @@ impl<F: Fn(u64, u64) + MaybeSync> ProgressObserver for F {
 }
 
 /// Reads and checks every file of a store: checksums, the hash chain, and that each commit has its recorded outcome. It
-/// changes nothing, and other processes may use the store meanwhile.
+/// changes nothing, and other processes may use the store meanwhile. Its findings name what [`repair_on`] with the same catalog would
+/// lose.
 ///
 /// Errors: [`StoreError::Unavailable`] if there is no store or it cannot be read; [`StoreError::NewerVersion`] if a
 /// newer program wrote it.
-pub async fn verify_on<F: Fs>(fs: &F, observer: Option<Arc<dyn ProgressObserver>>) -> Result<VerifyReport, StoreError> {
-    Ok(survey(fs, OrphanPolicy::Discard, observer).await?.report)
+pub async fn verify_on<F: Fs>(
+    fs: &F,
+    catalog: &Catalog,
+    observer: Option<Arc<dyn ProgressObserver>>,
+) -> Result<VerifyReport, StoreError> {
+    Ok(repair::survey_repaired(fs, catalog, observer).await?.report)
 }
 
 async fn survey<F: Fs>(

@@ -1,10 +1,6 @@
 //! Repair: continues a store from its intact files. Damaged files are preserved in the folder `damaged`, never
 //! deleted. A snapshot of all intact documents gets a number above all others, by the same rules as every snapshot.
-//!
-//! Orphans are intact commits behind a damaged one. Their revisions show which documents they depend on. Those that
-//! touch nothing that was lost are applied first; the others are reported as lost.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -13,9 +9,8 @@ use super::survey::{OrphanPolicy, SurveyResult};
 use super::{ProgressObserver, survey};
 use crate::id::hex;
 use crate::marker::BoxFuture;
-use crate::schema::{Catalog, Key};
+use crate::schema::Catalog;
 use crate::store::file::commit_file;
-use crate::store::file::commit_file::{CommitEntry, CommitFile};
 use crate::store::file::compaction::{Clean, SnapshotOutcome, SnapshotOwner, TakeSnapshot, fence};
 use crate::store::file::error_mapping::map_write_error;
 use crate::store::file::format::{
@@ -23,17 +18,15 @@ use crate::store::file::format::{
     snapshot_seq,
 };
 use crate::store::file::fs::{Fs, FsError, Reason, Sequence, optional};
-use crate::store::file::load::replay;
 use crate::store::file::protocol::{put_new, sync_all};
 use crate::store::file::snapshot::SnapshotHeader;
-use crate::store::tables::{LoggedOp, Tables};
-use crate::store::{StoreError, VerifyReport};
+use crate::store::{Memory, StoreError, VerifyReport};
 use crate::time::Timestamp;
 
 /// The folder that preserves damaged files.
 const DAMAGED: &str = "damaged";
 
-/// The result of a repair or of its dry run.
+/// The result of a repair, planned or done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RepairReport {
@@ -48,7 +41,46 @@ pub struct RepairReport {
 /// Attempts to repair a store that other processes write to meanwhile.
 const ATTEMPTS: usize = 20;
 
-/// Reads every file and continues the store from the intact ones. With `dry` it only reports what it would do.
+/// Reads every file, and returns what a repair would do and the store as it would be then. It changes nothing.
+///
+/// Errors: as [`repair_on`].
+pub async fn plan_repair_on<F: Fs>(
+    fs: &F,
+    catalog: &Catalog,
+    observer: Option<Arc<dyn ProgressObserver>>,
+) -> Result<(RepairReport, Memory), StoreError> {
+    let mut surveyed = survey_repaired(fs, catalog, observer).await?;
+    surveyed.tables.declare(catalog)?;
+    Ok((RepairReport::new(&surveyed), Memory::with_tables(surveyed.tables)))
+}
+
+/// Reads every file, and applies those orphans that a repair applies.
+pub(super) async fn survey_repaired<F: Fs>(
+    fs: &F,
+    catalog: &Catalog,
+    observer: Option<Arc<dyn ProgressObserver>>,
+) -> Result<SurveyResult, StoreError> {
+    let surveyed = survey(fs, OrphanPolicy::Apply, observer.clone()).await?;
+    if surveyed.report.is_intact() {
+        return Ok(surveyed);
+    }
+    match surveyed.tables.clone().declare(catalog) {
+        // A lost commit may have freed a unique entry that a later one uses. No orphan is applied then.
+        Err(StoreError::UniqueViolation { .. }) => survey(fs, OrphanPolicy::Discard, observer).await,
+        _ => Ok(surveyed),
+    }
+}
+
+impl RepairReport {
+    fn new(surveyed: &SurveyResult) -> Self {
+        let is_intact = surveyed.report.is_intact();
+        let snapshot = (!is_intact).then_some(surveyed.highest + 2);
+        let kept_aside = if is_intact { Vec::new() } else { surveyed.broken.clone() };
+        Self { report: surveyed.report.clone(), snapshot, kept_aside }
+    }
+}
+
+/// Reads every file and continues the store from the intact ones.
 ///
 /// Of the commits behind a damaged one, those are applied that touch nothing that was lost. Other processes may have
 /// the store open and not know of the damage. Their commits are included until the repair takes the sequence number
@@ -59,29 +91,16 @@ const ATTEMPTS: usize = 20;
 pub async fn repair_on<F: Fs>(
     fs: &F,
     catalog: &Catalog,
-    dry: bool,
     observer: Option<Arc<dyn ProgressObserver>>,
 ) -> Result<RepairReport, StoreError> {
     let root = fs.root();
     for _ in 0..ATTEMPTS {
-        let mut surveyed = survey(fs, OrphanPolicy::Apply, observer.clone()).await?;
-        match surveyed.tables.declare(catalog) {
-            // A lost commit may have freed a unique entry that a later one uses. No orphan is applied then.
-            Err(StoreError::UniqueViolation { .. }) => {
-                surveyed = survey(fs, OrphanPolicy::Discard, observer.clone()).await?;
-                surveyed.tables.declare(catalog)?;
-            }
-            declared => declared?,
-        }
-        surveyed.report.documents = surveyed.tables.len() as u64;
-        if surveyed.report.is_intact() {
-            return Ok(RepairReport { report: surveyed.report, snapshot: None, kept_aside: Vec::new() });
-        }
-        let (report, kept_aside) = (surveyed.report.clone(), surveyed.broken.clone());
-        let repaired = RepairReport { report, snapshot: Some(surveyed.highest + 2), kept_aside };
-        if dry {
+        let mut surveyed = survey_repaired(fs, catalog, observer.clone()).await?;
+        let repaired = RepairReport::new(&surveyed);
+        if repaired.snapshot.is_none() {
             return Ok(repaired);
         }
+        surveyed.tables.declare(catalog)?;
         let random = fs.entropy().map_err(|e| map_write_error(&e, &root))?;
         if fs.run(Repair { surveyed, random }).await.map_err(|e| map_write_error(&e, &root))??
             == RepairOutcome::Repaired
@@ -233,111 +252,4 @@ async fn ensure_identity<F: Fs>(fs: &F, surveyed: &SurveyResult, random: [u8; 16
         put_new(fs, IDENTITY, &identity_bytes(&identity.store)).await?;
     }
     Ok(identity)
-}
-
-/// The commit files from the first damaged one on.
-#[derive(Default)]
-pub struct DamagedTail {
-    files: BTreeMap<u64, (Vec<u8>, Result<CommitFile, String>)>,
-}
-
-impl DamagedTail {
-    pub fn has_begun(&self) -> bool {
-        !self.files.is_empty()
-    }
-
-    pub fn push(&mut self, seq: u64, bytes: Vec<u8>) {
-        let file = commit_file::read_unchained(&bytes, seq);
-        self.files.insert(seq, (bytes, file));
-    }
-
-    /// Returns the files that are not valid commits by themselves, and why.
-    pub fn damaged(&self) -> impl Iterator<Item = (u64, &String)> {
-        self.files.iter().filter_map(|(seq, (_, file))| Some((*seq, file.as_ref().err()?)))
-    }
-
-    /// Returns the command ids in all files, as far as they can be read.
-    pub fn commands(&self) -> impl Iterator<Item = String> {
-        self.files.values().flat_map(|(bytes, file)| match file {
-            Ok(file) => file.commits.iter().map(|entry| entry.logged.command.to_string()).collect(),
-            Err(_) => command_ids_in(&String::from_utf8_lossy(bytes)),
-        })
-    }
-
-    /// Returns the hash chains of intact files.
-    fn chains(&self) -> Vec<Vec<&CommitFile>> {
-        let mut chains: Vec<Vec<&CommitFile>> = Vec::new();
-        let mut last: Option<(u64, String)> = None;
-        for (seq, (bytes, file)) in &self.files {
-            let Ok(file) = file else {
-                last = None;
-                continue;
-            };
-            let follows = last.as_ref().is_some_and(|(before, hash)| before + 1 == *seq && *hash == file.prev);
-            match chains.last_mut() {
-                Some(chain) if follows => chain.push(file),
-                _ => chains.push(vec![file]),
-            }
-            last = Some((*seq, file_hash(bytes)));
-        }
-        chains
-    }
-}
-
-fn command_ids_in(text: &str) -> Vec<String> {
-    let ids = text.split("{\"cmd\":\"").skip(1).filter_map(|rest| rest.split('"').next());
-    ids.map(str::to_owned).collect()
-}
-
-/// Applies the commits of the tail that fit, and returns their command ids.
-pub fn apply_orphans(tail: &DamagedTail, store: &str, tables: &mut Tables) -> Result<Vec<String>, StoreError> {
-    let mut applied = Vec::new();
-    for chain in tail.chains() {
-        if !belongs_to_store(&chain, store, tables)? {
-            continue;
-        }
-        for entry in chain.iter().flat_map(|file| &file.commits) {
-            if first_conflict(tables, entry)?.is_none() && replay(tables, entry)?.is_ok() {
-                applied.push(entry.logged.command.to_string());
-            }
-        }
-    }
-    Ok(applied)
-}
-
-/// Whether the commits belong to this store. Commits of older programs lack the store tag. One of them must then change
-/// a document of this store, with an incarnation that no other store has.
-fn belongs_to_store(chain: &[&CommitFile], store: &str, tables: &Tables) -> Result<bool, StoreError> {
-    if chain.iter().all(|file| file.store.is_some()) {
-        return Ok(chain.iter().all(|file| file.store.as_deref() == Some(commit_file::store_tag(store))));
-    }
-    for entry in chain.iter().flat_map(|file| &file.commits) {
-        for ((key, op), outcome) in entry.logged.ops.iter().zip(&entry.outcomes) {
-            let (LoggedOp::Change(_), Some((revision, _))) = (op, outcome) else { continue };
-            if tables.get(key)?.is_some_and(|current| current.revision.incarnation() == revision.incarnation()) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
-/// Returns the first document that a commit does not fit, or `None` if the whole commit can be applied.
-pub fn first_conflict(tables: &Tables, entry: &CommitEntry) -> Result<Option<Key>, StoreError> {
-    for check in &entry.checks {
-        if check.verify(tables.get(&check.key)?.as_ref()).is_err() {
-            return Ok(Some(check.key.clone()));
-        }
-    }
-    for ((key, op), outcome) in entry.logged.ops.iter().zip(&entry.outcomes) {
-        let before = tables.get(key)?;
-        // A commit only deletes documents that exist.
-        let deletes_nothing = before.is_none() && matches!(op, LoggedOp::Delete);
-        let after = op.apply_to(key, before.as_ref(), &entry.logged.command);
-        let result = after.map(|after| after.map(|stored| (stored.revision, stored.version)));
-        if deletes_nothing || result.as_ref() != Some(outcome) {
-            return Ok(Some(key.clone()));
-        }
-    }
-    Ok(None)
 }

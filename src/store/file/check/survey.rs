@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::ProgressObserver;
-use super::repair::{DamagedTail, apply_orphans, first_conflict};
+use super::damaged_tail::{AppliedCommits, DamagedTail, Losses, apply_orphans, first_conflict};
 use crate::marker::BoxFuture;
-use crate::schema::Catalog;
+use crate::schema::{Catalog, Key};
+use crate::store::file::commit_log::VERSIONS;
 use crate::store::file::error_mapping::map_fs_error;
 use crate::store::file::format::{
     COMMITS, IDENTITY, RESERVE, SNAPSHOTS, StoreIdentity, check_seal, commit_path, commit_seq, file_hash,
@@ -114,6 +115,8 @@ pub(super) struct Surveyor<'a, F> {
     pub fs: &'a F,
     survey: &'a Survey,
     total: u64,
+    /// A snapshot of which only a part could be read, and the documents in the rest.
+    lost_documents: Option<(String, Vec<Key>)>,
     pub result: SurveyResult,
 }
 
@@ -125,6 +128,7 @@ impl<'a, F: Fs> Surveyor<'a, F> {
             fs,
             survey,
             total: 0,
+            lost_documents: None,
             result: SurveyResult {
                 report,
                 identity: None,
@@ -147,7 +151,9 @@ impl<'a, F: Fs> Surveyor<'a, F> {
         let head = self.check_snapshots(&snapshots).await?;
         self.check_commits(&commits, head).await?;
         self.check_reserve().await?;
-        self.result.report.documents = self.result.tables.len() as u64;
+        self.name_salvage_losses()?;
+        let counts = self.result.tables.collections().filter(|(name, _)| *name != VERSIONS).map(|(_, count)| count);
+        self.result.report.documents = counts.sum();
         let names = optional(fs.list(SNAPSHOTS).await)?.unwrap_or_default();
         let newest = names.iter().filter_map(|name| snapshot_seq(name)).filter(|seq| *seq < NUMBER_LIMIT).max();
         Ok(newest == snapshots.iter().copied().max())
@@ -261,6 +267,7 @@ impl<'a, F: Fs> Surveyor<'a, F> {
                         continue;
                     };
                     self.add_damage(&path, why, salvaged.lost);
+                    self.lost_documents = Some((path, salvaged.lost_documents));
                     for (key, stored) in salvaged.documents {
                         self.result.tables.restore(key, stored)?;
                     }
@@ -347,21 +354,32 @@ impl<'a, F: Fs> Surveyor<'a, F> {
                 self.add_damage(&path, why.clone(), Vec::new());
             }
         }
+        let store = self.result.report.store.clone().unwrap_or_default();
+        let tables = &mut self.result.tables;
         let applied = match self.survey.orphans {
-            OrphanPolicy::Apply => {
-                apply_orphans(&tail, self.result.report.store.as_deref().unwrap_or_default(), &mut self.result.tables)?
-            }
-            OrphanPolicy::Discard => Vec::new(),
+            OrphanPolicy::Apply => apply_orphans(&tail, &store, tables)?,
+            OrphanPolicy::Discard => AppliedCommits::new(),
         };
-        let lost =
-            tail.commands().filter(|command| !applied.contains(command)).map(|command| format!("command {command}"));
-        let lost: Vec<String> = lost.collect();
+        let mut losses = tail.losses(&applied, &store, tables)?;
+        losses.remove(self.lost_documents.iter().flat_map(|(_, documents)| documents));
+        let lost = losses.describe(tables)?;
         let findings = &mut self.result.report.findings;
         let is_damage = |finding: &Finding| finding.severity == Severity::Damage;
         let of_commit = findings.iter().position(|finding| is_damage(finding) && finding.at.starts_with(COMMITS));
         // If the report lists no damaged commit, the first damage names the lost commands.
         let first = of_commit.or_else(|| findings.iter().position(is_damage));
         if let Some(finding) = first.and_then(|first| findings.get_mut(first)) {
+            finding.gone.extend(lost);
+        }
+        Ok(())
+    }
+
+    /// Names the documents that only the damaged part of a snapshot had. No later commit can have changed them.
+    fn name_salvage_losses(&mut self) -> Result<(), SurveyError> {
+        let Some((path, documents)) = self.lost_documents.take() else { return Ok(()) };
+        let tables = &self.result.tables;
+        let lost = Losses::of_snapshot(documents, tables)?.describe(tables)?;
+        if let Some(finding) = self.result.report.findings.iter_mut().find(|finding| finding.at == path) {
             finding.gone.extend(lost);
         }
         Ok(())

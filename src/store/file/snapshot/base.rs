@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::block::{Block, BlockCache, DocumentRow, EntryRow, Flaw, SectionKind, SnapshotRow};
-use super::open::{Section, check_whole};
+use super::open::{BlockLocation, Section, check_whole};
 use super::{SnapshotError, unreadable};
 use crate::schema::Key;
 use crate::store::file::fs::RandomAccessFile;
@@ -21,21 +21,21 @@ const CACHE_BYTES: usize = 4 * 1024 * 1024;
 pub struct SalvageResult {
     /// The salvaged documents.
     pub documents: Vec<(Key, StoredDocument)>,
-    /// Descriptions of the lost documents.
+    /// Descriptions of the damaged blocks.
     pub lost: Vec<String>,
+    /// The documents in them whose ids can be read.
+    pub lost_documents: Vec<Key>,
 }
 
 /// Reads the documents of all intact blocks.
 pub fn salvage(base: &SnapshotBase) -> SalvageResult {
     let mut salvaged = SalvageResult::default();
-    for SalvagedBlock { collection, first, until, rows, documents } in base.salvage_blocks() {
+    for SalvagedBlock { collection, first, until, rows, documents, lost } in base.salvage_blocks() {
+        let key = |id| Key { collection: Cow::Owned(collection.to_string()), id };
         match documents {
-            Ok(documents) => salvaged.documents.extend(
-                documents
-                    .into_iter()
-                    .map(|(id, stored)| (Key { collection: Cow::Owned(collection.to_string()), id }, stored)),
-            ),
+            Ok(documents) => salvaged.documents.extend(documents.into_iter().map(|(id, stored)| (key(id), stored))),
             Err(_) => {
+                salvaged.lost_documents.extend(lost.into_iter().map(key));
                 let until = until
                     .map_or_else(|| "to the last one".to_owned(), |until| format!("up to (not including) {until}"));
                 salvaged.lost.push(format!("{rows} documents of {collection}, from {first} {until}"));
@@ -67,6 +67,8 @@ pub struct SalvagedBlock {
     pub rows: u64,
     /// The documents, or the damage of the block.
     pub documents: Result<Vec<(Arc<str>, StoredDocument)>, StoreError>,
+    /// The ids in a damaged block, as far as its lines can be read.
+    pub lost: Vec<Arc<str>>,
 }
 
 impl SnapshotBase {
@@ -112,12 +114,16 @@ impl SnapshotBase {
             let id = |index: usize| {
                 section.blocks.get(index).map(|block| String::from_utf8_lossy(&block.first).into_owned())
             };
-            section.blocks.iter().enumerate().map(move |(index, block)| SalvagedBlock {
-                collection: collection.clone(),
-                first: id(index).unwrap_or_default(),
-                until: id(index + 1),
-                rows: block.rows as u64,
-                documents: self.read_rows(number, index),
+            section.blocks.iter().enumerate().map(move |(index, block)| {
+                let documents = self.read_rows(number, index);
+                SalvagedBlock {
+                    collection: collection.clone(),
+                    first: id(index).unwrap_or_default(),
+                    until: id(index + 1),
+                    rows: block.rows as u64,
+                    lost: if documents.is_ok() { Vec::new() } else { self.scan_ids(block) },
+                    documents,
+                }
             })
         })
     }
@@ -142,6 +148,15 @@ impl SnapshotBase {
         let Some(block) = self.read_block::<T>(number, index)? else { return Ok(Vec::new()) };
         let rows = (0..block.len()).filter_map(|row| block.row(row));
         rows.map(|row| row.cloned().map_err(|flaw| self.corrupt_error(flaw))).collect()
+    }
+
+    /// Returns the ids of the documents in a damaged block, as far as its lines can be read.
+    fn scan_ids(&self, block: &BlockLocation) -> Vec<Arc<str>> {
+        let Ok(raw) = self.source.read_at(block.at, block.bytes) else { return Vec::new() };
+        let id = |line| {
+            DocumentRow::parse_key(line, SectionKind::Documents).ok().map(|id| String::from_utf8_lossy(&id).into())
+        };
+        raw.split(|b| *b == b'\n').filter_map(id).collect()
     }
 
     /// Reads a block from the file; `None` if there is no such block.

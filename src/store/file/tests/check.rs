@@ -1,16 +1,16 @@
 //! Verify and repair.
 
 use super::*;
-use crate::store::file::check::{RepairReport, repair_on, verify_on};
+use crate::store::file::check::{RepairReport, plan_repair_on, repair_on, verify_on};
 use crate::store::file::fault::DiskFault;
 use crate::store::{Severity, VerifyReport};
 
 fn verify(disk: &Disk) -> VerifyReport {
-    block_on(verify_on(&disk.process(), None)).unwrap()
+    block_on(verify_on(&disk.process(), &catalog(), None)).unwrap()
 }
 
 fn repair(disk: &Disk) -> RepairReport {
-    block_on(repair_on(&disk.process(), &catalog(), false, None)).unwrap()
+    block_on(repair_on(&disk.process(), &catalog(), None)).unwrap()
 }
 
 /// Creates a store of a snapshot with two notes, and commits that change them and insert another.
@@ -38,6 +38,21 @@ fn read_n(store: &FaultFileStore, id: &str) -> i64 {
     read(store, id).unwrap().unwrap().document["n"].as_i64().unwrap()
 }
 
+/// Repairs the store. The plan and `verify` must say the same before.
+fn repair_as_planned(disk: &Disk) -> RepairReport {
+    let report = verify(disk);
+    let (plan, planned) = block_on(plan_repair_on(&disk.process(), &catalog(), None)).unwrap();
+    assert_eq!(plan.report, report);
+    let repaired = repair(disk);
+    assert_eq!(repaired, plan);
+    let after = verify(disk);
+    assert_eq!((after.is_intact(), after.documents), (true, repaired.report.documents), "{repaired:?}");
+    block_on(planned.migrate(&catalog())).unwrap();
+    let rows = |store: &dyn Store| block_on(store.query(&Query::of(&NOTES))).unwrap().items;
+    assert_eq!(rows(&planned), rows(&*open(disk).0));
+    repaired
+}
+
 fn lost_items(report: &VerifyReport) -> Vec<String> {
     report.findings.iter().flat_map(|finding| finding.gone.clone()).collect()
 }
@@ -59,16 +74,74 @@ fn repair_loses_only_what_depends_on_the_damaged_commit() {
     disk.edit(&commit_path(4), Some(&bytes));
     let report = verify(&disk);
     assert_eq!((report.head, report.is_intact()), (3, false));
-    assert_eq!(lost_items(&report), ["command a2", "command b2", "command a3", "command c"], "before the repair");
-    let repaired = repair(&disk);
+    let repaired = repair_as_planned(&disk);
     // b2 and c touch nothing that was lost; a3 depends on a2.
-    assert_eq!(lost_items(&repaired.report), ["command a2", "command a3"]);
+    let a = read(&open(&disk).0, "a").unwrap().unwrap().revision;
+    let changes = format!("changes of document demo.notes/a after revision {a}");
+    assert_eq!(lost_items(&repaired.report), ["command a2", "command a3", &changes]);
     assert!(verify(&disk).is_intact());
     let (a, _) = open(&disk);
     assert_eq!((read_n(&a, "a"), read_n(&a, "b"), ids(&a).len()), (0, 1, 3));
     assert!(is_committed(&a, "c") && !is_committed(&a, "a3"));
     commit(&a, "d", vec![insert("d", "D")]).unwrap();
     assert_eq!(disk.file("damaged/commits-0000000000000004.json"), Some(bytes), "it is preserved");
+}
+
+/// Creates a store of these commits after the first one, which is damaged.
+fn store_with_damaged_commit(writes: Vec<Write>, later: impl Fn(&FaultFileStore)) -> Disk {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    let at = verify(&disk).head + 1;
+    commit(&a, "damaged", writes).unwrap();
+    later(&a);
+    let mut bytes = disk.file(&commit_path(at)).unwrap();
+    let length = bytes.len();
+    bytes[length - 5] ^= 1;
+    disk.edit(&commit_path(at), Some(&bytes));
+    disk
+}
+
+#[test]
+fn lost_documents_of_a_damaged_commit_are_named() {
+    let insert_text = |id: &str| Write {
+        key: note(id),
+        expect: Expectation::Absent,
+        op: WriteOp::Put {
+            version: 1,
+            document: Arc::new(fields(serde_json::json!({"title": id, "other": {"cmd": "no command"}}))),
+        },
+    };
+    let disk = store_with_damaged_commit(vec![insert_text("lost"), insert_text("a \"b\"")], |store| {
+        commit(store, "kept", vec![insert("kept", "kept")]).unwrap();
+        // Its document exists after the repair as if the lost one had been deleted.
+        let delete = Write { key: note("lost"), expect: Expectation::Any, op: WriteOp::Delete };
+        commit(store, "delete", vec![delete]).unwrap();
+    });
+    let lost = lost_items(&repair_as_planned(&disk).report);
+    assert_eq!(lost, ["command damaged", "command delete", "document demo.notes/a \"b\""]);
+}
+
+#[test]
+fn at_most_a_hundred_lost_documents_are_named() {
+    let writes = (0..130).map(|n| format!("n{n:03}")).map(|id| insert(&id, &id)).collect();
+    let disk = store_with_damaged_commit(writes, |_| {});
+    let lost = lost_items(&repair_as_planned(&disk).report);
+    assert_eq!((lost.len(), &*lost[100], &*lost[101]), (102, "document demo.notes/n099", "30 more documents"));
+}
+
+#[test]
+fn a_sweep_behind_damage_is_no_loss() {
+    let disk = store_with_damaged_commit(vec![insert("a", "a")], |store| {
+        for n in 1..=2 {
+            let id = format!("t{n}");
+            let document = Arc::new(fields(serde_json::json!({"at": n})));
+            let op = WriteOp::Put { version: 1, document };
+            let write = Write { key: Key::new(&TRACES, &id), expect: Expectation::Absent, op };
+            commit(store, &id, vec![write]).unwrap();
+            assert_eq!(block_on(store.sweep(TRACES.name, Timestamp::from_millis(9_000), 10)), Ok(1));
+        }
+    });
+    assert_eq!(lost_items(&repair_as_planned(&disk).report), ["command damaged", "document demo.notes/a"]);
 }
 
 #[test]
@@ -78,7 +151,7 @@ fn repair_keeps_the_commits_after_a_missing_one() {
     let report = verify(&disk);
     assert_eq!(report.findings[0].at, commit_path(5));
     let repaired = repair(&disk);
-    assert_eq!(lost_items(&repaired.report), Vec::<String>::new(), "the commands of a missing file are not known");
+    assert_eq!(lost_items(&repaired.report), Vec::<String>::new(), "the contents of a missing file are not known");
     let (a, _) = open(&disk);
     assert_eq!((read_n(&a, "a"), read_n(&a, "b"), ids(&a).len()), (2, 0, 3));
 }
@@ -119,12 +192,14 @@ fn a_damaged_snapshot_is_salvaged_block_by_block() {
     let mut bytes = disk.file(&snapshot_path(seq)).unwrap();
     bytes[10_000] ^= 1;
     disk.edit(&snapshot_path(seq), Some(&bytes));
-    let repaired = repair(&disk);
-    assert!(lost_items(&repaired.report).iter().any(|lost| lost.contains("documents of demo.notes")), "{repaired:?}");
-    assert!(verify(&disk).is_intact());
+    let repaired = repair_as_planned(&disk);
+    let lost = lost_items(&repaired.report);
+    assert!(lost.iter().any(|lost| lost.contains("documents of demo.notes")), "{repaired:?}");
     let (b, _) = open(&disk);
     let salvaged = ids(&b).len();
     assert!((20..40).contains(&salvaged), "{salvaged}");
+    let named: Vec<_> = lost.iter().filter_map(|lost| lost.strip_prefix("document demo.notes/")).collect();
+    assert_eq!((named.len(), named.iter().all(|id| !ids(&b).iter().any(|kept| kept == id))), (40 - salvaged, true));
     commit(&b, "more", vec![insert("more", "more")]).unwrap();
 }
 
@@ -158,7 +233,7 @@ fn a_repair_that_dies_anywhere_can_be_repeated() {
         for fault in [DiskFault::StopBefore, DiskFault::StopAfter, DiskFault::ErrorBefore, DiskFault::Full] {
             let disk = damaged();
             disk.fail_at(n, fault);
-            drop(block_on(repair_on(&disk.process(), &catalog(), false, None)));
+            drop(block_on(repair_on(&disk.process(), &catalog(), None)));
             disk.heal();
             repair(&disk);
             assert!(verify(&disk).is_intact(), "call {n}, {fault:?}");
@@ -193,7 +268,7 @@ fn every_flipped_byte_is_found_and_never_loses_a_commit_silently() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << (at % 8);
             disk.edit(&path, Some(&flipped));
-            let report = block_on(verify_on(&disk.process(), None));
+            let report = block_on(verify_on(&disk.process(), &catalog(), None));
             let is_found = report.as_ref().map_or(true, |report| !report.findings.is_empty());
             assert!(is_found, "{path} at {at}: {report:?}");
             if let Ok((store, _)) = try_open(&disk) {
@@ -261,7 +336,7 @@ fn a_repair_that_dies_has_preserved_the_damaged_files() {
         let (disk, fs) = (disk.clone(), fs.clone());
         move || disk.fail_next(&fs, "link", DiskFault::StopAfter)
     });
-    drop(block_on(repair_on(&fs, &catalog(), false, None)));
+    drop(block_on(repair_on(&fs, &catalog(), None)));
     assert_eq!(disk.file("damaged/commits-0000000000000004.json"), Some(damaged));
     block_on(open(&disk).0.compact()).unwrap();
     assert!(verify(&disk).is_intact());
@@ -274,7 +349,7 @@ fn a_file_without_read_permission_is_not_damage() {
     let fs = disk.process();
     let (disk_clone, process) = (disk.clone(), fs.clone());
     disk.run_before(&fs, "read", &commit_path(5), move || disk_clone.fail_next(&process, "read", DiskFault::Denied));
-    assert!(matches!(block_on(repair_on(&fs, &catalog(), false, None)), Err(StoreError::Unavailable { .. })));
+    assert!(matches!(block_on(repair_on(&fs, &catalog(), None)), Err(StoreError::Unavailable { .. })));
     assert_eq!(disk.names("damaged"), Vec::<String>::new());
     assert_eq!(read_n(&open(&disk).0, "a"), 2);
 }
@@ -289,7 +364,7 @@ fn verify_lists_at_most_a_thousand_findings_and_the_first_damage() {
     let report = verify(&disk);
     assert_eq!((report.findings.len(), report.omitted), (1_001, 10));
     assert_eq!(report.damage().map(|finding| &*finding.at), Some(&*commit_path(4)));
-    assert_eq!(lost_items(&report), ["command a2", "command b2", "command a3", "command c"]);
+    assert_eq!(lost_items(&report)[..2], ["command a2", "command a3"]);
 }
 
 #[test]
@@ -304,7 +379,7 @@ fn repair_does_not_depend_on_findings_that_are_not_listed() {
     disk.edit(&commit_path(4), Some(&bytes));
     let report = verify(&disk);
     assert_eq!((report.findings.len(), report.omitted), (1_000, 3));
-    assert_eq!(lost_items(&report), ["command a2", "command b2", "command a3", "command c"]);
+    assert_eq!(lost_items(&report)[..2], ["command a2", "command a3"]);
     repair(&disk);
     assert_eq!((verify(&disk).is_intact(), verify(&disk).store), (true, id));
     assert_eq!(ids(&open(&disk).0), ["a", "b", "c"]);
@@ -323,7 +398,7 @@ fn unreadable_damaged_file_is_preserved_beside_an_earlier_one() {
         let (disk, fs) = (disk.clone(), fs.clone());
         move || (0..2).for_each(|_| disk.fail_next(&fs, "read", DiskFault::ErrorBefore))
     });
-    block_on(repair_on(&fs, &catalog(), false, None)).unwrap();
+    block_on(repair_on(&fs, &catalog(), None)).unwrap();
     assert_eq!(disk.file("damaged/commits-0000000000000004.json").unwrap(), b"earlier damage");
     assert_eq!(disk.file("damaged/2-commits-0000000000000004.json"), Some(bytes));
     assert!(verify(&disk).is_intact());
@@ -335,7 +410,7 @@ fn repair_fails_if_a_damaged_file_cannot_be_preserved() {
     disk.edit("damaged/commits-0000000000000004.json", Some(b"earlier damage"));
     (2..=1_000).for_each(|n| disk.edit(&format!("damaged/{n}-commits-0000000000000004.json"), Some(b"earlier damage")));
     disk.edit(&commit_path(4), Some(b"{}"));
-    let repair = || block_on(repair_on(&disk.process(), &catalog(), false, None));
+    let repair = || block_on(repair_on(&disk.process(), &catalog(), None));
     let error = repair().unwrap_err();
     assert!(matches!(&error, StoreError::Unavailable { why, .. } if why.contains("move them elsewhere")), "{error}");
     assert_eq!(disk.file(&commit_path(4)), Some(b"{}".to_vec()), "it is still in its place");

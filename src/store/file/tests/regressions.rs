@@ -8,11 +8,11 @@ use crate::store::file::fault::DiskFault;
 use crate::store::tables::{LedgerEntry, LoggedCommit, LoggedOp};
 
 fn verify(disk: &Disk) -> VerifyReport {
-    block_on(verify_on(&disk.process(), None)).unwrap()
+    block_on(verify_on(&disk.process(), &catalog(), None)).unwrap()
 }
 
 fn repair(disk: &Disk) -> Result<RepairReport, StoreError> {
-    block_on(repair_on(&disk.process(), &catalog(), false, None))
+    block_on(repair_on(&disk.process(), &catalog(), None))
 }
 
 fn lost_items(report: &VerifyReport) -> Vec<String> {
@@ -48,7 +48,7 @@ fn repair_during_commits(disk: &Disk, a: &Arc<FaultFileStore>) -> Vec<String> {
             }
         });
     }
-    block_on(repair_on(&process, &catalog(), false, None)).unwrap();
+    block_on(repair_on(&process, &catalog(), None)).unwrap();
     let acknowledged = acknowledged.lock().unwrap();
     acknowledged.clone()
 }
@@ -77,7 +77,7 @@ fn repair_of_a_stray_high_commit_also_blocks_the_next_number() {
         assert!(commit(&other, "late", vec![insert("late", "late")]).is_err());
         assert!(disk_clone.file(&commit_path(3)).is_some(), "the number that it needed was taken");
     });
-    block_on(repair_on(&process, &catalog(), false, None)).unwrap();
+    block_on(repair_on(&process, &catalog(), None)).unwrap();
     insert_notes(&a, &["b"]);
     assert_eq!((ids(&a), verify(&disk).is_intact()), (vec!["a".into(), "b".into()], true));
 }
@@ -213,7 +213,7 @@ fn a_commit_that_the_disk_cannot_read_is_damage_that_can_be_repaired() {
     let process = disk.process();
     let (again, fs) = (disk.clone(), process.clone());
     disk.run_before(&process, "read", &commit_path(3), move || again.fail_next(&fs, "read", DiskFault::ErrorBefore));
-    let report = block_on(verify_on(&process, None));
+    let report = block_on(verify_on(&process, &catalog(), None));
     assert!(report.is_ok(), "a bad sector ends the survey: {report:?}");
 }
 
@@ -238,7 +238,7 @@ async fn a_store_that_verify_finds_undamaged_can_be_opened() {
     // As git, zip and many backup programs do with an empty folder.
     std::fs::remove_dir(folder.path().join("commits")).unwrap();
     let fs = crate::store::file::NativeFs::new(folder.path(), false);
-    let report = verify_on(&fs, None).await.unwrap();
+    let report = verify_on(&fs, &catalog(), None).await.unwrap();
     let opened = FileStore::open(folder.path(), quiet_options()).await.map(|_| ());
     assert_eq!((report.is_intact(), opened), (true, Ok(())));
 }
@@ -253,9 +253,9 @@ async fn a_folder_where_a_file_should_be_is_damage() {
         drop(store);
         std::fs::create_dir(folder.path().join(&path)).unwrap();
         let fs = crate::store::file::NativeFs::new(folder.path(), false);
-        let report = verify_on(&fs, None).await;
+        let report = verify_on(&fs, &catalog(), None).await;
         assert!(report.as_ref().is_ok_and(|report| !report.is_intact()), "{path}: {report:?}");
-        let repaired = repair_on(&fs, &catalog(), false, None).await;
+        let repaired = repair_on(&fs, &catalog(), None).await;
         assert!(repaired.is_ok(), "{path}: {repaired:?}");
         let store = FileStore::open(folder.path(), quiet_options()).await.unwrap();
         assert_eq!(store.read_only_reason(), None, "{path}");
