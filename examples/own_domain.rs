@@ -37,7 +37,7 @@ pub struct Reminder {
     #[entity(id)]
     pub id: String,
     /// The text to remember.
-    #[entity(max = 1_000)]
+    #[entity(max = 500)]
     pub text: String,
     #[entity(state)]
     #[serde(flatten)]

@@ -20,7 +20,8 @@ pub trait Command: Serialize + MaybeSync {
     /// The command's name, `domain.verb`, as used by logs and fingerprints. It is stored, so it must not change.
     const NAME: &'static str;
 
-    /// The result for the caller. The ledger keeps it, so a repeat returns the same result.
+    /// The result for the caller. The ledger keeps it, so a repeat returns the same result. It has at most 4 KiB of JSON: where it holds texts,
+    /// bound them so that it fits. A command whose result is larger is refused as `too_large`.
     type Output: Serialize + DeserializeOwned + MaybeSync + 'static;
 
     /// Checks the rules that need no document. It is called first, once.

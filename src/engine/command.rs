@@ -63,8 +63,14 @@ impl Engine {
     ) -> Result<CommandOutcome, store::StoreError> {
         let id = attempt.id;
         let result = command.result().map_err(|why| invalid_result(id, &why))?;
-        if json_bytes(&result) > LEDGER_RESULT_BYTES {
-            return Err(invalid_result(id, "it is larger than 4 KiB. Return ids, and read the documents with a query"));
+        let bytes = json_bytes(&result);
+        if bytes > LEDGER_RESULT_BYTES {
+            let what = format!("the result of command `{id}` ({}), which the command ledger keeps,", command.name());
+            return Err(store::StoreError::TooLarge {
+                what,
+                size: format!("{bytes} bytes"),
+                limit: LEDGER_RESULT_BYTES,
+            });
         }
         let checks = decision.checks.into_iter().map(|(key, revision)| Check { key, revision }).collect();
         let DecisionWrites { atomic, staged, retired, documents_after } = self.writes(decision.changes, id);
@@ -206,6 +212,11 @@ fn with_command_id(id: &CommandId, error: store::StoreError) -> store::StoreErro
 fn invalid_result(id: &CommandId, why: &str) -> store::StoreError {
     let key = Key { collection: store::COMMANDS.name.into(), id: id.as_str().into() };
     store::StoreError::Invalid { key, reason: format!("cannot record the result in the command ledger: {why}") }
+}
+
+/// Whether a fact on which the decision depends has changed, so that the command must be decided again.
+pub(super) fn is_conflict(error: &store::StoreError) -> bool {
+    matches!(error, store::StoreError::Conflict { .. } | store::StoreError::UniqueViolation { .. })
 }
 
 /// The fingerprint of a command. It distinguishes a repeat from a different command under the same id.

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cache::DocumentCache;
 pub use call::{ENGINE_OPERATIONS, EngineOperation};
-use command::{CommandAttempt, fingerprint};
+use command::{CommandAttempt, fingerprint, is_conflict};
 use contention::CommandContention;
 use documents::Collections;
 pub use documents::{
@@ -492,9 +492,4 @@ impl Engine {
 /// The output of a command that was decided.
 fn output<C: Command>(command: TypedCommand<C, &C>) -> Result<C::Output, Error> {
     command.into_output().ok_or_else(|| Error::internal(format!("{} was not decided", C::NAME)))
-}
-
-/// Whether a fact on which the decision depends has changed, so that the command must be decided again.
-fn is_conflict(error: &store::StoreError) -> bool {
-    matches!(error, store::StoreError::Conflict { .. } | store::StoreError::UniqueViolation { .. })
 }

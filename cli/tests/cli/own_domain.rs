@@ -173,6 +173,16 @@ fn a_program_with_a_domain_has_its_commands() {
     run(&scene, &["verify"]).expect_exit(0);
 }
 
+/// The bounds of texts count their bytes. As JSON, control characters have six bytes each.
+#[test]
+fn a_valid_text_is_never_too_large_for_the_ledger() {
+    let scene = CliFixture::new();
+    let text = "\u{1}".repeat(500);
+    let add = |id: &str, text: &str| run(&scene, &["reminder", "add", id, "--text", text, "--due", "+1h", "--json"]);
+    assert_eq!(add("tea", &text).expect_exit(0).json()["text"], text);
+    assert_eq!(add("pie", &format!("{text}x")).expect_exit(2).error_code(), "invalid");
+}
+
 #[test]
 fn a_program_with_a_domain_does_its_due_work() {
     let scene = CliFixture::new();

@@ -11,7 +11,7 @@ use crate::id::Revision;
 use crate::limits::DECLARED_COLLECTIONS;
 use crate::operation::nearest_name;
 use crate::schema::{Catalog, CatalogError, Collection, Filter, Key, Kind, Query, check};
-use crate::store::{Batch, COMMANDS, Expectation, Row, StoreError, Write, WriteOp};
+use crate::store::{Batch, Expectation, Row, StoreError, Write, WriteOp};
 use crate::value::{Document, Json};
 
 /// Number of attempts to declare a collection while other processes declare it too.
@@ -112,7 +112,7 @@ impl Engine {
     }
 
     /// Reads the declarations again, and prepares the store for those that have changed.
-    pub(super) async fn reload_collections(&self) -> Result<(), Error> {
+    pub(in crate::engine) async fn reload_collections(&self) -> Result<(), Error> {
         let _guard = self.shared.collections.lock.lock().await;
         self.reload_locked(false).await
     }
@@ -198,23 +198,6 @@ impl Engine {
     async fn stored_declarations(&self) -> Result<Vec<(Arc<str>, Result<StoredDeclaration, Error>)>, Error> {
         let page = self.store().query(&Query::of(&DECLARATIONS)).await?;
         Ok(page.items.into_iter().map(|row| (row.id.clone(), StoredDeclaration::read(row))).collect())
-    }
-
-    /// The collections that have documents and that this program does not declare, in ascending order: another program's domains wrote
-    /// them. If the declaration of a collection is damaged, verification reports the declaration, and the collection is not among them.
-    pub(in crate::engine) async fn undeclared_collections(&self) -> Result<Vec<String>, Error> {
-        let mut found = self.store().collections().await?;
-        let known = self.catalog();
-        if found.iter().any(|name| name.starts_with(PREFIX) && known.get(name).is_none()) {
-            // Another process has declared it.
-            self.reload_collections().await?;
-            for (name, _) in self.stored_declarations().await? {
-                found.retain(|other| other.strip_prefix(PREFIX) != Some(&*name));
-            }
-        }
-        let known = self.catalog();
-        found.retain(|name| known.get(name).is_none() && name != COMMANDS.name);
-        Ok(found)
     }
 
     /// The declarations of those collections of `catalog` that were declared at run time, in the form in which exports carry them.
