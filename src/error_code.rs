@@ -149,11 +149,11 @@ core_codes! {
     FULL = "full",
     /// Stored data contradicts itself.
     CORRUPT = "corrupt",
-    /// A document or batch is larger than the store accepts.
+    /// A document, a batch or the result of a command is larger than the store accepts.
     TOO_LARGE = "too_large",
     /// The store is read-only.
     READ_ONLY = "read_only",
-    /// The store was written by a newer version of this program.
+    /// The store, or the declaration of a collection in it, is of a newer version of this program.
     NEWER_VERSION = "newer_version",
     /// This store or build does not support the operation.
     UNSUPPORTED = "unsupported",

@@ -182,12 +182,12 @@ async fn documents_of_an_unknown_domain_are_named_and_not_left_out() {
     let store = Arc::new(Memory::new());
     let domains: Vec<&'static Domain> = domain::ALL.iter().copied().chain([&HOUSE]).collect();
     let host = Arc::new(SystemHost);
-    let full = Engine::with_settings(store.clone(), host, &domains, Settings::default()).await.unwrap();
+    let open = || Engine::with_settings(store.clone(), host.clone(), &domains, Settings::default());
+    let full = open().await.unwrap();
     let cvm = load_program(&full, "asks", ASKS).await;
     cvm.start(&Start { id: Some("a".into()), ..Start::new("asks") }).await.unwrap();
     // A store in which the domain has no documents is complete.
-    let lesser = engine_over(store.clone()).await;
-    export(&lesser).await;
+    export(&engine_over(store.clone()).await).await;
     let op = WriteOp::Put { version: 1, document: Arc::new(Document::new()) };
     let write = Write { key: Key::new(&CHORES, "a"), expect: Expectation::Absent, op };
     let batch = Batch {
@@ -198,7 +198,8 @@ async fn documents_of_an_unknown_domain_are_named_and_not_left_out() {
         writes: vec![write],
         checks: Vec::new(),
     };
-    full.store().commit(batch).await.unwrap();
+    open().await.unwrap().store().commit(batch).await.unwrap();
+    let lesser = engine_over(store.clone()).await;
     let error = lesser.export(&mut LineWriter::new(&mut Vec::new(), "memory"), |_| {}).await.unwrap_err();
     assert_eq!((error.code, error.collection.as_deref()), (ErrorCode::UNSUPPORTED, Some("house.chores")), "{error}");
     let findings = lesser.verify(|_| {}).await.unwrap().findings;
@@ -207,6 +208,7 @@ async fn documents_of_an_unknown_domain_are_named_and_not_left_out() {
     // One execution has nothing of that domain. The program with the domain exports everything.
     let one = Selection::One(Key::new(&EXECUTIONS, "a"));
     lesser.export_selection(&one, &mut LineWriter::new(&mut Vec::new(), "memory"), |_| {}).await.unwrap();
+    let full = open().await.unwrap();
     let (bytes, _) = export(&full).await;
     assert!(String::from_utf8(bytes).unwrap().contains("house.chores"));
     assert_eq!(full.info().await.unwrap().undeclared, <[&str; 0]>::default());

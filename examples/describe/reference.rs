@@ -218,12 +218,15 @@ fn condition(predicate: Option<&Predicate>) -> String {
 fn error_codes(domains: &[&Domain]) -> String {
     let mut text = String::new();
     let kinds = [
-        (ErrorCategory::Rejected, "The command was rejected: nothing was changed."),
-        (ErrorCategory::Usage, "The caller made a mistake that no state of the store can make valid."),
-        (ErrorCategory::Store, "The store cannot do its work, or the library has a defect."),
+        (ErrorCategory::Rejected, 5, "The command was rejected: nothing was changed."),
+        (ErrorCategory::Usage, 2, "The caller made a mistake that no state of the store can make valid."),
+        (ErrorCategory::Store, 4, "The store cannot do its work, or the library has a defect."),
     ];
-    for (kind, meaning) in kinds {
-        let _ = write!(text, "\n{meaning}\n\n| code | meaning | domain |\n|---|---|---|\n");
+    for (kind, exit, meaning) in kinds {
+        let _ = write!(
+            text,
+            "\n{meaning} The command line ends with exit code {exit}.\n\n| code | meaning | domain |\n|---|---|---|\n"
+        );
         let declared = domains.iter().flat_map(|domain| domain.codes.iter().map(|code| (code, domain.name)));
         let all = ErrorCode::CORE.iter().map(|code| (code, "")).chain(declared);
         for (CodeDeclaration { code, description }, domain) in

@@ -873,11 +873,11 @@ export type ErrorCode =
   | "full"
   /** Stored data contradicts itself. */
   | "corrupt"
-  /** A document or batch is larger than the store accepts. */
+  /** A document, a batch or the result of a command is larger than the store accepts. */
   | "too_large"
   /** The store is read-only. */
   | "read_only"
-  /** The store was written by a newer version of this program. */
+  /** The store, or the declaration of a collection in it, is of a newer version of this program. */
   | "newer_version"
   /** This store or build does not support the operation. */
   | "unsupported"
@@ -1141,7 +1141,7 @@ export type Filter =
 export type Finding = {
   /** The file, the document (`collection/id`) or the collection. */
   at: string;
-  /** Commands or ranges of documents that the problem makes unreadable. */
+  /** Commands, documents (at most 100 by name) and ranges of documents that a repair would lose. */
   gone: string[];
   /** The severity. */
   severity: Severity;

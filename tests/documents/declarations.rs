@@ -27,6 +27,10 @@ async fn memory_engine() -> Engine {
 async fn an_invalid_declaration_names_the_problem() {
     let engine = memory_engine().await;
     let field = |field: Json| json!({"collection": "c", "fields": [field]});
+    let indexes = |indexes: Json| {
+        let fields = json!([{"name": "a", "kind": "int"}, {"name": "b", "kind": "int"}]);
+        json!({"collection": "c", "fields": fields, "indexes": indexes})
+    };
     let index = |index: Json| json!({"collection": "c", "fields": [{"name": "a", "kind": "json"}], "indexes": [index]});
     let many = |count: usize| (0..count).map(|n| json!({"name": format!("f{n}"), "kind": "int"})).collect::<Vec<_>>();
     let invalid = [
@@ -47,6 +51,10 @@ async fn an_invalid_declaration_names_the_problem() {
         index(json!({"fields": ["a"], "where": {"gt": ["a", 1]}})),
         index(json!({"fields": ["a"], "where": {"eq": ["a", 1.5]}})),
         json!({"collection": "c", "ttl": {"field": "at"}}),
+        index(json!({"fields": ["a", "-a"]})),
+        indexes(json!([{"fields": ["a"]}, {"fields": ["a"]}])),
+        indexes(json!([{"fields": ["a"]}, {"fields": ["-a"]}])),
+        indexes(json!([{"fields": ["a", "-b"], "unique": true}, {"fields": ["b"]}, {"fields": ["-a", "b"]}])),
     ];
     let mut messages = Vec::new();
     for declaration in invalid {
@@ -70,8 +78,14 @@ async fn an_invalid_declaration_names_the_problem() {
     documents.declare: the collection `c`: a condition of an index or ttl has the operators eq, in, exists, and, or
     documents.declare: the collection `c`: a condition of an index or ttl compares with null, a boolean, an integer or a string
     documents.declare: the collection `c`: it expires by `at`, which is not a timestamp
+    documents.declare: the collection `c`: the index on a, -a has a field twice
+    documents.declare: the collection `c`: the indexes on a and on a have the same entries; declare one of them
+    documents.declare: the collection `c`: the indexes on a and on -a have the same entries; declare one of them
+    documents.declare: the collection `c`: the indexes on a, -b and on -a, b have the same entries; declare one of them
     "#);
     assert_eq!(ask(&engine, "documents.collections", json!({})).await, json!([]));
+    let different = json!([{"fields": ["a", "b"]}, {"fields": ["a", "-b"]}, {"fields": ["b", "a"]}, {"fields": ["a"]}]);
+    ask(&engine, "documents.declare", indexes(different)).await;
 }
 
 #[tokio::test]

@@ -163,7 +163,7 @@ pub struct SweepArgs {
     /// Only count what would be deleted
     #[arg(long)]
     pub dry_run: bool,
-    /// Also delete executions that ended before this: an age (`30d`) or a time (RFC 3339)
+    /// Also delete executions that ended before this: an age (`30d`) or a time that has passed (RFC 3339)
     /// [default: RUNSTATE_RETENTION_DAYS]
     #[arg(long, value_name = "WHEN", value_parser = parse_time)]
     pub finished_before: Option<Timestamp>,

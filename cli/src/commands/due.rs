@@ -14,7 +14,7 @@ use runstate::work::WorkerEvent;
 use serde_json::{Value as Json, json};
 
 use crate::args::SweepArgs;
-use crate::error::CliError;
+use crate::error::{CliError, usage};
 use crate::exit::CliExit;
 use crate::input::StdinLines;
 use crate::interrupt;
@@ -153,6 +153,13 @@ const INTERRUPTED_NOTE: &str = "what was removed stays removed; repeat the comma
 pub async fn sweep_store(session: &Session, args: &SweepArgs) -> Result<CliExit, CliError> {
     let now = session.engine.now();
     let retained_since = session.engine.settings().get::<Settings>().retention.map(|retention| now - retention);
+    if let Some(before) = args.finished_before.filter(|before| *before > now) {
+        return Err(usage(format!(
+            "--finished-before: {} is in the future, so this would delete every execution that has ended. Write an age, such as `5m` for \
+             five minutes ago, or a time that has passed",
+            format_seconds(before)
+        )));
+    }
     // The flag and the retention both apply: the later time wins.
     let before = args.finished_before.max(retained_since);
     if args.dry_run {

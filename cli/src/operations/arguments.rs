@@ -34,8 +34,7 @@ pub fn declare(
 ) -> Arg {
     let position = position || parameter.subject;
     let value_name = split_words(parameter.name, '_').to_uppercase();
-    let form = if schema.kind() == ValueKind::Time { ": `5m` ago, `+5m` from now, or RFC 3339" } else { "" };
-    let help = format!("{}{form}", help.trim_end_matches('.'));
+    let help = format!("{}{}", help.trim_end_matches('.'), forms(schema));
     let arg = Arg::new(flag(parameter)).required(parameter.required).help(help);
     let arg = if position {
         arg.value_name(value_name).action(if several { ArgAction::Append } else { ArgAction::Set })
@@ -48,6 +47,18 @@ pub fn declare(
             value_form(arg, items.kind(), position).action(ArgAction::Append)
         }
         kind => value_form(arg, kind, position),
+    }
+}
+
+/// The forms of a value that its schema does not show, for the end of the help of a flag.
+fn forms(schema: ValueSchema<'_>) -> &'static str {
+    match (schema.kind(), schema.items().map(ValueSchema::kind)) {
+        (ValueKind::Time, _) | (ValueKind::List, Some(ValueKind::Time)) => ": `5m` ago, `+5m` from now, or RFC 3339",
+        (ValueKind::Object | ValueKind::Any, _)
+        | (ValueKind::List, None | Some(ValueKind::Object | ValueKind::Any | ValueKind::List)) => {
+            ": JSON, `@FILE` with it, or `-` for standard input"
+        }
+        _ => "",
     }
 }
 

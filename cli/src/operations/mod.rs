@@ -228,7 +228,12 @@ impl OperationCommand {
     }
 
     fn example(&self) -> String {
-        let kind = |name: &str| self.parameter_schema(name).map_or(schema::ValueKind::Any, ValueSchema::kind);
+        let kind = |name: &str| match self.parameter_schema(name).map(|schema| (schema.kind(), schema.items())) {
+            // Each use of the flag is one element.
+            Some((schema::ValueKind::List, Some(items))) if items.kind() == schema::ValueKind::Object => items.kind(),
+            Some((kind, _)) => kind,
+            None => schema::ValueKind::Any,
+        };
         let required = self.signature.parameters.iter().filter(|parameter| parameter.required);
         let rest = match self.face.example {
             Some(example) => example.to_owned(),

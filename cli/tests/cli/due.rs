@@ -68,6 +68,16 @@ fn executions_that_ended_long_ago_are_counted_and_swept() {
     scene.run(&["run", "sum.ts", "--id", "done", "--input", r#"{"a":1,"b":2}"#]).expect_exit(0);
     let count = scene.run(&["sweep", "--dry-run", "--finished-before", "1ms", "--json"]).expect_exit(0).json();
     assert_eq!(count, serde_json::json!({"dryRun": true, "expired": {}, "executions": 1}));
+    for when in ["+5m", "2100-01-20T10:00:00Z"] {
+        for dry in [&["--dry-run"][..], &["--yes"]] {
+            let refused = scene.run(&[&["sweep", "--finished-before", when], dry].concat()).expect_exit(2);
+            assert!(
+                refused.err.contains("in the future") && refused.err.contains("`5m` for five minutes ago"),
+                "{}",
+                refused.err
+            );
+        }
+    }
     let young = scene.run(&["sweep", "--finished-before", "30d"]).expect_exit(0);
     assert_eq!(young.out, "0 expired rows removed, 0 executions deleted\n");
     let swept = scene.run(&["sweep", "--finished-before", "1ms", "--json"]).expect_exit(0).json();

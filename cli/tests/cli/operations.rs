@@ -152,3 +152,13 @@ fn documents_are_declared_first_and_written_once_per_command_id() {
     }
     scene.run(&["verify"]).expect_exit(0);
 }
+
+#[test]
+fn help_of_json_flags_names_files_and_standard_input() {
+    let scene = CliFixture::new();
+    for command in [&["documents", "commit"][..], &["documents", "declare"], &["documents", "query"]] {
+        let help = scene.run(&[command, &["--help"]].concat()).expect_exit(0).out.replace(char::is_whitespace, "");
+        let flags = help.split_once("Options:").unwrap().1.matches("<JSON>").count();
+        assert!(flags > 0 && help.matches("JSON,`@FILE`withit,or`-`forstandardinput").count() >= flags, "{help}");
+    }
+}

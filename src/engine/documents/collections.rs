@@ -259,6 +259,8 @@ impl Engine {
         &self,
         declaration: &CollectionDeclaration,
     ) -> Result<&'static Collection, Error> {
+        // Stored declarations and exports of earlier programs may have such indexes.
+        declaration.check_redundant_indexes()?;
         self.declare_as(declaration, VersionChoice::from_declaration(declaration)).await
     }
 

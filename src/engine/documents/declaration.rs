@@ -1,6 +1,6 @@
 //! Declarations of collections at run time: their JSON form, their limits, and the collection that each declares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use schemars::JsonSchema;
@@ -223,11 +223,8 @@ impl CollectionDeclaration {
     ///
     /// Errors: `invalid` (it is not a valid declaration), `limit`.
     pub(in crate::engine) fn collection(&self) -> Result<&'static Collection, Error> {
-        let invalid = |problem: String| {
-            let message = format!("documents.declare: the collection `{}`: {problem}", self.collection);
-            Error::new(ErrorCode::INVALID, message)
-        };
-        self.check().map_err(&invalid)?;
+        let invalid = |problem| self.invalid(problem);
+        self.check().map_err(invalid)?;
         let text = canonical_json(&Json::Object(self.to_document()?));
         if text.len() > DECLARATION_BYTES {
             return Err(limit(
@@ -246,6 +243,28 @@ impl CollectionDeclaration {
         let outcome = self.leak();
         known.insert(text, outcome.clone());
         outcome.map_err(invalid)
+    }
+
+    fn invalid(&self, problem: String) -> Error {
+        Error::new(ErrorCode::INVALID, format!("documents.declare: the collection `{}`: {problem}", self.collection))
+    }
+
+    /// Checks that no index has a field twice, and that no two have the same entries. An index is read in both directions.
+    pub(super) fn check_redundant_indexes(&self) -> Result<(), Error> {
+        for (at, index) in self.indexes.iter().enumerate() {
+            let name = index.fields.join(", ");
+            let paths: BTreeSet<&str> = index.fields.iter().map(|field| path(field)).collect();
+            if paths.len() < index.fields.len() {
+                return Err(self.invalid(format!("the index on {name} has a field twice")));
+            }
+            if let Some(other) = self.indexes.iter().take(at).find(|other| other.has_entries_of(index)) {
+                let other = other.fields.join(", ");
+                let problem =
+                    format!("the indexes on {other} and on {name} have the same entries; declare one of them");
+                return Err(self.invalid(problem));
+            }
+        }
+        Ok(())
     }
 
     /// Checks names, limits and what [`Catalog`] does not check.
@@ -347,6 +366,17 @@ impl IndexDeclaration {
         Self { fields, kind: IndexKind::Ordered, unique: false, filter: None }
     }
 
+    /// Whether both have the same entries, in the same order or in reverse.
+    fn has_entries_of(&self, other: &Self) -> bool {
+        let descends = |index: &Self| index.fields.iter().map(|field| field.starts_with('-')).collect::<Vec<_>>();
+        let is_reversed = descends(self).first() != descends(other).first();
+        let has_same_order =
+            descends(self).iter().zip(descends(other)).all(|(one, other)| (*one != other) == is_reversed);
+        let has_same_fields =
+            self.fields.iter().map(|field| path(field)).eq(other.fields.iter().map(|field| path(field)));
+        has_same_fields && has_same_order && self.kind == other.kind && self.filter == other.filter
+    }
+
     fn leak(&self) -> Result<Index, String> {
         let field = |field: &String| match field.strip_prefix('-') {
             Some(path) => (leak_text(path), Direction::Descending),
@@ -407,6 +437,11 @@ impl TryFrom<&'static Collection> for CollectionDeclaration {
 
 pub(super) fn kind_word(kind: Kind) -> &'static str {
     KINDS.iter().find(|(_, known)| *known == kind).map_or("json", |(word, _)| word)
+}
+
+/// The field of an index, without its direction.
+fn path(field: &str) -> &str {
+    field.strip_prefix('-').unwrap_or(field)
 }
 
 fn at_most(what: &str, count: usize, limit: usize) -> Result<(), String> {
