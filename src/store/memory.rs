@@ -51,16 +51,17 @@ impl Default for MemoryState {
     }
 }
 
+/// A store with these contents.
+impl From<Tables> for Memory {
+    fn from(tables: Tables) -> Self {
+        Self { state: Mutex::new(MemoryState { tables, ..MemoryState::default() }), ..Self::default() }
+    }
+}
+
 impl Memory {
     /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Creates a store with these contents.
-    #[cfg_attr(not(feature = "file"), expect(dead_code))]
-    pub(super) fn with_tables(tables: Tables) -> Self {
-        Self { state: Mutex::new(MemoryState { tables, ..MemoryState::default() }), ..Self::default() }
     }
 
     /// Returns the number of documents that queries have examined. Tests of cost use it: an indexed query examines only the

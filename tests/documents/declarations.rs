@@ -181,7 +181,7 @@ async fn a_declaration_without_a_version_never_changes_an_explicit_one() {
 }
 
 #[tokio::test]
-async fn a_declaration_without_a_version_does_not_replace_an_explicit_pending_one() {
+async fn an_explicit_pending_version_is_not_replaced_without_a_version() {
     for explicit in [true, false] {
         let store = Arc::new(FaultStore::new(Memory::new()));
         let host = SimHost::default();

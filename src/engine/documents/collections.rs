@@ -43,7 +43,7 @@ struct StoredDeclaration {
     pending: Option<DeclaredCollection>,
 }
 
-/// A collection with a version, and who chose it.
+/// A collection with a version, and the origin of the version.
 #[derive(Clone, Copy)]
 struct DeclaredCollection {
     collection: &'static Collection,

@@ -47,7 +47,7 @@ pub struct CollectionDeclaration {
     pub insert_only: bool,
 }
 
-/// Who chose the version of a declaration that the store or an export keeps.
+/// The origin of the version of a declaration that the store or an export keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum VersionChoice {
     /// The program that declared the collection.

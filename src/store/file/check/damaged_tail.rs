@@ -94,7 +94,7 @@ impl DamagedTail {
 /// Commits of a damaged tail: the number of the file, and the position in it.
 pub type AppliedCommits = BTreeSet<(u64, usize)>;
 
-/// What a repair loses.
+/// The commands and documents that a repair loses.
 #[derive(Default)]
 pub struct Losses {
     /// The ids of the commands.

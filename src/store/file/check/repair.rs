@@ -51,7 +51,7 @@ pub async fn plan_repair_on<F: Fs>(
 ) -> Result<(RepairReport, Memory), StoreError> {
     let mut surveyed = survey_repaired(fs, catalog, observer).await?;
     surveyed.tables.declare(catalog)?;
-    Ok((RepairReport::new(&surveyed), Memory::with_tables(surveyed.tables)))
+    Ok((RepairReport::new(&surveyed), Memory::from(surveyed.tables)))
 }
 
 /// Reads every file, and applies those orphans that a repair applies.
