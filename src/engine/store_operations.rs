@@ -7,13 +7,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::documents::PREFIX;
-use super::{DECLARATIONS, Engine, Error};
+use super::{Engine, Error};
 use crate::engine::staging::cleanup;
 use crate::engine::transfer::{
     CheckedSource, ExportSink, ExportSummary, ImportReport, ImportSource, Progress, Selection, export, import,
 };
 use crate::engine::verify;
-use crate::schema::{Accumulator, Aggregate, Collection, Filter, Key, Query, Ttl};
+use crate::schema::{Accumulator, Aggregate, Collection, Filter, Key, Ttl};
 use crate::store::{COMMANDS, Capabilities, ChangeEvent, Position, StoreProperty, StoredDocument, VerifyReport};
 use crate::time::{Millis, Timestamp};
 use crate::value::{self, Json};
@@ -72,16 +72,14 @@ impl Engine {
         })
     }
 
-    /// The collections that have documents and that this program does not declare, in ascending order: another program's domains wrote
-    /// them. If the declaration of a collection is damaged, verification reports the declaration, and the collection is not among them.
+    /// The collections that have documents and that this program does not know, in ascending order: the domains of another program wrote
+    /// them, or their declaration cannot be read.
     pub(super) async fn undeclared_collections(&self) -> Result<Vec<String>, Error> {
         let mut found = self.store().collections().await?;
         let is_unknown = |name: &String| name != COMMANDS.name && self.catalog().get(name).is_none();
         if found.iter().any(|name| name.starts_with(PREFIX) && is_unknown(name)) {
             // Another process has declared it.
             self.reload_collections().await?;
-            let declared = self.store().query(&Query::of(&DECLARATIONS)).await?.items;
-            found.retain(|name| !declared.iter().any(|row| name.strip_prefix(PREFIX) == Some(&*row.id)));
         }
         found.retain(is_unknown);
         Ok(found)

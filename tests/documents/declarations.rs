@@ -133,6 +133,12 @@ async fn an_incompatible_change_names_the_difference() {
     deliberate["version"] = json!(4);
     let error = call(&engine, "documents.declare", deliberate.clone()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::NEWER_VERSION);
+    // A version that was given is not raised: the next start of the same program would be refused.
+    deliberate["version"] = json!(5);
+    deliberate["fields"].as_array_mut().unwrap().push(json!({"name": "later", "kind": "int"}));
+    let error = call(&engine, "documents.declare", deliberate.clone()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::INVALID);
+    assert!(error.message.ends_with("declare a `version` above 5"), "{error}");
     // The highest version cannot be raised.
     deliberate["version"] = json!(u32::MAX);
     ask(&engine, "documents.declare", deliberate.clone()).await;

@@ -72,7 +72,14 @@ impl CollectionDeclaration {
                     );
                     Error::new(ErrorCode::LIMIT, message)
                 })?;
-                Ok(Some(self.normalized(higher)))
+                // A program that keeps its version would find the raised one the next time that it starts, and could not use it.
+                match self.version == Some(version) {
+                    true => refused(
+                        "it has no such field or index".to_owned(),
+                        format!("declare a `version` above {version}"),
+                    ),
+                    false => Ok(Some(self.normalized(higher))),
+                }
             }
         }
     }

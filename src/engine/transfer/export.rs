@@ -37,15 +37,15 @@ pub(in crate::engine) async fn export_selection<S: ExportSink>(
         return Err(newer.into());
     }
     let is_all = *selection == Selection::All;
-    if is_all && let Some(collection) = engine.undeclared_collections().await?.into_iter().next() {
-        let message = format!(
-            "the store has documents of collection `{collection}`, which this program does not know, and the export would be without them. Export with a program that has their domain"
-        );
-        return Err(Error { collection: Some(collection), ..Error::new(ErrorCode::UNSUPPORTED, message) });
-    }
     let total = if is_all { total(engine).await? } else { None };
     for _ in 0..ATTEMPTS {
         let selected = resolve_selection(engine, selection).await?;
+        if is_all && let Some(collection) = engine.undeclared_collections().await?.into_iter().next() {
+            let message = format!(
+                "the store has documents of collection `{collection}`, which this program does not know, and the export would be without them. Export with a program that has their domain"
+            );
+            return Err(Error { collection: Some(collection), ..Error::new(ErrorCode::UNSUPPORTED, message) });
+        }
         sink.begin(&ExportHeader::new(engine).await?)?;
         let mut exporter = Exporter { sink, tally: ExportTally::default(), done: 0 };
         for collection in record::collections(&engine.catalog()) {

@@ -12,6 +12,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::binding::{IdbCursor, IdbRequest, IdbSource, list_strings};
 use super::connection::{Connection, RowSource};
 use super::error_mapping::IndexedDbError;
+use super::feed::FEED_END;
 use super::layout::{DecodedRecord, ENTRIES, FEED, META, decode_key, decode_lists, encode_key, key_range};
 use super::transaction::{Mode, Tx, await_request};
 use crate::store::tables::deferred::{DeferredRead, Evaluation, FetchedRows};
@@ -73,7 +74,7 @@ enum ReadTarget {
 pub(super) async fn collections(connection: &Connection) -> Result<Vec<String>, IndexedDbError> {
     let database = &connection.handle.guard.database;
     let mut names = list_strings(&database.store_names());
-    names.retain(|name| ![META, FEED].contains(&name.as_str()));
+    names.retain(|name| ![META, FEED, FEED_END].contains(&name.as_str()));
     if names.is_empty() {
         return Ok(names);
     }
