@@ -228,6 +228,26 @@ async fn export_has_collections_that_another_process_declared_meanwhile() {
 }
 
 #[tokio::test]
+async fn unreadable_declarations_hide_no_documents() {
+    let store = Arc::new(FaultStore::new(Memory::new()));
+    let (first, second) = (engine_over(store.clone()).await, engine_over(store.clone()).await);
+    let parameters = serde_json::json!({"collection": "notes"});
+    second.call("documents.declare", parameters.as_object().unwrap().clone()).await.unwrap();
+    let parameters = serde_json::json!({"writes": [{"collection": "notes", "id": "a", "put": {"n": 1}}]});
+    second.call("documents.commit", parameters.as_object().unwrap().clone()).await.unwrap();
+    // The first query of each reads the declarations.
+    let damage = || {
+        let error = StoreError::Corrupt { at: "runstate.declarations/notes".into(), why: "a planned fault".into() };
+        store.plan(Method::Query, 1, Fault::FailBefore(error));
+    };
+    damage();
+    assert_eq!(first.info().await.unwrap().undeclared, ["documents.notes"]);
+    damage();
+    let error = first.export(&mut LineWriter::new(&mut Vec::new(), "memory"), |_| {}).await.unwrap_err();
+    assert_eq!((error.code, error.collection.as_deref()), (ErrorCode::UNSUPPORTED, Some("documents.notes")), "{error}");
+}
+
+#[tokio::test]
 async fn moved_running_execution_resumes() {
     let settings = Settings { slice_instructions: 100, ..Settings::default() };
     let store = Arc::new(Memory::new());

@@ -13,6 +13,7 @@ use crate::engine::transfer::{
     CheckedSource, ExportSink, ExportSummary, ImportReport, ImportSource, Progress, Selection, export, import,
 };
 use crate::engine::verify;
+use crate::error_code::ErrorCode;
 use crate::schema::{Accumulator, Aggregate, Collection, Filter, Key, Ttl};
 use crate::store::{COMMANDS, Capabilities, ChangeEvent, Position, StoreProperty, StoredDocument, VerifyReport};
 use crate::time::{Millis, Timestamp};
@@ -78,8 +79,11 @@ impl Engine {
         let mut found = self.store().collections().await?;
         let is_unknown = |name: &String| name != COMMANDS.name && self.catalog().get(name).is_none();
         if found.iter().any(|name| name.starts_with(PREFIX) && is_unknown(name)) {
-            // Another process has declared it.
-            self.reload_collections().await?;
+            // Another process has declared it. If its declaration cannot be read, it stays unknown.
+            self.reload_collections().await.or_else(|error| match error.code {
+                ErrorCode::CORRUPT => Ok(()),
+                _ => Err(error),
+            })?;
         }
         found.retain(is_unknown);
         Ok(found)
@@ -92,7 +96,7 @@ impl Engine {
     /// is only slow loses nothing: its command is decided again. Each batch is bounded, and the removal may stop at any time.
     ///
     /// A commit whose rows cannot be removed does not block others, and does not count. Its error is returned when all others have been
-    /// tried ([`ErrorCode::CORRUPT`](crate::error_code::ErrorCode::CORRUPT): a marker or a record cannot be read).
+    /// tried ([`ErrorCode::CORRUPT`]: a marker or a record cannot be read).
     pub async fn remove_abandoned(&self, now: Timestamp, limit: u32) -> Result<u32, Error> {
         cleanup::remove_abandoned(self, now, limit).await
     }
@@ -111,7 +115,7 @@ impl Engine {
     ///
     /// The undamaged part of a damaged store is exported; [`Store::read_only_reason`](crate::store::Store::read_only_reason) reports the
     /// damage. A store that a newer version wrote is rejected, and so is an export of all documents if the store has documents of a domain
-    /// that this program does not have ([`ErrorCode::UNSUPPORTED`](crate::error_code::ErrorCode::UNSUPPORTED)): they would be missing.
+    /// that this program does not have ([`ErrorCode::UNSUPPORTED`]): they would be missing.
     pub async fn export_selection<S: ExportSink>(
         &self,
         selection: &Selection,

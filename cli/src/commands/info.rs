@@ -101,7 +101,9 @@ fn info_lines(session: &Session, info: &Info, overview: &Json) -> Vec<String> {
         let count = collection.documents.map_or_else(|| "?".to_owned(), |n| n.to_string());
         format!("  {:width$}  {count:>8}", collection.name)
     }));
-    facts.extend(info.undeclared.iter().map(|name| format!("  {name}: of a domain that this program does not have")));
+    facts.extend(
+        info.undeclared.iter().map(|name| format!("  {name}: this program does not know it (`verify` says more)")),
+    );
     facts.extend(info.properties.iter().flat_map(|fact| store_detail_lines(fact.name, &fact.value)));
     facts
 }

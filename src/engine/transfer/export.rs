@@ -42,7 +42,7 @@ pub(in crate::engine) async fn export_selection<S: ExportSink>(
         let selected = resolve_selection(engine, selection).await?;
         if is_all && let Some(collection) = engine.undeclared_collections().await?.into_iter().next() {
             let message = format!(
-                "the store has documents of collection `{collection}`, which this program does not know, and the export would be without them. Export with a program that has their domain"
+                "the store has documents of collection `{collection}`, which this program does not know, and the export would be without them. Export with a program that has their domain; `verify` names a declaration that is damaged"
             );
             return Err(Error { collection: Some(collection), ..Error::new(ErrorCode::UNSUPPORTED, message) });
         }

@@ -62,7 +62,7 @@ pub(in crate::engine) async fn verify_documents(
     }
     verification.check_entities().await?;
     for name in engine.undeclared_collections().await? {
-        let why = "this program does not know the collection, so its documents were not checked. Verify with a program that has their domain";
+        let why = "this program does not know the collection, so its documents were not checked: it lacks their domain, or their declaration is damaged";
         verification.report.add(Finding::harmless(name, why));
     }
     Ok(verification.report)
