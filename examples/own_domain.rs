@@ -54,7 +54,7 @@ pub enum ReminderState {
 
 /// Adds a reminder.
 #[derive(Serialize, Operation)]
-#[operation(name = "notes.reminder.add")]
+#[operation(name = "notes.reminder.add", creates)]
 pub struct AddReminder {
     /// Id of the reminder.
     #[operation(subject)]

@@ -7,6 +7,12 @@ pub const DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
 /// that a store puts around a document.
 pub const DOCUMENT_DEPTH: usize = 100;
 
+/// Rows in one page of a list, if the caller names no number.
+pub const PAGE_ROWS: u32 = 100;
+
+/// Largest number of rows in one page of a list, whatever the caller requests: rows may be large, and the next page is one call away.
+pub const MAX_PAGE_ROWS: u32 = 1_000;
+
 /// Longest id, in bytes of UTF-8. It fits every backend's index key beside other fields.
 pub const ID_BYTES: usize = 200;
 

@@ -185,6 +185,54 @@ async fn call_every_operation(recorder: &mut RecordedCalls) {
     recorder.call("due.next", json!({"known": true})).await;
 }
 
+async fn call_orchestration(recorder: &mut RecordedCalls) {
+    let calls = [
+        ("machine.register", json!({"machineId": "m", "hostname": "h", "slots": [1, 2], "metadata": {"os": "linux"}})),
+        ("machine.heartbeat", json!({"machineId": "m"})),
+        ("machine.slots", json!({"machineId": "m", "add": [3], "remove": [2]})),
+        ("machine.pick", json!({"requirements": {"os": "linux"}})),
+        ("session.create", json!({"id": "s", "project": "p", "machine": "m", "slot": "auto", "metadata": {"a": [1]}})),
+        ("machine.release", json!({"machineId": "m", "sessionId": "s"})),
+        ("machine.assign", json!({"machineId": "m", "sessionId": "s", "slot": 3})),
+        ("session.heartbeat", json!({"sessionId": "s", "epoch": 1, "commandId": "beat"})),
+        ("session.metadata", json!({"sessionId": "s", "set": {"a": null}})),
+        ("task.add", json!({"sessionId": "s", "id": "t", "name": "n", "githubIssue": "7"})),
+        ("task.add", json!({"sessionId": "s", "id": "u", "name": "n", "dependsOn": ["t"]})),
+        ("task.start", json!({"taskId": "t"})),
+        ("session.pause", json!({"sessionId": "s"})),
+        ("session.health", json!({"sessionId": "s"})),
+        ("session.resume", json!({"sessionId": "s"})),
+        ("task.fail", json!({"taskId": "t", "error": "no"})),
+        ("task.list", json!({"session": "s", "status": "failed"})),
+        ("task.retry", json!({"taskId": "t"})),
+        ("task.block", json!({"taskId": "t"})),
+        ("task.release", json!({"taskId": "t"})),
+        ("task.complete", json!({"taskId": "t"})),
+        ("task.progress", json!({"sessionId": "s"})),
+        ("session.stall", json!({"sessionId": "s", "reason": "r"})),
+        ("session.recover", json!({"sessionId": "s", "machine": "m", "slot": "auto", "task": "u"})),
+        ("session.show", json!({"sessionId": "s"})),
+        ("session.fail", json!({"sessionId": "s", "reason": "r", "details": {"n": 1}})),
+        ("session.failed", json!({"hours": 1})),
+        ("session.recoverable", json!({"project": "p"})),
+        ("session.stale", json!({"silentForMs": 0})),
+        ("session.create", json!({"id": "done", "project": "p", "machine": "m"})),
+        ("session.complete", json!({"sessionId": "done", "force": true})),
+        ("session.list", json!({"project": "p", "machine": "m", "limit": 5})),
+        ("project.counts", json!({"project": "p"})),
+        ("session.delete", json!({"sessionId": "s"})),
+        ("machine.maintenance", json!({"machineId": "m"})),
+        ("machine.drain", json!({"machineId": "m"})),
+        ("machine.show", json!({"machineId": "m"})),
+        ("machine.list", json!({"status": "maintenance", "free": false})),
+    ];
+    for (name, parameters) in calls {
+        let full = format!("orchestration.{name}");
+        let name = recorder.engine.signatures().map(|one| one.name).find(|known| *known == full);
+        recorder.call(name.unwrap_or_else(|| panic!("{full}")), parameters).await;
+    }
+}
+
 /// The TypeScript compiler of the package's tools; `None`, and a skip line, if it is not installed.
 fn compiler() -> Option<PathBuf> {
     let path = checkout().join("pkg/node_modules/typescript/bin/tsc");
@@ -202,6 +250,7 @@ fn compiler() -> Option<PathBuf> {
 async fn results_of_operations_satisfy_their_types() {
     let mut recorder = RecordedCalls::new().await;
     call_every_operation(&mut recorder).await;
+    call_orchestration(&mut recorder).await;
     let names = recorder.engine.signatures().map(|signature| signature.name);
     let missing: Vec<_> = names.filter(|name| !recorder.called.contains(name)).collect();
     assert!(missing.is_empty(), "never called: {missing:?}");

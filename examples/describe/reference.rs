@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use runstate::decision::transition_table;
-use runstate::domain::{self, cvm};
+use runstate::domain;
 use runstate::engine::ENGINE_OPERATIONS;
 use runstate::error_code::{CodeDeclaration, ErrorCategory, ErrorCode};
 use runstate::operation::{Description, Domain, OperationKind, Signature};
@@ -40,7 +39,10 @@ pub fn page() -> String {
         );
     }
     let introduction = "The status after each command; `–`: the command is rejected and changes nothing.";
-    section("Lifecycle of an execution", format!("\n{introduction}\n\n{}", transition_table::<cvm::ExecutionHead>()));
+    for lifecycle in domain::ALL.iter().flat_map(|domain| domain.lifecycles) {
+        let (title, table) = (format!("Lifecycle of {}", lifecycle.entity), (lifecycle.table)());
+        section(&title, format!("\n{introduction}\n\n{table}"));
+    }
     section("Error codes", error_codes(domain::ALL));
     page
 }

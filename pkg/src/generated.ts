@@ -900,7 +900,25 @@ export type ErrorCode =
   /** The program was compiled for an older bytecode version. */
   | "needs_recompile"
   /** The bytecode does not pass verification. */
-  | "invalid_bytecode";
+  | "invalid_bytecode"
+  /** The session was recovered by another owner since: this epoch is older than that of the session. */
+  | "stale_owner"
+  /** All slots of the machine are taken. */
+  | "no_free_slot"
+  /** The slot is in use by a session. */
+  | "slot_in_use"
+  /** The session is on another machine or in another slot; release it first. */
+  | "already_assigned"
+  /** The session runs another task; it runs one at a time. */
+  | "task_already_running"
+  /** Tasks of the session are open. Finish them, or force its completion. */
+  | "open_tasks"
+  /** The task depends on tasks that are not completed. */
+  | "dependencies_open"
+  /** The task would depend on itself. */
+  | "dependency_cycle"
+  /** The session was recovered as often as the settings allow. */
+  | "recovery_exhausted";
 
 /**
  * A failed operation: what failed, on what, and whether a retry may succeed. A command changed nothing, unless its error has the code
@@ -1163,6 +1181,17 @@ export type FrameView = {
   variables: VariableView[];
 };
 
+/** How long ago the owner of a session was alive. */
+export type Health =
+  /** Less than 60 seconds. */
+  | "healthy"
+  /** Less than 120 seconds. */
+  | "degraded"
+  /** Less than 300 seconds. */
+  | "unresponsive"
+  /** Longer. */
+  | "stale";
+
 /** The result of an import. */
 export type ImportResult = {
   /** Counts and hash of the imported data, all of which is in the store now. */
@@ -1317,6 +1346,71 @@ export type LogRowPage = {
   next?: string;
 };
 
+/** A machine on which sessions run. */
+export type Machine = {
+  /** The sessions on it that have not ended. */
+  active_sessions: string[];
+  /** When the document was created. */
+  created_at: number;
+  /** All its slots. Without slots it takes any number of sessions. */
+  docker_slots: number[];
+  /** Its name in the network. */
+  hostname: string;
+  /** The last time at which it was alive. */
+  last_heartbeat: number;
+  /** Its id. */
+  machine_id: string;
+  /** Its specification, to pick it by. */
+  metadata: { [key: string]: Json };
+  /** The session in each slot that is taken. */
+  slots: { [key: string]: string };
+  /** When the document was last changed. */
+  updated_at: number;
+} & (
+  /** It takes sessions. */
+  | {
+    /** When it is offline without a heartbeat. */
+    due_at: number;
+    status: "online";
+  }
+  /** No heartbeat has arrived. */
+  | {
+    status: "offline";
+  }
+  /** It takes no new sessions. */
+  | {
+    status: "maintenance";
+  });
+
+/** One page of a result. */
+export type MachinePage = {
+  /** The items, in the order of the query. */
+  items: Machine[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** Status of a machine, without its data. */
+export type MachineStatus =
+  /** It takes sessions. */
+  | "online"
+  /** No heartbeat has arrived. */
+  | "offline"
+  /** It takes no new sessions. */
+  | "maintenance";
+
+/** A machine after a command. */
+export type MachineSummary = {
+  /** Number of its free slots. */
+  free_slots: number;
+  /** Its id. */
+  machine_id: string;
+  /** Number of the sessions on it that have not ended. */
+  sessions: number;
+  /** Its status. */
+  status: MachineStatus;
+};
+
 /** The position of a machine. */
 export type MachineView = {
   /** Its column in the source, from 1; 0 if unknown. */
@@ -1383,6 +1477,389 @@ export type OpenCall = {
   step: number;
   /** The variables visible there by name, truncated with a mark. */
   variables: Json;
+};
+
+/** The parameters of `orchestration.machine.assign`. */
+export type OrchestrationMachineAssignParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The machine. */
+  machineId: string;
+  /** The session. */
+  sessionId: string;
+  /** The number of the slot, or `auto`; by default the lowest free one. */
+  slot?: SlotChoice;
+};
+
+/** The parameters of `orchestration.machine.drain`. */
+export type OrchestrationMachineDrainParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The machine. */
+  machineId: string;
+};
+
+/** The parameters of `orchestration.machine.heartbeat`. */
+export type OrchestrationMachineHeartbeatParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The machine. */
+  machineId: string;
+};
+
+/** The parameters of `orchestration.machine.list`. */
+export type OrchestrationMachineListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Only online machines with a free slot. A page may then have fewer rows, and not be the last. */
+  free?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Only machines with this status. */
+  status?: MachineStatus;
+};
+
+/** The parameters of `orchestration.machine.maintenance`. */
+export type OrchestrationMachineMaintenanceParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The machine. */
+  machineId: string;
+  /** Whether its maintenance ends. */
+  off?: boolean;
+};
+
+/** The parameters of `orchestration.machine.pick`. */
+export type OrchestrationMachinePickParams = {
+  /** Members that the metadata of the machine must have, with their values. */
+  requirements?: { [key: string]: Json };
+};
+
+/** The parameters of `orchestration.machine.register`. */
+export type OrchestrationMachineRegisterParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Its name in the network. */
+  hostname: string;
+  /** The id of the machine. */
+  machineId: string;
+  /** Its specification, to pick it by. */
+  metadata?: { [key: string]: Json };
+  /** Its slots; by default none, so that it takes any number of sessions. */
+  slots?: number[];
+};
+
+/** The parameters of `orchestration.machine.release`. */
+export type OrchestrationMachineReleaseParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The machine. */
+  machineId: string;
+  /** The session. */
+  sessionId: string;
+};
+
+/** The parameters of `orchestration.machine.show`. */
+export type OrchestrationMachineShowParams = {
+  /** The machine. */
+  machineId: string;
+};
+
+/** The parameters of `orchestration.machine.slots`. */
+export type OrchestrationMachineSlotsParams = {
+  /** The slots to add. */
+  add?: number[];
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The machine. */
+  machineId: string;
+  /** The slots to remove. */
+  remove?: number[];
+};
+
+/** The parameters of `orchestration.project.counts`. */
+export type OrchestrationProjectCountsParams = {
+  /** Only this project. */
+  project?: string;
+};
+
+/** The parameters of `orchestration.session.complete`. */
+export type OrchestrationSessionCompleteParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** Whether its open tasks do not matter. The task that it runs fails; the others stay as they are. */
+  force?: boolean;
+  /** The session. */
+  sessionId: string;
+};
+
+/** The parameters of `orchestration.session.create`. */
+export type OrchestrationSessionCreateParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The id of the session; by default a new one. */
+  id?: string;
+  /** The machine that it runs on. */
+  machine: string;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** The project that it works on. */
+  project: string;
+  /** A slot of the machine: its number, or `auto` for the lowest free one; by default none. */
+  slot?: SlotChoice;
+};
+
+/** The parameters of `orchestration.session.delete`. */
+export type OrchestrationSessionDeleteParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** Whether a session that has not ended is failed first. */
+  force?: boolean;
+  /** The session. */
+  sessionId: string;
+};
+
+/** The parameters of `orchestration.session.fail`. */
+export type OrchestrationSessionFailParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Further details. */
+  details?: Json;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** Why it fails. */
+  reason: string;
+  /** The session. */
+  sessionId: string;
+};
+
+/** The parameters of `orchestration.session.failed`. */
+export type OrchestrationSessionFailedParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** In this number of hours; by default 24. */
+  hours?: number;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+};
+
+/** The parameters of `orchestration.session.health`. */
+export type OrchestrationSessionHealthParams = {
+  /** The session. */
+  sessionId: string;
+};
+
+/** The parameters of `orchestration.session.heartbeat`. */
+export type OrchestrationSessionHeartbeatParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** The session. */
+  sessionId: string;
+};
+
+/** The parameters of `orchestration.session.list`. */
+export type OrchestrationSessionListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Only sessions of this machine. */
+  machine?: string;
+  /** Only sessions of this project. */
+  project?: string;
+  /** Only sessions with this status. */
+  status?: SessionStatus;
+};
+
+/** The parameters of `orchestration.session.metadata`. */
+export type OrchestrationSessionMetadataParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** The session. */
+  sessionId: string;
+  /** The members. */
+  set: { [key: string]: Json };
+};
+
+/** The parameters of `orchestration.session.pause`. */
+export type OrchestrationSessionPauseParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** The session. */
+  sessionId: string;
+};
+
+/** The parameters of `orchestration.session.recover`. */
+export type OrchestrationSessionRecoverParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The machine that it runs on from now on; by default its machine. */
+  machine?: string;
+  /** The session. */
+  sessionId: string;
+  /**
+   * A slot of the machine: its number, or `auto`. By default a session with a slot keeps it, or gets the lowest free one on another
+   * machine.
+   */
+  slot?: SlotChoice;
+  /** The task that it runs from now on; by default the one that it ran when it stalled. */
+  task?: string;
+};
+
+/** The parameters of `orchestration.session.recoverable`. */
+export type OrchestrationSessionRecoverableParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Maximum number of rows; by default 100, never more than 1,000. A page may have fewer, and not be the last. */
+  limit?: number;
+  /** Only sessions of this project. */
+  project?: string;
+};
+
+/** The parameters of `orchestration.session.resume`. */
+export type OrchestrationSessionResumeParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** The session. */
+  sessionId: string;
+};
+
+/** The parameters of `orchestration.session.show`. */
+export type OrchestrationSessionShowParams = {
+  /** The session. */
+  sessionId: string;
+};
+
+/** The parameters of `orchestration.session.stale`. */
+export type OrchestrationSessionStaleParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Time without a heartbeat, in milliseconds; by default 5 minutes. */
+  silentForMs?: number;
+};
+
+/** The parameters of `orchestration.session.stall`. */
+export type OrchestrationSessionStallParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Why it is stalled. */
+  reason: string;
+  /** The session. */
+  sessionId: string;
+};
+
+/** The parameters of `orchestration.task.add`. */
+export type OrchestrationTaskAddParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Tasks of the session that must be completed before it can start. They may be added later. */
+  dependsOn?: string[];
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** The issue on GitHub that it solves. */
+  githubIssue?: string;
+  /** The id of the task; by default a new one. */
+  id?: string;
+  /** The work to do, for people. */
+  name: string;
+  /** The session. */
+  sessionId: string;
+};
+
+/** The parameters of `orchestration.task.block`. */
+export type OrchestrationTaskBlockParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The epoch of the session's owner; by default it is not checked. */
+  epoch?: number;
+  /** The task. */
+  taskId: string;
+};
+
+/** The parameters of `orchestration.task.complete`. */
+export type OrchestrationTaskCompleteParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The epoch of the session's owner; by default it is not checked. */
+  epoch?: number;
+  /** The task. */
+  taskId: string;
+};
+
+/** The parameters of `orchestration.task.fail`. */
+export type OrchestrationTaskFailParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The epoch of the session's owner; by default it is not checked. */
+  epoch?: number;
+  /** Why it failed. */
+  error?: string;
+  /** The task. */
+  taskId: string;
+};
+
+/** The parameters of `orchestration.task.list`. */
+export type OrchestrationTaskListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Only tasks of this project. */
+  project?: string;
+  /** Only tasks of this session. */
+  session?: string;
+  /** Only tasks with this status. */
+  status?: TaskStatus;
+};
+
+/** The parameters of `orchestration.task.progress`. */
+export type OrchestrationTaskProgressParams = {
+  /** The session. */
+  sessionId: string;
+};
+
+/** The parameters of `orchestration.task.release`. */
+export type OrchestrationTaskReleaseParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The epoch of the session's owner; by default it is not checked. */
+  epoch?: number;
+  /** The task. */
+  taskId: string;
+};
+
+/** The parameters of `orchestration.task.retry`. */
+export type OrchestrationTaskRetryParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The epoch of the session's owner; by default it is not checked. */
+  epoch?: number;
+  /** The task. */
+  taskId: string;
+};
+
+/** The parameters of `orchestration.task.start`. */
+export type OrchestrationTaskStartParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The epoch of the session's owner; by default it is not checked. */
+  epoch?: number;
+  /** The task. */
+  taskId: string;
 };
 
 /** The executions of a store. The parts are read one after another, not in one snapshot. */
@@ -1509,6 +1986,38 @@ export type Progress = {
   phase: Phase;
 };
 
+/** The sessions and tasks of a project. */
+export type ProjectCounts = {
+  /** The project. */
+  project_id: string;
+  /** Number of its sessions per status. */
+  sessions: { [key: string]: number };
+  /** Number of its tasks per status. */
+  tasks: { [key: string]: number };
+};
+
+/** The recoveries of a session. */
+export type Recovery = {
+  /** Their number. */
+  attempts: number;
+  /** The last ones, oldest first. */
+  history: RecoveryRow[];
+};
+
+/** A recovery: where the session was before it. */
+export type RecoveryRow = {
+  /** The slot before. */
+  docker_slot: number | null;
+  /** The epoch before. */
+  epoch: number;
+  /** The machine before. */
+  machine_id: string;
+  /** When it was recovered. */
+  recovered_at: number;
+  /** The status before. */
+  status: SessionStatus;
+};
+
 /** The progress of a removal. */
 export type RemovalProgress = {
   /** Whether nothing is left to do. */
@@ -1551,12 +2060,146 @@ export type RunLimit =
    */
   | "slice";
 
+/** A session of an agent. */
+export type Session = {
+  /** When the document was created. */
+  created_at: number;
+  /** The task that it runs. */
+  current_task_id: string | null;
+  /** Its slot on that machine. */
+  docker_slot: number | null;
+  /** When it stalls or fails without a heartbeat; missing once it has ended. */
+  due_at: number | null;
+  /** Identifies its owner. It grows with every recovery. */
+  epoch: number;
+  /** The last time at which its owner was alive. */
+  last_heartbeat: number;
+  /** The machine that it runs on. */
+  machine_id: string;
+  /** Further information of its owner. */
+  metadata: { [key: string]: Json };
+  /** Number of its tasks that are not completed or failed. */
+  open_tasks: number;
+  /** The project that it works on. */
+  project_id: string;
+  /** Its recoveries. */
+  recovery: Recovery;
+  /** Its id. */
+  session_id: string;
+  /** When it was started. */
+  started_at: number;
+  /** When the document was last changed. */
+  updated_at: number;
+} & (
+  /** Its owner is at work. */
+  | {
+    status: "active";
+  }
+  /** Its owner has paused it. */
+  | {
+    /** Since when it has not been active. */
+    inactive_since: number;
+    status: "paused";
+  }
+  /** No heartbeat has arrived. It keeps its slot. */
+  | {
+    /** Since when it has not been active. */
+    inactive_since: number;
+    status: "stalled";
+  }
+  /** It has done its work. */
+  | {
+    /** When it was completed. */
+    completed_at: number;
+    status: "completed";
+  }
+  /** It has ended without doing its work. It may be recovered. */
+  | {
+    /** When it failed. */
+    completed_at: number;
+    status: "failed";
+  });
+
+/** The progress of a deletion. */
+export type SessionDeletion = {
+  /** Whether nothing is left to do. */
+  done: boolean;
+  /** The session. */
+  session_id: string;
+  /** Number of deleted tasks. */
+  tasks: number;
+};
+
+/** The health of a session. */
+export type SessionHealth = {
+  /** How often it can be recovered. */
+  attempts_left: number;
+  /** The task that it runs. */
+  current_task: Task | null;
+  /** For how long it has been running, or ran until it ended. */
+  duration_ms: number;
+  /** How long ago its owner was alive, in a word; null: the session has ended. */
+  health: Health | null;
+  /** The task that was completed last. */
+  last_completed_task: Task | null;
+  /** Seconds since the heartbeat. */
+  seconds_since_heartbeat: number;
+  /** The session. */
+  session_id: string;
+  /** Its status. */
+  status: SessionStatus;
+};
+
+/** One page of a result. */
+export type SessionPage = {
+  /** The items, in the order of the query. */
+  items: Session[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** Status of a session, without its data. */
+export type SessionStatus =
+  /** Its owner is at work. */
+  | "active"
+  /** Its owner has paused it. */
+  | "paused"
+  /** No heartbeat has arrived. */
+  | "stalled"
+  /** It has done its work. */
+  | "completed"
+  /** It has ended without doing its work. */
+  | "failed";
+
+/** A session after a command. */
+export type SessionSummary = {
+  /** The task that it runs. */
+  current_task_id: string | null;
+  /** Its slot on that machine. */
+  docker_slot: number | null;
+  /** Identifies its owner, who sends it with commands. */
+  epoch: number;
+  /** The last time at which its owner was alive. */
+  last_heartbeat: number;
+  /** Its machine. */
+  machine_id: string;
+  /** Its project. */
+  project_id: string;
+  /** Its id. */
+  session_id: string;
+  /** Its status. */
+  status: SessionStatus;
+};
+
 /** The severity of a finding. */
 export type Severity =
   /** No data in use depends on it. */
   | "harmless"
   /** Committed data is lost, unreadable or contradictory. */
   | "damage";
+
+/** The number of a slot, or `auto` for the lowest free one. */
+export type SlotChoice = number | string;
 
 /** Statistics of one program or of all. The numbers are read one after another, not in one snapshot. */
 export type Stats = {
@@ -1633,6 +2276,115 @@ export type StoreProperty = {
   name: string;
   /** A text, a number, a list of these, or an object of these. */
   value: Json;
+};
+
+/** A task in a session. */
+export type Task = {
+  /** When the document was created. */
+  created_at: number;
+  /** The tasks of the session that must be completed before it can start. */
+  depends_on: string[];
+  /** The issue on GitHub that it solves. */
+  github_issue_id: string | null;
+  /** The project of that session. */
+  project_id: string;
+  /** How often it was retried. */
+  retry_count: number;
+  /** The session that it belongs to. */
+  session_id: string;
+  /** Its id. */
+  task_id: string;
+  /** The work to do, for people. */
+  task_name: string;
+  /** When the document was last changed. */
+  updated_at: number;
+} & (
+  /** It was not started. */
+  | {
+    status: "pending";
+  }
+  /** The session runs it. */
+  | {
+    /** The owner that started it. */
+    claim: TaskClaim;
+    /** When it was started. */
+    started_at: number;
+    status: "in_progress";
+  }
+  /** It cannot continue. */
+  | {
+    status: "blocked";
+  }
+  /** It is done. */
+  | {
+    /** When it was completed. */
+    completed_at: number;
+    /** When it was started; missing if it never was. */
+    started_at: number | null;
+    status: "completed";
+  }
+  /** It has failed. It may be retried. */
+  | {
+    /** When it failed. */
+    completed_at: number;
+    /** Why it failed. */
+    error_message: string | null;
+    /** When it was started. */
+    started_at: number;
+    status: "failed";
+  });
+
+/** The owner that runs a task. */
+export type TaskClaim = {
+  /** The epoch of the session. */
+  epoch: number;
+};
+
+/** One page of a result. */
+export type TaskPage = {
+  /** The items, in the order of the query. */
+  items: Task[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** The progress of a session. */
+export type TaskProgress = {
+  /** Number of its tasks per status. */
+  counts: { [key: string]: number };
+  /** The percentage of its tasks that are completed, rounded down. A session without tasks has 0. */
+  percent: number;
+  /** The session. */
+  session_id: string;
+  /** Its tasks. */
+  tasks: Task[];
+  /** Number of its tasks. */
+  total: number;
+};
+
+/** Status of a task, without its data. */
+export type TaskStatus =
+  /** It was not started. */
+  | "pending"
+  /** The session runs it. */
+  | "in_progress"
+  /** It cannot continue. */
+  | "blocked"
+  /** It is done. */
+  | "completed"
+  /** It has failed. */
+  | "failed";
+
+/** A task after a command. */
+export type TaskSummary = {
+  /** How often it was retried. */
+  retry_count: number;
+  /** Its session. */
+  session_id: string;
+  /** Its status. */
+  status: TaskStatus;
+  /** Its id. */
+  task_id: string;
 };
 
 export type Timestamp = number;
@@ -1995,6 +2747,82 @@ export interface CvmProgramsDocument {
   tags?: Json[] | null;
 }
 
+/** A document of `orchestration.machines`, version 1 of its schema. */
+export interface OrchestrationMachinesDocument {
+  active_sessions?: Json[] | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  docker_slots?: Json[] | null;
+  /** Milliseconds since 1970, UTC. */
+  due_at?: number | null;
+  hostname: string;
+  /** Milliseconds since 1970, UTC. */
+  last_heartbeat: number;
+  machine_id: string;
+  metadata?: { [key: string]: Json } | null;
+  slots?: { [key: string]: Json } | null;
+  status: "online" | "offline" | "maintenance";
+  /** Milliseconds since 1970, UTC. */
+  updated_at: number;
+}
+
+/** A document of `orchestration.sessions`, version 1 of its schema. */
+export interface OrchestrationSessionsDocument {
+  /** Milliseconds since 1970, UTC. */
+  completed_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  current_task_id?: string | null;
+  docker_slot?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  due_at?: number | null;
+  epoch?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  inactive_since?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  last_heartbeat: number;
+  machine_id: string;
+  metadata?: { [key: string]: Json } | null;
+  open_tasks?: number | null;
+  project_id: string;
+  recovery?: {
+    attempts?: number | null;
+    history?: Json[] | null;
+    [key: string]: unknown;
+  } | null;
+  session_id: string;
+  /** Milliseconds since 1970, UTC. */
+  started_at: number;
+  status: "active" | "paused" | "stalled" | "completed" | "failed";
+  /** Milliseconds since 1970, UTC. */
+  updated_at: number;
+}
+
+/** A document of `orchestration.tasks`, version 1 of its schema. */
+export interface OrchestrationTasksDocument {
+  claim?: {
+    epoch?: number | null;
+    [key: string]: unknown;
+  } | null;
+  /** Milliseconds since 1970, UTC. */
+  completed_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  depends_on?: Json[] | null;
+  error_message?: string | null;
+  github_issue_id?: string | null;
+  project_id: string;
+  retry_count?: number | null;
+  session_id: string;
+  /** Milliseconds since 1970, UTC. */
+  started_at?: number | null;
+  status: "pending" | "in_progress" | "blocked" | "completed" | "failed";
+  task_id: string;
+  task_name: string;
+  /** Milliseconds since 1970, UTC. */
+  updated_at: number;
+}
+
 /** A document of `runstate.declarations`, version 1 of its schema. */
 export interface RunstateDeclarationsDocument {
   collection: string;
@@ -2042,6 +2870,9 @@ export interface Documents {
   "cvm.outputs": CvmOutputsDocument;
   "cvm.program_versions": CvmProgramVersionsDocument;
   "cvm.programs": CvmProgramsDocument;
+  "orchestration.machines": OrchestrationMachinesDocument;
+  "orchestration.sessions": OrchestrationSessionsDocument;
+  "orchestration.tasks": OrchestrationTasksDocument;
   "runstate.declarations": RunstateDeclarationsDocument;
   "runstate.staged": RunstateStagedDocument;
   "runstate.staged_rows": RunstateStagedRowsDocument;
@@ -2106,6 +2937,42 @@ export interface Operations {
   "cvm.versionOf": { params: CvmVersionOfParams; result: VersionView };
   "cvm.versions": { params: CvmVersionsParams; result: VersionSummaryPage };
   "cvm.wake": { params: CvmWakeParams; result: RunDueOutcome };
+  "orchestration.machine.assign": { params: OrchestrationMachineAssignParams; result: SessionSummary };
+  "orchestration.machine.drain": { params: OrchestrationMachineDrainParams; result: MachineSummary };
+  "orchestration.machine.heartbeat": { params: OrchestrationMachineHeartbeatParams; result: MachineSummary };
+  "orchestration.machine.list": { params: OrchestrationMachineListParams; result: MachinePage };
+  "orchestration.machine.maintenance": { params: OrchestrationMachineMaintenanceParams; result: MachineSummary };
+  "orchestration.machine.pick": { params: OrchestrationMachinePickParams; result: Machine };
+  "orchestration.machine.register": { params: OrchestrationMachineRegisterParams; result: MachineSummary };
+  "orchestration.machine.release": { params: OrchestrationMachineReleaseParams; result: SessionSummary };
+  "orchestration.machine.show": { params: OrchestrationMachineShowParams; result: Machine };
+  "orchestration.machine.slots": { params: OrchestrationMachineSlotsParams; result: MachineSummary };
+  "orchestration.project.counts": { params: OrchestrationProjectCountsParams; result: ProjectCounts[] };
+  "orchestration.session.complete": { params: OrchestrationSessionCompleteParams; result: SessionSummary };
+  "orchestration.session.create": { params: OrchestrationSessionCreateParams; result: SessionSummary };
+  "orchestration.session.delete": { params: OrchestrationSessionDeleteParams; result: SessionDeletion };
+  "orchestration.session.fail": { params: OrchestrationSessionFailParams; result: SessionSummary };
+  "orchestration.session.failed": { params: OrchestrationSessionFailedParams; result: SessionPage };
+  "orchestration.session.health": { params: OrchestrationSessionHealthParams; result: SessionHealth };
+  "orchestration.session.heartbeat": { params: OrchestrationSessionHeartbeatParams; result: SessionSummary };
+  "orchestration.session.list": { params: OrchestrationSessionListParams; result: SessionPage };
+  "orchestration.session.metadata": { params: OrchestrationSessionMetadataParams; result: SessionSummary };
+  "orchestration.session.pause": { params: OrchestrationSessionPauseParams; result: SessionSummary };
+  "orchestration.session.recover": { params: OrchestrationSessionRecoverParams; result: SessionSummary };
+  "orchestration.session.recoverable": { params: OrchestrationSessionRecoverableParams; result: SessionPage };
+  "orchestration.session.resume": { params: OrchestrationSessionResumeParams; result: SessionSummary };
+  "orchestration.session.show": { params: OrchestrationSessionShowParams; result: Session };
+  "orchestration.session.stale": { params: OrchestrationSessionStaleParams; result: SessionPage };
+  "orchestration.session.stall": { params: OrchestrationSessionStallParams; result: SessionSummary };
+  "orchestration.task.add": { params: OrchestrationTaskAddParams; result: TaskSummary };
+  "orchestration.task.block": { params: OrchestrationTaskBlockParams; result: TaskSummary };
+  "orchestration.task.complete": { params: OrchestrationTaskCompleteParams; result: TaskSummary };
+  "orchestration.task.fail": { params: OrchestrationTaskFailParams; result: TaskSummary };
+  "orchestration.task.list": { params: OrchestrationTaskListParams; result: TaskPage };
+  "orchestration.task.progress": { params: OrchestrationTaskProgressParams; result: TaskProgress };
+  "orchestration.task.release": { params: OrchestrationTaskReleaseParams; result: TaskSummary };
+  "orchestration.task.retry": { params: OrchestrationTaskRetryParams; result: TaskSummary };
+  "orchestration.task.start": { params: OrchestrationTaskStartParams; result: TaskSummary };
 }
 
 /** The name of an operation. */
@@ -2144,12 +3011,41 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
   "cvm.start",
   "cvm.unpause",
   "cvm.wake",
+  "orchestration.machine.assign",
+  "orchestration.machine.drain",
+  "orchestration.machine.heartbeat",
+  "orchestration.machine.maintenance",
+  "orchestration.machine.register",
+  "orchestration.machine.release",
+  "orchestration.machine.slots",
+  "orchestration.session.complete",
+  "orchestration.session.create",
+  "orchestration.session.delete",
+  "orchestration.session.fail",
+  "orchestration.session.heartbeat",
+  "orchestration.session.metadata",
+  "orchestration.session.pause",
+  "orchestration.session.recover",
+  "orchestration.session.resume",
+  "orchestration.session.stall",
+  "orchestration.task.add",
+  "orchestration.task.block",
+  "orchestration.task.complete",
+  "orchestration.task.fail",
+  "orchestration.task.release",
+  "orchestration.task.retry",
+  "orchestration.task.start",
 ]);
 
 /** The domains that need no code by hand. */
 export class Domains {
+  /** The operations of `orchestration`. */
+  readonly orchestration: OrchestrationOperations;
+
   /** @internal */
-  constructor(_caller: OperationCaller) {}
+  constructor(caller: OperationCaller) {
+    this.orchestration = new OrchestrationOperations(caller);
+  }
 }
 
 /** The operations of `cvm`. Every method rejects with a `RunstateError`. */
@@ -2657,6 +3553,381 @@ export class DueOperations {
   /** The time at which work is next due, in milliseconds since 1970; null: not before another command. A time in the past means now. */
   next(options: OptionsOf<"due.next"> = {}): Promise<number | null> {
     return this.caller.invoke("due.next", options);
+  }
+}
+
+/** The operations of `orchestration`. Every method rejects with a `RunstateError`. */
+export class OrchestrationOperations {
+  /** The operations of `orchestration.machine`. */
+  readonly machine: OrchestrationMachineOperations;
+  /** The operations of `orchestration.project`. */
+  readonly project: OrchestrationProjectOperations;
+  /** The operations of `orchestration.session`. */
+  readonly session: OrchestrationSessionOperations;
+  /** The operations of `orchestration.task`. */
+  readonly task: OrchestrationTaskOperations;
+
+  /** @internal */
+  constructor(caller: OperationCaller) {
+    this.machine = new OrchestrationMachineOperations(caller);
+    this.project = new OrchestrationProjectOperations(caller);
+    this.session = new OrchestrationSessionOperations(caller);
+    this.task = new OrchestrationTaskOperations(caller);
+  }
+}
+
+/** The operations of `orchestration.machine`. Every method rejects with a `RunstateError`. */
+export class OrchestrationMachineOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Assigns a session to a machine, in a slot if the machine has slots.
+   *
+   * Errors: `not_found`, `illegal_transition` (the machine is not online; the session has ended), `no_free_slot`, `slot_in_use`,
+   * `already_assigned` (it is on another machine, or in another slot), `invalid` (the machine does not have the slot).
+   */
+  assign(machineId: string, sessionId: string, options: OptionsOf<"orchestration.machine.assign", "machineId" | "sessionId"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.machine.assign", options, { machineId, sessionId });
+  }
+
+  /**
+   * Begins the maintenance of a machine, and returns how many sessions still are on it. Repeat it until there are none.
+   *
+   * Errors: `not_found`.
+   */
+  drain(machineId: string, options: OptionsOf<"orchestration.machine.drain", "machineId"> = {}): Promise<MachineSummary> {
+    return this.caller.invoke("orchestration.machine.drain", options, { machineId });
+  }
+
+  /**
+   * Records that a machine is alive. One that was offline is online again; one in maintenance stays so.
+   *
+   * Errors: `not_found`.
+   */
+  heartbeat(machineId: string, options: OptionsOf<"orchestration.machine.heartbeat", "machineId"> = {}): Promise<MachineSummary> {
+    return this.caller.invoke("orchestration.machine.heartbeat", options, { machineId });
+  }
+
+  /**
+   * Lists machines page by page: with a status, with free slots.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"orchestration.machine.list"> = {}): Promise<MachinePage> {
+    return this.caller.invoke("orchestration.machine.list", options);
+  }
+
+  /**
+   * Begins or ends the maintenance of a machine, in which it takes no new sessions.
+   *
+   * Errors: `not_found`, `illegal_transition` (it is not in maintenance).
+   */
+  maintenance(machineId: string, options: OptionsOf<"orchestration.machine.maintenance", "machineId"> = {}): Promise<MachineSummary> {
+    return this.caller.invoke("orchestration.machine.maintenance", options, { machineId });
+  }
+
+  /**
+   * Returns the online machine with the most free slots that meets requirements. A machine without slots takes any number of sessions, and
+   * is picked if no other one has a free slot.
+   *
+   * Errors: `no_free_slot` (no online machine meets them and has room).
+   */
+  pick(options: OptionsOf<"orchestration.machine.pick"> = {}): Promise<Machine> {
+    return this.caller.invoke("orchestration.machine.pick", options);
+  }
+
+  /**
+   * Registers a machine, which is online then.
+   *
+   * Errors: `already_exists`, `invalid`, `limit` (metadata).
+   */
+  register(machineId: string, options: OptionsOf<"orchestration.machine.register", "machineId">): Promise<MachineSummary> {
+    return this.caller.invoke("orchestration.machine.register", options, { machineId });
+  }
+
+  /**
+   * Takes a session off a machine, and frees its slot. A session that is not there changes nothing.
+   *
+   * Errors: `not_found`.
+   */
+  release(machineId: string, sessionId: string, options: OptionsOf<"orchestration.machine.release", "machineId" | "sessionId"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.machine.release", options, { machineId, sessionId });
+  }
+
+  /**
+   * Returns a machine.
+   *
+   * Errors: `not_found`.
+   */
+  show(machineId: string, options: OptionsOf<"orchestration.machine.show", "machineId"> = {}): Promise<Machine> {
+    return this.caller.invoke("orchestration.machine.show", options, { machineId });
+  }
+
+  /**
+   * Adds slots to a machine, and removes slots that are free.
+   *
+   * Errors: `not_found`, `slot_in_use`.
+   */
+  slots(machineId: string, options: OptionsOf<"orchestration.machine.slots", "machineId"> = {}): Promise<MachineSummary> {
+    return this.caller.invoke("orchestration.machine.slots", options, { machineId });
+  }
+}
+
+/** The operations of `orchestration.project`. Every method rejects with a `RunstateError`. */
+export class OrchestrationProjectOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Returns the number of sessions and tasks per status, for each project.
+   *
+   * Scans all of them. Errors: `unsupported` (the store does not count).
+   */
+  counts(options: OptionsOf<"orchestration.project.counts"> = {}): Promise<ProjectCounts[]> {
+    return this.caller.invoke("orchestration.project.counts", options);
+  }
+}
+
+/** The operations of `orchestration.session`. Every method rejects with a `RunstateError`. */
+export class OrchestrationSessionOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Completes a session, and releases its slot.
+   *
+   * Errors: `not_found`, `illegal_transition` (not active or paused), `open_tasks`, `stale_owner`.
+   */
+  complete(sessionId: string, options: OptionsOf<"orchestration.session.complete", "sessionId"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.complete", options, { sessionId });
+  }
+
+  /**
+   * Creates a session on a machine. The result has its epoch, which its owner sends with commands.
+   *
+   * Errors: `already_exists`, `not_found` (the machine), `illegal_transition` (the machine is offline or in maintenance), `no_free_slot`,
+   * `slot_in_use`, `invalid`, `limit` (metadata).
+   */
+  create(options: OptionsOf<"orchestration.session.create">): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.create", options);
+  }
+
+  /**
+   * Deletes a session with its tasks.
+   *
+   * Errors: `not_found`, `illegal_transition` (not completed or failed, and not forced), `stale_owner`.
+   */
+  delete(sessionId: string, options: OptionsOf<"orchestration.session.delete", "sessionId"> = {}): Promise<SessionDeletion> {
+    return this.caller.invoke("orchestration.session.delete", options, { sessionId });
+  }
+
+  /**
+   * Fails a session, and releases its slot. The task that it runs fails too. Its metadata keeps the reason.
+   *
+   * Errors: `not_found`, `illegal_transition` (completed or failed), `stale_owner`, `limit` (details).
+   */
+  fail(sessionId: string, options: OptionsOf<"orchestration.session.fail", "sessionId">): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.fail", options, { sessionId });
+  }
+
+  /**
+   * Lists sessions that failed recently, page by page, newest first.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  failed(options: OptionsOf<"orchestration.session.failed"> = {}): Promise<SessionPage> {
+    return this.caller.invoke("orchestration.session.failed", options);
+  }
+
+  /**
+   * Returns the health of a session.
+   *
+   * Errors: `not_found`.
+   */
+  health(sessionId: string, options: OptionsOf<"orchestration.session.health", "sessionId"> = {}): Promise<SessionHealth> {
+    return this.caller.invoke("orchestration.session.health", options, { sessionId });
+  }
+
+  /**
+   * Records that the session's owner is alive. A stalled session becomes active again.
+   *
+   * Errors: `not_found`, `illegal_transition` (completed or failed), `stale_owner` (an older epoch).
+   */
+  heartbeat(sessionId: string, options: OptionsOf<"orchestration.session.heartbeat", "sessionId"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.heartbeat", options, { sessionId });
+  }
+
+  /**
+   * Lists sessions page by page: of a project, of a machine, with a status.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"orchestration.session.list"> = {}): Promise<SessionPage> {
+    return this.caller.invoke("orchestration.session.list", options);
+  }
+
+  /**
+   * Merges members into the metadata of a session, whatever its status. A member that is null is removed.
+   *
+   * Errors: `not_found`, `limit` (the metadata is too large), `stale_owner`.
+   */
+  metadata(sessionId: string, options: OptionsOf<"orchestration.session.metadata", "sessionId">): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.metadata", options, { sessionId });
+  }
+
+  /**
+   * Pauses an active session. It keeps its slot.
+   *
+   * Errors: `not_found`, `illegal_transition` (not active), `stale_owner`.
+   */
+  pause(sessionId: string, options: OptionsOf<"orchestration.session.pause", "sessionId"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.pause", options, { sessionId });
+  }
+
+  /**
+   * Recovers a session that stalled or failed, also on another machine. The result has the epoch of the new owner; that of the owner before
+   * is stale.
+   *
+   * Errors: `not_found`, `illegal_transition` (not stalled or failed; the machine is offline or in maintenance), `recovery_exhausted`,
+   * `no_free_slot`, `slot_in_use`, `task_already_running`, `dependencies_open`.
+   */
+  recover(sessionId: string, options: OptionsOf<"orchestration.session.recover", "sessionId"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.recover", options, { sessionId });
+  }
+
+  /**
+   * Lists sessions that can be recovered, page by page: stalled or failed, with attempts left.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  recoverable(options: OptionsOf<"orchestration.session.recoverable"> = {}): Promise<SessionPage> {
+    return this.caller.invoke("orchestration.session.recoverable", options);
+  }
+
+  /**
+   * Resumes a paused session.
+   *
+   * Errors: `not_found`, `illegal_transition` (not paused), `stale_owner`.
+   */
+  resume(sessionId: string, options: OptionsOf<"orchestration.session.resume", "sessionId"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.resume", options, { sessionId });
+  }
+
+  /**
+   * Returns a session.
+   *
+   * Errors: `not_found`.
+   */
+  show(sessionId: string, options: OptionsOf<"orchestration.session.show", "sessionId"> = {}): Promise<Session> {
+    return this.caller.invoke("orchestration.session.show", options, { sessionId });
+  }
+
+  /**
+   * Lists active and paused sessions without a recent heartbeat, page by page, the earliest heartbeat first.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  stale(options: OptionsOf<"orchestration.session.stale"> = {}): Promise<SessionPage> {
+    return this.caller.invoke("orchestration.session.stale", options);
+  }
+
+  /**
+   * Marks an active or paused session as stalled. Its metadata keeps the reason and the time. It keeps its slot.
+   *
+   * Errors: `not_found`, `illegal_transition` (not active or paused).
+   */
+  stall(sessionId: string, options: OptionsOf<"orchestration.session.stall", "sessionId">): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.stall", options, { sessionId });
+  }
+}
+
+/** The operations of `orchestration.task`. Every method rejects with a `RunstateError`. */
+export class OrchestrationTaskOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Adds a task to a session that has not ended.
+   *
+   * Errors: `not_found` (the session), `already_exists`, `illegal_transition` (the session has ended), `dependency_cycle`, `invalid` (a
+   * dependency in another session), `stale_owner`.
+   */
+  add(sessionId: string, options: OptionsOf<"orchestration.task.add", "sessionId">): Promise<TaskSummary> {
+    return this.caller.invoke("orchestration.task.add", options, { sessionId });
+  }
+
+  /**
+   * Blocks a task that cannot continue. The session may run another one.
+   *
+   * Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended), `stale_owner`.
+   */
+  block(taskId: string, options: OptionsOf<"orchestration.task.block", "taskId"> = {}): Promise<TaskSummary> {
+    return this.caller.invoke("orchestration.task.block", options, { taskId });
+  }
+
+  /**
+   * Completes a task that the session runs, or that needs no work.
+   *
+   * Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended), `stale_owner`.
+   */
+  complete(taskId: string, options: OptionsOf<"orchestration.task.complete", "taskId"> = {}): Promise<TaskSummary> {
+    return this.caller.invoke("orchestration.task.complete", options, { taskId });
+  }
+
+  /**
+   * Fails the task that the session runs.
+   *
+   * Errors: `not_found`, `illegal_transition` (the task is not in progress), `stale_owner`.
+   */
+  fail(taskId: string, options: OptionsOf<"orchestration.task.fail", "taskId"> = {}): Promise<TaskSummary> {
+    return this.caller.invoke("orchestration.task.fail", options, { taskId });
+  }
+
+  /**
+   * Lists tasks page by page: of a session, of a project, with a status.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"orchestration.task.list"> = {}): Promise<TaskPage> {
+    return this.caller.invoke("orchestration.task.list", options);
+  }
+
+  /**
+   * Returns the tasks of a session, and how many of them are done.
+   *
+   * Errors: `not_found`, `limit` (the session has more than 10,000 tasks: list them page by page).
+   */
+  progress(sessionId: string, options: OptionsOf<"orchestration.task.progress", "sessionId"> = {}): Promise<TaskProgress> {
+    return this.caller.invoke("orchestration.task.progress", options, { sessionId });
+  }
+
+  /**
+   * Returns a task that is in progress or blocked to the pending ones.
+   *
+   * Errors: `not_found`, `illegal_transition` (the task is not in progress or blocked; the session has ended), `stale_owner`.
+   */
+  release(taskId: string, options: OptionsOf<"orchestration.task.release", "taskId"> = {}): Promise<TaskSummary> {
+    return this.caller.invoke("orchestration.task.release", options, { taskId });
+  }
+
+  /**
+   * Returns a failed task to the pending ones. Its times and its error are cleared.
+   *
+   * Errors: `not_found`, `illegal_transition` (the task has not failed; the session has ended), `stale_owner`.
+   */
+  retry(taskId: string, options: OptionsOf<"orchestration.task.retry", "taskId"> = {}): Promise<TaskSummary> {
+    return this.caller.invoke("orchestration.task.retry", options, { taskId });
+  }
+
+  /**
+   * Starts a task, which the session runs then.
+   *
+   * Errors: `not_found`, `illegal_transition` (the task is not pending or blocked; the session is not active), `task_already_running`,
+   * `dependencies_open`, `stale_owner`.
+   */
+  start(taskId: string, options: OptionsOf<"orchestration.task.start", "taskId"> = {}): Promise<TaskSummary> {
+    return this.caller.invoke("orchestration.task.start", options, { taskId });
   }
 }
 

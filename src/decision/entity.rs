@@ -2,7 +2,8 @@
 
 use super::{Change, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
-use crate::schema::{Entity, Key, Violation};
+use crate::schema::{Entity, Key, Page, Violation};
+use crate::time::Timestamp;
 
 /// An entity as it was read.
 #[derive(Clone, Debug)]
@@ -17,6 +18,11 @@ impl ReadSet {
     /// Reads one entity.
     pub fn entity<E: Entity>(id: &str) -> Self {
         Self::key(Key::new(&E::COLLECTION, id))
+    }
+
+    /// Adds one entity.
+    pub fn with_entity<E: Entity>(self, id: &str) -> Self {
+        self.with_key(Key::new(&E::COLLECTION, id))
     }
 }
 
@@ -46,6 +52,19 @@ impl View {
     pub fn entities<E: Entity>(&self, name: &str) -> Result<Vec<E>, Rejection> {
         self.rows(name).unwrap_or_default().iter().map(|(key, row)| read(key, row)).collect()
     }
+
+    /// The entities that the query `name` returned, to change them.
+    pub fn loaded_entities<E: Entity>(&self, name: &str) -> Result<Vec<LoadedEntity<E>>, Rejection> {
+        let load = |(key, row): &(Key, LoadedDocument)| {
+            Ok(LoadedEntity { entity: read(key, row)?, key: key.clone(), document: row.clone() })
+        };
+        self.rows(name).unwrap_or_default().iter().map(load).collect()
+    }
+
+    /// The page of entities that the query `name` returned.
+    pub fn page<E: Entity>(&self, name: &str) -> Result<Page<E>, Rejection> {
+        Ok(Page { items: self.entities(name)?, next: self.next_cursor(name).map(str::to_owned) })
+    }
 }
 
 impl<E: Entity> LoadedEntity<E> {
@@ -66,6 +85,26 @@ impl<E: Entity> LoadedEntity<E> {
     /// The change that deletes the entity.
     pub fn delete(self) -> Change {
         Change::Delete { key: self.key, revision: Some(self.document.revision) }
+    }
+}
+
+impl<O> Decision<O> {
+    /// Stores an entity as it now is, and sets its time of update ([`Entity::set_updated`]). One that is unchanged is checked: the decision
+    /// relies on it.
+    pub fn save<E: Entity>(self, loaded: LoadedEntity<E>, now: Timestamp) -> Result<Self, Rejection> {
+        let LoadedEntity { mut entity, key, document } = loaded;
+        if entity.to_document().map_err(invalid)? == *document.document {
+            return Ok(self.check(key, &document));
+        }
+        entity.set_updated(now);
+        let after = entity.to_document().map_err(invalid)?;
+        Ok(self.change(Change::Update { key, before: document, after }))
+    }
+
+    /// Adds the change that inserts a new entity. Its id must be free.
+    pub fn and_insert<E: Entity>(mut self, entity: &E) -> Result<Self, Rejection> {
+        self.changes.push(Change::insert(entity)?);
+        Ok(self)
     }
 }
 

@@ -27,6 +27,14 @@ pub struct EngineOperation {
     run: OperationFunction,
 }
 
+impl EngineOperation {
+    /// The operation, which may be the first in a store.
+    const fn creating(mut self) -> Self {
+        self.signature.creates = true;
+        self
+    }
+}
+
 /// Runs an operation with its parameters, and with the id of its command if the caller chose one.
 type OperationFunction = fn(Engine, Document, Option<CommandId>) -> BoxFuture<'static, Result<Json, Error>>;
 
@@ -97,6 +105,7 @@ macro_rules! engine_operation {
             signature: Signature {
                 name: $name,
                 kind: OperationKind::$kind,
+                creates: false,
                 parameters: <$parameters as Parameters>::PARAMETERS,
                 description: crate::description!(concat!($($doc, "\n"),+), $cli, $parameters, $result),
             },
@@ -158,7 +167,8 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         /// than the stored one; a different declaration without a version, where the stored one has a version), `limit`.
         "documents.declare", "documents declare", Command, CollectionDeclaration => CollectionDeclaration,
         async |engine, parameters, _| operations::declare(engine, parameters).await
-    ),
+    )
+    .creating(),
     engine_operation!(
         /// The declared collections of documents, by name.
         "documents.collections", "documents collections", Query, NoParameters => Vec<CollectionDeclaration>,

@@ -41,7 +41,9 @@ pub use verification::{EntityCheck, RowsCheck, RowsComparison};
 pub use work_item::{Failure, WorkItem};
 
 use crate::decision::EngineSettings;
-use crate::decision::{AnyCommand, Command, DomainQuery, Rejection, TypedCommand, TypedQuery};
+use crate::decision::{
+    AnyCommand, Command, DomainQuery, Lifecycle, Rejection, TypedCommand, TypedQuery, transition_table,
+};
 use crate::error_code::CodeDeclaration;
 use crate::schema::Collection;
 use crate::value::{Document, Json};
@@ -53,6 +55,8 @@ pub struct Signature {
     pub name: &'static str,
     /// Whether it changes documents.
     pub kind: OperationKind,
+    /// Whether it may be the first in a store: it needs no document that another operation has created.
+    pub creates: bool,
     /// Its parameters, in order.
     pub parameters: &'static [ParameterDeclaration],
     /// Its documentation; `None` in builds without the feature `schema`.
@@ -134,8 +138,26 @@ pub struct Domain {
     pub settings: Option<&'static SettingsDeclaration>,
     /// How verification checks that the documents of an entity agree with each other.
     pub checks: &'static [&'static EntityCheck],
+    /// The lifecycles of its entities, for the documentation.
+    pub lifecycles: &'static [LifecycleDeclaration],
     /// How an export that is a folder shows its documents; by default each collection has a folder, and each document a file named by its id.
     pub files: Option<&'static FileLayout>,
+}
+
+/// The lifecycle of an entity.
+#[derive(Clone, Copy, Debug)]
+pub struct LifecycleDeclaration {
+    /// The entity with its article: `an execution`.
+    pub entity: &'static str,
+    /// Its table of statuses and commands; see [`transition_table`].
+    pub table: fn() -> String,
+}
+
+impl LifecycleDeclaration {
+    /// The lifecycle `L` of `entity`.
+    pub const fn new<L: Lifecycle>(entity: &'static str) -> Self {
+        Self { entity, table: transition_table::<L> }
+    }
 }
 
 /// The layout of the documents of a domain in an export that is a folder. Each function gets the name of the collection and the document.
@@ -161,7 +183,17 @@ pub struct SettingsDeclaration {
 impl Domain {
     /// An empty domain.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, collections: &[], operations: &[], due: &[], codes: &[], settings: None, checks: &[], files: None }
+        Self {
+            name,
+            collections: &[],
+            operations: &[],
+            due: &[],
+            codes: &[],
+            settings: None,
+            checks: &[],
+            lifecycles: &[],
+            files: None,
+        }
     }
 
     /// Sets the collections.
@@ -197,6 +229,12 @@ impl Domain {
     /// Sets the checks of verification.
     pub const fn checks(mut self, checks: &'static [&'static EntityCheck]) -> Self {
         self.checks = checks;
+        self
+    }
+
+    /// Sets the lifecycles.
+    pub const fn lifecycles(mut self, lifecycles: &'static [LifecycleDeclaration]) -> Self {
+        self.lifecycles = lifecycles;
         self
     }
 

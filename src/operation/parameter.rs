@@ -295,6 +295,19 @@ impl Parameter for Json {
     }
 }
 
+impl Parameter for Document {
+    fn expected() -> String {
+        "an object".to_owned()
+    }
+
+    fn from_json(value: Json) -> Result<Self, Mismatch> {
+        match value {
+            Json::Object(members) => Ok(members),
+            other => Err(Mismatch::of_type(Self::expected(), other)),
+        }
+    }
+}
+
 /// A whole number. JSON does not distinguish `1` from `1.0`.
 fn whole_number(value: &Json) -> Option<i64> {
     let from_double =

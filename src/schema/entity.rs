@@ -91,6 +91,7 @@ use crate::value::{self, Document, Json};
 /// | `declared("a", "b" = optional)` | only these fields of the object are declared |
 /// | `undeclared` | stored and read, but not declared |
 /// | `secret` | holds a secret |
+/// | `updated` | the time of the last change; see [`Decision::save`](crate::decision::Decision::save) |
 /// | `shard` | a sharded MongoDB distributes the documents by this field; by the id: by its hash; see [`ShardKey`](super::ShardKey) |
 /// | `state` | an enum with [`State`](macro@super::State): its tag and the fields of its variant are stored at this level |
 /// | `flatten` | a struct with [`Fields`](macro@super::Fields), whose fields are stored at this level |
@@ -106,6 +107,11 @@ pub trait Entity: Fields {
 
     /// The id of the document.
     fn id(&self) -> &str;
+
+    /// Sets the field with `#[entity(updated)]`, if there is one.
+    fn set_updated(&mut self, now: Timestamp) {
+        _ = now;
+    }
 
     /// Converts to a document.
     fn to_document(&self) -> Result<Document, Violation> {

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Direction;
+use crate::limits::{MAX_PAGE_ROWS, PAGE_ROWS};
 use crate::time::Millis;
 use crate::value::{Document, Json, get, is_equal};
 
@@ -135,11 +136,21 @@ impl Query {
         self
     }
 
+    /// Restricts the query to the page after `cursor`, of `limit` documents; by default [`PAGE_ROWS`], and never more than [`MAX_PAGE_ROWS`].
+    pub fn page(self, limit: Option<u32>, cursor: Option<&String>) -> Self {
+        self.limit(page_rows(limit)).after(cursor.cloned())
+    }
+
     /// Continues after `cursor`.
     pub fn after(mut self, cursor: Option<String>) -> Self {
         self.cursor = cursor;
         self
     }
+}
+
+/// The number of rows in a page for which the caller requests `limit`.
+pub(crate) fn page_rows(limit: Option<u32>) -> u32 {
+    limit.unwrap_or(PAGE_ROWS).min(MAX_PAGE_ROWS)
 }
 
 /// One page of a result.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
-use snapshot::{MachineState, assert_same_state, machine_state};
+use snapshot::{MachineContents, assert_same_state, machine_state};
 
 use super::{Instruction, Limits, Machine, MachineFailure, StopReason, TurnContext, VerifiedProgram};
 
@@ -167,7 +167,7 @@ fn restored_machine_collects_garbage_at_the_same_instructions() {
 fn every_field_of_a_machine_survives_its_snapshot() {
     let mut values_by_field: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let mut record_state = |machine: &Machine| {
-        let state: MachineState = machine_state(machine);
+        let state: MachineContents = machine_state(machine);
         assert_same_state(&state, &machine_state(&restore_copy(machine)));
         for (field, value) in state {
             values_by_field.entry(field).or_default().insert(value);

@@ -44,7 +44,9 @@ pub fn declare(
     match schema.kind() {
         ValueKind::List => {
             let Some(items) = schema.items() else { return arg.action(ArgAction::Append) };
-            value_form(arg, items.kind(), position).action(ArgAction::Append)
+            let arg = value_form(arg, items.kind(), position).action(ArgAction::Append);
+            // A number or a word contains no comma.
+            if matches!(items.kind(), ValueKind::Number | ValueKind::Words(_)) { arg.value_delimiter(',') } else { arg }
         }
         kind => value_form(arg, kind, position),
     }

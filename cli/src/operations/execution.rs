@@ -52,7 +52,7 @@ impl OperationCommand {
     pub async fn execute(&self, matches: &ArgMatches, global: &GlobalArgs, out: Printer) -> Result<CliExit, CliError> {
         let targets = self.targets(matches)?;
         let running = if self.face.drives { RunArgs::from_arg_matches(matches).ok() } else { None };
-        let missing = if self.may_be_first() { MissingStore::Create } else { MissingStore::Refuse };
+        let missing = if self.signature.creates { MissingStore::Create } else { MissingStore::Refuse };
         let session = Session::open(global, missing, settings(running.as_ref())?, out).await?;
         session.run_due().await;
         session.finish(self.run(&session, matches, targets).await).await

@@ -166,15 +166,6 @@ impl OperationCommand {
         takes_command_id(self.signature) && matches!(required.as_slice(), [only] if only.subject)
     }
 
-    /// Whether it may be the first in a store: declarations and the commands of added domains. Others act on what `load`, `run` or `import` has
-    /// created.
-    fn may_be_first(&self) -> bool {
-        let name = self.signature.name;
-        let is_built_in = domain::ALL.iter().any(|domain| name.starts_with(&format!("{}.", domain.name)))
-            || ENGINE_OPERATIONS.iter().any(|operation| operation.signature.name == name);
-        takes_command_id(self.signature) && !is_built_in || name == "documents.declare"
-    }
-
     /// Whether its results are pages, which its command reads one after another.
     fn is_listing(&self) -> bool {
         self.result_schema().page_items().is_some()
@@ -254,7 +245,13 @@ mod tests {
     use super::*;
 
     const fn operation(name: &'static str, description: fn() -> Description) -> OperationDeclaration {
-        let signature = Signature { name, kind: OperationKind::Query, parameters: &[], description: Some(description) };
+        let signature = Signature {
+            name,
+            kind: OperationKind::Query,
+            creates: false,
+            parameters: &[],
+            description: Some(description),
+        };
         OperationDeclaration { signature, parse: |_| Err(Rejection::Usage(String::new())) }
     }
 

@@ -15,6 +15,7 @@ mod json_output;
 mod mcp;
 mod mcp_transport;
 mod operations;
+mod orchestration;
 mod output;
 mod own_domain;
 #[cfg(unix)]

@@ -166,7 +166,7 @@ fn an_unknown_domain_tool_or_resource_is_named() {
     scene
         .run(&["mcp", "--domain", "orders"])
         .expect_exit(2)
-        .expect_stderr(&["error: `orders` is not a domain; the domains are cvm, documents, due, store"]);
+        .expect_stderr(&["error: `orders` is not a domain; the domains are cvm, documents, due, orchestration, store"]);
     block_on(async {
         let client = McpConnection::open(&scene, &[]).await;
         let unknown = client.call("cvm_strat", json!({})).await.unwrap_err();

@@ -214,6 +214,9 @@ fn a_program_with_a_domain_explains_wrong_words() {
         refused(&["reminder", "add", "tea", "--text", "x", "--due", "soon"])
             .contains("--due: write a number and a unit")
     );
+    // Only an operation that creates something may be the first in a store.
+    assert_eq!(run(&scene, &["reminder", "finish", "te", "--json"]).expect_exit(4).error_code(), "unavailable");
+    run(&scene, &["reminder", "add", "tea", "--text", "Drink tea", "--due", "+1h"]).expect_exit(0);
     let missing = run(&scene, &["reminder", "finish", "te", "--json"]).expect_exit(5);
     assert_eq!(missing.error_code(), "not_found");
     let help = run(&scene, &["--help"]).expect_exit(0).out;

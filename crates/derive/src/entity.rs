@@ -44,6 +44,13 @@ pub fn derive_entity(input: &DeriveInput) -> syn::Result<TokenStream> {
     let id = &entity.id()?.member;
     let checks = collection.checks;
     let collection = collection.declaration;
+    let updated = entity.fields.iter().find(|field| field.attributes.updated).map(|StoredField { member, .. }| {
+        quote! {
+            fn set_updated(&mut self, now: ::runstate::time::Timestamp) {
+                self.#member = now;
+            }
+        }
+    });
     Ok(quote! {
         #fields
         #[automatically_derived]
@@ -53,6 +60,8 @@ pub fn derive_entity(input: &DeriveInput) -> syn::Result<TokenStream> {
             fn id(&self) -> &str {
                 ::core::convert::AsRef::<str>::as_ref(&self.#id)
             }
+
+            #updated
         }
         #(#checks)*
     })

@@ -25,6 +25,7 @@ const ATTRIBUTES: &[&str] = &[
     "undeclared",
     "declared",
     "secret",
+    "updated",
     "shard",
     "state",
     "flatten",
@@ -54,6 +55,8 @@ pub struct FieldAttributes {
     pub part: bool,
     /// A sharded MongoDB distributes the documents by the field.
     pub shard: bool,
+    /// The field holds the time of the last change.
+    pub updated: bool,
     /// The type's fields are stored beside this struct's own.
     pub flat: bool,
     kind: Option<Ident>,
@@ -167,10 +170,11 @@ impl StoredField {
 
     /// Rejects the attributes that only a field of an entity has.
     pub fn reject_entity_attributes(&self) -> syn::Result<()> {
-        match self.attributes.id || self.attributes.shard {
-            true => {
-                name::error(self.span(), "`id` and `shard` belong to the fields of an entity; use `kind = id` here")
-            }
+        match self.attributes.id || self.attributes.shard || self.attributes.updated {
+            true => name::error(
+                self.span(),
+                "`id`, `shard` and `updated` belong to the fields of an entity; use `kind = id` here",
+            ),
             false => Ok(()),
         }
     }
@@ -228,6 +232,7 @@ impl FieldAttributes {
         match name.as_str() {
             "id" => self.id = true,
             "secret" => self.secret = true,
+            "updated" => self.updated = true,
             "shard" => self.shard = true,
             "state" | "flatten" => self.flat = true,
             "optional" => self.optional = true,

@@ -10,6 +10,7 @@ use syn::{Attribute, Data, DeriveInput, Error, Expr, Field, Fields, LitStr, Resu
 struct OperationAttributes {
     name: Option<LitStr>,
     is_query: bool,
+    creates: bool,
     command_line: Option<LitStr>,
     command: Option<Type>,
     result: Option<Type>,
@@ -42,6 +43,8 @@ pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
                 attributes.name = Some(meta.value()?.parse()?);
             } else if meta.path.is_ident("query") {
                 attributes.is_query = true;
+            } else if meta.path.is_ident("creates") {
+                attributes.creates = true;
             } else if meta.path.is_ident("cli") {
                 attributes.command_line = Some(meta.value()?.parse()?);
             } else if meta.path.is_ident("command") {
@@ -49,7 +52,8 @@ pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
             } else if meta.path.is_ident("result") {
                 attributes.result = Some(meta.value()?.parse()?);
             } else {
-                let known = "`name = \"domain.verb\"`, `query`, `cli = \"…\"`, `command = Type` or `result = Type`";
+                let known =
+                    "`name = \"domain.verb\"`, `query`, `creates`, `cli = \"…\"`, `command = Type` or `result = Type`";
                 return Err(meta.error(format!("unknown attribute; use {known}")));
             }
             Ok(())
@@ -71,6 +75,7 @@ pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
         true => (quote!(Query), quote!(DomainQuery), quote!(parse_query)),
         false => (quote!(Command), quote!(Command), quote!(parse_command)),
     };
+    let creates = attributes.creates;
     let documentation = documentation(&input.attrs);
     let command_line =
         attributes.command_line.map_or_else(|| default_command_line(&name.value()), |words| words.value());
@@ -86,6 +91,7 @@ pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
                 signature: ::runstate::operation::Signature {
                     name: #name,
                     kind: ::runstate::operation::OperationKind::#kind,
+                    creates: #creates,
                     parameters: <Self as ::runstate::operation::Parameters>::PARAMETERS,
                     description: ::runstate::description!(
                         #documentation,

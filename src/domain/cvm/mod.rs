@@ -87,7 +87,7 @@ pub use settings::{LogLevel, Settings};
 pub use work::Work;
 
 use crate::id::{hex, sha256};
-use crate::operation::{Domain, Operation};
+use crate::operation::{Domain, LifecycleDeclaration, Operation};
 use crate::schema::Collection;
 
 /// The collections of this domain.
@@ -144,6 +144,7 @@ pub static DOMAIN: Domain = Domain::new("cvm")
     ])
     .due(&[&due::WAKE, &due::RETENTION])
     .checks(&[&verification::EXECUTION_CHECK])
+    .lifecycles(&[LifecycleDeclaration::new::<ExecutionHead>("an execution")])
     .codes(codes::CODES)
     .settings(&settings::DECLARATION)
     .files(&legacy::FILES);

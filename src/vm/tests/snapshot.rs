@@ -250,9 +250,9 @@ fn hash_of_a_state_is_that_of_earlier_versions() {
 }
 
 /// Fields by name with their values, in an order that the machine determines.
-pub type MachineState = Vec<(&'static str, String)>;
+pub type MachineContents = Vec<(&'static str, String)>;
 
-fn record(state: &mut MachineState, field: &'static str, value: &dyn Debug) {
+fn record(state: &mut MachineContents, field: &'static str, value: &dyn Debug) {
     state.push((field, format!("{value:?}")));
 }
 
@@ -263,7 +263,7 @@ macro_rules! record {
 }
 
 /// The state of a machine that has stopped.
-pub fn machine_state(machine: &Machine) -> MachineState {
+pub fn machine_state(machine: &Machine) -> MachineContents {
     let Machine {
         stack,
         frames,
@@ -287,7 +287,7 @@ pub fn machine_state(machine: &Machine) -> MachineState {
         limits: _,
         now_ms: _,
     } = machine;
-    let mut fields = MachineState::new();
+    let mut fields = MachineContents::new();
     let state = &mut fields;
     record!(state, "machine": stack, pc, base, random, instructions, calls, output, output_bytes);
     record!(state, "machine": suspended_call, key_counts, pending, deferred_work, heap_discarded);
@@ -302,7 +302,7 @@ pub fn machine_state(machine: &Machine) -> MachineState {
     fields
 }
 
-fn record_frame(state: &mut MachineState, frame: &Frame) {
+fn record_frame(state: &mut MachineContents, frame: &Frame) {
     match frame {
         Frame::Code(frame) => {
             let CodeFrame { function, return_pc, bottom, base, closure, call_kind } = frame;
@@ -328,7 +328,7 @@ fn record_frame(state: &mut MachineState, frame: &Frame) {
     }
 }
 
-fn record_entry(state: &mut MachineState, address: u32, entry: &Entry) {
+fn record_entry(state: &mut MachineContents, address: u32, entry: &Entry) {
     if matches!(entry, Entry::Free) {
         return;
     }
@@ -388,13 +388,13 @@ fn record_entry(state: &mut MachineState, address: u32, entry: &Entry) {
     }
 }
 
-fn record_object(state: &mut MachineState, object: &Object) {
+fn record_object(state: &mut MachineContents, object: &Object) {
     let Object { table, proto, frozen, prototype } = object;
     record!(state, "object": proto, frozen, prototype);
     record_table(state, "object.table", table);
 }
 
-fn record_table(state: &mut MachineState, field: &'static str, table: &Table) {
+fn record_table(state: &mut MachineContents, field: &'static str, table: &Table) {
     match table.parts() {
         TableParts::Small(pairs, numbers) => record(state, field, &(pairs, numbers)),
         TableParts::Chunked(len, chunks, next) => record(state, field, &(len, chunks, next)),
@@ -403,7 +403,7 @@ fn record_table(state: &mut MachineState, field: &'static str, table: &Table) {
 
 /// Fails with the first field that differs.
 #[track_caller]
-pub fn assert_same_state(one: &MachineState, other: &MachineState) {
+pub fn assert_same_state(one: &MachineContents, other: &MachineContents) {
     let differs = one.iter().zip(other).find(|(one, other)| one != other);
     assert!(differs.is_none(), "{differs:?}");
     assert_eq!(one.len(), other.len(), "one state has more fields");

@@ -63,6 +63,21 @@ pub const EXCEPTIONS: &[WordException] = &[
         word: "LegacyMongoDb",
         reason: "one of two versions of one type: builds without the driver have the other",
     },
+    WordException {
+        path: "cli/src/session.rs",
+        word: "Session",
+        reason: "an open store in the command line; the domain has the word of its specification",
+    },
+    WordException {
+        path: "src/domain/orchestration/machine/mod.rs",
+        word: "Machine",
+        reason: "a host, by the word of its specification; the machine of programs is in src/vm",
+    },
+    WordException {
+        path: "src/domain/orchestration/task/mod.rs",
+        word: "Task",
+        reason: "a document, by the word of its specification; the task of a worker is in src/work",
+    },
 ];
 
 impl WordException {

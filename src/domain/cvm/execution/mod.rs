@@ -284,12 +284,7 @@ impl ExecutionHead {
 
     /// The next state according to the lifecycle.
     pub(super) fn next_state(&self, event: ExecutionEvent) -> Result<ExecutionState, Rejection> {
-        Self::transition(self.state.clone(), event).map_err(|rejection| match rejection {
-            Rejection::IllegalTransition { from, command, remedy, .. } => {
-                Rejection::IllegalTransition { key: Key::new(&EXECUTIONS, &self.id), from, command, remedy }
-            }
-            other => other,
-        })
+        Self::transition(self.state.clone(), event).map_err(|one| one.with_key(Key::new(&EXECUTIONS, &self.id)))
     }
 
     /// The result for a caller.

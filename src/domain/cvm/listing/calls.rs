@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FieldReader, ROWS, first_row, page, page_query};
+use super::{FieldReader, ROWS, first_row, page};
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::cvm::call::{CC_HISTORY, TIMER, before_deadline};
 use crate::domain::cvm::claim::{KIND_QUERY_NAMES, require_few_kinds};
@@ -197,7 +197,7 @@ impl DomainQuery for SlowestCalls {
             .eq("outcome", "answered")
             .filter(Filter::Exists("response.latencyMs".to_owned(), true))
             .sort("response.latencyMs", Descending);
-        ReadSet::empty().query(ROWS, page_query(query, self.limit, self.cursor.as_ref()))
+        ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallRow>, Rejection> {
@@ -279,7 +279,7 @@ impl CallListing {
             None if self.open => query.sort("kind", Ascending).sort("availableAt", Ascending),
             None => query.sort("request.timestamp", Descending),
         };
-        page_query(query, self.limit, self.cursor.as_ref())
+        query.page(self.limit, self.cursor.as_ref())
     }
 }
 

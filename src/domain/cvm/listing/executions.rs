@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FieldReader, ROWS, first_row, malformed_result, page, page_query};
+use super::{FieldReader, ROWS, first_row, malformed_result, page};
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::cvm::due::RETENTION;
 use crate::domain::cvm::execution::{EXECUTIONS, Status};
@@ -190,7 +190,7 @@ impl ExecutionListing {
             query = query.filter(cursor.rows_after());
         }
         query = query.filter(Filter::Exists("deleting".to_owned(), false));
-        page_query(query, self.limit, self.cursor.as_ref())
+        query.page(self.limit, self.cursor.as_ref())
     }
 }
 
@@ -212,7 +212,7 @@ impl ActiveExecutions {
         let statuses = ACTIVE_STATUSES.iter().map(|status| status.as_str().into()).collect();
         let active = Filter::In("state.status".to_owned(), statuses);
         let query = Query::of(&EXECUTIONS).filter(active).sort("started", Descending);
-        page_query(query, self.limit, self.cursor.as_ref())
+        query.page(self.limit, self.cursor.as_ref())
     }
 }
 
@@ -233,7 +233,7 @@ impl ProgramHistory {
     pub(super) fn query(&self) -> Query {
         let program = self.program.as_str();
         let query = Query::of(&EXECUTIONS).eq("programName", program).filter(not_deleted()).sort("started", Descending);
-        page_query(query, self.limit, self.cursor.as_ref())
+        query.page(self.limit, self.cursor.as_ref())
     }
 }
 

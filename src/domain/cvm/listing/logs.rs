@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FieldReader, page_size};
+use super::FieldReader;
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::cvm::child_rows::{EXECUTION_LOGS, HISTORY};
 use crate::limits::SAFE_INTEGER;
 use crate::operation::{Operation, Parameters};
 use crate::schema::Direction::Ascending;
-use crate::schema::{Collection, Filter, Page, Query};
+use crate::schema::{Collection, Filter, Page, Query, page_rows};
 use crate::time::Timestamp;
 use crate::value::{Document, Json};
 
@@ -106,7 +106,7 @@ impl LogListing {
         if let Some(before) = self.before {
             query = query.filter(Filter::Lt("timestamp".to_owned(), millis(before)));
         }
-        query.filter(position).sort("timestamp", Ascending).limit(page_size(self.limit))
+        query.filter(position).sort("timestamp", Ascending).limit(page_rows(self.limit))
     }
 }
 
@@ -141,7 +141,7 @@ impl DomainQuery for LogListing {
             is_last &= view.next_cursor(collection.name).is_none();
         }
         items.sort_by(|one: &LogRow, other| (one.timestamp, &one.id).cmp(&(other.timestamp, &other.id)));
-        let limit = page_size(self.limit) as usize;
+        let limit = page_rows(self.limit) as usize;
         is_last &= items.len() <= limit;
         items.truncate(limit);
         let next = items.last().filter(|_| !is_last).map(|row| row.cursor().to_text());

@@ -26,28 +26,12 @@ pub use stats::{CountStatuses, Latency, LatencyByKind, LatencyByProgram, MetricS
 
 use crate::decision::{Rejection, View};
 use crate::error_code::ErrorCode;
-use crate::schema::{Page, Query};
+use crate::schema::Page;
 use crate::time::{Millis, Timestamp};
 use crate::value::{self, Document, Json};
 
-/// Rows per page, if the caller names no number.
-const DEFAULT_PAGE_ROWS: u32 = 100;
-
-/// Maximum number of rows per page, whatever the caller requests: rows may be large, and the next page is one call away.
-const MAX_PAGE_ROWS: u32 = 1_000;
-
 /// The name of the query that reads the rows of a list.
 const ROWS: &str = "rows";
-
-/// Number of rows per page.
-fn page_size(limit: Option<u32>) -> u32 {
-    limit.unwrap_or(DEFAULT_PAGE_ROWS).min(MAX_PAGE_ROWS)
-}
-
-/// Restricts `query` to one page.
-fn page_query(query: Query, limit: Option<u32>, cursor: Option<&String>) -> Query {
-    query.limit(page_size(limit)).after(cursor.cloned())
-}
 
 /// The page that the query [`ROWS`] found.
 fn page<T>(view: &View, row: impl Fn(&str, &Document) -> T) -> Page<T> {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::executions::find_document;
-use super::{FieldReader, ROWS, first_row, page, page_query};
+use super::{FieldReader, ROWS, first_row, page};
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::cvm::execution::EXECUTIONS;
 use crate::domain::cvm::program::{PROGRAM_VERSIONS, PROGRAMS};
@@ -181,7 +181,7 @@ impl DomainQuery for ProgramListing {
             query = query.filter(Filter::Contains("tags".to_owned(), tag.as_str().into()));
         }
         query.projection = fields.map(str::to_owned).into();
-        ReadSet::empty().query(ROWS, page_query(query, self.limit, self.cursor.as_ref()))
+        ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<ProgramSummary>, Rejection> {
@@ -242,7 +242,7 @@ impl VersionListing {
         let fields = ["programId", "programVersion", "created", "metadata"];
         let mut query = Query::of(&PROGRAM_VERSIONS).eq("programId", program).sort("programVersion", Descending);
         query.projection = fields.map(str::to_owned).into();
-        page_query(query, self.limit, self.cursor.as_ref())
+        query.page(self.limit, self.cursor.as_ref())
     }
 }
 

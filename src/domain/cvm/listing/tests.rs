@@ -154,8 +154,8 @@ fn open_calls_of_an_execution_skip_its_closed_calls() {
 #[test]
 fn page_size_is_capped() {
     let listing = CallListing { limit: Some(u32::MAX), ..CallListing::default() };
-    assert_eq!(listing.query().limit, Some(super::MAX_PAGE_ROWS));
-    assert_eq!(CallListing::default().query().limit, Some(super::DEFAULT_PAGE_ROWS));
+    assert_eq!(listing.query().limit, Some(crate::limits::MAX_PAGE_ROWS));
+    assert_eq!(CallListing::default().query().limit, Some(crate::limits::PAGE_ROWS));
 }
 
 #[test]

@@ -1,0 +1,109 @@
+//! Queries of machines: one, lists, and the choice of one for a session.
+
+use super::{ROWS, filter_eq};
+use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
+use crate::domain::orchestration::codes;
+use crate::domain::orchestration::machine::{Machine, MachineStatus};
+use crate::operation::Operation;
+use crate::schema::{Entity, Filter, Page, Query};
+use crate::value::Document;
+
+/// Largest number of machines among which one is picked.
+const PICKED_MACHINES: u32 = 10_000;
+
+/// Returns a machine.
+///
+/// Errors: `not_found`.
+#[derive(Clone, Debug, Operation)]
+#[operation(name = "orchestration.machine.show", query)]
+pub struct ShowMachine {
+    /// The machine.
+    #[operation(subject)]
+    pub machine_id: String,
+}
+
+impl DomainQuery for ShowMachine {
+    const NAME: &'static str = "orchestration.machine_show";
+    type Output = Machine;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<Machine>(&self.machine_id)
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Machine, Rejection> {
+        Ok(view.entity(&self.machine_id)?.entity)
+    }
+}
+
+/// Lists machines page by page: with a status, with free slots.
+///
+/// Errors: `invalid` (the cursor is not of this list).
+#[derive(Clone, Debug, Default, Operation)]
+#[operation(name = "orchestration.machine.list", query)]
+pub struct MachineListing {
+    /// Only machines with this status.
+    pub status: Option<MachineStatus>,
+    /// Only online machines with a free slot. A page may then have fewer rows, and not be the last.
+    pub free: bool,
+    /// Maximum number of rows; by default 100, never more than 1,000.
+    pub limit: Option<u32>,
+    /// `next` of the page before; by default the first page.
+    pub cursor: Option<String>,
+}
+
+impl DomainQuery for MachineListing {
+    const NAME: &'static str = "orchestration.machine_list";
+    type Output = Page<Machine>;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        let status = if self.free { Some(MachineStatus::Online) } else { self.status };
+        let query = filter_eq(Query::of(&Machine::COLLECTION), "status", status.map(MachineStatus::as_str));
+        ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Machine>, Rejection> {
+        let mut page: Page<Machine> = view.page(ROWS)?;
+        page.items.retain(|machine| !self.free || machine.free_slots().next().is_some());
+        Ok(page)
+    }
+}
+
+/// Returns the online machine with the most free slots that meets requirements. A machine without slots takes any number of sessions, and
+/// is picked if no other one has a free slot.
+///
+/// Errors: `no_free_slot` (no online machine meets them and has room).
+#[derive(Clone, Debug, Default, Operation)]
+#[operation(name = "orchestration.machine.pick", query)]
+pub struct PickMachine {
+    /// Members that the metadata of the machine must have, with their values.
+    pub requirements: Option<Document>,
+}
+
+impl DomainQuery for PickMachine {
+    const NAME: &'static str = "orchestration.machine_pick";
+    type Output = Machine;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        let query = Query::of(&Machine::COLLECTION).eq("status", MachineStatus::Online.as_str()).limit(PICKED_MACHINES);
+        let query = match &self.requirements {
+            Some(members) => query.filter(Filter::Contains("metadata".to_owned(), members.clone().into())),
+            None => query,
+        };
+        ReadSet::empty().query(ROWS, query)
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Machine, Rejection> {
+        let machines = view.entities::<Machine>(ROWS)?.into_iter();
+        let with_room =
+            machines.filter(|machine| machine.docker_slots.is_empty() || machine.free_slots().next().is_some());
+        let none = || Rejection::domain(codes::NO_FREE_SLOT, "no online machine meets the requirements and has room");
+        // Of equal machines, the one with the fewest sessions, then the first.
+        let rank = |machine: &Machine| {
+            (
+                machine.free_slots().count(),
+                std::cmp::Reverse((machine.active_sessions.len(), machine.machine_id.clone())),
+            )
+        };
+        with_room.max_by_key(rank).ok_or_else(none)
+    }
+}

@@ -1,0 +1,106 @@
+//! Queries of tasks: lists, and the progress of a session.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{ROWS, filter_eq};
+use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
+use crate::domain::orchestration::session::Session;
+use crate::domain::orchestration::task::{Task, TaskStatus};
+use crate::operation::Operation;
+use crate::schema::{Entity, Page, Query};
+
+/// Largest number of tasks whose progress is counted.
+const COUNTED_TASKS: u32 = 10_000;
+
+/// Lists tasks page by page: of a session, of a project, with a status.
+///
+/// Errors: `invalid` (the cursor is not of this list).
+#[derive(Clone, Debug, Default, Operation)]
+#[operation(name = "orchestration.task.list", query)]
+pub struct TaskListing {
+    /// Only tasks of this session.
+    pub session: Option<String>,
+    /// Only tasks of this project.
+    pub project: Option<String>,
+    /// Only tasks with this status.
+    pub status: Option<TaskStatus>,
+    /// Maximum number of rows; by default 100, never more than 1,000.
+    pub limit: Option<u32>,
+    /// `next` of the page before; by default the first page.
+    pub cursor: Option<String>,
+}
+
+impl DomainQuery for TaskListing {
+    const NAME: &'static str = "orchestration.task_list";
+    type Output = Page<Task>;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        let query = filter_eq(Query::of(&Task::COLLECTION), "session_id", self.session.as_deref());
+        let query = filter_eq(query, "project_id", self.project.as_deref());
+        let query = filter_eq(query, "status", self.status.map(TaskStatus::as_str));
+        ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Task>, Rejection> {
+        view.page(ROWS)
+    }
+}
+
+/// Returns the tasks of a session, and how many of them are done.
+///
+/// Errors: `not_found`, `limit` (the session has more than 10,000 tasks: list them page by page).
+#[derive(Clone, Debug, Operation)]
+#[operation(name = "orchestration.task.progress", query)]
+pub struct ShowProgress {
+    /// The session.
+    #[operation(subject)]
+    pub session_id: String,
+}
+
+/// The progress of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct TaskProgress {
+    /// The session.
+    pub session_id: String,
+    /// Number of its tasks.
+    pub total: u64,
+    /// Number of its tasks per status.
+    pub counts: BTreeMap<String, u64>,
+    /// The percentage of its tasks that are completed, rounded down. A session without tasks has 0.
+    pub percent: u64,
+    /// Its tasks.
+    pub tasks: Vec<Task>,
+}
+
+impl DomainQuery for ShowProgress {
+    const NAME: &'static str = "orchestration.task_progress";
+    type Output = TaskProgress;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        let tasks = Query::of(&Task::COLLECTION).eq("session_id", &*self.session_id).limit(COUNTED_TASKS);
+        ReadSet::entity::<Session>(&self.session_id).query(ROWS, tasks)
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<TaskProgress, Rejection> {
+        view.entity::<Session>(&self.session_id)?;
+        if view.next_cursor(ROWS).is_some() {
+            return Err(Rejection::Limit {
+                what: format!("the tasks of session `{}`", self.session_id),
+                limit: format!("{COUNTED_TASKS} tasks"),
+                remedy: "list them page by page",
+            });
+        }
+        let tasks = view.entities::<Task>(ROWS)?;
+        let mut counts: BTreeMap<String, u64> =
+            TaskStatus::ALL.iter().map(|status| ((*status).to_owned(), 0)).collect();
+        for task in &tasks {
+            *counts.entry(task.state.status().as_str().to_owned()).or_default() += 1;
+        }
+        let (total, done) = (tasks.len() as u64, counts[TaskStatus::Completed.as_str()]);
+        let percent = (100 * done).checked_div(total).unwrap_or_default();
+        Ok(TaskProgress { session_id: self.session_id.clone(), total, counts, percent, tasks })
+    }
+}

@@ -1,0 +1,127 @@
+//! Recovery: a new owner takes over a session that stalled or failed. The owner before it has an older epoch from then on.
+
+use serde::Serialize;
+
+use super::{RecoveryRow, Session, SessionDocuments, SessionEvent, SessionSummary};
+use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::domain::orchestration::codes;
+use crate::domain::orchestration::machine::{Machine, SlotChoice};
+use crate::domain::orchestration::settings::OrchestrationSettings;
+use crate::domain::orchestration::task::{Task, TaskEvent, TaskState, check_dependencies, dependency_reads};
+use crate::operation::Operation;
+
+/// Recovers a session that stalled or failed, also on another machine. The result has the epoch of the new owner; that of the owner before
+/// is stale.
+///
+/// Errors: `not_found`, `illegal_transition` (not stalled or failed; the machine is offline or in maintenance), `recovery_exhausted`,
+/// `no_free_slot`, `slot_in_use`, `task_already_running`, `dependencies_open`.
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "orchestration.session.recover")]
+pub struct RecoverSession {
+    /// The session.
+    #[operation(subject)]
+    pub session_id: String,
+    /// The machine that it runs on from now on; by default its machine.
+    pub machine: Option<String>,
+    /// A slot of the machine: its number, or `auto`. By default a session with a slot keeps it, or gets the lowest free one on another
+    /// machine.
+    pub slot: Option<SlotChoice>,
+    /// The task that it runs from now on; by default the one that it ran when it stalled.
+    pub task: Option<String>,
+}
+
+impl Command for RecoverSession {
+    const NAME: &'static str = "orchestration.session_recover";
+    type Output = SessionSummary;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        let reads = SessionDocuments::reads(view, &self.session_id);
+        let reads = self.machine.iter().fold(reads, |reads, id| reads.with_entity::<Machine>(id));
+        match &self.task {
+            Some(task) => dependency_reads(view, task, reads.with_entity::<Task>(task)),
+            None => reads,
+        }
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+        let settings = OrchestrationSettings::of(ctx);
+        let mut documents = SessionDocuments::load(view, &self.session_id)?;
+        let session = &mut documents.session.entity;
+        let row = RecoveryRow {
+            recovered_at: ctx.now,
+            status: session.state.status(),
+            machine_id: session.machine_id.clone(),
+            docker_slot: session.docker_slot,
+            epoch: session.epoch,
+        };
+        session.last_heartbeat = ctx.now;
+        session.apply(SessionEvent::Recover, &settings)?;
+        session.begin_recovery(row, &settings)?;
+
+        // The old slot is released first: it is free for the session itself.
+        let old_slot = session.docker_slot;
+        if let Some(machine) = &mut documents.machine {
+            machine.entity.release(session);
+        }
+        let moves = self.machine.as_ref().filter(|id| **id != session.machine_id);
+        let default = old_slot.map(|slot| if moves.is_some() { SlotChoice::Auto } else { SlotChoice::Number(slot) });
+        let slot = self.slot.or(default);
+        let mut target = moves.map(|id| view.entity::<Machine>(id)).transpose()?;
+        match target.as_mut().or(documents.machine.as_mut()) {
+            Some(machine) => machine.entity.assign(session, slot)?,
+            None => _ = view.entity::<Machine>(&session.machine_id)?,
+        }
+
+        let mut started = None;
+        if let Some(id) = &self.task {
+            let is_current = session.current_task_id.as_ref() == Some(id);
+            let mut task = match documents.task.take() {
+                Some(task) if is_current => task,
+                other => {
+                    documents.task = other;
+                    view.entity::<Task>(id)?
+                }
+            };
+            restart_task(view, ctx, session, &mut task.entity)?;
+            started = Some(task);
+        }
+        let mut decision = documents.decide(ctx)?;
+        if let Some(machine) = target {
+            decision = decision.save(machine, ctx.now)?;
+        }
+        match started {
+            Some(task) => decision.save(task, ctx.now),
+            None => Ok(decision),
+        }
+    }
+}
+
+impl Session {
+    /// Counts the recovery, and gives the session to a new owner.
+    fn begin_recovery(&mut self, row: RecoveryRow, settings: &OrchestrationSettings) -> Result<(), Rejection> {
+        if self.recovery.attempts >= settings.recovery_attempts {
+            let (id, attempts) = (&self.session_id, self.recovery.attempts);
+            let message =
+                format!("session `{id}` was recovered {attempts} times, as often as is allowed; create another one");
+            return Err(Rejection::domain(codes::RECOVERY_EXHAUSTED, message));
+        }
+        self.epoch += 1;
+        self.recovery.attempts += 1;
+        self.recovery.history.push(row);
+        let excess = self.recovery.history.len().saturating_sub(settings.recovery_history as usize);
+        self.recovery.history.drain(..excess);
+        Ok(())
+    }
+}
+
+/// Starts a task under the new owner. One that failed with the session is retried.
+fn restart_task(view: &View, ctx: &Ctx, session: &mut Session, task: &mut Task) -> Result<(), Rejection> {
+    task.check_session(session)?;
+    match task.state {
+        TaskState::Failed { .. } => task.apply(session, TaskEvent::Retry)?,
+        TaskState::InProgress { .. } => task.apply(session, TaskEvent::Release)?,
+        _ => {}
+    }
+    check_dependencies(view, task)?;
+    task.apply(session, TaskEvent::Start(ctx.now, session.epoch))
+}

@@ -1,0 +1,82 @@
+//! Dependencies between the tasks of a session. A task may name one that is added later; a cycle is rejected when it would be closed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Task, TaskStatus};
+use crate::decision::{LoadedEntity, ReadSet, Rejection, View};
+use crate::domain::orchestration::codes;
+use crate::domain::orchestration::session::Session;
+use crate::schema::{Entity, Filter, Query};
+
+/// Largest number of tasks of one session whose dependencies are searched for a cycle.
+const SEARCHED_TASKS: u32 = 10_000;
+
+/// Adds the tasks that a task depends on.
+pub fn dependency_reads(view: &View, task: &str, reads: ReadSet) -> ReadSet {
+    // The decision reports a task that cannot be read.
+    let Ok(Some(LoadedEntity { entity: task, .. })) = view.find_entity::<Task>(task) else { return reads };
+    task.depends_on.iter().fold(reads, |reads, id| reads.with_entity::<Task>(id))
+}
+
+/// Rejects a start before all dependencies are completed. A completed task stays so, hence the commit need not check them.
+pub fn check_dependencies(view: &View, task: &Task) -> Result<(), Rejection> {
+    for id in &task.depends_on {
+        let found = view.find_entity::<Task>(id)?;
+        let status = found.map(|found| found.entity.state.status());
+        if status != Some(TaskStatus::Completed) {
+            let status = status.map_or("does not exist".to_owned(), |status| format!("is {}", status.as_str()));
+            let message =
+                format!("task `{}` depends on task `{id}`, which {status}; nothing was changed", task.task_id);
+            return Err(Rejection::domain(codes::DEPENDENCIES_OPEN, message));
+        }
+    }
+    Ok(())
+}
+
+/// Adds what [`check_cycle`] needs for a new task: its dependencies, and those of others if one of them names the new task.
+pub fn cycle_reads(view: &View, session: &str, id: &str, depends_on: &[String], reads: ReadSet) -> ReadSet {
+    if depends_on.is_empty() {
+        return reads;
+    }
+    let reads = depends_on.iter().fold(reads, |reads, one| reads.with_entity::<Task>(one));
+    let dependents = Query::of(&Task::COLLECTION).filter(Filter::Contains("depends_on".to_owned(), id.into())).limit(1);
+    let reads = reads.query("dependents", dependents);
+    match view.rows("dependents") {
+        Some([_, ..]) => {
+            let dependent = Filter::Exists("depends_on".to_owned(), true);
+            let query = Query::of(&Task::COLLECTION).eq("session_id", session).filter(dependent);
+            reads.query("graph", query.limit(SEARCHED_TASKS))
+        }
+        _ => reads,
+    }
+}
+
+/// Rejects dependencies of a new task in other sessions, and those through which it would depend on itself. Every addition writes the
+/// session, so two of them do not close a cycle together.
+pub fn check_cycle(view: &View, session: &Session, id: &str, depends_on: &[String]) -> Result<(), Rejection> {
+    for one in depends_on {
+        if let Some(task) = view.find_entity::<Task>(one)? {
+            task.entity.check_session(session)?;
+        }
+    }
+    if view.next_cursor("graph").is_some() {
+        return Err(Rejection::Limit {
+            what: "the dependencies of this session".to_owned(),
+            limit: format!("{SEARCHED_TASKS} tasks with dependencies"),
+            remedy: "add a task before those that depend on it",
+        });
+    }
+    let tasks = view.entities::<Task>("graph")?;
+    let graph: BTreeMap<&str, &[String]> = tasks.iter().map(|task| (&*task.task_id, &*task.depends_on)).collect();
+    let (mut seen, mut open) = (BTreeSet::new(), depends_on.iter().collect::<Vec<_>>());
+    while let Some(next) = open.pop() {
+        if next == id {
+            let message = format!("task `{id}` would depend on itself; nothing was changed");
+            return Err(Rejection::domain(codes::DEPENDENCY_CYCLE, message));
+        }
+        if seen.insert(next) {
+            open.extend(graph.get(&**next).copied().unwrap_or_default());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Sweeps with a simulated clock: sessions stall and fail, machines go offline, ended sessions expire.
+
+use runstate::decision::EngineSettings;
+use runstate::domain::orchestration::{OrchestrationSettings, Session};
+use runstate::schema::{Entity, Query};
+use runstate::store::{BatchLimits, Freshness, Memory, layer::LimitedStore};
+use runstate::testing::block_on;
+use runstate::time::Millis;
+use serde_json::json;
+use std::sync::Arc;
+
+use super::scene::SessionScene;
+
+const MINUTE: Millis = Millis::minutes(1);
+
+#[test]
+fn a_session_without_a_heartbeat_stalls_after_five_minutes() {
+    let scene = SessionScene::session();
+    scene.create("paused", json!({}));
+    scene.ok("session.pause", json!({"sessionId": "paused"}));
+    assert_eq!(
+        block_on(scene.engine.next_due(Freshness::Linearizable)).unwrap(),
+        Some(scene.host.clock.now() + Millis::minutes(5))
+    );
+    scene.after(Millis(5 * 60_000 - 1));
+    assert_eq!(scene.status("s"), "active");
+    scene.ok("session.heartbeat", json!({"sessionId": "s"}));
+    scene.after(MINUTE);
+    assert_eq!((scene.status("s"), scene.status("paused")), (json!("active"), json!("stalled")));
+    scene.after(Millis::minutes(5));
+    assert_eq!(scene.status("s"), "stalled");
+    assert_eq!(scene.ok("session.heartbeat", json!({"sessionId": "s"}))["status"], "active");
+    scene.check();
+}
+
+#[test]
+fn a_session_that_stays_inactive_fails_after_seven_days() {
+    let scene = SessionScene::session();
+    scene.create("paused", json!({"slot": 1}));
+    scene.ok("session.pause", json!({"sessionId": "paused"}));
+    for _ in 0..7 * 24 * 15 - 1 {
+        scene.host.clock.advance(Millis::minutes(4));
+        scene.ok("session.heartbeat", json!({"sessionId": "paused"}));
+        scene.ok("machine.heartbeat", json!({"machineId": "m"}));
+    }
+    scene.after(Millis(0));
+    assert_eq!((scene.status("s"), scene.status("paused")), (json!("stalled"), json!("paused")));
+    scene.after(Millis::minutes(4));
+    assert_eq!(scene.status("paused"), "failed");
+    assert_eq!(scene.show("paused")["metadata"]["failed_reason"], "it was paused for too long");
+    scene.after(Millis::days(7));
+    assert_eq!(scene.status("s"), "failed");
+    scene.check();
+}
+
+#[test]
+fn a_machine_without_a_heartbeat_goes_offline_with_its_sessions() {
+    let limits = BatchLimits { batch_writes: 8, ..BatchLimits::default() };
+    let scene = SessionScene::with_store(Arc::new(LimitedStore::new(Memory::new(), limits)), EngineSettings::default());
+    for n in 0..40 {
+        scene.create(&format!("s{n}"), json!({}));
+    }
+    scene.create("done", json!({}));
+    scene.ok("session.complete", json!({"sessionId": "done"}));
+    for _ in 0..3 {
+        scene.host.clock.advance(Millis::minutes(4));
+        (0..40).for_each(|n| _ = scene.ok("session.heartbeat", json!({"sessionId": format!("s{n}")})));
+    }
+    scene.after(Millis(0));
+    assert_eq!(scene.machine("m")["status"], "offline");
+    let stalled = scene.ok("session.list", json!({"machine": "m", "status": "stalled"}));
+    assert_eq!(stalled["items"].as_array().unwrap().len(), 40);
+    assert_eq!(stalled["items"][0]["metadata"]["stalled_reason"], "its machine is offline");
+    assert_eq!(scene.code("session.create", json!({"project": "p", "machine": "m"})), "illegal_transition");
+    assert_eq!(scene.ok("machine.heartbeat", json!({"machineId": "m"}))["status"], "online");
+    scene.check();
+}
+
+#[test]
+fn ended_sessions_and_tasks_expire_after_thirty_days() {
+    let scene = SessionScene::session();
+    ["done", "paused"].iter().for_each(|id| _ = scene.create(id, json!({})));
+    scene.ok("task.add", json!({"sessionId": "done", "id": "t", "name": "work"}));
+    scene.ok("task.complete", json!({"taskId": "t"}));
+    scene.ok("session.complete", json!({"sessionId": "done"}));
+    scene.after(Millis(Millis::days(30).0 - 1));
+    assert_eq!(scene.status("done"), "completed");
+    assert_eq!(scene.after(Millis(1)).swept, 2);
+    assert_eq!(scene.code("session.show", json!({"sessionId": "done"})), "not_found");
+    // The others were failed by the sweep at that time.
+    assert_eq!((scene.status("s"), scene.status("paused")), (json!("stalled"), json!("stalled")));
+    scene.check();
+}
+
+#[test]
+fn times_are_settings() {
+    let settings = OrchestrationSettings {
+        stall_after: Millis::seconds(2),
+        recovery_attempts: 0,
+        ..OrchestrationSettings::default()
+    };
+    let scene = SessionScene::with_store(Arc::new(Memory::new()), settings.into());
+    scene.create("s", json!({}));
+    scene.after(Millis::seconds(2));
+    assert_eq!(scene.status("s"), "stalled");
+    assert_eq!(scene.code("session.recover", json!({"sessionId": "s"})), "recovery_exhausted");
+}
+
+#[test]
+fn a_sweep_changes_due_sessions_only() {
+    let scene = SessionScene::new();
+    for n in 0..500 {
+        scene.create(&format!("s{n}"), json!({}));
+    }
+    scene.host.clock.advance(Millis::minutes(4));
+    (3..500).for_each(|n| _ = scene.ok("session.heartbeat", json!({"sessionId": format!("s{n}")})));
+    assert_eq!(scene.after(MINUTE).woken, 3);
+    let due = Query::of(&Session::COLLECTION).limit(1_000);
+    assert_eq!(block_on(scene.engine.store().query(&due)).unwrap().items.len(), 500);
+}

@@ -1,0 +1,76 @@
+//! The queries that must be one call.
+
+use runstate::time::Millis;
+use serde_json::{Value as Json, json};
+
+use super::scene::SessionScene;
+
+fn ids(page: &Json) -> Vec<&str> {
+    page["items"].as_array().unwrap().iter().map(|row| row["session_id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn sessions_are_found_by_project_machine_and_status() {
+    let scene = SessionScene::session();
+    scene.create("other", json!({"project": "q"}));
+    scene.create("paused", json!({}));
+    scene.ok("session.pause", json!({"sessionId": "paused"}));
+    assert_eq!(ids(&scene.ok("session.list", json!({"project": "p", "status": "active"}))), ["s"]);
+    assert_eq!(ids(&scene.ok("session.list", json!({"machine": "m", "status": "active"}))), ["other", "s"]);
+    let first = scene.ok("session.list", json!({"limit": 2}));
+    let rest = scene.ok("session.list", json!({"limit": 2, "cursor": first["next"]}));
+    assert_eq!((ids(&first).len(), ids(&rest).len(), rest.get("next")), (2, 1, None));
+    let counts = scene.ok("project.counts", json!({}));
+    assert_eq!(counts[0], json!({"project_id": "p", "sessions": {"active": 1, "paused": 1}, "tasks": {}}));
+}
+
+#[test]
+fn stale_failed_and_recoverable_sessions_are_found() {
+    let scene = SessionScene::session();
+    scene.create("failed", json!({}));
+    scene.ok("session.fail", json!({"sessionId": "failed", "reason": "test"}));
+    scene.host.clock.advance(Millis::minutes(90));
+    scene.create("fresh", json!({}));
+    assert_eq!(ids(&scene.ok("session.stale", json!({}))), ["s"]);
+    assert_eq!(ids(&scene.ok("session.recoverable", json!({}))), ["failed"]);
+    assert_eq!(ids(&scene.ok("session.failed", json!({"hours": 2}))), ["failed"]);
+    assert_eq!(ids(&scene.ok("session.failed", json!({"hours": 1}))), [""; 0]);
+}
+
+#[test]
+fn health_follows_the_heartbeat() {
+    let scene = SessionScene::session();
+    ["a", "b"].iter().for_each(|id| _ = scene.ok("task.add", json!({"sessionId": "s", "id": id, "name": "work"})));
+    scene.ok("task.complete", json!({"taskId": "a"}));
+    scene.ok("task.start", json!({"taskId": "b"}));
+    let health = || scene.ok("session.health", json!({"sessionId": "s"}));
+    let mut seen = Vec::new();
+    for seconds in [59, 1, 59, 1, 179, 1] {
+        scene.host.clock.advance(Millis::seconds(seconds));
+        seen.push(health()["health"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(seen, ["healthy", "degraded", "degraded", "unresponsive", "unresponsive", "stale"]);
+    let health = health();
+    assert_eq!((&health["seconds_since_heartbeat"], &health["attempts_left"]), (&json!(300), &json!(3)));
+    let tasks = ["current_task", "last_completed_task"].map(|name| &health[name]["task_id"]);
+    assert_eq!((tasks, &health["duration_ms"]), ([&json!("b"), &json!("a")], &json!(300_000)));
+}
+
+#[test]
+fn the_machine_with_the_most_free_slots_is_picked() {
+    let scene = SessionScene::new();
+    let register = |id: &str, slots: Json, metadata: Json| {
+        scene.ok("machine.register", json!({"machineId": id, "hostname": id, "slots": slots, "metadata": metadata}));
+    };
+    register("large", json!([1, 2, 3, 4]), json!({"os": "linux"}));
+    register("any", json!([]), json!({"os": "mac", "gpu": true}));
+    let pick =
+        |requirements: Json| scene.ok("machine.pick", json!({"requirements": requirements}))["machine_id"].clone();
+    assert_eq!(scene.ok("machine.pick", json!({}))["machine_id"], "large");
+    assert_eq!(pick(json!({"os": "mac"})), "any");
+    assert_eq!(scene.code("machine.pick", json!({"requirements": {"os": "plan9"}})), "no_free_slot");
+    scene.ok("machine.maintenance", json!({"machineId": "large"}));
+    assert_eq!(scene.ok("machine.pick", json!({}))["machine_id"], "m");
+    let free = scene.ok("machine.list", json!({"free": true}));
+    assert_eq!(free["items"].as_array().unwrap().iter().map(|row| &row["machine_id"]).collect::<Vec<_>>(), ["m"]);
+}

@@ -1,0 +1,73 @@
+//! Recovery: a new owner, the slot, the history, the task.
+
+use serde_json::json;
+
+use super::scene::SessionScene;
+
+fn stalled(options: serde_json::Value) -> SessionScene {
+    let scene = SessionScene::new();
+    scene.create("s", options);
+    scene.ok("session.stall", json!({"sessionId": "s", "reason": "test"}));
+    scene
+}
+
+#[test]
+fn a_stalled_session_keeps_its_slot_through_its_recovery() {
+    let scene = stalled(json!({"slot": 2}));
+    assert_eq!(scene.machine("m")["slots"], json!({"2": "s"}));
+    let recovered = scene.ok("session.recover", json!({"sessionId": "s"}));
+    assert_eq!((&recovered["docker_slot"], &recovered["epoch"]), (&json!(2), &json!(2)));
+    let recovery = &scene.show("s")["recovery"];
+    assert_eq!((&recovery["attempts"], &recovery["history"][0]["status"]), (&json!(1), &json!("stalled")));
+    scene.check();
+}
+
+#[test]
+fn a_recovered_session_moves_to_another_machine() {
+    let scene = stalled(json!({"slot": 2}));
+    scene.ok("machine.register", json!({"machineId": "other", "hostname": "h", "slots": [9]}));
+    let recovered = scene.ok("session.recover", json!({"sessionId": "s", "machine": "other"}));
+    assert_eq!((&recovered["machine_id"], &recovered["docker_slot"]), (&json!("other"), &json!(9)));
+    assert_eq!(scene.machine("m")["slots"], json!({}));
+    scene.check();
+}
+
+#[test]
+fn a_recovery_without_a_free_slot_changes_nothing() {
+    let scene = stalled(json!({"slot": 1}));
+    scene.ok("machine.register", json!({"machineId": "full", "hostname": "h", "slots": [1]}));
+    scene.ok("session.create", json!({"project": "p", "machine": "full", "slot": 1}));
+    let before = scene.show("s");
+    assert_eq!(scene.code("session.recover", json!({"sessionId": "s", "machine": "full"})), "no_free_slot");
+    scene.ok("machine.maintenance", json!({"machineId": "m"}));
+    assert_eq!(scene.code("session.recover", json!({"sessionId": "s"})), "illegal_transition");
+    assert_eq!(scene.show("s"), before);
+    scene.check();
+}
+
+#[test]
+fn a_session_is_recovered_three_times() {
+    let scene = stalled(json!({}));
+    for _ in 0..3 {
+        scene.ok("session.recover", json!({"sessionId": "s"}));
+        scene.ok("session.fail", json!({"sessionId": "s", "reason": "again"}));
+    }
+    assert_eq!(scene.code("session.recover", json!({"sessionId": "s"})), "recovery_exhausted");
+    let recoverable = scene.ok("session.recoverable", json!({}));
+    assert_eq!(recoverable["items"], json!([]));
+}
+
+#[test]
+fn the_task_of_a_recovered_session_runs_under_the_new_owner() {
+    for ending in ["stall", "fail"] {
+        let scene = SessionScene::session();
+        scene.ok("task.add", json!({"sessionId": "s", "id": "t", "name": "work"}));
+        scene.ok("task.start", json!({"taskId": "t"}));
+        scene.ok(&format!("session.{ending}"), json!({"sessionId": "s", "reason": "test"}));
+        let recovered = scene.ok("session.recover", json!({"sessionId": "s", "task": "t"}));
+        assert_eq!(recovered["current_task_id"], "t");
+        assert_eq!(scene.task("t")["claim"], json!({"epoch": 2}));
+        assert_eq!(scene.task("t")["retry_count"], i32::from(ending == "fail"));
+        scene.check();
+    }
+}

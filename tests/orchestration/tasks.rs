@@ -1,0 +1,113 @@
+//! Tasks: one at a time, dependencies, retries, progress.
+
+use serde_json::{Value as Json, json};
+
+use super::scene::SessionScene;
+
+fn add(scene: &SessionScene, id: &str, depends_on: &[&str]) {
+    scene.ok("task.add", json!({"sessionId": "s", "id": id, "name": "work", "dependsOn": depends_on}));
+}
+
+#[test]
+fn a_session_runs_one_task_at_a_time() {
+    let scene = SessionScene::session();
+    add(&scene, "a", &[]);
+    add(&scene, "b", &[]);
+    scene.ok("task.start", json!({"taskId": "a"}));
+    assert_eq!(scene.show("s")["current_task_id"], "a");
+    assert_eq!(scene.code("task.start", json!({"taskId": "b"})), "task_already_running");
+    assert_eq!(scene.code("session.complete", json!({"sessionId": "s"})), "open_tasks");
+    scene.ok("task.block", json!({"taskId": "a"}));
+    scene.ok("task.start", json!({"taskId": "b"}));
+    scene.ok("task.complete", json!({"taskId": "b"}));
+    assert_eq!(scene.code("session.complete", json!({"sessionId": "s"})), "open_tasks");
+    scene.ok("task.start", json!({"taskId": "a"}));
+    scene.ok("task.complete", json!({"taskId": "a"}));
+    scene.check();
+    assert_eq!(scene.ok("session.complete", json!({"sessionId": "s"}))["status"], "completed");
+    assert_eq!(scene.code("task.add", json!({"sessionId": "s", "name": "late"})), "illegal_transition");
+}
+
+#[test]
+fn a_task_of_a_session_that_is_not_active_does_not_start() {
+    let scene = SessionScene::session();
+    add(&scene, "a", &[]);
+    scene.ok("session.pause", json!({"sessionId": "s"}));
+    assert_eq!(scene.code("task.start", json!({"taskId": "a"})), "illegal_transition");
+    assert_eq!(scene.code("task.start", json!({"taskId": "none"})), "not_found");
+}
+
+#[test]
+fn the_running_task_fails_with_its_session() {
+    for command in ["fail", "complete"] {
+        let scene = SessionScene::session();
+        add(&scene, "a", &[]);
+        scene.ok("task.start", json!({"taskId": "a"}));
+        let parameters = match command {
+            "fail" => json!({"sessionId": "s", "reason": "no power"}),
+            _ => json!({"sessionId": "s", "force": true}),
+        };
+        scene.ok(&format!("session.{command}"), parameters);
+        let reason = if command == "fail" { "no power" } else { "the session was completed" };
+        assert_eq!((&scene.task("a")["status"], &scene.task("a")["error_message"]), (&json!("failed"), &json!(reason)));
+        scene.check();
+    }
+}
+
+#[test]
+fn a_retried_task_begins_again() {
+    let scene = SessionScene::session();
+    add(&scene, "a", &[]);
+    scene.ok("task.start", json!({"taskId": "a"}));
+    scene.ok("task.fail", json!({"taskId": "a", "error": "no network"}));
+    assert_eq!(scene.ok("task.retry", json!({"taskId": "a"}))["retry_count"], 1);
+    let task = scene.task("a");
+    assert_eq!(["completed_at", "error_message", "started_at"].map(|field| &task[field]), [&Json::Null; 3]);
+}
+
+#[test]
+fn a_task_starts_after_its_dependencies() {
+    let scene = SessionScene::session();
+    add(&scene, "last", &["first", "later"]);
+    add(&scene, "first", &[]);
+    assert_eq!(scene.code("task.start", json!({"taskId": "last"})), "dependencies_open");
+    scene.ok("task.complete", json!({"taskId": "first"}));
+    assert_eq!(scene.code("task.start", json!({"taskId": "last"})), "dependencies_open");
+    add(&scene, "later", &["first"]);
+    scene.ok("task.complete", json!({"taskId": "later"}));
+    scene.ok("task.start", json!({"taskId": "last"}));
+}
+
+#[test]
+fn a_cycle_of_dependencies_is_rejected() {
+    let scene = SessionScene::session();
+    add(&scene, "a", &["b"]);
+    add(&scene, "b", &["c", "d"]);
+    add(&scene, "d", &[]);
+    let code = |id: &str, on: &[&str]| {
+        scene.code("task.add", json!({"sessionId": "s", "id": id, "name": "work", "dependsOn": on}))
+    };
+    assert_eq!(code("c", &["d", "a"]), "dependency_cycle");
+    assert_eq!(code("c", &["c"]), "dependency_cycle");
+    add(&scene, "c", &["d"]);
+    scene.create("other", json!({}));
+    let foreign = json!({"sessionId": "other", "name": "work", "dependsOn": ["a"]});
+    assert_eq!(scene.code("task.add", foreign), "invalid");
+    // A long chain costs no more than a short one.
+    for n in 0..200 {
+        let on = if n == 0 { "c".to_owned() } else { format!("n{}", n - 1) };
+        add(&scene, &format!("n{n}"), &[&on]);
+    }
+}
+
+#[test]
+fn progress_counts_the_tasks_of_a_session() {
+    let scene = SessionScene::session();
+    ["a", "b", "c"].iter().for_each(|id| add(&scene, id, &[]));
+    scene.ok("task.complete", json!({"taskId": "a"}));
+    scene.ok("task.start", json!({"taskId": "b"}));
+    let progress = scene.ok("task.progress", json!({"sessionId": "s"}));
+    assert_eq!((&progress["total"], &progress["percent"]), (&json!(3), &json!(33)));
+    assert_eq!(progress["counts"], json!({"pending": 1, "in_progress": 1, "blocked": 0, "completed": 1, "failed": 0}));
+    assert_eq!(progress["tasks"].as_array().unwrap().len(), 3);
+}
