@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use runstate::decision::{Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, TypedCommand, View};
-use runstate::operation::{Domain, DueRule, Operation};
+use runstate::operation::{Domain, DueRule, EntityQueries, Operation};
 use runstate::schema::{Entity, State};
 use runstate::time::Timestamp;
 use schemars::JsonSchema;
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
 /// The domain. The names of its collections and operations begin with its name.
 pub static NOTES: Domain = Domain::new("notes")
     .collections(&[&Reminder::COLLECTION])
-    .operations(&[&AddReminder::OPERATION, &Snooze::OPERATION, &Finish::OPERATION])
+    .operations(&[&AddReminder::OPERATION, &Snooze::OPERATION, &Finish::OPERATION, &Reminder::SHOW, &Reminder::LIST])
     .due(&[&TIME_HAS_COME])
     .codes(CODES);
 
@@ -29,7 +29,7 @@ runstate::error_codes! {
 
 /// A reminder. It is deleted 30 days after it was done.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[entity(collection = "notes.reminders", version = 1)]
+#[entity(collection = "notes.reminders", version = 1, noun = "reminder", filters(status))]
 #[index(due, when = "exists(due)")]
 #[ttl(done_at, days = 30)]
 pub struct Reminder {

@@ -4,6 +4,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::Parameters;
+use super::entity_queries::sort_fields;
+use crate::schema::{Collection, Field, Kind};
 use crate::value::Document;
 
 /// The description of an operation for documentation, tools and other faces.
@@ -27,6 +29,29 @@ pub type DescribedParameter = (&'static str, &'static str, fn(&mut SchemaGenerat
 #[doc(hidden)]
 pub fn parameter_schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
+}
+
+/// The schema of a list's filter by `field`.
+#[doc(hidden)]
+pub fn filter_schema(collection: &Collection, field: &str) -> Schema {
+    let declared = collection.fields.iter().find(|declared| declared.name == field);
+    match declared {
+        Some(Field { values: words @ [_, ..], .. }) => optional_words(words),
+        Some(Field { kind: Kind::Text | Kind::Id | Kind::Decimal, .. }) => json_schema!({ "type": ["string", "null"] }),
+        Some(Field { kind: Kind::Int, .. }) => json_schema!({ "type": ["integer", "null"] }),
+        Some(Field { kind: Kind::Bool, .. }) => json_schema!({ "type": ["boolean", "null"] }),
+        _ => true.into(),
+    }
+}
+
+/// The schema of the field by which a list is sorted.
+#[doc(hidden)]
+pub fn sort_schema(collection: &Collection) -> Schema {
+    optional_words(&sort_fields(collection))
+}
+
+fn optional_words(words: &[&str]) -> Schema {
+    json_schema!({ "anyOf": [{ "type": "string", "enum": words }, { "type": "null" }] })
 }
 
 impl Description {

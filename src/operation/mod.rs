@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `parameter.rs` | parameters: their declaration, and reading them from JSON with errors that help |
 //! | `filter.rs` | conditions as parameters |
+//! | `entity_queries.rs` | the queries of an entity that need no code: one document, and lists |
 //! | `due.rs` | due rules: how work whose time has come is found, and the command that does it |
 //! | `work_item.rs`, `backoff.rs` | items that workers claim, and when failed work is retried |
 //! | `registry.rs` | the domains of one engine, checked once |
@@ -13,6 +14,7 @@
 mod backoff;
 mod description;
 mod due;
+mod entity_queries;
 mod filter;
 mod parameter;
 mod registry;
@@ -27,8 +29,11 @@ mod work_item;
 pub use backoff::Backoff;
 pub use description::Description;
 #[doc(hidden)]
-pub use description::{DescribedParameter, parameter_schema};
+pub use description::{DescribedParameter, filter_schema, parameter_schema, sort_schema};
 pub use due::{DueKind, DueRow, DueRule};
+pub use entity_queries::{EntityList, EntityQueries, ShowEntity};
+#[doc(hidden)]
+pub use entity_queries::{EntityParameters, list_parameters};
 pub(crate) use parameter::check_names;
 pub use parameter::{
     Mismatch, NoParameters, Parameter, ParameterDeclaration, ParameterReader, Parameters, nearest_name,

@@ -9,6 +9,15 @@ macro_rules! description {
     };
 }
 
+/// The described parameters of a list.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! described_list {
+    ($entity:ty, $(($name:expr, $field:expr)),*) => {
+        &[]
+    };
+}
+
 /// The described parameters of a struct.
 #[doc(hidden)]
 #[macro_export]

@@ -9,6 +9,33 @@ macro_rules! description {
     };
 }
 
+/// The described parameters of a list: its filters and the common ones.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! described_list {
+    ($entity:ty, $(($name:expr, $field:expr)),*) => {
+        &[
+            $(($name, concat!("Only those with this `", $field, "`."), |_| {
+                $crate::operation::filter_schema(&<$entity as $crate::schema::Entity>::COLLECTION, $field)
+            }),)*
+            ("sort", "The field by which they are sorted; by default their id.", |_| {
+                $crate::operation::sort_schema(&<$entity as $crate::schema::Entity>::COLLECTION)
+            }),
+            ("descending", "Whether the sort is in descending order.", $crate::operation::parameter_schema::<bool>),
+            (
+                "limit",
+                "Maximum number of rows; by default 100, never more than 1,000.",
+                $crate::operation::parameter_schema::<Option<u32>>,
+            ),
+            (
+                "cursor",
+                "`next` of the page before; by default the first page.",
+                $crate::operation::parameter_schema::<Option<String>>,
+            ),
+        ]
+    };
+}
+
 /// The described parameters of a struct.
 #[doc(hidden)]
 #[macro_export]

@@ -45,6 +45,12 @@ pub fn check(collection: &Collection, document: &Document) -> Result<(), Violati
     })
 }
 
+/// Checks a value for the field at `path`, which the collection declares; `Err`: the reason, which follows the name of the value.
+pub(crate) fn check_value(collection: &Collection, path: &str, value: &Json) -> Result<(), String> {
+    let field = collection.fields.iter().find(|field| field.name == path);
+    field.and_then(|field| field_violation(field, value)).map_or(Ok(()), Err)
+}
+
 /// The reason why a name is not valid at the top level of a document.
 fn name_violation(name: &str) -> Option<&'static str> {
     match name {

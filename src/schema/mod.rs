@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use catalog::{Catalog, CatalogError};
+pub(crate) use check::check_value;
 pub use check::{RESERVED, Violation, check};
 pub use entity::{Entity, FieldType, Fields};
 pub use keys::parse_decimal;

@@ -20,6 +20,10 @@ fn sessions_are_found_by_project_machine_and_status() {
     let first = scene.ok("session.list", json!({"limit": 2}));
     let rest = scene.ok("session.list", json!({"limit": 2, "cursor": first["next"]}));
     assert_eq!((ids(&first).len(), ids(&rest).len(), rest.get("next")), (2, 1, None));
+    let sorted =
+        |parameters| ids(&scene.ok("session.list", parameters)).iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    assert_eq!(sorted(json!({"sort": "status"})), ["other", "s", "paused"]);
+    assert_eq!(sorted(json!({"sort": "status", "descending": true}))[0], "paused");
     let counts = scene.ok("project.counts", json!({}));
     assert_eq!(counts[0], json!({"project_id": "p", "sessions": {"active": 1, "paused": 1}, "tasks": {}}));
 }
@@ -71,6 +75,6 @@ fn the_machine_with_the_most_free_slots_is_picked() {
     assert_eq!(scene.code("machine.pick", json!({"requirements": {"os": "plan9"}})), "no_free_slot");
     scene.ok("machine.maintenance", json!({"machineId": "large"}));
     assert_eq!(scene.ok("machine.pick", json!({}))["machine_id"], "m");
-    let free = scene.ok("machine.list", json!({"free": true}));
+    let free = scene.ok("machine.free", json!({}));
     assert_eq!(free["items"].as_array().unwrap().iter().map(|row| &row["machine_id"]).collect::<Vec<_>>(), ["m"]);
 }

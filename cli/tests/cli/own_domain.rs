@@ -74,8 +74,9 @@ fn operations_of_a_domain_are_called_with_json_text() {
     let added = call(&engine, "notes.reminder.add", text).unwrap();
     assert_eq!(added, json!({"id": "tea", "text": "Drink tea", "status": "open", "due": 5_000}));
     assert_eq!(call(&engine, "notes.reminder.add", text).unwrap(), added, "a repeat returns the first result");
-    let found = call(&engine, "documents.query", r#"{"collection": "notes.reminders"}"#).unwrap();
-    assert_eq!(found["items"][0]["text"], "Drink tea");
+    assert_eq!(call(&engine, "notes.reminder.show", r#"{"id": "tea"}"#).unwrap(), added);
+    assert_eq!(call(&engine, "notes.reminder.list", r#"{"status": "open"}"#).unwrap()["items"], json!([added]));
+    assert_eq!(call(&engine, "notes.reminder.list", r#"{"status": "done"}"#).unwrap()["items"], json!([]));
 }
 
 #[test]
@@ -108,6 +109,10 @@ fn wrong_parameters_of_a_domain_are_explained() {
         message("notes.reminder.add", json!({"id": "tea", "text": "Drink", "due": 1, "commandID": "x"})),
         message("notes.reminder.add", json!({"id": "tea", "text": "x".repeat(1_000_000), "due": "today"})),
         message("notes.reminder.finish", json!({"id": "tea", "dueBy": 1})),
+        message("notes.reminder.list", json!({"status": "opened"})),
+        message("notes.reminder.list", json!({"status": 1})),
+        message("notes.reminder.list", json!({"sort": "text"})),
+        message("notes.reminder.list", json!({"text": "x"})),
     ].join("\n"), @r#"
     `notes.reminder.ad` is not an operation; did you mean `notes.reminder.add`?
     `orchestration.session.create` is not an operation; this store was not opened with a domain `orchestration`
@@ -117,6 +122,10 @@ fn wrong_parameters_of_a_domain_are_explained() {
     notes.reminder.add has no option `commandID`; did you mean `commandId`?
     notes.reminder.add: `due` must be a time in milliseconds since 1970, not "today"
     notes.reminder.finish has no option `dueBy`; its options are `id`, `commandId`
+    notes.reminder.list: `status` is not one of open, done
+    notes.reminder.list: `status` is not a text
+    notes.reminder.list: `sort` must be one of due, not "text"
+    notes.reminder.list has no option `text`; its options are `status`, `sort`, `descending`, `limit`, `cursor`
     "#);
 }
 

@@ -3,14 +3,15 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Data, DeriveInput, Expr, LitInt, LitStr, Path};
+use syn::{Attribute, Data, DeriveInput, Expr, Ident, LitInt, LitStr, Path};
 
 use crate::field::StoredField;
 use crate::index::{IndexAttribute, TtlAttribute};
 use crate::name::{self, Case};
+use crate::operation::default_command_line;
 
 const ENTITY_ATTRIBUTES: &[&str] =
-    &["collection", "version", "insert_only", "read_mostly", "rename_all", "inside", "upgrade"];
+    &["collection", "version", "insert_only", "read_mostly", "rename_all", "inside", "upgrade", "noun", "filters"];
 const FIELDS_ATTRIBUTES: &[&str] = &["rename_all", "inside", "upgrade"];
 
 /// A struct with stored fields.
@@ -32,6 +33,10 @@ struct StructAttributes {
     rename_all: Option<Case>,
     /// The object that holds all fields without a path of their own.
     inside: Option<LitStr>,
+    /// The word for an entity in the names of its queries.
+    noun: Option<LitStr>,
+    /// The fields by which its list can be filtered.
+    filters: Vec<Ident>,
     /// A function that corrects a value read from a document of an older version.
     upgrade: Option<Path>,
 }
@@ -39,10 +44,10 @@ struct StructAttributes {
 /// Implements `Fields` and `Entity`.
 pub fn derive_entity(input: &DeriveInput) -> syn::Result<TokenStream> {
     let entity = Struct::parse(input, ENTITY_ATTRIBUTES)?;
-    let (fields, collection) = (entity.fields_impl(), entity.collection()?);
+    let (fields, mut collection) = (entity.fields_impl(), entity.collection()?);
     let name = &input.ident;
     let id = &entity.id()?.member;
-    let checks = collection.checks;
+    let (queries, checks) = (entity.queries(&mut collection.checks)?, collection.checks);
     let collection = collection.declaration;
     let updated = entity.fields.iter().find(|field| field.attributes.updated).map(|StoredField { member, .. }| {
         quote! {
@@ -63,6 +68,7 @@ pub fn derive_entity(input: &DeriveInput) -> syn::Result<TokenStream> {
 
             #updated
         }
+        #queries
         #(#checks)*
     })
 }
@@ -220,6 +226,82 @@ impl<'a> Struct<'a> {
         Ok(tokens)
     }
 
+    /// The queries of the entity, if it has a noun.
+    fn queries(&self, checks: &mut Vec<TokenStream>) -> syn::Result<Option<TokenStream>> {
+        let StructAttributes { noun, collection, filters, .. } = &self.attributes;
+        let (Some(noun), Some(collection)) = (noun, collection) else {
+            return match filters.first() {
+                Some(filter) => name::error(filter.span(), "filters need a `noun`, which names the list that has them"),
+                None => Ok(None),
+            };
+        };
+        if !name::is_camel_case_word(&noun.value()) {
+            return name::error(
+                noun.span(),
+                "a noun is one word in camel case, which names the queries: `domain.noun.list`",
+            );
+        }
+        let collection = collection.value();
+        let (domain, plural) = collection.split_once('.').unwrap_or(("", &collection));
+        let mut list = Vec::new();
+        for filter in filters {
+            let path = self.resolve(&name::plain(filter), filter.span(), checks)?;
+            // A filter by the id of a session is named by the session.
+            let parameter = Case::Camel.apply(path.strip_suffix("_id").unwrap_or(&path));
+            list.push(quote!((#parameter, #path)));
+        }
+        let parameters = filters.len();
+        let id = Case::Camel.apply(&self.id()?.path);
+        let operation = |verb: &str, result: TokenStream, query: TokenStream, documentation: String| {
+            let name = format!("{domain}.{}.{verb}", noun.value());
+            let cli = default_command_line(&name);
+            quote! {
+                ::runstate::operation::OperationDeclaration {
+                    signature: ::runstate::operation::Signature {
+                        name: #name,
+                        kind: ::runstate::operation::OperationKind::Query,
+                        creates: false,
+                        parameters: <#query as ::runstate::operation::Parameters>::PARAMETERS,
+                        description: ::runstate::description!(#documentation, #cli, #query, #result),
+                    },
+                    parse: |parameters| ::runstate::operation::parse_query::<#query, #query>(#name, parameters),
+                }
+            }
+        };
+        let noun = noun.value();
+        let show = operation(
+            "show",
+            quote!(Self),
+            quote!(::runstate::operation::ShowEntity<Self>),
+            format!("Returns one {noun}.\n\nErrors: `not_found`."),
+        );
+        let list_operation = operation(
+            "list",
+            quote!(::runstate::schema::Page<Self>),
+            quote!(::runstate::operation::EntityList<Self>),
+            format!(
+                "Lists {plural} page by page: those that match all filters.\n\nErrors: `invalid` (the cursor is not of this list)."
+            ),
+        );
+        let name = &self.input.ident;
+        Ok(Some(quote! {
+            #[automatically_derived]
+            impl ::runstate::operation::EntityQueries for #name {
+                const SHOW: ::runstate::operation::OperationDeclaration = #show;
+                const LIST: ::runstate::operation::OperationDeclaration = #list_operation;
+                const FILTERS: &'static [(&'static str, &'static str)] = &[#(#list),*];
+                const SHOW_PARAMETERS: ::runstate::operation::EntityParameters = (
+                    &[::runstate::operation::ParameterDeclaration { name: #id, required: true, subject: true }],
+                    ::runstate::described_parameters!((#id, "Its id.", ::std::string::String)),
+                );
+                const LIST_PARAMETERS: ::runstate::operation::EntityParameters = (
+                    &::runstate::operation::list_parameters::<{ #parameters + 4 }>(Self::FILTERS),
+                    ::runstate::described_list!(Self, #(#list),*),
+                );
+            }
+        }))
+    }
+
     fn attributes_named(&self, name: &'static str) -> impl Iterator<Item = &Attribute> {
         self.input.attrs.iter().filter(move |attribute| attribute.path().is_ident(name))
     }
@@ -276,6 +358,13 @@ impl StructAttributes {
             "read_mostly" => self.read_mostly = true,
             "rename_all" => self.rename_all = Some(Case::parse(meta)?),
             "inside" => self.inside = Some(meta.value()?.parse()?),
+            "noun" => self.noun = Some(meta.value()?.parse()?),
+            "filters" => {
+                return meta.parse_nested_meta(|field| {
+                    self.filters.push(field.path.require_ident()?.clone());
+                    Ok(())
+                });
+            }
             _ => self.upgrade = Some(meta.value()?.parse()?),
         }
         Ok(())

@@ -80,6 +80,11 @@ pub fn unknown_attribute(path: &Path, allowed: &[&str]) -> syn::Error {
     syn::Error::new_spanned(path, unknown("attribute", &name, allowed))
 }
 
+/// Whether it is a word in the name of an operation.
+pub fn is_camel_case_word(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_ascii_lowercase()) && word.chars().all(|c| c.is_ascii_alphanumeric())
+}
+
 /// An error at `span`.
 pub fn error<T>(span: Span, message: impl Display) -> syn::Result<T> {
     Err(syn::Error::new(span, message))

@@ -271,14 +271,11 @@ fn documentation(attributes: &[Attribute]) -> String {
 }
 
 fn is_operation_name(name: &str) -> bool {
-    let is_word = |word: &str| {
-        word.starts_with(|first: char| first.is_ascii_lowercase()) && word.chars().all(|c| c.is_ascii_alphanumeric())
-    };
-    (2..=3).contains(&name.split('.').count()) && name.split('.').all(is_word)
+    (2..=3).contains(&name.split('.').count()) && name.split('.').all(name::is_camel_case_word)
 }
 
 /// `session heartbeat` of `orchestration.session.heartbeat`, `cvm remove-program` of `cvm.removeProgram`.
-fn default_command_line(name: &str) -> String {
+pub fn default_command_line(name: &str) -> String {
     let mut words: Vec<String> = name.split('.').map(|word| name::snake_case(word).replace('_', "-")).collect();
     if words.len() > 2 {
         words.remove(0);

@@ -216,3 +216,16 @@ fn names_are_stored_in_their_case() {
     assert_eq!(name::Case::Snake.apply("last_heart_beat"), "last_heart_beat");
     assert_eq!(name::snake_case("WaitingCc"), "waiting_cc");
 }
+
+#[test]
+fn errors_of_queries_point_at_their_attributes() {
+    let error = |attribute: &str| {
+        let source = format!(
+            "#[entity(collection = \"a.b\", version = 1)]\n#[entity({attribute})]\nstruct Note {{ #[entity(id)] id: String }}"
+        );
+        error(entity::derive_entity, &source)
+    };
+    assert_error(error("filters(id)"), "id", "filters need a `noun`");
+    assert_error(error("noun = \"note\", filters(status)"), "status", "`status` is not a valid field of `Note`");
+    assert_error(error("noun = \"Two Notes\""), "\"Two Notes\"", "one word in camel case");
+}

@@ -24,9 +24,8 @@ pub use machine::{
     MachineSummary, MarkOffline, RegisterMachine, ReleaseSession, SetMaintenance, SlotChoice,
 };
 pub use queries::{
-    FailedSessions, Health, MachineListing, PickMachine, ProjectCounts, RecoverableSessions, SessionHealth,
-    SessionListing, ShowCounts, ShowHealth, ShowMachine, ShowProgress, ShowSession, StaleSessions, TaskListing,
-    TaskProgress,
+    FailedSessions, FreeMachines, Health, PickMachine, ProjectCounts, RecoverableSessions, SessionHealth, ShowCounts,
+    ShowHealth, ShowProgress, StaleSessions, TaskProgress,
 };
 pub use session::{
     CompleteSession, CreateSession, DeleteSession, FailSession, PauseSession, RecoverSession, Recovery, RecoveryRow,
@@ -39,7 +38,7 @@ pub use task::{
     TaskState, TaskStatus, TaskSummary,
 };
 
-use crate::operation::{Domain, LifecycleDeclaration, Operation};
+use crate::operation::{Domain, EntityQueries, LifecycleDeclaration, Operation};
 use crate::schema::Entity;
 
 /// The domain.
@@ -56,8 +55,8 @@ pub static DOMAIN: Domain = Domain::new("orchestration")
         &RecoverSession::OPERATION,
         &UpdateMetadata::OPERATION,
         &DeleteSession::OPERATION,
-        &ShowSession::OPERATION,
-        &SessionListing::OPERATION,
+        &Session::SHOW,
+        &Session::LIST,
         &StaleSessions::OPERATION,
         &RecoverableSessions::OPERATION,
         &FailedSessions::OPERATION,
@@ -70,7 +69,8 @@ pub static DOMAIN: Domain = Domain::new("orchestration")
         &BlockTask::OPERATION,
         &ReleaseTask::OPERATION,
         &RetryTask::OPERATION,
-        &TaskListing::OPERATION,
+        &Task::SHOW,
+        &Task::LIST,
         &ShowProgress::OPERATION,
         &RegisterMachine::OPERATION,
         &MachineHeartbeat::OPERATION,
@@ -79,8 +79,9 @@ pub static DOMAIN: Domain = Domain::new("orchestration")
         &ChangeSlots::OPERATION,
         &SetMaintenance::OPERATION,
         &DrainMachine::OPERATION,
-        &ShowMachine::OPERATION,
-        &MachineListing::OPERATION,
+        &Machine::SHOW,
+        &Machine::LIST,
+        &FreeMachines::OPERATION,
         &PickMachine::OPERATION,
     ])
     .due(&[&due::SESSION_DUE, &due::MACHINE_DUE])

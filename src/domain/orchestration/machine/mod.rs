@@ -24,7 +24,7 @@ use crate::value::{Document, Json};
 /// A machine on which sessions run.
 // Documents of the older system lack the fields with a default.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[entity(collection = "orchestration.machines", version = 1)]
+#[entity(collection = "orchestration.machines", version = 1, noun = "machine", filters(status))]
 #[index(machine_id, unique)]
 #[index(status)]
 #[index(last_heartbeat)]

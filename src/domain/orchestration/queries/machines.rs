@@ -1,6 +1,6 @@
-//! Queries of machines: one, lists, and the choice of one for a session.
+//! Queries of machines: those with free slots, and the choice of one for a session.
 
-use super::{ROWS, filter_eq};
+use super::ROWS;
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::orchestration::codes;
 use crate::domain::orchestration::machine::{Machine, MachineStatus};
@@ -11,59 +11,30 @@ use crate::value::Document;
 /// Largest number of machines among which one is picked.
 const PICKED_MACHINES: u32 = 10_000;
 
-/// Returns a machine.
-///
-/// Errors: `not_found`.
-#[derive(Clone, Debug, Operation)]
-#[operation(name = "orchestration.machine.show", query)]
-pub struct ShowMachine {
-    /// The machine.
-    #[operation(subject)]
-    pub machine_id: String,
-}
-
-impl DomainQuery for ShowMachine {
-    const NAME: &'static str = "orchestration.machine_show";
-    type Output = Machine;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Machine>(&self.machine_id)
-    }
-
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Machine, Rejection> {
-        Ok(view.entity(&self.machine_id)?.entity)
-    }
-}
-
-/// Lists machines page by page: with a status, with free slots.
+/// Lists online machines with a free slot, page by page. A page may have fewer rows than its limit, and not be the last.
 ///
 /// Errors: `invalid` (the cursor is not of this list).
 #[derive(Clone, Debug, Default, Operation)]
-#[operation(name = "orchestration.machine.list", query)]
-pub struct MachineListing {
-    /// Only machines with this status.
-    pub status: Option<MachineStatus>,
-    /// Only online machines with a free slot. A page may then have fewer rows, and not be the last.
-    pub free: bool,
+#[operation(name = "orchestration.machine.free", query)]
+pub struct FreeMachines {
     /// Maximum number of rows; by default 100, never more than 1,000.
     pub limit: Option<u32>,
     /// `next` of the page before; by default the first page.
     pub cursor: Option<String>,
 }
 
-impl DomainQuery for MachineListing {
-    const NAME: &'static str = "orchestration.machine_list";
+impl DomainQuery for FreeMachines {
+    const NAME: &'static str = "orchestration.machine_free";
     type Output = Page<Machine>;
 
     fn reads(&self, _: &View) -> ReadSet {
-        let status = if self.free { Some(MachineStatus::Online) } else { self.status };
-        let query = filter_eq(Query::of(&Machine::COLLECTION), "status", status.map(MachineStatus::as_str));
-        ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
+        let online = Query::of(&Machine::COLLECTION).eq("status", MachineStatus::Online.as_str());
+        ReadSet::empty().query(ROWS, online.page(self.limit, self.cursor.as_ref()))
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Machine>, Rejection> {
         let mut page: Page<Machine> = view.page(ROWS)?;
-        page.items.retain(|machine| !self.free || machine.free_slots().next().is_some());
+        page.items.retain(|machine| machine.free_slots().next().is_some());
         Ok(page)
     }
 }

@@ -1,9 +1,9 @@
-//! Queries of sessions: one, lists, and the health of one.
+//! Queries of sessions: those without a heartbeat, those to recover, those that failed, and the health of one.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{ROWS, filter_eq, is_one_of};
+use super::{ROWS, is_one_of};
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::orchestration::session::{Session, SessionStatus};
 use crate::domain::orchestration::settings::OrchestrationSettings;
@@ -12,64 +12,6 @@ use crate::operation::Operation;
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Entity, Filter, Page, Query};
 use crate::time::Millis;
-
-/// Returns a session.
-///
-/// Errors: `not_found`.
-#[derive(Clone, Debug, Operation)]
-#[operation(name = "orchestration.session.show", query)]
-pub struct ShowSession {
-    /// The session.
-    #[operation(subject)]
-    pub session_id: String,
-}
-
-impl DomainQuery for ShowSession {
-    const NAME: &'static str = "orchestration.session_show";
-    type Output = Session;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Session>(&self.session_id)
-    }
-
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Session, Rejection> {
-        Ok(view.entity(&self.session_id)?.entity)
-    }
-}
-
-/// Lists sessions page by page: of a project, of a machine, with a status.
-///
-/// Errors: `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug, Default, Operation)]
-#[operation(name = "orchestration.session.list", query)]
-pub struct SessionListing {
-    /// Only sessions of this project.
-    pub project: Option<String>,
-    /// Only sessions of this machine.
-    pub machine: Option<String>,
-    /// Only sessions with this status.
-    pub status: Option<SessionStatus>,
-    /// Maximum number of rows; by default 100, never more than 1,000.
-    pub limit: Option<u32>,
-    /// `next` of the page before; by default the first page.
-    pub cursor: Option<String>,
-}
-
-impl DomainQuery for SessionListing {
-    const NAME: &'static str = "orchestration.session_list";
-    type Output = Page<Session>;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        let query = filter_eq(Query::of(&Session::COLLECTION), "project_id", self.project.as_deref());
-        let query = filter_eq(query, "machine_id", self.machine.as_deref());
-        let query = filter_eq(query, "status", self.status.map(SessionStatus::as_str));
-        ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
-    }
-
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Session>, Rejection> {
-        view.page(ROWS)
-    }
-}
 
 /// Lists active and paused sessions without a recent heartbeat, page by page, the earliest heartbeat first.
 ///
@@ -123,8 +65,11 @@ impl DomainQuery for RecoverableSessions {
     type Output = Page<Session>;
 
     fn reads(&self, _: &View) -> ReadSet {
-        let query = filter_eq(Query::of(&Session::COLLECTION), "project_id", self.project.as_deref());
-        let query = query.filter(is_one_of("status", ["stalled", "failed"]));
+        let query = Query::of(&Session::COLLECTION).filter(is_one_of("status", ["stalled", "failed"]));
+        let query = match &self.project {
+            Some(project) => query.eq("project_id", project.as_str()),
+            None => query,
+        };
         ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
     }
 

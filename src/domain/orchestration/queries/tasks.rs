@@ -1,53 +1,19 @@
-//! Queries of tasks: lists, and the progress of a session.
+//! The query of tasks: the progress of a session.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{ROWS, filter_eq};
+use super::ROWS;
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::orchestration::session::Session;
 use crate::domain::orchestration::task::{Task, TaskStatus};
 use crate::operation::Operation;
-use crate::schema::{Entity, Page, Query};
+use crate::schema::{Entity, Query};
 
 /// Largest number of tasks whose progress is counted.
 const COUNTED_TASKS: u32 = 10_000;
-
-/// Lists tasks page by page: of a session, of a project, with a status.
-///
-/// Errors: `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug, Default, Operation)]
-#[operation(name = "orchestration.task.list", query)]
-pub struct TaskListing {
-    /// Only tasks of this session.
-    pub session: Option<String>,
-    /// Only tasks of this project.
-    pub project: Option<String>,
-    /// Only tasks with this status.
-    pub status: Option<TaskStatus>,
-    /// Maximum number of rows; by default 100, never more than 1,000.
-    pub limit: Option<u32>,
-    /// `next` of the page before; by default the first page.
-    pub cursor: Option<String>,
-}
-
-impl DomainQuery for TaskListing {
-    const NAME: &'static str = "orchestration.task_list";
-    type Output = Page<Task>;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        let query = filter_eq(Query::of(&Task::COLLECTION), "session_id", self.session.as_deref());
-        let query = filter_eq(query, "project_id", self.project.as_deref());
-        let query = filter_eq(query, "status", self.status.map(TaskStatus::as_str));
-        ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
-    }
-
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Task>, Rejection> {
-        view.page(ROWS)
-    }
-}
 
 /// Returns the tasks of a session, and how many of them are done.
 ///

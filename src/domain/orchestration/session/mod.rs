@@ -35,7 +35,7 @@ use crate::value::{Document, Json};
 /// A session of an agent.
 // Documents of the older system lack the fields with a default.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[entity(collection = "orchestration.sessions", version = 1)]
+#[entity(collection = "orchestration.sessions", version = 1, noun = "session", filters(project_id, machine_id, status))]
 #[index(session_id, unique)]
 #[index(project_id)]
 #[index(machine_id)]

@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 /// A task in a session.
 // Its `session_id` is not declared as a reference: a session expires, and tasks of it that were never started may stay.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[entity(collection = "orchestration.tasks", version = 1)]
+#[entity(collection = "orchestration.tasks", version = 1, noun = "task", filters(session_id, project_id, status))]
 #[index(task_id, unique)]
 #[index(session_id)]
 #[index(project_id)]
