@@ -167,10 +167,17 @@ fn a_program_with_a_domain_has_its_commands() {
     let snoozed = run(&scene, &["reminder", "snooze", "tea", "--due", "2100-01-21T10:00:00Z", "--json"]);
     let snoozed = snoozed.expect_exit(0).json();
     assert_eq!(snoozed, json!({"id": "tea", "text": "Drink tea", "status": "open", "due": "2100-01-21T10:00:00Z"}));
-    assert_snapshot!(run(&scene, &["documents", "query", "notes.reminders"]).expect_exit(0).text(), @"
-    ID   DUE            STATUS  TEXT
-    tea  4104208800000  open    Drink tea
+    assert_snapshot!(run(&scene, &["reminder", "list", "--status", "open", "--sort", "due"]).expect_exit(0).text(), @"
+    ID   TEXT       STATUS  DUE
+    tea  Drink tea  open    [time]
     ");
+    assert_eq!(run(&scene, &["reminder", "show", "tea", "--json"]).expect_exit(0).json(), snoozed);
+    assert!(
+        run(&scene, &["reminder", "list", "--status", "opn"])
+            .expect_exit(2)
+            .err
+            .contains("[possible values: open, done]")
+    );
     // Finish takes no other parameter, so it takes several reminders.
     run(&scene, &["reminder", "add", "cake", "--text", "Bake", "--due", "+1h"]).expect_exit(0);
     run(&scene, &["reminder", "finish", "tea", "cake", "--command-id", "evening"]).expect_exit(0);
@@ -196,8 +203,7 @@ fn a_valid_text_is_never_too_large_for_the_ledger() {
 fn a_program_with_a_domain_does_its_due_work() {
     let scene = CliFixture::new();
     let status = |id: &str| {
-        let words = ["documents", "get", "notes.reminders", "--ids", id, "--json"];
-        run(&scene, &words).expect_exit(0).values()[0]["status"].as_str().unwrap().to_owned()
+        run(&scene, &["reminder", "show", id, "--json"]).expect_exit(0).json()["status"].as_str().unwrap().to_owned()
     };
     for id in ["first", "second"] {
         run(&scene, &["reminder", "add", id, "--text", "now", "--due", "1s"]).expect_exit(0);
@@ -260,7 +266,8 @@ fn a_program_with_a_domain_serves_its_tools() {
         assert_eq!(client.peer_info().unwrap().server_info.as_ref().unwrap().name, "own_domain");
         let tools = client.list_all_tools().await.unwrap();
         let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
-        assert_eq!(names, ["notes_reminder_add", "notes_reminder_finish", "notes_reminder_snooze"]);
+        let expected = ["add", "finish", "list", "show", "snooze"].map(|verb| format!("notes_reminder_{verb}"));
+        assert_eq!(names, expected);
         assert_eq!(tools[0].input_schema["required"], json!(["id", "text", "due"]));
         let call = async |tool: &'static str, arguments: Json| {
             let arguments = arguments.as_object().unwrap().clone();
