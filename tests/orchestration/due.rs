@@ -1,7 +1,7 @@
 //! Sweeps with a simulated clock: sessions stall and fail, machines go offline, ended sessions expire.
 
 use runstate::decision::EngineSettings;
-use runstate::domain::orchestration::{OrchestrationSettings, Session};
+use runstate::domain::orchestration::{MarkOffline, OrchestrationSettings, Session};
 use runstate::schema::{Entity, Query};
 use runstate::store::{BatchLimits, Freshness, Memory, layer::LimitedStore};
 use runstate::testing::block_on;
@@ -74,6 +74,16 @@ fn a_machine_without_a_heartbeat_goes_offline_with_its_sessions() {
     assert_eq!(scene.code("session.create", json!({"project": "p", "machine": "m"})), "illegal_transition");
     assert_eq!(scene.ok("machine.heartbeat", json!({"machineId": "m"}))["status"], "online");
     scene.check();
+}
+
+#[test]
+fn a_machine_that_was_alive_since_stays_online() {
+    let scene = SessionScene::session();
+    let sweep = MarkOffline { machine_id: "m".to_owned(), due_by: scene.host.clock.now() + Millis::minutes(10) };
+    scene.host.clock.advance(Millis::minutes(10));
+    scene.ok("machine.heartbeat", json!({"machineId": "m"}));
+    assert_eq!(block_on(scene.engine.execute(&sweep)).unwrap_err().code.as_str(), "stale");
+    assert_eq!((scene.machine("m")["status"].clone(), scene.status("s")), (json!("online"), json!("active")));
 }
 
 #[test]

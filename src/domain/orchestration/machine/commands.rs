@@ -337,7 +337,10 @@ impl Command for MarkOffline {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
         let mut machine = view.entity::<Machine>(&self.machine_id)?;
         if !matches!(machine.entity.state, MachineState::Online { due_at } if due_at <= self.due_by) {
-            return Ok(Decision::new(machine.entity.summary()));
+            // Not a summary: `next` would continue for as long as the machine is online.
+            return Err(Rejection::Stale {
+                what: format!("machine `{}` is not due; nothing was changed", self.machine_id),
+            });
         }
         let rows = view.rows("sessions").unwrap_or_default();
         let taken = rows.len().min(ctx.max_writes.saturating_sub(1).max(1));

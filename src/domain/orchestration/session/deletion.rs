@@ -71,7 +71,9 @@ impl Command for DeleteSession {
         let done = deleted == rows.len() && view.next_cursor("tasks").is_none();
         let mut decision = Decision::new(progress(deleted as u64, done));
         let tasks = view.entities::<Task>("tasks")?;
-        session.open_tasks -= tasks[..deleted].iter().filter(|task| task.state.is_open()).count() as u32;
+        // Sessions of the older system do not count their tasks.
+        let open = tasks[..deleted].iter().filter(|task| task.state.is_open()).count() as u32;
+        session.open_tasks = session.open_tasks.saturating_sub(open);
         decision.changes.extend(
             rows[..deleted]
                 .iter()
