@@ -4,6 +4,7 @@ use super::{Change, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
 use crate::schema::{Entity, Key, Page, Violation};
 use crate::time::Timestamp;
+use crate::value::Document;
 
 /// An entity as it was read.
 #[derive(Clone, Debug)]
@@ -108,6 +109,47 @@ impl<O> Decision<O> {
     }
 }
 
+/// What a [`Follower`](crate::operation::Follower) does with a decision.
+impl<O> Decision<O> {
+    /// The entity with this id as it is after the changes so far; `None`: it does not exist. One that the command did not read is read, and
+    /// then the command is decided again.
+    ///
+    /// The decision relies on what it finds here: if the entity changes before the commit, the command is decided again too.
+    pub fn current<E: Entity>(&mut self, view: &View, id: &str) -> Result<Option<E>, Rejection> {
+        let key = Key::new(&E::COLLECTION, id);
+        if let Some(change) = self.changes.iter().find(|change| *change.key() == key) {
+            return change.document().map(|document| decode(&key, document)).transpose();
+        }
+        if !view.has_read(&key) {
+            return Err(Rejection::Unread(vec![key]));
+        }
+        let Some(read) = view.get(&key) else { return Ok(None) };
+        if !self.checks.iter().any(|(checked, _)| *checked == key) {
+            self.checks.push((key.clone(), read.revision.clone()));
+        }
+        decode(&key, &read.document).map(Some)
+    }
+
+    /// Writes an entity that [`Decision::current`] returned, and sets its time of update.
+    pub fn write<E: Entity>(&mut self, view: &View, mut entity: E, now: Timestamp) -> Result<(), Rejection> {
+        entity.set_updated(now);
+        let (key, document) = (Key::new(&E::COLLECTION, entity.id()), entity.to_document().map_err(invalid)?);
+        self.checks.retain(|(checked, _)| *checked != key);
+        match self.changes.iter_mut().find(|change| *change.key() == key) {
+            Some(Change::Insert { document: after, .. } | Change::Update { after, .. }) => *after = document,
+            Some(_) => {
+                let why = format!("{key} is removed by the same command, or its rows never change");
+                return Err(Rejection::domain(ErrorCode::INTERNAL, why));
+            }
+            None => {
+                let before = view.get(&key).cloned().ok_or_else(|| Rejection::Unread(vec![key.clone()]))?;
+                self.changes.push(Change::Update { key, before, after: document });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<E: Entity> Decision<E> {
     /// The decision to insert a new entity, which is its output. Its id must be free.
     pub fn insert(entity: E) -> Result<Self, Rejection> {
@@ -125,7 +167,11 @@ impl Change {
 }
 
 fn read<E: Entity>(key: &Key, loaded: &LoadedDocument) -> Result<E, Rejection> {
-    E::from_document(&loaded.document)
+    decode(key, &loaded.document)
+}
+
+fn decode<E: Entity>(key: &Key, document: &Document) -> Result<E, Rejection> {
+    E::from_document(document)
         .map_err(|violation| Rejection::domain(ErrorCode::CORRUPT, format!("{key} is damaged: {violation}")))
 }
 

@@ -111,6 +111,31 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The document that it changes.
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Insert { key, .. }
+            | Self::Update { key, .. }
+            | Self::Append { key, .. }
+            | Self::Stage { key, .. }
+            | Self::Retire { key }
+            | Self::Delete { key, .. } => key,
+        }
+    }
+
+    /// The document as it is after the change; `None`: it is removed.
+    pub fn document(&self) -> Option<&Document> {
+        match self {
+            Self::Insert { document, .. }
+            | Self::Update { after: document, .. }
+            | Self::Append { document, .. }
+            | Self::Stage { document, .. } => Some(document),
+            Self::Retire { .. } | Self::Delete { .. } => None,
+        }
+    }
+}
+
 /// A notification that other parts of a process may want at once. An event that must not be lost is a row with a due time instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
@@ -141,6 +166,16 @@ impl<O> Decision<O> {
     pub fn change(mut self, change: Change) -> Self {
         self.changes.push(change);
         self
+    }
+
+    /// Adds what another command decided on the same view, so that both are committed together. Returns its output.
+    pub fn include<P>(&mut self, other: Decision<P>) -> P {
+        let Decision { output, changes, checks, hints, cached } = other;
+        self.changes.extend(changes);
+        self.checks.extend(checks);
+        self.hints.extend(hints);
+        self.cached.extend(cached);
+        output
     }
 
     /// Adds a check that `key` still is as it was read.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::staging::marker;
 use super::{CommandOutcome, Engine, Error, Origin, staging};
-use crate::decision::{AnyCommand, CachedValue, Change, Decision, LoadedDocument, View};
+use crate::decision::{AnyCommand, CachedValue, Change, Ctx, Decision, LoadedDocument, Rejection, View};
 use crate::id::{CommandId, Revision, hex, sha256};
 use crate::limits::LEDGER_RESULT_BYTES;
 use crate::schema::Key;
@@ -87,6 +87,23 @@ impl Engine {
                 Ok(CommandOutcome::without_hints(true))
             }
         }
+    }
+
+    /// Adds the changes of followers, and those that follow these in turn.
+    pub(super) fn follow(&self, mut decision: Decision<()>, view: &View, ctx: &Ctx) -> Result<Decision<()>, Rejection> {
+        let mut index = 0;
+        while let Some(change) = decision.changes.get(index) {
+            let collection = change.key().collection.clone();
+            for follower in self.registry().followers(&collection) {
+                if let Some(change) = decision.changes.get(index)
+                    && let (key, Some(document)) = (change.key().clone(), change.document().cloned())
+                {
+                    (follower.follow)(&key, &document, &mut decision, view, ctx)?;
+                }
+            }
+            index += 1;
+        }
+        Ok(decision)
     }
 
     /// Commits `batch` with the rows that may be staged, in one batch if they fit.

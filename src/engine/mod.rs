@@ -36,9 +36,9 @@ pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS, catalog};
 pub use store_operations::{ChangeFilter, CollectionInfo, EngineChange, EngineChanges, Info};
 use view_loading::ReadSource;
 
-use crate::decision::EngineSettings;
 use crate::decision::{
-    AnyCommand, Command, Ctx, DomainQuery, Hint, LoadedDocument, Rejection, TypedCommand, TypedQuery, View,
+    AnyCommand, Command, Ctx, DomainQuery, EngineSettings, Hint, LoadedDocument, Rejection, TypedCommand, TypedQuery,
+    View,
 };
 use crate::error_code::ErrorCode;
 use crate::id::CommandId;
@@ -318,7 +318,8 @@ impl Engine {
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
             ctx.stopwatch = self.shared.host.stopwatch();
             ctx.max_writes = self.shared.store.capabilities().batch_writes;
-            let decision = match command.decide(&view, &mut ctx) {
+            let decision = command.decide(&view, &mut ctx).and_then(|decision| self.follow(decision, &view, &ctx));
+            let decision = match decision {
                 // Each round asks for at least one new key, so this ends; `load` bounds the rounds.
                 Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
                     unread.extend(keys);

@@ -3,6 +3,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `parameter.rs` | parameters: their declaration, and reading them from JSON with errors that help |
+//! | `follower.rs` | changes that follow those of another domain, in the same commit |
 //! | `filter.rs` | conditions as parameters |
 //! | `entity_queries.rs` | the queries of an entity that need no code: one document, and lists |
 //! | `due.rs` | due rules: how work whose time has come is found, and the command that does it |
@@ -16,6 +17,7 @@ mod description;
 mod due;
 mod entity_queries;
 mod filter;
+mod follower;
 mod parameter;
 mod registry;
 #[cfg(feature = "schema")]
@@ -34,6 +36,7 @@ pub use due::{DueKind, DueRow, DueRule};
 pub use entity_queries::{EntityList, EntityQueries, ShowEntity};
 #[doc(hidden)]
 pub use entity_queries::{EntityParameters, list_parameters};
+pub use follower::Follower;
 pub(crate) use parameter::check_names;
 pub use parameter::{
     Mismatch, NoParameters, Parameter, ParameterDeclaration, ParameterReader, Parameters, nearest_name,
@@ -137,6 +140,8 @@ pub struct Domain {
     pub operations: &'static [&'static OperationDeclaration],
     /// Its due rules, in the order in which due work is done.
     pub due: &'static [&'static DueRule],
+    /// What it adds to the commits of other domains.
+    pub followers: &'static [Follower],
     /// Its error codes.
     pub codes: &'static [CodeDeclaration],
     /// Its settings, if it has any.
@@ -193,6 +198,7 @@ impl Domain {
             collections: &[],
             operations: &[],
             due: &[],
+            followers: &[],
             codes: &[],
             settings: None,
             checks: &[],
@@ -216,6 +222,12 @@ impl Domain {
     /// Sets the due rules.
     pub const fn due(mut self, due: &'static [&'static DueRule]) -> Self {
         self.due = due;
+        self
+    }
+
+    /// Sets what it adds to the commits of other domains.
+    pub const fn followers(mut self, followers: &'static [Follower]) -> Self {
+        self.followers = followers;
         self
     }
 

@@ -1,6 +1,6 @@
 //! The domains of one engine, checked once: no collection, operation or code is declared twice.
 
-use super::{Domain, DueRule, EntityCheck, OperationDeclaration};
+use super::{Domain, DueRule, EntityCheck, Follower, OperationDeclaration};
 use crate::error_code::{CodeDeclaration, ErrorCode};
 use crate::schema::{Catalog, CatalogError, Collection};
 use crate::value::SortedMap;
@@ -112,6 +112,12 @@ impl Registry {
     /// All due rules, in the order of the domains.
     pub fn due_rules(&self) -> impl Iterator<Item = &'static DueRule> + '_ {
         self.domains.iter().flat_map(|domain| domain.due.iter().copied())
+    }
+
+    /// The followers of a collection.
+    pub fn followers<'a>(&'a self, collection: &'a str) -> impl Iterator<Item = &'static Follower> + 'a {
+        let all = self.domains.iter().flat_map(|domain| domain.followers);
+        all.filter(move |follower| follower.collection.name == collection)
     }
 
     /// All checks of verification.
