@@ -4,6 +4,7 @@
 mod concurrency;
 mod due;
 mod lifecycle;
+mod programs;
 mod queries;
 mod random;
 mod recovery;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use runstate::decision::EngineSettings;
 use runstate::domain::orchestration::DOMAIN;
 use runstate::engine::{DueReport, Engine, Error, RunLimit};
+use runstate::operation::Domain;
 use runstate::store::{Memory, Store};
 use runstate::testing::{SimHost, block_on};
 use runstate::time::Millis;
@@ -22,8 +23,12 @@ impl SessionScene {
     }
 
     pub fn with_store(store: Arc<dyn Store>, settings: EngineSettings) -> Self {
+        Self::with_domains(store, &[&DOMAIN], settings)
+    }
+
+    pub fn with_domains(store: Arc<dyn Store>, domains: &[&'static Domain], settings: EngineSettings) -> Self {
         let host = SimHost::default();
-        let engine = block_on(Engine::with_settings(store, Arc::new(host.clone()), &[&DOMAIN], settings)).unwrap();
+        let engine = block_on(Engine::with_settings(store, Arc::new(host.clone()), domains, settings)).unwrap();
         let scene = Self { host, engine };
         scene.ok("machine.register", json!({"machineId": "m", "hostname": "host", "slots": [1, 2, 3]}));
         scene

@@ -11,6 +11,8 @@ crate::error_codes! {
     ALREADY_ASSIGNED = "already_assigned",
     /// The session runs another task; it runs one at a time.
     TASK_ALREADY_RUNNING = "task_already_running",
+    /// The task runs a program. It ends when its execution ends.
+    PROGRAM_RUNNING = "program_running",
     /// Tasks of the session are open. Finish them, or force its completion.
     OPEN_TASKS = "open_tasks",
     /// The task depends on tasks that are not completed.

@@ -107,7 +107,7 @@ pub struct RunSlice {
 
 impl RunSlice {
     /// The command that continues an execution, if it has more to run.
-    pub(in crate::domain::cvm) fn after(execution: &ExecutionStatus) -> Option<Box<dyn AnyCommand>> {
+    pub(in crate::domain) fn after(execution: &ExecutionStatus) -> Option<Box<dyn AnyCommand>> {
         let ExecutionStatus { id, status } = execution;
         let run = || TypedCommand::boxed(Self { id: id.clone(), continues: Some(*status) });
         (*status == Status::Running).then(run)

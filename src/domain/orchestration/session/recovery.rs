@@ -7,7 +7,9 @@ use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::domain::orchestration::codes;
 use crate::domain::orchestration::machine::{Machine, SlotChoice};
 use crate::domain::orchestration::settings::OrchestrationSettings;
-use crate::domain::orchestration::task::{Task, TaskEvent, TaskState, check_dependencies, dependency_reads};
+use crate::domain::orchestration::task::{
+    Task, TaskEvent, TaskState, check_dependencies, dependency_reads, start_program,
+};
 use crate::operation::Operation;
 
 /// Recovers a session that stalled or failed, also on another machine. The result has the epoch of the new owner; that of the owner before
@@ -38,7 +40,13 @@ impl Command for RecoverSession {
         let reads = SessionDocuments::reads(view, &self.session_id);
         let reads = self.machine.iter().fold(reads, |reads, id| reads.with_entity::<Machine>(id));
         match &self.task {
-            Some(task) => dependency_reads(view, task, reads.with_entity::<Task>(task)),
+            Some(id) => {
+                let reads = dependency_reads(view, id, reads.with_entity::<Task>(id));
+                match view.find_entity::<Task>(id) {
+                    Ok(Some(task)) => task.entity.program_reads(view, reads),
+                    _ => reads,
+                }
+            }
             None => reads,
         }
     }
@@ -90,7 +98,12 @@ impl Command for RecoverSession {
             decision = decision.save(machine, ctx.now)?;
         }
         match started {
-            Some(task) => decision.save(task, ctx.now),
+            Some(task) => {
+                let id = task.entity.task_id.clone();
+                decision = decision.save(task, ctx.now)?;
+                start_program(view, ctx, &id, &mut decision)?;
+                Ok(decision)
+            }
             None => Ok(decision),
         }
     }

@@ -1,12 +1,18 @@
 //! The commands on tasks. Each writes the session too: it counts its open tasks, and names the one that it runs.
 
+use std::any::Any;
+
 use serde::Serialize;
 
 use super::dependencies::{check_cycle, check_dependencies, cycle_reads, dependency_reads};
+use super::program::start_program;
 use super::{Task, TaskEvent, TaskState, TaskSummary};
-use crate::decision::{Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
+use crate::decision::{AnyCommand, Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
+use crate::domain::cvm::{EXECUTIONS, ExecutionStatus, RunSlice};
 use crate::domain::orchestration::session::{Session, SessionState};
 use crate::operation::Operation;
+use crate::schema::Key;
+use crate::value::Json;
 
 /// Adds a task to a session that has not ended.
 ///
@@ -26,6 +32,13 @@ pub struct AddTask {
     pub github_issue: Option<String>,
     /// Tasks of the session that must be completed before it can start. They may be added later.
     pub depends_on: Option<Vec<String>>,
+    /// The program that it runs, by its name. `start` then starts an execution of it, and the task ends when the execution does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// The input of the program.
+    #[operation(json)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Json>,
     /// The epoch of the owner; by default it is not checked.
     pub epoch: Option<u64>,
 }
@@ -64,6 +77,9 @@ impl Command for AddTask {
             project_id: session.entity.project_id.clone(),
             github_issue_id: self.github_issue.clone(),
             task_name: self.name.clone(),
+            program: self.program.clone(),
+            input: self.input.clone(),
+            execution_id: None,
             state: TaskState::Pending,
             retry_count: 0,
             depends_on: self.depends_on().to_vec(),
@@ -71,6 +87,10 @@ impl Command for AddTask {
             updated_at: ctx.now,
         };
         check_cycle(view, &session.entity, &task.task_id, &task.depends_on)?;
+        if task.program.is_none() && task.input.is_some() {
+            let reason = "is the input of a program; name the `program`".to_owned();
+            return Err(Rejection::Invalid { field: "input".to_owned(), reason });
+        }
         session.entity.open_tasks += 1;
         Decision::new(task.summary()).and_insert(&task)?.save(session, ctx.now)
     }
@@ -80,7 +100,10 @@ impl Command for AddTask {
 fn reads(view: &View, task_id: &str) -> ReadSet {
     let reads = ReadSet::entity::<Task>(task_id);
     match view.find_entity::<Task>(task_id) {
-        Ok(Some(task)) => reads.with_entity::<Session>(&task.entity.session_id),
+        Ok(Some(LoadedEntity { entity: task, .. })) => {
+            let execution = task.execution_id.as_deref().map(|id| Key::new(&EXECUTIONS, id));
+            execution.into_iter().fold(reads.with_entity::<Session>(&task.session_id), ReadSet::with_key)
+        }
         // The decision reports a task that cannot be read.
         _ => reads,
     }
@@ -101,14 +124,17 @@ fn decide(
     if session.entity.state.is_terminal() {
         return Err(session.entity.illegal("task"));
     }
+    if !matches!(event, TaskEvent::Start(..) | TaskEvent::Retry) {
+        task.entity.check_no_execution(view, ctx.now)?;
+    }
     task.entity.apply(&mut session.entity, event)?;
     Decision::new(task.entity.summary()).save(task, ctx.now)?.save(session, ctx.now)
 }
 
-/// Starts a task, which the session runs then.
+/// Starts a task, which the session runs then. A task with a program starts an execution of it, or continues the one that has not ended.
 ///
-/// Errors: `not_found`, `illegal_transition` (the task is not pending or blocked; the session is not active), `task_already_running`,
-/// `dependencies_open`, `stale_owner`.
+/// Errors: `not_found` (also the program), `illegal_transition` (the task is not pending or blocked; the session is not active),
+/// `task_already_running`, `dependencies_open`, `stale_owner`, and those of `cvm.start`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "orchestration.task.start")]
 pub struct StartTask {
@@ -124,17 +150,37 @@ impl Command for StartTask {
     type Output = TaskSummary;
 
     fn reads(&self, view: &View) -> ReadSet {
-        dependency_reads(view, &self.task_id, reads(view, &self.task_id))
+        let reads = dependency_reads(view, &self.task_id, reads(view, &self.task_id));
+        match view.find_entity::<Task>(&self.task_id) {
+            Ok(Some(task)) => task.entity.program_reads(view, reads),
+            _ => reads,
+        }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
-        decide(view, ctx, &self.task_id, self.epoch, |session, task| {
+        let now = ctx.now;
+        let mut decision = decide(view, ctx, &self.task_id, self.epoch, |session, task| {
             if session.state != SessionState::Active {
                 return Err(session.illegal("task start"));
             }
             check_dependencies(view, task)?;
-            Ok(TaskEvent::Start(ctx.now, session.epoch))
-        })
+            Ok(TaskEvent::Start(now, session.epoch))
+        })?;
+        decision.output.execution = start_program(view, ctx, &self.task_id, &mut decision)?;
+        if let Some(task) = decision.current::<Task>(view, &self.task_id)? {
+            decision.output.status = task.state.status();
+        }
+        Ok(decision)
+    }
+
+    fn next(&self, output: &TaskSummary) -> Option<Box<dyn AnyCommand>> {
+        RunSlice::after(output.execution.as_ref()?)
+    }
+
+    fn absorb(&self, output: &mut TaskSummary, part: Box<dyn Any>) {
+        if let Ok(status) = part.downcast::<ExecutionStatus>() {
+            output.execution = Some(*status);
+        }
     }
 }
 

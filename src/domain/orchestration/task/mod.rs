@@ -3,10 +3,12 @@
 mod commands;
 mod dependencies;
 mod lifecycle;
+mod program;
 
 pub use commands::{AddTask, BlockTask, CompleteTask, FailTask, ReleaseTask, RetryTask, StartTask};
 pub(super) use dependencies::{check_dependencies, dependency_reads};
 pub use lifecycle::{TaskClaim, TaskEvent, TaskState, TaskStatus};
+pub(super) use program::{FOLLOWER, start_program};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,8 +16,10 @@ use serde::{Deserialize, Serialize};
 use super::codes;
 use super::session::Session;
 use crate::decision::{Lifecycle, Rejection};
+use crate::domain::cvm::ExecutionStatus;
 use crate::schema::{Entity, Key};
 use crate::time::Timestamp;
+use crate::value::Json;
 
 /// A task in a session.
 // Its `session_id` is not declared as a reference: a session expires, and tasks of it that were never started may stay.
@@ -45,6 +49,13 @@ pub struct Task {
     /// The work to do, for people.
     #[entity(max = 10_000)]
     pub task_name: String,
+    /// The program that it runs, by its name; by default the session does the work by itself.
+    pub program: Option<String>,
+    /// The input of the program.
+    #[entity(kind = json)]
+    pub input: Option<Json>,
+    /// The execution that it started last.
+    pub execution_id: Option<String>,
     /// Its status.
     #[entity(state)]
     #[serde(flatten)]
@@ -73,6 +84,9 @@ pub struct TaskSummary {
     pub status: TaskStatus,
     /// How often it was retried.
     pub retry_count: u32,
+    /// The execution that it started last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<ExecutionStatus>,
 }
 
 impl Task {
@@ -99,6 +113,14 @@ impl Task {
         Ok(())
     }
 
+    /// Continues a failed task with the execution that it has.
+    fn resume(&mut self, session: &mut Session, now: Timestamp) -> Result<(), Rejection> {
+        let retries = self.retry_count;
+        self.apply(session, TaskEvent::Retry)?;
+        self.retry_count = retries;
+        self.apply(session, TaskEvent::Start(now, session.epoch))
+    }
+
     /// Rejects a task of another session.
     pub(super) fn check_session(&self, session: &Session) -> Result<(), Rejection> {
         if self.session_id == session.session_id {
@@ -114,6 +136,7 @@ impl Task {
             session_id: self.session_id.clone(),
             status: self.state.status(),
             retry_count: self.retry_count,
+            execution: None,
         }
     }
 }

@@ -1,0 +1,148 @@
+//! Tasks that run a program. Such a task has one execution at a time, whose id follows from the task, and its status follows that of the
+//! execution: whoever ends the execution, ends the task in the same commit.
+
+use super::{Task, TaskEvent, TaskState};
+use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::domain::cvm::{self, ExecutionState, ExecutionStatus, Start};
+use crate::domain::orchestration::codes;
+use crate::domain::orchestration::session::{Session, SessionState};
+use crate::error_code::ErrorCode;
+use crate::operation::Follower;
+use crate::schema::{Fields, Key};
+use crate::time::Timestamp;
+use crate::value::{Document, Json};
+
+/// The ids of executions of tasks begin with it.
+const EXECUTION_PREFIX: &str = "task:";
+
+/// Ends the task of an execution that ends, and continues it if the execution is retried.
+pub const FOLLOWER: Follower = Follower { collection: &cvm::EXECUTIONS, follow };
+
+impl Task {
+    /// Adds what [`start_program`] reads.
+    pub fn program_reads(&self, view: &View, mut reads: ReadSet) -> ReadSet {
+        if let Some(id) = &self.execution_id {
+            reads = reads.with_key(Key::new(&cvm::EXECUTIONS, id));
+        }
+        if let Some(start) = self.start_command() {
+            let ReadSet { keys, queries, .. } = start.reads(view);
+            reads.keys.extend(keys);
+            reads.queries.extend(queries);
+        }
+        reads
+    }
+
+    /// The command that starts an execution of its program.
+    fn start_command(&self) -> Option<Start> {
+        let start = Start::new(self.program.as_deref()?);
+        let id = format!("{EXECUTION_PREFIX}{}:{}", self.task_id, self.retry_count);
+        Some(Start { input: self.input.clone(), ..start.id(&id) })
+    }
+
+    /// The event with which the execution that it started last has ended; `None`: that has not ended.
+    fn ending(&self, view: &View, now: Timestamp) -> Result<Option<TaskEvent>, Rejection> {
+        let gone = || TaskEvent::Fail(now, Some("its execution was deleted".to_owned()));
+        let Some(id) = &self.execution_id else { return Ok(Some(gone())) };
+        let Some(found) = view.get(&Key::new(&cvm::EXECUTIONS, id)) else { return Ok(Some(gone())) };
+        ending(id, &found.document, now)
+    }
+
+    /// Rejects a command that would part the task from its execution.
+    pub(super) fn check_no_execution(&self, view: &View, now: Timestamp) -> Result<(), Rejection> {
+        let Some(id) = &self.execution_id else { return Ok(()) };
+        if self.ending(view, now)?.is_some() {
+            return Ok(());
+        }
+        let task = &self.task_id;
+        let message = format!(
+            "task `{task}` runs execution `{id}` and ends with it; to fail the task, cancel the execution. Nothing was changed"
+        );
+        Err(Rejection::domain(codes::PROGRAM_RUNNING, message))
+    }
+}
+
+/// Adds the start of the program of a task that the decision starts. An execution that the task started before and that has not ended continues;
+/// one that is complete completes the task.
+pub fn start_program<O>(
+    view: &View,
+    ctx: &mut Ctx,
+    task_id: &str,
+    decision: &mut Decision<O>,
+) -> Result<Option<ExecutionStatus>, Rejection> {
+    let Some(mut task) = decision.current::<Task>(view, task_id)? else { return Ok(None) };
+    let Some(start) = task.start_command() else { return Ok(None) };
+    let (mut started, mut event) = (None, task.ending(view, ctx.now)?);
+    if let Some(TaskEvent::Fail(..)) = event {
+        start.check()?;
+        let status = decision.include(start.decide(view, ctx)?);
+        let key = Key::new(&cvm::EXECUTIONS, &status.id);
+        let document = decision.changes.iter().find(|change| *change.key() == key).and_then(Change::document);
+        event = document.map_or(Ok(None), |document| ending(&status.id, document, ctx.now))?;
+        task.execution_id = Some(status.id.clone());
+        started = Some(status);
+    }
+    if let Some(event) = event
+        && let Some(mut session) = decision.current::<Session>(view, &task.session_id)?
+    {
+        task.apply(&mut session, event)?;
+        decision.write(view, session, ctx.now)?;
+    }
+    decision.write(view, task, ctx.now)?;
+    Ok(started)
+}
+
+/// The event of the task whose execution has this document; `None`: the execution has not ended.
+fn ending(id: &str, document: &Document, now: Timestamp) -> Result<Option<TaskEvent>, Rejection> {
+    let state = ExecutionState::read_fields(document).map_err(|violation| {
+        Rejection::domain(ErrorCode::CORRUPT, format!("execution `{id}` is damaged: {violation}"))
+    })?;
+    Ok(match state {
+        ExecutionState::Complete { .. } => Some(TaskEvent::Complete(now)),
+        ExecutionState::Failed { error, .. } => Some(TaskEvent::Fail(now, Some(error.message))),
+        ExecutionState::Cancelled { .. } => Some(TaskEvent::Fail(now, Some("its execution was cancelled".to_owned()))),
+        ExecutionState::Running { .. }
+        | ExecutionState::Waiting(_)
+        | ExecutionState::Paused(_)
+        | ExecutionState::Deleted { .. } => None,
+    })
+}
+
+fn follow(
+    key: &Key,
+    document: &Document,
+    decision: &mut Decision<()>,
+    view: &View,
+    ctx: &Ctx,
+) -> Result<(), Rejection> {
+    let Some((task_id, _)) = key.id.strip_prefix(EXECUTION_PREFIX).and_then(|rest| rest.rsplit_once(':')) else {
+        return Ok(());
+    };
+    // Most changes end nothing, so the task is read only for those that do, and for the first one of a retry.
+    let event = ending(&key.id, document, ctx.now)?;
+    let is_retried = event.is_none() && before(view, key).is_some_and(|status| status == "error");
+    if event.is_none() && !is_retried {
+        return Ok(());
+    }
+    let Some(mut task) = decision.current::<Task>(view, task_id)? else { return Ok(()) };
+    if task.execution_id.as_deref() != Some(&*key.id) {
+        return Ok(());
+    }
+    let Some(mut session) = decision.current::<Session>(view, &task.session_id)? else { return Ok(()) };
+    match (event, &task.state) {
+        (Some(event), TaskState::InProgress { .. }) => task.apply(&mut session, event)?,
+        (None, TaskState::Failed { .. })
+            if session.state == SessionState::Active && session.current_task_id.is_none() =>
+        {
+            task.resume(&mut session, ctx.now)?;
+        }
+        // The session has ended the task, or runs another one.
+        _ => return Ok(()),
+    }
+    decision.write(view, task, ctx.now)?;
+    decision.write(view, session, ctx.now)
+}
+
+/// The status of the execution before the change.
+fn before<'a>(view: &'a View, key: &Key) -> Option<&'a str> {
+    view.get(key)?.document.get("state")?.get("status").and_then(Json::as_str)
+}
