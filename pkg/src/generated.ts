@@ -911,6 +911,8 @@ export type ErrorCode =
   | "already_assigned"
   /** The session runs another task; it runs one at a time. */
   | "task_already_running"
+  /** The task runs a program. It ends when its execution ends. */
+  | "program_running"
   /** Tasks of the session are open. Finish them, or force its completion. */
   | "open_tasks"
   /** The task depends on tasks that are not completed. */
@@ -1499,6 +1501,14 @@ export type OrchestrationMachineDrainParams = {
   machineId: string;
 };
 
+/** The parameters of `orchestration.machine.free`. */
+export type OrchestrationMachineFreeParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+};
+
 /** The parameters of `orchestration.machine.heartbeat`. */
 export type OrchestrationMachineHeartbeatParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
@@ -1511,12 +1521,14 @@ export type OrchestrationMachineHeartbeatParams = {
 export type OrchestrationMachineListParams = {
   /** `next` of the page before; by default the first page. */
   cursor?: string;
-  /** Only online machines with a free slot. A page may then have fewer rows, and not be the last. */
-  free?: boolean;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only machines with this status. */
-  status?: MachineStatus;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "machine_id" | "status" | "last_heartbeat" | "due_at";
+  /** Only those with this `status`. */
+  status?: "online" | "offline" | "maintenance";
 };
 
 /** The parameters of `orchestration.machine.maintenance`. */
@@ -1561,7 +1573,7 @@ export type OrchestrationMachineReleaseParams = {
 
 /** The parameters of `orchestration.machine.show`. */
 export type OrchestrationMachineShowParams = {
-  /** The machine. */
+  /** Its id. */
   machineId: string;
 };
 
@@ -1667,14 +1679,18 @@ export type OrchestrationSessionHeartbeatParams = {
 export type OrchestrationSessionListParams = {
   /** `next` of the page before; by default the first page. */
   cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only sessions of this machine. */
+  /** Only those with this `machine_id`. */
   machine?: string;
-  /** Only sessions of this project. */
+  /** Only those with this `project_id`. */
   project?: string;
-  /** Only sessions with this status. */
-  status?: SessionStatus;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "session_id" | "project_id" | "machine_id" | "status" | "last_heartbeat" | "completed_at" | "due_at";
+  /** Only those with this `status`. */
+  status?: "active" | "paused" | "stalled" | "completed" | "failed";
 };
 
 /** The parameters of `orchestration.session.metadata`. */
@@ -1738,7 +1754,7 @@ export type OrchestrationSessionResumeParams = {
 
 /** The parameters of `orchestration.session.show`. */
 export type OrchestrationSessionShowParams = {
-  /** The session. */
+  /** Its id. */
   sessionId: string;
 };
 
@@ -1774,8 +1790,12 @@ export type OrchestrationTaskAddParams = {
   githubIssue?: string;
   /** The id of the task; by default a new one. */
   id?: string;
+  /** The input of the program. */
+  input?: Json;
   /** The work to do, for people. */
   name: string;
+  /** The program that it runs, by its name. `start` then starts an execution of it, and the task ends when the execution does. */
+  program?: string;
   /** The session. */
   sessionId: string;
 };
@@ -1816,14 +1836,18 @@ export type OrchestrationTaskFailParams = {
 export type OrchestrationTaskListParams = {
   /** `next` of the page before; by default the first page. */
   cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only tasks of this project. */
+  /** Only those with this `project_id`. */
   project?: string;
-  /** Only tasks of this session. */
+  /** Only those with this `session_id`. */
   session?: string;
-  /** Only tasks with this status. */
-  status?: TaskStatus;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "task_id" | "session_id" | "project_id" | "status";
+  /** Only those with this `status`. */
+  status?: "pending" | "in_progress" | "blocked" | "completed" | "failed";
 };
 
 /** The parameters of `orchestration.task.progress`. */
@@ -1849,6 +1873,12 @@ export type OrchestrationTaskRetryParams = {
   /** The epoch of the session's owner; by default it is not checked. */
   epoch?: number;
   /** The task. */
+  taskId: string;
+};
+
+/** The parameters of `orchestration.task.show`. */
+export type OrchestrationTaskShowParams = {
+  /** Its id. */
   taskId: string;
 };
 
@@ -2284,8 +2314,14 @@ export type Task = {
   created_at: number;
   /** The tasks of the session that must be completed before it can start. */
   depends_on: string[];
+  /** The execution that it started last. */
+  execution_id: string | null;
   /** The issue on GitHub that it solves. */
   github_issue_id: string | null;
+  /** The input of the program. */
+  input: Json;
+  /** The program that it runs, by its name; by default the session does the work by itself. */
+  program: string | null;
   /** The project of that session. */
   project_id: string;
   /** How often it was retried. */
@@ -2377,6 +2413,8 @@ export type TaskStatus =
 
 /** A task after a command. */
 export type TaskSummary = {
+  /** The execution that it started last. */
+  execution?: ExecutionStatus;
   /** How often it was retried. */
   retry_count: number;
   /** Its session. */
@@ -2810,7 +2848,10 @@ export interface OrchestrationTasksDocument {
   created_at: number;
   depends_on?: Json[] | null;
   error_message?: string | null;
+  execution_id?: string | null;
   github_issue_id?: string | null;
+  input?: Json;
+  program?: string | null;
   project_id: string;
   retry_count?: number | null;
   session_id: string;
@@ -2939,6 +2980,7 @@ export interface Operations {
   "cvm.wake": { params: CvmWakeParams; result: RunDueOutcome };
   "orchestration.machine.assign": { params: OrchestrationMachineAssignParams; result: SessionSummary };
   "orchestration.machine.drain": { params: OrchestrationMachineDrainParams; result: MachineSummary };
+  "orchestration.machine.free": { params: OrchestrationMachineFreeParams; result: MachinePage };
   "orchestration.machine.heartbeat": { params: OrchestrationMachineHeartbeatParams; result: MachineSummary };
   "orchestration.machine.list": { params: OrchestrationMachineListParams; result: MachinePage };
   "orchestration.machine.maintenance": { params: OrchestrationMachineMaintenanceParams; result: MachineSummary };
@@ -2972,6 +3014,7 @@ export interface Operations {
   "orchestration.task.progress": { params: OrchestrationTaskProgressParams; result: TaskProgress };
   "orchestration.task.release": { params: OrchestrationTaskReleaseParams; result: TaskSummary };
   "orchestration.task.retry": { params: OrchestrationTaskRetryParams; result: TaskSummary };
+  "orchestration.task.show": { params: OrchestrationTaskShowParams; result: Task };
   "orchestration.task.start": { params: OrchestrationTaskStartParams; result: TaskSummary };
 }
 
@@ -3601,6 +3644,15 @@ export class OrchestrationMachineOperations {
   }
 
   /**
+   * Lists online machines with a free slot, page by page. A page may have fewer rows than its limit, and not be the last.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  free(options: OptionsOf<"orchestration.machine.free"> = {}): Promise<MachinePage> {
+    return this.caller.invoke("orchestration.machine.free", options);
+  }
+
+  /**
    * Records that a machine is alive. One that was offline is online again; one in maintenance stays so.
    *
    * Errors: `not_found`.
@@ -3610,7 +3662,7 @@ export class OrchestrationMachineOperations {
   }
 
   /**
-   * Lists machines page by page: with a status, with free slots.
+   * Lists machines page by page: those that match all filters.
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
@@ -3656,7 +3708,7 @@ export class OrchestrationMachineOperations {
   }
 
   /**
-   * Returns a machine.
+   * Returns one machine.
    *
    * Errors: `not_found`.
    */
@@ -3759,7 +3811,7 @@ export class OrchestrationSessionOperations {
   }
 
   /**
-   * Lists sessions page by page: of a project, of a machine, with a status.
+   * Lists sessions page by page: those that match all filters.
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
@@ -3815,7 +3867,7 @@ export class OrchestrationSessionOperations {
   }
 
   /**
-   * Returns a session.
+   * Returns one session.
    *
    * Errors: `not_found`.
    */
@@ -3885,7 +3937,7 @@ export class OrchestrationTaskOperations {
   }
 
   /**
-   * Lists tasks page by page: of a session, of a project, with a status.
+   * Lists tasks page by page: those that match all filters.
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
@@ -3921,10 +3973,19 @@ export class OrchestrationTaskOperations {
   }
 
   /**
-   * Starts a task, which the session runs then.
+   * Returns one task.
    *
-   * Errors: `not_found`, `illegal_transition` (the task is not pending or blocked; the session is not active), `task_already_running`,
-   * `dependencies_open`, `stale_owner`.
+   * Errors: `not_found`.
+   */
+  show(taskId: string, options: OptionsOf<"orchestration.task.show", "taskId"> = {}): Promise<Task> {
+    return this.caller.invoke("orchestration.task.show", options, { taskId });
+  }
+
+  /**
+   * Starts a task, which the session runs then. A task with a program starts an execution of it, or continues the one that has not ended.
+   *
+   * Errors: `not_found` (also the program), `illegal_transition` (the task is not pending or blocked; the session is not active),
+   * `task_already_running`, `dependencies_open`, `stale_owner`, and those of `cvm.start`.
    */
   start(taskId: string, options: OptionsOf<"orchestration.task.start", "taskId"> = {}): Promise<TaskSummary> {
     return this.caller.invoke("orchestration.task.start", options, { taskId });

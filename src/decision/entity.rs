@@ -109,7 +109,7 @@ impl<O> Decision<O> {
     }
 }
 
-/// What a [`Follower`](crate::operation::Follower) does with a decision.
+/// Changes of a decision that are made after it, as by a [`Trigger`](crate::operation::Trigger).
 impl<O> Decision<O> {
     /// The entity with this id as it is after the changes so far; `None`: it does not exist. One that the command did not read is read, and
     /// then the command is decided again.

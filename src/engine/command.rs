@@ -89,16 +89,21 @@ impl Engine {
         }
     }
 
-    /// Adds the changes of followers, and those that follow these in turn.
-    pub(super) fn follow(&self, mut decision: Decision<()>, view: &View, ctx: &Ctx) -> Result<Decision<()>, Rejection> {
+    /// Adds the changes of triggers, and those of triggers on these in turn.
+    pub(super) fn run_triggers(
+        &self,
+        mut decision: Decision<()>,
+        view: &View,
+        ctx: &Ctx,
+    ) -> Result<Decision<()>, Rejection> {
         let mut index = 0;
         while let Some(change) = decision.changes.get(index) {
             let collection = change.key().collection.clone();
-            for follower in self.registry().followers(&collection) {
+            for trigger in self.registry().triggers(&collection) {
                 if let Some(change) = decision.changes.get(index)
                     && let (key, Some(document)) = (change.key().clone(), change.document().cloned())
                 {
-                    (follower.follow)(&key, &document, &mut decision, view, ctx)?;
+                    (trigger.run)(&key, &document, &mut decision, view, ctx)?;
                 }
             }
             index += 1;

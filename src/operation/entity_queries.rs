@@ -151,8 +151,8 @@ impl<E: EntityQueries> Parameters for EntityList<E> {
         let mut list = E::list();
         for (name, field) in E::FILTERS {
             if let Some(value) = reader.take::<Option<Json>>(name)? {
-                let unfit = |reason| Mismatch::of_rule(reason).within(name);
-                check_value(&E::COLLECTION, field, &value).map_err(unfit)?;
+                let rejected = |reason| Mismatch::of_rule(reason).within(name);
+                check_value(&E::COLLECTION, field, &value).map_err(rejected)?;
                 list.filters.push((field, value));
             }
         }

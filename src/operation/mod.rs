@@ -3,11 +3,11 @@
 //! | file | contents |
 //! |---|---|
 //! | `parameter.rs` | parameters: their declaration, and reading them from JSON with errors that help |
-//! | `follower.rs` | changes that follow those of another domain, in the same commit |
 //! | `filter.rs` | conditions as parameters |
 //! | `entity_queries.rs` | the queries of an entity that need no code: one document, and lists |
 //! | `due.rs` | due rules: how work whose time has come is found, and the command that does it |
 //! | `work_item.rs`, `backoff.rs` | items that workers claim, and when failed work is retried |
+//! | `trigger.rs` | changes that a domain adds to the commits of another one |
 //! | `registry.rs` | the domains of one engine, checked once |
 //! | `verification.rs` | how verification checks that the documents of an entity agree |
 //! | `description.rs` | documentation and schemas, for builds that have them |
@@ -17,7 +17,6 @@ mod description;
 mod due;
 mod entity_queries;
 mod filter;
-mod follower;
 mod parameter;
 mod registry;
 #[cfg(feature = "schema")]
@@ -25,6 +24,7 @@ mod schema_macros;
 #[cfg(not(feature = "schema"))]
 #[path = "no_schema_macros.rs"]
 mod schema_macros;
+mod trigger;
 mod verification;
 mod work_item;
 
@@ -36,7 +36,6 @@ pub use due::{DueKind, DueRow, DueRule};
 pub use entity_queries::{EntityList, EntityQueries, ShowEntity};
 #[doc(hidden)]
 pub use entity_queries::{EntityParameters, list_parameters};
-pub use follower::Follower;
 pub(crate) use parameter::check_names;
 pub use parameter::{
     Mismatch, NoParameters, Parameter, ParameterDeclaration, ParameterReader, Parameters, nearest_name,
@@ -45,6 +44,7 @@ pub use parameter::{
 pub use parameter::{expected_object, expected_word, read_object, read_word};
 pub use registry::{Registry, RegistryError};
 pub use runstate_derive::{Operation, Parameter, Parameters};
+pub use trigger::Trigger;
 pub use verification::{EntityCheck, RowsCheck, RowsComparison};
 pub use work_item::{Failure, WorkItem};
 
@@ -140,8 +140,8 @@ pub struct Domain {
     pub operations: &'static [&'static OperationDeclaration],
     /// Its due rules, in the order in which due work is done.
     pub due: &'static [&'static DueRule],
-    /// What it adds to the commits of other domains.
-    pub followers: &'static [Follower],
+    /// Its triggers.
+    pub triggers: &'static [Trigger],
     /// Its error codes.
     pub codes: &'static [CodeDeclaration],
     /// Its settings, if it has any.
@@ -198,7 +198,7 @@ impl Domain {
             collections: &[],
             operations: &[],
             due: &[],
-            followers: &[],
+            triggers: &[],
             codes: &[],
             settings: None,
             checks: &[],
@@ -225,9 +225,9 @@ impl Domain {
         self
     }
 
-    /// Sets what it adds to the commits of other domains.
-    pub const fn followers(mut self, followers: &'static [Follower]) -> Self {
-        self.followers = followers;
+    /// Sets the triggers.
+    pub const fn triggers(mut self, triggers: &'static [Trigger]) -> Self {
+        self.triggers = triggers;
         self
     }
 

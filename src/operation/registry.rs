@@ -1,6 +1,6 @@
 //! The domains of one engine, checked once: no collection, operation or code is declared twice.
 
-use super::{Domain, DueRule, EntityCheck, Follower, OperationDeclaration};
+use super::{Domain, DueRule, EntityCheck, OperationDeclaration, Trigger};
 use crate::error_code::{CodeDeclaration, ErrorCode};
 use crate::schema::{Catalog, CatalogError, Collection};
 use crate::value::SortedMap;
@@ -114,10 +114,10 @@ impl Registry {
         self.domains.iter().flat_map(|domain| domain.due.iter().copied())
     }
 
-    /// The followers of a collection.
-    pub fn followers<'a>(&'a self, collection: &'a str) -> impl Iterator<Item = &'static Follower> + 'a {
-        let all = self.domains.iter().flat_map(|domain| domain.followers);
-        all.filter(move |follower| follower.collection.name == collection)
+    /// The triggers on a collection.
+    pub fn triggers<'a>(&'a self, collection: &'a str) -> impl Iterator<Item = &'static Trigger> + 'a {
+        let all = self.domains.iter().flat_map(|domain| domain.triggers);
+        all.filter(move |trigger| trigger.collection.name == collection)
     }
 
     /// All checks of verification.

@@ -85,7 +85,7 @@ pub static DOMAIN: Domain = Domain::new("orchestration")
         &PickMachine::OPERATION,
     ])
     .due(&[&due::SESSION_DUE, &due::MACHINE_DUE])
-    .followers(&[task::FOLLOWER])
+    .triggers(&[task::TRIGGER])
     .lifecycles(&[
         LifecycleDeclaration::new::<Session>("a session"),
         LifecycleDeclaration::new::<Task>("a task"),

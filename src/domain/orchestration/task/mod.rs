@@ -8,7 +8,7 @@ mod program;
 pub use commands::{AddTask, BlockTask, CompleteTask, FailTask, ReleaseTask, RetryTask, StartTask};
 pub(super) use dependencies::{check_dependencies, dependency_reads};
 pub use lifecycle::{TaskClaim, TaskEvent, TaskState, TaskStatus};
-pub(super) use program::{FOLLOWER, start_program};
+pub(super) use program::{TRIGGER, start_program};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
 //! Tasks that run a program. Such a task has one execution at a time, whose id follows from the task, and its status follows that of the
-//! execution: whoever ends the execution, ends the task in the same commit.
+//! execution: the commit that ends the execution ends the task.
 
 use super::{Task, TaskEvent, TaskState};
 use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
@@ -7,7 +7,7 @@ use crate::domain::cvm::{self, ExecutionState, ExecutionStatus, Start};
 use crate::domain::orchestration::codes;
 use crate::domain::orchestration::session::{Session, SessionState};
 use crate::error_code::ErrorCode;
-use crate::operation::Follower;
+use crate::operation::Trigger;
 use crate::schema::{Fields, Key};
 use crate::time::Timestamp;
 use crate::value::{Document, Json};
@@ -16,7 +16,7 @@ use crate::value::{Document, Json};
 const EXECUTION_PREFIX: &str = "task:";
 
 /// Ends the task of an execution that ends, and continues it if the execution is retried.
-pub const FOLLOWER: Follower = Follower { collection: &cvm::EXECUTIONS, follow };
+pub const TRIGGER: Trigger = Trigger { collection: &cvm::EXECUTIONS, run: follow_execution };
 
 impl Task {
     /// Adds what [`start_program`] reads.
@@ -107,7 +107,7 @@ fn ending(id: &str, document: &Document, now: Timestamp) -> Result<Option<TaskEv
     })
 }
 
-fn follow(
+fn follow_execution(
     key: &Key,
     document: &Document,
     decision: &mut Decision<()>,
