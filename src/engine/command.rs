@@ -9,6 +9,7 @@ use super::{CommandOutcome, Engine, Error, Origin, staging};
 use crate::decision::{AnyCommand, CachedValue, Change, Ctx, Decision, LoadedDocument, Rejection, View};
 use crate::id::{CommandId, Revision, hex, sha256};
 use crate::limits::LEDGER_RESULT_BYTES;
+use crate::operation::ChangedDocument;
 use crate::schema::Key;
 use crate::store;
 use crate::store::{Batch, Check, Expectation, Write, WriteOp};
@@ -103,7 +104,7 @@ impl Engine {
                 if let Some(change) = decision.changes.get(index)
                     && let (key, Some(document)) = (change.key().clone(), change.document().cloned())
                 {
-                    (trigger.run)(&key, &document, &mut decision, view, ctx)?;
+                    (trigger.run)(ChangedDocument { key: &key, after: &document, view, ctx }, &mut decision)?;
                 }
             }
             index += 1;

@@ -44,7 +44,7 @@ pub use parameter::{
 pub use parameter::{expected_object, expected_word, read_object, read_word};
 pub use registry::{Registry, RegistryError};
 pub use runstate_derive::{Operation, Parameter, Parameters};
-pub use trigger::Trigger;
+pub use trigger::{ChangedDocument, Trigger};
 pub use verification::{EntityCheck, RowsCheck, RowsComparison};
 pub use work_item::{Failure, WorkItem};
 

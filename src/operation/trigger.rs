@@ -10,8 +10,20 @@ use crate::value::Document;
 pub struct Trigger {
     /// The collection, of this domain or another one. Deletions are left out.
     pub collection: &'static Collection,
-    /// Adds changes to the decision. It gets the key of the changed document, and the document as it is after the change. It runs for every
-    /// change, so it first decides by the key or a field whether the document concerns it. It rejects nothing because of the
-    /// state of its own documents; its errors are those of documents that cannot be read.
-    pub run: fn(&Key, &Document, &mut Decision<()>, &View, &Ctx) -> Result<(), Rejection>,
+    /// Adds changes to the decision. It runs for every change, so it first decides by the key or a field whether the document concerns it. It
+    /// rejects nothing because of the state of its own documents; its errors are those of documents that cannot be read.
+    pub run: fn(ChangedDocument<'_>, &mut Decision<()>) -> Result<(), Rejection>,
+}
+
+/// A document that a decision changes, for triggers.
+#[derive(Clone, Copy)]
+pub struct ChangedDocument<'a> {
+    /// Its key.
+    pub key: &'a Key,
+    /// Its fields after the change.
+    pub after: &'a Document,
+    /// The documents that were read for the decision.
+    pub view: &'a View,
+    /// The context of the decision.
+    pub ctx: &'a Ctx,
 }

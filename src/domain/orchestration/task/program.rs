@@ -7,7 +7,7 @@ use crate::domain::cvm::{self, ExecutionState, ExecutionStatus, Start};
 use crate::domain::orchestration::codes;
 use crate::domain::orchestration::session::{Session, SessionState};
 use crate::error_code::ErrorCode;
-use crate::operation::Trigger;
+use crate::operation::{ChangedDocument, Trigger};
 use crate::schema::{Fields, Key};
 use crate::time::Timestamp;
 use crate::value::{Document, Json};
@@ -107,18 +107,13 @@ fn ending(id: &str, document: &Document, now: Timestamp) -> Result<Option<TaskEv
     })
 }
 
-fn follow_execution(
-    key: &Key,
-    document: &Document,
-    decision: &mut Decision<()>,
-    view: &View,
-    ctx: &Ctx,
-) -> Result<(), Rejection> {
+fn follow_execution(change: ChangedDocument<'_>, decision: &mut Decision<()>) -> Result<(), Rejection> {
+    let ChangedDocument { key, after, view, ctx } = change;
     let Some((task_id, _)) = key.id.strip_prefix(EXECUTION_PREFIX).and_then(|rest| rest.rsplit_once(':')) else {
         return Ok(());
     };
     // Most changes end nothing, so the task is read only for those that do, and for the first one of a retry.
-    let event = ending(&key.id, document, ctx.now)?;
+    let event = ending(&key.id, after, ctx.now)?;
     let is_retried = event.is_none() && before(view, key).is_some_and(|status| status == "error");
     if event.is_none() && !is_retried {
         return Ok(());
