@@ -358,6 +358,7 @@ pub struct View {
     now: Timestamp,
     spread: u32,
     can_aggregate: bool,
+    settings: EngineSettings,
     documents: HashMap<Key, Option<LoadedDocument>>,
     query_results: SortedMap<&'static str, QueryResult>,
     aggregates: SortedMap<&'static str, (Aggregate, Vec<Document>)>,
@@ -371,6 +372,16 @@ impl View {
     /// An empty view at `now`. `spread` is clamped to [`SPREADS`]. `can_aggregate`: the store computes aggregates.
     pub fn new(now: Timestamp, spread: u32, can_aggregate: bool) -> Self {
         Self { now, spread, can_aggregate, ..Self::default() }
+    }
+
+    /// Sets the settings of the engine; without it every domain has its defaults.
+    pub fn with_settings(self, settings: EngineSettings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// The settings of the engine: [`Ctx::settings`].
+    pub fn settings(&self) -> &EngineSettings {
+        &self.settings
     }
 
     /// Whether the store computes aggregates. A query that requests them from one that does not fails with `unsupported`.

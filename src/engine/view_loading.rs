@@ -35,8 +35,9 @@ pub(super) async fn load(
     unread: &[Key],
     now: Timestamp,
 ) -> Result<View, Error> {
-    let mut view =
-        View::new(now, engine.shared.contention.spread(command.name()), engine.shared.store.capabilities().aggregate);
+    let (spread, can_aggregate) =
+        (engine.shared.contention.spread(command.name()), engine.shared.store.capabilities().aggregate);
+    let mut view = View::new(now, spread, can_aggregate).with_settings(engine.settings().clone());
     let mut from = source;
     let mut fetched: Vec<Key> = Vec::new();
     let (mut rounds, mut overtaken) = (0, 0);

@@ -1,5 +1,9 @@
 //! The queries that must be one call.
 
+use std::sync::Arc;
+
+use runstate::domain::orchestration::OrchestrationSettings;
+use runstate::store::Memory;
 use runstate::time::Millis;
 use serde_json::{Value as Json, json};
 
@@ -39,6 +43,25 @@ fn stale_failed_and_recoverable_sessions_are_found() {
     assert_eq!(ids(&scene.ok("session.recoverable", json!({}))), ["failed"]);
     assert_eq!(ids(&scene.ok("session.failed", json!({"hours": 2}))), ["failed"]);
     assert_eq!(ids(&scene.ok("session.failed", json!({"hours": 1}))), [""; 0]);
+}
+
+#[test]
+fn a_session_is_listed_as_stale_when_its_health_is() {
+    let settings =
+        OrchestrationSettings { unresponsive_within: Millis::minutes(20), ..OrchestrationSettings::default() };
+    let scene = SessionScene::with_store(Arc::new(Memory::new()), settings.into());
+    for n in 0..6 {
+        scene.create(&format!("s{n}"), json!({}));
+        scene.host.clock.advance(Millis::minutes(5));
+    }
+    let health = |id: &str| scene.ok("session.health", json!({"sessionId": id}))["health"].clone();
+    assert_eq!((health("s2"), health("s3")), (json!("stale"), json!("unresponsive")));
+    let stale = |parameters: Json| scene.ok("session.stale", parameters);
+    assert_eq!(ids(&stale(json!({}))), ["s0", "s1", "s2"]);
+    let first = stale(json!({"limit": 2}));
+    let second = stale(json!({"limit": 2, "cursor": first["next"]}));
+    assert_eq!((ids(&first), ids(&second), second.get("next")), (vec!["s0", "s1"], vec!["s2"], None));
+    assert_eq!(ids(&stale(json!({"silentForMs": 1_500_000}))), ["s0", "s1"]);
 }
 
 #[test]

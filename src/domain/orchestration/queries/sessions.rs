@@ -19,7 +19,7 @@ use crate::time::Millis;
 #[derive(Clone, Debug, Default, Operation)]
 #[operation(name = "orchestration.session.stale", query)]
 pub struct StaleSessions {
-    /// Time without a heartbeat, in milliseconds; by default 5 minutes.
+    /// Time without a heartbeat, in milliseconds; by default that from which the health of a session is `stale`.
     #[operation(name = "silentForMs")]
     pub silent_for: Option<Millis>,
     /// Maximum number of rows; by default 100, never more than 1,000.
@@ -33,7 +33,8 @@ impl DomainQuery for StaleSessions {
     type Output = Page<Session>;
 
     fn reads(&self, view: &View) -> ReadSet {
-        let until = view.now() - self.silent_for.unwrap_or(Millis::minutes(5));
+        let settings: OrchestrationSettings = view.settings().get();
+        let until = view.now() - self.silent_for.unwrap_or(settings.unresponsive_within);
         let query = Query::of(&Session::COLLECTION)
             .filter(is_one_of("status", ["active", "paused"]))
             .filter(Filter::Lte("last_heartbeat".to_owned(), until.as_millis().into()))
