@@ -17,7 +17,9 @@ fn a_session_runs_one_task_at_a_time() {
     assert_eq!(scene.show("s")["current_task_id"], "a");
     assert_eq!(scene.code("task.start", json!({"taskId": "b"})), "task_already_running");
     assert_eq!(scene.code("session.complete", json!({"sessionId": "s"})), "open_tasks");
+    let started = scene.task("a")["started_at"].clone();
     scene.ok("task.block", json!({"taskId": "a"}));
+    assert_eq!((scene.task("a")["started_at"].is_i64(), &scene.task("a")["started_at"]), (true, &started));
     scene.ok("task.start", json!({"taskId": "b"}));
     scene.ok("task.complete", json!({"taskId": "b"}));
     assert_eq!(scene.code("session.complete", json!({"sessionId": "s"})), "open_tasks");
@@ -93,6 +95,11 @@ fn a_cycle_of_dependencies_is_rejected() {
     scene.create("other", json!({}));
     let foreign = json!({"sessionId": "other", "name": "work", "dependsOn": ["a"]});
     assert_eq!(scene.code("task.add", foreign), "invalid");
+    // Also if the dependency is added later.
+    add(&scene, "waiting", &["later"]);
+    let later = |session: &str| json!({"sessionId": session, "id": "later", "name": "work"});
+    assert_eq!(scene.code("task.add", later("other")), "invalid");
+    scene.ok("task.add", later("s"));
     // A long chain costs no more than a short one.
     for n in 0..200 {
         let on = if n == 0 { "c".to_owned() } else { format!("n{}", n - 1) };

@@ -33,14 +33,17 @@ pub fn check_dependencies(view: &View, task: &Task) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Adds what [`check_cycle`] needs for a new task: its dependencies, and those of others if one of them names the new task.
+/// Adds what [`check_cycle`] needs for a new task: its dependencies, tasks that depend on it, and if there are any, all dependencies of the
+/// session.
 pub fn cycle_reads(view: &View, session: &str, id: &str, depends_on: &[String], reads: ReadSet) -> ReadSet {
+    let reads = depends_on.iter().fold(reads, |reads, one| reads.with_entity::<Task>(one));
+    let dependents = Query::of(&Task::COLLECTION).filter(Filter::Contains("depends_on".to_owned(), id.into()));
+    let foreign = dependents.clone().filter(Filter::Ne("session_id".to_owned(), session.into()));
+    let reads = reads.query("foreign", foreign.limit(1));
     if depends_on.is_empty() {
         return reads;
     }
-    let reads = depends_on.iter().fold(reads, |reads, one| reads.with_entity::<Task>(one));
-    let dependents = Query::of(&Task::COLLECTION).filter(Filter::Contains("depends_on".to_owned(), id.into())).limit(1);
-    let reads = reads.query("dependents", dependents);
+    let reads = reads.query("dependents", dependents.limit(1));
     match view.rows("dependents") {
         Some([_, ..]) => {
             let dependent = Filter::Exists("depends_on".to_owned(), true);
@@ -51,13 +54,17 @@ pub fn cycle_reads(view: &View, session: &str, id: &str, depends_on: &[String], 
     }
 }
 
-/// Rejects dependencies of a new task in other sessions, and those through which it would depend on itself. Every addition writes the
-/// session, so two of them do not close a cycle together.
+/// Rejects dependencies between a new task and those of other sessions, and those through which it would depend on itself. Every addition
+/// writes the session, so two of them do not close a cycle together.
 pub fn check_cycle(view: &View, session: &Session, id: &str, depends_on: &[String]) -> Result<(), Rejection> {
     for one in depends_on {
         if let Some(task) = view.find_entity::<Task>(one)? {
             task.entity.check_session(session)?;
         }
+    }
+    if let [other, ..] = &*view.entities::<Task>("foreign")? {
+        let reason = format!("is `{id}`, on which task `{}` of session `{}` depends", other.task_id, other.session_id);
+        return Err(Rejection::Invalid { field: "id".to_owned(), reason });
     }
     if view.next_cursor("graph").is_some() {
         return Err(Rejection::Limit {
