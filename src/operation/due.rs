@@ -14,7 +14,8 @@ pub struct DueRule {
     pub name: &'static str,
     /// The collection of the entity.
     pub collection: &'static Collection,
-    /// The timestamp, the first field of an index, from which the entity is due. Documents without it are never due.
+    /// The timestamp from which the entity is due: in an index the first field, or the first after those that `filter` fixes. Documents
+    /// without it are never due.
     pub field: &'static str,
     /// The time after that timestamp at which the entity is due; `None`: with these settings the rule does not apply.
     pub delay: fn(&EngineSettings) -> Option<Millis>,

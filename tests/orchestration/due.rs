@@ -79,7 +79,7 @@ fn a_machine_without_a_heartbeat_goes_offline_with_its_sessions() {
 #[test]
 fn a_machine_that_was_alive_since_stays_online() {
     let scene = SessionScene::session();
-    let sweep = MarkOffline { machine_id: "m".to_owned(), due_by: scene.host.clock.now() + Millis::minutes(10) };
+    let sweep = MarkOffline { machine_id: "m".to_owned(), silent_since: scene.host.clock.now() };
     scene.host.clock.advance(Millis::minutes(10));
     scene.ok("machine.heartbeat", json!({"machineId": "m"}));
     assert_eq!(block_on(scene.engine.execute(&sweep)).unwrap_err().code.as_str(), "stale");

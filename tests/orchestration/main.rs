@@ -4,6 +4,7 @@
 mod concurrency;
 mod due;
 mod lifecycle;
+mod older_data;
 mod programs;
 mod queries;
 mod random;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use runstate::decision::EngineSettings;
 use runstate::domain::orchestration::DOMAIN;
 use runstate::engine::{DueReport, Engine, Error, RunLimit};
+use runstate::id::CommandId;
 use runstate::operation::Domain;
-use runstate::store::{Memory, Store};
+use runstate::schema::{Collection, Key};
+use runstate::store::{Batch, Expectation, Memory, Store, Write, WriteOp};
 use runstate::testing::{SimHost, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
@@ -45,6 +47,25 @@ impl SessionScene {
         let mut parameters = json!({"id": id, "project": "p", "machine": "m"});
         parameters.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
         self.ok("session.create", parameters)
+    }
+
+    /// Stores a document as the older system wrote it.
+    pub fn put(&self, collection: &'static Collection, id: &str, document: Json) {
+        let document = Arc::new(document.as_object().unwrap().clone());
+        let write = Write {
+            key: Key::new(collection, id),
+            expect: Expectation::Absent,
+            op: WriteOp::Put { version: 1, document },
+        };
+        let batch = Batch {
+            command: CommandId::new(&format!("put {id} in {}", collection.name)).unwrap(),
+            fingerprint: "put".to_owned(),
+            at: self.host.clock.now(),
+            result: Json::Null,
+            writes: vec![write],
+            checks: Vec::new(),
+        };
+        block_on(self.engine.store().commit(batch)).unwrap();
     }
 
     /// Calls an operation of the domain.

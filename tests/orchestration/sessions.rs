@@ -72,6 +72,31 @@ fn a_machine_takes_sessions_only_while_it_is_online() {
 }
 
 #[test]
+fn a_machine_keeps_its_last_slot() {
+    let scene = SessionScene::new();
+    assert_eq!(scene.code("machine.slots", json!({"machineId": "m", "remove": [1, 2, 3]})), "invalid");
+    scene.ok("machine.slots", json!({"machineId": "m", "remove": [1, 2, 3], "add": [4]}));
+    assert_eq!(scene.code("machine.slots", json!({"machineId": "m", "remove": [4]})), "invalid");
+    assert_eq!(scene.machine("m")["docker_slots"], json!([4]));
+    scene.ok("machine.register", json!({"machineId": "any", "hostname": "h"}));
+    scene.ok("machine.slots", json!({"machineId": "any", "remove": [1]}));
+    scene.ok("machine.slots", json!({"machineId": "any", "add": [1]}));
+}
+
+#[test]
+fn a_silent_machine_is_offline_after_its_maintenance() {
+    for (silent, status) in [(Millis(10 * 60_000 - 1), "online"), (Millis::minutes(10), "offline")] {
+        let scene = SessionScene::new();
+        scene.ok("machine.maintenance", json!({"machineId": "m"}));
+        scene.after(silent);
+        assert_eq!(scene.ok("machine.maintenance", json!({"machineId": "m", "off": true}))["status"], status);
+        scene.after(Millis(1));
+        assert_eq!(scene.machine("m")["status"], "offline");
+        assert_eq!(scene.ok("machine.heartbeat", json!({"machineId": "m"}))["status"], "online");
+    }
+}
+
+#[test]
 fn an_owner_with_an_old_epoch_changes_nothing() {
     let scene = SessionScene::session();
     scene.ok("task.add", json!({"sessionId": "s", "id": "t", "name": "work", "epoch": 1}));
@@ -132,29 +157,4 @@ fn an_interrupted_deletion_is_continued() {
     assert!(!block_on(scene.engine.execute_part(&delete, None)).unwrap().output.done);
     scene.check();
     assert_eq!(scene.ok("session.delete", json!({"sessionId": "s"}))["tasks"], 100);
-}
-
-#[test]
-fn documents_of_the_older_system_are_read() {
-    use runstate::domain::orchestration::{Machine, Session, Task};
-    use runstate::schema::{Entity, check};
-    fn read<E: Entity>(document: Json) -> E {
-        let document = document.as_object().unwrap();
-        assert_eq!(check(&E::COLLECTION, document), Ok(()));
-        E::from_document(document).unwrap()
-    }
-    let session = json!({
-        "session_id": "s", "project_id": "p", "machine_id": "m", "status": "paused", "last_heartbeat": 1, "started_at": 1,
-        "created_at": 1, "updated_at": 1,
-    });
-    assert_eq!(read::<Session>(session).epoch, 1);
-    let task = json!({
-        "task_id": "t", "session_id": "s", "project_id": "p", "task_name": "work", "status": "in_progress", "started_at": 1,
-        "created_at": 1, "updated_at": 1,
-    });
-    assert!(read::<Task>(task).state.is_running());
-    let machine = json!({
-        "machine_id": "m", "hostname": "h", "status": "online", "last_heartbeat": 1, "created_at": 1, "updated_at": 1,
-    });
-    assert!(read::<Machine>(machine).slots.is_empty());
 }

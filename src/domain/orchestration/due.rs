@@ -1,20 +1,38 @@
-//! Due work: sessions and machines without a heartbeat, and sessions that were inactive for too long. Each has the time at which it is due
-//! in a field of its own, so a sweep reads the due ones only.
+//! Due work: sessions and machines without a heartbeat, and sessions that were inactive for too long. Each is found by an index, so a sweep
+//! reads the due ones only.
 
-use super::machine::{Machine, MarkOffline};
-use super::session::{Session, SweepSession};
-use crate::decision::TypedCommand;
-use crate::operation::DueRule;
-use crate::schema::Entity as _;
+use super::machine::{Machine, MachineStatus, MarkOffline};
+use super::session::{Session, SessionStatus, SweepSession};
+use super::settings::OrchestrationSettings;
+use crate::decision::{AnyCommand, TypedCommand};
+use crate::operation::{DueRow, DueRule};
+use crate::schema::{Entity as _, Filter};
+
+/// The due rules.
+pub(super) static RULES: &[&DueRule] = &[&OLDER_SESSION, &SESSION_DUE, &MACHINE_SILENT];
+
+/// Sessions of the older system, which do not say when they are due. The sweep derives it.
+static OLDER_SESSION: DueRule = DueRule {
+    filter: || {
+        let open = [SessionStatus::Active, SessionStatus::Paused, SessionStatus::Stalled];
+        let is_open = Filter::In("status".to_owned(), open.map(|status| status.as_str().into()).into());
+        Filter::And(vec![is_open, Filter::Exists("due_at".to_owned(), false)])
+    },
+    ..DueRule::new("orchestration.older_session", &Session::COLLECTION, "last_heartbeat", sweep)
+};
 
 /// Sessions that stall or fail.
-pub(super) static SESSION_DUE: DueRule =
-    DueRule::new("orchestration.session_due", &Session::COLLECTION, "due_at", |row| {
-        TypedCommand::boxed(SweepSession { session_id: row.id.to_owned(), due_by: row.until })
-    });
+static SESSION_DUE: DueRule = DueRule::new("orchestration.session_due", &Session::COLLECTION, "due_at", sweep);
 
-/// Machines that go offline.
-pub(super) static MACHINE_DUE: DueRule =
-    DueRule::new("orchestration.machine_due", &Machine::COLLECTION, "due_at", |row| {
-        TypedCommand::boxed(MarkOffline { machine_id: row.id.to_owned(), due_by: row.until })
-    });
+/// Online machines without a heartbeat, which go offline.
+static MACHINE_SILENT: DueRule = DueRule {
+    delay: |settings| Some(settings.get::<OrchestrationSettings>().offline_after),
+    filter: || Filter::Eq("status".to_owned(), MachineStatus::Online.as_str().into()),
+    ..DueRule::new("orchestration.machine_silent", &Machine::COLLECTION, "last_heartbeat", |row| {
+        TypedCommand::boxed(MarkOffline { machine_id: row.id.to_owned(), silent_since: row.until })
+    })
+};
+
+fn sweep(row: DueRow<'_>) -> Box<dyn AnyCommand> {
+    TypedCommand::boxed(SweepSession { session_id: row.id.to_owned(), due_by: row.until })
+}

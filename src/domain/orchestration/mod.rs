@@ -84,7 +84,7 @@ pub static DOMAIN: Domain = Domain::new("orchestration")
         &FreeMachines::OPERATION,
         &PickMachine::OPERATION,
     ])
-    .due(&[&due::SESSION_DUE, &due::MACHINE_DUE])
+    .due(due::RULES)
     .triggers(&[task::TRIGGER])
     .lifecycles(&[
         LifecycleDeclaration::new::<Session>("a session"),

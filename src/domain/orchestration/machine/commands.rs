@@ -41,10 +41,10 @@ impl Machine {
         view: &View,
         ctx: &Ctx,
         machine_id: &str,
-        modify: impl FnOnce(&mut Self, Timestamp) -> Result<(), Rejection>,
+        modify: impl FnOnce(&mut Self) -> Result<(), Rejection>,
     ) -> Result<Decision<MachineSummary>, Rejection> {
         let mut loaded = view.entity::<Self>(machine_id)?;
-        modify(&mut loaded.entity, ctx.now + OrchestrationSettings::of(ctx).offline_after)?;
+        modify(&mut loaded.entity)?;
         Decision::new(loaded.entity.summary()).save(loaded, ctx.now)
     }
 
@@ -86,7 +86,7 @@ impl Command for RegisterMachine {
         let mut machine = Machine {
             machine_id: self.machine_id.clone(),
             hostname: self.hostname.clone(),
-            state: MachineState::Online { due_at: ctx.now + settings.offline_after },
+            state: MachineState::Online,
             docker_slots: Vec::new(),
             slots: Default::default(),
             active_sessions: Vec::new(),
@@ -123,14 +123,15 @@ impl Command for MachineHeartbeat {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
-        Machine::modify(view, ctx, &self.machine_id, |machine, due_at| {
+        Machine::modify(view, ctx, &self.machine_id, |machine| {
             machine.last_heartbeat = machine.last_heartbeat.max(ctx.now);
-            machine.apply(MachineEvent::Heartbeat(due_at))
+            machine.apply(MachineEvent::Heartbeat)
         })
     }
 }
 
-/// Begins or ends the maintenance of a machine, in which it takes no new sessions.
+/// Begins or ends the maintenance of a machine, in which it takes no new sessions. Afterwards it is online, or offline if no recent heartbeat
+/// has arrived.
 ///
 /// Errors: `not_found`, `illegal_transition` (it is not in maintenance).
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -152,13 +153,21 @@ impl Command for SetMaintenance {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
-        Machine::modify(view, ctx, &self.machine_id, |machine, due_at| {
-            machine.apply(if self.off { MachineEvent::EndMaintenance(due_at) } else { MachineEvent::BeginMaintenance })
+        Machine::modify(view, ctx, &self.machine_id, |machine| {
+            if !self.off {
+                return machine.apply(MachineEvent::BeginMaintenance);
+            }
+            machine.apply(MachineEvent::EndMaintenance)?;
+            let is_silent = machine.last_heartbeat + OrchestrationSettings::of(ctx).offline_after <= ctx.now;
+            if is_silent { machine.apply(MachineEvent::MarkOffline) } else { Ok(()) }
         })
     }
 }
 
-/// Begins the maintenance of a machine, and returns how many sessions still are on it. Repeat it until there are none.
+/// Begins the maintenance of a machine, so that it takes no new sessions, and returns how many sessions still are on it.
+///
+/// It does not wait for them. Repeat it until `sessions` is 0, or read `active_sessions` of the machine (`machine show`) whenever
+/// `store changes` reports a change of the machine.
 ///
 /// Errors: `not_found`.
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -178,14 +187,13 @@ impl Command for DrainMachine {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
-        let event = MachineEvent::BeginMaintenance;
-        Machine::modify(view, ctx, &self.machine_id, |machine, _| machine.apply(event))
+        Machine::modify(view, ctx, &self.machine_id, |machine| machine.apply(MachineEvent::BeginMaintenance))
     }
 }
 
 /// Adds slots to a machine, and removes slots that are free.
 ///
-/// Errors: `not_found`, `slot_in_use`.
+/// Errors: `not_found`, `slot_in_use`, `invalid` (it would be left without slots, and so take any number of sessions).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "orchestration.machine.slots")]
 pub struct ChangeSlots {
@@ -202,12 +210,14 @@ impl Command for ChangeSlots {
     const NAME: &'static str = "orchestration.machine_slots";
     type Output = MachineSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Machine>(&self.machine_id)
+    fn reads(&self, view: &View) -> ReadSet {
+        Machine::slot_reads(view, &self.machine_id, ReadSet::empty())
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
-        Machine::modify(view, ctx, &self.machine_id, |machine, _| {
+        Machine::modify(view, ctx, &self.machine_id, |machine| {
+            machine.add_holders(view)?;
+            let had_slots = !machine.docker_slots.is_empty();
             let removed = self.remove.as_deref().unwrap_or_default();
             for slot in removed {
                 if let Some(holder) = machine.slots.get(&slot.to_string()) {
@@ -216,6 +226,13 @@ impl Command for ChangeSlots {
             }
             machine.docker_slots.retain(|slot| !removed.contains(slot));
             machine.add_slots(self.add.as_deref().unwrap_or_default());
+            if had_slots && machine.docker_slots.is_empty() {
+                let reason = format!(
+                    "leaves machine `{}` without slots, and then it takes any number of sessions; keep one, or begin its maintenance",
+                    self.machine_id
+                );
+                return Err(Rejection::Invalid { field: "remove".to_owned(), reason });
+            }
             Ok(())
         })
     }
@@ -247,7 +264,7 @@ impl Command for AssignSession {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        let reads = ReadSet::entity::<Machine>(&self.machine_id).with_entity::<Session>(&self.session_id);
+        let reads = Machine::slot_reads(view, &self.machine_id, ReadSet::entity::<Session>(&self.session_id));
         match view.find_entity::<Session>(&self.session_id) {
             Ok(Some(session)) => reads.with_entity::<Machine>(&session.entity.machine_id),
             _ => reads,
@@ -268,6 +285,7 @@ impl Command for AssignSession {
                 format!("session `{}` is on machine `{}`; release it first", self.session_id, session.machine_id);
             return Err(Rejection::domain(codes::ALREADY_ASSIGNED, message));
         }
+        machine.entity.add_holders(view)?;
         machine.entity.assign(session, Some(self.slot.unwrap_or(SlotChoice::Auto)))?;
         let decision = Decision::new(session.summary()).save(loaded, ctx.now)?.save(machine, ctx.now)?;
         match other {
@@ -320,8 +338,8 @@ const SESSIONS_PER_COMMIT: u32 = 500;
 pub struct MarkOffline {
     /// The machine.
     pub machine_id: String,
-    /// Only if it is due by this time: it may have been alive since.
-    pub due_by: Timestamp,
+    /// Only if its last heartbeat was at or before this time: it may have been alive since.
+    pub silent_since: Timestamp,
 }
 
 impl Command for MarkOffline {
@@ -336,7 +354,8 @@ impl Command for MarkOffline {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
         let mut machine = view.entity::<Machine>(&self.machine_id)?;
-        if !matches!(machine.entity.state, MachineState::Online { due_at } if due_at <= self.due_by) {
+        let is_silent = machine.entity.last_heartbeat <= self.silent_since;
+        if machine.entity.state != MachineState::Online || !is_silent {
             // Not a summary: `next` would continue for as long as the machine is online.
             return Err(Rejection::Stale {
                 what: format!("machine `{}` is not due; nothing was changed", self.machine_id),

@@ -1,25 +1,25 @@
-//! Machines, and the slots in which sessions run on them. The machine's document decides which session holds a slot, so no slot has two
-//! holders. The session's document repeats its slot in the same commit.
+//! Machines on which sessions run: entity and lifecycle. Their slots are in `slots.rs`.
 
 mod commands;
+mod slots;
 
 pub use commands::{
     AssignSession, ChangeSlots, DrainMachine, MachineHeartbeat, MachineSummary, MarkOffline, RegisterMachine,
     ReleaseSession, SetMaintenance,
 };
+pub use slots::SlotChoice;
+pub(super) use slots::with_holders;
 
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::codes;
-use super::session::Session;
 use crate::decision::{Lifecycle, Rejection};
-use crate::operation::{Mismatch, Parameter};
+use crate::operation::Parameter;
 use crate::schema::{Entity, FieldType, Key, State};
 use crate::time::Timestamp;
-use crate::value::{Document, Json};
+use crate::value::Document;
 
 /// A machine on which sessions run.
 // Documents of the older system lack the fields with a default.
@@ -28,7 +28,7 @@ use crate::value::{Document, Json};
 #[index(machine_id, unique)]
 #[index(status)]
 #[index(last_heartbeat)]
-#[index(due_at, when = "exists(due_at)")]
+#[index(status, last_heartbeat)]
 pub struct Machine {
     /// Its id.
     #[entity(id)]
@@ -66,11 +66,7 @@ pub struct Machine {
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum MachineState {
     /// It takes sessions.
-    Online {
-        /// When it is offline without a heartbeat.
-        #[entity(default)]
-        due_at: Timestamp,
-    },
+    Online,
     /// No heartbeat has arrived.
     Offline,
     /// It takes no new sessions.
@@ -89,17 +85,17 @@ pub enum MachineStatus {
     Maintenance,
 }
 
-/// An event of a machine. The time is that at which it is offline without a heartbeat.
+/// An event of a machine.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MachineEvent {
     /// See [`MachineHeartbeat`].
-    Heartbeat(Timestamp),
+    Heartbeat,
     /// See [`MarkOffline`].
     MarkOffline,
     /// See [`SetMaintenance`] and [`DrainMachine`].
     BeginMaintenance,
     /// See [`SetMaintenance`].
-    EndMaintenance(Timestamp),
+    EndMaintenance,
 }
 
 impl Lifecycle for Machine {
@@ -109,10 +105,9 @@ impl Lifecycle for Machine {
     fn transition(state: MachineState, event: MachineEvent) -> Result<MachineState, Rejection> {
         use MachineState::{Maintenance, Offline, Online};
         Ok(match (state, event) {
-            (Online { .. } | Offline, MachineEvent::Heartbeat(due_at))
-            | (Maintenance, MachineEvent::EndMaintenance(due_at)) => Online { due_at },
-            (Maintenance, MachineEvent::Heartbeat(_)) | (_, MachineEvent::BeginMaintenance) => Maintenance,
-            (Online { .. }, MachineEvent::MarkOffline) => Offline,
+            (Online | Offline, MachineEvent::Heartbeat) | (Maintenance, MachineEvent::EndMaintenance) => Online,
+            (Maintenance, MachineEvent::Heartbeat) | (_, MachineEvent::BeginMaintenance) => Maintenance,
+            (Online, MachineEvent::MarkOffline) => Offline,
             (state, event) => {
                 let (from, command) = (Self::status(&state), Self::command(&event));
                 let key = Key::new(&Self::COLLECTION, "?");
@@ -122,17 +117,12 @@ impl Lifecycle for Machine {
     }
 
     fn states() -> Vec<MachineState> {
-        vec![MachineState::Online { due_at: Timestamp::default() }, MachineState::Offline, MachineState::Maintenance]
+        vec![MachineState::Online, MachineState::Offline, MachineState::Maintenance]
     }
 
     fn events() -> Vec<MachineEvent> {
-        let at = Timestamp::default();
-        vec![
-            MachineEvent::Heartbeat(at),
-            MachineEvent::MarkOffline,
-            MachineEvent::BeginMaintenance,
-            MachineEvent::EndMaintenance(at),
-        ]
+        use MachineEvent::{BeginMaintenance, EndMaintenance, Heartbeat, MarkOffline};
+        vec![Heartbeat, MarkOffline, BeginMaintenance, EndMaintenance]
     }
 
     fn status(state: &MachineState) -> &'static str {
@@ -141,10 +131,10 @@ impl Lifecycle for Machine {
 
     fn command(event: &MachineEvent) -> &'static str {
         match event {
-            MachineEvent::Heartbeat(_) => "heartbeat",
+            MachineEvent::Heartbeat => "heartbeat",
             MachineEvent::MarkOffline => "sweep",
             MachineEvent::BeginMaintenance => "maintenance",
-            MachineEvent::EndMaintenance(_) => "maintenance --off",
+            MachineEvent::EndMaintenance => "maintenance --off",
         }
     }
 }
@@ -153,47 +143,10 @@ impl MachineState {
     /// The status.
     pub fn status(&self) -> MachineStatus {
         match self {
-            Self::Online { .. } => MachineStatus::Online,
+            Self::Online => MachineStatus::Online,
             Self::Offline => MachineStatus::Offline,
             Self::Maintenance => MachineStatus::Maintenance,
         }
-    }
-}
-
-/// The slot that a caller requests: its number, or `auto` for the lowest free one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SlotChoice {
-    /// The lowest free one. On a machine without slots: none.
-    Auto,
-    /// This one.
-    #[serde(untagged)]
-    Number(u32),
-}
-
-impl Parameter for SlotChoice {
-    fn expected() -> String {
-        format!("{}, or `auto`", <u32 as Parameter>::expected())
-    }
-
-    fn from_json(value: Json) -> Result<Self, Mismatch> {
-        match value {
-            Json::String(word) if word == "auto" => Ok(Self::Auto),
-            value => {
-                let number = <u32 as Parameter>::from_json(value.clone()).map(Self::Number);
-                number.map_err(|_| Mismatch::of_type(Self::expected(), value))
-            }
-        }
-    }
-}
-
-impl JsonSchema for SlotChoice {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "SlotChoice".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["integer", "string"], "description": "The number of a slot, or `auto` for the lowest free one." })
     }
 }
 
@@ -203,75 +156,5 @@ impl Machine {
         let key = Key::new(&Self::COLLECTION, &self.machine_id);
         self.state = Self::transition(self.state.clone(), event).map_err(|rejection| rejection.with_key(key))?;
         Ok(())
-    }
-
-    /// The slots that no session holds, lowest first.
-    pub(super) fn free_slots(&self) -> impl Iterator<Item = u32> {
-        let mut free: Vec<u32> =
-            self.docker_slots.iter().copied().filter(|slot| !self.slots.contains_key(&slot.to_string())).collect();
-        free.sort_unstable();
-        free.into_iter()
-    }
-
-    /// Puts a session on the machine, in a slot if the caller requests one. A session that is there already may get a slot.
-    pub(super) fn assign(&mut self, session: &mut Session, slot: Option<SlotChoice>) -> Result<(), Rejection> {
-        let status = self.state.status();
-        if status != MachineStatus::Online {
-            let remedy = (status == MachineStatus::Offline).then_some("heartbeat");
-            let key = Key::new(&Self::COLLECTION, &self.machine_id);
-            return Err(Rejection::IllegalTransition { key, from: status.as_str(), command: "assign", remedy });
-        }
-        let slot = match slot {
-            Some(SlotChoice::Number(slot)) => Some(self.check_slot(slot, &session.session_id)?),
-            // A session keeps the slot that it has.
-            Some(SlotChoice::Auto) if session.docker_slot.is_some() => session.docker_slot,
-            Some(SlotChoice::Auto) if !self.docker_slots.is_empty() => {
-                let none_free = || format!("all slots of machine `{}` are taken; nothing was changed", self.machine_id);
-                let free = self.free_slots().next();
-                Some(free.ok_or_else(|| Rejection::domain(codes::NO_FREE_SLOT, none_free()))?)
-            }
-            _ => None,
-        };
-        if let Some(held) = session.docker_slot
-            && Some(held) != slot
-        {
-            let message = format!("session `{}` is in slot {held}; release it first", session.session_id);
-            return Err(Rejection::domain(codes::ALREADY_ASSIGNED, message));
-        }
-        session.machine_id.clone_from(&self.machine_id);
-        session.docker_slot = slot;
-        self.slots.extend(slot.map(|slot| (slot.to_string(), session.session_id.clone())));
-        if !self.active_sessions.contains(&session.session_id) {
-            self.active_sessions.push(session.session_id.clone());
-        }
-        Ok(())
-    }
-
-    fn check_slot(&self, slot: u32, session: &str) -> Result<u32, Rejection> {
-        if !self.docker_slots.contains(&slot) {
-            let reason = format!("machine `{}` has no slot {slot}", self.machine_id);
-            return Err(Rejection::Invalid { field: "slot".to_owned(), reason });
-        }
-        match self.slots.get(&slot.to_string()) {
-            Some(holder) if holder != session => Err(self.in_use(slot, holder)),
-            _ => Ok(slot),
-        }
-    }
-
-    fn in_use(&self, slot: u32, holder: &str) -> Rejection {
-        let message = format!(
-            "slot {slot} of machine `{}` is in use by session `{holder}`; nothing was changed",
-            self.machine_id
-        );
-        Rejection::domain(codes::SLOT_IN_USE, message)
-    }
-
-    /// Takes a session off the machine, and frees its slot.
-    pub(super) fn release(&mut self, session: &mut Session) {
-        self.active_sessions.retain(|id| *id != session.session_id);
-        self.slots.retain(|_, holder| *holder != session.session_id);
-        if session.machine_id == self.machine_id {
-            session.docker_slot = None;
-        }
     }
 }

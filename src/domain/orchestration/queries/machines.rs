@@ -3,7 +3,7 @@
 use super::ROWS;
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::orchestration::codes;
-use crate::domain::orchestration::machine::{Machine, MachineStatus};
+use crate::domain::orchestration::machine::{Machine, MachineStatus, with_holders};
 use crate::operation::Operation;
 use crate::schema::{Entity, Filter, Page, Query};
 use crate::value::Document;
@@ -27,20 +27,20 @@ impl DomainQuery for FreeMachines {
     const NAME: &'static str = "orchestration.machine_free";
     type Output = Page<Machine>;
 
-    fn reads(&self, _: &View) -> ReadSet {
+    fn reads(&self, view: &View) -> ReadSet {
         let online = Query::of(&Machine::COLLECTION).eq("status", MachineStatus::Online.as_str());
-        ReadSet::empty().query(ROWS, online.page(self.limit, self.cursor.as_ref()))
+        machine_reads(view, online.page(self.limit, self.cursor.as_ref()))
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Machine>, Rejection> {
-        let mut page: Page<Machine> = view.page(ROWS)?;
+        let mut page = Page { items: machines(view)?, next: view.next_cursor(ROWS).map(str::to_owned) };
         page.items.retain(|machine| machine.free_slots().next().is_some());
         Ok(page)
     }
 }
 
 /// Returns the online machine with the most free slots that meets requirements. A machine without slots takes any number of sessions, and
-/// is picked if no other one has a free slot.
+/// is picked if no other one has a free slot. Only the first 10,000 such machines are considered, in the order of their ids.
 ///
 /// Errors: `no_free_slot` (no online machine meets them and has room).
 #[derive(Clone, Debug, Default, Operation)]
@@ -54,17 +54,17 @@ impl DomainQuery for PickMachine {
     const NAME: &'static str = "orchestration.machine_pick";
     type Output = Machine;
 
-    fn reads(&self, _: &View) -> ReadSet {
+    fn reads(&self, view: &View) -> ReadSet {
         let query = Query::of(&Machine::COLLECTION).eq("status", MachineStatus::Online.as_str()).limit(PICKED_MACHINES);
         let query = match &self.requirements {
             Some(members) => query.filter(Filter::Contains("metadata".to_owned(), members.clone().into())),
             None => query,
         };
-        ReadSet::empty().query(ROWS, query)
+        machine_reads(view, query)
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Machine, Rejection> {
-        let machines = view.entities::<Machine>(ROWS)?.into_iter();
+        let machines = machines(view)?.into_iter();
         let with_room =
             machines.filter(|machine| machine.docker_slots.is_empty() || machine.free_slots().next().is_some());
         let none = || Rejection::domain(codes::NO_FREE_SLOT, "no online machine meets the requirements and has room");
@@ -77,4 +77,18 @@ impl DomainQuery for PickMachine {
         };
         with_room.max_by_key(rank).ok_or_else(none)
     }
+}
+
+/// Reads machines, and the sessions in slots of those which may be of the older system.
+fn machine_reads(view: &View, query: Query) -> ReadSet {
+    // The result reports a machine that cannot be read.
+    let machines = view.entities::<Machine>(ROWS).unwrap_or_default();
+    let busy = machines.iter().filter(|machine| !machine.active_sessions.is_empty());
+    with_holders(ReadSet::empty().query(ROWS, query), busy)
+}
+
+fn machines(view: &View) -> Result<Vec<Machine>, Rejection> {
+    let mut machines = view.entities::<Machine>(ROWS)?;
+    machines.iter_mut().try_for_each(|machine| machine.add_holders(view))?;
+    Ok(machines)
 }

@@ -39,8 +39,11 @@ impl Command for CreateSession {
         Some(Key::new(&Machine::COLLECTION, &self.machine))
     }
 
-    fn reads(&self, _: &View) -> ReadSet {
-        let reads = ReadSet::entity::<Machine>(&self.machine);
+    fn reads(&self, view: &View) -> ReadSet {
+        let reads = match self.slot {
+            Some(_) => Machine::slot_reads(view, &self.machine, ReadSet::empty()),
+            None => ReadSet::entity::<Machine>(&self.machine),
+        };
         self.id.iter().fold(reads, |reads, id| reads.with_entity::<Session>(id))
     }
 
@@ -55,6 +58,7 @@ impl Command for CreateSession {
             project_id: self.project.clone(),
             machine_id: self.machine.clone(),
             docker_slot: None,
+            last_slot: None,
             state: SessionState::Active,
             last_heartbeat: ctx.now,
             due_at: Some(ctx.now + settings.stall_after),
@@ -70,6 +74,7 @@ impl Command for CreateSession {
         if let Some(further) = &self.metadata {
             metadata::merge(&mut session.metadata, further, &settings)?;
         }
+        machine.entity.add_holders(view)?;
         machine.entity.assign(&mut session, self.slot)?;
         Decision::new(session.summary()).and_insert(&session)?.save(machine, ctx.now)
     }
@@ -279,8 +284,9 @@ impl Command for FailSession {
 impl SessionDocuments {
     /// Fails the session.
     pub(super) fn fail(&mut self, ctx: &Ctx, reason: &str, details: Option<Json>) -> Result<(), Rejection> {
-        let settings = OrchestrationSettings::of(ctx);
+        let (settings, slot) = (OrchestrationSettings::of(ctx), self.session.entity.docker_slot);
         self.end(SessionEvent::Fail(ctx.now), ctx.now, reason, &settings)?;
+        self.session.entity.last_slot = slot;
         self.session.entity.note("failed", reason, ("details", details.unwrap_or_default()), &settings)
     }
 }
@@ -306,6 +312,9 @@ impl Command for SweepSession {
         let settings = OrchestrationSettings::of(ctx);
         let mut documents = SessionDocuments::load(view, &self.session_id)?;
         let session = &mut documents.session.entity;
+        if session.due_at.is_none() {
+            session.set_due(&settings);
+        }
         let is_over = |since: Timestamp| ctx.now >= since + settings.inactive_limit;
         match session.state {
             _ if session.due_at.is_none_or(|at| at > self.due_by) => {}

@@ -17,7 +17,7 @@ pub enum SessionState {
     Active,
     /// Its owner has paused it.
     Paused {
-        /// Since when it has not been active.
+        /// Since when it has not been active; in documents of the older system, since its last heartbeat.
         #[entity(default)]
         inactive_since: Timestamp,
     },
@@ -29,13 +29,13 @@ pub enum SessionState {
     },
     /// It has done its work.
     Completed {
-        /// When it was completed.
-        completed_at: Timestamp,
+        /// When it was completed. Documents of the older system may lack it, and then they do not expire.
+        completed_at: Option<Timestamp>,
     },
     /// It has ended without doing its work. It may be recovered.
     Failed {
-        /// When it failed.
-        completed_at: Timestamp,
+        /// When it failed. Documents of the older system may lack it, and then they do not expire.
+        completed_at: Option<Timestamp>,
     },
 }
 
@@ -88,17 +88,17 @@ impl SessionState {
         }
     }
 
-    /// When the session ended.
+    /// When the session ended, if it has and this is known.
     pub fn completed_at(&self) -> Option<Timestamp> {
         match self {
-            Self::Completed { completed_at } | Self::Failed { completed_at } => Some(*completed_at),
+            Self::Completed { completed_at } | Self::Failed { completed_at } => *completed_at,
             Self::Active | Self::Paused { .. } | Self::Stalled { .. } => None,
         }
     }
 
     /// Whether the session has ended.
     pub fn is_terminal(&self) -> bool {
-        self.completed_at().is_some()
+        matches!(self, Self::Completed { .. } | Self::Failed { .. })
     }
 }
 
@@ -115,8 +115,8 @@ impl Lifecycle for Session {
             (Active, SessionEvent::Stall(at)) => Stalled { inactive_since: at },
             // A session that was paused before is inactive for as long as both together.
             (Paused { inactive_since }, SessionEvent::Stall(_)) => Stalled { inactive_since },
-            (Active | Paused { .. } | Stalled { .. }, SessionEvent::Fail(at)) => Failed { completed_at: at },
-            (Active | Paused { .. }, SessionEvent::Complete(at)) => Completed { completed_at: at },
+            (Active | Paused { .. } | Stalled { .. }, SessionEvent::Fail(at)) => Failed { completed_at: Some(at) },
+            (Active | Paused { .. }, SessionEvent::Complete(at)) => Completed { completed_at: Some(at) },
             (Stalled { .. } | Failed { .. }, SessionEvent::Recover) => Active,
             (state, event) => {
                 let remedy = match (&state, event) {
@@ -140,8 +140,8 @@ impl Lifecycle for Session {
             SessionState::Active,
             SessionState::Paused { inactive_since: at },
             SessionState::Stalled { inactive_since: at },
-            SessionState::Completed { completed_at: at },
-            SessionState::Failed { completed_at: at },
+            SessionState::Completed { completed_at: Some(at) },
+            SessionState::Failed { completed_at: Some(at) },
         ]
     }
 

@@ -33,9 +33,10 @@ use crate::time::Timestamp;
 use crate::value::{Document, Json};
 
 /// A session of an agent.
-// Documents of the older system lack the fields with a default.
+// Documents of the older system lack the fields with a default, and `due_at`.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[entity(collection = "orchestration.sessions", version = 1, noun = "session", filters(project_id, machine_id, status))]
+#[entity(upgrade = Session::upgrade)]
 #[index(session_id, unique)]
 #[index(project_id)]
 #[index(machine_id)]
@@ -45,6 +46,7 @@ use crate::value::{Document, Json};
 #[index(machine_id, status)]
 #[index(status, completed_at)]
 #[index(due_at, when = "exists(due_at)")]
+#[index(status, last_heartbeat, when = "missing(due_at)")]
 #[ttl(completed_at, days = 30, when = "exists(completed_at) and status in ['completed', 'failed']")]
 pub struct Session {
     /// Its id.
@@ -58,6 +60,8 @@ pub struct Session {
     pub machine_id: String,
     /// Its slot on that machine.
     pub docker_slot: Option<u32>,
+    /// The slot that it had when it failed. A recovery assigns one again.
+    pub last_slot: Option<u32>,
     /// Its status.
     #[entity(state)]
     #[serde(flatten)]
@@ -154,10 +158,26 @@ impl Session {
         }
     }
 
-    /// Changes the state, and derives when the session is due.
+    /// Completes a document of the older system, in which a paused or stalled session does not say since when.
+    fn upgrade(mut self) -> Self {
+        if let SessionState::Paused { inactive_since } | SessionState::Stalled { inactive_since } = &mut self.state
+            && *inactive_since == Timestamp::default()
+        {
+            *inactive_since = self.last_heartbeat;
+        }
+        self
+    }
+
+    /// Changes the state, and when the session is due.
     pub(super) fn apply(&mut self, event: SessionEvent, settings: &OrchestrationSettings) -> Result<(), Rejection> {
         let key = Key::new(&Self::COLLECTION, &self.session_id);
         self.state = Self::transition(self.state.clone(), event).map_err(|rejection| rejection.with_key(key))?;
+        self.set_due(settings);
+        Ok(())
+    }
+
+    /// Derives when the session is due.
+    fn set_due(&mut self, settings: &OrchestrationSettings) {
         let stalls_at = self.last_heartbeat + settings.stall_after;
         self.due_at = match self.state {
             SessionState::Active => Some(stalls_at),
@@ -165,7 +185,6 @@ impl Session {
             SessionState::Stalled { inactive_since } => Some(inactive_since + settings.inactive_limit),
             SessionState::Completed { .. } | SessionState::Failed { .. } => None,
         };
-        Ok(())
     }
 
     /// Keeps the reason of an event in the metadata, and what else is known. It is bounded by itself: full metadata does not prevent an event.
@@ -262,7 +281,8 @@ impl SessionDocuments {
         if let Some(machine) = &mut self.machine {
             machine.entity.release(session);
         }
-        match &mut self.task {
+        // A session of the older system may name a task that has ended.
+        match self.task.as_mut().filter(|task| task.entity.state.is_running()) {
             Some(task) => task.entity.apply(session, TaskEvent::Fail(at, Some(reason.to_owned()))),
             None => Ok(()),
         }

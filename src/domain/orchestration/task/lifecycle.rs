@@ -17,27 +17,30 @@ pub enum TaskState {
     Pending,
     /// The session runs it.
     InProgress {
-        /// When it was started.
-        started_at: Timestamp,
+        /// When it was started. Documents of the older system may lack it.
+        started_at: Option<Timestamp>,
         /// The owner that started it.
         #[entity(default)]
         claim: TaskClaim,
     },
     /// It cannot continue.
-    Blocked,
+    Blocked {
+        /// When it was started; missing if it never was.
+        started_at: Option<Timestamp>,
+    },
     /// It is done.
     Completed {
         /// When it was started; missing if it never was.
         started_at: Option<Timestamp>,
-        /// When it was completed.
-        completed_at: Timestamp,
+        /// When it was completed. Documents of the older system may lack it, and then they do not expire.
+        completed_at: Option<Timestamp>,
     },
     /// It has failed. It may be retried.
     Failed {
-        /// When it was started.
-        started_at: Timestamp,
-        /// When it failed.
-        completed_at: Timestamp,
+        /// When it was started. Documents of the older system may lack it.
+        started_at: Option<Timestamp>,
+        /// When it failed. Documents of the older system may lack it, and then they do not expire.
+        completed_at: Option<Timestamp>,
         /// Why it failed.
         #[entity(max = 100_000)]
         error_message: Option<String>,
@@ -92,7 +95,7 @@ impl TaskState {
         match self {
             Self::Pending => TaskStatus::Pending,
             Self::InProgress { .. } => TaskStatus::InProgress,
-            Self::Blocked => TaskStatus::Blocked,
+            Self::Blocked { .. } => TaskStatus::Blocked,
             Self::Completed { .. } => TaskStatus::Completed,
             Self::Failed { .. } => TaskStatus::Failed,
         }
@@ -116,22 +119,25 @@ impl Lifecycle for Task {
     fn transition(state: TaskState, event: TaskEvent) -> Result<TaskState, Rejection> {
         use TaskState::{Blocked, Completed, Failed, InProgress, Pending};
         Ok(match (state, event) {
-            (Pending | Blocked, TaskEvent::Start(started_at, epoch)) => {
-                InProgress { started_at, claim: TaskClaim { epoch } }
+            (Pending | Blocked { .. }, TaskEvent::Start(at, epoch)) => {
+                InProgress { started_at: Some(at), claim: TaskClaim { epoch } }
             }
-            (Pending, TaskEvent::Complete(at)) => Completed { started_at: None, completed_at: at },
+            (Pending, TaskEvent::Complete(at)) => Completed { started_at: None, completed_at: Some(at) },
             (InProgress { started_at, .. }, TaskEvent::Complete(at)) => {
-                Completed { started_at: Some(started_at), completed_at: at }
+                Completed { started_at, completed_at: Some(at) }
             }
-            (InProgress { started_at, .. }, TaskEvent::Fail(completed_at, error_message)) => {
-                Failed { started_at, completed_at, error_message }
+            (InProgress { started_at, .. }, TaskEvent::Fail(at, error_message)) => {
+                Failed { started_at, completed_at: Some(at), error_message }
             }
-            (Pending | InProgress { .. }, TaskEvent::Block) => Blocked,
-            (InProgress { .. } | Blocked, TaskEvent::Release) | (Failed { .. }, TaskEvent::Retry) => Pending,
+            (Pending, TaskEvent::Block) => Blocked { started_at: None },
+            (InProgress { started_at, .. }, TaskEvent::Block) => Blocked { started_at },
+            (InProgress { .. } | Blocked { .. }, TaskEvent::Release) | (Failed { .. }, TaskEvent::Retry) => Pending,
             (state, event) => {
                 let remedy = match (&state, &event) {
                     (Failed { .. }, TaskEvent::Start(..)) => Some("retry"),
-                    (Pending | Blocked, TaskEvent::Fail(..)) | (Blocked, TaskEvent::Complete(_)) => Some("start"),
+                    (Pending | Blocked { .. }, TaskEvent::Fail(..)) | (Blocked { .. }, TaskEvent::Complete(_)) => {
+                        Some("start")
+                    }
                     _ => None,
                 };
                 let (from, command) = (Self::status(&state), Self::command(&event));
@@ -149,10 +155,10 @@ impl Lifecycle for Task {
         let at = Timestamp::default();
         vec![
             TaskState::Pending,
-            TaskState::InProgress { started_at: at, claim: TaskClaim { epoch: 1 } },
-            TaskState::Blocked,
-            TaskState::Completed { started_at: Some(at), completed_at: at },
-            TaskState::Failed { started_at: at, completed_at: at, error_message: None },
+            TaskState::InProgress { started_at: Some(at), claim: TaskClaim { epoch: 1 } },
+            TaskState::Blocked { started_at: Some(at) },
+            TaskState::Completed { started_at: Some(at), completed_at: Some(at) },
+            TaskState::Failed { started_at: Some(at), completed_at: Some(at), error_message: None },
         ]
     }
 
