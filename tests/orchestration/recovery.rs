@@ -33,6 +33,40 @@ fn a_recovered_session_moves_to_another_machine() {
 }
 
 #[test]
+fn a_failed_session_gets_a_slot_again() {
+    let recover = |slot_of_next: serde_json::Value, options: serde_json::Value| {
+        let scene = SessionScene::new();
+        scene.ok("machine.register", json!({"machineId": "other", "hostname": "h", "slots": [9]}));
+        scene.create("s", json!({"slot": 2}));
+        scene.ok("session.fail", json!({"sessionId": "s", "reason": "test"}));
+        assert_eq!(["docker_slot", "last_slot"].map(|field| scene.show("s")[field].clone()), [json!(null), json!(2)]);
+        scene.create("next", json!({"slot": slot_of_next}));
+        let mut parameters = options.as_object().unwrap().clone();
+        parameters.insert("sessionId".into(), "s".into());
+        let recovered = scene.ok("session.recover", parameters.into());
+        assert_eq!(scene.show("s")["last_slot"], json!(null));
+        assert_eq!(scene.show("s")["recovery"]["history"][0]["docker_slot"], 2);
+        scene.check();
+        recovered["docker_slot"].clone()
+    };
+    assert_eq!(recover(json!(1), json!({})), 2);
+    assert_eq!(recover(json!(2), json!({})), 1);
+    assert_eq!(recover(json!(1), json!({"slot": 3})), 3);
+    assert_eq!(recover(json!(1), json!({"machine": "other"})), 9);
+}
+
+#[test]
+fn the_running_task_belongs_to_the_new_owner() {
+    let scene = SessionScene::session();
+    scene.ok("task.add", json!({"sessionId": "s", "id": "t", "name": "work"}));
+    scene.ok("task.start", json!({"taskId": "t"}));
+    scene.ok("session.stall", json!({"sessionId": "s", "reason": "test"}));
+    scene.ok("session.recover", json!({"sessionId": "s"}));
+    assert_eq!((&scene.task("t")["status"], &scene.task("t")["claim"]), (&json!("in_progress"), &json!({"epoch": 2})));
+    scene.check();
+}
+
+#[test]
 fn a_recovery_without_a_free_slot_changes_nothing() {
     let scene = stalled(json!({"slot": 1}));
     scene.ok("machine.register", json!({"machineId": "full", "hostname": "h", "slots": [1]}));

@@ -13,7 +13,7 @@ use crate::domain::orchestration::task::{
 use crate::operation::Operation;
 
 /// Recovers a session that stalled or failed, also on another machine. The result has the epoch of the new owner; that of the owner before
-/// is stale.
+/// is stale. If it had a slot, its old one is released and it gets one again, in one commit.
 ///
 /// Errors: `not_found`, `illegal_transition` (not stalled or failed; the machine is offline or in maintenance), `recovery_exhausted`,
 /// `no_free_slot`, `slot_in_use`, `task_already_running`, `dependencies_open`.
@@ -25,10 +25,10 @@ pub struct RecoverSession {
     pub session_id: String,
     /// The machine that it runs on from now on; by default its machine.
     pub machine: Option<String>,
-    /// A slot of the machine: its number, or `auto`. By default a session with a slot keeps it, or gets the lowest free one on another
-    /// machine.
+    /// A slot of the machine: its number, or `auto` for the lowest free one. By default a session that had a slot when it stalled or failed gets
+    /// it again if it is free on the same machine, otherwise the lowest free one.
     pub slot: Option<SlotChoice>,
-    /// The task that it runs from now on; by default the one that it ran when it stalled.
+    /// The task that it runs from now on; by default the one that it ran when it stalled, under the new epoch.
     pub task: Option<String>,
 }
 
@@ -38,7 +38,9 @@ impl Command for RecoverSession {
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = SessionDocuments::reads(view, &self.session_id);
-        let reads = self.machine.iter().fold(reads, |reads, id| reads.with_entity::<Machine>(id));
+        let session = view.find_entity::<Session>(&self.session_id).ok().flatten();
+        let target = self.machine.clone().or(session.map(|session| session.entity.machine_id));
+        let reads = target.iter().fold(reads, |reads, id| Machine::slot_reads(view, id, reads));
         match &self.task {
             Some(id) => {
                 let reads = dependency_reads(view, id, reads.with_entity::<Task>(id));
@@ -55,11 +57,12 @@ impl Command for RecoverSession {
         let settings = OrchestrationSettings::of(ctx);
         let mut documents = SessionDocuments::load(view, &self.session_id)?;
         let session = &mut documents.session.entity;
+        let had_slot = session.docker_slot.or(session.last_slot);
         let row = RecoveryRow {
             recovered_at: ctx.now,
             status: session.state.status(),
             machine_id: session.machine_id.clone(),
-            docker_slot: session.docker_slot,
+            docker_slot: had_slot,
             epoch: session.epoch,
         };
         session.last_heartbeat = ctx.now;
@@ -67,17 +70,27 @@ impl Command for RecoverSession {
         session.begin_recovery(row, &settings)?;
 
         // The old slot is released first: it is free for the session itself.
-        let old_slot = session.docker_slot;
         if let Some(machine) = &mut documents.machine {
+            machine.entity.add_holders(view)?;
             machine.entity.release(session);
         }
+        (session.docker_slot, session.last_slot) = (None, None);
         let moves = self.machine.as_ref().filter(|id| **id != session.machine_id);
-        let default = old_slot.map(|slot| if moves.is_some() { SlotChoice::Auto } else { SlotChoice::Number(slot) });
-        let slot = self.slot.or(default);
         let mut target = moves.map(|id| view.entity::<Machine>(id)).transpose()?;
         match target.as_mut().or(documents.machine.as_mut()) {
-            Some(machine) => machine.entity.assign(session, slot)?,
+            Some(machine) => {
+                machine.entity.add_holders(view)?;
+                let is_free = |slot: &u32| moves.is_none() && machine.entity.free_slots().any(|free| free == *slot);
+                let again = |slot: u32| if is_free(&slot) { SlotChoice::Number(slot) } else { SlotChoice::Auto };
+                let slot = self.slot.or(had_slot.map(again));
+                machine.entity.assign(session, slot)?;
+            }
             None => _ = view.entity::<Machine>(&session.machine_id)?,
+        }
+        if let Some(task) = &mut documents.task
+            && let TaskState::InProgress { claim, .. } = &mut task.entity.state
+        {
+            claim.epoch = session.epoch;
         }
 
         let mut started = None;
