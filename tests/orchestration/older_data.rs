@@ -177,5 +177,6 @@ fn ended_sessions_without_a_time_do_not_expire() {
     scene.after(Millis::days(60));
     let health = scene.ok("session.health", json!({"sessionId": "old"}));
     assert_eq!((&health["status"], &health["health"]), (&json!("failed"), &Json::Null));
+    assert_eq!(health["duration_ms"], 0);
     assert_eq!(scene.ok("session.failed", json!({}))["items"], json!([]));
 }

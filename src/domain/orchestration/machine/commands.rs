@@ -166,8 +166,8 @@ impl Command for SetMaintenance {
 
 /// Begins the maintenance of a machine, so that it takes no new sessions, and returns how many sessions still are on it.
 ///
-/// It does not wait for them. Repeat it until `sessions` is 0, or read `active_sessions` of the machine (`machine show`) whenever
-/// `store changes` reports a change of the machine.
+/// It does not wait for them. Read `active_sessions` of the machine (`machine show`) from time to time, or after each change of the machine
+/// that the change feed reports (`store changes`).
 ///
 /// Errors: `not_found`.
 #[derive(Clone, Debug, Serialize, Operation)]

@@ -190,13 +190,15 @@ impl DomainQuery for ShowHealth {
             (settings.unresponsive_within, Health::Unresponsive),
         ];
         let health = limits.into_iter().find(|(limit, _)| silent < *limit).map_or(Health::Stale, |(_, health)| health);
+        // An ended session of the older system may lack the time of its end. It was changed last when it ended.
+        let last_change = if session.state.is_terminal() { session.updated_at } else { ctx.now };
         let current = session.current_task_id.as_deref().map(|task| view.find_entity::<Task>(task)).transpose()?;
         Ok(SessionHealth {
             session_id: session.session_id.clone(),
             status: session.state.status(),
             health: (!session.state.is_terminal()).then_some(health),
             seconds_since_heartbeat: u64::try_from(silent.0 / 1_000).unwrap_or_default(),
-            duration_ms: session.state.completed_at().unwrap_or(ctx.now).since(session.started_at),
+            duration_ms: session.state.completed_at().unwrap_or(last_change).since(session.started_at),
             attempts_left: settings.recovery_attempts.saturating_sub(session.recovery.attempts),
             current_task: current.flatten().map(|task| task.entity),
             last_completed_task: view.entities("completed")?.pop(),
