@@ -34,11 +34,8 @@ pub trait Parameters: Sized {
 
     /// Reads all parameters of the operation `name`, and rejects others.
     fn read_all(name: &str, parameters: Document) -> Result<Self, Rejection> {
-        let mut reader = ParameterReader::new(parameters);
-        let read = Self::read(&mut reader).map_err(|mismatch| mismatch.into_rejection(name));
-        // An unknown name is often a mistyped one, so it is reported before the parameter that seems to be missing.
-        reader.finish(&names(Self::PARAMETERS)).map_err(|mismatch| mismatch.into_rejection(name))?;
-        read
+        let read = ParameterReader::of(parameters, Self::PARAMETERS).and_then(|mut reader| Self::read(&mut reader));
+        read.map_err(|mismatch| mismatch.into_rejection(name))
     }
 }
 
@@ -60,8 +57,12 @@ pub trait Parameter: Sized {
 }
 
 /// A parameter that cannot be read.
+// Boxed, because each reader of a type returns it for each of its parameters: pages load that code.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Mismatch {
+pub struct Mismatch(Box<MismatchParts>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct MismatchParts {
     /// The path of the parameter.
     path: String,
     problem: Problem,
@@ -79,25 +80,43 @@ enum Problem {
 
 impl Mismatch {
     /// A value that does not have the expected type.
+    #[cold]
+    #[inline(never)]
     pub fn of_type(expected: String, found: Json) -> Self {
-        Self { path: String::new(), problem: Problem::Type { expected, found: Some(found) } }
+        Self::new(String::new(), Problem::Type { expected, found: Some(found) })
+    }
+
+    /// The parameter `name` is not given.
+    #[cold]
+    #[inline(never)]
+    fn missing(name: &str, expected: fn() -> String) -> Self {
+        Self::new(name.to_owned(), Problem::Type { expected: expected(), found: None })
+    }
+
+    fn new(path: String, problem: Problem) -> Self {
+        Self(Box::new(MismatchParts { path, problem }))
     }
 
     /// A value that breaks a rule. `reason` follows the name of the parameter: `is …`.
     pub fn of_rule(reason: impl Into<String>) -> Self {
-        Self { path: String::new(), problem: Problem::Rule(reason.into()) }
+        Self::new(String::new(), Problem::Rule(reason.into()))
     }
 
     /// Adds a name, or an index, in front of the path.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn within(mut self, name: &str) -> Self {
-        let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
-        self.path = format!("{name}{separator}{}", self.path);
+        let path = &mut self.0.path;
+        let separator = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+        *path = format!("{name}{separator}{path}");
         self
     }
 
     /// The rejection of the operation `name`.
+    #[cold]
+    #[inline(never)]
     pub fn into_rejection(self, name: &str) -> Rejection {
-        let Self { path, problem } = self;
+        let MismatchParts { path, problem } = *self.0;
         Rejection::Usage(match problem {
             Problem::Type { expected, found: Some(found) } => {
                 format!("{name}: `{path}` must be {expected}, not {}", shorten(&found))
@@ -161,15 +180,23 @@ impl ParameterReader {
         Self { values }
     }
 
+    /// A reader of these values. An unknown name is often a mistyped one, so it is reported before a parameter that seems to be missing.
+    fn of(values: Document, known: &[ParameterDeclaration]) -> Result<Self, Mismatch> {
+        check_names(&values, &names(known))?;
+        Ok(Self::new(values))
+    }
+
     /// Takes the parameter of this name. A null counts as missing where it may be missing.
     pub fn take<T: Parameter>(&mut self, name: &str) -> Result<T, Mismatch> {
-        let missing =
-            || Mismatch { path: name.to_owned(), problem: Problem::Type { expected: T::expected(), found: None } };
-        match self.values.remove(name) {
-            None => T::missing().ok_or_else(missing),
-            Some(Json::Null) if T::OPTIONAL => T::missing().ok_or_else(missing),
+        match self.take_value(name, T::OPTIONAL) {
             Some(value) => T::from_json(value).map_err(|mismatch| mismatch.within(name)),
+            None => T::missing().ok_or_else(|| Mismatch::missing(name, T::expected)),
         }
+    }
+
+    #[inline(never)]
+    fn take_value(&mut self, name: &str, is_optional: bool) -> Option<Json> {
+        self.values.remove(name).filter(|value| !(is_optional && value.is_null()))
     }
 
     /// Takes a plain value of which null is a value too.
@@ -186,7 +213,7 @@ impl ParameterReader {
 /// Rejects values with other names than these.
 pub(crate) fn check_names(values: &Document, known: &[&'static str]) -> Result<(), Mismatch> {
     match values.keys().find(|name| !known.contains(&name.as_str())) {
-        Some(name) => Err(Mismatch { path: name.clone(), problem: Problem::Unknown { names: known.to_vec() } }),
+        Some(name) => Err(Mismatch::new(name.clone(), Problem::Unknown { names: known.to_vec() })),
         None => Ok(()),
     }
 }
@@ -195,13 +222,20 @@ pub(crate) fn check_names(values: &Document, known: &[&'static str]) -> Result<(
 /// `#[derive(Parameters)]`.
 #[doc(hidden)]
 pub fn read_object<T: Parameters>(value: Json, expected: fn() -> String, open: bool) -> Result<T, Mismatch> {
-    let Json::Object(values) = value else { return Err(Mismatch::of_type(expected(), value)) };
-    let mut reader = ParameterReader::new(values);
-    let read = T::read(&mut reader);
-    if !open {
-        reader.finish(&names(T::PARAMETERS))?;
+    T::read(&mut object_reader(value, expected, if open { None } else { Some(T::PARAMETERS) })?)
+}
+
+/// A reader of the members of an object; `known`: those that it may have.
+fn object_reader(
+    value: Json,
+    expected: fn() -> String,
+    known: Option<&[ParameterDeclaration]>,
+) -> Result<ParameterReader, Mismatch> {
+    match (value, known) {
+        (Json::Object(values), Some(known)) => ParameterReader::of(values, known),
+        (Json::Object(values), None) => Ok(ParameterReader::new(values)),
+        (other, _) => Err(Mismatch::of_type(expected(), other)),
     }
-    read
 }
 
 /// The phrase for a struct of parameters: `an object { id, started }`.
