@@ -281,11 +281,14 @@ impl<T: Parameter> Parameter for BTreeMap<String, T> {
 
     fn from_json(value: Json) -> Result<Self, Mismatch> {
         let Json::Object(members) = value else { return Err(Mismatch::of_type(Self::expected(), value)) };
-        let one = |(name, value): (String, Json)| match T::from_json(value) {
-            Ok(value) => Ok((name, value)),
-            Err(mismatch) => Err(mismatch.within(&name)),
-        };
-        members.into_iter().map(one).collect()
+        let mut read = Self::new();
+        for (name, value) in members {
+            match T::from_json(value) {
+                Ok(value) => _ = read.insert(name, value),
+                Err(mismatch) => return Err(mismatch.within(&name)),
+            }
+        }
+        Ok(read)
     }
 }
 

@@ -345,16 +345,19 @@ impl<T: FieldType> FieldType for BTreeMap<String, T> {
     const KIND: Kind = Kind::Object;
 
     fn to_json(&self) -> Result<Json, Violation> {
-        self.iter()
-            .map(|(name, item)| Ok((name.clone(), item.to_json().map_err(|violation| violation.inside(name))?)))
-            .collect()
+        let mut object = Document::new();
+        for (name, item) in self {
+            object.insert(name.clone(), item.to_json().map_err(|violation| violation.inside(name))?);
+        }
+        Ok(Json::Object(object))
     }
 
     fn from_json(value: &Json) -> Result<Self, Violation> {
-        let members = value.as_object().ok_or_else(|| violation("is not an object"))?.iter();
-        members
-            .map(|(name, item)| Ok((name.clone(), T::from_json(item).map_err(|violation| violation.inside(name))?)))
-            .collect()
+        let mut read = Self::new();
+        for (name, item) in value.as_object().ok_or_else(|| violation("is not an object"))? {
+            read.insert(name.clone(), T::from_json(item).map_err(|violation| violation.inside(name))?);
+        }
+        Ok(read)
     }
 }
 

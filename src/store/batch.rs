@@ -11,7 +11,7 @@ use crate::id::{CommandId, Revision};
 use crate::limits::DOCUMENT_BYTES;
 use crate::schema::{Catalog, Collection, Key, check};
 use crate::time::Timestamp;
-use crate::value::{Difference, Document, Json, json_bytes};
+use crate::value::{Difference, Document, Json, collect_document, json_bytes};
 
 /// The changes of one commit, with their preconditions.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,7 +171,7 @@ pub(super) fn ledger_row(command: &CommandId, at: Timestamp, fingerprint: &str, 
         ("fingerprint", fingerprint.into()),
         ("result", result.clone()),
     ];
-    let row = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let row = collect_document(fields.map(|(name, value)| (name.to_owned(), value)));
     (Key::new(&COMMANDS, command.as_str()), row)
 }
 

@@ -23,7 +23,7 @@ pub use json::{
     JsonError, canonical_json, json_text, number_text, parse, parse_bytes, to_json_string, write_canonical_json,
 };
 pub use path::{Difference, FieldPath, Segment, difference, get};
-pub use sorted_map::{SortedMap, SortedSet, collect_btree_map, sort_by};
+pub use sorted_map::{SortedMap, SortedSet, collect_btree_map, collect_document, sort_by};
 pub use text::{edit_distance, lower_case, upper_case, words};
 pub(crate) use text::{single_upper_case, single_upper_cases};
 

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::{Document, Json};
+
 /// Values by key, in the order of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SortedMap<K, V>(Vec<(K, V)>);
@@ -161,6 +163,13 @@ pub fn collect_btree_map<K: Ord, V>(entries: impl IntoIterator<Item = (K, V)>) -
     let mut tree = BTreeMap::new();
     tree.extend(entries);
     tree
+}
+
+/// Collects members into a document, one by one. See [`collect_btree_map`].
+pub fn collect_document(members: impl IntoIterator<Item = (String, Json)>) -> Document {
+    let mut document = Document::new();
+    document.extend(members);
+    document
 }
 
 /// A set of few items: keys without values.

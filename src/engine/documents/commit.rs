@@ -13,7 +13,7 @@ use crate::id::{self, CommandId, Revision};
 use crate::limits::DOCUMENT_DEPTH;
 use crate::operation::{Mismatch, Parameter};
 use crate::schema::{Collection, Key, Kind};
-use crate::value::{Document, Json, SortedSet, check_storable, from_value};
+use crate::value::{Document, Json, SortedSet, check_storable, collect_btree_map, from_value};
 
 /// Largest number of writes with [`DocumentExpectation::Any`] of documents that exist. The row of the ledger, which has at most 4 KiB, holds
 /// the revisions of these documents.
@@ -287,7 +287,8 @@ impl AnyCommand for DocumentCommit<'_> {
 
     fn result(&self) -> Result<Json, String> {
         let command = self.command.as_ref().map_or(Ok(Json::Null), |command| command.result())?;
-        let unexpected = self.unexpected.iter().map(|(at, revision)| (at.to_string(), revision.clone())).collect();
+        let unexpected = self.unexpected.iter().map(|(at, revision)| (at.to_string(), revision.clone()));
+        let unexpected = collect_btree_map(unexpected);
         serde_json::to_value(LedgerResult { unexpected, command }).map_err(|error| error.to_string())
     }
 
@@ -297,10 +298,11 @@ impl AnyCommand for DocumentCommit<'_> {
 
     fn replay_result(&mut self, result: Json) -> Result<(), String> {
         let LedgerResult { unexpected, command } = from_value(&result).map_err(|error| error.to_string())?;
-        let read = |(at, revision): (String, Revision)| {
-            Ok((at.parse::<usize>().map_err(|error| error.to_string())?, revision))
-        };
-        self.unexpected = unexpected.into_iter().map(read).collect::<Result<_, String>>()?;
+        let mut read = BTreeMap::new();
+        for (at, revision) in unexpected {
+            read.insert(at.parse::<usize>().map_err(|error| error.to_string())?, revision);
+        }
+        self.unexpected = read;
         self.command.as_mut().map_or(Ok(()), |inner| inner.replay_result(command))
     }
 

@@ -14,7 +14,7 @@ use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Filter, Key, Query, Sort};
 use crate::store::{Position, StoredDocument};
 use crate::time::Millis;
-use crate::value::{Document, Json};
+use crate::value::{Document, Json, collect_document};
 
 /// Largest number of documents in one reply.
 const MAX_DOCUMENTS: u32 = 10_000;
@@ -191,7 +191,7 @@ pub(in crate::engine) async fn commit(
                 let message = format!("documents.commit: `{name}` is not a command of a domain{hint}");
                 return Err(Rejection::Usage(message).into());
             };
-            Some((operation.parse)(parameters.into_iter().collect())?)
+            Some((operation.parse)(collect_document(parameters))?)
         }
     };
     let inner = command.as_mut().map(|command| &mut **command as &mut dyn AnyCommand);
@@ -210,7 +210,7 @@ impl WriteParameters {
         let mut expect = expect;
         let write = match (put, patch, delete) {
             (Some(put), None, false) => {
-                let mut document: Document = put.into_iter().collect();
+                let mut document = collect_document(put);
                 let [read_id, read_revision] = RESERVED.map(|name| document.remove(name));
                 if read_id.is_some_and(|read| read.as_str() != Some(&id)) {
                     return Err(usage("puts a document whose `_id` differs from `id`"));
@@ -223,7 +223,7 @@ impl WriteParameters {
                 }
                 DocumentWrite::put(collection, &id, document)
             }
-            (None, Some(patch), false) => DocumentWrite::patch(collection, &id, patch.into_iter().collect()),
+            (None, Some(patch), false) => DocumentWrite::patch(collection, &id, collect_document(patch)),
             (None, None, true) => DocumentWrite::delete(collection, &id),
             _ => return Err(usage("needs exactly one of `put`, `patch` and `delete`")),
         };

@@ -11,7 +11,7 @@ pub use aggregate::{Aggregation, aggregate};
 use super::StoreError;
 use crate::id::{hex, unhex};
 use crate::schema::{Collection, Filter, Kind, Query, Sort, keys, parse_decimal};
-use crate::value::{Document, Json, compare, get, is_equal, words};
+use crate::value::{Document, Json, collect_document, compare, get, is_equal, words};
 
 /// Returns the document with only the given `fields`, or the whole document if there are none.
 pub fn project(document: &Document, fields: &[String]) -> Document {
@@ -19,7 +19,7 @@ pub fn project(document: &Document, fields: &[String]) -> Document {
         return document.clone();
     }
     let selected = fields.iter().filter_map(|name| document.get_key_value(name));
-    selected.map(|(name, value)| (name.clone(), value.clone())).collect()
+    collect_document(selected.map(|(name, value)| (name.clone(), value.clone())))
 }
 
 fn invalid(collection: &Collection, reason: impl Into<String>) -> StoreError {

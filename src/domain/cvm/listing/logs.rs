@@ -11,7 +11,7 @@ use crate::operation::{Operation, Parameters};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Collection, Filter, Page, Query, page_rows};
 use crate::time::Timestamp;
-use crate::value::{Document, Json};
+use crate::value::{Document, Json, collect_document};
 
 /// The events of rows.
 const EVENTS: [&str; 5] = ["instruction", "cc_call", "error", "complete", HISTORY_EVENT];
@@ -188,7 +188,7 @@ impl LogRow {
         let (event, details) = if collection.name == HISTORY.name {
             let names = ["step", "pc", "instruction", "stack", "variables"];
             let details = names.into_iter().map(|name| (name.to_owned(), fields.json(name).unwrap_or_default()));
-            (HISTORY_EVENT.to_owned(), details.collect())
+            (HISTORY_EVENT.to_owned(), collect_document(details).into())
         } else {
             (fields.text("event").unwrap_or_default(), fields.json("details").unwrap_or_default())
         };

@@ -11,6 +11,7 @@ use crate::domain::orchestration::session::Session;
 use crate::domain::orchestration::task::{Task, TaskStatus};
 use crate::operation::Operation;
 use crate::schema::{Entity, Query};
+use crate::value::collect_btree_map;
 
 /// Largest number of tasks whose progress is counted.
 const COUNTED_TASKS: u32 = 10_000;
@@ -60,8 +61,7 @@ impl DomainQuery for ShowProgress {
             });
         }
         let tasks = view.entities::<Task>(ROWS)?;
-        let mut counts: BTreeMap<String, u64> =
-            TaskStatus::ALL.iter().map(|status| ((*status).to_owned(), 0)).collect();
+        let mut counts = collect_btree_map(TaskStatus::ALL.iter().map(|status| ((*status).to_owned(), 0_u64)));
         for task in &tasks {
             *counts.entry(task.state.status().as_str().to_owned()).or_default() += 1;
         }

@@ -30,7 +30,7 @@ use super::{codes, metadata};
 use crate::decision::{Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use crate::schema::{Entity, Fields, Key};
 use crate::time::Timestamp;
-use crate::value::{Document, Json};
+use crate::value::{Document, Json, collect_document};
 
 /// A session of an agent.
 // Documents of the older system lack the fields with a default, and `due_at`.
@@ -197,7 +197,7 @@ impl Session {
     ) -> Result<(), Rejection> {
         let (reason, more) = ((format!("{event}_reason"), reason.into()), (format!("{event}_{}", more.0), more.1));
         let mut noted = Document::new();
-        metadata::merge(&mut noted, &Document::from_iter([reason, more]), settings)?;
+        metadata::merge(&mut noted, &collect_document([reason, more]), settings)?;
         self.metadata.extend(noted);
         Ok(())
     }

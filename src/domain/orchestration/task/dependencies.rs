@@ -1,12 +1,13 @@
 //! Dependencies between the tasks of a session. A task may name one that is added later; a cycle is rejected when it would be closed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Task, TaskStatus};
 use crate::decision::{LoadedEntity, ReadSet, Rejection, View};
 use crate::domain::orchestration::codes;
 use crate::domain::orchestration::session::Session;
 use crate::schema::{Entity, Filter, Query};
+use crate::value::collect_btree_map;
 
 /// Largest number of tasks of one session whose dependencies are searched for a cycle.
 const SEARCHED_TASKS: u32 = 10_000;
@@ -74,7 +75,7 @@ pub fn check_cycle(view: &View, session: &Session, id: &str, depends_on: &[Strin
         });
     }
     let tasks = view.entities::<Task>("graph")?;
-    let graph: BTreeMap<&str, &[String]> = tasks.iter().map(|task| (&*task.task_id, &*task.depends_on)).collect();
+    let graph = collect_btree_map(tasks.iter().map(|task| (task.task_id.as_str(), task.depends_on.as_slice())));
     let (mut seen, mut open) = (BTreeSet::new(), depends_on.iter().collect::<Vec<_>>());
     while let Some(next) = open.pop() {
         if next == id {
