@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::{Ctx, Decision, ReadSet, Rejection, View};
 use crate::marker::MaybeSync;
 use crate::schema::Key;
-use crate::value::{Json, from_value};
+use crate::value::{DeserializeError, Json, from_value};
 
 /// A request of a caller that changes documents. One that only reads is a [`DomainQuery`](super::DomainQuery).
 ///
@@ -102,6 +102,24 @@ pub trait AnyCommand: MaybeSync {
     fn absorb(&mut self, part: Box<dyn Any>);
 }
 
+// Not generic and not inlined, so that each command and query has a call of it instead of its code: pages load that code.
+#[inline(never)]
+pub(super) fn written(json: Result<Json, serde_json::Error>) -> Result<Json, String> {
+    json.map_err(|error| error.to_string())
+}
+
+#[cold]
+#[inline(never)]
+fn unreadable(error: &DeserializeError) -> String {
+    error.to_string()
+}
+
+#[cold]
+#[inline(never)]
+fn undecided(name: &str) -> String {
+    format!("{name} was not decided")
+}
+
 /// A command, owned or borrowed, with the output of its last decision.
 pub struct TypedCommand<C: Command, B: Borrow<C> = C> {
     command: B,
@@ -151,21 +169,26 @@ impl<C: Command, B: Borrow<C> + MaybeSync> AnyCommand for TypedCommand<C, B> {
     }
 
     fn result(&self) -> Result<Json, String> {
-        serde_json::to_value(&self.output).map_err(|error| error.to_string())
+        written(serde_json::to_value(&self.output))
     }
 
     fn reply(&self) -> Result<Json, String> {
-        let output = self.output.as_ref().ok_or_else(|| format!("{} was not decided", C::NAME))?;
-        self.command.borrow().reply(output).map_err(|error| error.to_string())
+        match &self.output {
+            Some(output) => written(self.command.borrow().reply(output)),
+            None => Err(undecided(C::NAME)),
+        }
     }
 
     fn replay_result(&mut self, result: Json) -> Result<(), String> {
-        self.output = Some(from_value(&result).map_err(|error| error.to_string())?);
+        match from_value(&result) {
+            Ok(output) => self.output = Some(output),
+            Err(error) => return Err(unreadable(&error)),
+        }
         Ok(())
     }
 
     fn to_json(&self) -> Result<Json, String> {
-        serde_json::to_value(self.command.borrow()).map_err(|error| error.to_string())
+        written(serde_json::to_value(self.command.borrow()))
     }
 
     fn next(&self) -> Option<Box<dyn AnyCommand>> {

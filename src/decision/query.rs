@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 
+use super::command::written;
 use super::{AnyCommand, Ctx, Decision, ReadSet, Rejection, View};
 use crate::marker::MaybeSync;
 use crate::schema::Key;
@@ -30,6 +31,12 @@ pub trait DomainQuery: MaybeSync {
 
     /// The result. Total and deterministic. The engine may call it again, after it has read again.
     fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Self::Output, Rejection>;
+}
+
+#[cold]
+#[inline(never)]
+fn no_result(name: &str) -> String {
+    format!("{name} is a query: the ledger has no result of it")
 }
 
 /// A query, owned or borrowed, with its last result.
@@ -82,7 +89,7 @@ impl<Q: DomainQuery, B: Borrow<Q> + MaybeSync> AnyCommand for TypedQuery<Q, B> {
     }
 
     fn result(&self) -> Result<Json, String> {
-        serde_json::to_value(&self.output).map_err(|error| error.to_string())
+        written(serde_json::to_value(&self.output))
     }
 
     fn reply(&self) -> Result<Json, String> {
@@ -90,7 +97,7 @@ impl<Q: DomainQuery, B: Borrow<Q> + MaybeSync> AnyCommand for TypedQuery<Q, B> {
     }
 
     fn replay_result(&mut self, _: Json) -> Result<(), String> {
-        Err(format!("{} is a query: the ledger has no result of it", Q::NAME))
+        Err(no_result(Q::NAME))
     }
 
     fn to_json(&self) -> Result<Json, String> {
