@@ -2,6 +2,7 @@
 
 use super::{Change, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
+use crate::id::Revision;
 use crate::schema::{Entity, Key, Page, Violation};
 use crate::time::Timestamp;
 use crate::value::Document;
@@ -30,21 +31,20 @@ impl ReadSet {
 impl View {
     /// The entity with this id, which must exist.
     pub fn entity<E: Entity>(&self, id: &str) -> Result<LoadedEntity<E>, Rejection> {
-        let missing = || Rejection::NotFound { what: E::COLLECTION.name, id: id.to_owned(), hint: String::new() };
-        self.find_entity(id)?.ok_or_else(missing)
+        self.find_entity(id)?.ok_or_else(|| not_found(E::COLLECTION.name, id))
     }
 
     /// The entity with this id, if it exists.
     pub fn find_entity<E: Entity>(&self, id: &str) -> Result<Option<LoadedEntity<E>>, Rejection> {
         let key = Key::new(&E::COLLECTION, id);
-        let Some(document) = self.get(&key).cloned() else { return Ok(None) };
-        Ok(Some(LoadedEntity { entity: read(&key, &document)?, key, document }))
+        let Some(document) = self.get(&key) else { return Ok(None) };
+        Ok(Some(LoadedEntity { entity: read(&key, document)?, document: document.clone(), key }))
     }
 
     /// Rejects an id that an entity has already.
     pub fn check_absent<E: Entity>(&self, id: &str) -> Result<(), Rejection> {
         match self.find_entity::<E>(id)? {
-            Some(_) => Err(Rejection::AlreadyExists { what: E::COLLECTION.name, id: id.to_owned() }),
+            Some(_) => Err(already_exists(E::COLLECTION.name, id)),
             None => Ok(()),
         }
     }
@@ -72,14 +72,14 @@ impl<E: Entity> LoadedEntity<E> {
     /// The change that replaces the entity.
     pub fn update(self, after: &E) -> Result<Change, Rejection> {
         let Self { key, document, .. } = self;
-        Ok(Change::Update { key, before: document, after: after.to_document().map_err(invalid)? })
+        Ok(Change::Update { key, before: document, after: valid(after.to_document())? })
     }
 
     /// The decision to modify the entity. Its output is the entity as it is then.
     pub fn modify(self, modify: impl FnOnce(&mut E)) -> Result<Decision<E>, Rejection> {
         let Self { mut entity, key, document } = self;
         modify(&mut entity);
-        let after = entity.to_document().map_err(invalid)?;
+        let after = valid(entity.to_document())?;
         Ok(Decision::new(entity).change(Change::Update { key, before: document, after }))
     }
 
@@ -92,14 +92,10 @@ impl<E: Entity> LoadedEntity<E> {
 impl<O> Decision<O> {
     /// Stores an entity as it now is, and sets its time of update ([`Entity::set_updated`]). One that is unchanged is checked: the decision
     /// relies on it.
-    pub fn save<E: Entity>(self, loaded: LoadedEntity<E>, now: Timestamp) -> Result<Self, Rejection> {
+    pub fn save<E: Entity>(mut self, loaded: LoadedEntity<E>, now: Timestamp) -> Result<Self, Rejection> {
         let LoadedEntity { mut entity, key, document } = loaded;
-        if entity.to_document().map_err(invalid)? == *document.document {
-            return Ok(self.check(key, &document));
-        }
-        entity.set_updated(now);
-        let after = entity.to_document().map_err(invalid)?;
-        Ok(self.change(Change::Update { key, before: document, after }))
+        save_changed(&mut entity, (key, document), now, &mut self.changes, &mut self.checks)?;
+        Ok(self)
     }
 
     /// Adds the change that inserts a new entity. Its id must be free.
@@ -133,7 +129,7 @@ impl<O> Decision<O> {
     /// Writes an entity that [`Decision::current`] returned, and sets its time of update.
     pub fn write<E: Entity>(&mut self, view: &View, mut entity: E, now: Timestamp) -> Result<(), Rejection> {
         entity.set_updated(now);
-        let (key, document) = (Key::new(&E::COLLECTION, entity.id()), entity.to_document().map_err(invalid)?);
+        let (key, document) = (Key::new(&E::COLLECTION, entity.id()), valid(entity.to_document())?);
         self.checks.retain(|(checked, _)| *checked != key);
         match self.changes.iter_mut().find(|change| *change.key() == key) {
             Some(Change::Insert { document: after, .. } | Change::Update { after, .. }) => *after = document,
@@ -162,7 +158,7 @@ impl Change {
     /// The change that inserts a new entity. Its id must be free.
     pub fn insert<E: Entity>(entity: &E) -> Result<Self, Rejection> {
         let key = Key::new(&E::COLLECTION, entity.id());
-        Ok(Self::Insert { key, document: entity.to_document().map_err(invalid)? })
+        Ok(Self::Insert { key, document: valid(entity.to_document())? })
     }
 }
 
@@ -171,11 +167,63 @@ fn read<E: Entity>(key: &Key, loaded: &LoadedDocument) -> Result<E, Rejection> {
 }
 
 fn decode<E: Entity>(key: &Key, document: &Document) -> Result<E, Rejection> {
-    E::from_document(document)
-        .map_err(|violation| Rejection::domain(ErrorCode::CORRUPT, format!("{key} is damaged: {violation}")))
+    E::from_document(document).map_err(|violation| damaged(key, &violation))
 }
 
-/// A value that the entity's declaration does not allow.
-fn invalid(Violation { field, reason }: Violation) -> Rejection {
-    Rejection::Invalid { field, reason }
+/// An entity without its type. What is not generic here is compiled once, and not once for each entity.
+trait AnyEntity {
+    fn document(&self) -> Result<Document, Violation>;
+
+    fn update(&mut self, now: Timestamp);
+}
+
+impl<E: Entity> AnyEntity for E {
+    fn document(&self) -> Result<Document, Violation> {
+        self.to_document()
+    }
+
+    fn update(&mut self, now: Timestamp) {
+        self.set_updated(now);
+    }
+}
+
+/// See [`Decision::save`].
+fn save_changed(
+    entity: &mut dyn AnyEntity,
+    (key, before): (Key, LoadedDocument),
+    now: Timestamp,
+    changes: &mut Vec<Change>,
+    checks: &mut Vec<(Key, Revision)>,
+) -> Result<(), Rejection> {
+    if valid(entity.document())? == *before.document {
+        checks.push((key, before.revision));
+    } else {
+        entity.update(now);
+        changes.push(Change::Update { key, before, after: valid(entity.document())? });
+    }
+    Ok(())
+}
+
+/// Rejects a value that the entity's declaration does not allow.
+#[inline(never)]
+fn valid(document: Result<Document, Violation>) -> Result<Document, Rejection> {
+    document.map_err(|Violation { field, reason }| Rejection::Invalid { field, reason })
+}
+
+#[cold]
+#[inline(never)]
+fn damaged(key: &Key, violation: &Violation) -> Rejection {
+    Rejection::domain(ErrorCode::CORRUPT, format!("{key} is damaged: {violation}"))
+}
+
+#[cold]
+#[inline(never)]
+fn not_found(what: &'static str, id: &str) -> Rejection {
+    Rejection::NotFound { what, id: id.to_owned(), hint: String::new() }
+}
+
+#[cold]
+#[inline(never)]
+fn already_exists(what: &'static str, id: &str) -> Rejection {
+    Rejection::AlreadyExists { what, id: id.to_owned() }
 }

@@ -252,30 +252,37 @@ pub trait Lifecycle {
 /// The status × command table of a lifecycle, as Markdown, derived from its transition. A cell lists every status to which the command can
 /// lead; `–` means that it is rejected.
 pub fn transition_table<L: Lifecycle>() -> String {
+    let states = L::states().iter().map(L::status).collect::<Vec<_>>();
+    let events = L::events().iter().map(L::command).collect::<Vec<_>>();
+    format_transitions(&states, &events, &|i, j| {
+        let (state, event) = (L::states().into_iter().nth(i)?, L::events().into_iter().nth(j)?);
+        Some(L::status(&L::transition(state, event).ok()?))
+    })
+}
+
+/// The table of states, each with its status, and events, each with its command. `next` returns the status after an event, if it is legal.
+fn format_transitions(
+    states: &[&'static str],
+    events: &[&'static str],
+    next: &dyn Fn(usize, usize) -> Option<&'static str>,
+) -> String {
     let mut commands: Vec<&str> = Vec::new();
-    for event in L::events() {
-        let name = L::command(&event);
-        if !commands.contains(&name) {
-            commands.push(name);
+    for command in events {
+        if !commands.contains(command) {
+            commands.push(command);
         }
     }
     let mut statuses: Vec<&str> = Vec::new();
-    let mut cells: Vec<Vec<BTreeSet<String>>> = Vec::new();
-    for i in 0..L::states().len() {
-        for j in 0..L::events().len() {
-            let (Some(state), Some(event)) = (L::states().into_iter().nth(i), L::events().into_iter().nth(j)) else {
-                continue;
-            };
-            let (status, command) = (L::status(&state), L::command(&event));
-            let row = statuses.iter().position(|s| *s == status).unwrap_or_else(|| {
-                statuses.push(status);
-                cells.push(vec![BTreeSet::new(); commands.len()]);
-                statuses.len() - 1
-            });
-            let Some(column) = commands.iter().position(|c| *c == command) else { continue };
-            if let Ok(next) = L::transition(state, event) {
-                cells[row][column].insert(L::status(&next).to_owned());
-            }
+    let mut cells: Vec<Vec<BTreeSet<&str>>> = Vec::new();
+    for (i, status) in states.iter().enumerate() {
+        let row = statuses.iter().position(|s| s == status).unwrap_or_else(|| {
+            statuses.push(status);
+            cells.push(vec![BTreeSet::new(); commands.len()]);
+            statuses.len() - 1
+        });
+        for (j, command) in events.iter().enumerate() {
+            let Some(column) = commands.iter().position(|c| c == command) else { continue };
+            cells[row][column].extend(next(i, j));
         }
     }
     let mut out = format!("| status | {} |\n|{}\n", commands.join(" | "), "---|".repeat(commands.len() + 1));

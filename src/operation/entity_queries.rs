@@ -53,7 +53,7 @@ pub trait EntityQueries: Entity + Serialize + MaybeSync + 'static {
 
     /// The query for all documents, in the order of their ids.
     fn list() -> EntityList<Self> {
-        EntityList { filters: Vec::new(), sort: None, limit: None, cursor: None, entity: PhantomData }
+        EntityList { list: DocumentList::default(), entity: PhantomData }
     }
 }
 
@@ -87,35 +87,41 @@ pub struct ShowEntity<E> {
 /// Errors: `invalid` (the cursor is not of this list).
 #[derive(Clone, Debug)]
 pub struct EntityList<E> {
+    list: DocumentList,
+    entity: PhantomData<fn() -> E>,
+}
+
+/// A list of documents without their type.
+#[derive(Clone, Debug, Default)]
+struct DocumentList {
     filters: Vec<(&'static str, Json)>,
     sort: Option<(&'static str, Direction)>,
     limit: Option<u32>,
     cursor: Option<String>,
-    entity: PhantomData<fn() -> E>,
 }
 
 impl<E> EntityList<E> {
     /// Only documents whose field has this value.
     pub fn filter(mut self, field: &'static str, value: impl Into<Json>) -> Self {
-        self.filters.push((field, value.into()));
+        self.list.filters.push((field, value.into()));
         self
     }
 
     /// In the order of a field, and then of the ids.
     pub fn sort(mut self, field: &'static str, direction: Direction) -> Self {
-        self.sort = Some((field, direction));
+        self.list.sort = Some((field, direction));
         self
     }
 
     /// At most so many documents in a page; by default 100, never more than 1,000.
     pub fn limit(mut self, limit: u32) -> Self {
-        self.limit = Some(limit);
+        self.list.limit = Some(limit);
         self
     }
 
     /// The page after the one with this `next`.
     pub fn after(mut self, cursor: &str) -> Self {
-        self.cursor = Some(cursor.to_owned());
+        self.list.cursor = Some(cursor.to_owned());
         self
     }
 }
@@ -148,19 +154,39 @@ impl<E: EntityQueries> Parameters for EntityList<E> {
     const DESCRIBED: &'static [DescribedParameter] = E::LIST_PARAMETERS.1;
 
     fn read(reader: &mut ParameterReader) -> Result<Self, Mismatch> {
-        let mut list = E::list();
-        for (name, field) in E::FILTERS {
+        Ok(Self { list: DocumentList::read(reader, &E::COLLECTION, E::FILTERS)?, entity: PhantomData })
+    }
+}
+
+impl DocumentList {
+    fn read(
+        reader: &mut ParameterReader,
+        collection: &Collection,
+        filters: &[(&'static str, &'static str)],
+    ) -> Result<Self, Mismatch> {
+        let mut list = Self::default();
+        for (name, field) in filters {
             if let Some(value) = reader.take::<Option<Json>>(name)? {
                 let rejected = |reason| Mismatch::of_rule(reason).within(name);
-                check_value(&E::COLLECTION, field, &value).map_err(rejected)?;
+                check_value(collection, field, &value).map_err(rejected)?;
                 list.filters.push((field, value));
             }
         }
-        let sort = reader.take::<Option<Json>>("sort")?.map(|value| read_sort(&E::COLLECTION, value)).transpose()?;
+        let sort = reader.take::<Option<Json>>("sort")?.map(|value| read_sort(collection, value)).transpose()?;
         let direction = if reader.take("descending")? { Direction::Descending } else { Direction::Ascending };
         list.sort = sort.map(|field| (field, direction));
         (list.limit, list.cursor) = (reader.take("limit")?, reader.take("cursor")?);
         Ok(list)
+    }
+
+    fn reads(&self, collection: &Collection) -> ReadSet {
+        let query =
+            self.filters.iter().fold(Query::of(collection), |query, (field, value)| query.eq(field, value.clone()));
+        let query = match &self.sort {
+            Some((field, direction)) => query.sort(field, *direction),
+            None => query,
+        };
+        ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
     }
 }
 
@@ -169,13 +195,7 @@ impl<E: EntityQueries> DomainQuery for EntityList<E> {
     type Output = Page<E>;
 
     fn reads(&self, _: &View) -> ReadSet {
-        let query =
-            self.filters.iter().fold(Query::of(&E::COLLECTION), |query, (field, value)| query.eq(field, value.clone()));
-        let query = match &self.sort {
-            Some((field, direction)) => query.sort(field, *direction),
-            None => query,
-        };
-        ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
+        self.list.reads(&E::COLLECTION)
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<E>, Rejection> {
