@@ -207,7 +207,10 @@ fn save_changed(
 /// Rejects a value that the entity's declaration does not allow.
 #[inline(never)]
 fn valid(document: Result<Document, Violation>) -> Result<Document, Rejection> {
-    document.map_err(|Violation { field, reason }| Rejection::Invalid { field, reason })
+    document.map_err(|violation| Rejection::Invalid {
+        field: violation.field().to_owned(),
+        reason: violation.reason().to_owned(),
+    })
 }
 
 #[cold]

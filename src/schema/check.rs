@@ -5,13 +5,43 @@ use crate::limits::{DOCUMENT_DEPTH, SAFE_INTEGER};
 use crate::value::{Document, Json, ValueError, check_storable, get};
 
 /// A field that does not match its declaration.
+// Boxed, because each reader of an entity returns it for each of its fields: pages load that code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {reason}")]
-pub struct Violation {
-    /// Dotted path.
-    pub field: String,
+#[error("{}: {}", .0.field, .0.reason)]
+pub struct Violation(Box<ViolationParts>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ViolationParts {
+    field: String,
+    reason: String,
+}
+
+impl Violation {
+    /// The violation of the field at a dotted path. The reason follows the name of the field: `is …`.
+    #[cold]
+    #[inline(never)]
+    pub fn new(field: String, reason: String) -> Self {
+        Self(Box::new(ViolationParts { field, reason }))
+    }
+
+    /// The dotted path of the field.
+    pub fn field(&self) -> &str {
+        &self.0.field
+    }
+
     /// The reason.
-    pub reason: String,
+    pub fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
+    /// The violation of a value at `path`, inside of which it was found.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn inside(mut self, path: &str) -> Self {
+        let field = &mut self.0.field;
+        *field = if field.is_empty() { path.to_owned() } else { format!("{path}.{field}") };
+        self
+    }
 }
 
 /// Top-level names that stores reserve: id, revision, schema version, touch.
@@ -24,7 +54,7 @@ pub const RESERVED: [&str; 4] = ["_id", "_rev", "_v", "_touch"];
 /// rule excludes something that some backend cannot store or address.
 pub fn check(collection: &Collection, document: &Document) -> Result<(), Violation> {
     for (name, value) in document {
-        let violation = |reason: String| Violation { field: name.clone(), reason };
+        let violation = |reason: String| Violation::new(name.clone(), reason);
         if let Some(reason) = name_violation(name) {
             return Err(violation(reason.to_owned()));
         }
@@ -41,7 +71,7 @@ pub fn check(collection: &Collection, document: &Document) -> Result<(), Violati
             None => (field.presence == Presence::Required && parent_exists(document, field.name))
                 .then(|| "is missing".to_owned()),
         };
-        reason.map_or(Ok(()), |reason| Err(Violation { field: field.name.to_owned(), reason }))
+        reason.map_or(Ok(()), |reason| Err(Violation::new(field.name.to_owned(), reason)))
     })
 }
 

@@ -3,6 +3,7 @@
 //! A document that does not match its type was changed from outside, or a newer version wrote it. Reading it reports the field.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -170,26 +171,32 @@ pub trait FieldType: Sized {
 
     /// As [`FieldType::from_json`]; `None`: the field is missing.
     fn from_member(value: Option<&Json>) -> Result<Self, Violation> {
-        value.map_or_else(|| Err(violation("is missing")), Self::from_json)
+        value.map_or_else(|| Err(violation(&"is missing")), Self::from_json)
     }
 }
 
 /// A violation of the value itself. Its field is added by the struct that has the value.
-fn violation(reason: impl ToString) -> Violation {
-    Violation { field: String::new(), reason: reason.to_string() }
+#[cold]
+#[inline(never)]
+fn violation(reason: &dyn Display) -> Violation {
+    Violation::new(String::new(), reason.to_string())
 }
 
-impl Violation {
-    /// The violation of a value at `path`.
-    fn inside(mut self, path: &str) -> Self {
-        self.field = if self.field.is_empty() { path.to_owned() } else { format!("{path}.{}", self.field) };
-        self
+/// A field of any type, to write it.
+pub trait AnyField {
+    /// [`FieldType::to_member`].
+    fn member(&self) -> Result<Option<Json>, Violation>;
+}
+
+impl<T: FieldType> AnyField for T {
+    fn member(&self) -> Result<Option<Json>, Violation> {
+        self.to_member()
     }
 }
 
 /// Writes a field. The objects on its path are added if they are missing.
-pub fn write_field<T: FieldType>(document: &mut Document, path: &str, value: &T) -> Result<(), Violation> {
-    if let Some(json) = value.to_member().map_err(|violation| violation.inside(path))? {
+pub fn write_field(document: &mut Document, path: &str, value: &dyn AnyField) -> Result<(), Violation> {
+    if let Some(json) = value.member().map_err(|violation| violation.inside(path))? {
         insert(document, path, json);
     }
     Ok(())
@@ -216,14 +223,14 @@ pub fn read_field_or_literal<T: FieldType>(document: &Document, path: &str, defa
 
 /// The text that names a variant.
 pub fn read_tag<'a>(document: &'a Document, path: &str) -> Result<&'a str, Violation> {
-    let tag = value::get(document, path).ok_or_else(|| violation("is missing").inside(path))?;
-    tag.as_str().ok_or_else(|| violation("is not a text").inside(path))
+    let tag = value::get(document, path).ok_or_else(|| violation(&"is missing").inside(path))?;
+    tag.as_str().ok_or_else(|| violation(&"is not a text").inside(path))
 }
 
 /// The violation for a text that is not one of `allowed`.
 #[cold]
 pub fn unknown_tag(path: &str, allowed: &[&str]) -> Violation {
-    violation(format!("is not one of {}", allowed.join(", "))).inside(path)
+    violation(&format_args!("is not one of {}", allowed.join(", "))).inside(path)
 }
 
 /// Inserts a value at a dotted path.
@@ -242,12 +249,12 @@ pub fn insert(document: &mut Document, path: &str, value: Json) {
 
 /// Converts a value with serde's traits.
 pub fn serialize<T: Serialize>(value: &T) -> Result<Json, Violation> {
-    serde_json::to_value(value).map_err(violation)
+    serde_json::to_value(value).map_err(|error| violation(&error))
 }
 
 /// Converts to a type with serde's traits.
 pub fn deserialize<'de, T: Deserialize<'de>>(value: &'de Json) -> Result<T, Violation> {
-    value::from_value(value).map_err(violation)
+    value::from_value(value).map_err(|error| violation(&error))
 }
 
 /// Implements [`FieldType`] for types with serde's traits: `serialized_field_type!(LogLevel: Text)`.
@@ -294,7 +301,7 @@ impl FieldType for Decimal {
     }
 
     fn from_json(value: &Json) -> Result<Self, Violation> {
-        value.as_str().and_then(parse_decimal).ok_or_else(|| violation("is not a decimal number in text"))
+        value.as_str().and_then(parse_decimal).ok_or_else(|| violation(&"is not a decimal number in text"))
     }
 }
 
@@ -334,7 +341,7 @@ impl<T: FieldType> FieldType for Vec<T> {
     }
 
     fn from_json(value: &Json) -> Result<Self, Violation> {
-        let items = value.as_array().ok_or_else(|| violation("is not a list"))?.iter().enumerate();
+        let items = value.as_array().ok_or_else(|| violation(&"is not a list"))?.iter().enumerate();
         items
             .map(|(index, item)| T::from_json(item).map_err(|violation| violation.inside(&index.to_string())))
             .collect()
@@ -354,7 +361,7 @@ impl<T: FieldType> FieldType for BTreeMap<String, T> {
 
     fn from_json(value: &Json) -> Result<Self, Violation> {
         let mut read = Self::new();
-        for (name, item) in value.as_object().ok_or_else(|| violation("is not an object"))? {
+        for (name, item) in value.as_object().ok_or_else(|| violation(&"is not an object"))? {
             read.insert(name.clone(), T::from_json(item).map_err(|violation| violation.inside(name))?);
         }
         Ok(read)
@@ -372,6 +379,6 @@ impl<T: Fields> FieldType for T {
     }
 
     fn from_json(value: &Json) -> Result<Self, Violation> {
-        Self::read_fields(value.as_object().ok_or_else(|| violation("is not an object"))?)
+        Self::read_fields(value.as_object().ok_or_else(|| violation(&"is not an object"))?)
     }
 }

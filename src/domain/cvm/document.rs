@@ -3,20 +3,33 @@
 
 use crate::decision::{LoadedDocument, Rejection};
 use crate::error_code::ErrorCode;
-use crate::schema::{Fields, Key};
+use crate::schema::{Fields, Key, Violation};
 use crate::value::Document;
 
 /// The document of an entity.
 pub(super) fn write(entity: &impl Fields) -> Result<Document, Rejection> {
     let mut document = Document::new();
-    let written = entity.write_fields(&mut document);
-    written.map_err(|e| Rejection::domain(ErrorCode::INTERNAL, format!("an entity cannot be written: {e}")))?;
-    Ok(document)
+    match entity.write_fields(&mut document) {
+        Ok(()) => Ok(document),
+        Err(violation) => Err(unwritable(&violation)),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn unwritable(violation: &Violation) -> Rejection {
+    Rejection::domain(ErrorCode::INTERNAL, format!("an entity cannot be written: {violation}"))
 }
 
 /// The entity of a document.
 pub(super) fn read<T: Fields>(key: &Key, loaded: &LoadedDocument) -> Result<T, Rejection> {
-    T::read_fields(&loaded.document).map_err(|e| damaged(key, &e.to_string()))
+    T::read_fields(&loaded.document).map_err(|violation| damaged_field(key, &violation))
+}
+
+#[cold]
+#[inline(never)]
+fn damaged_field(key: &Key, violation: &Violation) -> Rejection {
+    damaged(key, &violation.to_string())
 }
 
 /// The rejection for a document that contradicts its own rules.

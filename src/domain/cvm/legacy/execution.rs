@@ -205,7 +205,7 @@ impl Command for ImportActiveExecution {
 
 /// The hash by which [`ImportActiveExecution`] identifies bytecode.
 pub fn bytecode_hash(bytecode: &[Instruction]) -> Result<String, Rejection> {
-    let bytecode = entity::serialize(&bytecode).map_err(|e| Rejection::domain(ErrorCode::INTERNAL, e.reason))?;
+    let bytecode = entity::serialize(&bytecode).map_err(|e| Rejection::domain(ErrorCode::INTERNAL, e.reason()))?;
     Ok(id::hex(&id::sha256(&[crate::value::canonical_json(&bytecode).as_bytes()])))
 }
 
