@@ -33,6 +33,11 @@ pub trait DomainQuery: MaybeSync {
     fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Self::Output, Rejection>;
 }
 
+#[inline(never)]
+fn no_changes() -> Decision<()> {
+    Decision::new(())
+}
+
 #[cold]
 #[inline(never)]
 fn no_result(name: &str) -> String {
@@ -84,8 +89,11 @@ impl<Q: DomainQuery, B: Borrow<Q> + MaybeSync> AnyCommand for TypedQuery<Q, B> {
     }
 
     fn decide(&mut self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
-        self.output = Some(self.query.borrow().evaluate(view, ctx)?);
-        Ok(Decision::new(()))
+        match self.query.borrow().evaluate(view, ctx) {
+            Ok(output) => self.output = Some(output),
+            Err(rejection) => return Err(rejection),
+        }
+        Ok(no_changes())
     }
 
     fn result(&self) -> Result<Json, String> {

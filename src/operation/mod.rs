@@ -103,8 +103,10 @@ where
     P::Error: Into<Rejection>,
     C: Command + 'static,
 {
-    let parameters = P::read_all(name, parameters)?;
-    Ok(TypedCommand::boxed(parameters.try_into().map_err(Into::into)?))
+    parse(name, P::PARAMETERS, parameters, |reader| {
+        let command = P::read(reader)?.try_into().map_err(|error| Refusal::Rejection(Box::new(error.into())))?;
+        Ok(TypedCommand::boxed(command))
+    })
 }
 
 /// Reads parameters and makes the query that they are converted to. For `#[derive(Operation)]`.
@@ -115,8 +117,38 @@ where
     P::Error: Into<Rejection>,
     Q: DomainQuery + 'static,
 {
-    let parameters = P::read_all(name, parameters)?;
-    Ok(TypedQuery::boxed(parameters.try_into().map_err(Into::into)?))
+    parse(name, P::PARAMETERS, parameters, |reader| {
+        let query = P::read(reader)?.try_into().map_err(|error| Refusal::Rejection(Box::new(error.into())))?;
+        Ok(TypedQuery::boxed(query))
+    })
+}
+
+/// Why parameters make no command. It is small, because each operation returns it.
+enum Refusal {
+    Mismatch(Mismatch),
+    Rejection(Box<Rejection>),
+}
+
+impl From<Mismatch> for Refusal {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Mismatch(mismatch)
+    }
+}
+
+/// What the parsers of all operations do. `make` reads the parameters and makes the command.
+#[inline(never)]
+fn parse(
+    name: &'static str,
+    known: &[ParameterDeclaration],
+    parameters: Document,
+    make: fn(&mut ParameterReader) -> Result<Box<dyn AnyCommand>, Refusal>,
+) -> Result<Box<dyn AnyCommand>, Rejection> {
+    let made =
+        ParameterReader::of(parameters, known).map_err(Refusal::Mismatch).and_then(|mut reader| make(&mut reader));
+    made.map_err(|refusal| match refusal {
+        Refusal::Mismatch(mismatch) => mismatch.into_rejection(name),
+        Refusal::Rejection(rejection) => *rejection,
+    })
 }
 
 /// A domain: its entities, and what can be done with them.

@@ -181,7 +181,7 @@ impl ParameterReader {
     }
 
     /// A reader of these values. An unknown name is often a mistyped one, so it is reported before a parameter that seems to be missing.
-    fn of(values: Document, known: &[ParameterDeclaration]) -> Result<Self, Mismatch> {
+    pub(super) fn of(values: Document, known: &[ParameterDeclaration]) -> Result<Self, Mismatch> {
         check_names(&values, &names(known))?;
         Ok(Self::new(values))
     }

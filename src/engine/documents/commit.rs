@@ -13,7 +13,7 @@ use crate::id::{self, CommandId, Revision};
 use crate::limits::DOCUMENT_DEPTH;
 use crate::operation::{Mismatch, Parameter};
 use crate::schema::{Collection, Key, Kind};
-use crate::value::{Document, Json, SortedSet, check_storable, collect_btree_map, from_value};
+use crate::value::{Document, Json, SortedMap, SortedSet, check_storable, collect_btree_map, from_value};
 
 /// Largest number of writes with [`DocumentExpectation::Any`] of documents that exist. The row of the ledger, which has at most 4 KiB, holds
 /// the revisions of these documents.
@@ -198,7 +198,7 @@ pub(super) struct DocumentCommit<'a> {
     command: Option<&'a mut dyn AnyCommand>,
     /// The revisions of documents that existed before a write that expected nothing, by the position of the write. All other revisions
     /// follow from the writes, so the ledger does not need them.
-    unexpected: BTreeMap<usize, Revision>,
+    unexpected: SortedMap<usize, Revision>,
 }
 
 /// The result of a [`DocumentCommit`] in the ledger.
@@ -212,7 +212,7 @@ struct LedgerResult {
 
 impl<'a> DocumentCommit<'a> {
     pub(super) fn new(writes: Vec<DocumentWrite>, command: Option<&'a mut dyn AnyCommand>) -> Self {
-        Self { writes, command, unexpected: BTreeMap::new() }
+        Self { writes, command, unexpected: SortedMap::default() }
     }
 
     /// The revisions after the commit under this id, in the order of the writes; `None`: the document is deleted.
@@ -264,17 +264,16 @@ impl AnyCommand for DocumentCommit<'_> {
             Some(command) => command.decide(view, ctx)?,
             None => Decision::new(()),
         };
-        self.unexpected.clear();
+        self.unexpected = SortedMap::default();
         for (at, write) in self.writes.iter().enumerate() {
             let before = view.get(&write.key());
             decision.changes.extend(write.decide(before)?);
-            if let (DocumentExpectation::Any, Some(before)) = (&write.expect, before) {
+            if let (DocumentExpectation::Any, Some(before)) = (&write.expect, before)
+                && !matches!(write.operation, WriteOperation::Delete)
+            {
                 self.unexpected.insert(at, before.revision.clone());
             }
         }
-        self.unexpected.retain(|at, _| {
-            !matches!(self.writes.get(*at).map(|write| &write.operation), Some(WriteOperation::Delete))
-        });
         if self.unexpected.len() > MAX_UNEXPECTED {
             return Err(Rejection::Limit {
                 what: format!("{} writes of documents that exist, without their revisions", self.unexpected.len()),
@@ -298,7 +297,7 @@ impl AnyCommand for DocumentCommit<'_> {
 
     fn replay_result(&mut self, result: Json) -> Result<(), String> {
         let LedgerResult { unexpected, command } = from_value(&result).map_err(|error| error.to_string())?;
-        let mut read = BTreeMap::new();
+        let mut read = SortedMap::default();
         for (at, revision) in unexpected {
             read.insert(at.parse::<usize>().map_err(|error| error.to_string())?, revision);
         }

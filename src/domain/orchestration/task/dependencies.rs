@@ -1,13 +1,13 @@
 //! Dependencies between the tasks of a session. A task may name one that is added later; a cycle is rejected when it would be closed.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use super::{Task, TaskStatus};
 use crate::decision::{LoadedEntity, ReadSet, Rejection, View};
 use crate::domain::orchestration::codes;
 use crate::domain::orchestration::session::Session;
 use crate::schema::{Entity, Filter, Query};
-use crate::value::collect_btree_map;
+use crate::value::sort_by;
 
 /// Largest number of tasks of one session whose dependencies are searched for a cycle.
 const SEARCHED_TASKS: u32 = 10_000;
@@ -74,16 +74,17 @@ pub fn check_cycle(view: &View, session: &Session, id: &str, depends_on: &[Strin
             remedy: "add a task before those that depend on it",
         });
     }
-    let tasks = view.entities::<Task>("graph")?;
-    let graph = collect_btree_map(tasks.iter().map(|task| (task.task_id.as_str(), task.depends_on.as_slice())));
-    let (mut seen, mut open) = (BTreeSet::new(), depends_on.iter().collect::<Vec<_>>());
+    let mut tasks = view.entities::<Task>("graph")?;
+    sort_by(&mut tasks, |one, other| one.task_id.cmp(&other.task_id));
+    let (mut seen, mut open) = (HashSet::new(), depends_on.iter().map(String::as_str).collect::<Vec<_>>());
     while let Some(next) = open.pop() {
         if next == id {
             let message = format!("task `{id}` would depend on itself; nothing was changed");
             return Err(Rejection::domain(codes::DEPENDENCY_CYCLE, message));
         }
         if seen.insert(next) {
-            open.extend(graph.get(&**next).copied().unwrap_or_default());
+            let found = tasks.binary_search_by(|task| task.task_id.as_str().cmp(next));
+            open.extend(found.iter().flat_map(|at| &tasks[*at].depends_on).map(String::as_str));
         }
     }
     Ok(())
