@@ -12,7 +12,7 @@ mod rejection;
 mod settings;
 
 use std::any::Any;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use command::{AnyCommand, Command, TypedCommand};
@@ -24,7 +24,7 @@ pub use settings::{DomainSettings, EngineSettings};
 use crate::id::{CommandId, Revision, derive_id, sha256};
 use crate::schema::{Aggregate, Key, Query};
 use crate::time::Timestamp;
-use crate::value::{Document, SortedMap};
+use crate::value::{Document, SortedMap, SortedSet};
 
 /// The decoded form of a document, which the engine caches beside it. It equals the result of decoding the document, and it never changes.
 #[derive(Clone)]
@@ -273,22 +273,22 @@ fn format_transitions(
         }
     }
     let mut statuses: Vec<&str> = Vec::new();
-    let mut cells: Vec<Vec<BTreeSet<&str>>> = Vec::new();
+    let mut cells: Vec<Vec<SortedSet<&str>>> = Vec::new();
     for (i, status) in states.iter().enumerate() {
         let row = statuses.iter().position(|s| s == status).unwrap_or_else(|| {
             statuses.push(status);
-            cells.push(vec![BTreeSet::new(); commands.len()]);
+            cells.push(vec![SortedSet::default(); commands.len()]);
             statuses.len() - 1
         });
         for (j, command) in events.iter().enumerate() {
             let Some(column) = commands.iter().position(|c| c == command) else { continue };
-            cells[row][column].extend(next(i, j));
+            cells[row][column].extend(next(i, j).map(|status| (status, ())));
         }
     }
     let mut out = format!("| status | {} |\n|{}\n", commands.join(" | "), "---|".repeat(commands.len() + 1));
     for (status, row) in statuses.iter().zip(cells) {
         let row = row.into_iter().map(|cell| {
-            if cell.is_empty() { "–".to_owned() } else { cell.into_iter().collect::<Vec<_>>().join(" · ") }
+            if cell.is_empty() { "–".to_owned() } else { cell.keys().copied().collect::<Vec<_>>().join(" · ") }
         });
         out += &format!("| {status} | {} |\n", row.collect::<Vec<_>>().join(" | "));
     }

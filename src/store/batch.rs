@@ -2,7 +2,7 @@
 //! validation without reading: keys, documents and sizes. A store validates before it touches its backend. So a store
 //! that writes without reading first rejects the same batches as every other store.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{COMMANDS, Capabilities, StoreError, StoredDocument};
@@ -145,7 +145,7 @@ impl Batch {
 
     /// Checks that each key is written or checked at most once.
     fn validate_keys(&self) -> Result<(), StoreError> {
-        let mut written = BTreeSet::new();
+        let mut written = HashSet::new();
         if let Some(duplicate) = self.writes.iter().find(|write| !written.insert(&write.key)) {
             return Err(invalid(&duplicate.key, "is written twice in one batch; merge the two writes".to_owned()));
         }

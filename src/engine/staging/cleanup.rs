@@ -1,6 +1,6 @@
 //! Removes the rows that a large commit leaves: those that it replaced if it was decided, else those that it staged.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use super::marker::{HeldMarker, StagingRecord, damaged};
 use super::{ABANDONED_AFTER, Engine, Error, FINGERPRINT, STAGED, STAGED_ROWS};
@@ -96,7 +96,7 @@ async fn deletions(engine: &Engine, records: &[Row], marker: &HeldMarker) -> Res
         writes.push(delete(key));
     }
     // A batch may write a key only once.
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::new();
     writes.retain(|write| seen.insert(write.key.clone()));
     Ok(writes)
 }

@@ -1,7 +1,6 @@
 //! Writes an import: bounded batches that expect absence, under command ids derived from their documents. If the store
 //! rejects the import halfway, it is rolled back, because no repeat can complete it.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
@@ -18,7 +17,7 @@ use crate::schema::{Catalog, Collection, Key};
 use crate::store;
 use crate::store::{Batch, BatchLimits, COMMANDS, Expectation, Write, WriteOp};
 use crate::time::Timestamp;
-use crate::value::{Json, json_bytes};
+use crate::value::{Json, SortedMap, json_bytes};
 
 /// Maximum number of writes per batch, so that a commit does not delay others for long.
 const BATCH_WRITES: usize = 256;
@@ -253,13 +252,13 @@ async fn join_all<T>(mut futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
 /// The documents of a source that this import has written, per collection in the order of the source.
 #[derive(Default)]
 pub(super) struct WrittenRecords {
-    is_written: BTreeMap<&'static str, Vec<bool>>,
+    is_written: SortedMap<&'static str, Vec<bool>>,
 }
 
 impl WrittenRecords {
     /// The next documents of `collection` are in the store; `is_written` marks those that this import wrote.
     pub(super) fn add(&mut self, collection: &'static Collection, is_written: Vec<bool>) {
-        self.is_written.entry(collection.name).or_default().extend(is_written);
+        self.is_written.or_default(collection.name).extend(is_written);
     }
 
     /// Number of documents written.

@@ -10,7 +10,7 @@
 //! `navigator.storage.estimate()`).
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use event_listener::Event;
@@ -30,7 +30,7 @@ use crate::store::tables::deferred::FetchedRows;
 use crate::store::tables::{BatchPlan, PendingCommits, PlannedCommit, Tables};
 use crate::store::{Batch, COMMANDS, Outcome, Receipt, StoreError};
 use crate::time::Timestamp;
-use crate::value::SortedSet;
+use crate::value::{SortedSet, sort_by};
 
 /// Largest number of commits in one transaction.
 const GROUP_COMMITS: usize = 1_024;
@@ -290,8 +290,9 @@ impl Connection {
         let (mut fetched, mut sizer) = (FetchedRows::default(), BatchSizer::new(Some(0)));
         let feed_end = FeedEnd::request(tx)?;
         // Batches of one group often read the same documents.
-        let mut reads = BTreeSet::new();
-        reads.extend(group.iter().flat_map(|request| self.tables.prefetch_reads(&request.batch)));
+        let mut reads: Vec<_> = group.iter().flat_map(|request| self.tables.prefetch_reads(&request.batch)).collect();
+        sort_by(&mut reads, Ord::cmp);
+        reads.dedup();
         self.fetch(tx, &mut fetched, &mut sizer, reads).await?;
         let begun = feed_end.last_number();
         let mut end = begun;

@@ -3,7 +3,7 @@
 //!
 //! If most of many requested documents are new, one list of keys replaces a request for each of them.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use js_sys::Array;
@@ -18,7 +18,7 @@ use super::transaction::{Mode, Tx, await_request};
 use crate::store::tables::deferred::{DeferredRead, Evaluation, FetchedRows};
 use crate::store::tables::{EntryExtractor, ScanDirection, Tables};
 use crate::store::{StoreError, StoredDocument};
-use crate::value::SortedMap;
+use crate::value::{SortedMap, sort_by};
 
 /// Rows of the first read if the number of wanted rows is unknown.
 const FIRST_BATCH_ROWS: usize = 128;
@@ -231,11 +231,15 @@ impl Connection {
         if reads.len() < MIN_DOCUMENTS {
             return Ok(reads);
         }
-        let mut ids: SortedMap<usize, BTreeSet<Arc<str>>> = SortedMap::default();
+        let mut ids: SortedMap<usize, Vec<Arc<str>>> = SortedMap::default();
         for read in &reads {
             if let DeferredRead::Document { part, id } = read {
-                ids.or_default(*part).insert(id.clone());
+                ids.or_default(*part).push(id.clone());
             }
+        }
+        for (_, ids) in ids.iter_mut() {
+            sort_by(ids, Ord::cmp);
+            ids.dedup();
         }
         let mut probes = Vec::new();
         for (part, ids) in ids.into_iter().filter(|(_, ids)| ids.len() >= MIN_DOCUMENTS) {
@@ -249,7 +253,7 @@ impl Connection {
         Ok(reads.into_iter().filter(is_unresolved).collect())
     }
 
-    fn send_probe(&self, tx: &Tx, part: usize, ids: BTreeSet<Arc<str>>) -> Result<Option<KeyProbe>, IndexedDbError> {
+    fn send_probe(&self, tx: &Tx, part: usize, ids: Vec<Arc<str>>) -> Result<Option<KeyProbe>, IndexedDbError> {
         let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(None) };
         let end = [last.as_bytes(), &[0]].concat();
         let limit = u32::try_from(ids.len() * MAX_KEYS_PER_DOCUMENT).unwrap_or(u32::MAX);
@@ -388,7 +392,7 @@ const MAX_KEYS_PER_DOCUMENT: usize = 2;
 /// A requested list of keys, and the ids that it decides.
 struct KeyProbe {
     part: usize,
-    ids: BTreeSet<Arc<str>>,
+    ids: Vec<Arc<str>>,
     request: IdbRequest,
     limit: u32,
 }
@@ -400,9 +404,8 @@ impl KeyProbe {
             // The list ended before the range did.
             return;
         }
-        let mut existing = BTreeSet::new();
-        existing.extend(keys.iter().filter_map(|key| key.as_string().map(Arc::<str>::from)));
-        for id in self.ids.iter().filter(|id| !existing.contains(encode_key(id.as_bytes()).as_str())) {
+        let existing: HashSet<String> = keys.iter().filter_map(|key| key.as_string()).collect();
+        for id in self.ids.iter().filter(|id| !existing.contains(&encode_key(id.as_bytes()))) {
             fetched.insert_document(self.part, id, None);
         }
     }

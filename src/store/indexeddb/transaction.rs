@@ -8,7 +8,6 @@
 //! before.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::future::Future;
 
 use js_sys::{Array, JSON, Object, Promise, Reflect};
@@ -20,10 +19,9 @@ use super::binding::{IdbDatabase, IdbEvent, IdbObjectStore, IdbRequest, IdbTrans
 use super::connection::Connection;
 use super::error_mapping::{BrowserError, IndexedDbError};
 use super::layout::{EncodedRecord, encode_key};
-use crate::schema::Key;
 use crate::store::StoreError;
 use crate::store::tables::{DocumentChange, PlannedCommit};
-use crate::value::{SortedMap, to_json_string};
+use crate::value::{SortedMap, sort_by, to_json_string};
 
 /// The mode of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,13 +181,16 @@ pub(super) fn issue_writes(
     commits: &[PlannedCommit],
     new: PutMode,
 ) -> Result<usize, IndexedDbError> {
-    // Of several writes to one key only the last counts. The map orders them by key, as the browser stores them.
-    let mut last_changes: BTreeMap<&Key, &DocumentChange> = BTreeMap::new();
-    for change in commits.iter().flat_map(|commit| &commit.changes) {
-        last_changes.insert(&change.key, change);
-    }
+    // Of several writes to one key only the last counts. They are ordered by key, as the browser stores them.
+    let mut changes: Vec<&DocumentChange> = commits.iter().flat_map(|commit| &commit.changes).collect();
+    sort_by(&mut changes, |one, other| one.key.cmp(&other.key));
+    let mut changes = changes.into_iter().peekable();
     let mut put_batch = PutBatch::default();
-    for (key, change) in last_changes {
+    while let Some(change) = changes.next() {
+        let key = &change.key;
+        if changes.peek().is_some_and(|next| next.key == *key) {
+            continue;
+        }
         let (store, name) = (tx.store(&key.collection)?, encode_key(key.id.as_bytes()));
         let Some(stored) = &change.after else {
             store.delete(&name.into())?;

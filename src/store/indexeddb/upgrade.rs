@@ -1,7 +1,7 @@
 //! The upgrade of the database to a catalog, in one `versionchange` transaction, so it is atomic. Documents are not changed. For a
 //! new index they are written again with their entries, a bounded number at a time.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use js_sys::{Array, Object, Reflect};
@@ -138,14 +138,14 @@ fn write_batch(
 
 /// The entries found so far for each new unique index.
 struct UniqueEntries<'a> {
-    indexes: Vec<(&'a EntryExtractor, String, BTreeSet<Vec<u8>>)>,
+    indexes: Vec<(&'a EntryExtractor, String, HashSet<Vec<u8>>)>,
 }
 
 impl<'a> UniqueEntries<'a> {
     fn new(added: &[u8], indexes: &'a [(u8, EntryExtractor)]) -> Self {
         let new = indexes.iter().filter(|(slot, _)| added.contains(slot));
         let unique = new.filter_map(|(_, extractor)| match extractor.entry_kind() {
-            EntryKind::Declared { name, unique: true } => Some((extractor, name, BTreeSet::new())),
+            EntryKind::Declared { name, unique: true } => Some((extractor, name, HashSet::new())),
             _ => None,
         });
         Self { indexes: unique.collect() }

@@ -16,7 +16,7 @@ mod property_tests;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 pub use checker::coerce_answer;
@@ -382,7 +382,7 @@ impl SchemaParser {
         let names: Option<Vec<&str>> = value.as_array().and_then(|names| names.iter().map(Json::as_str).collect());
         let Some(names) = names else { return self.error("must be a list of names in text") };
         // Without repeats, so that the check of an object never looks up more names than the object has.
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::new();
         Ok(names.into_iter().filter(|name| seen.insert(*name)).map(str::to_owned).collect())
     }
 
