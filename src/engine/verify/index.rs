@@ -8,7 +8,7 @@ use crate::engine::transfer::Progress;
 use crate::id::sha256;
 use crate::schema::{Collection, Filter, Index, IndexKind, Key, Query, keys};
 use crate::store::{Finding, Freshness, Row, StoredDocument};
-use crate::value::{Json, SortedMap, get, words};
+use crate::value::{Json, SortedMap, get, sort_by, words};
 
 /// Maximum number of documents of differing buckets that are in memory at once.
 const MAX_COMPARED_DOCUMENTS: u64 = 100_000;
@@ -206,7 +206,7 @@ fn projection(index: &Index) -> Vec<String> {
     let partial = index.partial.iter().flat_map(|partial| partial.paths());
     let paths = index.fields.iter().map(|(path, _)| *path).chain(partial);
     let mut fields: Vec<String> = paths.map(|path| path.split('.').next().unwrap_or(path).to_owned()).collect();
-    fields.sort_unstable();
+    sort_by(&mut fields, Ord::cmp);
     fields.dedup();
     fields
 }

@@ -78,7 +78,7 @@ pub(super) async fn collections(connection: &Connection) -> Result<Vec<String>, 
     if names.is_empty() {
         return Ok(names);
     }
-    names.sort_unstable();
+    sort_by(&mut names, Ord::cmp);
     let tx = Tx::begin(database, names.iter().map(String::as_str), Mode::Read)?;
     let mut found = Vec::new();
     for name in names {

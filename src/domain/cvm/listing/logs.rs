@@ -11,7 +11,7 @@ use crate::operation::{Operation, Parameters};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Collection, Filter, Page, Query, page_rows};
 use crate::time::Timestamp;
-use crate::value::{Document, Json, collect_document};
+use crate::value::{Document, Json, collect_document, sort_by};
 
 /// The events of rows.
 const EVENTS: [&str; 5] = ["instruction", "cc_call", "error", "complete", HISTORY_EVENT];
@@ -140,7 +140,7 @@ impl DomainQuery for LogListing {
             items.extend(found.iter().map(|(key, row)| LogRow::from_document(collection, &key.id, &row.document)));
             is_last &= view.next_cursor(collection.name).is_none();
         }
-        items.sort_by(|one: &LogRow, other| (one.timestamp, &one.id).cmp(&(other.timestamp, &other.id)));
+        sort_by(&mut items, |one: &LogRow, other| (one.timestamp, &one.id).cmp(&(other.timestamp, &other.id)));
         let limit = page_rows(self.limit) as usize;
         is_last &= items.len() <= limit;
         items.truncate(limit);

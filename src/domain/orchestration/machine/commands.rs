@@ -11,7 +11,7 @@ use crate::domain::orchestration::{codes, metadata};
 use crate::operation::Operation;
 use crate::schema::{Entity, Filter, Key, Query};
 use crate::time::Timestamp;
-use crate::value::Document;
+use crate::value::{Document, sort_by};
 
 /// A machine after a command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,7 +50,7 @@ impl Machine {
 
     fn add_slots(&mut self, slots: &[u32]) {
         self.docker_slots.extend(slots);
-        self.docker_slots.sort_unstable();
+        sort_by(&mut self.docker_slots, Ord::cmp);
         self.docker_slots.dedup();
     }
 }

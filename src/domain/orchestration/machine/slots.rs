@@ -103,7 +103,7 @@ impl Machine {
     pub(in crate::domain::orchestration) fn free_slots(&self) -> impl Iterator<Item = u32> {
         let mut free: Vec<u32> =
             self.docker_slots.iter().copied().filter(|slot| !self.slots.contains_key(&slot.to_string())).collect();
-        free.sort_unstable();
+        sort_by(&mut free, Ord::cmp);
         free.into_iter()
     }
 
@@ -173,7 +173,8 @@ impl Machine {
     /// Takes a session off the machine, and frees its slot.
     pub(in crate::domain::orchestration) fn release(&mut self, session: &mut Session) {
         self.active_sessions.retain(|id| *id != session.session_id);
-        self.slots.retain(|_, holder| *holder != session.session_id);
+        let slots = std::mem::take(&mut self.slots).into_iter();
+        self.slots = collect_btree_map(slots.filter(|(_, holder)| *holder != session.session_id));
         if session.machine_id == self.machine_id {
             session.docker_slot = None;
         }
