@@ -30,7 +30,7 @@ use crate::store::tables::deferred::FetchedRows;
 use crate::store::tables::{BatchPlan, PendingCommits, PlannedCommit, Tables};
 use crate::store::{Batch, COMMANDS, Outcome, Receipt, StoreError};
 use crate::time::Timestamp;
-use crate::value::{SortedSet, sort_by};
+use crate::value::{SortedSet, number_text, sort_by};
 
 /// Largest number of commits in one transaction.
 const GROUP_COMMITS: usize = 1_024;
@@ -375,7 +375,7 @@ pub(super) async fn check_space(bytes: usize, database: &str) -> Result<(), Stor
     match remaining_bytes().await {
         #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^53 bytes")]
         Some(remaining) if remaining < bytes as f64 => {
-            let remaining = remaining.max(0.0);
+            let remaining = number_text(remaining.max(0.0));
             Err(StoreError::Full {
                 what: format!("{} ({bytes} bytes to write, {remaining} bytes left)", describe_storage(database)),
             })

@@ -400,7 +400,7 @@ fn splice(machine: &mut Machine, args: &NativeArgs, at: HeapRef) -> Result<(Vec<
     let count = match args.count {
         0 => 0,
         1 => len - from,
-        _ => super::arg_integer(machine, args, 1, 0.0)?.clamp(0.0, (len - from) as f64) as usize,
+        _ => super::arg_length(machine, args, 1, 0, len - from)?,
     };
     let new: Vec<Value> = (2..args.count).map(|i| super::arg(machine, args, i)).collect();
     let removed = values.splice(from..from + count, new).collect();

@@ -41,7 +41,7 @@ fn stringify(machine: &mut Machine, args: &NativeArgs) -> Result<NativeOutcome, 
         _ => {}
     }
     let indent = match super::arg(machine, args, 2) {
-        Value::Number(n) => Str::new(&" ".repeat(to_integer(n).clamp(0.0, 10.0) as usize)),
+        Value::Number(n) => Str::new(&" ".repeat((to_integer(n) as usize).min(10))),
         Value::Text(text) => text.slice(0, 10),
         _ => Str::empty(),
     };

@@ -86,6 +86,18 @@ pub(super) fn arg_integer(
     }
 }
 
+/// The argument as an integer from 0 to `length`, or `missing` if it is undefined.
+// A conversion to `usize` is bounded by itself. `f64::clamp` brings the code of the standard library that writes doubles.
+pub(super) fn arg_length(
+    machine: &Machine,
+    args: &NativeArgs,
+    index: usize,
+    missing: usize,
+    length: usize,
+) -> Result<usize, AbruptCompletion> {
+    Ok((arg_integer(machine, args, index, missing as f64)? as usize).min(length))
+}
+
 /// The argument as an index into something of length `len`: negative values count from the end, and the result is clamped.
 pub(super) fn arg_relative_index(
     machine: &Machine,

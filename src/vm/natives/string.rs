@@ -90,7 +90,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §22.1.3.8 String.prototype.includes.
     ("String.prototype.includes", 1, |machine, args| {
         let (text, needle) = (this_text(machine, args)?, search_text_arg(machine, args, "includes")?);
-        let from = super::arg_integer(machine, args, 1, 0.0)?.clamp(0.0, text.len() as f64) as usize;
+        let from = super::arg_length(machine, args, 1, 0, text.len())?;
         let found = text.units().find(needle.units(), from);
         machine.charge_work((found.unwrap_or(text.len()).saturating_sub(from) + needle.len()) as u64);
         Ok(found.is_some().into())
@@ -98,7 +98,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §22.1.3.9 String.prototype.indexOf.
     ("String.prototype.indexOf", 1, |machine, args| {
         let (text, needle) = (this_text(machine, args)?, super::arg_text(machine, args, 0)?);
-        let from = super::arg_integer(machine, args, 1, 0.0)?.clamp(0.0, text.len() as f64) as usize;
+        let from = super::arg_length(machine, args, 1, 0, text.len())?;
         let found = text.units().find(needle.units(), from);
         machine.charge_work((found.unwrap_or(text.len()).saturating_sub(from) + needle.len()) as u64);
         Ok(found.map_or(-1.0, |i| i as f64).into())
@@ -107,7 +107,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("String.prototype.lastIndexOf", 1, |machine, args| {
         let (text, needle) = (this_text(machine, args)?, super::arg_text(machine, args, 0)?);
         let from = super::arg_number(machine, args, 1)?;
-        let from = if from.is_nan() { text.len() } else { from.clamp(0.0, text.len() as f64) as usize };
+        let from = if from.is_nan() { text.len() } else { (from as usize).min(text.len()) };
         let found = text.units().find_last(needle.units(), from);
         machine.charge_work((from.saturating_sub(found.unwrap_or(0)) + needle.len()) as u64);
         Ok(found.map_or(-1.0, |i| i as f64).into())
@@ -115,13 +115,13 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §22.1.3.24 String.prototype.startsWith.
     ("String.prototype.startsWith", 1, |machine, args| {
         let (text, needle) = (this_text(machine, args)?, search_text_arg(machine, args, "startsWith")?);
-        let from = super::arg_integer(machine, args, 1, 0.0)?.clamp(0.0, text.len() as f64) as usize;
+        let from = super::arg_length(machine, args, 1, 0, text.len())?;
         Ok(text.units().starts_with_at(needle.units(), from).into())
     }),
     // ECMA-262 §22.1.3.7 String.prototype.endsWith.
     ("String.prototype.endsWith", 1, |machine, args| {
         let (text, needle) = (this_text(machine, args)?, search_text_arg(machine, args, "endsWith")?);
-        let end = super::arg_integer(machine, args, 1, text.len() as f64)?.clamp(0.0, text.len() as f64) as usize;
+        let end = super::arg_length(machine, args, 1, text.len(), text.len())?;
         let start = end.checked_sub(needle.len());
         Ok(start.is_some_and(|start| text.units().starts_with_at(needle.units(), start)).into())
     }),
@@ -159,17 +159,17 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §22.1.3.25 String.prototype.substring.
     ("String.prototype.substring", 2, |machine, args| {
         let text = this_text(machine, args)?;
-        let len = text.len() as f64;
-        let from = super::arg_integer(machine, args, 0, 0.0)?.clamp(0.0, len) as usize;
-        let to = super::arg_integer(machine, args, 1, len)?.clamp(0.0, len) as usize;
+        let len = text.len();
+        let from = super::arg_length(machine, args, 0, 0, len)?;
+        let to = super::arg_length(machine, args, 1, len, len)?;
         return_text(machine, text.slice(from.min(to), from.max(to)))
     }),
     // ECMA-262 §B.2.2.1 String.prototype.substr.
     ("String.prototype.substr", 2, |machine, args| {
         let text = this_text(machine, args)?;
         let from = super::arg_relative_index(machine, args, 0, text.len(), 0)?;
-        let rest = (text.len() - from) as f64;
-        let count = super::arg_integer(machine, args, 1, rest)?.clamp(0.0, rest) as usize;
+        let rest = text.len() - from;
+        let count = super::arg_length(machine, args, 1, rest, rest)?;
         return_text(machine, text.slice(from, from + count))
     }),
     // ECMA-262 §22.1.3.28 String.prototype.toLowerCase.
