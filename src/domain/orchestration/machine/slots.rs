@@ -13,7 +13,7 @@ use crate::domain::orchestration::codes;
 use crate::domain::orchestration::session::{Session, SessionStatus};
 use crate::operation::{Mismatch, Parameter};
 use crate::schema::{Entity, Filter, Key, Query};
-use crate::value::Json;
+use crate::value::{Json, collect_btree_map, sort_by};
 
 /// The name of the query for the sessions in slots.
 const HOLDERS: &str = "holders";
