@@ -1371,8 +1371,6 @@ export type Machine = {
 } & (
   /** It takes sessions. */
   | {
-    /** When it is offline without a heartbeat. */
-    due_at: number;
     status: "online";
   }
   /** No heartbeat has arrived. */
@@ -1526,7 +1524,7 @@ export type OrchestrationMachineListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "machine_id" | "status" | "last_heartbeat" | "due_at";
+  sort?: "machine_id" | "status" | "last_heartbeat";
   /** Only those with this `status`. */
   status?: "online" | "offline" | "maintenance";
 };
@@ -1724,11 +1722,11 @@ export type OrchestrationSessionRecoverParams = {
   /** The session. */
   sessionId: string;
   /**
-   * A slot of the machine: its number, or `auto`. By default a session with a slot keeps it, or gets the lowest free one on another
-   * machine.
+   * A slot of the machine: its number, or `auto` for the lowest free one. By default a session that had a slot when it stalled or failed gets
+   * it again if it is free on the same machine, otherwise the lowest free one.
    */
   slot?: SlotChoice;
-  /** The task that it runs from now on; by default the one that it ran when it stalled. */
+  /** The task that it runs from now on; by default the one that it ran when it stalled, under the new epoch. */
   task?: string;
 };
 
@@ -1764,7 +1762,7 @@ export type OrchestrationSessionStaleParams = {
   cursor?: string;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Time without a heartbeat, in milliseconds; by default 5 minutes. */
+  /** Time without a heartbeat, in milliseconds; by default that from which the health of a session is `stale`. */
   silentForMs?: number;
 };
 
@@ -2104,6 +2102,8 @@ export type Session = {
   epoch: number;
   /** The last time at which its owner was alive. */
   last_heartbeat: number;
+  /** The slot that it had when it failed. A recovery assigns one again. */
+  last_slot: number | null;
   /** The machine that it runs on. */
   machine_id: string;
   /** Further information of its owner. */
@@ -2127,7 +2127,7 @@ export type Session = {
   }
   /** Its owner has paused it. */
   | {
-    /** Since when it has not been active. */
+    /** Since when it has not been active; in documents of the older system, since its last heartbeat. */
     inactive_since: number;
     status: "paused";
   }
@@ -2139,14 +2139,14 @@ export type Session = {
   }
   /** It has done its work. */
   | {
-    /** When it was completed. */
-    completed_at: number;
+    /** When it was completed. Documents of the older system may lack it, and then they do not expire. */
+    completed_at: number | null;
     status: "completed";
   }
   /** It has ended without doing its work. It may be recovered. */
   | {
-    /** When it failed. */
-    completed_at: number;
+    /** When it failed. Documents of the older system may lack it, and then they do not expire. */
+    completed_at: number | null;
     status: "failed";
   });
 
@@ -2343,30 +2343,32 @@ export type Task = {
   | {
     /** The owner that started it. */
     claim: TaskClaim;
-    /** When it was started. */
-    started_at: number;
+    /** When it was started. Documents of the older system may lack it. */
+    started_at: number | null;
     status: "in_progress";
   }
   /** It cannot continue. */
   | {
+    /** When it was started; missing if it never was. */
+    started_at: number | null;
     status: "blocked";
   }
   /** It is done. */
   | {
-    /** When it was completed. */
-    completed_at: number;
+    /** When it was completed. Documents of the older system may lack it, and then they do not expire. */
+    completed_at: number | null;
     /** When it was started; missing if it never was. */
     started_at: number | null;
     status: "completed";
   }
   /** It has failed. It may be retried. */
   | {
-    /** When it failed. */
-    completed_at: number;
+    /** When it failed. Documents of the older system may lack it, and then they do not expire. */
+    completed_at: number | null;
     /** Why it failed. */
     error_message: string | null;
-    /** When it was started. */
-    started_at: number;
+    /** When it was started. Documents of the older system may lack it. */
+    started_at: number | null;
     status: "failed";
   });
 
@@ -2791,8 +2793,6 @@ export interface OrchestrationMachinesDocument {
   /** Milliseconds since 1970, UTC. */
   created_at: number;
   docker_slots?: Json[] | null;
-  /** Milliseconds since 1970, UTC. */
-  due_at?: number | null;
   hostname: string;
   /** Milliseconds since 1970, UTC. */
   last_heartbeat: number;
@@ -2819,6 +2819,7 @@ export interface OrchestrationSessionsDocument {
   inactive_since?: number | null;
   /** Milliseconds since 1970, UTC. */
   last_heartbeat: number;
+  last_slot?: number | null;
   machine_id: string;
   metadata?: { [key: string]: Json } | null;
   open_tasks?: number | null;
@@ -3635,7 +3636,10 @@ export class OrchestrationMachineOperations {
   }
 
   /**
-   * Begins the maintenance of a machine, and returns how many sessions still are on it. Repeat it until there are none.
+   * Begins the maintenance of a machine, so that it takes no new sessions, and returns how many sessions still are on it.
+   *
+   * It does not wait for them. Read `active_sessions` of the machine (`machine show`) from time to time, or after each change of the machine
+   * that the change feed reports (`store changes`).
    *
    * Errors: `not_found`.
    */
@@ -3671,7 +3675,8 @@ export class OrchestrationMachineOperations {
   }
 
   /**
-   * Begins or ends the maintenance of a machine, in which it takes no new sessions.
+   * Begins or ends the maintenance of a machine, in which it takes no new sessions. Afterwards it is online, or offline if no recent heartbeat
+   * has arrived.
    *
    * Errors: `not_found`, `illegal_transition` (it is not in maintenance).
    */
@@ -3681,7 +3686,7 @@ export class OrchestrationMachineOperations {
 
   /**
    * Returns the online machine with the most free slots that meets requirements. A machine without slots takes any number of sessions, and
-   * is picked if no other one has a free slot.
+   * is picked if no other one has a free slot. Only the first 10,000 such machines are considered, in the order of their ids.
    *
    * Errors: `no_free_slot` (no online machine meets them and has room).
    */
@@ -3719,7 +3724,7 @@ export class OrchestrationMachineOperations {
   /**
    * Adds slots to a machine, and removes slots that are free.
    *
-   * Errors: `not_found`, `slot_in_use`.
+   * Errors: `not_found`, `slot_in_use`, `invalid` (it would be left without slots, and so take any number of sessions).
    */
   slots(machineId: string, options: OptionsOf<"orchestration.machine.slots", "machineId"> = {}): Promise<MachineSummary> {
     return this.caller.invoke("orchestration.machine.slots", options, { machineId });
@@ -3839,7 +3844,7 @@ export class OrchestrationSessionOperations {
 
   /**
    * Recovers a session that stalled or failed, also on another machine. The result has the epoch of the new owner; that of the owner before
-   * is stale.
+   * is stale. If it had a slot, its old one is released and it gets one again, in one commit.
    *
    * Errors: `not_found`, `illegal_transition` (not stalled or failed; the machine is offline or in maintenance), `recovery_exhausted`,
    * `no_free_slot`, `slot_in_use`, `task_already_running`, `dependencies_open`.

@@ -104,7 +104,7 @@ pub trait AnyCommand: MaybeSync {
 
 // Not generic and not inlined, so that each command and query has a call of it instead of its code: pages load that code.
 #[inline(never)]
-pub(super) fn written(json: Result<Json, serde_json::Error>) -> Result<Json, String> {
+pub(super) fn describe_failure(json: Result<Json, serde_json::Error>) -> Result<Json, String> {
     json.map_err(|error| error.to_string())
 }
 
@@ -169,12 +169,12 @@ impl<C: Command, B: Borrow<C> + MaybeSync> AnyCommand for TypedCommand<C, B> {
     }
 
     fn result(&self) -> Result<Json, String> {
-        written(serde_json::to_value(&self.output))
+        describe_failure(serde_json::to_value(&self.output))
     }
 
     fn reply(&self) -> Result<Json, String> {
         match &self.output {
-            Some(output) => written(self.command.borrow().reply(output)),
+            Some(output) => describe_failure(self.command.borrow().reply(output)),
             None => Err(undecided(C::NAME)),
         }
     }
@@ -188,7 +188,7 @@ impl<C: Command, B: Borrow<C> + MaybeSync> AnyCommand for TypedCommand<C, B> {
     }
 
     fn to_json(&self) -> Result<Json, String> {
-        written(serde_json::to_value(self.command.borrow()))
+        describe_failure(serde_json::to_value(self.command.borrow()))
     }
 
     fn next(&self) -> Option<Box<dyn AnyCommand>> {

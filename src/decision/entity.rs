@@ -170,7 +170,7 @@ fn decode<E: Entity>(key: &Key, document: &Document) -> Result<E, Rejection> {
     E::from_document(document).map_err(|violation| damaged(key, &violation))
 }
 
-/// An entity without its type. What is not generic here is compiled once, and not once for each entity.
+/// An entity without its type. Functions on it are compiled once, and not once for each entity.
 trait AnyEntity {
     fn document(&self) -> Result<Document, Violation>;
 

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 
-use super::command::written;
+use super::command::describe_failure;
 use super::{AnyCommand, Ctx, Decision, ReadSet, Rejection, View};
 use crate::marker::MaybeSync;
 use crate::schema::Key;
@@ -97,7 +97,7 @@ impl<Q: DomainQuery, B: Borrow<Q> + MaybeSync> AnyCommand for TypedQuery<Q, B> {
     }
 
     fn result(&self) -> Result<Json, String> {
-        written(serde_json::to_value(&self.output))
+        describe_failure(serde_json::to_value(&self.output))
     }
 
     fn reply(&self) -> Result<Json, String> {

@@ -104,7 +104,7 @@ where
     C: Command + 'static,
 {
     parse(name, P::PARAMETERS, parameters, |reader| {
-        let command = P::read(reader)?.try_into().map_err(|error| Refusal::Rejection(Box::new(error.into())))?;
+        let command = P::read(reader)?.try_into().map_err(|error| ParameterError::Rejection(Box::new(error.into())))?;
         Ok(TypedCommand::boxed(command))
     })
 }
@@ -118,36 +118,37 @@ where
     Q: DomainQuery + 'static,
 {
     parse(name, P::PARAMETERS, parameters, |reader| {
-        let query = P::read(reader)?.try_into().map_err(|error| Refusal::Rejection(Box::new(error.into())))?;
+        let query = P::read(reader)?.try_into().map_err(|error| ParameterError::Rejection(Box::new(error.into())))?;
         Ok(TypedQuery::boxed(query))
     })
 }
 
-/// Why parameters make no command. It is small, because each operation returns it.
-enum Refusal {
+/// The reason why parameters do not make a command. It is small, because each operation returns it.
+enum ParameterError {
     Mismatch(Mismatch),
     Rejection(Box<Rejection>),
 }
 
-impl From<Mismatch> for Refusal {
+impl From<Mismatch> for ParameterError {
     fn from(mismatch: Mismatch) -> Self {
         Self::Mismatch(mismatch)
     }
 }
 
-/// What the parsers of all operations do. `make` reads the parameters and makes the command.
+/// The part of a parser that all operations share. `make` reads the parameters and makes the command.
 #[inline(never)]
 fn parse(
     name: &'static str,
     known: &[ParameterDeclaration],
     parameters: Document,
-    make: fn(&mut ParameterReader) -> Result<Box<dyn AnyCommand>, Refusal>,
+    make: fn(&mut ParameterReader) -> Result<Box<dyn AnyCommand>, ParameterError>,
 ) -> Result<Box<dyn AnyCommand>, Rejection> {
-    let made =
-        ParameterReader::of(parameters, known).map_err(Refusal::Mismatch).and_then(|mut reader| make(&mut reader));
-    made.map_err(|refusal| match refusal {
-        Refusal::Mismatch(mismatch) => mismatch.into_rejection(name),
-        Refusal::Rejection(rejection) => *rejection,
+    let made = ParameterReader::of(parameters, known)
+        .map_err(ParameterError::Mismatch)
+        .and_then(|mut reader| make(&mut reader));
+    made.map_err(|error| match error {
+        ParameterError::Mismatch(mismatch) => mismatch.into_rejection(name),
+        ParameterError::Rejection(rejection) => *rejection,
     })
 }
 
