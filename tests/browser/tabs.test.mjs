@@ -37,6 +37,37 @@ test("two tabs send 200 commands each to one execution, and none is lost", () =>
     assert.deepEqual(calls.sort((a, b) => a - b), all);
   }));
 
+test("two tabs assign 1,000 sessions to 10 slots: each has one holder", () =>
+  withBrowser(async (browser) => {
+    const tabs = [await tab(browser, server.url, "indexeddb:slots"), await tab(browser, server.url, "indexeddb:slots")];
+    const slots = Array.from({ length: 10 }, (_, i) => i + 1);
+    await tabs[0].evaluate(async (slots) => {
+      const { machine, session } = store.orchestration;
+      await machine.register("m", { hostname: "host", slots });
+      for (let n = 0; n < 1000; n++) await session.create({ id: `s${n}`, project: "p", machine: "m" });
+    }, slots);
+    // Each tab assigns every second session. All commands are concurrent.
+    const assignAll = (first) => {
+      const assign = async (n) => {
+        try {
+          return (await store.orchestration.machine.assign("m", `s${n}`)).docker_slot;
+        } catch (error) {
+          return error.code;
+        }
+      };
+      return Promise.all(Array.from({ length: 500 }, (_, i) => assign(first + 2 * i)));
+    };
+    const results = (await Promise.all(tabs.map((page, n) => page.evaluate(assignAll, n)))).flat();
+    const held = results.filter((result) => result !== "no_free_slot");
+    assert.deepEqual(held.sort((a, b) => a - b), slots);
+    const holders = await tabs[1].evaluate(async () => {
+      const holders = Object.entries((await store.orchestration.machine.show("m")).slots);
+      const slotOf = async (id) => (await store.orchestration.session.show(id)).docker_slot;
+      return Promise.all(holders.map(async ([slot, id]) => [Number(slot), await slotOf(id)]));
+    });
+    assert.deepEqual(holders.sort(([a], [b]) => a - b), slots.map((slot) => [slot, slot]));
+  }));
+
 test("an answer in a second tab reaches the first", () =>
   withBrowser(async (browser) => {
     const [first, second] = [await tab(browser, server.url, "indexeddb:two"), await tab(browser, server.url, "indexeddb:two")];
