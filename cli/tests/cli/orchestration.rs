@@ -1,11 +1,11 @@
 //! Sessions, tasks and machines on the command line.
 
-use std::thread;
+use std::process::Stdio;
 
 use insta::assert_snapshot;
-use serde_json::json;
+use serde_json::{Map, Value as Json, json};
 
-use super::support::CliFixture;
+use super::support::{CliFixture, CliOutput};
 
 #[test]
 fn sessions_tasks_and_machines_have_commands() {
@@ -52,27 +52,23 @@ fn sessions_tasks_and_machines_have_commands() {
 }
 
 #[test]
-fn processes_that_fight_for_slots_get_one_each() {
+fn sixty_processes_that_fight_for_seven_slots_give_seven_holders() {
     let scene = CliFixture::new();
     scene.run(&["machine", "register", "m", "--hostname", "box", "--slots", "1,2,3,4,5,6,7"]).expect_exit(0);
-    let create = |_| {
-        let words = ["session", "create", "--project", "p", "--machine", "m", "--slot", "auto", "--json"];
-        let output = scene.run(&words);
-        if output.code == Some(0) {
-            Ok(output.json()["docker_slot"].as_u64().unwrap())
-        } else {
-            Err(output.error_code())
-        }
-    };
-    let results: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..20).map(|n| scope.spawn(move || create(n))).collect();
-        threads.into_iter().map(|one| one.join().unwrap()).collect()
-    });
-    let mut slots: Vec<u64> = results.iter().filter_map(|result| result.as_ref().ok().copied()).collect();
-    slots.sort_unstable();
-    assert_eq!(slots, [1, 2, 3, 4, 5, 6, 7]);
-    assert!(
-        results.iter().filter_map(|result| result.as_ref().err()).all(|code| code == "no_free_slot"),
-        "{results:?}"
-    );
+    let create = ["session", "create", "--project", "p", "--machine", "m", "--slot", "auto", "--json"];
+    let processes: Vec<_> = (0..60).map(|_| scene.spawn(&create, Stdio::null())).collect();
+    let outputs = processes.into_iter().map(|process| CliOutput::from(process.wait_with_output().unwrap()));
+    let (winners, losers): (Vec<_>, Vec<_>) = outputs.partition(|output| output.code == Some(0));
+    for output in losers {
+        assert_eq!(output.expect_exit(5).error_code(), "no_free_slot");
+    }
+    let holders: Map<_, _> = winners
+        .iter()
+        .map(CliOutput::json)
+        .map(|won| (won["docker_slot"].to_string(), won["session_id"].clone()))
+        .collect();
+    assert_eq!((winners.len(), holders.len()), (7, 7));
+    let machine = scene.run(&["machine", "show", "m", "--json"]).expect_exit(0).json();
+    assert_eq!(machine["slots"], Json::Object(holders));
+    scene.run(&["verify"]).expect_exit(0);
 }
