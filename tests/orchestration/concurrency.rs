@@ -1,75 +1,96 @@
-//! Many callers at once: a slot has one holder.
+//! Many callers at once: a slot has one holder, and tasks form no cycle. A process is the test program itself; an environment variable makes it
+//! a client instead of a test.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use runstate::domain::orchestration::DOMAIN;
-use runstate::engine::{Engine, SystemHost};
+use runstate::marker::BoxFuture;
 use runstate::store::file::{FileStore, FileStoreOptions};
-use runstate::store::{Memory, Store};
-use runstate::value::Json;
+use runstate::store::{Memory, Store, StoreError};
 use serde_json::json;
 
-async fn call(engine: &Engine, name: &str, parameters: Json) -> Result<Json, &'static str> {
-    let called = engine.call(&format!("orchestration.{name}"), parameters.as_object().unwrap().clone()).await;
-    called.map_err(|error| error.code.as_str())
+use super::cases::{self, call, open_engine};
+
+type OpenStore = BoxFuture<'static, Result<Arc<dyn Store>, StoreError>>;
+
+/// Handles to one store in memory.
+fn memory() -> impl Fn() -> OpenStore {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    move || {
+        let store = store.clone();
+        Box::pin(async move { Ok(store) })
+    }
 }
 
-/// Assigns 1,000 sessions to 10 slots through these engines at once.
-async fn assign_all(engines: Vec<Engine>) {
-    let slots: Vec<u32> = (1..=10).collect();
-    call(&engines[0], "machine.register", json!({"machineId": "m", "hostname": "h", "slots": slots})).await.unwrap();
-    for n in 0..1_000 {
-        let session = json!({"id": format!("s{n}"), "project": "p", "machine": "m"});
-        call(&engines[0], "session.create", session).await.unwrap();
+fn files(folder: PathBuf) -> impl Fn() -> OpenStore {
+    move || {
+        let folder = folder.clone();
+        Box::pin(
+            async move { Ok(Arc::new(FileStore::open(folder, FileStoreOptions::default()).await?) as Arc<dyn Store>) },
+        )
     }
-    let assign = |n: usize| {
-        let engine = engines[n % engines.len()].clone();
-        tokio::spawn(async move {
-            call(&engine, "machine.assign", json!({"machineId": "m", "sessionId": format!("s{n}")})).await
-        })
-    };
-    let tasks: Vec<_> = (0..1_000).map(assign).collect();
-    let (mut held, mut refused) = (Vec::new(), 0);
-    for task in tasks {
-        match task.await.unwrap() {
-            Ok(session) => held.push(session["docker_slot"].as_u64().unwrap()),
-            Err(code) => {
-                assert_eq!(code, "no_free_slot");
-                refused += 1;
-            }
-        }
-    }
-    held.sort_unstable();
-    assert_eq!((held, refused), ((1..=10).collect(), 990));
-    let machine = call(&engines[0], "machine.show", json!({"machineId": "m"})).await.unwrap();
-    assert_eq!(machine["slots"].as_object().unwrap().len(), 10);
-}
-
-async fn engine(store: Arc<dyn Store>) -> Engine {
-    Engine::new(store, Arc::new(SystemHost), &[&DOMAIN]).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_assigns_in_memory_give_ten_holders() {
-    let store: Arc<dyn Store> = Arc::new(Memory::new());
-    assign_all(vec![engine(store.clone()).await, engine(store).await]).await;
+    cases::thousand_assigns_give_ten_holders(&memory(), 2).await;
+}
+
+const PROCESSES: usize = 4;
+
+/// Names the number of the client and the folder of its store.
+const CLIENT: &str = "RUNSTATE_TEST_CLIENT";
+
+/// Starts a client in a process of its own.
+fn start_client(client: usize, folder: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["concurrency::a_thousand_assigns_of_four_processes_give_ten_holders", "--exact", "--nocapture"])
+        .env(CLIENT, format!("{client} {}", folder.display()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Runs as a client: prints that it is ready, waits for the end of its standard input, and prints each slot that its sessions hold.
+async fn run_as_client(task: &str) {
+    let (client, folder) = task.split_once(' ').unwrap();
+    let engine = open_engine(&files(folder.into())).await;
+    println!("ready");
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    for slot in cases::assign_sessions(&engine, client.parse().unwrap(), PROCESSES).await {
+        println!("holds {slot}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_assigns_on_files_give_ten_holders() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut engines = Vec::new();
-    // Each store has the files open by itself, as a process has.
-    for _ in 0..4 {
-        engines
-            .push(engine(Arc::new(FileStore::open(folder.path(), FileStoreOptions::default()).await.unwrap())).await);
+async fn a_thousand_assigns_of_four_processes_give_ten_holders() {
+    if let Ok(task) = std::env::var(CLIENT) {
+        return run_as_client(&task).await;
     }
-    assign_all(engines).await;
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open_engine(&files(folder.path().to_owned())).await;
+    cases::create_sessions(&engine).await;
+    let mut clients: Vec<Child> = (0..PROCESSES).map(|client| start_client(client, folder.path())).collect();
+    let mut outputs = Vec::new();
+    for client in &mut clients {
+        let mut lines = BufReader::new(client.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.ends_with("ready")), "a client ended early");
+        outputs.push(lines);
+    }
+    // All are ready: they begin together.
+    clients.iter_mut().for_each(|client| drop(client.stdin.take()));
+    let slot = |line: String| line.strip_prefix("holds ")?.parse().ok();
+    let held = outputs.into_iter().flatten().filter_map(slot).collect();
+    assert!(clients.iter_mut().all(|client| client.wait().unwrap().success()), "a client failed");
+    cases::check_holders(&engine, held).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_tasks_added_at_once_close_no_cycle() {
-    let engine = engine(Arc::new(Memory::new())).await;
+    let engine = open_engine(&memory()).await;
     call(&engine, "machine.register", json!({"machineId": "m", "hostname": "h"})).await.unwrap();
     for round in 0..20 {
         let (session, a, b) = (format!("s{round}"), format!("a{round}"), format!("b{round}"));

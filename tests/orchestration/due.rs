@@ -2,10 +2,13 @@
 
 use runstate::decision::EngineSettings;
 use runstate::domain::orchestration::{MarkOffline, OrchestrationSettings, Session};
-use runstate::schema::{Entity, Query};
-use runstate::store::{BatchLimits, Freshness, Memory, layer::LimitedStore};
+use runstate::id::CommandId;
+use runstate::schema::{Entity, Key};
+use runstate::store::layer::{CountingStore, LimitedStore, Method};
+use runstate::store::{Batch, BatchLimits, Expectation, Freshness, Memory, Store as _, Write, WriteOp};
 use runstate::testing::block_on;
-use runstate::time::Millis;
+use runstate::time::{Millis, Timestamp};
+use runstate::value::Json;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -116,15 +119,43 @@ fn times_are_settings() {
     assert_eq!(scene.code("session.recover", json!({"sessionId": "s"})), "recovery_exhausted");
 }
 
-#[test]
-fn a_sweep_changes_due_sessions_only() {
-    let scene = SessionScene::new();
-    for n in 0..500 {
-        scene.create(&format!("s{n}"), json!({}));
+/// Inserts sessions that are due a day later.
+fn insert_later_sessions(store: &Memory, now: Timestamp, count: usize) {
+    let insert = |n: usize| {
+        let (id, at) = (format!("later-{n}"), now.as_millis());
+        let session = json!({
+            "session_id": id, "project_id": "p", "machine_id": "m", "status": "active", "due_at": (now + Millis::days(1)).as_millis(),
+            "last_heartbeat": at, "started_at": at, "created_at": at, "updated_at": at,
+        });
+        let document = Arc::new(session.as_object().unwrap().clone());
+        let op = WriteOp::Put { version: Session::COLLECTION.version, document };
+        Write { key: Key::new(&Session::COLLECTION, &id), expect: Expectation::Absent, op }
+    };
+    for from in (0..count).step_by(1_000) {
+        let writes = (from..count.min(from + 1_000)).map(insert).collect();
+        let command = CommandId::new(&format!("later-{from}")).unwrap();
+        let (fingerprint, result) = (String::new(), Json::Null);
+        let batch = Batch { command, fingerprint, at: now, result, writes, checks: Vec::new() };
+        block_on(store.commit(batch)).unwrap();
     }
-    scene.host.clock.advance(Millis::minutes(4));
-    (3..500).for_each(|n| _ = scene.ok("session.heartbeat", json!({"sessionId": format!("s{n}")})));
-    assert_eq!(scene.after(MINUTE).woken, 3);
-    let due = Query::of(&Session::COLLECTION).limit(1_000);
-    assert_eq!(block_on(scene.engine.store().query(&due)).unwrap().items.len(), 500);
+}
+
+#[test]
+fn a_sweep_of_100_000_sessions_reads_due_ones_only() {
+    let sweep = |count: usize| {
+        let memory = Arc::new(Memory::new());
+        let store = Arc::new(CountingStore::new(memory.clone()));
+        let scene = SessionScene::with_store(store.clone(), EngineSettings::default());
+        ["s", "t", "u"].iter().for_each(|id| _ = scene.create(id, json!({})));
+        insert_later_sessions(&memory, scene.host.clock.now(), count);
+        store.reset();
+        let examined = memory.documents_examined();
+        assert_eq!(scene.after(Millis::minutes(5)).woken, 3);
+        let rows = [Method::Query, Method::Get, Method::Commit].map(|method| store.calls(method).rows);
+        (memory.documents_examined() - examined, rows)
+    };
+    let (examined, [queried, read, written]) = sweep(10);
+    assert_eq!((queried, written), (3, 3));
+    assert!(examined <= 6 && read <= 3, "{examined} documents examined, {read} read by id");
+    assert_eq!(sweep(100_000), (examined, [queried, read, written]));
 }

@@ -15,8 +15,8 @@ mod cases;
 use self::cases::{ask, notes, put};
 use super::server::{fresh_url, indexes, run_command, run_on_server};
 
-/// Opens a fresh database at each call, as another process does.
-fn fresh() -> impl Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> {
+/// Opens one fresh database at each call, as another process does.
+pub fn reopener() -> impl Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> {
     let url = fresh_url();
     move || {
         let url = url.clone();
@@ -25,7 +25,7 @@ fn fresh() -> impl Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>
 }
 
 crate::document_cases!(
-    fresh(),
+    reopener(),
     #[test]
     run_on_server
 );

@@ -1,18 +1,20 @@
-//! The plan of every query of the domain: it uses a declared index, sorts by it where possible, and reads no
-//! unnecessary documents. The plans come from the server's profiler, for the very commands that the store sends.
+//! The plan of every query of `domain/cvm`, and of the due work of `domain/orchestration`: it uses a declared index, sorts by it where
+//! possible, and reads no unnecessary documents. The plans come from the server's profiler, for the very commands that the store sends.
 
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{Client, Database};
 use runstate::domain::cvm::{
     CC_HISTORY, COLLECTIONS, EXECUTION_LOGS, EXECUTIONS, HEAP_PAGES, OUTPUTS, PROGRAM_VERSIONS, PROGRAMS,
 };
+use runstate::domain::orchestration::{self, Machine, Session};
 use runstate::schema::Direction::{Ascending, Descending};
-use runstate::schema::{Accumulator, Aggregate, Catalog, Filter, Group, Query};
+use runstate::schema::{Accumulator, Aggregate, Catalog, Entity as _, Filter, Group, Query};
 use runstate::store::{Store, Write};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
+use serde_json::json;
 
-use super::{MongoTestStore, batch, block_on_tokio, domain_writes, open_in_one_database};
+use super::{EXECUTION_COUNT, MongoTestStore, batch, block_on_tokio, domain_writes, insert, open_in_one_database};
 
 /// Whether the server may sort in memory.
 #[derive(Clone, Copy, PartialEq)]
@@ -383,6 +385,42 @@ fn every_query_of_the_domain_uses_an_index() {
         check_plans(&fixture, vec![page_four, page_two]).await;
         count_by_index(&fixture).await;
         sweep_by_index(&fixture).await;
+    });
+}
+
+#[test]
+fn due_sessions_and_machines_are_found_by_index() {
+    block_on_tokio(async {
+        let catalog = Catalog::new(orchestration::DOMAIN.collections).unwrap();
+        let Some(fixture) = open_in_one_database("due_sessions_and_machines_are_found_by_index", &catalog).await else {
+            return;
+        };
+        let mut writes = Vec::new();
+        for n in 0..EXECUTION_COUNT {
+            let id = format!("x{n}");
+            let session =
+                json!({"session_id": id, "project_id": "p", "machine_id": "m", "status": "active", "started_at": n});
+            let machine = json!({"machine_id": id, "hostname": "h", "status": "online"});
+            for (collection, mut document) in [(&Session::COLLECTION, session), (&Machine::COLLECTION, machine)] {
+                for field in ["last_heartbeat", "created_at", "updated_at"] {
+                    document[field] = n.into();
+                }
+                // The others are never due.
+                if n % 20 == 0 {
+                    document["due_at"] = (n * 10).into();
+                }
+                writes.push(insert(collection, &id, document));
+            }
+        }
+        fill(&fixture, writes).await;
+        let until = Some(Timestamp::from_millis(3_000));
+        let cases = orchestration::DOMAIN.due.iter().flat_map(|rule| {
+            [
+                plan_case(rule.name, rule.query(until).limit(64), "due_at: 1", ByIndex, 16),
+                plan_case(rule.name, rule.query(None).limit(1), "due_at: 1", ByIndex, 18),
+            ]
+        });
+        check_plans(&fixture, cases.collect()).await;
     });
 }
 
