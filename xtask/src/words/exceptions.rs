@@ -34,6 +34,7 @@ pub const EXCEPTIONS: &[WordException] = &[
         word: "by",
         reason: "the option of an answer, in Rust, JavaScript and on the command line",
     },
+    WordException { path: "benches/heartbeats.rs", word: "UsageWho", reason: "a type of the crate nix" },
     WordException { path: "cli/tests/cli/hostile_programs.rs", word: "UsageWho", reason: "a type of the crate nix" },
     WordException { path: "tests/language/programs/", word: "who", reason: "a program whose printed text is compared" },
     WordException {
