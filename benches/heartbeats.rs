@@ -1,5 +1,5 @@
 //! The cost of heartbeats of sessions on files: their rate beside appends of as many bytes, each synced, in the same run; and the processor time of
-//! 10,000 sessions that each beat once a minute, with the snapshots that the store writes meanwhile.
+//! 10,000 sessions that each beat once a minute, with the snapshots that the store writes meanwhile, beside the system calls alone.
 
 #[path = "figures/mod.rs"]
 mod figures;
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use figures::{Figure, Figures, median};
+use figures::{Figure, Figures, median, put_new};
 use runstate::domain::orchestration::{CreateSession, DOMAIN, RegisterMachine, SessionHeartbeat};
 use runstate::engine::{Engine, SystemHost};
 use runstate::store::Store;
@@ -79,9 +79,14 @@ async fn bench(folder: &Path) -> Result<(), BenchError> {
     // Nothing runs in the background any more.
     store.close().await?;
     let raw = processor_share(async |_| Ok(append(&mut log, bytes).map(drop)?)).await?;
-    if let (Some(share), Some(raw)) = (share, raw) {
+    let puts = folder.join("puts");
+    fs::create_dir(&puts)?;
+    let content = vec![b'x'; bytes];
+    let put = processor_share(async |n| Ok(put_new(&puts, &n.to_string(), &content).map(drop)?)).await?;
+    if let (Some(share), Some(put), Some(raw)) = (share, put, raw) {
         let name = format!("{SESSIONS} sessions, a beat a minute");
         figures.add(Figure::new(name, "% of a core", share).raw(raw).at_most(10.0))?;
+        figures.add(Figure::new("system calls of as many commits", "% of a core", put).raw(raw))?;
     }
     Ok(())
 }
