@@ -102,6 +102,7 @@ impl Engine {
             let collection = change.key().collection.clone();
             for trigger in self.registry().triggers(&collection) {
                 if let Some(change) = decision.changes.get(index)
+                    && (trigger.concerns)(change.key())
                     && let (key, Some(document)) = (change.key().clone(), change.document().cloned())
                 {
                     (trigger.run)(ChangedDocument { key: &key, after: &document, view, ctx }, &mut decision)?;

@@ -173,7 +173,11 @@ impl DocumentList {
             }
         }
         let sort = reader.take::<Option<Json>>("sort")?.map(|value| read_sort(collection, value)).transpose()?;
-        let direction = if reader.take("descending")? { Direction::Descending } else { Direction::Ascending };
+        let descending = reader.take("descending")?;
+        if descending && sort.is_none() {
+            return Err(Mismatch::of_rule("needs `sort`, the field by which the rows are sorted").within("descending"));
+        }
+        let direction = if descending { Direction::Descending } else { Direction::Ascending };
         list.sort = sort.map(|field| (field, direction));
         (list.limit, list.cursor) = (reader.take("limit")?, reader.take("cursor")?);
         Ok(list)

@@ -10,8 +10,9 @@ use crate::value::Document;
 pub struct Trigger {
     /// The collection, of this domain or another one. Deletions are left out.
     pub collection: &'static Collection,
-    /// Adds changes to the decision. It runs for every change, so it first decides by the key or a field whether the document concerns it. It
-    /// rejects nothing because of the state of its own documents; its errors are those of documents that cannot be read.
+    /// Whether the document with this key concerns it. It is called for every change.
+    pub concerns: fn(&Key) -> bool,
+    /// Adds changes to the decision. It rejects nothing because of the state of its own documents; its errors are those of documents that cannot be read.
     pub run: fn(ChangedDocument<'_>, &mut Decision<()>) -> Result<(), Rejection>,
 }
 

@@ -7,8 +7,10 @@ use runstate::domain::cvm;
 use runstate::domain::orchestration::{DOMAIN, StartTask};
 use runstate::engine::{Engine, RunLimit};
 use runstate::id::CommandId;
+use runstate::marker::BoxFuture;
+use runstate::store::layer::{Fault, FaultStore, Method};
 use runstate::store::{Memory, Store};
-use runstate::testing::block_on;
+use runstate::testing::{block_on, join_all, yield_now};
 use runstate::time::Millis;
 use runstate::value::Json;
 use serde_json::json;
@@ -221,6 +223,45 @@ fn retried_execution_continues_its_task() {
     scene.ok("task.retry", json!({"taskId": "t"}));
     assert_eq!(scene.start("t").get("execution"), None);
     scene.cvm("answer", json!({"id": "task:t:0", "answer": "well"}));
+    assert_eq!(scene.state("t"), (json!("completed"), Json::Null, json!(0)));
+    scene.check();
+}
+
+#[test]
+fn deleted_execution_leaves_its_failed_task_as_it_is() {
+    let scene = scene();
+    scene.add_program("t", "asks");
+    scene.start("t");
+    scene.cvm("answer", json!({"id": "task:t:0", "answer": "badly"}));
+    let failed = scene.task("t");
+    scene.cvm("delete", json!({"id": "task:t:0"}));
+    assert_eq!((scene.task("t"), scene.state("t").1), (failed, Json::Null));
+    scene.check();
+}
+
+/// The execution ends between the read and the commit of a start that continues it.
+#[test]
+fn start_that_races_with_the_end_of_its_execution_completes_the_task() {
+    let store = Arc::new(Memory::new());
+    let scene = scene_on(store.clone());
+    scene.add_program("t", "asks");
+    scene.start("t");
+    scene.ok("session.fail", json!({"sessionId": "s", "reason": "test"}));
+    scene.ok("session.recover", json!({"sessionId": "s"}));
+    scene.ok("task.retry", json!({"taskId": "t"}));
+    let slow = Arc::new(FaultStore::new(store));
+    let engine = block_on(Engine::new(slow.clone(), Arc::new(scene.host.clone()), &[&cvm::DOMAIN, &DOMAIN])).unwrap();
+    slow.plan(Method::Commit, slow.calls(Method::Commit) + 1, Fault::Pause);
+    let start = StartTask { task_id: "t".to_owned(), epoch: None };
+    let begun: BoxFuture<'_, ()> = Box::pin(async { drop(engine.execute(&start).await.unwrap()) });
+    let answered: BoxFuture<'_, ()> = Box::pin(async {
+        while !slow.is_paused() {
+            yield_now().await;
+        }
+        scene.engine.cvm().answer("task:t:0", "well").await.unwrap();
+        slow.resume();
+    });
+    block_on(join_all(vec![begun, answered]));
     assert_eq!(scene.state("t"), (json!("completed"), Json::Null, json!(0)));
     scene.check();
 }

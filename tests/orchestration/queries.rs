@@ -28,6 +28,7 @@ fn sessions_are_found_by_project_machine_and_status() {
         |parameters| ids(&scene.ok("session.list", parameters)).iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
     assert_eq!(sorted(json!({"sort": "status"})), ["other", "s", "paused"]);
     assert_eq!(sorted(json!({"sort": "status", "descending": true}))[0], "paused");
+    assert_eq!(scene.code("session.list", json!({"descending": true})), "usage");
     let counts = scene.ok("project.counts", json!({}));
     assert_eq!(counts[0], json!({"project_id": "p", "sessions": {"active": 1, "paused": 1}, "tasks": {}}));
 }

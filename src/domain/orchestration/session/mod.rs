@@ -196,6 +196,8 @@ impl Session {
         settings: &OrchestrationSettings,
     ) -> Result<(), Rejection> {
         let (reason, more) = ((format!("{event}_reason"), reason.into()), (format!("{event}_{}", more.0), more.1));
+        // Details of an earlier event do not belong to this reason.
+        self.metadata.remove(&more.0);
         let mut noted = Document::new();
         metadata::merge(&mut noted, &collect_document([reason, more]), settings)?;
         self.metadata.extend(noted);

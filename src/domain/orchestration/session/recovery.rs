@@ -115,6 +115,9 @@ impl Command for RecoverSession {
                 let id = task.entity.task_id.clone();
                 decision = decision.save(task, ctx.now)?;
                 start_program(view, ctx, &id, &mut decision)?;
+                if let Some(session) = decision.current::<Session>(view, &self.session_id)? {
+                    decision.output = session.summary();
+                }
                 Ok(decision)
             }
             None => Ok(decision),

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::dependencies::{check_cycle, check_dependencies, cycle_reads, dependency_reads};
 use super::program::start_program;
-use super::{Task, TaskEvent, TaskState, TaskSummary};
+use super::{Task, TaskEvent, TaskState, TaskStatus, TaskSummary};
 use crate::decision::{AnyCommand, Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
-use crate::domain::cvm::{EXECUTIONS, ExecutionStatus, RunSlice};
+use crate::domain::cvm::{EXECUTIONS, ExecutionStatus, RunSlice, Status};
 use crate::domain::orchestration::session::{Session, SessionState};
 use crate::operation::Operation;
 use crate::schema::Key;
@@ -124,11 +124,14 @@ fn decide(
     if session.entity.state.is_terminal() {
         return Err(session.entity.illegal("task"));
     }
-    if !matches!(event, TaskEvent::Start(..) | TaskEvent::Retry) {
-        task.entity.check_no_execution(view, ctx.now)?;
-    }
+    let parts = !matches!(event, TaskEvent::Start(..) | TaskEvent::Retry);
+    let before = task.entity.clone();
     task.entity.apply(&mut session.entity, event)?;
-    Decision::new(task.entity.summary()).save(task, ctx.now)?.save(session, ctx.now)
+    let mut decision = Decision::new(task.entity.summary());
+    if parts {
+        before.check_no_execution(view, ctx.now, &mut decision)?;
+    }
+    decision.save(task, ctx.now)?.save(session, ctx.now)
 }
 
 /// Starts a task, which the session runs then. A task with a program starts an execution of it, or continues the one that has not ended.
@@ -178,8 +181,13 @@ impl Command for StartTask {
     }
 
     fn absorb(&self, output: &mut TaskSummary, part: Box<dyn Any>) {
-        if let Ok(status) = part.downcast::<ExecutionStatus>() {
-            output.execution = Some(*status);
+        if let Ok(execution) = part.downcast::<ExecutionStatus>() {
+            output.status = match execution.status {
+                Status::Complete => TaskStatus::Completed,
+                Status::Error | Status::Cancelled => TaskStatus::Failed,
+                Status::Running | Status::WaitingCc | Status::Paused => output.status,
+            };
+            output.execution = Some(*execution);
         }
     }
 }

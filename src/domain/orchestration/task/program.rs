@@ -3,7 +3,7 @@
 
 use super::{Task, TaskEvent, TaskState};
 use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
-use crate::domain::cvm::{self, ExecutionState, ExecutionStatus, Start};
+use crate::domain::cvm::{self, ExecutionState, ExecutionStatus, Start, Status};
 use crate::domain::orchestration::codes;
 use crate::domain::orchestration::session::{Session, SessionState};
 use crate::error_code::ErrorCode;
@@ -16,7 +16,11 @@ use crate::value::{Document, Json};
 const EXECUTION_PREFIX: &str = "task:";
 
 /// Ends the task of an execution that ends, and continues it if the execution is retried.
-pub const TRIGGER: Trigger = Trigger { collection: &cvm::EXECUTIONS, run: follow_execution };
+pub const TRIGGER: Trigger = Trigger {
+    collection: &cvm::EXECUTIONS,
+    concerns: |key| key.id.starts_with(EXECUTION_PREFIX),
+    run: follow_execution,
+};
 
 impl Task {
     /// Adds what [`start_program`] reads.
@@ -39,18 +43,31 @@ impl Task {
         Some(Start { input: self.input.clone(), ..start.id(&id) })
     }
 
-    /// The event with which the execution that it started last has ended; `None`: that has not ended.
-    fn ending(&self, view: &View, now: Timestamp) -> Result<Option<TaskEvent>, Rejection> {
+    /// The event with which the execution that it started last has ended; `None`: that has not ended. The decision relies on the execution, so
+    /// its end or retry before the commit is a conflict.
+    fn ending<O>(
+        &self,
+        view: &View,
+        now: Timestamp,
+        decision: &mut Decision<O>,
+    ) -> Result<Option<TaskEvent>, Rejection> {
         let gone = || TaskEvent::Fail(now, Some("its execution was deleted".to_owned()));
         let Some(id) = &self.execution_id else { return Ok(Some(gone())) };
-        let Some(found) = view.get(&Key::new(&cvm::EXECUTIONS, id)) else { return Ok(Some(gone())) };
+        let key = Key::new(&cvm::EXECUTIONS, id);
+        let Some(found) = view.get(&key) else { return Ok(Some(gone())) };
+        decision.checks.push((key, found.revision.clone()));
         ending(id, &found.document, now)
     }
 
     /// Rejects a command that would part the task from its execution.
-    pub(super) fn check_no_execution(&self, view: &View, now: Timestamp) -> Result<(), Rejection> {
+    pub(super) fn check_no_execution<O>(
+        &self,
+        view: &View,
+        now: Timestamp,
+        decision: &mut Decision<O>,
+    ) -> Result<(), Rejection> {
         let Some(id) = &self.execution_id else { return Ok(()) };
-        if self.ending(view, now)?.is_some() {
+        if self.ending(view, now, decision)?.is_some() {
             return Ok(());
         }
         let task = &self.task_id;
@@ -71,7 +88,7 @@ pub fn start_program<O>(
 ) -> Result<Option<ExecutionStatus>, Rejection> {
     let Some(mut task) = decision.current::<Task>(view, task_id)? else { return Ok(None) };
     let Some(start) = task.start_command() else { return Ok(None) };
-    let (mut started, mut event) = (None, task.ending(view, ctx.now)?);
+    let (mut started, mut event) = (None, task.ending(view, ctx.now, decision)?);
     if let Some(TaskEvent::Fail(..)) = event {
         start.check()?;
         let status = decision.include(start.decide(view, ctx)?);
@@ -100,10 +117,9 @@ fn ending(id: &str, document: &Document, now: Timestamp) -> Result<Option<TaskEv
         ExecutionState::Complete { .. } => Some(TaskEvent::Complete(now)),
         ExecutionState::Failed { error, .. } => Some(TaskEvent::Fail(now, Some(error.message))),
         ExecutionState::Cancelled { .. } => Some(TaskEvent::Fail(now, Some("its execution was cancelled".to_owned()))),
-        ExecutionState::Running { .. }
-        | ExecutionState::Waiting(_)
-        | ExecutionState::Paused(_)
-        | ExecutionState::Deleted { .. } => None,
+        ExecutionState::Deleted { final_status: Status::Complete, .. } => Some(TaskEvent::Complete(now)),
+        ExecutionState::Deleted { .. } => Some(TaskEvent::Fail(now, Some("its execution was deleted".to_owned()))),
+        ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_) => None,
     })
 }
 
@@ -114,7 +130,7 @@ fn follow_execution(change: ChangedDocument<'_>, decision: &mut Decision<()>) ->
     };
     // Most changes end nothing, so the task is read only for those that do, and for the first one of a retry.
     let event = ending(&key.id, after, ctx.now)?;
-    let is_retried = event.is_none() && before(view, key).is_some_and(|status| status == "error");
+    let is_retried = before(view, key).is_some_and(|status| status == "error");
     if event.is_none() && !is_retried {
         return Ok(());
     }
@@ -123,14 +139,17 @@ fn follow_execution(change: ChangedDocument<'_>, decision: &mut Decision<()>) ->
         return Ok(());
     }
     let Some(mut session) = decision.current::<Session>(view, &task.session_id)? else { return Ok(()) };
-    match (event, &task.state) {
-        (Some(event), TaskState::InProgress { .. }) => task.apply(&mut session, event)?,
-        (None, TaskState::Failed { .. })
-            if session.state == SessionState::Active && session.current_task_id.is_none() =>
+    match (&event, &task.state) {
+        (Some(event), TaskState::InProgress { .. }) => task.apply(&mut session, event.clone())?,
+        (None | Some(TaskEvent::Complete(_)), TaskState::Failed { .. })
+            if is_retried && session.state == SessionState::Active && session.current_task_id.is_none() =>
         {
             task.resume(&mut session, ctx.now)?;
+            if let Some(event) = event {
+                task.apply(&mut session, event)?;
+            }
         }
-        // The session has ended the task, or runs another one.
+        // The session has ended the task, runs another one, or is not active. A later start of the task continues with the execution.
         _ => return Ok(()),
     }
     decision.write(view, task, ctx.now)?;
