@@ -224,7 +224,8 @@ async fn call_orchestration(recorder: &mut RecordedCalls) {
         ("machine.maintenance", json!({"machineId": "m"})),
         ("machine.drain", json!({"machineId": "m"})),
         ("machine.show", json!({"machineId": "m"})),
-        ("machine.list", json!({"status": "maintenance", "free": false})),
+        ("machine.list", json!({"status": "maintenance", "sort": "status", "descending": true})),
+        ("machine.free", json!({"limit": 5})),
     ];
     for (name, parameters) in calls {
         let full = format!("orchestration.{name}");

@@ -196,8 +196,9 @@ fn for_seed_layout(mut command: Document, prefix: &str) -> Document {
         if privilege.get_document("resource").unwrap().get_str("collection").is_ok_and(|name| name == "runstate.meta") {
             privileges.push(privilege_on(&runstate, "meta", privilege));
         } else {
-            privileges
-                .extend([privilege_on(&runstate, "", privilege), privilege_on(&format!("{prefix}cvm"), "", privilege)]);
+            privileges.push(privilege_on(&runstate, "", privilege));
+            let domains = runstate::domain::ALL.iter();
+            privileges.extend(domains.map(|domain| privilege_on(&format!("{prefix}{}", domain.name), "", privilege)));
         }
         if privilege.get_array("actions").unwrap().contains(&"changeStream".into()) {
             privileges.push(Bson::from(
