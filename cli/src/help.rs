@@ -72,7 +72,7 @@ pub fn is_grouped(name: &str) -> bool {
 fn format_groups(command: &Command, width: usize) -> String {
     let styles = command.get_styles();
     let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
-    // The groups of operations, one for each domain.
+    // The groups of operations, one for each noun. Their text names the verbs.
     let further: Vec<&str> =
         command.get_subcommands().map(Command::get_name).filter(|name| !is_grouped(name)).collect();
     let margin = grouped.iter().chain(&further).map(|name| name.len()).max().unwrap_or_default() + 4;
@@ -90,8 +90,11 @@ fn format_group(
     let (header, literal) = (styles.get_header(), styles.get_literal());
     let mut text = format!("{header}{group}:{header:#}\n");
     for name in names {
-        let about = command.find_subcommand(name).and_then(Command::get_about);
-        let about = about.map_or_else(|| HELP_ABOUT.to_owned(), ToString::to_string);
+        let about = command.find_subcommand(name).map(|command| match is_grouped(name) {
+            true => command.get_about().map(ToString::to_string).unwrap_or_default(),
+            false => command.get_subcommands().map(Command::get_name).collect::<Vec<_>>().join(", "),
+        });
+        let about = about.unwrap_or_else(|| HELP_ABOUT.to_owned());
         let lines = wrap(&about, width.saturating_sub(margin)).join(&format!("\n{}", " ".repeat(margin)));
         let padding = " ".repeat(margin - 2 - name.len());
         text += &format!("  {literal}{name}{literal:#}{padding}{lines}\n");
