@@ -1,6 +1,8 @@
 //! Due work of all domains. Each due rule finds entities whose time has come by an index; the host decides when to look. Expired and
 //! abandoned rows are removed too.
 
+use std::sync::{Mutex, PoisonError};
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -8,8 +10,8 @@ use super::{Engine, Error, STAGED, log};
 use crate::error_code::ErrorCode;
 use crate::operation::{DueKind, DueRow, DueRule, Parameter};
 use crate::store::{Freshness, Row};
-use crate::time::Timestamp;
-use crate::value::{self, Json};
+use crate::time::{Millis, Timestamp};
+use crate::value::{self, Json, SortedMap};
 
 /// How far a due entity is driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Parameter)]
@@ -61,6 +63,19 @@ impl DueReport {
 /// Number of due entities per query.
 const PAGE: u32 = 64;
 
+/// The longest time for which a read of a rule counts. Documents that get an old timestamp, for example by an import, are found after it.
+const MAX_READ_AGE: Millis = Millis::minutes(1);
+
+/// For each rule, when it was last read, and when its next entity is due.
+#[derive(Default)]
+pub(super) struct DueReads(Mutex<SortedMap<&'static str, (Timestamp, Option<Timestamp>)>>);
+
+impl DueReads {
+    fn lock(&self) -> std::sync::MutexGuard<'_, SortedMap<&'static str, (Timestamp, Option<Timestamp>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Engine {
     /// Runs the work that is due now, for at most `limit` entities of each rule and as many rows. Several hosts may do so concurrently: each
     /// item is done once.
@@ -82,6 +97,7 @@ impl Engine {
             }
             Err(error) => return Err(error),
         };
+        *self.shared.due_reads.lock() = SortedMap::default();
         // As many rows of one collection as the limit allows may not be all of them.
         report.more |= removed.max(expired) >= u64::from(limit.max(1));
         report.swept = removed + expired;
@@ -153,15 +169,31 @@ impl Engine {
     /// With [`Freshness::Session`] it may miss recent commits of other processes. That suits a caller that calls it after each of its own
     /// commands, and with [`Freshness::Linearizable`] from time to time.
     pub async fn next_due(&self, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
-        let mut next: Option<Timestamp> = None;
+        let (mut next, now) = (None, self.now());
         for rule in self.shared.registry.due_rules() {
             let Some(delay) = (rule.delay)(self.settings()) else { continue };
-            let query = rule.query(None).limit(1);
-            let page = self.store().query_with(&query, freshness).await?;
-            let at = |row: &Row| value::get(&row.stored.document, rule.field).and_then(Json::as_i64);
-            let due = page.items.first().and_then(at).map(|at| Timestamp::from_millis(at) + delay);
+            // Nothing that was committed since the last read is due earlier than this.
+            let lead = Millis(delay.0.saturating_add((rule.lead)(self.settings()).0)).min(MAX_READ_AGE);
+            let last = self.shared.due_reads.lock().get(rule.name).copied();
+            let due = match last {
+                Some((read, due)) if (Millis(0)..lead).contains(&now.since(read)) => due,
+                _ => {
+                    let due = self.next_due_of(rule, freshness).await?.map(|at| at + delay);
+                    if freshness == Freshness::Linearizable && lead > Millis(0) {
+                        self.shared.due_reads.lock().insert(rule.name, (now, due));
+                    }
+                    due
+                }
+            };
             next = next.into_iter().chain(due).min();
         }
         Ok(next)
+    }
+
+    /// The earliest timestamp among the entities of a rule.
+    async fn next_due_of(&self, rule: &DueRule, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
+        let page = self.store().query_with(&rule.query(None).limit(1), freshness).await?;
+        let at = |row: &Row| value::get(&row.stored.document, rule.field).and_then(Json::as_i64);
+        Ok(page.items.first().and_then(at).map(Timestamp::from_millis))
     }
 }

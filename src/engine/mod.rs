@@ -78,6 +78,7 @@ struct EngineInner {
     queues: Mutex<HashMap<Key, Weak<async_lock::Mutex<()>>>>,
     hint_listeners: Mutex<Vec<Arc<dyn HintListener>>>,
     contention: CommandContention,
+    due_reads: due::DueReads,
 }
 
 /// The result of a command.
@@ -127,8 +128,19 @@ impl EngineInner {
         settings.check()?;
         let registry = Registry::new(domains).map_err(|error| Error::new(ErrorCode::INVALID, error.to_string()))?;
         let collections = Arc::new(Collections::new(staging::catalog(registry.catalog())?, only_reads));
-        let (cache, queues, hint_listeners, contention) = Default::default();
-        Ok(Self { store, host, registry, collections, settings, cache, queues, hint_listeners, contention })
+        Ok(Self::with_empty_state(store, host, registry, collections, settings))
+    }
+
+    /// The state of an engine that has done nothing yet.
+    fn with_empty_state(
+        store: Arc<dyn Store>,
+        host: Arc<dyn Host>,
+        registry: Registry,
+        collections: Arc<Collections>,
+        settings: EngineSettings,
+    ) -> Self {
+        let (cache, queues, hint_listeners, contention, due_reads) = Default::default();
+        Self { store, host, registry, collections, settings, cache, queues, hint_listeners, contention, due_reads }
     }
 }
 

@@ -19,6 +19,9 @@ pub struct DueRule {
     pub field: &'static str,
     /// The time after that timestamp at which the entity is due; `None`: with these settings the rule does not apply.
     pub delay: fn(&EngineSettings) -> Option<Millis>,
+    /// The least time between a commit that makes an entity due and the timestamp that it sets. While it and the delay last,
+    /// [`crate::engine::Engine::next_due`] need not read the store again.
+    pub lead: fn(&EngineSettings) -> Millis,
     /// A further condition.
     pub filter: fn() -> Filter,
     /// The command for an entity that is due. It must find out itself whether the entity still is due, because another process may have
@@ -41,6 +44,7 @@ impl DueRule {
             collection,
             field,
             delay: |_| Some(Millis(0)),
+            lead: |_| Millis(0),
             filter: || Filter::All,
             command,
             outcome: |_| Some(DueKind::Resumed),

@@ -17,7 +17,7 @@ use runstate::schema::Key;
 use runstate::store::file::fault::Disk;
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::{CountingStore, Method};
-use runstate::store::{Batch, Expectation, Memory, Store, Write, WriteOp, layer};
+use runstate::store::{Batch, Expectation, Freshness, Memory, Store, Write, WriteOp, layer};
 use runstate::testing::block_on;
 use runstate::time::Millis;
 use runstate::value::Json;
@@ -112,9 +112,15 @@ fn cost_of_due_work_is_independent_of_execution_count() {
             block_on(start(&executions.cluster.process(), "naps", &format!("nap-{n}"))).unwrap();
         }
         executions.cluster.advance(Millis(1_000));
-        let (next, query_cost) =
-            executions.measure(executions.cvm.engine().next_due(runstate::store::Freshness::Linearizable));
+        let engine = executions.cvm.engine();
+        let next_due = || executions.measure(engine.next_due(Freshness::Linearizable));
+        let (next, first_cost) = next_due();
         assert_eq!(next.unwrap(), Some(executions.cluster.host.clock.now()));
+        let rules = engine.registry().due_rules().filter(|rule| (rule.delay)(engine.settings()).is_some()).count();
+        let has_one_query_each = first_cost.calls[&Method::Query] == (rules as u64, 1);
+        assert!(first_cost.rows_examined <= 2 && has_one_query_each, "{first_cost:?}");
+        // Rules whose entities are due minutes after a commit at the earliest are not read again.
+        let (_, query_cost) = next_due();
         assert!(query_cost.rows_examined <= 2 && query_cost.calls[&Method::Query] == (1, 1), "{query_cost:?}");
         let (due, done) = executions.measure(executions.cvm.engine().run_due(100, RunLimit::Stop));
         assert_eq!(due.unwrap().woken, 3);

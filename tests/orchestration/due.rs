@@ -2,6 +2,7 @@
 
 use runstate::decision::EngineSettings;
 use runstate::domain::orchestration::{MarkOffline, OrchestrationSettings, Session};
+use runstate::engine::RunLimit;
 use runstate::id::CommandId;
 use runstate::schema::{Entity, Key};
 use runstate::store::layer::{CountingStore, LimitedStore, Method};
@@ -34,6 +35,33 @@ fn a_session_without_a_heartbeat_stalls_after_five_minutes() {
     assert_eq!(scene.status("s"), "stalled");
     assert_eq!(scene.ok("session.heartbeat", json!({"sessionId": "s"}))["status"], "active");
     scene.check();
+}
+
+#[test]
+fn a_process_that_asks_when_work_is_due_stalls_sessions_in_time() {
+    let scene = SessionScene::session();
+    // Heartbeats, new sessions and pauses come between the questions. A read before them counts for a while.
+    let mut stalled = Vec::new();
+    for second in 0..20 * 60 {
+        scene.host.clock.advance(Millis::seconds(1));
+        match second {
+            100 | 250 => _ = scene.ok("session.heartbeat", json!({"sessionId": "s"})),
+            170 => _ = scene.create("late", json!({})),
+            260 => _ = scene.ok("session.pause", json!({"sessionId": "late"})),
+            _ => {}
+        }
+        let now = scene.host.clock.now();
+        if block_on(scene.engine.next_due(Freshness::Linearizable)).unwrap().is_some_and(|at| at <= now) {
+            block_on(scene.engine.run_due(16, RunLimit::Stop)).unwrap();
+        }
+        for id in ["s", "late"].iter().filter(|id| second > 170 && scene.status(id) == "stalled") {
+            if !stalled.iter().any(|(of, _)| of == id) {
+                stalled.push((*id, second));
+            }
+        }
+    }
+    assert_eq!(stalled, [("late", 170 + 300), ("s", 250 + 300)]);
+    assert_eq!(scene.machine("m")["status"], "offline");
 }
 
 #[test]

@@ -76,7 +76,11 @@ pub async fn check_plans(fixture: &MongoTestStore, table: Vec<PlanCase>) {
         let plan = profile.get_str("planSummary").unwrap();
         let (read, sorted) = (number(&profile, "docsExamined"), profile.get_bool("hasSortStage").unwrap_or(false));
         println!("{name}: {plan}, {read} read for {}{}", page.items.len(), if sorted { ", sorted" } else { "" });
-        let served = index.split('|').any(|index| plan == format!("IXSCAN {{ {index} }}"));
+        // A plan that merges ranges names the index once for each.
+        let uses = |index: &str| {
+            plan.split("}, ").all(|scan| scan.trim_end_matches([' ', '}']) == format!("IXSCAN {{ {index}"))
+        };
+        let served = index.split('|').any(uses);
         if !served || (sorted && order == ByIndex) || read > documents || page.items.is_empty() {
             unexpected.push(format!("{name}: {plan}, {read} read for {}, sorted: {sorted}", page.items.len()));
         }
@@ -405,9 +409,11 @@ fn due_sessions_and_machines_are_found_by_index() {
                 for field in ["last_heartbeat", "created_at", "updated_at"] {
                     document[field] = n.into();
                 }
-                // The others are never due.
-                if n % 20 == 0 {
-                    document["due_at"] = (n * 10).into();
+                // Some are documents of the older system, which do not say when they are due; some are due, and most are not.
+                match n % 20 {
+                    0 => {}
+                    1 => document["due_at"] = (n * 10).into(),
+                    _ => document["due_at"] = (n + 1_000_000).into(),
                 }
                 writes.push(insert(collection, &id, document));
             }
@@ -415,9 +421,13 @@ fn due_sessions_and_machines_are_found_by_index() {
         fill(&fixture, writes).await;
         let until = Some(Timestamp::from_millis(3_000));
         let cases = orchestration::DOMAIN.due.iter().flat_map(|rule| {
+            let index = match rule.collection.name {
+                "orchestration.sessions" => "due_at: 1, status: 1, last_heartbeat: 1",
+                _ => "last_heartbeat: 1",
+            };
             [
-                plan_case(rule.name, rule.query(until).limit(64), "due_at: 1", ByIndex, 16),
-                plan_case(rule.name, rule.query(None).limit(1), "due_at: 1", ByIndex, 18),
+                plan_case(rule.name, rule.query(until).limit(16), index, ByIndex, 33),
+                plan_case(rule.name, rule.query(None).limit(1), index, ByIndex, 18),
             ]
         });
         check_plans(&fixture, cases.collect()).await;

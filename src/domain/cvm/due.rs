@@ -5,33 +5,26 @@ use super::settings::Settings;
 use crate::decision::{AnyCommand, TypedCommand};
 use crate::operation::{DueKind, DueRow, DueRule};
 use crate::schema::Filter;
-use crate::time::Millis;
 use crate::value::Json;
 
 /// Executions that are due themselves.
 pub(super) static WAKE: DueRule = DueRule {
-    name: "cvm.wake",
-    collection: &EXECUTIONS,
-    field: "wakeAt",
-    delay: |_| Some(Millis(0)),
-    filter: || Filter::All,
-    command: |row| TypedCommand::boxed(RunDue { id: row.id.to_owned(), hand_back: row.one_part }),
     outcome: |result| match (result.get("deleting"), result.get("was_due")) {
         (Some(Json::String(_)), _) => Some(DueKind::Deleted),
         (_, Some(Json::Bool(true))) => Some(DueKind::Resumed),
         _ => None,
     },
+    ..DueRule::new("cvm.wake", &EXECUTIONS, "wakeAt", |row| {
+        TypedCommand::boxed(RunDue { id: row.id.to_owned(), hand_back: row.one_part })
+    })
 };
 
 /// Executions that ended so long ago that they are deleted.
 pub static RETENTION: DueRule = DueRule {
-    name: "cvm.retention",
-    collection: &EXECUTIONS,
-    field: "completed",
     delay: |settings| settings.get::<Settings>().retention,
     filter: not_being_deleted,
-    command: delete,
     outcome: |_| Some(DueKind::Deleted),
+    ..DueRule::new("cvm.retention", &EXECUTIONS, "completed", delete)
 };
 
 fn delete(row: DueRow<'_>) -> Box<dyn AnyCommand> {

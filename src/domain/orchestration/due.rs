@@ -7,6 +7,7 @@ use super::settings::OrchestrationSettings;
 use crate::decision::{AnyCommand, TypedCommand};
 use crate::operation::{DueRow, DueRule};
 use crate::schema::{Entity as _, Filter};
+use crate::value::Json;
 
 /// The due rules.
 pub(super) static RULES: &[&DueRule] = &[&OLDER_SESSION, &SESSION_DUE, &MACHINE_SILENT];
@@ -16,13 +17,21 @@ static OLDER_SESSION: DueRule = DueRule {
     filter: || {
         let open = [SessionStatus::Active, SessionStatus::Paused, SessionStatus::Stalled];
         let is_open = Filter::In("status".to_owned(), open.map(|status| status.as_str().into()).into());
-        Filter::And(vec![is_open, Filter::Exists("due_at".to_owned(), false)])
+        // Null matches a missing field too, by index.
+        Filter::And(vec![is_open, Filter::Eq("due_at".to_owned(), Json::Null)])
     },
+    delay: |settings| Some(settings.get::<OrchestrationSettings>().stall_after),
     ..DueRule::new("orchestration.older_session", &Session::COLLECTION, "last_heartbeat", sweep)
 };
 
 /// Sessions that stall or fail.
-static SESSION_DUE: DueRule = DueRule::new("orchestration.session_due", &Session::COLLECTION, "due_at", sweep);
+static SESSION_DUE: DueRule = DueRule {
+    lead: |settings| {
+        let settings = settings.get::<OrchestrationSettings>();
+        settings.stall_after.min(settings.inactive_limit)
+    },
+    ..DueRule::new("orchestration.session_due", &Session::COLLECTION, "due_at", sweep)
+};
 
 /// Online machines without a heartbeat, which go offline.
 static MACHINE_SILENT: DueRule = DueRule {
@@ -34,5 +43,5 @@ static MACHINE_SILENT: DueRule = DueRule {
 };
 
 fn sweep(row: DueRow<'_>) -> Box<dyn AnyCommand> {
-    TypedCommand::boxed(SweepSession { session_id: row.id.to_owned(), due_by: row.until })
+    TypedCommand::boxed(SweepSession { session_id: row.id.to_owned() })
 }

@@ -73,19 +73,8 @@ fn without_cache(engine: &Engine) -> Engine {
     let EngineInner { store, host, registry, collections, settings, .. } = &*engine.shared;
     let (store, host, settings) = (store.clone(), host.clone(), settings.clone());
     let (registry, collections) = (registry.clone(), collections.clone());
-    let (cache, queues, hint_listeners, contention) = Default::default();
     #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
-    let shared = Arc::new(EngineInner {
-        store,
-        host,
-        registry,
-        collections,
-        settings,
-        cache,
-        queues,
-        hint_listeners,
-        contention,
-    });
+    let shared = Arc::new(EngineInner::with_empty_state(store, host, registry, collections, settings));
     Engine { shared }
 }
 

@@ -296,8 +296,6 @@ impl SessionDocuments {
 pub struct SweepSession {
     /// The session.
     pub session_id: String,
-    /// Only if it is due by this time: its owner may have been alive since.
-    pub due_by: Timestamp,
 }
 
 impl Command for SweepSession {
@@ -317,7 +315,7 @@ impl Command for SweepSession {
         }
         let is_over = |since: Timestamp| ctx.now >= since + settings.inactive_limit;
         match session.state {
-            _ if session.due_at.is_none_or(|at| at > self.due_by) => {}
+            _ if session.due_at.is_none_or(|at| at > ctx.now) => {}
             SessionState::Paused { inactive_since } if is_over(inactive_since) => {
                 documents.fail(ctx, "it was paused for too long", None)?;
             }

@@ -45,8 +45,7 @@ use crate::value::{Document, Json, collect_document};
 #[index(project_id, status)]
 #[index(machine_id, status)]
 #[index(status, completed_at)]
-#[index(due_at, when = "exists(due_at)")]
-#[index(status, last_heartbeat, when = "missing(due_at)")]
+#[index(due_at, status, last_heartbeat)]
 #[ttl(completed_at, days = 30, when = "exists(completed_at) and status in ['completed', 'failed']")]
 pub struct Session {
     /// Its id.
