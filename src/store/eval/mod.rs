@@ -10,8 +10,8 @@ pub use aggregate::{Aggregation, aggregate};
 
 use super::StoreError;
 use crate::id::{hex, unhex};
-use crate::schema::{Collection, Filter, Kind, Query, Sort, keys, parse_decimal};
-use crate::value::{Document, Json, collect_document, compare, get, is_equal, words};
+use crate::schema::{Collection, Direction, Filter, Kind, Query, Sort, keys, parse_decimal};
+use crate::value::{Crc32, Document, Json, collect_document, compare, get, is_equal, words};
 
 /// Returns the document with only the given `fields`, or the whole document if there are none.
 pub fn project(document: &Document, fields: &[String]) -> Document {
@@ -128,10 +128,11 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Encodes the cursor as opaque text: the fields in hexadecimal, each followed by a dot, then a colon and the id.
-    pub fn to_text(&self) -> String {
+    /// Encodes the cursor as opaque text: the checksum of the order of `query` and the fields in hexadecimal, each followed by a dot, then
+    /// a colon and the id.
+    pub fn to_text(&self, query: &Query) -> String {
         let fields: String = self.key.0.iter().map(|field| hex(field) + ".").collect();
-        format!("{fields}:{}", self.id)
+        format!("{}.{fields}:{}", hex(&order_checksum(query)), self.id)
     }
 
     /// Returns the cursor of `query`, if it has one.
@@ -139,18 +140,30 @@ impl Cursor {
     /// [`StoreError::InvalidQuery`]: the text is not a cursor, or is one of another order.
     pub fn from_query(collection: &Collection, query: &Query) -> Result<Option<Self>, StoreError> {
         let Some(text) = &query.cursor else { return Ok(None) };
-        let parsed = Self::parse(text).filter(|cursor| cursor.key.0.len() == query.sort.len());
         let wrong = || {
             invalid(collection, "the cursor is not one of this query; use `next` of an earlier page of the same query")
         };
-        parsed.map(Some).ok_or_else(wrong)
+        Self::parse(text, query).map(Some).ok_or_else(wrong)
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str, query: &Query) -> Option<Self> {
         let (fields, id) = text.split_once(':')?;
-        let fields: Option<Vec<_>> = fields.split_terminator('.').map(unhex).collect();
-        Some(Self { key: SortKey(fields?), id: id.to_owned() })
+        let mut fields = fields.split_terminator('.').map(unhex);
+        let is_same_order = fields.next()?? == order_checksum(query);
+        let key = SortKey(fields.collect::<Option<_>>()?);
+        (is_same_order && key.0.len() == query.sort.len()).then(|| Self { key, id: id.to_owned() })
     }
+}
+
+/// Identifies the collection and the order of a query: its cursors mean nothing in another.
+fn order_checksum(query: &Query) -> Vec<u8> {
+    let mut checksum = Crc32::default();
+    checksum.update(query.collection.as_bytes());
+    for Sort { field, direction } in &query.sort {
+        checksum.update(if *direction == Direction::Ascending { b"\0+" } else { b"\0-" });
+        checksum.update(field.as_bytes());
+    }
+    checksum.finish().to_be_bytes().to_vec()
 }
 
 #[cfg(test)]
@@ -209,14 +222,25 @@ mod filter_tests {
 mod cursor_tests {
     use super::*;
 
+    const C: Collection = Collection::new("t.t", 1);
+
     #[test]
     fn a_cursor_round_trips_through_its_text() {
         for (fields, id) in [(vec![], "a:b.c"), (vec![vec![]], "x"), (vec![vec![0, 255], vec![16]], "🦀")] {
+            let mut query = Query::of(&C);
+            for n in 0..fields.len() {
+                query = query.sort(&format!("f{n}"), Direction::Ascending);
+            }
             let cursor = Cursor { key: SortKey(fields), id: id.to_owned() };
-            assert_eq!(Cursor::parse(&cursor.to_text()), Some(cursor));
+            let text = cursor.to_text(&query);
+            assert_eq!(Cursor::parse(&text, &query), Some(cursor));
+            // One of another collection, or of another order.
+            let collection = Query { collection: "t.u".to_owned(), ..query.clone() };
+            let direction = query.clone().sort("g", Direction::Descending);
+            assert_eq!([collection, direction].map(|other| Cursor::parse(&text, &other)), [None, None]);
         }
         for bad in ["", "x", "0:a", "zz.:a", "é.:a"] {
-            assert_eq!(Cursor::parse(bad), None, "{bad}");
+            assert_eq!(Cursor::parse(bad, &Query::of(&C)), None, "{bad}");
         }
     }
 }

@@ -325,7 +325,7 @@ impl<'a> PageBuilder<'a> {
         let has_next = self.is_full();
         self.ordered.truncate(self.limit);
         let last = self.ordered.last().filter(|_| has_next);
-        let cursor = last.map(|(key, (id, _))| Cursor { key: key.clone(), id: id.to_string() }.to_text());
+        let cursor = last.map(|(key, (id, _))| Cursor { key: key.clone(), id: id.to_string() }.to_text(self.query));
         let rows = self.ordered.into_iter().map(|(_, (id, stored))| Row { id, stored: project(self.query, stored) });
         Page { items: rows.collect(), next: cursor }
     }

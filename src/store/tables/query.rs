@@ -203,7 +203,7 @@ impl QueryExecutor<'_> {
             id: id.to_string(),
         });
         let rows = self.found.iter().map(|(id, stored)| Row { id: id.clone(), stored: self.project(stored) });
-        Page { items: rows.collect(), next: last.map(|c| c.to_text()) }
+        Page { items: rows.collect(), next: last.map(|cursor| cursor.to_text(self.query)) }
     }
 
     fn project(&self, stored: &StoredDocument) -> StoredDocument {

@@ -213,6 +213,10 @@ pub(super) async fn invalid_queries_are_refused(subject: &Subject) -> Verdict {
     const STRANGE: Collection = Collection::new("conform.strange", 1);
     let s = fixture_with_documents(subject, &[("a", json!({"n": 1})), ("b", json!({"n": 2}))]).await?;
     ensure_eq!(code(&s.store.query(&Query::of(&STRANGE)).await), "invalid");
+    let page = s.store.query(&Query::of(&ITEMS).sort("n", Ascending).limit(1)).await?;
+    ensure!(page.next.is_some(), "a page without a cursor");
+    let of_another_order = Query::of(&ITEMS).sort("n", Descending).limit(1).after(page.next);
+    ensure_eq!(code(&s.store.query(&of_another_order).await), "invalid");
     for cursor in ["", "x", "💥"] {
         let query = Query::of(&ITEMS).sort("n", Ascending).after(Some(cursor.to_owned()));
         ensure_eq!((code(&s.store.query(&query).await), cursor), ("invalid", cursor));
