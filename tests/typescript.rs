@@ -212,6 +212,7 @@ async fn call_orchestration(recorder: &mut RecordedCalls) {
         ("session.stall", json!({"sessionId": "s", "reason": "r"})),
         ("session.recover", json!({"sessionId": "s", "machine": "m", "slot": "auto", "task": "u"})),
         ("session.show", json!({"sessionId": "s"})),
+        ("task.show", json!({"taskId": "t"})),
         ("session.fail", json!({"sessionId": "s", "reason": "r", "details": {"n": 1}})),
         ("session.failed", json!({"hours": 1})),
         ("session.recoverable", json!({"project": "p"})),

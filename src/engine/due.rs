@@ -169,6 +169,18 @@ impl Engine {
     /// With [`Freshness::Session`] it may miss recent commits of other processes. That suits a caller that calls it after each of its own
     /// commands, and with [`Freshness::Linearizable`] from time to time.
     pub async fn next_due(&self, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
+        let mut next: Option<Timestamp> = None;
+        for rule in self.shared.registry.due_rules() {
+            let Some(delay) = (rule.delay)(self.settings()) else { continue };
+            let due = self.next_due_of(rule, freshness).await?.map(|at| at + delay);
+            next = next.into_iter().chain(due).min();
+        }
+        Ok(next)
+    }
+
+    /// As [`Engine::next_due`], for a caller that asks again every second: a rule whose entities are due minutes after their commit is read once
+    /// a minute. [`Engine::run_due`] reads them all again.
+    pub async fn poll_due(&self) -> Result<Option<Timestamp>, Error> {
         let (mut next, now) = (None, self.now());
         for rule in self.shared.registry.due_rules() {
             let Some(delay) = (rule.delay)(self.settings()) else { continue };
@@ -178,10 +190,8 @@ impl Engine {
             let due = match last {
                 Some((read, due)) if (Millis(0)..lead).contains(&now.since(read)) => due,
                 _ => {
-                    let due = self.next_due_of(rule, freshness).await?.map(|at| at + delay);
-                    if freshness == Freshness::Linearizable && lead > Millis(0) {
-                        self.shared.due_reads.lock().insert(rule.name, (now, due));
-                    }
+                    let due = self.next_due_of(rule, Freshness::Linearizable).await?.map(|at| at + delay);
+                    self.shared.due_reads.lock().insert(rule.name, (now, due));
                     due
                 }
             };

@@ -20,7 +20,7 @@ pub struct DueRule {
     /// The time after that timestamp at which the entity is due; `None`: with these settings the rule does not apply.
     pub delay: fn(&EngineSettings) -> Option<Millis>,
     /// The least time between a commit that makes an entity due and the timestamp that it sets. While it and the delay last,
-    /// [`crate::engine::Engine::next_due`] need not read the store again.
+    /// [`crate::engine::Engine::poll_due`] need not read the store again.
     pub lead: fn(&EngineSettings) -> Millis,
     /// A further condition.
     pub filter: fn() -> Filter,

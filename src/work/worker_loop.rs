@@ -11,7 +11,6 @@ use crate::engine::{Error, RunLimit};
 use crate::error_code::ErrorCode;
 use crate::marker::BoxFuture;
 use crate::operation::WorkItem;
-use crate::store::Freshness;
 use crate::time::{Millis, Timestamp};
 
 /// Maximum time to release items after a worker was stopped at once.
@@ -431,7 +430,7 @@ impl<W: WorkItem> Worker<W> {
     /// The time until something is due, at most until the next check.
     async fn time_until_due(&self) -> Result<Millis, Error> {
         let longest = self.with_jitter(DUE_CHECK_INTERVAL);
-        Ok(match self.engine.next_due(Freshness::Linearizable).await? {
+        Ok(match self.engine.poll_due().await? {
             Some(at) => at.since(self.host().now()).clamp(Millis(0), longest),
             None => longest,
         })

@@ -51,7 +51,7 @@ fn a_process_that_asks_when_work_is_due_stalls_sessions_in_time() {
             _ => {}
         }
         let now = scene.host.clock.now();
-        if block_on(scene.engine.next_due(Freshness::Linearizable)).unwrap().is_some_and(|at| at <= now) {
+        if block_on(scene.engine.poll_due()).unwrap().is_some_and(|at| at <= now) {
             block_on(scene.engine.run_due(16, RunLimit::Stop)).unwrap();
         }
         for id in ["s", "late"].iter().filter(|id| second > 170 && scene.status(id) == "stalled") {

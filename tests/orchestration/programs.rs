@@ -265,3 +265,17 @@ fn start_that_races_with_the_end_of_its_execution_completes_the_task() {
     assert_eq!(scene.state("t"), (json!("completed"), Json::Null, json!(0)));
     scene.check();
 }
+
+#[test]
+fn a_program_whose_execution_could_have_no_id_is_refused_when_it_is_added() {
+    let scene = scene();
+    let add = |length: usize| {
+        let id = "t".repeat(length);
+        json!({"sessionId": "s", "id": id, "name": "n", "program": "prints", "input": "x"})
+    };
+    // The id of an execution is that of its task, with a prefix and a count of retries.
+    assert_eq!(scene.code("task.add", add(185)), "invalid");
+    scene.ok("task.add", add(184));
+    assert_eq!(scene.start(&"t".repeat(184))["status"], "completed");
+    scene.check();
+}

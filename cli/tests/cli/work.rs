@@ -300,9 +300,9 @@ fn a_run_waits_for_its_timers_and_says_until_when() {
       function main() {
         const begun = Date.now();
         console.log("before");
-        sleep(200);
+        sleep(3000);
         console.log("after");
-        return Date.now() - begun >= 200;
+        return Date.now() - begun >= 3000;
       }"#;
     scene.file("nap.ts", source);
     let output = scene.run(&["run", "nap.ts", "--id", "n"]).expect_exit(0);

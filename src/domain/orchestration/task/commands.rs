@@ -91,6 +91,7 @@ impl Command for AddTask {
             let reason = "is the input of a program; name the `program`".to_owned();
             return Err(Rejection::Invalid { field: "input".to_owned(), reason });
         }
+        task.check_program()?;
         session.entity.open_tasks += 1;
         Decision::new(task.summary()).and_insert(&task)?.save(session, ctx.now)
     }

@@ -23,7 +23,7 @@ pub const TRIGGER: Trigger = Trigger {
 };
 
 impl Task {
-    /// Adds what [`start_program`] reads.
+    /// Adds what `start_program` reads.
     pub fn program_reads(&self, view: &View, mut reads: ReadSet) -> ReadSet {
         if let Some(id) = &self.execution_id {
             reads = reads.with_key(Key::new(&cvm::EXECUTIONS, id));
@@ -34,6 +34,12 @@ impl Task {
             reads.queries.extend(queries);
         }
         reads
+    }
+
+    /// Rejects a program that no start could run, for example because the id of the execution would be too long.
+    pub(super) fn check_program(&self) -> Result<(), Rejection> {
+        let after_retries = Self { retry_count: u32::MAX, ..self.clone() };
+        after_retries.start_command().map_or(Ok(()), |start| start.check())
     }
 
     /// The command that starts an execution of its program.
