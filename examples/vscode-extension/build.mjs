@@ -1,0 +1,31 @@
+// Bundles the extension into `dist`: one source, one bundle for each host of extensions. With `--tests`, also its unit tests into `build`.
+//
+// A host needs the WebAssembly of its stores: files in Node (`main`), IndexedDB in a web worker (`browser`). Both share the compiler.
+
+import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
+import { rolldown } from "rolldown";
+
+async function bundle(input, platform, output, define = {}) {
+  const build = await rolldown({ input, platform, external: ["vscode", /^node:/], transform: { define }, logLevel: "warn" });
+  await build.write({ minify: false, codeSplitting: false, ...output });
+  await build.close();
+}
+
+await rm("dist", { recursive: true, force: true });
+await mkdir("dist", { recursive: true });
+await mkdir("build", { recursive: true });
+await bundle("src/desktop.ts", "node", { file: "dist/extension.cjs", format: "cjs" });
+// The web host calls the bundle as a function, which has no address. `src/web.ts` passes the bytes instead.
+await bundle("src/web.ts", "browser", { file: "dist/extension.web.cjs", format: "cjs" }, { "import.meta": "{}" });
+for (const name of ["runstate_bg.wasm", "runstate_node_bg.wasm", "runstate_compiler_bg.wasm"]) {
+  await copyFile(`node_modules/runstate/dist/${name}`, `dist/${name}`);
+}
+
+if (process.argv.includes("--tests")) {
+  for (const name of await readdir("test")) {
+    if (!name.endsWith(".test.ts")) continue;
+    const build = await rolldown({ input: `test/${name}`, platform: "node", external: [/^runstate/], logLevel: "warn" });
+    await build.write({ file: `build/${name.replace(/ts$/, "mjs")}`, format: "esm" });
+    await build.close();
+  }
+}

@@ -1,0 +1,112 @@
+// How a call is answered: by choosing, in an input box, or in an editor; and how texts become answers.
+
+import type { CallRow, Json } from "runstate";
+
+import type { Choice } from "./editor.ts";
+
+/** A JSON Schema, as far as this file reads it. */
+interface Schema {
+  type?: Json;
+  enum?: Json;
+  const?: Json;
+  default?: Json;
+  properties?: { [name: string]: Schema };
+  required?: Json;
+}
+
+/** How a call is answered. */
+export type AnswerForm =
+  | { kind: "choices"; choices: Choice<Json>[] }
+  /** One line. `parse` throws if the text is not an answer. */
+  | { kind: "text"; parse: (text: string) => Json }
+  | { kind: "json" };
+
+/** The scheme of the virtual documents with the schemas of calls. */
+export const SCHEMA_SCHEME = "runstate-schema";
+
+/** Whether a person can answer the call. */
+export function isAnswerable({ kind }: Pick<CallRow, "kind">): boolean {
+  return kind !== "timer" && !kind.startsWith("fs.");
+}
+
+export function formOf(call: Pick<CallRow, "kind" | "choices" | "schema">): AnswerForm {
+  const schema = schemaOf(call);
+  const listed = Array.isArray(call.choices) ? call.choices : Array.isArray(schema?.enum) ? schema.enum : undefined;
+  if (listed !== undefined) return { kind: "choices", choices: listed.map(toChoice) };
+  if (schema?.type === "boolean") return { kind: "choices", choices: [toChoice(true), toChoice(false)] };
+  if (schema?.type === "integer" || schema?.type === "number") return { kind: "text", parse: parseNumber };
+  if (schema?.type === "string" || (schema === undefined && call.kind === "cc")) return { kind: "text", parse: (text) => text };
+  return { kind: "json" };
+}
+
+/** Whether answers are written as JSON in an editor, rather than as plain text. */
+export function usesJsonEditor(call: Pick<CallRow, "kind" | "choices" | "schema">): boolean {
+  const form = formOf(call);
+  return form.kind !== "text" || form.parse("1") !== "1";
+}
+
+function schemaOf({ schema }: Pick<CallRow, "schema">): Schema | undefined {
+  return typeof schema === "object" && schema !== null && !Array.isArray(schema) ? (schema as Schema) : undefined;
+}
+
+function toChoice(value: Json): Choice<Json> {
+  return { label: typeof value === "string" ? value : JSON.stringify(value), value };
+}
+
+function parseNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new Error(`"${text}" is not a number`);
+  return value;
+}
+
+/** The text with which an editor begins: for JSON the required members of the schema. */
+export function template(call: Pick<CallRow, "id" | "kind" | "choices" | "schema">): string {
+  if (!usesJsonEditor(call)) return "";
+  const value = call.choices === undefined ? example(schemaOf(call) ?? {}) : null;
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  // `$schema` connects the editor's own completion and validation; only objects have a place for it.
+  const withSchema = isObject && call.schema !== undefined ? { $schema: `${SCHEMA_SCHEME}:/${call.id}.json`, ...value } : value;
+  return `${JSON.stringify(withSchema, null, 2)}\n`;
+}
+
+function example(schema: Schema): Json {
+  if (schema.default !== undefined) return schema.default;
+  if (schema.const !== undefined) return schema.const;
+  if (Array.isArray(schema.enum)) return schema.enum[0] ?? null;
+  const type = Array.isArray(schema.type) ? schema.type[0] : schema.type;
+  if (type === "object" || schema.properties !== undefined) {
+    const required = Array.isArray(schema.required) ? schema.required : [];
+    const names = Object.keys(schema.properties ?? {}).filter((name) => required.includes(name));
+    return Object.fromEntries(names.map((name) => [name, example(schema.properties?.[name] ?? {})]));
+  }
+  const empty: { [type: string]: Json } = { string: "", integer: 0, number: 0, boolean: false, array: [] };
+  return empty[String(type)] ?? null;
+}
+
+/** The schema as the JSON editor needs it: it also allows the member `$schema`. */
+export function editorSchema(call: Pick<CallRow, "schema" | "choices">): Json {
+  const schema = schemaOf(call);
+  if (schema === undefined) return call.choices === undefined ? {} : { enum: call.choices };
+  if (schema.properties === undefined) return schema as Json;
+  return { ...schema, properties: { ...schema.properties, $schema: { type: "string" } } } as Json;
+}
+
+/**
+ * The answer that the text of an editor stands for.
+ *
+ * @throws SyntaxError if JSON is expected and the text is not valid JSON
+ */
+export function parseAnswer(call: Pick<CallRow, "kind" | "choices" | "schema">, text: string): Json {
+  if (!usesJsonEditor(call)) return text.replace(/\n$/, "");
+  const value = JSON.parse(text) as Json;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const { $schema, ...answer } = value;
+  return typeof $schema === "string" && $schema.startsWith(`${SCHEMA_SCHEME}:`) ? answer : value;
+}
+
+/** The place of a syntax error in JSON, from 1; the beginning if the host does not name it. */
+export function syntaxErrorAt(text: string, error: Error): { line: number; column: number } {
+  const offset = Number(/position (\d+)/.exec(error.message)?.[1] ?? (/end of JSON/i.test(error.message) ? text.trimEnd().length : 0));
+  const before = text.slice(0, offset).split("\n");
+  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+}

@@ -1,0 +1,208 @@
+// Answering calls: asks the person in the form that suits the call, keeps drafts, and sends the answer once.
+
+import type { CallDetails, CallRow, Json } from "runstate";
+
+import { SCHEMA_SCHEME, editorSchema, formOf, parseAnswer, syntaxErrorAt, template, usesJsonEditor } from "./answer-form.ts";
+import type { Draft, Drafts } from "./drafts.ts";
+import type { Editor, VirtualFiles } from "./editor.ts";
+import { codeOf, messageOf } from "./errors.ts";
+import { oneLine } from "./format.ts";
+import type { Store } from "./store.ts";
+
+/** The scheme of the virtual files in which answers are written: `/CALL/NAME`. */
+export const ANSWER_SCHEME = "runstate-answer";
+
+/** How long typing in an input box rests before its draft is stored, in milliseconds. */
+const DRAFT_DELAY_MS = 300;
+
+/** An open call, as far as it is needed to answer it. */
+type Call = Pick<CallRow, "id" | "executionId" | "programName" | "kind" | "prompt" | "choices" | "schema">;
+
+export class Answering implements VirtualFiles {
+  constructor(
+    private readonly editor: Editor,
+    private readonly store: Store,
+    private readonly drafts: Drafts,
+  ) {
+    editor.virtualFiles(ANSWER_SCHEME, this);
+    editor.virtualContents(SCHEMA_SCHEME, async (path) => JSON.stringify(editorSchema(await this.#read(path.slice(1, -".json".length)))));
+  }
+
+  /** Asks the person for the answer of an open call; without an id, of one that the person chooses. */
+  async answer(id?: string): Promise<void> {
+    const call = id === undefined ? await this.#choose() : await this.#readOpen(id);
+    if (call === undefined) return;
+    const form = formOf(call);
+    const title = call.programName;
+    const prompt = call.prompt || call.kind;
+    if (form.kind === "json") return this.answerInEditor(call.id);
+    if (form.kind === "choices") {
+      const choice = await this.editor.pick(title, prompt, form.choices);
+      if (choice !== undefined) await this.#send(call, choice.value, choice.label);
+      return;
+    }
+    const draft = await this.drafts.get(call.id);
+    const writer = new DraftWriter((text) => this.drafts.save({ call: call.id, execution: call.executionId, text }));
+    const isText = !usesJsonEditor(call);
+    const result = await this.editor.input({
+      title,
+      prompt,
+      value: draft?.text,
+      validate: (text) => explain(() => form.parse(text)),
+      onChange: (text) => writer.write(text),
+      editorButton: isText ? "Continue in an editor" : undefined,
+    });
+    await writer.flush().catch((error: unknown) => this.editor.log("warn", `a draft was not stored: ${messageOf(error)}`));
+    if (result === undefined) return;
+    if ("toEditor" in result) return this.answerInEditor(call.id);
+    await this.#send(call, form.parse(result.text), result.text);
+  }
+
+  /** Opens an editor for the answer of a call, with its draft. */
+  async answerInEditor(id: string): Promise<void> {
+    const call = await this.#readOpen(id);
+    if (call !== undefined) await this.editor.openVirtualFile(ANSWER_SCHEME, pathOf(call));
+  }
+
+  /** Sends the answer that the active editor holds. */
+  async sendActive(): Promise<void> {
+    const path = await this.editor.saveVirtualFile(ANSWER_SCHEME);
+    if (path === undefined) return this.editor.inform("Open an answer first.");
+    const call = await this.#readOpen(callOf(path));
+    if (call === undefined) return;
+    const text = await this.read(path);
+    let answer: Json;
+    try {
+      answer = parseAnswer(call, text);
+    } catch (error) {
+      const at = syntaxErrorAt(text, error as Error);
+      this.editor.problems(`${ANSWER_SCHEME}:${path}`, [{ ...at, message: (error as Error).message }]);
+      return this.editor.fail(`The answer is not valid JSON, line ${at.line}: ${(error as Error).message}`);
+    }
+    const rejection = await this.#send(call, answer, text);
+    this.editor.problems(`${ANSWER_SCHEME}:${path}`, rejection === undefined ? [] : [{ line: 1, column: 1, message: rejection }]);
+    if (rejection === undefined) await this.editor.closeVirtualFile(ANSWER_SCHEME, path);
+  }
+
+  /** Sends the answers that were being sent when a window or its process ended. */
+  async resume(): Promise<void> {
+    for (const draft of await this.drafts.unsent()) {
+      try {
+        await this.drafts.resend(draft);
+        this.editor.log("info", `the answer of call ${draft.call} was sent again`);
+      } catch (error) {
+        // Without `sent` the draft is offered to the person and not sent again.
+        await this.drafts.save({ ...draft, sent: undefined });
+        this.editor.log("warn", `the answer of call ${draft.call} was not sent: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  async read(path: string): Promise<string> {
+    const id = callOf(path);
+    return (await this.drafts.get(id))?.text ?? template(await this.#read(id));
+  }
+
+  async write(path: string, text: string): Promise<void> {
+    const { id, executionId } = await this.#read(callOf(path));
+    await this.drafts.save({ call: id, execution: executionId, text });
+  }
+
+  /** Sends an answer. Returns the reason if it was rejected; the draft is then kept. */
+  async #send(call: Call, answer: Json, text: string): Promise<string | undefined> {
+    const sent = { answer, by: this.editor.setting("answeredBy"), commandId: `answer-${crypto.randomUUID()}` };
+    const draft: Draft = { call: call.id, execution: call.executionId, text };
+    try {
+      await this.drafts.send({ ...draft, sent });
+      return undefined;
+    } catch (error) {
+      if (codeOf(error) === "already_answered") {
+        await this.drafts.discard(call.id);
+        this.#explainClosed(await this.#details(call.id));
+        return undefined;
+      }
+      // The outcome of other failures may be unknown: `sent` is then kept, and sent again with the same command id.
+      if (codeOf(error) === "invalid_answer") await this.drafts.save(draft);
+      this.editor.fail(`The answer was not accepted: ${messageOf(error)}`);
+      return messageOf(error);
+    }
+  }
+
+  async #choose(): Promise<Call | undefined> {
+    await this.store.refresh();
+    const open = this.store.snapshot.calls.filter(({ kind }) => kind === "cc");
+    if (open.length === 0) this.editor.inform("No question is open.");
+    if (open.length < 2) return open[0];
+    const choices = open.map((call) => ({ label: oneLine(call.prompt) || call.kind, description: call.programName, value: call }));
+    return (await this.editor.pick("Open questions", "Choose a question", choices))?.value;
+  }
+
+  /** The call, unless it is closed, which is explained to the person. */
+  async #readOpen(id: string): Promise<Call | undefined> {
+    const details = await this.#details(id);
+    if (details.outcome === null) return toCall(details);
+    this.#explainClosed(details);
+    return undefined;
+  }
+
+  async #read(id: string): Promise<Call> {
+    return toCall(await this.#details(id));
+  }
+
+  async #details(id: string): Promise<CallDetails> {
+    const rs = await this.store.open();
+    return rs.call("cvm.call", { id });
+  }
+
+  #explainClosed({ call, outcome, response }: CallDetails): void {
+    const by = response?.by ? ` by ${response.by}` : "";
+    const how = outcome === "answered" ? `was already answered${by}: ${JSON.stringify(response?.result)}` : `is already closed (${outcome})`;
+    this.editor.inform(`“${oneLine(call.prompt, 60) || call.kind}” ${how}. Nothing was changed.`);
+  }
+}
+
+/** Stores a draft when typing rests, and at the end. */
+class DraftWriter {
+  #pending: string | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(private readonly save: (text: string) => Promise<void>) {}
+
+  write(text: string): void {
+    this.#pending = text;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.flush().catch(() => {}), DRAFT_DELAY_MS);
+  }
+
+  flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    const text = this.#pending;
+    this.#pending = undefined;
+    if (text !== undefined) this.#last = this.#last.catch(() => {}).then(() => this.save(text));
+    return this.#last;
+  }
+}
+
+function explain(parse: () => unknown): string | undefined {
+  try {
+    parse();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function toCall({ call, execution, programName }: CallDetails): Call {
+  const { callId, kind, prompt, choices, schema } = call;
+  return { id: callId, executionId: execution, programName, kind, prompt, choices: choices ?? undefined, schema: schema ?? undefined };
+}
+
+function pathOf(call: Call): string {
+  const name = oneLine(call.prompt || call.kind, 40).replace(/[^\p{L}\p{N} -]/gu, "").trim() || "answer";
+  return `/${call.id}/${name}.${usesJsonEditor(call) ? "json" : "md"}`;
+}
+
+function callOf(path: string): string {
+  return path.split("/")[1] ?? "";
+}

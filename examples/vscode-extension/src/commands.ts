@@ -1,0 +1,168 @@
+// The commands of the palette and of menus. Each command is sent once: its failure is shown, and nothing is repeated silently.
+
+import type { ExecutionSummary, Json, Run, Status } from "runstate";
+
+import type { Answering } from "./answering.ts";
+import type { Choice, Editor } from "./editor.ts";
+import { messageOf } from "./errors.ts";
+import { count, formatAge } from "./format.ts";
+import { diagnosticsOf, programName } from "./programs.ts";
+import { RUN_PAGE } from "./run-page.ts";
+import type { Store } from "./store.ts";
+import { CallNode } from "./tree/calls.ts";
+import { ExecutionNode, STATUSES } from "./tree/executions.ts";
+
+/** The statuses in which a command makes sense. */
+const ACTIVE: Status[] = ["running", "waiting_cc", "paused"];
+const ENDED: Status[] = ["complete", "error", "cancelled"];
+
+/** The scheme of the example programs. */
+const EXAMPLE_SCHEME = "runstate-example";
+
+export class Commands {
+  constructor(
+    private readonly editor: Editor,
+    private readonly store: Store,
+    private readonly answering: Answering,
+  ) {
+    editor.virtualContents(EXAMPLE_SCHEME, async (path) => new TextDecoder().decode(await editor.asset(`programs${path}`)));
+    this.#register("run", () => this.#runFile(false));
+    this.#register("runWithInput", () => this.#runFile(true));
+    this.#register("answer", (node) => answering.answer(callOf(node)));
+    this.#register("answerInEditor", (node) => this.#answerInEditor(callOf(node)));
+    this.#register("sendAnswer", () => answering.sendActive());
+    this.#register("pause", this.#onExecution("Pause", ["running", "waiting_cc"], (run) => run.pause()));
+    this.#register("resume", this.#onExecution("Resume", ["paused"], (run) => run.unpause()));
+    this.#register("retry", this.#onExecution("Retry", ["error"], (run) => run.retry()));
+    this.#register("cancel", this.#onExecution("Cancel", ACTIVE, (run) => run.cancel(), "It cannot be continued afterwards."));
+    this.#register("delete", this.#onExecution("Delete", ENDED, (run) => run.delete(), "Its output, calls and variables are deleted."));
+    this.#register("show", (node) => this.#show(node), "any");
+    this.#register("export", (node) => this.#export(node), "any");
+    this.#register("import", () => this.#import());
+    this.#register("verify", () => this.#verify(), "any");
+    this.#register("refresh", () => store.refresh(), "any");
+    this.#register("showLog", () => editor.showLog(), "any");
+    this.#register("openExample", () => editor.openVirtualFile(EXAMPLE_SCHEME, "/trip.run.ts"), "any");
+  }
+
+  /** Registers a command. One that changes something needs a trusted workspace. */
+  #register(name: string, handler: (argument: unknown) => unknown, trust: "trusted" | "any" = "trusted"): void {
+    this.editor.command(`runstate.${name}`, async (argument) => {
+      if (trust === "trusted" && !this.editor.isTrusted) {
+        return this.editor.warn("This window is read-only, because the workspace is not trusted. Trust it to run programs and to answer.");
+      }
+      try {
+        await handler(argument);
+      } catch (error) {
+        this.editor.log("error", `${name}: ${messageOf(error)}`);
+        this.editor.fail(messageOf(error));
+      }
+    });
+  }
+
+  async #runFile(withInput: boolean): Promise<void> {
+    const file = this.editor.activeFile();
+    if (file === undefined) return this.editor.inform("Open a program first.");
+    const name = programName(file.name);
+    const rs = await this.store.open();
+    let input: Json | undefined;
+    if (withInput) {
+      const typed = await this.editor.input({ title: name, prompt: "The value of `input`, as JSON", validate: explainJson });
+      if (typed === undefined || !("text" in typed)) return;
+      input = JSON.parse(typed.text) as Json;
+    }
+    try {
+      await rs.cvm.load({ name, source: file.text });
+      this.editor.problems(file.uri, []);
+    } catch (error) {
+      const problems = diagnosticsOf(error);
+      if (problems === undefined) throw error;
+      this.editor.problems(file.uri, problems);
+      return this.editor.fail(`${file.name} was not run: ${count(problems.length, "compile error")}, the first in line ${problems[0]?.line}.`);
+    }
+    const run = await rs.cvm.start(name, { input });
+    this.editor.log("info", `execution ${run.id} of ${name} was started: ${run.status}`);
+    this.editor.showPage(RUN_PAGE, run.id);
+    const { items } = await rs.cvm.calls({ execution: run.id, open: true, kind: "cc" });
+    if (items[0] !== undefined) await this.answering.answer(items[0].id);
+  }
+
+  /** A command on the execution of a node, or on one that the person chooses. `warning` asks for a confirmation. */
+  #onExecution(verb: string, statuses: Status[], act: (run: Run) => Promise<unknown>, warning?: string): (node: unknown) => Promise<void> {
+    return async (node) => {
+      const execution = await this.#executionOf(node, `${verb} an execution`, statuses);
+      if (execution === undefined) return;
+      if (warning !== undefined && !(await this.editor.confirm(`${verb} this execution of “${execution.programName}”?`, warning, verb))) return;
+      const rs = await this.store.open();
+      await act(await rs.cvm.run(execution.id));
+    };
+  }
+
+  async #answerInEditor(call: string | undefined): Promise<void> {
+    if (call === undefined) return this.answering.answer();
+    await this.answering.answerInEditor(call);
+  }
+
+  async #show(node: unknown): Promise<void> {
+    const id = node instanceof CallNode ? node.call.executionId : (await this.#executionOf(node, "Show an execution"))?.id;
+    if (id !== undefined) this.editor.showPage(RUN_PAGE, id);
+  }
+
+  async #export(node: unknown): Promise<void> {
+    const rs = await this.store.open();
+    const execution = node instanceof ExecutionNode ? node.execution : undefined;
+    const contents = await this.editor.withProgress("Exporting…", () => rs.export({ execution: execution?.id }));
+    const name = `${execution === undefined ? "runstate" : `${execution.programName}-${execution.id.slice(0, 8)}`}.jsonl`;
+    const saved = await this.editor.saveAs(name, new Uint8Array(await contents.arrayBuffer()));
+    if (saved !== undefined) this.editor.inform(`Exported to ${saved}.`);
+  }
+
+  async #import(): Promise<void> {
+    const contents = await this.editor.chooseFile("Import");
+    if (contents === undefined) return;
+    const rs = await this.store.open();
+    const { written, there } = await this.editor.withProgress("Importing…", () => rs.import(contents));
+    this.editor.inform(`Imported ${count(written, "document")}; ${there} were there already.`);
+  }
+
+  async #verify(): Promise<void> {
+    const rs = await this.store.open();
+    const { findings, omitted, documents } = await this.editor.withProgress("Verifying the storage…", () => rs.verify());
+    for (const { severity, at, why } of findings) this.editor.log(severity === "damage" ? "error" : "warn", `${at}: ${why}`);
+    const damage = findings.filter(({ severity }) => severity === "damage").length;
+    if (damage > 0) return this.editor.fail(`The storage is damaged: ${count(damage + omitted, "finding")}. The log has the details.`);
+    const rest = findings.length === 0 ? "" : ` ${count(findings.length, "harmless finding")} in the log.`;
+    this.editor.inform(`The storage is intact: ${count(documents, "document")} checked.${rest}`);
+  }
+
+  /** The execution of a node; without one the person chooses among those with these statuses. */
+  async #executionOf(node: unknown, title: string, statuses?: Status[]): Promise<ExecutionSummary | undefined> {
+    if (node instanceof ExecutionNode) return node.execution;
+    await this.store.refresh();
+    const fitting = this.store.snapshot.executions.filter(({ status }) => statuses?.includes(status as Status) ?? true);
+    if (fitting.length === 0) this.editor.inform("No execution has a status for this command.");
+    if (fitting.length === 0) return undefined;
+    return (await this.editor.pick(title, "Choose an execution", fitting.map(toChoice)))?.value;
+  }
+}
+
+function toChoice(execution: ExecutionSummary): Choice<ExecutionSummary> {
+  const { programName: label, status, started, prompt } = execution;
+  const text = STATUSES[status as Status]?.text ?? status;
+  const description = [text, formatAge(Date.now() - started), prompt].filter(Boolean).join(" · ");
+  return { label, description, value: execution };
+}
+
+function callOf(node: unknown): string | undefined {
+  return node instanceof CallNode ? node.call.id : typeof node === "string" ? node : undefined;
+}
+
+function explainJson(text: string): string | undefined {
+  try {
+    JSON.parse(text);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+

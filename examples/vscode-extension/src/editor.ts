@@ -1,0 +1,147 @@
+// What the extension needs of an editor. Everything but `vscode.ts` is written against these interfaces, so that tests run it in plain Node.
+
+/** A row of the tree. */
+export interface Row {
+  /** Stable across refreshes, so that the editor keeps selection and expansion. */
+  id: string;
+  label: string;
+  description?: string;
+  /** Markdown. */
+  tooltip?: string;
+  /** The name of a product icon, and of its theme color. */
+  icon: string;
+  color?: string;
+  /** Selects the menu items of the row: `viewItem` in package.json. */
+  context: string;
+  /** What a click runs, with the node as argument. */
+  command?: string;
+  /** Whether the children of the row are shown at first. */
+  expanded?: boolean;
+}
+
+/** A node of the tree. */
+export interface TreeNode {
+  readonly row: Row;
+  readonly children: TreeNode[];
+}
+
+/** The roots of a tree; `onChange` calls its listener when they must be read again. */
+export interface TreeSource {
+  roots(): Promise<TreeNode[]>;
+  onChange(listener: () => void): void;
+}
+
+/** A choice in a list, and the value that it stands for. */
+export interface Choice<T> {
+  label: string;
+  description?: string;
+  value: T;
+}
+
+/** An input box. */
+export interface TextInput {
+  title: string;
+  prompt: string;
+  value?: string;
+  /** Returns the reason why a text is not accepted. */
+  validate?: (text: string) => string | undefined;
+  /** Called while the person types. */
+  onChange?: (text: string) => void;
+  /** The label of a button that leaves the box with `toEditor`. */
+  editorButton?: string;
+}
+
+/** The result of an input box that was not dismissed. */
+export type TextInputResult = { text: string } | { toEditor: string };
+
+/** An open text file. */
+export interface TextFile {
+  /** Its URI. */
+  readonly uri: string;
+  /** Its name without folders. */
+  readonly name: string;
+  readonly language: string;
+  readonly text: string;
+  /** Whether it matches one of these glob patterns. */
+  matches(globs: string[]): boolean;
+}
+
+/** A problem in a file. Line and column are from 1. */
+export interface Problem {
+  line: number;
+  column: number;
+  message: string;
+}
+
+/** Files that exist only in this extension, under a URI scheme. Paths begin with `/`. */
+export interface VirtualFiles {
+  read(path: string): Promise<string>;
+  write(path: string, text: string): Promise<void>;
+}
+
+/** The page of a webview: `render` returns its markup, `attach` connects it until `onClose` is called. */
+export interface PageSource {
+  title(id: string): string;
+  attach(id: string, page: Page): void;
+}
+
+/** A visible webview. */
+export interface Page {
+  setTitle(title: string): void;
+  send(message: unknown): void;
+  onMessage(listener: (message: unknown) => void): void;
+  onClose(listener: () => void): void;
+}
+
+/** The settings in package.json. */
+export interface Settings {
+  answeredBy: string;
+  programFiles: string[];
+  finishedExecutions: number;
+  storeFolder: string;
+}
+
+export interface Editor {
+  /** Whether the person trusts the workspace. Without trust nothing may be changed. */
+  readonly isTrusted: boolean;
+  onTrusted(listener: () => void): void;
+  onClose(listener: () => unknown): void;
+  /** The folder that the editor gives to this extension, a path on the desktop. */
+  readonly storageFolder: string;
+  setting<K extends keyof Settings>(name: K): Settings[K];
+  onSettingsChange(listener: () => void): void;
+  /** Reads a file of this extension. */
+  asset(path: string): Promise<Uint8Array>;
+
+  log(level: "info" | "warn" | "error", message: string): void;
+  showLog(): void;
+  inform(message: string): void;
+  warn(message: string): void;
+  fail(message: string): void;
+  /** Asks a question whose only answers are `action` and to dismiss it. */
+  confirm(message: string, detail: string, action: string): Promise<boolean>;
+  withProgress<T>(title: string, task: () => Promise<T>): Promise<T>;
+
+  pick<T>(title: string, placeholder: string, choices: Choice<T>[]): Promise<Choice<T> | undefined>;
+  input(input: TextInput): Promise<TextInputResult | undefined>;
+  activeFile(): TextFile | undefined;
+  openVirtualFile(scheme: string, path: string): Promise<void>;
+  /** Saves the active virtual file of a scheme and returns its path. */
+  saveVirtualFile(scheme: string): Promise<string | undefined>;
+  closeVirtualFile(scheme: string, path: string): Promise<void>;
+  saveAs(name: string, contents: Uint8Array): Promise<string | undefined>;
+  chooseFile(title: string): Promise<Uint8Array | undefined>;
+
+  command(name: string, handler: (argument: unknown) => unknown): void;
+  tree(view: string, source: TreeSource): void;
+  status(text: string, tooltip: string, command: string): void;
+  virtualFiles(scheme: string, files: VirtualFiles): void;
+  virtualContents(scheme: string, read: (path: string) => Promise<string>): void;
+  problems(uri: string, problems: Problem[]): void;
+  onFileChange(listener: (file: TextFile) => void): void;
+  onFileClose(listener: (uri: string) => void): void;
+  /** Shows a line of links above lines of files. Lines are from 1. */
+  lenses(lines: (file: TextFile) => { line: number; title: string; command: string }[]): void;
+  pages(kind: string, source: PageSource): void;
+  showPage(kind: string, id: string): void;
+}

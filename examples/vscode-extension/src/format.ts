@@ -1,0 +1,24 @@
+// Texts for people.
+
+const UNITS: [string, number][] = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["min", 60_000],
+  ["s", 1000],
+];
+
+/** A duration in its largest unit: `3 min`. */
+export function formatAge(ms: number): string {
+  const [unit, length] = UNITS.find(([, unitMs]) => ms >= unitMs) ?? ["s", 1000];
+  return `${Math.max(0, Math.floor(ms / length))} ${unit}`;
+}
+
+/** A text on one line, cut to a readable length. */
+export function oneLine(text = "", length = 120): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length > length ? `${line.slice(0, length - 1)}…` : line;
+}
+
+export function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,93 @@
+// Language help for programs: which files are programs, their compile errors, and the line above which "Run" stands.
+
+import type { Diagnostic } from "runstate";
+
+import type { Editor, Problem, TextFile } from "./editor.ts";
+import { codeOf, messageOf } from "./errors.ts";
+import type { Store } from "./store.ts";
+
+/** How long typing rests before a program is compiled, in milliseconds. */
+const COMPILE_DELAY_MS = 250;
+
+/** A first line that makes a file a program. */
+const MARKER = /^\s*\/\/.*(@runstate\b|<reference\s+types="runstate\/program"\s*\/>)/;
+
+/** Languages whose files may be programs. */
+const LANGUAGES = new Set(["typescript", "javascript"]);
+
+export function isProgram(file: TextFile, globs: string[]): boolean {
+  return LANGUAGES.has(file.language) && (MARKER.test(file.text.split("\n", 1)[0] ?? "") || (globs.length > 0 && file.matches(globs)));
+}
+
+/** The name under which a file is loaded: `trip` for `trip.run.ts`. */
+export function programName(fileName: string): string {
+  return fileName.replace(/\.[cm]?[jt]s$/, "").replace(/\.run$/, "") || "program";
+}
+
+/** The line of `main`, or of the first statement; from 1. */
+export function entryLine(source: string): number {
+  const code = blankComments(source).split("\n");
+  const main = code.findIndex((line) => /^\s*(export\s+)?function\s+main\s*\(/.test(line));
+  const first = code.findIndex((line) => line.trim() !== "");
+  return Math.max(0, main === -1 ? first : main) + 1;
+}
+
+/** Replaces comments by spaces; lines keep their numbers. Good enough to find the first statement: strings are left as they are. */
+function blankComments(source: string): string {
+  return source.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, (comment) => comment.replace(/[^\n]/g, " "));
+}
+
+/** The diagnostics of a compile error; undefined for any other error. */
+export function diagnosticsOf(error: unknown): Problem[] | undefined {
+  if (codeOf(error) !== "compile_error") return undefined;
+  const { details } = error as { details?: { diagnostics?: Diagnostic[] } };
+  return (details?.diagnostics ?? []).map(({ line, column, message, hint }) => ({
+    line,
+    column,
+    message: hint === undefined ? message : `${message}. ${hint}`,
+  }));
+}
+
+/** Shows compile errors of programs while they are typed. */
+export class LanguageHelp {
+  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+
+  constructor(
+    private readonly editor: Editor,
+    private readonly store: Store,
+  ) {
+    editor.onFileChange((file) => this.#checkSoon(file));
+    editor.onFileClose((uri) => {
+      clearTimeout(this.#timers.get(uri));
+      this.#timers.delete(uri);
+      editor.problems(uri, []);
+    });
+    editor.lenses((file) => (this.#isProgram(file) ? [{ line: entryLine(file.text), title: "$(play) Run", command: "runstate.run" }] : []));
+  }
+
+  #isProgram(file: TextFile): boolean {
+    return isProgram(file, this.editor.setting("programFiles"));
+  }
+
+  #checkSoon(file: TextFile): void {
+    clearTimeout(this.#timers.get(file.uri));
+    if (!this.#isProgram(file)) return this.editor.problems(file.uri, []);
+    this.#timers.set(
+      file.uri,
+      setTimeout(() => void this.#check(file), COMPILE_DELAY_MS),
+    );
+  }
+
+  async #check(file: TextFile): Promise<void> {
+    const { uri, name, text } = file;
+    try {
+      await this.store.compile(programName(name), text);
+      if (file.text === text) this.editor.problems(uri, []);
+    } catch (error) {
+      const problems = diagnosticsOf(error);
+      if (problems === undefined) this.editor.log("warn", `${name} was not checked: ${messageOf(error)}`);
+      // A file that changed meanwhile is checked again.
+      else if (file.text === text) this.editor.problems(uri, problems);
+    }
+  }
+}

@@ -1,0 +1,160 @@
+// The page of one execution: its calls in order, its output, its variables, and its program with the line that waits.
+
+import type { CallRow, FrameView, ProgramError, Runstate, Status } from "runstate";
+
+import { isAnswerable } from "./answer-form.ts";
+import type { Answering } from "./answering.ts";
+import type { Editor, Page, PageSource } from "./editor.ts";
+import { codeOf, messageOf } from "./errors.ts";
+import type { Store } from "./store.ts";
+import { STATUSES } from "./tree/executions.ts";
+
+/** The kind of the page. */
+export const RUN_PAGE = "runstate.run";
+
+/** The largest number of calls and of output lines that the page shows, the newest ones. */
+const CALLS = 200;
+const LINES = 1000;
+
+/** How long changes are collected before the page is drawn again, in milliseconds. */
+const SETTLE_MS = 60;
+
+/** What the page draws; `media/run-page.js` reads it. */
+export interface RunPageData {
+  id: string;
+  program: string;
+  version: number;
+  status: string;
+  statusText: string;
+  started: number;
+  completed: number | null;
+  calls: PageCall[];
+  omittedCalls: number;
+  output: string[];
+  omittedLines: number;
+  source: string[];
+  /** The lines that wait, or the line that failed; from 1. */
+  lines: { line: number; text: string; kind: "waiting" | "error" }[];
+  frames: { function: string; line: number; variables: { name: string; text: string }[] }[];
+  result: string | null;
+  error: string | null;
+}
+
+interface PageCall {
+  id: string;
+  step: number;
+  kind: string;
+  text: string;
+  askedAt: number | null;
+  /** Missing while it is open. */
+  outcome?: string;
+  answer: string | null;
+  by: string | null;
+  latencyMs: number | null;
+  /** Whether the page offers to answer it. */
+  open: boolean;
+}
+
+/** Reads what the page draws. */
+export async function readRunPage(rs: Runstate, id: string, mayAnswer: boolean): Promise<RunPageData> {
+  const run = await rs.cvm.run(id);
+  const [execution, { source }, calls] = await Promise.all([run.show({ hash: false, machine: true }), run.program(), readCalls(rs, id)]);
+  const { programName, programVersion, status, started, completed, output, result, error, machine } = execution;
+  return {
+    id,
+    program: programName,
+    version: programVersion,
+    status,
+    statusText: STATUSES[status as Status]?.text ?? status,
+    started,
+    completed,
+    calls: calls.slice(-CALLS).map((call) => toPageCall(call, mayAnswer)),
+    omittedCalls: Math.max(0, calls.length - CALLS),
+    output: output.slice(-LINES),
+    omittedLines: Math.max(0, output.length - LINES),
+    source: source.split("\n"),
+    lines: markedLines(calls, error),
+    frames: (machine?.frames ?? []).map(toFrame),
+    result: status === "complete" ? JSON.stringify(result, null, 2) : null,
+    error: error === null ? null : `${error.name}: ${error.message}`,
+  };
+}
+
+async function readCalls(rs: Runstate, execution: string): Promise<CallRow[]> {
+  const calls: CallRow[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const page = await rs.cvm.calls({ execution, limit: 1000, cursor });
+    calls.push(...page.items);
+    cursor = page.next;
+    if (cursor === undefined) return calls;
+  }
+}
+
+function toPageCall(call: CallRow, mayAnswer: boolean): PageCall {
+  const { id, step = 0, kind, prompt, args, askedAt, outcome, result, by, latencyMs, error } = call;
+  const answer = outcome === "failed" ? (error?.message ?? null) : result === undefined ? null : typeof result === "string" ? result : JSON.stringify(result);
+  const text = prompt || (args === undefined ? kind : `${kind} ${JSON.stringify(args)}`);
+  const open = outcome === undefined && mayAnswer && isAnswerable(call);
+  return { id, step, kind, text, askedAt: askedAt ?? null, outcome, answer, by: by ?? null, latencyMs: latencyMs ?? null, open };
+}
+
+function markedLines(calls: CallRow[], error: ProgramError | null): RunPageData["lines"] {
+  const waiting = calls.filter(({ outcome, line }) => outcome === undefined && line !== undefined);
+  const marked: RunPageData["lines"] = waiting.map(({ line = 0, prompt, kind }) => ({ line, text: prompt || kind, kind: "waiting" }));
+  if (error !== null) marked.push({ line: error.line, text: `${error.name}: ${error.message}`, kind: "error" });
+  return marked;
+}
+
+function toFrame({ function: name, line, variables }: FrameView): RunPageData["frames"][number] {
+  return { function: name, line, variables: variables.map(({ name: variable, text }) => ({ name: variable, text })) };
+}
+
+/** Keeps open pages up to date, and answers calls from them. */
+export class RunPages implements PageSource {
+  constructor(
+    private readonly editor: Editor,
+    private readonly store: Store,
+    private readonly answering: Answering,
+  ) {
+    editor.pages(RUN_PAGE, this);
+  }
+
+  title(): string {
+    return "Execution";
+  }
+
+  attach(id: string, page: Page): void {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const drawSoon = () => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        void this.#draw(id, page);
+      }, SETTLE_MS);
+    };
+    const unfollow = this.store.onExecutionChange((changed) => changed === id && drawSoon());
+    this.editor.onTrusted(drawSoon);
+    page.onClose(() => {
+      clearTimeout(timer);
+      unfollow();
+    });
+    page.onMessage((message) => void this.#handle(message, id, page));
+  }
+
+  async #handle(message: unknown, id: string, page: Page): Promise<void> {
+    const { type, call } = message as { type?: unknown; call?: unknown };
+    if (type === "ready") return this.#draw(id, page);
+    if (type !== "answer" || typeof call !== "string" || !this.editor.isTrusted) return;
+    await this.answering.answer(call).catch((error: unknown) => this.editor.fail(messageOf(error)));
+  }
+
+  async #draw(id: string, page: Page): Promise<void> {
+    try {
+      const rs = await this.store.open();
+      const data = await readRunPage(rs, id, this.editor.isTrusted);
+      page.setTitle(`${data.program} — ${data.statusText}`);
+      page.send(data);
+    } catch (error) {
+      page.send({ id, missing: codeOf(error) === "not_found" ? "This execution was deleted." : messageOf(error) });
+    }
+  }
+}

@@ -1,0 +1,127 @@
+// The store of the extension: it is opened at the first use, and followed as long as the window lives. The lists that views show are read again after
+// changes, those of other windows and of the command line included.
+
+import type { CallRow, CompiledSource, ExecutionSummary, OpenOptions, Runstate } from "runstate";
+
+import type { Editor } from "./editor.ts";
+import { messageOf } from "./errors.ts";
+
+/** What differs between the desktop and the web: where the store is, and how the WebAssembly is loaded. */
+export interface Host {
+  open(editor: Editor, options: OpenOptions): Promise<Runstate>;
+  compile(editor: Editor, name: string, source: string): Promise<CompiledSource>;
+}
+
+/** The executions and open calls that views show. */
+export interface Snapshot {
+  /** Those that have not ended, then recent ones; each newest first. */
+  executions: ExecutionSummary[];
+  /** Open calls of all executions. */
+  calls: CallRow[];
+}
+
+/** The largest number of executions that have not ended, and of open calls, that views show. */
+const SHOWN = 500;
+
+/** How long changes are collected before the lists are read again, in milliseconds. */
+const SETTLE_MS = 100;
+
+/** The longest pause before a store that failed is followed again, in milliseconds. */
+const LONGEST_PAUSE_MS = 30_000;
+
+export class Store {
+  #opening: Promise<Runstate> | undefined;
+  #snapshot: Snapshot = { executions: [], calls: [] };
+  #listeners: (() => void)[] = [];
+  #executionListeners: ((execution: string) => void)[] = [];
+  #stopped = new AbortController();
+  #refreshing: Promise<void> | undefined;
+
+  constructor(
+    private readonly editor: Editor,
+    private readonly host: Host,
+  ) {}
+
+  /** The open store. A failed attempt to open it is repeated at the next call. */
+  open(): Promise<Runstate> {
+    // Due work runs programs, so a window without trust leaves it to others.
+    const opening = (this.#opening ??= this.host.open(this.editor, { timers: this.editor.isTrusted ? "auto" : "off" }));
+    opening.catch(() => (this.#opening = undefined));
+    return opening;
+  }
+
+  get snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+
+  /** Calls `listener` after the snapshot has changed. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Calls `listener` with the id of an execution that has changed. */
+  onExecutionChange(listener: (execution: string) => void): () => void {
+    this.#executionListeners.push(listener);
+    return () => (this.#executionListeners = this.#executionListeners.filter((other) => other !== listener));
+  }
+
+  /** Follows the store until `close`. A failure is logged, and the store is followed again after a pause. */
+  async follow(): Promise<void> {
+    const { signal } = this.#stopped;
+    for (let pause = 500; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      try {
+        const rs = await this.open();
+        const { next: from } = await rs.call("store.changes", { waitMs: 0 });
+        await this.refresh();
+        for await (const change of rs.cvm.changes({ things: ["execution", "call", "output"], from, signal })) {
+          pause = 500;
+          if (change.executionId !== undefined) this.#executionListeners.forEach((listener) => listener(change.executionId as string));
+          if (change.thing !== "output") this.#refreshSoon();
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        this.editor.log("error", `the store cannot be followed: ${messageOf(error)}`);
+        await new Promise((resolve) => setTimeout(resolve, pause));
+      }
+    }
+  }
+
+  #refreshSoon(): void {
+    this.#refreshing ??= new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
+      .then(() => {
+        this.#refreshing = undefined;
+        return this.refresh();
+      })
+      .catch((error: unknown) => this.editor.log("error", `the executions cannot be read: ${messageOf(error)}`));
+  }
+
+  /** Reads the snapshot. */
+  async refresh(): Promise<void> {
+    const rs = await this.open();
+    const finished = this.editor.setting("finishedExecutions");
+    const [active, recent, calls] = await Promise.all([
+      rs.cvm.active({ limit: SHOWN }),
+      finished === 0 ? { items: [] } : rs.cvm.list({ limit: finished }),
+      rs.cvm.calls({ open: true, limit: SHOWN }),
+    ]);
+    const shown = new Set(active.items.map(({ id }) => id));
+    this.#snapshot = { executions: [...active.items, ...recent.items.filter(({ id }) => !shown.has(id))], calls: calls.items };
+    this.#listeners.forEach((listener) => listener());
+  }
+
+  async compile(name: string, source: string): Promise<CompiledSource> {
+    return this.host.compile(this.editor, name, source);
+  }
+
+  /** Opens the store anew, for example when the person has come to trust the workspace. */
+  async reopen(): Promise<void> {
+    const previous = this.#opening;
+    this.#opening = undefined;
+    await previous?.then((rs) => rs.close()).catch(() => {});
+  }
+
+  async close(): Promise<void> {
+    this.#stopped.abort();
+    await this.reopen();
+  }
+}

@@ -1,0 +1,315 @@
+// The editor interfaces over the `vscode` module. This is the only file that imports it.
+
+import * as vscode from "vscode";
+
+import type { Choice, Editor, Page, PageSource, Problem, Row, Settings, TextFile, TextInput, TextInputResult, TreeNode, TreeSource, VirtualFiles } from "./editor.ts";
+import { startExtension } from "./extension.ts";
+import { messageOf } from "./errors.ts";
+import { runPageHtml } from "./run-page-html.ts";
+import type { Host } from "./store.ts";
+
+/** The exports of an extension on this host. */
+export function extension(host: Host): { activate(context: vscode.ExtensionContext): void; deactivate(): Promise<void> } {
+  let editor: VsCodeEditor | undefined;
+  return {
+    activate(context) {
+      editor = new VsCodeEditor(context);
+      startExtension(editor, host);
+    },
+    async deactivate() {
+      await editor?.close();
+    },
+  };
+}
+
+class VsCodeEditor implements Editor {
+  readonly #context: vscode.ExtensionContext;
+  readonly #output = vscode.window.createOutputChannel("Runstate", { log: true });
+  readonly #problems = vscode.languages.createDiagnosticCollection("runstate");
+  readonly #status = vscode.window.createStatusBarItem("runstate.questions", vscode.StatusBarAlignment.Left, 10);
+  readonly #panels = new Map<string, (id: string, panel?: vscode.WebviewPanel) => void>();
+  readonly #closing: (() => unknown)[] = [];
+
+  constructor(context: vscode.ExtensionContext) {
+    this.#context = context;
+    this.#status.name = "Runstate questions";
+    this.#keep(this.#output, this.#problems, this.#status);
+  }
+
+  #keep(...disposables: vscode.Disposable[]): void {
+    this.#context.subscriptions.push(...disposables);
+  }
+
+  get isTrusted(): boolean {
+    return vscode.workspace.isTrusted;
+  }
+
+  onTrusted(listener: () => void): void {
+    this.#keep(vscode.workspace.onDidGrantWorkspaceTrust(listener));
+  }
+
+  onClose(listener: () => unknown): void {
+    this.#closing.push(listener);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#closing.map((listener) => listener()));
+  }
+
+  get storageFolder(): string {
+    return vscode.Uri.joinPath(this.#context.globalStorageUri, "store").fsPath;
+  }
+
+  setting<K extends keyof Settings>(name: K): Settings[K] {
+    // The defaults are in package.json.
+    return vscode.workspace.getConfiguration("runstate").get<Settings[K]>(name) as Settings[K];
+  }
+
+  onSettingsChange(listener: () => void): void {
+    this.#keep(vscode.workspace.onDidChangeConfiguration((change) => change.affectsConfiguration("runstate") && listener()));
+  }
+
+  async asset(path: string): Promise<Uint8Array> {
+    return vscode.workspace.fs.readFile(vscode.Uri.joinPath(this.#context.extensionUri, path));
+  }
+
+  log(level: "info" | "warn" | "error", message: string): void {
+    this.#output[level](message);
+  }
+
+  showLog(): void {
+    this.#output.show();
+  }
+
+  inform(message: string): void {
+    void vscode.window.showInformationMessage(message);
+  }
+
+  warn(message: string): void {
+    void vscode.window.showWarningMessage(message);
+  }
+
+  fail(message: string): void {
+    void vscode.window.showErrorMessage(message, "Show Log").then((action) => action && this.showLog());
+  }
+
+  async confirm(message: string, detail: string, action: string): Promise<boolean> {
+    return (await vscode.window.showWarningMessage(message, { modal: true, detail }, action)) === action;
+  }
+
+  async withProgress<T>(title: string, task: () => Promise<T>): Promise<T> {
+    return vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, task);
+  }
+
+  async pick<T>(title: string, placeHolder: string, choices: Choice<T>[]): Promise<Choice<T> | undefined> {
+    return vscode.window.showQuickPick(choices, { title, placeHolder, matchOnDescription: true, ignoreFocusOut: true });
+  }
+
+  input({ title, prompt, value, validate, onChange, editorButton }: TextInput): Promise<TextInputResult | undefined> {
+    const box = vscode.window.createInputBox();
+    Object.assign(box, { title, prompt, value: value ?? "", ignoreFocusOut: true });
+    if (editorButton !== undefined) box.buttons = [{ iconPath: new vscode.ThemeIcon("edit"), tooltip: editorButton }];
+    return new Promise((resolve) => {
+      const leave = (result?: TextInputResult) => {
+        resolve(result);
+        box.dispose();
+      };
+      box.onDidChangeValue((text) => {
+        box.validationMessage = undefined;
+        onChange?.(text);
+      });
+      box.onDidAccept(() => {
+        box.validationMessage = validate?.(box.value);
+        if (box.validationMessage === undefined) leave({ text: box.value });
+      });
+      box.onDidTriggerButton(() => leave({ toEditor: box.value }));
+      box.onDidHide(() => leave());
+      box.show();
+    });
+  }
+
+  activeFile(): TextFile | undefined {
+    const document = vscode.window.activeTextEditor?.document;
+    return document && toFile(document);
+  }
+
+  async openVirtualFile(scheme: string, path: string): Promise<void> {
+    await vscode.window.showTextDocument(vscode.Uri.from({ scheme, path }), { preview: false });
+  }
+
+  async saveVirtualFile(scheme: string): Promise<string | undefined> {
+    const document = vscode.window.activeTextEditor?.document;
+    if (document?.uri.scheme !== scheme) return undefined;
+    await document.save();
+    return document.uri.path;
+  }
+
+  async closeVirtualFile(scheme: string, path: string): Promise<void> {
+    const uri = vscode.Uri.from({ scheme, path }).toString();
+    const tabs = vscode.window.tabGroups.all.flatMap(({ tabs }) => tabs);
+    await vscode.window.tabGroups.close(tabs.filter(({ input }) => input instanceof vscode.TabInputText && input.uri.toString() === uri));
+  }
+
+  async saveAs(name: string, contents: Uint8Array): Promise<string | undefined> {
+    const folder = vscode.workspace.workspaceFolders?.[0]?.uri ?? this.#context.globalStorageUri;
+    const uri = await vscode.window.showSaveDialog({ defaultUri: vscode.Uri.joinPath(folder, name), filters: { "Runstate export": ["jsonl"] } });
+    if (uri === undefined) return undefined;
+    await vscode.workspace.fs.writeFile(uri, contents);
+    return vscode.workspace.asRelativePath(uri);
+  }
+
+  async chooseFile(title: string): Promise<Uint8Array | undefined> {
+    const [uri] = (await vscode.window.showOpenDialog({ title, filters: { "Runstate export": ["jsonl"] } })) ?? [];
+    return uri && vscode.workspace.fs.readFile(uri);
+  }
+
+  command(name: string, handler: (argument: unknown) => unknown): void {
+    this.#keep(vscode.commands.registerCommand(name, handler));
+  }
+
+  tree(view: string, source: TreeSource): void {
+    const changes = new vscode.EventEmitter<void>();
+    source.onChange(() => changes.fire());
+    const provider: vscode.TreeDataProvider<TreeNode> = {
+      onDidChangeTreeData: changes.event,
+      getChildren: (node) => (node === undefined ? source.roots() : node.children),
+      getTreeItem: (node) => toTreeItem(node),
+    };
+    this.#keep(changes, vscode.window.createTreeView(view, { treeDataProvider: provider }));
+  }
+
+  status(text: string, tooltip: string, command: string): void {
+    Object.assign(this.#status, { text, tooltip, command });
+    this.#status.show();
+  }
+
+  virtualFiles(scheme: string, files: VirtualFiles): void {
+    const changes = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
+    const sizes = new Map<string, number>();
+    const provider: vscode.FileSystemProvider = {
+      onDidChangeFile: changes.event,
+      watch: () => new vscode.Disposable(() => {}),
+      stat: async ({ path }) => {
+        const size = sizes.get(path) ?? (await files.read(path).catch(missing)).length;
+        return { type: vscode.FileType.File, ctime: 0, mtime: 0, size };
+      },
+      readFile: async ({ path }) => new TextEncoder().encode(await files.read(path).catch(missing)),
+      writeFile: async (uri, contents) => {
+        sizes.set(uri.path, contents.length);
+        await files.write(uri.path, new TextDecoder().decode(contents));
+        changes.fire([{ type: vscode.FileChangeType.Changed, uri }]);
+      },
+      readDirectory: () => [],
+      createDirectory: refuse,
+      delete: refuse,
+      rename: refuse,
+    };
+    this.#keep(changes, vscode.workspace.registerFileSystemProvider(scheme, provider));
+  }
+
+  virtualContents(scheme: string, read: (path: string) => Promise<string>): void {
+    const provider = { provideTextDocumentContent: ({ path }: vscode.Uri) => read(path) };
+    this.#keep(vscode.workspace.registerTextDocumentContentProvider(scheme, provider));
+  }
+
+  problems(uri: string, problems: Problem[]): void {
+    const parsed = vscode.Uri.parse(uri);
+    const document = vscode.workspace.textDocuments.find((open) => open.uri.toString() === parsed.toString());
+    const diagnostics = problems.map(({ line, column, message }) => {
+      const start = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1));
+      const word = document?.getWordRangeAtPosition(start) ?? new vscode.Range(start, start.translate(0, 1));
+      return Object.assign(new vscode.Diagnostic(word, message), { source: "runstate" });
+    });
+    this.#problems.set(parsed, diagnostics);
+  }
+
+  onFileChange(listener: (file: TextFile) => void): void {
+    const hear = (document: vscode.TextDocument) => listener(toFile(document));
+    vscode.workspace.textDocuments.forEach(hear);
+    this.#keep(
+      vscode.workspace.onDidOpenTextDocument(hear),
+      vscode.workspace.onDidChangeTextDocument(({ document }) => hear(document)),
+    );
+  }
+
+  onFileClose(listener: (uri: string) => void): void {
+    this.#keep(vscode.workspace.onDidCloseTextDocument(({ uri }) => listener(uri.toString())));
+  }
+
+  lenses(lines: (file: TextFile) => { line: number; title: string; command: string }[]): void {
+    const provider: vscode.CodeLensProvider = {
+      provideCodeLenses: (document) =>
+        lines(toFile(document)).map(({ line, title, command }) => new vscode.CodeLens(new vscode.Range(line - 1, 0, line - 1, 0), { title, command })),
+    };
+    this.#keep(vscode.languages.registerCodeLensProvider([{ language: "typescript" }, { language: "javascript" }], provider));
+  }
+
+  pages(kind: string, source: PageSource): void {
+    const open = new Map<string, vscode.WebviewPanel>();
+    const media = vscode.Uri.joinPath(this.#context.extensionUri, "media");
+    const options = { enableScripts: true, localResourceRoots: [media] };
+    const show = (id: string, restored?: vscode.WebviewPanel) => {
+      const shown = open.get(id);
+      if (shown !== undefined) return shown.reveal(undefined, true);
+      const column = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
+      const panel = restored ?? vscode.window.createWebviewPanel(kind, source.title(id), column, options);
+      open.set(id, panel);
+      panel.webview.options = options;
+      panel.iconPath = vscode.Uri.joinPath(media, "runstate-tab.svg");
+      const page: Page = {
+        setTitle: (title) => (panel.title = title),
+        send: (message) => void panel.webview.postMessage(message),
+        onMessage: (listener) => void panel.webview.onDidReceiveMessage(listener),
+        onClose: (listener) => void panel.onDidDispose(listener),
+      };
+      page.onClose(() => open.delete(id));
+      source.attach(id, page);
+      const [script, style] = ["run-page.js", "run-page.css"].map((name) => panel.webview.asWebviewUri(vscode.Uri.joinPath(media, name)).toString());
+      panel.webview.html = runPageHtml({ id, script: script ?? "", style: style ?? "", origin: panel.webview.cspSource });
+    };
+    this.#panels.set(kind, show);
+    const serializer: vscode.WebviewPanelSerializer = {
+      async deserializeWebviewPanel(panel, state: { id?: string } | undefined) {
+        if (state?.id === undefined) panel.dispose();
+        else show(state.id, panel);
+      },
+    };
+    this.#keep(vscode.window.registerWebviewPanelSerializer(kind, serializer));
+  }
+
+  showPage(kind: string, id: string): void {
+    this.#panels.get(kind)?.(id);
+  }
+}
+
+function toFile(document: vscode.TextDocument): TextFile {
+  return {
+    uri: document.uri.toString(),
+    name: document.uri.path.split("/").at(-1) ?? "",
+    language: document.languageId,
+    // Read when it is asked for, because the document may change meanwhile.
+    get text() {
+      return document.getText();
+    },
+    matches: (globs) => globs.some((pattern) => vscode.languages.match({ pattern }, document) > 0),
+  };
+}
+
+function toTreeItem(node: TreeNode): vscode.TreeItem {
+  const { id, label, description, tooltip, icon, color, context, command, expanded }: Row = node.row;
+  const { None, Expanded, Collapsed } = vscode.TreeItemCollapsibleState;
+  const item = new vscode.TreeItem(label, node.children.length === 0 ? None : expanded === true ? Expanded : Collapsed);
+  const iconPath = new vscode.ThemeIcon(icon, color === undefined ? undefined : new vscode.ThemeColor(color));
+  Object.assign(item, { id, description, iconPath, contextValue: context });
+  if (tooltip !== undefined) item.tooltip = new vscode.MarkdownString(tooltip);
+  if (command !== undefined) item.command = { command, title: label, arguments: [node] };
+  return item;
+}
+
+function missing(error: unknown): never {
+  throw vscode.FileSystemError.FileNotFound(messageOf(error));
+}
+
+function refuse(): never {
+  throw vscode.FileSystemError.NoPermissions("answers cannot be moved or deleted");
+}

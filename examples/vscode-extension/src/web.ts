@@ -1,0 +1,25 @@
+// The extension in a web worker: VS Code in a browser. Its store is a database of the browser. The host calls the bundle as a function, so the
+// WebAssembly is read through the editor.
+
+import { compile, init as initCompiler } from "runstate/compiler";
+import { init, open } from "runstate/slim";
+
+import { extension } from "./vscode.ts";
+
+export const { activate, deactivate } = extension({
+  async open(editor, options) {
+    await init(editor.asset("dist/runstate_bg.wasm"), { compile });
+    await initCompilerOnce(editor);
+    return open("indexeddb:runstate-vscode", options);
+  },
+  async compile(editor, name, source) {
+    await initCompilerOnce(editor);
+    return compile(name, source);
+  },
+});
+
+let compilerReady: Promise<void> | undefined;
+
+function initCompilerOnce(editor: { asset(path: string): Promise<Uint8Array> }): Promise<void> {
+  return (compilerReady ??= initCompiler(editor.asset("dist/runstate_compiler_bg.wasm")));
+}
