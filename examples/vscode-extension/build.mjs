@@ -20,11 +20,12 @@ await bundle("src/web.ts", "browser", { file: "dist/extension.web.cjs", format: 
 for (const name of ["runstate_bg.wasm", "runstate_node_bg.wasm", "runstate_compiler_bg.wasm"]) {
   await copyFile(`node_modules/runstate/dist/${name}`, `dist/${name}`);
 }
+await copyFile("node_modules/runstate/runstate.d.ts", "dist/runstate.d.ts");
 
 if (process.argv.includes("--tests")) {
   for (const name of await readdir("test")) {
     if (!name.endsWith(".test.ts")) continue;
-    const build = await rolldown({ input: `test/${name}`, platform: "node", external: [/^runstate/], logLevel: "warn" });
+    const build = await rolldown({ input: `test/${name}`, platform: "node", external: [/^runstate/], transform: { target: "es2022" }, logLevel: "warn" });
     await build.write({ file: `build/${name.replace(/ts$/, "mjs")}`, format: "esm" });
     await build.close();
   }

@@ -94,8 +94,8 @@ function duration(ms) {
 function draw(data) {
   if (data.missing !== undefined) return page.replaceChildren(element("p", "quiet", data.missing));
   const { scrollY } = window;
-  const left = element("div", "column", timeline(data), variables(data));
-  const right = element("div", "column", output(data), program(data));
+  const left = element("div", "column", timeline(data), output(data));
+  const right = element("div", "column", program(data), variables(data) ?? "");
   page.replaceChildren(header(data), element("div", "columns", left, right));
   window.scrollTo(0, scrollY);
 }

@@ -1,4 +1,3 @@
-/// <reference types="runstate/program" />
 // Plans a trip, and asks as it goes. Close the window at any question: it is asked again when you come back.
 
 function main() {

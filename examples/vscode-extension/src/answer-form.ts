@@ -103,10 +103,3 @@ export function parseAnswer(call: Pick<CallRow, "kind" | "choices" | "schema">, 
   const { $schema, ...answer } = value;
   return typeof $schema === "string" && $schema.startsWith(`${SCHEMA_SCHEME}:`) ? answer : value;
 }
-
-/** The place of a syntax error in JSON, from 1; the beginning if the host does not name it. */
-export function syntaxErrorAt(text: string, error: Error): { line: number; column: number } {
-  const offset = Number(/position (\d+)/.exec(error.message)?.[1] ?? (/end of JSON/i.test(error.message) ? text.trimEnd().length : 0));
-  const before = text.slice(0, offset).split("\n");
-  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
-}

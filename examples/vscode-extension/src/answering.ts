@@ -2,7 +2,7 @@
 
 import type { CallDetails, CallRow, Json } from "runstate";
 
-import { SCHEMA_SCHEME, editorSchema, formOf, parseAnswer, syntaxErrorAt, template, usesJsonEditor } from "./answer-form.ts";
+import { SCHEMA_SCHEME, editorSchema, formOf, parseAnswer, template, usesJsonEditor } from "./answer-form.ts";
 import type { Draft, Drafts } from "./drafts.ts";
 import type { Editor, VirtualFiles } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
@@ -15,8 +15,11 @@ export const ANSWER_SCHEME = "runstate-answer";
 /** How long typing in an input box rests before its draft is stored, in milliseconds. */
 const DRAFT_DELAY_MS = 300;
 
+/** The errors of an answer to a call that is not open. */
+const CLOSED: ReadonlySet<string> = new Set(["already_answered", "deadline_passed", "illegal_transition", "not_found"]);
+
 /** An open call, as far as it is needed to answer it. */
-type Call = Pick<CallRow, "id" | "executionId" | "programName" | "kind" | "prompt" | "choices" | "schema">;
+type Call = Pick<CallRow, "id" | "executionId" | "programName" | "kind" | "prompt" | "choices" | "schema" | "step">;
 
 export class Answering implements VirtualFiles {
   constructor(
@@ -33,12 +36,12 @@ export class Answering implements VirtualFiles {
     const call = id === undefined ? await this.#choose() : await this.#readOpen(id);
     if (call === undefined) return;
     const form = formOf(call);
-    const title = call.programName;
-    const prompt = call.prompt || call.kind;
+    const title = call.prompt || call.kind;
+    const prompt = `The answer for ${call.programName}`;
     if (form.kind === "json") return this.answerInEditor(call.id);
     if (form.kind === "choices") {
       const choice = await this.editor.pick(title, prompt, form.choices);
-      if (choice !== undefined) await this.#send(call, choice.value, choice.label);
+      if (choice !== undefined) await this.#sendAndContinue(call, choice.value, choice.label);
       return;
     }
     const draft = await this.drafts.get(call.id);
@@ -55,7 +58,7 @@ export class Answering implements VirtualFiles {
     await writer.flush().catch((error: unknown) => this.editor.log("warn", `a draft was not stored: ${messageOf(error)}`));
     if (result === undefined) return;
     if ("toEditor" in result) return this.answerInEditor(call.id);
-    await this.#send(call, form.parse(result.text), result.text);
+    await this.#sendAndContinue(call, form.parse(result.text), result.text);
   }
 
   /** Opens an editor for the answer of a call, with its draft. */
@@ -75,9 +78,8 @@ export class Answering implements VirtualFiles {
     try {
       answer = parseAnswer(call, text);
     } catch (error) {
-      const at = syntaxErrorAt(text, error as Error);
-      this.editor.problems(`${ANSWER_SCHEME}:${path}`, [{ ...at, message: (error as Error).message }]);
-      return this.editor.fail(`The answer is not valid JSON, line ${at.line}: ${(error as Error).message}`);
+      // The JSON editor itself marks the place.
+      return this.editor.fail(`The answer is not valid JSON: ${(error as Error).message}`);
     }
     const rejection = await this.#send(call, answer, text);
     this.editor.problems(`${ANSWER_SCHEME}:${path}`, rejection === undefined ? [] : [{ line: 1, column: 1, message: rejection }]);
@@ -91,8 +93,9 @@ export class Answering implements VirtualFiles {
         await this.drafts.resend(draft);
         this.editor.log("info", `the answer of call ${draft.call} was sent again`);
       } catch (error) {
-        // Without `sent` the draft is offered to the person and not sent again.
-        await this.drafts.save({ ...draft, sent: undefined });
+        // Without `sent` the draft is offered to the person and not sent again. After other failures it is sent again by the next window.
+        if (codeOf(error) === "invalid_answer") await this.drafts.save({ ...draft, sent: undefined });
+        if (CLOSED.has(codeOf(error) ?? "")) await this.drafts.discard(draft.call);
         this.editor.log("warn", `the answer of call ${draft.call} was not sent: ${messageOf(error)}`);
       }
     }
@@ -108,6 +111,15 @@ export class Answering implements VirtualFiles {
     await this.drafts.save({ call: id, execution: executionId, text });
   }
 
+  /** Sends an answer, and asks the next question of the same execution if there is one already. */
+  async #sendAndContinue(call: Call, answer: Json, text: string): Promise<void> {
+    if ((await this.#send(call, answer, text)) !== undefined) return;
+    const rs = await this.store.open();
+    const { items } = await rs.cvm.calls({ execution: call.executionId, open: true, kind: "cc" });
+    const next = items.find(({ step = 0 }) => step > (call.step ?? 0));
+    if (next !== undefined) await this.answer(next.id);
+  }
+
   /** Sends an answer. Returns the reason if it was rejected; the draft is then kept. */
   async #send(call: Call, answer: Json, text: string): Promise<string | undefined> {
     const sent = { answer, by: this.editor.setting("answeredBy"), commandId: `answer-${crypto.randomUUID()}` };
@@ -116,7 +128,7 @@ export class Answering implements VirtualFiles {
       await this.drafts.send({ ...draft, sent });
       return undefined;
     } catch (error) {
-      if (codeOf(error) === "already_answered") {
+      if (CLOSED.has(codeOf(error) ?? "")) {
         await this.drafts.discard(call.id);
         this.#explainClosed(await this.#details(call.id));
         return undefined;
@@ -194,8 +206,8 @@ function explain(parse: () => unknown): string | undefined {
 }
 
 function toCall({ call, execution, programName }: CallDetails): Call {
-  const { callId, kind, prompt, choices, schema } = call;
-  return { id: callId, executionId: execution, programName, kind, prompt, choices: choices ?? undefined, schema: schema ?? undefined };
+  const { callId, kind, prompt, choices, schema, step } = call;
+  return { id: callId, executionId: execution, programName, kind, prompt, step, choices: choices ?? undefined, schema: schema ?? undefined };
 }
 
 function pathOf(call: Call): string {

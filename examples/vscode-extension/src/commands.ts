@@ -5,7 +5,7 @@ import type { ExecutionSummary, Json, Run, Status } from "runstate";
 import type { Answering } from "./answering.ts";
 import type { Choice, Editor } from "./editor.ts";
 import { messageOf } from "./errors.ts";
-import { count, formatAge } from "./format.ts";
+import { count, formatCoarseAge } from "./format.ts";
 import { diagnosticsOf, programName } from "./programs.ts";
 import { RUN_PAGE } from "./run-page.ts";
 import type { Store } from "./store.ts";
@@ -41,6 +41,7 @@ export class Commands {
     this.#register("import", () => this.#import());
     this.#register("verify", () => this.#verify(), "any");
     this.#register("refresh", () => store.refresh(), "any");
+    this.#register("addTypes", () => this.#addTypes());
     this.#register("showLog", () => editor.showLog(), "any");
     this.#register("openExample", () => editor.openVirtualFile(EXAMPLE_SCHEME, "/trip.run.ts"), "any");
   }
@@ -117,6 +118,12 @@ export class Commands {
     if (saved !== undefined) this.editor.inform(`Exported to ${saved}.`);
   }
 
+  /** Writes the declarations of a program's globals beside the active file, where the editor's own TypeScript service finds them. */
+  async #addTypes(): Promise<void> {
+    const written = await this.editor.writeBeside("runstate.d.ts", await this.editor.asset("dist/runstate.d.ts"));
+    this.editor.inform(written === undefined ? "Open a program of a folder first." : `The declarations are in ${written}.`);
+  }
+
   async #import(): Promise<void> {
     const contents = await this.editor.chooseFile("Import");
     if (contents === undefined) return;
@@ -149,7 +156,7 @@ export class Commands {
 function toChoice(execution: ExecutionSummary): Choice<ExecutionSummary> {
   const { programName: label, status, started, prompt } = execution;
   const text = STATUSES[status as Status]?.text ?? status;
-  const description = [text, formatAge(Date.now() - started), prompt].filter(Boolean).join(" · ");
+  const description = [text, formatCoarseAge(Date.now() - started), prompt].filter(Boolean).join(" · ");
   return { label, description, value: execution };
 }
 

@@ -68,7 +68,7 @@ export class Drafts {
   /** The drafts that were being sent when a window or its process ended. */
   async unsent(): Promise<Draft[]> {
     const rs = await this.#declare();
-    const { items } = await rs.documents.query(COLLECTION, { where: { exists: ["sent"] } });
+    const { items } = await rs.documents.query(COLLECTION, { where: { exists: ["sent", true] } });
     return items.map(toDraft);
   }
 

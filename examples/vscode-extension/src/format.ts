@@ -19,6 +19,11 @@ export function oneLine(text = "", length = 120): string {
   return line.length > length ? `${line.slice(0, length - 1)}…` : line;
 }
 
+/** An age for lists that are not redrawn every second: `just now`, `3 min`. */
+export function formatCoarseAge(ms: number): string {
+  return ms < 60_000 ? "just now" : formatAge(ms);
+}
+
 export function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }

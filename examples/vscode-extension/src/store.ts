@@ -4,7 +4,7 @@
 import type { CallRow, CompiledSource, ExecutionSummary, OpenOptions, Runstate } from "runstate";
 
 import type { Editor } from "./editor.ts";
-import { messageOf } from "./errors.ts";
+import { codeOf, messageOf } from "./errors.ts";
 
 /** What differs between the desktop and the web: where the store is, and how the WebAssembly is loaded. */
 export interface Host {
@@ -46,7 +46,9 @@ export class Store {
   open(): Promise<Runstate> {
     // Due work runs programs, so a window without trust leaves it to others.
     const opening = (this.#opening ??= this.host.open(this.editor, { timers: this.editor.isTrusted ? "auto" : "off" }));
-    opening.catch(() => (this.#opening = undefined));
+    opening.catch(() => {
+      if (this.#opening === opening) this.#opening = undefined;
+    });
     return opening;
   }
 
@@ -80,7 +82,8 @@ export class Store {
         }
       } catch (error) {
         if (signal.aborted) return;
-        this.editor.log("error", `the store cannot be followed: ${messageOf(error)}`);
+        // `reopen` closes the store.
+        if (codeOf(error) !== "closed") this.editor.log("error", `the store cannot be followed: ${messageOf(error)}`);
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }

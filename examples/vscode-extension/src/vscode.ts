@@ -158,6 +158,14 @@ class VsCodeEditor implements Editor {
     return vscode.workspace.asRelativePath(uri);
   }
 
+  async writeBeside(name: string, contents: Uint8Array): Promise<string | undefined> {
+    const uri = vscode.window.activeTextEditor?.document.uri;
+    if (uri === undefined || vscode.workspace.fs.isWritableFileSystem(uri.scheme) !== true) return undefined;
+    const beside = vscode.Uri.joinPath(uri, "..", name);
+    await vscode.workspace.fs.writeFile(beside, contents);
+    return vscode.workspace.asRelativePath(beside);
+  }
+
   async chooseFile(title: string): Promise<Uint8Array | undefined> {
     const [uri] = (await vscode.window.showOpenDialog({ title, filters: { "Runstate export": ["jsonl"] } })) ?? [];
     return uri && vscode.workspace.fs.readFile(uri);
@@ -185,17 +193,12 @@ class VsCodeEditor implements Editor {
 
   virtualFiles(scheme: string, files: VirtualFiles): void {
     const changes = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
-    const sizes = new Map<string, number>();
     const provider: vscode.FileSystemProvider = {
       onDidChangeFile: changes.event,
       watch: () => new vscode.Disposable(() => {}),
-      stat: async ({ path }) => {
-        const size = sizes.get(path) ?? (await files.read(path).catch(missing)).length;
-        return { type: vscode.FileType.File, ctime: 0, mtime: 0, size };
-      },
+      stat: async ({ path }) => ({ type: vscode.FileType.File, ctime: 0, mtime: 0, size: (await files.read(path).catch(missing)).length }),
       readFile: async ({ path }) => new TextEncoder().encode(await files.read(path).catch(missing)),
       writeFile: async (uri, contents) => {
-        sizes.set(uri.path, contents.length);
         await files.write(uri.path, new TextDecoder().decode(contents));
         changes.fire([{ type: vscode.FileChangeType.Changed, uri }]);
       },

@@ -2,7 +2,7 @@
 
 import type { ExecutionSummary, Status } from "runstate";
 
-import { formatAge } from "../format.ts";
+import { formatCoarseAge } from "../format.ts";
 import type { Row, TreeNode } from "../editor.ts";
 import type { Snapshot } from "../store.ts";
 import { CallsLevel } from "./calls.ts";
@@ -35,7 +35,7 @@ export class ExecutionNode implements TreeNode {
     return {
       id: `execution ${id}`,
       label: programName,
-      description: `${text} · ${formatAge(this.now - started)}`,
+      description: `${text} · ${formatCoarseAge(this.now - started)}`,
       tooltip: `**${programName}** version ${programVersion} — ${text}\n\nstarted ${new Date(started).toLocaleString()}, last changed ${new Date(lastModified).toLocaleString()}\n\n\`${id}\``,
       icon,
       color,

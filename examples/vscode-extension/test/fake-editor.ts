@@ -1,0 +1,203 @@
+// An editor without windows: what the extension shows is recorded, and what a person would do is scripted.
+
+import { readFile } from "node:fs/promises";
+
+import { open } from "runstate";
+import { compile } from "runstate/compiler";
+
+import type { Choice, Editor, PageSource, Problem, Settings, TextFile, TextInput, TextInputResult, TreeNode, TreeSource, VirtualFiles } from "../src/editor.ts";
+import { startExtension } from "../src/extension.ts";
+import type { Store } from "../src/store.ts";
+
+export class FakeEditor implements Editor {
+  isTrusted = true;
+  readonly storageFolder = "";
+  readonly settings: Settings = { answeredBy: "Ada", programFiles: ["*.run.ts"], finishedExecutions: 50, storeFolder: "" };
+  readonly messages: string[] = [];
+  readonly logged: string[] = [];
+  readonly commands = new Map<string, (argument: unknown) => unknown>();
+  readonly files = new Map<string, VirtualFiles>();
+  readonly contents = new Map<string, (path: string) => Promise<string>>();
+  readonly shownProblems = new Map<string, Problem[]>();
+  readonly shownPages: string[] = [];
+  readonly asked: string[] = [];
+  /** Picks a choice by its label, or dismisses the list. */
+  onPick: (title: string, labels: string[]) => string | undefined = () => undefined;
+  onInput: (input: TextInput) => TextInputResult | undefined = () => undefined;
+  confirms = true;
+  active: TextFile | undefined;
+  activeAnswer: string | undefined;
+  chosen: Uint8Array | undefined;
+  saved: Uint8Array | undefined;
+  statusText = "";
+  source: TreeSource | undefined;
+  pageSource: PageSource | undefined;
+  readonly #closing: (() => unknown)[] = [];
+  readonly #trusted: (() => void)[] = [];
+  readonly #changed: ((file: TextFile) => void)[] = [];
+
+  onTrusted(listener: () => void): void {
+    this.#trusted.push(listener);
+  }
+  trust(): void {
+    this.isTrusted = true;
+    this.#trusted.forEach((listener) => listener());
+  }
+  onClose(listener: () => unknown): void {
+    this.#closing.push(listener);
+  }
+  async close(): Promise<void> {
+    await Promise.all(this.#closing.map((listener) => listener()));
+  }
+  setting<K extends keyof Settings>(name: K): Settings[K] {
+    return this.settings[name];
+  }
+  onSettingsChange(): void {}
+  asset(path: string): Promise<Uint8Array> {
+    return readFile(path);
+  }
+  log(level: string, message: string): void {
+    this.logged.push(`${level}: ${message}`);
+  }
+  showLog(): void {}
+  inform(message: string): void {
+    this.messages.push(message);
+  }
+  warn(message: string): void {
+    this.messages.push(message);
+  }
+  fail(message: string): void {
+    this.messages.push(message);
+  }
+  async confirm(): Promise<boolean> {
+    return this.confirms;
+  }
+  withProgress<T>(_title: string, task: () => Promise<T>): Promise<T> {
+    return task();
+  }
+  async pick<T>(title: string, _placeholder: string, choices: Choice<T>[]): Promise<Choice<T> | undefined> {
+    this.asked.push(title);
+    const label = this.onPick(
+      title,
+      choices.map((choice) => choice.label),
+    );
+    return choices.find((choice) => choice.label === label);
+  }
+  async input(input: TextInput): Promise<TextInputResult | undefined> {
+    this.asked.push(input.title);
+    return this.onInput(input);
+  }
+  activeFile(): TextFile | undefined {
+    return this.active;
+  }
+  async openVirtualFile(_scheme: string, path: string): Promise<void> {
+    this.activeAnswer = path;
+  }
+  async saveVirtualFile(): Promise<string | undefined> {
+    return this.activeAnswer;
+  }
+  async closeVirtualFile(): Promise<void> {
+    this.activeAnswer = undefined;
+  }
+  async saveAs(name: string, contents: Uint8Array): Promise<string> {
+    this.saved = contents;
+    return name;
+  }
+  async writeBeside(name: string): Promise<string> {
+    return name;
+  }
+  async chooseFile(): Promise<Uint8Array | undefined> {
+    return this.chosen;
+  }
+  command(name: string, handler: (argument: unknown) => unknown): void {
+    this.commands.set(name, handler);
+  }
+  tree(_view: string, source: TreeSource): void {
+    this.source = source;
+  }
+  status(text: string): void {
+    this.statusText = text;
+  }
+  virtualFiles(scheme: string, files: VirtualFiles): void {
+    this.files.set(scheme, files);
+  }
+  virtualContents(scheme: string, read: (path: string) => Promise<string>): void {
+    this.contents.set(scheme, read);
+  }
+  problems(uri: string, problems: Problem[]): void {
+    this.shownProblems.set(uri, problems);
+  }
+  onFileChange(listener: (file: TextFile) => void): void {
+    this.#changed.push(listener);
+  }
+  change(file: TextFile): void {
+    this.#changed.forEach((listener) => listener(file));
+  }
+  onFileClose(): void {}
+  lenses(): void {}
+  pages(_kind: string, source: PageSource): void {
+    this.pageSource = source;
+  }
+  showPage(_kind: string, id: string): void {
+    this.shownPages.push(id);
+  }
+}
+
+/** A window of the extension on a store. */
+export class FakeWindow {
+  readonly editor = new FakeEditor();
+  readonly store: Store;
+
+  constructor(url = "memory:", prepare: (editor: FakeEditor) => void = () => {}) {
+    prepare(this.editor);
+    this.store = startExtension(this.editor, {
+      open: (_, options) => open(url, options),
+      compile: (_, name, source) => compile(name, source),
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.editor.close();
+  }
+
+  /** Runs a command of the extension. */
+  async run(name: string, argument?: unknown): Promise<void> {
+    await this.editor.commands.get(`runstate.${name}`)?.(argument);
+  }
+
+  /** Runs a program; the questions that follow are dismissed unless the editor answers them. Returns the id of the execution. */
+  async runProgram(source: string, name = "trip.run.ts"): Promise<string> {
+    this.editor.active = file(name, source);
+    await this.run("run");
+    return this.editor.shownPages.at(-1) ?? "";
+  }
+
+  /** The tree as text, one row a line. */
+  async rows(): Promise<string[]> {
+    await this.store.refresh();
+    const lines: string[] = [];
+    const add = (node: TreeNode, indent: string): void => {
+      lines.push(`${indent}${node.row.label} [${node.row.context}]`);
+      node.children.forEach((child) => add(child, `${indent}  `));
+    };
+    (await this.editor.source?.roots())?.forEach((node) => add(node, ""));
+    return lines;
+  }
+
+  async nodes(): Promise<TreeNode[]> {
+    await this.store.refresh();
+    return (await this.editor.source?.roots()) ?? [];
+  }
+}
+
+export function file(name: string, text: string, language = "typescript"): TextFile {
+  return { uri: `file:///${name}`, name, language, text, matches: (globs) => globs.some((glob) => name.endsWith(glob.replace("*", ""))) };
+}
+
+/** Waits until a condition holds. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await condition()); tries++) {
+    if (tries > 500) throw new Error("the condition did not come true");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,74 @@
+// The parts of VS Code's window that tests touch.
+
+export class Workbench {
+  constructor(page) {
+    this.page = page;
+  }
+
+  static async open(browser, url) {
+    const page = await browser.newPage();
+    await page.setViewportSize({ width: 1400, height: 860 });
+    await page.goto(url);
+    const workbench = new Workbench(page);
+    await workbench.ready();
+    return workbench;
+  }
+
+  async ready() {
+    await this.page.waitForSelector(".monaco-workbench .activitybar");
+    await this.page.waitForSelector('.statusbar-item[id*="runstate.questions"]');
+  }
+
+  async reload() {
+    await this.page.reload();
+    await this.ready();
+  }
+
+  /** Runs a command of the palette. */
+  async command(title) {
+    await this.page.keyboard.press("F1");
+    await this.page.locator(".quick-input-widget input").first().waitFor();
+    await this.page.keyboard.type(title);
+    await this.page.locator(".quick-input-list .monaco-list-row").first().waitFor();
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** Opens a file of the workspace from the explorer: the search for files needs a native program that is not installed. */
+  async openFile(name) {
+    await this.page.keyboard.press("Control+Shift+E");
+    await this.page.locator(`.explorer-folders-view .monaco-list-row:has-text("${name}")`).dblclick();
+    await this.page.waitForSelector(`.tab:has-text("${name}")`);
+  }
+
+  async showTree() {
+    const item = this.page.locator('.activitybar a[aria-label^="Runstate"]');
+    if ((await item.locator("xpath=ancestor::li").getAttribute("aria-expanded")) !== "true") await item.click();
+    await this.page.waitForSelector('.pane-header:has-text("Executions"), .sidebar .title-label:has-text("Runstate")');
+  }
+
+  row(text) {
+    return this.page.locator(`.sidebar .monaco-list-row:has-text("${text}")`).first();
+  }
+
+  /** The list or box that asks the person. */
+  quickInput(text) {
+    return this.page.locator(`.quick-input-widget:visible:has-text("${text}")`);
+  }
+
+  choice(text) {
+    return this.page.locator(`.quick-input-list .monaco-list-row:has-text("${text}")`).first();
+  }
+
+  status() {
+    return this.page.locator('.statusbar-item[id*="runstate.questions"]');
+  }
+
+  message(text) {
+    return this.page.locator(`.notification-list-item-message:has-text("${text}")`).first();
+  }
+
+  /** The document inside the webview. */
+  webview() {
+    return this.page.frameLocator("iframe.webview.ready").frameLocator("iframe#active-frame");
+  }
+}
