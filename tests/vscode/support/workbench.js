@@ -1,5 +1,8 @@
 // The parts of VS Code's window that tests touch.
 
+/** The timeout of every wait, in milliseconds. */
+const TIMEOUT_MS = 30_000;
+
 export class Workbench {
   constructor(page) {
     this.page = page;
@@ -7,6 +10,7 @@ export class Workbench {
 
   static async open(browser, url) {
     const page = await browser.newPage();
+    page.setDefaultTimeout(TIMEOUT_MS);
     await page.setViewportSize({ width: 1400, height: 860 });
     await page.goto(url);
     const workbench = new Workbench(page);
@@ -19,8 +23,11 @@ export class Workbench {
     await this.page.waitForSelector('.statusbar-item[id*="runstate.questions"]');
   }
 
+  /** Reloads the window as a person does: the workbench stores its tabs first. */
   async reload() {
-    await this.page.reload();
+    const loaded = this.page.waitForEvent("load");
+    await this.command("Developer: Reload Window");
+    await loaded;
     await this.ready();
   }
 

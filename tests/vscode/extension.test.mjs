@@ -1,0 +1,141 @@
+// The extension of `examples/vscode-extension` in a real VS Code: code-server in headless Chromium. Nothing may be lost or doubled when a window is
+// reloaded in mid-question, when the extension host is killed, or when two windows answer.
+//
+// RUNSTATE_CODE_SERVER is the entry script of code-server, RUNSTATE_VSIX the packed extension. With RUNSTATE_SCREENSHOTS, a folder, it takes pictures.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { withBrowser } from "../browser/support/chromium.js";
+import { newWorkbench, startServer } from "./support/code-server.js";
+import { Workbench } from "./support/workbench.js";
+
+const VSIX = process.env.RUNSTATE_VSIX ?? "";
+const SCREENSHOTS = process.env.RUNSTATE_SCREENSHOTS;
+const TRIP = await readFile(new URL("../../examples/vscode-extension/programs/trip.run.ts", import.meta.url), "utf8");
+
+let bench;
+let server;
+
+before(async () => {
+  bench = await newWorkbench(VSIX, { "trip.run.ts": TRIP, "bad.run.ts": "let x = 1;\nlet y: = 2;\n" });
+  server = await startServer(bench);
+});
+
+after(async () => {
+  await server?.stop();
+  await bench?.remove();
+});
+
+async function screenshot(workbench, name) {
+  if (SCREENSHOTS !== undefined) await workbench.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+}
+
+/** Runs `act` with a browser; a failure leaves a picture of every window. */
+async function inBrowser(act) {
+  await withBrowser(async (browser) => {
+    try {
+      await act(browser);
+    } catch (error) {
+      const pages = SCREENSHOTS === undefined ? [] : browser.pages();
+      for (const [n, page] of pages.entries()) await page.screenshot({ path: join(SCREENSHOTS, `failure-${n}.png`) }).catch(() => {});
+      throw error;
+    }
+  });
+}
+
+/** Runs the example to its first question, which is left open. */
+async function startTrip(workbench) {
+  await workbench.openFile("trip.run.ts");
+  await workbench.showTree();
+  await workbench.command("Runstate: Run Current File");
+  await workbench.choice("Lisbon").waitFor();
+}
+
+test("a program is run, answered, and continued after a reload and after a killed extension host", async () => {
+  await inBrowser(async (browser) => {
+    const workbench = await Workbench.open(browser, server.url);
+    const { page } = workbench;
+
+    await startTrip(workbench);
+    await workbench.webview().locator(".line.waiting").waitFor();
+    await screenshot(workbench, "quick-pick");
+    await workbench.choice("Oslo").click();
+    await workbench.quickInput("How many days in Oslo?").waitFor();
+    await page.keyboard.type("1");
+    await screenshot(workbench, "input-box");
+    // The draft is stored when typing rests.
+    await page.waitForTimeout(800);
+
+    await workbench.reload();
+    await workbench.showTree();
+    await workbench.row("How many days in Oslo?").waitFor();
+    await workbench.webview().locator("text=A trip to Oslo.").waitFor();
+    await workbench.status().locator("text=1").waitFor();
+    await workbench.row("How many days in Oslo?").click();
+    await workbench.quickInput("How many days in Oslo?").waitFor();
+    assert.equal(await page.locator(".quick-input-widget input").first().inputValue(), "1", "the draft survives the reload");
+    await page.keyboard.type("2");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector('.tab:has-text("Who travels")');
+    await workbench.webview().locator("text=Who travels?").first().waitFor();
+    await page.waitForTimeout(1500);
+    await screenshot(workbench, "json-editor");
+    await screenshot(workbench, "run-view");
+
+    assert.equal(await server.killExtensionHosts(), 1);
+    await workbench.reload();
+    await workbench.showTree();
+    await workbench.row("Who travels?").waitFor();
+    await page.waitForSelector('.tab:has-text("Who travels")');
+    await page.locator('.tab:has-text("Who travels")').click();
+    await page.locator(".monaco-editor .view-line").first().click();
+    await page.keyboard.press("Control+A");
+    // The editor closes quotes and braces by itself, so the text is pasted.
+    await page.keyboard.insertText('{ "name": "Ada", "seat": "aisle" }');
+    await workbench.command("Runstate: Send Answer");
+    await workbench.row("What should the host know?").waitFor();
+    await screenshot(workbench, "tree");
+    await workbench.row("What should the host know?").click();
+    await workbench.quickInput("What should the host know?").waitFor();
+    await page.keyboard.type("She likes coffee.");
+    await page.keyboard.press("Enter");
+    await workbench.row("complete").waitFor();
+    const text = await workbench.webview().locator("#page").innerText();
+    for (const expected of ["A trip to Oslo.", "Day 3: find the best coffee.", "Ada sits at the aisle.", '"days": 12', "She likes coffee."]) {
+      assert.ok(text.includes(expected), `${expected} is missing in ${text}`);
+    }
+    assert.equal(await workbench.webview().locator(".timeline li").count(), 4, "each question was asked once");
+    await screenshot(workbench, "complete");
+  });
+});
+
+test("a question that another window has answered says so", async () => {
+  await inBrowser(async (browser) => {
+    const first = await Workbench.open(browser, server.url);
+    await startTrip(first);
+    const second = await Workbench.open(browser, server.url);
+    await second.showTree();
+    await second.row("Where do you want to go?").click();
+    await second.choice("Kyoto").click();
+    await second.quickInput("How many days in Kyoto?").waitFor();
+    await first.page.bringToFront();
+    await first.choice("Lisbon").click();
+    await first.message("was already answered by VS Code").waitFor();
+    await first.row("How many days in Kyoto?").waitFor();
+    await screenshot(first, "two-windows");
+  });
+});
+
+test("compile errors are shown in the editor, and the program is not run", async () => {
+  await inBrowser(async (browser) => {
+    const workbench = await Workbench.open(browser, server.url);
+    await workbench.openFile("bad.run.ts");
+    await workbench.page.locator(".squiggly-error").first().waitFor();
+    await workbench.command("Runstate: Run Current File");
+    await workbench.message("bad.run.ts was not run: 1 compile error, the first in line 2.").waitFor();
+    await screenshot(workbench, "compile-error");
+  });
+});
