@@ -107,7 +107,9 @@ class VsCodeEditor implements Editor {
 
   input({ title, prompt, value, validate, onChange, editorButton }: TextInput): Promise<TextInputResult | undefined> {
     const box = vscode.window.createInputBox();
-    Object.assign(box, { title, prompt, value: value ?? "", ignoreFocusOut: true });
+    // The cursor is behind the draft, so that typing continues it.
+    const end = value?.length ?? 0;
+    Object.assign(box, { title, prompt, value: value ?? "", valueSelection: [end, end], ignoreFocusOut: true });
     if (editorButton !== undefined) box.buttons = [{ iconPath: new vscode.ThemeIcon("edit"), tooltip: editorButton }];
     return new Promise((resolve) => {
       const leave = (result?: TextInputResult) => {

@@ -10,7 +10,7 @@ const ENTRY = process.env.RUNSTATE_CODE_SERVER ?? "";
 /** How long the server may take to listen, in milliseconds. */
 const START_MS = 60_000;
 
-/** Settings that keep the workbench quiet. */
+/** Settings that keep the workbench quiet */
 const SETTINGS = {
   "workbench.startupEditor": "none",
   "workbench.colorTheme": "Default Dark Modern",
