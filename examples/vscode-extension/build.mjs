@@ -15,8 +15,8 @@ await rm("dist", { recursive: true, force: true });
 await mkdir("dist", { recursive: true });
 await mkdir("build", { recursive: true });
 await bundle("src/desktop.ts", "node", { file: "dist/extension.cjs", format: "cjs" });
-// The web host calls the bundle as a function, which has no address. `src/web.ts` passes the bytes instead.
-await bundle("src/web.ts", "browser", { file: "dist/extension.web.cjs", format: "cjs" }, { "import.meta": "{}" });
+// The host on the web only loads files that end in `.js`. It calls the bundle as a function, which has no address. `src/web.ts` passes the bytes instead.
+await bundle("src/web.ts", "browser", { file: "dist/extension.web.js", format: "cjs" }, { "import.meta": "{}" });
 for (const name of ["runstate_bg.wasm", "runstate_node_bg.wasm", "runstate_compiler_bg.wasm"]) {
   await copyFile(`node_modules/runstate/dist/${name}`, `dist/${name}`);
 }

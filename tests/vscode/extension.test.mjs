@@ -8,7 +8,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { withBrowser } from "../browser/support/chromium.js";
+import { kill, launch, newProfile, withBrowser } from "../browser/support/chromium.js";
 import { newWorkbench, startServer } from "./support/code-server.js";
 import { Workbench } from "./support/workbench.js";
 
@@ -16,11 +16,13 @@ const VSIX = process.env.RUNSTATE_VSIX ?? "";
 const SCREENSHOTS = process.env.RUNSTATE_SCREENSHOTS;
 const TRIP = await readFile(new URL("../../examples/vscode-extension/programs/trip.run.ts", import.meta.url), "utf8");
 
+const FILES = { "trip.run.ts": TRIP, "bad.run.ts": "let x = 1;\nlet y: = 2;\n" };
+
 let bench;
 let server;
 
 before(async () => {
-  bench = await newWorkbench(VSIX, { "trip.run.ts": TRIP, "bad.run.ts": "let x = 1;\nlet y: = 2;\n" });
+  bench = await newWorkbench(VSIX, FILES);
   server = await startServer(bench);
 });
 
@@ -140,4 +142,30 @@ test("compile errors are shown in the editor, and the program is not run", async
     await workbench.message("bad.run.ts was not run: 1 compile error, the first in line 2.").waitFor();
     await screenshot(workbench, "compile-error");
   });
+});
+
+test("the extension on the web keeps its executions in the browser, across a killed browser", async () => {
+  await server.stop();
+  await bench.remove();
+  bench = await newWorkbench(VSIX, FILES, { host: "web", settings: { "workbench.colorTheme": "Default Light Modern" } });
+  server = await startServer(bench);
+  const profile = await newProfile();
+  try {
+    const browser = await launch(profile);
+    const workbench = await Workbench.open(browser, server.url);
+    await startTrip(workbench);
+    await workbench.choice("Oslo").click();
+    await workbench.quickInput("How many days in Oslo?").waitFor();
+    await workbench.webview().locator("text=A trip to Oslo.").waitFor();
+    await screenshot(workbench, "web-light");
+    await kill(profile);
+    const restarted = await launch(profile);
+    const again = await Workbench.open(restarted, server.url);
+    await again.showTree();
+    await again.row("How many days in Oslo?").waitFor();
+    await restarted.close();
+  } finally {
+    await kill(profile).catch(() => {});
+    await profile.remove();
+  }
 });

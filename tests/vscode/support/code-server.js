@@ -22,8 +22,11 @@ const SETTINGS = {
   "git.enabled": false,
 };
 
-/** A folder that code-server opens, with its user data; `files` are written into the workspace. */
-export async function newWorkbench(vsix, files, settings = {}) {
+/**
+ * A folder that code-server opens, with its user data; `files` are written into the workspace. With `host: "web"` the extension runs as in VS Code on
+ * the web: in a worker of the page, by its entry `browser`.
+ */
+export async function newWorkbench(vsix, files, { host = "node", settings = {} } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "runstate-vscode-"));
   const [workspace, user, extensions] = ["workspace", "user", "extensions"].map((name) => join(folder, name));
   await mkdir(join(user, "User"), { recursive: true });
@@ -31,7 +34,16 @@ export async function newWorkbench(vsix, files, settings = {}) {
   await writeFile(join(user, "User/settings.json"), JSON.stringify({ ...SETTINGS, ...settings }));
   for (const [name, text] of Object.entries(files)) await writeFile(join(workspace, name), text);
   await run(["--install-extension", vsix, "--extensions-dir", extensions, "--user-data-dir", user]);
+  if (host === "web") await moveToPage(extensions);
   return { folder, workspace, user, extensions, remove: () => rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }) };
+}
+
+/** Changes the manifest of the installed extension so that only a worker of the page can run it. */
+async function moveToPage(extensions) {
+  const name = (await readdir(extensions)).find((entry) => entry.startsWith("runstate."));
+  const path = join(extensions, name ?? "", "package.json");
+  const { main: _, ...manifest } = JSON.parse(await readFile(path, "utf8"));
+  await writeFile(path, JSON.stringify({ ...manifest, extensionKind: ["web"] }));
 }
 
 async function run(words) {
