@@ -107,6 +107,7 @@ export class Answering implements VirtualFiles {
   }
 
   async write(path: string, text: string): Promise<void> {
+    if (!this.editor.isTrusted) throw new Error("the draft is not stored, because the workspace is not trusted");
     const { id, executionId } = await this.#read(callOf(path));
     await this.drafts.save({ call: id, execution: executionId, text });
   }

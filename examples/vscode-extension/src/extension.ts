@@ -3,7 +3,7 @@
 import { Answering } from "./answering.ts";
 import { Commands } from "./commands.ts";
 import { Drafts } from "./drafts.ts";
-import type { Editor, TreeNode, TreeSource } from "./editor.ts";
+import type { Editor, Row, TreeNode, TreeSource } from "./editor.ts";
 import { messageOf } from "./errors.ts";
 import { count } from "./format.ts";
 import { LanguageHelp } from "./programs.ts";
@@ -16,6 +16,17 @@ import type { Level } from "./tree/level.ts";
 /** How often the ages in the tree are written anew, in milliseconds. */
 const AGE_MS = 60_000;
 
+/** The reason why the rows below it may be old. */
+class FailureNode implements TreeNode {
+  readonly children: TreeNode[] = [];
+  readonly row: Row;
+
+  constructor(failure: string) {
+    const label = "The store cannot be read";
+    this.row = { id: "failure", label, description: failure, tooltip: failure, icon: "warning", color: "charts.red", context: "failure", command: "runstate.showLog" };
+  }
+}
+
 /** The tree: the nodes of its topmost levels, one after the other. */
 class Tree implements TreeSource {
   constructor(
@@ -24,7 +35,9 @@ class Tree implements TreeSource {
   ) {}
 
   async roots(): Promise<TreeNode[]> {
-    return this.levels.flatMap((level) => level.nodes(this.store.snapshot));
+    const { snapshot, failure } = this.store;
+    const nodes = this.levels.flatMap((level) => level.nodes(snapshot));
+    return failure === undefined ? nodes : [new FailureNode(failure), ...nodes];
   }
 
   onChange(listener: () => void): void {
@@ -58,6 +71,7 @@ async function resume(editor: Editor, answering: Answering): Promise<void> {
 
 function showCount(editor: Editor, store: Store): void {
   const open = store.snapshot.calls.filter(({ kind }) => kind === "cc").length;
+  if (store.failure !== undefined) return editor.status("$(warning) Runstate", `Runstate: ${store.failure}`, "runstate.showLog");
   const text = open === 0 ? "$(comment)" : `$(comment-unresolved) ${open}`;
   editor.status(text, open === 0 ? "Runstate: no open questions" : `Runstate: ${count(open, "open question")}`, "runstate.answer");
 }

@@ -32,6 +32,7 @@ const LONGEST_PAUSE_MS = 30_000;
 export class Store {
   #opening: Promise<Runstate> | undefined;
   #snapshot: Snapshot = { executions: [], calls: [] };
+  #failure: string | undefined;
   #listeners: (() => void)[] = [];
   #executionListeners: ((execution: string) => void)[] = [];
   #stopped = new AbortController();
@@ -56,7 +57,12 @@ export class Store {
     return this.#snapshot;
   }
 
-  /** Calls `listener` after the snapshot has changed. */
+  /** Why the snapshot is not current: the store cannot be opened or read. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** Calls `listener` after the snapshot or the failure has changed. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }
@@ -83,7 +89,7 @@ export class Store {
       } catch (error) {
         if (signal.aborted) return;
         // `reopen` closes the store.
-        if (codeOf(error) !== "closed") this.editor.log("error", `the store cannot be followed: ${messageOf(error)}`);
+        if (codeOf(error) !== "closed") this.#fail(error);
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
@@ -95,7 +101,7 @@ export class Store {
         this.#refreshing = undefined;
         return this.refresh();
       })
-      .catch((error: unknown) => this.editor.log("error", `the executions cannot be read: ${messageOf(error)}`));
+      .catch((error: unknown) => this.#fail(error));
   }
 
   /** Reads the snapshot. */
@@ -109,6 +115,14 @@ export class Store {
     ]);
     const shown = new Set(active.items.map(({ id }) => id));
     this.#snapshot = { executions: [...active.items, ...recent.items.filter(({ id }) => !shown.has(id))], calls: calls.items };
+    this.#failure = undefined;
+    this.#listeners.forEach((listener) => listener());
+  }
+
+  #fail(error: unknown): void {
+    const failure = messageOf(error);
+    if (failure !== this.#failure) this.editor.log("error", `the store cannot be read: ${failure}`);
+    this.#failure = failure;
     this.#listeners.forEach((listener) => listener());
   }
 

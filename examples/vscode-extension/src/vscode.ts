@@ -201,7 +201,7 @@ class VsCodeEditor implements Editor {
       stat: async ({ path }) => ({ type: vscode.FileType.File, ctime: 0, mtime: 0, size: (await files.read(path).catch(missing)).length }),
       readFile: async ({ path }) => new TextEncoder().encode(await files.read(path).catch(missing)),
       writeFile: async (uri, contents) => {
-        await files.write(uri.path, new TextDecoder().decode(contents));
+        await files.write(uri.path, new TextDecoder().decode(contents)).catch(forbidden);
         changes.fire([{ type: vscode.FileChangeType.Changed, uri }]);
       },
       readDirectory: () => [],
@@ -313,6 +313,10 @@ function toTreeItem(node: TreeNode): vscode.TreeItem {
 
 function missing(error: unknown): never {
   throw vscode.FileSystemError.FileNotFound(messageOf(error));
+}
+
+function forbidden(error: unknown): never {
+  throw vscode.FileSystemError.NoPermissions(messageOf(error));
 }
 
 function refuse(): never {

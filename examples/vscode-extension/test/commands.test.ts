@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 
 import type { Page } from "../src/editor.ts";
@@ -76,6 +79,19 @@ test("an untrusted window shows executions and changes nothing", async () => {
   window.editor.trust();
   await window.runProgram(ASK);
   assert.equal((await window.rows()).length, 2);
+});
+
+test("a store that cannot be opened is named in the tree, and opened when it can be", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "runstate-extension-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, "store");
+  await writeFile(path, "in the way");
+  await using window = new FakeWindow(`file:${path}`);
+  await until(() => window.editor.statusText === "$(warning) Runstate");
+  assert.deepEqual((await window.editor.source?.roots())?.map(({ row }) => row.label), ["The store cannot be read"]);
+  await rm(path);
+  await until(() => window.editor.statusText === "$(comment)");
+  assert.deepEqual(await window.rows(), []);
 });
 
 /** Attaches a page to an execution; `data()` is what it drew last. */
