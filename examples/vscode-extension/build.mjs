@@ -15,7 +15,7 @@ await rm("dist", { recursive: true, force: true });
 await mkdir("dist", { recursive: true });
 await mkdir("build", { recursive: true });
 await bundle("src/desktop.ts", "node", { file: "dist/extension.cjs", format: "cjs" });
-// The host on the web only loads files that end in `.js`. It calls the bundle as a function, which has no address. `src/web.ts` passes the bytes instead.
+// The host on the web only loads files that end in `.js`. It calls the bundle as a function, which has no address: `src/web.ts` passes the bytes.
 await bundle("src/web.ts", "browser", { file: "dist/extension.web.js", format: "cjs" }, { "import.meta": "{}" });
 for (const name of ["runstate_bg.wasm", "runstate_node_bg.wasm", "runstate_compiler_bg.wasm"]) {
   await copyFile(`node_modules/runstate/dist/${name}`, `dist/${name}`);
@@ -25,7 +25,8 @@ await copyFile("node_modules/runstate/runstate.d.ts", "dist/runstate.d.ts");
 if (process.argv.includes("--tests")) {
   for (const name of await readdir("test")) {
     if (!name.endsWith(".test.ts")) continue;
-    const build = await rolldown({ input: `test/${name}`, platform: "node", external: [/^runstate/], transform: { target: "es2022" }, logLevel: "warn" });
+    const options = { platform: "node", external: [/^runstate/], transform: { target: "es2022" }, logLevel: "warn" };
+    const build = await rolldown({ input: `test/${name}`, ...options });
     await build.write({ file: `build/${name.replace(/ts$/, "mjs")}`, format: "esm" });
     await build.close();
   }

@@ -1,7 +1,7 @@
 // The extension of `examples/vscode-extension` in a real VS Code: code-server in headless Chromium. Nothing may be lost or doubled when a window is
 // reloaded in mid-question, when the extension host is killed, or when two windows answer.
 //
-// RUNSTATE_CODE_SERVER is the entry script of code-server, RUNSTATE_VSIX the packed extension. With RUNSTATE_SCREENSHOTS, a folder, it takes pictures.
+// RUNSTATE_CODE_SERVER is the entry script of code-server, RUNSTATE_VSIX the packed extension. RUNSTATE_SCREENSHOTS is a folder for pictures.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -56,7 +56,7 @@ async function startTrip(workbench) {
   await workbench.choice("Lisbon").waitFor();
 }
 
-test("a program is run, answered, and continued after a reload and after a killed extension host", async () => {
+test("an execution survives a reload and a killed extension host", async () => {
   await inBrowser(async (browser) => {
     const workbench = await Workbench.open(browser, server.url);
     const { page } = workbench;
@@ -144,7 +144,7 @@ test("compile errors are shown in the editor, and the program is not run", async
   });
 });
 
-test("the extension on the web keeps its executions in the browser, across a killed browser", async () => {
+test("an execution on the web survives a killed browser", async () => {
   await server.stop();
   await bench.remove();
   bench = await newWorkbench(VSIX, FILES, { host: "web", settings: { "workbench.colorTheme": "Default Light Modern" } });

@@ -92,7 +92,7 @@ export function editorSchema(call: Pick<CallRow, "schema" | "choices">): Json {
 }
 
 /**
- * The answer that the text of an editor stands for.
+ * Parses the text of an editor as an answer.
  *
  * @throws SyntaxError if JSON is expected and the text is not valid JSON
  */

@@ -10,7 +10,7 @@ export interface Draft {
   /** The call. */
   call: string;
   execution: string;
-  /** What the person has typed. */
+  /** The text that the person has typed. */
   text: string;
   /** The answer that is being sent, and its command id. */
   sent?: { answer: Json; by: string; commandId: string };

@@ -1,4 +1,5 @@
-// What the extension needs of an editor. Everything but `vscode.ts` is written against these interfaces, so that tests run it in plain Node.
+// The interfaces of an editor, as far as the extension needs them. Everything but `vscode.ts` is written against them, so that tests run it in
+// plain Node.
 
 /** A row of the tree. */
 export interface Row {
@@ -13,7 +14,7 @@ export interface Row {
   color?: string;
   /** Selects the menu items of the row: `viewItem` in package.json. */
   context: string;
-  /** What a click runs, with the node as argument. */
+  /** The command of a click, which gets the node as argument. */
   command?: string;
   /** Whether the children of the row are shown at first. */
   expanded?: boolean;
@@ -31,7 +32,7 @@ export interface TreeSource {
   onChange(listener: () => void): void;
 }
 
-/** A choice in a list, and the value that it stands for. */
+/** A choice in a list, with its value. */
 export interface Choice<T> {
   label: string;
   description?: string;

@@ -22,8 +22,8 @@ class FailureNode implements TreeNode {
   readonly row: Row;
 
   constructor(failure: string) {
-    const label = "The store cannot be read";
-    this.row = { id: "failure", label, description: failure, tooltip: failure, icon: "warning", color: "charts.red", context: "failure", command: "runstate.showLog" };
+    const shown = { label: "The store cannot be read", description: failure, tooltip: failure, icon: "warning", color: "charts.red" };
+    this.row = { id: "failure", context: "failure", command: "runstate.showLog", ...shown };
   }
 }
 

@@ -1,4 +1,4 @@
-// Language help for programs: which files are programs, their compile errors, and the line above which "Run" stands.
+// Language help for programs: which files are programs, their compile errors, and the line of the lens "Run".
 
 import type { Diagnostic } from "runstate";
 

@@ -19,7 +19,7 @@ const LINES = 1000;
 /** How long changes are collected before the page is drawn again, in milliseconds. */
 const SETTLE_MS = 60;
 
-/** What the page draws; `media/run-page.js` reads it. */
+/** The data that the page draws; `media/run-page.js` reads it. */
 export interface RunPageData {
   id: string;
   program: string;
@@ -92,10 +92,15 @@ async function readCalls(rs: Runstate, execution: string): Promise<CallRow[]> {
 
 function toPageCall(call: CallRow, mayAnswer: boolean): PageCall {
   const { id, step = 0, kind, prompt, args, askedAt, outcome, result, by, latencyMs, error } = call;
-  const answer = outcome === "failed" ? (error?.message ?? null) : result === undefined ? null : typeof result === "string" ? result : JSON.stringify(result);
+  const answer = outcome === "failed" ? (error?.message ?? null) : formatAnswer(result);
   const text = prompt || (args === undefined ? kind : `${kind} ${JSON.stringify(args)}`);
   const open = outcome === undefined && mayAnswer && isAnswerable(call);
   return { id, step, kind, text, askedAt: askedAt ?? null, outcome, answer, by: by ?? null, latencyMs: latencyMs ?? null, open };
+}
+
+function formatAnswer(result: CallRow["result"]): string | null {
+  if (result === undefined) return null;
+  return typeof result === "string" ? result : JSON.stringify(result);
 }
 
 function markedLines(calls: CallRow[], error: ProgramError | null): RunPageData["lines"] {

@@ -6,7 +6,7 @@ import type { CallRow, CompiledSource, ExecutionSummary, OpenOptions, Runstate }
 import type { Editor } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
 
-/** What differs between the desktop and the web: where the store is, and how the WebAssembly is loaded. */
+/** The difference between the desktop and the web: where the store is, and how the WebAssembly is loaded. */
 export interface Host {
   open(editor: Editor, options: OpenOptions): Promise<Runstate>;
   compile(editor: Editor, name: string, source: string): Promise<CompiledSource>;

@@ -2,7 +2,8 @@
 
 import * as vscode from "vscode";
 
-import type { Choice, Editor, Page, PageSource, Problem, Row, Settings, TextFile, TextInput, TextInputResult, TreeNode, TreeSource, VirtualFiles } from "./editor.ts";
+import type { Choice, Editor, Page, PageSource, Problem, Row, Settings } from "./editor.ts";
+import type { TextFile, TextInput, TextInputResult, TreeNode, TreeSource, VirtualFiles } from "./editor.ts";
 import { startExtension } from "./extension.ts";
 import { messageOf } from "./errors.ts";
 import { runPageHtml } from "./run-page-html.ts";
@@ -229,11 +230,11 @@ class VsCodeEditor implements Editor {
   }
 
   onFileChange(listener: (file: TextFile) => void): void {
-    const hear = (document: vscode.TextDocument) => listener(toFile(document));
-    vscode.workspace.textDocuments.forEach(hear);
+    const report = (document: vscode.TextDocument) => listener(toFile(document));
+    vscode.workspace.textDocuments.forEach(report);
     this.#keep(
-      vscode.workspace.onDidOpenTextDocument(hear),
-      vscode.workspace.onDidChangeTextDocument(({ document }) => hear(document)),
+      vscode.workspace.onDidOpenTextDocument(report),
+      vscode.workspace.onDidChangeTextDocument(({ document }) => report(document)),
     );
   }
 
@@ -244,7 +245,7 @@ class VsCodeEditor implements Editor {
   lenses(lines: (file: TextFile) => { line: number; title: string; command: string }[]): void {
     const provider: vscode.CodeLensProvider = {
       provideCodeLenses: (document) =>
-        lines(toFile(document)).map(({ line, title, command }) => new vscode.CodeLens(new vscode.Range(line - 1, 0, line - 1, 0), { title, command })),
+        lines(toFile(document)).map(({ line, ...link }) => new vscode.CodeLens(new vscode.Range(line - 1, 0, line - 1, 0), link)),
     };
     this.#keep(vscode.languages.registerCodeLensProvider([{ language: "typescript" }, { language: "javascript" }], provider));
   }
@@ -269,8 +270,8 @@ class VsCodeEditor implements Editor {
       };
       page.onClose(() => open.delete(id));
       source.attach(id, page);
-      const [script, style] = ["run-page.js", "run-page.css"].map((name) => panel.webview.asWebviewUri(vscode.Uri.joinPath(media, name)).toString());
-      panel.webview.html = runPageHtml({ id, script: script ?? "", style: style ?? "", origin: panel.webview.cspSource });
+      const uriOf = (name: string) => panel.webview.asWebviewUri(vscode.Uri.joinPath(media, name)).toString();
+      panel.webview.html = runPageHtml({ id, script: uriOf("run-page.js"), style: uriOf("run-page.css"), origin: panel.webview.cspSource });
     };
     this.#panels.set(kind, show);
     const serializer: vscode.WebviewPanelSerializer = {

@@ -6,7 +6,7 @@ import { type TestContext, test } from "node:test";
 
 import { ANSWER_SCHEME } from "../src/answering.ts";
 import { Drafts } from "../src/drafts.ts";
-import { FakeWindow, until } from "./fake-editor.ts";
+import { FakeWindow, waitUntil } from "./fake-editor.ts";
 
 const CHOICE = 'const a = CC("Which?", { choices: ["x", "y"] }); console.log(a);';
 const TEXT = 'console.log(CC("Why?")); console.log(CC("Really?"));';
@@ -99,7 +99,7 @@ test("the schema of a question is offered to the JSON editor", async () => {
   assert.deepEqual(JSON.parse(schema ?? "").required, ["name"]);
 });
 
-test("a question that another window has answered says so and changes nothing", async (t) => {
+test("an answer to a question that another window has answered is refused", async (t) => {
   const url = await folder(t);
   await using first = new FakeWindow(url);
   await using second = new FakeWindow(url, (editor) => (editor.settings.answeredBy = "Grace"));
@@ -128,9 +128,9 @@ test("an answer that a crash interrupted is sent once when a window opens", asyn
   await drafts.save({ call, execution: id, text: "y", sent: { answer: "y", by: "Ada", commandId: "answer-1" } });
   await using second = new FakeWindow(url);
   await using third = new FakeWindow(url);
-  await until(async () => (await output(second, id)).length > 0);
+  await waitUntil(async () => (await output(second, id)).length > 0);
   assert.deepEqual(await output(third, id), ["y"]);
-  await until(async () => (await drafts.unsent()).length === 0);
+  await waitUntil(async () => (await drafts.unsent()).length === 0);
 });
 
 test("an unsent answer that is no longer accepted becomes a draft", async (t) => {
@@ -141,7 +141,7 @@ test("an unsent answer that is no longer accepted becomes a draft", async (t) =>
   const drafts = new Drafts(() => first.store.open());
   await drafts.save({ call, execution: id, text: "z", sent: { answer: "z", by: "Ada", commandId: "answer-1" } });
   await using second = new FakeWindow(url);
-  await until(async () => (await drafts.unsent()).length === 0);
+  await waitUntil(async () => (await drafts.unsent()).length === 0);
   assert.equal((await drafts.get(call))?.text, "z");
   assert.match(second.editor.logged.join("\n"), /was not sent: .*invalid_answer/);
 });

@@ -7,16 +7,16 @@ import { test } from "node:test";
 import type { Page } from "../src/editor.ts";
 import type { RunPageData } from "../src/run-page.ts";
 import { runPageHtml } from "../src/run-page-html.ts";
-import { FakeWindow, until } from "./fake-editor.ts";
+import { FakeWindow, waitUntil } from "./fake-editor.ts";
 
-const ASK = 'console.log("hi"); const a = CC("Go on?", { choices: ["yes"] });';
+const ASK = 'console.log("hi"); const a = CC("Continue?", { choices: ["yes"] });';
 
 test("an execution is paused, resumed, cancelled and deleted from its node", async () => {
   await using window = new FakeWindow();
   await window.runProgram(ASK);
   const act = async (name: string) => window.run(name, (await window.nodes())[0]);
   await act("pause");
-  assert.deepEqual(await window.rows(), ["trip [execution paused]", "  Go on? [call answerable]"]);
+  assert.deepEqual(await window.rows(), ["trip [execution paused]", "  Continue? [call answerable]"]);
   await act("resume");
   assert.equal((await window.rows())[0], "trip [execution waiting_cc]");
   window.editor.confirms = false;
@@ -52,11 +52,11 @@ test("a command without a node asks for an execution that it suits", async () =>
 test("the tree and the count follow changes", async () => {
   await using window = new FakeWindow();
   await window.runProgram(ASK);
-  await until(() => window.editor.statusText === "$(comment-unresolved) 1");
+  await waitUntil(() => window.editor.statusText === "$(comment-unresolved) 1");
   const rs = await window.store.open();
   const [call] = window.store.snapshot.calls;
   await (await rs.cvm.run(call?.executionId ?? "")).answer("yes");
-  await until(() => window.editor.statusText === "$(comment)");
+  await waitUntil(() => window.editor.statusText === "$(comment)");
 });
 
 test("a store is exported, imported into another window and verified", async () => {
@@ -81,16 +81,16 @@ test("an untrusted window shows executions and changes nothing", async () => {
   assert.equal((await window.rows()).length, 2);
 });
 
-test("a store that cannot be opened is named in the tree, and opened when it can be", async (t) => {
+test("a store that cannot be opened is shown, and opened as soon as it can b", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "runstate-extension-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const path = join(folder, "store");
   await writeFile(path, "in the way");
   await using window = new FakeWindow(`file:${path}`);
-  await until(() => window.editor.statusText === "$(warning) Runstate");
+  await waitUntil(() => window.editor.statusText === "$(warning) Runstate");
   assert.deepEqual((await window.editor.source?.roots())?.map(({ row }) => row.label), ["The store cannot be read"]);
   await rm(path);
-  await until(() => window.editor.statusText === "$(comment)");
+  await waitUntil(() => window.editor.statusText === "$(comment)");
   assert.deepEqual(await window.rows(), []);
 });
 
@@ -109,26 +109,26 @@ function attach(window: FakeWindow, id: string) {
   return { data: () => last, handle: (message: unknown) => handle(message) };
 }
 
-test("the page shows calls, output, variables and the line that waits, and follows changes", async () => {
+test("the page shows calls, output, variables and the line that waits", async () => {
   await using window = new FakeWindow();
   const id = await window.runProgram(ASK);
   const page = attach(window, id);
-  await until(() => page.data() !== undefined);
+  await waitUntil(() => page.data() !== undefined);
   const data = page.data();
   assert.deepEqual(data?.output, ["hi"]);
-  assert.deepEqual(data?.calls.map(({ text, open }) => [text, open]), [["Go on?", true]]);
-  assert.deepEqual(data?.lines, [{ line: 1, text: "Go on?", kind: "waiting" }]);
+  assert.deepEqual(data?.calls.map(({ text, open }) => [text, open]), [["Continue?", true]]);
+  assert.deepEqual(data?.lines, [{ line: 1, text: "Continue?", kind: "waiting" }]);
   assert.ok(data?.frames.some(({ variables }) => variables.some(({ name }) => name === "a")));
   window.editor.onPick = () => "yes";
   page.handle({ type: "answer", call: data?.calls[0]?.id });
-  await until(() => page.data()?.status === "complete");
+  await waitUntil(() => page.data()?.status === "complete");
   assert.deepEqual(page.data()?.calls.map(({ answer, by }) => [answer, by]), [["yes", "Ada"]]);
 });
 
 test("the page of a deleted execution says so", async () => {
   await using window = new FakeWindow();
   const page = attach(window, "missing");
-  await until(() => page.data() !== undefined);
+  await waitUntil(() => page.data() !== undefined);
   assert.match(JSON.stringify(page.data()), /deleted/);
 });
 

@@ -5,7 +5,8 @@ import { readFile } from "node:fs/promises";
 import { open } from "runstate";
 import { compile } from "runstate/compiler";
 
-import type { Choice, Editor, PageSource, Problem, Settings, TextFile, TextInput, TextInputResult, TreeNode, TreeSource, VirtualFiles } from "../src/editor.ts";
+import type { Choice, Editor, PageSource, Problem, Settings } from "../src/editor.ts";
+import type { TextFile, TextInput, TextInputResult, TreeNode, TreeSource, VirtualFiles } from "../src/editor.ts";
 import { startExtension } from "../src/extension.ts";
 import type { Store } from "../src/store.ts";
 
@@ -195,7 +196,7 @@ export function file(name: string, text: string, language = "typescript"): TextF
 }
 
 /** Waits until a condition holds. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+export async function waitUntil(condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let tries = 0; !(await condition()); tries++) {
     if (tries > 500) throw new Error("the condition did not come true");
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { entryLine, isProgram, programName } from "../src/programs.ts";
-import { FakeWindow, file, until } from "./fake-editor.ts";
+import { FakeWindow, file, waitUntil } from "./fake-editor.ts";
 
 test("a file is a program by its name or by its first line", () => {
   const globs = ["*.run.ts"];
@@ -15,7 +15,7 @@ test("a file is a program by its name or by its first line", () => {
 });
 
 test("a program is named after its file", () => {
-  assert.deepEqual(["trip.run.ts", "trip.ts", "trip.mjs", ".run.ts", "Untitled-1"].map(programName), ["trip", "trip", "trip", "program", "Untitled-1"]);
+  assert.deepEqual(["trip.run.ts", "trip.mjs", ".run.ts", "Untitled-1"].map(programName), ["trip", "trip", "program", "Untitled-1"]);
 });
 
 test("the entry is `main`, else the first statement", () => {
@@ -28,10 +28,10 @@ test("compile errors are shown while a program is typed, and removed", async () 
   await using window = new FakeWindow();
   const { editor } = window;
   editor.change(file("a.run.ts", "let x = 1;\nlet y: = 2;\n"));
-  await until(() => editor.shownProblems.get("file:///a.run.ts")?.length === 1);
+  await waitUntil(() => editor.shownProblems.get("file:///a.run.ts")?.length === 1);
   assert.deepEqual(editor.shownProblems.get("file:///a.run.ts")?.map(({ line, column }) => [line, column]), [[2, 8]]);
   editor.change(file("a.run.ts", "let x = 1;\n"));
-  await until(() => editor.shownProblems.get("file:///a.run.ts")?.length === 0);
+  await waitUntil(() => editor.shownProblems.get("file:///a.run.ts")?.length === 0);
 });
 
 test("a program that does not compile is not run", async () => {

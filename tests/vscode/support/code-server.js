@@ -64,15 +64,15 @@ export async function startServer({ user, extensions, workspace }, { trust = tru
   const url = await new Promise((resolve, reject) => {
     let text = "";
     const timer = setTimeout(() => reject(new Error(`code-server does not listen: ${text}`)), START_MS);
-    const hear = (data) => {
+    const readAddress = (data) => {
       text += data;
       const [, address] = /listening on (http:\S+)/.exec(text) ?? [];
       if (address === undefined) return;
       clearTimeout(timer);
       resolve(address.replace(/\/$/, ""));
     };
-    child.stdout.on("data", hear);
-    child.stderr.on("data", hear);
+    child.stdout.on("data", readAddress);
+    child.stderr.on("data", readAddress);
   });
   return {
     url: `${url}/?folder=${workspace}`,

@@ -36,7 +36,7 @@ export class ExecutionNode implements TreeNode {
       id: `execution ${id}`,
       label: programName,
       description: `${text} · ${formatCoarseAge(this.now - started)}`,
-      tooltip: `**${programName}** version ${programVersion} — ${text}\n\nstarted ${new Date(started).toLocaleString()}, last changed ${new Date(lastModified).toLocaleString()}\n\n\`${id}\``,
+      tooltip: `**${programName}** version ${programVersion} — ${text}\n\nstarted ${time(started)}, changed ${time(lastModified)}\n\n\`${id}\``,
       icon,
       color,
       context: `execution ${status}`,
@@ -44,6 +44,10 @@ export class ExecutionNode implements TreeNode {
       expanded: true,
     };
   }
+}
+
+function time(timestamp: number): string {
+  return new Date(timestamp).toLocaleString();
 }
 
 export class ExecutionsLevel implements Level {
