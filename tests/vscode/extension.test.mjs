@@ -144,6 +144,18 @@ test("compile errors are shown in the editor, and the program is not run", async
   });
 });
 
+test("the globals of programs are known to the editor after their types were added", async () => {
+  await inBrowser(async (browser) => {
+    const workbench = await Workbench.open(browser, server.url);
+    await workbench.openFile("trip.run.ts");
+    await workbench.page.locator(".squiggly-error").first().waitFor();
+    await workbench.command("Runstate: Add Types of Programs");
+    await workbench.message("The declarations are in runstate.d.ts.").waitFor();
+    await workbench.page.locator(".squiggly-error").first().waitFor({ state: "detached" });
+    await screenshot(workbench, "types");
+  });
+});
+
 test("an execution on the web survives a killed browser", async () => {
   await server.stop();
   await bench.remove();

@@ -19,6 +19,12 @@ const ENDED: Status[] = ["complete", "error", "cancelled"];
 /** The scheme of the example programs. */
 const EXAMPLE_SCHEME = "runstate-example";
 
+/** Each program may have a `main` of its own, and none has the globals of Node or of a page. */
+const PROGRAM_TSCONFIG = {
+  compilerOptions: { target: "es2022", lib: ["es2023"], module: "preserve", moduleDetection: "force", noEmit: true, types: [] },
+  include: ["*.ts"],
+};
+
 export class Commands {
   constructor(
     private readonly editor: Editor,
@@ -118,10 +124,13 @@ export class Commands {
     if (saved !== undefined) this.editor.inform(`Exported to ${saved}.`);
   }
 
-  /** Writes the declarations of a program's globals beside the active file, where the editor's own TypeScript service finds them. */
+  /** Writes the declarations of a program's globals beside the active file, and a tsconfig.json by which the editor's TypeScript service finds them. */
   async #addTypes(): Promise<void> {
-    const written = await this.editor.writeBeside("runstate.d.ts", await this.editor.asset("dist/runstate.d.ts"));
-    this.editor.inform(written === undefined ? "Open a program of a folder first." : `The declarations are in ${written}.`);
+    const declarations = await this.editor.writeBeside("runstate.d.ts", await this.editor.asset("dist/runstate.d.ts"), "replace");
+    if (declarations === undefined) return this.editor.inform("Open a program of a folder first.");
+    await this.editor.writeBeside("tsconfig.json", new TextEncoder().encode(`${JSON.stringify(PROGRAM_TSCONFIG, null, 2)}\n`), "keep");
+    await this.editor.reloadTypes();
+    this.editor.inform(`The declarations are in ${declarations}.`);
   }
 
   async #import(): Promise<void> {

@@ -131,8 +131,13 @@ export interface Editor {
   saveVirtualFile(scheme: string): Promise<string | undefined>;
   closeVirtualFile(scheme: string, path: string): Promise<void>;
   saveAs(name: string, contents: Uint8Array): Promise<string | undefined>;
-  /** Writes a file into the folder of the active file, and returns its path; undefined if that is not in a folder. */
-  writeBeside(name: string, contents: Uint8Array): Promise<string | undefined>;
+  /**
+   * Writes a file into the folder of the active file and returns its path; undefined if that is not in a folder. An existing file is replaced or
+   * kept.
+   */
+  writeBeside(name: string, contents: Uint8Array, existing: "replace" | "keep"): Promise<string | undefined>;
+  /** Makes the editor's TypeScript service read its files anew. */
+  reloadTypes(): Promise<void>;
   chooseFile(title: string): Promise<Uint8Array | undefined>;
 
   command(name: string, handler: (argument: unknown) => unknown): void;

@@ -161,12 +161,19 @@ class VsCodeEditor implements Editor {
     return vscode.workspace.asRelativePath(uri);
   }
 
-  async writeBeside(name: string, contents: Uint8Array): Promise<string | undefined> {
+  async writeBeside(name: string, contents: Uint8Array, existing: "replace" | "keep"): Promise<string | undefined> {
     const uri = vscode.window.activeTextEditor?.document.uri;
     if (uri === undefined || vscode.workspace.fs.isWritableFileSystem(uri.scheme) !== true) return undefined;
     const beside = vscode.Uri.joinPath(uri, "..", name);
-    await vscode.workspace.fs.writeFile(beside, contents);
+    const exists = existing === "keep" && (await vscode.workspace.fs.stat(beside).then(() => true, () => false));
+    if (!exists) await vscode.workspace.fs.writeFile(beside, contents);
     return vscode.workspace.asRelativePath(beside);
+  }
+
+  async reloadTypes(): Promise<void> {
+    const { commands } = vscode;
+    // The extension for TypeScript may be turned off.
+    if ((await commands.getCommands()).includes("typescript.restartTsServer")) await commands.executeCommand("typescript.restartTsServer");
   }
 
   async chooseFile(title: string): Promise<Uint8Array | undefined> {

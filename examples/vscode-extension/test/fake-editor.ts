@@ -107,6 +107,7 @@ export class FakeEditor implements Editor {
   async writeBeside(name: string): Promise<string> {
     return name;
   }
+  async reloadTypes(): Promise<void> {}
   async chooseFile(): Promise<Uint8Array | undefined> {
     return this.chosen;
   }
