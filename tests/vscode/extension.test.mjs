@@ -144,7 +144,7 @@ test("compile errors are shown in the editor, and the program is not run", async
   });
 });
 
-test("the globals of programs are known to the editor after their types were added", async () => {
+test("the editor knows the globals of programs when their types are added", async () => {
   await inBrowser(async (browser) => {
     const workbench = await Workbench.open(browser, server.url);
     await workbench.openFile("trip.run.ts");

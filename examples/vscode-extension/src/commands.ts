@@ -124,7 +124,7 @@ export class Commands {
     if (saved !== undefined) this.editor.inform(`Exported to ${saved}.`);
   }
 
-  /** Writes the declarations of a program's globals beside the active file, and a tsconfig.json by which the editor's TypeScript service finds them. */
+  /** Writes the declarations of a program's globals beside the active file, and a tsconfig.json by which the TypeScript service finds them. */
   async #addTypes(): Promise<void> {
     const declarations = await this.editor.writeBeside("runstate.d.ts", await this.editor.asset("dist/runstate.d.ts"), "replace");
     if (declarations === undefined) return this.editor.inform("Open a program of a folder first.");
