@@ -14,7 +14,8 @@ Usage: cargo xtask <command>
                           output is kept in target/xtask, and their times in target/xtask-times.json.
                           With FILTER, runs only the tests whose name contains it (with nextest also the test files
                           whose name contains it). FILTER may also be `chromium` (conformance in it), `package` (the npm
-                          package in projects of every kind), `browser` (pages in Chromium) or `mutations`.
+                          package in projects of every kind), `browser` (pages in Chromium), `extension` (the example in
+                          VS Code) or `mutations`.
                           With --full, also runs the long form of random and failover tests (RUNSTATE_FULL=1), and the
                           mutations: bugs planted in the code, each of which a test must detect.
   test --quick            Runs the quick checks while you edit: format, lints, unit tests, the memory and file stores.

@@ -10,7 +10,7 @@ use crate::report::RunReport;
 use crate::schedule::{Lock, ScheduledStep};
 use crate::suite::{Suite, TestSelection};
 use crate::workspace::Workspace;
-use crate::{checks, generate, mutations, package, schedule, tools, words};
+use crate::{checks, extension, generate, mutations, package, schedule, tools, words};
 
 /// Runs all steps.
 pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) -> Result<(), XtaskError> {
@@ -36,6 +36,8 @@ pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) ->
         ScheduledStep::new("package tests", |step| package::test_in_projects(workspace, step)).after(&["package"]),
         ScheduledStep::new("package: its own tests", |step| package::test_package(workspace, step))
             .after(&["package for tests"]),
+        ScheduledStep::new("extension", |step| extension::build(workspace, step)).after(&["package"]),
+        ScheduledStep::new("extension in VS Code", extension::test_in_vscode).after(&["extension", "tools: VS Code"]),
         ScheduledStep::new("conformance in Node", |step| package::test_conformance(workspace, step))
             .after(&["package for tests"]),
         ScheduledStep::new("conformance in Chromium: window", |step| {
@@ -107,6 +109,8 @@ fn tool_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
             XtaskError::combine([tools::node, tools::chromium, tools::strace].map(|install| install(step)))
         }),
         ScheduledStep::new("tools: npm packages", package::install_all_npm_packages).after(&["tools: Debian packages"]),
+        ScheduledStep::new("tools: VS Code", |step| tools::code_server(step).map(drop))
+            .after(&["tools: Debian packages"]),
         ScheduledStep::new("tools: wasm-bindgen", |step| tools::wasm_bindgen(workspace, step).map(drop))
             .after(&["tools: toolchain"]),
     ]
@@ -150,6 +154,11 @@ pub fn run_filtered(
         "browser" => {
             report.step("demo page", |step| package::build_demo_page(&package::test_packed(workspace), step));
             report.step("browser tests", |step| package::test_in_browser(workspace, step));
+        }
+        "extension" => {
+            report.step("package", |step| package::build_shipped(workspace, PackageBuild::Shipped, step));
+            report.step("extension", |step| extension::build(workspace, step));
+            report.step("extension in VS Code", extension::test_in_vscode);
         }
         "mutations" => report.step("mutations", |step| mutations::run(workspace, step)),
         _ => {

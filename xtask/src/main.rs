@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod checks;
 mod error;
+mod extension;
 mod gate;
 mod generate;
 mod mongodb;

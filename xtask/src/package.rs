@@ -139,7 +139,7 @@ pub fn test_conformance(workspace: &Workspace, step: &mut StepContext) -> Result
 
 /// Runs the package's own tests.
 pub fn test_package(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
-    run_node_tests(&test_folder(workspace).join("test"), None, step)
+    run_node_tests(&test_folder(workspace).join("test"), &[], step)
 }
 
 /// Tests the packed package in fresh projects of every kind.
@@ -147,14 +147,14 @@ pub fn test_in_projects(workspace: &Workspace, step: &mut StepContext) -> Result
     tools::chromium(step)?;
     install_npm_packages("tests/package", step)?;
     install_npm_packages("tests/browser", step)?;
-    run_node_tests(Path::new("tests/package"), Some(&packed(workspace)), step)
+    run_node_tests(Path::new("tests/package"), &[(PACKED_PACKAGE_ENV, &packed(workspace))], step)
 }
 
 /// Tests the packed package and the demo page in a real browser.
 pub fn test_in_browser(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::chromium(step)?;
     install_npm_packages("tests/browser", step)?;
-    run_node_tests(Path::new("tests/browser"), Some(&test_packed(workspace)), step)
+    run_node_tests(Path::new("tests/browser"), &[(PACKED_PACKAGE_ENV, &test_packed(workspace))], step)
 }
 
 /// Builds the demo page with a packed package.
@@ -171,7 +171,7 @@ pub fn test_demo_page(step: &mut StepContext) -> Result<(), XtaskError> {
 }
 
 /// Unpacks the package to the folder that `npm install` would use, without a registry.
-fn unpack(packed: &Path, to: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
+pub fn unpack(packed: &Path, to: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
     if to.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
         std::fs::remove_file(to).map_err(failed(to))?;
     }
@@ -180,16 +180,21 @@ fn unpack(packed: &Path, to: &Path, step: &mut StepContext) -> Result<(), XtaskE
     call.arg("--directory").arg(&to.to_string_lossy()).run(step)
 }
 
-/// Runs the test files of a folder, one after the other: browsers and installations use both cores.
-fn run_node_tests(folder: &Path, packed: Option<&Path>, step: &mut StepContext) -> Result<(), XtaskError> {
+/// Runs the test files of a folder, one after the other: browsers and installations use both cores. `environment` has paths for the tests.
+pub fn run_node_tests(
+    folder: &Path,
+    environment: &[(&str, &PathBuf)],
+    step: &mut StepContext,
+) -> Result<(), XtaskError> {
     let call = ProgramCall::new("node").words("--test --test-concurrency=1 --test-reporter=spec");
-    let call = packed.into_iter().fold(call, |call, packed| call.env(PACKED_PACKAGE_ENV, packed));
+    let call = environment.iter().fold(call, |call, (name, path)| call.env(name, path));
     let call = test_files(folder)?.iter().fold(call, |call, file| call.arg(file));
     let group = folder.display().to_string();
     call.read_lines(step, |step, line| read_node_output(step, &group, line))
 }
 
-fn read_node_output(step: &mut StepContext, group: &str, line: &str) {
+/// Counts the tests in the output of Node's runner.
+pub fn read_node_output(step: &mut StepContext, group: &str, line: &str) {
     step.count(TestTally::from_node(line).unwrap_or_default());
     step.tests.extend(TestTime::from_node(group, line));
 }
@@ -214,7 +219,7 @@ fn test_files(folder: &Path) -> Result<Vec<String>, XtaskError> {
 }
 
 /// The folders, in order of dependency.
-const NPM_FOLDERS: [&str; 4] = ["pkg", "www", "tests/browser", "tests/package"];
+const NPM_FOLDERS: [&str; 5] = ["pkg", "www", "tests/browser", "tests/package", "examples/vscode-extension"];
 
 /// Installs the packages of all folders.
 pub fn install_all_npm_packages(step: &mut StepContext) -> Result<(), XtaskError> {

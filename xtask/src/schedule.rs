@@ -169,7 +169,9 @@ mod tests {
             };
             ScheduledStep::new(name, act).after(after).locks(locks)
         };
-        let logs = std::env::temp_dir().join(format!("runstate-schedule-{}", std::process::id()));
+        // Tests may share a process.
+        let name = format!("runstate-schedule-{}-{:?}", std::process::id(), std::thread::current().id());
+        let logs = std::env::temp_dir().join(name);
         run(tasks.iter().map(make).collect(), &logs, &mut RunReport::quiet())?;
         std::fs::remove_dir_all(&logs).unwrap();
         Ok(log.lock().unwrap().clone())

@@ -132,6 +132,58 @@ pub fn chromium(step: &mut StepContext) -> Result<(), XtaskError> {
     ensure_debian_program(CHROMEDRIVER, "chromium-driver", step)
 }
 
+/// VS Code as a server. It is the newest version for Node 20, and has VS Code 1.100.
+const CODE_SERVER: &str = "code-server@4.100.3";
+
+/// The native modules of VS Code that its server loads.
+const NATIVE_MODULES: &str = "node-pty @parcel/watcher @vscode/spdlog native-watchdog";
+
+/// Installs a real VS Code, which runs as a server; returns the script that starts it. Its native modules are compiled for the installed Node, so
+/// each binary interface of Node has its own folder.
+pub fn code_server(step: &mut StepContext) -> Result<PathBuf, XtaskError> {
+    node(step)?;
+    let interface = ProgramCall::new("node").words("--print process.versions.modules").output()?;
+    let name = format!("{}-{}", CODE_SERVER.replace('@', "-"), interface.trim());
+    // It is written last, so that a partial installation is repeated.
+    let is_complete = |folder: &PathBuf| folder.join(".installed").is_file();
+    let folder = match folders().into_iter().map(|folder| folder.join(&name)).find(is_complete) {
+        Some(folder) => folder,
+        None => {
+            let folder = writable_folder()?.join(&name);
+            let missing =
+                |error: XtaskError| XtaskError::Missing { what: CODE_SERVER.to_owned(), why: error.to_string() };
+            install_code_server(&folder, step).map_err(missing)?;
+            folder
+        }
+    };
+    let script = folder.join("node_modules/code-server/out/node/entry.js");
+    step.say(ProgramCall::new("node").arg(&script.to_string_lossy()).arg("--version").output()?.trim());
+    Ok(script)
+}
+
+/// Installs it without the scripts of all its packages, then the packages of VS Code, and builds the native modules.
+fn install_code_server(folder: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
+    for (program, package) in [("make", "make"), ("g++", "g++"), ("python3", "python3")] {
+        ensure_debian_program(program, package, step)?;
+    }
+    fs::create_dir_all(folder).map_err(failed(folder))?;
+    let npm = |words: &str, at: &Path| ProgramCall::new("npm").words(words).words("--no-audit --no-fund").folder(at);
+    npm("install --ignore-scripts", folder)
+        .arg("--prefix")
+        .arg(&folder.to_string_lossy())
+        .arg(CODE_SERVER)
+        .run(step)?;
+    let vscode = folder.join("node_modules/code-server/lib/vscode");
+    npm("install --omit=dev --ignore-scripts", &vscode).run(step)?;
+    npm("install --omit=dev --ignore-scripts", &vscode.join("extensions")).run(step)?;
+    // One of them complains, and the server runs without it.
+    let status = npm("rebuild", &vscode).words(NATIVE_MODULES).status(step)?;
+    step.say(format_args!("native modules: {status}"));
+    ProgramCall::new("ln").words("-sfn node_modules node_modules.asar").folder(&vscode).run(step)?;
+    npm("rebuild argon2", folder).run(step)?;
+    fs::write(folder.join(".installed"), "").map_err(failed(folder))
+}
+
 /// Installs the tracer of system calls.
 pub fn strace(step: &mut StepContext) -> Result<(), XtaskError> {
     ensure_debian_program("strace", "strace", step)

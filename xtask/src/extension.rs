@@ -1,0 +1,33 @@
+//! The example extension for VS Code: its logic in Node, and the packed extension in a real VS Code, which runs as a server for a real browser.
+
+use std::path::{Path, PathBuf};
+
+use super::report::StepContext;
+use crate::error::XtaskError;
+use crate::package::{install_npm_packages, packed, read_node_output, run_node_tests, unpack};
+use crate::process::ProgramCall;
+use crate::tools;
+use crate::workspace::Workspace;
+
+const FOLDER: &str = "examples/vscode-extension";
+
+/// Checks the types of the extension, tests its logic in Node, and packs it, with the shipped package.
+pub fn build(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
+    install_npm_packages(FOLDER, step)?;
+    unpack(&packed(workspace), &Path::new(FOLDER).join("node_modules/runstate"), step)?;
+    let script = |name: &str| ProgramCall::new("npm").words("run --prefix").arg(FOLDER).arg(name);
+    script("check").run(step)?;
+    script("test").read_lines(step, |step, line| read_node_output(step, FOLDER, line))?;
+    script("build").run(step)?;
+    script("package").run(step)
+}
+
+/// Runs the packed extension in a real VS Code.
+pub fn test_in_vscode(step: &mut StepContext) -> Result<(), XtaskError> {
+    tools::chromium(step)?;
+    install_npm_packages("tests/browser", step)?;
+    let server = tools::code_server(step)?;
+    let packed = std::env::current_dir().unwrap_or_default().join(FOLDER).join("build/runstate.vsix");
+    let environment: [(&str, &PathBuf); 2] = [("RUNSTATE_CODE_SERVER", &server), ("RUNSTATE_VSIX", &packed)];
+    run_node_tests(Path::new("tests/vscode"), &environment, step)
+}
