@@ -4,10 +4,11 @@ import type { ExecutionSummary, Json, Run, Status } from "runstate";
 
 import type { Answering } from "./answering.ts";
 import type { Choice, Editor } from "./editor.ts";
-import { messageOf } from "./errors.ts";
 import { count, formatCoarseAge } from "./format.ts";
 import { diagnosticsOf, programName } from "./programs.ts";
+import { registerCommand } from "./register-command.ts";
 import { RUN_PAGE } from "./run-page.ts";
+import type { WindowSessions } from "./sessions/window-sessions.ts";
 import type { Store } from "./store.ts";
 import { CallNode } from "./tree/calls.ts";
 import { ExecutionNode, STATUSES } from "./tree/executions.ts";
@@ -30,6 +31,7 @@ export class Commands {
     private readonly editor: Editor,
     private readonly store: Store,
     private readonly answering: Answering,
+    private readonly sessions: WindowSessions,
   ) {
     editor.virtualContents(EXAMPLE_SCHEME, async (path) => new TextDecoder().decode(await editor.asset(`programs${path}`)));
     this.#register("run", () => this.#runFile(false));
@@ -54,17 +56,7 @@ export class Commands {
 
   /** Registers a command. One that changes something needs a trusted workspace. */
   #register(name: string, handler: (argument: unknown) => unknown, trust: "trusted" | "any" = "trusted"): void {
-    this.editor.command(`runstate.${name}`, async (argument) => {
-      if (trust === "trusted" && !this.editor.isTrusted) {
-        return this.editor.warn("This window is read-only, because the workspace is not trusted. Trust it to run programs and to answer.");
-      }
-      try {
-        await handler(argument);
-      } catch (error) {
-        this.editor.log("error", `${name}: ${messageOf(error)}`);
-        this.editor.fail(messageOf(error));
-      }
-    });
+    registerCommand(this.editor, name, handler, trust);
   }
 
   async #runFile(withInput: boolean): Promise<void> {
@@ -87,7 +79,7 @@ export class Commands {
       this.editor.problems(file.uri, problems);
       return this.editor.fail(`${file.name} was not run: ${count(problems.length, "compile error")}, the first in line ${problems[0]?.line}.`);
     }
-    const run = await rs.cvm.start(name, { input });
+    const run = (await this.sessions.run(name, input)) ?? (await rs.cvm.start(name, { input }));
     this.editor.log("info", `execution ${run.id} of ${name} was started: ${run.status}`);
     this.editor.showPage(RUN_PAGE, run.id);
     const { items } = await rs.cvm.calls({ execution: run.id, open: true, kind: "cc" });

@@ -107,6 +107,8 @@ export interface Editor {
   readonly isTrusted: boolean;
   onTrusted(listener: () => void): void;
   onClose(listener: () => unknown): void;
+  /** The workspace or folder of the window; undefined in an empty window. */
+  readonly workspace: { id: string; name: string } | undefined;
   /** The folder that the editor gives to this extension, a path on the desktop. */
   readonly storageFolder: string;
   setting<K extends keyof Settings>(name: K): Settings[K];

@@ -1,5 +1,7 @@
 // Puts the parts together.
 
+import type { Session } from "runstate";
+
 import { Answering } from "./answering.ts";
 import { Commands } from "./commands.ts";
 import { Drafts } from "./drafts.ts";
@@ -8,10 +10,14 @@ import { messageOf } from "./errors.ts";
 import { count } from "./format.ts";
 import { LanguageHelp } from "./programs.ts";
 import { RunPages } from "./run-page.ts";
+import { SessionCommands } from "./sessions/session-commands.ts";
+import { type SessionTiming, WindowSessions } from "./sessions/window-sessions.ts";
 import { type Host, Store } from "./store.ts";
 import { CallsLevel } from "./tree/calls.ts";
 import { ExecutionsLevel } from "./tree/executions.ts";
 import type { Level } from "./tree/level.ts";
+import { SessionsLevel } from "./tree/sessions.ts";
+import { TasksLevel } from "./tree/tasks.ts";
 
 /** How often the ages in the tree are written anew, in milliseconds. */
 const AGE_MS = 60_000;
@@ -47,25 +53,31 @@ class Tree implements TreeSource {
 }
 
 /** Starts the extension. It does not wait for the store, so that activation is quick. */
-export function startExtension(editor: Editor, host: Host): Store {
+export function startExtension(editor: Editor, host: Host, timing?: SessionTiming): Store {
   const store = new Store(editor, host);
+  const sessions = new WindowSessions(editor, store, host.hostname, timing);
   const drafts = new Drafts(() => store.open());
   const answering = new Answering(editor, store, drafts);
-  new Commands(editor, store, answering);
+  new Commands(editor, store, answering, sessions);
+  new SessionCommands(editor, store, sessions);
   new LanguageHelp(editor, store);
   new RunPages(editor, store, answering);
-  editor.tree("runstate.executions", new Tree(store, [new ExecutionsLevel(new CallsLevel(Date.now), Date.now)]));
+  const executions = new ExecutionsLevel(new CallsLevel(Date.now), Date.now);
+  const isMine = (session: Session) => sessions.epochOf(session) !== undefined;
+  const levels = [new SessionsLevel(new TasksLevel(executions, Date.now), isMine, Date.now), executions];
+  editor.tree("runstate.executions", new Tree(store, levels));
   store.onChange(() => showCount(editor, store));
   showCount(editor, store);
   editor.onSettingsChange(() => void store.refresh().catch(() => {}));
-  editor.onClose(() => store.close());
-  editor.onTrusted(() => void store.reopen().then(() => resume(editor, answering)));
+  editor.onClose(() => sessions.close().finally(() => store.close()));
+  editor.onTrusted(() => void store.reopen().then(() => resume(editor, answering, sessions)));
   void store.follow();
-  if (editor.isTrusted) void resume(editor, answering);
+  if (editor.isTrusted) void resume(editor, answering, sessions);
   return store;
 }
 
-async function resume(editor: Editor, answering: Answering): Promise<void> {
+async function resume(editor: Editor, answering: Answering, sessions: WindowSessions): Promise<void> {
+  sessions.start();
   await answering.resume().catch((error: unknown) => editor.log("warn", `unsent answers were not read: ${messageOf(error)}`));
 }
 

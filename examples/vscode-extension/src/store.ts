@@ -1,24 +1,39 @@
 // The store of the extension: it is opened at the first use, and followed as long as the window lives. The lists that views show are read again after
 // changes, those of other windows and of the command line included.
 
-import type { CallRow, CompiledSource, ExecutionSummary, OpenOptions, Runstate } from "runstate";
+import type { CallRow, CompiledSource, ExecutionSummary, OpenOptions, Runstate, StoreChange } from "runstate";
 
 import type { Editor } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
+import { type SessionRow, SessionReader } from "./sessions/session-reader.ts";
+import { WINDOWS } from "./sessions/window-documents.ts";
 
 /** The difference between the desktop and the web: where the store is, and how the WebAssembly is loaded. */
 export interface Host {
+  /** The name of this host, under which it is registered as a machine. */
+  readonly hostname: string;
   open(editor: Editor, options: OpenOptions): Promise<Runstate>;
   compile(editor: Editor, name: string, source: string): Promise<CompiledSource>;
 }
 
-/** The executions and open calls that views show. */
+/** The sessions, executions and open calls that views show. */
 export interface Snapshot {
+  /** Sessions with their tasks; those that have not ended first. */
+  sessions: SessionRow[];
   /** Those that have not ended, then recent ones; each newest first. */
   executions: ExecutionSummary[];
   /** Open calls of all executions. */
   calls: CallRow[];
 }
+
+/** The collections whose changes are followed. */
+const FOLLOWED = ["cvm.executions", "cvm.cc_history", "cvm.outputs", "orchestration.sessions", "orchestration.tasks", WINDOWS];
+
+/** Those that views do not list. */
+const UNLISTED: ReadonlySet<string> = new Set(["cvm.outputs", WINDOWS]);
+
+/** How long one poll waits for changes, in milliseconds. */
+const POLL_MS = 1000;
 
 /** The largest number of executions that have not ended, and of open calls, that views show. */
 const SHOWN = 500;
@@ -31,10 +46,12 @@ const LONGEST_PAUSE_MS = 30_000;
 
 export class Store {
   #opening: Promise<Runstate> | undefined;
-  #snapshot: Snapshot = { executions: [], calls: [] };
+  #snapshot: Snapshot = { sessions: [], executions: [], calls: [] };
+  readonly #sessions = new SessionReader();
   #failure: string | undefined;
   #listeners: (() => void)[] = [];
   #executionListeners: ((execution: string) => void)[] = [];
+  #documentListeners: ((collection: string, id: string) => void)[] = [];
   #stopped = new AbortController();
   #refreshing: Promise<void> | undefined;
 
@@ -73,18 +90,24 @@ export class Store {
     return () => (this.#executionListeners = this.#executionListeners.filter((other) => other !== listener));
   }
 
+  /** Calls `listener` with the collection and the id of a document that has changed. */
+  onDocumentChange(listener: (collection: string, id: string) => void): void {
+    this.#documentListeners.push(listener);
+  }
+
   /** Follows the store until `close`. A failure is logged, and the store is followed again after a pause. */
   async follow(): Promise<void> {
     const { signal } = this.#stopped;
     for (let pause = 500; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
         const rs = await this.open();
-        const { next: from } = await rs.call("store.changes", { waitMs: 0 });
+        let { next: from } = await rs.call("store.changes", { waitMs: 0 });
         await this.refresh();
-        for await (const change of rs.cvm.changes({ things: ["execution", "call", "output"], from, signal })) {
+        for (;;) {
+          const page = await rs.call("store.changes", { from, collections: FOLLOWED, waitMs: POLL_MS }, { signal });
+          from = page.next;
           pause = 500;
-          if (change.executionId !== undefined) this.#executionListeners.forEach((listener) => listener(change.executionId as string));
-          if (change.thing !== "output") this.#refreshSoon();
+          page.events.forEach((change) => this.#report(change));
         }
       } catch (error) {
         if (signal.aborted) return;
@@ -93,6 +116,14 @@ export class Store {
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
+  }
+
+  #report({ collection, id, whole }: StoreChange): void {
+    const execution = collection === "cvm.executions" ? id : collection.startsWith("cvm.") ? whole : null;
+    if (execution !== null) this.#executionListeners.forEach((listener) => listener(execution));
+    this.#documentListeners.forEach((listener) => listener(collection, id));
+    if (collection === "orchestration.tasks") this.#sessions.forgetTasks();
+    if (!UNLISTED.has(collection)) this.#refreshSoon();
   }
 
   #refreshSoon(): void {
@@ -108,13 +139,15 @@ export class Store {
   async refresh(): Promise<void> {
     const rs = await this.open();
     const finished = this.editor.setting("finishedExecutions");
-    const [active, recent, calls] = await Promise.all([
+    const [active, recent, calls, sessions] = await Promise.all([
       rs.cvm.active({ limit: SHOWN }),
       finished === 0 ? { items: [] } : rs.cvm.list({ limit: finished }),
       rs.cvm.calls({ open: true, limit: SHOWN }),
+      this.#sessions.read(rs),
     ]);
     const shown = new Set(active.items.map(({ id }) => id));
-    this.#snapshot = { executions: [...active.items, ...recent.items.filter(({ id }) => !shown.has(id))], calls: calls.items };
+    const executions = [...active.items, ...recent.items.filter(({ id }) => !shown.has(id))];
+    this.#snapshot = { sessions, executions, calls: calls.items };
     this.#failure = undefined;
     this.#listeners.forEach((listener) => listener());
   }

@@ -57,6 +57,12 @@ class VsCodeEditor implements Editor {
     await Promise.all(this.#closing.map((listener) => listener()));
   }
 
+  get workspace(): { id: string; name: string } | undefined {
+    const { workspaceFile, workspaceFolders, name } = vscode.workspace;
+    const uri = workspaceFile ?? workspaceFolders?.[0]?.uri;
+    return uri && { id: uri.toString(), name: name ?? uri.path };
+  }
+
   get storageFolder(): string {
     return vscode.Uri.joinPath(this.#context.globalStorageUri, "store").fsPath;
   }

@@ -7,6 +7,8 @@ import { init, open } from "runstate/slim";
 import { extension } from "./vscode.ts";
 
 export const { activate, deactivate } = extension({
+  // The store is of one browser, so the name need not tell browsers apart.
+  hostname: "browser",
   async open(editor, options) {
     await init(editor.asset("dist/runstate_bg.wasm"), { compile });
     await initCompilerOnce(editor);

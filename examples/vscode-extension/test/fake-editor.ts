@@ -12,6 +12,7 @@ import type { Store } from "../src/store.ts";
 
 export class FakeEditor implements Editor {
   isTrusted = true;
+  workspace: Editor["workspace"];
   readonly storageFolder = "";
   readonly settings: Settings = { answeredBy: "Ada", programFiles: ["*.run.ts"], finishedExecutions: 50, storeFolder: "" };
   readonly messages: string[] = [];
@@ -153,6 +154,7 @@ export class FakeWindow {
   constructor(url = "memory:", prepare: (editor: FakeEditor) => void = () => {}) {
     prepare(this.editor);
     this.store = startExtension(this.editor, {
+      hostname: "box",
       open: (_, options) => open(url, options),
       compile: (_, name, source) => compile(name, source),
     });

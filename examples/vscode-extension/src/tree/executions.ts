@@ -1,4 +1,4 @@
-// The level of executions, each above its open calls.
+// The level of executions, each above its open calls: those of a task, or those that belong to no task that is shown.
 
 import type { ExecutionSummary, Status } from "runstate";
 
@@ -50,13 +50,21 @@ function time(timestamp: number): string {
   return new Date(timestamp).toLocaleString();
 }
 
-export class ExecutionsLevel implements Level {
+/** The task that has started an execution, by its id `task:ID:RETRIES`. */
+function taskOf(execution: string): string | undefined {
+  return /^task:(.*):\d+$/.exec(execution)?.[1];
+}
+
+export class ExecutionsLevel implements Level<string | void> {
   constructor(
     private readonly calls: CallsLevel,
     private readonly now: () => number,
   ) {}
 
-  nodes(snapshot: Snapshot): TreeNode[] {
-    return snapshot.executions.map((execution) => new ExecutionNode(execution, this.calls.nodes(snapshot, execution.id), this.now()));
+  nodes(snapshot: Snapshot, task: string | void): TreeNode[] {
+    const shown = new Set(snapshot.sessions.flatMap(({ tasks }) => tasks.map(({ task_id }) => task_id)));
+    const fits = (owner: string | undefined) => (task === undefined ? owner === undefined || !shown.has(owner) : owner === task);
+    const executions = snapshot.executions.filter(({ id }) => fits(taskOf(id)));
+    return executions.map((execution) => new ExecutionNode(execution, this.calls.nodes(snapshot, execution.id), this.now()));
   }
 }

@@ -1,4 +1,4 @@
-// A level of the tree: the nodes below a parent. A level of sessions above the executions, or of tasks, is one more class like these.
+// A level of the tree: the nodes below a parent.
 
 import type { TreeNode } from "../editor.ts";
 import type { Snapshot } from "../store.ts";

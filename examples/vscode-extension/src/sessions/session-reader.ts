@@ -1,0 +1,57 @@
+// Reads the sessions that views show, with their tasks.
+
+import type { Runstate, Session, TaskPage } from "runstate";
+
+/** A task of a session. The package exports another type under the name `Task`. */
+export type SessionTask = TaskPage["items"][number];
+
+export interface SessionRow {
+  session: Session;
+  /** In the order in which they were added. */
+  tasks: SessionTask[];
+  /** Whether it has more tasks than are listed. */
+  moreTasks: boolean;
+}
+
+/** The largest number of sessions, and of tasks of a session. */
+const SESSIONS = 100;
+const TASKS = 200;
+
+/** How long ended sessions are shown, in milliseconds. */
+const ENDED_MS = 86_400_000;
+
+/** Reads sessions. The tasks of one that has not changed are not read again, because every heartbeat causes a read. */
+export class SessionReader {
+  #rows = new Map<string, SessionRow>();
+
+  /** Reads the sessions with the latest heartbeats; those that have not ended first. */
+  async read(rs: Runstate): Promise<SessionRow[]> {
+    const { items } = await rs.orchestration.session.list({ sort: "last_heartbeat", descending: true, limit: SESSIONS });
+    const shown = items.filter((session) => !hasEnded(session) || (session.completed_at ?? 0) > Date.now() - ENDED_MS);
+    const rows = await Promise.all(shown.map((session) => this.#readRow(rs, session)));
+    this.#rows = new Map(rows.map((row) => [row.session.session_id, row]));
+    return rows.sort((a, b) => rank(a.session) - rank(b.session) || a.session.started_at - b.session.started_at);
+  }
+
+  /** Reads the tasks of all sessions at the next time: one of them has changed. */
+  forgetTasks(): void {
+    this.#rows.clear();
+  }
+
+  async #readRow(rs: Runstate, session: Session): Promise<SessionRow> {
+    const known = this.#rows.get(session.session_id);
+    if (known && JSON.stringify(known.session) === JSON.stringify(session)) return known;
+    const { items, next } = await rs.orchestration.task.list({ session: session.session_id, limit: TASKS });
+    const tasks = items.sort((a, b) => a.created_at - b.created_at);
+    return { session, tasks, moreTasks: next !== undefined };
+  }
+}
+
+/** Whether a session was completed or has failed. */
+export function hasEnded(session: Session): session is Session & { status: "completed" | "failed" } {
+  return session.status === "completed" || session.status === "failed";
+}
+
+function rank(session: Session): number {
+  return hasEnded(session) ? 1 : 0;
+}

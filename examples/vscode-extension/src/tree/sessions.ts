@@ -1,0 +1,98 @@
+// The level of sessions with their health, each above its tasks.
+
+import type { Session } from "runstate";
+
+import type { Row, TreeNode } from "../editor.ts";
+import { count, formatAge } from "../format.ts";
+import { type SessionRow, hasEnded } from "../sessions/session-reader.ts";
+import type { Snapshot } from "../store.ts";
+import type { Level } from "./level.ts";
+import type { TasksLevel } from "./tasks.ts";
+
+/** The health of a session by the time since its heartbeat, in milliseconds: the default settings of the domain. */
+const HEALTH = [
+  { below: 60_000, text: "healthy", color: "charts.green" },
+  { below: 120_000, text: "degraded", color: "charts.yellow" },
+  { below: 300_000, text: "unresponsive", color: "charts.orange" },
+  { below: Infinity, text: "stale", color: "charts.red" },
+];
+
+/** How a status other than active is shown. */
+const STATUSES: { readonly [status in Exclude<Session["status"], "active">]: { icon: string; color?: string } } = {
+  paused: { icon: "debug-pause", color: "charts.blue" },
+  stalled: { icon: "debug-disconnect", color: "charts.orange" },
+  completed: { icon: "pass", color: "charts.green" },
+  failed: { icon: "error", color: "charts.red" },
+};
+
+export class SessionNode implements TreeNode {
+  constructor(
+    readonly session: Session,
+    private readonly progress: string,
+    readonly children: TreeNode[],
+    /** Whether this window drives it. */
+    private readonly isMine: boolean,
+    private readonly now: number,
+  ) {}
+
+  get row(): Row {
+    const { session_id, project_id, status } = this.session;
+    const { text, color } = healthOf(this.session, this.now);
+    const shown = status === "active" ? { icon: "pulse", color } : STATUSES[status];
+    return {
+      id: `session ${session_id}`,
+      label: project_id,
+      description: [this.#state(text), this.progress, this.isMine && "this window"].filter(Boolean).join(" · "),
+      tooltip: this.#tooltip(text),
+      ...shown,
+      context: `session ${status}${this.isMine ? " mine" : ""}`,
+      expanded: !hasEnded(this.session),
+    };
+  }
+
+  #state(health: string): string {
+    const { status, last_heartbeat } = this.session;
+    if (status === "active") return health;
+    if (status === "paused") return health === "healthy" ? "paused" : `paused, ${health}`;
+    return status === "stalled" ? `stalled, silent for ${formatAge(this.now - last_heartbeat)}` : status;
+  }
+
+  #tooltip(health: string): string {
+    const { session_id, status, project_id, machine_id, started_at, last_heartbeat, recovery, epoch, metadata } = this.session;
+    const reason = metadata[`${status}_reason`];
+    const times = recovery.attempts === 0 ? "" : `, recovered ${count(recovery.attempts, "time")}`;
+    const lines = [
+      `**${project_id}** — ${status}${typeof reason === "string" ? `: ${reason}` : ""}`,
+      `started ${new Date(started_at).toLocaleString()}, last heartbeat ${new Date(last_heartbeat).toLocaleString()}`,
+      hasEnded(this.session) ? undefined : `${health}${times}`,
+      `machine \`${machine_id}\`, epoch ${epoch}`,
+      `\`${session_id}\``,
+    ];
+    return lines.filter(Boolean).join("\n\n");
+  }
+}
+
+function healthOf({ last_heartbeat }: Session, now: number): { text: string; color: string } {
+  return HEALTH.find(({ below }) => now - last_heartbeat < below) ?? { text: "stale", color: "charts.red" };
+}
+
+function progressOf({ tasks, moreTasks }: SessionRow): string {
+  if (tasks.length === 0) return "";
+  const completed = tasks.filter(({ status }) => status === "completed").length;
+  return `${completed} of ${tasks.length}${moreTasks ? "+" : ""} tasks`;
+}
+
+export class SessionsLevel implements Level {
+  constructor(
+    private readonly tasks: TasksLevel,
+    private readonly isMine: (session: Session) => boolean,
+    private readonly now: () => number,
+  ) {}
+
+  nodes(snapshot: Snapshot): TreeNode[] {
+    return snapshot.sessions.map((row) => {
+      const children = this.tasks.nodes(snapshot, row);
+      return new SessionNode(row.session, progressOf(row), children, this.isMine(row.session), this.now());
+    });
+  }
+}
