@@ -2,13 +2,13 @@
 
 import { readFile } from "node:fs/promises";
 
-import { open } from "runstate";
+import { type OpenOptions, type Runstate, open } from "runstate";
 import { compile } from "runstate/compiler";
 
 import type { Choice, Editor, PageSource, Problem, Settings } from "../src/editor.ts";
 import type { TextFile, TextInput, TextInputResult, TreeNode, TreeSource, VirtualFiles } from "../src/editor.ts";
 import { startExtension } from "../src/extension.ts";
-import type { Store } from "../src/store.ts";
+import type { Host, Store } from "../src/store.ts";
 
 export class FakeEditor implements Editor {
   isTrusted = true;
@@ -151,13 +151,30 @@ export class FakeWindow {
   readonly editor = new FakeEditor();
   readonly store: Store;
 
-  constructor(url = "memory:", prepare: (editor: FakeEditor) => void = () => {}) {
+  /** Why the store cannot be used any more. */
+  #killed: Error | undefined;
+
+  constructor(
+    url = "memory:",
+    prepare: (editor: FakeEditor) => void = () => {},
+    openStore: (url: string, options: OpenOptions) => Promise<Runstate> = open,
+  ) {
     prepare(this.editor);
-    this.store = startExtension(this.editor, {
+    const host: Host = {
       hostname: "box",
-      open: (_, options) => open(url, options),
+      open: async (_, options) => {
+        if (this.#killed !== undefined) throw this.#killed;
+        return openStore(url, options);
+      },
       compile: (_, name, source) => compile(name, source),
-    });
+    };
+    this.store = startExtension(this.editor, host, { beatMs: 50, probeMs: 400 });
+  }
+
+  /** Ends the window as SIGKILL does: it does nothing more, and nothing is cleaned up. */
+  async kill(): Promise<void> {
+    this.#killed = new Error("the window was killed");
+    await this.store.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -83,10 +83,12 @@ export class WindowSessions {
     const task = `vscode-${crypto.randomUUID()}`;
     const epoch = await this.#serially(async () => {
       const session = await this.#ownSession().catch((error: unknown) => this.#log(error));
-      if (session === undefined || session.status !== "active" || session.current_task_id !== null) return undefined;
+      const isBusy = this.#window?.starting !== null || session?.current_task_id !== null;
+      if (isBusy || session?.status !== "active") return undefined;
       const parameters = { sessionId: session.session_id, id: task, name: program, program, epoch: session.epoch };
       const command = { name: "orchestration.task.add", parameters: input === undefined ? parameters : { ...parameters, input } };
       await this.#change(() => ({ starting: task }), command);
+      this.#isStarting = true;
       return session.epoch;
     });
     return epoch === undefined ? undefined : this.#startTask(task, epoch);
@@ -187,7 +189,6 @@ export class WindowSessions {
 
   /** Starts the task that was added last. It may run for long, so heartbeats do not wait for it. */
   async #startTask(task: string, epoch: number): Promise<ExecutionStatus | undefined> {
-    this.#isStarting = true;
     const forget = () => this.#serially(() => this.#change(() => ({ starting: null })));
     try {
       const rs = await this.store.open();
@@ -207,10 +208,14 @@ export class WindowSessions {
   async #startPending({ starting, sessions }: WindowDocument): Promise<void> {
     if (starting === null || this.#isStarting) return;
     const rs = await this.store.open();
-    const { session_id, status } = await rs.orchestration.task.show(starting);
-    const session = sessions.find(({ id }) => id === session_id);
-    if (status !== "pending" || session === undefined) await this.#change(() => ({ starting: null }));
-    else void this.#startTask(starting, session.epoch).catch((error: unknown) => this.#log(error));
+    const task = await rs.orchestration.task.show(starting).catch((error: unknown) => {
+      if (codeOf(error) === "not_found") return undefined;
+      throw error;
+    });
+    const session = task?.status === "pending" ? sessions.find(({ id }) => id === task.session_id) : undefined;
+    if (session === undefined) return void (await this.#change(() => ({ starting: null })));
+    this.#isStarting = true;
+    void this.#startTask(starting, session.epoch).catch((error: unknown) => this.#log(error));
   }
 
   /** The document of this window; undefined if another window has taken it. */
