@@ -319,7 +319,8 @@ function toTreeItem(node: TreeNode): vscode.TreeItem {
   const { None, Expanded, Collapsed } = vscode.TreeItemCollapsibleState;
   const item = new vscode.TreeItem(label, node.children.length === 0 ? None : expanded === true ? Expanded : Collapsed);
   const iconPath = new vscode.ThemeIcon(icon, color === undefined ? undefined : new vscode.ThemeColor(color));
-  Object.assign(item, { id, description, iconPath, contextValue: context });
+  // An item that gets its first children would stay collapsed, so it becomes another item.
+  Object.assign(item, { id: node.children.length === 0 ? `${id} leaf` : id, description, iconPath, contextValue: context });
   if (tooltip !== undefined) item.tooltip = new vscode.MarkdownString(tooltip);
   if (command !== undefined) item.command = { command, title: label, arguments: [node] };
   return item;

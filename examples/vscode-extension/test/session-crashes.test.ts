@@ -20,7 +20,7 @@ const RECOVERY_COMMITS = 6;
 /** A store, and a window that does everything in a world whose process can be killed. */
 async function openWindow(t: TestContext, name: string): Promise<{ url: string; world: World; window: FakeWindow }> {
   const folder = await mkdtemp(join(tmpdir(), "runstate-extension-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }));
   const url = `file:${folder}`;
   const world = await simulated({ now: Date.now() });
   const window = new FakeWindow(url, inFolder(name), (at, options) => world.open(at, options));

@@ -76,7 +76,16 @@ export async function startServer({ user, extensions, workspace }, { trust = tru
   });
   return {
     url: `${url}/?folder=${workspace}`,
-    killExtensionHosts: () => killExtensionHosts(child.pid),
+    /** The address of a window of another folder. */
+    urlOf: (folder) => `${url}/?folder=${folder}`,
+    /** The process ids of the extension hosts, one for each window. */
+    extensionHosts: () => extensionHosts(child.pid),
+    /** Kills extension hosts with SIGKILL, by default all; returns their number. */
+    async killExtensionHosts(pids) {
+      const killed = pids ?? (await extensionHosts(child.pid));
+      killed.forEach(signal);
+      return killed.length;
+    },
     /** Stops the server with all its processes, which are one group. */
     async stop() {
       const ended = child.exitCode === null && new Promise((resolve) => child.on("exit", resolve));
@@ -87,11 +96,9 @@ export async function startServer({ user, extensions, workspace }, { trust = tru
   };
 }
 
-/** Kills the extension hosts below the server with SIGKILL; returns their number. */
-async function killExtensionHosts(server) {
+async function extensionHosts(server) {
   const hosts = (await descendants(server)).filter(({ command }) => command.includes("--type=extensionHost"));
-  for (const { pid } of hosts) signal(pid);
-  return hosts.length;
+  return hosts.map(({ pid }) => pid);
 }
 
 function signal(pid) {

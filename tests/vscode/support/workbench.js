@@ -66,6 +66,11 @@ export class Workbench {
     return this.page.locator(`.quick-input-list .monaco-list-row:has-text("${text}")`).first();
   }
 
+  /** Presses a button of the dialog that asks for a confirmation. */
+  async confirm(button) {
+    await this.page.locator(`.monaco-dialog-box .monaco-button:has-text("${button}")`).first().click();
+  }
+
   status() {
     return this.page.locator('.statusbar-item[id*="runstate.questions"]');
   }

@@ -42,7 +42,7 @@ export class SessionNode implements TreeNode {
     return {
       id: `session ${session_id}`,
       label: project_id,
-      description: [this.#state(text), this.progress, this.isMine && "this window"].filter(Boolean).join(" · "),
+      description: [this.#state(text), this.isMine && "this window", this.progress].filter(Boolean).join(" · "),
       tooltip: this.#tooltip(text),
       ...shown,
       context: `session ${status}${this.isMine ? " mine" : ""}`,
@@ -54,7 +54,7 @@ export class SessionNode implements TreeNode {
     const { status, last_heartbeat } = this.session;
     if (status === "active") return health;
     if (status === "paused") return health === "healthy" ? "paused" : `paused, ${health}`;
-    return status === "stalled" ? `stalled, silent for ${formatAge(this.now - last_heartbeat)}` : status;
+    return status === "stalled" ? `stalled, silent ${formatAge(this.now - last_heartbeat)}` : status;
   }
 
   #tooltip(health: string): string {
@@ -79,7 +79,7 @@ function healthOf({ last_heartbeat }: Session, now: number): { text: string; col
 function progressOf({ tasks, moreTasks }: SessionRow): string {
   if (tasks.length === 0) return "";
   const completed = tasks.filter(({ status }) => status === "completed").length;
-  return `${completed} of ${tasks.length}${moreTasks ? "+" : ""} tasks`;
+  return `${completed}/${tasks.length}${moreTasks ? "+" : ""} tasks`;
 }
 
 export class SessionsLevel implements Level {

@@ -35,7 +35,7 @@ export class TaskNode implements TreeNode {
     return {
       id: `task ${task_id}`,
       label: oneLine(task_name),
-      description: `task ${text} · ${formatCoarseAge(this.now - created_at)}`,
+      description: `${text} · ${formatCoarseAge(this.now - created_at)}`,
       tooltip: lines.filter(Boolean).join("\n\n"),
       icon,
       color,
