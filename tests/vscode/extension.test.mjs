@@ -122,6 +122,8 @@ test("a question that another window has answered says so", async () => {
     await startTrip(first);
     const second = await Workbench.open(browser, server.url);
     await second.showTree();
+    // A click while its session is added to the tree may be lost.
+    await second.row("this window").waitFor();
     await second.row("Where do you want to go?").click();
     await second.choice("Kyoto").click();
     await second.quickInput("How many days in Kyoto?").waitFor();

@@ -90,7 +90,7 @@ test("the session of a window that is gone continues in another one", async () =
       assert.equal(await server.killExtensionHosts(killed), 1);
 
       await second.page.bringToFront();
-      await session(second, "workspace", "0/1 tasks").waitFor();
+      await session(second, "workspace", "0/1").waitFor();
       await second.command("Runstate: Move Session to This Window");
       await second.choice("workspace").click();
       await second.confirm("Move");
@@ -99,6 +99,7 @@ test("the session of a window that is gone continues in another one", async () =
       await second.choice("Oslo").click();
       await second.quickInput("How many days in Oslo?").waitFor();
       await second.page.keyboard.press("Escape");
+      await second.row("How many days in Oslo?").waitFor();
       await screenshot(second, "session-moved");
 
       await first.page.bringToFront();

@@ -41,15 +41,30 @@ class Tree implements TreeSource {
   ) {}
 
   async roots(): Promise<TreeNode[]> {
+    return this.#nodes();
+  }
+
+  /** Heartbeats change the snapshot and no row. They are not reported, because a click during a refresh may be lost. */
+  onChange(listener: () => void): void {
+    let shown: string | undefined;
+    const report = () => {
+      const rows = JSON.stringify(this.#nodes().map(rowsOf));
+      if (rows !== shown) listener();
+      shown = rows;
+    };
+    this.store.onChange(report);
+    setInterval(report, AGE_MS).unref?.();
+  }
+
+  #nodes(): TreeNode[] {
     const { snapshot, failure } = this.store;
     const nodes = this.levels.flatMap((level) => level.nodes(snapshot));
     return failure === undefined ? nodes : [new FailureNode(failure), ...nodes];
   }
+}
 
-  onChange(listener: () => void): void {
-    this.store.onChange(listener);
-    setInterval(listener, AGE_MS).unref?.();
-  }
+function rowsOf({ row, children }: TreeNode): object {
+  return [row, children.map(rowsOf)];
 }
 
 /** Starts the extension. It does not wait for the store, so that activation is quick. */

@@ -7,7 +7,7 @@ import { init, open } from "runstate/slim";
 import { extension } from "./vscode.ts";
 
 export const { activate, deactivate } = extension({
-  // The store is of one browser, so the name need not tell browsers apart.
+  // Each browser has a store of its own, so its name need not be unique.
   hostname: "browser",
   async open(editor, options) {
     await init(editor.asset("dist/runstate_bg.wasm"), { compile });

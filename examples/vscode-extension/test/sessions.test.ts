@@ -9,7 +9,7 @@ import { simulated } from "runstate/testing";
 
 import type { TreeNode } from "../src/editor.ts";
 import { SessionNode } from "../src/tree/sessions.ts";
-import { FakeEditor, FakeWindow, waitUntil } from "./fake-editor.ts";
+import { FakeEditor, FakeWindow, file, waitUntil } from "./fake-editor.ts";
 
 const ASK = 'const a = CC("Go on?", { choices: ["yes"] }); console.log(a);';
 
@@ -58,7 +58,7 @@ test("a window has a session on the machine of its host, and sends heartbeats", 
   const rs = await window.store.open();
   assert.deepEqual((await rs.orchestration.machine.show(machine_id)).hostname, "box");
   await waitUntil(async () => (await session(window, "app")).last_heartbeat > last_heartbeat);
-  assert.deepEqual(await window.rows(), ["app [session active mine]"]);
+  assert.deepEqual(await window.rows(), ["app [session active mine]", "  No program has run yet [hint]"]);
   assert.match((await window.nodes())[0]?.row.description ?? "", /^healthy · this window$/);
   assert.equal((await rs.orchestration.session.health(session_id)).health, "healthy");
 });
@@ -81,11 +81,20 @@ test("a program runs as a task of the session, which ends with its execution", a
   assert.match(id, /^task:/);
   const open = ["app [session active mine]", "  trip [task in_progress]", "    trip [execution waiting_cc]", "      Go on? [call answerable]"];
   assert.deepEqual(await window.rows(), open);
-  assert.match((await window.nodes())[0]?.row.description ?? "", /0\/1 tasks/);
+  assert.match((await window.nodes())[0]?.row.description ?? "", /0\/1$/);
   window.editor.onPick = () => "yes";
   await window.run("answer", window.store.snapshot.calls[0]?.id);
   assert.deepEqual(await window.rows(), ["app [session active mine]", "  trip [task completed]", "    trip [execution complete]"]);
-  assert.match((await window.nodes())[0]?.row.description ?? "", /1\/1 tasks/);
+  assert.match((await window.nodes())[0]?.row.description ?? "", /1\/1$/);
+});
+
+test("the program of a task gets its input", async () => {
+  await using window = new FakeWindow("memory:", inFolder("app"));
+  window.editor.active = file("trip.run.ts", "console.log(input);");
+  window.editor.onInput = () => ({ text: '{ "a": [1] }' });
+  await window.run("runWithInput");
+  const rs = await window.store.open();
+  assert.deepEqual(await (await rs.cvm.run(window.editor.shownPages[0] ?? "")).output(), ['{"a":[1]}']);
 });
 
 test("a program that is run while another one waits is a plain execution", async () => {
@@ -138,7 +147,7 @@ test("two windows of a workspace have two sessions, also when they are opened ag
   for (const _ of [1, 2, 3]) {
     await using first = new FakeWindow(url, inFolder("app"));
     await using second = new FakeWindow(url, inFolder("app"));
-    const rows = async (window: FakeWindow) => (await window.rows()).toSorted().join();
+    const rows = async (window: FakeWindow) => (await window.rows()).filter((row) => row.startsWith("app")).join();
     for (const window of [first, second]) {
       await waitUntil(async () => (await rows(window)) === "app [session active mine],app [session active]");
     }

@@ -42,7 +42,7 @@ export class SessionCommands {
   }
 
   async #move(session: Session): Promise<void> {
-    const detail = "The window that drives it now is told so, and stops. The session becomes active, and its task continues.";
+    const detail = "The window that drives it now shows a message and stops. The session becomes active, and its task continues.";
     if (!(await this.editor.confirm(`Move the session “${session.project_id}” to this window?`, detail, "Move"))) return;
     await this.sessions.recover(session.session_id);
   }

@@ -1,8 +1,8 @@
 // The identities of windows, as documents in the store: which workspace a window shows, and which sessions it drives under which epochs. A window that
 // is reloaded, or whose extension host was killed, continues with its document. Two windows of the same workspace have two documents.
 //
-// A document has at most one owner: a start of the extension. The owner removes itself when it ends orderly. If it was killed, the next start finds out
-// with a probe: it writes its own id into the document, and an owner that is alive removes it.
+// A document has at most one owner: a start of the extension. The owner removes itself when it ends orderly. After a kill, the next start sends
+// a probe: it writes its own id into the document, and an owner that is alive removes it.
 
 import type { CommandParameters, Json, Runstate } from "runstate";
 

@@ -1,5 +1,5 @@
 // The sessions that this window drives: its own one, which is created when the window opens and continued when it is reloaded, and those that it has
-// recovered. Heartbeats tell other windows that it lives. Commands carry the epoch, so another window that recovers a session stops this one.
+// recovered. Heartbeats show other windows that it lives. Commands carry the epoch, so a session that another window has recovered rejects them.
 //
 // Every change is one commit with the document of the window, so a window that is killed leaves nothing half-made but a task that was added and not
 // started. The document names that task.
@@ -56,7 +56,7 @@ export class WindowSessions {
     store.onDocumentChange((collection, id) => {
       if (collection === WINDOWS && id === this.#window?.id) void this.#logged(() => this.#answerProbe());
     });
-    // Another owner has a higher epoch: the next heartbeat would find out, but later.
+    // Another owner has a higher epoch. The next heartbeat would detect it, but later.
     store.onChange(() => this.#isSuperseded() && void this.#logged(() => this.#beat()));
   }
 

@@ -63,8 +63,9 @@ export class SessionNode implements TreeNode {
     const times = recovery.attempts === 0 ? "" : `, recovered ${count(recovery.attempts, "time")}`;
     const lines = [
       `**${project_id}** — ${status}${typeof reason === "string" ? `: ${reason}` : ""}`,
-      `started ${new Date(started_at).toLocaleString()}, last heartbeat ${new Date(last_heartbeat).toLocaleString()}`,
-      hasEnded(this.session) ? undefined : `${health}${times}`,
+      `started ${new Date(started_at).toLocaleString()}`,
+      health !== "healthy" && `last heartbeat ${new Date(last_heartbeat).toLocaleString()}`,
+      !hasEnded(this.session) && `${health}${times}`,
       `machine \`${machine_id}\`, epoch ${epoch}`,
       `\`${session_id}\``,
     ];
@@ -72,14 +73,28 @@ export class SessionNode implements TreeNode {
   }
 }
 
+/** The way to a first program, as long as the view shows nothing but sessions. */
+class HintNode implements TreeNode {
+  readonly children: TreeNode[] = [];
+  readonly row: Row = {
+    id: "hint",
+    label: "No program has run yet",
+    description: "open the example",
+    icon: "lightbulb",
+    context: "hint",
+    command: "runstate.openExample",
+  };
+}
+
 function healthOf({ last_heartbeat }: Session, now: number): { text: string; color: string } {
   return HEALTH.find(({ below }) => now - last_heartbeat < below) ?? { text: "stale", color: "charts.red" };
 }
 
+/** Completed tasks and all. */
 function progressOf({ tasks, moreTasks }: SessionRow): string {
   if (tasks.length === 0) return "";
   const completed = tasks.filter(({ status }) => status === "completed").length;
-  return `${completed}/${tasks.length}${moreTasks ? "+" : ""} tasks`;
+  return `${completed}/${tasks.length}${moreTasks ? "+" : ""}`;
 }
 
 export class SessionsLevel implements Level {
@@ -90,9 +105,12 @@ export class SessionsLevel implements Level {
   ) {}
 
   nodes(snapshot: Snapshot): TreeNode[] {
-    return snapshot.sessions.map((row) => {
-      const children = this.tasks.nodes(snapshot, row);
-      return new SessionNode(row.session, progressOf(row), children, this.isMine(row.session), this.now());
+    const nothingRan = snapshot.executions.length === 0 && snapshot.sessions.every(({ tasks }) => tasks.length === 0);
+    const nodes = snapshot.sessions.map((row) => {
+      const isMine = this.isMine(row.session);
+      const children = nothingRan && isMine ? [new HintNode()] : this.tasks.nodes(snapshot, row);
+      return { isMine, node: new SessionNode(row.session, progressOf(row), children, isMine, this.now()) };
     });
+    return nodes.sort((a, b) => Number(b.isMine) - Number(a.isMine)).map(({ node }) => node);
   }
 }
