@@ -63,14 +63,25 @@ test("a window has a session on the machine of its host, and sends heartbeats", 
   assert.equal((await rs.orchestration.session.health(session_id)).health, "healthy");
 });
 
-test("a window without a folder, or without trust, has no session", async () => {
-  await using empty = new FakeWindow();
-  await using untrusted = new FakeWindow("memory:", (editor) => {
+test("a window without a folder has no session", async () => {
+  await using window = new FakeWindow();
+  const id = await window.runProgram(ASK);
+  assert.doesNotMatch(id, /^task:/);
+  assert.deepEqual(await sessionsOf(window), []);
+});
+
+test("a window without trust shows sessions and writes nothing", async (t) => {
+  const url = await folder(t);
+  await using window = new FakeWindow(url, inFolder("lib"));
+  const other = await session(window, "lib");
+  await using untrusted = new FakeWindow(url, (editor) => {
     inFolder("app")(editor);
     editor.isTrusted = false;
   });
-  await new Promise((resolve) => setTimeout(resolve, 150));
-  assert.deepEqual([await sessionsOf(empty), await sessionsOf(untrusted)], [[], []]);
+  assert.deepEqual(await untrusted.rows(), ["lib [session active]"]);
+  await untrusted.run("moveSession", await nodeOf(untrusted, other));
+  assert.match(untrusted.editor.messages.at(-1) ?? "", /read-only, because the workspace is not trusted/);
+  assert.deepEqual((await sessionsOf(window)).map(({ project_id, epoch }) => [project_id, epoch]), [["lib", 1]]);
   untrusted.editor.trust();
   await session(untrusted, "app");
 });
@@ -90,11 +101,11 @@ test("a program runs as a task of the session, which ends with its execution", a
 
 test("the program of a task gets its input", async () => {
   await using window = new FakeWindow("memory:", inFolder("app"));
-  window.editor.active = file("trip.run.ts", "console.log(input);");
+  window.editor.active = file("trip.run.ts", "console.log(input.a[0]);");
   window.editor.onInput = () => ({ text: '{ "a": [1] }' });
   await window.run("runWithInput");
   const rs = await window.store.open();
-  assert.deepEqual(await (await rs.cvm.run(window.editor.shownPages[0] ?? "")).output(), ['{"a":[1]}']);
+  assert.deepEqual(await (await rs.cvm.run(window.editor.shownPages[0] ?? "")).output(), ["1"]);
 });
 
 test("a program that is run while another one waits is a plain execution", async () => {
