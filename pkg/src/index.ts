@@ -16,6 +16,8 @@ export { Runstate, type Change, type StoreInfo } from "./runstate.js";
 export type { FromSchema, JsonSchema } from "./schema.js";
 export type { Handler, QuestionHandler, HandlerResult, WorkerHandle, Task, ToolHandler, WorkerOptions } from "./worker.js";
 export type * from "./wire.js";
+// A handler's `Task` has the name already.
+export type { Task as SessionTask } from "./wire.js";
 
 /**
  * Opens a store and creates it if it does not exist.

@@ -26,6 +26,7 @@ pub fn build(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskE
 pub fn test_in_vscode(step: &mut StepContext) -> Result<(), XtaskError> {
     tools::chromium(step)?;
     install_npm_packages("tests/browser", step)?;
+    install_npm_packages("tests/package", step)?;
     let server = tools::code_server(step)?;
     let packed = std::env::current_dir().unwrap_or_default().join(FOLDER).join("build/runstate.vsix");
     let environment: [(&str, &PathBuf); 2] = [("RUNSTATE_CODE_SERVER", &server), ("RUNSTATE_VSIX", &packed)];

@@ -23,7 +23,7 @@ const SETTINGS = {
 };
 
 /**
- * A folder that code-server opens, with its user data; `files` are written into the workspace. With `host: "web"` the extension runs as in VS Code on
+ * A folder that code-server opens, with its user data; `files` are written into the workspace, and `vsix` is installed, if there is one. With `host: "web"` the extension runs as in VS Code on
  * the web: in a worker of the page, by its entry `browser`.
  */
 export async function newWorkbench(vsix, files, { host = "node", settings = {} } = {}) {
@@ -33,7 +33,7 @@ export async function newWorkbench(vsix, files, { host = "node", settings = {} }
   await mkdir(workspace);
   await writeFile(join(user, "User/settings.json"), JSON.stringify({ ...SETTINGS, ...settings }));
   for (const [name, text] of Object.entries(files)) await writeFile(join(workspace, name), text);
-  await run(["--install-extension", vsix, "--extensions-dir", extensions, "--user-data-dir", user]);
+  if (vsix !== undefined) await run(["--install-extension", vsix, "--extensions-dir", extensions, "--user-data-dir", user]);
   if (host === "web") await moveToPage(extensions);
   return { folder, workspace, user, extensions, remove: () => rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }) };
 }

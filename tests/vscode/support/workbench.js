@@ -4,23 +4,25 @@
 const TIMEOUT_MS = 30_000;
 
 export class Workbench {
-  constructor(page) {
+  constructor(page, statusItem) {
     this.page = page;
+    this.statusItem = statusItem;
   }
 
-  static async open(browser, url) {
+  /** Opens a window; it is ready when the extension shows its status item. */
+  static async open(browser, url, statusItem = "runstate.questions") {
     const page = await browser.newPage();
     page.setDefaultTimeout(TIMEOUT_MS);
     await page.setViewportSize({ width: 1400, height: 860 });
     await page.goto(url);
-    const workbench = new Workbench(page);
+    const workbench = new Workbench(page, statusItem);
     await workbench.ready();
     return workbench;
   }
 
   async ready() {
     await this.page.waitForSelector(".monaco-workbench .activitybar");
-    await this.page.waitForSelector('.statusbar-item[id*="runstate.questions"]');
+    await this.status().waitFor();
   }
 
   /** Reloads the window as a person does: the workbench stores its tabs first. */
@@ -72,7 +74,7 @@ export class Workbench {
   }
 
   status() {
-    return this.page.locator('.statusbar-item[id*="runstate.questions"]');
+    return this.page.locator(`.statusbar-item[id*="${this.statusItem}"]`);
   }
 
   message(text) {
