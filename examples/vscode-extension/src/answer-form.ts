@@ -2,6 +2,7 @@
 
 import type { CallRow, Json } from "runstate";
 
+import { toolOf } from "./agent/tool-kind.ts";
 import type { Choice } from "./editor.ts";
 
 /** A JSON Schema, as far as this file reads it. */
@@ -24,9 +25,9 @@ export type AnswerForm =
 /** The scheme of the virtual documents with the schemas of calls. */
 export const SCHEMA_SCHEME = "runstate-schema";
 
-/** Whether a person can answer the call. */
+/** Whether a person can answer the call. The windows of a workspace answer the calls of its tools. */
 export function isAnswerable({ kind }: Pick<CallRow, "kind">): boolean {
-  return kind !== "timer" && !kind.startsWith("fs.");
+  return kind !== "timer" && !kind.startsWith("fs.") && toolOf(kind) === undefined;
 }
 
 export function formOf(call: Pick<CallRow, "kind" | "choices" | "schema">): AnswerForm {

@@ -2,6 +2,7 @@
 
 import type { ExecutionSummary, Json, Run, Status } from "runstate";
 
+import type { Agents } from "./agent/agents.ts";
 import type { Answering } from "./answering.ts";
 import type { Choice, Editor } from "./editor.ts";
 import { count, formatCoarseAge } from "./format.ts";
@@ -32,6 +33,7 @@ export class Commands {
     private readonly store: Store,
     private readonly answering: Answering,
     private readonly sessions: WindowSessions,
+    agents: Agents,
   ) {
     editor.virtualContents(EXAMPLE_SCHEME, async (path) => new TextDecoder().decode(await editor.asset(`programs${path}`)));
     this.#register("run", () => this.#runFile(false));
@@ -39,6 +41,8 @@ export class Commands {
     this.#register("answer", (node) => answering.answer(callOf(node)));
     this.#register("answerInEditor", (node) => this.#answerInEditor(callOf(node)));
     this.#register("sendAnswer", () => answering.sendActive());
+    this.#register("askAgent", () => agents.ask());
+    this.#register("reviewEdit", (node) => agents.reviewEdit(callOf(node) ?? ""));
     this.#register("pause", this.#onExecution("Pause", ["running", "waiting_cc"], (run) => run.pause()));
     this.#register("resume", this.#onExecution("Resume", ["paused"], (run) => run.unpause()));
     this.#register("retry", this.#onExecution("Retry", ["error"], (run) => run.retry()));

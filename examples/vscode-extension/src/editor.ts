@@ -1,5 +1,5 @@
-// The interfaces of an editor, as far as the extension needs them. Everything but `vscode.ts` is written against them, so that tests run it in
-// plain Node.
+// The interfaces of an editor, as far as the extension needs them. Everything but the files `vscode*.ts` is written against them, so that tests run
+// it in plain Node.
 
 /** A row of the tree. */
 export interface Row {
@@ -94,6 +94,48 @@ export interface Page {
   onClose(listener: () => void): void;
 }
 
+/** An entry of a folder. A link is never followed. */
+export interface FolderEntry {
+  name: string;
+  kind: "file" | "folder" | "link" | "other";
+}
+
+/**
+ * The files of the workspace. Paths are separated by `/` and relative: to the folder that is open, or to a root that has one entry for each folder if
+ * several are open. Callers check paths; see `agent/confined-files.ts`. Texts have `\n` at the ends of lines, whatever the file has.
+ */
+export interface WorkspaceFiles {
+  /** The same in all windows of a workspace; undefined if no folder is open. */
+  readonly id: string | undefined;
+  /** Tests whether settings of the editor exclude a path from views or from searches. It does not test the folders above the path. */
+  exclusions(): (path: string) => boolean;
+  list(folder: string): Promise<FolderEntry[]>;
+  /** The size of a file in bytes. */
+  size(path: string): Promise<number>;
+  /** The text as an open editor has it, else as it is stored. Fails if it is not valid text. */
+  read(path: string): Promise<string>;
+  /** Replaces the text of a file and saves it; false if its text is not `expected`. If `expected` is undefined the file is created. */
+  write(path: string, expected: string | undefined, text: string): Promise<boolean>;
+  /** Shows how a virtual file differs from a file; without a path, from the virtual file `/empty` of its scheme. */
+  showDifference(path: string | undefined, changed: { scheme: string; path: string }, title: string): Promise<void>;
+  closeDifference(changed: { scheme: string; path: string }): Promise<void>;
+}
+
+/** A language model that the editor offers to extensions. */
+export interface LanguageModel {
+  id: string;
+  name: string;
+}
+
+/** The language models of the editor. */
+export interface LanguageModels {
+  list(): Promise<LanguageModel[]>;
+  /** Calls `listener` when models become available or unavailable. */
+  onChange(listener: () => void): void;
+  /** Sends a conversation, whose messages are in turn from the user and from the model. Fails if the model fails or if `signal` is aborted. */
+  ask(id: string, messages: string[], signal: AbortSignal): Promise<string>;
+}
+
 /** The settings in package.json. */
 export interface Settings {
   answeredBy: string;
@@ -108,9 +150,11 @@ export interface Editor {
   onTrusted(listener: () => void): void;
   onClose(listener: () => unknown): void;
   /** The workspace or folder of the window; undefined in an empty window. */
-  readonly workspace: { id: string; name: string } | undefined;
+  readonly project: { id: string; name: string } | undefined;
   /** The folder that the editor gives to this extension, a path on the desktop. */
   readonly storageFolder: string;
+  readonly workspace: WorkspaceFiles;
+  readonly models: LanguageModels;
   setting<K extends keyof Settings>(name: K): Settings[K];
   onSettingsChange(listener: () => void): void;
   /** Reads a file of this extension. */
@@ -123,6 +167,8 @@ export interface Editor {
   fail(message: string): void;
   /** Asks a question whose only answers are `action` and to dismiss it. */
   confirm(message: string, detail: string, action: string): Promise<boolean>;
+  /** Offers actions without interrupting the person; undefined if the offer is dismissed. */
+  offer(message: string, actions: string[]): Promise<string | undefined>;
   withProgress<T>(title: string, task: () => Promise<T>): Promise<T>;
 
   pick<T>(title: string, placeholder: string, choices: Choice<T>[]): Promise<Choice<T> | undefined>;

@@ -2,6 +2,7 @@
 
 import type { Session } from "runstate";
 
+import { Agents } from "./agent/agents.ts";
 import { Answering } from "./answering.ts";
 import { Commands } from "./commands.ts";
 import { Drafts } from "./drafts.ts";
@@ -37,6 +38,7 @@ class FailureNode implements TreeNode {
 class Tree implements TreeSource {
   constructor(
     private readonly store: Store,
+    private readonly agents: Agents,
     private readonly levels: Level[],
   ) {}
 
@@ -53,6 +55,7 @@ class Tree implements TreeSource {
       shown = rows;
     };
     this.store.onChange(report);
+    this.agents.onChange(report);
     setInterval(report, AGE_MS).unref?.();
   }
 
@@ -73,26 +76,28 @@ export function startExtension(editor: Editor, host: Host, timing?: SessionTimin
   const sessions = new WindowSessions(editor, store, host.hostname, timing);
   const drafts = new Drafts(() => store.open());
   const answering = new Answering(editor, store, drafts);
-  new Commands(editor, store, answering, sessions);
+  const agents = new Agents(editor, store, answering);
+  new Commands(editor, store, answering, sessions, agents);
   new SessionCommands(editor, store, sessions);
   new LanguageHelp(editor, store);
   new RunPages(editor, store, answering);
-  const executions = new ExecutionsLevel(new CallsLevel(Date.now), Date.now);
+  const executions = new ExecutionsLevel(new CallsLevel(Date.now), Date.now, (id) => agents.noteOf(id));
   const isMine = (session: Session) => sessions.epochOf(session) !== undefined;
   const levels = [new SessionsLevel(new TasksLevel(executions, Date.now), isMine, Date.now), executions];
-  editor.tree("runstate.executions", new Tree(store, levels));
+  editor.tree("runstate.executions", new Tree(store, agents, levels));
   store.onChange(() => showCount(editor, store));
   showCount(editor, store);
   editor.onSettingsChange(() => void store.refresh().catch(() => {}));
-  editor.onClose(() => sessions.close().finally(() => store.close()));
-  editor.onTrusted(() => void store.reopen().then(() => resume(editor, answering, sessions)));
+  editor.onClose(() => Promise.allSettled([sessions.close(), agents.close()]).finally(() => store.close()));
+  editor.onTrusted(() => void store.reopen().then(() => resume(editor, answering, sessions, agents)));
   void store.follow();
-  if (editor.isTrusted) void resume(editor, answering, sessions);
+  if (editor.isTrusted) void resume(editor, answering, sessions, agents);
   return store;
 }
 
-async function resume(editor: Editor, answering: Answering, sessions: WindowSessions): Promise<void> {
+async function resume(editor: Editor, answering: Answering, sessions: WindowSessions, agents: Agents): Promise<void> {
   sessions.start();
+  agents.start();
   await answering.resume().catch((error: unknown) => editor.log("warn", `unsent answers were not read: ${messageOf(error)}`));
 }
 

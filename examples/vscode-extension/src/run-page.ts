@@ -2,6 +2,7 @@
 
 import type { CallRow, FrameView, ProgramError, Runstate, Status } from "runstate";
 
+import { toolOf } from "./agent/tool-kind.ts";
 import { isAnswerable } from "./answer-form.ts";
 import type { Answering } from "./answering.ts";
 import type { Editor, Page, PageSource } from "./editor.ts";
@@ -93,7 +94,8 @@ async function readCalls(rs: Runstate, execution: string): Promise<CallRow[]> {
 function toPageCall(call: CallRow, mayAnswer: boolean): PageCall {
   const { id, step = 0, kind, prompt, args, askedAt, outcome, result, by, latencyMs, error } = call;
   const answer = outcome === "failed" ? (error?.message ?? null) : formatAnswer(result);
-  const text = prompt || (args === undefined ? kind : `${kind} ${JSON.stringify(args)}`);
+  const tool = toolOf(kind) ?? kind;
+  const text = prompt || (args === undefined ? tool : `${tool} ${JSON.stringify(args)}`);
   const open = outcome === undefined && mayAnswer && isAnswerable(call);
   return { id, step, kind, text, askedAt: askedAt ?? null, outcome, answer, by: by ?? null, latencyMs: latencyMs ?? null, open };
 }

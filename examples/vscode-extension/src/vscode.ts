@@ -1,4 +1,4 @@
-// The editor interfaces over the `vscode` module. This is the only file that imports it.
+// The editor interfaces over the `vscode` module. Only this file and `vscode-*.ts` import it.
 
 import * as vscode from "vscode";
 
@@ -8,6 +8,8 @@ import { startExtension } from "./extension.ts";
 import { messageOf } from "./errors.ts";
 import { runPageHtml } from "./run-page-html.ts";
 import type { Host } from "./store.ts";
+import { VsCodeLanguageModels } from "./vscode-language-models.ts";
+import { VsCodeWorkspace } from "./vscode-workspace.ts";
 
 /** The exports of an extension on this host. */
 export function extension(host: Host): { activate(context: vscode.ExtensionContext): void; deactivate(): Promise<void> } {
@@ -30,11 +32,13 @@ class VsCodeEditor implements Editor {
   readonly #status = vscode.window.createStatusBarItem("runstate.questions", vscode.StatusBarAlignment.Left, 10);
   readonly #panels = new Map<string, (id: string, panel?: vscode.WebviewPanel) => void>();
   readonly #closing: (() => unknown)[] = [];
+  readonly workspace = new VsCodeWorkspace();
+  readonly models = new VsCodeLanguageModels();
 
   constructor(context: vscode.ExtensionContext) {
     this.#context = context;
     this.#status.name = "Runstate questions";
-    this.#keep(this.#output, this.#problems, this.#status);
+    this.#keep(this.#output, this.#problems, this.#status, this.models);
   }
 
   #keep(...disposables: vscode.Disposable[]): void {
@@ -57,7 +61,7 @@ class VsCodeEditor implements Editor {
     await Promise.all(this.#closing.map((listener) => listener()));
   }
 
-  get workspace(): { id: string; name: string } | undefined {
+  get project(): { id: string; name: string } | undefined {
     const { workspaceFile, workspaceFolders, name } = vscode.workspace;
     const uri = workspaceFile ?? workspaceFolders?.[0]?.uri;
     return uri && { id: uri.toString(), name: name ?? uri.path };
@@ -102,6 +106,10 @@ class VsCodeEditor implements Editor {
 
   async confirm(message: string, detail: string, action: string): Promise<boolean> {
     return (await vscode.window.showWarningMessage(message, { modal: true, detail }, action)) === action;
+  }
+
+  async offer(message: string, actions: string[]): Promise<string | undefined> {
+    return vscode.window.showInformationMessage(message, ...actions);
   }
 
   async withProgress<T>(title: string, task: () => Promise<T>): Promise<T> {

@@ -9,10 +9,11 @@ import type { Choice, Editor, PageSource, Problem, Settings } from "../src/edito
 import type { TextFile, TextInput, TextInputResult, TreeNode, TreeSource, VirtualFiles } from "../src/editor.ts";
 import { startExtension } from "../src/extension.ts";
 import type { Host, Store } from "../src/store.ts";
+import { FakeModels, FakeWorkspace } from "./fake-workspace.ts";
 
 export class FakeEditor implements Editor {
   isTrusted = true;
-  workspace: Editor["workspace"];
+  project: Editor["project"];
   readonly storageFolder = "";
   readonly settings: Settings = { answeredBy: "Ada", programFiles: ["*.run.ts"], finishedExecutions: 50, storeFolder: "" };
   readonly messages: string[] = [];
@@ -27,6 +28,11 @@ export class FakeEditor implements Editor {
   onPick: (title: string, labels: string[]) => string | undefined = () => undefined;
   onInput: (input: TextInput) => TextInputResult | undefined = () => undefined;
   confirms = true;
+  workspace = new FakeWorkspace();
+  models = new FakeModels();
+  readonly offered: string[] = [];
+  /** Chooses an action of an offer, or dismisses it. An offer without an answer stays open. */
+  onOffer: (message: string) => string | undefined | Promise<string | undefined> = () => undefined;
   active: TextFile | undefined;
   activeAnswer: string | undefined;
   chosen: Uint8Array | undefined;
@@ -73,6 +79,10 @@ export class FakeEditor implements Editor {
   }
   async confirm(): Promise<boolean> {
     return this.confirms;
+  }
+  async offer(message: string): Promise<string | undefined> {
+    this.offered.push(message);
+    return this.onOffer(message);
   }
   withProgress<T>(_title: string, task: () => Promise<T>): Promise<T> {
     return task();

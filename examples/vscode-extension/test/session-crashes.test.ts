@@ -29,7 +29,7 @@ async function openWindow(t: TestContext, name: string): Promise<{ url: string; 
 }
 
 function inFolder(name: string): (editor: FakeWindow["editor"]) => void {
-  return (editor) => (editor.workspace = { id: `file:///${name}`, name });
+  return (editor) => (editor.project = { id: `file:///${name}`, name });
 }
 
 async function sessionsOf(rs: Runstate): Promise<Session[]> {

@@ -20,7 +20,7 @@ async function folder(t: TestContext): Promise<string> {
 }
 
 function inFolder(name: string): (editor: FakeEditor) => void {
-  return (editor) => (editor.workspace = { id: `file:///${name}`, name });
+  return (editor) => (editor.project = { id: `file:///${name}`, name });
 }
 
 async function sessionsOf(window: FakeWindow): Promise<Session[]> {

@@ -62,7 +62,7 @@ export class WindowSessions {
 
   /** Creates or continues the session of this window, and begins its heartbeats. A failure is logged; the next heartbeat tries again. */
   start(): void {
-    if (this.editor.workspace === undefined || this.#timer !== undefined) return;
+    if (this.editor.project === undefined || this.#timer !== undefined) return;
     const tick = () => void this.#logged(() => (this.#hasStarted ? this.#beat() : this.#begin()));
     this.#timer = setInterval(tick, this.timing.beatMs);
     // In Node the timer must not keep the process alive.
@@ -147,7 +147,7 @@ export class WindowSessions {
 
   /** The session of this window's project that it drives, which is created if there is none. Undefined in a window without a folder. */
   async #ownSession(): Promise<Session | undefined> {
-    const { workspace } = this.editor;
+    const { project: workspace } = this.editor;
     if (workspace === undefined) return undefined;
     this.#window ??= await this.#documents.take(workspace.id, this.#owner);
     await this.#beat();

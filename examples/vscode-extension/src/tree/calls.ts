@@ -2,11 +2,16 @@
 
 import type { CallRow } from "runstate";
 
+import { EDIT_TOOL, toolOf } from "../agent/tool-kind.ts";
 import { isAnswerable } from "../answer-form.ts";
 import type { Row, TreeNode } from "../editor.ts";
 import { formatAge, oneLine } from "../format.ts";
 import type { Snapshot } from "../store.ts";
 import type { Level } from "./level.ts";
+
+/** The menu and the command of a call that waits for the person. */
+const ANSWER = { context: "call answerable", command: "runstate.answer" };
+const REVIEW = { context: "call edit", command: "runstate.reviewEdit" };
 
 export class CallNode implements TreeNode {
   readonly children: TreeNode[] = [];
@@ -17,18 +22,21 @@ export class CallNode implements TreeNode {
   ) {}
 
   get row(): Row {
-    const { id, kind, prompt, deadline, claim, line } = this.call;
+    const { id, kind, prompt, args, deadline, claim, line, error } = this.call;
+    const tool = toolOf(kind);
+    const path = tool && (args as { path?: string } | undefined)?.path;
     const owner = (claim?.until ?? 0) > this.now ? claim?.owner : undefined;
     const left = deadline === undefined ? undefined : `${formatAge(deadline - this.now)} left`;
-    const answerable = isAnswerable(this.call);
+    const failure = error && `${error.by ?? "a worker"} failed: ${oneLine(error.message)}`;
+    const action = tool === EDIT_TOOL ? REVIEW : isAnswerable(this.call) ? ANSWER : undefined;
     return {
       id: `call ${id}`,
-      label: oneLine(prompt) || kind,
-      description: [owner && `answered by ${owner}…`, left].filter(Boolean).join(" · "),
-      tooltip: `${prompt ?? kind}\n\n${kind === "cc" ? "question" : kind}, line ${line ?? "?"}`,
+      label: oneLine(prompt) || (tool ?? kind),
+      description: [path, owner && tool === undefined && `answered by ${owner}…`, failure, left].filter(Boolean).join(" · "),
+      tooltip: `${prompt ?? tool ?? kind}\n\n${kind === "cc" ? "question" : (tool ?? kind)}, line ${line ?? "?"}`,
       icon: kind === "cc" ? "question" : kind === "timer" ? "watch" : "tools",
-      context: answerable ? "call answerable" : "call",
-      command: answerable ? "runstate.answer" : undefined,
+      context: "call",
+      ...action,
     };
   }
 }

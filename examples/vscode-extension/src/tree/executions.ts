@@ -23,6 +23,7 @@ export class ExecutionNode implements TreeNode {
     readonly execution: ExecutionSummary,
     readonly children: TreeNode[],
     private readonly now: number,
+    private readonly note?: string,
   ) {}
 
   get id(): string {
@@ -35,7 +36,7 @@ export class ExecutionNode implements TreeNode {
     return {
       id: `execution ${id}`,
       label: programName,
-      description: `${text} · ${formatCoarseAge(this.now - started)}`,
+      description: [text, formatCoarseAge(this.now - started), this.note].filter(Boolean).join(" · "),
       tooltip: `**${programName}** version ${programVersion} — ${text}\n\nstarted ${time(started)}, changed ${time(lastModified)}\n\n\`${id}\``,
       icon,
       color,
@@ -59,12 +60,15 @@ export class ExecutionsLevel implements Level<string | void> {
   constructor(
     private readonly calls: CallsLevel,
     private readonly now: () => number,
+    private readonly noteOf: (execution: string) => string | undefined = () => undefined,
   ) {}
 
   nodes(snapshot: Snapshot, task: string | void): TreeNode[] {
     const shown = new Set(snapshot.sessions.flatMap(({ tasks }) => tasks.map(({ task_id }) => task_id)));
     const fits = (owner: string | undefined) => (task === undefined ? owner === undefined || !shown.has(owner) : owner === task);
     const executions = snapshot.executions.filter(({ id }) => fits(taskOf(id)));
-    return executions.map((execution) => new ExecutionNode(execution, this.calls.nodes(snapshot, execution.id), this.now()));
+    return executions.map(
+      (execution) => new ExecutionNode(execution, this.calls.nodes(snapshot, execution.id), this.now(), this.noteOf(execution.id)),
+    );
   }
 }

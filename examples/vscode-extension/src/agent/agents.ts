@@ -1,0 +1,202 @@
+// Agents: executions of `programs/agent.run.ts`. The execution's input names its workspace and what answers its questions, so every window knows both.
+// The windows of that workspace serve its tools as workers: one of them claims each call, and another one takes over after the lease.
+
+import type { CallRow, Json, Task } from "runstate";
+
+import type { Answering } from "../answering.ts";
+import type { Choice, Editor, LanguageModel } from "../editor.ts";
+import { codeOf, messageOf } from "../errors.ts";
+import { RUN_PAGE } from "../run-page.ts";
+import type { Store } from "../store.ts";
+import { ConfinedFiles, ToolRefusal } from "./confined-files.ts";
+import { digestOf } from "./edit-decisions.ts";
+import { EditTool } from "./edits.ts";
+import { ModelAnswering } from "./model-answering.ts";
+import { EDIT_TOOL, kindOf } from "./tool-kind.ts";
+import { ReadingTools, type ToolArguments } from "./tools.ts";
+
+/** The name of the agents' program. */
+export const AGENT = "ask-agent";
+
+/** The input of the program. */
+interface AgentInput {
+  task: string;
+  /** The short name of the workspace, which the kinds of tool calls end with. */
+  workspace: string;
+  /** The model that answers; missing: the person does. */
+  model?: LanguageModel;
+}
+
+/** How long a claim of a tool call lasts without a heartbeat, in milliseconds. */
+const LEASE_MS = 20_000;
+
+/** How long running tools may continue when the window closes, in milliseconds. Edits that wait for the person are left to the next window. */
+const GRACE_MS = 500;
+
+/** Claims that end with their window count as attempts too, and an edit may wait for the person through many windows. */
+const BACKOFF = { attempts: 50, initialMs: 1000, longestMs: 10_000 };
+
+/** The pause before tools are served again after the store failed, in milliseconds. */
+const PAUSE_MS = 5000;
+
+export class Agents {
+  readonly #edits: EditTool;
+  readonly #reading: ReadingTools;
+  readonly #models: ModelAnswering;
+  readonly #inputs = new Map<string, AgentInput>();
+  readonly #listeners: (() => void)[] = [];
+  readonly #stopped = new AbortController();
+  #serving: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly editor: Editor,
+    private readonly store: Store,
+    private readonly answering: Answering,
+  ) {
+    const files = new ConfinedFiles(editor.workspace);
+    this.#edits = new EditTool(editor, store, files);
+    this.#reading = new ReadingTools(files);
+    this.#models = new ModelAnswering(editor, store, (call) => this.#modelOf(call));
+    store.onChange(() => void this.#readInputs().catch((error: unknown) => editor.log("warn", `agents were not read: ${messageOf(error)}`)));
+  }
+
+  /** Serves the agents of the workspace until `close`. Only a trusted window may. */
+  start(): void {
+    if (this.editor.workspace.id === undefined) return;
+    this.#models.start();
+    this.#serving = this.#serve();
+  }
+
+  /** Leaves what is not finished to other windows. */
+  async close(): Promise<void> {
+    this.#stopped.abort();
+    await Promise.all([this.#models.close(), this.#serving]);
+  }
+
+  /** Asks the person for a task and starts an agent. */
+  async ask(): Promise<void> {
+    const workspace = await this.#workspace();
+    if (workspace === undefined) return this.editor.inform("Open a folder first: an agent works on the files of a folder.");
+    const validate = (text: string) => (text.trim() === "" ? "Write a task, for example: explain how the settings are read" : undefined);
+    const typed = await this.editor.input({ title: "Ask an agent", prompt: "The task for this folder", validate });
+    if (typed === undefined || !("text" in typed)) return;
+    const chosen = await this.#chooseModel();
+    if (chosen === undefined) return;
+    const source = new TextDecoder().decode(await this.editor.asset("programs/agent.run.ts"));
+    const input: AgentInput = { task: typed.text.trim(), workspace, ...(chosen.value && { model: chosen.value }) };
+    const rs = await this.store.open();
+    await rs.cvm.load({ name: AGENT, source });
+    const run = await rs.cvm.start(AGENT, { input });
+    this.editor.log("info", `agent ${run.id} was started; its questions are answered by ${chosen.label}`);
+    this.editor.showPage(RUN_PAGE, run.id);
+    if (chosen.value !== undefined) return;
+    const { items } = await rs.cvm.calls({ execution: run.id, open: true, kind: "cc" });
+    if (items[0] !== undefined) await this.answering.answer(items[0].id);
+  }
+
+  /** Asks again about an edit. */
+  reviewEdit(call: string): void {
+    this.#edits.review(call);
+  }
+
+  /** What answers the questions of an agent, for lists; undefined for other executions. */
+  noteOf(execution: string): string | undefined {
+    const input = this.#inputs.get(execution);
+    return input && `answered by ${input.model?.name ?? "you"}`;
+  }
+
+  /** Calls `listener` when notes become known. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async #chooseModel(): Promise<Choice<LanguageModel | undefined> | undefined> {
+    const models = await this.editor.models.list();
+    const person = { label: "you", description: "you choose each step yourself", value: undefined };
+    if (models.length === 0) return person;
+    const choices = models.map((model) => ({ label: model.name, description: model.id, value: model }));
+    return this.editor.pick<LanguageModel | undefined>("Ask an agent", "Its questions are answered by", [...choices, person]);
+  }
+
+  /** A short name of the workspace, the same in all its windows. */
+  async #workspace(): Promise<string | undefined> {
+    const { id } = this.editor.workspace;
+    return id === undefined ? undefined : (await digestOf(id)).slice(0, 16);
+  }
+
+  async #modelOf({ executionId, programName }: CallRow): Promise<string | undefined> {
+    if (programName !== AGENT) return undefined;
+    const input = await this.#readInput(executionId);
+    return input?.workspace === (await this.#workspace()) ? input?.model?.id : undefined;
+  }
+
+  async #readInputs(): Promise<void> {
+    const unknown = this.store.snapshot.executions.filter(({ id, programName }) => programName === AGENT && !this.#inputs.has(id));
+    if (unknown.length === 0) return;
+    await Promise.all(unknown.map(({ id }) => this.#readInput(id)));
+    this.#listeners.forEach((listener) => listener());
+  }
+
+  /** The input of an agent, which never changes. */
+  async #readInput(id: string): Promise<AgentInput | undefined> {
+    const known = this.#inputs.get(id);
+    if (known !== undefined) return known;
+    const rs = await this.store.open();
+    try {
+      const { input } = await rs.call("cvm.show", { id, hash: false });
+      if (isAgentInput(input)) this.#inputs.set(id, input);
+      return this.#inputs.get(id);
+    } catch (error) {
+      if (codeOf(error) === "not_found") return undefined;
+      throw error;
+    }
+  }
+
+  /** Serves the tools. A worker ends if the store fails, and is started again after a pause. */
+  async #serve(): Promise<void> {
+    const { signal } = this.#stopped;
+    const workspace = (await this.#workspace()) ?? "";
+    const kind = (tool: string) => kindOf(tool, workspace);
+    const handlers = {
+      [kind("listFiles")]: answers((args, task) => this.#reading.listFiles(args, task.signal)),
+      [kind("readFile")]: answers((args) => this.#reading.readFile(args)),
+      [kind("search")]: answers((args, task) => this.#reading.search(args, task.signal)),
+      [kind(EDIT_TOOL)]: answers((args, task) => this.#edits.apply(args, task)),
+    };
+    while (!signal.aborted) {
+      try {
+        const rs = await this.store.open();
+        await rs.cvm.worker(handlers, { owner: "VS Code", leaseMs: LEASE_MS, graceMs: GRACE_MS, backoff: BACKOFF, signal }).done;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.editor.log("warn", `the tools of agents are not served: ${messageOf(error)}`);
+        await pause(PAUSE_MS, signal);
+      }
+    }
+  }
+}
+
+/** A handler that answers with the reason if the tool refuses. Other errors are retried by the engine. */
+function answers(tool: (args: ToolArguments, task: Task) => Promise<Json>) {
+  return async (args: Json, task: Task): Promise<Json> => {
+    try {
+      if (typeof args !== "object" || args === null || Array.isArray(args)) throw new ToolRefusal("a tool takes an object");
+      return await tool(args, task);
+    } catch (error) {
+      if (error instanceof ToolRefusal) return { error: error.message };
+      throw error;
+    }
+  };
+}
+
+function isAgentInput(input: unknown): input is AgentInput {
+  return typeof input === "object" && input !== null && "workspace" in input && "task" in input;
+}
+
+/** Waits; ends early if `signal` is aborted. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });
+}

@@ -1,0 +1,418 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { type TestContext, test } from "node:test";
+
+import { open } from "runstate";
+
+import { FakeWorkspace } from "./fake-workspace.ts";
+import { type FakeEditor, FakeWindow, waitUntil } from "./fake-editor.ts";
+
+/** A workspace with files, and a store on the disk. */
+async function scene(t: TestContext, files: { [path: string]: string } = { "src/a.ts": "const a = 1;\n", "b.md": "# B\n" }) {
+  const base = await mkdtemp(join(tmpdir(), "runstate-agent-"));
+  t.after(() => rm(base, { recursive: true, force: true }));
+  const folder = join(base, "workspace");
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), text);
+  }
+  const read = (path: string) => readFile(join(folder, path), "utf8");
+  const store = `file:${join(base, "store")}`;
+  /** A window on the workspace. */
+  const window = (prepare: (editor: FakeEditor) => void = () => {}, url = store) =>
+    new FakeWindow(url, (editor) => {
+      editor.workspace = new FakeWorkspace(folder);
+      editor.onInput = () => ({ text: "Make a two" });
+      prepare(editor);
+    });
+  return { base, folder, store, read, window };
+}
+
+/** Starts an agent by its command; returns the id of the execution. */
+async function ask(window: FakeWindow, label?: string): Promise<string> {
+  window.editor.onPick = (_, labels) => label ?? labels[0];
+  await window.run("askAgent");
+  return window.editor.shownPages.at(-1) ?? "";
+}
+
+async function ended(window: FakeWindow, id: string) {
+  const rs = await window.store.open();
+  const run = await rs.cvm.run(id);
+  await waitUntil(async () => (await run.refresh()).ended);
+  return run.show({ hash: false });
+}
+
+async function calls(window: FakeWindow, execution: string) {
+  const rs = await window.store.open();
+  return (await rs.cvm.calls({ execution })).items;
+}
+
+/** Answers steps in turn; the last one is repeated. */
+function steps(...answers: object[]) {
+  let n = 0;
+  return () => JSON.stringify(answers[Math.min(n++, answers.length - 1)]);
+}
+
+/** Answers, as the person, the open question of an agent. */
+async function answerStep(window: FakeWindow, execution: string, step: object): Promise<void> {
+  const rs = await window.store.open();
+  const run = await rs.cvm.run(execution);
+  await waitUntil(async () => (await rs.cvm.calls({ execution, open: true, kind: "cc" })).items.length > 0);
+  await run.answer({ ...step }, { by: "Ada" });
+}
+
+const EDIT = { tool: "applyEdit", path: "src/a.ts", oldText: "1", newText: "2" };
+const FINISH = { tool: "finish", summary: "a is two" };
+
+test("a model reads, searches, edits and summarizes", async (t) => {
+  const { window: open, read } = await scene(t);
+  await using window = open((editor) => {
+    editor.models.offer("Fake", steps({ tool: "listFiles" }, { tool: "search", text: "CONST" }, { tool: "readFile", path: "src/a.ts" }, EDIT, FINISH));
+    editor.onOffer = () => "Apply";
+  });
+  const id = await ask(window, "Fake");
+  const { status, result, output } = await ended(window, id);
+  assert.equal(status, "complete");
+  assert.deepEqual(result, { summary: "a is two", edited: ["src/a.ts"] });
+  assert.deepEqual(output, [
+    "1. listFiles → 2 files",
+    '2. search "CONST" → 1 matches',
+    "3. readFile src/a.ts → 2 lines",
+    "4. applyEdit src/a.ts → applied",
+    "a is two",
+  ]);
+  assert.equal(await read("src/a.ts"), "const a = 2;\n");
+  assert.deepEqual(new Set((await calls(window, id)).map(({ by }) => by)), new Set(["Fake", "VS Code"]));
+  assert.match(window.editor.models.asked[2]?.[0] ?? "", /"path":"src\/a\.ts","line":1/, "results are in the next question");
+  assert.deepEqual(window.editor.offered, ["An agent wants to edit src/a.ts."]);
+  assert.equal(window.editor.workspace.shown.size, 0, "the difference is closed");
+  await waitUntil(async () => (await window.nodes())[0]?.row.description === "complete · just now · answered by Fake");
+});
+
+test("an agent runs on a store in memory, and stops after its last step", async (t) => {
+  const { window: open } = await scene(t);
+  const onAsk = (messages: string[]) => (messages[0]?.startsWith("No step is left") ? "nothing more" : '{"tool":"listFiles"}');
+  await using window = open((editor) => editor.models.offer("Fake", onAsk), "memory:");
+  const { result, output } = await ended(window, await ask(window, "Fake"));
+  assert.deepEqual(result, { summary: "nothing more", edited: [] });
+  assert.equal(output.length, 26);
+});
+
+test("a question that the model fails to answer waits for the person", async (t) => {
+  const { window: open } = await scene(t);
+  let failure = Object.assign(new Error("the quota is used up"), { code: "Blocked" });
+  await using window = open((editor) =>
+    editor.models.offer("Fake", () => {
+      throw failure;
+    }),
+  );
+  const id = await ask(window, "Fake");
+  await waitUntil(async () => (await calls(window, id))[0]?.error !== undefined);
+  const [node] = await window.nodes();
+  assert.equal(node?.children[0]?.row.description, "Fake failed: the quota is used up (Blocked)");
+  assert.equal(node?.children[0]?.row.context, "call answerable");
+  assert.match(window.editor.logged.join("\n"), /Fake did not answer “Step 1 of at most 25: Make a two.*the quota is used up \(Blocked\)/);
+  await using second = open((editor) => editor.models.offer("Fake", () => assert.fail("the model is not asked again")));
+  await second.store.refresh();
+  await answerStep(second, id, { tool: "listFiles" });
+  await waitUntil(async () => (await calls(window, id)).filter(({ kind, error }) => kind === "cc" && error !== undefined).length === 2);
+  await answerStep(window, id, FINISH);
+  assert.equal((await ended(window, id)).status, "complete");
+  assert.equal(window.editor.models.asked.length + second.editor.models.asked.length, 2);
+});
+
+test("an answer that does not fit is asked for once more with the reason", async (t) => {
+  const { window: open } = await scene(t);
+  const answers = ["I think that", '```json\n{ "tool": "finish" }\n```'];
+  await using window = open((editor) => editor.models.offer("Fake", () => answers.shift() ?? ""));
+  assert.equal((await ended(window, await ask(window, "Fake"))).status, "complete");
+  assert.match(window.editor.models.asked[1]?.[2] ?? "", /^This answer is not accepted: Unexpected token.*Answer again/s);
+});
+
+test("a model whose answers never fit is asked twice, then the person", async (t) => {
+  const { window: open } = await scene(t);
+  await using window = open((editor) => editor.models.offer("Fake", () => '{ "tool": "format the disk" }'));
+  const id = await ask(window, "Fake");
+  await waitUntil(async () => (await calls(window, id))[0]?.error !== undefined);
+  assert.match((await calls(window, id))[0]?.error?.message ?? "", /\/tool.*invalid_answer/);
+  assert.equal(window.editor.models.asked.length, 2);
+});
+
+test("without a model the person answers, and is asked the first question", async (t) => {
+  const { window: open } = await scene(t);
+  await using window = open();
+  const id = await ask(window);
+  assert.match(window.editor.activeAnswer ?? "", /Step 1 of at most 25/);
+  await answerStep(window, id, FINISH);
+  assert.equal((await ended(window, id)).status, "complete");
+  await waitUntil(async () => (await window.nodes())[0]?.row.description?.endsWith("answered by you") === true);
+});
+
+test("a model that is not available yet answers as soon as it is", async (t) => {
+  const { window: open } = await scene(t);
+  let id = "";
+  {
+    await using first = open((editor) => editor.models.offer("Fake", (_, signal) => new Promise((_, reject) => signal.addEventListener("abort", reject))));
+    id = await ask(first, "Fake");
+    await waitUntil(() => first.editor.models.asked.length === 1);
+  }
+  await using second = open();
+  await waitUntil(() => second.editor.logged.some((line) => line.includes("the model fake/Fake is not available")));
+  second.editor.models.offer("Fake", steps(FINISH));
+  assert.equal((await ended(second, id)).status, "complete");
+});
+
+test("a refused edit changes nothing, and the agent is told", async (t) => {
+  const { window: open, read } = await scene(t);
+  await using window = open((editor) => {
+    editor.models.offer("Fake", steps(EDIT, FINISH));
+    editor.onOffer = () => "Refuse";
+  });
+  const { output } = await ended(window, await ask(window, "Fake"));
+  assert.deepEqual(output, ["1. applyEdit src/a.ts → the person refused the edit", "a is two"]);
+  assert.equal(await read("src/a.ts"), "const a = 1;\n");
+});
+
+test("a dismissed question about an edit stays open and is asked again", async (t) => {
+  const { window: open, read } = await scene(t);
+  await using window = open((editor) => editor.models.offer("Fake", steps(EDIT, FINISH)));
+  const id = await ask(window, "Fake");
+  await waitUntil(() => window.editor.offered.length === 1);
+  const row = async () => (await window.nodes())[0]?.children[0];
+  await waitUntil(async () => (await row())?.row.context === "call edit");
+  assert.equal((await row())?.row.label, "applyEdit");
+  assert.equal((await row())?.row.description, "src/a.ts");
+  window.editor.onOffer = () => "Apply";
+  await window.run("reviewEdit", await row());
+  await ended(window, id);
+  assert.equal(await read("src/a.ts"), "const a = 2;\n");
+  await window.run("reviewEdit", "another");
+  assert.match(window.editor.messages.at(-1) ?? "", /does not ask about that edit/);
+});
+
+test("an edit of a window that died before its answer is applied once", async (t) => {
+  const { window: open, read } = await scene(t, { "src/a.ts": "a\n" });
+  // The new text contains the old one, so applying it twice would be visible.
+  const edit = { tool: "applyEdit", path: "src/a.ts", oldText: "a", newText: "a\na" };
+  let id = "";
+  {
+    await using first = open((editor) => {
+      editor.models.offer("Fake", steps(edit));
+      editor.onOffer = () => "Apply";
+      editor.workspace.afterWrite = () => new Promise(() => {});
+    });
+    id = await ask(first, "Fake");
+    await waitUntil(() => first.editor.workspace.written.length === 1);
+  }
+  await using second = open((editor) => editor.models.offer("Fake", steps(FINISH)));
+  const { result } = await ended(second, id);
+  assert.deepEqual(result, { summary: "a is two", edited: ["src/a.ts"] });
+  assert.equal(await read("src/a.ts"), "a\na\n");
+  assert.deepEqual(second.editor.offered, [], "the person is not asked again");
+  assert.deepEqual(second.editor.workspace.written, []);
+});
+
+test("an approved edit of a file that changed meanwhile is not applied", async (t) => {
+  const { window: open, read, folder } = await scene(t);
+  let id = "";
+  {
+    await using first = open((editor) => {
+      editor.models.offer("Fake", steps(EDIT));
+      editor.onOffer = () => "Apply";
+      editor.workspace.write = () => new Promise(() => {});
+    });
+    id = await ask(first, "Fake");
+    await waitUntil(() => first.editor.offered.length === 1);
+    await waitUntil(async () => (await (await first.store.open()).documents.query("edit_decisions", {})).items.length === 1);
+  }
+  await writeFile(join(folder, "src/a.ts"), "const a = 10;\n");
+  await using second = open((editor) => editor.models.offer("Fake", steps(FINISH)));
+  const { output } = await ended(second, id);
+  assert.match(output[0] ?? "", /approved the edit, but "src\/a\.ts" was changed by something else/);
+  assert.equal(await read("src/a.ts"), "const a = 10;\n");
+});
+
+test("an edit that waits for the person is asked again by the next window", async (t) => {
+  const { window: open, read } = await scene(t);
+  let id = "";
+  {
+    await using first = open((editor) => {
+      editor.models.offer("Fake", steps(EDIT));
+      editor.onOffer = () => new Promise(() => {});
+    });
+    id = await ask(first, "Fake");
+    await waitUntil(() => first.editor.offered.length === 1);
+  }
+  await using second = open((editor) => {
+    editor.models.offer("Fake", steps(FINISH));
+    editor.onOffer = () => "Apply";
+  });
+  await ended(second, id);
+  assert.equal(await read("src/a.ts"), "const a = 2;\n");
+});
+
+test("a call of a window that was killed is claimed after its lease", async (t) => {
+  const { window: opens, store } = await scene(t);
+  let id = "";
+  {
+    await using first = opens((editor) => (editor.isTrusted = true));
+    id = await ask(first);
+  }
+  // The killed window claims the question, then the tool call, and sends no heartbeat.
+  const rs = await open(store);
+  const run = await rs.cvm.run(id);
+  await run.answer({ tool: "readFile", path: "b.md" }, { by: "Ada" });
+  const [call] = (await rs.cvm.calls({ execution: id, open: true })).items;
+  const dead = await rs.cvm.claim({ call: call?.id ?? "", owner: "killed", leaseMs: 1500 });
+  assert.ok(dead);
+  await using second = opens();
+  await waitUntil(async () => (await calls(second, id))[1]?.outcome === "answered");
+  await assert.rejects(rs.cvm.complete(dead, { text: "late" }), { code: "already_answered" });
+  rs.close();
+  const [, read, next] = await calls(second, id);
+  assert.equal((read?.result as { text: string }).text, "# B\n");
+  assert.match(next?.prompt ?? "", /Step 2 of at most 25/);
+});
+
+test("of two windows one serves each call", async (t) => {
+  const { window: open, read } = await scene(t);
+  const prepare = (editor: FakeEditor): void => {
+    const answers = [{ tool: "listFiles" }, { tool: "readFile", path: "b.md" }, { tool: "search", text: "B" }, EDIT, FINISH];
+    editor.models.offer("Fake", ([prompt = ""]) => JSON.stringify(answers[Number(/Step (\d+)/.exec(prompt)?.[1]) - 1]));
+    editor.onOffer = () => "Apply";
+  };
+  await using first = open(prepare);
+  await using second = open(prepare);
+  const { output } = await ended(first, await ask(first, "Fake"));
+  assert.equal(output.length, 5);
+  assert.equal(first.editor.models.asked.length + second.editor.models.asked.length, 5);
+  assert.equal(first.editor.offered.length + second.editor.offered.length, 1);
+  assert.equal(await read("src/a.ts"), "const a = 2;\n");
+});
+
+test("windows of another workspace serve nothing", async (t) => {
+  const { window: open, base } = await scene(t);
+  const other = join(base, "other");
+  await mkdir(other);
+  const serve = (editor: FakeEditor) => editor.models.offer("Fake", () => assert.fail("another workspace"));
+  await using second = open((editor) => {
+    serve(editor);
+    editor.workspace = new FakeWorkspace(other);
+  });
+  let id = "";
+  {
+    await using first = open((editor) => editor.models.offer("Fake", steps({ tool: "listFiles" })));
+    first.editor.models.onAsk = (_, signal) => new Promise((_, reject) => signal.addEventListener("abort", reject));
+    id = await ask(first, "Fake");
+    await waitUntil(() => first.editor.models.asked.length === 1);
+  }
+  await answerStep(second, id, { tool: "listFiles" });
+  await second.store.refresh();
+  await using third = open((editor) => editor.models.offer("Fake", steps(FINISH)));
+  const { output } = await ended(third, id);
+  assert.deepEqual(output, ["1. listFiles → 2 files", "a is two"]);
+  assert.equal(second.editor.models.asked.length, 0);
+});
+
+test("an untrusted window starts no agent and serves none until it is trusted", async (t) => {
+  const { window: open } = await scene(t);
+  let id = "";
+  {
+    await using first = open();
+    id = await ask(first);
+  }
+  await using window = open((editor) => (editor.isTrusted = false));
+  await window.run("askAgent");
+  assert.match(window.editor.messages.at(-1) ?? "", /read-only/);
+  await answerStep(window, id, { tool: "listFiles" });
+  await window.store.refresh();
+  assert.equal((await calls(window, id))[1]?.claim, undefined);
+  window.editor.trust();
+  await waitUntil(async () => (await calls(window, id))[1]?.outcome === "answered");
+});
+
+test("hostile paths, links, excluded, huge and binary files are refused", async (t) => {
+  const { window: open, folder, base } = await scene(t, { "src/a.ts": "a\n", "node_modules/x.js": "x\n", "win.txt": "one\r\ntwo\r\n" });
+  await writeFile(join(base, "secret.txt"), "secret\n");
+  await symlink(join(base, "secret.txt"), join(folder, "link.txt"));
+  await symlink(base, join(folder, "out"));
+  await writeFile(join(folder, "huge.txt"), "");
+  await truncate(join(folder, "huge.txt"), 3_000_000_000);
+  await writeFile(join(folder, "binary.bin"), new Uint8Array([0xff, 0xfe, 0, 1]));
+  const paths: [string, RegExp][] = [
+    ["../secret.txt", /not a plain path/],
+    ["src/../../secret.txt", /not a plain path/],
+    ["src/..", /not a plain path/],
+    ["./src/a.ts", /not a plain path/],
+    [".. /secret.txt", /not a plain path/],
+    ["src//a.ts", /not a plain path/],
+    ["/etc/passwd", /absolute/],
+    ["C:\\secret.txt", /absolute/],
+    ["..\\secret.txt", /not valid in a path/],
+    ["src/a.ts\0.md", /not valid in a path/],
+    ["src/a.ts:stream", /not valid in a path/],
+    ["x".repeat(1001), /1 to 1000 characters/],
+    ["link.txt", /symbolic link/],
+    ["out/secret.txt", /symbolic link/],
+    ["node_modules/x.js", /excluded/],
+    ["SRC/a.ts", /does not exist/],
+    ["%2e%2e/secret.txt", /does not exist/],
+    ["src", /is a folder/],
+    ["src/a.ts/b", /not a folder/],
+    ["huge.txt", /too large/],
+    ["binary.bin", /not UTF-8 text/],
+  ];
+  const reads = paths.map(([path]) => ({ tool: "readFile", path }));
+  const rest = [
+    { tool: "readFile", path: "win.txt", line: 2 },
+    { tool: "applyEdit", path: "out/new.txt", newText: "x" },
+    { tool: "listFiles", path: "out" },
+    { tool: "listFiles" },
+    { tool: "search", text: "secret" },
+  ];
+  await using window = open((editor) => editor.models.offer("Fake", steps(...reads.slice(0, 20), FINISH)));
+  const first = await ended(window, await ask(window, "Fake"));
+  window.editor.models.onAsk = steps(...reads.slice(20), ...rest, FINISH);
+  const id = await ask(window, "Fake");
+  const second = await ended(window, id);
+  const printed = [...first.output.slice(0, -1), ...second.output];
+  for (const [n, [path, reason]] of paths.entries()) assert.match(printed[n] ?? "", reason, path);
+  const results = (await calls(window, id)).filter(({ kind }) => kind !== "cc").map(({ result }) => result);
+  assert.deepEqual(results.slice(1), [
+    { text: "two\n", line: 2, lines: 3, more: false },
+    { error: '"out" is a symbolic link, which is not followed' },
+    { error: '"out" is a symbolic link, which is not followed' },
+    { paths: ["binary.bin", "huge.txt", "win.txt", "src/a.ts"], more: false },
+    { matches: [], more: false, skipped: 2 },
+  ]);
+  assert.deepEqual(window.editor.offered, []);
+});
+
+test("an edit must name a text that occurs exactly once", async (t) => {
+  const { window: open, read } = await scene(t, { "a.txt": "one one\n" });
+  const edits = [
+    { oldText: "two", newText: "x" },
+    { oldText: "one", newText: "x" },
+    { oldText: "", newText: "x" },
+    { path: "b.txt", oldText: "one", newText: "x" },
+    { path: "b.txt", newText: "new\n" },
+  ].map((edit) => ({ tool: "applyEdit", path: "a.txt", ...edit }));
+  await using window = open((editor) => {
+    editor.models.offer("Fake", steps(...edits, FINISH));
+    editor.onOffer = () => "Apply";
+  });
+  const { output } = await ended(window, await ask(window, "Fake"));
+  const reasons = [/does not occur/, /more than once/, /exists already/, /"b\.txt" does not exist/, /applied/];
+  for (const [n, reason] of reasons.entries()) assert.match(output[n] ?? "", reason);
+  assert.equal(await read("a.txt"), "one one\n");
+  assert.equal(await read("b.txt"), "new\n");
+  assert.deepEqual(window.editor.offered, ["An agent wants to create b.txt."]);
+});
+
+test("without a folder no agent is started", async () => {
+  await using window = new FakeWindow();
+  await window.run("askAgent");
+  assert.match(window.editor.messages.at(-1) ?? "", /Open a folder first/);
+});
