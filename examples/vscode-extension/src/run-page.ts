@@ -7,6 +7,7 @@ import { isAnswerable } from "./answer-form.ts";
 import type { Answering } from "./answering.ts";
 import type { Editor, Page, PageSource } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
+import { oneLine } from "./format.ts";
 import type { Store } from "./store.ts";
 import { STATUSES } from "./tree/executions.ts";
 
@@ -97,7 +98,7 @@ function toPageCall(call: CallRow, mayAnswer: boolean): PageCall {
   const tool = toolOf(kind) ?? kind;
   const text = prompt || (args === undefined ? tool : `${tool} ${JSON.stringify(args)}`);
   const open = outcome === undefined && mayAnswer && isAnswerable(call);
-  return { id, step, kind, text, askedAt: askedAt ?? null, outcome, answer, by: by ?? null, latencyMs: latencyMs ?? null, open };
+  return { id, step, kind: tool, text, askedAt: askedAt ?? null, outcome, answer, by: by ?? null, latencyMs: latencyMs ?? null, open };
 }
 
 function formatAnswer(result: CallRow["result"]): string | null {
@@ -107,7 +108,7 @@ function formatAnswer(result: CallRow["result"]): string | null {
 
 function markedLines(calls: CallRow[], error: ProgramError | null): RunPageData["lines"] {
   const waiting = calls.filter(({ outcome, line }) => outcome === undefined && line !== undefined);
-  const marked: RunPageData["lines"] = waiting.map(({ line = 0, prompt, kind }) => ({ line, text: prompt || kind, kind: "waiting" }));
+  const marked: RunPageData["lines"] = waiting.map(({ line = 0, prompt, kind }) => ({ line, text: oneLine(prompt) || (toolOf(kind) ?? kind), kind: "waiting" }));
   if (error !== null) marked.push({ line: error.line, text: `${error.name}: ${error.message}`, kind: "error" });
   return marked;
 }

@@ -85,7 +85,7 @@ test("a model reads, searches, edits and summarizes", async (t) => {
   ]);
   assert.equal(await read("src/a.ts"), "const a = 2;\n");
   assert.deepEqual(new Set((await calls(window, id)).map(({ by }) => by)), new Set(["Fake", "VS Code"]));
-  assert.match(window.editor.models.asked[2]?.[0] ?? "", /"path":"src\/a\.ts","line":1/, "results are in the next question");
+  assert.match(window.editor.models.asked[2]?.[0] ?? "", /"line":1,"path":"src\/a\.ts"/, "results are in the next question");
   assert.deepEqual(window.editor.offered, ["An agent wants to edit src/a.ts."]);
   assert.equal(window.editor.workspace.shown.size, 0, "the difference is closed");
   await waitUntil(async () => (await window.nodes())[0]?.row.description === "complete · just now · answered by Fake");
@@ -269,7 +269,7 @@ test("a call of a window that was killed is claimed after its lease", async (t) 
   assert.ok(dead);
   await using second = opens();
   await waitUntil(async () => (await calls(second, id))[1]?.outcome === "answered");
-  await assert.rejects(rs.cvm.complete(dead, { text: "late" }), { code: "already_answered" });
+  await assert.rejects(rs.cvm.complete(dead, { text: "late" }), { code: "stale_claim" });
   rs.close();
   const [, read, next] = await calls(second, id);
   assert.equal((read?.result as { text: string }).text, "# B\n");

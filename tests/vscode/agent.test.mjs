@@ -1,0 +1,116 @@
+// An agent in a real VS Code. code-server offers no language model, so the person answers each step; the tools are served by the extension. The window
+// is reloaded between two steps, and its extension host is killed while an edit waits for the person. See `extension.test.mjs` for the variables.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { withBrowser } from "../browser/support/chromium.js";
+import { newWorkbench, startServer } from "./support/code-server.js";
+import { Workbench } from "./support/workbench.js";
+
+const VSIX = process.env.RUNSTATE_VSIX ?? "";
+const SCREENSHOTS = process.env.RUNSTATE_SCREENSHOTS;
+const FILES = {
+  "greeting.ts": '// The text on the first page.\nexport const greeting = "Hello";\n',
+  "notes.md": "# Notes\n\nThe greeting is too short.\n",
+};
+
+/** How long the lease of a killed window and the start of the next one may take, in milliseconds. */
+const TAKEOVER_MS = 60_000;
+
+let bench;
+let server;
+
+before(async () => {
+  bench = await newWorkbench(VSIX, FILES);
+  server = await startServer(bench);
+});
+
+after(async () => {
+  await server?.stop();
+  await bench?.remove();
+});
+
+async function screenshot(workbench, name) {
+  if (SCREENSHOTS !== undefined) await workbench.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+}
+
+/** Answers an open step in its editor. */
+async function answerStep(workbench, number, step) {
+  const { page } = workbench;
+  await page.locator(`.tab:has-text("Step ${number}")`).click();
+  await page.locator(`.tab.active:has-text("Step ${number}")`).waitFor();
+  await page.locator(".monaco-editor .view-line").first().click();
+  await page.keyboard.press("Control+A");
+  await page.keyboard.insertText(JSON.stringify(step));
+  // The editor closes braces by itself.
+  await page.keyboard.press("Control+Shift+End");
+  await page.keyboard.press("Delete");
+  await workbench.command("Runstate: Send Answer");
+  await page.locator(`.tab:has-text("Step ${number}")`).waitFor({ state: "detached" });
+}
+
+async function openStep(workbench, number) {
+  await workbench.row(`Step ${number} of`).click();
+  await workbench.page.waitForSelector(`.tab:has-text("Step ${number}")`);
+}
+
+async function runAgent(browser) {
+  const workbench = await Workbench.open(browser, server.url);
+  const { page } = workbench;
+  await workbench.showTree();
+  await workbench.command("Runstate: Ask an Agent");
+  await workbench.quickInput("The task for this folder").waitFor();
+  await page.keyboard.type("Make the greeting longer");
+  await screenshot(workbench, "agent-task");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector('.tab:has-text("Step 1")');
+  await answerStep(workbench, 1, { tool: "search", text: "greeting" });
+  await workbench.row("Step 2 of").waitFor();
+  await workbench.webview().locator('text=1. search "greeting" → 2 matches').waitFor();
+
+  await workbench.reload();
+  await workbench.showTree();
+  await openStep(workbench, 2);
+  await answerStep(workbench, 2, { tool: "readFile", path: "greeting.ts" });
+  await openStep(workbench, 3);
+  await workbench.webview().locator("text=2. readFile greeting.ts → 3 lines").waitFor();
+  await screenshot(workbench, "agent-step");
+  await answerStep(workbench, 3, { tool: "applyEdit", path: "greeting.ts", oldText: '"Hello"', newText: '"Hello, how are you?"' });
+  await workbench.message("An agent wants to edit greeting.ts.").waitFor();
+  await workbench.row("applyEdit").waitFor();
+  await page.waitForSelector(".monaco-diff-editor .char-insert");
+  await screenshot(workbench, "agent-edit");
+
+  assert.equal(await server.killExtensionHosts(), 1);
+  assert.equal(await readFile(join(bench.workspace, "greeting.ts"), "utf8"), FILES["greeting.ts"]);
+  await workbench.reload();
+  await workbench.showTree();
+  await workbench.message("An agent wants to edit greeting.ts.").waitFor({ timeout: TAKEOVER_MS });
+  await page.locator('.notification-list-item .monaco-button:has-text("Apply")').click();
+  await openStep(workbench, 4);
+  assert.equal(await readFile(join(bench.workspace, "greeting.ts"), "utf8"), FILES["greeting.ts"].replace("Hello", "Hello, how are you?"));
+  await page.locator('.tab:has-text("proposed edit")').waitFor({ state: "detached" });
+  await answerStep(workbench, 4, { tool: "finish", summary: "The greeting asks a question now." });
+  await workbench.row("complete").waitFor();
+  const text = await workbench.webview().locator("#page").innerText();
+  for (const expected of ["3. applyEdit greeting.ts → applied", "The greeting asks a question now."]) {
+    assert.ok(text.includes(expected), `${expected} is missing in ${text}`);
+  }
+  assert.equal(await workbench.webview().locator(".timeline li").count(), 7, "each step was asked once, each tool called once");
+  await screenshot(workbench, "agent-complete");
+}
+
+test("an agent survives a reload and a kill while an edit waits", async () => {
+  await withBrowser(async (browser) => {
+    try {
+      await runAgent(browser);
+    } catch (error) {
+      const pages = SCREENSHOTS === undefined ? [] : browser.pages();
+      for (const [n, page] of pages.entries()) await page.screenshot({ path: join(SCREENSHOTS, `agent-failure-${n}.png`) }).catch(() => {});
+      throw error;
+    }
+  });
+});
