@@ -151,7 +151,11 @@ class VsCodeEditor implements Editor {
   }
 
   async openVirtualFile(scheme: string, path: string): Promise<void> {
-    await vscode.window.showTextDocument(vscode.Uri.from({ scheme, path }), { preview: false });
+    const { activeTabGroup, all } = vscode.window.tabGroups;
+    // A file does not cover the page of an execution.
+    const isPage = activeTabGroup.activeTab?.input instanceof vscode.TabInputWebview;
+    const other = all.find((group) => group !== activeTabGroup)?.viewColumn ?? vscode.ViewColumn.Beside;
+    await vscode.window.showTextDocument(vscode.Uri.from({ scheme, path }), { preview: false, viewColumn: isPage ? other : undefined });
   }
 
   async saveVirtualFile(scheme: string): Promise<string | undefined> {
