@@ -73,7 +73,7 @@ function question(title: string, earlier: string[]): string {
   }
   const omitted = earlier.length - shown.length;
   const steps = omitted > 0 ? [`(${omitted} earlier steps are omitted)`, ...shown] : shown;
-  return [`${title}: ${input.task}`, TOOLS, "The steps so far:", ...(steps.length > 0 ? steps : ["none"])].join("\n\n");
+  return [`${title}: ${input.task}`, "The steps so far:", ...(steps.length > 0 ? steps : ["none"]), TOOLS].join("\n\n");
 }
 
 function describe({ tool, path, text }: Step): string {

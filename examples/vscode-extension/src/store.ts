@@ -62,6 +62,8 @@ export class Store {
 
   /** The open store. A failed attempt to open it is repeated at the next call. */
   open(): Promise<Runstate> {
+    // What is left to run in a window that closes must not open the store anew.
+    if (this.#stopped.signal.aborted) return Promise.reject(new Error("the window is closing"));
     // Due work runs programs, so a window without trust leaves it to others.
     const opening = (this.#opening ??= this.host.open(this.editor, { timers: this.editor.isTrusted ? "auto" : "off" }));
     opening.catch(() => {
@@ -153,6 +155,7 @@ export class Store {
   }
 
   #fail(error: unknown): void {
+    if (this.#stopped.signal.aborted) return;
     const failure = messageOf(error);
     if (failure !== this.#failure) this.editor.log("error", `the store cannot be read: ${failure}`);
     this.#failure = failure;

@@ -143,5 +143,5 @@ test("an unsent answer that is no longer accepted becomes a draft", async (t) =>
   await using second = new FakeWindow(url);
   await waitUntil(async () => (await drafts.unsent()).length === 0);
   assert.equal((await drafts.get(call))?.text, "z");
-  assert.match(second.editor.logged.join("\n"), /was not sent: .*invalid_answer/);
+  await waitUntil(() => second.editor.logged.some((line) => /was not sent: .*invalid_answer/.test(line)));
 });
