@@ -57,7 +57,8 @@ async function openStep(workbench, number) {
   await workbench.page.waitForSelector(`.tab:has-text("Step ${number}")`);
 }
 
-async function runAgent(browser) {
+/** Opens a window and asks an agent; its first step is open. */
+async function startAgent(browser) {
   const workbench = await Workbench.open(browser, server.url);
   const { page } = workbench;
   await workbench.showTree();
@@ -67,6 +68,12 @@ async function runAgent(browser) {
   await screenshot(workbench, "agent-task");
   await page.keyboard.press("Enter");
   await page.waitForSelector('.tab:has-text("Step 1")');
+  return workbench;
+}
+
+async function runAgent(browser) {
+  const workbench = await startAgent(browser);
+  const { page } = workbench;
   await answerStep(workbench, 1, { tool: "search", text: "greeting" });
   await workbench.row("Step 2 of").waitFor();
   await workbench.webview().locator('text=1. search "greeting" → 2 matches').waitFor();
@@ -103,14 +110,37 @@ async function runAgent(browser) {
   await screenshot(workbench, "agent-complete");
 }
 
-test("an agent survives a reload and a kill while an edit waits", async () => {
+/** Runs `act` with a browser; a failure leaves a picture of every window. */
+async function inBrowser(act) {
   await withBrowser(async (browser) => {
     try {
-      await runAgent(browser);
+      await act(browser);
     } catch (error) {
       const pages = SCREENSHOTS === undefined ? [] : browser.pages();
       for (const [n, page] of pages.entries()) await page.screenshot({ path: join(SCREENSHOTS, `agent-failure-${n}.png`) }).catch(() => {});
       throw error;
     }
+  });
+}
+
+test("an agent survives a reload and a kill while an edit waits", () => inBrowser(runAgent));
+
+test("the tools of an agent are served on the web", async () => {
+  await server.stop();
+  await bench.remove();
+  bench = await newWorkbench(VSIX, FILES, { host: "web", settings: { "workbench.colorTheme": "Default Light Modern" } });
+  server = await startServer(bench);
+  await inBrowser(async (browser) => {
+    const workbench = await startAgent(browser);
+    await answerStep(workbench, 1, { tool: "search", text: "greeting" });
+    await openStep(workbench, 2);
+    await workbench.webview().locator('text=1. search "greeting" → 2 matches').waitFor();
+    await answerStep(workbench, 2, { tool: "applyEdit", path: "docs.md", newText: "# Documentation\n" });
+    await workbench.message("An agent wants to create docs.md.").waitFor();
+    await workbench.page.waitForSelector(".monaco-diff-editor .line-insert");
+    await screenshot(workbench, "agent-web");
+    await workbench.page.locator('.notification-list-item .monaco-button:has-text("Apply")').click();
+    await workbench.row("Step 3 of").waitFor();
+    assert.equal(await readFile(join(bench.workspace, "docs.md"), "utf8"), "# Documentation\n");
   });
 });

@@ -219,6 +219,19 @@ test("a call of a window that was killed is claimed after its lease", async (t) 
   assert.match(next?.prompt ?? "", /Step 2 of at most 25/);
 });
 
+test("an edit that cannot be written is reported after some attempts", async (t) => {
+  const { window: open, read } = await scene(t);
+  await using window = open((editor) => {
+    editor.models.offer("Fake", steps(EDIT, FINISH));
+    editor.onOffer = () => "Apply";
+    editor.workspace.write = () => Promise.reject(new Error("the file is read-only"));
+  });
+  const { output } = await ended(window, await ask(window, "Fake"));
+  assert.deepEqual(output, ["1. applyEdit src/a.ts → the file is read-only", "a is two"]);
+  assert.equal(window.editor.offered.length, 1, "the person is asked once");
+  assert.equal(await read("src/a.ts"), "const a = 1;\n");
+});
+
 test("of two windows one serves each call", async (t) => {
   const { window: open, read } = await scene(t);
   const prepare = (editor: FakeEditor): void => {

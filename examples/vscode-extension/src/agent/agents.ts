@@ -36,6 +36,9 @@ const GRACE_MS = 500;
 /** Claims that end with their window count as attempts too, and an edit may wait for the person through many windows. */
 const BACKOFF = { attempts: 50, initialMs: 1000, longestMs: 10_000 };
 
+/** After how many attempts an error is the answer. */
+const TRIES = 3;
+
 /** The pause before tools are served again after the store failed, in milliseconds. */
 const PAUSE_MS = 5000;
 
@@ -176,7 +179,7 @@ export class Agents {
   }
 }
 
-/** A handler that answers with the reason if the tool refuses. Other errors are retried by the engine. */
+/** A handler that answers with the reason if the tool refuses. Other errors are retried by the engine, and are the answer if they persist. */
 function answers(tool: (args: ToolArguments, task: Task) => Promise<Json>) {
   return async (args: Json, task: Task): Promise<Json> => {
     try {
@@ -184,7 +187,8 @@ function answers(tool: (args: ToolArguments, task: Task) => Promise<Json>) {
       return await tool(args, task);
     } catch (error) {
       if (error instanceof ToolRefusal) return { error: error.message };
-      throw error;
+      if (task.signal.aborted || task.attempt < TRIES) throw error;
+      return { error: messageOf(error) };
     }
   };
 }
