@@ -1,22 +1,18 @@
 // Draws an execution. The extension sends the data of `src/run-page.ts`; every text becomes a text node, never markup.
 
+import { ComparePanel } from "./compare.js";
+import { element, section } from "./elements.js";
+
 const vscode = acquireVsCodeApi();
 const page = document.getElementById("page");
 const { id } = document.body.dataset;
-vscode.setState({ id });
-
-/** An element with a class, and children that are elements or texts. */
-function element(tag, className, ...children) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
-  return made;
-}
-
-function section(name, ...children) {
-  const made = element("section", name, element("h2", "", name), ...children);
-  return made;
-}
+const { compare } = vscode.getState() ?? {};
+vscode.setState({ id, compare });
+const panel = new ComparePanel(
+  compare,
+  (state) => vscode.setState({ id, compare: state }),
+  (turns) => vscode.postMessage({ type: "compare", ...turns }),
+);
 
 function header({ program, version, status, statusText, started, id: execution }) {
   const chip = element("span", `chip ${status}`, statusText);
@@ -96,9 +92,14 @@ function draw(data) {
   const { scrollY } = window;
   const left = element("div", "column", timeline(data), output(data));
   const right = element("div", "column", program(data), variables(data) ?? "");
-  page.replaceChildren(header(data), element("div", "columns", left, right));
+  panel.draw(data);
+  page.replaceChildren(header(data), panel.element, element("div", "columns", left, right));
   window.scrollTo(0, scrollY);
 }
 
-window.addEventListener("message", ({ data }) => data?.id === id && draw(data));
+window.addEventListener("message", ({ data }) => {
+  if (data?.id !== id) return;
+  if (data.comparison === undefined) draw(data);
+  else panel.show(data.comparison);
+});
 vscode.postMessage({ type: "ready" });

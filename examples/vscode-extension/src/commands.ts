@@ -8,6 +8,7 @@ import type { Choice, Editor } from "./editor.ts";
 import { count, formatCoarseAge } from "./format.ts";
 import { diagnosticsOf, programName } from "./programs.ts";
 import { registerCommand } from "./register-command.ts";
+import { startCommandOf } from "./replay.ts";
 import { RUN_PAGE } from "./run-page.ts";
 import type { WindowSessions } from "./sessions/window-sessions.ts";
 import type { Store } from "./store.ts";
@@ -83,7 +84,8 @@ export class Commands {
       this.editor.problems(file.uri, problems);
       return this.editor.fail(`${file.name} was not run: ${count(problems.length, "compile error")}, the first in line ${problems[0]?.line}.`);
     }
-    const run = (await this.sessions.run(name, input)) ?? (await rs.cvm.start(name, { input }));
+    const id = crypto.randomUUID();
+    const run = (await this.sessions.run(name, input)) ?? (await rs.cvm.start(name, { id, commandId: startCommandOf(id), input }));
     this.editor.log("info", `execution ${run.id} of ${name} was started: ${run.status}`);
     this.editor.showPage(RUN_PAGE, run.id);
     const { items } = await rs.cvm.calls({ execution: run.id, open: true, kind: "cc" });

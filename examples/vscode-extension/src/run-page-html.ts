@@ -13,7 +13,7 @@ export function runPageHtml({ id, script, style, origin }: { id: string; script:
 </head>
 <body data-id="${escapeAttribute(id)}">
 <main id="page" aria-live="polite"><p class="quiet">Loading…</p></main>
-<script src="${script}"></script>
+<script type="module" src="${script}"></script>
 </body>
 </html>`;
 }

@@ -8,8 +8,10 @@ import type { Answering } from "./answering.ts";
 import type { Editor, Page, PageSource } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
 import { oneLine } from "./format.ts";
+import type { Moment } from "./replay.ts";
 import type { Store } from "./store.ts";
 import { STATUSES } from "./tree/executions.ts";
+import { compareTurns, readCalls } from "./turns.ts";
 
 /** The kind of the page. */
 export const RUN_PAGE = "runstate.run";
@@ -82,16 +84,6 @@ export async function readRunPage(rs: Runstate, id: string, mayAnswer: boolean):
   };
 }
 
-async function readCalls(rs: Runstate, execution: string): Promise<CallRow[]> {
-  const calls: CallRow[] = [];
-  for (let cursor: string | undefined; ; ) {
-    const page = await rs.cvm.calls({ execution, limit: 1000, cursor });
-    calls.push(...page.items);
-    cursor = page.next;
-    if (cursor === undefined) return calls;
-  }
-}
-
 function toPageCall(call: CallRow, mayAnswer: boolean): PageCall {
   const { id, step = 0, kind, prompt, args, askedAt, outcome, result, by, latencyMs, error } = call;
   const answer = outcome === "failed" ? (error?.message ?? null) : formatAnswer(result);
@@ -115,6 +107,10 @@ function markedLines(calls: CallRow[], error: ProgramError | null): RunPageData[
 
 function toFrame({ function: name, line, variables }: FrameView): RunPageData["frames"][number] {
   return { function: name, line, variables: variables.map(({ name: variable, text }) => ({ name: variable, text })) };
+}
+
+function isMoment(value: unknown): value is Moment {
+  return value === "end" || (typeof value === "number" && Number.isInteger(value) && value > 0);
 }
 
 /** Keeps open pages up to date, and answers calls from them. */
@@ -149,10 +145,20 @@ export class RunPages implements PageSource {
   }
 
   async #handle(message: unknown, id: string, page: Page): Promise<void> {
-    const { type, call } = message as { type?: unknown; call?: unknown };
+    const { type, call, from, to } = message as { type?: unknown; call?: unknown; from?: unknown; to?: unknown };
     if (type === "ready") return this.#draw(id, page);
+    if (type === "compare" && isMoment(from) && isMoment(to)) return this.#compare(id, from, to, page);
     if (type !== "answer" || typeof call !== "string" || !this.editor.isTrusted) return;
     await this.answering.answer(call).catch((error: unknown) => this.editor.fail(messageOf(error)));
+  }
+
+  async #compare(id: string, from: Moment, to: Moment, page: Page): Promise<void> {
+    try {
+      const rs = await this.store.open();
+      page.send({ id, comparison: await compareTurns(rs, (now) => this.store.scratch(now), id, from, to) });
+    } catch (error) {
+      page.send({ id, comparison: { from, to, output: null, functions: [], note: messageOf(error) } });
+    }
   }
 
   async #draw(id: string, page: Page): Promise<void> {

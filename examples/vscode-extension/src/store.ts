@@ -5,6 +5,7 @@ import type { CallRow, CompiledSource, ExecutionSummary, OpenOptions, Runstate, 
 
 import type { Editor } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
+import type { Scratch } from "./replay.ts";
 import { type SessionRow, SessionReader } from "./sessions/session-reader.ts";
 import { WINDOWS } from "./sessions/window-documents.ts";
 
@@ -14,6 +15,8 @@ export interface Host {
   readonly hostname: string;
   open(editor: Editor, options: OpenOptions): Promise<Runstate>;
   compile(editor: Editor, name: string, source: string): Promise<CompiledSource>;
+  /** Opens a store in memory. Where a clock can be simulated, it begins at `now`. */
+  scratch(editor: Editor, now: number): Promise<Scratch>;
 }
 
 /** The sessions, executions and open calls that views show. */
@@ -164,6 +167,11 @@ export class Store {
 
   async compile(name: string, source: string): Promise<CompiledSource> {
     return this.host.compile(this.editor, name, source);
+  }
+
+  /** Opens a store in memory, which its caller closes. */
+  scratch(now = Date.now()): Promise<Scratch> {
+    return this.host.scratch(this.editor, now);
   }
 
   /** Opens the store anew, for example when the person has come to trust the workspace. */

@@ -8,6 +8,7 @@ import { compile } from "runstate/compiler";
 import type { Choice, Editor, PageSource, Problem, Settings } from "../src/editor.ts";
 import type { TextFile, TextInput, TextInputResult, TreeNode, TreeSource, VirtualFiles } from "../src/editor.ts";
 import { startExtension } from "../src/extension.ts";
+import { openScratch } from "../src/scratch.ts";
 import type { Host, Store } from "../src/store.ts";
 import { FakeModels, FakeWorkspace } from "./fake-workspace.ts";
 
@@ -177,6 +178,7 @@ export class FakeWindow {
         return openStore(url, options);
       },
       compile: (_, name, source) => compile(name, source),
+      scratch: openScratch,
     };
     this.store = startExtension(this.editor, host, { beatMs: 50, probeMs: 400 });
   }

@@ -8,6 +8,7 @@ import type { CommandParameters, ExecutionStatus, Json, Runstate, Session, Sessi
 
 import type { Editor } from "../editor.ts";
 import { codeOf, messageOf } from "../errors.ts";
+import { startCommandOf } from "../replay.ts";
 import type { Store } from "../store.ts";
 import { registerMachine } from "./machine.ts";
 import { hasEnded } from "./session-reader.ts";
@@ -192,7 +193,8 @@ export class WindowSessions {
     const forget = () => this.#serially(() => this.#change(() => ({ starting: null })));
     try {
       const rs = await this.store.open();
-      const { execution } = await rs.orchestration.task.start(task, { epoch });
+      // The first execution of a task has this id.
+      const { execution } = await rs.orchestration.task.start(task, { epoch, commandId: startCommandOf(`task:${task}:0`) });
       await forget();
       return execution;
     } catch (error) {
