@@ -6,6 +6,7 @@ import type { Agents } from "./agent/agents.ts";
 import type { Answering } from "./answering.ts";
 import type { Choice, Editor } from "./editor.ts";
 import { count, formatCoarseAge } from "./format.ts";
+import type { Lenses } from "./lenses.ts";
 import { diagnosticsOf, programName } from "./programs.ts";
 import { registerCommand } from "./register-command.ts";
 import { startCommandOf } from "./replay.ts";
@@ -35,6 +36,7 @@ export class Commands {
     private readonly answering: Answering,
     private readonly sessions: WindowSessions,
     agents: Agents,
+    lenses: Lenses,
   ) {
     editor.virtualContents(EXAMPLE_SCHEME, async (path) => new TextDecoder().decode(await editor.asset(`programs${path}`)));
     this.#register("run", () => this.#runFile(false));
@@ -49,6 +51,7 @@ export class Commands {
     this.#register("retry", this.#onExecution("Retry", ["error"], (run) => run.retry()));
     this.#register("cancel", this.#onExecution("Cancel", ACTIVE, (run) => run.cancel(), "It cannot be continued afterwards."));
     this.#register("delete", this.#onExecution("Delete", ENDED, (run) => run.delete(), "Its output, calls and variables are deleted."));
+    this.#register("resumeProgram", (program) => lenses.resume(program));
     this.#register("show", (node) => this.#show(node), "any");
     this.#register("export", (node) => this.#export(node), "any");
     this.#register("import", () => this.#import());

@@ -74,6 +74,20 @@ export interface Problem {
   message: string;
 }
 
+/** A link above a line of a file, which is from 1. */
+export interface Lens {
+  line: number;
+  title: string;
+  command: string;
+  argument?: string;
+}
+
+/** The links of files; `onChange` calls its listener when they must be read again. */
+export interface LensSource {
+  lenses(file: TextFile): Lens[];
+  onChange(listener: () => void): void;
+}
+
 /** Files that exist only in this extension, under a URI scheme. Paths begin with `/`. */
 export interface VirtualFiles {
   read(path: string): Promise<string>;
@@ -196,8 +210,7 @@ export interface Editor {
   problems(uri: string, problems: Problem[]): void;
   onFileChange(listener: (file: TextFile) => void): void;
   onFileClose(listener: (uri: string) => void): void;
-  /** Shows a line of links above lines of files. Lines are from 1. */
-  lenses(lines: (file: TextFile) => { line: number; title: string; command: string }[]): void;
+  lenses(source: LensSource): void;
   pages(kind: string, source: PageSource): void;
   showPage(kind: string, id: string): void;
 }

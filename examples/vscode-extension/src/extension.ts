@@ -9,6 +9,7 @@ import { Drafts } from "./drafts.ts";
 import type { Editor, Row, TreeNode, TreeSource } from "./editor.ts";
 import { messageOf } from "./errors.ts";
 import { count } from "./format.ts";
+import { Lenses } from "./lenses.ts";
 import { LanguageHelp } from "./programs.ts";
 import { RunPages } from "./run-page.ts";
 import { SessionCommands } from "./sessions/session-commands.ts";
@@ -77,7 +78,7 @@ export function startExtension(editor: Editor, host: Host, timing?: SessionTimin
   const drafts = new Drafts(() => store.open());
   const answering = new Answering(editor, store, drafts);
   const agents = new Agents(editor, store, answering);
-  new Commands(editor, store, answering, sessions, agents);
+  new Commands(editor, store, answering, sessions, agents, new Lenses(editor, store, answering));
   new SessionCommands(editor, store, sessions);
   new LanguageHelp(editor, store);
   new RunPages(editor, store, answering);

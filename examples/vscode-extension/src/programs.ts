@@ -1,4 +1,4 @@
-// Language help for programs: which files are programs, their compile errors, and the line of the lens "Run".
+// Language help for programs: which files are programs, their compile errors, and the line of their entry.
 
 import type { Diagnostic } from "runstate";
 
@@ -62,7 +62,6 @@ export class LanguageHelp {
       this.#timers.delete(uri);
       editor.problems(uri, []);
     });
-    editor.lenses((file) => (this.#isProgram(file) ? [{ line: entryLine(file.text), title: "$(play) Run", command: "runstate.run" }] : []));
   }
 
   #isProgram(file: TextFile): boolean {

@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 
-import type { Choice, Editor, Page, PageSource, Problem, Row, Settings } from "./editor.ts";
+import type { Choice, Editor, Lens, LensSource, Page, PageSource, Problem, Row, Settings } from "./editor.ts";
 import type { TextFile, TextInput, TextInputResult, TreeNode, TreeSource, VirtualFiles } from "./editor.ts";
 import { startExtension } from "./extension.ts";
 import { messageOf } from "./errors.ts";
@@ -267,12 +267,16 @@ class VsCodeEditor implements Editor {
     this.#keep(vscode.workspace.onDidCloseTextDocument(({ uri }) => listener(uri.toString())));
   }
 
-  lenses(lines: (file: TextFile) => { line: number; title: string; command: string }[]): void {
+  lenses(source: LensSource): void {
+    const changes = new vscode.EventEmitter<void>();
+    source.onChange(() => changes.fire());
+    const toLens = ({ line, title, command, argument }: Lens) =>
+      new vscode.CodeLens(new vscode.Range(line - 1, 0, line - 1, 0), { title, command, arguments: argument === undefined ? [] : [argument] });
     const provider: vscode.CodeLensProvider = {
-      provideCodeLenses: (document) =>
-        lines(toFile(document)).map(({ line, ...link }) => new vscode.CodeLens(new vscode.Range(line - 1, 0, line - 1, 0), link)),
+      onDidChangeCodeLenses: changes.event,
+      provideCodeLenses: (document) => source.lenses(toFile(document)).map(toLens),
     };
-    this.#keep(vscode.languages.registerCodeLensProvider([{ language: "typescript" }, { language: "javascript" }], provider));
+    this.#keep(changes, vscode.languages.registerCodeLensProvider([{ language: "typescript" }, { language: "javascript" }], provider));
   }
 
   pages(kind: string, source: PageSource): void {

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { type OpenOptions, type Runstate, open } from "runstate";
 import { compile } from "runstate/compiler";
 
-import type { Choice, Editor, PageSource, Problem, Settings } from "../src/editor.ts";
+import type { Choice, Editor, LensSource, PageSource, Problem, Settings } from "../src/editor.ts";
 import type { TextFile, TextInput, TextInputResult, TreeNode, TreeSource, VirtualFiles } from "../src/editor.ts";
 import { startExtension } from "../src/extension.ts";
 import { openScratch } from "../src/scratch.ts";
@@ -41,6 +41,7 @@ export class FakeEditor implements Editor {
   statusText = "";
   source: TreeSource | undefined;
   pageSource: PageSource | undefined;
+  lensSource: LensSource | undefined;
   readonly #closing: (() => unknown)[] = [];
   readonly #trusted: (() => void)[] = [];
   readonly #changed: ((file: TextFile) => void)[] = [];
@@ -148,7 +149,9 @@ export class FakeEditor implements Editor {
     this.#changed.forEach((listener) => listener(file));
   }
   onFileClose(): void {}
-  lenses(): void {}
+  lenses(source: LensSource): void {
+    this.lensSource = source;
+  }
   pages(_kind: string, source: PageSource): void {
     this.pageSource = source;
   }
