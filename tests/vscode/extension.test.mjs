@@ -16,7 +16,7 @@ const VSIX = process.env.RUNSTATE_VSIX ?? "";
 const SCREENSHOTS = process.env.RUNSTATE_SCREENSHOTS;
 const TRIP = await readFile(new URL("../../examples/vscode-extension/programs/trip.run.ts", import.meta.url), "utf8");
 
-const FILES = { "trip.run.ts": TRIP, "bad.run.ts": "let x = 1;\nlet y: = 2;\n" };
+const FILES = { "trip.run.ts": TRIP, "plan.run.ts": TRIP, "bad.run.ts": "let x = 1;\nlet y: = 2;\n" };
 
 let bench;
 let server;
@@ -49,8 +49,8 @@ async function inBrowser(act) {
 }
 
 /** Runs the example to its first question, which is left open. */
-async function startTrip(workbench) {
-  await workbench.openFile("trip.run.ts");
+async function startTrip(workbench, file = "trip.run.ts") {
+  await workbench.openFile(file);
   await workbench.showTree();
   await workbench.command("Runstate: Run Current File");
   await workbench.choice("Lisbon").waitFor();
@@ -155,6 +155,39 @@ test("the editor knows the globals of programs when their types are added", asyn
     await workbench.message("The declarations are in runstate.d.ts.").waitFor();
     await workbench.page.locator(".squiggly-error").first().waitFor({ state: "detached" });
     await screenshot(workbench, "types");
+  });
+});
+
+test("an execution is resumed from its program, and its turns are compared", async () => {
+  await inBrowser(async (browser) => {
+    const workbench = await Workbench.open(browser, server.url);
+    const { page } = workbench;
+    await startTrip(workbench, "plan.run.ts");
+    await workbench.choice("Oslo").click();
+    await workbench.quickInput("How many days in Oslo?").waitFor();
+    await page.keyboard.press("Escape");
+    await workbench.lens("Resume").waitFor();
+    await screenshot(workbench, "resume-lens");
+    await workbench.lens("Resume").click();
+    await workbench.quickInput("How many days in Oslo?").waitFor();
+    await page.keyboard.type("2");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector('.tab:has-text("Who travels")');
+
+    const view = workbench.webview();
+    await view.locator("summary").click();
+    await view.locator('select[aria-label="Earlier turn"]').selectOption("1");
+    await view.locator('.changed:has-text("where"):has-text("\'Oslo\'")').waitFor();
+    assert.equal(await view.locator(".comparison .added").innerText(), "A trip to Oslo.\nDay 1: find the best coffee.\nDay 2: find the best coffee.");
+    assert.deepEqual(await view.locator(".changed th code").allInnerTexts(), ["where", "days", "day"]);
+    await screenshot(workbench, "compare-dark");
+    await workbench.command("Preferences: Toggle between Light/Dark Themes");
+    await page.waitForSelector(".monaco-workbench.vs");
+    await screenshot(workbench, "compare-light");
+    await workbench.command("Preferences: Toggle between Light/Dark Themes");
+    await page.waitForSelector(".monaco-workbench.vs-dark");
+    await workbench.reload();
+    await workbench.webview().locator('.changed:has-text("where"):has-text("\'Oslo\'")').waitFor();
   });
 });
 

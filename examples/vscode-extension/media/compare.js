@@ -112,8 +112,12 @@ function variable({ name, before, after, changed }) {
   return element("tr", changed ? "changed" : "", head, value(before), value(after));
 }
 
+/** As the engine writes a variable before its first assignment. */
+const UNASSIGNED = "<not yet assigned>";
+
 function value(text) {
-  return element("td", "", text === undefined ? element("span", "quiet", "–") : element("code", "", text));
+  if (text === undefined || text === UNASSIGNED) return element("td", "quiet", text === undefined ? "–" : "unassigned");
+  return element("td", "", element("code", "", text));
 }
 
 function shorten(text) {

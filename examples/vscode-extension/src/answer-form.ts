@@ -92,6 +92,17 @@ export function editorSchema(call: Pick<CallRow, "schema" | "choices">): Json {
   return { ...schema, properties: { ...schema.properties, $schema: { type: "string" } } } as Json;
 }
 
+/** Whether the JSON editor checks a text by itself, because the text names the schema of its call. */
+export function isConnected(call: Pick<CallRow, "kind" | "choices" | "schema">, text: string): boolean {
+  if (!usesJsonEditor(call)) return false;
+  const value = JSON.parse(text) as Json;
+  return typeof value === "object" && value !== null && "$schema" in value && isOurs(value.$schema);
+}
+
+function isOurs(schema: Json | undefined): boolean {
+  return typeof schema === "string" && schema.startsWith(`${SCHEMA_SCHEME}:`);
+}
+
 /**
  * Parses the text of an editor as an answer.
  *
@@ -102,5 +113,5 @@ export function parseAnswer(call: Pick<CallRow, "kind" | "choices" | "schema">, 
   const value = JSON.parse(text) as Json;
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   const { $schema, ...answer } = value;
-  return typeof $schema === "string" && $schema.startsWith(`${SCHEMA_SCHEME}:`) ? answer : value;
+  return isOurs($schema) ? answer : value;
 }

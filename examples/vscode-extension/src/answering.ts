@@ -7,6 +7,7 @@ import type { Draft, Drafts } from "./drafts.ts";
 import type { Editor, VirtualFiles } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
 import { oneLine } from "./format.ts";
+import { problemIn } from "./json-pointer.ts";
 import type { Store } from "./store.ts";
 
 /** The scheme of the virtual files in which answers are written: `/CALL/NAME`. */
@@ -19,7 +20,7 @@ const DRAFT_DELAY_MS = 300;
 const CLOSED: ReadonlySet<string> = new Set(["already_answered", "deadline_passed", "illegal_transition", "not_found"]);
 
 /** An open call, as far as it is needed to answer it. */
-type Call = Pick<CallRow, "id" | "executionId" | "programName" | "kind" | "prompt" | "choices" | "schema" | "step">;
+export type Call = Pick<CallRow, "id" | "executionId" | "programName" | "kind" | "prompt" | "choices" | "schema" | "step">;
 
 export class Answering implements VirtualFiles {
   constructor(
@@ -82,7 +83,7 @@ export class Answering implements VirtualFiles {
       return this.editor.fail(`The answer is not valid JSON: ${(error as Error).message}`);
     }
     const rejection = await this.#send(call, answer, text);
-    this.editor.problems(`${ANSWER_SCHEME}:${path}`, rejection === undefined ? [] : [{ line: 1, column: 1, message: rejection }]);
+    this.editor.problems(`${ANSWER_SCHEME}:${path}`, rejection === undefined ? [] : [problemIn(text, rejection)]);
     if (rejection === undefined) await this.editor.closeVirtualFile(ANSWER_SCHEME, path);
   }
 
@@ -206,7 +207,7 @@ function explain(parse: () => unknown): string | undefined {
   }
 }
 
-function toCall({ call, execution, programName }: CallDetails): Call {
+export function toCall({ call, execution, programName }: CallDetails): Call {
   const { callId, kind, prompt, choices, schema, step } = call;
   return { id: callId, executionId: execution, programName, kind, prompt, step, choices: choices ?? undefined, schema: schema ?? undefined };
 }

@@ -3,6 +3,7 @@
 import type { Session } from "runstate";
 
 import { Agents } from "./agent/agents.ts";
+import { AnswerDiagnostics } from "./answer-diagnostics.ts";
 import { Answering } from "./answering.ts";
 import { Commands } from "./commands.ts";
 import { Drafts } from "./drafts.ts";
@@ -81,6 +82,7 @@ export function startExtension(editor: Editor, host: Host, timing?: SessionTimin
   new Commands(editor, store, answering, sessions, agents, new Lenses(editor, store, answering));
   new SessionCommands(editor, store, sessions);
   new LanguageHelp(editor, store);
+  new AnswerDiagnostics(editor, store);
   new RunPages(editor, store, answering);
   const executions = new ExecutionsLevel(new CallsLevel(Date.now), Date.now, (id) => agents.noteOf(id));
   const isMine = (session: Session) => sessions.epochOf(session) !== undefined;

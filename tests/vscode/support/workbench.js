@@ -73,6 +73,11 @@ export class Workbench {
     await this.page.locator(`.monaco-dialog-box .monaco-button:has-text("${button}")`).first().click();
   }
 
+  /** A link above a line of the editor. */
+  lens(text) {
+    return this.page.locator(`.codelens-decoration a:has-text("${text}")`).first();
+  }
+
   status() {
     return this.page.locator(`.statusbar-item[id*="${this.statusItem}"]`);
   }
