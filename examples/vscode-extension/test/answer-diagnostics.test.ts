@@ -23,16 +23,16 @@ async function typing(window: FakeWindow, source: string) {
   await window.store.refresh();
   const [call] = window.store.snapshot.calls;
   const uri = `runstate-answer:/${call?.id}/answer`;
-  const shown: { problems?: string[] } = {};
+  const shown: string[][] = [];
   window.editor.problems = (of, problems) => {
-    if (of === uri) shown.problems = problems.map(({ line, column, message }) => `${line}:${column} ${message}`);
+    if (of === uri) shown.push(problems.map(({ line, column, message }) => `${line}:${column} ${message}`));
   };
   return async (text: string) => {
     window.editor.change({ ...file("answer.json", text, "json"), uri });
     // Other listeners remove problems at once; the check comes later.
-    shown.problems = undefined;
-    await waitUntil(() => shown.problems !== undefined);
-    return shown.problems;
+    shown.length = 0;
+    await waitUntil(() => shown.length > 0);
+    return shown[0];
   };
 }
 
