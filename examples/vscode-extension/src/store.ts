@@ -1,7 +1,7 @@
 // The store of the extension: it is opened at the first use, and followed as long as the window lives. The lists that views show are read again after
 // changes, those of other windows and of the command line included.
 
-import type { CallRow, CompiledSource, ExecutionSummary, OpenOptions, Runstate, StoreChange } from "runstate";
+import type { CallRow, CompiledSource, ExecutionSummary, OpenOptions, Runstate, Status, StoreChange } from "runstate";
 
 import type { Editor } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
@@ -41,6 +41,12 @@ const POLL_MS = 1000;
 /** The largest number of executions that have not ended, and of open calls, that views show. */
 const SHOWN = 500;
 
+/** The largest number of changed executions that are read one by one. */
+const UPDATED = 50;
+
+/** The statuses of executions that have ended. */
+const ENDED: ReadonlySet<string> = new Set<Status>(["complete", "error", "cancelled"]);
+
 /** How long changes are collected before the lists are read again, in milliseconds. */
 const SETTLE_MS = 100;
 
@@ -56,7 +62,10 @@ export class Store {
   #executionListeners: ((execution: string) => void)[] = [];
   #documentListeners: ((collection: string, id: string) => void)[] = [];
   #stopped = new AbortController();
-  #refreshing: Promise<void> | undefined;
+  /** Executions that have changed since the snapshot was updated. */
+  #changed = new Set<string>();
+  #updating: Promise<void> | undefined;
+  #reading: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly editor: Editor,
@@ -128,31 +137,54 @@ export class Store {
     if (execution !== null) this.#executionListeners.forEach((listener) => listener(execution));
     this.#documentListeners.forEach((listener) => listener(collection, id));
     if (collection === "orchestration.tasks") this.#sessions.forgetTasks();
-    if (!UNLISTED.has(collection)) this.#refreshSoon();
+    if (!UNLISTED.has(collection)) this.#updateSoon(execution);
   }
 
-  #refreshSoon(): void {
-    this.#refreshing ??= new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
+  /** Updates the snapshot after a change, of an execution if there is one. */
+  #updateSoon(execution: string | null): void {
+    if (execution !== null) this.#changed.add(execution);
+    this.#updating ??= new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
       .then(() => {
-        this.#refreshing = undefined;
-        return this.refresh();
+        this.#updating = undefined;
+        const changed = [...this.#changed];
+        this.#changed.clear();
+        return changed.length > UPDATED || this.#failure !== undefined ? this.refresh() : this.#update(changed);
       })
       .catch((error: unknown) => this.#fail(error));
   }
 
   /** Reads the snapshot. */
-  async refresh(): Promise<void> {
-    const rs = await this.open();
+  refresh(): Promise<void> {
+    return this.#inTurn(async (rs) => this.#show(rs, (await rs.cvm.active({ limit: SHOWN })).items));
+  }
+
+  /** Updates the snapshot after changes of these executions. `cvm.active` reads all that have not ended, which would block the thread. */
+  #update(changed: string[]): Promise<void> {
+    return this.#inTurn(async (rs) => {
+      const summaries = await Promise.all(changed.map((id) => readSummary(rs, id)));
+      const others = this.#snapshot.executions.filter(({ id }) => !changed.includes(id));
+      const active = [...others, ...summaries.filter((summary) => summary !== undefined)].filter(({ status }) => !ENDED.has(status));
+      await this.#show(rs, active.sort(compareAsListed).slice(0, SHOWN));
+    });
+  }
+
+  /** Reads one after the other, so that no older snapshot replaces a newer one. */
+  #inTurn(read: (rs: Runstate) => Promise<void>): Promise<void> {
+    const reading = this.#reading.then(async () => read(await this.open()));
+    this.#reading = reading.catch(() => {});
+    return reading;
+  }
+
+  /** Shows these executions, which have not ended, and what is quick to read. */
+  async #show(rs: Runstate, active: ExecutionSummary[]): Promise<void> {
     const finished = this.editor.setting("finishedExecutions");
-    const [active, recent, calls, sessions] = await Promise.all([
-      rs.cvm.active({ limit: SHOWN }),
+    const [recent, calls, sessions] = await Promise.all([
       finished === 0 ? { items: [] } : rs.cvm.list({ limit: finished }),
       rs.cvm.calls({ open: true, limit: SHOWN }),
       this.#sessions.read(rs),
     ]);
-    const shown = new Set(active.items.map(({ id }) => id));
-    const executions = [...active.items, ...recent.items.filter(({ id }) => !shown.has(id))];
-    this.#snapshot = { sessions, executions, calls: calls.items };
+    const shown = new Set(active.map(({ id }) => id));
+    this.#snapshot = { sessions, executions: [...active, ...recent.items.filter(({ id }) => !shown.has(id))], calls: calls.items };
     this.#failure = undefined;
     this.#listeners.forEach((listener) => listener());
   }
@@ -185,4 +217,17 @@ export class Store {
     this.#stopped.abort();
     await this.reopen();
   }
+}
+
+/** Newest first, then by id, as the package lists executions. */
+function compareAsListed(a: ExecutionSummary, b: ExecutionSummary): number {
+  return b.started - a.started || (a.id < b.id ? -1 : 1);
+}
+
+/** The execution as a row; undefined if it was deleted. */
+async function readSummary(rs: Runstate, id: string): Promise<ExecutionSummary | undefined> {
+  return rs.cvm.summary(id).catch((error: unknown) => {
+    if (codeOf(error) === "not_found") return undefined;
+    throw error;
+  });
 }
