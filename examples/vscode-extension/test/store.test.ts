@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import type { Run } from "runstate";
+
 import { FakeWindow, waitUntil } from "./fake-editor.ts";
 
 test("changes one by one lead to the same rows as a new list", async () => {
@@ -8,7 +10,7 @@ test("changes one by one lead to the same rows as a new list", async () => {
   const { store } = window;
   const rs = await store.open();
   await rs.cvm.load({ name: "ask", source: 'CC("a?"); CC("b?");' });
-  const runs = [];
+  const runs: Run[] = [];
   for (let n = 0; n < 6; n++) runs.push(await rs.cvm.start("ask", { id: `run-${n}` }));
   await waitUntil(() => store.snapshot.executions.length === 6);
   const [answered, completed, paused, cancelled, deleted] = runs;
