@@ -82,7 +82,7 @@ test("an execution survives a reload and a killed extension host", async () => {
     await page.keyboard.type("2");
     await page.keyboard.press("Enter");
     await page.waitForSelector('.tab:has-text("Who travels")');
-    await workbench.webview().locator("text=Who travels?").first().waitFor();
+    await workbench.webview().locator(`.prompt:has-text("Who travels?")`).waitFor();
     await page.waitForTimeout(1500);
     await screenshot(workbench, "json-editor");
     await screenshot(workbench, "run-view");
