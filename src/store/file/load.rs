@@ -17,6 +17,7 @@ use crate::marker::BoxFuture;
 use crate::schema::Catalog;
 use crate::store::tables::Tables;
 use crate::store::{BatchLimits, StoreError};
+use crate::time::Millis;
 
 /// Attempts to load a store that changes meanwhile. Each further attempt means that a snapshot was taken.
 const ATTEMPTS: usize = 100;
@@ -192,6 +193,9 @@ impl LoadStore {
     }
 }
 
+/// The commit files that are applied in one turn of an event loop: some milliseconds. Natively the work has a thread of its own, and does not pause.
+const FILES_PER_TURN: u64 = 8;
+
 /// A store that is being loaded.
 struct StoreReader {
     loaded: LoadedStore,
@@ -242,6 +246,9 @@ impl StoreReader {
             loaded.head.end = Some(FileEnd::from_bytes(&bytes));
             loaded.size.commit_files += 1;
             loaded.size.commit_bytes += bytes.len() as u64;
+            if loaded.size.commit_files.is_multiple_of(FILES_PER_TURN) {
+                fs.pause(Millis(0)).await;
+            }
             if self.applied.as_ref().is_some_and(|applied| applied.seq == next && applied.hash == loaded.head.hash) {
                 loaded.continuity = Continuity::Continued;
             }
