@@ -9,7 +9,6 @@ import { count, formatCoarseAge } from "./format.ts";
 import type { Lenses } from "./lenses.ts";
 import { diagnosticsOf, programName } from "./programs.ts";
 import { registerCommand } from "./register-command.ts";
-import { startCommandOf } from "./replay.ts";
 import { RUN_PAGE } from "./run-page.ts";
 import type { WindowSessions } from "./sessions/window-sessions.ts";
 import type { Store } from "./store.ts";
@@ -87,8 +86,7 @@ export class Commands {
       this.editor.problems(file.uri, problems);
       return this.editor.fail(`${file.name} was not run: ${count(problems.length, "compile error")}, the first in line ${problems[0]?.line}.`);
     }
-    const id = crypto.randomUUID();
-    const run = (await this.sessions.run(name, input)) ?? (await rs.cvm.start(name, { id, commandId: startCommandOf(id), input }));
+    const run = await this.sessions.runProgram(name, input);
     this.editor.log("info", `execution ${run.id} of ${name} was started: ${run.status}`);
     this.editor.showPage(RUN_PAGE, run.id);
     const { items } = await rs.cvm.calls({ execution: run.id, open: true, kind: "cc" });

@@ -78,7 +78,7 @@ export function startExtension(editor: Editor, host: Host, timing?: SessionTimin
   const sessions = new WindowSessions(editor, store, host.hostname, timing);
   const drafts = new Drafts(() => store.open());
   const answering = new Answering(editor, store, drafts);
-  const agents = new Agents(editor, store, answering);
+  const agents = new Agents(editor, store, answering, sessions);
   new Commands(editor, store, answering, sessions, agents, new Lenses(editor, store, answering));
   new SessionCommands(editor, store, sessions);
   new LanguageHelp(editor, store);

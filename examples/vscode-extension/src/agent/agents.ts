@@ -7,6 +7,7 @@ import type { Answering } from "../answering.ts";
 import type { Choice, Editor, LanguageModel } from "../editor.ts";
 import { codeOf, messageOf } from "../errors.ts";
 import { RUN_PAGE } from "../run-page.ts";
+import type { WindowSessions } from "../sessions/window-sessions.ts";
 import type { Store } from "../store.ts";
 import { ConfinedFiles, ToolRefusal } from "./confined-files.ts";
 import { digestOf } from "./edit-decisions.ts";
@@ -19,13 +20,13 @@ import { ReadingTools, type ToolArguments } from "./tools.ts";
 export const AGENT = "ask-agent";
 
 /** The input of the program. */
-interface AgentInput {
+type AgentInput = {
   task: string;
   /** The short name of the workspace, which the kinds of tool calls end with. */
   workspace: string;
   /** The model that answers; missing: the person does. */
-  model?: LanguageModel;
-}
+  model?: Pick<LanguageModel, "id" | "name">;
+};
 
 /** How long a claim of a tool call lasts without a heartbeat, in milliseconds. */
 const LEASE_MS = 20_000;
@@ -55,6 +56,7 @@ export class Agents {
     private readonly editor: Editor,
     private readonly store: Store,
     private readonly answering: Answering,
+    private readonly sessions: WindowSessions,
   ) {
     const files = new ConfinedFiles(editor.workspace);
     this.#edits = new EditTool(editor, store, files);
@@ -89,7 +91,7 @@ export class Agents {
     const input: AgentInput = { task: typed.text.trim(), workspace, ...(chosen.value && { model: chosen.value }) };
     const rs = await this.store.open();
     await rs.cvm.load({ name: AGENT, source });
-    const run = await rs.cvm.start(AGENT, { input });
+    const run = await this.sessions.runProgram(AGENT, input);
     this.editor.log("info", `agent ${run.id} was started; its questions are answered by ${chosen.label}`);
     this.editor.showPage(RUN_PAGE, run.id);
     if (chosen.value !== undefined) return;

@@ -76,11 +76,15 @@ export class WindowSessions {
     return this.#window?.sessions.some((driven) => driven.id === session_id && driven.epoch === epoch) ? epoch : undefined;
   }
 
-  /**
-   * Runs a program as a task of this window's session. Undefined: the session runs a task already or is paused, or there is none; nothing was
-   * started.
-   */
-  async run(program: string, input: Json | undefined): Promise<ExecutionStatus | undefined> {
+  /** Runs a program as a task of this window's session; by itself if the session runs a task already or is paused, or if there is none. */
+  async runProgram(program: string, input: Json | undefined): Promise<Pick<ExecutionStatus, "id" | "status">> {
+    const id = crypto.randomUUID();
+    const start = async () => (await this.store.open()).cvm.start(program, { id, commandId: startCommandOf(id), input });
+    return (await this.#runTask(program, input)) ?? start();
+  }
+
+  /** Undefined: nothing was started. */
+  async #runTask(program: string, input: Json | undefined): Promise<ExecutionStatus | undefined> {
     const task = `vscode-${crypto.randomUUID()}`;
     const epoch = await this.#serially(async () => {
       const session = await this.#ownSession().catch((error: unknown) => this.#log(error));
