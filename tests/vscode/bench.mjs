@@ -55,7 +55,7 @@ async function installProbe({ extensions }, figures) {
 }
 
 /** The text of a file, as soon as the file exists. */
-async function written(path) {
+async function readWhenWritten(path) {
   for (const end = Date.now() + LONGEST_MS; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 200))) {
     const text = await readFile(path, "utf8").catch(() => undefined);
     if (text !== undefined) return text;
@@ -75,7 +75,7 @@ try {
   server = await startServer(bench);
   await withBrowser(async (browser) => {
     await Workbench.open(browser, server.url);
-    for (const { name, ms, blocked, cpu } of JSON.parse(await written(figures))) {
+    for (const { name, ms, blocked, cpu } of JSON.parse(await readWhenWritten(figures))) {
       const took = ms === undefined ? "" : `${ms.toFixed(0)} ms`;
       console.log(`${name.padEnd(44)} ${took.padStart(8)}   longest block ${blocked.toFixed(0).padStart(4)} ms, by processor time ${cpu.toFixed(0).padStart(4)} ms`);
     }

@@ -11,7 +11,7 @@ import { oneLine } from "./format.ts";
 import type { Moment } from "./replay.ts";
 import type { Store } from "./store.ts";
 import { STATUSES } from "./tree/executions.ts";
-import { compareTurns, readCalls } from "./turns.ts";
+import { compareTurns, readCalls } from "./turn-comparison.ts";
 
 /** The kind of the page. */
 export const RUN_PAGE = "runstate.run";

@@ -74,7 +74,7 @@ export class Store {
 
   /** The open store. A failed attempt to open it is repeated at the next call. */
   open(): Promise<Runstate> {
-    // What is left to run in a window that closes must not open the store anew.
+    // Work that is left in a window that closes must not open the store anew.
     if (this.#stopped.signal.aborted) return Promise.reject(new Error("the window is closing"));
     // Due work runs programs, so a window without trust leaves it to others.
     const opening = (this.#opening ??= this.host.open(this.editor, { timers: this.editor.isTrusted ? "auto" : "off" }));

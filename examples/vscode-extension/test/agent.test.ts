@@ -107,7 +107,7 @@ test("a model that is not available yet answers as soon as it is", async (t) => 
   assert.equal((await ended(second, id)).status, "complete");
 });
 
-test("a refused edit changes nothing, and the agent is told", async (t) => {
+test("a refused edit changes nothing, and the agent learns that", async (t) => {
   const { window: open, read } = await scene(t);
   await using window = open((editor) => {
     editor.models.offer("Fake", steps(EDIT, FINISH));
@@ -272,7 +272,7 @@ test("windows of another workspace serve nothing", async (t) => {
   assert.equal(second.editor.models.asked.length, 0);
 });
 
-test("an untrusted window starts no agent and serves none until it is trusted", async (t) => {
+test("a window without trust starts no agent and serves none", async (t) => {
   const { window: open } = await scene(t);
   let id = "";
   {

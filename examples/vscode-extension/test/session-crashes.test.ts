@@ -11,7 +11,7 @@ import { type World, simulated } from "runstate/testing";
 
 import { FakeWindow, waitUntil } from "./fake-editor.ts";
 
-const ASK = 'const a = CC("Go on?", { choices: ["yes"] }); console.log(a);';
+const ASK = 'const a = CC("Continue?", { choices: ["yes"] }); console.log(a);';
 
 /** The commits of a window until its program waits, and of a recovery. Tests with higher numbers end without a kill. */
 const RUN_COMMITS = 9;

@@ -11,7 +11,7 @@ import type { TreeNode } from "../src/editor.ts";
 import { SessionNode } from "../src/tree/sessions.ts";
 import { FakeEditor, FakeWindow, file, waitUntil } from "./fake-editor.ts";
 
-const ASK = 'const a = CC("Go on?", { choices: ["yes"] }); console.log(a);';
+const ASK = 'const a = CC("Continue?", { choices: ["yes"] }); console.log(a);';
 
 async function folder(t: TestContext): Promise<string> {
   const made = await mkdtemp(join(tmpdir(), "runstate-extension-"));
@@ -52,7 +52,7 @@ async function addSilentSession(window: FakeWindow, project: string): Promise<vo
   await rs.import(await early.export());
 }
 
-test("a window has a session on the machine of its host, and sends heartbeats", async () => {
+test("a window has a session on the machine of its host, with heartbeats", async () => {
   await using window = new FakeWindow("memory:", inFolder("app"));
   const { session_id, machine_id, last_heartbeat } = await session(window, "app");
   const rs = await window.store.open();
@@ -90,7 +90,7 @@ test("a program runs as a task of the session, which ends with its execution", a
   await using window = new FakeWindow("memory:", inFolder("app"));
   const id = await window.runProgram(ASK);
   assert.match(id, /^task:/);
-  const open = ["app [session active mine]", "  trip [task in_progress]", "    trip [execution waiting_cc]", "      Go on? [call answerable]"];
+  const open = ["app [session active mine]", "  trip [task in_progress]", "    trip [execution waiting_cc]", "      Continue? [call answerable]"];
   assert.deepEqual(await window.rows(), open);
   assert.match((await window.nodes())[0]?.row.description ?? "", /0\/1$/);
   window.editor.onPick = () => "yes";
@@ -113,7 +113,7 @@ test("a program that is run while another one waits is a plain execution", async
   const [first, second] = [await window.runProgram(ASK), await window.runProgram(ASK, "other.run.ts")];
   assert.match(first, /^task:/);
   assert.doesNotMatch(second, /^task:/);
-  assert.deepEqual((await window.rows()).slice(-2), ["other [execution waiting_cc]", "  Go on? [call answerable]"]);
+  assert.deepEqual((await window.rows()).slice(-2), ["other [execution waiting_cc]", "  Continue? [call answerable]"]);
 });
 
 test("two programs that are run at once have one task", async () => {
@@ -152,7 +152,7 @@ test("a window whose host was killed continues its session", async (t) => {
   assert.deepEqual([after.session_id, after.epoch, after.recovery.attempts], [before.session_id, 1, 0]);
 });
 
-test("two windows of a workspace have two sessions, also when they are opened again", async (t) => {
+test("two windows of a workspace have two sessions, also when reopened", async (t) => {
   const url = await folder(t);
   const ids = new Set<string>();
   for (const _ of [1, 2, 3]) {
@@ -205,7 +205,7 @@ test("a session is moved from an open window, which says so once and stops", asy
   assert.equal((await sessionsOf(first)).filter(({ project_id }) => project_id === "app").length, 2);
 });
 
-test("a window that was reloaded after its session was moved starts another one", async (t) => {
+test("a window that is reloaded after its session was moved starts another", async (t) => {
   const url = await folder(t);
   let moved: Session;
   {

@@ -104,7 +104,7 @@ export class Agents {
     this.#edits.review(call);
   }
 
-  /** What answers the questions of an agent, for lists; undefined for other executions. */
+  /** Says, for lists, whether a model or the person answers the questions of an agent; undefined for other executions. */
   noteOf(execution: string): string | undefined {
     const input = this.#inputs.get(execution);
     return input && `answered by ${input.model?.name ?? "you"}`;

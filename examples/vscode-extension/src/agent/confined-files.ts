@@ -15,7 +15,7 @@ const VISITED = 20_000;
 /** A reason that the program gets as the result of its call: the call is answered, not retried. */
 export class ToolRefusal extends Error {}
 
-/** What the workspace has at a path. */
+/** The kind of entry that the workspace has at a path. */
 export type PathKind = "file" | "folder" | "missing";
 
 export class ConfinedFiles {

@@ -109,8 +109,8 @@ export class ModelAnswering {
         await rs.cvm.complete(work, parseResponse(call, response), { by: model.name });
         return this.editor.log("info", `${model.name} answered ${nameOf(call)}`);
       } catch (error) {
-        const isUnfit = codeOf(error) === "invalid_answer" || error instanceof SyntaxError;
-        if (!isUnfit || messages.length > 1) throw error;
+        const isRejected = codeOf(error) === "invalid_answer" || error instanceof SyntaxError;
+        if (!isRejected || messages.length > 1) throw error;
         this.editor.log("warn", `the answer of ${model.name} to ${nameOf(call)} does not fit: ${messageOf(error)}`);
         messages.push(response, `This answer is not accepted: ${messageOf(error)}. Answer again, in the required form only.`);
       }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import type { Moment } from "../src/replay.ts";
 import { openScratch } from "../src/scratch.ts";
-import { type Comparison, compareTurns } from "../src/turns.ts";
+import { type Comparison, compareTurns } from "../src/turn-comparison.ts";
 import { FakeWindow, waitUntil } from "./fake-editor.ts";
 
 /** Runs a program whose questions get these answers, in turn. Returns a function that compares two moments. */
