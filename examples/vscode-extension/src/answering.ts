@@ -16,6 +16,9 @@ export const ANSWER_SCHEME = "runstate-answer";
 /** How long typing in an input box rests before its draft is stored, in milliseconds. */
 const DRAFT_DELAY_MS = 300;
 
+/** The longest title of an input box, in characters. A longer one would hide the box. */
+const TITLE_LENGTH = 300;
+
 /** The errors of an answer to a call that is not open. */
 const CLOSED: ReadonlySet<string> = new Set(["already_answered", "deadline_passed", "illegal_transition", "not_found"]);
 
@@ -37,7 +40,7 @@ export class Answering implements VirtualFiles {
     const call = id === undefined ? await this.#choose() : await this.#readOpen(id);
     if (call === undefined) return;
     const form = formOf(call);
-    const title = call.prompt || call.kind;
+    const title = oneLine(call.prompt, TITLE_LENGTH) || call.kind;
     const prompt = `The answer for ${call.programName}`;
     if (form.kind === "json") return this.answerInEditor(call.id);
     if (form.kind === "choices") {
@@ -46,6 +49,8 @@ export class Answering implements VirtualFiles {
       return;
     }
     const draft = await this.drafts.get(call.id);
+    // A box has one line: it would join those of the draft.
+    if (draft?.text.includes("\n")) return this.answerInEditor(call.id);
     const writer = new DraftWriter((text) => this.drafts.save({ call: call.id, execution: call.executionId, text }));
     const isText = !usesJsonEditor(call);
     const result = await this.editor.input({
@@ -70,11 +75,12 @@ export class Answering implements VirtualFiles {
 
   /** Sends the answer that the active editor holds. */
   async sendActive(): Promise<void> {
-    const path = await this.editor.saveVirtualFile(ANSWER_SCHEME);
-    if (path === undefined) return this.editor.inform("Open an answer first.");
+    // The text that the person sees, not the stored draft: another window may have written that, or it may be too large.
+    const file = await this.editor.saveVirtualFile(ANSWER_SCHEME);
+    if (file === undefined) return this.editor.inform("Open an answer first.");
+    const { path, text } = file;
     const call = await this.#readOpen(callOf(path));
     if (call === undefined) return;
-    const text = await this.read(path);
     let answer: Json;
     try {
       answer = parseAnswer(call, text);

@@ -10,6 +10,7 @@ import type { Lenses } from "./lenses.ts";
 import { diagnosticsOf, programName } from "./programs.ts";
 import { registerCommand } from "./register-command.ts";
 import { RUN_PAGE } from "./run-page.ts";
+import { WINDOWS } from "./sessions/window-documents.ts";
 import type { WindowSessions } from "./sessions/window-sessions.ts";
 import type { Store } from "./store.ts";
 import { CallNode } from "./tree/calls.ts";
@@ -21,6 +22,12 @@ const ENDED: Status[] = ["complete", "error", "cancelled"];
 
 /** The scheme of the example programs. */
 const EXAMPLE_SCHEME = "runstate-example";
+
+/** The extension continues what these documents hold: answers that were being sent, consents to edits, programs that were being started. */
+const CONTINUED = ["documents.answer_drafts", "documents.edit_decisions", WINDOWS];
+
+const IMPORT_WARNING =
+  "The file holds answers that were being sent, consents to edits, or programs that were being started, and this window continues them. Import it only if you trust its author.";
 
 /** Each program may have a `main` of its own, and none has the globals of Node or of a page. */
 const PROGRAM_TSCONFIG = {
@@ -77,8 +84,9 @@ export class Commands {
       if (typed === undefined || !("text" in typed)) return;
       input = JSON.parse(typed.text) as Json;
     }
+    let run: Pick<Run, "id" | "status">;
     try {
-      await rs.cvm.load({ name, source: file.text });
+      run = await this.sessions.runProgram(name, file.text, input);
       this.editor.problems(file.uri, []);
     } catch (error) {
       const problems = diagnosticsOf(error);
@@ -86,7 +94,6 @@ export class Commands {
       this.editor.problems(file.uri, problems);
       return this.editor.fail(`${file.name} was not run: ${count(problems.length, "compile error")}, the first in line ${problems[0]?.line}.`);
     }
-    const run = await this.sessions.runProgram(name, input);
     this.editor.log("info", `execution ${run.id} of ${name} was started: ${run.status}`);
     this.editor.showPage(RUN_PAGE, run.id);
     const { items } = await rs.cvm.calls({ execution: run.id, open: true, kind: "cc" });
@@ -135,6 +142,9 @@ export class Commands {
   async #import(): Promise<void> {
     const contents = await this.editor.chooseFile("Import");
     if (contents === undefined) return;
+    const text = new TextDecoder().decode(contents);
+    const isOfWindow = CONTINUED.some((collection) => text.includes(`"${collection}"`));
+    if (isOfWindow && !(await this.editor.confirm("Import what other windows had begun?", IMPORT_WARNING, "Import"))) return;
     const rs = await this.store.open();
     const { written, there } = await this.editor.withProgress("Importing…", () => rs.import(contents));
     this.editor.inform(`Imported ${count(written, "document")}; ${there} were there already.`);

@@ -7,7 +7,6 @@ export interface Row {
   id: string;
   label: string;
   description?: string;
-  /** Markdown. */
   tooltip?: string;
   /** The name of a product icon, and of its theme color. */
   icon: string;
@@ -189,8 +188,8 @@ export interface Editor {
   input(input: TextInput): Promise<TextInputResult | undefined>;
   activeFile(): TextFile | undefined;
   openVirtualFile(scheme: string, path: string): Promise<void>;
-  /** Saves the active virtual file of a scheme and returns its path. */
-  saveVirtualFile(scheme: string): Promise<string | undefined>;
+  /** Saves the active virtual file of a scheme. Returns its path, and the text in the editor, also if that could not be stored. */
+  saveVirtualFile(scheme: string): Promise<{ path: string; text: string } | undefined>;
   closeVirtualFile(scheme: string, path: string): Promise<void>;
   saveAs(name: string, contents: Uint8Array): Promise<string | undefined>;
   /**

@@ -7,6 +7,7 @@ import type { TextFile, TextInput, TextInputResult, TreeNode, TreeSource, Virtua
 import { startExtension } from "./extension.ts";
 import { messageOf } from "./errors.ts";
 import { runPageHtml } from "./run-page-html.ts";
+import { checkSetting } from "./settings.ts";
 import type { Host } from "./store.ts";
 import { VsCodeLanguageModels } from "./vscode-language-models.ts";
 import { VsCodeWorkspace } from "./vscode-workspace.ts";
@@ -72,8 +73,7 @@ class VsCodeEditor implements Editor {
   }
 
   setting<K extends keyof Settings>(name: K): Settings[K] {
-    // The defaults are in package.json.
-    return vscode.workspace.getConfiguration("runstate").get<Settings[K]>(name) as Settings[K];
+    return checkSetting(name, vscode.workspace.getConfiguration("runstate").get(name));
   }
 
   onSettingsChange(listener: () => void): void {
@@ -93,15 +93,15 @@ class VsCodeEditor implements Editor {
   }
 
   inform(message: string): void {
-    void vscode.window.showInformationMessage(message);
+    void vscode.window.showInformationMessage(withoutLinks(message));
   }
 
   warn(message: string): void {
-    void vscode.window.showWarningMessage(message);
+    void vscode.window.showWarningMessage(withoutLinks(message));
   }
 
   fail(message: string): void {
-    void vscode.window.showErrorMessage(message, "Show Log").then((action) => action && this.showLog());
+    void vscode.window.showErrorMessage(withoutLinks(message), "Show Log").then((action) => action && this.showLog());
   }
 
   async confirm(message: string, detail: string, action: string): Promise<boolean> {
@@ -109,7 +109,7 @@ class VsCodeEditor implements Editor {
   }
 
   async offer(message: string, actions: string[]): Promise<string | undefined> {
-    return vscode.window.showInformationMessage(message, ...actions);
+    return vscode.window.showInformationMessage(withoutLinks(message), ...actions);
   }
 
   async withProgress<T>(title: string, task: () => Promise<T>): Promise<T> {
@@ -124,7 +124,7 @@ class VsCodeEditor implements Editor {
     const box = vscode.window.createInputBox();
     // The cursor is behind the draft, so that typing continues it.
     const end = value?.length ?? 0;
-    Object.assign(box, { title, prompt, value: value ?? "", valueSelection: [end, end], ignoreFocusOut: true });
+    Object.assign(box, { title, prompt: withoutLinks(prompt), value: value ?? "", valueSelection: [end, end], ignoreFocusOut: true });
     if (editorButton !== undefined) box.buttons = [{ iconPath: new vscode.ThemeIcon("edit"), tooltip: editorButton }];
     return new Promise((resolve) => {
       const leave = (result?: TextInputResult) => {
@@ -136,7 +136,8 @@ class VsCodeEditor implements Editor {
         onChange?.(text);
       });
       box.onDidAccept(() => {
-        box.validationMessage = validate?.(box.value);
+        const problem = validate?.(box.value);
+        box.validationMessage = problem && withoutLinks(problem);
         if (box.validationMessage === undefined) leave({ text: box.value });
       });
       box.onDidTriggerButton(() => leave({ toEditor: box.value }));
@@ -158,11 +159,12 @@ class VsCodeEditor implements Editor {
     await vscode.window.showTextDocument(vscode.Uri.from({ scheme, path }), { preview: false, viewColumn: isPage ? other : undefined });
   }
 
-  async saveVirtualFile(scheme: string): Promise<string | undefined> {
+  async saveVirtualFile(scheme: string): Promise<{ path: string; text: string } | undefined> {
     const document = vscode.window.activeTextEditor?.document;
     if (document?.uri.scheme !== scheme) return undefined;
-    await document.save();
-    return document.uri.path;
+    const text = document.getText();
+    if (!(await document.save())) this.log("warn", `${document.uri.path} was not stored`);
+    return { path: document.uri.path, text };
   }
 
   async closeVirtualFile(scheme: string, path: string): Promise<void> {
@@ -291,13 +293,18 @@ class VsCodeEditor implements Editor {
       open.set(id, panel);
       panel.webview.options = options;
       panel.iconPath = vscode.Uri.joinPath(media, "runstate-tab.svg");
+      let isOpen = true;
+      // A panel that is closed while its page is read refuses both.
       const page: Page = {
-        setTitle: (title) => (panel.title = title),
-        send: (message) => void panel.webview.postMessage(message),
+        setTitle: (title) => void (isOpen && (panel.title = title)),
+        send: (message) => void (isOpen && panel.webview.postMessage(message)),
         onMessage: (listener) => void panel.webview.onDidReceiveMessage(listener),
         onClose: (listener) => void panel.onDidDispose(listener),
       };
-      page.onClose(() => open.delete(id));
+      page.onClose(() => {
+        isOpen = false;
+        open.delete(id);
+      });
       source.attach(id, page);
       const uriOf = (name: string) => panel.webview.asWebviewUri(vscode.Uri.joinPath(media, name)).toString();
       panel.webview.html = runPageHtml({ id, script: uriOf("run-page.js"), style: uriOf("run-page.css"), origin: panel.webview.cspSource });
@@ -337,9 +344,15 @@ function toTreeItem(node: TreeNode): vscode.TreeItem {
   const iconPath = new vscode.ThemeIcon(icon, color === undefined ? undefined : new vscode.ThemeColor(color));
   // An item that gets its first children would stay collapsed, so it becomes another item.
   Object.assign(item, { id: node.children.length === 0 ? `${id} leaf` : id, description, iconPath, contextValue: context });
-  if (tooltip !== undefined) item.tooltip = new vscode.MarkdownString(tooltip);
+  // Not Markdown: a prompt could name an image, which would be fetched.
+  if (tooltip !== undefined) item.tooltip = tooltip;
   if (command !== undefined) item.command = { command, title: label, arguments: [node] };
   return item;
+}
+
+/** Messages show links, also those in the prompts and answers that they name. Such a link could run a command. */
+function withoutLinks(message: string): string {
+  return message.replaceAll("](", "] (");
 }
 
 function missing(error: unknown): never {

@@ -294,3 +294,16 @@ test("without a folder no agent is started", async () => {
   await window.run("askAgent");
   assert.match(window.editor.messages.at(-1) ?? "", /Open a folder first/);
 });
+
+test("the tools of a workspace serve agents only", async (t) => {
+  const { window: open } = await scene(t);
+  await using window = open();
+  const agent = await ask(window);
+  await answerStep(window, agent, { tool: "readFile", path: "b.md" });
+  await waitUntil(async () => (await calls(window, agent)).some(({ kind, outcome }) => kind.startsWith("readFile@") && outcome === "answered"));
+  const kind = (await calls(window, agent)).find(({ kind }) => kind.startsWith("readFile@"))?.kind;
+  const rs = await window.store.open();
+  await rs.cvm.load({ name: "spy", source: `function main() { return call("${kind}", { path: "b.md" }); }` });
+  const { id } = await rs.cvm.start("spy");
+  assert.deepEqual((await ended(window, id)).result, { error: "only an agent may use the tools of a workspace" });
+});

@@ -86,10 +86,21 @@ test("an answer in an editor is kept as a draft, checked and sent", async () => 
   assert.equal(editor.shownProblems.get(`${ANSWER_SCHEME}:${path}`)?.length, 1);
   assert.equal(await files?.read(path), '{ "name": "" }', "the draft is kept");
 
-  await files?.write(path, '{ "name": "Ada" }');
+  // The text in the editor counts, also if another window has stored a draft since.
+  await files?.write(path, '{ "name": "Grace" }');
+  editor.typed = '{ "name": "Ada" }';
   await window.run("sendAnswer");
   assert.equal(editor.activeAnswer, undefined, "the editor is closed");
   assert.deepEqual(await output(window, id), ["Ada"]);
+});
+
+test("a draft of several lines continues in an editor", async () => {
+  await using window = new FakeWindow();
+  window.editor.onInput = (input) => void input.onChange?.("one\ntwo");
+  await window.runProgram('console.log(CC("A letter?"));');
+  window.editor.onInput = () => assert.fail("a box would join the lines");
+  await window.run("answer", await openCall(window));
+  assert.match(window.editor.activeAnswer ?? "", /letter/);
 });
 
 test("the schema of a question is offered to the JSON editor", async () => {

@@ -71,6 +71,21 @@ test("a store is exported, imported into another window and verified", async () 
   assert.match(second.editor.messages.at(-1) ?? "", /The storage is intact/);
 });
 
+test("answers that another window had begun are imported with consent only", async () => {
+  await using first = new FakeWindow();
+  first.editor.onInput = (input) => void input.onChange?.("half an ans");
+  await first.runProgram('CC("A letter?");');
+  await first.run("export");
+  await using second = new FakeWindow();
+  second.editor.chosen = first.editor.saved;
+  second.editor.confirms = false;
+  await second.run("import");
+  assert.deepEqual(await second.rows(), []);
+  second.editor.confirms = true;
+  await second.run("import");
+  assert.deepEqual(await second.rows(), await first.rows());
+});
+
 test("an untrusted window shows executions and changes nothing", async () => {
   await using window = new FakeWindow("memory:", (editor) => (editor.isTrusted = false));
   await window.runProgram(ASK);

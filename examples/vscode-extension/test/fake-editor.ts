@@ -36,6 +36,8 @@ export class FakeEditor implements Editor {
   onOffer: (message: string) => string | undefined | Promise<string | undefined> = () => undefined;
   active: TextFile | undefined;
   activeAnswer: string | undefined;
+  /** The text in that editor, if it could not be stored. */
+  typed: string | undefined;
   chosen: Uint8Array | undefined;
   saved: Uint8Array | undefined;
   statusText = "";
@@ -107,8 +109,12 @@ export class FakeEditor implements Editor {
   async openVirtualFile(_scheme: string, path: string): Promise<void> {
     this.activeAnswer = path;
   }
-  async saveVirtualFile(): Promise<string | undefined> {
-    return this.activeAnswer;
+  async saveVirtualFile(scheme: string): Promise<{ path: string; text: string } | undefined> {
+    const path = this.activeAnswer;
+    if (path === undefined) return undefined;
+    const text = this.typed ?? (await this.files.get(scheme)?.read(path)) ?? "";
+    this.typed = undefined;
+    return { path, text };
   }
   async closeVirtualFile(): Promise<void> {
     this.activeAnswer = undefined;

@@ -90,8 +90,7 @@ export class Agents {
     const source = new TextDecoder().decode(await this.editor.asset("programs/agent.run.ts"));
     const input: AgentInput = { task: typed.text.trim(), workspace, ...(chosen.value && { model: chosen.value }) };
     const rs = await this.store.open();
-    await rs.cvm.load({ name: AGENT, source });
-    const run = await this.sessions.runProgram(AGENT, input);
+    const run = await this.sessions.runProgram(AGENT, source, input);
     this.editor.log("info", `agent ${run.id} was started; its questions are answered by ${chosen.label}`);
     this.editor.showPage(RUN_PAGE, run.id);
     if (chosen.value !== undefined) return;
@@ -185,6 +184,7 @@ export class Agents {
 function answers(tool: (args: ToolArguments, task: Task) => Promise<Json>) {
   return async (args: Json, task: Task): Promise<Json> => {
     try {
+      if (task.program !== AGENT) throw new ToolRefusal("only an agent may use the tools of a workspace");
       if (typeof args !== "object" || args === null || Array.isArray(args)) throw new ToolRefusal("a tool takes an object");
       return await tool(args, task);
     } catch (error) {

@@ -76,15 +76,21 @@ export class WindowSessions {
     return this.#window?.sessions.some((driven) => driven.id === session_id && driven.epoch === epoch) ? epoch : undefined;
   }
 
-  /** Runs a program as a task of this window's session; by itself if the session runs a task already or is paused, or if there is none. */
-  async runProgram(program: string, input: Json | undefined): Promise<Pick<ExecutionStatus, "id" | "status">> {
+  /**
+   * Loads and runs a program, as a task of this window's session; by itself if the session runs a task already or is paused, or if there is none.
+   * It is loaded last of all, because another window may load a program of the same name.
+   */
+  async runProgram(program: string, source: string, input: Json | undefined): Promise<Pick<ExecutionStatus, "id" | "status">> {
     const id = crypto.randomUUID();
-    const start = async () => (await this.store.open()).cvm.start(program, { id, commandId: startCommandOf(id), input });
-    return (await this.#runTask(program, input)) ?? start();
+    const load = async () => (await this.store.open()).cvm.load({ name: program, source });
+    const run = await this.#runTask(program, load, input);
+    if (run !== undefined) return run;
+    await load();
+    return (await this.store.open()).cvm.start(program, { id, commandId: startCommandOf(id), input });
   }
 
   /** Undefined: nothing was started. */
-  async #runTask(program: string, input: Json | undefined): Promise<ExecutionStatus | undefined> {
+  async #runTask(program: string, load: () => Promise<unknown>, input: Json | undefined): Promise<ExecutionStatus | undefined> {
     const task = `vscode-${crypto.randomUUID()}`;
     const epoch = await this.#serially(async () => {
       const session = await this.#ownSession().catch((error: unknown) => this.#log(error));
@@ -92,6 +98,7 @@ export class WindowSessions {
       if (isBusy || session?.status !== "active") return undefined;
       const parameters = { sessionId: session.session_id, id: task, name: program, program, epoch: session.epoch };
       const command = { name: "orchestration.task.add", parameters: input === undefined ? parameters : { ...parameters, input } };
+      await load();
       await this.#change(() => ({ starting: task }), command);
       this.#isStarting = true;
       return session.epoch;

@@ -37,7 +37,7 @@ export class ExecutionNode implements TreeNode {
       id: `execution ${id}`,
       label: programName,
       description: [text, formatCoarseAge(this.now - started), this.note].filter(Boolean).join(" · "),
-      tooltip: `**${programName}** version ${programVersion} — ${text}\n\nstarted ${time(started)}, changed ${time(lastModified)}\n\n\`${id}\``,
+      tooltip: `${programName} version ${programVersion} — ${text}\n\nstarted ${time(started)}, changed ${time(lastModified)}\n\n${id}`,
       icon,
       color,
       context: `execution ${status}`,

@@ -62,12 +62,12 @@ export class SessionNode implements TreeNode {
     const reason = metadata[`${status}_reason`];
     const times = recovery.attempts === 0 ? "" : `, recovered ${count(recovery.attempts, "time")}`;
     const lines = [
-      `**${project_id}** — ${status}${typeof reason === "string" ? `: ${reason}` : ""}`,
+      `${project_id} — ${status}${typeof reason === "string" ? `: ${reason}` : ""}`,
       `started ${new Date(started_at).toLocaleString()}`,
       health !== "healthy" && `last heartbeat ${new Date(last_heartbeat).toLocaleString()}`,
       !hasEnded(this.session) && `${health}${times}`,
-      `machine \`${machine_id}\`, epoch ${epoch}`,
-      `\`${session_id}\``,
+      `machine ${machine_id}, epoch ${epoch}`,
+      session_id,
     ];
     return lines.filter(Boolean).join("\n\n");
   }

@@ -27,10 +27,10 @@ export class TaskNode implements TreeNode {
     const { icon, color, text } = STATUSES[status];
     const error = this.task.status === "failed" ? this.task.error_message : null;
     const lines = [
-      `**${oneLine(task_name)}** — ${text}${error === null ? "" : `: ${oneLine(error)}`}`,
+      `${oneLine(task_name)} — ${text}${error === null ? "" : `: ${oneLine(error)}`}`,
       depends_on.length > 0 && `after ${depends_on.join(", ")}`,
       retry_count > 0 && `retried ${retry_count} times`,
-      `\`${task_id}\``,
+      task_id,
     ];
     return {
       id: `task ${task_id}`,
