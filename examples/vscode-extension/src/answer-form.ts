@@ -56,7 +56,8 @@ function toChoice(value: Json): Choice<Json> {
 
 function parseNumber(text: string): number {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new Error(`"${text}" is not a number`);
+  // `Number` also reads other notations: "", "0x10", "Infinity".
+  if (!/^\s*[-+.\d][.\de+-]*\s*$/i.test(text) || !Number.isFinite(value)) throw new Error(`"${text}" is not a number`);
   return value;
 }
 

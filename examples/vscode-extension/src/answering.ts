@@ -52,19 +52,17 @@ export class Answering implements VirtualFiles {
     // A box has one line: it would join those of the draft.
     if (draft?.text.includes("\n")) return this.answerInEditor(call.id);
     const writer = new DraftWriter((text) => this.drafts.save({ call: call.id, execution: call.executionId, text }));
-    const isText = !usesJsonEditor(call);
-    const result = await this.editor.input({
-      title,
-      prompt,
-      value: draft?.text,
-      validate: (text) => explain(() => form.parse(text)),
-      onChange: (text) => writer.write(text),
-      editorButton: isText ? "Continue in an editor" : undefined,
-    });
-    await writer.flush().catch((error: unknown) => this.editor.log("warn", `a draft was not stored: ${messageOf(error)}`));
-    if (result === undefined) return;
-    if ("toEditor" in result) return this.answerInEditor(call.id);
-    await this.#sendAndContinue(call, form.parse(result.text), result.text);
+    const editorButton = usesJsonEditor(call) ? undefined : "Continue in an editor";
+    const validate = (text: string) => explain(() => form.parse(text));
+    // A text that was not accepted is shown again: a store that cannot be written keeps no draft.
+    for (let value = draft?.text, isAccepted = false; !isAccepted; ) {
+      const result = await this.editor.input({ title, prompt, value, validate, onChange: (text) => writer.write(text), editorButton });
+      await writer.flush().catch((error: unknown) => this.editor.log("warn", `a draft was not stored: ${messageOf(error)}`));
+      if (result === undefined) return;
+      if ("toEditor" in result) return this.answerInEditor(call.id);
+      value = result.text;
+      isAccepted = await this.#sendAndContinue(call, form.parse(value), value);
+    }
   }
 
   /** Opens an editor for the answer of a call, with its draft. */
@@ -119,13 +117,14 @@ export class Answering implements VirtualFiles {
     await this.drafts.save({ call: id, execution: executionId, text });
   }
 
-  /** Sends an answer, and asks the next question of the same execution if there is one already. */
-  async #sendAndContinue(call: Call, answer: Json, text: string): Promise<void> {
-    if ((await this.#send(call, answer, text)) !== undefined) return;
+  /** Sends an answer, and asks the next question of the same execution if there is one already. Returns whether the answer was accepted. */
+  async #sendAndContinue(call: Call, answer: Json, text: string): Promise<boolean> {
+    if ((await this.#send(call, answer, text)) !== undefined) return false;
     const rs = await this.store.open();
     const { items } = await rs.cvm.calls({ execution: call.executionId, open: true, kind: "cc" });
     const next = items.find(({ step = 0 }) => step > (call.step ?? 0));
     if (next !== undefined) await this.answer(next.id);
+    return true;
   }
 
   /** Sends an answer. Returns the reason if it was rejected; the draft is then kept. */

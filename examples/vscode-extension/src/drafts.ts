@@ -18,8 +18,8 @@ export interface Draft {
 
 const COLLECTION = "answer_drafts";
 
-/** How long drafts of calls that were answered elsewhere are kept, in milliseconds. */
-const KEPT_MS = 30 * 86_400_000;
+/** How long drafts of calls that were answered elsewhere are kept, in milliseconds. A question may stay open for months. */
+const KEPT_MS = 366 * 86_400_000;
 
 export class Drafts {
   #declared: Promise<unknown> | undefined;
@@ -75,6 +75,8 @@ export class Drafts {
   async #declare(): Promise<Runstate> {
     const rs = await this.open();
     this.#declared ??= rs.documents.declare(COLLECTION, {
+      // Version 1 kept drafts for 30 days.
+      version: 2,
       fields: [
         { name: "execution", kind: "id", required: true },
         { name: "text", kind: "text", required: true },

@@ -107,6 +107,7 @@ async function resume(editor: Editor, answering: Answering, sessions: WindowSess
 function showCount(editor: Editor, store: Store): void {
   const open = store.snapshot.calls.filter(({ kind }) => kind === "cc").length;
   if (store.failure !== undefined) return editor.status("$(warning) Runstate", `Runstate: ${store.failure}`, "runstate.showLog");
-  const text = open === 0 ? "$(comment)" : `$(comment-unresolved) ${open}`;
-  editor.status(text, open === 0 ? "Runstate: no open questions" : `Runstate: ${count(open, "open question")}`, "runstate.answer");
+  const more = store.snapshot.hasMoreCalls ? " or more" : "";
+  const text = open === 0 ? "$(comment)" : `$(comment-unresolved) ${open}${more && "+"}`;
+  editor.status(text, open === 0 ? "Runstate: no open questions" : `Runstate: ${count(open, "open question")}${more}`, "runstate.answer");
 }

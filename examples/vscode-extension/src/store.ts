@@ -27,6 +27,8 @@ export interface Snapshot {
   executions: ExecutionSummary[];
   /** Open calls of all executions. */
   calls: CallRow[];
+  /** Whether more calls are open than these. */
+  hasMoreCalls: boolean;
 }
 
 /** The collections whose changes are followed. */
@@ -55,7 +57,7 @@ const LONGEST_PAUSE_MS = 30_000;
 
 export class Store {
   #opening: Promise<Runstate> | undefined;
-  #snapshot: Snapshot = { sessions: [], executions: [], calls: [] };
+  #snapshot: Snapshot = { sessions: [], executions: [], calls: [], hasMoreCalls: false };
   readonly #sessions = new SessionReader();
   #failure: string | undefined;
   #listeners: (() => void)[] = [];
@@ -127,6 +129,8 @@ export class Store {
         if (signal.aborted) return;
         // `reopen` closes the store.
         if (codeOf(error) !== "closed") this.#fail(error);
+        // Its folder was deleted, or its disk is not there.
+        if (codeOf(error) === "unavailable") await this.reopen();
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
@@ -184,7 +188,8 @@ export class Store {
       this.#sessions.read(rs),
     ]);
     const shown = new Set(active.map(({ id }) => id));
-    this.#snapshot = { sessions, executions: [...active, ...recent.items.filter(({ id }) => !shown.has(id))], calls: calls.items };
+    const executions = [...active, ...recent.items.filter(({ id }) => !shown.has(id))];
+    this.#snapshot = { sessions, executions, calls: calls.items, hasMoreCalls: calls.next !== undefined };
     this.#failure = undefined;
     this.#listeners.forEach((listener) => listener());
   }

@@ -28,5 +28,10 @@ export const { activate, deactivate } = extension({
 let compilerReady: Promise<void> | undefined;
 
 function initCompilerOnce(editor: { asset(path: string): Promise<Uint8Array> }): Promise<void> {
-  return (compilerReady ??= initCompiler(editor.asset("dist/runstate_compiler_bg.wasm")));
+  compilerReady ??= initCompiler(editor.asset("dist/runstate_compiler_bg.wasm")).catch((error: unknown) => {
+    // The next call tries again.
+    compilerReady = undefined;
+    throw error;
+  });
+  return compilerReady;
 }

@@ -307,3 +307,12 @@ test("the tools of a workspace serve agents only", async (t) => {
   const { id } = await rs.cvm.start("spy");
   assert.deepEqual((await ended(window, id)).result, { error: "only an agent may use the tools of a workspace" });
 });
+
+test("a model answers an agent although many other questions are open", async (t) => {
+  const { window: open } = await scene(t);
+  await using window = open((editor) => editor.models.offer("Fake", steps(FINISH)), "memory:");
+  const rs = await window.store.open();
+  await rs.cvm.load({ name: "ask", source: 'CC("a?");' });
+  for (let n = 0; n <= 500; n++) await rs.cvm.start("ask", {});
+  assert.equal((await ended(window, await ask(window, "Fake"))).status, "complete");
+});

@@ -9,6 +9,7 @@ test("a value is found in a text by its pointer", () => {
   const found = ["", "/a", "/a/0", "/a/1/b~1c", "/d~0", "/e"].map((pointer) => text.slice(locate(text, pointer)).slice(0, 3));
   assert.deepEqual(found, ['{ "', "[1,", "1, ", '"x,', "{},", "[] "]);
   assert.equal(locate(text, "/missing"), 0);
+  assert.equal(locate(JSON.stringify({ a: "x".repeat(10_000_000) }), "/a"), 0);
 });
 
 test("a problem is shown at the value that it names", () => {

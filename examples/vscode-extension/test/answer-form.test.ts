@@ -33,7 +33,7 @@ test("a number is parsed, and other texts are refused", () => {
   const form = formOf(call({ schema: { type: "number" } }));
   assert.ok(form.kind === "text");
   assert.equal(form.parse(" 1.5 "), 1.5);
-  for (const text of ["", "x", "Infinity"]) assert.throws(() => form.parse(text), /is not a number/);
+  for (const text of ["", "x", "Infinity", "0x10"]) assert.throws(() => form.parse(text), /is not a number/);
 });
 
 test("an editor begins with the required members and the schema", () => {

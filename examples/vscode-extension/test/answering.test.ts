@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 
+import { simulated } from "runstate/testing";
+
 import { ANSWER_SCHEME } from "../src/answering.ts";
 import { Drafts } from "../src/drafts.ts";
 import { FakeWindow, waitUntil } from "./fake-editor.ts";
@@ -155,4 +157,22 @@ test("an unsent answer that is no longer accepted becomes a draft", async (t) =>
   await waitUntil(async () => (await drafts.unsent()).length === 0);
   assert.equal((await drafts.get(call))?.text, "z");
   await waitUntil(() => second.editor.logged.some((line) => /was not sent: .*invalid_answer/.test(line)));
+});
+
+test("a text that cannot be stored is shown again", async (t) => {
+  const url = await folder(t);
+  const world = await simulated({ now: Date.now() });
+  await using window = new FakeWindow(url, () => {}, (at, options) => world.open(at, options));
+  const id = await window.runProgram(TEXT);
+  const shown: (string | undefined)[] = [];
+  window.editor.onInput = ({ value }) => {
+    shown.push(value);
+    if (shown.length === 1) world.fail({ on: "commit", fault: "full" });
+    return shown.length < 3 ? { text: "because" } : undefined;
+  };
+  await window.run("answer", await openCall(window));
+  assert.deepEqual(shown, [undefined, "because", undefined]);
+  assert.match(window.editor.messages.join(), /The answer was not accepted: .*full/);
+  const rs = await window.store.open();
+  assert.deepEqual((await rs.cvm.calls({ execution: id })).items.map(({ result }) => result), ["because", undefined]);
 });

@@ -61,6 +61,24 @@ for (let nth = 1; nth <= RUN_COMMITS; nth++) {
   });
 }
 
+for (let nth = 1; nth <= RUN_COMMITS; nth++) {
+  test(`a program is run once if the disk is full at commit ${nth}`, async (t) => {
+    const { url, world, window } = await openWindow(t, "app");
+    await using other = new FakeWindow(url);
+    await using _ = window;
+    world.fail({ on: "commit", nth, fault: "full" });
+    await window.runProgram(ASK);
+    const [message] = window.editor.messages;
+    if (message !== undefined && !message.includes("do not run it again")) await window.runProgram(ASK);
+    await waitUntil(async () => (await other.rows()).join().includes("trip"));
+    const rs = await other.store.open();
+    await waitUntil(async () => (await rs.orchestration.task.list()).items.every(({ status }) => status === "in_progress"));
+    await window.run("refresh");
+    await other.store.refresh();
+    assert.equal(other.store.snapshot.executions.length, 1);
+  });
+}
+
 for (let nth = 1; nth <= RECOVERY_COMMITS; nth++) {
   test(`a window that is killed after commit ${nth} of a recovery is continued`, async (t) => {
     const { url, world, window: killed } = await openWindow(t, "lib");

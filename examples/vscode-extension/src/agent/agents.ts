@@ -61,7 +61,7 @@ export class Agents {
     const files = new ConfinedFiles(editor.workspace);
     this.#edits = new EditTool(editor, store, files);
     this.#reading = new ReadingTools(files);
-    this.#models = new ModelAnswering(editor, store, (call) => this.#modelOf(call));
+    this.#models = new ModelAnswering(editor, store, AGENT, (call) => this.#modelOf(call));
     store.onChange(() => void this.#readInputs().catch((error: unknown) => editor.log("warn", `agents were not read: ${messageOf(error)}`)));
   }
 

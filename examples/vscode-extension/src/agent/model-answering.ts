@@ -35,11 +35,16 @@ export class ModelAnswering {
   readonly #waiting = new Set<string>();
   readonly #stopped = new AbortController();
   #timer: ReturnType<typeof setInterval> | undefined;
+  #checking: Promise<void> = Promise.resolve();
 
-  /** `modelOf` returns the id of the model that answers a call; undefined if this window does not serve it, or a person answers. */
+  /**
+   * `program` is the one whose questions models may answer. `modelOf` returns the id of the model that answers a call; undefined if this window does not
+   * serve it, or a person answers.
+   */
   constructor(
     private readonly editor: Editor,
     private readonly store: Store,
+    private readonly program: string,
     private readonly modelOf: (call: CallRow) => Promise<string | undefined>,
   ) {}
 
@@ -54,14 +59,22 @@ export class ModelAnswering {
   async close(): Promise<void> {
     this.#stopped.abort();
     clearInterval(this.#timer);
+    await this.#checking;
     await Promise.all(this.#answering.values());
   }
 
   #check(): void {
+    const log = (error: unknown) => this.editor.log("warn", `questions for models were not read: ${messageOf(error)}`);
+    this.#checking = this.#checking.then(() => this.#startAnswering()).catch(log);
+  }
+
+  /** Reads the open calls anew: the snapshot may lack some. */
+  async #startAnswering(): Promise<void> {
     if (this.#stopped.signal.aborted) return;
-    for (const call of this.store.snapshot.calls) {
-      const { id, kind, error, availableAt = 0 } = call;
-      if (kind !== "cc" || error !== undefined || availableAt > Date.now() || this.#answering.has(id)) continue;
+    const rs = await this.store.open();
+    for (const call of (await rs.cvm.calls({ open: true, program: this.program, kind: "cc", limit: 1000 })).items) {
+      const { id, error, availableAt = 0 } = call;
+      if (error !== undefined || availableAt > Date.now() || this.#answering.has(id)) continue;
       const answering = this.#answer(call)
         .catch((failure: unknown) => this.editor.log("error", `${nameOf(call)} was not answered by a model: ${messageOf(failure)}`))
         .finally(() => this.#answering.delete(id));

@@ -209,9 +209,10 @@ export class WindowSessions {
       await forget();
       return execution;
     } catch (error) {
+      const isRejected = REJECTED.has(codeOf(error) ?? "");
       // The task was started before the window was killed, or it cannot start. It stays in the list with its status.
-      if (REJECTED.has(codeOf(error) ?? "")) await forget();
-      throw error;
+      if (isRejected) await forget();
+      throw isRejected ? error : new Error(`the task is stored, and starts with a later heartbeat of this window: do not run it again. ${messageOf(error)}`, { cause: error });
     } finally {
       this.#isStarting = false;
     }
