@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "codes": codes
             .map(|code| json!({"code": code.code.as_str(), "description": code.description.trim()}))
             .collect::<Vec<_>>(),
+        "settings": registry.domains().iter().filter_map(|domain| Some(domain.settings?.schema())).collect::<Vec<_>>(),
         "documents": collections.map(document).collect::<Vec<_>>(),
         "types": [
             result_type::<calls::ImportResult>(),

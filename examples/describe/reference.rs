@@ -43,6 +43,13 @@ pub fn page() -> String {
         let (title, table) = (format!("Lifecycle of {}", lifecycle.entity), (lifecycle.table)());
         section(&title, format!("\n{introduction}\n\n{table}"));
     }
+    for domain in domain::ALL {
+        let Some(settings) = domain.settings else { continue };
+        let schema = settings.schema();
+        let introduction = "Options of `open` in JavaScript, and fields of the settings in Rust.";
+        let table = properties(schema.as_value(), schema.as_value());
+        section(&format!("Settings of `{}`", domain.name), format!("\n{introduction}\n{table}"));
+    }
     section("Error codes", error_codes(domain::ALL));
     page
 }

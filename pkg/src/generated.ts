@@ -2088,6 +2088,24 @@ export type RunLimit =
    */
   | "slice";
 
+/** The names of all settings. */
+export const SETTINGS = [
+  "degradedWithinMs",
+  "healthyWithinMs",
+  "heapBytes",
+  "inactiveLimitMs",
+  "logLevel",
+  "metadataBytes",
+  "offlineAfterMs",
+  "recoveryAttempts",
+  "recoveryHistory",
+  "retentionMs",
+  "sliceBytes",
+  "sliceInstructions",
+  "stallAfterMs",
+  "unresponsiveWithinMs",
+] as const;
+
 /** A session of an agent. */
 export type Session = {
   /** When the document was created. */
@@ -2219,6 +2237,38 @@ export type SessionSummary = {
   session_id: string;
   /** Its status. */
   status: SessionStatus;
+};
+
+/** The settings of all domains. */
+export type Settings = {
+  /** Time since the heartbeat below which a session is degraded, in milliseconds; by default 120 seconds. */
+  degradedWithinMs?: number;
+  /** Time since the heartbeat below which a session is healthy, in milliseconds; by default 60 seconds. */
+  healthyWithinMs?: number;
+  /** Heap limit in bytes of executions that set none; by default 67,108,864. */
+  heapBytes?: number;
+  /** How long a session may stay stalled or paused before it fails, in milliseconds; by default 7 days. */
+  inactiveLimitMs?: number;
+  /** Log level of executions that set none. */
+  logLevel?: LogLevel;
+  /** Largest metadata of a session or machine, in bytes of its JSON; by default 65,536. */
+  metadataBytes?: number;
+  /** How long a machine stays online without a heartbeat, in milliseconds; by default 10 minutes. */
+  offlineAfterMs?: number;
+  /** How often a session can be recovered; by default 3. */
+  recoveryAttempts?: number;
+  /** Number of recoveries in the history of a session; by default the last 10. */
+  recoveryHistory?: number;
+  /** How long a finished execution is kept, in milliseconds; by default forever. */
+  retentionMs?: number;
+  /** Approximate bytes of changed heap after which a slice ends early. Writing the default takes about 50 ms in a page. */
+  sliceBytes?: number;
+  /** Instructions in a slice. The default takes about 10 ms in a page. */
+  sliceInstructions?: number;
+  /** How long a session stays active or paused without a heartbeat, in milliseconds; by default 5 minutes. */
+  stallAfterMs?: number;
+  /** Time since the heartbeat below which a session is unresponsive, in milliseconds; by default 300 seconds. */
+  unresponsiveWithinMs?: number;
 };
 
 /** The severity of a finding. */

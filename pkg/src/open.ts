@@ -3,22 +3,15 @@
 import { untilAborted } from "./abort.js";
 import { Driver } from "./driver.js";
 import { type CompileFunction, Engine } from "./engine.js";
-import { DueOperations } from "./generated.js";
+import { DueOperations, SETTINGS, type Settings } from "./generated.js";
 import type { Glue, Instance, RawRunstate } from "./instance.js";
 import { encodeParams } from "./json-validation.js";
 import { WAIT, requireText } from "./options.js";
 import { Runstate } from "./runstate.js";
 import { type OptionValidators, anything, flag, objectOf, oneOf, validateOptions } from "./validation.js";
-import type { LogLevel } from "./wire.js";
 
-/** Options of `open`. All are optional. */
-export interface OpenOptions {
-  /** The retention of finished executions, in milliseconds. Default: forever. */
-  retentionMs?: number;
-  /** The log level of executions that are started without one. Default: `calls`. */
-  logLevel?: LogLevel;
-  /** The maximum heap size of executions that are started without one, in bytes. Default: 67,108,864. */
-  heapBytes?: number;
+/** Options of `open`. All are optional. Every process that runs due work of a store should have the same settings. */
+export interface OpenOptions extends Omit<Settings, "sliceInstructions" | "sliceBytes"> {
   /**
    * When a running execution is saved: after this number of `instructions` (default: 250,000), or sooner after this number of `bytes` of changed
    * memory (default: 524,288). A crash loses at most the work since the last save.
@@ -39,10 +32,13 @@ export interface OpenOptions {
   signal?: AbortSignal;
 }
 
+/** The engine validates the settings. Those of slices have a friendlier form here. */
+const { sliceInstructions: _, sliceBytes: __, ...SETTING_VALIDATORS } = Object.fromEntries(
+  SETTINGS.map((name) => [name, anything]),
+) as OptionValidators<Settings>;
+
 const OPEN: OptionValidators<OpenOptions> = {
-  retentionMs: anything,
-  logLevel: anything,
-  heapBytes: anything,
+  ...SETTING_VALIDATORS,
   saveEvery: objectOf({ instructions: anything, bytes: anything }),
   timers: oneOf<NonNullable<OpenOptions["timers"]>>({ auto: true, off: true }),
   log: oneOf<NonNullable<OpenOptions["log"]>>({ error: true, warn: true, info: true, debug: true }),
@@ -81,9 +77,8 @@ export async function openStore(host: Host, url: string, options: OpenOptions = 
 /** Validates the options of `open` and encodes those that the WebAssembly needs as JSON text. */
 export function encodeOpenOptions(url: string, options: OpenOptions): string {
   requireText(url, "the URL of a store");
-  const { retentionMs, logLevel, heapBytes, mustExist, saveEvery } = validateOptions("open", options, OPEN);
-  const [sliceInstructions, sliceBytes] = [saveEvery?.instructions, saveEvery?.bytes];
-  return encodeParams("open", { retentionMs, logLevel, heapBytes, mustExist, sliceInstructions, sliceBytes });
+  const { saveEvery, timers, log, requestPersistence, signal, ...settings } = validateOptions("open", options, OPEN);
+  return encodeParams("open", { ...settings, sliceInstructions: saveEvery?.instructions, sliceBytes: saveEvery?.bytes });
 }
 
 /** Creates the public handle of a store that the WebAssembly has opened. */

@@ -24,6 +24,15 @@ test("a program asks and is answered", async (t) => {
   assert.ok((await rs.cvm.run("r1")) instanceof Run);
 });
 
+test("settings of every domain are options", async (t) => {
+  const rs = await open("memory:", { recoveryAttempts: 0 });
+  t.after(() => rs.close());
+  await rs.orchestration.machine.register("box", { hostname: "box.local" });
+  const { session_id } = await rs.orchestration.session.create({ project: "p", machine: "box" });
+  await rs.orchestration.session.stall(session_id, { reason: "test" });
+  await assertRefused(rs.orchestration.session.recover(session_id, { machine: "box" }), "recovery_exhausted");
+});
+
 test("a list continues after a row, and show without hash has no state hash", async (t) => {
   const { rs, run } = await startProgram(t, ASKS, { id: "r1" });
   for (const id of ["r2", "r3"]) await rs.cvm.start((await run.show()).programName, { id });

@@ -25,7 +25,7 @@ test("an invalid option is rejected with its name and what it may be", async () 
     [{ signal: {} }, /`signal` must be an AbortSignal, not \{\}$/],
     [{ mustexist: true }, /^open has no option `mustexist`; did you mean `mustExist`\?$/],
     [{ retention: 1 }, /^open has no option `retention`; did you mean `retentionMs`\?$/],
-    [{ color: "red" }, /^open has no option `color`; its options are `retentionMs`, /],
+    [{ color: "red" }, /^open has no option `color`; its options are `degradedWithinMs`, /],
     [null, /^open takes its options as an object, not null$/],
     ["memory:", /^open takes its options as an object, not "memory:"$/],
     [[], /^open takes its options as an object, not \[\]$/],
@@ -83,6 +83,7 @@ test("a usage error names the called method and changes nothing", async (t) => {
     [open("memory:", { heapBytes: 5 }), /heapBytes: it is 5, expected 1048576 to 4294967296/],
     [rs.cvm.list({ limit: NaN }), /^cvm\.list: `limit` is NaN/],
     [open("memory:", { retentionMs: Infinity }), /^open: `retentionMs` is Infinity/],
+    [open("memory:", { healthyWithinMs: 9_000_000 }), /degradedWithinMs: it must be at least healthyWithinMs and at most unresponsiveWithinMs/],
   ];
   for (const [promise, message] of invalid) assert.match((await assertRefused(promise, "invalid")).message, message);
   assert.throws(() => rs.changes({ colection: "x" }), { code: "usage", message: /did you mean `collection`\?$/ });

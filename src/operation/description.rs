@@ -3,8 +3,8 @@
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::Parameters;
 use super::entity_queries::sort_fields;
+use super::{ParameterDeclaration, Parameters, SettingsDeclaration};
 use crate::schema::{Collection, Field, Kind};
 use crate::value::Document;
 
@@ -58,22 +58,29 @@ impl Description {
     /// Describes an operation with the parameters `P` and the result `R`.
     pub fn new<P: Parameters, R: JsonSchema>(documentation: &'static str, command_line: &'static str) -> Self {
         let result = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<R>();
-        Self { documentation, command_line, parameters: object_schema::<P>(), result }
+        Self { documentation, command_line, parameters: object_schema(P::DESCRIBED, P::PARAMETERS), result }
     }
 }
 
-/// The schema of an object with the parameters `P` and no others.
-fn object_schema<P: Parameters>() -> Schema {
+impl SettingsDeclaration {
+    /// The schema of an object with these settings and no others.
+    pub fn schema(&self) -> Schema {
+        object_schema(self.described, self.parameters)
+    }
+}
+
+/// The schema of an object with these parameters and no others.
+fn object_schema(described: &[DescribedParameter], parameters: &[ParameterDeclaration]) -> Schema {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let mut properties = Document::new();
-    for (name, documentation, schema) in P::DESCRIBED {
+    for (name, documentation, schema) in described {
         let mut schema = schema(&mut generator);
         if !documentation.is_empty() {
             schema.insert("description".to_owned(), (*documentation).into());
         }
         properties.insert((*name).to_owned(), schema.into());
     }
-    let required: Vec<&str> = P::PARAMETERS.iter().filter(|one| one.required).map(|one| one.name).collect();
+    let required: Vec<&str> = parameters.iter().filter(|one| one.required).map(|one| one.name).collect();
     let mut schema = json_schema!({
         "type": "object",
         "properties": properties,

@@ -214,11 +214,13 @@ pub struct FileLayout {
     pub fields: fn(&str, &Document) -> Vec<(&'static str, Json)>,
 }
 
-/// EngineSettings of a domain, for callers without their type.
+/// The settings of a domain, for callers without their type.
 #[derive(Debug)]
 pub struct SettingsDeclaration {
     /// The options, as parameters.
     pub parameters: &'static [ParameterDeclaration],
+    /// Their documentation and schemas: [`Parameters::DESCRIBED`].
+    pub described: &'static [DescribedParameter],
     /// Adds the settings that the options describe.
     pub apply: fn(EngineSettings, &mut ParameterReader) -> Result<EngineSettings, Mismatch>,
 }

@@ -92,6 +92,7 @@ struct SettingsParameters {
 /// The settings for callers without types.
 pub(super) static DECLARATION: SettingsDeclaration = SettingsDeclaration {
     parameters: SettingsParameters::PARAMETERS,
+    described: SettingsParameters::DESCRIBED,
     apply: |settings, reader| {
         let SettingsParameters { retention, log_level, heap_bytes, slice_instructions, slice_bytes } =
             SettingsParameters::read(reader)?;

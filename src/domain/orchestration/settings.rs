@@ -76,5 +76,6 @@ impl DomainSettings for OrchestrationSettings {
 /// The settings for callers without types.
 pub(super) static DECLARATION: SettingsDeclaration = SettingsDeclaration {
     parameters: OrchestrationSettings::PARAMETERS,
+    described: OrchestrationSettings::DESCRIBED,
     apply: |settings, reader| Ok(settings.with(OrchestrationSettings::read(reader)?)),
 };

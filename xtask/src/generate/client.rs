@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::XtaskError;
 use crate::process::ProgramCall;
@@ -68,6 +68,7 @@ fn text(description: &Value) -> Result<String, String> {
         types.declare_root(schema)?;
     }
     types.texts.insert("ErrorCode".to_owned(), error_codes(description)?);
+    types.add_settings(list(description, "settings")?)?;
     for operation in operations.iter().filter(|operation| operation.has_parameters()) {
         let comment = format!("The parameters of `{}`.", operation.name);
         types.add(&operation.parameters_name(), &comment, operation.parameters)?;
@@ -156,6 +157,20 @@ impl TypeDeclarations {
 
     fn declare(&mut self, name: &str, schema: &Value) -> Result<(), String> {
         self.add(name, schema["description"].as_str().unwrap_or_default(), schema)
+    }
+
+    /// Adds the type of the settings of all domains, and their names.
+    fn add_settings(&mut self, domains: &[Value]) -> Result<(), String> {
+        let mut properties = Map::new();
+        for schema in domains {
+            self.declare_all(schema)?;
+            properties.extend(schema["properties"].as_object().cloned().unwrap_or_default());
+        }
+        let names: Vec<&String> = properties.keys().collect();
+        let list = names.iter().map(|name| format!("\n  \"{name}\",")).collect::<String>();
+        let list = format!("/** The names of all settings. */\nexport const SETTINGS = [{list}\n] as const;\n");
+        self.texts.insert("SETTINGS".to_owned(), list);
+        self.add("Settings", "The settings of all domains.", &json!({"type": "object", "properties": properties}))
     }
 
     fn add(&mut self, name: &str, comment: &str, schema: &Value) -> Result<(), String> {
@@ -433,8 +448,6 @@ fn string<'a>(value: &'a Value, name: &str) -> Result<&'a str, String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -460,9 +473,13 @@ mod tests {
             "name": "demo.pad.notes", "documentation": "Lists notes.\n\nSee [`Note`].", "subjects": ["book"],
             "parameters": parameters, "result": page,
         });
-        let description = json!({"operations": [operation], "types": [], "codes": [], "documents": []});
+        let description = json!({"operations": [operation], "types": [], "codes": [], "documents": [], "settings": [
+            {"type": "object", "properties": {"patience": {"type": ["integer", "null"], "description": "How long to wait."}}},
+        ]});
         let text = text(&description).unwrap();
         for part in [
+            "export const SETTINGS = [\n  \"patience\",\n] as const;\n",
+            "export type Settings = {\n  /** How long to wait. */\n  patience?: number;\n};\n",
             "/** A page. */\nexport type NotePage = {\n  items: Note[];\n  next?: string;\n};\n",
             "export type Note = {\n  /** When. */\n  at: number | null;\n  color?: \"red\" | \"blue\";\n};\n",
             "/** The parameters of `demo.pad.notes`. */\nexport type DemoPadNotesParams = {\n  book: string;\n  commandId?: string;\n",
