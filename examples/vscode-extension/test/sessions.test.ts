@@ -39,8 +39,11 @@ async function nodeOf(window: FakeWindow, { session_id }: Session): Promise<Tree
   return (await window.nodes()).find((node) => node instanceof SessionNode && node.session.session_id === session_id);
 }
 
-/** Puts a session into a store as a window leaves it that was closed an hour ago, while its task waits. */
-async function addSilentSession(window: FakeWindow, project: string): Promise<void> {
+/**
+ * Puts a session into a store as a window leaves it that was closed an hour ago, while its task waits. Nothing else may be open on the store: it would
+ * stall the session, and an import refuses documents that change meanwhile.
+ */
+async function addSilentSession(url: string, project: string): Promise<void> {
   const world = await simulated({ now: Date.now() - 3_600_000, seed: 1 });
   await using early = await world.open("memory:");
   await early.cvm.load({ name: "trip", source: ASK });
@@ -48,7 +51,7 @@ async function addSilentSession(window: FakeWindow, project: string): Promise<vo
   await early.orchestration.session.create({ id: "silent", project, machine: "other" });
   await early.orchestration.task.add("silent", { id: "waits", name: "trip", program: "trip" });
   await early.orchestration.task.start("waits");
-  const rs = await window.store.open();
+  await using rs = await open(url, { timers: "off" });
   await rs.import(await early.export());
 }
 
@@ -225,10 +228,11 @@ test("a window that is reloaded after its session was moved starts another", asy
   await waitUntil(async () => (await again.rows()).filter((row) => row.endsWith("mine]")).length === 2);
 });
 
-test("a session without heartbeats is stalled and recovered with its task", async () => {
-  await using window = new FakeWindow("memory:", inFolder("lib"));
+test("a session without heartbeats is stalled and recovered with its task", async (t) => {
+  const url = await folder(t);
+  await addSilentSession(url, "app");
+  await using window = new FakeWindow(url, inFolder("lib"));
   await session(window, "lib");
-  await addSilentSession(window, "app");
   // Windows look for silent sessions by themselves once a minute.
   const rs = await window.store.open();
   await rs.due.run();
