@@ -1,4 +1,4 @@
-// Runs programs in Node as the reference: reads [{ source, input, answers }] and writes [{ lines, result?, error? }].
+// Runs programs in Node as the reference: reads [{ source, input, answers }] and writes [{ lines, result?, error?, ms }].
 // Values are printed by Node's own `format`. Stack traces differ between the engines, so their lines are removed.
 import { readFileSync } from 'node:fs';
 import { format } from 'node:util';
@@ -75,5 +75,8 @@ process.on('unhandledRejection', () => {});
 
 const programs = JSON.parse(readFileSync(0, 'utf8'));
 const results = [];
-for (const program of programs) results.push(await run(program));
+for (const program of programs) {
+  const begun = performance.now();
+  results.push({ ...(await run(program)), ms: performance.now() - begun });
+}
 process.stdout.write(JSON.stringify(results));
