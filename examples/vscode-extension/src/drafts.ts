@@ -3,6 +3,7 @@
 
 import type { Json, Runstate } from "runstate";
 
+import { type Declaration, DeclaredCollection } from "./declared-collection.ts";
 import { codeOf } from "./errors.ts";
 
 /** A draft. */
@@ -21,10 +22,24 @@ const COLLECTION = "answer_drafts";
 /** How long drafts of calls that were answered elsewhere are kept, in milliseconds. A question may stay open for months. */
 const KEPT_MS = 366 * 86_400_000;
 
-export class Drafts {
-  #declared: Promise<unknown> | undefined;
+const DECLARATION: Declaration = {
+  // Version 1 kept drafts for 30 days.
+  version: 2,
+  fields: [
+    { name: "execution", kind: "id", required: true },
+    { name: "text", kind: "text", required: true },
+    { name: "sent", kind: "object" },
+    { name: "savedAt", kind: "timestamp", required: true },
+  ],
+  ttl: { field: "savedAt", afterMs: KEPT_MS },
+};
 
-  constructor(private readonly open: () => Promise<Runstate>) {}
+export class Drafts {
+  readonly #collection: DeclaredCollection;
+
+  constructor(private readonly open: () => Promise<Runstate>) {
+    this.#collection = new DeclaredCollection(open, COLLECTION, DECLARATION);
+  }
 
   async get(call: string): Promise<Draft | undefined> {
     const rs = await this.open();
@@ -38,12 +53,12 @@ export class Drafts {
   }
 
   async save(draft: Draft): Promise<void> {
-    const rs = await this.#declare();
+    const rs = await this.#collection.open();
     await rs.documents.commit({ writes: [{ collection: COLLECTION, id: draft.call, put: toDocument(draft) }] });
   }
 
   async discard(call: string): Promise<void> {
-    const rs = await this.#declare();
+    const rs = await this.#collection.open();
     await rs.documents.commit({ writes: [{ collection: COLLECTION, id: call, delete: true }] });
   }
 
@@ -57,7 +72,7 @@ export class Drafts {
   async resend({ call, execution, sent }: Draft): Promise<void> {
     if (sent === undefined) return;
     const { answer, by, commandId } = sent;
-    const rs = await this.#declare();
+    const rs = await this.#collection.open();
     await rs.documents.commit({
       commandId,
       command: { name: "cvm.answer", parameters: { id: execution, call, answer, by } },
@@ -67,29 +82,9 @@ export class Drafts {
 
   /** The drafts that were being sent when a window or its process ended. */
   async unsent(): Promise<Draft[]> {
-    const rs = await this.#declare();
+    const rs = await this.#collection.open();
     const { items } = await rs.documents.query(COLLECTION, { where: { exists: ["sent", true] } });
     return items.map(toDraft);
-  }
-
-  async #declare(): Promise<Runstate> {
-    const rs = await this.open();
-    this.#declared ??= rs.documents.declare(COLLECTION, {
-      // Version 1 kept drafts for 30 days.
-      version: 2,
-      fields: [
-        { name: "execution", kind: "id", required: true },
-        { name: "text", kind: "text", required: true },
-        { name: "sent", kind: "object" },
-        { name: "savedAt", kind: "timestamp", required: true },
-      ],
-      ttl: { field: "savedAt", afterMs: KEPT_MS },
-    });
-    await this.#declared.catch((error: unknown) => {
-      this.#declared = undefined;
-      throw error;
-    });
-    return rs;
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -31,17 +31,27 @@ test("changes one by one lead to the same rows as a new list", async () => {
   assert.deepEqual(updated, store.snapshot);
 });
 
-test("a store whose folder was deleted is opened anew", async (t) => {
+test("a store whose folder is gone is opened anew", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "runstate-extension-"));
-  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }));
-  await using window = new FakeWindow(`file:${folder}`);
-  await window.runProgram('CC("a?");');
-  await rm(folder, { recursive: true });
-  await waitUntil(() => window.editor.logged.join().includes("it no longer exists"));
+  const away = `${folder}-away`;
+  t.after(() => Promise.all([folder, away].map((path) => rm(path, { recursive: true, force: true, maxRetries: 10 }))));
+  await using window = new FakeWindow(`file:${folder}`, (editor) => (editor.project = { id: "file:///app", name: "app" }));
+  const ask = 'console.log(CC("a?"));';
+  const isMine = async () => (await window.rows()).includes("app [session active mine]");
+  await waitUntil(isMine);
+  window.editor.onInput = ({ onChange }) => (onChange?.("b"), undefined);
+  await window.runProgram(ask);
+  await window.run("answer");
+  await rename(folder, away);
+  await waitUntil(() => window.store.failure !== undefined || window.store.snapshot.executions.length === 0);
   await waitUntil(() => window.store.failure === undefined && window.store.snapshot.executions.length === 0);
-  const id = await window.runProgram('console.log("b");');
+  await waitUntil(() => isMine().catch(() => false));
+  // The collections of drafts and windows are declared in the new store too.
+  window.editor.onInput = () => ({ text: "b" });
+  const id = await window.runProgram(ask);
   const rs = await window.store.open();
   assert.deepEqual(await (await rs.cvm.run(id)).output(), ["b"]);
+  assert.deepEqual(window.editor.messages, []);
 });
 
 test("the status says that more questions are open than are shown", async () => {

@@ -3,6 +3,7 @@
 
 import type { Json, Runstate } from "runstate";
 
+import { type Declaration, DeclaredCollection } from "../declared-collection.ts";
 import { codeOf } from "../errors.ts";
 
 /** A decision. */
@@ -28,13 +29,26 @@ export async function digestOf(text: string | undefined): Promise<string> {
   return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export class EditDecisions {
-  #declared: Promise<unknown> | undefined;
+const DECLARATION: Declaration = {
+  fields: [
+    { name: "execution", kind: "id", required: true },
+    { name: "applies", kind: "bool", required: true },
+    { name: "before", kind: "text", required: true },
+    { name: "after", kind: "text", required: true },
+    { name: "decidedAt", kind: "timestamp", required: true },
+  ],
+  ttl: { field: "decidedAt", afterMs: KEPT_MS },
+};
 
-  constructor(private readonly open: () => Promise<Runstate>) {}
+export class EditDecisions {
+  readonly #collection: DeclaredCollection;
+
+  constructor(open: () => Promise<Runstate>) {
+    this.#collection = new DeclaredCollection(open, COLLECTION, DECLARATION);
+  }
 
   async get(call: string): Promise<EditDecision | undefined> {
-    const rs = await this.#declare();
+    const rs = await this.#collection.open();
     try {
       const [found] = await rs.documents.get(COLLECTION, { ids: [call] });
       return found ? toDecision(found) : undefined;
@@ -46,7 +60,7 @@ export class EditDecisions {
 
   /** Stores a decision. Returns the stored one, which is another if one was there already: the first decision counts. */
   async decide(decision: EditDecision): Promise<EditDecision> {
-    const rs = await this.#declare();
+    const rs = await this.#collection.open();
     const { call, ...fields } = decision;
     const put = { ...fields, decidedAt: Date.now() };
     try {
@@ -57,25 +71,6 @@ export class EditDecisions {
       if (stored === undefined) throw error;
       return stored;
     }
-  }
-
-  async #declare(): Promise<Runstate> {
-    const rs = await this.open();
-    this.#declared ??= rs.documents.declare(COLLECTION, {
-      fields: [
-        { name: "execution", kind: "id", required: true },
-        { name: "applies", kind: "bool", required: true },
-        { name: "before", kind: "text", required: true },
-        { name: "after", kind: "text", required: true },
-        { name: "decidedAt", kind: "timestamp", required: true },
-      ],
-      ttl: { field: "decidedAt", afterMs: KEPT_MS },
-    });
-    await this.#declared.catch((error: unknown) => {
-      this.#declared = undefined;
-      throw error;
-    });
-    return rs;
   }
 }
 

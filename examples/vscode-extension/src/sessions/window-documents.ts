@@ -6,6 +6,7 @@
 
 import type { CommandParameters, Json, Runstate } from "runstate";
 
+import { type Declaration, DeclaredCollection } from "../declared-collection.ts";
 import { codeOf } from "../errors.ts";
 
 /** The stored name of the collection. */
@@ -43,24 +44,39 @@ export interface WindowDocument {
 /** The members that an owner changes. */
 export type WindowChanges = Partial<Pick<WindowDocument, "owner" | "probe" | "sessions" | "starting">>;
 
+const DECLARATION: Declaration = {
+  fields: [
+    { name: "workspace", kind: "text", required: true },
+    { name: "owner", kind: "text" },
+    { name: "probe", kind: "text" },
+    { name: "sessions", kind: "list", required: true },
+    { name: "starting", kind: "text" },
+    { name: "savedAt", kind: "timestamp", required: true },
+  ],
+  indexes: [{ fields: ["workspace", "-savedAt"] }],
+  ttl: { field: "savedAt", afterMs: KEPT_MS },
+};
+
 export class WindowDocuments {
-  #declared: Promise<unknown> | undefined;
+  readonly #collection: DeclaredCollection;
 
   constructor(
-    private readonly open: () => Promise<Runstate>,
+    open: () => Promise<Runstate>,
     /** How long an owner has to answer a probe, in milliseconds. */
     private readonly probeMs: number,
-  ) {}
+  ) {
+    this.#collection = new DeclaredCollection(open, COLLECTION, DECLARATION);
+  }
 
   async get(id: string): Promise<WindowDocument | undefined> {
-    const rs = await this.#declare();
+    const rs = await this.#collection.open();
     const [found] = await rs.documents.get(COLLECTION, { ids: [id] });
     return found ? toWindow(found) : undefined;
   }
 
   /** Takes the document of a window of this workspace that is no longer open; undefined: there is none. */
   async take(workspace: string, owner: string): Promise<WindowDocument | undefined> {
-    const rs = await this.#declare();
+    const rs = await this.#collection.open();
     const { items } = await rs.documents.query(COLLECTION, { where: { eq: ["workspace", workspace] }, order: ["-savedAt"] });
     for (const window of items.map(toWindow)) {
       const free = await this.#waitUntilFree(window, owner);
@@ -94,7 +110,7 @@ export class WindowDocuments {
 
   /** Inserts the document of a new window, in one commit with the command. */
   async insert(window: Omit<WindowDocument, "revision" | "savedAt">, command: CommandParameters): Promise<WindowDocument> {
-    const rs = await this.#declare();
+    const rs = await this.#collection.open();
     const { id, ...members } = window;
     const savedAt = Date.now();
     const put = { ...members, savedAt } as unknown as { [key: string]: Json };
@@ -104,32 +120,11 @@ export class WindowDocuments {
 
   /** Changes a document, in one commit with a command. Error `conflict`: another window has changed it, and nothing was changed. */
   async change(window: WindowDocument, changes: WindowChanges, command?: CommandParameters): Promise<{ window: WindowDocument; result: Json }> {
-    const rs = await this.#declare();
+    const rs = await this.#collection.open();
     const savedAt = Date.now();
     const patch = { ...changes, savedAt } as unknown as { [key: string]: Json };
     const { revisions, result } = await rs.documents.commit({ command, writes: [{ collection: COLLECTION, id: window.id, patch, expect: window.revision }] });
     return { window: { ...window, ...changes, savedAt, revision: revisions[0] ?? "" }, result: result ?? null };
-  }
-
-  async #declare(): Promise<Runstate> {
-    const rs = await this.open();
-    this.#declared ??= rs.documents.declare(COLLECTION, {
-      fields: [
-        { name: "workspace", kind: "text", required: true },
-        { name: "owner", kind: "text" },
-        { name: "probe", kind: "text" },
-        { name: "sessions", kind: "list", required: true },
-        { name: "starting", kind: "text" },
-        { name: "savedAt", kind: "timestamp", required: true },
-      ],
-      indexes: [{ fields: ["workspace", "-savedAt"] }],
-      ttl: { field: "savedAt", afterMs: KEPT_MS },
-    });
-    await this.#declared.catch((error: unknown) => {
-      this.#declared = undefined;
-      throw error;
-    });
-    return rs;
   }
 }
 

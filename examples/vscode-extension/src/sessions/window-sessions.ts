@@ -238,7 +238,9 @@ export class WindowSessions {
     const window = await this.#documents.get(this.#window.id);
     const isOwner = window?.owner === this.#owner;
     this.#window = isOwner ? window : undefined;
-    if (!isOwner) this.editor.inform("Another window continues the sessions of this window, which did not answer in time. This window no longer drives them.");
+    // It was deleted with the folder of the store: the next heartbeat creates another.
+    if (window === undefined) this.#hasStarted = false;
+    else if (!isOwner) this.editor.inform("Another window continues the sessions of this window, which did not answer in time. This window no longer drives them.");
     return this.#window;
   }
 
