@@ -60,8 +60,6 @@ pub mod domain;
 pub mod engine;
 pub mod error_code;
 pub mod id;
-#[cfg(feature = "compiler")]
-pub mod lang;
 #[cfg(not(target_family = "wasm"))]
 pub mod legacy;
 pub mod limits;
@@ -71,12 +69,18 @@ pub mod schema;
 pub mod store;
 #[cfg(feature = "simulation")]
 pub mod testing;
-pub mod time;
-pub mod value;
-pub mod vm;
 #[cfg(any(feature = "wasm", feature = "wasm-compiler"))]
 pub mod wasm;
 pub mod work;
 
 #[cfg(any(not(target_family = "wasm"), feature = "wasm"))]
 pub use client::{Builder, open};
+#[cfg(feature = "compiler")]
+#[doc(inline)]
+pub use runstate_lang as lang;
+#[doc(inline)]
+pub use runstate_value as value;
+#[doc(inline)]
+pub use runstate_value::time;
+#[doc(inline)]
+pub use runstate_vm as vm;

@@ -1,5 +1,7 @@
 //! The limits that hold on every store and host, each with its reason. The limits of the machine are in `vm::Limits`.
 
+pub use runstate_value::limits::{PLAIN_VALUE_BYTES, SAFE_INTEGER, VALUE_DEPTH};
+
 /// Largest document, in bytes of its JSON. It is half of MongoDB's limit, so that the overhead of its encoding always fits.
 pub const DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
 
@@ -15,12 +17,6 @@ pub const MAX_PAGE_ROWS: u32 = 1_000;
 
 /// Longest id, in bytes of UTF-8. It fits every backend's index key beside other fields.
 pub const ID_BYTES: usize = 200;
-
-/// Deepest nesting of a plain value (input, answer, result). It is deep enough for real data and safe for every parser's stack.
-pub const VALUE_DEPTH: usize = 64;
-
-/// Largest plain value that enters an execution (input, answer), in bytes of its JSON.
-pub const PLAIN_VALUE_BYTES: usize = 1024 * 1024;
 
 /// Matcher steps that all patterns of a schema may take together to check one answer, besides eight for every unit of a text. The check
 /// runs within a decision, while other commands wait.
@@ -67,10 +63,6 @@ pub const DECLARATION_BYTES: usize = 64 * 1024;
 /// Largest size of all different declarations that one process has met, in bytes of their JSON. They are never freed, and take up to about ten
 /// times as much memory. A process that meets more keeps those that it knows, and fails with the code `limit` for the others until it restarts.
 pub const DECLARATIONS_BYTES: usize = 16 * 1024 * 1024;
-
-/// Largest absolute value of an integer in a document: 2^53 - 1. Integers beyond it are not exact in JavaScript or in stores that keep only
-/// doubles.
-pub const SAFE_INTEGER: i64 = (1 << 53) - 1;
 
 /// Heap limits that an execution may have, in bytes.
 pub const HEAP_BYTES: std::ops::RangeInclusive<u64> = 1024 * 1024..=4 * 1024 * 1024 * 1024;

@@ -1,121 +1,165 @@
-//! Reads the sources and checks the invariants of ARCHITECTURE.md. The rules are a table in `layering/rules.rs`. Each rule is tested there on samples
-//! that break it.
+//! The order of the modules of `src/`, and what they must not use. Cargo holds the order of the crates.
 
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-#[path = "layering/rules.rs"]
-mod rules;
-#[path = "layering/source.rs"]
-mod source;
-#[path = "layering/tokens.rs"]
-mod tokens;
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-use rules::Breach;
-use source::RustSource;
+/// Modules that every module may use: vocabulary, and the crates that the library exports as modules.
+const BASE: &str = "documentation no_documentation error_code id lang limits marker time value vm";
 
-fn checkout() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+/// Modules in their order, and the modules that each may use besides itself and [`BASE`].
+const MODULES: &[(&str, &str)] = &[
+    ("schema", ""),
+    ("decision", "schema"),
+    ("operation", "schema decision"),
+    ("domain", "schema decision operation"),
+    ("store", "schema"),
+    ("engine", "schema decision operation store"),
+    ("work", "schema decision operation store engine"),
+    ("legacy", "schema decision domain store engine"),
+    ("client", "schema decision operation domain store engine work"),
+    ("wasm", "schema decision operation domain store engine client work"),
+    ("testing", "schema decision operation domain store engine client work wasm"),
+];
+
+/// Modules and crates without async code, clocks, entropy and I/O.
+const PURE: &str = "schema decision operation domain crates/lang crates/vm";
+const IMPURE: &str = "async await SystemTime Instant RandomState getrandom rand tokio js_sys web_sys \
+    print! println! eprint! eprintln! std::env std::fs std::io std::net std::process std::thread";
+
+/// Modules that serve every domain and name none.
+const WITHOUT_DOMAINS: &str = "schema decision operation store engine work wasm";
+
+/// Appends words and marks with their lines, without comments, literals and items for tests.
+fn flatten(tokens: TokenStream, code: &mut Vec<(String, usize)>) {
+    let mut tokens = tokens.into_iter();
+    while let Some(token) = tokens.next() {
+        let line = token.span().start().line;
+        let last = code.last().map_or("", |(last, _)| last);
+        match token {
+            TokenTree::Literal(_) => {}
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
+                code.push(("{".into(), line));
+                flatten(group.stream(), code);
+                code.push(("}".into(), line));
+            }
+            TokenTree::Group(group) => {
+                let attribute = if last == "#" { group.stream().to_string().replace(' ', "") } else { String::new() };
+                if attribute == "cfg(test)" || attribute.starts_with("cfg(all(test,") {
+                    tokens.find(|one| one.to_string().starts_with(['{', ';']));
+                } else {
+                    flatten(group.stream(), code);
+                }
+            }
+            mark if last == ":" && mark.to_string() == ":" => code.last_mut().unwrap().0.push(':'),
+            word => code.push((word.to_string(), line)),
+        }
+    }
 }
 
-/// Every text file below `folder`, relative to the checkout and sorted. A missing folder has none.
-fn text_files(folder: &str) -> io::Result<Vec<(String, String)>> {
-    let mut found = Vec::new();
-    let mut folders = vec![checkout().join(folder)];
-    while let Some(folder) = folders.pop() {
-        if !folder.is_dir() {
-            continue;
+/// The words directly after `at` in a path: `b` in `a::b`; `b` and `d` in `a::{b::c, d}`.
+fn next_segments(code: &[(String, usize)], at: usize) -> Vec<&str> {
+    let word = |at: usize| code.get(at).map_or("", |(word, _)| word.as_str());
+    let (mut depth, mut found) = (0, Vec::new());
+    for at in (at + 2..code.len()).take_while(|_| word(at + 1) == "::") {
+        depth += i32::from(word(at) == "{") - i32::from(word(at) == "}");
+        match (depth, word(at - 1)) {
+            (0, "::") | (1, "{" | ",") if word(at) != "}" => found.push(word(at)),
+            _ => {}
         }
-        for entry in std::fs::read_dir(folder)? {
-            let path = entry?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if path.is_dir() {
-                if !matches!(name, "node_modules" | "dist" | "target") {
-                    folders.push(path);
-                }
-            } else if let Ok(text) = String::from_utf8(std::fs::read(&path)?) {
-                found.push((relative(&path), text));
+        if depth == 0 {
+            break;
+        }
+    }
+    found
+}
+
+fn has(list: &str, word: &str) -> bool {
+    list.split(' ').any(|one| one == word)
+}
+
+/// The breaches of the rules in a file, each with its line.
+fn breaches(file: &str, text: &str, domains: &str) -> Vec<String> {
+    let (mut code, mut found) = (Vec::new(), Vec::new());
+    flatten(text.parse().unwrap(), &mut code);
+    let parts: Vec<&str> = file.trim_end_matches(".rs").trim_end_matches("/mod").split('/').collect();
+    let place = if parts[0] == "crates" { parts[..2].join("/") } else { parts[1].to_owned() };
+    let row = MODULES.iter().find(|(name, _)| *name == place);
+    let uses = format!("{place} {BASE} {}", row.map_or("", |(_, uses)| uses));
+    let is_module = parts[0] == "src" && place != "lib";
+    let mut report = |line: usize, rule: &str| found.push(format!("{file}:{line}: {rule}"));
+    if is_module && row.is_none() && !has(BASE, &place) {
+        report(1, "the module is not in the table of tests/layering.rs; add it there and to ARCHITECTURE.md");
+    }
+    for (at, (word, line)) in code.iter().enumerate() {
+        let (next, mark) = (next_segments(&code, at), code.get(at + 1).map_or("", |(mark, _)| mark));
+        // An exported macro is at the root of the crate.
+        let is_macro = |used: &str| used.starts_with("__") || code.get(at + 3).is_some_and(|(mark, _)| mark == "!");
+        for used in next.iter().filter(|used| is_module && !has(&uses, used) && !is_macro(used)) {
+            let above = code[..at].rchunks(2).take_while(|pair| pair[0].0 == "super").count() + 2;
+            let is_above = word == "super" && above == parts.len() && MODULES.iter().any(|(name, _)| name == used);
+            if is_above || word == "crate" || word == "runstate" {
+                report(*line, &format!("`{used}` is not one of the modules that {place} may use: {uses}"));
             }
         }
+        let mut named =
+            next.iter().map(|next| format!("{word}::{next}")).chain([word.clone(), format!("{word}{mark}")]);
+        if has(PURE, &place) && named.any(|one| has(IMPURE, &one)) {
+            report(*line, &format!("`{word}` in {place}, which has no async code, clock, entropy or I/O"));
+        }
+        if has(WITHOUT_DOMAINS, &place) && has(domains, word) {
+            report(*line, &format!("`{word}` in {place}, which serves every domain and names none"));
+        }
+        let item = || code[at..].iter().map(|(word, _)| word.as_str()).take_while(|word| !has("{ } ;", word));
+        let is_conditional = |word: &str| has("feature unix windows", word) || word.starts_with("target_");
+        let is_exempt = ["lib.rs", "mod.rs", "marker.rs"].iter().any(|name| file.ends_with(name));
+        let is_condition = has("cfg cfg_attr", word) && item().any(is_conditional);
+        if is_condition && !is_exempt && !item().any(|word| word == "mod") {
+            report(*line, "a condition on a feature or target is only at module declarations and in marker.rs");
+        }
     }
-    found.sort();
-    Ok(found)
-}
-
-fn relative(path: &Path) -> String {
-    let below = path.strip_prefix(checkout()).unwrap_or(path);
-    below.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
-}
-
-/// The Rust files of `src` that ship. Files that are declared for tests only are excluded.
-fn sources() -> io::Result<Vec<RustSource>> {
-    let files = text_files("src")?.into_iter().filter(|(file, _)| file.ends_with(".rs"));
-    let all: Vec<RustSource> = files.map(|(file, text)| RustSource::read(&file, &text)).collect();
-    // A rule always holds for an empty list of files.
-    assert!(all.iter().any(|source| source.file == "src/lib.rs"), "src/lib.rs was not found below {:?}", checkout());
-    let tests: Vec<String> = all.iter().flat_map(|source| source.test_modules.clone()).collect();
-    Ok(all.into_iter().filter(|source| !tests.iter().any(|module| source.is_part_of(module))).collect())
-}
-
-#[track_caller]
-fn expect_no_breaches(breaches: impl IntoIterator<Item = Breach>) {
-    let shown: Vec<String> = breaches.into_iter().map(|breach| breach.to_string()).collect();
-    assert!(shown.is_empty(), "{} broken:\n{}", shown.len(), shown.join("\n"));
+    found
 }
 
 #[test]
-fn a_room_uses_only_the_rooms_before_it() -> io::Result<()> {
-    let sources = sources()?;
-    let root = rules::root(&sources);
-    expect_no_breaches(sources.iter().flat_map(|source| rules::rooms(source, &root)));
-    Ok(())
-}
-
-#[test]
-fn the_rooms_for_every_domain_name_none() -> io::Result<()> {
-    let sources = sources()?;
-    let domains = rules::domains(&sources);
-    expect_no_breaches(sources.iter().flat_map(|source| rules::domain_names(source, &domains)));
-    Ok(())
-}
-
-#[test]
-fn the_pure_rooms_have_no_async_clock_entropy_or_io() -> io::Result<()> {
-    expect_no_breaches(sources()?.iter().flat_map(rules::purity));
-    Ok(())
-}
-
-#[test]
-fn cfg_on_features_and_targets_is_only_on_modules() -> io::Result<()> {
-    expect_no_breaches(sources()?.iter().flat_map(rules::cfgs));
-    Ok(())
-}
-
-#[test]
-fn sources_contain_no_todo_or_fixme() -> io::Result<()> {
-    expect_no_breaches(text_files("src")?.iter().flat_map(|(file, text)| rules::unfinished(file, text)));
-    Ok(())
-}
-
-#[test]
-fn sources_contain_no_machine_specific_path() -> io::Result<()> {
-    for folder in ["src", "cli", "xtask", "tests", "benches", "examples", "pkg", "www"] {
-        expect_no_breaches(text_files(folder)?.iter().flat_map(|(file, text)| rules::machine_paths(file, text)));
+fn modules_use_only_those_before_them() {
+    let names = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let domains = names(Path::new("src/domain")).into_iter().filter(|path| path.is_dir());
+    let domains: Vec<String> = domains.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    let mut paths = ["src", "crates/lang/src", "crates/value/src", "crates/vm/src"].map(PathBuf::from).to_vec();
+    let mut found = Vec::new();
+    while let Some(path) = paths.pop() {
+        let file = path.to_str().unwrap();
+        if path.is_dir() {
+            paths.extend(names(&path));
+        } else if file.ends_with(".rs") && !file.ends_with("tests.rs") && !file.contains("/tests/") {
+            found.extend(breaches(file, &fs::read_to_string(file).unwrap(), &domains.join(" ")));
+        }
     }
-    Ok(())
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]
-fn the_architecture_page_names_every_room() -> io::Result<()> {
-    let mut folders: Vec<String> = sources()?.iter().filter_map(|source| folder(&source.file)).collect();
-    folders.dedup();
-    let page = std::fs::read_to_string(checkout().join("ARCHITECTURE.md")).ok();
-    expect_no_breaches(rules::architecture(page.as_deref(), &folders));
-    Ok(())
-}
-
-/// `open_store` of `src/store/memory.rs`. A room that is one file has no folder.
-fn folder(file: &str) -> Option<String> {
-    let (folder, _) = file.strip_prefix("src/")?.split_once('/')?;
-    Some(folder.to_owned())
+fn breaches_are_found() {
+    for (file, text, lines) in [
+        ("src/store/memory.rs", "use crate::schema::Field;\nuse crate::{value::Json, domain::Domain};", "2"),
+        ("src/store/file/mod.rs", "use super::super::engine::Engine;\nuse super::engine;", "1"),
+        ("src/store/memory.rs", "// crate::engine\n#[cfg(test)]\nmod tests { use crate::engine::Engine; }", ""),
+        ("src/helpers.rs", "", "1"),
+        (
+            "src/domain/cvm/call.rs",
+            "async fn f() {}\nuse std::{fmt, fs};\nlet now = std::time::Instant::now();",
+            "1 2 3",
+        ),
+        ("crates/vm/src/heap.rs", "println!(\"async\");\n\nuse std::time::Duration;\nuse crate::text;", "1"),
+        ("src/engine/mod.rs", "use crate::store::cvm;\nfn f() { engine.cvm(\"cvm\") }", "1 2"),
+        ("src/client/mod.rs", "use crate::domain::cvm;", ""),
+        ("src/id.rs", "#[cfg(unix)]\nfn f() {}\nfn g() { cfg!(feature = \"a\") }\n#[cfg(windows)] pub mod a;", "1 3"),
+        ("src/marker.rs", "#[cfg(unix)] fn f() {}", ""),
+    ] {
+        let found = breaches(file, text, "cvm fleet");
+        let found: Vec<&str> = found.iter().filter_map(|one| one.split(':').nth(1)).collect();
+        assert_eq!(found.join(" "), lines, "{file}: {text}");
+    }
 }

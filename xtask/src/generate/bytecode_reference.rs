@@ -14,12 +14,12 @@ use crate::error::XtaskError;
 pub const REFERENCE: &str = "docs/bytecode.md";
 
 /// The sources that are read.
-pub const OPERATIONS: &str = "src/vm/op.rs";
-const PROGRAM: &str = "src/vm/program.rs";
-const VERIFIER: &str = "src/vm/verifier.rs";
-const LIMITS: &str = "src/vm/limits.rs";
-const BUILT_INS: &str = "src/vm/globals.rs";
-const ARRAY: &str = "src/vm/array.rs";
+pub const OPERATIONS: &str = "crates/vm/src/op.rs";
+const PROGRAM: &str = "crates/vm/src/program.rs";
+const VERIFIER: &str = "crates/vm/src/verifier.rs";
+const LIMITS: &str = "crates/vm/src/limits.rs";
+const BUILT_INS: &str = "crates/vm/src/globals.rs";
+const ARRAY: &str = "crates/vm/src/array.rs";
 
 /// Types in [`PROGRAM`], by placeholder.
 const STRUCTS: [(&str, &str); 3] =

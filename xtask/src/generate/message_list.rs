@@ -87,8 +87,8 @@ mod tests {
     #[test]
     fn tests_and_generated_sources_have_no_messages() {
         for path in [
-            "src/vm/tests.rs",
-            "src/vm/tests/heap.rs",
+            "crates/vm/src/tests.rs",
+            "crates/vm/src/tests/heap.rs",
             "src/testing/clock.rs",
             "tests/cvm/main.rs",
             "pkg/src/generated.ts",

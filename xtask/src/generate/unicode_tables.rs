@@ -18,10 +18,10 @@ use super::unicode_source::{Property, UnicodeSource};
 use crate::error::XtaskError;
 
 /// The file of the properties.
-pub const PROPERTIES: &str = "src/vm/regexp/unicode.bin";
+pub const PROPERTIES: &str = "crates/vm/src/regexp/unicode.bin";
 
 /// The file of the case mappings.
-pub const CASE_MAPPINGS: &str = "src/vm/regexp/folds.bin";
+pub const CASE_MAPPINGS: &str = "crates/vm/src/regexp/folds.bin";
 
 /// Letters of the kinds of records.
 const GENERAL_CATEGORY: u8 = b'g';
@@ -173,7 +173,7 @@ impl<'s> TableRecords<'s> {
 }
 
 /// The file of the table.
-pub const CASES: &str = "src/value/case.bin";
+pub const CASES: &str = "crates/value/src/case.bin";
 
 /// The largest stride of a row: alphabets either follow each other or alternate between upper and lower case.
 const MAX_STRIDE: u32 = 2;

@@ -1,0 +1,460 @@
+//! Property reads, calls, `new` and optional chains. Calls with an object as `this` are those of its methods, and of
+//! the result of an optional chain.
+
+use oxc_ast::ast::{
+    Argument, CallExpression, ChainElement, ChainExpression, Expression, MemberExpression, NewExpression,
+    ObjectPropertyKind, StaticMemberExpression, UnaryOperator,
+};
+use oxc_semantic::SymbolFlags;
+use oxc_span::{GetSpan, Span};
+use runstate_vm::globals::{CALLABLE_CLASSES, CLASSES, FUNCTIONS};
+use runstate_vm::op::Op;
+use runstate_vm::program::FunctionKind;
+use serde_json::{Value as Json, json};
+
+use super::compiler::Compiler;
+use super::function_code::Label;
+use super::host_call::is_host_name;
+use super::names::is_builtin;
+use super::{async_await, diagnostic, host_call, names};
+
+/// The pushed arguments: their number, or one array.
+pub(super) enum PushedArguments {
+    Count(usize),
+    Array,
+}
+
+/// Reads a property. In an optional chain, `nullish` is the target if an object is missing. ECMA-262 §13.3.2 Property Accessors.
+pub(super) fn member<'a>(compiler: &mut Compiler<'a, '_>, expression: &'a Expression<'a>, nullish: Option<Label>) {
+    match expression {
+        Expression::StaticMemberExpression(member) => {
+            if let Expression::Super(_) = &member.object {
+                compiler.set_location(member.span);
+                return compiler.emit_json(Op::SuperGet, json!(member.property.name.as_str()));
+            }
+            if names::builtin_member(compiler, member) {
+                return;
+            }
+            chain_link(compiler, &member.object, member.optional, nullish);
+            read_property(compiler, member);
+        }
+        Expression::ComputedMemberExpression(member) => {
+            refuse_computed_builtin(compiler, &member.object);
+            chain_link(compiler, &member.object, member.optional, nullish);
+            compiler.expression(&member.expression);
+            compiler.set_location(member.span);
+            compiler.emit(Op::GetIndex);
+        }
+        other => compiler.expression(other),
+    }
+}
+
+/// `( object -- value )`. ECMA-262 §13.3.4 EvaluatePropertyAccessWithIdentifierKey.
+pub(super) fn read_property<'a>(compiler: &mut Compiler<'a, '_>, member: &StaticMemberExpression<'a>) {
+    names::check_member_name(compiler, member.property.name.as_str(), member.property.span, false);
+    compiler.set_location(member.property.span);
+    compiler.emit_json(Op::GetProp, json!(member.property.name.as_str()));
+}
+
+pub(super) fn refuse_computed_builtin<'a>(compiler: &mut Compiler<'a, '_>, object: &Expression<'a>) {
+    if let Some(root) = names::builtin_root(compiler, object).filter(|root| is_builtin(root)) {
+        compiler.unsupported(
+            object.span(),
+            format!("members of `{root}` are read by name only"),
+            "write Math.max, not Math[name]",
+        );
+    }
+}
+
+/// One link of a chain: the object, and the jump if it is nullish after `?.`. ECMA-262 §13.3.9.2 ChainEvaluation.
+pub(super) fn chain_link<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    object: &'a Expression<'a>,
+    optional: bool,
+    nullish: Option<Label>,
+) {
+    chain_expression(compiler, object, nullish);
+    if let (true, Some(nullish)) = (optional, nullish) {
+        compiler.jump(Op::JumpNullish, nullish);
+    }
+}
+
+/// An expression that continues the chain around it.
+fn chain_expression<'a>(compiler: &mut Compiler<'a, '_>, expression: &'a Expression<'a>, nullish: Option<Label>) {
+    if nullish.is_none() {
+        return compiler.expression(expression);
+    }
+    let compiled = compiler.with_nesting(expression.span(), |this| match expression {
+        Expression::StaticMemberExpression(_) | Expression::ComputedMemberExpression(_) => {
+            member(this, expression, nullish)
+        }
+        Expression::CallExpression(call) => compile_call(this, call, nullish),
+        Expression::TSNonNullExpression(inner) => chain_expression(this, &inner.expression, nullish),
+        other => this.expression(other),
+    });
+    if !compiled {
+        compiler.push_undefined();
+    }
+}
+
+/// `a?.b.c`: undefined as a whole if a `?.` follows a nullish value. ECMA-262 §13.3.9 Optional Chains.
+pub(super) fn compile_chain<'a>(compiler: &mut Compiler<'a, '_>, chain: &'a ChainExpression<'a>) {
+    let (nullish, end) = (compiler.new_label(), compiler.new_label());
+    match &chain.expression {
+        ChainElement::CallExpression(call) => compile_call(compiler, call, Some(nullish)),
+        ChainElement::TSNonNullExpression(inner) => chain_expression(compiler, &inner.expression, Some(nullish)),
+        ChainElement::StaticMemberExpression(member) => {
+            if !names::builtin_member(compiler, member) {
+                chain_link(compiler, &member.object, member.optional, Some(nullish));
+                read_property(compiler, member);
+            }
+        }
+        ChainElement::ComputedMemberExpression(member) => {
+            chain_link(compiler, &member.object, member.optional, Some(nullish));
+            compiler.expression(&member.expression);
+            compiler.set_location(member.span);
+            compiler.emit(Op::GetIndex);
+        }
+        ChainElement::PrivateFieldExpression(member) => {
+            compiler.unsupported_value(member.span, "private names (`#x`) are not supported", "use an ordinary field");
+        }
+    }
+    compiler.jump(Op::Jump, end);
+    compiler.bind_label(nullish);
+    compiler.push_undefined();
+    compiler.bind_label(end);
+}
+
+/// ECMA-262 §13.3.6 Function Calls.
+pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<'a>, nullish: Option<Label>) {
+    async_await::check_unawaited(compiler, call);
+    // Type assertions and parentheses around a callee (`o.f!()`, `(o.f as any)()`) have no effect: `this` is the object.
+    match call.callee.get_inner_expression() {
+        Expression::Super(_) => compile_super_call(compiler, call),
+        Expression::Identifier(id) if compiler.resolve_symbol(id).is_none() => {
+            named_call(compiler, id.name.as_str(), id.span, call)
+        }
+        Expression::StaticMemberExpression(member) => method_call(compiler, member, call, nullish),
+        Expression::ComputedMemberExpression(member) => {
+            refuse_computed_builtin(compiler, &member.object);
+            chain_link(compiler, &member.object, member.optional, nullish);
+            compiler.emit(Op::Dup);
+            compiler.expression(&member.expression);
+            compiler.set_location(member.span);
+            compiler.emit(Op::GetIndex);
+            call_with_this(compiler, call, nullish);
+        }
+        Expression::ChainExpression(chain) => {
+            chain_callee(compiler, chain);
+            call_with_this(compiler, call, nullish);
+        }
+        callee => {
+            chain_expression(compiler, callee, nullish);
+            if let (true, Some(nullish)) = (call.optional, nullish) {
+                compiler.jump(Op::JumpNullish, nullish);
+            }
+            let pushed = compile_arguments(compiler, &call.arguments);
+            compiler.set_location(call.span);
+            let arg = call_arg(compiler, call, &pushed);
+            compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallSpread } else { Op::Call }, arg);
+        }
+    }
+}
+
+/// `Math.max(…)`, `console.log(…)`.
+pub(super) fn builtin_call<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    root: &str,
+    member: &StaticMemberExpression<'a>,
+    call: &'a CallExpression<'a>,
+) {
+    let path = format!("{root}.{}", member.property.name);
+    if host_call::host_call(compiler, &path, call) {
+        return;
+    }
+    if is_host_name(root) {
+        return host_call::host_name_as_value(compiler, &path, member.span);
+    }
+    async_await::refuse_promises(compiler, &path, call);
+    let second = call.arguments.get(1).and_then(|argument| argument.as_expression());
+    if let (Some(function), "JSON.parse" | "JSON.stringify") =
+        (second.filter(|argument| argument.is_function()), path.as_str())
+    {
+        let message = format!("a function as the second argument of {path} is not supported");
+        compiler.unsupported(function.span(), message, "change the value before or after");
+    }
+    if !FUNCTIONS.contains(&path.as_str()) {
+        names::missing_builtin(compiler, &path, member.span);
+    }
+    call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, &path, &call.arguments, call.span);
+}
+
+fn call_builtin<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    op: Op,
+    spread: Op,
+    name: &str,
+    arguments: &'a [Argument<'a>],
+    span: Span,
+) {
+    let pushed = compile_arguments(compiler, arguments);
+    compiler.set_location(span);
+    match pushed {
+        PushedArguments::Count(argc) => compiler.emit_json(op, json!({ "name": name, "argc": argc })),
+        PushedArguments::Array => compiler.emit_json(spread, json!({ "name": name })),
+    }
+}
+
+/// A call of a name that the program does not declare. ECMA-262 §13.3.6 Function Calls.
+fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call: &'a CallExpression<'a>) {
+    if host_call::host_call(compiler, name, call) {
+        return;
+    }
+    if FUNCTIONS.contains(&name) && !CALLABLE_CLASSES.contains(&name) {
+        return call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
+    }
+    // A call returns its argument if that is a regexp.
+    if name == "RegExp" {
+        return call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
+    }
+    if CALLABLE_CLASSES.contains(&name) {
+        return call_builtin(compiler, Op::NewNative, Op::NewNativeSpread, name, &call.arguments, call.span);
+    }
+    if CLASSES.contains(&name) {
+        let message = format!("`{name}` cannot be called without `new`");
+        return compiler.unsupported_value(span, message, "write new Map()");
+    }
+    match name {
+        "input" => {
+            compiler.emit_slot(if compiler.enclosing.is_empty() { Op::Load } else { Op::LoadGlobal }, 0);
+            let pushed = compile_arguments(compiler, &call.arguments);
+            if let PushedArguments::Count(argc) = pushed {
+                compiler.emit_json(Op::Call, json!({ "argc": argc, "text": "input" }));
+            } else {
+                compiler.emit_json(Op::CallSpread, json!({ "text": "input" }));
+            }
+        }
+        _ => {
+            names::unknown_name(compiler, name, span);
+            if matches!(compile_arguments(compiler, &call.arguments), PushedArguments::Array) {
+                compiler.emit(Op::Pop);
+            }
+        }
+    }
+}
+
+/// ECMA-262 §13.3.5 The new Operator. Deviation: plain functions are not constructors.
+pub(super) fn new_expression<'a>(compiler: &mut Compiler<'a, '_>, new: &'a NewExpression<'a>) {
+    if let Some(root) = names::builtin_root(compiler, &new.callee) {
+        if CLASSES.contains(&root) {
+            return call_builtin(compiler, Op::NewNative, Op::NewNativeSpread, root, &new.arguments, new.span);
+        }
+        let message = format!("`new {root}` is not supported");
+        return match is_builtin(root) || is_host_name(root) {
+            true => compiler.unsupported_value(new.span, message, if root == "Date" { "use Date.now()" } else { "" }),
+            false => names::unknown_name(compiler, root, new.callee.span()),
+        };
+    }
+    if let Expression::Identifier(id) = new.callee.get_inner_expression()
+        && let Some(symbol) = compiler.resolve_symbol(id)
+        && compiler.semantic.scoping().symbol_flags(symbol).contains(SymbolFlags::Function)
+    {
+        compiler.unsupported(new.span, "`new` of a plain function is not supported", "write a class");
+    }
+    if let Expression::FunctionExpression(function) = new.callee.get_inner_expression() {
+        compiler.unsupported(function.span, "`new` of a plain function is not supported", "write a class");
+    }
+    compiler.expression(&new.callee);
+    let text = diagnostic::callee_text(&new.callee);
+    let pushed = compile_arguments(compiler, &new.arguments);
+    compiler.set_location(new.span);
+    match pushed {
+        PushedArguments::Count(argc) => compiler.emit_json(Op::New, json!({ "argc": argc, "text": text })),
+        PushedArguments::Array => compiler.emit_json(Op::NewSpread, json!({ "text": text })),
+    }
+}
+
+/// ECMA-262 §13.3.7 The super Keyword. Deviation: `super(…)` within an arrow function is not supported.
+fn compile_super_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<'a>) {
+    if compiler.current.kind != FunctionKind::Derived {
+        compiler.unsupported(call.span, "`super(…)` within an arrow function is not supported", "call it directly");
+    }
+    match compile_arguments(compiler, &call.arguments) {
+        PushedArguments::Count(argc) => {
+            compiler.set_location(call.span);
+            compiler.emit_json(Op::SuperCall, json!(argc));
+        }
+        PushedArguments::Array => {
+            compiler.set_location(call.span);
+            compiler.emit(Op::SuperCallSpread);
+        }
+    }
+    compiler.emit(Op::InitFields);
+    compiler.emit(Op::Pop);
+}
+
+/// ECMA-262 §13.3.8 Argument Lists.
+pub(super) fn compile_arguments<'a>(compiler: &mut Compiler<'a, '_>, arguments: &'a [Argument<'a>]) -> PushedArguments {
+    if arguments.iter().all(|argument| argument.is_expression()) && arguments.len() <= 250 {
+        for argument in arguments {
+            if let Some(expression) = argument.as_expression() {
+                compiler.expression(expression);
+            }
+        }
+        return PushedArguments::Count(arguments.len());
+    }
+    compiler.emit_json(Op::Array, Json::from(0));
+    for argument in arguments {
+        match argument {
+            Argument::SpreadElement(spread) => {
+                compiler.expression(&spread.argument);
+                compiler.set_location(spread.span);
+                compiler.emit(Op::Spread);
+            }
+            other => {
+                if let Some(expression) = other.as_expression() {
+                    compiler.expression(expression);
+                    compiler.emit(Op::Append);
+                }
+            }
+        }
+    }
+    PushedArguments::Array
+}
+
+/// `(a?.b)()`: calls the result of a chain with its last object as `this`. `( -- this f )`. ECMA-262 §13.3.9 Optional Chains.
+pub(super) fn chain_callee<'a>(compiler: &mut Compiler<'a, '_>, chain: &'a ChainExpression<'a>) {
+    let member = match &chain.expression {
+        ChainElement::TSNonNullExpression(inner) => inner.expression.get_inner_expression().as_member_expression(),
+        element => element.as_member_expression(),
+    };
+    let Some(member) = member else {
+        compiler.push_undefined();
+        return compile_chain(compiler, chain);
+    };
+    let (nullish, end) = (compiler.new_label(), compiler.new_label());
+    chain_link(compiler, member.object(), member.optional(), Some(nullish));
+    compiler.emit(Op::Dup);
+    match member {
+        MemberExpression::StaticMemberExpression(member) => read_property(compiler, member),
+        MemberExpression::ComputedMemberExpression(member) => {
+            compiler.expression(&member.expression);
+            compiler.set_location(member.span);
+            compiler.emit(Op::GetIndex);
+        }
+        MemberExpression::PrivateFieldExpression(member) => {
+            compiler.unsupported(member.span, "private names (`#x`) are not supported", "use an ordinary field");
+        }
+    }
+    compiler.jump(Op::Jump, end);
+    compiler.bind_label(nullish);
+    compiler.push_undefined();
+    compiler.push_undefined();
+    compiler.bind_label(end);
+}
+
+/// `( this f -- result )`; pushes the arguments first. ECMA-262 §13.3.6.2 EvaluateCall.
+pub(super) fn call_with_this<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    call: &'a CallExpression<'a>,
+    nullish: Option<Label>,
+) {
+    let (missing, end) = (compiler.new_label(), compiler.new_label());
+    let optional = call.optional && nullish.is_some();
+    if optional {
+        compiler.jump(Op::JumpNullish, missing);
+    }
+    let pushed = compile_arguments(compiler, &call.arguments);
+    compiler.set_location(call.span);
+    let arg = call_arg(compiler, call, &pushed);
+    compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallThisSpread } else { Op::CallThis }, arg);
+    if let (true, Some(nullish)) = (optional, nullish) {
+        compiler.jump(Op::Jump, end);
+        // If the method is missing, the receiver is still on the stack.
+        compiler.bind_label(missing);
+        compiler.emit(Op::Pop);
+        compiler.jump(Op::Jump, nullish);
+        compiler.bind_label(end);
+    }
+}
+
+/// ECMA-262 §13.3.6 Function Calls, with a property as callee.
+pub(super) fn method_call<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    member: &'a StaticMemberExpression<'a>,
+    call: &'a CallExpression<'a>,
+    nullish: Option<Label>,
+) {
+    let name = member.property.name.as_str();
+    if let Expression::Super(_) = &member.object {
+        compiler.set_location(call.span);
+        compiler.emit(Op::This);
+        compiler.emit_json(Op::SuperGet, json!(name));
+        return call_with_this(compiler, call, nullish);
+    }
+    if let Some(root) =
+        names::builtin_root(compiler, &member.object).filter(|root| is_builtin(root) || is_host_name(root))
+    {
+        return builtin_call(compiler, root, member, call);
+    }
+    if let (Some("Promise"), "all" | "allSettled" | "any" | "race") =
+        (names::builtin_root(compiler, &member.object), name)
+    {
+        let hint = "ask several at once with CC.all([{ prompt: \"a\" }, { prompt: \"b\" }])";
+        return compiler.unsupported_value(member.span, format!("`Promise.{name}` is not supported"), hint);
+    }
+    names::check_member_name(compiler, name, member.property.span, true);
+    async_await::refuse_promises(compiler, name, call);
+    chain_link(compiler, &member.object, member.optional, nullish);
+    // CALL_METHOD looks up the method after the arguments. That is not observable if the arguments have no effects.
+    let has_effects = call.arguments.iter().any(|argument| argument.as_expression().is_none_or(has_effect));
+    if has_effects || (call.optional && nullish.is_some()) {
+        compiler.emit(Op::Dup);
+        read_property(compiler, member);
+        return call_with_this(compiler, call, nullish);
+    }
+    let pushed = compile_arguments(compiler, &call.arguments);
+    compiler.set_location(member.property.span);
+    let mut arg = call_arg(compiler, call, &pushed);
+    arg["name"] = json!(name);
+    compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallMethodSpread } else { Op::CallMethod }, arg);
+}
+
+/// The argument of a call instruction: the number of arguments, the callee's source text, the immediate use of the value.
+pub(super) fn call_arg<'a>(compiler: &Compiler<'a, '_>, call: &CallExpression<'a>, pushed: &PushedArguments) -> Json {
+    let mut arg = json!({ "text": diagnostic::callee_text(&call.callee) });
+    if let PushedArguments::Count(argc) = pushed {
+        arg["argc"] = json!(argc);
+    }
+    if let Some(wait) = async_await::promise_use(compiler, call) {
+        arg["wait"] = json!(wait.name());
+    }
+    arg
+}
+
+/// Whether the evaluation may change the method that a name refers to, make a host call, or print.
+fn has_effect(expression: &Expression<'_>) -> bool {
+    match expression.get_inner_expression() {
+        Expression::ArrayExpression(array) => {
+            array.elements.iter().any(|element| element.as_expression().is_none_or(has_effect))
+        }
+        Expression::ObjectExpression(object) => object.properties.iter().any(|property| match property {
+            ObjectPropertyKind::ObjectProperty(property) => property.computed || has_effect(&property.value),
+            ObjectPropertyKind::SpreadProperty(_) => true,
+        }),
+        Expression::BinaryExpression(binary) => has_effect(&binary.left) || has_effect(&binary.right),
+        Expression::LogicalExpression(logical) => has_effect(&logical.left) || has_effect(&logical.right),
+        Expression::ConditionalExpression(conditional) => {
+            has_effect(&conditional.test) || has_effect(&conditional.consequent) || has_effect(&conditional.alternate)
+        }
+        Expression::UnaryExpression(unary) => unary.operator == UnaryOperator::Delete || has_effect(&unary.argument),
+        Expression::TemplateLiteral(template) => template.expressions.iter().any(has_effect),
+        Expression::StaticMemberExpression(member) => has_effect(&member.object),
+        Expression::ComputedMemberExpression(member) => has_effect(&member.object) || has_effect(&member.expression),
+        other => {
+            !(other.is_literal()
+                || other.is_function()
+                || matches!(other, Expression::Identifier(_) | Expression::ThisExpression(_) | Expression::Super(_)))
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The compiler's state: the functions under construction, the variables in scope, and the diagnostics so far.
+
+use std::collections::HashMap;
+
+use oxc_ast::ast::IdentifierReference;
+use oxc_semantic::{ScopeId, Semantic, SymbolFlags, SymbolId};
+use oxc_span::Span;
+use runstate_vm::op::Op;
+use runstate_vm::program::{Capture, FunctionKind};
+use runstate_vm::wire;
+use serde_json::{Value as Json, json};
+
+use super::diagnostic::{DiagnosticKind, Diagnostics};
+use super::function_code::{FunctionCode, InstructionArg, Label};
+use super::names::{StorageClass, VariablePlan};
+
+/// Deepest nesting of statements and expressions.
+const MAX_DEPTH: usize = 220;
+
+/// The storage of a variable in its frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Storage {
+    Slot(u16),
+    Cell(u16),
+    Global(u16),
+}
+
+/// How the current function accesses a variable.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum VariableAccess {
+    Slot(u16),
+    Cell(u16),
+    Capture(u16),
+    Global(u16),
+}
+
+/// A construct that `break`, `continue` and `return` pass on their way out, innermost last.
+pub(super) enum ControlScope<'a> {
+    /// A loop, a `switch` or a labelled statement.
+    Target { labels: Vec<&'a str>, leave: Label, next: Option<Label>, plain_break: bool },
+    /// A hidden slot in use, which an early exit clears.
+    Hidden(u16),
+    /// A `try` with `finally`: an exit runs the block first.
+    Finally { kind: u16, value: u16, entry: Label, exits: Vec<DeferredExit> },
+}
+
+/// An exit from a `try` that continues after `finally`.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum DeferredExit {
+    Return,
+    Jump(Label, usize),
+}
+
+/// A function under construction.
+pub(super) struct FunctionState<'a> {
+    pub(super) code: FunctionCode,
+    pub(super) index: usize,
+    pub(super) storage: HashMap<SymbolId, Storage>,
+    pub(super) control: Vec<ControlScope<'a>>,
+    pub(super) kind: FunctionKind,
+}
+
+/// The compiler of one source.
+pub(super) struct Compiler<'a, 's> {
+    pub(super) semantic: &'s Semantic<'a>,
+    pub(super) plan: VariablePlan,
+    pub(super) diagnostics: Diagnostics<'s>,
+    pub(super) codes: Vec<Option<FunctionCode>>,
+    pub(super) enclosing: Vec<FunctionState<'a>>,
+    pub(super) current: FunctionState<'a>,
+    /// Labels directly before the next statement.
+    pub(super) pending_labels: Vec<&'a str>,
+    /// Whether `main` is called after the last statement.
+    pub(super) calls_main: bool,
+    depth: usize,
+}
+
+impl<'a, 's> Compiler<'a, 's> {
+    pub(super) fn new(semantic: &'s Semantic<'a>, diagnostics: Diagnostics<'s>) -> Self {
+        Compiler {
+            semantic,
+            plan: VariablePlan::new(semantic),
+            diagnostics,
+            codes: vec![None],
+            enclosing: Vec::new(),
+            current: FunctionState {
+                code: FunctionCode::new(""),
+                index: 0,
+                storage: HashMap::new(),
+                control: Vec::new(),
+                kind: FunctionKind::Function,
+            },
+            pending_labels: Vec::new(),
+            calls_main: false,
+            depth: 0,
+        }
+    }
+
+    // ---- diagnostics ----
+
+    pub(super) fn unsupported(&mut self, span: Span, message: impl Into<String>, hint: &str) {
+        let hint = (!hint.is_empty()).then(|| hint.to_owned());
+        self.diagnostics.add(span.start, DiagnosticKind::Unsupported, message, hint);
+    }
+
+    /// Reports an expression that cannot run here. A placeholder value is pushed, so that the remaining source is compiled too.
+    pub(super) fn unsupported_value(&mut self, span: Span, message: impl Into<String>, hint: &str) {
+        self.unsupported(span, message, hint);
+        self.push_undefined();
+    }
+
+    /// Runs `inner` one level deeper, or reports that the source is nested too deeply.
+    pub(super) fn with_nesting(&mut self, span: Span, inner: impl FnOnce(&mut Self)) -> bool {
+        if self.depth >= MAX_DEPTH {
+            self.unsupported(span, "this is nested too deeply", "split it into several statements or functions");
+            return false;
+        }
+        self.depth += 1;
+        inner(self);
+        self.depth -= 1;
+        true
+    }
+
+    // ---- emitting ----
+
+    pub(super) fn emit(&mut self, op: Op) {
+        self.current.code.emit(op, InstructionArg::None);
+    }
+
+    pub(super) fn emit_json(&mut self, op: Op, arg: Json) {
+        self.current.code.emit(op, InstructionArg::Json(arg));
+    }
+
+    pub(super) fn emit_slot(&mut self, op: Op, slot: u16) {
+        self.emit_json(op, json!(slot));
+    }
+
+    pub(super) fn jump(&mut self, op: Op, label: Label) {
+        self.current.code.emit(op, InstructionArg::Target(label));
+    }
+
+    pub(super) fn new_label(&mut self) -> Label {
+        self.current.code.new_label()
+    }
+
+    pub(super) fn bind_label(&mut self, label: Label) {
+        self.current.code.bind_label(label);
+    }
+
+    pub(super) fn set_location(&mut self, span: Span) {
+        let location = self.diagnostics.location(span.start);
+        self.current.code.set_location(location);
+    }
+
+    pub(super) fn push_undefined(&mut self) {
+        self.emit_json(Op::Push, json!({ "$undefined": true }));
+    }
+
+    pub(super) fn push_number(&mut self, value: f64) {
+        self.emit_json(Op::Push, wire::number(value));
+    }
+
+    pub(super) fn push_text(&mut self, text: &str) {
+        let units: Vec<u16> = text.encode_utf16().collect();
+        self.emit_json(Op::Push, wire::text(&units));
+    }
+
+    // ---- scopes ----
+
+    /// Creates the variables of a scope, uninitialized where that is observable. ECMA-262 §14.2.3 BlockDeclarationInstantiation.
+    pub(super) fn enter_scope(&mut self, scope: Option<ScopeId>) {
+        let Some(scope) = scope else { return };
+        let mut symbols: Vec<SymbolId> = self.semantic.scoping().get_bindings(scope).values().copied().collect();
+        symbols.sort_unstable();
+        for symbol in symbols {
+            self.declare(symbol);
+        }
+    }
+
+    /// Allocates the storage of a variable. A parameter that already has a slot moves into a cell if closures share it.
+    pub(super) fn declare(&mut self, symbol: SymbolId) {
+        let scoping = self.semantic.scoping();
+        let flags = scoping.symbol_flags(symbol);
+        if flags.contains(SymbolFlags::Ambient)
+            || !flags.intersects(SymbolFlags::Value)
+            || flags.contains(SymbolFlags::FunctionExpression)
+        {
+            return;
+        }
+        let variable = self.plan.variable(symbol);
+        if let Some(Storage::Slot(slot)) = self.current.storage.get(&symbol).copied() {
+            if variable.storage_class == StorageClass::Cell {
+                self.emit_slot(Op::Load, slot);
+                self.emit_slot(Op::NewCell, slot);
+                self.emit_slot(Op::InitCell, slot);
+                self.current.storage.insert(symbol, Storage::Cell(slot));
+            }
+            return;
+        }
+        let slot = self.current.code.add_slot(scoping.symbol_name(symbol));
+        let storage = match variable.storage_class {
+            StorageClass::Slot => Storage::Slot(slot),
+            StorageClass::Global => Storage::Global(slot),
+            StorageClass::Cell => {
+                self.emit_slot(Op::NewCell, slot);
+                if !variable.dead_zone {
+                    self.push_undefined();
+                    self.emit_slot(Op::InitCell, slot);
+                }
+                Storage::Cell(slot)
+            }
+        };
+        if variable.dead_zone && variable.storage_class != StorageClass::Cell {
+            self.emit_slot(Op::Uninit, slot);
+        }
+        self.current.storage.insert(symbol, storage);
+    }
+
+    // ---- variables ----
+
+    /// How the current function accesses a variable. Captures are added to all functions in between. ECMA-262 §9.4.2 ResolveBinding.
+    pub(super) fn resolve_access(&mut self, symbol: SymbolId) -> Option<VariableAccess> {
+        if let Some(storage) = self.current.storage.get(&symbol) {
+            return Some(match (*storage, self.enclosing.is_empty()) {
+                (Storage::Slot(slot), _) | (Storage::Global(slot), true) => VariableAccess::Slot(slot),
+                (Storage::Global(slot), false) => VariableAccess::Global(slot),
+                (Storage::Cell(slot), _) => VariableAccess::Cell(slot),
+            });
+        }
+        let depth = self.enclosing.iter().rposition(|frame| frame.storage.contains_key(&symbol))?;
+        let slot = match self.enclosing[depth].storage.get(&symbol)? {
+            Storage::Global(slot) => return Some(VariableAccess::Global(*slot)),
+            Storage::Cell(slot) => *slot,
+            Storage::Slot(_) => return None,
+        };
+        let name = self.semantic.scoping().symbol_name(symbol);
+        let mut capture = Capture::Slot(slot);
+        for frame in &mut self.enclosing[depth + 1..] {
+            capture = Capture::Capture(frame.code.add_capture(capture, name));
+        }
+        Some(VariableAccess::Capture(self.current.code.add_capture(capture, name)))
+    }
+
+    pub(super) fn resolve_symbol(&self, identifier: &IdentifierReference<'a>) -> Option<SymbolId> {
+        let reference = identifier.reference_id.get()?;
+        let symbol = self.semantic.scoping().get_reference(reference).symbol_id()?;
+        // `declare const x: T` only declares the type of a name that the host provides.
+        (!self.semantic.scoping().symbol_flags(symbol).contains(SymbolFlags::Ambient)).then_some(symbol)
+    }
+
+    /// `( -- value )`. ECMA-262 §9.1.1.1.6 GetBindingValue.
+    pub(super) fn load_symbol(&mut self, symbol: SymbolId, span: Span) {
+        match self.resolve_access(symbol) {
+            Some(VariableAccess::Slot(slot)) => self.emit_slot(Op::Load, slot),
+            Some(VariableAccess::Cell(slot)) => self.emit_slot(Op::LoadCell, slot),
+            Some(VariableAccess::Capture(index)) => self.emit_slot(Op::LoadCapture, index),
+            Some(VariableAccess::Global(slot)) => self.emit_slot(Op::LoadGlobal, slot),
+            None => self.unsupported_value(span, "this name cannot be used as a value here", ""),
+        }
+    }
+
+    /// `( value -- )`. A constant throws instead. ECMA-262 §9.1.1.1.5 SetMutableBinding.
+    pub(super) fn store_symbol(&mut self, symbol: SymbolId, span: Span) {
+        let flags = self.semantic.scoping().symbol_flags(symbol);
+        // The name of a function expression is a constant too.
+        if flags.intersects(SymbolFlags::ConstVariable | SymbolFlags::FunctionExpression) {
+            self.emit(Op::Pop);
+            self.emit_json(
+                Op::ThrowError,
+                json!({ "name": "TypeError", "message": "Assignment to constant variable." }),
+            );
+            // The code after it is not reachable, but must have a consistent stack.
+            return;
+        }
+        let variable = self.plan.variable(symbol);
+        let early = variable.dead_zone && (span.start < variable.declaration_end || variable.in_switch);
+        match self.resolve_access(symbol) {
+            Some(VariableAccess::Slot(slot)) if early => self.emit_slot(Op::StoreChecked, slot),
+            Some(VariableAccess::Slot(slot)) => self.emit_slot(Op::Store, slot),
+            Some(VariableAccess::Cell(slot)) => self.emit_slot(Op::StoreCell, slot),
+            Some(VariableAccess::Capture(index)) => self.emit_slot(Op::StoreCapture, index),
+            Some(VariableAccess::Global(slot)) => self.emit_slot(Op::StoreGlobal, slot),
+            None => self.unsupported(span, "this name cannot be assigned here", ""),
+        }
+    }
+
+    /// `( value -- )` Initializes a variable of the current function. ECMA-262 §9.1.1.1.4 InitializeBinding.
+    pub(super) fn init_symbol(&mut self, symbol: SymbolId, span: Span) {
+        match self.current.storage.get(&symbol) {
+            Some(Storage::Slot(slot) | Storage::Global(slot)) => self.emit_slot(Op::Store, *slot),
+            Some(Storage::Cell(slot)) => self.emit_slot(Op::InitCell, *slot),
+            None => self.store_symbol(symbol, span),
+        }
+    }
+
+    /// Lays out the code, or returns the diagnostics.
+    pub(super) fn finish(mut self) -> Result<super::CompiledProgram, Vec<super::Diagnostic>> {
+        if !self.diagnostics.is_empty() {
+            return Err(self.diagnostics.into_list());
+        }
+        self.codes[0] = Some(self.current.code);
+        let codes = self.codes.into_iter().flatten().collect();
+        Ok(super::CompiledProgram { bytecode: super::function_code::lay_out(codes) })
+    }
+}

@@ -1,0 +1,437 @@
+//! Expressions that read and compute: literals, operators, conditions, properties. Assignments are in `assignment.rs`, calls in
+//! `call.rs`. Each expression leaves exactly one value on the stack.
+
+use oxc_ast::ast::{
+    ArrayExpression, ArrayExpressionElement, BinaryExpression, BinaryOperator, ConditionalExpression, Expression,
+    LogicalExpression, LogicalOperator, ObjectExpression, ObjectProperty, ObjectPropertyKind, PropertyKind,
+    RegExpFlags, RegExpLiteral, TemplateLiteral, UnaryExpression, UnaryOperator,
+};
+use oxc_span::{GetSpan, Span};
+use runstate_vm::op::Op;
+use runstate_vm::wire;
+use serde_json::json;
+
+use super::compiler::Compiler;
+use super::function_code::Label;
+use super::{assignment, async_await, call, class, diagnostic, function, names};
+
+impl<'a> Compiler<'a, '_> {
+    pub(super) fn expression(&mut self, expression: &'a Expression<'a>) {
+        if !self.with_nesting(expression.span(), |this| this.expression_inner(expression)) {
+            self.push_undefined();
+        }
+    }
+
+    /// ECMA-262 §13.2.1 The this Keyword, §13.2.3 Literals, §13.2.9 The Grouping Operator, §13.16 Comma Operator. The code of TypeScript's
+    /// type assertions is that of the inner expression.
+    fn expression_inner(&mut self, expression: &'a Expression<'a>) {
+        match expression {
+            Expression::BooleanLiteral(literal) => self.emit_json(Op::Push, json!(literal.value)),
+            Expression::NullLiteral(_) => self.emit_json(Op::Push, json!(null)),
+            Expression::NumericLiteral(literal) => self.push_number(literal.value),
+            Expression::StringLiteral(literal) => {
+                let units = decode_units(&literal.value, literal.lone_surrogates);
+                self.emit_json(Op::Push, wire::text(&units));
+            }
+            Expression::TemplateLiteral(template) => self.template(template),
+            Expression::RegExpLiteral(literal) => self.regexp(literal),
+            Expression::Identifier(identifier) => names::read_identifier(self, identifier),
+            Expression::ThisExpression(this) => {
+                self.set_location(this.span);
+                self.emit(Op::This);
+            }
+            Expression::ArrayExpression(array) => self.array(array),
+            Expression::ObjectExpression(object) => self.object(object),
+            Expression::FunctionExpression(function) => function::function_expression(self, function, None),
+            Expression::ArrowFunctionExpression(arrow) => function::arrow(self, arrow, None),
+            Expression::ClassExpression(class) => class::class(self, class, None),
+            Expression::BinaryExpression(binary) => self.binary(binary),
+            Expression::LogicalExpression(logical) => self.logical(logical),
+            Expression::UnaryExpression(unary) => self.unary(unary),
+            Expression::UpdateExpression(update) => assignment::update(self, update, true),
+            Expression::AssignmentExpression(assignment) => assignment::assignment(self, assignment, true),
+            Expression::ConditionalExpression(conditional) => self.conditional(conditional, None),
+            Expression::SequenceExpression(sequence) => {
+                let last = sequence.expressions.len().saturating_sub(1);
+                for (at, one) in sequence.expressions.iter().enumerate() {
+                    if at < last { self.discard(one) } else { self.expression(one) }
+                }
+            }
+            Expression::CallExpression(call) => call::compile_call(self, call, None),
+            Expression::NewExpression(new) => call::new_expression(self, new),
+            Expression::ChainExpression(chain) => call::compile_chain(self, chain),
+            // A host call already waits for its answer. ECMA-262 §27.7.5.3 Await.
+            Expression::AwaitExpression(inner) => {
+                self.expression(&inner.argument);
+                async_await::check_thenable(self);
+            }
+            Expression::ParenthesizedExpression(inner) => self.expression(&inner.expression),
+            Expression::TSAsExpression(inner) => self.expression(&inner.expression),
+            Expression::TSSatisfiesExpression(inner) => self.expression(&inner.expression),
+            Expression::TSTypeAssertion(inner) => self.expression(&inner.expression),
+            Expression::TSNonNullExpression(inner) => self.expression(&inner.expression),
+            Expression::TSInstantiationExpression(inner) => self.expression(&inner.expression),
+            Expression::StaticMemberExpression(_) | Expression::ComputedMemberExpression(_) => {
+                call::member(self, expression, None)
+            }
+            other => self.unsupported_expression(other),
+        }
+    }
+
+    /// Deviations from ECMA-262 §13 ECMAScript Language: Expressions. These expressions are refused.
+    fn unsupported_expression(&mut self, expression: &Expression<'a>) {
+        let (message, hint) = match expression {
+            Expression::BigIntLiteral(_) => ("BigInt is not supported", "use a number (exact up to 2^53) or text"),
+            Expression::TaggedTemplateExpression(_) => {
+                ("tagged templates are not supported", "call the function with a plain template")
+            }
+            Expression::YieldExpression(_) => ("generators are not supported", "collect the values in an array"),
+            Expression::ImportExpression(_) => ("`import()` is not supported: a program is one file", ""),
+            Expression::ImportMeta(_) => ("`import.meta` is not supported", ""),
+            Expression::NewTarget(_) => ("`new.target` is not supported", ""),
+            Expression::PrivateFieldExpression(_) | Expression::PrivateInExpression(_) => {
+                ("private names (`#x`) are not supported", "use an ordinary field; TypeScript's `private` is accepted")
+            }
+            Expression::JSXElement(_) | Expression::JSXFragment(_) => ("JSX is not supported", ""),
+            Expression::Super(_) => ("`super` is allowed only in `super(…)` and `super.method(…)`", ""),
+            _ => ("this expression is not supported", ""),
+        };
+        self.unsupported_value(expression.span(), message, hint);
+    }
+
+    /// An expression whose anonymous function or class gets a name: `const f = () => …`. ECMA-262 §8.4.5 NamedEvaluation.
+    pub(super) fn named_expression(&mut self, expression: &'a Expression<'a>, name: &str) {
+        match expression.get_inner_expression() {
+            Expression::FunctionExpression(function) => function::function_expression(self, function, Some(name)),
+            Expression::ArrowFunctionExpression(arrow) => function::arrow(self, arrow, Some(name)),
+            Expression::ClassExpression(class) => class::class(self, class, Some(name)),
+            _ => self.expression(expression),
+        }
+    }
+
+    /// ECMA-262 §13.2.8 Template Literals.
+    fn template(&mut self, template: &'a TemplateLiteral<'a>) {
+        let mut empty = true;
+        for (at, part) in template.quasis.iter().enumerate() {
+            let cooked = part.value.cooked.as_ref().map(|text| text.as_str()).unwrap_or_default();
+            if !cooked.is_empty() || (template.expressions.is_empty() && empty) {
+                let units = decode_units(cooked, part.lone_surrogates);
+                self.emit_json(Op::Push, wire::text(&units));
+                if !empty {
+                    self.emit(Op::Concat);
+                }
+                empty = false;
+            }
+            if let Some(expression) = template.expressions.get(at) {
+                self.expression(expression);
+                self.emit(if empty { Op::ToText } else { Op::Concat });
+                empty = false;
+            }
+        }
+    }
+
+    /// ECMA-262 §13.2.7 Regular Expression Literals. Deviation: the flags d, v and y are refused in a literal.
+    fn regexp(&mut self, literal: &'a RegExpLiteral<'a>) {
+        if literal.regex.flags.intersects(RegExpFlags::D | RegExpFlags::V | RegExpFlags::Y) {
+            self.unsupported(
+                literal.span,
+                "the regular expression flags d, v and y are not supported",
+                "use g, i, m, s or u",
+            );
+        }
+        let flags = literal.regex.flags.to_string();
+        self.set_location(literal.span);
+        self.emit_json(Op::RegExp, json!({ "pattern": literal.regex.pattern.text.as_str(), "flags": flags }));
+    }
+
+    /// ECMA-262 §13.2.4 Array Initializer. Deviation: holes are not supported.
+    fn array(&mut self, array: &'a ArrayExpression<'a>) {
+        let plain = array.elements.iter().take_while(|element| element.is_expression()).count();
+        // Long literals are built in parts, so that the operand stack stays small.
+        let first = plain.min(64);
+        for element in &array.elements[..first] {
+            if let Some(expression) = element.as_expression() {
+                self.expression(expression);
+            }
+        }
+        self.emit_json(Op::Array, json!(first));
+        for element in &array.elements[first..] {
+            match element {
+                ArrayExpressionElement::SpreadElement(spread) => {
+                    self.expression(&spread.argument);
+                    self.set_location(spread.span);
+                    let text = diagnostic::iterable_text(&spread.argument);
+                    self.emit_json(Op::Spread, json!({ "text": text }));
+                }
+                ArrayExpressionElement::Elision(hole) => {
+                    self.unsupported(hole.span, "holes in an array are not supported", "write undefined");
+                }
+                element => {
+                    if let Some(expression) = element.as_expression() {
+                        self.expression(expression);
+                        self.emit(Op::Append);
+                    }
+                }
+            }
+        }
+    }
+
+    /// ECMA-262 §13.2.5 Object Initializer.
+    fn object(&mut self, object: &'a ObjectExpression<'a>) {
+        self.emit_json(Op::Map, json!(0));
+        for property in &object.properties {
+            match property {
+                ObjectPropertyKind::SpreadProperty(spread) => {
+                    self.expression(&spread.argument);
+                    self.emit(Op::SpreadProps);
+                }
+                ObjectPropertyKind::ObjectProperty(property) => self.property(property),
+            }
+        }
+    }
+
+    /// ECMA-262 §13.2.5.5 PropertyDefinitionEvaluation. Deviations: accessors, generators and `__proto__: value` are not supported.
+    fn property(&mut self, property: &'a ObjectProperty<'a>) {
+        if property.kind != PropertyKind::Init {
+            self.unsupported(property.span, "getters and setters are not supported", "write a method");
+            return;
+        }
+        match (property.computed, property.key.static_name()) {
+            (false, Some(name)) => {
+                if name == "__proto__" && !property.shorthand {
+                    self.unsupported(
+                        property.span,
+                        "setting a prototype is not supported",
+                        "use a class, or copy with {...other}",
+                    );
+                }
+                if property.value.get_inner_expression().is_function() {
+                    self.check_conversion_method(property.span, &name);
+                }
+                self.named_expression(&property.value, &name);
+                self.emit_json(Op::InitProp, json!(name));
+            }
+            _ => {
+                match property.key.as_expression() {
+                    Some(key) => self.expression(key),
+                    None => self.unsupported_value(property.span, "this key is not supported", ""),
+                }
+                let is_named_by_key = match property.value.get_inner_expression() {
+                    Expression::FunctionExpression(function) => function.id.is_none(),
+                    Expression::ClassExpression(class) => class.id.is_none(),
+                    other => other.is_function(),
+                };
+                if is_named_by_key {
+                    self.emit(Op::Dup);
+                }
+                self.expression(&property.value);
+                if is_named_by_key {
+                    self.emit_json(Op::CallNative, json!({ "name": "function name", "argc": 2 }));
+                }
+                self.emit(Op::InitIndex);
+            }
+        }
+    }
+
+    /// Refuses a method that conversions would call, because many conversions of the machine do not call methods of the program.
+    pub(super) fn check_conversion_method(&mut self, span: Span, name: &str) {
+        if matches!(name, "toString" | "valueOf" | "toJSON") {
+            let message = format!("an own `{name}` method is not supported: conversions would not call it");
+            self.unsupported(span, message, "give the method another name and call it where it is needed");
+        }
+    }
+
+    /// ECMA-262 §13.15.4 EvaluateStringOrNumericBinaryExpression, §13.10 Relational Operators, §13.11 Equality Operators.
+    fn binary(&mut self, binary: &'a BinaryExpression<'a>) {
+        // The operands of a long sum are nested to the left; a loop follows them without recursion.
+        let mut spine = vec![binary];
+        let mut left = &binary.left;
+        while let Expression::BinaryExpression(inner) = left {
+            spine.push(inner);
+            left = &inner.left;
+        }
+        self.expression(left);
+        for one in spine.into_iter().rev() {
+            self.expression(&one.right);
+            self.set_location(one.span);
+            self.emit(binary_op(one.operator));
+        }
+    }
+
+    /// ECMA-262 §13.13 Binary Logical Operators.
+    fn logical(&mut self, logical: &'a LogicalExpression<'a>) {
+        let mut spine = vec![logical];
+        let mut left = &logical.left;
+        while let Expression::LogicalExpression(inner) = left {
+            spine.push(inner);
+            left = &inner.left;
+        }
+        self.expression(left);
+        for one in spine.into_iter().rev() {
+            let end = self.new_label();
+            self.jump(short_circuit_jump(one.operator), end);
+            self.expression(&one.right);
+            self.bind_label(end);
+        }
+    }
+
+    /// ECMA-262 §13.5 Unary Operators.
+    fn unary(&mut self, unary: &'a UnaryExpression<'a>) {
+        let op = match unary.operator {
+            UnaryOperator::Delete => return self.delete(unary),
+            UnaryOperator::Void => {
+                self.discard(&unary.argument);
+                return self.push_undefined();
+            }
+            UnaryOperator::UnaryNegation => {
+                if let Expression::NumericLiteral(literal) = &unary.argument {
+                    return self.push_number(-literal.value);
+                }
+                Op::Neg
+            }
+            UnaryOperator::UnaryPlus => Op::ToNumber,
+            UnaryOperator::LogicalNot => Op::Not,
+            UnaryOperator::BitwiseNot => Op::BitNot,
+            UnaryOperator::Typeof => Op::TypeOf,
+        };
+        self.expression(&unary.argument);
+        self.set_location(unary.span);
+        self.emit(op);
+    }
+
+    /// ECMA-262 §13.5.1 The delete Operator. Deviation: the operand must be a property.
+    fn delete(&mut self, unary: &'a UnaryExpression<'a>) {
+        match unary.argument.get_inner_expression() {
+            Expression::StaticMemberExpression(member) => {
+                self.expression(&member.object);
+                self.push_text(&member.property.name);
+            }
+            Expression::ComputedMemberExpression(member) => {
+                self.expression(&member.object);
+                self.expression(&member.expression);
+            }
+            _ => {
+                self.unsupported_value(
+                    unary.span,
+                    "`delete` of this expression is not supported",
+                    "write delete object.key",
+                );
+                return;
+            }
+        }
+        self.set_location(unary.span);
+        self.emit(Op::Delete);
+    }
+
+    /// ECMA-262 §13.14 Conditional Operator.
+    pub(super) fn conditional(&mut self, conditional: &'a ConditionalExpression<'a>, name: Option<&str>) {
+        let (otherwise, end) = (self.new_label(), self.new_label());
+        self.jump_unless(&conditional.test, otherwise);
+        self.optionally_named_expression(&conditional.consequent, name);
+        self.jump(Op::Jump, end);
+        self.bind_label(otherwise);
+        self.optionally_named_expression(&conditional.alternate, name);
+        self.bind_label(end);
+    }
+
+    fn optionally_named_expression(&mut self, expression: &'a Expression<'a>, name: Option<&str>) {
+        match name {
+            Some(name) => self.named_expression(expression, name),
+            None => self.expression(expression),
+        }
+    }
+
+    /// Jumps if the condition is falsy, without a value for `&&`, `||` and `!`.
+    pub(super) fn jump_unless(&mut self, condition: &'a Expression<'a>, target: Label) {
+        self.condition(condition, target, false);
+    }
+
+    /// Jumps if the condition is truthy.
+    pub(super) fn jump_if(&mut self, condition: &'a Expression<'a>, target: Label) {
+        self.condition(condition, target, true);
+    }
+
+    /// Jumps if the condition is truthy (`when`) or falsy. ECMA-262 §13.13 Binary Logical Operators, §13.5.7 Logical NOT Operator.
+    fn condition(&mut self, condition: &'a Expression<'a>, target: Label, when: bool) {
+        let compiled = self.with_nesting(condition.span(), |this| match condition {
+            Expression::ParenthesizedExpression(inner) => this.condition(&inner.expression, target, when),
+            Expression::UnaryExpression(unary) if unary.operator == UnaryOperator::LogicalNot => {
+                this.condition(&unary.argument, target, !when);
+            }
+            Expression::LogicalExpression(logical) if logical.operator != LogicalOperator::Coalesce => {
+                // `a && b` is falsy if one operand is falsy and truthy if both are; `||` is the opposite.
+                if (logical.operator == LogicalOperator::And) == when {
+                    let end = this.new_label();
+                    this.condition(&logical.left, end, !when);
+                    this.condition(&logical.right, target, when);
+                    this.bind_label(end);
+                } else {
+                    this.condition(&logical.left, target, when);
+                    this.condition(&logical.right, target, when);
+                }
+            }
+            other => {
+                this.expression(other);
+                this.jump(if when { Op::JumpIf } else { Op::JumpIfN }, target);
+            }
+        });
+        if !compiled {
+            self.jump(Op::Jump, target);
+        }
+    }
+}
+
+/// The operation of a binary operator.
+pub(super) fn binary_op(operator: BinaryOperator) -> Op {
+    match operator {
+        BinaryOperator::Equality => Op::LooseEq,
+        BinaryOperator::Inequality => Op::LooseNeq,
+        BinaryOperator::StrictEquality => Op::Eq,
+        BinaryOperator::StrictInequality => Op::Neq,
+        BinaryOperator::LessThan => Op::Lt,
+        BinaryOperator::LessEqualThan => Op::Le,
+        BinaryOperator::GreaterThan => Op::Gt,
+        BinaryOperator::GreaterEqualThan => Op::Ge,
+        BinaryOperator::Addition => Op::Add,
+        BinaryOperator::Subtraction => Op::Sub,
+        BinaryOperator::Multiplication => Op::Mul,
+        BinaryOperator::Division => Op::Div,
+        BinaryOperator::Remainder => Op::Mod,
+        BinaryOperator::Exponential => Op::Pow,
+        BinaryOperator::ShiftLeft => Op::Shl,
+        BinaryOperator::ShiftRight => Op::Shr,
+        BinaryOperator::ShiftRightZeroFill => Op::UShr,
+        BinaryOperator::BitwiseOR => Op::BitOr,
+        BinaryOperator::BitwiseXOR => Op::BitXor,
+        BinaryOperator::BitwiseAnd => Op::BitAnd,
+        BinaryOperator::In => Op::In,
+        BinaryOperator::Instanceof => Op::InstanceOf,
+    }
+}
+
+/// The jump that keeps the left operand if it decides the result. ECMA-262 §13.13 Binary Logical Operators.
+pub(super) fn short_circuit_jump(operator: LogicalOperator) -> Op {
+    match operator {
+        LogicalOperator::Or => Op::JumpIfKeep,
+        LogicalOperator::And => Op::JumpIfNKeep,
+        LogicalOperator::Coalesce => Op::JumpSomeKeep,
+    }
+}
+
+/// The UTF-16 code units of a literal. ECMA-262 §12.9.4.2 SV.
+pub(super) fn decode_units(value: &str, lone_surrogates: bool) -> Vec<u16> {
+    if !lone_surrogates {
+        return value.encode_utf16().collect();
+    }
+    let mut units = Vec::with_capacity(value.len());
+    let mut remaining = value;
+    while let Some(at) = remaining.find('\u{FFFD}') {
+        units.extend(remaining[..at].encode_utf16());
+        remaining = &remaining[at + '\u{FFFD}'.len_utf8()..];
+        let unit = remaining.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok());
+        units.push(unit.unwrap_or(0xFFFD));
+        remaining = if unit.is_some() { &remaining[4..] } else { remaining };
+    }
+    units.extend(remaining.encode_utf16());
+    units
+}

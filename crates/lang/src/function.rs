@@ -1,0 +1,298 @@
+//! Functions: declarations, expressions, arrow functions; their parameters and bodies.
+
+use std::collections::HashMap;
+
+use oxc_ast::AstKind;
+use oxc_ast::ast::{
+    ArrowFunctionBody, ArrowFunctionExpression, BindingIdentifier, BindingPattern, Expression, FormalParameters,
+    Function, Statement,
+};
+use oxc_semantic::{NodeId, ScopeId, SymbolId};
+use oxc_span::{GetSpan, Span};
+use runstate_vm::op::Op;
+use runstate_vm::program::{FunctionKind, PromiseUse};
+use serde_json::json;
+
+use super::compiler::{Compiler, FunctionState, Storage};
+use super::function_code::{FunctionCode, InstructionArg};
+use super::{async_await, class, destructuring};
+
+/// A function declaration, initialized when its scope is entered. ECMA-262 §15.2.4 InstantiateOrdinaryFunctionObject.
+pub(super) fn hoisted_function<'a>(compiler: &mut Compiler<'a, '_>, function: &'a Function<'a>) {
+    if function.declare || function.body.is_none() {
+        return;
+    }
+    let name = function.id.as_ref().map(|id| id.name.as_str()).unwrap_or_default();
+    compiler.set_location(function.span);
+    compile_function(compiler, function, name, FunctionKind::Function);
+    if let Some(id) = &function.id
+        && let Some(symbol) = id.symbol_id.get()
+    {
+        compiler.init_symbol(symbol, id.span);
+    }
+}
+
+/// ECMA-262 §15.2.5 InstantiateOrdinaryFunctionExpression.
+pub(super) fn function_expression<'a>(compiler: &mut Compiler<'a, '_>, function: &'a Function<'a>, name: Option<&str>) {
+    let own = function.id.as_ref().and_then(|id| id.symbol_id.get().map(|symbol| (id, symbol)));
+    let Some((id, symbol)) = own else {
+        return compile_function(compiler, function, name.unwrap_or_default(), FunctionKind::Function);
+    };
+    let used = !compiler.semantic.scoping().get_resolved_reference_ids(symbol).is_empty();
+    if !used {
+        return compile_function(compiler, function, id.name.as_str(), FunctionKind::Function);
+    }
+    // Its own name is a cell outside the function, initialized after the closure is created.
+    let slot = compiler.current.code.add_slot(id.name.as_str());
+    compiler.emit_slot(Op::NewCell, slot);
+    compiler.current.storage.insert(symbol, Storage::Cell(slot));
+    compile_function(compiler, function, id.name.as_str(), FunctionKind::Function);
+    compiler.emit(Op::Dup);
+    compiler.emit_slot(Op::InitCell, slot);
+}
+
+/// `( -- closure )`. ECMA-262 §15.2 Function Definitions, §15.8 Async Function Definitions. Deviation: generators are not supported.
+pub(super) fn compile_function<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    function: &'a Function<'a>,
+    name: &str,
+    kind: FunctionKind,
+) {
+    if function.generator {
+        return compiler.unsupported_value(
+            function.span,
+            "generators are not supported",
+            "collect the values in an array",
+        );
+    }
+    let Some(body) = &function.body else {
+        return compiler.push_undefined();
+    };
+    begin_function(compiler, name, kind, function.r#async);
+    // The fields of an object are initialized before the defaults of the constructor's parameters are evaluated.
+    if kind == FunctionKind::Class {
+        compiler.emit(Op::InitFields);
+        compiler.emit(Op::Pop);
+    }
+    prologue(compiler, &function.params, function.scope_id.get());
+    class::assign_parameter_properties(compiler, &function.params);
+    compiler.statements(&body.statements);
+    end_function(compiler, function.span);
+}
+
+/// ECMA-262 §15.3 Arrow Function Definitions, §15.9 Async Arrow Function Definitions.
+pub(super) fn arrow<'a>(compiler: &mut Compiler<'a, '_>, arrow: &'a ArrowFunctionExpression<'a>, name: Option<&str>) {
+    check_early_arrow(compiler, arrow);
+    begin_function(compiler, name.unwrap_or_default(), FunctionKind::Arrow, arrow.r#async);
+    prologue(compiler, &arrow.params, arrow.scope_id.get());
+    match &arrow.body {
+        ArrowFunctionBody::FunctionBody(body) => compiler.statements(&body.statements),
+        other => {
+            if let Some(expression) = other.as_expression() {
+                compiler.set_location(expression.span());
+                compiler.expression(expression);
+                if arrow.r#async {
+                    async_await::check_thenable(compiler);
+                }
+                compiler.emit(Op::Return);
+                return finish_function(compiler, arrow.span);
+            }
+        }
+    }
+    end_function(compiler, arrow.span);
+}
+
+/// Refuses an arrow function that captures `this` before `super(…)`. Deviation: the closure captures `this` at its creation.
+fn check_early_arrow<'a>(compiler: &mut Compiler<'a, '_>, arrow: &ArrowFunctionExpression<'a>) {
+    if compiler.current.kind != FunctionKind::Derived {
+        return;
+    }
+    let nodes = compiler.semantic.nodes();
+    let function = |node: NodeId| nodes.ancestor_ids(node).find(|id| matches!(nodes.kind(*id), AstKind::Function(_)));
+    let own = function(arrow.node_id.get());
+    let of_constructor =
+        |is: &dyn Fn(AstKind<'a>) -> bool| nodes.iter().any(|node| is(node.kind()) && function(node.id()) == own);
+    let uses_this = of_constructor(&|kind| {
+        matches!(kind, AstKind::ThisExpression(_) | AstKind::Super(_))
+            && arrow.span.start <= kind.span().start
+            && kind.span().end <= arrow.span.end
+    });
+    let before_super = || {
+        of_constructor(&|kind| {
+            matches!(kind, AstKind::CallExpression(call)
+                if matches!(call.callee, Expression::Super(_))
+                    && call.span.end > arrow.span.start
+                    && !(arrow.span.start < call.span.start && call.span.end <= arrow.span.end))
+        })
+    };
+    if uses_this && before_super() {
+        let message = "an arrow function created before `super(…)` cannot use `this`";
+        compiler.unsupported(arrow.span, message, "create it after super(…)");
+    }
+}
+
+/// Starts a function within the current one.
+pub(super) fn begin_function<'a>(compiler: &mut Compiler<'a, '_>, name: &str, kind: FunctionKind, is_async: bool) {
+    let index = compiler.codes.len();
+    compiler.codes.push(None);
+    let mut code = FunctionCode::new(name);
+    code.function.kind = kind;
+    code.set_location(compiler.current.code.location());
+    code.function.is_async = is_async;
+    let frame = FunctionState { code, index, storage: HashMap::new(), control: Vec::new(), kind };
+    compiler.enclosing.push(std::mem::replace(&mut compiler.current, frame));
+}
+
+/// Ends a body whose end may be reached without `return`.
+pub(super) fn end_function<'a>(compiler: &mut Compiler<'a, '_>, span: Span) {
+    if compiler.current.kind == FunctionKind::Class || compiler.current.kind == FunctionKind::Derived {
+        compiler.emit(Op::This);
+    } else {
+        compiler.push_undefined();
+    }
+    compiler.emit(Op::Return);
+    finish_function(compiler, span);
+}
+
+/// Returns to the enclosing function and emits the creation of the closure there.
+pub(super) fn finish_function<'a>(compiler: &mut Compiler<'a, '_>, span: Span) {
+    let Some(outer) = compiler.enclosing.pop() else { return };
+    let finished = std::mem::replace(&mut compiler.current, outer);
+    if finished.code.is_too_large() {
+        compiler.unsupported(span, "this function has too many variables", "split it into several functions");
+    }
+    compiler.codes[finished.index] = Some(finished.code);
+    compiler.set_location(span);
+    compiler.current.code.emit(Op::Function, InstructionArg::Function(finished.index));
+}
+
+/// Parameters are in the first slots. Patterns and defaults are evaluated before the body.
+/// ECMA-262 §10.2.11 FunctionDeclarationInstantiation.
+fn prologue<'a>(compiler: &mut Compiler<'a, '_>, params: &'a FormalParameters<'a>, scope: Option<ScopeId>) {
+    let mut slots = Vec::new();
+    let mut length = None;
+    for (at, item) in params.items.iter().enumerate() {
+        if item.initializer.is_some() || matches!(item.pattern, BindingPattern::AssignmentPattern(_)) {
+            length.get_or_insert(at);
+        }
+        slots.push(parameter_slot(compiler, &item.pattern));
+    }
+    let rest_slot = params.rest.as_ref().map(|rest| parameter_slot(compiler, &rest.rest.argument));
+    let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+    compiler.current.code.function.params = count(params.items.len());
+    compiler.current.code.function.length = count(length.unwrap_or(params.items.len()));
+    compiler.current.code.function.rest = rest_slot.is_some();
+    compiler.enter_scope(scope);
+    check_body_variables(compiler, params, scope);
+    for (item, slot) in params.items.iter().zip(&slots) {
+        compiler.set_location(item.span);
+        parameter(compiler, &item.pattern, item.initializer.as_deref(), *slot);
+    }
+    if let (Some(rest), Some(slot)) = (&params.rest, rest_slot) {
+        parameter(compiler, &rest.rest.argument, None, slot);
+    }
+}
+
+/// The slot of a parameter. A plain name is the variable itself.
+fn parameter_slot<'a>(compiler: &mut Compiler<'a, '_>, pattern: &'a BindingPattern<'a>) -> u16 {
+    match pattern {
+        // If the default may read the parameter, the argument is in a hidden slot until then.
+        BindingPattern::BindingIdentifier(id) if is_read_early(compiler, id) => compiler.current.code.add_hidden_slot(),
+        BindingPattern::BindingIdentifier(id) => {
+            let slot = compiler.current.code.add_slot(id.name.as_str());
+            if let Some(symbol) = id.symbol_id.get() {
+                compiler.current.storage.insert(symbol, Storage::Slot(slot));
+            }
+            slot
+        }
+        BindingPattern::AssignmentPattern(inner) => parameter_slot(compiler, &inner.left),
+        _ => compiler.current.code.add_hidden_slot(),
+    }
+}
+
+fn parameter<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    pattern: &'a BindingPattern<'a>,
+    default: Option<&'a Expression<'a>>,
+    slot: u16,
+) {
+    match (pattern, default) {
+        (BindingPattern::AssignmentPattern(inner), None) => parameter(compiler, &inner.left, Some(&inner.right), slot),
+        (BindingPattern::BindingIdentifier(id), None) if !is_read_early(compiler, id) => {}
+        (BindingPattern::BindingIdentifier(id), Some(default)) if !is_read_early(compiler, id) => {
+            let Some(symbol) = id.symbol_id.get() else { return };
+            compiler.load_symbol(symbol, id.span);
+            destructuring::default_value(compiler, default, Some(id.name.as_str()));
+            compiler.init_symbol(symbol, id.span);
+        }
+        (pattern, default) => {
+            compiler.emit_slot(Op::Load, slot);
+            compiler.emit_slot(Op::Clear, slot);
+            if let Some(default) = default {
+                let name = match pattern {
+                    BindingPattern::BindingIdentifier(id) => Some(id.name.as_str()),
+                    _ => None,
+                };
+                destructuring::default_value(compiler, default, name);
+            }
+            let from = matches!(pattern, BindingPattern::ObjectPattern(_)).then(|| "undefined".to_owned());
+            destructuring::bind_from(compiler, pattern, true, from);
+        }
+    }
+}
+
+fn is_read_early<'a>(compiler: &Compiler<'a, '_>, id: &BindingIdentifier<'a>) -> bool {
+    id.symbol_id.get().is_some_and(|symbol| compiler.plan.variable(symbol).dead_zone)
+}
+
+/// Refuses a `var` with the name of a parameter if functions in the parameter list use that name: they would see another variable.
+/// ECMA-262 §10.2.11 FunctionDeclarationInstantiation.
+fn check_body_variables<'a>(compiler: &mut Compiler<'a, '_>, params: &FormalParameters<'a>, scope: Option<ScopeId>) {
+    let Some(scope) = scope else { return };
+    let (scoping, nodes) = (compiler.semantic.scoping(), compiler.semantic.nodes());
+    let inside = |span: Span| params.span.start <= span.start && span.end <= params.span.end;
+    let in_function = |node: NodeId| {
+        nodes
+            .ancestor_kinds(node)
+            .find(|kind| matches!(kind, AstKind::Function(_) | AstKind::ArrowFunctionExpression(_)))
+            .is_some_and(|function| inside(function.span()))
+    };
+    let found = scoping.get_bindings(scope).values().find(|symbol| {
+        let declared = nodes.kind(scoping.symbol_declaration(**symbol));
+        matches!(declared, AstKind::FormalParameter(_) | AstKind::FormalParameterRest(_))
+            && !scoping.symbol_redeclarations(**symbol).is_empty()
+            && scoping.get_resolved_references(**symbol).any(|reference| in_function(reference.node_id()))
+    });
+    if let Some(symbol) = found {
+        let span = scoping.symbol_redeclarations(*symbol).last().map_or(params.span, |one| one.span);
+        let message = "this variable has the name of a parameter that a function in the parameter list uses";
+        compiler.unsupported(span, message, "give it another name");
+    }
+}
+
+/// The program: its statements, then `main(input)` if `main` is declared and not called. ECMA-262 §16.2 Modules.
+/// Addition: the call of `main`.
+pub(super) fn program<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    statements: &'a [Statement<'a>],
+    scope: Option<ScopeId>,
+    main: Option<SymbolId>,
+) {
+    compiler.calls_main = main.is_some();
+    compiler.current.code.add_input_parameter();
+    compiler.enter_scope(scope);
+    compiler.statements(statements);
+    match main {
+        Some(main) => {
+            compiler.load_symbol(main, Span::default());
+            compiler.emit_slot(Op::Load, 0);
+            let mut arg = json!({ "argc": 1, "text": "main" });
+            if compiler.plan.has_async {
+                arg["wait"] = json!(PromiseUse::Await.name());
+            }
+            compiler.emit_json(Op::Call, arg);
+            compiler.emit(Op::Return);
+        }
+        None => compiler.emit(Op::Halt),
+    }
+}

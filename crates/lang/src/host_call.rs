@@ -1,0 +1,239 @@
+//! Host calls: `CC`, `call`, `CC.all`, timers and files, with their options.
+
+use oxc_ast::ast::{
+    ArrayExpressionElement, ArrowFunctionBody, CallExpression, Expression, ObjectPropertyKind, Statement,
+};
+use oxc_span::{GetSpan, Span, min_edit_distance};
+use runstate_vm::globals::{CALL_OPTIONS, HostFunction};
+use runstate_vm::op::Op;
+use serde_json::json;
+
+use super::compiler::Compiler;
+use super::names;
+
+const CC_FORM: &str = "write CC(\"prompt\") or CC(prompt, { choices: [...] })";
+
+const QUESTION_FORM: &str = "write { prompt: \"…\" } or { tool: \"name\", args: … }";
+
+/// Names of host functions and their namespaces, unless the program declares its own.
+pub(super) fn is_host_name(name: &str) -> bool {
+    matches!(name, "CC" | "fs") || HostFunction::from_name(name).is_some()
+}
+
+/// The arguments of a host function, and an example.
+fn usage(function: HostFunction) -> (&'static str, &'static str) {
+    match function {
+        HostFunction::Call => (
+            "the name of a tool and, if wanted, its arguments and options",
+            "call(\"tool\", { name: value }, { timeoutMs: 1000 })",
+        ),
+        HostFunction::All => ("an array of questions", "CC.all([{ prompt: \"a\" }, { prompt: \"b\" }])"),
+        HostFunction::Sleep => ("milliseconds", "sleep(1000)"),
+        HostFunction::SleepUntil => ("a time", "sleepUntil(\"2030-01-31T09:00:00Z\")"),
+        HostFunction::ReadFile => ("a path; the content is read as text", "fs.readFile(\"notes.txt\")"),
+        HostFunction::ListFiles => ("a path", "fs.listFiles(\"folder\")"),
+        HostFunction::WriteFile => ("a path and a string", "fs.writeFile(\"notes.txt\", text)"),
+    }
+}
+
+fn namespace_members(root: &str) -> String {
+    let members =
+        HostFunction::ALL.into_iter().map(HostFunction::name).filter(|name| name.split('.').next() == Some(root));
+    members.collect::<Vec<_>>().join(", ")
+}
+
+/// `CC(prompt, options?)`
+fn cognitive_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<'a>) {
+    if !check_arity(compiler, call, 1..=2, "CC takes a prompt and, if wanted, options", CC_FORM) {
+        return;
+    }
+    if let Some(options) = call.arguments.get(1).and_then(|argument| argument.as_expression()) {
+        check_options(compiler, "CC", options, &[]);
+    }
+    push_arguments(compiler, call);
+    compiler.set_location(call.span);
+    let argc = call.arguments.len();
+    if argc == 1 { compiler.emit(Op::Cc) } else { compiler.emit_json(Op::Cc, json!(argc)) }
+}
+
+/// A host call by a name that the program does not declare. False if the name is not a host function.
+pub(super) fn host_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, call: &'a CallExpression<'a>) -> bool {
+    if name == "CC" {
+        cognitive_call(compiler, call);
+        return true;
+    }
+    let Some(function) = HostFunction::from_name(name) else { return false };
+    let (takes, form) = usage(function);
+    if !check_arity(compiler, call, function.arity(), &format!("{name} takes {takes}"), &format!("write {form}")) {
+        return true;
+    }
+    let argument = |index: usize| call.arguments.get(index).and_then(|argument| argument.as_expression());
+    match (function, argument(0), argument(2)) {
+        (HostFunction::Call, _, Some(options)) => check_options(compiler, name, options, &[]),
+        (HostFunction::All, Some(questions), _) => check_questions(compiler, questions),
+        _ => {}
+    }
+    push_arguments(compiler, call);
+    compiler.set_location(call.span);
+    compiler.emit_json(Op::Ask, json!({ "name": name, "argc": call.arguments.len() }));
+    true
+}
+
+/// Whether the number of arguments is valid; otherwise it is reported.
+fn check_arity<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    call: &CallExpression<'a>,
+    count: std::ops::RangeInclusive<u16>,
+    message: &str,
+    hint: &str,
+) -> bool {
+    let spread = call.arguments.iter().any(|argument| !argument.is_expression());
+    let fits = u16::try_from(call.arguments.len()).is_ok_and(|argc| count.contains(&argc));
+    if spread || !fits {
+        compiler.unsupported_value(call.span, message, hint);
+        return false;
+    }
+    true
+}
+
+fn push_arguments<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<'a>) {
+    for argument in &call.arguments {
+        if let Some(expression) = argument.as_expression() {
+            compiler.expression(expression);
+        }
+    }
+}
+
+/// Checks options in an object literal, so that an unknown name is found before the program runs. The machine checks all others.
+/// `extra` are names that are also permitted.
+fn check_options<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, options: &Expression<'a>, extra: &[&str]) {
+    let Expression::ObjectExpression(object) = options.get_inner_expression() else { return };
+    for property in &object.properties {
+        let ObjectPropertyKind::ObjectProperty(property) = property else { continue };
+        let Some(name) = property.key.static_name().filter(|_| !property.computed) else { continue };
+        let names = || CALL_OPTIONS.iter().chain(extra).copied();
+        if names().any(|one| one == name) {
+            continue;
+        }
+        let nearest =
+            names().map(|one| (min_edit_distance(one, &name), one)).min().filter(|(distance, _)| *distance <= 3);
+        let hint = match nearest {
+            Some((_, nearest)) => format!("did you mean {nearest}?"),
+            None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        compiler.unsupported(property.span, format!("{owner} has no option `{name}`"), &hint);
+    }
+}
+
+/// Checks questions in an array literal. A call among them would run at once, and its answer would be used as a question.
+fn check_questions<'a>(compiler: &mut Compiler<'a, '_>, questions: &Expression<'a>) {
+    match questions.get_inner_expression() {
+        Expression::ArrayExpression(array) => {
+            for element in &array.elements {
+                match element {
+                    ArrayExpressionElement::SpreadElement(spread) => check_mapped_questions(compiler, &spread.argument),
+                    element => {
+                        if let Some(element) = element.as_expression() {
+                            check_question(compiler, element);
+                        }
+                    }
+                }
+            }
+        }
+        mapped => check_mapped_questions(compiler, mapped),
+    }
+}
+
+fn check_question<'a>(compiler: &mut Compiler<'a, '_>, question: &Expression<'a>) {
+    if let Some(name) = host_call_name(compiler, question) {
+        let hint = match name {
+            "CC" => "write { prompt: \"…\" }, or the prompt itself",
+            "call" => "write { tool: \"name\", args: … }",
+            _ => "do it before or after",
+        };
+        let message = format!("{name}(…) makes its own call here, before CC.all makes the others");
+        return compiler.unsupported(question.span(), message, hint);
+    }
+    let Expression::ObjectExpression(object) = question.get_inner_expression() else { return };
+    check_options(compiler, "a question of CC.all", question, &["prompt", "tool", "args"]);
+    let mut has_unknown_keys = false;
+    let mut names = Vec::new();
+    for property in &object.properties {
+        match property {
+            ObjectPropertyKind::ObjectProperty(property) if !property.computed => {
+                names.extend(property.key.static_name());
+            }
+            _ => has_unknown_keys = true,
+        }
+    }
+    let has = |name: &str| names.iter().any(|one| one == name);
+    if !has_unknown_keys && has("prompt") == has("tool") {
+        let problem = if has("tool") { "both a prompt and a tool" } else { "neither a prompt nor a tool" };
+        compiler.unsupported(question.span(), format!("a question of CC.all has {problem}"), QUESTION_FORM);
+    }
+}
+
+/// Checks `list.map(x => CC(x))` as the argument of `CC.all`.
+fn check_mapped_questions<'a>(compiler: &mut Compiler<'a, '_>, mapped: &Expression<'a>) {
+    let Expression::CallExpression(call) = mapped.get_inner_expression() else { return };
+    let maps = matches!(call.callee.get_inner_expression(), Expression::StaticMemberExpression(member)
+        if matches!(member.property.name.as_str(), "map" | "flatMap" | "from"));
+    if !maps {
+        return;
+    }
+    for argument in &call.arguments {
+        let Some(Expression::ArrowFunctionExpression(arrow)) =
+            argument.as_expression().map(Expression::get_inner_expression)
+        else {
+            continue;
+        };
+        let element = match &arrow.body {
+            ArrowFunctionBody::FunctionBody(body) => match body.statements.last() {
+                Some(Statement::ReturnStatement(statement)) => statement.argument.as_ref(),
+                _ => None,
+            },
+            body => body.as_expression(),
+        };
+        if let Some(element) = element {
+            check_question(compiler, element);
+        }
+    }
+}
+
+/// The host function that an expression calls when it is evaluated.
+fn host_call_name<'a>(compiler: &Compiler<'a, '_>, expression: &Expression<'a>) -> Option<&'static str> {
+    let call = match expression.get_inner_expression() {
+        Expression::AwaitExpression(inner) => return host_call_name(compiler, &inner.argument),
+        Expression::ConditionalExpression(conditional) => {
+            return host_call_name(compiler, &conditional.consequent)
+                .or_else(|| host_call_name(compiler, &conditional.alternate));
+        }
+        Expression::CallExpression(call) => call,
+        _ => return None,
+    };
+    let path = match call.callee.get_inner_expression() {
+        Expression::StaticMemberExpression(member) => {
+            format!("{}.{}", names::builtin_root(compiler, &member.object)?, member.property.name)
+        }
+        callee => names::builtin_root(compiler, callee)?.to_owned(),
+    };
+    if path == "CC" { Some("CC") } else { HostFunction::from_name(&path).map(HostFunction::name) }
+}
+
+/// Reports a host function used as a value.
+pub(super) fn host_name_as_value<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span) {
+    let hint = match name {
+        "CC" => "write p => CC(p)".to_owned(),
+        "fs" => "call fs.readFile(path), fs.listFiles(path) or fs.writeFile(path, text)".to_owned(),
+        _ => match HostFunction::from_name(name) {
+            Some(function) => format!("call it: {}", usage(function).1),
+            None => format!("available: {}", namespace_members(name.split('.').next().unwrap_or(name))),
+        },
+    };
+    let message = match name {
+        "fs" => "`fs` is not a value here".to_owned(),
+        _ if name.contains('.') && HostFunction::from_name(name).is_none() => format!("`{name}` is not supported"),
+        _ => format!("`{name}` can only be called"),
+    };
+    compiler.unsupported_value(span, message, &hint);
+}

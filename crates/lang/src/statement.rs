@@ -1,0 +1,365 @@
+//! Statements: declarations, blocks, branches and exits. Loops and `try` are in `control.rs`.
+
+use oxc_ast::ast::{
+    BindingPattern, Class, Declaration, Expression, IfStatement, ReturnStatement, Statement, SwitchStatement,
+    VariableDeclaration, VariableDeclarationKind,
+};
+use oxc_span::{GetSpan, Span};
+use runstate_vm::op::Op;
+use runstate_vm::program::FunctionKind;
+
+use super::compiler::{Compiler, ControlScope, DeferredExit};
+use super::function_code::Label;
+use super::{assignment, async_await, class, control, destructuring, diagnostic, function};
+
+impl<'a> Compiler<'a, '_> {
+    /// The statements of one scope. Its functions are initialized before the first statement. ECMA-262 §14.2.3 BlockDeclarationInstantiation.
+    pub(super) fn statements(&mut self, statements: &'a [Statement<'a>]) {
+        for statement in statements {
+            if let Some(Declaration::FunctionDeclaration(function)) = statement.as_declaration() {
+                function::hoisted_function(self, function);
+            }
+        }
+        for statement in statements {
+            self.statement(statement);
+        }
+    }
+
+    pub(super) fn statement(&mut self, statement: &'a Statement<'a>) {
+        self.with_nesting(statement.span(), |this| this.statement_inner(statement));
+    }
+
+    /// ECMA-262 §14.2 Block, §14.4 Empty Statement, §14.5 Expression Statement, §14.13 Labelled Statements, §14.14 The throw Statement,
+    /// §14.16 The debugger Statement. Deviation: `debugger` has no effect. §14.11 The with Statement is an early error in strict code.
+    fn statement_inner(&mut self, statement: &'a Statement<'a>) {
+        self.set_location(statement.span());
+        if !matches!(
+            statement,
+            Statement::LabeledStatement(_)
+                | Statement::ForStatement(_)
+                | Statement::ForInStatement(_)
+                | Statement::ForOfStatement(_)
+                | Statement::WhileStatement(_)
+                | Statement::DoWhileStatement(_)
+        ) && !self.pending_labels.is_empty()
+        {
+            self.labelled_statement(statement);
+            return;
+        }
+        match statement {
+            Statement::EmptyStatement(_) | Statement::DebuggerStatement(_) => {}
+            Statement::ExpressionStatement(statement) => self.discard(&statement.expression),
+            Statement::BlockStatement(block) => {
+                self.enter_scope(block.scope_id.get());
+                self.statements(&block.body);
+            }
+            Statement::IfStatement(statement) => self.if_statement(statement),
+            Statement::SwitchStatement(statement) => self.switch(statement),
+            Statement::ForStatement(statement) => control::for_loop(self, statement),
+            Statement::ForOfStatement(statement) => control::for_of(self, statement),
+            Statement::ForInStatement(statement) => control::for_in(self, statement),
+            Statement::WhileStatement(statement) => control::while_loop(self, statement),
+            Statement::DoWhileStatement(statement) => control::do_while(self, statement),
+            Statement::TryStatement(statement) => control::try_statement(self, statement),
+            Statement::ThrowStatement(statement) => {
+                self.expression(&statement.argument);
+                self.set_location(statement.span);
+                self.emit(Op::Throw);
+            }
+            Statement::ReturnStatement(statement) => self.return_statement(statement),
+            Statement::BreakStatement(statement) => {
+                self.break_or_continue(
+                    statement.span,
+                    statement.label.as_ref().map(|label| label.name.as_str()),
+                    false,
+                );
+            }
+            Statement::ContinueStatement(statement) => {
+                self.break_or_continue(statement.span, statement.label.as_ref().map(|label| label.name.as_str()), true);
+            }
+            Statement::LabeledStatement(statement) => {
+                self.pending_labels.push(statement.label.name.as_str());
+                self.statement(&statement.body);
+            }
+            Statement::WithStatement(statement) => self.unsupported(statement.span, "`with` is not supported", ""),
+            other => match other.as_declaration() {
+                Some(declaration) => self.declaration(declaration),
+                None => self.module_declaration(other),
+            },
+        }
+    }
+
+    /// Deviation from ECMA-262 §16.2 Modules: a program is a single module without imports and exports. Imports of types are ignored.
+    fn module_declaration(&mut self, statement: &'a Statement<'a>) {
+        let (message, hint) = match statement {
+            Statement::ImportDeclaration(import) if import.import_kind.is_type() => return,
+            Statement::ImportDeclaration(_) => (
+                "`import` is not supported: a program is one file, so that a saved execution depends on nothing else",
+                "put what it needs into this file, or ask for it with CC",
+            ),
+            _ => (
+                "`export` is not supported: nothing can import a program",
+                "remove `export`; `main` is found by its name",
+            ),
+        };
+        self.unsupported(statement.span(), message, hint);
+        // The declaration of an export is compiled too, so that its names are not reported as undefined.
+        if let Statement::ExportDeclaration(export) = statement {
+            if let Declaration::FunctionDeclaration(function) = &export.declaration {
+                function::hoisted_function(self, function);
+            }
+            self.declaration(&export.declaration);
+        }
+    }
+
+    fn declaration(&mut self, declaration: &'a Declaration<'a>) {
+        match declaration {
+            Declaration::VariableDeclaration(declaration) => self.variables(declaration),
+            // Hoisted by `statements`.
+            Declaration::FunctionDeclaration(_) => {}
+            Declaration::ClassDeclaration(class) => self.class_declaration(class),
+            Declaration::TSTypeAliasDeclaration(_)
+            | Declaration::TSInterfaceDeclaration(_)
+            | Declaration::TSGlobalDeclaration(_) => {}
+            Declaration::TSEnumDeclaration(one) if one.declare => {}
+            Declaration::TSEnumDeclaration(one) => {
+                self.unsupported(
+                    one.span,
+                    "`enum` is not supported",
+                    "use an object: const Color = { Red: 0, Green: 1 } as const",
+                );
+            }
+            Declaration::TSExternalModuleDeclaration(_) => {}
+            Declaration::TSNamespaceDeclaration(one) if one.declare => {}
+            Declaration::TSNamespaceDeclaration(one) => {
+                self.unsupported(one.span, "`namespace` is not supported", "use an object or plain functions");
+            }
+            Declaration::TSImportEqualsDeclaration(one) => {
+                self.unsupported(one.span, "`import =` is not supported", "a program is one file");
+            }
+        }
+    }
+
+    /// ECMA-262 §15.7.15 BindingClassDeclarationEvaluation.
+    fn class_declaration(&mut self, class: &'a Class<'a>) {
+        if class.declare {
+            return;
+        }
+        class::class(self, class, None);
+        // The class is stored in its variable before its static fields run.
+        self.emit(Op::Pop);
+    }
+
+    /// ECMA-262 §14.3.1 Let and Const Declarations, §14.3.2 Variable Statement. Deviation: `using` is not supported.
+    pub(super) fn variables(&mut self, declaration: &'a VariableDeclaration<'a>) {
+        if declaration.declare {
+            return;
+        }
+        if matches!(declaration.kind, VariableDeclarationKind::Using | VariableDeclarationKind::AwaitUsing) {
+            self.unsupported(declaration.span, "`using` is not supported", "use const and try/finally");
+        }
+        for declarator in &declaration.declarations {
+            self.set_location(declarator.span);
+            match (&declarator.init, &declarator.id) {
+                (Some(init), BindingPattern::BindingIdentifier(id)) => {
+                    self.named_expression(init, id.name.as_str());
+                    if let Some(symbol) = id.symbol_id.get() {
+                        self.init_symbol(symbol, id.span);
+                    }
+                }
+                (Some(init), pattern) => {
+                    self.expression(init);
+                    let from = match (pattern, init.get_inner_expression().is_member_expression()) {
+                        (BindingPattern::ArrayPattern(_), true) => None,
+                        (BindingPattern::ArrayPattern(_), false) => Some(diagnostic::iterable_text(init)),
+                        _ => Some(diagnostic::callee_text(init)),
+                    };
+                    destructuring::bind_from(self, pattern, true, from);
+                }
+                (None, BindingPattern::BindingIdentifier(id)) if declaration.kind != VariableDeclarationKind::Var => {
+                    self.push_undefined();
+                    if let Some(symbol) = id.symbol_id.get() {
+                        self.init_symbol(symbol, id.span);
+                    }
+                }
+                // `var x;` does not change x.
+                (None, _) => {}
+            }
+        }
+    }
+
+    /// ECMA-262 §14.6 The if Statement.
+    fn if_statement(&mut self, statement: &'a IfStatement<'a>) {
+        let (otherwise, end) = (self.new_label(), self.new_label());
+        self.jump_unless(&statement.test, otherwise);
+        self.statement(&statement.consequent);
+        if let Some(alternate) = &statement.alternate {
+            self.jump(Op::Jump, end);
+            self.bind_label(otherwise);
+            self.statement(alternate);
+        } else {
+            self.bind_label(otherwise);
+        }
+        self.bind_label(end);
+    }
+
+    /// ECMA-262 §14.12 The switch Statement.
+    fn switch(&mut self, statement: &'a SwitchStatement<'a>) {
+        self.expression(&statement.discriminant);
+        let subject = self.current.code.acquire_hidden_slot();
+        self.emit_slot(Op::Store, subject);
+        self.enter_scope(statement.scope_id.get());
+        let bodies: Vec<Label> = statement.cases.iter().map(|_| self.new_label()).collect();
+        let end = self.new_label();
+        for case in &statement.cases {
+            for one in &case.consequent {
+                if let Some(Declaration::FunctionDeclaration(function)) = one.as_declaration() {
+                    function::hoisted_function(self, function);
+                }
+            }
+        }
+        let mut default = end;
+        for (case, body) in statement.cases.iter().zip(&bodies) {
+            match &case.test {
+                None => default = *body,
+                Some(test) => {
+                    self.emit_slot(Op::Load, subject);
+                    self.expression(test);
+                    self.set_location(test.span());
+                    self.emit(Op::Eq);
+                    self.jump(Op::JumpIf, *body);
+                }
+            }
+        }
+        self.jump(Op::Jump, default);
+        self.current.control.push(ControlScope::Hidden(subject));
+        self.current.control.push(ControlScope::Target {
+            labels: Vec::new(),
+            leave: end,
+            next: None,
+            plain_break: true,
+        });
+        for (case, body) in statement.cases.iter().zip(&bodies) {
+            self.bind_label(*body);
+            for one in &case.consequent {
+                self.statement(one);
+            }
+        }
+        self.current.control.truncate(self.current.control.len() - 2);
+        self.bind_label(end);
+        self.current.code.release_hidden_slot(subject);
+    }
+
+    /// ECMA-262 §14.13 Labelled Statements.
+    fn labelled_statement(&mut self, statement: &'a Statement<'a>) {
+        let labels = std::mem::take(&mut self.pending_labels);
+        let leave = self.new_label();
+        self.current.control.push(ControlScope::Target { labels, leave, next: None, plain_break: false });
+        self.statement_inner(statement);
+        self.current.control.pop();
+        self.bind_label(leave);
+    }
+
+    /// ECMA-262 §14.10 The return Statement. Deviation: a constructor cannot return a value.
+    fn return_statement(&mut self, statement: &'a ReturnStatement<'a>) {
+        match (&statement.argument, self.current.kind) {
+            (Some(argument), FunctionKind::Class | FunctionKind::Derived) => {
+                self.unsupported(
+                    argument.span(),
+                    "a constructor cannot return a value here",
+                    "use a function that makes the object",
+                );
+            }
+            (Some(argument), _) => {
+                self.expression(argument);
+                if self.current.code.function.is_async {
+                    async_await::check_thenable(self);
+                }
+            }
+            (None, FunctionKind::Class | FunctionKind::Derived) => self.emit(Op::This),
+            (None, _) => self.push_undefined(),
+        }
+        self.set_location(statement.span);
+        self.emit_exit(DeferredExit::Return);
+    }
+
+    /// `break` and `continue`. ECMA-262 §14.9 The break Statement, §14.8 The continue Statement.
+    fn break_or_continue(&mut self, span: Span, label: Option<&str>, is_continue: bool) {
+        let target = self.current.control.iter().enumerate().rev().find_map(|(depth, control)| {
+            let ControlScope::Target { labels, leave, next, plain_break } = control else { return None };
+            let fits = match label {
+                Some(label) => labels.contains(&label),
+                None if is_continue => next.is_some(),
+                None => *plain_break,
+            };
+            if !fits {
+                return None;
+            }
+            if is_continue { next.map(|to| (to, depth)) } else { Some((*leave, depth)) }
+        });
+        match target {
+            Some((to, depth)) => self.emit_exit(DeferredExit::Jump(to, depth)),
+            None => self.unsupported(span, "`break` or `continue` has no target here", ""),
+        }
+    }
+
+    /// Emits an exit through every `finally` block in between. A returned value is on the stack. ECMA-262 §14.15 The try Statement.
+    pub(super) fn emit_exit(&mut self, exit: DeferredExit) {
+        let floor = match exit {
+            DeferredExit::Return => 0,
+            DeferredExit::Jump(_, depth) => depth,
+        };
+        let mut cleared = Vec::new();
+        for at in (floor..self.current.control.len()).rev() {
+            match &mut self.current.control[at] {
+                ControlScope::Hidden(slot) if exit != DeferredExit::Return => cleared.push(*slot),
+                ControlScope::Finally { kind, value, entry, exits } => {
+                    let (kind, value, entry) = (*kind, *value, *entry);
+                    let number = exits.iter().position(|one| *one == exit).unwrap_or_else(|| {
+                        exits.push(exit);
+                        exits.len() - 1
+                    });
+                    if exit == DeferredExit::Return {
+                        self.emit_slot(Op::Store, value);
+                    }
+                    self.clear_all(&cleared);
+                    // 0 continues after the block, 1 throws again.
+                    self.push_number(number as f64 + 2.0);
+                    self.emit_slot(Op::Store, kind);
+                    self.jump(Op::Jump, entry);
+                    return;
+                }
+                ControlScope::Hidden(_) | ControlScope::Target { .. } => {}
+            }
+        }
+        self.clear_all(&cleared);
+        match exit {
+            DeferredExit::Return => self.emit(Op::Return),
+            DeferredExit::Jump(to, _) => self.jump(Op::Jump, to),
+        }
+    }
+
+    fn clear_all(&mut self, slots: &[u16]) {
+        for slot in slots {
+            self.emit_slot(Op::Clear, *slot);
+        }
+    }
+
+    /// Evaluates an expression and discards its value. ECMA-262 §14.5 Expression Statement.
+    pub(super) fn discard(&mut self, expression: &'a Expression<'a>) {
+        match expression {
+            Expression::AssignmentExpression(assignment) => assignment::assignment(self, assignment, false),
+            Expression::UpdateExpression(update) => assignment::update(self, update, false),
+            Expression::SequenceExpression(sequence) => {
+                for one in &sequence.expressions {
+                    self.discard(one);
+                }
+            }
+            Expression::ParenthesizedExpression(inner) => self.discard(&inner.expression),
+            other => {
+                self.expression(other);
+                self.emit(Op::Pop);
+            }
+        }
+    }
+}

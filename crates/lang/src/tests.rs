@@ -1,0 +1,322 @@
+//! The programs that the compiler accepts and refuses. `tests/language.rs` compares the meaning of programs with Node.
+
+use runstate_vm::VerifiedProgram;
+
+use super::*;
+
+fn compile_errors(source: &str) -> Vec<(DiagnosticKind, u32, u32, String)> {
+    let found = compile("t.ts", source).err().unwrap_or_default();
+    found.into_iter().map(|one| (one.kind, one.line, one.column, one.message)).collect()
+}
+
+#[track_caller]
+fn assert_compiles(source: &str) -> Vec<Instruction> {
+    let compiled = compile("t.ts", source).unwrap_or_else(|found| {
+        let all: Vec<String> = found.iter().map(ToString::to_string).collect();
+        panic!("{source}\n{}", all.join("\n"))
+    });
+    if let Err(error) = VerifiedProgram::decode(&compiled.bytecode) {
+        panic!("{source}\n{error}\n{}", listing(&compiled.bytecode));
+    }
+    compiled.bytecode
+}
+
+fn listing(code: &[Instruction]) -> String {
+    let line = |(at, one): (usize, &Instruction)| {
+        let name = runstate_vm::op::Op::from_code(one.op).map_or("?", runstate_vm::op::Op::name);
+        format!("{at:4} {name} {}\n", one.arg.as_ref().map(ToString::to_string).unwrap_or_default())
+    };
+    code.iter().enumerate().map(line).collect()
+}
+
+#[test]
+fn accepted_sources_pass_bytecode_verification() {
+    let sources = [
+        "",
+        "console.log(1 + 2 * 3, `a${1}b`, 'x')",
+        "let x = 1; x += 2; x++; ++x; x ||= 3; x &&= 4; x ??= 5; console.log(x--)",
+        "const o: any = { a: 1, ['b' + 1]: 2, ...{ c: 3 }, f() { return this.a } }; o.a += 1; o['b'] ??= 2; o.a++; o.b1--; console.log(o.f(), delete o.a)",
+        "const [a, , b = 2, ...c] = [1, 2, 3]; const { d, e: { f = 1 } = {} as any, ...g } = { d: 1 } as any; [o.x, o['y']] = [1, 2]; var o: any = {}; ({ x: o.z, y: o['w'] = 3 } = o)",
+        "outer: for (let i = 0; i < 3; i++) { for (const x of [1, 2]) { if (x === 2) continue outer; if (i === 2) break outer; } }",
+        "for (const k in { a: 1 }) console.log(k); let n = 3; while (n--) { if (n == 1) break; } do { n++ } while (n < 5)",
+        "function f(n: number): number { return n < 2 ? n : f(n - 1) + f(n - 2) } console.log(f(10))",
+        "const fs = []; for (let i = 0; i < 3; i++) fs.push(() => i); console.log(fs.map(f => f()))",
+        "function t() { for (const x of [1]) { try { if (x) return 1; continue } catch (e) { throw e } finally { console.log('f') } } } console.log(t())",
+        "a: { try { break a } finally { console.log(1) } }",
+        "switch (CC('x')) { case 'a': let y = 1; console.log(y); break; default: console.log(2) }",
+        "const v = input?.a?.b?.(1)?.[2]; console.log(v?.x.y(1), input.f?.(), (input?.a).b)",
+        "function g(a, b = a, { c, d = 2 } = {} as any, [e] = [1], ...rest) { return [a, b, c, d, e, rest] } g(1, ...[2, 3]); Math.max(...[1]); new Map([...[]])",
+        "class A { x = 1; static s = 2; constructor(private y: number) { this.x = y } m() { return this.x } static of() { return new A(1) } } class B extends A { z = 3; constructor() { super(2); this.z = 4 } m() { return super.m() + 1 } } class E2 extends Error {} console.log(new B().m(), A.s)",
+        "async function main(input: any) { const a = await CC('q', { choices: ['a'] }); return a }",
+        "const main = (input) => input",
+        "class A { async f() { return 1 } } const o = { g: async () => 2 }; async function h() { return await new A().f() + await o.g() } console.log(await h()); await (async () => { await h() })()",
+        "const f = function g(n) { return n ? g(n - 1) : 0 }; f(3); if (typeof f === 'function' && !(1 > 2) || false) void 0",
+        "try { null.x } catch { } finally { }",
+        "const c = 1; try { c = 2 } catch (e) { console.log(e.message, e instanceof TypeError) }",
+        "let s = ''; for (const ch of 'añ😀') s += ch; console.log(/a(b)?/gi.test(s), s.replace(/x/g, m => m))",
+        "const o = { key: 'k' }; CC('q', o); CC('q', { ...o, ['a' + 1]: 1 }); call('t'); call('t', 1, o); const [a, b] = CC.all(['x', { prompt: 'y' }, { tool: 't', ...o }]); sleep(1); sleepUntil('x'); fs.writeFile('p', fs.readFile(fs.listFiles('.')[0]))",
+        "async function g() { await sleep(1); await Promise_(); const r = await CC.all([1, 2].map(n => ({ prompt: `${n}` }))); return await call('t', await fs.readFile('p')) } const Promise_ = () => 1; await g()",
+        "function call(a, b) { return a } const sleep = [call], fs = { all: call }; sleep.map(f => f(1)); fs.all(1); let sleepUntil; sleepUntil = call; { let CC = call; CC.all = CC; CC(1, 2, 3) }",
+        "declare const CC: any; interface A { x: number } type B = A; const z = (CC('p') as string)!; console.log(z satisfies string)",
+    ];
+    for source in sources {
+        assert_compiles(source);
+        assert_compiles(&format!("\u{FEFF}{}", source.replace("; ", ";\r\n")));
+        assert_compiles(&format!(
+            "async function wrapped(w) {{ {} }}\nawait wrapped({{}})",
+            source.replace("declare const CC: any;", "").replace("interface A", "interface A2")
+        ));
+    }
+}
+
+#[test]
+fn diagnostics_have_a_kind_a_line_and_a_column() {
+    let cases: &[(&str, DiagnosticKind, u32, u32)] = &[
+        ("let a = ;", DiagnosticKind::Syntax, 1, 9),
+        ("let a = 1;\nlet a = 2;", DiagnosticKind::Syntax, 1, 5),
+        ("break;", DiagnosticKind::Syntax, 1, 1),
+        ("return 1", DiagnosticKind::Syntax, 1, 1),
+        ("const a;", DiagnosticKind::Syntax, 1, 7),
+        ("foo()", DiagnosticKind::Name, 1, 1),
+        ("\n  x = 1", DiagnosticKind::Name, 2, 3),
+        ("const s = '😀' + nope", DiagnosticKind::Name, 1, 18),
+        ("import x from 'y'", DiagnosticKind::Unsupported, 1, 1),
+        ("export const x = 1", DiagnosticKind::Unsupported, 1, 1),
+        ("function* g() {}", DiagnosticKind::Unsupported, 1, 1),
+        ("const a = 1n", DiagnosticKind::Unsupported, 1, 11),
+        ("Promise.resolve(1)", DiagnosticKind::Unsupported, 1, 1),
+        ("new Date()", DiagnosticKind::Unsupported, 1, 1),
+        ("Math.foo(1)", DiagnosticKind::Unsupported, 1, 1),
+        ("const { x } = globalThis", DiagnosticKind::Unsupported, 1, 15),
+        ("const o = { get x() { return 1 } }", DiagnosticKind::Unsupported, 1, 13),
+        ("CC('x', { timeout: 1 })", DiagnosticKind::Unsupported, 1, 11),
+        ("CC()", DiagnosticKind::Unsupported, 1, 1),
+        ("[1].map(CC)", DiagnosticKind::Unsupported, 1, 9),
+        ("async function f() {} const x = f(); console.log(x)", DiagnosticKind::Unsupported, 1, 33),
+        ("class A { async f() {} } const x = new A().f(); console.log(x)", DiagnosticKind::Unsupported, 1, 36),
+        ("(async () => 1)(); console.log(2)", DiagnosticKind::Unsupported, 1, 1),
+        ("[1].map(async x => x)", DiagnosticKind::Unsupported, 1, 9),
+        ("'a'.localeCompare('b')", DiagnosticKind::Unsupported, 1, 5),
+        ("enum A { B }", DiagnosticKind::Unsupported, 1, 1),
+        ("label: for (;;) { x`a` }", DiagnosticKind::Unsupported, 1, 19),
+        ("const o = { toString() { return 'x' } }", DiagnosticKind::Unsupported, 1, 13),
+        ("class A { #x = 1 }", DiagnosticKind::Unsupported, 1, 11),
+        ("const a = [1,,2]", DiagnosticKind::Unsupported, 1, 14),
+        ("/(/", DiagnosticKind::Syntax, 1, 2),
+        ("for (const x of x) {}", DiagnosticKind::Unsupported, 1, 17),
+    ];
+    for (source, kind, line, column) in cases {
+        let found = compile_errors(source);
+        assert!(found.first().is_some_and(|(k, l, c, _)| (k, l, c) == (kind, line, column)), "{source}: {found:?}");
+    }
+}
+
+#[test]
+fn misused_host_calls_are_refused_with_a_hint() {
+    let sources = [
+        "CC('q', { timeout: 1 })",
+        "CC('q', { unknown: 1 })",
+        "CC('q', {}, 1)",
+        "CC(...input)",
+        "call()",
+        "call('t', {}, { chioces: [] })",
+        "call(...input)",
+        "sleep()",
+        "sleepUntil(1, 2)",
+        "fs.readFile('p', 'utf8')",
+        "fs.writeFile('p')",
+        "fs.rename('a', 'b')",
+        "fs['readFile']('a')",
+        "CC.any(['a'])",
+        "CC.all('a', 'b')",
+        "CC.all([CC('a'), 'b'])",
+        "CC.all([await call('t'), input ? sleep(1) : fs.readFile('x')])",
+        "CC.all(input.map((x) => CC(x)))",
+        "CC.all([...input.map((x) => { return call(x) })])",
+        "CC.all([{ prompt: 'a', args: 1, ky: 2 }])",
+        "CC.all([{ choices: ['a'] }])",
+        "CC.all(input.map((x) => ({ prompt: x, tool: x })))",
+        "Promise.all([CC('a')])",
+        "const f = CC",
+        "const f = CC.all",
+        "const f = [call, sleep, sleepUntil]",
+        "const f = fs",
+        "const f = fs.readFile",
+        "const f = fs.size",
+        "call = 1",
+        "new CC('a')",
+        "new call('a')",
+        "setTimeout(() => 1, 5)",
+        "try { } catch (e) { e instanceof CallError }",
+        "slep(5)",
+    ];
+    let messages: Vec<String> = sources
+        .iter()
+        .map(|source| {
+            let found = compile("t.ts", source).err().unwrap_or_default();
+            assert!(!found.is_empty(), "{source} is accepted");
+            found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        })
+        .collect();
+    insta::assert_snapshot!(messages.join("\n"));
+}
+
+#[test]
+fn early_errors_of_a_module_are_syntax_errors() {
+    let reserved = ["implements", "interface", "let", "package", "private", "protected", "public", "static", "yield"];
+    let mut sources: Vec<String> = reserved.iter().map(|name| format!("var {name} = 1")).collect();
+    sources.extend(reserved.iter().map(|name| format!("function f({name}) {{}}")));
+    let others = [
+        "const a = 010",
+        "const a = 08",
+        "const a = '\\01'",
+        "const a = '\\8'",
+        "const a = 'a long text with one escape \\1 in it'",
+        "function f(a, a) {}",
+        "const f = (a, a) => 1",
+        "function f(a) { let a }",
+        "if (1) function f() {}",
+        "if (1) ; else function f() {}",
+        "while (0) function f() {}",
+        "label: function f() {}",
+        "function f() {} function f() {}",
+        "var f; function f() {}",
+        "{ function f() {} function f() {} }",
+        "{ async function f() {} function f() {} }",
+        "{ var f; function f() {} }",
+        "{ function f() {} var f }",
+        "{ function f() {} { var f } }",
+        "function g() { { function f() {} var f } }",
+        "class A {} class A {}",
+        "var A; class A {}",
+        "class A {} var A",
+        "class A {} function A() {}",
+        "let a; { var a }",
+        "switch (1) { case 1: function f() {} case 2: function f() {} }",
+        "switch (1) { case 1: class f {} default: var f }",
+        "switch (1) { case 1: let f; default: function f() {} }",
+        "try {} catch (e) { let e }",
+        "try {} catch (e) { function e() {} }",
+        "try {} catch ([e]) { var e }",
+        "for (var i = 0 in {}) {}",
+        "for (let i of []) { var i }",
+        "1\n--> a",
+        "<!-- a",
+        "delete input",
+        "with (input) {}",
+        "eval = 1",
+        "let arguments = 1",
+        "const await = 1",
+        "function f(x: number): void; function f(x: any) {} function f() {}",
+        "function f() {} function f(x: number): void; function f(x: any) {}",
+        "interface f {} let f; function f() {}",
+        "interface A {} class A {} class A {}",
+        "function let(): void; function let() {}",
+    ];
+    sources.extend(others.map(str::to_owned));
+    let accepted: Vec<&String> = sources
+        .iter()
+        .filter(|source| !compile_errors(source).first().is_some_and(|(kind, ..)| *kind == DiagnosticKind::Syntax))
+        .collect();
+    assert!(accepted.is_empty(), "{accepted:#?}");
+}
+
+#[test]
+fn names_that_may_be_declared_twice_are_accepted() {
+    for source in [
+        "var a; var a",
+        "function f() { function g() {} function g() {} var g }",
+        "function f(a) { var a; function a() {} }",
+        "try {} catch (e) { var e }",
+        "const f = function g() { var g }",
+        "{ function f() {} } { function f() {} } function f() {}",
+        "let a; { let a; class f {} } switch (1) { case 1: let a }",
+        "function f(x: number): void; function f(x: any) {}",
+        "class A { m(x: number): void; m(x: any) {} } interface A {} type B = A; const B = 1",
+        "declare function f(): void; declare const a: number",
+        "interface f { x: number } function f() {} type g = 1; function g() {} interface A {} class A {} interface A {}",
+        "const a = 0o10 + 0.5; const b = '\\0' + '\\x01'",
+    ] {
+        assert_compiles(source);
+    }
+}
+
+#[test]
+fn programs_that_mean_something_else_in_node_are_refused() {
+    let cases: &[(&str, u32)] = &[
+        ("class A { x = this.y; constructor(private y: number) {} }", 15),
+        ("class A { x = this.m(); m() {} constructor(readonly y: number) {} }", 15),
+        ("class A { x = [1].map(() => this.y); constructor(public y = 1) {} }", 29),
+        ("class A { m() { A = 1 as any } }", 7),
+        ("let A = class B { m() { B = 1 as any } }", 15),
+        ("class A { m() { return A } } A = null as any", 7),
+        ("function f(a, b = () => a) { var a = 2; return b() }", 34),
+        ("new (function () {} as any)()", 6),
+        ("class A {} class B extends A { constructor() { (() => super())() } }", 55),
+        ("const o: any = {}; o.__proto__ = o", 22),
+        ("const o: any = {}; [o.__proto__] = [o]; o.__proto__", 23),
+        ("const o = { toString: <any>(() => 'x') }", 13),
+        ("class A { static k = 1 } class B extends A { static k = super.k }", 57),
+        ("class A {} class B extends A { f; constructor() { const g = () => this; super(); this.f = g } }", 61),
+        ("async function f() {} async function g() { try { return f() } catch {} }", 57),
+        ("async function f() {} async function g() { try {} catch { return f() } finally {} }", 66),
+        ("async function f() {} const x = await (f() || 1)", 40),
+        ("async function f() {} const x = await (f() ? 1 : 2)", 40),
+        ("async function f() {} f(); function main() {}", 23),
+        ("async function f() {} [1].map((x) => f())", 38),
+        ("async function f() {} [1].forEach(function (x) { return f() })", 57),
+        ("const o = { async f() {} }; (o.f as any)(); 1", 29),
+    ];
+    for (source, column) in cases {
+        let found = compile_errors(source);
+        assert!(
+            found.first().is_some_and(|one| (one.0, one.2) == (DiagnosticKind::Unsupported, *column)),
+            "{source}: {found:?}"
+        );
+    }
+    assert_compiles("class A { x = () => this.y; z = this.x; constructor(private y: number) {} }");
+    assert_compiles(
+        "const r = [{ when: (x) => x, then: (x) => x }]; async function f() { return r[0].then(1) } await f()",
+    );
+    assert_compiles("class A { m() { return A } } class B { static n = 1 } B = A as any; new B()");
+}
+
+#[test]
+fn all_diagnostics_are_reported_in_source_order() {
+    let found = compile_errors("foo();\nconst a = 1n;\nbar();\nexport const b = nope;");
+    let lines: Vec<u32> = found.iter().map(|(_, line, _, _)| *line).collect();
+    assert_eq!(lines, [1, 2, 3, 4, 4]);
+}
+
+#[test]
+fn hint_suggests_the_nearest_name() {
+    let found = compile("t.ts", "const total = 1; console.log(totl)").err().unwrap_or_default();
+    assert_eq!(found[0].hint.as_deref(), Some("did you mean total?"));
+    assert_eq!(found[0].source_line, "const total = 1; console.log(totl)");
+}
+
+#[test]
+fn deeply_nested_sources_do_not_overflow_the_stack() {
+    let deep = [
+        format!("x = {}1{}", "(".repeat(190), ")".repeat(190)),
+        format!("const x = {}1{}", "[".repeat(190), "]".repeat(190)),
+        format!("const x = {}1", "!".repeat(1_400)),
+        format!("const x = {}1", "1 + ".repeat(700)),
+        format!("const x = {}1", "1 ? 1 : ".repeat(350)),
+        format!("let x; x = {}1", "x = ".repeat(700)),
+        format!("const x = {}1", "() => ".repeat(180)),
+        "if (1) ".repeat(370),
+        format!("if (1) {{}} {}", "else if (1) {} ".repeat(240)),
+        format!("const x = 'a'{}", ".at(0)".repeat(350)),
+        format!("const x = 'a'{}", "?.a".repeat(450)),
+        format!("const x: {}number{} = 1", "Array<".repeat(400), ">".repeat(400)),
+        format!("{} {}", "{".repeat(190), "}".repeat(190)),
+        "-".repeat(100_000),
+        "(".repeat(1_000_000),
+        "x => ".repeat(200_000),
+    ];
+    for source in deep {
+        let _ = compile("t.ts", &source);
+    }
+    assert!(compile("t.ts", &format!("console.log({}1)", "1 + ".repeat(700))).is_ok());
+}

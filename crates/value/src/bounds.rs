@@ -1,0 +1,156 @@
+//! The bounds of values: what every store can hold, and what may enter an execution. The checks do not recurse, so deep nesting
+//! cannot overflow the stack.
+
+use serde::Serialize;
+use serde_json::Number;
+
+use super::{Document, Json, json_text};
+use crate::limits::{PLAIN_VALUE_BYTES, SAFE_INTEGER, VALUE_DEPTH};
+
+/// A bound that a value exceeds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// The nesting is too deep.
+    #[error("nested deeper than {0} levels")]
+    Depth(usize),
+    /// The value is larger than [`PLAIN_VALUE_BYTES`].
+    #[error("larger than {PLAIN_VALUE_BYTES} bytes")]
+    Size,
+    /// An integer beyond [`SAFE_INTEGER`]. A program that reads it as a double gets a different number.
+    #[error("not exact as a JavaScript number: the integer {0} is beyond ±(2^53 - 1); pass it as a string")]
+    Integer(String),
+    /// A key with NUL, which some stores reject.
+    #[error("not storable: its key {0:?} contains the character NUL; rename the key")]
+    Key(String),
+}
+
+/// Checks that every store can hold `value`: at most `levels` deep, integers within ±(2^53 - 1), no NUL in a key.
+///
+/// A number with a fraction or an exponent is not an integer, whatever its size.
+///
+/// ```
+/// use runstate_value::{ValueError, check_storable};
+/// use serde_json::json;
+/// assert_eq!(check_storable(&json!({"$ref": [1e300, -0.0]}), 2), Ok(()));
+/// assert_eq!(check_storable(&json!([[]]), 1), Err(ValueError::Depth(1)));
+/// assert!(check_storable(&json!(9_007_199_254_740_992u64), 1).is_err());
+/// ```
+pub fn check_storable(value: &Json, levels: usize) -> Result<(), ValueError> {
+    let mut pending = Vec::new();
+    let mut next = Some((value, 1usize));
+    while let Some((value, depth)) = next {
+        match value {
+            Json::Array(_) | Json::Object(_) if depth > levels => return Err(ValueError::Depth(levels)),
+            Json::Array(items) => pending.extend(items.iter().map(|item| (item, depth + 1))),
+            Json::Object(map) => {
+                if let Some(key) = map.keys().find(|key| key.contains('\0')) {
+                    return Err(ValueError::Key(key.clone()));
+                }
+                pending.extend(map.values().map(|item| (item, depth + 1)));
+            }
+            Json::Number(number) if !is_exact(number) => return Err(ValueError::Integer(json_text(value))),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+        next = pending.pop();
+    }
+    Ok(())
+}
+
+/// Checks that `value` may enter an execution: storable, at most 64 levels deep, and at most 1 MiB of JSON.
+pub fn check_plain(value: &Json) -> Result<(), ValueError> {
+    // The depth is checked first, because measuring the JSON recurses.
+    check_storable(value, VALUE_DEPTH)?;
+    if json_bytes(value) > PLAIN_VALUE_BYTES { Err(ValueError::Size) } else { Ok(()) }
+}
+
+fn is_exact(number: &Number) -> bool {
+    number.is_f64() || number.as_i64().is_some_and(|i| (-SAFE_INTEGER..=SAFE_INTEGER).contains(&i))
+}
+
+struct ByteCounter(usize);
+
+impl std::io::Write for ByteCounter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns the approximate size of a document in memory. A small map has a node for eleven entries.
+pub fn memory_bytes(document: &Document) -> u64 {
+    const NODE: usize = 640;
+    const VALUE: usize = 32;
+    fn map(map: &Document) -> usize {
+        let entries: usize = map.iter().map(|(key, entry)| 16 + key.len() + value(entry)).sum();
+        entries + NODE * map.len().div_ceil(8)
+    }
+    fn value(json: &Json) -> usize {
+        match json {
+            Json::String(text) => 16 + text.len(),
+            Json::Array(items) => 16 + items.iter().map(|item| VALUE + value(item)).sum::<usize>(),
+            Json::Object(object) => map(object),
+            Json::Number(_) | Json::Null | Json::Bool(_) => 0,
+        }
+    }
+    map(document) as u64
+}
+
+/// Returns the size of the JSON of `value`, in bytes.
+///
+/// ```
+/// assert_eq!(runstate_value::json_bytes(&serde_json::json!({"a": "é\n"})), r#"{"a":"é\n"}"#.len());
+/// ```
+pub fn json_bytes<T: Serialize + ?Sized>(value: &T) -> usize {
+    let mut counter = ByteCounter(0);
+    // A value that cannot be written as JSON is too large for every store.
+    super::json::write_json(value, &mut counter).map_or(usize::MAX, |()| counter.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn nested(levels: usize) -> Json {
+        (0..levels).fold(Json::Null, |inner, _| Json::Array(vec![inner]))
+    }
+
+    #[test]
+    fn depth_and_size_are_bounded() {
+        assert_eq!(check_plain(&nested(64)), Ok(()));
+        assert_eq!(check_plain(&nested(65)), Err(ValueError::Depth(64)));
+        assert_eq!(check_plain(&Json::String("x".repeat(PLAIN_VALUE_BYTES + 1))), Err(ValueError::Size));
+    }
+
+    #[test]
+    fn a_hostile_depth_is_refused_and_does_no_harm() {
+        let hostile = nested(1_000_000);
+        assert_eq!(check_storable(&hostile, 99), Err(ValueError::Depth(99)));
+        // Dropping it would recurse.
+        std::mem::forget(hostile);
+    }
+
+    #[test]
+    fn integers_beyond_2_pow_53_are_rejected_and_floats_are_not() {
+        for fine in
+            [json!(9_007_199_254_740_991i64), json!(-9_007_199_254_740_991i64), json!(1e300), json!(9007199254740992.0)]
+        {
+            assert_eq!(check_storable(&json!({"a": [fine]}), 9), Ok(()));
+        }
+        for wrong in
+            [json!(9_007_199_254_740_992i64), json!(-9_007_199_254_740_992i64), json!(u64::MAX), json!(i64::MIN)]
+        {
+            assert_eq!(check_storable(&json!({"a": [wrong]}), 9), Err(ValueError::Integer(wrong.to_string())));
+        }
+    }
+
+    #[test]
+    fn a_key_with_nul_is_refused_a_text_with_it_is_not() {
+        assert_eq!(check_storable(&json!({"$a.b": {"": "a\u{0}"}}), 9), Ok(()));
+        assert_eq!(check_storable(&json!([{"a\u{0}": 1}]), 9), Err(ValueError::Key("a\u{0}".into())));
+    }
+}

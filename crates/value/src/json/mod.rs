@@ -1,0 +1,167 @@
+//! Reading and writing of JSON text (RFC 8259). Natively it is `serde_json`. Pages have their own code instead, because the tables of
+//! `serde_json` for doubles cost 30 KB (`docs/decisions/0017`). Tests compare both.
+//!
+//! Canonical JSON (RFC 8785) is one text per value, whatever the order of its keys. Fingerprints and state hashes use
+//! it.
+
+#[cfg(any(test, target_family = "wasm"))]
+mod reader;
+#[cfg(any(test, target_family = "wasm"))]
+mod writer;
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{Json, sort_by};
+
+#[cfg(not(target_family = "wasm"))]
+mod codec {
+    use std::io::Write;
+
+    use serde::Serialize;
+
+    use super::{Json, JsonError};
+
+    pub fn parse(text: &str) -> Result<Json, JsonError> {
+        serde_json::from_str(text).map_err(|error| JsonError(error.to_string()))
+    }
+
+    pub fn write_json<T: Serialize + ?Sized>(value: &T, out: impl Write) -> serde_json::Result<()> {
+        serde_json::to_writer(out, value)
+    }
+}
+
+#[cfg(target_family = "wasm")]
+mod codec {
+    pub use super::reader::parse;
+    pub use super::writer::write_json;
+}
+
+/// The reason why a text is not valid JSON.
+#[derive(Debug)]
+pub struct JsonError(String);
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+/// Parses `text`.
+pub fn parse(text: &str) -> Result<Json, JsonError> {
+    codec::parse(text)
+}
+
+/// As [`parse`], for bytes that must be UTF-8.
+pub fn parse_bytes(bytes: &[u8]) -> Result<Json, JsonError> {
+    parse(str::from_utf8(bytes).map_err(|error| JsonError(error.to_string()))?)
+}
+
+/// Returns `value` as JSON text.
+pub fn to_json_string<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
+    let mut out = Vec::new();
+    write_json(value, &mut out)?;
+    String::from_utf8(out).map_err(serde::ser::Error::custom)
+}
+
+/// As [`to_json_string`], into a writer.
+pub(super) fn write_json<T: Serialize + ?Sized>(value: &T, out: impl std::io::Write) -> serde_json::Result<()> {
+    codec::write_json(value, out)
+}
+
+/// Returns the JSON text of `value`.
+pub fn json_text(value: &Json) -> String {
+    // A value has only texts as keys and only finite numbers, so writing it cannot fail.
+    to_json_string(value).unwrap_or_default()
+}
+
+/// Returns the canonical text of `value`: keys sorted by UTF-16 units, numbers as in ECMAScript, no white space.
+///
+/// ```
+/// use runstate_value::canonical_json;
+/// assert_eq!(canonical_json(&serde_json::json!({"b": 1.0, "a": [1e21, "é"]})), r#"{"a":[1e+21,"é"],"b":1}"#);
+/// ```
+pub fn canonical_json(value: &Json) -> String {
+    let mut out = String::new();
+    write_canonical_json(value, &mut out);
+    out
+}
+
+/// Appends the canonical text of `value`.
+pub fn write_canonical_json(value: &Json, out: &mut String) {
+    match value {
+        Json::Null => out.push_str("null"),
+        Json::Bool(true) => out.push_str("true"),
+        Json::Bool(false) => out.push_str("false"),
+        Json::Number(n) => match n.as_i64() {
+            // An integer beyond 2^53 is written exactly, because rounding would give two values the same text.
+            Some(i) => out.push_str(&i.to_string()),
+            None => out.push_str(&n.as_f64().map(number_text).unwrap_or_default()),
+        },
+        // serde_json makes the escapes that RFC 8785 requires, in the required short forms.
+        Json::String(s) => out.push_str(&quote(s)),
+        Json::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write_canonical_json(item, out);
+            }
+            out.push(']');
+        }
+        Json::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            sort_by(&mut keys, |a, b| a.encode_utf16().cmp(b.encode_utf16()));
+            out.push('{');
+            for (i, key) in keys.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                out.push_str(&quote(key));
+                out.push(':');
+                write_canonical_json(&map[key], out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn quote(text: &str) -> String {
+    // Every text can be written as JSON.
+    to_json_string(text).unwrap_or_default()
+}
+
+/// Returns the text of a double (ECMA-262, Number::toString).
+pub fn number_text(n: f64) -> String {
+    ryu_js::Buffer::new().format(n).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_rfc_8785_example_is_canonicalized() {
+        let value = json!({
+            "numbers": [333333333.3333333, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
+            "string": "\u{20ac}$\u{000F}\u{000a}A'\u{0042}\u{0022}\u{005c}\\\"\u{002f}",
+            "literals": [null, true, false]
+        });
+        assert_eq!(
+            canonical_json(&value),
+            r#"{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\u000f\nA'B\"\\\\\"/"}"#
+        );
+    }
+
+    #[test]
+    fn keys_are_sorted_by_utf16_units() {
+        // U+FB33 sorts after the surrogates of U+1F600 in UTF-16, before it in code points.
+        assert_eq!(canonical_json(&json!({"\u{fb33}": 1, "\u{1f600}": 2})), "{\"\u{1f600}\":2,\"\u{fb33}\":1}");
+    }
+}

@@ -1,0 +1,294 @@
+//! Host calls: `call_spec.rs` reads the calls of an instruction from its operands. The machine counts them by key and
+//! suspends until it receives their results.
+//!
+//! A single call is stored as a request. A group can have many calls, so only their number is stored; they are read
+//! again from the operands when they are needed. A saved open call is checked before it is restored.
+
+use std::collections::HashMap;
+
+use runstate_value::time::Timestamp;
+use serde_json::{Map, Value as Json, json};
+
+use super::abrupt_completion::{AbruptCompletion, range_error, type_error};
+use super::array::Array;
+use super::call_spec::{CENTURY_MS, CallSite, CallSpec, PayloadBudget, truncate_for_message};
+use super::entry::Entry;
+use super::entry_decoder::ReadResult;
+use super::globals::HostFunction;
+use super::interpreter::InstructionOutcome;
+use super::json::display_text;
+use super::machine::{CallKey, CallRequest, Machine, StopReason, SuspendedCall, SuspendedRequests};
+use super::program::DecodedInstruction;
+use super::table::{Table, TableKind};
+use super::value::{HeapRef, Value};
+use super::{abrupt_completion, call_spec, conversion, entry_decoder, slow_path};
+
+type HostCallResult = Result<InstructionOutcome, AbruptCompletion>;
+
+/// Runs an instruction that makes a host call. Its operands stay on the stack until no step can fail any more.
+pub(super) fn run_host_call(machine: &mut Machine, instruction: DecodedInstruction) -> HostCallResult {
+    let mut budget = PayloadBudget::from_limits(&machine.limits);
+    let result = prepare_host_call(machine, instruction, &mut budget);
+    if result.is_err() {
+        // A successful call ends the slice. A failed one can be repeated, so its work is charged.
+        machine.charge_work(budget.visited);
+    }
+    result
+}
+
+fn prepare_host_call(
+    machine: &mut Machine,
+    instruction: DecodedInstruction,
+    budget: &mut PayloadBudget,
+) -> HostCallResult {
+    let from = machine.stack.len().saturating_sub(instruction.stack_effect().0 as usize);
+    let operand = |index: usize| machine.stack.get(from + index).cloned().unwrap_or(Value::Undefined);
+    let spec = match instruction {
+        DecodedInstruction::Ask { function: HostFunction::All, .. } => {
+            return prepare_call_group(machine, from, budget);
+        }
+        DecodedInstruction::Ask { function: HostFunction::Call, argc } => {
+            let mut spec = CallSpec::new(&call_spec::read_tool(machine, "the first argument of call(…)", &operand(0))?);
+            if argc > 1 && !matches!(operand(1), Value::Undefined) {
+                spec.args = call_spec::read_json(machine, CallSite::Call, "args", &operand(1), budget)?;
+            }
+            if argc > 2 {
+                call_spec::read_options(machine, CallSite::Call, &operand(2), &mut spec, budget)?;
+            }
+            Some(spec)
+        }
+        DecodedInstruction::Ask { function: HostFunction::Sleep, .. } => read_sleep(machine, from)?,
+        DecodedInstruction::Ask { function: HostFunction::SleepUntil, .. } => read_sleep_until(machine, &operand(0))?,
+        DecodedInstruction::Ask { function, .. } => {
+            let mut args = json!({ "path": call_spec::read_text(machine, &format!("the path of {}", function.name()), &operand(0), budget)? });
+            if function == HostFunction::WriteFile {
+                args["text"] = call_spec::read_text(machine, "the text of fs.writeFile", &operand(1), budget)?;
+            }
+            Some(CallSpec { args, ..CallSpec::new(function.name()) })
+        }
+        _ => {
+            let mut spec = CallSpec::new("cc");
+            spec.prompt = call_spec::read_prompt(&conversion::to_text_at(machine, from)?, budget)?;
+            if let DecodedInstruction::Cc { options: true } = instruction {
+                call_spec::read_options(machine, CallSite::Cc, &operand(1), &mut spec, budget)?;
+            }
+            Some(spec)
+        }
+    };
+    match spec {
+        Some(spec) => Ok(suspend(machine, from, vec![spec], false)),
+        // A timer that is already due needs no suspension.
+        None => slow_path::replace_operands(machine, machine.stack.len() - from, Value::Undefined),
+    }
+}
+
+fn prepare_call_group(machine: &mut Machine, from: usize, budget: &mut PayloadBudget) -> HostCallResult {
+    let list = machine.stack.get(from).cloned().unwrap_or(Value::Undefined);
+    let specs = call_spec::read_call_specs(machine, &list, budget)?;
+    if specs.is_empty() {
+        let answers = machine.heap.new_array(Vec::new());
+        return slow_path::replace_operands(machine, 1, Value::Ref(answers));
+    }
+    Ok(suspend(machine, from, specs, true))
+}
+
+/// `sleep(ms)`; `None` where no wait is needed.
+fn read_sleep(machine: &Machine, from: usize) -> Result<Option<CallSpec>, AbruptCompletion> {
+    let ms = conversion::to_number_at(machine, from)?;
+    if ms.is_nan() || ms <= 0.0 {
+        return Ok(None);
+    }
+    if ms > CENTURY_MS {
+        let given = display_text(machine, &Value::Number(ms));
+        return range_error(format!("sleep takes at most 100 years, not {given} ms"));
+    }
+    // Rounded up: a timer never ends early.
+    Ok(Some(CallSpec { options: json!({ "timeoutMs": ms.ceil() as i64 }), ..CallSpec::new("timer") }))
+}
+
+/// `sleepUntil(time)`; `None` for a time that has passed.
+fn read_sleep_until(machine: &Machine, time: &Value) -> Result<Option<CallSpec>, AbruptCompletion> {
+    let ms = match time {
+        Value::Number(ms) if !ms.is_nan() => Some(ms.ceil()),
+        Value::Text(text) => Timestamp::from_rfc3339(&text.to_utf8()).map(|time| time.as_millis() as f64),
+        _ => None,
+    };
+    let Some(ms) = ms else {
+        let message = "sleepUntil takes milliseconds since 1970 or a string such as \"2030-01-31T09:00:00Z\"";
+        return type_error(format!("{message}, not {}", truncate_for_message(&display_text(machine, time))));
+    };
+    if ms <= machine.now_ms as f64 {
+        return Ok(None);
+    }
+    if ms - machine.now_ms as f64 > CENTURY_MS {
+        let given = truncate_for_message(&display_text(machine, time));
+        return range_error(format!("sleepUntil takes a time at most 100 years ahead, not {given}"));
+    }
+    Ok(Some(CallSpec { options: json!({ "until": ms as i64 }), ..CallSpec::new("timer") }))
+}
+
+/// Suspends at these calls. No step fails from here on.
+fn suspend(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group: bool) -> InstructionOutcome {
+    machine.calls += specs.len() as u64;
+    for spec in &specs {
+        if let Some(key) = &spec.key {
+            let count = key_count(machine, key).saturating_add(1);
+            set_key_count(machine, key, count);
+        }
+    }
+    let mut requests = build_requests(machine, specs);
+    let operands = machine.stack.split_off(from);
+    let (suspended, stop) = match requests.pop() {
+        Some(request) if !is_group => (SuspendedRequests::Single(Box::new(request.clone())), StopReason::Call(request)),
+        last => {
+            requests.extend(last);
+            (SuspendedRequests::All(requests.len()), StopReason::Calls(requests))
+        }
+    };
+    machine.suspended_call = Some(SuspendedCall { requests: suspended, operands });
+    InstructionOutcome::Stop(Box::new(stop))
+}
+
+/// The requests for the host. The keys are already counted.
+fn build_requests(machine: &Machine, specs: Vec<CallSpec>) -> Vec<CallRequest> {
+    let (instruction, line) = (machine.pc, machine.line());
+    let mut later_calls: HashMap<String, u64> = HashMap::new();
+    let mut requests: Vec<CallRequest> = Vec::with_capacity(specs.len());
+    // Backwards: of several calls with the same key the last was counted last.
+    for CallSpec { kind, prompt, args, options, key } in specs.into_iter().rev() {
+        let key = key.map(|key| {
+            let count = later_calls.entry(key.clone()).or_default();
+            let occurrence = key_count(machine, &key).saturating_sub(*count);
+            *count += 1;
+            CallKey { key, occurrence }
+        });
+        requests.push(CallRequest { kind, prompt, args, key, options, instruction, line });
+    }
+    requests.reverse();
+    requests
+}
+
+/// Builds the stop at the open calls again.
+pub(super) fn current_call_stop(machine: &Machine, call: &SuspendedCall) -> StopReason {
+    match call.requests {
+        SuspendedRequests::Single(ref request) => StopReason::Call((**request).clone()),
+        SuspendedRequests::All(count) => match reread_call_specs(machine, call) {
+            Some(specs) if specs.len() == count => StopReason::Calls(build_requests(machine, specs)),
+            _ => StopReason::Failed(abrupt_completion::to_failure(
+                machine,
+                &AbruptCompletion::Internal("open calls that cannot be read again"),
+            )),
+        },
+    }
+}
+
+fn reread_call_specs(machine: &Machine, call: &SuspendedCall) -> Option<Vec<CallSpec>> {
+    call_spec::read_call_specs(machine, call.operands.first()?, &mut PayloadBudget::for_reread()).ok()
+}
+
+/// Retracts the calls of this slice, which no reader has seen.
+pub(super) fn retract_calls(machine: &mut Machine) {
+    let Some(call) = machine.suspended_call.take() else { return };
+    let keys: Vec<String> = match &call.requests {
+        SuspendedRequests::Single(request) => request.key.iter().map(|call_key| call_key.key.clone()).collect(),
+        SuspendedRequests::All(_) => {
+            reread_call_specs(machine, &call).into_iter().flatten().filter_map(|spec| spec.key).collect()
+        }
+    };
+    for key in keys {
+        let count = key_count(machine, &key).saturating_sub(1);
+        set_key_count(machine, &key, count);
+    }
+    machine.calls = machine.calls.saturating_sub(call.count() as u64);
+    machine.stack.extend(call.operands);
+}
+
+/// The number of calls made with a key.
+fn key_count(machine: &Machine, key: &str) -> u64 {
+    let table = machine.heap.table(machine.key_counts, TableKind::Main);
+    match table.and_then(|table| machine.heap.table_get(table, &Value::text(key))) {
+        Some(Value::Number(count)) => count as u64,
+        _ => 0,
+    }
+}
+
+fn set_key_count(machine: &mut Machine, key: &str, count: u64) {
+    if machine.key_counts == HeapRef::NONE {
+        machine.key_counts = machine.heap.allocate(Entry::Map(Box::new(Table::numbered())));
+    }
+    machine.heap.table_set(machine.key_counts, TableKind::Main, Value::text(key), Value::Number(count as f64));
+}
+
+/// The saved form of an open call without its operands.
+pub(super) fn encode_suspended_call(machine: &Machine, call: &SuspendedCall) -> Map<String, Json> {
+    let mut encoded = Map::new();
+    match &call.requests {
+        SuspendedRequests::Single(request) => {
+            encoded.insert("kind".to_owned(), json!(request.kind));
+            encoded.insert("prompt".to_owned(), json!(request.prompt));
+            encoded.insert("options".to_owned(), request.options.clone());
+            encoded.insert("instruction".to_owned(), json!(request.instruction));
+            encoded.insert("line".to_owned(), json!(request.line));
+            if !request.args.is_null() {
+                encoded.insert("args".to_owned(), request.args.clone());
+            }
+            if let Some(CallKey { key, occurrence }) = &request.key {
+                encoded.insert("key".to_owned(), json!(key));
+                encoded.insert("occurrence".to_owned(), json!(occurrence));
+            }
+        }
+        SuspendedRequests::All(count) => {
+            encoded.insert("together".to_owned(), json!(count));
+            encoded.insert("instruction".to_owned(), json!(machine.pc));
+            encoded.insert("line".to_owned(), json!(machine.line()));
+        }
+    }
+    encoded
+}
+
+/// Checks an open call against the instruction that made it, and returns the number of operands of that instruction.
+pub(super) fn check_suspended_call(
+    machine: &Machine,
+    call: &SuspendedCall,
+    instruction: DecodedInstruction,
+) -> ReadResult<u32> {
+    let fits = match (&call.requests, instruction) {
+        (SuspendedRequests::Single(_), DecodedInstruction::Ask { function: HostFunction::All, .. }) => false,
+        (SuspendedRequests::Single(_), DecodedInstruction::Cc { .. } | DecodedInstruction::Ask { .. }) => true,
+        (SuspendedRequests::All(count), DecodedInstruction::Ask { function: HostFunction::All, .. }) => {
+            match call.operands.as_slice() {
+                [Value::Ref(list)] => *count > 0 && machine.heap.array(*list).map(Array::len) == Some(*count),
+                _ => false,
+            }
+        }
+        _ => false,
+    };
+    let operands = instruction.stack_effect().0;
+    if fits && call.operands.len() == operands as usize {
+        return Ok(operands);
+    }
+    Err("the open call does not match its instruction".to_owned())
+}
+
+/// Reads the requests of an open call from their saved form.
+pub(super) fn read_suspended_requests(call: &Json) -> ReadResult<SuspendedRequests> {
+    if let Some(together) = call.get("together") {
+        return Ok(SuspendedRequests::All(entry_decoder::number(together)? as usize));
+    }
+    let key = match call.get("key") {
+        None => None,
+        Some(key) => Some(CallKey {
+            key: entry_decoder::string(key)?.to_owned(),
+            occurrence: entry_decoder::number64(&call["occurrence"])?,
+        }),
+    };
+    Ok(SuspendedRequests::Single(Box::new(CallRequest {
+        kind: entry_decoder::string(&call["kind"])?.to_owned(),
+        prompt: entry_decoder::string(&call["prompt"])?.to_owned(),
+        args: call.get("args").cloned().unwrap_or_default(),
+        key,
+        options: call["options"].clone(),
+        instruction: entry_decoder::number(&call["instruction"])?,
+        line: entry_decoder::number(&call["line"])?,
+    })))
+}

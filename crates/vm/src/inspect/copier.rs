@@ -1,0 +1,362 @@
+//! Copies a value from the heap within [`InspectBounds`]. Objects get labels: the names of classes, functions in
+//! brackets, the stacks of errors.
+
+use super::super::array::Array;
+use super::super::entry::Entry;
+use super::super::machine::Machine;
+use super::super::table::{Table, TableKind};
+use super::super::text::Str;
+use super::super::value::{HeapRef, Value};
+use super::{
+    ContainerItem, ErrorLabel, InspectBounds, Member, ObjectCopy, ObjectKind, ValueCopy, ValueView, util_inspect,
+};
+use crate::object::{ErrorKind, IterationKind, IteratorObject, Object};
+use crate::{conversion, inspect, property};
+
+/// Approximate bytes of a value without its text and its indentation.
+const NODE_BYTES: usize = 8;
+
+/// A copier of values.
+pub(super) struct Copier<'a> {
+    machine: &'a Machine,
+    pub(super) bounds: InspectBounds,
+    /// Bytes left.
+    pub(super) left: usize,
+    /// Whether parts are omitted.
+    pub(super) cut: bool,
+    /// Whether the length of an array is a property too, as for `%o` of `console.log`.
+    pub(super) hidden: bool,
+    /// The objects being copied, outermost first.
+    open: Vec<HeapRef>,
+}
+
+impl<'a> Copier<'a> {
+    pub(super) fn new(machine: &'a Machine, bounds: InspectBounds) -> Self {
+        Self { machine, bounds, left: bounds.bytes, cut: false, hidden: false, open: Vec::new() }
+    }
+
+    /// A view of a variable, within its own share of the bytes.
+    pub(super) fn view(&mut self, value: &Value) -> ValueView {
+        let before = self.left;
+        let share = before.min(self.bounds.variable_bytes);
+        self.left = share;
+        let shown = self.copy(value);
+        self.left = before - (share - self.left);
+        ValueView { value: inspect::tagged_json(&shown), text: util_inspect::inspect_text(&shown, &self.bounds) }
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes);
+    }
+
+    pub(super) fn copy(&mut self, value: &Value) -> ValueCopy {
+        self.take(NODE_BYTES + 2 * self.open.len());
+        match value {
+            Value::Undefined | Value::Hole => ValueCopy::Undefined,
+            Value::Uninitialized => ValueCopy::Uninitialized,
+            Value::Null => ValueCopy::Null,
+            Value::Bool(truth) => ValueCopy::Bool(*truth),
+            Value::Number(number) => ValueCopy::Number(*number),
+            Value::Text(text) => self.copy_text(text),
+            Value::Builtin(builtin) => {
+                let kind = match builtin.is_namespace() {
+                    true => ObjectKind::Function(format!("Object [{}] {{}}", builtin.name())),
+                    false => ObjectKind::Function(function_label(self.machine, value)),
+                };
+                ValueCopy::Object(Box::new(ObjectCopy::new(HeapRef::NONE, kind, "Function")))
+            }
+            Value::Ref(at) => self.copy_reference(*at),
+        }
+    }
+
+    fn copy_text(&mut self, text: &Str) -> ValueCopy {
+        let shown = text.len().min(self.bounds.text).min(self.left);
+        let left = text.len() - shown;
+        self.cut |= left > 0;
+        self.take(shown);
+        ValueCopy::Text(text.slice(0, shown).units().iter().collect(), left)
+    }
+
+    fn copy_reference(&mut self, at: HeapRef) -> ValueCopy {
+        if let Some(position) = self.open.iter().position(|open| *open == at) {
+            return ValueCopy::Circular(self.open.len() - position, at);
+        }
+        let (kind, class) = self.describe_object(at);
+        let mut shown = ObjectCopy::new(at, kind, &class);
+        let heap = &self.machine.heap;
+        shown.len = match heap.get(at) {
+            Entry::Array(array) => array.len(),
+            Entry::Map(table) | Entry::Set(table) => table.len(),
+            _ => 0,
+        };
+        let members = self.member_values(at, &shown.kind);
+        let iterates = matches!(shown.kind, ObjectKind::Iterator { plain: false, .. });
+        if shown.len == 0 && members.is_empty() && !iterates {
+            return ValueCopy::Object(Box::new(shown));
+        }
+        if self.open.len() > self.bounds.depth || self.left == 0 {
+            self.cut = true;
+            return ValueCopy::Omitted(class);
+        }
+        self.open.push(at);
+        match heap.get(at) {
+            Entry::Array(array) => self.copy_elements(at, array, members.len(), &mut shown),
+            Entry::Map(_) | Entry::Set(_) => self.copy_entries(at, 0, &mut shown),
+            Entry::Iterator(iterator) => self.copy_remaining_entries(iterator, &mut shown),
+            _ => {}
+        }
+        self.copy_members(members, &mut shown);
+        self.open.pop();
+        ValueCopy::Object(Box::new(shown))
+    }
+
+    /// The kind of an object and the name of its class.
+    fn describe_object(&mut self, at: HeapRef) -> (ObjectKind, String) {
+        let machine = self.machine;
+        let function = |kind: String| (ObjectKind::Function(kind), "Function".to_owned());
+        match machine.heap.get(at) {
+            Entry::Array(_) => (ObjectKind::Array, "Array".to_owned()),
+            Entry::Object(object) => (ObjectKind::Object, class_name(machine, object, "Object")),
+            Entry::Map(_) => (ObjectKind::Map, "Map".to_owned()),
+            Entry::Set(_) => (ObjectKind::Set, "Set".to_owned()),
+            Entry::Closure(_) | Entry::Bound(_) => {
+                let label = function_label(machine, &Value::Ref(at));
+                self.take(label.len());
+                function(label)
+            }
+            Entry::Error(error) => {
+                let class = class_name(machine, &error.object, error.kind.name());
+                let label = error_label(machine, at, error.kind, &class);
+                self.take(label.stack.len());
+                (ObjectKind::Error(Box::new(label)), class)
+            }
+            Entry::RegExp(regexp) => {
+                let (source, flags) = (regexp.source.to_utf8(), regexp.flags.to_utf8());
+                self.take(source.len());
+                (ObjectKind::RegExp { source, flags }, "RegExp".to_owned())
+            }
+            Entry::Iterator(iterator) => {
+                let (source, plain) = iterator_label(machine, &iterator.source);
+                let suffix = if iterator.kind == IterationKind::Entries && !plain { "Entries" } else { "Iterator" };
+                (
+                    ObjectKind::Iterator { name: format!("{source} {suffix}"), plain },
+                    format!("Object [{source} Iterator]"),
+                )
+            }
+            // Parts of other entries, which no value references.
+            Entry::Cell(_) | Entry::Chunk(_) | Entry::Pairs(_) | Entry::Free => {
+                (ObjectKind::Object, "Object".to_owned())
+            }
+        }
+    }
+
+    /// The properties of an object that are copied: the enumerable ones, and the cause of an error.
+    fn member_values(&self, at: HeapRef, kind: &ObjectKind) -> Vec<(Value, Value, bool)> {
+        let heap = &self.machine.heap;
+        let table = match heap.get(at) {
+            Entry::Array(array) => array.extra.as_deref(),
+            Entry::Object(object) if !object.prototype => Some(&object.table),
+            Entry::Closure(closure) => Some(&closure.table),
+            Entry::Error(error) => Some(&error.object.table),
+            _ => None,
+        };
+        let entries = table.map(|table| property::table_entries(heap, table)).unwrap_or_default();
+        let mut members: Vec<_> = entries.into_iter().map(|(key, value)| (key, value, true)).collect();
+        if let (Entry::Error(error), ObjectKind::Error(label)) = (heap.get(at), kind) {
+            members.retain(|(key, value, _)| !is_in_stack(self.machine, &label.stack, key, value));
+            let cause = Value::text("cause");
+            members.extend(heap.table_get(&error.hidden, &cause).map(|value| (cause, value, false)));
+        }
+        if self.hidden && matches!(kind, ObjectKind::Array) {
+            let len = heap.array_len(at) as f64;
+            members.insert(0, (Value::text("length"), Value::Number(len), false));
+        }
+        members
+    }
+
+    fn copy_elements(&mut self, at: HeapRef, array: &Array, members: usize, shown: &mut ObjectCopy) {
+        let machine = self.machine;
+        let element = |index| machine.heap.element(at, index);
+        let (mut index, len) = (0, array.len());
+        while index < len && shown.items.len() < self.bounds.items && self.left > 0 {
+            if let Value::Hole = element(index) {
+                let run = (index..len).take_while(|i| matches!(element(*i), Value::Hole)).count();
+                shown.items.push(ContainerItem::Holes(run));
+                // A long run of holes costs time.
+                self.take(NODE_BYTES + run / 64);
+                index += run;
+            } else {
+                shown.items.push(ContainerItem::Value(self.copy(&element(index))));
+                index += 1;
+            }
+        }
+        shown.items_left = len - index;
+        self.cut |= shown.items_left > 0;
+        // Node checks as many elements as it writes entries, including properties and the mark for omitted elements.
+        let entries = shown.items.len() + usize::from(shown.items_left > 0) + members;
+        shown.numbers = entries <= len && (0..entries).all(|index| matches!(element(index), Value::Number(_)));
+    }
+
+    /// Copies the entries of a Map or Set from an insertion number on.
+    fn copy_entries(&mut self, at: HeapRef, from: u32, shown: &mut ObjectCopy) {
+        let machine = self.machine;
+        let (Some(table), is_map) = (machine.heap.table(at, TableKind::Main), matches!(shown.kind, ObjectKind::Map))
+        else {
+            return;
+        };
+        self.copy_each_entry(table, from, shown, |copier, key, value| {
+            let key = copier.copy(key);
+            if is_map { ContainerItem::Entry(key, copier.copy(value)) } else { ContainerItem::Value(key) }
+        });
+    }
+
+    /// Copies the entries of a Map or Set that an iterator has not yielded yet.
+    fn copy_remaining_entries(&mut self, iterator: &IteratorObject, shown: &mut ObjectCopy) {
+        let machine = self.machine;
+        let Value::Ref(source) = iterator.source else { return };
+        let (table, is_map) = match machine.heap.get(source) {
+            Entry::Map(table) => (table, true),
+            Entry::Set(table) => (table, false),
+            _ => return,
+        };
+        self.copy_each_entry(table, iterator.position, shown, |copier, key, value| {
+            let value = if is_map { value } else { key };
+            match iterator.kind {
+                IterationKind::Entries => ContainerItem::Pair(copier.copy(key), copier.copy(value)),
+                IterationKind::Keys => ContainerItem::Value(copier.copy(key)),
+                IterationKind::Values | IterationKind::Names => ContainerItem::Value(copier.copy(value)),
+            }
+        });
+    }
+
+    fn copy_each_entry(
+        &mut self,
+        table: &Table,
+        from: u32,
+        shown: &mut ObjectCopy,
+        mut item: impl FnMut(&mut Self, &Value, &Value) -> ContainerItem,
+    ) {
+        let heap = &self.machine.heap;
+        let mut next = from;
+        while let Some((number, key, value)) = heap.table_next(table, next) {
+            next = number + 1;
+            if shown.items.len() < self.bounds.items && self.left > 0 {
+                shown.items.push(item(self, &key, &value));
+            } else {
+                shown.items_left += 1;
+            }
+        }
+        self.cut |= shown.items_left > 0;
+    }
+
+    fn copy_members(&mut self, members: Vec<(Value, Value, bool)>, shown: &mut ObjectCopy) {
+        let total = members.len();
+        for (key, value, enumerable) in members {
+            if shown.members.len() >= self.bounds.members || self.left == 0 {
+                break;
+            }
+            let Value::Text(key) = key else { continue };
+            self.take(key.len());
+            let value = self.copy(&value);
+            shown.members.push(Member { key: key.units().iter().collect(), enumerable, value });
+        }
+        shown.members_left = total - shown.members.len();
+        self.cut |= shown.members_left > 0;
+    }
+}
+
+/// Most prototypes that are searched for the name of a class.
+const MAX_PROTOTYPES: usize = 100;
+
+/// The name of the program's class that constructed an object, or `builtin` if there is none.
+pub(super) fn class_name(machine: &Machine, object: &Object, builtin: &str) -> String {
+    let mut proto = object.proto;
+    for _ in 0..MAX_PROTOTYPES {
+        let Some(Entry::Object(object)) = proto.map(|at| machine.heap.get(at)) else { break };
+        if let Some(class @ Value::Ref(_)) = machine.heap.table_get(&object.table, &Value::text("constructor")) {
+            let name = function_value_name(machine, &class);
+            if !name.is_empty() {
+                return name;
+            }
+        }
+        proto = object.proto;
+    }
+    builtin.to_owned()
+}
+
+/// The `name` of a function.
+fn function_value_name(machine: &Machine, function: &Value) -> String {
+    match property::property(machine, function, &Value::text("name")) {
+        Ok(Value::Text(name)) => name.to_utf8(),
+        _ => String::new(),
+    }
+}
+
+/// The label of a function or class, in brackets.
+pub(super) fn function_label(machine: &Machine, function: &Value) -> String {
+    let name = function_value_name(machine, function);
+    let class = match function {
+        Value::Ref(at) => match machine.heap.get(*at) {
+            Entry::Closure(closure) => closure.class.as_ref(),
+            _ => None,
+        },
+        _ => None,
+    };
+    let Some(class) = class else {
+        return if name.is_empty() { "[Function (anonymous)]".to_owned() } else { format!("[Function: {name}]") };
+    };
+    let name = if name.is_empty() { "(anonymous)" } else { &name };
+    let parent = class.parent.as_ref().map(|parent| function_value_name(machine, parent)).unwrap_or_default();
+    if parent.is_empty() { format!("[class {name}]") } else { format!("[class {name} extends {parent}]") }
+}
+
+/// Name, message and stack of an error, as Node shows them (`formatError`, `improveStack`).
+pub(super) fn error_label(machine: &Machine, at: HeapRef, kind: ErrorKind, class: &str) -> ErrorLabel {
+    let error = Value::Ref(at);
+    let text_property = |name: &str| match property::property(machine, &error, &Value::text(name)) {
+        Ok(Value::Undefined | Value::Null) | Err(_) => None,
+        Ok(value) => conversion::to_text(machine, &value).ok().map(|text| text.to_utf8()),
+    };
+    let (name, message) =
+        (text_property("name").unwrap_or_else(|| "Error".to_owned()), text_property("message").unwrap_or_default());
+    let head = conversion::error_text(machine, &error).map(|text| text.to_utf8()).unwrap_or_default();
+    let stack = match text_property("stack").filter(|stack| !stack.is_empty()) {
+        // V8 puts name and message before a trace when the stack is first read, not when the error is created.
+        Some(stack) if stack.starts_with(kind.name()) => {
+            let trace = stack.find("\n    at ").and_then(|at| stack.get(at..)).unwrap_or_default();
+            format!("{head}{trace}")
+        }
+        Some(stack) => stack,
+        None => head,
+    };
+    let stack = match stack.strip_prefix(name.as_str()) {
+        Some(rest) if name.ends_with("Error") && (rest.is_empty() || rest.starts_with([':', '\n'])) => {
+            if class.contains(&name) { format!("{class}{rest}") } else { format!("{class} [{name}]{rest}") }
+        }
+        _ => stack,
+    };
+    let after_message = stack.find(&message).filter(|at| *at > 0).map_or(0, |at| at + message.len());
+    let traced = stack.get(after_message..).is_some_and(|rest| rest.contains("\n    at"));
+    let stack = if traced { stack } else { format!("[{stack}]") };
+    ErrorLabel { name, message, stack }
+}
+
+/// Whether a property of an error is already part of its stack.
+pub(super) fn is_in_stack(machine: &Machine, stack: &str, key: &Value, value: &Value) -> bool {
+    let Value::Text(key) = key else { return false };
+    let hidden = matches!(key.to_utf8().as_str(), "name" | "message" | "stack");
+    hidden && conversion::to_text(machine, value).is_ok_and(|text| stack.contains(&text.to_utf8()))
+}
+
+/// The kind of an iterator's collection, and whether Node shows the iterator as a plain object without entries.
+pub(super) fn iterator_label(machine: &Machine, source: &Value) -> (&'static str, bool) {
+    match source {
+        Value::Ref(at) => match machine.heap.get(*at) {
+            Entry::Map(_) => ("Map", false),
+            Entry::Set(_) => ("Set", false),
+            _ => ("Array", true),
+        },
+        Value::Text(_) => ("String", true),
+        _ => ("Array", true),
+    }
+}

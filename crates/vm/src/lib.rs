@@ -1,0 +1,56 @@
+//! The machine that runs bytecode. It suspends at a call, a snapshot saves its whole state, and any process can resume it.
+//!
+//! `program` decodes and verifies a program once. A [`Machine`] runs it in slices of fuel. An execution is a function
+//! of the program, the input, the seed, the answers and the time of each slice.
+
+mod abrupt_completion;
+mod array;
+mod array_sort;
+mod call;
+mod call_spec;
+mod callback;
+mod class;
+mod conversion;
+mod entry;
+mod entry_decoder;
+mod entry_encoder;
+mod fast_path;
+mod frame;
+pub mod globals;
+mod heap;
+mod host_call;
+mod inspect;
+mod instruction_decoder;
+mod interpreter;
+mod json;
+mod legacy;
+mod limits;
+mod machine;
+mod natives;
+mod number;
+mod object;
+pub mod op;
+pub mod program;
+mod property;
+mod regexp;
+mod slow_path;
+mod snapshot;
+mod table;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;
+mod text;
+mod timsort;
+mod value;
+mod verifier;
+pub mod wire;
+mod xoshiro;
+
+pub use inspect::{FrameView, InspectBounds, MachineView, ValueView, VariableView};
+pub use legacy::LegacyMachineState;
+pub use limits::{ExceededLimit, Limits, MAX_CALL_GROUP_BYTES, MAX_OPEN_CALLS};
+pub use machine::{CallKey, CallRequest, Machine, MachineFailure, Reply, StopReason, TurnContext};
+pub use number::number_text;
+pub use program::{BYTECODE_VERSION, BytecodeError, Instruction, VerifiedProgram};
+pub use regexp::TextRegExp;
+pub use snapshot::{MachineSnapshot, RestoreError};

@@ -1,0 +1,523 @@
+//! The machine's interface: start it with a program and an input, run it for a number of instructions, answer its calls,
+//! save it. `interpreter.rs` and `slow_path.rs` execute instructions; `snapshot.rs` saves the state.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::abrupt_completion::AbruptCompletion;
+use super::fast_path::FastInstruction;
+use super::frame::{CodeFrame, Frame};
+use super::heap::Heap;
+use super::limits::{ExceededLimit, Limits};
+use super::natives::{Builtin, Methods, NativeRegistry, methods_by_name};
+use super::object::ErrorKind;
+use super::program::{BytecodeConstant, DecodedInstruction, VerifiedProgram};
+use super::text::Str;
+use super::value::{HeapRef, Value};
+use super::xoshiro::Xoshiro256;
+use super::{abrupt_completion, fast_path, heap, host_call, json};
+use crate::inspect::InspectBounds;
+use crate::inspect::frames::{self, FrameView, MachineView};
+use crate::legacy::{self, LegacyMachineState};
+use crate::snapshot::RestoreError;
+use crate::wire;
+
+/// Units of text that a built-in function processes for the cost of one instruction.
+const WORK_UNITS_PER_INSTRUCTION: u64 = 64;
+
+/// Lines of output above this many bytes count as work.
+const LONG_LINE: usize = 256;
+
+/// Work of a rejected call. Rejecting it reads schemas and their regexps, and a program may repeat the call without end.
+const REJECTION_WORK: u64 = 1_000 * WORK_UNITS_PER_INSTRUCTION;
+
+/// The values from outside the machine that a slice may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnContext {
+    /// The current time in milliseconds since 1970: `Date.now()` within the slice.
+    pub now_ms: i64,
+}
+
+/// The reason why [`Machine::run`] returned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StopReason {
+    /// The fuel is used up. The caller runs the machine again.
+    Fuel,
+    /// The program made a call and waits for [`Machine::answer`].
+    Call(CallRequest),
+    /// The program made several calls at once (`CC.all`) and waits for [`Machine::reply`] with the result of each.
+    Calls(Vec<CallRequest>),
+    /// The program completed with this plain value.
+    Complete(Json),
+    /// An uncaught error, or an exceeded limit.
+    Failed(MachineFailure),
+}
+
+/// A call that the program makes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallRequest {
+    /// The addressee: `cc`, the name of a tool, `timer`, `fs.readFile`, `fs.listFiles` or `fs.writeFile`.
+    pub kind: String,
+    /// The prompt; empty for tools and timers.
+    pub prompt: String,
+    /// The arguments of a tool, or null.
+    pub args: Json,
+    /// The call's key with its occurrence: the number of calls with that key in this execution, including this one.
+    pub key: Option<CallKey>,
+    /// The options as the program passed them, or null.
+    pub options: Json,
+    /// The instruction that makes the call.
+    pub instruction: u32,
+    /// The line of that instruction.
+    pub line: u32,
+}
+
+/// The name that a program gives a call, so that it can be answered before it is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallKey {
+    /// The name.
+    pub key: String,
+    /// Number of the call among those with this key, from 1.
+    pub occurrence: u64,
+}
+
+/// The result of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// A value.
+    Value(Json),
+    /// Done without a value: `undefined`.
+    Nothing,
+    /// The call throws an error of this name, which the program may catch.
+    Error {
+        /// `TimeoutError`, `CallError`.
+        name: String,
+        /// The error's message.
+        message: String,
+    },
+}
+
+/// An uncaught error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineFailure {
+    /// The error's name.
+    pub name: String,
+    /// The error's message.
+    pub message: String,
+    /// Line of the failing instruction.
+    pub line: u32,
+    /// Column of the failing instruction; 0 if unknown.
+    pub column: u32,
+    /// The failing instruction.
+    pub instruction: u32,
+    /// The calls that led there, innermost first: `at f (line:column)`.
+    pub stack: Vec<String>,
+    /// Whether a limit was reached.
+    pub limit: bool,
+}
+
+/// An open call, or several.
+#[derive(Clone, Debug)]
+pub(super) struct SuspendedCall {
+    pub(super) requests: SuspendedRequests,
+    /// The operands of the instruction. They are restored when the call fails uncaught, so that it can be repeated.
+    pub(super) operands: Vec<Value>,
+}
+
+/// The requests of an open call.
+#[derive(Clone, Debug)]
+pub(super) enum SuspendedRequests {
+    /// One call, whose answer is the value.
+    Single(Box<CallRequest>),
+    /// This many calls at once, described by the operands. The value is the list of their answers.
+    All(usize),
+}
+
+impl SuspendedCall {
+    pub(super) fn count(&self) -> usize {
+        match self.requests {
+            SuspendedRequests::Single(_) => 1,
+            SuspendedRequests::All(count) => count,
+        }
+    }
+}
+
+/// A name of the program with the results of its lookups.
+pub(super) struct LinkedName {
+    pub(super) key: Value,
+    pub(super) methods: Methods,
+    pub(super) builtin: Option<Builtin>,
+    pub(super) constructor: Option<Builtin>,
+    pub(super) is_length: bool,
+}
+
+/// The tables of a program in the form that the interpreter uses.
+pub(super) struct LinkedProgram {
+    pub(super) constants: Vec<Value>,
+    pub(super) names: Vec<LinkedName>,
+    pub(super) plain: Vec<FastInstruction>,
+    pub(super) fused: Vec<FastInstruction>,
+}
+
+impl LinkedProgram {
+    fn link(program: &VerifiedProgram) -> LinkedProgram {
+        let constants = program.constants.iter().map(|constant| match constant {
+            BytecodeConstant::Undefined => Value::Undefined,
+            BytecodeConstant::Null => Value::Null,
+            BytecodeConstant::Bool(b) => Value::Bool(*b),
+            BytecodeConstant::Number(n) => Value::Number(*n),
+            BytecodeConstant::Text(units) => Value::Text(Str::from_units(units)),
+        });
+        let registry = NativeRegistry::global();
+        let names = program.names.iter().map(|name| LinkedName {
+            key: Value::text(name),
+            methods: methods_by_name(name),
+            builtin: registry.find(name),
+            constructor: registry.find(&format!("new {name}")),
+            is_length: &**name == "length",
+        });
+        LinkedProgram {
+            constants: constants.collect(),
+            names: names.collect(),
+            plain: fast_path::translate_unfused(&program.code),
+            fused: fast_path::translate_fused(&program.code),
+        }
+    }
+
+    /// The names as strings.
+    pub(super) fn name_texts(&self) -> impl Iterator<Item = Str> {
+        self.names.iter().filter_map(|name| match &name.key {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        })
+    }
+}
+
+/// A machine: a program and the state of its execution.
+///
+/// A copy is cheap: copies share the pages of the heap until one of them writes to a page.
+#[derive(Clone)]
+pub struct Machine {
+    pub(super) program: Arc<VerifiedProgram>,
+    pub(super) linked: Arc<LinkedProgram>,
+    pub(super) registry: &'static NativeRegistry,
+    pub(super) limits: Limits,
+    pub(super) stack: Vec<Value>,
+    pub(super) frames: Vec<Frame>,
+    /// The next instruction.
+    pub(super) pc: u32,
+    /// Stack index of the first slot of the current frame.
+    pub(super) base: usize,
+    pub(super) heap: Heap,
+    pub(super) random: Xoshiro256,
+    pub(super) instructions: u64,
+    pub(super) calls: u64,
+    pub(super) output: Vec<String>,
+    pub(super) output_bytes: u64,
+    pub(super) suspended_call: Option<SuspendedCall>,
+    /// A Map in the heap from keys to the number of calls with each. [`HeapRef::NONE`] before the first.
+    pub(super) key_counts: HeapRef,
+    /// A value that the machine throws when it runs again.
+    pub(super) pending: Option<Value>,
+    /// Units of work of built-in functions that are not yet counted as instructions.
+    pub(super) deferred_work: u64,
+    /// Whether the texts and the heap were discarded because they were too large to be saved.
+    pub(super) heap_discarded: bool,
+    pub(super) now_ms: i64,
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("pc", &self.pc)
+            .field("stack", &self.stack.len())
+            .field("frames", &self.frames.len())
+            .field("instructions", &self.instructions)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    pub(super) fn blank(program: Arc<VerifiedProgram>, limits: Limits) -> Machine {
+        let linked = Arc::new(LinkedProgram::link(&program));
+        Machine {
+            program,
+            linked,
+            registry: NativeRegistry::global(),
+            limits,
+            stack: Vec::new(),
+            frames: Vec::new(),
+            pc: 0,
+            base: 0,
+            heap: Heap::default(),
+            random: Xoshiro256::from_seed([0; 32]),
+            instructions: 0,
+            calls: 0,
+            output: Vec::new(),
+            output_bytes: 0,
+            suspended_call: None,
+            key_counts: HeapRef::NONE,
+            pending: None,
+            deferred_work: 0,
+            heap_discarded: false,
+            now_ms: 0,
+        }
+    }
+
+    /// A machine at the first instruction of a program, whose global frame receives `input`.
+    ///
+    /// # Errors
+    /// An input that is nested too deep or too large for the limits.
+    pub fn start(
+        program: Arc<VerifiedProgram>,
+        input: &Json,
+        seed: [u8; 32],
+        limits: Limits,
+    ) -> Result<Machine, MachineFailure> {
+        let mut machine = Machine::blank(program, limits);
+        machine.random = Xoshiro256::from_seed(seed);
+        let program = Arc::clone(&machine.program);
+        let Some(global) = program.functions.first() else {
+            return Err(abrupt_completion::to_failure(
+                &machine,
+                &AbruptCompletion::Internal("a program without a global frame"),
+            ));
+        };
+        machine.heap.limit = machine.limits.heap_bytes;
+        let input = match json::value_from_json(&mut machine, input) {
+            Ok(input) => input,
+            Err(completion) => return Err(abrupt_completion::to_failure(&machine, &completion)),
+        };
+        let missing = if program.named_globals { Value::Uninitialized } else { Value::Undefined };
+        machine.stack.resize(global.slots.len(), missing);
+        // A program without ENTER finds its input under that name.
+        let slot = if program.named_globals { global.slots.iter().position(|s| s == "input") } else { Some(0) };
+        if let Some(place) = slot.and_then(|s| machine.stack.get_mut(s)) {
+            *place = input;
+        }
+        machine.frames.push(Frame::Code(CodeFrame {
+            function: 0,
+            return_pc: 0,
+            bottom: 0,
+            base: 0,
+            closure: HeapRef::NONE,
+            call_kind: super::frame::CallKind::Plain,
+        }));
+        machine.pc = if program.named_globals { 0 } else { global.entry };
+        Ok(machine)
+    }
+
+    /// Runs at most `fuel` instructions.
+    ///
+    /// A machine that discarded its heap cannot be retried: it fails again in the same way.
+    pub fn run(&mut self, fuel: u64, turn: &TurnContext) -> StopReason {
+        self.now_ms = turn.now_ms;
+        if self.heap_discarded {
+            return StopReason::Failed(abrupt_completion::to_failure(
+                self,
+                &AbruptCompletion::Limit(ExceededLimit::HeapBytes),
+            ));
+        }
+        let stop = match &self.suspended_call {
+            Some(open) => host_call::current_call_stop(self, open),
+            None => self.interpret(fuel),
+        };
+        heap::enforce_heap_limit(self, stop)
+    }
+
+    /// Answers the open call: the result is pushed, and [`Machine::run`] continues after the call.
+    ///
+    /// # Errors
+    /// As [`Machine::reply`].
+    pub fn answer(&mut self, result: &Json) -> Result<(), MachineFailure> {
+        self.reply(&[Reply::Value(result.clone())])
+    }
+
+    /// Delivers the results of the open calls in their order. [`Machine::run`] continues after them: with the value, with the
+    /// list of values, or with the first error thrown. After a timer and `fs.writeFile` the value is always `undefined`.
+    ///
+    /// # Errors
+    /// Values that are nested too deep or too large for the limits, or a number of results that differs from the number of open
+    /// calls. The machine is unchanged then.
+    pub fn reply(&mut self, replies: &[Reply]) -> Result<(), MachineFailure> {
+        let is_group = match &self.suspended_call {
+            Some(call) if call.count() == replies.len() => matches!(call.requests, SuspendedRequests::All(_)),
+            _ => {
+                return Err(abrupt_completion::to_failure(
+                    self,
+                    &AbruptCompletion::Internal("too many or too few call results"),
+                ));
+            }
+        };
+        let error = replies.iter().find_map(|reply| match reply {
+            Reply::Error { name, message } => Some((name, message)),
+            Reply::Value(_) | Reply::Nothing => None,
+        });
+        if let Some((name, message)) = error {
+            self.throw(name, message);
+            return Ok(());
+        }
+        let values = replies.iter().map(|reply| match reply {
+            Reply::Value(value) => json::value_from_json(self, value),
+            Reply::Nothing | Reply::Error { .. } => Ok(Value::Undefined),
+        });
+        let mut values: Vec<Value> = match values.collect() {
+            Ok(values) => values,
+            Err(completion) => return Err(abrupt_completion::to_failure(self, &completion)),
+        };
+        let value = match self.program.code.get(self.pc as usize) {
+            Some(DecodedInstruction::Ask { function, .. }) if function.returns_undefined() => Value::Undefined,
+            _ if is_group => Value::Ref(self.heap.new_array(values)),
+            _ => values.pop().unwrap_or(Value::Undefined),
+        };
+        self.suspended_call = None;
+        self.stack.push(value);
+        self.pc += 1;
+        self.heap.seal();
+        Ok(())
+    }
+
+    /// Fails the open call with an error of this name, which the program may catch.
+    pub fn throw(&mut self, name: &str, message: &str) {
+        let Some(open) = self.suspended_call.take() else { return };
+        self.stack.extend(open.operands);
+        self.set_pending_error(name, message);
+    }
+
+    /// Sets an error to be thrown when the machine runs again.
+    fn set_pending_error(&mut self, name: &str, message: &str) {
+        let error = abrupt_completion::new_error(self, ErrorKind::from_name(name).unwrap_or_default(), message);
+        if ErrorKind::from_name(name).is_none() {
+            abrupt_completion::set_hidden(self, &error, "name", Value::text(name));
+        }
+        self.pending = Some(error);
+        self.heap.seal();
+    }
+
+    /// As [`Machine::throw`], for calls that the host rejected: their keys are not counted.
+    pub fn reject_call(&mut self, name: &str, message: &str) {
+        if self.suspended_call.is_none() {
+            return;
+        }
+        host_call::retract_calls(self);
+        self.charge_work(REJECTION_WORK);
+        self.set_pending_error(name, message);
+    }
+
+    /// The lines printed since the last call.
+    pub fn take_output(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Instructions executed in total.
+    #[must_use]
+    pub fn instructions(&self) -> u64 {
+        self.instructions
+    }
+
+    /// The next instruction; while a call is open, the instruction that made it.
+    #[must_use]
+    pub fn pc(&self) -> u32 {
+        self.pc
+    }
+
+    /// The line of [`Machine::pc`].
+    #[must_use]
+    pub fn line(&self) -> u32 {
+        self.program.location(self.pc).line
+    }
+
+    /// Fuel that pays for earlier work of built-in functions before the next instruction runs: `run(1 + deferred_fuel)` executes
+    /// exactly one instruction.
+    #[must_use]
+    pub fn deferred_fuel(&self) -> u64 {
+        self.deferred_work / WORK_UNITS_PER_INSTRUCTION
+    }
+
+    /// Calls made in total.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// Number of calls that are open until [`Machine::reply`]; 0 if the machine does not wait.
+    #[must_use]
+    pub fn open_call_count(&self) -> usize {
+        self.suspended_call.as_ref().map_or(0, SuspendedCall::count)
+    }
+
+    /// Counts work of a built-in function, in units of text processed or an equivalent.
+    #[inline]
+    pub(super) fn charge_work(&mut self, units: u64) {
+        self.deferred_work += units;
+    }
+
+    /// The instructions of a budget that pay for deferred work: one per [`WORK_UNITS_PER_INSTRUCTION`] units.
+    #[inline]
+    pub(super) fn take_deferred_fuel(&mut self, budget: u64) -> u64 {
+        let paid = (self.deferred_work / WORK_UNITS_PER_INSTRUCTION).min(budget);
+        self.deferred_work -= paid * WORK_UNITS_PER_INSTRUCTION;
+        paid
+    }
+
+    /// Prints a line.
+    pub(super) fn print(&mut self, line: String) -> Result<(), AbruptCompletion> {
+        self.output_bytes += line.len() as u64 + 1;
+        if self.output_bytes > self.limits.output_bytes {
+            self.output_bytes -= line.len() as u64 + 1;
+            return Err(ExceededLimit::OutputBytes.into());
+        }
+        // A slice must end before its output exceeds the size of one commit.
+        if line.len() > LONG_LINE {
+            self.charge_work(line.len() as u64);
+        }
+        self.output.push(line);
+        Ok(())
+    }
+
+    /// The position of the machine with the values of all variables, within the bounds.
+    #[must_use]
+    pub fn view(&self, bounds: InspectBounds) -> MachineView {
+        frames::view(self, bounds)
+    }
+
+    /// The calls that have variables of this name, with only these.
+    #[must_use]
+    pub fn variables_named(&self, name: &str, bounds: InspectBounds) -> Vec<FrameView> {
+        frames::variables_named(self, name, bounds)
+    }
+
+    /// The variables in scope at the current instruction by name, innermost first, as plain values. Parts that do not fit into
+    /// `max_bytes` are omitted and marked with `…`. Functions are omitted.
+    #[must_use]
+    pub fn variables(&self, max_bytes: usize) -> Json {
+        frames::variables(self, max_bytes)
+    }
+
+    /// The operands of the running function with the top of the stack last, in the form of [`Machine::variables`]. The operands
+    /// of an open call are not included. Operands that do not fit into `max_bytes` are omitted from the bottom and marked with `…`.
+    #[must_use]
+    pub fn operands(&self, max_bytes: usize) -> Json {
+        frames::operands(self, max_bytes)
+    }
+
+    /// A machine with this state.
+    ///
+    /// # Errors
+    /// The program has ENTER, the state does not fit its instructions, or a value exceeds the limits.
+    pub fn from_legacy_state(
+        program: Arc<VerifiedProgram>,
+        seed: [u8; 32],
+        limits: Limits,
+        state: &LegacyMachineState<'_>,
+    ) -> Result<Machine, RestoreError> {
+        legacy::from_legacy_state(program, seed, limits, state)
+    }
+
+    /// The next instruction in its wire form: `{"op":n}`, with `"arg"` if it has one. A function is summarized by name and entry.
+    #[must_use]
+    pub fn next_instruction_json(&self) -> Json {
+        wire::next_instruction_json(self)
+    }
+}

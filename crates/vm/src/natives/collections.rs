@@ -1,0 +1,184 @@
+//! `Map`, `Set` and iterators. ECMA-262 §24.1 Map Objects, §24.2 Set Objects.
+//!
+//! Deviation: constructors read an iterable completely and add the entries directly, without `set` or `add` of the program.
+
+use super::super::abrupt_completion::{AbruptCompletion, type_error};
+use super::super::callback::{CallbackMethod, NativeFrame};
+use super::super::entry::Entry;
+use super::super::machine::Machine;
+use super::super::table::{Table, TableKind};
+use super::super::value::{HeapRef, Value};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, object};
+use crate::object::{IterationKind, iterator_next, new_iterator};
+use crate::{callback, json, slow_path};
+
+pub(super) static ROWS: &[BuiltinDefinition] = &[
+    // ECMA-262 §24.1.1.1 Map, called without `new`.
+    ("Map", 0, |_, _| type_error("Constructor Map requires 'new'")),
+    // ECMA-262 §24.2.2.1 Set, called without `new`.
+    ("Set", 0, |_, _| type_error("Constructor Set requires 'new'")),
+    // ECMA-262 §24.1.1.1 Map and §24.1.1.2 AddEntriesFromIterable.
+    ("new Map", 0, |machine, args| {
+        let map = machine.heap.allocate(Entry::Map(Box::new(Table::numbered())));
+        for entry in initial_entries(machine, args)? {
+            let (key, value) = object::entry_parts(machine, &entry)?;
+            machine.heap.table_set(map, TableKind::Main, canonicalize_key(key), value);
+        }
+        Ok(NativeOutcome::Value(Value::Ref(map)))
+    }),
+    // ECMA-262 §24.2.2.1 Set.
+    ("new Set", 0, |machine, args| {
+        let set = machine.heap.allocate(Entry::Set(Box::new(Table::numbered())));
+        for value in initial_entries(machine, args)? {
+            machine.heap.table_set(set, TableKind::Main, canonicalize_key(value), Value::Undefined);
+        }
+        Ok(NativeOutcome::Value(Value::Ref(set)))
+    }),
+    // ECMA-262 §24.1.3.6 Map.prototype.get.
+    ("Map.prototype.get", 1, |machine, args| {
+        let map = this_map(machine, args)?;
+        let found = machine
+            .heap
+            .table(map, TableKind::Main)
+            .and_then(|t| machine.heap.table_get(t, &super::arg(machine, args, 0)));
+        Ok(NativeOutcome::Value(found.unwrap_or(Value::Undefined)))
+    }),
+    // ECMA-262 §24.1.3.9 Map.prototype.set.
+    ("Map.prototype.set", 2, |machine, args| {
+        let map = this_map(machine, args)?;
+        machine.heap.check_room(0)?;
+        let (key, value) = (canonicalize_key(super::arg(machine, args, 0)), super::arg(machine, args, 1));
+        machine.heap.table_set(map, TableKind::Main, key, value);
+        Ok(NativeOutcome::Value(args.this.clone()))
+    }),
+    // ECMA-262 §24.1.3.7 Map.prototype.has.
+    ("Map.prototype.has", 1, |machine, args| {
+        let map = this_map(machine, args)?;
+        Ok(object::table_has(machine, map, &super::arg(machine, args, 0)).into())
+    }),
+    // ECMA-262 §24.1.3.3 Map.prototype.delete.
+    ("Map.prototype.delete", 1, |machine, args| {
+        let map = this_map(machine, args)?;
+        let key = super::arg(machine, args, 0);
+        Ok(machine.heap.table_remove(map, TableKind::Main, &key).into())
+    }),
+    // ECMA-262 §24.1.3.1 Map.prototype.clear.
+    ("Map.prototype.clear", 0, |machine, args| {
+        let map = this_map(machine, args)?;
+        machine.heap.table_clear(map, TableKind::Main);
+        Ok(NativeOutcome::Value(Value::Undefined))
+    }),
+    // ECMA-262 §24.1.3.4 Map.prototype.entries.
+    ("Map.prototype.entries", 0, |machine, args| {
+        create_iterator(machine, args, this_map(machine, args)?, IterationKind::Entries)
+    }),
+    // ECMA-262 §24.1.3.8 Map.prototype.keys.
+    ("Map.prototype.keys", 0, |machine, args| {
+        create_iterator(machine, args, this_map(machine, args)?, IterationKind::Keys)
+    }),
+    // ECMA-262 §24.1.3.11 Map.prototype.values.
+    ("Map.prototype.values", 0, |machine, args| {
+        create_iterator(machine, args, this_map(machine, args)?, IterationKind::Values)
+    }),
+    // ECMA-262 §24.1.3.5 Map.prototype.forEach.
+    ("Map.prototype.forEach", 1, |machine, args| {
+        this_map(machine, args)?;
+        for_each(machine, args)
+    }),
+    // ECMA-262 §24.2.4.1 Set.prototype.add.
+    ("Set.prototype.add", 1, |machine, args| {
+        let set = this_set(machine, args)?;
+        machine.heap.check_room(0)?;
+        let value = canonicalize_key(super::arg(machine, args, 0));
+        machine.heap.table_set(set, TableKind::Main, value, Value::Undefined);
+        Ok(NativeOutcome::Value(args.this.clone()))
+    }),
+    // ECMA-262 §24.2.4.8 Set.prototype.has.
+    ("Set.prototype.has", 1, |machine, args| {
+        let set = this_set(machine, args)?;
+        Ok(object::table_has(machine, set, &super::arg(machine, args, 0)).into())
+    }),
+    // ECMA-262 §24.2.4.4 Set.prototype.delete.
+    ("Set.prototype.delete", 1, |machine, args| {
+        let set = this_set(machine, args)?;
+        let value = super::arg(machine, args, 0);
+        Ok(machine.heap.table_remove(set, TableKind::Main, &value).into())
+    }),
+    // ECMA-262 §24.2.4.2 Set.prototype.clear.
+    ("Set.prototype.clear", 0, |machine, args| {
+        let set = this_set(machine, args)?;
+        machine.heap.table_clear(set, TableKind::Main);
+        Ok(NativeOutcome::Value(Value::Undefined))
+    }),
+    // ECMA-262 §24.2.4.6 Set.prototype.entries.
+    ("Set.prototype.entries", 0, |machine, args| {
+        create_iterator(machine, args, this_set(machine, args)?, IterationKind::Entries)
+    }),
+    // ECMA-262 §24.2.4.13 Set.prototype.keys.
+    ("Set.prototype.keys", 0, |machine, args| {
+        create_iterator(machine, args, this_set(machine, args)?, IterationKind::Values)
+    }),
+    // ECMA-262 §24.2.4.17 Set.prototype.values.
+    ("Set.prototype.values", 0, |machine, args| {
+        create_iterator(machine, args, this_set(machine, args)?, IterationKind::Values)
+    }),
+    // ECMA-262 §24.2.4.7 Set.prototype.forEach.
+    ("Set.prototype.forEach", 1, |machine, args| {
+        this_set(machine, args)?;
+        for_each(machine, args)
+    }),
+    // ECMA-262 §23.1.5.2.1 %ArrayIteratorPrototype%.next, §24.1.5.2.1 %MapIteratorPrototype%.next,
+    // §24.2.6.2.1 %SetIteratorPrototype%.next, §22.1.5.1.1 %StringIteratorPrototype%.next.
+    ("Iterator.prototype.next", 0, |machine, args| {
+        let Value::Ref(iterator) = args.this else { return type_error("next method called on incompatible receiver") };
+        let next = iterator_next(&mut machine.heap, iterator);
+        let (value, done) = (next.clone().unwrap_or(Value::Undefined), next.is_none());
+        let pairs = vec![(Value::text("value"), value), (Value::text("done"), Value::Bool(done))];
+        Ok(NativeOutcome::Value(slow_path::new_object(machine, pairs)))
+    }),
+];
+
+/// The key with -0 replaced by 0. ECMA-262 §24.5.1 CanonicalizeKeyedCollectionKey.
+fn canonicalize_key(key: Value) -> Value {
+    if matches!(key, Value::Number(n) if n == 0.0) { Value::Number(0.0) } else { key }
+}
+
+/// The values of the iterable that a constructor receives.
+fn initial_entries(machine: &mut Machine, args: &NativeArgs) -> Result<Vec<Value>, AbruptCompletion> {
+    match super::arg(machine, args, 0) {
+        Value::Undefined | Value::Null => Ok(Vec::new()),
+        iterable => slow_path::iterate(machine, &iterable),
+    }
+}
+
+fn this_map(machine: &Machine, args: &NativeArgs) -> Result<HeapRef, AbruptCompletion> {
+    match args.this {
+        Value::Ref(at) if matches!(machine.heap.get(at), Entry::Map(_)) => Ok(at),
+        _ => type_error(format!(
+            "Method Map.prototype called on incompatible receiver {}",
+            json::display_text(machine, &args.this)
+        )),
+    }
+}
+
+fn this_set(machine: &Machine, args: &NativeArgs) -> Result<HeapRef, AbruptCompletion> {
+    match args.this {
+        Value::Ref(at) if matches!(machine.heap.get(at), Entry::Set(_)) => Ok(at),
+        _ => type_error(format!(
+            "Method Set.prototype called on incompatible receiver {}",
+            json::display_text(machine, &args.this)
+        )),
+    }
+}
+
+/// ECMA-262 §24.1.5.1 CreateMapIterator and §24.2.6.1 CreateSetIterator.
+fn create_iterator(machine: &mut Machine, args: &NativeArgs, _: HeapRef, kind: IterationKind) -> NativeResult {
+    Ok(NativeOutcome::Value(Value::Ref(new_iterator(&mut machine.heap, args.this.clone(), kind))))
+}
+
+/// ECMA-262 §24.1.3.5 Map.prototype.forEach and §24.2.4.7 Set.prototype.forEach.
+fn for_each(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
+    let mut frame = NativeFrame::for_array(machine, args, CallbackMethod::Entries)?;
+    frame.out = Value::Ref(new_iterator(&mut machine.heap, args.this.clone(), IterationKind::Entries));
+    callback::run_native(machine, frame)
+}

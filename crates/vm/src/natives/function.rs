@@ -1,0 +1,110 @@
+//! Methods of functions, and two functions of the compiler.
+
+use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::super::call::{Invocation, InvokeOutcome, ThisLocation};
+use super::super::entry::Entry;
+use super::super::frame::CallKind;
+use super::super::machine::Machine;
+use super::super::object::BoundFunction;
+use super::super::table::TableKind;
+use super::super::value::Value;
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
+use crate::{call, conversion, property};
+
+pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
+    // Only the compiler emits this name. It checks the operand of `await`. ECMA-262 §27.7.5.3 Await.
+    // Deviation: promises do not exist, so a value with a callable `then` is not supported and any other value is the result.
+    ("await", 1, |machine, args| {
+        let value = super::arg(machine, args, 0);
+        let then = match value {
+            Value::Ref(_) => property::own_or_inherited(machine, &value, &Value::text("then"))?,
+            _ => None,
+        };
+        match then {
+            Some(then) if conversion::is_callable(machine, &then) => unsupported(
+                "awaiting an object with a `then` of its own is not supported; give the method another name",
+            ),
+            _ => Ok(NativeOutcome::Value(value)),
+        }
+    }),
+    // Only the compiler emits this name. It names a function after its computed key. ECMA-262 §10.2.9 SetFunctionName.
+    ("function name", 2, |machine, args| {
+        let (key, function) = (super::arg(machine, args, 0), super::arg(machine, args, 1));
+        if matches!(key, Value::Ref(_) | Value::Builtin(_)) {
+            return unsupported(
+                "a function with an object as its computed key is not supported; give the key as a string",
+            );
+        }
+        let (name, text) = (Value::text("name"), conversion::to_text(machine, &key)?);
+        if let Value::Ref(at) = function
+            && let Entry::Closure(closure) = machine.heap.get(at)
+            && machine.heap.table_get(&closure.table, &name).is_none()
+            && machine.heap.table_get(&closure.hidden, &name).is_none()
+        {
+            machine.heap.table_set(at, TableKind::Hidden, name, Value::Text(text));
+        }
+        Ok(NativeOutcome::Value(function))
+    }),
+    // ECMA-262 §20.2.3.3 Function.prototype.call.
+    ("Function.prototype.call", 1, |machine, args| {
+        let arguments = (1..args.count).map(|i| super::arg(machine, args, i)).collect();
+        forward_call(machine, args, arguments)
+    }),
+    // ECMA-262 §20.2.3.1 Function.prototype.apply. Deviation: array-like objects that are not arrays are not supported.
+    ("Function.prototype.apply", 2, |machine, args| {
+        let arguments = match super::arg(machine, args, 1) {
+            Value::Undefined | Value::Null => Vec::new(),
+            Value::Ref(at) if machine.heap.array(at).is_some() => {
+                machine.heap.elements(at).into_iter().map(Value::or_undefined).collect()
+            }
+            Value::Ref(_) | Value::Builtin(_) => {
+                return unsupported("apply takes an array of arguments here; write Array.from(it)");
+            }
+            _ => return type_error("CreateListFromArrayLike called on non-object"),
+        };
+        forward_call(machine, args, arguments)
+    }),
+    // ECMA-262 §20.2.3.2 Function.prototype.bind.
+    ("Function.prototype.bind", 1, |machine, args| {
+        if !conversion::is_callable(machine, &args.this) {
+            return type_error("Bind must be called on a function");
+        }
+        let arguments = (1..args.count).map(|i| super::arg(machine, args, i)).collect();
+        let bound = BoundFunction { target: args.this.clone(), this: super::arg(machine, args, 0), args: arguments };
+        Ok(NativeOutcome::Value(Value::Ref(machine.heap.allocate(Entry::Bound(Box::new(bound))))))
+    }),
+    // ECMA-262 §20.2.3.5 Function.prototype.toString. Deviation: the source text of a function is not stored.
+    ("Function.prototype.toString", 0, |machine, args| Ok(conversion::to_text(machine, &args.this)?.into())),
+];
+
+/// Calls `this` with another `this` and other arguments, which replace those on the stack. ECMA-262 §7.3.13 Call.
+fn forward_call(
+    machine: &mut Machine,
+    args: &NativeArgs,
+    arguments: Vec<Value>,
+) -> Result<NativeOutcome, AbruptCompletion> {
+    let top = machine.stack.len();
+    let this = super::arg(machine, args, 0);
+    machine.stack.push(this);
+    machine.stack.extend(arguments);
+    let invocation = Invocation {
+        this: ThisLocation::InPlace,
+        base: top + 1,
+        bottom: args.bottom,
+        return_pc: args.return_pc,
+        call_kind: CallKind::Plain,
+    };
+    match call::invoke(machine, &args.this, invocation) {
+        Ok(InvokeOutcome::Value(value)) => Ok(NativeOutcome::Value(value)),
+        Ok(InvokeOutcome::FramePushed) => Ok(NativeOutcome::FramePushed),
+        Err(completion) => {
+            machine.stack.truncate(top);
+            match completion {
+                AbruptCompletion::ToPrimitive(at, _) if at >= top => unsupported(
+                    "an object with its own toString cannot be passed by call or apply; call String() on it first",
+                ),
+                completion => Err(completion),
+            }
+        }
+    }
+}

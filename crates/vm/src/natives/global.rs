@@ -1,0 +1,117 @@
+//! `console`, `Date.now`, `structuredClone` and the namespaces.
+
+use std::collections::HashMap;
+
+use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::super::array::Array;
+use super::super::entry::Entry;
+use super::super::machine::Machine;
+use super::super::object::{ErrorObject, Object};
+use super::super::table::{Table, TableKind};
+use super::super::value::{HeapRef, Value};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
+use crate::inspect::util_inspect;
+use crate::{json, property};
+
+pub(super) static ROWS: &[BuiltinDefinition] = &[
+    // ECMA-262 §25.5 The JSON Object and §21.3 The Math Object are not functions. The console is that of Node.
+    ("console", 0, not_callable),
+    ("JSON", 0, not_callable),
+    ("Math", 0, not_callable),
+    // Console Standard (WHATWG), with one output for all levels. `inspect` formats the arguments as Node does.
+    ("console.log", 0, log),
+    ("console.error", 0, log),
+    ("console.info", 0, log),
+    ("console.warn", 0, log),
+    ("console.debug", 0, log),
+    // ECMA-262 §21.4.3.1 Date.now. The time is that of the slice.
+    ("Date.now", 0, |machine, _| Ok((machine.now_ms as f64).into())),
+    // HTML Standard (WHATWG), structuredClone. Deviation: the options are ignored.
+    ("structuredClone", 1, |machine, args| {
+        Ok(NativeOutcome::Value(structured_clone(machine, &super::arg(machine, args, 0))?))
+    }),
+];
+
+fn not_callable(_: &mut Machine, _: &NativeArgs) -> NativeResult {
+    type_error("a namespace is not a function")
+}
+
+fn log(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
+    let line = util_inspect::format_log_line(machine, args)?;
+    machine.print(line)?;
+    Ok(NativeOutcome::Value(Value::Undefined))
+}
+
+/// Copies a value and everything that it references. Shared parts stay shared, and cycles stay cycles.
+fn structured_clone(machine: &mut Machine, value: &Value) -> Result<Value, AbruptCompletion> {
+    let mut copies: HashMap<HeapRef, HeapRef> = HashMap::new();
+    let mut pending: Vec<(HeapRef, HeapRef)> = Vec::new();
+    let result = clone_value(machine, value, &mut copies, &mut pending)?;
+    while let Some((from, to)) = pending.pop() {
+        match machine.heap.get(from).clone() {
+            Entry::Array(_) => {
+                let mut elements = machine.heap.elements(from);
+                for element in &mut elements {
+                    *element = clone_value(machine, element, &mut copies, &mut pending)?;
+                }
+                machine.heap.check_room(16 * elements.len() as u64)?;
+                machine.heap.set_elements(to, elements);
+            }
+            Entry::Object(_) | Entry::Error(_) => {
+                for (key, value) in property::own_entries(&machine.heap, &Value::Ref(from)) {
+                    let value = clone_value(machine, &value, &mut copies, &mut pending)?;
+                    machine.heap.table_set(to, TableKind::Main, key, value);
+                }
+            }
+            Entry::Map(table) | Entry::Set(table) => {
+                let mut entries = Vec::new();
+                machine.heap.visit_table_entries(&table, |key, value| entries.push((key.clone(), value.clone())));
+                for (key, value) in entries {
+                    let key = clone_value(machine, &key, &mut copies, &mut pending)?;
+                    let value = clone_value(machine, &value, &mut copies, &mut pending)?;
+                    machine.heap.table_set(to, TableKind::Main, key, value);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(result)
+}
+
+fn clone_value(
+    machine: &mut Machine,
+    value: &Value,
+    copies: &mut HashMap<HeapRef, HeapRef>,
+    pending: &mut Vec<(HeapRef, HeapRef)>,
+) -> Result<Value, AbruptCompletion> {
+    let Value::Ref(at) = value else {
+        return match value {
+            Value::Builtin(builtin) => unsupported(format!("structuredClone of `{}` is not supported", builtin.name())),
+            value => Ok(value.clone()),
+        };
+    };
+    if let Some(copy) = copies.get(at) {
+        return Ok(Value::Ref(*copy));
+    }
+    let empty = match machine.heap.get(*at) {
+        Entry::Array(_) => Entry::Array(Array::default()),
+        Entry::Object(_) => Entry::Object(Object::default()),
+        Entry::Map(_) => Entry::Map(Box::new(Table::numbered())),
+        Entry::Set(_) => Entry::Set(Box::new(Table::numbered())),
+        Entry::RegExp(regexp) => {
+            let mut regexp = regexp.clone();
+            regexp.last_index = 0.0;
+            Entry::RegExp(regexp)
+        }
+        Entry::Error(error) => {
+            let error = ErrorObject { kind: error.kind, hidden: error.hidden.clone(), object: Object::default() };
+            Entry::Error(Box::new(error))
+        }
+        _ => return unsupported(format!("structuredClone of {} is not supported", json::display_text(machine, value))),
+    };
+    let copy = machine.heap.allocate(empty);
+    machine.heap.check_room(0)?;
+    copies.insert(*at, copy);
+    pending.push((*at, copy));
+    Ok(Value::Ref(copy))
+}

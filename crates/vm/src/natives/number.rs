@@ -1,0 +1,110 @@
+//! `Number`, `Boolean` and the number functions of the global object. ECMA-262 §21.1 Number Objects, §20.3 Boolean Objects.
+
+use super::super::abrupt_completion::{AbruptCompletion, range_error, type_error};
+use super::super::machine::Machine;
+use super::super::number::{self, to_exponential, to_fixed, to_int32, to_integer, to_precision, to_radix};
+use super::super::value::Value;
+use super::{BuiltinDefinition, NativeArgs, NativeResult};
+use crate::conversion;
+
+pub(super) static ROWS: &[BuiltinDefinition] = &[
+    // ECMA-262 §21.1.1.1 Number.
+    ("Number", 1, |machine, args| Ok(if args.count == 0 { 0.0 } else { super::arg_number(machine, args, 0)? }.into())),
+    // ECMA-262 §20.3.1.1 Boolean.
+    ("Boolean", 1, |machine, args| Ok(super::arg(machine, args, 0).truthy().into())),
+    // ECMA-262 §21.1.2.2 Number.isFinite.
+    ("Number.isFinite", 1, |machine, args| Ok(number_or_nan(machine, args).is_finite().into())),
+    // ECMA-262 §21.1.2.3 Number.isInteger.
+    ("Number.isInteger", 1, |machine, args| Ok((number_or_nan(machine, args).fract() == 0.0).into())),
+    // ECMA-262 §21.1.2.4 Number.isNaN.
+    ("Number.isNaN", 1, |machine, args| {
+        Ok(matches!(super::arg(machine, args, 0), Value::Number(n) if n.is_nan()).into())
+    }),
+    // ECMA-262 §21.1.2.5 Number.isSafeInteger.
+    ("Number.isSafeInteger", 1, |machine, args| {
+        let n = number_or_nan(machine, args);
+        Ok((n.fract() == 0.0 && n.abs() <= 9_007_199_254_740_991.0).into())
+    }),
+    // ECMA-262 §21.1.2.12 Number.parseFloat.
+    ("Number.parseFloat", 1, parse_float),
+    // ECMA-262 §21.1.2.13 Number.parseInt.
+    ("Number.parseInt", 2, parse_int),
+    // ECMA-262 §19.2.4 parseFloat.
+    ("parseFloat", 1, parse_float),
+    // ECMA-262 §19.2.5 parseInt.
+    ("parseInt", 2, parse_int),
+    // ECMA-262 §19.2.2 isFinite.
+    ("isFinite", 1, |machine, args| Ok(super::arg_number(machine, args, 0)?.is_finite().into())),
+    // ECMA-262 §19.2.3 isNaN.
+    ("isNaN", 1, |machine, args| Ok(super::arg_number(machine, args, 0)?.is_nan().into())),
+    // ECMA-262 §21.1.3.3 Number.prototype.toFixed.
+    ("Number.prototype.toFixed", 1, |machine, args| {
+        let (n, digits) = (this_number(args)?, super::arg_integer(machine, args, 0, 0.0)?);
+        if !(0.0..=100.0).contains(&digits) {
+            return range_error("toFixed() digits argument must be between 0 and 100");
+        }
+        Ok(to_fixed(n, digits as usize).into())
+    }),
+    // ECMA-262 §21.1.3.5 Number.prototype.toPrecision.
+    ("Number.prototype.toPrecision", 1, |machine, args| {
+        let n = this_number(args)?;
+        if matches!(super::arg(machine, args, 0), Value::Undefined) {
+            return Ok(number::to_text(n).into());
+        }
+        let digits = super::arg_integer(machine, args, 0, 0.0)?;
+        if n.is_finite() && !(1.0..=100.0).contains(&digits) {
+            return range_error("toPrecision() argument must be between 1 and 100");
+        }
+        Ok(to_precision(n, digits as usize).into())
+    }),
+    // ECMA-262 §21.1.3.2 Number.prototype.toExponential.
+    ("Number.prototype.toExponential", 1, |machine, args| {
+        let (n, digits) = (this_number(args)?, super::arg_integer(machine, args, 0, -1.0)?);
+        let given = !matches!(super::arg(machine, args, 0), Value::Undefined);
+        if given && n.is_finite() && !(0.0..=100.0).contains(&digits) {
+            return range_error("toExponential() argument must be between 0 and 100");
+        }
+        Ok(to_exponential(n, given.then_some(digits as usize)).into())
+    }),
+    // ECMA-262 §21.1.3.6 Number.prototype.toString.
+    ("Number.prototype.toString", 1, |machine, args| {
+        let (n, radix) = (this_number(args)?, super::arg_integer(machine, args, 0, 10.0)?);
+        if !(2.0..=36.0).contains(&radix) {
+            return range_error("toString() radix argument must be between 2 and 36");
+        }
+        Ok(to_radix(n, radix as u32).into())
+    }),
+    // ECMA-262 §21.1.3.7 Number.prototype.valueOf.
+    ("Number.prototype.valueOf", 0, |_, args| Ok(this_number(args)?.into())),
+    // ECMA-262 §20.3.3.2 Boolean.prototype.toString. Deviation: `this` is converted and never an error.
+    ("Boolean.prototype.toString", 0, |machine, args| Ok(conversion::to_text(machine, &args.this)?.into())),
+    // ECMA-262 §20.3.3.3 Boolean.prototype.valueOf. Deviation: `this` is converted and never an error.
+    ("Boolean.prototype.valueOf", 0, |_, args| Ok(args.this.truthy().into())),
+];
+
+/// The number that a method is called on. ECMA-262 §21.1.3.7.1 ThisNumberValue.
+fn this_number(args: &NativeArgs) -> std::result::Result<f64, AbruptCompletion> {
+    match &args.this {
+        Value::Number(n) => Ok(*n),
+        _ => type_error("Number.prototype method called on a value that is not a number"),
+    }
+}
+
+/// The argument if it is a number, else NaN.
+fn number_or_nan(machine: &Machine, args: &NativeArgs) -> f64 {
+    match super::arg(machine, args, 0) {
+        Value::Number(n) => n,
+        _ => f64::NAN,
+    }
+}
+
+/// ECMA-262 §19.2.4 parseFloat.
+fn parse_float(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
+    Ok(number::parse_float(&super::arg_text(machine, args, 0)?).into())
+}
+
+/// ECMA-262 §19.2.5 parseInt.
+fn parse_int(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
+    let radix = to_int32(to_integer(super::arg_number(machine, args, 1)?));
+    Ok(number::parse_int(&super::arg_text(machine, args, 0)?, radix).into())
+}

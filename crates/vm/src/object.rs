@@ -1,0 +1,354 @@
+//! Ordinary objects, functions, errors and iterators as the heap stores them. `property.rs` looks up their properties.
+//!
+//! Iterators are entries of the heap, so a snapshot can be taken in the middle of a loop. An iterator reads the live
+//! collection and copies nothing.
+
+use std::sync::Arc;
+
+use super::entry::Entry;
+use super::heap::Heap;
+use super::table::{Table, TableKind};
+use super::text::{Str, Units};
+use super::value::{HeapRef, Value};
+
+/// An ordinary object. ECMA-262 §10.1 Ordinary Object Internal Methods and Internal Slots.
+/// All properties are writable, enumerable data properties, except those of frozen objects and of class prototypes.
+#[derive(Clone, Default)]
+pub struct Object {
+    /// Own properties in order of insertion. `property.rs` gives them in the order that a program observes.
+    pub table: Table,
+    /// The prototype, if it is an object of the program; otherwise the prototype is a built-in one.
+    pub proto: Option<HeapRef>,
+    /// Whether the object is frozen.
+    pub frozen: bool,
+    /// Whether this is the prototype of a class. Its properties are not enumerable.
+    pub prototype: bool,
+}
+
+/// A function of the program. ECMA-262 §10.2 ECMAScript Function Objects.
+#[derive(Clone, Default)]
+pub struct Closure {
+    /// Index of the function in the program.
+    pub function: u32,
+    /// The cells that the closure captures.
+    pub captures: Vec<HeapRef>,
+    /// `this` of an arrow function, captured at its creation.
+    pub this: Option<Value>,
+    /// `[[HomeObject]]`: where a lookup of `super` starts, for methods and the arrow functions within them.
+    pub home_object: Option<HeapRef>,
+    /// Whether `super` refers to the class itself and not to its prototype, as in static methods.
+    pub is_static: bool,
+    /// The parts of a class, if this is a class constructor.
+    pub class: Option<Class>,
+    /// Own enumerable properties: static fields.
+    pub table: Table,
+    /// Own properties that are not enumerable: static methods.
+    pub hidden: Table,
+}
+
+/// The parts of a class. ECMA-262 §15.7.14 ClassDefinitionEvaluation.
+#[derive(Clone)]
+pub struct Class {
+    /// The prototype of its instances.
+    pub prototype: HeapRef,
+    /// The class it extends.
+    pub parent: Option<Value>,
+    /// The closure that initializes the fields of a new instance.
+    pub fields: Option<HeapRef>,
+}
+
+/// A bound function. ECMA-262 §10.4.1 Bound Function Exotic Objects.
+#[derive(Clone)]
+pub struct BoundFunction {
+    /// `[[BoundTargetFunction]]`
+    pub target: Value,
+    /// `[[BoundThis]]`
+    pub this: Value,
+    /// `[[BoundArguments]]`
+    pub args: Vec<Value>,
+}
+
+/// An error. ECMA-262 §20.5.4 Properties of Error Instances.
+#[derive(Clone, Default)]
+pub struct ErrorObject {
+    /// The built-in error class.
+    pub kind: ErrorKind,
+    /// `message`, `stack`, `cause`: own, but not enumerable.
+    pub hidden: Table,
+    /// All other properties.
+    pub object: Object,
+}
+
+/// The built-in error classes. ECMA-262 §20.5.1 The Error Constructor and §20.5.5 Native Error Types Used in This Standard,
+/// without AggregateError. TimeoutError is an addition for calls whose deadline passes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs, reason = "each is the error of its name")]
+pub enum ErrorKind {
+    #[default]
+    Error,
+    Type,
+    Range,
+    Reference,
+    Syntax,
+    Timeout,
+    Eval,
+    Uri,
+}
+
+impl ErrorKind {
+    /// All of them.
+    pub const ALL: [ErrorKind; 8] = [
+        ErrorKind::Error,
+        ErrorKind::Type,
+        ErrorKind::Range,
+        ErrorKind::Reference,
+        ErrorKind::Syntax,
+        ErrorKind::Timeout,
+        ErrorKind::Eval,
+        ErrorKind::Uri,
+    ];
+
+    /// The class name.
+    pub fn name(self) -> &'static str {
+        match self {
+            ErrorKind::Error => "Error",
+            ErrorKind::Type => "TypeError",
+            ErrorKind::Range => "RangeError",
+            ErrorKind::Reference => "ReferenceError",
+            ErrorKind::Syntax => "SyntaxError",
+            ErrorKind::Timeout => "TimeoutError",
+            ErrorKind::Eval => "EvalError",
+            ErrorKind::Uri => "URIError",
+        }
+    }
+
+    /// The kind of a class name.
+    pub fn from_name(name: &str) -> Option<ErrorKind> {
+        ErrorKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// A regular expression. ECMA-262 §22.2.8 Properties of RegExp Instances.
+#[derive(Clone)]
+pub struct RegExp {
+    /// The pattern as the source has it.
+    pub source: Str,
+    /// The flags, in canonical order.
+    pub flags: Str,
+    /// Where the next match of a `g` or `y` regexp starts. ECMA-262 §22.2.8.1 lastIndex.
+    pub last_index: f64,
+    /// The compiled pattern. It is not part of the state.
+    pub compiled: Arc<super::regexp::CompiledRegExp>,
+}
+
+impl Object {
+    pub(super) fn visit_values(&self, visit: &mut dyn FnMut(&Value)) {
+        self.table.visit_values(visit);
+        if let Some(proto) = self.proto {
+            visit(&Value::Ref(proto));
+        }
+    }
+}
+
+impl Closure {
+    pub(super) fn visit_values(&self, visit: &mut dyn FnMut(&Value)) {
+        for cell in &self.captures {
+            visit(&Value::Ref(*cell));
+        }
+        if let Some(this) = &self.this {
+            visit(this);
+        }
+        if let Some(home) = self.home_object {
+            visit(&Value::Ref(home));
+        }
+        if let Some(class) = &self.class {
+            visit(&Value::Ref(class.prototype));
+            if let Some(parent) = &class.parent {
+                visit(parent);
+            }
+            if let Some(fields) = class.fields {
+                visit(&Value::Ref(fields));
+            }
+        }
+        self.table.visit_values(visit);
+        self.hidden.visit_values(visit);
+    }
+}
+
+impl BoundFunction {
+    pub(super) fn visit_values(&self, visit: &mut dyn FnMut(&Value)) {
+        visit(&self.target);
+        visit(&self.this);
+        self.args.iter().for_each(visit);
+    }
+}
+
+impl Entry {
+    /// The table of this entry.
+    #[inline]
+    pub fn table(&self, kind: TableKind) -> Option<&Table> {
+        match (self, kind) {
+            (Entry::Object(object), TableKind::Main) => Some(&object.table),
+            (Entry::Array(array), TableKind::Main) => array.extra.as_deref(),
+            (Entry::Map(table) | Entry::Set(table), TableKind::Main) => Some(table),
+            (Entry::Error(error), TableKind::Main) => Some(&error.object.table),
+            (Entry::Error(error), TableKind::Hidden) => Some(&error.hidden),
+            (Entry::Closure(closure), TableKind::Main) => Some(&closure.table),
+            (Entry::Closure(closure), TableKind::Hidden) => Some(&closure.hidden),
+            _ => None,
+        }
+    }
+
+    pub(super) fn table_mut(&mut self, kind: TableKind) -> Option<&mut Table> {
+        match (self, kind) {
+            (Entry::Object(object), TableKind::Main) => Some(&mut object.table),
+            (Entry::Array(array), TableKind::Main) => Some(array.extra.get_or_insert_default()),
+            (Entry::Map(table) | Entry::Set(table), TableKind::Main) => Some(table),
+            (Entry::Error(error), TableKind::Main) => Some(&mut error.object.table),
+            (Entry::Error(error), TableKind::Hidden) => Some(&mut error.hidden),
+            (Entry::Closure(closure), TableKind::Main) => Some(&mut closure.table),
+            (Entry::Closure(closure), TableKind::Hidden) => Some(&mut closure.hidden),
+            _ => None,
+        }
+    }
+}
+
+/// An iterator over an array, a string, a Map, a Set or the names of a `for-in` loop.
+/// ECMA-262 §23.1.5 Array Iterator Objects, §22.1.5 String Iterator Objects, §24.1.5 Map Iterator Objects,
+/// §24.2.6 Set Iterator Objects, §14.7.5.10 For-In Iterator Objects.
+#[derive(Clone)]
+pub struct IteratorObject {
+    /// The collection; `undefined` after the end.
+    pub source: Value,
+    /// The values that it yields.
+    pub kind: IterationKind,
+    /// The next position: an index, or the insertion number of an entry of a Map or Set.
+    pub position: u32,
+}
+
+/// The part of each element that an iterator yields. ECMA-262 §23.1.5.1 CreateArrayIterator, _kind_.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IterationKind {
+    /// The index or key.
+    Keys,
+    /// The element or value.
+    Values,
+    /// Both, as an array.
+    Entries,
+    /// The keys that `for-in` collected in an array, except those that the object (element 0) no longer has.
+    Names,
+}
+
+impl IterationKind {
+    /// The name in snapshots.
+    pub fn name(self) -> &'static str {
+        match self {
+            IterationKind::Keys => "keys",
+            IterationKind::Values => "values",
+            IterationKind::Entries => "entries",
+            IterationKind::Names => "names",
+        }
+    }
+
+    /// The kind of this name in a snapshot.
+    pub fn from_name(name: &str) -> Option<IterationKind> {
+        [IterationKind::Keys, IterationKind::Values, IterationKind::Entries, IterationKind::Names]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+}
+
+impl IteratorObject {
+    pub(super) fn visit_values(&self, visit: &mut dyn FnMut(&Value)) {
+        visit(&self.source);
+    }
+}
+
+/// A new iterator.
+pub(crate) fn new_iterator(heap: &mut Heap, source: Value, kind: IterationKind) -> HeapRef {
+    let position = u32::from(kind == IterationKind::Names);
+    heap.allocate(Entry::Iterator(Box::new(IteratorObject { source, kind, position })))
+}
+
+/// The next value, or `None` at and after the end. ECMA-262 §23.1.5.2.1 %ArrayIteratorPrototype%.next and its
+/// counterparts for strings, Maps, Sets and `for-in`.
+pub(crate) fn iterator_next(heap: &mut Heap, at: HeapRef) -> Option<Value> {
+    let Entry::Iterator(iterator) = heap.get(at) else { return None };
+    let (kind, position) = (iterator.kind, iterator.position);
+    let found = match &iterator.source {
+        Value::Text(text) => code_point_at(text, position as usize).map(|t| {
+            let width = t.len() as u32;
+            (position + width, Value::Number(f64::from(position)), Value::Text(t))
+        }),
+        Value::Ref(source) => match heap.get(*source) {
+            Entry::Array(array) if (position as usize) < array.len() => {
+                let element = heap.element(*source, position as usize).or_undefined();
+                Some((position + 1, Value::Number(f64::from(position)), element))
+            }
+            Entry::Map(table) => heap.table_next(table, position).map(|(n, k, v)| (n + 1, k, v)),
+            Entry::Set(table) => heap.table_next(table, position).map(|(n, k, _)| (n + 1, k.clone(), k)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let Some((next, key, value)) = found else {
+        if let Some(Entry::Iterator(iterator)) = heap.get_mut(at) {
+            iterator.source = Value::Undefined;
+        }
+        return None;
+    };
+    if let Some(Entry::Iterator(iterator)) = heap.get_mut(at) {
+        iterator.position = next;
+    }
+    if kind == IterationKind::Names {
+        let Entry::Iterator(iterator) = heap.get(at) else { return None };
+        let Value::Ref(names) = iterator.source else { return None };
+        let object = heap.element(names, 0);
+        return if has_remaining_property(heap, &object, &value) { Some(value) } else { next_remaining_name(heap, at) };
+    }
+    Some(match kind {
+        IterationKind::Keys => key,
+        IterationKind::Values | IterationKind::Names => value,
+        IterationKind::Entries => Value::Ref(heap.new_array(vec![key, value])),
+    })
+}
+
+/// The next name that the object still has. ECMA-262 §14.7.5.10.2.1 %ForInIteratorPrototype%.next.
+fn next_remaining_name(heap: &mut Heap, at: HeapRef) -> Option<Value> {
+    loop {
+        let Entry::Iterator(iterator) = heap.get(at) else { return None };
+        let Value::Ref(names) = iterator.source else { return None };
+        let position = iterator.position as usize;
+        if position >= heap.array_len(names) {
+            if let Some(Entry::Iterator(iterator)) = heap.get_mut(at) {
+                iterator.source = Value::Undefined;
+            }
+            return None;
+        }
+        let (object, name) = (heap.element(names, 0), heap.element(names, position));
+        if let Some(Entry::Iterator(iterator)) = heap.get_mut(at) {
+            iterator.position += 1;
+        }
+        if has_remaining_property(heap, &object, &name) {
+            return Some(name);
+        }
+    }
+}
+
+fn has_remaining_property(heap: &Heap, object: &Value, name: &Value) -> bool {
+    let (Value::Ref(at), Value::Text(text)) = (object, name) else { return true };
+    if let (Entry::Array(array), Some(index)) = (heap.get(*at), text.array_index()) {
+        return (index as usize) < array.len() && !matches!(heap.element(*at, index as usize), Value::Hole);
+    }
+    heap.table(*at, TableKind::Main).is_some_and(|table| heap.table_get(table, name).is_some())
+}
+
+/// The character at `position`: two code units where they form a surrogate pair. ECMA-262 §11.1.4 CodePointAt.
+pub fn code_point_at(text: &Str, position: usize) -> Option<Str> {
+    let units = text.units();
+    let first = units.get(position)?;
+    let pair = matches!(units, Units::Wide(_))
+        && (0xd800..0xdc00).contains(&first)
+        && units.get(position + 1).is_some_and(|u| (0xdc00..0xe000).contains(&u));
+    Some(if pair { text.slice(position, position + 2) } else { Str::single(first) })
+}

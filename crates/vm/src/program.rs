@@ -1,0 +1,426 @@
+//! Bytecode in its wire form and decoded. `instruction_decoder.rs` reads the wire form. Code that passed `VerifiedProgram::decode` cannot jump
+//! out of its function, name a slot that does not exist or underflow the operand stack.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::globals::HostFunction;
+use super::instruction_decoder::InstructionDecoder;
+use super::verifier;
+
+/// The version of the bytecode that this library writes (`metadata.version`).
+pub const BYTECODE_VERSION: u32 = 1;
+
+/// Most instructions of one program.
+pub const MAX_INSTRUCTIONS: usize = 4_000_000;
+
+/// One instruction in its wire form.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Instruction")]
+pub struct Instruction {
+    /// Number of the operation.
+    pub op: u64,
+    /// Its argument, in the form that the operation's documentation gives.
+    // Null differs from absent. Bytecode must round-trip through JSON unchanged, because its hash is part of the state.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "runstate_value::deserialize_some")]
+    pub arg: Option<Json>,
+    /// Line of the source, from 1; 0 if there is none.
+    #[serde(default)]
+    pub line: u32,
+    /// Column of the source, from 1 in UTF-16 units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+}
+
+/// The reason why bytecode was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("bad bytecode at instruction {instruction}: {message}")]
+pub struct BytecodeError {
+    /// Index of the invalid instruction.
+    pub instruction: u32,
+    /// The violation.
+    pub message: String,
+}
+
+impl BytecodeError {
+    pub(super) fn new(instruction: u32, message: impl Into<String>) -> Self {
+        BytecodeError { instruction, message: message.into() }
+    }
+}
+
+/// The source of a captured cell when a closure is created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Capture {
+    /// The cell in this slot of the creating frame.
+    Slot(u16),
+    /// The capture of this index of the creating frame's closure.
+    Capture(u16),
+}
+
+/// A range of instructions whose errors are caught. The innermost handler comes first in the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExceptionHandler {
+    /// First instruction covered.
+    pub start: u32,
+    /// First instruction that is not covered any more.
+    pub end: u32,
+    /// Instruction that handles the error: the operand stack is truncated to `depth` and the error is pushed.
+    pub target: u32,
+    /// Operands of the frame that are kept.
+    pub depth: u32,
+}
+
+/// How a function is called and what `this` is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FunctionKind {
+    /// An ordinary function or a method: `this` comes from the call.
+    #[default]
+    Function,
+    /// An arrow function: `this` (and the home class) are those of the frame that created it.
+    Arrow,
+    /// A class constructor: only `new` may call it.
+    Class,
+    /// A constructor of a derived class: `this` is available after `super(…)` returned.
+    Derived,
+}
+
+/// The immediate use of a call's value. An async function runs only for these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromiseUse {
+    /// `await` awaits it.
+    Await,
+    /// The calling function returns it to a caller that may await it.
+    Return,
+}
+
+impl PromiseUse {
+    /// The name in the wire form.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            PromiseUse::Await => "await",
+            PromiseUse::Return => "return",
+        }
+    }
+
+    /// The use with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<PromiseUse> {
+        [PromiseUse::Await, PromiseUse::Return].into_iter().find(|wait| wait.name() == name)
+    }
+}
+
+/// A function, in its wire form and decoded. The global frame is function 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Function {
+    /// Name, for stack traces and `f.name`; empty if it has none.
+    #[serde(default)]
+    pub name: String,
+    /// First instruction of the function (of ENTER: the instruction after it).
+    pub entry: u32,
+    /// Number of arguments stored in the first slots. Missing ones are undefined; additional ones are dropped unless `rest`.
+    /// The global frame has one parameter: the input.
+    #[serde(default)]
+    pub params: u16,
+    /// `f.length`.
+    #[serde(default)]
+    pub length: u16,
+    /// Slot `params` receives an array of the arguments after the first `params`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rest: bool,
+    /// Names of the slots, unique within the function. Names of hidden slots begin with `$`; a `$` of the program is doubled.
+    /// All slots after the parameters begin as undefined.
+    pub slots: Vec<String>,
+    /// Cells that the closure captures when it is created.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub captures: Vec<Capture>,
+    /// Names of the captured variables, for error messages and for views of a scope.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capture_names: Vec<String>,
+    /// Handlers, innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handlers: Vec<ExceptionHandler>,
+    /// How it is called.
+    #[serde(default)]
+    pub kind: FunctionKind,
+    /// Whether a call returns a promise in Node. Such a function runs only where its call is awaited at once.
+    #[serde(default, rename = "async", skip_serializing_if = "std::ops::Not::not")]
+    pub is_async: bool,
+    /// Most operands on the stack at once, set by verification.
+    #[serde(skip)]
+    pub max_stack: u32,
+}
+
+/// A constant of the program.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BytecodeConstant {
+    /// `undefined`
+    Undefined,
+    /// `null`
+    Null,
+    /// `true`, `false`
+    Bool(bool),
+    /// A number.
+    Number(f64),
+    /// A string, as UTF-16 code units.
+    Text(Arc<[u16]>),
+}
+
+/// A decoded instruction of eight bytes. Names and constants are indexes into the program's tables, jump targets are
+/// absolute, and `argc` counts arguments without receiver and callee.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "op.rs documents the operation of the same name")]
+pub enum DecodedInstruction {
+    Push(u32),
+    Pop,
+    Load(u16),
+    Store(u16),
+    Concat,
+    Cc { options: bool },
+    Print,
+    Dup,
+    Dup2,
+    Swap,
+    DupX1,
+    DupX2,
+    Jump(u32),
+    JumpIf(u32),
+    JumpIfN(u32),
+    JumpIfKeep(u32),
+    JumpIfNKeep(u32),
+    JumpSomeKeep(u32),
+    JumpNullish(u32),
+    JumpDefinedKeep(u32),
+    Eq,
+    Neq,
+    Lt,
+    Gt,
+    Le,
+    Ge,
+    LooseEq,
+    LooseNeq,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+    BitAnd,
+    BitOr,
+    BitXor,
+    Shl,
+    Shr,
+    UShr,
+    Neg,
+    ToNumber,
+    Not,
+    BitNot,
+    TypeOf,
+    In,
+    InstanceOf,
+    Inc,
+    Dec,
+    ToText,
+    Array(u32),
+    Map(u32),
+    GetIndex,
+    SetIndex,
+    GetProp(u32),
+    SetProp(u32),
+    Delete,
+    InitProp(u32),
+    InitIndex,
+    Append,
+    Spread,
+    SpreadProps,
+    RestProps(u32),
+    RegExp { pattern: u32, flags: u16 },
+    RequireObject,
+    Call { argc: u16 },
+    Return,
+    CallMethod { argc: u16, name: u32 },
+    CallNative { argc: u16, name: u32 },
+    CallThis { argc: u16 },
+    CallSpread,
+    CallMethodSpread { name: u32 },
+    CallThisSpread,
+    CallNativeSpread { name: u32 },
+    New { argc: u16 },
+    NewSpread,
+    NewNative { argc: u16, name: u32 },
+    NewNativeSpread { name: u32 },
+    Builtin { name: u32 },
+    Ask { function: HostFunction, argc: u16 },
+    Enter,
+    Function(u32),
+    This,
+    NewCell(u16),
+    LoadCell(u16),
+    StoreCell(u16),
+    InitCell(u16),
+    LoadCapture(u16),
+    StoreCapture(u16),
+    CopyCell(u16),
+    StoreChecked(u16),
+    Uninit(u16),
+    Clear(u16),
+    LoadGlobal(u16),
+    StoreGlobal(u16),
+    Iter(u16),
+    IterNext { slot: u16, target: u32 },
+    Keys(u16),
+    IterTake(u16),
+    IterRest(u16),
+    Throw,
+    ThrowError { name: u16, message: u32 },
+    Class { derived: bool },
+    Method { is_static: bool, name: u32 },
+    Fields,
+    InitFields,
+    SuperCall { argc: u16 },
+    SuperCallSpread,
+    SuperGet(u32),
+    Halt,
+}
+
+/// The location of an instruction in the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SourceLocation {
+    /// Line of the source, from 1; 0 if there is none.
+    pub line: u32,
+    /// Column of the source, from 1; 0 if there is none.
+    pub column: u32,
+}
+
+/// A program that passed verification.
+#[derive(Debug, Clone)]
+pub struct VerifiedProgram {
+    /// The instructions, with the indexes of the wire form.
+    pub code: Vec<DecodedInstruction>,
+    /// The location of each instruction.
+    pub locations: Vec<SourceLocation>,
+    /// Constants.
+    pub constants: Vec<BytecodeConstant>,
+    /// Names of properties, methods, built-ins and error classes; patterns, flags and messages.
+    pub names: Vec<Arc<str>>,
+    /// Functions; 0 is the global frame.
+    pub functions: Vec<Function>,
+    /// Source texts of callees by instruction ("rows.each" in "rows.each is not a function").
+    pub callee_texts: HashMap<u32, Arc<str>>,
+    /// The immediate use of a call's value by instruction, if the program has async functions.
+    pub promise_uses: HashMap<u32, PromiseUse>,
+    /// Operands on the frame's stack before each instruction; `None` if it is not reachable.
+    pub stack_depths: Vec<Option<u32>>,
+    /// The function that each reachable instruction belongs to.
+    pub owners: Vec<u32>,
+    /// Whether the program has no ENTER: globals are found by name, and a global that was never stored "is not defined".
+    pub named_globals: bool,
+}
+
+impl VerifiedProgram {
+    /// Decodes and verifies bytecode.
+    ///
+    /// # Errors
+    /// The first invalid instruction, with the reason.
+    pub fn decode(wire: &[Instruction]) -> Result<VerifiedProgram, BytecodeError> {
+        if wire.len() > MAX_INSTRUCTIONS {
+            return Err(BytecodeError::new(
+                0,
+                format!("{} instructions; at most {MAX_INSTRUCTIONS} are run", wire.len()),
+            ));
+        }
+        let mut decoder = InstructionDecoder::new(wire);
+        for (at, instruction) in wire.iter().enumerate() {
+            let at = u32::try_from(at).unwrap_or(u32::MAX);
+            let decoded = decoder.instruction(at, instruction)?;
+            decoder.program.code.push(decoded);
+            decoder
+                .program
+                .locations
+                .push(SourceLocation { line: instruction.line, column: instruction.column.unwrap_or(0) });
+        }
+        let mut program = decoder.program;
+        verifier::verify(&mut program)?;
+        Ok(program)
+    }
+
+    /// A program without ENTER that only halts. It names no globals, so any globals can be added to it.
+    #[must_use]
+    pub fn halting() -> Arc<VerifiedProgram> {
+        static HALTING: LazyLock<Arc<VerifiedProgram>> = LazyLock::new(|| {
+            let mut program = InstructionDecoder::new(&[]).program;
+            program.code.push(DecodedInstruction::Halt);
+            program.locations.push(SourceLocation::default());
+            (program.stack_depths, program.owners) = (vec![Some(0)], vec![0]);
+            Arc::new(program)
+        });
+        Arc::clone(&HALTING)
+    }
+
+    /// The location of an instruction for messages; zeros past the end.
+    #[must_use]
+    pub fn location(&self, instruction: u32) -> SourceLocation {
+        self.locations.get(instruction as usize).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn decode(wire: serde_json::Value) -> Result<VerifiedProgram, BytecodeError> {
+        let wire: Vec<Instruction> = serde_json::from_value(wire).unwrap();
+        VerifiedProgram::decode(&wire)
+    }
+
+    #[test]
+    fn program_without_enter_finds_its_globals_by_name() {
+        let program = decode(json!([
+            {"op": 1, "arg": "Ada", "line": 1}, {"op": 3, "arg": "name", "line": 2}, {"op": 5, "line": 2}, {"op": 7, "line": 2}, {"op": 255, "line": 3}
+        ]))
+        .unwrap();
+        assert!(program.named_globals);
+        assert_eq!(program.functions[0].slots, ["input", "name"]);
+        assert_eq!(program.functions[0].max_stack, 2);
+        assert_eq!(program.code[1], DecodedInstruction::LoadGlobal(1));
+        assert_eq!(std::mem::size_of::<DecodedInstruction>(), 8);
+    }
+
+    #[test]
+    fn bytecode_round_trips_through_json() {
+        let text = r#"[{"op":1,"arg":null,"line":1},{"op":2,"line":1,"column":3},{"op":255,"line":2}]"#;
+        let wire: Vec<Instruction> = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&wire).unwrap(), text);
+    }
+
+    #[test]
+    fn bad_bytecode_is_refused_with_its_place() {
+        let cases = [
+            (json!([]), 0, "no instructions"),
+            (json!([{"op": 99999}]), 0, "no operation has the number"),
+            (json!([{"op": 2}, {"op": 255}]), 0, "takes 1 operands where 0 are"),
+            (json!([{"op": 16, "arg": 7}]), 0, "past the end"),
+            (json!([{"op": 1, "arg": 1}]), 0, "past the end"),
+            (json!([{"op": 16, "arg": -1}]), 0, "a whole number"),
+            (json!([{"op": 1, "arg": []}, {"op": 255}]), 0, "a constant"),
+            (json!([{"op": 3, "arg": 9}, {"op": 255}]), 0, "names slot 9, but there are 1"),
+            (json!([{"op": 1, "arg": 1}, {"op": 16, "arg": 0}]), 1, "another path with 0"),
+            (json!([{"op": 255}, {"op": 96, "arg": {"entry": 0, "slots": []}}]), 1, "only at instruction 0"),
+            (json!([{"op": 96, "arg": {"entry": 1, "slots": ["a", "a"]}}, {"op": 255}]), 1, "two slots named"),
+        ];
+        for (wire, instruction, message) in cases {
+            let error = decode(wire.clone()).unwrap_err();
+            assert!(error.message.contains(message) && error.instruction == instruction, "{wire}: {error}");
+        }
+    }
+}

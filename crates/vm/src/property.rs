@@ -1,0 +1,556 @@
+//! Property access: get, set, delete, test and enumerate.
+//!
+//! Property keys are strings, and all properties are data properties: neither accessors nor Symbols exist. Code is strict.
+
+use runstate_value::sort_by;
+
+use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::conversion;
+use super::entry::Entry;
+use super::heap::Heap;
+use super::machine::Machine;
+use super::natives::{Builtin, NativeRegistry, Receiver, methods_by_name};
+use super::object::{Closure, Object};
+use super::table::{Table, TableKind};
+use super::text::Str;
+use super::value::{HeapRef, Value};
+
+/// Longest prototype chain that a lookup follows.
+const MAX_PROTOTYPE_CHAIN: usize = 10_000;
+
+/// The accessor that every object inherits. A property of that name is supported only as an own property.
+const PROTO_ACCESSOR: &str = "__proto__";
+
+/// Accessors of functions that throw. ECMA-262 §10.2.4 AddRestrictedFunctionProperties.
+const POISONED_ACCESSORS: [&str; 2] = ["arguments", "caller"];
+const POISONED_MESSAGE: &str = "'caller', 'callee', and 'arguments' properties may not be accessed on strict mode functions or the \
+                                arguments objects for calls to them";
+
+/// The built-in prototype whose methods a value has.
+#[inline]
+pub(super) fn receiver(machine: &Machine, value: &Value) -> Option<Receiver> {
+    Some(match value {
+        Value::Ref(at) => match machine.heap.get(*at) {
+            Entry::Array(_) => Receiver::Array,
+            Entry::Object(_) => Receiver::Object,
+            Entry::Closure(_) | Entry::Bound(_) => Receiver::Function,
+            Entry::Error(_) => Receiver::Error,
+            Entry::Map(_) => Receiver::Map,
+            Entry::Set(_) => Receiver::Set,
+            Entry::Iterator(_) => Receiver::Iterator,
+            Entry::RegExp(_) => Receiver::RegExp,
+            _ => return None,
+        },
+        Value::Text(_) => Receiver::String,
+        Value::Number(_) => Receiver::Number,
+        Value::Bool(_) => Receiver::Boolean,
+        Value::Builtin(builtin) if builtin.is_namespace() => Receiver::Object,
+        Value::Builtin(_) => Receiver::Function,
+        _ => return None,
+    })
+}
+
+/// `value[key]` for a string key. ECMA-262 §7.3.3 GetV and §10.1.8.1 OrdinaryGet.
+/// Deviation: where Node has a property that this machine lacks, the execution ends as unsupported.
+pub(super) fn property(machine: &Machine, value: &Value, key: &Value) -> Result<Value, AbruptCompletion> {
+    if let Some(found) = own_or_inherited(machine, value, key)? {
+        return Ok(found);
+    }
+    let (Some(receiver), Value::Text(name)) = (receiver(machine, value), key) else { return Ok(Value::Undefined) };
+    let name = name.to_utf8();
+    if name == PROTO_ACCESSOR {
+        return unsupported("a prototype as a value is not supported");
+    }
+    if receiver == Receiver::Function && POISONED_ACCESSORS.contains(&&*name) {
+        return type_error(POISONED_MESSAGE);
+    }
+    let found = inherited_builtin(receiver, &name);
+    if matches!(found, Value::Undefined)
+        && (matches!(value, Value::Builtin(builtin) if !builtin.name().contains('.'))
+            || is_unsupported_property(receiver, &name))
+    {
+        let owner = match value {
+            Value::Builtin(builtin) => builtin.name().to_owned(),
+            _ => format!("{}.prototype", receiver.name()),
+        };
+        return unsupported(format!("`{owner}.{name}` is not supported"));
+    }
+    Ok(found)
+}
+
+/// `value[key]` without the methods of built-in prototypes.
+pub(super) fn own_or_inherited(
+    machine: &Machine,
+    value: &Value,
+    key: &Value,
+) -> Result<Option<Value>, AbruptCompletion> {
+    let Value::Text(name) = key else { return Ok(None) };
+    match value {
+        Value::Ref(at) => object_property(machine, *at, key, name),
+        Value::Text(text) => Ok(text_property(text, name)),
+        Value::Undefined | Value::Null => {
+            type_error(format!("Cannot read properties of {} (reading '{name}')", nullish_name(value)))
+        }
+        Value::Builtin(builtin) => Ok(builtin_property(*builtin, name)),
+        Value::Number(_) | Value::Bool(_) | Value::Uninitialized | Value::Hole => Ok(None),
+    }
+}
+
+/// An own property of an object, or one inherited from an object of the program. ECMA-262 §10.1.8.1 OrdinaryGet.
+/// Deviation: `name`, `message` and `constructor` of an error and the flags of a regexp are found here, not on prototypes.
+fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Result<Option<Value>, AbruptCompletion> {
+    Ok(match machine.heap.get(at) {
+        Entry::Object(object) => get_from_chain(machine, object, key),
+        Entry::Array(array) => {
+            if let Some(index) = name.array_index() {
+                return Ok(Some(machine.heap.element(at, index as usize).or_undefined()));
+            }
+            if *name == Str::new("length") {
+                return Ok(Some(Value::Number(array.len() as f64)));
+            }
+            array.extra.as_ref().and_then(|table| machine.heap.table_get(table, key))
+        }
+        Entry::Closure(closure) => closure_property(machine, at, closure, key, name),
+        Entry::Error(error) => {
+            machine.heap.table_get(&error.hidden, key).or_else(|| get_from_chain(machine, &error.object, key)).or_else(
+                || match name.to_utf8().as_str() {
+                    "name" => Some(Value::text(error.kind.name())),
+                    "message" => Some(Value::Text(Str::empty())),
+                    "constructor" => NativeRegistry::global().find(error.kind.name()).map(Value::Builtin),
+                    _ => None,
+                },
+            )
+        }
+        Entry::Map(table) | Entry::Set(table) if *name == Str::new("size") => Some(Value::Number(table.len() as f64)),
+        Entry::RegExp(regexp) => {
+            let flag = |letter: u8| Value::Bool(regexp.flags.units().iter().any(|u| u == u16::from(letter)));
+            match name.to_utf8().as_str() {
+                "source" => Some(Value::Text(regexp.source.clone())),
+                "flags" => Some(Value::Text(regexp.flags.clone())),
+                "lastIndex" => Some(Value::Number(regexp.last_index)),
+                "global" => Some(flag(b'g')),
+                "ignoreCase" => Some(flag(b'i')),
+                "multiline" => Some(flag(b'm')),
+                "dotAll" => Some(flag(b's')),
+                "unicode" => Some(flag(b'u')),
+                "sticky" => Some(flag(b'y')),
+                _ => None,
+            }
+        }
+        Entry::Bound(bound) if *name == Str::new("name") => {
+            let target = match property(machine, &bound.target, key)? {
+                Value::Text(name) => name.to_utf8(),
+                _ => String::new(),
+            };
+            Some(Value::text(&format!("bound {target}")))
+        }
+        Entry::Bound(bound) if *name == Str::new("length") => {
+            let target = match property(machine, &bound.target, key)? {
+                Value::Number(length) => super::number::to_integer(length),
+                _ => 0.0,
+            };
+            Some(Value::Number((target - bound.args.len() as f64).max(0.0)))
+        }
+        _ => None,
+    })
+}
+
+/// Looks up a key in an object and the program's objects on its prototype chain. ECMA-262 §10.1.8.1 OrdinaryGet.
+#[inline]
+pub(super) fn get_from_chain(machine: &Machine, object: &Object, key: &Value) -> Option<Value> {
+    let mut object = object;
+    for _ in 0..MAX_PROTOTYPE_CHAIN {
+        if let Some(value) = machine.heap.table_get(&object.table, key) {
+            return Some(value);
+        }
+        match object.proto.map(|proto| machine.heap.get(proto)) {
+            Some(Entry::Object(proto)) => object = proto,
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// A property of a function or of the classes that it extends. ECMA-262 §10.1.8.1 OrdinaryGet and §20.2.4 Function Instances.
+fn closure_property(machine: &Machine, at: HeapRef, closure: &Closure, key: &Value, name: &Str) -> Option<Value> {
+    let mut closure = closure;
+    for step in 0..MAX_PROTOTYPE_CHAIN {
+        let own = machine.heap.table_get(&closure.table, key).or_else(|| machine.heap.table_get(&closure.hidden, key));
+        if own.is_some() {
+            return own;
+        }
+        if step == 0 {
+            let built_in = match name.to_utf8().as_str() {
+                "name" => Some(Value::text(function_name(machine, closure.function))),
+                "length" => {
+                    machine.program.functions.get(closure.function as usize).map(|f| f64::from(f.length).into())
+                }
+                "prototype" => closure.class.as_ref().map(|class| Value::Ref(class.prototype)),
+                _ => None,
+            };
+            if built_in.is_some() {
+                return built_in;
+            }
+        }
+        match closure.class.as_ref().and_then(|class| class.parent.as_ref()) {
+            Some(Value::Ref(parent)) if *parent != at => match machine.heap.get(*parent) {
+                Entry::Closure(parent) => closure = parent,
+                _ => return None,
+            },
+            Some(Value::Builtin(parent)) => return builtin_property(*parent, name),
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// `target[key] = value` for a string key. ECMA-262 §7.3.4 Set with _throw_ true, and §10.4.2.4 ArraySetLength.
+/// Deviations: properties of Maps, Sets, iterators, built-ins and regexps (except `lastIndex`) are not supported. An
+/// inherited property never blocks the assignment.
+pub(super) fn set_property(
+    machine: &mut Machine,
+    target: &Value,
+    key: Value,
+    value: Value,
+) -> Result<(), AbruptCompletion> {
+    let Value::Text(name) = &key else { return Err(AbruptCompletion::Internal("a property key of another type")) };
+    if name.len() == PROTO_ACCESSOR.len()
+        && *name == Str::new(PROTO_ACCESSOR)
+        && !target.is_nullish()
+        && !has_own(machine, target, &key)
+    {
+        return match value {
+            Value::Ref(_) | Value::Builtin(_) | Value::Null => unsupported("setting a prototype is not supported"),
+            // The setter ignores values that are not objects.
+            _ => Ok(()),
+        };
+    }
+    if receiver(machine, target) == Some(Receiver::Function)
+        && POISONED_ACCESSORS.iter().any(|poisoned| *name == Str::new(poisoned))
+        && !has_own(machine, target, &key)
+    {
+        return type_error(POISONED_MESSAGE);
+    }
+    let at = match target {
+        Value::Ref(at) => *at,
+        Value::Undefined | Value::Null => {
+            return type_error(format!("Cannot set properties of {} (setting '{name}')", nullish_name(target)));
+        }
+        Value::Text(text) if text_property(text, name).is_some() => {
+            return type_error(format!("Cannot assign to read only property '{name}' of string '{text}'"));
+        }
+        Value::Text(_) | Value::Number(_) | Value::Bool(_) => {
+            return type_error(format!(
+                "Cannot create property '{name}' on {} '{}'",
+                conversion::type_of(machine, target),
+                conversion::to_text(machine, target)?
+            ));
+        }
+        _ => return unsupported(format!("assigning to the property '{name}' of a built-in is not supported")),
+    };
+    match machine.heap.get(at) {
+        Entry::Object(object) => {
+            if object.frozen {
+                return refuse_frozen(machine, at, &key, name);
+            }
+            machine.heap.table_set(at, TableKind::Main, key, value);
+        }
+        Entry::Array(array) => {
+            let frozen = array.frozen;
+            if frozen {
+                return refuse_frozen(machine, at, &key, name);
+            }
+            if let Some(index) = name.array_index() {
+                machine.heap.set_element(at, index as usize, value)?;
+            } else if *name == Str::new("length") {
+                let length = conversion::to_number(machine, &value)?;
+                if length < 0.0 || length.fract() != 0.0 || length > f64::from(u32::MAX) {
+                    return super::abrupt_completion::range_error("Invalid array length");
+                }
+                machine.heap.set_array_len(at, length as usize)?;
+            } else if *name == Str::new("constructor") {
+                return unsupported("an array with a constructor of its own is not supported");
+            } else {
+                machine.heap.table_set(at, TableKind::Main, key, value);
+            }
+        }
+        Entry::Error(error) => {
+            let hidden = machine.heap.table_get(&error.hidden, &key).is_some()
+                || (error.hidden.is_empty() && *name == Str::new("message"));
+            machine.heap.table_set(at, if hidden { TableKind::Hidden } else { TableKind::Main }, key, value);
+        }
+        Entry::Closure(closure) => {
+            let plain = closure.class.is_none();
+            if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype")
+                && machine.heap.table_get(&closure.table, &key).is_none()
+            {
+                if plain && *name == Str::new("prototype") {
+                    return unsupported("a prototype of a plain function is not supported; write a class");
+                }
+                return type_error(format!("Cannot assign to read only property '{name}' of function"));
+            }
+            let hidden = machine.heap.table_get(&closure.hidden, &key).is_some();
+            machine.heap.table_set(at, if hidden { TableKind::Hidden } else { TableKind::Main }, key, value);
+        }
+        Entry::RegExp(_) if *name == Str::new("lastIndex") => {
+            let index = conversion::to_number(machine, &value)?;
+            if let Some(Entry::RegExp(regexp)) = machine.heap.get_mut(at) {
+                regexp.last_index = index;
+            }
+        }
+        Entry::Map(_) | Entry::Set(_) | Entry::RegExp(_) | Entry::Iterator(_) | Entry::Bound(_) => {
+            let receiver_name = receiver(machine, target).map_or("object", Receiver::name);
+            return unsupported(format!("setting the property '{name}' of a {receiver_name} is not supported"));
+        }
+        _ => return Err(AbruptCompletion::Internal("a property of a value that is not an object")),
+    }
+    Ok(())
+}
+
+/// The error of a write to a frozen object. ECMA-262 §10.1.9.2 OrdinarySetWithOwnDescriptor.
+fn refuse_frozen(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Result<(), AbruptCompletion> {
+    let object_name = if matches!(machine.heap.get(at), Entry::Array(_)) { "[object Array]" } else { "#<Object>" };
+    if has_own(machine, &Value::Ref(at), key) {
+        return type_error(format!("Cannot assign to read only property '{name}' of object '{object_name}'"));
+    }
+    type_error(format!("Cannot add property {name}, object is not extensible"))
+}
+
+/// `delete target[key]`. ECMA-262 §13.5.1 The delete Operator and §10.1.10.1 OrdinaryDelete, in strict mode.
+/// Deviation: deleting `name`, `length` or `prototype` of a function, or a property of a built-in, is not supported.
+pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value) -> Result<bool, AbruptCompletion> {
+    let Value::Text(name) = key else { return Err(AbruptCompletion::Internal("a property key of another type")) };
+    let at = match target {
+        Value::Ref(at) => *at,
+        Value::Undefined | Value::Null => {
+            return type_error("Cannot convert undefined or null to object");
+        }
+        Value::Builtin(_) => {
+            return unsupported(format!("deleting the property '{name}' of a built-in is not supported"));
+        }
+        _ => return Ok(true),
+    };
+    let frozen = match machine.heap.get(at) {
+        Entry::Object(object) => object.frozen,
+        Entry::Array(array) => array.frozen,
+        _ => false,
+    };
+    if frozen && has_own(machine, target, key) {
+        let object_name = if matches!(machine.heap.get(at), Entry::Array(_)) { "[object Array]" } else { "#<Object>" };
+        return type_error(format!("Cannot delete property '{name}' of {object_name}"));
+    }
+    match machine.heap.get(at) {
+        Entry::Array(array) => {
+            if let Some(index) = name.array_index() {
+                if (index as usize) < array.len() {
+                    machine.heap.set_element(at, index as usize, Value::Hole)?;
+                }
+            } else if *name == Str::new("length") {
+                return type_error("Cannot delete property 'length' of [object Array]");
+            } else if array.extra.is_some() {
+                machine.heap.table_remove(at, TableKind::Main, key);
+            }
+        }
+        Entry::Object(_) => {
+            machine.heap.table_remove(at, TableKind::Main, key);
+        }
+        Entry::Closure(_) | Entry::Bound(_) if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype") => {
+            return unsupported(format!("deleting the property '{name}' of a function is not supported"));
+        }
+        Entry::Closure(_) | Entry::Error(_) => {
+            let _ = machine.heap.table_remove(at, TableKind::Main, key)
+                || machine.heap.table_remove(at, TableKind::Hidden, key);
+        }
+        _ => {}
+    }
+    Ok(true)
+}
+
+/// Whether the value itself has the key. ECMA-262 §7.3.12 HasOwnProperty.
+pub(super) fn has_own(machine: &Machine, value: &Value, key: &Value) -> bool {
+    let Value::Text(name) = key else { return false };
+    let in_table = |table: &Table| machine.heap.table_get(table, key).is_some();
+    match value {
+        Value::Text(text) => text_property(text, name).is_some(),
+        Value::Ref(at) => match machine.heap.get(*at) {
+            Entry::Object(object) => in_table(&object.table),
+            Entry::Array(array) => match name.array_index() {
+                Some(index) => !matches!(machine.heap.element(*at, index as usize), Value::Hole),
+                None => *name == Str::new("length") || array.extra.as_deref().is_some_and(in_table),
+            },
+            Entry::Error(error) => in_table(&error.hidden) || in_table(&error.object.table),
+            Entry::Closure(closure) => {
+                in_table(&closure.table)
+                    || in_table(&closure.hidden)
+                    || matches!(name.to_utf8().as_str(), "name" | "length")
+                    || (*name == Str::new("prototype") && closure.class.is_some())
+            }
+            Entry::RegExp(_) => *name == Str::new("lastIndex"),
+            Entry::Bound(_) => matches!(name.to_utf8().as_str(), "name" | "length"),
+            _ => false,
+        },
+        Value::Builtin(builtin) => builtin_property(*builtin, name).is_some(),
+        _ => false,
+    }
+}
+
+/// `key in value`. ECMA-262 §13.10 Relational Operators and §7.3.11 HasProperty.
+pub(super) fn has_property(machine: &Machine, value: &Value, key: &Value) -> Result<bool, AbruptCompletion> {
+    match value {
+        Value::Ref(_) | Value::Builtin(_) => {
+            let inherits = |name: &Str| {
+                let names =
+                    if receiver(machine, value) == Some(Receiver::Function) { &POISONED_ACCESSORS[..] } else { &[] };
+                names.iter().chain([&PROTO_ACCESSOR]).any(|accessor| *name == Str::new(accessor))
+            };
+            if has_own(machine, value, key) || matches!(key, Value::Text(name) if inherits(name)) {
+                return Ok(true);
+            }
+            // A property may exist with the value `undefined`, so the chain is searched for the property and not for its value.
+            if let Value::Ref(at) = value
+                && let Entry::Object(object) = machine.heap.get(*at)
+                && get_from_chain(machine, object, key).is_some()
+            {
+                return Ok(true);
+            }
+            Ok(!matches!(property(machine, value, key)?, Value::Undefined))
+        }
+        _ => type_error(format!(
+            "Cannot use 'in' operator to search for '{}' in {}",
+            conversion::to_text(machine, key)?,
+            conversion::to_text(machine, value)?
+        )),
+    }
+}
+
+/// The keys that `for-in` visits: own ones, then inherited enumerable ones. ECMA-262 §14.7.5.9 EnumerateObjectProperties.
+pub(super) fn keys_for_in(machine: &Machine, value: &Value) -> Vec<Value> {
+    let mut keys = own_keys(&machine.heap, value);
+    if let Value::Ref(at) = value
+        && let Entry::Object(object) = machine.heap.get(*at)
+    {
+        let mut proto = object.proto;
+        for _ in 0..MAX_PROTOTYPE_CHAIN {
+            let Some(Entry::Object(object)) = proto.map(|p| machine.heap.get(p)) else { break };
+            if !object.prototype {
+                for (key, _) in table_entries(&machine.heap, &object.table) {
+                    if !keys.iter().any(|k| k.strict_equals(&key)) {
+                        keys.push(key);
+                    }
+                }
+            }
+            proto = object.proto;
+        }
+    }
+    keys
+}
+
+/// The name of a function.
+pub(super) fn function_name(machine: &Machine, function: u32) -> &str {
+    machine.program.functions.get(function as usize).map_or("", |f| f.name.as_str())
+}
+
+/// The entries of a table: indexes in ascending order, then the others in order of insertion.
+/// ECMA-262 §10.1.11.1 OrdinaryOwnPropertyKeys.
+pub(super) fn table_entries(heap: &Heap, table: &Table) -> Vec<(Value, Value)> {
+    let mut entries = Vec::with_capacity(table.len());
+    let mut indexes = Vec::new();
+    heap.visit_table_entries(table, |key, value| match key {
+        Value::Text(text) => match text.array_index() {
+            Some(index) => indexes.push((index, key.clone(), value.clone())),
+            None => entries.push((key.clone(), value.clone())),
+        },
+        _ => entries.push((key.clone(), value.clone())),
+    });
+    if indexes.is_empty() {
+        return entries;
+    }
+    sort_by(&mut indexes, |(a, ..), (b, ..)| a.cmp(b));
+    indexes.into_iter().map(|(_, key, value)| (key, value)).chain(entries).collect()
+}
+
+/// The own enumerable keys with their values. ECMA-262 §7.3.23 EnumerableOwnProperties.
+pub(super) fn own_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
+    match value {
+        Value::Text(text) => (0..text.len()).map(|i| (index_key(i), Value::Text(text.slice(i, i + 1)))).collect(),
+        Value::Ref(at) => match heap.get(*at) {
+            Entry::Array(array) => {
+                let mut entries: Vec<(Value, Value)> = Vec::with_capacity(array.len());
+                for (index, element) in heap.elements(*at).into_iter().enumerate() {
+                    if !matches!(element, Value::Hole) {
+                        entries.push((index_key(index), element));
+                    }
+                }
+                if let Some(table) = &array.extra {
+                    entries.extend(table_entries(heap, table));
+                }
+                entries
+            }
+            Entry::Object(object) if object.prototype => Vec::new(),
+            Entry::Object(object) => table_entries(heap, &object.table),
+            Entry::Error(error) => table_entries(heap, &error.object.table),
+            Entry::Closure(closure) => table_entries(heap, &closure.table),
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// The own enumerable keys in the order of ECMA-262 §10.1.11.1 OrdinaryOwnPropertyKeys.
+pub(super) fn own_keys(heap: &Heap, value: &Value) -> Vec<Value> {
+    own_entries(heap, value).into_iter().map(|(key, _)| key).collect()
+}
+
+fn index_key(index: usize) -> Value {
+    Value::Text(super::number::to_text(index as f64))
+}
+
+/// "undefined" or "null" in messages.
+pub(super) fn nullish_name(value: &Value) -> &'static str {
+    if matches!(value, Value::Null) { "null" } else { "undefined" }
+}
+
+/// An own property of a string. ECMA-262 §10.4.3.5 StringGetOwnProperty.
+fn text_property(text: &Str, name: &Str) -> Option<Value> {
+    if let Some(index) = name.array_index() {
+        return text.unit(index as usize).map(|unit| Value::Text(Str::single(unit)));
+    }
+    (*name == Str::new("length")).then(|| Value::Number(text.len() as f64))
+}
+
+/// An own property of a built-in function or namespace. ECMA-262 §10.3 Built-in Function Objects.
+fn builtin_property(builtin: Builtin, name: &Str) -> Option<Value> {
+    let registry = NativeRegistry::global();
+    let owner = registry.name(builtin);
+    let member = format!("{owner}.{name}");
+    if let Some(found) = registry.find(&member) {
+        return Some(Value::Builtin(found));
+    }
+    if let Some((_, constant)) = super::globals::CONSTANTS.iter().find(|(n, _)| *n == member) {
+        return Some(Value::Number(*constant));
+    }
+    match name.to_utf8().as_str() {
+        "name" if !builtin.is_namespace() => Some(Value::text(owner.rsplit('.').next().unwrap_or(owner))),
+        "length" if !builtin.is_namespace() => Some(Value::Number(f64::from(registry.length(builtin)))),
+        _ => None,
+    }
+}
+
+/// Whether values of this kind have the property in Node and lack it here.
+fn is_unsupported_property(receiver: Receiver, name: &str) -> bool {
+    let missing = super::globals::UNSUPPORTED_PROPERTIES
+        .iter()
+        .filter(|(owner, _)| *owner == "Object" || *owner == receiver.name());
+    missing.flat_map(|(_, names)| *names).any(|property| *property == name)
+}
+
+/// The constructor or a built-in method as a value.
+fn inherited_builtin(receiver: Receiver, name: &str) -> Value {
+    let registry = NativeRegistry::global();
+    if name == "constructor" {
+        return registry.find(receiver.name()).map_or(Value::Undefined, Value::Builtin);
+    }
+    let methods = methods_by_name(name);
+    let own = methods.get(receiver as usize).copied().flatten();
+    own.or(methods[Receiver::Object as usize]).map_or(Value::Undefined, Value::Builtin)
+}

@@ -1,0 +1,554 @@
+//! Saving and restoring a machine. The head (frames, stack, counters) and the pages of the heap are saved separately, so that a
+//! commit writes only the pages that changed.
+//!
+//! | entry | form |
+//! |---|---|
+//! | free slot | `null` |
+//! | variable shared by closures | `["c", value]` |
+//! | array | `["a", frozen, table of other properties or null, [value…]]` |
+//! | array of more than 512 elements | `["A", frozen, table or null, start, length, [chunk…]]` |
+//! | chunk of an array | `["k", [value…]]` |
+//! | object | `["o", flags (1 frozen, 2 prototype of a class), prototype or 0, table]` |
+//! | function | `["f", number, [cell…]]`, and if it has more: `, this or [], home or 0, static, class, table, hidden table]` |
+//! | class, within its function | `[prototype, parent or [], field initializer or 0]` or null |
+//! | error | `["e", kind, hidden table, flags, prototype or 0, table]` |
+//! | Map, Set | `["m", table]`, `["s", table]` |
+//! | iterator | `["i", source, "keys" "values" "entries" or "names", position]` |
+//! | regular expression | `["r", pattern, flags, lastIndex]` |
+//! | bound function | `["b", function, this, [argument…]]` |
+//! | chunk of a table | `["p", [key, value, …], [insertion number…]]` |
+//!
+//! A table is `[key, value, …]` in order of insertion; that of a Map or Set is `{ next, numbers, pairs }`; one with more than 256
+//! entries is `{ len, chunks, next }`. Values have their wire form (`wire.rs`) or one of `{"$ref":n}`,
+//! `{"$builtin":name}`, `{"$uninitialised":true}` and `{"$hole":true}`. References are page × 64 + slot.
+//!
+//! `machine.call` is the open call: one call with all its parts, or `{ together: n }` for n calls that the operands describe.
+//! `machine.keys` is the reference of a Map from keys to the number of calls with each.
+
+use std::sync::Arc;
+
+use runstate_value::write_canonical_json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
+
+use super::array_sort::{ArraySort, MergeSort, SortAlgorithm, UncomparedElements};
+use super::callback::{CallbackMethod, NativeFrame};
+use super::entry::Entry;
+use super::entry_decoder::{self, EntryDecoder, ReadResult};
+use super::entry_encoder::EntryEncoder;
+use super::frame::{CallKind, CodeFrame, Frame};
+use super::heap::{ENTRIES_PER_PAGE, Heap};
+use super::host_call::read_suspended_requests;
+use super::limits::Limits;
+use super::machine::{Machine, SuspendedCall, SuspendedRequests};
+use super::program::VerifiedProgram;
+use super::timsort::TimSort;
+use super::value::HeapRef;
+use super::xoshiro::Xoshiro256;
+use super::{abrupt_completion, host_call, legacy, property};
+
+/// A machine without its heap.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MachineSnapshot {
+    /// The next instruction; while a call is open, the instruction that made it.
+    pub pc: u32,
+    /// Operands of all frames, outermost first.
+    pub stack: Json,
+    /// Frames with their variables; the first is the global scope.
+    pub scopes: Json,
+    /// Number of pages and the state of allocation.
+    pub heap: Json,
+    /// The state of `Math.random`.
+    pub random: Json,
+    /// Counters and the open call.
+    pub machine: Json,
+}
+
+/// The reason why a machine cannot be restored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the saved state cannot be restored: {message}")]
+pub struct RestoreError {
+    /// The defect of the saved state.
+    pub message: String,
+}
+
+impl Machine {
+    /// The state of the machine without its heap.
+    #[must_use]
+    pub fn save(&self) -> MachineSnapshot {
+        let mut encoder = EntryEncoder::exact(&self.heap);
+        let (scopes, stack) = self.encode_frames(&mut encoder);
+        let mut machine = Map::new();
+        machine.insert("instructions".to_owned(), json!(self.instructions));
+        machine.insert("calls".to_owned(), json!(self.calls));
+        machine.insert("outputBytes".to_owned(), json!(self.output_bytes));
+        if let Some(suspended) = &self.suspended_call {
+            let mut call = host_call::encode_suspended_call(self, suspended);
+            call.insert("operands".to_owned(), encoder.values(&suspended.operands));
+            machine.insert("call".to_owned(), Json::Object(call));
+        }
+        if self.key_counts != HeapRef::NONE {
+            machine.insert("keys".to_owned(), encoder.reference(self.key_counts));
+        }
+        if let Some(pending) = &self.pending {
+            machine.insert("pending".to_owned(), encoder.value(pending));
+        }
+        if self.deferred_work > 0 {
+            machine.insert("owed".to_owned(), json!(self.deferred_work));
+        }
+        if self.heap_discarded {
+            machine.insert("spent".to_owned(), json!(true));
+        }
+        if !self.output.is_empty() {
+            machine.insert("output".to_owned(), json!(self.output));
+        }
+        MachineSnapshot {
+            pc: self.pc,
+            stack,
+            scopes,
+            heap: json!({
+                "pageCount": self.heap.page_count(),
+                "nextRef": u64::from(self.heap.page_count()) * u64::from(ENTRIES_PER_PAGE),
+                "cursors": self.heap.cursors,
+                "allocated": self.heap.allocated,
+                "live": self.heap.live,
+                "claimed": self.heap.shared_text_bytes,
+            }),
+            random: encode_random(&self.random),
+            machine: Json::Object(machine),
+        }
+    }
+
+    /// Pages that changed since [`Machine::mark_clean`] or [`Machine::restore`].
+    #[must_use]
+    pub fn dirty_pages(&self) -> Vec<u32> {
+        self.heap.dirty_pages()
+    }
+
+    /// Weight of these pages in bytes.
+    #[must_use]
+    pub fn dirty_bytes(&self) -> u64 {
+        self.heap.dirty_weight()
+    }
+
+    /// Bytes of the output that was not taken yet.
+    #[must_use]
+    pub fn pending_output_bytes(&self) -> u64 {
+        self.output.iter().map(|line| line.len() as u64).sum()
+    }
+
+    /// Bytes of the heap, including garbage. The machine must have stopped.
+    #[must_use]
+    pub fn heap_bytes(&self) -> u64 {
+        self.heap.weight()
+    }
+
+    /// Number of pages of the heap.
+    #[must_use]
+    pub fn page_count(&self) -> u32 {
+        self.heap.page_count()
+    }
+
+    /// The JSON text of a page of the heap: an array of entries, with null for free slots. Its row stores the page as one string, because a tree
+    /// of small JSON values takes thirty times the memory of its text.
+    #[must_use]
+    pub fn encode_page(&self, page: u32) -> String {
+        let mut encoder = EntryEncoder::exact(&self.heap);
+        encoder.text.push('[');
+        let mut end = encoder.text.len();
+        for slot in 0..self.heap.page(page).len() as u32 {
+            let at = HeapRef(page * ENTRIES_PER_PAGE + slot);
+            if slot > 0 {
+                encoder.text.push(',');
+            }
+            encoder.write_entry(at);
+            // Free slots at the end are omitted.
+            if !matches!(self.heap.get(at), Entry::Free) {
+                end = encoder.text.len();
+            }
+        }
+        encoder.text.truncate(end);
+        encoder.text.push(']');
+        encoder.text
+    }
+
+    /// Marks all pages as saved.
+    pub fn mark_clean(&mut self) {
+        self.heap.mark_clean();
+    }
+
+    /// A machine from its saved state. `pages` are in order of number, and each is taken after the one before it is read. Null is an empty page;
+    /// an error is the reason why a page is not available.
+    ///
+    /// # Errors
+    /// A state that is damaged or belongs to another program.
+    pub fn restore(
+        program: Arc<VerifiedProgram>,
+        saved: &MachineSnapshot,
+        pages: impl IntoIterator<Item = Result<Json, String>>,
+        limits: Limits,
+    ) -> Result<Machine, RestoreError> {
+        let mut machine = Machine::blank(program, limits);
+        machine.read_snapshot(saved, pages).map_err(|message| RestoreError { message })?;
+        Ok(machine)
+    }
+
+    /// Writes the input of the state hash as canonical JSON: frames, operands, variables, every entry reachable from them, renumbered in the
+    /// order of discovery, the state of `Math.random` and the open call.
+    pub fn write_state(&self, text: &mut String) {
+        let mut encoder = EntryEncoder::canonical(&self.heap);
+        let (scopes, stack) = self.encode_frames(&mut encoder);
+        let pending = self.pending.as_ref().map_or(Json::Null, |value| encoder.value(value));
+        let mut call = self
+            .suspended_call
+            .as_ref()
+            .map_or(Json::Null, |suspended| Json::Object(host_call::encode_suspended_call(self, suspended)));
+        if let Some(suspended) =
+            self.suspended_call.as_ref().filter(|suspended| matches!(suspended.requests, SuspendedRequests::All(_)))
+        {
+            call["operands"] = encoder.values(&suspended.operands);
+        }
+        let keys = (self.key_counts != HeapRef::NONE).then(|| encoder.reference(self.key_counts));
+        let part = |text: &mut String, name: &str, value: &Json| {
+            text.push_str(name);
+            write_canonical_json(value, text);
+        };
+        part(text, "{\"call\":", &call);
+        text.push_str(",\"heap\":[");
+        encoder.text = std::mem::take(text);
+        let mut written = 0;
+        while let Some(at) = encoder.discovered.get(written).copied() {
+            if written > 0 {
+                encoder.text.push(',');
+            }
+            written += 1;
+            encoder.write_entry(at);
+        }
+        *text = encoder.text;
+        text.push(']');
+        // The member is absent without keys, so that states without keys keep their hash.
+        if let Some(keys) = keys {
+            part(text, ",\"keys\":", &keys);
+        }
+        part(text, ",\"pc\":", &json!(self.pc));
+        part(text, ",\"pending\":", &pending);
+        part(text, ",\"random\":", &encode_random(&self.random));
+        part(text, ",\"scopes\":", &scopes);
+        part(text, ",\"stack\":", &stack);
+        text.push('}');
+    }
+
+    /// The frames, and the values of the stack that are not variables.
+    fn encode_frames(&self, encoder: &mut EntryEncoder<'_>) -> (Json, Json) {
+        let mut scopes = Vec::with_capacity(self.frames.len());
+        let mut operands = Vec::new();
+        let mut at = 0;
+        for (index, frame) in self.frames.iter().enumerate() {
+            let mut scope = Map::new();
+            if index > 0 {
+                scope.insert("returnPc".to_owned(), json!(frame.return_pc()));
+            }
+            match frame {
+                Frame::Code(frame) => {
+                    let function = self.program.functions.get(frame.function as usize);
+                    let names = function.map_or(&[][..], |f| f.slots.as_slice());
+                    let base = frame.base as usize;
+                    operands.extend(self.stack.get(at..base).unwrap_or(&[]).iter().map(|v| encoder.value(v)));
+                    at = base + names.len();
+                    let values = self.stack.get(base..at).unwrap_or(&[]);
+                    let mut variables = Map::new();
+                    variables.extend(names.iter().cloned().zip(values.iter().map(|v| encoder.value(v))));
+                    if index > 0 {
+                        scope.insert("function".to_owned(), json!(property::function_name(self, frame.function)));
+                        scope.insert("$function".to_owned(), json!(frame.function));
+                        scope.insert("$closure".to_owned(), encoder.reference(frame.closure));
+                        scope.insert("$bottom".to_owned(), json!(frame.bottom));
+                        scope.insert("$base".to_owned(), json!(frame.base));
+                        match frame.call_kind {
+                            CallKind::Plain => {}
+                            CallKind::New(class) => {
+                                scope.insert("$new".to_owned(), encoder.reference(class));
+                            }
+                            CallKind::Super(class) => {
+                                scope.insert("$super".to_owned(), encoder.reference(class));
+                            }
+                        }
+                    }
+                    scope.insert("variables".to_owned(), Json::Object(variables));
+                }
+                Frame::Native(frame) => {
+                    scope.insert("function".to_owned(), json!(frame.kind.name()));
+                    scope.insert("variables".to_owned(), json!({}));
+                    scope.insert("$waiting".to_owned(), encode_native_frame(frame, encoder));
+                }
+            }
+            scopes.push(Json::Object(scope));
+        }
+        operands.extend(self.stack.get(at..).unwrap_or(&[]).iter().map(|v| encoder.value(v)));
+        (Json::Array(scopes), Json::Array(operands))
+    }
+
+    fn read_snapshot(
+        &mut self,
+        saved: &MachineSnapshot,
+        pages: impl IntoIterator<Item = ReadResult<Json>>,
+    ) -> ReadResult<()> {
+        let count = entry_decoder::number(&saved.heap["pageCount"])? as usize;
+        let mut heap = Vec::new();
+        let mut decoder = EntryDecoder::new(self.linked.name_texts());
+        for (number, page) in pages.into_iter().enumerate() {
+            let page = page.map_err(|message| format!("page {number}: {message}"))?;
+            let entries = if page.is_null() { &[][..] } else { entry_decoder::list(&page)? };
+            if entries.len() > ENTRIES_PER_PAGE as usize {
+                return Err(format!("page {number} holds more than {ENTRIES_PER_PAGE} entries"));
+            }
+            let entries = entries.iter().map(|entry| decoder.entry(entry)).collect::<ReadResult<Vec<_>>>();
+            heap.push(entries.map_err(|message| format!("page {number}: {message}"))?);
+        }
+        if heap.len() != count {
+            return Err(format!("{} pages of the heap, expected {count}", heap.len()));
+        }
+        self.heap = Heap::from_pages(heap);
+        self.heap.index_tables();
+        self.heap.limit = self.limits.heap_bytes;
+        let cursors = entry_decoder::list(&saved.heap["cursors"])?;
+        for (cursor, json) in self.heap.cursors.iter_mut().zip(cursors) {
+            *cursor = entry_decoder::number(json)?.max(1);
+        }
+        self.heap.allocated = entry_decoder::number64(&saved.heap["allocated"])?;
+        self.heap.live = entry_decoder::number64(&saved.heap["live"])?;
+        self.heap.shared_text_bytes = saved.heap.get("claimed").map_or(Ok(0), entry_decoder::number64)?;
+        self.heap.mark_clean();
+        let words = entry_decoder::list(&saved.random)?;
+        let mut state = [0; 4];
+        for (word, json) in state.iter_mut().zip(words) {
+            *word = u64::from_str_radix(entry_decoder::string(json)?, 16).map_err(|error| error.to_string())?;
+        }
+        self.random = Xoshiro256 { words: state };
+        self.pc = saved.pc;
+        self.read_counters(&saved.machine)?;
+        if let Some(variables) = saved.scopes.get(0).and_then(|scope| scope["variables"].as_object()) {
+            legacy::add_named_globals(self, variables)?;
+        }
+        self.read_frames(&saved.scopes, &saved.stack)?;
+        self.check_frames()
+    }
+
+    fn read_counters(&mut self, machine: &Json) -> ReadResult<()> {
+        self.instructions = entry_decoder::number64(&machine["instructions"])?;
+        self.calls = entry_decoder::number64(&machine["calls"])?;
+        self.output_bytes = entry_decoder::number64(&machine["outputBytes"])?;
+        self.heap_discarded = machine.get("spent").is_some();
+        self.deferred_work = machine.get("owed").map_or(Ok(0), entry_decoder::number64)?;
+        if let Some(pending) = machine.get("pending") {
+            self.pending = Some(entry_decoder::value(pending)?);
+        }
+        if let Some(output) = machine.get("output") {
+            self.output = entry_decoder::list(output)?
+                .iter()
+                .map(|line| entry_decoder::string(line).map(str::to_owned))
+                .collect::<ReadResult<_>>()?;
+        }
+        if let Some(call) = machine.get("call") {
+            self.suspended_call = Some(SuspendedCall {
+                requests: read_suspended_requests(call)?,
+                operands: entry_decoder::values(&call["operands"])?,
+            });
+        }
+        if let Some(keys) = machine.get("keys") {
+            self.key_counts = entry_decoder::reference(keys)?;
+            if !matches!(self.heap.get(self.key_counts), Entry::Map(_)) {
+                return Err("the map of key counts is missing".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn read_frames(&mut self, scopes: &Json, stack: &Json) -> ReadResult<()> {
+        let program = Arc::clone(&self.program);
+        let mut operands = entry_decoder::values(stack)?.into_iter();
+        for (index, scope) in entry_decoder::list(scopes)?.iter().enumerate() {
+            let return_pc = if index == 0 { 0 } else { entry_decoder::number(&scope["returnPc"])? };
+            if let Some(native_frame) = scope.get("$waiting") {
+                self.frames.push(Frame::Native(Box::new(read_native_frame(native_frame, return_pc)?)));
+                continue;
+            }
+            let code_frame_number = |name: &str| if index == 0 { Ok(0) } else { entry_decoder::number(&scope[name]) };
+            let (function, bottom, base) =
+                (code_frame_number("$function")?, code_frame_number("$bottom")?, code_frame_number("$base")?);
+            let Some(function_description) = program.functions.get(function as usize) else {
+                return Err(format!("scope {index} names function {function}, which the program does not have"));
+            };
+            if (base as usize) < self.stack.len() || bottom > base || (index > 0 && bottom == base) {
+                return Err(format!("scope {index} overlaps the scope before it"));
+            }
+            while self.stack.len() < base as usize {
+                self.stack.push(operands.next().ok_or(format!("scope {index} begins beyond the end of the stack"))?);
+            }
+            for name in &function_description.slots {
+                let variable = scope["variables"].get(name);
+                self.stack
+                    .push(entry_decoder::value(variable.ok_or(format!("scope {index} lacks the variable {name}"))?)?);
+            }
+            let call_kind = match (scope.get("$new"), scope.get("$super")) {
+                (Some(class), _) => CallKind::New(entry_decoder::reference(class)?),
+                (_, Some(class)) => CallKind::Super(entry_decoder::reference(class)?),
+                _ => CallKind::Plain,
+            };
+            self.frames.push(Frame::Code(CodeFrame {
+                function,
+                return_pc,
+                bottom,
+                base,
+                closure: if index == 0 { HeapRef::NONE } else { entry_decoder::reference(&scope["$closure"])? },
+                call_kind,
+            }));
+            self.base = base as usize;
+        }
+        self.stack.extend(operands);
+        Ok(())
+    }
+
+    /// Checks every frame against the verified stack depth of its current instruction. A damaged or foreign state therefore cannot
+    /// make the interpreter access missing slots or operands.
+    pub(super) fn check_frames(&self) -> ReadResult<()> {
+        let program = &self.program;
+        let Some(Frame::Code(_)) = self.frames.first() else { return Err("there is no global scope".to_owned()) };
+        let Some(Frame::Code(_)) = self.frames.last() else {
+            return Err("the innermost scope is a built-in function".to_owned());
+        };
+        let mut end = self.stack.len();
+        for (index, pc) in abrupt_completion::frames_with_pc(self) {
+            let callee = self.frames.get(index + 1);
+            match self.frames.get(index) {
+                Some(Frame::Code(frame)) => {
+                    let slots = program.functions.get(frame.function as usize).map_or(0, |f| f.slots.len());
+                    let owner = program.owners.get(pc as usize).copied();
+                    let depth = program.stack_depths.get(pc as usize).copied().flatten();
+                    let (Some(depth), Some(instruction)) = (depth, program.code.get(pc as usize)) else {
+                        return Err(format!("scope {index} is at instruction {pc}, which no path leads to"));
+                    };
+                    if owner != Some(frame.function) {
+                        return Err(format!("scope {index} is at instruction {pc} of another function"));
+                    }
+                    let popped = match callee {
+                        None => match &self.suspended_call {
+                            Some(call) => host_call::check_suspended_call(self, call, *instruction)?,
+                            None => 0,
+                        },
+                        Some(Frame::Native(frame)) if frame.reruns_instruction() => 0,
+                        Some(_) => instruction.stack_effect().0,
+                    };
+                    let from = frame.base as usize + slots;
+                    let operand_count = end.checked_sub(from).ok_or(format!("scope {index} lies outside the stack"))?;
+                    let needed = depth.saturating_sub(popped) as usize;
+                    // Operands that the older machine left below these are not reachable by any instruction.
+                    let surplus = program.named_globals && index == 0 && operand_count > needed;
+                    if operand_count != needed && !surplus {
+                        return Err(format!("scope {index} has {operand_count} operands at instruction {pc}"));
+                    }
+                    end = frame.bottom as usize;
+                }
+                Some(Frame::Native(frame)) => {
+                    if end != frame.top as usize || frame.bottom > frame.top {
+                        return Err(format!("scope {index} lies outside the stack"));
+                    }
+                    end = frame.bottom as usize;
+                }
+                None => {}
+            }
+        }
+        if end == 0 { Ok(()) } else { Err("the global scope is not at the bottom of the stack".to_owned()) }
+    }
+}
+
+fn encode_random(random: &Xoshiro256) -> Json {
+    Json::Array(random.words.iter().map(|word| json!(format!("{word:016x}"))).collect())
+}
+
+fn encode_native_frame(frame: &NativeFrame, encoder: &mut EntryEncoder<'_>) -> Json {
+    let sorting = frame.sorting.as_ref().map_or(Json::Null, |sorting| {
+        let UncomparedElements { undefined, holes } = sorting.uncompared;
+        match &sorting.order {
+            SortAlgorithm::Tim(sort) => json!({
+                "work": encoder.values(&sort.work),
+                "temp": encoder.values(&sort.temp),
+                "progress": serde_json::to_value(&sort.progress).unwrap_or(Json::Null),
+                "undefined": undefined,
+                "holes": holes,
+            }),
+            SortAlgorithm::Merge(sort) => json!({
+                "from": encoder.values(&sort.from),
+                "into": encoder.values(&sort.into),
+                "width": sort.width,
+                "left": sort.left,
+                "right": sort.right,
+                "undefined": undefined,
+                "holes": holes,
+            }),
+        }
+    });
+    json!({
+        "kind": frame.kind.name(),
+        "bottom": frame.bottom,
+        "top": frame.top,
+        "callback": encoder.value(&frame.callback),
+        "this": encoder.value(&frame.this),
+        "source": encoder.value(&frame.source),
+        "index": frame.index,
+        "len": frame.len,
+        "out": encoder.value(&frame.out),
+        "item": encoder.value(&frame.item),
+        "sorting": sorting,
+    })
+}
+
+fn read_sorting(json: &Json) -> ReadResult<ArraySort> {
+    let uncompared = UncomparedElements {
+        undefined: entry_decoder::number(&json["undefined"])?,
+        holes: entry_decoder::number(&json["holes"])?,
+    };
+    let invalid_sort = || "invalid state of a sort".to_owned();
+    if let Some(progress) = json.get("progress") {
+        let sort = TimSort {
+            work: entry_decoder::values(&json["work"])?,
+            temp: entry_decoder::values(&json["temp"])?,
+            progress: runstate_value::from_value(progress).map_err(|error| format!("{}: {error}", invalid_sort()))?,
+        };
+        let order = sort.is_sound().then_some(SortAlgorithm::Tim(sort)).ok_or_else(invalid_sort)?;
+        return Ok(ArraySort { order, uncompared });
+    }
+    let sort = MergeSort {
+        from: entry_decoder::values(&json["from"])?,
+        into: entry_decoder::values(&json["into"])?,
+        width: entry_decoder::number(&json["width"])?,
+        left: entry_decoder::number(&json["left"])?,
+        right: entry_decoder::number(&json["right"])?,
+    };
+    if sort.width == 0 || sort.into.len() > sort.from.len() {
+        return Err(invalid_sort());
+    }
+    Ok(ArraySort { order: SortAlgorithm::Merge(sort), uncompared })
+}
+
+fn read_native_frame(json: &Json, return_pc: u32) -> ReadResult<NativeFrame> {
+    let sorting = match &json["sorting"] {
+        Json::Null => None,
+        sorting => Some(Box::new(read_sorting(sorting)?)),
+    };
+    let name = entry_decoder::string(&json["kind"])?;
+    Ok(NativeFrame {
+        kind: CallbackMethod::from_name(name).ok_or(format!("unknown callback method {name}"))?,
+        bottom: entry_decoder::number(&json["bottom"])?,
+        top: entry_decoder::number(&json["top"])?,
+        return_pc,
+        callback: entry_decoder::value(&json["callback"])?,
+        this: entry_decoder::value(&json["this"])?,
+        source: entry_decoder::value(&json["source"])?,
+        index: entry_decoder::number(&json["index"])?,
+        len: entry_decoder::number(&json["len"])?,
+        out: entry_decoder::value(&json["out"])?,
+        item: entry_decoder::value(&json["item"])?,
+        sorting,
+    })
+}
