@@ -11,7 +11,8 @@ use crate::words::{self, Message};
 pub const MESSAGES: &str = "docs/messages.md";
 
 /// Folders of shipped sources, in the order of the list.
-const SHIPPED: &[&str] = &["src/", "cli/src/", "pkg/src/", "www/src/"];
+const SHIPPED: &[&str] =
+    &["src/", "crates/lang/src/", "crates/value/src/", "crates/vm/src/", "cli/src/", "pkg/src/", "www/src/"];
 
 /// Parts of the paths of sources that are not shipped or not read by a person.
 const EXCLUDED: &[&str] = &["/tests/", "/tests.rs", ".test.", "/testing/", "src/generated.ts"];

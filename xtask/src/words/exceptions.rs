@@ -72,7 +72,7 @@ pub const EXCEPTIONS: &[WordException] = &[
     WordException {
         path: "src/domain/orchestration/machine/mod.rs",
         word: "Machine",
-        reason: "a host, by the word of its specification; the machine of programs is in src/vm",
+        reason: "a host, by the word of its specification; the machine of programs is in crates/vm",
     },
     WordException {
         path: "src/domain/orchestration/task/mod.rs",

@@ -35,6 +35,7 @@ pub enum WordRule {
     TestName,
     Sentence,
     SentenceStart,
+    MachinePath,
     Commit,
     Exception,
     Syntax,
@@ -53,6 +54,7 @@ impl WordRule {
             Self::TestName => "long test names",
             Self::Sentence => "banned words in sentences",
             Self::SentenceStart => "sentences with `who` or `what` as the subject",
+            Self::MachinePath => "paths of one machine",
             Self::Commit => "commit subjects",
             Self::Exception => "exceptions that match nothing",
             Self::Syntax => "files that cannot be parsed",
@@ -151,6 +153,10 @@ fn check(
     let mut findings = NameChecker::new().check(sources);
     for source in sources {
         findings.extend(source.passages.iter().flat_map(|passage| sentences.check(&source.path, passage)));
+        findings.extend(source.machine_paths.iter().map(|(line, folder)| {
+            let why = format!("`{folder}…` is a path of one machine");
+            WordFinding::new(WordRule::MachinePath, &source.path, *line, folder, why)
+        }));
         findings.extend(
             source.syntax_error.iter().map(|why| WordFinding::new(WordRule::Syntax, &source.path, 0, "", why.clone())),
         );

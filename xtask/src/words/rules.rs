@@ -55,7 +55,7 @@ pub const IN_NAMES: &[BanRow] = &[
 ];
 
 /// Banned in sentences only.
-pub const IN_SENTENCES: &[BanRow] = &[("again and again", "repeatedly")];
+pub const IN_SENTENCES: &[BanRow] = &[("again and again", "repeatedly"), ("fixme", "the limit, or its issue")];
 
 /// A sentence must not begin with one of these words, unless it is a question.
 pub const SENTENCE_STARTS: &[&str] = &["who", "whoever", "what", "whatever"];
@@ -158,6 +158,9 @@ pub const MAX_SENTENCE_WORDS: usize = 25;
 
 /// The commit after which subjects are checked.
 pub const COMMITS_SINCE: &str = "5f1929bc0b6fa22e95d0446eca572a189caab8d2";
+
+/// Folders of one machine, which no file names. Home folders in samples belong to the user `ann`.
+pub const MACHINE_FOLDERS: &[&str] = &["/home/", "/Users/", ":\\Users\\", "/root/", "/work/"];
 
 /// Folders that are not walked where git does not list the files.
 pub const UNTRACKED_FOLDERS: &[&str] = &[".git", "target", "node_modules", "dist", "build"];

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::rules::{ERROR_SNAPSHOTS, EXCLUDED, UNTRACKED_FOLDERS};
+use super::rules::{ERROR_SNAPSHOTS, EXCLUDED, MACHINE_FOLDERS, UNTRACKED_FOLDERS};
 use super::{rust, typescript};
 use crate::error::XtaskError;
 use crate::process::ProgramCall;
@@ -15,6 +15,8 @@ pub struct Source {
     pub path: String,
     pub names: Vec<Name>,
     pub passages: Vec<Passage>,
+    /// Lines with a path of one machine, each with the folder at its beginning.
+    pub machine_paths: Vec<(usize, &'static str)>,
     /// Why its names could not be read. Its comments are checked all the same.
     pub syntax_error: Option<String>,
 }
@@ -108,6 +110,8 @@ impl Source {
             _ if text.starts_with("#!") => source.read_hash_comments(text),
             _ => return None,
         }
+        let lines = text.lines().enumerate();
+        source.machine_paths.extend(lines.filter_map(|(index, line)| Some((index + 1, machine_folder(line)?))));
         Some(source)
     }
 
@@ -174,6 +178,15 @@ impl Source {
             self.passage(line.to_owned(), index + 1, PassageKind::Message);
         }
     }
+}
+
+/// The folder of one machine that a path in this line begins with.
+fn machine_folder(line: &str) -> Option<&'static str> {
+    let inside_a_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '~' | '}' | '>' | '$' | '*');
+    let begins = |at: usize| line[at..].starts_with(':') || !line[..at].ends_with(inside_a_path);
+    let is_sample = |end: usize| line[end..].starts_with("ann");
+    let found = |folder: &&str| line.match_indices(*folder).any(|(at, _)| begins(at) && !is_sample(at + folder.len()));
+    MACHINE_FOLDERS.iter().copied().find(found)
 }
 
 /// The files of the tree, as git lists them; without git all but those in folders that hold output.

@@ -62,7 +62,13 @@ const PLANTED: &[Planted] = &[
         LONG_TEST,
         (WordRule::TestName, 2, "a_test_with_a_name_that_is_much_longer_than_the_seventy_characters_of_the_rule"),
     ),
+    // Paths.
+    ("a.rs", "\nconst A: &str = \"/home/bob/store\";", (WordRule::MachinePath, 2, "/home/")),
+    ("a.rs", "// file:/work/x", (WordRule::MachinePath, 1, "/work/")),
+    ("a.ts", "// at C:\\Users\\x", (WordRule::MachinePath, 1, ":\\Users\\")),
+    ("a.sh", "ls /root/.cargo", (WordRule::MachinePath, 1, "/root/")),
     // Sentences.
+    ("a.rs", "// FIXME later", (WordRule::Sentence, 1, "fixme")),
     ("a.rs", "// The call\n// stands in the log.", (WordRule::Sentence, 2, "stands")),
     ("a.rs", "let a = 1; // somebody reads it", (WordRule::Sentence, 1, "somebody")),
     ("a.rs", "/// A row.\n///\n/// - It tells the\n///   result.\nstruct A;", (WordRule::Sentence, 3, "tells")),
@@ -123,6 +129,7 @@ const GOOD: &[(&str, &str)] = &[
         "docs/a.md",
         "# Why it works\n\nThe `told` file.\n\n```\nwho goes on\n```\n\n    what stands\n\nWhat is a call? A request.\n",
     ),
+    ("a.rs", "// ~/work/x, fixtures/work/x, file:./data, /tmp, /home/ann/store and /home"),
     ("examples/told.json.snap", "---\nsource: x\n---\n"),
 ];
 
