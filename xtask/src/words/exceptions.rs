@@ -70,9 +70,9 @@ pub const EXCEPTIONS: &[WordException] = &[
         reason: "an open store in the command line; the domain has the word of its specification",
     },
     WordException {
-        path: "src/domain/orchestration/machine/mod.rs",
+        path: "crates/vm/src/machine.rs",
         word: "Machine",
-        reason: "a host, by the word of its specification; the machine of programs is in crates/vm",
+        reason: "the machine of programs; the one of src/domain/orchestration is a host, by the word of its specification",
     },
     WordException {
         path: "src/domain/orchestration/task/mod.rs",
