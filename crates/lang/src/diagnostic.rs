@@ -173,7 +173,7 @@ fn text_within(expression: &Expression<'_>, depth: usize) -> String {
         Expression::ThisExpression(_) => "this".to_owned(),
         Expression::NullLiteral(_) => "null".to_owned(),
         Expression::BooleanLiteral(literal) => literal.value.to_string(),
-        Expression::NumericLiteral(literal) => runstate_vm::number_text(literal.value),
+        Expression::NumericLiteral(literal) => runstate_value::number_text(literal.value),
         Expression::StringLiteral(literal) => format!("\"{}\"", literal.value),
         Expression::RegExpLiteral(literal) => literal.regex.to_string(),
         Expression::TemplateLiteral(template) => match template.single_quasi() {

@@ -4,15 +4,6 @@ use runstate_value::{exact_digits, parse_double, shortest_digits};
 
 use super::text::{Str, Units};
 
-/// `String(number)`, for code outside the machine.
-///
-/// ```
-/// assert_eq!(runstate_vm::number_text(1e21), "1e+21");
-/// ```
-pub fn number_text(number: f64) -> String {
-    to_text(number).to_utf8()
-}
-
 /// `String(number)`. ECMA-262 §6.1.6.1.20 Number::toString with radix 10. The shortest digits come from Ryu (Adams, PLDI 2018).
 pub fn to_text(number: f64) -> Str {
     if number == 0.0 {
