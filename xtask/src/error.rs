@@ -6,8 +6,6 @@ use std::process::ExitStatus;
 
 #[derive(Debug)]
 pub enum XtaskError {
-    /// The command line is invalid.
-    Usage(String),
     /// A program could not be started.
     Start { call: String, source: io::Error },
     /// A program ended without success.
@@ -43,7 +41,6 @@ impl XtaskError {
 impl fmt::Display for XtaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(message) => write!(f, "{message}; see cargo xtask --help"),
             Self::Start { call, source } => write!(f, "`{call}` could not be started: {source}"),
             Self::Failed { call, status } => write!(f, "`{call}` failed ({status})"),
             Self::File { path, source } => write!(f, "{path}: {source}"),
@@ -74,9 +71,9 @@ mod tests {
             |attempts: Vec<Result<(), XtaskError>>| XtaskError::combine(attempts).map_err(|error| error.to_string());
         assert_eq!(message(vec![Ok(()), Ok(())]), Ok(()));
         assert_eq!(message(vec![missing("a"), Ok(()), missing("b")]), Err("a, b is missing: no a; no b".into()));
-        let failed = || Err(XtaskError::Usage("wrong".into()));
+        let failed = || Err(XtaskError::RuleViolated(vec!["wrong".into()]));
         for attempts in [vec![missing("a"), failed()], vec![failed(), missing("a")]] {
-            assert_eq!(message(attempts), Err("wrong; see cargo xtask --help".into()));
+            assert_eq!(message(attempts), Err("wrong".into()));
         }
     }
 }

@@ -27,8 +27,9 @@ const UNICODE_VERSION: (u8, u8, u8) = (17, 0, 0);
 const REFERENCE: &str = "docs/reference.md";
 
 /// The files to generate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum GeneratedSet {
+    #[value(skip)]
     All,
     /// Tables of Unicode.
     Unicode,
@@ -56,18 +57,6 @@ struct GeneratedFile {
 }
 
 impl GeneratedSet {
-    /// Reads the word of the command line.
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "unicode" => Some(Self::Unicode),
-            "bytecode" => Some(Self::Bytecode),
-            "messages" => Some(Self::Messages),
-            "client" => Some(Self::Client),
-            "reference" => Some(Self::Reference),
-            _ => None,
-        }
-    }
-
     fn has(self, other: Self) -> bool {
         self == Self::All || self == other
     }
