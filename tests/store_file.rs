@@ -5,6 +5,9 @@
 
 #[path = "store_file/durability.rs"]
 mod durability;
+#[cfg(feature = "compiler")]
+#[path = "store_file/executions.rs"]
+mod executions;
 #[cfg(unix)]
 #[path = "store_file/folders.rs"]
 mod folders;

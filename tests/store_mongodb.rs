@@ -15,6 +15,8 @@ mod errors;
 mod faults;
 #[path = "store_mongodb/ledger.rs"]
 mod ledger;
+#[path = "store_mongodb/migration.rs"]
+mod migration;
 #[path = "store_mongodb/orchestration.rs"]
 mod orchestration;
 #[path = "store_mongodb/recorder.rs"]

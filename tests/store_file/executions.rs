@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::Engine;
-use runstate::domain::cvm::Settings;
 use runstate::store::file::fs::Reason;
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::testing::fault::Disk;
@@ -26,8 +25,7 @@ fn copy(from: &Path, to: &Path) {
 
 async fn engine(folder: &Path) -> Engine {
     let store = FileStore::open(folder, FileStoreOptions::default()).await.unwrap();
-    let catalog = runstate::domain::catalog().unwrap();
-    Engine::new(Arc::new(store), Arc::new(SimHost::default()), catalog, Settings::default()).await.unwrap()
+    Engine::new(Arc::new(store), Arc::new(SimHost::default()), runstate::domain::ALL).await.unwrap()
 }
 
 /// Ten commits and no snapshot: one execution is complete, one waits at its first call.
@@ -103,9 +101,8 @@ fn full_disk_allows_reads_and_deletions_and_resumes_with_space() {
     let fs = disk.process();
     block_on(async {
         let store = FileStore::open_on(fs.clone(), FileStoreOptions::default()).await.unwrap();
-        let catalog = runstate::domain::catalog().unwrap();
         let host = Arc::new(SimHost::default());
-        let engine = Engine::new(Arc::new(store), host, catalog, Settings::default()).await.unwrap();
+        let engine = Engine::new(Arc::new(store), host, runstate::domain::ALL).await.unwrap();
         let cvm = engine.cvm();
         let bytecode = runstate::lang::compile("p.ts", PROGRAM).unwrap().bytecode;
         cvm.load(&Load::new("p", PROGRAM, bytecode)).await.unwrap();

