@@ -101,7 +101,7 @@ impl<'a> Suite<'a> {
         let result = environment(call).run(step);
         // nextest keeps the output of passing tests in its report. Skips are read from it.
         if let Ok(text) = std::fs::read_to_string(&junit) {
-            let report = Junit::parse(&text);
+            let report = Junit::parse(&text)?;
             step.count(report.tally);
             step.tests.extend(report.tests);
             report.skips.into_iter().for_each(|skip| step.skip(skip));
