@@ -159,12 +159,11 @@ pub struct MachineInfo {
 
 impl MachineInfo {
     pub fn detect() -> Result<Self, XtaskError> {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let commit = ProgramCall::new("git").words("describe --always --dirty --abbrev=12 --exclude *").output()?;
         Ok(Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            date: date(since_epoch.as_secs()),
+            date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             commit: commit.trim().to_owned(),
         })
     }
@@ -184,21 +183,6 @@ impl fmt::Display for MachineInfo {
         let Self { cores, os, date, commit } = self;
         write!(f, "{cores} cores, {os}, {date}, commit {commit}")
     }
-}
-
-/// Formats seconds since 1970 as date and time.
-fn date(seconds: u64) -> String {
-    // Days since 1 March of year 0, so that a leap day is the last day of its year: Hinnant's civil_from_days.
-    let days = seconds / 86_400 + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day_of_month:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 #[cfg(test)]
@@ -232,24 +216,5 @@ mod tests {
     #[test]
     fn an_incomplete_line_is_an_error() {
         assert!(read_figures("{\"bench\":").is_err());
-    }
-}
-
-#[cfg(test)]
-mod date_tests {
-    use super::date;
-
-    #[test]
-    fn seconds_convert_to_calendar_dates() {
-        let cases = [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_705_744_800, "2024-01-20T10:00:00Z"),
-            (1_735_689_599, "2024-12-31T23:59:59Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ];
-        for (seconds, text) in cases {
-            assert_eq!(date(seconds), text);
-        }
     }
 }
