@@ -1,5 +1,6 @@
 //! The store that a command opened, and the command lines that continue in it.
 
+use std::borrow::Cow;
 use std::env;
 use std::path::Path;
 use std::sync::Arc;
@@ -256,13 +257,9 @@ fn redact_store_url(url: &str) -> String {
     if server && may_hold_secret { "URL".to_owned() } else { shell_quote(url) }
 }
 
-/// Quotes `text` so that a shell reads it as one word.
+/// Quotes `text` so that a shell reads it as one word. A text with a NUL byte, which no argument can have, is shown escaped.
 pub fn shell_quote(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
+    shlex::try_quote(text).map_or_else(|_| format!("{text:?}"), Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -283,7 +280,8 @@ mod tests {
     fn words_are_quoted_only_where_a_shell_needs_it() {
         assert_eq!(shell_quote("../a-1"), "../a-1");
         assert_eq!(shell_quote("a b"), "'a b'");
-        assert_eq!(shell_quote("it's"), r"'it'\''s'");
+        assert_eq!(shell_quote("it's"), r#""it's""#);
         assert_eq!(shell_quote("~/x"), "'~/x'");
+        assert_eq!(shell_quote("=ls"), "'=ls'");
     }
 }
