@@ -1,4 +1,12 @@
 //! Tables that fit the terminal. Piped output is never cut.
+//!
+//! `comfy-table` 7.2 would replace the 50 lines that choose widths and write lines. Measured with the tables of the tests:
+//!
+//! | table | here | `comfy-table` |
+//! |---|---|---|
+//! | piped, one cell of 50 characters in a column of 8 | the other rows stay narrow | each row gets 46 blanks more |
+//! | 18 columns, a heading of 8 | one line | the heading is wrapped to a second line |
+//! | a cell of 100,000 characters without width | at most 8 characters for each column of the terminal | 100,107 characters in one line |
 
 use std::borrow::Cow;
 use std::io::IsTerminal;

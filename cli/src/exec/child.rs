@@ -1,4 +1,7 @@
 //! One run of a command: its input, its output, its timeout, and its process group, which is killed as a whole.
+//!
+//! `process-wrap` 10.0 would replace 3 of the 60 lines about groups, those that start one. It neither kills a group when its handle is dropped
+//! nor lists the groups that run, and [`kill_all_groups`] signals them from another thread.
 
 use std::collections::BTreeSet;
 use std::io;
