@@ -1,22 +1,27 @@
 //! Errors of the developer commands.
 
-use std::fmt;
 use std::io;
 use std::process::ExitStatus;
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum XtaskError {
     /// A program could not be started.
+    #[error("`{call}` could not be started: {source}")]
     Start { call: String, source: io::Error },
     /// A program ended without success.
+    #[error("`{call}` failed ({status})")]
     Failed { call: String, status: ExitStatus },
     /// A file or folder could not be read or written.
+    #[error("{path}: {source}")]
     File { path: String, source: io::Error },
     /// Input does not have the expected form.
+    #[error("{what} could not be read: {why}")]
     Parse { what: String, why: String },
     /// A rule of the workspace is violated. Each line names one place.
+    #[error("{}", _0.join("\n  "))]
     RuleViolated(Vec<String>),
     /// The machine lacks something, and the command could not install it.
+    #[error("{what} is missing: {why}")]
     Missing { what: String, why: String },
 }
 
@@ -34,28 +39,6 @@ impl XtaskError {
             }
             (Self::Missing { .. }, failed) => failed,
             (failed, _) => failed,
-        }
-    }
-}
-
-impl fmt::Display for XtaskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Start { call, source } => write!(f, "`{call}` could not be started: {source}"),
-            Self::Failed { call, status } => write!(f, "`{call}` failed ({status})"),
-            Self::File { path, source } => write!(f, "{path}: {source}"),
-            Self::Parse { what, why } => write!(f, "{what} could not be read: {why}"),
-            Self::RuleViolated(lines) => write!(f, "{}", lines.join("\n  ")),
-            Self::Missing { what, why } => write!(f, "{what} is missing: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for XtaskError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Start { source, .. } | Self::File { source, .. } => Some(source),
-            _ => None,
         }
     }
 }
