@@ -19,7 +19,7 @@ use runstate::store::file::fs::{Fs, Pieces as _};
 use runstate::store::file::snapshot::{SnapshotHeader, open, pieces};
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
 use runstate::store::tables::{BatchPlan, Tables};
-use runstate::store::{Batch, BatchLimits, Expectation, Store, Write, WriteOp};
+use runstate::store::{Batch, BatchLimits, Expectation, Freshness, Store, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json};
 
@@ -72,28 +72,28 @@ async fn bench(folder: &Path, rows: usize) -> Result<(), BenchError> {
     }
 
     let begun = Instant::now();
-    let found = store.get(&[Key::new(&ROWS, &id(rows / 2))]).await?;
+    let found = store.get(&[Key::new(&ROWS, &id(rows / 2))], Freshness::Linearizable).await?;
     figures.add(Figure::ms(named("first get"), begun.elapsed()))?;
     assert!(found.iter().all(Option::is_some));
     let begun = Instant::now();
     for n in 0..GETS {
-        store.get(&[Key::new(&ROWS, &id(n * 7_919 % rows))]).await?;
+        store.get(&[Key::new(&ROWS, &id(n * 7_919 % rows))], Freshness::Linearizable).await?;
     }
     let each = ms(begun.elapsed()) / GETS as f64;
     let begun = Instant::now();
     for _ in 0..GETS {
-        store.get(&[Key::new(&ROWS, &id(rows / 2))]).await?;
+        store.get(&[Key::new(&ROWS, &id(rows / 2))], Freshness::Linearizable).await?;
     }
     let again = ms(begun.elapsed()) / GETS as f64;
     figures.add(Figure::new(named("get, scattered ids (raw: one id)"), "ms", each).raw(again))?;
 
     let group = Query::of(&ROWS).eq("group", "group 17").sort("rank", Descending).limit(20);
     let begun = Instant::now();
-    let page = store.query(&group).await?;
+    let page = store.query(&group, Freshness::Linearizable).await?;
     figures.add(Figure::ms(named("20 by index"), begun.elapsed()))?;
     assert_eq!(page.items.len(), 20);
     let begun = Instant::now();
-    store.query(&group.after(page.next)).await?;
+    store.query(&group.after(page.next), Freshness::Linearizable).await?;
     figures.add(Figure::ms(named("the next 20"), begun.elapsed()))?;
     if let Some(after) = resident_kib() {
         figures.add(Figure::new(named("memory at the end"), "MB", after / 1e3))?;

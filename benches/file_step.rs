@@ -13,7 +13,7 @@ use figures::{Figure, Figures, ms, put_new, quantile};
 use runstate::id::{CommandId, Revision};
 use runstate::schema::{Catalog, Collection, Field, Key};
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
-use runstate::store::{Batch, Expectation, Store, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Store, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Difference, Document, FieldPath, Json, Segment};
 
@@ -62,7 +62,7 @@ async fn bench(folder: &Path) -> Result<(), BenchError> {
     let mut reads = Vec::new();
     for _ in 0..STEPS {
         let begun = Instant::now();
-        store.get(&key).await?;
+        store.get(&key, Freshness::Linearizable).await?;
         reads.push(begun.elapsed());
     }
     figures.add(Figure::ms("get, warm, p50", quantile(&mut reads, 0.5)))?;

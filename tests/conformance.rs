@@ -5,8 +5,8 @@ use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::{
-    Batch, Capabilities, Changes, Expectation, Memory, Outcome, Page, Position, Receipt, Row, Store, StoreError,
-    StoredDocument, WriteOp,
+    Batch, Capabilities, Changes, Expectation, Freshness, Memory, Outcome, Page, Position, Receipt, Row, Store,
+    StoreError, StoredDocument, WriteOp,
 };
 use runstate::testing::conformance::{CASES, Subject, run};
 use runstate::testing::{block_on, yield_now};
@@ -50,21 +50,25 @@ impl Store for DefectiveStore {
         self.inner.migrate(catalog)
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         if !self.has(Defect::ReadsInPieces) {
-            return self.inner.get(keys);
+            return self.inner.get(keys, freshness);
         }
         Box::pin(async move {
             let mut found = Vec::new();
             for key in keys {
-                found.extend(self.inner.get(std::slice::from_ref(key)).await?);
+                found.extend(self.inner.get(std::slice::from_ref(key), freshness).await?);
                 yield_now().await;
             }
             Ok(found)
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, _: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         let mut query = query.clone();
         match self.defect {
             Defect::IgnoresTheLimit => query.limit = None,
@@ -72,7 +76,7 @@ impl Store for DefectiveStore {
             Defect::IgnoresProjections => query.projection.clear(),
             _ => {}
         }
-        Box::pin(async move { self.inner.query(&query).await })
+        Box::pin(async move { self.inner.query(&query, Freshness::Linearizable).await })
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {

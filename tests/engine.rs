@@ -11,7 +11,7 @@ use runstate::id::CommandId;
 use runstate::operation::Domain;
 use runstate::schema::{Collection, Field, Key};
 use runstate::store::layer::{CountingStore, Fault, FaultStore, Method};
-use runstate::store::{self, Memory, Store};
+use runstate::store::{self, Freshness, Memory, Store};
 use runstate::value::Document;
 use serde::Serialize;
 
@@ -69,7 +69,7 @@ fn id(text: &str) -> CommandId {
 }
 
 async fn count(store: &dyn Store) -> i64 {
-    let found = store.get(&[Key::new(&COUNTERS, "c")]).await.unwrap();
+    let found = store.get(&[Key::new(&COUNTERS, "c")], Freshness::Linearizable).await.unwrap();
     found[0].as_ref().map_or(0, |found| found.document["n"].as_i64().unwrap())
 }
 

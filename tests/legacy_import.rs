@@ -22,7 +22,7 @@ use runstate::engine::{Engine, Error, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::legacy::{self, LegacyImportReport, SkippedItem};
 use runstate::schema::Key;
-use runstate::store::Memory;
+use runstate::store::{Freshness, Memory};
 use runstate::time::Millis;
 use runstate::vm::Instruction;
 use serde_json::{Value as Json, json};
@@ -98,7 +98,7 @@ async fn imported_ended_execution_keeps_output_and_error() {
 /// The execution's own document.
 async fn head(engine: &Engine, id: &str) -> Json {
     let key = Key::new(&EXECUTIONS, id);
-    let found = engine.store().get(&[key]).await.unwrap().remove(0).unwrap();
+    let found = engine.store().get(&[key], Freshness::Linearizable).await.unwrap().remove(0).unwrap();
     json!(*found.document)
 }
 

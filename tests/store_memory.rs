@@ -1,7 +1,7 @@
 //! The store in memory under the conformance suite.
 #![cfg(feature = "testing")]
 
-use runstate::store::Memory;
+use runstate::store::{Freshness, Memory};
 use runstate::testing::conformance::Subject;
 
 async fn fresh() -> Subject {
@@ -28,7 +28,7 @@ fn concurrent_counts_on_four_threads_lose_no_update() {
     let count = |thread: usize| {
         for i in 0..500 {
             for attempt in 0.. {
-                let found = block_on(store.get(&[Key::new(&C, "a")])).unwrap().remove(0);
+                let found = block_on(store.get(&[Key::new(&C, "a")], Freshness::Linearizable)).unwrap().remove(0);
                 let n = found.as_ref().map_or(0, |stored| stored.document["n"].as_i64().unwrap());
                 let document = Arc::new([("n".to_owned(), Json::from(n + 1))].into_iter().collect());
                 let expect = found.map_or(Expectation::Absent, |stored| Expectation::Revision(stored.revision));
@@ -51,6 +51,6 @@ fn concurrent_counts_on_four_threads_lose_no_update() {
     };
     let count = &count;
     std::thread::scope(|threads| (0..4).for_each(|thread| drop(threads.spawn(move || count(thread)))));
-    let found = block_on(store.get(&[Key::new(&C, "a")])).unwrap().remove(0).unwrap();
+    let found = block_on(store.get(&[Key::new(&C, "a")], Freshness::Linearizable)).unwrap().remove(0).unwrap();
     assert_eq!(found.document["n"], 2_000);
 }

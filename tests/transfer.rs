@@ -23,7 +23,9 @@ use runstate::operation::Domain;
 use runstate::schema::{Collection, Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
-use runstate::store::{Batch, BatchLimits, COMMANDS, Expectation, Memory, Store, StoreError, Write, WriteOp};
+use runstate::store::{
+    Batch, BatchLimits, COMMANDS, Expectation, Freshness, Memory, Store, StoreError, Write, WriteOp,
+};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json};
 
@@ -378,7 +380,7 @@ async fn import_of_a_too_large_document_fails_before_any_write() {
     assert!(error.message.contains("cvm.program"), "{error}");
     expect_empty(&second).await;
     // No staging was begun either.
-    assert_eq!(inner.query(&Query::of(&COMMANDS)).await.unwrap().items.len(), 0);
+    assert_eq!(inner.query(&Query::of(&COMMANDS), Freshness::Linearizable).await.unwrap().items.len(), 0);
 }
 
 #[tokio::test]

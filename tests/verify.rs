@@ -19,8 +19,8 @@ use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::{
-    Batch, Capabilities, Changes, Memory, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
-    VerifyReport,
+    Batch, Capabilities, Changes, Freshness, Memory, Outcome, Page, Position, Receipt, Row, Store, StoreError,
+    StoredDocument, VerifyReport,
 };
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Document;
@@ -245,7 +245,7 @@ impl AlteredStore {
         if is_altering && let Some(write) = &*self.writers.lock().unwrap() {
             write();
         }
-        let mut page = poll_ready(self.inner.query(query))?;
+        let mut page = poll_ready(self.inner.query(query, Freshness::Linearizable))?;
         for row in &mut page.items {
             self.apply_edit(&format!("{}/{}", query.collection, row.id), &mut row.stored);
         }
@@ -265,9 +265,13 @@ impl Store for AlteredStore {
         self.inner.migrate(catalog)
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(async move {
-            let mut found = self.inner.get(keys).await?;
+            let mut found = self.inner.get(keys, freshness).await?;
             for (key, stored) in keys.iter().zip(&mut found) {
                 stored.iter_mut().for_each(|stored| self.apply_edit(&key.to_string(), stored));
             }
@@ -275,7 +279,7 @@ impl Store for AlteredStore {
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, _: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move { self.read_page(query) })
     }
 

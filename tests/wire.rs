@@ -10,7 +10,7 @@ use runstate::id::CommandId;
 use runstate::schema::{Field, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
-use runstate::store::{BatchLimits, Memory, Store};
+use runstate::store::{BatchLimits, Freshness, Memory, Store};
 use runstate::testing::SimHost;
 
 const PROGRAM: &str = r#"
@@ -61,7 +61,7 @@ async fn rows_of_a_dead_staged_turn_match_the_snapshot() {
     engine.cvm().with_id(&command).start(&Start::new("program").id("run")).await.unwrap_err();
     let mut shown = String::new();
     for own in runstate::engine::COLLECTIONS {
-        for row in store.inner().query(&Query::of(own)).await.unwrap().items {
+        for row in store.inner().query(&Query::of(own), Freshness::Linearizable).await.unwrap().items {
             shown += &format!("{}/{} {}\n", own.name, row.id, serde_json::to_string(&*row.stored.document).unwrap());
         }
     }

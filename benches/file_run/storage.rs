@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use runstate::domain::cvm::{COLLECTIONS, HEAP_PAGES, Start};
 use runstate::schema::Query;
 use runstate::store::file::FileStoreOptions;
-use runstate::store::{COMMANDS, Store};
+use runstate::store::{COMMANDS, Freshness, Store};
 use runstate::value::{Document, Json, difference};
 
 use super::BenchError;
@@ -149,7 +149,7 @@ fn json_bytes(value: &Json) -> usize {
 async fn document_bytes(store: &dyn Store) -> Result<usize, BenchError> {
     let mut bytes = 0;
     for collection in COLLECTIONS.iter().copied().chain([&COMMANDS]) {
-        for row in store.query(&Query::of(collection)).await?.items {
+        for row in store.query(&Query::of(collection), Freshness::Linearizable).await?.items {
             bytes += Json::Object(row.stored.document.as_ref().clone()).to_string().len();
         }
     }

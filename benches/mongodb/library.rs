@@ -93,29 +93,42 @@ fn batch(command: &str, writes: Vec<Write>) -> Result<Batch, BenchError> {
     })
 }
 
-/// An execution that repeatedly makes a call, answered by the process that has it cached.
-pub struct AnsweredExecution(Cvm);
+/// An execution that repeatedly makes a call.
+pub struct AnsweredExecution {
+    store: Arc<Mongo>,
+    cvm: Cvm,
+}
 
 impl AnsweredExecution {
     pub async fn begin(url: &str) -> Result<Self, BenchError> {
         let store = Arc::new(Mongo::open(url, MongoOptions::default()).await?);
-        let cvm =
-            Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await?.cvm();
+        let cvm = Self::engine(&store).await?;
         let source = r#"for (let i = 0; ; i++) console.log(i, CC("next?"))"#;
         let bytecode =
             runstate::lang::compile("asks.ts", source).map_err(|diagnostics| format!("{diagnostics:?}"))?.bytecode;
         cvm.load(&Load::new("asks", source, bytecode)).await?;
         cvm.start(&Start::new("asks").id("run")).await?;
-        Ok(Self(cvm))
+        Ok(Self { store, cvm })
+    }
+
+    async fn engine(store: &Arc<Mongo>) -> Result<Cvm, BenchError> {
+        let domains = runstate::domain::ALL;
+        Ok(Engine::with_settings(store.clone(), Arc::new(SystemHost), domains, Settings::default()).await?.cvm())
+    }
+
+    /// Continues as a process that has nothing cached.
+    pub async fn forget(&mut self) -> Result<(), BenchError> {
+        self.cvm = Self::engine(&self.store).await?;
+        Ok(())
     }
 
     /// The id of the call that it waits for, as a client that answers it has read it.
     pub async fn open_call(&self) -> Result<String, BenchError> {
-        Ok(self.0.status("run").await?.call.ok_or("the execution has no open call")?)
+        Ok(self.cvm.status("run").await?.call.ok_or("the execution has no open call")?)
     }
 
     pub async fn answer(&self, call: &str) -> Result<(), BenchError> {
-        self.0.answer("run", Answer::to_call(call).value("yes")).await?;
+        self.cvm.answer("run", Answer::to_call(call).value("yes")).await?;
         Ok(())
     }
 }

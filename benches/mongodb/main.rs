@@ -22,6 +22,8 @@ use raw::RawTarget;
 
 const STEPS: usize = 1_500;
 const WARM_UP: usize = 150;
+/// Number of answers of processes that have nothing cached.
+const COLD_ANSWERS: usize = 300;
 const CLIENTS: [usize; 3] = [1, 16, 64];
 const WORKERS: [usize; 2] = [8, 64];
 /// Number of calls that the workers answer.
@@ -99,24 +101,33 @@ async fn count_commands<S: StepTarget>(counter: &CommandCounter, steps: &S) -> R
     Ok(counted)
 }
 
-/// An execution answered by the process that has it cached: two changes, a row of output and two rows of the log.
+/// An execution answered by the process that has it cached, which writes two changes, a row of output and two rows of the log, and by processes
+/// that have nothing cached.
 async fn bench_answers(counter: &CommandCounter, url: &str, figures: &mut Figures) -> Result<(), BenchError> {
-    let answers = library::AnsweredExecution::begin(url).await?;
-    let (mut times, mut counted) = (Vec::new(), CommandCounts::default());
-    for n in 0..STEPS + WARM_UP {
-        let call = answers.open_call().await?;
-        let begun = Instant::now();
-        if n < WARM_UP {
-            counter.count(&mut counted, answers.answer(&call)).await?;
-        } else {
-            answers.answer(&call).await?;
-            times.push(begun.elapsed());
+    let mut answers = library::AnsweredExecution::begin(url).await?;
+    for (kind, steps) in [("cached", STEPS), ("cold", COLD_ANSWERS)] {
+        let (mut times, mut counted) = (Vec::new(), CommandCounts::default());
+        for n in 0..steps + WARM_UP {
+            let call = answers.open_call().await?;
+            if kind == "cold" {
+                answers.forget().await?;
+            }
+            let begun = Instant::now();
+            if n < WARM_UP {
+                counter.count(&mut counted, answers.answer(&call)).await?;
+            } else {
+                answers.answer(&call).await?;
+                times.push(begun.elapsed());
+            }
+        }
+        println!("{:<44} {}", format!("commands of a {kind} answer"), counted.by_name());
+        figures.add(Figure::ms(format!("answer of a {kind} execution, p50"), quantile(&mut times, 0.5)))?;
+        figures.add(Figure::new(format!("round trips of a {kind} answer"), "", counted.total()))?;
+        if kind == "cached" {
+            figures.add(Figure::new("reads of a cached answer", "", counted.reads()).at_most(0.0))?;
         }
     }
-    println!("{:<44} {}", "commands of a cached answer", counted.by_name());
-    figures.add(Figure::ms("answer of a cached execution, p50", quantile(&mut times, 0.5)))?;
-    figures.add(Figure::new("round trips of a cached answer", "", counted.total()))?;
-    Ok(figures.add(Figure::new("reads of a cached answer", "", counted.reads()).at_most(0.0))?)
+    Ok(())
 }
 
 async fn latency(library: &LibraryTarget, raw: &RawTarget, figures: &mut Figures) -> Result<(), BenchError> {

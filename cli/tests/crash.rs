@@ -121,7 +121,7 @@ fn history(dir: &Path, id: &str) -> Vec<Json> {
         let store = runstate::engine::open::open(&url).await.unwrap();
         store.migrate(&runstate::domain::catalog().unwrap()).await.unwrap();
         let query = Query::of(&CC_HISTORY).eq("executionId", id).sort("step", Direction::Ascending);
-        let rows = store.query(&query).await.unwrap().items;
+        let rows = store.query(&query, runstate::store::Freshness::Linearizable).await.unwrap().items;
         rows.into_iter().map(|row| Json::Object(row.stored.document.as_ref().clone())).collect()
     })
 }

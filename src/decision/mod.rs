@@ -22,7 +22,7 @@ pub use rejection::Rejection;
 pub use settings::{DomainSettings, EngineSettings};
 
 use crate::id::{CommandId, Revision, derive_id, sha256};
-use crate::schema::{Aggregate, Key, Query};
+use crate::schema::{Aggregate, Freshness, Key, Query};
 use crate::time::Timestamp;
 use crate::value::{Document, SortedMap, SortedSet};
 
@@ -305,8 +305,9 @@ pub struct ReadSet {
     /// Aggregates, each with the name under which the view returns its result. Only queries may use them: a commit cannot check that an
     /// aggregate has not changed.
     pub aggregates: Vec<(&'static str, Aggregate)>,
-    /// Whether the first read may miss recent commits of other processes (session consistency), which is cheaper.
-    pub session: bool,
+    /// The required freshness of the first read. `None`: the documents of a command may be as old as a session read allows, because its
+    /// commit checks their revisions and a decision without changes is made again on fresh ones. All else is linearizable.
+    pub freshness: Option<Freshness>,
 }
 
 impl ReadSet {
@@ -338,9 +339,9 @@ impl ReadSet {
         self
     }
 
-    /// Allows that the first read misses recent commits of other processes.
-    pub fn in_session(mut self) -> Self {
-        self.session = true;
+    /// Requires this freshness of the first read.
+    pub fn with_freshness(mut self, freshness: Freshness) -> Self {
+        self.freshness = Some(freshness);
         self
     }
 
@@ -476,8 +477,13 @@ impl View {
             keys: reads.keys.into_iter().filter(|key| !self.has_read(key)).collect(),
             queries: reads.queries.into_iter().filter(|(name, query)| new_query(name, query)).collect(),
             aggregates: reads.aggregates.into_iter().filter(|(name, one)| new_aggregate(name, one)).collect(),
-            session: reads.session,
+            freshness: reads.freshness,
         }
+    }
+
+    /// The keys under which no document was found.
+    pub fn absent_keys(&self) -> impl Iterator<Item = &Key> {
+        self.documents.iter().filter(|(_, found)| found.is_none()).map(|(key, _)| key)
     }
 
     /// The keys that were read.

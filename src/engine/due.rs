@@ -116,7 +116,7 @@ impl Engine {
         let query = rule.query(Some(until)).limit(PAGE);
         let (mut cursor, mut done) = (None, 0);
         loop {
-            let page = self.store().query_with(&query.clone().after(cursor), Freshness::Session).await?;
+            let page = self.store().query(&query.clone().after(cursor), Freshness::Session).await?;
             for row in page.items {
                 if done >= limit {
                     report.more = true;
@@ -202,7 +202,7 @@ impl Engine {
 
     /// The earliest timestamp among the entities of a rule.
     async fn next_due_of(&self, rule: &DueRule, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
-        let page = self.store().query_with(&rule.query(None).limit(1), freshness).await?;
+        let page = self.store().query(&rule.query(None).limit(1), freshness).await?;
         let at = |row: &Row| value::get(&row.stored.document, rule.field).and_then(Json::as_i64);
         Ok(page.items.first().and_then(at).map(Timestamp::from_millis))
     }

@@ -341,8 +341,10 @@ impl Engine {
                 decision => decision,
             };
             let writes = matches!(&decision, Ok(decision) if !decision.changes.is_empty());
-            // A reply without a commit must not depend on cached documents: they may be stale.
-            if !writes && from == ReadSource::Cache {
+            // Documents may be stale at first. A reply without a commit must not depend on them, nor may a decision on the absence of a
+            // document that it does not write.
+            let is_written = |key: &Key| decision.as_ref().is_ok_and(|d| d.changes.iter().any(|c| c.key() == key));
+            if from == ReadSource::Cache && !(writes && view.absent_keys().all(is_written)) {
                 from = ReadSource::Store;
                 continue;
             }
@@ -445,7 +447,7 @@ impl Engine {
             return Ok(true);
         }
         let keys: Vec<Key> = documents.iter().map(|(key, _)| (*key).clone()).collect();
-        let found = self.shared.store.get_with(&keys, Freshness::Session).await?;
+        let found = self.shared.store.get(&keys, Freshness::Session).await?;
         let same = |read: &LoadedDocument, now: &Option<store::StoredDocument>| {
             now.as_ref().is_some_and(|now| now.revision.incarnation() == read.revision.incarnation())
         };

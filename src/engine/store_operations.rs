@@ -15,7 +15,9 @@ use crate::engine::transfer::{
 use crate::engine::verify;
 use crate::error_code::ErrorCode;
 use crate::schema::{Accumulator, Aggregate, Collection, Filter, Key, Ttl};
-use crate::store::{COMMANDS, Capabilities, ChangeEvent, Position, StoreProperty, StoredDocument, VerifyReport};
+use crate::store::{
+    COMMANDS, Capabilities, ChangeEvent, Freshness, Position, StoreProperty, StoredDocument, VerifyReport,
+};
 use crate::time::{Millis, Timestamp};
 use crate::value::{self, Json};
 
@@ -211,7 +213,7 @@ impl Engine {
         };
         let parts = events.iter().filter(|event| event.revision.is_some() && part_of(event).is_some());
         let keys: Vec<Key> = parts.map(|event| event.key.clone()).collect();
-        let found = if keys.is_empty() { Vec::new() } else { self.store().get(&keys).await? };
+        let found = if keys.is_empty() { Vec::new() } else { self.store().get(&keys, Freshness::Linearizable).await? };
         let documents: HashMap<&Key, &StoredDocument> =
             keys.iter().zip(&found).filter_map(|(key, found)| Some((key, found.as_ref()?))).collect();
         let with_whole = |event: ChangeEvent| {

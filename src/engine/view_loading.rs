@@ -17,9 +17,9 @@ const MAX_OVERTAKEN_ROUNDS: usize = 4_096;
 /// Source of documents.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadSource {
-    /// The cache, for documents that it has. They may be stale.
+    /// The cache, for documents that it has, and session reads of the others. They may be stale.
     Cache,
-    /// The store only.
+    /// The store only, and linearizable reads.
     Store,
 }
 
@@ -41,21 +41,22 @@ pub(super) async fn load(
     let mut from = source;
     let mut fetched: Vec<Key> = Vec::new();
     let (mut rounds, mut overtaken) = (0, 0);
-    let mut has_read = false;
+    let mut is_fresh = false;
     while rounds < MAX_ROUNDS && overtaken < MAX_OVERTAKEN_ROUNDS {
         let missing = view.missing(unread.iter().cloned().fold(command.reads(&view), ReadSet::with_key));
         if missing.is_empty() {
             return Ok(view);
         }
-        let ReadSet { keys, queries, aggregates, session } = missing;
-        has_read |= session;
+        let ReadSet { keys, queries, aggregates, freshness } = missing;
         let is_cached = |key: &Key| engine.shared.cache.get(key).is_some();
         if from == ReadSource::Cache && !(queries.is_empty() && aggregates.is_empty() && keys.iter().all(is_cached)) {
             fetched.extend(view.keys().filter(|key| !is_immutable(engine, key)).cloned());
             from = ReadSource::Store;
         }
-        // The first read sees every acknowledged commit; later reads are no older.
-        let freshness = if has_read { Freshness::Session } else { Freshness::Linearizable };
+        // No commit checks which rows a query has missed, so it may not be old. Reads after a linearizable one are no older than that.
+        let may_be_old = source == ReadSource::Cache && queries.is_empty() && aggregates.is_empty();
+        let default = if may_be_old { Freshness::Session } else { Freshness::Linearizable };
+        let required = |is_fresh| if is_fresh { Freshness::Session } else { freshness.unwrap_or(default) };
         let fetched_before = fetched.len();
         for key in keys {
             let may_be_cached =
@@ -67,14 +68,15 @@ pub(super) async fn load(
         }
         let mut changed = false;
         if fetched.len() > fetched_before {
+            let freshness = required(is_fresh);
             changed = fetch(engine, &fetched, freshness, &mut view).await?;
-            has_read = true;
+            is_fresh |= freshness == Freshness::Linearizable;
         }
         *(if changed { &mut overtaken } else { &mut rounds }) += 1;
         for (name, query) in queries {
-            let freshness = if has_read { Freshness::Session } else { Freshness::Linearizable };
-            let page = engine.shared.store.query_with(&query, freshness).await?;
-            has_read = true;
+            let freshness = required(is_fresh);
+            let page = engine.shared.store.query(&query, freshness).await?;
+            is_fresh |= freshness == Freshness::Linearizable;
             let row = |row: crate::store::Row| {
                 (Key { collection: query.collection.clone().into(), id: row.id }, to_loaded_document(row.stored))
             };
@@ -83,7 +85,6 @@ pub(super) async fn load(
         }
         for (name, aggregate) in aggregates {
             let groups = engine.shared.store.aggregate(&aggregate).await?;
-            has_read = true;
             view.put_groups(name, aggregate, groups);
         }
     }
@@ -101,7 +102,7 @@ fn is_immutable(engine: &Engine, key: &Key) -> bool {
 
 /// Reads all keys in one snapshot. Returns whether a document that had been read before has changed since.
 async fn fetch(engine: &Engine, keys: &[Key], freshness: Freshness, view: &mut View) -> Result<bool, Error> {
-    let found = engine.shared.store.get_with(keys, freshness).await?;
+    let found = engine.shared.store.get(keys, freshness).await?;
     let mut changed = false;
     for (key, stored) in keys.iter().zip(found) {
         let found = stored.map(to_loaded_document);

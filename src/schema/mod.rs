@@ -19,7 +19,7 @@ pub use check::{RESERVED, Violation, check};
 pub use entity::{Entity, FieldType, Fields};
 pub use keys::parse_decimal;
 pub(crate) use query::page_rows;
-pub use query::{Accumulator, Aggregate, Filter, Group, Literal, Page, Predicate, Query, Sort};
+pub use query::{Accumulator, Aggregate, Filter, Freshness, Group, Literal, Page, Predicate, Query, Sort};
 pub use runstate_derive::{Entity, FieldType, Fields, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

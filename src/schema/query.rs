@@ -69,6 +69,17 @@ pub struct Sort {
     pub direction: Direction,
 }
 
+/// The required freshness of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// The read sees every commit that was acknowledged before the read began.
+    Linearizable,
+    /// The read sees at least the state that the commits and linearizable reads of this store object saw (session consistency). It may
+    /// miss recent commits of other processes. It suits decisions, because their commit checks the revisions, and reads that follow a
+    /// linearizable one.
+    Session,
+}
+
 /// A query for documents.
 ///
 /// ```

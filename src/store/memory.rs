@@ -11,6 +11,7 @@ use super::{
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
+use crate::store::Freshness;
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, SortedMap};
 
@@ -188,14 +189,18 @@ impl Store for Memory {
         Box::pin(async move { self.lock_state()?.migrate(catalog) })
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        _: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(async move {
             let state = self.lock_state()?;
             keys.iter().map(|key| state.tables.get(key)).collect()
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, _: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move { self.query_now(query) })
     }
 
@@ -259,9 +264,9 @@ mod tests {
             writer.join()
         });
         assert!(interrupted.is_err());
-        assert!(matches!(store.get(&[]).await, Err(StoreError::Corrupt { .. })));
+        assert!(matches!(store.get(&[], Freshness::Linearizable).await, Err(StoreError::Corrupt { .. })));
         store.close().await.unwrap();
-        assert_eq!(store.get(&[]).await, Err(StoreError::Closed));
+        assert_eq!(store.get(&[], Freshness::Linearizable).await, Err(StoreError::Closed));
         assert_eq!(store.close().await, Ok(()));
     }
 

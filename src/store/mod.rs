@@ -53,8 +53,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{CommandId, Revision};
 use crate::limits::{LEDGER_DAYS, LEDGER_RESULT_BYTES};
 use crate::marker::{BoxFuture, MaybeSync};
-pub use crate::schema::Page;
 use crate::schema::{Aggregate, Catalog, Collection, Field, Key, Query, ShardKey, Ttl};
+pub use crate::schema::{Freshness, Page};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json};
 
@@ -187,17 +187,6 @@ impl StoreProperty {
     }
 }
 
-/// The required freshness of a read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Freshness {
-    /// The read sees every commit that was acknowledged before the read began.
-    Linearizable,
-    /// The read sees at least the state that earlier reads and commits of this store object saw, in their order (session
-    /// consistency). It suits reads that follow a linearizable read of the same data, and decisions whose commit checks the
-    /// revisions.
-    Session,
-}
-
 /// The contract of every store.
 ///
 /// Several tasks may call all methods at the same time. A method that fails with an error other than [`StoreError::UnknownOutcome`]
@@ -227,34 +216,20 @@ pub trait Store: MaybeSync {
         self.migrate(catalog)
     }
 
-    /// Returns the documents under `keys`, in that order, as of one moment; `None` for a document that does not exist.
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>>;
-
-    /// Returns the documents that match, in a total order: the id is the last sort key, ascending.
-    ///
-    /// [`StoreError::InvalidQuery`]: the collection is not declared, or the cursor belongs to another query. A cursor is a position
-    /// in the order (keyset pagination), so it remains valid after writes between two pages.
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>>;
-
-    /// As [`Store::get`], with the required freshness. A store may return fresher documents.
-    fn get_with<'a>(
+    /// Returns the documents under `keys`, in that order, as of one moment; `None` for a document that does not exist. A store may
+    /// return fresher documents than required.
+    fn get<'a>(
         &'a self,
         keys: &'a [Key],
         freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        let _ = freshness;
-        self.get(keys)
-    }
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>>;
 
-    /// As [`Store::query`], with the required freshness. A store may return fresher documents.
-    fn query_with<'a>(
-        &'a self,
-        query: &'a Query,
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        let _ = freshness;
-        self.query(query)
-    }
+    /// Returns the documents that match, in a total order: the id is the last sort key, ascending. A store may return fresher documents
+    /// than required.
+    ///
+    /// [`StoreError::InvalidQuery`]: the collection is not declared, or the cursor belongs to another query. A cursor is a position
+    /// in the order (keyset pagination), so it remains valid after writes between two pages.
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>>;
 
     /// Computes aggregates over the documents that match. The result has one row per group, in the order of the group values.
     /// Without groups it has exactly one row, even if no document matches. A row has group values under their paths and numbers

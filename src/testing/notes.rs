@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::id::CommandId;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Catalog, Collection, Field, Index, Key, Query};
-use crate::store::{Batch, Expectation, Store, StoreError, Write, WriteOp};
+use crate::store::{Batch, Expectation, Freshness, Store, StoreError, Write, WriteOp};
 use crate::time::Timestamp;
 use crate::value::{Document, Json};
 
@@ -66,7 +66,7 @@ impl Notes {
         let mut ids = Vec::new();
         let mut query = Query::of(&NOTES).sort("title", Ascending);
         loop {
-            let page = self.store.query(&query).await?;
+            let page = self.store.query(&query, Freshness::Linearizable).await?;
             ids.extend(page.items.iter().map(|row| row.id.to_string()));
             match page.next {
                 Some(_) => query.cursor = page.next,

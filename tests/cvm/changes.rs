@@ -10,8 +10,8 @@ use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Collection, Key, Query};
 use runstate::store::{
-    Batch, Capabilities, ChangeEvent, Changes, Memory, Outcome, Page, Position, Receipt, Row, Store, StoreError,
-    StoredDocument,
+    Batch, Capabilities, ChangeEvent, Changes, Freshness, Memory, Outcome, Page, Position, Receipt, Row, Store,
+    StoreError, StoredDocument,
 };
 use runstate::testing::{SimClock, block_on};
 use runstate::time::{Millis, Timestamp};
@@ -199,12 +199,16 @@ impl Store for NoisyStore {
         self.inner.migrate(catalog)
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        self.inner.get(keys)
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        self.inner.get(keys, freshness)
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        self.inner.query(query)
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+        self.inner.query(query, freshness)
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {

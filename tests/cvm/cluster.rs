@@ -10,7 +10,7 @@ use runstate::engine::{COLLECTIONS, Engine, Error};
 use runstate::id::CommandId;
 use runstate::schema::{Key, Query};
 use runstate::store::layer::{FaultStore, LimitedStore};
-use runstate::store::{BatchLimits, Memory, Store};
+use runstate::store::{BatchLimits, Freshness, Memory, Store};
 use runstate::testing::{SimHost, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
@@ -180,7 +180,7 @@ pub fn start_in_memory() -> (Arc<dyn Store>, SimHost) {
 }
 
 pub fn row_count(disk: &Arc<dyn Store>, of: &runstate::schema::Collection) -> usize {
-    block_on(disk.query(&Query::of(of))).unwrap().items.len()
+    block_on(disk.query(&Query::of(of), Freshness::Linearizable)).unwrap().items.len()
 }
 
 /// No rows are staged, and exactly those rows exist that the head references.
@@ -188,7 +188,7 @@ pub fn expect_tidy(disk: &Arc<dyn Store>) {
     for own in COLLECTIONS {
         assert_eq!(row_count(disk, own), 0, "{}", own.name);
     }
-    let head = block_on(disk.get(&[Key::new(&EXECUTIONS, "run")])).unwrap().remove(0).unwrap();
+    let head = block_on(disk.get(&[Key::new(&EXECUTIONS, "run")], Freshness::Linearizable)).unwrap().remove(0).unwrap();
     let heap = &head.document["heap"];
     let references = heap["pages"].as_array().unwrap().iter().chain(heap.get("spill"));
     let pointed: u64 = references.map(|page| page.get(1).map_or(1, |parts| parts.as_u64().unwrap())).sum();

@@ -8,7 +8,7 @@ use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, HEAP_PAGES, OUTPUTS, PROGRAM_VERSIONS, PROGRAMS};
 use runstate::engine::{COLLECTIONS as STAGING, STAGED_ROWS};
 use runstate::schema::{Collection, Kind, Query};
-use runstate::store::Store;
+use runstate::store::{Freshness, Store};
 use runstate::testing::{SimClock, block_on};
 use runstate::value::{Document, Json};
 
@@ -290,7 +290,7 @@ fn referenced_page_rows(head: &RevisionedDocument) -> usize {
 }
 
 fn load_rows(store: &Arc<dyn Store>, of: &Collection) -> BTreeMap<String, RevisionedDocument> {
-    let page = block_on(store.query(&Query::of(of))).unwrap();
+    let page = block_on(store.query(&Query::of(of), Freshness::Linearizable)).unwrap();
     assert!(page.next.is_none());
     let row = |row: runstate::store::Row| {
         let found = RevisionedDocument { revision: row.stored.revision.to_string(), document: row.stored.document };

@@ -12,7 +12,7 @@ use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::Query;
 use runstate::store::layer::{Fault, FaultStore, Method};
-use runstate::store::{self, Memory, Store};
+use runstate::store::{self, Freshness, Memory, Store};
 use runstate::testing::{SimIds, block_on, join_all};
 use runstate::time::Millis;
 use runstate::value::Json;
@@ -127,7 +127,8 @@ fn heads_agree_with_call_rows_in_random_interleavings() {
                 }
             }
             scene.host.clock.advance(Millis(ids.below(1_500) as i64));
-            let all = block_on(Store::query(disk.inner(), &Query::of(&CC_HISTORY))).unwrap().items;
+            let all =
+                block_on(Store::query(disk.inner(), &Query::of(&CC_HISTORY), Freshness::Linearizable)).unwrap().items;
             for answer in &acked {
                 let times = all
                     .iter()
@@ -163,7 +164,7 @@ fn heads_agree_with_call_rows_in_random_interleavings() {
 }
 
 fn call_rows(disk: &Arc<FaultStore<Memory>>) -> Vec<Json> {
-    let rows = block_on(disk.inner().query(&Query::of(&CC_HISTORY))).unwrap().items;
+    let rows = block_on(disk.inner().query(&Query::of(&CC_HISTORY), Freshness::Linearizable)).unwrap().items;
     rows.into_iter()
         .map(|row| Json::Object(row.stored.document.as_ref().clone()))
         .filter(|row| row.get("request").is_some())

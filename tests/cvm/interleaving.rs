@@ -11,7 +11,7 @@ use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::{
-    Batch, Capabilities, Changes, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
+    Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
 };
 use runstate::testing::{SimIds, yield_now};
 use runstate::time::{Millis, Timestamp};
@@ -89,17 +89,21 @@ impl Store for YieldingStore {
         if self.is_migrated { Box::pin(async { Ok(()) }) } else { self.store.migrate(catalog) }
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(async move {
             yield_now().await;
-            self.store.get(keys).await
+            self.store.get(keys, freshness).await
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move {
             yield_now().await;
-            self.store.query(query).await
+            self.store.query(query, freshness).await
         })
     }
 

@@ -14,7 +14,7 @@ use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::schema::{Key, Page, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
-use runstate::store::{Batch, Expectation, Memory, Store, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Memory, Store, Write, WriteOp};
 use runstate::testing::block_on;
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
@@ -410,7 +410,7 @@ fn show_without_state_hash_does_not_read_the_heap() {
     assert!(hashed.state_hash.is_some() && hashed.heap_pages > 50);
     assert_eq!(plain, Execution { state_hash: None, machine: None, ..hashed });
     // A damaged heap does not affect queries that do not read it.
-    let rows = block_on(scene.store.query(&Query::of(&HEAP_PAGES).limit(1))).unwrap().items;
+    let rows = block_on(scene.store.query(&Query::of(&HEAP_PAGES).limit(1), Freshness::Linearizable)).unwrap().items;
     let write = Write { key: Key::new(&HEAP_PAGES, &rows[0].id), expect: Expectation::Any, op: WriteOp::Delete };
     let batch = Batch {
         command: CommandId::new("damage").unwrap(),

@@ -242,6 +242,16 @@ fn cached_answer_reads_no_commit_first_and_poll_reads_once() {
 }
 
 #[test]
+fn decision_of_a_cold_process_reads_no_commit_first() {
+    let disk = Disk::new();
+    drop(scene(&disk));
+    let store = block_on(FileStore::open_on(disk.process(), FileStoreOptions::default())).unwrap();
+    let cold = Scene::with_store(Arc::new(store), Settings::default());
+    let paused = file_calls(&disk, || drop(block_on(cold.engine().cvm().pause("run")).unwrap()));
+    assert!(paused[0].starts_with("create commits/.tmp-"), "{paused:#?}");
+}
+
+#[test]
 fn answer_without_call_id_targets_the_call_last_read_here() {
     let disk = Disk::new();
     let here = scene(&disk);

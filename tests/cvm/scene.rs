@@ -12,7 +12,7 @@ use runstate::engine::{DueReport, Engine, Error, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::schema::{Collection, Key, Query};
-use runstate::store::{Batch, Expectation, Memory, Store, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Memory, Store, Write, WriteOp};
 use runstate::testing::{SimHost, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
@@ -126,7 +126,10 @@ impl Scene {
 
     /// A field of the head, as it is stored.
     pub fn head(&self, path: &str) -> Json {
-        let head = block_on(self.store.get(&[Key::new(&EXECUTIONS, "run")])).unwrap().remove(0).expect("the head");
+        let head = block_on(self.store.get(&[Key::new(&EXECUTIONS, "run")], Freshness::Linearizable))
+            .unwrap()
+            .remove(0)
+            .expect("the head");
         runstate::value::get(&head.document, path).cloned().unwrap_or(Json::Null)
     }
 
@@ -153,7 +156,7 @@ impl Scene {
     pub fn dump(&self) -> BTreeMap<String, (String, Json)> {
         let mut all = BTreeMap::new();
         for collection in COLLECTIONS {
-            for row in block_on(self.store.query(&Query::of(collection))).unwrap().items {
+            for row in block_on(self.store.query(&Query::of(collection), Freshness::Linearizable)).unwrap().items {
                 let document = Json::Object(row.stored.document.as_ref().clone());
                 all.insert(format!("{}/{}", collection.name, row.id), (row.stored.revision.to_string(), document));
             }

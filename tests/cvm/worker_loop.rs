@@ -12,7 +12,7 @@ use runstate::domain::cvm::{Load, Start, Status, Work};
 use runstate::engine::{Engine, Error, Host, RunLimit};
 use runstate::schema::Query;
 use runstate::store::layer::{CountingStore, Fault, FaultStore, Method};
-use runstate::store::{self, COMMANDS, Memory, Store};
+use runstate::store::{self, COMMANDS, Freshness, Memory, Store};
 use runstate::testing::{TimedHost, block_on, join_all};
 use runstate::time::Millis;
 use runstate::value::Json;
@@ -484,7 +484,8 @@ fn run_due_sweeps_the_expired_command_ledger() {
     let scene = WorkerScene::with_program(TWICE);
     scene.start("a", Json::Null);
     let cvm = scene.cvm();
-    let commands = || scene.host.block_on(scene.store.query(&Query::of(&COMMANDS))).unwrap().items.len();
+    let commands =
+        || scene.host.block_on(scene.store.query(&Query::of(&COMMANDS), Freshness::Linearizable)).unwrap().items.len();
     assert!(commands() >= 2);
     scene.host.clock.advance(Millis::days(8));
     let expired = scene.host.block_on(cvm.engine().count_expired(scene.host.now())).unwrap();

@@ -11,7 +11,7 @@ use runstate::engine::{COLLECTIONS as STAGING, RunLimit};
 use runstate::id::CommandId;
 use runstate::schema::Query;
 use runstate::store::layer::{Fault, FaultStore, Method};
-use runstate::store::{COMMANDS, Memory, Store, StoreError};
+use runstate::store::{COMMANDS, Freshness, Memory, Store, StoreError};
 use runstate::testing::{SimIds, block_on};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
@@ -299,7 +299,7 @@ impl YearHost {
 impl SimCluster {
     fn has_execution(&self, execution: &str) -> bool {
         let key = runstate::schema::Key::new(&EXECUTIONS, execution);
-        block_on(self.disk.get(&[key])).unwrap()[0].is_some()
+        block_on(self.disk.get(&[key], Freshness::Linearizable)).unwrap()[0].is_some()
     }
 }
 
@@ -363,7 +363,7 @@ fn expect_swept(cluster: &SimCluster, documents: &StoreDump) {
     }
     assert!(documents.collection(&CC_HISTORY).values().all(|call| documents.head(call.text("executionId")).is_some()));
     assert!(STAGING.iter().all(|of| documents.collection(of).is_empty()));
-    let ledger = block_on(cluster.disk.query(&Query::of(&COMMANDS))).unwrap();
+    let ledger = block_on(cluster.disk.query(&Query::of(&COMMANDS), Freshness::Linearizable)).unwrap();
     assert!(ledger.items.iter().all(|row| !old(row.stored.document["at"].as_i64().unwrap(), 7)));
 }
 

@@ -11,7 +11,7 @@ use runstate::operation::{Domain, Registry};
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Collection, Field, Index, Key, Kind, Predicate};
 use runstate::store::layer::{Fault, FaultStore, Method};
-use runstate::store::{Batch, Expectation, Memory, Store, StoreError, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Memory, Store, StoreError, Write, WriteOp};
 use runstate::testing::{SimHost, block_on};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json};
@@ -158,7 +158,7 @@ fn notes_of(version: impl Into<Json>, extra: usize) -> Json {
 
 async fn stored_row(store: &Memory, name: &str) -> Json {
     let key = Key::new(&runstate::engine::DECLARATIONS, name);
-    Json::Object(store.get(&[key]).await.unwrap().remove(0).unwrap().document.as_ref().clone())
+    Json::Object(store.get(&[key], Freshness::Linearizable).await.unwrap().remove(0).unwrap().document.as_ref().clone())
 }
 
 #[tokio::test]
@@ -389,7 +389,8 @@ async fn a_damaged_declaration_is_found_and_hides_only_its_collection() {
     ask(&engine, "documents.declare", notes()).await;
     ask(&engine, "documents.declare", json!({"collection": "other"})).await;
     let key = Key::new(&runstate::engine::DECLARATIONS, "notes");
-    let mut document = store.get(&[key]).await.unwrap().remove(0).unwrap().document.as_ref().clone();
+    let mut document =
+        store.get(&[key], Freshness::Linearizable).await.unwrap().remove(0).unwrap().document.as_ref().clone();
     document.insert("fields".into(), json!([1]));
     put_declaration(&store, "notes", document).await;
     let engine = engine_over(store, &host).await;

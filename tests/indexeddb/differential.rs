@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use runstate::schema::{Accumulator, Aggregate, Direction, Filter, Group, Key, Query, Sort};
-use runstate::store::{Batch, Check, Expectation, Memory, Store, StoreError, Write, WriteOp};
+use runstate::store::{Batch, Check, Expectation, Freshness, Memory, Store, StoreError, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json, difference};
 use serde_json::json;
@@ -141,9 +141,9 @@ fn expect_agreement<T: PartialEq + std::fmt::Debug>(
 async fn compare(random: &mut BatchGenerator, kinds: &mut ReplyKinds, store: &dyn Store, memory: &Memory) {
     let mut query = random.query();
     loop {
-        let expected = memory.query(&query).await;
+        let expected = memory.query(&query, Freshness::Linearizable).await;
         let cursor = expected.as_ref().ok().and_then(|page| page.next.clone());
-        expect_agreement(kinds, "query", store.query(&query).await, expected);
+        expect_agreement(kinds, "query", store.query(&query, Freshness::Linearizable).await, expected);
         match cursor {
             Some(_) => query.cursor = cursor,
             None => break,
@@ -161,7 +161,12 @@ async fn compare(random: &mut BatchGenerator, kinds: &mut ReplyKinds, store: &dy
     };
     expect_agreement(kinds, "aggregate", store.aggregate(&aggregate).await, memory.aggregate(&aggregate).await);
     let keys: Vec<Key> = (0..3).map(|_| Key::new(&ITEMS, &random.id())).collect();
-    expect_agreement(kinds, "get", store.get(&keys).await, memory.get(&keys).await);
+    expect_agreement(
+        kinds,
+        "get",
+        store.get(&keys, Freshness::Linearizable).await,
+        memory.get(&keys, Freshness::Linearizable).await,
+    );
 }
 
 #[wasm_bindgen_test]

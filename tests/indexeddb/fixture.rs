@@ -8,7 +8,7 @@ use runstate::id::CommandId;
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Predicate, Query, Ttl};
 use runstate::store::indexeddb::IndexedDb;
-use runstate::store::{Batch, Expectation, Receipt, Store, StoreError, StoredDocument, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Receipt, Store, StoreError, StoredDocument, Write, WriteOp};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json};
 use serde_json::json;
@@ -79,11 +79,11 @@ pub async fn commit(store: &dyn Store, command: &str, writes: Vec<Write>) -> Res
 }
 
 pub async fn find(store: &dyn Store, collection: &Collection, id: &str) -> Result<Option<StoredDocument>, StoreError> {
-    Ok(store.get(&[Key::new(collection, id)]).await?.remove(0))
+    Ok(store.get(&[Key::new(collection, id)], Freshness::Linearizable).await?.remove(0))
 }
 
 pub async fn ids(store: &dyn Store, query: Query) -> Result<Vec<String>, StoreError> {
-    Ok(store.query(&query).await?.items.into_iter().map(|row| row.id.to_string()).collect())
+    Ok(store.query(&query, Freshness::Linearizable).await?.items.into_iter().map(|row| row.id.to_string()).collect())
 }
 
 pub fn code<T>(result: &Result<T, StoreError>) -> &'static str {

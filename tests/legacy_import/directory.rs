@@ -8,6 +8,7 @@ use runstate::domain::cvm::HISTORY;
 use runstate::domain::cvm::{CallListing, LogRow};
 use runstate::legacy::LegacyDirectory;
 use runstate::schema::Query;
+use runstate::store::Freshness;
 use tempfile::TempDir;
 
 use super::*;
@@ -192,7 +193,8 @@ async fn history_is_imported_and_its_answers_become_calls() {
     assert_eq!(engine.cvm().latency(None).await.unwrap().max_ms, Some(Millis(1000)));
     assert_eq!(directory.import_into(&engine).await, report);
     engine.cvm().delete("ended").await.unwrap();
-    let left = engine.store().query(&Query::of(&HISTORY).eq("executionId", "ended")).await.unwrap();
+    let left =
+        engine.store().query(&Query::of(&HISTORY).eq("executionId", "ended"), Freshness::Linearizable).await.unwrap();
     assert!(left.items.is_empty(), "{:?}", left.items);
 }
 

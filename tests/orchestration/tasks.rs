@@ -1,5 +1,13 @@
 //! Tasks: one at a time, dependencies, retries, progress.
 
+use std::sync::Arc;
+
+use runstate::decision::EngineSettings;
+use runstate::domain::orchestration::DOMAIN;
+use runstate::engine::Engine;
+use runstate::store::file::fault::Disk;
+use runstate::store::file::{FileStore, FileStoreOptions};
+use runstate::testing::block_on;
 use serde_json::{Value as Json, json};
 
 use super::scene::SessionScene;
@@ -105,6 +113,23 @@ fn a_cycle_of_dependencies_is_rejected() {
         let on = if n == 0 { "c".to_owned() } else { format!("n{}", n - 1) };
         add(&scene, &format!("n{n}"), &[&on]);
     }
+}
+
+/// A process may begin a decision with an older state. A task that is missing there may exist, and no commit checks it.
+#[test]
+fn a_dependency_that_another_process_added_is_found() {
+    let disk = Disk::new();
+    let open = || Arc::new(block_on(FileStore::open_on(disk.process(), FileStoreOptions::default())).unwrap());
+    let here = SessionScene::with_store(open(), EngineSettings::default());
+    here.create("s", json!({}));
+    let (host, domains) = (here.host.clone(), [&DOMAIN]);
+    let engine = block_on(Engine::new(open(), Arc::new(host.clone()), &domains)).unwrap();
+    let there = SessionScene { host, engine };
+    there.create("other", json!({}));
+    there.ok("task.add", json!({"sessionId": "other", "id": "foreign", "name": "work"}));
+    let depends = |on: &str| json!({"sessionId": "s", "name": "work", "dependsOn": [on]});
+    assert_eq!(here.code("task.add", depends("foreign")), "invalid");
+    here.ok("task.add", depends("missing"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::tasks::{CATALOG, insert};
 use super::{FileStore, FileStoreOptions, block_on_tokio};
-use runstate::store::{Store, StoreError};
+use runstate::store::{Freshness, Store, StoreError};
 
 /// Opens the store in `dir` and writes a document; returns the results of the migration and of the commit.
 async fn use_store(dir: &Path) -> (Result<(), StoreError>, Result<(), StoreError>) {
@@ -106,7 +106,7 @@ fn store_without_write_permission_is_read() {
             let store = FileStore::open(&dir, FileStoreOptions::default()).await.unwrap();
             store.migrate(&CATALOG()).await.unwrap();
             let key = insert("k", "k").writes[0].key.clone();
-            assert!(store.get(&[key]).await.unwrap()[0].is_some());
+            assert!(store.get(&[key], Freshness::Linearizable).await.unwrap()[0].is_some());
             let Err(StoreError::ReadOnly { why }) = store.commit(insert("other", "o")).await else { panic!() };
             assert!(why.contains("cannot be written") && why.contains("ask for write access"), "{why}");
         });
@@ -163,7 +163,7 @@ fn a_store_reached_by_a_symbolic_link_is_the_same_store() {
         direct.migrate(&CATALOG()).await.unwrap();
         through_link.commit(insert("other", "o")).await.unwrap();
         let key = insert("other", "o").writes[0].key.clone();
-        assert!(direct.get(&[key]).await.unwrap()[0].is_some());
+        assert!(direct.get(&[key], Freshness::Linearizable).await.unwrap()[0].is_some());
     });
 }
 

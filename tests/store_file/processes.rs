@@ -12,7 +12,7 @@ use std::time::Duration;
 use runstate::id::CommandId;
 use runstate::schema::{Catalog, Collection, Field, Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs, SnapshotPolicy};
-use runstate::store::{Batch, Expectation, Outcome, Store, StoreError, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Outcome, Store, StoreError, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json, difference};
 
@@ -47,7 +47,7 @@ async fn count(store: &FileStore<NativeFs>, by: u64, n: u64) {
     let command = CommandId::new(&format!("{by}-{n}")).unwrap();
     let counter = Key::new(&COUNTERS, "all");
     loop {
-        let found = store.get(std::slice::from_ref(&counter)).await.unwrap().remove(0);
+        let found = store.get(std::slice::from_ref(&counter), Freshness::Linearizable).await.unwrap().remove(0);
         let row = WriteOp::Put { version: 1, document: document(&[("by", by), ("n", n)]) };
         let row = Write { key: Key::new(&ROWS, &format!("{by}-{n}")), expect: Expectation::Absent, op: row };
         let (expect, op) = match found {
@@ -152,8 +152,9 @@ fn check(folder: &Path, acknowledged: &BTreeMap<u64, u64>) {
     super::block_on_tokio(async {
         let store = open(folder).await;
         assert_eq!(store.read_only_reason(), None);
-        let rows = store.query(&Query::of(&ROWS)).await.unwrap().items;
-        let counter = store.get(&[Key::new(&COUNTERS, "all")]).await.unwrap().remove(0).unwrap();
+        let rows = store.query(&Query::of(&ROWS), Freshness::Linearizable).await.unwrap().items;
+        let counter =
+            store.get(&[Key::new(&COUNTERS, "all")], Freshness::Linearizable).await.unwrap().remove(0).unwrap();
         assert_eq!(counter.document["n"].as_u64().unwrap(), rows.len() as u64, "each row was counted once");
         for (by, next) in acknowledged {
             let rows_of_process = rows.iter().filter(|row| row.stored.document["by"] == *by).count() as u64;

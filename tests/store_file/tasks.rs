@@ -11,7 +11,7 @@ use super::{FileStore, FileStoreOptions, block_on_tokio};
 use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Query};
-use runstate::store::{Batch, Expectation, Outcome, Store, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Outcome, Store, Write, WriteOp};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 
@@ -52,7 +52,16 @@ fn many_tasks_on_two_handles_lose_nothing() {
                     for i in 0..20 {
                         let id = format!("{handle}-{task}-{i}");
                         store.commit(insert(&id, &id)).await.unwrap();
-                        assert_eq!(store.get(&[Key::new(&NOTES, &id)]).await.unwrap().iter().flatten().count(), 1);
+                        assert_eq!(
+                            store
+                                .get(&[Key::new(&NOTES, &id)], Freshness::Linearizable)
+                                .await
+                                .unwrap()
+                                .iter()
+                                .flatten()
+                                .count(),
+                            1
+                        );
                     }
                 }));
             }
@@ -63,7 +72,7 @@ fn many_tasks_on_two_handles_lose_nothing() {
         let store = FileStore::open(folder.path(), FileStoreOptions::default()).await.unwrap();
         store.migrate(&CATALOG()).await.unwrap();
         assert_eq!(store.read_only_reason(), None);
-        assert_eq!(store.query(&Query::of(&NOTES)).await.unwrap().items.len(), 160);
+        assert_eq!(store.query(&Query::of(&NOTES), Freshness::Linearizable).await.unwrap().items.len(), 160);
     });
 }
 
@@ -119,7 +128,7 @@ fn dropped_commit_leaves_a_consistent_store() {
         let again = FileStore::open(folder.path(), FileStoreOptions::default()).await.unwrap();
         again.migrate(&CATALOG()).await.unwrap();
         assert_eq!(again.read_only_reason(), None);
-        assert_eq!(again.query(&Query::of(&NOTES)).await.unwrap().items.len(), commits);
+        assert_eq!(again.query(&Query::of(&NOTES), Freshness::Linearizable).await.unwrap().items.len(), commits);
     });
 }
 

@@ -47,7 +47,7 @@ async fn exercise_store() -> Vec<Exchange> {
     scene.commit("check", vec![insert(&ROWS, "r", json!({}))], checks).await;
     scene.commit("change", vec![put(&LEADS, "l", Expectation::Any, json!({"n": 1}))], vec![]).await;
     scene.store.outcome(&CommandId::new("change").unwrap()).await.unwrap();
-    scene.store.query(&Query::of(&HEADS)).await.unwrap();
+    scene.store.query(&Query::of(&HEADS), Freshness::Linearizable).await.unwrap();
     scene.store.aggregate(&count_heads()).await.unwrap();
     // A catalog that is refused, and one that replaces an index.
     scene.store.migrate(&Catalog::new(&[&UNIQUE_HEADS, &LEADS, &ROWS]).unwrap()).await.unwrap_err();
@@ -104,7 +104,7 @@ fn documents_and_ledger_are_read_at_the_read_fence() {
         let scene = RecordedStore::new("").await;
         scene.commit("one", vec![insert(&HEADS, "a", json!({})), insert(&ROWS, "r", json!({}))], vec![]).await;
         scene.recorder.take();
-        scene.store.get(&[Key::new(&HEADS, "a"), Key::new(&ROWS, "r")]).await.unwrap();
+        scene.store.get(&[Key::new(&HEADS, "a"), Key::new(&ROWS, "r")], Freshness::Linearizable).await.unwrap();
         let sent = scene.recorder.take();
         let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
         assert_eq!(names, ["findAndModify", "find", "find"]);
@@ -129,19 +129,14 @@ fn linearizable_queries_read_after_a_read_fence_of_their_own() {
         let scene = RecordedStore::new("").await;
         scene.commit("one", vec![insert(&HEADS, "a", json!({}))], vec![]).await;
         let query = Query::of(&HEADS);
-        for freshness in [None, Some(Freshness::Linearizable)] {
-            scene.recorder.take();
-            let page = match freshness {
-                None => scene.store.query(&query).await,
-                Some(freshness) => scene.store.query_with(&query, freshness).await,
-            };
-            assert_eq!(page.unwrap().items.len(), 1);
-            let sent = scene.sent(&["findAndModify", "find"]);
-            let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
-            assert_eq!(names, ["findAndModify", "find"]);
-            let concern = doc! {"level": "snapshot", "afterClusterTime": sent[0].operation_time()};
-            assert_eq!(sent[1].read_concern(), concern);
-        }
+        scene.recorder.take();
+        let page = scene.store.query(&query, Freshness::Linearizable).await.unwrap();
+        assert_eq!(page.items.len(), 1);
+        let sent = scene.sent(&["findAndModify", "find"]);
+        let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
+        assert_eq!(names, ["findAndModify", "find"]);
+        let concern = doc! {"level": "snapshot", "afterClusterTime": sent[0].operation_time()};
+        assert_eq!(sent[1].read_concern(), concern);
     });
 }
 
@@ -152,7 +147,7 @@ fn session_queries_and_counts_read_after_the_last_confirmed_commit() {
         let read_concerns = async || {
             scene.recorder.take();
             for query in [Query::of(&HEADS), Query::of(&HEADS).sort("n", Ascending).limit(1)] {
-                scene.store.query_with(&query, Freshness::Session).await.unwrap();
+                scene.store.query(&query, Freshness::Session).await.unwrap();
             }
             scene.store.aggregate(&count_heads()).await.unwrap();
             let sent = scene.sent(&["findAndModify", "find", "aggregate"]);
@@ -168,9 +163,39 @@ fn session_queries_and_counts_read_after_the_last_confirmed_commit() {
         assert_eq!(read_concerns().await, after(committed[0].operation_time()));
 
         scene.recorder.take();
-        scene.store.get(&[Key::new(&HEADS, "a")]).await.unwrap();
+        scene.store.get(&[Key::new(&HEADS, "a")], Freshness::Linearizable).await.unwrap();
         let fence = scene.sent(&["findAndModify"]);
         assert_eq!(read_concerns().await, after(fence[0].operation_time()));
+    });
+}
+
+#[test]
+fn session_reads_by_key_read_one_snapshot_and_write_nothing() {
+    run_on_server(async {
+        let scene = RecordedStore::new("").await;
+        scene.recorder.take();
+        scene.commit("one", vec![insert(&HEADS, "a", json!({})), insert(&ROWS, "r", json!({}))], vec![]).await;
+        let confirmed = scene.sent(&["commitTransaction"])[0].operation_time();
+        let after_commit = doc! {"level": "snapshot", "afterClusterTime": confirmed};
+        let read = async |keys: &[Key]| {
+            scene.recorder.take();
+            let found = scene.store.get(keys, Freshness::Session).await.unwrap();
+            assert!(found.iter().all(Option::is_some));
+            scene.recorder.take()
+        };
+
+        let sent = read(&[Key::new(&HEADS, "a")]).await;
+        assert_eq!(sent.iter().map(Exchange::name).collect::<Vec<_>>(), ["find"]);
+        assert_eq!(sent[0].read_concern(), after_commit);
+
+        // Documents of two collections are read at the time of a snapshot that is found first.
+        let sent = read(&[Key::new(&HEADS, "a"), Key::new(&ROWS, "r")]).await;
+        assert_eq!(sent.iter().map(Exchange::name).collect::<Vec<_>>(), ["find", "find", "find"]);
+        assert_eq!(sent[0].read_concern(), after_commit);
+        let concerns: Vec<_> = sent[1..].iter().map(Exchange::read_concern).collect();
+        let at = concerns[0].get_timestamp("atClusterTime").unwrap();
+        assert!(at >= confirmed, "{at} is before {confirmed}");
+        assert_eq!(concerns, vec![doc! {"level": "snapshot", "atClusterTime": at}; 2]);
     });
 }
 
@@ -215,12 +240,12 @@ fn read_never_uses_a_read_fence_that_began_before_it() {
         scene.recorder.hold("findAndModify");
         let first = tokio::spawn({
             let (store, keys) = (scene.store.clone(), keys.clone());
-            async move { store.get(&keys).await }
+            async move { store.get(&keys, Freshness::Linearizable).await }
         });
         scene.recorder.wait_until_sent("findAndModify").await;
         // Both reads arrive while the first fence is being written, and share the next one.
-        let mut second = pin!(scene.store.get(&keys));
-        let mut third = pin!(scene.store.get(&keys));
+        let mut second = pin!(scene.store.get(&keys, Freshness::Linearizable));
+        let mut third = pin!(scene.store.get(&keys, Freshness::Linearizable));
         tokio::select! {
             biased;
             _ = &mut second => panic!("the read did not wait"),

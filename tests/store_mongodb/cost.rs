@@ -6,7 +6,7 @@ use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Check, Expectation, Store, Write, WriteOp};
+use runstate::store::{Batch, Check, Expectation, Freshness, Store, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json, difference};
 use serde_json::json;
@@ -66,7 +66,7 @@ fn commit_sends_one_command_per_collection_and_two_more() {
         assert_eq!(sent.take(), ["insert", "insert", "commitTransaction"]);
 
         let keys = [Key::new(&HEADS, "a"), Key::new(&HEADS, "b")];
-        let found = store.get(&keys).await.unwrap();
+        let found = store.get(&keys, Freshness::Linearizable).await.unwrap();
         assert_eq!(sent.take(), ["findAndModify", "find"]);
         let (a, b) = (found[0].clone().unwrap(), found[1].clone().unwrap());
         let after = document(json!({"n": 2}));
@@ -84,7 +84,7 @@ fn commit_sends_one_command_per_collection_and_two_more() {
         store.commit(step).await.unwrap();
         assert_eq!(sent.take(), ["insert", "update", "insert", "commitTransaction"]);
 
-        store.get(&keys[..1]).await.unwrap();
+        store.get(&keys[..1], Freshness::Linearizable).await.unwrap();
         assert_eq!(sent.take(), ["findAndModify", "find"]);
     });
 }
@@ -98,7 +98,8 @@ fn unconditional_deletes_are_one_command_after_the_checks() {
         store.commit(batch("1", rows)).await.unwrap();
         store.commit(batch("2", vec![insert(&HEADS, "a", json!({"n": 1}))])).await.unwrap();
         let head = Key::new(&HEADS, "a");
-        let revision = store.get(std::slice::from_ref(&head)).await.unwrap()[0].clone().unwrap().revision;
+        let revision =
+            store.get(std::slice::from_ref(&head), Freshness::Linearizable).await.unwrap()[0].clone().unwrap().revision;
         sent.take();
         let delete =
             |n: u32| Write { key: Key::new(&ROWS, &format!("r{n}")), expect: Expectation::Any, op: WriteOp::Delete };
@@ -107,7 +108,7 @@ fn unconditional_deletes_are_one_command_after_the_checks() {
         deletion.checks.push(Check { key: head.clone(), revision: revision.clone() });
         store.commit(deletion).await.unwrap();
         assert_eq!(sent.take(), ["update", "insert", "delete", "commitTransaction"]);
-        let remaining = store.query(&runstate::schema::Query::of(&ROWS)).await.unwrap().items;
+        let remaining = store.query(&runstate::schema::Query::of(&ROWS), Freshness::Linearizable).await.unwrap().items;
         assert_eq!(remaining.len(), 100);
 
         let op = |n: u32| WriteOp::Put { version: 1, document: document(json!({"n": n})) };
@@ -117,7 +118,7 @@ fn unconditional_deletes_are_one_command_after_the_checks() {
         store.commit(batch("4", (50..150).map(put).collect())).await.unwrap();
         assert_eq!(sent.take(), ["insert", "find", "update", "commitTransaction"]);
         let writes = async |id: &str| {
-            let found = store.get(&[Key::new(&HEADS, id)]).await.unwrap().remove(0).unwrap();
+            let found = store.get(&[Key::new(&HEADS, id)], Freshness::Linearizable).await.unwrap().remove(0).unwrap();
             (found.document["n"].clone(), found.revision.writes())
         };
         assert_eq!(writes("h50").await, (json!(50), 2));

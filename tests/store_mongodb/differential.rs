@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use runstate::error_code::ErrorCode;
 use runstate::schema::{Catalog, Key, Query};
-use runstate::store::{Batch, Check, Expectation, Memory, Store, StoreError, StoredDocument, Write, WriteOp};
+use runstate::store::{
+    Batch, Check, Expectation, Freshness, Memory, Store, StoreError, StoredDocument, Write, WriteOp,
+};
 use runstate::time::Timestamp;
 use runstate::value::{Document, difference, is_equal};
 
@@ -51,7 +53,7 @@ fn is_conflict(error: &StoreError) -> bool {
 }
 
 async fn current(store: &dyn Store, id: &str) -> Option<StoredDocument> {
-    store.get(&[Key::new(&ITEMS, id)]).await.unwrap().pop().unwrap()
+    store.get(&[Key::new(&ITEMS, id)], Freshness::Linearizable).await.unwrap().pop().unwrap()
 }
 
 async fn random_write(random: &mut QueryGenerator, memory: &Memory) -> Write {
@@ -108,7 +110,7 @@ async fn compare_reads(random: &mut QueryGenerator, stats: &mut ComparisonStats,
     for _ in 0..2 {
         let mut query = random.query();
         for _ in 0..6 {
-            let expected = memory.query(&query).await;
+            let expected = memory.query(&query, Freshness::Linearizable).await;
             let cursor = expected.as_ref().ok().and_then(|page| page.next.clone());
             let has_rows = expected.as_ref().is_ok_and(|page| !page.items.is_empty());
             if has_rows {
@@ -116,7 +118,13 @@ async fn compare_reads(random: &mut QueryGenerator, stats: &mut ComparisonStats,
                     .kinds
                     .insert(format!("query found{}", if query.cursor.is_some() { " after a cursor" } else { "" }));
             }
-            stats.expect_agreement("query", &query, store.query(&query).await, expected, PartialEq::eq);
+            stats.expect_agreement(
+                "query",
+                &query,
+                store.query(&query, Freshness::Linearizable).await,
+                expected,
+                PartialEq::eq,
+            );
             match cursor {
                 Some(_) => query.cursor = cursor,
                 None => break,
@@ -131,7 +139,13 @@ async fn compare_reads(random: &mut QueryGenerator, stats: &mut ComparisonStats,
     // A read by key waits for the majority, so it is done less often.
     if random.below(8) == 0 {
         let keys: Vec<Key> = (0..3).map(|_| Key::new(&ITEMS, &random.id())).collect();
-        stats.expect_agreement("get", &keys, store.get(&keys).await, memory.get(&keys).await, PartialEq::eq);
+        stats.expect_agreement(
+            "get",
+            &keys,
+            store.get(&keys, Freshness::Linearizable).await,
+            memory.get(&keys, Freshness::Linearizable).await,
+            PartialEq::eq,
+        );
     }
 }
 
@@ -173,7 +187,8 @@ fn memory_and_mongodb_agree() {
             }
         }
         let all = Query::of(&ITEMS);
-        let (found, expected) = (store.query(&all).await, memory.query(&all).await);
+        let (found, expected) =
+            (store.query(&all, Freshness::Linearizable).await, memory.query(&all, Freshness::Linearizable).await);
         stats.expect_agreement("query", &"all", found, expected, PartialEq::eq);
         println!("{} operations agreed", stats.operations);
         assert!(stats.operations >= 2_000, "{} operations", stats.operations);

@@ -5,7 +5,7 @@ use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Expectation, Store, StoreError, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Store, StoreError, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::Json;
 
@@ -130,9 +130,9 @@ fn document_corrupted_by_hand_is_named_in_the_error() {
         store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
         let invalid = doc! {"_id": "y", "_rev": "1-000000000000", "_v": 1, "at": "soon"};
         run_command(&url, doc! {"insert": "t.c", "documents": [{"_id": "x", "a": "1"}, invalid]}).await;
-        let foreign = store.get(&[Key::new(&C, "x")]).await.unwrap_err();
+        let foreign = store.get(&[Key::new(&C, "x")], Freshness::Linearizable).await.unwrap_err();
         assert!(foreign.to_string().contains("t.c/x") && foreign.to_string().contains("`import`"), "{foreign}");
-        let invalid = store.get(&[Key::new(&C, "y"), Key::new(&C, "z")]).await.unwrap_err();
+        let invalid = store.get(&[Key::new(&C, "y"), Key::new(&C, "z")], Freshness::Linearizable).await.unwrap_err();
         assert!(invalid.to_string().contains("t.c/y") && invalid.to_string().contains("`at`"), "{invalid}");
     });
 }
@@ -180,10 +180,10 @@ fn batch_too_large_for_one_command_is_split() {
         store.migrate(&Catalog::new(&[&LATER]).unwrap()).await.unwrap();
         store.commit(list_batch("inserts", |_| (Expectation::Absent, 300_000))).await.unwrap();
         let keys: Vec<Key> = (0..8).map(|n| Key::new(&LATER, &format!("l{n}"))).collect();
-        let found = store.get(&keys).await.unwrap();
+        let found = store.get(&keys, Freshness::Linearizable).await.unwrap();
         let revision = |n: usize| found[n].as_ref().unwrap().revision.clone();
         store.commit(list_batch("updates", |n| (Expectation::Revision(revision(n)), 300_001))).await.unwrap();
-        let lengths = store.get(&keys).await.unwrap();
+        let lengths = store.get(&keys, Freshness::Linearizable).await.unwrap();
         let lengths = lengths.iter().map(|found| found.as_ref().unwrap().document["list"].as_array().unwrap().len());
         assert_eq!(lengths.collect::<Vec<_>>(), [300_001; 8]);
         // One of them alone is larger than a document may be on the server.
@@ -191,7 +191,10 @@ fn batch_too_large_for_one_command_is_split() {
             store.commit(list_batch("too large", |n| (Expectation::Any, if n == 0 { 1_700_000 } else { 1 }))).await;
         assert_eq!(result.unwrap_err().code().as_str(), "too_large");
         assert_eq!(
-            store.get(&keys[1..2]).await.unwrap()[0].as_ref().unwrap().document["list"].as_array().unwrap().len(),
+            store.get(&keys[1..2], Freshness::Linearizable).await.unwrap()[0].as_ref().unwrap().document["list"]
+                .as_array()
+                .unwrap()
+                .len(),
             300_001
         );
     });

@@ -9,7 +9,7 @@ use runstate::domain::cvm::{
 use runstate::domain::orchestration::{self, Machine, Session};
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Accumulator, Aggregate, Catalog, Entity as _, Filter, Group, Query};
-use runstate::store::{Store, Write};
+use runstate::store::{Freshness, Store, Write};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 use serde_json::json;
@@ -71,7 +71,7 @@ pub async fn check_plans(fixture: &MongoTestStore, table: Vec<PlanCase>) {
     let database = enable_profiling(fixture).await;
     let mut unexpected = Vec::new();
     for PlanCase { name, query, index, order, documents } in table {
-        let page = fixture.store.query(&query).await.unwrap();
+        let page = fixture.store.query(&query, Freshness::Linearizable).await.unwrap();
         let profile = last_profile(&database, &query.collection).await;
         let plan = profile.get_str("planSummary").unwrap();
         let (read, sorted) = (number(&profile, "docsExamined"), profile.get_bool("hasSortStage").unwrap_or(false));
@@ -376,7 +376,7 @@ fn every_query_of_the_domain_uses_an_index() {
         check_plans(&fixture, seed_queries().into_iter().chain(domain_queries()).collect()).await;
         let mut page_four = Query::of(&EXECUTIONS).eq("programName", "program 7").sort("started", Descending).limit(5);
         for _ in 0..3 {
-            page_four.cursor = fixture.store.query(&page_four).await.unwrap().next;
+            page_four.cursor = fixture.store.query(&page_four, Freshness::Linearizable).await.unwrap().next;
         }
         let page_four = plan_case("history, page four", page_four, "programName: 1, started: -1", ByIndex, 23);
         let mut page_two = Query::of(&CC_HISTORY)
@@ -384,7 +384,7 @@ fn every_query_of_the_domain_uses_an_index() {
             .sort("kind", Ascending)
             .sort("availableAt", Ascending)
             .limit(5);
-        page_two.cursor = fixture.store.query(&page_two).await.unwrap().next;
+        page_two.cursor = fixture.store.query(&page_two, Freshness::Linearizable).await.unwrap().next;
         let page_two = plan_case("open calls, page two", page_two, "kind: 1, availableAt: 1", ByIndex, 28);
         check_plans(&fixture, vec![page_four, page_two]).await;
         count_by_index(&fixture).await;

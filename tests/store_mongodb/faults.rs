@@ -9,7 +9,7 @@ use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Ttl};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Expectation, Outcome, Receipt, Store, StoreError, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Outcome, Receipt, Store, StoreError, Write, WriteOp};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 use serde_json::json;
@@ -141,7 +141,7 @@ fn unanswered_commit_transaction_is_sent_again() {
         scene.fail(&["commitTransaction"], 3, unknown).await;
         let receipt = scene.commit("outcome-not-known", "b", Expectation::Absent).await.unwrap();
         assert!(!receipt.replayed);
-        let stored = scene.store.get(&[Key::new(&C, "a"), Key::new(&C, "b")]).await.unwrap();
+        let stored = scene.store.get(&[Key::new(&C, "a"), Key::new(&C, "b")], Freshness::Linearizable).await.unwrap();
         assert!(stored.iter().all(|found| found.as_ref().unwrap().revision.writes() == 1));
     });
 }
@@ -163,7 +163,14 @@ fn transaction_aborted_by_the_server_is_retried() {
         other.start_transaction().await.unwrap();
         let collection = scene.client.database(&scene.name).collection::<Document>(C.name);
         collection.update_one(doc! {"_id": "busy"}, doc! {"$set": {"_touch": "x"}}).session(&mut other).await.unwrap();
-        let revision = scene.store.get(&[Key::new(&C, "busy")]).await.unwrap().remove(0).unwrap().revision;
+        let revision = scene
+            .store
+            .get(&[Key::new(&C, "busy")], Freshness::Linearizable)
+            .await
+            .unwrap()
+            .remove(0)
+            .unwrap()
+            .revision;
         let error = scene.commit("too-busy", "busy", Expectation::Revision(revision.clone())).await.unwrap_err();
         assert_eq!(error.code().as_str(), "conflict", "{error}");
         assert_eq!(scene.outcome("too-busy").await, Outcome::Absent);
@@ -191,7 +198,8 @@ fn commit_answered_with_a_transient_error_is_retried() {
             let name = format!("c{n}");
             let receipt = scene.commit(&name, &name, Expectation::Absent).await;
             assert!(receipt.is_ok(), "{failure}: {receipt:?}");
-            let found = scene.store.get(&[Key::new(&C, &name)]).await.unwrap().remove(0).unwrap();
+            let found =
+                scene.store.get(&[Key::new(&C, &name)], Freshness::Linearizable).await.unwrap().remove(0).unwrap();
             assert_eq!(found.revision.writes(), 1, "{failure}");
         }
     });
@@ -220,7 +228,9 @@ fn commit_never_confirmed_has_an_unknown_outcome() {
 fn dropped_commit_leaves_no_open_transaction() {
     with_failpoints("dropped_commit_leaves_no_open_transaction", "", async |scene: FailpointStore| {
         scene.commit("first", "a", Expectation::Absent).await.unwrap();
-        let revision = async || scene.store.get(&[Key::new(&C, "a")]).await.unwrap().remove(0).unwrap().revision;
+        let revision = async || {
+            scene.store.get(&[Key::new(&C, "a")], Freshness::Linearizable).await.unwrap().remove(0).unwrap().revision
+        };
         // The caller drops the commit while the server works on it. A busy machine may delay the caller until the server is done.
         for (n, block) in [300, 3_000, 30_000].into_iter().enumerate() {
             let before = revision().await;
@@ -293,7 +303,7 @@ fn reads_survive_lost_servers() {
             let keys: Vec<Key> = keys.iter().map(|id| Key::new(&C, id)).collect();
             for failure in [doc! {"closeConnection": true}, doc! {"errorCode": 189}, doc! {"errorCode": 246}] {
                 scene.fail(&["find", "findAndModify"], 3, failure).await;
-                assert!(scene.store.get(&keys).await.unwrap()[0].is_some());
+                assert!(scene.store.get(&keys, Freshness::Linearizable).await.unwrap()[0].is_some());
             }
         }
     });
@@ -309,7 +319,7 @@ fn unconfirmed_read_fence_is_written_again() {
             let unconfirmed = doc! {"writeConcernError": {"code": code, "errmsg": "not replicated"}};
             scene.fail(&["findAndModify"], 2, unconfirmed).await;
             scene.recorder.take();
-            assert!(scene.store.get(&keys).await.unwrap()[0].is_some());
+            assert!(scene.store.get(&keys, Freshness::Linearizable).await.unwrap()[0].is_some());
             let sent = scene.recorder.take();
             let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
             assert_eq!(names, ["findAndModify", "findAndModify", "findAndModify", "find"], "{code}");
@@ -317,7 +327,7 @@ fn unconfirmed_read_fence_is_written_again() {
         // An error that no retry can resolve is returned.
         let full = doc! {"writeConcernError": {"code": 14_031, "errmsg": "no space"}};
         scene.fail(&["findAndModify"], 1, full).await;
-        let error = scene.store.get(&keys).await.unwrap_err();
+        let error = scene.store.get(&keys, Freshness::Linearizable).await.unwrap_err();
         assert!(error.to_string().contains("the majority did not confirm the write"), "{error}");
     });
 }
@@ -329,7 +339,7 @@ fn read_only_user_reads_linearizably_before_a_snapshot() {
         scene.commit("c", "a", Expectation::Absent).await.unwrap();
         scene.fail(&["findAndModify"], 1, doc! {"errorCode": 13}).await;
         scene.recorder.take();
-        assert!(scene.store.get(&[Key::new(&C, "a")]).await.unwrap()[0].is_some());
+        assert!(scene.store.get(&[Key::new(&C, "a")], Freshness::Linearizable).await.unwrap()[0].is_some());
         let sent = scene.recorder.take();
         let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
         assert_eq!(names, ["findAndModify", "find", "find"]);

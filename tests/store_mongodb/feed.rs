@@ -7,7 +7,7 @@ use mongodb::bson::{Document, doc};
 use runstate::error_code::ErrorCode;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Catalog, Collection, Direction::Ascending, Field, Index, Key, Query};
-use runstate::store::{Batch, ChangeEvent, Changes, Check, Position, Store, StoreError};
+use runstate::store::{Batch, ChangeEvent, Changes, Check, Freshness, Position, Store, StoreError};
 use runstate::testing::join_all;
 use runstate::time::Millis;
 use serde_json::json;
@@ -88,7 +88,7 @@ fn a_store_over_several_databases_has_one_feed() {
                 vec!["own 1 1".to_owned(), "own 2 1".to_owned()],
             )
         );
-        let found = fixture.store.query(&Query::of(&OTHERS).eq("n", 2)).await.unwrap();
+        let found = fixture.store.query(&Query::of(&OTHERS).eq("n", 2), Freshness::Linearizable).await.unwrap();
         assert_eq!(found.items.len(), 1);
         let client = Client::with_uri_str(&fixture.server).await.unwrap();
         let other = client.database(&format!("{}_other", fixture.database)).collection::<Document>("rows");
@@ -104,7 +104,7 @@ fn feed_contains_only_committed_documents_of_the_store() {
         };
         let store = &fixture.store;
         store.commit(row_batch("first", &["a", "b"])).await.unwrap();
-        let read = store.get(&[Key::new(&ROWS, "a")]).await.unwrap().pop().unwrap().unwrap();
+        let read = store.get(&[Key::new(&ROWS, "a")], Freshness::Linearizable).await.unwrap().pop().unwrap().unwrap();
         let check = Check { key: Key::new(&ROWS, "a"), revision: read.revision };
         store.commit(Batch { checks: vec![check], ..batch("touches", vec![]) }).await.unwrap();
         let client = Client::with_uri_str(&fixture.server).await.unwrap();

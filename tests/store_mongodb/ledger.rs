@@ -4,7 +4,7 @@ use mongodb::bson::{DateTime, Document, doc};
 use runstate::id::CommandId;
 use runstate::schema::{Catalog, Collection, Key, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, COMMANDS, Store};
+use runstate::store::{Batch, COMMANDS, Freshness, Store};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 
@@ -44,10 +44,10 @@ fn ledger_retention_follows_the_server_clock() {
         }
         // The field is the server's own, and readers do not see it.
         let key = Key::new(&COMMANDS, "at0");
-        let found = store.get(std::slice::from_ref(&key)).await.unwrap().remove(0).unwrap();
+        let found = store.get(std::slice::from_ref(&key), Freshness::Linearizable).await.unwrap().remove(0).unwrap();
         assert_eq!(found.document.keys().collect::<Vec<_>>(), ["at", "fingerprint", "id", "result"]);
         let query = Query::of(&COMMANDS).filter(runstate::schema::Filter::Exists("_kept".to_owned(), true));
-        assert_eq!(store.query(&query).await.unwrap().items, []);
+        assert_eq!(store.query(&query, Freshness::Linearizable).await.unwrap().items, []);
         // A host whose clock is far ahead sweeps nothing.
         let sweep = async |now| store.sweep(COMMANDS.name, Timestamp::from_millis(now), 10).await.unwrap();
         assert_eq!(sweep(now + Millis::days(3_000).0).await, 0);

@@ -11,7 +11,7 @@ use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Ttl};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Check, Expectation, Store, StoredDocument, Write, WriteOp};
+use runstate::store::{Batch, Check, Expectation, Freshness, Store, StoredDocument, Write, WriteOp};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 
@@ -207,7 +207,7 @@ impl RecordedStore {
     }
 
     pub async fn find(&self, collection: &Collection, id: &str) -> Option<StoredDocument> {
-        self.store.get(&[Key::new(collection, id)]).await.unwrap().remove(0)
+        self.store.get(&[Key::new(collection, id)], Freshness::Linearizable).await.unwrap().remove(0)
     }
 
     /// A check that a document is at its current revision.

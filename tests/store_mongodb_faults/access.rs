@@ -14,7 +14,7 @@ use runstate::engine::{ChangeFilter, Engine, Error, Host as _, RunLimit, SystemH
 use runstate::error_code::ErrorCode;
 use runstate::schema::{Catalog, Collection, Direction, Field, Index, Key, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Store, StoreError};
+use runstate::store::{Freshness, Store, StoreError};
 use runstate::time::Millis;
 
 use super::load;
@@ -131,13 +131,16 @@ async fn documents_corrupted_by_hand_are_named_and_others_are_read() {
     for (n, change) in nonsense.into_iter().enumerate() {
         raw.update_one(doc! { "_id": format!("counter-{n}") }, change).await.unwrap();
         let key = Key::new(&COUNTERS, &format!("counter-{n}"));
-        let error = store.get(std::slice::from_ref(&key)).await.unwrap_err();
+        let error = store.get(std::slice::from_ref(&key), Freshness::Linearizable).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::CORRUPT, "{error}");
         assert!(error.to_string().contains(&format!("test.counters/counter-{n}")), "{error}");
-        assert_eq!(store.query(&Query::of(&COUNTERS)).await.unwrap_err().code(), ErrorCode::CORRUPT);
+        assert_eq!(
+            store.query(&Query::of(&COUNTERS), Freshness::Linearizable).await.unwrap_err().code(),
+            ErrorCode::CORRUPT
+        );
     }
     count(&store, 1, 6, "counter-5").await;
-    assert_eq!(store.query(&Query::of(&ROWS)).await.unwrap().items.len(), 7);
+    assert_eq!(store.query(&Query::of(&ROWS), Freshness::Linearizable).await.unwrap().items.len(), 7);
 }
 
 #[tokio::test]

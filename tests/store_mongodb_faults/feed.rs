@@ -7,7 +7,7 @@ use mongodb::bson::{Document, Timestamp, doc};
 use runstate::error_code::ErrorCode;
 use runstate::schema::{Catalog, Collection, Direction, Field, Index, Key};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{ChangeEvent, Expectation, Position, Store, StoredDocument, Write, WriteOp};
+use runstate::store::{ChangeEvent, Expectation, Freshness, Position, Store, StoredDocument, Write, WriteOp};
 use runstate::time::Millis;
 use runstate::value::difference;
 
@@ -155,11 +155,11 @@ async fn documents_that_swap_unique_entries_change_once_in_the_feed() {
         let command = |text: &str| runstate::id::CommandId::new(text).unwrap();
         store.commit(batch(command("sit"), seats.clone().map(put).collect())).await.unwrap();
         let mut from = current_position(&store).await;
-        let stored = store.get(&keys).await.unwrap().into_iter().map(Option::unwrap);
+        let stored = store.get(&keys, Freshness::Linearizable).await.unwrap().into_iter().map(Option::unwrap);
         let before: Vec<_> = keys.iter().cloned().zip(stored).collect();
         store.commit(batch(command("turn"), rotate_seats(many, &before))).await.unwrap();
         // One more document is deleted, and the feed contains the deletion.
-        let last = store.get(&keys[..1]).await.unwrap().remove(0).unwrap();
+        let last = store.get(&keys[..1], Freshness::Linearizable).await.unwrap().remove(0).unwrap();
         let deletion =
             Write { key: keys[0].clone(), expect: Expectation::Revision(last.revision), op: WriteOp::Delete };
         store.commit(batch(command("go"), vec![deletion])).await.unwrap();

@@ -9,7 +9,7 @@ use std::time::Instant;
 use runstate::id::CommandId;
 use runstate::schema::Key;
 use runstate::store::mongodb::Mongo;
-use runstate::store::{Batch, Expectation, Store, StoreError, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Store, StoreError, Write, WriteOp};
 use tokio::task::JoinSet;
 
 use super::checker::{self, HistoryOperation, Model};
@@ -112,7 +112,7 @@ async fn run_register_client(
     while shared.is_running() {
         tokio::time::sleep(CLIENT_PAUSE).await;
         let called = shared.now();
-        let found = match store.get(std::slice::from_ref(&key)).await {
+        let found = match store.get(std::slice::from_ref(&key), Freshness::Linearizable).await {
             Ok(mut found) => found.remove(0),
             Err(error) if error.is_retryable() => continue,
             Err(error) => panic!("{error}"),
@@ -143,7 +143,7 @@ async fn run_set_client(
     while shared.is_running() {
         tokio::time::sleep(CLIENT_PAUSE).await;
         let called = shared.now();
-        let found = match store.get(&keys).await {
+        let found = match store.get(&keys, Freshness::Linearizable).await {
             Ok(found) => found,
             Err(error) if error.is_retryable() => continue,
             Err(error) => panic!("{error}"),

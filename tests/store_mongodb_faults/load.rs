@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use runstate::id::CommandId;
 use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Direction, Field, Filter, Group, Key, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Expectation, Outcome, Position, Store, StoreError, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Outcome, Position, Store, StoreError, Write, WriteOp};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json, difference};
 use tokio::task::{JoinHandle, JoinSet};
@@ -57,7 +57,7 @@ pub async fn decide_count(store: &dyn Store, by: u64, n: u64, counter: &str) -> 
     let counter = Key::new(&COUNTERS, counter);
     let row = WriteOp::Put { version: 1, document: document(&[("by", by), ("n", n)]) };
     let row = Write { key: Key::new(&ROWS, &format!("{by}-{n}")), expect: Expectation::Absent, op: row };
-    let found = store.get(std::slice::from_ref(&counter)).await?.remove(0);
+    let found = store.get(std::slice::from_ref(&counter), Freshness::Linearizable).await?.remove(0);
     let (expect, op) = match found {
         None => (Expectation::Absent, WriteOp::Put { version: 1, document: document(&[("n", 1)]) }),
         Some(found) => {
@@ -189,8 +189,8 @@ async fn run_task(store: &dyn Store, by: u64, shared: &LoadCounters) -> LoadTask
 
 /// Checks that every acknowledged row of each `by` exists, with at most `more` others, and that counters equal the number of rows.
 pub async fn check(store: &dyn Store, acknowledged: &BTreeMap<u64, u64>, more: u64) {
-    let rows = store.query(&Query::of(&ROWS)).await.unwrap().items;
-    let counters = store.query(&Query::of(&COUNTERS)).await.unwrap().items;
+    let rows = store.query(&Query::of(&ROWS), Freshness::Linearizable).await.unwrap().items;
+    let counters = store.query(&Query::of(&COUNTERS), Freshness::Linearizable).await.unwrap().items;
     let counted: u64 = counters.iter().map(|row| row.stored.document["n"].as_u64().unwrap()).sum();
     assert_eq!(counted, rows.len() as u64, "each row was counted once");
     for (by, next) in acknowledged {
@@ -349,7 +349,7 @@ async fn read_pages(store: &Mongo) -> Result<(), StoreError> {
     let (mut cursor, mut found) = (None, Vec::new());
     loop {
         let query = Query::of(&ROWS).eq("by", 3).sort("n", Direction::Ascending).limit(50).after(cursor);
-        let page = store.query(&query).await?;
+        let page = store.query(&query, Freshness::Linearizable).await?;
         found.extend(page.items.iter().map(|row| row.stored.document["n"].as_u64().unwrap()));
         cursor = page.next;
         if cursor.is_none() {
@@ -362,7 +362,7 @@ async fn read_pages(store: &Mongo) -> Result<(), StoreError> {
 
 /// Expects that each command has all of its documents or none.
 async fn read_at_once(store: &Mongo) -> Result<(), StoreError> {
-    let rows = store.query(&Query::of(&PARTS)).await?.items;
+    let rows = store.query(&Query::of(&PARTS), Freshness::Linearizable).await?.items;
     assert_eq!(rows.len() as u64 % ROWS_PER_COMMAND, 0);
     Ok(())
 }

@@ -12,8 +12,8 @@ use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{Load, OUTPUTS, Start, Status};
 use runstate::engine::{Engine, Error, Host, RunLimit, SystemHost};
 use runstate::schema::Query;
-use runstate::store::Store;
 use runstate::store::mongodb::{Mongo, MongoOptions};
+use runstate::store::{Freshness, Store};
 use runstate::testing::SimHost;
 use runstate::time::{Millis, Timestamp};
 use runstate::work::{Failure, Task, WorkerEvent};
@@ -111,7 +111,7 @@ async fn many_workers_answer_each_of_many_calls_once() {
     let store = Mongo::open(&url, MongoOptions::default()).await.unwrap();
     store.migrate(&runstate::domain::catalog().unwrap()).await.unwrap();
     let mut outputs: BTreeMap<String, u32> = BTreeMap::new();
-    for row in store.query(&Query::of(&OUTPUTS)).await.unwrap().items {
+    for row in store.query(&Query::of(&OUTPUTS), Freshness::Linearizable).await.unwrap().items {
         *outputs.entry(row.stored.document["executionId"].as_str().unwrap().to_owned()).or_default() += 1;
     }
     assert_eq!((outputs.len(), outputs.values().max()), (execution_count, Some(&1)), "each has one line of output");

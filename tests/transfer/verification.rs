@@ -13,8 +13,8 @@ use runstate::id::{CommandId, hex};
 use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Collection, Key, Query};
 use runstate::store::{
-    Batch, COMMANDS, Capabilities, Changes, Expectation, Memory, Outcome, Page, Position, Receipt, Row, Store,
-    StoreError, StoredDocument, Write, WriteOp,
+    Batch, COMMANDS, Capabilities, Changes, Expectation, Freshness, Memory, Outcome, Page, Position, Receipt, Row,
+    Store, StoreError, StoredDocument, Write, WriteOp,
 };
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json};
@@ -194,7 +194,7 @@ fn write_as_another(store: &Memory, document: &Document) {
 }
 
 async fn expect_head_of_another(store: &UnfaithfulStore) {
-    let found = store.get(&[head()]).await.unwrap().remove(0).unwrap();
+    let found = store.get(&[head()], Freshness::Linearizable).await.unwrap().remove(0).unwrap();
     assert_eq!(found.document["programName"], "another");
 }
 
@@ -227,14 +227,14 @@ async fn document_changed_by_others_survives_an_import_rollback() {
         if batch.writes.iter().all(|write| write.key.collection != PROGRAMS.name) {
             return Ok(batch);
         }
-        let stored = poll_ready(store.get(&[head()])).unwrap().remove(0).unwrap();
+        let stored = poll_ready(store.get(&[head()], Freshness::Linearizable)).unwrap().remove(0).unwrap();
         write_as_another(store, &stored.document);
         Err(StoreError::TooLarge { what: "a program".to_owned(), size: "17 MB".to_owned(), limit: 16 })
     })
     .await;
     assert_eq!(imported.unwrap_err().code, ErrorCode::TOO_LARGE);
     expect_head_of_another(&store).await;
-    assert_eq!(store.get(&[Key::new(&EXECUTIONS, "a")]).await.unwrap(), [None]);
+    assert_eq!(store.get(&[Key::new(&EXECUTIONS, "a")], Freshness::Linearizable).await.unwrap(), [None]);
 }
 
 /// The fate of a batch: the batch to commit in its place, or the error.
@@ -269,12 +269,16 @@ impl Store for UnfaithfulStore {
         self.inner.migrate(catalog)
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        self.inner.get(keys)
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        self.inner.get(keys, freshness)
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        self.inner.query(query)
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+        self.inner.query(query, freshness)
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {

@@ -8,7 +8,7 @@ use runstate::domain::cvm::{LogLevel, Settings};
 use runstate::engine::{Engine, SystemHost};
 use runstate::id::CommandId;
 use runstate::schema::{Catalog, Collection, Field, Key, Kind, Presence, Query};
-use runstate::store::{Batch, Expectation, Severity, Store, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Severity, Store, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json};
 use serde_json::json;
@@ -83,13 +83,13 @@ async fn write_undeclared(store: &dyn Store, collection: &'static Collection, id
 async fn rows(store: &dyn Store, collection: &'static Collection, execution: &str) -> Vec<(String, Json)> {
     store.migrate(&Catalog::new(&[&EXECUTIONS, &PROGRAMS, collection]).unwrap()).await.unwrap();
     let query = Query::of(collection).eq("executionId", execution);
-    let found = store.query(&query).await.unwrap().items;
+    let found = store.query(&query, Freshness::Linearizable).await.unwrap().items;
     let row = |row: runstate::store::Row| (row.id.to_string(), Json::Object((*row.stored.document).clone()));
     found.into_iter().map(row).collect()
 }
 
 async fn get_document(store: &dyn Store, collection: &'static Collection, id: &str) -> Json {
-    let found = store.get(&[Key::new(collection, id)]).await.unwrap();
+    let found = store.get(&[Key::new(collection, id)], Freshness::Linearizable).await.unwrap();
     Json::Object((*found[0].as_ref().unwrap().document).clone())
 }
 
@@ -158,7 +158,7 @@ async fn open_call(store: &dyn Store) -> ExpectedFinding {
 
 async fn missing_program(store: &dyn Store) -> ExpectedFinding {
     store.migrate(&Catalog::new(&[&PROGRAMS, &PROGRAM_VERSIONS]).unwrap()).await.unwrap();
-    let versions = store.query(&Query::of(&PROGRAM_VERSIONS)).await.unwrap().items;
+    let versions = store.query(&Query::of(&PROGRAM_VERSIONS), Freshness::Linearizable).await.unwrap().items;
     let of_ends = versions.iter().find(|row| row.stored.document["source"] == ENDS).unwrap();
     write_undeclared(store, &PROGRAM_VERSIONS, &of_ends.id, None).await;
     ("cvm.executions/done".to_owned(), "is missing", Severity::Damage)

@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use runstate::domain::cvm::PROGRAMS;
 use runstate::id::CommandId;
 use runstate::schema::{Key, Query};
-use runstate::store::{Batch, Expectation, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Write, WriteOp};
 use runstate::time::Timestamp;
 use serde_json::{Value as Json, json};
 
@@ -176,7 +176,13 @@ fn stats_count_executions_calls_and_latency() {
 fn mark_as_older(scene: &CliFixture, name: &str, source: &str) {
     block_on(async {
         let engine = scene.engine().await;
-        let row = engine.store().query(&Query::of(&PROGRAMS).eq("name", name)).await.unwrap().items.remove(0);
+        let row = engine
+            .store()
+            .query(&Query::of(&PROGRAMS).eq("name", name), Freshness::Linearizable)
+            .await
+            .unwrap()
+            .items
+            .remove(0);
         let mut document = (*row.stored.document).clone();
         document["metadata"]["version"] = 0.into();
         document["source"] = source.into();

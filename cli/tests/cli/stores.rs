@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use runstate::domain::cvm::CC_HISTORY;
 use runstate::id::CommandId;
 use runstate::schema::{Key, Query};
-use runstate::store::{Batch, Expectation, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Write, WriteOp};
 use runstate::time::Timestamp;
 use serde_json::Value as Json;
 
@@ -341,7 +341,12 @@ fn newest_commit(scene: &CliFixture) -> PathBuf {
 fn delete_call(scene: &CliFixture, id: &str) {
     block_on(async {
         let engine = scene.engine().await;
-        let calls = engine.store().query(&Query::of(&CC_HISTORY).eq("executionId", id)).await.unwrap().items;
+        let calls = engine
+            .store()
+            .query(&Query::of(&CC_HISTORY).eq("executionId", id), Freshness::Linearizable)
+            .await
+            .unwrap()
+            .items;
         let delete = |id: &str| Write { key: Key::new(&CC_HISTORY, id), expect: Expectation::Any, op: WriteOp::Delete };
         let batch = Batch {
             command: CommandId::new("delete the call").unwrap(),

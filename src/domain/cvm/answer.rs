@@ -12,7 +12,7 @@ use crate::decision::{AnyCommand, Change, Command, Ctx, Decision, LoadedDocument
 use crate::domain::cvm::codes;
 use crate::id;
 use crate::operation::Operation;
-use crate::schema::{Fields, Key};
+use crate::schema::{Fields, Freshness, Key};
 use crate::time::Timestamp;
 use crate::value::{Json, check_plain};
 
@@ -134,7 +134,8 @@ impl Command for AnswerCall {
     fn reads(&self, view: &View) -> ReadSet {
         match self.key(view) {
             Some(call) => call_closing::reads(view, &self.execution, &call),
-            None => ReadSet::key(Key::new(&EXECUTIONS, &self.execution)),
+            // The open call of an older state may be one that no caller has read.
+            None => ReadSet::key(Key::new(&EXECUTIONS, &self.execution)).with_freshness(Freshness::Linearizable),
         }
     }
 

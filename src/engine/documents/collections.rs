@@ -11,7 +11,7 @@ use crate::id::Revision;
 use crate::limits::DECLARED_COLLECTIONS;
 use crate::operation::nearest_name;
 use crate::schema::{Catalog, CatalogError, Collection, Filter, Key, Kind, Query, check};
-use crate::store::{Batch, Expectation, Row, StoreError, Write, WriteOp};
+use crate::store::{Batch, Expectation, Freshness, Row, StoreError, Write, WriteOp};
 use crate::value::{Document, Json};
 
 /// Number of attempts to declare a collection while other processes declare it too.
@@ -196,7 +196,7 @@ impl Engine {
 
     /// The declarations in the store, by name; `Err`: it cannot be read.
     async fn stored_declarations(&self) -> Result<Vec<(Arc<str>, Result<StoredDeclaration, Error>)>, Error> {
-        let page = self.store().query(&Query::of(&DECLARATIONS)).await?;
+        let page = self.store().query(&Query::of(&DECLARATIONS), Freshness::Linearizable).await?;
         Ok(page.items.into_iter().map(|row| (row.id.clone(), StoredDeclaration::read(row))).collect())
     }
 
@@ -404,7 +404,7 @@ impl Engine {
         for field in after.fields.iter().filter(|field| before.fields.iter().all(|old| old.name != field.name)) {
             let mut query = Query::of(before).filter(Filter::Exists(field.name.to_owned(), true)).limit(PAGE);
             loop {
-                let page = self.store().query(&query).await?;
+                let page = self.store().query(&query, Freshness::Linearizable).await?;
                 for Row { id, stored } in &page.items {
                     // Some stores keep these in a type of their own, which an undeclared field does not have.
                     let has_own_type = matches!(field.kind, Kind::Timestamp | Kind::Decimal);

@@ -28,7 +28,7 @@ use crate::decision::{AnyCommand, Command, TypedCommand};
 use crate::error_code::ErrorCode;
 use crate::id::{CommandId, Revision};
 use crate::schema::{Collection, Field, Key, Query};
-use crate::store::StoredDocument;
+use crate::store::{Freshness, StoredDocument};
 use crate::value::{Document, Json, from_document};
 
 /// `runstate.declarations`: the declarations of collections that were declared at run time, by name.
@@ -131,7 +131,7 @@ impl Documents {
         ids: &[&str],
     ) -> Result<Vec<Option<StoredValue<T>>>, Error> {
         let keys: Vec<Key> = ids.iter().map(|id| Key::new(collection, id)).collect();
-        let found = self.engine.store().get(&keys).await?;
+        let found = self.engine.store().get(&keys, Freshness::Linearizable).await?;
         keys.iter()
             .zip(found)
             .map(|(key, found)| found.map(|found| StoredValue::read(key, &found)).transpose())
@@ -145,7 +145,7 @@ impl Documents {
         &self,
         query: &Query,
     ) -> Result<(Vec<StoredValue<T>>, Option<String>), Error> {
-        let page = self.engine.store().query(query).await?;
+        let page = self.engine.store().query(query, Freshness::Linearizable).await?;
         let key = |id| Key { collection: query.collection.clone().into(), id };
         let values = page.items.into_iter().map(|row| StoredValue::read(&key(row.id), &row.stored));
         Ok((values.collect::<Result<_, _>>()?, page.next))

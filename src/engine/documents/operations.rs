@@ -12,7 +12,7 @@ use crate::id::{CommandId, Revision};
 use crate::operation::{OperationKind, Parameters, nearest_name};
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Filter, Key, Query, Sort};
-use crate::store::{Position, StoredDocument};
+use crate::store::{Freshness, Position, StoredDocument};
 use crate::time::Millis;
 use crate::value::{Document, Json, collect_document};
 
@@ -53,7 +53,7 @@ pub(in crate::engine) async fn get(engine: Engine, parameters: GetDocuments) -> 
     }
     let collection = engine.readable_collection(&collection).await?;
     let keys: Vec<Key> = ids.iter().map(|id| Key::new(collection, id)).collect();
-    let found = engine.store().get(&keys).await?;
+    let found = engine.store().get(&keys, Freshness::Linearizable).await?;
     Ok(ids.iter().zip(found).map(|(id, found)| found.map(|found| reply_document(id, &found))).collect())
 }
 
@@ -113,7 +113,7 @@ pub(in crate::engine) async fn query(engine: Engine, parameters: QueryDocuments)
         cursor,
         projection: fields.unwrap_or_default(),
     };
-    let page = engine.store().query(&query).await?;
+    let page = engine.store().query(&query, Freshness::Linearizable).await?;
     let items = page.items.iter().map(|row| reply_document(&row.id, &row.stored)).collect();
     Ok(DocumentPage { items, next: page.next })
 }

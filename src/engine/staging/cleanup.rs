@@ -8,7 +8,7 @@ use crate::engine::command::{CommitOutcome, delete};
 use crate::id::{CommandId, Revision};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
-use crate::store::{self, Batch, Expectation, Row, Write, WriteOp};
+use crate::store::{self, Batch, Expectation, Freshness, Row, Write, WriteOp};
 use crate::time::Timestamp;
 use crate::value::Json;
 
@@ -26,7 +26,7 @@ pub(in crate::engine) async fn remove_abandoned(engine: &Engine, now: Timestamp,
     let query = Query::of(&STAGED).filter(Filter::Lte("at".to_owned(), before)).sort("at", Ascending).limit(MARKERS);
     let (mut removed, mut first_error, mut cursor) = (0, None, None);
     while removed < limit {
-        let page = engine.shared.store.query(&query.clone().after(cursor)).await?;
+        let page = engine.shared.store.query(&query.clone().after(cursor), Freshness::Linearizable).await?;
         for row in page.items {
             match clear_row(engine, row).await {
                 Ok(()) => removed += 1,
@@ -66,7 +66,7 @@ pub(super) async fn clear(engine: &Engine, mut marker: HeldMarker) -> Result<(),
     };
     loop {
         let records = Query::of(&STAGED_ROWS).eq("command", marker.command()).limit(RECORDS);
-        let page = engine.shared.store.query(&records).await?;
+        let page = engine.shared.store.query(&records, Freshness::Linearizable).await?;
         let mut batches = split_batches(engine, deletions(engine, &page.items, &marker).await?);
         let last = batches.pop().unwrap_or_default();
         for mut writes in batches {
@@ -112,7 +112,7 @@ async fn staged_row_deletions(
     let command = CommandId::parse_stored(marker.command()).map_err(|why| damaged(marker.key(), &why.to_string()))?;
     let mut writes = Vec::new();
     for keys in rows.chunks(ROWS_PER_READ) {
-        for (key, found) in keys.iter().zip(engine.shared.store.get(keys).await?) {
+        for (key, found) in keys.iter().zip(engine.shared.store.get(keys, Freshness::Linearizable).await?) {
             let in_use = Revision::first(&command, &key.collection, &key.id);
             if let Some(found) = found
                 && found.revision.incarnation() != in_use.incarnation()

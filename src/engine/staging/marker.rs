@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::engine::command::update;
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
-use crate::store::{self, Expectation, StoredDocument, Write, WriteOp};
+use crate::store::{self, Expectation, Freshness, StoredDocument, Write, WriteOp};
 use crate::time::Timestamp;
 use crate::value::{Document, Json, from_document};
 
@@ -66,7 +66,7 @@ pub(in crate::engine) async fn find_marker(
     id: &CommandId,
 ) -> Result<Option<HeldMarker>, store::StoreError> {
     let key = marker_key(id);
-    let found = engine.shared.store.get(std::slice::from_ref(&key)).await?;
+    let found = engine.shared.store.get(std::slice::from_ref(&key), Freshness::Linearizable).await?;
     found.into_iter().next().flatten().map(|stored| HeldMarker::read(key, stored)).transpose()
 }
 

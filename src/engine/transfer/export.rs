@@ -9,7 +9,7 @@ use crate::engine::{Engine, Error, documents};
 use crate::error_code::ErrorCode;
 use crate::id::Revision;
 use crate::schema::{Accumulator, Aggregate, Catalog, Collection, Filter, Key, Presence, Query, Reference};
-use crate::store::{COMMANDS, Position};
+use crate::store::{COMMANDS, Freshness, Position};
 use crate::time::Millis;
 use crate::{store, value};
 
@@ -58,7 +58,7 @@ pub(in crate::engine) async fn export_selection<S: ExportSink>(
                 SelectedPart::Query(query) => query.limit(PAGE),
             };
             loop {
-                let page = engine.store().query(&query).await?;
+                let page = engine.store().query(&query, Freshness::Linearizable).await?;
                 for row in page.items {
                     exporter.put(&ExportRecord::from_row(collection, row))?;
                 }
@@ -187,7 +187,7 @@ pub(super) async fn resolve_selection(engine: &Engine, selection: &Selection) ->
             "it has dependent documents with parts that a selection does not include. Export the whole store",
         ));
     }
-    let found = engine.store().get(std::slice::from_ref(key)).await?;
+    let found = engine.store().get(std::slice::from_ref(key), Freshness::Linearizable).await?;
     let stored =
         found.into_iter().next().flatten().ok_or_else(|| refused(ErrorCode::NOT_FOUND, "it does not exist"))?;
     let (id, revision) = (key.id.clone(), stored.revision);

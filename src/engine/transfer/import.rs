@@ -10,7 +10,7 @@ use super::{
 use crate::engine::{Engine, Error};
 use crate::error_code::ErrorCode;
 use crate::schema::{Catalog, Collection, Index, Key, Query};
-use crate::store::{COMMANDS, StoredDocument};
+use crate::store::{COMMANDS, Freshness, StoredDocument};
 use crate::value::{self, Json, json_bytes};
 
 /// Maximum number of documents that are compared at once.
@@ -196,7 +196,7 @@ async fn compare<S: ImportSource>(
 /// Compares records with the documents in the store. Fails if one differs.
 pub(super) async fn match_stored(engine: &Engine, records: &[ExportRecord]) -> Result<Vec<StoreMatch>, Error> {
     let keys: Vec<Key> = records.iter().map(ExportRecord::key).collect();
-    let stored = engine.store().get(&keys).await?;
+    let stored = engine.store().get(&keys, Freshness::Linearizable).await?;
     records.iter().zip(stored).map(|(record, stored)| compare_with_stored(record, stored)).collect()
 }
 
@@ -204,7 +204,7 @@ pub(super) async fn match_stored(engine: &Engine, records: &[ExportRecord]) -> R
 async fn check_unique_indexes(engine: &Engine, record: &ExportRecord) -> Result<(), Error> {
     for index in record.collection.indexes.iter().filter(|index| index.unique) {
         let Some(query) = same_entry_query(record, index) else { continue };
-        let page = engine.store().query(&query).await?;
+        let page = engine.store().query(&query, Freshness::Linearizable).await?;
         if let Some(other) = page.items.iter().find(|row| row.id != record.id) {
             let names: Vec<&str> = index.fields.iter().map(|(path, _)| *path).collect();
             let message = format!(
@@ -232,7 +232,7 @@ async fn read_back<S: ImportSource>(
     while let Some(chunk) = chunks.next()? {
         done += chunk.len() as u64;
         let keys: Vec<Key> = chunk.iter().map(ExportRecord::key).collect();
-        for (record, stored) in chunk.iter().zip(engine.store().get(&keys).await?) {
+        for (record, stored) in chunk.iter().zip(engine.store().get(&keys, Freshness::Linearizable).await?) {
             let found = match stored {
                 Some(stored) => as_stored(record, stored),
                 None if record.is_expired(engine.now()) => record.clone(),

@@ -15,7 +15,7 @@ use crate::id::{CommandId, hex, sha256};
 use crate::marker::BoxFuture;
 use crate::schema::{Catalog, Collection, Key};
 use crate::store;
-use crate::store::{Batch, BatchLimits, COMMANDS, Expectation, Write, WriteOp};
+use crate::store::{Batch, BatchLimits, COMMANDS, Expectation, Freshness, Write, WriteOp};
 use crate::time::Timestamp;
 use crate::value::{Json, SortedMap, json_bytes};
 
@@ -333,7 +333,7 @@ async fn remove_unchanged(engine: &Engine, records: &[ExportRecord]) -> Result<(
 /// Deletions of the documents that are unchanged since they were inserted.
 async fn removals(engine: &Engine, records: &[ExportRecord]) -> Result<Vec<Write>, Error> {
     let keys: Vec<Key> = records.iter().map(ExportRecord::key).collect();
-    let found = engine.store().get(&keys).await?;
+    let found = engine.store().get(&keys, Freshness::Linearizable).await?;
     let unchanged = records.iter().zip(found).filter_map(|(record, found)| {
         let found = found.filter(|found| found.revision.writes() == 1 && is_same_document(record, found))?;
         Some(Write { key: record.key(), expect: Expectation::Revision(found.revision), op: WriteOp::Delete })

@@ -175,7 +175,7 @@ impl<P: FnMut(Progress)> Verification<P> {
                 for filter in lookups(index, row) {
                     let by_id = Filter::Eq("id".to_owned(), (&*row.id).into());
                     let query = Query::of(collection).filter(filter).filter(by_id).limit(1);
-                    let page = self.engine.store().query_with(&query, Freshness::Session).await?;
+                    let page = self.engine.store().query(&query, Freshness::Session).await?;
                     if !page.items.is_empty() {
                         continue;
                     }

@@ -114,7 +114,7 @@ impl<P: FnMut(Progress)> Verification<P> {
     /// The next page of a scan. A document that cannot be read is a finding, and is skipped.
     async fn next_page(&mut self, scan: &mut CollectionScan) -> Result<Option<Vec<Row>>, Error> {
         while let Some(query) = scan.query() {
-            match self.engine.store().query_with(query, Freshness::Session).await {
+            match self.engine.store().query(query, Freshness::Session).await {
                 Ok(page) => return Ok(Some(scan.take(page))),
                 Err(store::StoreError::Corrupt { at, why }) => {
                     scan.skip(&at);
@@ -129,7 +129,7 @@ impl<P: FnMut(Progress)> Verification<P> {
     /// The next page of a query. A document that cannot be read is a finding, and ends it.
     async fn next_rows(&mut self, pages: &mut QueryPages) -> Result<Option<Vec<Row>>, Error> {
         let Some(query) = pages.query.take() else { return Ok(None) };
-        match self.engine.store().query_with(&query, Freshness::Session).await {
+        match self.engine.store().query(&query, Freshness::Session).await {
             Ok(page) => {
                 pages.query = page.next.map(|cursor| query.after(Some(cursor)));
                 Ok(Some(page.items))
@@ -160,7 +160,7 @@ impl<P: FnMut(Progress)> Verification<P> {
 
     /// The documents under `keys`; `None`: one of them cannot be read, which the scan of its collection reports.
     async fn get(&self, keys: &[Key]) -> Result<Option<Vec<Option<StoredDocument>>>, Error> {
-        match self.engine.store().get_with(keys, Freshness::Session).await {
+        match self.engine.store().get(keys, Freshness::Session).await {
             Ok(found) => Ok(Some(found)),
             Err(store::StoreError::Corrupt { .. }) => Ok(None),
             Err(error) => Err(error.into()),

@@ -71,15 +71,7 @@ impl<F: Fs + 'static> Store for FileStore<F> {
         })
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        Box::pin(self.inner.read_linearizable(|log| keys.iter().map(|key| log.tables.get(key)).collect()))
-    }
-
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        Box::pin(self.inner.read_linearizable(|log| log.tables.query(query)))
-    }
-
-    fn get_with<'a>(
+    fn get<'a>(
         &'a self,
         keys: &'a [Key],
         freshness: Freshness,
@@ -87,11 +79,7 @@ impl<F: Fs + 'static> Store for FileStore<F> {
         Box::pin(self.inner.read_with(freshness, |log| keys.iter().map(|key| log.tables.get(key)).collect()))
     }
 
-    fn query_with<'a>(
-        &'a self,
-        query: &'a Query,
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(self.inner.read_with(freshness, |log| log.tables.query(query)))
     }
 

@@ -72,8 +72,8 @@ use crate::store::feed::timer;
 use crate::store::tables::Tables;
 use crate::store::tables::deferred::{DeferredRead, FetchedRows};
 use crate::store::{
-    Batch, BatchLimits, COMMANDS, Capabilities, Changes, Outcome, Page, Position, Receipt, Row, Store, StoreError,
-    StoredDocument, VerifyReport,
+    Batch, BatchLimits, COMMANDS, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store,
+    StoreError, StoredDocument, VerifyReport,
 };
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, SortedSet};
@@ -229,7 +229,11 @@ impl Store for IndexedDb {
         Box::pin(async move { self.inner.migrate(catalog).await.map_err(|error| self.map_error(error)) })
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        _: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(async move {
             let work = async |connection: &Connection| {
                 let collections: Vec<&str> = keys.iter().map(|key| &*key.collection).collect();
@@ -241,7 +245,7 @@ impl Store for IndexedDb {
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, _: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move {
             let work = async |connection: &Connection| {
                 let sizer = BatchSizer::new(query.limit.map(|limit| limit as usize));

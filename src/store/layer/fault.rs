@@ -182,28 +182,16 @@ impl<S: Store> Store for FaultStore<S> {
         self.inner.declare(catalog)
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        Box::pin(self.call(Method::Get, self.inner.get(keys)))
-    }
-
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        Box::pin(self.call(Method::Query, self.inner.query(query)))
-    }
-
-    fn get_with<'a>(
+    fn get<'a>(
         &'a self,
         keys: &'a [Key],
         freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        Box::pin(self.call(Method::Get, self.inner.get_with(keys, freshness)))
+        Box::pin(self.call(Method::Get, self.inner.get(keys, freshness)))
     }
 
-    fn query_with<'a>(
-        &'a self,
-        query: &'a Query,
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        Box::pin(self.call(Method::Query, self.inner.query_with(query, freshness)))
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+        Box::pin(self.call(Method::Query, self.inner.query(query, freshness)))
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {

@@ -27,9 +27,9 @@ use crate::value::{Document, json_bytes};
 pub enum Method {
     /// [`Store::migrate`].
     Migrate,
-    /// [`Store::get`] and [`Store::get_with`].
+    /// [`Store::get`].
     Get,
-    /// [`Store::query`] and [`Store::query_with`].
+    /// [`Store::query`].
     Query,
     /// [`Store::aggregate`].
     Aggregate,
@@ -62,28 +62,16 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).declare(catalog)
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        (**self).get(keys)
-    }
-
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        (**self).query(query)
-    }
-
-    fn get_with<'a>(
+    fn get<'a>(
         &'a self,
         keys: &'a [Key],
         freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        (**self).get_with(keys, freshness)
+        (**self).get(keys, freshness)
     }
 
-    fn query_with<'a>(
-        &'a self,
-        query: &'a Query,
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        (**self).query_with(query, freshness)
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+        (**self).query(query, freshness)
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
@@ -219,32 +207,20 @@ impl<S: Store> Store for CountingStore<S> {
         self.inner.declare(catalog)
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        self.get_with(keys, Freshness::Linearizable)
-    }
-
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        self.query_with(query, Freshness::Linearizable)
-    }
-
-    fn get_with<'a>(
+    fn get<'a>(
         &'a self,
         keys: &'a [Key],
         freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(async move {
-            let found = self.inner.get_with(keys, freshness).await;
+            let found = self.inner.get(keys, freshness).await;
             self.count(Method::Get, found, |found| count_documents(found.iter().flatten()))
         })
     }
 
-    fn query_with<'a>(
-        &'a self,
-        query: &'a Query,
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move {
-            let page = self.inner.query_with(query, freshness).await;
+            let page = self.inner.query(query, freshness).await;
             self.count(Method::Query, page, |page| count_documents(page.items.iter().map(|row| &row.stored)))
         })
     }
@@ -380,28 +356,16 @@ impl<S: Store> Store for LimitedStore<S> {
         self.inner.declare(catalog)
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        self.inner.get(keys)
-    }
-
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        self.inner.query(query)
-    }
-
-    fn get_with<'a>(
+    fn get<'a>(
         &'a self,
         keys: &'a [Key],
         freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        self.inner.get_with(keys, freshness)
+        self.inner.get(keys, freshness)
     }
 
-    fn query_with<'a>(
-        &'a self,
-        query: &'a Query,
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        self.inner.query_with(query, freshness)
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+        self.inner.query(query, freshness)
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {

@@ -43,8 +43,8 @@ async fn calls_rows_and_bytes_are_counted() {
     let store = migrated(CountingStore::new(Memory::new())).await;
     store.commit(batch("1")).await.unwrap();
     store.commit(batch("1")).await.unwrap();
-    store.query(&Query::of(&C)).await.unwrap();
-    store.query(&Query::of(&C).after(Some("wrong".into()))).await.unwrap_err();
+    store.query(&Query::of(&C), Freshness::Linearizable).await.unwrap();
+    store.query(&Query::of(&C).after(Some("wrong".into())), Freshness::Linearizable).await.unwrap_err();
     let (commits, queries) = (store.calls(Method::Commit), store.calls(Method::Query));
     assert_eq!(
         (commits.calls, commits.rows, commits.bytes),
@@ -61,9 +61,9 @@ async fn a_planned_fault_hits_its_call_once() {
     let store = migrated(FaultStore::new(Memory::new())).await;
     store.plan(Method::Get, 2, Fault::FailBefore(unavailable()));
     let keys = [Key::new(&C, "a")];
-    assert!(store.get(&keys).await.is_ok());
-    assert_eq!(store.get(&keys).await, Err(unavailable()));
-    assert!(store.get(&keys).await.is_ok());
+    assert!(store.get(&keys, Freshness::Linearizable).await.is_ok());
+    assert_eq!(store.get(&keys, Freshness::Linearizable).await, Err(unavailable()));
+    assert!(store.get(&keys, Freshness::Linearizable).await.is_ok());
 }
 
 #[tokio::test]
@@ -83,10 +83,10 @@ async fn a_dead_store_refuses_calls_until_it_is_healed() {
         let store = migrated(FaultStore::new(Memory::new())).await;
         store.plan(Method::Commit, 1, fault);
         assert_eq!(store.commit(batch("1")).await, Err(StoreError::Closed));
-        assert_eq!(store.get(&[]).await, Err(StoreError::Closed));
+        assert_eq!(store.get(&[], Freshness::Linearizable).await, Err(StoreError::Closed));
         assert!(store.is_dead());
         store.heal();
-        let found = store.get(&[Key::new(&C, "a")]).await.unwrap();
+        let found = store.get(&[Key::new(&C, "a")], Freshness::Linearizable).await.unwrap();
         assert_eq!(found[0].is_some(), survives);
     }
 }
@@ -130,8 +130,8 @@ async fn session_reads_through_a_layer_stay_session_reads() {
         migrated(open().await).await.commit(batch("1")).await.unwrap();
         let keys = [Key::new(&C, "a")];
         let rows = async |freshness| {
-            let found = store.get_with(&keys, freshness).await.unwrap();
-            let page = store.query_with(&Query::of(&C), freshness).await.unwrap();
+            let found = store.get(&keys, freshness).await.unwrap();
+            let page = store.query(&Query::of(&C), freshness).await.unwrap();
             (found.iter().flatten().count(), page.items.len())
         };
         assert_eq!(rows(Freshness::Session).await, (0, 0));
@@ -150,10 +150,10 @@ async fn reads_with_a_freshness_are_counted_and_fail_as_planned() {
     store.inner().plan(Method::Get, 2, Fault::FailBefore(unavailable()));
     store.inner().plan(Method::Query, 2, Fault::FailBefore(unavailable()));
     let keys = [Key::new(&C, "a")];
-    store.get(&keys).await.unwrap();
-    assert_eq!(store.get_with(&keys, Freshness::Session).await, Err(unavailable()));
-    store.query(&Query::of(&C)).await.unwrap();
-    assert_eq!(store.query_with(&Query::of(&C), Freshness::Session).await, Err(unavailable()));
+    store.get(&keys, Freshness::Linearizable).await.unwrap();
+    assert_eq!(store.get(&keys, Freshness::Session).await, Err(unavailable()));
+    store.query(&Query::of(&C), Freshness::Linearizable).await.unwrap();
+    assert_eq!(store.query(&Query::of(&C), Freshness::Session).await, Err(unavailable()));
     for method in [Method::Get, Method::Query] {
         let counts = store.calls(method);
         assert_eq!((counts.calls, counts.errors, counts.rows), (2, 1, 1), "{method:?}");

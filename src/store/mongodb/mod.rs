@@ -18,11 +18,11 @@
 //!   (docs/decisions/0012).
 //! - **The outcome of a commit is never guessed.** If `commitTransaction` has no answer, it is sent again. If the server does not know the
 //!   transaction any more, the ledger is read. The outcome is unknown only if neither succeeds in time.
-//! - **Reads by key and linearizable queries are never from a former primary.** A read fence (a small write with write concern `majority`)
-//!   proves the cluster time, and documents are read from one snapshot, no earlier than that time. A user without the right to write does a
-//!   linearizable read instead (docs/decisions/0013).
-//! - **Session queries and `aggregate` have no read fence.** They read one snapshot, no earlier than the latest time that was confirmed to
-//!   this process. They may come from a former primary, and miss a commit that another process made during a failover.
+//! - **Linearizable reads are never from a former primary.** A read fence (a small write with write concern `majority`) proves the cluster
+//!   time, and documents are read from one snapshot, no earlier than that time. A user without the right to write does a linearizable read
+//!   instead (docs/decisions/0013).
+//! - **Session reads and `aggregate` have no read fence.** They read one snapshot, no earlier than the latest time that was confirmed to this
+//!   process. They may come from a former primary, and miss a commit that another process made during a failover.
 //! - **Documents have native BSON types.** Dates are dates, decimals are decimals, and indexes have the server's default names. A document that
 //!   cannot be decoded is an error that names it.
 //! - **Every call has a time limit.** Its error says what was tried and on which servers, and never contains a password.
@@ -295,22 +295,18 @@ impl Store for Mongo {
         })
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(async move {
             self.check_open()?;
-            read::read(self, keys).await
+            read::read(self, keys, freshness).await
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        self.query_with(query, Freshness::Linearizable)
-    }
-
-    fn query_with<'a>(
-        &'a self,
-        query: &'a Query,
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move {
             self.check_open()?;
             query::run_query(self, query, freshness).await

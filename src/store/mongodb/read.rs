@@ -1,10 +1,9 @@
-//! Reads documents and ledger rows by key. Every read outside a transaction passes the read fence, so that its result is never that of a former
-//! primary.
+//! Reads documents and ledger rows by key. A linearizable read passes the read fence, so that its result is never that of a former primary.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mongodb::bson::{Document as BsonDocument, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
+use mongodb::bson::{Document as BsonDocument, RawArrayBuf, RawDocumentBuf, Timestamp, doc, rawdoc};
 use mongodb::error::Error as DriverError;
 use mongodb::{Cursor, Database};
 use tokio::task::{JoinError, JoinSet};
@@ -18,7 +17,7 @@ use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::Key;
 use crate::store::mongodb::{changes, read_fence, retry};
-use crate::store::{COMMANDS, Outcome, Position, StoreError, StoredDocument};
+use crate::store::{COMMANDS, Freshness, Outcome, Position, StoreError, StoredDocument};
 use crate::value::Json;
 
 /// A row of the command ledger, and a position after it.
@@ -40,11 +39,19 @@ pub(super) const BATCH: u32 = 1_000;
 type DocumentMap = BTreeMap<Arc<str>, StoredDocument>;
 
 /// Reads documents by key, all from one snapshot.
-pub(super) async fn read(mongo: &Mongo, keys: &[Key]) -> Result<Vec<Option<StoredDocument>>, StoreError> {
-    retry::retry(mongo, &describe_read(keys), || Box::pin(read_once(mongo, keys))).await
+pub(super) async fn read(
+    mongo: &Mongo,
+    keys: &[Key],
+    freshness: Freshness,
+) -> Result<Vec<Option<StoredDocument>>, StoreError> {
+    retry::retry(mongo, &describe_read(keys), || Box::pin(read_once(mongo, keys, freshness))).await
 }
 
-async fn read_once(mongo: &Mongo, keys: &[Key]) -> Result<Vec<Option<StoredDocument>>, AttemptError> {
+async fn read_once(
+    mongo: &Mongo,
+    keys: &[Key],
+    freshness: Freshness,
+) -> Result<Vec<Option<StoredDocument>>, AttemptError> {
     let declarations = mongo.declarations();
     let mut ids_by_collection: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for key in keys.iter().filter(|key| can_exist(key)) {
@@ -53,22 +60,28 @@ async fn read_once(mongo: &Mongo, keys: &[Key]) -> Result<Vec<Option<StoredDocum
     let found = if ids_by_collection.is_empty() {
         BTreeMap::new()
     } else {
-        read_snapshot(mongo, &declarations, &ids_by_collection).await?
+        read_snapshot(mongo, &declarations, &ids_by_collection, freshness).await?
     };
     Ok(keys.iter().map(|key| found.get(&*key.collection)?.get(&key.id).cloned()).collect())
 }
 
-/// Reads documents from one snapshot, at a time no earlier than this call.
+/// Reads documents from one snapshot.
 async fn read_snapshot<'a>(
     mongo: &Mongo,
     declarations: &Declarations,
     ids_by_collection: &BTreeMap<&'a str, Vec<&'a str>>,
+    freshness: Freshness,
 ) -> Result<BTreeMap<&'a str, DocumentMap>, AttemptError> {
-    let at = read_fence::pass_read_fence(mongo).await?;
+    let parts: Vec<(&str, &[&str])> =
+        ids_by_collection.iter().flat_map(|(name, ids)| split_ids(ids).into_iter().map(|part| (*name, part))).collect();
+    let read_concern = match freshness {
+        // One command reads one snapshot. Several commands must name its time.
+        Freshness::Session if parts.len() == 1 => mongo.confirmed_time.read_concern(),
+        Freshness::Session => at_cluster_time(read_fence::read_snapshot_time(mongo).await?),
+        Freshness::Linearizable => at_cluster_time(read_fence::pass_read_fence(mongo).await?),
+    };
     let mut reads = JoinSet::new();
-    for (name, ids) in
-        ids_by_collection.iter().flat_map(|(name, ids)| split_ids(ids).into_iter().map(move |part| (name, part)))
-    {
+    for (name, ids) in parts {
         let namespace = mongo.layout.namespace(name);
         let database = mongo.client.database(&namespace.database);
         let find = doc! {
@@ -76,9 +89,9 @@ async fn read_snapshot<'a>(
             "filter": {"_id": {"$in": ids}},
             // One more than there can be: the server then closes the cursor, and no second request is needed.
             "batchSize": i64::try_from(ids.len()).unwrap_or(i64::MAX).saturating_add(1),
-            "readConcern": {"level": "snapshot", "atClusterTime": at},
+            "readConcern": read_concern.clone(),
         };
-        let (name, codec) = ((*name).to_owned(), declarations.codec_or_default(name));
+        let (name, codec) = (name.to_owned(), declarations.codec_or_default(name));
         reads.spawn(async move { read_all(&database, find, &codec).await.map(|found| (name, found)) });
     }
     let mut found = BTreeMap::new();
@@ -89,6 +102,11 @@ async fn read_snapshot<'a>(
         }
     }
     Ok(found)
+}
+
+/// The read concern of the snapshot at this time.
+fn at_cluster_time(at: Timestamp) -> BsonDocument {
+    doc! {"level": "snapshot", "atClusterTime": at}
 }
 
 /// The error for a task that ended without a result: the runtime is shutting down.

@@ -74,6 +74,23 @@ async fn write_read_fence(mongo: &Mongo) -> Result<Timestamp, AttemptError> {
     })
 }
 
+/// The time of a snapshot that the majority has, no earlier than the latest confirmed time. It costs a read and no write, and a former
+/// primary may have it.
+pub(super) async fn read_snapshot_time(mongo: &Mongo) -> Result<Timestamp, AttemptError> {
+    let find = doc! {
+        "find": mongo.layout.namespace(META).collection,
+        "filter": {"_id": READ_FENCE},
+        "limit": 1,
+        "singleBatch": true,
+        "readConcern": mongo.confirmed_time.read_concern(),
+    };
+    let reply = mongo.database(META).run_command(find).await?;
+    reply.get_document("cursor").ok().and_then(|cursor| cursor.get_timestamp("atClusterTime").ok()).ok_or_else(|| {
+        let why = "the server's reply has no snapshot time; check that the server is a member of a replica set";
+        StoreError::Unavailable { what: mongo.describe_operation("reading"), why: why.to_owned() }.into()
+    })
+}
+
 /// Fails unless the majority confirmed what a reply reports as done. A primary that steps down leaves its last writes unconfirmed; a retry
 /// shows whether they remain.
 pub(super) fn ensure_majority(mongo: &Mongo, reply: &Reply, doing: &str) -> Result<(), AttemptError> {

@@ -9,16 +9,16 @@ use super::fixture::{BatchExt, ConformanceFixture, ITEMS, code, into_document};
 use super::{CaseFailure, Subject, Verdict, ensure, ensure_eq};
 use crate::id::Revision;
 use crate::schema::Key;
-use crate::store::{Expectation, StoredDocument, WriteOp};
+use crate::store::{Expectation, Freshness, StoredDocument, WriteOp};
 use crate::testing::{SimIds, join_all, yield_now};
 use crate::value::{Document, Json, json_bytes};
 
 pub(super) async fn get_returns_none_for_absent_documents(subject: &Subject) -> Verdict {
     let s = ConformanceFixture::new(subject).await?;
     s.put(&ITEMS, "b", json!({"n": 1})).await?;
-    ensure_eq!(s.store.get(&[]).await?, Vec::new());
+    ensure_eq!(s.store.get(&[], Freshness::Linearizable).await?, Vec::new());
     let keys = ["a", "b", "c", "b"].map(|id| Key::new(&ITEMS, id));
-    let there: Vec<bool> = s.store.get(&keys).await?.iter().map(Option::is_some).collect();
+    let there: Vec<bool> = s.store.get(&keys, Freshness::Linearizable).await?.iter().map(Option::is_some).collect();
     ensure_eq!(there, [false, true, false, true]);
     Ok(())
 }
@@ -74,7 +74,7 @@ pub(super) async fn one_get_is_one_snapshot(subject: &Subject) -> Verdict {
     };
     let reader = async move {
         for _ in 0..60 {
-            let found = s.store.get(keys).await?;
+            let found = s.store.get(keys, Freshness::Linearizable).await?;
             let [Some(a), Some(b)] = found.as_slice() else { return Err(CaseFailure::new("a document vanished")) };
             ensure_eq!(a.document, b.document);
             yield_now().await;

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::fixture::{BatchExt, ConformanceFixture, ITEMS, LEASES, batch, catalog_of, code};
 use super::{CaseFailure, Subject, Verdict, ensure, ensure_eq};
 use crate::schema::Collection;
-use crate::store::{COMMANDS, ChangeEvent, Position, StoreError};
+use crate::store::{COMMANDS, ChangeEvent, Freshness, Position, StoreError};
 use crate::testing::{join_all, yield_now};
 use crate::time::{Millis, Timestamp};
 
@@ -29,7 +29,8 @@ async fn feed_start(subject: &Subject) -> Result<Option<(ConformanceFixture, Pos
 }
 
 async fn describe_event(s: &ConformanceFixture, event: &ChangeEvent) -> Result<String, CaseFailure> {
-    let now = s.store.get(std::slice::from_ref(&event.key)).await?.into_iter().next().flatten();
+    let now =
+        s.store.get(std::slice::from_ref(&event.key), Freshness::Linearizable).await?.into_iter().next().flatten();
     let now = now.map(|stored| stored.revision);
     let what = match &event.revision {
         None => "deleted".to_owned(),

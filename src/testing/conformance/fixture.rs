@@ -7,7 +7,7 @@ use super::{CaseFailure, Subject};
 use crate::id::{CommandId, Revision};
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Catalog, Collection, Field, Index, Key, Literal, Predicate, Query, Ttl};
-use crate::store::{Batch, Check, Expectation, Receipt, Store, StoreError, StoredDocument, Write, WriteOp};
+use crate::store::{Batch, Check, Expectation, Freshness, Receipt, Store, StoreError, StoredDocument, Write, WriteOp};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Difference, Document, Json, difference};
 
@@ -100,7 +100,7 @@ impl ConformanceFixture {
     }
 
     pub(super) async fn find(&self, collection: &Collection, id: &str) -> Result<Option<StoredDocument>, CaseFailure> {
-        let found = self.store.get(&[Key::new(collection, id)]).await?;
+        let found = self.store.get(&[Key::new(collection, id)], Freshness::Linearizable).await?;
         found.into_iter().next().ok_or_else(|| CaseFailure::new("get returned no result for a key"))
     }
 
@@ -131,7 +131,7 @@ impl ConformanceFixture {
 
     /// The ids of a query's rows, in order.
     pub(super) async fn ids(&self, query: &Query) -> Result<Vec<String>, CaseFailure> {
-        let page = self.store.query(query).await?;
+        let page = self.store.query(query, Freshness::Linearizable).await?;
         Ok(page.items.iter().map(|row| row.id.to_string()).collect())
     }
 }

@@ -6,7 +6,7 @@ use super::fixture::{BatchExt, ConformanceFixture, ITEMS, batch, code, command_i
 use super::{Subject, Verdict, ensure_eq};
 use crate::limits::LEDGER_RESULT_BYTES;
 use crate::schema::{Key, Query};
-use crate::store::{Batch, COMMANDS, Outcome};
+use crate::store::{Batch, COMMANDS, Freshness, Outcome};
 use crate::testing::join_all;
 use crate::time::Millis;
 use crate::value::Json;
@@ -85,7 +85,7 @@ pub(super) async fn ledger_rows_are_queried_and_expire_as_documents(subject: &Su
         return Ok(());
     }
     ensure_eq!(s.store.sweep(COMMANDS.name, expires, 10).await?, 1);
-    ensure_eq!(s.store.get(&[Key::new(&COMMANDS, "c")]).await?, vec![None]);
+    ensure_eq!(s.store.get(&[Key::new(&COMMANDS, "c")], Freshness::Linearizable).await?, vec![None]);
     ensure_eq!(s.store.outcome(&first.command).await?, Outcome::Absent);
     ensure_eq!(s.commit(first).await?.replayed, false);
     Ok(())

@@ -6,7 +6,7 @@ use super::fixture::{BatchExt, ConformanceFixture, ITEMS, LEASES, ROWS, batch, c
 use super::{CaseFailure, Subject, Verdict, ensure, ensure_eq};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Collection, Field, Index, Key, Query};
-use crate::store::{COMMANDS, Outcome, Store};
+use crate::store::{COMMANDS, Freshness, Outcome, Store};
 use crate::testing::{join_all, yield_now};
 use crate::time::{Millis, Timestamp};
 use crate::value::Json;
@@ -89,8 +89,8 @@ pub(super) async fn a_closed_store_refuses_every_call(subject: &Subject) -> Verd
     };
     let codes = [
         code(&store.migrate(&catalog()?).await),
-        code(&store.get(&[Key::new(&ITEMS, "a")]).await),
-        code(&store.query(&Query::of(&ITEMS)).await),
+        code(&store.get(&[Key::new(&ITEMS, "a")], Freshness::Linearizable).await),
+        code(&store.query(&Query::of(&ITEMS), Freshness::Linearizable).await),
         code(&store.aggregate(&count).await),
         code(&store.commit(s.batch()?).await),
         code(&store.outcome(&s.batch()?.command).await),
@@ -109,14 +109,14 @@ pub(super) async fn acknowledged_writes_survive_reopening(subject: &Subject) -> 
     let (read, after) = (s.expect_document(&ITEMS, "a").await?, json!({"any": {"a.b": [1, 2, {"$x": 1}]}, "n": 1}));
     s.commit(s.batch()?.change(&ITEMS, "a", &read, after).delete(&ROWS, "r").put(&ITEMS, "b", json!({}))).await?;
     let keys = [Key::new(&ITEMS, "a"), Key::new(&ITEMS, "b"), Key::new(&ROWS, "r")];
-    let before = s.store.get(&keys).await?;
+    let before = s.store.get(&keys, Freshness::Linearizable).await?;
     s.store.close().await?;
     let Some(reopened) = subject.reopen().await? else {
         ensure!(!s.store.capabilities().durable, "a durable store needs a reopener");
         return Ok(());
     };
     let s = ConformanceFixture::on_store(reopened, SECOND_COMMAND_BASE).await?;
-    ensure_eq!(s.store.get(&keys).await?, before);
+    ensure_eq!(s.store.get(&keys, Freshness::Linearizable).await?, before);
     ensure_eq!(s.ids(&Query::of(&ITEMS).eq("n", 1)).await?, ["a"]);
     ensure_eq!(s.commit(batch("c")?).await?.replayed, true);
     ensure!(s.store.outcome(&batch("c")?.command).await? != Outcome::Absent, "the ledger was lost");

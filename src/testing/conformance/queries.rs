@@ -6,7 +6,7 @@ use super::fixture::{BatchExt, ConformanceFixture, ITEMS, code};
 use super::{Subject, Verdict, ensure, ensure_eq};
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Accumulator, Aggregate, Collection, Direction, Filter, Group, Query};
-use crate::store::StoreError;
+use crate::store::{Freshness, StoreError};
 use crate::time::Millis;
 use crate::value::{Document, Json};
 
@@ -167,7 +167,7 @@ pub(super) async fn pages_return_every_row_once(subject: &Subject) -> Verdict {
             let mut query = all.clone().limit(limit);
             let mut found = Vec::new();
             loop {
-                let page = s.store.query(&query).await?;
+                let page = s.store.query(&query, Freshness::Linearizable).await?;
                 ensure!(page.items.len() <= limit as usize, "a page of {} rows, asked for {limit}", page.items.len());
                 ensure!(page.next.is_none() || !page.items.is_empty(), "an empty page with a cursor");
                 found.extend(page.items.iter().map(|row| row.id.to_string()));
@@ -186,7 +186,7 @@ pub(super) async fn a_cursor_survives_writes(subject: &Subject) -> Verdict {
     let documents = ["a", "b", "c", "d", "e", "f"].map(|id| (id, json!({"name": "x", "n": 1})));
     let s = fixture_with_documents(subject, &documents).await?;
     let query = Query::of(&ITEMS).eq("name", "x").sort("n", Descending).limit(3);
-    let first = s.store.query(&query).await?;
+    let first = s.store.query(&query, Freshness::Linearizable).await?;
     ensure_eq!(first.items.iter().map(|row| &*row.id).collect::<String>(), "abc");
     // The row at the cursor is deleted, a row is inserted before it, and a row after it changes its position.
     let batch = s.batch()?.delete(&ITEMS, "c").put(&ITEMS, "aa", json!({"name": "x", "n": 1}));
@@ -201,7 +201,7 @@ pub(super) async fn a_projection_returns_the_requested_fields(subject: &Subject)
     let s = fixture_with_documents(subject, &[("a", json!({"n": 1, "name": "x", "meta": {"k": 1, "l": 2}}))]).await?;
     let mut query = Query::of(&ITEMS).eq("name", "x").sort("n", Ascending);
     query.projection = vec!["meta".to_owned(), "cost".to_owned()];
-    let page = s.store.query(&query).await?;
+    let page = s.store.query(&query, Freshness::Linearizable).await?;
     let rows: Vec<Json> = page.items.iter().map(|row| Json::Object((*row.stored.document).clone())).collect();
     ensure_eq!(rows, [json!({"meta": {"k": 1, "l": 2}})]);
     let revisions: Vec<_> = page.items.into_iter().map(|row| row.stored.revision).collect();
@@ -212,18 +212,18 @@ pub(super) async fn a_projection_returns_the_requested_fields(subject: &Subject)
 pub(super) async fn invalid_queries_are_refused(subject: &Subject) -> Verdict {
     const STRANGE: Collection = Collection::new("conform.strange", 1);
     let s = fixture_with_documents(subject, &[("a", json!({"n": 1})), ("b", json!({"n": 2}))]).await?;
-    ensure_eq!(code(&s.store.query(&Query::of(&STRANGE)).await), "invalid");
-    let page = s.store.query(&Query::of(&ITEMS).sort("n", Ascending).limit(1)).await?;
+    ensure_eq!(code(&s.store.query(&Query::of(&STRANGE), Freshness::Linearizable).await), "invalid");
+    let page = s.store.query(&Query::of(&ITEMS).sort("n", Ascending).limit(1), Freshness::Linearizable).await?;
     ensure!(page.next.is_some(), "a page without a cursor");
     let of_another_order = Query::of(&ITEMS).sort("n", Descending).limit(1).after(page.next);
-    ensure_eq!(code(&s.store.query(&of_another_order).await), "invalid");
+    ensure_eq!(code(&s.store.query(&of_another_order, Freshness::Linearizable).await), "invalid");
     for cursor in ["", "x", "💥"] {
         let query = Query::of(&ITEMS).sort("n", Ascending).after(Some(cursor.to_owned()));
-        ensure_eq!((code(&s.store.query(&query).await), cursor), ("invalid", cursor));
+        ensure_eq!((code(&s.store.query(&query, Freshness::Linearizable).await), cursor), ("invalid", cursor));
     }
-    let page = s.store.query(&Query::of(&ITEMS).limit(1)).await?;
+    let page = s.store.query(&Query::of(&ITEMS).limit(1), Freshness::Linearizable).await?;
     let other = Query::of(&ITEMS).sort("n", Ascending).after(page.next);
-    ensure_eq!(code(&s.store.query(&other).await), "invalid");
+    ensure_eq!(code(&s.store.query(&other, Freshness::Linearizable).await), "invalid");
     Ok(())
 }
 
@@ -240,7 +240,7 @@ pub(super) async fn text_search_finds_whole_words(subject: &Subject) -> Verdict 
     .await?;
     let search = |words: &str| Query::of(&ITEMS).filter(Filter::Text("name".to_owned(), words.to_owned()));
     if !s.store.capabilities().text {
-        ensure_eq!(code(&s.store.query(&search("quick")).await), "unsupported");
+        ensure_eq!(code(&s.store.query(&search("quick"), Freshness::Linearizable).await), "unsupported");
         return Ok(());
     }
     for (words, expected) in [("quick", "ab"), ("BROWN quick", "ab"), ("fox brown", "a"), ("äpfel", "c"), ("quic", "")]

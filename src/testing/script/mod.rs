@@ -106,7 +106,7 @@ pub async fn document_lines(store: &dyn Store) -> Result<Vec<String>, Error> {
     for collection in catalog.iter().chain([&COMMANDS as &'static Collection]) {
         let mut query = Query::of(collection).limit(200);
         loop {
-            let page = store.query(&query).await?;
+            let page = store.query(&query, Freshness::Linearizable).await?;
             for row in page.items {
                 let document = canonical_json(&json!(*row.stored.document));
                 lines.push(format!("{}/{} {} {document}", collection.name, row.id, row.stored.revision));

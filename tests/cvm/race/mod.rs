@@ -21,7 +21,8 @@ use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::{
-    Batch, Capabilities, Changes, Memory, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
+    Batch, Capabilities, Changes, Freshness, Memory, Outcome, Page, Position, Receipt, Row, Store, StoreError,
+    StoredDocument,
 };
 use runstate::testing::{block_on, join_all, yield_now};
 use runstate::time::{Millis, Timestamp};
@@ -187,15 +188,19 @@ impl Store for OutrunningStore {
         self.store.migrate(catalog)
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(async move {
             self.run_other_slice().await;
-            self.store.get(keys).await
+            self.store.get(keys, freshness).await
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        self.store.query(query)
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+        self.store.query(query, freshness)
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {

@@ -13,7 +13,7 @@ use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{
-    Batch, Capabilities, Changes, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
+    Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
 };
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Document;
@@ -115,12 +115,16 @@ impl Store for ConnectedStore {
         Box::pin(async move { runtime().block_on(self.store().migrate(catalog)) })
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        Box::pin(async move { runtime().block_on(self.store().get(keys)) })
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        Box::pin(async move { runtime().block_on(self.store().get(keys, freshness)) })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        Box::pin(async move { runtime().block_on(self.store().query(query)) })
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+        Box::pin(async move { runtime().block_on(self.store().query(query, freshness)) })
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {

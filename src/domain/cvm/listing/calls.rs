@@ -9,7 +9,7 @@ use crate::domain::cvm::call::{CC_HISTORY, TIMER, before_deadline};
 use crate::domain::cvm::claim::{KIND_QUERY_NAMES, require_few_kinds};
 use crate::operation::Operation;
 use crate::schema::Direction::{Ascending, Descending};
-use crate::schema::{Filter, Page, Query};
+use crate::schema::{Filter, Freshness, Page, Query};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json};
 
@@ -215,7 +215,7 @@ impl DomainQuery for NextAvailable {
 
     fn reads(&self, view: &View) -> ReadSet {
         let queries = KIND_QUERY_NAMES.iter().zip(&self.kinds);
-        queries.fold(ReadSet::empty().in_session(), |reads, (name, kind)| {
+        queries.fold(ReadSet::empty().with_freshness(Freshness::Session), |reads, (name, kind)| {
             reads.query(name, first_available(kind, view.now()))
         })
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::store::file::check::{RepairReport, plan_repair_on, repair_on, verify_on};
 use crate::store::file::fault::DiskFault;
-use crate::store::{Severity, VerifyReport};
+use crate::store::{Freshness, Severity, VerifyReport};
 
 fn verify(disk: &Disk) -> VerifyReport {
     block_on(verify_on(&disk.process(), &catalog(), None)).unwrap()
@@ -48,7 +48,7 @@ fn repair_as_planned(disk: &Disk) -> RepairReport {
     let after = verify(disk);
     assert_eq!((after.is_intact(), after.documents), (true, repaired.report.documents), "{repaired:?}");
     block_on(planned.migrate(&catalog())).unwrap();
-    let rows = |store: &dyn Store| block_on(store.query(&Query::of(&NOTES))).unwrap().items;
+    let rows = |store: &dyn Store| block_on(store.query(&Query::of(&NOTES), Freshness::Linearizable)).unwrap().items;
     assert_eq!(rows(&planned), rows(&*open(disk).0));
     repaired
 }

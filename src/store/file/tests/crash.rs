@@ -144,7 +144,7 @@ fn is_absent(handle: &FaultFileStore, command: &str) -> bool {
 
 /// Returns all notes with title, count and number of writes.
 fn state(handle: &FaultFileStore) -> Vec<(String, Json, Json, u64)> {
-    let page = block_on(handle.query(&Query::of(&NOTES))).unwrap();
+    let page = block_on(handle.query(&Query::of(&NOTES), Freshness::Linearizable)).unwrap();
     let row = |row: &crate::store::Row| {
         let document = &row.stored.document;
         (row.id.to_string(), document["title"].clone(), document["n"].clone(), row.stored.revision.writes())

@@ -103,7 +103,7 @@ fn count_up(store: &FaultFileStore, id: &str) -> Result<Write, StoreError> {
 }
 
 fn read(store: &FaultFileStore, id: &str) -> Result<Option<StoredDocument>, StoreError> {
-    block_on(store.get(&[note(id)])).map(|mut found| found.remove(0))
+    block_on(store.get(&[note(id)], Freshness::Linearizable)).map(|mut found| found.remove(0))
 }
 
 fn commit(store: &FaultFileStore, command: &str, writes: Vec<Write>) -> Result<Receipt, StoreError> {
@@ -116,7 +116,12 @@ fn is_committed(store: &FaultFileStore, command: &str) -> bool {
 
 /// Returns the ids of all notes.
 fn ids(store: &FaultFileStore) -> Vec<String> {
-    block_on(store.query(&Query::of(&NOTES))).unwrap().items.iter().map(|row| row.id.to_string()).collect()
+    block_on(store.query(&Query::of(&NOTES), Freshness::Linearizable))
+        .unwrap()
+        .items
+        .iter()
+        .map(|row| row.id.to_string())
+        .collect()
 }
 
 /// Puts a snapshot of the state of `store` under its name, without the rules, and returns its number.

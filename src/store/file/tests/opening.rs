@@ -276,7 +276,7 @@ fn a_sweep_has_no_ledger_row_and_is_visible_to_other_processes() {
     commit(&a, "a", vec![trace(0), trace(500), trace(9_000)]).unwrap();
     assert_eq!(block_on(a.sweep("demo.traces", Timestamp::from_millis(2_000), 10)), Ok(2));
     assert_eq!(block_on(b.sweep("demo.traces", Timestamp::from_millis(2_000), 10)), Ok(0));
-    assert_eq!(block_on(b.query(&Query::of(&TRACES))).unwrap().items.len(), 1);
+    assert_eq!(block_on(b.query(&Query::of(&TRACES), Freshness::Linearizable)).unwrap().items.len(), 1);
     // The ledger itself is swept the same way.
     let week = Timestamp::from_millis(1_000) + Millis::days(8);
     assert_eq!(block_on(b.sweep("runstate.commands", week, 10)), Ok(1));

@@ -1,11 +1,11 @@
 //! Regression tests: each reproduces an earlier bug with the fewest steps.
 
 use super::*;
-use crate::store::VerifyReport;
 use crate::store::file::check::{RepairReport, repair_on, verify_on};
 use crate::store::file::commit_file::{self, CommitEntry};
 use crate::store::file::fault::DiskFault;
 use crate::store::tables::{LedgerEntry, LoggedCommit, LoggedOp};
+use crate::store::{Freshness, VerifyReport};
 
 fn verify(disk: &Disk) -> VerifyReport {
     block_on(verify_on(&disk.process(), &catalog(), None)).unwrap()
@@ -308,7 +308,7 @@ fn half_of_a_commit_that_cannot_be_replayed_is_never_read() {
     let disk = Disk::new();
     let (a, fs) = open(&disk);
     insert_notes(&a, &["a"]);
-    block_on(a.get(&[note("a")])).unwrap();
+    block_on(a.get(&[note("a")], Freshness::Linearizable)).unwrap();
     let head = a.log().head.clone();
     let entry = |ops: Vec<(Key, LoggedOp)>, command: &str| {
         let row = LedgerEntry { at: Timestamp::from_millis(1), fingerprint: "f".into(), result: Json::Null };
@@ -346,14 +346,14 @@ fn half_of_a_commit_that_cannot_be_replayed_is_never_read() {
     let (again, process) = (disk.clone(), fs.clone());
     disk.run_before(&fs, "read", &commit_path(head.seq), move || again.fail_next(&process, "read", DiskFault::Hold));
     let keys = [note("half")];
-    let mut reader = Box::pin(a.get(&keys));
+    let mut reader = Box::pin(a.get(&keys, Freshness::Linearizable));
     assert!(reader.as_mut().poll(&mut cx).is_pending());
     disk.edit(&commit_path(head.seq + 1), Some(&bytes));
     // Another reader finds it, and is about to reload.
     let (again, process) = (disk.clone(), fs.clone());
     disk.run_before(&fs, "read", "runstate.json", move || again.fail_next(&process, "read", DiskFault::Hold));
     let key = [note("a")];
-    let mut another = Box::pin(a.get(&key));
+    let mut another = Box::pin(a.get(&key, Freshness::Linearizable));
     assert!(another.as_mut().poll(&mut cx).is_pending());
     disk.release();
     drop(block_on(another));
@@ -376,7 +376,7 @@ async fn a_sweep_after_a_cancelled_sweep_removes_what_expired() {
         assert!(first.as_mut().poll(&mut cx).is_pending());
         drop(first);
         store.sweep(TRACES.name, late, 10).await.unwrap();
-        let found = store.get(&[Key::new(&TRACES, "t")]).await.unwrap();
+        let found = store.get(&[Key::new(&TRACES, "t")], Freshness::Linearizable).await.unwrap();
         unswept += usize::from(found[0].is_some());
     }
     assert_eq!(unswept, 0);

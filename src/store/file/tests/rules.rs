@@ -446,7 +446,7 @@ fn rule_4_a_store_restored_from_a_copy_is_reloaded_before_a_commit() {
 fn session_read_makes_no_call_and_is_no_older_than_the_last_read() {
     let disk = Disk::new();
     let ((a, _), (b, _)) = (open(&disk), open(&disk));
-    let has = |freshness| block_on(a.get_with(&[note("1")], freshness)).unwrap()[0].is_some();
+    let has = |freshness| block_on(a.get(&[note("1")], freshness)).unwrap()[0].is_some();
     assert!(!has(Freshness::Linearizable));
     commit(&b, "b", vec![insert("1", "x")]).unwrap();
     let calls = disk.calls();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::process::{ModelCall, ModelFs, ModelObservation};
+use crate::store::Freshness;
 use crate::store::file::commit_log::CommitLog;
 use crate::store::file::tests::*;
 
@@ -209,7 +210,7 @@ impl ProcessScript {
                 ModelCommand::Insert(id, title) => insert(id, title),
                 ModelCommand::Delete(id) => Write { key: note(id), expect: Expectation::Any, op: WriteOp::Delete },
                 ModelCommand::CountUp(id) => {
-                    let found = store.get(&[note(id)]).await?.remove(0);
+                    let found = store.get(&[note(id)], Freshness::Linearizable).await?.remove(0);
                     let Some(StoredDocument { revision, document, .. }) = found else {
                         // Only a repeat of the command would find it missing, and no increment is repeated.
                         self.report(ModelObservation::Refused(bit));
