@@ -124,6 +124,14 @@ impl Change {
         }
     }
 
+    /// The document whose revision or absence the commit checks; `None`: the change is made at any revision.
+    pub fn checked_key(&self) -> Option<&Key> {
+        match self {
+            Self::Retire { .. } | Self::Delete { revision: None, .. } => None,
+            change => Some(change.key()),
+        }
+    }
+
     /// The document as it is after the change; `None`: it is removed.
     pub fn document(&self) -> Option<&Document> {
         match self {

@@ -1,7 +1,7 @@
 //! From a decision to one commit: the writes that make its changes, the commit, and the update of the cache. A decision that is too large
 //! for one batch goes through `staging/`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::staging::marker;
@@ -236,6 +236,13 @@ fn with_command_id(id: &CommandId, error: store::StoreError) -> store::StoreErro
 fn invalid_result(id: &CommandId, why: &str) -> store::StoreError {
     let key = Key { collection: store::COMMANDS.name.into(), id: id.as_str().into() };
     store::StoreError::Invalid { key, reason: format!("cannot record the result in the command ledger: {why}") }
+}
+
+/// Whether a commit of this decision fails if the documents in its view are stale. A decision without changes is not committed, and the absence
+/// of a document is checked only if the decision writes it.
+pub(super) fn is_checked_by_commit(decision: &Decision<()>, view: &View) -> bool {
+    let checked: HashSet<&Key> = decision.changes.iter().filter_map(Change::checked_key).collect();
+    !decision.changes.is_empty() && view.absent_keys().all(|key| checked.contains(key))
 }
 
 /// Whether a fact on which the decision depends has changed, so that the command must be decided again.

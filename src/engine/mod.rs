@@ -340,19 +340,16 @@ impl Engine {
                 }
                 decision => decision,
             };
-            let writes = matches!(&decision, Ok(decision) if !decision.changes.is_empty());
-            // Documents may be stale at first. A reply without a commit must not depend on them, nor may a decision on the absence of a
-            // document that it does not write.
-            let is_written = |key: &Key| decision.as_ref().is_ok_and(|d| d.changes.iter().any(|c| c.key() == key));
-            if from == ReadSource::Cache && !(writes && view.absent_keys().all(is_written)) {
-                from = ReadSource::Store;
+            // Documents may be stale at first.
+            let may_be_stale = from == ReadSource::Cache;
+            from = ReadSource::Store;
+            if may_be_stale && !decision.as_ref().is_ok_and(|decision| command::is_checked_by_commit(decision, &view)) {
                 continue;
             }
-            from = ReadSource::Store;
             let error = match decision {
                 Err(torn @ Rejection::Torn(_)) => torn.into(),
                 // A decision without changes writes only its ledger row.
-                Ok(decision) if writes || origin == Origin::Caller => {
+                Ok(decision) if !decision.changes.is_empty() || origin == Origin::Caller => {
                     let this_attempt = CommandAttempt { id, fingerprint: &fingerprint, now, attempt, origin };
                     match self.commit(command, decision, &view, &this_attempt).await {
                         Ok(outcome) => {
@@ -371,6 +368,10 @@ impl Engine {
                                 Ok(false) => error.into(),
                                 Err(_) => return Err(error.into()),
                             }
+                        }
+                        // The fresh document may be smaller, or valid.
+                        Err(store::StoreError::TooLarge { .. } | store::StoreError::Invalid { .. }) if may_be_stale => {
+                            continue;
                         }
                         Err(error) => return Err(error.into()),
                     }

@@ -4,7 +4,7 @@ use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Delete, ExecutionStatus, RunDue, RunDueOutcome, Start, Status};
 use runstate::engine::RunLimit;
 use runstate::error_code::ErrorCode;
-use runstate::store::{Batch, Expectation, Freshness, Memory, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Memory, Write, WriteOp};
 use runstate::testing::block_on;
 use runstate::time::Millis;
 use runstate::value::Json;

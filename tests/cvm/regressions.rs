@@ -12,7 +12,7 @@ use runstate::domain::cvm::{CC_HISTORY, Delete, EXECUTIONS, NextAvailable, Start
 use runstate::engine::{DueReport, RunLimit, STAGED};
 use runstate::error_code::ErrorCode;
 use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method, yield_now};
-use runstate::store::{BatchLimits, Freshness, Memory};
+use runstate::store::{BatchLimits, Memory};
 use runstate::testing::block_on;
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;

@@ -272,3 +272,43 @@ async fn the_examples_of_the_documentation_run() {
     assert_eq!(calls, 7);
     assert_eq!(cvm.output("run").await.unwrap(), ["Hello, Ada!"]);
 }
+
+/// Two processes over one store on files, which share the simulated clock and ids.
+async fn two_processes() -> (Engine, Engine, Cvm) {
+    let open = crate::files(tempfile::tempdir().unwrap().keep());
+    let host = SimHost::default();
+    let here = engine_over(open().await.unwrap(), &host).await;
+    let cvm = here.cvm();
+    let bytecode = runstate::lang::compile("p.ts", PROGRAM).unwrap().bytecode;
+    cvm.load(&Load::new("p", PROGRAM, bytecode)).await.unwrap();
+    cvm.start(&Start { id: Some("run".into()), ..Start::new("p") }).await.unwrap();
+    ask(&here, "documents.declare", notes()).await;
+    (here, engine_over(open().await.unwrap(), &host).await, cvm)
+}
+
+#[tokio::test]
+async fn a_patch_too_large_for_an_older_document_is_decided_on_the_newest() {
+    let (here, there, _) = two_processes().await;
+    let large = "x".repeat(7 << 20);
+    ask(&here, "documents.commit", json!({"writes": [put("n", &large, 1)]})).await;
+    ask(&there, "documents.commit", json!({"writes": [put("n", "small", 2)]})).await;
+    let patch = json!({"collection": "notes", "id": "n", "patch": {"more": "y".repeat(2 << 20)}});
+    ask(&here, "documents.commit", json!({"writes": [patch]})).await;
+    let found = note(&here).await;
+    assert_eq!((&found["tag"], found["more"].as_str().unwrap().len()), (&json!("small"), 2 << 20));
+}
+
+#[tokio::test]
+async fn an_answer_in_a_commit_is_for_the_call_that_was_read_here() {
+    let (here, there, cvm) = two_processes().await;
+    there.cvm().answer("run", "from there").await.unwrap();
+    // The note is not cached here, so the commit reads the store. The open call is still the one that this process has seen.
+    assert_eq!(
+        call(&here, "documents.commit", answer_and_note()).await.unwrap_err().code,
+        runstate::domain::cvm::codes::ALREADY_ANSWERED
+    );
+    assert_eq!(
+        (note(&here).await, cvm.output("run").await.unwrap()),
+        (Json::Null, vec!["Hello, from there!".to_owned()])
+    );
+}

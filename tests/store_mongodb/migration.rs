@@ -10,7 +10,7 @@ use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Predicate, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Expectation, Receipt, Store, StoreError, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Receipt, Store, StoreError, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::Json;
 use serde_json::json;
@@ -103,7 +103,7 @@ fn documents_with_parallel_lists_are_stored_despite_indexes() {
         store.migrate(&Catalog::new(&[&LISTS]).unwrap()).await.unwrap();
         assert_eq!(index_names(&url, "t.lists").await, ["_id_", "any_1"]);
         put(&store, &LISTS, "1", json!({"any": [1, 2], "tags": ["x", "y"], "s": "some words"})).await.unwrap();
-        assert_eq!(store.query(&Query::of(&LISTS)).await.unwrap().items.len(), 1);
+        assert_eq!(store.query(&Query::of(&LISTS), Freshness::Linearizable).await.unwrap().items.len(), 1);
         // An operator's index stays as it is: the write is refused, and a retry does not help.
         let parallel = doc! {"name": "parallel", "key": {"other": 1, "tags": 1}};
         run_command(&url, doc! {"createIndexes": "t.lists", "indexes": [parallel]}).await;
@@ -136,7 +136,7 @@ fn ids_too_many_for_one_command_are_split() {
             put(&store, &LISTS, &id(n), json!({"any": n})).await.unwrap();
         }
         let keys: Vec<Key> = (0..85_000).map(|n| Key::new(&LISTS, &id(n))).collect();
-        let found = store.get(&keys).await.unwrap();
+        let found = store.get(&keys, Freshness::Linearizable).await.unwrap();
         assert_eq!(found.iter().filter(|found| found.is_some()).count(), 2);
         assert_eq!(found[84_999].as_ref().unwrap().document["any"], 84_999);
     });
@@ -175,18 +175,18 @@ fn open_older_program_becomes_read_only_after_an_upgrade() {
         let key = [Key::new(&C, "a")];
         // A program that declares another collection has no effect on this one.
         let other = open(&url, &[&OTHER]).await;
-        older.get(&key).await.unwrap();
+        older.get(&key, Freshness::Linearizable).await.unwrap();
         commit(&older, "b").await.unwrap();
 
         let newer = open(&url, &[&NEWER]).await;
-        assert!(older.get(&key).await.unwrap()[0].is_some());
+        assert!(older.get(&key, Freshness::Linearizable).await.unwrap()[0].is_some());
         let error = commit(&older, "c").await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::READ_ONLY, "{error}");
         assert_eq!(older.read_only_reason().map(|error| error.code()), Some(ErrorCode::NEWER_VERSION));
-        assert_eq!(older.query(&Query::of(&C)).await.unwrap().items.len(), 2);
-        assert!(older.get(&key).await.unwrap()[0].is_some());
+        assert_eq!(older.query(&Query::of(&C), Freshness::Linearizable).await.unwrap().items.len(), 2);
+        assert!(older.get(&key, Freshness::Linearizable).await.unwrap()[0].is_some());
         commit(&newer, "d").await.unwrap();
-        other.get(&key).await.unwrap();
+        other.get(&key, Freshness::Linearizable).await.unwrap();
         assert_eq!(other.read_only_reason(), None);
 
         // A process that only commits notices it a little later.

@@ -255,6 +255,10 @@ impl AnyCommand for DocumentCommit<'_> {
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = self.command.as_ref().map_or_else(ReadSet::empty, |command| command.reads(view));
+        // The command reads as it does alone: an answer without a call id is for the call that was read here last.
+        if !view.missing(reads.clone()).is_empty() {
+            return reads;
+        }
         self.writes.iter().fold(reads, |reads, write| reads.with_key(write.key()))
     }
 

@@ -85,6 +85,8 @@ pub(super) async fn read_snapshot_time(mongo: &Mongo) -> Result<Timestamp, Attem
         "readConcern": mongo.confirmed_time.read_concern(),
     };
     let reply = mongo.database(META).run_command(find).await?;
+    let found = first_document(&reply).and_then(|found| Reply::try_from(&found).ok());
+    meta::observe_fingerprint(mongo, fingerprint_in(found.as_ref())).await?;
     reply.get_document("cursor").ok().and_then(|cursor| cursor.get_timestamp("atClusterTime").ok()).ok_or_else(|| {
         let why = "the server's reply has no snapshot time; check that the server is a member of a replica set";
         StoreError::Unavailable { what: mongo.describe_operation("reading"), why: why.to_owned() }.into()

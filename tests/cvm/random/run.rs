@@ -12,7 +12,7 @@ use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::store::layer::{Fault, FaultStore, LimitedStore};
-use runstate::store::{self, BatchLimits, Freshness, Outcome, Store};
+use runstate::store::{self, BatchLimits, Outcome, Store};
 use runstate::testing::fault::FaultFs;
 use runstate::testing::{block_on, yield_now};
 use runstate::time::{Millis, Timestamp};

@@ -83,7 +83,7 @@ impl Command for ImportReadyExecution {
         let (initial, decoded) = new_execution(view, &self.id, &self.program_id, self.started, ctx)?;
         let loaded = LoadedMachine::start(&decoded, &Json::Null, None, ctx)?;
         let execution = ExecutionHead { last_modified: self.last_modified, ..initial };
-        let mut decision = insert_execution(execution, loaded, &self.output, SliceWrites::default(), ctx)?;
+        let mut decision = insert_execution(view, execution, loaded, &self.output, SliceWrites::default(), ctx)?;
         decision.hints.push(Hint::Due);
         Ok(decision)
     }
@@ -197,7 +197,7 @@ impl Command for ImportActiveExecution {
             execution.state = call_closing::waiting_for(&[call]).map_or(execution.state, ExecutionState::Waiting);
             hint = super::super::call::open_hint(COGNITIVE);
         }
-        let mut decision = insert_execution(execution, loaded, &self.output, writes, ctx)?;
+        let mut decision = insert_execution(view, execution, loaded, &self.output, writes, ctx)?;
         decision.hints.push(hint);
         Ok(decision)
     }
@@ -269,7 +269,7 @@ impl Command for ImportEndedExecution {
         let loaded = loaded.map_err(|e| Rejection::Invalid { field: "state".to_owned(), reason: e.message })?;
         let (pc, metrics, last_modified) = (self.pc, self.metrics, self.completed);
         let execution = ExecutionHead { state, pc, metrics, last_modified, ..initial };
-        insert_execution(execution, loaded, &self.output, SliceWrites::default(), ctx)
+        insert_execution(view, execution, loaded, &self.output, SliceWrites::default(), ctx)
     }
 }
 

@@ -158,7 +158,7 @@ fn require_absent(view: &View, id: &str) -> Result<(), Rejection> {
 /// The read set of an imported execution: the execution, which must not exist, and its imported program.
 fn execution_reads(view: &View, execution: &str, program: &str) -> ReadSet {
     let key = Key::new(&PROGRAMS, program);
-    let reads = ReadSet::key(Key::new(&EXECUTIONS, execution)).with_key(key.clone());
+    let reads = ReadSet::key(execution_key(execution)).with_key(key.clone());
     match view.get(&key) {
         Some(_) => reads.with_key(version_key(program, 1)),
         None => reads,
@@ -168,7 +168,8 @@ fn execution_reads(view: &View, execution: &str, program: &str) -> ReadSet {
 fn find_program(view: &View, id: &str) -> Result<Program, Rejection> {
     let key = Key::new(&PROGRAMS, id);
     let missing = || Rejection::NotFound { what: "program", id: id.to_owned(), hint: String::new() };
-    document::read(&key, view.get(&key).ok_or_else(missing)?)
+    let program: Program = document::read(&key, view.get(&key).ok_or_else(missing)?)?;
+    if program.removing { Err(missing()) } else { Ok(program) }
 }
 
 /// Creates an execution that does not exist yet, on version 1 of its program, and returns that version too. It is running and due at once:
@@ -213,6 +214,7 @@ fn new_execution(
 
 /// Inserts an execution with its machine, its output so far, and the rows of `writes`.
 fn insert_execution(
+    view: &View,
     mut execution: ExecutionHead,
     mut loaded: LoadedMachine,
     output: &[String],
@@ -223,6 +225,8 @@ fn insert_execution(
     let pages = loaded.save(&mut execution, ctx)?;
     let insert = Change::Insert { key: execution_key(&execution.id), document: document::write(&execution)? };
     let mut decision = Decision::new(execution.execution_status()).change(insert);
+    let program = Key::new(&PROGRAMS, &execution.program_id);
+    decision.checks.extend(view.get(&program).map(|found| (program, found.revision.clone())));
     decision.changes.extend(writes.changes);
     decision.changes.extend(pages);
     Ok(decision)

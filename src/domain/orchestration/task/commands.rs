@@ -11,7 +11,7 @@ use crate::decision::{AnyCommand, Command, Ctx, Decision, LoadedEntity, ReadSet,
 use crate::domain::cvm::{EXECUTIONS, ExecutionStatus, RunSlice, Status};
 use crate::domain::orchestration::session::{Session, SessionState};
 use crate::operation::Operation;
-use crate::schema::Key;
+use crate::schema::{Freshness, Key};
 use crate::value::Json;
 
 /// Adds a task to a session that has not ended.
@@ -54,7 +54,8 @@ impl Command for AddTask {
     type Output = TaskSummary;
 
     fn reads(&self, view: &View) -> ReadSet {
-        let reads = ReadSet::entity::<Session>(&self.session_id);
+        // The dependencies are not checked by the commit.
+        let reads = ReadSet::entity::<Session>(&self.session_id).with_freshness(Freshness::Linearizable);
         // No task can name an id that is generated.
         let Some(id) = &self.id else {
             return self.depends_on().iter().fold(reads, |reads, one| reads.with_entity::<Task>(one));
