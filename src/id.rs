@@ -182,13 +182,7 @@ pub fn derive_id(now: Timestamp, command: &CommandId, counter: u64) -> String {
 /// A UUIDv7 from `now` and ten bytes of entropy.
 pub fn uuid_v7(now: Timestamp, random: [u8; 10]) -> String {
     let ms = u64::try_from(now.as_millis()).unwrap_or(0);
-    let mut bytes = [0u8; 16];
-    bytes[..6].copy_from_slice(&ms.to_be_bytes()[2..]);
-    bytes[6..].copy_from_slice(&random);
-    bytes[6] = 0x70 | (bytes[6] & 0x0f);
-    bytes[8] = 0x80 | (bytes[8] & 0x3f);
-    let h = hex(&bytes);
-    format!("{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..])
+    uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid().to_string()
 }
 
 /// SHA-256 over `parts`, each preceded by its length, so that different lists of parts never give the same input.
@@ -203,19 +197,12 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 
 /// Lower-case hexadecimal text of `bytes`.
 pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
+    ::hex::encode(bytes)
 }
 
 /// Decodes lower-case hexadecimal text.
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |b: u8| match b {
-        b'0'..=b'9' => Some(b - b'0'),
-        b'a'..=b'f' => Some(b - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+    ::hex::decode(text).ok().filter(|bytes| hex(bytes) == text)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::DescribedParameter;
 use crate::decision::Rejection;
 use crate::limits::SAFE_INTEGER;
 use crate::time::{Millis, Timestamp};
-use crate::value::{Document, Json, edit_distance, json_text, lower_case};
+use crate::value::{Document, Json, json_text, levenshtein, lower_case};
 
 /// A declared parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Mismatch {
 
 /// The name that is most likely meant: at most two edits away, and less than a third of its letters.
 pub fn nearest_name<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
-    let distance = |known: &str| edit_distance(&lower_case(name), &lower_case(known));
+    let distance = |known: &str| levenshtein(&lower_case(name), &lower_case(known));
     let nearest = names.iter().copied().min_by_key(|known| distance(known))?;
     (distance(nearest) <= 2.min(nearest.chars().count() / 3)).then_some(nearest)
 }

@@ -5,7 +5,6 @@
 //! as null. Index keys (`schema/keys.rs`) have the same order.
 
 mod bounds;
-mod crc;
 mod deserializer;
 mod double;
 mod json;
@@ -18,7 +17,6 @@ pub mod time;
 use std::cmp::Ordering;
 
 pub use bounds::{ValueError, check_plain, check_storable, json_bytes, memory_bytes};
-pub use crc::Crc32;
 pub use deserializer::{DeserializeError, deserialize_some, from_document, from_value};
 pub use double::{exact_digits, parse_double, shortest_digits};
 pub use json::{
@@ -26,7 +24,12 @@ pub use json::{
 };
 pub use path::{Difference, FieldPath, Segment, difference, get};
 pub use sorted_map::{SortedMap, SortedSet, collect_btree_map, collect_document, sort_by};
-pub use text::{edit_distance, lower_case, single_upper_case, single_upper_cases, upper_case, words};
+pub use strsim::levenshtein;
+pub use text::{lower_case, single_upper_case, single_upper_cases, upper_case, words};
+
+/// The checksum of records in a page: CRC-32 (ISO 3309). `crc32fast`, which checks files, is several times faster, but its tables cost each page
+/// 16 KB.
+pub static CRC_32: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
 /// A plain value.
 pub type Json = serde_json::Value;

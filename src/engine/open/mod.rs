@@ -236,7 +236,7 @@ fn is_scheme(text: &str) -> bool {
 
 /// The known scheme with the smallest edit distance, at most two.
 fn nearest_scheme<'a>(scheme: &str, offered: &[&'a str]) -> Option<&'a str> {
-    let distance = |known: &str| crate::value::edit_distance(scheme, known);
+    let distance = |known: &str| crate::value::levenshtein(scheme, known);
     let nearest = offered.iter().map(|form| scheme_of(form)).min_by_key(|known| distance(known));
     nearest.filter(|known| distance(known) <= 2)
 }

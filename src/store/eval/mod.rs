@@ -11,7 +11,7 @@ pub use aggregate::{Aggregation, aggregate};
 use super::StoreError;
 use crate::id::{hex, unhex};
 use crate::schema::{Collection, Direction, Filter, Kind, Query, Sort, keys, parse_decimal};
-use crate::value::{Crc32, Document, Json, collect_document, compare, get, is_equal, words};
+use crate::value::{CRC_32, Document, Json, collect_document, compare, get, is_equal, words};
 
 /// Returns the document with only the given `fields`, or the whole document if there are none.
 pub fn project(document: &Document, fields: &[String]) -> Document {
@@ -157,13 +157,13 @@ impl Cursor {
 
 /// Identifies the collection and the order of a query: its cursors mean nothing in another.
 fn order_checksum(query: &Query) -> Vec<u8> {
-    let mut checksum = Crc32::default();
+    let mut checksum = CRC_32.digest();
     checksum.update(query.collection.as_bytes());
     for Sort { field, direction } in &query.sort {
         checksum.update(if *direction == Direction::Ascending { b"\0+" } else { b"\0-" });
         checksum.update(field.as_bytes());
     }
-    checksum.finish().to_be_bytes().to_vec()
+    checksum.finalize().to_be_bytes().to_vec()
 }
 
 #[cfg(test)]

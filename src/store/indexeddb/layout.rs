@@ -17,7 +17,7 @@ use crate::id::Revision;
 use crate::schema::{Catalog, Collection};
 use crate::store::tables::{EntryExtractor, EntryKind};
 use crate::store::{COMMANDS, StoreError, StoredDocument};
-use crate::value::{Crc32, Json, SortedMap, from_value, parse, to_json_string};
+use crate::value::{CRC_32, Json, SortedMap, from_value, parse, to_json_string};
 
 /// The object store of the layout. No collection has this name.
 pub(super) const META: &str = "runstate";
@@ -257,12 +257,12 @@ pub(super) fn index_entries<'a>(
 
 /// Returns the CRC-32 of a record. Ids and revisions have no control characters, so no two records have the same checked bytes.
 fn checksum(collection: &str, id: &str, rev: &str, v: u32, doc: &str) -> u32 {
-    let mut crc = Crc32::default();
+    let mut crc = CRC_32.digest();
     for part in [collection, id, rev, &v.to_string(), doc] {
         crc.update(part.as_bytes());
         crc.update(&[0]);
     }
-    crc.finish()
+    crc.finalize()
 }
 
 /// Encodes bytes as a text.

@@ -24,7 +24,7 @@ pub use description::ValidationError;
 use description::{quote, truncate};
 
 use crate::limits::{SCHEMA_PATTERN_CHARS, SCHEMA_PATTERNS_CHARS};
-use crate::value::{Document, Json, SortedMap, check_plain, compare, edit_distance, sort_by};
+use crate::value::{Document, Json, SortedMap, check_plain, compare, levenshtein, sort_by};
 use crate::vm::TextRegExp;
 
 /// A schema of values: a subset of JSON Schema, checked when it is parsed.
@@ -413,7 +413,7 @@ fn path_segment(name: &str) -> String {
 }
 
 fn unsupported(keyword: &str) -> String {
-    let near = |candidate: &&&str| keyword.len() <= 40 && edit_distance(keyword, candidate) <= 2;
+    let near = |candidate: &&&str| keyword.len() <= 40 && levenshtein(keyword, candidate) <= 2;
     match KEYWORDS.iter().find(near) {
         Some(candidate) => format!("is not a keyword; did you mean {candidate}?"),
         None => format!("is not supported; use one of: {}", KEYWORDS.join(", ")),
