@@ -82,9 +82,12 @@ impl Engine {
     pub async fn run_due(&self, limit: u32, run_limit: RunLimit) -> Result<DueReport, Error> {
         let now = self.now();
         let mut report = DueReport::default();
+        // The first read sees every acknowledged commit, and the others are no older.
+        let mut freshness = Freshness::Linearizable;
         for rule in self.shared.registry.due_rules() {
             if let Some(delay) = (rule.delay)(self.settings()) {
-                self.run_rule(rule, now - delay, limit, run_limit, &mut report).await?;
+                self.run_rule_from(freshness, rule, now - delay, limit, run_limit, &mut report).await?;
+                freshness = Freshness::Session;
             }
         }
         let expired = self.sweep(now, limit as usize).await?;
@@ -113,10 +116,24 @@ impl Engine {
         run_limit: RunLimit,
         report: &mut DueReport,
     ) -> Result<(), Error> {
+        self.run_rule_from(Freshness::Linearizable, rule, until, limit, run_limit, report).await
+    }
+
+    /// As [`Engine::run_rule`], with the freshness of its first read.
+    async fn run_rule_from(
+        &self,
+        mut freshness: Freshness,
+        rule: &DueRule,
+        until: Timestamp,
+        limit: u32,
+        run_limit: RunLimit,
+        report: &mut DueReport,
+    ) -> Result<(), Error> {
         let query = rule.query(Some(until)).limit(PAGE);
         let (mut cursor, mut done) = (None, 0);
         loop {
-            let page = self.store().query(&query.clone().after(cursor), Freshness::Session).await?;
+            let page = self.store().query(&query.clone().after(cursor), freshness).await?;
+            freshness = Freshness::Session;
             for row in page.items {
                 if done >= limit {
                     report.more = true;
