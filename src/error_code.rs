@@ -79,7 +79,7 @@ macro_rules! error_codes {
         /// All of them.
         pub const CODES: &[$crate::error_code::CodeDeclaration] = &[$($crate::error_code::CodeDeclaration {
             code: $name,
-            description: $crate::documentation!(concat!($($doc, "\n"),+)),
+            description: if $crate::HAS_SCHEMAS { concat!($($doc, "\n"),+) } else { "" },
         }),+];
     };
 }
@@ -92,7 +92,7 @@ macro_rules! core_codes {
             /// The codes of the library itself, without those of domains.
             pub const CORE: &'static [CodeDeclaration] = &[$($(CodeDeclaration {
                 code: ErrorCode::$name,
-                description: $crate::documentation!(concat!($($doc, "\n"),+)),
+                description: if $crate::HAS_SCHEMAS { concat!($($doc, "\n"),+) } else { "" },
             }),+),+];
         }
     };

@@ -39,7 +39,6 @@
 //! | `indexeddb` | the store in a browser's IndexedDB, in WebAssembly; turns on `wasm` | |
 //! | `mongodb` | the store on a MongoDB replica set, in native builds, on a tokio runtime | |
 //! | `wasm-compiler` | the compiler's wasm-bindgen exports, for a WebAssembly module of its own | |
-//! | `tracing` | events of the engine (conflicts, unknown outcomes, damage) as events of `tracing` | |
 //! | `schema` | documentation and schemas of operations, for tools | |
 //! | `simulation` | simulated time and entropy; in WebAssembly, the simulated worlds of `runstate/testing` | |
 //! | `testing` | the conformance suite for any store, and fault injection; turns on `simulation` | |
@@ -51,17 +50,10 @@ extern crate self as runstate;
 
 pub mod client;
 pub mod decision;
-#[cfg(feature = "schema")]
-mod documentation;
-#[cfg(not(feature = "schema"))]
-#[path = "no_documentation.rs"]
-mod documentation;
 pub mod domain;
 pub mod engine;
 pub mod error_code;
 pub mod id;
-#[cfg(not(target_family = "wasm"))]
-pub mod legacy;
 pub mod limits;
 pub mod marker;
 pub mod operation;
@@ -69,9 +61,14 @@ pub mod schema;
 pub mod store;
 #[cfg(feature = "simulation")]
 pub mod testing;
+pub mod transfer;
 #[cfg(any(feature = "wasm", feature = "wasm-compiler"))]
 pub mod wasm;
 pub mod work;
+
+/// Whether this build has the documentation and schemas of operations. Constants choose by it, so other builds contain none.
+#[doc(hidden)]
+pub const HAS_SCHEMAS: bool = cfg!(feature = "schema");
 
 #[cfg(any(not(target_family = "wasm"), feature = "wasm"))]
 pub use client::{Builder, open};
@@ -84,3 +81,5 @@ pub use runstate_value as value;
 pub use runstate_value::time;
 #[doc(inline)]
 pub use runstate_vm as vm;
+#[cfg(not(target_family = "wasm"))]
+pub use transfer::legacy;

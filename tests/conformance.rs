@@ -1,12 +1,12 @@
 //! Tests of the conformance suite: a store with a defect must not pass it.
 #![cfg(feature = "testing")]
 
-use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
-use runstate::schema::{Aggregate, Catalog, Key, Query};
+use runstate::schema::{Aggregate, Key, Query};
+use runstate::store::layer;
 use runstate::store::{
-    Batch, Capabilities, Changes, Expectation, Freshness, Memory, Outcome, Page, Position, Receipt, Row, Store,
-    StoreError, StoredDocument, WriteOp,
+    Batch, Changes, Expectation, Freshness, Memory, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
+    WriteOp,
 };
 use runstate::testing::conformance::{CASES, Subject, run};
 use runstate::testing::{block_on, yield_now};
@@ -41,13 +41,11 @@ impl DefectiveStore {
     }
 }
 
-impl Store for DefectiveStore {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+impl layer::StoreLayer for DefectiveStore {
+    type Inner = Memory;
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.migrate(catalog)
+    fn inner(&self) -> &Self::Inner {
+        &self.inner
     }
 
     fn get<'a>(
@@ -103,10 +101,6 @@ impl Store for DefectiveStore {
         self.inner.commit(batch)
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
-        self.inner.outcome(command)
-    }
-
     fn changes(
         &self,
         from: Option<Position>,
@@ -130,10 +124,6 @@ impl Store for DefectiveStore {
     ) -> BoxFuture<'a, Result<usize, StoreError>> {
         let early = Millis(i64::from(self.has(Defect::SweepsEarly)));
         self.inner.sweep(collection, now + early, limit)
-    }
-
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        self.inner.collections()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -17,7 +17,7 @@ const COLORS: &[&str] = &["red", "green"];
 
 /// Every attribute once.
 #[derive(Entity, Clone, Debug, PartialEq)]
-#[entity(collection = "toy.ovens", version = 3, read_mostly, rename_all = "camelCase")]
+#[entity(collection = "toy.ovens", version = 3, rename_all = "camelCase")]
 #[index(oven_name, unique)]
 #[index(status, last_seen desc)]
 #[index(each(tags))]
@@ -236,7 +236,7 @@ fn indexes_ttl_references_and_flags_are_declared() {
     let references: Vec<_> = collection.references().map(|one| (one.field, one.collection)).collect();
     assert_eq!(references, [("ownerId", "toy.owners")]);
     assert_eq!((collection.name, collection.version), ("toy.ovens", 3));
-    assert_eq!((collection.read_mostly, collection.insert_only), (true, false));
+    assert!(!collection.insert_only);
     assert!(Catalog::new(&[&Oven::COLLECTION, &OWNERS]).is_ok());
     assert_eq!(oven(OvenState::Idle).id(), "m1");
 }

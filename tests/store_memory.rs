@@ -13,14 +13,11 @@ runstate::conformance!(fresh);
 /// A read-modify-write retried on conflicts loses no update on four threads.
 #[test]
 fn concurrent_counts_on_four_threads_lose_no_update() {
-    use std::sync::Arc;
-
     use runstate::id::CommandId;
     use runstate::schema::{Catalog, Collection, Field, Key};
-    use runstate::store::{Batch, Expectation, Store, StoreError, Write, WriteOp};
-    use runstate::testing::block_on;
-    use runstate::time::Timestamp;
-    use runstate::value::Json;
+    use runstate::store::{Store, StoreError};
+    use runstate::testing::{BatchExt as _, batch, block_on};
+    use serde_json::json;
 
     const C: Collection = Collection::new("t.c", 1).fields(&[Field::int("n")]);
     let store = Memory::new();
@@ -30,16 +27,11 @@ fn concurrent_counts_on_four_threads_lose_no_update() {
             for attempt in 0.. {
                 let found = block_on(store.get(&[Key::new(&C, "a")], Freshness::Linearizable)).unwrap().remove(0);
                 let n = found.as_ref().map_or(0, |stored| stored.document["n"].as_i64().unwrap());
-                let document = Arc::new([("n".to_owned(), Json::from(n + 1))].into_iter().collect());
-                let expect = found.map_or(Expectation::Absent, |stored| Expectation::Revision(stored.revision));
-                let op = WriteOp::Put { version: 1, document };
-                let batch = Batch {
-                    command: CommandId::new(&format!("{thread}-{i}-{attempt}")).unwrap(),
-                    fingerprint: String::new(),
-                    at: Timestamp::from_millis(0),
-                    result: Json::Null,
-                    writes: vec![Write { key: Key::new(&C, "a"), expect, op }],
-                    checks: vec![],
+                let (batch, document) =
+                    (batch(CommandId::new(&format!("{thread}-{i}-{attempt}")).unwrap()), json!({"n": n + 1}));
+                let batch = match found {
+                    Some(stored) => batch.replace(&C, "a", &stored.revision, document),
+                    None => batch.insert(&C, "a", document),
                 };
                 match block_on(store.commit(batch)) {
                     Ok(_) => break,

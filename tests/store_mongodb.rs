@@ -3,6 +3,8 @@
 // Test helpers may panic.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "store_mongodb/checks.rs"]
+mod checks;
 #[path = "store_mongodb/concerns.rs"]
 mod concerns;
 #[path = "store_mongodb/cost.rs"]
@@ -21,10 +23,10 @@ mod migration;
 mod orchestration;
 #[path = "store_mongodb/recorder.rs"]
 mod recorder;
+#[path = "store_mongodb/scene.rs"]
+mod scene;
 #[path = "store_mongodb/server.rs"]
 mod server;
-#[path = "store_mongodb/stripes.rs"]
-mod stripes;
 
 use std::sync::Arc;
 

@@ -15,18 +15,21 @@ mod feed;
 mod other_seeds;
 #[path = "store_mongodb/query_generator.rs"]
 mod query_generator;
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+#[path = "store_mongodb/scene.rs"]
+mod scene;
+#[path = "store_mongodb/server.rs"]
+#[expect(dead_code, reason = "the target `store_mongodb` uses all of it")]
+mod server;
 
 use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, HEAP_PAGES, OUTPUTS, PROGRAM_VERSIONS, PROGRAMS};
-use runstate::id::CommandId;
-use runstate::schema::{Catalog, Collection, Key};
+use runstate::schema::Catalog;
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Expectation, Store, Write, WriteOp};
-use runstate::time::Timestamp;
+use runstate::store::{Store, Write};
 use runstate::value::Json;
 use serde_json::json;
+
+use self::scene::insert;
+use self::server::{database_name, fresh_url};
 
 /// A store in a database of its own, with the URL of the server and the name of the database.
 struct MongoTestStore {
@@ -35,54 +38,26 @@ struct MongoTestStore {
     database: String,
 }
 
-/// Opens a store in one database. `None`, after a printed note, if there is no server.
-async fn open_in_one_database(test: &str, catalog: &Catalog) -> Option<MongoTestStore> {
-    open_at(test, catalog, |base, name, query| format!("{base}/{name}?{query}")).await
+/// Opens a store in one database.
+async fn open_in_one_database(catalog: &Catalog) -> MongoTestStore {
+    open_at(catalog, |url, _| url).await
 }
 
 /// Opens a store in several databases (`layout=seed`), whose names begin with the name of the test's database.
-async fn open_over_databases(test: &str, catalog: &Catalog) -> Option<MongoTestStore> {
-    open_at(test, catalog, |base, name, query| format!("{base}/?{query}&layout=seed&databasePrefix={name}_")).await
-}
-
-async fn open_at(test: &str, catalog: &Catalog, url: fn(&str, &str, &str) -> String) -> Option<MongoTestStore> {
-    static USED: AtomicU32 = AtomicU32::new(0);
-    let Ok(server) = std::env::var("RUNSTATE_TEST_MONGODB") else {
-        println!("skipped: {test}: RUNSTATE_TEST_MONGODB names no server; `cargo xtask test` does");
-        return None;
+async fn open_over_databases(catalog: &Catalog) -> MongoTestStore {
+    let with_layout = |url: String, database: &str| {
+        let layout = format!("/?layout=seed&databasePrefix={database}_&");
+        url.replacen(&format!("/{database}?"), &layout, 1).trim_end_matches('&').to_owned()
     };
-    let (base, query) = server.split_once('?').unwrap_or((&server, "appName=tests"));
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
-    let database = format!("a{}_{now:x}_{}", std::process::id(), USED.fetch_add(1, Ordering::Relaxed));
-    let url = url(base.trim_end_matches('/'), &database, query);
-    let store = Mongo::open(&url, MongoOptions::default()).await.unwrap();
+    open_at(catalog, with_layout).await
+}
+
+async fn open_at(catalog: &Catalog, with_layout: fn(String, &str) -> String) -> MongoTestStore {
+    let (server, url) = (std::env::var("RUNSTATE_TEST_MONGODB").unwrap(), fresh_url());
+    let database = database_name(&url).unwrap();
+    let store = Mongo::open(&with_layout(url, &database), MongoOptions::default()).await.unwrap();
     store.migrate(catalog).await.unwrap();
-    Some(MongoTestStore { store, server, database })
-}
-
-/// Runs a future on a tokio runtime, which the driver needs.
-fn block_on_tokio<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
-}
-
-fn batch(command: &str, writes: Vec<Write>) -> Batch {
-    Batch {
-        command: CommandId::new(command).unwrap(),
-        fingerprint: "f".to_owned(),
-        at: Timestamp::from_millis(1_000_000),
-        result: Json::Null,
-        writes,
-        checks: vec![],
-    }
-}
-
-fn put(collection: &Collection, id: &str, document: Json) -> Write {
-    let document = Arc::new(document.as_object().unwrap().clone());
-    Write { key: Key::new(collection, id), expect: Expectation::Any, op: WriteOp::Put { version: 1, document } }
-}
-
-fn insert(collection: &Collection, id: &str, document: Json) -> Write {
-    Write { expect: Expectation::Absent, ..put(collection, id, document) }
+    MongoTestStore { store, server, database }
 }
 
 /// The number of executions. Each has a few calls, output rows and log rows.

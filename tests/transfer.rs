@@ -4,7 +4,6 @@
 #[path = "transfer/verification.rs"]
 mod verification;
 
-use std::future::Future;
 use std::io::{BufReader, Cursor};
 use std::sync::Arc;
 
@@ -23,11 +22,10 @@ use runstate::operation::Domain;
 use runstate::schema::{Collection, Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
-use runstate::store::{
-    Batch, BatchLimits, COMMANDS, Expectation, Freshness, Memory, Store, StoreError, Write, WriteOp,
-};
-use runstate::time::{Millis, Timestamp};
-use runstate::value::{Document, Json};
+use runstate::store::{BatchLimits, COMMANDS, Freshness, Memory, Store, StoreError};
+use runstate::testing::{BatchExt as _, batch};
+use runstate::time::Millis;
+use serde_json::json;
 
 const ASKS: &str = "const list = []; for (let i = 0; i < 100; i++) list.push({ i, f: () => i });
     console.log('one'); const a = CC('first?'); console.log(a, list[7].f()); const b = CC('second?'); a + b + list.length";
@@ -190,17 +188,8 @@ async fn documents_of_an_unknown_domain_are_named_and_not_left_out() {
     cvm.start(&Start { id: Some("a".into()), ..Start::new("asks") }).await.unwrap();
     // A store in which the domain has no documents is complete.
     export(&engine_over(store.clone()).await).await;
-    let op = WriteOp::Put { version: 1, document: Arc::new(Document::new()) };
-    let write = Write { key: Key::new(&CHORES, "a"), expect: Expectation::Absent, op };
-    let batch = Batch {
-        command: id("chore"),
-        fingerprint: "chore".to_owned(),
-        at: Timestamp::from_millis(0),
-        result: Json::Null,
-        writes: vec![write],
-        checks: Vec::new(),
-    };
-    open().await.unwrap().store().commit(batch).await.unwrap();
+    let chore = batch(id("chore")).insert(&CHORES, "a", json!({}));
+    open().await.unwrap().store().commit(chore).await.unwrap();
     let lesser = engine_over(store.clone()).await;
     let error = lesser.export(&mut LineWriter::new(&mut Vec::new(), "memory"), |_| {}).await.unwrap_err();
     assert_eq!((error.code, error.collection.as_deref()), (ErrorCode::UNSUPPORTED, Some("house.chores")), "{error}");

@@ -14,15 +14,11 @@ use std::task::{Context, Poll, Waker};
 
 use damage::{engine, fill_store};
 use runstate::domain::cvm::Start;
-use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
-use runstate::schema::{Aggregate, Catalog, Key, Query};
+use runstate::schema::{Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
-use runstate::store::{
-    Batch, Capabilities, Changes, Freshness, Memory, Outcome, Page, Position, Receipt, Row, Store, StoreError,
-    StoredDocument, VerifyReport,
-};
-use runstate::time::{Millis, Timestamp};
+use runstate::store::layer;
+use runstate::store::{Freshness, Memory, Page, Row, Store, StoreError, StoredDocument, VerifyReport};
 use runstate::value::Document;
 
 async fn verify_store(store: Arc<dyn Store>) -> VerifyReport {
@@ -256,13 +252,11 @@ impl AlteredStore {
     }
 }
 
-impl Store for AlteredStore {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+impl layer::StoreLayer for AlteredStore {
+    type Inner = Memory;
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.migrate(catalog)
+    fn inner(&self) -> &Self::Inner {
+        &self.inner
     }
 
     fn get<'a>(
@@ -271,7 +265,7 @@ impl Store for AlteredStore {
         freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(async move {
-            let mut found = self.inner.get(keys, freshness).await?;
+            let mut found = Store::get(&*self.inner, keys, freshness).await?;
             for (key, stored) in keys.iter().zip(&mut found) {
                 stored.iter_mut().for_each(|stored| self.apply_edit(&key.to_string(), stored));
             }
@@ -281,43 +275,5 @@ impl Store for AlteredStore {
 
     fn query<'a>(&'a self, query: &'a Query, _: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
         Box::pin(async move { self.read_page(query) })
-    }
-
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
-        self.inner.aggregate(aggregate)
-    }
-
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
-        self.inner.commit(batch)
-    }
-
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
-        self.inner.outcome(command)
-    }
-
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
-        self.inner.changes(from, limit, wait)
-    }
-
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
-        self.inner.sweep(collection, now, limit)
-    }
-
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        self.inner.collections()
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.close()
     }
 }

@@ -100,7 +100,7 @@ fn declared_collections_match_the_snapshot() {
         for reference in collection.references() {
             out += &format!("  reference {} {}\n", reference.field, reference.collection);
         }
-        out += &format!("  insert_only {} read_mostly {}\n", collection.insert_only, collection.read_mostly);
+        out += &format!("  insert_only {}\n", collection.insert_only);
     }
     insta::assert_snapshot!(out);
 }

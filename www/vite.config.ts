@@ -5,11 +5,13 @@ import { defineConfig } from "vite";
 import { offline } from "./build/offline.ts";
 import { pack } from "./build/pack.ts";
 import { preload } from "./build/preload.ts";
-import { source } from "./build/source.ts";
+import manifest from "./node_modules/runstate/package.json" with { type: "json" };
 
 export default defineConfig({
   base: "./",
-  plugins: [source(), pack(), preload(), offline()],
+  // The link to the source code.
+  define: { __SOURCE__: JSON.stringify(manifest.repository.url.replace(/^git\+|\.git$/g, "")) },
+  plugins: [pack(), preload(), offline()],
   server: { host: "127.0.0.1", fs: { allow: [".."] } },
   preview: { host: "127.0.0.1" },
   worker: { format: "es" },

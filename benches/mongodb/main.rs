@@ -55,8 +55,7 @@ async fn run_on_server() -> Result<(), BenchError> {
         return bench(&url).await;
     }
     #[cfg(unix)]
-    if let Some(program) = server::program("bench mongodb") {
-        let servers = server::Servers::replica_set(program, 1).await;
+    if let Some(servers) = server::Servers::replica_set(1).await {
         return bench(&servers.direct_url(0, "")).await;
     }
     Ok(())

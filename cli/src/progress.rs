@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use runstate::engine::transfer::{Phase, Progress};
+use runstate::engine::{Phase, Progress};
 
 use crate::printer::Printer;
 

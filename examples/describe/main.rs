@@ -10,7 +10,7 @@ use std::error::Error;
 
 use runstate::domain;
 use runstate::domain::cvm::Work;
-use runstate::engine::transfer::Progress;
+use runstate::engine::Progress;
 use runstate::engine::{self, ENGINE_OPERATIONS};
 use runstate::error_code::ErrorCode;
 use runstate::operation::{OperationKind, Registry, Signature};
@@ -37,7 +37,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let description = json!({
         "operations": operations.collect::<Vec<_>>(),
         "codes": codes
-            .map(|code| json!({"code": code.code.as_str(), "description": code.description.trim()}))
+            .map(|code| {
+                let category = format!("{:?}", code.code.category()).to_lowercase();
+                json!({"code": code.code.as_str(), "description": code.description.trim(), "category": category})
+            })
             .collect::<Vec<_>>(),
         "settings": registry.domains().iter().filter_map(|domain| Some(domain.settings?.schema())).collect::<Vec<_>>(),
         "documents": collections.map(document).collect::<Vec<_>>(),

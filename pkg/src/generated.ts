@@ -1962,8 +1962,6 @@ export type ProgramSummary = {
   name: string;
   /** Its latest version, from 1. */
   programVersion?: number;
-  /** Whether it is being removed: it cannot be started. Repeat the removal to complete it, unless an execution of it exists. */
-  removing?: boolean;
   /** Its tags. */
   tags: string[];
 };
@@ -1996,8 +1994,6 @@ export type ProgramView = {
   name: string;
   /** Its latest version, from 1. */
   programVersion?: number;
-  /** Whether it is being removed: it cannot be started. Repeat the removal to complete it, unless an execution of it exists. */
-  removing?: boolean;
   /** Its source. */
   source: string;
   /** Its tags. */
@@ -2046,14 +2042,10 @@ export type RecoveryRow = {
   status: SessionStatus;
 };
 
-/** The progress of a removal. */
-export type RemovalProgress = {
-  /** Whether nothing is left to do. */
-  done: boolean;
-  /** The program's name. */
+/** A program that was removed. */
+export type RemovedProgram = {
+  /** Its name. */
   name: string;
-  /** An execution that was started meanwhile, so that the program stays. */
-  usedBy: string | null;
 };
 
 /** The response to a call. */
@@ -2814,9 +2806,11 @@ export interface CvmProgramVersionsDocument {
   source: string;
 }
 
-/** A document of `cvm.programs`, version 1 of its schema. */
+/** A document of `cvm.programs`, version 2 of its schema. */
 export interface CvmProgramsDocument {
   bytecode: Json[];
+  /** Milliseconds since 1970, UTC. */
+  collectAt?: number | null;
   /** Milliseconds since 1970, UTC. */
   created: number;
   description?: string | null;
@@ -3014,7 +3008,7 @@ export interface Operations {
   "cvm.programs": { params: CvmProgramsParams; result: ProgramSummaryPage };
   "cvm.progress": { params: CvmProgressParams; result: ExecutionProgress };
   "cvm.release": { params: CvmReleaseParams; result: null };
-  "cvm.removeProgram": { params: CvmRemoveProgramParams; result: RemovalProgress };
+  "cvm.removeProgram": { params: CvmRemoveProgramParams; result: RemovedProgram };
   "cvm.retry": { params: CvmRetryParams; result: ExecutionStatus };
   "cvm.show": { params: CvmShowParams; result: Execution };
   "cvm.slowest": { params: CvmSlowestParams; result: CallRowPage };
@@ -3426,11 +3420,11 @@ export class CvmOperations {
   }
 
   /**
-   * Removes a program with all its versions.
+   * Removes a program with all its versions. Its name is free at once; the versions are deleted an hour later.
    *
    * Errors: `not_found`, `in_use` (it has executions: delete them first).
    */
-  removeProgram(name: string, options: OptionsOf<"cvm.removeProgram", "name"> = {}): Promise<RemovalProgress> {
+  removeProgram(name: string, options: OptionsOf<"cvm.removeProgram", "name"> = {}): Promise<RemovedProgram> {
     return this.caller.invoke("cvm.removeProgram", options, { name });
   }
 

@@ -22,8 +22,8 @@ export interface OpenOptions extends Omit<Settings, "sliceInstructions" | "slice
    * `off`: you call `rs.due.run()`.
    */
   timers?: "auto" | "off";
-  /** Writes the log of the engine to the console, from this level on. Default: nothing. */
-  log?: "error" | "warn" | "info" | "debug";
+  /** Writes the log of the engine to the console, from this level on. Default: `warn`. */
+  log?: "off" | "error" | "warn" | "info" | "debug";
   /** Fails if the store does not exist, instead of creating it. Default: false. */
   mustExist?: boolean;
   /** Whether a page asks the browser to keep its data when space runs out (`navigator.storage.persist()`). Default: true. */
@@ -41,7 +41,7 @@ const OPEN: OptionValidators<OpenOptions> = {
   ...SETTING_VALIDATORS,
   saveEvery: objectOf({ instructions: anything, bytes: anything }),
   timers: oneOf<NonNullable<OpenOptions["timers"]>>({ auto: true, off: true }),
-  log: oneOf<NonNullable<OpenOptions["log"]>>({ error: true, warn: true, info: true, debug: true }),
+  log: oneOf<NonNullable<OpenOptions["log"]>>({ off: true, error: true, warn: true, info: true, debug: true }),
   mustExist: anything,
   requestPersistence: flag,
   ...WAIT,
@@ -57,6 +57,9 @@ export interface Host {
   readonly now?: () => number;
 }
 
+/** The modules whose log level is set. */
+const LOGGING = new WeakSet<Glue>();
+
 /** Opens the store of a URL on this host. */
 export async function openStore(host: Host, url: string, options: OpenOptions = {}): Promise<Runstate> {
   // Validated first: an error after the store is opened would leave it open.
@@ -64,7 +67,9 @@ export async function openStore(host: Host, url: string, options: OpenOptions = 
   const { signal } = options;
   signal?.throwIfAborted();
   const glue = await untilAborted(host.instantiate(), signal);
-  if (options.log !== undefined) glue.logTo?.(logToConsole, options.log);
+  // The level is that of the module. A store that names none does not change it.
+  if (options.log !== undefined || !LOGGING.has(glue)) glue.logTo?.(logToConsole, options.log ?? "warn");
+  LOGGING.add(glue);
   const opening = host.instance.run(() => glue.Runstate.open(url, json));
   // A caller that aborted the wait has no handle to close the store, so it is closed here.
   const raw = await untilAborted(opening, signal).catch((error: unknown) => {

@@ -16,7 +16,7 @@ test("an invalid option is rejected with its name and what it may be", async () 
     [{ retentionMs: -1 }, /^open: `retentionMs` must be a whole number of milliseconds, 0 or more, not -1$/],
     [{ retentionMs: "1" }, /`retentionMs` must be .* not "1"$/],
     [{ retentionMs: 1.5 }, /`retentionMs` must be .* not 1\.5$/],
-    [{ log: "loud" }, /^open: `log` must be `error`, `warn`, `info` or `debug`, not "loud"$/],
+    [{ log: "loud" }, /^open: `log` must be `off`, `error`, `warn`, `info` or `debug`, not "loud"$/],
     [{ timers: "sometimes" }, /^open: `timers` must be `auto` or `off`, not "sometimes"$/],
     [{ logLevel: 1 }, /^open: `logLevel` must be `off`, `calls` or `instructions`, not 1$/],
     [{ logLevel: "debug" }, /^open: `logLevel` must be `off`, `calls` or `instructions`, not "debug"$/],

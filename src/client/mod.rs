@@ -78,7 +78,7 @@ impl Cvm {
     /// Removes a program with its versions. [`ErrorCode::IN_USE`](crate::error_code::ErrorCode::IN_USE): it has executions; delete them
     /// first.
     pub async fn remove_program(&self, name: &str) -> Result<(), Error> {
-        self.execute(&RemoveProgram { name: name.to_owned(), continues: false }).await.map(drop)
+        self.execute(&RemoveProgram { name: name.to_owned() }).await.map(drop)
     }
 
     /// Starts the program of this name, or as [`Start`] says, and runs it to its first stop.

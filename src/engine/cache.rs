@@ -2,11 +2,12 @@
 //! it. A read-only reply has no such check, so it reads from the store.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::decision::{CachedValue, LoadedDocument};
 use crate::id::Revision;
 use crate::schema::Key;
+use crate::time::Timestamp;
 use crate::value::{memory_bytes, sort_by};
 
 /// Maximum number of cached documents. An execution has a few: its head, its open call and the calls before it, its program.
@@ -33,15 +34,22 @@ struct CachedDocument {
     cached_value: Option<CachedValue>,
     bytes: u64,
     last_used: u64,
+    /// When this revision was last seen in the store.
+    seen: Timestamp,
 }
 
 impl DocumentCache {
     /// The document as this process last read or wrote it, with its decoded form.
     pub(super) fn get(&self, key: &Key) -> Option<(LoadedDocument, Option<CachedValue>)> {
+        self.get_seen_since(key, Timestamp::from_millis(i64::MIN))
+    }
+
+    /// As [`DocumentCache::get`], if the store had the document at `since` or later.
+    pub(super) fn get_seen_since(&self, key: &Key, since: Timestamp) -> Option<(LoadedDocument, Option<CachedValue>)> {
         self.lock_entries(|inner| {
             inner.clock += 1;
             let clock = inner.clock;
-            let entry = inner.entries.get_mut(key)?;
+            let entry = inner.entries.get_mut(key).filter(|entry| entry.seen >= since)?;
             entry.last_used = clock;
             Some((entry.loaded.clone(), entry.cached_value.clone()))
         })
@@ -52,21 +60,32 @@ impl DocumentCache {
         self.get(key).filter(|(loaded, _)| loaded.revision == *revision).and_then(|(_, cached)| cached)
     }
 
-    pub(super) fn put(&self, key: Key, loaded: LoadedDocument, cached: Option<CachedValue>) {
-        self.lock_entries(|inner| inner.put(key, loaded, cached));
+    /// Caches a document that was read or written until `now`.
+    pub(super) fn put(&self, key: Key, loaded: LoadedDocument, cached: Option<CachedValue>, now: Timestamp) {
+        self.lock_entries(|inner| {
+            let known = inner.entries.get(&key).filter(|entry| entry.loaded.revision == loaded.revision);
+            let seen = known.map_or(now, |entry| entry.seen);
+            inner.put(key, loaded, cached, seen);
+        });
     }
 
-    /// Updates the entry of `key` to the document that was read. It adds no entry.
-    pub(super) fn refresh(&self, key: &Key, found: Option<&LoadedDocument>) {
+    /// Updates the entry of `key` to the document that was read at `now`. It adds no entry.
+    pub(super) fn refresh(&self, key: &Key, found: Option<&LoadedDocument>, now: Timestamp) {
         self.lock_entries(|inner| {
-            let Some(cached) = inner.entries.get(key).map(|entry| &entry.loaded.revision) else { return };
-            match found.map(|found| (found, &found.revision)) {
-                Some((_, read)) if read.incarnation() == cached.incarnation() && read.writes() <= cached.writes() => {}
-                Some((found, read)) if read.incarnation() == cached.incarnation() => {
-                    inner.put(key.clone(), found.clone(), None);
-                }
+            let Some(entry) = inner.entries.get_mut(key) else { return };
+            let cached = &entry.loaded;
+            let Some(found) = found.filter(|found| found.revision.incarnation() == cached.revision.incarnation())
+            else {
                 // The document was deleted or re-created, before or after the cached one.
-                _ => inner.remove(key),
+                return inner.remove(key);
+            };
+            let (read, known) = (found.revision.writes(), cached.revision.writes());
+            // If a store is replaced by a copy, a document can have other contents at the same revision.
+            let differs = || !Arc::ptr_eq(&found.document, &cached.document) && found.document != cached.document;
+            if read > known || (read == known && differs()) {
+                inner.put(key.clone(), found.clone(), None, now);
+            } else if read == known {
+                entry.seen = now;
             }
         });
     }
@@ -81,13 +100,13 @@ impl DocumentCache {
 }
 
 impl CacheEntries {
-    fn put(&mut self, key: Key, loaded: LoadedDocument, cached: Option<CachedValue>) {
+    fn put(&mut self, key: Key, loaded: LoadedDocument, cached: Option<CachedValue>, seen: Timestamp) {
         let bytes = memory_bytes(&loaded.document) + cached.as_ref().map_or(0, |value| value.bytes);
         self.clock += 1;
         let used = self.clock;
         self.remove(&key);
         self.bytes += bytes;
-        self.entries.insert(key, CachedDocument { loaded, cached_value: cached, bytes, last_used: used });
+        self.entries.insert(key, CachedDocument { loaded, cached_value: cached, bytes, last_used: used, seen });
         while self.entries.len() > MAX_DOCUMENTS || self.bytes > MAX_BYTES {
             self.evict();
         }
@@ -111,8 +130,6 @@ impl CacheEntries {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::schema::Collection;
     use crate::value::Document;
@@ -124,7 +141,7 @@ mod tests {
             revision: Revision::parse("1-000000000000").unwrap(),
             document: Arc::new(Document::new()),
         };
-        cache.put(Key::new(&NOTES, id), loaded, Some(CachedValue::new((), bytes)));
+        cache.put(Key::new(&NOTES, id), loaded, Some(CachedValue::new((), bytes)), Timestamp::default());
     }
 
     #[test]

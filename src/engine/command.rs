@@ -200,14 +200,14 @@ impl Engine {
         for (key, loaded) in documents {
             let cached = cached.remove(&key);
             match loaded {
-                Some(loaded) => self.shared.cache.put(key, loaded, cached),
+                Some(loaded) => self.shared.cache.put(key, loaded, cached, self.now()),
                 None => self.shared.cache.forget([key]),
             }
         }
         // Decoded forms of documents that were only read: programs.
         for (key, value) in cached {
             if let Some(read) = view.get(&key) {
-                self.shared.cache.put(key, read.clone(), Some(value));
+                self.shared.cache.put(key, read.clone(), Some(value), self.now());
             }
         }
     }

@@ -11,9 +11,9 @@ mod error;
 mod host;
 pub(crate) mod log;
 pub mod open;
+mod progress;
 mod staging;
 mod store_operations;
-pub mod transfer;
 mod verify;
 mod view_loading;
 
@@ -25,16 +25,23 @@ pub use call::{ENGINE_OPERATIONS, EngineOperation};
 use command::{CommandAttempt, fingerprint, is_conflict};
 use contention::CommandContention;
 use documents::Collections;
+pub(crate) use documents::FINGERPRINT as DECLARATION_FINGERPRINT;
 pub use documents::{
     CollectionDeclaration, DECLARATIONS, DocumentExpectation, DocumentWrite, Documents, FieldDeclaration,
     IndexDeclaration, StoredValue, TtlDeclaration,
 };
+pub(crate) use documents::{PREFIX as DOCUMENTS_PREFIX, VersionChoice};
 pub use due::{DueFailure, DueReport, RunLimit};
 pub use error::Error;
 pub use host::*;
+pub use progress::{Phase, Progress};
 pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS, catalog};
+pub(crate) use store_operations::exported_collections;
 pub use store_operations::{ChangeFilter, CollectionInfo, EngineChange, EngineChanges, Info};
 use view_loading::ReadSource;
+
+/// The former path of [`crate::transfer`].
+pub use super::transfer;
 
 use crate::decision::{
     AnyCommand, Command, Ctx, DomainQuery, EngineSettings, Hint, LoadedDocument, Rejection, TypedCommand, TypedQuery,

@@ -1,5 +1,5 @@
-//! Operations of the engine on a whole store: information, health, the change feed, removal of expired and abandoned rows, export,
-//! import and verification.
+//! Operations of the engine on a whole store: information, health, the change feed, removal of expired and abandoned rows, and
+//! verification.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::documents::PREFIX;
-use super::{Engine, Error};
+use super::{DECLARATIONS, Engine, Error, Progress};
 use crate::engine::staging::cleanup;
-use crate::engine::transfer::{
-    CheckedSource, ExportSink, ExportSummary, ImportReport, ImportSource, Progress, Selection, export, import,
-};
 use crate::engine::verify;
 use crate::error_code::ErrorCode;
-use crate::schema::{Accumulator, Aggregate, Collection, Filter, Key, Ttl};
+use crate::schema::{Accumulator, Aggregate, Catalog, Collection, Filter, Key, Ttl};
 use crate::store::{
     COMMANDS, Capabilities, ChangeEvent, Freshness, Position, StoreProperty, StoredDocument, VerifyReport,
 };
@@ -63,7 +60,7 @@ impl Engine {
         let undeclared = self.undeclared_collections().await?;
         let mut collections = Vec::new();
         for collection in self.catalog().iter().chain([&COMMANDS as &'static Collection]) {
-            let documents = export::count(self, collection).await?;
+            let documents = self.count(collection).await?;
             collections.push(CollectionInfo { name: collection.name, version: collection.version, documents });
         }
         Ok(Info {
@@ -77,7 +74,7 @@ impl Engine {
 
     /// The collections that have documents and that this program does not know, in ascending order: the domains of another program wrote
     /// them, or their declaration cannot be read.
-    pub(super) async fn undeclared_collections(&self) -> Result<Vec<String>, Error> {
+    pub(crate) async fn undeclared_collections(&self) -> Result<Vec<String>, Error> {
         let mut found = self.store().collections().await?;
         let is_unknown = |name: &String| name != COMMANDS.name && self.catalog().get(name).is_none();
         if found.iter().any(|name| name.starts_with(PREFIX) && is_unknown(name)) {
@@ -101,45 +98,6 @@ impl Engine {
     /// tried ([`ErrorCode::CORRUPT`]: a marker or a record cannot be read).
     pub async fn remove_abandoned(&self, now: Timestamp, limit: u32) -> Result<u32, Error> {
         cleanup::remove_abandoned(self, now, limit).await
-    }
-
-    /// Writes all documents of the store to `sink`; see [`Engine::export_selection`].
-    pub async fn export<S: ExportSink>(
-        &self,
-        sink: &mut S,
-        progress: impl FnMut(Progress),
-    ) -> Result<ExportSummary, Error> {
-        export::export(self, sink, progress).await
-    }
-
-    /// Writes the selected documents to `sink`, as of one moment. If they are written to meanwhile, the export begins again, a few times.
-    /// An import accepts the export of any selection.
-    ///
-    /// The undamaged part of a damaged store is exported; [`Store::read_only_reason`](crate::store::Store::read_only_reason) reports the
-    /// damage. A store that a newer version wrote is rejected, and so is an export of all documents if the store has documents of a domain
-    /// that this program does not have ([`ErrorCode::UNSUPPORTED`]): they would be missing.
-    pub async fn export_selection<S: ExportSink>(
-        &self,
-        selection: &Selection,
-        sink: &mut S,
-        progress: impl FnMut(Progress),
-    ) -> Result<ExportSummary, Error> {
-        export::export_selection(self, selection, sink, progress).await
-    }
-
-    /// Writes the documents of `source` into the store. `checked` is the result of [`check`](crate::engine::transfer::check) on it.
-    ///
-    /// A document that the store has already is skipped, so a repeat continues an interrupted import. If the store has a different one, the
-    /// error is [`ErrorCode::ALREADY_EXISTS`](crate::error_code::ErrorCode::ALREADY_EXISTS), before anything is written. A document that is too large for the store is also rejected then. If
-    /// the store rejects a document only when it is written, the documents written before are removed. At the end all documents are read
-    /// again from the store, and their hash is compared.
-    pub async fn import<S: ImportSource>(
-        &self,
-        source: &mut S,
-        checked: &CheckedSource,
-        progress: impl FnMut(Progress),
-    ) -> Result<ImportReport, Error> {
-        import::import(self, source, checked, progress).await
     }
 
     /// Checks all that the store holds: its backend, then documents, indexes, references, executions and the ledger.
@@ -267,6 +225,23 @@ impl Engine {
         collections.filter_map(|collection| Some((collection, collection.ttl.as_ref()?))).collect()
     }
 
+    /// Number of documents of a collection; `None`: the store does not count.
+    pub(crate) async fn count(&self, collection: &'static Collection) -> Result<Option<u64>, Error> {
+        match self.store().capabilities().aggregate {
+            true => self.count_where(collection.name, Filter::All).await.map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Number of documents of all exported collections, if the store counts.
+    pub(crate) async fn count_exported(&self) -> Result<Option<u64>, Error> {
+        let mut total = Some(0);
+        for collection in exported_collections(&self.catalog()) {
+            total = total.zip(self.count(collection).await?).map(|(total, count)| total + count);
+        }
+        Ok(total)
+    }
+
     /// Number of documents that match.
     pub(super) async fn count_where(&self, collection: &str, filter: Filter) -> Result<u64, Error> {
         let count = Aggregate {
@@ -278,6 +253,12 @@ impl Engine {
         let rows = self.shared.store.aggregate(&count).await?;
         Ok(rows.first().and_then(|row| row.get("count")).and_then(Json::as_u64).unwrap_or_default())
     }
+}
+
+/// All exported collections in the order of exports: by name, then the ledger. The header of an export carries the declarations.
+pub(crate) fn exported_collections(catalog: &Catalog) -> Vec<&'static Collection> {
+    let documents = catalog.iter().filter(|c| ![COMMANDS.name, DECLARATIONS.name].contains(&c.name));
+    documents.chain([&COMMANDS as &'static Collection]).collect()
 }
 
 /// Selects changes.

@@ -5,7 +5,7 @@ use crate::decision::{AnyCommand, LoadedDocument, ReadSet, View};
 use crate::error_code::ErrorCode;
 use crate::schema::Key;
 use crate::store::{Freshness, StoredDocument};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// Maximum number of rounds, after which a command counts as one that never has all it needs.
 const MAX_ROUNDS: usize = 32;
@@ -13,6 +13,10 @@ const MAX_ROUNDS: usize = 32;
 /// Maximum number of rounds that find a document changed since it was read; they do not count towards [`MAX_ROUNDS`]. Writers that need no
 /// read, because their documents are cached, can repeatedly be faster than a reader.
 const MAX_OVERTAKEN_ROUNDS: usize = 4_096;
+
+/// For how long a cached row of an insert-only collection counts after it was seen in the store. It never changes, but it may be deleted, and
+/// a domain may insert another under its key an hour later.
+const MAX_IMMUTABLE_AGE: Millis = Millis::minutes(30);
 
 /// Source of documents.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,7 +52,11 @@ pub(super) async fn load(
             return Ok(view);
         }
         let ReadSet { keys, queries, aggregates, freshness } = missing;
-        let is_cached = |key: &Key| engine.shared.cache.get(key).is_some();
+        let cached = |key: &Key| {
+            let immutable = is_immutable(engine, key).then(|| now - MAX_IMMUTABLE_AGE);
+            engine.shared.cache.get_seen_since(key, immutable.unwrap_or(Timestamp::from_millis(i64::MIN)))
+        };
+        let is_cached = |key: &Key| cached(key).is_some();
         if from == ReadSource::Cache && !(queries.is_empty() && aggregates.is_empty() && keys.iter().all(is_cached)) {
             fetched.extend(view.keys().filter(|key| !is_immutable(engine, key)).cloned());
             from = ReadSource::Store;
@@ -61,7 +69,7 @@ pub(super) async fn load(
         for key in keys {
             let may_be_cached =
                 from == ReadSource::Cache || (source == ReadSource::Cache && is_immutable(engine, &key));
-            match engine.shared.cache.get(&key).filter(|_| may_be_cached) {
+            match cached(&key).filter(|_| may_be_cached) {
                 Some((loaded, cached)) => view.put(key, Some(loaded), cached),
                 None => fetched.push(key),
             }
@@ -108,7 +116,7 @@ async fn fetch(engine: &Engine, keys: &[Key], freshness: Freshness, view: &mut V
         let found = stored.map(to_loaded_document);
         let revision = |document: Option<&LoadedDocument>| document.map(|loaded| loaded.revision.clone());
         changed |= view.has_read(key) && revision(view.get(key)) != revision(found.as_ref());
-        engine.shared.cache.refresh(key, found.as_ref());
+        engine.shared.cache.refresh(key, found.as_ref(), engine.now());
         let cached = found.as_ref().and_then(|found| engine.shared.cache.value_at_revision(key, &found.revision));
         view.put(key.clone(), found, cached);
     }

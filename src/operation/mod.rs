@@ -19,10 +19,6 @@ mod entity_queries;
 mod filter;
 mod parameter;
 mod registry;
-#[cfg(feature = "schema")]
-mod schema_macros;
-#[cfg(not(feature = "schema"))]
-#[path = "no_schema_macros.rs"]
 mod schema_macros;
 mod trigger;
 mod verification;

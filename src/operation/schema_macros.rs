@@ -1,11 +1,15 @@
-//! Schemas of operations, for builds with the feature `schema`.
+//! Schemas of operations, in constants that are empty without the feature `schema`.
 
 /// The function that describes an operation.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! description {
     ($documentation:expr, $command_line:expr, $parameters:ty, $result:ty) => {
-        Some(|| $crate::operation::Description::new::<$parameters, $result>($documentation, $command_line))
+        if $crate::HAS_SCHEMAS {
+            Some(|| $crate::operation::Description::new::<$parameters, $result>($documentation, $command_line))
+        } else {
+            None
+        }
     };
 }
 
@@ -14,7 +18,7 @@ macro_rules! description {
 #[macro_export]
 macro_rules! described_list {
     ($entity:ty, $(($name:expr, $field:expr)),*) => {
-        &[
+        if !$crate::HAS_SCHEMAS { &[] } else { &[
             $(($name, concat!("Only those with this `", $field, "`."), |_| {
                 $crate::operation::filter_schema(&<$entity as $crate::schema::Entity>::COLLECTION, $field)
             }),)*
@@ -32,7 +36,7 @@ macro_rules! described_list {
                 "`next` of the page before; by default the first page.",
                 $crate::operation::parameter_schema::<Option<String>>,
             ),
-        ]
+        ] }
     };
 }
 
@@ -41,6 +45,6 @@ macro_rules! described_list {
 #[macro_export]
 macro_rules! described_parameters {
     ($(($name:expr, $documentation:expr, $type:ty)),*) => {
-        &[$(($name, $documentation, $crate::operation::parameter_schema::<$type>)),*]
+        if !$crate::HAS_SCHEMAS { &[] } else { &[$(($name, $documentation, $crate::operation::parameter_schema::<$type>)),*] }
     };
 }

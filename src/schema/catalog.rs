@@ -49,6 +49,13 @@ impl Catalog {
         Self::new(&kept.chain(collections.iter().copied()).collect::<Vec<_>>())
     }
 
+    /// Whether documents that belong to those of `collection` have parts of their own. An export of one document leaves those of such a
+    /// collection out.
+    pub(crate) fn has_nested_children(&self, collection: &Collection) -> bool {
+        let mut parts = self.iter().filter(|part| part.owner_reference(collection.name).is_some());
+        parts.any(|part| self.iter().any(|inner| inner.owner_reference(part.name).is_some()))
+    }
+
     /// The collection of that name.
     pub fn get(&self, name: &str) -> Option<&'static Collection> {
         self.collections.get(name).copied()

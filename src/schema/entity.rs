@@ -64,7 +64,7 @@ use crate::value::{self, Document, Json};
 /// | attribute | meaning |
 /// |---|---|
 /// | `#[entity(collection = "domain.name", version = 1)]` | name and schema version |
-/// | `#[entity(insert_only)]`, `#[entity(read_mostly)]` | see [`Collection`] |
+/// | `#[entity(insert_only)]` | see [`Collection`] |
 /// | `#[entity(noun = "parcel", filters(status, depot))]` | the queries `domain.parcel.show` and `domain.parcel.list`, with these filters; see [`EntityQueries`](crate::operation::EntityQueries) |
 /// | `#[entity(rename_all = "camelCase")]` | stored names in that case; without it as in Rust |
 /// | `#[entity(inside = "state")]` | the fields are stored in that object |

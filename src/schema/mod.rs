@@ -51,8 +51,6 @@ pub struct Collection {
     pub shard: Option<ShardKey>,
     /// Documents are inserted and deleted, never updated.
     pub insert_only: bool,
-    /// Many concurrent commits check the same document, and few change one. It is a hint for stores where a check is a write.
-    pub read_mostly: bool,
 }
 
 /// A declared field. A dotted name is a field inside an object field.
@@ -186,16 +184,7 @@ pub enum ShardKey {
 impl Collection {
     /// Creates a collection without fields, indexes or retention.
     pub const fn new(name: &'static str, version: u32) -> Self {
-        Self {
-            name,
-            version,
-            fields: &[],
-            indexes: &[],
-            ttl: None,
-            shard: None,
-            insert_only: false,
-            read_mostly: false,
-        }
+        Self { name, version, fields: &[], indexes: &[], ttl: None, shard: None, insert_only: false }
     }
 
     /// Sets the fields.
@@ -228,17 +217,17 @@ impl Collection {
         self
     }
 
-    /// Declares that many commits check a document and few change one.
-    pub const fn read_mostly(mut self) -> Self {
-        self.read_mostly = true;
-        self
-    }
-
     /// The fields that hold ids of other documents.
     pub fn references(&self) -> impl Iterator<Item = Reference> + use<> {
         self.fields.iter().filter_map(|field| {
             Some(Reference { field: field.name, collection: field.references?, part: field.is_part })
         })
+    }
+
+    /// The reference by which its documents belong to those of another collection. Belonging requires it: its field is required.
+    pub(crate) fn owner_reference(&self, to: &str) -> Option<Reference> {
+        let required = |path: &str| self.fields.iter().any(|f| f.name == path && f.presence == Presence::Required);
+        self.references().find(|reference| reference.collection == to && required(reference.field))
     }
 
     /// The kind of the field at `path`. Undeclared fields are JSON.

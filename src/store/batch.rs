@@ -67,7 +67,8 @@ pub enum WriteOp {
     ///
     /// A store that keeps whole documents stores `after`. A store that writes without reading first (`$set` under the expected
     /// revision) writes the difference; it takes declarations, sizes and index keys from `after`. A difference that does not give
-    /// `after` is a defect of the caller. A store that detects it returns [`StoreError::Invalid`].
+    /// `after` is a defect of the caller. A store that detects it returns [`StoreError::Invalid`]. If the files of a file store may have
+    /// been replaced since the decision, it is a [`StoreError::Conflict`].
     Change {
         /// The fields that are set and unset.
         difference: Arc<Difference>,
@@ -221,7 +222,8 @@ impl Write {
                 Some(StoredDocument { revision, version: *version, document: document.clone() })
             }
             (WriteOp::Change { difference, after }, Some(current)) => {
-                // This check compares whole documents, so release builds skip it.
+                // This check compares whole documents, so release builds skip it. A file store whose files may have been replaced makes
+                // it before (`Tables::check_changes`).
                 if cfg!(debug_assertions) && !difference.transforms(&current.document, after) {
                     let reason = "applying the difference does not give the document after the change".to_owned();
                     return Err(StoreError::Invalid { key: self.key.clone(), reason });

@@ -3,6 +3,8 @@
 //! `testing`; simulated time and entropy need only the feature `simulation`.
 
 #[cfg(feature = "testing")]
+mod batch;
+#[cfg(feature = "testing")]
 pub mod conformance;
 mod host;
 #[cfg(all(feature = "testing", feature = "file", feature = "wasm", target_family = "wasm"))]
@@ -23,6 +25,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::thread::Thread;
 
+#[cfg(feature = "testing")]
+pub use batch::{BatchExt, batch};
 pub use host::{SimClock, SimHost, SimIds, TimedHost};
 #[cfg(feature = "testing")]
 pub use notes::Notes;

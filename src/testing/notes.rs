@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::id::CommandId;
 use crate::schema::Direction::Ascending;
-use crate::schema::{Catalog, Collection, Field, Index, Key, Query};
-use crate::store::{Batch, Expectation, Freshness, Store, StoreError, Write, WriteOp};
-use crate::time::Timestamp;
-use crate::value::{Document, Json};
+use crate::schema::{Catalog, Collection, Field, Index, Query};
+use crate::store::{Freshness, Store, StoreError};
+use crate::testing::{BatchExt as _, batch};
 
 const NOTES: Collection = Collection::new("testing.notes", 1)
     .fields(&[Field::text("title")])
@@ -48,17 +49,7 @@ impl Notes {
     pub async fn add(&self, id: &str) -> Result<(), StoreError> {
         let command = CommandId::new(id)
             .map_err(|e| StoreError::Unsupported { what: e.to_string(), by: "the ids of commands".to_owned() })?;
-        let document: Document = [("title".to_owned(), Json::from(id))].into_iter().collect();
-        let op = WriteOp::Put { version: 1, document: Arc::new(document) };
-        let batch = Batch {
-            command,
-            fingerprint: String::new(),
-            at: Timestamp::from_millis(0),
-            result: Json::Null,
-            writes: vec![Write { key: Key::new(&NOTES, id), expect: Expectation::Absent, op }],
-            checks: vec![],
-        };
-        self.store.commit(batch).await.map(drop)
+        self.store.commit(batch(command).insert(&NOTES, id, json!({"title": id}))).await.map(drop)
     }
 
     /// The ids of all notes, in order.

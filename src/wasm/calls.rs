@@ -10,11 +10,11 @@ use crate::decision::EngineSettings;
 use crate::decision::Rejection;
 use crate::domain;
 use crate::engine::open::MissingStore;
-use crate::engine::transfer::{ExportSummary, ImportReport};
 use crate::engine::{Engine, Error};
 use crate::error_code::ErrorCode;
 use crate::operation::{Domain, Mismatch, ParameterReader, Parameters};
 use crate::time::Millis;
+use crate::transfer::{ExportSummary, ImportReport};
 use crate::value::{self, Document, Json};
 use crate::work::Backoff;
 

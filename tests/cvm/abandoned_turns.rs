@@ -11,18 +11,16 @@ use runstate::domain::cvm::{ExecutionStatus, HEAP_PAGES, Start, Status};
 use runstate::engine::{ABANDONED_AFTER, Engine, Error, STAGED, STAGED_ROWS};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::schema::Key;
 use runstate::store::layer::{CountingStore, Fault, FaultStore, LimitedStore, Method};
-use runstate::store::{Batch, BatchLimits, Expectation, Memory, Store, Write, WriteOp};
-use runstate::testing::{SimHost, block_on};
+use runstate::store::{BatchLimits, Memory, Store};
+use runstate::testing::{BatchExt as _, SimHost, batch, block_on};
 use runstate::time::Millis;
-use runstate::value::Json;
 
-use super::cluster::{
+use super::small_batches::{
     PROGRAM, SmallBatchProcess, SmallBatchStore, clean, expect_tidy, large_batch_cvm, limits, output_line, row_count,
     staged_input, start_in_memory,
 };
-use crate::scene::{Scene, error_code};
+use crate::scene::{Scene, engine_over, error_code};
 
 /// A turn of command `a` whose process dies after `staged` batches.
 fn die_while_staging(disk: &Arc<dyn Store>, host: &SimHost, staged: u64) {
@@ -41,9 +39,7 @@ async fn answer_in_one_batch(large: &Cvm) -> Result<ExecutionStatus, Error> {
 fn slow_cleaner(disk: &Arc<dyn Store>, host: &SimHost) -> (SmallBatchStore, Engine) {
     let few = BatchLimits { batch_writes: 2, ..limits(12) };
     let store = Arc::new(FaultStore::new(LimitedStore::new(disk.clone(), few)));
-    let engine =
-        Engine::with_settings(store.clone(), Arc::new(host.clone()), runstate::domain::ALL, Settings::default());
-    (store, block_on(engine).unwrap())
+    (store.clone(), engine_over(store, host))
 }
 
 /// The answer of `a` is in force, and the next answer builds on it.
@@ -94,13 +90,7 @@ fn rows_rewritten_beside_a_marker_survive_its_removal() {
     for nth in 1..60 {
         let (disk, host) = start_in_memory();
         let store = Arc::new(FaultStore::new(disk.clone()));
-        let large = block_on(Engine::with_settings(
-            store.clone(),
-            Arc::new(host.clone()),
-            runstate::domain::ALL,
-            Settings::default(),
-        ));
-        let large = large.unwrap().cvm();
+        let large = engine_over(store.clone(), &host).cvm();
         store.plan(Method::Commit, 1, Fault::Delay(1));
         let mut answer = pin!(answer_in_one_batch(&large));
         assert!(answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) == Poll::Pending);
@@ -138,19 +128,10 @@ fn only_a_command_with_an_id_reads_its_marker() {
 
 /// Writes a marker that cannot be read, older than all others.
 fn put_damaged_marker(disk: &Arc<dyn Store>, nth: u32) {
-    let key = Key::new(&STAGED, &format!("damaged-{nth}"));
-    let document = serde_json::json!({"id": &*key.id, "at": nth, "attempt": "x", "batches": -1, "state": "staging"});
-    let Json::Object(document) = document else { panic!() };
-    let op = WriteOp::Put { version: 1, document: Arc::new(document) };
-    let batch = Batch {
-        command: CommandId::new(&format!("damage-{nth}")).unwrap(),
-        fingerprint: String::new(),
-        at: runstate::time::Timestamp::from_millis(0),
-        result: Json::Null,
-        writes: vec![Write { key, expect: Expectation::Absent, op }],
-        checks: Vec::new(),
-    };
-    block_on(disk.commit(batch)).unwrap();
+    let id = format!("damaged-{nth}");
+    let document = serde_json::json!({"id": id, "at": nth, "attempt": "x", "batches": -1, "state": "staging"});
+    let damage = batch(CommandId::new(&format!("damage-{nth}")).unwrap()).insert(&STAGED, &id, document);
+    block_on(disk.commit(damage)).unwrap();
 }
 
 #[test]
@@ -173,10 +154,7 @@ fn deletion_uses_batches_within_the_store_limits() {
         block_on(answer_in_one_batch(&large_batch_cvm(&disk, &host))).unwrap();
         block_on(large_batch_cvm(&disk, &host).cancel("run")).unwrap();
         let small = Arc::new(LimitedStore::new(disk.clone(), BatchLimits { batch_writes, ..BatchLimits::default() }));
-        let cvm =
-            block_on(Engine::with_settings(small, Arc::new(host.clone()), runstate::domain::ALL, Settings::default()))
-                .unwrap()
-                .cvm();
+        let cvm = engine_over(small, &host).cvm();
         block_on(cvm.delete("run")).unwrap();
         assert_eq!(row_count(&disk, &HEAP_PAGES), 0, "{batch_writes}");
         assert_eq!(error_code(block_on(cvm.show("run"))), ErrorCode::NOT_FOUND);

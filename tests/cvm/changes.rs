@@ -8,14 +8,11 @@ use runstate::engine::{ChangeFilter, Engine, EngineChange, EngineChanges};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
-use runstate::schema::{Aggregate, Catalog, Collection, Key, Query};
-use runstate::store::{
-    Batch, Capabilities, ChangeEvent, Changes, Freshness, Memory, Outcome, Page, Position, Receipt, Row, Store,
-    StoreError, StoredDocument,
-};
+use runstate::schema::{Collection, Key};
+use runstate::store::layer;
+use runstate::store::{ChangeEvent, Changes, Memory, Position, StoreError};
 use runstate::testing::{SimClock, block_on};
-use runstate::time::{Millis, Timestamp};
-use runstate::value::Document;
+use runstate::time::Millis;
 
 use crate::queries::{answer, load, on_memory_and_files, start};
 use crate::scene::{Scene, error_code};
@@ -190,37 +187,11 @@ struct NoisyStore {
     waits: Mutex<Vec<i64>>,
 }
 
-impl Store for NoisyStore {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+impl layer::StoreLayer for NoisyStore {
+    type Inner = Memory;
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.migrate(catalog)
-    }
-
-    fn get<'a>(
-        &'a self,
-        keys: &'a [Key],
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        self.inner.get(keys, freshness)
-    }
-
-    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        self.inner.query(query, freshness)
-    }
-
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
-        self.inner.aggregate(aggregate)
-    }
-
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
-        self.inner.commit(batch)
-    }
-
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
-        self.inner.outcome(command)
+    fn inner(&self) -> &Self::Inner {
+        &self.inner
     }
 
     fn changes(&self, _: Option<Position>, _: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, StoreError>> {
@@ -231,18 +202,6 @@ impl Store for NoisyStore {
         let (command, key) = (CommandId::new("theirs").unwrap(), Key::new(&HEAP_PAGES, "page"));
         let events = vec![ChangeEvent { position: next.clone(), command, key, revision: None }];
         Box::pin(async { Ok(Changes { events, next }) })
-    }
-
-    fn sweep<'a>(&'a self, name: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, StoreError>> {
-        self.inner.sweep(name, now, limit)
-    }
-
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        self.inner.collections()
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.close()
     }
 }
 

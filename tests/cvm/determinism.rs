@@ -11,8 +11,7 @@ use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::testing::block_on;
 use runstate::value::Json;
 
-use crate::cluster::is_full_run;
-use crate::scene::Scene;
+use crate::scene::{Scene, is_full_run};
 
 const PROGRAMS: &[&str] = &[
     r#"

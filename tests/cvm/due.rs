@@ -1,17 +1,19 @@
 //! Due work: executions of dead processes, interrupted deletions, retention, expired rows; and the removal of programs.
 
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::{Delete, ExecutionStatus, RunDue, RunDueOutcome, Start, Status};
+use runstate::domain::cvm::{
+    Delete, ExecutionStatus, Load, PROGRAMS, ProgramListing, RunDue, RunDueOutcome, Start, Status,
+};
 use runstate::engine::RunLimit;
 use runstate::error_code::ErrorCode;
-use runstate::store::{Batch, Expectation, Memory, Write, WriteOp};
+use runstate::store::Memory;
 use runstate::testing::block_on;
 use runstate::time::Millis;
 use runstate::value::Json;
 use serde_json::json;
 use std::sync::Arc;
 
-use crate::scene::{Scene, error_code};
+use crate::scene::{Scene, error_code, program};
 
 fn scene_with(settings: Settings, source: &str) -> Scene {
     let mut scene = Scene::with_store(Arc::new(Memory::new()), settings);
@@ -162,17 +164,7 @@ fn damaged_execution_does_not_block_other_due_work() {
     broken["id"] = json!("broken");
     broken["ccWaiting"] = json!(null);
     broken["wakeAt"] = json!(1);
-    let key = runstate::schema::Key::new(&runstate::domain::cvm::EXECUTIONS, "broken");
-    let op = WriteOp::Put { version: 1, document: Arc::new(broken.as_object().unwrap().clone()) };
-    let batch = Batch {
-        command: scene.next_command_id(),
-        fingerprint: "by hand".into(),
-        at: scene.host.clock.now(),
-        result: Json::Null,
-        writes: vec![Write { key, expect: Expectation::Absent, op }],
-        checks: vec![],
-    };
-    block_on(scene.store.commit(batch)).unwrap();
+    scene.put(&runstate::domain::cvm::EXECUTIONS, "broken", &broken);
     let due = scene.advance(Millis(1_000));
     assert_eq!((due.woken, due.failed.len(), due.failed[0].id.as_str()), (1, 1, "broken"));
     scene.expect(Status::Complete);
@@ -188,24 +180,79 @@ fn a_program_is_removed_when_nothing_runs_it() {
     let id = scene.next_command_id();
     block_on(scene.cvm().with_id(&id).remove_program("program")).unwrap();
     block_on(scene.cvm().with_id(&id).remove_program("program")).unwrap();
-    assert_eq!((scene.row_count("programs"), scene.row_count("program_versions")), (0, 0));
     assert_eq!(error_code(block_on(scene.cvm().remove_program("program"))), ErrorCode::NOT_FOUND);
     assert_eq!(error_code(scene.start(Json::Null)), ErrorCode::NOT_FOUND);
+    assert!(block_on(scene.cvm().programs(&ProgramListing::default())).unwrap().items.is_empty());
+    assert_eq!(scene.row_count("program_versions"), 1, "until the grace period ends");
+    assert_eq!(scene.advance(Millis::minutes(59)).deleted, 0);
+    assert_eq!(scene.advance(Millis::minutes(1)).deleted, 1);
+    assert_eq!((scene.row_count("programs"), scene.row_count("program_versions")), (0, 0));
     scene.load(r#"console.log("anew")"#);
     scene.start(Json::Null).unwrap();
     scene.expect_output(["anew"]);
 }
 
+/// The name of a removed program is free at once, and its id is the same program again.
 #[test]
-fn half_removed_program_cannot_start_until_it_is_loaded_again() {
-    let mut scene = Scene::new();
-    scene.load(r#"console.log(1)"#);
-    let remove = runstate::domain::cvm::RemoveProgram { name: "program".into(), continues: false };
-    assert!(!scene.execute_part(&remove).done);
-    assert_eq!(error_code(scene.start(Json::Null)), ErrorCode::NOT_FOUND);
-    scene.load(r#"console.log(1)"#);
-    scene.start(Json::Null).unwrap();
-    scene.expect_output(["1"]);
+fn removed_program_is_loaded_again_under_its_name_or_its_id() {
+    let scene = Scene::new();
+    let cvm = scene.process();
+    let load = |name: &str, id: Option<&str>, source: &str| {
+        let load = Load { id: id.map(str::to_owned), ..program(name, source) };
+        block_on(cvm.load(&load)).unwrap()
+    };
+    let remove = |name: &str| block_on(cvm.remove_program(name)).unwrap();
+    let collected = || {
+        scene.host.clock.advance(Millis::minutes(60));
+        block_on(cvm.engine().run_due(10, RunLimit::Stop)).unwrap().deleted
+    };
+    load("program", Some("one"), "1");
+    remove("program");
+    let other = load("program", None, "2");
+    assert!(other.id != "one" && other.program_version == 1, "{other:?}");
+    let again = load("renamed", Some("one"), "1");
+    assert_eq!((again.id.as_str(), again.program_version), ("one", 2), "no version number is used twice");
+    assert_eq!(collected(), 0, "it is in use again");
+    remove("renamed");
+    remove("program");
+    assert_eq!(collected(), 2);
+    assert_eq!(load("program", Some("one"), "3").program_version, 1);
+}
+
+/// A start that was decided before the removal may be committed after it.
+#[test]
+fn versions_of_a_removed_program_are_kept_while_an_execution_uses_them() {
+    let mut scene = Scene::program(r#"console.log(CC("?"))"#);
+    let (key, (_, mut row)) = scene.dump().into_iter().find(|(key, _)| key.starts_with("cvm.programs/")).unwrap();
+    let removed_at = scene.host.clock.now().as_millis();
+    let tombstone = json!({"name": "tombstone", "removing": true, "collectAt": removed_at + Millis::minutes(60).0});
+    row.as_object_mut().unwrap().extend(tombstone.as_object().unwrap().clone());
+    scene.put(&PROGRAMS, key.trim_start_matches("cvm.programs/"), &row);
+    assert_eq!(scene.advance(Millis::minutes(60)).deleted, 0);
+    scene.answer("a");
+    scene.expect(Status::Complete).expect_output(["a"]);
+    block_on(scene.cvm().delete("run")).unwrap();
+    assert_eq!(scene.advance(Millis::minutes(60)).deleted, 1);
+    assert_eq!((scene.row_count("programs"), scene.row_count("program_versions")), (0, 0));
+}
+
+/// Another process has the version of a removed program in its cache.
+#[test]
+fn version_of_a_collected_program_is_not_run_from_a_cache() {
+    let scene = Scene::new();
+    let (one, other) = (scene.process(), scene.process());
+    let load = |source| Load { id: Some("id".to_owned()), ..program("program", source) };
+    let output = |id: &str| block_on(one.show(id)).unwrap().output;
+    block_on(one.load(&load(r#"console.log("old")"#))).unwrap();
+    block_on(other.start(&Start::new("program").id("first"))).unwrap();
+    assert_eq!(output("first"), ["old"]);
+    block_on(one.delete("first")).unwrap();
+    block_on(one.remove_program("program")).unwrap();
+    scene.host.clock.advance(Millis::minutes(60));
+    assert_eq!(block_on(one.engine().run_due(10, RunLimit::Stop)).unwrap().deleted, 1);
+    block_on(one.load(&load(r#"console.log("new")"#))).unwrap();
+    block_on(other.start(&Start::new("program").id("second"))).unwrap();
+    assert_eq!(output("second"), ["new"]);
 }
 
 #[test]

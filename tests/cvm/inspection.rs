@@ -9,10 +9,9 @@ use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, Load, PROGRA
 use runstate::domain::cvm::{CallListing, LogListing, ProgramListing};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::schema::{Catalog, Collection, Key};
-use runstate::store::{Batch, Expectation, Memory, Store, Write, WriteOp};
-use runstate::testing::block_on;
-use runstate::time::Timestamp;
+use runstate::schema::{Catalog, Collection};
+use runstate::store::{Memory, Store};
+use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::value::Json;
 use runstate::vm::{FrameView, InspectBounds};
 use serde_json::json;
@@ -174,18 +173,9 @@ fn write_undeclared(store: &dyn Store, rows: Vec<(&'static Collection, &str, Jso
     ];
     static UNDECLARED_REFS: [&Collection; 4] = [&UNDECLARED[0], &UNDECLARED[1], &UNDECLARED[2], &UNDECLARED[3]];
     block_on(store.migrate(&Catalog::new(&UNDECLARED_REFS).unwrap())).unwrap();
-    let writes = rows.into_iter().map(|(collection, id, document)| {
-        let document = Arc::new(document.as_object().unwrap().clone());
-        Write { key: Key::new(collection, id), expect: Expectation::Absent, op: WriteOp::Put { version: 1, document } }
-    });
-    let batch = Batch {
-        command: CommandId::new("by hand").unwrap(),
-        fingerprint: "f".to_owned(),
-        at: Timestamp::from_millis(0),
-        result: Json::Null,
-        writes: writes.collect(),
-        checks: vec![],
-    };
+    let empty = batch(CommandId::new("by hand").unwrap());
+    let batch =
+        rows.into_iter().fold(empty, |batch, (collection, id, document)| batch.insert(collection, id, document));
     block_on(store.commit(batch)).unwrap();
 }
 

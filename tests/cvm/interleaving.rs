@@ -7,17 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
-use runstate::schema::{Aggregate, Catalog, Key, Query};
-use runstate::store::{
-    Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
-};
+use runstate::schema::Catalog;
+use runstate::store::layer::{self, Method};
+use runstate::store::{Store, StoreError};
 use runstate::testing::{SimIds, yield_now};
-use runstate::time::{Millis, Timestamp};
-use runstate::value::Document;
 
-use crate::cluster::{is_full_run, seed};
+use crate::scene::{is_full_run, seed};
 
 /// A store that yields to other processes before each call.
 pub struct YieldingStore {
@@ -80,84 +76,31 @@ impl Gate {
     }
 }
 
-impl Store for YieldingStore {
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
+impl layer::StoreLayer for YieldingStore {
+    type Inner = dyn Store;
+
+    fn inner(&self) -> &Self::Inner {
+        &*self.store
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        if self.is_migrated { Box::pin(async { Ok(()) }) } else { self.store.migrate(catalog) }
-    }
-
-    fn get<'a>(
+    fn call<'a, T: Send + 'a>(
         &'a self,
-        keys: &'a [Key],
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        method: Method,
+        inner: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
         Box::pin(async move {
-            yield_now().await;
-            self.store.get(keys, freshness).await
-        })
-    }
-
-    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        Box::pin(async move {
-            yield_now().await;
-            self.store.query(query, freshness).await
-        })
-    }
-
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
-        Box::pin(async move {
-            yield_now().await;
-            self.store.aggregate(aggregate).await
-        })
-    }
-
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
-        Box::pin(async move {
-            yield_now().await;
+            if !matches!(method, Method::Migrate | Method::Changes | Method::Collections | Method::Close) {
+                yield_now().await;
+            }
             match &self.gate {
-                Some(gate) => gate.pass(self.store.commit(batch)).await,
-                None => self.store.commit(batch).await,
+                Some(gate) if method == Method::Commit => gate.pass(inner).await,
+                _ => inner.await,
             }
         })
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
-        Box::pin(async move {
-            yield_now().await;
-            self.store.outcome(command).await
-        })
-    }
-
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
-        self.store.changes(from, limit, wait)
-    }
-
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
-        Box::pin(async move {
-            yield_now().await;
-            self.store.sweep(collection, now, limit).await
-        })
-    }
-
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        self.store.collections()
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.store.close()
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        if self.is_migrated { Box::pin(async { Ok(()) }) } else { self.inner().migrate(catalog) }
     }
 }
 

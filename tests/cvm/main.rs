@@ -5,7 +5,6 @@
 mod abandoned_turns;
 mod calls;
 mod changes;
-mod cluster;
 mod determinism;
 mod documents;
 mod due;
@@ -20,6 +19,7 @@ mod random;
 mod regressions;
 mod scale;
 mod scene;
+mod small_batches;
 mod staged_turns;
 mod worker_loop;
 mod workers;

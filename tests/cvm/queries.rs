@@ -12,14 +12,14 @@ use runstate::domain::cvm::{
 use runstate::engine::RunLimit;
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::schema::{Key, Page, Query};
+use runstate::schema::{Page, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
-use runstate::store::{Batch, Expectation, Freshness, Memory, Store, Write, WriteOp};
-use runstate::testing::block_on;
-use runstate::time::{Millis, Timestamp};
+use runstate::store::{Freshness, Memory, Store};
+use runstate::testing::{BatchExt as _, batch, block_on};
+use runstate::time::Millis;
 use serde_json::json;
 
-use crate::scene::{Scene, error_code};
+use crate::scene::{Scene, error_code, program};
 
 /// Runs `test` on a new store in memory and on one on files.
 pub fn on_memory_and_files(test: impl Fn(Arc<dyn Store>)) {
@@ -32,8 +32,7 @@ pub fn on_memory_and_files(test: impl Fn(Arc<dyn Store>)) {
 
 /// Loads `source` under `name`.
 pub fn load(scene: &Scene, name: &str, source: &str) {
-    let bytecode = runstate::lang::compile("program.ts", source).unwrap_or_else(|d| panic!("{d:?}")).bytecode;
-    let load = Load { tags: Some(vec!["test".to_owned()]), ..Load::new(name, source, bytecode) };
+    let load = Load { tags: Some(vec!["test".to_owned()]), ..program(name, source) };
     block_on(scene.cvm().load(&load)).unwrap();
 }
 
@@ -411,16 +410,8 @@ fn show_without_state_hash_does_not_read_the_heap() {
     assert_eq!(plain, Execution { state_hash: None, machine: None, ..hashed });
     // A damaged heap does not affect queries that do not read it.
     let rows = block_on(scene.store.query(&Query::of(&HEAP_PAGES).limit(1), Freshness::Linearizable)).unwrap().items;
-    let write = Write { key: Key::new(&HEAP_PAGES, &rows[0].id), expect: Expectation::Any, op: WriteOp::Delete };
-    let batch = Batch {
-        command: CommandId::new("damage").unwrap(),
-        fingerprint: String::new(),
-        at: Timestamp::from_millis(0),
-        result: serde_json::Value::Null,
-        writes: vec![write],
-        checks: vec![],
-    };
-    block_on(scene.store.commit(batch)).unwrap();
+    let damage = batch(CommandId::new("damage").unwrap()).delete(&HEAP_PAGES, &rows[0].id);
+    block_on(scene.store.commit(damage)).unwrap();
     let cold = scene.cold_engine().cvm();
     assert!(block_on(cold.show("run")).is_err());
     assert_eq!(block_on(cold.show_head("run")).unwrap(), plain);

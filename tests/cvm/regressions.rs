@@ -1,6 +1,5 @@
 //! Past and possible defects: each test is the smallest sequence that shows one.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
@@ -8,7 +7,7 @@ use runstate::client::Answer;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::Work;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{CC_HISTORY, Delete, EXECUTIONS, NextAvailable, Start, Status};
+use runstate::domain::cvm::{CC_HISTORY, Delete, EXECUTIONS, Load, NextAvailable, Start, Status};
 use runstate::engine::{DueReport, RunLimit, STAGED};
 use runstate::error_code::ErrorCode;
 use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method, yield_now};
@@ -19,7 +18,7 @@ use runstate::value::Json;
 use runstate::work::Task;
 use serde_json::json;
 
-use crate::scene::Scene;
+use crate::scene::{Scene, program};
 
 const LEASE: Millis = Millis::seconds(30);
 
@@ -166,19 +165,23 @@ fn missing_open_call_is_reported_as_corrupt_execution() {
     assert_eq!(block_on(scene.cvm().cancel("run")).unwrap().status, Status::Cancelled);
 }
 
-/// A process dies while it removes a program, and the program is loaded again: the row of its newest version must exist.
+/// A process dies while it collects a removed program, and the program is loaded again under its id.
 #[test]
-fn a_program_half_removed_and_loaded_again_runs() {
+fn a_program_half_collected_and_loaded_again_runs() {
     let small = LimitedStore::new(Memory::new(), BatchLimits { batch_writes: 4, ..BatchLimits::default() });
     let mut scene = Scene::with_store(Arc::new(small), Settings::default());
     let source = |n: u32| format!("console.log({n})");
-    (0..12).for_each(|n| drop(scene.load(&source(n))));
-    let remove = runstate::domain::cvm::RemoveProgram { name: "program".into(), continues: false };
-    // The mark, and some of the batches that remove versions; then the process dies.
-    for _ in 0..4 {
-        assert!(!scene.execute_part(&remove).done);
-    }
-    scene.load(&source(11));
+    let id = scene.load(&source(0)).id;
+    (1..12).for_each(|n| drop(scene.load(&source(n))));
+    block_on(scene.cvm().remove_program("program")).unwrap();
+    scene.host.clock.advance(Millis::minutes(60));
+    // Some of the batches that delete versions; then the process dies.
+    let report = block_on(scene.engine().run_due(10, RunLimit::Slice)).unwrap();
+    assert_eq!((report.deleted, scene.row_count("programs")), (1, 1));
+    let versions = scene.row_count("program_versions");
+    assert!((1..12).contains(&versions), "{versions}");
+    let load = Load { id: Some(id), ..program("program", &source(11)) };
+    assert_eq!(block_on(scene.cvm().load(&load)).unwrap().program_version, 13);
     let started = scene.start(Json::Null).map(|reached| reached.status);
     assert!(started == Ok(Status::Complete), "{started:?}");
 }

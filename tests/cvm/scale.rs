@@ -13,26 +13,24 @@ use runstate::engine::{Engine, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
-use runstate::schema::Key;
 use runstate::store::file::fault::Disk;
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::{CountingStore, Method};
-use runstate::store::{Batch, Expectation, Freshness, Memory, Store, Write, WriteOp, layer};
-use runstate::testing::block_on;
+use runstate::store::{Batch, Freshness, Memory, Store, layer};
+use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
 use serde_json::json;
 
-use crate::cluster::{SimCluster, is_full_run, program, seed, start};
 use crate::documents::StoreDump;
 use crate::interleaving::{ScheduleChoices, YieldingStore};
-use crate::scene::Scene;
+use crate::scene::{Scene, is_full_run, program, seed, start};
 
 type TracedMemory = Arc<CountingStore<Arc<Memory>>>;
 
 /// A store on which many executions wait, each for a day longer than the one before, and a process whose costs are counted.
 struct ManyExecutions {
-    cluster: SimCluster,
+    scene: Scene,
     memory: Arc<Memory>,
     traced: TracedMemory,
     cvm: Cvm,
@@ -53,12 +51,12 @@ impl ManyExecutions {
             program("asks", r#"CC("q?", { timeoutMs: 86400000, default: "over" }); CC("more?")"#),
             program("naps", r#"sleep(1000); console.log("woke"); CC("more?")"#),
         ];
-        let cluster = SimCluster::with_store(memory.clone(), &programs, runstate::domain::cvm::Settings::default());
-        block_on(start(&cluster.process(), "asks", "first")).unwrap();
-        insert_copies(&cluster, "first", many);
+        let scene = Scene::with_programs(memory.clone(), &programs, runstate::domain::cvm::Settings::default());
+        block_on(start(&scene.process(), "asks", "first")).unwrap();
+        insert_copies(&scene, "first", many);
         let counting = Arc::new(CountingStore::new(memory.clone()));
-        let cvm = cluster.process_over(counting.clone());
-        Self { cluster, memory, traced: counting, cvm }
+        let cvm = scene.process_over(counting.clone());
+        Self { scene, memory, traced: counting, cvm }
     }
 
     fn measure<T>(&self, act: impl Future<Output = T>) -> (T, Cost) {
@@ -71,12 +69,14 @@ impl ManyExecutions {
 }
 
 /// Inserts copies of a waiting execution.
-fn insert_copies(cluster: &SimCluster, execution: &str, many: usize) {
-    let documents = StoreDump::load(&cluster.disk);
+fn insert_copies(scene: &Scene, execution: &str, many: usize) {
+    let documents = StoreDump::load(&scene.store);
     let head = documents.head(execution).unwrap().document.clone();
     let (_, call) = documents.calls(execution)[0];
     for chunk in (0..many).collect::<Vec<_>>().chunks(500) {
-        let writes = chunk.iter().flat_map(|n| {
+        let command = CommandId::new(&format!("copies-{}", chunk[0])).unwrap();
+        let empty = Batch { at: scene.host.clock.now(), ..batch(command) };
+        let batch = chunk.iter().fold(empty, |batch, n| {
             let later = |at: &Json| json!(at.as_i64().unwrap() + (*n as i64 + 1) * 86_400_000);
             let (id, call_id) = (format!("copy-{n}"), format!("call-{n}"));
             let (mut head, mut call) = (Json::Object((*head).clone()), Json::Object((*call.document).clone()));
@@ -86,18 +86,10 @@ fn insert_copies(cluster: &SimCluster, execution: &str, many: usize) {
             call["id"] = json!(call_id);
             call["executionId"] = json!(id);
             call["request"]["deadline"] = later(&call["request"]["deadline"]);
-            [put_write(Key::new(&EXECUTIONS, &id), head), put_write(Key::new(&CC_HISTORY, &call_id), call)]
+            batch.insert(&EXECUTIONS, &id, head).insert(&CC_HISTORY, &call_id, call)
         });
-        let command = CommandId::new(&format!("copies-{}", chunk[0])).unwrap();
-        let (at, writes) = (cluster.host.clock.now(), writes.collect());
-        let batch = Batch { command, fingerprint: String::new(), at, result: Json::Null, writes, checks: Vec::new() };
-        block_on(cluster.disk.commit(batch)).unwrap();
+        block_on(scene.store.commit(batch)).unwrap();
     }
-}
-
-fn put_write(key: Key, document: Json) -> Write {
-    let Json::Object(document) = document else { panic!("{document}") };
-    Write { key, expect: Expectation::Absent, op: WriteOp::Put { version: 1, document: Arc::new(document) } }
 }
 
 fn kinds() -> Vec<String> {
@@ -109,12 +101,12 @@ fn cost_of_due_work_is_independent_of_execution_count() {
     let cost = |many: usize| {
         let executions = ManyExecutions::with_count(many);
         for n in 0..3 {
-            block_on(start(&executions.cluster.process(), "naps", &format!("nap-{n}"))).unwrap();
+            block_on(start(&executions.scene.process(), "naps", &format!("nap-{n}"))).unwrap();
         }
-        executions.cluster.advance(Millis(1_000));
+        executions.scene.host.clock.advance(Millis(1_000));
         let engine = executions.cvm.engine();
         let (next, first_cost) = executions.measure(engine.next_due(Freshness::Linearizable));
-        assert_eq!(next.unwrap(), Some(executions.cluster.host.clock.now()));
+        assert_eq!(next.unwrap(), Some(executions.scene.host.clock.now()));
         let rules = engine.registry().due_rules().filter(|rule| (rule.delay)(engine.settings()).is_some()).count();
         let has_one_query_each = first_cost.calls[&Method::Query] == (rules as u64, 1);
         assert!(first_cost.rows_examined <= 2 && has_one_query_each, "{first_cost:?}");
@@ -152,17 +144,15 @@ fn cost_of_a_claim_is_independent_of_open_call_count() {
 
 #[test]
 fn expired_calls_of_paused_executions_do_not_delay_claims() {
-    let cluster = SimCluster::with_programs(&[
-        program("brief", r#"CC("q?", { timeoutMs: 1000 });"#),
-        program("patient", r#"CC("q?");"#),
-    ]);
-    let cvm = cluster.process();
+    let programs = [program("brief", r#"CC("q?", { timeoutMs: 1000 });"#), program("patient", r#"CC("q?");"#)];
+    let scene = Scene::with_programs(Arc::new(Memory::new()), &programs, Settings::default());
+    let cvm = scene.process();
     // Paused executions do not close calls at their deadline, and there may be many of them.
     for n in 0..40 {
         block_on(start(&cvm, "brief", &format!("resting-{n}"))).unwrap();
         block_on(cvm.pause(&format!("resting-{n}"))).unwrap();
     }
-    cluster.advance(Millis(1_000));
+    scene.host.clock.advance(Millis(1_000));
     block_on(start(&cvm, "patient", "run")).unwrap();
     let work = block_on(cvm.claim(&kinds(), "worker", Millis::minutes(1))).unwrap();
     assert_eq!(work.map(|work| work.claimed.execution).as_deref(), Some("run"));
@@ -173,12 +163,12 @@ fn expired_calls_of_paused_executions_do_not_delay_claims() {
 fn many_workers_at_once_do_each_call_once() {
     let many = if is_full_run() { 5_000 } else { 500 };
     let load = program("program", r#"console.log(CC("q?"));"#);
-    let cluster = SimCluster::with_programs(&[load]);
-    let cvm = cluster.process();
+    let scene = Scene::with_programs(Arc::new(Memory::new()), &[load], Settings::default());
+    let cvm = scene.process();
     (0..many).for_each(|n| drop(block_on(start(&cvm, "program", &format!("run-{n}"))).unwrap()));
     let done: Mutex<BTreeMap<String, String>> = Mutex::default();
-    let disk: Arc<dyn Store> = YieldingStore::wrap_migrated(cluster.disk.clone());
-    let processes: Vec<Cvm> = (0..8).map(|_| cluster.process_over(disk.clone())).collect();
+    let disk: Arc<dyn Store> = YieldingStore::wrap_migrated(scene.store.clone());
+    let processes: Vec<Cvm> = (0..8).map(|_| scene.process_over(disk.clone())).collect();
     let worker = |n: usize| -> BoxFuture<'_, u32> {
         let (cvm, done) = (processes[n % processes.len()].clone(), &done);
         Box::pin(async move {
@@ -196,7 +186,7 @@ fn many_workers_at_once_do_each_call_once() {
     };
     let completed = ScheduleChoices::random("workers", seed()).run((0..64).map(worker).collect());
     println!("calls by worker: {completed:?}");
-    let documents = cluster.check();
+    let documents = scene.check();
     let done = done.into_inner().unwrap();
     assert_eq!((done.len(), completed.iter().sum::<u32>()), (many, many as u32));
     for (execution, answer) in done {

@@ -12,12 +12,14 @@ use runstate::engine::{DueReport, Engine, Error, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::schema::{Collection, Key, Query};
-use runstate::store::{Batch, Expectation, Freshness, Memory, Store, Write, WriteOp};
-use runstate::testing::{SimHost, block_on};
+use runstate::store::{Batch, Freshness, Memory, Store};
+use runstate::testing::{BatchExt as _, SimHost, batch, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
 
-/// One execution, `run`, of one program, `program`.
+use crate::documents::StoreDump;
+
+/// A store and the host of all processes on it. Most methods are about one execution, `run`, of one program, `program`.
 pub struct Scene {
     pub store: Arc<dyn Store>,
     pub host: SimHost,
@@ -53,8 +55,30 @@ impl Scene {
         scene
     }
 
+    /// A cold scene with these programs, for many executions and processes.
+    pub fn with_programs(store: Arc<dyn Store>, programs: &[Load], settings: Settings) -> Self {
+        let scene = Self { store, host: SimHost::default(), settings, engine: None, commands: 0 };
+        let cvm = scene.process();
+        programs.iter().for_each(|load| drop(block_on(cvm.load(load)).unwrap()));
+        scene
+    }
+
+    /// A new process.
+    pub fn process(&self) -> Cvm {
+        self.cold_engine().cvm()
+    }
+
+    /// A new process that accesses the store through a layer.
+    pub fn process_over(&self, store: Arc<dyn Store>) -> Cvm {
+        self.engine_over(store).cvm()
+    }
+
     pub fn cold_engine(&self) -> Engine {
-        let (store, host) = (self.store.clone(), Arc::new(self.host.clone()));
+        self.engine_over(self.store.clone())
+    }
+
+    fn engine_over(&self, store: Arc<dyn Store>) -> Engine {
+        let host = Arc::new(self.host.clone());
         block_on(Engine::with_settings(store, host, runstate::domain::ALL, self.settings.clone())).unwrap()
     }
 
@@ -79,10 +103,8 @@ impl Scene {
     }
 
     pub fn load(&mut self, source: &str) -> LoadedProgram {
-        let bytecode = runstate::lang::compile("program.ts", source).unwrap_or_else(|d| panic!("{d:?}")).bytecode;
-        let load = Load::new("program", source, bytecode);
         let id = self.next_command_id();
-        block_on(self.cvm().with_id(&id).load(&load)).unwrap()
+        block_on(self.cvm().with_id(&id).load(&program("program", source))).unwrap()
     }
 
     pub fn start(&mut self, input: Json) -> Result<ExecutionStatus, Error> {
@@ -166,17 +188,16 @@ impl Scene {
 
     /// Writes a document unchecked, as an import, another program or a mistake would.
     pub fn put(&mut self, collection: &'static Collection, id: &str, document: &Json) {
-        let key = Key::new(collection, id);
-        let op = WriteOp::Put { version: 1, document: Arc::new(document.as_object().unwrap().clone()) };
-        let batch = Batch {
-            command: self.next_command_id(),
-            fingerprint: "by hand".into(),
-            at: self.host.clock.now(),
-            result: Json::Null,
-            writes: vec![Write { key, expect: Expectation::Any, op }],
-            checks: vec![],
-        };
-        block_on(self.store.commit(batch)).unwrap();
+        let empty = Batch { at: self.host.clock.now(), ..batch(self.next_command_id()) };
+        block_on(self.store.commit(empty.put(collection, id, document.clone()))).unwrap();
+    }
+
+    /// Loads all documents, and panics if they violate an invariant.
+    pub fn check(&self) -> StoreDump {
+        let documents = StoreDump::load(&self.store);
+        let wrong = documents.violations(&self.settings);
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        documents
     }
 
     /// Number of rows of a collection.
@@ -187,4 +208,32 @@ impl Scene {
 
 pub fn error_code<T: std::fmt::Debug>(result: Result<T, Error>) -> ErrorCode {
     result.unwrap_err().code
+}
+
+/// The program `source` under `name`.
+pub fn program(name: &str, source: &str) -> Load {
+    let bytecode = runstate::lang::compile("program.ts", source).unwrap_or_else(|d| panic!("{d:?}")).bytecode;
+    Load::new(name, source, bytecode)
+}
+
+/// An engine of a new process.
+pub fn engine_over(store: Arc<dyn Store>, host: &SimHost) -> Engine {
+    block_on(Engine::with_settings(store, Arc::new(host.clone()), runstate::domain::ALL, Settings::default())).unwrap()
+}
+
+/// Starts `program` as `run`.
+pub async fn start(cvm: &Cvm, program: &str, run: &str) -> Result<ExecutionStatus, Error> {
+    Ok(cvm.start(&Start::new(program).id(run).input(Json::Null)).await?.into())
+}
+
+/// Whether the full run was requested.
+pub fn is_full_run() -> bool {
+    std::env::var_os("RUNSTATE_FULL").is_some()
+}
+
+/// The seed of all random choices. It is printed.
+pub fn seed() -> u64 {
+    let seed = std::env::var("RUNSTATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261);
+    println!("seed {seed} (RUNSTATE_SEED=… runs others)");
+    seed
 }

@@ -1,7 +1,6 @@
 //! Turns larger than one batch of the store: they have the same result as small ones, wherever a process dies, and leave no rows behind.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -21,7 +20,7 @@ use runstate::testing::{SimHost, block_on, join_all};
 use runstate::time::Millis;
 use runstate::value::Json;
 
-use super::cluster::{
+use super::small_batches::{
     PROGRAM, SmallBatchProcess, clean, expect_tidy, large_batch_cvm, limits, load_program, output_line, program_input,
     row_count, staged_input, start_in_memory, start_program,
 };

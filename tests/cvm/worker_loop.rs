@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use runstate::client::{CallWorker, Cvm};
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{Load, Start, Status, Work};
+use runstate::domain::cvm::{Start, Status, Work};
 use runstate::engine::{Engine, Error, Host, RunLimit};
 use runstate::schema::Query;
 use runstate::store::layer::{CountingStore, Fault, FaultStore, Method};
@@ -18,7 +18,7 @@ use runstate::time::Millis;
 use runstate::value::Json;
 use runstate::work::{Backoff, CancellationToken, Failure, Task, WorkerEvent};
 
-use crate::scene::Scene;
+use crate::scene::{Scene, program};
 
 type PinnedFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -35,8 +35,7 @@ impl WorkerScene {
     fn with_program(source: &str) -> Self {
         let store = Arc::new(CountingStore::new(FaultStore::new(Memory::new())));
         let scene = Self { store, host: TimedHost::default(), events: Arc::default() };
-        let bytecode = runstate::lang::compile("program.ts", source).unwrap_or_else(|d| panic!("{d:?}")).bytecode;
-        scene.host.block_on(scene.cvm().load(&Load::new("program", source, bytecode))).unwrap();
+        scene.host.block_on(scene.cvm().load(&program("program", source))).unwrap();
         scene
     }
 

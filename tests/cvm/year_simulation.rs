@@ -17,8 +17,8 @@ use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 use serde_json::json;
 
-use crate::cluster::{SimCluster, is_full_run, program, seed};
 use crate::documents::StoreDump;
+use crate::scene::{Scene, is_full_run, program, seed};
 
 const DAY: i64 = 86_400_000;
 const HOUR: i64 = 3_600_000;
@@ -176,7 +176,7 @@ type YearProcess = (Arc<FaultStore<Arc<dyn Store>>>, Cvm);
 
 /// The host: one process at a time, which dies now and then.
 struct YearHost {
-    cluster: SimCluster,
+    scene: Scene,
     start_ms: i64,
     ids: SimIds,
     process: Option<YearProcess>,
@@ -187,17 +187,17 @@ struct YearHost {
 impl YearHost {
     fn new(seed: u64) -> Self {
         let settings = Settings { slice_instructions: 400, retention: Some(Millis(RETENTION)), ..Settings::default() };
-        let cluster = SimCluster::with_store(Arc::new(Memory::new()), &programs(), settings);
-        let start_ms = cluster.host.clock.now().as_millis();
-        Self { cluster, start_ms, ids: SimIds::new(seed), process: None, deaths: 0, rounds: 0 }
+        let scene = Scene::with_programs(Arc::new(Memory::new()), &programs(), settings);
+        let start_ms = scene.host.clock.now().as_millis();
+        Self { scene, start_ms, ids: SimIds::new(seed), process: None, deaths: 0, rounds: 0 }
     }
 
     /// The process; for one in so many uses, a fault is planned.
     fn process(&mut self) -> Cvm {
-        let cluster = &self.cluster;
+        let scene = &self.scene;
         let (store, cvm) = self.process.get_or_insert_with(|| {
-            let store = Arc::new(FaultStore::new(cluster.disk.clone()));
-            (store.clone(), cluster.process_over(store))
+            let store = Arc::new(FaultStore::new(scene.store.clone()));
+            (store.clone(), scene.process_over(store))
         });
         if self.ids.below(12) == 0 {
             let unavailable = StoreError::Unavailable { what: "the store".into(), why: "the line is cut".into() };
@@ -219,16 +219,16 @@ impl YearHost {
     }
 
     fn now(&self) -> i64 {
-        self.cluster.host.clock.now().as_millis() - self.start_ms
+        self.scene.host.clock.now().as_millis() - self.start_ms
     }
 
     /// Advances the clock, never backwards.
     fn advance_to(&self, at: i64) {
-        self.cluster.host.clock.set(Timestamp::from_millis(self.start_ms + at.max(self.now())));
+        self.scene.host.clock.set(Timestamp::from_millis(self.start_ms + at.max(self.now())));
     }
 
     fn next_due(&self) -> Option<i64> {
-        block_on(self.cluster.process().engine().next_due(runstate::store::Freshness::Linearizable))
+        block_on(self.scene.process().engine().next_due(runstate::store::Freshness::Linearizable))
             .unwrap()
             .map(|at| at.as_millis() - self.start_ms)
     }
@@ -243,7 +243,7 @@ impl YearHost {
             if !self.drop_if_dead() && started.is_ok() {
                 return;
             }
-            if self.cluster.has_execution(&planned.id) {
+            if self.scene.has_execution(&planned.id) {
                 return;
             }
         }
@@ -268,7 +268,7 @@ impl YearHost {
             return;
         }
         // A second process finds nothing at the same moment, and the next due time is later.
-        let again = block_on(self.cluster.process().engine().run_due(1_000, RunLimit::Stop)).unwrap();
+        let again = block_on(self.scene.process().engine().run_due(1_000, RunLimit::Stop)).unwrap();
         assert!(again.is_empty(), "{again:?} after {due:?}");
         assert!(self.next_due().is_none_or(|next| next > self.now()));
     }
@@ -292,14 +292,14 @@ impl YearHost {
             assert!(stuck < 1_000, "the clock does not move on from {}", self.now());
         }
         self.advance_to(END);
-        block_on(self.cluster.process().engine().run_due(u32::MAX, RunLimit::Stop)).unwrap();
+        block_on(self.scene.process().engine().run_due(u32::MAX, RunLimit::Stop)).unwrap();
     }
 }
 
-impl SimCluster {
+impl Scene {
     fn has_execution(&self, execution: &str) -> bool {
         let key = runstate::schema::Key::new(&EXECUTIONS, execution);
-        block_on(self.disk.get(&[key], Freshness::Linearizable)).unwrap()[0].is_some()
+        block_on(self.store.get(&[key], Freshness::Linearizable)).unwrap()[0].is_some()
     }
 }
 
@@ -325,7 +325,7 @@ fn a_year_of_timers_deadlines_retention_and_deaths_ends_as_the_model_says() {
     println!("{} rounds, {} deaths", host.rounds, host.deaths);
     assert!(host.deaths > 10);
 
-    let documents = host.cluster.check();
+    let documents = host.scene.check();
     let mut expected = BTreeMap::new();
     let mut next: Option<i64> = None;
     for YearExecution { id, start, plan } in &planned {
@@ -351,19 +351,19 @@ fn a_year_of_timers_deadlines_retention_and_deaths_ends_as_the_model_says() {
     // Deaths delay it by at most the slack.
     let (due, planned_next) = (host.next_due().unwrap(), next.unwrap());
     assert!((0..=SLACK).contains(&(due - planned_next)), "due at {due}, planned for {planned_next}");
-    expect_swept(&host.cluster, &documents);
+    expect_swept(&host.scene, &documents);
 }
 
 /// Expired rows are gone, and neither staged turns nor deleted executions have left rows.
-fn expect_swept(cluster: &SimCluster, documents: &StoreDump) {
-    let now = cluster.host.clock.now();
+fn expect_swept(scene: &Scene, documents: &StoreDump) {
+    let now = scene.host.clock.now();
     let old = |at: i64, days: i64| now.since(Timestamp::from_millis(at)) >= Millis::days(days);
     for (id, row) in documents.collection(&EXECUTION_LOGS) {
         assert!(!old(row.number("timestamp").unwrap(), 30), "log {id}");
     }
     assert!(documents.collection(&CC_HISTORY).values().all(|call| documents.head(call.text("executionId")).is_some()));
     assert!(STAGING.iter().all(|of| documents.collection(of).is_empty()));
-    let ledger = block_on(cluster.disk.query(&Query::of(&COMMANDS), Freshness::Linearizable)).unwrap();
+    let ledger = block_on(scene.store.query(&Query::of(&COMMANDS), Freshness::Linearizable)).unwrap();
     assert!(ledger.items.iter().all(|row| !old(row.stored.document["at"].as_i64().unwrap(), 7)));
 }
 
@@ -372,14 +372,14 @@ fn host_is_not_due_while_another_process_deletes() {
     let mut host = YearHost::new(1);
     host.start(&YearExecution { id: "run".into(), start: 0, plan: YearPlan::Computes });
     host.advance_to(RETENTION + HOUR);
-    let store = Arc::new(FaultStore::new(host.cluster.disk.clone()));
+    let store = Arc::new(FaultStore::new(host.scene.store.clone()));
     // The process dies after it has marked the execution and before it removes the rows.
     store.plan(Method::Commit, 2, Fault::DieBefore);
-    drop(block_on(host.cluster.process_over(store.clone()).engine().run_due(10, RunLimit::Stop)));
-    assert!(store.is_dead() && host.cluster.check().head("run").unwrap().has("deleting"));
-    let lease = host.cluster.settings.run_lease.0;
+    drop(block_on(host.scene.process_over(store.clone()).engine().run_due(10, RunLimit::Stop)));
+    assert!(store.is_dead() && host.scene.check().head("run").unwrap().has("deleting"));
+    let lease = host.scene.settings.run_lease.0;
     assert_eq!(host.next_due(), Some(host.now() + lease));
     host.advance_to(host.now() + lease);
     host.run_due();
-    assert_eq!((host.cluster.check().row_count("run"), host.next_due()), (0, None));
+    assert_eq!((host.scene.check().row_count("run"), host.next_due()), (0, None));
 }

@@ -11,9 +11,8 @@ use runstate::operation::{Domain, Registry};
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Collection, Field, Index, Key, Kind, Predicate};
 use runstate::store::layer::{Fault, FaultStore, Method};
-use runstate::store::{Batch, Expectation, Freshness, Memory, Store, StoreError, Write, WriteOp};
-use runstate::testing::{SimHost, block_on};
-use runstate::time::Timestamp;
+use runstate::store::{Freshness, Memory, Store, StoreError};
+use runstate::testing::{BatchExt as _, SimHost, batch, block_on};
 use runstate::value::{Document, Json};
 use serde_json::json;
 
@@ -327,20 +326,9 @@ async fn death_while_declaring_leaves_a_store_that_opens_and_declares() {
 
 /// Stores a declaration as no engine of this process does.
 async fn put_declaration(store: &Memory, name: &str, document: Document) {
-    let write = Write {
-        key: Key::new(&runstate::engine::DECLARATIONS, name),
-        expect: Expectation::Any,
-        op: WriteOp::Put { version: 1, document: Arc::new(document) },
-    };
-    let batch = Batch {
-        command: CommandId::new(&format!("put {name}")).unwrap(),
-        fingerprint: "x".into(),
-        at: Timestamp::from_millis(1),
-        result: Json::Null,
-        writes: vec![write],
-        checks: vec![],
-    };
-    store.commit(batch).await.unwrap();
+    let command = CommandId::new(&format!("put {name}")).unwrap();
+    let declaration = batch(command).put(&runstate::engine::DECLARATIONS, name, document.into());
+    store.commit(declaration).await.unwrap();
 }
 
 /// Runs in a process of its own, which can declare nothing afterwards.

@@ -1,5 +1,5 @@
-//! Transactions of commits are strictly durable, so that an acknowledged commit is on disk. Blind commits read
-//! nothing, because the connection cache has their documents: in one tab, and beside commits of another tab.
+//! Transactions of commits are strictly durable, so that an acknowledged commit is on disk. Commits of several tabs lose no
+//! update.
 
 use runstate::schema::Query;
 use runstate::store::indexeddb::IndexedDb;
@@ -13,7 +13,7 @@ use super::fixture::{
 };
 use super::fresh_name;
 
-/// Records the mode and durability of every transaction, and whether transactions that write also read.
+/// Records every transaction.
 const RECORD_TRANSACTIONS: &str = "
     globalThis.transactions = [];
     globalThis.begin = IDBDatabase.prototype.transaction;
@@ -21,23 +21,14 @@ const RECORD_TRANSACTIONS: &str = "
         const tx = globalThis.begin.apply(this, given);
         globalThis.transactions.push(tx);
         return tx;
-    };
-    globalThis.readers = ['get', 'getAll', 'getAllKeys', 'openKeyCursor'].map((name) => [name, IDBObjectStore.prototype[name]]);
-    for (const [name, read] of globalThis.readers) {
-        IDBObjectStore.prototype[name] = function (...given) {
-            this.transaction.reads = true;
-            return read.apply(this, given);
-        };
-    }";
-const STOP_RECORDING: &str = "
-    IDBDatabase.prototype.transaction = globalThis.begin;
-    for (const [name, read] of globalThis.readers) IDBObjectStore.prototype[name] = read;";
+    };";
+const STOP_RECORDING: &str = "IDBDatabase.prototype.transaction = globalThis.begin;";
 
-/// Returns the transactions with writes since the last call, in order: `strict, blind`.
+/// Returns the durability of the transactions with writes since the last call.
 const TAKE_WRITES: &str = "
     const writing = globalThis.transactions.filter((tx) => tx.mode === 'readwrite');
     globalThis.transactions = [];
-    return writing.map((tx) => `${tx.durability}, ${tx.reads ? 'reading' : 'blind'}`).join('; ');";
+    return writing.map((tx) => tx.durability).join('; ');";
 
 async fn take_writes() -> String {
     run_script(TAKE_WRITES, "").await.as_string().unwrap()
@@ -51,38 +42,36 @@ async fn every_transaction_that_writes_is_strictly_durable() {
     take_writes().await;
 
     commit(&one, "first", vec![insert(&NOTES, "a", json!({}))]).await.unwrap();
-    assert_eq!(take_writes().await, "strict, reading");
+    assert_eq!(take_writes().await, "strict");
     commit(&one, "known", vec![insert(&NOTES, "b", json!({}))]).await.unwrap();
-    assert_eq!(take_writes().await, "strict, blind");
+    assert_eq!(take_writes().await, "strict");
     commit(&one, "over", vec![put(&NOTES, "a", json!({"line": "1"}))]).await.unwrap();
-    assert_eq!(take_writes().await, "strict, reading");
+    assert_eq!(take_writes().await, "strict");
 
     let inserts = ["c", "d", "e"].map(|id| one.commit(batch(id, vec![insert(&NOTES, id, json!({}))])));
     for receipt in runstate::testing::join_all(inserts.into_iter().collect()).await {
         receipt.unwrap();
     }
     // One transaction commits all three.
-    assert_eq!(take_writes().await, "strict, reading");
+    assert_eq!(take_writes().await, "strict");
 
-    // Another connection commits first, so the blind transaction is aborted and a reading one follows.
+    // Another connection commits first. One transaction detects that the document has not changed.
     commit(&two, "other", vec![insert(&NOTES, "f", json!({}))]).await.unwrap();
     take_writes().await;
     let revision = find(&one, &NOTES, "b").await.unwrap().unwrap().revision;
     let write = Write { expect: Expectation::Revision(revision), ..put(&NOTES, "b", json!({"line": "2"})) };
     commit(&one, "overtaken", vec![write]).await.unwrap();
-    let overtaken = take_writes().await;
-    assert!(overtaken.split("; ").all(|tx| tx.starts_with("strict, ")), "{overtaken}");
-    assert!(overtaken.ends_with("strict, reading"), "{overtaken}");
+    assert_eq!(take_writes().await, "strict");
 
     commit(&one, "expires", vec![insert(&ITEMS, "x", json!({"at": 0}))]).await.unwrap();
     take_writes().await;
     assert_eq!(one.sweep(ITEMS.name, Timestamp::from_millis(5_000), 10).await.unwrap(), 1);
-    assert_eq!(take_writes().await, "strict, reading");
+    assert_eq!(take_writes().await, "strict");
 
     // The connection is opened again after the upgrade to another catalog.
     one.migrate(&next_catalog()).await.unwrap();
     commit(&one, "raised", vec![insert(&NOTES, "g", json!({}))]).await.unwrap();
-    assert_eq!(take_writes().await, "strict, reading");
+    assert_eq!(take_writes().await, "strict");
     assert_eq!(code(&commit(&two, "older", vec![insert(&NOTES, "h", json!({}))]).await), "read_only");
     assert_eq!(ids(&one, Query::of(&NOTES)).await.unwrap(), ["a", "b", "c", "d", "e", "f", "g"]);
 }
@@ -91,35 +80,6 @@ async fn every_transaction_that_writes_is_strictly_durable() {
 async fn overwrite(store: &IndexedDb, id: &str, n: u64) -> Write {
     let revision = find(store, &NOTES, id).await.unwrap().unwrap().revision;
     Write { expect: Expectation::Revision(revision), ..put(&NOTES, id, json!({"n": n})) }
-}
-
-/// Counts reads in transactions that write.
-const COUNT_READS: &str = "
-    globalThis.reads = 0;
-    globalThis.readers = ['get', 'getAll', 'getAllKeys', 'openKeyCursor'].map((name) => [name, IDBObjectStore.prototype[name]]);
-    for (const [name, read] of globalThis.readers) {
-        IDBObjectStore.prototype[name] = function (...given) {
-            if (this.transaction.mode === 'readwrite') globalThis.reads++;
-            return read.apply(this, given);
-        };
-    }";
-const STOP_COUNTING_READS: &str =
-    "for (const [name, read] of globalThis.readers) IDBObjectStore.prototype[name] = read;";
-
-#[wasm_bindgen_test]
-async fn commit_on_known_revisions_reads_nothing() {
-    let store = open_migrated(&fresh_name()).await;
-    commit(&store, "1", vec![insert(&NOTES, "a", json!({}))]).await.unwrap();
-    let write = overwrite(&store, "a", 2).await;
-    let patch = BrowserPatch::apply(COUNT_READS, STOP_COUNTING_READS).await;
-    let receipt = commit(&store, "2", vec![write, insert(&NOTES, "b", json!({}))]).await.unwrap();
-    let reads = run_script("return globalThis.reads", "").await;
-    drop(patch);
-    assert_eq!(reads, 0.0);
-    assert_eq!(receipt.result, "result of 2");
-    assert_eq!(find(&store, &NOTES, "a").await.unwrap().unwrap().document["n"], 2);
-    // The receipt's position is the current end of the feed.
-    assert_eq!(store.changes(Some(receipt.position), 9, Millis(0)).await.unwrap().events, []);
 }
 
 #[wasm_bindgen_test]
@@ -187,7 +147,7 @@ async fn two_tabs_counting_at_once_lose_no_update() {
 }
 
 #[wasm_bindgen_test]
-async fn blind_commits_respect_sweeps_and_unique_entries() {
+async fn commits_respect_sweeps_and_unique_entries() {
     let store = open_migrated(&fresh_name()).await;
     commit(&store, "1", vec![insert(&ITEMS, "a", json!({"name": "x", "at": 0}))]).await.unwrap();
     let result = commit(&store, "2", vec![insert(&ITEMS, "b", json!({"name": "x"}))]).await;
@@ -196,5 +156,8 @@ async fn blind_commits_respect_sweeps_and_unique_entries() {
     assert_eq!(store.sweep(ITEMS.name, runstate::time::Timestamp::from_millis(5_000), 10).await.unwrap(), 1);
     let write = Write { expect: Expectation::Revision(a.revision), ..put(&ITEMS, "a", json!({})) };
     assert_eq!(code(&commit(&store, "3", vec![write]).await), "conflict");
-    commit(&store, "4", vec![insert(&ITEMS, "b", json!({"name": "x"}))]).await.unwrap();
+    let receipt = commit(&store, "4", vec![insert(&ITEMS, "b", json!({"name": "x"}))]).await.unwrap();
+    assert_eq!(receipt.result, "result of 4");
+    // The receipt's position is the current end of the feed.
+    assert_eq!(store.changes(Some(receipt.position), 9, Millis(0)).await.unwrap().events, []);
 }

@@ -4,13 +4,14 @@ use std::future::{Future, poll_fn};
 
 use runstate::schema::Direction::Descending;
 use runstate::schema::Query;
-use runstate::store::Store;
+use runstate::store::{Position, Store};
+use runstate::time::Millis;
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::fixture::{
-    BrowserPatch, ITEMS, NEXT_ITEMS, NOTES, catalog, code, commit, edit_record, find, ids, next_catalog, put,
-    run_script,
+    BrowserPatch, ITEMS, NEXT_ITEMS, NOTES, catalog, code, commit, edit_record, find, ids, next_catalog, open_migrated,
+    put, run_script,
 };
 use super::{fresh_name, open_store};
 
@@ -137,7 +138,7 @@ async fn damaged_document_blocks_its_upgrade_but_not_reads() {
 async fn newer_format_is_read_and_not_written() {
     let name = fresh_name();
     fill_database(&name).await;
-    edit_record(&name, "runstate", "store", "record.format = 3").await;
+    edit_record(&name, "runstate", "store", "record.format = 4").await;
     let store = open_store(&name).await.unwrap();
     assert_eq!(code(&store.migrate(&catalog()).await), "newer_version");
     assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
@@ -148,7 +149,7 @@ async fn newer_format_is_read_and_not_written() {
 async fn database_of_format_1_is_upgraded_with_its_contents() {
     let name = fresh_name();
     fill_database(&name).await;
-    // As in format 1: one browser index per declared index, and no row at the feed end.
+    // As in format 1: one browser index per declared index.
     let downgrade = "
         const now = await settled(indexedDB.open(name));
         const { version } = now;
@@ -156,7 +157,6 @@ async fn database_of_format_1_is_upgraded_with_its_contents() {
         const request = indexedDB.open(name, version + 1);
         request.onupgradeneeded = () => {
             const [db, tx] = [request.result, request.transaction];
-            db.deleteObjectStore('end');
             const items = tx.objectStore('try.items');
             items.deleteIndex('i');
             items.createIndex('k0', 'i.k0', { multiEntry: true });
@@ -178,17 +178,62 @@ async fn database_of_format_1_is_upgraded_with_its_contents() {
     let store = open_store(&name).await.unwrap();
     store.migrate(&catalog()).await.unwrap();
     assert_eq!(ids(&store, Query::of(&ITEMS).eq("n", 5)).await.unwrap(), ["i005"]);
-    let start = store.changes(None, 1, runstate::time::Millis(0)).await.unwrap().next;
+    let start = store.changes(None, 1, Millis(0)).await.unwrap().next;
     commit(&store, "on", vec![put(&NOTES, "b", json!({}))]).await.unwrap();
-    assert_eq!(store.changes(Some(start), 9, runstate::time::Millis(0)).await.unwrap().events.len(), 1);
+    assert_eq!(store.changes(Some(start), 9, Millis(0)).await.unwrap().events.len(), 1);
     let script = "
         const db = await settled(indexedDB.open(name));
-        const tx = db.transaction(['try.items', 'runstate', 'end']);
+        const tx = db.transaction(['try.items', 'runstate']);
         const identity = await settled(tx.objectStore('runstate').get('store'));
-        const ends = await settled(tx.objectStore('end').getAllKeys());
         db.close();
-        return `${[...tx.objectStore('try.items').indexNames]} ${identity.format} ${ends}`;";
-    assert_eq!(run_script(script, &name).await.as_string().unwrap(), "i 2 602");
+        return `${[...tx.objectStore('try.items').indexNames]} ${identity.format}`;";
+    assert_eq!(run_script(script, &name).await.as_string().unwrap(), "i 3");
+}
+
+#[wasm_bindgen_test]
+async fn upgrade_from_format_2_keeps_a_commit_in_flight_of_an_older_tab() {
+    let name = fresh_name();
+    fill_database(&name).await;
+    // As in format 2: a row at the end of the feed. A tab commits as that version did, and closes when it is asked to.
+    let older_tab = "
+        const now = await settled(indexedDB.open(name));
+        const { version } = now;
+        now.close();
+        const request = indexedDB.open(name, version + 1);
+        request.onupgradeneeded = () => {
+            const end = request.result.createObjectStore('end');
+            end.createIndex('one', 'one', { unique: true });
+            end.add({ one: 1 }, 601);
+            const meta = request.transaction.objectStore('runstate');
+            meta.get('store').onsuccess = ({ target }) => meta.put({ ...target.result, format: 2 }, 'store');
+        };
+        const db = await settled(request);
+        db.onversionchange = () => db.close();
+        const tx = db.transaction(['end', 'changes'], 'readwrite', { durability: 'strict' });
+        globalThis.olderCommit = ended(tx);
+        const [end, until] = [tx.objectStore('end'), Date.now() + 300];
+        end.delete(601);
+        end.add({ one: 1 }, 602);
+        const finish = () => {
+            if (Date.now() < until) end.get(0).onsuccess = finish;
+            else tx.objectStore('changes').put({ last: 602, commits: [{ command: 'older', changes: [['try.notes', 'x', null]] }] }, 602);
+        };
+        finish();";
+    run_script(older_tab, &name).await;
+    let store = open_migrated(&name).await;
+    run_script("await globalThis.olderCommit", "").await;
+    let last = commit(&store, "newer", vec![put(&NOTES, "b", json!({}))]).await.unwrap().position;
+    assert!(last.0.ends_with(".603"), "{last:?}");
+    let begin = Position(last.0.replace(".603", ".601"));
+    let events = store.changes(Some(begin), 9, Millis(0)).await.unwrap().events;
+    assert_eq!(events.iter().map(|event| event.command.as_str()).collect::<Vec<_>>(), ["older", "newer"]);
+    assert_eq!(store.collections().await.unwrap(), ["runstate.commands", "try.items", "try.notes"]);
+    let script = "
+        const db = await settled(indexedDB.open(name));
+        const identity = await settled(db.transaction(['runstate']).objectStore('runstate').get('store'));
+        db.close();
+        return `${identity.format} ${db.objectStoreNames.contains('end')}`;";
+    assert_eq!(run_script(script, &name).await.as_string().unwrap(), "3 false");
 }
 
 const RESTORE_OPEN: &str = "IDBFactory.prototype.open = globalThis.openAsEver";

@@ -82,6 +82,8 @@ async fn each_edit_by_hand_is_found_through_rexie() {
     let damages = [
         ("record.doc = record.doc.replace('line', 'lime')", "try.notes/a", "its checksum does not match its contents"),
         ("return 'no record'", "try.notes/a", "it is not a valid document record"),
+        ("record.id = []; record.id.push(record.id)", "try.notes/a", "it is not a valid document record"),
+        ("record.v = 1.5", "try.notes/a", "it is not a valid document record"),
         ("record.i.pop()", "try.items/i", "its index entries are not those of its document"),
         ("record.i[0] = record.i[0] + 'x'", "try.items/i", "its index entries are not those of its document"),
     ];

@@ -4,12 +4,11 @@ use runstate::decision::EngineSettings;
 use runstate::domain::orchestration::{MarkOffline, OrchestrationSettings, Session};
 use runstate::engine::RunLimit;
 use runstate::id::CommandId;
-use runstate::schema::{Entity, Key};
+use runstate::schema::Entity;
 use runstate::store::layer::{CountingStore, LimitedStore, Method};
-use runstate::store::{Batch, BatchLimits, Expectation, Freshness, Memory, Store as _, Write, WriteOp};
-use runstate::testing::block_on;
+use runstate::store::{Batch, BatchLimits, Freshness, Memory, Store as _};
+use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::time::{Millis, Timestamp};
-use runstate::value::Json;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -149,22 +148,18 @@ fn times_are_settings() {
 
 /// Inserts sessions that are due a day later.
 fn insert_later_sessions(store: &Memory, now: Timestamp, count: usize) {
-    let insert = |n: usize| {
+    let insert = |batch: Batch, n: usize| {
         let (id, at) = (format!("later-{n}"), now.as_millis());
         let session = json!({
             "session_id": id, "project_id": "p", "machine_id": "m", "status": "active", "due_at": (now + Millis::days(1)).as_millis(),
             "last_heartbeat": at, "started_at": at, "created_at": at, "updated_at": at,
         });
-        let document = Arc::new(session.as_object().unwrap().clone());
-        let op = WriteOp::Put { version: Session::COLLECTION.version, document };
-        Write { key: Key::new(&Session::COLLECTION, &id), expect: Expectation::Absent, op }
+        batch.insert(&Session::COLLECTION, &id, session)
     };
     for from in (0..count).step_by(1_000) {
-        let writes = (from..count.min(from + 1_000)).map(insert).collect();
         let command = CommandId::new(&format!("later-{from}")).unwrap();
-        let (fingerprint, result) = (String::new(), Json::Null);
-        let batch = Batch { command, fingerprint, at: now, result, writes, checks: Vec::new() };
-        block_on(store.commit(batch)).unwrap();
+        let empty = Batch { at: now, ..batch(command) };
+        block_on(store.commit((from..count.min(from + 1_000)).fold(empty, insert))).unwrap();
     }
 }
 

@@ -7,9 +7,9 @@ use runstate::domain::orchestration::DOMAIN;
 use runstate::engine::{DueReport, Engine, Error, RunLimit};
 use runstate::id::CommandId;
 use runstate::operation::Domain;
-use runstate::schema::{Collection, Key};
-use runstate::store::{Batch, Expectation, Memory, Store, Write, WriteOp};
-use runstate::testing::{SimHost, block_on};
+use runstate::schema::Collection;
+use runstate::store::{Batch, Memory, Store};
+use runstate::testing::{BatchExt as _, SimHost, batch, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
 use serde_json::json;
@@ -51,21 +51,9 @@ impl SessionScene {
 
     /// Stores a document as the older system wrote it.
     pub fn put(&self, collection: &'static Collection, id: &str, document: Json) {
-        let document = Arc::new(document.as_object().unwrap().clone());
-        let write = Write {
-            key: Key::new(collection, id),
-            expect: Expectation::Absent,
-            op: WriteOp::Put { version: 1, document },
-        };
-        let batch = Batch {
-            command: CommandId::new(&format!("put {id} in {}", collection.name)).unwrap(),
-            fingerprint: "put".to_owned(),
-            at: self.host.clock.now(),
-            result: Json::Null,
-            writes: vec![write],
-            checks: Vec::new(),
-        };
-        block_on(self.engine.store().commit(batch)).unwrap();
+        let command = CommandId::new(&format!("put {id} in {}", collection.name)).unwrap();
+        let empty = Batch { at: self.host.clock.now(), ..batch(command) };
+        block_on(self.engine.store().commit(empty.insert(collection, id, document))).unwrap();
     }
 
     /// Calls an operation of the domain.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use runstate::domain::cvm::{Load, Start};
-use runstate::engine::Engine;
+use runstate::engine::{Engine, SystemHost};
 use runstate::store::file::fs::Reason;
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::testing::fault::Disk;
@@ -91,6 +91,40 @@ async fn damaged_older_store_can_be_read() {
     assert_eq!(execution["status"], "complete");
     let error = engine.cvm().delete("r1").await.unwrap_err();
     assert_eq!(error.code.as_str(), "corrupt", "{error}");
+}
+
+/// The execution has the same revision in the original and in the copy, but another answer. The engine has a decoded form
+/// of the original.
+#[tokio::test]
+async fn execution_continues_from_the_copy_that_replaced_its_store() {
+    let source = "function main() { return [CC('a?'), CC('b?'), CC('c?')].join(' '); }";
+    let [folder, copied] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let open = async |folder: &Path| {
+        let store = FileStore::open(folder, FileStoreOptions::default()).await.unwrap();
+        Engine::new(Arc::new(store), Arc::new(SystemHost), runstate::domain::ALL).await.unwrap()
+    };
+    let show = async |engine: &Engine| serde_json::to_value(engine.cvm().show("x").await.unwrap()).unwrap();
+    let original = open(folder.path()).await;
+    let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
+    original.cvm().load(&Load::new("p", source, bytecode)).await.unwrap();
+    original.cvm().start(&Start::new("p").id("x")).await.unwrap();
+    copy(folder.path(), copied.path());
+    let other = open(copied.path()).await;
+    other.cvm().answer("x", "copy").await.unwrap();
+    original.cvm().answer("x", "original").await.unwrap();
+    for name in ["commits", "snapshots"] {
+        std::fs::remove_dir_all(folder.path().join(name)).unwrap();
+    }
+    copy(copied.path(), folder.path());
+
+    assert_eq!(show(&original).await["stateHash"], show(&other).await["stateHash"]);
+    for answer in ["b", "c"] {
+        original.cvm().answer("x", answer).await.unwrap();
+    }
+    let ended = show(&original).await;
+    assert_eq!(ended["result"], "copy b c");
+    let reopened = open(folder.path()).await;
+    assert_eq!((reopened.store().read_only_reason(), show(&reopened).await), (None, ended));
 }
 
 const PROGRAM: &str = "function main() { const seen = [1, 2, 3]; console.log(CC('continue?')); return seen.length; }";

@@ -11,9 +11,10 @@ use super::{FileStore, FileStoreOptions, block_on_tokio};
 use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Query};
-use runstate::store::{Batch, Expectation, Freshness, Outcome, Store, Write, WriteOp};
-use runstate::time::{Millis, Timestamp};
-use runstate::value::Json;
+use runstate::store::{Batch, Freshness, Outcome, Store};
+use runstate::testing::{BatchExt as _, batch};
+use runstate::time::Millis;
+use serde_json::json;
 
 const NOTES: Collection = Collection::new("demo.notes", 1)
     .fields(&[Field::text("title")])
@@ -26,16 +27,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Creates a batch that inserts one note; the command id equals the note's id.
 pub fn insert(id: &str, title: &str) -> Batch {
-    let document = Arc::new([("title".to_owned(), Json::from(title))].into_iter().collect());
-    let op = WriteOp::Put { version: 1, document };
-    Batch {
-        command: CommandId::new(id).unwrap(),
-        fingerprint: String::new(),
-        at: Timestamp::from_millis(0),
-        result: Json::Null,
-        writes: vec![Write { key: Key::new(&NOTES, id), expect: Expectation::Absent, op }],
-        checks: vec![],
-    }
+    batch(CommandId::new(id).unwrap()).insert(&NOTES, id, json!({"title": title}))
 }
 
 #[test]

@@ -13,7 +13,8 @@ use runstate::store::{Expectation, Freshness, Store};
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 
-use super::recorder::{Exchange, HEADS, LEADS, ROWS, RecordedStore, insert, put};
+use super::recorder::{Exchange, HEADS, LEADS, ROWS, RecordedStore};
+use super::scene::{insert, put};
 use super::server::run_on_server;
 
 const OTHER_HEADS: Collection = Collection { indexes: &[Index::ordered(&[("n", Descending)])], ..HEADS };

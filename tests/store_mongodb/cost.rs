@@ -2,15 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Check, Expectation, Freshness, Store, Write, WriteOp};
-use runstate::time::Timestamp;
+use runstate::store::{Check, Expectation, Freshness, Store, Write, WriteOp};
 use runstate::value::{Document, Json, difference};
 use serde_json::json;
 
+use super::scene::{batch, insert};
 use super::server::{fresh_url, run_on_server};
 
 const HEADS: Collection = Collection::new("cost.heads", 1)
@@ -37,22 +36,6 @@ impl SentCommands {
 
 fn document(value: Json) -> Arc<Document> {
     Arc::new(value.as_object().unwrap().clone())
-}
-
-fn batch(command: &str, writes: Vec<Write>) -> Batch {
-    Batch {
-        command: CommandId::new(command).unwrap(),
-        fingerprint: "f".to_owned(),
-        at: Timestamp::from_millis(0),
-        result: Json::Null,
-        writes,
-        checks: Vec::new(),
-    }
-}
-
-fn insert(collection: &Collection, id: &str, value: Json) -> Write {
-    let op = WriteOp::Put { version: 1, document: document(value) };
-    Write { key: Key::new(collection, id), expect: Expectation::Absent, op }
 }
 
 #[test]

@@ -11,8 +11,10 @@ use runstate::store::{
 use runstate::time::Timestamp;
 use runstate::value::{Document, difference, is_equal};
 
+use super::open_in_one_database;
 use super::query_generator::{ITEMS, QueryGenerator};
-use super::{batch, block_on_tokio, open_in_one_database};
+use super::scene::batch;
+use super::server::run_on_server;
 
 /// Rounds. Each commits a batch, reads some pages of two queries, aggregates, and sometimes reads by key.
 const ROUNDS: u64 = 500;
@@ -153,9 +155,9 @@ async fn compare_reads(random: &mut QueryGenerator, stats: &mut ComparisonStats,
 fn memory_and_mongodb_agree() {
     let seed: u64 = std::env::var("RUNSTATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261);
     println!("seed {seed} (RUNSTATE_SEED=… runs others)");
-    block_on_tokio(async {
+    run_on_server(async {
         let catalog = Catalog::new(&[&ITEMS]).unwrap();
-        let Some(fixture) = open_in_one_database("memory_and_mongodb_agree", &catalog).await else { return };
+        let fixture = open_in_one_database(&catalog).await;
         let (store, memory) = (&fixture.store, Memory::new());
         memory.migrate(&catalog).await.unwrap();
         let (mut random, mut stats) =

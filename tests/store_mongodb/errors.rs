@@ -1,14 +1,13 @@
 //! Errors of opening, migrating, reading and committing, and their messages.
 
 use mongodb::bson::{Document, doc};
-use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Expectation, Freshness, Store, StoreError, Write, WriteOp};
-use runstate::time::Timestamp;
-use runstate::value::Json;
+use runstate::store::{Batch, Expectation, Freshness, Store, StoreError};
+use serde_json::json;
 
+use super::scene::{batch, insert, put};
 use super::server::{database_name, fresh_url, indexes, run_command, run_on_server};
 
 async fn open_error(url: &str) -> StoreError {
@@ -27,6 +26,9 @@ fn unreachable_server_is_named_without_its_password() {
         let message = error.to_string();
         assert_eq!(error.code().as_str(), "unavailable");
         assert!(message.contains("127.0.0.1:1") && !message.contains("cret") && !message.contains("ann"), "{message}");
+        let unknown = open_error("mongodb://nowhere.invalid/x?serverSelectionTimeoutMS=300").await;
+        assert_eq!(unknown.code().as_str(), "unavailable");
+        assert!(unknown.to_string().contains("nowhere.invalid"), "{unknown}");
         let slow = open_error("mongodb://127.0.0.1:1/x?timeoutMS=200").await;
         assert_eq!(slow.code().as_str(), "timeout");
     });
@@ -110,9 +112,7 @@ fn an_insert_waits_until_a_concurrent_insert_of_its_unique_entry_ends() {
 
 /// Inserts a document with the unique entry `entry`.
 fn insertion(entry: &str) -> Batch {
-    let document = [("a".to_owned(), Json::from(entry))].into_iter().collect();
-    let op = WriteOp::Put { version: 1, document: std::sync::Arc::new(document) };
-    batch(&format!("insert {entry}"), vec![Write { key: Key::new(&C, entry), expect: Expectation::Absent, op }])
+    batch(&format!("insert {entry}"), vec![insert(&C, entry, json!({"a": entry}))])
 }
 
 async fn index_names(url: &str) -> Vec<String> {
@@ -155,22 +155,9 @@ fn seed_layout_stores_bare_names_in_domain_databases() {
 fn list_batch(command: &str, write: impl Fn(usize) -> (Expectation, usize)) -> Batch {
     let writes = (0..8).map(|n| {
         let (expect, numbers) = write(n);
-        let document = [("list".to_owned(), Json::from(vec![n; numbers]))].into_iter().collect();
-        let op = WriteOp::Put { version: 1, document: std::sync::Arc::new(document) };
-        Write { key: Key::new(&LATER, &format!("l{n}")), expect, op }
+        put(&LATER, &format!("l{n}"), expect, json!({"list": vec![n; numbers]}))
     });
     batch(command, writes.collect())
-}
-
-fn batch(command: &str, writes: Vec<Write>) -> Batch {
-    Batch {
-        command: CommandId::new(command).unwrap(),
-        fingerprint: "f".into(),
-        at: Timestamp::from_millis(1_705_744_800_000),
-        result: Json::Null,
-        writes,
-        checks: Vec::new(),
-    }
 }
 
 #[test]

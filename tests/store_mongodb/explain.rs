@@ -14,7 +14,9 @@ use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 use serde_json::json;
 
-use super::{EXECUTION_COUNT, MongoTestStore, batch, block_on_tokio, domain_writes, insert, open_in_one_database};
+use super::scene::{batch, insert};
+use super::server::run_on_server;
+use super::{EXECUTION_COUNT, MongoTestStore, domain_writes, open_in_one_database};
 
 /// Whether the server may sort in memory.
 #[derive(Clone, Copy, PartialEq)]
@@ -367,11 +369,9 @@ fn seed_queries() -> Vec<PlanCase> {
 
 #[test]
 fn every_query_of_the_domain_uses_an_index() {
-    block_on_tokio(async {
+    run_on_server(async {
         let catalog = Catalog::new(COLLECTIONS).unwrap();
-        let Some(fixture) = open_in_one_database("every_query_of_the_domain_uses_an_index", &catalog).await else {
-            return;
-        };
+        let fixture = open_in_one_database(&catalog).await;
         fill(&fixture, domain_writes()).await;
         check_plans(&fixture, seed_queries().into_iter().chain(domain_queries()).collect()).await;
         let mut page_four = Query::of(&EXECUTIONS).eq("programName", "program 7").sort("started", Descending).limit(5);
@@ -394,11 +394,9 @@ fn every_query_of_the_domain_uses_an_index() {
 
 #[test]
 fn due_sessions_and_machines_are_found_by_index() {
-    block_on_tokio(async {
+    run_on_server(async {
         let catalog = Catalog::new(orchestration::DOMAIN.collections).unwrap();
-        let Some(fixture) = open_in_one_database("due_sessions_and_machines_are_found_by_index", &catalog).await else {
-            return;
-        };
+        let fixture = open_in_one_database(&catalog).await;
         let mut writes = Vec::new();
         for n in 0..EXECUTION_COUNT {
             let id = format!("x{n}");

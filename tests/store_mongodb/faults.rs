@@ -1,7 +1,6 @@
 //! Servers that fail at chosen commands, by the server's own failpoints and only for the connections of one test. A server without them
 //! (`enableTestCommands`) skips these tests.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, doc};
@@ -9,12 +8,12 @@ use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Ttl};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Expectation, Freshness, Outcome, Receipt, Store, StoreError, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Outcome, Receipt, Store, StoreError};
 use runstate::time::{Millis, Timestamp};
-use runstate::value::Json;
 use serde_json::json;
 
 use super::recorder::{Exchange, Recorder};
+use super::scene::{batch, insert, put};
 use super::server::{fresh_url, run_on_server};
 
 const C: Collection = Collection::new("t.c", 1);
@@ -100,17 +99,8 @@ impl FailpointStore {
     }
 
     async fn commit(&self, command: &str, id: &str, expect: Expectation) -> Result<Receipt, StoreError> {
-        let document = Arc::new([("n".to_owned(), Json::from(command))].into_iter().collect());
-        let op = WriteOp::Put { version: 1, document };
-        let batch = Batch {
-            command: CommandId::new(command).unwrap(),
-            fingerprint: "f".to_owned(),
-            at: Timestamp::from_millis(0),
-            result: json!(command),
-            writes: vec![Write { key: Key::new(&C, id), expect, op }],
-            checks: vec![],
-        };
-        self.store.commit(batch).await
+        let batch = batch(command, vec![put(&C, id, expect, json!({"n": command}))]);
+        self.store.commit(Batch { result: json!(command), ..batch }).await
     }
 
     async fn outcome(&self, command: &str) -> Outcome {
@@ -354,20 +344,8 @@ fn sweep_with_a_lost_reply_counts_every_deletion() {
         scene.store.migrate(&Catalog::new(&[&C, &LEASES]).unwrap()).await.unwrap();
         let unconfirmed = doc! {"writeConcernError": {"code": 91, "errmsg": "shutting down"}};
         for (command, failure) in [("done", unconfirmed), ("undone", doc! {"closeConnection": true})] {
-            let lease = |n: i64| {
-                let document = Arc::new([("until".to_owned(), Json::from(n))].into_iter().collect());
-                let op = WriteOp::Put { version: 1, document };
-                Write { key: Key::new(&LEASES, &format!("{command}{n}")), expect: Expectation::Absent, op }
-            };
-            let batch = Batch {
-                command: CommandId::new(command).unwrap(),
-                fingerprint: "f".to_owned(),
-                at: Timestamp::from_millis(0),
-                result: json!(null),
-                writes: (1..8).map(lease).collect(),
-                checks: vec![],
-            };
-            scene.store.commit(batch).await.unwrap();
+            let lease = |n: i64| insert(&LEASES, &format!("{command}{n}"), json!({"until": n}));
+            scene.store.commit(batch(command, (1..8).map(lease).collect())).await.unwrap();
             let sweep = async |now| scene.store.sweep(LEASES.name, Timestamp::from_millis(now), 100).await.unwrap();
             scene.fail(&["delete"], 2, failure).await;
             assert_eq!(sweep(6).await, 5, "{command}");

@@ -7,21 +7,23 @@ use mongodb::bson::{Document, doc};
 use runstate::error_code::ErrorCode;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Catalog, Collection, Direction::Ascending, Field, Index, Key, Query};
-use runstate::store::{Batch, ChangeEvent, Changes, Check, Freshness, Position, Store, StoreError};
+use runstate::store::{Batch, ChangeEvent, Changes, Check, Expectation, Freshness, Position, Store, StoreError};
 use runstate::testing::join_all;
 use runstate::time::Millis;
 use serde_json::json;
 
-use super::{MongoTestStore, batch, block_on_tokio, insert, open_in_one_database, open_over_databases, put};
+use super::scene::{batch, insert, put};
+use super::server::run_on_server;
+use super::{MongoTestStore, open_in_one_database, open_over_databases};
 
 const ROWS: Collection = Collection::new("feed.rows", 1)
     .fields(&[Field::int("n").optional()])
     .indexes(&[Index::ordered(&[("n", Ascending)])]);
 
-async fn open_feed(test: &str) -> Option<(MongoTestStore, Position)> {
-    let fixture = open_in_one_database(test, &Catalog::new(&[&ROWS]).unwrap()).await?;
+async fn open_feed() -> (MongoTestStore, Position) {
+    let fixture = open_in_one_database(&Catalog::new(&[&ROWS]).unwrap()).await;
     let now = fixture.store.changes(None, 10, Millis(0)).await.unwrap().next;
-    Some((fixture, now))
+    (fixture, now)
 }
 
 fn row_batch(command: &str, ids: &[&str]) -> Batch {
@@ -38,8 +40,8 @@ fn event_lines(events: &[ChangeEvent]) -> Vec<String> {
 
 #[test]
 fn position_within_a_commit_continues_that_commit() {
-    block_on_tokio(async {
-        let Some((fixture, start)) = open_feed("position_within_a_commit_continues_that_commit").await else { return };
+    run_on_server(async {
+        let (fixture, start) = open_feed().await;
         fixture.store.commit(row_batch("job/a:b", &["1", "2", "3"])).await.unwrap();
         fixture.store.commit(row_batch("next", &["4"])).await.unwrap();
         let expected = ["job/a:b 1 1", "job/a:b 2 1", "job/a:b 3 1", "next 4 1"];
@@ -65,16 +67,11 @@ const OTHERS: Collection = Collection::new("other.rows", 1).fields(&[Field::int(
 
 #[test]
 fn a_store_over_several_databases_has_one_feed() {
-    block_on_tokio(async {
+    run_on_server(async {
         let catalog = Catalog::new(&[&ROWS, &OTHERS]).unwrap();
-        let Some(fixture) = open_over_databases("a_store_over_several_databases_has_one_feed", &catalog).await else {
-            return;
-        };
+        let fixture = open_over_databases(&catalog).await;
         // Another store on the same servers, whose commits do not belong in this feed.
-        let Some(other_store) = open_over_databases("a_store_over_several_databases_has_one_feed", &catalog).await
-        else {
-            return;
-        };
+        let other_store = open_over_databases(&catalog).await;
         let start = fixture.store.changes(None, 10, Millis(0)).await.unwrap().next;
         let both = |command| batch(command, vec![insert(&ROWS, "1", json!({})), insert(&OTHERS, "2", json!({"n": 2}))]);
         other_store.store.commit(both("foreign")).await.unwrap();
@@ -98,10 +95,8 @@ fn a_store_over_several_databases_has_one_feed() {
 
 #[test]
 fn feed_contains_only_committed_documents_of_the_store() {
-    block_on_tokio(async {
-        let Some((fixture, start)) = open_feed("feed_contains_only_committed_documents_of_the_store").await else {
-            return;
-        };
+    run_on_server(async {
+        let (fixture, start) = open_feed().await;
         let store = &fixture.store;
         store.commit(row_batch("first", &["a", "b"])).await.unwrap();
         let read = store.get(&[Key::new(&ROWS, "a")], Freshness::Linearizable).await.unwrap().pop().unwrap().unwrap();
@@ -118,7 +113,7 @@ fn feed_contains_only_committed_documents_of_the_store() {
         let rows = database.collection::<Document>("feed.rows");
         rows.insert_one(doc! {"_id": "foreign"}).await.unwrap();
         rows.delete_one(doc! {"_id": "b"}).await.unwrap();
-        store.commit(batch("last", vec![put(&ROWS, "a", json!({}))])).await.unwrap();
+        store.commit(batch("last", vec![put(&ROWS, "a", Expectation::Any, json!({}))])).await.unwrap();
         let changes = store.changes(Some(start), 10, Millis(0)).await.unwrap();
         assert_eq!(event_lines(&changes.events), ["first a 1", "first b 1", "runstate.sweep b 0", "last a 2"]);
     });
@@ -142,10 +137,8 @@ async fn wait_until_polling(fixture: &MongoTestStore) {
 
 #[test]
 fn commit_is_in_the_feed_from_its_receipt_and_ends_waits() {
-    block_on_tokio(async {
-        let Some((fixture, start)) = open_feed("commit_is_in_the_feed_from_its_receipt_and_ends_waits").await else {
-            return;
-        };
+    run_on_server(async {
+        let (fixture, start) = open_feed().await;
         let waiting = fixture.store.changes(Some(start.clone()), 10, Millis::minutes(1));
         let writing = async {
             wait_until_polling(&fixture).await;
@@ -167,11 +160,8 @@ fn commit_is_in_the_feed_from_its_receipt_and_ends_waits() {
 
 #[test]
 fn position_unknown_to_the_server_is_expired_or_invalid() {
-    block_on_tokio(async {
-        let Some((fixture, Position(start))) = open_feed("position_unknown_to_the_server_is_expired_or_invalid").await
-        else {
-            return;
-        };
+    run_on_server(async {
+        let (fixture, Position(start)) = open_feed().await;
         fixture.store.commit(row_batch("c", &["1"])).await.unwrap();
         let (prefix, _) = start.split_once('.').unwrap();
         for point in ["", "5", "t", "rABCDEF", "r8263000000000000000000", "r82:1.1:c", "💥"] {

@@ -1,26 +1,18 @@
 //! Ledger rows expire by the server's clock, whatever the clocks of writers and sweeps say.
 
 use mongodb::bson::{DateTime, Document, doc};
-use runstate::id::CommandId;
 use runstate::schema::{Catalog, Collection, Key, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Batch, COMMANDS, Freshness, Store};
 use runstate::time::{Millis, Timestamp};
-use runstate::value::Json;
 
+use super::scene::batch;
 use super::server::{fresh_url, run_command, run_on_server};
 
 const C: Collection = Collection::new("t.c", 1);
 
-fn batch(at: i64) -> Batch {
-    Batch {
-        command: CommandId::new(&format!("at{at}")).unwrap(),
-        fingerprint: "f".to_owned(),
-        at: Timestamp::from_millis(at),
-        result: Json::Null,
-        writes: Vec::new(),
-        checks: Vec::new(),
-    }
+fn batch_at(at: i64) -> Batch {
+    Batch { at: Timestamp::from_millis(at), ..batch(&format!("at{at}"), Vec::new()) }
 }
 
 async fn row(url: &str, at: i64) -> Document {
@@ -38,7 +30,7 @@ fn ledger_retention_follows_the_server_clock() {
         let now = DateTime::now().timestamp_millis();
         let (before, after) = (now - Millis::days(30).0, now + Millis::days(30).0);
         for at in [0, before, after] {
-            store.commit(batch(at)).await.unwrap();
+            store.commit(batch_at(at)).await.unwrap();
             let kept = row(&url, at).await.get_datetime("_kept").unwrap().timestamp_millis();
             assert!(kept.abs_diff(now) < 600_000, "{at}: {kept} beside {now}");
         }
@@ -56,7 +48,7 @@ fn ledger_retention_follows_the_server_clock() {
         run_command(&url, doc! {"update": "runstate.commands", "updates": [set]}).await;
         assert_eq!(sweep(now - Millis::days(1).0).await, 0);
         assert_eq!(sweep(now + 600_000).await, 2);
-        assert!(store.commit(batch(0)).await.unwrap().replayed);
-        assert!(!store.commit(batch(after)).await.unwrap().replayed);
+        assert!(store.commit(batch_at(0)).await.unwrap().replayed);
+        assert!(!store.commit(batch_at(after)).await.unwrap().replayed);
     });
 }

@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 
 use mongodb::bson::doc;
 use runstate::error_code::ErrorCode;
-use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Predicate, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Expectation, Freshness, Receipt, Store, StoreError, Write, WriteOp};
-use runstate::time::Timestamp;
+use runstate::store::{Expectation, Freshness, Receipt, Store, StoreError};
 use runstate::value::Json;
 use serde_json::json;
 
+use crate::scene::{batch, put};
 use crate::server::{fresh_url, indexes, run_command, run_on_server};
 
 const FIELDS: &[Field] = &[Field::text("a").optional(), Field::text("b").optional()];
@@ -40,17 +39,9 @@ const LISTS: Collection = Collection::new("t.lists", 1)
 const UNIQUE_ID: Collection =
     Collection::new("t.own", 1).fields(&[Field::id("id")]).indexes(&[Index::ordered(&[("id", Ascending)]).unique()]);
 
-async fn put(store: &Mongo, collection: &Collection, id: &str, document: Json) -> Result<Receipt, StoreError> {
-    let op = WriteOp::Put { version: 1, document: Arc::new(document.as_object().unwrap().clone()) };
-    let batch = Batch {
-        command: CommandId::new(&format!("put-{}", id.trim_start_matches('0'))).unwrap(),
-        fingerprint: "f".to_owned(),
-        at: Timestamp::from_millis(0),
-        result: Json::Null,
-        writes: vec![Write { key: Key::new(collection, id), expect: Expectation::Any, op }],
-        checks: Vec::new(),
-    };
-    store.commit(batch).await
+async fn put_any(store: &Mongo, collection: &Collection, id: &str, document: Json) -> Result<Receipt, StoreError> {
+    let command = format!("put-{}", id.trim_start_matches('0'));
+    store.commit(batch(&command, vec![put(collection, id, Expectation::Any, document)])).await
 }
 
 async fn index_names(url: &str, collection: &str) -> Vec<String> {
@@ -73,7 +64,7 @@ fn uniqueness_holds_while_its_index_is_replaced() {
         };
         declare(&PARTIAL_UNIQUE).await.unwrap();
         for id in ["1", "2"] {
-            put(&store, &PARTIAL_UNIQUE, id, json!({"a": "same"})).await.unwrap();
+            put_any(&store, &PARTIAL_UNIQUE, id, json!({"a": "same"})).await.unwrap();
         }
         take_index_commands();
         // The older index exists until the new one does.
@@ -87,7 +78,7 @@ fn uniqueness_holds_while_its_index_is_replaced() {
         assert_eq!(index_names(&url, "t.c").await, ["_id_", "a_1_2"]);
         declare(&FULL_UNIQUE).await.unwrap();
         assert!(take_index_commands().is_empty());
-        let error = put(&store, &FULL_UNIQUE, "3", json!({"a": "same"})).await.unwrap_err();
+        let error = put_any(&store, &FULL_UNIQUE, "3", json!({"a": "same"})).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::UNIQUE_VIOLATION);
         declare(&PARTIAL_UNIQUE).await.unwrap();
         assert_eq!(take_index_commands(), ["createIndexes", "dropIndexes"]);
@@ -102,12 +93,12 @@ fn documents_with_parallel_lists_are_stored_despite_indexes() {
         let store = Mongo::open(&url, MongoOptions::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&LISTS]).unwrap()).await.unwrap();
         assert_eq!(index_names(&url, "t.lists").await, ["_id_", "any_1"]);
-        put(&store, &LISTS, "1", json!({"any": [1, 2], "tags": ["x", "y"], "s": "some words"})).await.unwrap();
+        put_any(&store, &LISTS, "1", json!({"any": [1, 2], "tags": ["x", "y"], "s": "some words"})).await.unwrap();
         assert_eq!(store.query(&Query::of(&LISTS), Freshness::Linearizable).await.unwrap().items.len(), 1);
         // An operator's index stays as it is: the write is refused, and a retry does not help.
         let parallel = doc! {"name": "parallel", "key": {"other": 1, "tags": 1}};
         run_command(&url, doc! {"createIndexes": "t.lists", "indexes": [parallel]}).await;
-        let error = put(&store, &LISTS, "2", json!({"other": [1], "tags": ["x"]})).await.unwrap_err();
+        let error = put_any(&store, &LISTS, "2", json!({"other": [1], "tags": ["x"]})).await.unwrap_err();
         assert_eq!((error.code(), error.is_retryable()), (ErrorCode::INVALID, false), "{error}");
     });
 }
@@ -117,10 +108,10 @@ fn field_id_is_unique_if_so_declared() {
     run_on_server(async {
         let store = Mongo::open(&fresh_url(), MongoOptions::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&UNIQUE_ID]).unwrap()).await.unwrap();
-        put(&store, &UNIQUE_ID, "k1", json!({"id": "x"})).await.unwrap();
-        put(&store, &UNIQUE_ID, "y", json!({"id": "y"})).await.unwrap();
+        put_any(&store, &UNIQUE_ID, "k1", json!({"id": "x"})).await.unwrap();
+        put_any(&store, &UNIQUE_ID, "y", json!({"id": "y"})).await.unwrap();
         for (key, id) in [("k2", "x"), ("k3", "y")] {
-            let error = put(&store, &UNIQUE_ID, key, json!({"id": id})).await.unwrap_err();
+            let error = put_any(&store, &UNIQUE_ID, key, json!({"id": id})).await.unwrap_err();
             assert_eq!(error.code(), ErrorCode::UNIQUE_VIOLATION, "{error}");
         }
     });
@@ -133,7 +124,7 @@ fn ids_too_many_for_one_command_are_split() {
         store.migrate(&Catalog::new(&[&LISTS]).unwrap()).await.unwrap();
         let id = |n: usize| format!("{n:0>195}");
         for n in [0, 84_999] {
-            put(&store, &LISTS, &id(n), json!({"any": n})).await.unwrap();
+            put_any(&store, &LISTS, &id(n), json!({"any": n})).await.unwrap();
         }
         let keys: Vec<Key> = (0..85_000).map(|n| Key::new(&LISTS, &id(n))).collect();
         let found = store.get(&keys, Freshness::Linearizable).await.unwrap();
@@ -153,17 +144,7 @@ async fn open(url: &str, collections: &[&'static Collection]) -> Mongo {
 }
 
 async fn commit(store: &Mongo, id: &str) -> Result<Receipt, StoreError> {
-    let document = Arc::new([("a".to_owned(), Json::from("x"))].into_iter().collect());
-    let write = Write { key: Key::new(&C, id), expect: Expectation::Any, op: WriteOp::Put { version: 1, document } };
-    let batch = Batch {
-        command: CommandId::new(id).unwrap(),
-        fingerprint: "f".to_owned(),
-        at: Timestamp::from_millis(0),
-        result: Json::Null,
-        writes: vec![write],
-        checks: Vec::new(),
-    };
-    store.commit(batch).await
+    store.commit(batch(id, vec![put(&C, id, Expectation::Any, json!({"a": "x"}))])).await
 }
 
 #[test]

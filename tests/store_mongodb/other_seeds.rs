@@ -9,7 +9,9 @@ use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 
 use super::explain::{ByIndex, InMemory, check_plans, enable_profiling, fill, gte, last_profile, number, plan_case};
-use super::{block_on_tokio, insert, open_in_one_database};
+use super::open_in_one_database;
+use super::scene::insert;
+use super::server::run_on_server;
 
 /// From the seed of the AI apps.
 const RUNS: Collection = Collection::new("apps.executions", 1)
@@ -64,11 +66,9 @@ const SESSIONS: Collection = Collection::new("tracking.sessions", 1)
 
 #[test]
 fn every_query_of_the_other_seeds_uses_an_index() {
-    block_on_tokio(async {
+    run_on_server(async {
         let catalog = Catalog::new(&[&RUNS, &STEPS, &SESSIONS]).unwrap();
-        let Some(fixture) = open_in_one_database("every_query_of_the_other_seeds_uses_an_index", &catalog).await else {
-            return;
-        };
+        let fixture = open_in_one_database(&catalog).await;
         let mut writes = Vec::new();
         for n in 0..800i64 {
             let id = format!("x{n}");

@@ -7,14 +7,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use mongodb::bson::{self, Document};
-use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Ttl};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Check, Expectation, Freshness, Store, StoredDocument, Write, WriteOp};
-use runstate::time::{Millis, Timestamp};
-use runstate::value::Json;
+use runstate::store::{Batch, Check, Freshness, Store, StoredDocument, Write};
+use runstate::time::Millis;
 
+use super::scene::batch;
 use super::server::fresh_url;
 
 /// The opcode of messages that carry commands and replies, in the MongoDB wire protocol.
@@ -182,7 +181,7 @@ pub const HEADS: Collection = Collection::new("recorded.heads", 1)
     .fields(&[Field::int("n").optional(), Field::timestamp("at").optional()])
     .indexes(&[Index::ordered(&[("n", Ascending)])])
     .ttl(Ttl { field: "at", after: Millis(1_000), partial: None });
-pub const LEADS: Collection = Collection::new("recorded.leads", 1).read_mostly();
+pub const LEADS: Collection = Collection::new("recorded.leads", 1);
 pub const ROWS: Collection = Collection::new("recorded.rows", 1).insert_only();
 
 /// A store behind a recorder.
@@ -201,9 +200,7 @@ impl RecordedStore {
     }
 
     pub async fn commit(&self, command: &str, writes: Vec<Write>, checks: Vec<Check>) {
-        let (command, at) = (CommandId::new(command).unwrap(), Timestamp::from_millis(0));
-        let batch = Batch { command, fingerprint: "f".to_owned(), at, result: Json::Null, writes, checks };
-        self.store.commit(batch).await.unwrap();
+        self.store.commit(Batch { checks, ..batch(command, writes) }).await.unwrap();
     }
 
     pub async fn find(&self, collection: &Collection, id: &str) -> Option<StoredDocument> {
@@ -221,13 +218,4 @@ impl RecordedStore {
         sent.retain(|exchange| names.contains(&exchange.name()));
         sent
     }
-}
-
-pub fn put(collection: &Collection, id: &str, expect: Expectation, value: Json) -> Write {
-    let document = Arc::new(value.as_object().unwrap().clone());
-    Write { key: Key::new(collection, id), expect, op: WriteOp::Put { version: 1, document } }
-}
-
-pub fn insert(collection: &Collection, id: &str, value: Json) -> Write {
-    put(collection, id, Expectation::Absent, value)
 }

@@ -19,30 +19,15 @@ use runstate::time::Millis;
 
 use super::load;
 use super::load::{COUNTERS, ROWS, check, count};
-use super::server::{Servers, fresh_database, program};
+use super::server::{Servers, fresh_database};
 
 async fn open_error(url: &str) -> StoreError {
     Mongo::open(url, MongoOptions::default()).await.err().unwrap()
 }
 
 #[tokio::test]
-async fn unreachable_server_is_named() {
-    let url = "mongodb://ann:secret%40s@127.0.0.1:9/x?serverSelectionTimeoutMS=300&connectTimeoutMS=300";
-    let error = open_error(url).await;
-    assert_eq!(error.code(), ErrorCode::UNAVAILABLE, "{error}");
-    let message = error.to_string();
-    assert!(message.contains("127.0.0.1:9") && !message.contains("secret") && !message.contains("ann"), "{message}");
-    let error = open_error("mongodb://nowhere.invalid/x?serverSelectionTimeoutMS=300").await;
-    assert_eq!(error.code(), ErrorCode::UNAVAILABLE, "{error}");
-    assert!(error.to_string().contains("nowhere.invalid"), "{error}");
-}
-
-#[tokio::test]
 async fn standalone_server_is_rejected_with_advice() {
-    let Some(program) = program("store_mongodb_faults::access::standalone_server_is_rejected_with_advice") else {
-        return;
-    };
-    let servers = Servers::standalone(program).await;
+    let Some(servers) = Servers::standalone().await else { return };
     super::server::wait_until("it answers", async || servers.command(0, "admin", doc! { "hello": 1 }).await.ok()).await;
     let error = open_error(&servers.direct_url(0, "x")).await;
     assert_eq!(error.code(), ErrorCode::NOT_A_REPLICA_SET, "{error}");
@@ -56,11 +41,7 @@ fn role_on(database: &str, role: &str) -> Document {
 
 #[tokio::test]
 async fn read_write_role_is_enough_and_missing_rights_are_named() {
-    let Some(program) = program("store_mongodb_faults::access::read_write_role_is_enough_and_missing_rights_are_named")
-    else {
-        return;
-    };
-    let servers = Servers::with_access_control(program).await;
+    let Some(servers) = Servers::with_access_control().await else { return };
     let name = fresh_database("rights");
     let url = |user: &str| servers.direct_url_via(servers.port(0), user, &name);
     let expect_error = |error: StoreError, code: ErrorCode| {
@@ -109,12 +90,7 @@ async fn read_write_role_is_enough_and_missing_rights_are_named() {
 
 #[tokio::test]
 async fn documents_corrupted_by_hand_are_named_and_others_are_read() {
-    let Some(program) =
-        program("store_mongodb_faults::access::documents_corrupted_by_hand_are_named_and_others_are_read")
-    else {
-        return;
-    };
-    let servers = Servers::replica_set(program, 1).await;
+    let Some(servers) = Servers::replica_set(1).await else { return };
     let name = fresh_database("nonsense");
     let store = load::open(&servers.direct_url(0, &name)).await;
     for n in 0..6 {
@@ -145,11 +121,7 @@ async fn documents_corrupted_by_hand_are_named_and_others_are_read() {
 
 #[tokio::test]
 async fn store_of_a_newer_program_is_read_and_not_written() {
-    let Some(program) = program("store_mongodb_faults::access::store_of_a_newer_program_is_read_and_not_written")
-    else {
-        return;
-    };
-    let servers = Servers::replica_set(program, 1).await;
+    let Some(servers) = Servers::replica_set(1).await else { return };
     const NEWER: Collection = Collection::new("test.counters", 2).fields(&[Field::int("n")]);
     let name = fresh_database("newer");
     let url = servers.direct_url(0, &name);
@@ -317,11 +289,7 @@ async fn open_or_create(url: &str) -> Result<Engine, Error> {
 
 #[tokio::test]
 async fn documented_roles_suffice_and_missing_rights_are_named() {
-    let Some(program) = program("store_mongodb_faults::access::documented_roles_suffice_and_missing_rights_are_named")
-    else {
-        return;
-    };
-    let servers = Servers::with_access_control(program).await;
+    let Some(servers) = Servers::with_access_control().await else { return };
     let name = fresh_database("roles");
     let commands = documented_roles(&name);
     assert_eq!(commands.len(), 3, "{commands:?}");

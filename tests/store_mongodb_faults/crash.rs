@@ -13,7 +13,7 @@ use mongodb::bson::doc;
 use runstate::store::Store as _;
 
 use super::load::{CountingLoad, Readers, check};
-use super::server::{MAX_WAIT, Servers, fresh_database, program};
+use super::server::{MAX_WAIT, Servers, fresh_database};
 use super::{SeededRandom, is_full_run, load};
 
 const WORKER: &str = "RUNSTATE_TEST_WORKER";
@@ -90,11 +90,8 @@ async fn clients_killed_in_turn_lose_and_double_nothing() {
     if run_as_worker().await {
         return;
     }
-    let Some(program) = program("store_mongodb_faults::crash::clients_killed_in_turn_lose_and_double_nothing") else {
-        return;
-    };
     let kills = if is_full_run() { 200 } else { 20 };
-    let servers = Servers::replica_set(program, 1).await;
+    let Some(servers) = Servers::replica_set(1).await else { return };
     // A transaction of a dead client blocks all others until the server aborts it, by default after a minute.
     let lifetime = doc! { "setParameter": 1, "transactionLifetimeLimitSeconds": 1 };
     servers.command(0, "admin", lifetime).await.unwrap();
@@ -129,13 +126,8 @@ async fn clients_killed_in_turn_lose_and_double_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn primaries_killed_and_stepped_down_under_load_lose_and_double_nothing() {
-    let Some(program) =
-        program("store_mongodb_faults::crash::primaries_killed_and_stepped_down_under_load_lose_and_double_nothing")
-    else {
-        return;
-    };
     let (kills, commands) = if is_full_run() { (10, 300) } else { (1, 100) };
-    let mut servers = Servers::replica_set(program, 3).await;
+    let Some(mut servers) = Servers::replica_set(3).await else { return };
     let url = servers.url(&fresh_database("failover"));
     let stores = [Arc::new(load::open(&url).await), Arc::new(load::open(&url).await)];
     let readers = Readers::start(&stores).await;
@@ -178,10 +170,7 @@ async fn primaries_killed_and_stepped_down_under_load_lose_and_double_nothing() 
 /// earlier.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn paused_and_resumed_primary_serves_no_stale_data() {
-    let Some(program) = program("store_mongodb_faults::crash::paused_and_resumed_primary_serves_no_stale_data") else {
-        return;
-    };
-    let servers = Servers::replica_set(program, 3).await;
+    let Some(servers) = Servers::replica_set(3).await else { return };
     // The connect timeout determines how soon a connection to the paused node is given up.
     let url = format!("{}&connectTimeoutMS=2000", servers.url(&fresh_database("paused")));
     let stores = [Arc::new(load::open(&url).await), Arc::new(load::open(&url).await)];

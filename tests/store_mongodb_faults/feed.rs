@@ -12,7 +12,7 @@ use runstate::time::Millis;
 use runstate::value::difference;
 
 use super::load::{self, batch, count, document};
-use super::server::{Servers, fresh_database, program, wait_until};
+use super::server::{Servers, fresh_database, wait_until};
 
 async fn current_position(store: &Mongo) -> Position {
     store.changes(None, 1, Millis(0)).await.unwrap().next
@@ -25,10 +25,7 @@ async fn expect_expired(store: &Mongo, from: &Position) {
 
 #[tokio::test]
 async fn positions_lost_from_the_oplog_are_expired() {
-    let Some(program) = program("store_mongodb_faults::feed::positions_lost_from_the_oplog_are_expired") else {
-        return;
-    };
-    let servers = Servers::with_short_oplog(program).await;
+    let Some(servers) = Servers::with_short_oplog().await else { return };
     let url = servers.direct_url(0, &fresh_database("log"));
     let store = load::open(&url).await;
     let receipt = {
@@ -71,11 +68,7 @@ async fn fill_oplog(client: &Client, lost: Timestamp) -> Option<()> {
 
 #[tokio::test]
 async fn positions_of_other_stores_and_future_times_are_rejected() {
-    let Some(program) = program("store_mongodb_faults::feed::positions_of_other_stores_and_future_times_are_rejected")
-    else {
-        return;
-    };
-    let servers = Servers::replica_set(program, 1).await;
+    let Some(servers) = Servers::replica_set(1).await else { return };
     let url = servers.direct_url(0, &fresh_database("mine"));
     let mine = load::open(&url).await;
     let others = load::open(&servers.direct_url(0, &fresh_database("theirs"))).await;
@@ -136,12 +129,7 @@ fn event_tuples(events: &[ChangeEvent]) -> Vec<(String, String, Option<u64>)> {
 
 #[tokio::test]
 async fn documents_that_swap_unique_entries_change_once_in_the_feed() {
-    let Some(program) =
-        program("store_mongodb_faults::feed::documents_that_swap_unique_entries_change_once_in_the_feed")
-    else {
-        return;
-    };
-    let servers = Servers::replica_set(program, 1).await;
+    let Some(servers) = Servers::replica_set(1).await else { return };
     // There are twice as many events as documents, in batches of a thousand: the two events of one document are far apart.
     for many in [3, 1_500] {
         let url = servers.direct_url(0, &fresh_database("seats"));

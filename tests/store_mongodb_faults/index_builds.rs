@@ -8,7 +8,7 @@ use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Store, StoreError};
 
 use super::load::{COUNTERS, ROWS, count, open};
-use super::server::{Servers, fresh_database, program, wait_until};
+use super::server::{Servers, fresh_database, wait_until};
 
 /// `test.counters` as a later version declares it: with an index on documents that exist already.
 const LATER: Collection = Collection::new("test.counters", 1)
@@ -57,12 +57,7 @@ async fn set_build_failpoint(servers: &Servers, mode: &str) -> Document {
 
 #[tokio::test]
 async fn long_index_build_is_reported_and_awaited_by_the_next_open() {
-    let Some(program) =
-        program("store_mongodb_faults::index_builds::long_index_build_is_reported_and_awaited_by_the_next_open")
-    else {
-        return;
-    };
-    let servers = Servers::with_failpoints(program).await;
+    let Some(servers) = Servers::with_failpoints().await else { return };
     let name = fresh_database("building");
     let url = servers.direct_url(0, &name);
     let store = open(&url).await;

@@ -16,7 +16,7 @@ use super::checker::{self, HistoryOperation, Model};
 use super::load::{self, CLIENT_PAUSE, COUNTERS, ROWS, batch, document};
 use super::network::{Proxy, WatchAction};
 use super::register::{self, RegisterOp};
-use super::server::{Servers, fresh_database, program};
+use super::server::{Servers, fresh_database};
 use super::{SeededRandom, is_full_run};
 
 const CLIENTS: u64 = 16;
@@ -321,12 +321,7 @@ fn expect_set_linearizable(history: &[HistoryOperation<SetOp>]) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_document_under_sixteen_clients_is_linearizable() {
-    let Some(program) =
-        program("store_mongodb_faults::linearizability::one_document_under_sixteen_clients_is_linearizable")
-    else {
-        return;
-    };
-    let mut servers = Servers::replica_set(program, 3).await;
+    let Some(mut servers) = Servers::replica_set(3).await else { return };
     let mut random = SeededRandom::seeded();
     for _ in 0..if is_full_run() { 5 } else { 1 } {
         expect_register_linearizable(
@@ -338,12 +333,7 @@ async fn one_document_under_sixteen_clients_is_linearizable() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inserts_deletions_and_reads_of_all_are_linearizable() {
-    let Some(program) =
-        program("store_mongodb_faults::linearizability::inserts_deletions_and_reads_of_all_are_linearizable")
-    else {
-        return;
-    };
-    let mut servers = Servers::replica_set(program, 3).await;
+    let Some(mut servers) = Servers::replica_set(3).await else { return };
     let mut random = SeededRandom::seeded();
     for _ in 0..if is_full_run() { 5 } else { 1 } {
         expect_set_linearizable(
@@ -355,12 +345,7 @@ async fn inserts_deletions_and_reads_of_all_are_linearizable() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commits_with_unknown_outcome_apply_at_most_once() {
-    let Some(program) =
-        program("store_mongodb_faults::linearizability::commits_with_unknown_outcome_apply_at_most_once")
-    else {
-        return;
-    };
-    let servers = Servers::replica_set(program, 1).await;
+    let Some(servers) = Servers::replica_set(1).await else { return };
     let mut random = SeededRandom::seeded();
     for _ in 0..if is_full_run() { 10 } else { 1 } {
         let registers =

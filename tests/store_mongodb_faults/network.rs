@@ -4,7 +4,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use runstate::store::mongodb::Mongo;
 use runstate::store::{Outcome, Store, StoreError};
 
 use super::load::{CountingLoad, check};
-use super::server::{Servers, fresh_database, program, wait_until};
+use super::server::{Servers, fresh_database, wait_until};
 use super::{SeededRandom, is_full_run, load};
 
 /// A store behind a proxy, on a set of one node. `timeout_ms` is the time limit of a call.
@@ -28,12 +27,7 @@ async fn open_behind(servers: &Servers, proxy: &Proxy, timeout_ms: u64) -> Arc<M
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_connections_and_late_replies_lose_and_double_nothing() {
-    let Some(program) =
-        program("store_mongodb_faults::network::cut_connections_and_late_replies_lose_and_double_nothing")
-    else {
-        return;
-    };
-    let servers = Servers::replica_set(program, 1).await;
+    let Some(servers) = Servers::replica_set(1).await else { return };
     let proxy = Proxy::start(servers.port(0));
     let store = open_behind(&servers, &proxy, 1_000).await;
     let load = CountingLoad::start(&store, 8);
@@ -73,15 +67,16 @@ struct BrokenCommit {
 }
 
 /// Interrupts two commits concurrently, since each waits for the time limit of a call. The `commitTransaction` of one arrives, that of the
-/// other does not.
-async fn break_two_commits(program: PathBuf, revive: bool) -> [BrokenCommit; 2] {
-    let break_one = |action| break_commit(program.clone(), action, revive);
-    tokio::join!(break_one(WatchAction::HoldReply), break_one(WatchAction::Cut)).into()
+/// other does not. Returns none of them if there is no program of the server.
+async fn break_two_commits(revive: bool) -> Vec<BrokenCommit> {
+    let (one, other) =
+        tokio::join!(break_commit(WatchAction::HoldReply, revive), break_commit(WatchAction::Cut, revive));
+    one.into_iter().chain(other).collect()
 }
 
 /// Starts a commit, and takes `action` when its `commitTransaction` is sent.
-async fn break_commit(program: PathBuf, action: WatchAction, revive: bool) -> BrokenCommit {
-    let mut servers = Servers::replica_set(program, 1).await;
+async fn break_commit(action: WatchAction, revive: bool) -> Option<BrokenCommit> {
+    let mut servers = Servers::replica_set(1).await?;
     let proxy = Proxy::start(servers.port(0));
     // A server that returns does so within the time limit, however busy the machine is.
     let store = open_behind(&servers, &proxy, if revive { 120_000 } else { 3_000 }).await;
@@ -109,17 +104,12 @@ async fn break_commit(program: PathBuf, action: WatchAction, revive: bool) -> Br
         servers.primary().await;
         proxy.release();
     }
-    BrokenCommit { _servers: servers, _proxy: proxy, store, result }
+    Some(BrokenCommit { _servers: servers, _proxy: proxy, store, result })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commit_on_a_dying_server_is_unknown_and_its_repeat_applies_once() {
-    let Some(program) =
-        program("store_mongodb_faults::network::commit_on_a_dying_server_is_unknown_and_its_repeat_applies_once")
-    else {
-        return;
-    };
-    for BrokenCommit { store, result, .. } in &break_two_commits(program, false).await {
+    for BrokenCommit { store, result, .. } in &break_two_commits(false).await {
         let error = result.as_ref().unwrap_err();
         assert!(matches!(error.code(), ErrorCode::UNKNOWN_OUTCOME), "{error}");
         assert!(error.to_string().contains("127.0.0.1"), "{error}");
@@ -131,12 +121,7 @@ async fn commit_on_a_dying_server_is_unknown_and_its_repeat_applies_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commit_succeeds_when_its_server_returns_within_the_timeout() {
-    let Some(program) =
-        program("store_mongodb_faults::network::commit_succeeds_when_its_server_returns_within_the_timeout")
-    else {
-        return;
-    };
-    for BrokenCommit { store, result, .. } in &break_two_commits(program, true).await {
+    for BrokenCommit { store, result, .. } in &break_two_commits(true).await {
         assert_eq!(*result, Ok(()));
         assert!(matches!(store.outcome(&load::command_id(1, 1)).await.unwrap(), Outcome::Committed { .. }));
         load::count(&**store, 1, 1, "all").await;

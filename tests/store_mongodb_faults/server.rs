@@ -32,9 +32,10 @@ pub const MAX_WAIT: Duration = Duration::from_secs(120);
 const ROOT: &str = "root:root-secret@";
 
 /// The server's program. If there is none, prints that the test is skipped.
-pub fn program(test: &str) -> Option<PathBuf> {
+fn program() -> Option<PathBuf> {
     let program = std::env::var_os("RUNSTATE_MONGOD").map(PathBuf::from);
     if program.is_none() {
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
         println!("skipped: {test}: RUNSTATE_MONGOD names no server; `cargo xtask test` does");
     }
     program
@@ -66,25 +67,25 @@ struct Keeper {
     process: String,
 }
 
+/// Each constructor returns `None`, after a printed note, if there is no program of the server.
 impl Servers {
     /// A replica set of `size` nodes. The first is the primary whenever it can be.
-    pub async fn replica_set(program: PathBuf, size: usize) -> Self {
-        let servers = Self::start_nodes(program, size, &SET_ARGUMENTS).await;
+    pub async fn replica_set(size: usize) -> Option<Self> {
+        let servers = Self::start_nodes(size, &SET_ARGUMENTS).await?;
         servers.initiate().await;
-        servers
+        Some(servers)
     }
 
     /// A set of one node that keeps its oplog as short as possible.
-    pub async fn with_short_oplog(program: PathBuf) -> Self {
-        let servers =
-            Self::start_nodes(program, 1, &["--replSet", "rs0", "--oplogSize", "1", "--syncdelay", "1"]).await;
+    pub async fn with_short_oplog() -> Option<Self> {
+        let servers = Self::start_nodes(1, &["--replSet", "rs0", "--oplogSize", "1", "--syncdelay", "1"]).await?;
         servers.initiate().await;
-        servers
+        Some(servers)
     }
 
     /// A set of one node with access control: `root` has all privileges, and [`Servers::create_user`] adds users.
-    pub async fn with_access_control(program: PathBuf) -> Self {
-        let mut servers = Self::start_nodes(program, 0, &[&SET_ARGUMENTS[..], &["--keyFile"]].concat()).await;
+    pub async fn with_access_control() -> Option<Self> {
+        let mut servers = Self::start_nodes(0, &[&SET_ARGUMENTS[..], &["--keyFile"]].concat()).await?;
         let key = servers.folder.path().join("key");
         fs::write(&key, "bm8gc2VjcmV0IGF0IGFsbA==").unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
@@ -95,23 +96,23 @@ impl Servers {
         servers.command(0, "admin", root).await.unwrap();
         servers.root = ROOT;
         servers.nodes[0].client = Some(client(&servers.direct_url(0, "")).await);
-        servers
+        Some(servers)
     }
 
     /// A set of one node with failpoints.
-    pub async fn with_failpoints(program: PathBuf) -> Self {
-        let servers =
-            Self::start_nodes(program, 1, &["--replSet", "rs0", "--setParameter", "enableTestCommands=1"]).await;
+    pub async fn with_failpoints() -> Option<Self> {
+        let servers = Self::start_nodes(1, &["--replSet", "rs0", "--setParameter", "enableTestCommands=1"]).await?;
         servers.initiate().await;
-        servers
+        Some(servers)
     }
 
     /// A server that is not a member of a replica set.
-    pub async fn standalone(program: PathBuf) -> Self {
-        Self::start_nodes(program, 1, &[]).await
+    pub async fn standalone() -> Option<Self> {
+        Self::start_nodes(1, &[]).await
     }
 
-    async fn start_nodes(program: PathBuf, size: usize, arguments: &[&str]) -> Self {
+    async fn start_nodes(size: usize, arguments: &[&str]) -> Option<Self> {
+        let program = program()?;
         let arguments =
             SERVER_ARGUMENTS.split_whitespace().chain(arguments.iter().copied()).map(str::to_owned).collect();
         let folder = tempfile::Builder::new().prefix("runstate-mongod-").tempdir().unwrap();
@@ -119,7 +120,7 @@ impl Servers {
         for _ in 0..size {
             servers.add_node().await;
         }
-        servers
+        Some(servers)
     }
 
     async fn add_node(&mut self) {

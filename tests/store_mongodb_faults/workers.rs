@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use super::is_full_run;
 use super::load::{batch, catalog, command_id};
-use super::server::{Servers, fresh_database, program, wait_until};
+use super::server::{Servers, fresh_database, wait_until};
 
 /// Opens the store at `url` as a process of its own.
 pub async fn open_process(url: &str, host: Arc<dyn Host>) -> Cvm {
@@ -129,11 +129,7 @@ async fn open_two(url: &str) -> [Cvm; 2] {
 
 #[tokio::test]
 async fn clock_skew_may_cost_a_claim_but_never_an_answer() {
-    let Some(program) = program("store_mongodb_faults::workers::clock_skew_may_cost_a_claim_but_never_an_answer")
-    else {
-        return;
-    };
-    let servers = Servers::replica_set(program, 1).await;
+    let Some(servers) = Servers::replica_set(1).await else { return };
     let [right, ahead] = open_two(&servers.direct_url(0, &fresh_database("skew"))).await;
     load_program(&right, "program", r#"console.log(CC("who?")); sleep(1000); console.log("woke")"#).await;
     let kinds = ["cc".to_owned()];
@@ -171,11 +167,7 @@ async fn clock_skew_may_cost_a_claim_but_never_an_answer() {
 
 #[tokio::test]
 async fn command_of_a_host_with_clock_zero_stays_in_the_ledger() {
-    let Some(program) = program("store_mongodb_faults::workers::command_of_a_host_with_clock_zero_stays_in_the_ledger")
-    else {
-        return;
-    };
-    let servers = Servers::replica_set(program, 1).await;
+    let Some(servers) = Servers::replica_set(1).await else { return };
     let name = fresh_database("zero");
     let url = servers.direct_url(0, &name);
     let [preparing, store] = [Mongo::open(&url, MongoOptions::default()), Mongo::open(&url, MongoOptions::default())];

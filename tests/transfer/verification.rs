@@ -11,12 +11,10 @@ use runstate::engine::transfer::ImportReport;
 use runstate::error_code::ErrorCode;
 use runstate::id::{CommandId, hex};
 use runstate::marker::BoxFuture;
-use runstate::schema::{Aggregate, Catalog, Collection, Key, Query};
-use runstate::store::{
-    Batch, COMMANDS, Capabilities, Changes, Expectation, Freshness, Memory, Outcome, Page, Position, Receipt, Row,
-    Store, StoreError, StoredDocument, Write, WriteOp,
-};
-use runstate::time::{Millis, Timestamp};
+use runstate::schema::{Collection, Key};
+use runstate::store::layer;
+use runstate::store::{Batch, COMMANDS, Freshness, Memory, Receipt, Store, StoreError, WriteOp};
+use runstate::testing::{BatchExt as _, batch};
 use runstate::value::{Document, Json};
 use sha2::{Digest, Sha256};
 
@@ -181,16 +179,9 @@ async fn store_that_keeps_other_data_than_acknowledged_is_detected() {
 
 /// Another process writes the execution `b` with another program name, unconditionally.
 fn write_as_another(store: &Memory, document: &Document) {
-    let op = WriteOp::Put { version: EXECUTIONS.version, document: with_program_name(document, "another") };
-    let batch = Batch {
-        command: CommandId::new("another").unwrap(),
-        fingerprint: "f".to_owned(),
-        at: Timestamp::from_millis(0),
-        result: Json::Null,
-        writes: vec![Write { key: head(), expect: Expectation::Any, op }],
-        checks: Vec::new(),
-    };
-    poll_ready(store.commit(batch)).unwrap();
+    let document = Document::clone(&with_program_name(document, "another"));
+    let another = batch(CommandId::new("another").unwrap()).put(&EXECUTIONS, "b", document.into());
+    poll_ready(store.commit(another)).unwrap();
 }
 
 async fn expect_head_of_another(store: &UnfaithfulStore) {
@@ -237,6 +228,23 @@ async fn document_changed_by_others_survives_an_import_rollback() {
     assert_eq!(store.get(&[Key::new(&EXECUTIONS, "a")], Freshness::Linearizable).await.unwrap(), [None]);
 }
 
+/// Another process imports the same source at the same time, and is faster with every batch.
+#[tokio::test]
+async fn documents_of_another_import_of_the_source_survive_a_rollback() {
+    let (_, store, imported) = import_altered(|store, batch| {
+        poll_ready(store.commit(batch.clone())).unwrap();
+        match batch.writes.iter().all(|write| write.key.collection != PROGRAMS.name) {
+            true => Ok(batch),
+            false => Err(StoreError::TooLarge { what: "a program".to_owned(), size: "17 MB".to_owned(), limit: 16 }),
+        }
+    })
+    .await;
+    assert_eq!(imported.unwrap_err().code, ErrorCode::TOO_LARGE);
+    let keys = [Key::new(&EXECUTIONS, "a"), head()];
+    let found = store.get(&keys, Freshness::Linearizable).await.unwrap();
+    assert!(found.iter().all(Option::is_some), "{found:?}");
+}
+
 /// The fate of a batch: the batch to commit in its place, or the error.
 pub type BatchAlteration = fn(&Memory, Batch) -> Result<Batch, StoreError>;
 
@@ -260,29 +268,11 @@ pub fn poll_ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-impl Store for UnfaithfulStore {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+impl layer::StoreLayer for UnfaithfulStore {
+    type Inner = Memory;
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.migrate(catalog)
-    }
-
-    fn get<'a>(
-        &'a self,
-        keys: &'a [Key],
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        self.inner.get(keys, freshness)
-    }
-
-    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        self.inner.query(query, freshness)
-    }
-
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
-        self.inner.aggregate(aggregate)
+    fn inner(&self) -> &Self::Inner {
+        &self.inner
     }
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
@@ -290,35 +280,5 @@ impl Store for UnfaithfulStore {
             Ok(batch) => self.inner.commit(batch),
             Err(error) => Box::pin(async { Err(error) }),
         }
-    }
-
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
-        self.inner.outcome(command)
-    }
-
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
-        self.inner.changes(from, limit, wait)
-    }
-
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
-        self.inner.sweep(collection, now, limit)
-    }
-
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        self.inner.collections()
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.close()
     }
 }

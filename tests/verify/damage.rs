@@ -8,9 +8,9 @@ use runstate::domain::cvm::{LogLevel, Settings};
 use runstate::engine::{Engine, SystemHost};
 use runstate::id::CommandId;
 use runstate::schema::{Catalog, Collection, Field, Key, Kind, Presence, Query};
-use runstate::store::{Batch, Expectation, Freshness, Severity, Store, Write, WriteOp};
-use runstate::time::Timestamp;
-use runstate::value::{Document, Json};
+use runstate::store::{Freshness, Severity, Store};
+use runstate::testing::{BatchExt as _, batch};
+use runstate::value::Json;
 use serde_json::json;
 
 const ASKS: &str = "const kept = []; for (let i = 0; i < 300; i++) kept.push({ i, f: () => i });
@@ -65,18 +65,12 @@ async fn write_undeclared(store: &dyn Store, collection: &'static Collection, id
     let undeclared = Collection::new(collection.name, collection.version).fields(timestamps.leak());
     let undeclared: &'static Collection = Box::leak(Box::new(undeclared));
     store.migrate(&Catalog::new(&[undeclared]).unwrap()).await.unwrap();
-    let op = match document {
-        Some(document) => {
-            let document: Document = document.as_object().unwrap().clone();
-            WriteOp::Put { version: collection.version, document: Arc::new(document) }
-        }
-        None => WriteOp::Delete,
+    let damage = batch(CommandId::new(&format!("damage-{}-{id}", collection.name)).unwrap());
+    let damage = match document {
+        Some(document) => damage.put(collection, id, document),
+        None => damage.delete(collection, id),
     };
-    let write = Write { key: Key::new(collection, id), expect: Expectation::Any, op };
-    let command = CommandId::new(&format!("damage-{}-{id}", collection.name)).unwrap();
-    let (fingerprint, result, at) = ("damage".to_owned(), Json::Null, Timestamp::from_millis(1_700_000_000_000));
-    let batch = Batch { command, fingerprint, at, result, writes: vec![write], checks: Vec::new() };
-    store.commit(batch).await.unwrap();
+    store.commit(damage).await.unwrap();
 }
 
 /// The documents of a collection that belong to an execution.

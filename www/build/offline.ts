@@ -8,7 +8,6 @@ import type { Plugin, ResolvedConfig } from "vite";
 
 import { ASSETS_CACHE } from "./cache.ts";
 import { PACKED_SUFFIX } from "./pack.ts";
-import { ARCHIVE } from "./source.ts";
 
 /** The module that is downloaded only when it is first used. */
 const EDITOR = "/src/program/codemirror.ts";
@@ -29,9 +28,7 @@ export function offline(): Plugin {
           file.type === "chunk" && file.facadeModuleId?.endsWith(EDITOR) ? [file.fileName] : [],
         );
         if (lazyChunks.length !== 1) throw new Error(`the service worker cannot be created: ${EDITOR} is not a chunk of the build`);
-        const built = Object.entries(bundle)
-          .map(([name, file]) => ({ name, bytes: file.type === "chunk" ? file.code : file.source }))
-          .filter(({ name }) => name !== ARCHIVE.slice("./".length));
+        const built = Object.entries(bundle).map(([name, file]) => ({ name, bytes: file.type === "chunk" ? file.code : file.source }));
         const publicFiles = readdirSync(config.publicDir).map((name) => ({
           name,
           bytes: readFileSync(join(config.publicDir, name)),

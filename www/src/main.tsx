@@ -6,17 +6,17 @@ import { effect } from "@preact/signals";
 import { render } from "preact";
 
 import { followChanges } from "./engine/changes";
-import { openSession, checkHealth } from "./engine/session";
+import { checkHealth, openSession } from "./engine/session";
 import { engineCached } from "./engine/wasm";
 import { followExecutions } from "./executions/summaries";
-import { verifyInterruptedBurst } from "./kill/report";
+import { verifyInterruptedBurst } from "./kill/ledger";
 import { App } from "./page/app";
-import { followDriver } from "./page/driver";
-import { listenToKeys } from "./page/shortcuts";
 import { completeOffline } from "./page/offline";
-import { followStorageUsage } from "./page/storage";
+import { listenToKeys } from "./page/shortcuts";
+import { followStorage } from "./page/storage";
 import { followCurrentExecution } from "./run/current-execution";
 import { notices, notifyError } from "./state/notices";
+import { followTime } from "./ui/format";
 
 declare global {
   interface Window {
@@ -34,17 +34,16 @@ if (root !== null) {
   render(<App />, root);
 }
 listenToKeys();
-void opening.then((store) => {
-  if (store === null) return;
-  const { rs } = store;
+followTime();
+void opening.then((rs) => {
+  if (rs === null) return;
   window.rs = rs;
   performance.mark("runstate.open");
   followCurrentExecution(rs);
-  followDriver(rs);
+  followStorage(rs);
   void followChanges(rs);
   void followExecutions(rs);
   void verifyInterruptedBurst(rs).catch(notifyError);
-  followStorageUsage();
   // The cause of a failed command may affect all commands, so the store is checked after each error.
   effect(() => void (notices.value.some(({ kind }) => kind === "bad") && checkHealth()));
 });

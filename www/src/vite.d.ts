@@ -1,2 +1,2 @@
-/** The address of the source code, from `build/source.ts`; null if there is none. */
-declare const __SOURCE__: string | null;
+/** The address of the source code, from `vite.config.ts`. */
+declare const __SOURCE__: string;

@@ -4,8 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Status, ExecutionSummary } from "runstate";
 
-import { NO_FILTER, filterExecutions, programNames } from "../src/executions/filter";
-import { applyUpdates } from "../src/executions/update";
+import { NO_FILTER, applyUpdates, filterExecutions, programNames } from "../src/executions/rows";
 import { executionsIn } from "../src/page/export-file";
 
 function execution(id: string, started: number, status: Status = "complete", prompt: string | null = null): ExecutionSummary {

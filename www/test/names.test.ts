@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { programName } from "../src/program/names";
+import { programName } from "../src/program/examples";
 
 const examples = [
   { name: "review", source: "CC('merge?');" },

@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { Ledger } from "../src/kill/ledger";
-import { isSound, prove, verdict } from "../src/kill/proof";
+import { isSound, prove, verdict, type Ledger } from "../src/kill/proof";
 
 const line = (n: number) => ({ key: `q-${n}`, answer: `answer ${n}` });
 const row = (n: number) => ({ key: `q-${n}`, result: `answer ${n}`, outcome: "answered" });

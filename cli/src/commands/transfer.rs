@@ -10,16 +10,16 @@ use runstate::domain;
 use runstate::domain::cvm::EXECUTIONS;
 use runstate::domain::cvm::Settings;
 use runstate::engine::open::MissingStore;
-use runstate::engine::transfer::disk::{
-    MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_reader, file_writer, finish,
-};
-use runstate::engine::transfer::{
-    ExportSink, ExportSummary, ImportReport, ImportSource, LineReader, LineWriter, Selection, check,
-};
 use runstate::engine::{Host, SystemHost, open};
 use runstate::lang::compile;
-use runstate::legacy::{self, LegacyDatabase, LegacyDirectory, LegacyImportReport, LegacyMongoDb};
 use runstate::schema::{Catalog, Key};
+use runstate::transfer::disk::{
+    MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_reader, file_writer, finish,
+};
+use runstate::transfer::legacy::{self, LegacyDatabase, LegacyDirectory, LegacyImportReport};
+use runstate::transfer::{
+    ExportSink, ExportSummary, ImportReport, ImportSource, LineReader, LineWriter, Selection, check,
+};
 use runstate::vm::Instruction;
 use serde_json::json;
 
@@ -131,7 +131,7 @@ pub async fn import_store(global: &GlobalArgs, import: &ImportArgs, out: Printer
             return Err(error::usage("--tree reads a folder, but the source is the URL of a server"));
         }
         // The connection is opened before the store, so a failed connection creates no store.
-        return import_legacy(global, &LegacyMongoDb::open(url).await?, out).await;
+        return import_legacy(global, &*legacy::open_server(url).await?, out).await;
     }
     if !from.is_dir() {
         if import.tree {

@@ -11,7 +11,7 @@ use crate::name::{self, Case};
 use crate::operation::default_command_line;
 
 const ENTITY_ATTRIBUTES: &[&str] =
-    &["collection", "version", "insert_only", "read_mostly", "rename_all", "inside", "upgrade", "noun", "filters"];
+    &["collection", "version", "insert_only", "rename_all", "inside", "upgrade", "noun", "filters"];
 const FIELDS_ATTRIBUTES: &[&str] = &["rename_all", "inside", "upgrade"];
 
 /// A struct with stored fields.
@@ -29,7 +29,6 @@ struct StructAttributes {
     collection: Option<LitStr>,
     version: Option<LitInt>,
     insert_only: bool,
-    read_mostly: bool,
     rename_all: Option<Case>,
     /// The object that holds all fields without a path of their own.
     inside: Option<LitStr>,
@@ -220,9 +219,6 @@ impl<'a> Struct<'a> {
         if self.attributes.insert_only {
             tokens.add(quote!(.insert_only()));
         }
-        if self.attributes.read_mostly {
-            tokens.add(quote!(.read_mostly()));
-        }
         Ok(tokens)
     }
 
@@ -355,7 +351,6 @@ impl StructAttributes {
             "collection" => self.collection = Some(meta.value()?.parse()?),
             "version" => self.version = Some(version(meta)?),
             "insert_only" => self.insert_only = true,
-            "read_mostly" => self.read_mostly = true,
             "rename_all" => self.rename_all = Some(Case::parse(meta)?),
             "inside" => self.inside = Some(meta.value()?.parse()?),
             "noun" => self.noun = Some(meta.value()?.parse()?),

@@ -1,5 +1,5 @@
 //! Exact conversion between doubles and decimal literals. The standard library does the same, and faster for long numbers, but its
-//! tables cost a page 20 KB that compression cannot reduce (`docs/decisions/0017`). This code has eighteen powers of ten. Parsing
+//! tables cost a page 20 KB that compression cannot reduce (`docs/decisions/dependencies.md`). This code has eighteen powers of ten. Parsing
 //! follows Bellerophon (Clinger, "How to Read Floating Point Numbers Accurately", 1990).
 //!
 //! Doubles that 64 bits cannot decide are rounded with natural numbers of any size.

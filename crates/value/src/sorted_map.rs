@@ -2,7 +2,7 @@
 //! pair of types is a fifth of the size, which every page loads. A map that grows with the data must be a `BTreeMap`.
 //!
 //! The stable sort here is compiled once for all types: it sorts indices, and only the comparison depends on the type.
-//! Pages load one routine instead of 14 (`docs/decisions/0017`). It is for lists in which the size of the code matters
+//! Pages load one routine instead of 14 (`docs/decisions/dependencies.md`). It is for lists in which the size of the code matters
 //! more than speed.
 
 use std::borrow::Borrow;

@@ -1,6 +1,6 @@
 //! Letter case and words of texts. Upper and lower case equal those of the standard library (Unicode,
 //! `SpecialCasing.txt`), which costs a page 20 KB of tables. Its Unicode version follows the compiler, and the result
-//! must not depend on the compiler of the host (`docs/decisions/0017`). Text search and text indexes use the words.
+//! must not depend on the compiler of the host (`docs/decisions/dependencies.md`). Text search and text indexes use the words.
 
 use std::sync::OnceLock;
 

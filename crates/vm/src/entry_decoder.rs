@@ -38,8 +38,9 @@ pub(super) fn number(json: &Json) -> ReadResult<u32> {
     json.as_u64().and_then(|n| u32::try_from(n).ok()).map_or_else(|| unexpected_error("a whole number", json), Ok)
 }
 
+/// A counter. Counters are far below the greatest integer that a document can hold, so sums of them do not overflow.
 pub(super) fn number64(json: &Json) -> ReadResult<u64> {
-    json.as_u64().map_or_else(|| unexpected_error("a whole number", json), Ok)
+    json.as_u64().filter(|n| *n < 1 << 53).map_or_else(|| unexpected_error("a whole number", json), Ok)
 }
 
 pub(super) fn list(json: &Json) -> ReadResult<&[Json]> {

@@ -64,14 +64,19 @@ const LOG_EVENTS: &[&str] = &["instruction", "cc_call", "error", "complete"];
 #[index(execution_id, timestamp)]
 #[index(event)]
 #[ttl(timestamp, days = 30)]
-pub(super) struct ExecutionLogRow {
+pub struct ExecutionLogRow {
+    /// Its id.
     #[entity(id)]
     pub id: String,
+    /// The execution.
     #[entity(part_of = "cvm.executions", shard)]
     pub execution_id: String,
+    /// When the event happened.
     pub timestamp: Timestamp,
+    /// `instruction`, `cc_call`, `error` or `complete`.
     #[entity(values = LOG_EVENTS)]
     pub event: String,
+    /// The details of the event.
     #[entity(kind = object)]
     pub details: Json,
 }
@@ -80,16 +85,24 @@ pub(super) struct ExecutionLogRow {
 #[derive(Entity)]
 #[entity(collection = "cvm.history", version = 1, insert_only, rename_all = "camelCase")]
 #[index(execution_id, timestamp)]
-pub(super) struct HistoryRow {
+pub struct HistoryRow {
+    /// Its id.
     #[entity(id)]
     pub id: String,
+    /// The execution.
     #[entity(part_of = "cvm.executions", shard)]
     pub execution_id: String,
+    /// The number that the older CVM gave it; -1 for some entries that record an answer.
     pub step: i64,
+    /// Index of the instruction.
     pub pc: u32,
+    /// The instruction, as it was recorded.
     pub instruction: Json,
+    /// The operands, the top last.
     pub stack: Vec<Json>,
+    /// The globals by name.
     pub variables: Document,
+    /// When the step was recorded.
     pub timestamp: Timestamp,
 }
 
@@ -228,7 +241,7 @@ pub(super) fn log_row(
 
 impl ExecutionLogRow {
     /// The change that adds the row.
-    pub fn append(&self) -> Result<Change, Rejection> {
+    fn append(&self) -> Result<Change, Rejection> {
         Ok(Change::Append { key: Key::new(&EXECUTION_LOGS, &self.id), document: document::write(self)? })
     }
 }

@@ -1,6 +1,7 @@
 //! Due work: executions with an expired timer, deadline, run lease or deletion lease, and executions past their retention.
 
 use super::execution::{Delete, EXECUTIONS, RunDue};
+use super::program::{COLLECTION_GRACE, CollectProgram, PROGRAMS};
 use super::settings::Settings;
 use crate::decision::{AnyCommand, TypedCommand};
 use crate::operation::{DueKind, DueRow, DueRule};
@@ -25,6 +26,15 @@ pub static RETENTION: DueRule = DueRule {
     filter: not_being_deleted,
     outcome: |_| Some(DueKind::Deleted),
     ..DueRule::new("cvm.retention", &EXECUTIONS, "completed", delete)
+};
+
+/// Removed programs whose versions may be collected.
+pub(super) static COLLECTION: DueRule = DueRule {
+    lead: |_| COLLECTION_GRACE,
+    outcome: |result| (result.as_str() != Some("Kept")).then_some(DueKind::Deleted),
+    ..DueRule::new("cvm.collect_program", &PROGRAMS, "collectAt", |row| {
+        TypedCommand::boxed(CollectProgram { id: row.id.to_owned() })
+    })
 };
 
 fn delete(row: DueRow<'_>) -> Box<dyn AnyCommand> {

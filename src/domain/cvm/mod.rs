@@ -10,7 +10,8 @@
 //! | `claim.rs`, `failure.rs`, `work.rs` | workers: claims and leases; failures and retries; calls as the work of workers |
 //! | `call_closing.rs` | the calls that an execution waits for: reading and closing them |
 //! | `answer_schema/` | choices and schemas of answers |
-//! | `legacy/` | the import from a storage of the older CVM |
+//! | `import.rs` | the import of programs and executions that another system has recorded |
+//! | `file_layout.rs` | the files of an export that is a folder |
 //! | `child_rows.rs` | rows that grow without limit: output, heap pages, logs |
 //! | `loaded_machine.rs` | the machine of an execution, decoded from rows and saved to them |
 //! | `slice.rs` | running a slice, and the writes that result |
@@ -26,17 +27,13 @@ mod call_closing;
 mod child_rows;
 mod claim;
 pub mod codes;
-#[cfg(feature = "compiler")]
-mod compilation;
-#[cfg(not(feature = "compiler"))]
-#[path = "no_compilation.rs"]
-mod compilation;
 mod document;
 mod due;
 mod execution;
 mod failure;
+mod file_layout;
+mod import;
 mod inspection;
-mod legacy;
 mod listing;
 mod loaded_machine;
 mod program;
@@ -46,15 +43,33 @@ mod slice;
 mod verification;
 mod work;
 
+cfg_if::cfg_if! {
+    if #[cfg(feature = "compiler")] {
+        mod compilation;
+        pub use compilation::compile as compile_source;
+    } else {
+        /// Loading a program without bytecode is rejected.
+        mod compilation {
+            use crate::decision::Rejection;
+            use crate::error_code::ErrorCode;
+            use crate::vm::Instruction;
+
+            pub fn compile(name: &str, _: &str) -> Result<Vec<Instruction>, Rejection> {
+                let message =
+                    format!("program `{name}` cannot be compiled: this build has no compiler. Pass its `bytecode`");
+                Err(Rejection::domain(ErrorCode::UNSUPPORTED, message))
+            }
+        }
+    }
+}
+
 pub use answer::{AnswerCall, AnswerParameters, AnswerTarget, CompleteParameters};
 pub use answer_schema::{Schema, ValidationError, coerce_answer};
 pub use call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER};
-pub use child_rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, OUTPUTS};
+pub use child_rows::{EXECUTION_LOGS, ExecutionLogRow, HEAP_PAGES, HISTORY, HistoryRow, OUTPUTS};
 pub use claim::{
     Claim, ClaimParameters, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, KINDS_PER_CLAIM, LEASE, Release,
 };
-#[cfg(feature = "compiler")]
-pub use compilation::compile as compile_source;
 pub use due::RETENTION;
 pub use execution::{
     Cancel, CcWaiting, Delete, DeleteRows, DeletionCursor, DeletionProgress, EXECUTIONS, ExecutionEvent, ExecutionHead,
@@ -62,12 +77,10 @@ pub use execution::{
     RunDueOutcome, RunSlice, SliceEnd, Start, Status, Unpause,
 };
 pub use failure::{Fail, FailedCall};
-pub use inspection::{Inspect, Inspection, Variables, VariablesParameters};
-pub use legacy::{
-    ImportActiveExecution, ImportEndedExecution, ImportLegacyProgram, ImportLegacyRows, ImportReadyExecution,
-    LegacyAnswer, LegacyBytecode, LegacyCall, LegacyHistoryEntry, LegacyLogRow, LegacyOpenCall, LegacyOutcome,
-    bytecode_hash,
+pub use import::{
+    ImportExecution, ImportProgram, ImportRows, ImportedBytecode, ImportedRow, ImportedState, bytecode_hash,
 };
+pub use inspection::{Inspect, Inspection, Variables, VariablesParameters};
 pub use listing::{
     ActiveExecutions, CallClaim, CallFailure, CallListing, CallRow, CountFinished, CountStatuses, ExecutionCursor,
     ExecutionListing, ExecutionSummary, Latency, LatencyByKind, LatencyByProgram, LogCursor, LogListing, LogRow,
@@ -76,8 +89,8 @@ pub use listing::{
     Stats, VersionListing, VersionSummary, VersionView,
 };
 pub use program::{
-    Load, LoadParameters, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion,
-    RemovalProgress, RemoveProgram,
+    Load, LoadParameters, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion, RemoveProgram,
+    RemovedProgram,
 };
 pub use queries::{
     CallDetails, Execution, ExecutionProgress, ExecutionStatusDetails, NO_LINES, OpenCall, PollExecution, Show,
@@ -142,12 +155,12 @@ pub static DOMAIN: Domain = Domain::new("cvm")
         &LatencyByProgram::OPERATION,
         &LatencyByKind::OPERATION,
     ])
-    .due(&[&due::WAKE, &due::RETENTION])
+    .due(&[&due::WAKE, &due::RETENTION, &due::COLLECTION])
     .checks(&[&verification::EXECUTION_CHECK])
     .lifecycles(&[LifecycleDeclaration::new::<ExecutionHead>("an execution")])
     .codes(codes::CODES)
     .settings(&settings::DECLARATION)
-    .files(&legacy::FILES);
+    .files(&file_layout::FILES);
 
 /// The id of a row that is derived from its content: the same parts give the same row, whichever writer is first.
 fn row_id(parts: &[&str]) -> String {

@@ -1,9 +1,9 @@
 //! Programs and their versions. A program repeats its newest version, as in the schema that it continues. Executions read only version
 //! rows, which never change.
 //!
-//! A program without executions can be removed with its versions. Every start depends on the program's row, so the
-//! removal marks that row first. After the mark no execution can start, and only then does the removal look for
-//! executions.
+//! A program without executions can be removed. Its row becomes a tombstone at once: no name finds it. Its versions are collected after a
+//! grace period, once no execution uses them. So a start need not check the program: an execution whose start was decided before the
+//! removal finds its version.
 
 use std::sync::Arc;
 
@@ -14,24 +14,25 @@ use super::compilation::compile;
 use super::execution::EXECUTIONS;
 use super::{document, row_id};
 use crate::decision::{
-    AnyCommand, CachedValue, Change, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, TypedCommand, View,
+    AnyCommand, CachedValue, Change, Command, Ctx, Decision, ReadSet, Rejection, TypedCommand, View,
 };
 use crate::domain::cvm::codes;
 use crate::error_code::ErrorCode;
 use crate::id::{hex, sha256};
 use crate::operation::Operation;
 use crate::schema::{Collection, Entity, Fields, Key, Query};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use crate::value::{self, Json, canonical_json};
 use crate::vm::{BYTECODE_VERSION, Instruction};
 use crate::{id, vm};
 
 /// A program under its name.
 #[derive(Entity, Clone, Debug, PartialEq)]
-#[entity(collection = "cvm.programs", version = 1, read_mostly, rename_all = "camelCase")]
+#[entity(collection = "cvm.programs", version = 2, rename_all = "camelCase")]
 #[index(name, unique)]
 #[index(each(tags))]
 #[index(created desc)]
+#[index("collectAt", when = "exists(collectAt)")]
 pub struct Program {
     /// Its id.
     #[entity(id)]
@@ -56,9 +57,11 @@ pub struct Program {
     pub tags: Vec<String>,
     /// Its newest version, from 1.
     pub program_version: u32,
-    /// Whether it is being removed. It cannot be started until it is loaded again.
+    /// Whether it was removed. A tombstone has a random name and no source. Loading a program under its id makes it the next version.
     #[entity(omit_default)]
     pub removing: bool,
+    /// When its versions are collected, if no execution uses them; only after its removal.
+    pub collect_at: Option<Timestamp>,
 }
 
 /// How a version was compiled.
@@ -96,7 +99,7 @@ pub struct ProgramVersion {
     pub created: Timestamp,
 }
 
-/// `cvm.programs`.
+/// `cvm.programs`. In version 1 a removal deleted the program at once, so every start checked the program.
 pub const PROGRAMS: Collection = Program::COLLECTION;
 
 /// `cvm.program_versions`.
@@ -206,17 +209,9 @@ impl Command for Load {
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = ReadSet::empty().query("program", by_name(&self.name));
-        match view.rows("program") {
-            Some([(key, found), ..]) => match document::read::<Program>(key, found) {
-                Ok(program) if program.removing => reads.with_key(version_key(&program.id, program.program_version)),
-                // The decision reports a program that cannot be read.
-                _ => reads,
-            },
-            Some([]) => match &self.id {
-                Some(id) => reads.with_key(Key::new(&PROGRAMS, id)),
-                None => reads,
-            },
-            None => reads,
+        match (view.rows("program"), &self.id) {
+            (Some([]), Some(id)) => reads.with_key(Key::new(&PROGRAMS, id)),
+            _ => reads,
         }
     }
 
@@ -226,64 +221,68 @@ impl Command for Load {
         vm::VerifiedProgram::decode(&self.bytecode)
             .map_err(|e| Rejection::domain(codes::INVALID_BYTECODE, e.to_string()))?;
         let metadata = Metadata { version: BYTECODE_VERSION, compiled: ctx.now, compiler: self.compiler.clone() };
-        match view.rows("program").unwrap_or_default() {
-            [] => {
-                if let Some(id) = own_id
-                    && view.get(&Key::new(&PROGRAMS, id)).is_some()
-                {
-                    return Err(Rejection::AlreadyExists { what: "program", id: id.to_owned() });
-                }
-                let program = Program {
-                    id: own_id.map_or_else(|| ctx.new_id(), str::to_owned),
-                    name: self.name.clone(),
-                    description: self.description.clone(),
-                    source: self.source.clone(),
-                    bytecode: self.bytecode.clone(),
-                    metadata,
-                    created: ctx.now,
-                    modified: ctx.now,
-                    tags: self.tags.clone().unwrap_or_default(),
-                    program_version: 1,
-                    removing: false,
-                };
-                let key = Key::new(&PROGRAMS, &program.id);
-                let insert = Change::Insert { key, document: document::write(&program)? };
-                Ok(Decision::new(program.to_loaded_program(true)).change(insert).change(program.version_row(ctx.now)?))
-            }
-            [(key, found), ..] => {
-                let before: Program = document::read(key, found)?;
-                if own_id.is_some_and(|id| id != before.id) {
-                    let message = format!(
-                        "program `{}` already exists under the id `{}`; nothing was changed. Choose another name, or leave the id out",
-                        self.name, before.id
-                    );
-                    return Err(Rejection::domain(ErrorCode::ALREADY_EXISTS, message));
-                }
-                let mut after = Program {
-                    description: self.description.clone().or(before.description.clone()),
-                    tags: self.tags.clone().unwrap_or(before.tags.clone()),
-                    removing: false,
-                    ..before.clone()
-                };
-                let recompiled = before.source != self.source || before.metadata.version != metadata.version;
-                if recompiled {
-                    after.source = self.source.clone();
-                    after.bytecode = self.bytecode.clone();
-                    after.metadata = metadata;
-                    after.program_version += 1;
-                }
-                if after == before {
-                    return Ok(Decision::new(before.to_loaded_program(false)));
-                }
-                after.modified = ctx.now;
-                let change =
-                    Change::Update { key: key.clone(), before: found.clone(), after: document::write(&after)? };
-                let decision = Decision::new(after.to_loaded_program(true)).change(change);
-                // An interrupted removal may have removed the version's row already.
-                let is_missing = before.removing && view.get(&version_key(&after.id, after.program_version)).is_none();
-                Ok(if recompiled || is_missing { decision.change(after.version_row(ctx.now)?) } else { decision })
-            }
+        let by_id =
+            || own_id.map(|id| Key::new(&PROGRAMS, id)).and_then(|key| view.get(&key).map(|found| (key, found)));
+        let found = match view.rows("program").unwrap_or_default() {
+            [(key, found), ..] => Some((key.clone(), found)),
+            [] => by_id(),
+        };
+        let Some((key, found)) = found else {
+            let program = Program {
+                id: own_id.map_or_else(|| ctx.new_id(), str::to_owned),
+                name: self.name.clone(),
+                description: self.description.clone(),
+                source: self.source.clone(),
+                bytecode: self.bytecode.clone(),
+                metadata,
+                created: ctx.now,
+                modified: ctx.now,
+                tags: self.tags.clone().unwrap_or_default(),
+                program_version: 1,
+                removing: false,
+                collect_at: None,
+            };
+            let key = Key::new(&PROGRAMS, &program.id);
+            let insert = Change::Insert { key, document: document::write(&program)? };
+            return Ok(Decision::new(program.to_loaded_program(true))
+                .change(insert)
+                .change(program.version_row(ctx.now)?));
+        };
+        let before: Program = document::read(&key, found)?;
+        if before.name != self.name && !before.removing {
+            return Err(Rejection::AlreadyExists { what: "program", id: before.id });
         }
+        if own_id.is_some_and(|id| id != before.id) {
+            let message = format!(
+                "program `{}` already exists under the id `{}`; nothing was changed. Choose another name, or leave the id out",
+                self.name, before.id
+            );
+            return Err(Rejection::domain(ErrorCode::ALREADY_EXISTS, message));
+        }
+        let mut after = Program {
+            name: self.name.clone(),
+            description: self.description.clone().or(before.description.clone()),
+            tags: self.tags.clone().unwrap_or(before.tags.clone()),
+            removing: false,
+            collect_at: None,
+            ..before.clone()
+        };
+        // The versions of a removed program are its own still: numbers are not used twice, since processes cache versions by number.
+        let is_new_version =
+            before.removing || before.source != self.source || before.metadata.version != metadata.version;
+        if is_new_version {
+            after.source = self.source.clone();
+            after.bytecode = self.bytecode.clone();
+            after.metadata = metadata;
+            after.program_version += 1;
+        }
+        if after == before {
+            return Ok(Decision::new(before.to_loaded_program(false)));
+        }
+        after.modified = ctx.now;
+        let change = Change::Update { key, before: found.clone(), after: document::write(&after)? };
+        let decision = Decision::new(after.to_loaded_program(true)).change(change);
+        Ok(if is_new_version { decision.change(after.version_row(ctx.now)?) } else { decision })
     }
 }
 
@@ -347,10 +346,14 @@ impl DecodedProgram {
     }
 }
 
-/// Largest number of versions that one commit removes.
+/// The time between the removal of a program and the collection of its versions. A start that was decided before the removal is committed
+/// long before it ends, unless its process was suspended.
+pub(super) const COLLECTION_GRACE: Millis = Millis::minutes(60);
+
+/// Largest number of versions that one commit deletes.
 const VERSIONS_PER_COMMIT: u32 = 1_000;
 
-/// Removes a program with all its versions.
+/// Removes a program with all its versions. Its name is free at once; the versions are deleted an hour later.
 ///
 /// Errors: `not_found`, `in_use` (it has executions: delete them first).
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -359,22 +362,13 @@ pub struct RemoveProgram {
     /// Its name.
     #[operation(subject)]
     pub name: String,
-    /// Whether it continues a removal. A program that another process has removed is then not an error.
-    #[serde(skip)]
-    #[operation(skip)]
-    pub continues: bool,
 }
 
-/// The progress of a removal.
+/// A program that was removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RemovalProgress {
-    /// The program's name.
+pub struct RemovedProgram {
+    /// Its name.
     pub name: String,
-    /// Whether nothing is left to do.
-    pub done: bool,
-    /// An execution that was started meanwhile, so that the program stays.
-    pub used_by: Option<String>,
 }
 
 /// The error for a program that still has executions.
@@ -386,76 +380,112 @@ pub fn in_use_error(name: &str, execution: &str) -> (ErrorCode, String) {
 
 impl Command for RemoveProgram {
     const NAME: &'static str = "cvm.remove_program";
-    type Output = RemovalProgress;
+    type Output = RemovedProgram;
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = ReadSet::empty().query("program", by_name(&self.name));
-        let Some([(key, found), ..]) = view.rows("program") else { return reads };
-        let of_program = |query: Query| query.eq("programId", &*key.id);
-        let reads = reads.query("executions", of_program(Query::of(&EXECUTIONS)).limit(1));
-        match found.document.get("removing") {
-            Some(Json::Bool(true)) => {
-                reads.query("versions", of_program(Query::of(&PROGRAM_VERSIONS)).limit(VERSIONS_PER_COMMIT))
-            }
+        match view.rows("program") {
+            Some([(key, _), ..]) => reads.query("executions", of_program(&EXECUTIONS, key).limit(1)),
             _ => reads,
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RemovalProgress>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RemovedProgram>, Rejection> {
         let Some([(key, found), ..]) = view.rows("program") else {
-            if self.continues {
-                return Ok(Decision::new(RemovalProgress { name: self.name.clone(), done: true, used_by: None }));
-            }
             let hint = "; `programs` lists the loaded programs".to_owned();
             return Err(Rejection::NotFound { what: "program", id: self.name.clone(), hint });
         };
-        let mut program: Program = document::read(key, found)?;
-        let used_by = match view.rows("executions") {
-            Some([(execution, _), ..]) => Some(execution.id.to_string()),
-            _ => None,
-        };
-        let removed = |done, used_by| RemovalProgress { name: self.name.clone(), done, used_by };
-        match (program.removing, used_by) {
-            (false, Some(execution)) => {
-                let (code, message) = in_use_error(&self.name, &execution);
-                Err(Rejection::domain(code, message))
-            }
-            (marked, used_by) if !marked || used_by.is_some() => {
-                program.removing = !marked;
-                let after = document::write(&program)?;
-                let change = Change::Update { key: key.clone(), before: found.clone(), after };
-                Ok(Decision::new(removed(marked, used_by)).change(change))
-            }
-            _ => Ok(remove(key, found, view, ctx, removed(true, None))),
+        if let Some([(execution, _), ..]) = view.rows("executions") {
+            let (code, message) = in_use_error(&self.name, &execution.id);
+            return Err(Rejection::domain(code, message));
         }
-    }
-
-    fn next(&self, output: &RemovalProgress) -> Option<Box<dyn AnyCommand>> {
-        // An execution was started meanwhile, and the program is usable again: the next part reports that as any removal does.
-        let is_unfinished = !output.done || output.used_by.is_some();
-        is_unfinished.then(|| TypedCommand::boxed(Self { name: self.name.clone(), continues: true }))
+        let tombstone = Program {
+            name: ctx.new_id(),
+            description: None,
+            source: String::new(),
+            bytecode: Vec::new(),
+            tags: Vec::new(),
+            modified: ctx.now,
+            removing: true,
+            collect_at: Some(ctx.now + COLLECTION_GRACE),
+            ..document::read(key, found)?
+        };
+        let change = Change::Update { key: key.clone(), before: found.clone(), after: document::write(&tombstone)? };
+        Ok(Decision::new(RemovedProgram { name: self.name.clone() }).change(change))
     }
 }
 
-/// Removes as many versions as one commit can. The program's row is removed with the last of them.
-fn remove(
-    key: &Key,
-    found: &LoadedDocument,
-    view: &View,
-    ctx: &Ctx,
-    mut removed: RemovalProgress,
-) -> Decision<RemovalProgress> {
-    let versions = view.rows("versions").unwrap_or_default();
-    let limit = ctx.max_writes.saturating_sub(1).max(1);
-    let deletions = versions.iter().take(limit).map(|(key, _)| Change::Delete { key: key.clone(), revision: None });
-    let mut changes: Vec<Change> = deletions.collect();
-    removed.done = versions.len() < VERSIONS_PER_COMMIT as usize && changes.len() == versions.len();
-    let mut decision = Decision::new(removed);
-    if decision.output.done {
-        changes.push(Change::Delete { key: key.clone(), revision: Some(found.revision.clone()) });
-    } else {
-        decision = decision.check(key.clone(), found);
+/// Collects the versions of a removed program, and then its tombstone. While executions use them, it is due again after the grace period.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct CollectProgram {
+    /// The program.
+    pub id: String,
+}
+
+/// The progress of a [`CollectProgram`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum CollectionProgress {
+    /// Nothing: the program is not due, or executions use it.
+    Kept,
+    /// It deleted a part of the versions.
+    Part,
+    /// It deleted the remaining versions and the tombstone.
+    Done,
+}
+
+impl CollectProgram {
+    fn key(&self) -> Key {
+        Key::new(&PROGRAMS, &self.id)
     }
-    decision.changes = changes;
-    decision
+}
+
+impl Command for CollectProgram {
+    const NAME: &'static str = "cvm.collect_program";
+    type Output = CollectionProgress;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        let key = self.key();
+        let mut versions = of_program(&PROGRAM_VERSIONS, &key).limit(VERSIONS_PER_COMMIT);
+        versions.projection = vec!["programId".to_owned()];
+        let reads = ReadSet::empty().query("executions", of_program(&EXECUTIONS, &key).limit(1)).with_key(key);
+        match view.rows("executions") {
+            Some([]) => reads.query("versions", versions),
+            _ => reads,
+        }
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CollectionProgress>, Rejection> {
+        let key = self.key();
+        let Some(found) = view.get(&key) else { return Ok(Decision::new(CollectionProgress::Kept)) };
+        let mut program: Program = document::read(&key, found)?;
+        if !program.removing || program.collect_at.is_none_or(|due| due > ctx.now) {
+            return Ok(Decision::new(CollectionProgress::Kept));
+        }
+        if view.rows("executions").is_some_and(|executions| !executions.is_empty()) {
+            program.collect_at = Some(ctx.now + COLLECTION_GRACE);
+            let change = Change::Update { key, before: found.clone(), after: document::write(&program)? };
+            return Ok(Decision::new(CollectionProgress::Kept).change(change));
+        }
+        let versions = view.rows("versions").unwrap_or_default();
+        let limit = ctx.max_writes.saturating_sub(1).max(1);
+        let deletions = versions.iter().take(limit).map(|(key, _)| Change::Delete { key: key.clone(), revision: None });
+        let mut changes: Vec<Change> = deletions.collect();
+        let mut decision = if versions.len() >= VERSIONS_PER_COMMIT as usize || changes.len() < versions.len() {
+            Decision::new(CollectionProgress::Part).check(key, found)
+        } else {
+            changes.push(Change::Delete { key, revision: Some(found.revision.clone()) });
+            Decision::new(CollectionProgress::Done)
+        };
+        decision.changes = changes;
+        Ok(decision)
+    }
+
+    fn next(&self, progress: &CollectionProgress) -> Option<Box<dyn AnyCommand>> {
+        (*progress == CollectionProgress::Part).then(|| TypedCommand::boxed(self.clone()))
+    }
+}
+
+/// The query for the documents of a collection that belong to a program.
+fn of_program(collection: &'static Collection, program: &Key) -> Query {
+    Query::of(collection).eq("programId", &*program.id)
 }

@@ -18,7 +18,7 @@ use crate::value::{Document, Json};
 const ATTEMPTS: u32 = 8;
 
 /// The fingerprint of declarations in the ledger. No caller repeats them, and these rows have no meaning in another store.
-pub(in crate::engine) const FINGERPRINT: &str = "runstate.declarations";
+pub(crate) const FINGERPRINT: &str = "runstate.declarations";
 
 /// Documents per read.
 const PAGE: u32 = 64;
@@ -201,7 +201,7 @@ impl Engine {
     }
 
     /// The declarations of those collections of `catalog` that were declared at run time, in the form in which exports carry them.
-    pub(in crate::engine) async fn exported_declarations(&self, catalog: &Catalog) -> Result<Vec<Document>, Error> {
+    pub(crate) async fn exported_declarations(&self, catalog: &Catalog) -> Result<Vec<Document>, Error> {
         let declared: Vec<_> = CollectionDeclaration::all_of(catalog).collect::<Result<_, _>>()?;
         if declared.is_empty() {
             return Ok(Vec::new());
@@ -296,7 +296,7 @@ impl Engine {
     }
 
     /// Declares the collections of an import. A newer declaration in the store remains; the documents are checked against it.
-    pub(in crate::engine) async fn declare_imported(
+    pub(crate) async fn declare_imported(
         &self,
         declarations: &[(CollectionDeclaration, VersionChoice)],
     ) -> Result<(), Error> {

@@ -49,7 +49,7 @@ pub struct CollectionDeclaration {
 
 /// The origin of the version of a declaration that the store or an export keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine) enum VersionChoice {
+pub(crate) enum VersionChoice {
     /// The program that declared the collection.
     Explicit,
     /// The engine. Rows and exports of earlier programs have no mark and count as this, so every program that declares without a version
@@ -197,7 +197,7 @@ impl CollectionDeclaration {
     }
 
     /// The declaration in this document, as the store and exports keep it.
-    pub(in crate::engine) fn from_document(mut document: Document) -> Result<(Self, VersionChoice), Rejection> {
+    pub(crate) fn from_document(mut document: Document) -> Result<(Self, VersionChoice), Rejection> {
         document.remove("id");
         let choice = VersionChoice::take(&mut document);
         Ok((Self::read_all("documents.declare", document)?, choice))
@@ -222,7 +222,7 @@ impl CollectionDeclaration {
     /// The collection that it declares.
     ///
     /// Errors: `invalid` (it is not a valid declaration), `limit`.
-    pub(in crate::engine) fn collection(&self) -> Result<&'static Collection, Error> {
+    pub(crate) fn collection(&self) -> Result<&'static Collection, Error> {
         let invalid = |problem| self.invalid(problem);
         self.check().map_err(invalid)?;
         let text = canonical_json(&Json::Object(self.to_document()?));

@@ -15,10 +15,11 @@ mod compatibility;
 mod declaration;
 pub(super) mod operations;
 
-pub(super) use collections::{Collections, FINGERPRINT, declaration_problem};
+pub(crate) use collections::FINGERPRINT;
+pub(super) use collections::{Collections, declaration_problem};
 use commit::DocumentCommit;
 pub use commit::{DocumentExpectation, DocumentWrite};
-pub(super) use declaration::VersionChoice;
+pub(crate) use declaration::VersionChoice;
 pub use declaration::{CollectionDeclaration, FieldDeclaration, IndexDeclaration, TtlDeclaration};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,7 +46,7 @@ pub const DECLARATIONS: Collection = Collection::new("runstate.declarations", 1)
 const PENDING: &str = "pending";
 
 /// The names of collections that are declared at run time begin with it.
-pub(super) const PREFIX: &str = "documents.";
+pub(crate) const PREFIX: &str = "documents.";
 
 /// Documents of the user's own.
 ///

@@ -1,7 +1,7 @@
 //! Checks entities against their rows, as their domains declare.
 
 use super::{CollectionScan, Error, PAGE, QueryPages, TRIES, Verification};
-use crate::engine::transfer::Progress;
+use crate::engine::Progress;
 use crate::error_code::ErrorCode;
 use crate::operation::{EntityCheck, RowsCheck};
 use crate::schema::Direction::Ascending;

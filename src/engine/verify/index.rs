@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{CollectionScan, Error, PAGE, QueryPages, TRIES, Verification};
-use crate::engine::transfer::Progress;
+use crate::engine::Progress;
 use crate::id::sha256;
 use crate::schema::{Collection, Filter, Index, IndexKind, Key, Query, keys};
 use crate::store::{Finding, Freshness, Row, StoredDocument};

@@ -19,9 +19,7 @@ use std::sync::Arc;
 use index::Buckets;
 
 use super::documents::declaration_problem;
-use super::transfer::{Phase, Progress, export};
-use super::{DECLARATIONS, Engine, EngineInner, Error, STAGED_ROWS, transfer};
-use crate::engine::transfer::has_nested_children;
+use super::{DECLARATIONS, Engine, EngineInner, Error, Phase, Progress, STAGED_ROWS, exported_collections};
 use crate::id::CommandId;
 use crate::schema::{Collection, Filter, IndexKind, Key, Kind, Presence, Query, Reference};
 use crate::store::{COMMANDS, Finding, Freshness, Page, Row, StoredDocument, VerifyReport};
@@ -50,14 +48,14 @@ pub(in crate::engine) async fn verify_documents(
     // Entities are read twice: as documents, and with their rows.
     let mut entities = Some(0);
     for check in engine.registry().checks() {
-        entities = entities.zip(export::count(engine, check.collection).await?).map(|(sum, count)| sum + count);
+        entities = entities.zip(engine.count(check.collection).await?).map(|(sum, count)| sum + count);
     }
-    let of = export::total(engine).await?.zip(entities).map(|(documents, entities)| documents + entities);
+    let of = engine.count_exported().await?.zip(entities).map(|(documents, entities)| documents + entities);
     let report = VerifyReport { documents: 0, ..report };
     let mut verification = Verification { engine: without_cache(engine), report, progress, done: 0, of };
     // Exports carry declarations in another form, so these are not among the exported collections.
-    for collection in transfer::collections(&engine.catalog()).into_iter().chain([&DECLARATIONS as &'static Collection])
-    {
+    let collections = exported_collections(&engine.catalog());
+    for collection in collections.into_iter().chain([&DECLARATIONS as &'static Collection]) {
         verification.check_collection(collection).await?;
     }
     verification.check_entities().await?;
@@ -230,7 +228,7 @@ impl<P: FnMut(Progress)> Verification<P> {
     ) -> Result<(), Error> {
         // A store into which one execution was imported has the version of the program that it runs, but not the program.
         let catalog = self.engine.catalog();
-        let is_not_exported = |target: &Collection| has_nested_children(&catalog, target);
+        let is_not_exported = |target: &Collection| catalog.has_nested_children(target);
         let target_may_be_absent = catalog.get(reference.collection).is_some_and(is_not_exported);
         let required = collection.fields.iter().any(|f| f.name == reference.field && f.presence == Presence::Required);
         for row in self.without_staged(orphans).await? {

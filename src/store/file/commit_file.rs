@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::format::{check_seal, seal};
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
-use crate::store::tables::{LedgerEntry, LoggedCommit, LoggedOp, PlannedCommit};
+use crate::store::tables::{DocumentChange, LedgerEntry, LoggedCommit, LoggedOp, PlannedCommit};
 use crate::store::{Batch, COMMANDS, Check, StoreError};
 use crate::time::Timestamp;
 use crate::value::{Difference, Document, FieldPath, Json};
@@ -80,15 +80,11 @@ impl CommitEntry {
         Self { logged: LoggedCommit { command: batch.command.clone(), entry, ops }, outcomes, checks }
     }
 
-    /// Creates the entry of a planned sweep, which only deletes.
-    pub fn from_sweep(commit: &PlannedCommit) -> Self {
-        let ops: Vec<_> = commit.changes.iter().map(|change| (change.key.clone(), LoggedOp::Delete)).collect();
-        let outcomes = vec![None; ops.len()];
-        Self {
-            logged: LoggedCommit { command: commit.command.clone(), entry: None, ops },
-            outcomes,
-            checks: Vec::new(),
-        }
+    /// Creates the entry of a planned commit without checks and without a ledger row, whose operations all have an
+    /// effect.
+    pub fn from_planned(logged: LoggedCommit, commit: &PlannedCommit) -> Self {
+        let outcome = |change: &DocumentChange| change.after.as_ref().map(|s| (s.revision.clone(), s.version));
+        Self { logged, outcomes: commit.changes.iter().map(outcome).collect(), checks: Vec::new() }
     }
 
     /// Checks that replaying the entry gave the recorded outcomes. The error names the first document that differs.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::commit_file::{self, CommitEntry};
 use super::feed::{CommitPosition, FileFeed};
 use super::format::file_hash;
-use super::load::{Continuity, FileEnd, LoadedStore, LogHead, LogSize, replay};
+use super::load::{Continuity, FileEnd, LoadedStore, LogHead, LogSize, plan_replay};
 use super::protocol::DirtyFolders;
 use crate::id::CommandId;
 use crate::schema::{Catalog, Collection, Key};
-use crate::store::tables::{LoggedCommit, LoggedOp, PlannedCommit, Tables};
+use crate::store::tables::{LoggedCommit, LoggedOp, PendingCommits, PlannedCommit, Tables};
 use crate::store::{Position, StoreError};
 use crate::value::{Document, Json};
 
@@ -39,6 +39,9 @@ pub struct CommitLog {
     pub size: LogSize,
     /// Files exist that the snapshot replaces.
     pub needs_cleanup: bool,
+    /// The state was once reloaded from files that may not continue it, as after the folder was replaced by a copy. A
+    /// document that was read before may then have other contents at the same revision.
+    pub may_be_replaced: bool,
     /// The error of the last automatic snapshot, if it failed.
     pub snapshot_error: Option<StoreError>,
     catalog: Option<Catalog>,
@@ -68,6 +71,7 @@ impl CommitLog {
             feed,
             size,
             needs_cleanup,
+            may_be_replaced: false,
             snapshot_error: None,
             catalog: None,
         }
@@ -88,6 +92,7 @@ impl CommitLog {
         }
         (self.tables, self.head, self.damage, self.dirty) = (tables, head, damage, DirtyFolders::All);
         (self.size, self.needs_cleanup) = (size, needs_cleanup);
+        self.may_be_replaced |= continuity != Continuity::Continued;
         self.compare_versions();
         Ok(())
     }
@@ -135,19 +140,12 @@ impl CommitLog {
     /// Applies commits of other processes (rules 6 and 7). They count as not durable until the folder is synced.
     pub fn apply_files(&mut self, files: &[Vec<u8>]) -> ApplyOutcome {
         for bytes in files {
-            let next = self.head.seq + 1;
-            let Ok(file) = commit_file::read(bytes, next, &self.head.hash) else { return ApplyOutcome::Broken };
-            for (index, entry) in (0..).zip(&file.commits) {
-                match replay(&mut self.tables, entry) {
-                    Ok(Ok(commit)) => self.record_commit(next, (index, file.commits.len()), &commit),
-                    // A reload will find the cause. Until then no reply may use this state: it contains half of a file.
-                    Ok(Err(_)) | Err(_) => {
-                        self.dirty = DirtyFolders::All;
-                        return ApplyOutcome::Broken;
-                    }
-                }
-            }
-            self.advance(file_hash(bytes), FileEnd::from_bytes(bytes));
+            let file = commit_file::read(bytes, self.head.seq + 1, &self.head.hash);
+            // A reload will find the cause.
+            let Ok(Ok(Ok(commits))) = file.map(|file| plan_replay(&self.tables, &file.commits)) else {
+                return ApplyOutcome::Broken;
+            };
+            self.apply_file(commits, file_hash(bytes), FileEnd::from_bytes(bytes));
             self.dirty = self.dirty.max(DirtyFolders::Commits);
         }
         ApplyOutcome::All
@@ -155,42 +153,26 @@ impl CommitLog {
 
     /// Applies a file that this process has committed; the file and all commits before it are durable. Returns the
     /// position of each commit.
-    pub fn apply_committed(
-        &mut self,
-        entries: &[CommitEntry],
-        planned: Option<Vec<PlannedCommit>>,
-        hash: String,
-        end: FileEnd,
-    ) -> Result<Vec<Position>, StoreError> {
-        let seq = self.head.seq + 1;
-        let count = entries.len();
-        match planned {
-            Some(commits) => {
-                for (index, commit) in (0..).zip(commits) {
-                    let changes_versions = changes_versions(&commit);
-                    self.feed.push(seq, (index, count), &commit);
-                    self.tables.apply(commit);
-                    if changes_versions {
-                        self.compare_versions();
-                    }
-                }
-            }
-            None => {
-                for (index, entry) in (0..).zip(entries) {
-                    let commit = self.tables.apply_logged(&entry.logged)?;
-                    self.record_commit(seq, (index, count), &commit);
-                }
-            }
-        }
-        self.advance(hash, end);
+    pub fn apply_committed(&mut self, commits: Vec<PlannedCommit>, hash: String, end: FileEnd) -> Vec<Position> {
+        let count = commits.len();
+        self.apply_file(commits, hash, end);
         self.dirty = DirtyFolders::None;
-        Ok((0..).zip(entries).map(|(index, _)| CommitPosition::after_commit(seq, index, count).encode()).collect())
+        (0..).take(count).map(|index| CommitPosition::after_commit(self.head.seq, index, count).encode()).collect()
     }
 
-    fn advance(&mut self, hash: String, end: FileEnd) {
+    fn apply_file(&mut self, commits: Vec<PlannedCommit>, hash: String, end: FileEnd) {
+        self.head.seq += 1;
+        let count = commits.len();
+        for (index, commit) in (0..).zip(commits) {
+            let changes_versions = commit.changes.iter().any(|change| change.key.collection == VERSIONS);
+            self.feed.push(self.head.seq, (index, count), &commit);
+            self.tables.apply(commit);
+            if changes_versions {
+                self.compare_versions();
+            }
+        }
         self.size.commit_files += 1;
         self.size.commit_bytes += end.size;
-        self.head.seq += 1;
         self.head.hash = hash;
         self.head.end = Some(end);
     }
@@ -203,34 +185,24 @@ impl CommitLog {
             self.needs_cleanup = false;
         }
     }
-
-    fn record_commit(&mut self, seq: u64, index: (u32, usize), commit: &PlannedCommit) {
-        self.feed.push(seq, index, commit);
-        if changes_versions(commit) {
-            self.compare_versions();
-        }
-    }
-}
-
-fn changes_versions(commit: &PlannedCommit) -> bool {
-    commit.changes.iter().any(|change| change.key.collection == VERSIONS)
 }
 
 /// Returns the commit that records the versions of the catalog's collections, or `None` if they are recorded already.
-pub fn version_entry(log: &CommitLog, catalog: &Catalog) -> Result<Option<CommitEntry>, StoreError> {
+pub fn plan_versions(log: &CommitLog, catalog: &Catalog) -> Result<Option<(CommitEntry, PlannedCommit)>, StoreError> {
     let command = CommandId::new("runstate.migrate")
         .map_err(|e| StoreError::Unavailable { what: "migrating the store".to_owned(), why: e.to_string() })?;
-    let (mut ops, mut outcomes) = (Vec::new(), Vec::new());
+    let mut ops = Vec::new();
     for collection in catalog.iter() {
         if log.stored_version(collection.name)? >= u64::from(collection.version) {
             continue;
         }
         let document = Document::from_iter([("version".to_owned(), Json::from(collection.version))]);
-        let (key, op) = (version_key(collection.name), LoggedOp::Put { version: 1, document: Arc::new(document) });
-        let after = op.apply_to(&key, log.tables.get(&key)?.as_ref(), &command).flatten();
-        outcomes.push(after.map(|stored| (stored.revision, stored.version)));
-        ops.push((key, op));
+        ops.push((version_key(collection.name), LoggedOp::Put { version: 1, document: Arc::new(document) }));
     }
-    let entry = CommitEntry { logged: LoggedCommit { command, entry: None, ops }, outcomes, checks: Vec::new() };
-    Ok((!entry.outcomes.is_empty()).then_some(entry))
+    if ops.is_empty() {
+        return Ok(None);
+    }
+    let logged = LoggedCommit { command, entry: None, ops };
+    let commit = log.tables.plan_logged(&mut PendingCommits::default(), &logged)?;
+    Ok(Some((CommitEntry::from_planned(logged, &commit), commit)))
 }

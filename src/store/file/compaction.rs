@@ -10,7 +10,7 @@ use super::format::{
     COMMITS, RESERVE, SNAPSHOTS, commit_path, commit_seq, is_backoff_request, is_temp, snapshot_path, snapshot_seq,
     temp_path,
 };
-use super::fs::{Fs, FsError, Reason, Rule, Sequence, optional};
+use super::fs::{Fs, FsError, Reason, Sequence, optional};
 use super::load::LogSize;
 use super::protocol::{drop_temp, highest_snapshot, put_new};
 use super::snapshot::{self, SnapshotHeader};
@@ -70,7 +70,7 @@ pub(super) async fn snapshot_when_due<F: Fs + 'static>(inner: &Arc<FileStoreInne
         let result = if shared.options.snapshots.is_due(shared.log().size) {
             snapshot(&shared).await.map(|_| ())
         } else {
-            clean(&shared, SnapshotOwner::OtherProcess).await.map(|_| ())
+            clean(&shared).await.map(|_| ())
         };
         shared.log_mut().record_snapshot_result(result);
         drop(guard);
@@ -92,12 +92,10 @@ async fn snapshot<F: Fs + 'static>(inner: &FileStoreInner<F>) -> Result<Compacti
     };
     // A snapshot is taken only after new commits. Files that an interrupted clean-up left behind are removed in any
     // case.
-    let mut owner = SnapshotOwner::OtherProcess;
     if let Some(tables) = tables {
         let random = inner.fs.entropy().map_err(inner.fs_error_mapper())?;
         match inner.fs.run(TakeSnapshot { header, tables, random }).await.map_err(inner.fs_error_mapper())? {
-            SnapshotOutcome::Linked => owner = SnapshotOwner::ThisProcess,
-            SnapshotOutcome::Overtaken => {}
+            SnapshotOutcome::Linked | SnapshotOutcome::Overtaken => {}
             SnapshotOutcome::Refused(e) => return Err(map_write_error(&e, &inner.fs.root())),
             SnapshotOutcome::Unreadable(error) => return Err(inner.record_damage(error)),
         }
@@ -105,16 +103,13 @@ async fn snapshot<F: Fs + 'static>(inner: &FileStoreInner<F>) -> Result<Compacti
         let _guard = inner.write_lock.lock().await;
         inner.reload().await?;
     }
-    clean(inner, owner).await
+    clean(inner).await
 }
 
 /// Rules 9 and 10, with the second half of rule 8. The caller holds `snapshot_lock`.
-async fn clean<F: Fs + 'static>(
-    inner: &FileStoreInner<F>,
-    owner: SnapshotOwner,
-) -> Result<CompactionResult, StoreError> {
+async fn clean<F: Fs + 'static>(inner: &FileStoreInner<F>) -> Result<CompactionResult, StoreError> {
     let Some(base) = inner.log().head.base else { return Ok(CompactionResult::default()) };
-    let cleaned = inner.fs.run(Clean { base, owner }).await.map_err(inner.fs_error_mapper())?;
+    let cleaned = inner.fs.run(Clean { base }).await.map_err(inner.fs_error_mapper())?;
     let compacted = cleaned.map_err(|e| map_write_error(&e, &inner.fs.root()))?;
     inner.log_mut().needs_cleanup = false;
     Ok(compacted)
@@ -163,14 +158,14 @@ impl TakeSnapshot {
     async fn put<F: Fs>(&self, fs: &F, temp: &str) -> Result<SnapshotOutcome, FsError> {
         let seq = self.header.snapshot;
         let pieces = snapshot::pieces(&self.header, &self.tables);
-        let progress = pieces.progress();
+        let read_error = pieces.read_error();
         let put = fs.put_pieces(temp, Box::new(pieces)).await;
         // A read error is reported before the write error that it causes.
-        if let Some(error) = progress.failure() {
-            return Ok(SnapshotOutcome::Unreadable(error));
+        if let Some(error) = read_error.get() {
+            return Ok(SnapshotOutcome::Unreadable(error.clone()));
         }
         put?;
-        if !fs.skips_rule(Rule::NoLowerSnapshot) && highest_snapshot(fs).await?.is_some_and(|highest| highest > seq) {
+        if highest_snapshot(fs).await?.is_some_and(|highest| highest > seq) {
             return Ok(SnapshotOutcome::Overtaken);
         }
         match fs.link_new(temp, &snapshot_path(seq)).await {
@@ -185,18 +180,8 @@ impl TakeSnapshot {
 ///
 /// Known as: log truncation after a checkpoint; idempotent recovery.
 pub(super) struct Clean {
-    /// Number of the snapshot.
+    /// Number of the snapshot, whichever process took it (rule 10).
     pub base: u64,
-    /// The process that took it.
-    pub owner: SnapshotOwner,
-}
-
-/// The process that took a snapshot. The clean-up is the same for both (rule 10). The model distinguishes them to show
-/// that it must be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum SnapshotOwner {
-    ThisProcess,
-    OtherProcess,
 }
 
 impl Sequence for Clean {
@@ -209,17 +194,8 @@ impl Sequence for Clean {
             if highest_snapshot(fs).await? != Some(self.base) {
                 return Ok(result);
             }
-            if !fs.skips_rule(Rule::SyncSnapshot) {
-                fs.sync_folder(SNAPSHOTS).await?;
-            }
-            if !fs.skips_rule(Rule::Fence)
-                && (self.owner == SnapshotOwner::ThisProcess || !fs.skips_rule(Rule::CleanerFences))
-            {
-                result.temps_removed = fence(fs).await?;
-            }
-            if fs.skips_rule(Rule::SnapshotsLast) {
-                self.remove_snapshots(fs, &mut result).await?;
-            }
+            fs.sync_folder(SNAPSHOTS).await?;
+            result.temps_removed = fence(fs).await?;
             self.remove_commits(fs, &mut result).await?;
             self.remove_snapshots(fs, &mut result).await?;
             Ok(result)
@@ -247,9 +223,6 @@ impl Clean {
         let mut superseded: Vec<u64> =
             names.iter().filter_map(|name| commit_seq(name)).filter(|seq| *seq < self.base).collect();
         superseded.sort_unstable();
-        if fs.skips_rule(Rule::CommitsAscending) {
-            superseded.reverse();
-        }
         for seq in superseded {
             result.commits_removed += u64::from(optional(fs.remove(&commit_path(seq)).await)?.is_some());
         }

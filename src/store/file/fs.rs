@@ -66,12 +66,6 @@ pub trait Fs: MaybeSync {
         Some(work)
     }
 
-    /// Whether a rule is switched off. Only the model does that, to show that the rule is needed.
-    #[doc(hidden)]
-    fn skips_rule(&self, _: Rule) -> bool {
-        false
-    }
-
     /// Runs a sequence of calls. An adapter with costly calls may run it as a whole elsewhere, even after the caller
     /// has stopped waiting. Natively that is one trip to a blocking thread instead of five.
     fn run<S: Sequence>(&self, sequence: S) -> BoxFuture<'_, Result<S::Output, FsError>>
@@ -104,52 +98,6 @@ pub trait Sequence: MaybeSync + Sized + 'static {
 
     /// Makes the calls on `fs`. It must not wait for anything else.
     fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output>;
-}
-
-/// The checks of the rules that can be switched off one by one (`mod.rs` has the text of the rules).
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Rule {
-    /// 1: each process syncs all folders before its first link or reply.
-    SyncFoldersFirst,
-    /// 3: if a higher snapshot exists after reading, start over.
-    RecheckSnapshots,
-    /// 3: the snapshot that was read must still exist.
-    BaseExists,
-    /// 4: snapshots are listed after the temp was written.
-    ListAfterTemp,
-    /// 4: the head must still exist before the link.
-    CheckHeadBeforeLink,
-    /// 5: dirty folders are synced before the link.
-    SyncBeforeLink,
-    /// 6: after a lost number the expectations are checked again.
-    RecheckExpectations,
-    /// 6: after a lost number a new temp is written.
-    NewTemp,
-    /// 6: the folder is synced before a commit is acknowledged.
-    SyncBeforeAcknowledging,
-    /// 7: commits of other processes are applied before a reply.
-    CatchUpBeforeReply,
-    /// 7: the head must still exist before a reply.
-    CheckHeadBeforeReply,
-    /// 7: dirty folders are synced before a reply.
-    SyncBeforeReply,
-    /// 8: a higher snapshot stops the snapshot that is being taken.
-    NoLowerSnapshot,
-    /// 8: the folder of snapshots is synced before anything is removed.
-    SyncSnapshot,
-    /// 8: all temps are removed before any commit.
-    Fence,
-    /// 9: commits are removed in ascending order.
-    CommitsAscending,
-    /// 9: snapshots are removed after the commits, in ascending order.
-    SnapshotsLast,
-    /// 10: a process that cleans up after another syncs and removes temps first.
-    CleanerFences,
-    /// 11: a name is created only once.
-    CreateOnce,
-    /// 12: a gap is read again before it counts as damage.
-    RecheckGap,
 }
 
 /// The kind of file system that a folder is on.

@@ -13,16 +13,16 @@ use std::task::Poll;
 use event_listener::Event;
 
 use super::commit_file::{self, CommitEntry};
-use super::commit_log::{CommitLog, version_entry};
+use super::commit_log::{CommitLog, plan_versions};
 use super::contention::{BackoffRequest, LOSSES_BEFORE_REQUEST};
 use super::error_mapping::map_write_error;
 use super::format::commit_path;
-use super::fs::{Fs, FsError, Reason, Rule};
+use super::fs::{Fs, FsError, Reason};
 use super::load::FileEnd;
 use super::protocol::{DirtyFolders, PutCommit, PutOutcome};
 use super::{FileStoreInner, RefreshPurpose, compaction};
 use crate::schema::Catalog;
-use crate::store::tables::{BatchPlan, PendingCommits, PlannedCommit};
+use crate::store::tables::{BatchPlan, LoggedCommit, LoggedOp, PendingCommits, PlannedCommit};
 use crate::store::{Batch, Position, StoreError, WriteOp};
 use crate::time::Timestamp;
 use crate::value::Json;
@@ -78,7 +78,7 @@ pub(super) struct CommitWorkQueue(Mutex<VecDeque<Weak<QueuedWork>>>);
 
 /// The next step for a piece of work.
 enum Proposal {
-    Write(Timestamp, CommitEntry, Option<PlannedCommit>),
+    Write(Timestamp, CommitEntry, PlannedCommit),
     Answer(Result<WorkResult, StoreError>),
 }
 
@@ -89,8 +89,6 @@ struct CommitGroup {
     entries: Vec<CommitEntry>,
     writers: Vec<Arc<QueuedWork>>,
     planned: PendingCommits,
-    /// The only entry was not planned; replaying it gives its outcome.
-    unplanned: bool,
     answers: Vec<(Arc<QueuedWork>, Result<WorkResult, StoreError>)>,
 }
 
@@ -139,10 +137,14 @@ impl CommitWork {
         };
         match self {
             CommitWork::Batch { batch, check } => {
-                match log.tables.plan_with_validation(pending, batch, || check.clone().map(drop))? {
+                let check = || match log.may_be_replaced {
+                    true => check.clone().and_then(|_| log.tables.check_changes(pending, batch)),
+                    false => check.clone().map(drop),
+                };
+                match log.tables.plan_with_validation(pending, batch, check)? {
                     BatchPlan::Replay(result) => answer_with(result, true),
                     BatchPlan::PlannedCommit(commit) => {
-                        write(batch.at, CommitEntry::from_batch(batch, &commit), Some(commit))
+                        write(batch.at, CommitEntry::from_batch(batch, &commit), commit)
                     }
                 }
             }
@@ -151,11 +153,13 @@ impl CommitWork {
                 if commit.changes.is_empty() {
                     return answer_with(Json::Null, false);
                 }
-                write(*now, CommitEntry::from_sweep(&commit), Some(commit))
+                let ops = commit.changes.iter().map(|change| (change.key.clone(), LoggedOp::Delete)).collect();
+                let logged = LoggedCommit { command: commit.command.clone(), entry: None, ops };
+                write(*now, CommitEntry::from_planned(logged, &commit), commit)
             }
-            CommitWork::Versions(catalog) => match version_entry(log, catalog)? {
+            CommitWork::Versions(catalog) => match plan_versions(log, catalog)? {
                 None => answer_with(Json::Null, false),
-                Some(entry) => write(Timestamp::default(), entry, None),
+                Some((entry, commit)) => write(Timestamp::default(), entry, commit),
             },
         }
     }
@@ -207,10 +211,7 @@ impl CommitGroup {
                     group.at = at;
                     group.entries.push(entry);
                     group.writers.push(queued);
-                    match planned {
-                        Some(commit) => group.planned.push(commit),
-                        None => group.unplanned = true,
-                    }
+                    group.planned.push(planned);
                 }
                 Ok(Proposal::Answer(result)) => group.answers.push((queued, result)),
                 Err(error) => group.answers.push((queued, Err(error))),
@@ -351,12 +352,7 @@ impl<F: Fs + 'static> FileStoreInner<F> {
                 } else {
                     let at = format!("{}/{}", self.fs.root(), commit_path(seq));
                     let why = "the name exists, but it cannot be read as a file; remove it".to_owned();
-                    return group.fail_writers(&StoreError::Corrupt { at, why });
-                }
-                if self.fs.skips_rule(Rule::RecheckExpectations)
-                    && !group.writers.iter().any(|writer| writer.is_answered())
-                {
-                    Box::pin(self.try_commit(group, leader)).await;
+                    group.fail_writers(&StoreError::Corrupt { at, why });
                 }
             }
             Ok(PutOutcome::TempGone) if leader.vanished_temps < VANISHED_TEMPS => leader.vanished_temps += 1,
@@ -387,26 +383,13 @@ impl<F: Fs + 'static> FileStoreInner<F> {
 
     /// Applies a file that is linked and durable, and sends the answers.
     fn finish_linked(&self, group: CommitGroup, hash: String, end: FileEnd) {
-        let CommitGroup { entries, writers, planned, unplanned, answers, .. } = group;
-        let planned = (!unplanned).then(|| planned.into_commits());
-        let swept: Vec<usize> = entries.iter().map(|entry| entry.logged.ops.len()).collect();
-        let positions = self.log_mut().apply_committed(&entries, planned, hash, end);
+        let CommitGroup { entries, writers, planned, answers, .. } = group;
+        let positions = self.log_mut().apply_committed(planned.into_commits(), hash, end);
         self.changed.notify(usize::MAX);
-        match positions {
-            Ok(positions) => {
-                for ((writer, position), swept) in writers.iter().zip(positions).zip(swept) {
-                    writer.answer(Ok(WorkResult { swept, ..writer.work.result_at(position) }));
-                }
-                CommitGroup::send_answers(answers, &self.log().feed.end());
-            }
-            // It is committed but cannot be replayed here. A caller that queries the outcome reloads the store.
-            Err(error) => {
-                for (writer, entry) in writers.iter().zip(&entries) {
-                    let (command, why) = (entry.logged.command.clone(), error.to_string());
-                    writer.answer(Err(StoreError::UnknownOutcome { command, why }));
-                }
-            }
+        for ((writer, position), entry) in writers.iter().zip(positions).zip(&entries) {
+            writer.answer(Ok(WorkResult { swept: entry.logged.ops.len(), ..writer.work.result_at(position) }));
         }
+        CommitGroup::send_answers(answers, &self.log().feed.end());
     }
 
     /// Rule 6: another commit has the number. Applies it; all work of the group is then checked again, with a new temp.

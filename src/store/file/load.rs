@@ -10,12 +10,12 @@ use super::format::{
     COMMITS, FORMAT, IDENTITY, SEAL_LENGTH, StoreIdentity, commit_path, commit_seq, file_hash, read_identity,
     snapshot_path,
 };
-use super::fs::{Fs, FsError, Rule, Sequence, optional};
+use super::fs::{Fs, FsError, Sequence, optional};
 use super::protocol::highest_snapshot;
 use super::snapshot::{self, SnapshotError, SnapshotHeader};
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
-use crate::store::tables::Tables;
+use crate::store::tables::{PendingCommits, PlannedCommit, Tables};
 use crate::store::{BatchLimits, StoreError};
 use crate::time::Millis;
 
@@ -120,23 +120,10 @@ impl Sequence for LoadStore {
                     ),
                 });
             }
-            // A commit that fails to replay leaves part of itself in the tables. They are then loaded again up to that
-            // commit.
-            let mut unreplayable: Option<(u64, StoreError)> = None;
             for _ in 0..ATTEMPTS {
                 let Some(mut state) = self.open_highest_snapshot(fs, &root).await? else { continue };
-                let stop = unreplayable.clone();
-                match state.read_commits(fs, &root, stop).await? {
-                    CommitReadOutcome::End => {}
-                    CommitReadOutcome::Unreplayable(seq, error) => {
-                        unreplayable = Some((seq, error));
-                        continue;
-                    }
-                }
-                if state.loaded.damage.is_none() && !state.check_for_gap(fs, &root).await.map_err(io)? {
-                    continue;
-                }
-                if state.is_still_newest(fs).await.map_err(io)? {
+                state.read_commits(fs, &root).await?;
+                if state.validate(fs, &root).await.map_err(io)? {
                     return Ok(state.loaded);
                 }
             }
@@ -202,43 +189,30 @@ struct StoreReader {
     applied: Option<LogHead>,
 }
 
-enum CommitReadOutcome {
-    End,
-    Unreplayable(u64, StoreError),
-}
-
 impl StoreReader {
     /// Applies the commits after the head until one is missing or damaged (second half of rule 2).
-    async fn read_commits<F: Fs>(
-        &mut self,
-        fs: &F,
-        root: &str,
-        stop: Option<(u64, StoreError)>,
-    ) -> Result<CommitReadOutcome, StoreError> {
+    async fn read_commits<F: Fs>(&mut self, fs: &F, root: &str) -> Result<(), StoreError> {
         loop {
             let next = self.loaded.head.seq + 1;
-            if let Some((_, error)) = stop.as_ref().filter(|(seq, _)| *seq == next) {
-                self.loaded.damage = Some(error.clone());
-                return Ok(CommitReadOutcome::End);
-            }
             let path = commit_path(next);
             let Some(bytes) = optional(fs.read(&path, None).await).map_err(|e| map_fs_error(&e, root))? else {
-                return Ok(CommitReadOutcome::End);
+                return Ok(());
             };
-            let corrupt = |why: String| StoreError::Corrupt { at: format!("{root}/{path}"), why };
-            match commit_file::read(&bytes, next, &self.loaded.head.hash) {
+            let replayed = match commit_file::read(&bytes, next, &self.loaded.head.hash) {
+                Ok(file) => plan_replay(&self.loaded.tables, &file.commits)?,
+                Err(why) => Err(why),
+            };
+            let commits = match replayed {
+                Ok(commits) => commits,
                 Err(why) => {
-                    self.loaded.damage = Some(corrupt(why));
-                    return Ok(CommitReadOutcome::End);
+                    self.loaded.damage = Some(StoreError::Corrupt { at: format!("{root}/{path}"), why });
+                    return Ok(());
                 }
-                Ok(file) => {
-                    for (index, entry) in (0..).zip(&file.commits) {
-                        match replay(&mut self.loaded.tables, entry)? {
-                            Ok(commit) => self.loaded.feed.push(next, (index, file.commits.len()), &commit),
-                            Err(why) => return Ok(CommitReadOutcome::Unreplayable(next, corrupt(why))),
-                        }
-                    }
-                }
+            };
+            let count = commits.len();
+            for (index, commit) in (0..).zip(commits) {
+                self.loaded.feed.push(next, (index, count), &commit);
+                self.loaded.tables.apply(commit);
             }
             let loaded = &mut self.loaded;
             loaded.head.seq = next;
@@ -255,63 +229,62 @@ impl StoreReader {
         }
     }
 
-    /// Rule 12: whether the commits have no gap, or a gap that is recorded as damage. Returns `false` if the store must
-    /// be loaded again.
+    /// Rules 3 and 12: whether the opened snapshot is still the highest; if not, the store must be loaded again. A gap
+    /// between the commits is recorded as damage.
     ///
-    /// Known as: double-checked read.
-    async fn check_for_gap<F: Fs>(&mut self, fs: &F, root: &str) -> Result<bool, FsError> {
-        let next = self.loaded.head.seq + 1;
-        // A copy of a store may lack folders that were empty.
-        let Some(names) = optional(fs.list(COMMITS).await)? else {
-            fs.make_folder(COMMITS).await?;
-            return Ok(true);
-        };
-        let seqs: Vec<u64> = names.iter().filter_map(|name| commit_seq(name)).collect();
-        self.loaded.needs_cleanup = self.loaded.head.base.is_some_and(|base| seqs.iter().any(|seq| *seq < base));
-        let later = seqs.into_iter().filter(|seq| *seq >= next).min();
-        let Some(later) = later else { return Ok(true) };
+    /// Known as: optimistic read with validation; double-checked read.
+    async fn validate<F: Fs>(&mut self, fs: &F, root: &str) -> Result<bool, FsError> {
+        let later = if self.loaded.damage.is_none() { self.find_later_commit(fs).await? } else { None };
+        let next = commit_path(self.loaded.head.seq + 1);
         // A later commit exists, so the next one existed before it. Either it exists by now, or a snapshot replaced
         // both.
-        let newest = highest_snapshot(fs).await?;
-        let recheck = !fs.skips_rule(Rule::RecheckGap);
-        if recheck && (newest > self.loaded.head.base || optional(fs.size(&commit_path(next)).await)?.is_some()) {
+        if later.is_some() && optional(fs.size(&next).await)?.is_some() {
             return Ok(false);
         }
-        self.loaded.damage = Some(StoreError::Corrupt {
-            at: format!("{root}/{}", commit_path(next)),
-            why: format!(
+        // This check must come last: a clean-up removes commits after it put the snapshot that replaces them.
+        if highest_snapshot(fs).await? != self.loaded.head.base {
+            return Ok(false);
+        }
+        if let Some(later) = later {
+            let why = format!(
                 "it is missing, but commit {later} exists; restore it from a copy of the store, or run `runstate repair`"
-            ),
-        });
+            );
+            self.loaded.damage = Some(StoreError::Corrupt { at: format!("{root}/{next}"), why });
+        }
         Ok(true)
     }
 
-    /// Rule 3: whether no higher snapshot exists by now and the opened one still exists.
-    ///
-    /// Known as: optimistic read with validation.
-    async fn is_still_newest<F: Fs>(&self, fs: &F) -> Result<bool, FsError> {
-        if !fs.skips_rule(Rule::RecheckSnapshots) && highest_snapshot(fs).await? > self.loaded.head.base {
-            return Ok(false);
-        }
-        // Only the snapshot can have vanished: the commits after it are removed later.
-        match self.loaded.head.base {
-            Some(base) => {
-                Ok(fs.skips_rule(Rule::BaseExists) || optional(fs.size(&snapshot_path(base)).await)?.is_some())
-            }
-            None => Ok(true),
-        }
+    /// Returns the lowest commit after the head, which is then not the next one.
+    async fn find_later_commit<F: Fs>(&mut self, fs: &F) -> Result<Option<u64>, FsError> {
+        // A copy of a store may lack folders that were empty.
+        let Some(names) = optional(fs.list(COMMITS).await)? else {
+            fs.make_folder(COMMITS).await?;
+            return Ok(None);
+        };
+        let seqs: Vec<u64> = names.iter().filter_map(|name| commit_seq(name)).collect();
+        let head = &self.loaded.head;
+        self.loaded.needs_cleanup = head.base.is_some_and(|base| seqs.iter().any(|seq| *seq < base));
+        Ok(seqs.into_iter().filter(|seq| *seq > head.seq).min())
     }
 }
 
-/// Applies a commit of a file. The inner error says how it contradicts the state before it; the tables then contain a
-/// part of it. The outer error means that the state before it cannot be read now.
-pub fn replay(
-    tables: &mut Tables,
-    entry: &commit_file::CommitEntry,
-) -> Result<Result<crate::store::tables::PlannedCommit, String>, StoreError> {
-    match tables.apply_logged(&entry.logged) {
-        Ok(replayed) => Ok(entry.verify_replay(&replayed).map(|()| replayed)),
-        Err(unreadable @ StoreError::Unavailable { .. }) => Err(unreadable),
-        Err(contradiction) => Ok(Err(contradiction.to_string())),
+/// Plans the commits of a file on the state before it. The inner error says how they contradict that state. The outer
+/// error means that the state cannot be read now.
+pub fn plan_replay(
+    tables: &Tables,
+    commits: &[commit_file::CommitEntry],
+) -> Result<Result<Vec<PlannedCommit>, String>, StoreError> {
+    let mut pending = PendingCommits::default();
+    for entry in commits {
+        let replayed = match tables.plan_logged(&mut pending, &entry.logged) {
+            Ok(replayed) => replayed,
+            Err(unreadable @ StoreError::Unavailable { .. }) => return Err(unreadable),
+            Err(contradiction) => return Ok(Err(contradiction.to_string())),
+        };
+        if let Err(contradiction) = entry.verify_replay(&replayed) {
+            return Ok(Err(contradiction));
+        }
+        pending.push(replayed);
     }
+    Ok(Ok(pending.into_commits()))
 }

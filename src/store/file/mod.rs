@@ -33,8 +33,7 @@
 //!    folders, and the folders above them, before its first link or reply.
 //! 2. **Open**: list the snapshots, open the highest one, S, and apply S+1, … until one is missing. If the snapshot
 //!    vanished, start over. All folders count as dirty afterwards.
-//! 3. **Validate the open**: list the snapshots again and start over if a higher one exists. Snapshot S must still
-//!    exist, else start over.
+//! 3. **Validate the open**: list the snapshots again and start over if S is no longer the highest.
 //! 4. **Prepare a commit**: write a new temp, sync and close it, *then* list the snapshots. If one is higher than L,
 //!    drop the temp and reload. Commit L (or the snapshot that the state came from) must still exist and be the same
 //!    file, else reload. A folder that is emptied or restored from a copy after this check has lost the temp too.
@@ -55,17 +54,17 @@
 //! 11. **Create once**: `link` is by path, from a complete temp. An unnamed temp, or a file written in place, could
 //!     leave a torn file that blocks its number for ever. If hard links are missing, a rename that does not replace is
 //!     used. If neither exists, or other machines write too, the store is refused unless the URL has `?single_process`.
-//! 12. **Gap**: a missing commit is damage only if a later one was seen, a second read misses it too, and no newer
-//!     snapshot exists. The store is then read-only and names the file.
+//! 12. **Gap**: a missing commit is damage only if a later one was seen, a second read misses it too, and rule 3 finds
+//!     no newer snapshot after that. The store is then read-only and names the file.
 //!
 //! Commits that wait while one is written go into the next file together (group commit). A writer that repeatedly
 //! loses the race for a sequence number creates a backoff request (`contention.rs`). 1 MiB is reserved for a full disk
 //! (`compaction.rs`).
 //!
 //! An exhaustive search checks the rules over the production code (`tests/model/`, `docs/decisions/0002`), with paused
-//! and killed processes and power failures. It also runs with each rule switched off and then finds a violation, except
-//! for checks that other rules cover. These are both checks of 3, the check for a higher snapshot in 8, and the order
-//! of snapshots in 9. Rules 4, 7 and 12 cover 3, as long as commit N stays.
+//! and killed processes and power failures. It also runs with each rule left out and then finds a violation, except for
+//! checks that other rules cover. These are the check of 3, the check for a higher snapshot in 8, and the order of
+//! snapshots in 9. Rules 4 and 7 cover 3, as long as commit N stays.
 //!
 //! By file: `open` and `load` (1 to 3, 12), `group_commit` (4 to 6), `protocol` (the calls of 4 to 7), `port` (7),
 //! `compaction` (8 to 10), `native` and `node` (11), `commit_log` (the state and its changes), `fs` (the calls).

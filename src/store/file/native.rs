@@ -17,18 +17,9 @@ use crate::marker::BoxFuture;
 use crate::store::StoreError;
 use crate::time::Millis;
 
-#[cfg(unix)]
-#[path = "native/folder.rs"]
-mod folder;
-#[cfg(not(unix))]
-#[path = "native/folder_windows.rs"]
-mod folder;
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-#[path = "native/rename.rs"]
-mod rename;
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-#[path = "native/rename_unsupported.rs"]
-mod rename;
+mod system;
+
+use self::system::{folder, rename};
 
 /// The file system of this machine. It needs a tokio runtime.
 #[derive(Clone, Debug)]

@@ -2,9 +2,9 @@
 //! [`Sequence`]s: an adapter can run one in a single trip. `commit_log.rs` decides how their results change the state.
 
 use super::format::{
-    COMMITS, IDENTITY, SNAPSHOTS, commit_path, file_hash, is_backoff_request, snapshot_path, snapshot_seq, temp_path,
+    COMMITS, SNAPSHOTS, commit_path, file_hash, is_backoff_request, snapshot_path, snapshot_seq, temp_path,
 };
-use super::fs::{Fs, FsError, Reason, Rule, Sequence, optional};
+use super::fs::{Fs, FsError, Reason, Sequence, optional};
 use super::load::{FileEnd, LogHead};
 use super::snapshot::SnapshotHeader;
 use crate::marker::BoxFuture;
@@ -23,21 +23,16 @@ pub enum DirtyFolders {
 impl DirtyFolders {
     /// Syncs the dirty folders.
     pub async fn sync<F: Fs>(self, fs: &F) -> Result<(), FsError> {
-        if self == DirtyFolders::All {
-            sync_all(fs).await
-        } else if self == DirtyFolders::Commits {
-            fs.sync_folder(COMMITS).await
-        } else {
-            Ok(())
+        match self {
+            DirtyFolders::None => Ok(()),
+            DirtyFolders::Commits => fs.sync_folder(COMMITS).await,
+            DirtyFolders::All => sync_all(fs).await,
         }
     }
 }
 
 /// Rule 1: syncs all folders, before the first link or reply of a process.
 pub async fn sync_all<F: Fs>(fs: &F) -> Result<(), FsError> {
-    if fs.skips_rule(Rule::SyncFoldersFirst) {
-        return Ok(());
-    }
     fs.sync_folder("").await?;
     fs.sync_folder(COMMITS).await?;
     fs.sync_folder(SNAPSHOTS).await
@@ -128,28 +123,17 @@ impl Sequence for PutCommit {
                 // No file has a sequence number yet, so nothing was committed.
                 Err(e) => return abort_with(fs, &temp, PutOutcome::Refused(e)).await,
             };
-            let mut seq = self.head.seq + 1;
-            let mut linked = fs.link_new(&temp, &commit_path(seq)).await;
-            while fs.skips_rule(Rule::NewTemp) && linked.as_ref().is_err_and(|e| e.reason == Reason::Exists) {
-                seq += 1;
-                linked = fs.link_new(&temp, &commit_path(seq)).await;
-            }
+            let linked = fs.link_new(&temp, &commit_path(self.head.seq + 1)).await;
             drop_temp(fs, &temp).await;
-            match linked {
-                Ok(()) if fs.skips_rule(Rule::SyncBeforeAcknowledging) => {
-                    return PutOutcome::Linked { hash: file_hash(&self.bytes), backoff_requests: requests };
-                }
-                Ok(()) => {}
-                Err(e) => {
-                    return match e.reason {
-                        Reason::Missing => PutOutcome::TempGone,
-                        Reason::Exists => PutOutcome::NumberTaken,
-                        Reason::Other => PutOutcome::UnknownOutcome(e),
-                        Reason::Full | Reason::Denied | Reason::ReadOnly | Reason::NotFolder | Reason::Unsupported => {
-                            PutOutcome::Refused(e)
-                        }
-                    };
-                }
+            if let Err(e) = linked {
+                return match e.reason {
+                    Reason::Missing => PutOutcome::TempGone,
+                    Reason::Exists => PutOutcome::NumberTaken,
+                    Reason::Other => PutOutcome::UnknownOutcome(e),
+                    Reason::Full | Reason::Denied | Reason::ReadOnly | Reason::NotFolder | Reason::Unsupported => {
+                        PutOutcome::Refused(e)
+                    }
+                };
             }
             match fs.sync_folder(COMMITS).await {
                 Ok(()) => PutOutcome::Linked { hash: file_hash(&self.bytes), backoff_requests: requests },
@@ -164,21 +148,18 @@ impl PutCommit {
     /// Does everything before the link. Returns the backoff requests that it listed, or the outcome if the commit must
     /// not be linked.
     async fn prepare<F: Fs>(&self, fs: &F, temp: &str) -> Result<Result<Vec<String>, PutOutcome>, FsError> {
-        let early = if fs.skips_rule(Rule::ListAfterTemp) { Some(fs.list(SNAPSHOTS).await?) } else { None };
         fs.put_temp(temp, &self.bytes).await?;
         // The list must come after the temp: a snapshot taken after it removes this temp before any commit (rule 8).
-        let names = if let Some(early) = early { early } else { fs.list(SNAPSHOTS).await? };
+        let names = fs.list(SNAPSHOTS).await?;
         if highest(&names).is_some_and(|highest| highest > self.head.seq) {
             return Ok(Err(PutOutcome::Overtaken));
         }
         // This check must come after the temp, too: a folder that is emptied, recreated or restored from a copy later
         // has lost this temp.
-        if !fs.skips_rule(Rule::CheckHeadBeforeLink) && !is_head_intact(fs, &self.head).await? {
+        if !is_head_intact(fs, &self.head).await? {
             return Ok(Err(PutOutcome::Overtaken));
         }
-        if !fs.skips_rule(Rule::SyncBeforeLink) {
-            self.dirty.sync(fs).await?;
-        }
+        self.dirty.sync(fs).await?;
         Ok(Ok(names.into_iter().filter(|name| is_backoff_request(name)).collect()))
     }
 }
@@ -214,14 +195,9 @@ pub struct CatchUpResult {
 ///
 /// Known as: backward validation of optimistic concurrency control.
 pub async fn is_head_intact<F: Fs>(fs: &F, head: &LogHead) -> Result<bool, FsError> {
-    let same = |bytes: Option<Vec<u8>>| bytes.is_some_and(|bytes| file_hash(&bytes) == head.hash);
     match head.base {
-        // Before the first commit the hash chain starts at the store's identity.
-        Some(0) if head.seq == 0 => {
-            Ok(highest_snapshot(fs).await? == Some(0) && same(optional(fs.read(IDENTITY, None).await)?))
-        }
-        // The existence of the snapshot is not enough: it is removed after the commits behind it, which this reader has
-        // then missed.
+        // Snapshot 0 names the store's identity. That the snapshot exists is not enough: it is removed after the commits
+        // behind it, which this reader has then missed.
         Some(base) if base == head.seq => {
             Ok(highest_snapshot(fs).await? == Some(base) && snapshot_names_head(fs, head, base).await?)
         }
@@ -229,7 +205,10 @@ pub async fn is_head_intact<F: Fs>(fs: &F, head: &LogHead) -> Result<bool, FsErr
         None if head.seq == 0 => Ok(highest_snapshot(fs).await?.is_none()),
         _ => match &head.end {
             Some(end) if end.size > LARGE_COMMIT_BYTES => matches_end(fs, &commit_path(head.seq), end).await,
-            _ => Ok(same(optional(fs.read(&commit_path(head.seq), None).await)?)),
+            _ => {
+                let bytes = optional(fs.read(&commit_path(head.seq), None).await)?;
+                Ok(bytes.is_some_and(|bytes| file_hash(&bytes) == head.hash))
+            }
         },
     }
 }
@@ -238,12 +217,10 @@ pub async fn is_head_intact<F: Fs>(fs: &F, head: &LogHead) -> Result<bool, FsErr
 /// head again.
 const LARGE_COMMIT_BYTES: u64 = 64 * 1024;
 
-/// Whether a file has this size and this seal. Another commit with the same number differs in at least one of them.
+/// Whether a file has this size and this seal. Another commit with the same number differs in at least one of them. One
+/// byte more is read, which a longer file has.
 async fn matches_end<F: Fs>(fs: &F, path: &str, end: &FileEnd) -> Result<bool, FsError> {
-    if optional(fs.size(path).await)? != Some(end.size) {
-        return Ok(false);
-    }
-    let seal = end.size.saturating_sub(end.seal.len() as u64)..end.size;
+    let seal = end.size.saturating_sub(end.seal.len() as u64)..end.size + 1;
     Ok(optional(fs.read(path, Some(seal)).await)?.is_some_and(|seal| seal == end.seal))
 }
 
@@ -252,10 +229,6 @@ async fn snapshot_names_head<F: Fs>(fs: &F, head: &LogHead, base: u64) -> Result
     let first = optional(fs.read(&snapshot_path(base), Some(0..MAX_HEADER_BYTES)).await)?.unwrap_or_default();
     let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default();
     Ok(serde_json::from_slice(line).is_ok_and(|header: SnapshotHeader| header.prev == head.hash))
-}
-
-async fn exists<F: Fs>(fs: &F, path: &str) -> Result<bool, FsError> {
-    Ok(optional(fs.size(path).await)?.is_some())
 }
 
 /// Bytes that are read to get the first line of a snapshot.
@@ -270,8 +243,7 @@ impl Sequence for CatchUp {
     fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
         Box::pin(async move {
             let (mut files, mut bytes, mut more) = (Vec::new(), 0, false);
-            while !fs.skips_rule(Rule::CatchUpBeforeReply)
-                && let Some(file) = optional(fs.read(&commit_path(self.head.seq + 1 + files.len() as u64), None).await)?
+            while let Some(file) = optional(fs.read(&commit_path(self.head.seq + 1 + files.len() as u64), None).await)?
             {
                 bytes += file.len();
                 files.push(file);
@@ -283,13 +255,11 @@ impl Sequence for CatchUp {
             // This check must come after the next commit was found missing: a clean-up that removed that commit has
             // removed the head too.
             let head_intact = match files.len() as u64 {
-                _ if fs.skips_rule(Rule::CheckHeadBeforeReply) => true,
                 0 => is_head_intact(fs, &self.head).await?,
                 // The hash chain of these files is checked when they are applied.
-                read => exists(fs, &commit_path(self.head.seq + read)).await?,
+                read => optional(fs.size(&commit_path(self.head.seq + read)).await)?.is_some(),
             };
-            if !fs.skips_rule(Rule::SyncBeforeReply)
-                && let Some(dirty) = self.reply
+            if let Some(dirty) = self.reply
                 && head_intact
                 && !more
             {

@@ -64,6 +64,8 @@ extern "C" {
     ) -> Result<IdbTransaction, JsValue>;
     #[wasm_bindgen(method, structural, catch, js_name = createObjectStore)]
     pub fn create_store(this: &IdbDatabase, name: &str) -> Result<IdbObjectStore, JsValue>;
+    #[wasm_bindgen(method, structural, catch, js_name = deleteObjectStore)]
+    pub fn delete_store(this: &IdbDatabase, name: &str) -> Result<(), JsValue>;
     #[wasm_bindgen(method, structural)]
     pub fn close(this: &IdbDatabase);
     #[wasm_bindgen(method, structural, setter, js_name = onversionchange)]
@@ -106,11 +108,7 @@ extern "C" {
     #[wasm_bindgen(method, structural, catch)]
     pub fn put(this: &IdbObjectStore, value: &JsValue, key: &JsValue) -> Result<IdbRequest, JsValue>;
     #[wasm_bindgen(method, structural, catch)]
-    pub fn add(this: &IdbObjectStore, value: &JsValue, key: &JsValue) -> Result<IdbRequest, JsValue>;
-    #[wasm_bindgen(method, structural, catch)]
     pub fn delete(this: &IdbObjectStore, key: &JsValue) -> Result<IdbRequest, JsValue>;
-    #[wasm_bindgen(method, structural, catch)]
-    pub fn clear(this: &IdbObjectStore) -> Result<IdbRequest, JsValue>;
     #[wasm_bindgen(method, structural, catch)]
     pub fn index(this: &IdbObjectStore, name: &str) -> Result<IdbSource, JsValue>;
     #[wasm_bindgen(method, structural, catch, js_name = createIndex)]
@@ -172,8 +170,6 @@ extern "C" {
 
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
     pub fn random_values(bytes: &mut [u8]) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(js_namespace = JSON, js_name = stringify, catch)]
-    pub fn stringify(value: &JsValue, members: &JsValue) -> Result<JsValue, JsValue>;
 }
 
 /// Returns the global object of the host.

@@ -1,10 +1,9 @@
 //! Commits. Commits that arrive during a transaction form a group and go into the next one (group commit). Each is planned on the
 //! state after those before it, and succeeds or fails on its own.
 //!
-//! If the connection cache has all documents that a commit needs, the commit is written blind (`connection.rs`).
-//! Otherwise the transaction has two waves: all reads of the batches are requested at once, then the commits are
-//! planned and all writes are issued at once. Only the end of the transaction is awaited. A commit whose connection
-//! was lost is retried. Its ledger row is read first, so it is applied once.
+//! A transaction has two waves: all reads of the batches are requested at once, then the commits are planned and all
+//! writes are issued at once. Only the end of the transaction is awaited. A commit whose connection was lost is retried.
+//! Its ledger row is read first, so it is applied once.
 //!
 //! A large batch is checked against the storage quota that the browser reports (Storage Standard,
 //! `navigator.storage.estimate()`).
@@ -21,13 +20,13 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use super::binding::{Estimate, StorageManager, global_object};
 use super::connection::Connection;
 use super::error_mapping::{IndexedDbError, describe_storage};
-use super::feed::{FEED_END, FeedEnd, position};
-use super::layout::FEED;
+use super::feed::{FeedEnd, position};
+use super::layout::{EncodedRecord, FEED, encode_key};
 use super::read::BatchSizer;
-use super::transaction::{Mode, PutMode, Tx};
-use super::{IndexedDbState, feed, transaction};
+use super::transaction::{Mode, Tx, to_js};
+use super::{IndexedDbState, feed};
 use crate::store::tables::deferred::FetchedRows;
-use crate::store::tables::{BatchPlan, PendingCommits, PlannedCommit, Tables};
+use crate::store::tables::{BatchPlan, DocumentChange, PendingCommits, PlannedCommit, Tables};
 use crate::store::{Batch, COMMANDS, Outcome, Receipt, StoreError};
 use crate::time::Timestamp;
 use crate::value::{SortedSet, number_text, sort_by};
@@ -107,9 +106,9 @@ impl CommitQueue {
 }
 
 /// A failed transaction. If it had begun to write, its outcome is unknown.
-pub(super) struct TransactionFailure {
-    pub(super) error: IndexedDbError,
-    pub(super) wrote: bool,
+struct TransactionFailure {
+    error: IndexedDbError,
+    wrote: bool,
 }
 
 impl From<IndexedDbError> for TransactionFailure {
@@ -175,7 +174,7 @@ impl IndexedDbState {
         loop {
             tries += 1;
             let failure = match self.ensure_connected().await {
-                Ok(connection) => match self.commit_on(&connection, group).await {
+                Ok(connection) => match connection.commit(group).await {
                     Ok(answers) => {
                         self.out_of_space.set(false);
                         if answers.iter().flatten().any(|receipt| !receipt.replayed) {
@@ -200,18 +199,6 @@ impl IndexedDbState {
                 return Err(TransactionFailure { error: failure.error, wrote });
             }
         }
-    }
-
-    async fn commit_on(
-        &self,
-        connection: &Connection,
-        group: &[Rc<QueuedCommit>],
-    ) -> Result<Vec<Result<Receipt, StoreError>>, TransactionFailure> {
-        if self.notifier.take_other_tab_changed() {
-            // Detection at the feed end would cost one more transaction.
-            connection.cache.take();
-        }
-        connection.commit(group).await
     }
 
     fn commit_error(&self, request: &QueuedCommit, error: IndexedDbError, wrote: bool) -> StoreError {
@@ -258,11 +245,6 @@ impl Connection {
         if let Err(error) = self.check_writable() {
             return Ok(group.iter().map(|_| Err(error.clone())).collect());
         }
-        if let [request] = group
-            && let Some(receipt) = self.commit_blind(&request.batch).await?
-        {
-            return Ok(vec![Ok(receipt)]);
-        }
         let stores = self.object_stores(group.iter().map(|request| &request.batch));
         let tx = Tx::begin(&self.handle.guard.database, stores.keys().copied(), Mode::Write)
             .map_err(IndexedDbError::from)?;
@@ -274,12 +256,12 @@ impl Connection {
     }
 
     /// Returns the object stores that the batches use.
-    pub(super) fn object_stores<'a>(&'a self, batches: impl Iterator<Item = &'a Batch> + Clone) -> SortedSet<&'a str> {
+    fn object_stores<'a>(&'a self, batches: impl Iterator<Item = &'a Batch> + Clone) -> SortedSet<&'a str> {
         let batches = || batches.clone();
         let written = batches().flat_map(|batch| &batch.writes).map(|write| &*write.key.collection);
         let checked = batches().flat_map(|batch| &batch.checks).map(|check| &*check.key.collection);
         let collections = written.chain(checked).filter(|collection| self.has_collection(collection));
-        SortedSet::of(collections.chain([FEED, FEED_END, COMMANDS.name]))
+        SortedSet::of(collections.chain([FEED, COMMANDS.name]))
     }
 
     async fn commit_in(
@@ -316,22 +298,43 @@ impl Connection {
         }
         let commits = planned.into_commits();
         if !commits.is_empty() {
-            let bytes = self.write(tx, begun, &commits).await?;
-            self.update_cache(fetched, begun, &commits, bytes);
+            self.write(tx, begun, &commits).await?;
         }
         let receipt =
             |(end, result, replayed)| Receipt { position: position(&self.handle.layout, end), result, replayed };
         Ok(answers.into_iter().map(|answer| answer.map(receipt)).collect())
     }
 
-    /// Issues the second wave and awaits the end of the transaction. Returns the bytes of documents written.
-    async fn write(&self, tx: &Tx, begun: u64, commits: &[PlannedCommit]) -> Result<usize, TransactionFailure> {
+    /// Issues the second wave and awaits the end of the transaction.
+    async fn write(&self, tx: &Tx, begun: u64, commits: &[PlannedCommit]) -> Result<(), TransactionFailure> {
         let end = tx.completion();
-        let bytes = transaction::issue_writes(self, tx, commits, PutMode::Overwrite)?;
-        feed::set_feed_end(tx, feed::append(tx, begun, commits)?)?;
+        self.issue_writes(tx, commits)?;
+        feed::append(tx, begun, commits)?;
         tx.commit();
-        end.await.map_err(|error| TransactionFailure { error: error.into(), wrote: true })?;
-        Ok(bytes)
+        end.await.map_err(|error| TransactionFailure { error: error.into(), wrote: true })
+    }
+
+    /// Issues all document writes of the commits.
+    fn issue_writes(&self, tx: &Tx, commits: &[PlannedCommit]) -> Result<(), IndexedDbError> {
+        // Of several writes to one key only the last counts. They are ordered by key, as the browser stores them.
+        let mut changes: Vec<&DocumentChange> = commits.iter().flat_map(|commit| &commit.changes).collect();
+        sort_by(&mut changes, |one, other| one.key.cmp(&other.key));
+        let mut changes = changes.into_iter().peekable();
+        while let Some(DocumentChange { key, after, .. }) = changes.next() {
+            if changes.peek().is_some_and(|next| next.key == *key) {
+                continue;
+            }
+            let (store, name) = (tx.store(&key.collection)?, encode_key(key.id.as_bytes()).into());
+            let Some(stored) = after else {
+                store.delete(&name)?;
+                continue;
+            };
+            let unwritable =
+                |error: serde_json::Error| StoreError::Invalid { key: key.clone(), reason: error.to_string() };
+            let record = EncodedRecord::new(&key.collection, &key.id, stored, self.indexes(&key.collection));
+            store.put(&to_js(&record.map_err(unwritable)?)?, &name)?;
+        }
+        Ok(())
     }
 
     async fn sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<usize, IndexedDbError> {
@@ -339,7 +342,7 @@ impl Connection {
         if !self.has_collection(collection) {
             return Ok(0);
         }
-        let tx = Tx::begin(&self.handle.guard.database, [collection, FEED, FEED_END], Mode::Write)?;
+        let tx = Tx::begin(&self.handle.guard.database, [collection, FEED], Mode::Write)?;
         let swept = self.sweep_in(&tx, collection, now, limit).await;
         if swept.is_err() {
             tx.abort();
@@ -354,8 +357,6 @@ impl Connection {
         let plan = |tables: &Tables| tables.plan_sweep(collection, now, limit);
         let commit = self.evaluate_until_fetched(tx, &mut fetched, &mut sizer, plan).await?;
         let swept = commit.changes.len();
-        // Cached documents may be older than the sweep.
-        self.cache.take();
         if swept > 0 {
             self.write(tx, feed_end.last_number(), &[commit]).await.map_err(|failure| failure.error)?;
         }

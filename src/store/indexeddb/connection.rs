@@ -1,12 +1,7 @@
-//! An open database, the tables that evaluate queries on it, and the cache of the connection. The connection closes as
-//! soon as another tab wants to upgrade the database, or the browser closes it. A transaction in progress ends first.
-//!
-//! The cache holds the documents that the connection's newest commits wrote and read. They are current while no other
-//! tab commits. If all documents of a commit are cached, it is planned on them and written blind, in one wave. The row
-//! at the feed end detects other commits: the browser aborts the transaction, and the commit is retried with reads.
-//! The reasons are in `docs/decisions/0011`.
+//! An open database, and the tables that evaluate queries on it. The connection closes as soon as another tab wants to
+//! upgrade the database, or the browser closes it. A transaction in progress ends first.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,16 +9,11 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::Closure;
 
 use super::binding::IdbDatabase;
-use super::commit::TransactionFailure;
-use super::error_mapping::IndexedDbError;
-use super::feed::position;
 use super::layout::{DatabaseLayout, declared_collections, decode_key, key_range};
-use super::transaction::{Mode, PutMode, Tx};
-use super::{feed, transaction};
 use crate::schema::{Catalog, Collection};
-use crate::store::tables::deferred::{DeferredBase, Evaluation, FetchedRows, PartDescriptor};
-use crate::store::tables::{BatchPlan, EntryExtractor, PlannedCommit, Tables};
-use crate::store::{Batch, BatchLimits, COMMANDS, Expectation, Receipt, StoreError};
+use crate::store::tables::deferred::{DeferredBase, PartDescriptor};
+use crate::store::tables::{EntryExtractor, Tables};
+use crate::store::{BatchLimits, StoreError};
 
 /// An open database. Dropping the guard closes it.
 pub(super) struct DatabaseGuard {
@@ -92,8 +82,6 @@ pub(super) struct Connection {
     pub(super) deferred_base: Arc<DeferredBase>,
     pub(super) tables: Tables,
     pub(super) sources: Vec<RowSource>,
-    /// The current documents that need no read.
-    pub(super) cache: RefCell<Option<ConnectionCache>>,
     /// The reason why the store is read-only.
     pub(super) read_only_reason: Option<StoreError>,
 }
@@ -113,7 +101,7 @@ impl Connection {
             None => tables.declare(catalog)?,
             Some(_) => tables.declare_for_reading(catalog)?,
         }
-        Ok(Self { handle, deferred_base, tables, sources, cache: RefCell::default(), read_only_reason })
+        Ok(Self { handle, deferred_base, tables, sources, read_only_reason })
     }
 
     /// Returns whether the collection has an object store.
@@ -129,99 +117,6 @@ impl Connection {
             }
             _ => None,
         })
-    }
-
-    /// Caches the documents that a commit with reads fetched and wrote.
-    pub(super) fn update_cache(&self, fetched: FetchedRows, begun: u64, commits: &[PlannedCommit], bytes: usize) {
-        let before = self.cache.take().filter(|before| before.last == begun);
-        let mut cache =
-            before.unwrap_or_else(|| ConnectionCache { last: begun, fetched: FetchedRows::default(), bytes: 0 });
-        cache.fetched.merge(fetched);
-        cache.apply(commits, bytes, &self.deferred_base);
-        self.cache.replace(Some(cache));
-    }
-
-    /// Commits without reading, if all needed documents are cached. `None`: the commit needs reads.
-    pub(super) async fn commit_blind(&self, batch: &Batch) -> Result<Option<Receipt>, TransactionFailure> {
-        let Some(mut cache) = self.cache.take() else { return Ok(None) };
-        let Some(commit) = self.plan_blind(&mut cache, batch) else {
-            self.cache.replace(Some(cache));
-            return Ok(None);
-        };
-        let commits = std::slice::from_ref(&commit);
-        let bytes = match self.write_blind(cache.last, batch, commits).await {
-            Ok(bytes) => bytes,
-            // A cached document is outdated.
-            Err(failure) if failure.error.is_constraint_violation() => return Ok(None),
-            Err(failure) => return Err(failure),
-        };
-        cache.apply(commits, bytes, &self.deferred_base);
-        let position = position(&self.handle.layout, cache.last);
-        self.cache.replace(Some(cache));
-        Ok(Some(Receipt { position, result: commit.result, replayed: false }))
-    }
-
-    fn plan_blind(&self, cache: &mut ConnectionCache, batch: &Batch) -> Option<PlannedCommit> {
-        if batch.writes.iter().any(|write| write.expect == Expectation::Any) {
-            // The caller of such a write has not read the document, so it is rarely cached.
-            return None;
-        }
-        let assumed = self.assume_absent(&mut cache.fetched, batch);
-        let evaluation = self.deferred_base.evaluate(&mut cache.fetched, || self.tables.plan(batch));
-        assumed.into_iter().for_each(|(part, id)| cache.fetched.forget(part, &id));
-        match evaluation {
-            Evaluation::Answer(Ok(BatchPlan::PlannedCommit(commit))) => Some(commit),
-            // A rejection may rest on outdated documents, so the commit is decided with reads.
-            Evaluation::Answer(_) | Evaluation::Deferred(_) => None,
-        }
-    }
-
-    /// Assumes that documents that the batch expects to be absent, and that are not cached, are absent. Adding them detects an
-    /// existing one.
-    fn assume_absent(&self, fetched: &mut FetchedRows, batch: &Batch) -> Vec<(usize, Arc<str>)> {
-        let (row, _) = batch.ledger_row();
-        let absent = batch.writes.iter().filter(|write| write.expect == Expectation::Absent).map(|write| &write.key);
-        let mut assumed = Vec::new();
-        for key in absent.chain([&row]) {
-            let part = self
-                .deferred_base
-                .part_number(&key.collection, None)
-                .filter(|part| !fetched.is_fetched(*part, &key.id));
-            if let Some(part) = part {
-                fetched.insert_document(part, &key.id, None);
-                assumed.push((part, key.id.clone()));
-            }
-        }
-        assumed
-    }
-
-    /// Issues the only wave. The feed end comes first: if it has moved, nothing is written.
-    async fn write_blind(
-        &self,
-        begun: u64,
-        batch: &Batch,
-        commits: &[PlannedCommit],
-    ) -> Result<usize, TransactionFailure> {
-        let stores = self.object_stores([batch].into_iter());
-        let tx = Tx::begin(&self.handle.guard.database, stores.keys().copied(), Mode::Write)
-            .map_err(IndexedDbError::from)?;
-        let end = tx.completion();
-        let issued = self.issue_blind(&tx, begun, commits);
-        if issued.is_err() {
-            tx.abort();
-        }
-        let bytes = issued?;
-        tx.commit();
-        end.await.map_err(|error| TransactionFailure { error: error.into(), wrote: true })?;
-        Ok(bytes)
-    }
-
-    fn issue_blind(&self, tx: &Tx, begun: u64, commits: &[PlannedCommit]) -> Result<usize, IndexedDbError> {
-        let changed: usize = commits.iter().map(|commit| commit.feed_changes().count()).sum();
-        feed::compare_and_set_feed_end(tx, begun, begun + changed as u64)?;
-        let bytes = transaction::issue_writes(self, tx, commits, PutMode::Insert)?;
-        feed::append(tx, begun, commits)?;
-        Ok(bytes)
     }
 }
 
@@ -274,41 +169,4 @@ fn row_sources(layout: &DatabaseLayout, catalog: &Catalog) -> Vec<RowSource> {
         }));
     }
     sources
-}
-
-/// Largest number of cached documents. Beyond it, only those of the newest commit remain.
-const MAX_DOCUMENTS: usize = 2_048;
-
-/// Largest size of the cached documents, in written bytes. Beyond it, only those of the newest commit remain.
-const MAX_BYTES: usize = 8 * 1024 * 1024;
-
-/// The documents in the state after the change with the number `last`.
-pub(super) struct ConnectionCache {
-    last: u64,
-    fetched: FetchedRows,
-    bytes: usize,
-}
-
-impl ConnectionCache {
-    /// Adds commits that wrote `bytes` bytes.
-    fn apply(&mut self, commits: &[PlannedCommit], bytes: usize, base: &DeferredBase) {
-        self.bytes += bytes;
-        if self.fetched.document_count() > MAX_DOCUMENTS || self.bytes > MAX_BYTES {
-            (self.fetched, self.bytes) = (FetchedRows::default(), 0);
-        }
-        commits.iter().for_each(|commit| self.apply_one(commit, base));
-    }
-
-    fn apply_one(&mut self, commit: &PlannedCommit, base: &DeferredBase) {
-        for change in &commit.changes {
-            let Some(part) = base.part_number(&change.key.collection, None) else { continue };
-            if change.key.collection == COMMANDS.name {
-                // Adding a ledger row detects an existing one, so ledger rows are not cached.
-                self.fetched.forget(part, &change.key.id);
-            } else {
-                self.fetched.insert_document(part, &change.key.id, change.after.clone());
-            }
-        }
-        self.last += commit.feed_changes().count() as u64;
-    }
 }

@@ -39,6 +39,12 @@ impl From<JsValue> for IndexedDbError {
     }
 }
 
+impl From<serde_wasm_bindgen::Error> for IndexedDbError {
+    fn from(error: serde_wasm_bindgen::Error) -> Self {
+        JsValue::from(error).into()
+    }
+}
+
 impl From<JsValue> for BrowserError {
     fn from(thrown: JsValue) -> Self {
         if thrown.is_null() || thrown.is_undefined() {
@@ -67,11 +73,6 @@ impl BrowserError {
         // transactions in progress end with it if the browser closes a connection or its storage fails.
         !self.is_out_of_space()
             && matches!(self.name.as_str(), "InvalidStateError" | "NotFoundError" | "UnknownError" | ABORTED)
-    }
-
-    /// Returns whether a record was added under an existing key, or violates the unique index.
-    pub(super) fn is_constraint_violation(&self) -> bool {
-        self.name == "ConstraintError"
     }
 
     /// Returns whether the database has a higher version than the requested one.
@@ -111,11 +112,6 @@ impl IndexedDbError {
             IndexedDbError::Store(error) => error,
             IndexedDbError::Browser(error) => error.into_error(database),
         }
-    }
-
-    /// As [`BrowserError::is_constraint_violation`].
-    pub(super) fn is_constraint_violation(&self) -> bool {
-        matches!(self, IndexedDbError::Browser(error) if error.is_constraint_violation())
     }
 
     /// As [`BrowserError::is_connection_lost`].

@@ -4,26 +4,22 @@
 //! A commit notifies the readers that wait for changes, in this tab and in others. A notification may be lost, so no
 //! reader relies on it.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
-use js_sys::JSON;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::binding::{Channel, IdbCursor, IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest, global_object};
+use super::binding::{Channel, IdbCursor, IdbKeyRange, IdbRequest, global_object};
 use super::connection::Connection;
 use super::error_mapping::IndexedDbError;
-use super::layout::{DatabaseLayout, FEED, to_json};
-use super::read::decode_number;
-use super::transaction::{Mode, Tx, await_request};
+use super::layout::{DatabaseLayout, FEED};
+use super::transaction::{Mode, Tx, await_request, from_js, to_js};
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
 use crate::store::feed::{Waiter, Waiters};
 use crate::store::tables::PlannedCommit;
 use crate::store::{ChangeEvent, Changes, Position, StoreError};
-use crate::value;
 
 /// Number of changes that the feed retains for later readers.
 const CAPACITY: u64 = 10_000;
@@ -113,27 +109,26 @@ impl FeedEnd {
     }
 }
 
-/// Appends commits after the change number `begun`, and trims the feed. Returns the number of the new last change.
-pub(super) fn append(tx: &Tx, begun: u64, commits: &[PlannedCommit]) -> Result<u64, IndexedDbError> {
-    let store = tx.store(FEED)?;
-    let Some(record) = FeedRecord::new(commits, begun) else { return Ok(begun) };
-    put_record(&store, &record)?;
-    let end = record.last;
+/// Appends commits after the change number `begun`, and trims the feed.
+pub(super) fn append(tx: &Tx, begun: u64, commits: &[PlannedCommit]) -> Result<(), IndexedDbError> {
+    let Some(record) = FeedRecord::new(commits, begun) else { return Ok(()) };
+    let (store, end) = (tx.store(FEED)?, record.last);
+    store.put(&to_js(&record)?, &number_key(end))?;
     if end > CAPACITY && end / TRIM_INTERVAL > begun / TRIM_INTERVAL {
         store.delete(&IdbKeyRange::upper_bound(&number_key(end - CAPACITY), false)?)?;
     }
-    Ok(end)
-}
-
-fn put_record(store: &IdbObjectStore, record: &FeedRecord) -> Result<(), IndexedDbError> {
-    let text = value::to_json_string(record);
-    let text = text.map_err(|e| StoreError::Unavailable { what: "the change feed".to_owned(), why: e.to_string() })?;
-    store.put(&JSON::parse(&text)?, &number_key(record.last))?;
     Ok(())
 }
 
+/// Returns the number of a key, or `None` if it is not a number.
+fn decode_number(key: &JsValue) -> Option<u64> {
+    let number = key.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0)?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, not negative, and saturating")]
+    Some(number as u64)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "changes are counted far below 2^53")]
-pub(super) fn number_key(number: u64) -> JsValue {
+fn number_key(number: u64) -> JsValue {
     JsValue::from_f64(number as f64)
 }
 
@@ -180,9 +175,7 @@ pub(super) async fn read_changes(
 }
 
 fn parse_records(list: &JsValue) -> Result<Vec<FeedRecord>, StoreError> {
-    let damaged =
-        |e: value::DeserializeError| StoreError::Corrupt { at: "the change feed".to_owned(), why: e.to_string() };
-    value::from_value(&to_json(list)).map_err(damaged)
+    from_js(list).map_err(|why| StoreError::Corrupt { at: "the change feed".to_owned(), why })
 }
 
 fn collect_changes(layout: &DatabaseLayout, from: u64, later: &[FeedRecord], limit: usize) -> Changes {
@@ -210,44 +203,9 @@ fn collect_changes(layout: &DatabaseLayout, from: u64, later: &[FeedRecord], lim
     Changes { events, next: position(layout, next) }
 }
 
-/// The object store of the feed end. No collection has this name.
-pub(super) const FEED_END: &str = "end";
-
-/// The unique index that allows only one row, and the member that it reads.
-const SINGLE_ROW_INDEX: &str = "one";
-
-/// Creates the row at `end`, for an empty feed or for one that has no such row.
-pub(super) fn create_feed_end(database: &IdbDatabase, end: u64) -> Result<(), IndexedDbError> {
-    let store = database.create_store(FEED_END)?;
-    store.create_index(SINGLE_ROW_INDEX, SINGLE_ROW_INDEX, &JSON::parse(r#"{"unique":true}"#)?)?;
-    insert_feed_end(&store, end)
-}
-
-/// Moves the row from `begun` to `end`. If it is not at `begun`, the browser aborts the transaction.
-pub(super) fn compare_and_set_feed_end(tx: &Tx, begun: u64, end: u64) -> Result<(), IndexedDbError> {
-    let store = tx.store(FEED_END)?;
-    store.delete(&number_key(begun))?;
-    insert_feed_end(&store, end)
-}
-
-/// Moves the row to `end`, wherever it is. The caller has read the end of the feed.
-pub(super) fn set_feed_end(tx: &Tx, end: u64) -> Result<(), IndexedDbError> {
-    let store = tx.store(FEED_END)?;
-    store.clear()?;
-    insert_feed_end(&store, end)
-}
-
-fn insert_feed_end(store: &IdbObjectStore, end: u64) -> Result<(), IndexedDbError> {
-    let row: JsValue = JSON::parse(r#"{"one":1}"#)?;
-    store.add(&row, &number_key(end))?;
-    Ok(())
-}
-
 /// The waiters of this tab, and the channel to other tabs.
 pub(super) struct ChangeNotifier {
     waiters: Rc<Waiters>,
-    /// Another tab has committed since this flag was last taken.
-    other_tab_changed: Rc<Cell<bool>>,
     /// None if the host has no `BroadcastChannel`.
     channel: Option<Channel>,
     // Kept alive while the browser may call it.
@@ -257,20 +215,17 @@ pub(super) struct ChangeNotifier {
 impl ChangeNotifier {
     /// Creates the notifier for the channel of a database.
     pub(super) fn new(database: &str) -> Self {
-        let (waiters, other_tab_changed) = (Rc::new(Waiters::default()), Rc::new(Cell::new(false)));
+        let waiters = Rc::new(Waiters::default());
         // Without a channel, waiters poll once a second.
         let is_supported = !global_object().broadcast_channel().is_undefined();
         let channel = is_supported.then(|| Channel::new(&format!("runstate:{database}")).ok()).flatten();
-        let (waiting, changed) = (waiters.clone(), other_tab_changed.clone());
+        let waiting = waiters.clone();
         let on_message = channel.as_ref().map(|channel| {
-            let closure: Closure<dyn FnMut()> = Closure::new(move || {
-                changed.set(true);
-                waiting.wake();
-            });
+            let closure: Closure<dyn FnMut()> = Closure::new(move || waiting.wake());
             channel.on_message(closure.as_ref());
             closure
         });
-        Self { waiters, other_tab_changed, channel, _on_message: on_message }
+        Self { waiters, channel, _on_message: on_message }
     }
 
     /// Notifies this tab and other tabs of a commit.
@@ -280,11 +235,6 @@ impl ChangeNotifier {
             // A closed channel has no listeners.
             drop(channel.post(&JsValue::NULL));
         }
-    }
-
-    /// Returns whether another tab has committed since the last call of this method.
-    pub(super) fn take_other_tab_changed(&self) -> bool {
-        self.other_tab_changed.replace(false)
     }
 
     /// Wakes the waiters of this tab.

@@ -145,7 +145,7 @@ impl Inspector<'_> {
         indexes: &[(u8, EntryExtractor)],
     ) -> Result<(), (String, String)> {
         let id_of_key = || decode_id(key.as_string().unwrap_or_default());
-        let (id, stored) = decode_record(record, self.collection.name).map_err(|why| (id_of_key(), why))?;
+        let (id, stored) = decode_record(record.clone(), self.collection.name).map_err(|why| (id_of_key(), why))?;
         if key.as_string() != Some(encode_key(id.as_bytes())) {
             return Err((id_of_key(), format!("the record under this key is that of `{id}`")));
         }

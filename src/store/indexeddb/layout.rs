@@ -5,19 +5,18 @@
 //! the members before it, so edits by hand are detected. `i` has its entries in all indexes, which the browser
 //! indexes.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use js_sys::Array;
+use js_sys::Reflect;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 
-use super::binding::{IdbKeyRange, stringify};
+use super::binding::IdbKeyRange;
 use crate::id::Revision;
 use crate::schema::{Catalog, Collection};
 use crate::store::tables::{EntryExtractor, EntryKind};
 use crate::store::{COMMANDS, StoreError, StoredDocument};
-use crate::value::{CRC_32, Json, SortedMap, from_value, parse, to_json_string};
+use crate::value::{CRC_32, Json, SortedMap, parse, to_json_string};
 
 /// The object store of the layout. No collection has this name.
 pub(super) const META: &str = "runstate";
@@ -32,8 +31,13 @@ pub(super) const IDENTITY: &str = "store";
 /// index. One browser index costs a third of one browser index per declared index.
 pub(super) const ENTRIES: &str = "i";
 
+/// The object store that format 2 had for the end of the feed. No collection has this name.
+pub(super) const FEED_END: &str = "end";
+
 /// The format that this version writes, and the newest that it reads. In format 1 each declared index was a browser index.
-pub(super) const FORMAT: u64 = 2;
+/// Programs of format 2 commit without reading, and detect each other by a row of [`FEED_END`] that format 3 lacks. So
+/// they must not write to it.
+pub(super) const FORMAT: u64 = 3;
 
 /// The identity of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,22 +192,6 @@ fn index_name(kind: &EntryKind) -> String {
     }
 }
 
-/// The members that are read. Entries are not read.
-pub(super) const READ_MEMBERS: [&str; 5] = ["id", "rev", "v", "doc", "crc"];
-
-/// A record as read.
-#[derive(Debug, Deserialize)]
-pub(super) struct StoredRecord<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    rev: Cow<'a, str>,
-    v: u32,
-    #[serde(borrow)]
-    doc: Cow<'a, str>,
-    crc: u32,
-}
-
 /// A record as written.
 #[derive(Debug, Serialize)]
 pub(super) struct EncodedRecord<'a> {
@@ -215,17 +203,26 @@ pub(super) struct EncodedRecord<'a> {
     i: Vec<String>,
 }
 
-impl StoredRecord<'_> {
-    /// Decodes the document. The error is the problem with the record.
-    pub(super) fn decode(self, collection: &str) -> Result<(Arc<str>, StoredDocument), String> {
-        if checksum(collection, &self.id, &self.rev, self.v, &self.doc) != self.crc {
-            return Err("its checksum does not match its contents".to_owned());
-        }
-        let revision = Revision::parse(&self.rev).ok_or_else(|| "its revision is not valid".to_owned())?;
-        let document = parse(&self.doc).map_err(|e| format!("its JSON cannot be read: {e}"))?;
-        let Json::Object(document) = document else { return Err("its JSON is not an object".to_owned()) };
-        Ok((Arc::from(&*self.id), StoredDocument { revision, version: self.v, document: Arc::new(document) }))
+/// A document, or what is wrong with its record.
+pub(super) type DecodedRecord = Result<(Arc<str>, StoredDocument), String>;
+
+/// Decodes a record of a collection. Its members are read one by one: a foreign value, for example a cyclic one, is never shown.
+pub(super) fn decode_record(record: JsValue, collection: &str) -> DecodedRecord {
+    let member = |name: &str| Reflect::get(&record, &name.into()).unwrap_or_default();
+    let invalid = |name: &str, kind: &str| format!("it is not a valid document record: `{name}` is not {kind}");
+    let text = |name| member(name).as_string().ok_or_else(|| invalid(name, "a text"));
+    let number = |name| {
+        let found = member(name).as_f64().map(|n| (n, n as u32)).filter(|(n, whole)| f64::from(*whole) == *n);
+        found.map(|(_, whole)| whole).ok_or_else(|| invalid(name, "an integer"))
+    };
+    let (id, rev, v, doc, crc) = (text("id")?, text("rev")?, number("v")?, text("doc")?, number("crc")?);
+    if checksum(collection, &id, &rev, v, &doc) != crc {
+        return Err("its checksum does not match its contents".to_owned());
     }
+    let revision = Revision::parse(&rev).ok_or_else(|| "its revision is not valid".to_owned())?;
+    let document = parse(&doc).map_err(|e| format!("its JSON cannot be read: {e}"))?;
+    let Json::Object(document) = document else { return Err("its JSON is not an object".to_owned()) };
+    Ok((id.into(), StoredDocument { revision, version: v, document: Arc::new(document) }))
 }
 
 impl<'a> EncodedRecord<'a> {
@@ -289,47 +286,4 @@ pub(super) fn key_range(from: &[u8], to: Option<&[u8]>) -> Result<JsValue, JsVal
         Some(to) if from.is_empty() => IdbKeyRange::upper_bound(&at(to), true),
         Some(to) => IdbKeyRange::bound(&at(from), &at(to), false, true),
     }
-}
-
-/// A document, or what is wrong with its record.
-pub(super) type DecodedRecord = Result<(Arc<str>, StoredDocument), String>;
-
-/// Decodes lists of records. `collections` has the collection of each list.
-pub(super) fn decode_lists(lists: &Array, collections: &[&str]) -> Vec<Vec<DecodedRecord>> {
-    let text = stringify(lists, &member_names()).ok().and_then(|text| text.as_string());
-    let all = text.as_deref().and_then(|text| parse(text).ok()).unwrap_or_default();
-    match from_value::<Vec<Vec<StoredRecord<'_>>>>(&all).ok() {
-        Some(lists) => {
-            let lists = lists.into_iter().zip(collections);
-            lists.map(|(list, collection)| list.into_iter().map(|record| record.decode(collection)).collect()).collect()
-        }
-        // One record is not valid, so they are decoded one by one.
-        None => {
-            let lists = lists.iter().zip(collections);
-            let each = |(list, collection): (JsValue, &&str)| {
-                Array::from(&list).iter().map(|record| decode_record(&record, collection)).collect()
-            };
-            lists.map(each).collect()
-        }
-    }
-}
-
-/// Decodes one record.
-pub(super) fn decode_record(record: &JsValue, collection: &str) -> DecodedRecord {
-    let text = stringify(record, &member_names()).ok().and_then(|text| text.as_string());
-    let text = text.ok_or_else(|| "it cannot be represented as JSON".to_owned())?;
-    let record = parse(&text).map_err(|e| e.to_string())?;
-    let record: StoredRecord<'_> =
-        from_value(&record).map_err(|e| format!("it is not a valid document record: {e}"))?;
-    record.decode(collection)
-}
-
-fn member_names() -> Array {
-    READ_MEMBERS.iter().map(|name| JsValue::from_str(name)).collect()
-}
-
-/// Returns a value as JSON; null if it has no JSON form.
-pub(super) fn to_json(value: &JsValue) -> Json {
-    let text = stringify(value, &JsValue::UNDEFINED).ok().and_then(|text| text.as_string());
-    text.and_then(|text| parse(&text).ok()).unwrap_or_default()
 }

@@ -4,7 +4,6 @@
 //! ```text
 //! runstate            "store" → { format, store: id }; "d.c" → { version, indexes: [{ slot, name, made_by }] }
 //! d.c                 one for each collection; key: the id's bytes → { id, rev, v, doc, crc, i: [slot and entry, …] }
-//! end                 number of the last change → { one: 1 }; there is one such row
 //! changes             number of the last change → { last, commits: [{ command, changes: [[collection, id, revision], …] }, …] }
 //! ```
 //!
@@ -20,11 +19,8 @@
 //!   is raised by one, and the documents of the collection are written again with their entries. This happens in the one
 //!   transaction in which the browser allows a change of shape, so it is atomic, and it does not change the documents. If nothing
 //!   is missing, opening changes nothing.
-//! - **A commit is one wave of requests if no other tab commits** (`docs/decisions/0011`). It is planned on the documents of
-//!   earlier commits and written without reading. The browser aborts it if the feed end has moved, or if a document
-//!   exists that was expected to be absent: optimistic concurrency control. Then, and if a document is not cached, a commit takes
-//!   two waves: all reads at once, then all writes at once. Only the end of the transaction is awaited, with strict durability.
-//!   Commits that arrive meanwhile go into the next transaction (group commit).
+//! - **A commit is two waves of requests**: all reads at once, then all writes at once. Only the end of the transaction is awaited,
+//!   with strict durability. Commits that arrive meanwhile go into the next transaction (group commit).
 //! - **A transaction that the browser aborts has changed nothing.** A connection that the browser closed is opened again. A commit
 //!   in flight is retried, and its ledger row is read first. The outcome is unknown only if that row cannot be read.
 //! - **A tab does not block other tabs.** If another tab wants to upgrade the database, the connection closes at once, and the next
@@ -32,13 +28,13 @@
 //!   bounded.
 //! - **Records that were edited by hand are not trusted.** A checksum covers collection, id, revision, version and JSON. A wrong
 //!   checksum, or an index entry that its document does not have, is damage that names the document. Only `inspect` detects an
-//!   entry that was removed by hand. An edit is not detected if a tab overwrites the record from its cache.
+//!   entry that was removed by hand.
 //!
 //! # Files
 //!
-//! - The browser: `binding` (its calls), `transaction` (with writes) and `error_mapping`.
+//! - The browser: `binding` (its calls), `transaction` and `error_mapping`.
 //! - The database: `layout` (with records and keys), `open` and `upgrade`.
-//! - Operations: `connection` (with its cache), `read`, `commit` (with the quota) and `feed` (with notifications).
+//! - Operations: `connection`, `read`, `commit` (with the quota) and `feed` (with notifications).
 //! - `inspector` reads for `verify`, through rexie.
 
 mod binding;

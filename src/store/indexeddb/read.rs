@@ -12,8 +12,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::binding::{IdbCursor, IdbRequest, IdbSource, list_strings};
 use super::connection::{Connection, RowSource};
 use super::error_mapping::IndexedDbError;
-use super::feed::FEED_END;
-use super::layout::{DecodedRecord, ENTRIES, FEED, META, decode_key, decode_lists, encode_key, key_range};
+use super::layout::{ENTRIES, FEED, FEED_END, META, decode_key, decode_record, encode_key, key_range};
 use super::transaction::{Mode, Tx, await_request};
 use crate::store::tables::deferred::{DeferredRead, Evaluation, FetchedRows};
 use crate::store::tables::{EntryExtractor, ScanDirection, Tables};
@@ -173,52 +172,24 @@ impl Connection {
         sizer: &mut BatchSizer,
         pending: &[PendingRead],
     ) -> Result<(), IndexedDbError> {
-        let lists = Array::new();
-        let mut collections = Vec::with_capacity(pending.len());
         for PendingRead { part, request, target } in pending {
-            let result = request.result();
-            lists.push(&match target {
-                ReadTarget::Document(_) if result.is_undefined() => Array::new().into(),
-                ReadTarget::Document(_) => Array::of1(&result).into(),
-                ReadTarget::Rows { .. } => result,
-            });
-            collections.push(self.source(*part)?.collection());
-        }
-        let decoded = decode_lists(&lists, &collections);
-        for (pending, decoded) in pending.iter().zip(decoded) {
-            let source = self.source(pending.part)?;
-            match &pending.target {
+            let (source, result) = (self.source(*part)?, request.result());
+            match target {
                 ReadTarget::Document(id) => {
-                    fetched.insert_document(pending.part, id, single_document(source, id, decoded)?)
+                    fetched.insert_document(*part, id, single_document(source, id, result)?);
                 }
                 ReadTarget::Rows { from, to, count } => {
-                    let found = match decoded.iter().position(Result::is_err) {
-                        None => decoded.into_iter().flatten().collect::<Vec<_>>(),
-                        Some(index) => return Err(self.damage_error(tx, pending, index, decoded).await?.into()),
-                    };
+                    let range = source.range(from, to.as_deref())?;
+                    let idb_source = self.idb_source(tx, source)?;
+                    let found = decode_rows(&result, source.collection(), &idb_source, &range).await?;
                     // The size of the JSON approximates the size of the record.
                     sizer.record_batch(found.len(), found.iter().map(|(_, stored)| json_size(stored)).sum());
                     let end = if *count > 0 && found.len() >= *count as usize { None } else { Some(to.clone()) };
-                    add_rows(fetched, pending.part, source, (from, to.as_deref()), end, found)?;
+                    add_rows(fetched, *part, source, (from, to.as_deref()), end, found)?;
                 }
             }
         }
         Ok(())
-    }
-
-    /// Returns the damage error of a record, with its true id.
-    async fn damage_error(
-        &self,
-        tx: &Tx,
-        pending: &PendingRead,
-        index: usize,
-        decoded: Vec<DecodedRecord>,
-    ) -> Result<StoreError, IndexedDbError> {
-        let source = self.source(pending.part)?;
-        let why = decoded.into_iter().nth(index).and_then(Result::err).unwrap_or_default();
-        let ReadTarget::Rows { from, to, .. } = &pending.target else { return Ok(corrupt_error(source, "", why)) };
-        let id = nth_id(&self.idb_source(tx, source)?, &source.range(from, to.as_deref())?, index).await?;
-        Ok(corrupt_error(source, &id, why))
     }
 
     /// Marks absent documents as such, and returns the remaining reads.
@@ -263,8 +234,27 @@ impl Connection {
     }
 }
 
+/// Decodes the records that `idb_source` returned for a range of its keys.
+pub(super) async fn decode_rows(
+    records: &JsValue,
+    collection: &str,
+    idb_source: &IdbSource,
+    range: &JsValue,
+) -> Result<Vec<(Arc<str>, StoredDocument)>, IndexedDbError> {
+    let mut found = Vec::new();
+    for record in Array::from(records) {
+        match decode_record(record, collection) {
+            Ok(document) => found.push(document),
+            Err(why) => {
+                return Err(corrupt_error(collection, &nth_id(idb_source, range, found.len()).await?, why).into());
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Returns the id of the key of the `nth` record of a range. A damaged record's own id cannot be trusted.
-pub(super) async fn nth_id(idb_source: &IdbSource, range: &JsValue, index: usize) -> Result<String, IndexedDbError> {
+async fn nth_id(idb_source: &IdbSource, range: &JsValue, index: usize) -> Result<String, IndexedDbError> {
     let index = u32::try_from(index).unwrap_or(u32::MAX);
     let request = idb_source.get_all_keys(range, index.saturating_add(1))?;
     let name = Array::from(&await_request(&request).await?).get(index).as_string().unwrap_or_default();
@@ -301,18 +291,16 @@ fn json_size(stored: &StoredDocument) -> usize {
 }
 
 /// Returns the document that was requested by its id.
-fn single_document(
-    source: &RowSource,
-    id: &str,
-    decoded: Vec<DecodedRecord>,
-) -> Result<Option<StoredDocument>, StoreError> {
-    match decoded.into_iter().next() {
-        None => Ok(None),
-        Some(Ok((found, stored))) if *found == *id => Ok(Some(stored)),
-        Some(Ok((found, _))) => {
-            Err(corrupt_error(source, id, format!("the record under this key is that of `{found}`")))
+fn single_document(source: &RowSource, id: &str, record: JsValue) -> Result<Option<StoredDocument>, StoreError> {
+    if record.is_undefined() {
+        return Ok(None);
+    }
+    match decode_record(record, source.collection()) {
+        Ok((found, stored)) if *found == *id => Ok(Some(stored)),
+        Ok((found, _)) => {
+            Err(corrupt_error(source.collection(), id, format!("the record under this key is that of `{found}`")))
         }
-        Some(Err(why)) => Err(corrupt_error(source, id, why)),
+        Err(why) => Err(corrupt_error(source.collection(), id, why)),
     }
 }
 
@@ -337,7 +325,7 @@ fn add_rows(
         let key = key.filter(|key| last.as_ref().is_none_or(|last| key > last));
         let Some(key) = key else {
             let why = "it was found under a key that it does not have".to_owned();
-            return Err(corrupt_error(source, &id, why));
+            return Err(corrupt_error(source.collection(), &id, why));
         };
         match source {
             RowSource::Documents { .. } => fetched.insert_document(part, &id, Some(stored)),
@@ -372,18 +360,12 @@ fn next_key(
     keys.filter(|key| if exclusive { key.as_slice() > after } else { key.as_slice() >= after }).min()
 }
 
-fn corrupt_error(source: &RowSource, id: &str, why: String) -> StoreError {
-    StoreError::Corrupt { at: format!("{}/{id}", source.collection()), why }
+fn corrupt_error(collection: &str, id: &str, why: String) -> StoreError {
+    StoreError::Corrupt { at: format!("{collection}/{id}"), why }
 }
 
-/// Returns the number of a key, or `None` if it is not a number.
-pub(super) fn decode_number(key: &JsValue) -> Option<u64> {
-    let number = key.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, not negative, and saturating")]
-    Some(number as u64)
-}
-
-/// Number of documents of one collection from which a probe is worth its round.
+/// Number of documents of one collection from which a probe is worth its round. In Chromium 1,000 reads of absent documents take
+/// 67 ms and one list of keys takes 0.5 ms; the writes of as many documents take 144 ms.
 const MIN_DOCUMENTS: usize = 32;
 
 /// Limit of listed keys per requested document. With more other documents in between, the list is useless.

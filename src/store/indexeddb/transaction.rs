@@ -3,25 +3,20 @@
 //!
 //! The promises here settle inside an event of the transaction, and the task resumes in the same turn, so the transaction is still
 //! active. Awaiting anything else within a transaction ends it (W3C Indexed Database API, transaction lifetime).
-//!
-//! Records to write cross into JavaScript as one text per batch, and every put is issued without waiting for the one
-//! before.
 
 use std::cell::RefCell;
 use std::future::Future;
 
-use js_sys::{Array, JSON, Object, Promise, Reflect};
+use js_sys::{Array, Object, Promise, Reflect};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use super::binding::{IdbDatabase, IdbEvent, IdbObjectStore, IdbRequest, IdbTransaction, first_event};
-use super::connection::Connection;
 use super::error_mapping::{BrowserError, IndexedDbError};
-use super::layout::{EncodedRecord, encode_key};
-use crate::store::StoreError;
-use crate::store::tables::{DocumentChange, PlannedCommit};
-use crate::value::{SortedMap, sort_by, to_json_string};
+use crate::value::SortedMap;
 
 /// The mode of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,105 +105,13 @@ pub(super) async fn await_request(request: &IdbRequest) -> Result<JsValue, Brows
     if event.kind() == "success" { Ok(request.result()) } else { Err(request.error().into()) }
 }
 
-/// Size of a text in bytes at which its records are put. One record may be larger.
-const PUT_BATCH_BYTES: usize = 1024 * 1024;
-
-/// The way in which a record is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PutMode {
-    /// Replaces an existing record.
-    Overwrite,
-    /// Adds the record. If one exists, the browser aborts the transaction.
-    Insert,
+/// Converts a stored value. A cyclic one is refused first, because the error for it, which shows the value, could not be made.
+pub(super) fn from_js<T: DeserializeOwned>(value: &JsValue) -> Result<T, String> {
+    js_sys::JSON::stringify(value).map_err(|_| "it cannot be represented as JSON".to_owned())?;
+    serde_wasm_bindgen::from_value(value.clone()).map_err(|e| e.to_string())
 }
 
-/// Puts a JSON value as a JavaScript value.
-pub(super) fn put_json(store: &IdbObjectStore, key: &str, value: &impl Serialize) -> Result<(), IndexedDbError> {
-    store.put(&JSON::parse(&to_json_text(key, value)?)?, &JsValue::from_str(key))?;
-    Ok(())
-}
-
-/// Records that cross together: `[key, record, key, record, …]`.
-#[derive(Default)]
-pub(super) struct PutBatch {
-    text: String,
-    targets: Vec<(IdbObjectStore, PutMode)>,
-    /// Bytes of the texts that were put before.
-    written_bytes: usize,
-}
-
-impl PutBatch {
-    /// Adds a record, and puts the batch if it is full.
-    pub(super) fn add(
-        &mut self,
-        store: IdbObjectStore,
-        mode: PutMode,
-        key: &str,
-        record: &EncodedRecord<'_>,
-    ) -> Result<(), IndexedDbError> {
-        for part in [to_json_text(key, &key)?, to_json_text(key, record)?] {
-            self.text.push(if self.text.is_empty() { '[' } else { ',' });
-            self.text.push_str(&part);
-        }
-        self.targets.push((store, mode));
-        if self.text.len() >= PUT_BATCH_BYTES { self.flush() } else { Ok(()) }
-    }
-
-    /// Puts the records of the batch.
-    pub(super) fn flush(&mut self) -> Result<(), IndexedDbError> {
-        let Self { mut text, targets, written_bytes } = std::mem::take(self);
-        self.written_bytes = written_bytes + text.len();
-        if targets.is_empty() {
-            return Ok(());
-        }
-        text.push(']');
-        let values = Array::from(&JSON::parse(&text)?);
-        for (index, (store, mode)) in (0..).step_by(2).zip(targets) {
-            let (key, record) = (values.get(index), values.get(index + 1));
-            match mode {
-                PutMode::Overwrite => store.put(&record, &key)?,
-                PutMode::Insert => store.add(&record, &key)?,
-            };
-        }
-        Ok(())
-    }
-}
-
-/// Issues all document writes of the commits, and returns their bytes. `new` is the mode for documents that did not exist.
-pub(super) fn issue_writes(
-    connection: &Connection,
-    tx: &Tx,
-    commits: &[PlannedCommit],
-    new: PutMode,
-) -> Result<usize, IndexedDbError> {
-    // Of several writes to one key only the last counts. They are ordered by key, as the browser stores them.
-    let mut changes: Vec<&DocumentChange> = commits.iter().flat_map(|commit| &commit.changes).collect();
-    sort_by(&mut changes, |one, other| one.key.cmp(&other.key));
-    let mut changes = changes.into_iter().peekable();
-    let mut put_batch = PutBatch::default();
-    while let Some(change) = changes.next() {
-        let key = &change.key;
-        if changes.peek().is_some_and(|next| next.key == *key) {
-            continue;
-        }
-        let (store, name) = (tx.store(&key.collection)?, encode_key(key.id.as_bytes()));
-        let Some(stored) = &change.after else {
-            store.delete(&name.into())?;
-            continue;
-        };
-        let unwritable = |error: serde_json::Error| StoreError::Invalid { key: key.clone(), reason: error.to_string() };
-        let record = EncodedRecord::new(&key.collection, &key.id, stored, connection.indexes(&key.collection));
-        let mode = if change.before.is_none() { new } else { PutMode::Overwrite };
-        put_batch.add(store, mode, &name, &record.map_err(unwritable)?)?;
-    }
-    put_batch.flush()?;
-    Ok(put_batch.written_bytes)
-}
-
-fn to_json_text(key: &str, value: &impl Serialize) -> Result<String, StoreError> {
-    let unwritable = |error: serde_json::Error| StoreError::Unavailable {
-        what: format!("the record `{key}`"),
-        why: error.to_string(),
-    };
-    to_json_string(value).map_err(unwritable)
+/// Returns a value as the browser stores it: a plain object of its members, with null for none.
+pub(super) fn to_js(value: &impl Serialize) -> Result<JsValue, IndexedDbError> {
+    Ok(value.serialize(&Serializer::json_compatible())?)
 }

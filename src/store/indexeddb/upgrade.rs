@@ -5,21 +5,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use js_sys::{Array, Object, Reflect};
+use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::binding::{IdbDatabase, IdbObjectStore, list_strings};
 use super::error_mapping::IndexedDbError;
-use super::feed::{self, FeedEnd};
 use super::layout::{
-    CollectionLayout, CollectionUpgrade, DatabaseIdentity, DatabaseLayout, ENTRIES, EncodedRecord, FEED, FORMAT,
-    IDENTITY, META, decode_lists, encode_key, key_range, to_json,
+    CollectionUpgrade, DatabaseIdentity, DatabaseLayout, ENTRIES, EncodedRecord, FEED, FEED_END, FORMAT, IDENTITY,
+    META, encode_key, key_range,
 };
-use super::read::nth_id;
-use super::transaction::{Mode, PutBatch, PutMode, Tx, await_request, put_json};
+use super::read::decode_rows;
+use super::transaction::{Mode, Tx, await_request, from_js, to_js};
 use crate::schema::{Catalog, Collection, Key};
 use crate::store::tables::{EntryExtractor, EntryKind};
 use crate::store::{StoreError, StoredDocument};
-use crate::value::{self, from_value};
 
 /// Number of documents in memory at a time.
 const REWRITE_BATCH: u32 = 256;
@@ -29,8 +28,7 @@ pub(super) async fn create_store(database: &IdbDatabase, tx: &Tx, store: String)
     let layout = DatabaseLayout::new(store);
     database.create_store(META)?;
     database.create_store(FEED)?;
-    feed::create_feed_end(database, 0)?;
-    put_json(&tx.store(META)?, IDENTITY, &layout.identity)?;
+    put_meta(tx, IDENTITY, &layout.identity)?;
     upgrade_to(database, tx, &layout, &Catalog::default()).await
 }
 
@@ -55,15 +53,20 @@ pub(super) async fn upgrade_to(
         if !upgrade.added.is_empty() && !index_names.iter().any(|name| name == ENTRIES) {
             store.create_index(ENTRIES, ENTRIES, &multi_entry_options()?)?;
         }
-        put_json(&tx.store(META)?, collection.name, &upgrade.layout)?;
+        put_meta(tx, collection.name, &upgrade.layout)?;
     }
     if layout.identity.format < FORMAT {
-        let feed_end = FeedEnd::request(tx)?;
-        feed_end.wait().await?;
-        feed::create_feed_end(database, feed_end.last_number())?;
+        if list_strings(&database.store_names()).iter().any(|name| name == FEED_END) {
+            database.delete_store(FEED_END)?;
+        }
         // An older program does not write to a newer format.
-        put_json(&tx.store(META)?, IDENTITY, &DatabaseIdentity { format: FORMAT, ..layout.identity.clone() })?;
+        put_meta(tx, IDENTITY, &DatabaseIdentity { format: FORMAT, ..layout.identity.clone() })?;
     }
+    Ok(())
+}
+
+fn put_meta(tx: &Tx, key: &str, value: &impl Serialize) -> Result<(), IndexedDbError> {
+    tx.store(META)?.put(&to_js(value)?, &key.into())?;
     Ok(())
 }
 
@@ -102,19 +105,9 @@ async fn read_batch(
     collection: &Collection,
     from: &[u8],
 ) -> Result<DocumentBatch, IndexedDbError> {
-    let list = await_request(&store.get_all(&key_range(from, None)?, REWRITE_BATCH)?).await?;
-    let decoded = decode_lists(&Array::of1(&list), &[collection.name]).into_iter().flatten();
-    let mut found = Vec::new();
-    for (nth, document) in decoded.enumerate() {
-        match document {
-            Ok(document) => found.push(document),
-            Err(why) => {
-                let id = nth_id(store, &key_range(from, None)?, nth).await?;
-                return Err(StoreError::Corrupt { at: format!("{}/{id}", collection.name), why }.into());
-            }
-        }
-    }
-    Ok(found)
+    let range = key_range(from, None)?;
+    let records = await_request(&store.get_all(&range, REWRITE_BATCH)?).await?;
+    decode_rows(&records, collection.name, store, &range).await
 }
 
 fn write_batch(
@@ -124,16 +117,15 @@ fn write_batch(
     found: &DocumentBatch,
 ) -> Result<(), IndexedDbError> {
     let slots = || indexes.iter().map(|(slot, extractor)| (*slot, extractor));
-    let mut put_batch = PutBatch::default();
     for (id, stored) in found {
         let unwritable = |e: serde_json::Error| StoreError::Corrupt {
             at: format!("{}/{id}", collection.name),
             why: format!("it cannot be written as JSON: {e}"),
         };
         let record = EncodedRecord::new(collection.name, id, stored, slots()).map_err(unwritable)?;
-        put_batch.add(store.clone(), PutMode::Overwrite, &encode_key(id.as_bytes()), &record)?;
+        store.put(&to_js(&record)?, &encode_key(id.as_bytes()).into())?;
     }
-    put_batch.flush()
+    Ok(())
 }
 
 /// The entries found so far for each new unique index.
@@ -178,15 +170,14 @@ pub(super) async fn read_layout_in(tx: &Tx) -> Result<Option<DatabaseLayout>, In
     let values = await_request(&values).await?;
     let keys = Array::from(&keys.result());
     let mut layout = DatabaseLayout::new(String::new());
-    let damaged =
-        |key: &str, e: value::DeserializeError| StoreError::Corrupt { at: format!("{META}/{key}"), why: e.to_string() };
+    let damaged = |key: &str, why| StoreError::Corrupt { at: format!("{META}/{key}"), why };
     let mut identity = None;
     for (key, value) in keys.iter().zip(Array::from(values.unchecked_ref()).iter()) {
-        let (key, value) = (key.as_string().unwrap_or_default(), to_json(&value));
+        let key = key.as_string().unwrap_or_default();
         if key == IDENTITY {
-            identity = Some(from_value(&value).map_err(|e| damaged(&key, e))?);
+            identity = Some(from_js(&value).map_err(|why| damaged(&key, why))?);
         } else {
-            let collection_layout: CollectionLayout = from_value(&value).map_err(|e| damaged(&key, e))?;
+            let collection_layout = from_js(&value).map_err(|why| damaged(&key, why))?;
             layout.collections.insert(key, collection_layout);
         }
     }

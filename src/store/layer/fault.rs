@@ -6,16 +6,9 @@ use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use super::Method;
-use crate::id::CommandId;
-use crate::marker::BoxFuture;
-use crate::schema::{Aggregate, Catalog, Key, Query};
-use crate::store::{
-    Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoreProperty,
-    StoredDocument, VerifyReport,
-};
-use crate::time::{Millis, Timestamp};
-use crate::value::Document;
+use super::{Method, StoreLayer};
+use crate::marker::{BoxFuture, MaybeSend};
+use crate::store::{Store, StoreError};
 
 /// The fault of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +112,11 @@ impl<S> FaultStore<S> {
     }
 
     /// The caller creates `inner`, but it runs only here, after the fault is known.
-    async fn call<T>(&self, method: Method, inner: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
+    async fn call_with_fault<T>(
+        &self,
+        method: Method,
+        inner: BoxFuture<'_, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let fault = self.next_fault(method)?;
         match fault {
             Some(Fault::FailBefore(error)) => return Err(error),
@@ -165,78 +162,18 @@ pub async fn yield_now() {
     .await;
 }
 
-impl<S: Store> Store for FaultStore<S> {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+impl<S: Store> StoreLayer for FaultStore<S> {
+    type Inner = S;
+
+    fn inner(&self) -> &S {
+        &self.inner
     }
 
-    fn read_only_reason(&self) -> Option<StoreError> {
-        self.inner.read_only_reason()
-    }
-
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(self.call(Method::Migrate, self.inner.migrate(catalog)))
-    }
-
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.declare(catalog)
-    }
-
-    fn get<'a>(
+    fn call<'a, T: MaybeSend + 'a>(
         &'a self,
-        keys: &'a [Key],
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        Box::pin(self.call(Method::Get, self.inner.get(keys, freshness)))
-    }
-
-    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        Box::pin(self.call(Method::Query, self.inner.query(query, freshness)))
-    }
-
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
-        Box::pin(self.call(Method::Aggregate, self.inner.aggregate(aggregate)))
-    }
-
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
-        Box::pin(self.call(Method::Commit, self.inner.commit(batch)))
-    }
-
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
-        Box::pin(self.call(Method::Outcome, self.inner.outcome(command)))
-    }
-
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
-        Box::pin(self.call(Method::Changes, self.inner.changes(from, limit, wait)))
-    }
-
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
-        Box::pin(self.call(Method::Sweep, self.inner.sweep(collection, now, limit)))
-    }
-
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        self.inner.collections()
-    }
-
-    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
-        self.inner.properties()
-    }
-
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
-        self.inner.inspect(catalog)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.call(Method::Close, self.inner.close()))
+        method: Method,
+        inner: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        Box::pin(self.call_with_fault(method, inner))
     }
 }

@@ -1,4 +1,4 @@
-//! Store layers: stores that wrap another store and pass its calls on. One counts calls, documents and bytes of each
+//! Store layers: stores that wrap another store and pass its calls on ([`StoreLayer`]). One counts calls, documents and bytes of each
 //! method, for tests of cost ("a warm turn is one commit"). One has smaller limits, for tests of callers of the port,
 //! whose large turns then become several batches. Fault injection is in `fault.rs`.
 
@@ -16,7 +16,7 @@ use super::{
     StoredDocument, VerifyReport,
 };
 use crate::id::CommandId;
-use crate::marker::BoxFuture;
+use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
 use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::store::BatchLimits;
 use crate::time::{Millis, Timestamp};
@@ -27,6 +27,8 @@ use crate::value::{Document, json_bytes};
 pub enum Method {
     /// [`Store::migrate`].
     Migrate,
+    /// [`Store::declare`].
+    Declare,
     /// [`Store::get`].
     Get,
     /// [`Store::query`].
@@ -41,25 +43,142 @@ pub enum Method {
     Changes,
     /// [`Store::sweep`].
     Sweep,
+    /// [`Store::collections`].
+    Collections,
+    /// [`Store::properties`].
+    Properties,
+    /// [`Store::inspect`].
+    Inspect,
     /// [`Store::close`].
     Close,
 }
 
-impl<S: Store + ?Sized> Store for Arc<S> {
+/// A store that wraps another store. By default every call passes to [`StoreLayer::inner`], so a layer has only the methods that it
+/// changes. Each layer is a [`Store`].
+///
+/// The methods have the names of those of [`Store`], so name this trait by its path where [`Store`] is imported.
+pub trait StoreLayer: MaybeSync {
+    /// The wrapped store.
+    type Inner: Store + ?Sized;
+
+    /// Returns the wrapped store.
+    fn inner(&self) -> &Self::Inner;
+
+    /// Runs a call to the wrapped store, of any method that returns a future. `inner` has not begun.
+    fn call<'a, T: MaybeSend + 'a>(
+        &'a self,
+        method: Method,
+        inner: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        let _ = method;
+        inner
+    }
+
+    /// Defaults to the wrapped store's [`Store::capabilities`].
     fn capabilities(&self) -> Capabilities {
-        (**self).capabilities()
+        self.inner().capabilities()
+    }
+
+    /// Defaults to the wrapped store's [`Store::read_only_reason`].
+    fn read_only_reason(&self) -> Option<StoreError> {
+        self.inner().read_only_reason()
+    }
+
+    /// Defaults to the wrapped store's [`Store::migrate`].
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.call(Method::Migrate, self.inner().migrate(catalog))
+    }
+
+    /// Defaults to the wrapped store's [`Store::declare`].
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.call(Method::Declare, self.inner().declare(catalog))
+    }
+
+    /// Defaults to the wrapped store's [`Store::get`].
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        self.call(Method::Get, self.inner().get(keys, freshness))
+    }
+
+    /// Defaults to the wrapped store's [`Store::query`].
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+        self.call(Method::Query, self.inner().query(query, freshness))
+    }
+
+    /// Defaults to the wrapped store's [`Store::aggregate`].
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+        self.call(Method::Aggregate, self.inner().aggregate(aggregate))
+    }
+
+    /// Defaults to the wrapped store's [`Store::commit`].
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+        self.call(Method::Commit, self.inner().commit(batch))
+    }
+
+    /// Defaults to the wrapped store's [`Store::outcome`].
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+        self.call(Method::Outcome, self.inner().outcome(command))
+    }
+
+    /// Defaults to the wrapped store's [`Store::changes`].
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        self.call(Method::Changes, self.inner().changes(from, limit, wait))
+    }
+
+    /// Defaults to the wrapped store's [`Store::sweep`].
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+        self.call(Method::Sweep, self.inner().sweep(collection, now, limit))
+    }
+
+    /// Defaults to the wrapped store's [`Store::collections`].
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.call(Method::Collections, self.inner().collections())
+    }
+
+    /// Defaults to the wrapped store's [`Store::properties`].
+    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
+        self.call(Method::Properties, self.inner().properties())
+    }
+
+    /// Defaults to the wrapped store's [`Store::inspect`].
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
+        self.call(Method::Inspect, self.inner().inspect(catalog))
+    }
+
+    /// Defaults to the wrapped store's [`Store::close`].
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.call(Method::Close, self.inner().close())
+    }
+}
+
+impl<L: StoreLayer> Store for L {
+    fn capabilities(&self) -> Capabilities {
+        StoreLayer::capabilities(self)
     }
 
     fn read_only_reason(&self) -> Option<StoreError> {
-        (**self).read_only_reason()
+        StoreLayer::read_only_reason(self)
     }
 
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        (**self).migrate(catalog)
+        StoreLayer::migrate(self, catalog)
     }
 
     fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        (**self).declare(catalog)
+        StoreLayer::declare(self, catalog)
     }
 
     fn get<'a>(
@@ -67,23 +186,23 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         keys: &'a [Key],
         freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        (**self).get(keys, freshness)
+        StoreLayer::get(self, keys, freshness)
     }
 
     fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        (**self).query(query, freshness)
+        StoreLayer::query(self, query, freshness)
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
-        (**self).aggregate(aggregate)
+        StoreLayer::aggregate(self, aggregate)
     }
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
-        (**self).commit(batch)
+        StoreLayer::commit(self, batch)
     }
 
     fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
-        (**self).outcome(command)
+        StoreLayer::outcome(self, command)
     }
 
     fn changes(
@@ -92,7 +211,7 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         limit: usize,
         wait: Millis,
     ) -> BoxFuture<'_, Result<Changes, StoreError>> {
-        (**self).changes(from, limit, wait)
+        StoreLayer::changes(self, from, limit, wait)
     }
 
     fn sweep<'a>(
@@ -101,23 +220,31 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         now: Timestamp,
         limit: usize,
     ) -> BoxFuture<'a, Result<usize, StoreError>> {
-        (**self).sweep(collection, now, limit)
+        StoreLayer::sweep(self, collection, now, limit)
     }
 
     fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        (**self).collections()
+        StoreLayer::collections(self)
     }
 
     fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
-        (**self).properties()
+        StoreLayer::properties(self)
     }
 
     fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
-        (**self).inspect(catalog)
+        StoreLayer::inspect(self, catalog)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        (**self).close()
+        StoreLayer::close(self)
+    }
+}
+
+impl<S: Store + ?Sized> StoreLayer for Arc<S> {
+    type Inner = S;
+
+    fn inner(&self) -> &S {
+        self
     }
 }
 
@@ -190,21 +317,15 @@ fn count_documents<'a>(found: impl Iterator<Item = &'a StoredDocument>) -> (usiz
     found.fold((0, 0), |(rows, bytes), stored| (rows + 1, bytes + json_bytes(&*stored.document)))
 }
 
-impl<S: Store> Store for CountingStore<S> {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+impl<S: Store> StoreLayer for CountingStore<S> {
+    type Inner = S;
 
-    fn read_only_reason(&self) -> Option<StoreError> {
-        self.inner.read_only_reason()
+    fn inner(&self) -> &S {
+        &self.inner
     }
 
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move { self.count(Method::Migrate, self.inner.migrate(catalog).await, |()| (0, 0)) })
-    }
-
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.declare(catalog)
     }
 
     fn get<'a>(
@@ -268,18 +389,6 @@ impl<S: Store> Store for CountingStore<S> {
         })
     }
 
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        self.inner.collections()
-    }
-
-    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
-        self.inner.properties()
-    }
-
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
-        self.inner.inspect(catalog)
-    }
-
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move { self.count(Method::Close, self.inner.close().await, |()| (0, 0)) })
     }
@@ -333,7 +442,13 @@ impl<S> LimitedStore<S> {
     }
 }
 
-impl<S: Store> Store for LimitedStore<S> {
+impl<S: Store> StoreLayer for LimitedStore<S> {
+    type Inner = S;
+
+    fn inner(&self) -> &S {
+        &self.inner
+    }
+
     fn capabilities(&self) -> Capabilities {
         let inner = self.inner.capabilities();
         Capabilities {
@@ -344,76 +459,10 @@ impl<S: Store> Store for LimitedStore<S> {
         }
     }
 
-    fn read_only_reason(&self) -> Option<StoreError> {
-        self.inner.read_only_reason()
-    }
-
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.migrate(catalog)
-    }
-
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.declare(catalog)
-    }
-
-    fn get<'a>(
-        &'a self,
-        keys: &'a [Key],
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        self.inner.get(keys, freshness)
-    }
-
-    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        self.inner.query(query, freshness)
-    }
-
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
-        self.inner.aggregate(aggregate)
-    }
-
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
         match self.check(&batch) {
             Ok(()) => self.inner.commit(batch),
             Err(error) => Box::pin(async move { Err(error) }),
         }
-    }
-
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
-        self.inner.outcome(command)
-    }
-
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
-        self.inner.changes(from, limit, wait)
-    }
-
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
-        self.inner.sweep(collection, now, limit)
-    }
-
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        self.inner.collections()
-    }
-
-    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
-        self.inner.properties()
-    }
-
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
-        self.inner.inspect(catalog)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.close()
     }
 }

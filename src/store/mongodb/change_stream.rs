@@ -1,12 +1,18 @@
-//! An open change stream: reads and decodes the server's events, and keeps the resume point.
+//! A change stream of the server for one call: reads and decodes events, and keeps the resume point. It reads batches of the driver, since
+//! `watch` does not show where a batch ends: a call that has changes could not return without waiting for more.
 
 use std::collections::{HashSet, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::Stream as _;
 use mongodb::bson::raw::{RawDocument, RawDocumentBuf};
 use mongodb::bson::{Bson, Document as Doc, Timestamp as ClusterTime, doc};
-use mongodb::{ClientSession, Database};
+use mongodb::error::Error as DriverError;
+use mongodb::options::CursorType;
+use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
 use super::changes::{ResumePoint, is_token_at};
 use super::retry::AttemptError;
@@ -14,21 +20,19 @@ use super::{Declarations, Layout, Mongo, changes};
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
 use crate::store::{COMMANDS, ChangeEvent, StoreError};
-use crate::time::Millis;
 
-/// Events in one batch.
-const BATCH: usize = 1_000;
+/// The fewest and the most events in one batch.
+const BATCH: (usize, usize) = (100, 1_000);
 
 /// A document on the server: database, collection, `_id`.
 type DocumentAddress = (String, String, String);
 
-/// An open change stream of the server.
+/// An open change stream of the server. Dropping it closes the cursor.
 pub(super) struct ChangeStream {
-    database: Database,
-    session: ClientSession,
-    cursor: i64,
+    cursor: RawBatchCursor,
+    batch_size: usize,
     /// The declarations whose collections it reports.
-    pub(super) declarations: Arc<Declarations>,
+    declarations: Arc<Declarations>,
     layout: Layout,
     /// The prefix of its positions.
     position_prefix: String,
@@ -40,21 +44,27 @@ pub(super) struct ChangeStream {
     pub(super) resume_point: ResumePoint,
     /// The transaction whose ledger row was decoded last.
     current_transaction: Option<(ClusterTime, CommandId)>,
-    /// The documents that this transaction inserts, once they are known. A deletion of one of them is the first half of a change.
-    rewritten_documents: Option<(ClusterTime, HashSet<DocumentAddress>)>,
+    /// The documents whose insertion was read, with the time of its transaction. A deletion of one of them in that transaction is the first
+    /// half of a change.
+    inserted: HashSet<(ClusterTime, DocumentAddress)>,
     /// Whether the last batch had every event that the server had.
     drained: bool,
 }
 
-/// Opens a change stream.
-pub(super) async fn open_stream(mongo: &Mongo, resume_point: &ResumePoint) -> Result<ChangeStream, AttemptError> {
+/// Opens a change stream for up to `limit` changes, and reads its first batch. For later ones the server waits up to `wait` for an event.
+pub(super) async fn open_stream(
+    mongo: &Mongo,
+    resume_point: &ResumePoint,
+    limit: usize,
+    wait: Duration,
+) -> Result<ChangeStream, AttemptError> {
     let declarations = mongo.declarations();
-    let (database, stage) = match &mongo.layout {
-        Layout::One { database } => (mongo.client.database(database), resume_point.change_stream_options()),
+    let mut stage = resume_point.change_stream_options();
+    let database = match &mongo.layout {
+        Layout::One { database } => mongo.client.database(database),
         Layout::Seed { .. } => {
-            let mut stage = resume_point.change_stream_options();
             stage.insert("allChangesForCluster", true);
-            (mongo.client.database("admin"), stage)
+            mongo.client.database("admin")
         }
     };
     let pipeline = vec![
@@ -62,22 +72,18 @@ pub(super) async fn open_stream(mongo: &Mongo, resume_point: &ResumePoint) -> Re
         doc! {"$match": event_filter(&mongo.layout, &declarations)},
         event_projection(),
     ];
-    let command = doc! {
-        "aggregate": 1, "pipeline": pipeline, "cursor": {"batchSize": i32::try_from(BATCH).unwrap_or(i32::MAX)},
-    };
-    let mut session = mongo.client.start_session().causal_consistency(false).await?;
-    let reply = database.run_command(command).session(&mut session).await?;
-    if resume_point.is_ahead_of(&reply) {
-        return Err(StoreError::PositionExpired.into());
-    }
+    let batch_size = limit.clamp(BATCH.0, BATCH.1);
+    let size = u32::try_from(batch_size).unwrap_or(u32::MAX);
+    let command = doc! {"aggregate": 1, "pipeline": pipeline, "cursor": {"batchSize": size}};
+    let request = database.run_cursor_command(command).cursor_type(CursorType::TailableAwait).batch_size(size);
+    let cursor = request.max_time(wait.max(Duration::from_millis(1))).batch().await?;
     let current = match resume_point {
         ResumePoint::Token(_, current) => current.clone(),
         ResumePoint::Time(_) => None,
     };
     let mut stream = ChangeStream {
-        database,
-        session,
-        cursor: 0,
+        cursor,
+        batch_size,
         declarations,
         layout: mongo.layout.clone(),
         position_prefix: changes::position_prefix(mongo).to_owned(),
@@ -85,10 +91,13 @@ pub(super) async fn open_stream(mongo: &Mongo, resume_point: &ResumePoint) -> Re
         resume_token: None,
         resume_point: resume_point.clone(),
         current_transaction: current,
-        rewritten_documents: None,
+        inserted: HashSet::new(),
         drained: false,
     };
-    stream.accept_batch(&reply, "firstBatch")?;
+    let first = stream.read_batch().await?;
+    if resume_point.is_ahead_of(first.as_raw_document()) {
+        return Err(StoreError::PositionExpired.into());
+    }
     Ok(stream)
 }
 
@@ -113,91 +122,44 @@ impl ChangeStream {
 
     /// Whether the next event can be decoded. A deletion may be the first half of a change. The insertion follows in the same transaction and
     /// must be read first.
-    fn can_decode_next(&mut self) -> bool {
-        let Some(at) = self
-            .buffered
-            .front()
-            .filter(|event| operation_type(event) == "delete")
-            .and_then(|event| cluster_time(event))
-        else {
-            return true;
-        };
-        let is_collected = self.rewritten_documents.as_ref().is_some_and(|(time, _)| *time == at);
-        if is_collected || self.current_transaction.as_ref().is_none_or(|(time, _)| *time != at) {
-            return true;
-        }
-        if !self.drained && self.buffered.back().and_then(|event| cluster_time(event)) == Some(at) {
-            return false;
-        }
-        let same_transaction = self.buffered.iter().take_while(|event| cluster_time(event) == Some(at));
-        let inserted = same_transaction
-            .filter(|event| operation_type(event) == "insert")
-            .filter_map(|event| document_address(event));
-        self.rewritten_documents = Some((at, inserted.collect()));
-        true
-    }
-
-    /// Whether an event is the first half of a change.
-    fn is_rewritten(&self, event: &RawDocument) -> bool {
-        let rewritten = self.rewritten_documents.as_ref().filter(|(at, _)| cluster_time(event) == Some(*at));
-        rewritten
-            .is_some_and(|(_, documents)| document_address(event).is_some_and(|address| documents.contains(&address)))
+    fn can_decode_next(&self) -> bool {
+        let Some(event) = self.buffered.front().filter(|event| operation_type(event) == "delete") else { return true };
+        let last = self.buffered.back().and_then(|last| cluster_time(last));
+        let current = self.current_transaction.as_ref().map(|(time, _)| *time);
+        self.drained || current != last || cluster_time(event) != last
     }
 
     /// Moves the resume point past events that concern other collections, once the buffer is empty. Otherwise an idle feed would keep a
     /// position that the oplog loses.
-    pub(super) fn advance_to_resume_token(&mut self) {
+    fn advance_to_resume_token(&mut self) {
         if self.buffered.is_empty()
             && let Some(token) = self.resume_token.take()
         {
+            self.inserted.clear();
             self.set_resume_point(token);
         }
     }
 
-    /// Reads the next batch. The server waits up to `wait` for an event. The caller must first decode every buffered event that can be decoded.
-    pub(super) async fn read_batch(&mut self, wait: Millis) -> Result<(), AttemptError> {
-        let command = doc! {
-            "getMore": self.cursor, "collection": "$cmd.aggregate", "batchSize": i32::try_from(BATCH).unwrap_or(i32::MAX),
-            "maxTimeMS": wait.0.max(1),
-        };
-        let reply = self.database.run_command(command).session(&mut self.session).await?;
-        self.accept_batch(&reply, "nextBatch")
-    }
-
-    /// Closes the cursor on the server.
-    pub(super) async fn close(mut self) {
-        let command = doc! {"killCursors": "$cmd.aggregate", "cursors": [self.cursor]};
-        // Best effort: the server closes an idle cursor by itself after some minutes.
-        let ending = self.database.run_command(command).session(&mut self.session);
-        drop(tokio::time::timeout(Duration::from_secs(1), ending).await);
-    }
-
-    fn accept_batch(&mut self, reply: &Doc, batch: &str) -> Result<(), AttemptError> {
-        let invalid_reply = || StoreError::Unavailable {
-            what: "reading changes".to_owned(),
-            why: "the server's reply is not a batch of a change stream".to_owned(),
-        };
-        let cursor = reply.get_document("cursor").map_err(|_| invalid_reply())?;
-        self.cursor = cursor.get_i64("id").map_err(|_| invalid_reply())?;
-        let events = cursor.get_array(batch).map_err(|_| invalid_reply())?;
-        self.drained = events.len() < BATCH;
-        for event in events.iter().filter_map(Bson::as_document) {
-            self.buffered.push_back(RawDocumentBuf::try_from(event).map_err(mongodb::error::Error::from)?);
+    /// Reads the next batch. The caller must first decode every buffered event that can be decoded.
+    pub(super) async fn read_batch(&mut self) -> Result<RawBatch, AttemptError> {
+        let next = poll_fn(|context| Pin::new(&mut self.cursor).poll_next(context)).await;
+        // The cursor ends when the database is dropped.
+        let batch = next.ok_or(StoreError::PositionExpired)??;
+        let buffered = self.buffered.len();
+        for event in batch.doc_slices()? {
+            let event = event.map_err(DriverError::from)?.as_document();
+            let inserted = event.filter(|event| operation_type(event) == "insert");
+            self.inserted.extend(inserted.and_then(|event| cluster_time(event).zip(document_address(event))));
+            self.buffered.extend(event.map(RawDocument::to_owned));
         }
-        self.resume_token = cursor.get_document("postBatchResumeToken").ok().and_then(resume_token);
-        if self.buffered.is_empty() && self.cursor == 0 {
-            // The database was dropped.
-            return Err(StoreError::PositionExpired.into());
-        }
-        Ok(())
+        self.drained = self.buffered.len() - buffered < self.batch_size;
+        self.resume_token = resume_token(batch.as_raw_document());
+        Ok(batch)
     }
 
     fn set_resume_point(&mut self, token: String) {
         // The command of a transaction is part of the position only within that transaction.
         drop(self.current_transaction.take_if(|(at, _)| !is_token_at(&token, *at)));
-        if self.current_transaction.is_none() {
-            self.rewritten_documents = None;
-        }
         self.resume_point = ResumePoint::Token(token, self.current_transaction.clone());
     }
 
@@ -219,18 +181,21 @@ impl ChangeStream {
     }
 
     fn decode_change(&mut self, kind: &str, event: &RawDocument) -> Option<(CommandId, Key, Option<Revision>)> {
-        let (database, collection, id) = document_address(event)?;
-        let (name, at) = (self.layout.collection_name(&database, &collection)?, cluster_time(event)?);
+        let address = document_address(event)?;
+        let (database, collection, id) = &address;
+        let (name, at) = (self.layout.collection_name(database, collection)?, cluster_time(event)?);
         if name == COMMANDS.name {
             if kind == "insert" {
-                self.current_transaction = CommandId::parse_stored(&id).ok().map(|command| (at, command));
+                self.current_transaction = CommandId::parse_stored(id).ok().map(|command| (at, command));
             }
             return None;
         }
         let collection = self.declarations.collections.get(name.as_str())?.collection;
+        let command =
+            self.current_transaction.as_ref().filter(|(time, _)| *time == at).map(|(_, command)| command.clone());
         let revision = |fields: &RawDocument| fields.get_str("_rev").ok().and_then(Revision::parse);
         let revision = match kind {
-            "delete" if self.is_rewritten(event) => return None,
+            "delete" if command.is_some() && self.inserted.contains(&(at, address.clone())) => return None,
             "delete" => None,
             // A document without a revision was written by another program.
             "insert" | "replace" => Some(revision(event.get_document("fullDocument").ok()?)?),
@@ -242,9 +207,7 @@ impl ChangeStream {
             _ => return None,
         };
         // A change outside the store's transactions is a sweep, or a deletion by the server's TTL monitor.
-        let command =
-            self.current_transaction.as_ref().filter(|(time, _)| *time == at).map(|(_, command)| command.clone());
-        Some((command.unwrap_or_else(CommandId::sweep), Key::new(collection, &id), revision))
+        Some((command.unwrap_or_else(CommandId::sweep), Key::new(collection, id), revision))
     }
 }
 
@@ -262,7 +225,9 @@ fn document_address(event: &RawDocument) -> Option<DocumentAddress> {
     Some((text(namespace, "db")?, text(namespace, "coll")?, text(event.get_document("documentKey").ok()?, "_id")?))
 }
 
-fn resume_token(token: &Doc) -> Option<String> {
+/// The resume token of a batch. It may be after the last event.
+fn resume_token(reply: &RawDocument) -> Option<String> {
+    let token = reply.get_document("cursor").ok()?.get_document("postBatchResumeToken").ok()?;
     token.get_str("_data").ok().map(str::to_owned)
 }
 

@@ -1,26 +1,22 @@
 //! The feed of committed changes: a MongoDB change stream with resume tokens. In each transaction the ledger row precedes all changes and names
-//! their command. Idle streams stay open for the next call, so that polling does not open a stream each time.
+//! their command. Each call opens a stream, which costs one request.
 //!
 //! A position in the order of commits is a resume point for the server, and a text that callers keep.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mongodb::bson::raw::RawDocument;
 use mongodb::bson::{Document as Doc, Timestamp as ClusterTime, doc};
 use mongodb::error::{Error as DriverError, ErrorKind};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::change_stream::ChangeStream;
 use super::error_mapping::CHANGE_STREAM_UNSUPPORTED;
 use super::retry::AttemptError;
 use super::{Mongo, error_mapping};
 use crate::id::CommandId;
 use crate::store::mongodb::{change_stream, read_fence, retry};
-use crate::store::{Changes, Position, StoreError};
+use crate::store::{ChangeEvent, Changes, Position, StoreError};
 use crate::time::Millis;
-
-/// How many idle streams stay open.
-const MAX_IDLE_STREAMS: usize = 8;
 
 /// How long the server waits for the next change in one request.
 const MAX_AWAIT: Duration = Duration::from_secs(10);
@@ -29,33 +25,6 @@ const MAX_AWAIT: Duration = Duration::from_secs(10);
 const REOPEN_DELAY: Duration = Duration::from_millis(100);
 
 const DOING: &str = "reading changes";
-
-/// Idle streams with their resume points. The stream that is idle the longest is first.
-#[derive(Default)]
-pub(super) struct Streams(Mutex<Vec<ChangeStream>>);
-
-impl Streams {
-    fn take(&self, resume_point: &ResumePoint, mongo: &Mongo) -> Option<ChangeStream> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let declarations = mongo.declarations();
-        let is_same = |stream: &ChangeStream| {
-            stream.resume_point == *resume_point && Arc::ptr_eq(&stream.declarations, &declarations)
-        };
-        open.iter().position(is_same).map(|index| open.remove(index))
-    }
-
-    /// Drops all streams.
-    pub(super) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    /// Keeps a stream. Returns a stream to close, if too many are open.
-    fn keep(&self, stream: ChangeStream) -> Option<ChangeStream> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.push(stream);
-        (open.len() > MAX_IDLE_STREAMS).then(|| open.remove(0))
-    }
-}
 
 /// Reads up to `limit` changes after `from`. If there are none, waits up to `wait` for one.
 pub(super) async fn read_changes(
@@ -76,8 +45,13 @@ pub(super) async fn read_changes(
     let until = Instant::now() + Duration::from_millis(u64::try_from(wait.0).unwrap_or(0));
     let mut failing_since: Option<Instant> = None;
     loop {
-        let error = match read_changes_from(mongo, &mut resume_point, limit, until).await {
-            Ok(changes) => return Ok(changes),
+        let wait = until.saturating_duration_since(Instant::now()).min(MAX_AWAIT);
+        let error = match read_changes_from(mongo, &mut resume_point, limit, wait).await {
+            Ok(events) if events.is_empty() && limit > 0 && Instant::now() < until => {
+                failing_since = None;
+                continue;
+            }
+            Ok(events) => return Ok(Changes { events, next: resume_point.encode(position_prefix(mongo)) }),
             Err(AttemptError::Store(error) | AttemptError::Transient(error)) => return Err(error),
             Err(AttemptError::Driver(error)) => error,
         };
@@ -93,49 +67,31 @@ pub(super) async fn read_changes(
     }
 }
 
-/// Reads from an idle stream at `resume_point`, or from a new one. `resume_point` advances with the events, so that a retry misses none.
+/// Reads what there is after `resume_point`. If that is nothing, waits up to `wait` for one more batch. `resume_point` advances with the events,
+/// so that a retry misses none.
 async fn read_changes_from(
     mongo: &Mongo,
     resume_point: &mut ResumePoint,
     limit: usize,
-    until: Instant,
-) -> Result<Changes, AttemptError> {
-    let mut stream = match mongo.streams.take(resume_point, mongo) {
-        Some(stream) => stream,
-        None => with_extended_timeout(mongo, Duration::ZERO, change_stream::open_stream(mongo, resume_point)).await?,
-    };
-    let mut events = Vec::new();
+    wait: Duration,
+) -> Result<Vec<ChangeEvent>, AttemptError> {
+    let opening = change_stream::open_stream(mongo, resume_point, limit, wait);
+    let mut stream = with_extended_timeout(mongo, Duration::ZERO, opening).await?;
+    let (mut events, mut has_waited) = (Vec::new(), false);
     loop {
         while events.len() < limit
             && let Some(event) = stream.next()?
         {
             events.push(event);
         }
-        stream.advance_to_resume_token();
         *resume_point = stream.resume_point.clone();
-        let remaining = until.saturating_duration_since(Instant::now());
-        if events.len() >= limit || (!events.is_empty() && stream.is_drained()) {
-            break;
+        // The next batch may take as long as `wait`, so changes are returned before it.
+        if !events.is_empty() || stream.is_drained() && has_waited {
+            return Ok(events);
         }
-        let wait = if events.is_empty() { remaining.min(MAX_AWAIT) } else { Duration::ZERO };
-        let millis = Millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
-        match with_extended_timeout(mongo, wait, stream.read_batch(millis)).await {
-            // Return the changes so far. If the error persists, the next call reports it.
-            Err(_) if !events.is_empty() => {
-                return Ok(Changes { events, next: resume_point.encode(position_prefix(mongo)) });
-            }
-            result => result?,
-        }
-        if remaining.is_zero() && stream.is_drained() {
-            stream.advance_to_resume_token();
-            *resume_point = stream.resume_point.clone();
-            break;
-        }
+        with_extended_timeout(mongo, wait, stream.read_batch()).await?;
+        has_waited = true;
     }
-    if let Some(surplus) = mongo.streams.keep(stream) {
-        surplus.close().await;
-    }
-    Ok(Changes { events, next: resume_point.encode(position_prefix(mongo)) })
 }
 
 /// Runs a request with the timeout of a call plus `extra`, the time that the server waits for an event.
@@ -222,7 +178,7 @@ impl ResumePoint {
 
     /// Whether the server's reply shows an earlier time: the server was restored to an earlier state, or is another one with a copy of this
     /// store. On an idle server a point is one tick ahead of the time, so some seconds are allowed.
-    pub(super) fn is_ahead_of(&self, reply: &Doc) -> bool {
+    pub(super) fn is_ahead_of(&self, reply: &RawDocument) -> bool {
         let now = reply.get_document("$clusterTime").and_then(|time| time.get_timestamp("clusterTime"));
         matches!((self.cluster_time(), now), (Some(at), Ok(now)) if at.time > now.time.saturating_add(MAX_SECONDS_AHEAD))
     }
@@ -277,6 +233,8 @@ pub(super) fn is_token_at(token: &str, at: ClusterTime) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use mongodb::bson::rawdoc;
+
     use super::*;
 
     const AT: ClusterTime = ClusterTime { time: 1_795_221_651, increment: 4_009 };
@@ -309,9 +267,9 @@ mod tests {
 
     #[test]
     fn position_is_ahead_only_beyond_the_allowed_seconds() {
-        let now = |time| doc! {"$clusterTime": {"clusterTime": ClusterTime { time, increment: 1 }}};
+        let now = |time| rawdoc! {"$clusterTime": {"clusterTime": ClusterTime { time, increment: 1 }}};
         let point = ResumePoint::Token(TOKEN.to_owned(), None);
         assert!(point.is_ahead_of(&now(AT.time - MAX_SECONDS_AHEAD - 1)));
-        assert!(!point.is_ahead_of(&now(AT.time)) && !point.is_ahead_of(&doc! {}));
+        assert!(!point.is_ahead_of(&now(AT.time)) && !point.is_ahead_of(&rawdoc! {}));
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use mongodb::bson::raw::{CStr, RawArray, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, cstr};
 use mongodb::bson::{Bson, DateTime, Decimal128};
+use rust_decimal::Decimal;
 
 use super::sweep::LEDGER_TIME;
 use crate::id::Revision;
@@ -319,49 +320,24 @@ fn type_name(value: RawBsonRef<'_>) -> String {
     format!("{:?}", value.element_type())
 }
 
-/// The exponent bias: the stored exponent is never negative.
-const BIAS: i64 = 6176;
-/// Bits of the coefficient.
-const COEFFICIENT_BITS: u32 = 113;
-/// Bits of the exponent.
-const EXPONENT_BITS: u32 = 14;
-
 /// Parses a plain decimal. `None` if `text` is not one.
 pub(super) fn parse_decimal128(text: &str) -> Option<Decimal128> {
-    let number = parse_decimal(text)?;
-    let coefficient = number.mantissa().unsigned_abs();
-    let exponent = u128::try_from(BIAS - i64::from(number.scale())).ok()?;
-    let sign = u128::from(number.is_sign_negative()) << (COEFFICIENT_BITS + EXPONENT_BITS);
-    Some(Decimal128::from_bytes((sign | exponent << COEFFICIENT_BITS | coefficient).to_le_bytes()))
+    parse_decimal(text).and_then(|_| text.parse().ok())
 }
 
 /// The plain text of a decimal. `None` if it is infinite, not a number, or has too many digits for [`parse_decimal`].
 pub(super) fn format_decimal128(number: Decimal128) -> Option<String> {
-    let bits = u128::from_le_bytes(number.bytes());
-    let negative = bits >> (COEFFICIENT_BITS + EXPONENT_BITS) == 1;
-    // Both high bits of the exponent are set: not finite, or a coefficient beyond 34 digits.
-    if bits >> (COEFFICIENT_BITS + EXPONENT_BITS - 2) & 3 == 3 {
-        return None;
-    }
-    let exponent = i64::try_from(bits >> COEFFICIENT_BITS & ((1 << EXPONENT_BITS) - 1)).ok()? - BIAS;
-    let coefficient = bits & ((1 << COEFFICIENT_BITS) - 1);
-    let text = format_plain(coefficient, exponent)?;
-    let text = if negative && coefficient != 0 { format!("-{text}") } else { text };
-    parse_decimal(&text).map(|_| text)
-}
-
-/// `coefficient` × 10^`exponent`, without an exponent.
-fn format_plain(coefficient: u128, exponent: i64) -> Option<String> {
-    let digits = coefficient.to_string();
-    if exponent >= 0 {
-        // A longer text is refused anyway. The limit avoids writing six thousand zeros for it.
-        let zeros = usize::try_from(exponent).ok().filter(|zeros| coefficient == 0 || *zeros <= 28)?;
-        return Some(if coefficient == 0 { digits } else { digits + &"0".repeat(zeros) });
-    }
-    let places = usize::try_from(-exponent).ok().filter(|places| *places <= 34)?;
-    let digits = format!("{digits:0>width$}", width = places + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - places);
-    Some(format!("{whole}.{fraction}"))
+    let text = number.to_string();
+    let (digits, exponent) = text.split_once('E').unwrap_or((&text, ""));
+    let plain = match exponent {
+        "" => digits.to_owned(),
+        _ if digits.trim_start_matches('-') == "0" && exponent.starts_with('+') => "0".to_owned(),
+        // It would round more digits than a decimal has.
+        _ => parse_decimal(digits).and_then(|_| Decimal::from_scientific(&text).ok())?.to_string(),
+    };
+    let is_zero = !plain.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
+    let plain = if is_zero { plain.trim_start_matches('-').to_owned() } else { plain };
+    parse_decimal(&plain).map(|_| plain)
 }
 
 #[cfg(test)]

@@ -12,11 +12,8 @@ use tokio::time::{Instant, timeout_at};
 use super::error_mapping::{self, CommitAnswer, Refusal};
 use super::retry::{self, MAX_FAILOVER_BACKOFF, back_off};
 use super::transaction::MongoTransaction;
-use super::write_command::{
-    CheckMode, CurrentRevisions, WriteCommand, WriteOrder, check_commands, check_target, keys_to_read, stripe_removals,
-    write_commands,
-};
-use super::{CAPABILITIES, Declarations, Mongo, STRIPES, sweep};
+use super::write_command::{CurrentRevisions, WriteCommand, WriteOrder, check_commands, keys_to_read, write_commands};
+use super::{CAPABILITIES, Declarations, Mongo, sweep};
 use crate::schema::Key;
 use crate::store::batch::next_revision;
 use crate::store::mongodb::{changes, meta, read, transaction};
@@ -29,8 +26,6 @@ const MAX_CONTENTIONS: u32 = 16;
 const MAX_UPDATE_CONTENTIONS: u32 = 2;
 /// The same for an insert: until the other transaction ends, neither the document nor its unique entries exist. About one second in all.
 const MAX_INSERT_CONTENTIONS: u32 = 64;
-/// The backoff of a commit that finds no stripe, before it creates one: at most that many doublings of a millisecond.
-const STRIPE_BACKOFF_ATTEMPT: u32 = 4;
 /// How often `commitTransaction` is sent again after an error that does not say whether the transaction was committed.
 const MAX_COMMIT_RESENDS: u32 = 4;
 /// The longest backoff after a write conflict.
@@ -44,8 +39,6 @@ enum CommitFailure {
     UniqueViolation(StoreError),
     /// A checked document is missing or has another revision. The ledger was not consulted, so this may be a repeat of a committed command.
     CheckFailed(StoreError),
-    /// The stripe of a read-mostly document that this commit uses does not exist, or has another revision.
-    StripeMissing,
     /// The ledger has the command, or may have it.
     MaybeCommitted,
     /// The server aborted the transaction, or a request failed.
@@ -90,8 +83,6 @@ struct Commit<'a> {
     declarations: &'a Declarations,
     deadline: Instant,
     order: WriteOrder,
-    /// How read-mostly documents are checked.
-    check_mode: CheckMode,
     /// A `commitTransaction` was sent and not answered: the transaction may have been committed.
     in_doubt: bool,
     /// The last attempt conflicted with another transaction of the same command.
@@ -114,7 +105,6 @@ pub(super) async fn do_commit(mongo: &Mongo, batch: &Batch) -> Result<Receipt, S
         declarations: &declarations,
         deadline,
         order: WriteOrder::InPlace,
-        check_mode: CheckMode::Stripe(mongo.stripes.pick()),
         in_doubt: false,
         same_command_running: false,
         last_error: None,
@@ -133,12 +123,6 @@ async fn replay(mongo: &Mongo, batch: &Batch, replayed: bool) -> Result<Option<R
 
 impl Commit<'_> {
     async fn run(&mut self) -> Result<Receipt, StoreError> {
-        // The locks come before the transaction: commits during the wait would conflict with its snapshot.
-        let (CheckMode::Stripe(stripe) | CheckMode::Touch(stripe)) = self.check_mode;
-        let key_locks = &self.store.key_locks;
-        let keys = key_locks.keys_to_lock(self.batch, |key| check_target(self.declarations, key, stripe));
-        let guards = timeout_at(self.deadline, key_locks.lock(keys)).await;
-        let _guards = guards.map_err(|_| self.deadline_error())?;
         let (mut contentions, mut failures) = (0, 0);
         loop {
             match self.attempt().await {
@@ -158,19 +142,11 @@ impl Commit<'_> {
                 }
                 Err(CommitFailure::UniqueViolation(_)) => self.order = WriteOrder::DeleteFirst,
                 Err(CommitFailure::Store(error)) => return Err(self.error_or_unknown(error)),
-                Err(CommitFailure::StripeMissing) => {
-                    self.check_mode = CheckMode::Touch(stripe);
-                    // The transaction that removed the stripe is about to change the document, so it gets precedence.
-                    back_off(STRIPE_BACKOFF_ATTEMPT, MAX_CONTENTION_BACKOFF).await;
-                }
                 Err(CommitFailure::CheckFailed(error)) => return self.resolve_failed_check(error).await,
                 Err(CommitFailure::Contended(limit)) if contentions >= limit => return self.resolve_contention().await,
                 Err(CommitFailure::Contended(_)) => {
                     contentions += 1;
-                    // The other transaction may have created the stripe.
-                    self.check_mode = CheckMode::Stripe(stripe);
                     back_off(contentions, MAX_CONTENTION_BACKOFF).await;
-                    self.remove_stripes().await;
                 }
                 Err(CommitFailure::SameCommandRunning) => {
                     failures += 1;
@@ -220,35 +196,17 @@ impl Commit<'_> {
     /// Writes everything in the transaction: checks in collections that the batch does not write, the ledger row, and the batch. Those checks
     /// come first, since they most likely fail.
     async fn write(&self, transaction: &mut MongoTransaction) -> Result<(), CommitFailure> {
-        for command in check_commands(self.batch, self.declarations, self.check_mode) {
+        for command in check_commands(self.batch) {
             let checked = self.run_command(transaction, &command, MAX_CONTENTIONS).await;
-            checked.map_err(|failure| match (failure, self.check_mode) {
-                (CommitFailure::Store(StoreError::Conflict { .. }), CheckMode::Stripe(_))
-                    if command.is_stripe_command() =>
-                {
-                    CommitFailure::StripeMissing
-                }
-                // Two commits create the same stripe at once.
-                (CommitFailure::Store(StoreError::Conflict { .. }), CheckMode::Touch(_))
-                    if command.is_stripe_command() =>
-                {
-                    CommitFailure::Contended(MAX_CONTENTIONS)
-                }
-                (CommitFailure::Store(error @ StoreError::Conflict { .. }), _) => CommitFailure::CheckFailed(error),
-                (failure, _) => failure,
+            checked.map_err(|failure| match failure {
+                CommitFailure::Store(error @ StoreError::Conflict { .. }) => CommitFailure::CheckFailed(error),
+                failure => failure,
             })?;
         }
         self.write_ledger(transaction).await?;
         let revisions = self.read_current_revisions(transaction).await?;
         for command in write_commands(self.batch, self.declarations, &revisions, self.order)? {
-            let limit = if command.is_insert() {
-                MAX_INSERT_CONTENTIONS
-            } else if command.is_read_mostly(self.declarations) {
-                // The other transaction may be a check, which leaves the document as it is.
-                MAX_CONTENTIONS
-            } else {
-                MAX_UPDATE_CONTENTIONS
-            };
+            let limit = if command.is_insert() { MAX_INSERT_CONTENTIONS } else { MAX_UPDATE_CONTENTIONS };
             self.run_command(transaction, &command, limit).await?;
         }
         Ok(())
@@ -341,16 +299,6 @@ impl Commit<'_> {
                 error_mapping::code_to_store_error(Some(code), why, what).into()
             }
         })
-    }
-
-    /// Removes the stripes of documents that the batch changes. Continuous checks then cannot starve the change, since each must create its
-    /// stripe again. Outside a transaction the server waits for transactions that use a stripe. Stripes may be removed at any time, so an error
-    /// here does no harm.
-    async fn remove_stripes(&self) {
-        let (database, namespace) = (self.store.database(STRIPES), self.store.layout.namespace(STRIPES));
-        for removal in stripe_removals(self.batch, self.declarations) {
-            drop(timeout_at(self.deadline, database.run_raw_command(removal.body(&namespace.collection))).await);
-        }
     }
 
     /// Sends `commitTransaction` until it is answered.

@@ -10,7 +10,7 @@ use super::codec::CollectionCodec;
 use super::indexes::{IndexSpec, required_indexes};
 use super::meta::{CollectionMeta, StoreMeta};
 use super::retry::AttemptError;
-use super::{Declarations, META, Mongo, STRIPES, error_mapping};
+use super::{Declarations, META, Mongo, error_mapping};
 use crate::marker::BoxFuture;
 use crate::schema::{Catalog, Key};
 use crate::store::StoreError;
@@ -228,9 +228,6 @@ impl Mongo {
         let name = migration.codec.collection.name;
         if migration.missing {
             self.create_collection(name).await?;
-            if migration.codec.collection.read_mostly {
-                self.create_collection(STRIPES).await?;
-            }
         }
         let conflicting = migration.replaced.iter().filter_map(|index| index.get_str("name").ok().map(str::to_owned));
         self.drop_indexes(name, &conflicting.collect::<Vec<_>>()).await?;

@@ -31,9 +31,9 @@
 //!
 //! - Opening: `options` (the URL), `open`, `migration`, `indexes` and `meta`.
 //! - Documents and errors: `codec`, `error_mapping` and `retry`.
-//! - Commits: `commit`, `transaction`, `write_command`, `change_statement`, and `locks` (stripes, and locks within the process).
+//! - Commits: `commit`, `transaction`, `write_command`, `change_statement`.
 //! - Reads: `read`, `read_fence`, `query` and `aggregate`.
-//! - Queries in the server's language: `condition`, `filter` and `sort`.
+//! - Queries in the server's language: `condition`, `filter` and `sort`, as far as declared queries use it.
 //! - The change feed: `changes` (with its positions) and `change_stream`.
 //! - Other: `sweep` (with the server's time), `properties`, and `foreign` (databases to import from).
 
@@ -48,7 +48,6 @@ mod error_mapping;
 mod filter;
 mod foreign;
 mod indexes;
-mod locks;
 mod meta;
 mod migration;
 mod open;
@@ -108,12 +107,6 @@ pub struct Mongo {
     schema_check: Arc<meta::SchemaCheckTimer>,
     /// The server's time, by which ledger rows expire.
     server_time: Arc<sweep::ServerTime>,
-    /// Locks of commits in this process that write the same documents.
-    key_locks: Arc<locks::KeyLocks>,
-    /// The stripes that this process uses to check read-mostly documents.
-    stripes: Arc<locks::Stripes>,
-    /// Change streams that stay open between calls.
-    streams: Arc<changes::Streams>,
 }
 
 /// The catalog in the form that this store uses.
@@ -239,9 +232,6 @@ pub(super) struct Namespace {
 
 /// The store's metadata: its format and id, and the version and indexes of each collection. No catalog may declare this name.
 pub(super) const META: &str = "runstate.meta";
-
-/// The stripes of read-mostly documents. No catalog may declare this name either.
-pub(super) const STRIPES: &str = "runstate.holds";
 
 impl Layout {
     /// The namespace of the collection `name`.
@@ -432,7 +422,7 @@ mod tests {
             Namespace { database: "test_cvm".into(), collection: "programs".into() }
         );
         for layout in [one, seed] {
-            for name in ["cvm.programs", "runstate.commands", META, STRIPES] {
+            for name in ["cvm.programs", "runstate.commands", META] {
                 let namespace = layout.namespace(name);
                 assert_eq!(layout.collection_name(&namespace.database, &namespace.collection).as_deref(), Some(name));
             }

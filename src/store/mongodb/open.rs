@@ -55,16 +55,12 @@ impl Mongo {
             confirmed_time: Default::default(),
             schema_check: Default::default(),
             server_time: Default::default(),
-            key_locks: Default::default(),
-            stripes: Default::default(),
-            streams: Default::default(),
         })
     }
 
     /// Closes all connections, after the commits in flight have ended.
     pub(super) async fn shut_down(&self) {
         drop(self.in_flight.write().await);
-        self.streams.clear();
         self.client.clone().shutdown().immediate(true).await;
     }
 }

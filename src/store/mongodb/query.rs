@@ -11,7 +11,7 @@ use mongodb::bson::{Document as Doc, doc};
 
 use super::Mongo;
 use super::codec::CollectionCodec;
-use super::condition::Condition;
+use super::condition::ServerFilter;
 use super::filter::translate;
 use super::read::BATCH;
 use super::retry::AttemptError;
@@ -55,7 +55,7 @@ pub(super) fn require_codec(mongo: &Mongo, name: &str) -> Result<Arc<CollectionC
 
 async fn read_page(mongo: &Mongo, plan: &QueryPlan<'_>) -> Result<Page<Row>, AttemptError> {
     if let Some(count) = plan.sufficient_rows() {
-        let mut builder = plan.page_builder();
+        let mut builder = PageBuilder::new(plan);
         let mut command = plan.command();
         command.insert("limit", count);
         // If the last rows tie with rows that were not returned, all are read: ids decide which are first.
@@ -63,7 +63,7 @@ async fn read_page(mongo: &Mongo, plan: &QueryPlan<'_>) -> Result<Page<Row>, Att
             return Ok(builder.into_page());
         }
     }
-    let mut builder = plan.page_builder();
+    let mut builder = PageBuilder::new(plan);
     fill_page(mongo, plan, plan.command(), None, &mut builder).await?;
     Ok(builder.into_page())
 }
@@ -96,82 +96,47 @@ struct QueryPlan<'a> {
     codec: &'a CollectionCodec,
     query: &'a Query,
     cursor: Option<Cursor>,
-    condition: Condition,
-    /// Whether every row that the server returns matches.
-    exact: bool,
-    order: ServerSort,
-    projection: Option<Doc>,
-}
-
-/// How the server sorts.
-enum ServerSort {
-    /// Not at all: all rows are read and sorted here.
-    Unsorted,
-    /// By id, which is the final order.
-    ById,
-    /// By the leading sort fields.
-    ByFields(SortPushdown),
+    filter: ServerFilter,
+    /// How the server sorts. Empty: all rows are read and sorted here.
+    sort: Doc,
+    /// How many fields of the query's order that is. `None`: it is the final order.
+    presorted_fields: Option<usize>,
+    projection: Doc,
 }
 
 impl<'a> QueryPlan<'a> {
     fn new(codec: &'a CollectionCodec, query: &'a Query) -> Result<Self, StoreError> {
         let cursor = Cursor::from_query(codec.collection, query)?;
-        let selection = translate(codec, &query.filter);
         let order = SortPushdown::new(codec, &query.sort);
-        let from = match &cursor {
-            None => Condition::Every,
-            Some(cursor) if query.sort.is_empty() => Condition::Matching(doc! {"_id": {"$gt": &cursor.id}}),
-            Some(cursor) => order.cursor_condition(cursor),
+        let from = cursor.as_ref().map(|cursor| match query.sort.is_empty() {
+            true => ServerFilter::exact(doc! {"_id": {"$gt": &cursor.id}}),
+            false => order.cursor_filter(cursor),
+        });
+        let filter = ServerFilter::all([translate(codec, &query.filter)].into_iter().chain(from));
+        // If all rows are kept anyway, or there is at most one, the planner chooses an index for the filter alone.
+        let (sort, presorted_fields) = match query.limit {
+            None => (Doc::new(), Some(0)),
+            Some(_) if matches_at_most_one(codec.collection, &query.filter) => (Doc::new(), Some(0)),
+            Some(_) if query.sort.is_empty() => (doc! {"_id": 1}, None),
+            Some(_) => (order.to_document(), Some(order.len())),
         };
-        let order = match query.limit {
-            // All rows are kept anyway, and the planner chooses an index for the filter alone.
-            None => ServerSort::Unsorted,
-            // There is at most one row.
-            Some(_) if matches_at_most_one(codec.collection, &query.filter) => ServerSort::Unsorted,
-            Some(_) if query.sort.is_empty() => ServerSort::ById,
-            Some(_) if order.len() == 0 => ServerSort::Unsorted,
-            Some(_) => ServerSort::ByFields(order),
-        };
-        let condition = Condition::all([selection.condition, from]);
-        Ok(Self { codec, query, cursor, condition, exact: selection.exact, order, projection: projection(query) })
+        Ok(Self { codec, query, cursor, filter, sort, presorted_fields, projection: projection(query) })
     }
 
     fn command(&self) -> Doc {
-        let mut command = doc! {"filter": self.condition.clone().filter()};
-        match &self.order {
-            ServerSort::Unsorted => {}
-            ServerSort::ById => drop(command.insert("sort", doc! {"_id": 1})),
-            ServerSort::ByFields(order) => drop(command.insert("sort", order.to_document())),
-        }
-        if let Some(projection) = &self.projection {
-            command.insert("projection", projection.clone());
-        }
-        command
+        doc! {"filter": &self.filter.filter, "sort": &self.sort, "projection": &self.projection}
     }
 
     /// How many rows nearly always suffice for a page. `None` if that is not known.
     fn sufficient_rows(&self) -> Option<u32> {
-        let limit = self.query.limit.filter(|_| self.exact)?.saturating_add(1);
-        match self.order {
-            ServerSort::Unsorted => None,
-            ServerSort::ById => Some(limit),
-            ServerSort::ByFields(_) => Some(limit.saturating_add(EXTRA_ROWS)),
-        }
-        .filter(|count| i32::try_from(count.saturating_add(1)).is_ok())
-    }
-
-    fn page_builder(&self) -> PageBuilder<'_> {
-        let presorted_fields = match &self.order {
-            ServerSort::Unsorted => Some(0),
-            ServerSort::ByFields(order) => Some(order.len()),
-            ServerSort::ById => None,
-        };
-        PageBuilder::new(self.codec.collection, self.query, self.cursor.as_ref(), presorted_fields)
+        let limit = self.query.limit.filter(|_| self.filter.exact && !self.sort.is_empty())?;
+        let ties = if self.presorted_fields.is_none() { 0 } else { EXTRA_ROWS };
+        limit.checked_add(1 + ties).filter(|count| i32::try_from(count.saturating_add(1)).is_ok())
     }
 
     /// The batch size if rows are read until the page is full.
     fn batch_size(&self) -> u32 {
-        let page = self.query.limit.filter(|_| !matches!(self.order, ServerSort::Unsorted));
+        let page = self.query.limit.filter(|_| !self.sort.is_empty());
         page.map_or(BATCH, |limit| limit.saturating_add(1 + EXTRA_ROWS).min(BATCH))
     }
 }
@@ -191,15 +156,13 @@ fn fixes_value(filter: &Filter, path: &str) -> bool {
     }
 }
 
-/// The projected fields, and those that the filter and the sort read. `None` for all fields.
-fn projection(query: &Query) -> Option<Doc> {
+/// The projected fields, and those that the filter and the sort read. Empty for all fields.
+fn projection(query: &Query) -> Doc {
     if query.projection.is_empty() {
-        return None;
+        return Doc::new();
     }
-    let mut fields: Vec<&str> = query.projection.iter().map(String::as_str).collect();
-    fields.extend(query.sort.iter().map(|sort| top_field(&sort.field)));
-    collect_filter_fields(&query.filter, &mut fields);
-    Some(include_fields(fields))
+    let read = query.sort.iter().map(|sort| sort.field.as_str()).chain(query.filter.fields());
+    include_fields(query.projection.iter().map(String::as_str).chain(read.map(top_field)))
 }
 
 /// A projection of these fields and the store's own.
@@ -213,45 +176,22 @@ pub(super) fn include_fields<'a>(fields: impl IntoIterator<Item = &'a str>) -> D
     projection
 }
 
-/// The top-level fields that a filter reads.
-pub(super) fn collect_filter_fields<'a>(filter: &'a Filter, into: &mut Vec<&'a str>) {
-    match filter {
-        Filter::All => {}
-        Filter::Eq(path, _)
-        | Filter::Ne(path, _)
-        | Filter::In(path, _)
-        | Filter::Lt(path, _)
-        | Filter::Lte(path, _)
-        | Filter::Gt(path, _)
-        | Filter::Gte(path, _)
-        | Filter::Exists(path, _)
-        | Filter::Contains(path, _)
-        | Filter::Text(path, _) => into.push(top_field(path)),
-        Filter::And(all) | Filter::Or(all) => all.iter().for_each(|inner| collect_filter_fields(inner, into)),
-        Filter::Not(inner) => collect_filter_fields(inner, into),
-    }
-}
-
 /// The top-level field in which a dotted path begins.
 pub(super) fn top_field(path: &str) -> &str {
     path.split_once('.').map_or(path, |(top, _)| top)
 }
 
 /// A document with its id.
-pub(super) type DocumentWithId = (Arc<str>, StoredDocument);
+type DocumentWithId = (Arc<str>, StoredDocument);
 
 /// Rows that are equal in the server's sort are pruned to those that can be on the page. That happens when there are more than this many, and
 /// then each time they have doubled.
 const PRUNE_THRESHOLD: usize = 256;
 
 /// A page that is being built.
-pub(super) struct PageBuilder<'a> {
-    collection: &'static Collection,
-    query: &'a Query,
-    cursor: Option<&'a Cursor>,
+struct PageBuilder<'a> {
+    plan: &'a QueryPlan<'a>,
     limit: usize,
-    /// How many sort fields the server has sorted by. `None`: the rows come in their final order.
-    presorted_fields: Option<usize>,
     /// Rows in their final order; one more than the limit if a next page exists.
     ordered: Vec<(SortKey, DocumentWithId)>,
     /// Rows that are equal in the server's sort, not in their final order yet.
@@ -260,46 +200,32 @@ pub(super) struct PageBuilder<'a> {
 }
 
 impl<'a> PageBuilder<'a> {
-    pub(super) fn new(
-        collection: &'static Collection,
-        query: &'a Query,
-        cursor: Option<&'a Cursor>,
-        presorted_fields: Option<usize>,
-    ) -> Self {
-        let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
-        Self {
-            collection,
-            query,
-            cursor,
-            limit,
-            presorted_fields,
-            ordered: Vec::new(),
-            group: Vec::new(),
-            prune_above: PRUNE_THRESHOLD,
-        }
+    fn new(plan: &'a QueryPlan<'a>) -> Self {
+        let limit = plan.query.limit.map_or(usize::MAX, |limit| limit as usize);
+        Self { plan, limit, ordered: Vec::new(), group: Vec::new(), prune_above: PRUNE_THRESHOLD }
     }
 
     /// Whether no later row can be on the page.
-    pub(super) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.ordered.len() > self.limit
     }
 
     /// Takes the next row, if it matches and is after the cursor.
-    pub(super) fn push(&mut self, row: DocumentWithId) {
-        if !eval::matches(self.collection, &self.query.filter, &row.1.document) {
+    fn push(&mut self, row: DocumentWithId) {
+        let QueryPlan { codec, query, cursor, presorted_fields, .. } = self.plan;
+        if !eval::matches(codec.collection, &query.filter, &row.1.document) {
             return;
         }
-        let key = SortKey::new(self.collection, &self.query.sort, &row.1.document);
-        if let Some(count) = self.presorted_fields
+        let key = SortKey::new(codec.collection, &query.sort, &row.1.document);
+        if let Some(count) = *presorted_fields
             && self.group.first().is_some_and(|(first, _)| first.fields()[..count] != key.fields()[..count])
         {
             self.finish_group();
         }
-        let is_after = |cursor: &Cursor| (&key, row.0.as_ref()) > (&cursor.key, cursor.id.as_str());
-        if !self.cursor.is_none_or(is_after) {
+        if cursor.as_ref().is_some_and(|cursor| (&key, row.0.as_ref()) <= (&cursor.key, cursor.id.as_str())) {
             return;
         }
-        match self.presorted_fields {
+        match presorted_fields {
             None => self.ordered.push((key, row)),
             Some(_) => self.group.push((key, row)),
         }
@@ -310,7 +236,7 @@ impl<'a> PageBuilder<'a> {
     }
 
     /// Ends the group: no later row equals its rows in the server's sort.
-    pub(super) fn finish_group(&mut self) {
+    fn finish_group(&mut self) {
         self.prune_group();
         self.ordered.append(&mut self.group);
     }
@@ -321,13 +247,14 @@ impl<'a> PageBuilder<'a> {
         self.group.truncate(self.limit.saturating_add(1).saturating_sub(self.ordered.len()));
     }
 
-    pub(super) fn into_page(mut self) -> Page<Row> {
+    fn into_page(mut self) -> Page<Row> {
         let has_next = self.is_full();
         self.ordered.truncate(self.limit);
         let last = self.ordered.last().filter(|_| has_next);
-        let cursor = last.map(|(key, (id, _))| Cursor { key: key.clone(), id: id.to_string() }.to_text(self.query));
-        let rows = self.ordered.into_iter().map(|(_, (id, stored))| Row { id, stored: project(self.query, stored) });
-        Page { items: rows.collect(), next: cursor }
+        let query = self.plan.query;
+        let next = last.map(|(key, (id, _))| Cursor { key: key.clone(), id: id.to_string() }.to_text(query));
+        let rows = self.ordered.into_iter().map(|(_, (id, stored))| Row { id, stored: project(query, stored) });
+        Page { items: rows.collect(), next }
     }
 }
 

@@ -12,7 +12,7 @@ use super::codec::CollectionCodec;
 use super::retry::AttemptError;
 use super::transaction::{MongoTransaction, operation_time};
 use super::write_command::CurrentRevisions;
-use super::{Declarations, META, Mongo, STRIPES};
+use super::{Declarations, META, Mongo};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::Key;
@@ -269,8 +269,8 @@ fn first_batch(reply: &BsonDocument) -> impl Iterator<Item = RawDocumentBuf> {
 /// Whether a catalog can declare the key's collection. For other keys no request is sent.
 fn can_exist(key: &Key) -> bool {
     let is_name = |part: &str| !part.is_empty() && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    let is_internal = [META, STRIPES].contains(&&*key.collection);
-    key.collection.split_once('.').is_some_and(|(domain, name)| is_name(domain) && is_name(name)) && !is_internal
+    let is_declarable = key.collection.split_once('.').is_some_and(|(domain, name)| is_name(domain) && is_name(name));
+    is_declarable && &*key.collection != META
 }
 
 fn describe_read(keys: &[Key]) -> String {

@@ -1,10 +1,10 @@
-//! Sorts that the server does as the reference implementation does, and the cursor as a condition. The server does not sort by id after other
-//! fields, since indexes do not end with it. Rows that are equal otherwise are ordered by id here.
+//! Sorts that the server does as the reference implementation does, and the cursor as a filter. The server does not sort by id after other
+//! fields, since indexes do not end with it. Rows that are equal otherwise are ordered by id here, and so are decimals.
 
 use mongodb::bson::{Bson, DateTime, Document as Doc, doc};
 
-use super::codec::{CollectionCodec, parse_decimal128};
-use super::condition::{Condition, ServerPath};
+use super::codec::CollectionCodec;
+use super::condition::{ServerFilter, ServerPath};
 use crate::schema::{Direction, Kind, Sort};
 use crate::store::eval::Cursor;
 
@@ -19,11 +19,10 @@ pub(super) struct SortPushdown {
 impl SortPushdown {
     /// The part of `sort` that the server can do.
     pub(super) fn new(codec: &CollectionCodec, sort: &[Sort]) -> Self {
-        let pushable = |sort: &Sort| {
-            let field =
-                ServerPath::resolve(codec, &sort.field).filter(|field| field.is_comparable() && !field.implied_id)?;
-            Some((field, sort.direction))
-        };
+        let is_sortable =
+            |field: &ServerPath| field.is_comparable() && !field.implied_id && field.kind != Kind::Decimal;
+        let pushable =
+            |sort: &Sort| Some((ServerPath::resolve(codec, &sort.field).filter(is_sortable)?, sort.direction));
         Self { fields: sort.iter().take(MAX_SORT_FIELDS).map_while(pushable).collect() }
     }
 
@@ -44,36 +43,34 @@ impl SortPushdown {
         order
     }
 
-    /// A condition for rows at and after the cursor. It is one range of the first field, so that one index scan serves it.
-    pub(super) fn cursor_condition(&self, cursor: &Cursor) -> Condition {
+    /// A filter for rows at and after the cursor. It is one range of the first field, so that one index scan serves it.
+    pub(super) fn cursor_filter(&self, cursor: &Cursor) -> ServerFilter {
         let keys = cursor.key.fields().iter();
         let values = self.fields.iter().zip(keys).map_while(|((field, direction), key)| {
             let value = decode_sort_key(field.kind, *direction, key)?;
             Some((field.path.as_str(), *direction, value))
         });
-        range_condition(&values.collect::<Vec<_>>())
+        range_filter(&values.collect::<Vec<_>>())
     }
 }
 
-fn range_condition(fields: &[(&str, Direction, Bson)]) -> Condition {
-    let Some(((path, direction, value), rest)) = fields.split_first() else { return Condition::Every };
-    let at_or_after = match (direction, value) {
-        (Direction::Ascending, Bson::Null) => Condition::Every,
-        (Direction::Ascending, value) => Condition::Matching(doc! {*path: {"$gte": value}}),
-        (Direction::Descending, Bson::Null) => Condition::Matching(doc! {*path: Bson::Null}),
+fn range_filter(fields: &[(&str, Direction, Bson)]) -> ServerFilter {
+    let Some(((path, direction, value), rest)) = fields.split_first() else { return ServerFilter::every() };
+    let rest = range_filter(rest);
+    let on_field = |condition: Doc| ServerFilter::exact(doc! {*path: condition});
+    match (direction, value) {
+        (Direction::Ascending, Bson::Null) => ServerFilter::any([on_field(doc! {"$ne": Bson::Null}), rest]),
+        (Direction::Descending, Bson::Null) => ServerFilter::all([on_field(doc! {"$eq": Bson::Null}), rest]),
+        (Direction::Ascending, value) => {
+            let after = ServerFilter::any([on_field(doc! {"$gt": value}), rest]);
+            ServerFilter::all([on_field(doc! {"$gte": value}), after])
+        }
         // A null or missing value is not greater either, and comes last.
-        (Direction::Descending, value) => Condition::Matching(doc! {*path: {"$not": {"$gt": value}}}),
-    };
-    if rest.is_empty() {
-        return at_or_after;
+        (Direction::Descending, value) => {
+            let after = ServerFilter::any([on_field(doc! {"$not": {"$gte": value}}), rest]);
+            ServerFilter::all([on_field(doc! {"$not": {"$gt": value}}), after])
+        }
     }
-    let after = match (direction, value) {
-        (Direction::Ascending, Bson::Null) => Condition::Matching(doc! {*path: {"$ne": Bson::Null}}),
-        (Direction::Ascending, value) => Condition::Matching(doc! {*path: {"$gt": value}}),
-        (Direction::Descending, Bson::Null) => Condition::Never,
-        (Direction::Descending, value) => Condition::Matching(doc! {*path: {"$not": {"$gte": value}}}),
-    };
-    Condition::all([at_or_after, Condition::any([after, range_condition(rest)])])
 }
 
 /// Decodes the bytes of a sort key to the stored value. `None` if they are not a value that the server sorts by.
@@ -84,7 +81,6 @@ fn decode_sort_key(kind: Kind, direction: Direction, key: &[u8]) -> Option<Bson>
         (0x05, []) => Some(Bson::Null),
         (0x10, []) => Some(Bson::Boolean(false)),
         (0x11, []) => Some(Bson::Boolean(true)),
-        (0x20, rest) if kind == Kind::Decimal => decode_decimal(rest),
         (0x20, rest) => decode_number(kind, rest),
         (0x30, rest) => decode_text(rest).map(Bson::String),
         _ => None,
@@ -113,26 +109,6 @@ fn decode_text(bytes: &[u8]) -> Option<String> {
     String::from_utf8(text).ok()
 }
 
-/// Decodes a decimal. The encoding is in `schema/keys.rs`: a sign, then the exponent and the digits of 0.d1d2….
-fn decode_decimal(bytes: &[u8]) -> Option<Bson> {
-    let (negative, magnitude) = match bytes.split_first()? {
-        (0, rest) => (true, rest.iter().map(|byte| !byte).collect()),
-        (1, []) => return parse_decimal128("0").map(Bson::from),
-        (2, rest) => (false, rest.to_vec()),
-        _ => return None,
-    };
-    let (exponent, digits) = magnitude.strip_suffix(&[0])?.split_first()?;
-    let exponent = i32::from(*exponent) - 128;
-    let digit = |byte: &u8| byte.checked_sub(1).filter(|digit| *digit < 10).map(|digit| char::from(b'0' + digit));
-    let digits: String = digits.iter().map(digit).collect::<Option<_>>()?;
-    let text = match usize::try_from(exponent) {
-        Ok(0) | Err(_) => format!("0.{}{digits}", "0".repeat(usize::try_from(-exponent).ok()?)),
-        Ok(point) if point >= digits.len() => format!("{digits:0<point$}"),
-        Ok(point) => format!("{}.{}", &digits[..point], &digits[point..]),
-    };
-    parse_decimal128(&format!("{}{text}", if negative { "-" } else { "" })).map(Bson::from)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -140,7 +116,6 @@ mod tests {
 
     use super::*;
     use crate::schema::keys;
-    use crate::store::mongodb::codec::format_decimal128;
     use crate::value::Json;
 
     fn round_trip(kind: Kind, direction: Direction, value: &Json) -> Option<Bson> {
@@ -152,8 +127,6 @@ mod tests {
         fn sort_key_decodes_to_its_value(
             integer in -9_007_199_254_740_991i64..9_007_199_254_740_991,
             text in "\\PC{0,6}\u{0}?[a\u{0}\u{1}]{0,3}",
-            mantissa in any::<i64>(),
-            scale in 0u32..19,
             double in prop::num::f64::NORMAL,
         ) {
             for direction in [Direction::Ascending, Direction::Descending] {
@@ -163,11 +136,6 @@ mod tests {
                 prop_assert_eq!(instant, Some(DateTime::from_millis(integer).into()));
                 prop_assert_eq!(round_trip(Kind::Float, direction, &json!(double)), Some(Bson::Double(double)));
                 prop_assert_eq!(round_trip(Kind::Text, direction, &json!(text)), Some(Bson::String(text.clone())));
-                let number = rust_decimal::Decimal::new(mantissa, scale).normalize();
-                let found = round_trip(Kind::Decimal, direction, &json!(number.to_string()));
-                let Some(Bson::Decimal128(found)) = found else { panic!("{found:?}") };
-                let found: rust_decimal::Decimal = format_decimal128(found).unwrap().parse().unwrap();
-                prop_assert_eq!(found, number);
             }
         }
 
@@ -180,28 +148,24 @@ mod tests {
                 prop::num::f64::NORMAL.prop_map(Json::from),
                 "[a\u{0}\u{1}\u{e9}]{0,6}".prop_map(Json::from),
             ],
-            decimal in (any::<i64>(), 0u32..19),
             index in any::<prop::sample::Index>(),
             byte in any::<u8>(),
         ) {
-            let decimal = rust_decimal::Decimal::new(decimal.0, decimal.1).to_string();
             for direction in [Direction::Ascending, Direction::Descending] {
-                for (kind, value) in [(Kind::Json, value.clone()), (Kind::Decimal, json!(decimal))] {
-                    let encoded = keys::encode_field(kind, &value, direction);
-                    let at = index.index(encoded.len());
-                    let mut changed = encoded.clone();
-                    changed[at] = byte;
-                    for damaged in [changed, encoded[..at].to_vec(), [&encoded[..], &[byte]].concat()] {
-                        let Some(read) = super::decode_sort_key(kind, direction, &damaged) else {
-                            prop_assert_ne!(&damaged, &encoded);
-                            continue;
-                        };
-                        let again = keys::encode_field(kind, &plain(&read), direction);
-                        prop_assert_eq!(super::decode_sort_key(kind, direction, &again).map(|read| plain(&read)), Some(plain(&read)));
-                        // Numbers may have several encodings: -0, and decimals with zeros around their digits.
-                        if !matches!(read, Bson::Double(_) | Bson::Decimal128(_)) {
-                            prop_assert_eq!(again, damaged);
-                        }
+                let encoded = keys::encode_field(Kind::Json, &value, direction);
+                let at = index.index(encoded.len());
+                let mut changed = encoded.clone();
+                changed[at] = byte;
+                for damaged in [changed, encoded[..at].to_vec(), [&encoded[..], &[byte]].concat()] {
+                    let Some(read) = super::decode_sort_key(Kind::Json, direction, &damaged) else {
+                        prop_assert_ne!(&damaged, &encoded);
+                        continue;
+                    };
+                    let again = keys::encode_field(Kind::Json, &plain(&read), direction);
+                    prop_assert_eq!(super::decode_sort_key(Kind::Json, direction, &again).map(|read| plain(&read)), Some(plain(&read)));
+                    // Zero has two encodings.
+                    if !matches!(read, Bson::Double(_)) {
+                        prop_assert_eq!(again, damaged);
                     }
                 }
             }
@@ -215,11 +179,6 @@ mod tests {
             Bson::Boolean(truth) => json!(truth),
             Bson::Double(number) => json!(if *number == 0.0 { 0.0 } else { *number }),
             Bson::String(text) => json!(text),
-            Bson::DateTime(instant) => json!(instant.timestamp_millis()),
-            Bson::Decimal128(number) => {
-                let number: rust_decimal::Decimal = format_decimal128(*number).unwrap().parse().unwrap();
-                json!(number.normalize().to_string())
-            }
             other => panic!("{other:?}"),
         }
     }
@@ -243,14 +202,6 @@ mod tests {
             ("a text with half of its end", Kind::Text, vec![0x30, b'a', 0x00]),
             ("a text with an end in its middle", Kind::Text, vec![0x30, b'a', 0x00, 0x01, b'a', 0x00, 0x01]),
             ("a text that is not UTF-8", Kind::Text, vec![0x30, 0xff, 0x00, 0x01]),
-            ("a decimal without a sign", Kind::Decimal, vec![0x20]),
-            ("a decimal with an unknown sign", Kind::Decimal, vec![0x20, 3, 129, 2, 0]),
-            ("zero with more behind it", Kind::Decimal, vec![0x20, 1, 0]),
-            ("a decimal without its end", Kind::Decimal, vec![0x20, 2, 129, 2]),
-            ("a decimal without an exponent", Kind::Decimal, vec![0x20, 2, 0]),
-            ("a digit above 9", Kind::Decimal, vec![0x20, 2, 129, 11, 0]),
-            ("a digit below 0", Kind::Decimal, vec![0x20, 2, 129, 0, 2, 0]),
-            ("a decimal of 30 digits", Kind::Decimal, [&[0x20, 2, 158][..], &[2; 30], &[0]].concat()),
         ] {
             let inverted: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
             assert_eq!(decode_sort_key(kind, Direction::Ascending, &bytes), None, "{case}");
@@ -260,7 +211,6 @@ mod tests {
             (Kind::Float, number(double(1.5)), Bson::Double(1.5)),
             (Kind::Timestamp, number(double(1.0)), DateTime::from_millis(1).into()),
             (Kind::Text, vec![0x30, b'a', 0x00, 0xff, 0x00, 0x01], "a\u{0}".into()),
-            (Kind::Decimal, vec![0x20, 2, 129, 2, 0], parse_decimal128("1").unwrap().into()),
         ] {
             assert_eq!(decode_sort_key(kind, Direction::Ascending, &bytes), Some(read));
         }
@@ -269,17 +219,17 @@ mod tests {
     #[test]
     fn nulls_come_first_and_descending_last() {
         use Direction::{Ascending, Descending};
-        let fields = |direction, value: Bson| range_condition(&[("a", direction, value), ("b", Ascending, 1.into())]);
+        let fields = |direction, value: Bson| range_filter(&[("a", direction, value), ("b", Ascending, 1.into())]);
         assert_eq!(
             fields(Ascending, Bson::Null),
-            Condition::Matching(doc! {"$or": [{"a": {"$ne": Bson::Null}}, {"b": {"$gte": 1}}]})
+            ServerFilter::exact(doc! {"$or": [{"a": {"$ne": Bson::Null}}, {"b": {"$gte": 1}}]})
         );
         assert_eq!(
             fields(Descending, Bson::Null),
-            Condition::Matching(doc! {"$and": [{"a": Bson::Null}, {"b": {"$gte": 1}}]})
+            ServerFilter::exact(doc! {"$and": [{"a": {"$eq": Bson::Null}}, {"b": {"$gte": 1}}]})
         );
         let first = doc! {"a": {"$not": {"$gt": 5}}};
         let rest = doc! {"$or": [{"a": {"$not": {"$gte": 5}}}, {"b": {"$gte": 1}}]};
-        assert_eq!(fields(Descending, 5.into()), Condition::Matching(doc! {"$and": [first, rest]}));
+        assert_eq!(fields(Descending, 5.into()), ServerFilter::exact(doc! {"$and": [first, rest]}));
     }
 }

@@ -13,13 +13,13 @@ use mongodb::bson::{Bson, DateTime, Document as Reply, doc};
 
 use super::Mongo;
 use super::codec::CollectionCodec;
-use super::condition::{Condition, ServerCondition};
+use super::condition::ServerFilter;
 use super::filter::translate;
 use super::query::{include_fields, top_field};
 use super::retry::AttemptError;
 use super::transaction::operation_time;
 use crate::id::Revision;
-use crate::schema::{Filter, Predicate, Ttl};
+use crate::schema::{Predicate, Ttl};
 use crate::store::mongodb::{read, read_fence, retry};
 use crate::store::{StoreError, StoredDocument};
 use crate::time::Timestamp;
@@ -68,14 +68,14 @@ async fn find_expired(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<(String, Revision)>, AttemptError> {
-    let partial =
-        ttl.partial.as_ref().map_or(ServerCondition::every(), |partial| translate(codec, &predicate_filter(partial)));
+    let partial = ttl.partial.as_ref().map(|partial| translate(codec, &partial.filter()));
     let (field, latest) = (codec.expiry_field(ttl), to_bson_date(now - ttl.after));
-    let filter = Condition::all([Condition::Matching(doc! {field: {"$lte": latest}}), partial.condition]).filter();
+    let expired = ServerFilter::exact(doc! {field: {"$lte": latest}});
+    let ServerFilter { filter, exact } = ServerFilter::all([expired].into_iter().chain(partial));
     let read = ttl.partial.iter().flat_map(Predicate::paths).chain([ttl.field]).map(top_field);
     let batch = u32::try_from(limit).unwrap_or(u32::MAX);
     let mut command = doc! {"filter": filter, "sort": {field: 1}, "projection": include_fields(read)};
-    if partial.exact {
+    if exact {
         command.insert("limit", batch);
     }
     let mut cursor = read::find(mongo, codec.collection.name, command, batch).await?;
@@ -142,20 +142,6 @@ fn is_expired(ttl: &Ttl, stored: &StoredDocument, now: Timestamp) -> bool {
 
 fn to_count(number: &Bson) -> Option<usize> {
     number.as_i32().and_then(|n| usize::try_from(n).ok()).or_else(|| usize::try_from(number.as_i64()?).ok())
-}
-
-/// The predicate as a filter of queries.
-fn predicate_filter(predicate: &Predicate) -> Filter {
-    match predicate {
-        Predicate::Exists(path) => Filter::Exists((*path).to_owned(), true),
-        Predicate::Missing(path) => Filter::Exists((*path).to_owned(), false),
-        Predicate::Eq(path, constant) => Filter::Eq((*path).to_owned(), constant.to_json()),
-        Predicate::In(path, constants) => {
-            Filter::In((*path).to_owned(), constants.iter().map(|constant| constant.to_json()).collect())
-        }
-        Predicate::All(all) => Filter::And(all.iter().map(predicate_filter).collect()),
-        Predicate::Any(any) => Filter::Or(any.iter().map(predicate_filter).collect()),
-    }
 }
 
 /// The field of a ledger row that holds the server's time when the row was written.

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use mongodb::bson::raw::{RawArrayBuf, cstr};
 use mongodb::bson::{Document as BsonDocument, RawDocumentBuf};
 
+use super::Declarations;
 use super::change_statement::change_statement;
 use super::codec::{CollectionCodec, REV};
 use super::error_mapping::{self, Refusal};
-use super::locks::{self, Stripe};
-use super::{Declarations, STRIPES};
 use crate::id::Revision;
 use crate::schema::Key;
 use crate::store::batch::next_revision;
@@ -92,20 +91,9 @@ impl<'a> WriteCommand<'a> {
         if matched.is_some_and(|matched| matched >= expected) { Ok(()) } else { Err(Refusal::NoMatch) }
     }
 
-    /// Whether it writes stripes, or documents of a read-mostly collection.
-    pub(super) fn is_read_mostly(&self, declarations: &Declarations) -> bool {
-        let codec = || declarations.collections.get(self.collection);
-        self.is_stripe_command() || codec().is_some_and(|codec| codec.collection.read_mostly)
-    }
-
     /// Whether the command inserts new documents.
     pub(super) fn is_insert(&self) -> bool {
         self.kind == WriteKind::Insert
-    }
-
-    /// Whether it writes stripes, not the documents themselves.
-    pub(super) fn is_stripe_command(&self) -> bool {
-        self.collection == STRIPES
     }
 
     /// The document of a statement.
@@ -153,69 +141,19 @@ pub(super) fn write_commands<'a>(
         })?;
         statements.add_write(batch, write, codec, revisions, order)?;
     }
-    // Stripes come first: a commit that conflicts on them starts again.
-    let mut all = stripe_removals(batch, declarations);
     for check in batch.checks.iter().filter(|check| writes_collection_of(batch, check)) {
         collections.entry(&check.key.collection).or_default().add_check(batch, check);
     }
-    all.extend(collections.into_iter().flat_map(|(collection, statements)| statements.into_commands(collection)));
-    Ok(all)
+    Ok(collections.into_iter().flat_map(|(collection, statements)| statements.into_commands(collection)).collect())
 }
 
-/// The removal of all stripes of read-mostly documents that `batch` changes.
-pub(super) fn stripe_removals<'a>(batch: &'a Batch, declarations: &Declarations) -> Vec<WriteCommand<'a>> {
-    let overwrites = batch.writes.iter().filter(|write| write.expect != Expectation::Absent);
-    let keys = overwrites.map(|write| &write.key).filter(|key| is_read_mostly(declarations, key));
-    let mut statements = CollectionStatements::default();
-    statements.removals.extend(keys.map(|key| (key, locks::stripe_removal_statement(key))));
-    statements.into_commands(STRIPES)
-}
-
-/// The checks of documents in collections that `batch` does not write; other checks are part of the write commands. `mode` applies to
-/// read-mostly documents.
-pub(super) fn check_commands<'a>(
-    batch: &'a Batch,
-    declarations: &Declarations,
-    mode: CheckMode,
-) -> Vec<WriteCommand<'a>> {
+/// The checks of documents in collections that `batch` does not write; other checks are part of the write commands.
+pub(super) fn check_commands(batch: &Batch) -> Vec<WriteCommand<'_>> {
     let mut collections: BTreeMap<&str, CollectionStatements<'_>> = BTreeMap::new();
     for check in batch.checks.iter().filter(|check| !writes_collection_of(batch, check)) {
-        let (key, revision, command) = (&check.key, &check.revision, &batch.command);
-        if !is_read_mostly(declarations, key) {
-            collections.entry(&key.collection).or_default().add_check(batch, check);
-            continue;
-        }
-        let statement = match mode {
-            CheckMode::Stripe(stripe) => stripe.check_statement(key, revision, command),
-            CheckMode::Touch(stripe) => {
-                collections.entry(&key.collection).or_default().add_check(batch, check);
-                stripe.create_statement(key, revision, command)
-            }
-        };
-        collections.entry(STRIPES).or_default().updates.push((key, statement));
+        collections.entry(&check.key.collection).or_default().add_check(batch, check);
     }
     collections.into_iter().flat_map(|(collection, statements)| statements.into_commands(collection)).collect()
-}
-
-/// How read-mostly documents are checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CheckMode {
-    /// By their stripe alone.
-    Stripe(Stripe),
-    /// Like other documents. The stripe is created for the next commit.
-    Touch(Stripe),
-}
-
-/// The document that a check of `key` writes.
-pub(super) fn check_target(declarations: &Declarations, key: &Key, stripe: Stripe) -> Key {
-    match is_read_mostly(declarations, key) {
-        true => Key { collection: STRIPES.into(), id: stripe.id(key).into() },
-        false => key.clone(),
-    }
-}
-
-fn is_read_mostly(declarations: &Declarations, key: &Key) -> bool {
-    declarations.collections.get(&*key.collection).is_some_and(|codec| codec.collection.read_mostly)
 }
 
 /// Whether `batch` writes to the collection of `check`.
@@ -359,39 +297,4 @@ fn upsert_statement(key: &Key, document: RawDocumentBuf) -> RawDocumentBuf {
     let mut statement = update_statement(nothing, document);
     statement.append(cstr!("upsert"), true);
     statement
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::id::CommandId;
-    use crate::schema::{Catalog, Collection};
-    use crate::time::Timestamp;
-    use crate::value::Json;
-
-    const LEADS: Collection = Collection::new("test.leads", 1).read_mostly();
-    const OTHERS: Collection = Collection::new("test.others", 1);
-
-    fn delete_batch(keys: impl Iterator<Item = Key>) -> Batch {
-        let writes = keys.map(|key| Write { key, expect: Expectation::Any, op: WriteOp::Delete }).collect();
-        let (command, at) = (CommandId::new("c").unwrap(), Timestamp::default());
-        Batch { command, fingerprint: "f".to_owned(), at, result: Json::Null, writes, checks: Vec::new() }
-    }
-
-    /// A stripe that remains would let a check pass after the document has changed.
-    #[test]
-    fn stripes_of_all_changed_documents_are_removed() {
-        let declarations = Declarations::new(&Catalog::new(&[&LEADS, &OTHERS]).unwrap());
-        let long = "x".repeat(900);
-        let lead = |n: usize| Key::new(&LEADS, &format!("{long}{n}"));
-        let batch = delete_batch((0..2_000).map(lead).chain([Key::new(&OTHERS, "other")]));
-        let commands = stripe_removals(&batch, &declarations);
-        assert!(commands.len() > 1 && commands.iter().all(WriteCommand::is_stripe_command));
-        let removed: BTreeSet<&Key> = commands.iter().flat_map(|command| command.keys.iter().copied()).collect();
-        assert_eq!(removed, (0..2_000).map(lead).collect::<Vec<_>>().iter().collect());
-        let all = super::write_commands(&batch, &declarations, &CurrentRevisions::new(), WriteOrder::InPlace).unwrap();
-        assert_eq!(all.iter().filter(|command| command.is_stripe_command()).count(), commands.len());
-    }
 }

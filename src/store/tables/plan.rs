@@ -187,7 +187,7 @@ impl Tables {
         batch: &Batch,
         check: impl FnOnce() -> Result<(), StoreError>,
     ) -> Result<BatchPlan, StoreError> {
-        let current = |key: &Key| pending.states.get(key).map_or_else(|| self.get(key), |state| Ok(state.clone()));
+        let current = |key: &Key| self.state_after(pending, key);
 
         let (key, row) = batch.ledger_row();
         if let Some(row) = current(&key)?
@@ -233,6 +233,32 @@ impl Tables {
         }))
     }
 
+    /// Applies a decided commit as [`Tables::plan_logged`] plans it, and returns it. After an error nothing was applied.
+    pub fn apply_logged(&mut self, logged: &LoggedCommit) -> Result<PlannedCommit, StoreError> {
+        let commit = self.plan_logged(&mut PendingCommits::default(), logged)?;
+        self.apply(commit.clone());
+        Ok(commit)
+    }
+
+    /// Checks that the changes of `batch` give the documents that were decided.
+    ///
+    /// [`StoreError::Conflict`]: a document has other contents than the decision read.
+    pub fn check_changes(&self, pending: &PendingCommits, batch: &Batch) -> Result<(), StoreError> {
+        for Write { key, op, .. } in &batch.writes {
+            if let WriteOp::Change { difference, after } = op
+                && let Some(current) = self.state_after(pending, key)?
+                && !difference.transforms(&current.document, after)
+            {
+                return Err(StoreError::Conflict { key: key.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    fn state_after(&self, pending: &PendingCommits, key: &Key) -> Result<Option<StoredDocument>, StoreError> {
+        pending.states.get(key).map_or_else(|| self.get(key), |state| Ok(state.clone()))
+    }
+
     /// Plans a sweep of `collection`: the deletion of up to `limit` documents that are expired at `now`. It has no ledger row.
     pub fn plan_sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<PlannedCommit, StoreError> {
         let keys = self.sweep_candidates(collection, now, limit)?.into_iter();
@@ -247,26 +273,28 @@ impl Tables {
         Ok(PlannedCommit { command: CommandId::sweep(), result: Json::Null, changes })
     }
 
-    /// Applies a decided commit, whose expectations held when it was made. Returns its changes.
+    /// Plans a decided commit, whose expectations held when it was made, on the state after all `pending` commits.
     ///
-    /// [`StoreError::Corrupt`]: an operation does not apply to the stored document, so the log has a gap or is damaged. The
-    /// operations before it were applied.
-    pub fn apply_logged(&mut self, logged: &LoggedCommit) -> Result<PlannedCommit, StoreError> {
+    /// [`StoreError::Corrupt`]: an operation does not apply to the document before it, so the log has a gap or is damaged.
+    pub fn plan_logged(
+        &self,
+        pending: &mut PendingCommits,
+        logged: &LoggedCommit,
+    ) -> Result<PlannedCommit, StoreError> {
         let row = logged.entry.as_ref().map(|LedgerEntry { at, fingerprint, result }| {
             let (key, row) = ledger_row(&logged.command, *at, fingerprint, result);
             (key, LoggedOp::Put { version: COMMANDS.version, document: Arc::new(row) })
         });
         let mut changes = Vec::with_capacity(logged.ops.len() + 1);
         for (key, op) in logged.ops.iter().chain(&row) {
-            let before = self.get(key)?;
+            let before = self.state_after(pending, key)?;
             let after = op.apply_to(key, before.as_ref(), &logged.command).ok_or_else(|| StoreError::Corrupt {
                 at: key.to_string(),
                 why: format!("the change of command `{}` does not apply to the stored document", logged.command),
             })?;
             if before.is_some() || after.is_some() {
-                let change = self.change(key.clone(), before.as_ref(), after, op.changed_fields().as_ref());
-                changes.push(change.clone());
-                self.apply_change(change);
+                pending.states.insert(key.clone(), after.clone());
+                changes.push(self.change(key.clone(), before.as_ref(), after, op.changed_fields().as_ref()));
             }
         }
         let result = logged.entry.as_ref().map_or(Json::Null, |entry| entry.result.clone());

@@ -7,9 +7,10 @@ use super::{CaseFailure, Subject};
 use crate::id::{CommandId, Revision};
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Catalog, Collection, Field, Index, Key, Literal, Predicate, Query, Ttl};
-use crate::store::{Batch, Check, Expectation, Freshness, Receipt, Store, StoreError, StoredDocument, Write, WriteOp};
-use crate::time::{Millis, Timestamp};
-use crate::value::{Difference, Document, Json, difference};
+use crate::store::{Batch, Freshness, Receipt, Store, StoreError, StoredDocument};
+pub(super) use crate::testing::batch::{BatchExt, change_op, into_document};
+use crate::time::Millis;
+use crate::value::{Document, Json};
 
 /// Documents of every shape.
 pub(super) const ITEMS: Collection = Collection::new("conform.items", 1)
@@ -138,75 +139,11 @@ impl ConformanceFixture {
 
 /// An empty batch of that command. Its fingerprint and result contain the command.
 pub(super) fn batch(command: &str) -> Result<Batch, CaseFailure> {
-    Ok(Batch {
-        command: command_id(command)?,
-        fingerprint: format!("fingerprint of {command}"),
-        at: Timestamp::from_millis(1_000_000),
-        result: format!("result of {command}").into(),
-        writes: Vec::new(),
-        checks: Vec::new(),
-    })
+    Ok(crate::testing::batch(command_id(command)?))
 }
 
 pub(super) fn command_id(text: &str) -> Result<CommandId, CaseFailure> {
     CommandId::new(text).map_err(|why| CaseFailure::new(why.to_string()))
-}
-
-/// Shorthand for the parts of a batch.
-pub(super) trait BatchExt: Sized {
-    fn write(self, collection: &Collection, id: &str, expect: Expectation, op: WriteOp) -> Self;
-    fn check(self, collection: &Collection, id: &str, revision: &Revision) -> Self;
-
-    fn put(self, collection: &Collection, id: &str, document: Json) -> Self {
-        self.write(collection, id, Expectation::Any, put_op(document))
-    }
-
-    fn insert(self, collection: &Collection, id: &str, document: Json) -> Self {
-        self.write(collection, id, Expectation::Absent, put_op(document))
-    }
-
-    fn replace(self, collection: &Collection, id: &str, revision: &Revision, document: Json) -> Self {
-        self.write(collection, id, Expectation::Revision(revision.clone()), put_op(document))
-    }
-
-    /// Changes the document that was read to `after`, field by field.
-    fn change(self, collection: &Collection, id: &str, read: &StoredDocument, after: Json) -> Self {
-        let after = into_document(after);
-        let op = change_op(difference(&read.document, &after), after);
-        self.write(collection, id, Expectation::Revision(read.revision.clone()), op)
-    }
-
-    fn delete(self, collection: &Collection, id: &str) -> Self {
-        self.write(collection, id, Expectation::Any, WriteOp::Delete)
-    }
-}
-
-impl BatchExt for Batch {
-    fn write(mut self, collection: &Collection, id: &str, expect: Expectation, op: WriteOp) -> Self {
-        self.writes.push(Write { key: Key::new(collection, id), expect, op });
-        self
-    }
-
-    fn check(mut self, collection: &Collection, id: &str, revision: &Revision) -> Self {
-        self.checks.push(Check { key: Key::new(collection, id), revision: revision.clone() });
-        self
-    }
-}
-
-pub(super) fn put_op(document: Json) -> WriteOp {
-    WriteOp::Put { version: 1, document: Arc::new(into_document(document)) }
-}
-
-pub(super) fn change_op(difference: Difference, after: Document) -> WriteOp {
-    WriteOp::Change { difference: Arc::new(difference), after: Arc::new(after) }
-}
-
-/// The fields of a JSON object; none for other values.
-pub(super) fn into_document(value: Json) -> Document {
-    match value {
-        Json::Object(document) => document,
-        _ => Document::new(),
-    }
 }
 
 /// The code of an error, or `ok`.

@@ -6,11 +6,9 @@ use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
 use super::value::to_js;
-use crate::engine::transfer::{
-    CheckedSource, ImportSource, LineReader, LineWriter, Progress, Selection, SourceChecker,
-};
-use crate::engine::{Engine, Error};
+use crate::engine::{Engine, Error, Progress};
 use crate::schema::{Catalog, Key};
+use crate::transfer::{CheckedSource, ImportSource, LineReader, LineWriter, Selection, SourceChecker};
 use crate::wasm::calls::{self, ExportOptions, ImportResult};
 
 /// Approximate size of a chunk, in bytes.

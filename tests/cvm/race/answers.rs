@@ -10,8 +10,8 @@ use runstate::testing::block_on;
 use runstate::time::Millis;
 
 use super::*;
-use crate::cluster::{program, start};
 use crate::interleaving::{YieldingStore, explore};
+use crate::scene::{program, start};
 
 #[test]
 fn early_answer_racing_with_its_call_is_always_taken() {
@@ -127,7 +127,7 @@ fn two_answers_without_call_id_never_answer_the_same_call() {
     let outcomes = explore("two answerers of what is open", ROUNDS, |choices| {
         let race = Race::start(&load);
         let results = race.run(choices, [boxed(answer(&race.one, "a")), boxed(answer(&race.other, "b"))]);
-        let output = race.cluster.check().output("run");
+        let output = race.scene.check().output("run");
         (results.map(outcome_name), output.join(" "))
     });
     let expected = [
@@ -144,7 +144,7 @@ fn second_early_answer_to_one_call_is_rejected() {
     let load = program("program", KEYED);
     let results = explore("asker, two early answerers", ROUNDS, |choices| {
         let race = Race::start(&load);
-        let third = race.cluster.process_over(YieldingStore::wrap_migrated(race.cluster.disk.clone()));
+        let third = race.scene.process_over(YieldingStore::wrap_migrated(race.scene.store.clone()));
         let three =
             [boxed(answer_key(&race.one, "a")), boxed(answer_key(&race.other, "b")), boxed(answer(&third, "go"))];
         let results = race.run(choices, three);
@@ -207,7 +207,7 @@ fn last_two_concurrent_answers_resume_the_execution_once() {
     );
     let first = explore("the last two", ROUNDS, |choices| {
         let race = Race::start(&load);
-        let documents = race.cluster.check();
+        let documents = race.scene.check();
         let calls: Vec<String> = documents.calls("run").into_iter().map(|(id, _)| id.to_owned()).collect();
         let timed = choices.choose(2) == 0;
         let others = if timed { 0 } else { 1 };
@@ -216,7 +216,7 @@ fn last_two_concurrent_answers_resume_the_execution_once() {
         }
         let last = async { answer_call(&race.other, &calls[2], "c").await };
         let expected = if timed {
-            let third = race.cluster.process_over(YieldingStore::wrap_migrated(race.cluster.disk.clone()));
+            let third = race.scene.process_over(YieldingStore::wrap_migrated(race.scene.store.clone()));
             let three = [
                 boxed(answer_call(&race.one, &calls[others], "a")),
                 boxed(last),

@@ -17,20 +17,16 @@ use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, RunSlice, Start, Status};
 use runstate::engine::{Engine, Error, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
-use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
-use runstate::schema::{Aggregate, Catalog, Key, Query};
-use runstate::store::{
-    Batch, Capabilities, Changes, Freshness, Memory, Outcome, Page, Position, Receipt, Row, Store, StoreError,
-    StoredDocument,
-};
+use runstate::schema::Key;
+use runstate::store::layer;
+use runstate::store::{Freshness, Memory, Store, StoreError, StoredDocument};
 use runstate::testing::{block_on, join_all, yield_now};
-use runstate::time::{Millis, Timestamp};
-use runstate::value::Document;
+use runstate::time::Millis;
 
-use crate::cluster::{SimCluster, is_full_run, program, start};
 use crate::documents::StoreDump;
 use crate::interleaving::{Gate, ScheduleChoices, YieldingStore};
+use crate::scene::{Scene, is_full_run, program, start};
 
 /// Rounds of a race in the ordinary run, unless it has fewer orders.
 const ROUNDS: usize = 480;
@@ -38,9 +34,9 @@ const ROUNDS: usize = 480;
 /// The result of a caller.
 type RaceResult = Result<(), ErrorCode>;
 
-/// Two processes, and the cluster that is checked after them.
+/// Two processes, and the scene that is checked after them.
 struct Race {
-    cluster: SimCluster,
+    scene: Scene,
     one: Cvm,
     other: Cvm,
 }
@@ -49,15 +45,15 @@ impl Race {
     /// Starts `run` on `program` before the race.
     fn start(load: &Load) -> Self {
         let race = Self::load(load);
-        block_on(start(&race.cluster.process(), "program", "run")).unwrap();
+        block_on(start(&race.scene.process(), "program", "run")).unwrap();
         race
     }
 
     fn load(load: &Load) -> Self {
-        let cluster = SimCluster::with_programs(std::slice::from_ref(load));
-        let process = || cluster.process_over(YieldingStore::wrap_migrated(cluster.disk.clone()));
+        let scene = Scene::with_programs(Arc::new(Memory::new()), std::slice::from_ref(load), Settings::default());
+        let process = || scene.process_over(YieldingStore::wrap_migrated(scene.store.clone()));
         let (one, other) = (process(), process());
-        Self { cluster, one, other }
+        Self { scene, one, other }
     }
 
     /// As [`Race::start`], but `one` has started the execution and has it cached.
@@ -70,7 +66,7 @@ impl Race {
     /// As [`Race::start`], but both decide before the first of them commits. `one` is the first if `ranks` is `[0, 1]`.
     fn start_gated(load: &Load, ranks: [usize; 2]) -> Self {
         let race = Self::start(load);
-        let process = |gate| race.cluster.process_over(YieldingStore::wrap_gated(race.cluster.disk.clone(), gate));
+        let process = |gate| race.scene.process_over(YieldingStore::wrap_gated(race.scene.store.clone(), gate));
         let [one, other] = Gate::in_order(ranks).map(process);
         Self { one, other, ..race }
     }
@@ -95,7 +91,7 @@ impl Race {
     }
 
     fn expect(&self, status: Status, output: &[&str]) -> StoreDump {
-        let documents = self.cluster.check();
+        let documents = self.scene.check();
         let head = documents.head("run").unwrap();
         assert_eq!(
             (head.text("state.status"), documents.output("run").as_slice()),
@@ -105,7 +101,7 @@ impl Race {
     }
 
     fn open_call(&self) -> String {
-        block_on(self.cluster.process().status("run")).unwrap().call.unwrap()
+        block_on(self.scene.process().status("run")).unwrap().call.unwrap()
     }
 }
 
@@ -154,7 +150,7 @@ const KEYED: &str = r#"const a = CC("go?"); const b = CC("q?", { key: "k" }); co
 /// Advances the clock to the deadline at some moment, and does the due work.
 async fn pass_time_and_tick(race: &Race, cvm: &Cvm, duration: Millis) -> RaceResult {
     yield_now().await;
-    race.cluster.advance(duration);
+    race.scene.host.clock.advance(duration);
     tick(cvm).await
 }
 
@@ -179,13 +175,11 @@ impl OutrunningStore {
     }
 }
 
-impl Store for OutrunningStore {
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
-    }
+impl layer::StoreLayer for OutrunningStore {
+    type Inner = dyn Store;
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.store.migrate(catalog)
+    fn inner(&self) -> &Self::Inner {
+        &*self.store
     }
 
     fn get<'a>(
@@ -195,50 +189,8 @@ impl Store for OutrunningStore {
     ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(async move {
             self.run_other_slice().await;
-            self.store.get(keys, freshness).await
+            self.inner().get(keys, freshness).await
         })
-    }
-
-    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        self.store.query(query, freshness)
-    }
-
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
-        self.store.aggregate(aggregate)
-    }
-
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
-        self.store.commit(batch)
-    }
-
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
-        self.store.outcome(command)
-    }
-
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
-        self.store.changes(from, limit, wait)
-    }
-
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
-        self.store.sweep(collection, now, limit)
-    }
-
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        self.store.collections()
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.store.close()
     }
 }
 
@@ -247,15 +199,15 @@ fn reader_whose_every_read_is_outrun_still_finishes() {
     const TIMES: u32 = 100;
     let source = r#"const all = []; for (let i = 0; i < 4000; i++) { all.push({ i }); } console.log(all.length);"#;
     let settings = Settings { slice_instructions: 300, ..Settings::default() };
-    let cluster = SimCluster::with_store(Arc::new(Memory::new()), &[program("program", source)], settings);
-    let other = cluster.process();
+    let scene = Scene::with_programs(Arc::new(Memory::new()), &[program("program", source)], settings);
+    let other = scene.process();
     let started = block_on(other.engine().execute_part(&Start::new("program").id("run"), None)).unwrap().output;
     assert_eq!(started.status, Status::Running);
     let remaining = Mutex::new(TIMES);
-    let store = Arc::new(OutrunningStore { store: cluster.disk.clone(), other, remaining });
-    let resumed = block_on(cluster.process_over(store.clone()).resume("run")).unwrap();
+    let store = Arc::new(OutrunningStore { store: scene.store.clone(), other, remaining });
+    let resumed = block_on(scene.process_over(store.clone()).resume("run")).unwrap();
     assert_eq!((resumed.status, *store.remaining.lock().unwrap()), (Status::Complete, 0));
-    assert_eq!(cluster.check().output("run"), ["4000"]);
+    assert_eq!(scene.check().output("run"), ["4000"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,8 +7,8 @@ use runstate::testing::block_on;
 use runstate::time::Millis;
 
 use super::*;
-use crate::cluster::{program, start};
 use crate::interleaving::explore;
+use crate::scene::{program, start};
 
 const LEASE: Millis = Millis::seconds(10);
 
@@ -37,7 +37,7 @@ fn two_concurrent_claims_never_share_a_call() {
             let claimed = claims.into_inner().unwrap();
             let distinct: std::collections::BTreeSet<&String> = claimed.iter().collect();
             assert_eq!((claimed.len(), distinct.len()), (calls, calls), "{claimed:?}");
-            race.cluster.check();
+            race.scene.check();
             choices.first_finished()
         });
         assert_eq!(observed_outcomes(first), [0, 1]);
@@ -51,7 +51,7 @@ fn late_worker_and_its_successor_never_both_complete() {
         let race = Race::start(&load);
         let late = block_on(race.one.claim(&kinds(), "late", LEASE)).unwrap().unwrap().claimed;
         let call = late.call.clone();
-        race.cluster.advance(LEASE);
+        race.scene.host.clock.advance(LEASE);
         let end = choices.choose(3);
         let late = async {
             match end {
@@ -69,7 +69,7 @@ fn late_worker_and_its_successor_never_both_complete() {
             to_race_result(race.other.complete(&work.claimed, "new").await)
         };
         let results = race.run(choices, [boxed(late), boxed(over)]);
-        let output = race.cluster.check().output("run");
+        let output = race.scene.check().output("run");
         let taken = taken.into_inner().unwrap();
         match (results, end) {
             ([Err(codes::STALE_CLAIM), Ok(())], _) => assert_eq!((output, taken), (to_strings(&["new"]), true)),
@@ -133,7 +133,7 @@ fn claim_of_a_deleted_execution_is_stale_for_its_successor() {
     let late = block_on(race.one.claim(&kinds(), "late", LEASE)).unwrap().unwrap().claimed;
     block_on(race.other.cancel("run")).unwrap();
     block_on(race.other.delete("run")).unwrap();
-    race.cluster.advance(Millis(1));
+    race.scene.host.clock.advance(Millis(1));
     block_on(start(&race.other, "program", "run")).unwrap();
     let next = block_on(race.other.claim(&kinds(), "next", LEASE)).unwrap().unwrap().claimed;
     assert_eq!(next.call, late.call, "the same key");

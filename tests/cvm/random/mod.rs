@@ -22,7 +22,7 @@ use runstate::testing::fault::{Disk, FaultFs, Survivors};
 use runstate::testing::{block_on, fault as disk};
 use step::{RandomStep, StepAct, StepFault, steps};
 
-use crate::cluster::{is_full_run, seed};
+use crate::scene::{is_full_run, seed};
 
 /// Runs `cases` sequences of up to `max_steps` steps, each on a new backend, and more if some event of `wanted` has not occurred. Prints how
 /// often each event occurred. If a sequence fails, the shortest part that still fails is reported.

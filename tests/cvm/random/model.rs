@@ -10,8 +10,8 @@ use runstate::value::Json;
 
 use super::run::{RETENTION, RandomRun};
 use super::step::RandomCommand;
-use crate::cluster::program;
 use crate::documents::{RevisionedDocument, StoreDump};
+use crate::scene::program;
 
 /// An answer that was acknowledged.
 pub struct AcknowledgedAnswer {

@@ -21,9 +21,9 @@ use runstate::value::Json;
 use super::model::{AcknowledgedAnswer, HeldClaim};
 use super::step::{RandomCommand, RandomStep, StepAct, StepFault};
 use super::{TestBackend, model};
-use crate::cluster::SimCluster;
 use crate::documents::StoreDump;
 use crate::interleaving::{ScheduleChoices, YieldingStore};
+use crate::scene::Scene;
 
 /// Number of ids of executions.
 pub const RUNS: usize = 4;
@@ -48,7 +48,7 @@ pub struct RandomRun {
     backend: TestBackend,
     /// The process that observes.
     observer: Option<FaultFs>,
-    pub(super) cluster: SimCluster,
+    pub(super) scene: Scene,
     pub(super) processes: Vec<Option<RandomProcess>>,
     pub(super) documents: StoreDump,
     pub(super) commands: u32,
@@ -63,12 +63,12 @@ impl RandomRun {
     pub fn new(backend: TestBackend, loads: &[Load]) -> Self {
         let settings = Settings { slice_instructions: 4_000, retention: Some(RETENTION), ..Settings::default() };
         let (store, observer) = backend.open();
-        let cluster = SimCluster::with_store(store, loads, settings);
-        let documents = StoreDump::load(&cluster.disk);
+        let scene = Scene::with_programs(store, loads, settings);
+        let documents = StoreDump::load(&scene.store);
         Self {
             backend,
             observer,
-            cluster,
+            scene,
             processes: vec![None, None, None],
             documents,
             commands: 0,
@@ -80,26 +80,26 @@ impl RandomRun {
     }
 
     pub(super) fn process(&mut self, n: usize) -> &RandomProcess {
-        let (cluster, backend) = (&self.cluster, &self.backend);
+        let (scene, backend) = (&self.scene, &self.backend);
         self.processes[n].get_or_insert_with(|| {
             // One process needs several batches for what others write in one.
             let batch_bytes = if n == 2 { 12 * 1024 } else { usize::MAX };
             let limits = BatchLimits { batch_bytes, document_bytes: batch_bytes, batch_writes: usize::MAX };
             let (store, fs) = backend.open();
             let store = Arc::new(FaultStore::new(LimitedStore::new(YieldingStore::wrap(store), limits)));
-            RandomProcess { cvm: cluster.process_over(store.clone()), store, fs }
+            RandomProcess { cvm: scene.process_over(store.clone()), store, fs }
         })
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        self.cluster.host.clock.now()
+        self.scene.host.clock.now()
     }
 
     pub fn step(&mut self, step: &RandomStep) {
         match (&step.rival, step.act) {
             (Some(rival), _) if step.fault.is_none() => return self.race(step, rival),
             (_, StepAct::PassTime) => {
-                self.cluster.advance(step.elapsed());
+                self.scene.host.clock.advance(step.elapsed());
                 return self.count("PassTime");
             }
             (_, StepAct::RepeatOld) => return self.repeat_old_command(step),
@@ -117,7 +117,7 @@ impl RandomRun {
     fn next_command(&mut self, step: &RandomStep) -> Option<(RandomCommand, CommandId)> {
         // A new answer contains the number of its command.
         self.commands += 1;
-        self.cluster.advance(Millis(1));
+        self.scene.host.clock.advance(Millis(1));
         let command = self.command(step)?;
         Some((command, CommandId::new(&format!("command-{}", self.commands)).unwrap()))
     }
@@ -136,14 +136,14 @@ impl RandomRun {
                 }
             }
         }
-        let cluster = &self.cluster;
+        let scene = &self.scene;
         let tasks = rivals.iter().map(|(step, command, cvm)| -> BoxFuture<'_, Result<Json, Error>> {
             Box::pin(async move {
                 match command {
                     Some((command, id)) => command.send(cvm, id).await,
                     None => {
                         yield_now().await;
-                        cluster.advance(step.elapsed());
+                        scene.host.clock.advance(step.elapsed());
                         Ok(Json::Null)
                     }
                 }
@@ -171,7 +171,7 @@ impl RandomRun {
 
     /// A rejected command has had no effect.
     fn expect_no_effect(&mut self, command: &RandomCommand, id: &CommandId, error: &Error) {
-        let is_committed = matches!(block_on(self.cluster.disk.outcome(id)).unwrap(), Outcome::Committed { .. });
+        let is_committed = matches!(block_on(self.scene.store.outcome(id)).unwrap(), Outcome::Committed { .. });
         assert!(!is_committed, "{command:?} was committed, and its caller got {error:?}");
         assert!(
             !matches!(error.code, ErrorCode::INTERNAL | ErrorCode::CORRUPT | ErrorCode::CONFLICT),
@@ -220,8 +220,8 @@ impl RandomRun {
     fn drop_dead_processes(&mut self, sender: usize) -> bool {
         let is_dead = |fs: &Option<FaultFs>| fs.as_ref().is_some_and(|fs| !fs.is_alive());
         if is_dead(&self.observer) {
-            (self.cluster.disk, self.observer) = self.backend.open();
-            drop(self.cluster.process());
+            (self.scene.store, self.observer) = self.backend.open();
+            drop(self.scene.process());
             self.count("power failed");
         }
         let mut died = false;
@@ -256,7 +256,7 @@ impl RandomRun {
             }
         }
         self.reload_and_check(&before);
-        let is_committed = matches!(block_on(self.cluster.disk.outcome(id)).unwrap(), Outcome::Committed { .. });
+        let is_committed = matches!(block_on(self.scene.store.outcome(id)).unwrap(), Outcome::Committed { .. });
         match reply {
             Some(Ok(result)) => {
                 self.count(format!("{:?}", step.act));
@@ -334,8 +334,8 @@ impl RandomRun {
 
     /// Loads and checks all documents: every invariant holds, and immutable data has not changed since `before`.
     fn reload_and_check(&mut self, before: &StoreDump) {
-        self.documents = StoreDump::load(&self.cluster.disk);
-        let mut wrong = self.documents.violations(&self.cluster.settings);
+        self.documents = StoreDump::load(&self.scene.store);
+        let mut wrong = self.documents.violations(&self.scene.settings);
         wrong.extend(self.documents.violations_since(before));
         let heads = self.documents.collection(&EXECUTIONS).iter().filter(|(_, head)| !head.has("deleting"));
         wrong.extend(heads.filter_map(|(id, head)| {
@@ -350,7 +350,7 @@ impl RandomRun {
         let faultless =
             RandomStep { act: StepAct::RunDue, process: 0, pick: 0, salt: 1, fault: None, repeat: false, rival: None };
         for _ in 0..4 {
-            self.cluster.advance(Millis::minutes(120));
+            self.scene.host.clock.advance(Millis::minutes(120));
             self.step(&faultless);
         }
         for n in 0..RUNS {
@@ -358,10 +358,10 @@ impl RandomRun {
             let cancel = RandomCommand::Cancel(format!("run-{n}"));
             drop(block_on(cancel.send(&self.process(0).cvm.clone(), &id)));
         }
-        self.cluster.advance(RETENTION);
+        self.scene.host.clock.advance(RETENTION);
         let cvm = self.process(0).cvm.clone();
         block_on(cvm.engine().run_due(1_000, RunLimit::Stop)).unwrap();
-        let documents = StoreDump::load(&self.cluster.disk);
+        let documents = StoreDump::load(&self.scene.store);
         for of in [&EXECUTIONS, &CC_HISTORY, &runstate::domain::cvm::OUTPUTS, &runstate::domain::cvm::HEAP_PAGES] {
             assert!(documents.collection(of).is_empty(), "{:?}", documents.collection(of));
         }

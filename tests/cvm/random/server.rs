@@ -8,15 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use mongodb::Client;
-use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
-use runstate::schema::{Aggregate, Catalog, Key, Query};
+use runstate::store::layer::{self, Method};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{
-    Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
-};
-use runstate::time::{Millis, Timestamp};
-use runstate::value::Document;
+use runstate::store::{Store, StoreError};
 use tokio::runtime::Runtime;
 
 use super::step::{RandomStep, StepFault};
@@ -106,63 +101,19 @@ impl Drop for ConnectedStore {
     }
 }
 
-impl Store for ConnectedStore {
-    fn capabilities(&self) -> Capabilities {
-        self.store().capabilities()
+impl layer::StoreLayer for ConnectedStore {
+    type Inner = Mongo;
+
+    fn inner(&self) -> &Self::Inner {
+        self.store()
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { runtime().block_on(self.store().migrate(catalog)) })
-    }
-
-    fn get<'a>(
+    fn call<'a, T: Send + 'a>(
         &'a self,
-        keys: &'a [Key],
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        Box::pin(async move { runtime().block_on(self.store().get(keys, freshness)) })
-    }
-
-    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        Box::pin(async move { runtime().block_on(self.store().query(query, freshness)) })
-    }
-
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
-        Box::pin(async move { runtime().block_on(self.store().aggregate(aggregate)) })
-    }
-
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
-        Box::pin(async move { runtime().block_on(self.store().commit(batch)) })
-    }
-
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
-        Box::pin(async move { runtime().block_on(self.store().outcome(command)) })
-    }
-
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
-        Box::pin(async move { runtime().block_on(self.store().changes(from, limit, wait)) })
-    }
-
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
-        Box::pin(async move { runtime().block_on(self.store().sweep(collection, now, limit)) })
-    }
-
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        Box::pin(async move { runtime().block_on(self.store().collections()) })
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move { runtime().block_on(self.store().close()) })
+        _: Method,
+        inner: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        Box::pin(async move { runtime().block_on(inner) })
     }
 }
 

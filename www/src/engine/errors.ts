@@ -22,19 +22,13 @@ const EXPLANATIONS: Record<string, [title: string, advice: string]> = {
   conflict: ["It was changed at the same time", "Try again."],
   corrupt: ["Stored data is damaged", "The damaged data is not used; everything else still works. Save a copy with Export."],
   deadline_passed: ["The deadline has passed", "The program continued without this answer."],
-  full: [
-    "No space is left",
-    "Nothing was changed. Delete executions that you no longer need, or free disk space.",
-  ],
+  full: ["No space is left", "Nothing was changed. Delete executions that you no longer need, or free disk space."],
   illegal_transition: ["That is not possible now", "The execution has changed; the page shows its current status."],
   in_use: ["It is still in use", ""],
   internal: ["The engine stopped after an internal error", "Reload the page. Every acknowledged answer is saved."],
   invalid_answer: ["The answer does not fit the question", "Change it and send it again."],
   limit: ["A limit was reached", ""],
-  newer_version: [
-    "A newer version of this page wrote the store",
-    "Reload this tab and close older ones. Until then the store is read-only.",
-  ],
+  newer_version: ["A newer version of this page wrote the store", "Reload this tab and close older ones. Until then the store is read-only."],
   not_found: ["It does not exist", "It may have been deleted."],
   read_only: ["The store is read-only", "Reload the page. If that does not help, export what you need."],
   stale: ["It has changed", "The page shows the current status; try again."],
@@ -51,4 +45,9 @@ export function explain(error: unknown): Explanation {
   }
   const message = error instanceof Error ? error.message : String(error);
   return { title: "Something went wrong", message, advice: "Reload the page. Every acknowledged answer is saved.", code: "page" };
+}
+
+/** Whether an error of the engine has one of these codes. */
+export function hasCode(error: unknown, ...codes: string[]): error is RunstateError {
+  return error instanceof RunstateError && codes.includes(error.code);
 }

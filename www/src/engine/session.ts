@@ -1,59 +1,84 @@
 // The open store of this tab, which all parts of the page share, and the name of this tab, which is recorded with its answers.
 
-import { signal } from "@preact/signals";
-import type { Runstate } from "runstate";
+import { computed, signal } from "@preact/signals";
+import { init, open, type Runstate } from "runstate/slim";
 
-import { explain, type Explanation } from "./errors";
-import { openStore, storeUrl, type OpenStore } from "./store";
+import { tabStorage } from "../state/web-storage";
+import { compile } from "./compiler";
+import { explain, hasCode, type Explanation } from "./errors";
+import { engineModule } from "./wasm";
 
-export type SessionState = { state: "opening" } | { state: "open"; store: OpenStore } | { state: "failed"; explanation: Explanation };
+/** The open store; null until it is open. */
+export const store = signal<Runstate | null>(null);
 
-export const session = signal<SessionState>({ state: "opening" });
+/** Why no store is open, why it is not the requested one, or why it is read-only; null if it is open without a problem. */
+export const problem = signal<Explanation | null>(null);
 
-/** The URL of the requested store. The open store may be another one; see {@link OpenStore.problem}. */
-export const requestedUrl = storeUrl(location.search);
+export const isOpening = computed(() => store.value === null && problem.value === null);
+
+/** Whether committed data survives this tab. */
+export const isDurable = computed(() => store.value !== null && store.value.url !== MEMORY);
 
 /** A short name of this tab. It survives a reload. */
-export const tabName = nameTab();
+export const tabName = tabStorage.get("tab") ?? `tab-${randomWord(3)}`;
+tabStorage.set("tab", tabName);
 
-/** Opens the store. Resolves to null if that fails. */
-export async function openSession(): Promise<OpenStore | null> {
+const MEMORY = "memory:";
+
+/** The open store. Throws if it is not open yet. */
+export function engine(): Runstate {
+  if (store.value === null) throw new Error("the engine is not loaded yet");
+  return store.value;
+}
+
+/**
+ * Opens the store that the address requests (`?store=indexeddb:NAME` or `?store=memory:`), by default the demo's own database. Falls back to memory if the
+ * browser provides no database, permanently or for now. Resolves to null if no store can be opened.
+ */
+export async function openSession(): Promise<Runstate | null> {
+  const requested = new URLSearchParams(location.search).get("store") ?? "";
+  const url = /^(indexeddb:.+|memory:)$/.test(requested) ? requested : "indexeddb:runstate-demo";
   try {
-    const store = await openStore(requestedUrl);
-    session.value = { state: "open", store };
-    return store;
+    await init(await engineModule(), { compile });
+    await openStore(url).catch(openMemory);
   } catch (error) {
-    session.value = { state: "failed", explanation: explain(error) };
-    return null;
+    problem.value = explain(error);
   }
+  return store.value;
+}
+
+async function openStore(url: string): Promise<void> {
+  const rs = await open(url);
+  const health = await rs.health();
+  problem.value = health === null ? null : explain(health);
+  store.value = rs;
+}
+
+async function openMemory(error: unknown): Promise<void> {
+  if (!hasCode(error, "unsupported", "unavailable")) throw error;
+  await openStore(MEMORY);
+  const { message, code } = error;
+  problem.value =
+    code === "unsupported"
+      ? {
+          title: "Nothing is saved: this browser provides no database",
+          message,
+          advice: "Programs run in memory and are lost when this tab closes. Use a current browser, outside of private windows.",
+          code,
+        }
+      : {
+          title: "Nothing is saved: the database cannot be opened",
+          message: `${message}. Its data is still stored.`,
+          advice:
+            "Until it opens, programs run in memory and are lost when this tab closes. Close other tabs of this page, or leave the private window, then reload.",
+          code,
+        };
 }
 
 /** Checks whether the store can still be written. A newer page may have upgraded it, or the engine may have stopped after an internal error. */
 export async function checkHealth(): Promise<void> {
-  const current = session.peek();
-  if (current.state !== "open") return;
-  const health = await current.store.rs.health().catch((error: unknown) => error);
-  if (health === null || current.store.problem !== null) return;
-  session.value = { state: "open", store: { ...current.store, problem: explain(health) } };
-}
-
-/** The open store; null if it is not open. */
-export function engine(): Runstate | null {
-  return session.value.state === "open" ? session.value.store.rs : null;
-}
-
-function nameTab(): string {
-  const key = "runstate.tab";
-  try {
-    const stored = sessionStorage.getItem(key);
-    if (stored !== null) return stored;
-    const name = `tab-${randomWord(3)}`;
-    sessionStorage.setItem(key, name);
-    return name;
-  } catch {
-    // Without web storage every load gets a new name.
-    return `tab-${randomWord(3)}`;
-  }
+  const health = await store.peek()?.health().catch((error: unknown) => error);
+  if (health !== null && health !== undefined) problem.value ??= explain(health);
 }
 
 /** Random letters and digits, without those that look alike. */

@@ -1,72 +1,70 @@
 // The list of all executions, with its filters. The rows are links; arrow keys (or j and k) move between them.
 
-import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
-import type { Status, ExecutionSummary } from "runstate";
+import { computed, signal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import { useLayoutEffect } from "preact/hooks";
+import type { ExecutionSummary, Status } from "runstate";
 
-import { ImportButton } from "../page/import";
-import { StorageLine } from "../page/storage-line";
+import { StorageLine } from "../page/storage";
+import { ImportButton } from "../page/transfer";
+import { hrefOf, route, showEditor, showExecution } from "../state/route";
 import { tabStorage } from "../state/web-storage";
-import { hrefOf, route, showExecution, showEditor } from "../state/route";
-import { now } from "../ui/time";
-import { StatusMark } from "../ui/status";
+import { Button } from "../ui/controls";
+import { formatAge, formatCount, now, statusLabel, STATUSES } from "../ui/format";
 import { VirtualList } from "../ui/virtual-list";
-import { formatAge, formatCount, statusLabel, STATUSES } from "../ui/format";
-import { NO_FILTER, filterExecutions, programNames, type ExecutionFilter } from "./filter";
+import { filterExecutions, NO_FILTER, programNames, type ExecutionFilter } from "./rows";
 import { complete, damage, executions } from "./summaries";
-import { selectionOffset } from "./selection-offset";
 
 const ROW_PX = 62;
 
+const filter = signal<ExecutionFilter>({ ...NO_FILTER, ...(tabStorage.json("filter") as Partial<ExecutionFilter> | null) });
+
+function changeFilter(part: Partial<ExecutionFilter>): void {
+  filter.value = { ...filter.value, ...part };
+  tabStorage.set("filter", JSON.stringify(filter.value));
+}
+
+/** The executions that match the filter. */
+const shown = computed(() => filterExecutions(executions.value, filter.value));
+
+/** Shows an execution that is `offset` rows after the shown one. */
+export function moveSelection(offset: number): void {
+  const index = shown.value.findIndex(({ id }) => id === route.value.id) + offset;
+  const next = shown.value[Math.min(Math.max(index, 0), shown.value.length - 1)];
+  if (next !== undefined) showExecution(next.id);
+}
+
 export function ExecutionList() {
-  const filter = useSignal<ExecutionFilter>(storedFilter());
-  const shown = useComputed(() => filterExecutions(executions.value, filter.value));
-  const selected = useComputed(() => {
-    const at = route.value;
-    return at.at === "execution" ? shown.value.findIndex(({ id }) => id === at.id) : -1;
-  });
+  const { status, program, words } = filter.value;
   const programs = useComputed(() => programNames(executions.value));
+  const selected = useComputed(() => shown.value.findIndex(({ id }) => id === route.value.id));
   const reveal = useSignal(-1);
   useSignalEffect(() => {
     // Scrolls only after a navigation: new rows must not move the list while it is read.
     if (route.value.at === "execution" && complete.value) reveal.value = selected.peek();
   });
 
-  function change(part: Partial<ExecutionFilter>): void {
-    filter.value = { ...filter.value, ...part };
-    tabStorage.set("filter", JSON.stringify(filter.value));
-  }
-
-  function go(by: number): void {
-    const next = shown.value[Math.min(Math.max(selected.value + by, 0), shown.value.length - 1)];
-    if (next !== undefined) showExecution(next.id);
-  }
-
-  useSignalEffect(() => {
-    if (selectionOffset.value !== 0) {
-      go(selectionOffset.value);
-      selectionOffset.value = 0;
-    }
-  });
+  useLayoutEffect(() => {
+    // The focus follows the shown execution from row to row.
+    if (document.activeElement?.matches(".row")) document.querySelector<HTMLElement>(".row[aria-current]")?.focus({ preventScroll: true });
+  }, [route.value.id]);
 
   function handleKeyDown(event: KeyboardEvent): void {
-    const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 }[event.key];
-    if (by === undefined || !(event.target instanceof HTMLAnchorElement)) return;
+    const offset = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 }[event.key];
+    if (offset === undefined || !(event.target instanceof HTMLAnchorElement)) return;
     event.preventDefault();
-    const frame = event.currentTarget as HTMLElement;
-    go(by);
-    // The row may be rendered only in the next frame.
-    requestAnimationFrame(() => frame.querySelector<HTMLElement>("a[aria-current]")?.focus({ preventScroll: true }));
+    moveSelection(offset);
   }
 
+  const [count, total] = [shown.value.length, executions.value.length];
   return (
     <nav class="executions" aria-labelledby="executions-title" data-testid="executions" onKeyDown={handleKeyDown}>
-      <div class="panel-head">
+      <div class="bar apart">
         <h2 id="executions-title">Executions</h2>
-        <span class="list-actions">
+        <span class="bar">
           <ImportButton />
-          <button type="button" class="primary small" onClick={showEditor} data-testid="new">
+          <Button class="primary" onClick={showEditor} testid="new">
             New
-          </button>
+          </Button>
         </span>
       </div>
       <div class="filters" role="search" aria-label="Executions">
@@ -75,68 +73,68 @@ export function ExecutionList() {
           type="search"
           placeholder="Search ( / )"
           aria-label="Search executions by id, program or question"
-          value={filter.value.words}
-          onInput={(event) => change({ words: event.currentTarget.value })}
+          value={words}
+          onInput={(event) => changeFilter({ words: event.currentTarget.value })}
           data-testid="search"
         />
         <select
           aria-label="Filter by status"
-          value={filter.value.status}
-          onChange={(event) => change({ status: event.currentTarget.value as Status | "" })}
+          value={status}
+          onChange={(event) => changeFilter({ status: event.currentTarget.value as Status | "" })}
           data-testid="filter-status"
         >
           <option value="">Any status</option>
-          {STATUSES.map((status) => (
-            <option key={status} value={status}>
-              {statusLabel(status)}
-            </option>
+          {STATUSES.map((name) => (
+            <option value={name}>{statusLabel(name)}</option>
           ))}
         </select>
         <select
           aria-label="Filter by program"
-          value={filter.value.program}
-          onChange={(event) => change({ program: event.currentTarget.value })}
+          value={program}
+          onChange={(event) => changeFilter({ program: event.currentTarget.value })}
           data-testid="filter-program"
         >
           <option value="">Any program</option>
           {programs.value.map((name) => (
-            <option key={name} value={name}>
-              {name}
-            </option>
+            <option value={name}>{name}</option>
           ))}
         </select>
       </div>
-      <p class="count" data-testid="execution-count" data-complete={complete.value}>
-        {shown.value.length === executions.value.length
-          ? formatCount(executions.value.length, "execution")
-          : `${shown.value.length.toLocaleString("en")} of ${formatCount(executions.value.length, "execution")}`}
+      <p class="hint" data-testid="execution-count" data-complete={complete.value}>
+        {count === total ? "" : `${count.toLocaleString("en")} of `}
+        {formatCount(total, "execution")}
       </p>
-      {damage.value === null ? null : (
-        <p class="wrong damage" role="alert" data-testid="list-damage">
+      {damage.value && (
+        <p class="wrong" role="alert" data-testid="list-damage">
           Some executions cannot be listed: {damage.value.message}.
         </p>
       )}
-      {shown.value.length === 0 ? (
-        <EmptyList any={executions.value.length > 0 || damage.value !== null} onAll={() => change(NO_FILTER)} />
-      ) : (
+      {count > 0 ? (
         <VirtualList
           label="Executions, newest first"
-          count={shown.value.length}
+          items={shown.value}
           rowHeight={ROW_PX}
           pinned={selected.value}
           reveal={reveal}
           testid="execution-list"
-          keyOf={(index) => shown.value[index]?.id ?? String(index)}
-          render={(index) => <ExecutionRow summary={shown.value[index]} selected={index === selected.value} />}
+          render={(summary, index) => <ExecutionRow summary={summary} selected={index === selected.value} />}
         />
+      ) : total > 0 || damage.value ? (
+        <p class="hint">
+          No execution matches the filters.{" "}
+          <Button class="link" onClick={() => changeFilter(NO_FILTER)}>
+            Show all
+          </Button>
+        </p>
+      ) : (
+        <p class="hint">No program has run yet. Pick an example and press Run. It waits at its first question.</p>
       )}
       <StorageLine />
     </nav>
   );
 }
 
-function ExecutionRow({ summary, selected }: { summary: ExecutionSummary | undefined; selected: boolean }) {
-  if (summary === undefined) return null;
+function ExecutionRow({ summary, selected }: { summary: ExecutionSummary; selected: boolean }) {
   const { id, programName, status, prompt, openCalls, lastModified } = summary;
   return (
     <a
@@ -147,31 +145,15 @@ function ExecutionRow({ summary, selected }: { summary: ExecutionSummary | undef
       data-id={id}
       data-status={status}
     >
-      <StatusMark status={status} />
-      <span class="row-name">{programName}</span>
-      <span class="row-age">{formatAge(lastModified, now.value)}</span>
-      <span class="row-prompt">
-        {prompt !== null && prompt !== "" ? prompt : id}
+      <span class={`mark ${status}`} title={statusLabel(status)}>
+        <span class="hidden">{statusLabel(status)}:</span>
+      </span>
+      <strong class="cut">{programName}</strong>
+      <span class="hint">{formatAge(lastModified, now.value)}</span>
+      <span class="hint cut">
+        {prompt || id}
         {openCalls > 1 ? ` (+${openCalls - 1})` : ""}
       </span>
     </a>
   );
-}
-
-function EmptyList({ any, onAll }: { any: boolean; onAll(): void }) {
-  if (!any)
-    return <p class="empty">No program has run yet. Pick an example and press Run. It waits at its first question.</p>;
-  return (
-    <p class="empty">
-      No execution matches the filters.{" "}
-      <button type="button" class="link" onClick={onAll}>
-        Show all
-      </button>
-    </p>
-  );
-}
-
-function storedFilter(): ExecutionFilter {
-  const value = tabStorage.json("filter");
-  return typeof value === "object" && value !== null ? { ...NO_FILTER, ...value } : NO_FILTER;
 }

@@ -1,12 +1,14 @@
-// All executions, newest first, updated with the changes of every tab. `filter.ts` decides which of them are shown.
+// All executions, newest first, updated with the changes of every tab. `rows.ts` decides which of them are shown.
 
 import { signal } from "@preact/signals";
-import { RunstateError, type Runstate, type ExecutionSummary } from "runstate/slim";
+import type { ExecutionSummary, Runstate, RunstateError } from "runstate";
 
-import { onChanges, type ChangeSet } from "../engine/changes";
+import { onChanges, type ChangedIds } from "../engine/changes";
+import { hasCode } from "../engine/errors";
+import { readPages } from "../engine/pages";
 import { notifyError } from "../state/notices";
-import { listExecutions } from "./list-query";
-import { applyUpdates } from "./update";
+import { STATUSES } from "../ui/format";
+import { applyUpdates } from "./rows";
 
 /** The number of executions that are read first, so that the page shows a list quickly. */
 const INITIAL_LIMIT = 200;
@@ -33,79 +35,70 @@ export const damage = signal<RunstateError | null>(null);
 
 /** Reads the list and follows its changes while the page is open. */
 export async function followExecutions(rs: Runstate): Promise<void> {
-  let pending: ChangeSet | null = null;
-  let reading = true;
+  let pending: ChangedIds = null;
+  let reading = false;
 
   async function refresh(): Promise<void> {
-    while (pending !== null) {
-      const changes: ChangeSet = pending;
-      pending = null;
+    if (reading) return;
+    reading = true;
+    while (pending === null || pending.size > 0) {
+      const changed: ChangedIds = pending;
+      pending = new Set();
       const started = performance.now();
-      await applyChanges(rs, changes).catch(notifyError);
+      await (changed === null || changed.size > MAX_SINGLE_READS ? readAll(rs) : readChanged(rs, changed)).catch(notifyError);
       const pause = Math.max(MIN_PAUSE_MS, PAUSE_FACTOR * (performance.now() - started));
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
     reading = false;
   }
 
-  onChanges((changes) => {
-    pending = pending === null ? changes : mergeChangeSets(pending, changes);
-    if (reading) return;
-    reading = true;
+  onChanges((changed) => {
+    pending = changed === null || pending === null ? null : new Set([...pending, ...changed]);
     void refresh();
   });
-  try {
-    await read(rs, INITIAL_LIMIT);
-    if (executions.value.length === INITIAL_LIMIT) await read(rs, MAX_LISTED);
-    complete.value = true;
-  } catch (error) {
-    notifyError(error);
-  }
   await refresh();
 }
 
-async function read(rs: Runstate, limit: number): Promise<void> {
-  const { list, damage: listDamage } = await listExecutions(rs, limit);
-  executions.value = list;
-  damage.value = listDamage;
+async function readAll(rs: Runstate): Promise<void> {
+  damage.value = null;
+  if (!complete.value) executions.value = await listExecutions(rs, INITIAL_LIMIT);
+  if (complete.value || executions.value.length === INITIAL_LIMIT) executions.value = await listExecutions(rs, MAX_LISTED);
+  complete.value = true;
 }
 
-async function applyChanges(rs: Runstate, changes: ChangeSet): Promise<void> {
-  const changed = [...changes.executions];
-  if (changes.all || changed.length > MAX_SINGLE_READS) {
-    await read(rs, MAX_LISTED);
-    return;
-  }
-  const { list: newest } = await listExecutions(rs, MAX_SINGLE_READS);
+async function readChanged(rs: Runstate, changed: Set<string>): Promise<void> {
+  const newest = await listExecutions(rs, MAX_SINGLE_READS);
   const updated = new Map(newest.map((summary) => [summary.id, summary]));
-  const before = new Map(executions.value.map((summary) => [summary.id, summary]));
-  const deleted = new Set(changes.deleted);
-  for (const id of changed) {
-    if (updated.has(id) || deleted.has(id)) continue;
-    const previous = before.get(id);
-    const summary = previous === undefined ? null : await readSummary(rs, previous);
-    if (summary === null) deleted.add(id);
-    else updated.set(id, summary);
+  const deleted = new Set<string>();
+  for (const row of executions.value.filter(({ id }) => changed.has(id) && !updated.has(id))) {
+    try {
+      updated.set(row.id, await rs.cvm.summary(row.id));
+    } catch (error) {
+      if (hasCode(error, "not_found")) deleted.add(row.id);
+      // A damaged execution keeps its last known row. Its error is shown when it is opened.
+      else if (!hasCode(error, "corrupt")) throw error;
+    }
   }
   executions.value = applyUpdates(executions.value, updated, deleted);
 }
 
-/** Reads the current status of an older execution; null if it was deleted. */
-async function readSummary(rs: Runstate, previous: ExecutionSummary): Promise<ExecutionSummary | null> {
+/**
+ * The newest readable executions, at most `limit`. A query that reads a damaged row fails as a whole. Queries by one status or one program fail only if the
+ * row matches them. An execution is missing only if it has the status and the program of a damaged row.
+ */
+async function listExecutions(rs: Runstate, limit: number): Promise<ExecutionSummary[]> {
   try {
-    return await rs.cvm.summary(previous.id);
+    return await readPages((options) => rs.cvm.list(options), limit);
   } catch (error) {
-    if (error instanceof RunstateError && error.code === "not_found") return null;
-    // A damaged execution keeps its last known row. Its error is shown when it is opened.
-    if (error instanceof RunstateError && error.code === "corrupt") return previous;
-    throw error;
+    if (!hasCode(error, "corrupt")) throw error;
+    damage.value = error;
   }
-}
-
-function mergeChangeSets(a: ChangeSet, b: ChangeSet): ChangeSet {
-  return {
-    executions: new Set([...a.executions, ...b.executions]),
-    deleted: new Set([...a.deleted, ...b.deleted]),
-    all: a.all || b.all,
-  };
+  const programs = (await rs.cvm.programs({ limit: 1_000 })).items;
+  const parts = await Promise.allSettled([
+    ...STATUSES.map((status) => rs.cvm.list({ status, limit })),
+    ...programs.map(({ name }) => rs.cvm.history(name, { limit })),
+  ]);
+  const summaries = parts.flatMap((part) => (part.status === "fulfilled" ? part.value.items : []));
+  const byId = new Map(summaries.map((summary) => [summary.id, summary]));
+  return applyUpdates([], byId, new Set()).slice(0, limit);
 }

@@ -1,15 +1,14 @@
 // The report after a kill: one line that says whether every acknowledged answer is stored, with details to open.
 
-import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
 import { engine } from "../engine/session";
-import { runOrNotify } from "../state/notices";
 import { hrefOf } from "../state/route";
-import { mainElement, useFocusGuard } from "../ui/focus";
-import { formatCount, formatDuration } from "../ui/format";
-import { killReport, dismissReport, type KillReport } from "./report";
+import { Button } from "../ui/controls";
+import { formatCount, formatDuration, joinTexts } from "../ui/format";
+import { useCommand, useFocusGuard } from "../ui/hooks";
 import { answerRemaining } from "./burst";
+import { clearLedger, killReport, type KillReport } from "./ledger";
 import { isSound, verdict, type Proof } from "./proof";
 
 /** The texts about the execution that was shown during the burst. */
@@ -21,88 +20,71 @@ const WATCHED_OUTCOMES = {
 
 export function KillReportBanner() {
   const report = killReport.value;
-  const place = useRef<HTMLDivElement>(null);
-  useFocusGuard(place, report, () => ({ to: mainElement(), waits: false }));
+  const region = useRef<HTMLDivElement>(null);
+  useFocusGuard(region, report, "button");
   return (
-    <div role="status" aria-live="polite" ref={place}>
-      {report === null ? null : <KillReportDetails {...report} />}
+    <div role="status" aria-live="polite" ref={region}>
+      {report && <KillReportDetails {...report} />}
     </div>
   );
 }
 
 function KillReportDetails({ ledger, proof }: KillReport) {
-  const busy = useSignal(false);
-  const { attempt } = ledger;
+  const { busy, run } = useCommand();
+  const { execution, begun, killed, watched } = ledger.attempt;
+  const { acknowledged, lost, twice, underWay } = proof;
   const sound = isSound(proof);
-
-  async function onAnswerRemaining(): Promise<void> {
-    const rs = engine();
-    if (rs === null || busy.value) return;
-    busy.value = true;
-    await runOrNotify(() => answerRemaining(rs, attempt.execution));
-    busy.value = false;
-  }
-
   return (
     <section
-      class={`kill-report ${sound ? "good" : "bad"}`}
+      class={`banner kill-report ${sound ? "saved" : "bad"}`}
       aria-label="After the kill"
       data-testid="kill-report"
-      data-acknowledged={proof.acknowledged}
-      data-lost={proof.lost.length}
-      data-twice={proof.twice.length}
-      data-under-way={proof.underWay}
+      data-acknowledged={acknowledged}
+      data-lost={lost.length}
+      data-twice={twice.length}
+      data-under-way={underWay}
       data-holds={sound}
     >
       <details open={!sound}>
-        <summary>
+        <summary class="cut">
           <strong>{verdict(proof)}</strong>
         </summary>
-        <ul>
+        <ul class="bullets">
           <li>
-            {formatCount(proof.acknowledged, "answer")} {proof.acknowledged === 1 ? "was" : "were"} acknowledged
-            {attempt.killed === null
+            {formatCount(acknowledged, "answer")} {acknowledged === 1 ? "was" : "were"} acknowledged
+            {killed === null
               ? " before the tab was killed"
-              : ` in the ${formatDuration(attempt.killed - attempt.begun)} before the engine was killed`}
+              : ` in the ${formatDuration(killed - begun)} before the engine was killed`}
             ; {describeAcknowledged(proof)}
           </li>
-          {proof.underWay === 0 ? null : <li>{describeUnacknowledged(proof)}</li>}
-          {attempt.watched === null ? null : (
+          {underWay > 0 && <li>{describeUnacknowledged(proof)}</li>}
+          {watched && (
             <li>
-              {attempt.watched.id}, which was shown at that time, {WATCHED_OUTCOMES[proof.watched ?? "same"]}
-              {proof.watched === "same" ? <code>{attempt.watched.hash.slice(0, 12)}…</code> : null}
+              {watched.id}, which was shown at that time, {WATCHED_OUTCOMES[proof.watched ?? "same"]}
+              {proof.watched === "same" && <code>{watched.hash.slice(0, 12)}…</code>}
             </li>
           )}
         </ul>
-        <p class="banner-actions">
-          <a class="action" href={hrefOf(attempt.execution)} data-testid="show-killed">
+        <p class="bar">
+          <a class="action" href={hrefOf(execution)} data-testid="show-killed">
             Show the execution
           </a>
-          <button
-            type="button"
-            class="link"
-            aria-disabled={busy.value}
-            onClick={() => void onAnswerRemaining()}
-            data-testid="finish-killed"
-          >
-            {busy.value ? "Answering…" : "Answer the rest"}
-          </button>
+          <Button class="link" busy={busy} onClick={() => run(() => answerRemaining(engine(), execution))} testid="finish-killed">
+            {busy ? "Answering…" : "Answer the rest"}
+          </Button>
         </p>
       </details>
-      <button type="button" class="quiet" aria-label="Close" onClick={dismissReport} data-testid="dismiss-kill-report">
+      <Button class="icon" aria-label="Close" onClick={clearLedger} testid="dismiss-kill-report">
         ✕
-      </button>
+      </Button>
     </section>
   );
 }
 
 function describeAcknowledged({ lost, twice }: Proof): string {
-  if (lost.length === 0 && twice.length === 0) return "all of them are stored, none twice.";
-  const parts = [
-    lost.length > 0 ? `${lost.length} are lost` : "",
-    twice.length > 0 ? `${twice.length} are stored twice` : "",
-  ];
-  return `${parts.filter((part) => part !== "").join(", ")}.`;
+  const lostText = lost.length > 0 ? `${lost.length} are lost` : "";
+  const twiceText = twice.length > 0 ? `${twice.length} are stored twice` : "";
+  return `${joinTexts(", ", lostText, twiceText) || "all of them are stored, none twice"}.`;
 }
 
 function describeUnacknowledged({ underWay: sent, kept }: Proof): string {

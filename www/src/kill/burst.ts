@@ -1,13 +1,13 @@
 // A burst of answers in a worker, whose engine is killed in the middle: the store is not closed, and no commit is awaited.
 
 import { signal } from "@preact/signals";
-import type { Runstate } from "runstate";
+import { RunstateError, type Runstate } from "runstate/slim";
 
-import { engineModule } from "../engine/wasm";
 import { randomWord, tabName } from "../engine/session";
-import { verifyLastBurst } from "./report";
-import { WorkerEngine } from "./engine";
-import { recordAcknowledged, beginLedger, clearLedger, recordKill, LOCK, recordSent, type Attempt, type BurstAnswer } from "./ledger";
+import { engineModule } from "../engine/wasm";
+import { beginLedger, clearLedger, LOCK, record, recordKill, verifyLastBurst } from "./ledger";
+import type { Attempt } from "./proof";
+import type { BurstEvent, BurstOrder } from "./worker";
 
 /** The parameters of a burst. */
 export interface BurstPlan {
@@ -18,18 +18,17 @@ export interface BurstPlan {
   killAfter: number | null;
 }
 
-/** The progress of a burst. */
+/** The progress of a burst, with the number of saved answers. */
 export type Burst =
-  | { at: "none" }
-  | { at: "starting" }
+  | { at: "none" | "starting"; saved: 0 }
   | { at: "answering"; saved: number; plan: BurstPlan }
   | { at: "killed"; saved: number }
   | { at: "proved"; saved: number; execution: string };
 
-export const burst = signal<Burst>({ at: "none" });
+export const burst = signal<Burst>({ at: "none", saved: 0 });
 
-/** The number of concurrent answers. The program asks one question at a time, so the others are early answers. */
-const CONCURRENCY = 3;
+/** Kills the engine of the current burst; null if there is none. */
+export const killNow = signal<(() => void) | null>(null);
 
 /** How long each step of the story is shown, in milliseconds. */
 const STEP_MS = 900;
@@ -41,7 +40,7 @@ const PROGRAM_NAME = "kill-test";
 
 /** A burst that is killed after a random number of answers. */
 export function randomPlan(): BurstPlan {
-  return { questions: 200, pauseMs: 0, killAfter: 40 + randomBelow(80) };
+  return { questions: 200, pauseMs: 0, killAfter: 40 + Math.floor(Math.random() * 80) };
 }
 
 /** A burst that is long enough for a visitor to kill the tab. */
@@ -54,28 +53,26 @@ export function isRunning({ at }: Burst): boolean {
 
 /** Runs a burst from its start to the proof. `watched` is the shown execution, which must not change. */
 export async function runBurst(rs: Runstate, plan: BurstPlan, watched: Attempt["watched"]): Promise<void> {
-  burst.value = { at: "starting" };
+  burst.value = { at: "starting", saved: 0 };
   try {
     await navigator.locks.request(LOCK, { ifAvailable: true }, async (lock) => {
       if (lock === null) throw new Error("the test cannot start: another tab of this page is running it. Wait until it is done");
-      const execution = await startProgram(rs, plan);
+      const execution = `${PROGRAM_NAME}-${randomWord(5)}`;
+      await rs.cvm.load({ name: PROGRAM_NAME, source: sourceOf(plan) });
+      await rs.cvm.start(PROGRAM_NAME, { id: execution });
       await pauseForStep();
       const attempt = { store: rs.url, execution, begun: Date.now(), killed: null, watched };
-      const { saved, isKilled } = await answerAndKill(attempt, plan);
-      burst.value = isKilled ? { at: "killed", saved } : { at: "none" };
-      if (!isKilled) return clearLedger();
+      if (!(await answerAndKill(attempt, plan))) return;
+      const { saved } = burst.peek();
+      burst.value = { at: "killed", saved };
       await pauseForStep();
       await verifyLastBurst(rs);
       burst.value = { at: "proved", saved, execution };
     });
-  } catch (error) {
-    burst.value = { at: "none" };
-    throw error;
+  } finally {
+    if (burst.peek().at !== "proved") burst.value = { at: "none", saved: 0 };
   }
 }
-
-/** Kills the engine of the current burst; null if there is none. */
-export const killNow = signal<(() => void) | null>(null);
 
 /** Answers the open questions of a burst, so that its execution completes. */
 export async function answerRemaining(rs: Runstate, execution: string): Promise<void> {
@@ -83,59 +80,46 @@ export async function answerRemaining(rs: Runstate, execution: string): Promise<
   for await (const question of run.questions()) await question.answer(makeAnswer(question.key ?? ""), { by: tabName });
 }
 
-async function startProgram(rs: Runstate, plan: BurstPlan): Promise<string> {
-  await rs.cvm.load({ name: PROGRAM_NAME, source: sourceOf(plan) });
-  const id = `${PROGRAM_NAME}-${randomWord(5)}`;
-  await rs.cvm.start(PROGRAM_NAME, { id });
-  return id;
-}
-
-/** Answers questions until the engine is killed or all questions are answered. */
-async function answerAndKill(attempt: Attempt, plan: BurstPlan): Promise<{ saved: number; isKilled: boolean }> {
+/** Answers questions until the engine is killed or all questions are answered. Resolves to whether it was killed. */
+async function answerAndKill(attempt: Attempt, plan: BurstPlan): Promise<boolean> {
   const { store, execution } = attempt;
-  const engine = await WorkerEngine.open({ module: await engineModule(), store, execution, by: tabName });
-  let isKilled = false;
-  const kill = () => {
-    isKilled = true;
-    engine.kill();
-    recordKill(attempt, Date.now());
-  };
+  const keys = Array.from({ length: plan.questions }, (_, index) => `q-${index + 1}`);
+  const answers = keys.map((key) => ({ key, answer: makeAnswer(key) }));
+  const order: BurstOrder = { module: await engineModule(), store, execution, by: tabName, answers, pauseMs: plan.pauseMs };
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "engine" });
   beginLedger(attempt);
-  killNow.value = kill;
   let saved = 0;
-  const onSaved = () => {
-    saved += 1;
-    burst.value = { at: "answering", saved, plan };
-    if (saved === plan.killAfter) setTimeout(kill, Math.random() * KILL_JITTER_MS);
-  };
+  burst.value = { at: "answering", saved, plan };
   try {
-    burst.value = { at: "answering", saved, plan };
-    await answerAll(engine, plan, onSaved);
+    const isKilled = await new Promise<boolean>((resolve, reject) => {
+      killNow.value = () => {
+        worker.terminate();
+        // Later events were sent before the kill, but the page had not received them.
+        worker.onmessage = null;
+        recordKill(attempt);
+        resolve(true);
+      };
+      worker.onerror = ({ message }) => reject(new RunstateError({ code: "internal", message: `the worker failed: ${message}` }));
+      worker.onmessage = ({ data }: MessageEvent<BurstEvent>) => {
+        if (data.event === "done") return resolve(false);
+        if (data.event === "failed") return reject(new RunstateError(data.error));
+        record(data.event, data.line);
+        if (data.event === "sent") return;
+        saved += 1;
+        burst.value = { at: "answering", saved, plan };
+        if (saved === plan.killAfter) setTimeout(() => killNow.peek()?.(), Math.random() * KILL_JITTER_MS);
+      };
+      worker.postMessage(order);
+    });
+    if (!isKilled) clearLedger();
+    return isKilled;
   } catch (error) {
     clearLedger();
     throw error;
   } finally {
     killNow.value = null;
-    engine.kill();
+    worker.terminate();
   }
-  return { saved, isKilled };
-}
-
-/** Answers until there are no more questions, or the engine is killed. */
-async function answerAll(engine: WorkerEngine, { questions, pauseMs }: BurstPlan, onSaved: () => void): Promise<void> {
-  let next = 1;
-  async function answerNext(): Promise<void> {
-    while (next <= questions) {
-      const line: BurstAnswer = { key: `q-${next}`, answer: makeAnswer(`q-${next}`) };
-      next += 1;
-      recordSent(line);
-      if (!(await engine.answer(line))) return;
-      recordAcknowledged(line);
-      onSaved();
-      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    }
-  }
-  await Promise.all(Array.from({ length: CONCURRENCY }, answerNext));
 }
 
 /** A unique answer text, so that a duplicate can be found. */
@@ -159,8 +143,4 @@ function main() {
 
 function pauseForStep(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, STEP_MS));
-}
-
-function randomBelow(limit: number): number {
-  return (crypto.getRandomValues(new Uint16Array(1))[0] ?? 0) % limit;
 }

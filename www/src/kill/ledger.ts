@@ -1,95 +1,105 @@
-// A record of the acknowledged answers of a burst, kept outside of the store and compared with it after the kill. Each line is written when
-// `recordAcknowledged` returns, so a killed tab loses none.
+// The record of the acknowledged answers of a burst, kept outside of the store and compared with it after the kill of the engine or of the whole tab.
+// Each answer is written when `record` returns, so a killed tab loses none. The proof is made once and stored, because the executions may be
+// continued or deleted later.
 
 import { signal } from "@preact/signals";
+import type { Runstate } from "runstate";
 
+import { hasCode } from "../engine/errors";
+import { listCalls } from "../run/current-execution";
+import { notifyError } from "../state/notices";
 import { browserStorage } from "../state/web-storage";
+import { prove, type Attempt, type BurstAnswer, type Ledger, type Proof } from "./proof";
 
 /** The Web Lock that allows one burst at a time in all tabs. The browser releases the lock of a dead tab. */
 export const LOCK = "runstate-www:burst";
 
-/** A burst of answers during which the engine is killed. */
-export interface Attempt {
-  /** The URL of its store. */
-  store: string;
-  execution: string;
-  /** Its start, in milliseconds since 1970. */
-  begun: number;
-  /** The time of the kill, in milliseconds since 1970; null if the whole tab was killed or the burst still runs. */
-  killed: number | null;
-  /** The execution that was shown during the burst, with its state hash, which must not change. */
-  watched: { id: string; hash: string } | null;
-}
-
-/** An answer that was sent, or acknowledged. */
-export interface BurstAnswer {
-  key: string;
-  answer: string;
-}
-
-export interface Ledger {
-  attempt: Attempt;
-  sent: BurstAnswer[];
-  acknowledged: BurstAnswer[];
-}
-
-const KEYS = ["kill.attempt", "kill.sent", "kill.acknowledged", "kill.proof"];
+/** How long to wait for a burst of another tab, in milliseconds. */
+const LOCK_TIMEOUT_MS = 4_000;
 
 /** The maximum number of recorded kills, which call strips show. */
 const MAX_KILLS = 50;
 
+export interface KillReport {
+  ledger: Ledger;
+  proof: Proof;
+}
+
+/** The report on the last kill; null if there is none, or if it was dismissed. */
+export const killReport = signal<KillReport | null>(null);
+
 /** The times at which engines were killed, the newest last. */
-export const killTimes = signal<number[]>(storedKillTimes());
+export const killTimes = signal((browserStorage.json("deaths") ?? []) as number[]);
 
 export function beginLedger(attempt: Attempt): void {
   clearLedger();
-  browserStorage.set("kill.sent", "");
-  browserStorage.set("kill.acknowledged", "");
   browserStorage.set("kill.attempt", JSON.stringify(attempt));
 }
 
-export function recordSent(line: BurstAnswer): void {
-  append("kill.sent", line);
-}
-
-export function recordAcknowledged(line: BurstAnswer): void {
-  append("kill.acknowledged", line);
+/** Records that an answer was sent, or that the store has acknowledged it. */
+export function record(event: "sent" | "acknowledged", { key, answer }: BurstAnswer): void {
+  const name = `kill.${event}`;
+  browserStorage.set(name, `${browserStorage.get(name) ?? ""}${key}\t${answer}\n`);
 }
 
 /** Records that the engine was killed. */
-export function recordKill(attempt: Attempt, at: number): void {
-  browserStorage.set("kill.attempt", JSON.stringify({ ...attempt, killed: at }));
-  killTimes.value = [...killTimes.value, at].slice(-MAX_KILLS);
+export function recordKill(attempt: Attempt): void {
+  const killed = Date.now();
+  browserStorage.set("kill.attempt", JSON.stringify({ ...attempt, killed }));
+  killTimes.value = [...killTimes.value, killed].slice(-MAX_KILLS);
   browserStorage.set("deaths", JSON.stringify(killTimes.value));
 }
 
-/** The record of the last burst of any tab; null if there is none. */
-export function readLedger(): Ledger | null {
-  const attempt = browserStorage.json("kill.attempt") as Attempt | null;
-  if (attempt === null || typeof attempt.execution !== "string") return null;
-  return { attempt, sent: readAnswers("kill.sent"), acknowledged: readAnswers("kill.acknowledged") };
-}
-
 export function clearLedger(): void {
-  for (const key of KEYS) browserStorage.remove(key);
+  for (const name of ["attempt", "sent", "acknowledged", "proof"]) browserStorage.remove(`kill.${name}`);
+  killReport.value = null;
 }
 
-function append(key: string, { key: name, answer }: BurstAnswer): void {
-  browserStorage.set(key, `${browserStorage.get(key) ?? ""}${name}\t${answer}\n`);
+/** Proves a burst whose tab was killed. */
+export async function verifyInterruptedBurst(rs: Runstate): Promise<void> {
+  if (browserStorage.get("kill.attempt") === null) return;
+  try {
+    // A running burst holds the lock; the browser has released the lock of a killed tab.
+    await navigator.locks.request(LOCK, { signal: AbortSignal.timeout(LOCK_TIMEOUT_MS) }, () => verifyLastBurst(rs));
+  } catch (error) {
+    // After a timeout another tab is running the burst and will prove it.
+    if (!(error instanceof DOMException && error.name === "TimeoutError")) notifyError(error);
+  }
 }
 
-function readAnswers(key: string): BurstAnswer[] {
-  const text = browserStorage.get(key) ?? "";
-  return text
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => {
-      const [name = "", answer = ""] = line.split("\t");
-      return { key: name, answer };
-    });
+/** Proves the last burst of any tab. The caller must hold the lock of bursts. */
+export async function verifyLastBurst(rs: Runstate): Promise<void> {
+  const attempt = browserStorage.json("kill.attempt") as Attempt | null;
+  if (attempt?.store !== rs.url) return;
+  const ledger = { attempt, sent: readAnswers("sent"), acknowledged: readAnswers("acknowledged") };
+  const proof = (browserStorage.json("kill.proof") as Proof | null) ?? (await proveInStore(rs, ledger));
+  browserStorage.set("kill.proof", JSON.stringify(proof));
+  killReport.value = { ledger, proof };
 }
 
-function storedKillTimes(): number[] {
-  const stored = browserStorage.json("deaths");
-  return Array.isArray(stored) ? stored.filter((at) => typeof at === "number") : [];
+async function proveInStore(rs: Runstate, ledger: Ledger): Promise<Proof> {
+  const { execution, watched } = ledger.attempt;
+  const [calls, output, shown] = await Promise.all([
+    listCalls(rs, execution),
+    unlessDeleted(async () => (await rs.cvm.run(execution)).output()),
+    watched && unlessDeleted(async () => (await rs.cvm.run(watched.id)).show()),
+  ]);
+  const stored = shown && { hash: shown.stateHash ?? "", lastModified: shown.lastModified };
+  return prove(ledger, { calls, output: output ?? [], watched: stored });
+}
+
+/** Reads from an execution; null if it was deleted. */
+function unlessDeleted<T>(read: () => Promise<T>): Promise<T | null> {
+  return read().catch((error: unknown) => {
+    if (hasCode(error, "not_found")) return null;
+    throw error;
+  });
+}
+
+function readAnswers(event: "sent" | "acknowledged"): BurstAnswer[] {
+  const rows = (browserStorage.get(`kill.${event}`) ?? "").split("\n").slice(0, -1);
+  return rows.map((row) => {
+    const [key = "", answer = ""] = row.split("\t");
+    return { key, answer };
+  });
 }

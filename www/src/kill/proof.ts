@@ -3,7 +3,32 @@
 import type { CallRow } from "runstate";
 
 import { formatCount } from "../ui/format";
-import type { Attempt, Ledger, BurstAnswer } from "./ledger";
+
+/** A burst of answers during which the engine is killed. */
+export interface Attempt {
+  /** The URL of its store. */
+  store: string;
+  execution: string;
+  /** Its start, in milliseconds since 1970. */
+  begun: number;
+  /** The time of the kill, in milliseconds since 1970; null if the whole tab was killed or the burst still runs. */
+  killed: number | null;
+  /** The execution that was shown during the burst, with its state hash, which must not change. */
+  watched: { id: string; hash: string } | null;
+}
+
+/** An answer that was sent, or acknowledged. */
+export interface BurstAnswer {
+  key: string;
+  answer: string;
+}
+
+/** The record of a burst, which is kept outside of the store. */
+export interface Ledger {
+  attempt: Attempt;
+  sent: BurstAnswer[];
+  acknowledged: BurstAnswer[];
+}
 
 /** The stored state of a burst's execution. */
 export interface StoredState {
@@ -29,22 +54,21 @@ export interface Proof {
 }
 
 /** Compares the record of a burst with the store. */
-export function prove(ledger: Ledger, stored: StoredState): Proof {
-  const rows = new Map<string, StoredState["calls"]>();
-  for (const call of stored.calls) if (call.key !== undefined) rows.set(call.key, [...(rows.get(call.key) ?? []), call]);
+export function prove({ attempt, sent, acknowledged }: Ledger, stored: StoredState): Proof {
   const isStored = ({ key, answer }: BurstAnswer) => {
-    const calls = rows.get(key) ?? [];
+    const calls = stored.calls.filter((call) => call.key === key);
     return calls.length === 1 && calls[0]?.result === answer;
   };
-  const acknowledgedKeys = new Set(ledger.acknowledged.map(({ key }) => key));
-  const underWay = ledger.sent.filter(({ key }) => !acknowledgedKeys.has(key));
+  const acknowledgedKeys = new Set(acknowledged.map(({ key }) => key));
+  const underWay = sent.filter(({ key }) => !acknowledgedKeys.has(key));
   return {
-    acknowledged: ledger.acknowledged.length,
-    lost: ledger.acknowledged.filter((line) => !isStored(line)),
-    twice: findDuplicates(stored.output),
+    acknowledged: acknowledged.length,
+    lost: acknowledged.filter((line) => !isStored(line)),
+    // Every answer has a unique text.
+    twice: [...new Set(stored.output.filter((line, index) => stored.output.indexOf(line) !== index))],
     underWay: underWay.length,
     kept: underWay.filter(isStored).length,
-    watched: compareWatched(ledger.attempt, stored.watched),
+    watched: compareWatched(attempt, stored.watched),
   };
 }
 
@@ -54,8 +78,7 @@ export function isSound({ lost, twice, watched }: Proof): boolean {
 }
 
 /** The outcome as one line of text. */
-export function verdict(proof: Proof): string {
-  const { acknowledged, lost, twice, watched } = proof;
+export function verdict({ acknowledged, lost, twice, watched }: Proof): string {
   const saved = formatCount(acknowledged, "saved answer");
   if (lost.length > 0) return `Killed: ${lost.length} of ${saved} ${lost.length === 1 ? "is" : "are"} lost`;
   if (twice.length > 0) return `Killed: the program got ${formatCount(twice.length, "answer")} twice`;
@@ -69,12 +92,4 @@ function compareWatched({ watched, begun }: Attempt, current: StoredState["watch
   if (current?.hash === watched.hash) return "same";
   // Another tab or a deadline may have answered it in the meantime.
   return current !== null && current.lastModified >= begun ? "went on" : "lost";
-}
-
-/** Lines that occur more than once. Every answer has a unique text. */
-function findDuplicates(lines: string[]): string[] {
-  const seen = new Set<string>();
-  const twice = new Set<string>();
-  for (const line of lines) (seen.has(line) ? twice : seen).add(line);
-  return [...twice];
 }

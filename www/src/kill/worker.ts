@@ -1,35 +1,52 @@
-// The worker of `WorkerEngine`: opens the database as any tab does, and answers one question per request.
+// The engine that is killed. It runs in a worker, opens the database as any tab does, and answers questions as fast as it can save. The worker is
+// terminated between any two instructions, with transactions in progress. Nothing is closed, and the engine is not notified.
 
-import { init, open, RunstateError, type ErrorInit, type Run } from "runstate/slim";
+import { init, open, type ErrorInit, type RunstateError } from "runstate/slim";
 
-import type { OpenRequest, WorkerRequest, WorkerResponse } from "./engine";
+import type { BurstAnswer } from "./proof";
 
-let run: Run | null = null;
-let author = "";
+/** The message that starts the worker. */
+export interface BurstOrder {
+  module: WebAssembly.Module;
+  /** The URL of the store. */
+  store: string;
+  execution: string;
+  /** The name that is recorded with the answers. */
+  by: string;
+  answers: BurstAnswer[];
+  /** The pause after each answer, in milliseconds. */
+  pauseMs: number;
+}
 
-addEventListener("message", ({ data }: MessageEvent<WorkerRequest>) => {
-  if ("open" in data) void respond("", openRun(data.open));
-  else void respond(data.answer.key, run?.answer(data.answer.answer, { key: data.answer.key, by: author }));
+/** A message of the worker: about an answer, that all are answered, or an error. */
+export type BurstEvent = { event: "sent" | "acknowledged"; line: BurstAnswer } | { event: "done" } | { event: "failed"; error: ErrorInit };
+
+/** The number of concurrent answers. The program asks one question at a time, so the others are early answers. */
+const CONCURRENCY = 3;
+
+addEventListener("message", ({ data }: MessageEvent<BurstOrder>) => {
+  answerAll(data).then(
+    () => report({ event: "done" }),
+    ({ code = "internal", message = "" }: Partial<RunstateError>) => report({ event: "failed", error: { code, message } }),
+  );
 });
 
-async function openRun({ module, store, execution, by }: OpenRequest): Promise<void> {
+async function answerAll({ module, store, execution, by, answers, pauseMs }: BurstOrder): Promise<void> {
   await init(module);
   const rs = await open(store, { mustExist: true, timers: "off" });
-  run = await rs.cvm.run(execution);
-  author = by;
-}
-
-async function respond(key: string, work: Promise<unknown> | undefined): Promise<void> {
-  let error: ErrorInit | null = null;
-  try {
-    await work;
-  } catch (thrown) {
-    error = toErrorInit(thrown);
+  const run = await rs.cvm.run(execution);
+  const remaining = answers.values();
+  async function answerNext(): Promise<void> {
+    for (const line of remaining) {
+      report({ event: "sent", line });
+      await run.answer(line.answer, { key: line.key, by });
+      report({ event: "acknowledged", line });
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
   }
-  postMessage({ key, error } satisfies WorkerResponse);
+  await Promise.all(Array.from({ length: CONCURRENCY }, answerNext));
 }
 
-function toErrorInit(thrown: unknown): ErrorInit {
-  if (thrown instanceof RunstateError) return { code: thrown.code, message: thrown.message };
-  return { code: "internal", message: thrown instanceof Error ? thrown.message : String(thrown) };
+function report(event: BurstEvent): void {
+  postMessage(event);
 }

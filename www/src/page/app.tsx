@@ -2,35 +2,35 @@
 
 import { useEffect, useRef } from "preact/hooks";
 
-import { session } from "../engine/session";
-import type { Explanation } from "../engine/errors";
+import { problem } from "../engine/session";
 import { ExecutionList } from "../executions/list";
 import { KillReportBanner } from "../kill/banner";
+import { KillDialog } from "../kill/dialog";
 import { Program } from "../program/editor";
 import { ExecutionPanel } from "../run/execution-panel";
+import { announcement, dismiss, notices } from "../state/notices";
 import { route } from "../state/route";
+import { Button } from "../ui/controls";
+import { useFocusGuard } from "../ui/hooks";
 import { Header } from "./header";
-import { Hero } from "./hero";
-import { DropZone } from "./import";
-import { EngineProgress } from "./engine-progress";
-import { Notices } from "./notices";
+import { EngineProgress, Hero } from "./hero";
+import { UpdateBanner } from "./offline";
 import { Help } from "./shortcuts";
-import { UpdateBanner } from "./update";
+import { DropZone } from "./transfer";
 
 export function App() {
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
-  const at = route.value;
-  const executionId = at.at === "execution" ? at.id : "";
+  const { at, id } = route.value;
 
   useEffect(() => {
-    document.title = executionId === "" ? "runstate: durable execution in your browser tab" : `${executionId} – runstate`;
+    document.title = id === "" ? "runstate: durable execution in your browser tab" : `${id} – runstate`;
     // A navigation starts at the top of the new content.
     main.current?.scrollTo({ top: 0 });
     // The control that started the navigation may be removed, which would leave the focus on the body.
     if (document.activeElement === document.body && !first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
-  }, [executionId]);
+  }, [id]);
 
   return (
     <>
@@ -38,14 +38,14 @@ export function App() {
         Skip to the program
       </a>
       <Header />
-      <div class="banners">
+      <div role="alert">
         <StoreProblem />
-        <UpdateBanner />
-        <KillReportBanner />
       </div>
-      <div class="columns" data-at={at.at}>
-        <main id="main" ref={main} tabIndex={-1} class={at.at === "execution" ? "at-execution" : "at-new"}>
-          {at.at === "execution" ? (
+      <UpdateBanner />
+      <KillReportBanner />
+      <div class="columns" data-at={at}>
+        <main id="main" ref={main} tabIndex={-1} class={at === "execution" ? "at-execution" : "at-new"}>
+          {at === "execution" ? (
             <>
               <EngineProgress />
               <ExecutionPanel />
@@ -60,6 +60,7 @@ export function App() {
         <ExecutionList />
       </div>
       <DropZone />
+      <KillDialog />
       <Help />
       <Notices />
     </>
@@ -67,22 +68,50 @@ export function App() {
 }
 
 function StoreProblem() {
-  const now = session.value;
-  const problem = now.state === "failed" ? now.explanation : now.state === "open" ? now.store.problem : null;
-  return <div role="alert">{problem === null ? null : <ProblemDetails {...problem} />}</div>;
-}
-
-function ProblemDetails({ title, message, advice, code }: Explanation) {
+  if (problem.value === null) return null;
+  const { title, message, advice, code } = problem.value;
   return (
-    <section class="trouble" aria-labelledby="trouble-title" data-testid="store-trouble" data-code={code}>
-      <h2 id="trouble-title">{title}</h2>
+    <section class="banner bad" aria-labelledby="problem-title" data-testid="store-trouble" data-code={code}>
+      <h2 id="problem-title">{title}</h2>
       <p>{message}</p>
       <p>
         <strong>{advice}</strong>{" "}
-        <button type="button" class="link" onClick={() => location.reload()}>
+        <Button class="link" onClick={() => location.reload()}>
           Reload
-        </button>
+        </Button>
       </p>
     </section>
+  );
+}
+
+/** Toasts, and a live region for screen readers. */
+function Notices() {
+  const toasts = useRef<HTMLDivElement>(null);
+  useFocusGuard(toasts, notices.value, "button");
+  return (
+    <>
+      <div class="toasts stack" data-testid="notices" ref={toasts}>
+        {notices.value.map(({ id, kind, title, text }) => (
+          <div
+            key={id}
+            class={`toast ${kind === "bad" ? "bad" : "saved"}`}
+            role={kind === "bad" ? "alert" : "status"}
+            data-testid="notice"
+            data-kind={kind}
+          >
+            <div>
+              <strong data-testid="notice-title">{title}</strong>
+              {text !== "" && <p data-testid="notice-text">{text}</p>}
+            </div>
+            <Button class="icon" aria-label="Close" onClick={() => dismiss(id)}>
+              ✕
+            </Button>
+          </div>
+        ))}
+      </div>
+      <p class="hidden" aria-live="polite" data-testid="spoken">
+        {announcement.value}
+      </p>
+    </>
   );
 }

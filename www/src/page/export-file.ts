@@ -1,16 +1,10 @@
 // Reads the execution ids of an export, which the page shows after the import.
 
+import { parseJson } from "../state/web-storage";
+
 /** The ids of the executions in an export. Each line names the collection of its document. */
 export function executionsIn(text: string): string[] {
-  const ids: string[] = [];
-  for (const line of text.split("\n")) {
-    if (!line.includes('"cvm.executions"')) continue;
-    try {
-      const row = JSON.parse(line) as { collection?: unknown; id?: unknown };
-      if (row.collection === "cvm.executions" && typeof row.id === "string") ids.push(row.id);
-    } catch {
-      // The import itself reports invalid lines.
-    }
-  }
-  return ids;
+  const lines = text.split("\n").filter((line) => line.includes('"cvm.executions"'));
+  const rows = lines.map((line) => parseJson(line) as { collection?: unknown; id?: unknown } | null);
+  return rows.flatMap((row) => (row?.collection === "cvm.executions" && typeof row.id === "string" ? [row.id] : []));
 }

@@ -2,22 +2,21 @@
 
 import { signal } from "@preact/signals";
 
-import { session } from "../engine/session";
-import { KillButton } from "../kill/button";
+import { isDurable, store } from "../engine/session";
+import { killDialogOpen } from "../kill/dialog";
 import { LIST, route } from "../state/route";
 import { nextTheme, theme } from "../state/theme";
-import { SOURCE } from "./links";
+import { Button } from "../ui/controls";
 import { helpOpen } from "./shortcuts";
 
-/** Whether the browser is offline. */
-export const offline = signal(!navigator.onLine);
-for (const event of ["online", "offline"]) addEventListener(event, () => (offline.value = !navigator.onLine));
+const isOnline = signal(navigator.onLine);
+for (const event of ["online", "offline"]) addEventListener(event, () => (isOnline.value = navigator.onLine));
 
-const THEMES = { system: "◐", light: "☀", dark: "☾" } as const;
+const THEME_SIGNS = { system: "◐", light: "☀", dark: "☾" };
 
 export function Header() {
   return (
-    <header class="top">
+    <header class="top bar">
       <a class="brand" href="#/new" aria-label="runstate: to the start">
         <svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true">
           <rect width="32" height="32" rx="7" fill="#0f766e" />
@@ -26,57 +25,41 @@ export function Header() {
         </svg>
         <h1>runstate</h1>
       </a>
-      <Chips />
-      <nav class="tools" aria-label="Page">
-        <a
-          class="tool to-list"
-          href={LIST}
-          aria-current={route.value.at === "list" ? "page" : undefined}
-          data-testid="to-list"
-        >
+      <nav class="bar" aria-label="Page">
+        {!isOnline.value && (
+          <span class="pill" data-testid="offline">
+            Offline: everything works
+          </span>
+        )}
+        {store.value !== null && !isDurable.value && <span class="pill bad">Nothing is saved</span>}
+        <a class="to-list" href={LIST} aria-current={route.value.at === "list" ? "page" : undefined} data-testid="to-list">
           Executions
         </a>
-        {SOURCE === null ? null : (
-          <a class="tool to-source" href={SOURCE}>
-            Source
-          </a>
-        )}
-        <button
-          type="button"
+        <a class="to-source" href={__SOURCE__}>
+          Source
+        </a>
+        <Button
           class="icon"
           onClick={nextTheme}
           aria-label={`Theme: ${theme.value}. Change it`}
           title={`Theme: ${theme.value}`}
-          data-testid="theme"
+          testid="theme"
         >
-          {THEMES[theme.value]}
-        </button>
-        <button
-          type="button"
+          {THEME_SIGNS[theme.value]}
+        </Button>
+        <Button
           class="icon keyboard"
           onClick={() => (helpOpen.value = true)}
           aria-label="Keyboard shortcuts"
           title="Keyboard shortcuts ( ? )"
-          data-testid="help"
+          testid="help"
         >
           ?
-        </button>
-        <KillButton />
+        </Button>
+        <Button class="kill danger" onClick={() => (killDialogOpen.value = true)} busy={store.value === null} testid="kill">
+          Kill it
+        </Button>
       </nav>
     </header>
-  );
-}
-
-function Chips() {
-  const now = session.value;
-  return (
-    <div class="chips">
-      {offline.value ? (
-        <span class="chip" data-testid="offline">
-          Offline: everything works
-        </span>
-      ) : null}
-      {now.state === "open" && !now.store.durable ? <span class="chip warn">Nothing is saved</span> : null}
-    </div>
   );
 }

@@ -2,29 +2,20 @@
 
 import { signal } from "@preact/signals";
 
-import { selectionOffset } from "../executions/selection-offset";
-import { killDialogOpen } from "../kill/button";
+import { moveSelection } from "../executions/list";
+import { killDialogOpen } from "../kill/dialog";
+import { ANSWER_CONTROLS } from "../question/panel";
 import { showEditor } from "../state/route";
 import { nextTheme } from "../state/theme";
-import { Dialog } from "../ui/dialog";
+import { Dialog } from "../ui/controls";
 
 export const helpOpen = signal(false);
 
-interface Shortcut {
-  keys: string[];
-  does: string;
-  run(): void;
-}
-
-const SHORTCUTS: Shortcut[] = [
-  { keys: ["1", "…", "9"], does: "Choose an answer to the first question", run: () => undefined },
-  {
-    keys: ["a"],
-    does: "Go to the first question",
-    run: () => focus(".questions article :is(input, textarea, select, .choice)"),
-  },
-  { keys: ["j"], does: "Next execution", run: () => (selectionOffset.value = 1) },
-  { keys: ["k"], does: "Previous execution", run: () => (selectionOffset.value = -1) },
+const SHORTCUTS: { keys: string[]; does: string; run?(): void }[] = [
+  { keys: ["1", "…", "9"], does: "Choose an answer to the first question" },
+  { keys: ["a"], does: "Go to the first question", run: () => focus(`.questions ${ANSWER_CONTROLS}`) },
+  { keys: ["j"], does: "Next execution", run: () => moveSelection(1) },
+  { keys: ["k"], does: "Previous execution", run: () => moveSelection(-1) },
   { keys: ["/"], does: "Search executions", run: () => focus("#search") },
   { keys: ["n"], does: "New program", run: () => newProgram() },
   { keys: ["p"], does: "Pause or continue", run: () => press("pause", "unpause") },
@@ -34,6 +25,7 @@ const SHORTCUTS: Shortcut[] = [
   { keys: ["!"], does: "Kill the engine in the middle of a save (asks first)", run: () => (killDialogOpen.value = true) },
   { keys: ["t"], does: "Change the theme: light, dark or system", run: nextTheme },
   { keys: ["?"], does: "Show this list", run: () => (helpOpen.value = true) },
+  { keys: ["Ctrl", "↵"], does: "Run the program (in the editor)" },
 ];
 
 /** Handles shortcuts while the page is open. */
@@ -46,7 +38,7 @@ export function listenToKeys(): void {
       const shortcut = SHORTCUTS.find(({ keys }) => keys.length === 1 && keys[0] === event.key);
       if (shortcut === undefined) return;
       event.preventDefault();
-      shortcut.run();
+      shortcut.run?.();
     }
   });
 }
@@ -54,10 +46,10 @@ export function listenToKeys(): void {
 export function Help() {
   return (
     <Dialog open={helpOpen} title="Keyboard" testid="help-dialog">
-      <dl class="keys">
+      <dl class="pairs">
         {SHORTCUTS.map(({ keys, does }) => (
           <div key={does}>
-            <dt>
+            <dt class="bar">
               {keys.map((key) => (
                 <kbd key={key}>{key}</kbd>
               ))}
@@ -65,22 +57,13 @@ export function Help() {
             <dd>{does}</dd>
           </div>
         ))}
-        <div>
-          <dt>
-            <kbd>Ctrl</kbd>
-            <kbd>↵</kbd>
-          </dt>
-          <dd>Run the program (in the editor)</dd>
-        </div>
       </dl>
     </Dialog>
   );
 }
 
 function isTyping(target: EventTarget | null): boolean {
-  return (
-    target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
-  );
+  return target instanceof HTMLElement && (target.isContentEditable || target.matches("input, textarea, select"));
 }
 
 function focus(selector: string): void {

@@ -12,12 +12,10 @@ import type { SourceDiagnostic } from "./diagnostics";
 
 /** An editor of a source. */
 export interface Editor {
-  text(): string;
+  /** Replaces the source, unless the editor already has it. */
   replace(text: string): void;
-  /** Marks the diagnostics in the text. */
-  diagnose(diagnostics: SourceDiagnostic[]): void;
-  /** Scrolls to the first diagnostic. */
-  show(diagnostics: SourceDiagnostic[]): void;
+  /** Marks the diagnostics in the source. `reveals` also scrolls to the first one. */
+  diagnose(diagnostics: SourceDiagnostic[], reveals: boolean): void;
   focus(): void;
   destroy(): void;
 }
@@ -58,53 +56,34 @@ export function createEditor(
     }),
   });
   return {
-    text: () => view.state.doc.toString(),
     replace(next) {
+      if (next === view.state.doc.toString()) return;
       view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next }, selection: { anchor: 0 } });
       view.dispatch({ effects: EditorView.scrollIntoView(0) });
     },
-    diagnose(diagnostics) {
-      view.dispatch(
-        setDiagnostics(
-          view.state,
-          diagnostics.map((one) => toLint(view.state.doc, one)),
-        ),
-      );
-    },
-    show(diagnostics) {
-      const first = diagnostics[0];
-      if (first !== undefined) scrollToCenter(view, first.line);
+    diagnose(diagnostics, reveals) {
+      const { doc } = view.state;
+      const marks = diagnostics.map((one) => toLint(doc, one));
+      view.dispatch(setDiagnostics(view.state, marks));
+      if (reveals && marks[0] !== undefined) scrollToCenter(view, marks[0].from);
     },
     focus: () => view.focus(),
     destroy: () => view.destroy(),
   };
 }
 
-/** Scrolls a line into the middle of the view. CodeMirror's own scrolling would also scroll the page. */
-function scrollToCenter(view: EditorView, line: number): void {
-  const at = view.state.doc.line(Math.min(Math.max(line, 1), view.state.doc.lines)).from;
+/** Scrolls a position into the middle of the view. CodeMirror's own scrolling would also scroll the page. */
+function scrollToCenter(view: EditorView, at: number): void {
   view.requestMeasure({
     read: () => view.lineBlockAt(at).top - view.scrollDOM.clientHeight / 2,
-    write: (top) => {
-      view.scrollDOM.scrollTop = top;
-    },
+    write: (top) => void (view.scrollDOM.scrollTop = top),
   });
 }
 
 /** Converts a diagnostic, which marks the word at its position. */
-function toLint(text: Text, { line, column, message, hint }: SourceDiagnostic): Lint {
-  const from = offset(text, line, column);
-  const words = typeof hint === "string" ? `${message}\n${hint}` : message;
-  return { from, to: endOfWord(text, from), severity: "error", message: words };
-}
-
-function offset(text: Text, line: number, column: number): number {
-  const at = text.line(Math.min(Math.max(line, 1), text.lines));
-  return Math.min(at.from + Math.max(column - 1, 0), at.to);
-}
-
-function endOfWord(text: Text, from: number): number {
-  const line = text.lineAt(from);
-  const word = /^[\w$]+|^./.exec(line.text.slice(from - line.from))?.[0] ?? "";
-  return from + word.length;
+function toLint(doc: Text, { line, column, message, hint }: SourceDiagnostic): Lint {
+  const row = doc.line(Math.min(Math.max(line, 1), doc.lines));
+  const from = Math.min(row.from + Math.max(column - 1, 0), row.to);
+  const word = /^[\w$]+|^./.exec(row.text.slice(from - row.from))?.[0] ?? "";
+  return { from, to: from + word.length, severity: "error", message: [message, hint ?? ""].join("\n").trim() };
 }

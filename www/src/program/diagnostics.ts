@@ -1,6 +1,7 @@
-// Reads the diagnostics of a compile error.
+// The diagnostics of a source.
 
-import { RunstateError } from "runstate/slim";
+import { compile } from "../engine/compiler";
+import { hasCode } from "../engine/errors";
 
 /** One error in a source. Lines and columns count from 1. */
 export interface SourceDiagnostic {
@@ -13,16 +14,17 @@ export interface SourceDiagnostic {
 
 /** The diagnostics of a compile error; null for any other error. */
 export function diagnosticsOf(error: unknown): SourceDiagnostic[] | null {
-  if (!(error instanceof RunstateError) || error.code !== "compile_error") return null;
-  const details = error.details;
-  const list =
-    typeof details === "object" && details !== null && !Array.isArray(details) ? details["diagnostics"] : null;
-  const found = Array.isArray(list) ? (list as unknown[]).filter(isDiagnostic) : [];
-  return found.length > 0 ? found : [{ message: error.message, line: 1, column: 1 }];
+  if (!hasCode(error, "compile_error")) return null;
+  const { diagnostics = [] } = (error.details ?? {}) as { diagnostics?: SourceDiagnostic[] };
+  return diagnostics.length > 0 ? diagnostics : [{ message: error.message, line: 1, column: 1 }];
 }
 
-function isDiagnostic(value: unknown): value is SourceDiagnostic {
-  if (typeof value !== "object" || value === null) return false;
-  const { message, line, column } = value as Partial<SourceDiagnostic>;
-  return typeof message === "string" && typeof line === "number" && typeof column === "number";
+/** Compiles a source for its diagnostics; null if the compiler cannot be used. */
+export async function diagnose(name: string, source: string): Promise<SourceDiagnostic[] | null> {
+  try {
+    await compile(name, source);
+    return [];
+  } catch (error) {
+    return diagnosticsOf(error);
+  }
 }

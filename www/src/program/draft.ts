@@ -1,10 +1,13 @@
 // The program in the editor. Every key stroke is saved in local storage, so it survives the tab.
 
 import { signal } from "@preact/signals";
+import type { Json } from "runstate";
 
+import { engine, randomWord } from "../engine/session";
+import { notifyError } from "../state/notices";
+import { showExecution } from "../state/route";
 import { browserStorage } from "../state/web-storage";
 import { EXAMPLES } from "./examples";
-import { programName } from "./names";
 
 export interface ProgramDraft {
   name: string;
@@ -13,30 +16,30 @@ export interface ProgramDraft {
   input: string;
 }
 
-const KEY = "program";
-
-export const draft = signal<ProgramDraft>(storedDraft());
+export const draft = signal<ProgramDraft>({ ...EXAMPLES[0], input: "", ...(browserStorage.json("program") as Partial<ProgramDraft> | null) });
 
 /** Changes and saves a part of the draft. */
 export function updateDraft(part: Partial<ProgramDraft>): void {
   draft.value = { ...draft.value, ...part };
-  browserStorage.set(KEY, JSON.stringify(draft.value));
+  browserStorage.set("program", JSON.stringify(draft.value));
 }
 
-/** Changes the source. A changed example is renamed. */
-export function updateSource(source: string): void {
-  updateDraft({ source, name: programName(source, draft.value.name, EXAMPLES) });
+/** Compiles, loads and starts the program. The page shows the execution at once, before it waits for the first time. */
+export async function startDraft(): Promise<void> {
+  const { name, source, input } = draft.value;
+  const options = input.trim() === "" ? {} : { input: parseInput(input) };
+  const { cvm } = engine();
+  await cvm.load({ name, source });
+  const id = `${name}-${randomWord(5)}`;
+  // The start is not awaited: the program may run for a long time, or forever, before it waits.
+  cvm.start(name, { id, ...options }).catch(notifyError);
+  showExecution(id);
 }
 
-/** Whether the source is not empty and not that of an example, so that it cannot be restored by picking one. */
-export function isOwnWork({ source }: ProgramDraft): boolean {
-  return source.trim() !== "" && !EXAMPLES.some((example) => example.source === source);
-}
-
-function storedDraft(): ProgramDraft {
-  const value = browserStorage.json(KEY) as Partial<ProgramDraft> | null;
-  const first = EXAMPLES[0] ?? { name: "program", source: "" };
-  if (typeof value?.name !== "string" || typeof value.source !== "string")
-    return { name: first.name, source: first.source, input: "" };
-  return { name: value.name, source: value.source, input: typeof value.input === "string" ? value.input : "" };
+function parseInput(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch (error) {
+    throw new Error(`the input is not valid JSON: ${(error as Error).message}. Correct it, or leave it empty`);
+  }
 }

@@ -1,6 +1,8 @@
 // The examples of the page: a short one with two questions, and those of the project.
 
-const files = import.meta.glob<string>("../../../examples/*.ts", { query: "?raw", import: "default", eager: true });
+import codeReview from "../../../examples/code_review.ts?raw";
+import interview from "../../../examples/interview.ts?raw";
+import triage from "../../../examples/triage.ts?raw";
 
 export interface Example {
   /** The name of the program. */
@@ -23,27 +25,17 @@ function main() {
 }
 `;
 
-const ABOUT: Record<string, string> = {
-  code_review: "Verdicts and notes on three functions",
-  interview: "Answers with a schema, and a deadline",
-  triage: "Twenty questions at once, a hundred in all",
-};
-
 /** All examples, in the order in which they are shown. */
-export const EXAMPLES: Example[] = [
+export const EXAMPLES: [Example, ...Example[]] = [
   { name: "review", about: "Two questions, ten lines", source: REVIEW },
-  ...projectExamples(),
+  { name: "code_review", about: "Verdicts and notes on three functions", source: codeReview },
+  { name: "interview", about: "Answers with a schema, and a deadline", source: interview },
+  { name: "triage", about: "Twenty questions at once, a hundred in all", source: triage },
 ];
 
-function projectExamples(): Example[] {
-  const found = Object.entries(files).map(([path, source]) => ({ name: exampleName(path), source }));
-  return found
-    .filter(({ name }) => !name.includes("."))
-    .map(({ name, source }) => ({ name, source, about: ABOUT[name] ?? "" }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-/** The name of an example: `triage` for `examples/triage.ts`. Declarations (`runstate.d.ts`) keep a dot in their name. */
-function exampleName(path: string): string {
-  return (path.split("/").pop() ?? path).replace(/\.ts$/, "");
+/** The new name of a source whose name was `name`. A changed example is renamed, so that it does not become a version of the example. */
+export function programName(source: string, name: string, examples: Pick<Example, "name" | "source">[]): string {
+  const example = examples.find((one) => one.source === source);
+  if (example !== undefined) return example.name;
+  return examples.some((one) => one.name === name) ? `my-${name}` : name;
 }

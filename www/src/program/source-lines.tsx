@@ -1,42 +1,44 @@
-// The lines of a source with numbers. They are highlighted once the module for that is loaded.
+// The lines of a source with numbers, highlighted with the grammar of the editor once that is loaded. Until then they are plain text. The grammar and
+// the editor are downloaded separately, after the engine, once the service worker can cache them.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 
+import { engineModule } from "../engine/wasm";
+import { offlineReady } from "../page/offline";
 import type { HighlightToken } from "./highlight";
-import { loadHighlight } from "./lazy-modules";
 
-export interface SourceLinesProps {
+interface SourceLinesProps {
   source: string;
   /** The CSS class of a line, counted from 1; "" for none. */
   classOf?(line: number): string;
 }
 
+/** Waits until the editor or the grammar may be downloaded. Both also work without an engine. */
+export async function modulesReady(): Promise<void> {
+  await Promise.allSettled([offlineReady, engineModule()]);
+}
+
 export function SourceLines({ source, classOf = () => "" }: SourceLinesProps) {
-  const [highlighted, setHighlighted] = useState<{ source: string; lines: HighlightToken[][] } | null>(null);
+  const [highlight, setHighlight] = useState<((source: string) => HighlightToken[][]) | null>(null);
 
   useEffect(() => {
-    let unmounted = false;
-    loadHighlight().then(
-      ({ highlight }) => unmounted || setHighlighted({ source, lines: highlight(source) }),
-      (error: unknown) => console.info("runstate: the source is shown without highlighting:", error),
-    );
-    return () => {
-      unmounted = true;
-    };
-  }, [source]);
+    modulesReady()
+      .then(() => import("./highlight"))
+      .then((module) => setHighlight(() => module.highlight))
+      .catch((error: unknown) => console.info("runstate: the source is shown without highlighting:", error));
+  }, []);
 
-  const lines = highlighted?.source === source ? highlighted.lines : plainTokens(source);
+  const lines = useMemo(
+    () => highlight?.(source) ?? source.split("\n").map((text) => [{ text, classes: "" }]),
+    [highlight, source],
+  );
   return (
     <div class="lines">
       {lines.map((tokens, index) => (
-        <div key={index} class={`line ${classOf(index + 1)}`} data-testid={classOf(index + 1) || undefined}>
+        <div key={index} class={classOf(index + 1)}>
           {tokens.map(({ text, classes }) => (classes === "" ? text : <span class={classes}>{text}</span>))}
         </div>
       ))}
     </div>
   );
-}
-
-function plainTokens(source: string): HighlightToken[][] {
-  return source.split("\n").map((text) => [{ text, classes: "" }]);
 }

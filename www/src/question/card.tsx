@@ -3,19 +3,20 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { RunstateError, type Execution, type Json, type OpenCall } from "runstate/slim";
+import type { Json, OpenCall } from "runstate";
 
+import { explain, hasCode } from "../engine/errors";
 import { engine, tabName } from "../engine/session";
-import { explain } from "../engine/errors";
 import { announce, notify } from "../state/notices";
-import { formatTime, formatValue, joinSentences } from "../ui/format";
-import { ChoiceButtons } from "./choice-buttons";
-import { Deadline } from "./deadline";
-import { deleteDraft } from "./drafts";
-import { SchemaForm, TextForm } from "./answer-forms";
+import { tabStorage } from "../state/web-storage";
+import { Button } from "../ui/controls";
+import { formatDateTime, formatDuration, formatTime, formatValue, joinSentences, now } from "../ui/format";
+import { useCommand } from "../ui/hooks";
+import { SchemaForm } from "./form";
 
-export interface CardProps {
-  execution: Execution;
+interface CardProps {
+  /** The id of the execution. */
+  execution: string;
   call: OpenCall;
   /** Whether it is the first call with choices, which the number keys answer. */
   first: boolean;
@@ -26,75 +27,75 @@ export interface CardProps {
 export interface AnswerProps {
   call: OpenCall;
   busy: boolean;
-  first: boolean;
-  /** The id of the element with the error; empty if there is none. */
-  wrong: string;
+  /** The id of the element with the error; undefined if there is none. */
+  wrong: string | undefined;
   onAnswer(value: Json): void;
   onWrong(message: string): void;
 }
 
 export function Card({ execution, call, first, onLine }: CardProps) {
-  const busy = useSignal(false);
   const wrong = useSignal("");
   const mounted = useRef(true);
   useEffect(() => () => void (mounted.current = false), []);
-  const id = `q-${call.callId}`;
+  const { busy, run } = useCommand(showError);
+  const { callId, kind, line, key, owner, args, deadline, choices, schema } = call;
+  const id = `q-${callId}`;
 
-  async function answer(value: Json): Promise<void> {
-    const rs = engine();
-    if (rs === null || busy.value) return;
-    busy.value = true;
+  function answer(value: Json): void {
     wrong.value = "";
-    try {
-      const run = await rs.cvm.run(execution.id);
-      await run.answer(value, { call: call.callId, by: tabName });
-      deleteDraft(call.callId);
-    } catch (error) {
-      showError(error);
-    } finally {
-      busy.value = false;
-    }
+    void run(async () => {
+      const handle = await engine().cvm.run(execution);
+      await handle.answer(value, { call: callId, by: tabName });
+      tabStorage.remove(`draft.${callId}`);
+    });
   }
 
   function showError(error: unknown): void {
     const { title, message, advice } = explain(error);
     const text = joinSentences(`${title}: ${message}`, advice);
     // The card of an answered question is removed, so the error is shown as a toast.
-    if (mounted.current && !(error instanceof RunstateError && error.code === "already_answered")) wrong.value = text;
+    if (mounted.current && !hasCode(error, "already_answered")) wrong.value = text;
     else notify(title, joinSentences(message, advice));
     announce(text);
   }
 
+  const props: AnswerProps = {
+    call,
+    busy,
+    wrong: wrong.value === "" ? undefined : `${id}-wrong`,
+    onAnswer: answer,
+    onWrong: (message) => (wrong.value = message),
+  };
   return (
     <article
-      class="card"
+      class="card waits"
       aria-labelledby={`${id}-title`}
       data-testid="question"
-      data-call={call.callId}
-      aria-busy={busy.value}
+      data-call={callId}
+      aria-busy={busy}
     >
       <header>
         <h4 id={`${id}-title`} data-testid="prompt">
           {titleOf(call)}
         </h4>
-        <p class="facts">
-          <button type="button" class="link" onClick={() => onLine(call.line)}>
-            line {call.line}
-          </button>
-          {call.key === null ? null : <span>key {call.key}</span>}
-          {call.owner === null ? null : <span>claimed by {call.owner}</span>}
-          {call.deadline === null || call.kind === "timer" ? null : <Deadline at={call.deadline} call={call} />}
+        <p class="bar hint">
+          <Button class="link" onClick={() => onLine(line)}>
+            line {line}
+          </Button>
+          {key !== null && <span>key {key}</span>}
+          {owner !== null && <span>claimed by {owner}</span>}
+          {deadline !== null && <Deadline at={deadline} call={call} />}
         </p>
       </header>
-      {call.args === null ? null : <pre class="args">{JSON.stringify(call.args, null, 2)}</pre>}
-      <AnswerInput
-        call={call}
-        busy={busy.value}
-        first={first}
-        wrong={wrong.value === "" ? "" : `${id}-wrong`}
-        onAnswer={(value) => void answer(value)}
-        onWrong={(message) => (wrong.value = message)}
-      />
+      {args !== null && <pre class="scroll">{JSON.stringify(args, null, 2)}</pre>}
+      {kind === "timer" ? null : choices !== null ? (
+        <ChoiceButtons {...props} choices={choices} numbered={first} />
+      ) : schema !== null || kind !== "cc" ? (
+        // The result of a tool is a JSON value, not a text.
+        <SchemaForm {...props} />
+      ) : (
+        <TextForm {...props} />
+      )}
       <p class="wrong" id={`${id}-wrong`} role="alert" data-testid="answer-error">
         {wrong.value}
       </p>
@@ -102,19 +103,77 @@ export function Card({ execution, call, first, onLine }: CardProps) {
   );
 }
 
-function AnswerInput(props: AnswerProps) {
-  const { call } = props;
-  if (call.kind === "timer") return call.deadline === null ? null : <Deadline at={call.deadline} call={call} />;
-  if (call.choices !== null) return <ChoiceButtons {...props} choices={call.choices} />;
-  // The result of a tool is a JSON value, not a text.
-  if (call.schema !== null || call.kind !== "cc") return <SchemaForm {...props} />;
-  return <TextForm {...props} />;
+function titleOf({ kind, prompt, args, deadline }: OpenCall): string {
+  if (kind === "timer") return deadline === null ? "Sleeping" : `Sleeping until ${formatTime(deadline)}`;
+  if (kind === "cc") return prompt;
+  return prompt === "" ? `Tool ${kind}${args === null ? "" : "(…)"}` : `${kind}: ${formatValue(prompt)}`;
 }
 
-function titleOf(call: OpenCall): string {
-  if (call.kind === "timer") return call.deadline === null ? "Sleeping" : `Sleeping until ${formatTime(call.deadline)}`;
-  if (call.kind === "cc") return call.prompt;
-  return call.prompt === ""
-    ? `Tool ${call.kind}${call.args === null ? "" : "(…)"}`
-    : `${call.kind}: ${formatValue(call.prompt)}`;
+/** The time until the deadline of a call, and what happens then. */
+function Deadline({ at, call }: { at: number; call: OpenCall }) {
+  const remaining = at - now.value;
+  const time = remaining > 0 ? `in ${formatDuration(Math.ceil(remaining / 1_000) * 1_000)}` : "now";
+  const expiry = call.default === undefined ? "the deadline passes" : `the answer is “${formatValue(call.default)}”`;
+  return (
+    <span class={remaining < 60_000 ? "urgent" : ""} title={formatDateTime(at)} data-testid="deadline">
+      {call.kind === "timer" ? `continues by itself ${time}` : `${time} ${expiry}`}
+    </span>
+  );
+}
+
+/** A button for each choice. The number keys press the buttons of the first open question with choices. */
+function ChoiceButtons({ choices, numbered, busy, wrong, onAnswer }: AnswerProps & { choices: Json[]; numbered: boolean }) {
+  return (
+    <div class="bar" role="group" aria-label="Answers" aria-describedby={wrong}>
+      {choices.map((choice, index) => {
+        const number = numbered && index < 9 ? String(index + 1) : undefined;
+        return (
+          <Button key={index} class="choice" busy={busy} onClick={() => onAnswer(choice)} testid="choice" data-number={number}>
+            {formatValue(choice) || "(empty)"}
+            {number && <kbd aria-hidden="true">{number}</kbd>}
+          </Button>
+        );
+      })}
+    </div>
+  );
+}
+
+/** A text field, for questions without a schema. */
+function TextForm({ call, busy, wrong, onAnswer }: AnswerProps) {
+  const name = `draft.${call.callId}`;
+  const text = useSignal(String(tabStorage.json(name) ?? ""));
+
+  function handleInput(value: string): void {
+    text.value = value;
+    tabStorage.set(name, JSON.stringify(value));
+  }
+
+  function send(event: Event): void {
+    event.preventDefault();
+    onAnswer(text.value);
+  }
+
+  function handleKeyDown(event: KeyboardEvent): void {
+    // An Enter that ends a composition (Japanese, Chinese) must not send the answer.
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
+  }
+
+  return (
+    <form class="text-form" onSubmit={send}>
+      <textarea
+        rows={Math.min(8, text.value.split("\n").length + 1)}
+        aria-labelledby={`q-${call.callId}-title`}
+        aria-describedby={wrong}
+        aria-invalid={wrong !== undefined}
+        placeholder="Your answer. Enter sends it, Shift+Enter starts a new line."
+        value={text.value}
+        onInput={(event) => handleInput(event.currentTarget.value)}
+        onKeyDown={handleKeyDown}
+        data-testid="text-answer"
+      />
+      <Button type="submit" class="primary" busy={busy} testid="send">
+        Answer
+      </Button>
+    </form>
+  );
 }

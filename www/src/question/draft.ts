@@ -22,78 +22,65 @@ export function emptyDraft(field: FormField): FormDraft {
   }
 }
 
-/** Whether all texts of a draft are empty. */
-export function isEmpty(draft: FormDraft): boolean {
-  if (typeof draft === "string") return draft === "";
-  return Object.values(draft).every(isEmpty);
+/** The draft if it has the shape of the field, otherwise an empty one. */
+export function fitDraft(field: FormField, draft: FormDraft | null | undefined): FormDraft {
+  const shape = (value: unknown) => (Array.isArray(value) ? "list" : typeof value);
+  const empty = emptyDraft(field);
+  return draft !== null && shape(draft) === shape(empty) ? (draft as FormDraft) : empty;
+}
+
+function isEmpty(draft: FormDraft): boolean {
+  return typeof draft === "string" ? draft === "" : Object.values(draft).every(isEmpty);
 }
 
 /** Converts a draft to its value. `at` is the id of its input; `name` is its name in messages. */
 export function parseDraft(field: FormField, draft: FormDraft, at: string, name: string): ParsedDraft {
+  const typed = fitDraft(field, draft);
+  if (field.kind === "object") return parseObject(field.members, typed as { [name: string]: FormDraft }, at);
+  if (field.kind === "list") return parseList(field.item, typed as FormDraft[], at, name);
+  const text = typed as string;
+  const needs = (noun: string, input = at) => ({ wrong: `${name} needs ${noun}`, at: input });
   switch (field.kind) {
     case "fixed":
       return { value: field.value };
-    case "object":
-      return parseObject(field, draft, at);
-    case "list":
-      return parseList(field, draft, at, name);
-    default:
-      return typeof draft === "string" ? parseSingle(field, draft, at, name) : { wrong: `${name} is missing`, at };
-  }
-}
-
-type SingleField = Exclude<FormField, { kind: "fixed" | "object" | "list" }>;
-
-function parseSingle(field: SingleField, typed: string, at: string, name: string): ParsedDraft {
-  switch (field.kind) {
     case "text":
-      return { value: typed };
+      return { value: text };
     case "number": {
-      const number = Number(typed.trim().replace(",", "."));
-      return typed.trim() !== "" && Number.isFinite(number)
-        ? { value: number }
-        : { wrong: `${name} needs a number`, at };
+      const number = Number(text.trim().replace(",", "."));
+      return text.trim() !== "" && Number.isFinite(number) ? { value: number } : needs("a number");
     }
     case "yesno":
-      return typed === "" ? { wrong: `${name} needs a yes or a no`, at: `${at}-yes` } : { value: typed === "yes" };
-    case "choice": {
-      const value = typed === "" ? undefined : field.values[Number(typed)];
-      return value === undefined ? { wrong: `${name} needs a choice`, at } : { value };
-    }
+      return text === "" ? needs("a yes or a no", `${at}-yes`) : { value: text === "yes" };
+    case "choice":
+      return text === "" ? needs("a choice") : { value: field.values[Number(text)] ?? null };
     case "json":
-      return parseJson(typed, at, name);
+      try {
+        return { value: JSON.parse(text) as Json };
+      } catch (error) {
+        return needs(`JSON: ${(error as Error).message}`);
+      }
   }
 }
 
-function parseJson(typed: string, at: string, name: string): ParsedDraft {
-  try {
-    return { value: JSON.parse(typed) as Json };
-  } catch (error) {
-    return { wrong: `${name} needs JSON: ${(error as Error).message}`, at };
-  }
-}
-
-function parseObject(field: Extract<FormField, { kind: "object" }>, draft: FormDraft, at: string): ParsedDraft {
-  const typed = typeof draft === "object" && !Array.isArray(draft) ? draft : {};
+function parseObject(members: Extract<FormField, { kind: "object" }>["members"], typed: { [name: string]: FormDraft }, at: string): ParsedDraft {
   const value: { [name: string]: Json } = {};
-  for (const { name, field: member, required } of field.members) {
-    const part = typed[name] ?? emptyDraft(member);
+  for (const { name, field, required } of members) {
+    const part = typed[name] ?? emptyDraft(field);
     // An empty optional member is omitted.
     if (!required && isEmpty(part)) continue;
-    const parsed = parseDraft(member, part, `${at}.${name}`, name);
+    const parsed = parseDraft(field, part, `${at}.${name}`, name);
     if ("wrong" in parsed) return parsed;
     value[name] = parsed.value;
   }
   return { value };
 }
 
-function parseList(field: Extract<FormField, { kind: "list" }>, draft: FormDraft, at: string, name: string): ParsedDraft {
-  const typed = Array.isArray(draft) ? draft : [];
+function parseList(item: FormField, typed: FormDraft[], at: string, name: string): ParsedDraft {
   const value: Json[] = [];
   for (const [index, part] of typed.entries()) {
     // An empty row is not an item.
     if (isEmpty(part)) continue;
-    const parsed = parseDraft(field.item, part, `${at}.${index}`, `${name} ${index + 1}`);
+    const parsed = parseDraft(item, part, `${at}.${index}`, `${name} ${index + 1}`);
     if ("wrong" in parsed) return parsed;
     value.push(parsed.value);
   }

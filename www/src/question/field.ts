@@ -2,6 +2,8 @@
 
 import type { Json } from "runstate";
 
+import { formatCount, joinTexts } from "../ui/format";
+
 type SchemaObject = { [key: string]: Json };
 
 export type FormField =
@@ -33,13 +35,13 @@ export function fieldOf(schema: Json, depth = 0): FormField {
   if (!isSchema(schema) || depth > MAX_DEPTH) return { kind: "json", hint: "" };
   if ("const" in schema) return { kind: "fixed", value: schema["const"] ?? null };
   if (Array.isArray(schema["enum"])) return { kind: "choice", values: schema["enum"] };
-  switch (typeOf(schema)) {
+  const type = schema["type"] ?? ("properties" in schema ? "object" : "items" in schema ? "array" : "");
+  switch (type) {
     case "string":
       return { kind: "text", long: numberOr(schema["maxLength"], 0) >= LONG_TEXT, hint: textHint(schema) };
     case "number":
-      return { kind: "number", integer: false, hint: numberHint(schema) };
     case "integer":
-      return { kind: "number", integer: true, hint: numberHint(schema) };
+      return { kind: "number", integer: type === "integer", hint: numberHint(schema) };
     case "boolean":
       return { kind: "yesno" };
     case "null":
@@ -54,65 +56,47 @@ export function fieldOf(schema: Json, depth = 0): FormField {
 }
 
 function objectField(schema: SchemaObject, depth: number): FormField {
-  const properties = schema["properties"];
-  if (!isSchema(properties)) return { kind: "json", hint: "an object" };
-  const required = Array.isArray(schema["required"]) ? schema["required"] : [];
+  const { properties, required = [] } = schema;
+  // A form has no input for a required member that `properties` does not describe.
+  const isDescribed = isSchema(properties) && Array.isArray(required) && required.every((name) => String(name) in properties);
+  if (!isDescribed) return { kind: "json", hint: "an object" };
   const members = Object.entries(properties).map(([name, property]) => ({
     name,
     field: fieldOf(property, depth + 1),
     required: required.includes(name),
-    description: isSchema(property) && typeof property["description"] === "string" ? property["description"] : "",
+    description: isSchema(property) ? String(property["description"] ?? "") : "",
   }));
-  // A form has no input for a required member that `properties` does not describe.
-  const described = required.every((name) => typeof name === "string" && name in properties);
-  return described ? { kind: "object", members } : { kind: "json", hint: "an object" };
+  return { kind: "object", members };
 }
 
 function listField(schema: SchemaObject, depth: number): FormField {
-  const items = schema["items"];
+  const { items, minItems, maxItems } = schema;
   if (!isSchema(items)) return { kind: "json", hint: "a list" };
-  const min = numberOr(schema["minItems"], 0);
-  const max = numberOr(schema["maxItems"], Infinity);
-  const hint = describeRange(
-    min > 0 ? min : null,
-    max === Infinity ? null : max,
-    (n) => `${n} ${n === 1 ? "item" : "items"}`,
+  const min = numberOr(minItems, 0);
+  const hint = describeRange(min > 0 ? min : undefined, maxItems, (n) => formatCount(n, "item"));
+  return { kind: "list", item: fieldOf(items, depth + 1), min, max: numberOr(maxItems, Infinity), hint };
+}
+
+function textHint({ minLength, maxLength, pattern }: SchemaObject): string {
+  const length = describeRange(minLength === 1 ? undefined : minLength, maxLength, (n) => formatCount(n, "character"));
+  return joinTexts(", ", length, pattern === undefined ? "" : `matching ${String(pattern)}`);
+}
+
+function numberHint({ minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf }: SchemaObject): string {
+  const describe = (name: string, bound: Json | undefined) => (bound === undefined ? "" : `${name} ${String(bound)}`);
+  return joinTexts(
+    ", ",
+    describeRange(minimum, maximum, String),
+    describe("above", exclusiveMinimum),
+    describe("below", exclusiveMaximum),
+    describe("a multiple of", multipleOf),
   );
-  return { kind: "list", item: fieldOf(items, depth + 1), min, max, hint };
 }
 
-function typeOf(schema: SchemaObject): Json {
-  if (schema["type"] !== undefined) return schema["type"];
-  if ("properties" in schema) return "object";
-  return "items" in schema ? "array" : null;
-}
-
-function textHint(schema: SchemaObject): string {
-  const length = describeRange(
-    numberOrNull(schema["minLength"]),
-    numberOrNull(schema["maxLength"]),
-    (n) => `${n} character${n === 1 ? "" : "s"}`,
-  );
-  const pattern = typeof schema["pattern"] === "string" ? `matching ${schema["pattern"]}` : "";
-  return [length === "at least 1 character" ? "" : length, pattern].filter((part) => part !== "").join(", ");
-}
-
-function numberHint(schema: SchemaObject): string {
-  const bounds = describeRange(numberOrNull(schema["minimum"]), numberOrNull(schema["maximum"]), String);
-  const above = schema["exclusiveMinimum"] === undefined ? "" : `above ${String(schema["exclusiveMinimum"])}`;
-  const below = schema["exclusiveMaximum"] === undefined ? "" : `below ${String(schema["exclusiveMaximum"])}`;
-  const step = schema["multipleOf"] === undefined ? "" : `a multiple of ${String(schema["multipleOf"])}`;
-  return [bounds, above, below, step].filter((part) => part !== "").join(", ");
-}
-
-function describeRange(min: number | null, max: number | null, format: (n: number) => string): string {
-  if (min !== null && max !== null) return min === max ? `exactly ${format(min)}` : `${min} to ${format(max)}`;
-  if (min !== null) return `at least ${format(min)}`;
-  return max === null ? "" : `at most ${format(max)}`;
-}
-
-function numberOrNull(value: Json | undefined): number | null {
-  return typeof value === "number" ? value : null;
+function describeRange(min: Json | undefined, max: Json | undefined, format: (n: number) => string): string {
+  if (typeof min !== "number") return typeof max === "number" ? `at most ${format(max)}` : "";
+  if (typeof max !== "number") return `at least ${format(min)}`;
+  return min === max ? `exactly ${format(min)}` : `${min} to ${format(max)}`;
 }
 
 function numberOr(value: Json | undefined, otherwise: number): number {

@@ -5,8 +5,9 @@ import { RunstateError, type CallRow, type Execution, type Run, type Runstate } 
 
 import { onChanges } from "../engine/changes";
 import { explain, type Explanation } from "../engine/errors";
-import { route } from "../state/route";
+import { readPages } from "../engine/pages";
 import { announce } from "../state/notices";
+import { route } from "../state/route";
 import { formatValue, statusLabel } from "../ui/format";
 
 export type CurrentExecution =
@@ -16,9 +17,6 @@ export type CurrentExecution =
   | { state: "missing"; id: string; explanation: Explanation };
 
 export const currentExecution = signal<CurrentExecution>({ state: "none" });
-
-/** The number of calls of one page. */
-const PAGE_SIZE = 1_000;
 
 /** The maximum number of calls in the timeline. */
 const MAX_CALLS = 5_000;
@@ -37,8 +35,7 @@ export function followCurrentExecution(rs: Runstate): void {
   async function readAll(): Promise<void> {
     do {
       stale = false;
-      const at = route.peek();
-      if (at.at === "execution") await readCurrent(rs, at.id);
+      await readCurrent(rs, route.peek().id);
     } while (stale);
     reading = null;
   }
@@ -49,36 +46,30 @@ export function followCurrentExecution(rs: Runstate): void {
   }
 
   effect(() => {
-    const at = route.value;
-    if (at.at !== "execution") {
-      currentExecution.value = { state: "none" };
-      return;
-    }
+    const { id } = route.value;
     const before = currentExecution.peek();
-    if (before.state === "none" || before.id !== at.id) currentExecution.value = { state: "loading", id: at.id };
+    if (id === "") currentExecution.value = { state: "none" };
+    else if (before.state === "none" || before.id !== id) currentExecution.value = { state: "loading", id };
     refresh();
   });
-
-  onChanges((changes) => {
-    const at = route.peek();
-    if (at.at === "execution" && (changes.all || changes.executions.has(at.id) || changes.deleted.has(at.id))) refresh();
+  onChanges((changed) => {
+    if (changed === null || changed.has(route.peek().id)) refresh();
   });
 }
 
 async function readCurrent(rs: Runstate, id: string): Promise<void> {
+  if (id === "") return;
   let next: CurrentExecution;
   try {
     const run = await rs.cvm.run(id);
     const execution = await readExecution(run);
     const calls = await listCalls(rs, id);
-    const source = await readSource(run, execution.started);
-    next = { state: "loaded", id, execution, calls, source };
+    next = { state: "loaded", id, execution, calls, source: await readSource(run, execution.started) };
   } catch (error) {
     next = { state: "missing", id, explanation: explain(error) };
   }
-  const at = route.peek();
   // The visitor may have navigated elsewhere in the meantime.
-  if (at.at !== "execution" || at.id !== id) return;
+  if (route.peek().id !== id) return;
   const before = currentExecution.peek();
   currentExecution.value = next;
   announceChanges(before, next);
@@ -99,15 +90,8 @@ export async function readStateHash(rs: Runstate, id: string): Promise<{ hash: s
 }
 
 /** Lists the calls of an execution in the order in which they were made. */
-export async function listCalls(rs: Runstate, execution: string): Promise<CallRow[]> {
-  const all: CallRow[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await rs.cvm.calls({ execution, limit: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) });
-    all.push(...page.items);
-    cursor = page.next;
-  } while (cursor !== undefined && all.length < MAX_CALLS);
-  return all;
+export function listCalls(rs: Runstate, execution: string): Promise<CallRow[]> {
+  return readPages((options) => rs.cvm.calls({ execution, ...options }), MAX_CALLS);
 }
 
 async function readSource(run: Run, started: number): Promise<string | null> {

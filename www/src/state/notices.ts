@@ -15,6 +15,9 @@ export interface Notice {
 /** How long a notice of success is shown, in milliseconds. Others are shown until they are closed. */
 const TOAST_MS = 6_000;
 
+/** The maximum number of notices. */
+const MAX_NOTICES = 5;
+
 export const notices = signal<Notice[]>([]);
 
 /** The text of the live region, which screen readers announce. */
@@ -24,19 +27,19 @@ let lastId = 0;
 
 /** Shows a notice of success. */
 export function notify(title: string, text = ""): void {
-  const id = add({ kind: "good", title, text });
+  const id = add("good", title, text);
   setTimeout(() => dismiss(id), TOAST_MS);
 }
 
 /** Shows a warning. */
 export function warn(title: string, text: string): void {
-  add({ kind: "bad", title, text });
+  add("bad", title, text);
 }
 
 /** Shows an error, with what to do. */
 export function notifyError(error: unknown): void {
   const { title, message, advice } = explain(error);
-  add({ kind: "bad", title, text: joinSentences(message, advice) });
+  warn(title, joinSentences(message, advice));
 }
 
 export function dismiss(id: number): void {
@@ -48,22 +51,19 @@ export function announce(text: string): void {
   announcement.value = text;
 }
 
-/** Runs `act` and shows its error if it fails. Returns whether it succeeded. */
-export async function runOrNotify(act: () => Promise<unknown>): Promise<boolean> {
+/** Copies a text to the clipboard and says so. */
+export async function copy(text: string, noun: string): Promise<void> {
   try {
-    await act();
-    return true;
-  } catch (error) {
-    notifyError(error);
-    return false;
+    await navigator.clipboard.writeText(text);
+    notify("Copied", `The ${noun}.`);
+  } catch {
+    warn("Not copied", `The browser does not allow the page to copy. The ${noun} is: ${text}`);
   }
 }
 
-function add(notice: Omit<Notice, "id">): number {
-  lastId += 1;
-  const id = lastId;
+function add(kind: Notice["kind"], title: string, text: string): number {
   // A notice replaces an older one with the same text.
-  const others = notices.value.filter((other) => other.title !== notice.title || other.text !== notice.text);
-  notices.value = [...others.slice(-4), { id, ...notice }];
-  return id;
+  const others = notices.value.filter((other) => other.title !== title || other.text !== text);
+  notices.value = [...others, { id: ++lastId, kind, title, text }].slice(-MAX_NOTICES);
+  return lastId;
 }

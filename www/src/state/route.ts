@@ -3,27 +3,23 @@
 
 import { signal } from "@preact/signals";
 
-export type Route = { at: "new" } | { at: "list" } | { at: "execution"; id: string };
+export type Route = { at: "new" | "list" | "execution"; /** The shown execution; "" for none. */ id: string };
 
 /** The address of the list. */
 export const LIST = "#/executions";
 
 export const route = signal<Route>(parseRoute(location.hash));
 
-addEventListener("hashchange", () => {
-  route.value = parseRoute(location.hash);
-});
+addEventListener("hashchange", () => (route.value = parseRoute(location.hash)));
 
-/** Parses the fragment of an address. */
-export function parseRoute(hash: string): Route {
-  if (hash === LIST) return { at: "list" };
-  const found = /^#\/x\/(.+)$/.exec(hash)?.[1];
-  if (found === undefined) return { at: "new" };
+function parseRoute(hash: string): Route {
+  if (hash === LIST) return { at: "list", id: "" };
   try {
-    return { at: "execution", id: decodeURIComponent(found) };
+    const id = decodeURIComponent(/^#\/x\/(.+)$/.exec(hash)?.[1] ?? "");
+    return { at: id === "" ? "new" : "execution", id };
   } catch {
     // The address was truncated within an escape sequence.
-    return { at: "new" };
+    return { at: "new", id: "" };
   }
 }
 
@@ -32,12 +28,10 @@ export function hrefOf(id: string): string {
   return `#/x/${encodeURIComponent(id)}`;
 }
 
-/** Shows an execution. */
 export function showExecution(id: string): void {
   location.hash = hrefOf(id);
 }
 
-/** Shows the editor. */
 export function showEditor(): void {
   location.hash = "#/new";
 }

@@ -1,25 +1,16 @@
-// The theme: that of the system until the visitor chooses light or dark.
+// The theme: that of the system until the visitor chooses light or dark. `index.html` applies it before the first paint.
 
 import { signal } from "@preact/signals";
 
 import { browserStorage } from "./web-storage";
 
-export type Theme = "system" | "light" | "dark";
+const NEXT = { system: "light", light: "dark", dark: "system" } as const;
 
-const NEXT: Record<Theme, Theme> = { system: "light", light: "dark", dark: "system" };
-
-export const theme = signal<Theme>(storedTheme());
+export const theme = signal<keyof typeof NEXT>((document.documentElement.dataset["theme"] as "light" | "dark" | undefined) ?? "system");
 
 /** Switches from system to light to dark to system. */
 export function nextTheme(): void {
   theme.value = NEXT[theme.value];
-  if (theme.value === "system") browserStorage.remove("theme");
-  else browserStorage.set("theme", theme.value);
-  if (theme.value === "system") delete document.documentElement.dataset["theme"];
-  else document.documentElement.dataset["theme"] = theme.value;
-}
-
-function storedTheme(): Theme {
-  const stored = browserStorage.get("theme");
-  return stored === "light" || stored === "dark" ? stored : "system";
+  browserStorage.set("theme", theme.value);
+  document.documentElement.dataset["theme"] = theme.value;
 }

@@ -1,54 +1,52 @@
 // Small texts that survive a reload (`tabStorage`) or the tab (`browserStorage`). If the browser denies web storage, they last as long as the page.
 
 class WebStorage {
-  readonly #storage: () => Storage;
-  readonly #fallback = new Map<string, string>();
+  readonly #storage: Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
-  constructor(storage: () => Storage) {
-    this.#storage = storage;
-  }
-
-  get(key: string): string | null {
+  constructor(open: () => Storage) {
     try {
-      return this.#storage().getItem(fullKey(key)) ?? this.#fallback.get(key) ?? null;
+      this.#storage = open();
     } catch {
-      return this.#fallback.get(key) ?? null;
+      const texts = new Map<string, string>();
+      this.#storage = {
+        getItem: (key) => texts.get(key) ?? null,
+        setItem: (key, text) => void texts.set(key, text),
+        removeItem: (key) => void texts.delete(key),
+      };
     }
   }
 
-  /** Writes synchronously, so that a kill after the call loses nothing. */
-  set(key: string, value: string): void {
+  get(key: string): string | null {
+    return this.#storage.getItem(`runstate.${key}`);
+  }
+
+  /** Writes synchronously, so that a kill after the call loses nothing. A full storage keeps its text. */
+  set(key: string, text: string): void {
     try {
-      this.#storage().setItem(fullKey(key), value);
-    } catch {
-      this.#fallback.set(key, value);
+      this.#storage.setItem(`runstate.${key}`, text);
+    } catch (error) {
+      console.info(`runstate: ${key} is not kept for a reload:`, error);
     }
   }
 
   remove(key: string): void {
-    this.#fallback.delete(key);
-    try {
-      this.#storage().removeItem(fullKey(key));
-    } catch {
-      // The browser denies storage, so there is nothing to remove.
-    }
+    this.#storage.removeItem(`runstate.${key}`);
   }
 
   /** Reads a value that was stored as JSON; null if there is none or it cannot be parsed. */
   json(key: string): unknown {
-    const text = this.get(key);
-    if (text === null) return null;
-    try {
-      return JSON.parse(text);
-    } catch {
-      return null;
-    }
+    return parseJson(this.get(key) ?? "");
   }
-}
-
-function fullKey(key: string): string {
-  return `runstate.${key}`;
 }
 
 export const tabStorage = new WebStorage(() => sessionStorage);
 export const browserStorage = new WebStorage(() => localStorage);
+
+/** The value of a JSON text; null if the text is not JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

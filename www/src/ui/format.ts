@@ -1,6 +1,10 @@
 // Formats times, sizes, counts and values for people.
 
+import { signal } from "@preact/signals";
 import type { Json, Status } from "runstate";
+
+/** The current time, for countdowns and ages. A hidden page is not updated. */
+export const now = signal(Date.now());
 
 const UNITS: [name: string, ms: number][] = [
   ["d", 86_400_000],
@@ -9,14 +13,25 @@ const UNITS: [name: string, ms: number][] = [
   ["s", 1_000],
 ];
 
+/** Updates {@link now} every second while the page is open. */
+export function followTime(): void {
+  const tick = () => void (document.visibilityState === "visible" && (now.value = Date.now()));
+  setInterval(tick, 1_000);
+  document.addEventListener("visibilitychange", tick);
+}
+
 /** Formats a duration with at most two units: `2 h 5 min`, `12 s`, `340 ms`. */
 export function formatDuration(ms: number): string {
   if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
-  const at = UNITS.findIndex(([, unit]) => ms >= unit);
-  const [name, unit] = UNITS[at] ?? ["s", 1_000];
-  const next = UNITS[at + 1];
-  const rest = next === undefined ? 0 : Math.floor((ms % unit) / next[1]);
-  return `${Math.floor(ms / unit)} ${name}${next !== undefined && rest > 0 ? ` ${rest} ${next[0]}` : ""}`;
+  let rest = ms;
+  const parts = UNITS.map(([name, unit]) => {
+    const count = Math.floor(rest / unit);
+    rest %= unit;
+    return { name, count };
+  });
+  const first = parts.findIndex(({ count }) => count > 0);
+  const shown = parts.slice(first, first + 2).filter(({ count }) => count > 0);
+  return shown.map(({ name, count }) => `${count} ${name}`).join(" ");
 }
 
 /** Formats an age coarsely, for lists: `just now`, `5 min ago`. */
@@ -29,16 +44,15 @@ export function formatAge(moment: number, now: number): string {
 
 /** Formats a size: `1.4 MB`. */
 export function formatBytes(count: number): string {
-  if (count < 1_000) return `${count} B`;
-  const names = ["kB", "MB", "GB", "TB"];
-  const power = Math.min(Math.floor(Math.log10(count) / 3), names.length);
+  const names = ["B", "kB", "MB", "GB", "TB"];
+  const power = Math.min(Math.floor(Math.log10(Math.max(count, 1)) / 3), names.length - 1);
   const number = count / 1_000 ** power;
-  return `${number < 10 ? number.toFixed(1) : Math.round(number)} ${names[power - 1]}`;
+  return `${power > 0 && number < 10 ? number.toFixed(1) : Math.round(number)} ${names[power]}`;
 }
 
 /** Formats the time of day, to the second. */
 export function formatTime(moment: number): string {
-  return new Date(moment).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return new Date(moment).toLocaleTimeString(undefined, { timeStyle: "medium" });
 }
 
 /** Formats a date with its time of day. */
@@ -57,12 +71,15 @@ export function formatValue(value: Json | undefined): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
+/** Joins texts that are not empty. */
+export function joinTexts(separator: string, ...parts: string[]): string {
+  return parts.filter((part) => part !== "").join(separator);
+}
+
 /** Joins texts as sentences, each with a capital letter and a full stop. Empty texts are omitted. */
 export function joinSentences(...parts: string[]): string {
-  return parts
-    .filter((part) => part !== "")
-    .map((part) => `${part.charAt(0).toUpperCase()}${part.slice(1)}${/[.!?…]$/.test(part) ? "" : "."}`)
-    .join(" ");
+  const sentences = parts.map((part) => part.charAt(0).toUpperCase() + part.slice(1) + (/(^|[.!?…])$/.test(part) ? "" : "."));
+  return joinTexts(" ", ...sentences);
 }
 
 const STATUS_LABELS: Record<Status, string> = {

@@ -5,82 +5,70 @@ import { useSignal, useSignalEffect, type ReadonlySignal } from "@preact/signals
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 
-export interface VirtualListProps {
+interface VirtualListProps<T extends { id: string }> {
   /** The label of the list, for screen readers. */
   label: string;
-  count: number;
+  items: T[];
   /** The height of a row, in pixels. */
   rowHeight: number;
   /** The index of a row that is always rendered; -1 for none. */
-  pinned: number;
+  pinned?: number;
   /** The index of a row to scroll to when it changes; -1 for none. */
   reveal?: ReadonlySignal<number>;
   /** Whether the view follows the end of the list, unless the visitor has scrolled away from it. */
   followEnd?: boolean;
   testid: string;
-  keyOf(index: number): string;
-  render(index: number): ComponentChildren;
+  render(item: T, index: number): ComponentChildren;
 }
 
 /** The number of rows that are rendered beyond each edge, so that fast scrolling shows no gap. */
 const OVERSCAN = 8;
 
-export function VirtualList(props: VirtualListProps) {
+export function VirtualList<T extends { id: string }>(props: VirtualListProps<T>) {
+  const { label, items, rowHeight, pinned = -1 } = props;
   const frame = useRef<HTMLDivElement>(null);
   const top = useSignal(0);
   const height = useSignal(600);
-  const atEnd = useRef(true);
+  const follow = useFollowedEnd(frame, props.followEnd === true ? items.length : -1);
 
   useLayoutEffect(() => {
-    const element = frame.current;
-    if (element === null) return undefined;
-    const observer = new ResizeObserver(() => (height.value = element.clientHeight));
-    observer.observe(element);
+    const observer = new ResizeObserver(([entry]) => (height.value = entry?.contentRect.height ?? 0));
+    if (frame.current !== null) observer.observe(frame.current);
     return () => observer.disconnect();
   }, []);
 
   useSignalEffect(() => {
     const index = props.reveal?.value ?? -1;
-    if (index >= 0 && frame.current !== null) reveal(frame.current, index, props.rowHeight);
+    if (index < 0 || frame.current === null) return;
+    const { scrollTop, clientHeight } = frame.current;
+    const from = index * rowHeight;
+    frame.current.scrollTop = Math.min(from, Math.max(scrollTop, from + rowHeight - clientHeight));
   });
 
-  useLayoutEffect(() => {
-    const element = frame.current;
-    if (props.followEnd === true && atEnd.current && element !== null) element.scrollTop = element.scrollHeight;
-  }, [props.count, props.followEnd]);
-
-  const first = Math.max(0, Math.floor(top.value / props.rowHeight) - OVERSCAN);
-  const last = Math.min(props.count, Math.ceil((top.value + height.value) / props.rowHeight) + OVERSCAN);
-  const drawn = Array.from({ length: Math.max(0, last - first) }, (_, at) => first + at);
-  if (props.pinned >= 0 && props.pinned < props.count && (props.pinned < first || props.pinned >= last)) {
-    drawn.push(props.pinned);
-  }
-
-  function handleScroll(event: Event): void {
-    const element = event.currentTarget as HTMLElement;
-    top.value = element.scrollTop;
-    atEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < props.rowHeight;
-  }
-
+  const first = Math.max(0, Math.floor(top.value / rowHeight) - OVERSCAN);
+  const last = Math.ceil((top.value + height.value) / rowHeight) + OVERSCAN;
+  const shown = items.slice(first, last).map((item, at) => ({ item, index: first + at }));
+  const extra = items[pinned];
+  if (extra !== undefined && (pinned < first || pinned >= last)) shown.push({ item: extra, index: pinned });
   return (
     <div
       class="virtual"
       ref={frame}
-      onScroll={handleScroll}
+      onScroll={({ currentTarget }) => (follow(), (top.value = currentTarget.scrollTop))}
       data-testid={props.testid}
       tabIndex={0}
       role="group"
-      aria-label={props.label}
+      aria-label={label}
     >
-      <ul style={{ height: `${props.count * props.rowHeight}px` }} aria-label={props.label}>
-        {drawn.map((index) => (
+      <ul style={{ height: `${items.length * rowHeight}px` }} aria-label={label}>
+        {shown.map(({ item, index }) => (
           <li
-            key={props.keyOf(index)}
-            style={{ transform: `translateY(${index * props.rowHeight}px)`, height: `${props.rowHeight}px` }}
-            aria-setsize={props.count}
+            key={item.id}
+            style={{ transform: `translateY(${index * rowHeight}px)`, height: `${rowHeight}px` }}
+            aria-setsize={items.length}
             aria-posinset={index + 1}
           >
-            {props.render(index)}
+            {props.render(item, index)}
           </li>
         ))}
       </ul>
@@ -88,10 +76,14 @@ export function VirtualList(props: VirtualListProps) {
   );
 }
 
-function reveal(element: HTMLElement, index: number, rowHeight: number): void {
-  const from = index * rowHeight;
-  if (from < element.scrollTop) element.scrollTop = from;
-  else if (from + rowHeight > element.scrollTop + element.clientHeight) {
-    element.scrollTop = from + rowHeight - element.clientHeight;
-  }
+/** Keeps a frame scrolled to its end when `count` changes, unless the visitor has scrolled away. Returns the handler of its scroll event. */
+export function useFollowedEnd(frame: { current: HTMLElement | null }, count: number): () => void {
+  const atEnd = useRef(true);
+  useLayoutEffect(() => {
+    if (count >= 0 && atEnd.current && frame.current !== null) frame.current.scrollTop = frame.current.scrollHeight;
+  }, [count]);
+  return () => {
+    const element = frame.current;
+    if (element !== null) atEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < 24;
+  };
 }

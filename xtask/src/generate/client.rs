@@ -48,12 +48,19 @@ export interface OperationCaller {
 }
 ";
 
+/// Reads what the library declares.
+pub fn describe() -> Result<Value, XtaskError> {
+    serde_json::from_str(&ProgramCall::cargo(DESCRIBE).output()?).map_err(|error| parse_error(error.to_string()))
+}
+
 /// Generates the file.
-pub fn client() -> Result<Vec<u8>, XtaskError> {
-    let what = || format!("the output of cargo {DESCRIBE}");
-    let description: Value = serde_json::from_str(&ProgramCall::cargo(DESCRIBE).output()?)
-        .map_err(|error| XtaskError::Parse { what: what(), why: error.to_string() })?;
-    text(&description).map(String::into_bytes).map_err(|why| XtaskError::Parse { what: what(), why })
+pub fn client(description: &Value) -> Result<Vec<u8>, XtaskError> {
+    text(description).map(String::into_bytes).map_err(parse_error)
+}
+
+/// The error of a description that cannot be read.
+pub fn parse_error(why: String) -> XtaskError {
+    XtaskError::Parse { what: format!("the output of cargo {DESCRIBE}"), why }
 }
 
 fn text(description: &Value) -> Result<String, String> {
@@ -438,11 +445,11 @@ fn capitalized(word: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-fn list<'a>(value: &'a Value, name: &str) -> Result<&'a [Value], String> {
+pub fn list<'a>(value: &'a Value, name: &str) -> Result<&'a [Value], String> {
     value[name].as_array().map(Vec::as_slice).ok_or_else(|| format!("it has no list `{name}`"))
 }
 
-fn string<'a>(value: &'a Value, name: &str) -> Result<&'a str, String> {
+pub fn string<'a>(value: &'a Value, name: &str) -> Result<&'a str, String> {
     value[name].as_str().ok_or_else(|| format!("it has no text `{name}`"))
 }
 

@@ -15,7 +15,7 @@ const SHIPPED: &[&str] =
     &["src/", "crates/lang/src/", "crates/value/src/", "crates/vm/src/", "cli/src/", "pkg/src/", "www/src/"];
 
 /// Parts of the paths of sources that are not shipped or not read by a person.
-const EXCLUDED: &[&str] = &["/tests/", "/tests.rs", ".test.", "/testing/", "src/generated.ts"];
+const EXCLUDED: &[&str] = &["/tests/", "/tests.rs", ".test.", "/testing/", "generated.ts"];
 
 const INTRODUCTION: &str = "# Messages
 

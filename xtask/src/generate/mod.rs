@@ -3,6 +3,7 @@
 
 mod bytecode_reference;
 mod client;
+mod command_line;
 mod message_list;
 mod op_registry;
 mod rust_source;
@@ -37,7 +38,7 @@ pub enum GeneratedSet {
     Bytecode,
     /// The list of messages.
     Messages,
-    /// The client of the npm package.
+    /// The client of the npm package, and the declarations of its command line.
     Client,
     /// The reference of operations, collections and error codes.
     Reference,
@@ -82,7 +83,9 @@ pub fn run(
         outputs.push(GeneratedFile { path: message_list::MESSAGES, bytes: message_list::list()? });
     }
     if selection.has(GeneratedSet::Client) {
-        outputs.push(GeneratedFile { path: client::CLIENT, bytes: client::client()? });
+        let description = client::describe()?;
+        outputs.push(GeneratedFile { path: client::CLIENT, bytes: client::client(&description)? });
+        outputs.push(GeneratedFile { path: command_line::VERBS, bytes: command_line::verbs(&description)? });
     }
     if selection.has(GeneratedSet::Reference) {
         outputs.push(GeneratedFile { path: REFERENCE, bytes: reference()?.into_bytes() });

@@ -60,11 +60,6 @@ pub const EXCEPTIONS: &[WordException] = &[
         reason: "one of two versions of one type: each target has its own file",
     },
     WordException {
-        path: "src/legacy/mongodb.rs",
-        word: "LegacyMongoDb",
-        reason: "one of two versions of one type: builds without the driver have the other",
-    },
-    WordException {
         path: "cli/src/session.rs",
         word: "Session",
         reason: "an open store in the command line; the domain has the word of its specification",

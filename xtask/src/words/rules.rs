@@ -171,6 +171,7 @@ pub const EXCLUDED: &[&str] = &[
     "node_modules/",
     "/dist/",
     "pkg/src/generated.ts",
+    "pkg/src/cli-generated.ts",
     "test262/",
     "xtask/src/words/rules.rs",
     "xtask/src/words/exceptions.rs",

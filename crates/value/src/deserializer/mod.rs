@@ -1,5 +1,5 @@
 //! Deserialization of types from borrowed values. `serde_json::from_value` gives each of about 90 types code for record forms that
-//! never occur: structs as lists, field names as numbers (`docs/decisions/0017`). Here a struct is an object, and pages load only
+//! never occur: structs as lists, field names as numbers (`docs/decisions/dependencies.md`). Here a struct is an object, and pages load only
 //! that code.
 //!
 //! Members in which null differs from a missing member are deserialized here too.

@@ -66,6 +66,7 @@ fn damaged_snapshot_is_refused_with_a_reason() {
         (&nested, "/saved/heap/pageCount", json!(2), "1 pages of the heap, expected 2"),
         (&nested, "/saved/heap/allocated", json!(-1), "expected a whole number"),
         (&nested, "/saved/heap/claimed", json!("many"), "expected a whole number"),
+        (&nested, "/saved/machine/outputBytes", json!(u64::MAX), "expected a whole number"),
         (&nested, "/saved/heap/cursors", json!(1), "expected an array"),
         (&nested, "/saved/random/0", json!("not hexadecimal"), "invalid digit"),
         (&nested, "/saved/machine/keys", json!(4_000_000_000_u32), "the map of key counts is missing"),

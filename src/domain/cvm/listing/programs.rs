@@ -119,9 +119,6 @@ pub struct ProgramSummary {
     /// The compiler.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compiler: Option<String>,
-    /// Whether it is being removed: it cannot be started. Repeat the removal to complete it, unless an execution of it exists.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub removing: bool,
 }
 
 /// A program with its latest version.
@@ -175,8 +172,9 @@ impl DomainQuery for ProgramListing {
     type Output = Page<ProgramSummary>;
 
     fn reads(&self, _: &View) -> ReadSet {
-        let fields = ["name", "programVersion", "description", "tags", "created", "modified", "metadata", "removing"];
-        let mut query = Query::of(&PROGRAMS).sort("name", Ascending);
+        let fields = ["name", "programVersion", "description", "tags", "created", "modified", "metadata"];
+        let mut query =
+            Query::of(&PROGRAMS).filter(Filter::Exists(TOMBSTONE.to_owned(), false)).sort("name", Ascending);
         if let Some(tag) = &self.tag {
             query = query.filter(Filter::Contains("tags".to_owned(), tag.as_str().into()));
         }
@@ -213,7 +211,8 @@ impl DomainQuery for ShowProgramById {
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProgramView, Rejection> {
         let missing = || Rejection::NotFound { what: "program with the id", id: self.id.clone(), hint: String::new() };
-        let found = view.get(&Key::new(&PROGRAMS, &self.id)).ok_or_else(missing)?;
+        let found = view.get(&Key::new(&PROGRAMS, &self.id));
+        let found = found.filter(|found| !found.document.contains_key(TOMBSTONE)).ok_or_else(missing)?;
         Ok(ProgramView::from_document(&self.id, &found.document))
     }
 }
@@ -293,6 +292,9 @@ impl DomainQuery for ShowVersionOf {
     }
 }
 
+/// The field that only a removed program has.
+const TOMBSTONE: &str = "collectAt";
+
 /// The name of the query for a program by its name.
 const PROGRAM: &str = "program";
 
@@ -335,7 +337,6 @@ impl ProgramSummary {
             modified: fields.time("modified"),
             bytecode_version: fields.count_u32("metadata.version"),
             compiler: fields.text("metadata.compiler"),
-            removing: fields.json("removing") == Some(Json::Bool(true)),
         }
     }
 }

@@ -1,14 +1,14 @@
-//! The commits behind a damaged one. Orphans are the intact ones among them. Their revisions show which documents they depend on. Those
-//! that touch nothing that was lost are applied; the others are reported as lost, with their documents.
+//! The commits behind a damaged one. Orphans are the intact ones among them that name this store. Their revisions show
+//! which documents they depend on. Those that touch nothing that was lost are applied; the others are reported as lost,
+//! with their documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::schema::Key;
 use crate::store::file::commit_file::{self, CommitEntry, CommitFile, OpOutcome};
 use crate::store::file::commit_log::VERSIONS;
-use crate::store::file::format::file_hash;
-use crate::store::file::load::replay;
-use crate::store::tables::{LoggedOp, Tables};
+use crate::store::file::load::plan_replay;
+use crate::store::tables::Tables;
 use crate::store::{COMMANDS, StoreError, StoredDocument};
 
 /// Largest number of lost documents that one finding names.
@@ -69,25 +69,6 @@ impl DamagedTail {
         }
         losses.drop_kept(tables)?;
         Ok(losses)
-    }
-
-    /// Returns the hash chains of intact files.
-    fn chains(&self) -> Vec<Vec<&CommitFile>> {
-        let mut chains: Vec<Vec<&CommitFile>> = Vec::new();
-        let mut last: Option<(u64, String)> = None;
-        for (seq, (bytes, file)) in &self.files {
-            let Ok(file) = file else {
-                last = None;
-                continue;
-            };
-            let follows = last.as_ref().is_some_and(|(before, hash)| before + 1 == *seq && *hash == file.prev);
-            match chains.last_mut() {
-                Some(chain) if follows => chain.push(file),
-                _ => chains.push(vec![file]),
-            }
-            last = Some((*seq, file_hash(bytes)));
-        }
-        chains
     }
 }
 
@@ -150,57 +131,30 @@ fn is_same(outcome: Option<&OpOutcome>, current: Option<StoredDocument>) -> bool
     outcome == Some(current.as_ref().map(|current| &current.revision))
 }
 
-/// Applies the commits of the tail that fit, and returns them.
+/// Applies the commits of the tail that belong to the store and fit, and returns them.
 pub fn apply_orphans(tail: &DamagedTail, store: &str, tables: &mut Tables) -> Result<AppliedCommits, StoreError> {
     let mut applied = AppliedCommits::new();
-    for chain in tail.chains() {
-        if !belongs_to_store(&chain, store, tables)? {
-            continue;
-        }
-        let entries =
-            chain.iter().flat_map(|file| file.commits.iter().enumerate().map(|(at, entry)| ((file.seq, at), entry)));
-        for (place, entry) in entries {
-            if first_conflict(tables, entry)?.is_none() && replay(tables, entry)?.is_ok() {
-                applied.insert(place);
+    let intact = tail.files.iter().filter_map(|(seq, (_, file))| Some((*seq, file.as_ref().ok()?)));
+    // Files of older programs do not name their store.
+    for (seq, file) in intact.filter(|(_, file)| file.store.as_deref() == Some(commit_file::store_tag(store))) {
+        for (at, entry) in file.commits.iter().enumerate() {
+            if holds_checks(tables, entry)?
+                && let Ok(commits) = plan_replay(tables, std::slice::from_ref(entry))?
+            {
+                commits.into_iter().for_each(|commit| tables.apply(commit));
+                applied.insert((seq, at));
             }
         }
     }
     Ok(applied)
 }
 
-/// Whether the commits belong to this store. Commits of older programs lack the store tag. One of them must then change
-/// a document of this store, with an incarnation that no other store has.
-fn belongs_to_store(chain: &[&CommitFile], store: &str, tables: &Tables) -> Result<bool, StoreError> {
-    if chain.iter().all(|file| file.store.is_some()) {
-        return Ok(chain.iter().all(|file| file.store.as_deref() == Some(commit_file::store_tag(store))));
-    }
-    for entry in chain.iter().flat_map(|file| &file.commits) {
-        for ((key, op), outcome) in entry.logged.ops.iter().zip(&entry.outcomes) {
-            let (LoggedOp::Change(_), Some((revision, _))) = (op, outcome) else { continue };
-            if tables.get(key)?.is_some_and(|current| current.revision.incarnation() == revision.incarnation()) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
-/// Returns the first document that a commit does not fit, or `None` if the whole commit can be applied.
-pub fn first_conflict(tables: &Tables, entry: &CommitEntry) -> Result<Option<Key>, StoreError> {
+/// Whether the documents that a commit only read have the revisions that it read.
+fn holds_checks(tables: &Tables, entry: &CommitEntry) -> Result<bool, StoreError> {
     for check in &entry.checks {
         if check.verify(tables.get(&check.key)?.as_ref()).is_err() {
-            return Ok(Some(check.key.clone()));
+            return Ok(false);
         }
     }
-    for ((key, op), outcome) in entry.logged.ops.iter().zip(&entry.outcomes) {
-        let before = tables.get(key)?;
-        // A commit only deletes documents that exist.
-        let deletes_nothing = before.is_none() && matches!(op, LoggedOp::Delete);
-        let after = op.apply_to(key, before.as_ref(), &entry.logged.command);
-        let result = after.map(|after| after.map(|stored| (stored.revision, stored.version)));
-        if deletes_nothing || result.as_ref() != Some(outcome) {
-            return Ok(Some(key.clone()));
-        }
-    }
-    Ok(None)
+    Ok(true)
 }

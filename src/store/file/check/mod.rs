@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub use repair::{RepairReport, plan_repair_on, repair_on};
 use serde::Serialize;
 
-use self::survey::{OrphanPolicy, Survey, SurveyResult};
+use self::survey::{Survey, SurveyResult};
 use super::error_mapping::map_fs_error;
 use super::fs::Fs;
 use crate::marker::{BoxFuture, MaybeSync};
@@ -45,16 +45,17 @@ pub async fn verify_on<F: Fs>(
     catalog: &Catalog,
     observer: Option<Arc<dyn ProgressObserver>>,
 ) -> Result<VerifyReport, StoreError> {
-    Ok(repair::survey_repaired(fs, catalog, observer).await?.report)
+    Ok(survey(fs, catalog, observer).await?.report)
 }
 
+/// Reads every file, and applies those orphans that a repair applies.
 async fn survey<F: Fs>(
     fs: &F,
-    orphans: OrphanPolicy,
+    catalog: &Catalog,
     observer: Option<Arc<dyn ProgressObserver>>,
 ) -> Result<SurveyResult, StoreError> {
     let root = fs.root();
-    fs.run(Survey { orphans, observer }).await.map_err(|e| map_fs_error(&e, &root))?
+    fs.run(Survey { catalog: catalog.clone(), observer }).await.map_err(|e| map_fs_error(&e, &root))?
 }
 
 /// Number and size of the files of a store.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::survey::{OrphanPolicy, SurveyResult};
+use super::survey::SurveyResult;
 use super::{ProgressObserver, survey};
 use crate::id::hex;
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
 use crate::store::file::commit_file;
-use crate::store::file::compaction::{Clean, SnapshotOutcome, SnapshotOwner, TakeSnapshot, fence};
+use crate::store::file::compaction::{Clean, SnapshotOutcome, TakeSnapshot, fence};
 use crate::store::file::error_mapping::map_write_error;
 use crate::store::file::format::{
     COMMITS, FORMAT, IDENTITY, SNAPSHOTS, StoreIdentity, commit_path, file_hash, identity_bytes, random_store_id,
@@ -49,26 +49,9 @@ pub async fn plan_repair_on<F: Fs>(
     catalog: &Catalog,
     observer: Option<Arc<dyn ProgressObserver>>,
 ) -> Result<(RepairReport, Memory), StoreError> {
-    let mut surveyed = survey_repaired(fs, catalog, observer).await?;
+    let mut surveyed = survey(fs, catalog, observer).await?;
     surveyed.tables.declare(catalog)?;
     Ok((RepairReport::new(&surveyed), Memory::from(surveyed.tables)))
-}
-
-/// Reads every file, and applies those orphans that a repair applies.
-pub(super) async fn survey_repaired<F: Fs>(
-    fs: &F,
-    catalog: &Catalog,
-    observer: Option<Arc<dyn ProgressObserver>>,
-) -> Result<SurveyResult, StoreError> {
-    let surveyed = survey(fs, OrphanPolicy::Apply, observer.clone()).await?;
-    if surveyed.report.is_intact() {
-        return Ok(surveyed);
-    }
-    match surveyed.tables.clone().declare(catalog) {
-        // A lost commit may have freed a unique entry that a later one uses. No orphan is applied then.
-        Err(StoreError::UniqueViolation { .. }) => survey(fs, OrphanPolicy::Discard, observer).await,
-        _ => Ok(surveyed),
-    }
 }
 
 impl RepairReport {
@@ -95,7 +78,7 @@ pub async fn repair_on<F: Fs>(
 ) -> Result<RepairReport, StoreError> {
     let root = fs.root();
     for _ in 0..ATTEMPTS {
-        let mut surveyed = survey_repaired(fs, catalog, observer.clone()).await?;
+        let mut surveyed = survey(fs, catalog, observer.clone()).await?;
         let repaired = RepairReport::new(&surveyed);
         if repaired.snapshot.is_none() {
             return Ok(repaired);
@@ -167,7 +150,7 @@ impl Sequence for Repair {
                 preserve_damaged_file(fs, path).await.map_err(io)?;
             }
             fs.sync_folder(DAMAGED).await.map_err(io)?;
-            Clean { base, owner: SnapshotOwner::ThisProcess }.run(fs).await.map_err(io)?;
+            Clean { base }.run(fs).await.map_err(io)?;
             Ok(RepairOutcome::Repaired)
         })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::ProgressObserver;
-use super::damaged_tail::{AppliedCommits, DamagedTail, Losses, apply_orphans, first_conflict};
+use super::damaged_tail::{AppliedCommits, DamagedTail, Losses, apply_orphans};
 use crate::marker::BoxFuture;
 use crate::schema::{Catalog, Key};
 use crate::store::file::commit_log::VERSIONS;
@@ -14,7 +14,7 @@ use crate::store::file::format::{
     is_backoff_request, is_temp, snapshot_path, snapshot_seq,
 };
 use crate::store::file::fs::{Fs, FsError, RandomAccessFile, Reason, Sequence, optional};
-use crate::store::file::load::{LogHead, replay};
+use crate::store::file::load::{LogHead, plan_replay};
 use crate::store::file::open::no_store;
 use crate::store::file::snapshot::{self, SnapshotBase, SnapshotError, SnapshotHeader};
 use crate::store::file::{commit_file, compaction};
@@ -31,18 +31,10 @@ pub(super) const READ_ATTEMPTS: usize = 3;
 /// Attempts to survey a store that is compacted meanwhile.
 const ATTEMPTS: usize = 10;
 
-/// Treatment of intact commits behind a damaged one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OrphanPolicy {
-    /// They count as lost.
-    Discard,
-    /// Those that fit the intact state are applied.
-    Apply,
-}
-
 /// The survey of a store.
 pub struct Survey {
-    pub orphans: OrphanPolicy,
+    /// The collections of the store, with their unique indexes.
+    pub catalog: Catalog,
     pub observer: Option<Arc<dyn ProgressObserver>>,
 }
 
@@ -258,14 +250,11 @@ impl<'a, F: Fs> Surveyor<'a, F> {
                         self.add_damage(&path, why, Vec::new());
                         continue;
                     }
-                    let salvaged = match snapshot::open_damaged(source, *seq, &store, &at) {
-                        Ok((header, base)) => Some((header, snapshot::salvage(&base))),
-                        Err(_) => None,
-                    };
-                    let Some((header, salvaged)) = salvaged else {
+                    let Ok((header, base)) = snapshot::open_damaged(source, *seq, &store, &at) else {
                         self.add_damage(&path, why, vec!["every document that only this snapshot contains".to_owned()]);
                         continue;
                     };
+                    let salvaged = base.salvage();
                     self.add_damage(&path, why, salvaged.lost);
                     self.lost_documents = Some((path, salvaged.lost_documents));
                     for (key, stored) in salvaged.documents {
@@ -356,10 +345,16 @@ impl<'a, F: Fs> Surveyor<'a, F> {
         }
         let store = self.result.report.store.clone().unwrap_or_default();
         let tables = &mut self.result.tables;
-        let applied = match self.survey.orphans {
-            OrphanPolicy::Apply => apply_orphans(&tail, &store, tables)?,
-            OrphanPolicy::Discard => AppliedCommits::new(),
-        };
+        let mut applied = AppliedCommits::new();
+        if tail.has_begun() {
+            let mut with_orphans = tables.clone();
+            let orphans = apply_orphans(&tail, &store, &mut with_orphans)?;
+            let declared = with_orphans.clone().declare(&self.survey.catalog);
+            // A lost commit may have freed a unique entry that a later one uses. No orphan is applied then.
+            if !matches!(declared, Err(StoreError::UniqueViolation { .. })) {
+                (*tables, applied) = (with_orphans, orphans);
+            }
+        }
         let mut losses = tail.losses(&applied, &store, tables)?;
         losses.remove(self.lost_documents.iter().flat_map(|(_, documents)| documents));
         let lost = losses.describe(tables)?;
@@ -395,20 +390,11 @@ impl<'a, F: Fs> Surveyor<'a, F> {
         if seq != head.seq + 1 {
             return Ok(Err(String::new()));
         }
-        let file = match commit_file::read(bytes, seq, &head.hash) {
-            Ok(file) => file,
-            Err(why) => return Ok(Err(why)),
+        let planned = match commit_file::read(bytes, seq, &head.hash) {
+            Ok(file) => plan_replay(&self.result.tables, &file.commits)?,
+            Err(why) => Err(why),
         };
-        // A commit that does not fit must not be applied in part.
-        for entry in &file.commits {
-            if let Some(key) = first_conflict(&self.result.tables, entry)? {
-                return Ok(Err(format!("command `{}` does not fit the state of {key}", entry.logged.command)));
-            }
-            if let Err(why) = replay(&mut self.result.tables, entry)? {
-                return Ok(Err(why));
-            }
-        }
-        Ok(Ok(()))
+        Ok(planned.map(|commits| commits.into_iter().for_each(|commit| self.result.tables.apply(commit))))
     }
 
     /// Checks a commit that the snapshot contains. No document depends on it.

@@ -27,24 +27,6 @@ pub struct SalvageResult {
     pub lost_documents: Vec<Key>,
 }
 
-/// Reads the documents of all intact blocks.
-pub fn salvage(base: &SnapshotBase) -> SalvageResult {
-    let mut salvaged = SalvageResult::default();
-    for SalvagedBlock { collection, first, until, rows, documents, lost } in base.salvage_blocks() {
-        let key = |id| Key { collection: Cow::Owned(collection.to_string()), id };
-        match documents {
-            Ok(documents) => salvaged.documents.extend(documents.into_iter().map(|(id, stored)| (key(id), stored))),
-            Err(_) => {
-                salvaged.lost_documents.extend(lost.into_iter().map(key));
-                let until = until
-                    .map_or_else(|| "to the last one".to_owned(), |until| format!("up to (not including) {until}"));
-                salvaged.lost.push(format!("{rows} documents of {collection}, from {first} {until}"));
-            }
-        }
-    }
-    salvaged
-}
-
 /// An open snapshot.
 pub struct SnapshotBase {
     source: Arc<dyn RandomAccessFile>,
@@ -52,23 +34,6 @@ pub struct SnapshotBase {
     sections: Vec<(Arc<str>, Section)>,
     documents: BlockCache<DocumentRow>,
     entries: BlockCache<EntryRow>,
-}
-
-/// The documents that can be salvaged from one block.
-#[derive(Clone, Debug)]
-pub struct SalvagedBlock {
-    /// The collection.
-    pub collection: Arc<str>,
-    /// The first id of the block.
-    pub first: String,
-    /// The first id of the next block of the collection; `None` for the last block.
-    pub until: Option<String>,
-    /// Number of documents in the block.
-    pub rows: u64,
-    /// The documents, or the damage of the block.
-    pub documents: Result<Vec<(Arc<str>, StoredDocument)>, StoreError>,
-    /// The ids in a damaged block, as far as its lines can be read.
-    pub lost: Vec<Arc<str>>,
 }
 
 impl SnapshotBase {
@@ -106,26 +71,31 @@ impl SnapshotBase {
         Ok(())
     }
 
-    /// Returns all blocks of documents, with an error for each damaged one.
-    pub fn salvage_blocks(&self) -> impl Iterator<Item = SalvagedBlock> {
-        let sections =
-            self.sections.iter().enumerate().filter(|(_, (_, section))| section.kind == SectionKind::Documents);
-        sections.flat_map(move |(number, (collection, section))| {
-            let id = |index: usize| {
-                section.blocks.get(index).map(|block| String::from_utf8_lossy(&block.first).into_owned())
-            };
-            section.blocks.iter().enumerate().map(move |(index, block)| {
-                let documents = self.read_rows(number, index);
-                SalvagedBlock {
-                    collection: collection.clone(),
-                    first: id(index).unwrap_or_default(),
-                    until: id(index + 1),
-                    rows: block.rows as u64,
-                    lost: if documents.is_ok() { Vec::new() } else { self.scan_ids(block) },
-                    documents,
+    /// Reads the documents of all intact blocks.
+    pub fn salvage(&self) -> SalvageResult {
+        let mut salvaged = SalvageResult::default();
+        let sections = self.sections.iter().enumerate();
+        for (number, (collection, section)) in
+            sections.filter(|(_, (_, section))| section.kind == SectionKind::Documents)
+        {
+            let key = |id| Key { collection: Cow::Owned(collection.to_string()), id };
+            for (index, block) in section.blocks.iter().enumerate() {
+                if let Ok(rows) = self.read_rows::<DocumentRow>(number, index) {
+                    salvaged.documents.extend(rows.into_iter().map(|(id, stored)| (key(id), stored)));
+                    continue;
                 }
-            })
-        })
+                salvaged.lost_documents.extend(self.scan_ids(block).into_iter().map(key));
+                let first = |block: &BlockLocation| String::from_utf8_lossy(&block.first).into_owned();
+                let until = section
+                    .blocks
+                    .get(index + 1)
+                    .map(first)
+                    .map_or_else(|| "to the last one".to_owned(), |until| format!("up to (not including) {until}"));
+                let (rows, first) = (block.rows, first(block));
+                salvaged.lost.push(format!("{rows} documents of {collection}, from {first} {until}"));
+            }
+        }
+        salvaged
     }
 
     fn verify_section<T: SnapshotRow>(&self, number: usize) -> Result<(), StoreError> {

@@ -30,10 +30,10 @@ mod open;
 mod tests;
 mod write;
 
-pub use base::{SalvageResult, SalvagedBlock, SnapshotBase, salvage};
+pub use base::{SalvageResult, SnapshotBase};
 pub use open::{open, open_damaged, read_header};
 use serde::{Deserialize, Serialize};
-pub use write::{SnapshotPieces, SnapshotProgress, pieces, write};
+pub use write::{SnapshotPieces, pieces, write};
 
 use super::format::{FORMAT, StoreIdentity};
 use super::fs::FsError;

@@ -2,8 +2,7 @@
 //! far.
 
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use super::SnapshotHeader;
 use super::block::{SectionKind, write_document, write_entry, write_line};
@@ -38,26 +37,8 @@ pub struct SnapshotPieces {
     index_at: Option<u64>,
     /// Minimum bytes of a block.
     min_block_bytes: u64,
-    progress: Arc<SnapshotProgress>,
-}
-
-/// Progress of writing a snapshot. It stays valid after the pieces were handed over.
-#[derive(Debug, Default)]
-pub struct SnapshotProgress {
-    bytes: AtomicU64,
-    failure: Mutex<Option<StoreError>>,
-}
-
-impl SnapshotProgress {
-    /// Returns the bytes written so far.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Returns the error of reading the tables, if there was one. An error of the disk is returned by the write itself.
-    pub fn failure(&self) -> Option<StoreError> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
+    /// The error of reading the tables. It stays readable after the pieces were handed over.
+    read_error: Arc<OnceLock<StoreError>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,7 +96,7 @@ pub(super) fn pieces_with_block_size(header: &SnapshotHeader, tables: &Tables, m
         documents: 0,
         index_at: None,
         min_block_bytes,
-        progress: Arc::default(),
+        read_error: Arc::default(),
     }
 }
 
@@ -125,9 +106,9 @@ pub fn write(header: &SnapshotHeader, tables: &Tables) -> Result<Vec<u8>, StoreE
 }
 
 impl SnapshotPieces {
-    /// Returns the progress, which is shared.
-    pub fn progress(&self) -> Arc<SnapshotProgress> {
-        self.progress.clone()
+    /// Returns the place for an error of reading the tables. An error of the disk is returned by the write itself.
+    pub fn read_error(&self) -> Arc<OnceLock<StoreError>> {
+        self.read_error.clone()
     }
 
     /// Returns the whole file.
@@ -170,11 +151,10 @@ impl SnapshotPieces {
         }
     }
 
-    /// Adds a piece to the checksum and the progress.
+    /// Adds a piece to the checksum and the length.
     fn count_piece(&mut self, piece: Vec<u8>) -> Vec<u8> {
         self.hasher.update(&piece);
         self.written += piece.len() as u64;
-        self.progress.bytes.store(self.written, Ordering::Relaxed);
         piece
     }
 
@@ -252,7 +232,7 @@ impl Pieces for SnapshotPieces {
         self.next_piece().transpose().map(|piece| {
             piece.map_err(|error| {
                 let why = error.to_string();
-                *self.progress.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                self.read_error.get_or_init(|| error);
                 self.stage = Stage::Done;
                 FsError { reason: Reason::Other, call: "write", path: snapshot_path(self.header.snapshot), why }
             })

@@ -84,6 +84,37 @@ fn a_store_replaced_at_the_same_snapshot_is_neither_read_nor_written() {
     assert_eq!((open_error(&disk), paths(&disk)), (None, paths(&other)));
 }
 
+/// In the original and in the copy, a note has the same revision and different contents.
+#[test]
+fn change_decided_before_a_copy_replaced_the_store_is_a_conflict() {
+    for is_compacted in [false, true] {
+        let (disk, copy) = (Disk::new(), Disk::new());
+        let a = store_of_notes(&disk, 1);
+        paths(&disk).iter().for_each(|path| copy.edit(path, disk.file(path).as_deref()));
+        let (b, _) = open(&copy);
+        let before = read(&b, "00").unwrap().unwrap();
+        let after = fields(serde_json::json!({"title": "copy", "n": 0}));
+        let op = WriteOp::Change { difference: Arc::new(difference(&before.document, &after)), after: Arc::new(after) };
+        commit(&b, "b", vec![Write { key: note("00"), expect: Expectation::Revision(before.revision), op }]).unwrap();
+        if is_compacted {
+            commit(&b, "01", vec![insert("01", "01")]).unwrap();
+            block_on(b.compact()).unwrap();
+        }
+        commit(&a, "a", vec![count_up(&a, "00").unwrap()]).unwrap();
+        let decided = count_up(&a, "00").unwrap();
+        assert_eq!(decided.expect, Expectation::Revision(read(&b, "00").unwrap().unwrap().revision));
+        paths(&disk).iter().for_each(|path| disk.edit(path, None));
+        paths(&copy).iter().for_each(|path| disk.edit(path, copy.file(path).as_deref()));
+
+        assert_eq!(commit(&a, "late", vec![decided]), Err(StoreError::Conflict { key: note("00") }));
+        commit(&a, "late", vec![count_up(&a, "00").unwrap()]).unwrap();
+        let continued = read(&a, "00").unwrap().unwrap();
+        assert_eq!(*continued.document, fields(serde_json::json!({"title": "copy", "n": 1})));
+        let (reopened, _) = open(&disk);
+        assert_eq!((reopened.read_only_reason(), read(&reopened, "00").unwrap()), (None, Some(continued)));
+    }
+}
+
 #[test]
 fn a_copy_taken_during_writes_is_a_past_state_or_reports_damage() {
     let (mut opened, mut damaged) = (0, 0);

@@ -85,25 +85,6 @@ impl FetchedRows {
         self.documents.get(&part).is_some_and(|fetched| fetched.get(id.as_bytes()).is_some())
     }
 
-    /// Adds the single documents that `other` has of the same state.
-    pub fn merge(&mut self, other: Self) {
-        for (part, fetched) in other.documents {
-            self.documents.or_default(part).rows.extend(fetched.rows);
-        }
-    }
-
-    /// Removes the document under an id, which is then not fetched.
-    pub fn forget(&mut self, part: usize, id: &str) {
-        if let Some(fetched) = self.documents.get_mut(&part) {
-            fetched.rows.remove(id.as_bytes());
-        }
-    }
-
-    /// Returns the number of documents that were added one by one.
-    pub fn document_count(&self) -> usize {
-        self.documents.values().map(|fetched| fetched.rows.len()).sum()
-    }
-
     /// Adds an entry. Its key ends with the id of its document.
     pub fn insert_entry(&mut self, part: usize, key: &[u8], id: &Arc<str>) {
         self.entries.or_default(part).rows.insert(key.into(), id.clone());

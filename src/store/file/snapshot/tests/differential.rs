@@ -7,7 +7,7 @@ use super::super::write::pieces_with_block_size;
 use super::*;
 use crate::schema::{Accumulator, Aggregate, Filter, Group};
 use crate::store::file::commit_file::CommitEntry;
-use crate::store::tables::{LoggedCommit, PendingCommits};
+use crate::store::tables::{LoggedCommit, LoggedOp, PendingCommits};
 use crate::value::{Document, difference};
 
 /// The notes as another program declares them.
@@ -186,7 +186,8 @@ impl TablesPair {
         assert_eq!(format!("{a:?}"), format!("{b:?}"));
         let (a, b) = (a.unwrap(), b.unwrap());
         self.count("sweep", !a.changes.is_empty());
-        self.since.push(CommitEntry::from_sweep(&a).logged);
+        let ops = a.changes.iter().map(|change| (change.key.clone(), LoggedOp::Delete)).collect();
+        self.since.push(LoggedCommit { command: a.command.clone(), entry: None, ops });
         self.plain.apply(a);
         self.based.apply(b);
     }

@@ -8,13 +8,14 @@
 //! - a reply includes everything that was reported to any process before the read began;
 //! - every process ends its script without an error, whatever the other processes do.
 //!
-//! `process.rs`: the file system of a process, and its histories; `script.rs`: the actions of processes and their
-//! observations; `world.rs`: states and steps; `search.rs`: the search; `scenarios.rs`: its inputs, with each rule on
-//! and off. [`world::ModelWorld::grant`] and
+//! `process.rs`: the file system of a process, and its histories; `rules.rs`: how it leaves one rule out; `script.rs`:
+//! the actions of processes and their observations; `world.rs`: states and steps; `search.rs`: the search;
+//! `scenarios.rs`: its inputs, with all rules and without each one. [`world::ModelWorld::grant`] and
 //! [`world::ModelWorld::is_worth_a_loss_of_power`] describe which calls are granted together, and why that hides no
 //! violation.
 
 mod process;
+mod rules;
 mod scenarios;
 mod script;
 mod search;

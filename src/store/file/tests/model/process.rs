@@ -14,11 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
+use super::rules::{CallContext, CallMemory, Rule};
 use super::script::{ModelAct, ModelCommand, ProcessScript};
 use crate::id::sha256;
 use crate::marker::BoxFuture;
 use crate::store::file::fault::{MemoryFile, slice_range};
-use crate::store::file::fs::{Fs, FsError, FsKind, Pieces, RandomAccessFile, Reason, Rule};
+use crate::store::file::fs::{Fs, FsError, FsKind, Pieces, RandomAccessFile, Reason, Sequence};
 use crate::time::Millis;
 
 /// Maximum number of calls of a process. A script that needs more does not end.
@@ -96,7 +97,8 @@ impl Histories {
 
     fn start(&self) -> (ProcessRun, bool) {
         let channel = Arc::new(Mutex::new(CallChannel::default()));
-        let fs = ModelFs { process: self.process, skip: self.skip, channel: channel.clone() };
+        let (context, memory) = (CallContext::default(), CallMemory::default());
+        let fs = ModelFs { process: self.process, skip: self.skip, channel: channel.clone(), context, memory };
         let script = ProcessScript { fs, commands: self.commands.clone(), acts: self.acts.clone() };
         let mut run = ProcessRun { future: Box::pin(script.run()), channel, wake_flag: Arc::default() };
         let ended = poll_until_idle(&mut run.future, &run.wake_flag);
@@ -256,8 +258,11 @@ impl CallChannel {
 #[derive(Clone)]
 pub struct ModelFs {
     pub process: u64,
+    /// The rule that this process leaves out.
     pub skip: Option<Rule>,
     pub channel: Arc<Mutex<CallChannel>>,
+    pub context: CallContext,
+    pub memory: CallMemory,
 }
 
 /// Records that a process must be polled again.
@@ -286,7 +291,8 @@ pub fn poll_until_idle(future: &mut BoxFuture<'static, ()>, wake_flag: &Arc<Wake
 }
 
 impl ModelFs {
-    pub async fn request(&self, call: ModelCall) -> ModelAnswer {
+    /// Waits until the search grants a call, and returns its answer.
+    pub async fn grant(&self, call: ModelCall) -> ModelAnswer {
         let mut call = Some(call);
         let mut ticket = 0;
         poll_fn(|_| {
@@ -407,7 +413,9 @@ impl Fs for ModelFs {
         Box::pin(async move { drop(self.request(ModelCall::Pause).await) })
     }
 
-    fn skips_rule(&self, rule: Rule) -> bool {
-        self.skip == Some(rule)
+    fn run<S: Sequence>(&self, sequence: S) -> BoxFuture<'_, Result<S::Output, FsError>> {
+        let context = CallContext::from_sequence::<S>();
+        let within = Self { context, memory: self.memory.begin_sequence(), ..self.clone() };
+        Box::pin(async move { Ok(sequence.run(&within).await) })
     }
 }

@@ -7,12 +7,12 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 
 use super::process::{Hashes, Histories, ModelCall};
+use super::rules::Rule;
 use super::script::{ModelAct, ModelCommand};
 use super::world::{ModelProcesses, ModelStep, ModelWorld, discard_output, disk_after_crash};
 use crate::id::sha256;
 use crate::store::file::fault::Contents;
 use crate::store::file::format::is_temp;
-use crate::store::file::fs::Rule;
 
 /// The input of a search.
 #[derive(Clone)]

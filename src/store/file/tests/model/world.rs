@@ -4,9 +4,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::process::{Hashes, Histories, ModelAnswer, ModelCall, ModelObservation, ModelValue, PointId};
+use super::rules::Rule;
 use crate::store::file::fault::{Contents, Inode, SyncOutcome, UnsyncedChange};
 use crate::store::file::format::{IDENTITY, commit_path, commit_seq, is_temp};
-use crate::store::file::fs::{Reason, Rule};
+use crate::store::file::fs::Reason;
 
 /// A step of the search.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,7 @@ pub struct ModelWorld {
     hashed: Option<u64>,
 }
 
-/// The processes, and the rule that is switched off.
+/// The processes, and the rule that they leave out.
 pub struct ModelProcesses {
     pub histories: Vec<Histories>,
     pub skip: Option<Rule>,
