@@ -13,7 +13,7 @@ mod rules;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Waker};
 
 use super::fault::{Disk, FaultFs};

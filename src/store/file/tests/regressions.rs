@@ -360,26 +360,35 @@ fn half_of_a_commit_that_cannot_be_replayed_is_never_read() {
     assert!(block_on(reader).unwrap()[0].is_none(), "half of a commit was read");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sweep_after_a_cancelled_sweep_removes_what_expired() {
-    let mut unswept = 0;
-    for _ in 0..20 {
-        let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::open(folder.path(), quiet_options()).await.unwrap();
-        store.migrate(&catalog()).await.unwrap();
-        let op = WriteOp::Put { version: 1, document: Arc::new(fields(serde_json::json!({"at": 1}))) };
-        let write = Write { key: Key::new(&TRACES, "t"), expect: Expectation::Absent, op };
-        store.commit(batch("t", vec![write])).await.unwrap();
-        let late = Timestamp::from_millis(1_000_000);
-        let mut first = Box::pin(store.sweep(TRACES.name, late, 10));
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(first.as_mut().poll(&mut cx).is_pending());
-        drop(first);
-        store.sweep(TRACES.name, late, 10).await.unwrap();
-        let found = store.get(&[Key::new(&TRACES, "t")], Freshness::Linearizable).await.unwrap();
-        unswept += usize::from(found[0].is_some());
-    }
-    assert_eq!(unswept, 0);
+/// The file calls of a cancelled sweep run to their end on a thread, beside the sweep that follows.
+#[test]
+fn a_sweep_after_a_cancelled_sweep_removes_what_expired() {
+    const THREADS: usize = 2;
+    let runtime = tokio::runtime::Builder::new_multi_thread().max_blocking_threads(THREADS).build().unwrap();
+    runtime.block_on(async {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let store = FileStore::open(folder.path(), quiet_options()).await.unwrap();
+            store.migrate(&catalog()).await.unwrap();
+            let op = WriteOp::Put { version: 1, document: Arc::new(fields(serde_json::json!({"at": 1}))) };
+            let write = Write { key: Key::new(&TRACES, "t"), expect: Expectation::Absent, op };
+            store.commit(batch("t", vec![write])).await.unwrap();
+            let late = Timestamp::from_millis(1_000_000);
+            // No thread is free, so the first sweep cannot end at its first poll.
+            let busy = Arc::new(Barrier::new(THREADS + 1));
+            for _ in 0..THREADS {
+                let busy = busy.clone();
+                tokio::task::spawn_blocking(move || busy.wait());
+            }
+            let mut first = Box::pin(store.sweep(TRACES.name, late, 10));
+            assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            drop(first);
+            busy.wait();
+            store.sweep(TRACES.name, late, 10).await.unwrap();
+            let found = store.get(&[Key::new(&TRACES, "t")], Freshness::Linearizable).await.unwrap();
+            assert!(found[0].is_none());
+        }
+    });
 }
 
 #[test]
