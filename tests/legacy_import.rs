@@ -17,7 +17,7 @@ use fixtures::{
 };
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{EXECUTIONS, Start, Status};
+use runstate::domain::cvm::{EXECUTIONS, LogListing, Start, Status};
 use runstate::engine::{Engine, Error, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::legacy::{self, LegacyImportReport, SkippedItem};
@@ -206,7 +206,7 @@ async fn calls_and_logs_are_imported() {
     let cvm = engine.cvm();
     let latency = cvm.latency(Some("email_processor")).await.unwrap();
     assert_eq!((latency.answered, latency.max_ms), (2, Some(Millis(2000))));
-    let logs = cvm.logs(WAITING, None, None).await.unwrap();
+    let logs = cvm.logs(&LogListing::of_execution(WAITING)).await.unwrap();
     assert_eq!(logs.items.len(), 1);
 }
 

@@ -70,12 +70,6 @@ export const OPERATIONS: Readonly<Record<"start" | "answer" | "list" | "show", D
     "operand": "",
     "parameters": [
       {
-        "about": "Only executions after this one, of which the list needs `id` and `started`",
-        "flag": "after",
-        "kind": "json",
-        "name": "after"
-      },
-      {
         "about": "`next` of the page before; by default the first page",
         "flag": "cursor",
         "kind": "text",

@@ -127,6 +127,8 @@ const GLOBAL = [
 const PARAMETERS = new Map([...GLOBAL, ...Object.values(VERBS).flatMap(({ parameters }) => parameters)].map((one) => [one.flag, one]));
 
 async function main(args: string[]): Promise<number> {
+  // With a verb it is the version of a program.
+  if (args.length === 1 && args[0] === "--version") return console.log(version) ?? 0;
   const types = [...PARAMETERS].map(([flag, { kind }]) => [flag, { type: kind === "flag" ? "boolean" : "string" } as const]);
   const { values, positionals, tokens } = parseArgs({ args, options: Object.fromEntries(types), allowPositionals: true, allowNegative: true, tokens: true });
   const { store, json = false, help, ...options } = Object.fromEntries(Object.entries(values).map(parseValue));

@@ -392,8 +392,6 @@ export type CvmLatencyParams = {
 
 /** The parameters of `cvm.list`. */
 export type CvmListParams = {
-  /** Only executions after this one, of which the list needs `id` and `started`. The execution may have been deleted since. */
-  after?: ExecutionCursor;
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Maximum number of rows; by default 100, never more than 1,000. */
@@ -426,11 +424,9 @@ export type CvmLoadParams = {
 
 /** The parameters of `cvm.logs`. */
 export type CvmLogsParams = {
-  /** Only rows after this one, of which the list needs `timestamp` and `id`: the last row read, to continue with rows written since. */
-  after?: LogCursor;
   /** Only rows before this time, in milliseconds since 1970. */
   before?: number;
-  /** `next` of the page before; by default the first page. */
+  /** `next` of the page before, or `timestamp:id` of the last row read, to continue with rows written since; by default the first page. */
   cursor?: string;
   /** Only this event: `instruction`, `cc_call`, `error`, `complete`, `history`. */
   event?: string;
@@ -713,14 +709,6 @@ export type DocumentEvent = {
 /** The expectation of a write about the document before it. */
 export type DocumentExpectation = string;
 
-/** One page of documents. */
-export type DocumentPage = {
-  /** The documents: their fields, `_id` and `_rev`. */
-  items: ({ [key: string]: Json })[];
-  /** The cursor of the next page; null: this is the last one. */
-  next: string | null;
-};
-
 /** The parameters of `documents.changes`. */
 export type DocumentsChangesParams = {
   /** Only changes in these collections. */
@@ -977,14 +965,6 @@ export type Execution = {
   stateHash?: string;
   /** Its status. */
   status: Status;
-};
-
-/** The position of an execution in a list. */
-export type ExecutionCursor = {
-  /** Its id. */
-  id: string;
-  /** When it was started. */
-  started: number;
 };
 
 /** The progress of an execution since the last poll. */
@@ -1307,14 +1287,6 @@ export type LoadedProgram = {
   name: string;
   /** Its newest version. */
   programVersion: number;
-};
-
-/** The position of a row in the log. */
-export type LogCursor = {
-  /** Its id. */
-  id: string;
-  /** Its time. */
-  timestamp: number;
 };
 
 /** The level of detail in an execution's log. */
@@ -2350,6 +2322,17 @@ export type StoreProperty = {
   value: Json;
 };
 
+/** A document: its fields, `_id` and `_rev`. */
+export type StoredDocument = { [key: string]: Json };
+
+/** One page of a result. */
+export type StoredDocumentPage = {
+  /** The items, in the order of the query. */
+  items: StoredDocument[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
 /** A task in a session. */
 export type Task = {
   /** When the document was created. */
@@ -2976,8 +2959,8 @@ export interface Operations {
   "due.next": { params: DueNextParams; result: number | null };
   "documents.declare": { params: DocumentsDeclareParams; result: CollectionDeclaration };
   "documents.collections": { params: object; result: CollectionDeclaration[] };
-  "documents.get": { params: DocumentsGetParams; result: ({ [key: string]: Json } | null)[] };
-  "documents.query": { params: DocumentsQueryParams; result: DocumentPage };
+  "documents.get": { params: DocumentsGetParams; result: (StoredDocument | null)[] };
+  "documents.query": { params: DocumentsQueryParams; result: StoredDocumentPage };
   "documents.commit": { params: DocumentsCommitParams; result: CommitReply };
   "documents.changes": { params: DocumentsChangesParams; result: DocumentChanges };
   "cvm.active": { params: CvmActiveParams; result: ExecutionSummaryPage };
@@ -3589,11 +3572,11 @@ export class DocumentsOperations {
   }
 
   /**
-   * The documents with these ids, in their order: their fields, `_id` and `_rev`; null for a document that does not exist.
+   * The documents with these ids, in their order; null for a document that does not exist.
    *
    *  Errors: `not_found` (the collection is not declared), `limit`.
    */
-  get(collection: string, options: OptionsOf<"documents.get", "collection">): Promise<({ [key: string]: Json } | null)[]> {
+  get(collection: string, options: OptionsOf<"documents.get", "collection">): Promise<(StoredDocument | null)[]> {
     return this.caller.invoke("documents.get", options, { collection });
   }
 
@@ -3602,7 +3585,7 @@ export class DocumentsOperations {
    *
    *  Errors: `not_found` (the collection is not declared), `limit`, `invalid` (the cursor is of another query).
    */
-  query(collection: string, options: OptionsOf<"documents.query", "collection"> = {}): Promise<DocumentPage> {
+  query(collection: string, options: OptionsOf<"documents.query", "collection"> = {}): Promise<StoredDocumentPage> {
     return this.caller.invoke("documents.query", options, { collection });
   }
 

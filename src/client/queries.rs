@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::Cvm;
 use crate::domain::cvm::{
     ActiveExecutions, CallListing, CallRow, CountFinished, CountStatuses, ExecutionListing, ExecutionSummary, Latency,
-    LatencyByKind, LatencyByProgram, LogCursor, LogListing, LogRow, Overview, ProgramHistory, ProgramListing,
-    ProgramSummary, ProgramView, ShowLatency, ShowOverview, ShowProgram, ShowProgramById, ShowStats, ShowSummary,
-    ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionListing, VersionSummary, VersionView,
+    LatencyByKind, LatencyByProgram, LogListing, LogRow, Overview, ProgramHistory, ProgramListing, ProgramSummary,
+    ProgramView, ShowLatency, ShowOverview, ShowProgram, ShowProgramById, ShowStats, ShowSummary, ShowVersion,
+    ShowVersionOf, SlowestCalls, Stats, VersionListing, VersionSummary, VersionView,
 };
 use crate::engine::Error;
 use crate::schema::Page;
@@ -55,19 +55,8 @@ impl Cvm {
         self.engine.query(&CountFinished { before }).await
     }
 
-    /// The log of one execution, after a row or from the first one; see [`LogListing`].
-    pub async fn logs(
-        &self,
-        execution: &str,
-        after: Option<LogCursor>,
-        limit: Option<u32>,
-    ) -> Result<Page<LogRow>, Error> {
-        self.list_logs(&LogListing { execution: Some(execution.to_owned()), after, limit, ..LogListing::default() })
-            .await
-    }
-
     /// See [`LogListing`].
-    pub async fn list_logs(&self, listing: &LogListing) -> Result<Page<LogRow>, Error> {
+    pub async fn logs(&self, listing: &LogListing) -> Result<Page<LogRow>, Error> {
         self.engine.query(listing).await
     }
 

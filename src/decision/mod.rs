@@ -22,7 +22,7 @@ pub use rejection::Rejection;
 pub use settings::{DomainSettings, EngineSettings};
 
 use crate::id::{CommandId, Revision, derive_id, sha256};
-use crate::schema::{Aggregate, Freshness, Key, Query};
+use crate::schema::{Aggregate, Freshness, Key, Page, Query};
 use crate::time::Timestamp;
 use crate::value::{Document, SortedMap, SortedSet};
 
@@ -376,7 +376,7 @@ pub struct View {
     can_aggregate: bool,
     settings: EngineSettings,
     documents: HashMap<Key, Option<LoadedDocument>>,
-    query_results: SortedMap<&'static str, QueryResult>,
+    query_results: SortedMap<&'static str, (Query, Page<(Key, LoadedDocument)>)>,
     aggregates: SortedMap<&'static str, (Aggregate, Vec<Document>)>,
     cached: HashMap<Key, CachedValue>,
 }
@@ -428,12 +428,12 @@ impl View {
 
     /// The result of the query `name`; `None` before it was run.
     pub fn rows(&self, name: &str) -> Option<&[(Key, LoadedDocument)]> {
-        self.query_results.get(name).map(|result| result.rows.as_slice())
+        self.query_results.get(name).map(|(_, page)| page.items.as_slice())
     }
 
     /// The cursor of the page that follows the result of the query `name`; `None` if no row follows.
     pub fn next_cursor(&self, name: &str) -> Option<&str> {
-        self.query_results.get(name)?.next.as_deref()
+        self.query_results.get(name)?.1.next.as_deref()
     }
 
     /// The result of the aggregate `name`: one row for each group; `None` before it was run.
@@ -460,15 +460,9 @@ impl View {
         self.documents.insert(key, found);
     }
 
-    /// Adds the result of the query `name`, with the cursor of the page that follows.
-    pub fn put_rows(
-        &mut self,
-        name: &'static str,
-        query: Query,
-        rows: Vec<(Key, LoadedDocument)>,
-        next: Option<String>,
-    ) {
-        self.query_results.insert(name, QueryResult { query, rows, next });
+    /// Adds the page that the query `name` found.
+    pub fn put_page(&mut self, name: &'static str, query: Query, page: Page<(Key, LoadedDocument)>) {
+        self.query_results.insert(name, (query, page));
     }
 
     /// Adds the result of the aggregate `name`.
@@ -478,8 +472,7 @@ impl View {
 
     /// The part of `reads` that was not read yet.
     pub fn missing(&self, reads: ReadSet) -> ReadSet {
-        let new_query =
-            |name: &str, query: &Query| self.query_results.get(name).is_none_or(|result| result.query != *query);
+        let new_query = |name: &str, query: &Query| self.query_results.get(name).is_none_or(|(read, _)| read != query);
         let new_aggregate = |name: &str, one: &Aggregate| self.aggregates.get(name).is_none_or(|(read, _)| read != one);
         ReadSet {
             keys: reads.keys.into_iter().filter(|key| !self.has_read(key)).collect(),
@@ -498,11 +491,4 @@ impl View {
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         self.documents.keys()
     }
-}
-
-#[derive(Clone)]
-struct QueryResult {
-    query: Query,
-    rows: Vec<(Key, LoadedDocument)>,
-    next: Option<String>,
 }

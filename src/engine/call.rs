@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::documents::operations::{
-    self, CommitDocuments, CommitReply, DocumentChanges, DocumentChangesParameters, DocumentPage, GetDocuments,
+    self, CommitDocuments, CommitReply, DocumentChanges, DocumentChangesParameters, DocumentReply, GetDocuments,
     QueryDocuments,
 };
 use super::{ChangeFilter, CollectionDeclaration, DueReport, Engine, EngineChange, Error, Info, RunLimit};
@@ -16,6 +16,7 @@ use crate::marker::BoxFuture;
 use crate::operation::{
     Mismatch, NoParameters, OperationKind, Parameter, Parameters, Signature, check_names, nearest_name,
 };
+use crate::schema::Page;
 use crate::store::{Capabilities, Freshness, Position, VerifyReport};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json};
@@ -175,17 +176,17 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         async |engine, _, _| operations::collections(engine).await
     ),
     engine_operation!(
-        /// The documents with these ids, in their order: their fields, `_id` and `_rev`; null for a document that does not exist.
+        /// The documents with these ids, in their order; null for a document that does not exist.
         ///
         /// Errors: `not_found` (the collection is not declared), `limit`.
-        "documents.get", "documents get", Query, GetDocuments => Vec<Option<Document>>,
+        "documents.get", "documents get", Query, GetDocuments => Vec<Option<DocumentReply>>,
         async |engine, parameters, _| operations::get(engine, parameters).await
     ),
     engine_operation!(
         /// Documents that match a condition, in order, page by page.
         ///
         /// Errors: `not_found` (the collection is not declared), `limit`, `invalid` (the cursor is of another query).
-        "documents.query", "documents query", Query, QueryDocuments => DocumentPage,
+        "documents.query", "documents query", Query, QueryDocuments => Page<DocumentReply>,
         async |engine, parameters, _| operations::query(engine, parameters).await
     ),
     engine_operation!(

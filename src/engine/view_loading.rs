@@ -3,7 +3,7 @@
 use super::{Engine, Error};
 use crate::decision::{AnyCommand, LoadedDocument, ReadSet, View};
 use crate::error_code::ErrorCode;
-use crate::schema::Key;
+use crate::schema::{Key, Page};
 use crate::store::{Freshness, StoredDocument};
 use crate::time::{Millis, Timestamp};
 
@@ -88,8 +88,8 @@ pub(super) async fn load(
             let row = |row: crate::store::Row| {
                 (Key { collection: query.collection.clone().into(), id: row.id }, to_loaded_document(row.stored))
             };
-            let rows = page.items.into_iter().map(row).collect();
-            view.put_rows(name, query.clone(), rows, page.next);
+            let items = page.items.into_iter().map(row).collect();
+            view.put_page(name, query.clone(), Page { items, next: page.next });
         }
         for (name, aggregate) in aggregates {
             let groups = engine.shared.store.aggregate(&aggregate).await?;

@@ -101,7 +101,7 @@ fn the_log_of_all_executions_is_read_by_event_and_time() {
     on_memory_and_files(|store| {
         let scene = scene(store);
         let cvm = scene.cvm();
-        let logs = |listing: &LogListing| block_on(cvm.list_logs(listing)).unwrap();
+        let logs = |listing: &LogListing| block_on(cvm.logs(listing)).unwrap();
         let all = logs(&LogListing::default()).items;
         assert!(all.is_sorted_by_key(|row| (row.timestamp, row.id.clone())));
         assert!(["ended", "waits", "fails", "quick"].iter().all(|id| all.iter().any(|row| row.execution_id == *id)));
@@ -213,7 +213,9 @@ fn damaged_or_newer_rows_are_shown_partly_and_hide_no_others() {
         let programs = block_on(cvm.programs(&ProgramListing::default())).unwrap().items;
         assert_eq!((programs.len(), programs[1].name.as_str(), programs[1].created), (4, "bare", None));
         assert_eq!(block_on(cvm.program("bare")).unwrap().bytecode, Json::Null);
-        assert!(block_on(cvm.logs("waits", None, None)).unwrap().items.iter().all(|row| row.id != "bare"));
+        assert!(
+            block_on(cvm.logs(&LogListing::of_execution("waits"))).unwrap().items.iter().all(|row| row.id != "bare")
+        );
     });
 }
 

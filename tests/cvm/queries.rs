@@ -282,16 +282,18 @@ fn log_continues_after_any_row_in_order() {
     on_memory_and_files(|store| {
         let scene = scene(store);
         let cvm = scene.cvm();
-        let logs =
-            |after: Option<&LogRow>, limit| block_on(cvm.logs("waits", after.map(LogRow::cursor), limit)).unwrap();
+        let logs = |after: Option<&LogRow>, limit| {
+            let cursor = after.map(LogRow::cursor);
+            block_on(cvm.logs(&LogListing { cursor, limit, ..LogListing::of_execution("waits") })).unwrap()
+        };
         let whole = logs(None, None);
         assert!(whole.items.is_sorted_by_key(|row| (row.timestamp, row.id.clone())));
         assert_eq!((whole.items.is_empty(), &whole.next), (false, &None));
         // Page by page, with the cursor of the page before or after its last row.
-        let mut listing = LogListing { execution: Some("waits".to_owned()), limit: Some(1), ..LogListing::default() };
+        let mut listing = LogListing { limit: Some(1), ..LogListing::of_execution("waits") };
         let (mut paged, mut after_rows) = (Vec::new(), Vec::new());
         loop {
-            let page = block_on(cvm.list_logs(&listing)).unwrap();
+            let page = block_on(cvm.logs(&listing)).unwrap();
             assert_eq!(page, logs(after_rows.last(), Some(1)));
             after_rows.extend(page.items.clone());
             paged.extend(page.items);
@@ -302,11 +304,11 @@ fn log_continues_after_any_row_in_order() {
         }
         assert_eq!((&paged, paged.len() > 1), (&whole.items, true));
         // The cursor of a list that begins after a row continues after its own page.
-        listing = LogListing { after: paged.first().map(LogRow::cursor), limit: Some(1), ..LogListing::default() };
-        listing.cursor = block_on(cvm.list_logs(&listing)).unwrap().next;
-        let all = block_on(cvm.list_logs(&LogListing::default())).unwrap().items;
+        listing = LogListing { cursor: paged.first().map(LogRow::cursor), limit: Some(1), ..LogListing::default() };
+        listing.cursor = block_on(cvm.logs(&listing)).unwrap().next;
+        let all = block_on(cvm.logs(&LogListing::default())).unwrap().items;
         let at = all.iter().position(|row| row.id == paged[0].id).unwrap();
-        assert_eq!(block_on(cvm.list_logs(&listing)).unwrap().items, all[at + 2..at + 3]);
+        assert_eq!(block_on(cvm.logs(&listing)).unwrap().items, all[at + 2..at + 3]);
         // No more rows yet; then the rows written since.
         let last = whole.items.last();
         assert_eq!(logs(last, None), Page { items: vec![], next: None });
@@ -314,9 +316,12 @@ fn log_continues_after_any_row_in_order() {
         let rest = logs(last, None).items;
         assert_eq!(rest.last().unwrap().event, "complete");
         assert_eq!(logs(None, None).items, [whole.items, rest].concat());
-        assert_eq!(block_on(cvm.logs("missing", None, None)).unwrap(), Page { items: vec![], next: None });
+        assert_eq!(
+            block_on(cvm.logs(&LogListing::of_execution("missing"))).unwrap(),
+            Page { items: vec![], next: None }
+        );
         let nowhere = LogListing { cursor: Some("nowhere".to_owned()), ..LogListing::default() };
-        assert_eq!(error_code(block_on(cvm.list_logs(&nowhere))), ErrorCode::INVALID);
+        assert_eq!(error_code(block_on(cvm.logs(&nowhere))), ErrorCode::INVALID);
     });
 }
 
@@ -369,33 +374,27 @@ fn a_list_is_read_page_by_page() {
         }
         start(&scene, "asks", "later");
         start(&scene, "asks", "latest");
-        let page = |status: Option<Status>, after: Option<&ExecutionSummary>| {
-            let listing = ExecutionListing {
-                status,
-                limit: Some(2),
-                after: after.map(ExecutionSummary::cursor),
-                ..ExecutionListing::default()
-            };
-            block_on(scene.cvm().list(&listing)).unwrap().items
+        let page = |status: Option<Status>, cursor: Option<String>| {
+            let listing = ExecutionListing { status, limit: Some(2), cursor, ..ExecutionListing::default() };
+            let page = block_on(scene.cvm().list(&listing)).unwrap();
+            (page.items.into_iter().map(|row| row.id).collect::<Vec<_>>(), page.next)
         };
         for status in [None, Some(Status::WaitingCc)] {
-            let (mut found, mut last) = (Vec::new(), None);
-            loop {
-                let rows = page(status, last.as_ref());
-                found.extend(rows.iter().map(|row| row.id.clone()));
-                match rows.last() {
-                    Some(row) => last = Some(row.clone()),
-                    None => break,
-                }
+            let (mut found, mut next) = page(status, None);
+            while next.is_some() {
+                let (rows, after) = page(status, next);
+                found.extend(rows);
+                next = after;
             }
             assert_eq!(found, ["latest", "later", "a", "b", "c", "d"]);
         }
         // A list continues after a row that was read, also when that row is gone or newer rows exist.
-        let seen = block_on(scene.cvm().summary("later")).unwrap();
+        let (seen, next) = page(None, None);
+        assert_eq!(seen, ["latest", "later"]);
         block_on(scene.cvm().cancel("later")).unwrap();
         block_on(scene.cvm().delete("later")).unwrap();
         start(&scene, "asks", "newest");
-        assert_eq!(page(None, Some(&seen)).iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(page(None, next).0, ["a", "b"]);
         assert_eq!(error_code(block_on(scene.cvm().summary("later"))), ErrorCode::NOT_FOUND);
     });
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use runstate::domain::cvm::HISTORY;
-use runstate::domain::cvm::{CallListing, LogRow};
+use runstate::domain::cvm::{CallListing, LogListing, LogRow};
 use runstate::legacy::LegacyDirectory;
 use runstate::schema::Query;
 use runstate::store::Freshness;
@@ -177,12 +177,14 @@ async fn history_is_imported_and_its_answers_become_calls() {
     let report = directory.import_into(&engine).await;
     assert_eq!(skipped(&report), [("history entry", "torn"), ("history", "gone")]);
     engine.sweep(engine.now(), 100).await.unwrap();
-    let rows = engine.cvm().logs("ended", None, None).await.unwrap().items;
+    let rows = engine.cvm().logs(&LogListing::of_execution("ended")).await.unwrap().items;
     let steps: Vec<&Json> = rows.iter().map(|row| &row.details["step"]).collect();
     assert_eq!(steps, [8, 9, 10]);
     assert!(rows.iter().all(|row| row.event == "history"), "{rows:?}");
-    let first = engine.cvm().logs("ended", None, Some(2)).await.unwrap();
-    let second = engine.cvm().logs("ended", first.items.last().map(LogRow::cursor), Some(2)).await.unwrap();
+    let two = LogListing { limit: Some(2), ..LogListing::of_execution("ended") };
+    let first = engine.cvm().logs(&two).await.unwrap();
+    let cursor = first.items.last().map(LogRow::cursor);
+    let second = engine.cvm().logs(&LogListing { cursor, ..two }).await.unwrap();
     assert_eq!((&[first.items, second.items].concat(), first.next.is_some(), second.next), (&rows, true, None));
     assert_eq!(rows[1].details["variables"], json!({"email": "e"}));
     assert_eq!(rows[1].details["stack"], json!(["Is this email urgent?"]));

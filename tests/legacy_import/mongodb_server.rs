@@ -81,7 +81,11 @@ async fn execution_on_mongodb_is_imported_to_memory_and_mongodb() {
         assert_eq!(cvm.answer(WAITING, json!("very")).await.unwrap().status, Status::Complete);
         assert_eq!(cvm.output(WAITING).await.unwrap(), ["Line 1", "test@example.com: very"]);
         assert_eq!(cvm.list(&Default::default()).await.unwrap().items.len(), 5);
-        assert_eq!(cvm.logs(WAITING, None, None).await.unwrap().items.len(), 2, "its own, and that of its end");
+        assert_eq!(
+            cvm.logs(&LogListing::of_execution(WAITING)).await.unwrap().items.len(),
+            2,
+            "its own, and that of its end"
+        );
         assert_eq!(import_from_server(&engine, &url).await, first);
         engine.store().close().await.unwrap();
     }
@@ -149,7 +153,10 @@ async fn database_of_the_last_version_is_imported() {
     assert_eq!(cvm.output("ended").await.unwrap(), ["Ada", ""]);
     assert_eq!(head(&engine, "ended").await["state"]["scopes"][0]["variables"]["name"], "Ada");
     assert_eq!(cvm.latency(Some("greet")).await.unwrap().answered, 1);
-    assert_eq!(cvm.logs("ended", None, None).await.unwrap().items[0].details["instruction"], "CC_RESULT");
+    assert_eq!(
+        cvm.logs(&LogListing::of_execution("ended")).await.unwrap().items[0].details["instruction"],
+        "CC_RESULT"
+    );
     cvm.answer("asks", json!("Bob")).await.unwrap();
     assert_eq!(cvm.output("asks").await.unwrap(), ["Bob"]);
     database.drop().await.unwrap();

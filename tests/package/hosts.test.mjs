@@ -86,6 +86,7 @@ test("npx runstate runs, lists, answers and shows", async (t) => {
   const here = await project(t, { "greet.ts": 'console.log("Hello, " + CC("Who?") + "!");\n' });
   const npx = (...words) => here.run("npx", "--no-install", "runstate", ...words);
   assert.match(await npx("--help"), /run.*\n(.|\n)*answer/);
+  assert.match(await npx("--version"), /^\d+\.\d+\.\d+\s*$/);
   const exit = await npx("run", "greet.ts", "--store", "file:store").then(() => 0, ({ cause }) => cause.code);
   assert.equal(exit, 3, "the execution waits, and standard input is not a terminal");
   const { id, status } = JSON.parse(await npx("list", "--store", "file:store", "--json"));

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use runstate::domain::cvm::{LogCursor, LogListing, LogRow, Status};
+use runstate::domain::cvm::{LogListing, LogRow, Status};
 use runstate::time::Timestamp;
 use serde_json::{Value as Json, json};
 
@@ -72,9 +72,9 @@ impl LogReader<'_> {
     async fn print(&mut self, limit: Option<u32>) -> Result<usize, CliError> {
         let (mut newest, mut printed) = (VecDeque::new(), 0);
         loop {
-            let page = self.session.cvm.list_logs(&self.listing).await?;
+            let page = self.session.cvm.logs(&self.listing).await?;
             if let Some(last) = page.items.last() {
-                self.listing.after = Some(LogCursor { timestamp: last.timestamp, id: last.id.clone() });
+                self.listing.cursor = Some(last.cursor());
             }
             match limit {
                 None => printed += self.print_rows(page.items.into_iter())?,

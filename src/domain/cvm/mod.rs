@@ -82,11 +82,11 @@ pub use import::{
 };
 pub use inspection::{Inspect, Inspection, Variables, VariablesParameters};
 pub use listing::{
-    ActiveExecutions, CallClaim, CallFailure, CallListing, CallRow, CountFinished, CountStatuses, ExecutionCursor,
-    ExecutionListing, ExecutionSummary, Latency, LatencyByKind, LatencyByProgram, LogCursor, LogListing, LogRow,
-    MetricStats, NextAvailable, Overview, ProgramHistory, ProgramListing, ProgramSummary, ProgramView, ShowLatency,
-    ShowOverview, ShowProgram, ShowProgramById, ShowStats, ShowSummary, ShowVersion, ShowVersionOf, SlowestCalls,
-    Stats, VersionListing, VersionSummary, VersionView,
+    ActiveExecutions, CallClaim, CallFailure, CallListing, CallRow, CountFinished, CountStatuses, ExecutionListing,
+    ExecutionSummary, Latency, LatencyByKind, LatencyByProgram, LogListing, LogRow, MetricStats, NextAvailable,
+    Overview, ProgramHistory, ProgramListing, ProgramSummary, ProgramView, ShowLatency, ShowOverview, ShowProgram,
+    ShowProgramById, ShowStats, ShowSummary, ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionListing,
+    VersionSummary, VersionView,
 };
 pub use program::{
     Load, LoadParameters, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion, RemoveProgram,

@@ -11,7 +11,7 @@ use crate::engine::{ChangeFilter, Engine, EngineChange, Error};
 use crate::id::{CommandId, Revision};
 use crate::operation::{OperationKind, Parameters, nearest_name};
 use crate::schema::Direction::{Ascending, Descending};
-use crate::schema::{Collection, Filter, Key, Query, Sort};
+use crate::schema::{Collection, Filter, Key, Page, Query, Sort};
 use crate::store::{Freshness, Position, StoredDocument};
 use crate::time::Millis;
 use crate::value::{Document, Json, collect_document};
@@ -46,7 +46,10 @@ pub(in crate::engine) struct GetDocuments {
     ids: Vec<String>,
 }
 
-pub(in crate::engine) async fn get(engine: Engine, parameters: GetDocuments) -> Result<Vec<Option<Document>>, Error> {
+pub(in crate::engine) async fn get(
+    engine: Engine,
+    parameters: GetDocuments,
+) -> Result<Vec<Option<DocumentReply>>, Error> {
     let GetDocuments { collection, ids } = parameters;
     if ids.len() > MAX_DOCUMENTS as usize {
         return Err(too_many("documents.get: `ids` has", ids.len()).into());
@@ -56,6 +59,12 @@ pub(in crate::engine) async fn get(engine: Engine, parameters: GetDocuments) -> 
     let found = engine.store().get(&keys, Freshness::Linearizable).await?;
     Ok(ids.iter().zip(found).map(|(id, found)| found.map(|found| reply_document(id, &found))).collect())
 }
+
+/// A document: its fields, `_id` and `_rev`.
+#[derive(Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(rename = "StoredDocument")]
+pub(in crate::engine) struct DocumentReply(Document);
 
 /// Selects documents by a condition.
 #[derive(Parameters)]
@@ -76,16 +85,7 @@ pub(in crate::engine) struct QueryDocuments {
     fields: Option<Vec<String>>,
 }
 
-/// One page of documents.
-#[derive(Serialize, JsonSchema)]
-pub struct DocumentPage {
-    /// The documents: their fields, `_id` and `_rev`.
-    pub items: Vec<Document>,
-    /// The cursor of the next page; null: this is the last one.
-    pub next: Option<String>,
-}
-
-pub(in crate::engine) async fn query(engine: Engine, parameters: QueryDocuments) -> Result<DocumentPage, Error> {
+pub(in crate::engine) async fn query(engine: Engine, parameters: QueryDocuments) -> Result<Page<DocumentReply>, Error> {
     let QueryDocuments { collection, filter, order, cursor, limit, fields } = parameters;
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if limit > MAX_DOCUMENTS {
@@ -115,7 +115,7 @@ pub(in crate::engine) async fn query(engine: Engine, parameters: QueryDocuments)
     };
     let page = engine.store().query(&query, Freshness::Linearizable).await?;
     let items = page.items.iter().map(|row| reply_document(&row.id, &row.stored)).collect();
-    Ok(DocumentPage { items, next: page.next })
+    Ok(Page { items, next: page.next })
 }
 
 /// Writes documents.
@@ -293,12 +293,12 @@ pub(in crate::engine) async fn changes(
 }
 
 /// A document as replies have it.
-fn reply_document(id: &str, stored: &StoredDocument) -> Document {
+fn reply_document(id: &str, stored: &StoredDocument) -> DocumentReply {
     let mut document = stored.document.as_ref().clone();
     let [own_id, own_revision] = RESERVED;
     document.insert(own_id.to_owned(), id.into());
     document.insert(own_revision.to_owned(), stored.revision.to_string().into());
-    document
+    DocumentReply(document)
 }
 
 fn too_many(what: &str, count: impl std::fmt::Display) -> Rejection {

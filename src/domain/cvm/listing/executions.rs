@@ -9,7 +9,7 @@ use super::{FieldReader, ROWS, first_row, malformed_result, page};
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::cvm::due::RETENTION;
 use crate::domain::cvm::execution::{EXECUTIONS, Status};
-use crate::operation::{Operation, Parameters};
+use crate::operation::Operation;
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Accumulator, Aggregate, Direction, Filter, Group, Key, Page, Query};
 use crate::time::Timestamp;
@@ -38,11 +38,6 @@ pub struct ExecutionSummary {
 }
 
 impl ExecutionSummary {
-    /// Its position in a list.
-    pub fn cursor(&self) -> ExecutionCursor {
-        ExecutionCursor { started: self.started, id: self.id.clone() }
-    }
-
     fn from_document(id: &str, document: &Document) -> Self {
         let fields = FieldReader(document);
         let prompt = fields.text("ccWaiting.prompt").or_else(|| fields.text("pausedFrom.ccWaiting.prompt"));
@@ -61,16 +56,6 @@ impl ExecutionSummary {
     }
 }
 
-/// The position of an execution in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Parameters)]
-#[operation(open)]
-pub struct ExecutionCursor {
-    /// When it was started.
-    pub started: Timestamp,
-    /// Its id.
-    pub id: String,
-}
-
 /// Lists executions page by page, newest first, without those that are being deleted.
 ///
 /// Errors: `invalid` (the cursor is not of this list).
@@ -85,8 +70,6 @@ pub struct ExecutionListing {
     pub limit: Option<u32>,
     /// `next` of the page before; by default the first page.
     pub cursor: Option<String>,
-    /// Only executions after this one, of which the list needs `id` and `started`. The execution may have been deleted since.
-    pub after: Option<ExecutionCursor>,
 }
 
 /// Lists executions that have not ended, page by page, newest first: running, waiting for an answer, paused.
@@ -185,9 +168,6 @@ impl ExecutionListing {
         }
         if let Some(program) = &self.program {
             query = query.eq("programName", program.as_str());
-        }
-        if let Some(cursor) = &self.after {
-            query = query.filter(cursor.rows_after());
         }
         query = query.filter(Filter::Exists("deleting".to_owned(), false));
         query.page(self.limit, self.cursor.as_ref())
@@ -320,19 +300,6 @@ pub(super) fn count_by_status(filter: Filter) -> Aggregate {
         filter,
         group_by: vec![Group::Field(STATUS.to_owned())],
         accumulators: vec![("n".to_owned(), Accumulator::Count)],
-    }
-}
-
-impl ExecutionCursor {
-    /// Matches the executions after this one. Unlike a store's cursor it can be made from any row of a list, and does not expire.
-    fn rows_after(&self) -> Filter {
-        let (path, time) = (|| "started".to_owned(), self.started.as_millis());
-        let same_time = vec![Filter::Eq(path(), time.into()), Filter::Gt("id".to_owned(), self.id.as_str().into())];
-        Filter::And(vec![
-            // Redundant, but an index serves it, which it cannot do for the alternatives.
-            Filter::Lte(path(), time.into()),
-            Filter::Or(vec![Filter::Lt(path(), time.into()), Filter::And(same_time)]),
-        ])
     }
 }
 

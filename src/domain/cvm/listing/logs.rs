@@ -7,7 +7,7 @@ use super::FieldReader;
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::cvm::child_rows::{EXECUTION_LOGS, HISTORY};
 use crate::limits::SAFE_INTEGER;
-use crate::operation::{Operation, Parameters};
+use crate::operation::Operation;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Collection, Filter, Page, Query, page_rows};
 use crate::time::Timestamp;
@@ -53,25 +53,24 @@ pub struct LogListing {
     pub since: Option<Timestamp>,
     /// Only rows before this time, in milliseconds since 1970.
     pub before: Option<Timestamp>,
-    /// Only rows after this one, of which the list needs `timestamp` and `id`: the last row read, to continue with rows written since.
-    pub after: Option<LogCursor>,
     /// Maximum number of rows; by default 100, never more than 1,000.
     pub limit: Option<u32>,
-    /// `next` of the page before; by default the first page.
+    /// `next` of the page before, or `timestamp:id` of the last row read, to continue with rows written since; by default the first page.
     pub cursor: Option<String>,
 }
 
 /// The position of a row in the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Parameters)]
-#[operation(open)]
-pub struct LogCursor {
-    /// Its time.
-    pub timestamp: Timestamp,
-    /// Its id.
-    pub id: String,
+struct LogCursor {
+    timestamp: Timestamp,
+    id: String,
 }
 
 impl LogListing {
+    /// The log of one execution.
+    pub fn of_execution(id: &str) -> Self {
+        Self { execution: Some(id.to_owned()), ..Self::default() }
+    }
+
     /// The collections that contain such rows.
     fn collections(&self) -> &'static [&'static Collection] {
         match self.event.as_deref() {
@@ -83,15 +82,13 @@ impl LogListing {
 
     /// The position after which the page begins.
     fn position(&self) -> Result<Option<LogCursor>, Rejection> {
-        let cursor = self.cursor.as_deref().map(LogCursor::parse).transpose()?;
-        // The pages of a list that begins after a row are themselves after it.
-        Ok(cursor.or_else(|| self.after.clone()))
+        self.cursor.as_deref().map(LogCursor::parse).transpose()
     }
 
-    pub(super) fn query(&self, collection: &Collection, after: Option<&LogCursor>) -> Query {
+    pub(super) fn query(&self, collection: &Collection) -> Result<Query, Rejection> {
         // A row without a timestamp has no position: a cursor after it would start again at the first row.
         let has_timestamp = || Filter::Gte("timestamp".to_owned(), (-SAFE_INTEGER).into());
-        let position = after.map_or_else(has_timestamp, LogCursor::rows_after);
+        let position = self.position()?.map_or_else(has_timestamp, |cursor| cursor.rows_after());
         let millis = |at: Timestamp| Json::from(at.as_millis());
         let mut query = Query::of(collection);
         if let Some(execution) = &self.execution {
@@ -106,7 +103,7 @@ impl LogListing {
         if let Some(before) = self.before {
             query = query.filter(Filter::Lt("timestamp".to_owned(), millis(before)));
         }
-        query.filter(position).sort("timestamp", Ascending).limit(page_rows(self.limit))
+        Ok(query.filter(position).sort("timestamp", Ascending).limit(page_rows(self.limit)))
     }
 }
 
@@ -126,11 +123,9 @@ impl DomainQuery for LogListing {
     }
 
     fn reads(&self, _: &View) -> ReadSet {
-        let position = self.position().ok().flatten();
         let collections = self.collections().iter();
-        collections.fold(ReadSet::empty(), |reads, collection| {
-            reads.query(collection.name, self.query(collection, position.as_ref()))
-        })
+        let queries = collections.filter_map(|collection| Some((collection.name, self.query(collection).ok()?)));
+        queries.fold(ReadSet::empty(), |reads, (name, query)| reads.query(name, query))
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<LogRow>, Rejection> {
@@ -144,15 +139,15 @@ impl DomainQuery for LogListing {
         let limit = page_rows(self.limit) as usize;
         is_last &= items.len() <= limit;
         items.truncate(limit);
-        let next = items.last().filter(|_| !is_last).map(|row| row.cursor().to_text());
+        let next = items.last().filter(|_| !is_last).map(LogRow::cursor);
         Ok(Page { items, next })
     }
 }
 
 impl LogRow {
-    /// Its position in the log.
-    pub fn cursor(&self) -> LogCursor {
-        LogCursor { timestamp: self.timestamp, id: self.id.clone() }
+    /// Its position in the log, as [`LogListing::cursor`] takes it.
+    pub fn cursor(&self) -> String {
+        format!("{}:{}", self.timestamp.as_millis(), self.id)
     }
 }
 
@@ -164,10 +159,6 @@ impl LogCursor {
             reason: "the text is not a cursor of a log; use `next` of the page before".to_owned(),
         })?;
         Ok(Self { timestamp: Timestamp::from_millis(time), id: id.to_owned() })
-    }
-
-    fn to_text(&self) -> String {
-        format!("{}:{}", self.timestamp.as_millis(), self.id)
     }
 
     /// Matches the rows after it.

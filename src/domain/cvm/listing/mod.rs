@@ -14,10 +14,10 @@ mod tests;
 
 pub use calls::{CallClaim, CallFailure, CallListing, CallRow, NextAvailable, SlowestCalls};
 pub use executions::{
-    ActiveExecutions, CountFinished, ExecutionCursor, ExecutionListing, ExecutionSummary, Overview, ProgramHistory,
-    ShowOverview, ShowSummary,
+    ActiveExecutions, CountFinished, ExecutionListing, ExecutionSummary, Overview, ProgramHistory, ShowOverview,
+    ShowSummary,
 };
-pub use logs::{LogCursor, LogListing, LogRow};
+pub use logs::{LogListing, LogRow};
 pub use programs::{
     ProgramListing, ProgramSummary, ProgramView, ShowProgram, ShowProgramById, ShowVersion, ShowVersionOf,
     VersionListing, VersionSummary, VersionView,
