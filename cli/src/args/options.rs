@@ -93,9 +93,6 @@ pub struct ListArgs {
     /// At most this many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
-    /// Only executions after this one: the last one of the previous list
-    #[arg(long, value_name = "ID", conflicts_with = "active")]
-    pub after: Option<String>,
 }
 
 /// The source of answers, and the folders that the execution may use.

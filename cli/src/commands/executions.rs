@@ -18,7 +18,7 @@ use crate::time_format::{format_seconds, time_ago, time_until};
 
 /// Lists executions.
 pub async fn list_executions(session: &Session, list: ListArgs) -> Result<CliExit, CliError> {
-    let ListArgs { status, active, program, limit, after } = list;
+    let ListArgs { status, active, program, limit } = list;
     let mut parameters = Document::new();
     parameters.extend(limit.map(|limit| ("limit".to_owned(), json!(limit))));
     if active {
@@ -28,10 +28,6 @@ pub async fn list_executions(session: &Session, list: ListArgs) -> Result<CliExi
     }
     parameters.extend(status.map(|status| ("status".to_owned(), json!(word(&status)))));
     parameters.extend(program.map(|program| ("program".to_owned(), json!(program))));
-    if let Some(id) = after {
-        let last = session.cvm.summary(&id).await?;
-        parameters.insert("after".to_owned(), json!({ "started": last.started, "id": last.id }));
-    }
     operations::print_pages(session, "cvm.list", parameters, |_| true).await
 }
 

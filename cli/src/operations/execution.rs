@@ -254,8 +254,6 @@ impl OperationCommand {
                 Json::Null => break,
                 next => parameters.insert("cursor".to_owned(), next),
             };
-            // The cursor continues after the row that the list began after.
-            parameters.remove("after");
         }
         if out.is_json() {
             return Ok(CliExit::Done);

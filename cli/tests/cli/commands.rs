@@ -303,8 +303,7 @@ fn list_finds_executions_by_status_and_program() {
     assert_eq!(ids(&["--program", "sum"]), ["c"]);
     let first = ids(&["--limit", "1"]);
     assert_eq!(first.len(), 1);
-    assert_eq!([first.clone(), ids(&["--after", &first[0]])].concat(), ids(&[]));
-    scene.run(&["list", "--after", "missing"]).expect_exit(5).expect_stderr(&["missing"]);
+    assert_eq!(first, ids(&[])[..1]);
     assert_snapshot!(scene.run(&["list", "--program", "greet", "--limit", "1"]).expect_exit(0).text().replace("\nb ", "\na "), @"
     ID  PROGRAM  STATUS      STARTED               QUESTION
     a   greet    waiting_cc  [time]  Who is there?
