@@ -8,7 +8,7 @@ use runstate::decision::{CachedValue, Change, Command, Ctx, Decision, ReadSet, R
 use runstate::engine::{Engine, Error, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::operation::Domain;
+use runstate::operation::{AuditedCommand, Domain};
 use runstate::schema::{Collection, Field, Key};
 use runstate::store::layer::{CountingStore, Fault, FaultStore, Method};
 use runstate::store::{self, Freshness, Memory, Store};
@@ -17,6 +17,16 @@ use serde::Serialize;
 
 static COUNTERS: Collection = Collection::new("test.counters", 1).fields(&[Field::id("id"), Field::int("n")]);
 static TEST: Domain = Domain::new("test").collections(&[&COUNTERS]);
+
+static AUDIT_LOG: Collection = Collection::new("test.audit_log", 1).fields(&[Field::id("id"), Field::text("target")]);
+static AUDITED: Domain = Domain::new("test").collections(&[&COUNTERS, &AUDIT_LOG]).audit(audit);
+
+fn audit(command: AuditedCommand<'_>) -> Result<Change, Rejection> {
+    let key = Key::new(&AUDIT_LOG, command.ctx.command().as_str());
+    let target = format!("{} {}", command.name, command.target);
+    let document = [("id".into(), key.id.as_ref().into()), ("target".into(), target.into())].into_iter().collect();
+    Ok(Change::Append { key, document })
+}
 
 /// Adds to a counter, up to a limit.
 #[derive(Serialize)]
@@ -187,4 +197,21 @@ async fn a_process_that_dies_at_any_call_leaves_all_or_nothing() {
 
 fn unknown() -> store::StoreError {
     store::StoreError::UnknownOutcome { command: id("a"), why: "the line is cut".into() }
+}
+
+#[tokio::test]
+async fn each_command_that_takes_effect_has_one_row_in_the_audit_log() {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let engine = Engine::new(store.clone(), Arc::new(SystemHost), &[&AUDITED]).await.unwrap();
+    for command in ["a", "a", "b"] {
+        engine.execute_as(&ADD, Some(&id(command))).await.unwrap();
+    }
+    let refused = engine.execute_as(&Add { most: 0, ..ADD }, Some(&id("refused"))).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::LIMIT);
+    let mut targets = Vec::new();
+    for command in ["a", "b", "refused"] {
+        let found = store.get(&[Key::new(&AUDIT_LOG, command)], Freshness::Linearizable).await.unwrap();
+        targets.push(found[0].as_ref().map(|row| row.document["target"].clone()));
+    }
+    assert_eq!(targets, [Some("test.add test.counters/c".into()), Some("test.add test.counters/c".into()), None]);
 }

@@ -9,7 +9,7 @@ use super::{CommandOutcome, Engine, Error, Origin, staging};
 use crate::decision::{AnyCommand, CachedValue, Change, Ctx, Decision, LoadedDocument, Rejection, View};
 use crate::id::{CommandId, Revision, hex, sha256};
 use crate::limits::LEDGER_RESULT_BYTES;
-use crate::operation::ChangedDocument;
+use crate::operation::{AuditedCommand, ChangedDocument};
 use crate::schema::Key;
 use crate::store;
 use crate::store::{Batch, Check, Expectation, Write, WriteOp};
@@ -90,9 +90,10 @@ impl Engine {
         }
     }
 
-    /// Adds the changes of triggers, and those of triggers on these in turn.
+    /// Adds the changes of triggers, those of triggers on these in turn, and the row of the audit log.
     pub(super) fn run_triggers(
         &self,
+        command: &dyn AnyCommand,
         mut decision: Decision<()>,
         view: &View,
         ctx: &Ctx,
@@ -109,6 +110,13 @@ impl Engine {
                 }
             }
             index += 1;
+        }
+        if let Some(audit) = self.registry().audit(command.name())
+            && let Some(target) =
+                command.subject().or_else(|| decision.changes.first().map(|change| change.key().clone()))
+            && !decision.changes.is_empty()
+        {
+            decision.changes.push(audit(AuditedCommand { name: command.name(), target: &target, ctx })?);
         }
         Ok(decision)
     }

@@ -337,8 +337,8 @@ impl Engine {
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
             ctx.stopwatch = self.shared.host.stopwatch();
             ctx.max_writes = self.shared.store.capabilities().batch_writes;
-            let decision =
-                command.decide(&view, &mut ctx).and_then(|decision| self.run_triggers(decision, &view, &ctx));
+            let decision = command.decide(&view, &mut ctx);
+            let decision = decision.and_then(|decision| self.run_triggers(command, decision, &view, &ctx));
             let decision = match decision {
                 // Each round asks for at least one new key, so this ends; `load` bounds the rounds.
                 Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {

@@ -40,7 +40,7 @@ pub use parameter::{
 pub use parameter::{expected_object, expected_word, read_object, read_word};
 pub use registry::{Registry, RegistryError};
 pub use runstate_derive::{Operation, Parameter, Parameters};
-pub use trigger::{ChangedDocument, Trigger};
+pub use trigger::{Audit, AuditedCommand, ChangedDocument, Trigger};
 pub use verification::{EntityCheck, RowsCheck, RowsComparison};
 pub use work_item::{Failure, WorkItem};
 
@@ -171,6 +171,8 @@ pub struct Domain {
     pub due: &'static [&'static DueRule],
     /// Its triggers.
     pub triggers: &'static [Trigger],
+    /// Its audit log, if it has one.
+    pub audit: Option<Audit>,
     /// Its error codes.
     pub codes: &'static [CodeDeclaration],
     /// Its settings, if it has any.
@@ -230,6 +232,7 @@ impl Domain {
             operations: &[],
             due: &[],
             triggers: &[],
+            audit: None,
             codes: &[],
             settings: None,
             checks: &[],
@@ -259,6 +262,12 @@ impl Domain {
     /// Sets the triggers.
     pub const fn triggers(mut self, triggers: &'static [Trigger]) -> Self {
         self.triggers = triggers;
+        self
+    }
+
+    /// Sets the audit log.
+    pub const fn audit(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
         self
     }
 

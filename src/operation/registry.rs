@@ -1,6 +1,6 @@
 //! The domains of one engine, checked once: no collection, operation or code is declared twice.
 
-use super::{Domain, DueRule, EntityCheck, OperationDeclaration, Trigger};
+use super::{Audit, Domain, DueRule, EntityCheck, OperationDeclaration, Trigger};
 use crate::error_code::{CodeDeclaration, ErrorCode};
 use crate::schema::{Catalog, CatalogError, Collection};
 use crate::value::SortedMap;
@@ -118,6 +118,11 @@ impl Registry {
     pub fn triggers<'a>(&'a self, collection: &'a str) -> impl Iterator<Item = &'static Trigger> + 'a {
         let all = self.domains.iter().flat_map(|domain| domain.triggers);
         all.filter(move |trigger| trigger.collection.name == collection)
+    }
+
+    /// The audit log of a command with this name.
+    pub fn audit(&self, command: &str) -> Option<Audit> {
+        self.domains.iter().find(|domain| domain.owns(command))?.audit
     }
 
     /// All checks of verification.

@@ -1,7 +1,7 @@
 //! Triggers, as in databases: changes that a domain adds to the commits of other domains, so that its documents agree with theirs. The other
-//! domain does not know of it.
+//! domain does not know of it. Audits add a row to the commit of every command of their domain.
 
-use crate::decision::{Ctx, Decision, Rejection, View};
+use crate::decision::{Change, Ctx, Decision, Rejection, View};
 use crate::schema::{Collection, Key};
 use crate::value::Document;
 
@@ -26,5 +26,20 @@ pub struct ChangedDocument<'a> {
     /// The documents that were read for the decision.
     pub view: &'a View,
     /// The context of the decision.
+    pub ctx: &'a Ctx,
+}
+
+/// The row of a domain's audit log for a command of this domain. It is written in the same commit, so it exists if the command took effect.
+/// Commands that change nothing have none.
+pub type Audit = fn(AuditedCommand<'_>) -> Result<Change, Rejection>;
+
+/// A command that is about to be committed.
+#[derive(Clone, Copy)]
+pub struct AuditedCommand<'a> {
+    /// Its name: `domain.verb`.
+    pub name: &'static str,
+    /// Its subject, or else the first document that it changes.
+    pub target: &'a Key,
+    /// The context of its decision.
     pub ctx: &'a Ctx,
 }
