@@ -39,6 +39,7 @@
 //! | `indexeddb` | the store in a browser's IndexedDB, in WebAssembly; turns on `wasm` | |
 //! | `mongodb` | the store on a MongoDB replica set, in native builds, on a tokio runtime | |
 //! | `wasm-compiler` | the compiler's wasm-bindgen exports, for a WebAssembly module of its own | |
+//! | `webhook` | signed webhooks over HTTP, in native builds, on a tokio runtime | |
 //! | `schema` | documentation and schemas of operations, for tools | |
 //! | `simulation` | simulated time and entropy; in WebAssembly, the simulated worlds of `runstate/testing` | |
 //! | `testing` | the conformance suite for any store, and fault injection; turns on `simulation` | |
@@ -64,6 +65,8 @@ pub mod testing;
 pub mod transfer;
 #[cfg(any(feature = "wasm", feature = "wasm-compiler"))]
 pub mod wasm;
+#[cfg(all(feature = "webhook", not(target_family = "wasm")))]
+pub mod webhook;
 pub mod work;
 
 /// Whether this build has the documentation and schemas of operations. Constants choose by it, so other builds contain none.

@@ -368,6 +368,9 @@ pub struct LoadedDocument {
     pub document: Arc<Document>,
 }
 
+/// The page of documents that a query found.
+pub type QueryRows = Page<(Key, LoadedDocument)>;
+
 /// The documents and query results that were read for a decision.
 #[derive(Clone, Default)]
 pub struct View {
@@ -376,7 +379,7 @@ pub struct View {
     can_aggregate: bool,
     settings: EngineSettings,
     documents: HashMap<Key, Option<LoadedDocument>>,
-    query_results: SortedMap<&'static str, (Query, Page<(Key, LoadedDocument)>)>,
+    query_results: SortedMap<&'static str, (Query, QueryRows)>,
     aggregates: SortedMap<&'static str, (Aggregate, Vec<Document>)>,
     cached: HashMap<Key, CachedValue>,
 }
@@ -461,7 +464,7 @@ impl View {
     }
 
     /// Adds the page that the query `name` found.
-    pub fn put_page(&mut self, name: &'static str, query: Query, page: Page<(Key, LoadedDocument)>) {
+    pub fn put_page(&mut self, name: &'static str, query: Query, page: QueryRows) {
         self.query_results.insert(name, (query, page));
     }
 
