@@ -127,7 +127,7 @@ impl WebhookClient {
         Ok(Self { client, trusted })
     }
 
-    /// Rejects a URL to which no message can be sent. What a name resolves to is checked by [`WebhookClient::deliver`].
+    /// Rejects a URL to which no message can be sent. [`WebhookClient::deliver`] checks the addresses to which its name resolves.
     pub fn check(&self, url: &str) -> Result<(), Failure> {
         self.target(url).map(|_| ())
     }
@@ -281,7 +281,7 @@ fn unsent(host: &str, error: reqwest::Error) -> Failure {
     Failure::new(format!("{host} was not reached: {cause}"))
 }
 
-/// A response that is no success.
+/// The failure that a response without success means.
 fn refusal(host: &str, response: &Response) -> Failure {
     let status = response.status();
     let answered = format!("{host} answered {status}");

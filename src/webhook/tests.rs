@@ -99,13 +99,13 @@ fn urls_that_could_reach_inside_are_refused() {
 }
 
 /// An HTTP receiver on a loopback port. It keeps what it received, and answers each message with the next response. `None`: it never answers.
-struct Receiver {
+struct HttpReceiver {
     address: std::net::SocketAddr,
-    /// What was received, and the connections that were not answered, which stay open.
+    /// The messages, and the connections that were not answered, which stay open.
     received: tokio::task::JoinHandle<(Vec<String>, Vec<TcpStream>)>,
 }
 
-impl Receiver {
+impl HttpReceiver {
     async fn start(responses: Vec<Option<&'static str>>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -155,7 +155,7 @@ async fn deliver(client: &WebhookClient, url: &str) -> Result<u16, Failure> {
 
 #[tokio::test]
 async fn a_message_arrives_with_its_signature() {
-    let receiver = Receiver::start(vec![Some("204 No Content")]).await;
+    let receiver = HttpReceiver::start(vec![Some("204 No Content")]).await;
     let url = format!("http://{}/hook?token=t", receiver.address);
     assert_eq!(deliver(&receiver.client(Millis::minutes(1)), &url).await, Ok(204));
     let [request] = receiver.received.await.unwrap().0.try_into().unwrap();
@@ -181,7 +181,7 @@ async fn responses_without_success_are_failures() {
         ),
         (None, true, "did not respond in time"),
     ];
-    let receiver = Receiver::start(cases.map(|(response, ..)| response).to_vec()).await;
+    let receiver = HttpReceiver::start(cases.map(|(response, ..)| response).to_vec()).await;
     let client = receiver.client(Millis::minutes(1));
     for (response, retry, why) in cases {
         let client = if response.is_some() { client.clone() } else { receiver.client(Millis(200)) };
