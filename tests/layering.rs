@@ -14,6 +14,7 @@ const MODULES: &[(&str, &str)] = &[
     ("decision", "schema"),
     ("operation", "schema decision"),
     ("domain", "schema decision operation vm lang"),
+    ("webhook", "schema decision operation"),
     ("store", "schema"),
     ("engine", "schema decision operation vm store"),
     ("work", "schema decision operation store engine"),
@@ -31,7 +32,7 @@ const IMPURE: &str = "async await SystemTime Instant RandomState getrandom rand 
     print! println! eprint! eprintln! std::env std::fs std::io std::net std::process std::thread";
 
 /// Modules that serve every domain and name none.
-const WITHOUT_DOMAINS: &str = "schema decision operation store engine transfer work wasm";
+const WITHOUT_DOMAINS: &str = "schema decision operation webhook store engine transfer work wasm";
 
 /// Appends words and marks with their lines, without comments, literals and items for tests.
 fn flatten(tokens: TokenStream, code: &mut Vec<(String, usize)>) {
