@@ -167,7 +167,11 @@ fn read<E: Entity>(key: &Key, loaded: &LoadedDocument) -> Result<E, Rejection> {
 }
 
 fn decode<E: Entity>(key: &Key, document: &Document) -> Result<E, Rejection> {
-    E::from_document(document).map_err(|violation| damaged(key, &violation))
+    let mut entity = E::from_document(document).map_err(|violation| damaged(key, &violation))?;
+    if entity.id().is_empty() {
+        entity.set_id(&key.id);
+    }
+    Ok(entity)
 }
 
 /// An entity without its type. Functions on it are compiled once, and not once for each entity.

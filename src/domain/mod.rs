@@ -1,5 +1,6 @@
 //! The domains of runstate: one folder per domain, one file per entity. The code is pure: documents and commands in, decisions out.
 
+pub mod apps;
 pub mod cvm;
 pub mod orchestration;
 
@@ -7,7 +8,7 @@ use crate::operation::{Domain, Registry, RegistryError};
 use crate::schema::Catalog;
 
 /// Every domain of this library.
-pub static ALL: &[&Domain] = &[&cvm::DOMAIN, &orchestration::DOMAIN];
+pub static ALL: &[&Domain] = &[&cvm::DOMAIN, &orchestration::DOMAIN, &apps::DOMAIN];
 
 /// The collections of every domain of this library.
 pub fn catalog() -> Result<Catalog, RegistryError> {

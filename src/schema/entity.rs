@@ -80,7 +80,7 @@ use crate::value::{self, Document, Json};
 ///
 /// | attribute | meaning |
 /// |---|---|
-/// | `id` | the id of the document |
+/// | `id` | the id of the document; with `default` a document may lack it |
 /// | `references = "domain.name"` | holds an id of that collection; also in a state or an object, but not in the elements of a list or map |
 /// | `part_of = "domain.name"` | holds the id of the document that this one is a part of; see [`Reference`](super::Reference) |
 /// | `kind = id` | the declared kind, if it differs from that of the type |
@@ -109,6 +109,11 @@ pub trait Entity: Fields {
 
     /// The id of the document.
     fn id(&self) -> &str;
+
+    /// Sets the id of an entity whose document does not repeat it: its field has `#[entity(id, default)]`.
+    fn set_id(&mut self, id: &str) {
+        _ = id;
+    }
 
     /// Sets the field with `#[entity(updated)]`, if there is one.
     fn set_updated(&mut self, now: Timestamp) {

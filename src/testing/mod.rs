@@ -6,6 +6,8 @@
 mod batch;
 #[cfg(feature = "testing")]
 pub mod conformance;
+#[cfg(feature = "testing")]
+mod domain_scene;
 mod host;
 #[cfg(all(feature = "testing", feature = "file", feature = "wasm", target_family = "wasm"))]
 pub mod node;
@@ -27,6 +29,8 @@ use std::thread::Thread;
 
 #[cfg(feature = "testing")]
 pub use batch::{BatchExt, batch};
+#[cfg(feature = "testing")]
+pub use domain_scene::DomainScene;
 pub use host::{SimClock, SimHost, SimIds, TimedHost};
 #[cfg(feature = "testing")]
 pub use notes::Notes;

@@ -1,22 +1,24 @@
 //! The scene of a test: a store, a simulated clock, and an engine with one machine `m` of three slots.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use runstate::decision::EngineSettings;
 use runstate::domain::orchestration::DOMAIN;
-use runstate::engine::{DueReport, Engine, Error, RunLimit};
-use runstate::id::CommandId;
 use runstate::operation::Domain;
-use runstate::schema::Collection;
-use runstate::store::{Batch, Memory, Store};
-use runstate::testing::{BatchExt as _, SimHost, batch, block_on};
-use runstate::time::Millis;
+use runstate::store::{Memory, Store};
+use runstate::testing::DomainScene;
 use runstate::value::Json;
 use serde_json::json;
 
-pub struct SessionScene {
-    pub host: SimHost,
-    pub engine: Engine,
+pub struct SessionScene(DomainScene);
+
+impl Deref for SessionScene {
+    type Target = DomainScene;
+
+    fn deref(&self) -> &DomainScene {
+        &self.0
+    }
 }
 
 impl SessionScene {
@@ -29,11 +31,14 @@ impl SessionScene {
     }
 
     pub fn with_domains(store: Arc<dyn Store>, domains: &[&'static Domain], settings: EngineSettings) -> Self {
-        let host = SimHost::default();
-        let engine = block_on(Engine::with_settings(store, Arc::new(host.clone()), domains, settings)).unwrap();
-        let scene = Self { host, engine };
+        let scene = Self(DomainScene::new(store, domains, settings));
         scene.ok("machine.register", json!({"machineId": "m", "hostname": "host", "slots": [1, 2, 3]}));
         scene
+    }
+
+    /// A scene with the same clock, as another process has it on its own store object.
+    pub fn beside(here: &Self, store: Arc<dyn Store>) -> Self {
+        Self(here.0.beside(store))
     }
 
     /// A scene with the session `s` on `m`.
@@ -47,30 +52,6 @@ impl SessionScene {
         let mut parameters = json!({"id": id, "project": "p", "machine": "m"});
         parameters.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
         self.ok("session.create", parameters)
-    }
-
-    /// Stores a document as the older system wrote it.
-    pub fn put(&self, collection: &'static Collection, id: &str, document: Json) {
-        let command = CommandId::new(&format!("put {id} in {}", collection.name)).unwrap();
-        let empty = Batch { at: self.host.clock.now(), ..batch(command) };
-        block_on(self.engine.store().commit(empty.insert(collection, id, document))).unwrap();
-    }
-
-    /// Calls an operation of the domain.
-    pub fn call(&self, name: &str, parameters: Json) -> Result<Json, Error> {
-        block_on(self.engine.call(&format!("orchestration.{name}"), parameters.as_object().unwrap().clone()))
-    }
-
-    pub fn ok(&self, name: &str, parameters: Json) -> Json {
-        self.call(name, parameters).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    /// Calls an operation that is rejected, and returns the code.
-    pub fn code(&self, name: &str, parameters: Json) -> &'static str {
-        match self.call(name, parameters) {
-            Err(error) => error.code.as_str(),
-            Ok(result) => panic!("{name} was not rejected: {result}"),
-        }
     }
 
     pub fn show(&self, session: &str) -> Json {
@@ -92,18 +73,9 @@ impl SessionScene {
         found.unwrap_or_else(|| panic!("no task {task}")).clone()
     }
 
-    /// Waits, and does the work that is due then.
-    pub fn after(&self, time: Millis) -> DueReport {
-        self.host.clock.advance(time);
-        let report = block_on(self.engine.run_due(10_000, RunLimit::Stop)).unwrap();
-        assert!(report.failed.is_empty(), "{report:?}");
-        report
-    }
-
     /// Checks that all documents agree with their declarations and with each other.
     pub fn check(&self) {
-        let findings = block_on(self.engine.verify(|_| {})).unwrap().findings;
-        assert!(findings.is_empty(), "{findings:?}");
+        self.verify();
         self.check_agreement();
     }
 

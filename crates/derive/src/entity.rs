@@ -55,6 +55,13 @@ pub fn derive_entity(input: &DeriveInput) -> syn::Result<TokenStream> {
             }
         }
     });
+    let set_id = (entity.id()?.attributes.has_default()).then(|| {
+        quote! {
+            fn set_id(&mut self, id: &str) {
+                self.#id = ::core::convert::From::from(id);
+            }
+        }
+    });
     Ok(quote! {
         #fields
         #[automatically_derived]
@@ -66,6 +73,8 @@ pub fn derive_entity(input: &DeriveInput) -> syn::Result<TokenStream> {
             }
 
             #updated
+
+            #set_id
         }
         #queries
         #(#checks)*

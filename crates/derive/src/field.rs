@@ -218,6 +218,11 @@ fn join(inside: Option<&str>, name: &str) -> String {
 }
 
 impl FieldAttributes {
+    /// Whether a document that lacks the field gives the type's default.
+    pub fn has_default(&self) -> bool {
+        self.default.is_some()
+    }
+
     fn parse(field: &syn::Field) -> syn::Result<Self> {
         let mut attributes = Self::default();
         for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("entity")) {
@@ -296,8 +301,8 @@ impl FieldAttributes {
             && (self.id || self.shard || has_declaration || self.declared.is_some() || self.references.is_some())
         {
             "an `undeclared` field has no declaration for its other attributes; remove `undeclared` or them"
-        } else if self.id && (has_default || self.optional) {
-            "the id of an entity is required; remove `default`, `omit_default` or `optional`"
+        } else if self.id && (literal || self.omit_default || self.optional) {
+            "an entity has an id; remove `default = …`, `omit_default` or `optional`"
         } else if literal && (self.omit_default || self.optional) {
             "`default = …` excludes `omit_default` and `optional`: the declaration holds the default"
         } else {

@@ -60,7 +60,7 @@ fn errors_of_fields_point_at_them() {
         ("#[entity(id)] id: String, #[entity(id)] other: String", "other", "an entity has one id"),
         ("#[entity(id, shard)] id: String, #[entity(shard)] other: String", "other", "an entity has one shard key"),
         ("text: String", "Note", "an entity needs a field with `#[entity(id)]`"),
-        ("#[entity(id, optional)] id: Option<String>", "id", "the id of an entity is required"),
+        ("#[entity(id, optional)] id: Option<String>", "id", "an entity has an id"),
         (
             "#[entity(id)] id: String, #[entity(state, max = 3)] state: State",
             "state",

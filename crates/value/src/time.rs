@@ -57,6 +57,11 @@ impl Timestamp {
         Millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// The day of the month in UTC, from 1.
+    pub fn day_of_month(self) -> u8 {
+        OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1_000)).map_or(1, OffsetDateTime::day)
+    }
+
     /// RFC 3339 text in UTC, as exports and `--json` show it. Outside the years 0 to 9999, which RFC 3339 has, it is the number.
     ///
     /// ```

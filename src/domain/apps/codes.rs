@@ -1,0 +1,16 @@
+//! The error codes of this domain.
+
+crate::error_codes! {
+    /// Steps of the configuration depend on each other in a cycle.
+    STEP_CYCLE = "step_cycle",
+    /// An execution uses this version of the configuration, so it does not change.
+    VERSION_USED = "version_used",
+    /// No version of the configuration is active.
+    NO_ACTIVE_VERSION = "no_active_version",
+    /// The step was claimed by another worker, or this claim has ended.
+    STALE_STEP_CLAIM = "stale_step_claim",
+    /// The output of the step does not have the declared fields.
+    INVALID_OUTPUT = "invalid_output",
+    /// Steps of the execution were undone, so it does not continue.
+    COMPENSATED = "compensated",
+}

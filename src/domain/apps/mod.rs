@@ -1,0 +1,88 @@
+//! Apps: executions of several steps that workers run, as a configuration declares them. Field names, statuses and indexes are those of the
+//! schema that this domain continues.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `configuration/` | apps and the versions of their configuration: steps, inputs, conditions; save and activate |
+//! | `execution/` | executions: entity and lifecycle, progress, start and cancel |
+//! | `step/` | steps: entity and lifecycle, the queue from which workers claim them, skip and retry |
+//! | `audit.rs` | the row of each command in the audit log |
+//! | `due.rs` | claims that have ended |
+//! | `queries/` | steps in order, failures, rates, durations, reports |
+
+mod audit;
+pub mod codes;
+mod configuration;
+mod due;
+mod execution;
+mod queries;
+mod settings;
+mod step;
+
+pub use audit::AuditRow;
+pub use configuration::{
+    ActivateConfiguration, App, AppConfiguration, AppKey, Compensation, Condition, Configuration, ConfigurationSummary,
+    FailurePolicy, FieldDefinition, FieldKind, SaveConfiguration, StepDefaults, StepDefinition, StepInput, StepRetry,
+    ValuePath,
+};
+pub use execution::{
+    AppExecutionStatus, CancelExecution, Execution, ExecutionEvent, ExecutionState, ExecutionSummary, Progress,
+    StartExecution, StepProgress,
+};
+pub use queries::{
+    AppSuccess, FailedExecutions, Period, ReportRow, ShowDurations, ShowReport, ShowSteps, ShowSuccess, StepDurations,
+};
+pub use settings::AppsSettings;
+pub use step::{
+    ClaimStep, ClaimedStep, CompleteStep, ExpireStep, FailStep, FailedStep, HeartbeatStep, NextStepAvailable,
+    QueuedStep, ReleaseStep, RetryStep, SkipStep, Step, StepClaim, StepEvent, StepState, StepStatus, StepWork,
+};
+
+use crate::operation::{Domain, EntityQueries, LifecycleDeclaration, Operation};
+use crate::schema::Entity;
+
+/// The domain.
+pub static DOMAIN: Domain = Domain::new("apps")
+    .collections(&[
+        &App::COLLECTION,
+        &AppConfiguration::COLLECTION,
+        &Execution::COLLECTION,
+        &Step::COLLECTION,
+        &QueuedStep::COLLECTION,
+        &AuditRow::COLLECTION,
+    ])
+    .operations(&[
+        &SaveConfiguration::OPERATION,
+        &ActivateConfiguration::OPERATION,
+        &AppConfiguration::SHOW,
+        &AppConfiguration::LIST,
+        &App::LIST,
+        &StartExecution::OPERATION,
+        &CancelExecution::OPERATION,
+        &Execution::SHOW,
+        &Execution::LIST,
+        &FailedExecutions::OPERATION,
+        &ClaimStep::OPERATION,
+        &HeartbeatStep::OPERATION,
+        &CompleteStep::OPERATION,
+        &FailStep::OPERATION,
+        &ReleaseStep::OPERATION,
+        &SkipStep::OPERATION,
+        &RetryStep::OPERATION,
+        &NextStepAvailable::OPERATION,
+        &Step::SHOW,
+        &Step::LIST,
+        &ShowSteps::OPERATION,
+        &ShowSuccess::OPERATION,
+        &ShowDurations::OPERATION,
+        &ShowReport::OPERATION,
+        &AuditRow::LIST,
+    ])
+    .due(due::RULES)
+    .audit(audit::row)
+    .lifecycles(&[
+        LifecycleDeclaration::new::<Execution>("an execution of an app"),
+        LifecycleDeclaration::new::<Step>("a step"),
+    ])
+    .codes(codes::CODES)
+    .settings(&settings::DECLARATION);

@@ -1,0 +1,115 @@
+//! Claims of steps: leases, tokens, retries, timeouts.
+
+use runstate::time::Millis;
+use serde_json::{Value as Json, json};
+
+use super::scene::{AppScene, claim_of};
+
+fn scene(step: Json) -> AppScene {
+    let mut step = step;
+    step["id"] = 1.into();
+    step["name"] = "a".into();
+    let scene = AppScene::with_steps(json!([step]));
+    scene.start(json!({}));
+    scene
+}
+
+#[test]
+fn a_step_is_claimed_by_one_worker_until_its_lease_ends() {
+    let scene = scene(json!({"retry": {"max_attempts": 2, "backoff_ms": 0}}));
+    let first = scene.claim("a");
+    assert!(scene.claim("a").is_null());
+    let late = claim_of(&first, json!({"output": 1}));
+    scene.after(Millis::seconds(20));
+    scene.ok("step.heartbeat", claim_of(&first, json!({})));
+    assert_eq!(scene.after(Millis::seconds(29)).woken, 0);
+    assert_eq!(scene.after(Millis::seconds(1)).woken, 1, "the lease has ended");
+    assert_eq!(scene.step(1)["error"]["name"], "LeaseExpired");
+    let second = scene.claim("a");
+    assert!(second["claimed"]["token"].as_u64() > first["claimed"]["token"].as_u64());
+    assert_eq!(second["claimed"]["attempts"], 2);
+    assert_eq!(scene.code("step.complete", late), "stale_step_claim");
+    scene.ok("step.complete", claim_of(&second, json!({"output": 2})));
+    assert_eq!((&scene.step(1)["output"], &scene.step(1)["retry_count"]), (&json!(2), &json!(1)));
+    scene.check();
+}
+
+#[test]
+fn a_failed_step_is_tried_again_after_a_wait_that_grows() {
+    let scene = scene(json!({"retry": {"max_attempts": 3, "backoff_ms": 1000, "factor": 3, "jitter": 0}}));
+    for wait in [1_000, 3_000] {
+        let work = scene.claim("a");
+        let failed = scene
+            .ok("step.fail", claim_of(&work, json!({"message": "try later", "name": "Busy", "output": {"part": 1}})));
+        let now = scene.host.clock.now().as_millis();
+        assert_eq!(failed["retryAt"], now + wait);
+        assert_eq!(scene.ok("step.nextAvailable", json!({"names": ["a"]})), now + wait);
+        assert!(scene.claim("a").is_null());
+        scene.after(Millis(wait));
+    }
+    let last = scene.claim("a");
+    assert_eq!(last["error"], json!({"message": "try later", "name": "Busy"}));
+    let failed = scene.ok("step.fail", claim_of(&last, json!({"message": "no more"})));
+    assert_eq!(failed, json!({"retryAt": null, "execution": {"execution_id": "e", "status": "failed"}}));
+    assert_eq!(scene.step(1)["output"], json!({"part": 1}), "the output of a failed step is kept");
+    scene.check();
+}
+
+#[test]
+fn the_settings_of_an_app_are_the_defaults_of_its_steps() {
+    let scene = AppScene::with_configuration(json!({
+        "settings": {"timeout_seconds": 60, "max_retries": 1},
+        "steps": [{"id": 1, "name": "a", "retry": {"backoff_ms": 0}}, {"id": 2, "name": "b", "timeout_ms": 1000}]
+    }));
+    scene.start(json!({}));
+    let lease = |name: &str| json!({"names": [name], "owner": "w", "leaseMs": 3_600_000});
+    for attempts in [1, 2] {
+        let work = scene.ok("step.claim", lease("a"));
+        assert_eq!(work["claimed"]["attempts"], attempts);
+        // A heartbeat does not extend the claim past the timeout.
+        let until = scene.ok("step.heartbeat", claim_of(&work, json!({"leaseMs": 3_600_000})));
+        assert_eq!(until, scene.host.clock.now().as_millis() + 60_000);
+        scene.after(Millis::seconds(60));
+    }
+    assert_eq!(scene.step(1)["error"]["name"], "Timeout");
+    assert_eq!(scene.status(), "failed");
+    scene.check();
+}
+
+#[test]
+fn a_repeated_claim_returns_the_same_step() {
+    let scene = scene(json!({}));
+    let claim = || scene.ok("step.claim", json!({"names": ["a"], "owner": "w", "commandId": "c1"}));
+    let first = claim();
+    assert_eq!((claim(), &first["input"]), (first.clone(), &json!({})));
+    let complete = claim_of(&first, json!({"output": 1, "commandId": "c2"}));
+    assert_eq!(scene.ok("step.complete", complete.clone()), scene.ok("step.complete", complete));
+}
+
+#[test]
+fn a_step_of_an_unknown_id_has_no_claim() {
+    let scene = scene(json!({}));
+    for id in ["none", "e:2", "e:x", ":", "x:1"] {
+        for name in ["step.heartbeat", "step.complete", "step.release"] {
+            assert_eq!(scene.code(name, json!({"id": id, "token": 1})), "stale_step_claim");
+        }
+    }
+    assert_eq!(scene.code("step.claim", json!({"names": ["a"], "owner": "w", "leaseMs": 0})), "invalid");
+    let names: Vec<String> = (0..17).map(|n| n.to_string()).collect();
+    assert_eq!(scene.code("step.claim", json!({"names": names, "owner": "w"})), "limit");
+}
+
+#[test]
+fn each_command_has_a_row_in_the_audit_log() {
+    let scene = scene(json!({}));
+    scene.complete("a", json!({}));
+    assert!(scene.claim("a").is_null(), "a command that changes nothing has no row");
+    let rows = scene.ok("audit.list", json!({"sort": "at"}));
+    let mut commands: Vec<_> =
+        rows["items"].as_array().unwrap().iter().map(|row| row["command"].as_str().unwrap()).collect();
+    commands.sort_unstable();
+    assert_eq!(commands, ["apps.configuration_save", "apps.execution_start", "apps.step_claim", "apps.step_complete"]);
+    let complete = rows["items"].as_array().unwrap().iter().find(|row| row["command"] == "apps.step_complete").unwrap();
+    assert_eq!((&complete["target"], &complete["actor"]), (&json!("apps.executions/e"), &json!("unknown")));
+    assert_eq!((&complete["outcome"], &complete["cmd"]), (&json!("ok"), &complete["id"]));
+}

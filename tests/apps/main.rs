@@ -1,0 +1,10 @@
+//! The domain `apps` from the outside: configurations, executions and steps by the names of their operations.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod claims;
+mod configurations;
+mod executions;
+mod queries;
+mod random;
+mod scene;
+mod workers;

@@ -1,0 +1,60 @@
+//! The questions about executions and steps, each one operation.
+
+use runstate::time::Millis;
+use serde_json::{Value as Json, json};
+
+use super::scene::{AppScene, claim_of};
+
+/// Two apps with three executions on two days: one is completed, one failed, one cancelled.
+fn scene() -> AppScene {
+    let scene = AppScene::with_steps(json!([{"id": 1, "name": "a"}]));
+    let other = json!({"appId": 2, "appName": "other", "version": "1", "activate": true, "configuration": {"steps": [{"id": 1, "name": "b"}]}});
+    scene.ok("configuration.save", other);
+    let start = |app: i64, user: &str| scene.ok("execution.start", json!({"appId": app, "userId": user}));
+    start(1, "ada");
+    let work = scene.claim("a");
+    scene.host.clock.advance(Millis::seconds(10));
+    scene.ok("step.complete", claim_of(&work, json!({})));
+    scene.host.clock.advance(Millis::days(1));
+    start(1, "ada");
+    scene.fail("a");
+    let last = start(2, "bob");
+    scene.ok("execution.cancel", json!({"executionId": last["execution_id"]}));
+    scene
+}
+
+fn items(page: &Json, field: &str) -> Vec<Json> {
+    page["items"].as_array().unwrap().iter().map(|one| one[field].clone()).collect()
+}
+
+#[test]
+fn lists_find_executions_by_user_status_and_time() {
+    let scene = scene();
+    let latest = json!({"user": "ada", "sort": "started_at", "descending": true, "limit": 10});
+    assert_eq!(items(&scene.ok("execution.list", latest), "status"), ["failed", "completed"]);
+    assert_eq!(items(&scene.ok("execution.failed", json!({})), "user_id"), ["ada"]);
+    scene.host.clock.advance(Millis::days(1));
+    assert_eq!(items(&scene.ok("execution.failed", json!({"hours": 23})), "user_id"), Vec::<Json>::new());
+}
+
+#[test]
+fn rates_durations_and_reports_are_numbers_of_one_call() {
+    let scene = scene();
+    let success = scene.ok("stats.success", json!({}));
+    let suite = json!({"app_name": "suite", "total": 2, "successful": 1, "success_rate": 0.5});
+    let other = json!({"app_name": "other", "total": 1, "successful": 0, "success_rate": 0.0});
+    assert_eq!(success, json!([other, suite]));
+    assert_eq!(scene.ok("stats.success", json!({"days": 1}))[1]["total"], 1);
+    let durations = scene.ok("stats.durations", json!({}));
+    assert_eq!(
+        (&durations[0]["p50_ms"], &durations[0]["p95_ms"], &durations[0]["count"]),
+        (&json!(10_000.0), &json!(10_000.0), &json!(1))
+    );
+    assert_eq!(scene.ok("stats.durations", json!({"stepName": "none"})), json!([]));
+    let report = scene.ok("stats.report", json!({}));
+    assert_eq!(report.as_array().unwrap().len(), 3);
+    assert_eq!((&report[0]["completed"], &report[0]["duration_ms"]), (&json!(1), &json!(10_000)));
+    let month = scene.ok("stats.report", json!({"period": "month", "userId": "ada"}));
+    assert_eq!(month.as_array().unwrap().len(), 1);
+    assert_eq!((&month[0]["total"], &month[0]["failed"]), (&json!(2), &json!(1)));
+}
