@@ -179,6 +179,7 @@ export const ERROR_EXITS: Readonly<Record<string, number>> = {
   "ambiguous_call": 5,
   "closed": 4,
   "command_id_reused": 5,
+  "compensated": 5,
   "compile_error": 2,
   "conflict": 4,
   "corrupt": 4,
@@ -192,11 +193,13 @@ export const ERROR_EXITS: Readonly<Record<string, number>> = {
   "invalid": 5,
   "invalid_answer": 5,
   "invalid_bytecode": 5,
+  "invalid_output": 5,
   "invalid_url": 2,
   "io": 2,
   "limit": 5,
   "needs_recompile": 5,
   "newer_version": 4,
+  "no_active_version": 5,
   "no_free_slot": 5,
   "not_a_replica_set": 4,
   "not_authorized": 4,
@@ -210,6 +213,8 @@ export const ERROR_EXITS: Readonly<Record<string, number>> = {
   "stale": 5,
   "stale_claim": 5,
   "stale_owner": 5,
+  "stale_step_claim": 5,
+  "step_cycle": 5,
   "task_already_running": 5,
   "timeout": 4,
   "too_large": 4,
@@ -217,5 +222,6 @@ export const ERROR_EXITS: Readonly<Record<string, number>> = {
   "unique_violation": 4,
   "unknown_outcome": 4,
   "unsupported": 4,
-  "usage": 2
+  "usage": 2,
+  "version_used": 5
 };

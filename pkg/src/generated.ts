@@ -3,6 +3,491 @@
 /** A plain value, as in JSON. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
+/** An app or a part of one. Every save and activation of a version writes it, so one version is active at a time. */
+export type App = {
+  /** The number of the app. */
+  app_id: number;
+  /** The name of the app. */
+  app_name: string;
+  /** Its id: the numbers of the app and of its part, such as `1` or `1:2`. */
+  id: string;
+  /** The number of the part; missing: the whole app. */
+  sub_app_id: number | null;
+  /** The name of the part. */
+  sub_app_name: string | null;
+  /** When the document was last changed. */
+  updated_at: number;
+};
+
+/** One version of the configuration of an app. */
+export type AppConfiguration = {
+  /** Whether executions run this version unless they name another one. */
+  active: boolean;
+  /** The number of the app. */
+  app_id: number;
+  /** The name of the app. */
+  app_name: string;
+  /** The steps and their defaults. */
+  configuration: { [key: string]: Json };
+  /** When it was saved first. */
+  created_at: number;
+  /** The person that saved it. */
+  created_by: string | null;
+  /** Its id: that of the app with the version, such as `1:2@1.0.0`. */
+  id: string;
+  /** The number of the part; missing: the whole app. */
+  sub_app_id: number | null;
+  /** The name of the part. */
+  sub_app_name: string | null;
+  /** Whether an execution was started with it. It does not change then. */
+  used: boolean;
+  /** The version. */
+  version: string;
+};
+
+/** One page of a result. */
+export type AppConfigurationPage = {
+  /** The items, in the order of the query. */
+  items: AppConfiguration[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** An execution of an app. */
+export type AppExecution = {
+  /** The number of the app. */
+  app_id: number;
+  /** The name of the app. */
+  app_name: string;
+  /** The document of that version. */
+  configuration_id: string | null;
+  /** When the document was created. */
+  created_at: number;
+  /** The error of the step that failed first: its `message`, its `step_id` and its `step_name`. */
+  error: Json;
+  /** Its id. */
+  execution_id: string;
+  /** Its input. */
+  input: Json;
+  /** Further information of the caller. */
+  metadata: { [key: string]: Json };
+  /** How far it is. */
+  progress: GraphProgress;
+  /** When it was started. */
+  started_at: number;
+  /** The number of the part of the app; missing: the whole app. */
+  sub_app_id: number | null;
+  /** The name of that part. */
+  sub_app_name: string | null;
+  /** When the document was last changed. */
+  updated_at: number;
+  /** The user for whom it runs. */
+  user_id: string;
+  /** The version of the configuration that it runs. */
+  version: string | null;
+} & (
+  /** Steps of it run, or will. */
+  | {
+    status: "running";
+  }
+  /** Every step is completed or skipped. */
+  | {
+    /** When it ended. Documents of other programs may lack it. */
+    completed_at: number | null;
+    /** The time from its start to its end, in milliseconds. */
+    duration_ms: number | null;
+    status: "completed";
+  }
+  /** A step has failed, and what was to be undone is undone. */
+  | {
+    /** When it ended. Documents of other programs may lack it. */
+    completed_at: number | null;
+    /** The time from its start to its end, in milliseconds. */
+    duration_ms: number | null;
+    status: "failed";
+  }
+  /** It was cancelled. */
+  | {
+    /** When it ended. Documents of other programs may lack it. */
+    completed_at: number | null;
+    /** The time from its start to its end, in milliseconds. */
+    duration_ms: number | null;
+    status: "cancelled";
+  });
+
+/** One page of a result. */
+export type AppExecutionPage = {
+  /** The items, in the order of the query. */
+  items: AppExecution[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** Status of an execution, without its data. */
+export type AppExecutionStatus =
+  /** Steps of it run, or will. */
+  | "running"
+  /** Every step is completed or skipped. */
+  | "completed"
+  /** A step has failed, and what was to be undone is undone. */
+  | "failed"
+  /** It was cancelled. */
+  | "cancelled";
+
+/** An execution after a command. */
+export type AppExecutionSummary = {
+  /** Its id. */
+  execution_id: string;
+  /** Its status. */
+  status: AppExecutionStatus;
+};
+
+/** One page of a result. */
+export type AppPage = {
+  /** The items, in the order of the query. */
+  items: App[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** How many executions of an app were completed. */
+export type AppSuccess = {
+  /** The name of the app. */
+  app_name: string;
+  /** Their part of all, from 0 to 1. */
+  success_rate: number;
+  /** Number of those that are completed. */
+  successful: number;
+  /** Number of its executions. */
+  total: number;
+};
+
+/** The parameters of `apps.app.list`. */
+export type AppsAppListParams = {
+  /** Only those with this `app_id`. */
+  app?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "app_id" | "sub_app_id";
+};
+
+/** The parameters of `apps.audit.list`. */
+export type AppsAuditListParams = {
+  /** Only those with this `actor`. */
+  actor?: string;
+  /** Only those with this `command`. */
+  command?: string;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "at" | "target" | "actor";
+  /** Only those with this `target`. */
+  target?: string;
+};
+
+/** The parameters of `apps.configuration.activate`. */
+export type AppsConfigurationActivateParams = {
+  /** The number of the app. */
+  appId: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The number of a part of the app; by default the whole app. */
+  subAppId?: number;
+  /** The version. */
+  version: string;
+};
+
+/** The parameters of `apps.configuration.list`. */
+export type AppsConfigurationListParams = {
+  /** Only those with this `active`. */
+  active?: boolean;
+  /** Only those with this `app_id`. */
+  app?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "app_id" | "sub_app_id" | "version" | "active";
+  /** Only those with this `sub_app_id`. */
+  subApp?: number;
+};
+
+/** The parameters of `apps.configuration.save`. */
+export type AppsConfigurationSaveParams = {
+  /** Whether to activate it too. */
+  activate?: boolean;
+  /** The number of the app. */
+  appId: number;
+  /** The name of the app. */
+  appName: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The steps, and their defaults. */
+  configuration: Configuration;
+  /** The person that saves it. */
+  createdBy?: string;
+  /** The number of a part of the app; by default the whole app. */
+  subAppId?: number;
+  /** The name of that part. */
+  subAppName?: string;
+  /** The version: `1.0.0`. */
+  version: string;
+};
+
+/** The parameters of `apps.configuration.show`. */
+export type AppsConfigurationShowParams = {
+  /** Its id. */
+  id: string;
+};
+
+/** The parameters of `apps.execution.cancel`. */
+export type AppsExecutionCancelParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The execution. */
+  executionId: string;
+};
+
+/** The parameters of `apps.execution.failed`. */
+export type AppsExecutionFailedParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** The number of hours; by default 24. */
+  hours?: number;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+};
+
+/** The parameters of `apps.execution.list`. */
+export type AppsExecutionListParams = {
+  /** Only those with this `app_id`. */
+  app?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "execution_id" | "app_id" | "sub_app_id" | "user_id" | "status" | "started_at";
+  /** Only those with this `status`. */
+  status?: "running" | "completed" | "failed" | "cancelled";
+  /** Only those with this `sub_app_id`. */
+  subApp?: number;
+  /** Only those with this `user_id`. */
+  user?: string;
+};
+
+/** The parameters of `apps.execution.show`. */
+export type AppsExecutionShowParams = {
+  /** Its id. */
+  executionId: string;
+};
+
+/** The parameters of `apps.execution.start`. */
+export type AppsExecutionStartParams = {
+  /** The number of the app. */
+  appId: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The id of the execution; by default a new one. */
+  id?: string;
+  /** Its input; by default an empty object. */
+  input?: Json;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** The number of a part of the app; by default the whole app. */
+  subAppId?: number;
+  /** The user for whom it runs. */
+  userId: string;
+  /** The version of the configuration; by default the active one. */
+  version?: string;
+};
+
+/** The parameters of `apps.execution.steps`. */
+export type AppsExecutionStepsParams = {
+  /** The execution. */
+  executionId: string;
+};
+
+/** The parameters of `apps.stats.durations`. */
+export type AppsStatsDurationsParams = {
+  /** Only steps that were started in this number of days; by default 30. */
+  days?: number;
+  /** Only steps of this name. */
+  stepName?: string;
+};
+
+/** The parameters of `apps.stats.report`. */
+export type AppsStatsReportParams = {
+  /** Only executions that were started in this number of days; by default 30. */
+  days?: number;
+  /** The time that one row covers; by default a day. */
+  period?: Period;
+  /** Only executions of this user. */
+  userId?: string;
+};
+
+/** The parameters of `apps.stats.success`. */
+export type AppsStatsSuccessParams = {
+  /** Only executions that were started in this number of days; by default all. */
+  days?: number;
+};
+
+/** The parameters of `apps.step.claim`. */
+export type AppsStepClaimParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** How long the claim lasts without a heartbeat, in milliseconds; by default 30 seconds. */
+  leaseMs?: number;
+  /** The names of steps, at most 16. */
+  names: string[];
+  /** The name of the worker, for people. */
+  owner: string;
+};
+
+/** The parameters of `apps.step.complete`. */
+export type AppsStepCompleteParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The id of the step. */
+  id: string;
+  /** Further information, which replaces that of an earlier attempt. */
+  metadata?: { [key: string]: Json };
+  /** The output. */
+  output?: Json;
+  /** The fencing token of the claim. */
+  token: number;
+};
+
+/** The parameters of `apps.step.fail`. */
+export type AppsStepFailParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The id of the step. */
+  id: string;
+  /** The message of the error. */
+  message: string;
+  /** The name of the error. */
+  name?: string;
+  /** The output so far, which is kept. */
+  output?: Json;
+  /** Whether another attempt is useless. */
+  permanent?: boolean;
+  /** The fencing token of the claim. */
+  token: number;
+};
+
+/** The parameters of `apps.step.heartbeat`. */
+export type AppsStepHeartbeatParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The id of the step. */
+  id: string;
+  /** How long the claim lasts from now on, in milliseconds; by default 30 seconds. It ends at the timeout of the step. */
+  leaseMs?: number;
+  /** The fencing token of the claim. */
+  token: number;
+};
+
+/** The parameters of `apps.step.list`. */
+export type AppsStepListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Only those with this `execution_id`. */
+  execution?: string;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "execution_id" | "step_id" | "status" | "step_name" | "started_at";
+  /** Only those with this `status`. */
+  status?: "pending" | "running" | "completed" | "failed" | "skipped";
+  /** Only those with this `step_name`. */
+  stepName?: string;
+};
+
+/** The parameters of `apps.step.nextAvailable`. */
+export type AppsStepNextAvailableParams = {
+  /** The names of steps, at most 16. */
+  names: string[];
+};
+
+/** The parameters of `apps.step.release`. */
+export type AppsStepReleaseParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The id of the step. */
+  id: string;
+  /** The fencing token of the claim. */
+  token: number;
+};
+
+/** The parameters of `apps.step.retry`. */
+export type AppsStepRetryParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The execution. */
+  executionId: string;
+  /** The number of the step. */
+  stepId: number;
+};
+
+/** The parameters of `apps.step.show`. */
+export type AppsStepShowParams = {
+  /** Its id. */
+  id: string;
+};
+
+/** The parameters of `apps.step.skip`. */
+export type AppsStepSkipParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The execution. */
+  executionId: string;
+  /** The number of the step. */
+  stepId: number;
+};
+
+/** A command that took effect. */
+export type AuditRow = {
+  /** The process that ran it: the setting `auditActor`. */
+  actor: string;
+  /** When the command arrived. */
+  at: number;
+  /** The id of the command. */
+  cmd: string;
+  /** The name of the command. */
+  command: string;
+  /** Its id: that of the command. */
+  id: string;
+  /** How it ended: `ok`. */
+  outcome: string;
+  /** The document that it was for: its collection and its id. */
+  target: string;
+};
+
+/** One page of a result. */
+export type AuditRowPage = {
+  /** The items, in the order of the query. */
+  items: AuditRow[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
 /**
  * When failed work is retried: after `initial`, then after twice as long each time, at most `longest`, until `attempts` attempts were
  * made. Each wait is shortened at random by up to half ("equal jitter": Brooker, "Exponential Backoff And Jitter", 2015).
@@ -175,6 +660,24 @@ export type ClaimedCall = {
   until: number;
 };
 
+/** A claimed step. */
+export type ClaimedStep = {
+  /** Number of attempts, this one included. */
+  attempts: number;
+  /** Its execution. */
+  executionId: string;
+  /** Its id. */
+  id: string;
+  /** Its number. */
+  stepId: number;
+  /** Its name. */
+  stepName: string;
+  /** The fencing token, which completing the step needs. */
+  token: number;
+  /** The end of the lease. */
+  until: number;
+};
+
 /** A collection that is declared at run time. */
 export type CollectionDeclaration = {
   /** Its name: a lower-case letter, then lower-case letters, digits and `_`. */
@@ -226,12 +729,76 @@ export type CommitReply = {
   revisions: (string | null)[];
 };
 
+/** The step that undoes another one. */
+export type Compensation = {
+  /** Its input; by default an object with the `input` and the `output` of the step that it undoes. */
+  input?: StepInput;
+  /** The name by which workers claim it. */
+  name: string;
+};
+
 /** A compiled source. */
 export type CompiledSource = {
   /** The instructions. */
   bytecode: Instruction[];
   /** The compiler: `runstate:0.1.0`. */
   compiler: string;
+};
+
+/** Decides whether a step runs. */
+export type Condition =
+  /** Always or never. A step with `true` also runs if a step that it depends on was skipped. */
+  | boolean
+  /** Whether the value at a path equals another one. A missing value is null. */
+  | {
+    /** The other value. */
+    equals: Json;
+    /** The path: `$.steps.2.output.valid`. */
+    value: string;
+  }
+  /** Whether there is a value at a path that is not null. */
+  | {
+    /** Whether there must be one. */
+    exists: boolean;
+    /** The path. */
+    value: string;
+  }
+  /** All of these. */
+  | {
+    /** The conditions. */
+    all: Condition[];
+  }
+  /** At least one of these. */
+  | {
+    /** The conditions. */
+    any: Condition[];
+  }
+  /** Not this. */
+  | {
+    /** The condition. */
+    not: Condition;
+  };
+
+/** The configuration of an app. */
+export type Configuration = {
+  /** Its description, for people. */
+  description?: string;
+  /** The input that an execution takes; by default it is not checked. */
+  input?: FieldDefinition[];
+  /** The defaults of its steps. */
+  settings?: StepDefaults;
+  /** Its steps, at most 250. */
+  steps: StepDefinition[];
+};
+
+/** A version after a command. */
+export type ConfigurationSummary = {
+  /** Whether executions run it unless they name another one. */
+  active: boolean;
+  /** Its id. */
+  id: string;
+  /** The version. */
+  version: string;
 };
 
 /** The parameters of `cvm.active`. */
@@ -908,7 +1475,19 @@ export type ErrorCode =
   /** The task would depend on itself. */
   | "dependency_cycle"
   /** The session was recovered as often as the settings allow. */
-  | "recovery_exhausted";
+  | "recovery_exhausted"
+  /** Steps of the configuration depend on each other in a cycle. */
+  | "step_cycle"
+  /** An execution uses this version of the configuration, so it does not change. */
+  | "version_used"
+  /** No version of the configuration is active. */
+  | "no_active_version"
+  /** The step was claimed by another worker, or this claim has ended. */
+  | "stale_step_claim"
+  /** The output of the step does not have the declared fields. */
+  | "invalid_output"
+  /** Steps of the execution were undone, so it does not continue. */
+  | "compensated";
 
 /**
  * A failed operation: what failed, on what, and whether a retry may succeed. A command changed nothing, unless its error has the code
@@ -1049,6 +1628,14 @@ export type FailedCall = {
   retryAt: number | null;
 };
 
+/** A step after a failed attempt. */
+export type FailedStep = {
+  /** Its execution. */
+  execution: AppExecutionSummary;
+  /** When it may be claimed again; null: it has failed for the last time. */
+  retryAt: number | null;
+};
+
 /** Why a handler could not answer. Any error converts to a failure that is retried, so `?` works in handlers. */
 export type Failure = {
   /** The message, which the program can read. */
@@ -1058,6 +1645,13 @@ export type Failure = {
   /** Whether another attempt may succeed. The program receives the error after the last attempt, or at once if the call is not retried. */
   retry: boolean;
 };
+
+/** How an execution continues when a step has failed for the last time. */
+export type FailurePolicy =
+  /** No other step begins, and running ones lose their claim. */
+  | "fail_fast"
+  /** The steps that do not depend on it still run. */
+  | "continue";
 
 /** A field of a collection. */
 export type FieldDeclaration = {
@@ -1072,6 +1666,33 @@ export type FieldDeclaration = {
   /** The allowed values, for texts and ids; by default any. */
   values?: string[];
 };
+
+/** A field of an input or an output. */
+export type FieldDefinition = {
+  /** Its description, for people. */
+  description?: string;
+  /** Its name. */
+  name: string;
+  /** Whether it may be missing. */
+  optional?: boolean;
+  /** The type of its value; by default any. */
+  type?: FieldKind;
+};
+
+/** The type of a value, as in JSON Schema. */
+export type FieldKind =
+  /** A text. */
+  | "string"
+  /** A number. */
+  | "number"
+  /** A whole number. */
+  | "integer"
+  /** True or false. */
+  | "boolean"
+  /** An object. */
+  | "object"
+  /** A list. */
+  | "array";
 
 /**
  * A condition on documents. Paths are dotted and do not reach into lists. A missing field is null. An order comparison holds only between
@@ -1161,6 +1782,14 @@ export type FrameView = {
   pc: number;
   /** Its variables: `this`, parameters and locals in the order of declaration, then those of functions that have returned. */
   variables: VariableView[];
+};
+
+/** How far an execution is. */
+export type GraphProgress = {
+  /** The steps that are completed, the earliest first. They are undone in reverse order. */
+  completed: number[];
+  /** Its steps, by their ids. A step that waits for others is missing. The step that undoes another one has its negative id. */
+  steps: { [key: string]: StepProgress };
 };
 
 /** How long ago the owner of a session was alive. */
@@ -1877,6 +2506,15 @@ export type Overview = {
   oldestWaiting: ExecutionSummary | null;
 };
 
+/** The time that one row of a report covers. */
+export type Period =
+  /** A day, UTC. */
+  | "day"
+  /** A week from Monday on, UTC. */
+  | "week"
+  /** A month, UTC. */
+  | "month";
+
 /** A phase of a transfer. */
 export type Phase =
   /** The store is read. */
@@ -2020,6 +2658,26 @@ export type RemovedProgram = {
   name: string;
 };
 
+/** The executions of one app for one user in one period. */
+export type ReportRow = {
+  /** The name of the app. */
+  app_name: string;
+  /** Number of those that were cancelled. */
+  cancelled: number;
+  /** Number of those that are completed. */
+  completed: number;
+  /** Their durations together, in milliseconds. */
+  duration_ms: number;
+  /** Number of those that have failed. */
+  failed: number;
+  /** The beginning of the period, UTC. */
+  from: number;
+  /** Number of executions. */
+  total: number;
+  /** The user. */
+  user_id: string;
+};
+
 /** The response to a call. */
 export type Response = {
   /** Name of the answerer, if given. */
@@ -2054,6 +2712,7 @@ export type RunLimit =
 
 /** The names of all settings. */
 export const SETTINGS = [
+  "auditActor",
   "degradedWithinMs",
   "healthyWithinMs",
   "heapBytes",
@@ -2068,6 +2727,7 @@ export const SETTINGS = [
   "sliceInstructions",
   "stallAfterMs",
   "unresponsiveWithinMs",
+  "valueBytes",
 ] as const;
 
 /** A session of an agent. */
@@ -2205,6 +2865,8 @@ export type SessionSummary = {
 
 /** The settings of all domains. */
 export type Settings = {
+  /** The name under which this process appears in the audit log; by default `unknown`. */
+  auditActor?: string;
   /** Time since the heartbeat below which a session is degraded, in milliseconds; by default 120 seconds. */
   degradedWithinMs?: number;
   /** Time since the heartbeat below which a session is healthy, in milliseconds; by default 60 seconds. */
@@ -2233,6 +2895,8 @@ export type Settings = {
   stallAfterMs?: number;
   /** Time since the heartbeat below which a session is unresponsive, in milliseconds; by default 300 seconds. */
   unresponsiveWithinMs?: number;
+  /** Largest input of an execution, and input or output of a step, in bytes of its JSON; by default 1,048,576. */
+  valueBytes?: number;
 };
 
 /** The severity of a finding. */
@@ -2275,6 +2939,170 @@ export type Status =
   | "error"
   /** See `ExecutionState.Cancelled`. */
   | "cancelled";
+
+/** A step of an execution, or the step that undoes one. */
+export type Step = {
+  /** The error of its last attempt: its `message` and its `name`. */
+  error: Json;
+  /** The execution. */
+  execution_id: string;
+  /** Its id: that of the execution with the number of the step, such as `e1:2`. */
+  id: string;
+  /** Its input; missing until it is claimed. */
+  input: Json;
+  /** Further information of its worker. */
+  metadata: { [key: string]: Json };
+  /** Its output. A failed step may have one too. */
+  output: Json;
+  /** How often it was tried again. */
+  retry_count: number;
+  /** Its number in the configuration. The step that undoes another one has its negative number. */
+  step_id: number;
+  /** The name by which workers claim it. */
+  step_name: string;
+  /** The version of its code. */
+  step_version: string | null;
+} & (
+  /** It waits for other steps, for a worker, or to be tried again. */
+  | {
+    status: "pending";
+  }
+  /** A worker has claimed it. */
+  | {
+    /** When the worker claimed it. */
+    started_at: number;
+    status: "running";
+  }
+  /** It is completed. */
+  | {
+    /** When it ended. */
+    completed_at: number | null;
+    /** The time of its last attempt, in milliseconds. */
+    duration_ms: number | null;
+    /** When its last attempt began. Documents of other programs may lack it. */
+    started_at: number | null;
+    status: "completed";
+  }
+  /** It has failed for the last time. */
+  | {
+    /** When it ended. */
+    completed_at: number | null;
+    /** The time of its last attempt, in milliseconds. */
+    duration_ms: number | null;
+    /** When its last attempt began. Documents of other programs may lack it. */
+    started_at: number | null;
+    status: "failed";
+  }
+  /** It was skipped. */
+  | {
+    /** When it was skipped. */
+    completed_at: number | null;
+    /** When its last attempt began, if it failed before. */
+    started_at: number | null;
+    status: "skipped";
+  });
+
+/** The defaults of the steps of an app. */
+export type StepDefaults = {
+  /** How often a failed step is tried again; by default never. */
+  max_retries?: number;
+  /** How an execution continues when a step has failed for the last time; by default it fails at once. */
+  on_failure?: FailurePolicy;
+  /** The longest time of one attempt, in seconds; by default it is not bounded. */
+  timeout_seconds?: number;
+};
+
+/** One step of an app. */
+export type StepDefinition = {
+  /** The step that undoes it, if the execution fails after it. */
+  compensate?: Compensation;
+  /** The steps that must end before it begins. */
+  depends_on: number[];
+  /** Its number, from 1. */
+  id: number;
+  /** Its input; by default that of the execution. */
+  input?: StepInput;
+  /** The name by which workers claim it. */
+  name: string;
+  /** The fields of its output; by default it is not checked. */
+  output?: FieldDefinition[];
+  /** When it is tried again; by default as the settings say. */
+  retry?: StepRetry;
+  /** The longest time of one attempt, in milliseconds; by default as the settings say. */
+  timeout_ms?: number;
+  /** The version of its code, for people. */
+  version?: string;
+  /**
+   * Whether it runs, decided once the steps that it depends on have ended. By default it runs if all of them are completed, and is
+   * skipped with them.
+   */
+  when?: Condition;
+};
+
+/** The durations of the steps of one name on one day. */
+export type StepDurations = {
+  /** Number of the steps. */
+  count: number;
+  /** The beginning of the day, UTC. */
+  day: number;
+  /** The median of their durations, in milliseconds. */
+  p50_ms: number | null;
+  /** The 95th percentile of their durations, in milliseconds. */
+  p95_ms: number | null;
+  /** The name of the steps. */
+  step_name: string;
+};
+
+/** The input of a step. */
+export type StepInput =
+  /**
+   * A value for each name. A text such as `$.input.url` or `$.steps.2.output.pages.0` is the path of a value; `$$` begins a text with a
+   * dollar sign.
+   */
+  | { [key: string]: Json }
+  /** Fields by their names, from the outputs of the steps that it depends on or from the input of the execution. */
+  | FieldDefinition[];
+
+/** One page of a result. */
+export type StepPage = {
+  /** The items, in the order of the query. */
+  items: Step[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** How far a step is. */
+export type StepProgress =
+  /** A worker may claim it, or has claimed it. */
+  | "open"
+  /** It is completed. */
+  | "completed"
+  /** It has failed for the last time. */
+  | "failed"
+  /** It was skipped. */
+  | "skipped";
+
+/** When a failed step is tried again. */
+export type StepRetry = {
+  /** The first wait, in milliseconds; by default one second. */
+  backoff_ms?: number;
+  /** How much longer each wait is than the one before; by default twice as long. */
+  factor?: number;
+  /** The part of a wait by which it is shortened at random, from 0 to 1; by default a half. */
+  jitter?: number;
+  /** Number of attempts in total; by default as the settings say. */
+  max_attempts?: number;
+};
+
+/** A step that a worker has claimed, with everything that it needs to do it. */
+export type StepWork = {
+  /** The claim, with the fencing token that completing the step needs. */
+  claimed: ClaimedStep;
+  /** The error of the last attempt, if there was one. */
+  error?: Json;
+  /** Its input. */
+  input: Json;
+};
 
 /** A committed change. */
 export type StoreChange = {
@@ -2639,6 +3467,112 @@ export type WriteParameters = {
   put?: { [key: string]: Json };
 };
 
+/** A document of `apps.app_configurations`, version 1 of its schema. */
+export interface AppsAppConfigurationsDocument {
+  active: boolean;
+  app_id: number;
+  app_name: string;
+  configuration: { [key: string]: Json };
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  created_by?: string | null;
+  id?: string | null;
+  sub_app_id?: number | null;
+  sub_app_name?: string | null;
+  used?: boolean | null;
+  version: string;
+}
+
+/** A document of `apps.apps`, version 1 of its schema. */
+export interface AppsAppsDocument {
+  app_id: number;
+  app_name: string;
+  id: string;
+  sub_app_id?: number | null;
+  sub_app_name?: string | null;
+  /** Milliseconds since 1970, UTC. */
+  updated_at: number;
+}
+
+/** A document of `apps.audit_log`, version 1 of its schema. */
+export interface AppsAuditLogDocument {
+  actor: string;
+  /** Milliseconds since 1970, UTC. */
+  at: number;
+  cmd: string;
+  command: string;
+  id: string;
+  outcome: string;
+  target: string;
+}
+
+/** A document of `apps.execution_steps`, version 1 of its schema. */
+export interface AppsExecutionStepsDocument {
+  /** Milliseconds since 1970, UTC. */
+  completed_at?: number | null;
+  duration_ms?: number | null;
+  error?: Json;
+  execution_id: string;
+  id?: string | null;
+  input?: Json;
+  metadata?: { [key: string]: Json } | null;
+  output?: Json;
+  retry_count?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  started_at?: number | null;
+  status: "pending" | "running" | "completed" | "failed" | "skipped";
+  step_id: number;
+  step_name: string;
+  step_version?: string | null;
+}
+
+/** A document of `apps.executions`, version 1 of its schema. */
+export interface AppsExecutionsDocument {
+  app_id: number;
+  app_name: string;
+  /** Milliseconds since 1970, UTC. */
+  completed_at?: number | null;
+  configuration_id?: string | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  duration_ms?: number | null;
+  error?: Json;
+  execution_id: string;
+  input?: Json;
+  metadata?: { [key: string]: Json } | null;
+  progress?: {
+    completed?: Json[] | null;
+    steps?: { [key: string]: Json } | null;
+    [key: string]: unknown;
+  } | null;
+  /** Milliseconds since 1970, UTC. */
+  started_at: number;
+  status: "running" | "completed" | "failed" | "cancelled";
+  sub_app_id?: number | null;
+  sub_app_name?: string | null;
+  /** Milliseconds since 1970, UTC. */
+  updated_at: number;
+  user_id: string;
+  version?: string | null;
+}
+
+/** A document of `apps.step_queue`, version 1 of its schema. */
+export interface AppsStepQueueDocument {
+  attempts: number;
+  /** Milliseconds since 1970, UTC. */
+  available_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  due_at?: number | null;
+  execution_id: string;
+  id: string;
+  owner?: string | null;
+  step_id: number;
+  step_name: string;
+  /** Milliseconds since 1970, UTC. */
+  timeout_at?: number | null;
+  token: number;
+}
+
 /** A document of `cvm.cc_history`, version 1 of its schema. */
 export interface CvmCcHistoryDocument {
   /** Milliseconds since 1970, UTC. */
@@ -2931,6 +3865,12 @@ export interface RunstateCommandsDocument {
 
 /** The documents of every collection. A document may hold further fields. */
 export interface Documents {
+  "apps.app_configurations": AppsAppConfigurationsDocument;
+  "apps.apps": AppsAppsDocument;
+  "apps.audit_log": AppsAuditLogDocument;
+  "apps.execution_steps": AppsExecutionStepsDocument;
+  "apps.executions": AppsExecutionsDocument;
+  "apps.step_queue": AppsStepQueueDocument;
   "cvm.cc_history": CvmCcHistoryDocument;
   "cvm.execution_logs": CvmExecutionLogsDocument;
   "cvm.executions": CvmExecutionsDocument;
@@ -2963,6 +3903,31 @@ export interface Operations {
   "documents.query": { params: DocumentsQueryParams; result: StoredDocumentPage };
   "documents.commit": { params: DocumentsCommitParams; result: CommitReply };
   "documents.changes": { params: DocumentsChangesParams; result: DocumentChanges };
+  "apps.app.list": { params: AppsAppListParams; result: AppPage };
+  "apps.audit.list": { params: AppsAuditListParams; result: AuditRowPage };
+  "apps.configuration.activate": { params: AppsConfigurationActivateParams; result: ConfigurationSummary };
+  "apps.configuration.list": { params: AppsConfigurationListParams; result: AppConfigurationPage };
+  "apps.configuration.save": { params: AppsConfigurationSaveParams; result: ConfigurationSummary };
+  "apps.configuration.show": { params: AppsConfigurationShowParams; result: AppConfiguration };
+  "apps.execution.cancel": { params: AppsExecutionCancelParams; result: AppExecutionSummary };
+  "apps.execution.failed": { params: AppsExecutionFailedParams; result: AppExecutionPage };
+  "apps.execution.list": { params: AppsExecutionListParams; result: AppExecutionPage };
+  "apps.execution.show": { params: AppsExecutionShowParams; result: AppExecution };
+  "apps.execution.start": { params: AppsExecutionStartParams; result: AppExecutionSummary };
+  "apps.execution.steps": { params: AppsExecutionStepsParams; result: Step[] };
+  "apps.stats.durations": { params: AppsStatsDurationsParams; result: StepDurations[] };
+  "apps.stats.report": { params: AppsStatsReportParams; result: ReportRow[] };
+  "apps.stats.success": { params: AppsStatsSuccessParams; result: AppSuccess[] };
+  "apps.step.claim": { params: AppsStepClaimParams; result: StepWork | null };
+  "apps.step.complete": { params: AppsStepCompleteParams; result: AppExecutionSummary };
+  "apps.step.fail": { params: AppsStepFailParams; result: FailedStep };
+  "apps.step.heartbeat": { params: AppsStepHeartbeatParams; result: Timestamp };
+  "apps.step.list": { params: AppsStepListParams; result: StepPage };
+  "apps.step.nextAvailable": { params: AppsStepNextAvailableParams; result: number | null };
+  "apps.step.release": { params: AppsStepReleaseParams; result: null };
+  "apps.step.retry": { params: AppsStepRetryParams; result: AppExecutionSummary };
+  "apps.step.show": { params: AppsStepShowParams; result: Step };
+  "apps.step.skip": { params: AppsStepSkipParams; result: AppExecutionSummary };
   "cvm.active": { params: CvmActiveParams; result: ExecutionSummaryPage };
   "cvm.answer": { params: CvmAnswerParams; result: ExecutionStatus };
   "cvm.call": { params: CvmCallParams; result: CallDetails };
@@ -3066,6 +4031,17 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
   "due.run",
   "documents.declare",
   "documents.commit",
+  "apps.configuration.activate",
+  "apps.configuration.save",
+  "apps.execution.cancel",
+  "apps.execution.start",
+  "apps.step.claim",
+  "apps.step.complete",
+  "apps.step.fail",
+  "apps.step.heartbeat",
+  "apps.step.release",
+  "apps.step.retry",
+  "apps.step.skip",
   "cvm.answer",
   "cvm.cancel",
   "cvm.claim",
@@ -3110,12 +4086,306 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
 
 /** The domains that need no code by hand. */
 export class Domains {
+  /** The operations of `apps`. */
+  readonly apps: AppsOperations;
   /** The operations of `orchestration`. */
   readonly orchestration: OrchestrationOperations;
 
   /** @internal */
   constructor(caller: OperationCaller) {
+    this.apps = new AppsOperations(caller);
     this.orchestration = new OrchestrationOperations(caller);
+  }
+}
+
+/** The operations of `apps`. Every method rejects with a `RunstateError`. */
+export class AppsOperations {
+  /** The operations of `apps.app`. */
+  readonly app: AppsAppOperations;
+  /** The operations of `apps.audit`. */
+  readonly audit: AppsAuditOperations;
+  /** The operations of `apps.configuration`. */
+  readonly configuration: AppsConfigurationOperations;
+  /** The operations of `apps.execution`. */
+  readonly execution: AppsExecutionOperations;
+  /** The operations of `apps.stats`. */
+  readonly stats: AppsStatsOperations;
+  /** The operations of `apps.step`. */
+  readonly step: AppsStepOperations;
+
+  /** @internal */
+  constructor(caller: OperationCaller) {
+    this.app = new AppsAppOperations(caller);
+    this.audit = new AppsAuditOperations(caller);
+    this.configuration = new AppsConfigurationOperations(caller);
+    this.execution = new AppsExecutionOperations(caller);
+    this.stats = new AppsStatsOperations(caller);
+    this.step = new AppsStepOperations(caller);
+  }
+}
+
+/** The operations of `apps.app`. Every method rejects with a `RunstateError`. */
+export class AppsAppOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Lists apps page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"apps.app.list"> = {}): Promise<AppPage> {
+    return this.caller.invoke("apps.app.list", options);
+  }
+}
+
+/** The operations of `apps.audit`. Every method rejects with a `RunstateError`. */
+export class AppsAuditOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Lists audit_log page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"apps.audit.list"> = {}): Promise<AuditRowPage> {
+    return this.caller.invoke("apps.audit.list", options);
+  }
+}
+
+/** The operations of `apps.configuration`. Every method rejects with a `RunstateError`. */
+export class AppsConfigurationOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Activates a version of the configuration of an app. The version that was active until then no longer is. Executions that were started
+   * before keep theirs.
+   *
+   * Errors: `not_found`.
+   */
+  activate(appId: number, options: OptionsOf<"apps.configuration.activate", "appId">): Promise<ConfigurationSummary> {
+    return this.caller.invoke("apps.configuration.activate", options, { appId });
+  }
+
+  /**
+   * Lists app_configurations page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"apps.configuration.list"> = {}): Promise<AppConfigurationPage> {
+    return this.caller.invoke("apps.configuration.list", options);
+  }
+
+  /**
+   * Saves a version of the configuration of an app. A version that no execution uses yet is replaced.
+   *
+   * Errors: `invalid` (an unknown step, or an input that nothing produces), `step_cycle`, `version_used`, `limit` (too many steps).
+   */
+  save(appId: number, options: OptionsOf<"apps.configuration.save", "appId">): Promise<ConfigurationSummary> {
+    return this.caller.invoke("apps.configuration.save", options, { appId });
+  }
+
+  /**
+   * Returns one configuration.
+   *
+   * Errors: `not_found`.
+   */
+  show(id: string, options: OptionsOf<"apps.configuration.show", "id"> = {}): Promise<AppConfiguration> {
+    return this.caller.invoke("apps.configuration.show", options, { id });
+  }
+}
+
+/** The operations of `apps.execution`. Every method rejects with a `RunstateError`. */
+export class AppsExecutionOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Cancels an execution that runs. Its running steps fail and lose their claims, and the others are skipped. Nothing is undone.
+   *
+   * Errors: `not_found`, `illegal_transition` (it has ended).
+   */
+  cancel(executionId: string, options: OptionsOf<"apps.execution.cancel", "executionId"> = {}): Promise<AppExecutionSummary> {
+    return this.caller.invoke("apps.execution.cancel", options, { executionId });
+  }
+
+  /**
+   * Lists executions that failed recently, page by page, newest first: those that were started in the last hours.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  failed(options: OptionsOf<"apps.execution.failed"> = {}): Promise<AppExecutionPage> {
+    return this.caller.invoke("apps.execution.failed", options);
+  }
+
+  /**
+   * Lists executions page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"apps.execution.list"> = {}): Promise<AppExecutionPage> {
+    return this.caller.invoke("apps.execution.list", options);
+  }
+
+  /**
+   * Returns one execution.
+   *
+   * Errors: `not_found`.
+   */
+  show(executionId: string, options: OptionsOf<"apps.execution.show", "executionId"> = {}): Promise<AppExecution> {
+    return this.caller.invoke("apps.execution.show", options, { executionId });
+  }
+
+  /**
+   * Starts an execution of an app, with all its steps. Those that depend on no other may be claimed at once.
+   *
+   * Errors: `not_found` (the version), `no_active_version`, `already_exists`, `invalid` (the input), `limit` (its size).
+   */
+  start(appId: number, options: OptionsOf<"apps.execution.start", "appId">): Promise<AppExecutionSummary> {
+    return this.caller.invoke("apps.execution.start", options, { appId });
+  }
+
+  /**
+   * Returns the steps of an execution in the order of their numbers, those that undo others last.
+   *
+   * Errors: `not_found`.
+   */
+  steps(executionId: string, options: OptionsOf<"apps.execution.steps", "executionId"> = {}): Promise<Step[]> {
+    return this.caller.invoke("apps.execution.steps", options, { executionId });
+  }
+}
+
+/** The operations of `apps.stats`. Every method rejects with a `RunstateError`. */
+export class AppsStatsOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Returns the durations of the completed steps of each name and day: the median and the 95th percentile.
+   *
+   * Scans them. Errors: `unsupported` (the store does not count).
+   */
+  durations(options: OptionsOf<"apps.stats.durations"> = {}): Promise<StepDurations[]> {
+    return this.caller.invoke("apps.stats.durations", options);
+  }
+
+  /**
+   * Returns the number of executions of each app and user, by day, week or month. With `userId` it is the activity of one user.
+   *
+   * Scans them. Errors: `unsupported` (the store does not count).
+   */
+  report(options: OptionsOf<"apps.stats.report"> = {}): Promise<ReportRow[]> {
+    return this.caller.invoke("apps.stats.report", options);
+  }
+
+  /**
+   * Returns how many executions of each app were completed.
+   *
+   * Scans them. Errors: `unsupported` (the store does not count).
+   */
+  success(options: OptionsOf<"apps.stats.success"> = {}): Promise<AppSuccess[]> {
+    return this.caller.invoke("apps.stats.success", options);
+  }
+}
+
+/** The operations of `apps.step`. Every method rejects with a `RunstateError`. */
+export class AppsStepOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Claims one step of the given names that is ready, for a worker until its lease ends. The result is null if there is none.
+   *
+   * Errors: `limit` (more than 16 names).
+   */
+  claim(options: OptionsOf<"apps.step.claim">): Promise<StepWork | null> {
+    return this.caller.invoke("apps.step.claim", options);
+  }
+
+  /**
+   * Completes a claimed step with its output. The steps that depend on it may be claimed then.
+   *
+   * Errors: `stale_step_claim`, `invalid_output` (it does not have the declared fields), `limit` (its size).
+   */
+  complete(id: string, options: OptionsOf<"apps.step.complete", "id">): Promise<AppExecutionSummary> {
+    return this.caller.invoke("apps.step.complete", options, { id });
+  }
+
+  /**
+   * Reports that a worker failed to do a step. It is tried again later as its configuration says. After the last attempt it has failed, and its
+   * execution fails or continues with other steps.
+   *
+   * Errors: `stale_step_claim`.
+   */
+  fail(id: string, options: OptionsOf<"apps.step.fail", "id">): Promise<FailedStep> {
+    return this.caller.invoke("apps.step.fail", options, { id });
+  }
+
+  /**
+   * Reports that a worker still works on a step, and renews its lease.
+   *
+   * Errors: `stale_step_claim` (the worker must stop: its claim has ended).
+   */
+  heartbeat(id: string, options: OptionsOf<"apps.step.heartbeat", "id">): Promise<Timestamp> {
+    return this.caller.invoke("apps.step.heartbeat", options, { id });
+  }
+
+  /**
+   * Lists execution_steps page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"apps.step.list"> = {}): Promise<StepPage> {
+    return this.caller.invoke("apps.step.list", options);
+  }
+
+  /**
+   * Returns the time from which a step of these names may be claimed; null: none is open. A time in the past means now. A claimed step is not
+   * open.
+   *
+   * The result may miss recent commits of other processes. Errors: `limit` (more than 16 names).
+   */
+  nextAvailable(options: OptionsOf<"apps.step.nextAvailable">): Promise<number | null> {
+    return this.caller.invoke("apps.step.nextAvailable", options);
+  }
+
+  /**
+   * Releases a claimed step, which others may claim at once. The attempt does not count.
+   *
+   * Errors: `stale_step_claim`.
+   */
+  release(id: string, options: OptionsOf<"apps.step.release", "id">): Promise<null> {
+    return this.caller.invoke("apps.step.release", options, { id });
+  }
+
+  /**
+   * Tries a step that has failed for the last time again. A failed execution continues.
+   *
+   * Errors: `not_found`, `illegal_transition` (the step has not failed, or the execution was cancelled), `compensated`.
+   */
+  retry(executionId: string, options: OptionsOf<"apps.step.retry", "executionId">): Promise<AppExecutionSummary> {
+    return this.caller.invoke("apps.step.retry", options, { executionId });
+  }
+
+  /**
+   * Returns one step.
+   *
+   * Errors: `not_found`.
+   */
+  show(id: string, options: OptionsOf<"apps.step.show", "id"> = {}): Promise<Step> {
+    return this.caller.invoke("apps.step.show", options, { id });
+  }
+
+  /**
+   * Skips a step that is pending or has failed. A failed execution continues. The steps that depend on it are skipped too, unless their conditions
+   * say otherwise.
+   *
+   * Errors: `not_found`, `illegal_transition` (the step is running or has ended, or the execution has), `compensated`.
+   */
+  skip(executionId: string, options: OptionsOf<"apps.step.skip", "executionId">): Promise<AppExecutionSummary> {
+    return this.caller.invoke("apps.step.skip", options, { executionId });
   }
 }
 

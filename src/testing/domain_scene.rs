@@ -39,7 +39,7 @@ impl DomainScene {
     }
 
     /// A scene with the same clock, as another process has it on its own store object.
-    pub fn beside(&self, store: Arc<dyn Store>) -> Self {
+    pub fn open_beside(&self, store: Arc<dyn Store>) -> Self {
         Self::with_host(self.host.clone(), store, self.domains.clone(), EngineSettings::default())
     }
 

@@ -39,9 +39,9 @@ fn random_configuration(ids: &SimIds, steps: usize) -> Json {
     json!({"steps": (1..=steps).map(step).collect::<Vec<_>>(), "settings": {"on_failure": policy}})
 }
 
-/// What the test knows of one execution.
+/// The knowledge of the test about one execution.
 #[derive(Default)]
-struct Observed {
+struct Observation {
     /// The claims, by the numbers of their steps.
     claims: BTreeMap<i64, Json>,
     /// The steps in the order in which they were completed.
@@ -50,7 +50,7 @@ struct Observed {
     undone: Vec<i64>,
 }
 
-impl Observed {
+impl Observation {
     fn claim(&mut self, scene: &AppScene, configuration: &Json, work: &Json) {
         let step = work["claimed"]["stepId"].as_i64().unwrap();
         let attempts = work["claimed"]["attempts"].as_u64().unwrap();
@@ -79,7 +79,7 @@ fn run(scene: &AppScene, ids: &SimIds, steps: usize, rate: usize) -> String {
     scene.save("1.0.0", configuration.clone());
     scene.start(json!({}));
     let names = json!(["s0", "s1", "s2", "s3", "s4", "undo"]);
-    let mut observed = Observed::default();
+    let mut observed = Observation::default();
     for round in 0.. {
         assert!(round < 100 * steps, "the execution does not end: {}", scene.statuses());
         let work = scene.ok("step.claim", json!({"names": names, "owner": "w"}));

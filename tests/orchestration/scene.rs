@@ -37,8 +37,8 @@ impl SessionScene {
     }
 
     /// A scene with the same clock, as another process has it on its own store object.
-    pub fn beside(here: &Self, store: Arc<dyn Store>) -> Self {
-        Self(here.0.beside(store))
+    pub fn open_beside(here: &Self, store: Arc<dyn Store>) -> Self {
+        Self(here.0.open_beside(store))
     }
 
     /// A scene with the session `s` on `m`.

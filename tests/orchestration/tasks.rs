@@ -122,7 +122,7 @@ fn a_dependency_that_another_process_added_is_found() {
     let open = || Arc::new(block_on(FileStore::open_on(disk.process(), FileStoreOptions::default())).unwrap());
     let here = SessionScene::with_store(open(), EngineSettings::default());
     here.create("s", json!({}));
-    let there = SessionScene::beside(&here, open());
+    let there = SessionScene::open_beside(&here, open());
     there.create("other", json!({}));
     there.ok("task.add", json!({"sessionId": "other", "id": "foreign", "name": "work"}));
     let depends = |on: &str| json!({"sessionId": "s", "name": "work", "dependsOn": [on]});

@@ -31,10 +31,10 @@ pub struct RunReport {
 struct StepSummary {
     name: String,
     took: Duration,
-    status: StepStatus,
+    status: GateStepStatus,
 }
 
-enum StepStatus {
+enum GateStepStatus {
     Passed,
     Failed(String),
     Skipped,
@@ -48,7 +48,7 @@ enum Strictness {
 }
 
 /// An event of a concurrent step.
-pub enum StepEvent {
+pub enum GateStepEvent {
     Started(&'static str),
     Ended(&'static str, StepContext, Result<(), XtaskError>),
 }
@@ -83,7 +83,7 @@ impl RunReport {
     }
 
     /// Shows concurrent steps until all have ended.
-    pub fn follow(&mut self, events: &Receiver<StepEvent>) {
+    pub fn follow(&mut self, events: &Receiver<GateStepEvent>) {
         let mut running: BTreeMap<&'static str, Instant> = BTreeMap::new();
         loop {
             let event = events.recv_timeout(Duration::from_millis(500));
@@ -91,8 +91,8 @@ impl RunReport {
                 print!("\r\x1b[K");
             }
             match event {
-                Ok(StepEvent::Started(name)) => drop(running.insert(name, Instant::now())),
-                Ok(StepEvent::Ended(name, step, result)) => {
+                Ok(GateStepEvent::Started(name)) => drop(running.insert(name, Instant::now())),
+                Ok(GateStepEvent::Ended(name, step, result)) => {
                     let took = running.remove(name).map(|started| started.elapsed()).unwrap_or_default();
                     self.show_log(name, &step, result.is_err());
                     self.close_step(name, took, step, result);
@@ -133,17 +133,17 @@ impl RunReport {
         self.tally += step.tally;
         self.tests.extend(step.tests);
         let status = match result {
-            Ok(()) => StepStatus::Passed,
+            Ok(()) => GateStepStatus::Passed,
             Err(error @ XtaskError::Missing { .. }) => {
                 self.skip(Skip { what: name.to_owned(), why: error.to_string() });
-                StepStatus::Skipped
+                GateStepStatus::Skipped
             }
-            Err(error) => StepStatus::Failed(error.to_string()),
+            Err(error) => GateStepStatus::Failed(error.to_string()),
         };
         match &status {
-            StepStatus::Passed => println!("    ok, {}", format_seconds(took)),
-            StepStatus::Failed(why) => println!("    FAILED, {}: {why}", format_seconds(took)),
-            StepStatus::Skipped => println!("    skipped, {}", format_seconds(took)),
+            GateStepStatus::Passed => println!("    ok, {}", format_seconds(took)),
+            GateStepStatus::Failed(why) => println!("    FAILED, {}: {why}", format_seconds(took)),
+            GateStepStatus::Skipped => println!("    skipped, {}", format_seconds(took)),
         }
         self.steps.push(StepSummary { name: name.to_owned(), took, status });
     }
@@ -160,9 +160,9 @@ impl RunReport {
         for StepSummary { name, took, status } in &self.steps {
             let note = times.as_ref().and_then(|times| times.slow_note(name, *took)).unwrap_or_default();
             let label = match status {
-                StepStatus::Passed => "ok",
-                StepStatus::Failed(_) => "FAILED",
-                StepStatus::Skipped => "skipped",
+                GateStepStatus::Passed => "ok",
+                GateStepStatus::Failed(_) => "FAILED",
+                GateStepStatus::Skipped => "skipped",
             };
             println!("{}", format!("{label:>8}  {:>8}  {name}  {note}", format_seconds(*took)).trim_end());
         }
@@ -174,7 +174,7 @@ impl RunReport {
         }
         let mut failed = 0;
         for StepSummary { name, status, .. } in &self.steps {
-            if let StepStatus::Failed(why) = status {
+            if let GateStepStatus::Failed(why) = status {
                 failed += 1;
                 println!("failed: {name}: {why}");
             }
@@ -201,7 +201,7 @@ impl RunReport {
 
     /// Prints the slowest tests, and records the times of the steps that passed.
     fn record_times(&mut self, times: RunTimes) {
-        let passed = self.steps.iter().filter(|step| matches!(step.status, StepStatus::Passed));
+        let passed = self.steps.iter().filter(|step| matches!(step.status, GateStepStatus::Passed));
         let steps: Vec<(String, Duration)> = passed.map(|step| (step.name.clone(), step.took)).collect();
         match times.record(self.started.elapsed(), &steps, std::mem::take(&mut self.tests)) {
             Ok(slowest) => {

@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::report::StepContext;
 use crate::error::XtaskError;
-use crate::report::{RunReport, StepEvent};
+use crate::report::{GateStepEvent, RunReport};
 
 /// Maximum number of concurrent steps. More would only compete for memory and cores.
 const CONCURRENCY: usize = 2;
@@ -69,11 +69,11 @@ pub fn run(tasks: Vec<ScheduledStep<'_>>, logs: &Path, report: &mut RunReport) -
 }
 
 /// Runs one step after the other until none is left.
-fn run_worker(plan: &Mutex<StepSchedule<'_>>, ended: &Condvar, logs: &Path, events: Sender<StepEvent>) {
+fn run_worker(plan: &Mutex<StepSchedule<'_>>, ended: &Condvar, logs: &Path, events: Sender<GateStepEvent>) {
     while let Some(task) = wait_for_next(plan, ended) {
         let ScheduledStep { name, locks, act, .. } = task;
         // Sending fails only if the report has failed. The steps run to their end in that case too.
-        let _ = events.send(StepEvent::Started(name));
+        let _ = events.send(GateStepEvent::Started(name));
         let file = logs.join(format!("{}.log", name.replace([' ', ':', ','], "-").replace("--", "-")));
         let (step, result) = match StepContext::in_file(&file) {
             Ok(mut step) => {
@@ -82,7 +82,7 @@ fn run_worker(plan: &Mutex<StepSchedule<'_>>, ended: &Condvar, logs: &Path, even
             }
             Err(error) => (StepContext::on_terminal(), Err(error)),
         };
-        let _ = events.send(StepEvent::Ended(name, step, result));
+        let _ = events.send(GateStepEvent::Ended(name, step, result));
         let mut plan = lock(plan);
         plan.ended.insert(name);
         plan.locked.retain(|lock| !locks.contains(lock));

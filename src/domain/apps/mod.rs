@@ -26,8 +26,8 @@ pub use configuration::{
     ValuePath,
 };
 pub use execution::{
-    AppExecutionStatus, CancelExecution, Execution, ExecutionEvent, ExecutionState, ExecutionSummary, Progress,
-    StartExecution, StepProgress,
+    AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionStatus, AppExecutionSummary, CancelExecution,
+    GraphProgress, StartExecution, StepProgress,
 };
 pub use queries::{
     AppSuccess, FailedExecutions, Period, ReportRow, ShowDurations, ShowReport, ShowSteps, ShowSuccess, StepDurations,
@@ -46,7 +46,7 @@ pub static DOMAIN: Domain = Domain::new("apps")
     .collections(&[
         &App::COLLECTION,
         &AppConfiguration::COLLECTION,
-        &Execution::COLLECTION,
+        &AppExecution::COLLECTION,
         &Step::COLLECTION,
         &QueuedStep::COLLECTION,
         &AuditRow::COLLECTION,
@@ -59,8 +59,8 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &App::LIST,
         &StartExecution::OPERATION,
         &CancelExecution::OPERATION,
-        &Execution::SHOW,
-        &Execution::LIST,
+        &AppExecution::SHOW,
+        &AppExecution::LIST,
         &FailedExecutions::OPERATION,
         &ClaimStep::OPERATION,
         &HeartbeatStep::OPERATION,
@@ -81,7 +81,7 @@ pub static DOMAIN: Domain = Domain::new("apps")
     .due(due::RULES)
     .audit(audit::row)
     .lifecycles(&[
-        LifecycleDeclaration::new::<Execution>("an execution of an app"),
+        LifecycleDeclaration::new::<AppExecution>("an execution of an app"),
         LifecycleDeclaration::new::<Step>("a step"),
     ])
     .codes(codes::CODES)

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::progress::{NextStep, StepProgress};
-use super::{AppExecutionStatus, Execution, ExecutionDocuments, ExecutionEvent, ExecutionState, Progress};
+use super::{
+    AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionStatus, ExecutionDocuments, GraphProgress,
+};
 use crate::decision::{Change, Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use crate::domain::apps::codes;
 use crate::domain::apps::configuration::{
@@ -22,7 +24,7 @@ const ACTIVE: &str = "active";
 
 /// An execution after a command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ExecutionSummary {
+pub struct AppExecutionSummary {
     /// Its id.
     pub execution_id: String,
     /// Its status.
@@ -86,20 +88,20 @@ impl StartExecution {
 
 impl Command for StartExecution {
     const NAME: &'static str = "apps.execution_start";
-    type Output = ExecutionSummary;
+    type Output = AppExecutionSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
         let reads = match &self.version {
             Some(version) => ReadSet::empty().query(VERSION, self.app().version(version)),
             None => ReadSet::empty().query(ACTIVE, self.app().active()),
         };
-        self.id.iter().fold(reads, |reads, id| reads.with_entity::<Execution>(id))
+        self.id.iter().fold(reads, |reads, id| reads.with_entity::<AppExecution>(id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
         let mut version = self.configuration(view)?;
         if let Some(id) = &self.id {
-            view.check_absent::<Execution>(id)?;
+            view.check_absent::<AppExecution>(id)?;
         }
         let configuration = version.entity.parse()?;
         configuration.check()?;
@@ -109,7 +111,7 @@ impl Command for StartExecution {
         if let Some((field, reason)) = fields.and_then(|fields| FieldDefinition::mismatch(fields, "input", &input)) {
             return Err(Rejection::Invalid { field, reason });
         }
-        let execution = Execution {
+        let execution = AppExecution {
             execution_id: self.id.clone().unwrap_or_else(|| ctx.new_id()),
             app_id: self.app_id,
             app_name: version.entity.app_name.clone(),
@@ -118,12 +120,12 @@ impl Command for StartExecution {
             version: Some(version.entity.version.clone()),
             configuration_id: Some(version.entity.id.clone()),
             user_id: self.user_id.clone(),
-            state: ExecutionState::Running,
+            state: AppExecutionState::Running,
             started_at: ctx.now,
             input: Some(input),
             error: None,
             metadata: self.metadata.clone().unwrap_or_default(),
-            progress: Progress::default(),
+            progress: GraphProgress::default(),
             created_at: ctx.now,
             updated_at: ctx.now,
         };
@@ -150,26 +152,26 @@ pub struct CancelExecution {
 
 impl Command for CancelExecution {
     const NAME: &'static str = "apps.execution_cancel";
-    type Output = ExecutionSummary;
+    type Output = AppExecutionSummary;
 
     fn subject(&self) -> Option<Key> {
-        Some(Key::new(&Execution::COLLECTION, &self.execution_id))
+        Some(Key::new(&AppExecution::COLLECTION, &self.execution_id))
     }
 
     fn reads(&self, view: &View) -> ReadSet {
         ExecutionDocuments::reads(view, &self.execution_id, None)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
         let mut documents = ExecutionDocuments::load(view, ctx, &self.execution_id)?;
         documents.cancel()?;
         documents.decide()
     }
 }
 
-impl Execution {
+impl AppExecution {
     /// The decision to create it with its steps. Those that wait for no other are open.
-    fn create(mut self, configuration: &Configuration) -> Result<Decision<ExecutionSummary>, Rejection> {
+    fn create(mut self, configuration: &Configuration) -> Result<Decision<AppExecutionSummary>, Rejection> {
         let now = self.started_at;
         let new =
             |step: &StepDefinition| (step.id, Step::new(&self.execution_id, step.id, &step.name, step.version.clone()));
@@ -195,7 +197,7 @@ impl Execution {
             }
         }
         if self.progress.is_complete(configuration) {
-            self.apply(ExecutionEvent::Complete(now, Millis(0)))?;
+            self.apply(AppExecutionEvent::Complete(now, Millis(0)))?;
         }
         let mut decision = Decision::new(self.summary()).and_insert(&self)?;
         for step in steps.values() {

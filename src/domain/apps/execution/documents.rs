@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::progress::{NextStep, StepProgress};
-use super::{Execution, ExecutionEvent, ExecutionState, ExecutionSummary};
+use super::{AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionSummary};
 use crate::decision::{Change, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use crate::domain::apps::codes;
 use crate::domain::apps::configuration::{
@@ -24,7 +24,7 @@ pub struct ExecutionDocuments<'a> {
     view: &'a View,
     now: Timestamp,
     /// The execution.
-    pub head: LoadedEntity<Execution>,
+    pub head: LoadedEntity<AppExecution>,
     /// The configuration that it runs.
     pub configuration: Arc<Configuration>,
     steps: BTreeMap<i64, LoadedEntity<Step>>,
@@ -47,20 +47,20 @@ fn require_read<E: Entity>(view: &View, ids: impl IntoIterator<Item = String>) -
 impl<'a> ExecutionDocuments<'a> {
     /// The documents that every command on a step reads.
     pub fn reads(view: &View, execution_id: &str, step_id: Option<i64>) -> ReadSet {
-        let mut reads = ReadSet::entity::<Execution>(execution_id);
+        let mut reads = ReadSet::entity::<AppExecution>(execution_id);
         if let Some(step_id) = step_id {
             let id = Step::id_of(execution_id, step_id);
             reads = reads.with_entity::<Step>(&id).with_entity::<QueuedStep>(&id);
         }
         // The decision reports an execution that cannot be read.
-        let head = view.find_entity::<Execution>(execution_id).ok().flatten();
+        let head = view.find_entity::<AppExecution>(execution_id).ok().flatten();
         let configuration = head.and_then(|head| head.entity.configuration_id);
         configuration.iter().fold(reads, |reads, id| reads.with_entity::<AppConfiguration>(id))
     }
 
     /// The execution with its configuration.
     pub fn load(view: &'a View, ctx: &Ctx, execution_id: &str) -> Result<Self, Rejection> {
-        let head: LoadedEntity<Execution> = read(view, execution_id)?;
+        let head: LoadedEntity<AppExecution> = read(view, execution_id)?;
         let Some(configuration) = &head.entity.configuration_id else {
             let hint = ": another program has started it, so its steps are not run here".to_owned();
             return Err(Rejection::NotFound {
@@ -230,14 +230,14 @@ impl<'a> ExecutionDocuments<'a> {
             return Err(Rejection::domain(codes::COMPENSATED, message));
         }
         head.check_continues()?;
-        Ok(head.state != ExecutionState::Running)
+        Ok(head.state != AppExecutionState::Running)
     }
 
     /// Continues the execution after a failed step was changed by hand.
     fn resume(&mut self, had_failed: bool) -> Result<(), Rejection> {
         let head = &mut self.head.entity;
         if had_failed {
-            head.apply(ExecutionEvent::Continue)?;
+            head.apply(AppExecutionEvent::Continue)?;
         }
         if !head.progress.has_failed() {
             head.error = None;
@@ -269,7 +269,7 @@ impl<'a> ExecutionDocuments<'a> {
             }
             if self.head.entity.progress.is_complete(&configuration) {
                 let head = &mut self.head.entity;
-                return head.apply(ExecutionEvent::Complete(self.now, self.now.since(head.started_at)));
+                return head.apply(AppExecutionEvent::Complete(self.now, self.now.since(head.started_at)));
             }
         }
         if self.head.entity.progress.with(StepProgress::Open).next().is_some() {
@@ -284,7 +284,7 @@ impl<'a> ExecutionDocuments<'a> {
             return self.open(id);
         }
         let head = &mut self.head.entity;
-        head.apply(ExecutionEvent::Fail(self.now, self.now.since(head.started_at)))
+        head.apply(AppExecutionEvent::Fail(self.now, self.now.since(head.started_at)))
     }
 
     fn open_next(&mut self, configuration: &Configuration) -> Result<(), Rejection> {
@@ -341,7 +341,7 @@ impl<'a> ExecutionDocuments<'a> {
     /// Cancels the execution: running steps fail, and those that wait are skipped.
     pub fn cancel(&mut self) -> Result<(), Rejection> {
         let head = &mut self.head.entity;
-        head.apply(ExecutionEvent::Cancel(self.now, self.now.since(head.started_at)))?;
+        head.apply(AppExecutionEvent::Cancel(self.now, self.now.since(head.started_at)))?;
         let progress = &self.head.entity.progress;
         let open: Vec<i64> = progress.with(StepProgress::Open).collect();
         let ids = self.configuration.steps.iter().map(|step| step.id);
@@ -386,7 +386,7 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// The decision, with the execution as its output.
-    pub fn decide(self) -> Result<Decision<ExecutionSummary>, Rejection> {
+    pub fn decide(self) -> Result<Decision<AppExecutionSummary>, Rejection> {
         let mut decision = Decision::new(self.head.entity.summary()).save(self.head, self.now)?;
         for step in self.steps.into_values() {
             decision = decision.save(step, self.now)?;

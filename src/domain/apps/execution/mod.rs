@@ -11,9 +11,9 @@ mod documents;
 mod progress;
 
 pub(super) use commands::check_bytes;
-pub use commands::{CancelExecution, ExecutionSummary, StartExecution};
+pub use commands::{AppExecutionSummary, CancelExecution, StartExecution};
 pub(super) use documents::ExecutionDocuments;
-pub use progress::{Progress, StepProgress};
+pub use progress::{GraphProgress, StepProgress};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ use crate::value::{Document, Json};
 #[index(status)]
 #[index(started_at desc)]
 #[ttl(started_at, days = 365, when = "status in ['completed', 'failed', 'cancelled']")]
-pub struct Execution {
+pub struct AppExecution {
     /// Its id.
     #[entity(id)]
     pub execution_id: String,
@@ -60,7 +60,7 @@ pub struct Execution {
     /// Its status.
     #[entity(state)]
     #[serde(flatten)]
-    pub state: ExecutionState,
+    pub state: AppExecutionState,
     /// When it was started.
     pub started_at: Timestamp,
     /// Its input.
@@ -75,7 +75,7 @@ pub struct Execution {
     /// How far it is.
     #[entity(omit_default)]
     #[serde(default)]
-    pub progress: Progress,
+    pub progress: GraphProgress,
     /// When the document was created.
     pub created_at: Timestamp,
     /// When the document was last changed.
@@ -86,7 +86,7 @@ pub struct Execution {
 /// Status of an execution.
 #[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
-pub enum ExecutionState {
+pub enum AppExecutionState {
     /// Steps of it run, or will.
     Running,
     /// Every step is completed or skipped.
@@ -128,7 +128,7 @@ pub enum AppExecutionStatus {
 
 /// An event of an execution.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ExecutionEvent {
+pub enum AppExecutionEvent {
     /// The last step has ended, at this time after this duration.
     Complete(Timestamp, Millis),
     /// A step has failed, and what was to be undone is undone.
@@ -139,23 +139,23 @@ pub enum ExecutionEvent {
     Continue,
 }
 
-impl Lifecycle for Execution {
-    type State = ExecutionState;
-    type Event = ExecutionEvent;
+impl Lifecycle for AppExecution {
+    type State = AppExecutionState;
+    type Event = AppExecutionEvent;
 
-    fn transition(state: ExecutionState, event: ExecutionEvent) -> Result<ExecutionState, Rejection> {
-        use ExecutionState::{Cancelled, Completed, Failed, Running};
+    fn transition(state: AppExecutionState, event: AppExecutionEvent) -> Result<AppExecutionState, Rejection> {
+        use AppExecutionState::{Cancelled, Completed, Failed, Running};
         Ok(match (state, event) {
-            (Running, ExecutionEvent::Complete(at, duration)) => {
+            (Running, AppExecutionEvent::Complete(at, duration)) => {
                 Completed { completed_at: Some(at), duration_ms: Some(duration) }
             }
-            (Running, ExecutionEvent::Fail(at, duration)) => {
+            (Running, AppExecutionEvent::Fail(at, duration)) => {
                 Failed { completed_at: Some(at), duration_ms: Some(duration) }
             }
-            (Running, ExecutionEvent::Cancel(at, duration)) => {
+            (Running, AppExecutionEvent::Cancel(at, duration)) => {
                 Cancelled { completed_at: Some(at), duration_ms: Some(duration) }
             }
-            (Running | Failed { .. }, ExecutionEvent::Continue) => Running,
+            (Running | Failed { .. }, AppExecutionEvent::Continue) => Running,
             (state, event) => {
                 return Err(Rejection::IllegalTransition {
                     key: Key::new(&Self::COLLECTION, "?"),
@@ -167,41 +167,41 @@ impl Lifecycle for Execution {
         })
     }
 
-    fn states() -> Vec<ExecutionState> {
+    fn states() -> Vec<AppExecutionState> {
         let (completed_at, duration_ms) = (Some(Timestamp::default()), Some(Millis(0)));
         vec![
-            ExecutionState::Running,
-            ExecutionState::Completed { completed_at, duration_ms },
-            ExecutionState::Failed { completed_at, duration_ms },
-            ExecutionState::Cancelled { completed_at, duration_ms },
+            AppExecutionState::Running,
+            AppExecutionState::Completed { completed_at, duration_ms },
+            AppExecutionState::Failed { completed_at, duration_ms },
+            AppExecutionState::Cancelled { completed_at, duration_ms },
         ]
     }
 
-    fn events() -> Vec<ExecutionEvent> {
+    fn events() -> Vec<AppExecutionEvent> {
         let (at, duration) = (Timestamp::default(), Millis(0));
         vec![
-            ExecutionEvent::Complete(at, duration),
-            ExecutionEvent::Fail(at, duration),
-            ExecutionEvent::Cancel(at, duration),
-            ExecutionEvent::Continue,
+            AppExecutionEvent::Complete(at, duration),
+            AppExecutionEvent::Fail(at, duration),
+            AppExecutionEvent::Cancel(at, duration),
+            AppExecutionEvent::Continue,
         ]
     }
 
-    fn status(state: &ExecutionState) -> &'static str {
+    fn status(state: &AppExecutionState) -> &'static str {
         state.status().as_str()
     }
 
-    fn command(event: &ExecutionEvent) -> &'static str {
+    fn command(event: &AppExecutionEvent) -> &'static str {
         match event {
-            ExecutionEvent::Complete(..) => "last step completed",
-            ExecutionEvent::Fail(..) => "step failed",
-            ExecutionEvent::Cancel(..) => "cancel",
-            ExecutionEvent::Continue => "step retry",
+            AppExecutionEvent::Complete(..) => "last step completed",
+            AppExecutionEvent::Fail(..) => "step failed",
+            AppExecutionEvent::Cancel(..) => "cancel",
+            AppExecutionEvent::Continue => "step retry",
         }
     }
 }
 
-impl ExecutionState {
+impl AppExecutionState {
     /// The status.
     pub fn status(&self) -> AppExecutionStatus {
         match self {
@@ -213,9 +213,9 @@ impl ExecutionState {
     }
 }
 
-impl Execution {
+impl AppExecution {
     /// Changes the state.
-    fn apply(&mut self, event: ExecutionEvent) -> Result<(), Rejection> {
+    fn apply(&mut self, event: AppExecutionEvent) -> Result<(), Rejection> {
         let key = Key::new(&Self::COLLECTION, &self.execution_id);
         self.state = Self::transition(self.state.clone(), event).map_err(|rejection| rejection.with_key(key))?;
         Ok(())
@@ -223,11 +223,11 @@ impl Execution {
 
     /// Rejects an execution that does not continue.
     fn check_continues(&self) -> Result<(), Rejection> {
-        self.clone().apply(ExecutionEvent::Continue)
+        self.clone().apply(AppExecutionEvent::Continue)
     }
 
     /// The result for a caller.
-    pub(super) fn summary(&self) -> ExecutionSummary {
-        ExecutionSummary { execution_id: self.execution_id.clone(), status: self.state.status() }
+    pub(super) fn summary(&self) -> AppExecutionSummary {
+        AppExecutionSummary { execution_id: self.execution_id.clone(), status: self.state.status() }
     }
 }

@@ -12,7 +12,7 @@ use crate::schema::{FieldType, Fields};
 
 /// How far an execution is.
 #[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Progress {
+pub struct GraphProgress {
     /// Its steps, by their ids. A step that waits for others is missing. The step that undoes another one has its negative id.
     pub steps: BTreeMap<String, StepProgress>,
     /// The steps that are completed, the earliest first. They are undone in reverse order.
@@ -33,7 +33,7 @@ pub enum StepProgress {
     Skipped,
 }
 
-/// What follows for a step that waits, once the steps that it depends on have ended.
+/// The next status of a step that waits, once the steps that it depends on have ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NextStep<'a> {
     /// It begins.
@@ -42,7 +42,7 @@ pub enum NextStep<'a> {
     Skip(&'a StepDefinition),
 }
 
-impl Progress {
+impl GraphProgress {
     /// How far a step is; `None`: it waits for others.
     pub fn get(&self, step: i64) -> Option<StepProgress> {
         self.steps.get(&step.to_string()).copied()

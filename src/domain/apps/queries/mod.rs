@@ -6,7 +6,7 @@ pub use reports::{AppSuccess, Period, ReportRow, ShowDurations, ShowReport, Show
 
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::apps::configuration::check::MAX_STEPS;
-use crate::domain::apps::execution::{AppExecutionStatus, Execution};
+use crate::domain::apps::execution::{AppExecution, AppExecutionStatus};
 use crate::domain::apps::step::Step;
 use crate::operation::Operation;
 use crate::schema::Direction::{Ascending, Descending};
@@ -34,11 +34,11 @@ impl DomainQuery for ShowSteps {
     fn reads(&self, _: &View) -> ReadSet {
         let steps = Query::of(&Step::COLLECTION).eq("execution_id", &*self.execution_id).sort("step_id", Ascending);
         // Each step may have one that undoes it.
-        ReadSet::entity::<Execution>(&self.execution_id).query(ROWS, steps.limit(2 * MAX_STEPS as u32))
+        ReadSet::entity::<AppExecution>(&self.execution_id).query(ROWS, steps.limit(2 * MAX_STEPS as u32))
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<Step>, Rejection> {
-        view.entity::<Execution>(&self.execution_id)?;
+        view.entity::<AppExecution>(&self.execution_id)?;
         let (mut steps, undone): (Vec<Step>, Vec<Step>) =
             view.entities::<Step>(ROWS)?.into_iter().partition(|step| step.step_id > 0);
         steps.extend(undone.into_iter().rev());
@@ -63,18 +63,18 @@ pub struct FailedExecutions {
 
 impl DomainQuery for FailedExecutions {
     const NAME: &'static str = "apps.execution_failed";
-    type Output = Page<Execution>;
+    type Output = Page<AppExecution>;
 
     fn reads(&self, view: &View) -> ReadSet {
         let since = view.now() - Millis::minutes(60 * i64::from(self.hours));
-        let query = Query::of(&Execution::COLLECTION)
+        let query = Query::of(&AppExecution::COLLECTION)
             .eq("status", AppExecutionStatus::Failed.as_str())
             .filter(Filter::Gte("started_at".to_owned(), since.as_millis().into()))
             .sort("started_at", Descending);
         ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Execution>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<AppExecution>, Rejection> {
         view.page(ROWS)
     }
 }

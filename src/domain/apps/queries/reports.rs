@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use crate::domain::apps::execution::{AppExecutionStatus, Execution};
+use crate::domain::apps::execution::{AppExecution, AppExecutionStatus};
 use crate::domain::apps::step::Step;
 use crate::operation::{Operation, Parameter};
 use crate::schema::{Accumulator, Aggregate, Collection, Entity, Filter, Group};
@@ -76,7 +76,7 @@ impl DomainQuery for ShowSuccess {
     fn reads(&self, view: &View) -> ReadSet {
         let numbers = [("total", Accumulator::Count), ("successful", count_of(AppExecutionStatus::Completed))];
         let by_app = vec![Group::Field("app_name".to_owned())];
-        aggregate(&Execution::COLLECTION, since(self.days, view), by_app, &numbers)
+        aggregate(&AppExecution::COLLECTION, since(self.days, view), by_app, &numbers)
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<AppSuccess>, Rejection> {
@@ -228,7 +228,7 @@ impl DomainQuery for ShowReport {
         let field = |name: &str| Group::Field(name.to_owned());
         let day = Group::Bucket("started_at".to_owned(), Millis::days(1));
         let groups = vec![day, field("app_name"), field("user_id")];
-        aggregate(&Execution::COLLECTION, Filter::And(conditions), groups, &numbers)
+        aggregate(&AppExecution::COLLECTION, Filter::And(conditions), groups, &numbers)
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<ReportRow>, Rejection> {

@@ -15,7 +15,7 @@ use crate::decision::{
 };
 use crate::domain::apps::codes;
 use crate::domain::apps::configuration::FieldDefinition;
-use crate::domain::apps::execution::{Execution, ExecutionDocuments, ExecutionSummary, check_bytes};
+use crate::domain::apps::execution::{AppExecution, AppExecutionSummary, ExecutionDocuments, check_bytes};
 use crate::domain::apps::settings::AppsSettings;
 use crate::operation::Operation;
 use crate::schema::Direction::Ascending;
@@ -59,7 +59,7 @@ fn check_lease(lease: Millis) -> Result<(), Rejection> {
 
 /// The key of the execution of a step.
 fn execution_of(step: &str) -> Key {
-    Key::new(&Execution::COLLECTION, parse_id(step).0)
+    Key::new(&AppExecution::COLLECTION, parse_id(step).0)
 }
 
 /// The execution and the number of a step. An id that is not one of a step has no documents, so the number does not matter.
@@ -279,7 +279,7 @@ pub struct CompleteStep {
 
 impl Command for CompleteStep {
     const NAME: &'static str = "apps.step_complete";
-    type Output = ExecutionSummary;
+    type Output = AppExecutionSummary;
 
     fn subject(&self) -> Option<Key> {
         Some(execution_of(&self.id))
@@ -289,7 +289,7 @@ impl Command for CompleteStep {
         reads(view, &self.id)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
         let queued = claimed(view, &self.id, self.token)?;
         let step_id = queued.entity.step_id;
         let mut documents = ExecutionDocuments::load(view, ctx, &queued.entity.execution_id)?;
@@ -338,7 +338,7 @@ pub struct FailedStep {
     /// When it may be claimed again; null: it has failed for the last time.
     pub retry_at: Option<Timestamp>,
     /// Its execution.
-    pub execution: ExecutionSummary,
+    pub execution: AppExecutionSummary,
 }
 
 /// The decision that the attempt of a claimed step has failed.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
-use crate::domain::apps::execution::{Execution, ExecutionDocuments, ExecutionSummary};
+use crate::domain::apps::execution::{AppExecution, AppExecutionSummary, ExecutionDocuments};
 use crate::operation::Operation;
 use crate::schema::{Entity, Key};
 
@@ -23,17 +23,17 @@ pub struct SkipStep {
 
 impl Command for SkipStep {
     const NAME: &'static str = "apps.step_skip";
-    type Output = ExecutionSummary;
+    type Output = AppExecutionSummary;
 
     fn subject(&self) -> Option<Key> {
-        Some(Key::new(&Execution::COLLECTION, &self.execution_id))
+        Some(Key::new(&AppExecution::COLLECTION, &self.execution_id))
     }
 
     fn reads(&self, view: &View) -> ReadSet {
         ExecutionDocuments::reads(view, &self.execution_id, Some(self.step_id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
         let mut documents = ExecutionDocuments::load(view, ctx, &self.execution_id)?;
         documents.skip(self.step_id)?;
         documents.decide()
@@ -55,17 +55,17 @@ pub struct RetryStep {
 
 impl Command for RetryStep {
     const NAME: &'static str = "apps.step_retry";
-    type Output = ExecutionSummary;
+    type Output = AppExecutionSummary;
 
     fn subject(&self) -> Option<Key> {
-        Some(Key::new(&Execution::COLLECTION, &self.execution_id))
+        Some(Key::new(&AppExecution::COLLECTION, &self.execution_id))
     }
 
     fn reads(&self, view: &View) -> ReadSet {
         ExecutionDocuments::reads(view, &self.execution_id, Some(self.step_id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
         let mut documents = ExecutionDocuments::load(view, ctx, &self.execution_id)?;
         documents.retry(self.step_id)?;
         documents.decide()

@@ -10,7 +10,7 @@ use super::claim::{
 use super::{QueuedStep, Step};
 use crate::decision::{Command, DomainQuery};
 use crate::domain::apps::codes;
-use crate::domain::apps::execution::ExecutionSummary;
+use crate::domain::apps::execution::AppExecutionSummary;
 use crate::error_code::ErrorCode;
 use crate::operation::{Backoff, Failure, WorkItem};
 use crate::schema::{Collection, Entity};
@@ -46,7 +46,7 @@ impl From<FailedStep> for Option<Timestamp> {
 }
 
 impl WorkItem for StepWork {
-    type Status = ExecutionSummary;
+    type Status = AppExecutionSummary;
 
     const COLLECTION: &'static Collection = &QueuedStep::COLLECTION;
     const KINDS_PER_CLAIM: usize = NAMES_PER_CLAIM;
@@ -77,7 +77,7 @@ impl WorkItem for StepWork {
         HeartbeatStep { id: self.claimed.id.clone(), token: self.claimed.token, lease }
     }
 
-    fn complete(&self, _: &str, answer: Json) -> impl Command<Output = ExecutionSummary> {
+    fn complete(&self, _: &str, answer: Json) -> impl Command<Output = AppExecutionSummary> {
         let ClaimedStep { id, token, .. } = self.claimed.clone();
         CompleteStep { id, token, output: Some(answer), metadata: None }
     }
