@@ -235,6 +235,82 @@ async fn call_orchestration(recorder: &mut RecordedCalls) {
     }
 }
 
+async fn call_apps(recorder: &mut RecordedCalls) {
+    let configuration = json!({
+        "description": "two steps", "input": [{"name": "url", "type": "string"}],
+        "settings": {"timeout_seconds": 60, "max_retries": 1, "on_failure": "continue"},
+        "steps": [
+            {"id": 1, "name": "a", "input": {"u": "$.input.url"}, "output": [{"name": "n", "type": "integer", "optional": true}],
+             "retry": {"max_attempts": 3, "backoff_ms": 0, "factor": 2, "jitter": 0}, "compensate": {"name": "undo"}},
+            {"id": 2, "name": "b", "depends_on": [1], "input": [{"name": "url"}], "timeout_ms": 1000,
+             "when": {"any": [{"value": "$.steps.1.output.n", "equals": 1}, {"not": {"value": "$.input.url", "exists": false}}]}}
+        ]
+    });
+    let app =
+        json!({"appId": 1, "appName": "suite", "version": "1", "configuration": configuration, "createdBy": "ada"});
+    recorder.call("apps.configuration.save", app).await;
+    let execution = json!({"executionId": "app"});
+    let calls = [
+        ("apps.configuration.activate", json!({"appId": 1, "version": "1"})),
+        ("apps.configuration.show", json!({"id": "1@1"})),
+        ("apps.configuration.list", json!({"app": 1, "active": true})),
+        ("apps.app.list", json!({"limit": 1})),
+        (
+            "apps.execution.start",
+            json!({"appId": 1, "userId": "u", "id": "app", "input": {"url": "x"}, "metadata": {"ip": "::1"}}),
+        ),
+        ("apps.step.nextAvailable", json!({"names": ["a"]})),
+    ];
+    for (name, parameters) in calls {
+        recorder.call(name, parameters).await;
+    }
+    // Each command ends the claim, or its step.
+    for (name, more) in [
+        ("apps.step.release", json!({})),
+        ("apps.step.fail", json!({"message": "no", "name": "Busy", "output": {"part": 1}})),
+        ("apps.step.complete", json!({"output": {"n": 1}, "metadata": {"cpu": 0.5}})),
+    ] {
+        let work = recorder.call("apps.step.claim", json!({"names": ["a"], "owner": "w", "leaseMs": 60_000})).await;
+        let mut parameters = more;
+        parameters["id"] = work["claimed"]["id"].clone();
+        parameters["token"] = work["claimed"]["token"].clone();
+        let heartbeat = json!({"id": parameters["id"], "token": parameters["token"], "leaseMs": 60_000});
+        recorder.call("apps.step.heartbeat", heartbeat).await;
+        recorder.call(name, parameters).await;
+    }
+    let work = recorder.call("apps.step.claim", json!({"names": ["b"], "owner": "w"})).await;
+    let failed = json!({"id": "app:2", "token": work["claimed"]["token"], "message": "no", "permanent": true});
+    let calls = [
+        ("apps.step.fail", failed),
+        ("apps.execution.failed", json!({"hours": 1})),
+        ("apps.step.claim", json!({"names": ["none"], "owner": "w"})),
+        ("apps.execution.steps", execution.clone()),
+        ("apps.step.show", json!({"id": "app:1"})),
+        ("apps.step.list", json!({"execution": "app", "status": "completed"})),
+        ("apps.execution.start", json!({"appId": 1, "userId": "u", "id": "other", "input": {"url": "x"}})),
+        ("apps.step.skip", json!({"executionId": "other", "stepId": 1})),
+        ("apps.execution.cancel", json!({"executionId": "other"})),
+        ("apps.execution.show", execution),
+        ("apps.execution.list", json!({"user": "u", "sort": "started_at"})),
+        ("apps.report.success", json!({"days": 1})),
+        ("apps.report.durations", json!({"stepName": "a"})),
+        ("apps.report.executions", json!({"period": "week", "userId": "u"})),
+        ("apps.audit.list", json!({"command": "apps.step_claim"})),
+    ];
+    for (name, parameters) in calls {
+        recorder.call(name, parameters).await;
+    }
+    // Without a step to undo, a failed step is retried.
+    let plain = json!({"steps": [{"id": 1, "name": "c"}]});
+    let app = json!({"appId": 2, "appName": "plain", "version": "1", "configuration": plain, "activate": true});
+    recorder.call("apps.configuration.save", app).await;
+    recorder.call("apps.execution.start", json!({"appId": 2, "userId": "u", "id": "plain"})).await;
+    let work = recorder.call("apps.step.claim", json!({"names": ["c"], "owner": "w"})).await;
+    let failed = json!({"id": "plain:1", "token": work["claimed"]["token"], "message": "no"});
+    recorder.call("apps.step.fail", failed).await;
+    recorder.call("apps.step.retry", json!({"executionId": "plain", "stepId": 1})).await;
+}
+
 /// The TypeScript compiler of the package's tools; `None`, and a skip line, if it is not installed.
 fn compiler() -> Option<PathBuf> {
     let path = checkout().join("pkg/node_modules/typescript/bin/tsc");
@@ -253,6 +329,7 @@ async fn results_of_operations_satisfy_their_types() {
     let mut recorder = RecordedCalls::new().await;
     call_every_operation(&mut recorder).await;
     call_orchestration(&mut recorder).await;
+    call_apps(&mut recorder).await;
     let names = recorder.engine.signatures().map(|signature| signature.name);
     let missing: Vec<_> = names.filter(|name| !recorder.called.contains(name)).collect();
     assert!(missing.is_empty(), "never called: {missing:?}");

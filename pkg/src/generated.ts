@@ -322,16 +322,16 @@ export type AppsExecutionStepsParams = {
   executionId: string;
 };
 
-/** The parameters of `apps.stats.durations`. */
-export type AppsStatsDurationsParams = {
+/** The parameters of `apps.report.durations`. */
+export type AppsReportDurationsParams = {
   /** Only steps that were started in this number of days; by default 30. */
   days?: number;
   /** Only steps of this name. */
   stepName?: string;
 };
 
-/** The parameters of `apps.stats.report`. */
-export type AppsStatsReportParams = {
+/** The parameters of `apps.report.executions`. */
+export type AppsReportExecutionsParams = {
   /** Only executions that were started in this number of days; by default 30. */
   days?: number;
   /** The time that one row covers; by default a day. */
@@ -340,8 +340,8 @@ export type AppsStatsReportParams = {
   userId?: string;
 };
 
-/** The parameters of `apps.stats.success`. */
-export type AppsStatsSuccessParams = {
+/** The parameters of `apps.report.success`. */
+export type AppsReportSuccessParams = {
   /** Only executions that were started in this number of days; by default all. */
   days?: number;
 };
@@ -3017,7 +3017,7 @@ export type StepDefinition = {
   /** The step that undoes it, if the execution fails after it. */
   compensate?: Compensation;
   /** The steps that must end before it begins. */
-  depends_on: number[];
+  depends_on?: number[];
   /** Its number, from 1. */
   id: number;
   /** Its input; by default that of the execution. */
@@ -3915,9 +3915,9 @@ export interface Operations {
   "apps.execution.show": { params: AppsExecutionShowParams; result: AppExecution };
   "apps.execution.start": { params: AppsExecutionStartParams; result: AppExecutionSummary };
   "apps.execution.steps": { params: AppsExecutionStepsParams; result: Step[] };
-  "apps.stats.durations": { params: AppsStatsDurationsParams; result: StepDurations[] };
-  "apps.stats.report": { params: AppsStatsReportParams; result: ReportRow[] };
-  "apps.stats.success": { params: AppsStatsSuccessParams; result: AppSuccess[] };
+  "apps.report.durations": { params: AppsReportDurationsParams; result: StepDurations[] };
+  "apps.report.executions": { params: AppsReportExecutionsParams; result: ReportRow[] };
+  "apps.report.success": { params: AppsReportSuccessParams; result: AppSuccess[] };
   "apps.step.claim": { params: AppsStepClaimParams; result: StepWork | null };
   "apps.step.complete": { params: AppsStepCompleteParams; result: AppExecutionSummary };
   "apps.step.fail": { params: AppsStepFailParams; result: FailedStep };
@@ -4108,8 +4108,8 @@ export class AppsOperations {
   readonly configuration: AppsConfigurationOperations;
   /** The operations of `apps.execution`. */
   readonly execution: AppsExecutionOperations;
-  /** The operations of `apps.stats`. */
-  readonly stats: AppsStatsOperations;
+  /** The operations of `apps.report`. */
+  readonly report: AppsReportOperations;
   /** The operations of `apps.step`. */
   readonly step: AppsStepOperations;
 
@@ -4119,7 +4119,7 @@ export class AppsOperations {
     this.audit = new AppsAuditOperations(caller);
     this.configuration = new AppsConfigurationOperations(caller);
     this.execution = new AppsExecutionOperations(caller);
-    this.stats = new AppsStatsOperations(caller);
+    this.report = new AppsReportOperations(caller);
     this.step = new AppsStepOperations(caller);
   }
 }
@@ -4257,8 +4257,8 @@ export class AppsExecutionOperations {
   }
 }
 
-/** The operations of `apps.stats`. Every method rejects with a `RunstateError`. */
-export class AppsStatsOperations {
+/** The operations of `apps.report`. Every method rejects with a `RunstateError`. */
+export class AppsReportOperations {
   /** @internal */
   constructor(private readonly caller: OperationCaller) {}
 
@@ -4267,8 +4267,8 @@ export class AppsStatsOperations {
    *
    * Scans them. Errors: `unsupported` (the store does not count).
    */
-  durations(options: OptionsOf<"apps.stats.durations"> = {}): Promise<StepDurations[]> {
-    return this.caller.invoke("apps.stats.durations", options);
+  durations(options: OptionsOf<"apps.report.durations"> = {}): Promise<StepDurations[]> {
+    return this.caller.invoke("apps.report.durations", options);
   }
 
   /**
@@ -4276,8 +4276,8 @@ export class AppsStatsOperations {
    *
    * Scans them. Errors: `unsupported` (the store does not count).
    */
-  report(options: OptionsOf<"apps.stats.report"> = {}): Promise<ReportRow[]> {
-    return this.caller.invoke("apps.stats.report", options);
+  executions(options: OptionsOf<"apps.report.executions"> = {}): Promise<ReportRow[]> {
+    return this.caller.invoke("apps.report.executions", options);
   }
 
   /**
@@ -4285,8 +4285,8 @@ export class AppsStatsOperations {
    *
    * Scans them. Errors: `unsupported` (the store does not count).
    */
-  success(options: OptionsOf<"apps.stats.success"> = {}): Promise<AppSuccess[]> {
-    return this.caller.invoke("apps.stats.success", options);
+  success(options: OptionsOf<"apps.report.success"> = {}): Promise<AppSuccess[]> {
+    return this.caller.invoke("apps.report.success", options);
   }
 }
 

@@ -23,7 +23,7 @@ pub struct DomainScene {
 
 #[allow(clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
 impl DomainScene {
-    /// A scene of the first domain.
+    /// A scene of the last domain, which may stand on those before it.
     pub fn new(store: Arc<dyn Store>, domains: &[&'static Domain], settings: EngineSettings) -> Self {
         Self::with_host(SimHost::default(), store, domains.to_vec(), settings)
     }
@@ -49,7 +49,10 @@ impl DomainScene {
             Json::Object(parameters) => parameters,
             _ => Document::new(),
         };
-        block_on(self.engine.call(&format!("{}.{name}", self.domains[0].name), parameters))
+        block_on(
+            self.engine
+                .call(&format!("{}.{name}", self.domains.last().expect("a scene has a domain").name), parameters),
+        )
     }
 
     /// Calls an operation that succeeds.

@@ -40,21 +40,21 @@ fn lists_find_executions_by_user_status_and_time() {
 #[test]
 fn rates_durations_and_reports_are_numbers_of_one_call() {
     let scene = scene();
-    let success = scene.ok("stats.success", json!({}));
+    let success = scene.ok("report.success", json!({}));
     let suite = json!({"app_name": "suite", "total": 2, "successful": 1, "success_rate": 0.5});
     let other = json!({"app_name": "other", "total": 1, "successful": 0, "success_rate": 0.0});
     assert_eq!(success, json!([other, suite]));
-    assert_eq!(scene.ok("stats.success", json!({"days": 1}))[1]["total"], 1);
-    let durations = scene.ok("stats.durations", json!({}));
+    assert_eq!(scene.ok("report.success", json!({"days": 1}))[1]["total"], 1);
+    let durations = scene.ok("report.durations", json!({}));
     assert_eq!(
         (&durations[0]["p50_ms"], &durations[0]["p95_ms"], &durations[0]["count"]),
         (&json!(10_000.0), &json!(10_000.0), &json!(1))
     );
-    assert_eq!(scene.ok("stats.durations", json!({"stepName": "none"})), json!([]));
-    let report = scene.ok("stats.report", json!({}));
+    assert_eq!(scene.ok("report.durations", json!({"stepName": "none"})), json!([]));
+    let report = scene.ok("report.executions", json!({}));
     assert_eq!(report.as_array().unwrap().len(), 3);
     assert_eq!((&report[0]["completed"], &report[0]["duration_ms"]), (&json!(1), &json!(10_000)));
-    let month = scene.ok("stats.report", json!({"period": "month", "userId": "ada"}));
+    let month = scene.ok("report.executions", json!({"period": "month", "userId": "ada"}));
     assert_eq!(month.as_array().unwrap().len(), 1);
     assert_eq!((&month[0]["total"], &month[0]["failed"]), (&json!(2), &json!(1)));
 }

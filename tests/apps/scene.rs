@@ -125,7 +125,7 @@ impl AppScene {
                 assert!(status == "running" || state != "running", "{step}");
             }
             assert!(
-                progress.keys().all(|key| mine.iter().any(|step| step["step_id"].to_string() == *key)),
+                progress.keys().all(|key| mine.iter().any(|step| key.parse() == Ok(step["step_id"].as_i64().unwrap()))),
                 "{execution}"
             );
             let is_done = |step: &&Json| ["completed", "skipped"].contains(&step["status"].as_str().unwrap());

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use runstate::decision::EngineSettings;
-use runstate::domain::orchestration::DOMAIN;
-use runstate::engine::Engine;
 use runstate::store::file::fault::Disk;
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::testing::block_on;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::definition::{Configuration, FieldDefinition, StepDefinition, StepInput};
+use super::definition::{Configuration, FieldDefinition, SHORTEST_CLAIM, StepDefinition, StepInput};
 use super::mapping::{ValuePath, paths};
 use crate::decision::Rejection;
 use crate::domain::apps::codes;
@@ -38,6 +38,9 @@ impl Configuration {
                 limit: format!("{MAX_STEPS} steps"),
                 remedy: "split the app into several",
             });
+        }
+        if self.settings.as_ref().is_some_and(|settings| settings.timeout_seconds == Some(0)) {
+            return Err(invalid("configuration.settings.timeout_seconds".to_owned(), "0 is not valid; use 1 or more"));
         }
         let ids: BTreeSet<i64> = self.steps.iter().map(|step| step.id).collect();
         for (index, step) in self.steps.iter().enumerate() {
@@ -171,8 +174,8 @@ impl StepDefinition {
         if let Some(unknown) = self.depends_on.iter().find(|id| !ids.contains(id)) {
             return reject("depends_on", format!("step {unknown} does not exist"));
         }
-        if self.timeout_ms.is_some_and(|timeout| timeout.0 == 0) {
-            return reject("timeout_ms", "0 is not valid; use 1 or more".to_owned());
+        if let Some(timeout) = self.timeout_ms.filter(|timeout| *timeout < SHORTEST_CLAIM) {
+            return reject("timeout_ms", format!("{} is not valid; use {} or more", timeout.0, SHORTEST_CLAIM.0));
         }
         let Some(retry) = &self.retry else { return Ok(()) };
         if retry.max_attempts.is_some_and(|attempts| !(1..=MAX_ATTEMPTS).contains(&attempts)) {

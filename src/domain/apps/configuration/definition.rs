@@ -8,6 +8,9 @@ use crate::operation::{Mismatch, Parameter, Parameters};
 use crate::time::Millis;
 use crate::value::{Document, Json};
 
+/// The shortest lease, and the shortest timeout of a step. A process that polls for claims that have ended need not read more often.
+pub const SHORTEST_CLAIM: Millis = Millis::seconds(1);
+
 /// The configuration of an app.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema, Parameters)]
 #[schemars(deny_unknown_fields)]
@@ -44,6 +47,7 @@ pub struct StepDefinition {
     pub output: Option<Vec<FieldDefinition>>,
     /// The steps that must end before it begins.
     #[operation(name = "depends_on", default = Vec::new())]
+    #[schemars(default)]
     pub depends_on: Vec<i64>,
     /// When it is tried again; by default as the settings say.
     #[serde(skip_serializing_if = "Option::is_none")]

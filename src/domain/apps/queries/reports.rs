@@ -50,7 +50,7 @@ fn since(days: Option<u32>, view: &View) -> Filter {
 ///
 /// Scans them. Errors: `unsupported` (the store does not count).
 #[derive(Clone, Debug, Default, Operation)]
-#[operation(name = "apps.stats.success", query)]
+#[operation(name = "apps.report.success", query)]
 pub struct ShowSuccess {
     /// Only executions that were started in this number of days; by default all.
     pub days: Option<u32>,
@@ -70,7 +70,7 @@ pub struct AppSuccess {
 }
 
 impl DomainQuery for ShowSuccess {
-    const NAME: &'static str = "apps.stats_success";
+    const NAME: &'static str = "apps.report_success";
     type Output = Vec<AppSuccess>;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -97,7 +97,7 @@ impl DomainQuery for ShowSuccess {
 ///
 /// Scans them. Errors: `unsupported` (the store does not count).
 #[derive(Clone, Debug, Operation)]
-#[operation(name = "apps.stats.durations", query)]
+#[operation(name = "apps.report.durations", query)]
 pub struct ShowDurations {
     /// Only steps that were started in this number of days; by default 30.
     #[operation(default = 30)]
@@ -122,7 +122,7 @@ pub struct StepDurations {
 }
 
 impl DomainQuery for ShowDurations {
-    const NAME: &'static str = "apps.stats_durations";
+    const NAME: &'static str = "apps.report_durations";
     type Output = Vec<StepDurations>;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -151,7 +151,7 @@ impl DomainQuery for ShowDurations {
 ///
 /// Scans them. Errors: `unsupported` (the store does not count).
 #[derive(Clone, Debug, Operation)]
-#[operation(name = "apps.stats.report", query)]
+#[operation(name = "apps.report.executions", query)]
 pub struct ShowReport {
     /// The time that one row covers; by default a day.
     #[operation(default = Period::Day)]
@@ -212,7 +212,7 @@ impl Period {
 }
 
 impl DomainQuery for ShowReport {
-    const NAME: &'static str = "apps.stats_report";
+    const NAME: &'static str = "apps.report_executions";
     type Output = Vec<ReportRow>;
 
     fn reads(&self, view: &View) -> ReadSet {

@@ -14,7 +14,7 @@ use crate::decision::{
     AnyCommand, Command, Ctx, Decision, DomainQuery, LoadedEntity, ReadSet, Rejection, TypedQuery, View,
 };
 use crate::domain::apps::codes;
-use crate::domain::apps::configuration::FieldDefinition;
+use crate::domain::apps::configuration::{FieldDefinition, SHORTEST_CLAIM};
 use crate::domain::apps::execution::{AppExecution, AppExecutionSummary, ExecutionDocuments, check_bytes};
 use crate::domain::apps::settings::AppsSettings;
 use crate::operation::Operation;
@@ -50,10 +50,10 @@ fn check_names(names: &[String]) -> Result<(), Rejection> {
 }
 
 fn check_lease(lease: Millis) -> Result<(), Rejection> {
-    if lease.0 > 0 && lease <= Millis::days(30) {
+    if lease >= SHORTEST_CLAIM && lease <= Millis::days(30) {
         return Ok(());
     }
-    let reason = format!("{} ms is not valid; use 1 ms to 30 days", lease.0);
+    let reason = format!("{} ms is not valid; use 1 second to 30 days", lease.0);
     Err(Rejection::Invalid { field: "leaseMs".to_owned(), reason })
 }
 
