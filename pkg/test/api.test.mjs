@@ -33,15 +33,14 @@ test("settings of every domain are options", async (t) => {
   await assertRefused(rs.orchestration.session.recover(session_id, { machine: "box" }), "recovery_exhausted");
 });
 
-test("a list continues after a row, and show without hash has no state hash", async (t) => {
+test("a list continues with its cursor, and show without hash has no state hash", async (t) => {
   const { rs, run } = await startProgram(t, ASKS, { id: "r1" });
   for (const id of ["r2", "r3"]) await rs.cvm.start((await run.show()).programName, { id });
   const all = (await rs.cvm.list()).items.map(({ id }) => id);
   const first = await rs.cvm.list({ limit: 2 });
   const rest = await rs.cvm.list({ limit: 2, cursor: first.next });
   assert.deepEqual([...first.items, ...rest.items].map(({ id }) => id), all);
-  assert.deepEqual((await rs.cvm.list({ limit: 2, after: first.items.at(-1) })).items, rest.items);
-  assert.deepEqual(await rs.cvm.list({ after: rest.items.at(-1) }), { items: [] });
+  assert.equal(rest.next, undefined, "no page follows the last one");
   const { stateHash, machine, ...hashed } = await run.show();
   assert.match(stateHash, /^[0-9a-f]{64}$/);
   assert.equal(machine.line, 1);

@@ -25,7 +25,7 @@ test("an invalid option is rejected with its name and what it may be", async () 
     [{ signal: {} }, /`signal` must be an AbortSignal, not \{\}$/],
     [{ mustexist: true }, /^open has no option `mustexist`; did you mean `mustExist`\?$/],
     [{ retention: 1 }, /^open has no option `retention`; did you mean `retentionMs`\?$/],
-    [{ color: "red" }, /^open has no option `color`; its options are `degradedWithinMs`, /],
+    [{ color: "red" }, /^open has no option `color`; its options are `auditActor`, /],
     [null, /^open takes its options as an object, not null$/],
     ["memory:", /^open takes its options as an object, not "memory:"$/],
     [[], /^open takes its options as an object, not \[\]$/],
