@@ -23,6 +23,7 @@
 //! | list executions and calls, follow changes | [`client::Cvm::list`], [`client::Cvm::calls`], [`client::Cvm::stats`], [`engine::Engine::changes`] |
 //! | know the states of an execution | [`domain::cvm`], with its lifecycle |
 //! | answer calls with your own code | [`work::Worker`] |
+//! | store the files that steps of apps produce | `blob::Artifacts` |
 //! | store documents of your own beside | [`engine::Engine::documents`] |
 //! | call any operation by name, with JSON | [`engine::Engine::call`] |
 //! | define a domain of your own on the same stores | [`operation::Domain`], [`decision::Command`], [`schema::Entity`] |
@@ -40,6 +41,7 @@
 //! | `indexeddb` | the store in a browser's IndexedDB, in WebAssembly; turns on `wasm` | |
 //! | `mongodb` | the store on a MongoDB replica set, in native builds, on a tokio runtime | |
 //! | `wasm-compiler` | the compiler's wasm-bindgen exports, for a WebAssembly module of its own | |
+//! | `object-store` | bytes of artifacts in directories and on S3, in native builds, on a tokio runtime; turns on `apps` | |
 //! | `webhook` | signed webhooks over HTTP, in native builds, on a tokio runtime | |
 //! | `schema` | documentation and schemas of operations, for tools | |
 //! | `simulation` | simulated time and entropy; in WebAssembly, the simulated worlds of `runstate/testing` | |
@@ -50,6 +52,8 @@
 // The derive macros name the library by its path.
 extern crate self as runstate;
 
+#[cfg(feature = "apps")]
+pub mod blob;
 pub mod client;
 pub mod decision;
 pub mod domain;
@@ -63,6 +67,8 @@ pub mod schema;
 pub mod store;
 #[cfg(feature = "simulation")]
 pub mod testing;
+#[cfg(all(any(feature = "object-store", feature = "webhook"), not(target_family = "wasm")))]
+mod tls;
 pub mod transfer;
 #[cfg(any(feature = "wasm", feature = "wasm-compiler"))]
 pub mod wasm;

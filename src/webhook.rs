@@ -20,12 +20,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
-use rustls::ClientConfig;
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use sha2::Sha256;
 
 use crate::operation::Failure;
 use crate::time::{Millis, Timestamp};
+use crate::tls;
 
 /// A secret in the form of Standard Webhooks begins with it.
 const SECRET_PREFIX: &str = "whsec_";
@@ -109,11 +108,7 @@ impl WebhookClient {
     /// Creates a client. Errors: the system's certificates cannot be read.
     pub fn new(settings: WebhookSettings) -> Result<Self, Failure> {
         let trusted = TrustedHosts(settings.trusted_hosts.into());
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_platform_verifier()?
-            .with_no_client_auth();
+        let tls = tls::client_config()?;
         let timeout = Duration::from_millis(u64::try_from(settings.timeout.0).unwrap_or_default());
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
@@ -122,7 +117,7 @@ impl WebhookClient {
             // A proxy of the environment would resolve the name itself.
             .no_proxy()
             .timeout(timeout)
-            .user_agent(concat!("runstate/", env!("CARGO_PKG_VERSION")))
+            .user_agent(tls::USER_AGENT)
             .build()?;
         Ok(Self { client, trusted })
     }

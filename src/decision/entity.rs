@@ -160,6 +160,12 @@ impl Change {
         let key = Key::new(&E::COLLECTION, entity.id());
         Ok(Self::Insert { key, document: valid(entity.to_document())? })
     }
+
+    /// The change that adds a row of an insert-only collection, which is rarely read again.
+    pub fn append<E: Entity>(entity: &E) -> Result<Self, Rejection> {
+        let key = Key::new(&E::COLLECTION, entity.id());
+        Ok(Self::Append { key, document: valid(entity.to_document())? })
+    }
 }
 
 fn read<E: Entity>(key: &Key, loaded: &LoadedDocument) -> Result<E, Rejection> {

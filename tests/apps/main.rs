@@ -1,10 +1,13 @@
 //! The domain `apps` from the outside: configurations, executions and steps by the names of their operations.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod artifacts;
 mod claims;
 mod configurations;
 mod executions;
 mod queries;
 mod random;
 mod scene;
+#[cfg(feature = "object-store")]
+mod storages;
 mod workers;

@@ -13,4 +13,6 @@ crate::error_codes! {
     INVALID_OUTPUT = "invalid_output",
     /// Steps of the execution were undone, so it does not continue.
     COMPENSATED = "compensated",
+    /// The upload counts as abandoned, or has ended.
+    STALE_UPLOAD = "stale_upload",
 }

@@ -1,5 +1,6 @@
-//! Due work: claims that have ended.
+//! Due work: claims that have ended, blobs to review.
 
+use super::artifact::{Blob, ReviewBlob, SHORTEST_REVIEW};
 use super::configuration::SHORTEST_CLAIM;
 use super::step::{ExpireStep, QueuedStep};
 use crate::decision::TypedCommand;
@@ -7,12 +8,20 @@ use crate::operation::DueRule;
 use crate::schema::Entity as _;
 
 /// The due rules.
-pub(super) static RULES: &[&DueRule] = &[&STEP_CLAIM];
+pub(super) static RULES: &[&DueRule] = &[&STEP_CLAIM, &BLOB_REVIEW];
 
 /// Claimed steps whose lease has ended or whose time is over.
 static STEP_CLAIM: DueRule = DueRule {
     lead: |_| SHORTEST_CLAIM,
     ..DueRule::new("apps.step_claim", &QueuedStep::COLLECTION, "due_at", |row| {
         TypedCommand::boxed(ExpireStep { id: row.id.to_owned() })
+    })
+};
+
+/// Uploads that did not continue, and stored blobs that may have lost their last artifact.
+static BLOB_REVIEW: DueRule = DueRule {
+    lead: |_| SHORTEST_REVIEW,
+    ..DueRule::new("apps.blob_review", &Blob::COLLECTION, "review_at", |row| {
+        TypedCommand::boxed(ReviewBlob { id: row.id.to_owned() })
     })
 };

@@ -6,10 +6,12 @@
 //! | `configuration/` | apps and the versions of their configuration: steps, inputs, conditions; save and activate |
 //! | `execution/` | executions: entity and lifecycle, progress, start and cancel |
 //! | `step/` | steps: entity and lifecycle, the queue from which workers claim them, skip and retry |
+//! | `artifact/` | artifacts of steps, and the blobs with their bytes |
 //! | `audit.rs` | the row of each command in the audit log |
-//! | `due.rs` | claims that have ended |
+//! | `due.rs` | claims that have ended, blobs to review |
 //! | `queries/` | steps in order, failures, rates, durations, reports |
 
+mod artifact;
 mod audit;
 pub mod codes;
 mod configuration;
@@ -19,6 +21,11 @@ mod queries;
 mod settings;
 mod step;
 
+pub use artifact::{
+    AbortUpload, Artifact, BeginUpload, BegunUpload, Blob, BlobChunk, BlobEvent, BlobState, ContinueUpload,
+    ForgetBlob, GetArtifact, GetChunk, MAX_PARTS, PART_BYTES, PutArtifact, PutChunk, RemoveArtifact, RemoveChunks,
+    RemovedBlobs, ReviewBlob, StorageType, StoredArtifact,
+};
 pub use audit::AuditRow;
 pub use configuration::{
     ActivateConfiguration, App, AppConfiguration, AppKey, Compensation, Condition, Configuration, ConfigurationSummary,
@@ -49,6 +56,9 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &AppExecution::COLLECTION,
         &Step::COLLECTION,
         &QueuedStep::COLLECTION,
+        &Artifact::COLLECTION,
+        &Blob::COLLECTION,
+        &BlobChunk::COLLECTION,
         &AuditRow::COLLECTION,
     ])
     .operations(&[
@@ -73,6 +83,9 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &Step::SHOW,
         &Step::LIST,
         &ShowSteps::OPERATION,
+        &RemoveArtifact::OPERATION,
+        &Artifact::SHOW,
+        &Artifact::LIST,
         &ShowSuccess::OPERATION,
         &ShowDurations::OPERATION,
         &ShowReport::OPERATION,
@@ -83,6 +96,7 @@ pub static DOMAIN: Domain = Domain::new("apps")
     .lifecycles(&[
         LifecycleDeclaration::new::<AppExecution>("an execution of an app"),
         LifecycleDeclaration::new::<Step>("a step"),
+        LifecycleDeclaration::new::<Blob>("a blob"),
     ])
     .codes(codes::CODES)
     .settings(&settings::DECLARATION);

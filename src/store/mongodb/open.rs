@@ -65,6 +65,14 @@ impl Mongo {
     }
 }
 
+/// The database in which a store at `url` has the collection `name`, with a client of its own. No server is contacted.
+pub(crate) async fn database(url: &str, name: &str) -> Result<Database, StoreError> {
+    let options::ConnectionSettings { client, layout, .. } = options::parse_url(url).await?;
+    let client = Client::with_options(client)
+        .map_err(|error| StoreError::InvalidUrl { why: options::driver_message(&error) })?;
+    Ok(client.database(&layout.namespace(name).database))
+}
+
 /// The id of the store in these databases. Creates the store if there is none.
 async fn find_or_create_store(
     client: &Client,

@@ -1,0 +1,316 @@
+//! Bytes as files, and as objects of S3.
+
+use std::error::Error as _;
+use std::ops::Range;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::client::{HttpClient, HttpConnector};
+use object_store::local::LocalFileSystem;
+use object_store::multipart::{MultipartStore as _, PartId};
+use object_store::path::Path;
+use object_store::{
+    ClientOptions, Error as StorageError, MultipartUpload, ObjectStore, ObjectStoreExt as _, RetryConfig,
+};
+
+use super::{BlobStore, BlobWriter, StorageType};
+use crate::engine::Error;
+use crate::error_code::ErrorCode;
+use crate::marker::BoxFuture;
+
+/// The name of the file in the directory of a blob.
+const FILE: &str = "bytes";
+
+/// How often a request to S3 is retried, and for how long.
+const RETRY: RetryConfig = RetryConfig {
+    backoff: object_store::BackoffConfig {
+        init_backoff: Duration::from_millis(100),
+        max_backoff: Duration::from_secs(5),
+        base: 2.,
+    },
+    max_retries: 5,
+    retry_timeout: Duration::from_secs(60),
+};
+
+/// The time for one request to S3, with its bytes.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes as files in a directory.
+///
+/// Each blob has a directory of its own, so that what an unfinished upload left there is removed with it.
+pub struct LocalDirectory {
+    directory: PathBuf,
+    files: LocalFileSystem,
+}
+
+impl LocalDirectory {
+    /// Opens a directory, and creates it if it does not exist. Errors: `io`.
+    pub fn open(directory: impl Into<PathBuf>) -> Result<Self, Error> {
+        let directory = directory.into();
+        let failed = |why: String| Error::new(ErrorCode::IO, format!("the directory {}: {why}", directory.display()));
+        std::fs::create_dir_all(&directory).map_err(|error| failed(error.to_string()))?;
+        let files = LocalFileSystem::new_with_prefix(&directory).map_err(|error| failed(innermost(&error)))?;
+        Ok(Self { files: files.with_fsync(true), directory })
+    }
+}
+
+impl BlobStore for LocalDirectory {
+    fn storage_type(&self) -> StorageType {
+        StorageType::Local
+    }
+
+    fn base(&self) -> &str {
+        "local://"
+    }
+
+    fn put<'a>(&'a self, id: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let done = self.files.put(&file_of(id), bytes.into()).await;
+            done.map(|_| ()).map_err(|error| to_error(error, "writing to the local storage"))
+        })
+    }
+
+    fn begin<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Box<dyn BlobWriter>, Error>> {
+        Box::pin(async move {
+            let upload = self.files.put_multipart(&file_of(id)).await;
+            let upload = upload.map_err(|error| to_error(error, "writing to the local storage"))?;
+            Ok(Box::new(FileWriter { upload }) as Box<dyn BlobWriter>)
+        })
+    }
+
+    fn read<'a>(&'a self, id: &'a str, range: Range<u64>) -> BoxFuture<'a, Result<Option<Vec<u8>>, Error>> {
+        Box::pin(async move { read(&self.files, &file_of(id), range, "reading from the local storage").await })
+    }
+
+    fn remove<'a>(&'a self, id: &'a str, _: Option<&'a str>) -> BoxFuture<'a, Result<(), Error>> {
+        let directory = self.directory.join(id);
+        Box::pin(async move {
+            let removed = tokio::task::spawn_blocking(move || remove_directory(&directory)).await;
+            removed.map_err(|error| Error::internal(error.to_string()))?
+        })
+    }
+}
+
+fn file_of(id: &str) -> Path {
+    Path::from_iter([id, FILE])
+}
+
+fn remove_directory(directory: &FilePath) -> Result<(), Error> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::new(ErrorCode::IO, format!("the directory {} was not removed: {error}", directory.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+struct FileWriter {
+    upload: Box<dyn MultipartUpload>,
+}
+
+impl BlobWriter for FileWriter {
+    fn write(&mut self, part: Vec<u8>) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            self.upload.put_part(part.into()).await.map_err(|error| to_error(error, "writing to the local storage"))
+        })
+    }
+
+    fn finish(&mut self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            let done = self.upload.complete().await;
+            done.map(|_| ()).map_err(|error| to_error(error, "writing to the local storage"))
+        })
+    }
+}
+
+/// Bytes as objects in a bucket of S3, or of a server with its protocol.
+pub struct S3Bucket {
+    bucket: Arc<AmazonS3>,
+    prefix: Path,
+    base: String,
+    doing: String,
+}
+
+impl S3Bucket {
+    /// Opens the bucket and prefix of a URL `s3://BUCKET/PREFIX`. The variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`,
+    /// `AWS_ENDPOINT`, `AWS_ALLOW_HTTP` and others of that kind apply. No request is sent.
+    ///
+    /// Errors: `invalid_url`.
+    pub fn open(url: &str) -> Result<Self, Error> {
+        Self::with_builder(url, AmazonS3Builder::from_env())
+    }
+
+    /// Opens the bucket and prefix of a URL with other settings than those of the environment.
+    ///
+    /// Errors: `invalid_url`.
+    pub fn with_builder(url: &str, builder: AmazonS3Builder) -> Result<Self, Error> {
+        let invalid = |why: &str| Error::new(ErrorCode::INVALID_URL, format!("the URL `{url}`: {why}"));
+        let place = url.strip_prefix("s3://").ok_or_else(|| invalid("it has the form s3://BUCKET/PREFIX"))?;
+        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let prefix = Path::parse(prefix).map_err(|error| invalid(&error.to_string()))?;
+        let built = builder
+            .with_bucket_name(bucket)
+            .with_retry(RETRY)
+            .with_client_options(ClientOptions::new())
+            .with_http_connector(TlsConnector)
+            .build();
+        let slash = if prefix.as_ref().is_empty() { "" } else { "/" };
+        Ok(Self {
+            bucket: Arc::new(built.map_err(|error| invalid(&innermost(&error)))?),
+            base: format!("s3://{bucket}/{prefix}{slash}"),
+            prefix,
+            doing: format!("the bucket `{bucket}`"),
+        })
+    }
+
+    fn object(&self, id: &str) -> Path {
+        self.prefix.clone().join(id)
+    }
+
+    fn error(&self, error: StorageError) -> Error {
+        to_error(error, &self.doing)
+    }
+}
+
+impl BlobStore for S3Bucket {
+    fn storage_type(&self) -> StorageType {
+        StorageType::S3
+    }
+
+    fn base(&self) -> &str {
+        &self.base
+    }
+
+    fn put<'a>(&'a self, id: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let done = self.bucket.put(&self.object(id), bytes.into()).await;
+            done.map(|_| ()).map_err(|error| self.error(error))
+        })
+    }
+
+    fn begin<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Box<dyn BlobWriter>, Error>> {
+        Box::pin(async move {
+            let object = self.object(id);
+            let upload = self.bucket.create_multipart(&object).await.map_err(|error| self.error(error))?;
+            let (bucket, doing) = (self.bucket.clone(), self.doing.clone());
+            Ok(Box::new(ObjectWriter { bucket, doing, object, upload, parts: Vec::new() }) as Box<dyn BlobWriter>)
+        })
+    }
+
+    fn read<'a>(&'a self, id: &'a str, range: Range<u64>) -> BoxFuture<'a, Result<Option<Vec<u8>>, Error>> {
+        Box::pin(async move { read(&*self.bucket, &self.object(id), range, &self.doing).await })
+    }
+
+    fn remove<'a>(&'a self, id: &'a str, multipart_upload: Option<&'a str>) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let object = self.object(id);
+            let is_complete = found(self.bucket.head(&object).await).map_err(|error| self.error(error))?.is_some();
+            let removed = match multipart_upload {
+                Some(upload) if !is_complete => self.bucket.abort_multipart(&object, &upload.to_owned()).await,
+                _ => self.bucket.delete(&object).await,
+            };
+            // What was removed before is not found.
+            found(removed).map(|_| ()).map_err(|error| self.error(error))
+        })
+    }
+}
+
+struct ObjectWriter {
+    bucket: Arc<AmazonS3>,
+    doing: String,
+    object: Path,
+    upload: String,
+    parts: Vec<PartId>,
+}
+
+impl BlobWriter for ObjectWriter {
+    fn multipart_upload(&self) -> Option<&str> {
+        Some(&self.upload)
+    }
+
+    fn write(&mut self, part: Vec<u8>) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            let written = self.bucket.put_part(&self.object, &self.upload, self.parts.len(), part.into()).await;
+            self.parts.push(written.map_err(|error| to_error(error, &self.doing))?);
+            Ok(())
+        })
+    }
+
+    fn finish(&mut self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            let parts = std::mem::take(&mut self.parts);
+            let done = self.bucket.complete_multipart(&self.object, &self.upload, parts).await;
+            done.map(|_| ()).map_err(|error| to_error(error, &self.doing))
+        })
+    }
+}
+
+/// Connects with the TLS of this library, in place of one that needs a compiler for C++.
+#[derive(Debug)]
+struct TlsConnector;
+
+impl HttpConnector for TlsConnector {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        let failed = |source| StorageError::Generic { store: "S3", source };
+        let tls = crate::tls::client_config().map_err(|error| failed(error.into()))?;
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .timeout(REQUEST_TIMEOUT)
+            .user_agent(crate::tls::USER_AGENT)
+            .build();
+        Ok(HttpClient::new(client.map_err(|error| failed(error.into()))?))
+    }
+}
+
+async fn read(
+    store: &impl ObjectStore,
+    object: &Path,
+    range: Range<u64>,
+    doing: &str,
+) -> Result<Option<Vec<u8>>, Error> {
+    let bytes = found(store.get_range(object, range).await).map_err(|error| to_error(error, doing))?;
+    Ok(bytes.map(Vec::from))
+}
+
+/// `None` for an object that does not exist.
+fn found<T>(result: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(StorageError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn to_error(error: StorageError, doing: &str) -> Error {
+    let code = match &error {
+        StorageError::PermissionDenied { .. } | StorageError::Unauthenticated { .. } => ErrorCode::NOT_AUTHORIZED,
+        StorageError::NotFound { .. } => ErrorCode::NOT_FOUND,
+        error if is_full(error) => ErrorCode::FULL,
+        _ => ErrorCode::UNAVAILABLE,
+    };
+    let retryable = code == ErrorCode::UNAVAILABLE;
+    Error { retryable, ..Error::new(code, format!("{doing}: {}", innermost(&error))) }
+}
+
+/// Whether no space is left.
+fn is_full(error: &StorageError) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::StorageFull) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The innermost cause of an error, which says most.
+fn innermost(error: &StorageError) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,182 @@
+//! Blobs: bytes in a storage, found by their SHA-256 hash.
+//!
+//! A blob has its row before its first byte and after its last one, so no bytes are without a row, whatever dies when. Artifacts refer to a
+//! blob only after its upload is complete, so no artifact is without bytes. The place of a blob is used once.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::decision::{Lifecycle, Rejection};
+use crate::operation::Parameter;
+use crate::schema::{Entity, FieldType, Key, Query, State};
+use crate::time::Timestamp;
+
+/// The size of each part of a blob but the last: the smallest that S3 accepts in a multipart upload.
+pub const PART_BYTES: usize = 5 * 1024 * 1024;
+
+/// Largest number of parts of a blob: that of a multipart upload of S3. It makes 48.8 GiB.
+pub const MAX_PARTS: usize = 10_000;
+
+/// The bytes of artifacts with the same content, or of an upload.
+#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[entity(collection = "apps.blobs", version = 1)]
+#[index(sha256, unique, when = "exists(sha256)")]
+#[index(review_at, when = "exists(review_at)")]
+#[index(remove_at, when = "exists(remove_at)")]
+pub struct Blob {
+    /// Its id.
+    #[entity(id)]
+    pub id: String,
+    /// The storage that has the bytes.
+    pub storage_type: StorageType,
+    /// The place of the bytes in that storage. It ends with the id.
+    #[entity(max = 2_000)]
+    pub storage_path: String,
+    /// The name that the storage gave to an upload in several parts; missing if there is none, and when it is complete.
+    #[entity(max = 2_000)]
+    pub multipart_upload: Option<String>,
+    /// Its status.
+    #[entity(state)]
+    #[serde(flatten)]
+    pub state: BlobState,
+}
+
+/// A kind of storage for bytes.
+#[derive(FieldType, Parameter, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StorageType {
+    /// A bucket of GridFS in a MongoDB database.
+    Gridfs,
+    /// A bucket of S3 or of a server with its protocol.
+    S3,
+    /// A directory.
+    Local,
+    /// Documents of the store.
+    Chunks,
+}
+
+/// Status of a blob.
+#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum BlobState {
+    /// Its bytes are being written.
+    Uploading {
+        /// When the upload counts as abandoned, unless it continues.
+        review_at: Timestamp,
+    },
+    /// All its bytes are stored.
+    Stored {
+        /// The SHA-256 hash of the bytes, in hexadecimal digits.
+        sha256: String,
+        /// The number of bytes.
+        size_bytes: u64,
+        /// The SHA-256 hash of each part of 5 MiB.
+        parts: Vec<String>,
+        /// When it is removed, unless an artifact has it then.
+        review_at: Timestamp,
+    },
+    /// Its bytes are removed from the storage, and then its row.
+    Removed {
+        /// When its bytes may be removed.
+        remove_at: Timestamp,
+    },
+}
+
+/// An event of a blob.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BlobEvent {
+    /// See [`ContinueUpload`](super::ContinueUpload). The upload counts as abandoned at this time.
+    Continue(Timestamp),
+    /// See [`PutArtifact`](super::PutArtifact).
+    Store {
+        /// The hash of the bytes.
+        sha256: String,
+        /// Their number.
+        size_bytes: u64,
+        /// The hashes of the parts.
+        parts: Vec<String>,
+        /// When the blob is removed, unless an artifact has it then.
+        review_at: Timestamp,
+    },
+    /// An artifact has it: it is kept until this time at least.
+    Keep(Timestamp),
+    /// No artifact has it. Its bytes may be removed at this time.
+    Remove(Timestamp),
+}
+
+impl Lifecycle for Blob {
+    type State = BlobState;
+    type Event = BlobEvent;
+
+    fn transition(state: BlobState, event: BlobEvent) -> Result<BlobState, Rejection> {
+        use BlobState::{Removed, Stored, Uploading};
+        Ok(match (state, event) {
+            (Uploading { .. }, BlobEvent::Continue(review_at)) => Uploading { review_at },
+            (Uploading { .. }, BlobEvent::Store { sha256, size_bytes, parts, review_at }) => {
+                Stored { sha256, size_bytes, parts, review_at }
+            }
+            (Stored { sha256, size_bytes, parts, .. }, BlobEvent::Keep(review_at)) => {
+                Stored { sha256, size_bytes, parts, review_at }
+            }
+            (Uploading { .. } | Stored { .. }, BlobEvent::Remove(remove_at)) => Removed { remove_at },
+            (state, event) => {
+                return Err(Rejection::IllegalTransition {
+                    key: Key::new(&Self::COLLECTION, "?"),
+                    from: Self::status(&state),
+                    command: Self::command(&event),
+                    remedy: None,
+                });
+            }
+        })
+    }
+
+    fn states() -> Vec<BlobState> {
+        let (sha256, size_bytes, parts, review_at) = (String::new(), 0, Vec::new(), Timestamp::default());
+        vec![
+            BlobState::Uploading { review_at },
+            BlobState::Stored { sha256, size_bytes, parts, review_at },
+            BlobState::Removed { remove_at: review_at },
+        ]
+    }
+
+    fn events() -> Vec<BlobEvent> {
+        let (sha256, size_bytes, parts, at) = (String::new(), 0, Vec::new(), Timestamp::default());
+        vec![
+            BlobEvent::Continue(at),
+            BlobEvent::Store { sha256, size_bytes, parts, review_at: at },
+            BlobEvent::Keep(at),
+            BlobEvent::Remove(at),
+        ]
+    }
+
+    fn status(state: &BlobState) -> &'static str {
+        match state {
+            BlobState::Uploading { .. } => "uploading",
+            BlobState::Stored { .. } => "stored",
+            BlobState::Removed { .. } => "removed",
+        }
+    }
+
+    fn command(event: &BlobEvent) -> &'static str {
+        match event {
+            BlobEvent::Continue(_) => "continue the upload",
+            BlobEvent::Store { .. } => "store",
+            BlobEvent::Keep(_) => "keep",
+            BlobEvent::Remove(_) => "remove",
+        }
+    }
+}
+
+impl Blob {
+    /// Changes the state.
+    pub(super) fn apply(&mut self, event: BlobEvent) -> Result<(), Rejection> {
+        let key = Key::new(&Self::COLLECTION, &self.id);
+        self.state = Self::transition(self.state.clone(), event).map_err(|rejection| rejection.with_key(key))?;
+        Ok(())
+    }
+
+    /// The query for the stored blob with this content. There is at most one.
+    pub(super) fn with_content(sha256: &str) -> Query {
+        Query::of(&Self::COLLECTION).eq("sha256", sha256).limit(1)
+    }
+}

@@ -1,0 +1,89 @@
+//! Artifacts: what steps produce that is too large for their output, such as screenshots, logs and reports. A row describes an artifact. Its
+//! bytes are a blob, which artifacts with the same content share.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `blob.rs` | blobs: entity and lifecycle |
+//! | `upload.rs` | the commands of an upload, from the first byte to the artifact |
+//! | `commands.rs` | removing artifacts and, once no artifact has them, blobs |
+//! | `chunk.rs` | blobs as documents, for stores without a storage of their own |
+
+mod blob;
+mod chunk;
+mod commands;
+mod upload;
+
+pub use blob::{Blob, BlobEvent, BlobState, MAX_PARTS, PART_BYTES, StorageType};
+pub use chunk::{BlobChunk, GetChunk, PutChunk, RemoveChunks};
+pub use commands::{ForgetBlob, GetArtifact, RemoveArtifact, RemovedBlobs, ReviewBlob, StoredArtifact};
+pub use upload::{AbortUpload, BeginUpload, BegunUpload, ContinueUpload, PutArtifact};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::schema::Direction::Descending;
+use crate::schema::{Entity, Query};
+use crate::time::{Millis, Timestamp};
+use crate::value::Document;
+
+/// The time until a blob that seems to be in use is reviewed again, and the least time until any review.
+pub(super) const SHORTEST_REVIEW: Millis = Millis::minutes(60);
+
+/// How long artifacts are kept.
+const KEPT: Millis = Millis::days(92);
+
+/// An artifact of a step.
+// Documents of other programs do not repeat their id, and lack `sha256`.
+#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[entity(
+    collection = "apps.execution_artifacts",
+    version = 1,
+    noun = "artifact",
+    filters(execution_id, step_id, artifact_type)
+)]
+#[index(execution_id, step_id)]
+#[index(artifact_type)]
+#[index(created_at desc)]
+#[index(sha256)]
+#[ttl(created_at, days = 92)]
+pub struct Artifact {
+    /// Its id.
+    #[entity(id, default)]
+    pub id: String,
+    /// The execution.
+    #[entity(references = "apps.executions")]
+    pub execution_id: String,
+    /// The number of the step.
+    pub step_id: i64,
+    /// What it is, such as `screenshot`, `log`, `code` or `report`.
+    #[entity(max = 1_000)]
+    pub artifact_type: String,
+    /// Its name, such as that of a file.
+    #[entity(max = 1_000)]
+    pub artifact_name: String,
+    /// The media type of its content, such as `image/png` (RFC 6838).
+    #[entity(max = 1_000)]
+    pub mime_type: String,
+    /// The number of bytes.
+    pub size_bytes: u64,
+    /// The storage that has the bytes.
+    pub storage_type: StorageType,
+    /// The place of the bytes in that storage.
+    #[entity(max = 2_000)]
+    pub storage_path: String,
+    /// The SHA-256 hash of the bytes, in hexadecimal digits.
+    #[entity(max = 64)]
+    pub sha256: Option<String>,
+    /// Further information of the caller.
+    #[entity(default)]
+    pub metadata: Document,
+    /// When it was stored.
+    pub created_at: Timestamp,
+}
+
+impl Artifact {
+    /// The query for artifacts with this content, the newest first.
+    fn with_content(sha256: &str, limit: u32) -> Query {
+        Query::of(&Self::COLLECTION).eq("sha256", sha256).sort("created_at", Descending).limit(limit)
+    }
+}

@@ -1,0 +1,231 @@
+//! Artifacts in directories, and in the bucket of a real server with the protocol of S3.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder as ConnectionBuilder;
+use runstate::blob::{Artifacts, BlobStore, Chunks, Collected, LocalDirectory, S3Bucket};
+use runstate::domain::apps::{Blob, PART_BYTES};
+use runstate::engine::Error;
+use runstate::error_code::ErrorCode;
+use runstate::schema::Entity as _;
+use runstate::store::Memory;
+use runstate::testing::block_on;
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use super::artifacts::{
+    content, no_death_separates_an_artifact_from_its_bytes, put, read, rows, scene_with_execution,
+};
+use super::scene::AppScene;
+
+const KEY: &str = "key";
+const SECRET: &str = "secret";
+
+/// All files below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+/// Runs `work`, which uses storages that need a tokio runtime.
+fn within_tokio<T>(work: impl FnOnce(&Runtime) -> T) -> T {
+    let runtime = Runtime::new().unwrap();
+    let _entered = runtime.enter();
+    work(&runtime)
+}
+
+/// A server of the protocol of S3 on a free port, with the bucket `bytes` in a directory.
+struct S3Server {
+    directory: TempDir,
+    endpoint: String,
+}
+
+impl S3Server {
+    fn start(runtime: &Runtime) -> Self {
+        let directory = TempDir::new().unwrap();
+        std::fs::create_dir(directory.path().join("bytes")).unwrap();
+        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(directory.path()).unwrap());
+        service.set_auth(SimpleAuth::from_single(KEY, SECRET));
+        let service = service.build();
+        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        runtime.spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                let service = service.clone();
+                tokio::spawn(async move {
+                    let server = ConnectionBuilder::new(TokioExecutor::new());
+                    // A client that goes away is no failure of the server.
+                    _ = server.serve_connection(TokioIo::new(connection), service).await;
+                });
+            }
+        });
+        Self { directory, endpoint }
+    }
+
+    fn open(&self, url: &str, secret: &str) -> Result<S3Bucket, Error> {
+        let builder = object_store::aws::AmazonS3Builder::new()
+            .with_endpoint(&self.endpoint)
+            .with_allow_http(true)
+            .with_region("us-east-1")
+            .with_access_key_id(KEY)
+            .with_secret_access_key(secret);
+        S3Bucket::with_builder(url, builder)
+    }
+
+    /// The files of the bucket that are not those of the server itself.
+    fn objects(&self) -> BTreeSet<PathBuf> {
+        files(&self.directory.path().join("bytes")).into_iter().collect()
+    }
+
+    /// The parts of uploads that were neither completed nor aborted.
+    fn parts(&self) -> usize {
+        let is_part = |path: &PathBuf| path.to_string_lossy().contains(".upload_id-");
+        files(self.directory.path()).iter().filter(|path| is_part(path)).count()
+    }
+}
+
+fn round_trip(storage: impl BlobStore + 'static) -> (AppScene, Artifacts, Vec<String>) {
+    let scene = scene_with_execution(Arc::new(Memory::new()));
+    let artifacts = Artifacts::new(&scene.engine, storage);
+    let mut ids = Vec::new();
+    for bytes in [0, 1, PART_BYTES, 2 * PART_BYTES + 5] {
+        let (expected, end) = (content(bytes), bytes as u64);
+        let id = block_on(put(&artifacts, &expected)).unwrap();
+        let part = PART_BYTES as u64;
+        for range in [0..end, 1..end, part - 2..part + 2, end + 5..end + 9] {
+            let slice = |at: u64| at.min(end) as usize;
+            let expected = expected.get(slice(range.start)..slice(range.end)).unwrap_or_default();
+            assert!(block_on(read(&artifacts, &id, range.clone())).unwrap() == expected, "{bytes} {range:?}");
+        }
+        ids.push(id);
+    }
+    (scene, artifacts, ids)
+}
+
+fn assert_nothing_is_left(scene: &AppScene, artifacts: &Artifacts, ids: &[String], left: impl Fn() -> usize) {
+    assert_eq!(left(), ids.len());
+    for id in ids {
+        block_on(artifacts.remove(id)).unwrap();
+    }
+    assert_eq!(block_on(artifacts.collect()).unwrap().removed as usize, ids.len());
+    assert_eq!((left(), rows(scene, &Blob::COLLECTION).len()), (0, 0));
+}
+
+#[test]
+fn a_directory_keeps_bytes() {
+    within_tokio(|_| {
+        let directory = TempDir::new().unwrap();
+        let (scene, artifacts, ids) = round_trip(LocalDirectory::open(directory.path()).unwrap());
+        let row = scene.ok("artifact.show", json!({"id": ids[1]}));
+        assert_eq!(row["storage_type"], "local");
+        assert_nothing_is_left(&scene, &artifacts, &ids, || files(directory.path()).len());
+    });
+}
+
+#[test]
+fn no_death_separates_an_artifact_from_its_file() {
+    within_tokio(|_| {
+        let directory = TempDir::new().unwrap();
+        let of = |run: usize| directory.path().join(run.to_string());
+        no_death_separates_an_artifact_from_its_bytes(
+            |_, run| LocalDirectory::open(of(run)).unwrap(),
+            |_, run| files(&of(run)).len(),
+        );
+    });
+}
+
+#[test]
+fn bytes_that_were_changed_on_disk_are_not_returned() {
+    within_tokio(|_| {
+        let directory = TempDir::new().unwrap();
+        let scene = scene_with_execution(Arc::new(Memory::new()));
+        let artifacts = Artifacts::new(&scene.engine, LocalDirectory::open(directory.path()).unwrap());
+        let bytes = content(PART_BYTES + 9);
+        let id = block_on(put(&artifacts, &bytes)).unwrap();
+        let file = files(directory.path()).pop().unwrap();
+        let mut changed = bytes.clone();
+        changed[PART_BYTES + 3] ^= 1;
+        std::fs::write(&file, &changed).unwrap();
+        let error = block_on(read(&artifacts, &id, 0..u64::MAX)).unwrap_err();
+        assert_eq!((error.code, error.key), (ErrorCode::CORRUPT, Some(id.clone())));
+        assert!(error.message.contains("bytes 5242880 to 5242889 of artifact"), "{}", error.message);
+        assert_eq!(block_on(read(&artifacts, &id, 0..10)).unwrap(), content(10), "the other part is intact");
+        std::fs::write(&file, &bytes[..PART_BYTES + 2]).unwrap();
+        assert_eq!(block_on(read(&artifacts, &id, 0..u64::MAX)).unwrap_err().code, ErrorCode::CORRUPT);
+        std::fs::remove_file(&file).unwrap();
+        let error = block_on(read(&artifacts, &id, 0..1)).unwrap_err();
+        assert_eq!(error.code, ErrorCode::CORRUPT);
+        assert!(error.message.ends_with("are missing"), "{}", error.message);
+    });
+}
+
+#[test]
+fn artifacts_of_a_storage_that_is_not_open_are_named_and_kept() {
+    within_tokio(|_| {
+        let directory = TempDir::new().unwrap();
+        let scene = scene_with_execution(Arc::new(Memory::new()));
+        let local = Artifacts::new(&scene.engine, LocalDirectory::open(directory.path()).unwrap());
+        let chunks = Artifacts::new(&scene.engine, Chunks::new(&scene.engine));
+        let (in_file, in_chunks) = (block_on(put(&local, b"a")).unwrap(), block_on(put(&chunks, b"b")).unwrap());
+        let error = block_on(read(&chunks, &in_file, 0..1)).unwrap_err();
+        assert_eq!(error.code, ErrorCode::UNSUPPORTED);
+        assert!(error.message.contains("local://"), "{}", error.message);
+        assert_eq!(block_on(read(&local, &in_chunks, 0..1)).unwrap(), b"b");
+        block_on(chunks.remove(&in_file)).unwrap();
+        assert_eq!(block_on(chunks.collect()).unwrap(), Collected { removed: 0, elsewhere: 1 });
+        assert_eq!(block_on(local.collect()).unwrap(), Collected { removed: 1, elsewhere: 0 });
+        assert_eq!(files(directory.path()).len(), 0);
+    });
+}
+
+#[test]
+fn a_bucket_keeps_bytes() {
+    within_tokio(|runtime| {
+        let server = S3Server::start(runtime);
+        let (scene, artifacts, ids) = round_trip(server.open("s3://bytes/some/prefix", SECRET).unwrap());
+        let row = scene.ok("artifact.show", json!({"id": ids[1]}));
+        assert!(row["storage_path"].as_str().unwrap().starts_with("s3://bytes/some/prefix/"), "{row}");
+        assert_nothing_is_left(&scene, &artifacts, &ids, || server.objects().len());
+        assert_eq!(server.parts(), 0);
+    });
+}
+
+#[test]
+fn no_death_separates_an_artifact_from_its_object() {
+    within_tokio(|runtime| {
+        let server = S3Server::start(runtime);
+        no_death_separates_an_artifact_from_its_bytes(
+            |_, run| server.open(&format!("s3://bytes/{run}"), SECRET).unwrap(),
+            |_, run| server.objects().iter().filter(|path| path.parent().unwrap().ends_with(run.to_string())).count(),
+        );
+        assert_eq!(server.parts(), 0);
+    });
+}
+
+#[test]
+fn a_bucket_that_refuses_is_an_error_that_says_so() {
+    within_tokio(|runtime| {
+        let server = S3Server::start(runtime);
+        let scene = scene_with_execution(Arc::new(Memory::new()));
+        let put = |bucket| block_on(put(&Artifacts::new(&scene.engine, bucket), b"bytes")).unwrap_err();
+        let error = put(server.open("s3://bytes", "wrong").unwrap());
+        assert_eq!((error.code, error.retryable), (ErrorCode::NOT_AUTHORIZED, false), "{error}");
+        let gone = S3Server { endpoint: "http://127.0.0.1:1".to_owned(), ..server };
+        let error = put(gone.open("s3://bytes", SECRET).unwrap());
+        assert_eq!((error.code, error.retryable), (ErrorCode::UNAVAILABLE, true), "{error}");
+        assert!(error.message.starts_with("the bucket `bytes`: "), "{error}");
+        assert_eq!(gone.open("bytes", SECRET).err().unwrap().code, ErrorCode::INVALID_URL);
+        assert!(scene.ok("artifact.list", json!({}))["items"].as_array().unwrap().is_empty());
+    });
+}
