@@ -10,4 +10,5 @@ mod random;
 mod scene;
 #[cfg(feature = "object-store")]
 mod storages;
+mod verification;
 mod workers;

@@ -82,6 +82,9 @@ fn run(scene: &AppScene, ids: &SimIds, steps: usize, rate: usize) -> String {
     let mut observed = Observation::default();
     for round in 0.. {
         assert!(round < 100 * steps, "the execution does not end: {}", scene.statuses());
+        if round % 16 == 0 {
+            scene.check();
+        }
         let work = scene.ok("step.claim", json!({"names": names, "owner": "w"}));
         if !work.is_null() {
             observed.claim(scene, &configuration, &work);

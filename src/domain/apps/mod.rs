@@ -10,6 +10,7 @@
 //! | `audit.rs` | the row of each command in the audit log |
 //! | `due.rs` | claims that have ended, blobs to review |
 //! | `queries/` | steps in order, failures, rates, durations, reports |
+//! | `verification/` | whether the documents agree with each other |
 
 mod artifact;
 mod audit;
@@ -20,6 +21,7 @@ mod execution;
 mod queries;
 mod settings;
 mod step;
+mod verification;
 
 pub use artifact::{
     AbortUpload, Artifact, BeginUpload, BegunUpload, Blob, BlobChunk, BlobEvent, BlobState, ContinueUpload,
@@ -93,6 +95,7 @@ pub static DOMAIN: Domain = Domain::new("apps")
     ])
     .due(due::RULES)
     .audit(audit::row)
+    .checks(verification::CHECKS)
     .lifecycles(&[
         LifecycleDeclaration::new::<AppExecution>("an execution of an app"),
         LifecycleDeclaration::new::<Step>("a step"),

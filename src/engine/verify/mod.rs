@@ -21,7 +21,7 @@ use index::Buckets;
 use super::documents::declaration_problem;
 use super::{DECLARATIONS, Engine, EngineInner, Error, Phase, Progress, STAGED_ROWS, exported_collections};
 use crate::id::CommandId;
-use crate::schema::{Collection, Filter, IndexKind, Key, Kind, Presence, Query, Reference};
+use crate::schema::{Collection, Field, Filter, IndexKind, Key, Kind, Presence, Query, Reference};
 use crate::store::{COMMANDS, Finding, Freshness, Page, Row, StoredDocument, VerifyReport};
 use crate::value::{Json, get};
 use crate::{schema, store};
@@ -229,7 +229,10 @@ impl<P: FnMut(Progress)> Verification<P> {
         // A store into which one execution was imported has the version of the program that it runs, but not the program.
         let catalog = self.engine.catalog();
         let is_not_exported = |target: &Collection| catalog.has_nested_children(target);
-        let target_may_be_absent = catalog.get(reference.collection).is_some_and(is_not_exported);
+        // A document that expires may do so before those that belong to it.
+        let expires = |target: &Collection| target.ttl.is_some();
+        let may_be_absent = |target: &'static Collection| is_not_exported(target) || expires(target);
+        let target_may_be_absent = catalog.get(reference.collection).is_some_and(may_be_absent);
         let required = collection.fields.iter().any(|f| f.name == reference.field && f.presence == Presence::Required);
         for row in self.without_staged(orphans).await? {
             let Some(reread) = self.get(std::slice::from_ref(&row)).await? else { continue };
@@ -264,9 +267,11 @@ fn find_problem(collection: &Collection, id: &str, stored: &StoredDocument) -> O
     if let Err(violation) = schema::check(collection, &stored.document) {
         return Some(violation.to_string());
     }
-    let declares_id = collection.fields.iter().any(|field| field.name == "id" && field.kind == Kind::Id);
+    let declared_id = collection.fields.iter().find(|field| field.name == "id" && field.kind == Kind::Id);
     let field = stored.document.get("id").and_then(Json::as_str);
-    if declares_id && field != Some(id) {
+    // A document of another program may lack it, if it is declared so.
+    let may_lack_it = |declared: &Field| declared.presence == Presence::Optional && field.is_none();
+    if declared_id.is_some_and(|declared| field != Some(id) && !may_lack_it(declared)) {
         return Some(format!("its field `id` is `{}`", field.unwrap_or_default()));
     }
     if collection.name == DECLARATIONS.name {

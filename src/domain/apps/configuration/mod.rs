@@ -117,7 +117,7 @@ impl AppKey {
     }
 
     /// The id of the document of a new version.
-    fn configuration(self, version: &str) -> String {
+    pub fn configuration(self, version: &str) -> String {
         format!("{}@{version}", self.app())
     }
 }
@@ -133,7 +133,8 @@ impl AppKey {
         self.versions().eq("version", version).limit(1)
     }
 
-    fn versions(self) -> Query {
+    /// The query for all versions.
+    pub fn versions(self) -> Query {
         let sub_app_id = self.sub_app_id.map_or(Json::Null, Json::from);
         // Null matches a missing field too.
         Query::of(&AppConfiguration::COLLECTION).eq("app_id", self.app_id).eq("sub_app_id", sub_app_id)
@@ -141,6 +142,11 @@ impl AppKey {
 }
 
 impl AppConfiguration {
+    /// The app or part that it is of.
+    pub fn key(&self) -> AppKey {
+        AppKey { app_id: self.app_id, sub_app_id: self.sub_app_id }
+    }
+
     fn summary(&self) -> ConfigurationSummary {
         ConfigurationSummary { id: self.id.clone(), version: self.version.clone(), active: self.active }
     }

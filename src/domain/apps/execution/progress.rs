@@ -42,6 +42,15 @@ pub enum NextStep<'a> {
     Skip(&'a StepDefinition),
 }
 
+impl NextStep<'_> {
+    /// The step.
+    pub fn step(&self) -> &StepDefinition {
+        match self {
+            Self::Open(step) | Self::Skip(step) => step,
+        }
+    }
+}
+
 impl GraphProgress {
     /// How far a step is; `None`: it waits for others.
     pub fn get(&self, step: i64) -> Option<StepProgress> {
