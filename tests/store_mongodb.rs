@@ -3,6 +3,8 @@
 // Test helpers may panic.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "store_mongodb/apps.rs"]
+mod apps;
 #[path = "store_mongodb/checks.rs"]
 mod checks;
 #[path = "store_mongodb/concerns.rs"]
@@ -11,6 +13,8 @@ mod concerns;
 mod cost;
 #[path = "store_mongodb/documents.rs"]
 mod documents;
+#[path = "store_mongodb/domain_layout.rs"]
+mod domain_layout;
 #[path = "store_mongodb/errors.rs"]
 mod errors;
 #[path = "store_mongodb/faults.rs"]

@@ -7,6 +7,9 @@
 
 #[path = "store_mongodb/differential.rs"]
 mod differential;
+#[path = "store_mongodb/domain_layout.rs"]
+#[expect(dead_code, reason = "the target `store_mongodb` uses all of it")]
+mod domain_layout;
 #[path = "store_mongodb/explain.rs"]
 mod explain;
 #[path = "store_mongodb/feed.rs"]
@@ -28,6 +31,7 @@ use runstate::store::{Store, Write};
 use runstate::value::Json;
 use serde_json::json;
 
+use self::domain_layout::seed_layout;
 use self::scene::insert;
 use self::server::{database_name, fresh_url};
 
@@ -40,22 +44,18 @@ struct MongoTestStore {
 
 /// Opens a store in one database.
 async fn open_in_one_database(catalog: &Catalog) -> MongoTestStore {
-    open_at(catalog, |url, _| url).await
+    open_at(catalog, |url| url.to_owned()).await
 }
 
 /// Opens a store in several databases (`layout=seed`), whose names begin with the name of the test's database.
 async fn open_over_databases(catalog: &Catalog) -> MongoTestStore {
-    let with_layout = |url: String, database: &str| {
-        let layout = format!("/?layout=seed&databasePrefix={database}_&");
-        url.replacen(&format!("/{database}?"), &layout, 1).trim_end_matches('&').to_owned()
-    };
-    open_at(catalog, with_layout).await
+    open_at(catalog, seed_layout).await
 }
 
-async fn open_at(catalog: &Catalog, with_layout: fn(String, &str) -> String) -> MongoTestStore {
+async fn open_at(catalog: &Catalog, with_layout: fn(&str) -> String) -> MongoTestStore {
     let (server, url) = (std::env::var("RUNSTATE_TEST_MONGODB").unwrap(), fresh_url());
     let database = database_name(&url).unwrap();
-    let store = Mongo::open(&with_layout(url, &database), MongoOptions::default()).await.unwrap();
+    let store = Mongo::open(&with_layout(&url), MongoOptions::default()).await.unwrap();
     store.migrate(catalog).await.unwrap();
     MongoTestStore { store, server, database }
 }

@@ -7,6 +7,7 @@ use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Batch, Expectation, Freshness, Store, StoreError};
 use serde_json::json;
 
+use super::domain_layout::{domain_database, seed_layout};
 use super::scene::{batch, insert, put};
 use super::server::{database_name, fresh_url, indexes, run_command, run_on_server};
 
@@ -140,14 +141,10 @@ fn document_corrupted_by_hand_is_named_in_the_error() {
 #[test]
 fn seed_layout_stores_bare_names_in_domain_databases() {
     run_on_server(async {
-        let (base, query) =
-            fresh_url().split_once('?').map(|(base, query)| (base.to_owned(), query.to_owned())).unwrap();
-        let (server, name) = base.rsplit_once('/').unwrap();
-        let url = format!("{server}/?{query}&layout=seed&databasePrefix={}_", &name[name.len() - 12..]);
-        let store = Mongo::open(&url, MongoOptions::default()).await.unwrap();
+        let url = fresh_url();
+        let store = Mongo::open(&seed_layout(&url), MongoOptions::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
-        let domain = format!("{server}/{}_t?{query}", &name[name.len() - 12..]);
-        assert_eq!(indexes(&domain, "c").await.len(), 2);
+        assert_eq!(indexes(&domain_database(&url, "t"), "c").await.len(), 2);
     });
 }
 
