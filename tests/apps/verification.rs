@@ -1,9 +1,13 @@
 //! Verification finds documents that do not agree with each other, whichever program damaged them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
 use runstate::domain::apps::{App, AppConfiguration, AppExecution, QueuedStep, Step};
 use runstate::id::CommandId;
-use runstate::schema::{Collection, Entity, Key};
-use runstate::store::{Freshness, Severity};
+use runstate::marker::BoxFuture;
+use runstate::schema::{Collection, Entity, Filter, Key, Query};
+use runstate::store::{Freshness, Memory, Page, Row, Severity, Store, StoreError, StoredDocument, layer};
 use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
@@ -173,10 +177,7 @@ fn each_damage_of_the_queue_is_found() {
         (|on| insert(on, "failed:1", "failed"), "apps.step_queue/failed:1: its execution is failed"),
         (|on| insert(on, "e:1", "e"), "apps.step_queue/e:1: its step is not open in the progress of its execution"),
         (|on| insert(on, "other", "e"), "apps.step_queue/other: it is of step 1 of execution `e`"),
-        (
-            |on| insert(on, "gone:1", "gone"),
-            "apps.step_queue/gone:1: its `execution_id` names apps.executions/gone, which does not exist",
-        ),
+        (|on| insert(on, "gone:1", "gone"), "apps.step_queue/gone:1: its execution does not exist"),
         (
             |on| on.set(&QUEUE, "e:4", json!({"due_at": null})),
             "apps.step_queue/e:4: it must have either `available_at`, or `owner` and `due_at`",
@@ -292,4 +293,69 @@ fn documents_of_other_programs_are_not_findings() {
         scene.put(&STEPS, &format!("{id} step"), step);
     }
     assert_eq!(scene.findings(), [""; 0]);
+}
+
+/// A store of a process. Before each of its reads of an execution and its rows another process commits.
+struct BusyStore {
+    inner: Arc<Memory>,
+    commit: Box<dyn Fn() + Send + Sync>,
+}
+
+impl layer::StoreLayer for BusyStore {
+    type Inner = Memory;
+
+    fn inner(&self) -> &Memory {
+        &self.inner
+    }
+
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        if keys.iter().any(|key| [EXECUTIONS.name, QUEUE.name].contains(&&*key.collection)) {
+            (self.commit)();
+        }
+        Store::get(&*self.inner, keys, freshness)
+    }
+
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+        if query.collection == STEPS.name && query.filter != Filter::All {
+            (self.commit)();
+        }
+        Store::query(&*self.inner, query, freshness)
+    }
+}
+
+#[test]
+fn commands_of_other_processes_are_not_findings() {
+    let inner = Arc::new(Memory::new());
+    let scene = AppScene::with_store(inner.clone());
+    scene.save("1.0.0", json!({"steps": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}, {"id": 3, "name": "c"}]}));
+    scene.start(json!({}));
+    scene.complete("c", json!({}));
+    let other = scene.open_beside(inner.clone());
+    let (count, claimed) = (AtomicUsize::new(0), Mutex::new(Json::Null));
+    let commit = move || {
+        let claim = |name: &str| {
+            let work = other.ok("step.claim", json!({"names": [name], "owner": "w"}));
+            assert!(!work.is_null(), "no step {name} may be claimed");
+            *claimed.lock().unwrap() = work;
+        };
+        let with_claim = |name: &str, more: Json| other.ok(name, claim_of(&claimed.lock().unwrap(), more));
+        match count.fetch_add(1, Ordering::Relaxed) % 6 {
+            0 => claim("b"),
+            1 => drop(with_claim("step.release", json!({}))),
+            2 => claim("a"),
+            3 => drop(with_claim("step.heartbeat", json!({}))),
+            4 => drop(with_claim("step.fail", json!({"message": "broken", "permanent": true}))),
+            _ => drop(other.ok("step.retry", json!({"executionId": "e", "stepId": 1}))),
+        }
+    };
+    // Each order of its reads and of the commits.
+    let busy: Arc<dyn Store> = Arc::new(BusyStore { inner, commit: Box::new(commit) });
+    let verifying = scene.open_beside(busy);
+    for _ in 0..24 {
+        verifying.verify();
+    }
 }

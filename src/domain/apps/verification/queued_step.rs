@@ -39,14 +39,16 @@ impl DomainQuery for InspectQueuedStep {
         if self.id != Step::id_of(&queued.execution_id, queued.step_id) {
             inspection.add(format!("it is of step {} of execution `{}`", queued.step_id, queued.execution_id));
         }
-        // A row whose execution does not exist is a finding of its reference.
-        if let Some(head) = view.find_entity::<AppExecution>(&queued.execution_id)? {
-            let status = head.entity.state.status();
-            if status != AppExecutionStatus::Running {
-                inspection.add(format!("its execution is {}", status.as_str()));
-            } else if head.entity.progress.get(queued.step_id) != Some(StepProgress::Open) {
+        match view.find_entity::<AppExecution>(&queued.execution_id)?.map(|head| head.entity) {
+            // Unlike a step, it does not outlive its execution: every worker that claims it would fail.
+            None => inspection.add("its execution does not exist"),
+            Some(head) if head.state.status() != AppExecutionStatus::Running => {
+                inspection.add(format!("its execution is {}", head.state.status().as_str()));
+            }
+            Some(head) if head.progress.get(queued.step_id) != Some(StepProgress::Open) => {
                 inspection.add("its step is not open in the progress of its execution");
             }
+            Some(_) => {}
         }
         let is_claimed = queued.owner.is_some();
         if is_claimed != queued.available_at.is_none() || is_claimed != queued.due_at.is_some() {
