@@ -110,6 +110,13 @@ fn each_damage_of_an_execution_is_found() {
             "apps.executions/done: of its step 1: it has ended, but lacks the time of its start or end",
         ),
         (
+            |on| {
+                on.ok("execution.cancel", json!({"executionId": "e"}));
+                on.set(&STEPS, "e:2", json!({"completed_at": null}));
+            },
+            "apps.executions/e: of its step 2: it was skipped, but lacks the time",
+        ),
+        (
             |on| on.set(&EXECUTIONS, "done", json!({"duration_ms": null})),
             "apps.executions/done: its `duration_ms` is missing where 4000 is expected",
         ),

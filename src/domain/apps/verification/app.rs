@@ -1,6 +1,6 @@
 //! Verification of apps: one version of each is active, and the document of the app agrees with its versions.
 
-use super::Inspection;
+use super::AppsInspection;
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, TypedQuery, View};
 use crate::domain::apps::configuration::{App, AppConfiguration, AppKey};
 use crate::operation::EntityCheck;
@@ -33,7 +33,7 @@ struct InspectApp {
 impl DomainQuery for InspectApp {
     const NAME: &'static str = "apps.inspect_app";
     /// `None`: the app does not exist.
-    type Output = Option<Inspection>;
+    type Output = Option<AppsInspection>;
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = ReadSet::entity::<App>(&self.id);
@@ -47,7 +47,7 @@ impl DomainQuery for InspectApp {
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output, Rejection> {
         let Some(app) = view.find_entity::<App>(&self.id)? else { return Ok(None) };
-        let mut inspection = Inspection::begin(view, &Key::new(&App::COLLECTION, &self.id));
+        let mut inspection = AppsInspection::begin(view, &Key::new(&App::COLLECTION, &self.id));
         let app = app.entity;
         let key = AppKey { app_id: app.app_id, sub_app_id: app.sub_app_id };
         if self.id != key.app() {
@@ -74,7 +74,7 @@ struct InspectConfiguration {
 impl DomainQuery for InspectConfiguration {
     const NAME: &'static str = "apps.inspect_configuration";
     /// `None`: the version does not exist.
-    type Output = Option<Inspection>;
+    type Output = Option<AppsInspection>;
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = ReadSet::entity::<AppConfiguration>(&self.id);
@@ -86,7 +86,7 @@ impl DomainQuery for InspectConfiguration {
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output, Rejection> {
         let Some(found) = view.find_entity::<AppConfiguration>(&self.id)? else { return Ok(None) };
-        let mut inspection = Inspection::begin(view, &Key::new(&AppConfiguration::COLLECTION, &self.id));
+        let mut inspection = AppsInspection::begin(view, &Key::new(&AppConfiguration::COLLECTION, &self.id));
         let version = found.entity;
         let key = version.key();
         // A version that another program saved has any id, and need not run here.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Inspection, phrase};
-use crate::decision::{Ctx, DomainQuery, LoadedEntity, ReadSet, Rejection, TypedQuery, View};
+use super::{AppsInspection, phrase};
+use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, TypedQuery, View};
 use crate::domain::apps::configuration::{AppConfiguration, Configuration, FailurePolicy};
 use crate::domain::apps::execution::{AppExecution, AppExecutionState, AppExecutionStatus, StepProgress};
 use crate::domain::apps::step::{QueuedStep, Step, StepState, StepStatus};
@@ -43,38 +43,38 @@ pub struct ExpectedSteps {
 }
 
 impl InspectExecution {
-    /// The execution with its configuration, if this domain runs it.
-    fn head(&self, view: &View) -> Result<Option<(LoadedEntity<AppExecution>, Option<String>)>, Rejection> {
-        let head = view.find_entity::<AppExecution>(&self.id)?;
-        Ok(head.map(|head| (head.entity.configuration_id.clone(), head)).map(|(id, head)| (head, id)))
+    fn head(&self, view: &View) -> Result<Option<AppExecution>, Rejection> {
+        Ok(view.find_entity(&self.id)?.map(|found| found.entity))
     }
 }
 
 impl DomainQuery for InspectExecution {
     const NAME: &'static str = "apps.inspect_execution";
     /// `None`: the execution does not exist.
-    type Output = Option<Inspection<ExpectedSteps>>;
+    type Output = Option<AppsInspection<ExpectedSteps>>;
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = ReadSet::entity::<AppExecution>(&self.id);
-        let Ok(Some((head, Some(configuration)))) = self.head(view) else { return reads };
+        let Ok(Some(AppExecution { configuration_id: Some(configuration), progress, .. })) = self.head(view) else {
+            return reads;
+        };
         let queued = |reads: ReadSet, step| reads.with_entity::<QueuedStep>(&Step::id_of(&self.id, step));
-        let reads = head.entity.progress.with(StepProgress::Open).fold(reads, queued);
+        let reads = progress.with(StepProgress::Open).fold(reads, queued);
         reads.with_entity::<AppConfiguration>(&configuration)
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output, Rejection> {
-        let Some((head, configuration)) = self.head(view)? else { return Ok(None) };
-        let mut inspection = Inspection::begin(view, &Key::new(&AppExecution::COLLECTION, &self.id));
-        let Some(configuration) = configuration else { return Ok(Some(inspection)) };
-        inspection.check_times(&head.entity);
-        match view.find_entity::<AppConfiguration>(&configuration)?.map(|found| found.entity.parse()).transpose() {
-            Ok(Some(configuration)) => inspection.check_progress(&head.entity, &configuration),
+        let Some(head) = self.head(view)? else { return Ok(None) };
+        let mut inspection = AppsInspection::begin(view, &Key::new(&AppExecution::COLLECTION, &self.id));
+        let Some(configuration) = &head.configuration_id else { return Ok(Some(inspection)) };
+        inspection.check_times(&head);
+        match view.find_entity::<AppConfiguration>(configuration)?.map(|found| found.entity.parse()).transpose() {
+            Ok(Some(configuration)) => inspection.check_progress(&head, &configuration),
             Ok(None) => inspection.add(format!("its configuration `{configuration}` does not exist")),
             // A finding of the configuration says why.
             Err(_) => inspection.add(format!("its configuration `{configuration}` cannot be read")),
         }
-        for step in head.entity.progress.with(StepProgress::Open) {
+        for step in head.progress.with(StepProgress::Open) {
             if view.find_entity::<QueuedStep>(&Step::id_of(&self.id, step))?.is_none() {
                 inspection.add(format!("its step {step} is open, but not in the queue, so no worker can claim it"));
             }
@@ -83,7 +83,7 @@ impl DomainQuery for InspectExecution {
     }
 }
 
-impl Inspection<ExpectedSteps> {
+impl AppsInspection<ExpectedSteps> {
     /// Compares the progress with the state and the configuration.
     fn check_progress(&mut self, head: &AppExecution, configuration: &Configuration) {
         let (progress, status) = (&head.progress, head.state.status());
@@ -170,7 +170,7 @@ struct Steps {
 
 impl Steps {
     fn of(inspection: &Json) -> Self {
-        let Inspection { rows: ExpectedSteps { progress, is_running }, .. } =
+        let AppsInspection { rows: ExpectedSteps { progress, is_running }, .. } =
             from_value(inspection).unwrap_or_default();
         Self { expected: progress.map(|steps| steps.into_iter().collect()), is_running, problems: Vec::new() }
     }

@@ -19,7 +19,7 @@ pub(super) static CHECKS: &[&EntityCheck] =
 
 /// The result of an inspection.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Inspection<T = ()> {
+pub(super) struct AppsInspection<T = ()> {
     /// The revision that was inspected.
     revision: String,
     /// The problems that were found.
@@ -28,7 +28,7 @@ pub(super) struct Inspection<T = ()> {
     rows: T,
 }
 
-impl<T: Default> Inspection<T> {
+impl<T: Default> AppsInspection<T> {
     /// The inspection of a document that exists, without problems so far.
     fn begin(view: &View, key: &Key) -> Self {
         let revision = view.get(key).map(|found| found.revision.to_string()).unwrap_or_default();

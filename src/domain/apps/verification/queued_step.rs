@@ -1,6 +1,6 @@
 //! Verification of the queue: each row is of an open step of an execution that runs, and its claim agrees with the step.
 
-use super::Inspection;
+use super::AppsInspection;
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, TypedQuery, View};
 use crate::domain::apps::execution::{AppExecution, AppExecutionStatus, StepProgress};
 use crate::domain::apps::step::{QueuedStep, Step, StepStatus};
@@ -22,7 +22,7 @@ struct InspectQueuedStep {
 impl DomainQuery for InspectQueuedStep {
     const NAME: &'static str = "apps.inspect_queued_step";
     /// `None`: the row does not exist.
-    type Output = Option<Inspection>;
+    type Output = Option<AppsInspection>;
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = ReadSet::entity::<QueuedStep>(&self.id).with_entity::<Step>(&self.id);
@@ -34,7 +34,7 @@ impl DomainQuery for InspectQueuedStep {
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output, Rejection> {
         let Some(queued) = view.find_entity::<QueuedStep>(&self.id)? else { return Ok(None) };
-        let mut inspection = Inspection::begin(view, &Key::new(&QueuedStep::COLLECTION, &self.id));
+        let mut inspection = AppsInspection::begin(view, &Key::new(&QueuedStep::COLLECTION, &self.id));
         let queued = queued.entity;
         if self.id != Step::id_of(&queued.execution_id, queued.step_id) {
             inspection.add(format!("it is of step {} of execution `{}`", queued.step_id, queued.execution_id));
