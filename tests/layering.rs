@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Modules, and the constant of `lib.rs`, that every module may use.
-const BASE: &str = "HAS_SCHEMAS error_code id limits marker time value";
+const BASE: &str = "HAS_SCHEMAS error_code id limits marker time tls value";
 
 /// Modules in their order, and the modules that each may use besides itself and [`BASE`].
 const MODULES: &[(&str, &str)] = &[
@@ -18,6 +18,7 @@ const MODULES: &[(&str, &str)] = &[
     ("store", "schema"),
     ("engine", "schema decision operation vm store"),
     ("work", "schema decision operation store engine"),
+    ("blob", "schema domain store engine"),
     ("transfer", "schema operation store engine"),
     // The one part of a general module that knows a domain: the older CVM's data becomes documents of `cvm`.
     ("transfer/legacy", "schema decision vm domain store engine transfer"),

@@ -5,6 +5,8 @@
 
 #[path = "store_mongodb/apps.rs"]
 mod apps;
+#[path = "store_mongodb/artifacts.rs"]
+mod artifacts;
 #[path = "store_mongodb/checks.rs"]
 mod checks;
 #[path = "store_mongodb/concerns.rs"]

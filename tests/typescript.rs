@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use runstate::blob::{Artifacts, Chunks, NewArtifact};
 use runstate::domain::cvm::Load;
 use runstate::domain::cvm::Settings;
 use runstate::engine::{Engine, SystemHost};
@@ -300,6 +301,14 @@ async fn call_apps(recorder: &mut RecordedCalls) {
     for (name, parameters) in calls {
         recorder.call(name, parameters).await;
     }
+    let artifacts = Artifacts::new(&recorder.engine, Chunks::new(&recorder.engine));
+    let log = NewArtifact::of_step("app", 1).named("log", "a.log", "text/plain");
+    let mut upload = artifacts.put(log).await.unwrap();
+    upload.write(b"done").await.unwrap();
+    let artifact = json!({"id": upload.finish().await.unwrap()});
+    recorder.call("apps.artifact.show", artifact.clone()).await;
+    recorder.call("apps.artifact.list", json!({"execution": "app", "step": 1, "artifactType": "log"})).await;
+    recorder.call("apps.artifact.remove", artifact).await;
     // Without a step to undo, a failed step is retried.
     let plain = json!({"steps": [{"id": 1, "name": "c"}]});
     let app = json!({"appId": 2, "appName": "plain", "version": "1", "configuration": plain, "activate": true});

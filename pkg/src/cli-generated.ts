@@ -214,6 +214,7 @@ export const ERROR_EXITS: Readonly<Record<string, number>> = {
   "stale_claim": 5,
   "stale_owner": 5,
   "stale_step_claim": 5,
+  "stale_upload": 5,
   "step_cycle": 5,
   "task_already_running": 5,
   "timeout": 4,

@@ -176,6 +176,38 @@ export type AppsAppListParams = {
   sort?: "app_id" | "sub_app_id";
 };
 
+/** The parameters of `apps.artifact.list`. */
+export type AppsArtifactListParams = {
+  /** Only those with this `artifact_type`. */
+  artifactType?: string;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Only those with this `execution_id`. */
+  execution?: string;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "execution_id" | "step_id" | "artifact_type" | "created_at" | "sha256";
+  /** Only those with this `step_id`. */
+  step?: number;
+};
+
+/** The parameters of `apps.artifact.remove`. */
+export type AppsArtifactRemoveParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The artifact. */
+  id: string;
+};
+
+/** The parameters of `apps.artifact.show`. */
+export type AppsArtifactShowParams = {
+  /** Its id. */
+  id: string;
+};
+
 /** The parameters of `apps.audit.list`. */
 export type AppsAuditListParams = {
   /** Only those with this `actor`. */
@@ -460,6 +492,42 @@ export type AppsStepSkipParams = {
   executionId: string;
   /** The number of the step. */
   stepId: number;
+};
+
+/** An artifact of a step. */
+export type Artifact = {
+  /** Its name, such as that of a file. */
+  artifact_name: string;
+  /** Its type, such as `screenshot`, `log`, `code` or `report`. */
+  artifact_type: string;
+  /** When it was stored. */
+  created_at: number;
+  /** The execution. */
+  execution_id: string;
+  /** Its id. */
+  id: string;
+  /** Further information of the caller. */
+  metadata: { [key: string]: Json };
+  /** The media type of its content, such as `image/png` (RFC 6838). */
+  mime_type: string;
+  /** The SHA-256 hash of the bytes, in hexadecimal digits. */
+  sha256: string | null;
+  /** The number of bytes. */
+  size_bytes: number;
+  /** The number of the step. */
+  step_id: number;
+  /** The place of the bytes in that storage. */
+  storage_path: string;
+  /** The storage that has the bytes. */
+  storage_type: StorageType;
+};
+
+/** One page of a result. */
+export type ArtifactPage = {
+  /** The items, in the order of the query. */
+  items: Artifact[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
 };
 
 /** A command that took effect. */
@@ -1487,7 +1555,9 @@ export type ErrorCode =
   /** The output of the step does not have the declared fields. */
   | "invalid_output"
   /** Steps of the execution were undone, so it does not continue. */
-  | "compensated";
+  | "compensated"
+  /** The upload counts as abandoned, or has ended. */
+  | "stale_upload";
 
 /**
  * A failed operation: what failed, on what, and whether a retry may succeed. A command changed nothing, unless its error has the code
@@ -3104,6 +3174,17 @@ export type StepWork = {
   input: Json;
 };
 
+/** A kind of storage for bytes. */
+export type StorageType =
+  /** A bucket of GridFS in a MongoDB database. */
+  | "gridfs"
+  /** A bucket of S3 or of a server with its protocol. */
+  | "s3"
+  /** A directory. */
+  | "local"
+  /** Documents of the store. */
+  | "chunks";
+
 /** A committed change. */
 export type StoreChange = {
   /** The collection of the document. */
@@ -3506,6 +3587,46 @@ export interface AppsAuditLogDocument {
   target: string;
 }
 
+/** A document of `apps.blob_chunks`, version 1 of its schema. */
+export interface AppsBlobChunksDocument {
+  blob: string;
+  data: string;
+  id: string;
+}
+
+/** A document of `apps.blobs`, version 1 of its schema. */
+export interface AppsBlobsDocument {
+  id: string;
+  multipart_upload?: string | null;
+  parts?: Json[] | null;
+  /** Milliseconds since 1970, UTC. */
+  remove_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  review_at?: number | null;
+  sha256?: string | null;
+  size_bytes?: number | null;
+  status: "uploading" | "stored" | "removed";
+  storage_path: string;
+  storage_type: "gridfs" | "s3" | "local" | "chunks";
+}
+
+/** A document of `apps.execution_artifacts`, version 1 of its schema. */
+export interface AppsExecutionArtifactsDocument {
+  artifact_name: string;
+  artifact_type: string;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  execution_id: string;
+  id?: string | null;
+  metadata?: { [key: string]: Json } | null;
+  mime_type: string;
+  sha256?: string | null;
+  size_bytes: number;
+  step_id: number;
+  storage_path: string;
+  storage_type: "gridfs" | "s3" | "local" | "chunks";
+}
+
 /** A document of `apps.execution_steps`, version 1 of its schema. */
 export interface AppsExecutionStepsDocument {
   /** Milliseconds since 1970, UTC. */
@@ -3868,6 +3989,9 @@ export interface Documents {
   "apps.app_configurations": AppsAppConfigurationsDocument;
   "apps.apps": AppsAppsDocument;
   "apps.audit_log": AppsAuditLogDocument;
+  "apps.blob_chunks": AppsBlobChunksDocument;
+  "apps.blobs": AppsBlobsDocument;
+  "apps.execution_artifacts": AppsExecutionArtifactsDocument;
   "apps.execution_steps": AppsExecutionStepsDocument;
   "apps.executions": AppsExecutionsDocument;
   "apps.step_queue": AppsStepQueueDocument;
@@ -3904,6 +4028,9 @@ export interface Operations {
   "documents.commit": { params: DocumentsCommitParams; result: CommitReply };
   "documents.changes": { params: DocumentsChangesParams; result: DocumentChanges };
   "apps.app.list": { params: AppsAppListParams; result: AppPage };
+  "apps.artifact.list": { params: AppsArtifactListParams; result: ArtifactPage };
+  "apps.artifact.remove": { params: AppsArtifactRemoveParams; result: null };
+  "apps.artifact.show": { params: AppsArtifactShowParams; result: Artifact };
   "apps.audit.list": { params: AppsAuditListParams; result: AuditRowPage };
   "apps.configuration.activate": { params: AppsConfigurationActivateParams; result: ConfigurationSummary };
   "apps.configuration.list": { params: AppsConfigurationListParams; result: AppConfigurationPage };
@@ -4031,6 +4158,7 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
   "due.run",
   "documents.declare",
   "documents.commit",
+  "apps.artifact.remove",
   "apps.configuration.activate",
   "apps.configuration.save",
   "apps.execution.cancel",
@@ -4102,6 +4230,8 @@ export class Domains {
 export class AppsOperations {
   /** The operations of `apps.app`. */
   readonly app: AppsAppOperations;
+  /** The operations of `apps.artifact`. */
+  readonly artifact: AppsArtifactOperations;
   /** The operations of `apps.audit`. */
   readonly audit: AppsAuditOperations;
   /** The operations of `apps.configuration`. */
@@ -4116,6 +4246,7 @@ export class AppsOperations {
   /** @internal */
   constructor(caller: OperationCaller) {
     this.app = new AppsAppOperations(caller);
+    this.artifact = new AppsArtifactOperations(caller);
     this.audit = new AppsAuditOperations(caller);
     this.configuration = new AppsConfigurationOperations(caller);
     this.execution = new AppsExecutionOperations(caller);
@@ -4136,6 +4267,39 @@ export class AppsAppOperations {
    */
   list(options: OptionsOf<"apps.app.list"> = {}): Promise<AppPage> {
     return this.caller.invoke("apps.app.list", options);
+  }
+}
+
+/** The operations of `apps.artifact`. Every method rejects with a `RunstateError`. */
+export class AppsArtifactOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Lists execution_artifacts page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"apps.artifact.list"> = {}): Promise<ArtifactPage> {
+    return this.caller.invoke("apps.artifact.list", options);
+  }
+
+  /**
+   * Removes an artifact. Its bytes are removed with the last artifact that has them.
+   *
+   * Errors: `not_found`.
+   */
+  remove(id: string, options: OptionsOf<"apps.artifact.remove", "id"> = {}): Promise<null> {
+    return this.caller.invoke("apps.artifact.remove", options, { id });
+  }
+
+  /**
+   * Returns one artifact.
+   *
+   * Errors: `not_found`.
+   */
+  show(id: string, options: OptionsOf<"apps.artifact.show", "id"> = {}): Promise<Artifact> {
+    return this.caller.invoke("apps.artifact.show", options, { id });
   }
 }
 

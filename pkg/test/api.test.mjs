@@ -33,7 +33,7 @@ test("settings of every domain are options", async (t) => {
   await assertRefused(rs.orchestration.session.recover(session_id, { machine: "box" }), "recovery_exhausted");
 });
 
-test("a list continues with its cursor, and show without hash has no state hash", async (t) => {
+test("a list continues with its cursor; show without hash has no state hash", async (t) => {
   const { rs, run } = await startProgram(t, ASKS, { id: "r1" });
   for (const id of ["r2", "r3"]) await rs.cvm.start((await run.show()).programName, { id });
   const all = (await rs.cvm.list()).items.map(({ id }) => id);

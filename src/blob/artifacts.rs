@@ -13,6 +13,7 @@ use crate::domain::apps::{
 use crate::engine::{Engine, Error};
 use crate::error_code::ErrorCode;
 use crate::id::hex;
+use crate::schema::Entity as _;
 use crate::time::Millis;
 use crate::value::Document;
 
@@ -34,7 +35,7 @@ pub struct NewArtifact {
     pub execution_id: String,
     /// The number of the step.
     pub step_id: i64,
-    /// What it is, such as `screenshot`, `log`, `code` or `report`.
+    /// Its type, such as `screenshot`, `log`, `code` or `report`.
     pub artifact_type: String,
     /// Its name.
     pub artifact_name: String,
@@ -66,7 +67,7 @@ impl NewArtifact {
 
 /// How many blobs [`Artifacts::collect`] has removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Collected {
+pub struct CollectReport {
     /// Blobs whose bytes were removed.
     pub removed: u32,
     /// Blobs in other storages than the one that is open. A process that has those open removes them.
@@ -109,7 +110,8 @@ impl Artifacts {
         let artifact = found.artifact;
         let Some(Blob { id: blob, state: BlobState::Stored { parts, size_bytes, .. }, storage_path, .. }) = found.blob
         else {
-            let message = format!("the bytes of artifact `{id}` were not stored by runstate: {}", artifact.storage_path);
+            let message =
+                format!("the bytes of artifact `{id}` were not stored by runstate: {}", artifact.storage_path);
             return Err(of_artifact(Error::new(ErrorCode::UNSUPPORTED, message), id));
         };
         let Some(storage) = self.storage_of(&storage_path, &blob) else {
@@ -144,8 +146,8 @@ impl Artifacts {
     }
 
     /// Removes the bytes that no artifact has, at most those of 100 blobs.
-    pub async fn collect(&self) -> Result<Collected, Error> {
-        let mut collected = Collected::default();
+    pub async fn collect(&self) -> Result<CollectReport, Error> {
+        let mut collected = CollectReport::default();
         for blob in self.engine.query(&RemovedBlobs).await? {
             let Some(storage) = self.storage_of(&blob.storage_path, &blob.id) else {
                 collected.elsewhere += 1;
@@ -165,7 +167,7 @@ impl Artifacts {
     }
 }
 
-/// Writes the bytes of a new artifact. One that is dropped leaves no artifact; what it wrote is removed an hour later.
+/// Writes the bytes of a new artifact. One that is dropped leaves no artifact; the bytes written so far are removed an hour later.
 pub struct ArtifactUpload {
     artifacts: Artifacts,
     artifact: NewArtifact,
@@ -206,7 +208,7 @@ impl ArtifactUpload {
         done
     }
 
-    /// Gives the upload up. What it wrote may be removed at once.
+    /// Gives the upload up. The bytes written so far may be removed at once.
     pub async fn abort(self) {
         // An upload that does not continue is given up an hour later anyway.
         _ = self.artifacts.engine.execute(&AbortUpload { blob: self.begun.blob }).await;
@@ -292,7 +294,8 @@ impl ArtifactReader {
         let part_bytes = PART_BYTES as u64;
         let number = self.range.start / part_bytes;
         let part = number * part_bytes..((number + 1) * part_bytes).min(self.size);
-        let found = self.storage.read(&self.blob, part.clone()).await.map_err(|error| of_artifact(error, &self.artifact.id))?;
+        let found =
+            self.storage.read(&self.blob, part.clone()).await.map_err(|error| of_artifact(error, &self.artifact.id))?;
         let expected = usize::try_from(number).ok().and_then(|number| self.parts.get(number));
         let why = match &found {
             None => "are missing",
@@ -314,6 +317,6 @@ impl ArtifactReader {
 
 /// Names the artifact that an error is about.
 fn of_artifact(error: Error, id: &str) -> Error {
-    let collection = Some(<Artifact as crate::schema::Entity>::COLLECTION.name.to_owned());
+    let collection = Some(Artifact::COLLECTION.name.to_owned());
     Error { collection, key: Some(id.to_owned()), ..error }
 }

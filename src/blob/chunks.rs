@@ -40,7 +40,7 @@ impl BlobStore for Chunks {
     }
 
     fn begin<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Box<dyn BlobWriter>, Error>> {
-        let writer = ChunkWriter { engine: self.engine.clone(), blob: id.to_owned(), number: 0 };
+        let writer = BlobChunkWriter { engine: self.engine.clone(), blob: id.to_owned(), number: 0 };
         Box::pin(async move { Ok(Box::new(writer) as Box<dyn BlobWriter>) })
     }
 
@@ -63,13 +63,13 @@ impl BlobStore for Chunks {
     }
 }
 
-struct ChunkWriter {
+struct BlobChunkWriter {
     engine: Engine,
     blob: String,
     number: u64,
 }
 
-impl BlobWriter for ChunkWriter {
+impl BlobWriter for BlobChunkWriter {
     fn write(&mut self, part: Vec<u8>) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             if part.is_empty() {

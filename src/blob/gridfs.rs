@@ -40,7 +40,8 @@ impl GridFs {
     /// Errors: `invalid_url`.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let database = store::database(url, "apps.artifacts").await?;
-        let options = GridFsBucketOptions::builder().bucket_name(BUCKET.to_owned()).chunk_size_bytes(CHUNK_BYTES).build();
+        let options =
+            GridFsBucketOptions::builder().bucket_name(BUCKET.to_owned()).chunk_size_bytes(CHUNK_BYTES).build();
         Ok(Self { bucket: database.gridfs_bucket(options), database })
     }
 }

@@ -42,7 +42,7 @@ mod object;
 
 use std::ops::Range;
 
-pub use artifacts::{ArtifactReader, ArtifactUpload, Artifacts, Collected, NewArtifact};
+pub use artifacts::{ArtifactReader, ArtifactUpload, Artifacts, CollectReport, NewArtifact};
 pub use chunks::Chunks;
 #[cfg(all(feature = "mongodb", not(target_family = "wasm")))]
 pub use gridfs::GridFs;
@@ -55,7 +55,7 @@ use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
 
 /// A storage for bytes. Each blob is written once, under an id that is never used again.
 pub trait BlobStore: MaybeSync {
-    /// What kind of storage it is.
+    /// The kind of this storage.
     fn storage_type(&self) -> StorageType;
 
     /// The place of all blobs, such as `s3://bucket/prefix/`. With the id of a blob it is the place of that blob.

@@ -76,7 +76,7 @@ impl BlobStore for LocalDirectory {
         Box::pin(async move {
             let upload = self.files.put_multipart(&file_of(id)).await;
             let upload = upload.map_err(|error| to_error(error, "writing to the local storage"))?;
-            Ok(Box::new(FileWriter { upload }) as Box<dyn BlobWriter>)
+            Ok(Box::new(BlobFileWriter { upload }) as Box<dyn BlobWriter>)
         })
     }
 
@@ -106,11 +106,11 @@ fn remove_directory(directory: &FilePath) -> Result<(), Error> {
     }
 }
 
-struct FileWriter {
+struct BlobFileWriter {
     upload: Box<dyn MultipartUpload>,
 }
 
-impl BlobWriter for FileWriter {
+impl BlobWriter for BlobFileWriter {
     fn write(&mut self, part: Vec<u8>) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             self.upload.put_part(part.into()).await.map_err(|error| to_error(error, "writing to the local storage"))
@@ -211,7 +211,7 @@ impl BlobStore for S3Bucket {
                 Some(upload) if !is_complete => self.bucket.abort_multipart(&object, &upload.to_owned()).await,
                 _ => self.bucket.delete(&object).await,
             };
-            // What was removed before is not found.
+            // An object that was removed before is not found.
             found(removed).map(|_| ()).map_err(|error| self.error(error))
         })
     }

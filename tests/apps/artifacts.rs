@@ -136,7 +136,8 @@ fn expired_artifacts_leave_no_bytes() {
 fn an_artifact_of_no_execution_is_refused_and_leaves_no_bytes() {
     let scene = scene_with_execution(Arc::new(Memory::new()));
     let artifacts = Artifacts::new(&scene.engine, Chunks::new(&scene.engine));
-    let mut upload = block_on(artifacts.put(NewArtifact::of_step("missing", 1).named("log", "l", "text/plain"))).unwrap();
+    let mut upload =
+        block_on(artifacts.put(NewArtifact::of_step("missing", 1).named("log", "l", "text/plain"))).unwrap();
     block_on(upload.write(b"bytes")).unwrap();
     assert_eq!(block_on(upload.finish()).unwrap_err().code, ErrorCode::NOT_FOUND);
     assert_eq!(block_on(artifacts.collect()).unwrap().removed, 1);
@@ -302,7 +303,10 @@ pub fn no_death_separates_an_artifact_from_its_bytes<S: BlobStore + 'static>(
         for artifact in rows(&survivor, &Artifact::COLLECTION) {
             let id = artifact["_id"].as_str().or(artifact["id"].as_str()).unwrap();
             let expected: &[u8] = if artifact["size_bytes"] == 5 { b"small" } else { &bytes };
-            assert!(block_on(read(&artifacts, id, 0..u64::MAX)).unwrap() == expected, "{fault:?} {dies_at}: {artifact}");
+            assert!(
+                block_on(read(&artifacts, id, 0..u64::MAX)).unwrap() == expected,
+                "{fault:?} {dies_at}: {artifact}"
+            );
         }
         collect(&survivor, &artifacts);
         let shas = rows(&survivor, &Artifact::COLLECTION).iter().map(|row| row["sha256"].to_string()).collect();
@@ -322,8 +326,11 @@ pub fn no_death_separates_an_artifact_from_its_bytes<S: BlobStore + 'static>(
 
 #[test]
 fn no_death_separates_an_artifact_from_its_chunks() {
-    no_death_separates_an_artifact_from_its_bytes(|engine, _| Chunks::new(engine), |scene, _| {
-        let chunks = rows(scene, &BlobChunk::COLLECTION);
-        chunks.iter().map(|chunk| chunk["blob"].to_string()).collect::<std::collections::BTreeSet<_>>().len()
-    });
+    no_death_separates_an_artifact_from_its_bytes(
+        |engine, _| Chunks::new(engine),
+        |scene, _| {
+            let chunks = rows(scene, &BlobChunk::COLLECTION);
+            chunks.iter().map(|chunk| chunk["blob"].to_string()).collect::<std::collections::BTreeSet<_>>().len()
+        },
+    );
 }

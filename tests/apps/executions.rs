@@ -1,7 +1,7 @@
 //! The graph of steps: order, inputs, conditions, failures, compensation, skip, retry, cancel.
 
 use runstate::decision::transition_table;
-use runstate::domain::apps::{AppExecution, Step};
+use runstate::domain::apps::{AppExecution, Blob, Step};
 use runstate::time::Millis;
 use serde_json::json;
 
@@ -226,7 +226,7 @@ fn an_input_that_grows_too_large_fails_its_step() {
 #[test]
 fn the_page_has_the_tables_of_the_lifecycles() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/apps.md")).unwrap();
-    for table in [transition_table::<Step>(), transition_table::<AppExecution>()] {
+    for table in [transition_table::<Step>(), transition_table::<AppExecution>(), transition_table::<Blob>()] {
         assert!(page.contains(&table), "docs/apps.md lacks\n{table}");
     }
 }

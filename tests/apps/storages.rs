@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder as ConnectionBuilder;
-use runstate::blob::{Artifacts, BlobStore, Chunks, Collected, LocalDirectory, S3Bucket};
+use runstate::blob::{Artifacts, BlobStore, Chunks, CollectReport, LocalDirectory, S3Bucket};
 use runstate::domain::apps::{Blob, PART_BYTES};
 use runstate::engine::Error;
 use runstate::error_code::ErrorCode;
@@ -20,9 +20,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use super::artifacts::{
-    content, no_death_separates_an_artifact_from_its_bytes, put, read, rows, scene_with_execution,
-};
+use super::artifacts::{content, no_death_separates_an_artifact_from_its_bytes, put, read, rows, scene_with_execution};
 use super::scene::AppScene;
 
 const KEY: &str = "key";
@@ -65,7 +63,7 @@ impl S3Server {
                 let service = service.clone();
                 tokio::spawn(async move {
                     let server = ConnectionBuilder::new(TokioExecutor::new());
-                    // A client that goes away is no failure of the server.
+                    // A client may go away at any time.
                     _ = server.serve_connection(TokioIo::new(connection), service).await;
                 });
             }
@@ -183,8 +181,8 @@ fn artifacts_of_a_storage_that_is_not_open_are_named_and_kept() {
         assert!(error.message.contains("local://"), "{}", error.message);
         assert_eq!(block_on(read(&local, &in_chunks, 0..1)).unwrap(), b"b");
         block_on(chunks.remove(&in_file)).unwrap();
-        assert_eq!(block_on(chunks.collect()).unwrap(), Collected { removed: 0, elsewhere: 1 });
-        assert_eq!(block_on(local.collect()).unwrap(), Collected { removed: 1, elsewhere: 0 });
+        assert_eq!(block_on(chunks.collect()).unwrap(), CollectReport { removed: 0, elsewhere: 1 });
+        assert_eq!(block_on(local.collect()).unwrap(), CollectReport { removed: 1, elsewhere: 0 });
         assert_eq!(files(directory.path()).len(), 0);
     });
 }

@@ -28,7 +28,7 @@ struct ExpectedIndexes {
     added: &'static [&'static str],
 }
 
-/// Years and months count as the library counts them: 365 and 183 days.
+/// Years and months count as the library counts them: 365, 183 and 92 days.
 const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
     ExpectedIndexes {
         collection: "executions",
@@ -63,6 +63,12 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
         schema: &[r#"{"app_id":1,"sub_app_id":1,"version":1} {"unique":true}"#, r#"{"active":1} {}"#],
         added: &[],
     },
+    ExpectedIndexes {
+        collection: "execution_artifacts",
+        schema: &[r#"{"execution_id":1,"step_id":1} {}"#, r#"{"artifact_type":1} {}"#, r#"{"created_at":-1} {}"#],
+        // The schema keeps artifacts for three months.
+        added: &[r#"{"sha256":1} {}"#, r#"{"created_at":1} {"expireAfterSeconds":7948800}"#],
+    },
     // Collections that the schema does not have.
     ExpectedIndexes { collection: "apps", schema: &[], added: &[r#"{"app_id":1,"sub_app_id":1} {}"#] },
     ExpectedIndexes {
@@ -70,6 +76,16 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
         schema: &[],
         added: &[r#"{"step_name":1,"available_at":1} {}"#, r#"{"due_at":1} {}"#],
     },
+    ExpectedIndexes {
+        collection: "blobs",
+        schema: &[],
+        added: &[
+            r#"{"sha256":1} {"partialFilterExpression":{"sha256":{"$exists":true}},"unique":true}"#,
+            r#"{"review_at":1} {"partialFilterExpression":{"review_at":{"$exists":true}}}"#,
+            r#"{"remove_at":1} {"partialFilterExpression":{"remove_at":{"$exists":true}}}"#,
+        ],
+    },
+    ExpectedIndexes { collection: "blob_chunks", schema: &[], added: &[r#"{"blob":1} {}"#] },
     ExpectedIndexes {
         collection: "audit_log",
         schema: &[],

@@ -24,9 +24,9 @@ mod step;
 mod verification;
 
 pub use artifact::{
-    AbortUpload, Artifact, BeginUpload, BegunUpload, Blob, BlobChunk, BlobEvent, BlobState, ContinueUpload,
-    ForgetBlob, GetArtifact, GetChunk, MAX_PARTS, PART_BYTES, PutArtifact, PutChunk, RemoveArtifact, RemoveChunks,
-    RemovedBlobs, ReviewBlob, StorageType, StoredArtifact,
+    AbortUpload, Artifact, BeginUpload, BegunUpload, Blob, BlobChunk, BlobEvent, BlobState, ContinueUpload, ForgetBlob,
+    GetArtifact, GetChunk, MAX_PARTS, PART_BYTES, PutArtifact, PutChunk, RemoveArtifact, RemoveChunks, RemovedBlobs,
+    ReviewBlob, StorageType, StoredArtifact,
 };
 pub use audit::AuditRow;
 pub use configuration::{

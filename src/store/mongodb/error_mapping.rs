@@ -162,7 +162,7 @@ pub(super) fn index_name(pattern: &Reply) -> String {
 }
 
 /// Maps an error of the driver. `what` says what was tried, and on which servers.
-pub(crate) fn to_store_error(error: &DriverError, what: &str) -> StoreError {
+pub fn to_store_error(error: &DriverError, what: &str) -> StoreError {
     let what = what.to_owned();
     match &*error.kind {
         ErrorKind::Shutdown => return StoreError::Closed,

@@ -68,11 +68,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-pub(crate) use error_mapping::to_store_error;
+pub use error_mapping::to_store_error;
 pub use foreign::{ForeignDatabase, ForeignRow, ForeignRows};
 use mongodb::bson::RawDocumentBuf;
 use mongodb::{Client, Database};
-pub(crate) use open::database;
+pub use open::database;
 pub use options::{CommandObserver, MongoOptions};
 
 use self::codec::CollectionCodec;

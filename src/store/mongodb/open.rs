@@ -65,8 +65,11 @@ impl Mongo {
     }
 }
 
-/// The database in which a store at `url` has the collection `name`, with a client of its own. No server is contacted.
-pub(crate) async fn database(url: &str, name: &str) -> Result<Database, StoreError> {
+/// The database in which a store at `url` has the collection `name`, with a client of its own, for data beside the documents. No server is
+/// contacted.
+///
+/// Errors: [`StoreError::InvalidUrl`].
+pub async fn database(url: &str, name: &str) -> Result<Database, StoreError> {
     let options::ConnectionSettings { client, layout, .. } = options::parse_url(url).await?;
     let client = Client::with_options(client)
         .map_err(|error| StoreError::InvalidUrl { why: options::driver_message(&error) })?;

@@ -55,7 +55,7 @@ pub struct Artifact {
     pub execution_id: String,
     /// The number of the step.
     pub step_id: i64,
-    /// What it is, such as `screenshot`, `log`, `code` or `report`.
+    /// Its type, such as `screenshot`, `log`, `code` or `report`.
     #[entity(max = 1_000)]
     pub artifact_type: String,
     /// Its name, such as that of a file.

@@ -11,7 +11,7 @@ use crate::domain::apps::execution::AppExecution;
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
 
-/// How long an upload may go on without [`ContinueUpload`].
+/// How long an upload may last without [`ContinueUpload`].
 const UPLOAD_LEASE: Millis = SHORTEST_REVIEW;
 
 /// How long a blob is kept after its artifacts have expired, so that one check finds none of them.
@@ -59,7 +59,7 @@ impl Command for BeginUpload {
     }
 }
 
-/// The blob of an upload that goes on.
+/// The blob of an upload that has not ended.
 pub(super) fn uploading(view: &View, id: &str) -> Result<LoadedEntity<Blob>, Rejection> {
     match view.find_entity::<Blob>(id)? {
         Some(blob) if matches!(blob.entity.state, BlobState::Uploading { .. }) => Ok(blob),
@@ -135,7 +135,7 @@ pub struct PutArtifact {
     pub execution_id: String,
     /// The number of the step.
     pub step_id: i64,
-    /// What the artifact is.
+    /// The type of the artifact.
     pub artifact_type: String,
     /// Its name.
     pub artifact_name: String,
