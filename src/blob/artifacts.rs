@@ -86,9 +86,15 @@ impl Artifacts {
     }
 
     /// Begins to store an artifact. It exists when [`ArtifactUpload::finish`] returns.
+    ///
+    /// Errors: `not_found` (the execution).
     pub async fn put(&self, artifact: NewArtifact) -> Result<ArtifactUpload, Error> {
         let storage = &self.storage;
-        let begin = BeginUpload { storage_type: storage.storage_type(), storage_base: storage.base().to_owned() };
+        let begin = BeginUpload {
+            execution_id: artifact.execution_id.clone(),
+            storage_type: storage.storage_type(),
+            storage_base: storage.base().to_owned(),
+        };
         let begun = self.engine.execute(&begin).await?;
         Ok(ArtifactUpload {
             artifacts: self.clone(),
@@ -160,9 +166,11 @@ impl Artifacts {
         Ok(collected)
     }
 
-    /// The open storage with this place.
+    /// The open storage with this place. The id of a blob becomes a part of paths, and rows may come from anywhere, so an id that a row of
+    /// this library cannot have is in no storage.
     fn storage_of(&self, path: &str, blob: &str) -> Option<&Arc<dyn BlobStore>> {
-        let base = path.strip_suffix(blob);
+        let is_valid = !blob.is_empty() && blob.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let base = path.strip_suffix(blob).filter(|_| is_valid);
         [&self.storage, &self.chunks].into_iter().find(|storage| base == Some(storage.base()))
     }
 }
@@ -299,6 +307,7 @@ impl ArtifactReader {
         let expected = usize::try_from(number).ok().and_then(|number| self.parts.get(number));
         let why = match &found {
             None => "are missing",
+            Some(bytes) if bytes.len() as u64 != part.end - part.start => "are not those that were stored",
             Some(bytes) if Some(&hex(&Sha256::digest(bytes))) != expected => "are not those that were stored",
             Some(_) => "",
         };

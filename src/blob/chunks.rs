@@ -11,7 +11,11 @@ use crate::engine::{Engine, Error};
 use crate::error_code::ErrorCode;
 use crate::marker::BoxFuture;
 
-/// The storage that every store has: bytes are documents of the store itself, a third larger.
+/// Largest number of parts of a blob: 100 MiB. Stores on files and in memory have all documents in memory.
+const MAX_CHUNKS: u64 = 20;
+
+/// The storage that every store has: bytes are documents of the store itself, a third larger. An artifact in it has at most
+/// 100 MiB.
 pub struct Chunks {
     engine: Engine,
 }
@@ -74,6 +78,13 @@ impl BlobWriter for BlobChunkWriter {
         Box::pin(async move {
             if part.is_empty() {
                 return Ok(());
+            }
+            if self.number == MAX_CHUNKS {
+                let bytes = MAX_CHUNKS * PART_BYTES as u64;
+                let message = format!(
+                    "the storage `chunks` takes at most {bytes} bytes of one artifact; use `local:DIRECTORY` or another storage"
+                );
+                return Err(Error::new(ErrorCode::LIMIT, message));
             }
             let put = PutChunk { blob: self.blob.clone(), number: self.number, data: BASE64_STANDARD.encode(part) };
             self.engine.execute(&put).await?;

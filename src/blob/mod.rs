@@ -39,6 +39,7 @@ mod chunks;
 mod gridfs;
 #[cfg(all(feature = "object-store", not(target_family = "wasm")))]
 mod object;
+mod open;
 
 use std::ops::Range;
 
@@ -48,6 +49,7 @@ pub use chunks::Chunks;
 pub use gridfs::GridFs;
 #[cfg(all(feature = "object-store", not(target_family = "wasm")))]
 pub use object::{LocalDirectory, S3Bucket};
+pub use open::open;
 
 pub use crate::domain::apps::StorageType;
 use crate::engine::Error;

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use runstate::blob::{Artifacts, BlobStore, BlobWriter, Chunks, NewArtifact, StorageType};
-use runstate::domain::apps::{Artifact, Blob, BlobChunk, PART_BYTES};
+use runstate::domain::apps::{AppExecution, Artifact, Blob, BlobChunk, PART_BYTES};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
+use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Collection, Entity as _, Freshness, Query};
 use runstate::store::layer::{Fault, FaultStore, Method};
 use runstate::store::{Memory, Store};
-use runstate::testing::block_on;
+use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
 use serde_json::json;
@@ -136,9 +137,14 @@ fn expired_artifacts_leave_no_bytes() {
 fn an_artifact_of_no_execution_is_refused_and_leaves_no_bytes() {
     let scene = scene_with_execution(Arc::new(Memory::new()));
     let artifacts = Artifacts::new(&scene.engine, Chunks::new(&scene.engine));
-    let mut upload =
-        block_on(artifacts.put(NewArtifact::of_step("missing", 1).named("log", "l", "text/plain"))).unwrap();
+    let put =
+        |execution: &str| block_on(artifacts.put(NewArtifact::of_step(execution, 1).named("log", "l", "text/plain")));
+    assert_eq!(put("missing").err().unwrap().code, ErrorCode::NOT_FOUND);
+    // The execution is deleted during the upload.
+    let mut upload = put("e").unwrap();
     block_on(upload.write(b"bytes")).unwrap();
+    let deletion = batch(CommandId::new("delete").unwrap()).delete(&AppExecution::COLLECTION, "e");
+    block_on(scene.engine.store().commit(deletion)).unwrap();
     assert_eq!(block_on(upload.finish()).unwrap_err().code, ErrorCode::NOT_FOUND);
     assert_eq!(block_on(artifacts.collect()).unwrap().removed, 1);
     assert_eq!((count(&scene, &Blob::COLLECTION), count(&scene, &BlobChunk::COLLECTION)), (0, 0));
@@ -160,6 +166,23 @@ fn an_upload_that_waits_too_long_is_refused_and_one_that_continues_is_not() {
     collect(&scene, &artifacts);
     assert_eq!((count(&scene, &Blob::COLLECTION), count(&scene, &BlobChunk::COLLECTION)), (1, 8));
     assert_eq!(block_on(read(&artifacts, &id, 0..10)).unwrap(), content(10));
+}
+
+#[test]
+fn chunks_take_a_bounded_number_of_bytes() {
+    let scene = scene_with_execution(Arc::new(Memory::new()));
+    let artifacts = Artifacts::new(&scene.engine, Chunks::new(&scene.engine));
+    let part = content(PART_BYTES);
+    let mut upload = block_on(artifacts.put(report())).unwrap();
+    for _ in 0..20 {
+        block_on(upload.write(&part)).unwrap();
+    }
+    block_on(upload.write(b"more")).unwrap();
+    let error = block_on(upload.finish()).unwrap_err();
+    assert_eq!(error.code, ErrorCode::LIMIT);
+    assert!(error.message.contains("at most 104857600 bytes"), "{error}");
+    block_on(artifacts.collect()).unwrap();
+    assert_eq!((count(&scene, &Blob::COLLECTION), count(&scene, &BlobChunk::COLLECTION)), (0, 0));
 }
 
 #[test]

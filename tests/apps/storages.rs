@@ -10,9 +10,10 @@ use runstate::blob::{Artifacts, BlobStore, Chunks, CollectReport, LocalDirectory
 use runstate::domain::apps::{Blob, PART_BYTES};
 use runstate::engine::Error;
 use runstate::error_code::ErrorCode;
+use runstate::id::CommandId;
 use runstate::schema::Entity as _;
 use runstate::store::Memory;
-use runstate::testing::block_on;
+use runstate::testing::{BatchExt as _, batch, block_on};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use serde_json::json;
@@ -165,6 +166,33 @@ fn bytes_that_were_changed_on_disk_are_not_returned() {
         let error = block_on(read(&artifacts, &id, 0..1)).unwrap_err();
         assert_eq!(error.code, ErrorCode::CORRUPT);
         assert!(error.message.ends_with("are missing"), "{}", error.message);
+    });
+}
+
+#[test]
+fn rows_that_lie_remove_and_read_nothing_else() {
+    within_tokio(|_| {
+        let directory = TempDir::new().unwrap();
+        let (inside, outside) = (directory.path().join("artifacts"), directory.path().join("precious"));
+        std::fs::write(&outside, "precious").unwrap();
+        let scene = scene_with_execution(Arc::new(Memory::new()));
+        let artifacts = Artifacts::new(&scene.engine, LocalDirectory::open(&inside).unwrap());
+        let id = block_on(put(&artifacts, b"ten bytes!")).unwrap();
+        for hostile in ["..", ".", "../artifacts", "a/../.."] {
+            let path = format!("local://{hostile}");
+            let row = json!({"id": hostile, "storage_type": "local", "storage_path": path, "status": "removed", "remove_at": 1});
+            scene.put(&Blob::COLLECTION, hostile, row);
+        }
+        assert_eq!(block_on(artifacts.collect()).unwrap(), CollectReport { removed: 0, elsewhere: 4 });
+        assert_eq!(std::fs::read_to_string(&outside).unwrap(), "precious");
+        assert_eq!(block_on(read(&artifacts, &id, 0..99)).unwrap(), b"ten bytes!");
+        // A row that names more bytes than there are.
+        let mut row = rows(&scene, &Blob::COLLECTION).into_iter().find(|row| row["status"] == "stored").unwrap();
+        row["size_bytes"] = json!(100);
+        let blob = row["id"].as_str().unwrap().to_owned();
+        let lie = batch(CommandId::new("lie").unwrap()).put(&Blob::COLLECTION, &blob, row);
+        block_on(scene.engine.store().commit(lie)).unwrap();
+        assert_eq!(block_on(read(&artifacts, &id, 50..60)).unwrap_err().code, ErrorCode::CORRUPT);
     });
 }
 

@@ -26,6 +26,7 @@ const COMMANDS: &[&[&str]] = &[
     &["step", "list"],
     &["report", "success"],
     &["audit", "list"],
+    &["artifact", "list"],
     &["store", "capabilities"],
     &["due", "next"],
     &["documents", "collections"],

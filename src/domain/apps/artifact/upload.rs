@@ -21,8 +21,12 @@ const MARGIN: Millis = Millis::days(1);
 const SAME: &str = "same content";
 
 /// Begins an upload: creates the row of a blob.
+///
+/// Errors: `not_found` (the execution).
 #[derive(Clone, Debug, Serialize)]
 pub struct BeginUpload {
+    /// The execution that is to have the artifact.
+    pub execution_id: String,
     /// The storage that gets the bytes.
     pub storage_type: StorageType,
     /// The place of all blobs in that storage. The id of the blob is appended to it.
@@ -43,10 +47,11 @@ impl Command for BeginUpload {
     type Output = BegunUpload;
 
     fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::empty()
+        ReadSet::entity::<AppExecution>(&self.execution_id)
     }
 
-    fn decide(&self, _: &View, ctx: &mut Ctx) -> Result<Decision<BegunUpload>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BegunUpload>, Rejection> {
+        view.entity::<AppExecution>(&self.execution_id)?;
         let (id, until) = (ctx.new_id(), ctx.now + UPLOAD_LEASE);
         let blob = Blob {
             storage_type: self.storage_type,
