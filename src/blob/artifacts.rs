@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{BlobStore, BlobWriter, Chunks};
 use crate::domain::apps::{
     AbortUpload, Artifact, BeginUpload, BegunUpload, Blob, BlobState, ContinueUpload, ForgetBlob, GetArtifact,
-    PART_BYTES, PutArtifact, RemoveArtifact, RemovedBlobs,
+    PART_BYTES, PutArtifact, RemoveArtifact, RemovedBlobs, split_path,
 };
 use crate::engine::{Engine, Error};
 use crate::error_code::ErrorCode;
@@ -135,6 +135,7 @@ impl Artifacts {
             Bound::Unbounded => u64::MAX,
         };
         Ok(ArtifactReader {
+            engine: self.engine.clone(),
             storage: storage.clone(),
             artifact,
             blob,
@@ -166,12 +167,10 @@ impl Artifacts {
         Ok(collected)
     }
 
-    /// The open storage with this place. The id of a blob becomes a part of paths, and rows may come from anywhere, so an id that a row of
-    /// this library cannot have is in no storage.
+    /// The open storage with this blob.
     fn storage_of(&self, path: &str, blob: &str) -> Option<&Arc<dyn BlobStore>> {
-        let is_valid = !blob.is_empty() && blob.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        let base = path.strip_suffix(blob).filter(|_| is_valid);
-        [&self.storage, &self.chunks].into_iter().find(|storage| base == Some(storage.base()))
+        let (base, _) = split_path(path).filter(|(_, id)| *id == blob)?;
+        [&self.storage, &self.chunks].into_iter().find(|storage| base == storage.base())
     }
 }
 
@@ -273,6 +272,7 @@ impl ArtifactUpload {
 
 /// Reads the bytes of an artifact, part by part.
 pub struct ArtifactReader {
+    engine: Engine,
     storage: Arc<dyn BlobStore>,
     artifact: Artifact,
     blob: String,
@@ -294,7 +294,8 @@ impl ArtifactReader {
 
     /// The next bytes, at most 5 MiB; `None`: there are no more.
     ///
-    /// Errors: `corrupt` (the bytes are missing, or are not those that were stored), and those of the storage.
+    /// Errors: `not_found` (the artifact was removed meanwhile), `corrupt` (the bytes are missing, or are not those that were stored), and those
+    /// of the storage.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         if self.range.is_empty() {
             return Ok(None);
@@ -313,6 +314,7 @@ impl ArtifactReader {
         };
         let Some(mut bytes) = found.filter(|_| why.is_empty()) else {
             let Artifact { id, storage_path, .. } = &self.artifact;
+            self.engine.query(&GetArtifact { id: id.clone() }).await?;
             let message = format!("bytes {} to {} of artifact `{id}`, at {storage_path}, {why}", part.start, part.end);
             return Err(of_artifact(Error::new(ErrorCode::CORRUPT, message), id));
         };

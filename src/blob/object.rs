@@ -12,16 +12,23 @@ use object_store::local::LocalFileSystem;
 use object_store::multipart::{MultipartStore as _, PartId};
 use object_store::path::Path;
 use object_store::{
-    ClientOptions, Error as StorageError, MultipartUpload, ObjectStore, ObjectStoreExt as _, RetryConfig,
+    ClientOptions, Error as StorageError, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, RetryConfig,
 };
 
 use super::{BlobStore, BlobWriter, StorageType};
 use crate::engine::Error;
 use crate::error_code::ErrorCode;
+use crate::id::hex;
 use crate::marker::BoxFuture;
 
 /// The name of the file in the directory of a blob.
 const FILE: &str = "bytes";
+
+/// The name of the file with the id of a directory, which the id of a blob cannot be.
+const ID_FILE: &str = "storage.id";
+
+/// The length of the id of a directory.
+const ID_BYTES: usize = 16;
 
 /// How often a request to S3 is retried, and for how long.
 const RETRY: RetryConfig = RetryConfig {
@@ -39,20 +46,45 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes as files in a directory.
 ///
-/// Each blob has a directory of its own, so that what an unfinished upload left there is removed with it.
+/// Each blob has a directory of its own, so that what an unfinished upload left there is removed with it. The directory has an id in a file,
+/// and a blob names it: processes with other directories on one store do not take each other's blobs for their own, and a directory may be moved.
 pub struct LocalDirectory {
     directory: PathBuf,
     files: LocalFileSystem,
+    base: String,
 }
 
 impl LocalDirectory {
-    /// Opens a directory, and creates it if it does not exist. Errors: `io`.
-    pub fn open(directory: impl Into<PathBuf>) -> Result<Self, Error> {
+    /// Opens a directory, and creates it if it does not exist.
+    ///
+    /// Errors: `io`, `corrupt` (its id is not one).
+    pub async fn open(directory: impl Into<PathBuf>) -> Result<Self, Error> {
         let directory = directory.into();
         let failed = |why: String| Error::new(ErrorCode::IO, format!("the directory {}: {why}", directory.display()));
         std::fs::create_dir_all(&directory).map_err(|error| failed(error.to_string()))?;
         let files = LocalFileSystem::new_with_prefix(&directory).map_err(|error| failed(innermost(&error)))?;
-        Ok(Self { files: files.with_fsync(true), directory })
+        let files = files.with_fsync(true);
+        let id = id_of(&files).await.map_err(|error| failed(innermost(&error)))?;
+        if id.len() != 2 * ID_BYTES || !id.iter().all(u8::is_ascii_hexdigit) {
+            let message = format!("the file {} has no id of a storage", directory.join(ID_FILE).display());
+            return Err(Error::new(ErrorCode::CORRUPT, message));
+        }
+        Ok(Self { base: format!("local://{}/", String::from_utf8_lossy(&id)), files, directory })
+    }
+}
+
+/// The id of a directory, which the first process that opens it gives to it.
+async fn id_of(files: &LocalFileSystem) -> object_store::Result<Vec<u8>> {
+    let path = Path::from(ID_FILE);
+    if let Some(found) = found(files.get(&path).await)? {
+        return found.bytes().await.map(Vec::from);
+    }
+    let mut id = [0; ID_BYTES];
+    getrandom::fill(&mut id).map_err(|error| StorageError::Generic { store: "local", source: error.into() })?;
+    // The file appears whole, or not at all.
+    match files.put_opts(&path, hex(&id).into(), PutMode::Create.into()).await {
+        Ok(_) | Err(StorageError::AlreadyExists { .. }) => files.get(&path).await?.bytes().await.map(Vec::from),
+        Err(error) => Err(error),
     }
 }
 
@@ -62,7 +94,7 @@ impl BlobStore for LocalDirectory {
     }
 
     fn base(&self) -> &str {
-        "local://"
+        &self.base
     }
 
     fn put<'a>(&'a self, id: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), Error>> {

@@ -10,13 +10,13 @@ use crate::error_code::ErrorCode;
 /// Opens the storage that `url` names: `chunks:`, `local:DIRECTORY`, `s3://BUCKET/PREFIX`, `gridfs:`, as far as this build has them. GridFS is in
 /// the database of the store, whose URL is `store_url`. Without a URL it is GridFS for a store on MongoDB, and else `chunks:`.
 ///
-/// Errors: `invalid_url`, `unsupported` (this build lacks it), `io`.
+/// Errors: `invalid_url`, `unsupported` (this build lacks it), `io`, `corrupt` (a directory whose id is not one).
 pub async fn open(url: Option<&str>, engine: &Engine, store_url: &str) -> Result<Arc<dyn BlobStore>, Error> {
     let is_on_mongodb = store_url.starts_with("mongodb");
     let url = url.unwrap_or(if is_on_mongodb { "gridfs:" } else { "chunks:" });
     match url.split_once(':') {
         Some(("chunks", "")) => Ok(Arc::new(Chunks::new(engine))),
-        Some(("local", directory)) if !directory.is_empty() => objects::open_directory(directory),
+        Some(("local", directory)) if !directory.is_empty() => objects::open_directory(directory).await,
         Some(("s3", _)) => objects::open_bucket(url),
         Some(("gridfs", "")) if is_on_mongodb => gridfs::open(store_url).await,
         Some(("gridfs", "")) => Err(Error::new(
@@ -40,8 +40,8 @@ mod objects {
     use crate::blob::{BlobStore, LocalDirectory, S3Bucket};
     use crate::engine::Error;
 
-    pub fn open_directory(directory: &str) -> Result<Arc<dyn BlobStore>, Error> {
-        Ok(Arc::new(LocalDirectory::open(directory)?))
+    pub async fn open_directory(directory: &str) -> Result<Arc<dyn BlobStore>, Error> {
+        Ok(Arc::new(LocalDirectory::open(directory).await?))
     }
 
     pub fn open_bucket(url: &str) -> Result<Arc<dyn BlobStore>, Error> {
@@ -58,7 +58,7 @@ mod objects {
     use crate::engine::Error;
     use crate::error_code::ErrorCode;
 
-    pub fn open_directory(directory: &str) -> Result<Arc<dyn BlobStore>, Error> {
+    pub async fn open_directory(directory: &str) -> Result<Arc<dyn BlobStore>, Error> {
         open_bucket(&format!("local:{directory}"))
     }
 

@@ -37,6 +37,17 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
+fn open(directory: impl Into<PathBuf>) -> LocalDirectory {
+    block_on(LocalDirectory::open(directory)).unwrap()
+}
+
+/// The files of blobs below a directory.
+fn blobs(directory: &Path) -> Vec<PathBuf> {
+    let mut found = files(directory);
+    found.retain(|path| path.file_name().is_some_and(|name| name != "storage.id"));
+    found
+}
+
 /// Runs `work`, which uses storages that need a tokio runtime.
 fn within_tokio<T>(work: impl FnOnce(&Runtime) -> T) -> T {
     let runtime = Runtime::new().unwrap();
@@ -125,10 +136,60 @@ fn assert_nothing_is_left(scene: &AppScene, artifacts: &Artifacts, ids: &[String
 fn a_directory_keeps_bytes() {
     within_tokio(|_| {
         let directory = TempDir::new().unwrap();
-        let (scene, artifacts, ids) = round_trip(LocalDirectory::open(directory.path()).unwrap());
+        let (scene, artifacts, ids) = round_trip(open(directory.path()));
         let row = scene.ok("artifact.show", json!({"id": ids[1]}));
         assert_eq!(row["storage_type"], "local");
-        assert_nothing_is_left(&scene, &artifacts, &ids, || files(directory.path()).len());
+        assert_nothing_is_left(&scene, &artifacts, &ids, || blobs(directory.path()).len());
+    });
+}
+
+#[test]
+fn a_directory_is_known_by_its_id() {
+    within_tokio(|_| {
+        let directory = TempDir::new().unwrap();
+        let (here, elsewhere) = (directory.path().join("here"), directory.path().join("elsewhere"));
+        let scene = scene_with_execution(Arc::new(Memory::new()));
+        let of = |path: &Path| Artifacts::new(&scene.engine, open(path));
+        let first = block_on(put(&of(&here), b"bytes")).unwrap();
+        let second = block_on(put(&of(&elsewhere), b"bytes")).unwrap();
+        assert_eq!((blobs(&here).len(), blobs(&elsewhere).len()), (1, 1), "equal bytes are stored in each directory");
+        assert_eq!(block_on(read(&of(&here), &second, 0..9)).unwrap_err().code, ErrorCode::UNSUPPORTED);
+        block_on(of(&here).remove(&second)).unwrap();
+        assert_eq!(block_on(of(&here).collect()).unwrap(), CollectReport { removed: 0, elsewhere: 1 });
+        assert_eq!(block_on(of(&elsewhere).collect()).unwrap(), CollectReport { removed: 1, elsewhere: 0 });
+        assert_eq!((blobs(&here).len(), blobs(&elsewhere).len()), (1, 0));
+        let moved = directory.path().join("moved");
+        std::fs::rename(&here, &moved).unwrap();
+        assert_eq!(block_on(read(&of(&moved), &first, 0..9)).unwrap(), b"bytes");
+        std::fs::write(moved.join("storage.id"), "..").unwrap();
+        assert_eq!(block_on(LocalDirectory::open(&moved)).err().unwrap().code, ErrorCode::CORRUPT);
+    });
+}
+
+#[test]
+fn processes_that_open_a_directory_at_once_agree_on_its_id() {
+    within_tokio(|_| {
+        let directory = TempDir::new().unwrap();
+        let bases = std::thread::scope(|scope| {
+            let opened: Vec<_> = (0..8).map(|_| scope.spawn(|| open(directory.path()).base().to_owned())).collect();
+            opened.into_iter().map(|opened| opened.join().unwrap()).collect::<BTreeSet<_>>()
+        });
+        assert_eq!(bases.len(), 1);
+    });
+}
+
+#[test]
+fn an_artifact_that_is_removed_while_it_is_read_is_not_found() {
+    within_tokio(|_| {
+        let directory = TempDir::new().unwrap();
+        let scene = scene_with_execution(Arc::new(Memory::new()));
+        let artifacts = Artifacts::new(&scene.engine, open(directory.path()));
+        let id = block_on(put(&artifacts, &content(PART_BYTES + 9))).unwrap();
+        let mut reader = block_on(artifacts.read(&id, ..)).unwrap();
+        assert!(block_on(reader.next()).unwrap().is_some());
+        block_on(artifacts.remove(&id)).unwrap();
+        block_on(artifacts.collect()).unwrap();
+        assert_eq!(block_on(reader.next()).unwrap_err().code, ErrorCode::NOT_FOUND);
     });
 }
 
@@ -137,10 +198,7 @@ fn no_death_separates_an_artifact_from_its_file() {
     within_tokio(|_| {
         let directory = TempDir::new().unwrap();
         let of = |run: usize| directory.path().join(run.to_string());
-        no_death_separates_an_artifact_from_its_bytes(
-            |_, run| LocalDirectory::open(of(run)).unwrap(),
-            |_, run| files(&of(run)).len(),
-        );
+        no_death_separates_an_artifact_from_its_bytes(|_, run| open(of(run)), |_, run| blobs(&of(run)).len());
     });
 }
 
@@ -149,10 +207,10 @@ fn bytes_that_were_changed_on_disk_are_not_returned() {
     within_tokio(|_| {
         let directory = TempDir::new().unwrap();
         let scene = scene_with_execution(Arc::new(Memory::new()));
-        let artifacts = Artifacts::new(&scene.engine, LocalDirectory::open(directory.path()).unwrap());
+        let artifacts = Artifacts::new(&scene.engine, open(directory.path()));
         let bytes = content(PART_BYTES + 9);
         let id = block_on(put(&artifacts, &bytes)).unwrap();
-        let file = files(directory.path()).pop().unwrap();
+        let file = blobs(directory.path()).pop().unwrap();
         let mut changed = bytes.clone();
         changed[PART_BYTES + 3] ^= 1;
         std::fs::write(&file, &changed).unwrap();
@@ -176,10 +234,12 @@ fn rows_that_lie_remove_and_read_nothing_else() {
         let (inside, outside) = (directory.path().join("artifacts"), directory.path().join("precious"));
         std::fs::write(&outside, "precious").unwrap();
         let scene = scene_with_execution(Arc::new(Memory::new()));
-        let artifacts = Artifacts::new(&scene.engine, LocalDirectory::open(&inside).unwrap());
+        let storage = open(&inside);
+        let base = storage.base().to_owned();
+        let artifacts = Artifacts::new(&scene.engine, storage);
         let id = block_on(put(&artifacts, b"ten bytes!")).unwrap();
         for hostile in ["..", ".", "../artifacts", "a/../.."] {
-            let path = format!("local://{hostile}");
+            let path = format!("{base}{hostile}");
             let row = json!({"id": hostile, "storage_type": "local", "storage_path": path, "status": "removed", "remove_at": 1});
             scene.put(&Blob::COLLECTION, hostile, row);
         }
@@ -201,7 +261,7 @@ fn artifacts_of_a_storage_that_is_not_open_are_named_and_kept() {
     within_tokio(|_| {
         let directory = TempDir::new().unwrap();
         let scene = scene_with_execution(Arc::new(Memory::new()));
-        let local = Artifacts::new(&scene.engine, LocalDirectory::open(directory.path()).unwrap());
+        let local = Artifacts::new(&scene.engine, open(directory.path()));
         let chunks = Artifacts::new(&scene.engine, Chunks::new(&scene.engine));
         let (in_file, in_chunks) = (block_on(put(&local, b"a")).unwrap(), block_on(put(&chunks, b"b")).unwrap());
         let error = block_on(read(&chunks, &in_file, 0..1)).unwrap_err();
@@ -211,7 +271,7 @@ fn artifacts_of_a_storage_that_is_not_open_are_named_and_kept() {
         block_on(chunks.remove(&in_file)).unwrap();
         assert_eq!(block_on(chunks.collect()).unwrap(), CollectReport { removed: 0, elsewhere: 1 });
         assert_eq!(block_on(local.collect()).unwrap(), CollectReport { removed: 1, elsewhere: 0 });
-        assert_eq!(files(directory.path()).len(), 0);
+        assert_eq!(blobs(directory.path()).len(), 0);
     });
 }
 

@@ -80,7 +80,7 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
         collection: "blobs",
         schema: &[],
         added: &[
-            r#"{"sha256":1} {"partialFilterExpression":{"sha256":{"$exists":true}},"unique":true}"#,
+            r#"{"sha256":1,"storage_path":1} {"partialFilterExpression":{"sha256":{"$exists":true}}}"#,
             r#"{"review_at":1} {"partialFilterExpression":{"review_at":{"$exists":true}}}"#,
             r#"{"remove_at":1} {"partialFilterExpression":{"remove_at":{"$exists":true}}}"#,
         ],

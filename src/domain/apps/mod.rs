@@ -23,6 +23,7 @@ mod settings;
 mod step;
 mod verification;
 
+pub(crate) use artifact::split_path;
 pub use artifact::{
     AbortUpload, Artifact, BeginUpload, BegunUpload, Blob, BlobChunk, BlobEvent, BlobState, ContinueUpload, ForgetBlob,
     GetArtifact, GetChunk, MAX_PARTS, PART_BYTES, PutArtifact, PutChunk, RemoveArtifact, RemoveChunks, RemovedBlobs,

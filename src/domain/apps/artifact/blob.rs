@@ -1,4 +1,4 @@
-//! Blobs: bytes in a storage, found by their SHA-256 hash.
+//! Blobs: bytes in a storage. A storage has the same bytes once; their SHA-256 hash finds them.
 //!
 //! A blob has its row before its first byte and after its last one, so no bytes are without a row, whatever dies when. Artifacts refer to a
 //! blob only after its upload is complete, so no artifact is without bytes. The place of a blob is used once.
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::{Lifecycle, Rejection};
 use crate::operation::Parameter;
-use crate::schema::{Entity, FieldType, Key, Query, State};
+use crate::schema::{Entity, FieldType, Filter, Key, Query, State};
 use crate::time::Timestamp;
 
 /// The size of each part of a blob but the last: the smallest that S3 accepts in a multipart upload.
@@ -20,7 +20,7 @@ pub const MAX_PARTS: usize = 10_000;
 /// The bytes of artifacts with the same content, or of an upload.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[entity(collection = "apps.blobs", version = 1)]
-#[index(sha256, unique, when = "exists(sha256)")]
+#[index(sha256, storage_path, when = "exists(sha256)")]
 #[index(review_at, when = "exists(review_at)")]
 #[index(remove_at, when = "exists(remove_at)")]
 pub struct Blob {
@@ -175,8 +175,20 @@ impl Blob {
         Ok(())
     }
 
-    /// The query for the stored blob with this content. There is at most one.
-    pub(super) fn with_content(sha256: &str) -> Query {
-        Query::of(&Self::COLLECTION).eq("sha256", sha256).limit(1)
+    /// The query for a stored blob with this content in the storage of this blob.
+    pub(super) fn same_content(&self, sha256: &str) -> Query {
+        let base = self.storage_path.strip_suffix(&self.id).unwrap_or(&self.storage_path);
+        let from = Filter::Gte("storage_path".to_owned(), base.into());
+        let until = Filter::Lt("storage_path".to_owned(), format!("{base}{}", char::MAX).into());
+        Query::of(&Self::COLLECTION).eq("sha256", sha256).filter(from).filter(until).limit(1)
     }
+}
+
+/// The storage and the id of the blob at this place. `None` if its last segment cannot be the id of a blob: those become parts of paths, and
+/// rows may come from anywhere.
+pub(crate) fn split_path(storage_path: &str) -> Option<(&str, &str)> {
+    let base = &storage_path[..=storage_path.rfind('/')?];
+    let id = &storage_path[base.len()..];
+    let is_valid = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    is_valid.then_some((base, id))
 }

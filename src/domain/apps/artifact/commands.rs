@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{Artifact, Blob, BlobEvent, BlobState, KEPT, SHORTEST_REVIEW};
-use crate::decision::{Command, Ctx, Decision, DomainQuery, ReadSet, Rejection, View};
+use crate::decision::{Command, Ctx, Decision, DomainQuery, LoadedEntity, ReadSet, Rejection, View};
 use crate::operation::Operation;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Entity, Filter, Query};
@@ -16,8 +16,8 @@ const ABANDONED_UPLOAD_GRACE: Millis = Millis::minutes(60);
 /// Blobs in one page of those to remove.
 const REMOVED_PER_PAGE: u32 = 100;
 
-/// The name of the query for the blob of an artifact.
-const BLOB: &str = "blob";
+/// The name of the query for removed blobs.
+const REMOVED: &str = "removed";
 
 /// The name of the query for the artifacts of a blob.
 const ARTIFACTS: &str = "artifacts";
@@ -38,16 +38,23 @@ pub struct GetArtifact {
     pub id: String,
 }
 
-/// The reads of an artifact and the blob with its content.
+/// The reads of an artifact and its blob.
 fn reads(view: &View, id: &str) -> ReadSet {
     let reads = ReadSet::entity::<Artifact>(id);
     match view.find_entity::<Artifact>(id) {
-        Ok(Some(artifact)) => match &artifact.entity.sha256 {
-            Some(sha256) => reads.query(BLOB, Blob::with_content(sha256)),
-            None => reads,
-        },
+        Ok(Some(artifact)) => artifact.entity.blob_id().into_iter().fold(reads, ReadSet::with_entity::<Blob>),
         _ => reads,
     }
+}
+
+/// The stored blob with the bytes of an artifact.
+fn blob_of(artifact: &Artifact, view: &View) -> Result<Option<LoadedEntity<Blob>>, Rejection> {
+    let Some(id) = artifact.blob_id() else { return Ok(None) };
+    let has_bytes = |blob: &Blob| {
+        matches!(&blob.state, BlobState::Stored { sha256, .. } if artifact.sha256.as_ref() == Some(sha256))
+            && blob.storage_path == artifact.storage_path
+    };
+    Ok(view.find_entity::<Blob>(id)?.filter(|blob| has_bytes(&blob.entity)))
 }
 
 impl DomainQuery for GetArtifact {
@@ -60,7 +67,8 @@ impl DomainQuery for GetArtifact {
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<StoredArtifact, Rejection> {
         let artifact = view.entity::<Artifact>(&self.id)?.entity;
-        Ok(StoredArtifact { artifact, blob: view.entities::<Blob>(BLOB)?.pop() })
+        let blob = blob_of(&artifact, view)?.map(|blob| blob.entity);
+        Ok(StoredArtifact { artifact, blob })
     }
 }
 
@@ -81,15 +89,20 @@ impl Command for RemoveArtifact {
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = reads(view, &self.id);
-        let sha256 = view.find_entity::<Artifact>(&self.id).ok().flatten().and_then(|found| found.entity.sha256);
-        sha256.iter().fold(reads, |reads, sha256| reads.query(ARTIFACTS, Artifact::with_content(sha256, 2)))
+        match view.find_entity::<Artifact>(&self.id) {
+            Ok(Some(LoadedEntity { entity: Artifact { sha256: Some(sha256), storage_path, .. }, .. })) => {
+                reads.query(ARTIFACTS, Artifact::of_blob(&sha256, &storage_path, 2))
+            }
+            _ => reads,
+        }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
         let artifact = view.entity::<Artifact>(&self.id)?;
-        let others = view.entities::<Artifact>(ARTIFACTS)?.iter().any(|other| other.id != self.id);
+        let blob = blob_of(&artifact.entity, view)?;
         let decision = Decision::new(()).change(artifact.delete());
-        let Some(mut blob) = view.loaded_entities::<Blob>(BLOB)?.pop() else { return Ok(decision) };
+        let Some(mut blob) = blob else { return Ok(decision) };
+        let others = view.entities::<Artifact>(ARTIFACTS)?.iter().any(|other| other.id != self.id);
         // The blob is written in both cases: of two commands that remove its last two artifacts, one is decided again.
         let event = if others { BlobEvent::Keep(ctx.now + SHORTEST_REVIEW) } else { BlobEvent::Remove(ctx.now) };
         blob.entity.apply(event)?;
@@ -112,7 +125,9 @@ impl Command for ReviewBlob {
         let reads = ReadSet::entity::<Blob>(&self.id);
         match view.find_entity::<Blob>(&self.id) {
             Ok(Some(blob)) => match &blob.entity.state {
-                BlobState::Stored { sha256, .. } => reads.query(ARTIFACTS, Artifact::with_content(sha256, 1)),
+                BlobState::Stored { sha256, .. } => {
+                    reads.query(ARTIFACTS, Artifact::of_blob(sha256, &blob.entity.storage_path, 1))
+                }
                 _ => reads,
             },
             _ => reads,
@@ -149,11 +164,11 @@ impl DomainQuery for RemovedBlobs {
     fn reads(&self, view: &View) -> ReadSet {
         let now = Filter::Lte("remove_at".to_owned(), view.now().as_millis().into());
         let removed = Query::of(&Blob::COLLECTION).filter(now).sort("remove_at", Ascending).limit(REMOVED_PER_PAGE);
-        ReadSet::empty().query(BLOB, removed)
+        ReadSet::empty().query(REMOVED, removed)
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<Blob>, Rejection> {
-        view.entities(BLOB)
+        view.entities(REMOVED)
     }
 }
 

@@ -13,6 +13,7 @@ mod chunk;
 mod commands;
 mod upload;
 
+pub(crate) use blob::split_path;
 pub use blob::{Blob, BlobEvent, BlobState, MAX_PARTS, PART_BYTES, StorageType};
 pub use chunk::{BlobChunk, GetChunk, PutChunk, RemoveChunks};
 pub use commands::{ForgetBlob, GetArtifact, RemoveArtifact, RemovedBlobs, ReviewBlob, StoredArtifact};
@@ -82,8 +83,15 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// The query for artifacts with this content, the newest first.
-    fn with_content(sha256: &str, limit: u32) -> Query {
-        Query::of(&Self::COLLECTION).eq("sha256", sha256).sort("created_at", Descending).limit(limit)
+    /// The query for artifacts whose bytes are those of this blob, the newest first.
+    fn of_blob(sha256: &str, storage_path: &str, limit: u32) -> Query {
+        let query = Query::of(&Self::COLLECTION).eq("sha256", sha256).eq("storage_path", storage_path);
+        query.sort("created_at", Descending).limit(limit)
+    }
+
+    /// The id of the blob that has its bytes. `None`: another program stored them.
+    fn blob_id(&self) -> Option<&str> {
+        let (_, id) = self.sha256.as_ref().and_then(|_| split_path(&self.storage_path))?;
+        Some(id)
     }
 }

@@ -123,7 +123,7 @@ impl Command for AbortUpload {
     }
 }
 
-/// Ends an upload: creates the artifact. If the same bytes are stored already, the artifact has those, and the new ones are removed.
+/// Ends an upload: creates the artifact. If the storage has the same bytes already, the artifact has those, and the new ones are removed.
 ///
 /// Errors: `stale_upload`, `not_found` (the execution), `limit` (more than 10,000 parts).
 #[derive(Clone, Debug, Serialize)]
@@ -165,10 +165,12 @@ impl Command for PutArtifact {
         })
     }
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Blob>(&self.blob)
-            .with_entity::<AppExecution>(&self.execution_id)
-            .query(SAME, Blob::with_content(&self.sha256))
+    fn reads(&self, view: &View) -> ReadSet {
+        let reads = ReadSet::entity::<Blob>(&self.blob).with_entity::<AppExecution>(&self.execution_id);
+        match view.find_entity::<Blob>(&self.blob) {
+            Ok(Some(blob)) => reads.query(SAME, blob.entity.same_content(&self.sha256)),
+            _ => reads,
+        }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>, Rejection> {
