@@ -5,6 +5,9 @@
 #[cfg(target_os = "linux")]
 #[path = "node/durability.rs"]
 mod durability;
+#[cfg(unix)]
+#[path = "node/pipeline.rs"]
+mod pipeline;
 #[cfg(target_os = "linux")]
 mod syscalls;
 

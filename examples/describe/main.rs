@@ -9,6 +9,7 @@ mod reference;
 use std::error::Error;
 
 use runstate::domain;
+use runstate::domain::apps::StepWork;
 use runstate::domain::cvm::Work;
 use runstate::engine::Progress;
 use runstate::engine::{self, ENGINE_OPERATIONS};
@@ -48,6 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             result_type::<calls::ImportResult>(),
             result_type::<Progress>(),
             result_type::<WorkerEvent<'static, Work>>(),
+            result_type::<WorkerEvent<'static, StepWork>>(),
             result_type::<compiler::CompiledSource>(),
             result_type::<runstate::lang::Diagnostic>(),
         ],

@@ -20,7 +20,7 @@ import type {
   Timestamp,
   Work,
 } from "./wire.js";
-import { type Handler, type WorkerHandle, type WorkerOptions, startWorker } from "./worker.js";
+import { CALLS, type Handler, type WorkerHandle, type WorkerOptions, startWorker } from "./worker.js";
 
 /** A program to load. Without bytecode the compiler is loaded and compiles the source. */
 export type ProgramSource = Omit<CvmLoadParams, "commandId">;
@@ -94,7 +94,7 @@ export class Cvm extends Operations {
    * const stop = rs.cvm.worker({ cc: async (q) => model(q.prompt), search: async (args) => find(args) });
    */
   worker<K extends string>(handlers: { readonly [P in K]: Handler<P> }, options: WorkerOptions<K> = {}): WorkerHandle {
-    return startWorker(this.#engine, handlers, options);
+    return startWorker(this.#engine, CALLS, handlers, options);
   }
 
   /**

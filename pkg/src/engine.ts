@@ -6,7 +6,7 @@ import { COMMANDS, type OperationCaller } from "./generated.js";
 import type { Instance, RawHandler, RawRunstate, RawWorkerHandle } from "./instance.js";
 import { encodeParams } from "./json-validation.js";
 import { checkOptions, signal as signalValidator, validate } from "./validation.js";
-import type { CompiledSource, ImportResult, OperationName, Operations, Progress, WorkerEvent } from "./wire.js";
+import type { CompiledSource, ImportResult, OperationName, Operations, Progress } from "./wire.js";
 
 /** Compiles a program's source. */
 export type CompileFunction = (name: string, source: string) => Promise<CompiledSource>;
@@ -46,7 +46,7 @@ export class Engine implements OperationCaller {
   }
 
   /** Starts a worker; see `worker.ts`. */
-  worker(options: string, handler: RawHandler, onEvent?: (event: WorkerEvent) => void): RawWorkerHandle {
+  worker(options: string, handler: RawHandler, onEvent?: (event: unknown) => void): RawWorkerHandle {
     return this.instance.runNow(() => this.raw.worker(options, handler, onEvent));
   }
 

@@ -3174,6 +3174,55 @@ export type StepWork = {
   input: Json;
 };
 
+/** An event of a worker. */
+export type StepWorkerEvent =
+  /** An item was claimed; its handler starts. */
+  | {
+    event: "claimed";
+  } & StepWork
+  /** An item was answered. */
+  | {
+    event: "answered";
+    /** The result. Of a call, the status of its execution, which has run to its next stop. */
+    reached: AppExecutionSummary;
+    /** How long its handler took. */
+    took: number;
+    /** The item. */
+    work: StepWork;
+  }
+  /** An item was not answered. */
+  | {
+    event: "failed";
+    /** The failure. */
+    failure: Failure;
+    /** When it may be tried again; null: it is not retried, and the program of a call received the error. */
+    retryAt: number | null;
+    /** How long its handler took. */
+    took: number;
+    /** The item. */
+    work: StepWork;
+  }
+  /** The claim was lost, or another process closed the item: the result of the handler is discarded. */
+  | {
+    event: "lost";
+    /** The error of the engine. */
+    why: ErrorFields;
+    /** The item. */
+    work: StepWork;
+  }
+  /** An item was released, because the worker ends. */
+  | {
+    event: "released";
+  } & StepWork
+  /** Due work was run. */
+  | {
+    event: "due";
+  } & DueReport
+  /** The store or the engine failed; the worker continues after a pause. */
+  | {
+    event: "trouble";
+  } & ErrorFields;
+
 /** A kind of storage for bytes. */
 export type StorageType =
   /** A bucket of GridFS in a MongoDB database. */

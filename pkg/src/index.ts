@@ -3,6 +3,7 @@
 import type { OpenOptions } from "./open.js";
 import type { Runstate } from "./runstate.js";
 
+export { Apps } from "./apps.js";
 export type { ChangeSubject, CvmChange } from "./changes.js";
 export { Cvm, type ListOptions, type ProgramSource, type StartOptions } from "./cvm.js";
 export { Driver, type DriverState } from "./driver.js";
@@ -14,7 +15,9 @@ export { Question } from "./question.js";
 export { Run, type AnswerOptions, type ShowOptions } from "./run.js";
 export { Runstate, type Change, type StoreInfo } from "./runstate.js";
 export type { FromSchema, JsonSchema } from "./schema.js";
-export type { Handler, QuestionHandler, HandlerResult, WorkerHandle, Task, ToolHandler, WorkerOptions } from "./worker.js";
+export type {
+  Handler, QuestionHandler, HandlerResult, StepHandler, StepTask, WorkerHandle, Task, ToolHandler, WorkerOptions,
+} from "./worker.js";
 export type * from "./wire.js";
 // A handler's `Task` has the name already.
 export type { Task as SessionTask } from "./wire.js";

@@ -5,19 +5,19 @@ import { ignoreFurtherTraps } from "./microtasks.js";
 import { RunstateError, toError } from "./errors.js";
 import type { NodeFiles } from "./node/files.js";
 import { type WasmFile, explainRefusal } from "./wasm.js";
-import type { ImportResult, Progress, VerifyReport, Work, WorkerEvent } from "./wire.js";
+import type { ImportResult, Progress, VerifyReport } from "./wire.js";
 
 /** An open store as the WebAssembly exports it. Parameters are JSON text. */
 export interface RawRunstate {
   call(name: string, params: string): Promise<unknown>;
-  worker(options: string, handler: RawHandler, onEvent?: (event: WorkerEvent) => void): RawWorkerHandle;
+  worker(options: string, handler: RawHandler, onEvent?: (event: unknown) => void): RawWorkerHandle;
   export(params: string, sink: (chunk: string | null) => void): Promise<unknown>;
   import(bytes: Uint8Array, progress?: (event: Progress) => void): Promise<ImportResult>;
   close(): Promise<void>;
 }
 
-/** Handles a call of a kind. It resolves to the answer as JSON text, or rejects with a failure as JSON text. */
-export type RawHandler = (kind: string, work: Work, signal: AbortSignal) => Promise<string>;
+/** Handles a claimed item of a kind. It resolves to the answer as JSON text, or rejects with a failure as JSON text. */
+export type RawHandler = (kind: string, work: unknown, signal: AbortSignal) => Promise<string>;
 
 /** A running worker as the WebAssembly exports it. */
 export interface RawWorkerHandle {

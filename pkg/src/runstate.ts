@@ -2,6 +2,7 @@
 // The reference declares the types of `await using` also in projects whose `lib` lacks them:
 /// <reference lib="esnext.disposable" preserve="true" />
 
+import { Apps } from "./apps.js";
 import { Cvm } from "./cvm.js";
 import type { Driver } from "./driver.js";
 import type { Engine } from "./engine.js";
@@ -31,6 +32,8 @@ export class Runstate extends Domains implements AsyncDisposable {
   readonly url: string;
   /** Programs and executions. */
   readonly cvm: Cvm;
+  /** Apps: executions of several steps. Modules of pages do not have them. */
+  override readonly apps: Apps;
   /** Due work of all domains: timers, deadlines, executions of dead processes, expired rows. The driver does it by itself. */
   readonly due: DueOperations;
   /** Documents of your own, in collections that are declared at run time. */
@@ -45,6 +48,7 @@ export class Runstate extends Domains implements AsyncDisposable {
     this.#store = new StoreOperations(engine);
     this.url = engine.url;
     this.cvm = new Cvm(engine);
+    this.apps = new Apps(engine);
     this.due = new DueOperations(engine);
     this.documents = new DocumentsOperations(engine);
     this.driver = driver;

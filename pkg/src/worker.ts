@@ -1,11 +1,11 @@
-// Workers: functions of the caller that answer calls. The engine does claims, leases, heartbeats and retries (`src/work`).
+// Workers: functions of the caller that answer calls and run steps. The engine does claims, leases, heartbeats and retries (`src/work`).
 
 import type { Engine } from "./engine.js";
 import { CallFailure, usageError } from "./errors.js";
 import { encodeParams, toWellFormed, validateJson } from "./json-validation.js";
 import type { Json, JsonInput } from "./json.js";
 import { WAIT } from "./options.js";
-import type { RawWorkerHandle } from "./instance.js";
+import type { RawHandler, RawWorkerHandle } from "./instance.js";
 import { type OptionValidators, anyOf, anything, callback, fillRecord, objectByKind, positiveInteger, required, validateOptions } from "./validation.js";
 import type { Backoff, OpenCall, Work, WorkerEvent } from "./wire.js";
 
@@ -41,20 +41,40 @@ export type ToolHandler<A = Json> = { tool(args: A, task: Task): HandlerResult |
 /** The handler of calls of the kind `K`. */
 export type Handler<K extends string = string> = K extends "cc" ? QuestionHandler : ToolHandler;
 
-/** Options of {@link Cvm.worker}. All are optional. */
-export interface WorkerOptions<K extends string = string> {
+/** A claimed step that a handler must run. */
+export interface StepTask {
+  /** The id of the execution. */
+  readonly execution: string;
+  /** The number of the step. */
+  readonly step: number;
+  /** The number of this attempt, from 1. */
+  readonly attempt: number;
+  /** The error of the last attempt, if there was one. */
+  readonly error?: Json;
+  /** Aborted when the handler must stop: the step was ended elsewhere, its claim was lost, or the worker stops. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs the steps of one name. `input` is the input of the step; its type may be narrower than `Json`. The result is its output; a step that returns
+ * nothing has the output null.
+ */
+export type StepHandler<I = Json> = { run(input: I, task: StepTask): HandlerResult | void | Promise<HandlerResult | void> }["run"];
+
+/** Options of {@link Cvm.worker} and {@link Apps.worker}. All are optional. */
+export interface WorkerOptions<K extends string = string, E = WorkerEvent> {
   /** The name of the worker, shown with its claims and recorded with its answers. */
   owner?: string;
-  /** The maximum number of concurrent calls, for every kind or for each named kind. Default: 1. */
+  /** The maximum number of concurrent handlers, for every kind or for each named kind. Default: 1. */
   concurrency?: number | { readonly [kind in K]?: number };
   /** The length of a lease without a heartbeat, in milliseconds. Default: 30,000. */
   leaseMs?: number;
-  /** The number and delays of retries of a failed call. */
+  /** The number and delays of retries of a failed call. Steps are retried as their configuration says. */
   backoff?: Backoff;
   /** How long running handlers may continue after the worker was stopped, in milliseconds. Default: 30,000. */
   graceMs?: number;
   /** Receives the events of the worker. */
-  onEvent?: (event: WorkerEvent) => void;
+  onEvent?: (event: E) => void;
   /** Stops the worker. */
   signal?: AbortSignal;
 }
@@ -70,27 +90,55 @@ const WORKER: OptionValidators<WorkerOptions> = {
   owner: anything, concurrency: anyOf(positiveInteger, objectByKind), leaseMs: anything, backoff: anything, graceMs: anything, onEvent: callback, ...WAIT,
 };
 
+/** What distinguishes the workers of one kind of items from others. */
+export interface WorkerItems<W> {
+  /** The method that starts such a worker, in errors. */
+  readonly method: string;
+  /** The collection of the items. */
+  readonly items: string;
+  /** Calls a handler with an item. */
+  readonly run: (handler: (...args: unknown[]) => unknown, kind: string, work: W, signal: AbortSignal) => unknown;
+}
+
+/** The workers of {@link Cvm.worker}. */
+export const CALLS: WorkerItems<Work> = {
+  method: "cvm.worker",
+  items: "cvm.cc_history",
+  run: async (handler, kind, { call, programName, claimed }, signal) => {
+    const task: Task = { call, execution: claimed.execution, program: programName, attempt: claimed.attempts, signal };
+    const answer = await handler(kind === "cc" ? call : call.args, task);
+    // A tool may return nothing. A question needs an answer, so undefined (a forgotten `return`) fails its validation.
+    return answer === undefined && kind !== "cc" ? null : answer;
+  },
+};
+
 /** Starts a worker. */
-export function startWorker(engine: Engine, handlers: Record<string, unknown>, options: WorkerOptions = {}): WorkerHandle {
-  const { owner, concurrency = 1, leaseMs, backoff, graceMs, onEvent, signal } = validateOptions("cvm.worker", options, WORKER);
-  const kinds = concurrencyByKind(handlers, concurrency);
+export function startWorker<W, E>(
+  engine: Engine,
+  { method, items, run }: WorkerItems<W>,
+  handlers: Record<string, unknown>,
+  options: WorkerOptions<string, E> = {},
+): WorkerHandle {
+  const { owner, concurrency = 1, leaseMs, backoff, graceMs, onEvent, signal } = validateOptions(method, options, WORKER) as WorkerOptions<string, E>;
+  const kinds = concurrencyByKind(method, handlers, concurrency);
   signal?.throwIfAborted();
   // The driver does due work, once for all tabs of a page.
-  const json = encodeParams("cvm.worker", { owner, kinds, leaseMs, backoff, graceMs, runsDue: false });
-  const serving = engine.worker(json, (kind, work, handlerSignal) => runHandler(handlers[kind], kind, work, handlerSignal), onEvent);
-  return createHandle(engine, serving, signal);
+  const json = encodeParams(method, { owner, items, kinds, leaseMs, backoff, graceMs, runsDue: false });
+  const runRaw: RawHandler = (kind, work, handlerSignal) => encodeResult(() => run(handlers[kind] as never, kind, work as W, handlerSignal));
+  return createHandle(engine, engine.worker(json, runRaw, onEvent as (event: unknown) => void), signal);
 }
 
 /** The kinds that the worker serves, with the concurrency of each. */
 function concurrencyByKind(
+  method: string,
   handlers: Record<string, unknown>,
   concurrency: number | { readonly [kind: string]: number | undefined },
 ): Record<string, number> {
-  if (!objectByKind.accepts(handlers)) throw usageError("cvm.worker takes its handlers as an object { kind: function }");
+  if (!objectByKind.accepts(handlers)) throw usageError(`${method} takes its handlers as an object { kind: function }`);
   const names = Object.keys(handlers);
-  validateOptions("cvm.worker", handlers, fillRecord(names, required(callback)));
+  validateOptions(method, handlers, fillRecord(names, required(callback)));
   if (typeof concurrency === "number") return fillRecord(names, concurrency);
-  const perKind = validateOptions("the concurrency of cvm.worker", concurrency, fillRecord(names, positiveInteger));
+  const perKind = validateOptions(`the concurrency of ${method}`, concurrency, fillRecord(names, positiveInteger));
   return Object.fromEntries(names.map((name) => [name, perKind[name] ?? 1]));
 }
 
@@ -109,13 +157,9 @@ function createHandle(engine: Engine, serving: RawWorkerHandle, signal: AbortSig
 }
 
 /** Runs a handler and encodes its answer for the engine. */
-async function runHandler(handler: unknown, kind: string, { call, programName, claimed }: Work, signal: AbortSignal): Promise<string> {
-  const context: Task = { call, execution: claimed.execution, program: programName, attempt: claimed.attempts, signal };
+async function encodeResult(run: () => unknown): Promise<string> {
   try {
-    const answer = await (handler as (first: unknown, task: Task) => unknown)(kind === "cc" ? call : call.args, context);
-    // A tool may return nothing. A question needs an answer, so undefined (a forgotten `return`) fails its validation.
-    const result = answer === undefined && kind !== "cc" ? null : answer;
-    return JSON.stringify(validateJson(result, "", "answer"));
+    return JSON.stringify(validateJson(await run(), "", "answer"));
   } catch (thrown) {
     throw encodeFailure(thrown);
   }

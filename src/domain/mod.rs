@@ -1,5 +1,21 @@
 //! The domains of runstate: one folder per domain, one file per entity. The code is pure: documents and commands in, decisions out.
 
+/// Lists the domains of a build, and the items in them that workers claim.
+macro_rules! domains {
+    ($domains:expr, [$($item:ty),+]) => {
+        /// Every domain of this library.
+        pub static ALL: &[&$crate::operation::Domain] = &$domains;
+
+        /// Calls `visitor` with the type of the items in this collection. `None`: workers claim nothing there.
+        pub fn visit_work_items<V: $crate::operation::WorkItemVisitor>(collection: &str, visitor: V) -> Option<V::Output> {
+            $(if collection == <$item as $crate::operation::WorkItem>::COLLECTION.name {
+                return Some(visitor.visit::<$item>());
+            })+
+            None
+        }
+    };
+}
+
 #[cfg(feature = "apps")]
 mod all;
 #[cfg(not(feature = "apps"))]
@@ -10,7 +26,7 @@ pub mod apps;
 pub mod cvm;
 pub mod orchestration;
 
-pub use all::ALL;
+pub use all::{ALL, visit_work_items};
 
 use crate::operation::{Registry, RegistryError};
 use crate::schema::Catalog;

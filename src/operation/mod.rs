@@ -42,7 +42,7 @@ pub use registry::{Registry, RegistryError};
 pub use runstate_derive::{Operation, Parameter, Parameters};
 pub use trigger::{Audit, AuditedCommand, ChangedDocument, Trigger};
 pub use verification::{EntityCheck, RowsCheck, RowsComparison};
-pub use work_item::{Failure, WorkItem};
+pub use work_item::{Failure, WorkItem, WorkItemVisitor};
 
 use crate::decision::EngineSettings;
 use crate::decision::{

@@ -67,6 +67,15 @@ pub trait WorkItem: Clone + fmt::Debug + Serialize + JsonSchema + MaybeSync + 's
     fn release(&self) -> impl Command;
 }
 
+/// Code that is generic over the items of workers, for callers that know the items by their collection.
+pub trait WorkItemVisitor {
+    /// The result.
+    type Output;
+
+    /// Runs the code for these items.
+    fn visit<W: WorkItem>(self) -> Self::Output;
+}
+
 /// Why a handler could not answer. Any error converts to a failure that is retried, so `?` works in handlers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Failure {

@@ -82,12 +82,14 @@ fn read_open_options(mut reader: ParameterReader, domains: &[&'static Domain]) -
 pub struct WorkerOptions {
     /// The worker's name, for people; by default a generated name.
     pub owner: Option<String>,
-    /// The kinds of calls to serve, each with its maximum concurrency.
+    /// The collection of the items.
+    pub items: String,
+    /// The kinds of items to serve, each with its maximum concurrency.
     pub kinds: BTreeMap<String, u32>,
     /// How long a claim lasts without a heartbeat, in milliseconds; by default 30 seconds.
     #[operation(name = "leaseMs")]
     pub lease: Option<Millis>,
-    /// The retry policy for failed calls; by default 5 attempts within some minutes.
+    /// The retry policy for failed items; by default 5 attempts within some minutes.
     pub backoff: Option<Backoff>,
     /// Whether the worker also runs due work; by default true.
     #[operation(default = true)]

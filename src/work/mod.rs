@@ -229,7 +229,8 @@ impl<W: WorkItem> Worker<W> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
-#[schemars(rename = "WorkerEvent")]
+// `WorkerEvent` for `Work`, `StepWorkerEvent` for `StepWork`.
+#[schemars(rename = "{W}erEvent")]
 pub enum WorkerEvent<'a, W: WorkItem> {
     /// An item was claimed; its handler starts.
     Claimed(&'a W),

@@ -5,6 +5,7 @@ mod artifacts;
 mod claims;
 mod configurations;
 mod executions;
+mod killed_workers;
 mod queries;
 mod random;
 mod scene;

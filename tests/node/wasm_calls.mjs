@@ -5,6 +5,9 @@ import { readFileSync } from "node:fs";
 
 import { wasm } from "./package.mjs";
 
+/** The collection of the items of these workers. */
+const CALLS = "cvm.cc_history";
+
 const programs = JSON.parse(readFileSync(0, "utf8"));
 
 /** Opens a store in memory. `call` calls an operation with JSON values. */
@@ -118,7 +121,7 @@ const tests = {
       if (kind === "fail") throw JSON.stringify({ message: "never", name: "NoWay", final: true });
       return new Promise(() => {});
     };
-    const options = { owner: "w", kinds: { add: 2, fail: 1, hang: 1 }, graceMs: 10, leaseMs: 1000 };
+    const options = { owner: "w", items: CALLS, kinds: { add: 2, fail: 1, hang: 1 }, graceMs: 10, leaseMs: 1000 };
     const serving = store.worker(JSON.stringify(options), handler, (event) => events.push(event));
     const added = (await call("cvm.start", { program: "add" })).id;
     const shown = await waitUntil(async () => {
@@ -139,8 +142,9 @@ const tests = {
     for (const event of ["claimed", "answered", "failed", "released"]) assert.ok(kinds.includes(event), event);
     const { work, took, reached } = events.find(({ event }) => event === "answered");
     assert.deepEqual([work.claimed.attempts, typeof took, reached.status], [1, "number", "complete"]);
-    assert.throws(() => store.worker(`{"kinds":[]}`, handler), (thrown) => thrown.code === "usage");
-    const refuses = store.worker(JSON.stringify({ kinds: { timer: 1 } }), handler);
+    assert.throws(() => store.worker(`{"items":"${CALLS}","kinds":[]}`, handler), (thrown) => thrown.code === "usage");
+    assert.throws(() => store.worker(`{"items":"cvm.programs","kinds":{}}`, handler), (thrown) => thrown.code === "unsupported");
+    const refuses = store.worker(JSON.stringify({ items: CALLS, kinds: { timer: 1 } }), handler);
     assert.equal((await refused(refuses.done)).code, "invalid");
   },
 
@@ -154,7 +158,7 @@ const tests = {
       return "3";
     };
     const backoff = { attempts: 5, initialMs: 1, longestMs: 1 };
-    const serving = store.worker(JSON.stringify({ kinds: { add: 1 }, backoff }), handler);
+    const serving = store.worker(JSON.stringify({ items: CALLS, kinds: { add: 1 }, backoff }), handler);
     const { id } = await call("cvm.start", { program: "add" });
     await waitUntil(async () => (await call("cvm.status", { id })).reached.status === "complete");
     assert.equal(attempts, 3);

@@ -378,6 +378,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn options_of_the_pool_are_those_of_the_url() {
+        let url = "mongodb://u:p@localhost:27017/ai_apps?maxPoolSize=100&minPoolSize=10&maxIdleTimeMS=30000&retryWrites=true&w=1";
+        let Ok(settings) = parse_url(url).await else { panic!() };
+        let client = &settings.client;
+        assert_eq!((client.max_pool_size, client.min_pool_size), (Some(100), Some(10)));
+        assert_eq!((client.max_idle_time, client.retry_writes), (Some(Duration::from_secs(30)), Some(true)));
+        // A weaker write concern has no effect.
+        assert_eq!(client.write_concern, Some(WriteConcern::majority()));
+    }
+
+    #[tokio::test]
     async fn invalid_url_error_says_what_is_wrong() {
         let error_of = async |url| match parse_url(url).await {
             Ok(_) => panic!("{url} was accepted"),

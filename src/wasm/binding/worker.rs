@@ -6,11 +6,13 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::promise::to_promise;
 use super::value::to_js;
-use crate::client::CallWorker;
+use crate::domain;
 use crate::engine::{Engine, Error};
+use crate::error_code::ErrorCode;
+use crate::operation::WorkItemVisitor;
 use crate::value::{self, Json};
 use crate::wasm::calls::{self, HandlerFailure, WorkerOptions};
-use crate::work::{Failure, Signal, Task, WorkItem};
+use crate::work::{Failure, Signal, Task, WorkItem, Worker};
 
 #[wasm_bindgen]
 extern "C" {
@@ -55,20 +57,47 @@ pub(super) fn start_worker(
     handler: Function,
     listener: Option<Function>,
 ) -> Result<WorkerHandle, Error> {
-    let worker = build_worker(engine, calls::options_from_text("cvm.worker", options)?, &handler, listener);
-    let stop = Signal::default();
-    let stopped = stop.clone();
-    let done = to_promise(async move {
-        worker.run(async move { stopped.wait().await }).await?;
-        Ok(JsValue::UNDEFINED)
-    });
-    Ok(WorkerHandle { stop, done })
+    let options: WorkerOptions = calls::options_from_text("worker", options)?;
+    let items = options.items.clone();
+    let start = WorkerStart { engine, options, handler, listener };
+    domain::visit_work_items(&items, start).ok_or_else(|| {
+        let message = format!("workers claim nothing in `{items}`: this build of runstate does not have that domain");
+        Error::new(ErrorCode::UNSUPPORTED, message)
+    })
 }
 
-fn build_worker(engine: &Engine, options: WorkerOptions, handler: &Function, listener: Option<Function>) -> CallWorker {
-    let WorkerOptions { owner, kinds, lease, backoff, runs_due, grace } = options;
+/// Starts a worker for items of any type.
+struct WorkerStart<'a> {
+    engine: &'a Engine,
+    options: WorkerOptions,
+    handler: Function,
+    listener: Option<Function>,
+}
+
+impl WorkItemVisitor for WorkerStart<'_> {
+    type Output = WorkerHandle;
+
+    fn visit<W: WorkItem>(self) -> WorkerHandle {
+        let worker = build_worker::<W>(self.engine, self.options, &self.handler, self.listener);
+        let stop = Signal::default();
+        let stopped = stop.clone();
+        let done = to_promise(async move {
+            worker.run(async move { stopped.wait().await }).await?;
+            Ok(JsValue::UNDEFINED)
+        });
+        WorkerHandle { stop, done }
+    }
+}
+
+fn build_worker<W: WorkItem>(
+    engine: &Engine,
+    options: WorkerOptions,
+    handler: &Function,
+    listener: Option<Function>,
+) -> Worker<W> {
+    let WorkerOptions { owner, items: _, kinds, lease, backoff, runs_due, grace } = options;
     let owner = owner.unwrap_or_else(|| format!("worker-{}", engine.new_command_id()));
-    let mut worker = CallWorker::new(engine, owner);
+    let mut worker = Worker::new(engine, owner);
     for (kind, concurrency) in kinds {
         let handler = handler.clone();
         worker = worker.handle(kind, concurrency as usize, move |task| run_handler(handler.clone(), task));
