@@ -46,8 +46,8 @@ export class Engine implements OperationCaller {
   }
 
   /** Starts a worker; see `worker.ts`. */
-  worker(options: string, handler: RawHandler, onEvent?: (event: unknown) => void): RawWorkerHandle {
-    return this.instance.runNow(() => this.raw.worker(options, handler, onEvent));
+  worker(items: string, options: string, handler: RawHandler, onEvent?: (event: unknown) => void): RawWorkerHandle {
+    return this.instance.runNow(() => this.raw.worker(items, options, handler, onEvent));
   }
 
   /** Settles as a worker's promise does, with the errors that callers see. */

@@ -10,7 +10,7 @@ import type { ImportResult, Progress, VerifyReport } from "./wire.js";
 /** An open store as the WebAssembly exports it. Parameters are JSON text. */
 export interface RawRunstate {
   call(name: string, params: string): Promise<unknown>;
-  worker(options: string, handler: RawHandler, onEvent?: (event: unknown) => void): RawWorkerHandle;
+  worker(items: string, options: string, handler: RawHandler, onEvent?: (event: unknown) => void): RawWorkerHandle;
   export(params: string, sink: (chunk: string | null) => void): Promise<unknown>;
   import(bytes: Uint8Array, progress?: (event: Progress) => void): Promise<ImportResult>;
   close(): Promise<void>;

@@ -123,9 +123,9 @@ export function startWorker<W, E>(
   const kinds = concurrencyByKind(method, handlers, concurrency);
   signal?.throwIfAborted();
   // The driver does due work, once for all tabs of a page.
-  const json = encodeParams(method, { owner, items, kinds, leaseMs, backoff, graceMs, runsDue: false });
+  const json = encodeParams(method, { owner, kinds, leaseMs, backoff, graceMs, runsDue: false });
   const runRaw: RawHandler = (kind, work, handlerSignal) => encodeResult(() => run(handlers[kind] as never, kind, work as W, handlerSignal));
-  return createHandle(engine, engine.worker(json, runRaw, onEvent as (event: unknown) => void), signal);
+  return createHandle(engine, engine.worker(items, json, runRaw, onEvent as (event: unknown) => void), signal);
 }
 
 /** The kinds that the worker serves, with the concurrency of each. */

@@ -82,8 +82,6 @@ fn read_open_options(mut reader: ParameterReader, domains: &[&'static Domain]) -
 pub struct WorkerOptions {
     /// The worker's name, for people; by default a generated name.
     pub owner: Option<String>,
-    /// The collection of the items.
-    pub items: String,
     /// The kinds of items to serve, each with its maximum concurrency.
     pub kinds: BTreeMap<String, u32>,
     /// How long a claim lasts without a heartbeat, in milliseconds; by default 30 seconds.

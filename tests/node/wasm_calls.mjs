@@ -121,8 +121,8 @@ const tests = {
       if (kind === "fail") throw JSON.stringify({ message: "never", name: "NoWay", final: true });
       return new Promise(() => {});
     };
-    const options = { owner: "w", items: CALLS, kinds: { add: 2, fail: 1, hang: 1 }, graceMs: 10, leaseMs: 1000 };
-    const serving = store.worker(JSON.stringify(options), handler, (event) => events.push(event));
+    const options = { owner: "w", kinds: { add: 2, fail: 1, hang: 1 }, graceMs: 10, leaseMs: 1000 };
+    const serving = store.worker(CALLS, JSON.stringify(options), handler, (event) => events.push(event));
     const added = (await call("cvm.start", { program: "add" })).id;
     const shown = await waitUntil(async () => {
       const execution = await call("cvm.show", { id: added });
@@ -142,9 +142,9 @@ const tests = {
     for (const event of ["claimed", "answered", "failed", "released"]) assert.ok(kinds.includes(event), event);
     const { work, took, reached } = events.find(({ event }) => event === "answered");
     assert.deepEqual([work.claimed.attempts, typeof took, reached.status], [1, "number", "complete"]);
-    assert.throws(() => store.worker(`{"items":"${CALLS}","kinds":[]}`, handler), (thrown) => thrown.code === "usage");
-    assert.throws(() => store.worker(`{"items":"cvm.programs","kinds":{}}`, handler), (thrown) => thrown.code === "unsupported");
-    const refuses = store.worker(JSON.stringify({ items: CALLS, kinds: { timer: 1 } }), handler);
+    assert.throws(() => store.worker(CALLS, `{"kinds":[]}`, handler), (thrown) => thrown.code === "usage");
+    assert.throws(() => store.worker("cvm.programs", `{"kinds":{}}`, handler), (thrown) => thrown.code === "unsupported");
+    const refuses = store.worker(CALLS, JSON.stringify({ kinds: { timer: 1 } }), handler);
     assert.equal((await refused(refuses.done)).code, "invalid");
   },
 
@@ -158,7 +158,7 @@ const tests = {
       return "3";
     };
     const backoff = { attempts: 5, initialMs: 1, longestMs: 1 };
-    const serving = store.worker(JSON.stringify({ items: CALLS, kinds: { add: 1 }, backoff }), handler);
+    const serving = store.worker(CALLS, JSON.stringify({ kinds: { add: 1 }, backoff }), handler);
     const { id } = await call("cvm.start", { program: "add" });
     await waitUntil(async () => (await call("cvm.status", { id })).reached.status === "complete");
     assert.equal(attempts, 3);
@@ -235,7 +235,7 @@ const tests = {
     assert.equal((await refused(store.call("capabilities", "{}"))).code, "internal");
     assert.equal((await refused(store.close())).code, "internal");
     assert.equal((await refused(wasm.Runstate.open("memory:", "{}"))).code, "internal");
-    assert.throws(() => store.worker(`{"kinds":{}}`, () => {}), (thrown) => thrown.code === "internal");
+    assert.throws(() => store.worker(CALLS, `{"kinds":{}}`, () => {}), (thrown) => thrown.code === "internal");
   },
 };
 

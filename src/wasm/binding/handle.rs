@@ -56,20 +56,21 @@ impl Runstate {
         })
     }
 
-    /// Starts a worker, which serves items of the collection `items` until it is stopped. `options`: `{ owner?, items, kinds: { name: concurrency },
-    /// leaseMs?, backoff?, runsDue?, graceMs? }`.
+    /// Starts a worker, which serves items of the collection `items` until it is stopped. `options`: `{ owner?, kinds: { name: concurrency }, leaseMs?,
+    /// backoff?, runsDue?, graceMs? }`.
     ///
     /// `handler(kind, work, signal)` resolves to the answer as JSON text, or rejects with `{ message, name?, final? }` as JSON text. `signal` is an
     /// `AbortSignal`; it fires when the handler loses its claim. `listener(event)` receives the worker's events.
     pub fn worker(
         &self,
+        items: &str,
         options: &str,
         #[wasm_bindgen(unchecked_param_type = "(kind: string, work: unknown, signal: AbortSignal) => Promise<string>")]
         handler: Function,
         #[wasm_bindgen(unchecked_optional_param_type = "(event: unknown) => void")] listener: Option<Function>,
     ) -> Result<WorkerHandle, JsValue> {
         errors::check_not_panicked().map_err(to_js_error)?;
-        worker::start_worker(&self.engine, options, handler, listener).map_err(to_js_error)
+        worker::start_worker(&self.engine, items, options, handler, listener).map_err(to_js_error)
     }
 
     /// Calls `sink` with chunks of an export's whole lines; resolves to its summary. `sink(null)` discards all earlier chunks: the store was written

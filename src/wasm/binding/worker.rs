@@ -53,14 +53,15 @@ impl WorkerHandle {
 
 pub(super) fn start_worker(
     engine: &Engine,
+    items: &str,
     options: &str,
     handler: Function,
     listener: Option<Function>,
 ) -> Result<WorkerHandle, Error> {
-    let options: WorkerOptions = calls::options_from_text("worker", options)?;
-    let items = options.items.clone();
+    let domain = items.split('.').next().unwrap_or_default();
+    let options: WorkerOptions = calls::options_from_text(&format!("{domain}.worker"), options)?;
     let start = WorkerStart { engine, options, handler, listener };
-    domain::visit_work_items(&items, start).ok_or_else(|| {
+    domain::visit_work_items(items, start).ok_or_else(|| {
         let message = format!("workers claim nothing in `{items}`: this build of runstate does not have that domain");
         Error::new(ErrorCode::UNSUPPORTED, message)
     })
@@ -95,7 +96,7 @@ fn build_worker<W: WorkItem>(
     handler: &Function,
     listener: Option<Function>,
 ) -> Worker<W> {
-    let WorkerOptions { owner, items: _, kinds, lease, backoff, runs_due, grace } = options;
+    let WorkerOptions { owner, kinds, lease, backoff, runs_due, grace } = options;
     let owner = owner.unwrap_or_else(|| format!("worker-{}", engine.new_command_id()));
     let mut worker = Worker::new(engine, owner);
     for (kind, concurrency) in kinds {
