@@ -31,6 +31,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Calls and workers", &["answer", "calls", "work", "tick", "mcp"]),
+    ("Apps", &["artifact"]),
     ("Stores", &["info", "health", "prepare", "export", "import", "sweep", "verify", "repair", "compact"]),
     ("This command line", &["completions", "help"]),
 ];
@@ -122,6 +123,23 @@ pub const STORE_HELP: &str = if cfg!(feature = "mongodb") {
 } else {
     "The store: `file:DIR` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else file:~/.cvm, the folder of \
      the older CVM]"
+};
+
+/// The help of `--artifacts`.
+pub const ARTIFACTS_HELP: &str = match (cfg!(feature = "object-store"), cfg!(feature = "mongodb")) {
+    (true, true) => {
+        "Storage of the bytes: `chunks:` (in the store), `local:DIR`, `s3://BUCKET/PREFIX` with AWS_… variables, or \
+         `gridfs:` [default: `gridfs:` for a store on MongoDB, else `chunks:`]"
+    }
+    (true, false) => {
+        "Storage of the bytes: `chunks:` (in the store), `local:DIR`, or `s3://BUCKET/PREFIX` with AWS_… variables \
+         [default: `chunks:`]"
+    }
+    (false, true) => {
+        "Storage of the bytes: `chunks:` (in the store) or `gridfs:` [default: `gridfs:` for a store on MongoDB, else \
+         `chunks:`]"
+    }
+    (false, false) => "Storage of the bytes: `chunks:` (in the store) [default: `chunks:`]",
 };
 
 /// The examples in the help of `prepare`.

@@ -1,5 +1,5 @@
-//! Input files and standard input, with size limits. A separate thread reads standard input line by line, so that the
-//! process can end while it waits for a line.
+//! Input files and standard input, with size limits. A separate thread reads standard input line by line or in pieces, so that the
+//! process can end while it waits for them.
 
 use std::fs::File;
 use std::io;
@@ -112,6 +112,25 @@ pub fn read_lines_in_thread(limit: usize) -> mpsc::Receiver<StdinLine> {
             let sent = line.transpose().is_none_or(|line| sender.blocking_send(line).is_ok());
             // The line is sent before the rest arrives: it may never end.
             if ended || !sent || (is_cut && stdin.skip_until(b'\n').is_err()) {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Starts a thread that reads pieces of at most `piece_bytes`, one ahead.
+pub fn read_pieces_in_thread(
+    mut source: impl Read + Send + 'static,
+    piece_bytes: usize,
+) -> mpsc::Receiver<io::Result<Vec<u8>>> {
+    let (sender, receiver) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        loop {
+            let mut piece = Vec::with_capacity(piece_bytes);
+            let read = source.by_ref().take(piece_bytes as u64).read_to_end(&mut piece).map(|_| piece);
+            let ended = read.as_ref().map_or(true, Vec::is_empty);
+            if (ended && read.is_ok()) || sender.blocking_send(read).is_err() || ended {
                 return;
             }
         }

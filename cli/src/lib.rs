@@ -41,7 +41,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use args::{Cli, GlobalArgs};
-use clap::{ArgMatches, FromArgMatches};
+use clap::{ArgMatches, FromArgMatches as _, Parser as _};
 use error::CliError;
 use exit::CliExit;
 use printer::Printer;
@@ -60,6 +60,11 @@ pub fn main(domains: &[&'static Domain]) -> ExitCode {
     if let Err(refused) = operations::check_declarations(domains) {
         return Printer::new(false, colors).report_error(&refused).into();
     }
+    // The commands of operations, with their schemas, are hundreds. They are built if no hand-written command takes the arguments.
+    if let Ok(args) = Cli::try_parse() {
+        let out = Printer::new(args.global.json, args.global.color);
+        return run(out, commands::execute(args, out));
+    }
     let parsed = help::command().color(colors).try_get_matches();
     let parsed = parsed.and_then(|matches| Ok((GlobalArgs::from_arg_matches(&matches)?, matches)));
     let (global, matches) = match parsed {
@@ -67,8 +72,12 @@ pub fn main(domains: &[&'static Domain]) -> ExitCode {
         Err(error) => return exit::report_usage_error(&error).into(),
     };
     let out = Printer::new(global.json, global.color);
+    run(out, execute(&matches, &global, out))
+}
+
+fn run(out: Printer, command: impl Future<Output = Result<CliExit, CliError>>) -> ExitCode {
     let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(execute(&matches, &global, out)),
+        Ok(runtime) => runtime.block_on(command),
         Err(error) => Err(error::io("the runtime cannot be started", &error)),
     };
     ended.unwrap_or_else(|failure| out.report_error(&failure)).into()

@@ -80,16 +80,19 @@ impl Bar {
         }
     }
 
-    /// Shows the number of bytes that were read.
-    pub fn bytes(&self, done: u64, total: u64) {
+    /// Shows the number of bytes that were read or written, and that of all bytes if it is known.
+    pub fn bytes(&self, message: &'static str, done: u64, total: Option<u64>) {
         if self.bar.is_hidden() {
             return;
         }
-        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes}") {
+        let template = if total.is_some() { "{msg} [{bar:30}] {bytes}/{total_bytes}" } else { "{msg} {bytes}" };
+        if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style.progress_chars("=> "));
         }
-        self.bar.set_message("reading");
-        self.bar.set_length(total);
+        self.bar.set_message(message);
+        if let Some(total) = total {
+            self.bar.set_length(total);
+        }
         self.bar.set_position(done);
     }
 

@@ -5,6 +5,7 @@ use std::env;
 use std::path::Path;
 use std::sync::Arc;
 
+use runstate::blob::{self, Artifacts};
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::engine::open::{self, Environment, MissingStore, OpenedStore, StoreOrigin, store_url};
@@ -119,6 +120,14 @@ impl Session {
             )),
             Some(reason) => self.out.remark(&format!("this store is read-only: {reason}")),
         }
+    }
+
+    /// Opens the artifacts of the store, in the storage at `url`, else in the default one. Reads find those in documents of the store besides.
+    pub async fn artifacts(&self, url: Option<&str>) -> Result<Artifacts, Error> {
+        let home = environment().home;
+        let url = url.map(|url| open::expand_home(url, home.as_deref())).transpose()?;
+        let storage = blob::open(url.as_deref(), &self.engine, &self.url).await?;
+        Ok(Artifacts::with_storage(&self.engine, storage))
     }
 
     /// Returns the store's URL; the URL of a server without user, password and options.

@@ -8,6 +8,9 @@ mod executions;
 mod killed_workers;
 mod queries;
 mod random;
+#[cfg(feature = "object-store")]
+#[path = "../s3_server/mod.rs"]
+mod s3_server;
 mod scene;
 #[cfg(feature = "object-store")]
 mod storages;

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder as ConnectionBuilder;
 use runstate::blob::{Artifacts, BlobStore, Chunks, CollectReport, LocalDirectory, S3Bucket};
 use runstate::domain::apps::{Blob, PART_BYTES};
 use runstate::engine::Error;
@@ -14,28 +12,13 @@ use runstate::id::CommandId;
 use runstate::schema::Entity as _;
 use runstate::store::Memory;
 use runstate::testing::{BatchExt as _, batch, block_on};
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use super::artifacts::{content, no_death_separates_an_artifact_from_its_bytes, put, read, rows, scene_with_execution};
+use super::s3_server::{KEY, S3Server, SECRET, files};
 use super::scene::AppScene;
-
-const KEY: &str = "key";
-const SECRET: &str = "secret";
-
-/// All files below a directory.
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
-}
 
 fn open(directory: impl Into<PathBuf>) -> LocalDirectory {
     block_on(LocalDirectory::open(directory)).unwrap()
@@ -55,54 +38,15 @@ fn within_tokio<T>(work: impl FnOnce(&Runtime) -> T) -> T {
     work(&runtime)
 }
 
-/// A server of the protocol of S3 on a free port, with the bucket `bytes` in a directory.
-struct S3Server {
-    directory: TempDir,
-    endpoint: String,
-}
-
-impl S3Server {
-    fn start(runtime: &Runtime) -> Self {
-        let directory = TempDir::new().unwrap();
-        std::fs::create_dir(directory.path().join("bytes")).unwrap();
-        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(directory.path()).unwrap());
-        service.set_auth(SimpleAuth::from_single(KEY, SECRET));
-        let service = service.build();
-        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        runtime.spawn(async move {
-            while let Ok((connection, _)) = listener.accept().await {
-                let service = service.clone();
-                tokio::spawn(async move {
-                    let server = ConnectionBuilder::new(TokioExecutor::new());
-                    // A client may go away at any time.
-                    _ = server.serve_connection(TokioIo::new(connection), service).await;
-                });
-            }
-        });
-        Self { directory, endpoint }
-    }
-
-    fn open(&self, url: &str, secret: &str) -> Result<S3Bucket, Error> {
-        let builder = object_store::aws::AmazonS3Builder::new()
-            .with_endpoint(&self.endpoint)
-            .with_allow_http(true)
-            .with_region("us-east-1")
-            .with_access_key_id(KEY)
-            .with_secret_access_key(secret);
-        S3Bucket::with_builder(url, builder)
-    }
-
-    /// The files of the bucket that are not those of the server itself.
-    fn objects(&self) -> BTreeSet<PathBuf> {
-        files(&self.directory.path().join("bytes")).into_iter().collect()
-    }
-
-    /// The parts of uploads that were neither completed nor aborted.
-    fn parts(&self) -> usize {
-        let is_part = |path: &PathBuf| path.to_string_lossy().contains(".upload_id-");
-        files(self.directory.path()).iter().filter(|path| is_part(path)).count()
-    }
+/// Opens a bucket of the server.
+fn open_bucket(server: &S3Server, url: &str, secret: &str) -> Result<S3Bucket, Error> {
+    let builder = object_store::aws::AmazonS3Builder::new()
+        .with_endpoint(&server.endpoint)
+        .with_allow_http(true)
+        .with_region("us-east-1")
+        .with_access_key_id(KEY)
+        .with_secret_access_key(secret);
+    S3Bucket::with_builder(url, builder)
 }
 
 fn round_trip(storage: impl BlobStore + 'static) -> (AppScene, Artifacts, Vec<String>) {
@@ -279,7 +223,7 @@ fn artifacts_of_a_storage_that_is_not_open_are_named_and_kept() {
 fn a_bucket_keeps_bytes() {
     within_tokio(|runtime| {
         let server = S3Server::start(runtime);
-        let (scene, artifacts, ids) = round_trip(server.open("s3://bytes/some/prefix", SECRET).unwrap());
+        let (scene, artifacts, ids) = round_trip(open_bucket(&server, "s3://bytes/some/prefix", SECRET).unwrap());
         let row = scene.ok("artifact.show", json!({"id": ids[1]}));
         assert!(row["storage_path"].as_str().unwrap().starts_with("s3://bytes/some/prefix/"), "{row}");
         assert_nothing_is_left(&scene, &artifacts, &ids, || server.objects().len());
@@ -292,7 +236,7 @@ fn no_death_separates_an_artifact_from_its_object() {
     within_tokio(|runtime| {
         let server = S3Server::start(runtime);
         no_death_separates_an_artifact_from_its_bytes(
-            |_, run| server.open(&format!("s3://bytes/{run}"), SECRET).unwrap(),
+            |_, run| open_bucket(&server, &format!("s3://bytes/{run}"), SECRET).unwrap(),
             |_, run| server.objects().iter().filter(|path| path.parent().unwrap().ends_with(run.to_string())).count(),
         );
         assert_eq!(server.parts(), 0);
@@ -305,13 +249,13 @@ fn a_bucket_that_refuses_is_an_error_that_says_so() {
         let server = S3Server::start(runtime);
         let scene = scene_with_execution(Arc::new(Memory::new()));
         let put = |bucket| block_on(put(&Artifacts::new(&scene.engine, bucket), b"bytes")).unwrap_err();
-        let error = put(server.open("s3://bytes", "wrong").unwrap());
+        let error = put(open_bucket(&server, "s3://bytes", "wrong").unwrap());
         assert_eq!((error.code, error.retryable), (ErrorCode::NOT_AUTHORIZED, false), "{error}");
         let gone = S3Server { endpoint: "http://127.0.0.1:1".to_owned(), ..server };
-        let error = put(gone.open("s3://bytes", SECRET).unwrap());
+        let error = put(open_bucket(&gone, "s3://bytes", SECRET).unwrap());
         assert_eq!((error.code, error.retryable), (ErrorCode::UNAVAILABLE, true), "{error}");
         assert!(error.message.starts_with("the bucket `bytes`: "), "{error}");
-        assert_eq!(gone.open("bytes", SECRET).err().unwrap().code, ErrorCode::INVALID_URL);
+        assert_eq!(open_bucket(&gone, "bytes", SECRET).err().unwrap().code, ErrorCode::INVALID_URL);
         assert!(scene.ok("artifact.list", json!({}))["items"].as_array().unwrap().is_empty());
     });
 }

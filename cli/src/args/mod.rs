@@ -1,10 +1,12 @@
 //! The definition of the command line. The groups of commands in the help are in `help.rs`.
 
+mod artifacts;
 mod options;
 mod queries;
 
 use std::path::PathBuf;
 
+pub use artifacts::{ArtifactCommand, GetArtifactArgs, PutArtifactArgs, StorageArgs};
 use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 pub use options::{
@@ -248,6 +250,12 @@ Examples:
         command: ProgramCommand,
     },
     Logs(LogsArgs),
+    /// Store, read and list files that steps of apps produce: put, get, list, show, remove
+    #[command(after_help = "Examples:\n  runstate artifact put e1 1 page.png\n  runstate help artifact get")]
+    Artifact {
+        #[command(subcommand)]
+        command: ArtifactCommand,
+    },
     /// Check that the store can be read and written
     ///
     /// Reads one row, however large the store is.

@@ -1,6 +1,7 @@
 //! The commands: each opens its store, runs, and closes the store. Each file has the commands on one subject.
 //! `completions`, which prints a completion script for a shell, needs no store and is here.
 
+mod artifacts;
 mod due;
 mod executions;
 mod info;
@@ -25,7 +26,7 @@ use serde_json::Value as Json;
 
 pub use executions::frames_text;
 
-use crate::args::{Cli, CliCommand, LogLevelArg, ProgramCommand, RunArgs};
+use crate::args::{ArtifactCommand, Cli, CliCommand, LogLevelArg, ProgramCommand, RunArgs};
 use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::mcp;
@@ -108,6 +109,20 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
         CliCommand::Logs(logs) => {
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(logs::print_logs(&session, logs).await).await
+        }
+        CliCommand::Artifact { command: ArtifactCommand::Put(put) } => {
+            let upload = artifacts::NewUpload::open(put)?;
+            let session = open(MissingStore::Refuse, None).await?;
+            session.finish(upload.store(&session).await).await
+        }
+        CliCommand::Artifact { command: ArtifactCommand::Get(get) } => {
+            artifacts::check_target(&get, out.is_json())?;
+            let session = open(MissingStore::Refuse, None).await?;
+            session.finish(artifacts::get_artifact(&session, &get).await).await
+        }
+        CliCommand::Artifact { command: ArtifactCommand::Collect(storage) } => {
+            let session = open(MissingStore::Refuse, None).await?;
+            session.finish(artifacts::collect_artifacts(&session, &storage).await).await
         }
         CliCommand::Health => {
             let session = Session::open(&global, MissingStore::Refuse, settings(None)?, out).await?;

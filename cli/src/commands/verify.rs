@@ -234,7 +234,7 @@ pub async fn compact_store(global: &GlobalArgs, out: Printer) -> Result<CliExit,
 
 fn watch(bar: &Arc<Bar>) -> Arc<dyn ProgressObserver> {
     let bar = bar.clone();
-    Arc::new(move |done, total| bar.bytes(done, total))
+    Arc::new(move |done, total| bar.bytes("reading", done, Some(total)))
 }
 
 /// Formats each finding in a line, followed by the losses.

@@ -31,6 +31,8 @@ pub struct Face {
     pub drives: bool,
     /// The rest of an example after the words.
     pub example: Option<&'static str>,
+    /// Another word for the last one of the command.
+    pub alias: Option<&'static str>,
 }
 
 const fn face(operation: &'static str) -> Face {
@@ -46,6 +48,7 @@ const fn face(operation: &'static str) -> Face {
         loss: None,
         drives: false,
         example: None,
+        alias: None,
     }
 }
 
@@ -84,6 +87,10 @@ impl Face {
 
     const fn example(self, example: &'static str) -> Self {
         Self { example: Some(example), ..self }
+    }
+
+    const fn alias(self, alias: &'static str) -> Self {
+        Self { alias: Some(alias), ..self }
     }
 }
 
@@ -142,6 +149,22 @@ const FACES: &[Face] = &[
         .line("{name} is removed")
         .next_step(ErrorCode::IN_USE, "cvm history")
         .example("review draft --yes"),
+    face("apps.artifact.list").empty("no artifacts").example("--execution e1 --step 1").columns(&[
+        "id",
+        "execution_id EXECUTION",
+        "step_id STEP",
+        "artifact_type TYPE",
+        "artifact_name NAME",
+        "mime_type MEDIA TYPE",
+        "size_bytes BYTES",
+        "storage_type STORAGE",
+        "created_at CREATED",
+    ]),
+    face("apps.artifact.remove")
+        .deletes("with its bytes, if no other artifact has them")
+        .line("{id} is removed")
+        .alias("rm")
+        .example("A1 A2 --yes"),
     face("cvm.stats").positional(&["program"]).must_exist("program", "cvm.versions", "name").example("review"),
 ];
 

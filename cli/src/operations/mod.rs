@@ -213,6 +213,9 @@ impl OperationCommand {
             let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue);
             command = command.arg(yes.help("Do not ask for confirmation"));
         }
+        if let Some(alias) = self.face.alias {
+            command = command.visible_alias(alias);
+        }
         // A group of arguments sets a description of its own.
         let about = arguments::sentence(&self.documentation);
         command.about(about).long_about(self.documentation.clone()).after_help(self.example())

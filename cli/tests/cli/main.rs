@@ -1,6 +1,8 @@
 //! Tests of the real binary, as people and scripts use it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(all(target_os = "linux", feature = "object-store"))]
+mod artifacts;
 mod bad_input;
 mod bulk;
 mod calls;
@@ -21,6 +23,9 @@ mod own_domain;
 #[cfg(unix)]
 mod process;
 mod programs;
+#[cfg(all(target_os = "linux", feature = "object-store"))]
+#[path = "../../../tests/s3_server/mod.rs"]
+mod s3_server;
 mod stores;
 mod support;
 #[cfg(target_os = "linux")]

@@ -117,6 +117,7 @@ impl CliFixture {
             "RUNSTATE_LOG_LEVEL",
             "RUNSTATE_SAVE_EVERY",
             "RUNSTATE_SAVE_EVERY_BYTES",
+            "RUNSTATE_ARTIFACTS",
             // These decide about colors.
             "CI",
             "CLICOLOR",

@@ -93,17 +93,20 @@ pub fn store_url(environment: &Environment) -> Result<(String, StoreOrigin), Err
     }
 }
 
-/// Expands the `~` of `file:~` and `file:~/DIR` in a store URL to the home directory, because no shell expands it there.
+/// Expands the `~` of `file:~` and `file:~/DIR` in a store URL to the home directory, because no shell expands it there. That of `local:~/DIR`
+/// in the URL of a storage too.
 ///
 /// ```
 /// use runstate::engine::open::expand_home;
 /// assert_eq!(expand_home("file:~/data", Some("/home/ann")).unwrap(), "file:/home/ann/data");
 /// ```
 pub fn expand_home(url: &str, home: Option<&str>) -> Result<String, Error> {
-    let rest = url.strip_prefix("file:~").filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
-    match (rest, home.filter(|home| !home.is_empty())) {
+    let is_below_home = |(scheme, rest): &(&str, &str)| {
+        matches!(*scheme, "file" | "local") && (rest.is_empty() || rest.starts_with(['/', '?']))
+    };
+    match (url.split_once(":~").filter(is_below_home), home.filter(|home| !home.is_empty())) {
         (None, _) => Ok(url.to_owned()),
-        (Some(rest), Some(home)) => Ok(format!("file:{home}{rest}")),
+        (Some((scheme, rest)), Some(home)) => Ok(format!("{scheme}:{home}{rest}")),
         (Some(_), None) => Err(Error::new(
             ErrorCode::USAGE,
             format!("`{url}` cannot be opened: there is no home directory; use an absolute path"),
@@ -120,6 +123,7 @@ mod tests {
         let at = |url| expand_home(url, Some("/home/ann")).unwrap();
         assert_eq!(at("file:~"), "file:/home/ann");
         assert_eq!(at("file:~?single_process"), "file:/home/ann?single_process");
+        assert_eq!(at("local:~/artifacts"), "local:/home/ann/artifacts");
         assert_eq!(at("file:~bob"), "file:~bob");
         assert_eq!(at("file:a/~"), "file:a/~");
         assert!(expand_home("file:~/x", None).unwrap_err().message.contains("no home directory"));

@@ -4,7 +4,7 @@
 //! neither subclasses nor `Symbol` methods.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use runstate_value::sort_by;
 
@@ -269,10 +269,12 @@ fn match_array(machine: &mut Machine, text: &Str, found: Option<TextMatch>) -> V
     values.extend(found.groups);
     machine.heap.charge(text.len() as u64);
     let array = machine.heap.new_array(values);
-    for (name, value) in
-        [("index", Value::Number(found.start as f64)), ("input", Value::Text(text.clone())), ("groups", found.named)]
-    {
-        machine.heap.table_set(array, TableKind::Main, Value::text(name), value);
+    // All matches share their names. Weights count on that, and a program may keep as many matches as its heap has room for.
+    static NAMES: OnceLock<[Str; 3]> = OnceLock::new();
+    let names = NAMES.get_or_init(|| ["index", "input", "groups"].map(Str::new));
+    let values = [Value::Number(found.start as f64), Value::Text(text.clone()), found.named];
+    for (name, value) in names.iter().zip(values) {
+        machine.heap.table_set(array, TableKind::Main, Value::Text(name.clone()), value);
     }
     Value::Ref(array)
 }
