@@ -3,6 +3,7 @@
 //! Deviation from ECMA-262 §22.2 RegExp: methods of strings call the built-in algorithms directly, because regexps have
 //! neither subclasses nor `Symbol` methods.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -108,6 +109,18 @@ fn construct_regexp(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     new_regexp(machine, &Value::Text(source), &Value::Text(flags)).map(NativeOutcome::Value)
 }
 
+/// Number of new regexps that a thread remembers.
+const RECENT_REGEXPS: usize = 8;
+
+/// Weight of the largest regexp that is remembered.
+const RECENT_WEIGHT: u64 = 16 << 10;
+
+thread_local! {
+    /// The newest regexps with their flags as they were given. A literal in a loop makes a regexp in each iteration: those share what it compiles
+    /// to, which is larger than they are.
+    static RECENT: RefCell<Vec<(Str, RegExp)>> = const { RefCell::new(Vec::new()) };
+}
+
 /// The compiled pattern with its flags in order, or SyntaxError. ECMA-262 §22.2.3.3 RegExpInitialize.
 fn compile(source: &Str, flags: &Str) -> Result<(CompiledRegExp, Str), AbruptCompletion> {
     let mut letters: Vec<u16> = flags.units().iter().collect();
@@ -194,8 +207,22 @@ pub(in super::super) fn new_regexp(
     flags: &Value,
 ) -> Result<Value, AbruptCompletion> {
     let (source, flags) = (conversion::to_text(machine, pattern)?, conversion::to_text(machine, flags)?);
-    let (compiled, flags) = compile(&source, &flags)?;
-    let regexp = RegExp { source, flags, last_index: 0.0, compiled: Arc::new(compiled) };
+    let is_same = |(given, regexp): &&(Str, RegExp)| *given == flags && regexp.source == source;
+    let found = RECENT.with_borrow(|recent| recent.iter().find(is_same).map(|(_, regexp)| regexp.clone()));
+    let regexp = match found {
+        Some(regexp) => regexp,
+        None => {
+            let (compiled, ordered) = compile(&source, &flags)?;
+            let regexp = RegExp { source, flags: ordered, last_index: 0.0, compiled: Arc::new(compiled) };
+            if regexp.source.weight() + regexp.compiled.weight() <= RECENT_WEIGHT {
+                RECENT.with_borrow_mut(|recent| {
+                    recent.truncate(RECENT_REGEXPS - 1);
+                    recent.insert(0, (flags, regexp.clone()));
+                });
+            }
+            regexp
+        }
+    };
     Ok(Value::Ref(machine.heap.allocate(Entry::RegExp(Box::new(regexp)))))
 }
 
