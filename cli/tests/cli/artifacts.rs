@@ -45,7 +45,7 @@ fn put(scene: &CliFixture, bytes: &[u8], flags: &[&str]) -> String {
     output.out.trim_end().to_owned()
 }
 
-/// Runs the binary. What it prints need not be text.
+/// Runs the binary. Its output need not be text.
 fn run_binary(scene: &CliFixture, args: &[&str]) -> Output {
     scene.command(args).output().unwrap()
 }
