@@ -22,15 +22,10 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 use sha2::Sha256;
 
-use crate::operation::Failure;
+pub use crate::operation::WebhookSecret;
+use crate::operation::{Failure, GONE};
 use crate::time::{Millis, Timestamp};
 use crate::tls;
-
-/// A secret in the form of Standard Webhooks begins with it.
-const SECRET_PREFIX: &str = "whsec_";
-
-/// The length of a secret in bytes, by Standard Webhooks.
-const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// The settings of a [`WebhookClient`].
 #[derive(Clone, Debug)]
@@ -62,36 +57,11 @@ pub struct WebhookMessage<'a> {
     pub body: &'a str,
 }
 
-/// The key with which messages to one target are signed. Its debug form does not show it.
-pub struct WebhookSecret(Vec<u8>);
-
-impl std::fmt::Debug for WebhookSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("WebhookSecret")
-    }
-}
-
 impl WebhookSecret {
-    /// Reads the form `whsec_…`: 24 to 64 bytes in base64. The error does not contain the text.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let bytes = text.strip_prefix(SECRET_PREFIX).and_then(|encoded| BASE64_STANDARD.decode(encoded).ok());
-        let valid = bytes.filter(|bytes| SECRET_BYTES.contains(&bytes.len()));
-        valid.map(Self).ok_or_else(|| "it must be `whsec_` and 24 to 64 bytes in base64".to_owned())
-    }
-
-    /// The text of this key.
-    pub fn to_text(&self) -> String {
-        format!("{SECRET_PREFIX}{}", BASE64_STANDARD.encode(&self.0))
-    }
-
-    /// A key from 32 random bytes.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes.to_vec())
-    }
-
     /// The signature of a message: `v1,` and the HMAC-SHA-256 of `id.seconds.body` in base64.
     pub fn sign(&self, id: &str, sent_at: Timestamp, body: &str) -> Result<String, Failure> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).map_err(|error| Failure::permanent(error.to_string()))?;
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.to_bytes()).map_err(|error| Failure::permanent(error.to_string()))?;
         mac.update(format!("{id}.{}.{body}", seconds(sent_at)).as_bytes());
         Ok(format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes())))
     }
@@ -129,7 +99,7 @@ impl WebhookClient {
 
     /// Sends one message. Returns the status of the response, which is a success.
     ///
-    /// Errors: not retried are a URL that is refused and the status 410 (gone). All others are: another status, a redirect, no response in
+    /// Errors: not retried are a URL or an address that is refused, and the status 410 (its name is [`GONE`]). All others are: another status, a redirect, no response in
     /// time. The text contains no part of the URL but its host, since the path often is a secret.
     pub async fn deliver(&self, message: WebhookMessage<'_>) -> Result<u16, Failure> {
         let url = self.target(message.url)?;
@@ -199,12 +169,17 @@ impl Resolve for PublicResolver {
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             if !trusted && found.iter().any(|address| !is_public(address.ip())) {
-                return Err(not_public(name.as_str()).into());
+                return Err(NotPublic(not_public(name.as_str())).into());
             }
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }
+
+/// The error for a name with an address that is not public.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotPublic(String);
 
 /// Whether an address is of the public internet, by the registries of special-purpose addresses of IANA (RFC 6890).
 fn is_public(address: IpAddr) -> bool {
@@ -273,7 +248,8 @@ fn unsent(host: &str, error: reqwest::Error) -> Failure {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    Failure::new(format!("{host} was not reached: {cause}"))
+    let message = format!("{host} was not reached: {cause}");
+    if cause.is::<NotPublic>() { Failure::permanent(message) } else { Failure::new(message) }
 }
 
 /// The failure that a response without success means.
@@ -281,7 +257,7 @@ fn refusal(host: &str, response: &Response) -> Failure {
     let status = response.status();
     let answered = format!("{host} answered {status}");
     if status == StatusCode::GONE {
-        return Failure::permanent(answered);
+        return Failure::permanent(answered).with_name(GONE);
     }
     if !status.is_redirection() {
         return Failure::new(answered);

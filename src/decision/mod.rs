@@ -132,6 +132,14 @@ impl Change {
         }
     }
 
+    /// The document that it updates, as it was read.
+    pub fn before(&self) -> Option<&LoadedDocument> {
+        match self {
+            Self::Update { before, .. } => Some(before),
+            _ => None,
+        }
+    }
+
     /// The document as it is after the change; `None`: it is removed.
     pub fn document(&self) -> Option<&Document> {
         match self {

@@ -106,7 +106,9 @@ impl Engine {
                     && (trigger.concerns)(change.key())
                     && let (key, Some(document)) = (change.key().clone(), change.document().cloned())
                 {
-                    (trigger.run)(ChangedDocument { key: &key, after: &document, view, ctx }, &mut decision)?;
+                    let before = change.before().cloned();
+                    let before = before.as_ref().map(|before| &*before.document);
+                    (trigger.run)(ChangedDocument { key: &key, before, after: &document, view, ctx }, &mut decision)?;
                 }
             }
             index += 1;

@@ -8,6 +8,7 @@
 //! | `due.rs` | due rules: how work whose time has come is found, and the command that does it |
 //! | `work_item.rs`, `backoff.rs` | items that workers claim, and when failed work is retried |
 //! | `trigger.rs` | changes that a domain adds to the commits of another one |
+//! | `webhook_secret.rs` | the secret of a webhook |
 //! | `registry.rs` | the domains of one engine, checked once |
 //! | `verification.rs` | how verification checks that the documents of an entity agree |
 //! | `description.rs` | documentation and schemas, for builds that have them |
@@ -22,6 +23,8 @@ mod registry;
 mod schema_macros;
 mod trigger;
 mod verification;
+#[cfg(any(feature = "apps", feature = "webhook"))]
+mod webhook_secret;
 mod work_item;
 
 pub use backoff::Backoff;
@@ -42,6 +45,8 @@ pub use registry::{Registry, RegistryError};
 pub use runstate_derive::{Operation, Parameter, Parameters};
 pub use trigger::{Audit, AuditedCommand, ChangedDocument, Trigger};
 pub use verification::{EntityCheck, RowsCheck, RowsComparison};
+#[cfg(any(feature = "apps", feature = "webhook"))]
+pub use webhook_secret::{GONE, WebhookSecret};
 pub use work_item::{Failure, WorkItem, WorkItemVisitor};
 
 use crate::decision::EngineSettings;

@@ -3,7 +3,7 @@
 
 use crate::decision::{Change, Ctx, Decision, Rejection, View};
 use crate::schema::{Collection, Key};
-use crate::value::Document;
+use crate::value::{self, Document, Json};
 
 /// A trigger on the changes of a collection.
 #[derive(Debug)]
@@ -21,12 +21,22 @@ pub struct Trigger {
 pub struct ChangedDocument<'a> {
     /// Its key.
     pub key: &'a Key,
+    /// Its fields before the change; `None`: the change inserts it.
+    pub before: Option<&'a Document>,
     /// Its fields after the change.
     pub after: &'a Document,
     /// The documents that were read for the decision.
     pub view: &'a View,
     /// The context of the decision.
     pub ctx: &'a Ctx,
+}
+
+impl<'a> ChangedDocument<'a> {
+    /// The text at `path`, if the change gives it this text: a status that the document enters.
+    pub fn entered(&self, path: &str) -> Option<&'a str> {
+        let text = |document: &'a Document| value::get(document, path).and_then(Json::as_str);
+        text(self.after).filter(|after| self.before.and_then(text) != Some(*after))
+    }
 }
 
 /// The row of a domain's audit log for a command of this domain. It is written in the same commit, so it exists if the command took effect.

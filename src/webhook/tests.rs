@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{WebhookClient, WebhookMessage, WebhookSecret, WebhookSettings, is_public};
-use crate::operation::Failure;
+use crate::operation::{Failure, GONE};
 use crate::time::{Millis, Timestamp};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -16,7 +16,7 @@ fn messages_are_signed_as_in_standard_webhooks() {
     let sent_at = Timestamp::from_millis(1_614_265_330_999);
     let signature = secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", sent_at, r#"{"test": 2432232314}"#).unwrap();
     assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-    assert_eq!((secret.to_text(), format!("{secret:?}")), (SECRET.to_owned(), "WebhookSecret".to_owned()));
+    assert_eq!((secret.to_text(), format!("{secret:?}")), (SECRET, "WebhookSecret".to_owned()));
 }
 
 #[test]
@@ -186,7 +186,8 @@ async fn responses_without_success_are_failures() {
     for (response, retry, why) in cases {
         let client = if response.is_some() { client.clone() } else { receiver.client(Millis(200)) };
         let failure = deliver(&client, &format!("http://{}/secret", receiver.address)).await.unwrap_err();
-        assert_eq!(failure, Failure { message: format!("{} {why}", receiver.address), name: None, retry });
+        let name = (!retry).then(|| GONE.to_owned());
+        assert_eq!(failure, Failure { message: format!("{} {why}", receiver.address), name, retry });
     }
     let address = receiver.address;
     assert_eq!(receiver.received.await.unwrap().0.len(), 5);
@@ -198,5 +199,5 @@ async fn responses_without_success_are_failures() {
 async fn a_name_of_this_machine_is_not_reached() {
     let client = WebhookClient::new(WebhookSettings::default()).unwrap();
     let failure = deliver(&client, "https://localhost/").await.unwrap_err();
-    assert!(failure.message.contains("localhost has an address that is not public"), "{failure:?}");
+    assert!(!failure.retry && failure.message.contains("localhost has an address that is not public"), "{failure:?}");
 }

@@ -130,13 +130,13 @@ fn ending(id: &str, document: &Document, now: Timestamp) -> Result<Option<TaskEv
 }
 
 fn follow_execution(change: ChangedDocument<'_>, decision: &mut Decision<()>) -> Result<(), Rejection> {
-    let ChangedDocument { key, after, view, ctx } = change;
+    let ChangedDocument { key, before, after, view, ctx } = change;
     let Some((task_id, _)) = key.id.strip_prefix(EXECUTION_PREFIX).and_then(|rest| rest.rsplit_once(':')) else {
         return Ok(());
     };
     // Most changes end nothing, so the task is read only for those that do, and for the first one of a retry.
     let event = ending(&key.id, after, ctx.now)?;
-    let is_retried = before(view, key).is_some_and(|status| status == "error");
+    let is_retried = before.and_then(status).is_some_and(|status| status == "error");
     if event.is_none() && !is_retried {
         return Ok(());
     }
@@ -162,7 +162,7 @@ fn follow_execution(change: ChangedDocument<'_>, decision: &mut Decision<()>) ->
     decision.write(view, session, ctx.now)
 }
 
-/// The status of the execution before the change.
-fn before<'a>(view: &'a View, key: &Key) -> Option<&'a str> {
-    view.get(key)?.document.get("state")?.get("status").and_then(Json::as_str)
+/// The status of an execution with this document.
+fn status(document: &Document) -> Option<&str> {
+    document.get("state")?.get("status").and_then(Json::as_str)
 }
