@@ -22,7 +22,7 @@ const MODULES: &[(&str, &str)] = &[
     ("transfer", "schema operation store engine"),
     // The one part of a general module that knows a domain: the older CVM's data becomes documents of `cvm`.
     ("transfer/legacy", "schema decision vm domain store engine transfer"),
-    ("client", "schema decision operation vm domain store engine work"),
+    ("client", "schema decision operation vm domain webhook store engine work"),
     ("wasm", "schema decision operation vm lang domain store engine transfer client work"),
     ("testing", "schema decision operation vm domain store engine transfer client work wasm"),
 ];

@@ -8,6 +8,8 @@ mod queries;
 mod run;
 #[cfg(feature = "compiler")]
 mod source;
+#[cfg(all(feature = "apps", feature = "webhook", not(target_family = "wasm")))]
+mod webhooks;
 
 pub use answer::Answer;
 #[cfg(any(not(target_family = "wasm"), feature = "wasm"))]

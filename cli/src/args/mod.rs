@@ -188,6 +188,7 @@ Examples:
   runstate work --kind search --kind fetch --exec ./tools.sh --timeout 1m
   runstate work --kind cc --exec 'model --print' --drain       exit when no call is open
   runstate work --kind fs.readFile --allow-read data
+  runstate work --webhooks                                     send the messages of subscriptions
 
 Exit codes: 0 stopped, or no call is open; 2 the command cannot be run; 130 stopped twice.")]
     Work(Box<WorkArgs>),

@@ -119,8 +119,14 @@ pub struct AnswerSourceArgs {
 #[derive(Debug, clap::Args)]
 pub struct WorkArgs {
     /// Kind of calls to serve: `cc` for `CC(…)`, a tool's name for `call(tool, …)` (repeatable)
-    #[arg(long, required = true, value_name = "K")]
+    #[arg(long, required_unless_present = "webhooks", value_name = "K")]
     pub kind: Vec<String>,
+    /// Send the messages of subscriptions instead of serving calls
+    #[arg(long, conflicts_with_all = ["kind", "exec", "concurrency", "attempts", "timeout", "plain", "allow_read"])]
+    pub webhooks: bool,
+    /// Host, or HOST:PORT, of a receiver that may have an address that is not public and no TLS (repeatable)
+    #[arg(long, value_name = "HOST", requires = "webhooks")]
+    pub webhook_trusted_host: Vec<String>,
     /// Shell command that answers; `fs.readFile`, `fs.listFiles` and `fs.writeFile` need none
     #[arg(long, value_name = "CMD")]
     pub exec: Option<String>,

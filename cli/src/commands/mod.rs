@@ -11,6 +11,7 @@ mod program;
 mod run;
 mod transfer;
 mod verify;
+mod webhooks;
 mod work;
 
 use std::path::Path;

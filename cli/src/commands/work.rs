@@ -1,14 +1,16 @@
-//! `work`: a worker that serves calls with a command.
+//! `work`: a worker that serves calls with a command, or sends webhooks.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use runstate::client::CallWorker;
 use runstate::domain::cvm::{COGNITIVE, TIMER, Work};
-use runstate::work::{Backoff, Failure as TaskFailure, Task, WorkerEvent};
+use runstate::engine::Error;
+use runstate::work::{Backoff, Failure as TaskFailure, Task, WorkItem, Worker, WorkerEvent};
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;
 
 use super::due::WorkerReporter;
+use super::webhooks::webhook_worker;
 use crate::args::WorkArgs;
 use crate::error::{self, CliError};
 use crate::exec::{self, Exec, ExecError, ExecRequest};
@@ -22,17 +24,19 @@ use crate::time_format::{duration_millis, format_seconds};
 /// The number of stop requests after an abort: the worker cannot continue.
 const ABORTED: u32 = u32::MAX;
 
-/// Serves calls until it is stopped, or with `--drain` until no call is open.
+/// Serves calls, or sends webhooks, until it is stopped, or with `--drain` until none is open.
 pub async fn run_worker(session: &Session, args: WorkArgs) -> Result<CliExit, CliError> {
     check(&args)?;
     let requests = StopRequests::watch(session.out);
     let owner = args.owner.clone().unwrap_or_else(|| format!("{}:{}", host_name(), std::process::id()));
-    let worker = worker(session, &args, &owner, &requests)?;
-    session.out.remark(&format!("{owner} serves {}; ctrl-c stops it", args.kind.join(", ")));
-    let (stop, now) = (requests.wait_for(1), requests.wait_for(2));
-    let ended = match args.drain {
-        true => worker.drain_until(stop, now).await,
-        false => worker.run_until(stop, now).await,
+    let ended = if args.webhooks {
+        let worker = webhook_worker(session, &args, &owner)?;
+        session.out.remark(&format!("{owner} sends webhooks; ctrl-c stops it"));
+        run(&worker, &requests, args.drain).await
+    } else {
+        let worker = worker(session, &args, &owner, &requests)?;
+        session.out.remark(&format!("{owner} serves {}; ctrl-c stops it", args.kind.join(", ")));
+        run(&worker, &requests, args.drain).await
     };
     match requests.abort_reason() {
         Some(reason) => Err(error::usage(reason)),
@@ -40,6 +44,11 @@ pub async fn run_worker(session: &Session, args: WorkArgs) -> Result<CliExit, Cl
             .map(|()| if requests.times() > 1 { CliExit::Interrupted } else { CliExit::Done })
             .map_err(CliError::from),
     }
+}
+
+async fn run<W: WorkItem>(worker: &Worker<W>, requests: &StopRequests, drain: bool) -> Result<(), Error> {
+    let (stop, now) = (requests.wait_for(1), requests.wait_for(2));
+    if drain { worker.drain_until(stop, now).await } else { worker.run_until(stop, now).await }
 }
 
 fn check(args: &WorkArgs) -> Result<(), CliError> {

@@ -1,14 +1,16 @@
-//! Due work: claims that have ended, blobs to review.
+//! Due work: claims that have ended, blobs to review, events to publish.
 
 use super::artifact::{Blob, ReviewBlob, SHORTEST_REVIEW};
 use super::configuration::SHORTEST_CLAIM;
+use super::delivery::{Delivery, ExpireDelivery};
 use super::step::{ExpireStep, QueuedStep};
+use super::subscription::{Event, PublishEvent};
 use crate::decision::TypedCommand;
 use crate::operation::DueRule;
 use crate::schema::Entity as _;
 
 /// The due rules.
-pub(super) static RULES: &[&DueRule] = &[&STEP_CLAIM, &BLOB_REVIEW];
+pub(super) static RULES: &[&DueRule] = &[&STEP_CLAIM, &BLOB_REVIEW, &DELIVERY_CLAIM, &EVENT];
 
 /// Claimed steps whose lease has ended or whose time is over.
 static STEP_CLAIM: DueRule = DueRule {
@@ -25,3 +27,16 @@ static BLOB_REVIEW: DueRule = DueRule {
         TypedCommand::boxed(ReviewBlob { id: row.id.to_owned() })
     })
 };
+
+/// Claimed deliveries whose lease has ended.
+static DELIVERY_CLAIM: DueRule = DueRule {
+    lead: |_| SHORTEST_CLAIM,
+    ..DueRule::new("apps.delivery_claim", &Delivery::COLLECTION, "due_at", |row| {
+        TypedCommand::boxed(ExpireDelivery { id: row.id.to_owned() })
+    })
+};
+
+/// Events whose deliveries are not all made.
+static EVENT: DueRule = DueRule::new("apps.event", &Event::COLLECTION, "occurred_at", |row| {
+    TypedCommand::boxed(PublishEvent { id: row.id.to_owned() })
+});

@@ -7,8 +7,10 @@
 //! | `execution/` | executions: entity and lifecycle, progress, start and cancel |
 //! | `step/` | steps: entity and lifecycle, the queue from which workers claim them, skip and retry |
 //! | `artifact/` | artifacts of steps, and the blobs with their bytes |
+//! | `subscription/` | receivers of webhooks, and the events that they get |
+//! | `delivery/` | messages to subscriptions, which workers send |
 //! | `audit.rs` | the row of each command in the audit log |
-//! | `due.rs` | claims that have ended, blobs to review |
+//! | `due.rs` | claims that have ended, blobs to review, events to publish |
 //! | `queries/` | steps in order, failures, rates, durations, reports |
 //! | `verification/` | whether the documents agree with each other |
 
@@ -16,11 +18,13 @@ mod artifact;
 mod audit;
 pub mod codes;
 mod configuration;
+mod delivery;
 mod due;
 mod execution;
 mod queries;
 mod settings;
 mod step;
+mod subscription;
 mod verification;
 
 pub(crate) use artifact::split_path;
@@ -35,6 +39,10 @@ pub use configuration::{
     FailurePolicy, FieldDefinition, FieldKind, SaveConfiguration, StepDefaults, StepDefinition, StepInput, StepRetry,
     ValuePath,
 };
+pub use delivery::{
+    ClaimDelivery, CompleteDelivery, Delivery, DeliveryClaim, DeliveryState, DeliveryWork, ExpireDelivery,
+    FailDelivery, HeartbeatDelivery, NextDelivery, ReleaseDelivery,
+};
 pub use execution::{
     AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionStatus, AppExecutionSummary, CancelExecution,
     GraphProgress, StartExecution, StepProgress,
@@ -46,6 +54,11 @@ pub use settings::AppsSettings;
 pub use step::{
     ClaimStep, ClaimedStep, CompleteStep, ExpireStep, FailStep, FailedStep, HeartbeatStep, NextStepAvailable,
     QueuedStep, ReleaseStep, RetryStep, SkipStep, Step, StepClaim, StepEvent, StepState, StepStatus, StepWork,
+};
+pub use subscription::{
+    CreateSubscription, EVENTS, Event, PauseSubscription, PublishEvent, RedeliverDeadLetters, Redelivered,
+    RemoveSubscription, ResumeSubscription, Subscription, SubscriptionSummary, TestSubscription, event_data,
+    record_event,
 };
 
 use crate::operation::{Domain, EntityQueries, LifecycleDeclaration, Operation};
@@ -62,6 +75,9 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &Artifact::COLLECTION,
         &Blob::COLLECTION,
         &BlobChunk::COLLECTION,
+        &Subscription::COLLECTION,
+        &Event::COLLECTION,
+        &Delivery::COLLECTION,
         &AuditRow::COLLECTION,
     ])
     .operations(&[
@@ -92,9 +108,20 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &ShowSuccess::OPERATION,
         &ShowDurations::OPERATION,
         &ShowReport::OPERATION,
+        &CreateSubscription::OPERATION,
+        &PauseSubscription::OPERATION,
+        &ResumeSubscription::OPERATION,
+        &RemoveSubscription::OPERATION,
+        &TestSubscription::OPERATION,
+        &RedeliverDeadLetters::OPERATION,
+        &Subscription::SHOW,
+        &Subscription::LIST,
+        &Delivery::SHOW,
+        &Delivery::LIST,
         &AuditRow::LIST,
     ])
     .due(due::RULES)
+    .triggers(subscription::TRIGGERS)
     .audit(audit::row)
     .checks(verification::CHECKS)
     .lifecycles(&[
