@@ -318,6 +318,26 @@ async fn call_apps(recorder: &mut RecordedCalls) {
     let failed = json!({"id": "plain:1", "token": work["claimed"]["token"], "message": "no"});
     recorder.call("apps.step.fail", failed).await;
     recorder.call("apps.step.retry", json!({"executionId": "plain", "stepId": 1})).await;
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let subscription = json!({
+        "url": "https://example.com", "secret": secret, "events": ["apps.execution.failed"], "filter": {"app_id": 1},
+        "name": "hook", "createdBy": "ada", "id": "hook"
+    });
+    recorder.call("apps.subscription.create", subscription).await;
+    let hook = json!({"id": "hook"});
+    let delivery = recorder.call("apps.subscription.test", hook.clone()).await;
+    for (name, parameters) in [
+        ("apps.delivery.show", json!({"id": delivery})),
+        ("apps.delivery.list", json!({"subscription": "hook", "status": "pending", "sort": "created_at"})),
+        ("apps.subscription.redeliver", hook.clone()),
+        ("apps.subscription.pause", hook.clone()),
+        ("apps.subscription.show", hook.clone()),
+        ("apps.subscription.list", json!({"active": false})),
+        ("apps.subscription.resume", hook.clone()),
+        ("apps.subscription.remove", hook),
+    ] {
+        recorder.call(name, parameters).await;
+    }
 }
 
 /// The TypeScript compiler of the package's tools; `None`, and a skip line, if it is not installed.

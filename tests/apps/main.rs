@@ -14,5 +14,8 @@ mod s3_server;
 mod scene;
 #[cfg(feature = "object-store")]
 mod storages;
+mod subscriptions;
 mod verification;
+#[cfg(feature = "webhook")]
+mod webhooks;
 mod workers;
