@@ -184,8 +184,9 @@ fn changes_of_other_domains_are_events_by_a_trigger() {
     let call = |name: &str, parameters: Json| {
         block_on(scene.engine.call(&format!("orchestration.{name}"), parameters.as_object().unwrap().clone())).unwrap()
     };
-    call("session.create", json!({"session": "x", "project": "p"}));
-    call("session.complete", json!({"session": "x"}));
+    call("machine.register", json!({"machineId": "m", "hostname": "host", "slots": [1]}));
+    call("session.create", json!({"id": "x", "project": "p", "machine": "m"}));
+    call("session.complete", json!({"sessionId": "x"}));
     scene.after(Millis(0));
     let work = claim(&scene).unwrap();
     let body: Json = serde_json::from_str(&work.body()).unwrap();

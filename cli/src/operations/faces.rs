@@ -165,6 +165,20 @@ const FACES: &[Face] = &[
         .line("{id} is removed")
         .alias("rm")
         .example("A1 A2 --yes"),
+    face("apps.subscription.create").line("{id} is created"),
+    face("apps.subscription.pause").line("{id} is paused"),
+    face("apps.subscription.resume").line("{id} is active"),
+    face("apps.subscription.remove").deletes("with its secret").line("{id} is removed"),
+    face("apps.subscription.redeliver").line("{deliveries} are sent again"),
+    face("apps.subscription.list").empty("no subscriptions").columns(&["id", "active", "events", "url", "name"]),
+    face("apps.delivery.list").empty("no deliveries").columns(&[
+        "id",
+        "status",
+        "event",
+        "subscription_id SUBSCRIPTION",
+        "attempts",
+        "error",
+    ]),
     face("cvm.stats").positional(&["program"]).must_exist("program", "cvm.versions", "name").example("review"),
 ];
 

@@ -34,5 +34,6 @@ mod syscalls;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod transfer;
+mod webhooks;
 #[cfg(unix)]
 mod work;
