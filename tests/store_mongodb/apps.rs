@@ -86,6 +86,20 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
         ],
     },
     ExpectedIndexes { collection: "blob_chunks", schema: &[], added: &[r#"{"blob":1} {}"#] },
+    ExpectedIndexes { collection: "subscriptions", schema: &[], added: &[r#"{"events":1} {}"#, r#"{"active":1} {}"#] },
+    ExpectedIndexes { collection: "events", schema: &[], added: &[r#"{"occurred_at":1} {}"#] },
+    ExpectedIndexes {
+        collection: "deliveries",
+        schema: &[],
+        added: &[
+            r#"{"available_at":1} {"partialFilterExpression":{"available_at":{"$exists":true}}}"#,
+            r#"{"due_at":1} {"partialFilterExpression":{"due_at":{"$exists":true}}}"#,
+            r#"{"subscription_id":1,"status":1} {}"#,
+            r#"{"event":1} {}"#,
+            r#"{"created_at":-1} {}"#,
+            r#"{"expires_at":1} {"expireAfterSeconds":0}"#,
+        ],
+    },
     ExpectedIndexes {
         collection: "audit_log",
         schema: &[],

@@ -49,8 +49,8 @@ const ERROR_BYTES: usize = 1_000;
 // It outlives its subscription, so its id is not a reference.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[entity(collection = "apps.deliveries", version = 1, noun = "delivery", filters(subscription_id, status, event))]
-#[index(available_at)]
-#[index(due_at)]
+#[index(available_at, when = "exists(available_at)")]
+#[index(due_at, when = "exists(due_at)")]
 #[index(subscription_id, status)]
 #[index(event)]
 #[index(created_at desc)]
