@@ -85,6 +85,9 @@ fn verify(collection: &Collection) -> Result<(), String> {
         if fields.insert(field.name, ()).is_some() {
             return Err(format!("field `{}` is declared twice", field.name));
         }
+        if field.is_words && field.kind != Kind::Text {
+            return Err(format!("`{}` holds words, but is not a text", field.name));
+        }
         if let (Presence::Default(value), false) = (field.presence, field.values.is_empty())
             && !field.values.iter().any(|v| value.to_json() == *v)
         {
@@ -106,6 +109,9 @@ fn verify(collection: &Collection) -> Result<(), String> {
             return Err(format!("index `{}` reads `{path}`, which is not a declared field", index.name()));
         }
         verify_unique(collection, index)?;
+    }
+    if collection.indexes.iter().filter(|index| collection.is_over_words(index)).count() > 1 {
+        return Err("two text indexes are over words; MongoDB has one in a collection, so declare one over all fields".to_owned());
     }
     if let Some(ttl) = &collection.ttl
         && collection.kind_of(ttl.field) != Kind::Timestamp
@@ -174,6 +180,10 @@ mod tests {
             Predicate::Any(&[Predicate::Missing("end")]),
         ]))]);
     const VALID: Collection = Collection::new("a.b", 1);
+    const NUMBERS: Collection = Collection::new("a.b", 1).fields(&[Field::int("x").words()]);
+    const SEARCHED: Collection = Collection::new("a.b", 1)
+        .fields(&[Field::text("x").words(), Field::text("y").words()])
+        .indexes(&[Index::text(&[("x", Ascending)]), Index::text(&[("y", Ascending)])]);
 
     const ROWS: Collection = Collection::new("a.b", 1)
         .fields(&[Field::text("x"), Field::text("y").optional()])
@@ -206,6 +216,9 @@ mod tests {
         let absence =
             "collection a.b: unique index `x` is partial by a missing field; not every store can express that";
         assert_eq!(problem(&OPEN), absence);
+        assert_eq!(problem(&NUMBERS), "collection a.b: `x` holds words, but is not a text");
+        let two = "collection a.b: two text indexes are over words; MongoDB has one in a collection, so declare one over all fields";
+        assert_eq!(problem(&SEARCHED), two);
         assert_eq!(Catalog::new(&[&VALID, &VALID]).unwrap_err().problem, "is declared twice");
     }
 }

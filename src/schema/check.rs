@@ -2,7 +2,7 @@
 
 use super::{Collection, Field, Kind, Presence, parse_decimal};
 use crate::limits::{DOCUMENT_DEPTH, SAFE_INTEGER};
-use crate::value::{Document, Json, ValueError, check_storable, get};
+use crate::value::{Document, Json, ValueError, check_storable, get, words};
 
 /// A field that does not match its declaration.
 // Boxed, because each reader of an entity returns it for each of its fields: pages load that code.
@@ -121,6 +121,9 @@ fn field_violation(field: &Field, value: &Json) -> Option<String> {
     if !field.values.is_empty() && !field.values.iter().any(|v| value == v) {
         return Some(format!("is not one of {}", field.values.join(", ")));
     }
+    if field.is_words && !value.as_str().is_some_and(is_words) {
+        return Some("is not words in lower case with one space between two".to_owned());
+    }
     if field.max_bytes > 0 {
         let bytes = value.as_str().map_or_else(|| value.to_string().len(), str::len);
         if bytes > field.max_bytes {
@@ -128,6 +131,10 @@ fn field_violation(field: &Field, value: &Json) -> Option<String> {
         }
     }
     None
+}
+
+fn is_words(text: &str) -> bool {
+    text.is_empty() || text.split(' ').all(|word| words(word).eq([word]))
 }
 
 fn kind_text(kind: Kind) -> &'static str {
@@ -156,6 +163,7 @@ mod tests {
         Field::int("n").optional(),
         Field::decimal("money").optional(),
         Field::id("owner").optional(),
+        Field::text("found").words().optional(),
     ]);
 
     #[test]
@@ -175,6 +183,14 @@ mod tests {
         assert_eq!(says(json!({"name": "a", "n": null})), Ok(()));
         assert_eq!(says(json!({"name": null})), Err("name: is not a text".into()));
         assert_eq!(says(json!({"name": "a", "owner": ""})), Err("owner: an id may not be empty".into()));
+        for words in ["", "a", "two words", "é 7 東京"] {
+            assert_eq!(says(json!({"name": "a", "found": words})), Ok(()), "{words}");
+        }
+        // The letter İ becomes two characters in lower case, and the second one is not a letter.
+        for text in ["A", "a-b", "a  b", " a", "a ", "a\nb", "i\u{307}"] {
+            let violation = "found: is not words in lower case with one space between two".to_owned();
+            assert_eq!(says(json!({"name": "a", "found": text})), Err(violation), "{text:?}");
+        }
     }
 
     #[test]

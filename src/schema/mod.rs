@@ -24,7 +24,8 @@ pub use runstate_derive::{Entity, FieldType, Fields, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::time::Millis;
+use crate::time::{Millis, Timestamp};
+use crate::value::{Document, get};
 
 /// A collection: the fields of its documents and the indexes that find them.
 ///
@@ -68,6 +69,9 @@ pub struct Field {
     pub max_bytes: usize,
     /// Whether it holds a secret.
     pub secret: bool,
+    /// Whether its text is words: runs of letters and digits in lower case, with one space between two. A text index over such fields
+    /// is a native one on MongoDB, which splits and folds other texts differently.
+    pub is_words: bool,
     /// The collection of which it holds an id.
     pub references: Option<&'static str>,
     /// Whether the document is a part of the one that it references.
@@ -161,6 +165,15 @@ pub struct Ttl {
     pub partial: Option<Predicate>,
 }
 
+impl Ttl {
+    /// The time from which a document is expired, that time included.
+    pub fn expires_at(&self, document: &Document) -> Option<Timestamp> {
+        let expires = self.partial.as_ref().is_none_or(|partial| partial.holds(document));
+        let at = get(document, self.field)?.as_i64()?;
+        expires.then(|| Timestamp::from_millis(at) + self.after)
+    }
+}
+
 /// `field` holds an id of `collection`; see [`Collection::references`].
 #[derive(Clone, Copy, Debug)]
 pub struct Reference {
@@ -230,6 +243,17 @@ impl Collection {
         self.references().find(|reference| reference.collection == to && required(reference.field))
     }
 
+    /// The text index over words, if there is one. At most one is declared: MongoDB has one text index in a collection.
+    pub fn words_index(&self) -> Option<&'static Index> {
+        self.indexes.iter().find(|index| self.is_over_words(index))
+    }
+
+    /// Whether it is an index of all documents over fields that hold words.
+    fn is_over_words(&self, index: &Index) -> bool {
+        let holds_words = |path: &str| self.fields.iter().any(|field| field.name == path && field.is_words);
+        index.kind == IndexKind::Text && index.partial.is_none() && index.fields.iter().all(|(path, _)| holds_words(path))
+    }
+
     /// The kind of the field at `path`. Undeclared fields are JSON.
     pub fn kind_of(&self, path: &str) -> Kind {
         self.fields.iter().find(|f| f.name == path).map_or(Kind::Json, |f| f.kind)
@@ -276,6 +300,7 @@ impl Field {
             values: &[],
             max_bytes: 0,
             secret: false,
+            is_words: false,
             references: None,
             is_part: false,
         }
@@ -308,6 +333,12 @@ impl Field {
     /// Declares that the field holds a secret.
     pub const fn secret(mut self) -> Self {
         self.secret = true;
+        self
+    }
+
+    /// Declares that the text is words in lower case, with one space between two.
+    pub const fn words(mut self) -> Self {
+        self.is_words = true;
         self
     }
 

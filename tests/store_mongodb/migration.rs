@@ -103,6 +103,33 @@ fn documents_with_parallel_lists_are_stored_despite_indexes() {
     });
 }
 
+const WORDS: Collection = Collection::new("t.words", 1)
+    .fields(&[Field::text("a").words().optional(), Field::text("b").words().optional()])
+    .indexes(&[Index::text(&[("b", Ascending)])]);
+const MORE_WORDS: Collection =
+    Collection { indexes: &[Index::text(&[("b", Ascending), ("a", Ascending)])], ..WORDS };
+
+#[test]
+fn the_text_index_of_a_collection_is_replaced_and_one_of_an_operator_is_not() {
+    run_on_server(async {
+        let url = fresh_url();
+        let store = Mongo::open(&url, MongoOptions::default()).await.unwrap();
+        for (declared, index) in [(&WORDS, "b_text"), (&MORE_WORDS, "b_text_a_text"), (&WORDS, "b_text")] {
+            // Repeated, it changes nothing.
+            for _ in 0..2 {
+                store.migrate(&Catalog::new(&[declared]).unwrap()).await.unwrap();
+                assert_eq!(index_names(&url, "t.words").await, ["_id_", index]);
+            }
+        }
+        run_command(&url, doc! {"dropIndexes": "t.words", "index": "b_text"}).await;
+        let others = doc! {"name": "others", "key": {"c": "text"}};
+        run_command(&url, doc! {"createIndexes": "t.words", "indexes": [others]}).await;
+        let other = Mongo::open(&url, MongoOptions::default()).await.unwrap();
+        let error = other.migrate(&Catalog::new(&[&WORDS]).unwrap()).await.unwrap_err();
+        assert!(error.to_string().contains("a different index conflicts with them; drop it"), "{error}");
+    });
+}
+
 #[test]
 fn field_id_is_unique_if_so_declared() {
     run_on_server(async {

@@ -25,6 +25,7 @@ const ATTRIBUTES: &[&str] = &[
     "undeclared",
     "declared",
     "secret",
+    "words",
     "updated",
     "shard",
     "state",
@@ -70,6 +71,7 @@ pub struct FieldAttributes {
     undeclared: bool,
     declared: Option<Vec<(String, bool)>>,
     secret: bool,
+    words: bool,
 }
 
 enum DefaultValue {
@@ -148,6 +150,9 @@ impl StoredField {
         }
         if attributes.secret {
             field = quote!(#field.secret());
+        }
+        if attributes.words {
+            field = quote!(#field.words());
         }
         if let Some(collection) = &attributes.references {
             let method = Ident::new(if attributes.part { "part_of" } else { "references" }, Span::call_site());
@@ -237,6 +242,7 @@ impl FieldAttributes {
         match name.as_str() {
             "id" => self.id = true,
             "secret" => self.secret = true,
+            "words" => self.words = true,
             "updated" => self.updated = true,
             "shard" => self.shard = true,
             "state" | "flatten" => self.flat = true,
@@ -287,7 +293,8 @@ impl FieldAttributes {
 
     /// Rejects attributes that contradict each other.
     fn check(&self, field: &syn::Field) -> syn::Result<()> {
-        let has_declaration = self.kind.is_some() || self.max.is_some() || self.values.is_some() || self.secret;
+        let has_declaration =
+            self.kind.is_some() || self.max.is_some() || self.values.is_some() || self.secret || self.words;
         let has_default = self.default.is_some() || self.omit_default;
         let has_name = self.path.is_some() || self.rename.is_some();
         let literal = matches!(self.default, Some(DefaultValue::Literal(_)));

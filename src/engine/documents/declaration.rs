@@ -353,6 +353,7 @@ impl FieldDeclaration {
             values: values.leak(),
             max_bytes: self.max_bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
             secret: false,
+            is_words: false,
             references: None,
             is_part: false,
         }

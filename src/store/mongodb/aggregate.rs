@@ -10,7 +10,7 @@ use mongodb::bson::{Bson, Document as Doc, doc};
 use super::Mongo;
 use super::codec::{CollectionCodec, decode_value};
 use super::condition::{ServerFilter, ServerPath, comparison_value};
-use super::filter::translate;
+use super::filter::{add_text_search, translate};
 use super::query::{include_fields, top_field};
 use super::read::BATCH;
 use super::retry::AttemptError;
@@ -62,8 +62,10 @@ async fn aggregate_locally(
     codec: &CollectionCodec,
     aggregate: &Aggregate,
 ) -> Result<Vec<Document>, AttemptError> {
+    let mut filter = translate(codec, &aggregate.filter).filter;
+    add_text_search(codec, &aggregate.filter, &mut filter);
     let command = doc! {
-        "filter": translate(codec, &aggregate.filter).filter,
+        "filter": filter,
         "projection": include_fields(read_fields(aggregate).into_iter().map(top_field)),
     };
     let mut cursor = read::find(mongo, &aggregate.collection, command, BATCH).await?;

@@ -11,6 +11,8 @@ use crate::store::StoreError;
 pub(super) const DUPLICATE_KEY: i32 = 11_000;
 /// Another transaction writes the same document.
 pub(super) const WRITE_CONFLICT: i32 = 112;
+/// The index does not exist: another process dropped it meanwhile.
+pub(super) const INDEX_NOT_FOUND: i32 = 27;
 const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
 const ILLEGAL_OPERATION: i32 = 20;

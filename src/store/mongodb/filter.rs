@@ -1,11 +1,17 @@
 //! Filters in the server's query language, in a form that indexes can serve: the comparisons, containments and words by which declared queries
 //! select. Any other part of a filter selects every document. The reference implementation (`store::eval`) checks each returned document.
+//!
+//! The server splits a text at other characters than the reference implementation, and folds more letters. So its text index finds too few
+//! documents, such as none with `foo_bar` for the word `bar`. It is used for fields that hold words only ([`Field::words`]): these are split at
+//! their spaces, and further splits and folds are the same for the word in the document and the word that is searched.
+//!
+//! [`Field::words`]: crate::schema::Field::words
 
-use mongodb::bson::{Bson, Regex, doc};
+use mongodb::bson::{Bson, Document as Doc, Regex, doc};
 
 use super::codec::CollectionCodec;
 use super::condition::{ServerFilter, ServerPath, comparison_value};
-use crate::schema::{Filter, Kind};
+use crate::schema::{Filter, Index, Kind};
 use crate::value::{Json, words};
 
 /// Deeper filters are not translated, since the server limits the depth of a command.
@@ -117,7 +123,39 @@ fn contains(codec: &CollectionCodec, path: &str, wanted: &Json, levels: usize) -
     ServerFilter { exact: false, ..filter }
 }
 
-/// The server's text search splits words differently and misses some matches. A regular expression finds texts that contain the letters.
+/// Adds the search of one required word in the text index, if there is one, to the translation of a whole filter. The server accepts one
+/// search in a query, and none within alternatives. What it finds includes every match.
+pub(super) fn add_text_search(codec: &CollectionCodec, filter: &Filter, translation: &mut Doc) -> bool {
+    let word = codec.collection.words_index().and_then(|index| {
+        let texts = required_texts(filter, index);
+        // A long word is probably a rare one.
+        texts.iter().flat_map(|text| words(text)).filter(|word| is_token(word)).max_by_key(String::len)
+    });
+    let found = word.is_some();
+    translation.extend(word.map(|word| (TEXT_SEARCH.to_owned(), doc! {"$search": word}.into())));
+    found
+}
+
+/// The operator of a search in the text index.
+pub(super) const TEXT_SEARCH: &str = "$text";
+
+/// The texts whose words all matching documents have in fields of the index.
+fn required_texts<'a>(filter: &'a Filter, index: &Index) -> Vec<&'a str> {
+    match filter {
+        Filter::And(all) => all.iter().flat_map(|part| required_texts(part, index)).collect(),
+        Filter::Text(path, text) if index.fields.iter().any(|(field, _)| field == path) => vec![text],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether the server surely has an entry for the word. It leaves out some letters, such as `ʰ`, as if they were accents.
+fn is_token(word: &str) -> bool {
+    word.contains(|letter: char| {
+        letter.is_ascii_alphanumeric() || matches!(letter, 'à'..='ž' | 'α'..='ω' | 'а'..='я' | 'ぁ'..='ゖ' | 'ァ'..='ヺ' | '一'..='鿌' | '가'..='힣')
+    })
+}
+
+/// A regular expression finds texts that contain the letters.
 fn has_words(field: &ServerPath, text: &str) -> ServerFilter {
     // The stored value of a decimal is not the document's text.
     let patterns = words(text).filter(|_| field.kind != Kind::Decimal).filter_map(|word| word_pattern(&word));
@@ -133,7 +171,7 @@ fn word_pattern(word: &str) -> Option<Regex> {
 
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::{DateTime, Document as Doc};
+    use mongodb::bson::DateTime;
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -19,7 +19,8 @@ pub(super) struct IndexSpec {
 }
 
 /// The options that define an index: with other values it is a different index.
-const SIGNIFICANT_OPTIONS: [&str; 3] = ["unique", "partialFilterExpression", "expireAfterSeconds"];
+const SIGNIFICANT_OPTIONS: [&str; 5] =
+    ["unique", "partialFilterExpression", "expireAfterSeconds", "default_language", "language_override"];
 
 /// The options that distinguish indexes with the same fields, so that both may exist.
 const DISTINGUISHING_OPTIONS: [&str; 2] = ["unique", "partialFilterExpression"];
@@ -46,11 +47,12 @@ pub(super) fn required_indexes(codec: &CollectionCodec) -> Result<Vec<IndexSpec>
 }
 
 impl IndexSpec {
-    /// `None` if the server needs no such index: it always has one on `_id`. Words are searched with regular expressions, since the server's
-    /// text search splits them differently and allows only one text index in a collection.
+    /// `None` if the server needs no such index: it always has one on `_id`. Words in a text of any other kind are searched with regular
+    /// expressions, since the server splits and folds such texts differently.
     fn from_declaration(codec: &CollectionCodec, index: &Index) -> Result<Option<Self>, StoreError> {
         if index.kind == IndexKind::Text {
-            return Ok(None);
+            let is_native = codec.collection.words_index().is_some_and(|native| native.name() == index.name());
+            return Ok(is_native.then(|| Self::over_words(index)));
         }
         let partial = match &index.partial {
             None => None,
@@ -81,6 +83,12 @@ impl IndexSpec {
         Ok(Some(Self { name: default_name(&key), key, options }))
     }
 
+    /// The text index. It has no stop words and no stems, and no document has the field that would name a language.
+    fn over_words(index: &Index) -> Self {
+        let key: Spec = index.fields.iter().map(|(path, _)| ((*path).to_owned(), TEXT.into())).collect();
+        Self { name: default_name(&key), key, options: doc! {"default_language": "none", "language_override": "_language"} }
+    }
+
     /// The specification for `createIndexes`.
     pub(super) fn spec(&self) -> Spec {
         let mut spec = doc! {"name": &self.name, "key": self.key.clone()};
@@ -101,7 +109,9 @@ impl IndexSpec {
 
     /// Whether an index of the server differs from this one, but cannot exist beside it.
     pub(super) fn conflicts_with(&self, found: &Spec) -> bool {
-        self.same_key(found)
+        // A collection has one text index.
+        let are_texts = is_text(&self.key) && found.get_document("key").is_ok_and(is_text);
+        are_texts || self.same_key(found)
             && DISTINGUISHING_OPTIONS.iter().all(|option| is_same_option(self.options.get(option), found.get(option)))
     }
 
@@ -122,6 +132,13 @@ impl IndexSpec {
 
     fn same_key(&self, found: &Spec) -> bool {
         let Ok(key) = found.get_document("key") else { return false };
+        if is_text(key) {
+            // The server has the fields of a text index in the order of their names, elsewhere.
+            let Ok(weights) = found.get_document("weights") else { return false };
+            let mut own: Vec<&String> = self.key.keys().collect();
+            own.sort();
+            return is_text(&self.key) && own.into_iter().eq(weights.keys());
+        }
         let directions =
             |key: &Spec| key.iter().map(|(path, value)| (path.clone(), to_number(value))).collect::<Vec<_>>();
         directions(key) == directions(&self.key)
@@ -174,9 +191,20 @@ fn leads_to(part: &str, path: &str) -> bool {
     path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
+/// What the key of a text index has in place of a direction.
+const TEXT: &str = "text";
+
+/// Whether the key is that of a text index.
+fn is_text(key: &Spec) -> bool {
+    key.values().any(|direction| direction.as_str() == Some(TEXT))
+}
+
 /// The server's default name for an index with this key.
 fn default_name(key: &Spec) -> String {
-    let parts = key.iter().map(|(path, direction)| format!("{path}_{direction}"));
+    let parts = key.iter().map(|(path, direction)| match direction.as_str() {
+        Some(kind) => format!("{path}_{kind}"),
+        None => format!("{path}_{direction}"),
+    });
     parts.collect::<Vec<_>>().join("_")
 }
 
@@ -251,6 +279,8 @@ mod tests {
             Field::text("state.status").optional(),
             Field::timestamp("at").optional(),
             Field::list("tags").optional(),
+            Field::text("words").words().optional(),
+            Field::text("more").words().optional(),
         ])
         .indexes(&[
             Index::ordered(&[("id", Ascending)]).unique(),
@@ -261,6 +291,7 @@ mod tests {
             Index::ordered(&[("s", Ascending)]).partial(Predicate::Missing("at")),
             Index::each(&[("tags", Ascending)]),
             Index::text(&[("s", Ascending)]),
+            Index::text(&[("words", Ascending), ("more", Ascending)]),
             Index::ordered(&[("at", Ascending)]),
         ])
         .ttl(Ttl { field: "at", after: Millis(1_500), partial: None });
@@ -277,6 +308,10 @@ mod tests {
                 doc! {"name": "s_1_at_-1", "key": {"s": 1, "at": -1}, "unique": true, "partialFilterExpression": partial},
                 doc! {"name": "s_1", "key": {"s": 1}, "partialFilterExpression": {"at": Bson::Null}},
                 doc! {"name": "tags_1", "key": {"tags": 1}},
+                doc! {
+                    "name": "words_text_more_text", "key": {"words": "text", "more": "text"},
+                    "default_language": "none", "language_override": "_language"
+                },
                 doc! {"name": "at_1", "key": {"at": 1}, "expireAfterSeconds": 2},
             ]
         );
@@ -325,9 +360,27 @@ mod tests {
 
     #[test]
     fn index_is_matched_by_definition_not_by_name() {
-        let found = &required_indexes(&CollectionCodec::new(&C)).unwrap()[4];
+        let found = &required_indexes(&CollectionCodec::new(&C)).unwrap()[5];
         let other = |seconds: Bson| doc! {"v": 2, "key": {"at": 1.0}, "name": "mine", "expireAfterSeconds": seconds};
         assert!(found.matches(&other(Bson::Int64(2))) && found.matches(&other(Bson::Double(2.0))));
         assert!(!found.matches(&other(Bson::Int32(3))) && !found.matches(&doc! {"key": {"at": 1}, "name": "at_1"}));
+    }
+
+    #[test]
+    fn text_index_is_matched_by_its_fields_and_languages() {
+        let index = &required_indexes(&CollectionCodec::new(&C)).unwrap()[4];
+        let listed = |weights: Spec, language: &str| {
+            doc! {
+                "v": 2, "key": {"_fts": "text", "_ftsx": 1}, "name": "mine", "weights": weights,
+                "default_language": language, "language_override": "_language", "textIndexVersion": 3
+            }
+        };
+        let own = listed(doc! {"more": 1, "words": 1}, "none");
+        assert!(index.matches(&own) && index.conflicts_with(&own));
+        for other in [listed(doc! {"words": 1}, "none"), listed(doc! {"more": 1, "words": 1}, "english")] {
+            assert!(!index.matches(&other) && index.conflicts_with(&other), "{other}");
+        }
+        let hashed = doc! {"key": {"words": "hashed"}, "name": "words_hashed"};
+        assert!(!index.matches(&hashed) && !index.conflicts_with(&hashed));
     }
 }

@@ -20,8 +20,6 @@ use crate::store::mongodb::{meta, read_fence, retry};
 const NAMESPACE_NOT_FOUND: i32 = 26;
 /// The collection exists: another process created it meanwhile.
 const NAMESPACE_EXISTS: i32 = 48;
-/// The index does not exist: another process dropped it meanwhile.
-const INDEX_NOT_FOUND: i32 = 27;
 /// A different index has the same name or the same fields.
 const INDEX_CONFLICTS: [i32; 2] = [85, 86];
 
@@ -321,7 +319,7 @@ impl Mongo {
         }
         let namespace = self.layout.namespace(name);
         let drop = doc! {"dropIndexes": namespace.collection, "index": names, "writeConcern": {"w": "majority"}};
-        self.run_idempotent(&namespace.database, drop, &format!("dropping indexes of {name}"), INDEX_NOT_FOUND).await
+        self.run_idempotent(&namespace.database, drop, &format!("dropping indexes of {name}"), error_mapping::INDEX_NOT_FOUND).await
     }
 
     /// Runs a command within the time of one call. The error code `done_code` means that it was run before.

@@ -12,7 +12,7 @@ use mongodb::bson::{Document as Doc, doc};
 use super::Mongo;
 use super::codec::CollectionCodec;
 use super::condition::ServerFilter;
-use super::filter::translate;
+use super::filter::{add_text_search, translate};
 use super::read::BATCH;
 use super::retry::AttemptError;
 use super::sort::SortPushdown;
@@ -97,6 +97,8 @@ struct QueryPlan<'a> {
     query: &'a Query,
     cursor: Option<Cursor>,
     filter: ServerFilter,
+    /// Whether the filter searches the text index.
+    searches_text: bool,
     /// How the server sorts. Empty: all rows are read and sorted here.
     sort: Doc,
     /// How many fields of the query's order that is. `None`: it is the final order.
@@ -112,7 +114,8 @@ impl<'a> QueryPlan<'a> {
             true => ServerFilter::exact(doc! {"_id": {"$gt": &cursor.id}}),
             false => order.cursor_filter(cursor),
         });
-        let filter = ServerFilter::all([translate(codec, &query.filter)].into_iter().chain(from));
+        let mut filter = ServerFilter::all([translate(codec, &query.filter)].into_iter().chain(from));
+        let searches_text = add_text_search(codec, &query.filter, &mut filter.filter);
         // If all rows are kept anyway, or there is at most one, the planner chooses an index for the filter alone.
         let (sort, presorted_fields) = match query.limit {
             None => (Doc::new(), Some(0)),
@@ -120,7 +123,8 @@ impl<'a> QueryPlan<'a> {
             Some(_) if query.sort.is_empty() => (doc! {"_id": 1}, None),
             Some(_) => (order.to_document(), Some(order.len())),
         };
-        Ok(Self { codec, query, cursor, filter, sort, presorted_fields, projection: projection(query) })
+        let projection = projection(query);
+        Ok(Self { codec, query, cursor, filter, searches_text, sort, presorted_fields, projection })
     }
 
     fn command(&self) -> Doc {
@@ -129,7 +133,9 @@ impl<'a> QueryPlan<'a> {
 
     /// How many rows nearly always suffice for a page. `None` if that is not known.
     fn sufficient_rows(&self) -> Option<u32> {
-        let limit = self.query.limit.filter(|_| self.filter.exact && !self.sort.is_empty())?;
+        // Nearly all documents that the text index finds match.
+        let is_exact = self.filter.exact || self.searches_text;
+        let limit = self.query.limit.filter(|_| is_exact && !self.sort.is_empty())?;
         let ties = if self.presorted_fields.is_none() { 0 } else { EXTRA_ROWS };
         limit.checked_add(1 + ties).filter(|count| i32::try_from(count.saturating_add(1)).is_ok())
     }

@@ -9,6 +9,8 @@ use mongodb::{Cursor, Database};
 use tokio::task::{JoinError, JoinSet};
 
 use super::codec::CollectionCodec;
+use super::error_mapping::INDEX_NOT_FOUND;
+use super::filter::TEXT_SEARCH;
 use super::retry::AttemptError;
 use super::transaction::{MongoTransaction, operation_time};
 use super::write_command::CurrentRevisions;
@@ -16,7 +18,7 @@ use super::{Declarations, META, Mongo};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::Key;
-use crate::store::mongodb::{changes, read_fence, retry};
+use crate::store::mongodb::{changes, error_mapping, read_fence, retry};
 use crate::store::{COMMANDS, Freshness, Outcome, Position, StoreError, StoredDocument};
 use crate::value::Json;
 
@@ -194,7 +196,17 @@ pub(super) async fn find(
     let namespace = mongo.layout.namespace(collection);
     let mut command = doc! {"find": namespace.collection, "batchSize": batch, "allowDiskUse": true};
     command.extend(options);
-    open_cursor(mongo, &namespace.database, command, batch).await
+    match open_cursor(mongo, &namespace.database, command.clone(), batch).await {
+        // The text index was dropped, or is not built yet. Without it the same filter is slower.
+        Err(AttemptError::Driver(error)) if error_mapping::error_code(&error) == Some(INDEX_NOT_FOUND) => {
+            let filter = command.get_document_mut("filter").ok();
+            match filter.and_then(|filter| filter.remove(TEXT_SEARCH)) {
+                Some(_) => open_cursor(mongo, &namespace.database, command, batch).await,
+                None => Err(error.into()),
+            }
+        }
+        opened => opened,
+    }
 }
 
 /// Runs a pipeline over a collection in one snapshot.

@@ -21,9 +21,8 @@ use super::transaction::operation_time;
 use crate::id::Revision;
 use crate::schema::{Predicate, Ttl};
 use crate::store::mongodb::{read, read_fence, retry};
-use crate::store::{StoreError, StoredDocument};
+use crate::store::StoreError;
 use crate::time::Timestamp;
-use crate::value::get;
 
 /// Documents deleted by one command.
 const DELETE_BATCH: usize = 1_000;
@@ -82,7 +81,7 @@ async fn find_expired(
     let mut expired = Vec::new();
     while expired.len() < limit && cursor.advance().await? {
         let (id, stored) = codec.decode_document(cursor.current())?;
-        if codec.is_ledger() || is_expired(ttl, &stored, now) {
+        if codec.is_ledger() || ttl.expires_at(&stored.document).is_some_and(|at| at <= now) {
             expired.push((id.to_string(), stored.revision));
         }
     }
@@ -132,12 +131,6 @@ async fn count_existing(
         existing += 1;
     }
     Ok(existing)
-}
-
-fn is_expired(ttl: &Ttl, stored: &StoredDocument, now: Timestamp) -> bool {
-    let at = get(&stored.document, ttl.field).and_then(crate::value::Json::as_i64);
-    ttl.partial.as_ref().is_none_or(|partial| partial.holds(&stored.document))
-        && at.is_some_and(|at| Timestamp::from_millis(at) + ttl.after <= now)
 }
 
 fn to_count(number: &Bson) -> Option<usize> {

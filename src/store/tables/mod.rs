@@ -307,10 +307,7 @@ fn top_level_field(path: &str) -> &str {
 
 /// Returns the time from which `document` is expired, that time included.
 fn deadline(collection: &Collection, document: &Document) -> Option<Timestamp> {
-    let ttl = collection.ttl.as_ref()?;
-    let expires = ttl.partial.as_ref().is_none_or(|p| p.holds(document));
-    let at = get(document, ttl.field)?.as_i64()?;
-    expires.then(|| Timestamp::from_millis(at) + ttl.after)
+    collection.ttl.as_ref()?.expires_at(document)
 }
 
 /// Encodes a deadline as an entry.

@@ -224,6 +224,7 @@ macro_rules! __conformance_cases {
             queries::a_projection_returns_the_requested_fields "a projection returns the requested fields";
             queries::invalid_queries_are_refused "an undeclared collection or a cursor of another query is invalid";
             queries::text_search_finds_whole_words "text search finds whole words in any case";
+            queries::a_text_index_over_words_finds_every_match "a text index over words finds the documents of the reference, in its order";
 
             queries::aggregates_are_computed_over_all_documents "count, sum, avg, min, max, percentile and count_if, also over no documents";
             queries::aggregates_are_computed_by_group "groups and time buckets, in the order of their values";

@@ -2,13 +2,14 @@
 
 use serde_json::json;
 
-use super::fixture::{BatchExt, ConformanceFixture, ITEMS, code};
+use super::fixture::{BatchExt, ConformanceFixture, ITEMS, catalog_of, code};
 use super::{Subject, Verdict, ensure, ensure_eq};
 use crate::schema::Direction::{Ascending, Descending};
-use crate::schema::{Accumulator, Aggregate, Collection, Direction, Filter, Group, Query};
+use crate::schema::{Accumulator, Aggregate, Collection, Direction, Field, Filter, Group, Index, Query};
+use crate::store::eval::matches;
 use crate::store::{Freshness, StoreError};
 use crate::time::Millis;
-use crate::value::{Document, Json};
+use crate::value::{Document, Json, sort_by, words};
 
 async fn fixture_with_documents(
     subject: &Subject,
@@ -250,6 +251,89 @@ pub(super) async fn text_search_finds_whole_words(subject: &Subject) -> Verdict 
     {
         ensure_eq!((words, s.ids(&search(words)).await?.concat()), (words, expected.to_owned()));
     }
+    Ok(())
+}
+
+/// Words that text searches of databases split, fold, shorten or leave out, each in its own way.
+const AWKWARD_TEXTS: [&str; 30] = [
+    "the", "The running RUNS", "run", "foo_bar foo-bar", "foobar", "don't", "dont", "O\u{2019}Brien", "caf\u{e9}", "cafe\u{301}", "cafe",
+    "\u{130}stanbul", "istanbul", "I\u{131}k", "stra\u{df}e STRASSE", "\u{3a3}\u{3a3} \u{3c3}\u{3c2}", "\u{6771}\u{4eac}", "\u{6771} \u{4eac}\u{90fd}",
+    "\u{ac00}\u{b098}", "\u{1f980}crab", "a\u{1f469}\u{200d}\u{1f4bb}b", "x\u{b2} \u{2163} \u{bd}", "\u{2b0}\u{2b9}\u{30fc}", "\u{928}\u{92e}\u{938}\u{94d}\u{924}\u{947}",
+    "\u{645}\u{64f}\u{62d}\u{645}\u{62f}", "\u{212a}elvin", "-minus \"quoted phrase\"", "v1.2.3 #42 $text", "\u{fb01}n", "e\u{30a}\u{327}",
+];
+
+pub(super) async fn a_text_index_over_words_finds_every_match(subject: &Subject) -> Verdict {
+    /// Texts as words.
+    const TEXTS: Collection = Collection::new("conform.texts", 1)
+        .fields(&[Field::text("words").words(), Field::text("more").words().optional(), Field::timestamp("at")])
+        .indexes(&[Index::text(&[("words", Ascending), ("more", Ascending)])]);
+    let s = ConformanceFixture::new(subject).await?;
+    if !s.store.capabilities().text {
+        return Ok(());
+    }
+    s.store.migrate(&catalog_of(&[&ITEMS, &TEXTS])?).await?;
+    // Words in lower case may contain what separates words, so they are split again.
+    let normal = |text: &str| words(&words(text).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join(" ");
+    let pick = |n: usize| normal(AWKWARD_TEXTS[n % AWKWARD_TEXTS.len()]);
+    let mut documents = Vec::new();
+    for n in 0..1_000 {
+        let words = format!("{} {} n{}", pick(n), pick(n * n / 7), n % 10);
+        let mut document = json!({"words": normal(&words), "at": n % 50});
+        if n % 3 == 0 {
+            document["more"] = pick(n / 30).into();
+        }
+        documents.push((format!("{n:04}"), document));
+    }
+    for part in documents.chunks(250) {
+        let batch = part.iter().fold(s.batch()?, |batch, (id, document)| batch.put(&TEXTS, id, document.clone()));
+        s.commit(batch).await?;
+    }
+    let (old, not) = (documents[0].clone(), |filter: Filter| Filter::Not(Box::new(filter)));
+    let refused = s.batch()?.put(&TEXTS, "x", json!({"words": "Not normal", "at": 0}));
+    ensure_eq!(code(&s.commit(refused).await), "invalid");
+    let text = |path: &str, text: &str| Filter::Text(path.to_owned(), text.to_owned());
+    let mut filters: Vec<Filter> = AWKWARD_TEXTS.iter().map(|words| text("words", &normal(words))).collect();
+    filters.extend(AWKWARD_TEXTS.iter().map(|words| text("words", words)));
+    filters.extend(AWKWARD_TEXTS.iter().map(|words| text("more", words)));
+    filters.extend([
+        text("words", ""),
+        text("words", "n3 missing"),
+        Filter::And(vec![text("words", "run n3"), text("more", "the"), Filter::Lt("at".to_owned(), json!(40))]),
+        Filter::Or(vec![text("words", "run"), text("more", "cafe")]),
+        Filter::And(vec![text("words", "n7"), not(text("words", "the"))]),
+        Filter::And(vec![Filter::And(vec![text("words", "the")]), Filter::Eq("at".to_owned(), json!(0))]),
+    ]);
+    for filter in filters {
+        let mut expected: Vec<(&Json, &str)> = Vec::new();
+        for (id, document) in &documents {
+            if document.as_object().is_some_and(|document| matches(&TEXTS, &filter, document)) {
+                expected.push((&document["at"], id));
+            }
+        }
+        sort_by(&mut expected, |(a, x), (b, y)| b.as_i64().cmp(&a.as_i64()).then_with(|| x.cmp(y)));
+        let expected: Vec<String> = expected.into_iter().map(|(_, id)| id.to_owned()).collect();
+        let query = Query::of(&TEXTS).filter(filter).sort("at", Descending);
+        ensure_eq!((&query.filter, s.ids(&query).await?), (&query.filter, expected.clone()));
+        // Page by page.
+        let (mut query, mut found) = (query.limit(7), Vec::new());
+        while found.len() < 30 {
+            let page = s.store.query(&query, Freshness::Linearizable).await?;
+            found.extend(page.items.iter().map(|row| row.id.to_string()));
+            query.cursor = page.next;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
+        ensure_eq!((&query.filter, &found[..]), (&query.filter, &expected[..found.len().min(expected.len())]));
+    }
+    // A document that is changed or deleted has its new words only.
+    let (id, mut document) = old;
+    document["words"] = "changed".into();
+    s.change(&TEXTS, &id, document).await?;
+    let changed = Query::of(&TEXTS).filter(text("words", "changed"));
+    ensure_eq!(s.ids(&changed).await?, [id.clone()]);
+    s.delete(&TEXTS, &id).await?;
+    ensure_eq!(s.ids(&changed).await?, [] as [String; 0]);
     Ok(())
 }
 
