@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{BlobStore, BlobWriter, Chunks};
 use crate::domain::apps::{
     AbortUpload, Artifact, BeginUpload, BegunUpload, Blob, BlobState, ContinueUpload, ForgetBlob, GetArtifact,
-    PART_BYTES, PutArtifact, RemoveArtifact, RemovedBlobs, split_path,
+    PART_BYTES, PutArtifact, RemoveArtifact, RemovedBlobs, TEXT_BYTES, split_path,
 };
 use crate::engine::{Engine, Error};
 use crate::error_code::ErrorCode;
@@ -98,6 +98,7 @@ impl Artifacts {
         let begun = self.engine.execute(&begin).await?;
         Ok(ArtifactUpload {
             artifacts: self.clone(),
+            text: Artifact::is_text(&artifact.artifact_type, &artifact.mime_type).then(Vec::new),
             artifact,
             begun,
             writer: None,
@@ -185,11 +186,17 @@ pub struct ArtifactUpload {
     parts: Vec<String>,
     hash: Sha256,
     bytes: u64,
+    /// The beginning of a text, for the search.
+    text: Option<Vec<u8>>,
 }
 
 impl ArtifactUpload {
     /// Appends bytes. After an error, the upload is of no use.
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        if let Some(text) = &mut self.text {
+            // A byte more is left out later, with the word that it is in.
+            text.extend_from_slice(&bytes[..bytes.len().min((TEXT_BYTES + 1).saturating_sub(text.len()))]);
+        }
         while !bytes.is_empty() {
             if self.buffer.len() == PART_BYTES {
                 self.write_part().await?;
@@ -244,6 +251,7 @@ impl ArtifactUpload {
             artifact_name,
             mime_type,
             metadata,
+            text: self.text.take().map(|text| String::from_utf8_lossy(&text).into_owned()),
         };
         self.artifacts.engine.execute(&put).await
     }

@@ -12,6 +12,8 @@ mod random;
 #[path = "../s3_server/mod.rs"]
 mod s3_server;
 mod scene;
+mod search;
+mod search_documents;
 #[cfg(feature = "object-store")]
 mod storages;
 mod subscriptions;

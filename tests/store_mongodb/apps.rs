@@ -101,6 +101,15 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
         ],
     },
     ExpectedIndexes {
+        collection: "search_entries",
+        schema: &[],
+        added: &[
+            r#"{"_fts":"text","_ftsx":1} {"default_language":"none","language_override":"_language","textIndexVersion":3,"weights":{"words":1}}"#,
+            r#"{"execution_id":1} {}"#,
+            r#"{"expires_at":1} {"expireAfterSeconds":0}"#,
+        ],
+    },
+    ExpectedIndexes {
         collection: "audit_log",
         schema: &[],
         added: &[

@@ -9,6 +9,7 @@
 //! | `artifact/` | artifacts of steps, and the blobs with their bytes |
 //! | `subscription/` | receivers of webhooks, and the events that they get |
 //! | `delivery/` | messages to subscriptions, which workers send |
+//! | `search/` | full-text search of steps and artifacts |
 //! | `audit.rs` | the row of each command in the audit log |
 //! | `due.rs` | claims that have ended, blobs to review, events to publish |
 //! | `queries/` | steps in order, failures, rates, durations, reports |
@@ -22,6 +23,7 @@ mod delivery;
 mod due;
 mod execution;
 mod queries;
+mod search;
 mod settings;
 mod step;
 mod subscription;
@@ -50,6 +52,8 @@ pub use execution::{
 pub use queries::{
     AppSuccess, FailedExecutions, Period, ReportRow, ShowDurations, ShowReport, ShowSteps, ShowSuccess, StepDurations,
 };
+pub(crate) use search::TEXT_BYTES;
+pub use search::{Search, SearchEntry, SearchHit, SearchKind, SearchedField, SearchedText};
 pub use settings::AppsSettings;
 pub use step::{
     ClaimStep, ClaimedStep, CompleteStep, ExpireStep, FailStep, FailedStep, HeartbeatStep, NextStepAvailable,
@@ -78,6 +82,7 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &Subscription::COLLECTION,
         &Event::COLLECTION,
         &Delivery::COLLECTION,
+        &SearchEntry::COLLECTION,
         &AuditRow::COLLECTION,
     ])
     .operations(&[
@@ -105,6 +110,7 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &RemoveArtifact::OPERATION,
         &Artifact::SHOW,
         &Artifact::LIST,
+        &Search::OPERATION,
         &ShowSuccess::OPERATION,
         &ShowDurations::OPERATION,
         &ShowReport::OPERATION,
@@ -122,6 +128,7 @@ pub static DOMAIN: Domain = Domain::new("apps")
     ])
     .due(due::RULES)
     .triggers(subscription::TRIGGERS)
+    .triggers(search::TRIGGERS)
     .audit(audit::row)
     .checks(verification::CHECKS)
     .lifecycles(&[

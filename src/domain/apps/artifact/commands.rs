@@ -4,10 +4,11 @@
 use serde::Serialize;
 
 use super::{Artifact, Blob, BlobEvent, BlobState, KEPT, SHORTEST_REVIEW};
-use crate::decision::{Command, Ctx, Decision, DomainQuery, LoadedEntity, ReadSet, Rejection, View};
+use crate::decision::{Change, Command, Ctx, Decision, DomainQuery, LoadedEntity, ReadSet, Rejection, View};
+use crate::domain::apps::search::SearchEntry;
 use crate::operation::Operation;
 use crate::schema::Direction::Ascending;
-use crate::schema::{Entity, Filter, Query};
+use crate::schema::{Entity, Filter, Key, Query};
 use crate::time::{Millis, Timestamp};
 
 /// How long the process of an abandoned upload may still write.
@@ -100,7 +101,8 @@ impl Command for RemoveArtifact {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
         let artifact = view.entity::<Artifact>(&self.id)?;
         let blob = blob_of(&artifact.entity, view)?;
-        let decision = Decision::new(()).change(artifact.delete());
+        let entry = Change::Delete { key: Key::new(&SearchEntry::COLLECTION, &self.id), revision: None };
+        let decision = Decision::new(()).change(artifact.delete()).change(entry);
         let Some(mut blob) = blob else { return Ok(decision) };
         let others = view.entities::<Artifact>(ARTIFACTS)?.iter().any(|other| other.id != self.id);
         // The blob is written in both cases: of two commands that remove its last two artifacts, one is decided again.

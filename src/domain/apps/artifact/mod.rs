@@ -33,6 +33,9 @@ pub(super) const SHORTEST_REVIEW: Millis = Millis::minutes(60);
 /// How long artifacts are kept.
 const KEPT: Millis = Millis::days(92);
 
+/// Ends of the media types of texts in `application/`, such as `application/ld+json`.
+const TEXT_FORMATS: [&str; 6] = ["json", "xml", "javascript", "typescript", "yaml", "sql"];
+
 /// An artifact of a step.
 // Documents of other programs do not repeat their id, and lack `sha256`.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,6 +86,15 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// Whether an artifact of this type, with this media type, is a text, whose words are found.
+    pub(crate) fn is_text(artifact_type: &str, mime_type: &str) -> bool {
+        let mime_type = mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let (kind, format) = mime_type.split_once('/').unwrap_or((&mime_type, ""));
+        matches!(artifact_type, "log" | "code")
+            || kind == "text"
+            || kind == "application" && TEXT_FORMATS.iter().any(|text| format.ends_with(text))
+    }
+
     /// The query for artifacts whose bytes are those of this blob, the newest first.
     fn of_blob(sha256: &str, storage_path: &str, limit: u32) -> Query {
         let query = Query::of(&Self::COLLECTION).eq("sha256", sha256).eq("storage_path", storage_path);

@@ -8,6 +8,7 @@ use super::{Artifact, Blob, BlobEvent, BlobState, KEPT, SHORTEST_REVIEW, Storage
 use crate::decision::{Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use crate::domain::apps::codes;
 use crate::domain::apps::execution::AppExecution;
+use crate::domain::apps::search::SearchEntry;
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
 
@@ -148,6 +149,9 @@ pub struct PutArtifact {
     pub mime_type: String,
     /// Further information.
     pub metadata: Document,
+    /// The beginning of the content, if it is a text. The hash identifies the content, so a repeat may have another one.
+    #[serde(skip_serializing)]
+    pub text: Option<String>,
 }
 
 impl Command for PutArtifact {
@@ -176,7 +180,7 @@ impl Command for PutArtifact {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>, Rejection> {
         let mut uploaded = uploading(view, &self.blob)?;
         uploaded.entity.multipart_upload = None;
-        view.entity::<AppExecution>(&self.execution_id)?;
+        let app_id = view.entity::<AppExecution>(&self.execution_id)?.entity.app_id;
         let review_at = ctx.now + KEPT + MARGIN;
         let mut same = view.loaded_entities::<Blob>(SAME)?.pop();
         match &mut same {
@@ -204,7 +208,10 @@ impl Command for PutArtifact {
             metadata: self.metadata.clone(),
             created_at: ctx.now,
         };
-        let decision = Decision::new(artifact.id.clone()).and_insert(&artifact)?.save(uploaded, ctx.now)?;
+        let mut decision = Decision::new(artifact.id.clone()).and_insert(&artifact)?.save(uploaded, ctx.now)?;
+        if let Some(text) = &self.text {
+            decision = decision.and_insert(&SearchEntry::of_artifact(&artifact, app_id, text))?;
+        }
         match same {
             Some(same) => decision.save(same, ctx.now),
             None => Ok(decision),

@@ -14,6 +14,7 @@ use crate::domain::apps::codes;
 use crate::domain::apps::configuration::{
     AppConfiguration, Configuration, FailurePolicy, StepDefinition, StepInput, ValuePath,
 };
+use crate::domain::apps::search::SearchEntry;
 use crate::domain::apps::step::{QueuedStep, Step, StepEvent, StepState, StepStatus};
 use crate::schema::{Entity, Key};
 use crate::time::Timestamp;
@@ -50,7 +51,7 @@ impl<'a> ExecutionDocuments<'a> {
         let mut reads = ReadSet::entity::<AppExecution>(execution_id);
         if let Some(step_id) = step_id {
             let id = Step::id_of(execution_id, step_id);
-            reads = reads.with_entity::<Step>(&id).with_entity::<QueuedStep>(&id);
+            reads = reads.with_entity::<Step>(&id).with_entity::<QueuedStep>(&id).with_entity::<SearchEntry>(&id);
         }
         // The decision reports an execution that cannot be read.
         let head = view.find_entity::<AppExecution>(execution_id).ok().flatten();

@@ -1,4 +1,4 @@
-//! Verification: executions against their steps and the queue, rows of the queue, and the versions of apps.
+//! Verification: executions against their steps and the queue, rows of the queue, the versions of apps, and what the search finds.
 //!
 //! Rows that have expired are missing without harm: steps are kept for a shorter time than their execution. Documents of other programs have no
 //! version and no progress, so there is nothing to compare.
@@ -6,6 +6,7 @@
 mod app;
 mod execution;
 mod queued_step;
+mod search_entry;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,13 @@ use crate::schema::Key;
 
 /// The checks.
 pub(super) static CHECKS: &[&EntityCheck] =
-    &[&execution::CHECK, &queued_step::CHECK, &app::APP_CHECK, &app::CONFIGURATION_CHECK];
+    &[
+    &execution::CHECK,
+    &queued_step::CHECK,
+    &app::APP_CHECK,
+    &app::CONFIGURATION_CHECK,
+    &search_entry::CHECK,
+];
 
 /// The result of an inspection.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
