@@ -20,6 +20,10 @@ mod other_seeds;
 mod query_generator;
 #[path = "store_mongodb/scene.rs"]
 mod scene;
+#[path = "store_mongodb/search.rs"]
+mod search;
+#[path = "apps/search_documents.rs"]
+mod search_documents;
 #[path = "store_mongodb/server.rs"]
 #[expect(dead_code, reason = "the target `store_mongodb` uses all of it")]
 mod server;

@@ -293,6 +293,7 @@ async fn call_apps(recorder: &mut RecordedCalls) {
         ("apps.execution.cancel", json!({"executionId": "other"})),
         ("apps.execution.show", execution),
         ("apps.execution.list", json!({"user": "u", "sort": "started_at"})),
+        ("apps.search", json!({"text": "a", "appId": 1, "executionId": "app", "kind": "step", "limit": 1})),
         ("apps.report.success", json!({"days": 1})),
         ("apps.report.durations", json!({"stepName": "a"})),
         ("apps.report.executions", json!({"period": "week", "userId": "u"})),

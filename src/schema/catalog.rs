@@ -111,7 +111,8 @@ fn verify(collection: &Collection) -> Result<(), String> {
         verify_unique(collection, index)?;
     }
     if collection.indexes.iter().filter(|index| collection.is_over_words(index)).count() > 1 {
-        return Err("two text indexes are over words; MongoDB has one in a collection, so declare one over all fields".to_owned());
+        return Err("two text indexes are over words; MongoDB has one in a collection, so declare one over all fields"
+            .to_owned());
     }
     if let Some(ttl) = &collection.ttl
         && collection.kind_of(ttl.field) != Kind::Timestamp

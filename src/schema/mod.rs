@@ -251,7 +251,9 @@ impl Collection {
     /// Whether it is an index of all documents over fields that hold words.
     fn is_over_words(&self, index: &Index) -> bool {
         let holds_words = |path: &str| self.fields.iter().any(|field| field.name == path && field.is_words);
-        index.kind == IndexKind::Text && index.partial.is_none() && index.fields.iter().all(|(path, _)| holds_words(path))
+        index.kind == IndexKind::Text
+            && index.partial.is_none()
+            && index.fields.iter().all(|(path, _)| holds_words(path))
     }
 
     /// The kind of the field at `path`. Undeclared fields are JSON.

@@ -27,7 +27,7 @@ pub fn content(bytes: usize) -> Vec<u8> {
 
 /// An artifact of step 1 of the execution `e`.
 pub fn report() -> NewArtifact {
-    NewArtifact::of_step("e", 1).named("report", "report.txt", "text/plain")
+    NewArtifact::of_step("e", 1).named("report", "report.pdf", "application/pdf")
 }
 
 pub async fn put(artifacts: &Artifacts, bytes: &[u8]) -> Result<String, Error> {

@@ -107,10 +107,24 @@ pub async fn hits(engine: &Engine, mut search: Json) -> Vec<String> {
 
 /// The searches.
 pub fn searches() -> Vec<Json> {
-    let words = ["n3", "RUN n7", "the", "running", "foo", "bar", "minus phrase", "東京", "stanbul", "e", "of", "filler", "missing"];
-    let texts = TEXTS.iter().chain(&words).map(|text| json!({"text": text, "limit": 17}));
+    let words = [
+        "n3",
+        "RUN n7",
+        "the",
+        "running",
+        "foo",
+        "bar",
+        "minus phrase",
+        "東京",
+        "stanbul",
+        "e",
+        "of",
+        "filler",
+        "missing",
+    ];
+    let texts = TEXTS.iter().chain(&words).map(|text| json!({"text": text, "limit": 100}));
     let filtered = [
-        json!({"text": "run", "appId": 2}),
+        json!({"text": "run", "appId": 2, "limit": 17}),
         json!({"text": "cafe", "executionId": "e1", "kind": "step"}),
         json!({"text": "the of", "kind": "artifact", "limit": 3}),
     ];

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use runstate::domain::apps::{App, AppConfiguration, AppExecution, QueuedStep, Step};
+use runstate::domain::apps::{App, AppConfiguration, AppExecution, QueuedStep, SearchEntry, Step};
 use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Collection, Entity, Filter, Key, Query};
@@ -249,7 +249,7 @@ fn documents_that_have_expired_are_not_missing() {
     scene.after(Millis::days(184));
     assert_eq!(scene.statuses(), "2 skipped, 3 skipped", "steps that began have expired");
     assert_eq!(scene.findings(), [""; 0]);
-    // Steps that never began outlive their execution. They take space, and nothing else.
+    // Steps that never began outlive their execution, and their entries in the search do. They take space, and nothing else.
     scene.after(Millis::days(366));
     let report = block_on(scene.engine.verify(|_| {})).unwrap();
     let found: Vec<_> = report.findings.iter().map(|finding| (finding.at.as_str(), finding.severity)).collect();
@@ -260,10 +260,38 @@ fn documents_that_have_expired_are_not_missing() {
             "apps.execution_steps/e:2",
             "apps.execution_steps/e:3",
             "apps.execution_steps/failed:3",
-            "apps.execution_steps/failed:4"
+            "apps.execution_steps/failed:4",
+            "apps.search_entries/e:2",
+            "apps.search_entries/e:3",
+            "apps.search_entries/failed:3",
+            "apps.search_entries/failed:4"
         ]
         .map(outlives)
     );
+}
+
+#[test]
+fn each_damage_of_the_search_is_found() {
+    static ENTRIES: Collection = SearchEntry::COLLECTION;
+    let scene = scene();
+    let damaged = |damage: fn(&AppScene)| {
+        damage(&scene);
+        scene.findings().into_iter().filter(|finding| finding.starts_with("apps.search")).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        damaged(|on| on.set(&ENTRIES, "e:1", json!({"words": "others"}))),
+        ["apps.search_entries/e:1: its words are not those of its texts, so the search misses them"]
+    );
+    scene.set(&ENTRIES, "e:1", json!({"words": "a"}));
+    assert_eq!(damaged(|_| {}), [""; 0]);
+    assert_eq!(
+        damaged(|on| on.set(&ENTRIES, "e:2", json!({"texts": [{"field": "name", "text": "c"}], "words": "c"}))),
+        ["apps.search_entries/e:2: its texts are not those of its step"]
+    );
+    scene.set(&ENTRIES, "e:2", json!({"texts": [{"field": "name", "text": "b"}], "words": "b"}));
+    assert_eq!(damaged(|on| on.delete(&STEPS, "e:3")), ["apps.search_entries/e:3: its step does not exist"]);
+    // An entry whose step has expired first.
+    assert!(!damaged(|on| on.delete(&STEPS, "done:1")).iter().any(|finding| finding.contains("done:1")));
 }
 
 #[test]

@@ -106,8 +106,7 @@ fn documents_with_parallel_lists_are_stored_despite_indexes() {
 const WORDS: Collection = Collection::new("t.words", 1)
     .fields(&[Field::text("a").words().optional(), Field::text("b").words().optional()])
     .indexes(&[Index::text(&[("b", Ascending)])]);
-const MORE_WORDS: Collection =
-    Collection { indexes: &[Index::text(&[("b", Ascending), ("a", Ascending)])], ..WORDS };
+const MORE_WORDS: Collection = Collection { indexes: &[Index::text(&[("b", Ascending), ("a", Ascending)])], ..WORDS };
 
 #[test]
 fn the_text_index_of_a_collection_is_replaced_and_one_of_an_operator_is_not() {

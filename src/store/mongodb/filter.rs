@@ -148,11 +148,9 @@ fn required_texts<'a>(filter: &'a Filter, index: &Index) -> Vec<&'a str> {
     }
 }
 
-/// Whether the server surely has an entry for the word. It leaves out some letters, such as `ʰ`, as if they were accents.
+/// Whether the server has an entry for the word. Of all letters and digits, only this one separates words there.
 fn is_token(word: &str) -> bool {
-    word.contains(|letter: char| {
-        letter.is_ascii_alphanumeric() || matches!(letter, 'à'..='ž' | 'α'..='ω' | 'а'..='я' | 'ぁ'..='ゖ' | 'ァ'..='ヺ' | '一'..='鿌' | '가'..='힣')
-    })
+    word.contains(|letter| letter != '\u{2e2f}')
 }
 
 /// A regular expression finds texts that contain the letters.
@@ -176,6 +174,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::schema::Direction::Ascending;
     use crate::schema::{Collection, Field};
 
     const C: Collection = Collection::new("t.c", 1).fields(&[
@@ -252,6 +251,31 @@ mod tests {
 
     fn c_text(text: &str) -> mongodb::bson::raw::CString {
         text.try_into().unwrap()
+    }
+
+    #[test]
+    fn one_required_word_is_searched_in_the_text_index() {
+        const WORDS: Collection = Collection::new("t.c", 1)
+            .fields(&[Field::text("words").words(), Field::text("name")])
+            .indexes(&[Index::text(&[("words", Ascending)]), Index::text(&[("name", Ascending)])]);
+        let searched = |collection: &'static Collection, filter: Filter| {
+            let mut translation = Doc::new();
+            add_text_search(&CollectionCodec::new(collection), &filter, &mut translation);
+            translation.get_document("$text").ok().map(|search| search.get_str("$search").unwrap().to_owned())
+        };
+        let text = |path: &str, words: &str| Filter::Text(p(path), words.to_owned());
+        let both = Filter::And(vec![text("name", "alphabet"), Filter::And(vec![text("words", "a Beta")])]);
+        assert_eq!(searched(&WORDS, both), Some("beta".to_owned()));
+        for filter in [
+            text("name", "a"),
+            text("words", " - "),
+            text("words", "\u{2e2f}"),
+            Filter::Or(vec![text("words", "a"), text("words", "b")]),
+            Filter::Not(Box::new(text("words", "a"))),
+        ] {
+            assert_eq!(searched(&WORDS, filter), None);
+        }
+        assert_eq!(searched(&C, text("name", "a")), None);
     }
 
     #[test]

@@ -86,7 +86,11 @@ impl IndexSpec {
     /// The text index. It has no stop words and no stems, and no document has the field that would name a language.
     fn over_words(index: &Index) -> Self {
         let key: Spec = index.fields.iter().map(|(path, _)| ((*path).to_owned(), TEXT.into())).collect();
-        Self { name: default_name(&key), key, options: doc! {"default_language": "none", "language_override": "_language"} }
+        Self {
+            name: default_name(&key),
+            key,
+            options: doc! {"default_language": "none", "language_override": "_language"},
+        }
     }
 
     /// The specification for `createIndexes`.
@@ -111,8 +115,11 @@ impl IndexSpec {
     pub(super) fn conflicts_with(&self, found: &Spec) -> bool {
         // A collection has one text index.
         let are_texts = is_text(&self.key) && found.get_document("key").is_ok_and(is_text);
-        are_texts || self.same_key(found)
-            && DISTINGUISHING_OPTIONS.iter().all(|option| is_same_option(self.options.get(option), found.get(option)))
+        are_texts
+            || self.same_key(found)
+                && DISTINGUISHING_OPTIONS
+                    .iter()
+                    .all(|option| is_same_option(self.options.get(option), found.get(option)))
     }
 
     /// The same index under another name.

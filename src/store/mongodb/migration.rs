@@ -319,7 +319,13 @@ impl Mongo {
         }
         let namespace = self.layout.namespace(name);
         let drop = doc! {"dropIndexes": namespace.collection, "index": names, "writeConcern": {"w": "majority"}};
-        self.run_idempotent(&namespace.database, drop, &format!("dropping indexes of {name}"), error_mapping::INDEX_NOT_FOUND).await
+        self.run_idempotent(
+            &namespace.database,
+            drop,
+            &format!("dropping indexes of {name}"),
+            error_mapping::INDEX_NOT_FOUND,
+        )
+        .await
     }
 
     /// Runs a command within the time of one call. The error code `done_code` means that it was run before.

@@ -20,8 +20,8 @@ use super::retry::AttemptError;
 use super::transaction::operation_time;
 use crate::id::Revision;
 use crate::schema::{Predicate, Ttl};
-use crate::store::mongodb::{read, read_fence, retry};
 use crate::store::StoreError;
+use crate::store::mongodb::{read, read_fence, retry};
 use crate::time::Timestamp;
 
 /// Documents deleted by one command.

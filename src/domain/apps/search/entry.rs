@@ -54,8 +54,7 @@ pub enum SearchKind {
 }
 
 /// The triggers: an entry follows its step.
-pub static TRIGGERS: &[Trigger] =
-    &[Trigger { collection: &Step::COLLECTION, concerns: |_| true, run: follow_step }];
+pub static TRIGGERS: &[Trigger] = &[Trigger { collection: &Step::COLLECTION, concerns: |_| true, run: follow_step }];
 
 /// Writes the entry of a changed step, if its texts or its expiry change.
 fn follow_step(changed: ChangedDocument<'_>, decision: &mut Decision<()>) -> Result<(), Rejection> {

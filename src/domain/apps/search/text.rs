@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_searched() {
-        const SECRET: Collection = Collection::new("t.steps", 1).fields(&[crate::schema::Field::json("output").secret()]);
+        const SECRET: Collection =
+            Collection::new("t.steps", 1).fields(&[crate::schema::Field::json("output").secret()]);
         let step = json!({"step_name": "fetch", "output": "pass"});
         assert_eq!(step_texts(&SECRET, step.as_object().unwrap()).len(), 1);
     }
@@ -218,10 +219,13 @@ mod tests {
             SearchedText { field: SearchedField::Error, text: long },
             SearchedText { field: SearchedField::Output, text: "step error".into() },
         ];
-        let found = |wanted: &[&str]| excerpt(&texts, &wanted.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        let found =
+            |wanted: &[&str]| excerpt(&texts, &wanted.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         let (field, shown) = found(&["error", "step"]).unwrap();
         assert_eq!(field, SearchedField::Error);
-        assert!(shown.starts_with("…é, é,") && shown.contains("[1m the ERROR of step 7 and so") && shown.ends_with('…'));
+        assert!(
+            shown.starts_with("…é, é,") && shown.contains("[1m the ERROR of step 7 and so") && shown.ends_with('…')
+        );
         assert_eq!(found(&["step"]), Some((SearchedField::Name, "step".to_owned())));
         assert_eq!(excerpt(&[], &["step".to_owned()]), None);
     }

@@ -16,13 +16,7 @@ use crate::schema::Key;
 
 /// The checks.
 pub(super) static CHECKS: &[&EntityCheck] =
-    &[
-    &execution::CHECK,
-    &queued_step::CHECK,
-    &app::APP_CHECK,
-    &app::CONFIGURATION_CHECK,
-    &search_entry::CHECK,
-];
+    &[&execution::CHECK, &queued_step::CHECK, &app::APP_CHECK, &app::CONFIGURATION_CHECK, &search_entry::CHECK];
 
 /// The result of an inspection.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
