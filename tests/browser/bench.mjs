@@ -271,7 +271,7 @@ async function scroll(page, url) {
   await page.reload();
   await page.waitForFunction(() => document.querySelectorAll('[data-testid="execution-row"]').length > 5);
   const frames = await page.evaluate(async () => {
-    const list = document.querySelector('[data-testid="execution-list"]');
+    const list = document.querySelector('[data-testid="executions"]');
     const frame = () => new Promise(requestAnimationFrame);
     const [times, step] = [[], Math.max(400, list.scrollHeight / 200)];
     let last = await frame();

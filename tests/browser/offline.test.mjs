@@ -45,7 +45,6 @@ test("the page works without a network after its first load", () =>
     await offline.stop();
     await page.reload();
     await waitUntilOpen(page);
-    // The editor is downloaded at the first edit. Without it a plain text field is used.
     await page.getByTestId("editor-field").fill("1;");
     assert.equal(await page.getByTestId("program-name").inputValue(), "my-review");
     const id = await runExample(page, "code_review");

@@ -84,20 +84,29 @@ test("every control on a phone is at least 44 px high and wide", () =>
     assert.deepEqual(found.flat(), []);
   }));
 
-test("every dialog is closed by its button and by Escape", () =>
+test("the kill dialog is closed by its button and by Escape", () =>
   withBrowser(async (browser) => {
     const page = await visit(browser, server.url);
-    await runExample(page, "review");
-    await page.getByTestId("question").first().waitFor();
-    for (const [opener, dialog] of [["kill", "kill-dialog"], ["help", "help-dialog"], ["action-delete", "delete-dialog"]]) {
-      const shown = page.locator(`dialog[open][data-testid="${dialog}"]`);
-      for (const close of [() => shown.getByTestId("close-dialog").click(), () => page.keyboard.press("Escape")]) {
-        await page.getByTestId(opener).click();
-        await shown.waitFor();
-        await close();
-        await shown.waitFor({ state: "hidden" });
-      }
+    const shown = page.locator('dialog[open][data-testid="kill-dialog"]');
+    for (const close of [() => shown.getByTestId("close-dialog").click(), () => page.keyboard.press("Escape")]) {
+      await page.getByTestId("kill").click();
+      await shown.waitFor();
+      await close();
+      await shown.waitFor({ state: "hidden" });
     }
+  }));
+
+test("an execution is deleted only after a confirmation", () =>
+  withBrowser(async (browser) => {
+    const page = await visit(browser, server.url);
+    const id = await runExample(page, "review");
+    page.once("dialog", (dialog) => dialog.dismiss());
+    await page.getByTestId("action-delete").click();
+    assert.equal(await page.evaluate(async (id) => (await rs.cvm.run(id)).status, id), "waiting_cc");
+    page.once("dialog", (dialog) => dialog.accept());
+    await page.getByTestId("action-delete").click();
+    await page.getByTestId("hero").waitFor();
+    await page.locator(`[data-testid="execution-row"][data-id="${id}"]`).waitFor({ state: "detached" });
   }));
 
 test("a toast has its title and its text on separate lines", () =>
@@ -114,7 +123,6 @@ test("a changed example gets a name of its own", () =>
     const page = await visit(browser, server.url);
     assert.equal(await page.getByTestId("program-name").inputValue(), "review");
     await page.getByTestId("editor-field").click();
-    await page.locator('[data-testid="editor"][data-ready="true"]').waitFor();
     await page.keyboard.press("ControlOrMeta+End");
     await page.keyboard.type("// mine");
     assert.equal(await page.getByTestId("program-name").inputValue(), "my-review");
@@ -123,24 +131,21 @@ test("a changed example gets a name of its own", () =>
     assert.match(await page.getByTestId("execution-title").innerText(), /^my-review/);
   }));
 
-test("text and cursor from before the editor loads are kept in it", () =>
+test("the text of the editor covers its highlighted lines", () =>
   withBrowser(async (browser) => {
-    let release;
-    const released = new Promise((resolve) => (release = resolve));
-    const slow = await demo({ hold: (path) => (path.includes("codemirror") ? released : undefined) });
-    try {
-      const page = await visit(browser, slow.url);
+    const page = await visit(browser, server.url);
+    for (const viewport of [PHONE, { width: 1280, height: 800 }]) {
+      await page.setViewportSize(viewport);
+      await page.getByTestId("editor-field").fill(`function main() {\n  const text = "${"word ".repeat(60)}";${" ".repeat(90)}\n}\n`);
       await page.locator('[data-testid="editor"] .tok-keyword').first().waitFor();
-      await page.getByTestId("editor-field").focus();
-      await page.keyboard.press("ControlOrMeta+Home");
-      await page.keyboard.type("// fir");
-      release();
-      await page.locator('[data-testid="editor"][data-ready="true"]').waitFor();
-      await page.keyboard.type("st");
-      assert.match(await page.getByTestId("editor-text").innerText(), /^\/\/ first/);
-    } finally {
-      release();
-      await slow.stop();
+      const [lines, text] = await page.getByTestId("editor").evaluate((editor) => {
+        const [field, lines] = [editor.querySelector("textarea"), editor.querySelector(".lines")];
+        // Both are as high as their text now, not as high as the editor.
+        for (const { style } of [field, lines]) Object.assign(style, { alignSelf: "start", height: "auto", minHeight: "0" });
+        field.rows = 1;
+        return [lines.getBoundingClientRect().height, field.scrollHeight];
+      });
+      assert.ok(Math.abs(lines - text) < 2, `the lines are ${lines} px high, the text ${text} px`);
     }
   }));
 

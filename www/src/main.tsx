@@ -2,48 +2,32 @@
 
 import "./styles/page.css";
 
-import { effect } from "@preact/signals";
 import { render } from "preact";
 
-import { followChanges } from "./engine/changes";
-import { checkHealth, openSession } from "./engine/session";
-import { engineCached } from "./engine/wasm";
-import { followExecutions } from "./executions/summaries";
-import { verifyInterruptedBurst } from "./kill/ledger";
-import { App } from "./page/app";
-import { completeOffline } from "./page/offline";
-import { listenToKeys } from "./page/shortcuts";
-import { followStorage } from "./page/storage";
-import { followCurrentExecution } from "./run/current-execution";
-import { notices, notifyError } from "./state/notices";
-import { followTime } from "./ui/format";
-
-declare global {
-  interface Window {
-    /** The open store, for the console: `await rs.cvm.list()`. */
-    rs?: import("runstate").Runstate;
-  }
-}
+import { followTime, keepFocus } from "./controls";
+import { followCurrentExecution } from "./current";
+import { followChanges, loadCompiler, openSession } from "./engine";
+import { followExecutions } from "./executions";
+import { verifyInterruptedBurst } from "./kill/burst";
+import { App, cachePage } from "./page";
 
 const opening = openSession();
-// The other files are cached after the engine.
-void engineCached().then(completeOffline, () => undefined);
 const root = document.getElementById("app");
 if (root !== null) {
   root.replaceChildren();
   render(<App />, root);
 }
-listenToKeys();
 followTime();
+keepFocus();
 void opening.then((rs) => {
+  // Everything else is downloaded and cached after the engine. A failure of the compiler is reported by the first program.
+  void loadCompiler().catch(() => undefined).then(cachePage);
   if (rs === null) return;
-  window.rs = rs;
+  // For the console: `await rs.cvm.list()`.
+  Object.assign(window, { rs });
   performance.mark("runstate.open");
   followCurrentExecution(rs);
-  followStorage(rs);
+  followExecutions(rs);
   void followChanges(rs);
-  void followExecutions(rs);
-  void verifyInterruptedBurst(rs).catch(notifyError);
-  // The cause of a failed command may affect all commands, so the store is checked after each error.
-  effect(() => void (notices.value.some(({ kind }) => kind === "bad") && checkHealth()));
+  void verifyInterruptedBurst(rs);
 });

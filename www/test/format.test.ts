@@ -1,29 +1,31 @@
-// Formats of times, sizes, counts and values.
+// Formats of times, counts and values, the ids in an export, and the names of programs.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { formatAge, formatBytes, formatCount, formatDuration, formatValue, joinSentences } from "../src/ui/format";
+import { programName } from "../src/examples";
+import { executionsIn, formatCount, formatDuration, formatRelative, formatValue } from "../src/format";
 
-test("durations have two units at most", () => {
-  const formatted = [0, 999, 1_000, 61_000, 3_600_000, 90_061_000].map(formatDuration);
-  assert.deepEqual(formatted, ["0 ms", "999 ms", "1 s", "1 min 1 s", "1 h", "1 d 1 h"]);
+test("relative times have one unit, and countdowns are rounded up", () => {
+  const formatted = [-4_999, -59_000, -3_599_000, 1, 61_000, 86_400_000].map((ms) => formatRelative(ms, 0));
+  assert.deepEqual(formatted, ["just now", "59 seconds ago", "59 minutes ago", "in 1 second", "in 2 minutes", "in 1 day"]);
 });
 
-test("ages have one unit", () => {
-  assert.deepEqual(
-    [0, 4_999, 59_000, 3_599_000].map((ms) => formatAge(0, ms)),
-    ["just now", "just now", "59 s ago", "59 min ago"],
-  );
-});
-
-test("sizes, counts and values are formatted", () => {
-  assert.deepEqual([0, 999, 1_500, 12_345_678].map(formatBytes), ["0 B", "999 B", "1.5 kB", "12 MB"]);
+test("durations, counts and values are formatted", () => {
+  assert.deepEqual([0, 999, 1_500].map(formatDuration), ["0 ms", "999 ms", "1.5 s"]);
   assert.deepEqual([formatCount(1, "call"), formatCount(10_000, "call")], ["1 call", "10,000 calls"]);
   assert.deepEqual([formatValue("a"), formatValue(null), formatValue({ a: [1] }), formatValue(undefined)], ["a", "null", '{"a":[1]}', ""]);
 });
 
-test("texts are joined as sentences", () => {
-  assert.equal(joinSentences("it has ended", "", "Try again."), "It has ended. Try again.");
-  assert.equal(joinSentences(), "");
+test("the ids of the executions in an export are read", () => {
+  const row = (collection: string, id: string) => JSON.stringify({ collection, id, document: { text: "cvm.executions" } });
+  const text = ["{}", row("cvm.outputs", "o"), row("cvm.executions", "r1"), '{"cvm.executions" broken', ""].join("\n");
+  assert.deepEqual(executionsIn(text), ["r1"]);
+});
+
+test("a changed example is renamed, and a typed name is kept", () => {
+  const examples = [{ name: "review", source: "CC('merge?');" }];
+  assert.equal(programName("CC('merge it?');", "review", examples), "my-review");
+  assert.equal(programName("CC('merge?');", "my-review", examples), "review");
+  assert.equal(programName("CC('merge it?');", "nightly", examples), "nightly");
 });

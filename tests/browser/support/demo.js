@@ -27,8 +27,9 @@ export async function visit(browser, url) {
 /** Waits until the page has opened its store. */
 export const waitUntilOpen = (page) => page.waitForFunction(() => window.rs !== undefined);
 
-/** Waits until all files are cached for later visits. The page itself is cached last. */
-export const waitUntilCached = (page) => waitUntil(page, async () => (await caches.match("./")) !== undefined);
+/** Waits until all files are cached for later visits and the service worker serves them. The page itself is cached last. */
+export const waitUntilCached = (page) =>
+  waitUntil(page, async () => navigator.serviceWorker.controller !== null && (await caches.match("./")) !== undefined);
 
 /** Picks an example and runs it. Returns the id of its execution when the page shows it. */
 export async function runExample(page, name) {

@@ -1,34 +1,41 @@
-// A burst of answers in a worker, whose engine is killed in the middle: the store is not closed, and no commit is awaited.
+// A burst of answers in a worker, whose engine is killed in the middle: the store is not closed, and no commit is awaited. Afterwards the record of
+// the acknowledged answers is compared with the store.
 
 import { signal } from "@preact/signals";
-import { RunstateError, type Runstate } from "runstate/slim";
+import type { Runstate } from "runstate/slim";
 
-import { randomWord, tabName } from "../engine/session";
-import { engineModule } from "../engine/wasm";
-import { beginLedger, clearLedger, LOCK, record, recordKill, verifyLastBurst } from "./ledger";
-import type { Attempt } from "./proof";
+import { listCalls } from "../current";
+import { engineModule } from "../engine";
+import { hasCode, notifyError } from "../notices";
+import { randomWord, tabName, texts } from "../state";
+import { prove, type Ledger, type Proof } from "./proof";
 import type { BurstEvent, BurstOrder } from "./worker";
 
-/** The parameters of a burst. */
-export interface BurstPlan {
-  questions: number;
-  /** The pause after each answer, in milliseconds. */
-  pauseMs: number;
-  /** The number of acknowledged answers after which the engine is killed; null if the visitor kills the tab. */
-  killAfter: number | null;
+/** The victim: the engine in its worker, which the page kills, or the whole tab, which the visitor kills. */
+export type Victim = "engine" | "tab";
+
+export interface Burst {
+  at: "none" | "starting" | "answering" | "killed" | "proved";
+  saved: number;
+  execution: string;
+  victim: Victim;
 }
 
-/** The progress of a burst, with the number of saved answers. */
-export type Burst =
-  | { at: "none" | "starting"; saved: 0 }
-  | { at: "answering"; saved: number; plan: BurstPlan }
-  | { at: "killed"; saved: number }
-  | { at: "proved"; saved: number; execution: string };
+const NO_BURST: Burst = { at: "none", saved: 0, execution: "", victim: "engine" };
 
-export const burst = signal<Burst>({ at: "none", saved: 0 });
+export const burst = signal(NO_BURST);
 
-/** Kills the engine of the current burst; null if there is none. */
-export const killNow = signal<(() => void) | null>(null);
+/** The record of the last burst, with its proof. */
+export interface KillReport {
+  ledger: Ledger;
+  proof: Proof;
+}
+
+/** The report on the last kill; null if there is none, or if it was dismissed. */
+export const killReport = signal<KillReport | null>(null);
+
+/** The Web Lock that allows one burst at a time in all tabs. The browser releases the lock of a dead tab. */
+const LOCK = "runstate-www:burst";
 
 /** How long each step of the story is shown, in milliseconds. */
 const STEP_MS = 900;
@@ -38,96 +45,105 @@ const KILL_JITTER_MS = 4;
 
 const PROGRAM_NAME = "kill-test";
 
-/** A burst that is killed after a random number of answers. */
-export function randomPlan(): BurstPlan {
-  return { questions: 200, pauseMs: 0, killAfter: 40 + Math.floor(Math.random() * 80) };
-}
+/** The questions of a burst, and the pause after each answer. A tab needs a burst that is long enough for the visitor to kill it. */
+const PLANS = { engine: { questions: 200, pauseMs: 0 }, tab: { questions: 1_000, pauseMs: 60 } };
 
-/** A burst that is long enough for a visitor to kill the tab. */
-export const LONG_PLAN: BurstPlan = { questions: 1_000, pauseMs: 60, killAfter: null };
-
-/** Whether a burst is in progress. */
 export function isRunning({ at }: Burst): boolean {
   return at !== "none" && at !== "proved";
 }
 
-/** Runs a burst from its start to the proof. `watched` is the shown execution, which must not change. */
-export async function runBurst(rs: Runstate, plan: BurstPlan, watched: Attempt["watched"]): Promise<void> {
-  burst.value = { at: "starting", saved: 0 };
+/** Runs a burst from its start to the proof. */
+export async function runBurst(rs: Runstate, victim: Victim): Promise<void> {
+  const execution = `${PROGRAM_NAME}-${randomWord(5)}`;
+  const show = (part: Partial<Burst>) => (burst.value = { ...burst.peek(), ...part });
+  burst.value = { at: "starting", saved: 0, execution, victim };
   try {
     await navigator.locks.request(LOCK, { ifAvailable: true }, async (lock) => {
       if (lock === null) throw new Error("the test cannot start: another tab of this page is running it. Wait until it is done");
-      const execution = `${PROGRAM_NAME}-${randomWord(5)}`;
-      await rs.cvm.load({ name: PROGRAM_NAME, source: sourceOf(plan) });
+      await rs.cvm.load({ name: PROGRAM_NAME, source: sourceOf(PLANS[victim].questions) });
       await rs.cvm.start(PROGRAM_NAME, { id: execution });
       await pauseForStep();
-      const attempt = { store: rs.url, execution, begun: Date.now(), killed: null, watched };
-      if (!(await answerAndKill(attempt, plan))) return;
-      const { saved } = burst.peek();
-      burst.value = { at: "killed", saved };
+      if (!(await answerAndKill(rs.url, execution, victim, (saved) => show({ at: "answering", saved })))) return;
+      show({ at: "killed" });
       await pauseForStep();
-      await verifyLastBurst(rs);
-      burst.value = { at: "proved", saved, execution };
+      await proveLastBurst(rs);
+      show({ at: "proved" });
     });
   } finally {
-    if (burst.peek().at !== "proved") burst.value = { at: "none", saved: 0 };
+    if (burst.peek().at !== "proved") burst.value = NO_BURST;
   }
-}
-
-/** Answers the open questions of a burst, so that its execution completes. */
-export async function answerRemaining(rs: Runstate, execution: string): Promise<void> {
-  const run = await rs.cvm.run(execution);
-  for await (const question of run.questions()) await question.answer(makeAnswer(question.key ?? ""), { by: tabName });
 }
 
 /** Answers questions until the engine is killed or all questions are answered. Resolves to whether it was killed. */
-async function answerAndKill(attempt: Attempt, plan: BurstPlan): Promise<boolean> {
-  const { store, execution } = attempt;
-  const keys = Array.from({ length: plan.questions }, (_, index) => `q-${index + 1}`);
-  const answers = keys.map((key) => ({ key, answer: makeAnswer(key) }));
-  const order: BurstOrder = { module: await engineModule(), store, execution, by: tabName, answers, pauseMs: plan.pauseMs };
+async function answerAndKill(store: string, execution: string, victim: Victim, onSaved: (saved: number) => void): Promise<boolean> {
+  const order: BurstOrder = { module: await engineModule(), store, execution, by: tabName, ...PLANS[victim] };
+  const killAfter = victim === "engine" ? 40 + Math.floor(Math.random() * 80) : Infinity;
+  const ledger: Ledger = { store, execution, sent: [], acknowledged: [] };
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "engine" });
-  beginLedger(attempt);
-  let saved = 0;
-  burst.value = { at: "answering", saved, plan };
+  clearReport();
+  let killed = false;
+  onSaved(0);
   try {
-    const isKilled = await new Promise<boolean>((resolve, reject) => {
-      killNow.value = () => {
+    await new Promise<void>((resolve, reject) => {
+      const kill = () => {
         worker.terminate();
         // Later events were sent before the kill, but the page had not received them.
         worker.onmessage = null;
-        recordKill(attempt);
-        resolve(true);
+        killed = true;
+        resolve();
       };
-      worker.onerror = ({ message }) => reject(new RunstateError({ code: "internal", message: `the worker failed: ${message}` }));
+      worker.onerror = ({ message }) => reject(new Error(`the worker failed: ${message}`));
       worker.onmessage = ({ data }: MessageEvent<BurstEvent>) => {
-        if (data.event === "done") return resolve(false);
-        if (data.event === "failed") return reject(new RunstateError(data.error));
-        record(data.event, data.line);
+        if (data.event === "done") return resolve();
+        if (data.event === "failed") return reject(new Error(data.message));
+        ledger[data.event].push(data.question);
+        // Written when the call returns, so a killed tab loses none.
+        texts.write("kill", { ledger });
         if (data.event === "sent") return;
-        saved += 1;
-        burst.value = { at: "answering", saved, plan };
-        if (saved === plan.killAfter) setTimeout(() => killNow.peek()?.(), Math.random() * KILL_JITTER_MS);
+        onSaved(ledger.acknowledged.length);
+        if (ledger.acknowledged.length === killAfter) setTimeout(kill, Math.random() * KILL_JITTER_MS);
       };
       worker.postMessage(order);
     });
-    if (!isKilled) clearLedger();
-    return isKilled;
-  } catch (error) {
-    clearLedger();
-    throw error;
+    return killed;
   } finally {
-    killNow.value = null;
     worker.terminate();
+    if (!killed) clearReport();
   }
 }
 
-/** A unique answer text, so that a duplicate can be found. */
-function makeAnswer(key: string): string {
-  return `answer to ${key} (${randomWord(6)})`;
+export function clearReport(): void {
+  texts.write("kill", null);
+  killReport.value = null;
 }
 
-function sourceOf({ questions }: BurstPlan): string {
+/** Proves a burst whose tab was killed. If another tab is running a burst, that tab will prove it. */
+export async function verifyInterruptedBurst(rs: Runstate): Promise<void> {
+  try {
+    await navigator.locks.request(LOCK, { ifAvailable: true }, async (lock) => void (lock !== null && (await proveLastBurst(rs))));
+  } catch (error) {
+    // There is nothing to prove if another tab has deleted the execution.
+    if (!hasCode(error, "not_found")) return notifyError(error);
+    clearReport();
+  }
+}
+
+/** Proves the last burst of any tab. The proof is made once and stored, because the execution may be continued or deleted later. */
+async function proveLastBurst(rs: Runstate): Promise<void> {
+  const last = texts.read<{ ledger: Ledger; proof?: Proof }>("kill");
+  if (last === null || last.ledger.store !== rs.url) return;
+  const { ledger } = last;
+  const proof = last.proof ?? (await proveInStore(rs, ledger));
+  killReport.value = { ledger, proof };
+  texts.write("kill", killReport.value);
+}
+
+async function proveInStore(rs: Runstate, ledger: Ledger): Promise<Proof> {
+  const run = await rs.cvm.run(ledger.execution);
+  return prove(ledger, { calls: await listCalls(rs, run.id), output: await run.output() });
+}
+
+function sourceOf(questions: number): string {
   return `// Asks ${questions} questions. Its engine is killed while the answers are saved; the output must show each answer once.
 
 function main() {
