@@ -1,9 +1,9 @@
 // Figures of the extension in a real extension host, on a store of many executions: its activation, the time until its rows are there, and how long the
-// thread of the host is blocked. They are printed; nothing is asserted, because other processes share the processor. The longest processor
-// time of a block is printed beside the longest block, to tell them apart.
+// thread of the host is blocked. They are printed; nothing is asserted, because other processes share the processor. For each step two blocks are
+// printed: the longest one, and the one that is longest without the time in which the thread was ready to run and other threads had the processors.
 //
 // RUNSTATE_CODE_SERVER is the entry script of code-server, RUNSTATE_VSIX the packed extension. The arguments are the number of executions and of those
-// that wait: `node bench.mjs 10000 500`.
+// that wait, and `profile` prints the functions that ran in the second block: `node bench.mjs 10000 500 profile`.
 
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -15,7 +15,8 @@ import { withBrowser } from "../browser/support/chromium.js";
 import { newWorkbench, startServer } from "./support/code-server.js";
 import { Workbench } from "./support/workbench.js";
 
-const [EXECUTIONS = 10_000, WAITING = 500] = process.argv.slice(2).map(Number);
+const [EXECUTIONS = 10_000, WAITING = 500] = process.argv.slice(2, 4).map(Number);
+const PROFILED = process.argv[4] === "profile";
 
 const { open } = createRequire(new URL("../../examples/vscode-extension/package.json", import.meta.url))("runstate");
 
@@ -51,7 +52,13 @@ async function installProbe({ extensions }, figures) {
   const manifest = { name: "probe", publisher: "runstate", version: "0.0.1", engines: { vscode: "^1.100.0" }, main: "./probe.cjs", activationEvents: ["*"] };
   await writeFile(join(folder, "package.json"), JSON.stringify(manifest));
   const source = await readFile(fileURLToPath(new URL("support/probe.cjs", import.meta.url)), "utf8");
-  await writeFile(join(folder, "probe.cjs"), source.replace("FIGURES", JSON.stringify(figures)));
+  await writeFile(join(folder, "probe.cjs"), source.replace("FIGURES", JSON.stringify(figures)).replace("PROFILED", String(PROFILED)));
+}
+
+/** A block: its length, and how the thread spent it. */
+function describeBlock({ wall, ran, queued, rest }) {
+  const ms = (number) => `${number.toFixed(0).padStart(4)} ms`;
+  return `${ms(wall)} = ${ms(ran)} on a processor, ${ms(queued)} waiting for one, ${ms(rest)} asleep or in I/O`;
 }
 
 /** The text of a file, as soon as the file exists. */
@@ -75,9 +82,11 @@ try {
   server = await startServer(bench);
   await withBrowser(async (browser) => {
     await Workbench.open(browser, server.url);
-    for (const { name, ms, blocked, cpu } of JSON.parse(await readWhenWritten(figures))) {
-      const took = ms === undefined ? "" : `${ms.toFixed(0)} ms`;
-      console.log(`${name.padEnd(44)} ${took.padStart(8)}   longest block ${blocked.toFixed(0).padStart(4)} ms, by processor time ${cpu.toFixed(0).padStart(4)} ms`);
+    for (const { name, ms, longest, longestOwn, functions } of JSON.parse(await readWhenWritten(figures))) {
+      console.log(`${name}: ${ms.toFixed(0)} ms`);
+      console.log(`  longest block              ${describeBlock(longest)}`);
+      console.log(`  longest without the queue  ${describeBlock(longestOwn)}`);
+      for (const line of functions) console.log(`    ${line}`);
     }
   });
 } finally {
