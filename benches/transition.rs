@@ -8,7 +8,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use figures::{Figure, Figures, median};
-use runstate::decision::Lifecycle;
+use runstate::decision::{Lifecycle, LifecycleEvent, LifecycleState};
 use runstate::domain::cvm::{ExecutionEvent, ExecutionHead, ExecutionState};
 
 const REPEATS: u32 = 200;
@@ -27,7 +27,7 @@ fn main() -> io::Result<()> {
 
 /// The cost of `act` per pair of state and event, including the construction of the pair.
 fn time_per_pair(act: impl Fn(ExecutionState, ExecutionEvent)) -> Duration {
-    let (states, events) = (ExecutionHead::states(), ExecutionHead::events());
+    let (states, events) = (ExecutionState::samples(), ExecutionEvent::samples());
     let begun = Instant::now();
     for _ in 0..REPEATS {
         for state in &states {

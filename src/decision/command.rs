@@ -35,8 +35,11 @@ pub trait Command: Serialize + MaybeSync {
     }
 
     /// The documents and queries that the decision needs. The engine calls it again with what it has read so far, until nothing new is
-    /// requested.
-    fn reads(&self, view: &View) -> ReadSet;
+    /// requested. Entities need not be named here: the decision requests those that are missing ([`View::entity`]).
+    fn reads(&self, view: &View) -> ReadSet {
+        _ = view;
+        ReadSet::empty()
+    }
 
     /// Decides. Total and deterministic: the same view and context give the same decision. The engine may call it again after a conflict.
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Self::Output>, Rejection>;

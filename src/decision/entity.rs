@@ -29,16 +29,22 @@ impl ReadSet {
 }
 
 impl View {
-    /// The entity with this id, which must exist.
+    /// The entity with this id, which must exist. One that was not read yet is requested, and then the engine decides again.
     pub fn entity<E: Entity>(&self, id: &str) -> Result<LoadedEntity<E>, Rejection> {
         self.find_entity(id)?.ok_or_else(|| not_found(E::COLLECTION.name, id))
     }
 
-    /// The entity with this id, if it exists.
+    /// The entity with this id, if it exists. One that was not read yet is requested, and then the engine decides again.
     pub fn find_entity<E: Entity>(&self, id: &str) -> Result<Option<LoadedEntity<E>>, Rejection> {
         let key = Key::new(&E::COLLECTION, id);
+        self.require([key.clone()])?;
         let Some(document) = self.get(&key) else { return Ok(None) };
         Ok(Some(LoadedEntity { entity: read(&key, document)?, document: document.clone(), key }))
+    }
+
+    /// Requests entities that were not read yet. The engine reads them all at once, and decides again.
+    pub fn require_entities<E: Entity>(&self, ids: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), Rejection> {
+        self.require(ids.into_iter().map(|id| Key::new(&E::COLLECTION, id.as_ref())))
     }
 
     /// Rejects an id that an entity has already.
@@ -116,9 +122,7 @@ impl<O> Decision<O> {
         if let Some(change) = self.changes.iter().find(|change| *change.key() == key) {
             return change.document().map(|document| decode(&key, document)).transpose();
         }
-        if !view.has_read(&key) {
-            return Err(Rejection::Unread(vec![key]));
-        }
+        view.require([key.clone()])?;
         let Some(read) = view.get(&key) else { return Ok(None) };
         if !self.checks.iter().any(|(checked, _)| *checked == key) {
             self.checks.push((key.clone(), read.revision.clone()));

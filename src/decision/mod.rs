@@ -2,11 +2,11 @@
 //! A decision has no clock, no entropy and no store. All its inputs are its [`View`], with the documents and query
 //! results that it asked for, and its [`Ctx`].
 //!
-//! A [`Lifecycle`] has transitions: each consumes a state and returns the next state or a rejection. The table in the
-//! docs is derived by running the transition over every pair of state and event.
+//! A [`Lifecycle`] has transitions: each consumes a state and returns the next state, or none if the event is illegal.
 
 mod command;
 mod entity;
+mod lifecycle;
 mod query;
 mod rejection;
 mod settings;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 pub use command::{AnyCommand, Command, TypedCommand};
 pub use entity::LoadedEntity;
+pub use lifecycle::{Event, Lifecycle, LifecycleEvent, LifecycleState, transition_table};
 pub use query::{DomainQuery, TypedQuery};
 pub use rejection::Rejection;
 pub use settings::{DomainSettings, EngineSettings};
@@ -24,7 +25,7 @@ pub use settings::{DomainSettings, EngineSettings};
 use crate::id::{CommandId, Revision, derive_id, sha256};
 use crate::schema::{Aggregate, Freshness, Key, Page, Query};
 use crate::time::Timestamp;
-use crate::value::{Document, SortedMap, SortedSet};
+use crate::value::{Document, SortedMap};
 
 /// The decoded form of a document, which the engine caches beside it. It equals the result of decoding the document, and it never changes.
 #[derive(Clone)]
@@ -242,75 +243,6 @@ impl Ctx {
     }
 }
 
-/// A state machine: its states, and the events that change them.
-pub trait Lifecycle {
-    /// An enum with data, so that illegal combinations do not compile.
-    type State;
-    /// An event that changes the state.
-    type Event;
-
-    /// Returns the next state, or the rejection if the event is illegal in this state.
-    fn transition(state: Self::State, event: Self::Event) -> Result<Self::State, Rejection>;
-
-    /// One sample of every state that behaves differently.
-    fn states() -> Vec<Self::State>;
-
-    /// Samples of every event.
-    fn events() -> Vec<Self::Event>;
-
-    /// The state's name on the wire.
-    fn status(state: &Self::State) -> &'static str;
-
-    /// The command that causes the event.
-    fn command(event: &Self::Event) -> &'static str;
-}
-
-/// The status × command table of a lifecycle, as Markdown, derived from its transition. A cell lists every status to which the command can
-/// lead; `–` means that it is rejected.
-pub fn transition_table<L: Lifecycle>() -> String {
-    let states = L::states().iter().map(L::status).collect::<Vec<_>>();
-    let events = L::events().iter().map(L::command).collect::<Vec<_>>();
-    format_transitions(&states, &events, &|i, j| {
-        let (state, event) = (L::states().into_iter().nth(i)?, L::events().into_iter().nth(j)?);
-        Some(L::status(&L::transition(state, event).ok()?))
-    })
-}
-
-/// The table of states, each with its status, and events, each with its command. `next` returns the status after an event, if it is legal.
-fn format_transitions(
-    states: &[&'static str],
-    events: &[&'static str],
-    next: &dyn Fn(usize, usize) -> Option<&'static str>,
-) -> String {
-    let mut commands: Vec<&str> = Vec::new();
-    for command in events {
-        if !commands.contains(command) {
-            commands.push(command);
-        }
-    }
-    let mut statuses: Vec<&str> = Vec::new();
-    let mut cells: Vec<Vec<SortedSet<&str>>> = Vec::new();
-    for (i, status) in states.iter().enumerate() {
-        let row = statuses.iter().position(|s| s == status).unwrap_or_else(|| {
-            statuses.push(status);
-            cells.push(vec![SortedSet::default(); commands.len()]);
-            statuses.len() - 1
-        });
-        for (j, command) in events.iter().enumerate() {
-            let Some(column) = commands.iter().position(|c| c == command) else { continue };
-            cells[row][column].extend(next(i, j).map(|status| (status, ())));
-        }
-    }
-    let mut out = format!("| status | {} |\n|{}\n", commands.join(" | "), "---|".repeat(commands.len() + 1));
-    for (status, row) in statuses.iter().zip(cells) {
-        let row = row.into_iter().map(|cell| {
-            if cell.is_empty() { "–".to_owned() } else { cell.keys().copied().collect::<Vec<_>>().join(" · ") }
-        });
-        out += &format!("| {status} | {} |\n", row.collect::<Vec<_>>().join(" | "));
-    }
-    out
-}
-
 /// The documents and queries that a command asks to read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadSet {
@@ -435,6 +367,12 @@ impl View {
     /// Whether `key` was read, whether or not a document exists.
     pub fn has_read(&self, key: &Key) -> bool {
         self.documents.contains_key(key)
+    }
+
+    /// Requests documents that were not read yet. The engine reads them all at once, and decides again.
+    pub fn require(&self, keys: impl IntoIterator<Item = Key>) -> Result<(), Rejection> {
+        let unread: Vec<Key> = keys.into_iter().filter(|key| !self.has_read(key)).collect();
+        if unread.is_empty() { Ok(()) } else { Err(Rejection::Unread(unread)) }
     }
 
     /// The result of the query `name`; `None` before it was run.

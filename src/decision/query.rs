@@ -26,8 +26,11 @@ pub trait DomainQuery: MaybeSync {
     }
 
     /// The documents and queries that the result needs. The engine calls it again with what it has read so far, until nothing new is
-    /// requested.
-    fn reads(&self, view: &View) -> ReadSet;
+    /// requested. Entities need not be named here: the evaluation requests those that are missing ([`View::entity`]).
+    fn reads(&self, view: &View) -> ReadSet {
+        _ = view;
+        ReadSet::empty()
+    }
 
     /// The result. Total and deterministic. The engine may call it again, after it has read again.
     fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Self::Output, Rejection>;

@@ -129,16 +129,6 @@ impl Rejection {
         }
     }
 
-    /// Names the entity in an illegal transition. A lifecycle, which has only the state, leaves it open.
-    pub fn with_key(self, key: Key) -> Self {
-        match self {
-            Self::IllegalTransition { from, command, remedy, .. } => {
-                Self::IllegalTransition { key, from, command, remedy }
-            }
-            other => other,
-        }
-    }
-
     /// Creates a rejection under a code of its own domain.
     pub fn domain(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::Domain { code, message: message.into(), details: Json::Null }

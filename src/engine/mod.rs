@@ -414,8 +414,9 @@ impl Engine {
         command.check()?;
         let now = self.shared.host.now();
         let mut attempt = 0;
+        let mut unread: Vec<Key> = Vec::new();
         loop {
-            let view = view_loading::load(self, command, ReadSource::Store, &[], now).await?;
+            let view = view_loading::load(self, command, ReadSource::Store, &unread, now).await?;
             if view.has_query_results() && !self.incarnations_unchanged(&view).await? {
                 attempt += 1;
                 if attempt >= DECIDE_ATTEMPTS {
@@ -430,6 +431,10 @@ impl Engine {
             }
             let mut ctx = Ctx::new(self.new_command_id(), now, self.shared.settings.clone());
             match command.decide(&view, &mut ctx) {
+                Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
+                    unread.extend(keys);
+                    continue;
+                }
                 Err(Rejection::Torn(_)) if attempt < DECIDE_ATTEMPTS => attempt += 1,
                 Ok(decision) if !decision.changes.is_empty() => {
                     return Err(Error::internal(format!(

@@ -49,9 +49,9 @@ pub use verification::{EntityCheck, RowsCheck, RowsComparison};
 pub use webhook_secret::{GONE, WebhookSecret};
 pub use work_item::{Failure, WorkItem, WorkItemVisitor};
 
-use crate::decision::EngineSettings;
 use crate::decision::{
-    AnyCommand, Command, DomainQuery, Lifecycle, Rejection, TypedCommand, TypedQuery, transition_table,
+    AnyCommand, Command, DomainQuery, DomainSettings, EngineSettings, Lifecycle, Rejection, TypedCommand, TypedQuery,
+    transition_table,
 };
 use crate::error_code::CodeDeclaration;
 use crate::schema::Collection;
@@ -226,6 +226,17 @@ pub struct SettingsDeclaration {
     pub described: &'static [DescribedParameter],
     /// Adds the settings that the options describe.
     pub apply: fn(EngineSettings, &mut ParameterReader) -> Result<EngineSettings, Mismatch>,
+}
+
+impl SettingsDeclaration {
+    /// Settings whose fields are the options.
+    pub const fn new<S: DomainSettings + Parameters>() -> Self {
+        Self {
+            parameters: S::PARAMETERS,
+            described: S::DESCRIBED,
+            apply: |settings, reader| Ok(settings.with(S::read(reader)?)),
+        }
+    }
 }
 
 impl Domain {

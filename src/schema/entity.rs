@@ -104,6 +104,9 @@ use crate::value::{self, Document, Json};
 /// `#[state(tag = "state.status")]` on the enum names the field that holds the variant's name; without it `status`. `#[state(name = "…")]`
 /// on a variant is its stored name; without it the name in snake case. `#[state(marker = "deleting")]` is for a variant that documents
 /// name by a field that is true; its fields may include the tag.
+///
+/// `#[state(status = ParcelStatus)]` on the enum declares that enum, which has the same variants without data and their documentation. The state
+/// then has `status()`, and is a state of a [`Lifecycle`](crate::decision::Lifecycle). The fields of its variants have defaults.
 pub trait Entity: Fields {
     /// The collection, as stores interpret it.
     const COLLECTION: Collection;
@@ -132,6 +135,18 @@ pub trait Entity: Fields {
     fn from_document(document: &Document) -> Result<Self, Violation> {
         Self::read_fields(document)
     }
+}
+
+/// An entity with a state. `#[derive(Entity)]` implements it for a struct with a field `#[entity(state)]`.
+pub trait StatefulEntity: Entity {
+    /// The type of the state.
+    type State;
+
+    /// The state.
+    fn state(&self) -> &Self::State;
+
+    /// The state, to change it.
+    fn state_mut(&mut self) -> &mut Self::State;
 }
 
 /// A type that is stored as fields of an object: an entity, a struct inside it, or a state.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use catalog::{Catalog, CatalogError};
 pub(crate) use check::check_value;
 pub use check::{RESERVED, Violation, check};
-pub use entity::{Entity, FieldType, Fields};
+pub use entity::{Entity, FieldType, Fields, StatefulEntity};
 pub use keys::parse_decimal;
 pub(crate) use query::page_rows;
 pub use query::{Accumulator, Aggregate, Filter, Freshness, Group, Literal, Page, Predicate, Query, Sort};

@@ -7,15 +7,15 @@ use std::hint::black_box;
 use wasm_bindgen::prelude::*;
 
 use super::script::Script;
-use crate::decision::Lifecycle;
-use crate::domain::cvm::ExecutionHead;
+use crate::decision::{Lifecycle, LifecycleEvent, LifecycleState};
+use crate::domain::cvm::{ExecutionEvent, ExecutionHead, ExecutionState};
 use crate::engine::{Error, open};
 use crate::error_code::ErrorCode;
 
 /// Applies every event to every state, `rounds` times. Returns the number of transitions.
 #[wasm_bindgen(js_name = makeTransitions)]
 pub fn make_transitions(rounds: u32) -> u32 {
-    let (states, events) = (ExecutionHead::states(), ExecutionHead::events());
+    let (states, events) = (ExecutionState::samples(), ExecutionEvent::samples());
     let mut made = 0;
     for _ in 0..rounds {
         for state in &states {

@@ -5,16 +5,11 @@ use runstate::schema::{Collection, Entity, check};
 use runstate::time::Millis;
 use serde_json::{Value as Json, json};
 
-use super::scene::SessionScene;
+use super::scene::{SessionScene, with};
 
 static SESSIONS: Collection = Session::COLLECTION;
 static TASKS: Collection = Task::COLLECTION;
 static MACHINES: Collection = Machine::COLLECTION;
-
-fn with(mut document: Json, fields: Json) -> Json {
-    document.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    document
-}
 
 fn session(status: &str, at: i64, fields: Json) -> Json {
     let document = json!({

@@ -11,6 +11,12 @@ use runstate::testing::DomainScene;
 use runstate::value::Json;
 use serde_json::json;
 
+/// An object with further members.
+pub fn with(mut object: Json, members: Json) -> Json {
+    object.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    object
+}
+
 pub struct SessionScene(DomainScene);
 
 impl Deref for SessionScene {
@@ -49,9 +55,7 @@ impl SessionScene {
     }
 
     pub fn create(&self, id: &str, options: Json) -> Json {
-        let mut parameters = json!({"id": id, "project": "p", "machine": "m"});
-        parameters.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
-        self.ok("session.create", parameters)
+        self.ok("session.create", with(json!({"id": id, "project": "p", "machine": "m"}), options))
     }
 
     pub fn show(&self, session: &str) -> Json {

@@ -4,7 +4,7 @@ use runstate::testing::block_on;
 use runstate::time::Millis;
 use serde_json::{Value as Json, json};
 
-use super::scene::SessionScene;
+use super::scene::{SessionScene, with};
 
 #[test]
 fn a_slot_is_assigned_only_if_the_caller_requests_one() {
@@ -30,9 +30,7 @@ fn a_session_that_ends_releases_its_slot() {
     for (command, options) in [("complete", json!({})), ("fail", json!({"reason": "broken", "details": {"n": 1}}))] {
         let scene = SessionScene::new();
         scene.create("s", json!({"slot": "auto"}));
-        let mut parameters = options.as_object().unwrap().clone();
-        parameters.insert("sessionId".into(), "s".into());
-        scene.ok(&format!("session.{command}"), parameters.into());
+        scene.ok(&format!("session.{command}"), with(json!({"sessionId": "s"}), options));
         let machine = scene.machine("m");
         assert_eq!((&machine["slots"], &machine["active_sessions"]), (&json!({}), &json!([])));
         scene.check();

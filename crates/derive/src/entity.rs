@@ -47,6 +47,7 @@ pub fn derive_entity(input: &DeriveInput) -> syn::Result<TokenStream> {
     let name = &input.ident;
     let id = &entity.id()?.member;
     let (queries, checks) = (entity.queries(&mut collection.checks)?, collection.checks);
+    let state = entity.state()?;
     let collection = collection.declaration;
     let updated = entity.fields.iter().find(|field| field.attributes.updated).map(|StoredField { member, .. }| {
         quote! {
@@ -76,6 +77,7 @@ pub fn derive_entity(input: &DeriveInput) -> syn::Result<TokenStream> {
 
             #set_id
         }
+        #state
         #queries
         #(#checks)*
     })
@@ -188,6 +190,30 @@ impl<'a> Struct<'a> {
                 Err(syn::Error::new_spanned(&self.input.ident, "an entity needs a field with `#[entity(id)]`"))
             }
         }
+    }
+
+    /// The access to its state, if it has one.
+    fn state(&self) -> syn::Result<Option<TokenStream>> {
+        let mut states = self.fields.iter().filter(|field| field.attributes.state);
+        let Some(StoredField { member, ty, .. }) = states.next() else { return Ok(None) };
+        if let Some(second) = states.next() {
+            return name::error(second.span(), "an entity has one state; another field has `#[entity(state)]` too");
+        }
+        let entity = &self.input.ident;
+        Ok(Some(quote! {
+            #[automatically_derived]
+            impl ::runstate::schema::StatefulEntity for #entity {
+                type State = #ty;
+
+                fn state(&self) -> &Self::State {
+                    &self.#member
+                }
+
+                fn state_mut(&mut self) -> &mut Self::State {
+                    &mut self.#member
+                }
+            }
+        }))
     }
 
     fn collection(&self) -> syn::Result<CollectionTokens> {

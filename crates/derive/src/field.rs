@@ -42,7 +42,8 @@ pub struct StoredField {
     pub path: String,
     /// Its attributes.
     pub attributes: FieldAttributes,
-    ty: Type,
+    /// Its type.
+    pub ty: Type,
 }
 
 /// `#[entity(…)]` on a field.
@@ -60,6 +61,8 @@ pub struct FieldAttributes {
     pub updated: bool,
     /// The type's fields are stored beside this struct's own.
     pub flat: bool,
+    /// The field is the state of the entity.
+    pub state: bool,
     kind: Option<Ident>,
     rename: Option<LitStr>,
     path: Option<LitStr>,
@@ -245,7 +248,10 @@ impl FieldAttributes {
             "words" => self.words = true,
             "updated" => self.updated = true,
             "shard" => self.shard = true,
-            "state" | "flatten" => self.flat = true,
+            "state" | "flatten" => {
+                self.flat = true;
+                self.state |= name == "state";
+            }
             "optional" => self.optional = true,
             "undeclared" => self.undeclared = true,
             "omit_default" => self.omit_default = true,

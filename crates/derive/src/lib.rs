@@ -2,6 +2,7 @@
 
 mod condition;
 mod entity;
+mod event;
 mod field;
 mod index;
 mod name;
@@ -21,7 +22,8 @@ pub fn derive_operation(input: TokenStream) -> TokenStream {
 }
 
 /// Derives `Parameters` and `Parameter` for a struct that is a parameter. With `#[operation(open)]` it ignores unknown members: a larger
-/// object, such as a row of a list, may be passed in its place.
+/// object, such as a row of a list, may be passed in its place. With `#[operation(default)]` it also implements `Default`, from the defaults of
+/// its fields.
 #[proc_macro_derive(Parameters, attributes(operation))]
 pub fn derive_parameters(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -57,6 +59,12 @@ pub fn derive_state(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(FieldType, attributes(entity))]
 pub fn derive_field_type(input: TokenStream) -> TokenStream {
     expand(state::derive_field_type(&parse_macro_input!(input as DeriveInput)))
+}
+
+/// Implements `runstate::decision::LifecycleEvent` for an enum.
+#[proc_macro_derive(Event, attributes(event))]
+pub fn derive_event(input: TokenStream) -> TokenStream {
+    expand(event::derive_event(&parse_macro_input!(input as DeriveInput)))
 }
 
 fn expand(tokens: syn::Result<proc_macro2::TokenStream>) -> TokenStream {

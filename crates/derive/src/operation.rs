@@ -107,17 +107,35 @@ pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
 }
 
 pub fn object(input: &DeriveInput) -> Result<TokenStream> {
-    let mut is_open = false;
+    let (mut is_open, mut has_default) = (false, false);
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("operation")) {
         attribute.parse_nested_meta(|meta| {
-            is_open = meta.path.is_ident("open");
-            if is_open { Ok(()) } else { Err(meta.error("unknown attribute; use `open`")) }
+            let (open, default) = (meta.path.is_ident("open"), meta.path.is_ident("default"));
+            (is_open, has_default) = (is_open || open, has_default || default);
+            if open || default { Ok(()) } else { Err(meta.error("unknown attribute; use `open` or `default`")) }
         })?;
     }
-    let implementation = implement_parameters(input, &parameters(input)?);
+    let parameters = parameters(input)?;
+    let implementation = implement_parameters(input, &parameters);
     let ident = &input.ident;
+    let default = has_default.then(|| {
+        let values = parameters.iter().map(|DeclaredParameter { field, attributes, .. }| {
+            let (ident, value) = (&field.ident, attributes.default.as_ref());
+            let value = value.map_or_else(|| quote!(::std::default::Default::default()), |value| quote!(#value));
+            quote!(#ident: #value)
+        });
+        quote! {
+            impl ::std::default::Default for #ident {
+                fn default() -> Self {
+                    Self { #(#values),* }
+                }
+            }
+        }
+    });
     Ok(quote! {
         #implementation
+
+        #default
 
         impl ::runstate::operation::Parameter for #ident {
             fn expected() -> ::std::string::String {
@@ -258,7 +276,7 @@ fn implement_parameters(input: &DeriveInput, parameters: &[DeclaredParameter<'_>
 }
 
 /// The text of doc comments.
-fn documentation(attributes: &[Attribute]) -> String {
+pub fn documentation(attributes: &[Attribute]) -> String {
     let mut lines = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("doc")) {
         if let syn::Meta::NameValue(meta) = &attribute.meta

@@ -2,13 +2,14 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, LitStr, Variant};
+use syn::{Attribute, Data, DeriveInput, Ident, LitStr, Variant};
 
 use crate::entity::{declaration, reject_generics};
 use crate::field::StoredField;
 use crate::name::{self, Case};
+use crate::operation::documentation;
 
-const STATE_ATTRIBUTES: &[&str] = &["tag", "rename_all"];
+const STATE_ATTRIBUTES: &[&str] = &["tag", "rename_all", "status"];
 const VARIANT_ATTRIBUTES: &[&str] = &["name", "marker"];
 
 /// `#[state(…)]` on an enum.
@@ -16,6 +17,8 @@ struct StateAttributes {
     /// The path of the field that names the variant.
     tag: String,
     case: Case,
+    /// The name of the enum that has the variants without data.
+    status: Option<Ident>,
 }
 
 /// A variant that owns fields.
@@ -71,7 +74,10 @@ pub fn derive_state(input: &DeriveInput) -> syn::Result<TokenStream> {
         StoredAs::Marker(_) => None,
     });
     let named = named.map(|(name, read)| quote!(#name => #read,));
+    let status = attributes.status.as_ref().map(|status| declare_status(input, status, &variants)).transpose()?;
     Ok(quote! {
+        #status
+
         #[automatically_derived]
         impl ::runstate::schema::Fields for #ident {
             #declaration
@@ -97,7 +103,61 @@ pub fn derive_state(input: &DeriveInput) -> syn::Result<TokenStream> {
     })
 }
 
-fn variants(input: &DeriveInput) -> syn::Result<Vec<&Variant>> {
+/// Declares the enum of the variants without data, and implements `LifecycleState`.
+fn declare_status(input: &DeriveInput, status: &Ident, variants: &[StoredVariant<'_>]) -> syn::Result<TokenStream> {
+    let renamed = |variant: &&StoredVariant<'_>| variant.variant.attrs.iter().any(|one| one.path().is_ident("state"));
+    if let Some(StoredVariant { variant, .. }) = variants.iter().find(renamed) {
+        let message = "the variants of a state with a `status` are stored by their names in snake case";
+        return Err(syn::Error::new_spanned(&variant.ident, message));
+    }
+    let (visibility, state, documented) = (&input.vis, &input.ident, documentation(&input.attrs));
+    let subject = documented.split('.').next().filter(|sentence| !sentence.is_empty()).unwrap_or("Status");
+    let documentation = format!("{subject}, without its data.");
+    let names: Vec<&Ident> = variants.iter().map(|variant| &variant.variant.ident).collect();
+    let documented = variants.iter().map(|StoredVariant { variant, .. }| {
+        let documentation = variant.attrs.iter().filter(|attribute: &&Attribute| attribute.path().is_ident("doc"));
+        let name = &variant.ident;
+        quote!(#(#documentation)* #name)
+    });
+    let samples = variants.iter().map(|variant| default_variant(variant.variant));
+    Ok(quote! {
+        #[doc = #documentation]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ::runstate::schema::FieldType, ::runstate::operation::Parameter,
+            ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema,
+        )]
+        #[serde(rename_all = "snake_case")]
+        #visibility enum #status { #(#documented),* }
+
+        impl #state {
+            /// The status.
+            pub fn status(&self) -> #status {
+                match self { #(Self::#names { .. } => #status::#names),* }
+            }
+        }
+
+        #[automatically_derived]
+        impl ::runstate::decision::LifecycleState for #state {
+            fn name(&self) -> &'static str {
+                self.status().as_str()
+            }
+
+            fn samples() -> ::std::vec::Vec<Self> {
+                ::std::vec![#(#samples),*]
+            }
+        }
+    })
+}
+
+/// The expression of a variant whose fields have their defaults.
+pub fn default_variant(variant: &Variant) -> TokenStream {
+    let name = &variant.ident;
+    let members = variant.fields.members();
+    quote!(Self::#name { #(#members: ::core::default::Default::default()),* })
+}
+
+/// The variants of an enum without generic parameters.
+pub fn variants(input: &DeriveInput) -> syn::Result<Vec<&Variant>> {
     reject_generics(input)?;
     match &input.data {
         Data::Enum(data) => Ok(data.variants.iter().collect()),
@@ -110,13 +170,15 @@ fn variants(input: &DeriveInput) -> syn::Result<Vec<&Variant>> {
 
 impl StateAttributes {
     fn parse(input: &DeriveInput) -> syn::Result<Self> {
-        let mut attributes = Self { tag: "status".to_owned(), case: Case::Snake };
+        let mut attributes = Self { tag: "status".to_owned(), case: Case::Snake, status: None };
         for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("state")) {
             attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("tag") {
                     attributes.tag = name::stored_path(&meta.value()?.parse()?)?;
                 } else if meta.path.is_ident("rename_all") {
                     attributes.case = Case::parse(&meta)?;
+                } else if meta.path.is_ident("status") {
+                    attributes.status = Some(meta.value()?.parse()?);
                 } else {
                     return Err(name::unknown_attribute(&meta.path, STATE_ATTRIBUTES));
                 }

@@ -65,7 +65,7 @@ pub use subscription::{
     record_event,
 };
 
-use crate::operation::{Domain, EntityQueries, LifecycleDeclaration, Operation};
+use crate::operation::{Domain, EntityQueries, LifecycleDeclaration, Operation, SettingsDeclaration};
 use crate::schema::Entity;
 
 /// The domain.
@@ -137,4 +137,4 @@ pub static DOMAIN: Domain = Domain::new("apps")
         LifecycleDeclaration::new::<Blob>("a blob"),
     ])
     .codes(codes::CODES)
-    .settings(&settings::DECLARATION);
+    .settings(&SettingsDeclaration::new::<AppsSettings>());

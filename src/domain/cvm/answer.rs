@@ -8,7 +8,9 @@ use serde::Serialize;
 use super::call::{CC_HISTORY, Call, CallOutcome};
 use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, RunSlice};
 use super::{call_closing, claim, document, row_id};
-use crate::decision::{AnyCommand, Change, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
+use crate::decision::{
+    AnyCommand, Change, Command, Ctx, Decision, Lifecycle, LoadedDocument, ReadSet, Rejection, View,
+};
 use crate::domain::cvm::codes;
 use crate::id;
 use crate::operation::Operation;

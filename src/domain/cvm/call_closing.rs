@@ -10,7 +10,7 @@ use super::call::{CC_HISTORY, Call};
 use super::execution::{CcWaiting, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus};
 use super::loaded_machine::LoadedMachine;
 use super::{call, document, loaded_machine, slice};
-use crate::decision::{Change, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
+use crate::decision::{Change, Ctx, Decision, Lifecycle, LoadedDocument, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
 use crate::limits::GROUP_ANSWER_BYTES;
 use crate::schema::Direction::Ascending;

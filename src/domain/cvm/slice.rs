@@ -8,7 +8,7 @@ use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatu
 use super::loaded_machine::LoadedMachine;
 use super::settings::Settings;
 use super::{call_closing, child_rows, document};
-use crate::decision::{Change, Ctx, Decision, Hint, LoadedDocument, Rejection, View};
+use crate::decision::{Change, Ctx, Decision, Hint, Lifecycle, LoadedDocument, Rejection, View};
 use crate::domain::cvm::LogLevel;
 use crate::id::{hex, sha256};
 use crate::limits::PLAIN_VALUE_BYTES;

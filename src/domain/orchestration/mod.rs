@@ -38,7 +38,7 @@ pub use task::{
     TaskState, TaskStatus, TaskSummary,
 };
 
-use crate::operation::{Domain, EntityQueries, LifecycleDeclaration, Operation};
+use crate::operation::{Domain, EntityQueries, LifecycleDeclaration, Operation, SettingsDeclaration};
 use crate::schema::Entity;
 
 /// The domain.
@@ -92,4 +92,4 @@ pub static DOMAIN: Domain = Domain::new("orchestration")
         LifecycleDeclaration::new::<Machine>("a machine"),
     ])
     .codes(codes::CODES)
-    .settings(&settings::DECLARATION);
+    .settings(&SettingsDeclaration::new::<OrchestrationSettings>());

@@ -1,57 +1,40 @@
 //! The settings of this domain.
 
 use crate::decision::{Ctx, DomainSettings, Rejection};
-use crate::operation::{Parameters, SettingsDeclaration};
+use crate::operation::Parameters;
 use crate::time::Millis;
 
 /// The settings of sessions, tasks and machines. Every setting has a default.
 #[derive(Clone, Debug, PartialEq, Parameters)]
+#[operation(default)]
 pub struct OrchestrationSettings {
     /// How long a session stays active or paused without a heartbeat, in milliseconds; by default 5 minutes.
-    #[operation(name = "stallAfterMs", default = DEFAULT.stall_after)]
+    #[operation(name = "stallAfterMs", default = Millis::minutes(5))]
     pub stall_after: Millis,
     /// How long a session may stay stalled or paused before it fails, in milliseconds; by default 7 days.
-    #[operation(name = "inactiveLimitMs", default = DEFAULT.inactive_limit)]
+    #[operation(name = "inactiveLimitMs", default = Millis::days(7))]
     pub inactive_limit: Millis,
     /// How long a machine stays online without a heartbeat, in milliseconds; by default 10 minutes.
-    #[operation(name = "offlineAfterMs", default = DEFAULT.offline_after)]
+    #[operation(name = "offlineAfterMs", default = Millis::minutes(10))]
     pub offline_after: Millis,
     /// Time since the heartbeat below which a session is healthy, in milliseconds; by default 60 seconds.
-    #[operation(name = "healthyWithinMs", default = DEFAULT.healthy_within)]
+    #[operation(name = "healthyWithinMs", default = Millis::seconds(60))]
     pub healthy_within: Millis,
     /// Time since the heartbeat below which a session is degraded, in milliseconds; by default 120 seconds.
-    #[operation(name = "degradedWithinMs", default = DEFAULT.degraded_within)]
+    #[operation(name = "degradedWithinMs", default = Millis::seconds(120))]
     pub degraded_within: Millis,
     /// Time since the heartbeat below which a session is unresponsive, in milliseconds; by default 300 seconds.
-    #[operation(name = "unresponsiveWithinMs", default = DEFAULT.unresponsive_within)]
+    #[operation(name = "unresponsiveWithinMs", default = Millis::seconds(300))]
     pub unresponsive_within: Millis,
     /// How often a session can be recovered; by default 3.
-    #[operation(default = DEFAULT.recovery_attempts)]
+    #[operation(default = 3)]
     pub recovery_attempts: u32,
     /// Number of recoveries in the history of a session; by default the last 10.
-    #[operation(default = DEFAULT.recovery_history)]
+    #[operation(default = 10)]
     pub recovery_history: u32,
     /// Largest metadata of a session or machine, in bytes of its JSON; by default 65,536.
-    #[operation(default = DEFAULT.metadata_bytes)]
+    #[operation(default = 64 * 1024)]
     pub metadata_bytes: u64,
-}
-
-const DEFAULT: OrchestrationSettings = OrchestrationSettings {
-    stall_after: Millis::minutes(5),
-    inactive_limit: Millis::days(7),
-    offline_after: Millis::minutes(10),
-    healthy_within: Millis::seconds(60),
-    degraded_within: Millis::seconds(120),
-    unresponsive_within: Millis::seconds(300),
-    recovery_attempts: 3,
-    recovery_history: 10,
-    metadata_bytes: 64 * 1024,
-};
-
-impl Default for OrchestrationSettings {
-    fn default() -> Self {
-        DEFAULT
-    }
 }
 
 impl OrchestrationSettings {
@@ -72,10 +55,3 @@ impl DomainSettings for OrchestrationSettings {
         }
     }
 }
-
-/// The settings for callers without types.
-pub(super) static DECLARATION: SettingsDeclaration = SettingsDeclaration {
-    parameters: OrchestrationSettings::PARAMETERS,
-    described: OrchestrationSettings::DESCRIBED,
-    apply: |settings, reader| Ok(settings.with(OrchestrationSettings::read(reader)?)),
-};

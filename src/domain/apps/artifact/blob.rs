@@ -6,9 +6,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{Lifecycle, Rejection};
+use crate::decision::{Event, Lifecycle};
 use crate::operation::Parameter;
-use crate::schema::{Entity, FieldType, Filter, Key, Query, State};
+use crate::schema::{Entity, FieldType, Filter, Query, State};
 use crate::time::Timestamp;
 
 /// The size of each part of a blob but the last: the smallest that S3 accepts in a multipart upload.
@@ -58,6 +58,7 @@ pub enum StorageType {
 /// Status of a blob.
 #[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
+#[state(status = BlobStatus)]
 pub enum BlobState {
     /// Its bytes are being written.
     Uploading {
@@ -83,9 +84,10 @@ pub enum BlobState {
 }
 
 /// An event of a blob.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Event, Clone, Debug, PartialEq)]
 pub enum BlobEvent {
     /// See [`ContinueUpload`](super::ContinueUpload). The upload counts as abandoned at this time.
+    #[event(name = "continue the upload")]
     Continue(Timestamp),
     /// See [`PutArtifact`](super::PutArtifact).
     Store {
@@ -105,12 +107,11 @@ pub enum BlobEvent {
 }
 
 impl Lifecycle for Blob {
-    type State = BlobState;
     type Event = BlobEvent;
 
-    fn transition(state: BlobState, event: BlobEvent) -> Result<BlobState, Rejection> {
+    fn transition(state: BlobState, event: BlobEvent) -> Option<BlobState> {
         use BlobState::{Removed, Stored, Uploading};
-        Ok(match (state, event) {
+        Some(match (state, event) {
             (Uploading { .. }, BlobEvent::Continue(review_at)) => Uploading { review_at },
             (Uploading { .. }, BlobEvent::Store { sha256, size_bytes, parts, review_at }) => {
                 Stored { sha256, size_bytes, parts, review_at }
@@ -119,62 +120,12 @@ impl Lifecycle for Blob {
                 Stored { sha256, size_bytes, parts, review_at }
             }
             (Uploading { .. } | Stored { .. }, BlobEvent::Remove(remove_at)) => Removed { remove_at },
-            (state, event) => {
-                return Err(Rejection::IllegalTransition {
-                    key: Key::new(&Self::COLLECTION, "?"),
-                    from: Self::status(&state),
-                    command: Self::command(&event),
-                    remedy: None,
-                });
-            }
+            _ => return None,
         })
-    }
-
-    fn states() -> Vec<BlobState> {
-        let (sha256, size_bytes, parts, review_at) = (String::new(), 0, Vec::new(), Timestamp::default());
-        vec![
-            BlobState::Uploading { review_at },
-            BlobState::Stored { sha256, size_bytes, parts, review_at },
-            BlobState::Removed { remove_at: review_at },
-        ]
-    }
-
-    fn events() -> Vec<BlobEvent> {
-        let (sha256, size_bytes, parts, at) = (String::new(), 0, Vec::new(), Timestamp::default());
-        vec![
-            BlobEvent::Continue(at),
-            BlobEvent::Store { sha256, size_bytes, parts, review_at: at },
-            BlobEvent::Keep(at),
-            BlobEvent::Remove(at),
-        ]
-    }
-
-    fn status(state: &BlobState) -> &'static str {
-        match state {
-            BlobState::Uploading { .. } => "uploading",
-            BlobState::Stored { .. } => "stored",
-            BlobState::Removed { .. } => "removed",
-        }
-    }
-
-    fn command(event: &BlobEvent) -> &'static str {
-        match event {
-            BlobEvent::Continue(_) => "continue the upload",
-            BlobEvent::Store { .. } => "store",
-            BlobEvent::Keep(_) => "keep",
-            BlobEvent::Remove(_) => "remove",
-        }
     }
 }
 
 impl Blob {
-    /// Changes the state.
-    pub(super) fn apply(&mut self, event: BlobEvent) -> Result<(), Rejection> {
-        let key = Key::new(&Self::COLLECTION, &self.id);
-        self.state = Self::transition(self.state.clone(), event).map_err(|rejection| rejection.with_key(key))?;
-        Ok(())
-    }
-
     /// The query for a stored blob with this content in the storage of this blob.
     pub(super) fn same_content(&self, sha256: &str) -> Query {
         let base = self.storage_path.strip_suffix(&self.id).unwrap_or(&self.storage_path);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blob::{MAX_PARTS, PART_BYTES};
 use super::{Artifact, Blob, BlobEvent, BlobState, KEPT, SHORTEST_REVIEW, StorageType};
-use crate::decision::{Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
+use crate::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use crate::domain::apps::codes;
 use crate::domain::apps::execution::AppExecution;
 use crate::domain::apps::search::SearchEntry;

@@ -7,7 +7,7 @@ use super::progress::{NextStep, StepProgress};
 use super::{
     AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionStatus, ExecutionDocuments, GraphProgress,
 };
-use crate::decision::{Change, Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
+use crate::decision::{Change, Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use crate::domain::apps::codes;
 use crate::domain::apps::configuration::{
     AppConfiguration, AppKey, Configuration, FieldDefinition, StepDefinition, VERSION, ValuePath, find_version,

@@ -9,14 +9,13 @@ use serde_json::json;
 
 use super::progress::{NextStep, StepProgress};
 use super::{AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionSummary};
-use crate::decision::{Change, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
+use crate::decision::{Change, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use crate::domain::apps::codes;
 use crate::domain::apps::configuration::{
     AppConfiguration, Configuration, FailurePolicy, StepDefinition, StepInput, ValuePath,
 };
 use crate::domain::apps::search::SearchEntry;
 use crate::domain::apps::step::{QueuedStep, Step, StepEvent, StepState, StepStatus};
-use crate::schema::{Entity, Key};
 use crate::time::Timestamp;
 use crate::value::Json;
 
@@ -30,19 +29,6 @@ pub struct ExecutionDocuments<'a> {
     pub configuration: Arc<Configuration>,
     steps: BTreeMap<i64, LoadedEntity<Step>>,
     changes: Vec<Change>,
-}
-
-/// The entity with this id. One that was not read yet is read, and then the command is decided again.
-pub fn read<E: Entity>(view: &View, id: &str) -> Result<LoadedEntity<E>, Rejection> {
-    require_read::<E>(view, [id.to_owned()])?;
-    view.entity(id)
-}
-
-/// Reads entities that were not read yet, all at once.
-fn require_read<E: Entity>(view: &View, ids: impl IntoIterator<Item = String>) -> Result<(), Rejection> {
-    let keys = ids.into_iter().map(|id| Key::new(&E::COLLECTION, &id));
-    let unread: Vec<Key> = keys.filter(|key| !view.has_read(key)).collect();
-    if unread.is_empty() { Ok(()) } else { Err(Rejection::Unread(unread)) }
 }
 
 impl<'a> ExecutionDocuments<'a> {
@@ -61,7 +47,7 @@ impl<'a> ExecutionDocuments<'a> {
 
     /// The execution with its configuration.
     pub fn load(view: &'a View, ctx: &Ctx, execution_id: &str) -> Result<Self, Rejection> {
-        let head: LoadedEntity<AppExecution> = read(view, execution_id)?;
+        let head: LoadedEntity<AppExecution> = view.entity(execution_id)?;
         let Some(configuration) = &head.entity.configuration_id else {
             let hint = ": another program has started it, so its steps are not run here".to_owned();
             return Err(Rejection::NotFound {
@@ -70,7 +56,7 @@ impl<'a> ExecutionDocuments<'a> {
                 hint,
             });
         };
-        let configuration: LoadedEntity<AppConfiguration> = read(view, configuration)?;
+        let configuration: LoadedEntity<AppConfiguration> = view.entity(configuration)?;
         Ok(Self {
             view,
             now: ctx.now,
@@ -99,7 +85,7 @@ impl<'a> ExecutionDocuments<'a> {
         let id = self.id_of(step_id);
         Ok(&mut match self.steps.entry(step_id) {
             Entry::Occupied(step) => step.into_mut(),
-            Entry::Vacant(vacant) => vacant.insert(read(self.view, &id)?),
+            Entry::Vacant(vacant) => vacant.insert(self.view.entity(&id)?),
         }
         .entity)
     }
@@ -107,14 +93,13 @@ impl<'a> ExecutionDocuments<'a> {
     /// The row of a step that may be claimed or is claimed; `None`: it waits or has ended.
     pub fn queued(&self, step_id: i64) -> Result<Option<LoadedEntity<QueuedStep>>, Rejection> {
         let id = self.id_of(step_id);
-        require_read::<QueuedStep>(self.view, [id.clone()])?;
         self.view.find_entity(&id)
     }
 
     /// The values of steps: of each its input and output. A step that has expired has neither.
     fn values(&self, steps: &[i64]) -> Result<BTreeMap<i64, (Json, Json)>, Rejection> {
         let others = || steps.iter().filter(|id| !self.steps.contains_key(id));
-        require_read::<Step>(self.view, others().map(|id| self.id_of(*id)))?;
+        self.view.require_entities::<Step>(others().map(|id| self.id_of(*id)))?;
         let mut values = BTreeMap::new();
         for id in steps {
             let step = match self.steps.get(id) {
@@ -302,7 +287,7 @@ impl<'a> ExecutionDocuments<'a> {
                 }
             }
         }
-        require_read::<Step>(self.view, skipped.iter().map(|id| self.id_of(*id)))?;
+        self.view.require_entities::<Step>(skipped.iter().map(|id| self.id_of(*id)))?;
         for id in skipped {
             let now = self.now;
             self.step(id)?.apply(StepEvent::Skip(now))?;
@@ -335,8 +320,8 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     fn require_open(&self, open: &[i64]) -> Result<(), Rejection> {
-        require_read::<QueuedStep>(self.view, open.iter().map(|id| self.id_of(*id)))?;
-        require_read::<Step>(self.view, open.iter().map(|id| self.id_of(*id)))
+        self.view.require_entities::<QueuedStep>(open.iter().map(|id| self.id_of(*id)))?;
+        self.view.require_entities::<Step>(open.iter().map(|id| self.id_of(*id)))
     }
 
     /// Cancels the execution: running steps fail, and those that wait are skipped.
@@ -348,7 +333,7 @@ impl<'a> ExecutionDocuments<'a> {
         let ids = self.configuration.steps.iter().map(|step| step.id);
         let waiting: Vec<i64> = ids.filter(|id| progress.get(*id).is_none()).collect();
         self.require_open(&open)?;
-        require_read::<Step>(self.view, waiting.iter().map(|id| self.id_of(*id)))?;
+        self.view.require_entities::<Step>(waiting.iter().map(|id| self.id_of(*id)))?;
         for id in open.iter().chain(&waiting).copied() {
             let now = self.now;
             let step = self.step(id)?;

@@ -18,9 +18,8 @@ pub use progress::{GraphProgress, StepProgress};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{Lifecycle, Rejection};
-use crate::operation::Parameter;
-use crate::schema::{Entity, FieldType, Key, State};
+use crate::decision::{Event, Lifecycle, Rejection};
+use crate::schema::{Entity, State};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json};
 
@@ -86,6 +85,7 @@ pub struct AppExecution {
 /// Status of an execution.
 #[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
+#[state(status = AppExecutionStatus)]
 pub enum AppExecutionState {
     /// Steps of it run, or will.
     Running,
@@ -112,40 +112,28 @@ pub enum AppExecutionState {
     },
 }
 
-/// Status of an execution, without its data.
-#[derive(FieldType, Parameter, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AppExecutionStatus {
-    /// Steps of it run, or will.
-    Running,
-    /// Every step is completed or skipped.
-    Completed,
-    /// A step has failed, and what was to be undone is undone.
-    Failed,
-    /// It was cancelled.
-    Cancelled,
-}
-
 /// An event of an execution.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Event, Clone, Copy, Debug, PartialEq)]
 pub enum AppExecutionEvent {
     /// The last step has ended, at this time after this duration.
+    #[event(name = "last step completed")]
     Complete(Timestamp, Millis),
     /// A step has failed, and what was to be undone is undone.
+    #[event(name = "step failed")]
     Fail(Timestamp, Millis),
     /// See [`CancelExecution`].
     Cancel(Timestamp, Millis),
     /// A failed step is retried or skipped.
+    #[event(name = "step retry")]
     Continue,
 }
 
 impl Lifecycle for AppExecution {
-    type State = AppExecutionState;
     type Event = AppExecutionEvent;
 
-    fn transition(state: AppExecutionState, event: AppExecutionEvent) -> Result<AppExecutionState, Rejection> {
+    fn transition(state: AppExecutionState, event: AppExecutionEvent) -> Option<AppExecutionState> {
         use AppExecutionState::{Cancelled, Completed, Failed, Running};
-        Ok(match (state, event) {
+        Some(match (state, event) {
             (Running, AppExecutionEvent::Complete(at, duration)) => {
                 Completed { completed_at: Some(at), duration_ms: Some(duration) }
             }
@@ -156,74 +144,15 @@ impl Lifecycle for AppExecution {
                 Cancelled { completed_at: Some(at), duration_ms: Some(duration) }
             }
             (Running | Failed { .. }, AppExecutionEvent::Continue) => Running,
-            (state, event) => {
-                return Err(Rejection::IllegalTransition {
-                    key: Key::new(&Self::COLLECTION, "?"),
-                    from: Self::status(&state),
-                    command: Self::command(&event),
-                    remedy: None,
-                });
-            }
+            _ => return None,
         })
-    }
-
-    fn states() -> Vec<AppExecutionState> {
-        let (completed_at, duration_ms) = (Some(Timestamp::default()), Some(Millis(0)));
-        vec![
-            AppExecutionState::Running,
-            AppExecutionState::Completed { completed_at, duration_ms },
-            AppExecutionState::Failed { completed_at, duration_ms },
-            AppExecutionState::Cancelled { completed_at, duration_ms },
-        ]
-    }
-
-    fn events() -> Vec<AppExecutionEvent> {
-        let (at, duration) = (Timestamp::default(), Millis(0));
-        vec![
-            AppExecutionEvent::Complete(at, duration),
-            AppExecutionEvent::Fail(at, duration),
-            AppExecutionEvent::Cancel(at, duration),
-            AppExecutionEvent::Continue,
-        ]
-    }
-
-    fn status(state: &AppExecutionState) -> &'static str {
-        state.status().as_str()
-    }
-
-    fn command(event: &AppExecutionEvent) -> &'static str {
-        match event {
-            AppExecutionEvent::Complete(..) => "last step completed",
-            AppExecutionEvent::Fail(..) => "step failed",
-            AppExecutionEvent::Cancel(..) => "cancel",
-            AppExecutionEvent::Continue => "step retry",
-        }
-    }
-}
-
-impl AppExecutionState {
-    /// The status.
-    pub fn status(&self) -> AppExecutionStatus {
-        match self {
-            Self::Running => AppExecutionStatus::Running,
-            Self::Completed { .. } => AppExecutionStatus::Completed,
-            Self::Failed { .. } => AppExecutionStatus::Failed,
-            Self::Cancelled { .. } => AppExecutionStatus::Cancelled,
-        }
     }
 }
 
 impl AppExecution {
-    /// Changes the state.
-    fn apply(&mut self, event: AppExecutionEvent) -> Result<(), Rejection> {
-        let key = Key::new(&Self::COLLECTION, &self.execution_id);
-        self.state = Self::transition(self.state.clone(), event).map_err(|rejection| rejection.with_key(key))?;
-        Ok(())
-    }
-
     /// Rejects an execution that does not continue.
     fn check_continues(&self) -> Result<(), Rejection> {
-        self.clone().apply(AppExecutionEvent::Continue)
+        self.next_state(AppExecutionEvent::Continue).map(|_| ())
     }
 
     /// The result for a caller.

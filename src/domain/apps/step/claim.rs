@@ -11,7 +11,7 @@ use super::queue::stale_claim;
 use super::work::StepWork;
 use super::{QueuedStep, Step, StepEvent};
 use crate::decision::{
-    AnyCommand, Command, Ctx, Decision, DomainQuery, LoadedEntity, ReadSet, Rejection, TypedQuery, View,
+    AnyCommand, Command, Ctx, Decision, DomainQuery, Lifecycle, LoadedEntity, ReadSet, Rejection, TypedQuery, View,
 };
 use crate::domain::apps::codes;
 use crate::domain::apps::configuration::{FieldDefinition, SHORTEST_CLAIM};

@@ -23,9 +23,8 @@ pub use work::StepWork;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{Lifecycle, Rejection};
-use crate::operation::Parameter;
-use crate::schema::{Entity, FieldType, Key, State};
+use crate::decision::{Event, Lifecycle};
+use crate::schema::{Entity, State};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json};
 
@@ -78,6 +77,7 @@ pub struct Step {
 /// Status of a step.
 #[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
+#[state(status = StepStatus)]
 pub enum StepState {
     /// It waits for other steps, for a worker, or to be tried again.
     Pending,
@@ -113,30 +113,15 @@ pub enum StepState {
     },
 }
 
-/// Status of a step, without its data.
-#[derive(FieldType, Parameter, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StepStatus {
-    /// It waits for other steps, for a worker, or to be tried again.
-    Pending,
-    /// A worker has claimed it.
-    Running,
-    /// It is completed.
-    Completed,
-    /// It has failed for the last time.
-    Failed,
-    /// It was skipped.
-    Skipped,
-}
-
 /// An event of a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Event, Clone, Copy, Debug, PartialEq)]
 pub enum StepEvent {
     /// See [`ClaimStep`].
     Claim(Timestamp),
     /// See [`CompleteStep`].
     Complete(Timestamp),
     /// See [`FailStep`]; also a timeout and the end of a lease. An attempt is left.
+    #[event(name = "fail")]
     FailAttempt,
     /// See [`FailStep`]; also a timeout and the end of a lease. No attempt is left.
     Fail(Timestamp),
@@ -149,12 +134,11 @@ pub enum StepEvent {
 }
 
 impl Lifecycle for Step {
-    type State = StepState;
     type Event = StepEvent;
 
-    fn transition(state: StepState, event: StepEvent) -> Result<StepState, Rejection> {
+    fn transition(state: StepState, event: StepEvent) -> Option<StepState> {
         use StepState::{Completed, Failed, Pending, Running, Skipped};
-        Ok(match (state, event) {
+        Some(match (state, event) {
             (Pending, StepEvent::Claim(at)) => Running { started_at: at },
             (Running { started_at }, StepEvent::Complete(at)) => Completed {
                 started_at: Some(started_at),
@@ -169,68 +153,8 @@ impl Lifecycle for Step {
             }
             (Pending, StepEvent::Skip(at)) => Skipped { started_at: None, completed_at: Some(at) },
             (Failed { started_at, .. }, StepEvent::Skip(at)) => Skipped { started_at, completed_at: Some(at) },
-            (state, event) => {
-                return Err(Rejection::IllegalTransition {
-                    key: Key::new(&Self::COLLECTION, "?"),
-                    from: Self::status(&state),
-                    command: Self::command(&event),
-                    remedy: None,
-                });
-            }
+            _ => return None,
         })
-    }
-
-    fn states() -> Vec<StepState> {
-        let at = Some(Timestamp::default());
-        let duration_ms = Some(Millis(0));
-        vec![
-            StepState::Pending,
-            StepState::Running { started_at: Timestamp::default() },
-            StepState::Completed { started_at: at, completed_at: at, duration_ms },
-            StepState::Failed { started_at: at, completed_at: at, duration_ms },
-            StepState::Skipped { started_at: None, completed_at: at },
-        ]
-    }
-
-    fn events() -> Vec<StepEvent> {
-        let at = Timestamp::default();
-        vec![
-            StepEvent::Claim(at),
-            StepEvent::Complete(at),
-            StepEvent::FailAttempt,
-            StepEvent::Fail(at),
-            StepEvent::Release,
-            StepEvent::Skip(at),
-            StepEvent::Retry,
-        ]
-    }
-
-    fn status(state: &StepState) -> &'static str {
-        state.status().as_str()
-    }
-
-    fn command(event: &StepEvent) -> &'static str {
-        match event {
-            StepEvent::Claim(_) => "claim",
-            StepEvent::Complete(_) => "complete",
-            StepEvent::FailAttempt | StepEvent::Fail(_) => "fail",
-            StepEvent::Release => "release",
-            StepEvent::Skip(_) => "skip",
-            StepEvent::Retry => "retry",
-        }
-    }
-}
-
-impl StepState {
-    /// The status.
-    pub fn status(&self) -> StepStatus {
-        match self {
-            Self::Pending => StepStatus::Pending,
-            Self::Running { .. } => StepStatus::Running,
-            Self::Completed { .. } => StepStatus::Completed,
-            Self::Failed { .. } => StepStatus::Failed,
-            Self::Skipped { .. } => StepStatus::Skipped,
-        }
     }
 }
 
@@ -238,12 +162,5 @@ impl Step {
     /// The id of a step.
     pub(super) fn id_of(execution_id: &str, step_id: i64) -> String {
         format!("{execution_id}:{step_id}")
-    }
-
-    /// Changes the state.
-    pub(super) fn apply(&mut self, event: StepEvent) -> Result<(), Rejection> {
-        let key = Key::new(&Self::COLLECTION, &self.id);
-        self.state = Self::transition(self.state.clone(), event).map_err(|rejection| rejection.with_key(key))?;
-        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use super::super::{call, call_closing, document, slice};
 use super::{
     CcWaiting, DeleteRows, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, Metrics, SliceEnd, Status,
 };
-use crate::decision::{AnyCommand, Change, Command, Ctx, Decision, ReadSet, Rejection, TypedCommand, View};
+use crate::decision::{AnyCommand, Change, Command, Ctx, Decision, Lifecycle, ReadSet, Rejection, TypedCommand, View};
 use crate::domain::cvm::codes;
 use crate::domain::cvm::settings::{LogLevel, Settings};
 use crate::error_code::ErrorCode;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, child_rows, document, loaded_machine};
 use super::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, not_found};
 use crate::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, TypedCommand, View,
+    AnyCommand, Change, Command, Ctx, Decision, Lifecycle, LoadedDocument, ReadSet, Rejection, TypedCommand, View,
 };
 use crate::domain::cvm::Settings;
 use crate::operation::Operation;

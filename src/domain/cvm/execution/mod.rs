@@ -282,11 +282,6 @@ impl ExecutionHead {
         (self.metrics.cc_calls_count + 1).saturating_sub(u64::from(self.group_size.max(1)))
     }
 
-    /// The next state according to the lifecycle.
-    pub(super) fn next_state(&self, event: ExecutionEvent) -> Result<ExecutionState, Rejection> {
-        Self::transition(self.state.clone(), event).map_err(|one| one.with_key(Key::new(&EXECUTIONS, &self.id)))
-    }
-
     /// The result for a caller.
     pub(super) fn execution_status(&self) -> ExecutionStatus {
         ExecutionStatus { id: self.id.clone(), status: self.state.status() }
@@ -368,7 +363,7 @@ mod tests {
 
     #[test]
     fn every_state_survives_its_document() {
-        for state in ExecutionHead::states() {
+        for state in ExecutionState::samples() {
             let head = head(state);
             let document = head.to_document().unwrap();
             assert_eq!(crate::schema::check(&EXECUTIONS, &document), Ok(()));

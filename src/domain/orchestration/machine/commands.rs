@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Machine, MachineEvent, MachineState, MachineStatus, SlotChoice};
-use crate::decision::{AnyCommand, Command, Ctx, Decision, ReadSet, Rejection, TypedCommand, View};
+use crate::decision::{AnyCommand, Command, Ctx, Decision, Lifecycle, ReadSet, Rejection, TypedCommand, View};
 use crate::domain::orchestration::session::{Session, SessionSummary};
 use crate::domain::orchestration::settings::OrchestrationSettings;
 use crate::domain::orchestration::{codes, metadata};
@@ -76,10 +76,6 @@ impl Command for RegisterMachine {
     const NAME: &'static str = "orchestration.machine_register";
     type Output = MachineSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Machine>(&self.machine_id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
         let settings = OrchestrationSettings::of(ctx);
         view.check_absent::<Machine>(&self.machine_id)?;
@@ -118,10 +114,6 @@ impl Command for MachineHeartbeat {
     const NAME: &'static str = "orchestration.machine_heartbeat";
     type Output = MachineSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Machine>(&self.machine_id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
         Machine::modify(view, ctx, &self.machine_id, |machine| {
             machine.last_heartbeat = machine.last_heartbeat.max(ctx.now);
@@ -147,10 +139,6 @@ pub struct SetMaintenance {
 impl Command for SetMaintenance {
     const NAME: &'static str = "orchestration.machine_maintenance";
     type Output = MachineSummary;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Machine>(&self.machine_id)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
         Machine::modify(view, ctx, &self.machine_id, |machine| {
@@ -181,10 +169,6 @@ pub struct DrainMachine {
 impl Command for DrainMachine {
     const NAME: &'static str = "orchestration.machine_drain";
     type Output = MachineSummary;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Machine>(&self.machine_id)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
         Machine::modify(view, ctx, &self.machine_id, |machine| machine.apply(MachineEvent::BeginMaintenance))
@@ -276,7 +260,7 @@ impl Command for AssignSession {
         let mut loaded = view.entity::<Session>(&self.session_id)?;
         let session = &mut loaded.entity;
         if session.state.is_terminal() {
-            return Err(session.illegal("assign"));
+            return Err(session.reject("assign"));
         }
         let moves = session.machine_id != self.machine_id;
         let other = if moves { view.find_entity::<Machine>(&session.machine_id)? } else { None };

@@ -15,9 +15,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{Lifecycle, Rejection};
-use crate::operation::Parameter;
-use crate::schema::{Entity, FieldType, Key, State};
+use crate::decision::{Event, Lifecycle};
+use crate::schema::{Entity, State};
 use crate::time::Timestamp;
 use crate::value::Document;
 
@@ -64,6 +63,7 @@ pub struct Machine {
 /// Status of a machine.
 #[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
+#[state(status = MachineStatus)]
 pub enum MachineState {
     /// It takes sessions.
     Online,
@@ -73,88 +73,32 @@ pub enum MachineState {
     Maintenance,
 }
 
-/// Status of a machine, without its data.
-#[derive(FieldType, Parameter, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MachineStatus {
-    /// It takes sessions.
-    Online,
-    /// No heartbeat has arrived.
-    Offline,
-    /// It takes no new sessions.
-    Maintenance,
-}
-
 /// An event of a machine.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Event, Clone, Copy, Debug, PartialEq)]
 pub enum MachineEvent {
     /// See [`MachineHeartbeat`].
     Heartbeat,
     /// See [`MarkOffline`].
+    #[event(name = "sweep")]
     MarkOffline,
     /// See [`SetMaintenance`] and [`DrainMachine`].
+    #[event(name = "maintenance")]
     BeginMaintenance,
     /// See [`SetMaintenance`].
+    #[event(name = "maintenance --off")]
     EndMaintenance,
 }
 
 impl Lifecycle for Machine {
-    type State = MachineState;
     type Event = MachineEvent;
 
-    fn transition(state: MachineState, event: MachineEvent) -> Result<MachineState, Rejection> {
+    fn transition(state: MachineState, event: MachineEvent) -> Option<MachineState> {
         use MachineState::{Maintenance, Offline, Online};
-        Ok(match (state, event) {
-            (Online | Offline, MachineEvent::Heartbeat) | (Maintenance, MachineEvent::EndMaintenance) => Online,
-            (Maintenance, MachineEvent::Heartbeat) | (_, MachineEvent::BeginMaintenance) => Maintenance,
-            (Online, MachineEvent::MarkOffline) => Offline,
-            (state, event) => {
-                let (from, command) = (Self::status(&state), Self::command(&event));
-                let key = Key::new(&Self::COLLECTION, "?");
-                return Err(Rejection::IllegalTransition { key, from, command, remedy: None });
-            }
-        })
-    }
-
-    fn states() -> Vec<MachineState> {
-        vec![MachineState::Online, MachineState::Offline, MachineState::Maintenance]
-    }
-
-    fn events() -> Vec<MachineEvent> {
-        use MachineEvent::{BeginMaintenance, EndMaintenance, Heartbeat, MarkOffline};
-        vec![Heartbeat, MarkOffline, BeginMaintenance, EndMaintenance]
-    }
-
-    fn status(state: &MachineState) -> &'static str {
-        state.status().as_str()
-    }
-
-    fn command(event: &MachineEvent) -> &'static str {
-        match event {
-            MachineEvent::Heartbeat => "heartbeat",
-            MachineEvent::MarkOffline => "sweep",
-            MachineEvent::BeginMaintenance => "maintenance",
-            MachineEvent::EndMaintenance => "maintenance --off",
+        match (state, event) {
+            (Online | Offline, MachineEvent::Heartbeat) | (Maintenance, MachineEvent::EndMaintenance) => Some(Online),
+            (Maintenance, MachineEvent::Heartbeat) | (_, MachineEvent::BeginMaintenance) => Some(Maintenance),
+            (Online, MachineEvent::MarkOffline) => Some(Offline),
+            _ => None,
         }
-    }
-}
-
-impl MachineState {
-    /// The status.
-    pub fn status(&self) -> MachineStatus {
-        match self {
-            Self::Online => MachineStatus::Online,
-            Self::Offline => MachineStatus::Offline,
-            Self::Maintenance => MachineStatus::Maintenance,
-        }
-    }
-}
-
-impl Machine {
-    /// Changes the state.
-    fn apply(&mut self, event: MachineEvent) -> Result<(), Rejection> {
-        let key = Key::new(&Self::COLLECTION, &self.machine_id);
-        self.state = Self::transition(self.state.clone(), event).map_err(|rejection| rejection.with_key(key))?;
-        Ok(())
     }
 }

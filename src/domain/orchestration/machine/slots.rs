@@ -8,11 +8,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::{Machine, MachineStatus};
-use crate::decision::{ReadSet, Rejection, View};
+use crate::decision::{Lifecycle, ReadSet, Rejection, View};
 use crate::domain::orchestration::codes;
 use crate::domain::orchestration::session::{Session, SessionStatus};
 use crate::operation::{Mismatch, Parameter};
-use crate::schema::{Entity, Filter, Key, Query};
+use crate::schema::{Entity, Filter, Query};
 use crate::value::{Json, collect_btree_map, sort_by};
 
 /// The name of the query for the sessions in slots.
@@ -116,8 +116,7 @@ impl Machine {
         let status = self.state.status();
         if status != MachineStatus::Online {
             let remedy = (status == MachineStatus::Offline).then_some("heartbeat");
-            let key = Key::new(&Self::COLLECTION, &self.machine_id);
-            return Err(Rejection::IllegalTransition { key, from: status.as_str(), command: "assign", remedy });
+            return Err(self.illegal("assign", remedy));
         }
         let slot = match slot {
             Some(SlotChoice::Number(slot)) => Some(self.check_slot(slot, &session.session_id)?),

@@ -165,19 +165,13 @@ impl DomainQuery for ShowHealth {
     const NAME: &'static str = "orchestration.session_health";
     type Output = SessionHealth;
 
-    fn reads(&self, view: &View) -> ReadSet {
+    fn reads(&self, _: &View) -> ReadSet {
         let completed = Query::of(&Task::COLLECTION)
             .eq("session_id", &*self.session_id)
             .eq("status", TaskStatus::Completed.as_str())
             .sort("completed_at", Descending)
             .limit(1);
-        let reads = ReadSet::entity::<Session>(&self.session_id).query("completed", completed);
-        match view.find_entity::<Session>(&self.session_id) {
-            Ok(Some(session)) => {
-                session.entity.current_task_id.iter().fold(reads, |reads, task| reads.with_entity::<Task>(task))
-            }
-            _ => reads,
-        }
+        ReadSet::entity::<Session>(&self.session_id).query("completed", completed)
     }
 
     fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<SessionHealth, Rejection> {

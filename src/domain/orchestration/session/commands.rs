@@ -97,10 +97,6 @@ impl Command for SessionHeartbeat {
     const NAME: &'static str = "orchestration.session_heartbeat";
     type Output = SessionSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Session>(&self.session_id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
         Session::modify(view, ctx, &self.session_id, self.epoch, |session, settings| {
             session.last_heartbeat = session.last_heartbeat.max(ctx.now);
@@ -126,10 +122,6 @@ impl Command for PauseSession {
     const NAME: &'static str = "orchestration.session_pause";
     type Output = SessionSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Session>(&self.session_id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
         let event = SessionEvent::Pause(ctx.now);
         Session::modify(view, ctx, &self.session_id, self.epoch, |session, settings| session.apply(event, settings))
@@ -153,10 +145,6 @@ impl Command for ResumeSession {
     const NAME: &'static str = "orchestration.session_resume";
     type Output = SessionSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Session>(&self.session_id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
         let event = SessionEvent::Resume;
         Session::modify(view, ctx, &self.session_id, self.epoch, |session, settings| session.apply(event, settings))
@@ -179,10 +167,6 @@ pub struct StallSession {
 impl Command for StallSession {
     const NAME: &'static str = "orchestration.session_stall";
     type Output = SessionSummary;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Session>(&self.session_id)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
         Session::modify(view, ctx, &self.session_id, None, |session, settings| {
@@ -222,10 +206,6 @@ pub struct CompleteSession {
 impl Command for CompleteSession {
     const NAME: &'static str = "orchestration.session_complete";
     type Output = SessionSummary;
-
-    fn reads(&self, view: &View) -> ReadSet {
-        SessionDocuments::reads(view, &self.session_id)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
         let mut documents = SessionDocuments::load(view, &self.session_id)?;
@@ -269,10 +249,6 @@ impl Command for FailSession {
     const NAME: &'static str = "orchestration.session_fail";
     type Output = SessionSummary;
 
-    fn reads(&self, view: &View) -> ReadSet {
-        SessionDocuments::reads(view, &self.session_id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
         let mut documents = SessionDocuments::load(view, &self.session_id)?;
         documents.session.entity.check_owner(self.epoch)?;
@@ -301,10 +277,6 @@ pub struct SweepSession {
 impl Command for SweepSession {
     const NAME: &'static str = "orchestration.session_sweep";
     type Output = SessionSummary;
-
-    fn reads(&self, view: &View) -> ReadSet {
-        SessionDocuments::reads(view, &self.session_id)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
         let settings = OrchestrationSettings::of(ctx);
@@ -345,10 +317,6 @@ pub struct UpdateMetadata {
 impl Command for UpdateMetadata {
     const NAME: &'static str = "orchestration.session_metadata";
     type Output = SessionSummary;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Session>(&self.session_id)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
         Session::modify(view, ctx, &self.session_id, self.epoch, |session, settings| {

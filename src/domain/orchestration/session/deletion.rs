@@ -46,9 +46,9 @@ impl Command for DeleteSession {
     const NAME: &'static str = "orchestration.session_delete";
     type Output = SessionDeletion;
 
-    fn reads(&self, view: &View) -> ReadSet {
+    fn reads(&self, _: &View) -> ReadSet {
         let tasks = Query::of(&Task::COLLECTION).eq("session_id", &*self.session_id).limit(TASKS_PER_COMMIT);
-        SessionDocuments::reads(view, &self.session_id).query("tasks", tasks)
+        ReadSet::entity::<Session>(&self.session_id).query("tasks", tasks)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionDeletion>, Rejection> {
@@ -61,7 +61,7 @@ impl Command for DeleteSession {
         session.check_owner(self.epoch)?;
         if !session.state.is_terminal() {
             if !self.force {
-                return Err(session.illegal("delete"));
+                return Err(session.reject("delete"));
             }
             documents.fail(ctx, "it is deleted", None)?;
             return Ok(documents.decide(ctx)?.map(|_| progress(0, false)));

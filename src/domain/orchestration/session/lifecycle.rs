@@ -4,14 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Session;
-use crate::decision::{Lifecycle, Rejection};
-use crate::operation::Parameter;
-use crate::schema::{Entity, FieldType, Key, State};
+use crate::decision::{Event, Lifecycle};
+use crate::schema::State;
 use crate::time::Timestamp;
 
 /// Status of a session. A terminal status owns its completion time, so the two cannot disagree.
 #[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
+#[state(status = SessionStatus)]
 pub enum SessionState {
     /// Its owner is at work.
     Active,
@@ -39,26 +39,8 @@ pub enum SessionState {
     },
 }
 
-/// Status of a session, without its data.
-#[derive(
-    FieldType, Parameter, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum SessionStatus {
-    /// Its owner is at work.
-    Active,
-    /// Its owner has paused it.
-    Paused,
-    /// No heartbeat has arrived.
-    Stalled,
-    /// It has done its work.
-    Completed,
-    /// It has ended without doing its work.
-    Failed,
-}
-
 /// An event of a session.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Event, Clone, Copy, Debug, PartialEq)]
 pub enum SessionEvent {
     /// See [`SessionHeartbeat`](super::SessionHeartbeat).
     Heartbeat,
@@ -77,17 +59,6 @@ pub enum SessionEvent {
 }
 
 impl SessionState {
-    /// The status.
-    pub fn status(&self) -> SessionStatus {
-        match self {
-            Self::Active => SessionStatus::Active,
-            Self::Paused { .. } => SessionStatus::Paused,
-            Self::Stalled { .. } => SessionStatus::Stalled,
-            Self::Completed { .. } => SessionStatus::Completed,
-            Self::Failed { .. } => SessionStatus::Failed,
-        }
-    }
-
     /// When the session ended, if it has and this is known.
     pub fn completed_at(&self) -> Option<Timestamp> {
         match self {
@@ -103,12 +74,11 @@ impl SessionState {
 }
 
 impl Lifecycle for Session {
-    type State = SessionState;
     type Event = SessionEvent;
 
-    fn transition(state: SessionState, event: SessionEvent) -> Result<SessionState, Rejection> {
+    fn transition(state: SessionState, event: SessionEvent) -> Option<SessionState> {
         use SessionState::{Active, Completed, Failed, Paused, Stalled};
-        Ok(match (state, event) {
+        Some(match (state, event) {
             (state @ (Active | Paused { .. }), SessionEvent::Heartbeat) => state,
             (Stalled { .. }, SessionEvent::Heartbeat) | (Paused { .. }, SessionEvent::Resume) => Active,
             (Active, SessionEvent::Pause(at)) => Paused { inactive_since: at },
@@ -118,59 +88,14 @@ impl Lifecycle for Session {
             (Active | Paused { .. } | Stalled { .. }, SessionEvent::Fail(at)) => Failed { completed_at: Some(at) },
             (Active | Paused { .. }, SessionEvent::Complete(at)) => Completed { completed_at: Some(at) },
             (Stalled { .. } | Failed { .. }, SessionEvent::Recover) => Active,
-            (state, event) => {
-                let remedy = match (&state, event) {
-                    (Stalled { .. }, SessionEvent::Complete(_) | SessionEvent::Pause(_)) => Some("recover"),
-                    _ => None,
-                };
-                let (from, command) = (Self::status(&state), Self::command(&event));
-                return Err(Rejection::IllegalTransition {
-                    key: Key::new(&Self::COLLECTION, "?"),
-                    from,
-                    command,
-                    remedy,
-                });
-            }
+            _ => return None,
         })
     }
 
-    fn states() -> Vec<SessionState> {
-        let at = Timestamp::default();
-        vec![
-            SessionState::Active,
-            SessionState::Paused { inactive_since: at },
-            SessionState::Stalled { inactive_since: at },
-            SessionState::Completed { completed_at: Some(at) },
-            SessionState::Failed { completed_at: Some(at) },
-        ]
-    }
-
-    fn events() -> Vec<SessionEvent> {
-        let at = Timestamp::default();
-        vec![
-            SessionEvent::Heartbeat,
-            SessionEvent::Pause(at),
-            SessionEvent::Resume,
-            SessionEvent::Stall(at),
-            SessionEvent::Complete(at),
-            SessionEvent::Fail(at),
-            SessionEvent::Recover,
-        ]
-    }
-
-    fn status(state: &SessionState) -> &'static str {
-        state.status().as_str()
-    }
-
-    fn command(event: &SessionEvent) -> &'static str {
-        match event {
-            SessionEvent::Heartbeat => "heartbeat",
-            SessionEvent::Pause(_) => "pause",
-            SessionEvent::Resume => "resume",
-            SessionEvent::Stall(_) => "stall",
-            SessionEvent::Complete(_) => "complete",
-            SessionEvent::Fail(_) => "fail",
-            SessionEvent::Recover => "recover",
+    fn remedy(state: &SessionState, event: &SessionEvent) -> Option<&'static str> {
+        match (state, event) {
+            (SessionState::Stalled { .. }, SessionEvent::Complete(_) | SessionEvent::Pause(_)) => Some("recover"),
+            _ => None,
         }
     }
 }

@@ -27,7 +27,7 @@ use super::machine::Machine;
 use super::settings::OrchestrationSettings;
 use super::task::{Task, TaskEvent};
 use super::{codes, metadata};
-use crate::decision::{Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
+use crate::decision::{Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
 use crate::schema::{Entity, Fields, Key};
 use crate::time::Timestamp;
 use crate::value::{Document, Json, collect_document};
@@ -169,8 +169,7 @@ impl Session {
 
     /// Changes the state, and when the session is due.
     pub(super) fn apply(&mut self, event: SessionEvent, settings: &OrchestrationSettings) -> Result<(), Rejection> {
-        let key = Key::new(&Self::COLLECTION, &self.session_id);
-        self.state = Self::transition(self.state.clone(), event).map_err(|rejection| rejection.with_key(key))?;
+        Lifecycle::apply(self, event)?;
         self.set_due(settings);
         Ok(())
     }
@@ -204,15 +203,14 @@ impl Session {
     }
 
     /// The rejection of `command` in this state.
-    pub(super) fn illegal(&self, command: &'static str) -> Rejection {
+    pub(super) fn reject(&self, command: &'static str) -> Rejection {
         let remedy = match (&self.state, command) {
             (_, "delete") => Some("fail"),
             (SessionState::Failed { .. } | SessionState::Stalled { .. }, _) => Some("recover"),
             (SessionState::Paused { .. }, _) => Some("resume"),
             _ => None,
         };
-        let key = Key::new(&Self::COLLECTION, &self.session_id);
-        Rejection::IllegalTransition { key, from: Self::status(&self.state), command, remedy }
+        self.illegal(command, remedy)
     }
 
     /// The result for a caller.
@@ -252,21 +250,13 @@ struct SessionDocuments {
 }
 
 impl SessionDocuments {
-    fn reads(view: &View, session_id: &str) -> ReadSet {
-        let reads = ReadSet::entity::<Session>(session_id);
-        // The decision reports a session that cannot be read.
-        let Ok(Some(LoadedEntity { entity: session, .. })) = view.find_entity::<Session>(session_id) else {
-            return reads;
-        };
-        let reads = reads.with_entity::<Machine>(&session.machine_id);
-        session.current_task_id.iter().fold(reads, |reads, task| reads.with_entity::<Task>(task))
-    }
-
     fn load(view: &View, session_id: &str) -> Result<Self, Rejection> {
         let session = view.entity::<Session>(session_id)?;
-        let machine = view.find_entity(&session.entity.machine_id)?;
-        let task = session.entity.current_task_id.as_deref().map(|task| view.find_entity(task)).transpose()?.flatten();
-        Ok(Self { session, machine, task })
+        let (machine, task) = (&session.entity.machine_id, session.entity.current_task_id.as_deref());
+        let task_key = task.map(|task| Key::new(&Task::COLLECTION, task));
+        view.require(task_key.into_iter().chain([Key::new(&Machine::COLLECTION, machine)]))?;
+        let (machine, task) = (view.find_entity(machine)?, task.map(|task| view.find_entity(task)).transpose()?);
+        Ok(Self { session, machine, task: task.flatten() })
     }
 
     /// Ends the session: its slot is released, and the task that it runs fails.

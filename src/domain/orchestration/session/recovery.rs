@@ -8,7 +8,7 @@ use crate::domain::orchestration::codes;
 use crate::domain::orchestration::machine::{Machine, SlotChoice};
 use crate::domain::orchestration::settings::OrchestrationSettings;
 use crate::domain::orchestration::task::{
-    Task, TaskEvent, TaskState, check_dependencies, dependency_reads, start_program,
+    Task, TaskEvent, TaskState, check_dependencies, program_reads, start_program,
 };
 use crate::operation::Operation;
 
@@ -37,20 +37,11 @@ impl Command for RecoverSession {
     type Output = SessionSummary;
 
     fn reads(&self, view: &View) -> ReadSet {
-        let reads = SessionDocuments::reads(view, &self.session_id);
+        let reads = ReadSet::entity::<Session>(&self.session_id);
         let session = view.find_entity::<Session>(&self.session_id).ok().flatten();
         let target = self.machine.clone().or(session.map(|session| session.entity.machine_id));
         let reads = target.iter().fold(reads, |reads, id| Machine::slot_reads(view, id, reads));
-        match &self.task {
-            Some(id) => {
-                let reads = dependency_reads(view, id, reads.with_entity::<Task>(id));
-                match view.find_entity::<Task>(id) {
-                    Ok(Some(task)) => task.entity.program_reads(view, reads),
-                    _ => reads,
-                }
-            }
-            None => reads,
-        }
+        self.task.iter().fold(reads, |reads, id| program_reads(view, id, reads))
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {

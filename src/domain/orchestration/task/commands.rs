@@ -4,14 +4,14 @@ use std::any::Any;
 
 use serde::Serialize;
 
-use super::dependencies::{check_cycle, check_dependencies, cycle_reads, dependency_reads};
-use super::program::start_program;
+use super::dependencies::{check_cycle, check_dependencies, cycle_reads};
+use super::program::{program_reads, start_program};
 use super::{Task, TaskEvent, TaskState, TaskStatus, TaskSummary};
 use crate::decision::{AnyCommand, Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
-use crate::domain::cvm::{EXECUTIONS, ExecutionStatus, RunSlice, Status};
+use crate::domain::cvm::{ExecutionStatus, RunSlice, Status};
 use crate::domain::orchestration::session::{Session, SessionState};
 use crate::operation::Operation;
-use crate::schema::{Freshness, Key};
+use crate::schema::Freshness;
 use crate::value::Json;
 
 /// Adds a task to a session that has not ended.
@@ -67,7 +67,7 @@ impl Command for AddTask {
         let mut session = view.entity::<Session>(&self.session_id)?;
         session.entity.check_owner(self.epoch)?;
         if session.entity.state.is_terminal() {
-            return Err(session.entity.illegal("task add"));
+            return Err(session.entity.reject("task add"));
         }
         if let Some(id) = &self.id {
             view.check_absent::<Task>(id)?;
@@ -98,19 +98,6 @@ impl Command for AddTask {
     }
 }
 
-/// The documents that the commands on a task read.
-fn reads(view: &View, task_id: &str) -> ReadSet {
-    let reads = ReadSet::entity::<Task>(task_id);
-    match view.find_entity::<Task>(task_id) {
-        Ok(Some(LoadedEntity { entity: task, .. })) => {
-            let execution = task.execution_id.as_deref().map(|id| Key::new(&EXECUTIONS, id));
-            execution.into_iter().fold(reads.with_entity::<Session>(&task.session_id), ReadSet::with_key)
-        }
-        // The decision reports a task that cannot be read.
-        _ => reads,
-    }
-}
-
 /// The decision that an event of a task has.
 fn decide(
     view: &View,
@@ -124,7 +111,7 @@ fn decide(
     session.entity.check_owner(epoch)?;
     let event = event(&session.entity, &task.entity)?;
     if session.entity.state.is_terminal() {
-        return Err(session.entity.illegal("task"));
+        return Err(session.entity.reject("task"));
     }
     let parts = !matches!(event, TaskEvent::Start(..) | TaskEvent::Retry);
     let before = task.entity.clone();
@@ -155,18 +142,14 @@ impl Command for StartTask {
     type Output = TaskSummary;
 
     fn reads(&self, view: &View) -> ReadSet {
-        let reads = dependency_reads(view, &self.task_id, reads(view, &self.task_id));
-        match view.find_entity::<Task>(&self.task_id) {
-            Ok(Some(task)) => task.entity.program_reads(view, reads),
-            _ => reads,
-        }
+        program_reads(view, &self.task_id, ReadSet::empty())
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
         let now = ctx.now;
         let mut decision = decide(view, ctx, &self.task_id, self.epoch, |session, task| {
             if session.state != SessionState::Active {
-                return Err(session.illegal("task start"));
+                return Err(session.reject("task start"));
             }
             check_dependencies(view, task)?;
             Ok(TaskEvent::Start(now, session.epoch))
@@ -211,10 +194,6 @@ impl Command for CompleteTask {
     const NAME: &'static str = "orchestration.task_complete";
     type Output = TaskSummary;
 
-    fn reads(&self, view: &View) -> ReadSet {
-        reads(view, &self.task_id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
         decide(view, ctx, &self.task_id, self.epoch, |_, _| Ok(TaskEvent::Complete(ctx.now)))
     }
@@ -239,10 +218,6 @@ impl Command for FailTask {
     const NAME: &'static str = "orchestration.task_fail";
     type Output = TaskSummary;
 
-    fn reads(&self, view: &View) -> ReadSet {
-        reads(view, &self.task_id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
         decide(view, ctx, &self.task_id, self.epoch, |_, _| Ok(TaskEvent::Fail(ctx.now, self.error.clone())))
     }
@@ -264,10 +239,6 @@ pub struct BlockTask {
 impl Command for BlockTask {
     const NAME: &'static str = "orchestration.task_block";
     type Output = TaskSummary;
-
-    fn reads(&self, view: &View) -> ReadSet {
-        reads(view, &self.task_id)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
         decide(view, ctx, &self.task_id, self.epoch, |_, _| Ok(TaskEvent::Block))
@@ -291,10 +262,6 @@ impl Command for ReleaseTask {
     const NAME: &'static str = "orchestration.task_release";
     type Output = TaskSummary;
 
-    fn reads(&self, view: &View) -> ReadSet {
-        reads(view, &self.task_id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
         decide(view, ctx, &self.task_id, self.epoch, |_, _| Ok(TaskEvent::Release))
     }
@@ -316,10 +283,6 @@ pub struct RetryTask {
 impl Command for RetryTask {
     const NAME: &'static str = "orchestration.task_retry";
     type Output = TaskSummary;
-
-    fn reads(&self, view: &View) -> ReadSet {
-        reads(view, &self.task_id)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
         decide(view, ctx, &self.task_id, self.epoch, |_, _| Ok(TaskEvent::Retry))

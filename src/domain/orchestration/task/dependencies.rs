@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Task, TaskStatus};
-use crate::decision::{LoadedEntity, ReadSet, Rejection, View};
+use crate::decision::{ReadSet, Rejection, View};
 use crate::domain::orchestration::codes;
 use crate::domain::orchestration::session::Session;
 use crate::schema::{Entity, Filter, Query};
@@ -12,15 +12,9 @@ use crate::value::sort_by;
 /// Largest number of tasks of one session whose dependencies are searched for a cycle.
 const SEARCHED_TASKS: u32 = 10_000;
 
-/// Adds the tasks that a task depends on.
-pub fn dependency_reads(view: &View, task: &str, reads: ReadSet) -> ReadSet {
-    // The decision reports a task that cannot be read.
-    let Ok(Some(LoadedEntity { entity: task, .. })) = view.find_entity::<Task>(task) else { return reads };
-    task.depends_on.iter().fold(reads, |reads, id| reads.with_entity::<Task>(id))
-}
-
 /// Rejects a start before all dependencies are completed. A completed task stays so, hence the commit need not check them.
 pub fn check_dependencies(view: &View, task: &Task) -> Result<(), Rejection> {
+    view.require_entities::<Task>(&task.depends_on)?;
     for id in &task.depends_on {
         let found = view.find_entity::<Task>(id)?;
         let status = found.map(|found| found.entity.state.status());

@@ -4,14 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Task;
-use crate::decision::{Lifecycle, Rejection};
-use crate::operation::Parameter;
-use crate::schema::{Entity, FieldType, Fields, Key, State};
+use crate::decision::{Event, Lifecycle};
+use crate::schema::{Fields, State};
 use crate::time::Timestamp;
 
 /// Status of a task.
 #[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
+#[state(status = TaskStatus)]
 pub enum TaskState {
     /// It was not started.
     Pending,
@@ -54,26 +54,8 @@ pub struct TaskClaim {
     pub epoch: u64,
 }
 
-/// Status of a task, without its data.
-#[derive(
-    FieldType, Parameter, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum TaskStatus {
-    /// It was not started.
-    Pending,
-    /// The session runs it.
-    InProgress,
-    /// It cannot continue.
-    Blocked,
-    /// It is done.
-    Completed,
-    /// It has failed.
-    Failed,
-}
-
 /// An event of a task.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Event, Clone, Debug, PartialEq)]
 pub enum TaskEvent {
     /// See [`StartTask`](super::StartTask). With the epoch of the session.
     Start(Timestamp, u64),
@@ -90,17 +72,6 @@ pub enum TaskEvent {
 }
 
 impl TaskState {
-    /// The status.
-    pub fn status(&self) -> TaskStatus {
-        match self {
-            Self::Pending => TaskStatus::Pending,
-            Self::InProgress { .. } => TaskStatus::InProgress,
-            Self::Blocked { .. } => TaskStatus::Blocked,
-            Self::Completed { .. } => TaskStatus::Completed,
-            Self::Failed { .. } => TaskStatus::Failed,
-        }
-    }
-
     /// Whether it is neither completed nor failed.
     pub fn is_open(&self) -> bool {
         !matches!(self, Self::Completed { .. } | Self::Failed { .. })
@@ -113,12 +84,11 @@ impl TaskState {
 }
 
 impl Lifecycle for Task {
-    type State = TaskState;
     type Event = TaskEvent;
 
-    fn transition(state: TaskState, event: TaskEvent) -> Result<TaskState, Rejection> {
+    fn transition(state: TaskState, event: TaskEvent) -> Option<TaskState> {
         use TaskState::{Blocked, Completed, Failed, InProgress, Pending};
-        Ok(match (state, event) {
+        Some(match (state, event) {
             (Pending | Blocked { .. }, TaskEvent::Start(at, epoch)) => {
                 InProgress { started_at: Some(at), claim: TaskClaim { epoch } }
             }
@@ -132,60 +102,16 @@ impl Lifecycle for Task {
             (Pending, TaskEvent::Block) => Blocked { started_at: None },
             (InProgress { started_at, .. }, TaskEvent::Block) => Blocked { started_at },
             (InProgress { .. } | Blocked { .. }, TaskEvent::Release) | (Failed { .. }, TaskEvent::Retry) => Pending,
-            (state, event) => {
-                let remedy = match (&state, &event) {
-                    (Failed { .. }, TaskEvent::Start(..)) => Some("retry"),
-                    (Pending | Blocked { .. }, TaskEvent::Fail(..)) | (Blocked { .. }, TaskEvent::Complete(_)) => {
-                        Some("start")
-                    }
-                    _ => None,
-                };
-                let (from, command) = (Self::status(&state), Self::command(&event));
-                return Err(Rejection::IllegalTransition {
-                    key: Key::new(&Self::COLLECTION, "?"),
-                    from,
-                    command,
-                    remedy,
-                });
-            }
+            _ => return None,
         })
     }
 
-    fn states() -> Vec<TaskState> {
-        let at = Timestamp::default();
-        vec![
-            TaskState::Pending,
-            TaskState::InProgress { started_at: Some(at), claim: TaskClaim { epoch: 1 } },
-            TaskState::Blocked { started_at: Some(at) },
-            TaskState::Completed { started_at: Some(at), completed_at: Some(at) },
-            TaskState::Failed { started_at: Some(at), completed_at: Some(at), error_message: None },
-        ]
-    }
-
-    fn events() -> Vec<TaskEvent> {
-        let at = Timestamp::default();
-        vec![
-            TaskEvent::Start(at, 1),
-            TaskEvent::Complete(at),
-            TaskEvent::Fail(at, None),
-            TaskEvent::Block,
-            TaskEvent::Release,
-            TaskEvent::Retry,
-        ]
-    }
-
-    fn status(state: &TaskState) -> &'static str {
-        state.status().as_str()
-    }
-
-    fn command(event: &TaskEvent) -> &'static str {
-        match event {
-            TaskEvent::Start(..) => "start",
-            TaskEvent::Complete(_) => "complete",
-            TaskEvent::Fail(..) => "fail",
-            TaskEvent::Block => "block",
-            TaskEvent::Release => "release",
-            TaskEvent::Retry => "retry",
+    fn remedy(state: &TaskState, event: &TaskEvent) -> Option<&'static str> {
+        use TaskState::{Blocked, Failed, Pending};
+        match (state, event) {
+            (Failed { .. }, TaskEvent::Start(..)) => Some("retry"),
+            (Pending | Blocked { .. }, TaskEvent::Fail(..)) | (Blocked { .. }, TaskEvent::Complete(_)) => Some("start"),
+            _ => None,
         }
     }
 }

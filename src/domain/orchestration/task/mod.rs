@@ -6,9 +6,9 @@ mod lifecycle;
 mod program;
 
 pub use commands::{AddTask, BlockTask, CompleteTask, FailTask, ReleaseTask, RetryTask, StartTask};
-pub(super) use dependencies::{check_dependencies, dependency_reads};
+pub(super) use dependencies::check_dependencies;
 pub use lifecycle::{TaskClaim, TaskEvent, TaskState, TaskStatus};
-pub(super) use program::{TRIGGER, start_program};
+pub(super) use program::{TRIGGER, program_reads, start_program};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use super::codes;
 use super::session::Session;
 use crate::decision::{Lifecycle, Rejection};
 use crate::domain::cvm::ExecutionStatus;
-use crate::schema::{Entity, Key};
+use crate::schema::Entity;
 use crate::time::Timestamp;
 use crate::value::Json;
 
@@ -94,8 +94,7 @@ impl Task {
     pub(super) fn apply(&mut self, session: &mut Session, event: TaskEvent) -> Result<(), Rejection> {
         self.retry_count += u32::from(event == TaskEvent::Retry);
         let (was_open, was_running) = (self.state.is_open(), self.state.is_running());
-        let key = Key::new(&Self::COLLECTION, &self.task_id);
-        self.state = Self::transition(self.state.clone(), event).map_err(|rejection| rejection.with_key(key))?;
+        Lifecycle::apply(self, event)?;
         if self.state.is_running()
             && let Some(other) = &session.current_task_id
         {

@@ -22,20 +22,20 @@ pub const TRIGGER: Trigger = Trigger {
     run: follow_execution,
 };
 
-impl Task {
-    /// Adds what `start_program` reads.
-    pub fn program_reads(&self, view: &View, mut reads: ReadSet) -> ReadSet {
-        if let Some(id) = &self.execution_id {
-            reads = reads.with_key(Key::new(&cvm::EXECUTIONS, id));
-        }
-        if let Some(start) = self.start_command() {
-            let ReadSet { keys, queries, .. } = start.reads(view);
-            reads.keys.extend(keys);
-            reads.queries.extend(queries);
-        }
-        reads
+/// Adds what [`start_program`] reads: the task, and what an execution of its program needs.
+pub fn program_reads(view: &View, task_id: &str, reads: ReadSet) -> ReadSet {
+    let mut reads = reads.with_entity::<Task>(task_id);
+    // The decision reports a task that cannot be read.
+    let task = view.find_entity::<Task>(task_id).ok().flatten();
+    if let Some(start) = task.and_then(|task| task.entity.start_command()) {
+        let ReadSet { keys, queries, .. } = start.reads(view);
+        reads.keys.extend(keys);
+        reads.queries.extend(queries);
     }
+    reads
+}
 
+impl Task {
     /// Rejects a program that no start could run, for example because the id of the execution would be too long.
     pub(super) fn check_program(&self) -> Result<(), Rejection> {
         let after_retries = Self { retry_count: u32::MAX, ..self.clone() };
@@ -60,6 +60,7 @@ impl Task {
         let gone = || TaskEvent::Fail(now, Some("its execution was deleted".to_owned()));
         let Some(id) = &self.execution_id else { return Ok(Some(gone())) };
         let key = Key::new(&cvm::EXECUTIONS, id);
+        view.require([key.clone()])?;
         let Some(found) = view.get(&key) else { return Ok(Some(gone())) };
         decision.checks.push((key, found.revision.clone()));
         ending(id, &found.document, now)
