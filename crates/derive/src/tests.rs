@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use syn::DeriveInput;
 
 use crate::condition::{self, Constant, IndexCondition};
-use crate::{entity, name, state};
+use crate::{entity, event, name, state};
 
 type Derive = fn(&DeriveInput) -> syn::Result<TokenStream>;
 
@@ -59,6 +59,7 @@ fn errors_of_fields_point_at_them() {
         ),
         ("#[entity(id)] id: String, #[entity(id)] other: String", "other", "an entity has one id"),
         ("#[entity(id, shard)] id: String, #[entity(shard)] other: String", "other", "an entity has one shard key"),
+        ("#[entity(id)] id: String, #[entity(state)] a: A, #[entity(state)] b: B", "b", "an entity has one state"),
         ("text: String", "Note", "an entity needs a field with `#[entity(id)]`"),
         ("#[entity(id, optional)] id: Option<String>", "id", "an entity has an id"),
         (
@@ -141,7 +142,15 @@ fn errors_of_a_struct_point_at_its_name_or_attribute() {
 
 #[test]
 fn errors_of_a_state_point_at_the_variant() {
-    let cases: [(Derive, &str, &str, &str); 6] = [
+    let cases: [(Derive, &str, &str, &str); 9] = [
+        (
+            state::derive_state,
+            "#[state(status = T)] enum S { A, #[state(name = \"c\")] B }",
+            "B",
+            "a state with a `status` are stored by their names",
+        ),
+        (event::derive_event, "enum E { #[event(named = \"a\")] A }", "named", "use `name`"),
+        (event::derive_event, "struct E;", "E", "needs an enum"),
         (state::derive_state, "enum S { #[state(called = \"a\")] A }", "called", "use `name`, `marker`"),
         (state::derive_state, "enum S { A, #[state(name = \"a\")] B }", "B", "another variant is stored as `a` too"),
         (state::derive_state, "enum S { A(String) }", "String", "a field without a name needs"),

@@ -1,14 +1,12 @@
 //! Queries of sessions, tasks, machines and projects. They change nothing, and an empty result is not an error.
 
+mod counts;
 mod machines;
-mod projects;
 mod sessions;
-mod tasks;
 
+pub use counts::{ProjectCounts, ShowCounts, ShowProgress, TaskProgress};
 pub use machines::{FreeMachines, PickMachine};
-pub use projects::{ProjectCounts, ShowCounts};
 pub use sessions::{FailedSessions, Health, RecoverableSessions, SessionHealth, ShowHealth, StaleSessions};
-pub use tasks::{ShowProgress, TaskProgress};
 
 use crate::schema::Filter;
 use crate::value::Json;

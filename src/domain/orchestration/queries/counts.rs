@@ -1,16 +1,75 @@
-//! The query of projects: how many sessions and tasks they have.
+//! Queries that count: the progress of a session, and the sessions and tasks of projects.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::ROWS;
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::orchestration::session::Session;
-use crate::domain::orchestration::task::Task;
+use crate::domain::orchestration::task::{Task, TaskStatus};
 use crate::operation::Operation;
-use crate::schema::{Accumulator, Aggregate, Collection, Entity, Filter, Group};
-use crate::value::Json;
+use crate::schema::{Accumulator, Aggregate, Collection, Entity, Filter, Group, Query};
+use crate::value::{Json, collect_btree_map};
+
+/// Largest number of tasks whose progress is counted.
+const COUNTED_TASKS: u32 = 10_000;
+
+/// Returns the tasks of a session, and how many of them are done.
+///
+/// Errors: `not_found`, `limit` (the session has more than 10,000 tasks: list them page by page).
+#[derive(Clone, Debug, Operation)]
+#[operation(name = "orchestration.task.progress", query)]
+pub struct ShowProgress {
+    /// The session.
+    #[operation(subject)]
+    pub session_id: String,
+}
+
+/// The progress of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct TaskProgress {
+    /// The session.
+    pub session_id: String,
+    /// Number of its tasks.
+    pub total: u64,
+    /// Number of its tasks per status.
+    pub counts: BTreeMap<String, u64>,
+    /// The percentage of its tasks that are completed, rounded down. A session without tasks has 0.
+    pub percent: u64,
+    /// Its tasks.
+    pub tasks: Vec<Task>,
+}
+
+impl DomainQuery for ShowProgress {
+    const NAME: &'static str = "orchestration.task_progress";
+    type Output = TaskProgress;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        let tasks = Query::of(&Task::COLLECTION).eq("session_id", &*self.session_id).limit(COUNTED_TASKS);
+        ReadSet::entity::<Session>(&self.session_id).query(ROWS, tasks)
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<TaskProgress, Rejection> {
+        view.entity::<Session>(&self.session_id)?;
+        if view.next_cursor(ROWS).is_some() {
+            return Err(Rejection::Limit {
+                what: format!("the tasks of session `{}`", self.session_id),
+                limit: format!("{COUNTED_TASKS} tasks"),
+                remedy: "list them page by page",
+            });
+        }
+        let tasks = view.entities::<Task>(ROWS)?;
+        let mut counts = collect_btree_map(TaskStatus::ALL.iter().map(|status| ((*status).to_owned(), 0_u64)));
+        for task in &tasks {
+            *counts.entry(task.state.status().as_str().to_owned()).or_default() += 1;
+        }
+        let (total, done) = (tasks.len() as u64, counts[TaskStatus::Completed.as_str()]);
+        let percent = (100 * done).checked_div(total).unwrap_or_default();
+        Ok(TaskProgress { session_id: self.session_id.clone(), total, counts, percent, tasks })
+    }
+}
 
 /// Returns the number of sessions and tasks per status, for each project.
 ///
