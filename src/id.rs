@@ -185,6 +185,22 @@ pub fn uuid_v7(now: Timestamp, random: [u8; 10]) -> String {
     uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid().to_string()
 }
 
+/// The time with which an id begins, as a UUIDv7 does; `None`: it does not begin so. Of two such ids, the one with the later time is the
+/// greater.
+///
+/// ```
+/// use runstate::{id, time::Timestamp};
+/// let at = Timestamp::from_millis(1_705_744_800_000);
+/// assert_eq!(id::time_of(&id::uuid_v7(at, [7; 10])), Some(at));
+/// assert_eq!(id::time_of("step-1"), None);
+/// ```
+pub fn time_of(id: &str) -> Option<Timestamp> {
+    let millis = u64::from_str_radix(&[id.get(..8)?, id.get(9..13)?].concat(), 16).ok()?;
+    let at = Timestamp::from_millis(i64::try_from(millis).ok()?);
+    // The separators, the version, and the one way to write the digits.
+    (id.len() == 36 && id.get(..15)? == &uuid_v7(at, [0; 10])[..15]).then_some(at)
+}
+
 /// SHA-256 over `parts`, each preceded by its length, so that different lists of parts never give the same input.
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
@@ -261,5 +277,19 @@ mod tests {
         assert_ne!(id, derive_id(Timestamp::from_millis(1_705_744_800_000), &command, 1));
         assert_eq!((&id[..14], id.len()), ("018d2650-1900-", 36));
         assert_eq!(&id[14..15], "7");
+    }
+
+    #[test]
+    fn time_of_an_id_is_read_from_a_uuid_v7_only() {
+        for millis in [0, 1, 1_705_744_800_000, (1 << 48) - 1] {
+            let at = Timestamp::from_millis(millis);
+            assert_eq!(time_of(&uuid_v7(at, [255; 10])), Some(at));
+        }
+        let valid = uuid_v7(Timestamp::from_millis(1_705_744_800_000), [255; 10]);
+        for damaged in
+            ["", "ü", &valid[1..], &valid.replacen("-7", "-4", 1), &valid.replacen('-', "_", 1), &valid.to_uppercase()]
+        {
+            assert_eq!(time_of(damaged), None, "{damaged}");
+        }
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use runstate::schema::{
-    Catalog, Collection, Direction, Entity, FieldType, Fields, Index, Kind, Literal, Predicate, Presence, ShardKey,
-    State, check,
+    Catalog, Collection, Detached, Direction, Entity, FieldType, Fields, Index, Kind, Literal, Predicate, Presence,
+    ShardKey, State, check,
 };
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json};
@@ -239,6 +239,26 @@ fn indexes_ttl_references_and_flags_are_declared() {
     assert!(!collection.insert_only);
     assert!(Catalog::new(&[&Oven::COLLECTION, &OWNERS]).is_ok());
     assert_eq!(oven(OvenState::Idle).id(), "m1");
+}
+
+/// A temperature of an oven.
+#[derive(Entity, Clone, Debug, PartialEq)]
+#[entity(collection = "toy.temperatures", version = 1, detached(time = measured, meta = oven_id), rename_all = "camelCase")]
+#[ttl(measured, days = 1)]
+struct Temperature {
+    #[entity(id)]
+    id: String,
+    oven_id: String,
+    measured: Timestamp,
+    degrees: f64,
+}
+
+#[test]
+fn a_time_series_names_its_stored_fields() {
+    let collection = &Temperature::COLLECTION;
+    assert!(collection.insert_only);
+    assert_eq!(collection.detached, Some(Detached { time: "measured", meta: "ovenId" }));
+    assert!(Catalog::new(&[&Temperature::COLLECTION]).is_ok());
 }
 
 /// A key that may be borrowed.

@@ -33,6 +33,8 @@ mod recorder;
 mod scene;
 #[path = "store_mongodb/server.rs"]
 mod server;
+#[path = "store_mongodb/time_series.rs"]
+mod time_series;
 
 use std::sync::Arc;
 

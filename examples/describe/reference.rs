@@ -158,7 +158,9 @@ fn type_name(schema: &Json, root: &Json) -> String {
 
 fn collection(collection: &Collection) -> String {
     let mut text = format!("\n### `{}`\n", collection.name);
-    if collection.insert_only {
+    if collection.detached.is_some() {
+        text += "\nA time series: rows are inserted and expire.\n";
+    } else if collection.insert_only {
         text += "\nDocuments are inserted and deleted, never changed.\n";
     }
     text += "\n| field | kind | | values |\n|---|---|---|---|\n";

@@ -233,8 +233,13 @@ impl Ctx {
 
     /// Returns a new id: a UUIDv7 from `now` and the command's id. It differs at every call and is the same in every attempt.
     pub fn new_id(&mut self) -> String {
+        self.new_id_at(self.now)
+    }
+
+    /// Returns a new id that begins with `at` instead of `now`: for rows of a time series ([`Detached`](crate::schema::Detached)).
+    pub fn new_id_at(&mut self, at: Timestamp) -> String {
         self.ids += 1;
-        derive_id(self.now, &self.command, self.ids)
+        derive_id(at, &self.command, self.ids)
     }
 
     /// Returns a random seed for `purpose`, the same in every attempt.

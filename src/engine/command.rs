@@ -90,7 +90,13 @@ impl Engine {
         }
     }
 
-    /// Adds the changes of triggers, those of triggers on these in turn, and the row of the audit log.
+    /// Whether a collection is a time series.
+    pub(super) fn is_detached(&self, collection: &str) -> bool {
+        self.catalog().get(collection).is_some_and(|collection| collection.detached.is_some())
+    }
+
+    /// Adds the changes of triggers, those of triggers on these in turn, and the row of the audit log. Rows of a time series are not audited:
+    /// they are committed without other documents.
     pub(super) fn run_triggers(
         &self,
         command: &dyn AnyCommand,
@@ -117,6 +123,7 @@ impl Engine {
             && let Some(target) =
                 command.subject().or_else(|| decision.changes.first().map(|change| change.key().clone()))
             && !decision.changes.is_empty()
+            && !decision.changes.iter().any(|change| self.is_detached(&change.key().collection))
         {
             decision.changes.push(audit(AuditedCommand { name: command.name(), target: &target, ctx })?);
         }

@@ -163,7 +163,9 @@ impl Engine {
             };
             filter.collections.as_ref().is_none_or(|names| names.iter().any(is_named))
         };
-        let events: Vec<ChangeEvent> = events.into_iter().filter(in_collections).collect();
+        // Not every store has a feed of time series.
+        let is_reported = |event: &ChangeEvent| in_collections(event) && !self.is_detached(&event.key.collection);
+        let events: Vec<ChangeEvent> = events.into_iter().filter(is_reported).collect();
         let catalog = self.catalog();
         let part_of = |event: &ChangeEvent| {
             let collection = catalog.get(&event.key.collection)?;

@@ -1,6 +1,6 @@
 //! The collections that an engine works with, checked once.
 
-use super::{Collection, Index, IndexKind, Kind, Presence, ShardKey};
+use super::{Collection, Detached, Index, IndexKind, Kind, Presence, ShardKey};
 use crate::value::{SortedMap, SortedSet};
 
 /// A declaration that is not valid.
@@ -119,7 +119,33 @@ fn verify(collection: &Collection) -> Result<(), String> {
     {
         return Err(format!("it expires by `{}`, which is not a timestamp", ttl.field));
     }
+    verify_detached(collection)?;
     verify_shard_key(collection)
+}
+
+/// The rules of time-series collections on MongoDB, and of rows that are never deleted.
+fn verify_detached(collection: &Collection) -> Result<(), String> {
+    let Some(Detached { time, meta }) = collection.detached else { return Ok(()) };
+    let declared = |path: &str| collection.fields.iter().find(|field| field.name == path);
+    let is_required = |path: &str| declared(path).is_some_and(|field| field.presence == Presence::Required);
+    let is_single = !matches!(collection.kind_of(meta), Kind::Json | Kind::List | Kind::Object);
+    let is_plain = |index: &Index| index.kind == IndexKind::Ordered && !index.unique && index.partial.is_none();
+    if !is_required(time) || collection.kind_of(time) != Kind::Timestamp {
+        return Err(format!("not every row has a timestamp `{time}`"));
+    }
+    if !is_required(meta) || !is_single || meta == "id" {
+        return Err(format!("not every row has a source `{meta}` that is a single value and not its id"));
+    }
+    if let Some(index) = collection.indexes.iter().find(|index| !is_plain(index)) {
+        return Err(format!("its index `{}` is not a plain ordered one, but its rows are a time series", index.name()));
+    }
+    match &collection.ttl {
+        Some(ttl) if ttl.field != time || ttl.partial.is_some() => {
+            Err(format!("its rows are a time series, so they expire by `{time}` alone"))
+        }
+        _ if !collection.insert_only => Err("its rows are a time series, so they are insert-only".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// The rules of MongoDB, and of writes: a document is changed under its `_id`, so a write names no other field.
@@ -164,8 +190,9 @@ fn verify_unique(collection: &Collection, index: &Index) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Direction::Ascending, Field, Index, Literal, Predicate};
+    use super::super::{Direction::Ascending, Field, Index, Literal, Predicate, Ttl};
     use super::*;
+    use crate::time::Millis;
 
     const TWICE: Collection = Collection::new("a.b", 1).fields(&[Field::text("x"), Field::int("x")]);
     const UNDECLARED: Collection = Collection::new("a.b", 1).indexes(&[Index::ordered(&[("y", Ascending)])]);
@@ -204,6 +231,29 @@ mod tests {
         assert_eq!(problem(&INCOMPLETE), "not every document has the shard key `y`");
         assert_eq!(problem(&UNINDEXED), "no index begins with the shard key `x`");
         assert!(Catalog::new(&[&SHARDED]).is_ok());
+    }
+
+    const SERIES: Collection = Collection::new("a.b", 1)
+        .fields(&[Field::timestamp("at"), Field::text("by"), Field::json("any"), Field::timestamp("end").optional()])
+        .indexes(&[Index::ordered(&[("by", Ascending), ("at", Ascending)])])
+        .ttl(Ttl { field: "at", after: Millis(1), partial: None })
+        .detached(Detached { time: "at", meta: "by" });
+    const UNTIMED: Collection = SERIES.detached(Detached { time: "end", meta: "by" });
+    const UNSOURCED: Collection = SERIES.detached(Detached { time: "at", meta: "any" });
+    const UNIQUE: Collection = SERIES.indexes(&[Index::ordered(&[("by", Ascending)]).unique()]);
+    const PINNED: Collection =
+        SERIES.ttl(Ttl { field: "at", after: Millis(1), partial: Some(Predicate::Exists("by")) });
+    const UPDATED: Collection = Collection { insert_only: false, ..SERIES };
+
+    #[test]
+    fn time_series_follow_the_rules_of_every_store() {
+        let problem = |c: &'static Collection| Catalog::new(&[c]).unwrap_err().problem;
+        assert_eq!(problem(&UNTIMED), "not every row has a timestamp `end`");
+        assert_eq!(problem(&UNSOURCED), "not every row has a source `any` that is a single value and not its id");
+        assert_eq!(problem(&UNIQUE), "its index `by` is not a plain ordered one, but its rows are a time series");
+        assert_eq!(problem(&PINNED), "its rows are a time series, so they expire by `at` alone");
+        assert_eq!(problem(&UPDATED), "its rows are a time series, so they are insert-only");
+        assert!(Catalog::new(&[&SERIES]).is_ok());
     }
 
     #[test]

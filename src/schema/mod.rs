@@ -52,6 +52,8 @@ pub struct Collection {
     pub shard: Option<ShardKey>,
     /// Documents are inserted and deleted, never updated.
     pub insert_only: bool,
+    /// Documents are rows of a time series, written outside of commits with other documents.
+    pub detached: Option<Detached>,
 }
 
 /// A declared field. A dotted name is a field inside an object field.
@@ -194,10 +196,23 @@ pub enum ShardKey {
     Ranged(&'static str),
 }
 
+/// A time series, such as metrics. Its rows are inserted and expire; they are never changed or deleted. A commit with such rows has no
+/// other documents and no checks, so a store may write them where no transaction reaches: a time-series collection of MongoDB.
+///
+/// The id of a row begins with its time, as a UUIDv7 does ([`time_of`](crate::id::time_of)): rows in the order of their ids are in the
+/// order of their times, and a row is found by its id without an index on ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detached {
+    /// The timestamp field with the time of a row.
+    pub time: &'static str,
+    /// The field with the source of a row. Rows with one source and close times are stored together.
+    pub meta: &'static str,
+}
+
 impl Collection {
     /// Creates a collection without fields, indexes or retention.
     pub const fn new(name: &'static str, version: u32) -> Self {
-        Self { name, version, fields: &[], indexes: &[], ttl: None, shard: None, insert_only: false }
+        Self { name, version, fields: &[], indexes: &[], ttl: None, shard: None, insert_only: false, detached: None }
     }
 
     /// Sets the fields.
@@ -228,6 +243,12 @@ impl Collection {
     pub const fn insert_only(mut self) -> Self {
         self.insert_only = true;
         self
+    }
+
+    /// Declares that documents are rows of a time series.
+    pub const fn detached(mut self, detached: Detached) -> Self {
+        self.detached = Some(detached);
+        self.insert_only()
     }
 
     /// The fields that hold ids of other documents.

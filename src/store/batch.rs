@@ -9,9 +9,9 @@ use super::{COMMANDS, Capabilities, StoreError, StoredDocument};
 use crate::id;
 use crate::id::{CommandId, Revision};
 use crate::limits::DOCUMENT_BYTES;
-use crate::schema::{Catalog, Collection, Key, check};
+use crate::schema::{Catalog, Collection, Detached, Key, check};
 use crate::time::Timestamp;
-use crate::value::{Difference, Document, Json, collect_document, json_bytes};
+use crate::value::{Difference, Document, Json, collect_document, get, json_bytes};
 
 /// The changes of one commit, with their preconditions.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,7 +108,8 @@ impl Batch {
     ///
     /// - [`StoreError::Invalid`]: a write to the ledger or to an undeclared collection; an invalid id; a key that is written twice,
     ///   or both written and checked; an operation that its [`Expectation`] does not allow; a document or ledger row that
-    ///   [`schema::check`](crate::schema::check) rejects.
+    ///   [`schema::check`](crate::schema::check) rejects; a row of a time series ([`Detached`](crate::schema::Detached)) beside a check or
+    ///   another document, or under an id that does not begin with its time.
     /// - [`StoreError::TooLarge`]: the batch exceeds `limits`.
     ///
     /// ```
@@ -132,6 +133,7 @@ impl Batch {
             return Err(self.too_large(format!("{count} writes and checks"), limits.batch_writes));
         }
         self.validate_keys()?;
+        self.validate_rows(catalog)?;
         let mut bytes = self.checks.iter().map(|check| check.key.bytes()).sum::<usize>();
         for write in &self.writes {
             bytes += write.key.bytes() + write.validate(catalog, limits)?;
@@ -159,9 +161,33 @@ impl Batch {
         }
     }
 
+    /// Whether the batch writes rows of a time series, and nothing else if it is valid.
+    pub(super) fn is_detached(&self, catalog: &Catalog) -> bool {
+        self.writes.iter().any(|write| is_row(catalog, write))
+    }
+
+    /// Checks that rows of a time series are in a batch without checks and other documents.
+    fn validate_rows(&self, catalog: &Catalog) -> Result<(), StoreError> {
+        match self.writes.iter().find(|write| is_row(catalog, write)) {
+            Some(row) if !self.checks.is_empty() || !self.writes.iter().all(|write| is_row(catalog, write)) => {
+                let reason = format!(
+                    "{} is a time series: commit its rows in a batch without checks and other documents",
+                    row.key.collection
+                );
+                Err(invalid(&row.key, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn too_large(&self, size: String, limit: usize) -> StoreError {
         StoreError::TooLarge { what: format!("the batch of command `{}`", self.command), size, limit }
     }
+}
+
+/// Whether a write is to a row of a time series.
+fn is_row(catalog: &Catalog, write: &Write) -> bool {
+    catalog.get(&write.key.collection).is_some_and(|collection| collection.detached.is_some())
 }
 
 /// Returns the row of a command in the command ledger.
@@ -262,11 +288,22 @@ impl Write {
                     collection.name
                 ));
             }
+            (WriteOp::Delete, _) if collection.detached.is_some() => {
+                return invalid(format!(
+                    "rows of {} expire and are never deleted: it is a time series",
+                    collection.name
+                ));
+            }
             _ => {}
         }
         let Some(after) = self.op.document_after() else { return Ok(0) };
         // The depth is checked first, because comparing and measuring recurse into the document.
         validate_document(collection, &self.key, after)?;
+        if let Some(Detached { time, .. }) = collection.detached
+            && id::time_of(&self.key.id).map(Timestamp::as_millis) != get(after, time).and_then(Json::as_i64)
+        {
+            return invalid(format!("its id does not begin with its `{time}`, as a UUIDv7 of that time does"));
+        }
         if let WriteOp::Change { difference, .. } = &self.op
             && !difference.is_consistent_with(after)
         {

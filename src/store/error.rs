@@ -85,6 +85,19 @@ pub enum StoreError {
         /// The operation and its target.
         what: String,
     },
+    /// A collection with the name of a declared one cannot hold its documents. Nothing was changed.
+    #[error(
+        "{collection} exists as {found}, and must be {wanted}; nothing was changed. Copy its documents to another collection, drop \
+         it, and open the store again"
+    )]
+    UnsuitableCollection {
+        /// The collection.
+        collection: String,
+        /// The existing collection.
+        found: String,
+        /// The required collection.
+        wanted: String,
+    },
     /// The operation took longer than the caller allows. Nothing was written.
     #[error(
         "{what}: no reply within {seconds} seconds; check whether the server is overloaded or unreachable, then try again"
@@ -212,7 +225,7 @@ impl StoreError {
             StoreError::TooLarge { .. } => ErrorCode::TOO_LARGE,
             StoreError::ReadOnly { .. } => ErrorCode::READ_ONLY,
             StoreError::NewerVersion { .. } => ErrorCode::NEWER_VERSION,
-            StoreError::Unsupported { .. } => ErrorCode::UNSUPPORTED,
+            StoreError::Unsupported { .. } | StoreError::UnsuitableCollection { .. } => ErrorCode::UNSUPPORTED,
             StoreError::PositionExpired => ErrorCode::POSITION_EXPIRED,
             StoreError::Closed => ErrorCode::CLOSED,
         }

@@ -245,6 +245,9 @@ pub trait Store: MaybeSync {
     /// reading ([`Batch::validate`]), expectations and checks, and unique indexes against the state after the whole batch. If
     /// several of these fail, it is not defined which failure is reported.
     ///
+    /// A batch of rows of a time series ([`Detached`](crate::schema::Detached)) may be applied in two steps: the rows, then the ledger row,
+    /// which alone decides whether the command is committed. A repeat then writes only the rows that are missing.
+    ///
     /// After `Conflict` and `UniqueViolation`, nothing was written and the command may be decided again. After `UnknownOutcome`,
     /// call [`Store::outcome`] first.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>>;
@@ -254,7 +257,7 @@ pub trait Store: MaybeSync {
 
     /// Returns up to `limit` committed changes after `from` (`None`: from now on), in the order of commits and each at least once.
     /// If there are none, the call waits up to `wait` for one. Rows of the ledger are not reported; deletions by a sweep are
-    /// ([`CommandId::sweep`]).
+    /// ([`CommandId::sweep`]). Rows of time series may be left out.
     ///
     /// - [`StoreError::PositionExpired`]: the position is older than the retained changes, or belongs to another store. Reload, and
     ///   continue from the current position.
@@ -265,7 +268,7 @@ pub trait Store: MaybeSync {
     /// Deletes up to `limit` documents of `collection` that are expired at `now` by its [`Ttl`], and returns their number. It never
     /// deletes a document that is not expired, even if the backend deletes expired documents by itself. A sweep is not a command,
     /// and has no row in the ledger. If the backend expires documents ([`Capabilities::native_ttl`]), ledger rows expire by its
-    /// clock: one host's wrong clock must not delete the rows of all others.
+    /// clock: one host's wrong clock must not delete the rows of all others. Such a backend may expire rows of time series alone, and 0 is returned.
     fn sweep<'a>(
         &'a self,
         collection: &'a str,

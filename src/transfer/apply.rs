@@ -200,7 +200,7 @@ fn ledger_batch(row: &ExportRecord) -> Result<Batch, Error> {
     })
 }
 
-/// The collections in an order in which each comes before those that it refers to.
+/// The collections in an order in which each comes before those that it refers to. Rows of time series come last: they cannot be removed.
 fn children_first(catalog: &Catalog) -> Vec<&'static Collection> {
     let mut remaining = exported_collections(catalog);
     remaining.retain(|collection| collection.name != COMMANDS.name);
@@ -216,6 +216,8 @@ fn children_first(catalog: &Catalog) -> Vec<&'static Collection> {
         remaining.retain(|collection| !next.iter().any(|done| done.name == collection.name));
         ordered.extend(next);
     }
+    let (series, mut ordered): (Vec<_>, Vec<_>) = ordered.into_iter().partition(|one| one.detached.is_some());
+    ordered.extend(series);
     ordered
 }
 
@@ -258,14 +260,14 @@ async fn roll_back<S: ImportSource>(
     }
 }
 
-/// Removes referenced documents first, because they were written last.
+/// Removes referenced documents first, because they were written last. Rows of time series stay until they expire.
 async fn remove_written<S: ImportSource>(
     engine: &Engine,
     source: &mut S,
     plan: &ImportPlan,
     written: &WrittenRecords,
 ) -> Result<(), Error> {
-    for collection in children_first(&engine.catalog()).into_iter().rev() {
+    for collection in children_first(&engine.catalog()).into_iter().rev().filter(|one| one.detached.is_none()) {
         let Some(is_written) = written.get(collection.name) else { continue };
         let mut is_written = is_written.iter();
         let mut chunks = plan.chunks(source, collection)?;

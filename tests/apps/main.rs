@@ -6,6 +6,7 @@ mod claims;
 mod configurations;
 mod executions;
 mod killed_workers;
+mod metrics;
 mod queries;
 mod random;
 #[cfg(feature = "object-store")]

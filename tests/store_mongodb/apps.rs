@@ -70,6 +70,12 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
         added: &[r#"{"sha256":1} {}"#, r#"{"created_at":1} {"expireAfterSeconds":7948800}"#],
     },
     // Collections that the schema does not have.
+    // A time series has no index on `_id`, and expires by an option.
+    ExpectedIndexes {
+        collection: "execution_metrics",
+        schema: &[r#"{"execution_id":1,"timestamp":1} {}"#, r#"{"timestamp":-1} {}"#],
+        added: &[],
+    },
     ExpectedIndexes { collection: "apps", schema: &[], added: &[r#"{"app_id":1,"sub_app_id":1} {}"#] },
     ExpectedIndexes {
         collection: "step_queue",
@@ -148,7 +154,7 @@ fn the_indexes_are_those_of_the_schema_and_the_listed_additions() {
         assert_eq!(EXPECTED_INDEXES.len(), DOMAIN.collections.len());
         for ExpectedIndexes { collection, schema, added } in EXPECTED_INDEXES {
             let mut expected: Vec<&str> = [*schema, *added].concat();
-            expected.push(r#"{"_id":1} {}"#);
+            expected.extend((*collection != "execution_metrics").then_some(r#"{"_id":1} {}"#));
             expected.sort_unstable();
             let in_one = indexes(&one, &format!("apps.{collection}")).await;
             let bare = indexes(&domain_database(&several, "apps"), collection).await;

@@ -11,7 +11,9 @@ use crate::name::{self, Case};
 use crate::operation::default_command_line;
 
 const ENTITY_ATTRIBUTES: &[&str] =
-    &["collection", "version", "insert_only", "rename_all", "inside", "upgrade", "noun", "filters"];
+    &["collection", "version", "insert_only", "detached", "rename_all", "inside", "upgrade", "noun", "filters"];
+/// The fields of a time series.
+const SERIES_FIELDS: &[&str] = &["time", "meta"];
 const FIELDS_ATTRIBUTES: &[&str] = &["rename_all", "inside", "upgrade"];
 
 /// A struct with stored fields.
@@ -29,6 +31,8 @@ struct StructAttributes {
     collection: Option<LitStr>,
     version: Option<LitInt>,
     insert_only: bool,
+    /// The fields with the time and the source of a row of a time series.
+    detached: Option<[Ident; 2]>,
     rename_all: Option<Case>,
     /// The object that holds all fields without a path of their own.
     inside: Option<LitStr>,
@@ -254,6 +258,12 @@ impl<'a> Struct<'a> {
         if self.attributes.insert_only {
             tokens.add(quote!(.insert_only()));
         }
+        if let Some(fields) = &self.attributes.detached {
+            let mut resolve = |field: &Ident| self.resolve(&name::plain(field), field.span(), &mut tokens.checks);
+            let [time, meta] = fields;
+            let (time, meta) = (resolve(time)?, resolve(meta)?);
+            tokens.add(quote!(.detached(::runstate::schema::Detached { time: #time, meta: #meta })));
+        }
         Ok(tokens)
     }
 
@@ -386,6 +396,7 @@ impl StructAttributes {
             "collection" => self.collection = Some(meta.value()?.parse()?),
             "version" => self.version = Some(version(meta)?),
             "insert_only" => self.insert_only = true,
+            "detached" => self.detached = Some(series(meta)?),
             "rename_all" => self.rename_all = Some(Case::parse(meta)?),
             "inside" => self.inside = Some(meta.value()?.parse()?),
             "noun" => self.noun = Some(meta.value()?.parse()?),
@@ -410,6 +421,24 @@ fn version(meta: &ParseNestedMeta<'_>) -> syn::Result<LitInt> {
             Ok(version.clone())
         }
         other => Err(syn::Error::new_spanned(other, "a version is an integer from 1")),
+    }
+}
+
+/// Parses `detached(time = at, meta = session_id)`.
+fn series(attribute: &ParseNestedMeta<'_>) -> syn::Result<[Ident; 2]> {
+    let [mut time, mut meta] = [None, None];
+    attribute.parse_nested_meta(|field| {
+        let slot = match field.path.get_ident().map(ToString::to_string).as_deref() {
+            Some("time") => &mut time,
+            Some("meta") => &mut meta,
+            _ => return Err(name::unknown_attribute(&field.path, SERIES_FIELDS)),
+        };
+        *slot = Some(field.value()?.parse()?);
+        Ok(())
+    })?;
+    match (time, meta) {
+        (Some(time), Some(meta)) => Ok([time, meta]),
+        _ => Err(attribute.error("a time series needs `detached(time = …, meta = …)`")),
     }
 }
 

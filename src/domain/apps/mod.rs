@@ -10,6 +10,7 @@
 //! | `subscription/` | receivers of webhooks, and the events that they get |
 //! | `delivery/` | messages to subscriptions, which workers send |
 //! | `search/` | full-text search of steps and artifacts |
+//! | `metrics/` | metrics of executions, a time series |
 //! | `audit.rs` | the row of each command in the audit log |
 //! | `due.rs` | claims that have ended, blobs to review, events to publish |
 //! | `queries/` | steps in order, failures, rates, durations, reports |
@@ -22,6 +23,7 @@ mod configuration;
 mod delivery;
 mod due;
 mod execution;
+mod metrics;
 mod queries;
 mod search;
 mod settings;
@@ -48,6 +50,10 @@ pub use delivery::{
 pub use execution::{
     AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionStatus, AppExecutionSummary, CancelExecution,
     GraphProgress, StartExecution, StepProgress,
+};
+pub use metrics::{
+    ExecutionMetrics, ListMetrics, MetricSample, MetricSummary, MetricValues, RecordMetrics, RecordedMetrics,
+    SummarizeMetrics,
 };
 pub use queries::{
     AppSuccess, FailedExecutions, Period, ReportRow, ShowDurations, ShowReport, ShowSteps, ShowSuccess, StepDurations,
@@ -83,6 +89,7 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &Event::COLLECTION,
         &Delivery::COLLECTION,
         &SearchEntry::COLLECTION,
+        &ExecutionMetrics::COLLECTION,
         &AuditRow::COLLECTION,
     ])
     .operations(&[
@@ -111,6 +118,9 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &Artifact::SHOW,
         &Artifact::LIST,
         &Search::OPERATION,
+        &RecordMetrics::OPERATION,
+        &ListMetrics::OPERATION,
+        &SummarizeMetrics::OPERATION,
         &ShowSuccess::OPERATION,
         &ShowDurations::OPERATION,
         &ShowReport::OPERATION,

@@ -18,7 +18,7 @@ use crate::limits::SAFE_INTEGER;
 use crate::schema::{Accumulator, Aggregate, Collection, Direction, Filter, Group, Kind, keys};
 use crate::store::StoreError;
 use crate::store::eval::{self, Aggregation};
-use crate::store::mongodb::{query, read, retry};
+use crate::store::mongodb::{query, read, retry, time_series};
 use crate::time::Millis;
 use crate::value::{Document, Json, sort_by};
 
@@ -132,7 +132,10 @@ impl AggregatePushdown {
             }
             columns.push(decoding);
         }
-        Some(Self { pipeline: vec![doc! {"$match": filter}, doc! {"$group": group}], columns })
+        let mut pipeline = vec![doc! {"$match": filter}];
+        pipeline.extend(time_series::unique_rows(codec));
+        pipeline.push(doc! {"$group": group});
+        Some(Self { pipeline, columns })
     }
 
     /// Decodes a row of the result, with the key that rows are sorted by. `None` if the reference implementation may have a different result.

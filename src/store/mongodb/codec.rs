@@ -13,10 +13,11 @@ use mongodb::bson::{Bson, DateTime, Decimal128};
 use rust_decimal::Decimal;
 
 use super::sweep::LEDGER_TIME;
-use crate::id::Revision;
+use crate::id::{self, Revision};
 use crate::limits::SAFE_INTEGER;
-use crate::schema::{Collection, Field, Index, Key, Kind, Presence, Ttl, parse_decimal};
+use crate::schema::{Collection, Detached, Field, Index, Key, Kind, Presence, Ttl, parse_decimal};
 use crate::store::{COMMANDS, StoreError, StoredDocument};
+use crate::time::Timestamp;
 use crate::value::{Document, Json};
 
 /// The largest document that is sent. The server accepts 16 MiB; the margin is for its own use.
@@ -146,6 +147,12 @@ impl CollectionCodec {
             }
         }
         let (id, revision, version) = reserved.parse().map_err(|why| self.damage_error(reserved.id(), why))?;
+        if let Some(time) = self.collection.detached.and_then(|Detached { time, .. }| document.get(time)?.as_i64())
+            && id::time_of(&id).map(Timestamp::as_millis) != Some(time)
+        {
+            return Err(self
+                .damage_error(id.to_string(), "its `_id` does not begin with its time, as a UUIDv7 does".to_owned()));
+        }
         if self.implied_id && !document.contains_key("id") {
             document.insert("id".to_owned(), Json::from(&*id));
         }

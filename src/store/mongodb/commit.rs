@@ -16,7 +16,7 @@ use super::write_command::{CurrentRevisions, WriteCommand, WriteOrder, check_com
 use super::{CAPABILITIES, Declarations, Mongo, sweep};
 use crate::schema::Key;
 use crate::store::batch::next_revision;
-use crate::store::mongodb::{changes, meta, read, transaction};
+use crate::store::mongodb::{changes, meta, read, time_series, transaction};
 use crate::store::{Batch, COMMANDS, Receipt, StoreError, WriteOp};
 
 /// How often a transaction is retried after a write conflict that may leave the documents unchanged: the other transaction only checks them, or
@@ -98,12 +98,23 @@ pub(super) async fn do_commit(mongo: &Mongo, batch: &Batch) -> Result<Receipt, S
         let receipt = replay(mongo, batch, true).await?;
         return receipt.ok_or(error);
     }
-    let deadline = Instant::now() + mongo.call_timeout;
+    if batch.is_detached(&declarations.catalog) {
+        return time_series::commit_rows(mongo, batch, &declarations).await;
+    }
+    commit_in_transaction(mongo, batch, &declarations).await
+}
+
+/// Commits a valid batch in one transaction.
+pub(super) async fn commit_in_transaction(
+    mongo: &Mongo,
+    batch: &Batch,
+    declarations: &Declarations,
+) -> Result<Receipt, StoreError> {
     let mut commit = Commit {
         store: mongo,
         batch,
-        declarations: &declarations,
-        deadline,
+        declarations,
+        deadline: Instant::now() + mongo.call_timeout,
         order: WriteOrder::InPlace,
         in_doubt: false,
         same_command_running: false,
@@ -113,7 +124,7 @@ pub(super) async fn do_commit(mongo: &Mongo, batch: &Batch) -> Result<Receipt, S
 }
 
 /// The receipt of the command's first commit. `None` if it was not committed.
-async fn replay(mongo: &Mongo, batch: &Batch, replayed: bool) -> Result<Option<Receipt>, StoreError> {
+pub(super) async fn replay(mongo: &Mongo, batch: &Batch, replayed: bool) -> Result<Option<Receipt>, StoreError> {
     let Some(row) = read::read_ledger_row(mongo, &batch.command).await? else { return Ok(None) };
     if row.fingerprint != batch.fingerprint {
         return Err(StoreError::CommandIdReused { command: batch.command.clone() });

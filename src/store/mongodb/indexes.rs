@@ -40,7 +40,8 @@ pub(super) fn required_indexes(codec: &CollectionCodec) -> Result<Vec<IndexSpec>
     let needed =
         candidates.iter().enumerate().filter(|(n, (shortened, spec))| !shortened || !is_redundant(*n, &spec.name));
     let mut wanted: Vec<IndexSpec> = needed.map(|(_, (_, spec))| spec.clone()).collect();
-    if let Some(ttl) = &codec.collection.ttl {
+    // A time series expires by an option of its collection.
+    if let (Some(ttl), None) = (&codec.collection.ttl, codec.collection.detached) {
         add_ttl_index(codec, ttl, &mut wanted);
     }
     Ok(wanted)
@@ -159,9 +160,7 @@ fn add_ttl_index(codec: &CollectionCodec, ttl: &Ttl, wanted: &mut Vec<IndexSpec>
     let partial = ttl.partial.as_ref().map(|predicate| partial_filter(codec, predicate));
     let mut options = Spec::new();
     if partial != Some(None) {
-        // Rounded up: no document expires earlier than declared.
-        let seconds = ttl.after.0.max(0).saturating_add(999) / 1_000;
-        options.insert("expireAfterSeconds", i32::try_from(seconds).unwrap_or(i32::MAX));
+        options.insert("expireAfterSeconds", expiry_seconds(ttl));
     }
     if let Some(Some(partial)) = partial {
         options.insert("partialFilterExpression", partial);
@@ -176,6 +175,12 @@ fn add_ttl_index(codec: &CollectionCodec, ttl: &Ttl, wanted: &mut Vec<IndexSpec>
         name += "_ttl";
     }
     wanted.push(IndexSpec { name, key, options });
+}
+
+/// The time to live. Rounded up: no document expires earlier than declared.
+pub(super) fn expiry_seconds(ttl: &Ttl) -> i32 {
+    let seconds = ttl.after.0.max(0).saturating_add(999) / 1_000;
+    i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
 /// How many fields of an index the server accepts. It refuses documents in which two fields of one index are lists. The shortened index serves

@@ -10,11 +10,12 @@ use super::codec::CollectionCodec;
 use super::indexes::{IndexSpec, required_indexes};
 use super::meta::{CollectionMeta, StoreMeta};
 use super::retry::AttemptError;
+use super::time_series::TimeSeriesOptions;
 use super::{Declarations, META, Mongo, error_mapping};
 use crate::marker::BoxFuture;
-use crate::schema::{Catalog, Key};
+use crate::schema::{Catalog, Collection, Key};
 use crate::store::StoreError;
-use crate::store::mongodb::{meta, read_fence, retry};
+use crate::store::mongodb::{meta, read_fence, retry, time_series};
 
 /// The collection does not exist.
 const NAMESPACE_NOT_FOUND: i32 = 26;
@@ -37,6 +38,8 @@ struct CollectionMigration {
     codec: Arc<CollectionCodec>,
     /// Whether the collection does not exist.
     missing: bool,
+    /// The change of the time to live that an existing time series needs.
+    expiry: Option<Spec>,
     /// Indexes to create.
     created: Vec<IndexSpec>,
     /// Indexes of an older declaration that cannot exist beside them.
@@ -74,6 +77,7 @@ impl Mongo {
         self.record_all_pending_indexes(&migrations).await?;
         self.create_missing(&migrations).await?;
         for migration in &migrations {
+            self.change_expiry(migration).await?;
             self.drop_indexes(migration.codec.collection.name, &migration.dropped).await?;
             if let Some(collection_meta) = &migration.meta {
                 meta::record_collection(
@@ -127,6 +131,7 @@ impl Mongo {
     ) -> Result<CollectionMigration, StoreError> {
         let wanted = required_indexes(&codec)?;
         let name = codec.collection.name;
+        let expiry = self.plan_expiry(codec.collection, recorded).await?;
         let existing = self.list_indexes(name).await?;
         let missing = existing.is_none();
         // A missing index that is already being built is requested again, which waits for the build.
@@ -135,6 +140,7 @@ impl Mongo {
         let mut migration = CollectionMigration {
             codec,
             missing,
+            expiry,
             created: Vec::new(),
             replaced: Vec::new(),
             dropped: Vec::new(),
@@ -225,7 +231,7 @@ impl Mongo {
     async fn create_missing_in(&self, migration: &CollectionMigration) -> Result<(), IndexBuildError> {
         let name = migration.codec.collection.name;
         if migration.missing {
-            self.create_collection(name).await?;
+            self.create_collection(migration.codec.collection).await?;
         }
         let conflicting = migration.replaced.iter().filter_map(|index| index.get_str("name").ok().map(str::to_owned));
         self.drop_indexes(name, &conflicting.collect::<Vec<_>>()).await?;
@@ -233,11 +239,41 @@ impl Mongo {
         self.create_indexes(name, specs).await
     }
 
-    async fn create_collection(&self, name: &str) -> Result<(), StoreError> {
+    async fn create_collection(&self, collection: &Collection) -> Result<(), StoreError> {
+        let (name, namespace) = (collection.name, self.layout.namespace(collection.name));
+        let mut create = doc! {"create": namespace.collection, "writeConcern": {"w": "majority"}};
+        create.extend(TimeSeriesOptions::of(collection).map(|options| options.creation()).unwrap_or_default());
+        let doing = format!("creating the collection {name}");
+        self.run_idempotent(&namespace.database, create, &doing, NAMESPACE_EXISTS).await?;
+        // Another program may have created it meanwhile.
+        self.plan_expiry(collection, None).await.map(drop)
+    }
+
+    /// The change of the time to live that an existing time series needs. Fails if the existing collection cannot hold its rows.
+    async fn plan_expiry(
+        &self,
+        collection: &Collection,
+        recorded: Option<&CollectionMeta>,
+    ) -> Result<Option<Spec>, StoreError> {
+        let Some(wanted) = TimeSeriesOptions::of(collection) else { return Ok(None) };
+        match time_series::find_collection(self, collection.name).await {
+            Ok(None) => Ok(None),
+            Ok(Some(found)) => wanted.missing_expiry(collection.name, &found, recorded.is_some()),
+            // A user without this privilege may use a prepared collection.
+            Err(StoreError::NotAuthorized { .. }) if recorded.is_some_and(|recorded| recorded.version > 0) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes the time to live of a time series to the declared one.
+    async fn change_expiry(&self, migration: &CollectionMigration) -> Result<(), StoreError> {
+        let Some(change) = &migration.expiry else { return Ok(()) };
+        let name = migration.codec.collection.name;
         let namespace = self.layout.namespace(name);
-        let create = doc! {"create": namespace.collection, "writeConcern": {"w": "majority"}};
-        self.run_idempotent(&namespace.database, create, &format!("creating the collection {name}"), NAMESPACE_EXISTS)
-            .await
+        let mut command = doc! {"collMod": namespace.collection, "writeConcern": {"w": "majority"}};
+        command.extend(change.clone());
+        let doing = format!("changing the time to live of {name}");
+        self.run_idempotent(&namespace.database, command, &doing, NAMESPACE_NOT_FOUND).await
     }
 
     async fn create_indexes(&self, name: &str, specs: Vec<Spec>) -> Result<(), IndexBuildError> {

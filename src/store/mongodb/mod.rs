@@ -13,6 +13,8 @@
 //! - **A commit is one transaction with write concern `majority`.** Checks in other collections come first, then the ledger row, then the
 //!   writes. Of concurrent repeats of a command one inserts the row; the others return its result. Nothing is read first, except documents
 //!   that are overwritten at any revision. All writes of one kind on one collection are one command (docs/decisions/0012).
+//! - **Rows of a time series are written before the transaction of their ledger row**, since no transaction can write them. A repeat writes
+//!   those that are missing. Concurrent repeats may write one twice; reads return it once (docs/decisions/0019).
 //! - **A check writes.** Snapshot isolation does not detect a change of a document that was only read (write skew). So a check updates the
 //!   document (`_touch`), or one of its stripes if many commits check it. Commits of one process lock the keys that they check
 //!   (docs/decisions/0012).
@@ -31,7 +33,7 @@
 //!
 //! - Opening: `options` (the URL), `open`, `migration`, `indexes` and `meta`.
 //! - Documents and errors: `codec`, `error_mapping` and `retry`.
-//! - Commits: `commit`, `transaction`, `write_command`, `change_statement`.
+//! - Commits: `commit`, `transaction`, `write_command`, `change_statement`; `time_series` (rows outside of transactions).
 //! - Reads: `read`, `read_fence`, `query` and `aggregate`.
 //! - Queries in the server's language: `condition`, `filter` and `sort`, as far as declared queries use it.
 //! - The change feed: `changes` (with its positions) and `change_stream`.
@@ -59,6 +61,7 @@ mod read_fence;
 mod retry;
 mod sort;
 mod sweep;
+mod time_series;
 mod transaction;
 mod write_command;
 

@@ -6,8 +6,10 @@ use serde_json::json;
 use super::codec::CollectionCodec;
 use super::indexes::{IndexSpec, required_indexes};
 use super::migration::IndexListing;
+use super::time_series::TimeSeriesOptions;
 use super::{Declarations, Mongo};
 use crate::schema::Catalog;
+use crate::store::mongodb::time_series;
 use crate::store::{Finding, StoreError, StoreProperty, VerifyReport};
 use crate::value::{Document, Json};
 
@@ -77,9 +79,12 @@ async fn sizes(mongo: &Mongo) -> Result<Option<StoreProperty>, StoreError> {
         else {
             continue;
         };
-        let number = |field: &str| reply.get(field).and_then(number_to_integer).unwrap_or(0);
-        let collection_sizes = SIZES.map(|(property, field)| (property.to_owned(), Json::from(number(field))));
-        sizes.insert((*name).to_owned(), Json::Object(collection_sizes.into_iter().collect()));
+        // The server does not count the rows of a time series.
+        let size = |(property, field): (&str, &str)| {
+            Some((property.to_owned(), Json::from(reply.get(field).and_then(number_to_integer)?)))
+        };
+        let collection_sizes = SIZES.into_iter().filter_map(size);
+        sizes.insert((*name).to_owned(), Json::Object(collection_sizes.collect()));
     }
     Ok((!sizes.is_empty()).then(|| StoreProperty::new("sizes", Json::Object(sizes))))
 }
@@ -117,7 +122,29 @@ pub(super) async fn do_inspect(mongo: &Mongo, catalog: &Catalog) -> Result<Verif
         };
         report.add(Finding::harmless(index, why));
     }
+    for collection in catalog.iter() {
+        if let Some(wanted) = TimeSeriesOptions::of(collection)
+            && let Some(why) = time_series_problem(mongo, collection.name, &wanted).await?
+        {
+            report.add(Finding::harmless(collection.name, why));
+        }
+    }
     Ok(report)
+}
+
+/// Why an existing collection is not the declared time series.
+async fn time_series_problem(
+    mongo: &Mongo,
+    name: &str,
+    wanted: &TimeSeriesOptions,
+) -> Result<Option<String>, StoreError> {
+    match time_series::find_collection(mongo, name).await {
+        Ok(found) => {
+            Ok(found.and_then(|found| wanted.missing_expiry(name, &found, false).err()).map(|e| e.to_string()))
+        }
+        Err(StoreError::NotAuthorized { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 async fn compare_indexes(

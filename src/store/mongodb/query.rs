@@ -19,7 +19,7 @@ use super::sort::SortPushdown;
 use crate::marker::BoxFuture;
 use crate::schema::{Collection, Filter, Query, RESERVED};
 use crate::store::eval::{Cursor, SortKey};
-use crate::store::mongodb::{read, read_fence, retry};
+use crate::store::mongodb::{read, read_fence, retry, time_series};
 use crate::store::{Freshness, Page, Row, StoreError, StoredDocument, eval};
 use crate::value::sort_by;
 
@@ -29,6 +29,8 @@ const EXTRA_ROWS: u32 = 16;
 /// Runs a query.
 pub(super) async fn run_query(mongo: &Mongo, query: &Query, freshness: Freshness) -> Result<Page<Row>, StoreError> {
     let codec = require_codec(mongo, &query.collection)?;
+    let by_time = time_series::order_by_time(&codec, query);
+    let query = by_time.as_ref().unwrap_or(query);
     let plan = QueryPlan::new(&codec, query)?;
     if query.limit == Some(0) {
         return Ok(Page { items: Vec::new(), next: None });
@@ -250,6 +252,8 @@ impl<'a> PageBuilder<'a> {
     /// Orders the group, and keeps the rows that can be on the page.
     fn prune_group(&mut self) {
         sort_by(&mut self.group, |(a, (x, _)), (b, (y, _))| (a, x).cmp(&(b, y)));
+        // A row of a time series may be stored twice.
+        self.group.dedup_by(|(_, (x, _)), (_, (y, _))| x == y);
         self.group.truncate(self.limit.saturating_add(1).saturating_sub(self.ordered.len()));
     }
 

@@ -18,7 +18,7 @@ use super::{Declarations, META, Mongo};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::Key;
-use crate::store::mongodb::{changes, error_mapping, read_fence, retry};
+use crate::store::mongodb::{changes, error_mapping, read_fence, retry, time_series};
 use crate::store::{COMMANDS, Freshness, Outcome, Position, StoreError, StoredDocument};
 use crate::value::Json;
 
@@ -49,7 +49,7 @@ pub(super) async fn read(
     retry::retry(mongo, &describe_read(keys), || Box::pin(read_once(mongo, keys, freshness))).await
 }
 
-async fn read_once(
+pub(super) async fn read_once(
     mongo: &Mongo,
     keys: &[Key],
     freshness: Freshness,
@@ -86,14 +86,15 @@ async fn read_snapshot<'a>(
     for (name, ids) in parts {
         let namespace = mongo.layout.namespace(name);
         let database = mongo.client.database(&namespace.database);
+        let codec = declarations.codec_or_default(name);
         let find = doc! {
             "find": namespace.collection,
-            "filter": {"_id": {"$in": ids}},
+            "filter": time_series::filter_by_ids(&codec, ids),
             // One more than there can be: the server then closes the cursor, and no second request is needed.
             "batchSize": i64::try_from(ids.len()).unwrap_or(i64::MAX).saturating_add(1),
             "readConcern": read_concern.clone(),
         };
-        let (name, codec) = (name.to_owned(), declarations.codec_or_default(name));
+        let name = name.to_owned();
         reads.spawn(async move { read_all(&database, find, &codec).await.map(|found| (name, found)) });
     }
     let mut found = BTreeMap::new();

@@ -36,6 +36,10 @@ pub(super) async fn do_sweep(
 ) -> Result<usize, StoreError> {
     let Some(codec) = mongo.codec(collection) else { return Ok(0) };
     let Some(ttl) = &codec.collection.ttl else { return Ok(0) };
+    if codec.collection.detached.is_some() {
+        // The server expires the rows of a time series by itself. It deletes them by their source only, whatever their time.
+        return Ok(0);
+    }
     let doing = format!("sweeping {collection}");
     let now = if codec.is_ledger() { read_server_time(mongo, &doing).await?.min(now) } else { now };
     let mut swept = 0;

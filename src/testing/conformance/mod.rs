@@ -20,6 +20,7 @@ mod fixture;
 mod ledger;
 mod lifecycle;
 mod queries;
+mod time_series;
 
 use std::fmt;
 use std::panic::Location;
@@ -192,6 +193,11 @@ macro_rules! __conformance_cases {
             commits::operations_that_contradict_their_expectation_are_invalid "a change needs an expected revision; a delete cannot expect absence";
             commits::a_change_conflicts_unless_its_revision_is_current "a change applies to the revision that it was made from, or is a conflict";
             commits::a_difference_that_contradicts_its_document_is_invalid "a difference that contradicts the document given with it is invalid";
+
+            time_series::rows_of_a_time_series_are_read_as_documents "rows of a time series are read, queried and counted as documents";
+            time_series::rows_of_a_time_series_are_committed_alone "rows of a time series are inserted under ids that begin with their time, beside no other document and no check";
+            time_series::a_repeated_command_inserts_its_rows_once "a command sent many times inserts its rows of a time series once";
+            time_series::a_sweep_deletes_only_expired_rows_of_a_time_series "a sweep deletes expired rows of a time series, or leaves them to the backend";
 
             ledger::a_repeated_command_returns_its_first_result "a repeated command writes nothing and gets the first result";
             ledger::the_ledger_is_checked_before_expectations "the ledger is checked before any expectation";
