@@ -154,6 +154,8 @@ fn a_summary_has_the_numbers_of_each_metric_and_span() {
 
 #[test]
 fn samples_expire_after_thirty_days_in_memory_and_on_files() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _entered = runtime.enter();
     let folder = tempfile::tempdir().unwrap();
     let files = block_on(FileStore::open(folder.path().join("store"), FileStoreOptions::default())).unwrap();
     for store in [Arc::new(Memory::new()) as Arc<dyn Store>, Arc::new(files)] {

@@ -14,7 +14,6 @@ use crate::domain::apps::execution::AppExecution;
 use crate::operation::{Mismatch, Operation, Parameter, Parameters};
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Entity, Filter, Page, Query};
-use crate::serialized_field_type;
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json};
 
@@ -60,7 +59,7 @@ pub struct ExecutionMetrics {
 #[serde(transparent)]
 pub struct MetricValues(#[schemars(with = "BTreeMap<String, f64>")] Document);
 
-serialized_field_type!(MetricValues: Object);
+crate::serialized_field_type!(MetricValues: Object);
 
 impl<N: Into<String>, V: Into<Json>, const SIZE: usize> From<[(N, V); SIZE]> for MetricValues {
     fn from(values: [(N, V); SIZE]) -> Self {
