@@ -58,7 +58,7 @@ pub static TRIGGERS: &[Trigger] = &[Trigger { collection: &Step::COLLECTION, con
 
 /// Writes the entry of a changed step, if its texts or its expiry change.
 fn follow_step(changed: ChangedDocument<'_>, decision: &mut Decision<()>) -> Result<(), Rejection> {
-    let ChangedDocument { key, after, view, ctx } = changed;
+    let ChangedDocument { key, after, view, ctx, .. } = changed;
     let searched = |step: &Document| {
         let expires_at = Step::COLLECTION.ttl.and_then(|ttl| ttl.expires_at(step));
         (step_texts(&Step::COLLECTION, step), expires_at)
