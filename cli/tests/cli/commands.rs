@@ -371,6 +371,7 @@ fn without_a_command_the_commands_are_shown_in_groups() {
         "Programs:",
         "Executions:",
         "Calls and workers:",
+        "Apps:",
         "Stores:",
         "This command line:",
         "Further operations:",

@@ -554,3 +554,21 @@ fn substring_search_takes_linear_time() {
     let source = "const s = 'a'.repeat(2e5); const t = 'a'.repeat(1e5) + 'b'; console.log(s.indexOf(t), s.lastIndexOf('b' + t), (s + t).indexOf(t), (t + s).lastIndexOf(t), ('α' + s).indexOf(t))";
     assert_eq!(run(source, 0).0, ["-1 -1 200000 0 -1"]);
 }
+
+#[test]
+fn equal_regexps_share_their_compiled_pattern_and_no_state() {
+    let source = r#"
+        function main() {
+            const found: any[] = [];
+            for (const text of ["ab", "ab"]) {
+                const [literal, made] = [/b/gi, new RegExp("b", "ig")];
+                found.push(literal.test(text), literal.lastIndex, made.lastIndex, made.flags, /b/.flags);
+            }
+            // More than a thread remembers, and then the first ones again.
+            for (let i = 0; i < 40; i++) found.push(new RegExp("^" + (i % 20) + "$").test("" + (i % 20)));
+            return found;
+        }"#;
+    let once = [json!(true), json!(2), json!(0), json!("gi"), json!("")];
+    let expected: Vec<Json> = once.iter().chain(&once).cloned().chain(vec![json!(true); 40]).collect();
+    assert_eq!(run_with_limits(source, Limits::default()).1, StopReason::Complete(Json::Array(expected)));
+}
