@@ -21,6 +21,8 @@ mod domain_layout;
 mod errors;
 #[path = "store_mongodb/faults.rs"]
 mod faults;
+#[path = "store_mongodb/foreign.rs"]
+mod foreign;
 #[path = "store_mongodb/ledger.rs"]
 mod ledger;
 #[path = "store_mongodb/migration.rs"]

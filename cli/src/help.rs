@@ -151,7 +151,7 @@ pub const PREPARE_HELP: &str = if cfg!(feature = "mongodb") {
 
 /// The help of the argument of `import`.
 pub const IMPORT_FROM_HELP: &str = if cfg!(feature = "mongodb") {
-    "Source: a file (`-`: standard input), a folder, or mongodb://HOST/cvm, a database of the older CVM"
+    "Source: a file (`-`: standard input), a folder, or mongodb://HOST/DATABASE, of the older CVM or with --domain of another program"
 } else {
     "Source: a file (`-`: standard input) or a folder"
 };
@@ -164,8 +164,9 @@ Examples:
   runstate --store file:new import --tree backup
   runstate --store file:new import ~/.cvm        a directory of the older CVM
   runstate --store file:new import 'mongodb://host/cvm'        its database
+  runstate --store file:new import 'mongodb://host/ai_apps' --domain apps        the collections of another program
 
-Exit codes: 4 the export is damaged, cut off or of a newer version, 5 the store has other data there."
+Exit codes: 4 the export is damaged, cut off or of a newer version, 5 the store has other data there, or a document is not valid."
 } else {
     "\
 Examples:

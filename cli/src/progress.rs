@@ -43,6 +43,11 @@ impl Bar {
         this
     }
 
+    /// Runs `print` while the bar is suspended.
+    pub fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
+    }
+
     /// Counts one more item. The bar is suspended while `print` runs.
     pub fn step<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.inc(1);

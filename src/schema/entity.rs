@@ -82,6 +82,7 @@ use crate::value::{self, Document, Json};
 /// | attribute | meaning |
 /// |---|---|
 /// | `id` | the id of the document; with `default` a document may lack it |
+/// | `composed_of(a, b)` | the id is the values of these fields, joined by `:`; for an id with `default` |
 /// | `references = "domain.name"` | holds an id of that collection; also in a state or an object, but not in the elements of a list or map |
 /// | `part_of = "domain.name"` | holds the id of the document that this one is a part of; see [`Reference`](super::Reference) |
 /// | `kind = id` | the declared kind, if it differs from that of the type |

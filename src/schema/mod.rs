@@ -54,6 +54,8 @@ pub struct Collection {
     pub insert_only: bool,
     /// Documents are rows of a time series, written outside of commits with other documents.
     pub detached: Option<Detached>,
+    /// The fields whose values, joined by `:`, are the id of a document. Empty: documents need not have their id.
+    pub id_fields: &'static [&'static str],
 }
 
 /// A declared field. A dotted name is a field inside an object field.
@@ -212,7 +214,17 @@ pub struct Detached {
 impl Collection {
     /// Creates a collection without fields, indexes or retention.
     pub const fn new(name: &'static str, version: u32) -> Self {
-        Self { name, version, fields: &[], indexes: &[], ttl: None, shard: None, insert_only: false, detached: None }
+        Self {
+            name,
+            version,
+            fields: &[],
+            indexes: &[],
+            ttl: None,
+            shard: None,
+            insert_only: false,
+            detached: None,
+            id_fields: &[],
+        }
     }
 
     /// Sets the fields.
@@ -249,6 +261,12 @@ impl Collection {
     pub const fn detached(mut self, detached: Detached) -> Self {
         self.detached = Some(detached);
         self.insert_only()
+    }
+
+    /// Sets the fields that compose the id.
+    pub const fn id_fields(mut self, fields: &'static [&'static str]) -> Self {
+        self.id_fields = fields;
+        self
     }
 
     /// The fields that hold ids of other documents.

@@ -97,7 +97,7 @@ impl<S: ExportSink> Exporter<'_, S> {
             return Ok(());
         }
         let line = record.line();
-        self.tally.add(record, &line);
+        self.tally.add(record.collection.name, &line);
         self.sink.put(record, &line)
     }
 }

@@ -72,7 +72,7 @@ async fn verify<S: ImportSource>(
                 None if record.is_expired(engine.now()) => record.clone(),
                 None => continue,
             };
-            tally.add(&found, &found.line());
+            tally.add(found.collection.name, &found.line());
         }
         progress(chunks.read);
         engine.yield_now().await;

@@ -42,7 +42,8 @@ impl<W: Write> LineWriter<W> {
         self.output
     }
 
-    fn line(&mut self, line: &str) -> Result<(), Error> {
+    /// Writes a line, without checking that it is one of an export.
+    pub(super) fn line(&mut self, line: &str) -> Result<(), Error> {
         let parts = [line.as_bytes(), b"\n"];
         for part in parts {
             self.hash.update(part);

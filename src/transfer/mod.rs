@@ -18,12 +18,15 @@
 //! | `plan.rs` | the check of the source, and the comparison with the store |
 //! | `apply.rs` | the writes, and the roll-back of an import that the store rejects |
 //! | `record.rs`, `lines.rs`, `disk/` | the forms of exports: a document, lines, files and folders |
+//! | `foreign/` | documents of another program that has the collections of a domain, as the source of an import |
 //! | `legacy/` | the import from the older CVM |
 
 mod apply;
 #[cfg(not(target_family = "wasm"))]
 pub mod disk;
 mod export;
+#[cfg(not(target_family = "wasm"))]
+pub mod foreign;
 mod import;
 #[cfg(not(target_family = "wasm"))]
 pub mod legacy;
@@ -265,11 +268,11 @@ struct ExportTally {
 }
 
 impl ExportTally {
-    /// Adds a record; `line` is its line.
-    fn add(&mut self, record: &ExportRecord, line: &str) {
-        match self.counts.get_mut(record.collection.name) {
+    /// Adds a document of `collection`; `line` is its line.
+    fn add(&mut self, collection: &str, line: &str) {
+        match self.counts.get_mut(collection) {
             Some(count) => *count += 1,
-            None => drop(self.counts.insert(record.collection.name.to_owned(), 1)),
+            None => drop(self.counts.insert(collection.to_owned(), 1)),
         }
         self.hash.update(line.as_bytes());
         self.hash.update(b"\n");

@@ -95,7 +95,7 @@ impl<'a, S: ImportSource> SourceChecker<'a, S> {
             return Err(damaged(self.source, &format!("{} occurs twice, or in the wrong position", record.key())));
         }
         self.last = position;
-        self.tally.add(record, &record.line());
+        self.tally.add(record.collection.name, &record.line());
         self.done += 1;
         let bytes = json_bytes(&*record.document);
         if record.collection.name != COMMANDS.name && self.largest.as_ref().is_none_or(|(most, _)| bytes > *most) {

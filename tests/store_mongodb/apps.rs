@@ -168,7 +168,7 @@ fn the_indexes_are_those_of_the_schema_and_the_listed_additions() {
 }
 
 /// The examples of the schema. Their parts refer to each other.
-fn examples() -> [(&'static str, Document); 3] {
+pub fn examples() -> [(&'static str, Document); 3] {
     let date = |text: &str| DateTime::parse_rfc3339_str(text).unwrap();
     let id = |n: u8| ObjectId::from_bytes([n; 12]);
     let execution = doc! {
@@ -252,7 +252,7 @@ async fn plain_database(url: &str) -> Database {
 const RESERVED: [&str; 3] = ["_id", "_rev", "_v"];
 
 /// The bytes of a document without the reserved fields, with the fields of each object in the order of their names.
-fn bytes(document: &Document) -> Vec<u8> {
+pub fn bytes(document: &Document) -> Vec<u8> {
     fn ordered(value: &Bson) -> Bson {
         match value {
             Bson::Document(object) => {
@@ -280,7 +280,7 @@ async fn call(engine: &Engine, name: &str, parameters: Json) -> Json {
     engine.call(&format!("apps.{name}"), parameters).await.unwrap()
 }
 
-async fn export(engine: &Engine) -> Vec<u8> {
+pub async fn export(engine: &Engine) -> Vec<u8> {
     let mut lines = Vec::new();
     engine.export(&mut LineWriter::new(&mut lines, "a store"), |_| {}).await.unwrap();
     lines

@@ -289,8 +289,9 @@ Examples:
     Export(ExportArgs),
     /// Import an export into a store, which is created if it is missing
     ///
-    /// Reads files and folders that `export` wrote, and data of the older CVM, whose executions continue where they were. The whole export is
-    /// checked before anything is written, and nothing is overwritten. Repeat an interrupted import to continue it.
+    /// Reads files and folders that `export` wrote, and data of the older CVM, whose executions continue where they were. With `--domain` it
+    /// reads collections of that domain that another program has on MongoDB. The whole source is checked before anything is written, and
+    /// nothing is overwritten. Repeat an interrupted import to continue it.
     #[command(after_help = IMPORT_HELP)]
     Import(ImportArgs),
     /// Check everything in a store

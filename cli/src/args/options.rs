@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 use runstate::domain::cvm::LogLevel;
 use runstate::domain::cvm::Start;
 use runstate::time::Timestamp;
@@ -200,6 +201,16 @@ pub struct ImportArgs {
     /// The source is a folder that `export --tree` wrote
     #[arg(long)]
     pub tree: bool,
+    /// The domain whose collections another program has in the database; without it, or with `cvm`, the older CVM
+    #[arg(long, value_name = "D", value_parser = domain_names(), conflicts_with = "tree")]
+    pub domain: Option<String>,
+    /// Import the valid documents, even if others of the database are not valid
+    #[arg(long, requires = "domain")]
+    pub skip_invalid: bool,
+}
+
+fn domain_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(crate::domains().iter().map(|domain| domain.name))
 }
 
 /// The answer, given in exactly one of three ways.

@@ -1,5 +1,5 @@
 //! `export`: writes a whole store, or one execution, to a file, a folder or standard output. `import`: reads an export
-//! into a store, or data of the older CVM: a directory, or a database on MongoDB.
+//! into a store, or data of the older CVM: a directory, or a database on MongoDB; or collections of another program.
 
 use std::fs::File;
 use std::io;
@@ -10,18 +10,21 @@ use runstate::domain;
 use runstate::domain::cvm::EXECUTIONS;
 use runstate::domain::cvm::Settings;
 use runstate::engine::open::MissingStore;
-use runstate::engine::{Host, SystemHost, open};
+use runstate::engine::{Error, Host, SystemHost, open};
+use runstate::error_code::ErrorCode;
 use runstate::lang::compile;
+use runstate::operation::Domain;
 use runstate::schema::{Catalog, Key};
 use runstate::transfer::disk::{
     MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_reader, file_writer, finish,
 };
+use runstate::transfer::foreign::{self, CollectionSummary, ForeignSource, InvalidDocument};
 use runstate::transfer::legacy::{self, LegacyDatabase, LegacyDirectory, LegacyImportReport};
 use runstate::transfer::{
     ExportSink, ExportSummary, ImportReport, ImportSource, LineReader, LineWriter, Selection, check,
 };
 use runstate::vm::Instruction;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::{as_server_url, is_stdio};
 use crate::args::{ExportArgs, GlobalArgs, ImportArgs};
@@ -119,12 +122,21 @@ const IMPORT_INTERRUPTED_NOTE: &str = "what was written is kept; repeat the impo
 pub async fn import_store(global: &GlobalArgs, import: &ImportArgs, out: Printer) -> Result<CliExit, CliError> {
     let catalog = catalog()?;
     let from = &import.from;
+    let is_foreign = |domain: &&&'static Domain| import.domain.as_deref() == Some(domain.name) && domain.name != LEGACY;
+    if let Some(domain) = crate::domains().iter().find(is_foreign) {
+        let url = server_url(from)?.ok_or_else(|| {
+            error::usage(
+                "--domain reads a database on MongoDB (mongodb://HOST/DATABASE), but the source is a file or a folder",
+            )
+        })?;
+        return import_foreign(global, url, domain, import.skip_invalid, out).await;
+    }
     if is_stdio(from) {
         if import.tree {
             return Err(error::usage("--tree reads a folder; name one instead of `-`"));
         }
         let lines = LineReader::new(BufReader::new(buffer_stdin()?), "standard input", catalog.clone());
-        return import_from(global, lines, &catalog, out).await;
+        return import_from(global, lines, &catalog, out, print_import).await;
     }
     if let Some(url) = server_url(from)? {
         if import.tree {
@@ -137,10 +149,11 @@ pub async fn import_store(global: &GlobalArgs, import: &ImportArgs, out: Printer
         if import.tree {
             return Err(error::usage(format!("{} is not a folder; --tree reads a folder", from.display())));
         }
-        return import_from(global, file_reader(from, catalog.clone())?, &catalog, out).await;
+        return import_from(global, file_reader(from, catalog.clone())?, &catalog, out, print_import).await;
     }
     if from.join(MANIFEST).exists() || import.tree {
-        return import_from(global, TreeReader::open(from, catalog.clone(), domain::ALL)?, &catalog, out).await;
+        let tree = TreeReader::open(from, catalog.clone(), domain::ALL)?;
+        return import_from(global, tree, &catalog, out, print_import).await;
     }
     if LegacyDirectory::detect(from) {
         import_legacy(global, &LegacyDirectory::open(from)?, out).await
@@ -157,7 +170,7 @@ fn server_url(from: &Path) -> Result<Option<&str>, CliError> {
         Some(url) if !from.exists() => {
             let url = open::redact_url(url);
             Err(error::usage(format!(
-                "`{url}` is neither an existing file nor a MongoDB database (mongodb://HOST/cvm)"
+                "`{url}` is neither an existing file nor a MongoDB database (mongodb://HOST/DATABASE)"
             )))
         }
         _ => Ok(None),
@@ -196,6 +209,68 @@ fn print_legacy_import(session: &Session, report: &LegacyImportReport) -> Result
     Ok(CliExit::Done)
 }
 
+/// The domain that continues the data of the older CVM.
+const LEGACY: &str = "cvm";
+
+/// Imports the collections of `domain` from the database of another program.
+async fn import_foreign(
+    global: &GlobalArgs,
+    url: &str,
+    domain: &Domain,
+    skip_invalid: bool,
+    out: Printer,
+) -> Result<CliExit, CliError> {
+    let (bar, mut printed) = (Bar::new(out), Ok(()));
+    let print_invalid = |invalid: InvalidDocument| {
+        if printed.is_ok() {
+            printed = bar.suspend(|| print_invalid(out, &invalid));
+        }
+    };
+    let reading = foreign::read_server(url, domain, SystemHost.now(), print_invalid, |progress| bar.show(progress));
+    let found = interrupt::run_interruptible("nothing was imported", reading).await;
+    bar.clear();
+    printed?;
+    let ForeignSource { source, collections, invalid } = found?;
+    if invalid > 0 && !skip_invalid {
+        let message = format!(
+            "{invalid} documents cannot be imported, and nothing was written. Correct them where they are, or import the others with --skip-invalid"
+        );
+        return Err(Error::new(ErrorCode::INVALID, message).into());
+    }
+    let print = |session: &Session, report: &ImportReport| print_foreign_import(session, report, &collections, invalid);
+    import_from(global, source, &catalog()?, out, print).await
+}
+
+fn print_invalid(out: Printer, invalid: &InvalidDocument) -> Result<(), CliError> {
+    let InvalidDocument { collection, id, reason } = invalid;
+    match out.is_json() {
+        true => out.value(&json!({ "invalid": invalid })),
+        false => out.line(&format!("{collection}/{id}: {}", indented(reason, 4))),
+    }
+}
+
+fn print_foreign_import(
+    session: &Session,
+    report: &ImportReport,
+    collections: &[CollectionSummary],
+    invalid: u64,
+) -> Result<CliExit, CliError> {
+    if session.out.is_json() {
+        let mut printed = import_json(report);
+        printed["collections"] = json!(collections);
+        printed["skipped"] = json!(invalid);
+        session.out.value(&printed)?;
+        return Ok(CliExit::Done);
+    }
+    for CollectionSummary { collection, documents, sha256 } in collections {
+        session.out.line(&format!("{collection}: {documents} documents, SHA-256 {sha256}"))?;
+    }
+    if invalid > 0 {
+        session.out.line(&format!("{invalid} documents that are not valid were left out"))?;
+    }
+    print_import(session, report)
+}
+
 /// Copies standard input to a temporary file without a name: all of it is checked before anything is written.
 fn buffer_stdin() -> Result<File, CliError> {
     let unreadable = |error| error::io("standard input cannot be copied to a temporary file", &error);
@@ -210,6 +285,7 @@ async fn import_from<S: ImportSource>(
     mut source: S,
     catalog: &Catalog,
     out: Printer,
+    print: impl FnOnce(&Session, &ImportReport) -> Result<CliExit, CliError>,
 ) -> Result<CliExit, CliError> {
     let bar = Bar::new(out);
     // The export is checked before the store is opened, so a file that is not an export creates no store.
@@ -218,20 +294,13 @@ async fn import_from<S: ImportSource>(
     let importing = session.engine.import(&mut source, &checked, |progress| bar.show(progress));
     let imported = interrupt::run_interruptible(IMPORT_INTERRUPTED_NOTE, importing).await;
     bar.clear();
-    session.finish(imported.and_then(|report| print_import(&session, &report))).await
+    session.finish(imported.and_then(|report| print(&session, &report))).await
 }
 
 fn print_import(session: &Session, report: &ImportReport) -> Result<CliExit, CliError> {
     let ImportReport { summary, written, already_present } = report;
     if session.out.is_json() {
-        session.out.value(&json!({
-            "documents": summary.documents(),
-            "commands": summary.ledger(),
-            "written": written,
-            "there": already_present,
-            "counts": summary.counts,
-            "contents": summary.contents,
-        }))?;
+        session.out.value(&import_json(report))?;
     } else {
         let (documents, ledger) = (summary.documents(), summary.ledger());
         session.out.line(&format!(
@@ -244,6 +313,18 @@ fn print_import(session: &Session, report: &ImportReport) -> Result<CliExit, Cli
         session.out.remark(&format!("contents {}, verified by reading the store", summary.contents));
     }
     Ok(CliExit::Done)
+}
+
+fn import_json(report: &ImportReport) -> Json {
+    let ImportReport { summary, written, already_present } = report;
+    json!({
+        "documents": summary.documents(),
+        "commands": summary.ledger(),
+        "written": written,
+        "there": already_present,
+        "counts": summary.counts,
+        "contents": summary.contents,
+    })
 }
 
 fn unknown_folder(folder: &Path) -> CliError {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod foreign;
 #[cfg(unix)]
 #[path = "../cli/hostile_programs.rs"]
 mod hostile_programs;
@@ -243,6 +244,7 @@ fn importing_a_database_without_legacy_data_is_refused() {
     let Some(on) = CliServerFixture::new("importing_a_database_without_legacy_data_is_refused") else { return };
     let output = on.scene.run(&["--store", "memory:", "import", &on.url]);
     assert!(output.code == Some(5) && output.err.contains("no programs and no executions"), "{output:?}");
+    assert!(output.err.contains("import --domain DOMAIN"), "{output:?}");
 }
 
 /// A heap of several pages, closures, output of several rows.

@@ -220,6 +220,16 @@ impl<'a> Struct<'a> {
         }))
     }
 
+    /// The paths of the fields that compose the id.
+    fn id_fields(&self, checks: &mut Vec<TokenStream>) -> syn::Result<Vec<String>> {
+        let StoredField { path, attributes, .. } = self.id()?;
+        if !attributes.has_default() {
+            return Ok(vec![path.clone()]);
+        }
+        let resolve = |field: &Ident| self.resolve(&name::plain(field), field.span(), checks);
+        attributes.composed_of.iter().map(resolve).collect()
+    }
+
     fn collection(&self) -> syn::Result<CollectionTokens> {
         let ident = &self.input.ident;
         let Some(collection) = &self.attributes.collection else {
@@ -264,6 +274,8 @@ impl<'a> Struct<'a> {
             let (time, meta) = (resolve(time)?, resolve(meta)?);
             tokens.add(quote!(.detached(::runstate::schema::Detached { time: #time, meta: #meta })));
         }
+        let id_fields = self.id_fields(&mut tokens.checks)?;
+        tokens.add(quote!(.id_fields(&[#(#id_fields),*])));
         Ok(tokens)
     }
 

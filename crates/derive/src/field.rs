@@ -12,6 +12,7 @@ use crate::name::{self, Case};
 
 const ATTRIBUTES: &[&str] = &[
     "id",
+    "composed_of",
     "kind",
     "rename",
     "path",
@@ -51,6 +52,8 @@ pub struct StoredField {
 pub struct FieldAttributes {
     /// The field is the id of the document.
     pub id: bool,
+    /// The fields that compose the id.
+    pub composed_of: Vec<Ident>,
     /// The collection whose ids the field holds.
     pub references: Option<LitStr>,
     /// The document is a part of the one that the field names.
@@ -244,6 +247,12 @@ impl FieldAttributes {
         let name = meta.path.get_ident().map(|ident| ident.unraw().to_string()).unwrap_or_default();
         match name.as_str() {
             "id" => self.id = true,
+            "composed_of" => {
+                return meta.parse_nested_meta(|field| {
+                    self.composed_of.push(field.path.require_ident()?.clone());
+                    Ok(())
+                });
+            }
             "secret" => self.secret = true,
             "words" => self.words = true,
             "updated" => self.updated = true,
@@ -316,6 +325,8 @@ impl FieldAttributes {
             "an `undeclared` field has no declaration for its other attributes; remove `undeclared` or them"
         } else if self.id && (literal || self.omit_default || self.optional) {
             "an entity has an id; remove `default = …`, `omit_default` or `optional`"
+        } else if !self.composed_of.is_empty() && !(self.id && self.has_default()) {
+            "`composed_of` belongs to the id that documents may lack: `#[entity(id, default, composed_of(…))]`"
         } else if literal && (self.omit_default || self.optional) {
             "`default = …` excludes `omit_default` and `optional`: the declaration holds the default"
         } else {

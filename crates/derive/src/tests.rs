@@ -58,6 +58,8 @@ fn errors_of_fields_point_at_them() {
             "another field is stored as `id` too",
         ),
         ("#[entity(id)] id: String, #[entity(id)] other: String", "other", "an entity has one id"),
+        ("#[entity(id, composed_of(n))] id: String, n: u32", "id", "the id that documents may lack"),
+        ("#[entity(id, default, composed_of(m))] id: String, n: u32", "m", "`m` is not a valid field of `Note`"),
         ("#[entity(id, shard)] id: String, #[entity(shard)] other: String", "other", "an entity has one shard key"),
         ("#[entity(id)] id: String, #[entity(state)] a: A, #[entity(state)] b: B", "b", "an entity has one state"),
         ("text: String", "Note", "an entity needs a field with `#[entity(id)]`"),

@@ -159,6 +159,23 @@ impl CollectionCodec {
         Ok((id, StoredDocument { revision, version, document: Arc::new(document) }))
     }
 
+    /// Decodes the fields of a document of another program, without `_id`. `Err`: why it is not a document of the collection.
+    pub(super) fn decode_foreign(&self, raw: &RawDocument) -> Result<Document, String> {
+        let mut document = Document::new();
+        for element in raw {
+            let (name, value) = element.map_err(|error| error.to_string())?;
+            match name.as_str() {
+                "_id" => {}
+                "_rev" => return Err("it was written by runstate; `export` its store instead".to_owned()),
+                name => {
+                    let value = decode(self.mapping.inner.get(name), value);
+                    document.insert(name.to_owned(), value.map_err(|why| format!("`{name}` {why}"))?);
+                }
+            }
+        }
+        Ok(document)
+    }
+
     fn damage_error(&self, id: String, why: String) -> StoreError {
         StoreError::Corrupt { at: format!("{}/{id}", self.collection.name), why }
     }

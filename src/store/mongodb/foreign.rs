@@ -9,8 +9,9 @@ use mongodb::bson::{Bson, DateTime, Document as Spec, RawArray, RawBsonRef, RawD
 use mongodb::error::Error as DriverError;
 use mongodb::{Client, Cursor, Database};
 
+use super::codec::CollectionCodec;
 use super::{codec, error_mapping, options};
-use crate::schema::Kind;
+use crate::schema::{Collection, Kind};
 use crate::store::StoreError;
 use crate::time::Timestamp;
 use crate::value::{Document, Json};
@@ -29,12 +30,14 @@ pub struct ForeignDatabase {
 /// Documents of a [`ForeignDatabase`], read one after the other.
 pub struct ForeignRows {
     cursor: Cursor<RawDocumentBuf>,
+    /// The declaration by which values are decoded, if there is one.
+    codec: Option<CollectionCodec>,
     what: String,
     call_timeout: Duration,
 }
 
 /// A document: its id as text, and the document as JSON, or the reason why it has no JSON form.
-pub type ForeignRow = (String, Result<Json, String>);
+pub type ForeignRow = (String, Result<Document, String>);
 
 impl ForeignDatabase {
     /// Opens the database that the URL names, otherwise `database`. The URL may have `layout=seed`.
@@ -69,7 +72,15 @@ impl ForeignDatabase {
         // Sorting by `_id` uses its index. Other sorts may exceed the server's memory limit.
         let request = source.find(filter).sort(sort).allow_disk_use(true);
         let cursor = with_timeout(self.call_timeout, &what, async { request.await }).await?;
-        Ok(ForeignRows { cursor, what, call_timeout: self.call_timeout })
+        Ok(ForeignRows { cursor, codec: None, what, call_timeout: self.call_timeout })
+    }
+
+    /// All documents of a collection that another program stores under the name after the dot, each without its `_id`. Values of declared
+    /// fields are decoded as a store decodes them.
+    pub async fn find_declared(&self, collection: &'static Collection) -> Result<ForeignRows, StoreError> {
+        let (_, name) = collection.name.rsplit_once('.').unwrap_or(("", collection.name));
+        let rows = self.find(name, None, "_id").await?;
+        Ok(ForeignRows { codec: Some(CollectionCodec::new(collection)), ..rows })
     }
 
     /// The distinct values of a field, each with the number of documents that have it.
@@ -79,7 +90,7 @@ impl ForeignDatabase {
         let what = self.describe_operation("counting in", collection);
         let request = source.aggregate(count).allow_disk_use(true).with_type::<RawDocumentBuf>();
         let cursor = with_timeout(self.call_timeout, &what, async { request.await }).await?;
-        Ok(ForeignRows { cursor, what, call_timeout: self.call_timeout })
+        Ok(ForeignRows { cursor, codec: None, what, call_timeout: self.call_timeout })
     }
 
     fn describe_operation(&self, doing: &str, collection: &str) -> String {
@@ -94,7 +105,11 @@ impl ForeignRows {
             return Ok(None);
         }
         let document = self.cursor.current();
-        Ok(Some((id_text(document), decode_object(document, 0).map(Json::Object))))
+        let decoded = match &self.codec {
+            Some(codec) => codec.decode_foreign(document),
+            None => decode_object(document, 0),
+        };
+        Ok(Some((id_text(document), decoded)))
     }
 }
 
@@ -176,7 +191,7 @@ mod tests {
     use super::*;
 
     fn read(document: &RawDocument) -> ForeignRow {
-        (id_text(document), decode_object(document, 0).map(Json::Object))
+        (id_text(document), decode_object(document, 0))
     }
 
     #[test]
@@ -189,7 +204,7 @@ mod tests {
         let expected = json!({
             "_id": key, "at": "1970-01-01T00:00:00Z", "op": 6, "half": 0.5, "list": [{"ref": key}, 7], "none": null
         });
-        assert_eq!(document, Ok(expected));
+        assert_eq!(document.map(Json::Object), Ok(expected));
         assert!(document_of(6.0).is_i64());
     }
 

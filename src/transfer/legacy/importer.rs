@@ -269,7 +269,10 @@ impl LegacyImporter<'_> {
         } else {
             Error::new(
                 ErrorCode::NOT_FOUND,
-                format!("{name} contains no programs and no executions of the older CVM; check its name"),
+                format!(
+                    "{name} contains no programs and no executions of the older CVM; check its name. For collections of another \
+                     program, name their domain: import --domain DOMAIN"
+                ),
             )
         })
     }

@@ -42,7 +42,7 @@ impl LegacyRows for MongoRows {
             let Some((id, document)) = self.rows.next().await? else { return Ok(None) };
             let document = match self.are_counts {
                 true => Ok(document.ok().and_then(|row| row.get("n").cloned()).unwrap_or(Json::Null)),
-                false => document,
+                false => document.map(Json::Object),
             };
             Ok(Some(LegacyDocument { id, document }))
         })

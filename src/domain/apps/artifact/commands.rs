@@ -4,9 +4,7 @@
 use serde::Serialize;
 
 use super::{Artifact, Blob, BlobEvent, BlobState, KEPT, SHORTEST_REVIEW};
-use crate::decision::{
-    Change, Command, Ctx, Decision, DomainQuery, Lifecycle, LoadedEntity, ReadSet, Rejection, View,
-};
+use crate::decision::{Change, Command, Ctx, Decision, DomainQuery, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use crate::domain::apps::search::SearchEntry;
 use crate::operation::Operation;
 use crate::schema::Direction::Ascending;

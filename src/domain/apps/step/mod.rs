@@ -40,7 +40,7 @@ use crate::value::{Document, Json};
 #[ttl(started_at, days = 183, when = "status in ['completed', 'failed', 'skipped']")]
 pub struct Step {
     /// Its id: that of the execution with the number of the step, such as `e1:2`.
-    #[entity(id, default)]
+    #[entity(id, default, composed_of(execution_id, step_id))]
     pub id: String,
     /// The execution.
     #[entity(part_of = "apps.executions")]
