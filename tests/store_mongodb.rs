@@ -27,6 +27,8 @@ mod foreign;
 mod ledger;
 #[path = "store_mongodb/migration.rs"]
 mod migration;
+#[path = "store_mongodb/mirror.rs"]
+mod mirror;
 #[path = "store_mongodb/orchestration.rs"]
 mod orchestration;
 #[path = "store_mongodb/recorder.rs"]

@@ -32,7 +32,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Calls and workers", &["answer", "calls", "work", "tick", "mcp"]),
     ("Apps", &["artifact"]),
-    ("Stores", &["info", "health", "prepare", "export", "import", "sweep", "verify", "repair", "compact"]),
+    ("Stores", &["info", "health", "prepare", "export", "import", "mirror", "sweep", "verify", "repair", "compact"]),
     ("This command line", &["completions", "help"]),
 ];
 

@@ -76,7 +76,8 @@ impl Engine {
     /// them, or their declaration cannot be read.
     pub(crate) async fn undeclared_collections(&self) -> Result<Vec<String>, Error> {
         let mut found = self.store().collections().await?;
-        let is_unknown = |name: &String| name != COMMANDS.name && self.catalog().get(name).is_none();
+        let is_unknown =
+            |name: &String| ![COMMANDS.name, MIRROR].contains(&name.as_str()) && self.catalog().get(name).is_none();
         if found.iter().any(|name| name.starts_with(PREFIX) && is_unknown(name)) {
             // Another process has declared it. If its declaration cannot be read, it stays unknown.
             self.reload_collections().await.or_else(|error| match error.code {
@@ -257,9 +258,12 @@ impl Engine {
     }
 }
 
+/// The collection with the position of a mirror. It is of one store, and exports do not have it.
+pub(crate) const MIRROR: &str = "mirror.positions";
+
 /// All exported collections in the order of exports: by name, then the ledger. The header of an export carries the declarations.
 pub(crate) fn exported_collections(catalog: &Catalog) -> Vec<&'static Collection> {
-    let documents = catalog.iter().filter(|c| ![COMMANDS.name, DECLARATIONS.name].contains(&c.name));
+    let documents = catalog.iter().filter(|c| ![COMMANDS.name, DECLARATIONS.name, MIRROR].contains(&c.name));
     documents.chain([&COMMANDS as &'static Collection]).collect()
 }
 

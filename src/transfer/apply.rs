@@ -26,7 +26,7 @@ const BATCH_WRITES: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Number of rows of the ledger that are written concurrently, each in its own commit. A store can combine commits that wait.
-const CONCURRENT_COMMITS: usize = 64;
+pub(super) const CONCURRENT_COMMITS: usize = 64;
 
 /// Number of attempts to write a batch while other processes write too.
 const ATTEMPTS: u32 = 16;
@@ -188,7 +188,7 @@ pub(super) fn insertion_batch(
 }
 
 /// The commit that a row of the ledger records.
-fn ledger_batch(row: &ExportRecord) -> Result<Batch, Error> {
+pub(super) fn ledger_batch(row: &ExportRecord) -> Result<Batch, Error> {
     let at = row.document.get("at").and_then(Json::as_i64).unwrap_or_default();
     Ok(Batch {
         command: CommandId::parse_stored(&row.id)?,
@@ -201,7 +201,7 @@ fn ledger_batch(row: &ExportRecord) -> Result<Batch, Error> {
 }
 
 /// The collections in an order in which each comes before those that it refers to. Rows of time series come last: they cannot be removed.
-fn children_first(catalog: &Catalog) -> Vec<&'static Collection> {
+pub(super) fn children_first(catalog: &Catalog) -> Vec<&'static Collection> {
     let mut remaining = exported_collections(catalog);
     remaining.retain(|collection| collection.name != COMMANDS.name);
     let mut ordered = Vec::new();
@@ -222,7 +222,7 @@ fn children_first(catalog: &Catalog) -> Vec<&'static Collection> {
 }
 
 /// Awaits all futures concurrently, on any executor.
-async fn join_all<T>(mut futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
+pub(super) async fn join_all<T>(mut futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
     let mut done: Vec<Option<T>> = futures.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
         for (future, done) in futures.iter_mut().zip(&mut done).filter(|(_, done)| done.is_none()) {

@@ -2,8 +2,8 @@
 //! of a store that is transferred: all of it, or one document with its parts. The declarations of collections alone
 //! determine these parts.
 
-use super::{ExportHeader, ExportRecord, ExportSink, ExportSummary, ExportTally, IMPORT_FINGERPRINT};
-use crate::engine::{DECLARATION_FINGERPRINT, Engine, Error, Phase, Progress, exported_collections};
+use super::{ExportHeader, ExportRecord, ExportSink, ExportSummary, ExportTally};
+use crate::engine::{Engine, Error, Phase, Progress, exported_collections};
 use crate::error_code::ErrorCode;
 use crate::id::Revision;
 use crate::schema::{Collection, Filter, Key, Query};
@@ -91,9 +91,7 @@ struct Exporter<'a, S> {
 impl<S: ExportSink> Exporter<'_, S> {
     fn put(&mut self, record: &ExportRecord) -> Result<(), Error> {
         self.done += 1;
-        let fingerprint = record.text("fingerprint");
-        let is_local = fingerprint.starts_with(IMPORT_FINGERPRINT) || fingerprint == DECLARATION_FINGERPRINT;
-        if record.collection.name == COMMANDS.name && is_local {
+        if record.is_local() {
             return Ok(());
         }
         let line = record.line();

@@ -19,6 +19,7 @@
 //! | `apply.rs` | the writes, and the roll-back of an import that the store rejects |
 //! | `record.rs`, `lines.rs`, `disk/` | the forms of exports: a document, lines, files and folders |
 //! | `foreign/` | documents of another program that has the collections of a domain, as the source of an import |
+//! | `mirror/` | a second store that is kept equal to a store, and its comparison |
 //! | `legacy/` | the import from the older CVM |
 
 mod apply;
@@ -31,6 +32,8 @@ mod import;
 #[cfg(not(target_family = "wasm"))]
 pub mod legacy;
 mod lines;
+#[cfg(not(target_family = "wasm"))]
+pub mod mirror;
 mod plan;
 mod record;
 

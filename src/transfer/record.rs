@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Number, json};
 
+use super::IMPORT_FINGERPRINT;
+use crate::engine::DECLARATION_FINGERPRINT;
 use crate::id::{self, CommandId};
 use crate::limits::SAFE_INTEGER;
 use crate::schema::{self, Catalog, Collection, Key, Kind};
@@ -98,6 +100,13 @@ impl ExportRecord {
     /// A string field of a row of the ledger.
     pub(super) fn text(&self, field: &str) -> &str {
         self.document.get(field).and_then(Json::as_str).unwrap_or_default()
+    }
+
+    /// Whether it is a row of the ledger that has no meaning in another store.
+    pub(super) fn is_local(&self) -> bool {
+        let fingerprint = self.text("fingerprint");
+        let is_local = fingerprint.starts_with(IMPORT_FINGERPRINT) || fingerprint == DECLARATION_FINGERPRINT;
+        self.collection.name == COMMANDS.name && is_local
     }
 
     /// Whether it has expired at `now`, so that any store may have removed it.

@@ -10,8 +10,8 @@ pub use artifacts::{ArtifactCommand, GetArtifactArgs, PutArtifactArgs, StorageAr
 use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 pub use options::{
-    AnswerSourceArgs, AnswerValueArgs, CallSelector, ExportArgs, ImportArgs, ListArgs, RunArgs, StartArgs, SweepArgs,
-    WorkArgs, WriteArgs,
+    AnswerSourceArgs, AnswerValueArgs, CallSelector, ExportArgs, ImportArgs, ListArgs, MirrorArgs, RunArgs, StartArgs,
+    SweepArgs, WorkArgs, WriteArgs,
 };
 pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, ShowProgramArgs, word};
 
@@ -294,6 +294,19 @@ Examples:
     /// nothing is overwritten. Repeat an interrupted import to continue it.
     #[command(after_help = IMPORT_HELP)]
     Import(ImportArgs),
+    /// Keep another store equal to this one, to switch to it
+    ///
+    /// Everything is copied once, then every change. Repeat an interrupted command to continue. Documents that only the other store has are
+    /// deleted there, so it must be empty at first, or `--replace` is given.
+    #[command(after_help = "\
+Examples:
+  runstate mirror --to file:new                 copy what is missing there
+  runstate mirror --to file:new --follow        and every change, until ctrl-c
+  runstate mirror --to file:new --compare       counts, hashes and differences; changes nothing
+  runstate mirror --to file:new --finish        before the switch: copy the rest, compare, and end the mirror
+
+Exit codes: 0 equal or copied, 4 a store failed, 5 the stores differ, or the other store has documents of its own.")]
+    Mirror(MirrorArgs),
     /// Check everything in a store
     ///
     /// Checks every document: its schema, its references, its index entries, executions with their heap, output and calls, and command

@@ -209,6 +209,26 @@ pub struct ImportArgs {
     pub skip_invalid: bool,
 }
 
+/// The options of `mirror`.
+#[derive(Debug, clap::Args)]
+pub struct MirrorArgs {
+    /// URL of the other store
+    #[arg(long, value_name = "URL")]
+    pub to: String,
+    /// Continue with every change, until ctrl-c
+    #[arg(long, short, conflicts_with_all = ["compare", "finish"])]
+    pub follow: bool,
+    /// Only compare the two stores
+    #[arg(long, conflicts_with_all = ["finish", "replace"])]
+    pub compare: bool,
+    /// Copy the rest, compare, and end the mirror if the stores are equal
+    #[arg(long)]
+    pub finish: bool,
+    /// Make the other store equal to this one, even if it has documents of its own
+    #[arg(long)]
+    pub replace: bool,
+}
+
 fn domain_names() -> PossibleValuesParser {
     PossibleValuesParser::new(crate::domains().iter().map(|domain| domain.name))
 }

@@ -6,6 +6,7 @@ mod due;
 mod executions;
 mod info;
 mod logs;
+mod mirror;
 mod output;
 mod program;
 mod run;
@@ -143,6 +144,7 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             session.finish(transfer::export_store(&session, &export).await).await
         }
         CliCommand::Import(import) => transfer::import_store(&global, &import, out).await,
+        CliCommand::Mirror(mirror) => mirror::mirror_store(&global, &mirror, out).await,
         CliCommand::Verify => verify::verify_store(&global, out).await,
         CliCommand::Repair { dry_run } => verify::repair_store(&global, dry_run, out).await,
         CliCommand::Compact => verify::compact_store(&global, out).await,

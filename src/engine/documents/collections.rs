@@ -112,7 +112,7 @@ impl Engine {
     }
 
     /// Reads the declarations again, and prepares the store for those that have changed.
-    pub(in crate::engine) async fn reload_collections(&self) -> Result<(), Error> {
+    pub(crate) async fn reload_collections(&self) -> Result<(), Error> {
         let _guard = self.shared.collections.lock.lock().await;
         self.reload_locked(false).await
     }
