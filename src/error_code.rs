@@ -149,6 +149,8 @@ core_codes! {
     FULL = "full",
     /// Stored data contradicts itself.
     CORRUPT = "corrupt",
+    /// A secret value cannot be decrypted or encrypted, because its key was not given.
+    KEY_MISSING = "key_missing",
     /// A document, a batch or the result of a command is larger than the store accepts.
     TOO_LARGE = "too_large",
     /// The store is read-only.

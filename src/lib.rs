@@ -35,6 +35,7 @@
 //! | feature | adds | default |
 //! |---|---|---|
 //! | `apps` | the domain of apps; the module of pages does not have it | yes |
+//! | `encryption` | encryption of secret fields; the module of pages does not have it, and in WebAssembly it needs `wasm` | yes |
 //! | `file` | the store on files; in native builds it needs a tokio runtime | yes |
 //! | `compiler` | `lang`: a TypeScript subset to bytecode | |
 //! | `wasm` | the wasm-bindgen exports; with `file`, the file store on `node:fs` where the host provides it | |

@@ -17,6 +17,8 @@ mod cost;
 mod documents;
 #[path = "store_mongodb/domain_layout.rs"]
 mod domain_layout;
+#[path = "store_mongodb/encryption.rs"]
+mod encryption;
 #[path = "store_mongodb/errors.rs"]
 mod errors;
 #[path = "store_mongodb/faults.rs"]

@@ -25,6 +25,7 @@ mod exit;
 mod help;
 mod input;
 mod interrupt;
+mod keys;
 mod mcp;
 mod operations;
 mod printer;

@@ -19,6 +19,7 @@ use runstate::time::Millis;
 use crate::args::GlobalArgs;
 use crate::error::{self, CliError};
 use crate::exit::CliExit;
+use crate::keys::keys_from_environment;
 use crate::printer::Printer;
 use crate::program_name::program_name;
 
@@ -236,7 +237,7 @@ pub async fn open_engine(
     missing: MissingStore,
     settings: Settings,
 ) -> Result<(Engine, Option<String>), Error> {
-    let OpenedStore { store, id } = open::open_with_id(url, missing).await?;
+    let OpenedStore { store, id } = open::open_with_keys(url, missing, keys_from_environment()?).await?;
     Ok((Engine::with_settings(store, Arc::new(SystemHost), crate::domains(), settings).await?, id))
 }
 

@@ -24,6 +24,11 @@ export interface OpenOptions extends Omit<Settings, "sliceInstructions" | "slice
   timers?: "auto" | "off";
   /** Writes the log of the engine to the console, from this level on. Default: `warn`. */
   log?: "off" | "error" | "warn" | "info" | "debug";
+  /**
+   * In Node: the keys of secret fields, `ID:BASE64,…`, the current one first; `hash:BASE64` is the key of hashes. A page has no encryption and
+   * refuses the option.
+   */
+  keys?: string;
   /** Fails if the store does not exist, instead of creating it. Default: false. */
   mustExist?: boolean;
   /** Whether a page asks the browser to keep its data when space runs out (`navigator.storage.persist()`). Default: true. */
@@ -42,6 +47,7 @@ const OPEN: OptionValidators<OpenOptions> = {
   saveEvery: objectOf({ instructions: anything, bytes: anything }),
   timers: oneOf<NonNullable<OpenOptions["timers"]>>({ auto: true, off: true }),
   log: oneOf<NonNullable<OpenOptions["log"]>>({ off: true, error: true, warn: true, info: true, debug: true }),
+  keys: anything,
   mustExist: anything,
   requestPersistence: flag,
   ...WAIT,

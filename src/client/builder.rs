@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::decision::{DomainSettings, EngineSettings};
 use crate::domain;
 use crate::engine::open::{self, MissingStore};
-use crate::engine::{Engine, Error, Host, SystemHost};
+use crate::engine::{Engine, Error, Host, StoreKeys, SystemHost};
 use crate::operation::Domain;
 
 /// Opens the store that `url` names, and creates it if it does not exist: `memory:`, `file:DIRECTORY`, `mongodb://HOST/DATABASE`,
@@ -37,13 +37,14 @@ pub struct Builder {
     settings: EngineSettings,
     host: Arc<dyn Host>,
     missing: MissingStore,
+    keys: StoreKeys,
 }
 
 impl Default for Builder {
     fn default() -> Self {
         #[allow(clippy::arc_with_non_send_sync, reason = "hosts in a page live on its one thread")]
         let host = Arc::new(SystemHost);
-        Self { domains: domain::ALL.to_vec(), settings: EngineSettings::default(), host, missing: MissingStore::Create }
+        Self { domains: domain::ALL.to_vec(), settings: EngineSettings::default(), host, missing: MissingStore::Create, keys: StoreKeys::default() }
     }
 }
 
@@ -77,9 +78,15 @@ impl Builder {
         self
     }
 
+    /// Sets the keys that encrypt the secret fields of documents.
+    pub fn keys(mut self, keys: StoreKeys) -> Self {
+        self.keys = keys;
+        self
+    }
+
     /// Opens the store that `url` names.
     pub async fn open(self, url: &str) -> Result<Engine, Error> {
-        let Self { domains, settings, host, missing } = self;
-        Engine::with_settings(open::open_with(url, missing).await?, host, &domains, settings).await
+        let Self { domains, settings, host, missing, keys } = self;
+        Engine::with_settings(open::open_with_keys(url, missing, keys).await?.store, host, &domains, settings).await
     }
 }

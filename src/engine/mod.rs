@@ -7,6 +7,11 @@ mod command;
 mod contention;
 mod documents;
 mod due;
+#[cfg(feature = "encryption")]
+mod encryption;
+#[cfg(not(feature = "encryption"))]
+#[path = "encryption_absent.rs"]
+mod encryption;
 mod error;
 mod host;
 pub(crate) mod log;
@@ -32,6 +37,8 @@ pub use documents::{
 };
 pub(crate) use documents::{PREFIX as DOCUMENTS_PREFIX, VersionChoice};
 pub use due::{DueFailure, DueReport, RunLimit};
+pub use encryption::StoreKeys;
+pub(crate) use encryption::{ROTATION_FINGERPRINT, has_sealed};
 pub use error::Error;
 pub use host::*;
 pub use progress::{Phase, Progress};
@@ -189,6 +196,16 @@ impl Engine {
         Ok(engine)
     }
 
+    /// An engine over another form of the same store, without cached documents.
+    pub(crate) fn over(&self, store: Arc<dyn Store>) -> Self {
+        let EngineInner { host, registry, collections, settings, .. } = &*self.shared;
+        let (host, settings) = (host.clone(), settings.clone());
+        let (registry, collections) = (registry.clone(), collections.clone());
+        #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
+        let shared = Arc::new(EngineInner::with_empty_state(store, host, registry, collections, settings));
+        Self { shared }
+    }
+
     /// The domains of this engine.
     pub fn registry(&self) -> &Registry {
         &self.shared.registry
@@ -326,7 +343,7 @@ impl Engine {
         id: &CommandId,
         origin: Origin,
     ) -> Result<CommandOutcome, Error> {
-        let fingerprint = fingerprint(command)?;
+        let fingerprint = self.ledger_fingerprint(fingerprint(command)?);
         let now = self.shared.host.now();
         let mut from = ReadSource::Cache;
         let mut attempt = 0;

@@ -1,6 +1,6 @@
 //! The collections that an engine works with, checked once.
 
-use super::{Collection, Detached, Index, IndexKind, Kind, Presence, ShardKey};
+use super::{Collection, Detached, Index, IndexKind, Kind, Presence, ShardKey, sealed};
 use crate::value::{SortedMap, SortedSet};
 
 /// A declaration that is not valid.
@@ -114,6 +114,7 @@ fn verify(collection: &Collection) -> Result<(), String> {
         return Err("two text indexes are over words; MongoDB has one in a collection, so declare one over all fields"
             .to_owned());
     }
+    sealed::verify(collection)?;
     if let Some(ttl) = &collection.ttl
         && collection.kind_of(ttl.field) != Kind::Timestamp
     {

@@ -1,6 +1,6 @@
 //! Checks whether a document matches the declaration of its collection.
 
-use super::{Collection, Field, Kind, Presence, parse_decimal};
+use super::{Collection, Field, Kind, Presence, parse_decimal, sealed};
 use crate::limits::{DOCUMENT_DEPTH, SAFE_INTEGER};
 use crate::value::{Document, Json, ValueError, check_storable, get, words};
 
@@ -98,6 +98,9 @@ fn parent_exists(document: &Document, path: &str) -> bool {
 }
 
 fn field_violation(field: &Field, value: &Json) -> Option<String> {
+    if field.secret && sealed::is_sealed(value) {
+        return None;
+    }
     let fits = match (field.kind, value) {
         (Kind::Json, _) => true,
         (Kind::Text, Json::String(_))

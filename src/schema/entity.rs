@@ -94,7 +94,8 @@ use crate::value::{self, Document, Json};
 /// | `optional` | declared optional, although this type requires it: other rows of the collection lack it |
 /// | `declared("a", "b" = optional)` | only these fields of the object are declared |
 /// | `undeclared` | stored and read, but not declared |
-/// | `secret` | holds a secret |
+/// | `secret` | holds a secret, which a store with keys encrypts |
+/// | `searchable` | a secret that can be found by its exact value |
 /// | `words` | a text of words in lower case, for a text index; see [`Field`](super::Field) |
 /// | `updated` | the time of the last change; see [`Decision::save`](crate::decision::Decision::save) |
 /// | `shard` | a sharded MongoDB distributes the documents by this field; by the id: by its hash; see [`ShardKey`](super::ShardKey) |

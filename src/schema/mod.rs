@@ -8,6 +8,11 @@ pub mod declaration;
 pub mod entity;
 pub mod keys;
 mod query;
+#[cfg(feature = "encryption")]
+pub mod sealed;
+#[cfg(not(feature = "encryption"))]
+#[path = "sealed_absent.rs"]
+mod sealed;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -71,11 +76,13 @@ pub struct Field {
     pub values: &'static [&'static str],
     /// Largest size in bytes (texts, ids: UTF-8; lists, objects, JSON: of their JSON); 0: only the limit of the document.
     pub max_bytes: usize,
-    /// Whether it holds a secret.
+    /// Whether it holds a secret: a store with keys encrypts its values.
     pub secret: bool,
     /// Whether its text is words: runs of letters and digits in lower case, with one space between two. A text index over such fields
     /// is a native one on MongoDB, which splits and folds other texts differently.
     pub is_words: bool,
+    /// Whether a secret can be found by its exact value: a store with keys keeps a keyed hash beside it.
+    pub searchable: bool,
     /// The collection of which it holds an id.
     pub references: Option<&'static str>,
     /// Whether the document is a part of the one that it references.
@@ -342,6 +349,7 @@ impl Field {
             max_bytes: 0,
             secret: false,
             is_words: false,
+            searchable: false,
             references: None,
             is_part: false,
         }
@@ -380,6 +388,12 @@ impl Field {
     /// Declares that the text is words in lower case, with one space between two.
     pub const fn words(mut self) -> Self {
         self.is_words = true;
+        self
+    }
+
+    /// Declares that a secret can be found by its exact value.
+    pub const fn searchable(mut self) -> Self {
+        self.searchable = true;
         self
     }
 

@@ -128,6 +128,14 @@ pub enum StoreError {
         /// The kind of damage.
         why: String,
     },
+    /// A secret value cannot be decrypted or encrypted, because its key was not given. Nothing was written.
+    #[error("{at}: {why}")]
+    KeyMissing {
+        /// The document or the query.
+        at: String,
+        /// The field, the id of the key, and the remedy.
+        why: String,
+    },
     /// A document or batch exceeds a limit of the store.
     #[error("{what} has {size}; at most {limit} are allowed. Reduce its size")]
     TooLarge {
@@ -222,6 +230,7 @@ impl StoreError {
             StoreError::InvalidUrl { .. } => ErrorCode::INVALID_URL,
             StoreError::Full { .. } => ErrorCode::FULL,
             StoreError::Corrupt { .. } => ErrorCode::CORRUPT,
+            StoreError::KeyMissing { .. } => ErrorCode::KEY_MISSING,
             StoreError::TooLarge { .. } => ErrorCode::TOO_LARGE,
             StoreError::ReadOnly { .. } => ErrorCode::READ_ONLY,
             StoreError::NewerVersion { .. } => ErrorCode::NEWER_VERSION,

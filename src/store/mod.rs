@@ -29,6 +29,8 @@
 //! ([`schema::check`](crate::schema::check) rejects such integers).
 
 mod batch;
+#[cfg(feature = "encryption")]
+pub mod encryption;
 mod error;
 pub mod eval;
 mod feed;
@@ -292,6 +294,12 @@ pub trait Store: MaybeSync {
     fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
         let _ = catalog;
         Box::pin(async { Ok(VerifyReport::default()) })
+    }
+
+    /// Returns the encryption of secret fields, if this store has it.
+    #[cfg(feature = "encryption")]
+    fn encryption(&self) -> Option<&encryption::EncryptedStore> {
+        None
     }
 
     /// Flushes and closes the store. Later calls return [`StoreError::Closed`]; closing again succeeds.

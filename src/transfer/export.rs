@@ -2,8 +2,8 @@
 //! of a store that is transferred: all of it, or one document with its parts. The declarations of collections alone
 //! determine these parts.
 
-use super::{ExportHeader, ExportRecord, ExportSink, ExportSummary, ExportTally};
-use crate::engine::{Engine, Error, Phase, Progress, exported_collections};
+use super::{ExportHeader, ExportRecord, ExportSink, ExportSummary, ExportTally, Secrets};
+use crate::engine::{Engine, Error, Phase, Progress, exported_collections, has_sealed};
 use crate::error_code::ErrorCode;
 use crate::id::Revision;
 use crate::schema::{Collection, Filter, Key, Query};
@@ -20,6 +20,7 @@ const ATTEMPTS: u32 = 5;
 pub(super) async fn export_selection<S: ExportSink>(
     engine: &Engine,
     selection: &Selection,
+    secrets: Secrets,
     sink: &mut S,
     mut progress: impl FnMut(Progress),
 ) -> Result<ExportSummary, Error> {
@@ -37,7 +38,7 @@ pub(super) async fn export_selection<S: ExportSink>(
             return Err(Error { collection: Some(collection), ..Error::new(ErrorCode::UNSUPPORTED, message) });
         }
         sink.begin(&ExportHeader::new(engine).await?)?;
-        let mut exporter = Exporter { sink, tally: ExportTally::default(), done: 0 };
+        let mut exporter = Exporter { sink, secrets, tally: ExportTally::default(), done: 0 };
         for collection in exported_collections(&engine.catalog()) {
             let mut query = match selected.part(collection) {
                 SelectedPart::Nothing => continue,
@@ -83,6 +84,7 @@ pub(super) async fn position(engine: &Engine) -> Result<Option<Position>, Error>
 /// An export in progress.
 struct Exporter<'a, S> {
     sink: &'a mut S,
+    secrets: Secrets,
     tally: ExportTally,
     /// Number of documents read.
     done: u64,
@@ -91,6 +93,10 @@ struct Exporter<'a, S> {
 impl<S: ExportSink> Exporter<'_, S> {
     fn put(&mut self, record: &ExportRecord) -> Result<(), Error> {
         self.done += 1;
+        if self.secrets == Secrets::PlainText && has_sealed(record.collection, &record.document) {
+            let why = "it has a secret whose key was not given. Open the store with that key, or export without plain text";
+            return Err(store::StoreError::KeyMissing { at: record.key().to_string(), why: why.to_owned() }.into());
+        }
         if record.is_local() {
             return Ok(());
         }

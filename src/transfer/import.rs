@@ -37,6 +37,10 @@ pub(super) async fn import<S: ImportSource>(
     if let Some(reason) = engine.store().read_only_reason() {
         return Err(reason.into());
     }
+    let header = source.rewind()?;
+    engine.declare_imported(&header.declarations(source.name())?).await?;
+    // Encrypted secrets are imported as they are. Others are encrypted, if the store has keys.
+    let engine = &if checked.is_encrypted { engine.at_rest() } else { engine.clone() };
     let total = checked.summary().total();
     let mut report = |phase, done| progress(Progress { phase, done, of: Some(total) });
     let plan = ImportPlan::make(engine, source, checked, |done| report(Phase::Compare, done)).await?;

@@ -1,6 +1,6 @@
 //! An export as lines of JSON: a header, one document per line, and a closing line with counts and the hash of all lines before it.
 
-use std::io::{BufRead, Seek, SeekFrom, Write};
+use std::io::{BufRead, ErrorKind, Seek, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -201,7 +201,7 @@ impl<R: BufRead + Seek> ImportSource for LineReader<R> {
         };
         let first = match self.next_line() {
             Ok(first) => first,
-            Err(error) if error.code == ErrorCode::IO => return Err(error),
+            Err(error) if self.line == 0 => return Err(error),
             // A file without lines is not cut off; it is not an export.
             Err(_) => None,
         };
@@ -234,5 +234,7 @@ impl<R: BufRead + Seek> ImportSource for LineReader<R> {
 }
 
 fn io(name: &str, operation: &str, error: &std::io::Error) -> Error {
-    Error::new(ErrorCode::IO, format!("{name} cannot be {operation}: {error}"))
+    // A file that is decrypted while it is read: it is cut off, or was changed.
+    let is_damaged = matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof);
+    Error::new(if is_damaged { ErrorCode::CORRUPT } else { ErrorCode::IO }, format!("{name} cannot be {operation}: {error}"))
 }

@@ -159,7 +159,7 @@ impl Engine {
     }
 
     /// Writes the selected documents to `sink`, as of one moment. If they are written to meanwhile, the export begins again, a few times.
-    /// An import accepts the export of any selection.
+    /// An import accepts the export of any selection. Encrypted secrets stay encrypted, and need no key.
     ///
     /// The undamaged part of a damaged store is exported; [`Store::read_only_reason`](crate::store::Store::read_only_reason) reports the
     /// damage. A store that a newer version wrote is rejected, and so is an export of all documents if the store has documents of a domain
@@ -170,7 +170,17 @@ impl Engine {
         sink: &mut S,
         progress: impl FnMut(Progress),
     ) -> Result<ExportSummary, Error> {
-        export::export_selection(self, selection, sink, progress).await
+        export::export_selection(&self.at_rest(), selection, Secrets::Encrypted, sink, progress).await
+    }
+
+    /// As [`Engine::export_selection`], with secrets in plain text. [`ErrorCode::KEY_MISSING`]: a key is not given.
+    pub async fn export_plain_text<S: ExportSink>(
+        &self,
+        selection: &Selection,
+        sink: &mut S,
+        progress: impl FnMut(Progress),
+    ) -> Result<ExportSummary, Error> {
+        export::export_selection(self, selection, Secrets::PlainText, sink, progress).await
     }
 
     /// Writes the documents of `source` into the store. `checked` is the result of [`check`] on it.
@@ -187,6 +197,15 @@ impl Engine {
     ) -> Result<ImportReport, Error> {
         import::import(self, source, checked, progress).await
     }
+}
+
+/// The form of secrets in an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Secrets {
+    /// As they are at rest.
+    Encrypted,
+    /// Decrypted.
+    PlainText,
 }
 
 /// The destination of an export.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::apply::insertion_batch;
 use super::import::RecordChunks;
 use super::{ExportRecord, ExportSummary, ExportTally, ImportSource, Phase, Progress, SourceItem};
-use crate::engine::{DOCUMENTS_PREFIX, Engine, Error, exported_collections};
+use crate::engine::{DOCUMENTS_PREFIX, Engine, Error, exported_collections, has_sealed};
 use crate::error_code::ErrorCode;
 use crate::schema::{Catalog, Collection, Index, Key, Query};
 use crate::store::{COMMANDS, Freshness, StoredDocument};
@@ -20,6 +20,8 @@ pub struct CheckedSource {
     summary: ExportSummary,
     /// The largest document, without the ledger. A store that accepts it accepts the others.
     largest: Option<ExportRecord>,
+    /// Whether it has encrypted secrets, which are imported as they are.
+    pub(super) is_encrypted: bool,
 }
 
 impl CheckedSource {
@@ -52,6 +54,7 @@ pub struct SourceChecker<'a, S> {
     largest: Option<(usize, ExportRecord)>,
     last: Option<(Option<usize>, Arc<str>)>,
     done: u64,
+    is_encrypted: bool,
 }
 
 impl<'a, S: ImportSource> SourceChecker<'a, S> {
@@ -67,6 +70,7 @@ impl<'a, S: ImportSource> SourceChecker<'a, S> {
             largest: None,
             last: None,
             done: 0,
+            is_encrypted: false,
         })
     }
 
@@ -97,6 +101,7 @@ impl<'a, S: ImportSource> SourceChecker<'a, S> {
         self.last = position;
         self.tally.add(record.collection.name, &record.line());
         self.done += 1;
+        self.is_encrypted |= has_sealed(record.collection, &record.document);
         let bytes = json_bytes(&*record.document);
         if record.collection.name != COMMANDS.name && self.largest.as_ref().is_none_or(|(most, _)| bytes > *most) {
             self.largest = Some((bytes, record.clone()));
@@ -111,7 +116,11 @@ impl<'a, S: ImportSource> SourceChecker<'a, S> {
                 self.source,
                 &format!("it was changed after it was exported: {difference}. Export it again"),
             )),
-            None => Ok(CheckedSource { summary, largest: self.largest.take().map(|(_, record)| record) }),
+            None => Ok(CheckedSource {
+                summary,
+                largest: self.largest.take().map(|(_, record)| record),
+                is_encrypted: self.is_encrypted,
+            }),
         }
     }
 }
@@ -139,7 +148,6 @@ impl ImportPlan {
         mut progress: impl FnMut(u64),
     ) -> Result<Self, Error> {
         let header = source.rewind()?;
-        engine.declare_imported(&header.declarations(source.name())?).await?;
         header.check_supported(&engine.catalog(), source.name())?;
         checked.largest.iter().try_for_each(|largest| check_accepted(engine, largest))?;
         let (mut plan, mut done) = (Self::default(), 0);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Number, json};
 
 use super::IMPORT_FINGERPRINT;
-use crate::engine::DECLARATION_FINGERPRINT;
+use crate::engine::{DECLARATION_FINGERPRINT, ROTATION_FINGERPRINT};
 use crate::id::{self, CommandId};
 use crate::limits::SAFE_INTEGER;
 use crate::schema::{self, Catalog, Collection, Key, Kind};
@@ -105,7 +105,8 @@ impl ExportRecord {
     /// Whether it is a row of the ledger that has no meaning in another store.
     pub(super) fn is_local(&self) -> bool {
         let fingerprint = self.text("fingerprint");
-        let is_local = fingerprint.starts_with(IMPORT_FINGERPRINT) || fingerprint == DECLARATION_FINGERPRINT;
+        let is_local = fingerprint.starts_with(IMPORT_FINGERPRINT)
+            || [DECLARATION_FINGERPRINT, ROTATION_FINGERPRINT].contains(&fingerprint);
         self.collection.name == COMMANDS.name && is_local
     }
 

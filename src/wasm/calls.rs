@@ -10,12 +10,13 @@ use crate::decision::EngineSettings;
 use crate::decision::Rejection;
 use crate::domain;
 use crate::engine::open::MissingStore;
-use crate::engine::{Engine, Error};
+use crate::engine::{Engine, Error, StoreKeys};
 use crate::error_code::ErrorCode;
 use crate::operation::{Domain, Mismatch, ParameterReader, Parameters};
 use crate::time::Millis;
 use crate::transfer::{ExportSummary, ImportReport};
 use crate::value::{self, Document, Json};
+use super::keys;
 use crate::work::Backoff;
 
 /// Reads a JSON text that must be an object. `name` names it in errors.
@@ -55,14 +56,18 @@ pub struct OpenOptions {
     pub missing: MissingStore,
     /// The settings of the engine.
     pub settings: EngineSettings,
+    /// The keys of secret fields.
+    pub keys: StoreKeys,
 }
 
 impl OpenOptions {
     /// Reads options from JSON text.
     pub fn from_text(text: &str) -> Result<Self, Error> {
-        let reader = ParameterReader::new(object_from_text("open", text)?);
+        let mut options = object_from_text("open", text)?;
+        let keys = keys::take_keys(&mut options)?;
+        let reader = ParameterReader::new(options);
         let options = read_open_options(reader, domain::ALL).map_err(|mismatch| mismatch.into_rejection("open"))?;
-        Ok(options)
+        Ok(OpenOptions { keys, ..options })
     }
 }
 
@@ -74,7 +79,8 @@ fn read_open_options(mut reader: ParameterReader, domains: &[&'static Domain]) -
         names.extend(declaration.parameters.iter().map(|parameter| parameter.name));
     }
     reader.finish(&names)?;
-    Ok(OpenOptions { missing: if must_exist { MissingStore::Refuse } else { MissingStore::Create }, settings })
+    let missing = if must_exist { MissingStore::Refuse } else { MissingStore::Create };
+    Ok(OpenOptions { missing, settings, keys: StoreKeys::default() })
 }
 
 /// Options of a worker.

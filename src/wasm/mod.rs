@@ -6,6 +6,11 @@ mod binding;
 pub mod calls;
 #[cfg(feature = "wasm-compiler")]
 pub mod compiler;
+#[cfg(all(feature = "wasm", feature = "encryption"))]
+mod keys;
+#[cfg(all(feature = "wasm", not(feature = "encryption")))]
+#[path = "keys_absent.rs"]
+mod keys;
 
 #[cfg(target_family = "wasm")]
 pub use binding::*;

@@ -10,7 +10,7 @@ pub use artifacts::{ArtifactCommand, GetArtifactArgs, PutArtifactArgs, StorageAr
 use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 pub use options::{
-    AnswerSourceArgs, AnswerValueArgs, CallSelector, ExportArgs, ImportArgs, ListArgs, MirrorArgs, RunArgs, StartArgs,
+    AnswerSourceArgs, AnswerValueArgs, BackupIdentityArgs, BackupRecipientArgs, CallSelector, ExportArgs, ImportArgs, ListArgs, MirrorArgs, RunArgs, StartArgs,
     SweepArgs, WorkArgs, WriteArgs,
 };
 pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, ShowProgramArgs, word};

@@ -191,6 +191,35 @@ pub struct ExportArgs {
     /// Replace an existing file, or an existing folder that is an export
     #[arg(long)]
     pub force: bool,
+    /// Decrypt secret fields; without it they stay encrypted
+    #[arg(long)]
+    pub plain_text: bool,
+    #[command(flatten)]
+    pub encryption: BackupRecipientArgs,
+}
+
+/// For whom a whole export is encrypted.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+pub struct BackupRecipientArgs {
+    /// Encrypt the file for this public key of age, `age1…` (repeatable)
+    #[arg(long, value_name = "KEY", conflicts_with = "tree")]
+    pub encrypt_to: Vec<String>,
+    /// Encrypt the file with the passphrase in the first line of this file
+    #[arg(long, value_name = "FILE", conflicts_with = "tree")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// How an encrypted export is decrypted.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+pub struct BackupIdentityArgs {
+    /// Decrypt with the passphrase in the first line of this file
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Decrypt with the secret keys of age in this file
+    #[arg(long, value_name = "FILE")]
+    pub identity_file: Option<PathBuf>,
 }
 
 /// The options of `import`.
@@ -207,6 +236,8 @@ pub struct ImportArgs {
     /// Import the valid documents, even if others of the database are not valid
     #[arg(long, requires = "domain")]
     pub skip_invalid: bool,
+    #[command(flatten)]
+    pub decryption: BackupIdentityArgs,
 }
 
 /// The options of `mirror`.

@@ -38,10 +38,11 @@ async fn run_once(session: &Session) -> Result<CliExit, CliError> {
     let mut total = DueReport::default();
     loop {
         let due = session.engine.run_due(DUE_LIMIT, RunLimit::Stop).await?;
-        let progress = due.woken + due.deleted > 0;
+        let progress = due.encrypted + u64::from(due.woken + due.deleted) > 0;
         total.woken += due.woken;
         total.deleted += due.deleted;
         total.swept += due.swept;
+        total.encrypted += due.encrypted;
         total.failed = due.failed;
         let next = session.engine.next_due(Freshness::Linearizable).await?;
         if !progress || next.is_none_or(|at| at > started) {
@@ -129,14 +130,19 @@ fn due_failure_text(DueFailure { id, error }: &DueFailure) -> String {
 fn due_text(due: &DueReport) -> Option<String> {
     let counted = |n: u64, done: &str| (n > 0).then(|| format!("{n} {done}"));
     let rows = if due.swept == 1 { "expired row removed" } else { "expired rows removed" };
+    let encrypted = if due.encrypted == 1 { "document encrypted again" } else { "documents encrypted again" };
     let parts =
-        [counted(due.woken.into(), "continued"), counted(due.deleted.into(), "deleted"), counted(due.swept, rows)];
+        [counted(due.woken.into(), "continued"), counted(due.deleted.into(), "deleted"), counted(due.swept, rows), counted(due.encrypted, encrypted)];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() { None } else { Some(parts.join(", ")) }
 }
 
 fn due_json(due: &DueReport) -> Json {
-    json!({"woken": due.woken, "deleted": due.deleted, "swept": due.swept, "failed": failures_json(due)})
+    let mut json = json!({"woken": due.woken, "deleted": due.deleted, "swept": due.swept, "failed": failures_json(due)});
+    if due.encrypted > 0 {
+        json["encrypted"] = due.encrypted.into();
+    }
+    json
 }
 
 fn failures_json(due: &DueReport) -> Vec<Json> {

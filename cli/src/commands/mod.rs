@@ -2,6 +2,7 @@
 //! `completions`, which prints a completion script for a shell, needs no store and is here.
 
 mod artifacts;
+mod backup;
 mod due;
 mod executions;
 mod info;

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::io::{BufReader, Seek};
+use std::io::{BufReader, Seek, Write as _};
 use std::path::Path;
 
 use runstate::domain;
@@ -16,7 +16,7 @@ use runstate::lang::compile;
 use runstate::operation::Domain;
 use runstate::schema::{Catalog, Key};
 use runstate::transfer::disk::{
-    MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_reader, file_writer, finish,
+    MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_writer, finish,
 };
 use runstate::transfer::foreign::{self, CollectionSummary, ForeignSource, InvalidDocument};
 use runstate::transfer::legacy::{self, LegacyDatabase, LegacyDirectory, LegacyImportReport};
@@ -26,6 +26,7 @@ use runstate::transfer::{
 use runstate::vm::Instruction;
 use serde_json::{Value as Json, json};
 
+use super::backup::{BackupEncryption, EncryptedFile, decrypting_reader, is_encrypted};
 use super::{as_server_url, is_stdio};
 use crate::args::{ExportArgs, GlobalArgs, ImportArgs};
 use crate::error::CliError;
@@ -60,21 +61,34 @@ pub fn check_export_options(export: &ExportArgs, store: Option<&str>, json: bool
 /// Writes the export.
 pub async fn export_store(session: &Session, export: &ExportArgs) -> Result<CliExit, CliError> {
     let bar = Bar::new(session.out);
-    let execution = |id: &String| Selection::One(Key::new(&EXECUTIONS, id));
-    let selection = export.execution.as_ref().map_or(Selection::All, execution);
+    let encryption = BackupEncryption::from_args(&export.encryption)?;
+    if let (true, Some(encryption)) = (is_stdio(&export.to), &encryption) {
+        let stdout_error = |error| error::io("standard output cannot be written", &error);
+        let stream = encryption.writer(io::BufWriter::new(io::stdout().lock())).map_err(stdout_error)?;
+        let mut lines = LineWriter::new(stream, "standard output");
+        let summary = write_export(session, export, &mut lines, &bar).await?;
+        lines.into_inner().finish().and_then(|mut output| output.flush()).map_err(stdout_error)?;
+        session.out.remark(&export_text(&summary));
+        return Ok(CliExit::Done);
+    }
     if is_stdio(&export.to) {
         let mut lines = LineWriter::new(io::BufWriter::new(io::stdout().lock()), "standard output");
-        let summary = write_export(session, &selection, &mut lines, &bar).await?;
+        let summary = write_export(session, export, &mut lines, &bar).await?;
         session.out.remark(&export_text(&summary));
         return Ok(CliExit::Done);
     }
     let overwrite = if export.force { OverwritePolicy::Replace } else { OverwritePolicy::Keep };
     let staged = StagedExport::new(&export.to, overwrite, SystemHost.entropy())?;
     let summary = if export.tree {
-        write_export(session, &selection, &mut TreeWriter::new(&staged, domain::ALL), &bar).await?
+        write_export(session, export, &mut TreeWriter::new(&staged, domain::ALL), &bar).await?
+    } else if let Some(encryption) = encryption {
+        let mut lines = EncryptedFile::create(&staged, encryption)?;
+        let summary = write_export(session, export, &mut lines, &bar).await?;
+        lines.into_inner().finish(&staged)?;
+        summary
     } else {
         let mut lines = file_writer(&staged)?;
-        let summary = write_export(session, &selection, &mut lines, &bar).await?;
+        let summary = write_export(session, export, &mut lines, &bar).await?;
         finish(lines, &staged)?;
         summary
     };
@@ -84,12 +98,23 @@ pub async fn export_store(session: &Session, export: &ExportArgs) -> Result<CliE
 
 async fn write_export(
     session: &Session,
-    selection: &Selection,
+    export: &ExportArgs,
     sink: &mut impl ExportSink,
     bar: &Bar,
 ) -> Result<ExportSummary, CliError> {
-    let exporting = session.engine.export_selection(selection, sink, |progress| bar.show(progress));
-    let summary = interrupt::run_interruptible(EXPORT_INTERRUPTED_NOTE, exporting).await?;
+    let execution = |id: &String| Selection::One(Key::new(&EXECUTIONS, id));
+    let selection = export.execution.as_ref().map_or(Selection::All, execution);
+    let progress = |progress| bar.show(progress);
+    let summary = match export.plain_text {
+        true => {
+            let exporting = session.engine.export_plain_text(&selection, sink, progress);
+            interrupt::run_interruptible(EXPORT_INTERRUPTED_NOTE, exporting).await?
+        }
+        false => {
+            let exporting = session.engine.export_selection(&selection, sink, progress);
+            interrupt::run_interruptible(EXPORT_INTERRUPTED_NOTE, exporting).await?
+        }
+    };
     bar.clear();
     Ok(summary)
 }
@@ -135,8 +160,7 @@ pub async fn import_store(global: &GlobalArgs, import: &ImportArgs, out: Printer
         if import.tree {
             return Err(error::usage("--tree reads a folder; name one instead of `-`"));
         }
-        let lines = LineReader::new(BufReader::new(buffer_stdin()?), "standard input", catalog.clone());
-        return import_from(global, lines, &catalog, out, print_import).await;
+        return import_file(global, import, buffer_stdin()?, "standard input", &catalog, out).await;
     }
     if let Some(url) = server_url(from)? {
         if import.tree {
@@ -149,7 +173,9 @@ pub async fn import_store(global: &GlobalArgs, import: &ImportArgs, out: Printer
         if import.tree {
             return Err(error::usage(format!("{} is not a folder; --tree reads a folder", from.display())));
         }
-        return import_from(global, file_reader(from, catalog.clone())?, &catalog, out, print_import).await;
+        let name = from.display().to_string();
+        let file = File::open(from).map_err(|error| error::io(format!("{name} cannot be read"), &error))?;
+        return import_file(global, import, file, &name, &catalog, out).await;
     }
     if from.join(MANIFEST).exists() || import.tree {
         let tree = TreeReader::open(from, catalog.clone(), domain::ALL)?;
@@ -160,6 +186,22 @@ pub async fn import_store(global: &GlobalArgs, import: &ImportArgs, out: Printer
     } else {
         Err(unknown_folder(from))
     }
+}
+
+/// Imports from a file of lines, which may be encrypted.
+async fn import_file(
+    global: &GlobalArgs,
+    import: &ImportArgs,
+    mut file: File,
+    name: &str,
+    catalog: &Catalog,
+    out: Printer,
+) -> Result<CliExit, CliError> {
+    if is_encrypted(&mut file).map_err(|error| error::io(format!("{name} cannot be read"), &error))? {
+        let reader = decrypting_reader(file, name, &import.decryption)?;
+        return import_from(global, LineReader::new(reader, name, catalog.clone()), catalog, out, print_import).await;
+    }
+    import_from(global, LineReader::new(BufReader::new(file), name, catalog.clone()), catalog, out, print_import).await
 }
 
 /// Returns the URL of a server, if `from` is one.

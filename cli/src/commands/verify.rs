@@ -17,6 +17,7 @@ use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::printer::Printer;
 use crate::progress::Bar;
+use crate::keys::keys_from_environment;
 use crate::session::{catalog, command_line, explain_open_error, open_engine, resolve_store_url};
 
 /// The folder of a file store, as its URL names it.
@@ -87,7 +88,7 @@ async fn check(url: &str, bar: &Arc<Bar>) -> Result<(VerifyReport, Option<Error>
         }
         files = Some(report);
     }
-    let OpenedStore { store, id } = open::open_with_id(url, MissingStore::Refuse).await?;
+    let OpenedStore { store, id } = open::open_with_keys(url, MissingStore::Refuse, keys_from_environment()?).await?;
     let engine = Engine::for_reading(store, Arc::new(SystemHost), crate::domains(), Settings::default()).await?;
     let progress = |progress| bar.show(progress);
     let checked = match files {

@@ -11,6 +11,8 @@ mod due;
 #[cfg(target_os = "linux")]
 mod durability;
 #[cfg(unix)]
+mod encryption;
+#[cfg(unix)]
 mod hostile_programs;
 mod idempotency;
 mod json_output;

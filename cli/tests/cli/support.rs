@@ -114,6 +114,8 @@ impl CliFixture {
             "CVM_DATA_DIR",
             "MONGODB_URI",
             "RUNSTATE_MAX_INSTRUCTIONS",
+            "RUNSTATE_KEYS",
+            "RUNSTATE_KEYS_FILE",
             "RUNSTATE_LOG_LEVEL",
             "RUNSTATE_SAVE_EVERY",
             "RUNSTATE_SAVE_EVERY_BYTES",

@@ -27,6 +27,7 @@ const ATTRIBUTES: &[&str] = &[
     "declared",
     "secret",
     "words",
+    "searchable",
     "updated",
     "shard",
     "state",
@@ -78,6 +79,7 @@ pub struct FieldAttributes {
     declared: Option<Vec<(String, bool)>>,
     secret: bool,
     words: bool,
+    searchable: bool,
 }
 
 enum DefaultValue {
@@ -159,6 +161,9 @@ impl StoredField {
         }
         if attributes.words {
             field = quote!(#field.words());
+        }
+        if attributes.searchable {
+            field = quote!(#field.searchable());
         }
         if let Some(collection) = &attributes.references {
             let method = Ident::new(if attributes.part { "part_of" } else { "references" }, Span::call_site());
@@ -255,6 +260,7 @@ impl FieldAttributes {
             }
             "secret" => self.secret = true,
             "words" => self.words = true,
+            "searchable" => self.searchable = true,
             "updated" => self.updated = true,
             "shard" => self.shard = true,
             "state" | "flatten" => {
@@ -329,6 +335,8 @@ impl FieldAttributes {
             "`composed_of` belongs to the id that documents may lack: `#[entity(id, default, composed_of(…))]`"
         } else if literal && (self.omit_default || self.optional) {
             "`default = …` excludes `omit_default` and `optional`: the declaration holds the default"
+        } else if self.searchable && !self.secret {
+            "`searchable` is for a `secret` field; other fields are found without it"
         } else {
             return Ok(());
         };

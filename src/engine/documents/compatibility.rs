@@ -1,6 +1,6 @@
 //! Which declaration may follow which. Documents are never rewritten, and other programs keep the declaration that they know.
 
-use super::declaration::{CollectionDeclaration, kind_word};
+use super::declaration::{CollectionDeclaration, FieldDeclaration, kind_word};
 use crate::engine::Error;
 use crate::error_code::ErrorCode;
 use crate::value::sort_by;
@@ -108,6 +108,10 @@ impl CollectionDeclaration {
             if !new.values.is_empty() && lacks_value {
                 return Some(format!("the field `{name}` may have other values"));
             }
+            // Stored values are encrypted, or lack the hash by which they are found.
+            if old.secret && (new.secret, new.searchable) != (true, old.searchable) {
+                return Some(format!("the field `{name}` is{} secret", if old.searchable { " a searchable" } else { "" }));
+            }
             if new.max_bytes.is_some_and(|new| old.max_bytes.is_none_or(|old| new < old)) {
                 return Some(format!("values of `{name}` may be larger"));
             }
@@ -125,6 +129,10 @@ impl CollectionDeclaration {
         }
         if let Some(index) = stored.indexes.iter().find(|old| !self.indexes.contains(old)) {
             return Some(format!("it has another index on {}", index.fields.join(", ")));
+        }
+        let is_public = |new: &FieldDeclaration| stored.fields.iter().any(|old| old.name == new.name && !old.secret);
+        if let Some(field) = self.fields.iter().find(|new| new.secret && is_public(new)) {
+            return Some(format!("the field `{}` is not secret", field.name));
         }
         if self.ttl != stored.ttl {
             return Some("its `ttl` differs".to_owned());

@@ -98,6 +98,12 @@ pub struct FieldDeclaration {
     /// The largest size of a value in bytes; by default only the limit of the document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<u32>,
+    /// Whether it holds a secret, which a store with keys encrypts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret: bool,
+    /// Whether a secret can be found by its exact value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub searchable: bool,
 }
 
 /// An index of a collection.
@@ -341,7 +347,7 @@ impl CollectionDeclaration {
 impl FieldDeclaration {
     /// An optional field.
     pub fn new(name: impl Into<String>, kind: Kind) -> Self {
-        Self { name: name.into(), kind, required: false, values: Vec::new(), max_bytes: None }
+        Self { name: name.into(), kind, required: false, values: Vec::new(), max_bytes: None, secret: false, searchable: false }
     }
 
     fn leak(&self) -> Field {
@@ -352,7 +358,8 @@ impl FieldDeclaration {
             presence: if self.required { Presence::Required } else { Presence::Optional },
             values: values.leak(),
             max_bytes: self.max_bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
-            secret: false,
+            secret: self.secret,
+            searchable: self.searchable,
             is_words: false,
             references: None,
             is_part: false,
@@ -410,6 +417,8 @@ impl TryFrom<&'static Collection> for CollectionDeclaration {
             required: field.presence == Presence::Required,
             values: field.values.iter().map(|value| (*value).to_owned()).collect(),
             max_bytes: u32::try_from(field.max_bytes).ok().filter(|bytes| *bytes > 0),
+            secret: field.secret,
+            searchable: field.searchable,
         };
         let path = |(path, direction): &(&str, Direction)| match direction {
             Direction::Ascending => (*path).to_owned(),

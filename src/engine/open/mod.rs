@@ -5,6 +5,7 @@ mod environment;
 
 use std::sync::Arc;
 
+use super::encryption::{StoreKeys, encrypt};
 use super::Error;
 use crate::error_code::ErrorCode;
 use crate::store::Store;
@@ -185,6 +186,16 @@ pub async fn open_with(url: &str, missing: MissingStore) -> Result<Arc<dyn Store
 
 /// As [`open_with`], with the store's id.
 pub async fn open_with_id(url: &str, missing: MissingStore) -> Result<OpenedStore, Error> {
+    open_with_keys(url, missing, StoreKeys::default()).await
+}
+
+/// As [`open_with_id`]; `keys` encrypt the secret fields of documents.
+pub async fn open_with_keys(url: &str, missing: MissingStore, keys: StoreKeys) -> Result<OpenedStore, Error> {
+    let OpenedStore { store, id } = open_backend(url, missing).await?;
+    Ok(OpenedStore { store: encrypt(store, keys), id })
+}
+
+async fn open_backend(url: &str, missing: MissingStore) -> Result<OpenedStore, Error> {
     match StoreUrl::parse(url)? {
         StoreUrl::Memory => Ok(OpenedStore { store: Arc::new(crate::store::Memory::new()), id: None }),
         StoreUrl::File { directory, single_process } => file::open(&directory, single_process, missing).await,

@@ -59,7 +59,7 @@ impl<P: FnMut(Progress)> Verification<P> {
         match self.engine.query_any(&mut *query).await {
             Ok(()) => {}
             // The scan of the collection has already reported a damaged head.
-            Err(error) if error.code == ErrorCode::CORRUPT => {
+            Err(error) if matches!(error.code, ErrorCode::CORRUPT | ErrorCode::KEY_MISSING) => {
                 let at = Key::new(check.collection, id).to_string();
                 let is_reported =
                     self.report.findings.iter().any(|found| found.at == at && found.severity == Severity::Damage);

@@ -14,12 +14,11 @@
 mod entity;
 mod index;
 
-use std::sync::Arc;
-
 use index::Buckets;
 
 use super::documents::declaration_problem;
-use super::{DECLARATIONS, Engine, EngineInner, Error, Phase, Progress, STAGED_ROWS, exported_collections};
+use super::encryption::{sealed_collection, sealed_problem};
+use super::{DECLARATIONS, Engine, Error, Phase, Progress, STAGED_ROWS, exported_collections};
 use crate::id::CommandId;
 use crate::schema::{Collection, Field, Filter, IndexKind, Key, Kind, Presence, Query, Reference};
 use crate::store::{COMMANDS, Finding, Freshness, Page, Row, StoredDocument, VerifyReport};
@@ -52,7 +51,7 @@ pub(in crate::engine) async fn verify_documents(
     }
     let of = engine.count_exported().await?.zip(entities).map(|(documents, entities)| documents + entities);
     let report = VerifyReport { documents: 0, ..report };
-    let mut verification = Verification { engine: without_cache(engine), report, progress, done: 0, of };
+    let mut verification = Verification { engine: engine.over(engine.shared.store.clone()), report, progress, done: 0, of };
     // Exports carry declarations in another form, so these are not among the exported collections.
     let collections = exported_collections(&engine.catalog());
     for collection in collections.into_iter().chain([&DECLARATIONS as &'static Collection]) {
@@ -66,16 +65,6 @@ pub(in crate::engine) async fn verify_documents(
     Ok(verification.report)
 }
 
-/// An engine over the same store without cached documents.
-fn without_cache(engine: &Engine) -> Engine {
-    let EngineInner { store, host, registry, collections, settings, .. } = &*engine.shared;
-    let (store, host, settings) = (store.clone(), host.clone(), settings.clone());
-    let (registry, collections) = (registry.clone(), collections.clone());
-    #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
-    let shared = Arc::new(EngineInner::with_empty_state(store, host, registry, collections, settings));
-    Engine { shared }
-}
-
 /// A verification in progress.
 struct Verification<P> {
     engine: Engine,
@@ -86,7 +75,24 @@ struct Verification<P> {
 }
 
 impl<P: FnMut(Progress)> Verification<P> {
+    /// Checks a collection. Indexes have entries of documents as they are at rest, so one with encrypted values is read in both forms.
     async fn check_collection(&mut self, collection: &'static Collection) -> Result<(), Error> {
+        let sealed = sealed_collection(collection);
+        if std::ptr::eq(sealed, collection) {
+            return self.check_stored(collection).await;
+        }
+        let mut scan = CollectionScan::by_id(collection);
+        while let Some(rows) = self.next_page(&mut scan).await? {
+            self.check_documents(collection, &rows).await?;
+        }
+        let at_rest = self.engine.at_rest();
+        let engine = std::mem::replace(&mut self.engine, at_rest);
+        let checked = self.check_stored(sealed).await;
+        self.engine = engine;
+        checked
+    }
+
+    async fn check_stored(&mut self, collection: &'static Collection) -> Result<(), Error> {
         let indexes = || collection.indexes.iter().filter(|index| index.kind == IndexKind::Ordered);
         let mut expected: Vec<Buckets> = indexes().map(|_| Buckets::default()).collect();
         let mut scan = CollectionScan::by_id(collection);
@@ -160,7 +166,7 @@ impl<P: FnMut(Progress)> Verification<P> {
     async fn get(&self, keys: &[Key]) -> Result<Option<Vec<Option<StoredDocument>>>, Error> {
         match self.engine.store().get(keys, Freshness::Session).await {
             Ok(found) => Ok(Some(found)),
-            Err(store::StoreError::Corrupt { .. }) => Ok(None),
+            Err(store::StoreError::Corrupt { .. } | store::StoreError::KeyMissing { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -184,6 +190,10 @@ impl<P: FnMut(Progress)> Verification<P> {
     async fn check_documents(&mut self, collection: &'static Collection, rows: &[Row]) -> Result<(), Error> {
         for row in rows.iter().filter(|row| find_problem(collection, &row.id, &row.stored).is_some()) {
             let key = Key::new(collection, &row.id);
+            if let Some(why) = sealed_problem(collection, &row.stored) {
+                self.report.add(Finding::damage(key.to_string(), why));
+                continue;
+            }
             let Some(found) = self.get(std::slice::from_ref(&key)).await? else { continue };
             let stored = found.into_iter().next().flatten();
             if let Some(why) = stored.and_then(|stored| find_problem(collection, &row.id, &stored)) {
@@ -256,13 +266,16 @@ impl<P: FnMut(Progress)> Verification<P> {
 }
 
 /// The first problem of a document, judged by itself.
-fn find_problem(collection: &Collection, id: &str, stored: &StoredDocument) -> Option<String> {
+fn find_problem(collection: &'static Collection, id: &str, stored: &StoredDocument) -> Option<String> {
     let newest = collection.version;
     if !(1..=newest).contains(&stored.version) {
         return Some(format!(
             "it has schema version {}; this version of runstate supports 1 to {newest}",
             stored.version
         ));
+    }
+    if let Some(problem) = sealed_problem(collection, stored) {
+        return Some(problem);
     }
     if let Err(violation) = schema::check(collection, &stored.document) {
         return Some(violation.to_string());

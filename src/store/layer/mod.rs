@@ -158,6 +158,12 @@ pub trait StoreLayer: MaybeSync {
         self.call(Method::Inspect, self.inner().inspect(catalog))
     }
 
+    /// Defaults to the wrapped store's [`Store::encryption`].
+    #[cfg(feature = "encryption")]
+    fn encryption(&self) -> Option<&super::encryption::EncryptedStore> {
+        self.inner().encryption()
+    }
+
     /// Defaults to the wrapped store's [`Store::close`].
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.call(Method::Close, self.inner().close())
@@ -233,6 +239,11 @@ impl<L: StoreLayer> Store for L {
 
     fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
         StoreLayer::inspect(self, catalog)
+    }
+
+    #[cfg(feature = "encryption")]
+    fn encryption(&self) -> Option<&super::encryption::EncryptedStore> {
+        StoreLayer::encryption(self)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -35,12 +35,12 @@ impl Runstate {
 
 #[wasm_bindgen]
 impl Runstate {
-    /// Opens the store at `url`. `options`: `{ retentionMs?, logLevel?, heapBytes?, sliceInstructions?, sliceBytes?, mustExist? }`.
+    /// Opens the store at `url`. `options`: `{ retentionMs?, logLevel?, heapBytes?, sliceInstructions?, sliceBytes?, mustExist?, keys? }`.
     #[wasm_bindgen(unchecked_return_type = "Promise<Runstate>")]
     pub fn open(url: String, options: String) -> Promise {
         to_promise(async move {
-            let OpenOptions { missing, settings } = OpenOptions::from_text(&options)?;
-            let store = open::open_with(&url, missing).await?;
+            let OpenOptions { missing, settings, keys } = OpenOptions::from_text(&options)?;
+            let store = open::open_with_keys(&url, missing, keys).await?.store;
             Ok(Self::with_store(store, Arc::new(SystemHost), settings).await?.into())
         })
     }

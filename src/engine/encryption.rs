@@ -1,0 +1,73 @@
+//! Encryption of secret fields, as far as the engine concerns it: rotation as due work, documents as they are at rest, fingerprints.
+
+use std::sync::Arc;
+
+use super::{DueReport, Engine, Error};
+use crate::schema::Collection;
+use crate::schema::sealed::find_sealed;
+use crate::store::encryption::{EncryptedStore, KeyProvider, RotationReport};
+pub(crate) use crate::store::encryption::ROTATION_FINGERPRINT;
+pub(super) use crate::store::encryption::sealed_collection;
+use crate::store::{Store, StoredDocument};
+use crate::value::Document;
+
+/// The keys of the secrets of a store; none: its encrypted values cannot be read.
+pub type StoreKeys = Option<Arc<dyn KeyProvider>>;
+
+/// Adds the encryption of secret fields to a store that was opened.
+pub(super) fn encrypt(store: Arc<dyn Store>, keys: StoreKeys) -> Arc<dyn Store> {
+    Arc::new(EncryptedStore::new(store, keys))
+}
+
+impl Engine {
+    /// Returns an engine over the documents as they are at rest, with encrypted secrets. Exports use it.
+    pub(crate) fn at_rest(&self) -> Self {
+        match self.store().encryption() {
+            Some(encryption) => self.over(encryption.at_rest()),
+            None => self.clone(),
+        }
+    }
+
+    /// The fingerprint of a command, as the ledger has it.
+    pub(super) fn ledger_fingerprint(&self, fingerprint: String) -> String {
+        match self.store().encryption() {
+            Some(encryption) => encryption.fingerprint(fingerprint),
+            None => fingerprint,
+        }
+    }
+
+    /// Encrypts up to `limit` documents again whose secrets are not under the current key. [`Engine::run_due`] does it too.
+    pub async fn rotate(&self, limit: u32) -> Result<RotationReport, Error> {
+        match self.store().encryption() {
+            Some(encryption) if self.store().read_only_reason().is_none() => {
+                Ok(encryption.rotate(self.now(), limit as usize).await?)
+            }
+            _ => Ok(RotationReport::default()),
+        }
+    }
+
+    /// Whether the last run of a rotation has left documents for the next one.
+    pub(super) fn is_rotating(&self) -> bool {
+        self.store().encryption().is_some_and(EncryptedStore::is_rotating)
+    }
+
+    /// Runs a part of the rotation, and adds its result to `report`.
+    pub(super) async fn run_rotation(&self, limit: u32, report: &mut DueReport) -> Result<(), Error> {
+        let RotationReport { encrypted, more, failed } = self.rotate(limit).await?;
+        report.encrypted += encrypted;
+        report.more |= more;
+        failed.into_iter().for_each(|(key, error)| report.add_failure(&key.to_string(), error.into()));
+        Ok(())
+    }
+}
+
+/// The reason why a document that was read still has an encrypted value; `None`: it has none.
+pub(super) fn sealed_problem(collection: &'static Collection, stored: &StoredDocument) -> Option<String> {
+    let (field, id) = find_sealed(collection, &stored.document)?;
+    Some(format!("its `{field}` is encrypted under the key `{id}`, which was not given"))
+}
+
+/// Whether a document has an encrypted value.
+pub(crate) fn has_sealed(collection: &'static Collection, document: &Document) -> bool {
+    find_sealed(collection, document).is_some()
+}
