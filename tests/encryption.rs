@@ -14,7 +14,7 @@ mod search;
 #[path = "encryption/transfer.rs"]
 mod transfer;
 
-/// The conformance suite over an encrypting store: what has no secrets passes through it unchanged.
+/// The conformance suite over an encrypting store: collections without secrets pass through it unchanged.
 mod conformance {
     use std::sync::Arc;
 

@@ -22,7 +22,9 @@ pub fn keys_from_environment() -> Result<StoreKeys, Error> {
     let usage = |message: String| Error::new(ErrorCode::USAGE, message);
     let (name, parsed) = match (var(KEYS_ENV), var(KEYS_FILE_ENV)) {
         (None, None) => return Ok(None),
-        (Some(_), Some(_)) => return Err(usage(format!("{KEYS_ENV} and {KEYS_FILE_ENV} are both set; set one of them"))),
+        (Some(_), Some(_)) => {
+            return Err(usage(format!("{KEYS_ENV} and {KEYS_FILE_ENV} are both set; set one of them")));
+        }
         (Some(list), None) => (KEYS_ENV, Keys::parse(&list.to_string_lossy())),
         (None, Some(file)) => (KEYS_FILE_ENV, Keys::parse(&read_private_file(KEYS_FILE_ENV, Path::new(&file))?)),
     };
@@ -35,7 +37,8 @@ pub fn read_private_file(option: &str, path: &Path) -> Result<Zeroizing<String>,
     let unreadable = |error| Error::new(ErrorCode::IO, format!("{option}: {} cannot be read: {error}", path.display()));
     if let Some(mode) = shared_mode(&fs::metadata(path).map_err(unreadable)?) {
         let path = path.display();
-        let message = format!("{option}: other users can use {path} (mode {mode:o}); protect it with: chmod 600 {path}");
+        let message =
+            format!("{option}: other users can use {path} (mode {mode:o}); protect it with: chmod 600 {path}");
         return Err(Error::new(ErrorCode::USAGE, message));
     }
     fs::read_to_string(path).map(Zeroizing::new).map_err(unreadable)

@@ -44,7 +44,13 @@ impl Default for Builder {
     fn default() -> Self {
         #[allow(clippy::arc_with_non_send_sync, reason = "hosts in a page live on its one thread")]
         let host = Arc::new(SystemHost);
-        Self { domains: domain::ALL.to_vec(), settings: EngineSettings::default(), host, missing: MissingStore::Create, keys: StoreKeys::default() }
+        Self {
+            domains: domain::ALL.to_vec(),
+            settings: EngineSettings::default(),
+            host,
+            missing: MissingStore::Create,
+            keys: StoreKeys::default(),
+        }
     }
 }
 

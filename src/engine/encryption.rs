@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::{DueReport, Engine, Error};
 use crate::schema::Collection;
 use crate::schema::sealed::find_sealed;
-use crate::store::encryption::{EncryptedStore, KeyProvider, RotationReport};
 pub(crate) use crate::store::encryption::ROTATION_FINGERPRINT;
 pub(super) use crate::store::encryption::sealed_collection;
+use crate::store::encryption::{EncryptedStore, KeyProvider, RotationReport};
 use crate::store::{Store, StoredDocument};
 use crate::value::Document;
 

@@ -50,7 +50,9 @@ pub(super) fn verify(collection: &Collection) -> Result<(), String> {
     for field in collection.fields.iter().filter(|field| field.secret) {
         let reads = |path: &str| is_inside(path, field.name) || is_inside(field.name, path);
         let compares = |predicate: &Option<Predicate>| predicate.iter().any(|predicate| predicate.compares(&reads));
-        if field.searchable && matches!(field.kind, Kind::Float | Kind::Decimal | Kind::Json | Kind::List | Kind::Object) {
+        if field.searchable
+            && matches!(field.kind, Kind::Float | Kind::Decimal | Kind::Json | Kind::List | Kind::Object)
+        {
             return invalid(field, "cannot be searchable: values of its kind have several forms that are equal");
         }
         if field.name == "id" || field.references.is_some() {
@@ -58,7 +60,10 @@ pub(super) fn verify(collection: &Collection) -> Result<(), String> {
         }
         let others = || collection.fields.iter().filter(|other| other.name != field.name);
         if let Some(other) = others().find(|other| other.secret && is_inside(other.name, field.name)) {
-            return invalid(field, &format!("has the secret field `{}` inside of it; one of both is enough", other.name));
+            return invalid(
+                field,
+                &format!("has the secret field `{}` inside of it; one of both is enough", other.name),
+            );
         }
         if matches!(collection.shard, Some(ShardKey::Ranged(_))) {
             return invalid(field, "cannot be rotated, because the documents are sharded by a range");

@@ -94,7 +94,8 @@ impl<S: ExportSink> Exporter<'_, S> {
     fn put(&mut self, record: &ExportRecord) -> Result<(), Error> {
         self.done += 1;
         if self.secrets == Secrets::PlainText && has_sealed(record.collection, &record.document) {
-            let why = "it has a secret whose key was not given. Open the store with that key, or export without plain text";
+            let why =
+                "it has a secret whose key was not given. Open the store with that key, or export without plain text";
             return Err(store::StoreError::KeyMissing { at: record.key().to_string(), why: why.to_owned() }.into());
         }
         if record.is_local() {

@@ -236,5 +236,8 @@ impl<R: BufRead + Seek> ImportSource for LineReader<R> {
 fn io(name: &str, operation: &str, error: &std::io::Error) -> Error {
     // A file that is decrypted while it is read: it is cut off, or was changed.
     let is_damaged = matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof);
-    Error::new(if is_damaged { ErrorCode::CORRUPT } else { ErrorCode::IO }, format!("{name} cannot be {operation}: {error}"))
+    Error::new(
+        if is_damaged { ErrorCode::CORRUPT } else { ErrorCode::IO },
+        format!("{name} cannot be {operation}: {error}"),
+    )
 }

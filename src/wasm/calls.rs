@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::keys;
 use crate::decision::EngineSettings;
 use crate::decision::Rejection;
 use crate::domain;
@@ -16,7 +17,6 @@ use crate::operation::{Domain, Mismatch, ParameterReader, Parameters};
 use crate::time::Millis;
 use crate::transfer::{ExportSummary, ImportReport};
 use crate::value::{self, Document, Json};
-use super::keys;
 use crate::work::Backoff;
 
 /// Reads a JSON text that must be an object. `name` names it in errors.

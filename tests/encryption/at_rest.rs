@@ -1,4 +1,4 @@
-//! What is stored, and what can be done with it.
+//! Values at rest, and attempts to change or move them.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -58,7 +58,10 @@ async fn no_plain_text_of_a_secret_is_in_files_or_logs() {
     patch(&engine, "b", json!({"tag": SECRET.len().to_string()})).await.unwrap();
     engine.rotate(100).await.unwrap();
     ask(&engine, "documents.query", json!({"collection": "vault", "where": {"eq": ["token", SECRET]}})).await.unwrap();
-    assert_eq!(read(&engine, "b").await.unwrap(), json!({"tag": "21", "token": "other", "note": SECRET, "auth": {"pin": 90_210_777}}));
+    assert_eq!(
+        read(&engine, "b").await.unwrap(),
+        json!({"tag": "21", "token": "other", "note": SECRET, "auth": {"pin": 90_210_777}})
+    );
     engine.store().close().await.unwrap();
     let bytes = all_bytes(folder.path());
     assert!(contains(&bytes, "seen") && contains(&bytes, "sealed"), "the files hold the documents");
@@ -66,17 +69,26 @@ async fn no_plain_text_of_a_secret_is_in_files_or_logs() {
         assert!(!contains(&bytes, secret));
         assert!(!LOGGED.lock().unwrap().contains(secret));
     }
-    assert!(LOGGED.lock().unwrap().contains("documents.commit") || !LOGGED.lock().unwrap().is_empty(), "something is logged");
+    assert!(
+        LOGGED.lock().unwrap().contains("documents.commit") || !LOGGED.lock().unwrap().is_empty(),
+        "something is logged"
+    );
     // Another process, with the same keys.
     let again = Scene::on_files(folder.path()).await.with_keys("k1").await;
-    assert_eq!(read(&again, "a").await.unwrap(), json!({"tag": "seen", "token": SECRET, "note": [SECRET, {"deep": SECRET}]}));
+    assert_eq!(
+        read(&again, "a").await.unwrap(),
+        json!({"tag": "seen", "token": SECRET, "note": [SECRET, {"deep": SECRET}]})
+    );
 }
 
 #[tokio::test]
 async fn each_value_is_read_as_it_was_written() {
     let scene = Scene::on_memory();
     let engine = scene.with_keys("k1").await;
-    for (at, note) in [json!(null), json!(1.5), json!(-3), json!(""), json!({}), json!([[null]]), json!({"key": "k1"})].into_iter().enumerate() {
+    for (at, note) in [json!(null), json!(1.5), json!(-3), json!(""), json!({}), json!([[null]]), json!({"key": "k1"})]
+        .into_iter()
+        .enumerate()
+    {
         let id = format!("d{at}");
         let document = json!({"token": id, "note": note, "auth": {"pin": 1, "other": 2}});
         put(&engine, &id, document.clone()).await.unwrap();
@@ -154,7 +166,7 @@ async fn a_repeated_command_is_recognised_after_a_rotation() {
     assert_eq!((&repeated["revisions"], &repeated["replayed"]), (&first["revisions"], &json!(true)));
     let other = ask(&rotated, "documents.commit", commit("1235")).await.unwrap_err();
     assert_eq!(other.code.as_str(), "command_id_reused");
-    // Without the key of hashes nobody can try out values.
+    // The fingerprint is keyed, so values cannot be guessed from it.
     let plain = Scene::on_memory();
     let engine = plain.engine(None).await;
     ask(&engine, "documents.declare", json!({"collection": "vault"})).await.unwrap();
@@ -186,9 +198,11 @@ async fn an_entity_declares_secrets() {
     first.migrate(&catalog).await.unwrap();
     rotated.migrate(&catalog).await.unwrap();
     let hook = Hook { id: "h".into(), key: SECRET.into(), headers: Some([("a".to_owned(), "b".to_owned())].into()) };
-    let insert = batch(CommandId::new("c").unwrap()).insert(&Hook::COLLECTION, "h", Json::Object(hook.to_document().unwrap()));
+    let insert =
+        batch(CommandId::new("c").unwrap()).insert(&Hook::COLLECTION, "h", Json::Object(hook.to_document().unwrap()));
     first.commit(insert).await.unwrap();
-    let update = batch(CommandId::new("d").unwrap()).put(&Hook::COLLECTION, "h", Json::Object(hook.to_document().unwrap()));
+    let update =
+        batch(CommandId::new("d").unwrap()).put(&Hook::COLLECTION, "h", Json::Object(hook.to_document().unwrap()));
     assert!(matches!(first.commit(update).await, Err(StoreError::Invalid { .. })), "it stays insert-only");
     // Rotation changes no document, so it may encrypt this one again.
     let report = rotated.rotate(runstate::time::Timestamp::from_millis(0), 10).await.unwrap();
@@ -206,11 +220,13 @@ fn declarations_that_read_a_secret_are_refused() {
     use runstate::schema::Index;
     const INDEXED: Collection =
         Collection::new("t.t", 1).fields(&[Field::text("a").secret()]).indexes(&[Index::ordered(&[("a", Ascending)])]);
-    const WORDS: Collection =
-        Collection::new("t.t", 1).fields(&[Field::text("a").secret().searchable()]).indexes(&[Index::text(&[("a", Ascending)])]);
+    const WORDS: Collection = Collection::new("t.t", 1)
+        .fields(&[Field::text("a").secret().searchable()])
+        .indexes(&[Index::text(&[("a", Ascending)])]);
     const PUBLIC: Collection = Collection::new("t.t", 1).fields(&[Field::text("a").searchable()]);
     const DECIMAL: Collection = Collection::new("t.t", 1).fields(&[Field::decimal("a").secret().searchable()]);
-    const NESTED: Collection = Collection::new("t.t", 1).fields(&[Field::object("a").secret(), Field::text("a.b").secret()]);
+    const NESTED: Collection =
+        Collection::new("t.t", 1).fields(&[Field::object("a").secret(), Field::text("a.b").secret()]);
     const ID: Collection = Collection::new("t.t", 1).fields(&[Field::id("id").secret()]);
     let problem = |collection: &'static Collection| Catalog::new(&[collection]).unwrap_err().problem;
     insta::assert_snapshot!([&INDEXED, &WORDS, &PUBLIC, &DECIMAL, &NESTED, &ID].map(problem).join("\n"));

@@ -19,7 +19,8 @@ async fn a_lost_key_costs_only_the_values_under_it() {
     expect_missing(&read(&engine, "a").await.unwrap_err(), "`k1`");
     assert_eq!(read(&engine, "b").await.unwrap()["note"], "two");
     // A list has the others, and the value as it is at rest.
-    let list = ask(&engine, "documents.query", json!({"collection": "vault", "where": {"eq": ["tag", "t"]}})).await.unwrap();
+    let list =
+        ask(&engine, "documents.query", json!({"collection": "vault", "where": {"eq": ["tag", "t"]}})).await.unwrap();
     assert_eq!((&list["items"][0]["note"]["key"], &list["items"][1]["note"]), (&json!("k1"), &json!("two")));
     // Nothing is overwritten: neither by a command that reads the document, nor by one that got the value from a list, nor by rotation.
     expect_missing(&patch(&engine, "a", json!({"tag": "u"})).await.unwrap_err(), "`k1`");
@@ -63,7 +64,12 @@ async fn a_field_becomes_secret_and_its_older_values_are_encrypted() {
     for id in ["a", "b"] {
         put(&engine, id, json!({"note": SECRET})).await.unwrap();
     }
-    let same_version = ask(&engine, "documents.declare", json!({"collection": "vault", "fields": [{"name": "note", "kind": "text", "secret": true}]})).await;
+    let same_version = ask(
+        &engine,
+        "documents.declare",
+        json!({"collection": "vault", "fields": [{"name": "note", "kind": "text", "secret": true}]}),
+    )
+    .await;
     assert!(same_version.is_err(), "other programs would write plain text");
     ask(&engine, "documents.declare", declare(2, true)).await.unwrap();
     assert_eq!(read(&engine, "a").await.unwrap()["note"], SECRET);

@@ -20,7 +20,10 @@ async fn fill(engine: &Engine, count: usize) {
 /// The number of values under each key.
 async fn values(engine: &Engine) -> Json {
     let properties = engine.info().await.unwrap().properties;
-    properties.into_iter().find(|property| property.name == "encryptedValues").map_or(Json::Null, |property| property.value)
+    properties
+        .into_iter()
+        .find(|property| property.name == "encryptedValues")
+        .map_or(Json::Null, |property| property.value)
 }
 
 #[tokio::test]
@@ -46,7 +49,10 @@ async fn due_work_encrypts_again_in_bounded_steps() {
     assert_eq!(engine.next_due(Freshness::Linearizable).await.unwrap(), None);
     assert!(engine.run_due(20, RunLimit::Stop).await.unwrap().is_empty());
     // The old key is not needed any more.
-    assert_eq!(read(&scene.with_keys("k2").await, "d0299").await.unwrap(), json!({"token": "t299", "note": 299, "tag": "0"}));
+    assert_eq!(
+        read(&scene.with_keys("k2").await, "d0299").await.unwrap(),
+        json!({"token": "t299", "note": 299, "tag": "0"})
+    );
     assert!(engine.verify(|_| {}).await.unwrap().findings.is_empty());
 }
 

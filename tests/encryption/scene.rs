@@ -36,7 +36,7 @@ pub fn vault() -> Json {
             {"name": "auth", "kind": "object"},
             {"name": "auth.pin", "kind": "int", "secret": true},
         ],
-        "indexes": [{"fields": ["tag"]}, {"fields": ["token"], "unique": true}],
+        "indexes": [{"fields": ["tag"]}, {"fields": ["token"], "unique": true, "where": {"exists": ["token", true]}}],
     })
 }
 
@@ -79,7 +79,9 @@ impl Scene {
         for collection in [&RAW, &runstate::store::COMMANDS] {
             let query = runstate::schema::Query::of(collection);
             let page = self.backend.query(&query, Freshness::Linearizable).await.unwrap();
-            text.extend(page.items.iter().map(|row| format!("{} {}\n", row.id, Json::Object((*row.stored.document).clone()))));
+            text.extend(
+                page.items.iter().map(|row| format!("{} {}\n", row.id, Json::Object((*row.stored.document).clone()))),
+            );
         }
         text
     }

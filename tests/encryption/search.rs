@@ -45,7 +45,8 @@ async fn other_conditions_on_a_secret_are_refused() {
         let error = find(&engine, filter.clone()).await.unwrap_err();
         assert!(error.code.as_str() == "invalid" && error.message.contains("is secret"), "{filter}: {error}");
     }
-    let ordered = ask(&engine, "documents.query", json!({"collection": "vault", "order": ["-token"]})).await.unwrap_err();
+    let ordered =
+        ask(&engine, "documents.query", json!({"collection": "vault", "order": ["-token"]})).await.unwrap_err();
     assert!(ordered.message.contains("cannot be ordered by"), "{ordered}");
     assert_eq!(find(&engine, json!({"exists": ["auth", true]})).await.unwrap(), ["a"]);
 }

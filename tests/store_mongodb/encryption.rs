@@ -48,7 +48,10 @@ fn no_plain_text_of_a_secret_is_in_the_database() {
         let has = |key: Document, option: &str| {
             indexes.iter().any(|index| index.get_document("key") == Ok(&key) && index.contains_key(option))
         };
-        assert!(has(doc! {"token.hash": 1}, "unique") && has(doc! {"note.key": 1}, "partialFilterExpression"), "{indexes:?}");
+        assert!(
+            has(doc! {"token.hash": 1}, "unique") && has(doc! {"note.key": 1}, "partialFilterExpression"),
+            "{indexes:?}"
+        );
         // Rotation, and equality search on its way.
         let rotated = scene.with_keys("k2,k1").await;
         while rotated.rotate(1).await.unwrap().more {

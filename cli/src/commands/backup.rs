@@ -33,7 +33,9 @@ impl BackupEncryption {
             return Ok(Some(Self::Passphrase(read_passphrase(file)?)));
         }
         let parse = |text: &String| {
-            text.parse().map_err(|why| error::usage(format!("--encrypt-to: `{text}` is not a public key of age, `age1…` ({why})")))
+            text.parse().map_err(|why| {
+                error::usage(format!("--encrypt-to: `{text}` is not a public key of age, `age1…` ({why})"))
+            })
         };
         let recipients: Vec<x25519::Recipient> = args.encrypt_to.iter().map(parse).collect::<Result<_, _>>()?;
         Ok((!recipients.is_empty()).then_some(Self::Recipients(recipients)))
@@ -43,8 +45,10 @@ impl BackupEncryption {
     pub fn writer<W: Write>(&self, output: W) -> io::Result<StreamWriter<W>> {
         let encryptor = match self {
             Self::Passphrase(passphrase) => Encryptor::with_user_passphrase(passphrase.clone()),
-            Self::Recipients(recipients) => Encryptor::with_recipients(recipients.iter().map(|one| one as &dyn Recipient))
-                .map_err(|error| io::Error::other(error.to_string()))?,
+            Self::Recipients(recipients) => {
+                Encryptor::with_recipients(recipients.iter().map(|one| one as &dyn Recipient))
+                    .map_err(|error| io::Error::other(error.to_string()))?
+            }
         };
         encryptor.wrap_output(output)
     }
@@ -65,7 +69,8 @@ impl EncryptedFile {
             let stream = Some(encryption.writer(BufWriter::new(file))?);
             Ok(Self { stream, encryption })
         };
-        let file = create().map_err(|error: io::Error| error::io(format!("{} cannot be written", staged.name()), &error))?;
+        let file =
+            create().map_err(|error: io::Error| error::io(format!("{} cannot be written", staged.name()), &error))?;
         Ok(LineWriter::new(file, staged.name()).with_restart(Self::restart))
     }
 
@@ -134,9 +139,10 @@ pub fn decrypting_reader(
     };
     let decrypt = || Decryptor::new_buffered(BufReader::new(file))?.decrypt(identities.iter().map(|one| &**one));
     let reader = decrypt().map_err(|why| match why {
-        DecryptError::NoMatchingKeys | DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
-            failed(ErrorCode::KEY_MISSING, format!("{name} cannot be decrypted: it was encrypted for another passphrase or key"))
-        }
+        DecryptError::NoMatchingKeys | DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => failed(
+            ErrorCode::KEY_MISSING,
+            format!("{name} cannot be decrypted: it was encrypted for another passphrase or key"),
+        ),
         DecryptError::Io(why) if why.kind() != io::ErrorKind::UnexpectedEof => {
             failed(ErrorCode::IO, format!("{name} cannot be read: {why}"))
         }

@@ -131,14 +131,19 @@ fn due_text(due: &DueReport) -> Option<String> {
     let counted = |n: u64, done: &str| (n > 0).then(|| format!("{n} {done}"));
     let rows = if due.swept == 1 { "expired row removed" } else { "expired rows removed" };
     let encrypted = if due.encrypted == 1 { "document encrypted again" } else { "documents encrypted again" };
-    let parts =
-        [counted(due.woken.into(), "continued"), counted(due.deleted.into(), "deleted"), counted(due.swept, rows), counted(due.encrypted, encrypted)];
+    let parts = [
+        counted(due.woken.into(), "continued"),
+        counted(due.deleted.into(), "deleted"),
+        counted(due.swept, rows),
+        counted(due.encrypted, encrypted),
+    ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() { None } else { Some(parts.join(", ")) }
 }
 
 fn due_json(due: &DueReport) -> Json {
-    let mut json = json!({"woken": due.woken, "deleted": due.deleted, "swept": due.swept, "failed": failures_json(due)});
+    let mut json =
+        json!({"woken": due.woken, "deleted": due.deleted, "swept": due.swept, "failed": failures_json(due)});
     if due.encrypted > 0 {
         json["encrypted"] = due.encrypted.into();
     }

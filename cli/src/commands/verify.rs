@@ -15,9 +15,9 @@ use serde_json::json;
 use crate::args::GlobalArgs;
 use crate::error::CliError;
 use crate::exit::CliExit;
+use crate::keys::keys_from_environment;
 use crate::printer::Printer;
 use crate::progress::Bar;
-use crate::keys::keys_from_environment;
 use crate::session::{catalog, command_line, explain_open_error, open_engine, resolve_store_url};
 
 /// The folder of a file store, as its URL names it.

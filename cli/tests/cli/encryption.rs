@@ -67,13 +67,15 @@ fn secrets_are_encrypted_rotated_and_need_their_keys() {
 #[test]
 fn keys_are_read_from_a_private_file_or_refused() {
     let scene = with_secret();
-    let with_file = |args: &[&str]| -> CliOutput { scene.command(args).env("RUNSTATE_KEYS_FILE", "keys").output().unwrap().into() };
+    let with_file =
+        |args: &[&str]| -> CliOutput { scene.command(args).env("RUNSTATE_KEYS_FILE", "keys").output().unwrap().into() };
     private_file(&scene, "keys", &format!("{K1}\n{HASH}\n"));
     let get = ["documents", "get", "vault", "--ids", "a"];
     with_file(&get).expect_exit(0);
     fs::set_permissions(scene.path().join("keys"), fs::Permissions::from_mode(0o640)).unwrap();
     with_file(&get).expect_exit(2).expect_stderr(&["RUNSTATE_KEYS_FILE", "mode 640", "chmod 600 keys"]);
-    let invalid = run_with_keys(&scene, &K1[..30], &get).expect_exit(2).expect_stderr(&["RUNSTATE_KEYS", "`k1` is not 32 bytes"]);
+    let invalid =
+        run_with_keys(&scene, &K1[..30], &get).expect_exit(2).expect_stderr(&["RUNSTATE_KEYS", "`k1` is not 32 bytes"]);
     assert!(!invalid.err.contains(&K1[5..25]));
     let both = scene.command(&get).env("RUNSTATE_KEYS", K1).env("RUNSTATE_KEYS_FILE", "keys").output().unwrap();
     CliOutput::from(both).expect_exit(2).expect_stderr(&["both set"]);
@@ -100,7 +102,8 @@ fn a_backup_is_decrypted_only_with_its_passphrase_and_only_whole() {
     scene.run(&["export", "backup.age", "--passphrase-file", "pass"]).expect_exit(0);
     let backup = fs::read(scene.path().join("backup.age")).unwrap();
     assert!(backup.starts_with(b"age-encryption.org/v1") && !contains(&scene.path().join("backup.age"), "vault"));
-    let import = |file: &str, pass: &[&str]| scene.run(&[&["--store", "file:new", "import", file, "--json"], pass].concat());
+    let import =
+        |file: &str, pass: &[&str]| scene.run(&[&["--store", "file:new", "import", file, "--json"], pass].concat());
     assert_eq!(import("backup.age", &[]).expect_exit(4).error_code(), "key_missing");
     assert_eq!(import("backup.age", &["--passphrase-file", "wrong"]).expect_exit(4).error_code(), "key_missing");
     // Cut off in the header, in the middle, and by its last byte; one byte changed.
@@ -128,9 +131,14 @@ fn a_backup_for_a_public_key_is_read_with_its_secret_key() {
     private_file(&scene, "other", other.to_string().expose_secret());
     let recipient = identity.to_public().to_string();
     scene.run(&["export", "backup.age", "--encrypt-to", &recipient]).expect_exit(0);
-    scene.run(&["export", "x.age", "--encrypt-to", "age1nonsense"]).expect_exit(2).expect_stderr(&["is not a public key of age"]);
+    scene
+        .run(&["export", "x.age", "--encrypt-to", "age1nonsense"])
+        .expect_exit(2)
+        .expect_stderr(&["is not a public key of age"]);
     scene.run(&["export", "x.age", "--encrypt-to", &recipient, "--tree"]).expect_exit(2);
-    let import = |identity: &str| scene.run(&["--store", "file:new", "import", "backup.age", "--identity-file", identity, "--json"]);
+    let import = |identity: &str| {
+        scene.run(&["--store", "file:new", "import", "backup.age", "--identity-file", identity, "--json"])
+    };
     assert_eq!(import("other").expect_exit(4).error_code(), "key_missing");
     import("identity").expect_exit(0);
 }

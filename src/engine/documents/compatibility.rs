@@ -110,7 +110,10 @@ impl CollectionDeclaration {
             }
             // Stored values are encrypted, or lack the hash by which they are found.
             if old.secret && (new.secret, new.searchable) != (true, old.searchable) {
-                return Some(format!("the field `{name}` is{} secret", if old.searchable { " a searchable" } else { "" }));
+                return Some(format!(
+                    "the field `{name}` is{} secret",
+                    if old.searchable { " a searchable" } else { "" }
+                ));
             }
             if new.max_bytes.is_some_and(|new| old.max_bytes.is_none_or(|old| new < old)) {
                 return Some(format!("values of `{name}` may be larger"));

@@ -347,7 +347,15 @@ impl CollectionDeclaration {
 impl FieldDeclaration {
     /// An optional field.
     pub fn new(name: impl Into<String>, kind: Kind) -> Self {
-        Self { name: name.into(), kind, required: false, values: Vec::new(), max_bytes: None, secret: false, searchable: false }
+        Self {
+            name: name.into(),
+            kind,
+            required: false,
+            values: Vec::new(),
+            max_bytes: None,
+            secret: false,
+            searchable: false,
+        }
     }
 
     fn leak(&self) -> Field {

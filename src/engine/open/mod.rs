@@ -5,8 +5,8 @@ mod environment;
 
 use std::sync::Arc;
 
-use super::encryption::{StoreKeys, encrypt};
 use super::Error;
+use super::encryption::{StoreKeys, encrypt};
 use crate::error_code::ErrorCode;
 use crate::store::Store;
 

@@ -47,7 +47,8 @@ impl<'a> Cipher<'a> {
         let Some(secret) = self.keys.key(&self.current) else {
             return Err(missing_key(key, field, &self.current));
         };
-        let failed = |why: String| StoreError::Unavailable { what: format!("encrypting `{}` of {key}", field.name), why };
+        let failed =
+            |why: String| StoreError::Unavailable { what: format!("encrypting `{}` of {key}", field.name), why };
         let mut sealed = vec![0; NONCE_BYTES];
         entropy::fill(&mut sealed).map_err(failed)?;
         let nonce = Nonce::try_from(&sealed[..]).map_err(|error| failed(error.to_string()))?;
@@ -88,12 +89,13 @@ impl<'a> Cipher<'a> {
         let key = self.keys.hash_key().ok_or_else(|| missing_hash_key(collection, field))?;
         let text = Zeroizing::new(canonical_json(value));
         let parts = [b"runstate value", collection.as_bytes(), field.name.as_bytes(), text.as_bytes()];
-        let digest = mac(&key, &parts).map_err(|why| StoreError::Unavailable { what: "a keyed hash".to_owned(), why })?;
+        let digest =
+            mac(&key, &parts).map_err(|why| StoreError::Unavailable { what: "a keyed hash".to_owned(), why })?;
         Ok(STANDARD.encode(&digest[..]))
     }
 }
 
-/// The fingerprint of a command under the key of hashes. Without it, whoever reads the ledger could try out values of short secrets.
+/// The fingerprint of a command under the key of hashes. Without it, a reader of the ledger could guess short secrets.
 pub(super) fn fingerprint(keys: &dyn KeyProvider, fingerprint: String) -> String {
     let Some(key) = keys.hash_key() else { return fingerprint };
     match mac(&key, &[b"runstate fingerprint", fingerprint.as_bytes()]) {
@@ -118,11 +120,15 @@ fn mac(key: &SecretKey, parts: &[&[u8]]) -> Result<Zeroizing<[u8; 32]>, String> 
 }
 
 pub(super) fn missing_key(key: &Key, field: &Field, id: &str) -> StoreError {
-    let why = format!("its `{}` is encrypted under the key `{id}`, which was not given. Open the store with that key", field.name);
+    let why = format!(
+        "its `{}` is encrypted under the key `{id}`, which was not given. Open the store with that key",
+        field.name
+    );
     StoreError::KeyMissing { at: key.to_string(), why }
 }
 
 pub(super) fn missing_hash_key(collection: &str, field: &Field) -> StoreError {
-    let why = format!("`{}` is searchable, which needs the key of hashes. Add the entry `hash` to the keys", field.name);
+    let why =
+        format!("`{}` is searchable, which needs the key of hashes. Add the entry `hash` to the keys", field.name);
     StoreError::KeyMissing { at: collection.to_owned(), why }
 }

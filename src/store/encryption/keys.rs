@@ -40,8 +40,8 @@ impl fmt::Debug for SecretKey {
 /// Provides keys. It is asked for every value, so a provider that gets its keys from a server keeps them.
 ///
 /// A value holds the id of its key. So the bytes of an id never change, and a key is provided as long as a store, an export or a backup
-/// has a value under it.
-pub trait KeyProvider: MaybeSync {
+/// has a value under it. Its debug output contains no key.
+pub trait KeyProvider: MaybeSync + fmt::Debug {
     /// The id of the key that encrypts now.
     fn current(&self) -> String;
 
@@ -71,7 +71,9 @@ pub struct Keys {
 
 /// A list of keys that is not valid. The message repeats no part of a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the list of keys is not valid: {0}. Use `ID:BASE64,…`, the current key first; each key is 32 random bytes, and the key of hashes has the id `hash`")]
+#[error(
+    "the list of keys is not valid: {0}. Use `ID:BASE64,…`, the current key first; each key is 32 random bytes, and the key of hashes has the id `hash`"
+)]
 pub struct InvalidKeys(String);
 
 impl Keys {

@@ -32,8 +32,8 @@ use cipher::Cipher;
 pub use keys::{InvalidKeys, KeyProvider, Keys, SecretKey};
 pub(crate) use rotation::FINGERPRINT as ROTATION_FINGERPRINT;
 pub use rotation::RotationReport;
-pub(crate) use sealed_collection::sealed_collection;
 use sealed_collection::sealed_catalog;
+pub(crate) use sealed_collection::sealed_collection;
 
 use super::layer::StoreLayer;
 use super::{
@@ -105,7 +105,11 @@ impl StoreLayer for SealedStore {
 impl EncryptedStore {
     /// Encrypts the secrets of `inner` with `keys`.
     pub fn new(inner: Arc<dyn Store>, keys: Option<Arc<dyn KeyProvider>>) -> Self {
-        Self { at_rest: Arc::new(SealedStore { inner, catalog: RwLock::default() }), keys, is_rotating: AtomicBool::new(false) }
+        Self {
+            at_rest: Arc::new(SealedStore { inner, catalog: RwLock::default() }),
+            keys,
+            is_rotating: AtomicBool::new(false),
+        }
     }
 
     /// Returns the store below, whose documents hold sealed values.
@@ -151,7 +155,9 @@ impl EncryptedStore {
     fn open(&self, key: &Key, stored: &mut StoredDocument, missing: MissingKey) -> Result<(), StoreError> {
         let Some(collection) = self.secret_collection(&key.collection) else { return Ok(()) };
         for field in secrets(collection) {
-            let Some(sealed) = get(&stored.document, field.name).filter(|value| key_id(value).is_some()) else { continue };
+            let Some(sealed) = get(&stored.document, field.name).filter(|value| key_id(value).is_some()) else {
+                continue;
+            };
             let opened = match self.cipher() {
                 Some(cipher) => cipher.open(key, field, sealed),
                 None => Err(cipher::missing_key(key, field, key_id(sealed).unwrap_or_default())),
@@ -166,7 +172,7 @@ impl EncryptedStore {
     }
 }
 
-/// What a read does with a value whose key is missing.
+/// The treatment of a value whose key is missing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum MissingKey {
     Fail,

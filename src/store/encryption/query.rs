@@ -50,7 +50,8 @@ fn sealed_filter(
     filter: &Filter,
     cipher: Option<&Cipher<'_>>,
 ) -> Result<Filter, StoreError> {
-    let all = |filters: &[Filter]| filters.iter().map(|one| sealed_filter(collection, one, cipher)).collect::<Result<_, _>>();
+    let all =
+        |filters: &[Filter]| filters.iter().map(|one| sealed_filter(collection, one, cipher)).collect::<Result<_, _>>();
     let hash = |field: &Field, value: &Json| match cipher {
         Some(cipher) => Ok(Json::from(cipher.hash(collection.name, field, value)?)),
         None => Err(cipher::missing_hash_key(collection.name, field)),
@@ -59,18 +60,22 @@ fn sealed_filter(
         Filter::And(filters) => Ok(Filter::And(all(filters)?)),
         Filter::Or(filters) => Ok(Filter::Or(all(filters)?)),
         Filter::Not(inner) => Ok(Filter::Not(Box::new(sealed_filter(collection, inner, cipher)?))),
+        // An index over the hashes may be one of documents that have the field.
         Filter::Eq(path, value) if let Some(field) = searchable(collection, path) => {
-            Ok(Filter::Eq(member(field, HASH), hash(field, value)?))
+            let hash = Filter::Eq(member(field, HASH), hash(field, value)?);
+            Ok(Filter::And(vec![Filter::Exists(path.clone(), true), hash]))
         }
         Filter::Ne(path, value) if let Some(field) = searchable(collection, path) => {
             Ok(Filter::Ne(member(field, HASH), hash(field, value)?))
         }
         Filter::In(path, values) if let Some(field) = searchable(collection, path) => {
             let hashes = values.iter().map(|value| hash(field, value)).collect::<Result<_, _>>()?;
-            Ok(Filter::In(member(field, HASH), hashes))
+            Ok(Filter::And(vec![Filter::Exists(path.clone(), true), Filter::In(member(field, HASH), hashes)]))
         }
         // A sealed value exists where the value does. Inside of it are other members.
-        Filter::Exists(path, _) if secret_around(collection, path).is_none_or(|field| path.len() <= field.name.len()) => {
+        Filter::Exists(path, _)
+            if secret_around(collection, path).is_none_or(|field| path.len() <= field.name.len()) =>
+        {
             Ok(filter.clone())
         }
         other => {

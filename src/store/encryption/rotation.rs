@@ -1,8 +1,8 @@
 //! Rotation: encrypts again the values that are under an older key or in plain text, a bounded number at a time.
 //!
 //! An index over the ids of keys finds them, so a run costs nothing where there are none. Each batch expects the revisions that it read,
-//! so it loses no concurrent change, and a process that dies between two batches leaves nothing behind. What a command writes meanwhile
-//! is under the current key already.
+//! so it loses no concurrent change, and a process that dies between two batches leaves nothing behind. Commands write
+//! under the current key meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -80,7 +80,8 @@ impl EncryptedStore {
                 return Ok(());
             }
             let free = u32::try_from(limit - done).unwrap_or(PAGE).min(PAGE);
-            let page = Store::query(&*self.at_rest, &query.clone().after(cursor).limit(free), Freshness::Session).await?;
+            let page =
+                Store::query(&*self.at_rest, &query.clone().after(cursor).limit(free), Freshness::Session).await?;
             let mut writes = Vec::new();
             let mut bytes = 0;
             for row in page.items {
@@ -105,7 +106,7 @@ impl EncryptedStore {
                 }
             }
             self.commit_rotation(writes, now, report).await?;
-            // What was encrypted again is not found any more, but the cursor also moves past what could not be.
+            // Documents that were encrypted again are not found any more. The cursor also moves past those that failed.
             cursor = page.next;
             if cursor.is_none() {
                 return Ok(());
@@ -114,7 +115,12 @@ impl EncryptedStore {
     }
 
     /// Commits writes together; if another commit changed one of the documents, each by itself.
-    async fn commit_rotation(&self, writes: Vec<Write>, now: Timestamp, report: &mut RotationReport) -> Result<(), StoreError> {
+    async fn commit_rotation(
+        &self,
+        writes: Vec<Write>,
+        now: Timestamp,
+        report: &mut RotationReport,
+    ) -> Result<(), StoreError> {
         let mut pending = vec![writes];
         while let Some(writes) = pending.pop() {
             let Some(first) = writes.first().map(|write| write.key.clone()) else { continue };
@@ -123,12 +129,19 @@ impl EncryptedStore {
                 Ok(_) => report.encrypted += count as u64,
                 // The commit of another process wrote it under the current key, or the next run finds it again.
                 Err(StoreError::Conflict { .. }) if count == 1 => report.more = true,
-                Err(error @ (StoreError::UniqueViolation { .. } | StoreError::TooLarge { .. } | StoreError::Invalid { .. }))
-                    if count == 1 =>
-                {
+                Err(
+                    error @ (StoreError::UniqueViolation { .. }
+                    | StoreError::TooLarge { .. }
+                    | StoreError::Invalid { .. }),
+                ) if count == 1 => {
                     report.failed.push((first, error));
                 }
-                Err(StoreError::Conflict { .. } | StoreError::UniqueViolation { .. } | StoreError::TooLarge { .. } | StoreError::Invalid { .. }) => {
+                Err(
+                    StoreError::Conflict { .. }
+                    | StoreError::UniqueViolation { .. }
+                    | StoreError::TooLarge { .. }
+                    | StoreError::Invalid { .. },
+                ) => {
                     pending.extend(writes.into_iter().map(|write| vec![write]));
                 }
                 Err(StoreError::UnknownOutcome { .. }) => report.more = true,
