@@ -29,7 +29,7 @@ const OK: &str = "204 No Content";
 
 /// A message that a receiver got, whose signature it has verified.
 #[derive(Clone, Debug)]
-struct Message {
+struct ReceivedMessage {
     path: String,
     id: String,
     body: String,
@@ -37,16 +37,16 @@ struct Message {
 
 /// An HTTP receiver. `respond` gets the path and the number of earlier messages to it, and returns the head of the response; `None`: it
 /// never responds.
-struct Receiver {
+struct WebhookReceiver {
     address: SocketAddr,
-    messages: Arc<Mutex<Vec<Message>>>,
+    messages: Arc<Mutex<Vec<ReceivedMessage>>>,
 }
 
-impl Receiver {
+impl WebhookReceiver {
     async fn start(respond: impl Fn(&str, usize) -> Option<&'static str> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (messages, respond) = (Arc::<Mutex<Vec<Message>>>::default(), Arc::new(respond));
+        let (messages, respond) = (Arc::<Mutex<Vec<ReceivedMessage>>>::default(), Arc::new(respond));
         let log = messages.clone();
         tokio::spawn(async move {
             loop {
@@ -69,13 +69,13 @@ impl Receiver {
         Self { address, messages }
     }
 
-    fn messages(&self, path: &str) -> Vec<Message> {
+    fn messages(&self, path: &str) -> Vec<ReceivedMessage> {
         self.messages.lock().unwrap().iter().filter(|message| message.path == path).cloned().collect()
     }
 }
 
 /// Reads one request, and verifies its signature as Standard Webhooks says. `None`: the connection was closed before.
-async fn read_message(stream: &mut TcpStream) -> Option<Message> {
+async fn read_message(stream: &mut TcpStream) -> Option<ReceivedMessage> {
     let mut bytes = Vec::new();
     loop {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
@@ -93,7 +93,7 @@ async fn read_message(stream: &mut TcpStream) -> Option<Message> {
         let signature = headers["webhook-signature"].strip_prefix("v1,").unwrap();
         mac.verify_slice(&BASE64_STANDARD.decode(signature).unwrap()).expect("the signature is valid");
         let path = head.split(' ').nth(1).unwrap().to_owned();
-        return Some(Message { path, id: headers["webhook-id"].to_owned(), body: body.to_owned() });
+        return Some(ReceivedMessage { path, id: headers["webhook-id"].to_owned(), body: body.to_owned() });
     }
 }
 
@@ -119,16 +119,16 @@ impl Host for TestHost {
     }
 }
 
-struct Scene {
+struct WebhookScene {
     host: TestHost,
     disk: Arc<Memory>,
     engine: Engine,
     trusted: Vec<String>,
 }
 
-impl Scene {
+impl WebhookScene {
     /// A scene whose workers trust these receivers.
-    async fn new(receivers: &[&Receiver]) -> Self {
+    async fn new(receivers: &[&WebhookReceiver]) -> Self {
         let (host, disk) = (TestHost::default(), Arc::new(Memory::new()));
         let engine = Self::open(&host, disk.clone()).await;
         let trusted = receivers.iter().map(|receiver| receiver.address.to_string()).collect();
@@ -201,8 +201,8 @@ fn has_attempts(attempts: usize) -> impl Fn(&[Json]) -> bool {
 
 #[tokio::test]
 async fn a_failure_notifies_a_receiver_with_a_signed_message() {
-    let receiver = Receiver::start(|_, _| Some(OK)).await;
-    let scene = Scene::new(&[&receiver]).await;
+    let receiver = WebhookReceiver::start(|_, _| Some(OK)).await;
+    let scene = WebhookScene::new(&[&receiver]).await;
     scene.subscribe("s", format!("http://{}/hook", receiver.address)).await;
     scene.fail_execution().await;
     scene.work_until(TIMEOUT, has_status("delivered")).await;
@@ -216,14 +216,14 @@ async fn a_failure_notifies_a_receiver_with_a_signed_message() {
 
 #[tokio::test]
 async fn a_death_after_the_receipt_sends_the_message_again() {
-    let receiver = Receiver::start(|_, _| Some(OK)).await;
-    let scene = Scene::new(&[&receiver]).await;
+    let receiver = WebhookReceiver::start(|_, _| Some(OK)).await;
+    let scene = WebhookScene::new(&[&receiver]).await;
     scene.subscribe("s", format!("http://{}/hook", receiver.address)).await;
     scene.fail_execution().await;
     scene.engine.run_due(10, RunLimit::Stop).await.unwrap();
     // The claim is committed, the completion is not.
     let store = Arc::new(FaultStore::new(scene.disk.clone()));
-    let dying = Scene::open(&scene.host, store.clone()).await;
+    let dying = WebhookScene::open(&scene.host, store.clone()).await;
     store.plan(Method::Commit, 2, Fault::DieBefore);
     let worker = dying.webhook_worker("dying", scene.client(TIMEOUT));
     assert_eq!(worker.run(std::future::pending()).await.unwrap_err().code.as_str(), "closed");
@@ -239,8 +239,8 @@ async fn a_death_after_the_receipt_sends_the_message_again() {
 #[tokio::test]
 async fn a_receiver_that_always_fails_gets_ten_attempts_and_a_redelivery() {
     let receiver =
-        Receiver::start(|_, earlier| Some(if earlier < 10 { "500 Internal Server Error" } else { OK })).await;
-    let scene = Scene::new(&[&receiver]).await;
+        WebhookReceiver::start(|_, earlier| Some(if earlier < 10 { "500 Internal Server Error" } else { OK })).await;
+    let scene = WebhookScene::new(&[&receiver]).await;
     scene.subscribe("s", format!("http://{}/hook", receiver.address)).await;
     scene.fail_execution().await;
     let begun = scene.host.clock.now();
@@ -264,8 +264,8 @@ async fn a_receiver_that_always_fails_gets_ten_attempts_and_a_redelivery() {
 async fn a_receiver_that_hangs_is_tried_again() {
     let hangs = Arc::new(AtomicBool::new(true));
     let hanging = hangs.clone();
-    let receiver = Receiver::start(move |_, _| (!hanging.load(Ordering::SeqCst)).then_some(OK)).await;
-    let scene = Scene::new(&[&receiver]).await;
+    let receiver = WebhookReceiver::start(move |_, _| (!hanging.load(Ordering::SeqCst)).then_some(OK)).await;
+    let scene = WebhookScene::new(&[&receiver]).await;
     scene.subscribe("s", format!("http://{}/hook", receiver.address)).await;
     scene.fail_execution().await;
     scene.work_until(Millis(200), has_attempts(1)).await;
@@ -278,12 +278,12 @@ async fn a_receiver_that_hangs_is_tried_again() {
 
 #[tokio::test]
 async fn private_addresses_are_not_reached() {
-    let private = Receiver::start(|_, _| Some(OK)).await;
+    let private = WebhookReceiver::start(|_, _| Some(OK)).await;
     let moved: &'static str =
         Box::leak(format!("307 Temporary Redirect\r\nlocation: http://{}/inside", private.address).into_boxed_str());
-    let public = Receiver::start(move |_, _| Some(moved)).await;
+    let public = WebhookReceiver::start(move |_, _| Some(moved)).await;
     // Only the receiver that redirects is trusted.
-    let scene = Scene::new(&[&public]).await;
+    let scene = WebhookScene::new(&[&public]).await;
     for (id, url) in [
         ("redirect", format!("http://{}/hook", public.address)),
         ("http", format!("http://{}/inside", private.address)),
@@ -311,8 +311,8 @@ async fn private_addresses_are_not_reached() {
 
 #[tokio::test]
 async fn a_receiver_that_is_gone_gets_no_further_message() {
-    let receiver = Receiver::start(|_, _| Some("410 Gone")).await;
-    let scene = Scene::new(&[&receiver]).await;
+    let receiver = WebhookReceiver::start(|_, _| Some("410 Gone")).await;
+    let scene = WebhookScene::new(&[&receiver]).await;
     scene.subscribe("s", format!("http://{}/hook", receiver.address)).await;
     scene.fail_execution().await;
     scene.work_until(TIMEOUT, has_status("dead")).await;
@@ -328,8 +328,8 @@ async fn a_receiver_that_is_gone_gets_no_further_message() {
 
 #[tokio::test]
 async fn a_receiver_that_hangs_does_not_delay_others() {
-    let receiver = Receiver::start(|path, _| (path == "/fast").then_some(OK)).await;
-    let scene = Scene::new(&[&receiver]).await;
+    let receiver = WebhookReceiver::start(|path, _| (path == "/fast").then_some(OK)).await;
+    let scene = WebhookScene::new(&[&receiver]).await;
     scene.subscribe("slow", format!("http://{}/slow", receiver.address)).await;
     scene.subscribe("fast", format!("http://{}/fast", receiver.address)).await;
     for _ in 0..50 {
@@ -349,8 +349,8 @@ async fn a_receiver_that_hangs_does_not_delay_others() {
 
 #[tokio::test]
 async fn many_subscriptions_get_one_message_each() {
-    let receiver = Receiver::start(|_, _| Some(OK)).await;
-    let scene = Scene::new(&[&receiver]).await;
+    let receiver = WebhookReceiver::start(|_, _| Some(OK)).await;
+    let scene = WebhookScene::new(&[&receiver]).await;
     for number in 0..100 {
         scene.subscribe(&format!("s{number}"), format!("http://{}/{number}", receiver.address)).await;
     }

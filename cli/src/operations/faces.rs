@@ -169,7 +169,6 @@ const FACES: &[Face] = &[
     face("apps.subscription.pause").line("{id} is paused"),
     face("apps.subscription.resume").line("{id} is active"),
     face("apps.subscription.remove").deletes("with its secret").line("{id} is removed"),
-    face("apps.subscription.redeliver").line("{deliveries} are sent again"),
     face("apps.subscription.list").empty("no subscriptions").columns(&["id", "active", "events", "url", "name"]),
     face("apps.delivery.list").empty("no deliveries").columns(&[
         "id",

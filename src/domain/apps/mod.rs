@@ -66,7 +66,7 @@ pub use step::{
     QueuedStep, ReleaseStep, RetryStep, SkipStep, Step, StepClaim, StepEvent, StepState, StepStatus, StepWork,
 };
 pub use subscription::{
-    CreateSubscription, EVENTS, Event, PauseSubscription, PublishEvent, RedeliverDeadLetters, Redelivered,
+    CreateSubscription, EVENTS, Event, PauseSubscription, PublishEvent, RedeliverDeadLetters, RedeliveryCount,
     RemoveSubscription, ResumeSubscription, Subscription, SubscriptionSummary, TestSubscription, event_data,
     record_event,
 };

@@ -66,7 +66,7 @@ pub struct Delivery {
     pub event: String,
     /// When the event happened.
     pub occurred_at: Timestamp,
-    /// What the receiver learns about the event.
+    /// The summary of the event for the receiver.
     pub data: Document,
     /// Its status.
     #[entity(state)]

@@ -280,7 +280,7 @@ pub struct RedeliverDeadLetters {
 
 /// The progress of a [`RedeliverDeadLetters`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Redelivered {
+pub struct RedeliveryCount {
     /// Number of dead letters that are sent again.
     pub deliveries: u64,
     /// The last one, if more may follow.
@@ -290,7 +290,7 @@ pub struct Redelivered {
 
 impl Command for RedeliverDeadLetters {
     const NAME: &'static str = "apps.subscription_redeliver";
-    type Output = Redelivered;
+    type Output = RedeliveryCount;
 
     fn reads(&self, _: &View) -> ReadSet {
         let bounds = [
@@ -302,7 +302,7 @@ impl Command for RedeliverDeadLetters {
         ReadSet::entity::<Subscription>(&self.id).query(DEAD, dead)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Redelivered>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RedeliveryCount>, Rejection> {
         let subscription = require_active(view, &self.id)?;
         let mut dead = view.loaded_entities::<Delivery>(DEAD)?;
         if let Some(id) = self.delivery.as_ref().filter(|_| dead.is_empty()) {
@@ -317,7 +317,7 @@ impl Command for RedeliverDeadLetters {
         let more = view.next_cursor(DEAD).is_some() || dead.len() > most;
         dead.truncate(most);
         let after = dead.last().filter(|_| more).map(|last| last.entity.id.clone());
-        let mut decision = Decision::new(Redelivered { deliveries: dead.len() as u64, after });
+        let mut decision = Decision::new(RedeliveryCount { deliveries: dead.len() as u64, after });
         for mut delivery in dead {
             delivery.entity.attempts = 0;
             delivery.entity.state = DeliveryState::Pending { available_at: ctx.now };
@@ -326,13 +326,13 @@ impl Command for RedeliverDeadLetters {
         decision.save(subscription, ctx.now)
     }
 
-    fn next(&self, output: &Redelivered) -> Option<Box<dyn AnyCommand>> {
+    fn next(&self, output: &RedeliveryCount) -> Option<Box<dyn AnyCommand>> {
         let after = Some(output.after.clone()?);
         Some(TypedCommand::boxed(Self { after, ..self.clone() }))
     }
 
-    fn absorb(&self, output: &mut Redelivered, part: Box<dyn Any>) {
-        if let Ok(part) = part.downcast::<Redelivered>() {
+    fn absorb(&self, output: &mut RedeliveryCount, part: Box<dyn Any>) {
+        if let Ok(part) = part.downcast::<RedeliveryCount>() {
             output.deliveries += part.deliveries;
             output.after = part.after;
         }

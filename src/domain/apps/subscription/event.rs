@@ -49,7 +49,7 @@ pub struct Event {
     pub name: String,
     /// When it happened.
     pub occurred_at: Timestamp,
-    /// What receivers learn about it.
+    /// Its summary for receivers.
     pub data: Document,
     /// The subscription up to which its deliveries are made, in the order of their ids.
     pub made_up_to: Option<String>,

@@ -10,8 +10,8 @@ mod commands;
 mod event;
 
 pub use commands::{
-    CreateSubscription, PauseSubscription, RedeliverDeadLetters, Redelivered, RemoveSubscription, ResumeSubscription,
-    SubscriptionSummary, TestSubscription,
+    CreateSubscription, PauseSubscription, RedeliverDeadLetters, RedeliveryCount, RemoveSubscription,
+    ResumeSubscription, SubscriptionSummary, TestSubscription,
 };
 pub(super) use event::TRIGGERS;
 pub use event::{EVENTS, Event, PublishEvent, event_data, record_event};
