@@ -32,6 +32,8 @@ function readThread() {
   return { time: performance.now(), ran: ran / 1e6, queued: queued / 1e6 };
 }
 
+const NO_BLOCK = { end: 0, wall: 0, ran: 0, queued: 0, rest: 0 };
+
 /** Delays of a timer in the thread. A delay is a block: time on a processor, waiting for one, and the rest, in which the thread slept or waited for I/O. */
 class Thread {
   #last = readThread();
@@ -55,7 +57,7 @@ class Thread {
     this.#measure();
     const blocks = this.#blocks;
     this.#blocks = [];
-    const longestBy = (length) => blocks.reduce((longest, block) => (longest === undefined || length(block) > length(longest) ? block : longest), undefined);
+    const longestBy = (length) => blocks.reduce((longest, block) => (length(block) > length(longest) ? block : longest), NO_BLOCK);
     return { longest: longestBy(({ wall }) => wall), longestOwn: longestBy(({ wall, queued }) => wall - queued) };
   }
 }
@@ -72,15 +74,12 @@ class Profiler {
 
   start() {
     this.#post("Profiler.start");
-    this.#started = performance.now();
   }
-
-  #started = 0;
 
   /** Stops, and returns the functions with the most time of their own in a block, with their callers. */
   stop(block) {
-    const { profile } = this.#post("Profiler.stop");
-    const { nodes, samples, timeDeltas, startTime } = profile;
+    const stopped = performance.now();
+    const { nodes, samples, timeDeltas, startTime, endTime } = this.#post("Profiler.stop").profile;
     const byId = new Map(nodes.map((node) => [node.id, node]));
     const parents = new Map(nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node.id])));
     const name = ({ callFrame: { functionName, url, lineNumber } }) => `${functionName || "(anonymous)"} ${url.split("/").at(-1)}:${lineNumber + 1}`;
@@ -93,7 +92,7 @@ class Profiler {
     let time = startTime;
     samples.forEach((sample, index) => {
       time += timeDeltas[index];
-      const at = this.#started + (time - startTime) / 1000;
+      const at = stopped - (endTime - time) / 1000;
       if (at > block.end - block.wall && at <= block.end) times.set(sample, (times.get(sample) ?? 0) + (timeDeltas[index + 1] ?? 0) / 1000);
     });
     return [...times].sort(([, a], [, b]) => b - a).slice(0, TOP).map(([id, ms]) => `${ms.toFixed(1)} ms ${path(id)}`);

@@ -343,6 +343,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::decision::LifecycleState as _;
     use crate::value::Document;
 
     fn head(state: ExecutionState) -> ExecutionHead {
