@@ -18,6 +18,7 @@ mod idempotency;
 mod json_output;
 mod mcp;
 mod mcp_transport;
+mod mirror;
 mod operations;
 mod orchestration;
 mod output;

@@ -36,8 +36,8 @@ fn collections_of_another_program_are_imported() {
     assert!(printed.out.starts_with("orchestration.sessions: 2 documents, SHA-256 "), "{printed:?}");
     assert!(printed.out.ends_with("2 documents and the results of 0 commands imported: all new\n"), "{printed:?}");
     assert!(printed.err.contains("verified by reading the store"), "{printed:?}");
-    let shown = on.scene.run(&["--store", "file:new", "session", "show", "s1", "--json"]).expect_exit(0).json();
-    assert_eq!((&shown["status"], &shown["last_heartbeat"]), (&json!("active"), &json!("2023-11-14T22:13:20Z")));
+    let shown = on.scene.run(&["--store", "file:new", "session", "show", "s2", "--json"]).expect_exit(0).json();
+    assert_eq!((&shown["status"], &shown["last_heartbeat"]), (&json!("failed"), &json!("2023-11-14T22:13:20Z")));
     on.scene.run(&["--store", "file:new", "verify"]).expect_exit(0);
 
     // A document that is not valid is named, and nothing is written, or the others are.

@@ -283,7 +283,7 @@ impl Mirror {
             };
             if let Some(row) = found {
                 let message = format!(
-                    "the target is not empty: it has {}/{}, and it is not a mirror of this store. Name an empty store, or replace its contents",
+                    "the target is not empty: it has {}/{}, and it is not a mirror of this store. Name an empty store, or replace its contents with --replace",
                     collection.name, row.id
                 );
                 return Err(Error::new(ErrorCode::ALREADY_EXISTS, message));
