@@ -50,7 +50,7 @@ fn secrets_are_encrypted_rotated_and_need_their_keys() {
     let scene = with_secret();
     let (first, both, second) = (format!("{K1},{HASH}"), format!("{K2},{K1},{HASH}"), format!("{K2},{HASH}"));
     assert!(!contains(&scene.path().join("store"), SECRET));
-    assert_eq!(found(&scene, &first, "file:store").expect_exit(0).json()["items"][0]["token"], SECRET);
+    assert_eq!(found(&scene, &first, "file:store").expect_exit(0).json()["token"], SECRET);
     let get = ["documents", "get", "vault", "--ids", "a", "--json"];
     let lost = run_with_keys(&scene, &second, &get).expect_exit(4);
     assert_eq!(lost.error_code(), "key_missing");
@@ -58,7 +58,7 @@ fn secrets_are_encrypted_rotated_and_need_their_keys() {
     run_with_keys(&scene, &both, &["tick"]).expect_exit(0);
     let info = run_with_keys(&scene, &both, &["info", "--json"]).expect_exit(0).json();
     assert_eq!((&info["facts"]["encryptionKey"], &info["facts"]["encryptedValues"]), (&json!("k2"), &json!({"k2": 1})));
-    assert_eq!(found(&scene, &second, "file:store").expect_exit(0).json()["items"][0]["token"], SECRET);
+    assert_eq!(found(&scene, &second, "file:store").expect_exit(0).json()["token"], SECRET);
     run_with_keys(&scene, &second, &["verify"]).expect_exit(0);
     let damaged = scene.run(&["verify"]).expect_exit(4);
     assert!(format!("{}{}", damaged.out, damaged.err).contains("`k2`"), "{damaged:?}");
@@ -115,7 +115,7 @@ fn a_backup_is_decrypted_only_with_its_passphrase_and_only_whole() {
     }
     assert!(!scene.path().join("new").exists(), "nothing was imported");
     import("backup.age", &["--passphrase-file", "pass"]).expect_exit(0);
-    assert_eq!(found(&scene, &format!("{K1},{HASH}"), "file:new").expect_exit(0).json()["items"][0]["token"], SECRET);
+    assert_eq!(found(&scene, &format!("{K1},{HASH}"), "file:new").expect_exit(0).json()["token"], SECRET);
     // Through pipes.
     let piped = scene.command(&["export", "-", "--passphrase-file", "pass"]).output().unwrap();
     let args = ["--store", "file:piped", "import", "-", "--passphrase-file", "pass"];
