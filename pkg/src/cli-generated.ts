@@ -196,6 +196,7 @@ export const ERROR_EXITS: Readonly<Record<string, number>> = {
   "invalid_output": 5,
   "invalid_url": 2,
   "io": 2,
+  "key_missing": 4,
   "limit": 5,
   "needs_recompile": 5,
   "newer_version": 4,

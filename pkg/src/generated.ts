@@ -284,6 +284,30 @@ export type AppsConfigurationShowParams = {
   id: string;
 };
 
+/** The parameters of `apps.delivery.list`. */
+export type AppsDeliveryListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Only those with this `event`. */
+  event?: string;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "available_at" | "due_at" | "subscription_id" | "status" | "event" | "created_at";
+  /** Only those with this `status`. */
+  status?: "pending" | "running" | "delivered" | "dead";
+  /** Only those with this `subscription_id`. */
+  subscription?: string;
+};
+
+/** The parameters of `apps.delivery.show`. */
+export type AppsDeliveryShowParams = {
+  /** Its id. */
+  id: string;
+};
+
 /** The parameters of `apps.execution.cancel`. */
 export type AppsExecutionCancelParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
@@ -354,6 +378,52 @@ export type AppsExecutionStepsParams = {
   executionId: string;
 };
 
+/** The parameters of `apps.metrics.list`. */
+export type AppsMetricsListParams = {
+  /** Only samples before this time, in milliseconds since 1970. */
+  before?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the newest sample comes first. */
+  descending?: boolean;
+  /** The execution. */
+  executionId: string;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Only samples at or after this time, in milliseconds since 1970. */
+  since?: number;
+};
+
+/** The parameters of `apps.metrics.record`. */
+export type AppsMetricsRecordParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The execution. */
+  executionId: string;
+  /** The numbers of one sample by their names, at most 100. */
+  metrics?: MetricValues;
+  /** Further samples. */
+  samples?: MetricSample[];
+  /** When that sample was measured, in milliseconds since 1970; by default when the command arrives. */
+  timestamp?: number;
+};
+
+/** The parameters of `apps.metrics.summary`. */
+export type AppsMetricsSummaryParams = {
+  /** The number of the app. */
+  appId?: number;
+  /** The execution. */
+  executionId?: string;
+  /** Only samples of this number of hours until now; by default 24. */
+  hours?: number;
+  /** The names of the metrics, at most 20; by default the first 20, in alphabetical order, of the newest 100 samples. */
+  names?: string[];
+  /** The length of a span in seconds; by default an hour. */
+  spanSeconds?: number;
+  /** The number of the part of the app; by default all parts. */
+  subAppId?: number;
+};
+
 /** The parameters of `apps.report.durations`. */
 export type AppsReportDurationsParams = {
   /** Only steps that were started in this number of days; by default 30. */
@@ -376,6 +446,22 @@ export type AppsReportExecutionsParams = {
 export type AppsReportSuccessParams = {
   /** Only executions that were started in this number of days; by default all. */
   days?: number;
+};
+
+/** The parameters of `apps.search`. */
+export type AppsSearchParams = {
+  /** Only those of the app with this number. */
+  appId?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Only those of this execution. */
+  executionId?: string;
+  /** Only steps, or only artifacts. */
+  kind?: SearchKind;
+  /** Maximum number of rows; by default 20, never more than 100. */
+  limit?: number;
+  /** The words, in any order. */
+  text: string;
 };
 
 /** The parameters of `apps.step.claim`. */
@@ -492,6 +578,88 @@ export type AppsStepSkipParams = {
   executionId: string;
   /** The number of the step. */
   stepId: number;
+};
+
+/** The parameters of `apps.subscription.create`. */
+export type AppsSubscriptionCreateParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The person that creates it. */
+  createdBy?: string;
+  /** The names of events, such as `apps.execution.failed`. */
+  events: string[];
+  /** Only events whose data have these values, such as `{"app_id": 1}`. */
+  filter?: { [key: string]: Json };
+  /** The id of the subscription; by default a new one. */
+  id?: string;
+  /** A name for people. */
+  name?: string;
+  /** The key with which messages are signed: `whsec_` and 24 to 64 random bytes in base64. */
+  secret: WebhookSecret;
+  /** Where messages are sent: `https://…`. Workers refuse addresses that are not public, unless they trust the host. */
+  url: string;
+};
+
+/** The parameters of `apps.subscription.list`. */
+export type AppsSubscriptionListParams = {
+  /** Only those with this `active`. */
+  active?: boolean;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "active";
+};
+
+/** The parameters of `apps.subscription.pause`. */
+export type AppsSubscriptionPauseParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The subscription. */
+  id: string;
+};
+
+/** The parameters of `apps.subscription.redeliver`. */
+export type AppsSubscriptionRedeliverParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Only this delivery; by default all dead letters. */
+  delivery?: string;
+  /** The subscription. */
+  id: string;
+};
+
+/** The parameters of `apps.subscription.remove`. */
+export type AppsSubscriptionRemoveParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The subscription. */
+  id: string;
+};
+
+/** The parameters of `apps.subscription.resume`. */
+export type AppsSubscriptionResumeParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The subscription. */
+  id: string;
+};
+
+/** The parameters of `apps.subscription.show`. */
+export type AppsSubscriptionShowParams = {
+  /** Its id. */
+  id: string;
+};
+
+/** The parameters of `apps.subscription.test`. */
+export type AppsSubscriptionTestParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The subscription. */
+  id: string;
 };
 
 /** An artifact of a step. */
@@ -1292,6 +1460,68 @@ export type DeletionProgress = {
   incarnation: string;
 };
 
+/** A message to a subscription. */
+export type Delivery = {
+  /** Number of attempts. */
+  attempts: number;
+  /** When it was made. */
+  created_at: number;
+  /** The summary of the event for the receiver. */
+  data: { [key: string]: Json };
+  /** The error of the last attempt. */
+  error: string | null;
+  /** The name of the event. */
+  event: string;
+  /** Its id: that of the message, in every attempt. */
+  id: string;
+  /** When the event happened. */
+  occurred_at: number;
+  /** The HTTP status of the response that confirmed it. */
+  response_status: number | null;
+  /** The subscription. */
+  subscription_id: string;
+  /** The fencing token of the last claim. */
+  token: number;
+} & (
+  /** It waits for a worker or for its next attempt. */
+  | {
+    /** When it may be claimed. */
+    available_at: number;
+    status: "pending";
+  }
+  /** A worker has claimed it. */
+  | {
+    /** When the claim ends. */
+    due_at: number;
+    /** The worker, for people. */
+    owner: string;
+    status: "running";
+  }
+  /** The receiver has confirmed it. */
+  | {
+    /** When it was confirmed. */
+    ended_at: number;
+    /** When its row is removed. */
+    expires_at: number;
+    status: "delivered";
+  }
+  /** It is a dead letter: it is not sent again, unless a caller redelivers it. */
+  | {
+    /** When it was given up. */
+    ended_at: number;
+    /** When its row is removed. */
+    expires_at: number;
+    status: "dead";
+  });
+
+/** One page of a result. */
+export type DeliveryPage = {
+  /** The items, in the order of the query. */
+  items: Delivery[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
 /** One diagnostic. All diagnostics of a file are returned at once, in source order. */
 export type Diagnostic = {
   /** Column, from 1, in UTF-16 units as editors count. */
@@ -1428,6 +1658,8 @@ export type DueNextParams = {
 export type DueReport = {
   /** Entities deleted because their retention ended, or because an earlier deletion was interrupted. */
   deleted: number;
+  /** Documents whose secrets were encrypted again, because their key is not the current one any more. */
+  encrypted?: number;
   /** Entities whose due work failed. They do not delay the others. */
   failed: DueFailure[];
   /** Whether more may be due than the limit allowed. */
@@ -1496,6 +1728,8 @@ export type ErrorCode =
   | "full"
   /** Stored data contradicts itself. */
   | "corrupt"
+  /** A secret value cannot be decrypted or encrypted, because its key was not given. */
+  | "key_missing"
   /** A document, a batch or the result of a command is larger than the store accepts. */
   | "too_large"
   /** The store is read-only. */
@@ -1616,6 +1850,26 @@ export type Execution = {
   status: Status;
 };
 
+/** A sample of the metrics of an execution. */
+export type ExecutionMetrics = {
+  /** The execution. */
+  execution_id: string;
+  /** Its id, which begins with its time. */
+  id: string;
+  /** Its numbers by their names. */
+  metrics: MetricValues;
+  /** When it was measured. */
+  timestamp: number;
+};
+
+/** One page of a result. */
+export type ExecutionMetricsPage = {
+  /** The items, in the order of the query. */
+  items: ExecutionMetrics[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
 /** The progress of an execution since the last poll. */
 export type ExecutionProgress = {
   /** Number of calls made so far, the open ones included. */
@@ -1733,6 +1987,10 @@ export type FieldDeclaration = {
   name: string;
   /** Whether every document must have it. */
   required?: boolean;
+  /** Whether a secret can be found by its exact value. */
+  searchable?: boolean;
+  /** Whether it holds a secret, which a store with keys encrypts. */
+  secret?: boolean;
   /** The allowed values, for texts and ids; by default any. */
   values?: string[];
 };
@@ -2098,6 +2356,14 @@ export type MachineView = {
   stack: ValueView[];
 };
 
+/** One sample. */
+export type MetricSample = {
+  /** Its numbers by their names, at most 100. */
+  metrics: MetricValues;
+  /** When it was measured, in milliseconds since 1970; by default when the command arrives. */
+  timestamp?: number;
+};
+
 /** A metric over executions. */
 export type MetricStats = {
   /** Mean; null without executions. */
@@ -2105,6 +2371,25 @@ export type MetricStats = {
   /** Maximum; null without executions. */
   max: number | null;
 };
+
+/** A metric in one span of time. */
+export type MetricSummary = {
+  /** The mean. */
+  avg: number;
+  /** The greatest value. */
+  max: number;
+  /** The least value. */
+  min: number;
+  /** The name of the metric. */
+  name: string;
+  /** The 95th percentile: the least value that 95 percent of the values do not exceed. */
+  p95: number;
+  /** The beginning of the span: a multiple of its length since 1970, UTC. */
+  timestamp: number;
+};
+
+/** Numbers by their names, such as `memory_usage_mb`. */
+export type MetricValues = { [key: string]: number };
 
 /** Counters of an execution. */
 export type Metrics = {
@@ -2700,6 +2985,12 @@ export type ProjectCounts = {
   tasks: { [key: string]: number };
 };
 
+/** The samples of a command. */
+export type RecordedMetrics = {
+  /** Their number. */
+  samples: number;
+};
+
 /** The recoveries of a session. */
 export type Recovery = {
   /** Their number. */
@@ -2720,6 +3011,14 @@ export type RecoveryRow = {
   recovered_at: number;
   /** The status before. */
   status: SessionStatus;
+};
+
+/** The progress of a `RedeliverDeadLetters`. */
+export type RedeliveryCount = {
+  /** The last one, if more may follow. */
+  after?: string;
+  /** Number of dead letters that are sent again. */
+  deliveries: number;
 };
 
 /** A program that was removed. */
@@ -2799,6 +3098,54 @@ export const SETTINGS = [
   "unresponsiveWithinMs",
   "valueBytes",
 ] as const;
+
+/** A step or an artifact that has the words. */
+export type SearchHit = {
+  /** The number of its app; null if its execution was deleted. */
+  app_id: number | null;
+  /** When its texts changed last. */
+  at: number;
+  /** The text around the first word in that field. */
+  excerpt: string;
+  /** Its execution. */
+  execution_id: string;
+  /** The field of the excerpt: the one with the most of the words. */
+  field: SearchedField;
+  /** Its id. */
+  id: string;
+  /** What it is. */
+  kind: SearchKind;
+  /** The number of the step. */
+  step_id: number;
+};
+
+/** One page of a result. */
+export type SearchHitPage = {
+  /** The items, in the order of the query. */
+  items: SearchHit[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** What is searched. */
+export type SearchKind =
+  /** Steps. */
+  | "step"
+  /** Artifacts. */
+  | "artifact";
+
+/** A field whose text is searched. */
+export type SearchedField =
+  /** The name of a step or an artifact. */
+  | "name"
+  /** The error of a step. */
+  | "error"
+  /** The output of a step. */
+  | "output"
+  /** The metadata of a step, in which workers keep short logs. */
+  | "metadata"
+  /** The content of an artifact. */
+  | "content";
 
 /** A session of an agent. */
 export type Session = {
@@ -2906,11 +3253,11 @@ export type SessionStatus =
   | "active"
   /** Its owner has paused it. */
   | "paused"
-  /** No heartbeat has arrived. */
+  /** No heartbeat has arrived. It keeps its slot. */
   | "stalled"
   /** It has done its work. */
   | "completed"
-  /** It has ended without doing its work. */
+  /** It has ended without doing its work. It may be recovered. */
   | "failed";
 
 /** A session after a command. */
@@ -3291,6 +3638,46 @@ export type StoredDocumentPage = {
   next?: string;
 };
 
+/** A receiver of webhooks. */
+export type Subscription = {
+  /** Whether it receives events. A paused one does not. */
+  active: boolean;
+  /** When it was created. */
+  created_at: number;
+  /** The person that created it. */
+  created_by: string | null;
+  /** The names of the events that it receives. */
+  events: string[];
+  /** Only events whose data have these values. */
+  filter: { [key: string]: Json };
+  /** Its id. */
+  id: string;
+  /** Its name, for people. */
+  name: string | null;
+  /** Why it was paused, unless a caller did it. */
+  pause_reason: string | null;
+  /** When it was last changed. */
+  updated_at: number;
+  /** Where messages are sent. */
+  url: string;
+};
+
+/** One page of a result. */
+export type SubscriptionPage = {
+  /** The items, in the order of the query. */
+  items: Subscription[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** A subscription after a command. */
+export type SubscriptionSummary = {
+  /** Whether it receives events. */
+  active: boolean;
+  /** Its id. */
+  id: string;
+};
+
 /** A task in a session. */
 export type Task = {
   /** When the document was created. */
@@ -3393,7 +3780,7 @@ export type TaskStatus =
   | "blocked"
   /** It is done. */
   | "completed"
-  /** It has failed. */
+  /** It has failed. It may be retried. */
   | "failed";
 
 /** A task after a command. */
@@ -3519,6 +3906,9 @@ export type VersionView = {
   /** Its source. */
   source: string;
 };
+
+/** The key with which messages to one receiver are signed: `whsec_` and 24 to 64 random bytes in base64. Its debug form does not show it. */
+export type WebhookSecret = string;
 
 /** A call that a worker has claimed, with everything that it needs to complete it. */
 export type Work = {
@@ -3659,6 +4049,42 @@ export interface AppsBlobsDocument {
   storage_type: "gridfs" | "s3" | "local" | "chunks";
 }
 
+/** A document of `apps.deliveries`, version 1 of its schema. */
+export interface AppsDeliveriesDocument {
+  attempts: number;
+  /** Milliseconds since 1970, UTC. */
+  available_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  data: { [key: string]: Json };
+  /** Milliseconds since 1970, UTC. */
+  due_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  ended_at?: number | null;
+  error?: string | null;
+  event: string;
+  /** Milliseconds since 1970, UTC. */
+  expires_at?: number | null;
+  id: string;
+  /** Milliseconds since 1970, UTC. */
+  occurred_at: number;
+  owner?: string | null;
+  response_status?: number | null;
+  status: "pending" | "running" | "delivered" | "dead";
+  subscription_id: string;
+  token: number;
+}
+
+/** A document of `apps.events`, version 1 of its schema. */
+export interface AppsEventsDocument {
+  data: { [key: string]: Json };
+  id: string;
+  made_up_to?: string | null;
+  name: string;
+  /** Milliseconds since 1970, UTC. */
+  occurred_at: number;
+}
+
 /** A document of `apps.execution_artifacts`, version 1 of its schema. */
 export interface AppsExecutionArtifactsDocument {
   artifact_name: string;
@@ -3674,6 +4100,15 @@ export interface AppsExecutionArtifactsDocument {
   step_id: number;
   storage_path: string;
   storage_type: "gridfs" | "s3" | "local" | "chunks";
+}
+
+/** A document of `apps.execution_metrics`, version 1 of its schema. */
+export interface AppsExecutionMetricsDocument {
+  execution_id: string;
+  id: string;
+  metrics: { [key: string]: Json };
+  /** Milliseconds since 1970, UTC. */
+  timestamp: number;
 }
 
 /** A document of `apps.execution_steps`, version 1 of its schema. */
@@ -3726,6 +4161,21 @@ export interface AppsExecutionsDocument {
   version?: string | null;
 }
 
+/** A document of `apps.search_entries`, version 1 of its schema. */
+export interface AppsSearchEntriesDocument {
+  app_id?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  at: number;
+  execution_id: string;
+  /** Milliseconds since 1970, UTC. */
+  expires_at?: number | null;
+  id: string;
+  kind: "step" | "artifact";
+  step_id: number;
+  texts: Json[];
+  words: string;
+}
+
 /** A document of `apps.step_queue`, version 1 of its schema. */
 export interface AppsStepQueueDocument {
   attempts: number;
@@ -3741,6 +4191,23 @@ export interface AppsStepQueueDocument {
   /** Milliseconds since 1970, UTC. */
   timeout_at?: number | null;
   token: number;
+}
+
+/** A document of `apps.subscriptions`, version 1 of its schema. */
+export interface AppsSubscriptionsDocument {
+  active: boolean;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  created_by?: string | null;
+  events: Json[];
+  filter?: { [key: string]: Json } | null;
+  id: string;
+  name?: string | null;
+  pause_reason?: string | null;
+  secret: string;
+  /** Milliseconds since 1970, UTC. */
+  updated_at: number;
+  url: string;
 }
 
 /** A document of `cvm.cc_history`, version 1 of its schema. */
@@ -4040,10 +4507,15 @@ export interface Documents {
   "apps.audit_log": AppsAuditLogDocument;
   "apps.blob_chunks": AppsBlobChunksDocument;
   "apps.blobs": AppsBlobsDocument;
+  "apps.deliveries": AppsDeliveriesDocument;
+  "apps.events": AppsEventsDocument;
   "apps.execution_artifacts": AppsExecutionArtifactsDocument;
+  "apps.execution_metrics": AppsExecutionMetricsDocument;
   "apps.execution_steps": AppsExecutionStepsDocument;
   "apps.executions": AppsExecutionsDocument;
+  "apps.search_entries": AppsSearchEntriesDocument;
   "apps.step_queue": AppsStepQueueDocument;
+  "apps.subscriptions": AppsSubscriptionsDocument;
   "cvm.cc_history": CvmCcHistoryDocument;
   "cvm.execution_logs": CvmExecutionLogsDocument;
   "cvm.executions": CvmExecutionsDocument;
@@ -4085,15 +4557,21 @@ export interface Operations {
   "apps.configuration.list": { params: AppsConfigurationListParams; result: AppConfigurationPage };
   "apps.configuration.save": { params: AppsConfigurationSaveParams; result: ConfigurationSummary };
   "apps.configuration.show": { params: AppsConfigurationShowParams; result: AppConfiguration };
+  "apps.delivery.list": { params: AppsDeliveryListParams; result: DeliveryPage };
+  "apps.delivery.show": { params: AppsDeliveryShowParams; result: Delivery };
   "apps.execution.cancel": { params: AppsExecutionCancelParams; result: AppExecutionSummary };
   "apps.execution.failed": { params: AppsExecutionFailedParams; result: AppExecutionPage };
   "apps.execution.list": { params: AppsExecutionListParams; result: AppExecutionPage };
   "apps.execution.show": { params: AppsExecutionShowParams; result: AppExecution };
   "apps.execution.start": { params: AppsExecutionStartParams; result: AppExecutionSummary };
   "apps.execution.steps": { params: AppsExecutionStepsParams; result: Step[] };
+  "apps.metrics.list": { params: AppsMetricsListParams; result: ExecutionMetricsPage };
+  "apps.metrics.record": { params: AppsMetricsRecordParams; result: RecordedMetrics };
+  "apps.metrics.summary": { params: AppsMetricsSummaryParams; result: MetricSummary[] };
   "apps.report.durations": { params: AppsReportDurationsParams; result: StepDurations[] };
   "apps.report.executions": { params: AppsReportExecutionsParams; result: ReportRow[] };
   "apps.report.success": { params: AppsReportSuccessParams; result: AppSuccess[] };
+  "apps.search": { params: AppsSearchParams; result: SearchHitPage };
   "apps.step.claim": { params: AppsStepClaimParams; result: StepWork | null };
   "apps.step.complete": { params: AppsStepCompleteParams; result: AppExecutionSummary };
   "apps.step.fail": { params: AppsStepFailParams; result: FailedStep };
@@ -4104,6 +4582,14 @@ export interface Operations {
   "apps.step.retry": { params: AppsStepRetryParams; result: AppExecutionSummary };
   "apps.step.show": { params: AppsStepShowParams; result: Step };
   "apps.step.skip": { params: AppsStepSkipParams; result: AppExecutionSummary };
+  "apps.subscription.create": { params: AppsSubscriptionCreateParams; result: SubscriptionSummary };
+  "apps.subscription.list": { params: AppsSubscriptionListParams; result: SubscriptionPage };
+  "apps.subscription.pause": { params: AppsSubscriptionPauseParams; result: SubscriptionSummary };
+  "apps.subscription.redeliver": { params: AppsSubscriptionRedeliverParams; result: RedeliveryCount };
+  "apps.subscription.remove": { params: AppsSubscriptionRemoveParams; result: SubscriptionSummary };
+  "apps.subscription.resume": { params: AppsSubscriptionResumeParams; result: SubscriptionSummary };
+  "apps.subscription.show": { params: AppsSubscriptionShowParams; result: Subscription };
+  "apps.subscription.test": { params: AppsSubscriptionTestParams; result: string };
   "cvm.active": { params: CvmActiveParams; result: ExecutionSummaryPage };
   "cvm.answer": { params: CvmAnswerParams; result: ExecutionStatus };
   "cvm.call": { params: CvmCallParams; result: CallDetails };
@@ -4212,6 +4698,7 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
   "apps.configuration.save",
   "apps.execution.cancel",
   "apps.execution.start",
+  "apps.metrics.record",
   "apps.step.claim",
   "apps.step.complete",
   "apps.step.fail",
@@ -4219,6 +4706,12 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
   "apps.step.release",
   "apps.step.retry",
   "apps.step.skip",
+  "apps.subscription.create",
+  "apps.subscription.pause",
+  "apps.subscription.redeliver",
+  "apps.subscription.remove",
+  "apps.subscription.resume",
+  "apps.subscription.test",
   "cvm.answer",
   "cvm.cancel",
   "cvm.claim",
@@ -4285,22 +4778,42 @@ export class AppsOperations {
   readonly audit: AppsAuditOperations;
   /** The operations of `apps.configuration`. */
   readonly configuration: AppsConfigurationOperations;
+  /** The operations of `apps.delivery`. */
+  readonly delivery: AppsDeliveryOperations;
   /** The operations of `apps.execution`. */
   readonly execution: AppsExecutionOperations;
+  /** The operations of `apps.metrics`. */
+  readonly metrics: AppsMetricsOperations;
   /** The operations of `apps.report`. */
   readonly report: AppsReportOperations;
   /** The operations of `apps.step`. */
   readonly step: AppsStepOperations;
+  /** The operations of `apps.subscription`. */
+  readonly subscription: AppsSubscriptionOperations;
 
   /** @internal */
-  constructor(caller: OperationCaller) {
+  constructor(private readonly caller: OperationCaller) {
     this.app = new AppsAppOperations(caller);
     this.artifact = new AppsArtifactOperations(caller);
     this.audit = new AppsAuditOperations(caller);
     this.configuration = new AppsConfigurationOperations(caller);
+    this.delivery = new AppsDeliveryOperations(caller);
     this.execution = new AppsExecutionOperations(caller);
+    this.metrics = new AppsMetricsOperations(caller);
     this.report = new AppsReportOperations(caller);
     this.step = new AppsStepOperations(caller);
+    this.subscription = new AppsSubscriptionOperations(caller);
+  }
+
+  /**
+   * Searches steps and text artifacts for words, page by page, those that changed last first. All words must occur in one step (in its name,
+   * error, output or metadata) or in one artifact (in its name or content).
+   *
+   * Words are runs of letters and digits, and are found whole, in any case. Of each step and artifact the first 256 KiB of text are searched.
+   * Errors: `invalid` (no word, or the cursor is not of this list), `limit` (more than 32 words).
+   */
+  search(text: string, options: OptionsOf<"apps.search", "text"> = {}): Promise<SearchHitPage> {
+    return this.caller.invoke("apps.search", options, { text });
   }
 }
 
@@ -4410,6 +4923,30 @@ export class AppsConfigurationOperations {
   }
 }
 
+/** The operations of `apps.delivery`. Every method rejects with a `RunstateError`. */
+export class AppsDeliveryOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Lists deliveries page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"apps.delivery.list"> = {}): Promise<DeliveryPage> {
+    return this.caller.invoke("apps.delivery.list", options);
+  }
+
+  /**
+   * Returns one delivery.
+   *
+   * Errors: `not_found`.
+   */
+  show(id: string, options: OptionsOf<"apps.delivery.show", "id"> = {}): Promise<Delivery> {
+    return this.caller.invoke("apps.delivery.show", options, { id });
+  }
+}
+
 /** The operations of `apps.execution`. Every method rejects with a `RunstateError`. */
 export class AppsExecutionOperations {
   /** @internal */
@@ -4467,6 +5004,44 @@ export class AppsExecutionOperations {
    */
   steps(executionId: string, options: OptionsOf<"apps.execution.steps", "executionId"> = {}): Promise<Step[]> {
     return this.caller.invoke("apps.execution.steps", options, { executionId });
+  }
+}
+
+/** The operations of `apps.metrics`. Every method rejects with a `RunstateError`. */
+export class AppsMetricsOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Lists the samples of an execution page by page, in the order of their times.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(executionId: string, options: OptionsOf<"apps.metrics.list", "executionId"> = {}): Promise<ExecutionMetricsPage> {
+    return this.caller.invoke("apps.metrics.list", options, { executionId });
+  }
+
+  /**
+   * Records samples of the metrics of an execution: one, several, or both. They are kept for 30 days.
+   *
+   * A repeat of the command under the same id records nothing more. If the process dies while it records, a repeat completes it; give the
+   * times of the samples, so that the repeat has the same ones.
+   *
+   * Errors: `not_found`, `invalid` (a name, a number or a time), `limit` (more than 500 samples).
+   */
+  record(executionId: string, options: OptionsOf<"apps.metrics.record", "executionId"> = {}): Promise<RecordedMetrics> {
+    return this.caller.invoke("apps.metrics.record", options, { executionId });
+  }
+
+  /**
+   * Returns the least, mean and greatest value and the 95th percentile of each metric, over spans of time: of one execution, or of the newest
+   * 100 executions of an app.
+   *
+   * Scans their samples in that time. Errors: `invalid` (not one of `executionId` and `appId`, a name, a span), `limit` (more than 20 names
+   * or 1,000 spans), `unsupported` (the store does not count).
+   */
+  summary(options: OptionsOf<"apps.metrics.summary"> = {}): Promise<MetricSummary[]> {
+    return this.caller.invoke("apps.metrics.summary", options);
   }
 }
 
@@ -4599,6 +5174,87 @@ export class AppsStepOperations {
    */
   skip(executionId: string, options: OptionsOf<"apps.step.skip", "executionId">): Promise<AppExecutionSummary> {
     return this.caller.invoke("apps.step.skip", options, { executionId });
+  }
+}
+
+/** The operations of `apps.subscription`. Every method rejects with a `RunstateError`. */
+export class AppsSubscriptionOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Subscribes a receiver of webhooks to events. Each message is signed with the secret, as in Standard Webhooks.
+   *
+   * The secret is the caller's own: no operation returns it. `whsec_$(openssl rand -base64 32)` makes one.
+   *
+   * Errors: `invalid` (the URL, or the name of an event), `already_exists`, `limit` (more than 50 events).
+   */
+  create(url: string, options: OptionsOf<"apps.subscription.create", "url">): Promise<SubscriptionSummary> {
+    return this.caller.invoke("apps.subscription.create", options, { url });
+  }
+
+  /**
+   * Lists subscriptions page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"apps.subscription.list"> = {}): Promise<SubscriptionPage> {
+    return this.caller.invoke("apps.subscription.list", options);
+  }
+
+  /**
+   * Pauses a subscription: it receives no event that happens until it is resumed. Deliveries that wait become dead letters when their next attempt is
+   * due, and may be sent again later.
+   *
+   * Errors: `not_found`.
+   */
+  pause(id: string, options: OptionsOf<"apps.subscription.pause", "id"> = {}): Promise<SubscriptionSummary> {
+    return this.caller.invoke("apps.subscription.pause", options, { id });
+  }
+
+  /**
+   * Sends the dead letters of a subscription again, each under the same message id, with as many attempts as a new delivery.
+   *
+   * Errors: `not_found`, `illegal_transition` (the subscription is paused).
+   */
+  redeliver(id: string, options: OptionsOf<"apps.subscription.redeliver", "id"> = {}): Promise<RedeliveryCount> {
+    return this.caller.invoke("apps.subscription.redeliver", options, { id });
+  }
+
+  /**
+   * Removes a subscription with its secret. Deliveries that wait become dead letters when their next attempt is due.
+   *
+   * Errors: `not_found`.
+   */
+  remove(id: string, options: OptionsOf<"apps.subscription.remove", "id"> = {}): Promise<SubscriptionSummary> {
+    return this.caller.invoke("apps.subscription.remove", options, { id });
+  }
+
+  /**
+   * Resumes a subscription that is paused. Its dead letters are sent again by `redeliver` only.
+   *
+   * Errors: `not_found`.
+   */
+  resume(id: string, options: OptionsOf<"apps.subscription.resume", "id"> = {}): Promise<SubscriptionSummary> {
+    return this.caller.invoke("apps.subscription.resume", options, { id });
+  }
+
+  /**
+   * Returns one subscription.
+   *
+   * Errors: `not_found`.
+   */
+  show(id: string, options: OptionsOf<"apps.subscription.show", "id"> = {}): Promise<Subscription> {
+    return this.caller.invoke("apps.subscription.show", options, { id });
+  }
+
+  /**
+   * Sends a message with the event `apps.subscription.test` to a subscription. The result is the id of the delivery.
+   *
+   * Errors: `not_found`, `illegal_transition` (it is paused).
+   */
+  test(id: string, options: OptionsOf<"apps.subscription.test", "id"> = {}): Promise<string> {
+    return this.caller.invoke("apps.subscription.test", options, { id });
   }
 }
 

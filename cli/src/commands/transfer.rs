@@ -15,9 +15,7 @@ use runstate::error_code::ErrorCode;
 use runstate::lang::compile;
 use runstate::operation::Domain;
 use runstate::schema::{Catalog, Key};
-use runstate::transfer::disk::{
-    MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_writer, finish,
-};
+use runstate::transfer::disk::{MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_writer, finish};
 use runstate::transfer::foreign::{self, CollectionSummary, ForeignSource, InvalidDocument};
 use runstate::transfer::legacy::{self, LegacyDatabase, LegacyDirectory, LegacyImportReport};
 use runstate::transfer::{
