@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use runstate::domain;
-use runstate::engine::{Engine, Error, Host};
+use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::operation::Domain;

@@ -137,8 +137,7 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &AuditRow::LIST,
     ])
     .due(due::RULES)
-    .triggers(subscription::TRIGGERS)
-    .triggers(search::TRIGGERS)
+    .triggers(&[subscription::EXECUTION_EVENTS, subscription::STEP_EVENTS, search::STEP_ENTRIES])
     .audit(audit::row)
     .checks(verification::CHECKS)
     .lifecycles(&[

@@ -53,8 +53,8 @@ pub enum SearchKind {
     Artifact,
 }
 
-/// The triggers: an entry follows its step.
-pub static TRIGGERS: &[Trigger] = &[Trigger { collection: &Step::COLLECTION, concerns: |_| true, run: follow_step }];
+/// An entry follows its step.
+pub const STEP_ENTRIES: Trigger = Trigger { collection: &Step::COLLECTION, concerns: |_| true, run: follow_step };
 
 /// Writes the entry of a changed step, if its texts or its expiry change.
 fn follow_step(changed: ChangedDocument<'_>, decision: &mut Decision<()>) -> Result<(), Rejection> {

@@ -11,7 +11,7 @@ mod entry;
 mod query;
 mod text;
 
-pub use entry::{SearchEntry, SearchKind, TRIGGERS};
+pub use entry::{STEP_ENTRIES, SearchEntry, SearchKind};
 pub use query::{Search, SearchHit};
 pub(crate) use text::TEXT_BYTES;
 pub use text::{SearchedField, SearchedText, joined_words, step_texts};

@@ -128,11 +128,12 @@ fn shorten(value: &Json) -> Json {
     }
 }
 
-/// The triggers that record the events of this domain.
-pub static TRIGGERS: &[Trigger] = &[
-    Trigger { collection: &AppExecution::COLLECTION, concerns: |_| true, run: record_execution },
-    Trigger { collection: &Step::COLLECTION, concerns: |_| true, run: record_step },
-];
+/// Records the events of executions.
+pub const EXECUTION_EVENTS: Trigger =
+    Trigger { collection: &AppExecution::COLLECTION, concerns: |_| true, run: record_execution };
+
+/// Records the events of steps.
+pub const STEP_EVENTS: Trigger = Trigger { collection: &Step::COLLECTION, concerns: |_| true, run: record_step };
 
 const EXECUTION_DATA: &[&str] = &[
     "execution_id",

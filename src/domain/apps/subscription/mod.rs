@@ -13,8 +13,8 @@ pub use commands::{
     CreateSubscription, PauseSubscription, RedeliverDeadLetters, RedeliveryCount, RemoveSubscription,
     ResumeSubscription, SubscriptionSummary, TestSubscription,
 };
-pub(super) use event::TRIGGERS;
 pub use event::{EVENTS, Event, PublishEvent, event_data, record_event};
+pub(super) use event::{EXECUTION_EVENTS, STEP_EVENTS};
 
 use schemars::JsonSchema;
 use serde::Serialize;
