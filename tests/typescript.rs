@@ -304,7 +304,7 @@ async fn call_apps(recorder: &mut RecordedCalls) {
         ("apps.metrics.list", json!({"executionId": "app", "since": 0, "descending": true, "limit": 5})),
         (
             "apps.metrics.summary",
-            json!({"appId": 1, "subAppId": null, "names": ["cpu"], "hours": 1, "spanSeconds": 60}),
+            json!({"appId": 1, "names": ["cpu"], "hours": 1, "spanSeconds": 60}),
         ),
         ("apps.audit.list", json!({"command": "apps.step_claim"})),
     ];

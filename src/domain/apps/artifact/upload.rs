@@ -180,7 +180,7 @@ impl Command for PutArtifact {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>, Rejection> {
         let mut uploaded = uploading(view, &self.blob)?;
         uploaded.entity.multipart_upload = None;
-        let app_id = view.entity::<AppExecution>(&self.execution_id)?.entity.app_id;
+        let execution = view.entity::<AppExecution>(&self.execution_id)?;
         let review_at = ctx.now + KEPT + MARGIN;
         let mut same = view.loaded_entities::<Blob>(SAME)?.pop();
         match &mut same {
@@ -210,8 +210,10 @@ impl Command for PutArtifact {
         };
         let mut decision = Decision::new(artifact.id.clone()).and_insert(&artifact)?.save(uploaded, ctx.now)?;
         if let Some(text) = &self.text {
-            decision = decision.and_insert(&SearchEntry::of_artifact(&artifact, app_id, text))?;
+            decision = decision.and_insert(&SearchEntry::of_artifact(&artifact, execution.entity.app_id, text))?;
         }
+        // It is unchanged, so it is only checked: a cached execution may have been deleted.
+        decision = decision.save(execution, ctx.now)?;
         match same {
             Some(same) => decision.save(same, ctx.now),
             None => Ok(decision),
