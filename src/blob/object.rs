@@ -273,8 +273,14 @@ impl BlobWriter for ObjectWriter {
     fn finish(&mut self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             let parts = std::mem::take(&mut self.parts);
-            let done = self.bucket.complete_multipart(&self.object, &self.upload, parts).await;
-            done.map(|_| ()).map_err(|error| to_error(error, &self.doing))
+            let Err(error) = self.bucket.complete_multipart(&self.object, &self.upload, parts).await else {
+                return Ok(());
+            };
+            // A request that timed out may have been done, and its repeat is refused. The object, which only this upload writes, exists then.
+            match found(self.bucket.head(&self.object).await) {
+                Ok(Some(_)) => Ok(()),
+                _ => Err(to_error(error, &self.doing)),
+            }
         })
     }
 }
