@@ -97,10 +97,12 @@ impl<P: FnMut(Progress)> Verification<P> {
         let indexes = || collection.indexes.iter().filter(|index| index.kind == IndexKind::Ordered);
         let mut expected: Vec<Buckets> = indexes().map(|_| Buckets::default()).collect();
         let mut scan = CollectionScan::by_id(collection);
+        let mut scanned = 0;
         while let Some(rows) = self.next_page(&mut scan).await? {
             self.check_documents(collection, &rows).await?;
             self.check_references(collection, &rows).await?;
-            self.check_elements(collection, &rows).await?;
+            self.check_elements(collection, &rows, scanned).await?;
+            scanned += rows.len();
             for (index, buckets) in indexes().zip(&mut expected) {
                 rows.iter().for_each(|row| buckets.add(collection, index, row));
             }

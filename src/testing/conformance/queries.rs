@@ -329,7 +329,7 @@ pub(super) async fn a_text_index_over_words_finds_every_match(subject: &Subject)
         Filter::And(vec![text("words", "n7"), not(text("words", "the"))]),
         Filter::And(vec![Filter::And(vec![text("words", "the")]), Filter::Eq("at".to_owned(), json!(0))]),
     ]);
-    for filter in filters {
+    for (n, filter) in filters.into_iter().enumerate() {
         let mut expected: Vec<(&Json, &str)> = Vec::new();
         for (id, document) in &documents {
             if document.as_object().is_some_and(|document| matches(&TEXTS, &filter, document)) {
@@ -340,6 +340,9 @@ pub(super) async fn a_text_index_over_words_finds_every_match(subject: &Subject)
         let expected: Vec<String> = expected.into_iter().map(|(_, id)| id.to_owned()).collect();
         let query = Query::of(&TEXTS).filter(filter).sort("at", Descending);
         ensure_eq!((&query.filter, s.ids(&query).await?), (&query.filter, expected.clone()));
+        if n % 8 > 0 {
+            continue;
+        }
         // Page by page.
         let (mut query, mut found) = (query.limit(7), Vec::new());
         while found.len() < 30 {
