@@ -109,7 +109,7 @@ const WORDS: Collection = Collection::new("t.words", 1)
 const MORE_WORDS: Collection = Collection { indexes: &[Index::text(&[("b", Ascending), ("a", Ascending)])], ..WORDS };
 
 #[test]
-fn the_text_index_of_a_collection_is_replaced_and_one_of_an_operator_is_not() {
+fn a_text_index_of_the_store_is_replaced_and_one_of_an_operator_is_not() {
     run_on_server(async {
         let url = fresh_url();
         let store = Mongo::open(&url, MongoOptions::default()).await.unwrap();

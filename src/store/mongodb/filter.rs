@@ -124,7 +124,7 @@ fn contains(codec: &CollectionCodec, path: &str, wanted: &Json, levels: usize) -
 }
 
 /// Adds the search of one required word in the text index, if there is one, to the translation of a whole filter. The server accepts one
-/// search in a query, and none within alternatives. What it finds includes every match.
+/// search in a query, and none within alternatives. Every match is among the documents that it finds.
 pub(super) fn add_text_search(codec: &CollectionCodec, filter: &Filter, translation: &mut Doc) -> bool {
     let word = codec.collection.words_index().and_then(|index| {
         let texts = required_texts(filter, index);

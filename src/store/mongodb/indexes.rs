@@ -203,7 +203,7 @@ fn leads_to(part: &str, path: &str) -> bool {
     path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// What the key of a text index has in place of a direction.
+/// The value that the key of a text index has in place of a direction.
 const TEXT: &str = "text";
 
 /// Whether the key is that of a text index.

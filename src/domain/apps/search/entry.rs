@@ -13,7 +13,7 @@ use crate::schema::{Entity, FieldType, Key};
 use crate::time::Timestamp;
 use crate::value::{Document, Json};
 
-/// The words of a step or an artifact. It has the id of what it is of.
+/// The words of a step or an artifact, under its id.
 #[derive(Entity, Clone, Debug, PartialEq)]
 #[entity(collection = "apps.search_entries", version = 1)]
 #[index(text(words))]
@@ -23,7 +23,7 @@ pub struct SearchEntry {
     /// Its id: that of the step or the artifact.
     #[entity(id)]
     pub id: String,
-    /// What it is of.
+    /// Whether it is of a step or of an artifact.
     pub kind: SearchKind,
     /// The execution.
     #[entity(references = "apps.executions")]
@@ -43,7 +43,7 @@ pub struct SearchEntry {
     pub expires_at: Option<Timestamp>,
 }
 
-/// What is searched.
+/// The kind of a search entry.
 #[derive(FieldType, Parameter, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchKind {

@@ -48,7 +48,7 @@ pub struct Search {
 pub struct SearchHit {
     /// Its id.
     pub id: String,
-    /// What it is.
+    /// Whether it is a step or an artifact.
     pub kind: SearchKind,
     /// The number of its app; null if its execution was deleted.
     pub app_id: Option<i64>,
