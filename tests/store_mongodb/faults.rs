@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, doc};
-use runstate::id::CommandId;
+use runstate::id::{CommandId, uuid_v7};
 use runstate::schema::Direction::Ascending;
-use runstate::schema::{Catalog, Collection, Field, Index, Key, Ttl};
+use runstate::schema::{Catalog, Collection, Detached, Field, Index, Key, Ttl};
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Batch, Expectation, Freshness, Outcome, Receipt, Store, StoreError};
 use runstate::time::{Millis, Timestamp};
@@ -21,6 +21,9 @@ const LEASES: Collection = Collection::new("t.leases", 1)
     .fields(&[Field::timestamp("until").optional(), Field::text("n").optional()])
     .indexes(&[Index::ordered(&[("n", Ascending)])])
     .ttl(Ttl { field: "until", after: Millis(1), partial: None });
+const SAMPLES: Collection = Collection::new("t.samples", 1)
+    .fields(&[Field::timestamp("at"), Field::text("by")])
+    .detached(Detached { time: "at", meta: "by" });
 const UNINDEXED: Collection = Collection::new("t.leases", 1);
 
 /// A store whose connections fail on request.
@@ -387,5 +390,33 @@ fn unconfirmed_index_build_is_not_taken_as_done() {
         scene.fail(&["dropIndexes"], 1, unconfirmed()).await;
         scene.store.migrate(&unindexed).await.unwrap();
         assert_eq!(sent("dropIndexes"), 2);
+    });
+}
+
+#[test]
+fn rows_of_a_time_series_are_stored_once_whatever_reply_is_lost() {
+    with_failpoints("rows_of_a_time_series_are_stored_once", "&timeoutMS=4000", async |scene| {
+        scene.store.migrate(&Catalog::new(&[&C, &SAMPLES]).unwrap()).await.unwrap();
+        let rows = scene.client.database(&scene.name).collection::<Document>("t.samples");
+        let sample = |n: i64| {
+            let at = Timestamp::from_millis(1_705_744_800_000 + n);
+            let row = json!({"at": at.as_millis(), "by": "a"});
+            batch(&format!("sample-{n}"), vec![insert(&SAMPLES, &uuid_v7(at, [1; 10]), row)])
+        };
+        let unconfirmed = doc! {"writeConcernError": {"code": 11_602, "errmsg": "interrupted"}};
+        for (n, failure) in (0..).zip([doc! {"closeConnection": true}, doc! {"errorCode": 11_602}, unconfirmed]) {
+            scene.fail(&["insert"], 1, failure.clone()).await;
+            let receipt = scene.store.commit(sample(n)).await.unwrap();
+            assert!(!receipt.replayed, "{failure}");
+            assert_eq!(rows.count_documents(doc! {}).await.unwrap(), n as u64 + 1, "{failure}");
+        }
+        // The rows are stored, and their ledger row is not.
+        scene.fail(&["commitTransaction"], 1_000_000, doc! {"closeConnection": true}).await;
+        let error = scene.store.commit(sample(3)).await.unwrap_err();
+        assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
+        scene.stop_failing().await;
+        scene.store.commit(sample(3)).await.unwrap();
+        assert!(scene.store.commit(sample(3)).await.unwrap().replayed);
+        assert_eq!(rows.count_documents(doc! {}).await.unwrap(), 4);
     });
 }
