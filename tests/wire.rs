@@ -101,6 +101,9 @@ fn declared_collections_match_the_snapshot() {
             out += &format!("  reference {} {}\n", reference.field, reference.collection);
         }
         out += &format!("  insert_only {}\n", collection.insert_only);
+        out.extend(
+            collection.detached.map(|detached| format!("  detached by {} and {}\n", detached.time, detached.meta)),
+        );
     }
     insta::assert_snapshot!(out);
 }

@@ -411,11 +411,16 @@ fn rows_of_a_time_series_are_stored_once_whatever_reply_is_lost() {
             assert_eq!(rows.count_documents(doc! {}).await.unwrap(), n as u64 + 1, "{failure}");
         }
         // The rows are stored, and their ledger row is not.
-        scene.fail(&["commitTransaction"], 1_000_000, doc! {"closeConnection": true}).await;
+        let data = doc! {"failCommands": ["insert"], "appName": &scene.name, "errorCode": 11_602};
+        scene.configure(doc! {"mode": {"skip": 1}, "data": data}).await.unwrap();
         let error = scene.store.commit(sample(3)).await.unwrap_err();
         assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
+        assert_eq!(
+            (rows.count_documents(doc! {}).await.unwrap(), scene.outcome("sample-3").await),
+            (4, Outcome::Absent)
+        );
         scene.stop_failing().await;
-        scene.store.commit(sample(3)).await.unwrap();
+        assert!(!scene.store.commit(sample(3)).await.unwrap().replayed);
         assert!(scene.store.commit(sample(3)).await.unwrap().replayed);
         assert_eq!(rows.count_documents(doc! {}).await.unwrap(), 4);
     });
