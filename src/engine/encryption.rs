@@ -23,7 +23,7 @@ impl Engine {
     /// Returns an engine over the documents as they are at rest, with encrypted secrets. Exports use it.
     pub(crate) fn at_rest(&self) -> Self {
         match self.store().encryption() {
-            Some(encryption) => self.over(encryption.at_rest()),
+            Some(encryption) => self.with_store(encryption.at_rest()),
             None => self.clone(),
         }
     }

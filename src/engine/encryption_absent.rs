@@ -11,7 +11,8 @@ use crate::value::Document;
 pub(crate) const ROTATION_FINGERPRINT: &str = "runstate.rotation";
 
 /// No keys.
-pub type StoreKeys = ();
+pub type NoKeys = ();
+pub use NoKeys as StoreKeys;
 
 /// Stores without encryption.
 pub(super) fn encrypt(store: Arc<dyn Store>, _: StoreKeys) -> Arc<dyn Store> {

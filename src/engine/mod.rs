@@ -197,7 +197,7 @@ impl Engine {
     }
 
     /// An engine over another form of the same store, without cached documents.
-    pub(crate) fn over(&self, store: Arc<dyn Store>) -> Self {
+    pub(crate) fn with_store(&self, store: Arc<dyn Store>) -> Self {
         let EngineInner { host, registry, collections, settings, .. } = &*self.shared;
         let (host, settings) = (host.clone(), settings.clone());
         let (registry, collections) = (registry.clone(), collections.clone());

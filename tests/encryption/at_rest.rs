@@ -11,14 +11,14 @@ use runstate::store::{Freshness, Memory, Store, StoreError};
 use runstate::testing::{BatchExt as _, batch};
 use serde_json::{Value as Json, json};
 
-use super::scene::{SECRET, Scene, ask, keys, patch, put, read};
+use super::scene::{SECRET, SecretScene, ask, keys, patch, put, read};
 
 /// Records all that is logged in this process.
-struct Recorder;
+struct LogRecorder;
 
 static LOGGED: Mutex<String> = Mutex::new(String::new());
 
-impl log::Log for Recorder {
+impl log::Log for LogRecorder {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {
         true
     }
@@ -42,10 +42,10 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 
 #[tokio::test]
 async fn no_plain_text_of_a_secret_is_in_files_or_logs() {
-    log::set_logger(&Recorder).unwrap();
+    log::set_logger(&LogRecorder).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
     let folder = tempfile::tempdir().unwrap();
-    let scene = Scene::on_files(folder.path()).await;
+    let scene = SecretScene::on_files(folder.path()).await;
     let engine = scene.with_keys("k1").await;
     put(&engine, "a", json!({"tag": "seen", "token": SECRET, "note": [SECRET, {"deep": SECRET}]})).await.unwrap();
     put(&engine, "b", json!({"tag": "b", "token": "other"})).await.unwrap();
@@ -74,7 +74,7 @@ async fn no_plain_text_of_a_secret_is_in_files_or_logs() {
         "something is logged"
     );
     // Another process, with the same keys.
-    let again = Scene::on_files(folder.path()).await.with_keys("k1").await;
+    let again = SecretScene::on_files(folder.path()).await.with_keys("k1").await;
     assert_eq!(
         read(&again, "a").await.unwrap(),
         json!({"tag": "seen", "token": SECRET, "note": [SECRET, {"deep": SECRET}]})
@@ -83,7 +83,7 @@ async fn no_plain_text_of_a_secret_is_in_files_or_logs() {
 
 #[tokio::test]
 async fn each_value_is_read_as_it_was_written() {
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     let engine = scene.with_keys("k1").await;
     for (at, note) in [json!(null), json!(1.5), json!(-3), json!(""), json!({}), json!([[null]]), json!({"key": "k1"})]
         .into_iter()
@@ -109,7 +109,7 @@ async fn each_value_is_read_as_it_was_written() {
 
 #[tokio::test]
 async fn equal_values_have_different_ciphertexts() {
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     let engine = scene.with_keys("k1").await;
     put(&engine, "a", json!({"note": SECRET})).await.unwrap();
     let first = scene.raw("a").await.document["note"]["sealed"].clone();
@@ -119,7 +119,7 @@ async fn equal_values_have_different_ciphertexts() {
 
 #[tokio::test]
 async fn changed_and_moved_values_are_damage() {
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     let engine = scene.with_keys("k1").await;
     put(&engine, "a", json!({"token": SECRET, "note": "one"})).await.unwrap();
     put(&engine, "b", json!({"token": "b", "note": "two"})).await.unwrap();
@@ -157,7 +157,7 @@ async fn changed_and_moved_values_are_damage() {
 
 #[tokio::test]
 async fn a_repeated_command_is_recognised_after_a_rotation() {
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     let commit = |token: &str| json!({"writes": [{"collection": "vault", "id": "a", "put": {"token": token}}], "commandId": "once"});
     let first = ask(&scene.with_keys("k1").await, "documents.commit", commit("1234")).await.unwrap();
     let rotated = scene.with_keys("k2,k1").await;
@@ -167,7 +167,7 @@ async fn a_repeated_command_is_recognised_after_a_rotation() {
     let other = ask(&rotated, "documents.commit", commit("1235")).await.unwrap_err();
     assert_eq!(other.code.as_str(), "command_id_reused");
     // The fingerprint is keyed, so values cannot be guessed from it.
-    let plain = Scene::on_memory();
+    let plain = SecretScene::on_memory();
     let engine = plain.engine(None).await;
     ask(&engine, "documents.declare", json!({"collection": "vault"})).await.unwrap();
     ask(&engine, "documents.commit", commit("1234")).await.unwrap();
@@ -180,7 +180,7 @@ async fn a_repeated_command_is_recognised_after_a_rotation() {
 #[derive(Entity, Clone, Debug, PartialEq)]
 #[entity(collection = "test.hooks", version = 1, insert_only)]
 #[index(key)]
-struct Hook {
+struct KeyedHook {
     #[entity(id)]
     id: String,
     #[entity(secret, searchable, max = 40)]
@@ -193,25 +193,29 @@ struct Hook {
 async fn an_entity_declares_secrets() {
     let backend: Arc<dyn Store> = Arc::new(Memory::new());
     let store = |names| EncryptedStore::new(backend.clone(), Some(keys(names)));
-    let catalog = Catalog::new(&[&Hook::COLLECTION]).unwrap();
+    let catalog = Catalog::new(&[&KeyedHook::COLLECTION]).unwrap();
     let (first, rotated) = (store("k1"), store("k2,k1"));
     first.migrate(&catalog).await.unwrap();
     rotated.migrate(&catalog).await.unwrap();
-    let hook = Hook { id: "h".into(), key: SECRET.into(), headers: Some([("a".to_owned(), "b".to_owned())].into()) };
-    let insert =
-        batch(CommandId::new("c").unwrap()).insert(&Hook::COLLECTION, "h", Json::Object(hook.to_document().unwrap()));
+    let hook =
+        KeyedHook { id: "h".into(), key: SECRET.into(), headers: Some([("a".to_owned(), "b".to_owned())].into()) };
+    let insert = batch(CommandId::new("c").unwrap()).insert(
+        &KeyedHook::COLLECTION,
+        "h",
+        Json::Object(hook.to_document().unwrap()),
+    );
     first.commit(insert).await.unwrap();
     let update =
-        batch(CommandId::new("d").unwrap()).put(&Hook::COLLECTION, "h", Json::Object(hook.to_document().unwrap()));
+        batch(CommandId::new("d").unwrap()).put(&KeyedHook::COLLECTION, "h", Json::Object(hook.to_document().unwrap()));
     assert!(matches!(first.commit(update).await, Err(StoreError::Invalid { .. })), "it stays insert-only");
     // Rotation changes no document, so it may encrypt this one again.
     let report = rotated.rotate(runstate::time::Timestamp::from_millis(0), 10).await.unwrap();
     assert!(report.encrypted > 0 && report.failed.is_empty(), "{report:?}");
-    let key = [Key::new(&Hook::COLLECTION, "h")];
+    let key = [Key::new(&KeyedHook::COLLECTION, "h")];
     let raw = backend.get(&key, Freshness::Linearizable).await.unwrap().remove(0).unwrap();
     assert_eq!((&raw.document["key"]["key"], &raw.document["headers"]["key"]), (&json!("k2"), &json!("k2")));
     let found = rotated.get(&key, Freshness::Linearizable).await.unwrap().remove(0).unwrap();
-    assert_eq!(Hook::from_document(&found.document).unwrap(), hook);
+    assert_eq!(KeyedHook::from_document(&found.document).unwrap(), hook);
 }
 
 #[test]

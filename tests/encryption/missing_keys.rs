@@ -3,7 +3,7 @@
 use runstate::engine::Error;
 use serde_json::json;
 
-use super::scene::{SECRET, Scene, ask, find, patch, put, read};
+use super::scene::{SECRET, SecretScene, ask, find, patch, put, read};
 
 fn expect_missing(error: &Error, text: &str) {
     assert!(error.code.as_str() == "key_missing" && error.message.contains(text), "{error}");
@@ -11,7 +11,7 @@ fn expect_missing(error: &Error, text: &str) {
 
 #[tokio::test]
 async fn a_lost_key_costs_only_the_values_under_it() {
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     put(&scene.with_keys("k1").await, "a", json!({"tag": "t", "note": SECRET})).await.unwrap();
     let before = scene.raw("a").await;
     let engine = scene.with_keys("k2").await;
@@ -38,7 +38,7 @@ async fn a_lost_key_costs_only_the_values_under_it() {
 
 #[tokio::test]
 async fn without_keys_no_secret_is_read_or_written_beside_encrypted_ones() {
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     put(&scene.with_keys("k1").await, "a", json!({"tag": "t", "note": SECRET})).await.unwrap();
     let engine = scene.engine(None).await;
     expect_missing(&read(&engine, "a").await.unwrap_err(), "`k1`");
@@ -57,7 +57,7 @@ async fn without_keys_no_secret_is_read_or_written_beside_encrypted_ones() {
 
 #[tokio::test]
 async fn a_field_becomes_secret_and_its_older_values_are_encrypted() {
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     let engine = scene.engine(Some(super::scene::keys("k1"))).await;
     let declare = |version: u32, secret: bool| json!({"collection": "vault", "version": version, "fields": [{"name": "note", "kind": "text", "secret": secret}]});
     ask(&engine, "documents.declare", declare(1, false)).await.unwrap();

@@ -9,7 +9,7 @@ use runstate::store::layer::{CountingStore, Fault, FaultStore, Method};
 use runstate::store::{Freshness, Store};
 use serde_json::{Value as Json, json};
 
-use super::scene::{Scene, ask, keys, patch, put, read};
+use super::scene::{SecretScene, ask, keys, patch, put, read};
 
 async fn fill(engine: &Engine, count: usize) {
     let write = |n: usize| json!({"collection": "vault", "id": format!("d{n:04}"), "put": {"token": format!("t{n}"), "note": n, "tag": "0"}});
@@ -28,7 +28,7 @@ async fn values(engine: &Engine) -> Json {
 
 #[tokio::test]
 async fn due_work_encrypts_again_in_bounded_steps() {
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     fill(&scene.with_keys("k1").await, 300).await;
     let engine = scene.with_keys("k2,k1").await;
     assert_eq!(values(&engine).await, json!({"k1": 600}));
@@ -60,7 +60,7 @@ async fn due_work_encrypts_again_in_bounded_steps() {
 #[tokio::test]
 async fn rotation_beside_writers_loses_nothing() {
     const DOCUMENTS: usize = 24;
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     fill(&scene.with_keys("k1").await, DOCUMENTS).await;
     let stop = AtomicBool::new(false);
     // Some processes know the new key as an older one, and still encrypt with the one before.
@@ -111,7 +111,7 @@ async fn a_rotation_that_dies_at_any_commit_is_completed() {
     let (mut commits, mut died) = (1, 0);
     while commits > 0 {
         for fault in [Fault::DieBefore, Fault::DieAfter] {
-            let scene = Scene::on_memory();
+            let scene = SecretScene::on_memory();
             fill(&scene.with_keys("k1").await, DOCUMENTS).await;
             let faulty = Arc::new(FaultStore::new(scene.backend.clone()));
             let store = Arc::new(EncryptedStore::new(faulty.clone(), Some(keys("k2,k1"))));
@@ -142,7 +142,7 @@ async fn a_rotation_that_dies_at_any_commit_is_completed() {
 async fn a_document_that_cannot_be_decrypted_does_not_stop_the_others() {
     use runstate::id::CommandId;
     use runstate::testing::{BatchExt as _, batch};
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     let engine = scene.with_keys("k1").await;
     fill(&engine, 10).await;
     let damaged = json!({"note": {"key": "k1", "sealed": "AAAA"}});
@@ -157,7 +157,7 @@ async fn a_document_that_cannot_be_decrypted_does_not_stop_the_others() {
 
 #[tokio::test]
 async fn each_change_encrypts_with_the_current_key() {
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     put(&scene.with_keys("k1").await, "a", json!({"token": "x", "note": 1})).await.unwrap();
     let engine = scene.with_keys("k2,k1").await;
     patch(&engine, "a", json!({"tag": "new"})).await.unwrap();

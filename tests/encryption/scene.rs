@@ -42,11 +42,11 @@ pub fn vault() -> Json {
 
 /// The backend of a store. Each engine over it is another process.
 #[derive(Clone)]
-pub struct Scene {
+pub struct SecretScene {
     pub backend: Arc<dyn Store>,
 }
 
-impl Scene {
+impl SecretScene {
     pub fn on_memory() -> Self {
         Self { backend: Arc::new(Memory::new()) }
     }

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::scene::{SECRET, Scene, ask, find, put, vault, without_hash_key};
+use super::scene::{SECRET, SecretScene, ask, find, put, vault, without_hash_key};
 
 #[tokio::test]
 async fn a_searchable_secret_is_found_by_its_exact_value() {
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     let engine = scene.with_keys("k1").await;
     for (id, token) in [("a", SECRET), ("b", "other"), ("c", "third")] {
         put(&engine, id, json!({"token": token, "tag": "t"})).await.unwrap();
@@ -28,7 +28,7 @@ async fn a_searchable_secret_is_found_by_its_exact_value() {
 
 #[tokio::test]
 async fn other_conditions_on_a_secret_are_refused() {
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     let engine = scene.with_keys("k1").await;
     put(&engine, "a", json!({"token": SECRET, "note": {"a": SECRET}, "auth": {"pin": 1}})).await.unwrap();
     let refused = [
@@ -53,7 +53,7 @@ async fn other_conditions_on_a_secret_are_refused() {
 
 #[tokio::test]
 async fn a_searchable_secret_needs_the_key_of_hashes() {
-    let scene = Scene::on_memory();
+    let scene = SecretScene::on_memory();
     let engine = scene.engine(Some(std::sync::Arc::new(without_hash_key("k1")))).await;
     ask(&engine, "documents.declare", vault()).await.unwrap();
     put(&engine, "a", json!({"note": SECRET})).await.unwrap();

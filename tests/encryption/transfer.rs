@@ -7,7 +7,7 @@ use runstate::schema::Catalog;
 use runstate::transfer::{ImportReport, LineReader, LineWriter, Selection, check};
 use serde_json::json;
 
-use super::scene::{SECRET, Scene, find, put, read};
+use super::scene::{SECRET, SecretScene, find, put, read};
 
 async fn export(engine: &Engine) -> (String, String) {
     let mut bytes = Vec::new();
@@ -28,8 +28,8 @@ async fn import(engine: &Engine, text: &str) -> Result<ImportReport, Error> {
     engine.import(&mut source, &checked, |_| {}).await
 }
 
-async fn filled() -> (Scene, Engine) {
-    let scene = Scene::on_memory();
+async fn filled() -> (SecretScene, Engine) {
+    let scene = SecretScene::on_memory();
     let engine = scene.with_keys("k1").await;
     put(&engine, "a", json!({"token": SECRET, "note": {"deep": [SECRET]}, "tag": "t"})).await.unwrap();
     put(&engine, "b", json!({"auth": {"pin": 1}})).await.unwrap();
@@ -44,7 +44,7 @@ async fn an_export_keeps_secrets_encrypted_and_needs_no_key() {
     let (without_keys, same) = export(&scene.engine(None).await).await;
     assert_eq!((same, without_keys.lines().count()), (contents.clone(), exported.lines().count()));
     // A store without keys takes it, and one with the keys reads it.
-    let target = Scene::on_memory();
+    let target = SecretScene::on_memory();
     let report = import(&target.engine(None).await, &exported).await.unwrap();
     assert_eq!(report.summary.contents, contents);
     let keyed = target.with_keys("k1").await;
@@ -65,7 +65,7 @@ async fn plain_text_is_exported_only_on_request_and_encrypted_by_an_import() {
     let exported = export_plain_text(&engine).await.unwrap();
     assert!(exported.contains(SECRET) && !exported.contains("sealed"));
     assert_eq!(export_plain_text(&scene.with_keys("k2").await).await.unwrap_err().code.as_str(), "key_missing");
-    let target = Scene::on_memory();
+    let target = SecretScene::on_memory();
     let other = target.with_keys("k9").await;
     import(&other, &exported).await.unwrap();
     assert!(!target.dump().await.contains(SECRET));

@@ -10,7 +10,7 @@ use serde_json::json;
 #[path = "../encryption/scene.rs"]
 mod scene;
 
-use self::scene::{SECRET, Scene, find, patch, put, read};
+use self::scene::{SECRET, SecretScene, find, patch, put, read};
 use super::server::{database_name, fresh_url, indexes, run_on_server};
 
 /// Everything in a database, as text.
@@ -30,7 +30,7 @@ async fn dump(url: &str) -> String {
 fn no_plain_text_of_a_secret_is_in_the_database() {
     run_on_server(async {
         let url = fresh_url();
-        let scene = Scene { backend: Arc::new(Mongo::open(&url, MongoOptions::default()).await.unwrap()) };
+        let scene = SecretScene { backend: Arc::new(Mongo::open(&url, MongoOptions::default()).await.unwrap()) };
         let engine = scene.with_keys("k1").await;
         let document = json!({"tag": "seen", "token": SECRET, "note": [SECRET, null, 1.5], "auth": {"pin": 90_210_777, "other": 1}});
         put(&engine, "a", document.clone()).await.unwrap();

@@ -52,7 +52,7 @@ pub(in crate::engine) async fn verify_documents(
     let of = engine.count_exported().await?.zip(entities).map(|(documents, entities)| documents + entities);
     let report = VerifyReport { documents: 0, ..report };
     let mut verification =
-        Verification { engine: engine.over(engine.shared.store.clone()), report, progress, done: 0, of };
+        Verification { engine: engine.with_store(engine.shared.store.clone()), report, progress, done: 0, of };
     // Exports carry declarations in another form, so these are not among the exported collections.
     let collections = exported_collections(&engine.catalog());
     for collection in collections.into_iter().chain([&DECLARATIONS as &'static Collection]) {
