@@ -65,7 +65,7 @@ async fn rotation_beside_writers_loses_nothing() {
     let stop = AtomicBool::new(false);
     // Some processes know the new key as an older one, and still encrypt with the one before.
     let writer = async |number: usize| {
-        let engine = scene.with_keys(if number % 2 == 0 { "k2,k1" } else { "k1,k2" }).await;
+        let engine = scene.with_keys(if number.is_multiple_of(2) { "k2,k1" } else { "k1,k2" }).await;
         let mut counts = vec![0u64; DOCUMENTS];
         while !stop.load(Ordering::Relaxed) {
             for (at, count) in counts.iter_mut().enumerate() {
