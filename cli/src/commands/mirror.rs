@@ -82,7 +82,10 @@ async fn mirror_opened(
             // A store that cannot be reached for a while does not end the mirror.
             Err(CliError::Error(error)) if args.follow && error.retryable && wait.0 > 0 => {
                 out.remark(&format!("the mirror is behind: {error}"));
-                let pause = async { Ok::<_, Error>(tokio::time::sleep(Duration::from_secs(5)).await) };
+                let pause = async {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    Ok::<_, Error>(())
+                };
                 interrupt::run_interruptible(INTERRUPTED_NOTE, pause).await?;
             }
             Err(failure) => return Err(failure),

@@ -331,7 +331,7 @@ impl FieldAttributes {
             "an `undeclared` field has no declaration for its other attributes; remove `undeclared` or them"
         } else if self.id && (literal || self.omit_default || self.optional) {
             "an entity has an id; remove `default = …`, `omit_default` or `optional`"
-        } else if !self.composed_of.is_empty() && !(self.id && self.has_default()) {
+        } else if !(self.composed_of.is_empty() || self.id && self.has_default()) {
             "`composed_of` belongs to the id that documents may lack: `#[entity(id, default, composed_of(…))]`"
         } else if literal && (self.omit_default || self.optional) {
             "`default = …` excludes `omit_default` and `optional`: the declaration holds the default"
