@@ -302,10 +302,7 @@ async fn call_apps(recorder: &mut RecordedCalls) {
             json!({"executionId": "app", "metrics": {"cpu": 0.5}, "samples": [{"metrics": {"n": 1}}]}),
         ),
         ("apps.metrics.list", json!({"executionId": "app", "since": 0, "descending": true, "limit": 5})),
-        (
-            "apps.metrics.summary",
-            json!({"appId": 1, "names": ["cpu"], "hours": 1, "spanSeconds": 60}),
-        ),
+        ("apps.metrics.summary", json!({"appId": 1, "names": ["cpu"], "hours": 1, "spanSeconds": 60})),
         ("apps.audit.list", json!({"command": "apps.step_claim"})),
     ];
     for (name, parameters) in calls {
