@@ -3113,7 +3113,7 @@ export type SearchHit = {
   field: SearchedField;
   /** Its id. */
   id: string;
-  /** What it is. */
+  /** Whether it is a step or an artifact. */
   kind: SearchKind;
   /** The number of the step. */
   step_id: number;
@@ -3127,7 +3127,7 @@ export type SearchHitPage = {
   next?: string;
 };
 
-/** What is searched. */
+/** The kind of a search entry. */
 export type SearchKind =
   /** Steps. */
   | "step"
