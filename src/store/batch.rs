@@ -161,11 +161,6 @@ impl Batch {
         }
     }
 
-    /// Whether the batch writes rows of a time series, and nothing else if it is valid.
-    pub(super) fn is_detached(&self, catalog: &Catalog) -> bool {
-        self.writes.iter().any(|write| is_row(catalog, write))
-    }
-
     /// Checks that rows of a time series are in a batch without checks and other documents.
     fn validate_rows(&self, catalog: &Catalog) -> Result<(), StoreError> {
         match self.writes.iter().find(|write| is_row(catalog, write)) {
@@ -186,7 +181,7 @@ impl Batch {
 }
 
 /// Whether a write is to a row of a time series.
-fn is_row(catalog: &Catalog, write: &Write) -> bool {
+pub(super) fn is_row(catalog: &Catalog, write: &Write) -> bool {
     catalog.get(&write.key.collection).is_some_and(|collection| collection.detached.is_some())
 }
 

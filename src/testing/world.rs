@@ -56,8 +56,8 @@ impl World {
     pub fn open(&self, url: String, options: String) -> Promise {
         let (host, stores) = (self.host.clone(), self.stores.clone());
         to_promise(async move {
-            let OpenOptions { missing, settings } = OpenOptions::from_text(&options)?;
-            let store = Arc::new(FaultStore::new(open::open_with(&url, missing).await?));
+            let OpenOptions { missing, settings, keys } = OpenOptions::from_text(&options)?;
+            let store = Arc::new(FaultStore::new(open::open_with_keys(&url, missing, keys).await?.store));
             stores.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
             Ok(Runstate::with_store(store, host, settings).await?.into())
         })

@@ -8,6 +8,7 @@ use super::subscription::{Event, PublishEvent};
 use crate::decision::TypedCommand;
 use crate::operation::DueRule;
 use crate::schema::Entity as _;
+use crate::time::Millis;
 
 /// The due rules.
 pub(super) static RULES: &[&DueRule] = &[&STEP_CLAIM, &BLOB_REVIEW, &DELIVERY_CLAIM, &EVENT];
@@ -28,15 +29,19 @@ static BLOB_REVIEW: DueRule = DueRule {
     })
 };
 
-/// Claimed deliveries whose lease has ended.
+/// Claimed deliveries whose lease has ended. A process that polls may find them later by the lead: nothing depends on the moment.
 static DELIVERY_CLAIM: DueRule = DueRule {
-    lead: |_| SHORTEST_CLAIM,
+    lead: |_| Millis::seconds(10),
     ..DueRule::new("apps.delivery_claim", &Delivery::COLLECTION, "due_at", |row| {
         TypedCommand::boxed(ExpireDelivery { id: row.id.to_owned() })
     })
 };
 
 /// Events whose deliveries are not all made.
-static EVENT: DueRule = DueRule::new("apps.event", &Event::COLLECTION, "occurred_at", |row| {
-    TypedCommand::boxed(PublishEvent { id: row.id.to_owned() })
-});
+static EVENT: DueRule = DueRule {
+    // An event is due at once. A process that polls may publish it later by this time, and reads the store less often.
+    lead: |_| Millis::seconds(5),
+    ..DueRule::new("apps.event", &Event::COLLECTION, "occurred_at", |row| {
+        TypedCommand::boxed(PublishEvent { id: row.id.to_owned() })
+    })
+};

@@ -15,7 +15,7 @@ use super::transaction::MongoTransaction;
 use super::write_command::{CurrentRevisions, WriteCommand, WriteOrder, check_commands, keys_to_read, write_commands};
 use super::{CAPABILITIES, Declarations, Mongo, sweep};
 use crate::schema::Key;
-use crate::store::batch::next_revision;
+use crate::store::batch::{is_row, next_revision};
 use crate::store::mongodb::{changes, meta, read, time_series, transaction};
 use crate::store::{Batch, COMMANDS, Receipt, StoreError, WriteOp};
 
@@ -98,7 +98,8 @@ pub(super) async fn do_commit(mongo: &Mongo, batch: &Batch) -> Result<Receipt, S
         let receipt = replay(mongo, batch, true).await?;
         return receipt.ok_or(error);
     }
-    if batch.is_detached(&declarations.catalog) {
+    // A valid batch with a row of a time series has nothing else.
+    if batch.writes.iter().any(|write| is_row(&declarations.catalog, write)) {
         return time_series::commit_rows(mongo, batch, &declarations).await;
     }
     commit_in_transaction(mongo, batch, &declarations).await

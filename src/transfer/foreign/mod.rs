@@ -24,6 +24,7 @@ use super::{
 };
 use crate::engine::Error;
 use crate::error_code::ErrorCode;
+use crate::id;
 use crate::limits::DOCUMENT_BYTES;
 use crate::schema::{Catalog, Collection};
 use crate::time::Timestamp;
@@ -170,7 +171,10 @@ fn read(
         return Err(format!("it has {bytes} bytes; at most {DOCUMENT_BYTES} are allowed"));
     }
     let id = match collection.id_fields {
-        [] => id.to_owned(),
+        [] => match collection.detached {
+            Some(series) => row_id(&document, series.time, id)?,
+            None => id.to_owned(),
+        },
         fields => fields.iter().map(|field| id_part(&document, field)).collect::<Result<Vec<_>, _>>()?.join(":"),
     };
     let record =
@@ -181,6 +185,14 @@ fn read(
     let prefix = format!("{}: ", record.key());
     ExportRecord::read(catalog, exported).map_err(|why| why.strip_prefix(&prefix).unwrap_or(&why).to_owned())?;
     Ok((format!("{}{KEY_SEPARATOR}{id}", collection.name), line))
+}
+
+/// The id of a row of a time series: it begins with the time of the row, and is the same in every import.
+fn row_id(document: &Document, time: &str, id: &str) -> Result<String, String> {
+    let at = value::get(document, time).and_then(Json::as_i64).ok_or_else(|| format!("{time}: is not a timestamp"))?;
+    let mut random = [0; 10];
+    random.copy_from_slice(&id::sha256(&[id.as_bytes()])[..10]);
+    Ok(id::uuid_v7(Timestamp::from_millis(at), random))
 }
 
 fn id_part(document: &Document, field: &str) -> Result<String, String> {

@@ -12,6 +12,7 @@
 //! - **Rows of the ledger follow their documents.** The position names the commands of its batch until their rows are written. Commands
 //!   without changes are not in the feed: [`Mirror::finish`] copies their rows. Each store removes rows that have expired by itself.
 //! - **An expired position leads to a comparison of everything**, as the first copy is one. It copies what differs, and reads the rest.
+//! - **Rows of time series are not in the feed** and are committed alone. The first copy has them, and [`Mirror::finish`] copies those since.
 //! - **A store with other documents is not overwritten**, unless [`MirrorOptions::replace`] is set.
 //!
 //! | file | contents |
@@ -167,7 +168,11 @@ impl Mirror {
         self.catch_up(Millis(0), &mut progress).await?;
         let mut position = self.position.lock().await;
         if let Some(mut stored) = position.take() {
-            self.copy_collection(&mut stored, &COMMANDS, &mut progress).await?;
+            let catalog = self.primary.catalog();
+            let series = catalog.iter().filter(|collection| collection.detached.is_some());
+            for collection in series.chain([&COMMANDS as &'static Collection]) {
+                self.copy_collection(&mut stored, collection, &mut progress).await?;
+            }
             let comparison = self.compare(listed, &mut progress).await?;
             if comparison.is_equal() {
                 let key = Key::new(&MirrorPosition::COLLECTION, POSITION_ID);
@@ -325,6 +330,7 @@ impl Mirror {
                     true => {
                         self.copy_ledger_rows(&keys.iter().map(|key| key.id.to_string()).collect::<Vec<_>>()).await?
                     }
+                    false if collection.detached.is_some() => self.copy_rows(&keys).await?,
                     false => self.apply(stored, keys, None).await?,
                 }
                 self.follow(stored, Millis(0), &mut |_| {}).await?;
@@ -376,7 +382,8 @@ impl Mirror {
         loop {
             let catalog = self.primary.catalog();
             let is_copied = |event: &&ChangeEvent| {
-                event.key.collection != DECLARATIONS.name && catalog.get(&event.key.collection).is_some()
+                let collection = catalog.get(&event.key.collection);
+                event.key.collection != DECLARATIONS.name && collection.is_some_and(|one| one.detached.is_none())
             };
             let mut latest = std::collections::BTreeMap::new();
             for event in changes.events.iter().filter(is_copied) {
@@ -481,6 +488,16 @@ impl Mirror {
             }
         }
         Err(Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, "others keep writing to the mirror") })
+    }
+
+    /// Copies rows of time series that the secondary lacks, as a command without anything else. Another mirror may copy them at the same time.
+    async fn copy_rows(&self, keys: &[Key]) -> Result<(), Error> {
+        let CopyWrites { writes, .. } = self.copy_writes(keys).await?;
+        let inserts: Vec<Write> = writes.into_iter().filter(|write| write.op.document_after().is_some()).collect();
+        if !inserts.is_empty() {
+            self.secondary.store().commit(self.batch(inserts)).await?;
+        }
+        Ok(())
     }
 
     /// The writes that make documents of the secondary equal to those of the primary.

@@ -36,6 +36,7 @@ const MAX_NAME_BYTES: usize = 100;
 const ROWS: &str = "rows";
 
 /// A sample of the metrics of an execution.
+// Documents of other programs do not repeat their id.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[entity(collection = "apps.execution_metrics", version = 1, detached(time = timestamp, meta = execution_id))]
 #[index(execution_id, timestamp)]
@@ -43,7 +44,7 @@ const ROWS: &str = "rows";
 #[ttl(timestamp, days = 30)]
 pub struct ExecutionMetrics {
     /// Its id, which begins with its time.
-    #[entity(id)]
+    #[entity(id, default)]
     pub id: String,
     /// The execution.
     #[entity(references = "apps.executions", shard)]
