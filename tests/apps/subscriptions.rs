@@ -425,7 +425,18 @@ fn the_secret_is_stored_once_and_shown_nowhere() {
     let scene = with_delivery();
     let work = claim(&scene).unwrap();
     let encoded = SECRET.strip_prefix("whsec_").unwrap();
+    let documents = |name: &str, more: Json| {
+        let mut parameters = json!({"collection": "apps.subscriptions"});
+        parameters.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        block_on(scene.engine.call(&format!("documents.{name}"), parameters.as_object().unwrap().clone()))
+    };
+    // Neither may a condition reveal it.
+    for more in [json!({"where": {"gte": ["secret", "whsec_A"]}}), json!({"order": ["-secret"]})] {
+        assert_eq!(documents("query", more).unwrap_err().code.as_str(), "usage");
+    }
     let shown = [
+        documents("get", json!({"ids": ["s"]})).unwrap().to_string(),
+        documents("query", json!({"where": {"eq": ["id", "s"]}, "fields": ["id", "secret"]})).unwrap().to_string(),
         scene.ok("subscription.show", json!({"id": "s"})).to_string(),
         scene.ok("subscription.list", json!({})).to_string(),
         scene.ok("delivery.list", json!({})).to_string(),
@@ -449,7 +460,7 @@ fn the_secret_is_stored_once_and_shown_nowhere() {
     for text in &shown {
         assert!(!text.contains(encoded), "{text}");
     }
-    assert!(shown[7].contains("`secret` must be `whsec_` and 24 to 64 bytes in base64"), "{}", shown[7]);
+    assert!(shown[9].contains("`secret` must be `whsec_` and 24 to 64 bytes in base64"), "{}", shown[9]);
     // Of all rows of the store, the ledger included, only the subscription has it.
     let store = scene.engine.store();
     let collections = scene.engine.catalog();

@@ -57,7 +57,7 @@ pub(in crate::engine) async fn get(
     let collection = engine.readable_collection(&collection).await?;
     let keys: Vec<Key> = ids.iter().map(|id| Key::new(collection, id)).collect();
     let found = engine.store().get(&keys, Freshness::Linearizable).await?;
-    Ok(ids.iter().zip(found).map(|(id, found)| found.map(|found| reply_document(id, &found))).collect())
+    Ok(ids.iter().zip(found).map(|(id, found)| found.map(|found| reply_document(collection, id, &found))).collect())
 }
 
 /// A document: its fields, `_id` and `_rev`.
@@ -95,10 +95,17 @@ pub(in crate::engine) async fn query(engine: Engine, parameters: QueryDocuments)
     let filter = filter.unwrap_or(Filter::All);
     let order = order.unwrap_or_default();
     let sorted = order.iter().map(|field| field.strip_prefix('-').unwrap_or(field));
-    if let Some(name) = filter.fields().into_iter().chain(sorted).find(|name| matches!(*name, "_id" | "_rev")) {
-        let message = format!(
-            "documents.query: `{name}` is not a field of documents. `documents.get` reads documents by their ids"
-        );
+    for name in filter.fields().into_iter().chain(sorted) {
+        let message = match name {
+            "_id" | "_rev" => format!(
+                "documents.query: `{name}` is not a field of documents. `documents.get` reads documents by their ids"
+            ),
+            // A condition on a secret, or an order by it, would reveal it bit by bit.
+            name if is_secret(collection, name) => {
+                format!("documents.query: `{name}` holds a secret; name another field")
+            }
+            _ => continue,
+        };
         return Err(Rejection::Usage(message).into());
     }
     let sort = |field: String| match field.strip_prefix('-') {
@@ -114,7 +121,7 @@ pub(in crate::engine) async fn query(engine: Engine, parameters: QueryDocuments)
         projection: fields.unwrap_or_default(),
     };
     let page = engine.store().query(&query, Freshness::Linearizable).await?;
-    let items = page.items.iter().map(|row| reply_document(&row.id, &row.stored)).collect();
+    let items = page.items.iter().map(|row| reply_document(collection, &row.id, &row.stored)).collect();
     Ok(Page { items, next: page.next })
 }
 
@@ -292,13 +299,20 @@ pub(in crate::engine) async fn changes(
     Ok(DocumentChanges { events: events.collect(), next: changes.next })
 }
 
-/// A document as replies have it.
-fn reply_document(id: &str, stored: &StoredDocument) -> DocumentReply {
+/// A document as replies have it: without secrets.
+fn reply_document(collection: &Collection, id: &str, stored: &StoredDocument) -> DocumentReply {
     let mut document = stored.document.as_ref().clone();
+    document.retain(|name, _| !is_secret(collection, name));
     let [own_id, own_revision] = RESERVED;
     document.insert(own_id.to_owned(), id.into());
     document.insert(own_revision.to_owned(), stored.revision.to_string().into());
     DocumentReply(document)
+}
+
+/// Whether a field, or the object that begins its path, holds a secret.
+fn is_secret(collection: &Collection, path: &str) -> bool {
+    let first = path.split('.').next();
+    collection.fields.iter().any(|field| field.secret && field.name.split('.').next() == first)
 }
 
 fn too_many(what: &str, count: impl std::fmt::Display) -> Rejection {
