@@ -1,6 +1,6 @@
 // Figures of the extension in a real extension host, on a store of many executions: its activation, the time until its rows are there, and how long the
 // thread of the host is blocked. They are printed; nothing is asserted, because other processes share the processor. For each step two blocks are
-// printed: the longest one, and the one that is longest without the time in which the thread was ready to run and other threads had the processors.
+// printed: the longest one, and the one that is longest without the time in the run queue. There the thread is ready, and others have the processors.
 //
 // RUNSTATE_CODE_SERVER is the entry script of code-server, RUNSTATE_VSIX the packed extension. The arguments are the number of executions and of those
 // that wait, and `profile` prints the functions that ran in the second block: `node bench.mjs 10000 500 profile`.

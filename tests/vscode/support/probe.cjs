@@ -20,8 +20,8 @@ const TOP = 8;
 const TESTED = "runstate.runstate-vscode";
 
 /**
- * The accounting of the host's main thread by Linux, whose thread id is that of the process: the time on a processor, and the time in which it was
- * ready to run and waited for one. The kernel updates the first at each tick and each switch, so it lags by a few milliseconds.
+ * The accounting of the host's main thread by Linux: the time on a processor, and the time in which it was ready to run and waited for one. The id of
+ * the main thread is that of the process. The kernel updates the times at each tick and each switch, so they lag by a few milliseconds.
  */
 const schedstat = openSync(`/proc/self/task/${process.pid}/schedstat`);
 
@@ -34,7 +34,7 @@ function readThread() {
 
 const NO_BLOCK = { end: 0, wall: 0, ran: 0, queued: 0, rest: 0 };
 
-/** Delays of a timer in the thread. A delay is a block: time on a processor, waiting for one, and the rest, in which the thread slept or waited for I/O. */
+/** Delays of a timer in the thread. A delay is a block: time on a processor, time waiting for one, and the rest. In the rest the thread sleeps or waits for I/O. */
 class Thread {
   #last = readThread();
   #blocks = [];
