@@ -4105,7 +4105,7 @@ export interface AppsExecutionArtifactsDocument {
 /** A document of `apps.execution_metrics`, version 1 of its schema. */
 export interface AppsExecutionMetricsDocument {
   execution_id: string;
-  id: string;
+  id?: string | null;
   metrics: { [key: string]: Json };
   /** Milliseconds since 1970, UTC. */
   timestamp: number;
