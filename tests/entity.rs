@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use runstate::schema::{
-    Catalog, Collection, Detached, Direction, Entity, FieldType, Fields, Index, Kind, Literal, Predicate, Presence,
-    ShardKey, State, check,
+    Catalog, Collection, Direction, Entity, FieldType, Fields, Index, Kind, Literal, Predicate, Presence, ShardKey,
+    State, TimeSeries, check,
 };
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json};
@@ -257,7 +257,7 @@ struct Temperature {
 fn a_time_series_names_its_stored_fields() {
     let collection = &Temperature::COLLECTION;
     assert!(collection.insert_only);
-    assert_eq!(collection.detached, Some(Detached { time: "measured", meta: "ovenId" }));
+    assert_eq!(collection.detached, Some(TimeSeries { time: "measured", meta: "ovenId" }));
     assert!(Catalog::new(&[&Temperature::COLLECTION]).is_ok());
 }
 

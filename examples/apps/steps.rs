@@ -50,7 +50,7 @@ async fn illustrate(artifacts: Artifacts, task: Task<StepWork>) -> Result<Json, 
     Ok(json!({"artifact": upload.finish().await?}))
 }
 
-/// Writes the article under its final name at once, so nobody reads half of it.
+/// Writes the article under its final name at once, so no reader gets half of it.
 async fn publish(folder: PathBuf, task: Task<StepWork>) -> Result<Json, Failure> {
     fs::create_dir_all(&folder)?;
     let path = folder.join(format!("{}.md", task.work.claimed.execution_id));

@@ -10,7 +10,7 @@ const stop = rs.apps.worker(
     review: ({ text }) => ({ approved: text.length > 40, reason: `${text.length} characters` }),
     announce: ({ topic, path }) => {
       // The article is published already. This failure is not retried, so the article is withdrawn.
-      if (topic === "secrets") throw new CallFailure("nobody may hear of this", { final: true });
+      if (topic === "secrets") throw new CallFailure("this topic is not announced", { final: true });
       return { message: `New: ${path}` };
     },
   },

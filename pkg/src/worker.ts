@@ -90,7 +90,7 @@ const WORKER: OptionValidators<WorkerOptions> = {
   owner: anything, concurrency: anyOf(positiveInteger, objectByKind), leaseMs: anything, backoff: anything, graceMs: anything, onEvent: callback, ...WAIT,
 };
 
-/** What distinguishes the workers of one kind of items from others. */
+/** The differences between workers for different kinds of items. */
 export interface WorkerItems<W> {
   /** The method that starts such a worker, in errors. */
   readonly method: string;

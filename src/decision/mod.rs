@@ -236,7 +236,7 @@ impl Ctx {
         self.new_id_at(self.now)
     }
 
-    /// Returns a new id that begins with `at` instead of `now`: for rows of a time series ([`Detached`](crate::schema::Detached)).
+    /// Returns a new id that begins with `at` instead of `now`: for rows of a time series ([`TimeSeries`](crate::schema::TimeSeries)).
     pub fn new_id_at(&mut self, at: Timestamp) -> String {
         self.ids += 1;
         derive_id(at, &self.command, self.ids)

@@ -1,6 +1,6 @@
 //! The collections that an engine works with, checked once.
 
-use super::{Collection, Detached, Index, IndexKind, Kind, Presence, ShardKey, sealed};
+use super::{Collection, Index, IndexKind, Kind, Presence, ShardKey, TimeSeries, sealed};
 use crate::value::{SortedMap, SortedSet};
 
 /// A declaration that is not valid.
@@ -126,7 +126,7 @@ fn verify(collection: &Collection) -> Result<(), String> {
 
 /// The rules of time-series collections on MongoDB, and of rows that are never deleted.
 fn verify_detached(collection: &Collection) -> Result<(), String> {
-    let Some(Detached { time, meta }) = collection.detached else { return Ok(()) };
+    let Some(TimeSeries { time, meta }) = collection.detached else { return Ok(()) };
     let declared = |path: &str| collection.fields.iter().find(|field| field.name == path);
     let is_required = |path: &str| declared(path).is_some_and(|field| field.presence == Presence::Required);
     let is_single = !matches!(collection.kind_of(meta), Kind::Json | Kind::List | Kind::Object);
@@ -238,9 +238,9 @@ mod tests {
         .fields(&[Field::timestamp("at"), Field::text("by"), Field::json("any"), Field::timestamp("end").optional()])
         .indexes(&[Index::ordered(&[("by", Ascending), ("at", Ascending)])])
         .ttl(Ttl { field: "at", after: Millis(1), partial: None })
-        .detached(Detached { time: "at", meta: "by" });
-    const UNTIMED: Collection = SERIES.detached(Detached { time: "end", meta: "by" });
-    const UNSOURCED: Collection = SERIES.detached(Detached { time: "at", meta: "any" });
+        .detached(TimeSeries { time: "at", meta: "by" });
+    const UNTIMED: Collection = SERIES.detached(TimeSeries { time: "end", meta: "by" });
+    const UNSOURCED: Collection = SERIES.detached(TimeSeries { time: "at", meta: "any" });
     const UNIQUE: Collection = SERIES.indexes(&[Index::ordered(&[("by", Ascending)]).unique()]);
     const PINNED: Collection =
         SERIES.ttl(Ttl { field: "at", after: Millis(1), partial: Some(Predicate::Exists("by")) });

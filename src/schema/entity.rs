@@ -65,7 +65,7 @@ use crate::value::{self, Document, Json};
 /// |---|---|
 /// | `#[entity(collection = "domain.name", version = 1)]` | name and schema version |
 /// | `#[entity(insert_only)]` | see [`Collection`] |
-/// | `#[entity(detached(time = at, meta = source))]` | a time series, whose rows are insert-only; see [`Detached`](super::Detached) |
+/// | `#[entity(detached(time = at, meta = source))]` | a time series, whose rows are insert-only; see [`TimeSeries`](super::TimeSeries) |
 /// | `#[entity(noun = "parcel", filters(status, depot))]` | the queries `domain.parcel.show` and `domain.parcel.list`, with these filters; see [`EntityQueries`](crate::operation::EntityQueries) |
 /// | `#[entity(rename_all = "camelCase")]` | stored names in that case; without it as in Rust |
 /// | `#[entity(inside = "state")]` | the fields are stored in that object |

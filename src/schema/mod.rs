@@ -58,7 +58,7 @@ pub struct Collection {
     /// Documents are inserted and deleted, never updated.
     pub insert_only: bool,
     /// Documents are rows of a time series, written outside of commits with other documents.
-    pub detached: Option<Detached>,
+    pub detached: Option<TimeSeries>,
     /// The fields whose values, joined by `:`, are the id of a document. Empty: documents need not have their id.
     pub id_fields: &'static [&'static str],
 }
@@ -211,7 +211,7 @@ pub enum ShardKey {
 /// The id of a row begins with its time, as a UUIDv7 does ([`time_of`](crate::id::time_of)): rows in the order of their ids are in the
 /// order of their times, and a row is found by its id without an index on ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Detached {
+pub struct TimeSeries {
     /// The timestamp field with the time of a row.
     pub time: &'static str,
     /// The field with the source of a row. Rows with one source and close times are stored together.
@@ -265,7 +265,7 @@ impl Collection {
     }
 
     /// Declares that documents are rows of a time series.
-    pub const fn detached(mut self, detached: Detached) -> Self {
+    pub const fn detached(mut self, detached: TimeSeries) -> Self {
         self.detached = Some(detached);
         self.insert_only()
     }

@@ -9,7 +9,7 @@ use super::{COMMANDS, Capabilities, StoreError, StoredDocument};
 use crate::id;
 use crate::id::{CommandId, Revision};
 use crate::limits::DOCUMENT_BYTES;
-use crate::schema::{Catalog, Collection, Detached, Key, check};
+use crate::schema::{Catalog, Collection, Key, TimeSeries, check};
 use crate::time::Timestamp;
 use crate::value::{Difference, Document, Json, collect_document, get, json_bytes};
 
@@ -108,7 +108,7 @@ impl Batch {
     ///
     /// - [`StoreError::Invalid`]: a write to the ledger or to an undeclared collection; an invalid id; a key that is written twice,
     ///   or both written and checked; an operation that its [`Expectation`] does not allow; a document or ledger row that
-    ///   [`schema::check`](crate::schema::check) rejects; a row of a time series ([`Detached`](crate::schema::Detached)) beside a check or
+    ///   [`schema::check`](crate::schema::check) rejects; a row of a time series ([`TimeSeries`](crate::schema::TimeSeries)) beside a check or
     ///   another document, or under an id that does not begin with its time.
     /// - [`StoreError::TooLarge`]: the batch exceeds `limits`.
     ///
@@ -294,7 +294,7 @@ impl Write {
         let Some(after) = self.op.document_after() else { return Ok(0) };
         // The depth is checked first, because comparing and measuring recurse into the document.
         validate_document(collection, &self.key, after)?;
-        if let Some(Detached { time, .. }) = collection.detached
+        if let Some(TimeSeries { time, .. }) = collection.detached
             && id::time_of(&self.key.id).map(Timestamp::as_millis) != get(after, time).and_then(Json::as_i64)
         {
             return invalid(format!("its id does not begin with its `{time}`, as a UUIDv7 of that time does"));

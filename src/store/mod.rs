@@ -247,7 +247,7 @@ pub trait Store: MaybeSync {
     /// reading ([`Batch::validate`]), expectations and checks, and unique indexes against the state after the whole batch. If
     /// several of these fail, it is not defined which failure is reported.
     ///
-    /// A batch of rows of a time series ([`Detached`](crate::schema::Detached)) may be applied in two steps: the rows, then the ledger row,
+    /// A batch of rows of a time series ([`TimeSeries`](crate::schema::TimeSeries)) may be applied in two steps: the rows, then the ledger row,
     /// which alone decides whether the command is committed. A repeat then writes only the rows that are missing.
     ///
     /// After `Conflict` and `UniqueViolation`, nothing was written and the command may be decided again. After `UnknownOutcome`,

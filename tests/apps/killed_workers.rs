@@ -1,4 +1,4 @@
-//! Worker processes on one store of files, killed with SIGKILL again and again: every step is completed once, and every execution ends.
+//! Worker processes on one store of files, killed with SIGKILL repeatedly: every step is completed once, and every execution ends.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! The example in `examples/apps`: its Rust worker and its Node worker run executions together, while the one in Node is killed again and again.
+//! The example in `examples/apps`: its Rust worker and its Node worker run executions together, while the one in Node is killed repeatedly.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

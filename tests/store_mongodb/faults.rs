@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mongodb::bson::{Document, doc};
 use runstate::id::{CommandId, uuid_v7};
 use runstate::schema::Direction::Ascending;
-use runstate::schema::{Catalog, Collection, Detached, Field, Index, Key, Ttl};
+use runstate::schema::{Catalog, Collection, Field, Index, Key, TimeSeries, Ttl};
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Batch, Expectation, Freshness, Outcome, Receipt, Store, StoreError};
 use runstate::time::{Millis, Timestamp};
@@ -23,7 +23,7 @@ const LEASES: Collection = Collection::new("t.leases", 1)
     .ttl(Ttl { field: "until", after: Millis(1), partial: None });
 const SAMPLES: Collection = Collection::new("t.samples", 1)
     .fields(&[Field::timestamp("at"), Field::text("by")])
-    .detached(Detached { time: "at", meta: "by" });
+    .detached(TimeSeries { time: "at", meta: "by" });
 const UNINDEXED: Collection = Collection::new("t.leases", 1);
 
 /// A store whose connections fail on request.

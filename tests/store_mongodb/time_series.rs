@@ -10,7 +10,7 @@ use runstate::engine::{Engine, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::id::uuid_v7;
 use runstate::schema::Direction::{Ascending, Descending};
-use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Detached, Field, Filter, Freshness, Index, Key};
+use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Field, Filter, Freshness, Index, Key, TimeSeries};
 use runstate::schema::{Query, Ttl};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::mongodb::{Mongo, MongoOptions};
@@ -28,7 +28,7 @@ const SAMPLES: Collection = Collection::new("t.samples", 1)
     .fields(&[Field::id("id"), Field::timestamp("at"), Field::text("by"), Field::int("n")])
     .indexes(&[Index::ordered(&[("by", Ascending), ("at", Ascending)])])
     .ttl(Ttl { field: "at", after: Millis::days(2), partial: None })
-    .detached(Detached { time: "at", meta: "by" });
+    .detached(TimeSeries { time: "at", meta: "by" });
 const KEPT_LONGER: Collection = SAMPLES.ttl(Ttl { field: "at", after: Millis::days(3), partial: None });
 const KEPT: Collection = Collection { ttl: None, ..SAMPLES };
 
@@ -85,7 +85,7 @@ async fn call(engine: &Engine, name: &str, parameters: Json) -> Json {
 }
 
 #[test]
-fn metrics_are_a_time_series_with_the_indexes_of_the_schema_in_both_layouts() {
+fn metrics_are_a_time_series_with_the_indexes_of_the_schema() {
     run_on_server(async {
         let (one, several) = (fresh_url(), fresh_url());
         open_engine(&one).await;

@@ -272,7 +272,7 @@ impl<'a> Struct<'a> {
             let mut resolve = |field: &Ident| self.resolve(&name::plain(field), field.span(), &mut tokens.checks);
             let [time, meta] = fields;
             let (time, meta) = (resolve(time)?, resolve(meta)?);
-            tokens.add(quote!(.detached(::runstate::schema::Detached { time: #time, meta: #meta })));
+            tokens.add(quote!(.detached(::runstate::schema::TimeSeries { time: #time, meta: #meta })));
         }
         let id_fields = self.id_fields(&mut tokens.checks)?;
         tokens.add(quote!(.id_fields(&[#(#id_fields),*])));

@@ -15,7 +15,7 @@ use rust_decimal::Decimal;
 use super::sweep::LEDGER_TIME;
 use crate::id::{self, Revision};
 use crate::limits::SAFE_INTEGER;
-use crate::schema::{Collection, Detached, Field, Index, Key, Kind, Presence, Ttl, parse_decimal};
+use crate::schema::{Collection, Field, Index, Key, Kind, Presence, TimeSeries, Ttl, parse_decimal};
 use crate::store::{COMMANDS, StoreError, StoredDocument};
 use crate::time::Timestamp;
 use crate::value::{Document, Json};
@@ -147,7 +147,7 @@ impl CollectionCodec {
             }
         }
         let (id, revision, version) = reserved.parse().map_err(|why| self.damage_error(reserved.id(), why))?;
-        if let Some(time) = self.collection.detached.and_then(|Detached { time, .. }| document.get(time)?.as_i64())
+        if let Some(time) = self.collection.detached.and_then(|TimeSeries { time, .. }| document.get(time)?.as_i64())
             && id::time_of(&id).map(Timestamp::as_millis) != Some(time)
         {
             return Err(self

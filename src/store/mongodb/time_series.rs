@@ -1,4 +1,4 @@
-//! Rows of time series ([`Detached`]), in time-series collections of the server: how they are written, found and counted, and the options of
+//! Rows of time series ([`TimeSeries`]), in time-series collections of the server: how they are written, found and counted, and the options of
 //! their collections.
 //!
 //! The server refuses such rows in a transaction, and has no unique index on their `_id`. So a commit inserts the rows with the majority first,
@@ -21,7 +21,7 @@ use super::write_command::{CurrentRevisions, WriteOrder, write_commands};
 use super::{Declarations, Mongo};
 use crate::id;
 use crate::marker::BoxFuture;
-use crate::schema::{Collection, Detached, Direction, Key, Query};
+use crate::schema::{Collection, Direction, Key, Query, TimeSeries};
 use crate::store::mongodb::{commit, read, read_fence, retry};
 use crate::store::{Batch, Freshness, Receipt, StoreError, Write};
 use crate::value::{Json, is_equal};
@@ -112,7 +112,7 @@ async fn insert_missing(
 /// The condition for documents with these ids. The id of a row begins with its time, by which the server finds it.
 pub(super) fn filter_by_ids(codec: &CollectionCodec, ids: &[&str]) -> Spec {
     let mut filter = doc! {"_id": {"$in": ids}};
-    if let Some(Detached { time, .. }) = codec.collection.detached {
+    if let Some(TimeSeries { time, .. }) = codec.collection.detached {
         let times = || ids.iter().filter_map(|id| id::time_of(id));
         // No row has another id.
         let (Some(first), Some(last)) = (times().min(), times().max()) else { return doc! {"_id": {"$in": []}} };
@@ -124,7 +124,7 @@ pub(super) fn filter_by_ids(codec: &CollectionCodec, ids: &[&str]) -> Spec {
 /// A query for rows in the order of their ids, as the same query in the order of their times, which the server has an index for. `None`: the
 /// query stays as it is.
 pub(super) fn order_by_time(codec: &CollectionCodec, query: &Query) -> Option<Query> {
-    let Detached { time, .. } = codec.collection.detached.filter(|_| query.sort.is_empty())?;
+    let TimeSeries { time, .. } = codec.collection.detached.filter(|_| query.sort.is_empty())?;
     Some(query.clone().sort(time, Direction::Ascending))
 }
 
@@ -160,7 +160,7 @@ pub(super) enum FoundCollection {
 impl TimeSeriesOptions {
     /// The options that a collection needs. `None`: it is not a time series.
     pub(super) fn of(collection: &Collection) -> Option<Self> {
-        let Detached { time, meta } = collection.detached?;
+        let TimeSeries { time, meta } = collection.detached?;
         let expiry = collection.ttl.as_ref().map(|ttl| expiry_seconds(ttl).into());
         Some(Self { time: time.to_owned(), meta: Some(meta.to_owned()), expiry })
     }
@@ -252,7 +252,7 @@ mod tests {
     const SERIES: Collection = Collection::new("t.c", 1)
         .fields(&[Field::id("id"), Field::timestamp("at"), Field::text("by")])
         .ttl(Ttl { field: "at", after: Millis::days(30), partial: None })
-        .detached(Detached { time: "at", meta: "by" });
+        .detached(TimeSeries { time: "at", meta: "by" });
 
     fn listed(kind: &str, options: Spec) -> FoundCollection {
         FoundCollection::parse(&doc! {"name": "c", "type": kind, "options": options})

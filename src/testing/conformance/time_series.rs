@@ -7,7 +7,7 @@ use super::{CaseFailure, Subject, Verdict, ensure, ensure_eq};
 use crate::id::uuid_v7;
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{
-    Accumulator, Aggregate, Collection, Detached, Field, Filter, Freshness, Group, Index, Key, Query, Ttl,
+    Accumulator, Aggregate, Collection, Field, Filter, Freshness, Group, Index, Key, Query, TimeSeries, Ttl,
 };
 use crate::store::{Outcome, Store};
 use crate::testing::join_all;
@@ -19,7 +19,7 @@ const SAMPLES: Collection = Collection::new("conform.samples", 1)
     .fields(&[Field::id("id"), Field::timestamp("at"), Field::text("by"), Field::object("numbers").optional()])
     .indexes(&[Index::ordered(&[("by", Ascending), ("at", Ascending)]), Index::ordered(&[("at", Descending)])])
     .ttl(Ttl { field: "at", after: Millis::seconds(1), partial: None })
-    .detached(Detached { time: "at", meta: "by" });
+    .detached(TimeSeries { time: "at", meta: "by" });
 
 /// The time of the first sample.
 const START: i64 = 1_705_744_800_000;
