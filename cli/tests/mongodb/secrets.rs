@@ -18,6 +18,7 @@ const COMMANDS: &[&[&str]] = &[
     &["cvm", "overview"],
     &["session", "list"],
     &["project", "counts"],
+    &["mirror", "--to", "file:mirror", "--compare"],
     &["task", "list"],
     &["machine", "list"],
     &["app", "list"],

@@ -43,7 +43,7 @@ fn errors_of_fields_point_at_them() {
         (
             "#[entity(id)] id: String, #[entity(maximum = 3)] text: String",
             "maximum",
-            "`maximum` is not a valid attribute; use `id`, `kind`",
+            "`maximum` is not a valid attribute; use `id`, `composed_of`",
         ),
         (
             "#[entity(id)] id: String, #[entity(kind = integer)] n: String",
@@ -241,5 +241,5 @@ fn errors_of_queries_point_at_their_attributes() {
     assert_error(error("noun = \"Two Notes\""), "\"Two Notes\"", "one word in camel case");
     assert_error(error("detached(time = at, meta = id)"), "at", "`at` is not a valid field of `Note`");
     assert_error(error("detached(when = id)"), "when", "use `time`, `meta`");
-    assert_error(error("detached(time = id)"), "detached", "needs `detached(time = …, meta = …)`");
+    assert_error(error("detached(time = id)"), "detached(time = id)", "needs `detached(time = …, meta = …)`");
 }
