@@ -129,8 +129,8 @@ pub fn read_pieces_in_thread(
         loop {
             let mut piece = Vec::with_capacity(piece_bytes);
             let read = source.by_ref().take(piece_bytes as u64).read_to_end(&mut piece).map(|_| piece);
-            let ended = read.as_ref().map_or(true, Vec::is_empty);
-            if (ended && read.is_ok()) || sender.blocking_send(read).is_err() || ended {
+            let (is_end, is_last) = (read.as_ref().is_ok_and(Vec::is_empty), read.is_err());
+            if is_end || sender.blocking_send(read).is_err() || is_last {
                 return;
             }
         }

@@ -87,7 +87,7 @@ async fn start(engine: &Engine) {
     call(engine, "configuration.save", version).await;
     for n in 0..EXECUTIONS {
         for topic in ["otters", "secrets"] {
-            let input = json!({"topic": topic, "illustrated": n % 2 == 0});
+            let input = json!({"topic": topic, "illustrated": n.is_multiple_of(2)});
             let start = json!({"appId": 1, "userId": "u", "id": format!("{topic}-{n}"), "input": input});
             call(engine, "execution.start", start).await;
         }
@@ -113,7 +113,7 @@ async fn check(engine: &Engine, published: &Path, topic: &str, n: usize) {
     }
     assert_eq!(execution["status"], "completed", "{execution} {steps}");
     assert_eq!(article.unwrap(), step("draft")["output"]["text"]);
-    let illustrated = if n % 2 == 0 { "completed" } else { "skipped" };
+    let illustrated = if n.is_multiple_of(2) { "completed" } else { "skipped" };
     assert_eq!(step("illustrate")["status"], illustrated);
     if let Some(artifact) = step("illustrate")["output"]["artifact"].as_str() {
         let mut reader = Artifacts::new(engine, Chunks::new(engine)).read(artifact, ..).await.unwrap();

@@ -66,7 +66,7 @@ impl NewUpload {
             let unreadable = |error: io::Error| error::io(format!("{source_name} cannot be read"), &error);
             let file = File::open(&file).map_err(unreadable)?;
             let metadata = file.metadata().map_err(unreadable)?;
-            (Box::new(file), metadata.is_file().then(|| metadata.len()))
+            (Box::new(file), metadata.is_file().then_some(metadata.len()))
         };
         let artifact = NewArtifact::of_step(execution, step).named(artifact_type, name, mime);
         Ok(Self { artifact: NewArtifact { metadata, ..artifact }, storage, source, source_name, total })

@@ -14,6 +14,7 @@ use crate::args::{GlobalArgs, MirrorArgs};
 use crate::error::{self, CliError};
 use crate::exit::CliExit;
 use crate::interrupt;
+use crate::keys::keys_from_environment;
 use crate::printer::Printer;
 use crate::progress::Bar;
 use crate::session::{explain_open_error, resolve_store_url};
@@ -31,10 +32,10 @@ const INTERRUPTED_NOTE: &str = "what was mirrored is kept; repeat the command to
 /// Mirrors this store to another one.
 pub async fn mirror_store(global: &GlobalArgs, args: &MirrorArgs, out: Printer) -> Result<CliExit, CliError> {
     let url = resolve_store_url(global)?;
-    let opened = open::open_with_id(&url, MissingStore::Refuse).await;
+    let opened = open::open_with_keys(&url, MissingStore::Refuse, keys_from_environment()?).await;
     let primary = opened.map_err(|error| explain_open_error(global, &url, error))?;
     let missing = if args.compare || args.finish { MissingStore::Refuse } else { MissingStore::Create };
-    let secondary = open::open_with_id(&args.to, missing).await?;
+    let secondary = open::open_with_keys(&args.to, missing, keys_from_environment()?).await?;
     if primary.id.is_some() && primary.id == secondary.id {
         return Err(error::usage("--to names the same store as --store; name another one"));
     }

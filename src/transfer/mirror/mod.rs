@@ -111,7 +111,8 @@ struct ChangeWindow {
 }
 
 impl Mirror {
-    /// Opens both stores with the same domains. Nothing is copied yet.
+    /// Opens both stores with the same domains. Nothing is copied yet. A store with encrypted secrets needs its keys, and so does the secondary:
+    /// without keys it would get them as plain text.
     ///
     /// Errors: `unsupported` if the primary has no change feed.
     pub async fn open(

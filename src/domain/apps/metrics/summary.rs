@@ -117,8 +117,11 @@ impl SummarizeMetrics {
     }
 }
 
-/// The numbers of a metric: the end of a column's name, and what it is of a field.
-const COLUMNS: [(&str, fn(String) -> Accumulator); 4] = [
+/// The accumulator of a field.
+type FieldAccumulator = fn(String) -> Accumulator;
+
+/// The numbers of a metric: the beginning of a column's name, and the accumulator.
+const COLUMNS: [(&str, FieldAccumulator); 4] = [
     ("min", Accumulator::Min),
     ("avg", Accumulator::Avg),
     ("max", Accumulator::Max),
