@@ -57,6 +57,7 @@ pub(super) async fn load(
             engine.shared.cache.get_seen_since(key, immutable.unwrap_or(Timestamp::from_millis(i64::MIN)))
         };
         let is_cached = |key: &Key| cached(key).is_some();
+        let fetched_before = fetched.len();
         if from == ReadSource::Cache && !(queries.is_empty() && aggregates.is_empty() && keys.iter().all(is_cached)) {
             fetched.extend(view.keys().filter(|key| !is_immutable(engine, key)).cloned());
             from = ReadSource::Store;
@@ -65,7 +66,6 @@ pub(super) async fn load(
         let may_be_old = source == ReadSource::Cache && queries.is_empty() && aggregates.is_empty();
         let default = if may_be_old { Freshness::Session } else { Freshness::Linearizable };
         let required = |is_fresh| if is_fresh { Freshness::Session } else { freshness.unwrap_or(default) };
-        let fetched_before = fetched.len();
         for key in keys {
             let may_be_cached =
                 from == ReadSource::Cache || (source == ReadSource::Cache && is_immutable(engine, &key));
