@@ -40,7 +40,8 @@ pub fn page() -> String {
     }
     let introduction = "The status after each command; `–`: the command is rejected and changes nothing.";
     for lifecycle in domain::ALL.iter().flat_map(|domain| domain.lifecycles) {
-        let (title, table) = (format!("Lifecycle of {}", lifecycle.entity), (lifecycle.table)());
+        let Some(table) = lifecycle.table else { continue };
+        let (title, table) = (format!("Lifecycle of {}", lifecycle.entity), table());
         section(&title, format!("\n{introduction}\n\n{table}"));
     }
     for domain in domain::ALL {

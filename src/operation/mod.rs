@@ -195,14 +195,14 @@ pub struct Domain {
 pub struct LifecycleDeclaration {
     /// The entity with its article: `an execution`.
     pub entity: &'static str,
-    /// Its table of statuses and commands; see [`transition_table`].
-    pub table: fn() -> String,
+    /// Its table of statuses and commands, in builds with the feature `schema`; see [`transition_table`].
+    pub table: Option<fn() -> String>,
 }
 
 impl LifecycleDeclaration {
     /// The lifecycle `L` of `entity`.
     pub const fn new<L: Lifecycle>(entity: &'static str) -> Self {
-        Self { entity, table: transition_table::<L> }
+        Self { entity, table: if crate::HAS_SCHEMAS { Some(transition_table::<L>) } else { None } }
     }
 }
 
