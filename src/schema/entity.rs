@@ -96,7 +96,7 @@ use crate::value::{self, Document, Json};
 /// | `undeclared` | stored and read, but not declared |
 /// | `secret` | holds a secret, which a store with keys encrypts |
 /// | `searchable` | a secret that can be found by its exact value |
-/// | `words` | a text of words in lower case, for a text index; see [`Field`](super::Field) |
+/// | `words` | a text of words in lower case, for a text index; see [`Field`] |
 /// | `updated` | the time of the last change; see [`Decision::save`](crate::decision::Decision::save) |
 /// | `shard` | a sharded MongoDB distributes the documents by this field; by the id: by its hash; see [`ShardKey`](super::ShardKey) |
 /// | `state` | an enum with [`State`](macro@super::State): its tag and the fields of its variant are stored at this level |
