@@ -7,6 +7,20 @@ type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 /** A choice of a question. */
 type Choice = string | number | boolean;
 
+/** The cost of a call, and the project whose budgets have it. */
+interface CallCost {
+  /** The id of the project: `fleet.project.create` returns it. */
+  project: string;
+  /** The resource. */
+  resource: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  /** The amount, 0 or more; rounded to six digits after the point. */
+  amount: number | string;
+  /** The unit of the amount: that of the budgets. */
+  unit: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
+  /** The part of the resource, such as `claude_api`, of at most 50 characters. */
+  subtype?: string;
+}
+
 /** Options of every call. */
 interface AskOptions {
   /**
@@ -21,6 +35,11 @@ interface AskOptions {
   timeoutMs?: number;
   /** The answer if none arrived in time. */
   default?: unknown;
+  /**
+   * The cost of the call. It is reserved when a worker claims the call, and used when the call is answered. A call whose cost a budget does not
+   * have waits until the budget has it.
+   */
+  cost?: CallCost;
 }
 
 /** A question whose answer is text. */
@@ -71,6 +90,9 @@ type Answer<Q> = Q extends string
 /**
  * Asks, and waits for the answer: for seconds or for months. The whole state of the program is saved meanwhile. The answer, of a
  * person or a model, continues the program here.
+ *
+ * With `await` directly before it, as before every other call, the other async functions of the program continue meanwhile:
+ * `await Promise.all(names.map(async (name) => greet(await CC(name))))` asks all questions at once. Without `await` the whole program waits.
  *
  * @param prompt The question.
  * @returns The answer: text; one of the choices, if there are any; a value that fits the schema, if there is one.
@@ -129,6 +151,22 @@ declare function sleep(ms: number): void;
  */
 declare function sleepUntil(moment: number | string): void;
 
+/**
+ * Calls a function later. The timer is a call of the execution, as that of {@link sleep}; until it has ended or is cleared, the
+ * execution does not complete.
+ *
+ * @param callback The function; it gets the other arguments.
+ * @param ms Milliseconds, at least 1.
+ * @returns The number of the timer, for {@link clearTimeout}.
+ */
+declare function setTimeout(callback: (...args: any[]) => unknown, ms?: number, ...args: any[]): number;
+
+/** Calls a function as the next job, before any timer or answer. */
+declare function queueMicrotask(callback: () => unknown): void;
+
+/** Stops a timer, so that its function is not called. */
+declare function clearTimeout(timer?: number): void;
+
 /** Files in the folders that the host has granted; none unless it did. */
 declare namespace fs {
   /**
@@ -161,5 +199,33 @@ interface Console {
   log(...values: any[]): void;
   /** The same as `log`. */
   error(...values: any[]): void;
+  /** The same as `log`. */
+  warn(...values: any[]): void;
+  /** The same as `log`. */
+  info(...values: any[]): void;
+  /** The same as `log`. */
+  debug(...values: any[]): void;
+  /** Prints the values if `condition` is false. */
+  assert(condition?: any, ...values: any[]): void;
+  /** Prints a value as `util.inspect` shows it, a text in quotes. */
+  dir(value?: any): void;
+  /** Prints the values, and indents all later lines by two columns. */
+  group(...values: any[]): void;
+  /** The same as `group`. */
+  groupCollapsed(...values: any[]): void;
+  /** Ends the innermost group. */
+  groupEnd(): void;
+  /** Prints how often it was called with this label. */
+  count(label?: string): void;
+  /** Restarts a count. */
+  countReset(label?: string): void;
+  /** Begins a timer. Times are those of the turns. */
+  time(label?: string): void;
+  /** Prints the time of a timer, and the values. */
+  timeLog(label?: string, ...values: any[]): void;
+  /** Prints the time of a timer, and ends it. */
+  timeEnd(label?: string): void;
+  /** Prints the rows of an array or object as a table. */
+  table(rows: any, columns?: string[]): void;
 }
 declare var console: Console;

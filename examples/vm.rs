@@ -34,6 +34,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
                 machine.reply(&replies).map_err(|failure| failure.message)?;
             }
+            StopReason::Waiting(calls) => {
+                let Some(call) = calls.first() else { return Err("it waits for nothing".into()) };
+                writeln!(out, "? {} {}{}", call.request.kind, call.request.prompt, call.request.args)?;
+                let reply = match call.request.kind.as_str() {
+                    "timer" => Reply::Nothing,
+                    _ => Reply::Value(answers.next().ok_or("no more answers")??.into()),
+                };
+                machine.settle(call.number, &reply).map_err(|failure| failure.message)?;
+            }
             StopReason::Complete(result) => {
                 writeln!(out, "= {result}")?;
                 break;

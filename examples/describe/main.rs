@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "settings": registry.domains().iter().filter_map(|domain| Some(domain.settings?.schema())).collect::<Vec<_>>(),
         "documents": collections.map(document).collect::<Vec<_>>(),
         "types": [
+            result_type::<runstate::blob::CollectReport>(),
             result_type::<calls::ImportResult>(),
             result_type::<Progress>(),
             result_type::<WorkerEvent<'static, Work>>(),
@@ -126,6 +127,9 @@ fn property(collection: &Collection, field: &Field) -> Value {
         Kind::Json => json!(true),
         Kind::Object => Value::Object(object(collection, &format!("{}.", field.name))),
     };
+    if let (Some(format), Some(schema)) = (field.format, schema.as_object_mut()) {
+        schema.extend(format.keywords());
+    }
     if let (false, Some(schema)) = (matches!(field.presence, Presence::Required), schema.as_object_mut()) {
         let description = schema.remove("description");
         let value = Value::Object(std::mem::take(schema));

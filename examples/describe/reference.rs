@@ -165,13 +165,14 @@ fn collection(collection: &Collection) -> String {
         text += "\nDocuments are inserted and deleted, never changed.\n";
     }
     text += "\n| field | kind | | values |\n|---|---|---|---|\n";
-    for Field { name, kind, presence, values, max_bytes, .. } in collection.fields {
+    for Field { name, kind, format, presence, values, max_bytes, .. } in collection.fields {
         let presence = match presence {
             Presence::Required => "required".to_owned(),
             Presence::Optional => String::new(),
             Presence::Default(value) => format!("default {value:?}"),
         };
         let mut limits: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+        limits.extend(format.map(|format| format.to_string()));
         limits.extend((*max_bytes > 0).then(|| format!("at most {max_bytes} bytes")));
         let _ = writeln!(
             text,

@@ -23,7 +23,7 @@ pub const LIMITS: Limits = Limits {
     match_steps: 20_000,
 };
 
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 11] = [
     "function f(x) { const y = [x, 2].map(z => CC('q' + z)); return y } CC('k', { key: 'k' }); console.log(f(1))",
     "CC('first'); const a = [3, 1, 2, undefined, 10]; a.sort((x, y) => (CC('s'), x - y)); console.log(a, a.reduce((p, c) => p + (c ?? 0), 0))",
     "class A { n = 1; static s = [2]; constructor(public x) {} get2() { return this.x + this.n } } class B extends A { m = [1, 2].map(y => CC('q' + y)); constructor() { super(7) } get2() { return super.get2() } } const b: any = new B(); console.log(b.get2(), b instanceof A, b)",
@@ -32,6 +32,8 @@ const SOURCES: [&str; 9] = [
     "const all = CC.all(['a', { prompt: 'b', key: 'k', timeoutMs: 5 }]); console.log(all, call('t', { a: [1] }, { key: 'k' }))",
     "const big: any = []; for (let i = 0; i < 600; i++) big.push({ i }); const d: any = {}; for (let i = 0; i < 300; i++) d['k' + i] = i; CC('x'); for (const k in d) big[0].i += d[k]; big.length = 5; console.log(JSON.stringify(big))",
     "const re = /(a)(?<n>\\d)/g; console.log('xa1a2'.replace(re, (m, g, i) => g + CC(m))); for (const c of 'añ😀') { console.log(c.padStart(3, '-')) } const g = Math.max.bind(null, 5); console.log(g(3), `${[1, [2]]}`, structuredClone({ d: [1] }))",
+    "const t = async (q: any, n: any) => { for (let i = 0; i < n; i++) { try { console.log(await CC(q)) } catch (e) { throw e } finally { await null } } return q }; const all = Promise.all([t('a', 2), t('b', 1), CC.all(['c', 'd'])]); CC('blocking'); console.log(await all, await Promise.race([t('e', 1), t('f', 1)]))",
+    "class A { #x = 1; async m(f: any) { for await (const x of [f(1), 2]) this.#x += await x; return this.#x } } setTimeout((x: any) => console.log(x), 1, 'timer'); const p = new Promise((r: any) => { CC('in'); r({ then(f: any) { f(CC('then')) } }) }); console.log(await p.then((x: any) => [x, CC('handler')]).finally(() => CC('f')), await new A().m(async (x: any) => (await sleep(1), x)), await Promise.allSettled([Promise.reject(1), p]))",
     "let n = 0; const fs: any = []; for (let i = 0; i < 3; i++) fs.push(() => i++ + n++); const { a, ...rest } = { a: 1, b: 2, c: 3 }; label: for (const f of fs) { switch (f()) { case 0: continue label; default: CC('s') } } console.log(a, rest, Object.entries(rest).flat(), JSON.parse('[1]'))",
 ];
 
@@ -122,6 +124,10 @@ fn reply(machine: &mut Machine, stop: &StopReason) {
     let calls = match stop {
         StopReason::Call(_) => 1,
         StopReason::Calls(calls) => calls.len(),
+        StopReason::Waiting(calls) => {
+            machine.acknowledge_calls();
+            return machine.settle(calls[0].number, &Reply::Value(json!("yes"))).unwrap();
+        }
         _ => return,
     };
     machine.reply(&vec![Reply::Value(json!("yes")); calls]).unwrap();

@@ -1,12 +1,19 @@
 //! Generates programs from a seed: functions, async or not, that call each other directly, as members, through callbacks and as
-//! values, within `try`, loops and conditions. A number that decreases with each call ends them.
+//! values, within `try`, loops and conditions. Their promises are awaited, combined, passed to handlers or ignored, and their calls are
+//! answered in any order. A number that decreases with each call ends them.
 
 /// Returns the program of a seed. It has no types, so Node runs it unchanged.
 pub fn program(seed: u64) -> String {
-    let mut generator = AsyncProgramGenerator { state: seed ^ 0x9E37_79B9_7F4A_7C15, functions: 0, lines: 0 };
+    let mut generator = AsyncProgramGenerator {
+        state: seed ^ 0x9E37_79B9_7F4A_7C15,
+        functions: 0,
+        generators: if seed.is_multiple_of(2) { 2 } else { 0 },
+        in_generator: false,
+        lines: 0,
+    };
     generator.functions = 3 + generator.below(3);
     let mut out = "let steps = 0; const log = (...a) => { if (++steps < 300) console.log(...a); };\n".to_owned();
-    out += "const hof = (f, n) => f(n);\n";
+    out += "const n = 2, hof = (f, n) => f(n);\n";
     for index in 0..generator.functions {
         let is_async = generator.below(3) > 0;
         let body = generator.statements(is_async, 2, false);
@@ -18,11 +25,23 @@ pub fn program(seed: u64) -> String {
             _ => format!("{mark}function f{index}(n) {{ {body} }}\n"),
         };
     }
+    for index in 0..generator.generators {
+        generator.in_generator = true;
+        let body = generator.statements(true, 2, false);
+        let result = generator.value(true);
+        generator.in_generator = false;
+        out += &format!(
+            "async function* a{index}(n) {{ let v; if (n <= 0 || steps > 200) return n; {body} yield n; return {result}; }}\n"
+        );
+    }
     let names: Vec<String> = (0..generator.functions).map(|index| format!("f{index}")).collect();
     let names = names.join(", ");
     out += &format!("const o = {{ {names} }}; const t = [{names}];\n");
     for index in 0..generator.functions {
         let callee = generator.pick(&["f#", "o.f#", "t[#]"]).replace('#', &index.to_string());
+        if generator.below(4) == 0 {
+            out += &format!("const p{index} = {}; log(p{index});\n", generator.reaction(&format!("{callee}(2)")));
+        }
         out += &format!(
             "try {{ console.log('r', await {callee}(3)); }} catch (e) {{ console.log('x', e.message ?? e); }}\n"
         );
@@ -33,6 +52,9 @@ pub fn program(seed: u64) -> String {
 struct AsyncProgramGenerator {
     state: u64,
     functions: usize,
+    /// Async generators; 0 in half of the programs.
+    generators: usize,
+    in_generator: bool,
     lines: usize,
 }
 
@@ -65,9 +87,34 @@ impl AsyncProgramGenerator {
         call.replace('@', callee).replace('#', &self.below(self.functions).to_string())
     }
 
+    /// An expression whose value is a promise for the value of a call.
+    fn reaction(&mut self, call: &str) -> String {
+        self.lines += 1;
+        let other = self.call();
+        let form = self.pick(&[
+            "Promise.resolve(@).then((x) => { log('t#', x); return x; })",
+            "Promise.resolve(@).then((x) => %, (e) => 'h' + (e.message ?? e))",
+            "Promise.resolve(@).catch((e) => { log('c#', e.message ?? e); return %; })",
+            "Promise.resolve(@).finally(() => log('f#'))",
+            "Promise.resolve(@).finally(() => %).catch((e) => e.message ?? e)",
+            "Promise.all([@, n, %])",
+            "Promise.all([@, %]).then((all) => all.length)",
+            "Promise.allSettled([@, %]).then((all) => all.map((one) => one.status))",
+            "Promise.race([@, %])",
+            "Promise.any([@, %]).catch((e) => e.errors?.length ?? e.message)",
+            "new Promise((resolve, reject) => { log('e#'); resolve(@); reject(new Error('ignored')); })",
+            "new Promise((resolve, reject) => { Promise.resolve(@).then(reject, resolve); }).catch((x) => x?.message ?? x)",
+            "Promise.resolve({ then(resolve) { log('l#'); resolve(@); } })",
+            "(async () => { for await (const x of [@, n]) log('i#', x); return n; })()",
+            "(async () => { try { return await @; } catch (e) { return await %; } finally { await null; log('a#'); } })()",
+        ]);
+        form.replace('@', call).replace('%', &other).replace('#', &self.lines.to_string())
+    }
+
     fn wrapped_call(&mut self) -> String {
         let (first, other) = (self.call(), self.call());
-        match self.below(9) {
+        match self.below(14) {
+            9 | 10 => self.reaction(&first),
             0 => format!("(n > 1 ? {first} : {other})"),
             1 => format!("(n > 1 && {first})"),
             2 => format!("({first} || {other})"),
@@ -77,9 +124,41 @@ impl AsyncProgramGenerator {
 
     fn value(&mut self, is_async: bool) -> String {
         match self.below(10) {
-            0..=6 if is_async => format!("await {}", self.wrapped_call()),
+            0..=5 if is_async => format!("await {}", self.wrapped_call()),
+            6 if is_async => "await CC('q' + n)".to_owned(),
+            7 if is_async => format!("[n, await {}, await {}]", self.wrapped_call(), self.wrapped_call()),
             9 => self.wrapped_call(),
             _ => self.pick(&["n", "n * 2", "'s'", "[n]"]).to_owned(),
+        }
+    }
+
+    /// A statement that uses or belongs to an async generator.
+    fn iteration(&mut self, is_async: bool, depth: usize) -> String {
+        let generator = format!("a{}(n - 1)", self.below(self.generators));
+        if self.in_generator && self.below(2) == 0 {
+            let value = self.value(true);
+            return match self.below(4) {
+                0 => format!("v = yield* {generator}; log('s', v);"),
+                1 => format!("try {{ v = yield {value}; }} finally {{ log('yf', n); }}"),
+                2 => "yield* [n, Promise.resolve('p')];".to_owned(),
+                _ => format!("v = yield {value}; log('y', v);"),
+            };
+        }
+        if !is_async {
+            return format!("v = {generator}.next(); v.catch(() => log('nc'));");
+        }
+        match self.below(5) {
+            0 if depth > 0 => {
+                let body = self.statements(true, depth - 1, true);
+                format!("for await (const x of {generator}) {{ log('w', x); {body} }}")
+            }
+            1 => format!("for await (const x of {generator}) {{ log('b', x); break; }}"),
+            2 => format!(
+                "{{ const it = {generator}; const all = [it.next(n), it.next(), it.{}]; log(await Promise.allSettled(all)); }}",
+                self.pick(&["next()", "return('r')", "throw(new Error('th'))", "return(Promise.resolve(n))"])
+            ),
+            3 => format!("v = (await {generator}.next()).value; log('n', v);"),
+            _ => "for await (const x of (function* () { try { yield n; yield Promise.resolve('q'); } finally { log('sf'); } })()) { log('z', x); if (n > 1) break; }".to_owned(),
         }
     }
 
@@ -91,6 +170,9 @@ impl AsyncProgramGenerator {
     fn statement(&mut self, is_async: bool, depth: usize, in_loop: bool) -> String {
         self.lines += 1;
         let line = format!("log({}, n);", self.lines);
+        if self.generators > 0 && self.below(4) == 0 {
+            return self.iteration(is_async, depth);
+        }
         let block = |this: &mut Self| match depth {
             0 => line.clone(),
             _ => this.statements(is_async, depth - 1, in_loop),

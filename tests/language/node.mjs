@@ -1,10 +1,11 @@
-// Runs programs in Node as the reference: reads [{ source, input, answers }] and writes [{ lines, result?, error?, ms }].
-// Values are printed by Node's own `format`. Stack traces differ between the engines, so their lines are removed.
+// Runs programs in Node as the reference: reads [{ source, input, answers, order }] and writes [{ lines, result?, error?, ms }].
+// Values are printed by a console of Node. Stack traces differ between the engines, so their lines are removed.
 import { readFileSync } from 'node:fs';
-import { format } from 'node:util';
+import { Console } from 'node:console';
+import { Writable } from 'node:stream';
 
 const AsyncFunction = Object.getPrototypeOf(async function () {}).constructor;
-const untraced = (line) => line.replace(/\n +at [^\n]*(?:\d+:\d+\)?|<anonymous>\))/g, '').replace(/\n +\.\.\. \d+ lines matching cause stack trace \.\.\./g, '');
+const untraced = (line) => line.replace(/\n +at [^\n]*(?:\d+:\d+\)?|<anonymous>\)?|\(index \d+\))/g, '').replace(/\n +\.\.\. \d+ lines matching cause stack trace \.\.\./g, '');
 
 // The time of the turn in the engine under test.
 const NOW = 1_790_000_000_000;
@@ -17,17 +18,67 @@ const sorted = (value) =>
       : inner,
   );
 
-async function run({ source, input, answers }) {
+// A host call that is awaited directly, which opens without blocking.
+const AWAITED = /\bawait\s+(CC\.all|CC|call|sleepUntil|sleep|fs\.\w+)(?=\()/g;
+
+/** Whether the text at a parenthesis ends with the matching one, and no member or call of the result follows. */
+function endsWithCall(text) {
+  let depth = 0;
+  const parts = text.matchAll(/'[^']*'|"[^"]*"|[()]/g);
+  for (const { 0: part, index } of parts) {
+    if (part === '(') depth++;
+    if (part === ')' && --depth === 0) return !/^\s*(\.(?!\.)|\[|\(|\?\.)/.test(text.slice(index + 1));
+  }
+  return true;
+}
+
+const openAwaited = (source) =>
+  source.replace(AWAITED, (match, name, at) => (endsWithCall(source.slice(at + match.length)) ? `await $open['${name}']` : match));
+
+const macrotask = () => new Promise((resolve) => setImmediate(resolve));
+
+/** Ends the running program, if it has not ended: `(error) => void`. */
+let unhandled = () => {};
+
+async function run({ source, input, answers, order }) {
   const lines = [];
-  // The output of a program is well-formed Unicode: a lone surrogate becomes U+FFFD.
-  const print = (...values) => lines.push(untraced(format(...values)).toWellFormed());
-  const console = { log: print, error: print, warn: print, info: print, debug: print };
+  let end;
+  // The output of a program is well-formed Unicode: a lone surrogate becomes U+FFFD. A program that has ended prints nothing.
+  const write = (text, _, done) => { end ?? lines.push(untraced(text.slice(0, -1)).toWellFormed()); done(); };
+  const console = new Console({ stdout: new Writable({ decodeStrings: false, write }), colorMode: false });
   class TimeoutError extends Error { constructor(message) { super(message); this.name = 'TimeoutError'; } }
   const counts = new Map();
-  const ask = (what, options) => {
+  const describe = (what, options) => {
     const key = options?.key;
     if (key !== undefined) counts.set(key, (counts.get(key) ?? 0) + 1);
-    lines.push(`${what}${options == null ? '' : ` ${sorted(options)}`}${key === undefined ? '' : ` #${counts.get(key)}`}`.toWellFormed());
+    return `${what}${options == null ? '' : ` ${sorted(options)}`}${key === undefined ? '' : ` #${counts.get(key)}`}`.toWellFormed();
+  };
+  // Open calls in order of number. Their lines are written when no task can run.
+  const open = [];
+  const showNew = () => {
+    for (const call of open.filter((call) => call.line !== undefined)) {
+      end ?? lines.push(call.line);
+      call.line = undefined;
+    }
+  };
+  const ask = (what, options) => {
+    showNew();
+    end ?? lines.push(describe(what, options));
+  };
+  const openCall = (what, options, hasAnswer = true) => {
+    const line = describe(what, options);
+    return new Promise((resolve, reject) => open.push({ line, resolve, reject, hasAnswer }));
+  };
+  const settle = ({ resolve, reject, hasAnswer }) => {
+    const { answer, error } = hasAnswer ? next() : {};
+    error ? reject(error) : resolve(answer);
+  };
+  // The same numbers as in the test of the machine.
+  let state = order ?? 0;
+  const choose = () => {
+    if (order === undefined || order === null) return 0;
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 8) % open.length;
   };
   // The answer `!Name: message` is an error.
   const next = () => {
@@ -38,12 +89,13 @@ async function run({ source, input, answers }) {
   };
   const answered = ({ answer, error }) => { if (error) throw error; return answer; };
   const CC = (prompt, options) => { ask(`CC ${String(prompt)}`, options); return answered(next()); };
+  const question = (question) => {
+    const { prompt, tool, args, ...options } = typeof question === 'string' ? { prompt: question } : question;
+    const given = Object.values(options).some((value) => value !== undefined) ? options : undefined;
+    return [tool === undefined ? `CC ${prompt}` : `${tool} ${sorted(args ?? null)}`, given];
+  };
   CC.all = (questions) => {
-    for (const question of questions) {
-      const { prompt, tool, args, ...options } = typeof question === 'string' ? { prompt: question } : question;
-      const given = Object.values(options).some((value) => value !== undefined) ? options : undefined;
-      ask(tool === undefined ? `CC ${prompt}` : `${tool} ${sorted(args ?? null)}`, given);
-    }
+    questions.forEach((one) => ask(...question(one)));
     return questions.map(next).map(answered);
   };
   const call = (tool, args, options) => { ask(`${tool} ${sorted(args ?? null)}`, options); return answered(next()); };
@@ -57,21 +109,72 @@ async function run({ source, input, answers }) {
     listFiles: (path) => { ask(`fs.listFiles ${sorted({ path })}`); return answered(next()); },
     writeFile: (path, text) => ask(`fs.writeFile ${sorted({ path, text })}`),
   };
+  const $open = {
+    CC: (prompt, options) => openCall(`CC ${String(prompt)}`, options),
+    'CC.all': (questions) => {
+      let left = questions.length;
+      const [values, errors] = [[], []];
+      return new Promise((resolve, reject) => {
+        const finish = () => (errors.length > 0 ? reject(Object.values(errors)[0]) : resolve(values));
+        if (left === 0) finish();
+        questions.forEach((one, index) => {
+          const line = describe(...question(one));
+          const settleIn = (list) => (value) => { list[index] = value; if (--left === 0) finish(); };
+          open.push({ line, resolve: settleIn(values), reject: settleIn(errors), hasAnswer: true });
+        });
+      });
+    },
+    call: (tool, args, options) => openCall(`${tool} ${sorted(args ?? null)}`, options),
+    sleep: (ms) => (Number(ms) > 0 ? openCall('timer', { timeoutMs: Math.ceil(ms) }, false) : Promise.resolve()),
+    sleepUntil: (moment) => {
+      const until = typeof moment === 'number' ? moment : Date.parse(moment);
+      return until > NOW ? openCall('timer', { until }, false) : Promise.resolve();
+    },
+    'fs.readFile': (path) => openCall(`fs.readFile ${sorted({ path })}`),
+    'fs.listFiles': (path) => openCall(`fs.listFiles ${sorted({ path })}`),
+    'fs.writeFile': (path, text) => openCall(`fs.writeFile ${sorted({ path, text })}`, undefined, false),
+  };
+  const setTimeout = (callback, ms, ...args) => {
+    if (typeof callback !== 'function') throw new TypeError(`The "callback" argument must be of type function. Received ${callback}`);
+    const timeoutMs = ms >= 1 && ms <= 2_147_483_647 ? Math.trunc(ms) : 1;
+    const call = { line: describe('timer', { timeoutMs }), hasAnswer: false };
+    call.resolve = () => { try { callback(...args); } catch (error) { $fail(error); } };
+    open.push(call);
+    return call;
+  };
+  const clearTimeout = (call) => {
+    if (open.includes(call)) open.splice(open.indexOf(call), 1);
+  };
   // `main` is called with the input unless the top level calls it.
   const tail = /(^|[;}] *)((async )?function|const) main\b/m.test(source) && !/^(await )?main\(/m.test(source) ? '\n;return await main(input)' : '';
-  const outside = { CC, call, sleep, sleepUntil, fs, console, input, TimeoutError };
-  try {
-    const program = new AsyncFunction(...Object.keys(outside), `"use strict";{${source}${tail}\n}`);
-    const result = await program(...Object.values(outside));
-    return { lines, result: result === undefined ? null : JSON.parse(JSON.stringify(result)) };
-  } catch (error) {
+  const $fail = (error) => {
     const known = error instanceof Error;
-    return { lines, error: known ? `${error.name}: ${error.message}` : `Uncaught: ${String(error)}` };
+    end ??= { lines, error: known ? `${error.name}: ${error.message}` : `Uncaught: ${String(error)}` };
+  };
+  unhandled = $fail;
+  const outside = { CC, call, sleep, sleepUntil, fs, console, input, TimeoutError, setTimeout, clearTimeout, $open, $fail };
+  let result;
+  try {
+    const text = openAwaited(source);
+    const program = new AsyncFunction(...Object.keys(outside), `"use strict";try{${text}${tail}\n}catch($error){$fail($error)}`);
+    program(...Object.values(outside)).then((value) => { result = { lines, result: value === undefined ? null : JSON.parse(JSON.stringify(value)) }; }).catch($fail);
+  } catch (error) {
+    $fail(error);
+  }
+  for (;;) {
+    await macrotask();
+    if (end) return end;
+    if (open.length > 0) {
+      showNew();
+      settle(...open.splice(choose(), 1));
+    } else {
+      return result ?? { lines, error: 'DeadlockError' };
+    }
   }
 }
 
-// A promise may be rejected before it is awaited, for example after the program has ended. It must not end the process.
-process.on('unhandledRejection', () => {});
+// Node ends a program with an unhandled rejection.
+process.on('unhandledRejection', (error) => unhandled(error));
 
 const programs = JSON.parse(readFileSync(0, 'utf8'));
 const results = [];

@@ -12,11 +12,16 @@ pub fn program(seed: u64) -> String {
         functions: 0,
         depth: 0,
         in_loop: false,
+        has_iterators: seed.is_multiple_of(2),
+        in_generator: false,
     };
     generator
         .out
         .push_str("let a = 3, b = 'x', c = [1, 2, 3], d = { k: 1, m: 'z' }, e = null, f = true, g; let steps = 0;\n");
     generator.out.push_str("const show = (...v) => { if (steps++ < 60) console.log(...v.map((x) => typeof x === 'function' ? 'fn' : x)); };\n");
+    if generator.has_iterators {
+        generator.out.push_str(ITERATORS);
+    }
     let count = 4 + generator.below(8);
     for _ in 0..count {
         generator.out.push_str("try { ");
@@ -56,7 +61,18 @@ struct ProgramGenerator {
     functions: usize,
     depth: usize,
     in_loop: bool,
+    /// Whether the program has generators and iterators of its own.
+    has_iterators: bool,
+    in_generator: bool,
 }
+
+/// An iterator that shows its calls, and a generator that shows its end.
+const ITERATORS: &str = "\
+const own = (n) => ({ [Symbol.iterator]() { let i = 0; show('open', n); return { next(v) { if (n === 9) throw new Error('next'); i++; \
+    return { value: i, done: i > n }; }, return(v) { show('return', i, v); if (n === 7) throw new Error('close'); return n === 8 ? 5 : {}; } }; } });
+function* gen(n) { try { for (let i = 0; i < n; i++) { const r = yield i; if (r !== undefined) show('r', r); } return 'end'; } \
+    catch (e) { show('gc', e instanceof Error ? e.name : e); yield 'rec'; } finally { show('gf', n); } }
+";
 
 const NAMES: &[&str] = &["a", "b", "c", "d", "e", "f", "g"];
 const BINARY: &[&str] = &[
@@ -89,8 +105,45 @@ impl ProgramGenerator {
 
     fn statement(&mut self) {
         self.depth += 1;
-        let choice = if self.depth > 4 { self.below(4) } else { self.below(18) };
+        let choices = if self.has_iterators { 24 } else { 18 };
+        let choice = if self.depth > 4 { self.below(4) } else { self.below(choices) };
         match choice {
+            18 | 19 if self.in_generator => {
+                let form = self.pick(&[
+                    "show('y', yield a);",
+                    "g = [yield 1, yield b];",
+                    "show(yield* own(2));",
+                    "show('d', yield* gen(2));",
+                    "yield* [a, b];",
+                    "a = (yield 'x') ?? a;",
+                    "if (f) return yield e;",
+                    "const [v1 = yield 'dflt', v2] = gen(1); show(v1, v2);",
+                ]);
+                self.text("{ ");
+                self.text(form);
+                self.text(" }");
+            }
+            18..=20 => self.generator(),
+            21..=23 => {
+                let line = self.pick(&[
+                    "{ const [p, q] = own(3); show(p, q); }",
+                    "{ const [p, ...q] = gen(3); show(p, q); }",
+                    "{ let p; [p = a.b.c, d.z] = own(1); show(p); }",
+                    "{ const [{ p }, q = null.x] = own(5); show(p, q); }",
+                    "g = [...own(2), ...gen(2)];",
+                    "g = Math.max(...own(3), ...gen(2));",
+                    "g = [...new Set(own(3))].length + new Map([...gen(2)].map((x) => [x, x])).size;",
+                    "g = Array.from(own(2)); show(g);",
+                    "for (const x of own(9)) show(x);",
+                    "for (const x of own(8)) { show(x); break; }",
+                    "for (const x of own(7)) { throw new RangeError('body'); }",
+                    "{ const it = gen(2); show(it.next(), it.return(a), it.next()); }",
+                    "{ const it = gen(2); it.next(); show(it.throw(b), it.next()); }",
+                    "g = ((it) => { for (const x of it) return x; })(own(4));",
+                    "g = ((it) => { for (const x of it) { try { return x; } finally { show('in', x); } } })(gen(4));",
+                ]);
+                self.text(line);
+            }
             0 | 1 => {
                 let target = self.pick(NAMES);
                 let op = self.pick(ASSIGN);
@@ -225,10 +278,57 @@ impl ProgramGenerator {
             "(Array.isArray(c) ? c.slice(0, 3) : [0])",
             "Object.values(d ?? {})",
         ]);
+        let own = self.pick(&["own(3)", "gen(3)", "gen(1)", "own(8)", "own(7)"]);
+        let over = if self.has_iterators && self.below(2) == 0 { own } else { over };
         let _ = write!(self.out, "for (const {name} of {over}) {{ show({name}); ");
         let outer = std::mem::replace(&mut self.in_loop, true);
         self.statement();
         self.in_loop = outer;
+        self.text(" }");
+    }
+
+    /// A generator and its use.
+    fn generator(&mut self) {
+        self.functions += 1;
+        let name = format!("ge{}", self.functions);
+        let outer = (std::mem::replace(&mut self.in_loop, false), std::mem::replace(&mut self.in_generator, true));
+        let _ = write!(self.out, "{{ function* {name}(p, q = 2) {{ ");
+        for _ in 0..=self.below(3) {
+            self.statement();
+            self.text(" ");
+        }
+        self.text("yield [p, q, ");
+        self.expression(1);
+        self.text("]; ");
+        self.statement();
+        self.text(" return 'done'; } ");
+        (self.in_loop, self.in_generator) = outer;
+        match self.below(4) {
+            0 => {
+                let _ = write!(self.out, "show([...{name}(1)]);");
+            }
+            1 => {
+                self.loops += 1;
+                let _ = write!(self.out, "for (const y{} of {name}(a)) {{ show(y{}); ", self.loops, self.loops);
+                let outer = std::mem::replace(&mut self.in_loop, true);
+                self.statement();
+                self.in_loop = outer;
+                self.text(" }");
+            }
+            2 => {
+                let _ = write!(self.out, "const [z1, z2 = 'none'] = {name}(); show(z1, z2);");
+            }
+            _ => {
+                let _ = write!(self.out, "const it = {name}(b); ");
+                for _ in 0..=self.below(5) {
+                    let call = self.pick(&["next(a)", "next()", "next(1)", "return(b)", "throw('t')"]);
+                    let _ = write!(
+                        self.out,
+                        "try {{ show(it.{call}); }} catch (err) {{ show('G', err instanceof Error ? err.name : err); }} "
+                    );
+                }
+            }
+        }
         self.text(" }");
     }
 
@@ -265,7 +365,7 @@ impl ProgramGenerator {
     fn function(&mut self) {
         self.functions += 1;
         let name = format!("fn{}", self.functions);
-        let outer = std::mem::replace(&mut self.in_loop, false);
+        let outer = (std::mem::replace(&mut self.in_loop, false), std::mem::replace(&mut self.in_generator, false));
         let _ = write!(self.out, "{{ const {name} = (p, q = 2) => {{ ");
         self.statement();
         self.text(" if (p) return [p, q, ");
@@ -273,7 +373,7 @@ impl ProgramGenerator {
         self.text("]; ");
         self.statement();
         self.text(" }; ");
-        self.in_loop = outer;
+        (self.in_loop, self.in_generator) = outer;
         let _ = write!(self.out, "show({name}(");
         self.expression(1);
         let _ = write!(self.out, "), {name}(0)); }}");

@@ -3,15 +3,27 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Data, DeriveInput, Expr, Ident, LitInt, LitStr, Path};
+use syn::{Attribute, Data, DeriveInput, Expr, Ident, LitInt, LitStr, Path, Token};
 
 use crate::field::StoredField;
 use crate::index::{IndexAttribute, TtlAttribute};
 use crate::name::{self, Case};
 use crate::operation::default_command_line;
 
-const ENTITY_ATTRIBUTES: &[&str] =
-    &["collection", "version", "insert_only", "detached", "rename_all", "inside", "upgrade", "noun", "filters"];
+const ENTITY_ATTRIBUTES: &[&str] = &[
+    "collection",
+    "version",
+    "insert_only",
+    "detached",
+    "orders",
+    "partition_by",
+    "views",
+    "rename_all",
+    "inside",
+    "upgrade",
+    "noun",
+    "filters",
+];
 /// The fields of a time series.
 const SERIES_FIELDS: &[&str] = &["time", "meta"];
 const FIELDS_ATTRIBUTES: &[&str] = &["rename_all", "inside", "upgrade"];
@@ -33,6 +45,12 @@ struct StructAttributes {
     insert_only: bool,
     /// The fields with the time and the source of a row of a time series.
     detached: Option<[Ident; 2]>,
+    /// Pairs of fields whose values are ordered.
+    orders: Vec<[Ident; 2]>,
+    /// The field whose month selects the partition.
+    partition_by: Option<Ident>,
+    /// The materialized views.
+    views: Vec<Path>,
     rename_all: Option<Case>,
     /// The object that holds all fields without a path of their own.
     inside: Option<LitStr>,
@@ -274,6 +292,23 @@ impl<'a> Struct<'a> {
             let (time, meta) = (resolve(time)?, resolve(meta)?);
             tokens.add(quote!(.detached(::runstate::schema::TimeSeries { time: #time, meta: #meta })));
         }
+        if let Some(field) = &self.attributes.partition_by {
+            let path = self.resolve(&name::plain(field), field.span(), &mut tokens.checks)?;
+            tokens.add(quote!(.partition(::runstate::schema::Partition::Month(#path))));
+        }
+        let views = &self.attributes.views;
+        if !views.is_empty() {
+            tokens.add(quote!(.views(&[#(&#views),*])));
+        }
+        let mut orders = Vec::new();
+        for [lesser, greater] in &self.attributes.orders {
+            let mut resolve = |field: &Ident| self.resolve(&name::plain(field), field.span(), &mut tokens.checks);
+            let (lesser, greater) = (resolve(lesser)?, resolve(greater)?);
+            orders.push(quote!((#lesser, #greater)));
+        }
+        if !orders.is_empty() {
+            tokens.add(quote!(.orders(&[#(#orders),*])));
+        }
         let id_fields = self.id_fields(&mut tokens.checks)?;
         tokens.add(quote!(.id_fields(&[#(#id_fields),*])));
         Ok(tokens)
@@ -409,6 +444,14 @@ impl StructAttributes {
             "version" => self.version = Some(version(meta)?),
             "insert_only" => self.insert_only = true,
             "detached" => self.detached = Some(series(meta)?),
+            "orders" => self.orders = orders(meta)?,
+            "views" => {
+                return meta.parse_nested_meta(|view| {
+                    self.views.push(view.path);
+                    Ok(())
+                });
+            }
+            "partition_by" => self.partition_by = Some(partition(meta)?),
             "rename_all" => self.rename_all = Some(Case::parse(meta)?),
             "inside" => self.inside = Some(meta.value()?.parse()?),
             "noun" => self.noun = Some(meta.value()?.parse()?),
@@ -451,6 +494,34 @@ fn series(attribute: &ParseNestedMeta<'_>) -> syn::Result<[Ident; 2]> {
     match (time, meta) {
         (Some(time), Some(meta)) => Ok([time, meta]),
         _ => Err(attribute.error("a time series needs `detached(time = …, meta = …)`")),
+    }
+}
+
+/// Parses `orders(first < last, …)`.
+fn orders(attribute: &ParseNestedMeta<'_>) -> syn::Result<Vec<[Ident; 2]>> {
+    let content;
+    syn::parenthesized!(content in attribute.input);
+    let pairs = content.parse_terminated(
+        |pair| {
+            let lesser = pair.parse()?;
+            pair.parse::<Token![<]>()?;
+            Ok([lesser, pair.parse()?])
+        },
+        Token![,],
+    )?;
+    Ok(pairs.into_iter().collect())
+}
+
+/// Parses `partition_by(day, month)`.
+fn partition(attribute: &ParseNestedMeta<'_>) -> syn::Result<Ident> {
+    let content;
+    syn::parenthesized!(content in attribute.input);
+    let field = content.parse()?;
+    content.parse::<Token![,]>()?;
+    let span: Ident = content.parse()?;
+    match span == "month" {
+        true => Ok(field),
+        false => Err(syn::Error::new_spanned(&span, name::unknown("span", &span.to_string(), &["month"]))),
     }
 }
 

@@ -14,6 +14,8 @@ const ATTRIBUTES: &[&str] = &[
     "id",
     "composed_of",
     "kind",
+    "format",
+    "range",
     "rename",
     "path",
     "max",
@@ -35,6 +37,15 @@ const ATTRIBUTES: &[&str] = &[
 ];
 
 const KINDS: &[&str] = &["text", "int", "float", "bool", "decimal", "timestamp", "id", "json", "list", "object"];
+
+/// The formats: their word, their variant, and the number of their numbers.
+const FORMATS: &[(&str, &str, usize)] = &[
+    ("uuid", "Uuid", 0),
+    ("date", "Date", 0),
+    ("varchar", "Varchar", 1),
+    ("decimal", "Decimal", 2),
+    ("integer", "Integer", 0),
+];
 
 /// A field of a struct or of a variant.
 pub struct StoredField {
@@ -68,6 +79,10 @@ pub struct FieldAttributes {
     /// The field is the state of the entity.
     pub state: bool,
     kind: Option<Ident>,
+    /// The format: `Varchar(50)`.
+    format: Option<TokenStream>,
+    /// The range: `NumberRange { … }`.
+    range: Option<TokenStream>,
     rename: Option<LitStr>,
     path: Option<LitStr>,
     max: Option<Expr>,
@@ -149,6 +164,12 @@ impl StoredField {
             let (initial, rest) = (kind.to_string()[..1].to_uppercase(), kind.to_string()[1..].to_owned());
             let kind = Ident::new(&(initial + &rest), kind.span());
             field = quote!(#field.kind(::runstate::schema::Kind::#kind));
+        }
+        if let Some(format) = &attributes.format {
+            field = quote!(#field.format(::runstate::schema::Format::#format));
+        }
+        if let Some(range) = &attributes.range {
+            field = quote!(#field.range(#range));
         }
         if let Some(max) = &attributes.max {
             field = quote!(#field.max(#max));
@@ -286,6 +307,8 @@ impl FieldAttributes {
                 }
                 self.kind = Some(kind);
             }
+            "format" => self.format = Some(format_tokens(meta.value()?)?),
+            "range" => self.range = Some(range_tokens(meta.value()?)?),
             "default" if meta.input.peek(Token![=]) => {
                 self.default = Some(DefaultValue::Literal(literal(meta.value()?)?));
             }
@@ -314,8 +337,13 @@ impl FieldAttributes {
 
     /// Rejects attributes that contradict each other.
     fn check(&self, field: &syn::Field) -> syn::Result<()> {
-        let has_declaration =
-            self.kind.is_some() || self.max.is_some() || self.values.is_some() || self.secret || self.words;
+        let has_declaration = self.kind.is_some()
+            || self.format.is_some()
+            || self.range.is_some()
+            || self.max.is_some()
+            || self.values.is_some()
+            || self.secret
+            || self.words;
         let has_default = self.default.is_some() || self.omit_default;
         let has_name = self.path.is_some() || self.rename.is_some();
         let literal = matches!(self.default, Some(DefaultValue::Literal(_)));
@@ -353,6 +381,58 @@ fn expect_word(input: ParseStream<'_>, expected: &str) -> syn::Result<()> {
         true => Ok(()),
         false => Err(syn::Error::new_spanned(&word, name::unknown("word here", &word.to_string(), &[expected]))),
     }
+}
+
+/// Parses a format: `uuid`, `varchar(50)`, `decimal(15, 6)`.
+fn format_tokens(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+    let word: Ident = input.call(Ident::parse_any)?;
+    let Some((_, name, numbers)) = FORMATS.iter().find(|(known, ..)| word == known) else {
+        let known: Vec<&str> = FORMATS.iter().map(|(known, ..)| *known).collect();
+        return Err(syn::Error::new_spanned(&word, name::unknown("format", &word.to_string(), &known)));
+    };
+    let variant = Ident::new(name, word.span());
+    if *numbers == 0 {
+        return Ok(quote!(#variant));
+    }
+    let content;
+    syn::parenthesized!(content in input);
+    let given = content.parse_terminated(|one| one.parse::<LitInt>(), Token![,])?;
+    if given.len() != *numbers {
+        return Err(syn::Error::new_spanned(
+            &word,
+            format!("`{word}` has {numbers} numbers, such as `decimal(15, 6)`"),
+        ));
+    }
+    Ok(quote!(#variant(#given)))
+}
+
+/// Parses a range: `0..=1`, `0..`, `..=9`.
+fn range_tokens(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+    let bound = || -> syn::Result<Option<TokenStream>> {
+        if !(input.peek(LitInt) || input.peek(Token![-])) {
+            return Ok(None);
+        }
+        let minus = input.parse::<Option<Token![-]>>()?;
+        let value: LitInt = input.parse()?;
+        Ok(Some(quote!(#minus #value)))
+    };
+    let min = bound()?;
+    let (span, closed) = (input.span(), input.peek(Token![..=]));
+    if closed {
+        input.parse::<Token![..=]>()?;
+    } else {
+        input.parse::<Token![..]>()?;
+    }
+    let max = bound()?;
+    if closed != max.is_some() || min.is_none() && max.is_none() {
+        return name::error(span, "a range is `0..=9`, `0..` or `..=9`");
+    }
+    let option = |bound: Option<TokenStream>| match bound {
+        Some(bound) => quote!(::core::option::Option::Some(#bound)),
+        None => quote!(::core::option::Option::None),
+    };
+    let (min, max) = (option(min), option(max));
+    Ok(quote!(::runstate::schema::NumberRange { min: #min, max: #max }))
 }
 
 /// Parses a constant: a boolean, an integer, a text, `null`, `[]` or `{}`.

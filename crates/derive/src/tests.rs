@@ -50,6 +50,13 @@ fn errors_of_fields_point_at_them() {
             "integer",
             "`integer` is not a valid kind; use `text`, `int`",
         ),
+        (
+            "#[entity(id)] id: String, #[entity(format = char)] n: String",
+            "char",
+            "`char` is not a valid format; use `uuid`, `date`, `varchar`",
+        ),
+        ("#[entity(id)] id: String, #[entity(range = 0..9)] n: u32", ".", "a range is `0..=9`, `0..` or `..=9`"),
+        ("#[entity(id)] id: String, #[entity(format = decimal(3))] n: Decimal", "decimal", "`decimal` has 2 numbers"),
         ("#[entity(id)] id: String, #[entity(path = \"a..b\")] n: String", "\"a..b\"", "`a..b` is not a path"),
         ("#[entity(id)] id: String, #[entity(rename = \"_rev\")] n: String", "\"_rev\"", "beginning with _"),
         (
@@ -240,6 +247,9 @@ fn errors_of_queries_point_at_their_attributes() {
     assert_error(error("noun = \"note\", filters(status)"), "status", "`status` is not a valid field of `Note`");
     assert_error(error("noun = \"Two Notes\""), "\"Two Notes\"", "one word in camel case");
     assert_error(error("detached(time = at, meta = id)"), "at", "`at` is not a valid field of `Note`");
+    assert_error(error("partition_by(day, month)"), "day", "`day` is not a valid field of `Note`");
+    assert_error(error("partition_by(id, week)"), "week", "use `month`");
+    assert_error(error("orders(id < end)"), "end", "`end` is not a valid field of `Note`");
     assert_error(error("detached(when = id)"), "when", "use `time`, `meta`");
     assert_error(error("detached(time = id)"), "detached(time = id)", "needs `detached(time = …, meta = …)`");
 }

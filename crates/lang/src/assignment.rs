@@ -2,9 +2,10 @@
 
 use oxc_ast::ast::{
     AssignmentExpression, AssignmentOperator, AssignmentTarget, ComputedMemberExpression, Expression,
-    IdentifierReference, LogicalOperator, SimpleAssignmentTarget, StaticMemberExpression, UpdateExpression,
-    UpdateOperator,
+    IdentifierReference, LogicalOperator, PrivateFieldExpression, SimpleAssignmentTarget, StaticMemberExpression,
+    UpdateExpression, UpdateOperator,
 };
+use oxc_semantic::SymbolFlags;
 use oxc_span::{GetSpan, Span};
 use runstate_vm::op::Op;
 use serde_json::json;
@@ -12,14 +13,14 @@ use serde_json::json;
 use super::compiler::Compiler;
 use super::diagnostic::DiagnosticKind;
 use super::expression::{binary_op, short_circuit_jump};
-use super::{destructuring, names};
+use super::{destructuring, names, private_name};
 
 /// The target of an assignment, without TypeScript's type assertions. ECMA-262 §13.15 Assignment Operators.
 enum LeftHandSide<'a> {
     Variable(&'a IdentifierReference<'a>),
     Static(&'a StaticMemberExpression<'a>),
     Computed(&'a ComputedMemberExpression<'a>),
-    Private(Span),
+    Private(&'a PrivateFieldExpression<'a>),
     Other(Span),
 }
 
@@ -28,7 +29,7 @@ fn simple_left_hand_side<'a>(target: &'a SimpleAssignmentTarget<'a>) -> LeftHand
         SimpleAssignmentTarget::AssignmentTargetIdentifier(id) => LeftHandSide::Variable(id),
         SimpleAssignmentTarget::StaticMemberExpression(member) => LeftHandSide::Static(member),
         SimpleAssignmentTarget::ComputedMemberExpression(member) => LeftHandSide::Computed(member),
-        SimpleAssignmentTarget::PrivateFieldExpression(member) => LeftHandSide::Private(member.span),
+        SimpleAssignmentTarget::PrivateFieldExpression(member) => LeftHandSide::Private(member),
         SimpleAssignmentTarget::TSAsExpression(inner) => unwrap_left_hand_side(&inner.expression),
         SimpleAssignmentTarget::TSSatisfiesExpression(inner) => unwrap_left_hand_side(&inner.expression),
         SimpleAssignmentTarget::TSNonNullExpression(inner) => unwrap_left_hand_side(&inner.expression),
@@ -41,7 +42,7 @@ fn unwrap_left_hand_side<'a>(expression: &'a Expression<'a>) -> LeftHandSide<'a>
         Expression::Identifier(id) => LeftHandSide::Variable(id),
         Expression::StaticMemberExpression(member) => LeftHandSide::Static(member),
         Expression::ComputedMemberExpression(member) => LeftHandSide::Computed(member),
-        Expression::PrivateFieldExpression(member) => LeftHandSide::Private(member.span),
+        Expression::PrivateFieldExpression(member) => LeftHandSide::Private(member),
         other => LeftHandSide::Other(other.span()),
     }
 }
@@ -75,6 +76,19 @@ fn assignment_inner<'a>(compiler: &mut Compiler<'a, '_>, assignment: &'a Assignm
     write_back(compiler, &target, assignment.span, value);
 }
 
+/// The value of a variable that an assignment sets. In parentheses, the variable does not name a function. ECMA-262 §13.15.2 Evaluation.
+fn assigned_value<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    id: &IdentifierReference<'a>,
+    right: &'a Expression<'a>,
+    assignment: Span,
+) {
+    match id.span.start == assignment.start {
+        true => compiler.named_expression(right, id.name.as_str()),
+        false => compiler.expression(right),
+    }
+}
+
 /// `a = b`. ECMA-262 §13.15 Assignment Operators.
 fn plain_assignment<'a>(
     compiler: &mut Compiler<'a, '_>,
@@ -83,7 +97,7 @@ fn plain_assignment<'a>(
     value: bool,
 ) {
     match &target {
-        LeftHandSide::Variable(id) => compiler.named_expression(&assignment.right, id.name.as_str()),
+        LeftHandSide::Variable(id) => assigned_value(compiler, id, &assignment.right, assignment.span),
         LeftHandSide::Static(member) => {
             member_object(compiler, &member.object);
             compiler.expression(&assignment.right);
@@ -93,7 +107,12 @@ fn plain_assignment<'a>(
             compiler.expression(&member.expression);
             compiler.expression(&assignment.right);
         }
-        LeftHandSide::Private(_) | LeftHandSide::Other(_) => compiler.expression(&assignment.right),
+        LeftHandSide::Private(member) => {
+            member_object(compiler, &member.object);
+            private_name::load_name(compiler, member.field.name.as_str());
+            compiler.expression(&assignment.right);
+        }
+        LeftHandSide::Other(_) => compiler.expression(&assignment.right),
     }
     compiler.set_location(assignment.span);
     write_back(compiler, &target, assignment.span, value);
@@ -116,7 +135,14 @@ fn read_for_update<'a>(compiler: &mut Compiler<'a, '_>, target: &LeftHandSide<'a
             compiler.set_location(member.span);
             compiler.emit(Op::GetIndex);
         }
-        LeftHandSide::Private(_) | LeftHandSide::Other(_) => compiler.push_undefined(),
+        LeftHandSide::Private(member) => {
+            member_object(compiler, &member.object);
+            let arg = private_name::load_name(compiler, member.field.name.as_str());
+            compiler.emit(Op::Dup2);
+            compiler.set_location(member.span);
+            compiler.emit_json(Op::PrivateGet, arg);
+        }
+        LeftHandSide::Other(_) => compiler.push_undefined(),
     }
 }
 
@@ -136,7 +162,10 @@ fn write_back<'a>(compiler: &mut Compiler<'a, '_>, target: &LeftHandSide<'a>, sp
             compiler.emit_json(Op::SetProp, json!(member.property.name.as_str()));
         }
         LeftHandSide::Computed(_) => compiler.emit(Op::SetIndex),
-        LeftHandSide::Private(span) => report_private_name(compiler, *span),
+        LeftHandSide::Private(member) => {
+            let arg = private_name::arg(compiler, member.field.name.as_str());
+            compiler.emit_json(Op::PrivateSet, arg);
+        }
         LeftHandSide::Other(span) => report_invalid_target(compiler, *span),
     }
     if !value {
@@ -158,7 +187,7 @@ fn logical_assignment<'a>(
     read_for_update(compiler, &target);
     compiler.jump(short_circuit_jump(operator), decided);
     match &target {
-        LeftHandSide::Variable(id) => compiler.named_expression(right, id.name.as_str()),
+        LeftHandSide::Variable(id) => assigned_value(compiler, id, right, span),
         _ => compiler.expression(right),
     }
     write_back(compiler, &target, span, true);
@@ -166,8 +195,8 @@ fn logical_assignment<'a>(
     compiler.bind_label(decided);
     let operand_count = match target {
         LeftHandSide::Static(_) => 1,
-        LeftHandSide::Computed(_) => 2,
-        LeftHandSide::Variable(_) | LeftHandSide::Private(_) | LeftHandSide::Other(_) => 0,
+        LeftHandSide::Computed(_) | LeftHandSide::Private(_) => 2,
+        LeftHandSide::Variable(_) | LeftHandSide::Other(_) => 0,
     };
     for _ in 0..operand_count {
         compiler.emit(Op::Swap);
@@ -192,9 +221,9 @@ pub(super) fn update<'a>(compiler: &mut Compiler<'a, '_>, update: &'a UpdateExpr
     // The old value remains below the operands of the assignment.
     compiler.emit(Op::ToNumber);
     match &target {
-        LeftHandSide::Variable(_) | LeftHandSide::Private(_) | LeftHandSide::Other(_) => compiler.emit(Op::Dup),
+        LeftHandSide::Variable(_) | LeftHandSide::Other(_) => compiler.emit(Op::Dup),
         LeftHandSide::Static(_) => compiler.emit(Op::DupX1),
-        LeftHandSide::Computed(_) => compiler.emit(Op::DupX2),
+        LeftHandSide::Computed(_) | LeftHandSide::Private(_) => compiler.emit(Op::DupX2),
     }
     compiler.emit(step);
     write_back(compiler, &target, update.span, false);
@@ -220,6 +249,13 @@ pub(super) fn assign_target<'a>(
             compiler.expression(&member.expression);
             value(compiler);
             compiler.emit(Op::SetIndex);
+            compiler.emit(Op::Pop);
+        }
+        Some(LeftHandSide::Private(member)) => {
+            member_object(compiler, &member.object);
+            let arg = private_name::load_name(compiler, member.field.name.as_str());
+            value(compiler);
+            compiler.emit_json(Op::PrivateSet, arg);
             compiler.emit(Op::Pop);
         }
         _ => {
@@ -253,20 +289,21 @@ pub(super) fn assign_simple<'a>(compiler: &mut Compiler<'a, '_>, target: &'a Ass
             compiler.emit(Op::Pop);
             compiler.current.code.release_hidden_slot(value_slot);
         }
-        LeftHandSide::Private(span) => {
-            report_private_name(compiler, span);
+        LeftHandSide::Private(member) => {
+            let value_slot = compiler.current.code.acquire_hidden_slot();
+            compiler.emit_slot(Op::Store, value_slot);
+            member_object(compiler, &member.object);
+            let arg = private_name::load_name(compiler, member.field.name.as_str());
+            compiler.emit_slot(Op::Load, value_slot);
+            compiler.emit_json(Op::PrivateSet, arg);
             compiler.emit(Op::Pop);
+            compiler.current.code.release_hidden_slot(value_slot);
         }
         LeftHandSide::Other(span) => {
             report_invalid_target(compiler, span);
             compiler.emit(Op::Pop);
         }
     }
-}
-
-fn report_private_name(compiler: &mut Compiler<'_, '_>, span: Span) {
-    let hint = "use an ordinary field; TypeScript's `private` is accepted";
-    compiler.unsupported(span, "private names (`#x`) are not supported", hint);
 }
 
 fn report_invalid_target(compiler: &mut Compiler<'_, '_>, span: Span) {
@@ -291,6 +328,11 @@ fn member_object<'a>(compiler: &mut Compiler<'a, '_>, object: &'a Expression<'a>
 /// `( value -- )` Assigns to a name. ECMA-262 §6.2.5.6 PutValue. An undeclared name is a compile error.
 pub(super) fn store_identifier<'a>(compiler: &mut Compiler<'a, '_>, identifier: &IdentifierReference<'a>) {
     match compiler.resolve_symbol(identifier) {
+        Some(symbol) if compiler.semantic.scoping().symbol_flags(symbol).contains(SymbolFlags::Import) => {
+            let message = format!("`{}` is an import, which cannot be assigned", identifier.name);
+            compiler.unsupported(identifier.span, message, "export a function that assigns it, and call that");
+            compiler.emit(Op::Pop);
+        }
         Some(symbol) => compiler.store_symbol(symbol, identifier.span),
         None => {
             let name = identifier.name.as_str();

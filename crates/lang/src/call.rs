@@ -5,7 +5,6 @@ use oxc_ast::ast::{
     Argument, CallExpression, ChainElement, ChainExpression, Expression, MemberExpression, NewExpression,
     ObjectPropertyKind, StaticMemberExpression, UnaryOperator,
 };
-use oxc_semantic::SymbolFlags;
 use oxc_span::{GetSpan, Span};
 use runstate_vm::globals::{CALLABLE_CLASSES, CLASSES, FUNCTIONS};
 use runstate_vm::op::Op;
@@ -16,7 +15,7 @@ use super::compiler::Compiler;
 use super::function_code::Label;
 use super::host_call::is_host_name;
 use super::names::is_builtin;
-use super::{async_await, diagnostic, host_call, names};
+use super::{diagnostic, host_call, names, private_name};
 
 /// The pushed arguments: their number, or one array.
 pub(super) enum PushedArguments {
@@ -45,6 +44,7 @@ pub(super) fn member<'a>(compiler: &mut Compiler<'a, '_>, expression: &'a Expres
             compiler.set_location(member.span);
             compiler.emit(Op::GetIndex);
         }
+        Expression::PrivateFieldExpression(member) => private_name::read(compiler, member, nullish),
         other => compiler.expression(other),
     }
 }
@@ -85,9 +85,9 @@ fn chain_expression<'a>(compiler: &mut Compiler<'a, '_>, expression: &'a Express
         return compiler.expression(expression);
     }
     let compiled = compiler.with_nesting(expression.span(), |this| match expression {
-        Expression::StaticMemberExpression(_) | Expression::ComputedMemberExpression(_) => {
-            member(this, expression, nullish)
-        }
+        Expression::StaticMemberExpression(_)
+        | Expression::ComputedMemberExpression(_)
+        | Expression::PrivateFieldExpression(_) => member(this, expression, nullish),
         Expression::CallExpression(call) => compile_call(this, call, nullish),
         Expression::TSNonNullExpression(inner) => chain_expression(this, &inner.expression, nullish),
         other => this.expression(other),
@@ -115,9 +115,7 @@ pub(super) fn compile_chain<'a>(compiler: &mut Compiler<'a, '_>, chain: &'a Chai
             compiler.set_location(member.span);
             compiler.emit(Op::GetIndex);
         }
-        ChainElement::PrivateFieldExpression(member) => {
-            compiler.unsupported_value(member.span, "private names (`#x`) are not supported", "use an ordinary field");
-        }
+        ChainElement::PrivateFieldExpression(member) => private_name::read(compiler, member, Some(nullish)),
     }
     compiler.jump(Op::Jump, end);
     compiler.bind_label(nullish);
@@ -127,14 +125,15 @@ pub(super) fn compile_chain<'a>(compiler: &mut Compiler<'a, '_>, chain: &'a Chai
 
 /// ECMA-262 §13.3.6 Function Calls.
 pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<'a>, nullish: Option<Label>) {
-    async_await::check_unawaited(compiler, call);
     // Type assertions and parentheses around a callee (`o.f!()`, `(o.f as any)()`) have no effect: `this` is the object.
     match call.callee.get_inner_expression() {
         Expression::Super(_) => compile_super_call(compiler, call),
         Expression::Identifier(id) if compiler.resolve_symbol(id).is_none() => {
             named_call(compiler, id.name.as_str(), id.span, call)
         }
-        Expression::StaticMemberExpression(member) => method_call(compiler, member, call, nullish),
+        Expression::StaticMemberExpression(member) if compiler.namespace(&member.object).is_none() => {
+            method_call(compiler, member, call, nullish)
+        }
         Expression::ComputedMemberExpression(member) => {
             refuse_computed_builtin(compiler, &member.object);
             chain_link(compiler, &member.object, member.optional, nullish);
@@ -142,6 +141,12 @@ pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallEx
             compiler.expression(&member.expression);
             compiler.set_location(member.span);
             compiler.emit(Op::GetIndex);
+            call_with_this(compiler, call, nullish);
+        }
+        Expression::PrivateFieldExpression(member) => {
+            chain_link(compiler, &member.object, member.optional, nullish);
+            compiler.emit(Op::Dup);
+            private_name::read_member(compiler, member);
             call_with_this(compiler, call, nullish);
         }
         Expression::ChainExpression(chain) => {
@@ -155,7 +160,7 @@ pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallEx
             }
             let pushed = compile_arguments(compiler, &call.arguments);
             compiler.set_location(call.span);
-            let arg = call_arg(compiler, call, &pushed);
+            let arg = call_arg(call, &pushed);
             compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallSpread } else { Op::Call }, arg);
         }
     }
@@ -169,19 +174,11 @@ pub(super) fn builtin_call<'a>(
     call: &'a CallExpression<'a>,
 ) {
     let path = format!("{root}.{}", member.property.name);
-    if host_call::host_call(compiler, &path, call) {
+    if host_call::host_call(compiler, &path, call, false) {
         return;
     }
     if is_host_name(root) {
         return host_call::host_name_as_value(compiler, &path, member.span);
-    }
-    async_await::refuse_promises(compiler, &path, call);
-    let second = call.arguments.get(1).and_then(|argument| argument.as_expression());
-    if let (Some(function), "JSON.parse" | "JSON.stringify") =
-        (second.filter(|argument| argument.is_function()), path.as_str())
-    {
-        let message = format!("a function as the second argument of {path} is not supported");
-        compiler.unsupported(function.span(), message, "change the value before or after");
     }
     if !FUNCTIONS.contains(&path.as_str()) {
         names::missing_builtin(compiler, &path, member.span);
@@ -207,7 +204,7 @@ fn call_builtin<'a>(
 
 /// A call of a name that the program does not declare. ECMA-262 §13.3.6 Function Calls.
 fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call: &'a CallExpression<'a>) {
-    if host_call::host_call(compiler, name, call) {
+    if host_call::host_call(compiler, name, call, false) {
         return;
     }
     if FUNCTIONS.contains(&name) && !CALLABLE_CLASSES.contains(&name) {
@@ -251,14 +248,11 @@ pub(super) fn new_expression<'a>(compiler: &mut Compiler<'a, '_>, new: &'a NewEx
         }
         let message = format!("`new {root}` is not supported");
         return match is_builtin(root) || is_host_name(root) {
-            true => compiler.unsupported_value(new.span, message, if root == "Date" { "use Date.now()" } else { "" }),
+            true => compiler.unsupported_value(new.span, message, ""),
             false => names::unknown_name(compiler, root, new.callee.span()),
         };
     }
-    if let Expression::Identifier(id) = new.callee.get_inner_expression()
-        && let Some(symbol) = compiler.resolve_symbol(id)
-        && compiler.semantic.scoping().symbol_flags(symbol).contains(SymbolFlags::Function)
-    {
+    if compiler.is_function_name(&new.callee) {
         compiler.unsupported(new.span, "`new` of a plain function is not supported", "write a class");
     }
     if let Expression::FunctionExpression(function) = new.callee.get_inner_expression() {
@@ -342,9 +336,7 @@ pub(super) fn chain_callee<'a>(compiler: &mut Compiler<'a, '_>, chain: &'a Chain
             compiler.set_location(member.span);
             compiler.emit(Op::GetIndex);
         }
-        MemberExpression::PrivateFieldExpression(member) => {
-            compiler.unsupported(member.span, "private names (`#x`) are not supported", "use an ordinary field");
-        }
+        MemberExpression::PrivateFieldExpression(member) => private_name::read_member(compiler, member),
     }
     compiler.jump(Op::Jump, end);
     compiler.bind_label(nullish);
@@ -366,7 +358,7 @@ pub(super) fn call_with_this<'a>(
     }
     let pushed = compile_arguments(compiler, &call.arguments);
     compiler.set_location(call.span);
-    let arg = call_arg(compiler, call, &pushed);
+    let arg = call_arg(call, &pushed);
     compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallThisSpread } else { Op::CallThis }, arg);
     if let (true, Some(nullish)) = (optional, nullish) {
         compiler.jump(Op::Jump, end);
@@ -397,17 +389,11 @@ pub(super) fn method_call<'a>(
     {
         return builtin_call(compiler, root, member, call);
     }
-    if let (Some("Promise"), "all" | "allSettled" | "any" | "race") =
-        (names::builtin_root(compiler, &member.object), name)
-    {
-        let hint = "ask several at once with CC.all([{ prompt: \"a\" }, { prompt: \"b\" }])";
-        return compiler.unsupported_value(member.span, format!("`Promise.{name}` is not supported"), hint);
-    }
     names::check_member_name(compiler, name, member.property.span, true);
-    async_await::refuse_promises(compiler, name, call);
     chain_link(compiler, &member.object, member.optional, nullish);
     // CALL_METHOD looks up the method after the arguments. That is not observable if the arguments have no effects.
-    let has_effects = call.arguments.iter().any(|argument| argument.as_expression().is_none_or(has_effect));
+    let has_effects = call.arguments.iter().any(|argument| argument.as_expression().is_none_or(has_effect))
+        || (compiler.plan.reads_have_effects && !call.arguments.iter().all(is_effect_free));
     if has_effects || (call.optional && nullish.is_some()) {
         compiler.emit(Op::Dup);
         read_property(compiler, member);
@@ -415,21 +401,27 @@ pub(super) fn method_call<'a>(
     }
     let pushed = compile_arguments(compiler, &call.arguments);
     compiler.set_location(member.property.span);
-    let mut arg = call_arg(compiler, call, &pushed);
+    let mut arg = call_arg(call, &pushed);
     arg["name"] = json!(name);
     compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallMethodSpread } else { Op::CallMethod }, arg);
 }
 
-/// The argument of a call instruction: the number of arguments, the callee's source text, the immediate use of the value.
-pub(super) fn call_arg<'a>(compiler: &Compiler<'a, '_>, call: &CallExpression<'a>, pushed: &PushedArguments) -> Json {
+/// The argument of a call instruction: the number of arguments and the callee's source text.
+pub(super) fn call_arg(call: &CallExpression<'_>, pushed: &PushedArguments) -> Json {
     let mut arg = json!({ "text": diagnostic::callee_text(&call.callee) });
     if let PushedArguments::Count(argc) = pushed {
         arg["argc"] = json!(argc);
     }
-    if let Some(wait) = async_await::promise_use(compiler, call) {
-        arg["wait"] = json!(wait.name());
-    }
     arg
+}
+
+/// Whether the evaluation cannot call a getter or a conversion method of the program.
+fn is_effect_free(argument: &Argument<'_>) -> bool {
+    argument.as_expression().map(Expression::get_inner_expression).is_some_and(|expression| {
+        expression.is_literal()
+            || expression.is_function()
+            || matches!(expression, Expression::Identifier(_) | Expression::ThisExpression(_))
+    })
 }
 
 /// Whether the evaluation may change the method that a name refers to, make a host call, or print.

@@ -1,19 +1,21 @@
 //! Classes: constructor, methods, fields, static members, `extends` of a class or of a built-in error. ECMA-262 §15.7 Class Definitions.
 //!
-//! Deviations: accessors, private names, computed member names, static blocks and generators are not supported.
+//! Private names are in `private_name.rs`.
+
+use std::collections::HashMap;
 
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
-    BindingIdentifier, BindingPattern, Class, ClassElement, Expression, FormalParameter, FormalParameters,
-    MethodDefinition, MethodDefinitionKind, PropertyDefinition,
+    BindingIdentifier, BindingPattern, Class, ClassElement, Expression, FormalParameter, FormalParameters, Function,
+    MethodDefinition, MethodDefinitionKind, PropertyDefinition, Statement,
 };
 use oxc_span::{GetSpan, Span};
 use runstate_vm::op::Op;
-use runstate_vm::program::FunctionKind;
+use runstate_vm::program::{FunctionKind, MemberKind};
 use serde_json::json;
 
 use super::compiler::Compiler;
-use super::{function, is_types_only, names};
+use super::{function, is_types_only, names, private_name};
 
 /// `( -- class )`. The variable of the class is set before static fields run, which may use it.
 /// ECMA-262 §15.7.14 ClassDefinitionEvaluation.
@@ -29,17 +31,25 @@ pub(super) fn class<'a>(compiler: &mut Compiler<'a, '_>, class: &'a Class<'a>, n
     if let Some(heritage) = &class.heritage {
         compile_heritage(compiler, &heritage.expression);
     }
+    private_name::enter_class(compiler, class, name);
     let properties = constructor(compiler, class, name, derived);
     compiler.set_location(class.span);
     compiler.emit_json(Op::Class, json!({ "derived": derived }));
-    members(compiler, class, &properties);
+    let keys = members(compiler, class, &properties);
     if let Some(id) = &class.id
         && let Some(symbol) = id.symbol_id.get()
     {
         compiler.emit(Op::Dup);
         compiler.init_symbol(symbol, id.span);
     }
-    static_fields(compiler, class);
+    static_elements(compiler, class, &keys);
+    compiler.private_scopes.pop();
+}
+
+/// The hidden variables with the computed keys of fields, by the position of the field.
+struct FieldKeys {
+    owner: usize,
+    slots: HashMap<u32, u16>,
 }
 
 /// Refuses an assignment to the class's name if the class uses it: within the class the name is a separate constant.
@@ -61,7 +71,7 @@ fn check_own_name<'a>(compiler: &mut Compiler<'a, '_>, class: &Class<'a>) {
 fn compile_heritage<'a>(compiler: &mut Compiler<'a, '_>, parent: &'a Expression<'a>) {
     if let Some(root) = names::builtin_root(compiler, parent)
         && super::names::is_builtin(root)
-        && !root.ends_with("Error")
+        && (!root.ends_with("Error") || root == "AggregateError")
     {
         compiler.unsupported(
             parent.span(),
@@ -89,7 +99,7 @@ fn constructor<'a>(compiler: &mut Compiler<'a, '_>, class: &'a Class<'a>, name: 
             parameter_properties(&method.value.params).map(|(id, _)| id.name.as_str()).collect()
         }
         None => {
-            function::begin_function(compiler, name, kind, false);
+            function::begin_function(compiler, name, kind, (false, false));
             if derived {
                 let arguments = compiler.current.code.add_hidden_slot();
                 compiler.current.code.function.rest = true;
@@ -106,24 +116,34 @@ fn constructor<'a>(compiler: &mut Compiler<'a, '_>, class: &'a Class<'a>, name: 
 }
 
 /// ECMA-262 §15.7.13 ClassElementEvaluation, §7.3.33 InitializeInstanceElements.
-fn members<'a>(compiler: &mut Compiler<'a, '_>, class: &'a Class<'a>, properties: &[&'a str]) {
+fn members<'a>(compiler: &mut Compiler<'a, '_>, class: &'a Class<'a>, properties: &[&'a str]) -> FieldKeys {
+    let mut keys = FieldKeys { owner: compiler.current.index, slots: HashMap::new() };
     for element in &class.body.body {
         match element {
             ClassElement::MethodDefinition(method) => compile_method(compiler, method),
             ClassElement::AccessorProperty(accessor) => {
                 compiler.unsupported(accessor.span, "`accessor` is not supported", "use a field")
             }
-            ClassElement::StaticBlock(block) => {
-                compiler.unsupported(block.span, "static blocks are not supported", "run it after the class")
+            ClassElement::PropertyDefinition(field) if field.computed && is_defined(field) => {
+                let slot = compiler.current.code.add_hidden_slot();
+                compiler.emit_slot(Op::NewCell, slot);
+                if let Some(key) = field.key.as_expression() {
+                    compiler.expression(key);
+                    if !names::is_symbol(compiler, key) {
+                        compiler.emit(Op::ToText);
+                    }
+                }
+                compiler.emit_slot(Op::InitCell, slot);
+                keys.slots.insert(field.span.start, slot);
             }
-            ClassElement::PropertyDefinition(_) | ClassElement::TSIndexSignature(_) => {}
+            ClassElement::StaticBlock(_) | ClassElement::PropertyDefinition(_) | ClassElement::TSIndexSignature(_) => {}
         }
     }
-    let fields: Vec<&'a PropertyDefinition<'a>> = field_definitions(class, false).collect();
+    let fields: Vec<&'a PropertyDefinition<'a>> = field_definitions(class).collect();
     if fields.is_empty() && properties.is_empty() {
-        return;
+        return keys;
     }
-    function::begin_function(compiler, "", FunctionKind::Function, false);
+    function::begin_function(compiler, "", FunctionKind::Function, (false, false));
     // Node initializes parameter properties before all other fields, with undefined until the body of the constructor runs.
     for name in properties {
         compiler.emit(Op::This);
@@ -133,72 +153,100 @@ fn members<'a>(compiler: &mut Compiler<'a, '_>, class: &'a Class<'a>, properties
     }
     for field in fields {
         check_early_this(compiler, field, properties);
-        compile_field(compiler, field);
+        compile_field(compiler, field, &keys);
     }
     function::end_function(compiler, class.span);
     compiler.emit(Op::Fields);
+    keys
 }
 
-fn field_definitions<'a>(
-    class: &'a Class<'a>,
-    is_static: bool,
-) -> impl Iterator<Item = &'a PropertyDefinition<'a>> + use<'a> {
-    class.body.body.iter().filter_map(move |element| match element {
-        ClassElement::PropertyDefinition(field)
-            if field.r#static == is_static && !field.declare && !field.r#type.is_abstract() =>
-        {
-            Some(&**field)
-        }
+fn field_definitions<'a>(class: &'a Class<'a>) -> impl Iterator<Item = &'a PropertyDefinition<'a>> + use<'a> {
+    class.body.body.iter().filter_map(|element| match element {
+        ClassElement::PropertyDefinition(field) if !field.r#static && is_defined(field) => Some(&**field),
         _ => None,
     })
 }
 
+/// Whether a field exists when the program runs.
+fn is_defined(field: &PropertyDefinition<'_>) -> bool {
+    !field.declare && !field.r#type.is_abstract()
+}
+
 /// One field, with `this` as the object (for a static field, the class). ECMA-262 §15.7.10 ClassFieldDefinitionEvaluation.
-fn compile_field<'a>(compiler: &mut Compiler<'a, '_>, field: &'a PropertyDefinition<'a>) {
+fn compile_field<'a>(compiler: &mut Compiler<'a, '_>, field: &'a PropertyDefinition<'a>, keys: &FieldKeys) {
     compiler.set_location(field.span);
-    let Some(name) = member_name(
-        compiler,
-        field.computed,
-        field.key.static_name().as_deref(),
-        field.key.is_private_identifier(),
-        field.span,
-    ) else {
-        return;
-    };
     compiler.emit(Op::This);
-    match &field.value {
-        Some(value) => compiler.named_expression(value, &name),
-        None => compiler.push_undefined(),
+    if let Some(name) = private_name::private_name(&field.key) {
+        let mut arg = private_name::load_name(compiler, name);
+        if let Some(arg) = arg.as_object_mut() {
+            arg.remove("text");
+        }
+        field_value(compiler, field, &format!("#{name}"));
+        compiler.emit_json(Op::PrivateInit, arg);
+    } else if let Some(slot) = keys.slots.get(&field.span.start) {
+        compiler.load_hidden_cell(keys.owner, *slot);
+        let named = field.value.as_ref().is_some_and(super::expression::is_named_by_key);
+        if named {
+            compiler.emit(Op::Dup);
+        }
+        match &field.value {
+            Some(value) => compiler.expression(value),
+            None => compiler.push_undefined(),
+        }
+        if named {
+            compiler.emit_json(Op::CallNative, json!({ "name": "function name", "argc": 2 }));
+        }
+        compiler.emit(Op::InitIndex);
+    } else {
+        let name = names::static_name(&field.key).unwrap_or_default();
+        field_value(compiler, field, &name);
+        compiler.emit_json(Op::InitProp, json!(name));
     }
-    compiler.emit_json(Op::InitProp, json!(name));
     compiler.emit(Op::Pop);
 }
 
-/// ECMA-262 §15.7.14 ClassDefinitionEvaluation.
-fn static_fields<'a>(compiler: &mut Compiler<'a, '_>, class: &'a Class<'a>) {
-    let fields: Vec<&'a PropertyDefinition<'a>> = field_definitions(class, true).collect();
-    if fields.is_empty() {
-        return;
+fn field_value<'a>(compiler: &mut Compiler<'a, '_>, field: &'a PropertyDefinition<'a>, name: &str) {
+    match &field.value {
+        Some(value) => compiler.named_expression(value, name),
+        None => compiler.push_undefined(),
     }
+}
+
+/// Static fields and static blocks, in their order. ECMA-262 §15.7.14 ClassDefinitionEvaluation, §15.7.11
+/// ClassStaticBlockDefinitionEvaluation.
+fn static_elements<'a>(compiler: &mut Compiler<'a, '_>, class: &'a Class<'a>, keys: &FieldKeys) {
+    let mut elements = class.body.body.iter().filter(|element| match element {
+        ClassElement::PropertyDefinition(field) => field.r#static && is_defined(field),
+        ClassElement::StaticBlock(_) => true,
+        _ => false,
+    });
+    let Some(first) = elements.next() else { return };
     // They run as a function with the class as `this`.
     compiler.emit(Op::Dup);
-    function::begin_function(compiler, "", FunctionKind::Function, false);
-    for field in fields {
-        check_static_super(compiler, field);
-        compile_field(compiler, field);
+    function::begin_function(compiler, "", FunctionKind::Function, (false, false));
+    for element in std::iter::once(first).chain(elements) {
+        check_static_super(compiler, element.span());
+        match element {
+            ClassElement::PropertyDefinition(field) => compile_field(compiler, field, keys),
+            ClassElement::StaticBlock(block) => {
+                compiler.enter_scope(block.scope_id.get());
+                compiler.statements(&block.body);
+            }
+            _ => {}
+        }
     }
     function::end_function(compiler, class.span);
     compiler.emit_json(Op::CallThis, json!(0));
     compiler.emit(Op::Pop);
 }
 
-/// Refuses `super` in static fields: their initializer is not a method and has no home object.
-fn check_static_super<'a>(compiler: &mut Compiler<'a, '_>, field: &PropertyDefinition<'a>) {
-    let inside = |span: Span| field.span.start <= span.start && span.end <= field.span.end;
+/// Refuses `super` in static fields and blocks: they are not methods and have no home object.
+fn check_static_super(compiler: &mut Compiler<'_, '_>, element: Span) {
+    let inside = |span: Span| element.start <= span.start && span.end <= element.end;
     let mut kinds = compiler.semantic.nodes().iter().map(|node| node.kind());
     if let Some(found) = kinds.find(|kind| matches!(kind, AstKind::Super(_)) && inside(kind.span())) {
         let hint = "write the name of the class that is extended";
-        compiler.unsupported(found.span(), "`super` in a static field is not supported", hint);
+        compiler.unsupported(found.span(), "`super` in a static field or block is not supported", hint);
     }
 }
 
@@ -207,54 +255,92 @@ fn compile_method<'a>(compiler: &mut Compiler<'a, '_>, method: &'a MethodDefinit
     if method.kind == MethodDefinitionKind::Constructor || method.value.body.is_none() {
         return;
     }
-    if matches!(method.kind, MethodDefinitionKind::Get | MethodDefinitionKind::Set) {
-        return compiler.unsupported(method.span, "getters and setters are not supported", "write a method");
-    }
     if let Some(decorator) = method.decorators.first() {
         compiler.unsupported(decorator.span, "decorators are not supported", "call the function on the method");
     }
-    let name = member_name(
-        compiler,
-        method.computed,
-        method.key.static_name().as_deref(),
-        method.key.is_private_identifier(),
-        method.span,
-    );
-    let Some(name) = name else { return };
-    compiler.check_conversion_method(method.span, &name);
-    function::compile_function(compiler, &method.value, &name, FunctionKind::Function);
-    compiler.emit_json(Op::Method, json!({ "name": name, "static": method.r#static }));
-}
-
-fn member_name<'a>(
-    compiler: &mut Compiler<'a, '_>,
-    computed: bool,
-    name: Option<&str>,
-    private: bool,
-    span: Span,
-) -> Option<String> {
-    match name {
-        Some(name) if !computed && !private => return Some(name.to_owned()),
-        _ if private => {
-            let hint = "use an ordinary member; TypeScript's `private` is accepted";
-            compiler.unsupported(span, "private names (`#x`) are not supported", hint);
+    let kind = match method.kind {
+        MethodDefinitionKind::Get => MemberKind::Get,
+        MethodDefinitionKind::Set => MemberKind::Set,
+        _ => MemberKind::Method,
+    };
+    let name = names::static_name(&method.key).filter(|_| !method.computed);
+    match (name, private_name::private_name(&method.key)) {
+        (Some(name), _) if kind == MemberKind::Method => {
+            function::compile_function(compiler, &method.value, &name, FunctionKind::Function);
+            compiler.emit_json(Op::Method, json!({ "name": name, "static": method.r#static }));
         }
-        _ => compiler.unsupported(span, "computed member names are not supported", "write the name"),
+        (Some(name), _) => {
+            compiler.push_text(&name);
+            define_member(compiler, &method.value, &member_name(kind, &name), kind, method.r#static, false);
+        }
+        (None, Some(name)) => {
+            private_name::load_name(compiler, name);
+            let name = member_name(kind, &format!("#{name}"));
+            define_member(compiler, &method.value, &name, kind, method.r#static, true);
+        }
+        (None, None) => {
+            if let Some(key) = method.key.as_expression() {
+                compiler.expression(key);
+            }
+            define_member(compiler, &method.value, "", kind, method.r#static, false);
+        }
     }
-    None
 }
 
-/// `constructor(private x: number)` sets a field after the parameters are initialized. TypeScript, parameter properties.
-pub(super) fn assign_parameter_properties<'a>(compiler: &mut Compiler<'a, '_>, params: &'a FormalParameters<'a>) {
-    for (id, item) in parameter_properties(params) {
-        let Some(symbol) = id.symbol_id.get() else { continue };
-        if compiler.current.kind == FunctionKind::Derived {
-            compiler.unsupported(
-                item.span,
-                "parameter properties of a derived class are not supported",
-                "assign to this after super(…)",
-            );
+/// The name of a method or accessor. ECMA-262 §10.2.9 SetFunctionName.
+pub(super) fn member_name(kind: MemberKind, name: &str) -> String {
+    match kind {
+        MemberKind::Method => name.to_owned(),
+        kind => format!("{} {name}", kind.name()),
+    }
+}
+
+/// `( target key -- target )`.
+pub(super) fn define_member<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    function: &'a Function<'a>,
+    name: &str,
+    kind: MemberKind,
+    is_static: bool,
+    private: bool,
+) {
+    function::compile_function(compiler, function, name, FunctionKind::Function);
+    compiler.emit_json(Op::Define, json!({ "kind": kind.name(), "static": is_static, "private": private }));
+}
+
+/// The statements of a function, in which a constructor sets its parameter properties: at the beginning, or in a derived class directly
+/// after `super(…)`. TypeScript, parameter properties.
+pub(super) fn compile_body<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    params: &'a FormalParameters<'a>,
+    statements: &'a [Statement<'a>],
+) {
+    let Some((_, first)) = parameter_properties(params).next() else { return compiler.statements(statements) };
+    if compiler.current.kind != FunctionKind::Derived {
+        assign_parameter_properties(compiler, params);
+        return compiler.statements(statements);
+    }
+    let is_super_call = |statement: &Statement<'a>| {
+        matches!(statement, Statement::ExpressionStatement(one)
+            if matches!(&one.expression, Expression::CallExpression(call) if matches!(call.callee, Expression::Super(_))))
+    };
+    match statements.iter().position(is_super_call) {
+        Some(at) => {
+            compiler.hoist_functions(statements);
+            compiler.statements_in_order(&statements[..=at]);
+            assign_parameter_properties(compiler, params);
+            compiler.statements_in_order(&statements[at + 1..]);
         }
+        None => {
+            let message = "a constructor with parameter properties calls `super(…)` in a statement of its own";
+            compiler.unsupported(first.span, message, "write super(…); at the beginning");
+        }
+    }
+}
+
+fn assign_parameter_properties<'a>(compiler: &mut Compiler<'a, '_>, params: &'a FormalParameters<'a>) {
+    for (id, _) in parameter_properties(params) {
+        let Some(symbol) = id.symbol_id.get() else { continue };
         compiler.emit(Op::This);
         compiler.load_symbol(symbol, id.span);
         compiler.emit_json(Op::InitProp, json!(id.name.as_str()));

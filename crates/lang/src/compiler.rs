@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 
-use oxc_ast::ast::IdentifierReference;
+use oxc_ast::ast::{Expression, IdentifierReference, StaticMemberExpression};
 use oxc_semantic::{ScopeId, Semantic, SymbolFlags, SymbolId};
 use oxc_span::Span;
 use runstate_vm::op::Op;
-use runstate_vm::program::{Capture, FunctionKind};
+use runstate_vm::program::{Capture, FunctionKind, Instruction};
 use runstate_vm::wire;
 use serde_json::{Value as Json, json};
 
-use super::diagnostic::{DiagnosticKind, Diagnostics};
-use super::function_code::{FunctionCode, InstructionArg, Label};
+use super::diagnostic::{self, Diagnostic, DiagnosticKind, Diagnostics};
+use super::function_code::{self, FunctionCode, InstructionArg, Label};
+use super::modules::{Binding, ModuleGraph, ResolvedExport};
 use super::names::{StorageClass, VariablePlan};
+use super::private_name::PrivateScopes;
 
 /// Deepest nesting of statements and expressions.
 const MAX_DEPTH: usize = 220;
@@ -40,6 +42,8 @@ pub(super) enum ControlScope<'a> {
     Target { labels: Vec<&'a str>, leave: Label, next: Option<Label>, plain_break: bool },
     /// A hidden slot in use, which an early exit clears.
     Hidden(u16),
+    /// The iterator in a hidden slot, which an exit closes; whether it is used asynchronously.
+    Iterator(u16, bool),
     /// A `try` with `finally`: an exit runs the block first.
     Finally { kind: u16, value: u16, entry: Label, exits: Vec<DeferredExit> },
 }
@@ -60,8 +64,24 @@ pub(super) struct FunctionState<'a> {
     pub(super) kind: FunctionKind,
 }
 
-/// The compiler of one source.
+/// The state of a file whose code is not being compiled.
+struct ModuleState<'a, 's> {
+    plan: VariablePlan,
+    diagnostics: Diagnostics<'s>,
+    /// The variables of the global frame under the names of the file.
+    storage: HashMap<SymbolId, Storage>,
+    semantic: &'s Semantic<'a>,
+}
+
+/// The compiler of a program.
 pub(super) struct Compiler<'a, 's> {
+    pub(super) graph: &'s ModuleGraph<'a>,
+    /// The file whose code is being compiled.
+    pub(super) module: usize,
+    /// The other files.
+    other_modules: Vec<Option<ModuleState<'a, 's>>>,
+    /// The slots of the variables that files can import.
+    pub(super) exported_slots: HashMap<Binding, u16>,
     pub(super) semantic: &'s Semantic<'a>,
     pub(super) plan: VariablePlan,
     pub(super) diagnostics: Diagnostics<'s>,
@@ -70,30 +90,178 @@ pub(super) struct Compiler<'a, 's> {
     pub(super) current: FunctionState<'a>,
     /// Labels directly before the next statement.
     pub(super) pending_labels: Vec<&'a str>,
-    /// Whether `main` is called after the last statement.
-    pub(super) calls_main: bool,
+    pub(super) private_scopes: PrivateScopes,
     depth: usize,
 }
 
 impl<'a, 's> Compiler<'a, 's> {
-    pub(super) fn new(semantic: &'s Semantic<'a>, diagnostics: Diagnostics<'s>) -> Self {
-        Compiler {
-            semantic,
-            plan: VariablePlan::new(semantic),
+    /// A compiler of these files, of which the entry is the first.
+    pub(super) fn new(graph: &'s ModuleGraph<'a>, diagnostics: Vec<Diagnostics<'s>>) -> Self {
+        let plans = VariablePlan::of_modules(&graph.modules);
+        let states = graph.modules.iter().zip(plans).zip(diagnostics);
+        let mut states = states.map(|((module, plan), diagnostics)| ModuleState {
+            plan,
             diagnostics,
+            storage: HashMap::new(),
+            semantic: &module.semantic,
+        });
+        // The entry is always there.
+        let entry = states.next().unwrap_or_else(|| ModuleState {
+            plan: VariablePlan::default(),
+            diagnostics: Diagnostics::new("", ""),
+            storage: HashMap::new(),
+            semantic: &graph.modules[0].semantic,
+        });
+        let mut other_modules = vec![None];
+        other_modules.extend(states.map(Some));
+        Compiler {
+            graph,
+            module: 0,
+            other_modules,
+            exported_slots: HashMap::new(),
+            semantic: entry.semantic,
+            plan: entry.plan,
+            diagnostics: entry.diagnostics,
             codes: vec![None],
             enclosing: Vec::new(),
             current: FunctionState {
-                code: FunctionCode::new(""),
+                code: FunctionCode::new("", 0),
                 index: 0,
-                storage: HashMap::new(),
+                storage: entry.storage,
                 control: Vec::new(),
                 kind: FunctionKind::Function,
             },
             pending_labels: Vec::new(),
-            calls_main: false,
+            private_scopes: Vec::new(),
             depth: 0,
         }
+    }
+
+    /// Continues in the global frame with the code of a file.
+    pub(super) fn enter_module(&mut self, module: usize) {
+        let Some(next) = self.other_modules.get_mut(module).and_then(Option::take) else { return };
+        self.other_modules[self.module] = Some(ModuleState {
+            plan: std::mem::replace(&mut self.plan, next.plan),
+            diagnostics: std::mem::replace(&mut self.diagnostics, next.diagnostics),
+            storage: std::mem::replace(&mut self.current.storage, next.storage),
+            semantic: std::mem::replace(&mut self.semantic, next.semantic),
+        });
+        self.module = module;
+        self.current.code.enter_file(module);
+    }
+
+    // ---- modules ----
+
+    /// Declares the top-level variables of a file, and its value of `export default`.
+    pub(super) fn declare_module(&mut self) {
+        let module = &self.graph.modules[self.module];
+        self.enter_scope(module.program.scope_id.get());
+        if self.graph.modules.len() == 1 && !module.is_cyclic {
+            return;
+        }
+        for symbol in module.exported_symbols() {
+            if let Some(Storage::Slot(slot) | Storage::Global(slot)) = self.current.storage.get(&symbol) {
+                self.exported_slots.insert(Binding::Variable(self.module, symbol), *slot);
+            }
+        }
+        if module.has_default_value() {
+            let default = Binding::Default(self.module);
+            let mut names = self.graph.modules.iter().flat_map(|module| {
+                let symbol =
+                    module.bindings.iter().filter(|(_, binding)| **binding == default).map(|(symbol, _)| *symbol).min();
+                symbol.map(|symbol| module.semantic.scoping().symbol_name(symbol))
+            });
+            let slot = self.current.code.add_slot(names.next().unwrap_or("default"));
+            if module.is_cyclic {
+                self.emit_slot(Op::Uninit, slot);
+            }
+            self.exported_slots.insert(default, slot);
+        }
+    }
+
+    /// Gives the imports of a file the slots of their variables.
+    pub(super) fn declare_imports(&mut self) {
+        for (symbol, binding) in &self.graph.modules[self.module].bindings {
+            if let Some(slot) = self.exported_slots.get(binding) {
+                self.current.storage.insert(*symbol, Storage::Global(*slot));
+            }
+        }
+    }
+
+    /// The slot for the value of `export default` of the current file, if other files can import it.
+    pub(super) fn default_slot(&self) -> Option<u16> {
+        self.exported_slots.get(&Binding::Default(self.module)).copied()
+    }
+
+    /// The exported variable that a name or a member of a namespace refers to.
+    pub(super) fn binding(&self, expression: &Expression<'a>) -> Option<Binding> {
+        match expression.get_inner_expression() {
+            Expression::Identifier(id) => {
+                let symbol = self.resolve_symbol(id)?;
+                let binding = self.graph.modules[self.module].bindings.get(&symbol);
+                Some(binding.copied().unwrap_or(Binding::Variable(self.module, symbol)))
+            }
+            Expression::StaticMemberExpression(member) => {
+                match self.graph.resolve_export(self.namespace(&member.object)?, member.property.name.as_str()) {
+                    ResolvedExport::Binding(binding) => Some(binding),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn is_unbound_import(&self, symbol: SymbolId) -> bool {
+        self.semantic.scoping().symbol_flags(symbol).contains(SymbolFlags::Import)
+            && !self.graph.modules[self.module].bindings.contains_key(&symbol)
+    }
+
+    /// The file whose exports an expression refers to: `ns` after `import * as ns`.
+    pub(super) fn namespace(&self, expression: &Expression<'a>) -> Option<usize> {
+        match self.binding(expression)? {
+            Binding::Namespace(module) => Some(module),
+            _ => None,
+        }
+    }
+
+    /// Whether an expression is the name of a function declaration.
+    pub(super) fn is_function_name(&self, expression: &Expression<'a>) -> bool {
+        match self.binding(expression) {
+            Some(Binding::Variable(module, symbol)) => {
+                let scoping = self.graph.modules[module].semantic.scoping();
+                scoping.symbol_flags(symbol).contains(SymbolFlags::Function)
+            }
+            _ => false,
+        }
+    }
+
+    /// `( -- value )` Reads a member of a namespace. False if the object is not a namespace. ECMA-262 §10.4.6.8 [[Get]].
+    /// Deviation: a member that does not exist is refused, and a function that is called as a member has no `this`.
+    pub(super) fn namespace_member(&mut self, member: &StaticMemberExpression<'a>) -> bool {
+        let Some(module) = self.namespace(&member.object) else { return false };
+        let name = member.property.name.as_str();
+        match self.graph.resolve_export(module, name) {
+            ResolvedExport::Binding(Binding::Namespace(_)) => self.namespace_as_value(member.span),
+            ResolvedExport::Binding(binding) => {
+                self.set_location(member.property.span);
+                match (self.exported_slots.get(&binding).copied(), self.enclosing.is_empty()) {
+                    (Some(slot), true) => self.emit_slot(Op::Load, slot),
+                    (Some(slot), false) => self.emit_slot(Op::LoadGlobal, slot),
+                    (None, _) => self.unsupported_value(member.span, "this name cannot be used as a value here", ""),
+                }
+            }
+            resolved => {
+                let (kind, message, hint) = self.graph.describe_missing(module, name, resolved);
+                self.diagnostics.add(member.property.span.start, kind, message, hint);
+                self.push_undefined();
+            }
+        }
+        true
+    }
+
+    pub(super) fn namespace_as_value(&mut self, span: Span) {
+        let message = "a namespace of a file is not a value here";
+        self.unsupported_value(span, message, "read its members by name, as in tools.search, or import { search }");
     }
 
     // ---- diagnostics ----
@@ -241,6 +409,19 @@ impl<'a, 's> Compiler<'a, 's> {
         Some(VariableAccess::Capture(self.current.code.add_capture(capture, name)))
     }
 
+    /// `( -- value )` Reads the cell in a hidden slot of this function, or of one around it.
+    pub(super) fn load_hidden_cell(&mut self, owner: usize, slot: u16) {
+        let Some(depth) = self.enclosing.iter().position(|frame| frame.index == owner) else {
+            return self.emit_slot(Op::LoadCell, slot);
+        };
+        let mut capture = Capture::Slot(slot);
+        for frame in &mut self.enclosing[depth + 1..] {
+            capture = Capture::Capture(frame.code.add_hidden_capture(capture));
+        }
+        let index = self.current.code.add_hidden_capture(capture);
+        self.emit_slot(Op::LoadCapture, index);
+    }
+
     pub(super) fn resolve_symbol(&self, identifier: &IdentifierReference<'a>) -> Option<SymbolId> {
         let reference = identifier.reference_id.get()?;
         let symbol = self.semantic.scoping().get_reference(reference).symbol_id()?;
@@ -255,6 +436,8 @@ impl<'a, 's> Compiler<'a, 's> {
             Some(VariableAccess::Cell(slot)) => self.emit_slot(Op::LoadCell, slot),
             Some(VariableAccess::Capture(index)) => self.emit_slot(Op::LoadCapture, index),
             Some(VariableAccess::Global(slot)) => self.emit_slot(Op::LoadGlobal, slot),
+            // The import is reported.
+            None if self.is_unbound_import(symbol) => self.push_undefined(),
             None => self.unsupported_value(span, "this name cannot be used as a value here", ""),
         }
     }
@@ -294,12 +477,16 @@ impl<'a, 's> Compiler<'a, 's> {
     }
 
     /// Lays out the code, or returns the diagnostics.
-    pub(super) fn finish(mut self) -> Result<super::CompiledProgram, Vec<super::Diagnostic>> {
-        if !self.diagnostics.is_empty() {
-            return Err(self.diagnostics.into_list());
+    pub(super) fn finish(mut self) -> Result<Vec<Instruction>, Vec<Diagnostic>> {
+        self.enter_module(0);
+        let others = self.other_modules.into_iter().flatten().map(|state| state.diagnostics);
+        let diagnostics = diagnostic::into_list(std::iter::once(self.diagnostics).chain(others).collect());
+        if !diagnostics.is_empty() {
+            return Err(diagnostics);
         }
         self.codes[0] = Some(self.current.code);
         let codes = self.codes.into_iter().flatten().collect();
-        Ok(super::CompiledProgram { bytecode: super::function_code::lay_out(codes) })
+        let paths: Vec<&str> = self.graph.modules.iter().map(|module| module.path).collect();
+        Ok(function_code::lay_out(codes, &paths))
     }
 }

@@ -8,11 +8,12 @@ use oxc_ast::ast::{
 use oxc_semantic::ScopeId;
 use oxc_span::GetSpan;
 use runstate_vm::op::Op;
+use runstate_vm::program::PromiseUse;
 use serde_json::json;
 
 use super::compiler::{Compiler, ControlScope, DeferredExit, Storage};
 use super::function_code::{InstructionArg, Label};
-use super::{destructuring, diagnostic};
+use super::{async_await, destructuring, diagnostic, generator};
 
 /// The body of a loop, as the target of `break` and `continue`. ECMA-262 §14.7.1.1 LoopContinues.
 fn loop_body<'a>(
@@ -114,15 +115,9 @@ fn copy_cells<'a>(compiler: &mut Compiler<'a, '_>, cells: &[u16]) {
     }
 }
 
-/// ECMA-262 §14.7.5 The for-in, for-of, and for-await-of Statements. Deviation: `for await` is not supported.
+/// ECMA-262 §14.7.5 The for-in, for-of, and for-await-of Statements. In a program that cannot have async iterators, `for await` awaits the
+/// elements of an iterable.
 pub(super) fn for_of<'a>(compiler: &mut Compiler<'a, '_>, statement: &'a ForOfStatement<'a>) {
-    if statement.r#await {
-        compiler.unsupported(
-            statement.span,
-            "`for await` is not supported",
-            "use for-of; a call blocks until it returns",
-        );
-    }
     compiler.expression(&statement.right);
     compiler.set_location(statement.right.span());
     let slot = compiler.current.code.acquire_hidden_slot();
@@ -131,8 +126,16 @@ pub(super) fn for_of<'a>(compiler: &mut Compiler<'a, '_>, statement: &'a ForOfSt
     if !matches!(statement.right.get_inner_expression(), Expression::LogicalExpression(_)) {
         arg["text"] = json!(diagnostic::iterable_text(&statement.right));
     }
+    if statement.r#await {
+        arg["wait"] = json!(PromiseUse::Await.name());
+        if let Expression::CallExpression(call) = statement.right.get_inner_expression() {
+            let callee = diagnostic::callee_text(&call.callee);
+            arg["text"] = json!(format!("{callee}(...) is not a function or its return value"));
+        }
+    }
     compiler.emit_json(Op::Iter, arg);
-    iterate(compiler, slot, &statement.left, statement.scope_id.get(), &statement.body);
+    let awaited = statement.r#await.then_some(&statement.right);
+    iterate(compiler, slot, &statement.left, statement.scope_id.get(), &statement.body, (true, awaited));
 }
 
 /// ECMA-262 §14.7.5 The for-in, for-of, and for-await-of Statements, §14.7.5.9 EnumerateObjectProperties.
@@ -141,22 +144,37 @@ pub(super) fn for_in<'a>(compiler: &mut Compiler<'a, '_>, statement: &'a ForInSt
     compiler.set_location(statement.right.span());
     let slot = compiler.current.code.acquire_hidden_slot();
     compiler.emit_slot(Op::Keys, slot);
-    iterate(compiler, slot, &statement.left, statement.scope_id.get(), &statement.body);
+    iterate(compiler, slot, &statement.left, statement.scope_id.get(), &statement.body, (false, None));
 }
 
-/// ECMA-262 §14.7.5.7 ForIn/OfBodyEvaluation. An early exit does not call `return` of the iterator: built-in iterators have none.
+/// ECMA-262 §14.7.5.7 ForIn/OfBodyEvaluation. The elements of the `awaited` expression are awaited. An exit closes the iterator.
 fn iterate<'a>(
     compiler: &mut Compiler<'a, '_>,
     slot: u16,
     left: &'a ForStatementLeft<'a>,
     scope: Option<ScopeId>,
     body: &'a Statement<'a>,
+    (closes, awaited): (bool, Option<&'a Expression<'a>>),
 ) {
     let labels = std::mem::take(&mut compiler.pending_labels);
-    let (next, leave) = (compiler.new_label(), compiler.new_label());
+    let (next, end, leave) = (compiler.new_label(), compiler.new_label(), compiler.new_label());
+    let last = compiler.new_label();
     compiler.bind_label(next);
     compiler.set_location(left.span());
-    compiler.current.code.emit(Op::IterNext, InstructionArg::IterNext { slot, target: leave });
+    match awaited {
+        Some(awaited) if compiler.plan.has_iterators => {
+            compiler.set_location(awaited.span());
+            generator::await_next(compiler, slot, last);
+        }
+        awaited => {
+            let arg = json!({ "slot": slot });
+            compiler.current.code.emit(Op::IterNext, InstructionArg::Targeted { arg, target: end });
+            if let Some(awaited) = awaited {
+                async_await::await_element(compiler, awaited);
+            }
+        }
+    }
+    let iterator_use = if closes { generator::begin_use(compiler, slot, awaited.is_some()) } else { None };
     // The scope is entered again in each iteration: closures of one do not see the variables of another.
     compiler.enter_scope(scope);
     match left {
@@ -174,7 +192,28 @@ fn iterate<'a>(
     compiler.current.control.push(ControlScope::Hidden(slot));
     loop_body(compiler, body, labels, leave, next);
     compiler.current.control.pop();
+    if let Some(iterator_use) = iterator_use {
+        iterator_use.end(compiler, left.span(), |compiler| compiler.jump(Op::Jump, next));
+        compiler.bind_label(leave);
+        generator::close_iterator(compiler, slot, awaited.is_some());
+        if awaited.is_some() {
+            let closed = compiler.new_label();
+            compiler.jump(Op::Jump, closed);
+            compiler.bind_label(last);
+            compiler.emit(Op::Pop);
+            compiler.bind_label(closed);
+        }
+        compiler.bind_label(end);
+        return compiler.current.code.release_hidden_slot(slot);
+    }
     compiler.jump(Op::Jump, next);
+    compiler.bind_label(end);
+    if let Some(awaited) = awaited {
+        // The end is awaited like an element.
+        compiler.push_undefined();
+        async_await::await_element(compiler, awaited);
+        compiler.emit(Op::Pop);
+    }
     compiler.bind_label(leave);
     compiler.current.code.release_hidden_slot(slot);
 }

@@ -8,8 +8,9 @@ use oxc_span::{GetSpan, Span};
 use runstate_vm::op::Op;
 use serde_json::json;
 
-use super::assignment;
 use super::compiler::Compiler;
+use super::generator::IteratorUse;
+use super::{assignment, generator, names};
 
 /// Initializes (`fresh`) or assigns the variables of a pattern. ECMA-262 §8.6.2 BindingInitialization.
 pub(super) fn bind<'a>(compiler: &mut Compiler<'a, '_>, pattern: &'a BindingPattern<'a>, fresh: bool) {
@@ -51,7 +52,7 @@ pub(super) fn default_value<'a>(compiler: &mut Compiler<'a, '_>, default: &'a Ex
 
 /// ECMA-262 §14.3.3 Destructuring Binding Patterns, §14.3.3.1 PropertyBindingInitialization, §14.3.3.2 RestBindingInitialization.
 fn bind_object<'a>(compiler: &mut Compiler<'a, '_>, pattern: &'a ObjectPattern<'a>, fresh: bool, from: Option<String>) {
-    let first = pattern.properties.first().and_then(|property| property.key.static_name());
+    let first = pattern.properties.first().and_then(|property| names::static_name(&property.key));
     let source = store_object(compiler, pattern.span, first.as_deref(), from);
     let mut keys = Vec::new();
     for property in &pattern.properties {
@@ -93,12 +94,12 @@ fn read_key<'a>(
     computed: bool,
     has_rest: bool,
 ) -> PatternKey {
-    if let (false, Some(name)) = (computed, key.static_name()) {
+    if let (false, Some(name)) = (computed, names::static_name(key)) {
         compiler.emit_json(Op::GetProp, json!(name));
         return PatternKey::Name(name.into_owned());
     }
     match key.as_expression() {
-        Some(expression) => compiler.expression(expression),
+        Some(expression) => compiler.property_key(expression),
         None => compiler.unsupported_value(key.span(), "private names are not supported", "use an ordinary property"),
     }
     if !has_rest {
@@ -139,6 +140,7 @@ fn release_slots<'a>(compiler: &mut Compiler<'a, '_>, source: u16, keys: Vec<Pat
 /// ECMA-262 §8.6.3 IteratorBindingInitialization.
 fn bind_array<'a>(compiler: &mut Compiler<'a, '_>, pattern: &'a ArrayPattern<'a>, fresh: bool, from: Option<String>) {
     let iterator = store_iterator(compiler, pattern.span, from);
+    let iterator_use = generator::begin_use(compiler, iterator, false);
     for element in &pattern.elements {
         compiler.emit_slot(Op::IterTake, iterator);
         match element {
@@ -149,6 +151,19 @@ fn bind_array<'a>(compiler: &mut Compiler<'a, '_>, pattern: &'a ArrayPattern<'a>
     if let Some(rest) = &pattern.rest {
         compiler.emit_slot(Op::IterRest, iterator);
         bind(compiler, &rest.argument, fresh);
+    }
+    release_iterator(compiler, pattern.span, iterator, iterator_use);
+}
+
+/// Closes an iterator that has not ended, and releases its slot.
+fn release_iterator(compiler: &mut Compiler<'_, '_>, span: Span, iterator: u16, iterator_use: Option<IteratorUse>) {
+    if let Some(iterator_use) = iterator_use {
+        let end = compiler.new_label();
+        iterator_use.end(compiler, span, |compiler| {
+            generator::close_iterator(compiler, iterator, false);
+            compiler.jump(Op::Jump, end);
+        });
+        compiler.bind_label(end);
     }
     compiler.current.code.release_hidden_slot(iterator);
 }
@@ -201,6 +216,7 @@ fn assign_maybe_default<'a>(
 /// ECMA-262 §13.15.5.5 IteratorDestructuringAssignmentEvaluation.
 fn assign_array<'a>(compiler: &mut Compiler<'a, '_>, pattern: &'a ArrayAssignmentTarget<'a>) {
     let iterator = store_iterator(compiler, pattern.span, None);
+    let iterator_use = generator::begin_use(compiler, iterator, false);
     for element in &pattern.elements {
         let take = |this: &mut Compiler<'a, '_>| this.emit_slot(Op::IterTake, iterator);
         match element {
@@ -214,7 +230,7 @@ fn assign_array<'a>(compiler: &mut Compiler<'a, '_>, pattern: &'a ArrayAssignmen
     if let Some(rest) = &pattern.rest {
         assignment::assign_target(compiler, &rest.target, |this| this.emit_slot(Op::IterRest, iterator));
     }
-    compiler.current.code.release_hidden_slot(iterator);
+    release_iterator(compiler, pattern.span, iterator, iterator_use);
 }
 
 /// ECMA-262 §13.15.5.3 PropertyDestructuringAssignmentEvaluation, §13.15.5.4 RestDestructuringAssignmentEvaluation.
@@ -258,11 +274,11 @@ fn assign_object<'a>(compiler: &mut Compiler<'a, '_>, pattern: &'a ObjectAssignm
 
 /// A key that is needed later: its name, or the hidden slot of its value.
 fn evaluate_key<'a>(compiler: &mut Compiler<'a, '_>, key: &'a PropertyKey<'a>, computed: bool) -> PatternKey {
-    if let (false, Some(name)) = (computed, key.static_name()) {
+    if let (false, Some(name)) = (computed, names::static_name(key)) {
         return PatternKey::Name(name.into_owned());
     }
     match key.as_expression() {
-        Some(expression) => compiler.expression(expression),
+        Some(expression) => compiler.property_key(expression),
         None => compiler.unsupported_value(key.span(), "private names are not supported", "use an ordinary property"),
     }
     let slot = compiler.current.code.acquire_hidden_slot();

@@ -143,6 +143,11 @@ impl<'a> Diagnostics<'a> {
     }
 }
 
+/// The diagnostics of all files, in their order.
+pub(super) fn into_list(diagnostics: Vec<Diagnostics<'_>>) -> Vec<Diagnostic> {
+    diagnostics.into_iter().flat_map(Diagnostics::into_list).collect()
+}
+
 /// V8's text for an expression that it does not print.
 const INTERMEDIATE_VALUE: &str = "(intermediate value)";
 /// Deepest nesting of operators that is printed.

@@ -6,14 +6,16 @@ use oxc_ast::ast::{
     LogicalExpression, LogicalOperator, ObjectExpression, ObjectProperty, ObjectPropertyKind, PropertyKind,
     RegExpFlags, RegExpLiteral, TemplateLiteral, UnaryExpression, UnaryOperator,
 };
-use oxc_span::{GetSpan, Span};
+use oxc_span::GetSpan;
 use runstate_vm::op::Op;
+use runstate_vm::program::{FunctionKind, MemberKind};
 use runstate_vm::wire;
 use serde_json::json;
 
 use super::compiler::Compiler;
 use super::function_code::Label;
-use super::{assignment, async_await, call, class, diagnostic, function, names};
+use super::statement::IMPORT_HINT;
+use super::{assignment, async_await, call, class, diagnostic, function, generator, names, private_name, template};
 
 impl<'a> Compiler<'a, '_> {
     pub(super) fn expression(&mut self, expression: &'a Expression<'a>) {
@@ -60,20 +62,25 @@ impl<'a> Compiler<'a, '_> {
             Expression::CallExpression(call) => call::compile_call(self, call, None),
             Expression::NewExpression(new) => call::new_expression(self, new),
             Expression::ChainExpression(chain) => call::compile_chain(self, chain),
-            // A host call already waits for its answer. ECMA-262 §27.7.5.3 Await.
-            Expression::AwaitExpression(inner) => {
-                self.expression(&inner.argument);
-                async_await::check_thenable(self);
-            }
+            Expression::AwaitExpression(inner) => async_await::await_expression(self, inner),
+            Expression::YieldExpression(inner) => generator::yield_expression(self, inner),
             Expression::ParenthesizedExpression(inner) => self.expression(&inner.expression),
             Expression::TSAsExpression(inner) => self.expression(&inner.expression),
             Expression::TSSatisfiesExpression(inner) => self.expression(&inner.expression),
             Expression::TSTypeAssertion(inner) => self.expression(&inner.expression),
             Expression::TSNonNullExpression(inner) => self.expression(&inner.expression),
             Expression::TSInstantiationExpression(inner) => self.expression(&inner.expression),
-            Expression::StaticMemberExpression(_) | Expression::ComputedMemberExpression(_) => {
-                call::member(self, expression, None)
-            }
+            Expression::StaticMemberExpression(_)
+            | Expression::ComputedMemberExpression(_)
+            | Expression::PrivateFieldExpression(_) => call::member(self, expression, None),
+            Expression::PrivateInExpression(test) => private_name::test(self, test),
+            Expression::TaggedTemplateExpression(tagged) => template::tagged(self, tagged),
+            Expression::NewTarget(target) if self.current.kind == FunctionKind::Arrow => self.unsupported_value(
+                target.span,
+                "`new.target` in an arrow function is not supported",
+                "store it in a variable outside: const target = new.target",
+            ),
+            Expression::NewTarget(_) => self.emit(Op::NewTarget),
             other => self.unsupported_expression(other),
         }
     }
@@ -82,15 +89,9 @@ impl<'a> Compiler<'a, '_> {
     fn unsupported_expression(&mut self, expression: &Expression<'a>) {
         let (message, hint) = match expression {
             Expression::BigIntLiteral(_) => ("BigInt is not supported", "use a number (exact up to 2^53) or text"),
-            Expression::TaggedTemplateExpression(_) => {
-                ("tagged templates are not supported", "call the function with a plain template")
-            }
-            Expression::YieldExpression(_) => ("generators are not supported", "collect the values in an array"),
-            Expression::ImportExpression(_) => ("`import()` is not supported: a program is one file", ""),
-            Expression::ImportMeta(_) => ("`import.meta` is not supported", ""),
-            Expression::NewTarget(_) => ("`new.target` is not supported", ""),
-            Expression::PrivateFieldExpression(_) | Expression::PrivateInExpression(_) => {
-                ("private names (`#x`) are not supported", "use an ordinary field; TypeScript's `private` is accepted")
+            Expression::ImportExpression(_) => ("`import()` is not supported", IMPORT_HINT),
+            Expression::ImportMeta(_) => {
+                ("`import.meta` is not supported", "pass the values that a program needs in `input`")
             }
             Expression::JSXElement(_) | Expression::JSXFragment(_) => ("JSX is not supported", ""),
             Expression::Super(_) => ("`super` is allowed only in `super(…)` and `super.method(…)`", ""),
@@ -190,13 +191,12 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// ECMA-262 §13.2.5.5 PropertyDefinitionEvaluation. Deviations: accessors, generators and `__proto__: value` are not supported.
+    /// ECMA-262 §13.2.5.5 PropertyDefinitionEvaluation. Deviation: `__proto__: value` is not supported.
     fn property(&mut self, property: &'a ObjectProperty<'a>) {
         if property.kind != PropertyKind::Init {
-            self.unsupported(property.span, "getters and setters are not supported", "write a method");
-            return;
+            return self.accessor(property);
         }
-        match (property.computed, property.key.static_name()) {
+        match (property.computed, names::static_name(&property.key)) {
             (false, Some(name)) => {
                 if name == "__proto__" && !property.shorthand {
                     self.unsupported(
@@ -205,22 +205,15 @@ impl<'a> Compiler<'a, '_> {
                         "use a class, or copy with {...other}",
                     );
                 }
-                if property.value.get_inner_expression().is_function() {
-                    self.check_conversion_method(property.span, &name);
-                }
                 self.named_expression(&property.value, &name);
                 self.emit_json(Op::InitProp, json!(name));
             }
             _ => {
                 match property.key.as_expression() {
-                    Some(key) => self.expression(key),
+                    Some(key) => self.property_key(key),
                     None => self.unsupported_value(property.span, "this key is not supported", ""),
                 }
-                let is_named_by_key = match property.value.get_inner_expression() {
-                    Expression::FunctionExpression(function) => function.id.is_none(),
-                    Expression::ClassExpression(class) => class.id.is_none(),
-                    other => other.is_function(),
-                };
+                let is_named_by_key = is_named_by_key(&property.value);
                 if is_named_by_key {
                     self.emit(Op::Dup);
                 }
@@ -233,12 +226,32 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// Refuses a method that conversions would call, because many conversions of the machine do not call methods of the program.
-    pub(super) fn check_conversion_method(&mut self, span: Span, name: &str) {
-        if matches!(name, "toString" | "valueOf" | "toJSON") {
-            let message = format!("an own `{name}` method is not supported: conversions would not call it");
-            self.unsupported(span, message, "give the method another name and call it where it is needed");
+    /// `( -- key )` A computed key, which is converted before what follows it. ECMA-262 §7.1.19 ToPropertyKey.
+    pub(super) fn property_key(&mut self, key: &'a Expression<'a>) {
+        self.expression(key);
+        if self.plan.reads_have_effects && !key.is_literal() {
+            self.emit_json(Op::CallNative, json!({ "name": "property key", "argc": 1 }));
         }
+    }
+
+    /// A getter or setter of an object literal. ECMA-262 §15.4.5 MethodDefinitionEvaluation.
+    fn accessor(&mut self, property: &'a ObjectProperty<'a>) {
+        let kind = if property.kind == PropertyKind::Get { MemberKind::Get } else { MemberKind::Set };
+        let Expression::FunctionExpression(function) = &property.value else { return };
+        let name = match names::static_name(&property.key).filter(|_| !property.computed) {
+            Some(name) => {
+                self.push_text(&name);
+                class::member_name(kind, &name)
+            }
+            None => {
+                match property.key.as_expression() {
+                    Some(key) => self.expression(key),
+                    None => self.unsupported_value(property.span, "this key is not supported", ""),
+                }
+                String::new()
+            }
+        };
+        class::define_member(self, function, &name, kind, false, false);
     }
 
     /// ECMA-262 §13.15.4 EvaluateStringOrNumericBinaryExpression, §13.10 Relational Operators, §13.11 Equality Operators.
@@ -378,6 +391,15 @@ impl<'a> Compiler<'a, '_> {
         if !compiled {
             self.jump(Op::Jump, target);
         }
+    }
+}
+
+/// Whether an anonymous function or class gets the name of its computed key. ECMA-262 §8.4.5 NamedEvaluation.
+pub(super) fn is_named_by_key(value: &Expression<'_>) -> bool {
+    match value.get_inner_expression() {
+        Expression::FunctionExpression(function) => function.id.is_none(),
+        Expression::ClassExpression(class) => class.id.is_none(),
+        other => other.is_function(),
     }
 }
 

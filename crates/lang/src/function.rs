@@ -5,30 +5,38 @@ use std::collections::HashMap;
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
     ArrowFunctionBody, ArrowFunctionExpression, BindingIdentifier, BindingPattern, Expression, FormalParameters,
-    Function, Statement,
+    Function,
 };
 use oxc_semantic::{NodeId, ScopeId, SymbolId};
 use oxc_span::{GetSpan, Span};
 use runstate_vm::op::Op;
-use runstate_vm::program::{FunctionKind, PromiseUse};
+use runstate_vm::program::FunctionKind;
 use serde_json::json;
 
 use super::compiler::{Compiler, FunctionState, Storage};
 use super::function_code::{FunctionCode, InstructionArg};
-use super::{async_await, class, destructuring};
+use super::{class, destructuring};
 
 /// A function declaration, initialized when its scope is entered. ECMA-262 §15.2.4 InstantiateOrdinaryFunctionObject.
 pub(super) fn hoisted_function<'a>(compiler: &mut Compiler<'a, '_>, function: &'a Function<'a>) {
     if function.declare || function.body.is_none() {
         return;
     }
-    let name = function.id.as_ref().map(|id| id.name.as_str()).unwrap_or_default();
+    // Only the function of `export default` may lack a name.
+    let name = function.id.as_ref().map_or("default", |id| id.name.as_str());
     compiler.set_location(function.span);
     compile_function(compiler, function, name, FunctionKind::Function);
-    if let Some(id) = &function.id
-        && let Some(symbol) = id.symbol_id.get()
-    {
-        compiler.init_symbol(symbol, id.span);
+    match function.id.as_ref().and_then(|id| Some((id, id.symbol_id.get()?))) {
+        Some((id, symbol)) => compiler.init_symbol(symbol, id.span),
+        None => store_default(compiler),
+    }
+}
+
+/// `( value -- )` Stores the value of `export default`, if other files can import it.
+pub(super) fn store_default(compiler: &mut Compiler<'_, '_>) {
+    match compiler.default_slot() {
+        Some(slot) => compiler.emit_slot(Op::Store, slot),
+        None => compiler.emit(Op::Pop),
     }
 }
 
@@ -51,39 +59,35 @@ pub(super) fn function_expression<'a>(compiler: &mut Compiler<'a, '_>, function:
     compiler.emit_slot(Op::InitCell, slot);
 }
 
-/// `( -- closure )`. ECMA-262 §15.2 Function Definitions, §15.8 Async Function Definitions. Deviation: generators are not supported.
+/// `( -- closure )`. ECMA-262 §15.2 Function Definitions, §15.5 Generator Function Definitions, §15.6 Async Generator Function Definitions,
+/// §15.8 Async Function Definitions.
 pub(super) fn compile_function<'a>(
     compiler: &mut Compiler<'a, '_>,
     function: &'a Function<'a>,
     name: &str,
     kind: FunctionKind,
 ) {
-    if function.generator {
-        return compiler.unsupported_value(
-            function.span,
-            "generators are not supported",
-            "collect the values in an array",
-        );
-    }
     let Some(body) = &function.body else {
         return compiler.push_undefined();
     };
-    begin_function(compiler, name, kind, function.r#async);
+    begin_function(compiler, name, kind, (function.r#async, function.generator));
     // The fields of an object are initialized before the defaults of the constructor's parameters are evaluated.
     if kind == FunctionKind::Class {
         compiler.emit(Op::InitFields);
         compiler.emit(Op::Pop);
     }
     prologue(compiler, &function.params, function.scope_id.get());
-    class::assign_parameter_properties(compiler, &function.params);
-    compiler.statements(&body.statements);
+    if function.generator {
+        compiler.emit(Op::Generator);
+    }
+    class::compile_body(compiler, &function.params, &body.statements);
     end_function(compiler, function.span);
 }
 
 /// ECMA-262 §15.3 Arrow Function Definitions, §15.9 Async Arrow Function Definitions.
 pub(super) fn arrow<'a>(compiler: &mut Compiler<'a, '_>, arrow: &'a ArrowFunctionExpression<'a>, name: Option<&str>) {
     check_early_arrow(compiler, arrow);
-    begin_function(compiler, name.unwrap_or_default(), FunctionKind::Arrow, arrow.r#async);
+    begin_function(compiler, name.unwrap_or_default(), FunctionKind::Arrow, (arrow.r#async, false));
     prologue(compiler, &arrow.params, arrow.scope_id.get());
     match &arrow.body {
         ArrowFunctionBody::FunctionBody(body) => compiler.statements(&body.statements),
@@ -91,9 +95,6 @@ pub(super) fn arrow<'a>(compiler: &mut Compiler<'a, '_>, arrow: &'a ArrowFunctio
             if let Some(expression) = other.as_expression() {
                 compiler.set_location(expression.span());
                 compiler.expression(expression);
-                if arrow.r#async {
-                    async_await::check_thenable(compiler);
-                }
                 compiler.emit(Op::Return);
                 return finish_function(compiler, arrow.span);
             }
@@ -132,13 +133,19 @@ fn check_early_arrow<'a>(compiler: &mut Compiler<'a, '_>, arrow: &ArrowFunctionE
 }
 
 /// Starts a function within the current one.
-pub(super) fn begin_function<'a>(compiler: &mut Compiler<'a, '_>, name: &str, kind: FunctionKind, is_async: bool) {
+pub(super) fn begin_function<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    name: &str,
+    kind: FunctionKind,
+    (is_async, is_generator): (bool, bool),
+) {
     let index = compiler.codes.len();
     compiler.codes.push(None);
-    let mut code = FunctionCode::new(name);
+    let mut code = FunctionCode::new(name, compiler.module);
     code.function.kind = kind;
     code.set_location(compiler.current.code.location());
-    code.function.is_async = is_async;
+    code.function.returns_promise = is_async;
+    code.function.is_generator = is_generator;
     let frame = FunctionState { code, index, storage: HashMap::new(), control: Vec::new(), kind };
     compiler.enclosing.push(std::mem::replace(&mut compiler.current, frame));
 }
@@ -270,27 +277,49 @@ fn check_body_variables<'a>(compiler: &mut Compiler<'a, '_>, params: &FormalPara
     }
 }
 
-/// The program: its statements, then `main(input)` if `main` is declared and not called. ECMA-262 §16.2 Modules.
-/// Addition: the call of `main`.
-pub(super) fn program<'a>(
-    compiler: &mut Compiler<'a, '_>,
-    statements: &'a [Statement<'a>],
-    scope: Option<ScopeId>,
-    main: Option<SymbolId>,
-) {
-    compiler.calls_main = main.is_some();
+/// The program: the functions of all files, their statements, then `main(input)` if the entry declares `main` and does not call it.
+/// ECMA-262 §16.2.1.7.3.1 InitializeEnvironment, §16.2.1.7.3.2 ExecuteModule. Addition: the call of `main`.
+pub(super) fn program<'a>(compiler: &mut Compiler<'a, '_>, main: Option<SymbolId>) {
+    let graph = compiler.graph;
     compiler.current.code.add_input_parameter();
-    compiler.enter_scope(scope);
-    compiler.statements(statements);
+    let all = || 0..graph.modules.len();
+    for module in all() {
+        compiler.enter_module(module);
+        compiler.declare_module();
+    }
+    for module in all() {
+        compiler.enter_module(module);
+        compiler.declare_imports();
+    }
+    for module in all() {
+        compiler.enter_module(module);
+        compiler.hoist_functions(&graph.modules[module].program.body);
+    }
+    for index in graph.evaluation_order() {
+        compiler.enter_module(index);
+        let module = &graph.modules[index];
+        if module.is_json {
+            compiler.push_text(module.source);
+            compiler.emit_json(Op::CallNative, json!({ "name": "JSON.parse", "argc": 1 }));
+            store_default(compiler);
+        }
+        compiler.statements_in_order(&module.program.body);
+        // The files that import it are evaluated by a job. ECMA-262 §16.2.1.6.1.3.4 AsyncModuleExecutionFulfilled.
+        if index > 0 && compiler.plan.has_promises && module.has_top_level_await() {
+            compiler.push_undefined();
+            compiler.emit(Op::Await);
+            compiler.emit(Op::Pop);
+        }
+    }
+    compiler.enter_module(0);
     match main {
         Some(main) => {
             compiler.load_symbol(main, Span::default());
             compiler.emit_slot(Op::Load, 0);
-            let mut arg = json!({ "argc": 1, "text": "main" });
-            if compiler.plan.has_async {
-                arg["wait"] = json!(PromiseUse::Await.name());
+            compiler.emit_json(Op::Call, json!({ "argc": 1, "text": "main" }));
+            if compiler.plan.has_promises {
+                compiler.emit(Op::Await);
             }
-            compiler.emit_json(Op::Call, arg);
             compiler.emit(Op::Return);
         }
         None => compiler.emit(Op::Halt),

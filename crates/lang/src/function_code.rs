@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use runstate_vm::op::Op;
-use runstate_vm::program::{Capture, ExceptionHandler, Function, Instruction};
+use runstate_vm::program::{Capture, ExceptionHandler, Function, Instruction, SourceFile};
 use serde_json::{Value as Json, json};
 
 /// A position in one function's code, known once the label is bound.
@@ -17,7 +17,11 @@ pub(super) enum InstructionArg {
     None,
     Json(Json),
     Target(Label),
-    IterNext { slot: u16, target: Label },
+    /// An object to which the member `target` is added.
+    Targeted {
+        arg: Json,
+        target: Label,
+    },
     Function(usize),
 }
 
@@ -32,6 +36,8 @@ struct PendingHandler {
     start: u32,
     end: u32,
     target: Label,
+    depth: u32,
+    slot: Option<u16>,
 }
 
 /// The code of one function.
@@ -44,10 +50,13 @@ pub(super) struct FunctionCode {
     free_slots: Vec<u16>,
     hidden_count: usize,
     location: (u32, u32),
+    /// The files of the instructions, each with the index of its first instruction.
+    files: Vec<(u32, usize)>,
 }
 
 impl FunctionCode {
-    pub(super) fn new(name: &str) -> Self {
+    /// The code of a function in this file.
+    pub(super) fn new(name: &str, file: usize) -> Self {
         FunctionCode {
             function: Function { name: name.to_owned(), ..Function::default() },
             instructions: Vec::new(),
@@ -57,7 +66,13 @@ impl FunctionCode {
             free_slots: Vec::new(),
             hidden_count: 0,
             location: (0, 0),
+            files: vec![(0, file)],
         }
+    }
+
+    /// Sets the file of the following instructions.
+    pub(super) fn enter_file(&mut self, file: usize) {
+        self.files.push((self.next_index(), file));
     }
 
     /// Sets the source location of the following instructions.
@@ -91,7 +106,17 @@ impl FunctionCode {
     /// Adds a handler at `target` for errors of `start..end`. Inner ranges are added before outer ones.
     pub(super) fn add_handler(&mut self, start: u32, end: u32, target: Label) {
         if start < end {
-            self.handlers.push(PendingHandler { start, end, target });
+            self.handlers.push(PendingHandler { start, end, target, depth: 0, slot: None });
+        }
+    }
+
+    /// Adds the handlers of code that uses the iterator in a slot: that of the closing, which keeps the first error, and that of the use,
+    /// which applies while the iterator must be closed.
+    pub(super) fn add_iterator_handlers(&mut self, close: (u32, u32, Label), used: (u32, u32, Label), slot: u16) {
+        for ((start, end, target), depth, slot) in [(close, 1, None), (used, 0, Some(slot))] {
+            if start < end {
+                self.handlers.push(PendingHandler { start, end, target, depth, slot });
+            }
         }
     }
 
@@ -137,10 +162,19 @@ impl FunctionCode {
 
     /// The index of a capture. A new capture is added.
     pub(super) fn add_capture(&mut self, capture: Capture, name: &str) -> u16 {
+        self.add_named_capture(capture, name.replace('$', "$$"))
+    }
+
+    /// The index of the capture of a hidden variable.
+    pub(super) fn add_hidden_capture(&mut self, capture: Capture) -> u16 {
+        self.add_named_capture(capture, "$".to_owned())
+    }
+
+    fn add_named_capture(&mut self, capture: Capture, name: String) -> u16 {
         let existing = self.function.captures.iter().position(|other| *other == capture);
         let index = existing.unwrap_or_else(|| {
             self.function.captures.push(capture);
-            self.function.capture_names.push(name.replace('$', "$$"));
+            self.function.capture_names.push(name);
             self.function.captures.len() - 1
         });
         u16::try_from(index).unwrap_or(u16::MAX)
@@ -156,8 +190,9 @@ impl FunctionCode {
     }
 }
 
-/// Lays the functions out one after another, the global frame first, and resolves all labels.
-pub(super) fn lay_out(mut codes: Vec<FunctionCode>) -> Vec<Instruction> {
+/// Lays the functions out one after another, the global frame first, and resolves all labels. If there are several files, the global
+/// frame lists the files of the instructions.
+pub(super) fn lay_out(mut codes: Vec<FunctionCode>, paths: &[&str]) -> Vec<Instruction> {
     let mut bases = Vec::with_capacity(codes.len());
     let mut next = 1u32;
     for code in &codes {
@@ -173,10 +208,17 @@ pub(super) fn lay_out(mut codes: Vec<FunctionCode>) -> Vec<Instruction> {
                 start: pending.start + base,
                 end: pending.end + base,
                 target: code.label_target(pending.target, *base),
-                depth: 0,
+                depth: pending.depth,
+                slot: pending.slot,
             })
             .collect();
         code.function.handlers = handlers;
+    }
+    if paths.len() > 1 {
+        let files = source_files(&codes, &bases, paths);
+        if let Some(global) = codes.first_mut() {
+            global.function.files = files;
+        }
     }
     let descriptions: Vec<Json> =
         codes.iter().map(|code| serde_json::to_value(&code.function).unwrap_or(Json::Null)).collect();
@@ -189,8 +231,10 @@ pub(super) fn lay_out(mut codes: Vec<FunctionCode>) -> Vec<Instruction> {
                 InstructionArg::None => None,
                 InstructionArg::Json(json) => Some(json.clone()),
                 InstructionArg::Target(label) => Some(json!(code.label_target(*label, *base))),
-                InstructionArg::IterNext { slot, target } => {
-                    Some(json!({ "slot": slot, "target": code.label_target(*target, *base) }))
+                InstructionArg::Targeted { arg, target } => {
+                    let mut arg = arg.clone();
+                    arg["target"] = json!(code.label_target(*target, *base));
+                    Some(arg)
                 }
                 InstructionArg::Function(index) => descriptions.get(*index).cloned(),
             };
@@ -199,4 +243,21 @@ pub(super) fn lay_out(mut codes: Vec<FunctionCode>) -> Vec<Instruction> {
         }
     }
     bytecode
+}
+
+/// The ranges of instructions with the files that they come from.
+fn source_files(codes: &[FunctionCode], bases: &[u32], paths: &[&str]) -> Vec<SourceFile> {
+    let ranges =
+        codes.iter().zip(bases).flat_map(|(code, base)| code.files.iter().map(move |(at, file)| (at + base, *file)));
+    let mut files: Vec<SourceFile> = Vec::new();
+    for (start, file) in ranges {
+        let path = paths.get(file).copied().unwrap_or_default();
+        if files.last().is_some_and(|last| last.start == start) {
+            files.pop();
+        }
+        if files.last().is_none_or(|last| last.path != path) {
+            files.push(SourceFile { start, path: path.to_owned() });
+        }
+    }
+    files
 }

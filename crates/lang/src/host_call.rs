@@ -42,8 +42,13 @@ fn namespace_members(root: &str) -> String {
     members.collect::<Vec<_>>().join(", ")
 }
 
+/// Whether a name is that of a host function.
+pub(super) fn is_host_function(name: &str) -> bool {
+    name == "CC" || HostFunction::from_name(name).is_some()
+}
+
 /// `CC(prompt, options?)`
-fn cognitive_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<'a>) {
+fn cognitive_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<'a>, is_open: bool) {
     if !check_arity(compiler, call, 1..=2, "CC takes a prompt and, if wanted, options", CC_FORM) {
         return;
     }
@@ -53,13 +58,23 @@ fn cognitive_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<
     push_arguments(compiler, call);
     compiler.set_location(call.span);
     let argc = call.arguments.len();
-    if argc == 1 { compiler.emit(Op::Cc) } else { compiler.emit_json(Op::Cc, json!(argc)) }
+    match argc {
+        _ if is_open => compiler.emit_json(Op::Open, json!({ "name": "CC", "argc": argc })),
+        1 => compiler.emit(Op::Cc),
+        _ => compiler.emit_json(Op::Cc, json!(argc)),
+    }
 }
 
-/// A host call by a name that the program does not declare. False if the name is not a host function.
-pub(super) fn host_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, call: &'a CallExpression<'a>) -> bool {
+/// A host call by a name that the program does not declare; if it is opened, the value is its promise. False if the name is not a host
+/// function.
+pub(super) fn host_call<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    name: &str,
+    call: &'a CallExpression<'a>,
+    is_open: bool,
+) -> bool {
     if name == "CC" {
-        cognitive_call(compiler, call);
+        cognitive_call(compiler, call, is_open);
         return true;
     }
     let Some(function) = HostFunction::from_name(name) else { return false };
@@ -75,7 +90,8 @@ pub(super) fn host_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, call: &
     }
     push_arguments(compiler, call);
     compiler.set_location(call.span);
-    compiler.emit_json(Op::Ask, json!({ "name": name, "argc": call.arguments.len() }));
+    let op = if is_open { Op::Open } else { Op::Ask };
+    compiler.emit_json(op, json!({ "name": name, "argc": call.arguments.len() }));
     true
 }
 
@@ -110,7 +126,7 @@ fn check_options<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, options: &Exp
     let Expression::ObjectExpression(object) = options.get_inner_expression() else { return };
     for property in &object.properties {
         let ObjectPropertyKind::ObjectProperty(property) = property else { continue };
-        let Some(name) = property.key.static_name().filter(|_| !property.computed) else { continue };
+        let Some(name) = names::static_name(&property.key).filter(|_| !property.computed) else { continue };
         let names = || CALL_OPTIONS.iter().chain(extra).copied();
         if names().any(|one| one == name) {
             continue;
@@ -161,7 +177,7 @@ fn check_question<'a>(compiler: &mut Compiler<'a, '_>, question: &Expression<'a>
     for property in &object.properties {
         match property {
             ObjectPropertyKind::ObjectProperty(property) if !property.computed => {
-                names.extend(property.key.static_name());
+                names.extend(names::static_name(&property.key));
             }
             _ => has_unknown_keys = true,
         }

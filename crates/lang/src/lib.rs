@@ -1,7 +1,7 @@
 //! The compiler: a TypeScript subset to bytecode. A program that compiles has the meaning that it has in Node. Every other program is refused
 //! with a location and a hint. The compiler reads only the source and has no access to a running machine.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use compiler::Compiler;
 use diagnostic::Diagnostics;
@@ -21,21 +21,28 @@ mod compiler;
 mod control;
 mod destructuring;
 mod diagnostic;
+mod enumeration;
 mod expression;
 mod function;
 mod function_code;
+mod generator;
 mod host_call;
+mod module_loader;
+mod modules;
 mod names;
 mod nesting;
+mod private_name;
 mod statement;
+mod template;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;
 
 pub use diagnostic::{Diagnostic, DiagnosticKind};
+pub use modules::MAX_FILES;
 
-/// Maximum length of a source, in bytes.
+/// Maximum length of the sources of a program, in bytes.
 pub const MAX_SOURCE: usize = 1 << 20;
 
 /// A compiled program.
@@ -43,7 +50,13 @@ pub const MAX_SOURCE: usize = 1 << 20;
 pub struct CompiledProgram {
     /// The instructions in their wire form.
     pub bytecode: Vec<Instruction>,
+    /// The sources of the files that the entry imports, directly or through others, by their paths.
+    pub files: BTreeMap<String, String>,
 }
+
+/// Reads a file of a program: its source, `None` if the file does not exist, or the reason why it cannot be read. The path is relative
+/// to the root of the program, with `/` and without `..`.
+pub type ReadFile<'r> = dyn FnMut(&str) -> Result<Option<String>, String> + 'r;
 
 /// Compiles one source. `file` appears only in diagnostics.
 ///
@@ -58,18 +71,58 @@ pub struct CompiledProgram {
 /// assert_eq!((found[0].line, found[0].hint.as_deref()), (1, Some("did you mean console?")));
 /// ```
 pub fn compile(file: &str, source: &str) -> Result<CompiledProgram, Vec<Diagnostic>> {
-    let source = source.strip_prefix('\u{FEFF}').unwrap_or(source);
-    let mut diagnostics = Diagnostics::new(file, source);
-    if source.len() > MAX_SOURCE {
-        let message = format!("the source has {} bytes; at most {MAX_SOURCE} are compiled", source.len());
+    compile_with(file, source, &mut |_| Ok(None))
+}
+
+/// Compiles a program of several files: the file `entry`, and the files that it imports. Other files are ignored.
+///
+/// # Errors
+/// All diagnostics, those of the entry first.
+///
+/// ```
+/// let files = [("main.ts", "import { greet } from './greet'; greet()"), ("greet.ts", "export const greet = () => console.log('hello')")];
+/// let files = files.map(|(path, source)| (path.to_owned(), source.to_owned())).into();
+/// let compiled = runstate_lang::compile_modules("main.ts", &files).expect("it compiles");
+/// assert_eq!(compiled.files.keys().collect::<Vec<_>>(), ["greet.ts"]);
+/// ```
+pub fn compile_modules(entry: &str, files: &BTreeMap<String, String>) -> Result<CompiledProgram, Vec<Diagnostic>> {
+    let Some(source) = files.get(entry) else {
+        let mut diagnostics = Diagnostics::new(entry, "");
+        let hint =
+            format!("the files are {}", files.keys().take(10).map(String::as_str).collect::<Vec<_>>().join(", "));
         diagnostics.add(
             0,
             DiagnosticKind::Unsupported,
-            message,
-            Some("split the work into several programs".to_owned()),
+            format!("the entry {entry} is not a file of the program"),
+            Some(hint),
         );
         return Err(diagnostics.into_list());
-    }
+    };
+    compile_with(entry, source, &mut |path| Ok(files.get(path).cloned()))
+}
+
+/// Compiles the program whose entry is `entry` with this source. `read` reads the files that it imports.
+///
+/// # Errors
+/// All diagnostics, those of the entry first.
+pub fn compile_with(entry: &str, source: &str, read: &mut ReadFile<'_>) -> Result<CompiledProgram, Vec<Diagnostic>> {
+    let allocator = Allocator::default();
+    let (mut graph, mut diagnostics) = module_loader::load_modules(&allocator, entry, source, read)?;
+    graph.bind_imports(&mut diagnostics);
+    let main = main_to_call(&graph.modules[0].semantic);
+    let mut compiler = Compiler::new(&graph, diagnostics);
+    function::program(&mut compiler, main);
+    let bytecode = compiler.finish()?;
+    let imported = graph.modules.iter().skip(1).map(|module| (module.path.to_owned(), module.source.to_owned()));
+    Ok(CompiledProgram { bytecode, files: imported.collect() })
+}
+
+/// Parses a file and analyzes its names.
+fn parse<'a>(
+    allocator: &'a Allocator,
+    source: &'a str,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<(&'a Program<'a>, Semantic<'a>)> {
     if let Err(error) = nesting::check(source) {
         diagnostics.add(
             error.offset,
@@ -77,12 +130,11 @@ pub fn compile(file: &str, source: &str) -> Result<CompiledProgram, Vec<Diagnost
             format!("this is nested too deeply: {}", error.construct),
             Some("split it up".to_owned()),
         );
-        return Err(diagnostics.into_list());
+        return None;
     }
-    let allocator = Allocator::default();
     let options = ParseOptions { parse_regular_expression: true, preserve_parens: false, ..ParseOptions::default() };
     // ECMA-262 §16.2.1.7 Source Text Module Records: module code is strict, and so is every program.
-    let parsed = Parser::new(&allocator, source, SourceType::ts().with_module(true)).with_options(options).parse();
+    let parsed = Parser::new(allocator, source, SourceType::ts().with_module(true)).with_options(options).parse();
     for error in parsed.diagnostics.errors() {
         let offset = error.labels.first().map_or(0, |label| label.offset());
         diagnostics.add(
@@ -93,7 +145,7 @@ pub fn compile(file: &str, source: &str) -> Result<CompiledProgram, Vec<Diagnost
         );
     }
     if !diagnostics.is_empty() || parsed.panicked {
-        return Err(diagnostics.into_list());
+        return None;
     }
     let mut program = parsed.program;
     // Redeclarations follow JavaScript's rules: TypeScript's rules would accept functions that a module refuses.
@@ -119,13 +171,7 @@ pub fn compile(file: &str, source: &str) -> Result<CompiledProgram, Vec<Diagnost
             error.help.as_ref().map(ToString::to_string),
         );
     }
-    if !diagnostics.is_empty() {
-        return Err(diagnostics.into_list());
-    }
-    let main = main_to_call(&semantic);
-    let mut compiler = Compiler::new(&semantic, diagnostics);
-    function::program(&mut compiler, &program.body, program.scope_id.get(), main);
-    compiler.finish()
+    diagnostics.is_empty().then_some((program, semantic))
 }
 
 fn namespace_spans(semantic: &Semantic<'_>) -> impl Iterator<Item = Span> {
@@ -182,7 +228,8 @@ fn merged_declarations(semantic: &Semantic<'_>) -> HashSet<u32> {
         let declarations = scoping.symbol_redeclarations(symbol);
         let at_run_time = declarations.iter().filter(|one| {
             let body = !matches!(nodes.kind(one.declaration), AstKind::Function(function) if function.body.is_none());
-            body && one.flags.intersects(SymbolFlags::Value) && !one.flags.contains(SymbolFlags::Ambient)
+            body && one.flags.intersects(SymbolFlags::Value | SymbolFlags::Import)
+                && !one.flags.contains(SymbolFlags::Ambient)
         });
         if at_run_time.count() <= 1 {
             starts.extend(declarations.iter().map(|one| one.span.start));

@@ -2,20 +2,28 @@
 //! all functions access directly. Scopes and references come from oxc's semantic analysis. Names without a declaration
 //! in the source are `input`, host functions, built-ins, names that exist only in Node, and unknown names.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use oxc_ast::AstKind;
-use oxc_ast::ast::{AssignmentTarget, Expression, IdentifierReference, StaticMemberExpression};
-use oxc_semantic::{AstNodes, NodeId, Scoping, Semantic, SymbolFlags, SymbolId};
+use oxc_ast::ast::{
+    AssignmentTarget, Expression, IdentifierReference, MethodDefinitionKind, PropertyKey, PropertyKind,
+    StaticMemberExpression,
+};
+use oxc_semantic::{AstNodes, NodeId, Scoping, SymbolFlags, SymbolId};
 use oxc_span::{GetSpan, Span, min_edit_distance};
-use runstate_vm::globals::{CLASSES, CONSTANTS, FUNCTIONS, NAMESPACES, UNSUPPORTED_CALLS, UNSUPPORTED_METHODS};
+use runstate_vm::globals::{
+    CLASSES, CONSTANTS, FUNCTIONS, METHODS, NAMESPACES, SYMBOLS, UNSUPPORTED_CALLS, UNSUPPORTED_METHODS,
+};
 use runstate_vm::op::Op;
 use serde_json::json;
 
 use super::compiler::Compiler;
 use super::diagnostic::DiagnosticKind;
-use super::host_call;
 use super::host_call::is_host_name;
+use super::modules::{Binding, Module};
+use super::statement::IMPORT_HINT;
+use super::{async_await, generator, host_call};
 
 /// The storage class of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,31 +49,58 @@ pub(super) struct Variable {
 }
 
 /// The plan for all variables of a source.
+#[derive(Default)]
 pub(super) struct VariablePlan {
     variables: Vec<Variable>,
     /// Names of properties that the program defines. They may shadow names that the machine lacks.
     pub(super) own_properties: HashSet<String>,
-    /// Members whose every definition in the program is an async function.
-    pub(super) async_members: HashSet<String>,
-    /// Whether any function is async. Only then do calls record the immediate use of their values.
-    pub(super) has_async: bool,
+    /// Whether a read of a property or a conversion may run code of the program: a getter, `toString`, `valueOf`.
+    pub(super) reads_have_effects: bool,
+    /// Whether the program may have promises. Otherwise `await` has no effect.
+    pub(super) has_promises: bool,
+    /// Whether the program may have iterators of its own.
+    pub(super) has_iterators: bool,
 }
 
 impl VariablePlan {
-    pub(super) fn new(semantic: &Semantic<'_>) -> Self {
-        let (scoping, nodes) = (semantic.scoping(), semantic.nodes());
-        let variables = scoping.symbol_ids().map(|symbol| variable(scoping, nodes, symbol)).collect();
-        let has_async = nodes.iter().any(|node| match node.kind() {
-            AstKind::Function(function) => function.r#async,
-            AstKind::ArrowFunctionExpression(arrow) => arrow.r#async,
-            _ => false,
-        });
-        VariablePlan {
-            variables,
-            own_properties: own_properties(nodes),
-            async_members: async_members(nodes),
-            has_async,
-        }
+    /// The plans for the files of a program. A property or a promise of one file concerns all files.
+    pub(super) fn of_modules(modules: &[Module<'_>]) -> Vec<Self> {
+        let own_properties: HashSet<String> =
+            modules.iter().flat_map(|module| own_properties(module.semantic.nodes())).collect();
+        let has_then = own_properties.contains("then");
+        let has_promises = modules
+            .iter()
+            .any(|module| async_await::may_have_promises(module.semantic.scoping(), module.semantic.nodes(), has_then));
+        let reads_have_effects = ["toString", "valueOf"].iter().any(|name| own_properties.contains(*name))
+            || modules.iter().flat_map(|module| module.semantic.nodes().iter()).any(|node| match node.kind() {
+                AstKind::ObjectProperty(property) => property.kind != PropertyKind::Init || property.computed,
+                AstKind::MethodDefinition(method) => method.kind == MethodDefinitionKind::Get || method.computed,
+                _ => false,
+            });
+        let has_iterators = modules
+            .iter()
+            .any(|module| generator::may_have_iterators(module.semantic.scoping(), module.semantic.nodes()));
+        let plan = |module: &Module<'_>| {
+            let (scoping, nodes) = (module.semantic.scoping(), module.semantic.nodes());
+            let variable = |symbol| {
+                let mut variable = variable(scoping, nodes, symbol);
+                let flags = scoping.symbol_flags(symbol);
+                // Another file may run functions of this file before the declaration.
+                variable.dead_zone |= module.is_cyclic
+                    && scoping.symbol_scope_id(symbol) == scoping.root_scope_id()
+                    && flags.intersects(SymbolFlags::BlockScopedVariable | SymbolFlags::Class);
+                variable
+            };
+            let variables = scoping.symbol_ids().map(variable).collect();
+            VariablePlan {
+                variables,
+                reads_have_effects,
+                own_properties: own_properties.clone(),
+                has_promises,
+                has_iterators,
+            }
+        };
+        modules.iter().map(plan).collect()
     }
 
     pub(super) fn variable(&self, symbol: SymbolId) -> Variable {
@@ -136,70 +171,49 @@ fn in_loop(nodes: &AstNodes<'_>, node: NodeId) -> bool {
     })
 }
 
+/// The name of a member that is known when the program is compiled. ECMA-262 §13.2.5.5 PropertyDefinitionEvaluation, LiteralPropertyName.
+pub(super) fn static_name<'k>(key: &'k PropertyKey<'_>) -> Option<Cow<'k, str>> {
+    match key {
+        PropertyKey::NumericLiteral(literal) => Some(runstate_value::number_text(literal.value).into()),
+        key => key.static_name(),
+    }
+}
+
 fn own_properties(nodes: &AstNodes<'_>) -> HashSet<String> {
     let key = |kind: AstKind<'_>| match kind {
-        AstKind::ObjectProperty(property) => property.key.static_name().map(|name| name.into_owned()),
-        AstKind::MethodDefinition(method) => method.key.static_name().map(|name| name.into_owned()),
-        AstKind::PropertyDefinition(property) => property.key.static_name().map(|name| name.into_owned()),
+        AstKind::ObjectProperty(property) => static_name(&property.key).map(|name| name.into_owned()),
+        AstKind::MethodDefinition(method) => static_name(&method.key).map(|name| name.into_owned()),
+        AstKind::PropertyDefinition(property) => static_name(&property.key).map(|name| name.into_owned()),
         AstKind::AssignmentExpression(assignment) => match &assignment.left {
             AssignmentTarget::StaticMemberExpression(member) => Some(member.property.name.to_string()),
             _ => None,
         },
-        AstKind::TSPropertySignature(signature) => signature.key.static_name().map(|name| name.into_owned()),
+        AstKind::TSPropertySignature(signature) => static_name(&signature.key).map(|name| name.into_owned()),
         _ => None,
     };
     // An assignment to `__proto__` does not make it a property of the program.
     nodes.iter().filter_map(|node| key(node.kind())).filter(|name| name != "__proto__").collect()
 }
 
-fn async_members(nodes: &AstNodes<'_>) -> HashSet<String> {
-    let is_async = |value: &Expression<'_>| match value.get_inner_expression() {
-        Expression::ArrowFunctionExpression(arrow) => arrow.r#async,
-        Expression::FunctionExpression(function) => function.r#async,
-        _ => false,
-    };
-    let member = |kind: AstKind<'_>| match kind {
-        AstKind::ObjectProperty(property) => {
-            Some((property.key.static_name()?.into_owned(), is_async(&property.value)))
-        }
-        AstKind::MethodDefinition(method) => Some((method.key.static_name()?.into_owned(), method.value.r#async)),
-        AstKind::PropertyDefinition(field) => {
-            Some((field.key.static_name()?.into_owned(), field.value.as_ref().is_some_and(is_async)))
-        }
-        _ => None,
-    };
-    let (asynchronous, plain): (Vec<_>, Vec<_>) =
-        nodes.iter().filter_map(|node| member(node.kind())).partition(|one| one.1);
-    let plain: HashSet<String> = plain.into_iter().map(|one| one.0).collect();
-    asynchronous.into_iter().map(|one| one.0).filter(|name| !plain.contains(name)).collect()
-}
-
 /// Names that exist in Node but not in a program, each with a hint for the replacement.
 const NODE_ONLY: &[(&str, &str)] = &[
-    (
-        "Promise",
-        "calls block until they return: write const a = f(); or await f(); CC.all([...]) makes several calls at once",
-    ),
     ("CallError", "check the name: error.name === \"CallError\""),
     ("PermissionError", "check the name: error.name === \"PermissionError\""),
     ("NotFoundError", "check the name: error.name === \"NotFoundError\""),
-    ("setTimeout", "wait with sleep(ms); a program does not run in the background"),
     ("setInterval", "a program does not run in the background"),
     ("setImmediate", "a program does not run in the background"),
-    ("clearTimeout", ""),
     ("clearInterval", ""),
-    ("queueMicrotask", ""),
     ("fetch", "call a tool: call(\"fetch\", { url })"),
-    ("require", "a program is one file"),
-    ("module", "a program is one file"),
-    ("exports", "a program is one file"),
+    ("require", IMPORT_HINT),
+    ("module", "write export { name }"),
+    ("exports", "write export { name }"),
     ("process", "pass the values that a program needs in `input`"),
     ("global", ""),
     ("globalThis", "use a variable"),
     ("window", ""),
     ("document", ""),
     ("Buffer", "use text or an array of numbers"),
-    ("Symbol", "use text"),
+    ("Symbol", "Symbol.iterator and Symbol.asyncIterator are available"),
     ("BigInt", "use a number (exact up to 2^53) or text"),
     ("WeakMap", "use Map"),
     ("WeakSet", "use Set"),
@@ -209,9 +223,7 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("Intl", ""),
     ("eval", ""),
     ("Function", "write a function"),
-    ("Date", "only Date.now() is available: milliseconds since 1970"),
     ("arguments", "use a rest parameter: (...args)"),
-    ("AggregateError", "use Error"),
     ("ArrayBuffer", "use an array of numbers"),
     ("Uint8Array", "use an array of numbers"),
     ("Int32Array", "use an array of numbers"),
@@ -224,19 +236,13 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("AbortController", ""),
     ("crypto", "Math.random is available"),
     ("performance", "Date.now is available"),
-    ("encodeURIComponent", ""),
-    ("decodeURIComponent", ""),
-    ("encodeURI", ""),
-    ("decodeURI", ""),
     ("escape", ""),
     ("unescape", ""),
-    ("atob", ""),
-    ("btoa", ""),
 ];
 
 /// Whether the machine has a built-in function, class or namespace of this name.
 pub(super) fn is_builtin(name: &str) -> bool {
-    CLASSES.contains(&name) || NAMESPACES.contains(&name) || FUNCTIONS.contains(&name) || name == "Date"
+    CLASSES.contains(&name) || NAMESPACES.contains(&name) || FUNCTIONS.contains(&name)
 }
 
 pub(super) fn is_builtin_name(name: &str) -> bool {
@@ -254,6 +260,9 @@ pub(super) fn builtin_root<'a>(compiler: &Compiler<'a, '_>, expression: &Express
 /// Reads an identifier. ECMA-262 §9.4.2 ResolveBinding. A host name or a namespace is refused: neither is a value here.
 pub(super) fn read_identifier<'a>(compiler: &mut Compiler<'a, '_>, identifier: &IdentifierReference<'a>) {
     if let Some(symbol) = compiler.resolve_symbol(identifier) {
+        if let Some(Binding::Namespace(_)) = compiler.graph.modules[compiler.module].bindings.get(&symbol) {
+            return compiler.namespace_as_value(identifier.span);
+        }
         compiler.set_location(identifier.span);
         return compiler.load_symbol(symbol, identifier.span);
     }
@@ -298,19 +307,38 @@ fn nearest_name<'a>(compiler: &Compiler<'a, '_>, name: &str) -> Option<String> {
     near.filter(|(distance, _)| *distance <= limit).min().map(|(_, nearest)| nearest.to_owned())
 }
 
-/// Reads a member of a built-in: `Math.PI`, `Number.isInteger`. Returns `false` if the object is not a built-in.
+/// Reads a member of a built-in or of a namespace: `Math.PI`, `Number.isInteger`. Returns `false` if the object is neither.
 pub(super) fn builtin_member<'a>(compiler: &mut Compiler<'a, '_>, member: &StaticMemberExpression<'a>) -> bool {
+    if compiler.namespace_member(member) {
+        return true;
+    }
+    if let Some(method) = builtin_method(compiler, member) {
+        compiler.emit_json(Op::Builtin, json!(method));
+        return true;
+    }
     let Some(root) = builtin_root(compiler, &member.object) else { return false };
     if is_host_name(root) {
         host_call::host_name_as_value(compiler, &format!("{root}.{}", member.property.name), member.span);
         return true;
     }
+    let path = match (root, member.property.name.as_str()) {
+        // ECMA-262 §21.1.2.12, §21.1.2.13: they are the global functions.
+        ("Number", name @ ("parseFloat" | "parseInt")) => name.to_owned(),
+        (root, name) => format!("{root}.{name}"),
+    };
+    if SYMBOLS.contains(&path.as_str()) {
+        compiler.emit_json(Op::Push, json!({ "$symbol": path }));
+        return true;
+    }
     if !is_builtin(root) {
         return false;
     }
-    let path = format!("{root}.{}", member.property.name);
     if let Some((_, value)) = CONSTANTS.iter().find(|(name, _)| *name == path) {
         compiler.push_number(*value);
+    } else if root == "Promise" {
+        // ECMA-262 §27.2.4: they make promises of the class that is their `this`.
+        let hint = format!("write a function: (value) => {path}(value)");
+        compiler.unsupported_value(member.span, format!("`{path}` as a value is not supported"), &hint);
     } else if FUNCTIONS.contains(&path.as_str()) {
         compiler.emit_json(Op::Builtin, json!(path));
     } else {
@@ -318,6 +346,20 @@ pub(super) fn builtin_member<'a>(compiler: &mut Compiler<'a, '_>, member: &Stati
         compiler.push_undefined();
     }
     true
+}
+
+/// The method that `Object.prototype.hasOwnProperty` names. All others check their `this` more loosely than in Node.
+fn builtin_method<'a>(compiler: &Compiler<'a, '_>, member: &StaticMemberExpression<'a>) -> Option<String> {
+    let Expression::StaticMemberExpression(prototype) = member.object.get_inner_expression() else { return None };
+    let class = builtin_root(compiler, &prototype.object).filter(|_| prototype.property.name == "prototype")?;
+    let name = member.property.name.as_str();
+    let is_exposed = match class {
+        "Object" => matches!(name, "hasOwnProperty" | "toString"),
+        "Array" | "String" => !matches!(name, "length" | "toString" | "valueOf"),
+        _ => false,
+    };
+    let is_method = |(owner, names): &(&str, &[&str])| is_exposed && *owner == class && names.contains(&name);
+    METHODS.iter().any(is_method).then(|| format!("{class}.prototype.{name}"))
 }
 
 pub(super) fn missing_builtin<'a>(compiler: &mut Compiler<'a, '_>, path: &str, span: Span) {
@@ -328,23 +370,24 @@ pub(super) fn missing_builtin<'a>(compiler: &mut Compiler<'a, '_>, path: &str, s
     compiler.unsupported(span, format!("`{path}` is not supported"), &hint);
 }
 
+/// Whether an expression is a symbol.
+pub(super) fn is_symbol<'a>(compiler: &Compiler<'a, '_>, expression: &Expression<'a>) -> bool {
+    match expression.get_inner_expression() {
+        Expression::StaticMemberExpression(member) => builtin_root(compiler, &member.object)
+            .is_some_and(|root| SYMBOLS.contains(&format!("{root}.{}", member.property.name).as_str())),
+        _ => false,
+    }
+}
+
 /// Refuses members that built-in values have in Node but not in the machine, unless the program defines them itself.
 pub(super) fn check_member_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, called: bool) {
     if compiler.plan.own_properties.contains(name) {
         return;
     }
-    if matches!(name, "prototype" | "constructor") {
+    if name == "prototype" {
         return compiler.unsupported(span, format!("`.{name}` is not supported"), "use instanceof or typeof");
     }
     if UNSUPPORTED_METHODS.contains(&name) || (called && UNSUPPORTED_CALLS.contains(&name)) {
-        let hint = match name {
-            "then" | "catch" | "finally" => {
-                "calls block until they return: use the result directly, try/catch for errors"
-            }
-            "localeCompare" => "compare with < and >",
-            name if name.starts_with("toLocale") => "locales differ between machines; use the method without Locale",
-            _ => "",
-        };
-        compiler.unsupported(span, format!("`.{name}` is not supported"), hint);
+        compiler.unsupported(span, format!("`.{name}` is not supported"), "");
     }
 }

@@ -1,8 +1,9 @@
 //! Statements: declarations, blocks, branches and exits. Loops and `try` are in `control.rs`.
 
+use oxc_ast::AstKind;
 use oxc_ast::ast::{
-    BindingPattern, Class, Declaration, Expression, IfStatement, ReturnStatement, Statement, SwitchStatement,
-    VariableDeclaration, VariableDeclarationKind,
+    BindingIdentifier, BindingPattern, Class, Declaration, ExportDefaultDeclarationKind, Expression, Function,
+    IfStatement, ReturnStatement, Statement, SwitchStatement, VariableDeclaration, VariableDeclarationKind,
 };
 use oxc_span::{GetSpan, Span};
 use runstate_vm::op::Op;
@@ -10,16 +11,37 @@ use runstate_vm::program::FunctionKind;
 
 use super::compiler::{Compiler, ControlScope, DeferredExit};
 use super::function_code::Label;
-use super::{assignment, async_await, class, control, destructuring, diagnostic, function};
+use super::{assignment, class, control, destructuring, diagnostic, enumeration, function, generator};
+
+/// The form of an import.
+pub(super) const IMPORT_HINT: &str = "write import { name } from \"./file.ts\"";
 
 impl<'a> Compiler<'a, '_> {
     /// The statements of one scope. Its functions are initialized before the first statement. ECMA-262 §14.2.3 BlockDeclarationInstantiation.
     pub(super) fn statements(&mut self, statements: &'a [Statement<'a>]) {
+        self.hoist_functions(statements);
+        self.statements_in_order(statements);
+    }
+
+    /// Initializes the functions of a scope.
+    pub(super) fn hoist_functions(&mut self, statements: &'a [Statement<'a>]) {
         for statement in statements {
-            if let Some(Declaration::FunctionDeclaration(function)) = statement.as_declaration() {
+            let function = match statement {
+                Statement::ExportDefaultDeclaration(export) => match &export.declaration {
+                    ExportDefaultDeclarationKind::FunctionDeclaration(function) => Some(&**function),
+                    _ => None,
+                },
+                Statement::ExportDeclaration(export) => function_of(&export.declaration),
+                other => other.as_declaration().and_then(function_of),
+            };
+            if let Some(function) = function {
                 function::hoisted_function(self, function);
             }
         }
+    }
+
+    /// The statements of one scope whose functions are initialized.
+    pub(super) fn statements_in_order(&mut self, statements: &'a [Statement<'a>]) {
         for statement in statements {
             self.statement(statement);
         }
@@ -89,26 +111,42 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// Deviation from ECMA-262 §16.2 Modules: a program is a single module without imports and exports. Imports of types are ignored.
+    /// ECMA-262 §16.2 Modules. Imports and exports are names of variables: they have no code.
     fn module_declaration(&mut self, statement: &'a Statement<'a>) {
-        let (message, hint) = match statement {
-            Statement::ImportDeclaration(import) if import.import_kind.is_type() => return,
-            Statement::ImportDeclaration(_) => (
-                "`import` is not supported: a program is one file, so that a saved execution depends on nothing else",
-                "put what it needs into this file, or ask for it with CC",
-            ),
-            _ => (
-                "`export` is not supported: nothing can import a program",
-                "remove `export`; `main` is found by its name",
-            ),
-        };
-        self.unsupported(statement.span(), message, hint);
-        // The declaration of an export is compiled too, so that its names are not reported as undefined.
-        if let Statement::ExportDeclaration(export) = statement {
-            if let Declaration::FunctionDeclaration(function) = &export.declaration {
-                function::hoisted_function(self, function);
+        match statement {
+            Statement::ExportDeclaration(export) => self.declaration(&export.declaration),
+            Statement::ExportDefaultDeclaration(export) => self.default_export(&export.declaration),
+            Statement::TSExportAssignment(export) => {
+                self.unsupported(export.span, "`export =` is not supported", "write export default");
             }
-            self.declaration(&export.declaration);
+            Statement::TSNamespaceExportDeclaration(export) => {
+                self.unsupported(export.span, "`export as namespace` is not supported", "write export { name }");
+            }
+            _ => {}
+        }
+    }
+
+    /// `export default …`. ECMA-262 §16.2.3.7 Runtime Semantics: Evaluation of exports.
+    fn default_export(&mut self, declaration: &'a ExportDefaultDeclarationKind<'a>) {
+        match declaration {
+            // Hoisted by `statements`.
+            ExportDefaultDeclarationKind::FunctionDeclaration(_)
+            | ExportDefaultDeclarationKind::TSInterfaceDeclaration(_) => {}
+            ExportDefaultDeclarationKind::ClassDeclaration(class) => {
+                class::class(self, class, Some("default"));
+                match class.id {
+                    Some(_) => self.emit(Op::Pop),
+                    None => function::store_default(self),
+                }
+            }
+            other => match (other.as_expression(), self.default_slot()) {
+                (Some(expression), Some(_)) => {
+                    self.named_expression(expression, "default");
+                    function::store_default(self);
+                }
+                (Some(expression), None) => self.discard(expression),
+                (None, _) => {}
+            },
         }
     }
 
@@ -122,20 +160,14 @@ impl<'a> Compiler<'a, '_> {
             | Declaration::TSInterfaceDeclaration(_)
             | Declaration::TSGlobalDeclaration(_) => {}
             Declaration::TSEnumDeclaration(one) if one.declare => {}
-            Declaration::TSEnumDeclaration(one) => {
-                self.unsupported(
-                    one.span,
-                    "`enum` is not supported",
-                    "use an object: const Color = { Red: 0, Green: 1 } as const",
-                );
-            }
+            Declaration::TSEnumDeclaration(one) => enumeration::compile_enum(self, one),
             Declaration::TSExternalModuleDeclaration(_) => {}
             Declaration::TSNamespaceDeclaration(one) if one.declare => {}
             Declaration::TSNamespaceDeclaration(one) => {
                 self.unsupported(one.span, "`namespace` is not supported", "use an object or plain functions");
             }
             Declaration::TSImportEqualsDeclaration(one) => {
-                self.unsupported(one.span, "`import =` is not supported", "a program is one file");
+                self.unsupported(one.span, "`import =` is not supported", IMPORT_HINT);
             }
         }
     }
@@ -162,6 +194,9 @@ impl<'a> Compiler<'a, '_> {
             self.set_location(declarator.span);
             match (&declarator.init, &declarator.id) {
                 (Some(init), BindingPattern::BindingIdentifier(id)) => {
+                    if declaration.kind == VariableDeclarationKind::Var {
+                        self.check_catch_parameters(declaration, id);
+                    }
                     self.named_expression(init, id.name.as_str());
                     if let Some(symbol) = id.symbol_id.get() {
                         self.init_symbol(symbol, id.span);
@@ -185,6 +220,24 @@ impl<'a> Compiler<'a, '_> {
                 // `var x;` does not change x.
                 (None, _) => {}
             }
+        }
+    }
+
+    /// Refuses `var e = …` in a `catch (e)`: it assigns the parameter, not the variable. ECMA-262 §B.3.4.
+    fn check_catch_parameters(&mut self, declaration: &VariableDeclaration<'a>, id: &BindingIdentifier<'a>) {
+        let is_function =
+            |kind: &AstKind<'_>| matches!(kind, AstKind::Function(_) | AstKind::ArrowFunctionExpression(_));
+        let mut outer =
+            self.semantic.nodes().ancestor_kinds(declaration.node_id.get()).take_while(|kind| !is_function(kind));
+        let declares = |kind: AstKind<'_>| match kind {
+            AstKind::CatchClause(clause) => clause.param.as_ref().is_some_and(
+                |param| matches!(&param.pattern, BindingPattern::BindingIdentifier(caught) if caught.name == id.name),
+            ),
+            _ => false,
+        };
+        if outer.any(declares) {
+            let message = format!("`var {}` has the name of the caught error", id.name);
+            self.unsupported(id.span, message, "rename one of them");
         }
     }
 
@@ -272,8 +325,9 @@ impl<'a> Compiler<'a, '_> {
             }
             (Some(argument), _) => {
                 self.expression(argument);
-                if self.current.code.function.is_async {
-                    async_await::check_thenable(self);
+                if generator::is_async_generator(self) {
+                    self.set_location(statement.span);
+                    self.emit(Op::Await);
                 }
             }
             (None, FunctionKind::Class | FunctionKind::Derived) => self.emit(Op::This),
@@ -313,6 +367,10 @@ impl<'a> Compiler<'a, '_> {
         for at in (floor..self.current.control.len()).rev() {
             match &mut self.current.control[at] {
                 ControlScope::Hidden(slot) if exit != DeferredExit::Return => cleared.push(*slot),
+                ControlScope::Iterator(slot, is_async) => {
+                    let (slot, is_async) = (*slot, *is_async);
+                    generator::close_iterator(self, slot, is_async);
+                }
                 ControlScope::Finally { kind, value, entry, exits } => {
                     let (kind, value, entry) = (*kind, *value, *entry);
                     let number = exits.iter().position(|one| *one == exit).unwrap_or_else(|| {
@@ -361,5 +419,12 @@ impl<'a> Compiler<'a, '_> {
                 self.emit(Op::Pop);
             }
         }
+    }
+}
+
+fn function_of<'d, 'a>(declaration: &'d Declaration<'a>) -> Option<&'d Function<'a>> {
+    match declaration {
+        Declaration::FunctionDeclaration(function) => Some(function),
+        _ => None,
     }
 }

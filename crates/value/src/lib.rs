@@ -5,6 +5,7 @@
 //! as null. Index keys (`schema/keys.rs`) have the same order.
 
 mod bounds;
+mod date;
 mod deserializer;
 mod double;
 mod json;

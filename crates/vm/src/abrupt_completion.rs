@@ -1,16 +1,18 @@
 //! Abrupt completions and exception handling. The handler is looked up before any state is discarded: an uncaught error leaves the
 //! machine intact at the failing instruction.
 
-use super::callback::NativeFrame;
 use super::entry::Entry;
-use super::frame::Frame;
+use super::frame::{CallKind, CodeFrame, Frame};
 use super::limits::ExceededLimit;
 use super::machine::{Machine, MachineFailure, StopReason};
+use super::machine_tasks::ProgramTask;
 use super::object::{ErrorKind, ErrorObject, Object};
-use super::program::ExceptionHandler;
+use super::operand_conversion::OperandConversion;
+use super::program::{DecodedInstruction, ExceptionHandler};
+use super::promise::{PromiseObject, PromiseState, ReactionKind};
 use super::table::{Table, TableKind};
-use super::value::Value;
-use super::{conversion, json, property};
+use super::value::{HeapRef, Value};
+use super::{conversion, coroutine, generator, iteration, json, operand_conversion, property};
 
 /// Most calls in a stack trace.
 const MAX_TRACE_FRAMES: usize = 10;
@@ -21,46 +23,110 @@ pub(super) fn handle_abrupt_completion(
     machine: &mut Machine,
     completion: AbruptCompletion,
 ) -> Result<(), Box<StopReason>> {
-    let thrown = match completion {
-        AbruptCompletion::Throw(value) => value,
-        AbruptCompletion::Error(kind, message) => new_error(machine, kind, &message),
-        AbruptCompletion::ToPrimitive(at, hint) => {
-            return match NativeFrame::push_conversion(machine, at, hint) {
-                Ok(()) => Ok(()),
-                Err(completion) => handle_abrupt_completion(machine, completion),
-            };
+    let mut completion = completion;
+    loop {
+        if let AbruptCompletion::ConvertOperand(at, conversion) = completion {
+            match operand_conversion::start_conversion(machine, at, conversion) {
+                Ok(_) => return Ok(()),
+                Err(next) => completion = next,
+            }
+            continue;
         }
-        completion
-        @ (AbruptCompletion::Limit(_) | AbruptCompletion::Unsupported(_) | AbruptCompletion::Internal(_)) => {
-            return Err(Box::new(StopReason::Failed(to_failure(machine, &completion))));
-        }
-    };
-    match find_handler(machine) {
-        Some((frame, handler)) => {
-            machine.frames.truncate(frame + 1);
-            let Some(Frame::Code(frame)) = machine.frames.last() else { return Ok(()) };
-            let slots = machine.program.functions.get(frame.function as usize).map_or(0, |f| f.slots.len());
-            machine.base = frame.base as usize;
-            machine.stack.truncate(machine.base + slots + handler.depth as usize);
-            machine.stack.push(thrown);
-            machine.pc = handler.target;
-            Ok(())
-        }
-        None => {
-            let failure = to_failure(machine, &AbruptCompletion::Throw(thrown));
-            Err(Box::new(StopReason::Failed(failure)))
+        let thrown = match thrown_value(machine, completion) {
+            Ok(thrown) => thrown,
+            Err(uncatchable) => {
+                leave_native_frames(machine);
+                return Err(Box::new(StopReason::Failed(to_failure(machine, &uncatchable))));
+            }
+        };
+        match find_catcher(machine) {
+            Some(Catcher::Handler(frame, handler)) => {
+                generator::end_unwound(machine, frame + 1);
+                machine.frames.truncate(frame + 1);
+                let Some(Frame::Code(frame)) = machine.frames.last() else { return Ok(()) };
+                let slots = machine.program.functions.get(frame.function as usize).map_or(0, |f| f.slots.len());
+                machine.base = frame.base as usize;
+                machine.stack.truncate(machine.base + slots + handler.depth as usize);
+                machine.stack.push(thrown);
+                machine.pc = handler.target;
+                return Ok(());
+            }
+            Some(Catcher::Promise(frame)) => match coroutine::reject_frame(machine, frame, thrown) {
+                Ok(()) => return Ok(()),
+                Err(next) => completion = next,
+            },
+            None => {
+                leave_native_frames(machine);
+                let failure = match machine.program.code.get(machine.pc as usize) {
+                    // The error was thrown before, in the function whose promise is awaited.
+                    Some(DecodedInstruction::Await) => rejection_failure(machine, &thrown),
+                    // It was thrown before, in the loop or pattern whose iterator is closed: only there POP precedes THROW.
+                    Some(DecodedInstruction::Throw)
+                        if machine.program.code.get(machine.pc.wrapping_sub(1) as usize)
+                            == Some(&DecodedInstruction::Pop) =>
+                    {
+                        rejection_failure(machine, &thrown)
+                    }
+                    _ => to_failure(machine, &AbruptCompletion::Throw(thrown)),
+                };
+                return Err(Box::new(StopReason::Failed(failure)));
+            }
         }
     }
 }
 
-/// The innermost handler that covers a running instruction.
-fn find_handler(machine: &Machine) -> Option<(usize, ExceptionHandler)> {
+/// Returns to the instruction that called a built-in function which fails between two callbacks: a saved state ends with a frame of the
+/// program.
+fn leave_native_frames(machine: &mut Machine) {
+    while let Some(Frame::Native(frame)) = machine.frames.last() {
+        let (pc, top) = (machine.frames.last().map_or(0, Frame::call_pc), frame.top as usize);
+        machine.pc = pc;
+        machine.stack.truncate(top);
+        machine.frames.pop();
+        if let Some(Frame::Code(caller)) = machine.frames.last() {
+            machine.base = caller.base as usize;
+        }
+    }
+}
+
+/// The value that a handler of the program catches, or the completion that none catches.
+pub(super) fn thrown_value(machine: &mut Machine, completion: AbruptCompletion) -> Result<Value, AbruptCompletion> {
+    match completion {
+        AbruptCompletion::Throw(value) => Ok(value),
+        AbruptCompletion::Error(kind, message) => Ok(new_error(machine, kind, &message)),
+        uncatchable => Err(uncatchable),
+    }
+}
+
+/// The receiver of a thrown value.
+enum Catcher {
+    /// A handler of the program, in the frame of this index.
+    Handler(usize, ExceptionHandler),
+    /// The promise of the frame of this index.
+    Promise(usize),
+}
+
+/// Whether a frame receives a thrown value.
+pub(super) fn has_catcher(machine: &Machine) -> bool {
+    find_catcher(machine).is_some()
+}
+
+/// The innermost frame that receives a thrown value.
+fn find_catcher(machine: &Machine) -> Option<Catcher> {
     for (index, pc) in frames_with_pc(machine) {
-        let Some(Frame::Code(frame)) = machine.frames.get(index) else { continue };
-        let Some(function) = machine.program.functions.get(frame.function as usize) else { continue };
-        let handler = function.handlers.iter().find(|handler| handler.start <= pc && pc < handler.end);
-        if let Some(handler) = handler {
-            return Some((index, *handler));
+        let Some(frame) = machine.frames.get(index) else { continue };
+        if let Frame::Code(frame) = frame
+            && let Some(function) = machine.program.functions.get(frame.function as usize)
+            && let Some(handler) = function.handlers.iter().find(|handler| {
+                handler.start <= pc
+                    && pc < handler.end
+                    && handler.slot.is_none_or(|slot| iteration::needs_close(machine, frame.base, slot))
+            })
+        {
+            return Some(Catcher::Handler(index, *handler));
+        }
+        if coroutine::rejects_promise(frame) {
+            return Some(Catcher::Promise(index));
         }
     }
     None
@@ -76,22 +142,116 @@ pub(super) fn frames_with_pc(machine: &Machine) -> impl Iterator<Item = (usize, 
     })
 }
 
-/// The current calls, innermost first.
+/// The current calls, innermost first, then the functions that await the running one.
 fn stack_trace(machine: &Machine) -> Vec<String> {
+    let is_running = machine.tasks.program == ProgramTask::Running;
     let code = frames_with_pc(machine).filter_map(|(index, pc)| match machine.frames.get(index) {
-        Some(Frame::Code(frame)) => Some((frame.function, pc)),
+        // The program does not call the functions that jobs run.
+        Some(Frame::Code(frame)) if index > 0 || is_running => Some((frame.function, pc)),
         _ => None,
     });
-    let lines = code.take(MAX_TRACE_FRAMES).map(|(function, pc)| {
-        let location = machine.program.location(pc);
-        let name = match property::function_name(machine, function) {
-            "" if function == 0 => "<program>",
-            "" => "<anonymous>",
-            name => name,
+    let mut lines: Vec<String> =
+        code.take(MAX_TRACE_FRAMES).map(|(function, pc)| frame_line(machine, function, pc)).collect();
+    if let Some(Frame::Code(CodeFrame { call_kind: CallKind::Resumed(promise), .. })) = machine.frames.get(1) {
+        append_async_lines(machine, *promise, &mut lines);
+    }
+    lines
+}
+
+/// Appends the functions that await a promise: `at async f (line:column)`, as V8 does.
+fn append_async_lines(machine: &Machine, promise: HeapRef, lines: &mut Vec<String>) {
+    let mut promise = promise;
+    for _ in 0..2 * MAX_TRACE_FRAMES {
+        let Entry::Promise(PromiseObject { state: PromiseState::Pending, first, .. }) = machine.heap.get(promise)
+        else {
+            return;
         };
-        format!("at {name} ({}:{})", location.line, location.column)
-    });
-    lines.collect()
+        let Entry::Reaction(reaction) = machine.heap.get(*first) else { return };
+        if lines.len() >= MAX_TRACE_FRAMES {
+            return;
+        }
+        promise = reaction.derived;
+        match (reaction.kind, machine.heap.get(reaction.derived)) {
+            (ReactionKind::Await, Entry::Coroutine(coroutine)) => {
+                let line = frame_line(machine, coroutine.function, coroutine.pc);
+                lines.push(line.replacen("at ", "at async ", 1));
+                promise = coroutine.promise;
+            }
+            (ReactionKind::Await, Entry::Generator(generator)) => {
+                let line = frame_line(machine, generator.coroutine.function, generator.coroutine.pc);
+                lines.push(line.replacen("at ", "at async ", 1));
+                promise = generator::requested_promise(machine, reaction.derived).unwrap_or_default();
+            }
+            (ReactionKind::Await, _) => {
+                let pc = machine.frames.get(1).map_or(machine.pc, Frame::call_pc);
+                lines.push(frame_line(machine, 0, pc).replacen("at ", "at async ", 1));
+                return;
+            }
+            (ReactionKind::All | ReactionKind::AllSettled | ReactionKind::Any, _) => {
+                lines.push(format!("at async Promise.{} (index {})", reaction.kind.name(), reaction.index));
+            }
+            (ReactionKind::Settle | ReactionKind::Adopt, _) => {}
+            _ => return,
+        }
+    }
+}
+
+fn frame_line(machine: &Machine, function: u32, pc: u32) -> String {
+    let location = machine.program.location(pc);
+    let name = match property::function_name(machine, function) {
+        "" if function == 0 => "<program>",
+        "" => "<anonymous>",
+        name => name,
+    };
+    let (file, colon) = machine.program.file(pc).map_or(("", ""), |file| (file, ":"));
+    format!("at {name} ({file}{colon}{}:{})", location.line, location.column)
+}
+
+/// The line of a stack trace for an instruction.
+pub(super) fn trace_line(machine: &Machine, pc: u32) -> String {
+    frame_line(machine, machine.program.owners.get(pc as usize).copied().unwrap_or(0), pc)
+}
+
+/// Replaces the stack trace of an error by one instruction.
+pub(super) fn set_trace(machine: &mut Machine, error: &Value, pc: u32) {
+    let (name, message) = describe_thrown(machine, error);
+    let stack = format!("{name}: {message}\n    {}", trace_line(machine, pc));
+    set_hidden(machine, error, "stack", Value::text(&stack));
+}
+
+/// A new error with the name that the host gives.
+pub(super) fn new_call_error(machine: &mut Machine, name: &str, message: &str) -> Value {
+    let error = new_error(machine, ErrorKind::from_name(name).unwrap_or_default(), message);
+    if ErrorKind::from_name(name).is_none() {
+        set_hidden(machine, &error, "name", Value::text(name));
+    }
+    error
+}
+
+/// The failure for a rejection that nothing handles. An error has the location of its stack trace.
+pub(super) fn rejection_failure(machine: &Machine, reason: &Value) -> MachineFailure {
+    let mut failure = to_failure(machine, &AbruptCompletion::Throw(reason.clone()));
+    let stack = match reason {
+        Value::Ref(at) if matches!(machine.heap.get(*at), Entry::Error(_)) => {
+            property::property(machine, reason, &Value::text("stack"))
+        }
+        _ => return failure,
+    };
+    let Ok(Value::Text(stack)) = stack else { return failure };
+    let stack = stack.to_utf8();
+    let lines: Vec<String> =
+        stack.lines().filter_map(|line| line.strip_prefix("    at ")).map(|line| format!("at {line}")).collect();
+    if let Some((file, line, column)) = lines.first().and_then(|first| location_of(first)) {
+        (failure.file, failure.line, failure.column, failure.stack) = (file, line, column, lines);
+    }
+    failure
+}
+
+/// File, line and column at the end of a line of a stack trace.
+fn location_of(line: &str) -> Option<(Option<String>, u32, u32)> {
+    let mut parts = line.strip_suffix(')')?.rsplit_once(" (")?.1.rsplitn(3, ':');
+    let (column, line) = (parts.next()?, parts.next()?);
+    Some((parts.next().map(str::to_owned), line.parse().ok()?, column.parse().ok()?))
 }
 
 /// A new error object with a stack trace. ECMA-262 §20.5.1.1 Error. The property `stack` is that of V8.
@@ -121,7 +281,7 @@ pub(super) fn to_failure(machine: &Machine, completion: &AbruptCompletion) -> Ma
             ("InternalError".to_owned(), format!("the machine's state is inconsistent: {detail}"), false)
         }
         AbruptCompletion::Error(kind, message) => (kind.name().to_owned(), message.clone(), false),
-        AbruptCompletion::ToPrimitive(..) => {
+        AbruptCompletion::ConvertOperand(..) => {
             ("InternalError".to_owned(), "a conversion without its method".to_owned(), false)
         }
         AbruptCompletion::Throw(value) => {
@@ -130,7 +290,8 @@ pub(super) fn to_failure(machine: &Machine, completion: &AbruptCompletion) -> Ma
         }
     };
     let (line, column) = (location.line, location.column);
-    MachineFailure { name, message, line, column, instruction: machine.pc, stack: stack_trace(machine), limit }
+    let (file, stack) = (machine.program.file(machine.pc).map(str::to_owned), stack_trace(machine));
+    MachineFailure { name, message, file, line, column, instruction: machine.pc, stack, limit }
 }
 
 fn describe_thrown(machine: &Machine, value: &Value) -> (String, String) {
@@ -168,9 +329,8 @@ pub enum AbruptCompletion {
     Limit(ExceededLimit),
     /// An operation that Node has and this machine lacks. No handler catches it: a handler would run code that Node does not run.
     Unsupported(String),
-    /// The operand at this index of the stack must become a primitive through a method of the program. The instruction then
-    /// runs again.
-    ToPrimitive(usize, PreferredType),
+    /// Methods of the program must convert the operand at this index of the stack. The instruction then runs again.
+    ConvertOperand(usize, OperandConversion),
     /// The machine's state contradicts itself. No handler catches it.
     Internal(&'static str),
 }
@@ -182,6 +342,8 @@ pub enum PreferredType {
     Text,
     /// `valueOf` first.
     Number,
+    /// As a number, but a date becomes a text: `+` and `==`.
+    Default,
 }
 
 impl From<ExceededLimit> for AbruptCompletion {

@@ -10,7 +10,7 @@ use super::natives::{NativeArgs, NativeOutcome};
 use super::object::Closure;
 use super::program::{Capture, FunctionKind, PromiseUse};
 use super::value::{HeapRef, Value};
-use super::{abrupt_completion, conversion, json, property, slow_path};
+use super::{abrupt_completion, accessor, conversion, iteration, json, promise, property, slow_path};
 
 /// The outcome of a call.
 pub(super) enum InvokeOutcome {
@@ -58,6 +58,41 @@ pub(super) fn call(machine: &mut Machine, argc: usize) -> Result<InstructionOutc
     )
 }
 
+/// Calls a function of the program that needs nothing but a frame. Returns its first instruction. `None`: `call` makes the call.
+#[inline]
+pub(super) fn call_plain(machine: &mut Machine, linked: &LinkedProgram, argc: u16, return_pc: u32) -> Option<usize> {
+    let base = machine.stack.len().checked_sub(usize::from(argc))?;
+    let bottom = base.checked_sub(1)?;
+    let Value::Ref(at) = *machine.stack.get(bottom)? else { return None };
+    let Entry::Closure(closure) = machine.heap.get(at) else { return None };
+    let function = closure.function;
+    let frame = linked.plain_frames.get(function as usize)?.as_ref()?;
+    let fits = machine.frames.len() < machine.limits.frames as usize
+        && base + frame.room as usize <= machine.limits.stack as usize;
+    if !fits {
+        return None;
+    }
+    if argc > frame.params {
+        machine.stack.truncate(base + usize::from(frame.params));
+    }
+    for _ in argc.min(frame.params)..frame.slots {
+        machine.stack.push(Value::Undefined);
+    }
+    if let Some(this) = machine.stack.get_mut(bottom) {
+        *this = Value::Undefined;
+    }
+    machine.frames.push(Frame::Code(CodeFrame {
+        function,
+        return_pc,
+        bottom: bottom as u32,
+        base: base as u32,
+        closure: at,
+        call_kind: CallKind::Plain,
+    }));
+    machine.base = base;
+    Some(frame.entry as usize)
+}
+
 /// `CALL_THIS`: `this`, callee and arguments are on the stack. ECMA-262 §13.3.6.2 EvaluateCall.
 pub(super) fn call_with_this(machine: &mut Machine, argc: usize) -> Result<InstructionOutcome, AbruptCompletion> {
     let base = machine.stack.len().saturating_sub(argc);
@@ -100,11 +135,14 @@ pub(super) fn call_method(
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Object(object) => property::get_from_chain(machine, object, &name.key),
             Entry::Array(array) => array.extra.as_ref().and_then(|table| machine.heap.table_get(table, &name.key)),
-            Entry::Map(_) | Entry::Set(_) | Entry::Iterator(_) => None,
-            _ => Some(property::property(machine, &receiver, &name.key)?),
+            Entry::Map(_) | Entry::Set(_) | Entry::Iterator(_) | Entry::Generator(_) => None,
+            _ => Some(property::lookup(machine, &receiver, &name.key)?),
         },
-        _ => Some(property::property(machine, &receiver, &name.key)?),
+        _ => Some(property::lookup(machine, &receiver, &name.key)?),
     };
+    if let Some(Value::Accessor(pair)) = own {
+        return accessor::call_method_of_getter(machine, bottom, pair);
+    }
     let callee = match (own, kind) {
         (Some(own), _) => own,
         (None, Some(kind)) => {
@@ -180,23 +218,7 @@ pub(super) fn invoke(
     match callee {
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Closure(_) => call_closure(machine, *at, invocation).map(|()| InvokeOutcome::FramePushed),
-            Entry::Bound(bound) => {
-                let bound = bound.clone();
-                let (base, count) = (invocation.base, bound.args.len());
-                let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) else {
-                    return Err(AbruptCompletion::Internal("a call without a place for this"));
-                };
-                let previous_this = std::mem::replace(place, bound.this);
-                machine.stack.splice(base..base, bound.args);
-                let outcome = invoke(machine, &bound.target, Invocation { this: ThisLocation::InPlace, ..invocation });
-                if outcome.is_err() {
-                    machine.stack.drain(base..base + count);
-                    if let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) {
-                        *place = previous_this;
-                    }
-                }
-                outcome
-            }
+            Entry::Bound(_) => invoke_bound(machine, *at, invocation),
             _ => throw_not_a_function(machine, callee),
         },
         Value::Builtin(builtin) if !builtin.is_namespace() => {
@@ -223,6 +245,35 @@ pub(super) fn invoke(
     }
 }
 
+/// Calls the function that bound functions lead to, with the arguments of all of them. ECMA-262 §10.4.1.1 `[[Call]]`.
+fn invoke_bound(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> Result<InvokeOutcome, AbruptCompletion> {
+    let (mut target, mut this, mut args, mut depth) = (Value::Ref(at), Value::Undefined, Vec::new(), 0);
+    while let Value::Ref(at) = target
+        && let Entry::Bound(bound) = machine.heap.get(at)
+    {
+        depth += 1;
+        if depth > machine.limits.frames as usize || args.len() > machine.limits.stack as usize {
+            return Err(ExceededLimit::Frames.into());
+        }
+        args.splice(0..0, bound.args.iter().cloned());
+        (target, this) = (bound.target.clone(), bound.this.clone());
+    }
+    let (base, count) = (invocation.base, args.len());
+    let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) else {
+        return Err(AbruptCompletion::Internal("a call without a place for this"));
+    };
+    let previous_this = std::mem::replace(place, this);
+    machine.stack.splice(base..base, args);
+    let outcome = invoke(machine, &target, Invocation { this: ThisLocation::InPlace, ..invocation });
+    if outcome.is_err() {
+        machine.stack.drain(base..base + count);
+        if let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) {
+            *place = previous_this;
+        }
+    }
+    outcome
+}
+
 /// Calls a closure by pushing its frame. ECMA-262 §10.2.1 `[[Call]]`.
 /// Deviation: an async function runs only where its promise is awaited at once.
 #[inline]
@@ -236,6 +287,9 @@ pub(super) fn call_closure(machine: &mut Machine, at: HeapRef, invocation: Invoc
     };
     if description.is_async && !is_awaited(machine) {
         return throw_not_awaited(machine, function);
+    }
+    if description.returns_promise && !description.is_generator {
+        return call_async(machine, at, function, invocation);
     }
     match description.kind {
         FunctionKind::Arrow => {
@@ -252,6 +306,38 @@ pub(super) fn call_closure(machine: &mut Machine, at: HeapRef, invocation: Invoc
         }
         _ => push_frame(machine, at, function, invocation),
     }
+}
+
+/// The class of a function: `AsyncFunction`, `GeneratorFunction`, `AsyncGeneratorFunction` or `Function`.
+pub(super) fn function_class(machine: &Machine, value: &Value) -> &'static str {
+    let Value::Ref(at) = value else { return "Function" };
+    let Entry::Closure(closure) = machine.heap.get(*at) else { return "Function" };
+    let function = machine.program.functions.get(closure.function as usize);
+    match function.map(|function| (function.returns_promise, function.is_generator)) {
+        Some((true, true)) => "AsyncGeneratorFunction",
+        Some((false, true)) => "GeneratorFunction",
+        Some((true, false)) => "AsyncFunction",
+        _ => "Function",
+    }
+}
+
+/// Calls an async function. ECMA-262 §27.7.5.1 AsyncFunctionStart.
+fn call_async(
+    machine: &mut Machine,
+    at: HeapRef,
+    function: u32,
+    invocation: Invocation,
+) -> Result<(), AbruptCompletion> {
+    let this = match (machine.heap.get(at), machine.program.functions.get(function as usize).map(|f| f.kind)) {
+        (Entry::Closure(closure), Some(FunctionKind::Arrow)) => Some(closure.this.clone().unwrap_or(Value::Undefined)),
+        _ => None,
+    };
+    let promise = promise::new_promise(machine);
+    push_frame(machine, at, function, Invocation { call_kind: CallKind::Async(promise), ..invocation })?;
+    if let Some(this) = this {
+        store_this(machine, invocation.base, this);
+    }
+    Ok(())
 }
 
 /// Whether the value of the running call is awaited at once: by its caller, or by a caller of the functions that return it.
@@ -388,7 +474,7 @@ pub(super) fn with_spread_arguments(
     call: impl FnOnce(&mut Machine, usize) -> Result<InstructionOutcome, AbruptCompletion>,
 ) -> Result<InstructionOutcome, AbruptCompletion> {
     let array = slow_path::operand(machine, 0);
-    let elements = slow_path::iterate(machine, &array)?;
+    let elements = iteration::iterate(machine, &array)?;
     let (below, count) = (machine.stack.len().saturating_sub(1), elements.len());
     if below + count > machine.limits.stack as usize {
         return Err(ExceededLimit::Stack.into());
@@ -399,7 +485,7 @@ pub(super) fn with_spread_arguments(
         machine.stack.truncate(below);
         machine.stack.push(array);
         match completion {
-            AbruptCompletion::ToPrimitive(at, _) if at >= below => AbruptCompletion::Unsupported(
+            AbruptCompletion::ConvertOperand(at, _) if at >= below => AbruptCompletion::Unsupported(
                 "an object with its own toString cannot be spread into this call; call String() on it first".to_owned(),
             ),
             completion => completion,

@@ -317,6 +317,8 @@ fn describe_kind(machine: &Machine, value: &Value) -> &'static str {
         Value::Number(_) => "a number",
         Value::Text(_) => "a string",
         Value::Builtin(_) => "a function",
+        Value::Symbol(_) => "a symbol",
+        Value::Accessor(_) => "a getter",
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Array(_) => "an array",
             Entry::Closure(_) | Entry::Bound(_) => "a function",
@@ -324,7 +326,10 @@ fn describe_kind(machine: &Machine, value: &Value) -> &'static str {
             Entry::Set(_) => "a Set",
             Entry::Error(_) => "an error",
             Entry::RegExp(_) => "a regular expression",
+            Entry::Date(_) => "a Date",
+            Entry::Promise(_) => "a promise; write await before it",
             Entry::Iterator(_) => "an iterator",
+            Entry::Generator(_) => "a generator",
             _ => "an object",
         },
     }

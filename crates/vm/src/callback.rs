@@ -3,7 +3,9 @@
 //!
 //! The operands of the call stay on the stack until the function ends. Operands of a callback are above them.
 
-use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error, unsupported};
+use std::ops::ControlFlow;
+
+use super::abrupt_completion::{AbruptCompletion, type_error};
 use super::array_sort::ArraySort;
 use super::call::{Invocation, InvokeOutcome, ThisLocation};
 use super::entry::Entry;
@@ -11,8 +13,11 @@ use super::frame::{CallKind, Frame};
 use super::limits::ExceededLimit;
 use super::machine::Machine;
 use super::natives::{NativeArgs, NativeOutcome};
+use super::promise::{Reaction, ReactionKind};
 use super::value::Value;
-use super::{call, conversion, json, natives, object, slow_path};
+use super::{
+    abrupt_completion, call, conversion, coroutine, json, natives, object, operand_conversion, promise, slow_path,
+};
 
 /// The method of a built-in function that waits for a callback. `natives` cites the standard for each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,10 +43,42 @@ pub enum CallbackMethod {
     Replace,
     /// A method of the program converts an operand to a primitive; then the instruction runs again.
     ToPrimitive,
+    /// Getters give the properties of an operand; then the instruction runs again.
+    Properties,
+    /// Methods of the program convert elements of an operand to texts; then the instruction runs again.
+    Texts,
+    /// Methods of the program convert an operand for `JSON.stringify`; then the instruction runs again.
+    Json,
+    /// `JSON.parse` with a reviver.
+    Revive,
+    /// A getter gives a method, which is then called.
+    Get,
+    /// A setter is called. The value of the assignment is its argument.
+    Set,
+    /// The function of `new Promise`. `out` is the promise, and `source` the cell of its resolving functions.
+    Executor,
+    /// A job: the method `then` of a value that the promise in `out` was resolved with.
+    Thenable,
+    /// A job: a handler of `then`. Its result resolves the promise in `out`.
+    Then,
+    /// A job: a handler of `finally`. `item` is the value or, if `len` is 1, the reason that the promise in `out` receives afterwards.
+    Finally,
+    /// A method of the program gives an iterator over an operand; then the instruction runs again. With `index`, an async iterator.
+    Iterator,
+    /// An operand is replaced by an array of the values of its iterator; then the instruction runs again.
+    Values,
+    /// The remaining values of an iterator. `out` collects them.
+    Rest,
+    /// The next value of the iterator in `out`. `len` is the target at the end.
+    Next,
+    /// A method of an iterator that is not async, for an async one. `out` is the promise; with `index`, `item` is the argument.
+    AsyncNext,
+    /// `Promise.all` and its like over an iterator. `out` is the promise, `item` the kind, and `source` collects the values.
+    Combine,
 }
 
 impl CallbackMethod {
-    const NAMES: [(CallbackMethod, &'static str); 17] = [
+    const NAMES: [(CallbackMethod, &'static str); 33] = [
         (CallbackMethod::Map, "map"),
         (CallbackMethod::Filter, "filter"),
         (CallbackMethod::ForEach, "forEach"),
@@ -59,6 +96,22 @@ impl CallbackMethod {
         (CallbackMethod::Entries, "entries"),
         (CallbackMethod::Replace, "replace"),
         (CallbackMethod::ToPrimitive, "primitive"),
+        (CallbackMethod::Properties, "properties"),
+        (CallbackMethod::Texts, "texts"),
+        (CallbackMethod::Json, "json"),
+        (CallbackMethod::Revive, "revive"),
+        (CallbackMethod::Get, "get"),
+        (CallbackMethod::Set, "set"),
+        (CallbackMethod::Executor, "executor"),
+        (CallbackMethod::Thenable, "thenable"),
+        (CallbackMethod::Then, "then"),
+        (CallbackMethod::Finally, "finally"),
+        (CallbackMethod::Iterator, "iterator"),
+        (CallbackMethod::Values, "values"),
+        (CallbackMethod::Rest, "rest"),
+        (CallbackMethod::Next, "next"),
+        (CallbackMethod::AsyncNext, "asyncNext"),
+        (CallbackMethod::Combine, "combine"),
     ];
 
     /// The name in snapshots.
@@ -69,6 +122,23 @@ impl CallbackMethod {
     /// The method of this name in a snapshot.
     pub fn from_name(name: &str) -> Option<CallbackMethod> {
         CallbackMethod::NAMES.iter().find(|row| row.1 == name).map(|row| row.0)
+    }
+
+    /// Whether the frame is the first one of a job.
+    pub fn is_job(self) -> bool {
+        matches!(self, CallbackMethod::Thenable | CallbackMethod::Then | CallbackMethod::Finally)
+    }
+
+    fn is_iteration(self) -> bool {
+        matches!(
+            self,
+            CallbackMethod::Iterator
+                | CallbackMethod::Values
+                | CallbackMethod::Rest
+                | CallbackMethod::Next
+                | CallbackMethod::AsyncNext
+                | CallbackMethod::Combine
+        )
     }
 
     fn runs_backwards(self) -> bool {
@@ -117,7 +187,8 @@ pub struct NativeFrame {
     pub sorting: Option<Box<ArraySort>>,
 }
 
-enum CallbackStep {
+/// The outcome of one step of a built-in function.
+pub(super) enum CallbackStep {
     /// The arguments are on the stack.
     Call,
     Done(Value),
@@ -139,55 +210,49 @@ impl NativeFrame {
             _ => 0,
         };
         Ok(NativeFrame {
-            kind,
-            bottom: args.bottom as u32,
-            top: machine.stack.len() as u32,
-            return_pc: args.return_pc,
             callback,
             this: natives::arg(machine, args, 1),
             source: args.this.clone(),
-            index: 0,
             len,
-            out: Value::Undefined,
-            item: Value::Undefined,
-            sorting: None,
+            ..NativeFrame::new(kind, args.bottom, machine.stack.len(), args.return_pc)
         })
     }
 
-    /// Calls the program's method that converts an operand to a primitive. ECMA-262 §7.1.1 ToPrimitive.
-    pub(super) fn push_conversion(
-        machine: &mut Machine,
-        at: usize,
-        hint: PreferredType,
-    ) -> Result<(), AbruptCompletion> {
-        let value = machine.stack.get(at).cloned().unwrap_or(Value::Undefined);
-        let Some(callback) = conversion::own_conversion(machine, &value, hint) else {
-            return Err(AbruptCompletion::Internal("a conversion without its method"));
-        };
-        let top = machine.stack.len() as u32;
-        let frame = NativeFrame {
-            kind: CallbackMethod::ToPrimitive,
-            bottom: top,
-            top,
-            return_pc: machine.pc,
-            callback,
-            this: value.clone(),
-            source: value,
+    /// A frame without operands of its own yet.
+    pub(super) fn new(kind: CallbackMethod, bottom: usize, top: usize, return_pc: u32) -> NativeFrame {
+        NativeFrame {
+            kind,
+            bottom: bottom as u32,
+            top: top as u32,
+            return_pc,
+            callback: Value::Undefined,
+            this: Value::Undefined,
+            source: Value::Undefined,
             index: 0,
-            len: 1,
-            out: Value::Number(at as f64),
+            len: 0,
+            out: Value::Undefined,
             item: Value::Undefined,
             sorting: None,
-        };
-        match run_native(machine, frame)? {
-            NativeOutcome::FramePushed => Ok(()),
-            NativeOutcome::Value(_) => Err(AbruptCompletion::Internal("a conversion by a built-in method")),
         }
     }
 
-    /// Whether the instruction runs again when this frame ends.
+    /// Whether the instruction runs again when this frame ends, or, below a job, does not continue.
     pub fn reruns_instruction(&self) -> bool {
-        self.kind == CallbackMethod::ToPrimitive
+        self.kind.converts_operand() || self.kind.is_job()
+    }
+
+    /// Sets `this` of the callback and pushes its arguments.
+    pub(super) fn call<const N: usize>(
+        &self,
+        machine: &mut Machine,
+        this: Value,
+        arguments: [Value; N],
+    ) -> CallbackStep {
+        if let Some(place) = machine.stack.last_mut() {
+            *place = this;
+        }
+        machine.stack.extend(arguments);
+        CallbackStep::Call
     }
 
     pub(super) fn visit_values(&self, visit: &mut dyn FnMut(&Value)) {
@@ -212,7 +277,38 @@ impl NativeFrame {
                 machine.stack.extend([value, key, self.source.clone()]);
                 Ok(CallbackStep::Call)
             }
-            CallbackMethod::ToPrimitive => Ok(CallbackStep::Call),
+            CallbackMethod::ToPrimitive | CallbackMethod::Properties | CallbackMethod::Texts => {
+                self.next_conversion(machine)
+            }
+            CallbackMethod::Json => self.next_json(machine),
+            CallbackMethod::Revive => self.next_revival(machine),
+            kind if kind.is_iteration() => self.next_iteration(machine),
+            CallbackMethod::Set => {
+                machine.stack.push(self.item.clone());
+                Ok(CallbackStep::Call)
+            }
+            CallbackMethod::Then => {
+                machine.stack.push(self.item.clone());
+                Ok(CallbackStep::Call)
+            }
+            CallbackMethod::Finally => Ok(CallbackStep::Call),
+            CallbackMethod::Executor | CallbackMethod::Thenable => {
+                let (Value::Ref(promise), Value::Ref(cell)) = (&self.out, &self.source) else {
+                    return Err(AbruptCompletion::Internal("a resolving function without its promise"));
+                };
+                let functions = promise::resolving_functions(machine, *promise, *cell)?;
+                machine.stack.extend(functions);
+                Ok(CallbackStep::Call)
+            }
+            CallbackMethod::Get => {
+                self.index += 1;
+                if self.index > 1 {
+                    let arguments = machine.stack.get(self.bottom as usize + 1..self.top as usize);
+                    let arguments = arguments.unwrap_or_default().to_vec();
+                    machine.stack.extend(arguments);
+                }
+                Ok(CallbackStep::Call)
+            }
             CallbackMethod::Replace => {
                 let Value::Ref(calls) = self.source else { return Ok(CallbackStep::Done(Value::Undefined)) };
                 if self.index >= self.len {
@@ -333,23 +429,50 @@ impl NativeFrame {
                 let text = conversion::to_text(machine, &result)?;
                 self.append_result(machine, Value::Text(text))?;
             }
-            CallbackMethod::ToPrimitive => {
-                let primitive = match result {
-                    Value::Ref(_) | Value::Builtin(_) => {
-                        return unsupported("a toString or valueOf that returns an object is not supported");
-                    }
-                    primitive => primitive,
-                };
-                if let Value::Number(at) = self.out
-                    && let Some(operand) = machine.stack.get_mut(at as usize)
-                {
-                    *operand = primitive;
+            CallbackMethod::ToPrimitive | CallbackMethod::Properties | CallbackMethod::Texts => {
+                return self.accept_conversion(machine, result);
+            }
+            CallbackMethod::Json => self.item = result,
+            CallbackMethod::Revive => return self.accept_revival(machine, result),
+            kind if kind.is_iteration() => return self.accept_iteration(machine, result),
+            CallbackMethod::Set => return Ok(Some(self.item.clone())),
+            CallbackMethod::Executor => return Ok(Some(self.out.clone())),
+            CallbackMethod::Thenable => return Ok(Some(Value::Undefined)),
+            CallbackMethod::Then => {
+                if let Value::Ref(promise) = self.out {
+                    promise::resolve(machine, promise, result)?;
                 }
                 return Ok(Some(Value::Undefined));
+            }
+            CallbackMethod::Finally => {
+                self.finish_finally(machine, &result)?;
+                return Ok(Some(Value::Undefined));
+            }
+            CallbackMethod::Get if self.index > 1 => return Ok(Some(result)),
+            CallbackMethod::Get => {
+                if !conversion::is_callable(machine, &result) {
+                    let text = machine.program.callee_texts.get(&self.return_pc.wrapping_sub(1));
+                    return type_error(format!("{} is not a function", text.map_or("value", |text| text)));
+                }
+                self.callback = result;
             }
             _ => {}
         }
         Ok(None)
+    }
+
+    /// Waits for the result of a handler of `finally`, then settles the promise as if there were no handler.
+    /// ECMA-262 §27.2.5.3.1 Then Finally Functions, §27.2.5.3.2 Catch Finally Functions.
+    fn finish_finally(&self, machine: &mut Machine, result: &Value) -> Result<(), AbruptCompletion> {
+        let Value::Ref(promise) = self.out else {
+            return Err(AbruptCompletion::Internal("a handler without its promise"));
+        };
+        let awaited = promise::promise_from(machine, result)?;
+        let constant = promise::new_promise(machine);
+        let values = [self.item.clone(), Value::Undefined];
+        let reaction = Reaction { index: self.len, values, ..Reaction::new(ReactionKind::Constant, constant) };
+        promise::add_reaction(machine, awaited, reaction)?;
+        promise::resolve(machine, promise, Value::Ref(constant))
     }
 
     fn append_result(&self, machine: &mut Machine, value: Value) -> Result<(), AbruptCompletion> {
@@ -381,15 +504,40 @@ pub(super) fn run_native(machine: &mut Machine, frame: NativeFrame) -> Result<Na
             // Restores the state from before the call: the operands are still on the stack.
             machine.frames.truncate(depth);
             machine.stack.truncate(top);
-            Err(match completion {
-                AbruptCompletion::ToPrimitive(at, _) if at >= top => AbruptCompletion::Unsupported(
-                    "a built-in function used as a callback met an object with its own toString; use an arrow"
-                        .to_owned(),
-                ),
-                completion => completion,
-            })
+            Err(completion)
         }
     }
+}
+
+/// Starts a callback of a promise. A value that it throws at once rejects the promise.
+pub(super) fn run_promise_callback(
+    machine: &mut Machine,
+    frame: NativeFrame,
+) -> Result<NativeOutcome, AbruptCompletion> {
+    let rejected = NativeFrame { sorting: None, ..frame.clone() };
+    match run_native(machine, frame) {
+        Ok(outcome) => Ok(outcome),
+        Err(completion) => {
+            let thrown = abrupt_completion::thrown_value(machine, completion)?;
+            reject_native(machine, &rejected, thrown);
+            Ok(NativeOutcome::Value(rejected.out))
+        }
+    }
+}
+
+/// Rejects the promise of a callback that threw, unless the callback has resolved it.
+pub(super) fn reject_native(machine: &mut Machine, frame: &NativeFrame, thrown: Value) {
+    let has_cell = matches!(frame.kind, CallbackMethod::Executor | CallbackMethod::Thenable);
+    if let Value::Ref(promise) = frame.out
+        && !(has_cell && promise::replace_resolved(machine, &frame.source))
+    {
+        promise::reject(machine, promise, thrown);
+    }
+}
+
+/// Delivers the value of a call to the frame on top.
+pub(super) fn deliver_value(machine: &mut Machine, value: Value, return_pc: u32) -> Result<(), AbruptCompletion> {
+    deliver_native_return(machine, NativeReturn { value, return_pc, reruns_instruction: false })
 }
 
 /// Runs the topmost built-in function until it starts a callback of the program or ends.
@@ -412,38 +560,54 @@ fn run_callbacks(machine: &mut Machine) -> Result<Option<NativeReturn>, AbruptCo
                 return Err(completion);
             }
         }
-        let bottom = frame.top as usize;
-        let invocation = Invocation {
-            this: ThisLocation::InPlace,
-            base: bottom + 1,
-            bottom,
-            return_pc: frame.return_pc,
-            call_kind: CallKind::Plain,
+        machine.frames.push(Frame::Native(frame));
+        match call_prepared(machine)? {
+            ControlFlow::Continue(()) => {}
+            ControlFlow::Break(returned) => return Ok(returned),
+        }
+    }
+}
+
+/// Calls the callback of the topmost built-in function. `this` and the arguments are on the stack. Breaks if the program runs, or if
+/// the function ends.
+fn call_prepared(machine: &mut Machine) -> Result<ControlFlow<Option<NativeReturn>>, AbruptCompletion> {
+    loop {
+        let Some(Frame::Native(frame)) = machine.frames.last() else {
+            return Err(AbruptCompletion::Internal("a callback without its function"));
         };
-        if let Value::Ref(at) = frame.callback
+        let (bottom, return_pc, callback) = (frame.top as usize, frame.return_pc, frame.callback.clone());
+        let invocation =
+            Invocation { this: ThisLocation::InPlace, base: bottom + 1, bottom, return_pc, call_kind: CallKind::Plain };
+        if let Value::Ref(at) = callback
             && let Entry::Closure(_) = machine.heap.get(at)
         {
-            machine.frames.push(Frame::Native(frame));
             call::call_closure(machine, at, invocation)?;
-            return Ok(None);
+            return Ok(ControlFlow::Break(None));
         }
-        let callback = frame.callback.clone();
-        machine.frames.push(Frame::Native(frame));
-        let value = match call::invoke(machine, &callback, invocation)? {
-            InvokeOutcome::FramePushed => return Ok(None),
-            InvokeOutcome::Value(value) => value,
+        let value = match call::invoke(machine, &callback, invocation) {
+            Ok(InvokeOutcome::FramePushed) => return Ok(ControlFlow::Break(None)),
+            Ok(InvokeOutcome::Value(value)) => value,
+            // The callback is a built-in function, and a method of the program converts one of its arguments.
+            Err(AbruptCompletion::ConvertOperand(at, conversion)) if at >= bottom => {
+                if operand_conversion::start_conversion(machine, at, conversion)? {
+                    return Ok(ControlFlow::Break(None));
+                }
+                continue;
+            }
+            Err(completion) => return Err(completion),
         };
         let Some(Frame::Native(mut frame)) = machine.frames.pop() else {
             return Err(AbruptCompletion::Internal("a callback without its function"));
         };
         let accepted = frame.accept(machine, value);
-        match accepted {
-            Ok(Some(value)) => return Ok(Some(pop_native(machine, &frame, value))),
+        return match accepted {
+            Ok(Some(value)) => Ok(ControlFlow::Break(Some(pop_native(machine, &frame, value)))),
             accepted => {
                 machine.frames.push(Frame::Native(frame));
                 accepted?;
+                Ok(ControlFlow::Continue(()))
             }
-        }
+        };
     }
 }
 
@@ -458,11 +622,21 @@ pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Result<(
     let (Some(code), Some(Frame::Native(mut frame))) = (machine.frames.pop(), machine.frames.pop()) else {
         return Err(AbruptCompletion::Internal("a callback without its function"));
     };
+    let is_iteration = frame.kind.is_iteration();
     let returned = match frame.accept(machine, result) {
         Ok(returned) => returned,
         Err(completion) => {
-            // The result was not accepted, so the frames are restored.
-            machine.frames.extend([Frame::Native(frame), code]);
+            // The result was not accepted, so the frames are restored. An async function has ended and cannot catch the error.
+            machine.frames.push(Frame::Native(frame));
+            let is_catchable = matches!(completion, AbruptCompletion::Throw(_) | AbruptCompletion::Error(..));
+            // The callee has ended and cannot catch an error of the iteration either.
+            let has_ended =
+                coroutine::rejects_promise(&code) || (is_iteration && abrupt_completion::has_catcher(machine));
+            if is_catchable && has_ended {
+                machine.stack.truncate(bottom);
+            } else {
+                machine.frames.push(code);
+            }
             return Err(completion);
         }
     };
@@ -492,6 +666,18 @@ fn deliver_native_return(machine: &mut Machine, returned: NativeReturn) -> Resul
                     machine.stack.push(returned.value);
                 }
                 return Ok(());
+            }
+            // The function below calls its callback again with the converted argument.
+            Some(Frame::Native(_)) if returned.reruns_instruction => {
+                let called = call_prepared(machine)?;
+                let next = match called {
+                    ControlFlow::Continue(()) => run_callbacks(machine)?,
+                    ControlFlow::Break(next) => next,
+                };
+                match next {
+                    Some(next) => returned = next,
+                    None => return Ok(()),
+                }
             }
             Some(Frame::Native(_)) => {
                 let Some(Frame::Native(mut frame)) = machine.frames.pop() else {

@@ -65,7 +65,10 @@ fn is_constructor_in_node(machine: &Machine, value: &Value) -> bool {
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Closure(closure) => {
                 let function = machine.program.functions.get(closure.function as usize);
-                function.is_some_and(|function| function.kind == FunctionKind::Function && !function.is_async)
+                function.is_some_and(|function| {
+                    function.kind == FunctionKind::Function
+                        && !(function.is_async || function.returns_promise || function.is_generator)
+                })
             }
             Entry::Bound(_) => true,
             _ => false,
@@ -204,7 +207,9 @@ fn set_this(machine: &mut Machine, frame: &CodeFrame, this: Value) {
 /// The frame of the running constructor. ECMA-262 §9.4.3 GetThisEnvironment.
 fn constructor_frame(machine: &Machine) -> Result<(usize, CodeFrame), AbruptCompletion> {
     match machine.frames.last() {
-        Some(Frame::Code(frame)) if frame.call_kind != CallKind::Plain => Ok((machine.frames.len() - 1, *frame)),
+        Some(Frame::Code(frame)) if matches!(frame.call_kind, CallKind::New(_) | CallKind::Super(_)) => {
+            Ok((machine.frames.len() - 1, *frame))
+        }
         _ => type_error("'super' was called outside its constructor"),
     }
 }
@@ -305,9 +310,9 @@ pub(super) fn super_property(machine: &Machine, name: &Value) -> Result<Value, A
     };
     let parent = closure.home_object.and_then(|home| class_parts(machine, home)).and_then(|parts| parts.parent.clone());
     match parent {
-        Some(parent @ Value::Ref(_)) if closure.is_static => property::property(machine, &parent, name),
+        Some(parent @ Value::Ref(_)) if closure.is_static => property::lookup(machine, &parent, name),
         Some(Value::Ref(parent)) => match class_parts(machine, parent) {
-            Some(parts) => property::property(machine, &Value::Ref(parts.prototype), name),
+            Some(parts) => property::lookup(machine, &Value::Ref(parts.prototype), name),
             None => Ok(Value::Undefined),
         },
         Some(Value::Builtin(_)) => {
@@ -330,6 +335,8 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Re
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Closure(closure) => Ok(match &closure.class {
                 Some(class) => has_prototype(machine, value, class.prototype),
+                // ECMA-262 §27.3.4.3 prototype: a generator is an instance of its function.
+                None if super::generator::is_created_by(machine, value, *at) => true,
                 None => match (value, machine.program.functions.get(closure.function as usize).map(|f| f.kind)) {
                     (Value::Ref(_) | Value::Builtin(_), Some(FunctionKind::Arrow)) => {
                         return type_error("Function has non-object prototype 'undefined' in instanceof check");
@@ -347,7 +354,11 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Re
             };
             Ok(match (builtin.name(), machine.heap.get(*at)) {
                 ("Object", _) | ("Error", Entry::Error(_)) | ("Array", Entry::Array(_)) => true,
-                ("Map", Entry::Map(_)) | ("Set", Entry::Set(_)) | ("RegExp", Entry::RegExp(_)) => true,
+                ("Map", Entry::Map(_))
+                | ("Set", Entry::Set(_))
+                | ("RegExp", Entry::RegExp(_))
+                | ("Date", Entry::Date(_))
+                | ("Promise", Entry::Promise(_)) => true,
                 ("Function", Entry::Closure(_) | Entry::Bound(_)) => true,
                 (name, Entry::Error(error)) => error.kind.name() == name,
                 _ => false,

@@ -1,5 +1,7 @@
 //! Type conversions. ECMA-262 §7.1 Type Conversion. Where a method of the program converts (`toString`, `valueOf`),
-//! [`AbruptCompletion::ToPrimitive`] interrupts the instruction, which then runs again on the primitive.
+//! [`AbruptCompletion::ConvertOperand`] interrupts the instruction, which then runs again on the primitive.
+
+use std::collections::HashSet;
 
 use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error, unsupported};
 use super::entry::Entry;
@@ -7,12 +9,13 @@ use super::limits::ExceededLimit;
 use super::machine::Machine;
 use super::natives::NativeRegistry;
 use super::object::IterationKind;
+use super::operand_conversion::OperandConversion;
 use super::text::{ROPE_BYTES, Str};
 use super::value::{HeapRef, Value};
-use super::{number, property};
+use super::{date, number, property};
 
-/// Deepest nesting of arrays that are converted to text.
-const JOIN_DEPTH: usize = 64;
+/// Deepest nesting of errors, as messages of errors, that are converted to text. Arrays have no limit.
+const ERROR_DEPTH: usize = 64;
 
 /// `String(value)` of a primitive; `None` for objects. ECMA-262 §7.1.17 ToString.
 #[inline]
@@ -24,7 +27,7 @@ pub(super) fn primitive_text(value: &Value) -> Option<Str> {
         Value::Bool(false) => Str::new("false"),
         Value::Null => Str::new("null"),
         Value::Undefined | Value::Hole | Value::Uninitialized => Str::new("undefined"),
-        Value::Ref(_) | Value::Builtin(_) => return None,
+        Value::Ref(_) | Value::Builtin(_) | Value::Symbol(_) | Value::Accessor(_) => return None,
     })
 }
 
@@ -35,7 +38,7 @@ pub(super) fn to_text_at(machine: &Machine, at: usize) -> Result<Str, AbruptComp
         Some(text) => Ok(text),
         None => {
             require_own_conversion(machine, value, at, PreferredType::Text)?;
-            object_to_text(machine, value, 0)
+            TextConversion::for_operand(machine, at).object(value)
         }
     }
 }
@@ -43,8 +46,11 @@ pub(super) fn to_text_at(machine: &Machine, at: usize) -> Result<Str, AbruptComp
 /// `Number(value)` of the value at an index of the stack. ECMA-262 §7.1.4 ToNumber.
 pub(super) fn to_number_at(machine: &Machine, at: usize) -> Result<f64, AbruptCompletion> {
     let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
-    if let Value::Ref(_) = value {
+    if let Value::Ref(object) = value {
         require_own_conversion(machine, value, at, PreferredType::Number)?;
+        if !matches!(machine.heap.get(*object), Entry::Date(_)) {
+            return Ok(number::from_text(&TextConversion::for_operand(machine, at).object(value)?));
+        }
     }
     to_number(machine, value)
 }
@@ -54,8 +60,15 @@ pub(super) fn to_primitive_at(machine: &Machine, at: usize, hint: PreferredType)
     let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
     match value {
         Value::Ref(_) | Value::Builtin(_) => {
+            // ECMA-262 §21.4.4.45 Date.prototype [ %Symbol.toPrimitive% ]: only the hint of a number gives one.
+            if let Value::Ref(date) = value
+                && let Entry::Date(time) = machine.heap.get(*date)
+                && hint == PreferredType::Number
+            {
+                return Ok(Value::Number(*time));
+            }
             require_own_conversion(machine, value, at, hint)?;
-            object_to_text(machine, value, 0).map(Value::Text)
+            TextConversion::for_operand(machine, at).object(value).map(Value::Text)
         }
         value => Ok(value.clone()),
     }
@@ -68,21 +81,28 @@ fn require_own_conversion(
     at: usize,
     hint: PreferredType,
 ) -> Result<(), AbruptCompletion> {
-    if own_conversion(machine, value, hint).is_some() { Err(AbruptCompletion::ToPrimitive(at, hint)) } else { Ok(()) }
+    match own_conversion(machine, value, hint) {
+        Some(_) => Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Primitive(hint))),
+        None => Ok(()),
+    }
 }
 
 /// The program's method that converts this object to a primitive. ECMA-262 §7.1.1.1 OrdinaryToPrimitive.
 pub(super) fn own_conversion(machine: &Machine, value: &Value, hint: PreferredType) -> Option<Value> {
     let Value::Ref(at) = value else { return None };
-    if !matches!(machine.heap.get(*at), Entry::Object(_) | Entry::Error(_)) {
-        return None;
+    match machine.heap.get(*at) {
+        Entry::Object(_) | Entry::Error(_) | Entry::Closure(_) => {}
+        Entry::Array(array) if array.extra.is_some() => {}
+        _ => return None,
     }
     let names = match hint {
         PreferredType::Text => ["toString", "valueOf"],
-        PreferredType::Number => ["valueOf", "toString"],
+        PreferredType::Number | PreferredType::Default => ["valueOf", "toString"],
     };
     for name in names {
-        match property::property(machine, value, &Value::text(name)).ok()? {
+        // The conversion reports a getter.
+        let Ok(method) = property::property(machine, value, &Value::text(name)) else { return Some(Value::Undefined) };
+        match method {
             Value::Ref(at) if matches!(machine.heap.get(at), Entry::Closure(_) | Entry::Bound(_)) => {
                 return Some(Value::Ref(at));
             }
@@ -101,8 +121,12 @@ pub(super) fn to_number(machine: &Machine, value: &Value) -> Result<f64, AbruptC
         Value::Text(text) => number::from_text(text),
         Value::Bool(b) => f64::from(u8::from(*b)),
         Value::Null => 0.0,
-        Value::Undefined | Value::Hole | Value::Uninitialized | Value::Builtin(_) => f64::NAN,
-        Value::Ref(_) => number::from_text(&object_to_text(machine, value, 0)?),
+        Value::Undefined | Value::Hole | Value::Uninitialized | Value::Builtin(_) | Value::Accessor(_) => f64::NAN,
+        Value::Symbol(_) => return type_error("Cannot convert a Symbol value to a number"),
+        Value::Ref(at) => match machine.heap.get(*at) {
+            Entry::Date(time) => *time,
+            _ => number::from_text(&object_to_text(machine, value)?),
+        },
     })
 }
 
@@ -110,136 +134,185 @@ pub(super) fn to_number(machine: &Machine, value: &Value) -> Result<f64, AbruptC
 pub(super) fn to_text(machine: &Machine, value: &Value) -> Result<Str, AbruptCompletion> {
     match primitive_text(value) {
         Some(text) => Ok(text),
-        None => object_to_text(machine, value, 0),
+        None => object_to_text(machine, value),
     }
 }
 
 /// The string of an object by its built-in `toString`. ECMA-262 §20.1.3.6 Object.prototype.toString, §20.2.3.5
-/// Function.prototype.toString, §20.5.3.4 Error.prototype.toString, §22.2.6.17 RegExp.prototype.toString, §23.1.3.36
+/// Function.prototype.toString, §20.5.3.4 Error.prototype.toString, §21.4.4.41 Date.prototype.toString, §22.2.6.17 RegExp.prototype.toString, §23.1.3.36
 /// Array.prototype.toString.
 /// Deviation: a method of the program for a nested object, and the source text of a function, are not supported.
-fn object_to_text(machine: &Machine, value: &Value, depth: usize) -> Result<Str, AbruptCompletion> {
-    if own_conversion(machine, value, PreferredType::Text).is_some() {
-        return unsupported("the toString or valueOf of this object is not called here; call String() on it first");
-    }
-    if let Some(method) = property::own_or_inherited(machine, value, &Value::text("toString"))?
-        && !is_callable(machine, &method)
-    {
-        return type_error("Cannot convert object to primitive value");
-    }
-    match value {
-        Value::Builtin(builtin) if builtin.is_namespace() => Ok(Str::new(&format!("[object {}]", builtin.name()))),
-        Value::Builtin(builtin) => {
-            let name = NativeRegistry::global().name(*builtin);
-            let name = name.rsplit('.').next().unwrap_or(name);
-            Ok(Str::new(&format!("function {name}() {{ [native code] }}")))
-        }
-        Value::Ref(at) => match machine.heap.get(*at) {
-            Entry::Array(_) => join_array(machine, *at, &Str::single(u16::from(b',')), depth),
-            Entry::Error(_) => error_text(machine, value),
-            Entry::Closure(closure) => {
-                let name = property::function_name(machine, closure.function);
-                unsupported(format!("the source text of the function `{name}` is not stored; use its name"))
-            }
-            Entry::Bound(_) => Ok(Str::new("function () { [native code] }")),
-            Entry::Map(_) => Ok(Str::new("[object Map]")),
-            Entry::Set(_) => Ok(Str::new("[object Set]")),
-            Entry::Iterator(iterator) => {
-                let kind = match &iterator.source {
-                    _ if iterator.kind == IterationKind::Names => "Object",
-                    Value::Text(_) => "String Iterator",
-                    Value::Ref(source) => match machine.heap.get(*source) {
-                        Entry::Map(_) => "Map Iterator",
-                        Entry::Set(_) => "Set Iterator",
-                        _ => "Array Iterator",
-                    },
-                    _ => "Array Iterator",
-                };
-                Ok(Str::new(&format!("[object {kind}]")))
-            }
-            Entry::RegExp(regexp) => Ok(Str::new(&format!("/{}/{}", regexp.source, regexp.flags))),
-            _ => Ok(Str::new("[object Object]")),
-        },
-        value => Ok(primitive_text(value).unwrap_or_else(Str::empty)),
-    }
+pub(super) fn object_to_text(machine: &Machine, value: &Value) -> Result<Str, AbruptCompletion> {
+    TextConversion::new(machine).object(value)
 }
 
 /// `array.join(separator)`. ECMA-262 §23.1.3.18 Array.prototype.join. Nested arrays are joined by commas. An array within
-/// itself gives the empty string, as in V8; the standard leaves that open.
+/// itself gives the empty string, as in V8; the standard leaves that open. `operand` is the index of the array on the stack.
 pub(super) fn join_array(
     machine: &Machine,
     at: HeapRef,
     separator: &Str,
-    depth: usize,
+    operand: Option<usize>,
 ) -> Result<Str, AbruptCompletion> {
-    let mut enclosing = Vec::new();
-    join_array_within(machine, at, separator, depth, &mut enclosing)
-}
-
-fn join_array_within(
-    machine: &Machine,
-    at: HeapRef,
-    separator: &Str,
-    depth: usize,
-    enclosing: &mut Vec<HeapRef>,
-) -> Result<Str, AbruptCompletion> {
-    if depth > JOIN_DEPTH {
-        return unsupported(format!("arrays nested deeper than {JOIN_DEPTH} cannot become text"));
-    }
-    let mut joined = StrBuilder::default();
-    enclosing.push(at);
-    for index in 0..machine.heap.array_len(at) {
-        if index > 0 {
-            joined.push(separator);
-        }
-        match machine.heap.element(at, index) {
-            Value::Undefined | Value::Null | Value::Hole => {}
-            Value::Ref(inner) if enclosing.contains(&inner) => {}
-            Value::Ref(inner) if matches!(machine.heap.get(inner), Entry::Array(_)) => {
-                joined.push(&join_array_within(machine, inner, &Str::single(u16::from(b',')), depth + 1, enclosing)?);
-            }
-            value => {
-                joined.push(&match primitive_text(&value) {
-                    Some(text) => text,
-                    None => object_to_text(machine, &value, depth + 1)?,
-                });
-            }
-        }
-        if joined.len() > machine.limits.text_units as usize {
-            return Err(ExceededLimit::TextUnits.into());
-        }
-    }
-    enclosing.pop();
-    Ok(joined.build())
+    TextConversion { operand, ..TextConversion::new(machine) }.join(at, separator)
 }
 
 /// `name: message`. ECMA-262 §20.5.3.4 Error.prototype.toString.
 pub(super) fn error_text(machine: &Machine, error: &Value) -> Result<Str, AbruptCompletion> {
-    let part = |name: &str, missing: &str| -> Result<String, AbruptCompletion> {
-        Ok(match property::property(machine, error, &Value::text(name))? {
-            Value::Undefined => missing.to_owned(),
-            value => match primitive_text(&value) {
-                Some(text) => text.to_utf8(),
-                None => object_to_text(machine, &value, 1)?.to_utf8(),
+    TextConversion::new(machine).error(error)
+}
+
+/// One conversion of an object to text, with all objects within.
+struct TextConversion<'m> {
+    machine: &'m Machine,
+    /// Arrays whose text is being built.
+    enclosing: HashSet<HeapRef>,
+    /// Errors whose text is being built.
+    errors: usize,
+    /// The index of the object on the stack, if methods of the program may convert elements of it.
+    operand: Option<usize>,
+}
+
+impl<'m> TextConversion<'m> {
+    fn new(machine: &'m Machine) -> Self {
+        TextConversion { machine, enclosing: HashSet::new(), errors: 0, operand: None }
+    }
+
+    fn for_operand(machine: &'m Machine, at: usize) -> Self {
+        TextConversion { operand: Some(at), ..TextConversion::new(machine) }
+    }
+
+    fn value(&mut self, value: &Value) -> Result<Str, AbruptCompletion> {
+        primitive_text(value).map_or_else(|| self.object(value), Ok)
+    }
+
+    fn object(&mut self, value: &Value) -> Result<Str, AbruptCompletion> {
+        let machine = self.machine;
+        if let Value::Symbol(_) = value {
+            return type_error("Cannot convert a Symbol value to a string");
+        }
+        if own_conversion(machine, value, PreferredType::Text).is_some() {
+            if let Some(operand) = self.operand.filter(|_| self.errors == 0 && !self.enclosing.is_empty()) {
+                return Err(AbruptCompletion::ConvertOperand(operand, OperandConversion::Texts));
+            }
+            return unsupported("the toString or valueOf of this object is not called here; call String() on it first");
+        }
+        if let Some(method) = property::own_or_inherited(machine, value, &Value::text("toString"))?
+            && !is_callable(machine, &method)
+        {
+            return type_error("Cannot convert object to primitive value");
+        }
+        match value {
+            Value::Builtin(builtin) if builtin.is_namespace() => Ok(Str::new(&format!("[object {}]", builtin.name()))),
+            Value::Builtin(builtin) => {
+                let name = NativeRegistry::global().name(*builtin);
+                let name = name.rsplit('.').next().unwrap_or(name);
+                Ok(Str::new(&format!("function {name}() {{ [native code] }}")))
+            }
+            Value::Ref(at) => match machine.heap.get(*at) {
+                Entry::Array(_) => self.join(*at, &Str::single(u16::from(b','))),
+                Entry::Error(_) => self.error(value),
+                Entry::Closure(closure) => {
+                    let name = property::function_name(machine, closure.function);
+                    unsupported(format!("the source text of the function `{name}` is not stored; use its name"))
+                }
+                Entry::Bound(_) => Ok(Str::new("function () { [native code] }")),
+                Entry::Map(_) => Ok(Str::new("[object Map]")),
+                Entry::Set(_) => Ok(Str::new("[object Set]")),
+                Entry::Promise(_) => Ok(Str::new("[object Promise]")),
+                Entry::Generator(_) => Ok(Str::new(match super::generator::is_async(machine, *at) {
+                    Some(true) => "[object AsyncGenerator]",
+                    _ => "[object Generator]",
+                })),
+                Entry::Iterator(iterator) => {
+                    let kind = match &iterator.source {
+                        _ if iterator.kind == IterationKind::Names => "Object",
+                        Value::Text(_) => "String Iterator",
+                        Value::Ref(source) => match machine.heap.get(*source) {
+                            Entry::Map(_) => "Map Iterator",
+                            Entry::Set(_) => "Set Iterator",
+                            _ => "Array Iterator",
+                        },
+                        _ => "Array Iterator",
+                    };
+                    Ok(Str::new(&format!("[object {kind}]")))
+                }
+                Entry::RegExp(regexp) => Ok(Str::new(&format!("/{}/{}", regexp.source, regexp.flags))),
+                Entry::Date(time) => Ok(Str::new(&date::date_text(*time, date::DateText::Full))),
+                _ => Ok(Str::new("[object Object]")),
             },
+            value => Ok(primitive_text(value).unwrap_or_else(Str::empty)),
+        }
+    }
+
+    /// Uses no call stack for nested arrays: programs decide how deep they are.
+    fn join(&mut self, array: HeapRef, separator: &Str) -> Result<Str, AbruptCompletion> {
+        let heap = &self.machine.heap;
+        let comma = Str::single(u16::from(b','));
+        let mut joined = StrBuilder::default();
+        if !self.enclosing.insert(array) {
+            return Ok(joined.build());
+        }
+        let mut arrays = vec![(array, 0)];
+        while let Some((array, index)) = arrays.last_mut() {
+            let (array, at) = (*array, *index);
+            if at == heap.array_len(array) {
+                self.enclosing.remove(&array);
+                arrays.pop();
+                continue;
+            }
+            *index += 1;
+            if at > 0 {
+                joined.push(if arrays.len() == 1 { separator } else { &comma });
+            }
+            match heap.element(array, at) {
+                Value::Undefined | Value::Null | Value::Hole => {}
+                Value::Ref(inner) if matches!(heap.get(inner), Entry::Array(_)) => {
+                    if self.enclosing.insert(inner) {
+                        arrays.push((inner, 0));
+                    }
+                }
+                value => joined.push(&self.value(&value)?),
+            }
+            if joined.len() > self.machine.limits.text_units as usize {
+                return Err(ExceededLimit::TextUnits.into());
+            }
+        }
+        Ok(joined.build())
+    }
+
+    fn error(&mut self, error: &Value) -> Result<Str, AbruptCompletion> {
+        if self.errors == ERROR_DEPTH {
+            return unsupported(format!("errors nested deeper than {ERROR_DEPTH} cannot become text"));
+        }
+        self.errors += 1;
+        let name = self.error_property(error, "name", "Error")?;
+        let message = self.error_property(error, "message", "")?;
+        self.errors -= 1;
+        Ok(Str::new(&match (name.is_empty(), message.is_empty()) {
+            (true, _) => message,
+            (_, true) => name,
+            _ => format!("{name}: {message}"),
+        }))
+    }
+
+    fn error_property(&mut self, error: &Value, name: &str, missing: &str) -> Result<String, AbruptCompletion> {
+        Ok(match property::property(self.machine, error, &Value::text(name))? {
+            Value::Undefined => missing.to_owned(),
+            value => self.value(&value)?.to_utf8(),
         })
-    };
-    let (name, message) = (part("name", "Error")?, part("message", "")?);
-    Ok(Str::new(&match (name.is_empty(), message.is_empty()) {
-        (true, _) => message,
-        (_, true) => name,
-        _ => format!("{name}: {message}"),
-    }))
+    }
 }
 
 /// `typeof value`. ECMA-262 §13.5.3 The typeof Operator.
 pub(super) fn type_of(machine: &Machine, value: &Value) -> &'static str {
     match value {
-        Value::Undefined | Value::Hole | Value::Uninitialized => "undefined",
+        Value::Undefined | Value::Hole | Value::Uninitialized | Value::Accessor(_) => "undefined",
         Value::Null => "object",
         Value::Bool(_) => "boolean",
         Value::Number(_) => "number",
         Value::Text(_) => "string",
+        Value::Symbol(_) => "symbol",
         Value::Builtin(builtin) if builtin.is_namespace() => "object",
         Value::Builtin(_) => "function",
         Value::Ref(at) => match machine.heap.get(*at) {
@@ -254,10 +327,11 @@ pub(super) fn is_callable(machine: &Machine, value: &Value) -> bool {
     type_of(machine, value) == "function"
 }
 
-/// The value at an index of the stack as a property key, which is always a string. ECMA-262 §7.1.19 ToPropertyKey.
+/// The value at an index of the stack as a property key: a string or a symbol. ECMA-262 §7.1.19 ToPropertyKey.
 pub(super) fn to_property_key_at(machine: &Machine, at: usize) -> Result<Value, AbruptCompletion> {
     match machine.stack.get(at) {
         Some(Value::Text(text)) => Ok(Value::Text(text.clone())),
+        Some(Value::Symbol(symbol)) => Ok(Value::Symbol(*symbol)),
         _ => to_text_at(machine, at).map(Value::Text),
     }
 }

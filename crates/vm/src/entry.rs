@@ -3,7 +3,10 @@
 //! because a snapshot writes it at each reference.
 
 use super::array::{Array, Elements};
+use super::coroutine::Coroutine;
+use super::generator::Generator;
 use super::object::{BoundFunction, Closure, ErrorObject, IteratorObject, Object, RegExp};
+use super::promise::{PromiseObject, Reaction};
 use super::table::{Table, TableParts};
 use super::value::Value;
 
@@ -31,8 +34,18 @@ pub enum Entry {
     Iterator(Box<IteratorObject>),
     /// A regular expression.
     RegExp(Box<RegExp>),
+    /// A date: its time value, milliseconds since the epoch, or NaN.
+    Date(f64),
     /// A function with `this` and its first arguments bound.
     Bound(Box<BoundFunction>),
+    /// A promise.
+    Promise(PromiseObject),
+    /// A reaction of a promise, or a job.
+    Reaction(Box<Reaction>),
+    /// A suspended async function.
+    Coroutine(Box<Coroutine>),
+    /// A generator or an async generator.
+    Generator(Box<Generator>),
     /// Part of a large array.
     Chunk(Vec<Value>),
     /// Part of a large table.
@@ -68,8 +81,12 @@ impl Entry {
             }
             Entry::Map(table) | Entry::Set(table) => table.visit_values(visit),
             Entry::Iterator(iterator) => iterator.visit_values(visit),
-            Entry::RegExp(_) => {}
+            Entry::RegExp(_) | Entry::Date(_) => {}
             Entry::Bound(bound) => bound.visit_values(visit),
+            Entry::Promise(promise) => promise.visit_values(visit),
+            Entry::Reaction(reaction) => reaction.visit_values(visit),
+            Entry::Coroutine(coroutine) => coroutine.visit_values(visit),
+            Entry::Generator(generator) => generator.visit_values(visit),
             Entry::Chunk(values) => values.iter().for_each(visit),
             Entry::Pairs(pairs) => pairs.items.iter().for_each(|(key, value)| {
                 visit(key);
@@ -82,7 +99,7 @@ impl Entry {
     pub fn weight(&self) -> u64 {
         ENTRY_BYTES
             + match self {
-                Entry::Free => 0,
+                Entry::Free | Entry::Date(_) => 0,
                 Entry::Cell(value) => value.weight(),
                 Entry::Array(array) => array.weight(),
                 Entry::Object(object) => object.table.weight(),
@@ -100,6 +117,10 @@ impl Entry {
                 Entry::Bound(bound) => {
                     boxed_weight(56) + bound.target.weight() + bound.this.weight() + values_weight(&bound.args)
                 }
+                Entry::Promise(promise) => promise.value.weight(),
+                Entry::Reaction(reaction) => boxed_weight(64) + reaction.values.iter().map(Value::weight).sum::<u64>(),
+                Entry::Coroutine(coroutine) => boxed_weight(40) + values_weight(&coroutine.values),
+                Entry::Generator(generator) => boxed_weight(48) + values_weight(&generator.coroutine.values),
                 Entry::RegExp(regexp) => boxed_weight(40) + regexp.source.weight() + regexp.compiled.weight(),
                 Entry::Chunk(elements) => values_weight(elements),
                 Entry::Pairs(pairs) => boxed_weight(0) + pairs.weight(),
@@ -218,6 +239,9 @@ mod tests {
             ("BoundFunction", size_of::<BoundFunction>(), 56),
             ("RegExp", size_of::<RegExp>(), 40),
             ("Pairs", size_of::<Pairs>(), 48),
+            ("Reaction", size_of::<Reaction>(), 64),
+            ("Coroutine", size_of::<Coroutine>(), 40),
+            ("Generator", size_of::<Generator>(), 48),
         ];
         for (name, size, model) in sizes {
             assert!(size as u64 <= model, "{name} takes {size} bytes, the model says {model}");

@@ -9,12 +9,15 @@ use runstate_value::json_text;
 use serde_json::Value as Json;
 
 use super::array::{Array, ChunkedElements, Elements};
+use super::coroutine::Coroutine;
 use super::entry::{Entry, Pairs};
+use super::generator::{Generator, GeneratorState};
 use super::natives::NativeRegistry;
 use super::object::{
     BoundFunction, Class, Closure, ErrorKind, ErrorObject, IterationKind, IteratorObject, Object, RegExp,
 };
 use super::program::BytecodeConstant;
+use super::promise::{PromiseObject, PromiseState, Reaction, ReactionKind};
 use super::table::Table;
 use super::text::Str;
 use super::value::{BuildKeyHasher, HeapRef, Value};
@@ -84,6 +87,7 @@ pub(super) fn value(json: &Json) -> ReadResult<Value> {
             BytecodeConstant::Bool(b) => Value::Bool(b),
             BytecodeConstant::Number(n) => Value::Number(n),
             BytecodeConstant::Text(units) => Value::Text(Str::from_units(&units)),
+            BytecodeConstant::Symbol(symbol) => Value::Symbol(symbol),
         });
     }
     let Some((tag, content)) = json.as_object().and_then(|object| object.iter().next()) else {
@@ -93,6 +97,7 @@ pub(super) fn value(json: &Json) -> ReadResult<Value> {
         "$ref" => reference(content).map(Value::Ref),
         "$uninitialised" => Ok(Value::Uninitialized),
         "$hole" => Ok(Value::Hole),
+        "$accessor" => reference(content).map(Value::Accessor),
         "$builtin" => {
             let found = NativeRegistry::global().find(string(content)?);
             found.map(Value::Builtin).map_or_else(|| unexpected_error("a built-in of this machine", content), Ok)
@@ -244,11 +249,60 @@ impl EntryDecoder {
                 let compiled = super::regexp::CompiledRegExp::new(&source, &flags)?;
                 Entry::RegExp(Box::new(RegExp { source, flags, last_index, compiled: compiled.into() }))
             }
+            ("d", [time]) => match value(time)? {
+                Value::Number(time) if time.is_nan() || super::date::clip(time) == time => Entry::Date(time),
+                _ => return unexpected_error("a time", time),
+            },
             ("b", [target, this, args]) => Entry::Bound(Box::new(BoundFunction {
                 target: value(target)?,
                 this: value(this)?,
                 args: values(args)?,
             })),
+            ("P", [state, handled, content, reactions]) => {
+                let [first, last] = *references(reactions)? else {
+                    return unexpected_error("two references", reactions);
+                };
+                let state = PromiseState::from_name(string(state)?)
+                    .map_or_else(|| unexpected_error("the state of a promise", state), Ok)?;
+                Entry::Promise(PromiseObject { state, handled: boolean(handled)?, value: value(content)?, first, last })
+            }
+            ("R", [kind, links, index, content]) => {
+                let [source, derived, next] = *references(links)? else {
+                    return unexpected_error("three references", links);
+                };
+                let kind = ReactionKind::from_name(string(kind)?)
+                    .map_or_else(|| unexpected_error("the kind of a reaction", kind), Ok)?;
+                let values =
+                    <[Value; 2]>::try_from(values(content)?).or_else(|_| unexpected_error("two values", content))?;
+                Entry::Reaction(Box::new(Reaction { kind, source, derived, next, index: number(index)?, values }))
+            }
+            ("C", [function, pc, links, content]) => {
+                let [closure, promise] = *references(links)? else { return unexpected_error("two references", links) };
+                Entry::Coroutine(Box::new(Coroutine {
+                    function: number(function)?,
+                    pc: number(pc)?,
+                    closure,
+                    promise,
+                    values: values(content)?,
+                }))
+            }
+            ("G", [function, pc, links, content, state]) => {
+                let [closure, promise, queue] = *references(links)? else {
+                    return unexpected_error("three references", links);
+                };
+                Entry::Generator(Box::new(Generator {
+                    coroutine: Coroutine {
+                        function: number(function)?,
+                        pc: number(pc)?,
+                        closure,
+                        promise,
+                        values: values(content)?,
+                    },
+                    state: GeneratorState::from_name(string(state)?)
+                        .map_or_else(|| unexpected_error("the state of a generator", state), Ok)?,
+                    queue,
+                }))
+            }
             ("k", [content]) => Entry::Chunk(values(content)?),
             ("p", [items, order]) => {
                 let part = Pairs { items: self.pairs(items)?, numbers: numbers(order)? };

@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 
 use super::array::{Array, Elements};
 use super::entry::{Entry, Pairs};
+use super::generator::Generator;
 use super::heap::Heap;
 use super::object::{Closure, Object};
 use super::table::{Table, TableParts};
@@ -70,8 +71,10 @@ impl<'a> EntryEncoder<'a> {
             },
             Value::Ref(at) => json!({ "$ref": self.reference(*at) }),
             Value::Builtin(builtin) => json!({ "$builtin": builtin.name() }),
+            Value::Symbol(symbol) => json!({ "$symbol": symbol.name() }),
             Value::Uninitialized => json!({ "$uninitialised": true }),
             Value::Hole => json!({ "$hole": true }),
+            Value::Accessor(at) => json!({ "$accessor": self.reference(*at) }),
         }
     }
 
@@ -115,7 +118,7 @@ impl<'a> EntryEncoder<'a> {
     }
 
     fn write_references(&mut self, references: &[HeapRef]) {
-        self.list(references, |encoder, at| encoder.write_reference(Some(*at)));
+        self.list(references, |encoder, at| encoder.write_reference(Some(*at).filter(|at| *at != HeapRef::NONE)));
     }
 
     /// Writes an optional reference. A missing one is 0, which is never a valid reference.
@@ -284,6 +287,10 @@ impl<'a> EntryEncoder<'a> {
                 }
                 write_canonical_json(&wire::number(regexp.last_index), &mut self.text);
             }
+            Entry::Date(time) => {
+                self.text.push_str("[\"d\",");
+                write_canonical_json(&wire::number(*time), &mut self.text);
+            }
             Entry::Bound(bound) => {
                 self.text.push_str("[\"b\",");
                 self.write_value(&bound.target);
@@ -291,6 +298,32 @@ impl<'a> EntryEncoder<'a> {
                 self.write_value(&bound.this);
                 self.text.push(',');
                 self.write_values(&bound.args);
+            }
+            Entry::Promise(promise) => {
+                self.write(&format_args!("[\"P\",\"{}\",{},", promise.state.name(), promise.handled));
+                self.write_value(&promise.value);
+                self.text.push(',');
+                self.write_references(&[promise.first, promise.last]);
+            }
+            Entry::Reaction(reaction) => {
+                self.write(&format_args!("[\"R\",\"{}\",", reaction.kind.name()));
+                self.write_references(&[reaction.source, reaction.derived, reaction.next]);
+                self.write(&format_args!(",{},", reaction.index));
+                self.write_values(&reaction.values);
+            }
+            Entry::Coroutine(coroutine) => {
+                self.write(&format_args!("[\"C\",{},{},", coroutine.function, coroutine.pc));
+                self.write_references(&[coroutine.closure, coroutine.promise]);
+                self.text.push(',');
+                self.write_values(&coroutine.values);
+            }
+            Entry::Generator(generator) => {
+                let Generator { coroutine, state, queue } = &**generator;
+                self.write(&format_args!("[\"G\",{},{},", coroutine.function, coroutine.pc));
+                self.write_references(&[coroutine.closure, coroutine.promise, *queue]);
+                self.text.push(',');
+                self.write_values(&coroutine.values);
+                self.write(&format_args!(",\"{}\"", state.name()));
             }
             Entry::Chunk(values) => {
                 self.text.push_str("[\"k\",");

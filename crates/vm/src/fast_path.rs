@@ -27,7 +27,9 @@ pub(super) fn get_property_fast<'a>(
     let name = linked.names.get(name as usize)?;
     match target {
         Value::Ref(at) => match machine.heap.get(*at) {
-            Entry::Object(object) => object.table.get_fast(&name.key),
+            Entry::Object(object) => {
+                object.table.get_fast(&name.key).filter(|found| !matches!(found, Value::Accessor(_)))
+            }
             _ => None,
         },
         _ => None,
@@ -55,15 +57,18 @@ pub(super) fn get_method_fast(machine: &Machine, linked: &LinkedProgram, target:
 pub(super) fn set_property_fast(machine: &mut Machine, linked: &LinkedProgram, name: u32) -> bool {
     let [.., Value::Ref(at), value] = machine.stack.as_slice() else { return false };
     let Some(name) = linked.names.get(name as usize) else { return false };
-    let Entry::Object(Object { frozen: false, table, .. }) = machine.heap.get(*at) else { return false };
+    let Entry::Object(Object { frozen: false, table, proto, .. }) = machine.heap.get(*at) else { return false };
     let index = match table.find_fast(&name.key) {
         // A large table has its entries on other pages, and a change there leaves this page clean.
         None if !table.can_append_fast() => return false,
+        // The property may be inherited with a setter.
+        None if linked.has_accessors && proto.is_some() => return false,
         index => index,
     };
     let Some(Entry::Object(object)) = machine.heap.get_mut(*at) else { return false };
     match index {
         Some(index) => match object.table.value_at_fast(index) {
+            Some(Value::Accessor(_)) => return false,
             Some(place) => *place = value.clone(),
             None => return false,
         },

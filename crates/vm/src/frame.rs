@@ -40,6 +40,14 @@ pub enum CallKind {
     New(HeapRef),
     /// By `super(…)` for a `new` of this class: the result becomes `this` of the caller. ECMA-262 §13.3.7 The super Keyword.
     Super(HeapRef),
+    /// As an async function: this promise is the value of the call. ECMA-262 §27.7.5.1 AsyncFunctionStart.
+    Async(HeapRef),
+    /// An async function that continues in a job, after its caller received this promise.
+    Resumed(HeapRef),
+    /// By a method of this generator: the result of the method is the value of the call. ECMA-262 §27.5.3.3 GeneratorResume.
+    Generator(HeapRef),
+    /// By a method of this async generator, or by a job. ECMA-262 §27.6.3.6 AsyncGeneratorResume.
+    AsyncGenerator(HeapRef),
 }
 
 impl Frame {

@@ -8,7 +8,10 @@ pub const FUNCTIONS: &[&str] = &[
     "Array.isArray",
     "Array.of",
     "Boolean",
+    "Date",
+    "Date.UTC",
     "Date.now",
+    "Date.parse",
     "JSON.parse",
     "JSON.stringify",
     "Math.abs",
@@ -63,28 +66,59 @@ pub const FUNCTIONS: &[&str] = &[
     "Object.isFrozen",
     "Object.keys",
     "Object.values",
+    "Promise.all",
+    "Promise.allSettled",
+    "Promise.any",
+    "Promise.race",
+    "Promise.reject",
+    "Promise.resolve",
+    "Promise.withResolvers",
     "String",
     "String.fromCharCode",
     "String.fromCodePoint",
+    "String.raw",
+    "atob",
+    "btoa",
+    "clearTimeout",
+    "console.assert",
+    "console.count",
+    "console.countReset",
     "console.debug",
+    "console.dir",
     "console.error",
+    "console.group",
+    "console.groupCollapsed",
+    "console.groupEnd",
     "console.info",
     "console.log",
+    "console.table",
+    "console.time",
+    "console.timeEnd",
+    "console.timeLog",
     "console.warn",
+    "decodeURI",
+    "decodeURIComponent",
+    "encodeURI",
+    "encodeURIComponent",
     "isFinite",
     "isNaN",
     "parseFloat",
     "parseInt",
+    "queueMicrotask",
+    "setTimeout",
     "structuredClone",
 ];
 
 /// Classes: constructed by name (`NEW_NATIVE`), values (`BUILTIN`), right operands of `instanceof`. The errors are also callable.
 pub const CLASSES: &[&str] = &[
+    "AggregateError",
     "Array",
+    "Date",
     "Error",
     "EvalError",
     "Map",
     "Object",
+    "Promise",
     "RangeError",
     "ReferenceError",
     "RegExp",
@@ -97,6 +131,7 @@ pub const CLASSES: &[&str] = &[
 
 /// Classes whose call without `new` creates the same object.
 pub const CALLABLE_CLASSES: &[&str] = &[
+    "AggregateError",
     "Array",
     "Error",
     "EvalError",
@@ -175,6 +210,12 @@ impl HostFunction {
         }
     }
 
+    /// Whether the value of a call of this kind is `undefined` whatever the answer is.
+    #[must_use]
+    pub fn is_without_value(kind: &str) -> bool {
+        matches!(kind, "timer" | "fs.writeFile")
+    }
+
     /// Whether its value is `undefined` whatever the answer is.
     #[must_use]
     pub fn returns_undefined(self) -> bool {
@@ -183,10 +224,13 @@ impl HostFunction {
 }
 
 /// Options of a call.
-pub const CALL_OPTIONS: &[&str] = &["choices", "schema", "key", "timeoutMs", "default"];
+pub const CALL_OPTIONS: &[&str] = &["choices", "schema", "key", "timeoutMs", "default", "cost"];
 
 /// Names of built-in objects that are not functions.
 pub const NAMESPACES: &[&str] = &["JSON", "Math", "console"];
+
+/// Symbols, each also an expression of a program.
+pub const SYMBOLS: &[&str] = &["Symbol.asyncIterator", "Symbol.iterator"];
 
 /// Constants of namespaces and classes. ECMA-262 §19.1 Value Properties of the Global Object, §21.1.2 Properties of the Number
 /// Constructor, §21.3.1 Value Properties of the Math Object.
@@ -267,8 +311,10 @@ pub const METHODS: &[(&str, &[&str])] = &[
             "endsWith",
             "includes",
             "indexOf",
+            "isWellFormed",
             "lastIndexOf",
             "length",
+            "localeCompare",
             "match",
             "matchAll",
             "padEnd",
@@ -282,24 +328,98 @@ pub const METHODS: &[(&str, &[&str])] = &[
             "startsWith",
             "substr",
             "substring",
+            "toLocaleLowerCase",
+            "toLocaleUpperCase",
             "toLowerCase",
             "toString",
             "toUpperCase",
+            "toWellFormed",
             "trim",
             "trimEnd",
             "trimStart",
             "valueOf",
         ],
     ),
-    ("Number", &["toExponential", "toFixed", "toPrecision", "toString", "valueOf"]),
+    ("Number", &["toExponential", "toFixed", "toLocaleString", "toPrecision", "toString", "valueOf"]),
     ("Boolean", &["toString", "valueOf"]),
     ("Object", &["hasOwnProperty", "toString", "valueOf"]),
     ("Function", &["apply", "bind", "call", "length", "name"]),
     ("Map", &["clear", "delete", "entries", "forEach", "get", "has", "keys", "set", "size", "values"]),
-    ("Set", &["add", "clear", "delete", "entries", "forEach", "has", "keys", "size", "values"]),
+    (
+        "Set",
+        &[
+            "add",
+            "clear",
+            "delete",
+            "difference",
+            "entries",
+            "forEach",
+            "has",
+            "intersection",
+            "isDisjointFrom",
+            "isSubsetOf",
+            "isSupersetOf",
+            "keys",
+            "size",
+            "symmetricDifference",
+            "union",
+            "values",
+        ],
+    ),
     ("RegExp", &["exec", "flags", "global", "lastIndex", "source", "test", "toString"]),
+    (
+        "Date",
+        &[
+            "getDate",
+            "getDay",
+            "getFullYear",
+            "getHours",
+            "getMilliseconds",
+            "getMinutes",
+            "getMonth",
+            "getSeconds",
+            "getTime",
+            "getTimezoneOffset",
+            "getUTCDate",
+            "getUTCDay",
+            "getUTCFullYear",
+            "getUTCHours",
+            "getUTCMilliseconds",
+            "getUTCMinutes",
+            "getUTCMonth",
+            "getUTCSeconds",
+            "setDate",
+            "setFullYear",
+            "setHours",
+            "setMilliseconds",
+            "setMinutes",
+            "setMonth",
+            "setSeconds",
+            "setTime",
+            "setUTCDate",
+            "setUTCFullYear",
+            "setUTCHours",
+            "setUTCMilliseconds",
+            "setUTCMinutes",
+            "setUTCMonth",
+            "setUTCSeconds",
+            "toDateString",
+            "toISOString",
+            "toJSON",
+            "toLocaleDateString",
+            "toLocaleString",
+            "toLocaleTimeString",
+            "toString",
+            "toTimeString",
+            "toUTCString",
+            "valueOf",
+        ],
+    ),
     ("Error", &["cause", "message", "name", "stack", "toString"]),
     ("Iterator", &["next"]),
+    ("Promise", &["catch", "finally", "then"]),
+    ("Generator", &["next", "return", "throw"]),
+    ("AsyncGenerator", &["next", "return", "throw"]),
 ];
 
 /// Methods of Node's built-ins that the machine lacks. A use of such a name is refused unless the program defines it.
@@ -310,24 +430,10 @@ pub const UNSUPPORTED_METHODS: &[&str] = &[
     "__lookupSetter__",
     "__proto__",
     "getOwnPropertyDescriptor",
-    "getTime",
-    "getFullYear",
     "isPrototypeOf",
-    "isWellFormed",
-    "localeCompare",
     "propertyIsEnumerable",
-    "toISOString",
-    "toLocaleDateString",
-    "toLocaleLowerCase",
-    "toLocaleString",
-    "toLocaleUpperCase",
-    "toWellFormed",
     "trimLeft",
     "trimRight",
-    "symmetricDifference",
-    "isSubsetOf",
-    "isSupersetOf",
-    "isDisjointFrom",
 ];
 
 /// Properties that values of a kind have in Node and lack here. A read ends the program. The row "Object" applies to all values.
@@ -344,6 +450,7 @@ pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = &[
             "toLocaleString",
         ],
     ),
+    ("Date", &["getYear", "setYear", "toGMTString", "toTemporalInstant"]),
     ("Function", &["constructor"]),
     (
         "Iterator",
@@ -364,10 +471,6 @@ pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = &[
     ),
     ("RegExp", &["compile", "hasIndices", "unicodeSets"]),
     (
-        "Set",
-        &["difference", "intersection", "isDisjointFrom", "isSubsetOf", "isSupersetOf", "symmetricDifference", "union"],
-    ),
-    (
         "String",
         &[
             "anchor",
@@ -377,18 +480,13 @@ pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = &[
             "fixed",
             "fontcolor",
             "fontsize",
-            "isWellFormed",
             "italics",
             "link",
-            "localeCompare",
             "normalize",
             "small",
             "strike",
             "sub",
             "sup",
-            "toLocaleLowerCase",
-            "toLocaleUpperCase",
-            "toWellFormed",
             "trimLeft",
             "trimRight",
         ],
@@ -401,14 +499,10 @@ pub const UNSUPPORTED_CALLS: &[&str] = &[
     "big",
     "blink",
     "bold",
-    "catch",
     "compile",
-    "difference",
-    "finally",
     "fixed",
     "fontcolor",
     "fontsize",
-    "intersection",
     "italics",
     "link",
     "normalize",
@@ -416,6 +510,4 @@ pub const UNSUPPORTED_CALLS: &[&str] = &[
     "strike",
     "sub",
     "sup",
-    "then",
-    "union",
 ];

@@ -13,9 +13,10 @@ use super::callback::NativeFrame;
 use super::entry::Entry;
 use super::frame::{CallKind, Frame};
 use super::limits::ExceededLimit;
-use super::machine::{Machine, StopReason};
+use super::machine::{Machine, StopReason, SuspendedRequests};
+use super::machine_tasks::{MachineTasks, ProgramTask};
 use super::value::{HeapRef, Value};
-use super::{abrupt_completion, host_call};
+use super::{abrupt_completion, coroutine, host_call};
 
 /// Entries per page.
 pub const ENTRIES_PER_PAGE: u32 = 64;
@@ -193,17 +194,24 @@ impl Heap {
 
     /// Frees a slot immediately. Only for parts that no entry other than their container can refer to.
     pub fn free(&mut self, at: HeapRef) {
+        self.take(at);
+    }
+
+    /// As [`Heap::free`], and returns the entry.
+    pub fn take(&mut self, at: HeapRef) -> Entry {
         if let Some(entry) = self.get_mut(at)
             && !matches!(entry, Entry::Free)
         {
-            *entry = Entry::Free;
+            let taken = std::mem::take(entry);
             if let Some(page) = self.pages.get_mut((at.0 / ENTRIES_PER_PAGE) as usize) {
                 page.live -= 1;
                 if page.live == 0 {
                     page.kind = PageKind::Empty;
                 }
             }
+            return taken;
         }
+        Entry::Free
     }
 
     /// Counts bytes by which an existing entry grew.
@@ -364,11 +372,12 @@ pub(super) fn enforce_heap_limit(machine: &mut Machine, stop: StopReason) -> Sto
         return stop;
     }
     host_call::retract_calls(machine);
+    let failure = abrupt_completion::to_failure(machine, &AbruptCompletion::Limit(ExceededLimit::HeapBytes));
     if !is_savable {
         discard_heap(machine);
     }
     machine.heap.seal();
-    StopReason::Failed(abrupt_completion::to_failure(machine, &AbruptCompletion::Limit(ExceededLimit::HeapBytes)))
+    StopReason::Failed(failure)
 }
 
 /// Approximate size of a snapshot of this machine: the heap, and the texts of stack and frames.
@@ -389,7 +398,16 @@ fn discard_heap(machine: &mut Machine) {
     }
     machine.heap_discarded = true;
     machine.pending = None;
-    machine.key_counts = HeapRef::NONE;
+    (machine.key_counts, machine.console) = (HeapRef::NONE, HeapRef::NONE);
+    if machine.tasks.program != ProgramTask::Running {
+        // Only the global frame remains, at its instruction, with the operands that this instruction had.
+        coroutine::end_job(machine);
+        let popped =
+            machine.program.code.get(machine.pc as usize).map_or(0, |instruction| instruction.stack_effect().0);
+        machine.stack.resize(machine.stack.len() + popped as usize, Value::Null);
+        machine.suspended_call = None;
+    }
+    machine.tasks = MachineTasks::default();
     machine.stack.iter_mut().for_each(clear_reference);
     for frame in &mut machine.frames {
         match frame {
@@ -411,17 +429,30 @@ pub(super) fn visit_roots(machine: &Machine, visit: &mut dyn FnMut(&Value)) {
         match frame {
             Frame::Code(frame) => {
                 visit(&Value::Ref(frame.closure));
-                if let CallKind::New(class) | CallKind::Super(class) = frame.call_kind {
-                    visit(&Value::Ref(class));
+                match frame.call_kind {
+                    CallKind::Plain => {}
+                    CallKind::New(at)
+                    | CallKind::Super(at)
+                    | CallKind::Async(at)
+                    | CallKind::Resumed(at)
+                    | CallKind::Generator(at)
+                    | CallKind::AsyncGenerator(at) => {
+                        visit(&Value::Ref(at));
+                    }
                 }
             }
             Frame::Native(frame) => frame.visit_values(visit),
         }
     }
     visit(&Value::Ref(machine.key_counts));
+    visit(&Value::Ref(machine.console));
     if let Some(call) = &machine.suspended_call {
         call.operands.iter().for_each(&mut *visit);
+        if let SuspendedRequests::Promise(promise) = call.requests {
+            visit(&Value::Ref(promise));
+        }
     }
+    machine.tasks.visit_values(visit);
     if let Some(pending) = &machine.pending {
         visit(pending);
     }
@@ -433,7 +464,7 @@ pub(super) fn collect_garbage(machine: &mut Machine) -> Result<(), ExceededLimit
     let mut worklist: Vec<HeapRef> = Vec::new();
     let mut live: u64 = 0;
     let mark = |value: &Value, marks: &mut Vec<u64>, worklist: &mut Vec<HeapRef>| match value {
-        Value::Ref(at) => {
+        Value::Ref(at) | Value::Accessor(at) => {
             if let Some(page) = marks.get_mut((at.0 / ENTRIES_PER_PAGE) as usize)
                 && *page & (1 << (at.0 % ENTRIES_PER_PAGE)) == 0
             {

@@ -14,6 +14,7 @@ use super::array::Array;
 use super::call_spec::{CENTURY_MS, CallSite, CallSpec, PayloadBudget, truncate_for_message};
 use super::entry::Entry;
 use super::entry_decoder::ReadResult;
+use super::entry_encoder::EntryEncoder;
 use super::globals::HostFunction;
 use super::interpreter::InstructionOutcome;
 use super::json::display_text;
@@ -21,7 +22,7 @@ use super::machine::{CallKey, CallRequest, Machine, StopReason, SuspendedCall, S
 use super::program::DecodedInstruction;
 use super::table::{Table, TableKind};
 use super::value::{HeapRef, Value};
-use super::{abrupt_completion, call_spec, conversion, entry_decoder, slow_path};
+use super::{abrupt_completion, call_spec, conversion, entry_decoder, open_call, promise, slow_path};
 
 type HostCallResult = Result<InstructionOutcome, AbruptCompletion>;
 
@@ -29,8 +30,8 @@ type HostCallResult = Result<InstructionOutcome, AbruptCompletion>;
 pub(super) fn run_host_call(machine: &mut Machine, instruction: DecodedInstruction) -> HostCallResult {
     let mut budget = PayloadBudget::from_limits(&machine.limits);
     let result = prepare_host_call(machine, instruction, &mut budget);
-    if result.is_err() {
-        // A successful call ends the slice. A failed one can be repeated, so its work is charged.
+    if !matches!(result, Ok(InstructionOutcome::Stop(_))) {
+        // A suspension ends the slice. A failed call can be repeated, so its work is charged.
         machine.charge_work(budget.visited);
     }
     result
@@ -43,11 +44,15 @@ fn prepare_host_call(
 ) -> HostCallResult {
     let from = machine.stack.len().saturating_sub(instruction.stack_effect().0 as usize);
     let operand = |index: usize| machine.stack.get(from + index).cloned().unwrap_or(Value::Undefined);
-    let spec = match instruction {
-        DecodedInstruction::Ask { function: HostFunction::All, .. } => {
-            return prepare_call_group(machine, from, budget);
-        }
-        DecodedInstruction::Ask { function: HostFunction::Call, argc } => {
+    let (function, argc) = match instruction {
+        DecodedInstruction::Ask { function, argc } => (Some(function), argc),
+        DecodedInstruction::Open { function, argc } => (function, argc),
+        DecodedInstruction::Cc { options } => (None, 1 + u16::from(options)),
+        _ => return Err(AbruptCompletion::Internal("a host call of another instruction")),
+    };
+    let spec = match function {
+        Some(HostFunction::All) => return prepare_call_group(machine, from, budget),
+        Some(HostFunction::Call) => {
             let mut spec = CallSpec::new(&call_spec::read_tool(machine, "the first argument of call(…)", &operand(0))?);
             if argc > 1 && !matches!(operand(1), Value::Undefined) {
                 spec.args = call_spec::read_json(machine, CallSite::Call, "args", &operand(1), budget)?;
@@ -57,28 +62,28 @@ fn prepare_host_call(
             }
             Some(spec)
         }
-        DecodedInstruction::Ask { function: HostFunction::Sleep, .. } => read_sleep(machine, from)?,
-        DecodedInstruction::Ask { function: HostFunction::SleepUntil, .. } => read_sleep_until(machine, &operand(0))?,
-        DecodedInstruction::Ask { function, .. } => {
+        Some(HostFunction::Sleep) => read_sleep(machine, from)?,
+        Some(HostFunction::SleepUntil) => read_sleep_until(machine, &operand(0))?,
+        Some(function) => {
             let mut args = json!({ "path": call_spec::read_text(machine, &format!("the path of {}", function.name()), &operand(0), budget)? });
             if function == HostFunction::WriteFile {
                 args["text"] = call_spec::read_text(machine, "the text of fs.writeFile", &operand(1), budget)?;
             }
             Some(CallSpec { args, ..CallSpec::new(function.name()) })
         }
-        _ => {
+        None => {
             let mut spec = CallSpec::new("cc");
             spec.prompt = call_spec::read_prompt(&conversion::to_text_at(machine, from)?, budget)?;
-            if let DecodedInstruction::Cc { options: true } = instruction {
+            if argc > 1 {
                 call_spec::read_options(machine, CallSite::Cc, &operand(1), &mut spec, budget)?;
             }
             Some(spec)
         }
     };
     match spec {
-        Some(spec) => Ok(suspend(machine, from, vec![spec], false)),
+        Some(spec) => make_calls(machine, from, vec![spec], false),
         // A timer that is already due needs no suspension.
-        None => slow_path::replace_operands(machine, machine.stack.len() - from, Value::Undefined),
+        None => finish_at_once(machine, from, Value::Undefined),
     }
 }
 
@@ -87,9 +92,24 @@ fn prepare_call_group(machine: &mut Machine, from: usize, budget: &mut PayloadBu
     let specs = call_spec::read_call_specs(machine, &list, budget)?;
     if specs.is_empty() {
         let answers = machine.heap.new_array(Vec::new());
-        return slow_path::replace_operands(machine, 1, Value::Ref(answers));
+        return finish_at_once(machine, from, Value::Ref(answers));
     }
-    Ok(suspend(machine, from, specs, true))
+    make_calls(machine, from, specs, true)
+}
+
+/// The value of a call that needs no host, or its promise.
+fn finish_at_once(machine: &mut Machine, from: usize, value: Value) -> HostCallResult {
+    let count = machine.stack.len() - from;
+    if !is_open_instruction(machine) {
+        return slow_path::replace_operands(machine, count, value);
+    }
+    let promise = promise::new_promise(machine);
+    promise::fulfill(machine, promise, value);
+    slow_path::replace_operands(machine, count, Value::Ref(promise))
+}
+
+fn is_open_instruction(machine: &Machine) -> bool {
+    matches!(machine.program.code.get(machine.pc as usize), Some(DecodedInstruction::Open { .. }))
 }
 
 /// `sleep(ms)`; `None` where no wait is needed.
@@ -127,8 +147,16 @@ fn read_sleep_until(machine: &Machine, time: &Value) -> Result<Option<CallSpec>,
     Ok(Some(CallSpec { options: json!({ "until": ms as i64 }), ..CallSpec::new("timer") }))
 }
 
-/// Suspends at these calls. No step fails from here on.
-fn suspend(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group: bool) -> InstructionOutcome {
+/// Makes these calls: suspends at them, or opens them. No step fails after the first.
+fn make_calls(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group: bool) -> HostCallResult {
+    let is_open = is_open_instruction(machine);
+    let is_alone = machine.tasks.open_calls.is_empty();
+    if is_open || !is_alone {
+        let size = |spec: &CallSpec| {
+            spec.prompt.len() + runstate_value::json_bytes(&spec.args) + runstate_value::json_bytes(&spec.options)
+        };
+        open_call::check_room(machine, specs.len(), specs.iter().map(size).sum::<usize>() as u64)?;
+    }
     machine.calls += specs.len() as u64;
     for spec in &specs {
         if let Some(key) = &spec.key {
@@ -137,7 +165,20 @@ fn suspend(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group: b
         }
     }
     let mut requests = build_requests(machine, specs);
+    if is_open {
+        let promise = open_call::open_calls(machine, requests, is_group);
+        return slow_path::replace_operands(machine, machine.stack.len() - from, Value::Ref(promise));
+    }
     let operands = machine.stack.split_off(from);
+    if !is_alone {
+        let promise = open_call::open_calls(machine, requests, is_group);
+        // The running function handles a rejection.
+        if let Some(Entry::Promise(promise)) = machine.heap.get_mut(promise) {
+            promise.handled = true;
+        }
+        machine.suspended_call = Some(SuspendedCall { requests: SuspendedRequests::Promise(promise), operands });
+        return Ok(InstructionOutcome::Stop(Box::new(StopReason::Waiting(machine.open_calls()))));
+    }
     let (suspended, stop) = match requests.pop() {
         Some(request) if !is_group => (SuspendedRequests::Single(Box::new(request.clone())), StopReason::Call(request)),
         last => {
@@ -146,7 +187,7 @@ fn suspend(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group: b
         }
     };
     machine.suspended_call = Some(SuspendedCall { requests: suspended, operands });
-    InstructionOutcome::Stop(Box::new(stop))
+    Ok(InstructionOutcome::Stop(Box::new(stop)))
 }
 
 /// The requests for the host. The keys are already counted.
@@ -179,6 +220,7 @@ pub(super) fn current_call_stop(machine: &Machine, call: &SuspendedCall) -> Stop
                 &AbruptCompletion::Internal("open calls that cannot be read again"),
             )),
         },
+        SuspendedRequests::Promise(_) => StopReason::Waiting(machine.open_calls()),
     }
 }
 
@@ -188,9 +230,13 @@ fn reread_call_specs(machine: &Machine, call: &SuspendedCall) -> Option<Vec<Call
 
 /// Retracts the calls of this slice, which no reader has seen.
 pub(super) fn retract_calls(machine: &mut Machine) {
+    if machine.open_call_count() == 0 {
+        return;
+    }
     let Some(call) = machine.suspended_call.take() else { return };
     let keys: Vec<String> = match &call.requests {
         SuspendedRequests::Single(request) => request.key.iter().map(|call_key| call_key.key.clone()).collect(),
+        SuspendedRequests::Promise(_) => Vec::new(),
         SuspendedRequests::All(_) => {
             reread_call_specs(machine, &call).into_iter().flatten().filter_map(|spec| spec.key).collect()
         }
@@ -220,28 +266,36 @@ fn set_key_count(machine: &mut Machine, key: &str, count: u64) {
 }
 
 /// The saved form of an open call without its operands.
-pub(super) fn encode_suspended_call(machine: &Machine, call: &SuspendedCall) -> Map<String, Json> {
+pub(super) fn encode_suspended_call(
+    machine: &Machine,
+    call: &SuspendedCall,
+    encoder: &mut EntryEncoder<'_>,
+) -> Map<String, Json> {
     let mut encoded = Map::new();
     match &call.requests {
-        SuspendedRequests::Single(request) => {
-            encoded.insert("kind".to_owned(), json!(request.kind));
-            encoded.insert("prompt".to_owned(), json!(request.prompt));
-            encoded.insert("options".to_owned(), request.options.clone());
-            encoded.insert("instruction".to_owned(), json!(request.instruction));
-            encoded.insert("line".to_owned(), json!(request.line));
-            if !request.args.is_null() {
-                encoded.insert("args".to_owned(), request.args.clone());
-            }
-            if let Some(CallKey { key, occurrence }) = &request.key {
-                encoded.insert("key".to_owned(), json!(key));
-                encoded.insert("occurrence".to_owned(), json!(occurrence));
-            }
-        }
-        SuspendedRequests::All(count) => {
-            encoded.insert("together".to_owned(), json!(count));
-            encoded.insert("instruction".to_owned(), json!(machine.pc));
-            encoded.insert("line".to_owned(), json!(machine.line()));
-        }
+        SuspendedRequests::Single(request) => return encode_request(request),
+        SuspendedRequests::All(count) => encoded.insert("together".to_owned(), json!(count)),
+        SuspendedRequests::Promise(promise) => encoded.insert("promise".to_owned(), encoder.reference(*promise)),
+    };
+    encoded.insert("instruction".to_owned(), json!(machine.pc));
+    encoded.insert("line".to_owned(), json!(machine.line()));
+    encoded
+}
+
+/// The saved form of a request.
+pub(super) fn encode_request(request: &CallRequest) -> Map<String, Json> {
+    let mut encoded = Map::new();
+    encoded.insert("kind".to_owned(), json!(request.kind));
+    encoded.insert("prompt".to_owned(), json!(request.prompt));
+    encoded.insert("options".to_owned(), request.options.clone());
+    encoded.insert("instruction".to_owned(), json!(request.instruction));
+    encoded.insert("line".to_owned(), json!(request.line));
+    if !request.args.is_null() {
+        encoded.insert("args".to_owned(), request.args.clone());
+    }
+    if let Some(CallKey { key, occurrence }) = &request.key {
+        encoded.insert("key".to_owned(), json!(key));
+        encoded.insert("occurrence".to_owned(), json!(occurrence));
     }
     encoded
 }
@@ -253,6 +307,9 @@ pub(super) fn check_suspended_call(
     instruction: DecodedInstruction,
 ) -> ReadResult<u32> {
     let fits = match (&call.requests, instruction) {
+        (SuspendedRequests::Promise(promise), DecodedInstruction::Cc { .. } | DecodedInstruction::Ask { .. }) => {
+            matches!(machine.heap.get(*promise), Entry::Promise(_))
+        }
         (SuspendedRequests::Single(_), DecodedInstruction::Ask { function: HostFunction::All, .. }) => false,
         (SuspendedRequests::Single(_), DecodedInstruction::Cc { .. } | DecodedInstruction::Ask { .. }) => true,
         (SuspendedRequests::All(count), DecodedInstruction::Ask { function: HostFunction::All, .. }) => {
@@ -275,6 +332,14 @@ pub(super) fn read_suspended_requests(call: &Json) -> ReadResult<SuspendedReques
     if let Some(together) = call.get("together") {
         return Ok(SuspendedRequests::All(entry_decoder::number(together)? as usize));
     }
+    if let Some(promise) = call.get("promise") {
+        return Ok(SuspendedRequests::Promise(entry_decoder::reference(promise)?));
+    }
+    Ok(SuspendedRequests::Single(Box::new(read_request(call)?)))
+}
+
+/// Reads a request from its saved form.
+pub(super) fn read_request(call: &Json) -> ReadResult<CallRequest> {
     let key = match call.get("key") {
         None => None,
         Some(key) => Some(CallKey {
@@ -282,7 +347,7 @@ pub(super) fn read_suspended_requests(call: &Json) -> ReadResult<SuspendedReques
             occurrence: entry_decoder::number64(&call["occurrence"])?,
         }),
     };
-    Ok(SuspendedRequests::Single(Box::new(CallRequest {
+    Ok(CallRequest {
         kind: entry_decoder::string(&call["kind"])?.to_owned(),
         prompt: entry_decoder::string(&call["prompt"])?.to_owned(),
         args: call.get("args").cloned().unwrap_or_default(),
@@ -290,5 +355,5 @@ pub(super) fn read_suspended_requests(call: &Json) -> ReadResult<SuspendedReques
         options: call["options"].clone(),
         instruction: entry_decoder::number(&call["instruction"])?,
         line: entry_decoder::number(&call["line"])?,
-    })))
+    })
 }

@@ -8,7 +8,9 @@ use serde_json::Value as Json;
 
 use super::globals::HostFunction;
 use super::op::Op;
-use super::program::{BytecodeError, DecodedInstruction, Function, Instruction, PromiseUse, VerifiedProgram};
+use super::program::{
+    BytecodeError, DecodedInstruction, Function, Instruction, MemberKind, PromiseUse, VerifiedProgram,
+};
 use super::wire;
 
 /// A decoder of instructions, with tables for names and constants that occur more than once.
@@ -156,6 +158,13 @@ impl InstructionDecoder {
             Op::NewNativeSpread => I::NewNativeSpread { name: self.name(arg.member("name")?) },
             Op::Builtin => I::Builtin { name: self.name(arg.text()?) },
             Op::Ask => arg.host_call()?,
+            Op::Open => arg.open_call()?,
+            Op::Await => arg.require_absent(I::Await)?,
+            Op::Generator => arg.require_absent(I::Generator)?,
+            Op::Yield => I::Yield { target: arg.number("target")? },
+            Op::Delegate => arg.require_absent(I::Delegate)?,
+            Op::IterReturn => I::IterReturn { slot: arg.slot()?, target: arg.number("target")? },
+            Op::Leave => I::Leave(arg.whole_number()?),
             Op::Enter => self.enter(&arg)?,
             Op::Function => self.function(&arg)?,
             Op::This => arg.require_absent(I::This)?,
@@ -188,6 +197,16 @@ impl InstructionDecoder {
             Op::SuperCall => I::SuperCall { argc: arg.argc()? },
             Op::SuperCallSpread => arg.require_absent(I::SuperCallSpread)?,
             Op::SuperGet => I::SuperGet(self.name(arg.text()?)),
+            Op::Define => {
+                let kind = MemberKind::from_name(arg.member("kind")?)
+                    .ok_or_else(|| arg.wrong_argument("an object whose `kind` is \"method\", \"get\" or \"set\""))?;
+                I::Define { kind, is_static: arg.flag("static")?, private: arg.flag("private")? }
+            }
+            Op::PrivateGet => I::PrivateGet(self.name(arg.member("name")?)),
+            Op::PrivateSet => I::PrivateSet(self.name(arg.member("name")?)),
+            Op::PrivateInit => I::PrivateInit(self.name(arg.member("name")?)),
+            Op::PrivateIn => I::PrivateIn(self.name(arg.member("name")?)),
+            Op::NewTarget => arg.require_absent(I::NewTarget)?,
             Op::Halt => arg.require_absent(I::Halt)?,
         })
     }
@@ -317,6 +336,21 @@ impl<'a> WireArg<'a> {
             return Ok(DecodedInstruction::Ask { function, argc });
         }
         Err(self.wrong_argument(&format!("`argc`, as many arguments as {} takes", function.name())))
+    }
+
+    fn open_call(&self) -> DecodeResult<DecodedInstruction> {
+        if self.member("name")? != "CC" {
+            return Ok(match self.host_call()? {
+                DecodedInstruction::Ask { function, argc } => {
+                    DecodedInstruction::Open { function: Some(function), argc }
+                }
+                other => other,
+            });
+        }
+        match self.argc()? {
+            argc @ 1..=2 => Ok(DecodedInstruction::Open { function: None, argc }),
+            _ => Err(self.wrong_argument("`argc`, 1 or 2 for CC")),
+        }
     }
 
     fn text(&self) -> DecodeResult<&'a str> {

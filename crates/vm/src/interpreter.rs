@@ -12,7 +12,10 @@ use super::limits::ExceededLimit;
 use super::machine::{Machine, StopReason};
 use super::program::{DecodedInstruction, VerifiedProgram};
 use super::value::Value;
-use super::{abrupt_completion, call, callback, class, fast_path, heap, json, number, slow_path};
+use super::{
+    abrupt_completion, call, callback, class, coroutine, fast_path, generator, heap, job, json, number, promise,
+    slow_path,
+};
 
 /// The outcome of an instruction that runs outside the loop.
 pub(super) enum InstructionOutcome {
@@ -20,6 +23,8 @@ pub(super) enum InstructionOutcome {
     FallThrough,
     /// `pc` and frames are set.
     Jumped,
+    /// The function has ended or is suspended, and the next job runs.
+    Idle,
     /// The program stops here.
     Stop(Box<StopReason>),
 }
@@ -37,11 +42,15 @@ impl Machine {
         loop {
             let before = budget;
             budget -= self.take_deferred_fuel(budget);
-            let result = self.run_until_interrupted(&program, &mut budget);
+            let result = match self.is_idle() && budget > 0 {
+                true => job::run_jobs(self),
+                false => self.run_until_interrupted(&program, &mut budget),
+            };
             self.instructions += before - budget;
             match result {
                 Ok(InstructionOutcome::Stop(stop)) => return *stop,
-                Ok(_) => {
+                Ok(InstructionOutcome::Idle | InstructionOutcome::Jumped) => {}
+                Ok(InstructionOutcome::FallThrough) => {
                     // The fuel is used up.
                     if self.instructions >= self.limits.instructions {
                         return abrupt_completion::handle_abrupt_completion(
@@ -81,33 +90,17 @@ impl Machine {
                 return $result;
             }};
         }
-        // Runs an instruction that needs more than the state of the loop.
-        macro_rules! slow {
-            ($call:expr) => {{
-                self.pc = pc as u32;
-                match $call {
-                    Ok(InstructionOutcome::FallThrough) => pc += 1,
-                    Ok(InstructionOutcome::Jumped) => {
-                        pc = self.pc as usize;
-                        base = self.base;
-                    }
-                    Ok(stop) => leave!(Ok(stop)),
-                    Err(completion) => leave!(Err(completion)),
-                }
-                left -= self.take_deferred_fuel(left);
-                if self.heap.needs_collection() {
-                    self.pc = pc as u32;
-                    if let Err(limit) = heap::collect_garbage(self) {
-                        leave!(Err(AbruptCompletion::Limit(limit)));
-                    }
-                }
-            }};
+        // Pops a number: it has nothing to drop.
+        macro_rules! drop_number {
+            () => {
+                std::mem::forget(self.stack.pop())
+            };
         }
         macro_rules! numbers {
             ($instruction:expr, |$a:ident, $b:ident| $result:expr) => {{
                 if let [.., Value::Number($a), Value::Number($b)] = self.stack.as_mut_slice() {
                     *$a = $result;
-                    self.stack.pop();
+                    drop_number!();
                     pc += 1;
                 } else {
                     slow!(slow_path::binary(self, $instruction));
@@ -120,7 +113,7 @@ impl Machine {
                     if let Value::Number($a) = &*first {
                         *first = Value::Bool($result);
                     }
-                    self.stack.pop();
+                    drop_number!();
                     pc += 1;
                 } else {
                     slow!(slow_path::binary(self, $instruction));
@@ -182,31 +175,36 @@ impl Machine {
             };
         }
 
-        while left > 0 {
-            let Some(mut step) = code.get(pc).copied() else {
+        'next: while left > 0 {
+            let Some(mut step) = code.get(pc) else {
                 leave!(Err(AbruptCompletion::Internal("an instruction past the end of the code")))
             };
             left -= 1;
-            // Runs a second time if the fused instruction does not apply.
-            loop {
-                // A fused instruction for `$more + 1` instructions. Where it does not apply, it must not have changed any state.
-                macro_rules! fused {
-                    ($more:literal, $pattern:pat = $value:expr => $body:block) => {
-                        if left >= $more
-                            && let $pattern = $value
-                        {
-                            left -= $more;
-                            $body
-                        } else {
-                            let Some(single) = plain.get(pc).copied() else {
-                                leave!(Err(AbruptCompletion::Internal("an instruction past the end of the code")))
-                            };
-                            step = single;
-                            continue;
-                        }
-                    };
+            let outcome: Result<InstructionOutcome, AbruptCompletion> = 'slow: {
+                // Runs an instruction that needs more than the state of the loop.
+                macro_rules! slow {
+                    ($call:expr) => {{
+                        self.pc = pc as u32;
+                        break 'slow $call;
+                    }};
                 }
-                macro_rules! with_slot {
+                // Runs a second time if the fused instruction does not apply.
+                loop {
+                    // A fused instruction for `$more + 1` instructions. Where it does not apply, it must not have changed any state.
+                    macro_rules! fused {
+                        ($more:literal, $pattern:pat = $value:expr => $body:block) => {
+                            if left >= $more
+                                && let $pattern = $value
+                            {
+                                left -= $more;
+                                $body
+                            } else {
+                                step = single_instruction(plain, pc);
+                                continue;
+                            }
+                        };
+                    }
+                    macro_rules! with_slot {
                     ($slot:expr, |$a:ident, $b:ident| $result:expr) => {{
                         let right = match slot!($slot) {
                             Some(Value::Number(n)) => Some(*n),
@@ -218,7 +216,7 @@ impl Machine {
                         });
                     }};
                 }
-                macro_rules! with_constant {
+                    macro_rules! with_constant {
                     ($constant:expr, |$a:ident, $b:ident| $result:expr) => {
                         fused!(1, (Some(Value::Number($b)), Some(Value::Number($a)))
                             = (constant!($constant), self.stack.last_mut()) => {
@@ -227,15 +225,16 @@ impl Machine {
                         })
                     };
                 }
-                macro_rules! compare_jump {
+                    macro_rules! compare_jump {
                     ($target:expr, $when:literal, |$a:ident, $b:ident| $result:expr) => {
                         fused!(1, [.., Value::Number($a), Value::Number($b)] = self.stack.as_slice() => {
                             pc = if ($result) == $when { $target as usize } else { pc + 2 };
-                            self.stack.truncate(self.stack.len() - 2);
+                            drop_number!();
+                            drop_number!();
                         })
                     };
                 }
-                macro_rules! equal_jump {
+                    macro_rules! equal_jump {
                     ($target:expr, $when:literal) => {
                         fused!(1, [.., a, b] = self.stack.as_slice() => {
                             pc = if a.strict_equals(b) == $when { $target as usize } else { pc + 2 };
@@ -243,375 +242,410 @@ impl Machine {
                         })
                     };
                 }
-                match step {
-                    FastInstruction::Slow => {
-                        let Some(instruction) = program.code.get(pc).copied() else {
-                            leave!(Err(AbruptCompletion::Internal("an instruction past the end of the code")))
-                        };
-                        slow!(slow_path::execute_slow(self, &linked, instruction));
-                    }
-                    FastInstruction::Push(constant) => {
-                        push!(constant!(constant).unwrap_or(&Value::Undefined));
-                        pc += 1;
-                    }
-                    FastInstruction::Pop => {
-                        self.stack.pop();
-                        pc += 1;
-                    }
-                    FastInstruction::Load(slot) => match slot!(slot) {
-                        Some(Value::Uninitialized) => slow!(slow_path::throw_uninitialized_slot(self, slot)),
-                        Some(value) => {
-                            push!(value);
+                    match *step {
+                        FastInstruction::Slow => {
+                            let Some(instruction) = program.code.get(pc).copied() else {
+                                leave!(Err(AbruptCompletion::Internal("an instruction past the end of the code")))
+                            };
+                            slow!(slow_path::execute_slow(self, &linked, instruction));
+                        }
+                        FastInstruction::Push(constant) => {
+                            push!(constant!(constant).unwrap_or(&Value::Undefined));
                             pc += 1;
                         }
-                        None => leave!(Err(AbruptCompletion::Internal("a slot outside the stack"))),
-                    },
-                    FastInstruction::Store(slot) => {
-                        if let Some(Value::Number(n)) = self.stack.last() {
-                            let n = *n;
-                            self.stack.truncate(self.stack.len() - 1);
-                            if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
-                                *place = Value::Number(n);
-                            }
-                        } else {
-                            let value = self.stack.pop().unwrap_or(Value::Undefined);
-                            if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
-                                *place = value;
-                            }
-                        }
-                        pc += 1;
-                    }
-                    FastInstruction::LoadGlobal(slot) => match self.stack.get(usize::from(slot)) {
-                        Some(Value::Uninitialized) => slow!(slow_path::throw_uninitialized_global(self, slot)),
-                        Some(value) => {
-                            push!(value);
+                        FastInstruction::Pop => {
+                            self.stack.pop();
                             pc += 1;
                         }
-                        None => leave!(Err(AbruptCompletion::Internal("a global outside the stack"))),
-                    },
-                    FastInstruction::Dup => {
-                        let value = self.stack.last().cloned().unwrap_or(Value::Undefined);
-                        self.stack.push(value);
-                        pc += 1;
-                    }
-                    FastInstruction::Jump(target) => {
-                        pc = target as usize;
-                    }
-                    FastInstruction::JumpIf(target) => {
-                        let value = self.stack.pop().unwrap_or(Value::Undefined);
-                        pc = if value.truthy() { target as usize } else { pc + 1 };
-                    }
-                    FastInstruction::JumpIfN(target) => {
-                        let value = self.stack.pop().unwrap_or(Value::Undefined);
-                        pc = if value.truthy() { pc + 1 } else { target as usize };
-                    }
-                    FastInstruction::Add => numbers!(DecodedInstruction::Add, |a, b| *a + *b),
-                    FastInstruction::Sub => numbers!(DecodedInstruction::Sub, |a, b| *a - *b),
-                    FastInstruction::Mul => numbers!(DecodedInstruction::Mul, |a, b| *a * *b),
-                    FastInstruction::Div => numbers!(DecodedInstruction::Div, |a, b| *a / *b),
-                    FastInstruction::Mod => numbers!(DecodedInstruction::Mod, |a, b| remainder(*a, *b)),
-                    FastInstruction::BitAnd => {
-                        numbers!(DecodedInstruction::BitAnd, |a, b| f64::from(
-                            number::to_int32(*a) & number::to_int32(*b)
-                        ));
-                    }
-                    FastInstruction::BitOr => {
-                        numbers!(DecodedInstruction::BitOr, |a, b| f64::from(
-                            number::to_int32(*a) | number::to_int32(*b)
-                        ));
-                    }
-                    FastInstruction::Lt => compare!(DecodedInstruction::Lt, |a, b| *a < *b),
-                    FastInstruction::Gt => compare!(DecodedInstruction::Gt, |a, b| *a > *b),
-                    FastInstruction::Le => compare!(DecodedInstruction::Le, |a, b| *a <= *b),
-                    FastInstruction::Ge => compare!(DecodedInstruction::Ge, |a, b| *a >= *b),
-                    FastInstruction::Eq => {
-                        if let [.., a, b] = self.stack.as_mut_slice() {
-                            *a = Value::Bool(a.strict_equals(b));
-                        }
-                        self.stack.pop();
-                        pc += 1;
-                    }
-                    FastInstruction::Neq => {
-                        if let [.., a, b] = self.stack.as_mut_slice() {
-                            *a = Value::Bool(!a.strict_equals(b));
-                        }
-                        self.stack.pop();
-                        pc += 1;
-                    }
-                    FastInstruction::Inc => {
-                        if let Some(Value::Number(n)) = self.stack.last_mut() {
-                            *n += 1.0;
-                            pc += 1;
-                        } else {
-                            slow!(slow_path::unary(self, DecodedInstruction::Inc));
-                        }
-                    }
-                    FastInstruction::Dec => {
-                        if let Some(Value::Number(n)) = self.stack.last_mut() {
-                            *n -= 1.0;
-                            pc += 1;
-                        } else {
-                            slow!(slow_path::unary(self, DecodedInstruction::Dec));
-                        }
-                    }
-                    FastInstruction::ToNumber => {
-                        if let Some(Value::Number(_)) = self.stack.last() {
-                            pc += 1;
-                        } else {
-                            slow!(slow_path::unary(self, DecodedInstruction::ToNumber));
-                        }
-                    }
-                    FastInstruction::Not => {
-                        if let Some(value) = self.stack.last_mut() {
-                            *value = Value::Bool(!value.truthy());
-                        }
-                        pc += 1;
-                    }
-                    FastInstruction::LoadCell(slot) => {
-                        let cell = match slot!(slot) {
-                            Some(Value::Ref(at)) => self.heap.get(*at),
-                            _ => &Entry::Free,
-                        };
-                        match cell {
-                            Entry::Cell(Value::Uninitialized) => slow!(slow_path::throw_uninitialized_slot(self, slot)),
-                            Entry::Cell(value) => {
+                        FastInstruction::Load(slot) => match slot!(slot) {
+                            Some(Value::Uninitialized) => slow!(slow_path::throw_uninitialized_slot(self, slot)),
+                            Some(value) => {
                                 push!(value);
                                 pc += 1;
                             }
-                            _ => leave!(Err(AbruptCompletion::Internal("a slot without its cell"))),
-                        }
-                    }
-                    FastInstruction::LoadCapture(index) => {
-                        match self.captured_cell(index).map(|at| self.heap.get(at)) {
-                            Some(Entry::Cell(Value::Uninitialized)) => {
-                                slow!(slow_path::throw_uninitialized_capture(self, index))
+                            None => leave!(Err(AbruptCompletion::Internal("a slot outside the stack"))),
+                        },
+                        FastInstruction::Store(slot) => {
+                            if let Some(Value::Number(n)) = self.stack.last() {
+                                let n = *n;
+                                drop_number!();
+                                if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
+                                    *place = Value::Number(n);
+                                }
+                            } else {
+                                let value = self.stack.pop().unwrap_or(Value::Undefined);
+                                if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
+                                    *place = value;
+                                }
                             }
-                            Some(Entry::Cell(value)) => {
+                            pc += 1;
+                        }
+                        FastInstruction::LoadGlobal(slot) => match self.stack.get(usize::from(slot)) {
+                            Some(Value::Uninitialized) => slow!(slow_path::throw_uninitialized_global(self, slot)),
+                            Some(value) => {
                                 push!(value);
                                 pc += 1;
                             }
-                            _ => leave!(Err(AbruptCompletion::Internal("a capture without its cell"))),
+                            None => leave!(Err(AbruptCompletion::Internal("a global outside the stack"))),
+                        },
+                        FastInstruction::Dup => {
+                            let value = self.stack.last().cloned().unwrap_or(Value::Undefined);
+                            self.stack.push(value);
+                            pc += 1;
                         }
-                    }
-                    FastInstruction::StoreCapture(index) => {
-                        match self.captured_cell(index).and_then(|at| self.heap.get_mut(at)) {
-                            Some(Entry::Cell(Value::Uninitialized)) => {
-                                slow!(slow_path::throw_uninitialized_capture(self, index))
-                            }
-                            Some(Entry::Cell(place)) => {
-                                *place = self.stack.pop().unwrap_or(Value::Undefined);
-                                pc += 1;
-                            }
-                            _ => leave!(Err(AbruptCompletion::Internal("a capture without its cell"))),
+                        FastInstruction::Jump(target) => {
+                            pc = target as usize;
                         }
-                    }
-                    FastInstruction::GetProp(name) => {
-                        match self
-                            .stack
-                            .last()
-                            .and_then(|target| fast_path::get_property_fast(self, &linked, target, name))
-                        {
-                            Some(found) => {
-                                put!(found);
-                                pc += 1;
-                            }
-                            None => slow!(slow_path::get_prop(self, &linked, name)),
-                        }
-                    }
-                    FastInstruction::SetProp(name) => {
-                        if fast_path::set_property_fast(self, &linked, name) {
+                        FastInstruction::JumpIf(target) => {
                             let value = self.stack.pop().unwrap_or(Value::Undefined);
-                            if let Some(place) = self.stack.last_mut() {
-                                *place = value;
+                            pc = if value.truthy() { target as usize } else { pc + 1 };
+                        }
+                        FastInstruction::JumpIfN(target) => {
+                            let value = self.stack.pop().unwrap_or(Value::Undefined);
+                            pc = if value.truthy() { pc + 1 } else { target as usize };
+                        }
+                        FastInstruction::Add => numbers!(DecodedInstruction::Add, |a, b| *a + *b),
+                        FastInstruction::Sub => numbers!(DecodedInstruction::Sub, |a, b| *a - *b),
+                        FastInstruction::Mul => numbers!(DecodedInstruction::Mul, |a, b| *a * *b),
+                        FastInstruction::Div => numbers!(DecodedInstruction::Div, |a, b| *a / *b),
+                        FastInstruction::Mod => numbers!(DecodedInstruction::Mod, |a, b| remainder(*a, *b)),
+                        FastInstruction::BitAnd => {
+                            numbers!(DecodedInstruction::BitAnd, |a, b| f64::from(
+                                number::to_int32(*a) & number::to_int32(*b)
+                            ));
+                        }
+                        FastInstruction::BitOr => {
+                            numbers!(DecodedInstruction::BitOr, |a, b| f64::from(
+                                number::to_int32(*a) | number::to_int32(*b)
+                            ));
+                        }
+                        FastInstruction::Lt => compare!(DecodedInstruction::Lt, |a, b| *a < *b),
+                        FastInstruction::Gt => compare!(DecodedInstruction::Gt, |a, b| *a > *b),
+                        FastInstruction::Le => compare!(DecodedInstruction::Le, |a, b| *a <= *b),
+                        FastInstruction::Ge => compare!(DecodedInstruction::Ge, |a, b| *a >= *b),
+                        FastInstruction::Eq => {
+                            if let [.., a, b] = self.stack.as_mut_slice() {
+                                *a = Value::Bool(a.strict_equals(b));
+                            }
+                            self.stack.pop();
+                            pc += 1;
+                        }
+                        FastInstruction::Neq => {
+                            if let [.., a, b] = self.stack.as_mut_slice() {
+                                *a = Value::Bool(!a.strict_equals(b));
+                            }
+                            self.stack.pop();
+                            pc += 1;
+                        }
+                        FastInstruction::Inc => {
+                            if let Some(Value::Number(n)) = self.stack.last_mut() {
+                                *n += 1.0;
+                                pc += 1;
+                            } else {
+                                slow!(slow_path::unary(self, DecodedInstruction::Inc));
+                            }
+                        }
+                        FastInstruction::Dec => {
+                            if let Some(Value::Number(n)) = self.stack.last_mut() {
+                                *n -= 1.0;
+                                pc += 1;
+                            } else {
+                                slow!(slow_path::unary(self, DecodedInstruction::Dec));
+                            }
+                        }
+                        FastInstruction::ToNumber => {
+                            if let Some(Value::Number(_)) = self.stack.last() {
+                                pc += 1;
+                            } else {
+                                slow!(slow_path::unary(self, DecodedInstruction::ToNumber));
+                            }
+                        }
+                        FastInstruction::Not => {
+                            if let Some(value) = self.stack.last_mut() {
+                                *value = Value::Bool(!value.truthy());
                             }
                             pc += 1;
-                        } else {
-                            slow!(slow_path::execute_slow(self, &linked, DecodedInstruction::SetProp(name)));
                         }
-                    }
-                    FastInstruction::GetIndex => {
-                        let found = match self.stack.as_slice() {
-                            [.., target, key] => fast_path::get_element_fast(self, target, key),
-                            _ => None,
-                        };
-                        match found {
-                            Some(found) => {
-                                // The key is a number: nothing to drop.
-                                let top = self.stack.len() - 2;
-                                match found {
-                                    Value::Number(n) => {
-                                        let n = *n;
-                                        self.stack.truncate(top + 1);
-                                        put!(&Value::Number(n));
-                                    }
-                                    other => {
-                                        let other = other.clone();
-                                        self.stack.truncate(top);
-                                        self.stack.push(other);
-                                    }
+                        FastInstruction::LoadCell(slot) => {
+                            let cell = match slot!(slot) {
+                                Some(Value::Ref(at)) => self.heap.get(*at),
+                                _ => &Entry::Free,
+                            };
+                            match cell {
+                                Entry::Cell(Value::Uninitialized) => {
+                                    slow!(slow_path::throw_uninitialized_slot(self, slot))
+                                }
+                                Entry::Cell(value) => {
+                                    push!(value);
+                                    pc += 1;
+                                }
+                                _ => leave!(Err(AbruptCompletion::Internal("a slot without its cell"))),
+                            }
+                        }
+                        FastInstruction::LoadCapture(index) => {
+                            match self.captured_cell(index).map(|at| self.heap.get(at)) {
+                                Some(Entry::Cell(Value::Uninitialized)) => {
+                                    slow!(slow_path::throw_uninitialized_capture(self, index))
+                                }
+                                Some(Entry::Cell(value)) => {
+                                    push!(value);
+                                    pc += 1;
+                                }
+                                _ => leave!(Err(AbruptCompletion::Internal("a capture without its cell"))),
+                            }
+                        }
+                        FastInstruction::StoreCapture(index) => {
+                            match self.captured_cell(index).and_then(|at| self.heap.get_mut(at)) {
+                                Some(Entry::Cell(Value::Uninitialized)) => {
+                                    slow!(slow_path::throw_uninitialized_capture(self, index))
+                                }
+                                Some(Entry::Cell(place)) => {
+                                    *place = self.stack.pop().unwrap_or(Value::Undefined);
+                                    pc += 1;
+                                }
+                                _ => leave!(Err(AbruptCompletion::Internal("a capture without its cell"))),
+                            }
+                        }
+                        FastInstruction::GetProp(name) => {
+                            match self
+                                .stack
+                                .last()
+                                .and_then(|target| fast_path::get_property_fast(self, &linked, target, name))
+                            {
+                                Some(found) => {
+                                    put!(found);
+                                    pc += 1;
+                                }
+                                None => slow!(slow_path::get_prop(self, &linked, name)),
+                            }
+                        }
+                        FastInstruction::SetProp(name) => {
+                            if fast_path::set_property_fast(self, &linked, name) {
+                                let value = self.stack.pop().unwrap_or(Value::Undefined);
+                                if let Some(place) = self.stack.last_mut() {
+                                    *place = value;
                                 }
                                 pc += 1;
-                            }
-                            None => slow!(slow_path::get_index(self)),
-                        }
-                    }
-                    FastInstruction::SetIndex => {
-                        if fast_path::set_element_fast(self) {
-                            let value = self.stack.pop().unwrap_or(Value::Undefined);
-                            self.stack.pop();
-                            if let Some(place) = self.stack.last_mut() {
-                                *place = value;
-                            }
-                            pc += 1;
-                        } else {
-                            slow!(slow_path::execute_slow(self, &linked, DecodedInstruction::SetIndex));
-                        }
-                    }
-                    FastInstruction::Call(argc) => slow!(call::call(self, usize::from(argc))),
-                    FastInstruction::CallMethod { argc, name } => {
-                        slow!(call::call_method(self, &linked, usize::from(argc), name))
-                    }
-                    FastInstruction::Return => slow!(self.return_from_frame()),
-                    FastInstruction::This => match self.stack.get(base.wrapping_sub(1)) {
-                        Some(Value::Uninitialized) | None => {
-                            slow!(slow_path::execute_slow(self, &linked, DecodedInstruction::This))
-                        }
-                        Some(this) => {
-                            push!(this);
-                            pc += 1;
-                        }
-                    },
-                    FastInstruction::ThisProp(name) => {
-                        let this = self.stack.get(base.wrapping_sub(1));
-                        let found = this.and_then(|this| fast_path::get_property_fast(self, &linked, this, name));
-                        fused!(1, Some(found) = found => {
-                            push!(found);
-                            pc += 2;
-                        });
-                    }
-                    FastInstruction::LoadLoad(a, b) => {
-                        fused!(1, (Some(a), Some(b)) = (slot!(a), slot!(b)) => {
-                            if matches!(a, Value::Uninitialized) || matches!(b, Value::Uninitialized) {
-                                left += 1;
-                                step = plain.get(pc).copied().unwrap_or(FastInstruction::Slow);
-                                continue;
-                            }
-                            if let (Value::Number(a), Value::Number(b)) = (a, b) {
-                                let (a, b) = (*a, *b);
-                                self.stack.push(Value::Number(a));
-                                self.stack.push(Value::Number(b));
                             } else {
-                                let (a, b) = (a.clone(), b.clone());
-                                self.stack.push(a);
+                                slow!(slow_path::execute_slow(self, &linked, DecodedInstruction::SetProp(name)));
+                            }
+                        }
+                        FastInstruction::GetIndex => {
+                            let found = match self.stack.as_slice() {
+                                [.., target, key] => fast_path::get_element_fast(self, target, key),
+                                _ => None,
+                            };
+                            match found {
+                                Some(found) => {
+                                    // The key is a number: nothing to drop.
+                                    let top = self.stack.len() - 2;
+                                    match found {
+                                        Value::Number(n) => {
+                                            let n = *n;
+                                            self.stack.truncate(top + 1);
+                                            put!(&Value::Number(n));
+                                        }
+                                        other => {
+                                            let other = other.clone();
+                                            self.stack.truncate(top);
+                                            self.stack.push(other);
+                                        }
+                                    }
+                                    pc += 1;
+                                }
+                                None => slow!(slow_path::get_index(self)),
+                            }
+                        }
+                        FastInstruction::SetIndex => {
+                            if fast_path::set_element_fast(self) {
+                                let value = self.stack.pop().unwrap_or(Value::Undefined);
+                                self.stack.pop();
+                                if let Some(place) = self.stack.last_mut() {
+                                    *place = value;
+                                }
+                                pc += 1;
+                            } else {
+                                slow!(slow_path::execute_slow(self, &linked, DecodedInstruction::SetIndex));
+                            }
+                        }
+                        FastInstruction::Call(argc) => match call::call_plain(self, &linked, argc, pc as u32 + 1) {
+                            Some(entry) => {
+                                pc = entry;
+                                base = self.base;
+                            }
+                            None => slow!(call::call(self, usize::from(argc))),
+                        },
+                        FastInstruction::CallMethod { argc, name } => {
+                            slow!(call::call_method(self, &linked, usize::from(argc), name))
+                        }
+                        FastInstruction::Return => match self.return_plain() {
+                            Some(return_pc) => {
+                                pc = return_pc;
+                                base = self.base;
+                            }
+                            None => slow!(self.return_from_frame()),
+                        },
+                        FastInstruction::This => match self.stack.get(base.wrapping_sub(1)) {
+                            Some(Value::Uninitialized) | None => {
+                                slow!(slow_path::execute_slow(self, &linked, DecodedInstruction::This))
+                            }
+                            Some(this) => {
+                                push!(this);
+                                pc += 1;
+                            }
+                        },
+                        FastInstruction::ThisProp(name) => {
+                            let this = self.stack.get(base.wrapping_sub(1));
+                            let found = this.and_then(|this| fast_path::get_property_fast(self, &linked, this, name));
+                            fused!(1, Some(found) = found => {
+                                push!(found);
+                                pc += 2;
+                            });
+                        }
+                        FastInstruction::LoadLoad(a, b) => {
+                            fused!(1, (Some(a), Some(b)) = (slot!(a), slot!(b)) => {
+                                if matches!(a, Value::Uninitialized) || matches!(b, Value::Uninitialized) {
+                                    left += 1;
+                                    step = single_instruction(plain, pc);
+                                    continue;
+                                }
+                                if let (Value::Number(a), Value::Number(b)) = (a, b) {
+                                    let (a, b) = (*a, *b);
+                                    self.stack.push(Value::Number(a));
+                                    self.stack.push(Value::Number(b));
+                                } else {
+                                    let (a, b) = (a.clone(), b.clone());
+                                    self.stack.push(a);
+                                    self.stack.push(b);
+                                }
+                                pc += 2;
+                            });
+                        }
+                        FastInstruction::LoadPush(slot, constant) => {
+                            fused!(1, (Some(a), Some(b)) = (slot!(slot), constant!(constant)) => {
+                                if matches!(a, Value::Uninitialized) {
+                                    left += 1;
+                                    step = single_instruction(plain, pc);
+                                    continue;
+                                }
+                                let b = b.clone();
+                                push!(a);
                                 self.stack.push(b);
-                            }
-                            pc += 2;
-                        });
+                                pc += 2;
+                            });
+                        }
+                        FastInstruction::AddSlot(slot) => with_slot!(slot, |a, b| *a + b),
+                        FastInstruction::SubSlot(slot) => with_slot!(slot, |a, b| *a - b),
+                        FastInstruction::MulSlot(slot) => with_slot!(slot, |a, b| *a * b),
+                        FastInstruction::AddConst(constant) => with_constant!(constant, |a, b| *a + *b),
+                        FastInstruction::SubConst(constant) => with_constant!(constant, |a, b| *a - *b),
+                        FastInstruction::MulConst(constant) => with_constant!(constant, |a, b| *a * *b),
+                        FastInstruction::ModConst(constant) => with_constant!(constant, |a, b| remainder(*a, *b)),
+                        FastInstruction::AddStore(slot) => {
+                            fused!(1, [.., Value::Number(a), Value::Number(b)] = self.stack.as_slice() => {
+                                let sum = Value::Number(*a + *b);
+                                drop_number!();
+                                drop_number!();
+                                if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
+                                    *place = sum;
+                                }
+                                pc += 2;
+                            });
+                        }
+                        FastInstruction::LoadProp { slot, name } => {
+                            let found = slot!(slot)
+                                .and_then(|target| fast_path::get_property_fast(self, &linked, target, name));
+                            fused!(1, Some(found) = found => {
+                                push!(found);
+                                pc += 2;
+                            });
+                        }
+                        FastInstruction::SetPropPop(name) => {
+                            fused!(1, true = fast_path::set_property_fast(self, &linked, name) => {
+                                self.stack.truncate(self.stack.len() - 2);
+                                pc += 2;
+                            });
+                        }
+                        FastInstruction::SetIndexPop => {
+                            fused!(1, true = fast_path::set_element_fast(self) => {
+                                self.stack.truncate(self.stack.len() - 3);
+                                pc += 2;
+                            });
+                        }
+                        FastInstruction::LtJumpIf(target) => compare_jump!(target, true, |a, b| a < b),
+                        FastInstruction::LtJumpIfN(target) => compare_jump!(target, false, |a, b| a < b),
+                        FastInstruction::GtJumpIf(target) => compare_jump!(target, true, |a, b| a > b),
+                        FastInstruction::GtJumpIfN(target) => compare_jump!(target, false, |a, b| a > b),
+                        FastInstruction::LeJumpIf(target) => compare_jump!(target, true, |a, b| a <= b),
+                        FastInstruction::LeJumpIfN(target) => compare_jump!(target, false, |a, b| a <= b),
+                        FastInstruction::GeJumpIf(target) => compare_jump!(target, true, |a, b| a >= b),
+                        FastInstruction::GeJumpIfN(target) => compare_jump!(target, false, |a, b| a >= b),
+                        FastInstruction::EqJumpIf(target) => equal_jump!(target, true),
+                        FastInstruction::EqJumpIfN(target) => equal_jump!(target, false),
+                        FastInstruction::NeqJumpIf(target) => equal_jump!(target, false),
+                        FastInstruction::NeqJumpIfN(target) => equal_jump!(target, true),
+                        FastInstruction::IncSlot(slot) => {
+                            fused!(2, Some(Value::Number(n)) = self.stack.get_mut(base + usize::from(slot)) => {
+                                *n += 1.0;
+                                pc += 3;
+                            });
+                        }
+                        FastInstruction::DecSlot(slot) => {
+                            fused!(2, Some(Value::Number(n)) = self.stack.get_mut(base + usize::from(slot)) => {
+                                *n -= 1.0;
+                                pc += 3;
+                            });
+                        }
+                        FastInstruction::LoadLoadIndex(array, index) => {
+                            let found = match (slot!(array), slot!(index)) {
+                                (Some(array), Some(index)) => fast_path::get_element_fast(self, array, index),
+                                _ => None,
+                            };
+                            fused!(2, Some(found) = found => {
+                                push!(found);
+                                pc += 3;
+                            });
+                        }
+                        FastInstruction::LtSlotConstJumpIf { slot, constant, target } => {
+                            fused!(3, (Some(Value::Number(a)), Some(Value::Number(b)))
+                                = (slot!(slot), constant!(constant)) => {
+                                pc = if *a < *b { target as usize } else { pc + 4 };
+                            });
+                        }
+                        FastInstruction::LtSlotConstJumpIfN { slot, constant, target } => {
+                            fused!(3, (Some(Value::Number(a)), Some(Value::Number(b)))
+                                = (slot!(slot), constant!(constant)) => {
+                                pc = if *a < *b { pc + 4 } else { target as usize };
+                            });
+                        }
+                        FastInstruction::LtSlotSlotJumpIf { slot, other, target } => {
+                            fused!(3, (Some(Value::Number(a)), Some(Value::Number(b)))
+                                = (slot!(slot), slot!(other)) => {
+                                pc = if *a < *b { target as usize } else { pc + 4 };
+                            });
+                        }
                     }
-                    FastInstruction::LoadPush(slot, constant) => {
-                        fused!(1, (Some(a), Some(b)) = (slot!(slot), constant!(constant)) => {
-                            if matches!(a, Value::Uninitialized) {
-                                left += 1;
-                                step = FastInstruction::Load(slot);
-                                continue;
-                            }
-                            let b = b.clone();
-                            push!(a);
-                            self.stack.push(b);
-                            pc += 2;
-                        });
-                    }
-                    FastInstruction::AddSlot(slot) => with_slot!(slot, |a, b| *a + b),
-                    FastInstruction::SubSlot(slot) => with_slot!(slot, |a, b| *a - b),
-                    FastInstruction::MulSlot(slot) => with_slot!(slot, |a, b| *a * b),
-                    FastInstruction::AddConst(constant) => with_constant!(constant, |a, b| *a + *b),
-                    FastInstruction::SubConst(constant) => with_constant!(constant, |a, b| *a - *b),
-                    FastInstruction::MulConst(constant) => with_constant!(constant, |a, b| *a * *b),
-                    FastInstruction::ModConst(constant) => with_constant!(constant, |a, b| remainder(*a, *b)),
-                    FastInstruction::AddStore(slot) => {
-                        fused!(1, [.., Value::Number(a), Value::Number(b)] = self.stack.as_slice() => {
-                            let sum = Value::Number(*a + *b);
-                            self.stack.truncate(self.stack.len() - 2);
-                            if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
-                                *place = sum;
-                            }
-                            pc += 2;
-                        });
-                    }
-                    FastInstruction::LoadProp { slot, name } => {
-                        let found =
-                            slot!(slot).and_then(|target| fast_path::get_property_fast(self, &linked, target, name));
-                        fused!(1, Some(found) = found => {
-                            push!(found);
-                            pc += 2;
-                        });
-                    }
-                    FastInstruction::SetPropPop(name) => {
-                        fused!(1, true = fast_path::set_property_fast(self, &linked, name) => {
-                            self.stack.truncate(self.stack.len() - 2);
-                            pc += 2;
-                        });
-                    }
-                    FastInstruction::SetIndexPop => {
-                        fused!(1, true = fast_path::set_element_fast(self) => {
-                            self.stack.truncate(self.stack.len() - 3);
-                            pc += 2;
-                        });
-                    }
-                    FastInstruction::LtJumpIf(target) => compare_jump!(target, true, |a, b| a < b),
-                    FastInstruction::LtJumpIfN(target) => compare_jump!(target, false, |a, b| a < b),
-                    FastInstruction::GtJumpIf(target) => compare_jump!(target, true, |a, b| a > b),
-                    FastInstruction::GtJumpIfN(target) => compare_jump!(target, false, |a, b| a > b),
-                    FastInstruction::LeJumpIf(target) => compare_jump!(target, true, |a, b| a <= b),
-                    FastInstruction::LeJumpIfN(target) => compare_jump!(target, false, |a, b| a <= b),
-                    FastInstruction::GeJumpIf(target) => compare_jump!(target, true, |a, b| a >= b),
-                    FastInstruction::GeJumpIfN(target) => compare_jump!(target, false, |a, b| a >= b),
-                    FastInstruction::EqJumpIf(target) => equal_jump!(target, true),
-                    FastInstruction::EqJumpIfN(target) => equal_jump!(target, false),
-                    FastInstruction::NeqJumpIf(target) => equal_jump!(target, false),
-                    FastInstruction::NeqJumpIfN(target) => equal_jump!(target, true),
-                    FastInstruction::IncSlot(slot) => {
-                        fused!(2, Some(Value::Number(n)) = self.stack.get_mut(base + usize::from(slot)) => {
-                            *n += 1.0;
-                            pc += 3;
-                        });
-                    }
-                    FastInstruction::DecSlot(slot) => {
-                        fused!(2, Some(Value::Number(n)) = self.stack.get_mut(base + usize::from(slot)) => {
-                            *n -= 1.0;
-                            pc += 3;
-                        });
-                    }
-                    FastInstruction::LoadLoadIndex(array, index) => {
-                        let found = match (slot!(array), slot!(index)) {
-                            (Some(array), Some(index)) => fast_path::get_element_fast(self, array, index),
-                            _ => None,
-                        };
-                        fused!(2, Some(found) = found => {
-                            push!(found);
-                            pc += 3;
-                        });
-                    }
-                    FastInstruction::LtSlotConstJumpIf { slot, constant, target } => {
-                        fused!(3, (Some(Value::Number(a)), Some(Value::Number(b)))
-                            = (slot!(slot), constant!(constant)) => {
-                            pc = if *a < *b { target as usize } else { pc + 4 };
-                        });
-                    }
-                    FastInstruction::LtSlotConstJumpIfN { slot, constant, target } => {
-                        fused!(3, (Some(Value::Number(a)), Some(Value::Number(b)))
-                            = (slot!(slot), constant!(constant)) => {
-                            pc = if *a < *b { pc + 4 } else { target as usize };
-                        });
-                    }
-                    FastInstruction::LtSlotSlotJumpIf { slot, other, target } => {
-                        fused!(3, (Some(Value::Number(a)), Some(Value::Number(b)))
-                            = (slot!(slot), slot!(other)) => {
-                            pc = if *a < *b { target as usize } else { pc + 4 };
-                        });
-                    }
+                    continue 'next;
                 }
-                break;
+            };
+            match outcome {
+                Ok(InstructionOutcome::FallThrough) => pc += 1,
+                Ok(InstructionOutcome::Jumped) => {
+                    pc = self.pc as usize;
+                    base = self.base;
+                }
+                Ok(InstructionOutcome::Idle) => {
+                    *budget = left;
+                    return Ok(InstructionOutcome::Idle);
+                }
+                stop => leave!(stop),
+            }
+            left -= self.take_deferred_fuel(left);
+            if self.heap.needs_collection() {
+                self.pc = pc as u32;
+                if let Err(limit) = heap::collect_garbage(self) {
+                    leave!(Err(AbruptCompletion::Limit(limit)));
+                }
             }
         }
         leave!(Ok(InstructionOutcome::FallThrough))
@@ -629,16 +663,49 @@ impl Machine {
 
     /// Returns the value on top of the stack from the running function. ECMA-262 §14.10 The return Statement, §10.2.1 `[[Call]]`.
     fn return_from_frame(&mut self) -> Result<InstructionOutcome, AbruptCompletion> {
-        let depth = self.frames.len();
-        if depth <= 1 {
+        if self.frames.len() <= 1 {
             return self.complete();
         }
         let Some(Frame::Code(frame)) = self.frames.last() else {
             return Err(AbruptCompletion::Internal("a return without a frame"));
         };
-        if frame.call_kind != CallKind::Plain {
-            return class::return_from_constructor(self);
+        match frame.call_kind {
+            CallKind::Plain => self.pop_frame(),
+            CallKind::New(_) | CallKind::Super(_) => class::return_from_constructor(self),
+            CallKind::Async(_) | CallKind::Resumed(_) => coroutine::return_from_async(self),
+            CallKind::Generator(at) | CallKind::AsyncGenerator(at) => generator::return_from_generator(self, at),
         }
+    }
+
+    /// Returns from a function that a function of the program called. `None`: `return_from_frame` returns.
+    #[inline]
+    fn return_plain(&mut self) -> Option<usize> {
+        let [.., Frame::Code(caller), Frame::Code(frame)] = self.frames.as_slice() else { return None };
+        if frame.call_kind != CallKind::Plain {
+            return None;
+        }
+        let (bottom, return_pc, base) = (frame.bottom as usize, frame.return_pc as usize, caller.base as usize);
+        self.frames.truncate(self.frames.len() - 1);
+        self.base = base;
+        if let Some(Value::Number(n)) = self.stack.last() {
+            let n = *n;
+            self.stack.truncate(bottom);
+            self.stack.push(Value::Number(n));
+        } else {
+            let result = self.stack.pop()?;
+            self.stack.truncate(bottom);
+            self.stack.push(result);
+        }
+        Some(return_pc)
+    }
+
+    /// Leaves the running function with the value on top of the stack.
+    #[inline]
+    pub(super) fn pop_frame(&mut self) -> Result<InstructionOutcome, AbruptCompletion> {
+        let depth = self.frames.len();
+        let Some(Frame::Code(frame)) = self.frames.last() else {
+            return Err(AbruptCompletion::Internal("a return without a frame"));
+        };
         let (bottom, return_pc) = (frame.bottom as usize, frame.return_pc);
         if let Some(Frame::Code(caller)) = self.frames.get(depth - 2) {
             self.base = caller.base as usize;
@@ -656,15 +723,27 @@ impl Machine {
             return Ok(InstructionOutcome::Jumped);
         }
         callback::return_to_native(self, bottom)?;
-        Ok(InstructionOutcome::Jumped)
+        Ok(if self.is_idle() { InstructionOutcome::Idle } else { InstructionOutcome::Jumped })
     }
 
     /// Completes the program with the value on top of the stack, which remains there.
     fn complete(&mut self) -> Result<InstructionOutcome, AbruptCompletion> {
-        let result =
-            json::value_to_json(self, &slow_path::operand(self, 0), self.limits.heap_bytes, ExceededLimit::HeapBytes)?;
+        let value = slow_path::operand(self, 0);
+        if !self.tasks.is_empty() || promise::is_promise(self, &value) {
+            let outcome = job::end_program(self, value)?;
+            self.stack.pop();
+            return Ok(outcome);
+        }
+        let result = json::value_to_json(self, &value, self.limits.heap_bytes, ExceededLimit::HeapBytes)?;
         Ok(InstructionOutcome::Stop(Box::new(StopReason::Complete(result))))
     }
+}
+
+/// The first instruction of a fused one that does not apply. Not inlined, because its address would be computed for every instruction.
+#[cold]
+#[inline(never)]
+fn single_instruction(plain: &[FastInstruction], pc: usize) -> &FastInstruction {
+    plain.get(pc).unwrap_or(&FastInstruction::Slow)
 }
 
 /// `a % b`, with the sign of `a`. ECMA-262 §6.1.6.1.6 Number::remainder.

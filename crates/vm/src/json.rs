@@ -14,9 +14,10 @@ use super::entry::Entry;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
 use super::object::ErrorKind;
+use super::operand_conversion::OperandConversion;
 use super::text::Str;
 use super::value::{HeapRef, Value};
-use super::{callback, conversion, number, property, slow_path, wire};
+use super::{callback, conversion, date, json_walk, number, property, slow_path, wire};
 
 /// Options of `JSON.stringify`.
 pub(super) struct StringifyOptions<'a> {
@@ -26,6 +27,8 @@ pub(super) struct StringifyOptions<'a> {
     pub(super) allowed_keys: Option<&'a [Value]>,
     /// Whether a value within itself is written as a mark instead of being an error.
     pub(super) marks_cycles: bool,
+    /// The index of the value on the stack, if methods of the program may convert it.
+    pub(super) operand: Option<usize>,
 }
 
 /// An object or array that is being written.
@@ -36,6 +39,14 @@ pub(super) struct JsonLevel {
     pub(super) entries: std::vec::IntoIter<(Value, Value)>,
     pub(super) len: usize,
     first: bool,
+}
+
+impl JsonLevel {
+    /// A level of `len` members whose member before `position` is being written, for messages.
+    pub(super) fn at_position(at: HeapRef, keyed: bool, len: usize, position: usize) -> JsonLevel {
+        let remaining = vec![(Value::Undefined, Value::Undefined); len.saturating_sub(position)];
+        JsonLevel { at, keyed, entries: remaining.into_iter(), len, first: false }
+    }
 }
 
 /// A plain value from outside the machine.
@@ -74,7 +85,8 @@ fn value_from_json_at(machine: &mut Machine, json: &Json, depth: u32) -> Result<
     })
 }
 
-/// A value as a plain value. `undefined` becomes null and is omitted from objects. An error becomes its name and message.
+/// A value as a plain value. `undefined` becomes null and is omitted from objects. An error becomes its name and message, a date its
+/// ISO text, as `JSON.stringify` writes it.
 ///
 /// An object that is referenced several times is written each time, so `bytes` bounds the output.
 pub(super) fn value_to_json(
@@ -114,6 +126,10 @@ fn value_to_json_at(
         Value::Number(n) => number_to_json(*n),
         Value::Text(text) => Json::String(text.to_utf8()),
         Value::Builtin(_) => return type_error("a function is not a plain value"),
+        Value::Symbol(_) => return type_error("a symbol is not a plain value"),
+        Value::Accessor(_) => {
+            return type_error("an object with getters is not a plain value; copy it with {...object}");
+        }
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Array(_) => {
                 let items = machine.heap.elements(*at);
@@ -146,6 +162,11 @@ fn value_to_json_at(
             Entry::Closure(_) | Entry::Bound(_) => return type_error("a function is not a plain value"),
             Entry::Map(_) => return type_error("a Map is not a plain value; use Object.fromEntries(map)"),
             Entry::Set(_) => return type_error("a Set is not a plain value; use [...set]"),
+            Entry::Generator(_) => return type_error("a generator is not a plain value; use [...generator]"),
+            Entry::Promise(_) => return type_error("a promise is not a plain value; write await before it"),
+            Entry::Date(_) => {
+                return type_error("a Date is not a plain value; use date.toISOString() or date.getTime()");
+            }
             _ => return type_error("an iterator or regular expression is not a plain value"),
         },
     })
@@ -155,6 +176,9 @@ fn value_to_json_at(
 pub(super) fn display_text(machine: &Machine, value: &Value) -> String {
     if let Some(text) = conversion::primitive_text(value) {
         return text.to_utf8();
+    }
+    if let Value::Symbol(symbol) = value {
+        return symbol.text();
     }
     if let Value::Ref(at) = value {
         match machine.heap.get(*at) {
@@ -172,7 +196,7 @@ pub(super) fn display_text(machine: &Machine, value: &Value) -> String {
             _ => {}
         }
     }
-    let options = StringifyOptions { indent: Str::empty(), allowed_keys: None, marks_cycles: true };
+    let options = StringifyOptions { indent: Str::empty(), allowed_keys: None, marks_cycles: true, operand: None };
     match stringify(machine, value, &options) {
         Ok(Some(text)) => text.to_utf8(),
         Ok(None) | Err(_) if conversion::is_callable(machine, value) => {
@@ -186,7 +210,7 @@ pub(super) fn display_text(machine: &Machine, value: &Value) -> String {
 }
 
 /// `JSON.stringify`; `None` for a value without a JSON form. ECMA-262 §25.5.2 JSON.stringify, §25.5.2.5 SerializeJSONObject,
-/// §25.5.2.6 SerializeJSONArray. Deviation: `toJSON` and replacer functions are not supported.
+/// §25.5.2.6 SerializeJSONArray. Methods of the program convert the value before (`json_walk.rs`).
 pub(super) fn stringify(
     machine: &Machine,
     value: &Value,
@@ -240,8 +264,9 @@ pub(super) fn stringify(
 /// Whether a value has a JSON form. ECMA-262 §25.5.2.2 SerializeJSONProperty.
 fn has_json(machine: &Machine, value: &Value) -> bool {
     match value {
-        Value::Undefined | Value::Hole | Value::Uninitialized => false,
+        Value::Undefined | Value::Hole | Value::Uninitialized | Value::Symbol(_) => false,
         Value::Builtin(builtin) => builtin.is_namespace(),
+        Value::Accessor(_) => true,
         Value::Ref(at) => !matches!(machine.heap.get(*at), Entry::Closure(_) | Entry::Bound(_)),
         _ => true,
     }
@@ -258,10 +283,9 @@ fn write_value(
 ) -> Result<bool, AbruptCompletion> {
     if let Value::Ref(_) = value
         && !options.marks_cycles
-        && property::own_or_inherited(machine, value, &Value::text("toJSON"))?
-            .is_some_and(|method| conversion::is_callable(machine, &method))
+        && json_walk::to_json_method(machine, value)?.is_some()
     {
-        return unsupported("JSON.stringify does not call toJSON here; call it yourself");
+        return require_methods(options);
     }
     if !has_json(machine, value) {
         return Ok(false);
@@ -270,6 +294,12 @@ fn write_value(
         Value::Text(text) => quote(out, text),
         Value::Number(n) if !n.is_finite() => out.push_str("null"),
         Value::Builtin(_) => out.push_str("{}"),
+        Value::Accessor(_) if options.marks_cycles => out.push_str("\"[Getter]\""),
+        Value::Accessor(_) => return require_methods(options),
+        Value::Ref(at) if let Entry::Date(time) = machine.heap.get(*at) => match date::iso_text(*time) {
+            Some(text) => quote(out, &Str::new(&text)),
+            None => out.push_str("null"),
+        },
         Value::Ref(at) => {
             if !ancestors.insert(*at) {
                 if options.marks_cycles {
@@ -296,6 +326,14 @@ fn write_value(
     Ok(true)
 }
 
+/// Interrupts `JSON.stringify`: methods of the program convert the value first.
+fn require_methods(options: &StringifyOptions<'_>) -> Result<bool, AbruptCompletion> {
+    match options.operand {
+        Some(at) => Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Json)),
+        None => unsupported("toJSON and getters are not called here; call JSON.stringify"),
+    }
+}
+
 /// The properties of an object that are written. ECMA-262 §25.5.2.5 SerializeJSONObject.
 pub(super) fn members_to_write(
     machine: &Machine,
@@ -304,7 +342,7 @@ pub(super) fn members_to_write(
 ) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
     if let Some(allowed_keys) = options.allowed_keys {
         let present = allowed_keys.iter().filter(|key| property::has_own(machine, value, key));
-        return present.map(|key| Ok((key.clone(), property::property(machine, value, key)?))).collect();
+        return present.map(|key| Ok((key.clone(), property::lookup(machine, value, key)?))).collect();
     }
     Ok(property::own_entries(&machine.heap, value))
 }
@@ -717,7 +755,8 @@ fn describe_member(
     }
 }
 
-fn constructor_name(machine: &Machine, at: HeapRef) -> Result<String, AbruptCompletion> {
+/// The name of an object's constructor, as messages of V8 give it.
+pub(super) fn constructor_name(machine: &Machine, at: HeapRef) -> Result<String, AbruptCompletion> {
     Ok(match property::own_or_inherited(machine, &Value::Ref(at), &Value::text("constructor"))? {
         Some(Value::Ref(class)) => match machine.heap.get(class) {
             Entry::Closure(closure) => property::function_name(machine, closure.function).to_owned(),

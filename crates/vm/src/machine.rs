@@ -10,13 +10,14 @@ use super::fast_path::FastInstruction;
 use super::frame::{CodeFrame, Frame};
 use super::heap::Heap;
 use super::limits::{ExceededLimit, Limits};
+use super::machine_tasks::MachineTasks;
 use super::natives::{Builtin, Methods, NativeRegistry, methods_by_name};
-use super::object::ErrorKind;
-use super::program::{BytecodeConstant, DecodedInstruction, VerifiedProgram};
+use super::open_call::PendingCall;
+use super::program::{BytecodeConstant, DecodedInstruction, Function, FunctionKind, VerifiedProgram};
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::xoshiro::Xoshiro256;
-use super::{abrupt_completion, fast_path, heap, host_call, json};
+use super::{abrupt_completion, fast_path, heap, host_call, job, json, open_call};
 use crate::inspect::InspectBounds;
 use crate::inspect::frames::{self, FrameView, MachineView};
 use crate::legacy::{self, LegacyMachineState};
@@ -30,7 +31,7 @@ const WORK_UNITS_PER_INSTRUCTION: u64 = 64;
 const LONG_LINE: usize = 256;
 
 /// Work of a rejected call. Rejecting it reads schemas and their regexps, and a program may repeat the call without end.
-const REJECTION_WORK: u64 = 1_000 * WORK_UNITS_PER_INSTRUCTION;
+pub(super) const REJECTION_WORK: u64 = 1_000 * WORK_UNITS_PER_INSTRUCTION;
 
 /// The values from outside the machine that a slice may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub enum StopReason {
     Call(CallRequest),
     /// The program made several calls at once (`CC.all`) and waits for [`Machine::reply`] with the result of each.
     Calls(Vec<CallRequest>),
+    /// No function can continue until [`Machine::settle`] delivers the result of one of these calls. Never empty.
+    Waiting(Vec<PendingCall>),
     /// The program completed with this plain value.
     Complete(Json),
     /// An uncaught error, or an exceeded limit.
@@ -105,13 +108,15 @@ pub struct MachineFailure {
     pub name: String,
     /// The error's message.
     pub message: String,
+    /// File of the failing instruction, in a program of several files.
+    pub file: Option<String>,
     /// Line of the failing instruction.
     pub line: u32,
     /// Column of the failing instruction; 0 if unknown.
     pub column: u32,
     /// The failing instruction.
     pub instruction: u32,
-    /// The calls that led there, innermost first: `at f (line:column)`.
+    /// The calls that led there, innermost first: `at f (line:column)`, or `at f (file:line:column)`.
     pub stack: Vec<String>,
     /// Whether a limit was reached.
     pub limit: bool,
@@ -132,6 +137,8 @@ pub(super) enum SuspendedRequests {
     Single(Box<CallRequest>),
     /// This many calls at once, described by the operands. The value is the list of their answers.
     All(usize),
+    /// Open calls that settle this promise. They were made while others were open.
+    Promise(HeapRef),
 }
 
 impl SuspendedCall {
@@ -139,6 +146,7 @@ impl SuspendedCall {
         match self.requests {
             SuspendedRequests::Single(_) => 1,
             SuspendedRequests::All(count) => count,
+            SuspendedRequests::Promise(_) => 0,
         }
     }
 }
@@ -152,10 +160,35 @@ pub(super) struct LinkedName {
     pub(super) is_length: bool,
 }
 
+/// The frame of a function that is called by pushing it.
+pub(super) struct PlainFrame {
+    pub(super) entry: u32,
+    pub(super) params: u16,
+    pub(super) slots: u16,
+    /// Slots and operands.
+    pub(super) room: u32,
+}
+
+impl PlainFrame {
+    fn plan(function: &Function) -> Option<PlainFrame> {
+        let is_plain = function.kind == FunctionKind::Function
+            && !function.rest
+            && !function.is_async
+            && !function.returns_promise;
+        let slots = u16::try_from(function.slots.len()).ok().filter(|_| is_plain)?;
+        let room = u32::from(slots) + function.max_stack;
+        Some(PlainFrame { entry: function.entry, params: function.params, slots, room })
+    }
+}
+
 /// The tables of a program in the form that the interpreter uses.
 pub(super) struct LinkedProgram {
     pub(super) constants: Vec<Value>,
     pub(super) names: Vec<LinkedName>,
+    /// Whether the program may define getters and setters.
+    pub(super) has_accessors: bool,
+    /// The frames of functions that need nothing else to be called.
+    pub(super) plain_frames: Vec<Option<PlainFrame>>,
     pub(super) plain: Vec<FastInstruction>,
     pub(super) fused: Vec<FastInstruction>,
 }
@@ -168,6 +201,7 @@ impl LinkedProgram {
             BytecodeConstant::Bool(b) => Value::Bool(*b),
             BytecodeConstant::Number(n) => Value::Number(*n),
             BytecodeConstant::Text(units) => Value::Text(Str::from_units(units)),
+            BytecodeConstant::Symbol(symbol) => Value::Symbol(*symbol),
         });
         let registry = NativeRegistry::global();
         let names = program.names.iter().map(|name| LinkedName {
@@ -180,6 +214,8 @@ impl LinkedProgram {
         LinkedProgram {
             constants: constants.collect(),
             names: names.collect(),
+            has_accessors: program.code.iter().any(|one| matches!(one, DecodedInstruction::Define { .. })),
+            plain_frames: program.functions.iter().map(PlainFrame::plan).collect(),
             plain: fast_path::translate_unfused(&program.code),
             fused: fast_path::translate_fused(&program.code),
         }
@@ -216,8 +252,11 @@ pub struct Machine {
     pub(super) output: Vec<String>,
     pub(super) output_bytes: u64,
     pub(super) suspended_call: Option<SuspendedCall>,
+    pub(super) tasks: MachineTasks,
     /// A Map in the heap from keys to the number of calls with each. [`HeapRef::NONE`] before the first.
     pub(super) key_counts: HeapRef,
+    /// A Map in the heap with the state of the console: its indentation, counters and timers. [`HeapRef::NONE`] before the first.
+    pub(super) console: HeapRef,
     /// A value that the machine throws when it runs again.
     pub(super) pending: Option<Value>,
     /// Units of work of built-in functions that are not yet counted as instructions.
@@ -257,7 +296,9 @@ impl Machine {
             output: Vec::new(),
             output_bytes: 0,
             suspended_call: None,
+            tasks: MachineTasks::default(),
             key_counts: HeapRef::NONE,
+            console: HeapRef::NONE,
             pending: None,
             deferred_work: 0,
             heap_discarded: false,
@@ -320,9 +361,15 @@ impl Machine {
             ));
         }
         let stop = match &self.suspended_call {
-            Some(open) => host_call::current_call_stop(self, open),
-            None => self.interpret(fuel),
+            Some(SuspendedCall { requests: SuspendedRequests::Promise(promise), .. }) => {
+                open_call::leave_blocking_call(self, *promise)
+            }
+            Some(open) => Some(host_call::current_call_stop(self, open)),
+            // The same stop again, whatever the fuel is.
+            None if self.is_idle() && !self.tasks.has_jobs() => Some(job::stop_without_jobs(self)),
+            None => None,
         };
+        let stop = stop.unwrap_or_else(|| self.interpret(fuel));
         heap::enforce_heap_limit(self, stop)
     }
 
@@ -380,6 +427,9 @@ impl Machine {
 
     /// Fails the open call with an error of this name, which the program may catch.
     pub fn throw(&mut self, name: &str, message: &str) {
+        if self.open_call_count() == 0 {
+            return;
+        }
         let Some(open) = self.suspended_call.take() else { return };
         self.stack.extend(open.operands);
         self.set_pending_error(name, message);
@@ -387,17 +437,14 @@ impl Machine {
 
     /// Sets an error to be thrown when the machine runs again.
     fn set_pending_error(&mut self, name: &str, message: &str) {
-        let error = abrupt_completion::new_error(self, ErrorKind::from_name(name).unwrap_or_default(), message);
-        if ErrorKind::from_name(name).is_none() {
-            abrupt_completion::set_hidden(self, &error, "name", Value::text(name));
-        }
+        let error = abrupt_completion::new_call_error(self, name, message);
         self.pending = Some(error);
         self.heap.seal();
     }
 
     /// As [`Machine::throw`], for calls that the host rejected: their keys are not counted.
     pub fn reject_call(&mut self, name: &str, message: &str) {
-        if self.suspended_call.is_none() {
+        if self.open_call_count() == 0 {
             return;
         }
         host_call::retract_calls(self);
@@ -441,7 +488,7 @@ impl Machine {
         self.calls
     }
 
-    /// Number of calls that are open until [`Machine::reply`]; 0 if the machine does not wait.
+    /// Number of calls that are open until [`Machine::reply`], without those of [`Machine::open_calls`]; 0 if the machine does not wait for it.
     #[must_use]
     pub fn open_call_count(&self) -> usize {
         self.suspended_call.as_ref().map_or(0, SuspendedCall::count)
@@ -493,6 +540,18 @@ impl Machine {
     #[must_use]
     pub fn variables(&self, max_bytes: usize) -> Json {
         frames::variables(self, max_bytes)
+    }
+
+    /// As [`Machine::variables`], at the function that awaits this open call. A blocking call is made by the running function.
+    #[must_use]
+    pub fn call_variables(&self, number: u64, max_bytes: usize) -> Json {
+        frames::call_variables(self, number, max_bytes)
+    }
+
+    /// The suspended function that awaits this open call, with its variables. `None` if the program itself or no function awaits it.
+    #[must_use]
+    pub fn awaiting_function(&self, number: u64, bounds: InspectBounds) -> Option<FrameView> {
+        frames::awaiting_function(self, number, bounds)
     }
 
     /// The operands of the running function with the top of the stack last, in the form of [`Machine::variables`]. The operands

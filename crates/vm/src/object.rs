@@ -80,7 +80,7 @@ pub struct ErrorObject {
 }
 
 /// The built-in error classes. ECMA-262 §20.5.1 The Error Constructor and §20.5.5 Native Error Types Used in This Standard,
-/// without AggregateError. TimeoutError is an addition for calls whose deadline passes.
+/// and AggregateError. TimeoutError is an addition for calls whose deadline passes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[allow(missing_docs, reason = "each is the error of its name")]
 pub enum ErrorKind {
@@ -93,11 +93,12 @@ pub enum ErrorKind {
     Timeout,
     Eval,
     Uri,
+    Aggregate,
 }
 
 impl ErrorKind {
     /// All of them.
-    pub const ALL: [ErrorKind; 8] = [
+    pub const ALL: [ErrorKind; 9] = [
         ErrorKind::Error,
         ErrorKind::Type,
         ErrorKind::Range,
@@ -106,6 +107,7 @@ impl ErrorKind {
         ErrorKind::Timeout,
         ErrorKind::Eval,
         ErrorKind::Uri,
+        ErrorKind::Aggregate,
     ];
 
     /// The class name.
@@ -119,6 +121,7 @@ impl ErrorKind {
             ErrorKind::Timeout => "TimeoutError",
             ErrorKind::Eval => "EvalError",
             ErrorKind::Uri => "URIError",
+            ErrorKind::Aggregate => "AggregateError",
         }
     }
 
@@ -237,24 +240,35 @@ pub enum IterationKind {
     Entries,
     /// The keys that `for-in` collected in an array, except those that the object (element 0) no longer has.
     Names,
+    /// An iterator of the program; the source is an array of the iterator and its `next`.
+    Record,
+    /// The same of an async iterator.
+    AsyncRecord,
 }
 
 impl IterationKind {
+    const NAMES: [(IterationKind, &'static str); 6] = [
+        (IterationKind::Keys, "keys"),
+        (IterationKind::Values, "values"),
+        (IterationKind::Entries, "entries"),
+        (IterationKind::Names, "names"),
+        (IterationKind::Record, "record"),
+        (IterationKind::AsyncRecord, "async"),
+    ];
+
     /// The name in snapshots.
     pub fn name(self) -> &'static str {
-        match self {
-            IterationKind::Keys => "keys",
-            IterationKind::Values => "values",
-            IterationKind::Entries => "entries",
-            IterationKind::Names => "names",
-        }
+        IterationKind::NAMES.iter().find(|row| row.0 == self).map_or("", |row| row.1)
     }
 
     /// The kind of this name in a snapshot.
     pub fn from_name(name: &str) -> Option<IterationKind> {
-        [IterationKind::Keys, IterationKind::Values, IterationKind::Entries, IterationKind::Names]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        IterationKind::NAMES.iter().find(|row| row.1 == name).map(|row| row.0)
+    }
+
+    /// Whether the source is an iterator of the program and not a collection.
+    pub fn is_record(self) -> bool {
+        matches!(self, IterationKind::Record | IterationKind::AsyncRecord)
     }
 }
 
@@ -275,6 +289,9 @@ pub(crate) fn new_iterator(heap: &mut Heap, source: Value, kind: IterationKind) 
 pub(crate) fn iterator_next(heap: &mut Heap, at: HeapRef) -> Option<Value> {
     let Entry::Iterator(iterator) = heap.get(at) else { return None };
     let (kind, position) = (iterator.kind, iterator.position);
+    if kind.is_record() {
+        return None;
+    }
     let found = match &iterator.source {
         Value::Text(text) => code_point_at(text, position as usize).map(|t| {
             let width = t.len() as u32;
@@ -308,8 +325,8 @@ pub(crate) fn iterator_next(heap: &mut Heap, at: HeapRef) -> Option<Value> {
     }
     Some(match kind {
         IterationKind::Keys => key,
-        IterationKind::Values | IterationKind::Names => value,
         IterationKind::Entries => Value::Ref(heap.new_array(vec![key, value])),
+        _ => value,
     })
 }
 

@@ -270,8 +270,9 @@ registry! {
     StoreGlobal = 110 "STORE_GLOBAL",
 
     // ---- iteration; the iterator is a heap entry in a hidden slot ----
-    /// `( iterable -- )` Stores an iterator over the iterable in a slot. An array is read live. Throws TypeError "… is not iterable".
-    /// ECMA-262 §7.4.4 GetIterator. arg: slot, or `{"slot":n,"text":"as written"}`.
+    /// `( iterable -- )` Stores an iterator over the iterable in a slot, with `wait` an async one if it has one. An array is read live. Throws
+    /// TypeError "… is not iterable".
+    /// ECMA-262 §7.4.4 GetIterator. arg: slot, or `{"slot":n,"text":"as written","wait"?:"await"}`; `wait`: of `for await`.
     Iter = 112 "ITER",
     /// Pushes the next value and falls through, `( -- value )`. At the end jumps, `( -- )`. ECMA-262 §7.4.10 IteratorStepValue.
     /// arg: `{"slot":n,"target":index}`.
@@ -311,6 +312,48 @@ registry! {
     /// `( -- value )` `super.name`, looked up above the home class (above the class itself in a static method).
     /// ECMA-262 §13.3.7.3 MakeSuperPropertyReference. arg: name.
     SuperGet = 126 "SUPER_GET",
+
+    /// `( target key f -- target )` Defines a method, a getter or a setter of an object literal, or of a class, which becomes the home of `f`.
+    /// A function without a name is named after the key. ECMA-262 §15.4.5 MethodDefinitionEvaluation.
+    /// arg: `{"kind":"method" | "get" | "set","static":bool,"private":bool}`; `private`: the key is a private name.
+    Define = 127 "DEFINE",
+    /// `( object name -- value )` `object.#name`. The private name is an object that the class created. ECMA-262 §7.3.30 PrivateGet.
+    /// arg: `{"name":"#x","text"?:"an instance of class A"}`; `text` is for "Receiver must be …", if the member is a method or accessor.
+    PrivateGet = 128 "PRIVATE_GET",
+    /// `( object name value -- value )` `object.#name = value`. ECMA-262 §7.3.31 PrivateSet. arg: as PRIVATE_GET.
+    PrivateSet = 129 "PRIVATE_SET",
+    /// `( object name value -- object )` Adds a private field. ECMA-262 §7.3.27 PrivateFieldAdd. arg: `{"name":"#x"}`.
+    PrivateInit = 130 "PRIVATE_INIT",
+    /// `( object name -- bool )` `#name in object`. ECMA-262 §13.10.1 RelationalExpression. arg: `{"name":"#x"}`.
+    PrivateIn = 131 "PRIVATE_IN",
+    /// `( -- class )` `new.target`: the class that `new` was applied to, or undefined. ECMA-262 §13.3.12 Meta Properties.
+    NewTarget = 132 "NEW_TARGET",
+
+    // ---- promises ----
+    /// `( value -- result )` `await value`. The function is suspended until the promise of the value is settled. Other jobs run meanwhile. A
+    /// rejection is thrown here. Allowed in the global frame and in functions with `promise`. ECMA-262 §27.7.5.3 Await.
+    Await = 133 "AWAIT",
+    /// `( arg… -- promise )` Opens a host call without waiting for it. The answer settles the promise. A call with a result that is already
+    /// known is not opened. arg: as ASK; `"CC"` is a name too.
+    Open = 134 "OPEN",
+
+    // ---- generators and the iterator protocol ----
+    /// `( -- )` Leaves the function; the value of its call is a new generator. The generator begins at the next instruction. Allowed in
+    /// functions with `generator`. ECMA-262 §27.5.3.1 GeneratorStart, §27.6.3.2 AsyncGeneratorStart.
+    Generator = 135 "GENERATOR",
+    /// `( value -- received )` Suspends the generator with a value. `next(x)` continues with x, and `throw(e)` throws e here. `return(x)`
+    /// drops all operands, pushes x and jumps, `( … value -- value )`. ECMA-262 §27.5.3.7 GeneratorYield, §27.6.3.8 AsyncGeneratorYield.
+    /// arg: `{"target":index}`.
+    Yield = 136 "YIELD",
+    /// `( result -- received mode )` For `yield*`: suspends the generator with the result of an inner iterator as it is; an async generator
+    /// with the value in it. Mode: 0 for `next(received)`, 1 for `throw`, 2 for `return`. ECMA-262 §14.4.14 YieldExpression.
+    Delegate = 137 "DELEGATE",
+    /// Closes the iterator in a slot, which becomes undefined. If the iterator has a method `return`, calls it and falls through,
+    /// `( -- result )`. Otherwise jumps, `( -- )`. With `wait`, the result of an iterator that is not async is a promise.
+    /// ECMA-262 §7.4.11 IteratorClose, §7.4.13 AsyncIteratorClose. arg: `{"slot":n,"target":index,"wait"?:"await"}`.
+    IterReturn = 138 "ITER_RETURN",
+    /// `( … value -- value )` Drops all other operands of the frame and jumps. Does not fall through. arg: instruction index.
+    Leave = 139 "LEAVE",
 
     // ---- completion ----
     /// `( -- )` Completes the program without a result. Does not fall through.

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 
 use super::globals::HostFunction;
 use super::instruction_decoder::InstructionDecoder;
+use super::value::Symbol;
 use super::verifier;
 
 /// The version of the bytecode that this library writes (`metadata.version`).
@@ -73,6 +74,9 @@ pub struct ExceptionHandler {
     pub target: u32,
     /// Operands of the frame that are kept.
     pub depth: u32,
+    /// The handler applies only while the iterator in this slot must be closed. ECMA-262 §7.4.11 IteratorClose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u16>,
 }
 
 /// How a function is called and what `this` is in it.
@@ -116,6 +120,43 @@ impl PromiseUse {
     }
 }
 
+/// The kind of a member that DEFINE defines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the member of its name")]
+pub enum MemberKind {
+    Method,
+    Get,
+    Set,
+}
+
+impl MemberKind {
+    /// The name in the wire form.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            MemberKind::Method => "method",
+            MemberKind::Get => "get",
+            MemberKind::Set => "set",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<MemberKind> {
+        [MemberKind::Method, MemberKind::Get, MemberKind::Set].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// The file of the instructions from `start` up to the next range.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFile {
+    /// First instruction of the range.
+    pub start: u32,
+    /// Path of the file, as the program names it.
+    pub path: String,
+}
+
 /// A function, in its wire form and decoded. The global frame is function 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -150,9 +191,20 @@ pub struct Function {
     /// How it is called.
     #[serde(default)]
     pub kind: FunctionKind,
-    /// Whether a call returns a promise in Node. Such a function runs only where its call is awaited at once.
+    /// Whether a call returns a promise in Node, in bytecode of versions without promises. Such a function runs only where its call is
+    /// awaited at once. Never with `promise`.
     #[serde(default, rename = "async", skip_serializing_if = "std::ops::Not::not")]
     pub is_async: bool,
+    /// Whether a call returns a promise at once, and AWAIT suspends the function. ECMA-262 §27.7 AsyncFunction Objects.
+    #[serde(default, rename = "promise", skip_serializing_if = "std::ops::Not::not")]
+    pub returns_promise: bool,
+    /// Whether a call returns a generator, which GENERATOR creates; with `promise`, an async generator. ECMA-262 §27.3
+    /// GeneratorFunction Objects, §27.4 AsyncGeneratorFunction Objects.
+    #[serde(default, rename = "generator", skip_serializing_if = "std::ops::Not::not")]
+    pub is_generator: bool,
+    /// Of ENTER, in a program of several files: the files of the instructions, in the order of their first instructions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<SourceFile>,
     /// Most operands on the stack at once, set by verification.
     #[serde(skip)]
     pub max_stack: u32,
@@ -171,6 +223,8 @@ pub enum BytecodeConstant {
     Number(f64),
     /// A string, as UTF-16 code units.
     Text(Arc<[u16]>),
+    /// A well-known symbol.
+    Symbol(Symbol),
 }
 
 /// A decoded instruction of eight bytes. Names and constants are indexes into the program's tables, jump targets are
@@ -258,6 +312,13 @@ pub enum DecodedInstruction {
     NewNativeSpread { name: u32 },
     Builtin { name: u32 },
     Ask { function: HostFunction, argc: u16 },
+    Open { function: Option<HostFunction>, argc: u16 },
+    Await,
+    Generator,
+    Yield { target: u32 },
+    Delegate,
+    IterReturn { slot: u16, target: u32 },
+    Leave(u32),
     Enter,
     Function(u32),
     This,
@@ -287,6 +348,12 @@ pub enum DecodedInstruction {
     SuperCall { argc: u16 },
     SuperCallSpread,
     SuperGet(u32),
+    Define { kind: MemberKind, is_static: bool, private: bool },
+    PrivateGet(u32),
+    PrivateSet(u32),
+    PrivateInit(u32),
+    PrivateIn(u32),
+    NewTarget,
     Halt,
 }
 
@@ -368,6 +435,14 @@ impl VerifiedProgram {
     #[must_use]
     pub fn location(&self, instruction: u32) -> SourceLocation {
         self.locations.get(instruction as usize).copied().unwrap_or_default()
+    }
+
+    /// The file of an instruction, in a program of several files.
+    #[must_use]
+    pub fn file(&self, instruction: u32) -> Option<&str> {
+        let files = &self.functions.first()?.files;
+        let next = files.partition_point(|file| file.start <= instruction);
+        files.get(next.checked_sub(1)?).map(|file| file.path.as_str())
     }
 }
 

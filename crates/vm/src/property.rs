@@ -1,6 +1,7 @@
 //! Property access: get, set, delete, test and enumerate.
 //!
-//! Property keys are strings, and all properties are data properties: neither accessors nor Symbols exist. Code is strict.
+//! Property keys are strings and symbols. A table may also have private names as keys (`accessor.rs`), which no operation here
+//! finds. Code is strict.
 
 use runstate_value::sort_by;
 
@@ -11,9 +12,10 @@ use super::heap::Heap;
 use super::machine::Machine;
 use super::natives::{Builtin, NativeRegistry, Receiver, methods_by_name};
 use super::object::{Closure, Object};
+use super::operand_conversion::OperandConversion;
 use super::table::{Table, TableKind};
 use super::text::Str;
-use super::value::{HeapRef, Value};
+use super::value::{HeapRef, Symbol, Value};
 
 /// Longest prototype chain that a lookup follows.
 const MAX_PROTOTYPE_CHAIN: usize = 10_000;
@@ -39,6 +41,12 @@ pub(super) fn receiver(machine: &Machine, value: &Value) -> Option<Receiver> {
             Entry::Set(_) => Receiver::Set,
             Entry::Iterator(_) => Receiver::Iterator,
             Entry::RegExp(_) => Receiver::RegExp,
+            Entry::Date(_) => Receiver::Date,
+            Entry::Promise(_) => Receiver::Promise,
+            Entry::Generator(_) => match super::generator::is_async(machine, *at) {
+                Some(true) => Receiver::AsyncGenerator,
+                _ => Receiver::Generator,
+            },
             _ => return None,
         },
         Value::Text(_) => Receiver::String,
@@ -50,11 +58,53 @@ pub(super) fn receiver(machine: &Machine, value: &Value) -> Option<Receiver> {
     })
 }
 
-/// `value[key]` for a string key. ECMA-262 §7.3.3 GetV and §10.1.8.1 OrdinaryGet.
-/// Deviation: where Node has a property that this machine lacks, the execution ends as unsupported.
+/// `value[key]` for a string key, where no getter can be called. ECMA-262 §7.3.3 GetV.
+/// Deviation: a getter ends the execution as unsupported.
 pub(super) fn property(machine: &Machine, value: &Value, key: &Value) -> Result<Value, AbruptCompletion> {
-    if let Some(found) = own_or_inherited(machine, value, key)? {
+    lookup(machine, value, key).and_then(|found| refuse_getter(found, key))
+}
+
+fn refuse_getter(found: Value, key: &Value) -> Result<Value, AbruptCompletion> {
+    match (found, key) {
+        (Value::Accessor(_), Value::Text(name)) => {
+            unsupported(format!("the getter of `{name}` is not called here; copy the object with {{...object}}"))
+        }
+        (Value::Accessor(_), _) => unsupported("a getter whose key is a symbol is not called here"),
+        (found, _) => Ok(found),
+    }
+}
+
+/// A property of a symbol. ECMA-262 §20.4.3 Properties of the Symbol Prototype Object.
+fn symbol_property(symbol: Symbol, name: &str) -> Option<Value> {
+    match name {
+        "description" => Some(Value::text(symbol.name())),
+        "toString" => NativeRegistry::global().find("Symbol.prototype.toString").map(Value::Builtin),
+        _ => None,
+    }
+}
+
+/// The built-in method of a kind of values whose key is a symbol.
+fn symbol_method(receiver: Receiver, symbol: Symbol) -> Value {
+    let name = match (symbol, receiver) {
+        (Symbol::Iterator, Receiver::Array) => "Array.prototype.values",
+        (Symbol::Iterator, Receiver::Map) => "Map.prototype.entries",
+        (Symbol::Iterator, Receiver::Set) => "Set.prototype.values",
+        (Symbol::Iterator, Receiver::String) => "String.prototype.[Symbol.iterator]",
+        (Symbol::Iterator, Receiver::Iterator | Receiver::Generator) => "Iterator.prototype.[Symbol.iterator]",
+        (Symbol::AsyncIterator, Receiver::AsyncGenerator) => "AsyncIterator.prototype.[Symbol.asyncIterator]",
+        _ => return Value::Undefined,
+    };
+    NativeRegistry::global().find(name).map_or(Value::Undefined, Value::Builtin)
+}
+
+/// `value[key]` for a string key, or the accessor. ECMA-262 §7.3.3 GetV and §10.1.8.1 OrdinaryGet.
+/// Deviation: where Node has a property that this machine lacks, the execution ends as unsupported.
+pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Result<Value, AbruptCompletion> {
+    if let Some(found) = find_property(machine, value, key)? {
         return Ok(found);
+    }
+    if let (Some(receiver), Value::Symbol(symbol)) = (receiver(machine, value), key) {
+        return Ok(symbol_method(receiver, *symbol));
     }
     let (Some(receiver), Value::Text(name)) = (receiver(machine, value), key) else { return Ok(Value::Undefined) };
     let name = name.to_utf8();
@@ -78,12 +128,20 @@ pub(super) fn property(machine: &Machine, value: &Value, key: &Value) -> Result<
     Ok(found)
 }
 
-/// `value[key]` without the methods of built-in prototypes.
+/// `value[key]` without the methods of built-in prototypes, where no getter can be called.
 pub(super) fn own_or_inherited(
     machine: &Machine,
     value: &Value,
     key: &Value,
 ) -> Result<Option<Value>, AbruptCompletion> {
+    find_property(machine, value, key)?.map(|found| refuse_getter(found, key)).transpose()
+}
+
+/// `value[key]` without the methods of built-in prototypes, or the accessor.
+pub(super) fn find_property(machine: &Machine, value: &Value, key: &Value) -> Result<Option<Value>, AbruptCompletion> {
+    if let Value::Symbol(symbol) = key {
+        return find_symbol(machine, value, key, *symbol);
+    }
     let Value::Text(name) = key else { return Ok(None) };
     match value {
         Value::Ref(at) => object_property(machine, *at, key, name),
@@ -92,8 +150,36 @@ pub(super) fn own_or_inherited(
             type_error(format!("Cannot read properties of {} (reading '{name}')", nullish_name(value)))
         }
         Value::Builtin(builtin) => Ok(builtin_property(*builtin, name)),
-        Value::Number(_) | Value::Bool(_) | Value::Uninitialized | Value::Hole => Ok(None),
+        Value::Symbol(symbol) => Ok(symbol_property(*symbol, &name.to_utf8())),
+        Value::Number(_) | Value::Bool(_) | Value::Uninitialized | Value::Hole | Value::Accessor(_) => Ok(None),
     }
+}
+
+/// A property of the program whose key is a symbol. ECMA-262 §10.1.8.1 OrdinaryGet.
+fn find_symbol(
+    machine: &Machine,
+    value: &Value,
+    key: &Value,
+    symbol: Symbol,
+) -> Result<Option<Value>, AbruptCompletion> {
+    let at = match value {
+        Value::Ref(at) => *at,
+        Value::Undefined | Value::Null => {
+            let (name, key) = (nullish_name(value), symbol.text());
+            let object = if matches!(value, Value::Null) { "object null" } else { name };
+            return type_error(match symbol {
+                Symbol::Iterator => format!("{object} is not iterable (cannot read property {key})"),
+                Symbol::AsyncIterator => format!("Cannot read properties of {name} (reading '{key}')"),
+            });
+        }
+        _ => return Ok(None),
+    };
+    Ok(match machine.heap.get(at) {
+        Entry::Object(object) => get_from_chain(machine, object, key),
+        Entry::Error(error) => get_from_chain(machine, &error.object, key),
+        Entry::Closure(closure) => closure_property(machine, at, closure, key, &Str::empty()),
+        _ => None,
+    })
 }
 
 /// An own property of an object, or one inherited from an object of the program. ECMA-262 §10.1.8.1 OrdinaryGet.
@@ -108,7 +194,12 @@ fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> R
             if *name == Str::new("length") {
                 return Ok(Some(Value::Number(array.len() as f64)));
             }
-            array.extra.as_ref().and_then(|table| machine.heap.table_get(table, key))
+            // The strings of a tagged template have their `raw` under another key, because it is not enumerable.
+            let raw = if *name == Str::new("raw") { Value::Null } else { key.clone() };
+            array
+                .extra
+                .as_ref()
+                .and_then(|table| machine.heap.table_get(table, key).or_else(|| machine.heap.table_get(table, &raw)))
         }
         Entry::Closure(closure) => closure_property(machine, at, closure, key, name),
         Entry::Error(error) => {
@@ -136,6 +227,10 @@ fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> R
                 "sticky" => Some(flag(b'y')),
                 _ => None,
             }
+        }
+        // The functions that settle a promise have no name.
+        Entry::Bound(bound) if *name == Str::new("name") && super::promise::is_resolving_function(&bound.target) => {
+            Some(Value::Text(Str::empty()))
         }
         Entry::Bound(bound) if *name == Str::new("name") => {
             let target = match property(machine, &bound.target, key)? {
@@ -213,6 +308,9 @@ pub(super) fn set_property(
     key: Value,
     value: Value,
 ) -> Result<(), AbruptCompletion> {
+    if let Value::Symbol(symbol) = key {
+        return set_symbol(machine, target, symbol, value);
+    }
     let Value::Text(name) = &key else { return Err(AbruptCompletion::Internal("a property key of another type")) };
     if name.len() == PROTO_ACCESSOR.len()
         && *name == Str::new(PROTO_ACCESSOR)
@@ -230,6 +328,9 @@ pub(super) fn set_property(
         && !has_own(machine, target, &key)
     {
         return type_error(POISONED_MESSAGE);
+    }
+    if super::accessor::find_accessor(machine, target, &key)?.is_some() {
+        return unsupported(format!("the setter of `{name}` is not called here; assign to the property"));
     }
     let at = match target {
         Value::Ref(at) => *at,
@@ -263,6 +364,9 @@ pub(super) fn set_property(
             if let Some(index) = name.array_index() {
                 machine.heap.set_element(at, index as usize, value)?;
             } else if *name == Str::new("length") {
+                if let Value::Ref(_) = value {
+                    return unsupported("an object as the length of an array is not supported; use a number");
+                }
                 let length = conversion::to_number(machine, &value)?;
                 if length < 0.0 || length.fract() != 0.0 || length > f64::from(u32::MAX) {
                     return super::abrupt_completion::range_error("Invalid array length");
@@ -293,18 +397,52 @@ pub(super) fn set_property(
             machine.heap.table_set(at, if hidden { TableKind::Hidden } else { TableKind::Main }, key, value);
         }
         Entry::RegExp(_) if *name == Str::new("lastIndex") => {
+            if let Value::Ref(_) = value {
+                return unsupported("an object as `lastIndex` is not supported; use a number");
+            }
             let index = conversion::to_number(machine, &value)?;
             if let Some(Entry::RegExp(regexp)) = machine.heap.get_mut(at) {
                 regexp.last_index = index;
             }
         }
-        Entry::Map(_) | Entry::Set(_) | Entry::RegExp(_) | Entry::Iterator(_) | Entry::Bound(_) => {
+        Entry::Map(_)
+        | Entry::Set(_)
+        | Entry::RegExp(_)
+        | Entry::Date(_)
+        | Entry::Iterator(_)
+        | Entry::Generator(_)
+        | Entry::Promise(_)
+        | Entry::Bound(_) => {
             let receiver_name = receiver(machine, target).map_or("object", Receiver::name);
             return unsupported(format!("setting the property '{name}' of a {receiver_name} is not supported"));
         }
         _ => return Err(AbruptCompletion::Internal("a property of a value that is not an object")),
     }
     Ok(())
+}
+
+/// `target[symbol] = value`. Deviation: only objects, functions and errors have such properties.
+fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Value) -> Result<(), AbruptCompletion> {
+    let (key, text) = (Value::Symbol(symbol), symbol.text());
+    match target {
+        Value::Ref(at) => match machine.heap.get(*at) {
+            Entry::Object(Object { frozen: true, .. }) if has_own(machine, target, &key) => {
+                type_error(format!("Cannot assign to read only property '{text}' of object '#<Object>'"))
+            }
+            Entry::Object(Object { frozen: true, .. }) => {
+                type_error(format!("Cannot add property {text}, object is not extensible"))
+            }
+            Entry::Object(_) | Entry::Closure(_) | Entry::Error(_) => {
+                machine.heap.table_set(*at, TableKind::Main, key, value);
+                Ok(())
+            }
+            _ => unsupported(format!("setting the property {text} of a built-in object is not supported")),
+        },
+        Value::Undefined | Value::Null => {
+            type_error(format!("Cannot set properties of {} (setting '{text}')", nullish_name(target)))
+        }
+        _ => unsupported(format!("setting the property {text} of a primitive is not supported")),
+    }
 }
 
 /// The error of a write to a frozen object. ECMA-262 §10.1.9.2 OrdinarySetWithOwnDescriptor.
@@ -319,6 +457,16 @@ fn refuse_frozen(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Res
 /// `delete target[key]`. ECMA-262 §13.5.1 The delete Operator and §10.1.10.1 OrdinaryDelete, in strict mode.
 /// Deviation: deleting `name`, `length` or `prototype` of a function, or a property of a built-in, is not supported.
 pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value) -> Result<bool, AbruptCompletion> {
+    if let (Value::Symbol(symbol), Value::Ref(at)) = (key, target) {
+        if let Entry::Object(Object { frozen: true, .. }) = machine.heap.get(*at)
+            && has_own(machine, target, key)
+        {
+            return type_error(format!("Cannot delete property '{}' of #<Object>", symbol.text()));
+        }
+        let _ = machine.heap.table_remove(*at, TableKind::Main, key)
+            || machine.heap.table_remove(*at, TableKind::Hidden, key);
+        return Ok(true);
+    }
     let Value::Text(name) = key else { return Err(AbruptCompletion::Internal("a property key of another type")) };
     let at = match target {
         Value::Ref(at) => *at,
@@ -368,6 +516,12 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
 
 /// Whether the value itself has the key. ECMA-262 §7.3.12 HasOwnProperty.
 pub(super) fn has_own(machine: &Machine, value: &Value, key: &Value) -> bool {
+    if let (Value::Symbol(_), Value::Ref(at)) = (key, value) {
+        let tables = [TableKind::Main, TableKind::Hidden].map(|kind| machine.heap.table(*at, kind));
+        let is_collection = matches!(machine.heap.get(*at), Entry::Map(_) | Entry::Set(_));
+        return !is_collection
+            && tables.into_iter().flatten().any(|table| machine.heap.table_get(table, key).is_some());
+    }
     let Value::Text(name) = key else { return false };
     let in_table = |table: &Table| machine.heap.table_get(table, key).is_some();
     match value {
@@ -413,11 +567,14 @@ pub(super) fn has_property(machine: &Machine, value: &Value, key: &Value) -> Res
             {
                 return Ok(true);
             }
-            Ok(!matches!(property(machine, value, key)?, Value::Undefined))
+            Ok(!matches!(lookup(machine, value, key)?, Value::Undefined))
         }
         _ => type_error(format!(
             "Cannot use 'in' operator to search for '{}' in {}",
-            conversion::to_text(machine, key)?,
+            match key {
+                Value::Symbol(symbol) => Str::new(&symbol.text()),
+                key => conversion::to_text(machine, key)?,
+            },
             conversion::to_text(machine, value)?
         )),
     }
@@ -433,7 +590,7 @@ pub(super) fn keys_for_in(machine: &Machine, value: &Value) -> Vec<Value> {
         for _ in 0..MAX_PROTOTYPE_CHAIN {
             let Some(Entry::Object(object)) = proto.map(|p| machine.heap.get(p)) else { break };
             if !object.prototype {
-                for (key, _) in table_entries(&machine.heap, &object.table) {
+                for (key, _) in named_entries(&machine.heap, &object.table) {
                     if !keys.iter().any(|k| k.strict_equals(&key)) {
                         keys.push(key);
                     }
@@ -469,7 +626,37 @@ pub(super) fn table_entries(heap: &Heap, table: &Table) -> Vec<(Value, Value)> {
     indexes.into_iter().map(|(_, key, value)| (key, value)).chain(entries).collect()
 }
 
-/// The own enumerable keys with their values. ECMA-262 §7.3.23 EnumerableOwnProperties.
+/// The entries of a table without private names.
+fn named_entries(heap: &Heap, table: &Table) -> Vec<(Value, Value)> {
+    let mut entries = table_entries(heap, table);
+    entries.retain(|(key, _)| matches!(key, Value::Text(_)));
+    entries
+}
+
+/// The own enumerable keys with the values of a value on the stack. Getters are called first.
+/// ECMA-262 §7.3.23 EnumerableOwnProperties.
+pub(super) fn own_entries_at(machine: &Machine, at: usize) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
+    let entries = own_entries(&machine.heap, machine.stack.get(at).unwrap_or(&Value::Undefined));
+    if entries.iter().any(|(_, value)| matches!(value, Value::Accessor(_))) {
+        return Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Properties));
+    }
+    Ok(entries)
+}
+
+/// As [`own_entries_at`], and then the properties whose key is a symbol. ECMA-262 §7.3.25 CopyDataProperties.
+pub(super) fn copied_entries_at(machine: &Machine, at: usize) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
+    let mut entries = own_entries_at(machine, at)?;
+    if let Some(Value::Ref(source)) = machine.stack.get(at)
+        && let Entry::Object(Object { table, prototype: false, .. }) = machine.heap.get(*source)
+    {
+        for symbol in Symbol::ALL.map(Value::Symbol) {
+            entries.extend(machine.heap.table_get(table, &symbol).map(|value| (symbol, value)));
+        }
+    }
+    Ok(entries)
+}
+
+/// The own enumerable keys with their values, or accessors. ECMA-262 §7.3.23 EnumerableOwnProperties.
 pub(super) fn own_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
     match value {
         Value::Text(text) => (0..text.len()).map(|i| (index_key(i), Value::Text(text.slice(i, i + 1)))).collect(),
@@ -482,14 +669,14 @@ pub(super) fn own_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
                     }
                 }
                 if let Some(table) = &array.extra {
-                    entries.extend(table_entries(heap, table));
+                    entries.extend(named_entries(heap, table));
                 }
                 entries
             }
             Entry::Object(object) if object.prototype => Vec::new(),
-            Entry::Object(object) => table_entries(heap, &object.table),
-            Entry::Error(error) => table_entries(heap, &error.object.table),
-            Entry::Closure(closure) => table_entries(heap, &closure.table),
+            Entry::Object(object) => named_entries(heap, &object.table),
+            Entry::Error(error) => named_entries(heap, &error.object.table),
+            Entry::Closure(closure) => named_entries(heap, &closure.table),
             _ => Vec::new(),
         },
         _ => Vec::new(),
@@ -530,7 +717,7 @@ fn builtin_property(builtin: Builtin, name: &Str) -> Option<Value> {
         return Some(Value::Number(*constant));
     }
     match name.to_utf8().as_str() {
-        "name" if !builtin.is_namespace() => Some(Value::text(owner.rsplit('.').next().unwrap_or(owner))),
+        "name" if !builtin.is_namespace() => Some(Value::text(super::natives::short_name(owner))),
         "length" if !builtin.is_namespace() => Some(Value::Number(f64::from(registry.length(builtin)))),
         _ => None,
     }

@@ -7,13 +7,16 @@ use super::entry::Entry;
 use super::frame::{CodeFrame, Frame};
 use super::interpreter::{InstructionOutcome, remainder};
 use super::machine::{LinkedProgram, Machine, StopReason};
-use super::natives::{Receiver, regexp};
+use super::natives::regexp;
 use super::object::{ErrorKind, IterationKind, Object};
 use super::program::DecodedInstruction;
 use super::table::{Table, TableKind};
 use super::text::Str;
 use super::value::{HeapRef, Value};
-use super::{call, class, conversion, fast_path, host_call, json, number, object, property};
+use super::{
+    accessor, call, class, conversion, coroutine, fast_path, generator, host_call, iteration, job, json, number,
+    object, property,
+};
 
 type StepResult = Result<InstructionOutcome, AbruptCompletion>;
 
@@ -122,7 +125,8 @@ pub(super) fn execute_slow(
             let text = conversion::concat(machine, &a, &b)?;
             replace_operands(machine, 2, Value::Text(text))
         }
-        I::Cc { .. } | I::Ask { .. } => host_call::run_host_call(machine, instruction),
+        I::Await => coroutine::await_value(machine),
+        I::Cc { .. } | I::Ask { .. } | I::Open { .. } => host_call::run_host_call(machine, instruction),
         I::Print => {
             let line = json::display_text(machine, &operand(machine, 0));
             machine.print(line)?;
@@ -144,6 +148,9 @@ pub(super) fn execute_slow(
         I::SetProp(name) => {
             let (target, value) = (operand(machine, 1), operand(machine, 0));
             let key = linked_name(linked, name);
+            if let Some(pair) = accessor::find_accessor(machine, &target, &key)? {
+                return set_accessor(machine, 2, pair, &key);
+            }
             if let Value::Ref(at) = &target
                 && let Entry::Object(Object { frozen: false, .. }) = machine.heap.get(*at)
             {
@@ -181,13 +188,13 @@ pub(super) fn execute_slow(
         I::Spread => {
             let (array, iterable) = (operand(machine, 1), operand(machine, 0));
             // The call's text is absent among arguments. In an array literal it is the source of the spread expression.
-            if iteration_kind(machine, &iterable).is_none()
+            if !iteration::is_iterable(machine, &iterable)
                 && !iterable.is_nullish()
                 && !machine.program.callee_texts.contains_key(&machine.pc)
             {
                 return type_error("Spread syntax requires ...iterable[Symbol.iterator] to be a function");
             }
-            let values = iterate(machine, &iterable)?;
+            let values = iteration::iterate_at(machine, machine.stack.len().wrapping_sub(1))?;
             if let Value::Ref(at) = array {
                 for value in values {
                     machine.heap.push(at, value)?;
@@ -197,8 +204,8 @@ pub(super) fn execute_slow(
             Ok(InstructionOutcome::FallThrough)
         }
         I::SpreadProps => {
-            let (object, source) = (operand(machine, 1), operand(machine, 0));
-            for (key, value) in property::own_entries(&machine.heap, &source) {
+            let object = operand(machine, 1);
+            for (key, value) in property::copied_entries_at(machine, machine.stack.len().wrapping_sub(1))? {
                 define(machine, &object, key, value)?;
             }
             machine.stack.pop();
@@ -241,7 +248,8 @@ pub(super) fn execute_slow(
             this => replace_operands(machine, 0, this),
         },
         I::Iter(slot) => {
-            let iterator = iterator(machine, &operand(machine, 0))?;
+            let waits = machine.program.promise_uses.contains_key(&machine.pc);
+            let iterator = iteration::iterator_at(machine, machine.stack.len().wrapping_sub(1), waits)?;
             machine.stack.pop();
             set_slot(machine, slot, iterator)
         }
@@ -253,24 +261,14 @@ pub(super) fn execute_slow(
             machine.stack.pop();
             set_slot(machine, slot, Value::Ref(iterator))
         }
-        I::IterNext { slot, target } => match next_from_slot(machine, slot)? {
-            Some(value) => replace_operands(machine, 0, value),
-            None => {
-                machine.pc = target;
-                Ok(InstructionOutcome::Jumped)
-            }
-        },
-        I::IterTake(slot) => {
-            let value = next_from_slot(machine, slot)?.unwrap_or(Value::Undefined);
-            replace_operands(machine, 0, value)
-        }
-        I::IterRest(slot) => {
-            let array = machine.heap.new_array(Vec::new());
-            while let Some(value) = next_from_slot(machine, slot)? {
-                machine.heap.push(array, value)?;
-            }
-            replace_operands(machine, 0, Value::Ref(array))
-        }
+        I::IterNext { slot, target } => iteration::step(machine, slot, Some(target)),
+        I::IterTake(slot) => iteration::step(machine, slot, None),
+        I::IterRest(slot) => iteration::rest(machine, slot),
+        I::IterReturn { slot, target } => iteration::close(machine, slot, target),
+        I::Generator => generator::create(machine),
+        I::Yield { target } => generator::suspend_or_continue(machine, Some(target)),
+        I::Delegate => generator::suspend_or_continue(machine, None),
+        I::Leave(target) => generator::leave_operands(machine, target),
         I::Throw => Err(AbruptCompletion::Throw(operand(machine, 0))),
         I::ThrowError { name, message } => {
             let text = |number: u32| machine.program.names.get(number as usize).map_or("", |name| &**name);
@@ -294,12 +292,34 @@ pub(super) fn execute_slow(
         I::InitFields => class::init_fields(machine),
         I::SuperGet(name) => {
             let value = class::super_property(machine, &linked_name(linked, name))?;
-            replace_operands(machine, 0, value)
+            accessor::push_super_property(machine, value)
         }
+        I::Define { kind, is_static, private } => accessor::define_member(machine, kind, is_static, private),
+        I::PrivateGet(name) => accessor::get_private(machine, &private_text(machine, name)),
+        I::PrivateSet(name) => accessor::set_private(machine, &private_text(machine, name)),
+        I::PrivateInit(name) => accessor::init_private(machine, &private_text(machine, name)),
+        I::PrivateIn(name) => accessor::has_private(machine, &private_text(machine, name)),
+        I::NewTarget => accessor::push_new_target(machine),
         I::Enter => Ok(InstructionOutcome::FallThrough),
+        I::Halt if !machine.tasks.is_empty() => job::end_program(machine, Value::Null),
         I::Halt => Ok(InstructionOutcome::Stop(Box::new(StopReason::Complete(serde_json::Value::Null)))),
         _ => Err(AbruptCompletion::Internal("an instruction of the interpreter loop outside the loop")),
     }
+}
+
+/// A private name as the source writes it.
+fn private_text(machine: &Machine, name: u32) -> String {
+    machine.program.names.get(name as usize).map(|name| (**name).to_owned()).unwrap_or_default()
+}
+
+/// Calls the setter of a property, which the operands describe.
+fn set_accessor(machine: &mut Machine, operands: usize, pair: HeapRef, key: &Value) -> StepResult {
+    let target = operand(machine, operands - 1);
+    let message = match machine.heap.element(pair, 1) {
+        Value::Undefined => accessor::only_getter_message(machine, &target, key)?,
+        _ => String::new(),
+    };
+    accessor::call_setter(machine, operands, pair, &message)
 }
 
 fn store_at(machine: &mut Machine, at: usize) -> StepResult {
@@ -394,8 +414,8 @@ pub(super) fn binary(machine: &mut Machine, instruction: DecodedInstruction) -> 
     let result = match instruction {
         I::Add => {
             let (a, b) = (
-                conversion::to_primitive_at(machine, first, PreferredType::Number)?,
-                conversion::to_primitive_at(machine, second, PreferredType::Number)?,
+                conversion::to_primitive_at(machine, first, PreferredType::Default)?,
+                conversion::to_primitive_at(machine, second, PreferredType::Default)?,
             );
             if matches!(a, Value::Text(_)) || matches!(b, Value::Text(_)) {
                 let (a, b) = (conversion::to_text(machine, &a)?, conversion::to_text(machine, &b)?);
@@ -495,11 +515,13 @@ fn loosely_equal(machine: &Machine, first: usize, second: usize) -> Result<bool,
     Ok(match (is_object(a), is_object(b)) {
         (true, true) => a.strict_equals(b),
         (true, false) => {
-            loosely_equal_primitives(machine, &conversion::to_primitive_at(machine, first, PreferredType::Number)?, b)?
+            loosely_equal_primitives(machine, &conversion::to_primitive_at(machine, first, PreferredType::Default)?, b)?
         }
-        (false, true) => {
-            loosely_equal_primitives(machine, a, &conversion::to_primitive_at(machine, second, PreferredType::Number)?)?
-        }
+        (false, true) => loosely_equal_primitives(
+            machine,
+            a,
+            &conversion::to_primitive_at(machine, second, PreferredType::Default)?,
+        )?,
         (false, false) => loosely_equal_primitives(machine, a, b)?,
     })
 }
@@ -527,9 +549,9 @@ pub(super) fn get_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32)
     let target = operand(machine, 0);
     let value = match fast_path::get_method_fast(machine, linked, &target, name) {
         Some(method) => method,
-        None => property::property(machine, &target, &linked_name(linked, name))?,
+        None => property::lookup(machine, &target, &linked_name(linked, name))?,
     };
-    replace_operands(machine, 1, value)
+    accessor::replace_by_property(machine, 1, value)
 }
 
 /// `object[key]`. ECMA-262 §6.2.5.5 GetValue of §13.3.3 EvaluatePropertyAccessWithExpressionKey.
@@ -544,17 +566,17 @@ pub(super) fn get_index(machine: &mut Machine) -> StepResult {
         (Value::Text(text), Value::Number(n)) if *n >= 0.0 && n.fract() == 0.0 => {
             text.unit(*n as usize).map_or(Value::Undefined, |unit| Value::Text(Str::single(unit)))
         }
-        (Value::Undefined | Value::Null, _) => {
-            let key = conversion::to_text(machine, &key)?;
+        (Value::Undefined | Value::Null, key) if !matches!(key, Value::Symbol(_)) => {
+            let key = conversion::to_text(machine, key)?;
             let name = super::property::nullish_name(&target);
             return type_error(format!("Cannot read properties of {name} (reading '{key}')"));
         }
         _ => {
             let key = conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(1))?;
-            property::property(machine, &target, &key)?
+            property::lookup(machine, &target, &key)?
         }
     };
-    replace_operands(machine, 2, value)
+    accessor::replace_by_property(machine, 2, value)
 }
 
 /// `object[key] = value`. ECMA-262 §6.2.5.6 PutValue.
@@ -571,11 +593,14 @@ fn set_index(machine: &mut Machine) -> StepResult {
         machine.heap.set_element(at, index, value.clone())?;
         return replace_operands(machine, 3, value);
     }
-    if target.is_nullish() {
+    if target.is_nullish() && !matches!(operand(machine, 1), Value::Symbol(_)) {
         let (name, key) = (super::property::nullish_name(&target), conversion::to_text(machine, &operand(machine, 1))?);
         return type_error(format!("Cannot set properties of {name} (setting '{key}')"));
     }
     let key = conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(2))?;
+    if let Some(pair) = accessor::find_accessor(machine, &target, &key)? {
+        return set_accessor(machine, 3, pair, &key);
+    }
     property::set_property(machine, &target, key, value.clone())?;
     replace_operands(machine, 3, value)
 }
@@ -585,6 +610,9 @@ pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: V
     let Value::Ref(at) = target else { return Err(AbruptCompletion::Internal("a literal that is not an object")) };
     match machine.heap.get(*at) {
         Entry::Array(_) => property::set_property(machine, target, key, value),
+        Entry::Closure(_) if key.strict_equals(&Value::text("prototype")) => {
+            type_error("Classes may not have a static property named 'prototype'")
+        }
         Entry::Object(Object { frozen: true, .. }) => type_error(format!(
             "Cannot define property {}, object is not extensible",
             conversion::to_text(machine, &key)?
@@ -616,8 +644,7 @@ fn rest_properties(machine: &mut Machine, count: usize) -> StepResult {
     let from = machine.stack.len().saturating_sub(count);
     let keys =
         (from..from + count).map(|at| conversion::to_property_key_at(machine, at)).collect::<Result<Vec<_>, _>>()?;
-    let source = machine.stack.get(from.wrapping_sub(1)).cloned().unwrap_or(Value::Undefined);
-    let entries = property::own_entries(&machine.heap, &source).into_iter();
+    let entries = property::copied_entries_at(machine, from.wrapping_sub(1))?.into_iter();
     let rest = entries.filter(|(key, _)| !keys.iter().any(|k| k.strict_equals(key))).collect();
     let object = new_object(machine, rest);
     replace_operands(machine, count + 1, object)
@@ -634,75 +661,6 @@ pub(super) fn new_object(machine: &mut Machine, pairs: Vec<(Value, Value)>) -> V
     }
     let object = Object { table: Table::from_pairs(pairs), ..Object::default() };
     Value::Ref(machine.heap.allocate(Entry::Object(object)))
-}
-
-/// An iterator over a value, or TypeError. ECMA-262 §7.4.4 GetIterator.
-/// Deviation: only built-in collections and their iterators are iterable, because `Symbol.iterator` does not exist.
-pub(super) fn iterator(machine: &mut Machine, value: &Value) -> Result<Value, AbruptCompletion> {
-    match (property::receiver(machine, value), iteration_kind(machine, value)) {
-        (Some(Receiver::Iterator), _) => Ok(value.clone()),
-        (_, Some(kind)) => Ok(Value::Ref(object::new_iterator(&mut machine.heap, value.clone(), kind))),
-        _ => throw_not_iterable(machine, value),
-    }
-}
-
-/// The parts that the default iterator of a value yields; `None` if it is not iterable.
-fn iteration_kind(machine: &Machine, value: &Value) -> Option<IterationKind> {
-    match property::receiver(machine, value)? {
-        Receiver::Array | Receiver::String | Receiver::Set | Receiver::Iterator => Some(IterationKind::Values),
-        Receiver::Map => Some(IterationKind::Entries),
-        _ => None,
-    }
-}
-
-fn throw_not_iterable<T>(machine: &Machine, value: &Value) -> Result<T, AbruptCompletion> {
-    // The text of a call instruction is its callee, which would be wrong here.
-    let source_text = match machine.program.code.get(machine.pc as usize) {
-        Some(DecodedInstruction::Iter(_) | DecodedInstruction::Spread) => machine.program.callee_texts.get(&machine.pc),
-        _ => None,
-    };
-    if let Some(text) = source_text {
-        return type_error(format!("{text} is not iterable"));
-    }
-    let type_name = match value {
-        Value::Null => "object null".to_owned(),
-        Value::Undefined => "undefined".to_owned(),
-        Value::Number(_) | Value::Bool(_) => {
-            format!("{} {}", conversion::type_of(machine, value), conversion::to_text(machine, value)?)
-        }
-        _ => conversion::type_of(machine, value).to_owned(),
-    };
-    type_error(format!("{type_name} is not iterable (cannot read property Symbol(Symbol.iterator))"))
-}
-
-/// All values that a value iterates over. ECMA-262 IteratorToList.
-pub(super) fn iterate(machine: &mut Machine, value: &Value) -> Result<Vec<Value>, AbruptCompletion> {
-    match value {
-        Value::Ref(at) if machine.heap.array(*at).is_some() => {
-            Ok(machine.heap.elements(*at).into_iter().map(Value::or_undefined).collect())
-        }
-        _ => {
-            let Value::Ref(iterator) = iterator(machine, value)? else { return Ok(Vec::new()) };
-            let mut values = Vec::new();
-            while let Some(value) = object::iterator_next(&mut machine.heap, iterator) {
-                values.push(value);
-                // The characters of a string are shared, so the list is what must be bounded.
-                machine.heap.check_room(16 * values.len() as u64)?;
-            }
-            Ok(values)
-        }
-    }
-}
-
-/// The next value of the iterator in a slot. ECMA-262 §7.4.10 IteratorStepValue.
-fn next_from_slot(machine: &mut Machine, slot: u16) -> Result<Option<Value>, AbruptCompletion> {
-    match machine.stack.get(machine.base + usize::from(slot)) {
-        Some(Value::Ref(at)) => {
-            let at = *at;
-            Ok(object::iterator_next(&mut machine.heap, at))
-        }
-        _ => Err(AbruptCompletion::Internal("a slot without its iterator")),
-    }
 }
 
 fn linked_name(linked: &LinkedProgram, name: u32) -> Value {

@@ -15,15 +15,23 @@
 //! | Map, Set | `["m", table]`, `["s", table]` |
 //! | iterator | `["i", source, "keys" "values" "entries" or "names", position]` |
 //! | regular expression | `["r", pattern, flags, lastIndex]` |
+//! | date | `["d", time]` |
 //! | bound function | `["b", function, this, [argument…]]` |
+//! | promise | `["P", "pending" "fulfilled" or "rejected", handled, value, [first, last]]`: its reactions |
+//! | reaction, job | `["R", kind, [promise, derived promise or suspended function, next], index, [value, value]]` |
+//! | suspended function | `["C", number, instruction, [function, promise], [this, slot…, operand…]]` |
 //! | chunk of a table | `["p", [key, value, …], [insertion number…]]` |
 //!
 //! A table is `[key, value, …]` in order of insertion; that of a Map or Set is `{ next, numbers, pairs }`; one with more than 256
 //! entries is `{ len, chunks, next }`. Values have their wire form (`wire.rs`) or one of `{"$ref":n}`,
-//! `{"$builtin":name}`, `{"$uninitialised":true}` and `{"$hole":true}`. References are page × 64 + slot.
+//! `{"$builtin":name}`, `{"$uninitialised":true}`, `{"$hole":true}` and `{"$accessor":n}`, which refers to an array of getter and setter.
+//! References are page × 64 + slot. A key that refers to an object is a private name.
 //!
 //! `machine.call` is the open call: one call with all its parts, or `{ together: n }` for n calls that the operands describe.
-//! `machine.keys` is the reference of a Map from keys to the number of calls with each.
+//! `machine.tasks` is absent in a program without promises: `awaiting` or `ended`, the promise of the program; `jobs` and `rejections`, each
+//! first and last; `calls`, the open calls with their promises; `acknowledged`, the last number that the host knows.
+//! `machine.keys` is the reference of a Map from keys to the number of calls with each, `machine.console` that of a Map with the
+//! indentation, the counters and the timers of the console.
 
 use std::sync::Arc;
 
@@ -41,11 +49,12 @@ use super::heap::{ENTRIES_PER_PAGE, Heap};
 use super::host_call::read_suspended_requests;
 use super::limits::Limits;
 use super::machine::{Machine, SuspendedCall, SuspendedRequests};
-use super::program::VerifiedProgram;
+use super::machine_tasks::{MachineTasks, ProgramTask};
+use super::program::{DecodedInstruction, VerifiedProgram};
 use super::timsort::TimSort;
-use super::value::HeapRef;
+use super::value::{HeapRef, Value};
 use super::xoshiro::Xoshiro256;
-use super::{abrupt_completion, host_call, legacy, property};
+use super::{abrupt_completion, coroutine, generator, host_call, legacy, property};
 
 /// A machine without its heap.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,12 +92,22 @@ impl Machine {
         machine.insert("calls".to_owned(), json!(self.calls));
         machine.insert("outputBytes".to_owned(), json!(self.output_bytes));
         if let Some(suspended) = &self.suspended_call {
-            let mut call = host_call::encode_suspended_call(self, suspended);
+            let mut call = host_call::encode_suspended_call(self, suspended, &mut encoder);
             call.insert("operands".to_owned(), encoder.values(&suspended.operands));
             machine.insert("call".to_owned(), Json::Object(call));
         }
+        let mut tasks = self.tasks.encode(&mut encoder);
+        if self.tasks.acknowledged > 0 {
+            tasks.get_or_insert_default().insert("acknowledged".to_owned(), json!(self.tasks.acknowledged));
+        }
+        if let Some(tasks) = tasks {
+            machine.insert("tasks".to_owned(), Json::Object(tasks));
+        }
         if self.key_counts != HeapRef::NONE {
             machine.insert("keys".to_owned(), encoder.reference(self.key_counts));
+        }
+        if self.console != HeapRef::NONE {
+            machine.insert("console".to_owned(), encoder.reference(self.console));
         }
         if let Some(pending) = &self.pending {
             machine.insert("pending".to_owned(), encoder.value(pending));
@@ -199,21 +218,25 @@ impl Machine {
         let mut encoder = EntryEncoder::canonical(&self.heap);
         let (scopes, stack) = self.encode_frames(&mut encoder);
         let pending = self.pending.as_ref().map_or(Json::Null, |value| encoder.value(value));
-        let mut call = self
-            .suspended_call
-            .as_ref()
-            .map_or(Json::Null, |suspended| Json::Object(host_call::encode_suspended_call(self, suspended)));
+        let mut call = self.suspended_call.as_ref().map_or(Json::Null, |suspended| {
+            Json::Object(host_call::encode_suspended_call(self, suspended, &mut encoder))
+        });
         if let Some(suspended) =
             self.suspended_call.as_ref().filter(|suspended| matches!(suspended.requests, SuspendedRequests::All(_)))
         {
             call["operands"] = encoder.values(&suspended.operands);
         }
         let keys = (self.key_counts != HeapRef::NONE).then(|| encoder.reference(self.key_counts));
+        let tasks = self.tasks.encode(&mut encoder);
+        let console = (self.console != HeapRef::NONE).then(|| encoder.reference(self.console));
         let part = |text: &mut String, name: &str, value: &Json| {
             text.push_str(name);
             write_canonical_json(value, text);
         };
         part(text, "{\"call\":", &call);
+        if let Some(console) = console {
+            part(text, ",\"console\":", &console);
+        }
         text.push_str(",\"heap\":[");
         encoder.text = std::mem::take(text);
         let mut written = 0;
@@ -235,6 +258,9 @@ impl Machine {
         part(text, ",\"random\":", &encode_random(&self.random));
         part(text, ",\"scopes\":", &scopes);
         part(text, ",\"stack\":", &stack);
+        if let Some(tasks) = tasks {
+            part(text, ",\"tasks\":", &Json::Object(tasks));
+        }
         text.push('}');
     }
 
@@ -271,6 +297,15 @@ impl Machine {
                             }
                             CallKind::Super(class) => {
                                 scope.insert("$super".to_owned(), encoder.reference(class));
+                            }
+                            CallKind::Async(promise) => {
+                                scope.insert("$async".to_owned(), encoder.reference(promise));
+                            }
+                            CallKind::Resumed(promise) => {
+                                scope.insert("$resumed".to_owned(), encoder.reference(promise));
+                            }
+                            CallKind::Generator(generator) | CallKind::AsyncGenerator(generator) => {
+                                scope.insert("$generator".to_owned(), encoder.reference(generator));
                             }
                         }
                     }
@@ -355,10 +390,16 @@ impl Machine {
                 operands: entry_decoder::values(&call["operands"])?,
             });
         }
-        if let Some(keys) = machine.get("keys") {
-            self.key_counts = entry_decoder::reference(keys)?;
-            if !matches!(self.heap.get(self.key_counts), Entry::Map(_)) {
-                return Err("the map of key counts is missing".to_owned());
+        if let Some(tasks) = machine.get("tasks") {
+            self.tasks = MachineTasks::decode(self, tasks)?;
+        }
+        let maps = [("keys", "key counts", &mut self.key_counts), ("console", "the console", &mut self.console)];
+        for (name, content, map) in maps {
+            if let Some(reference) = machine.get(name) {
+                *map = entry_decoder::reference(reference)?;
+                if !matches!(self.heap.get(*map), Entry::Map(_)) {
+                    return Err(format!("the map of {content} is missing"));
+                }
             }
         }
         Ok(())
@@ -390,10 +431,18 @@ impl Machine {
                 self.stack
                     .push(entry_decoder::value(variable.ok_or(format!("scope {index} lacks the variable {name}"))?)?);
             }
-            let call_kind = match (scope.get("$new"), scope.get("$super")) {
-                (Some(class), _) => CallKind::New(entry_decoder::reference(class)?),
-                (_, Some(class)) => CallKind::Super(entry_decoder::reference(class)?),
-                _ => CallKind::Plain,
+            let call_kind = match (scope.get("$new"), scope.get("$super"), scope.get("$async"), scope.get("$resumed")) {
+                (Some(class), ..) => CallKind::New(entry_decoder::reference(class)?),
+                (_, Some(class), ..) => CallKind::Super(entry_decoder::reference(class)?),
+                (_, _, Some(promise), _) => CallKind::Async(entry_decoder::reference(promise)?),
+                (.., Some(promise)) => CallKind::Resumed(entry_decoder::reference(promise)?),
+                _ => match scope.get("$generator") {
+                    Some(at) if function_description.returns_promise => {
+                        CallKind::AsyncGenerator(entry_decoder::reference(at)?)
+                    }
+                    Some(at) => CallKind::Generator(entry_decoder::reference(at)?),
+                    None => CallKind::Plain,
+                },
             };
             self.frames.push(Frame::Code(CodeFrame {
                 function,
@@ -417,6 +466,7 @@ impl Machine {
         let Some(Frame::Code(_)) = self.frames.last() else {
             return Err("the innermost scope is a built-in function".to_owned());
         };
+        self.check_tasks()?;
         let mut end = self.stack.len();
         for (index, pc) in abrupt_completion::frames_with_pc(self) {
             let callee = self.frames.get(index + 1);
@@ -432,11 +482,16 @@ impl Machine {
                         return Err(format!("scope {index} is at instruction {pc} of another function"));
                     }
                     let popped = match callee {
+                        _ if index == 0 && self.tasks.program != ProgramTask::Running => instruction.stack_effect().0,
                         None => match &self.suspended_call {
                             Some(call) => host_call::check_suspended_call(self, call, *instruction)?,
                             None => 0,
                         },
                         Some(Frame::Native(frame)) if frame.reruns_instruction() => 0,
+                        // The callee returns one value.
+                        Some(_) if instruction.stack_effect().1 != 1 => {
+                            return Err(format!("scope {index} is at instruction {pc}, which calls no function"));
+                        }
                         Some(_) => instruction.stack_effect().0,
                     };
                     let from = frame.base as usize + slots;
@@ -450,7 +505,10 @@ impl Machine {
                     end = frame.bottom as usize;
                 }
                 Some(Frame::Native(frame)) => {
-                    if end != frame.top as usize || frame.bottom > frame.top {
+                    // A conversion of an argument of its callback keeps `this` and the arguments.
+                    let converts = matches!(callee, Some(Frame::Native(callee)) if callee.reruns_instruction());
+                    let fits = if converts { end > frame.top as usize } else { end == frame.top as usize };
+                    if !fits || frame.bottom > frame.top {
                         return Err(format!("scope {index} lies outside the stack"));
                     }
                     end = frame.bottom as usize;
@@ -459,6 +517,53 @@ impl Machine {
             }
         }
         if end == 0 { Ok(()) } else { Err("the global scope is not at the bottom of the stack".to_owned()) }
+    }
+}
+
+impl Machine {
+    /// Checks that the frames of promises have their promises, and that those of a job are directly above the global frame.
+    fn check_tasks(&self) -> ReadResult<()> {
+        let is_running = self.tasks.program == ProgramTask::Running;
+        if !is_running && self.suspended_call.is_some() && self.frames.len() < 2 {
+            return Err("a call of a program that does not run".to_owned());
+        }
+        if let ProgramTask::Awaiting(_) = self.tasks.program {
+            let pc = self.frames.get(1).map_or(self.pc, Frame::call_pc);
+            if self.program.code.get(pc as usize) != Some(&DecodedInstruction::Await) {
+                return Err("the program awaits at another instruction".to_owned());
+            }
+        }
+        for (index, frame) in self.frames.iter().enumerate() {
+            let is_job = match frame {
+                Frame::Code(CodeFrame { call_kind: CallKind::AsyncGenerator(at), .. }) => {
+                    generator::caller_promise(self, *at) == Some(HeapRef::NONE)
+                }
+                Frame::Code(frame) => matches!(frame.call_kind, CallKind::Resumed(_)),
+                Frame::Native(frame) => frame.kind.is_job(),
+            };
+            if let Frame::Code(frame) = frame
+                && !generator::is_sound_frame(self, frame)
+            {
+                return Err(format!("scope {index} lacks its generator"));
+            }
+            let promise = match frame {
+                Frame::Code(CodeFrame { call_kind: CallKind::Resumed(promise) | CallKind::Async(promise), .. }) => {
+                    Some(*promise)
+                }
+                Frame::Native(native) if coroutine::rejects_promise(frame) => match native.out {
+                    Value::Ref(promise) => Some(promise),
+                    _ => Some(HeapRef::NONE),
+                },
+                _ => None,
+            };
+            if is_job != (index == 1 && !is_running) {
+                return Err(format!("scope {index} is at the wrong place for a job"));
+            }
+            if promise.is_some_and(|promise| !matches!(self.heap.get(promise), Entry::Promise(_))) {
+                return Err(format!("scope {index} lacks its promise"));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,8 +1,10 @@
 //! Programs on the machine: stopped and restored at any instruction, limited, failing, retried. `tests/language.rs` tests the
 //! semantics of the language against Node.
 
+mod generators;
 mod host_calls;
 mod inspect;
+mod promises;
 mod snapshot;
 mod unsupported;
 
@@ -180,7 +182,7 @@ fn every_field_of_a_machine_survives_its_snapshot() {
     };
     let sources = [
         // Keys, options of a call, several calls at once.
-        "CC('a', { key: 'k', choices: [1] }); CC.all(['b', { prompt: 'c', key: 'k', timeoutMs: 5 }])",
+        "console.group(); CC('a', { key: 'k', choices: [1] }); CC.all(['b', { prompt: 'c', key: 'k', timeoutMs: 5 }])",
         // An array and an object of several chunks, a shifted array, frozen ones, a match with its own properties.
         "const a: any = []; for (let i = 0; i < 700; i++) a.push(i); a.shift(); const o: any = {}; for (let i = 0; i < 300; i++) o['k' + i] = i; Object.freeze(a); Object.freeze(o); Object.freeze([1]); const m: any = new RegExp('b', 'y').exec('b'); const r = /a/g; r.test('aa'); CC(a.length + m.index)",
         "const m = new Map(); const s = new Set(); for (let i = 0; i < 300; i++) { m.set(i, [i]); s.add('' + i) } m.delete(5); s.delete('1'); for (const x of m.keys()) { if (x > 200) { CC('x'); break } }",
@@ -192,6 +194,8 @@ fn every_field_of_a_machine_survives_its_snapshot() {
         "Array.from({ length: 200 }, (_, i) => (i * 37) % 200).sort((a, b) => a - b)",
         // Work that is not counted as instructions yet, and repeated text.
         "let s = 'x'.repeat(50000); for (let i = 0; i < 60; i++) { const t = s + i; t.indexOf('y') } console.log(s.length)",
+        // Tasks: jobs, rejections, open calls, suspended functions, and handlers of promises that wait.
+        "const t = async (q, n) => { for (let i = 0; i < n; i++) { try { await CC(q) } finally { await Promise.reject(1).catch((e) => e) } } }; t('a', 2); t('b', 1); CC('blocking'); await Promise.all([CC.all(['c', 'd']), t('e', 1), Promise.allSettled([1, Promise.reject(2)]), Promise.any([Promise.reject(3), 4])]); await new Promise((r) => { CC('in'); r({ then(f) { CC('then'); f(5) } }) }).then((x) => CC('' + x)).finally(() => CC('f')); t('g', 1); const u = async (q) => t(await CC(q), 1); u('h'); await u('i'); setTimeout(u, 5, 'j'); setTimeout(() => CC('k'), 1); await CC('l'); CC('m'); await null",
     ];
     let limits = Limits { heap_bytes: 1 << 20, ..Limits::default() };
     for source in sources.iter().chain(PROGRAMS) {
@@ -222,6 +226,11 @@ fn run_in_slices(fuel: u64, mut machine: Machine, observe: &mut dyn FnMut(&Machi
         observe(&machine);
         match machine.run(fuel, &TURN) {
             StopReason::Fuel => {}
+            StopReason::Waiting(calls) => {
+                observe(&machine);
+                machine.acknowledge_calls();
+                machine.settle(calls[0].number, &super::Reply::Value(json!("a"))).unwrap();
+            }
             StopReason::Call(_) => {
                 observe(&machine);
                 machine.answer(&json!("a")).unwrap();
@@ -571,4 +580,42 @@ fn equal_regexps_share_their_compiled_pattern_and_no_state() {
     let once = [json!(true), json!(2), json!(0), json!("gi"), json!("")];
     let expected: Vec<Json> = once.iter().chain(&once).cloned().chain(vec![json!(true); 40]).collect();
     assert_eq!(run_with_limits(source, Limits::default()).1, StopReason::Complete(Json::Array(expected)));
+}
+
+/// Node 20, with which the programs of `tests/language` are compared, lacks these methods.
+#[test]
+fn set_methods_combine_sets() {
+    let source = "const a = new Set([1, 2, 3, NaN, 0]), b = new Set([3, NaN, -0, 'x']), m = new Map([[2, 'two'], ['k', 1]]);
+console.log(a.union(b), a.intersection(b), a.difference(b), a.symmetricDifference(b));
+console.log(a.isSubsetOf(b), new Set([3]).isSubsetOf(a), a.isSupersetOf(new Set([1])), a.isDisjointFrom(new Set(['y'])));
+console.log(a.union(m), a.intersection(m), a.difference(m), new Set().isSubsetOf(b), a.size, a === a.union(a));
+try { a.union([1]); } catch (error) { console.log('caught'); }";
+    let (mut machine, stop) = run_with_limits(source, Limits::default());
+    assert_eq!(expect_failure(stop).message, "a method of a Set takes a Set or a Map here");
+    let expected = [
+        "Set(6) { 1, 2, 3, NaN, 0, 'x' } Set(3) { 3, NaN, 0 } Set(2) { 1, 2 } Set(3) { 1, 2, 'x' }",
+        "false true true true",
+        "Set(6) { 1, 2, 3, NaN, 0, 'k' } Set(1) { 2 } Set(4) { 1, 3, NaN, 0 } true 5 false",
+    ];
+    assert_eq!(machine.take_output(), expected);
+}
+
+/// The times of Node's timers are those of its clock.
+#[test]
+fn console_timers_measure_turns() {
+    let source = "console.time(); console.time('x'); console.timeLog('x', 1, '%s'); sleep(1500); console.timeEnd(); console.timeEnd();
+sleep(60000); console.timeLog('x'); sleep(4000000); console.timeEnd('x'); console.timeLog('none')";
+    let (mut machine, mut output) = (start(source), Vec::new());
+    let mut now_ms = TURN.now_ms;
+    for slept in [1_500, 60_000, 4_000_000] {
+        assert!(matches!(machine.run(u64::MAX, &TurnContext { now_ms }), StopReason::Call(_)));
+        now_ms += slept;
+        output.extend(machine.take_output());
+        machine = restore_copy(&machine);
+        machine.reply(&[super::Reply::Nothing]).unwrap();
+    }
+    assert!(matches!(machine.run(u64::MAX, &TurnContext { now_ms }), StopReason::Complete(_)));
+    output.extend(machine.take_output());
+    let expected = ["x: 0ms 1 %s", "default: 1.500s", "x: 1:01.500 (m:ss.mmm)", "x: 1:07:41.500 (h:mm:ss.mmm)"];
+    assert_eq!(output, expected);
 }

@@ -6,7 +6,7 @@ use super::natives::Builtin;
 use super::text::Str;
 
 /// The address of an entry in the heap: page × 64 + slot. Address 0 never holds an entry.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct HeapRef(pub u32);
 
 impl HeapRef {
@@ -14,8 +14,8 @@ impl HeapRef {
     pub const NONE: HeapRef = HeapRef(0);
 }
 
-/// A value of the language (ECMA-262 §6.1 ECMAScript Language Types), or one of two internal marks that no program can observe.
-/// BigInt and Symbol do not exist.
+/// A value of the language (ECMA-262 §6.1 ECMAScript Language Types), or one of three internal marks that no program can observe.
+/// BigInt does not exist, and of the symbols only well-known ones.
 #[derive(Clone, Debug)]
 pub enum Value {
     /// `undefined`
@@ -32,10 +32,55 @@ pub enum Value {
     Ref(HeapRef),
     /// A function or namespace of the machine itself.
     Builtin(Builtin),
+    /// A symbol.
+    Symbol(Symbol),
     /// A variable before its declaration ran.
     Uninitialized,
     /// An element that an array does not have.
     Hole,
+    /// A property with a getter and a setter: an array of both. Only tables of properties hold it. ECMA-262 §6.1.7.1 Property Attributes.
+    Accessor(HeapRef),
+}
+
+/// A well-known symbol. ECMA-262 §6.1.5.1 Well-Known Symbols.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Symbol {
+    /// The key of the method that gives an iterator.
+    Iterator,
+    /// The key of the method that gives an async iterator.
+    AsyncIterator,
+}
+
+impl Symbol {
+    /// All of them.
+    pub const ALL: [Symbol; 2] = [Symbol::Iterator, Symbol::AsyncIterator];
+
+    /// The description, which is also the expression of a program.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Symbol::Iterator => "Symbol.iterator",
+            Symbol::AsyncIterator => "Symbol.asyncIterator",
+        }
+    }
+
+    /// The symbol of this description.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Symbol> {
+        Symbol::ALL.into_iter().find(|symbol| symbol.name() == name)
+    }
+
+    /// The name of a function with this key. ECMA-262 §10.2.9 SetFunctionName.
+    pub(super) fn function_name(self) -> Str {
+        Str::new(&format!("[{}]", self.name()))
+    }
+
+    /// The text in messages and in output. ECMA-262 §20.4.3.3.1 SymbolDescriptiveString.
+    #[must_use]
+    pub fn text(self) -> String {
+        format!("Symbol({})", self.name())
+    }
 }
 
 impl Value {
@@ -51,7 +96,7 @@ impl Value {
             Value::Bool(b) => *b,
             Value::Number(n) => !(*n == 0.0 || n.is_nan()),
             Value::Text(text) => !text.is_empty(),
-            Value::Ref(_) | Value::Builtin(_) => true,
+            Value::Ref(_) | Value::Builtin(_) | Value::Symbol(_) | Value::Accessor(_) => true,
             Value::Undefined | Value::Null | Value::Uninitialized | Value::Hole => false,
         }
     }
@@ -71,6 +116,7 @@ impl Value {
             (Value::Ref(a), Value::Ref(b)) => a == b,
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Builtin(a), Value::Builtin(b)) => a == b,
+            (Value::Symbol(a), Value::Symbol(b)) => a == b,
             (Value::Undefined, Value::Undefined) | (Value::Null, Value::Null) => true,
             _ => false,
         }
@@ -141,9 +187,10 @@ impl Hash for TableKey {
             Value::Number(n) if *n == 0.0 => state.write_u64(0),
             Value::Number(n) if n.is_nan() => state.write_u64(1),
             Value::Number(n) => state.write_u64(n.to_bits()),
-            Value::Ref(r) => state.write_u32(r.0),
+            Value::Ref(r) | Value::Accessor(r) => state.write_u32(r.0),
             Value::Bool(b) => state.write_u8(u8::from(*b)),
             Value::Builtin(builtin) => state.write_u16(builtin.0),
+            Value::Symbol(symbol) => state.write_u8(10 + *symbol as u8),
             Value::Undefined | Value::Null | Value::Uninitialized | Value::Hole => state.write_u8(9),
         }
     }

@@ -3,7 +3,7 @@
 
 use runstate_value::sort_by;
 
-use super::program::{BytecodeError, Capture, DecodedInstruction, Function, VerifiedProgram};
+use super::program::{BytecodeError, Capture, DecodedInstruction, Function, FunctionKind, VerifiedProgram};
 
 /// Most operands of one frame.
 const MAX_DEPTH: u32 = 2_000_000;
@@ -74,6 +74,19 @@ impl Verifier<'_> {
                 function.slots.len()
             ));
         }
+        if function.returns_promise
+            && (function.is_async || matches!(function.kind, FunctionKind::Class | FunctionKind::Derived))
+        {
+            return error(format!("`{}` cannot return a promise", function.name));
+        }
+        if function.is_generator && (function.is_async || function.kind != FunctionKind::Function) {
+            return error(format!("`{}` cannot be a generator", function.name));
+        }
+        if let Some(slot) = function.handlers.iter().filter_map(|handler| handler.slot).max()
+            && usize::from(slot) >= function.slots.len()
+        {
+            return error(format!("a handler of `{}` names slot {slot}", function.name));
+        }
         if function.slots.len() > usize::from(u16::MAX) || function.captures.len() > usize::from(u16::MAX) {
             return error(format!("`{}` has more than 65,535 slots or captures", function.name));
         }
@@ -114,6 +127,15 @@ impl Verifier<'_> {
     fn verify_instruction(&mut self, function: &Function, at: u32, depth: u32) -> Result<(), BytecodeError> {
         let instruction = self.program.code[at as usize];
         self.check_operands(function, at, instruction)?;
+        if instruction == DecodedInstruction::Await && !function.returns_promise && self.function > 0 {
+            return Err(BytecodeError::new(at, format!("`{}` awaits, but returns no promise", function.name)));
+        }
+        if let DecodedInstruction::Generator | DecodedInstruction::Yield { .. } | DecodedInstruction::Delegate =
+            instruction
+            && !function.is_generator
+        {
+            return Err(BytecodeError::new(at, format!("`{}` yields, but is not a generator", function.name)));
+        }
         let (pops, pushes) = instruction.stack_effect();
         let Some(left) = depth.checked_sub(pops) else {
             return Err(BytecodeError::new(at, format!("takes {pops} operands where {depth} are")));
@@ -125,6 +147,10 @@ impl Verifier<'_> {
         }
         if let Some((target, change)) = instruction.target() {
             self.record_depth(at, target, after.saturating_add_signed(change))?;
+        }
+        // Only the value on top remains.
+        if let DecodedInstruction::Yield { target } | DecodedInstruction::Leave(target) = instruction {
+            self.record_depth(at, target, 1)?;
         }
         if !instruction.is_terminator() {
             self.record_depth(at, at + 1, after)?;
@@ -164,6 +190,7 @@ impl Verifier<'_> {
             | I::Iter(slot)
             | I::Keys(slot)
             | I::IterNext { slot, .. }
+            | I::IterReturn { slot, .. }
             | I::IterTake(slot)
             | I::IterRest(slot) => (slot, slots, "slot"),
             I::LoadCapture(capture) | I::StoreCapture(capture) => (capture, function.captures.len(), "capture"),
@@ -215,9 +242,11 @@ impl DecodedInstruction {
             | I::LoadCapture(_)
             | I::LoadGlobal(_)
             | I::IterNext { .. }
+            | I::IterReturn { .. }
             | I::IterTake(_)
             | I::IterRest(_)
             | I::InitFields
+            | I::NewTarget
             | I::SuperGet(_) => (0, 1),
             I::Pop
             | I::Store(_)
@@ -235,7 +264,7 @@ impl DecodedInstruction {
             | I::Throw => (1, 0),
             I::JumpIfKeep(_) | I::JumpIfNKeep(_) | I::JumpSomeKeep(_) | I::JumpDefinedKeep(_) => (1, 0),
             I::Cc { options } => (1 + u32::from(options), 1),
-            I::Dup => (1, 2),
+            I::Dup | I::Delegate => (1, 2),
             I::Dup2 => (2, 4),
             I::Swap => (2, 2),
             I::DupX1 => (2, 3),
@@ -250,6 +279,9 @@ impl DecodedInstruction {
             | I::Dec
             | I::ToText
             | I::GetProp(_)
+            | I::Await
+            | I::Yield { .. }
+            | I::Leave(_)
             | I::RequireObject => (1, 1),
             I::Concat
             | I::Eq
@@ -285,19 +317,29 @@ impl DecodedInstruction {
             | I::CallMethodSpread { .. }
             | I::NewSpread
             | I::Method { .. }
+            | I::PrivateGet(_)
+            | I::PrivateIn(_)
             | I::Fields => (2, 1),
-            I::SetIndex | I::InitIndex | I::CallThisSpread => (3, 1),
+            I::SetIndex
+            | I::InitIndex
+            | I::CallThisSpread
+            | I::Define { .. }
+            | I::PrivateSet(_)
+            | I::PrivateInit(_) => (3, 1),
             I::Array(n) => (n, 1),
             I::Map(n) => (2 * n, 1),
             I::RestProps(n) => (n + 1, 1),
             I::Call { argc } | I::CallMethod { argc, .. } | I::New { argc } => (u32::from(argc) + 1, 1),
             I::CallThis { argc } => (u32::from(argc) + 2, 1),
-            I::CallNative { argc, .. } | I::NewNative { argc, .. } | I::SuperCall { argc } | I::Ask { argc, .. } => {
-                (u32::from(argc), 1)
-            }
+            I::CallNative { argc, .. }
+            | I::NewNative { argc, .. }
+            | I::SuperCall { argc }
+            | I::Ask { argc, .. }
+            | I::Open { argc, .. } => (u32::from(argc), 1),
             I::CallNativeSpread { .. } | I::NewNativeSpread { .. } | I::SuperCallSpread => (1, 1),
             I::Class { derived } => (1 + u32::from(derived), 1),
             I::Jump(_)
+            | I::Generator
             | I::Enter
             | I::NewCell(_)
             | I::CopyCell(_)
@@ -315,7 +357,7 @@ impl DecodedInstruction {
         match self {
             I::Jump(to) | I::JumpIf(to) | I::JumpIfN(to) => Some((to, 0)),
             I::JumpIfKeep(to) | I::JumpIfNKeep(to) | I::JumpSomeKeep(to) | I::JumpDefinedKeep(to) => Some((to, 1)),
-            I::JumpNullish(to) | I::IterNext { target: to, .. } => Some((to, -1)),
+            I::JumpNullish(to) | I::IterNext { target: to, .. } | I::IterReturn { target: to, .. } => Some((to, -1)),
             _ => None,
         }
     }
@@ -324,6 +366,6 @@ impl DecodedInstruction {
     #[must_use]
     pub fn is_terminator(self) -> bool {
         use DecodedInstruction as I;
-        matches!(self, I::Jump(_) | I::Return | I::Throw | I::ThrowError { .. } | I::Halt)
+        matches!(self, I::Jump(_) | I::Leave(_) | I::Return | I::Throw | I::ThrowError { .. } | I::Halt)
     }
 }

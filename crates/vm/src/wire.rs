@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::globals::HostFunction;
 use super::machine::Machine;
 use super::op::Op;
 use super::program::{BytecodeConstant, DecodedInstruction, VerifiedProgram};
+use super::value::Symbol;
 
 /// A constant from its wire form; `None` if the JSON is not a valid constant.
 pub(super) fn decode_constant(json: &Json) -> Option<BytecodeConstant> {
@@ -22,6 +24,7 @@ pub(super) fn decode_constant(json: &Json) -> Option<BytecodeConstant> {
                 ("$undefined", Json::Bool(true)) => BytecodeConstant::Undefined,
                 ("$number", Json::String(text)) => BytecodeConstant::Number(special_number(text)?),
                 ("$text", Json::String(text)) => BytecodeConstant::Text(Arc::from(unescape(text)?)),
+                ("$symbol", Json::String(name)) => BytecodeConstant::Symbol(Symbol::from_name(name)?),
                 _ => return None,
             }
         }
@@ -37,6 +40,7 @@ pub(super) fn encode_constant(constant: &BytecodeConstant) -> Json {
         BytecodeConstant::Bool(truth) => Json::Bool(*truth),
         BytecodeConstant::Number(value) => number(*value),
         BytecodeConstant::Text(units) => text(units),
+        BytecodeConstant::Symbol(symbol) => json!({ "$symbol": symbol.name() }),
     }
 }
 
@@ -190,6 +194,17 @@ impl VerifiedProgram {
             I::NewNativeSpread { name } => (Op::NewNativeSpread, named(name, None)),
             I::Builtin { name: builtin } => (Op::Builtin, Some(json!(name(builtin)))),
             I::Ask { function, argc } => (Op::Ask, Some(json!({ "name": function.name(), "argc": argc }))),
+            I::Open { function, argc } => {
+                (Op::Open, Some(json!({ "name": function.map_or("CC", HostFunction::name), "argc": argc })))
+            }
+            I::Await => (Op::Await, None),
+            I::Generator => (Op::Generator, None),
+            I::Yield { target } => (Op::Yield, Some(json!({ "target": target }))),
+            I::Delegate => (Op::Delegate, None),
+            I::IterReturn { slot, target } => {
+                (Op::IterReturn, Some(annotate(json!({ "slot": slot, "target": target }))))
+            }
+            I::Leave(target) => (Op::Leave, Some(json!(target))),
             I::RequireObject => (Op::RequireObject, annotation),
             I::CallSpread => (Op::CallSpread, annotation),
             I::CallThisSpread => (Op::CallThisSpread, annotation),
@@ -213,7 +228,7 @@ impl VerifiedProgram {
             I::IterTake(slot) => (Op::IterTake, Some(json!(slot))),
             I::IterRest(slot) => (Op::IterRest, Some(json!(slot))),
             I::Iter(slot) => {
-                (Op::Iter, Some(text.map_or_else(|| json!(slot), |text| json!({ "slot": slot, "text": text }))))
+                (Op::Iter, Some(if is_annotated { annotate(json!({ "slot": slot })) } else { json!(slot) }))
             }
             I::IterNext { slot, target } => (Op::IterNext, Some(json!({ "slot": slot, "target": target }))),
             I::ThrowError { name: class, message } => {
@@ -223,6 +238,14 @@ impl VerifiedProgram {
             I::Method { is_static, name: method } => {
                 (Op::Method, Some(json!({ "name": name(method), "static": is_static })))
             }
+            I::Define { kind, is_static, private } => {
+                (Op::Define, Some(json!({ "kind": kind.name(), "static": is_static, "private": private })))
+            }
+            I::PrivateGet(private) => (Op::PrivateGet, named(private, None)),
+            I::PrivateSet(private) => (Op::PrivateSet, named(private, None)),
+            I::PrivateInit(private) => (Op::PrivateInit, named(private, None)),
+            I::PrivateIn(private) => (Op::PrivateIn, named(private, None)),
+            I::NewTarget => (Op::NewTarget, None),
             I::Pop => (Op::Pop, None),
             I::Concat => (Op::Concat, None),
             I::Print => (Op::Print, None),

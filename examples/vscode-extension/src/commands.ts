@@ -7,7 +7,7 @@ import type { Answering } from "./answering.ts";
 import type { Choice, Editor } from "./editor.ts";
 import { count, formatCoarseAge } from "./format.ts";
 import type { Lenses } from "./lenses.ts";
-import { diagnosticsOf, programName } from "./programs.ts";
+import { diagnosticsOf, filesOf, programName } from "./programs.ts";
 import { registerCommand } from "./register-command.ts";
 import { RUN_PAGE } from "./run-page.ts";
 import { WINDOWS } from "./sessions/window-documents.ts";
@@ -85,11 +85,12 @@ export class Commands {
       input = JSON.parse(typed.text) as Json;
     }
     let run: Pick<Run, "id" | "status">;
+    const files = await filesOf(this.editor, file);
     try {
-      run = await this.sessions.runProgram(name, file.text, input);
+      run = await this.sessions.runProgram(name, file.text, input, files);
       this.editor.problems(file.uri, []);
     } catch (error) {
-      const problems = diagnosticsOf(error);
+      const problems = diagnosticsOf(error, files);
       if (problems === undefined) throw error;
       this.editor.problems(file.uri, problems);
       return this.editor.fail(`${file.name} was not run: ${count(problems.length, "compile error")}, the first in line ${problems[0]?.line}.`);

@@ -13,7 +13,7 @@ import { extension } from "./vscode.ts";
 export const { activate, deactivate } = extension({
   hostname: hostname(),
   open: async (editor, options) => open(`file:${folderOf(editor)}`, options),
-  compile: (_, name, source) => compile(name, source),
+  compile: (_, name, source, files) => compile(name, source, files),
   scratch: openScratch,
 });
 

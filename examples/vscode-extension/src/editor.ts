@@ -197,6 +197,8 @@ export interface Editor {
    * kept.
    */
   writeBeside(name: string, contents: Uint8Array, existing: "replace" | "keep"): Promise<string | undefined>;
+  /** The files below the folder of a file that a program may import, with their paths from there. */
+  filesBeside(uri: string): Promise<{ path: string; source: string }[]>;
   /** Makes the editor's TypeScript service read its files anew. */
   reloadTypes(): Promise<void>;
   chooseFile(title: string): Promise<Uint8Array | undefined>;

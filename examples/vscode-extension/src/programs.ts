@@ -1,6 +1,7 @@
 // Language help for programs: which files are programs, their compile errors, and the line of their entry.
 
 import type { Diagnostic } from "runstate";
+import type { SourceFiles } from "runstate/compiler";
 
 import type { Editor, Problem, TextFile } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
@@ -37,15 +38,23 @@ function blankComments(source: string): string {
   return source.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, (comment) => comment.replace(/[^\n]/g, " "));
 }
 
-/** The diagnostics of a compile error; undefined for any other error. */
-export function diagnosticsOf(error: unknown): Problem[] | undefined {
+/** An import of a file of the program. */
+const IMPORT = /\b(from|import)\s*["']\.{1,2}\//;
+
+/** The files that a program may import; none if it has no imports. */
+export async function filesOf(editor: Editor, file: Pick<TextFile, "uri" | "name" | "text">): Promise<SourceFiles> {
+  return IMPORT.test(file.text) ? { entry: file.name, files: await editor.filesBeside(file.uri) } : {};
+}
+
+/** The diagnostics of a compile error of a program with this entry; undefined for any other error. Those of other files are in the first line. */
+export function diagnosticsOf(error: unknown, { entry }: SourceFiles = {}): Problem[] | undefined {
   if (codeOf(error) !== "compile_error") return undefined;
   const { details } = error as { details?: { diagnostics?: Diagnostic[] } };
-  return (details?.diagnostics ?? []).map(({ line, column, message, hint }) => ({
-    line,
-    column,
-    message: hint === undefined ? message : `${message}. ${hint}`,
-  }));
+  return (details?.diagnostics ?? []).map(({ file, line, column, message, hint }) => {
+    const text = hint === undefined ? message : `${message}. ${hint}`;
+    if (entry === undefined || file === entry) return { line, column, message: text };
+    return { line: 1, column: 1, message: `${file}:${line}:${column}: ${text}` };
+  });
 }
 
 /** Shows compile errors of programs while they are typed. */
@@ -79,11 +88,13 @@ export class LanguageHelp {
 
   async #check(file: TextFile): Promise<void> {
     const { uri, name, text } = file;
+    let files: SourceFiles = {};
     try {
-      await this.store.compile(programName(name), text);
+      files = await filesOf(this.editor, file);
+      await this.store.compile(programName(name), text, files);
       if (file.text === text) this.editor.problems(uri, []);
     } catch (error) {
-      const problems = diagnosticsOf(error);
+      const problems = diagnosticsOf(error, files);
       if (problems === undefined) this.editor.log("warn", `${name} was not checked: ${messageOf(error)}`);
       // A file that changed meanwhile is checked again.
       else if (file.text === text) this.editor.problems(uri, problems);

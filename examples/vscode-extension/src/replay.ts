@@ -41,7 +41,8 @@ export class ReplayDifference extends Error {}
 export async function replay({ rs, advanceTo }: Scratch, recording: Recording, moments: Moment[]): Promise<Map<Moment, ReplayedState>> {
   const { execution, version } = recording;
   const { id, input, programName: name } = execution;
-  await rs.cvm.load({ name, source: version.source, bytecode: version.bytecode as Json[], compiler: version.compiler });
+  const { source, entry, files, bytecode, compiler } = version;
+  await rs.cvm.load({ name, source, entry, files, bytecode: bytecode as Json[], compiler });
   const run = await rs.cvm.start(name, { id, input, commandId: startCommandOf(id), logLevel: "off" });
   const states = new Map<Moment, ReplayedState>();
   const output = new OutputReader(run, execution.output);

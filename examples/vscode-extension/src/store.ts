@@ -2,6 +2,7 @@
 // changes, those of other windows and of the command line included.
 
 import type { CallRow, CompiledSource, ExecutionSummary, OpenOptions, Runstate, Status, StoreChange } from "runstate";
+import type { SourceFiles } from "runstate/compiler";
 
 import type { Editor } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
@@ -14,7 +15,7 @@ export interface Host {
   /** The name of this host, under which it is registered as a machine. */
   readonly hostname: string;
   open(editor: Editor, options: OpenOptions): Promise<Runstate>;
-  compile(editor: Editor, name: string, source: string): Promise<CompiledSource>;
+  compile(editor: Editor, name: string, source: string, files?: SourceFiles): Promise<CompiledSource>;
   /** Opens a store in memory. Where a clock can be simulated, it begins at `now`. */
   scratch(editor: Editor, now: number): Promise<Scratch>;
 }
@@ -202,8 +203,8 @@ export class Store {
     this.#listeners.forEach((listener) => listener());
   }
 
-  async compile(name: string, source: string): Promise<CompiledSource> {
-    return this.host.compile(this.editor, name, source);
+  async compile(name: string, source: string, files?: SourceFiles): Promise<CompiledSource> {
+    return this.host.compile(this.editor, name, source, files);
   }
 
   /** Opens a store in memory, which its caller closes. */

@@ -12,6 +12,9 @@ import type { Host } from "./store.ts";
 import { VsCodeLanguageModels } from "./vscode-language-models.ts";
 import { VsCodeWorkspace } from "./vscode-workspace.ts";
 
+/** The largest number of files of a program. */
+const MAX_FILES = 1_000;
+
 /** The exports of an extension on this host. */
 export function extension(host: Host): { activate(context: vscode.ExtensionContext): void; deactivate(): Promise<void> } {
   let editor: VsCodeEditor | undefined;
@@ -188,6 +191,18 @@ class VsCodeEditor implements Editor {
     const exists = existing === "keep" && (await vscode.workspace.fs.stat(beside).then(() => true, () => false));
     if (!exists) await vscode.workspace.fs.writeFile(beside, contents);
     return vscode.workspace.asRelativePath(beside);
+  }
+
+  async filesBeside(uri: string): Promise<{ path: string; source: string }[]> {
+    const folder = vscode.Uri.joinPath(vscode.Uri.parse(uri), "..");
+    const pattern = new vscode.RelativePattern(folder, "**/*.{ts,mts,js,mjs,json}");
+    const found = await vscode.workspace.findFiles(pattern, "**/{node_modules,.*}/**", MAX_FILES);
+    const open = new Map(vscode.workspace.textDocuments.map((document) => [document.uri.toString(), document.getText()]));
+    const read = async (file: vscode.Uri) => ({
+      path: file.path.slice(folder.path.length).replace(/^\//, ""),
+      source: open.get(file.toString()) ?? new TextDecoder().decode(await vscode.workspace.fs.readFile(file)),
+    });
+    return Promise.all(found.filter((file) => file.toString() !== uri).map(read));
   }
 
   async reloadTypes(): Promise<void> {

@@ -14,9 +14,9 @@ export const { activate, deactivate } = extension({
     await initCompilerOnce(editor);
     return open("indexeddb:runstate-vscode", options);
   },
-  async compile(editor, name, source) {
+  async compile(editor, name, source, files) {
     await initCompilerOnce(editor);
-    return compile(name, source);
+    return compile(name, source, files);
   },
   async scratch(editor) {
     await init(editor.asset("dist/runstate_bg.wasm"), { compile });

@@ -126,6 +126,10 @@ export class FakeEditor implements Editor {
   async writeBeside(name: string): Promise<string> {
     return name;
   }
+  beside: { path: string; source: string }[] = [];
+  async filesBeside(): Promise<{ path: string; source: string }[]> {
+    return this.beside;
+  }
   async reloadTypes(): Promise<void> {}
   async chooseFile(): Promise<Uint8Array | undefined> {
     return this.chosen;

@@ -46,3 +46,6 @@ for (const [name, op] of Object.entries(ops)) for (const len of [0, 1, 3]) { con
 class A { constructor() { Object.freeze(this); } } class B extends A { x = 1; } try { new B(); console.log('ok'); } catch (e) { console.log(e.name, e.message); }
 //// keys beyond the last index
 const far = [1]; far[4294967295] = 'a'; far[4294967296] = 'b'; console.log(far.length, far[4294967295], far['4294967295'], far[4294967296], Object.keys(far), 'caller' in (() => 1), 'arguments' in Math.max, 'caller' in {});
+//// static blocks run between static fields
+const log = []; class A { static a = log.push('a'); static { var v = 1; let w = this.a; const add = () => { v += w; return this }; log.push(add() === A, v); for (const x of [1, 2]) { if (x === 2) break; log.push('x' + x); } } static b = log.push('b' + A.a); static { try { throw new Error(this.name) } catch (e) { log.push(e.message) } function inner() { return 'inner' } log.push(inner()); } } console.log(log.join(), A);
+class B { static x; static { this.x = [1, 2].map((n) => n * 2); } static { B.y = B.x.length; } } console.log(B.x, B.y, Object.keys(B)); var v = 'outer'; class D { static { var v = 'inner'; } } console.log(v);

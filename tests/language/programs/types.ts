@@ -32,3 +32,44 @@ class C { m(x: number): void; m(x: any) { console.log(x) } } new C().m(3); decla
 //// node
 function f(x) { return typeof x } console.log(f(1), f('a'));
 class C { m(x) { console.log(x) } } new C().m(3); const T = 1; console.log(T);
+//// enums are objects
+enum Color { Red, Green = 5, Blue, Both = Green | 8, Next, 'a b' = 20, Text = "t", Joined = Text + '!', Template = `x${1}`, Again = Color.Text, Length = "abc".length, Half = 0.5, Minus = -1 }
+console.log(Color, Color.Red, Color[5], Color['a b'], Color[Color.Blue], Object.keys(Color).length, JSON.stringify(Color), typeof Color);
+const enum Level { Low = 1, High = Low << 2 } console.log(Level.Low + Level.High, Level[4]);
+function f(n: number) { enum Inner { A = n, B } return [Inner.A, Inner.B, Inner[n]] } console.log(f(3), f(9));
+const shorten = (c: Color) => { switch (c) { case Color.Red: return 'r'; case Color.Blue: return 'b'; default: return 'other' } }; console.log([Color.Red, Color.Blue, Color.Green].map(shorten)); declare enum Not { A }
+let count = 0; const next = () => ++count; enum Run { A = next(), B = next(), C = A + B } console.log(Run, count); export enum Outcome { X = 'x' } console.log(Object.values(Outcome), Object.entries(Level));
+enum Delay { F = (() => Delay.G0 === undefined ? 7 : 8)(), G0 = F + 1 } console.log(Delay.F, Delay.G0);
+//// node
+const make = (pairs) => { const o = {}; for (const [k, v] of pairs) { if (typeof v === 'number') o[o[k] = v] = k; else o[k] = v; } return o; };
+const Color = make([['Red', 0], ['Green', 5], ['Blue', 6], ['Both', 13], ['Next', 14], ['a b', 20], ['Text', 't'], ['Joined', 't!'], ['Template', 'x1'], ['Again', 't'], ['Length', 3], ['Half', 0.5], ['Minus', -1]]);
+console.log(Color, Color.Red, Color[5], Color['a b'], Color[Color.Blue], Object.keys(Color).length, JSON.stringify(Color), typeof Color);
+const Level = make([['Low', 1], ['High', 4]]); console.log(Level.Low + Level.High, Level[4]);
+function f(n) { const Inner = make([['A', n], ['B', n + 1]]); return [Inner.A, Inner.B, Inner[n]] } console.log(f(3), f(9));
+const shorten = (c) => { switch (c) { case Color.Red: return 'r'; case Color.Blue: return 'b'; default: return 'other' } }; console.log([Color.Red, Color.Blue, Color.Green].map(shorten));
+let count = 0; const next = () => ++count; const Run = make([['A', next()], ['B', next()], ['C', 3]]); console.log(Run, count); const Outcome = { X: 'x' }; console.log(Object.values(Outcome), Object.entries(Level));
+const Delay = make([['F', 7], ['G0', 8]]); console.log(Delay.F, Delay.G0);
+//// parameter properties of a derived class are set after super
+const log = (x: any) => { console.log(x); return x };
+class A { constructor(public base = 1) { log('A ' + Object.keys(this)) } } class B extends A { x = log('field'); constructor(private y: any, readonly z = log('default')) { log('before'); super(7); log('after ' + this.y + this.z); function inner() { return 'hoisted' } log(inner()) } }
+console.log(JSON.stringify(new B(5)), Object.keys(new B(1))); class E extends Error { constructor(message: string, public readonly code: number, private cause2?: Error) { super(message); this.name = 'E' } } const e = new E('m', 42); console.log(e.code, e.message, e.name, Object.keys(e), e instanceof E);
+//// node
+const log = (x) => { console.log(x); return x };
+class A { base; constructor(base = 1) { this.base = base; log('A ' + Object.keys(this)) } } class B extends A { y; z; x = log('field'); constructor(y, z = log('default')) { log('before'); super(7); this.y = y; this.z = z; log('after ' + this.y + this.z); function inner() { return 'hoisted' } log(inner()) } }
+console.log(JSON.stringify(new B(5)), Object.keys(new B(1))); class E extends Error { code; cause2; constructor(message, code, cause2) { super(message); this.code = code; this.cause2 = cause2; this.name = 'E' } } const e = new E('m', 42); console.log(e.code, e.message, e.name, Object.keys(e), e instanceof E);
+//// exports are declarations
+import type { X } from './x'; export type T = number; export interface I { a: T } export const one = 1, { two } = { two: 2 }; console.log(hoisted(), early.name);
+export function hoisted() { return 'h' + one0() } export class C { static n = 3 } function one0() { return 1 } export { one as first, one0 }; export type { T as U }; export { type I as J }; export async function later() { return 5 }
+console.log(one + two, C.n, await later()); export default function early() { return 'e' } export let changed = 1; changed++; console.log(changed);
+//// node
+const one = 1, { two } = { two: 2 }; console.log(hoisted(), early.name);
+function hoisted() { return 'h' + one0() } class C { static n = 3 } function one0() { return 1 } async function later() { return 5 }
+console.log(one + two, C.n, await later()); function early() { return 'e' } let changed = 1; changed++; console.log(changed);
+//// main may be the default export
+export default async function main(input: any) { console.log('main', input); return 2 }
+//// node
+async function main(input) { console.log('main', input); return 2 }
+//// a default export without a name is evaluated
+const log: string[] = []; console.log('before'); export default class { static x = log.push('class'); static { console.log(this.name, log) } }
+//// node
+const log = []; console.log('before'); const named = { default: class { static x = log.push('class'); static { console.log(this.name, log) } } };

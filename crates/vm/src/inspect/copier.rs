@@ -11,7 +11,8 @@ use super::{
     ContainerItem, ErrorLabel, InspectBounds, Member, ObjectCopy, ObjectKind, ValueCopy, ValueView, util_inspect,
 };
 use crate::object::{ErrorKind, IterationKind, IteratorObject, Object};
-use crate::{conversion, inspect, property};
+use crate::promise::PromiseState;
+use crate::{call, conversion, inspect, property};
 
 /// Approximate bytes of a value without its text and its indentation.
 const NODE_BYTES: usize = 8;
@@ -58,6 +59,7 @@ impl<'a> Copier<'a> {
             Value::Bool(truth) => ValueCopy::Bool(*truth),
             Value::Number(number) => ValueCopy::Number(*number),
             Value::Text(text) => self.copy_text(text),
+            Value::Symbol(symbol) => ValueCopy::Symbol(*symbol),
             Value::Builtin(builtin) => {
                 let kind = match builtin.is_namespace() {
                     true => ObjectKind::Function(format!("Object [{}] {{}}", builtin.name())),
@@ -66,6 +68,17 @@ impl<'a> Copier<'a> {
                 ValueCopy::Object(Box::new(ObjectCopy::new(HeapRef::NONE, kind, "Function")))
             }
             Value::Ref(at) => self.copy_reference(*at),
+            Value::Accessor(at) => {
+                let has = |index| !matches!(self.machine.heap.element(*at, index), Value::Undefined);
+                let parts = if has(0) && has(1) {
+                    "Getter/Setter"
+                } else if has(0) {
+                    "Getter"
+                } else {
+                    "Setter"
+                };
+                ValueCopy::Omitted(parts.to_owned())
+            }
         }
     }
 
@@ -87,6 +100,7 @@ impl<'a> Copier<'a> {
         shown.len = match heap.get(at) {
             Entry::Array(array) => array.len(),
             Entry::Map(table) | Entry::Set(table) => table.len(),
+            Entry::Promise(_) => 1,
             _ => 0,
         };
         let members = self.member_values(at, &shown.kind);
@@ -103,6 +117,11 @@ impl<'a> Copier<'a> {
             Entry::Array(array) => self.copy_elements(at, array, members.len(), &mut shown),
             Entry::Map(_) | Entry::Set(_) => self.copy_entries(at, 0, &mut shown),
             Entry::Iterator(iterator) => self.copy_remaining_entries(iterator, &mut shown),
+            Entry::Promise(promise) => shown.items.push(match promise.state {
+                PromiseState::Pending => ContainerItem::Pending,
+                PromiseState::Fulfilled => ContainerItem::Value(self.copy(&promise.value)),
+                PromiseState::Rejected => ContainerItem::Rejected(self.copy(&promise.value)),
+            }),
             _ => {}
         }
         self.copy_members(members, &mut shown);
@@ -135,6 +154,8 @@ impl<'a> Copier<'a> {
                 self.take(source.len());
                 (ObjectKind::RegExp { source, flags }, "RegExp".to_owned())
             }
+            Entry::Promise(_) => (ObjectKind::Promise, "Promise".to_owned()),
+            Entry::Date(time) => (ObjectKind::Date(crate::date::iso_text(*time)), "Date".to_owned()),
             Entry::Iterator(iterator) => {
                 let (source, plain) = iterator_label(machine, &iterator.source);
                 let suffix = if iterator.kind == IterationKind::Entries && !plain { "Entries" } else { "Iterator" };
@@ -143,10 +164,18 @@ impl<'a> Copier<'a> {
                     format!("Object [{source} Iterator]"),
                 )
             }
-            // Parts of other entries, which no value references.
-            Entry::Cell(_) | Entry::Chunk(_) | Entry::Pairs(_) | Entry::Free => {
-                (ObjectKind::Object, "Object".to_owned())
+            Entry::Generator(_) => {
+                let is_async = crate::generator::is_async(machine, at) == Some(true);
+                let name = if is_async { "Object [AsyncGenerator]" } else { "Object [Generator]" };
+                (ObjectKind::Function(format!("{name} {{}}")), name.to_owned())
             }
+            // Parts of other entries, which no value references.
+            Entry::Cell(_)
+            | Entry::Chunk(_)
+            | Entry::Pairs(_)
+            | Entry::Reaction(_)
+            | Entry::Coroutine(_)
+            | Entry::Free => (ObjectKind::Object, "Object".to_owned()),
         }
     }
 
@@ -161,11 +190,15 @@ impl<'a> Copier<'a> {
             _ => None,
         };
         let entries = table.map(|table| property::table_entries(heap, table)).unwrap_or_default();
-        let mut members: Vec<_> = entries.into_iter().map(|(key, value)| (key, value, true)).collect();
+        // Symbols follow the names.
+        let (names, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| matches!(key, Value::Text(_)));
+        let symbols = others.into_iter().filter(|(key, _)| matches!(key, Value::Symbol(_)));
+        let mut members: Vec<_> = names.into_iter().chain(symbols).map(|(key, value)| (key, value, true)).collect();
         if let (Entry::Error(error), ObjectKind::Error(label)) = (heap.get(at), kind) {
             members.retain(|(key, value, _)| !is_in_stack(self.machine, &label.stack, key, value));
-            let cause = Value::text("cause");
-            members.extend(heap.table_get(&error.hidden, &cause).map(|value| (cause, value, false)));
+            for name in ["cause", "errors"].map(Value::text) {
+                members.extend(heap.table_get(&error.hidden, &name).map(|value| (name, value, false)));
+            }
         }
         if self.hidden && matches!(kind, ObjectKind::Array) {
             let len = heap.array_len(at) as f64;
@@ -224,7 +257,7 @@ impl<'a> Copier<'a> {
             match iterator.kind {
                 IterationKind::Entries => ContainerItem::Pair(copier.copy(key), copier.copy(value)),
                 IterationKind::Keys => ContainerItem::Value(copier.copy(key)),
-                IterationKind::Values | IterationKind::Names => ContainerItem::Value(copier.copy(value)),
+                _ => ContainerItem::Value(copier.copy(value)),
             }
         });
     }
@@ -255,7 +288,12 @@ impl<'a> Copier<'a> {
             if shown.members.len() >= self.bounds.members || self.left == 0 {
                 break;
             }
-            let Value::Text(key) = key else { continue };
+            let (key, enumerable) = match key {
+                Value::Text(key) => (key, enumerable),
+                // Written in brackets.
+                Value::Symbol(symbol) => (Str::new(&symbol.text()), false),
+                _ => continue,
+            };
             self.take(key.len());
             let value = self.copy(&value);
             shown.members.push(Member { key: key.units().iter().collect(), enumerable, value });
@@ -303,7 +341,8 @@ pub(super) fn function_label(machine: &Machine, function: &Value) -> String {
         _ => None,
     };
     let Some(class) = class else {
-        return if name.is_empty() { "[Function (anonymous)]".to_owned() } else { format!("[Function: {name}]") };
+        let kind = call::function_class(machine, function);
+        return if name.is_empty() { format!("[{kind} (anonymous)]") } else { format!("[{kind}: {name}]") };
     };
     let name = if name.is_empty() { "(anonymous)" } else { &name };
     let parent = class.parent.as_ref().map(|parent| function_value_name(machine, parent)).unwrap_or_default();

@@ -8,10 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use super::super::coroutine::Coroutine;
 use super::super::entry::Entry;
 use super::super::frame::{CodeFrame, Frame};
 use super::super::machine::Machine;
 use super::super::program::DecodedInstruction;
+use super::super::promise::ReactionKind;
 use super::super::slow_path::source_name;
 use super::super::value::{HeapRef, Value};
 use super::{Copier, InspectBounds, ValueView};
@@ -24,6 +26,9 @@ use crate::{abrupt_completion, conversion, property};
 pub struct MachineView {
     /// The next instruction; while a call is open, the one that made it; after a failure, the one that failed.
     pub pc: u32,
+    /// Its file, in a program of several files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Its line in the source, from 1; 0 if unknown.
     pub line: u32,
     /// Its column in the source, from 1; 0 if unknown.
@@ -43,6 +48,9 @@ pub struct FrameView {
     pub function: String,
     /// Its current instruction.
     pub pc: u32,
+    /// Its file, in a program of several files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Its line in the source, from 1; 0 if unknown.
     pub line: u32,
     /// Its column in the source, from 1; 0 if unknown.
@@ -67,7 +75,8 @@ pub(crate) fn view(machine: &Machine, bounds: InspectBounds) -> MachineView {
     let frames = frame_views(machine, &mut copier, None);
     let stack = operand_values(machine).iter().map(|value| copier.view(value)).collect();
     let location = machine.program.location(machine.pc);
-    MachineView { pc: machine.pc, line: location.line, column: location.column, stack, frames, cut: copier.cut }
+    let file = machine.program.file(machine.pc).map(str::to_owned);
+    MachineView { pc: machine.pc, file, line: location.line, column: location.column, stack, frames, cut: copier.cut }
 }
 
 #[must_use]
@@ -92,20 +101,63 @@ fn frame_views(machine: &Machine, copier: &mut Copier<'_>, name: Option<&str>) -
             Some(Frame::Native(frame)) => (frame.kind.name().to_owned(), Vec::new()),
             None => continue,
         };
-        let mut views = Vec::new();
-        for (variable, value) in variables {
-            let is_selected = match name {
-                Some(name) => variable == name,
-                None => copier.bounds.functions || !conversion::is_callable(machine, &value),
-            };
-            if is_selected {
-                views.push(VariableView { name: variable, value: copier.view(&value) });
-            }
-        }
-        let location = machine.program.location(pc);
-        frames.push(FrameView { function, pc, line: location.line, column: location.column, variables: views });
+        frames.push(frame_view(machine, copier, function, pc, variables, name));
     }
     frames
+}
+
+fn frame_view(
+    machine: &Machine,
+    copier: &mut Copier<'_>,
+    function: String,
+    pc: u32,
+    variables: Vec<(String, Value)>,
+    name: Option<&str>,
+) -> FrameView {
+    let mut views = Vec::new();
+    for (variable, value) in variables {
+        let is_selected = match name {
+            Some(name) => variable == name,
+            None => copier.bounds.functions || !conversion::is_callable(machine, &value),
+        };
+        if is_selected {
+            views.push(VariableView { name: variable, value: copier.view(&value) });
+        }
+    }
+    let location = machine.program.location(pc);
+    let file = machine.program.file(pc).map(str::to_owned);
+    FrameView { function, pc, file, line: location.line, column: location.column, variables: views }
+}
+
+/// The suspended function that awaits an open call.
+fn awaiting_coroutine(machine: &Machine, number: u64) -> Option<&Coroutine> {
+    let call = machine.tasks.open_calls.iter().find(|call| call.number == number)?;
+    let Entry::Promise(promise) = machine.heap.get(call.promise) else { return None };
+    let Entry::Reaction(reaction) = machine.heap.get(promise.first) else { return None };
+    match machine.heap.get(reaction.derived) {
+        Entry::Coroutine(coroutine) if reaction.kind == ReactionKind::Await => Some(coroutine),
+        Entry::Generator(generator) if reaction.kind == ReactionKind::Await => Some(&generator.coroutine),
+        _ => None,
+    }
+}
+
+#[must_use]
+pub(crate) fn awaiting_function(machine: &Machine, number: u64, bounds: InspectBounds) -> Option<FrameView> {
+    let coroutine = awaiting_coroutine(machine, number)?;
+    let (own_cells, assigned) = (own_cells(machine), first_assignments(machine));
+    let (this, slots) = coroutine.values.split_first()?;
+    let scope = FunctionScope { function: coroutine.function, closure: coroutine.closure, this: Some(this), slots };
+    let variables = scope_variables(machine, &scope, coroutine.pc, &own_cells, &assigned);
+    let function = frame_name(machine, coroutine.function);
+    Some(frame_view(machine, &mut Copier::new(machine, bounds), function, coroutine.pc, variables, None))
+}
+
+/// The values of a function that runs or is suspended.
+struct FunctionScope<'a> {
+    function: u32,
+    closure: HeapRef,
+    this: Option<&'a Value>,
+    slots: &'a [Value],
 }
 
 /// The name of a function in stack traces.
@@ -126,24 +178,42 @@ fn frame_variables(
     own_cells: &HashSet<HeapRef>,
     assigned: &HashMap<(u32, usize), u32>,
 ) -> Vec<(String, Value)> {
-    let Some(function) = machine.program.functions.get(frame.function as usize) else { return Vec::new() };
+    scope_variables(machine, &frame_scope(machine, frame), pc, own_cells, assigned)
+}
+
+fn frame_scope<'a>(machine: &'a Machine, frame: &CodeFrame) -> FunctionScope<'a> {
     let base = frame.base as usize;
-    let mut variables = Vec::new();
     let this = base.checked_sub(1).and_then(|at| machine.stack.get(at));
-    if let Some(this @ Value::Ref(_)) = this.filter(|_| frame.function > 0) {
+    FunctionScope {
+        function: frame.function,
+        closure: frame.closure,
+        this: this.filter(|_| frame.function > 0),
+        slots: machine.stack.get(base..).unwrap_or(&[]),
+    }
+}
+
+fn scope_variables(
+    machine: &Machine,
+    scope: &FunctionScope<'_>,
+    pc: u32,
+    own_cells: &HashSet<HeapRef>,
+    assigned: &HashMap<(u32, usize), u32>,
+) -> Vec<(String, Value)> {
+    let Some(function) = machine.program.functions.get(scope.function as usize) else { return Vec::new() };
+    let mut variables = Vec::new();
+    if let Some(this @ Value::Ref(_)) = scope.this {
         variables.push(("this".to_owned(), this.clone()));
     }
-    let slots = machine.stack.get(base..).unwrap_or(&[]);
     let parameters = usize::from(function.params) + usize::from(function.rest);
-    variables.extend(function.slots.iter().zip(slots).enumerate().map(|(slot, (name, value))| {
-        let first = assigned.get(&(frame.function, slot)).filter(|_| slot >= parameters);
+    variables.extend(function.slots.iter().zip(scope.slots).enumerate().map(|(slot, (name, value))| {
+        let first = assigned.get(&(scope.function, slot)).filter(|_| slot >= parameters);
         let value = match value {
             Value::Undefined if first.is_some_and(|first| *first > pc) => Value::Uninitialized,
             value => slot_value(machine, value),
         };
         (source_name(name), value)
     }));
-    if let Entry::Closure(closure) = machine.heap.get(frame.closure) {
+    if let Entry::Closure(closure) = machine.heap.get(scope.closure) {
         let captured =
             function.capture_names.iter().zip(&closure.captures).filter(|(_, cell)| !own_cells.contains(cell));
         variables.extend(captured.map(|(name, cell)| (source_name(name), slot_value(machine, &Value::Ref(*cell)))));
@@ -208,10 +278,26 @@ const DEPTH: usize = 6;
 
 #[must_use]
 pub(crate) fn variables(machine: &Machine, max_bytes: usize) -> Json {
+    let innermost = machine.frames.iter().rev().find_map(|frame| match frame {
+        Frame::Code(frame) => Some(frame_scope(machine, frame)),
+        Frame::Native(_) => None,
+    });
+    variables_json(machine, innermost.as_ref(), max_bytes)
+}
+
+#[must_use]
+pub(crate) fn call_variables(machine: &Machine, number: u64, max_bytes: usize) -> Json {
+    let Some(coroutine) = awaiting_coroutine(machine, number) else { return variables(machine, max_bytes) };
+    let (function, closure) = (coroutine.function, coroutine.closure);
+    let scope = FunctionScope { function, closure, this: None, slots: coroutine.values.get(1..).unwrap_or(&[]) };
+    variables_json(machine, Some(&scope), max_bytes)
+}
+
+fn variables_json(machine: &Machine, innermost: Option<&FunctionScope<'_>>, max_bytes: usize) -> Json {
     let mut variables = Map::new();
     let mut left = max_bytes.saturating_sub(2);
     let mut cut = false;
-    for (name, value) in visible_variables(machine) {
+    for (name, value) in visible_variables(machine, innermost) {
         if name.is_empty() || variables.contains_key(&name) || conversion::is_callable(machine, &value) {
             continue;
         }
@@ -267,7 +353,7 @@ pub(crate) fn operands(machine: &Machine, max_bytes: usize) -> Json {
 }
 
 /// Names and values from the innermost scope outwards.
-fn visible_variables(machine: &Machine) -> Vec<(String, Value)> {
+fn visible_variables(machine: &Machine, innermost: Option<&FunctionScope<'_>>) -> Vec<(String, Value)> {
     let mut variables = Vec::new();
     let mut scope = |names: &[String], values: &[Value]| {
         for (name, value) in names.iter().zip(values) {
@@ -283,16 +369,12 @@ fn visible_variables(machine: &Machine) -> Vec<(String, Value)> {
             }
         }
     };
-    let innermost = machine.frames.iter().rev().find_map(|frame| match frame {
-        Frame::Code(frame) => Some(frame),
-        Frame::Native(_) => None,
-    });
     let functions = &machine.program.functions;
-    if let Some(frame) = innermost
-        && let Some(function) = functions.get(frame.function as usize)
+    if let Some(innermost) = innermost
+        && let Some(function) = functions.get(innermost.function as usize)
     {
-        scope(&function.slots, machine.stack.get(frame.base as usize..).unwrap_or(&[]));
-        if let Entry::Closure(closure) = machine.heap.get(frame.closure) {
+        scope(&function.slots, innermost.slots);
+        if let Entry::Closure(closure) = machine.heap.get(innermost.closure) {
             let cells: Vec<Value> = closure.captures.iter().map(|at| Value::Ref(*at)).collect();
             scope(&function.capture_names, &cells);
         }

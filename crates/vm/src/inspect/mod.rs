@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
-use super::value::HeapRef;
+use super::value::{HeapRef, Symbol};
 use super::wire;
 
 /// How much of values a view contains.
@@ -82,8 +82,8 @@ impl InspectBounds {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ValueView {
     /// As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
-    /// `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$regexp":{"source":…,"flags":…}}`,
-    /// `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
+    /// `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending: `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`), `{"$regexp":{"source":…,"flags":…}}`, `{"$date":text}`,
+    /// `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
     /// object n levels further out, `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
     /// `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. Keys of the program
     /// that begin with `$` have it twice.
@@ -100,6 +100,7 @@ enum ValueCopy {
     Null,
     Bool(bool),
     Number(f64),
+    Symbol(Symbol),
     /// The copied units, and the number of omitted ones.
     Text(Vec<u16>, usize),
     Object(Box<ObjectCopy>),
@@ -146,6 +147,9 @@ enum ObjectKind {
         source: String,
         flags: String,
     },
+    Promise,
+    /// Its ISO text; `None`: an invalid date.
+    Date(Option<String>),
     Error(Box<ErrorLabel>),
 }
 
@@ -174,6 +178,9 @@ enum ContainerItem {
     Entry(ValueCopy, ValueCopy),
     /// A key and a value that an iterator yields as an array.
     Pair(ValueCopy, ValueCopy),
+    /// The state of a promise that is not fulfilled.
+    Pending,
+    Rejected(ValueCopy),
 }
 
 impl ObjectCopy {
@@ -191,6 +198,7 @@ fn tagged_json(shown: &ValueCopy) -> Json {
         ValueCopy::Null => Json::Null,
         ValueCopy::Bool(truth) => Json::Bool(*truth),
         ValueCopy::Number(number) => wire::number(*number),
+        ValueCopy::Symbol(symbol) => json!({ "$symbol": symbol.name() }),
         ValueCopy::Text(units, 0) => wire::text(units),
         ValueCopy::Text(units, left) => json!({ "$cut": wire::text(units), "of": units.len() + left }),
         ValueCopy::Circular(levels, _) => json!({ "$circular": levels }),
@@ -206,8 +214,10 @@ fn object_json(object: &ObjectCopy) -> Json {
         ObjectKind::Array => ("$array", items_json(object)),
         ObjectKind::Map => ("$map", items_json(object)),
         ObjectKind::Set => ("$set", items_json(object)),
+        ObjectKind::Promise => ("$promise", items_json(object)),
         ObjectKind::Function(base) => ("$function", json!(base)),
         ObjectKind::Iterator { name, .. } => ("$iterator", json!(name)),
+        ObjectKind::Date(text) => ("$date", json!(text)),
         ObjectKind::RegExp { source, flags } => ("$regexp", json!({ "source": source, "flags": flags })),
         ObjectKind::Error(label) => {
             ("$error", json!({ "name": label.name, "message": label.message, "stack": label.stack }))
@@ -222,6 +232,8 @@ fn items_json(object: &ObjectCopy) -> Json {
     let items = object.items.iter().map(|item| match item {
         ContainerItem::Holes(run) => json!({ "$holes": run }),
         ContainerItem::Value(value) => tagged_json(value),
+        ContainerItem::Pending => json!({ "$pending": true }),
+        ContainerItem::Rejected(reason) => json!({ "$rejected": tagged_json(reason) }),
         ContainerItem::Entry(key, value) | ContainerItem::Pair(key, value) => {
             json!([tagged_json(key), tagged_json(value)])
         }

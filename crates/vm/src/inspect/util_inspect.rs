@@ -30,7 +30,11 @@ const MIN_BROKEN_TEXT: usize = 16;
 
 /// The value in the form of `util.inspect`.
 pub(super) fn inspect_text(shown: &ValueCopy, bounds: &InspectBounds) -> String {
-    InspectWriter { items: bounds.items, indentation: 0, level: 0, circular: Vec::new() }.write_value(shown, 0)
+    write_within(shown, bounds, LINE_WIDTH)
+}
+
+fn write_within(shown: &ValueCopy, bounds: &InspectBounds, width: usize) -> String {
+    InspectWriter { width, items: bounds.items, indentation: 0, level: 0, circular: Vec::new() }.write_value(shown, 0)
 }
 
 /// A number in the form of `util.inspect`.
@@ -39,6 +43,8 @@ pub(super) fn number_text(number: f64) -> String {
 }
 
 struct InspectWriter {
+    /// Columns of a line.
+    width: usize,
     /// Most elements of one array.
     items: usize,
     indentation: usize,
@@ -56,6 +62,7 @@ impl InspectWriter {
             ValueCopy::Null => "null".to_owned(),
             ValueCopy::Bool(truth) => truth.to_string(),
             ValueCopy::Number(value) => number_text(*value),
+            ValueCopy::Symbol(symbol) => symbol.text(),
             ValueCopy::Text(units, left) => self.write_text(units, *left),
             ValueCopy::Circular(_, at) => {
                 let number = self.circular.iter().position(|target| target == at).unwrap_or_else(|| {
@@ -71,7 +78,7 @@ impl InspectWriter {
 
     fn write_text(&self, units: &[u16], left: usize) -> String {
         let suffix = if left > 0 { format!("... {left} more character{}", plural(left)) } else { String::new() };
-        if units.len() <= MIN_BROKEN_TEXT || units.len() + self.indentation + 4 <= LINE_WIDTH {
+        if units.len() <= MIN_BROKEN_TEXT || units.len() + self.indentation + 4 <= self.width {
             return quote(units) + &suffix;
         }
         let lines: Vec<String> = units.split_inclusive(|unit| *unit == u16::from(b'\n')).map(quote).collect();
@@ -122,9 +129,11 @@ impl InspectWriter {
             ObjectKind::Object => (none, format!("{} {{", object.class), "}"),
             ObjectKind::Map => (none, format!("Map({}) {{", object.len), "}"),
             ObjectKind::Set => (none, format!("Set({}) {{", object.len), "}"),
+            ObjectKind::Promise => (none, "Promise {".to_owned(), "}"),
             ObjectKind::Iterator { name, plain: true } => (none, format!("Object [{name}] {{"), "}"),
             ObjectKind::Iterator { name, plain: false } => (none, format!("[{name}] {{"), "}"),
             ObjectKind::Function(base) => (base.clone(), "{".to_owned(), "}"),
+            ObjectKind::Date(text) => (text.clone().unwrap_or_else(|| "Invalid Date".to_owned()), "{".to_owned(), "}"),
             ObjectKind::RegExp { source, flags } => (format!("/{source}/{flags}"), "{".to_owned(), "}"),
             ObjectKind::Error(label) => {
                 let stack = label.stack.replace('\n', &format!("\n{}", " ".repeat(self.indentation)));
@@ -138,6 +147,8 @@ impl InspectWriter {
         let text = match item {
             ContainerItem::Holes(run) => format!("<{run} empty item{}>", plural(*run)),
             ContainerItem::Value(value) => self.write_value(value, level),
+            ContainerItem::Pending => "<pending>".to_owned(),
+            ContainerItem::Rejected(reason) => format!("<rejected> {}", self.write_value(reason, level)),
             ContainerItem::Entry(key, value) => {
                 let key = self.write_value(key, level);
                 format!("{key} => {}", self.write_value(value, level))
@@ -156,7 +167,7 @@ impl InspectWriter {
         let begin = if base.is_empty() { open.to_owned() } else { format!("{base} {open}") };
         if self.level - level < COMPACT && !output.grouped {
             let start = output.lines.len() + self.indentation + length(open) + length(base) + 10;
-            if fits(&output.lines, start) && !base.contains('\n') {
+            if self.fits(&output.lines, start) && !base.contains('\n') {
                 let joined = output.lines.join(", ");
                 if !joined.contains('\n') {
                     return format!("{begin} {joined} {close}");
@@ -165,6 +176,11 @@ impl InspectWriter {
         }
         let indentation = format!("\n{}", " ".repeat(self.indentation));
         format!("{begin}{indentation}  {}{indentation}{close}", output.lines.join(&format!(",{indentation}  ")))
+    }
+
+    /// Whether entries fit on one line after `start` columns.
+    fn fits(&self, output: &[String], start: usize) -> bool {
+        output.iter().map(|entry| length(entry)).sum::<usize>() + output.len() + start <= self.width
     }
 
     /// Arranges elements in columns if their lengths are similar (`groupArrayElements`).
@@ -180,14 +196,14 @@ impl InspectWriter {
         let longest = widths.iter().copied().max().unwrap_or_default();
         let column = longest + SEPARATOR;
         let has_similar_lengths = total as f64 / column as f64 > 5.0 || longest <= 6;
-        if column * 3 + self.indentation >= LINE_WIDTH || !has_similar_lengths {
+        if column * 3 + self.indentation >= self.width || !has_similar_lengths {
             return OutputLines::without_groups(output);
         }
         let bias = (column as f64 - total as f64 / output.len() as f64).sqrt();
         let biased = (column as f64 - 3.0 - bias).max(1.0);
         // Approximately a square: a character is 2.5 times as high as it is wide.
         let square = ((2.5 * biased * count as f64).sqrt() / biased).round() as usize;
-        let columns = square.min((LINE_WIDTH - self.indentation) / column).min(COMPACT * 4).min(15);
+        let columns = square.min((self.width - self.indentation) / column).min(COMPACT * 4).min(15);
         if columns <= 1 {
             return OutputLines::without_groups(output);
         }
@@ -227,14 +243,23 @@ impl OutputLines {
     }
 }
 
-/// Whether entries fit on one line after `start` columns.
-fn fits(output: &[String], start: usize) -> bool {
-    output.iter().map(|entry| length(entry)).sum::<usize>() + output.len() + start <= LINE_WIDTH
-}
-
-/// Columns of a string; its line breaks take none.
-fn width(text: &str) -> usize {
-    length(text) - text.matches('\n').count()
+/// Columns of a string on a terminal (`getStringWidth` of lib/internal/util/inspect.js): wide characters take two, and control characters
+/// and combining marks none.
+pub(crate) fn width(text: &str) -> usize {
+    let columns = |one: char| match u32::from(one) {
+        0..=0x1f | 0x7f..=0x9f | 0x300..=0x36f | 0x200b..=0x200f | 0x20d0..=0x20ff | 0xfe00..=0xfe0f => 0,
+        0xfe20..=0xfe2f | 0xe0100..=0xe01ef => 0,
+        0x1100..=0x115f | 0x2329 | 0x232a | 0x2e80..=0x303e | 0x3040..=0x3247 | 0x3250..=0x4dbf | 0x4e00..=0xa4c6 => 2,
+        0xa960..=0xa97c | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe10..=0xfe19 | 0xfe30..=0xfe6b | 0xff01..=0xff60 => 2,
+        0xffe0..=0xffe6 | 0x1b000..=0x1b001 | 0x1f200..=0x1f251 | 0x1f300..=0x1f64f | 0x1f680..=0x1f6ff => 2,
+        0x1f900..=0x1f9ff | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    };
+    if text.is_ascii() {
+        text.bytes().filter(|byte| !byte.is_ascii_control()).count()
+    } else {
+        text.chars().map(columns).sum()
+    }
 }
 
 /// Length in UTF-16 code units, as in JavaScript.
@@ -304,6 +329,17 @@ pub(crate) fn format_log_line(machine: &mut Machine, args: &NativeArgs) -> Resul
         }
         next = format_directives(machine, &first, args, &mut line)?;
     }
+    push_values(machine, args, next, &mut line)?;
+    Ok(line)
+}
+
+/// Appends the arguments from number `next` on, with spaces between them.
+pub(crate) fn push_values(
+    machine: &mut Machine,
+    args: &NativeArgs,
+    next: usize,
+    line: &mut String,
+) -> Result<(), AbruptCompletion> {
     for at in next..args.count {
         if at > 0 {
             line.push(' ');
@@ -314,7 +350,7 @@ pub(crate) fn format_log_line(machine: &mut Machine, args: &NativeArgs) -> Resul
         }
         conversion::check_text_length(machine, line.len())?;
     }
-    Ok(line)
+    Ok(())
 }
 
 /// Writes the first argument with its directives. Returns the number of arguments used, including the first; 0 without directives.
@@ -378,7 +414,7 @@ fn format_directive(
 
 /// `%j`: the value as JSON, unless it is cyclic.
 fn format_json_directive(machine: &Machine, value: &Value) -> Result<String, AbruptCompletion> {
-    let options = StringifyOptions { indent: Str::empty(), allowed_keys: None, marks_cycles: false };
+    let options = StringifyOptions { indent: Str::empty(), allowed_keys: None, marks_cycles: false, operand: None };
     match json::stringify(machine, value, &options) {
         Ok(Some(text)) => Ok(text.to_utf8()),
         Ok(None) => Ok("undefined".to_owned()),
@@ -399,9 +435,39 @@ fn uses_inspect_for_s(machine: &Machine, value: &Value) -> bool {
 }
 
 /// A value as `util.inspect` writes it. Its copy counts against the heap limit.
-fn inspect_value(machine: &mut Machine, value: &Value, depth: usize, hidden: bool) -> Result<String, AbruptCompletion> {
+pub(crate) fn inspect_value(
+    machine: &mut Machine,
+    value: &Value,
+    depth: usize,
+    hidden: bool,
+) -> Result<String, AbruptCompletion> {
+    let bounds = InspectBounds { depth, ..InspectBounds::default() };
+    inspect_within(machine, value, bounds, hidden, LINE_WIDTH)
+}
+
+/// A value in the cell of a table: on one line, with at most three elements. An object with more than two properties is not shown.
+pub(crate) fn inspect_cell(machine: &mut Machine, value: &Value) -> Result<String, AbruptCompletion> {
+    let is_array = matches!(value, Value::Ref(at) if machine.heap.array(*at).is_some());
+    let bounds = InspectBounds { depth: 0, items: 3, ..InspectBounds::default() };
+    if let Value::Ref(_) = value
+        && !is_array
+        && property::own_entries(&machine.heap, value).len() > 2
+        && let ValueCopy::Object(object) = Copier::new(machine, bounds).copy(value)
+    {
+        return Ok(format!("[{}]", object.class));
+    }
+    inspect_within(machine, value, bounds, false, usize::MAX / 2)
+}
+
+fn inspect_within(
+    machine: &mut Machine,
+    value: &Value,
+    bounds: InspectBounds,
+    hidden: bool,
+    width: usize,
+) -> Result<String, AbruptCompletion> {
     let bytes = usize::try_from(machine.limits.heap_bytes / HEAP_SHARE).unwrap_or(usize::MAX);
-    let bounds = InspectBounds { depth, members: usize::MAX, variable_bytes: bytes, bytes, ..InspectBounds::default() };
+    let bounds = InspectBounds { members: usize::MAX, variable_bytes: bytes, bytes, ..bounds };
     let mut copier = Copier::new(machine, bounds);
     copier.hidden = hidden;
     let shown = copier.copy(value);
@@ -412,5 +478,5 @@ fn inspect_value(machine: &mut Machine, value: &Value, depth: usize, hidden: boo
     if let Value::Ref(_) = value {
         machine.charge_work((bytes - left) as u64);
     }
-    Ok(inspect_text(&shown, &bounds))
+    Ok(write_within(&shown, &bounds, width))
 }

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use runstate_value::sort_by;
 
-use super::super::abrupt_completion::{AbruptCompletion, range_error, type_error, unsupported};
+use super::super::abrupt_completion::{AbruptCompletion, PreferredType, range_error, type_error, unsupported};
 use super::super::array_sort::{ArraySort, UncomparedElements};
 use super::super::callback::{CallbackMethod, NativeFrame};
 use super::super::limits::ExceededLimit;
@@ -16,7 +16,7 @@ use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver};
 use crate::object::IterationKind;
-use crate::{callback, conversion, object, property, slow_path};
+use crate::{callback, conversion, iteration, object, property};
 
 pub(super) static ROWS: &[BuiltinDefinition] =
     &[
@@ -217,7 +217,12 @@ pub(super) static ROWS: &[BuiltinDefinition] =
                 Value::Undefined => Str::new(","),
                 _ => super::arg_text(machine, args, 0)?,
             };
-            let text = conversion::join_array(machine, this_array(machine, args)?, &separator, 0)?;
+            let text = conversion::join_array(
+                machine,
+                this_array(machine, args)?,
+                &separator,
+                receiver_operand(machine, args),
+            )?;
             machine.heap.charge(text.len() as u64);
             machine.charge_work(text.len() as u64);
             Ok(text.into())
@@ -355,9 +360,12 @@ fn check_constructor(machine: &Machine, args: &NativeArgs) -> Result<(), AbruptC
 fn array_from(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     check_constructor(machine, args)?;
     let source = super::arg(machine, args, 0);
+    let is_iterable = iteration::is_iterable(machine, &source);
     let values = match property::receiver(machine, &source) {
         // An object with a length, as in `Array.from({ length: 3 }, …)`. Without one it has no elements.
-        Some(receiver @ (Receiver::Object | Receiver::Function | Receiver::Error | Receiver::RegExp)) => {
+        Some(receiver @ (Receiver::Object | Receiver::Function | Receiver::Error | Receiver::RegExp))
+            if !is_iterable =>
+        {
             let len = conversion::to_number(machine, &property::property(machine, &source, &Value::text("length"))?)?;
             let len = super::super::number::to_integer(len).max(0.0);
             if len > f64::from(u32::MAX) {
@@ -376,7 +384,7 @@ fn array_from(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
             }
         }
         Some(Receiver::Number | Receiver::Boolean) => Vec::new(),
-        _ => slow_path::iterate(machine, &source)?,
+        _ => iteration::iterate_argument(machine, args)?,
     };
     machine.heap.check_room(16 * values.len() as u64)?;
     let callback = super::arg(machine, args, 1);
@@ -449,25 +457,42 @@ fn start_reduction(machine: &mut Machine, args: &NativeArgs, kind: CallbackMetho
     }
 }
 
+/// The index of `this` on the stack.
+fn receiver_operand(machine: &Machine, args: &NativeArgs) -> Option<usize> {
+    let operand = machine.stack.get(args.bottom)?;
+    (args.bottom < args.base && operand.strict_equals(&args.this)).then_some(args.bottom)
+}
+
 /// ECMA-262 §23.1.3.30 Array.prototype.sort and §23.1.3.34 Array.prototype.toSorted. Without a comparator, elements are
 /// converted to strings once and compared by code units: §23.1.3.30.2 CompareArrayElements.
 fn start_sort(machine: &mut Machine, args: &NativeArgs, elements: Vec<Value>, out: Value) -> NativeResult {
     let comparator = super::arg(machine, args, 0);
     machine.heap.check_room(32 * elements.len() as u64)?;
+    let converts = |value: &Value| conversion::own_conversion(machine, value, PreferredType::Text).is_some();
+    let comparator = match comparator {
+        // V8 converts the elements at each comparison.
+        Value::Undefined if elements.iter().any(converts) => {
+            machine.registry.find("compare texts").map_or(Value::Undefined, Value::Builtin)
+        }
+        comparator => comparator,
+    };
     if !matches!(comparator, Value::Undefined) {
         if !conversion::is_callable(machine, &comparator) {
             return type_error("The comparison function must be either a function or undefined");
         }
-        let mut frame = NativeFrame::for_array(machine, args, CallbackMethod::Sort)?;
-        frame.this = Value::Undefined;
-        frame.out = out;
-        frame.sorting = Some(Box::new(ArraySort::new(elements)));
+        let frame = NativeFrame {
+            callback: comparator,
+            source: args.this.clone(),
+            out,
+            sorting: Some(Box::new(ArraySort::new(elements))),
+            ..NativeFrame::new(CallbackMethod::Sort, args.bottom, machine.stack.len(), args.return_pc)
+        };
         return callback::run_native(machine, frame);
     }
     let (compared, uncompared) = UncomparedElements::split(elements);
     let mut keyed = Vec::with_capacity(compared.len());
     for value in compared {
-        keyed.push((sort_key(machine, &value)?, value));
+        keyed.push((conversion::to_text(machine, &value)?, value));
     }
     // Each element takes part in about log2(n) comparisons.
     let units: u64 = keyed.iter().map(|(text, _)| 16 + text.len() as u64).sum();
@@ -479,12 +504,4 @@ fn start_sort(machine: &mut Machine, args: &NativeArgs, elements: Vec<Value>, ou
         machine.heap.set_elements(out, sorted);
     }
     Ok(NativeOutcome::Value(out))
-}
-
-/// The string by which an element is sorted. Deviation: an object with its own `toString` is not supported.
-fn sort_key(machine: &Machine, value: &Value) -> Result<Str, AbruptCompletion> {
-    if conversion::own_conversion(machine, value, super::super::abrupt_completion::PreferredType::Text).is_some() {
-        return unsupported("objects with their own toString need a comparison function to be sorted");
-    }
-    conversion::to_text(machine, value)
 }

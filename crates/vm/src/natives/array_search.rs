@@ -37,6 +37,9 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("Array.prototype.lastIndexOf", 1, |machine, args| {
         let at = this_array(machine, args)?;
         let len = machine.heap.array_len(at) as f64;
+        if len == 0.0 {
+            return Ok((-1.0).into());
+        }
         let target = super::arg(machine, args, 0);
         let from = if args.count > 1 { super::arg_integer(machine, args, 1, 0.0)? } else { len - 1.0 };
         let from = if from < 0.0 { from + len } else { from.min(len - 1.0) };

@@ -2,15 +2,17 @@
 //!
 //! Deviation: constructors read an iterable completely and add the entries directly, without `set` or `add` of the program.
 
-use super::super::abrupt_completion::{AbruptCompletion, type_error};
+use indexmap::IndexSet;
+
+use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
 use super::super::callback::{CallbackMethod, NativeFrame};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::table::{Table, TableKind};
-use super::super::value::{HeapRef, Value};
+use super::super::value::{HeapRef, TableKey, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, object};
 use crate::object::{IterationKind, iterator_next, new_iterator};
-use crate::{callback, json, slow_path};
+use crate::{callback, iteration, json, slow_path};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §24.1.1.1 Map, called without `new`.
@@ -127,10 +129,51 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         this_set(machine, args)?;
         for_each(machine, args)
     }),
+    // ECMA-262 §24.2.4.18 Set.prototype.union.
+    ("Set.prototype.union", 1, |machine, args| {
+        let (mut members, other) = operands(machine, args)?;
+        members.extend(other);
+        new_set(machine, members)
+    }),
+    // ECMA-262 §24.2.4.9 Set.prototype.intersection. The smaller operand gives the order.
+    ("Set.prototype.intersection", 1, |machine, args| {
+        let (members, other) = operands(machine, args)?;
+        let (first, second) = if members.len() > other.len() { (other, members) } else { (members, other) };
+        new_set(machine, first.into_iter().filter(|key| second.contains(key)).collect())
+    }),
+    // ECMA-262 §24.2.4.5 Set.prototype.difference.
+    ("Set.prototype.difference", 1, |machine, args| {
+        let (members, other) = operands(machine, args)?;
+        new_set(machine, members.into_iter().filter(|key| !other.contains(key)).collect())
+    }),
+    // ECMA-262 §24.2.4.15 Set.prototype.symmetricDifference.
+    ("Set.prototype.symmetricDifference", 1, |machine, args| {
+        let (members, other) = operands(machine, args)?;
+        let added = other.iter().filter(|key| !members.contains(*key)).cloned().collect::<Vec<_>>();
+        new_set(machine, members.into_iter().filter(|key| !other.contains(key)).chain(added).collect())
+    }),
+    // ECMA-262 §24.2.4.11 Set.prototype.isSubsetOf.
+    ("Set.prototype.isSubsetOf", 1, |machine, args| {
+        let (members, other) = operands(machine, args)?;
+        Ok(members.iter().all(|key| other.contains(key)).into())
+    }),
+    // ECMA-262 §24.2.4.12 Set.prototype.isSupersetOf.
+    ("Set.prototype.isSupersetOf", 1, |machine, args| {
+        let (members, other) = operands(machine, args)?;
+        Ok(other.iter().all(|key| members.contains(key)).into())
+    }),
+    // ECMA-262 §24.2.4.10 Set.prototype.isDisjointFrom.
+    ("Set.prototype.isDisjointFrom", 1, |machine, args| {
+        let (members, other) = operands(machine, args)?;
+        Ok(members.iter().all(|key| !other.contains(key)).into())
+    }),
     // ECMA-262 §23.1.5.2.1 %ArrayIteratorPrototype%.next, §24.1.5.2.1 %MapIteratorPrototype%.next,
     // §24.2.6.2.1 %SetIteratorPrototype%.next, §22.1.5.1.1 %StringIteratorPrototype%.next.
     ("Iterator.prototype.next", 0, |machine, args| {
-        let Value::Ref(iterator) = args.this else { return type_error("next method called on incompatible receiver") };
+        let iterator = match args.this {
+            Value::Ref(at) if matches!(machine.heap.get(at), Entry::Iterator(_)) => at,
+            _ => return type_error("next method called on incompatible receiver"),
+        };
         let next = iterator_next(&mut machine.heap, iterator);
         let (value, done) = (next.clone().unwrap_or(Value::Undefined), next.is_none());
         let pairs = vec![(Value::text("value"), value), (Value::text("done"), Value::Bool(done))];
@@ -147,7 +190,7 @@ fn canonicalize_key(key: Value) -> Value {
 fn initial_entries(machine: &mut Machine, args: &NativeArgs) -> Result<Vec<Value>, AbruptCompletion> {
     match super::arg(machine, args, 0) {
         Value::Undefined | Value::Null => Ok(Vec::new()),
-        iterable => slow_path::iterate(machine, &iterable),
+        _ => iteration::iterate_argument(machine, args),
     }
 }
 
@@ -169,6 +212,40 @@ fn this_set(machine: &Machine, args: &NativeArgs) -> Result<HeapRef, AbruptCompl
             json::display_text(machine, &args.this)
         )),
     }
+}
+
+/// The members of a set, and those of the other operand of a method: a set, or the keys of a map.
+/// Deviation: other set-like objects are refused. ECMA-262 §24.2.1.2 GetSetRecord.
+fn operands(
+    machine: &mut Machine,
+    args: &NativeArgs,
+) -> Result<(IndexSet<TableKey>, IndexSet<TableKey>), AbruptCompletion> {
+    let set = this_set(machine, args)?;
+    let other = match super::arg(machine, args, 0) {
+        Value::Ref(at) if matches!(machine.heap.get(at), Entry::Set(_) | Entry::Map(_)) => at,
+        Value::Ref(_) | Value::Builtin(_) => return unsupported("a method of a Set takes a Set or a Map here"),
+        _ => return type_error("The \"other\" argument must be of type Set"),
+    };
+    let mut members = |at: HeapRef| {
+        let mut keys = IndexSet::new();
+        if let Some(table) = machine.heap.table(at, TableKind::Main) {
+            machine.heap.visit_table_entries(table, |key, _| {
+                keys.insert(TableKey(key.clone()));
+            });
+        }
+        machine.charge_work(keys.len() as u64);
+        keys
+    };
+    Ok((members(set), members(other)))
+}
+
+fn new_set(machine: &mut Machine, members: IndexSet<TableKey>) -> NativeResult {
+    machine.heap.check_room(32 * members.len() as u64)?;
+    let set = machine.heap.allocate(Entry::Set(Box::new(Table::numbered())));
+    for key in members {
+        machine.heap.table_set(set, TableKind::Main, key.0, Value::Undefined);
+    }
+    Ok(NativeOutcome::Value(Value::Ref(set)))
 }
 
 /// ECMA-262 §24.1.5.1 CreateMapIterator and §24.2.6.1 CreateSetIterator.

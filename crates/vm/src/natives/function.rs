@@ -27,6 +27,29 @@ pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
             _ => Ok(NativeOutcome::Value(value)),
         }
     }),
+    // The comparison of a sort without a comparator. ECMA-262 §23.1.3.30.2 CompareArrayElements.
+    ("compare texts", 2, |machine, args| {
+        let (a, b) = (super::arg_text(machine, args, 0)?, super::arg_text(machine, args, 1)?);
+        Ok(Value::Number(f64::from(a.cmp(&b) as i8)).into())
+    }),
+    // Only the compiler emits this name. It freezes the strings of a tagged template, which have a hidden `raw`.
+    // ECMA-262 §13.2.8.4 GetTemplateObject.
+    ("template strings", 2, |machine, args| {
+        let (strings, raw) = (super::arg(machine, args, 0), super::arg(machine, args, 1));
+        if let Value::Ref(at) = strings {
+            machine.heap.table_set(at, TableKind::Main, Value::Null, raw.clone());
+        }
+        for list in [&strings, &raw] {
+            if let Value::Ref(at) = list
+                && let Some(Entry::Array(array)) = machine.heap.get_mut(*at)
+            {
+                array.frozen = true;
+            }
+        }
+        Ok(NativeOutcome::Value(strings))
+    }),
+    // Only the compiler emits this name. ECMA-262 §7.1.19 ToPropertyKey.
+    ("property key", 1, |machine, args| Ok(NativeOutcome::Value(conversion::to_property_key_at(machine, args.base)?))),
     // Only the compiler emits this name. It names a function after its computed key. ECMA-262 §10.2.9 SetFunctionName.
     ("function name", 2, |machine, args| {
         let (key, function) = (super::arg(machine, args, 0), super::arg(machine, args, 1));
@@ -35,7 +58,11 @@ pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
                 "a function with an object as its computed key is not supported; give the key as a string",
             );
         }
-        let (name, text) = (Value::text("name"), conversion::to_text(machine, &key)?);
+        let text = match key {
+            Value::Symbol(symbol) => symbol.function_name(),
+            key => conversion::to_text(machine, &key)?,
+        };
+        let name = Value::text("name");
         if let Value::Ref(at) = function
             && let Entry::Closure(closure) = machine.heap.get(at)
             && machine.heap.table_get(&closure.table, &name).is_none()
@@ -100,7 +127,7 @@ fn forward_call(
         Err(completion) => {
             machine.stack.truncate(top);
             match completion {
-                AbruptCompletion::ToPrimitive(at, _) if at >= top => unsupported(
+                AbruptCompletion::ConvertOperand(at, _) if at >= top => unsupported(
                     "an object with its own toString cannot be passed by call or apply; call String() on it first",
                 ),
                 completion => Err(completion),

@@ -1,4 +1,4 @@
-//! `console`, `Date.now`, `structuredClone` and the namespaces.
+//! `structuredClone` and the namespaces.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,6 @@ use super::super::object::{ErrorObject, Object};
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
-use crate::inspect::util_inspect;
 use crate::{json, property};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
@@ -18,14 +17,6 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("console", 0, not_callable),
     ("JSON", 0, not_callable),
     ("Math", 0, not_callable),
-    // Console Standard (WHATWG), with one output for all levels. `inspect` formats the arguments as Node does.
-    ("console.log", 0, log),
-    ("console.error", 0, log),
-    ("console.info", 0, log),
-    ("console.warn", 0, log),
-    ("console.debug", 0, log),
-    // ECMA-262 §21.4.3.1 Date.now. The time is that of the slice.
-    ("Date.now", 0, |machine, _| Ok((machine.now_ms as f64).into())),
     // HTML Standard (WHATWG), structuredClone. Deviation: the options are ignored.
     ("structuredClone", 1, |machine, args| {
         Ok(NativeOutcome::Value(structured_clone(machine, &super::arg(machine, args, 0))?))
@@ -34,12 +25,6 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
 
 fn not_callable(_: &mut Machine, _: &NativeArgs) -> NativeResult {
     type_error("a namespace is not a function")
-}
-
-fn log(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
-    let line = util_inspect::format_log_line(machine, args)?;
-    machine.print(line)?;
-    Ok(NativeOutcome::Value(Value::Undefined))
 }
 
 /// Copies a value and everything that it references. Shared parts stay shared, and cycles stay cycles.
@@ -87,6 +72,10 @@ fn clone_value(
     let Value::Ref(at) = value else {
         return match value {
             Value::Builtin(builtin) => unsupported(format!("structuredClone of `{}` is not supported", builtin.name())),
+            Value::Accessor(_) => {
+                unsupported("structuredClone does not call getters here; copy with {...object} first")
+            }
+            Value::Symbol(_) => unsupported("structuredClone of a symbol is not supported"),
             value => Ok(value.clone()),
         };
     };
@@ -98,6 +87,7 @@ fn clone_value(
         Entry::Object(_) => Entry::Object(Object::default()),
         Entry::Map(_) => Entry::Map(Box::new(Table::numbered())),
         Entry::Set(_) => Entry::Set(Box::new(Table::numbered())),
+        Entry::Date(time) => Entry::Date(*time),
         Entry::RegExp(regexp) => {
             let mut regexp = regexp.clone();
             regexp.last_index = 0.0;

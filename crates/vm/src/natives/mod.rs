@@ -9,16 +9,23 @@
 
 mod array;
 mod array_search;
+mod base64;
+mod collation;
 mod collections;
+mod console;
+mod date;
 pub(super) mod errors;
 mod function;
 mod global;
-mod json;
+mod iterators;
+pub(super) mod json;
 mod math;
 pub(super) mod number;
 mod object;
+pub(super) mod promise;
 pub(super) mod regexp;
 pub(super) mod string;
+mod uri;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -34,16 +41,23 @@ use super::value::Value;
 pub static TABLES: &[&[BuiltinDefinition]] = &[
     array::ROWS,
     array_search::ROWS,
+    base64::ROWS,
+    collation::ROWS,
     collections::ROWS,
+    console::ROWS,
+    date::ROWS,
     errors::ERROR_ROWS,
     function::FUNCTION_ROWS,
     global::ROWS,
+    iterators::ROWS,
     json::ROWS,
     math::MATH_ROWS,
     number::ROWS,
     object::OBJECT_ROWS,
+    promise::ROWS,
     regexp::ROWS,
     string::ROWS,
+    uri::ROWS,
 ];
 
 /// Argument number `index`, or `undefined` if it is missing.
@@ -117,6 +131,24 @@ pub(super) fn arg_relative_index(
     let position = arg_integer(machine, args, index, missing as f64)?;
     let position = if position < 0.0 { (position + len as f64).max(0.0) } else { position.min(len as f64) };
     Ok(position as usize)
+}
+
+/// Refuses a locale other than `en-US` as argument number `index`. ECMA-402 §9.2.1 CanonicalizeLocaleList.
+pub(super) fn check_language(machine: &Machine, args: &NativeArgs, index: usize) -> Result<(), AbruptCompletion> {
+    match arg(machine, args, index) {
+        Value::Undefined => Ok(()),
+        Value::Text(locale) if ["en-US", "en"].iter().any(|known| locale == Str::new(known)) => Ok(()),
+        _ => unsupported("locales other than en-US are not supported"),
+    }
+}
+
+/// Refuses a locale other than `en-US`, and options.
+pub(super) fn check_locale(machine: &Machine, args: &NativeArgs) -> Result<(), AbruptCompletion> {
+    check_language(machine, args, 0)?;
+    match arg(machine, args, 1) {
+        Value::Undefined => Ok(()),
+        _ => unsupported("options of a locale are not supported"),
+    }
 }
 
 /// A built-in function or namespace, by its number in the registry.
@@ -226,13 +258,17 @@ pub enum Receiver {
     Map,
     Set,
     RegExp,
+    Date,
     Error,
     Iterator,
+    Promise,
+    Generator,
+    AsyncGenerator,
 }
 
 impl Receiver {
     /// All of them, in order of number.
-    pub const ALL: [(Receiver, &'static str); 11] = [
+    pub const ALL: [(Receiver, &'static str); 15] = [
         (Receiver::Array, "Array"),
         (Receiver::String, "String"),
         (Receiver::Number, "Number"),
@@ -242,8 +278,12 @@ impl Receiver {
         (Receiver::Map, "Map"),
         (Receiver::Set, "Set"),
         (Receiver::RegExp, "RegExp"),
+        (Receiver::Date, "Date"),
         (Receiver::Error, "Error"),
         (Receiver::Iterator, "Iterator"),
+        (Receiver::Promise, "Promise"),
+        (Receiver::Generator, "Generator"),
+        (Receiver::AsyncGenerator, "AsyncGenerator"),
     ];
 
     /// The class that provides the methods.
@@ -254,6 +294,14 @@ impl Receiver {
 
 /// The methods of one name, indexed by [`Receiver`].
 pub type Methods = [Option<Builtin>; Receiver::ALL.len()];
+
+/// The name of a built-in function without its owner.
+pub fn short_name(name: &str) -> &str {
+    match name.find(".[") {
+        Some(at) => &name[at + 1..],
+        None => name.rsplit('.').next().unwrap_or(name),
+    }
+}
 
 /// Looks up the methods of a name.
 pub fn methods_by_name(name: &str) -> Methods {

@@ -1,11 +1,14 @@
 //! `Number`, `Boolean` and the number functions of the global object. ECMA-262 §21.1 Number Objects, §20.3 Boolean Objects.
 
-use super::super::abrupt_completion::{AbruptCompletion, range_error, type_error};
+use std::collections::HashMap;
+
+use super::super::abrupt_completion::{AbruptCompletion, range_error, type_error, unsupported};
 use super::super::machine::Machine;
 use super::super::number::{self, to_exponential, to_fixed, to_int32, to_integer, to_precision, to_radix};
+use super::super::number_format::{NumberFormat, NumberStyle};
 use super::super::value::Value;
 use super::{BuiltinDefinition, NativeArgs, NativeResult};
-use crate::conversion;
+use crate::{conversion, property};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §21.1.1.1 Number.
@@ -74,6 +77,12 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         }
         Ok(to_radix(n, radix as u32).into())
     }),
+    // ECMA-402 §20.2.1 Number.prototype.toLocaleString.
+    ("Number.prototype.toLocaleString", 0, |machine, args| {
+        let n = this_number(args)?;
+        super::check_language(machine, args, 0)?;
+        Ok(read_number_format(machine, args)?.text(n).into())
+    }),
     // ECMA-262 §21.1.3.7 Number.prototype.valueOf.
     ("Number.prototype.valueOf", 0, |_, args| Ok(this_number(args)?.into())),
     // ECMA-262 §20.3.3.2 Boolean.prototype.toString. Deviation: `this` is converted and never an error.
@@ -87,6 +96,64 @@ fn this_number(args: &NativeArgs) -> std::result::Result<f64, AbruptCompletion> 
     match &args.this {
         Value::Number(n) => Ok(*n),
         _ => type_error("Number.prototype method called on a value that is not a number"),
+    }
+}
+
+/// The options of `toLocaleString`. ECMA-402 §15.1.2 InitializeNumberFormat. Options that are not known here end the program.
+fn read_number_format(machine: &Machine, args: &NativeArgs) -> Result<NumberFormat, AbruptCompletion> {
+    let mut format = NumberFormat::default();
+    if args.count < 2 {
+        return Ok(format);
+    }
+    let mut options = HashMap::new();
+    for (key, value) in property::own_entries_at(machine, args.base + 1)? {
+        if !matches!(value, Value::Undefined) {
+            options.insert(conversion::to_text(machine, &key)?.to_utf8(), value);
+        }
+    }
+    let mut text_option = |name: &str| match options.remove(name) {
+        Some(value) => Ok::<_, AbruptCompletion>(Some(conversion::to_text(machine, &value)?.to_utf8())),
+        None => Ok(None),
+    };
+    let (style, currency) = (text_option("style")?, text_option("currency")?);
+    let (min_default, max_default) = match style.as_deref() {
+        None | Some("decimal") => (0, 3),
+        Some("percent") => {
+            format.style = NumberStyle::Percent;
+            (0, 0)
+        }
+        Some("currency") => {
+            let Some(code) = currency else { return type_error("Currency code is required with currency style.") };
+            let Some((style, digits)) = NumberStyle::currency(&code) else {
+                return unsupported(format!("the currency `{code}` is not supported"));
+            };
+            format.style = style;
+            (digits, digits)
+        }
+        Some(style) => return unsupported(format!("the style `{style}` of a number is not supported")),
+    };
+    if let Some(groups) = options.remove("useGrouping") {
+        let Value::Bool(groups) = groups else { return unsupported("`useGrouping` must be true or false here") };
+        format.groups = groups;
+    }
+    let mut digits_option = |name: &str, range: std::ops::RangeInclusive<f64>| match options.remove(name) {
+        None => Ok(None),
+        Some(value) => match conversion::to_number(machine, &value)? {
+            digits if range.contains(&digits) => Ok(Some(digits as usize)),
+            _ => range_error(format!("{name} value is out of range.")),
+        },
+    };
+    format.min_integer_digits = digits_option("minimumIntegerDigits", 1.0..=21.0)?.unwrap_or(1);
+    let min = digits_option("minimumFractionDigits", 0.0..=100.0)?;
+    let max = digits_option("maximumFractionDigits", 0.0..=100.0)?;
+    if matches!((min, max), (Some(min), Some(max)) if min > max) {
+        return range_error("maximumFractionDigits value is out of range.");
+    }
+    format.min_fraction_digits = min.unwrap_or(max.map_or(min_default, |max| max.min(min_default)));
+    format.max_fraction_digits = max.unwrap_or(max_default.max(format.min_fraction_digits));
+    match options.keys().min() {
+        None => Ok(format),
+        Some(name) => unsupported(format!("the option `{name}` of toLocaleString is not supported")),
     }
 }
 

@@ -6,8 +6,8 @@ use super::super::machine::Machine;
 use super::super::object::Object;
 use super::super::table::TableKind;
 use super::super::value::{HeapRef, Value};
-use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
-use crate::{conversion, json, property, slow_path};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver};
+use crate::{call, conversion, iteration, json, property, slow_path};
 
 pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.1.1 Object.
@@ -20,15 +20,12 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     }),
     // ECMA-262 §20.1.2.24 Object.values.
     ("Object.values", 1, |machine, args| {
-        let values = property::own_entries(&machine.heap, &target_arg(machine, args)?)
-            .into_iter()
-            .map(|(_, value)| value)
-            .collect();
+        let values = arg_entries(machine, args)?.into_iter().map(|(_, value)| value).collect();
         Ok(array_outcome(machine, values))
     }),
     // ECMA-262 §20.1.2.5 Object.entries.
     ("Object.entries", 1, |machine, args| {
-        let entries = property::own_entries(&machine.heap, &target_arg(machine, args)?);
+        let entries = arg_entries(machine, args)?;
         let mut pairs = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             pairs.push(Value::Ref(machine.heap.new_array(vec![key, value])));
@@ -42,7 +39,10 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
             return unsupported("an object of a primitive is not supported; assign to an object");
         }
         for index in 1..args.count {
-            for (key, value) in property::own_entries(&machine.heap, &super::arg(machine, args, index)) {
+            property::own_entries_at(machine, args.base + index)?;
+        }
+        for index in 1..args.count {
+            for (key, value) in property::copied_entries_at(machine, args.base + index)? {
                 property::set_property(machine, &to, key, value)?;
             }
         }
@@ -54,11 +54,14 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
         if iterable.is_nullish() {
             return type_error("undefined is not iterable");
         }
-        let entries = slow_path::iterate(machine, &iterable)?;
+        let entries = iteration::iterate_argument(machine, args)?;
         let object = slow_path::new_object(machine, Vec::new());
         for entry in entries {
             let (key, value) = entry_parts(machine, &entry)?;
-            let key = Value::Text(conversion::to_text(machine, &key)?);
+            let key = match key {
+                Value::Symbol(_) => key,
+                key => Value::Text(conversion::to_text(machine, &key)?),
+            };
             slow_path::define(machine, &object, key, value)?;
         }
         Ok(NativeOutcome::Value(object))
@@ -91,14 +94,17 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.2.14 Object.hasOwn.
     ("Object.hasOwn", 2, |machine, args| {
         let object = target_arg(machine, args)?;
-        let key = Value::Text(super::arg_text(machine, args, 1)?);
+        let key = key_argument(machine, args, 1)?;
         Ok(property::has_own(machine, &object, &key).into())
     }),
     // ECMA-262 §20.1.2.15 Object.is.
     ("Object.is", 2, |machine, args| Ok(super::arg(machine, args, 0).same_value(&super::arg(machine, args, 1)).into())),
     // ECMA-262 §20.1.3.2 Object.prototype.hasOwnProperty.
     ("Object.prototype.hasOwnProperty", 1, |machine, args| {
-        let key = Value::Text(super::arg_text(machine, args, 0)?);
+        if args.this.is_nullish() {
+            return type_error("Cannot convert undefined or null to object");
+        }
+        let key = key_argument(machine, args, 0)?;
         Ok(property::has_own(machine, &args.this, &key).into())
     }),
     // ECMA-262 §20.1.3.6 Object.prototype.toString. `Symbol.toStringTag` does not exist; Map, Set and namespaces give its value.
@@ -106,6 +112,7 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
         let class = match &args.this {
             Value::Undefined => "Undefined",
             Value::Null => "Null",
+            this if call::function_class(machine, this) != "Function" => call::function_class(machine, this),
             this if conversion::is_callable(machine, this) => "Function",
             Value::Ref(at) => match machine.heap.get(*at) {
                 Entry::Array(_) => "Array",
@@ -113,11 +120,16 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
                 Entry::Map(_) => "Map",
                 Entry::Set(_) => "Set",
                 Entry::RegExp(_) => "RegExp",
+                Entry::Date(_) => "Date",
+                Entry::Promise(_) => "Promise",
+                Entry::Generator(_) => property::receiver(machine, &args.this).map_or("", Receiver::name),
+                Entry::Iterator(_) => return Ok(conversion::to_text(machine, &args.this)?.into()),
                 _ => "Object",
             },
             Value::Text(_) => "String",
             Value::Number(_) => "Number",
             Value::Bool(_) => "Boolean",
+            Value::Symbol(_) => "Symbol",
             Value::Builtin(builtin) => builtin.name(),
             _ => "Object",
         };
@@ -126,6 +138,14 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.3.7 Object.prototype.valueOf. Deviation: a primitive is returned as it is.
     ("Object.prototype.valueOf", 0, |_, args| Ok(NativeOutcome::Value(args.this.clone()))),
 ];
+
+/// The argument as a property key. ECMA-262 §7.1.19 ToPropertyKey.
+fn key_argument(machine: &Machine, args: &NativeArgs, index: usize) -> Result<Value, AbruptCompletion> {
+    match super::arg(machine, args, index) {
+        key @ Value::Symbol(_) => Ok(key),
+        _ => super::arg_text(machine, args, index).map(Value::Text),
+    }
+}
 
 /// ECMA-262 §20.1.1.1 Object.
 fn construct_object(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
@@ -142,6 +162,12 @@ fn target_arg(machine: &Machine, args: &NativeArgs) -> Result<Value, AbruptCompl
         Value::Undefined | Value::Null => type_error("Cannot convert undefined or null to object"),
         value => Ok(value),
     }
+}
+
+/// The properties of the first argument.
+fn arg_entries(machine: &Machine, args: &NativeArgs) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
+    target_arg(machine, args)?;
+    property::own_entries_at(machine, args.base)
 }
 
 fn array_outcome(machine: &mut Machine, values: Vec<Value>) -> NativeOutcome {

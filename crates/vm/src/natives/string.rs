@@ -2,7 +2,7 @@
 
 use runstate_value::{lower_case, upper_case};
 
-use super::super::abrupt_completion::{AbruptCompletion, range_error, type_error};
+use super::super::abrupt_completion::{AbruptCompletion, range_error, type_error, unsupported};
 use super::super::callback::{CallbackMethod, NativeFrame};
 use super::super::conversion::StrBuilder;
 use super::super::machine::Machine;
@@ -14,8 +14,28 @@ use crate::object::code_point_at;
 use crate::{callback, conversion, property};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
+    // ECMA-262 §22.1.2.4 String.raw. Deviation: `raw` must be an array.
+    ("String.raw", 1, |machine, args| {
+        let raw = property::property(machine, &super::arg(machine, args, 0), &Value::text("raw"))?;
+        let raw = match raw {
+            Value::Ref(raw) if machine.heap.array(raw).is_some() => raw,
+            _ => return unsupported("String.raw takes the strings of a template here"),
+        };
+        let mut built = StrBuilder::default();
+        for index in 0..machine.heap.array_len(raw) {
+            if index > 0 && index < args.count {
+                built.push(&super::arg_text(machine, args, index)?);
+            }
+            built.push(&conversion::to_text(machine, &machine.heap.element(raw, index))?);
+            conversion::check_text_length(machine, built.len())?;
+        }
+        Ok(built.build().into())
+    }),
     // ECMA-262 §22.1.1.1 String.
     ("String", 1, |machine, args| {
+        if let Value::Symbol(symbol) = super::arg(machine, args, 0) {
+            return Ok(Str::new(&symbol.text()).into());
+        }
         Ok(if args.count == 0 { Str::empty() } else { super::arg_text(machine, args, 0)? }.into())
     }),
     // ECMA-262 §22.1.2.1 String.fromCharCode.
@@ -177,6 +197,27 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("String.prototype.toLowerCase", 0, |machine, args| change_case(machine, args, lower_case)),
     // ECMA-262 §22.1.3.30 String.prototype.toUpperCase.
     ("String.prototype.toUpperCase", 0, |machine, args| change_case(machine, args, upper_case)),
+    // ECMA-402 §19.1.2 String.prototype.toLocaleLowerCase.
+    ("String.prototype.toLocaleLowerCase", 0, |machine, args| {
+        super::check_language(machine, args, 0)?;
+        change_case(machine, args, lower_case)
+    }),
+    // ECMA-402 §19.1.3 String.prototype.toLocaleUpperCase.
+    ("String.prototype.toLocaleUpperCase", 0, |machine, args| {
+        super::check_language(machine, args, 0)?;
+        change_case(machine, args, upper_case)
+    }),
+    // ECMA-262 §22.1.3.10 String.prototype.isWellFormed.
+    ("String.prototype.isWellFormed", 0, |machine, args| {
+        let text = this_text(machine, args)?;
+        machine.charge_work(text.len() as u64);
+        Ok(char::decode_utf16(text.units().iter()).all(|decoded| decoded.is_ok()).into())
+    }),
+    // ECMA-262 §22.1.3.31 String.prototype.toWellFormed.
+    ("String.prototype.toWellFormed", 0, |machine, args| {
+        let text = this_text(machine, args)?;
+        return_text(machine, Str::new(&text.to_utf8()))
+    }),
     // ECMA-262 §22.1.3.32 String.prototype.trim.
     ("String.prototype.trim", 0, |machine, args| {
         let text = this_text(machine, args)?;

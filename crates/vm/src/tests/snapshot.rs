@@ -15,10 +15,14 @@ use super::{TURN, pages, program, restore_copy, start};
 use crate::array::{Array, ChunkedElements, Elements};
 use crate::array_sort::{ArraySort, MergeSort, SortAlgorithm};
 use crate::callback::NativeFrame;
+use crate::coroutine::Coroutine;
 use crate::entry::{Entry, Pairs};
 use crate::frame::{CodeFrame, Frame};
+use crate::generator::Generator;
 use crate::heap::ENTRIES_PER_PAGE;
+use crate::machine_tasks::MachineTasks;
 use crate::object::{BoundFunction, Class, Closure, ErrorObject, IteratorObject, Object, RegExp};
+use crate::promise::{PromiseObject, Reaction};
 use crate::table::{Table, TableParts};
 use crate::timsort::TimSort;
 use crate::value::{HeapRef, Value};
@@ -281,7 +285,9 @@ pub fn machine_state(machine: &Machine) -> MachineContents {
         output,
         output_bytes,
         suspended_call,
+        tasks,
         key_counts,
+        console,
         pending,
         deferred_work,
         heap_discarded,
@@ -295,7 +301,19 @@ pub fn machine_state(machine: &Machine) -> MachineContents {
     let mut fields = MachineContents::new();
     let state = &mut fields;
     record!(state, "machine": stack, pc, base, random, instructions, calls, output, output_bytes);
-    record!(state, "machine": suspended_call, key_counts, pending, deferred_work, heap_discarded);
+    record!(state, "machine": suspended_call, key_counts, console, pending, deferred_work, heap_discarded);
+    let MachineTasks {
+        program,
+        first_job,
+        last_job,
+        first_rejection,
+        last_rejection,
+        open_calls,
+        due_timeouts,
+        acknowledged,
+    } = tasks;
+    record!(state, "tasks": program, first_job, last_job, first_rejection, last_rejection, open_calls);
+    record!(state, "tasks": due_timeouts, acknowledged);
     frames.iter().for_each(|frame| record_frame(state, frame));
     heap.counters().into_iter().for_each(|(name, value)| record(state, name, &value));
     record(state, "heap.weight", &heap.weight());
@@ -376,6 +394,7 @@ fn record_entry(state: &mut MachineContents, address: u32, entry: &Entry) {
             let IteratorObject { source, kind, position } = &**iterator;
             record!(state, "iterator": source, kind, position);
         }
+        Entry::Date(_) => {}
         Entry::RegExp(regexp) => {
             // Compiled from the source and the flags.
             let RegExp { source, flags, last_index, compiled: _ } = &**regexp;
@@ -384,6 +403,23 @@ fn record_entry(state: &mut MachineContents, address: u32, entry: &Entry) {
         Entry::Bound(bound) => {
             let BoundFunction { target, this, args } = &**bound;
             record!(state, "bound": target, this, args);
+        }
+        Entry::Promise(promise) => {
+            let PromiseObject { state: promise_state, handled, value, first, last } = promise;
+            record!(state, "promise": promise_state, handled, value, first, last);
+        }
+        Entry::Reaction(reaction) => {
+            let Reaction { kind, source, derived, next, index, values } = &**reaction;
+            record!(state, "reaction": kind, source, derived, next, index, values);
+        }
+        Entry::Coroutine(coroutine) => {
+            let Coroutine { function, pc, closure, promise, values } = &**coroutine;
+            record!(state, "coroutine": function, pc, closure, promise, values);
+        }
+        Entry::Generator(generator) => {
+            let Generator { coroutine, state: generator_state, queue } = &**generator;
+            let Coroutine { function, pc, closure, promise, values } = coroutine;
+            record!(state, "generator": generator_state, queue, function, pc, closure, promise, values);
         }
         Entry::Chunk(values) => record(state, "chunk", values),
         Entry::Pairs(pairs) => {

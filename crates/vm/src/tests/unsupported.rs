@@ -12,21 +12,7 @@ fn run_to_failure(source: &str) -> (MachineFailure, Vec<String>) {
 #[test]
 fn unsupported_operations_end_the_program_uncaught() {
     let cases = [
-        ("const t = [async () => 1]; t[0]();", "async function `(anonymous)` is not awaited"),
-        ("const t = [async () => 1]; [1].map(t[0]);", "async function"),
-        ("const t = [async function sorts() { return 1 }]; [2, 1].sort(t[0]);", "async function `sorts`"),
-        ("const o = { a: async () => 0 }, k = 'a'; await (o[k]() || 5);", "async function `a`"),
-        ("const o = { a: async () => 0 }, k = 'a'; const p = o[k](); await p;", "async function `a`"),
-        (
-            "const o = { f: async () => 1 }, k = 'f'; async function g() { try { return o[k]() } finally { } } await g();",
-            "`f`",
-        ),
-        ("const w = [async () => 1]; const g = (f) => f(); [1].forEach(() => g(w[0]));", "async function"),
-        ("const w = [async () => 1]; const g = (f) => f(); const p = g(w[0]);", "async function"),
-        ("const w = [async () => 1]; w[0].call(null);", "async function"),
-        ("const o = { then(f) { f(1) } }; await o;", "`then` of its own"),
-        ("const o = { then(f) { f(1) } }; const w = [async () => o]; await w[0]();", "`then` of its own"),
-        ("const o = { then(f) { f(1) } }; async function g() { return o } await g();", "`then` of its own"),
+        ("const o = { get then() { return 1 } }; await o; Promise;", "the getter of `then`"),
         ("const f = [function () {}]; new f[0]();", "`new` of f[0], a plain function"),
         ("const f = [function () {}]; new (f[0].bind(1))();", "plain function"),
         ("const S = String; new S('x');", "`new` of S"),
@@ -41,19 +27,27 @@ fn unsupported_operations_end_the_program_uncaught() {
         ("const m = new Map(); m.x = 1;", "'x' of a Map"),
         ("structuredClone([() => 1]);", "structuredClone of"),
         ("Object('ab');", "object of a primitive"),
-        ("const r = [(k, v) => v]; JSON.stringify({}, r[0]);", "replacer"),
-        ("const r = [(k, v) => v]; JSON.parse('{}', r[0]);", "reviver"),
-        ("const o = {}, k = 'toJSON'; o[k] = () => o; JSON.stringify([o]);", "toJSON"),
-        ("const o = [], k = 'toJSON'; o[k] = () => o; JSON.stringify({ o });", "toJSON"),
         ("const f = [(x) => x]; String(f[0]);", "source text of the function"),
+        ("const e = new Error('x'); e.message = e; String(e);", "errors nested deeper than 64"),
         ("const f = [function g() {}]; `${f}`;", "source text of the function `g`"),
-        ("const o = { ['toString']: () => 'x' }; [o].join();", "toString"),
         ("const o = { ['toString']: () => 'x' }; Object.fromEntries([[o, 1]]);", "toString"),
+        ("const o = { get a() { return 1 } }; structuredClone(o);", "does not call getters"),
+        ("const o = { set a(v) {} }; Object.assign(o, { a: 1 });", "setter of `a`"),
+        ("class A { static get x() { return 1 } } A.x = 2;", "only a getter"),
+        ("const o = { toJSON: () => 1 }; console.log('%j', o);", "toJSON and getters"),
         ("const p = {}, k = '__proto__'; p[k] = { z: 1 };", "setting a prototype"),
         ("const p = {}, k = '__proto__'; p[k];", "a prototype as a value"),
-        ("const k = 'localeCompare'; ['b', 'a'].map((x) => x[k]('a'));", "`String.prototype.localeCompare`"),
+        ("'\u{5b57}'.localeCompare('a');", "localeCompare of the character"),
+        ("'a'.localeCompare('b', 'de');", "locales other than en-US"),
+        ("'a'.localeCompare('b', 'en', { caseFirst: 'upper' });", "the option `caseFirst`"),
+        ("(1).toLocaleString('en-US', { notation: 'compact' });", "the option `notation`"),
+        ("console.dir({}, { depth: 0 });", "the options of console.dir"),
         ("const k = 'toLocaleString'; [1][k]();", "`Array.prototype.toLocaleString`"),
-        ("const k = 'union'; new Set()[k](new Set());", "`Set.prototype.union`"),
+        ("new Date(0).toLocaleString('de-DE');", "locales other than en-US"),
+        ("new Date(0).toLocaleDateString('en-US', { month: 'long' });", "options of a locale"),
+        ("new Date(-1e15).toLocaleString();", "before the year 1"),
+        ("const d = new Date(0); d.note = 1;", "'note' of a Date"),
+        ("new Set().union({ size: 0, has: () => 1, keys: () => [] });", "takes a Set or a Map"),
         ("const k = 'defineProperty', O = Object; O[k]({}, 'x', {});", "`Object.defineProperty`"),
         ("const a = [1], k = 'constructor'; a[k] = Object; a.map((x) => x);", "an array with a constructor"),
         ("const o = { ['valueOf']: () => 1 }; [1, 2].fill(0, o);", "as an array index"),
@@ -82,7 +76,7 @@ fn programs_without_async_marks_run_async_functions_as_before() {
     let mut wire = super::bytecode("const t = [async () => 'x']; console.log(t[0]())");
     for one in &mut wire {
         if let Some(arg) = one.arg.as_mut().and_then(serde_json::Value::as_object_mut) {
-            arg.remove("async");
+            arg.remove("promise");
         }
     }
     let program = std::sync::Arc::new(super::VerifiedProgram::decode(&wire).unwrap());
@@ -90,4 +84,31 @@ fn programs_without_async_marks_run_async_functions_as_before() {
         super::Machine::start(program, &serde_json::Value::Null, [7; 32], super::Limits::default()).unwrap();
     assert!(matches!(machine.run(u64::MAX, &TURN), super::StopReason::Complete(_)));
     assert_eq!(machine.take_output(), ["x"]);
+}
+
+#[test]
+fn inline_async_function_that_is_not_awaited_is_unsupported() {
+    let cases = [
+        ("const t = [async () => 1]; t[0]();", "async function `(anonymous)` is not awaited"),
+        ("const t = [async () => 1]; [1].map(t[0]);", "async function"),
+        ("const t = [async function sorts() { return 1 }]; [2, 1].sort(t[0]);", "async function `sorts`"),
+        ("const w = [async () => 1]; const g = (f) => f(); const p = g(w[0]);", "async function"),
+        ("const w = [async () => 1]; w[0].call(null);", "async function"),
+    ];
+    for (source, message) in cases {
+        let mut wire = super::bytecode(source);
+        for one in &mut wire {
+            if let Some(arg) = one.arg.as_mut().and_then(serde_json::Value::as_object_mut)
+                && let Some(mark) = arg.remove("promise")
+            {
+                arg.insert("async".to_owned(), mark);
+            }
+        }
+        let program = std::sync::Arc::new(super::VerifiedProgram::decode(&wire).unwrap());
+        let mut machine =
+            super::Machine::start(program, &serde_json::Value::Null, [7; 32], super::Limits::default()).unwrap();
+        let failure = super::expect_failure(machine.run(u64::MAX, &TURN));
+        assert_eq!(failure.name, "UnsupportedError", "{source}: {failure:?}");
+        assert!(failure.message.contains(message), "{source}: {}", failure.message);
+    }
 }

@@ -1,0 +1,136 @@
+//! Loading of the files of a program: the entry, then the files that each file imports.
+
+use std::collections::HashMap;
+
+use oxc_allocator::Allocator;
+
+use super::diagnostic::{self, Diagnostic, DiagnosticKind, Diagnostics};
+use super::modules::{MAX_FILES, Module, ModuleGraph, ModuleRequest, SpecifierError, candidate_paths};
+use super::{MAX_SOURCE, ReadFile, parse};
+
+/// The files that are known so far.
+struct ModuleLoader<'a, 'r> {
+    allocator: &'a Allocator,
+    read: &'r mut ReadFile<'r>,
+    /// The index of each path; `None`: no such file.
+    found: HashMap<String, Option<usize>>,
+    files: Vec<(&'a str, &'a str)>,
+    bytes: usize,
+}
+
+/// Loads the entry and all files that it imports, directly or through others. Returns them with their diagnostics.
+///
+/// # Errors
+/// The diagnostics of files that are not valid.
+pub(super) fn load_modules<'a>(
+    allocator: &'a Allocator,
+    entry: &str,
+    source: &str,
+    read: &mut ReadFile<'_>,
+) -> Result<(ModuleGraph<'a>, Vec<Diagnostics<'a>>), Vec<Diagnostic>> {
+    let mut read = |path: &str| read(path);
+    let mut loader = ModuleLoader { allocator, read: &mut read, found: HashMap::new(), files: Vec::new(), bytes: 0 };
+    loader.add_file(entry, source);
+    let (mut modules, mut diagnostics) = (Vec::new(), Vec::new());
+    while let Some((path, source)) = loader.files.get(modules.len()).copied() {
+        let mut found = Diagnostics::new(path, source);
+        if loader.bytes > MAX_SOURCE {
+            let message = format!("the source has {} bytes; at most {MAX_SOURCE} are compiled", loader.bytes);
+            let hint = Some("split the work into several programs".to_owned());
+            found.add(0, DiagnosticKind::Unsupported, message, hint);
+            return Err(found.into_list());
+        }
+        let is_json = !modules.is_empty() && path.ends_with(".json");
+        if is_json {
+            check_json(source, &mut found);
+        }
+        let parsed = parse(allocator, if is_json { "" } else { source }, &mut found);
+        let Some((program, semantic)) = parsed else {
+            diagnostics.push(found);
+            return Err(diagnostic::into_list(diagnostics));
+        };
+        let mut module = Module::new(path, source, program, semantic);
+        module.is_json = is_json;
+        module.link_statements(&mut found, &mut |request, found| loader.find_file(path, &request, found));
+        modules.push(module);
+        diagnostics.push(found);
+    }
+    Ok((ModuleGraph { modules }, diagnostics))
+}
+
+impl<'a> ModuleLoader<'a, '_> {
+    fn add_file(&mut self, path: &str, source: &str) -> usize {
+        let source = source.strip_prefix('\u{FEFF}').unwrap_or(source);
+        self.files.push((self.allocator.alloc_str(path), self.allocator.alloc_str(source)));
+        self.bytes += source.len();
+        self.found.insert(path.to_owned(), Some(self.files.len() - 1));
+        self.files.len() - 1
+    }
+
+    /// The file of an import.
+    fn find_file(
+        &mut self,
+        importer: &str,
+        request: &ModuleRequest<'a>,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Option<usize> {
+        let specifier = request.specifier;
+        let (message, hint) = match candidate_paths(importer, specifier) {
+            Ok(paths) => match self.first_file(&paths) {
+                Ok(Some(module)) => return Some(module),
+                Ok(None) => (
+                    format!("`{specifier}` was not found as {}", paths.join(" or ")),
+                    "write the path of a file of the program, and load the program with all its files",
+                ),
+                Err(message) => (message, "import a source file of the program"),
+            },
+            Err(SpecifierError::Package) => (
+                format!("`{specifier}` is a package or a module of Node, which a program cannot import"),
+                "import files with ./ or ../, and let a tool do the rest: call(\"tool\", { name: value })",
+            ),
+            Err(SpecifierError::Outside) => (
+                format!("`{specifier}` is outside the folder of the program"),
+                "load a folder that has all files of the program",
+            ),
+            Err(SpecifierError::Malformed) => (
+                format!("`{specifier}` is not a valid path of a file"),
+                "write a path without \\, %, ? and #, as in ./file.ts",
+            ),
+        };
+        diagnostics.add(request.span.start, DiagnosticKind::Unsupported, message, Some(hint.to_owned()));
+        None
+    }
+
+    fn first_file(&mut self, paths: &[String]) -> Result<Option<usize>, String> {
+        for path in paths {
+            let module = match self.found.get(path) {
+                Some(module) => *module,
+                None => match (self.read)(path)? {
+                    Some(_) if self.files.len() >= MAX_FILES => {
+                        return Err(format!("the program has more than {MAX_FILES} files"));
+                    }
+                    Some(source) => Some(self.add_file(path, &source)),
+                    None => {
+                        self.found.insert(path.clone(), None);
+                        None
+                    }
+                },
+            };
+            if module.is_some() {
+                return Ok(module);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Reports text that is not JSON.
+fn check_json(source: &str, diagnostics: &mut Diagnostics<'_>) {
+    let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(source) else { return };
+    let line_start: usize = source.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let offset = u32::try_from(line_start + error.column().saturating_sub(1)).unwrap_or(u32::MAX);
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or_default();
+    let hint = Some("a JSON file has one value, without comments".to_owned());
+    diagnostics.add(offset, DiagnosticKind::Syntax, format!("this is not valid JSON: {reason}"), hint);
+}

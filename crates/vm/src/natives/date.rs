@@ -1,0 +1,204 @@
+//! `Date`. ECMA-262 §21.4 Date Objects. The local time zone is UTC.
+//!
+//! Deviations: the texts for a locale are those of `en-US` without options, and properties of the program on dates are not supported.
+
+use super::super::abrupt_completion::{AbruptCompletion, PreferredType, range_error, type_error, unsupported};
+use super::super::date::{self, DateField, DateText};
+use super::super::entry::Entry;
+use super::super::machine::Machine;
+use super::super::number::to_integer;
+use super::super::text::Str;
+use super::super::value::{HeapRef, Value};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
+use crate::conversion;
+
+/// The row of a method that reads a field.
+macro_rules! getter {
+    ($name:literal, $field:ident) => {
+        ($name, 0, |machine, args| Ok(read_field(machine, args, DateField::$field)?.into()))
+    };
+}
+
+/// The row of a method that sets a field and, with more arguments, those after it.
+macro_rules! setter {
+    ($name:literal, $field:ident, $count:literal) => {
+        ($name, $count, |machine, args| set_fields(machine, args, DateField::$field, $count))
+    };
+}
+
+/// The row of a method that returns a text.
+macro_rules! text {
+    ($name:literal, $kind:ident) => {
+        ($name, 0, |machine, args| Ok(Str::new(&date::date_text(this_time(machine, args)?, DateText::$kind)).into()))
+    };
+}
+
+pub(super) static ROWS: &[BuiltinDefinition] = &[
+    // ECMA-262 §21.4.2.1 Date, called without `new`: the text of the current time.
+    ("Date", 7, |machine, _| Ok(Str::new(&date::date_text(machine.now_ms as f64, DateText::Full)).into())),
+    // ECMA-262 §21.4.2.1 Date.
+    ("new Date", 7, construct_date),
+    // ECMA-262 §21.4.3.1 Date.now. The time is that of the slice.
+    ("Date.now", 0, |machine, _| Ok((machine.now_ms as f64).into())),
+    // ECMA-262 §21.4.3.2 Date.parse.
+    ("Date.parse", 1, |machine, args| Ok(date::parse(&super::arg_text(machine, args, 0)?).into())),
+    // ECMA-262 §21.4.3.4 Date.UTC.
+    ("Date.UTC", 7, |machine, args| Ok(time_from_args(machine, args)?.into())),
+    // ECMA-262 §21.4.4.10 Date.prototype.getTime.
+    ("Date.prototype.getTime", 0, |machine, args| Ok(this_time(machine, args)?.into())),
+    // ECMA-262 §21.4.4.44 Date.prototype.valueOf.
+    ("Date.prototype.valueOf", 0, |machine, args| Ok(this_time(machine, args)?.into())),
+    // ECMA-262 §21.4.4.11 Date.prototype.getTimezoneOffset.
+    ("Date.prototype.getTimezoneOffset", 0, |machine, args| {
+        let time = this_time(machine, args)?;
+        Ok(if time.is_nan() { time } else { 0.0 }.into())
+    }),
+    // ECMA-262 §21.4.4.2 Date.prototype.getDate to §21.4.4.19 Date.prototype.getUTCSeconds.
+    getter!("Date.prototype.getFullYear", Year),
+    getter!("Date.prototype.getMonth", Month),
+    getter!("Date.prototype.getDate", Day),
+    getter!("Date.prototype.getDay", Weekday),
+    getter!("Date.prototype.getHours", Hours),
+    getter!("Date.prototype.getMinutes", Minutes),
+    getter!("Date.prototype.getSeconds", Seconds),
+    getter!("Date.prototype.getMilliseconds", Milliseconds),
+    getter!("Date.prototype.getUTCFullYear", Year),
+    getter!("Date.prototype.getUTCMonth", Month),
+    getter!("Date.prototype.getUTCDate", Day),
+    getter!("Date.prototype.getUTCDay", Weekday),
+    getter!("Date.prototype.getUTCHours", Hours),
+    getter!("Date.prototype.getUTCMinutes", Minutes),
+    getter!("Date.prototype.getUTCSeconds", Seconds),
+    getter!("Date.prototype.getUTCMilliseconds", Milliseconds),
+    // ECMA-262 §21.4.4.20 Date.prototype.setDate to §21.4.4.34 Date.prototype.setUTCSeconds.
+    setter!("Date.prototype.setFullYear", Year, 3),
+    setter!("Date.prototype.setMonth", Month, 2),
+    setter!("Date.prototype.setDate", Day, 1),
+    setter!("Date.prototype.setHours", Hours, 4),
+    setter!("Date.prototype.setMinutes", Minutes, 3),
+    setter!("Date.prototype.setSeconds", Seconds, 2),
+    setter!("Date.prototype.setMilliseconds", Milliseconds, 1),
+    setter!("Date.prototype.setUTCFullYear", Year, 3),
+    setter!("Date.prototype.setUTCMonth", Month, 2),
+    setter!("Date.prototype.setUTCDate", Day, 1),
+    setter!("Date.prototype.setUTCHours", Hours, 4),
+    setter!("Date.prototype.setUTCMinutes", Minutes, 3),
+    setter!("Date.prototype.setUTCSeconds", Seconds, 2),
+    setter!("Date.prototype.setUTCMilliseconds", Milliseconds, 1),
+    // ECMA-262 §21.4.4.27 Date.prototype.setTime.
+    ("Date.prototype.setTime", 1, |machine, args| {
+        let at = this_date(machine, args)?.0;
+        let time = super::arg_number(machine, args, 0)?;
+        Ok(store_time(machine, at, date::clip(time)))
+    }),
+    text!("Date.prototype.toString", Full),
+    text!("Date.prototype.toDateString", Date),
+    text!("Date.prototype.toTimeString", Time),
+    text!("Date.prototype.toUTCString", Utc),
+    // ECMA-262 §21.4.4.36 Date.prototype.toISOString.
+    ("Date.prototype.toISOString", 0, |machine, args| match date::iso_text(this_time(machine, args)?) {
+        Some(text) => Ok(Str::new(&text).into()),
+        None => range_error("Invalid time value"),
+    }),
+    // ECMA-262 §21.4.4.37 Date.prototype.toJSON, of a date.
+    ("Date.prototype.toJSON", 1, |machine, args| {
+        let text = date::iso_text(this_time(machine, args)?);
+        Ok(NativeOutcome::Value(text.map_or(Value::Null, |text| Value::text(&text))))
+    }),
+    // ECMA-402 §20.4.1 Date.prototype.toLocaleString.
+    ("Date.prototype.toLocaleString", 0, |machine, args| {
+        locale_text(machine, args, |(date, clock)| format!("{date}, {clock}"))
+    }),
+    // ECMA-402 §20.4.2 Date.prototype.toLocaleDateString.
+    ("Date.prototype.toLocaleDateString", 0, |machine, args| locale_text(machine, args, |(date, _)| date)),
+    // ECMA-402 §20.4.3 Date.prototype.toLocaleTimeString.
+    ("Date.prototype.toLocaleTimeString", 0, |machine, args| locale_text(machine, args, |(_, clock)| clock)),
+];
+
+/// ECMA-262 §21.4.2.1 Date.
+fn construct_date(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
+    let time = match args.count {
+        0 => machine.now_ms as f64,
+        1 => match super::arg(machine, args, 0) {
+            Value::Ref(at) if matches!(machine.heap.get(at), Entry::Date(_)) => time_at(machine, at),
+            _ => match conversion::to_primitive_at(machine, args.base, PreferredType::Default)? {
+                Value::Text(text) => date::parse(&text),
+                value => date::clip(conversion::to_number(machine, &value)?),
+            },
+        },
+        _ => time_from_args(machine, args)?,
+    };
+    Ok(NativeOutcome::Value(Value::Ref(machine.heap.allocate(Entry::Date(time)))))
+}
+
+/// The time of the arguments: year, month and so on. ECMA-262 §21.4.3.4 Date.UTC.
+fn time_from_args(machine: &Machine, args: &NativeArgs) -> Result<f64, AbruptCompletion> {
+    let mut fields = [f64::NAN, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+    for (index, field) in fields.iter_mut().take(7.min(args.count)).enumerate() {
+        *field = super::arg_number(machine, args, index)?;
+    }
+    fields[0] = date::full_year(fields[0]);
+    Ok(date::time_of(&fields))
+}
+
+fn this_date(machine: &Machine, args: &NativeArgs) -> Result<(HeapRef, f64), AbruptCompletion> {
+    match args.this {
+        Value::Ref(at) if matches!(machine.heap.get(at), Entry::Date(_)) => Ok((at, time_at(machine, at))),
+        _ => type_error("this is not a Date object."),
+    }
+}
+
+fn this_time(machine: &Machine, args: &NativeArgs) -> Result<f64, AbruptCompletion> {
+    Ok(this_date(machine, args)?.1)
+}
+
+fn time_at(machine: &Machine, at: HeapRef) -> f64 {
+    if let Entry::Date(time) = machine.heap.get(at) { *time } else { f64::NAN }
+}
+
+fn read_field(machine: &Machine, args: &NativeArgs, field: DateField) -> Result<f64, AbruptCompletion> {
+    let time = this_time(machine, args)?;
+    Ok(if time.is_nan() { time } else { date::fields(time)[field as usize] })
+}
+
+/// Sets a field and those after it, up to the number of arguments. The year of an invalid date may be set.
+/// ECMA-262 §21.4.4.21 Date.prototype.setFullYear and the others.
+fn set_fields(machine: &mut Machine, args: &NativeArgs, first: DateField, count: usize) -> NativeResult {
+    let (at, time) = this_date(machine, args)?;
+    let mut values = Vec::new();
+    for index in 0..args.count.clamp(1, count) {
+        values.push(super::arg_number(machine, args, index)?);
+    }
+    let time = if time.is_nan() && first == DateField::Year { 0.0 } else { time };
+    if time.is_nan() {
+        return Ok(time.into());
+    }
+    let mut fields = date::fields(time);
+    for (field, value) in fields.iter_mut().skip(first as usize).zip(values) {
+        *field = to_integer_or_nan(value);
+    }
+    Ok(store_time(machine, at, date::time_of(&fields)))
+}
+
+fn to_integer_or_nan(number: f64) -> f64 {
+    if number.is_finite() { to_integer(number) } else { f64::NAN }
+}
+
+fn store_time(machine: &mut Machine, at: HeapRef, time: f64) -> NativeOutcome {
+    if let Some(Entry::Date(stored)) = machine.heap.get_mut(at) {
+        *stored = time;
+    }
+    time.into()
+}
+
+fn locale_text(machine: &Machine, args: &NativeArgs, choose: fn((String, String)) -> String) -> NativeResult {
+    let time = this_time(machine, args)?;
+    super::check_locale(machine, args)?;
+    if time.is_nan() {
+        return Ok(Str::new("Invalid Date").into());
+    }
+    match date::locale_texts(time) {
+        Some(texts) => Ok(Str::new(&choose(texts)).into()),
+        None => unsupported("the text of a date before the year 1 for a locale is not supported; use toISOString()"),
+    }
+}

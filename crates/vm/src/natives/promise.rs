@@ -1,0 +1,238 @@
+//! `Promise` and its methods. ECMA-262 §27.2 Promise Objects.
+//!
+//! Deviations: promises have no properties of their own and no subclasses, so `Promise` methods ignore `this`, and `constructor` and `then` of
+//! a promise are the built-in ones.
+
+use super::super::abrupt_completion::{AbruptCompletion, type_error};
+use super::super::callback::{self, CallbackMethod, NativeFrame};
+use super::super::entry::Entry;
+use super::super::machine::Machine;
+use super::super::object::{BoundFunction, ErrorKind};
+use super::super::promise::{self, Reaction, ReactionKind};
+use super::super::value::{HeapRef, Value};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, errors};
+use crate::{abrupt_completion, conversion, iteration, job, json, open_call, slow_path};
+
+pub(super) static ROWS: &[BuiltinDefinition] = &[
+    // ECMA-262 §27.2.3.1 Promise, called without `new`.
+    ("Promise", 1, |_, _| type_error("Promise constructor cannot be invoked without 'new'")),
+    // ECMA-262 §27.2.3.1 Promise.
+    ("new Promise", 1, |machine, args| {
+        let executor = super::arg(machine, args, 0);
+        if !conversion::is_callable(machine, &executor) {
+            return type_error(format!(
+                "Promise resolver {} is not a function",
+                json::display_text(machine, &executor)
+            ));
+        }
+        let (promise, cell) = (promise::new_promise(machine), promise::new_resolved_cell(machine));
+        let frame = NativeFrame {
+            callback: executor,
+            source: Value::Ref(cell),
+            out: Value::Ref(promise),
+            ..NativeFrame::new(CallbackMethod::Executor, args.bottom, machine.stack.len(), args.return_pc)
+        };
+        callback::run_promise_callback(machine, frame)
+    }),
+    // ECMA-262 §27.2.4.7 Promise.resolve.
+    ("Promise.resolve", 1, |machine, args| {
+        let value = super::arg(machine, args, 0);
+        Ok(NativeOutcome::Value(Value::Ref(promise::promise_from(machine, &value)?)))
+    }),
+    // ECMA-262 §27.2.4.6 Promise.reject.
+    ("Promise.reject", 1, |machine, args| {
+        let (promise, reason) = (promise::new_promise(machine), super::arg(machine, args, 0));
+        promise::reject(machine, promise, reason);
+        Ok(NativeOutcome::Value(Value::Ref(promise)))
+    }),
+    // ECMA-262 §27.2.4.8 Promise.withResolvers.
+    ("Promise.withResolvers", 0, |machine, _| {
+        let (promise, cell) = (promise::new_promise(machine), promise::new_resolved_cell(machine));
+        let [resolve, reject] = promise::resolving_functions(machine, promise, cell)?;
+        let pairs = [("promise", Value::Ref(promise)), ("resolve", resolve), ("reject", reject)];
+        let pairs = pairs.map(|(name, value)| (Value::text(name), value)).into();
+        Ok(NativeOutcome::Value(slow_path::new_object(machine, pairs)))
+    }),
+    // ECMA-262 §27.2.4.1 Promise.all.
+    ("Promise.all", 1, |machine, args| combine(machine, args, ReactionKind::All)),
+    // ECMA-262 §27.2.4.2 Promise.allSettled.
+    ("Promise.allSettled", 1, |machine, args| combine(machine, args, ReactionKind::AllSettled)),
+    // ECMA-262 §27.2.4.3 Promise.any.
+    ("Promise.any", 1, |machine, args| combine(machine, args, ReactionKind::Any)),
+    // ECMA-262 §27.2.4.5 Promise.race.
+    ("Promise.race", 1, |machine, args| combine(machine, args, ReactionKind::Settle)),
+    // ECMA-262 §27.2.5.4 Promise.prototype.then.
+    ("Promise.prototype.then", 2, |machine, args| {
+        let handlers = [super::arg(machine, args, 0), super::arg(machine, args, 1)];
+        then(machine, args, "then", ReactionKind::Then, handlers)
+    }),
+    // ECMA-262 §27.2.5.1 Promise.prototype.catch.
+    ("Promise.prototype.catch", 1, |machine, args| {
+        let handlers = [Value::Undefined, super::arg(machine, args, 0)];
+        then(machine, args, "catch", ReactionKind::Then, handlers)
+    }),
+    // ECMA-262 §27.2.5.3 Promise.prototype.finally.
+    ("Promise.prototype.finally", 1, |machine, args| {
+        let handler = super::arg(machine, args, 0);
+        let kind = if conversion::is_callable(machine, &handler) { ReactionKind::Finally } else { ReactionKind::Then };
+        then(machine, args, "finally", kind, [handler, Value::Undefined])
+    }),
+    // ECMA-262 §27.2.1.3.2 Promise Resolve Functions. Bound to the promise and to a cell.
+    (promise::RESOLVE, 3, |machine, args| {
+        let (promise, cell, value) =
+            (super::arg(machine, args, 0), super::arg(machine, args, 1), super::arg(machine, args, 2));
+        if let Value::Ref(promise) = promise
+            && !promise::replace_resolved(machine, &cell)
+        {
+            promise::resolve(machine, promise, value)?;
+        }
+        Ok(NativeOutcome::Value(Value::Undefined))
+    }),
+    // ECMA-262 §27.2.1.3.1 Promise Reject Functions. Bound as the one above.
+    (promise::REJECT, 3, |machine, args| {
+        let (promise, cell, reason) =
+            (super::arg(machine, args, 0), super::arg(machine, args, 1), super::arg(machine, args, 2));
+        if let Value::Ref(promise) = promise
+            && !promise::replace_resolved(machine, &cell)
+        {
+            promise::reject(machine, promise, reason);
+        }
+        Ok(NativeOutcome::Value(Value::Undefined))
+    }),
+    // Only the compiler emits this name, for `for await`: the promise of an element of an iterator that is not async.
+    // ECMA-262 §27.1.6.4 AsyncFromSyncIteratorContinuation.
+    ("promise of element", 1, |machine, args| {
+        let value = super::arg(machine, args, 0);
+        let (element, promise) = (promise::promise_from(machine, &value)?, promise::new_promise(machine));
+        promise::add_reaction(machine, element, Reaction::new(ReactionKind::Settle, promise))?;
+        Ok(NativeOutcome::Value(Value::Ref(promise)))
+    }),
+    // HTML §8.8 Microtask queuing.
+    ("queueMicrotask", 1, |machine, args| {
+        let callback = require_callback(machine, args)?;
+        let (source, derived) = (promise::new_promise(machine), promise::new_promise(machine));
+        promise::fulfill(machine, source, Value::Undefined);
+        let values = [callback, Value::Undefined];
+        promise::add_reaction(machine, source, Reaction { values, ..Reaction::new(ReactionKind::Finally, derived) })?;
+        Ok(NativeOutcome::Value(Value::Undefined))
+    }),
+    // HTML §8.7 Timers, as in Node. Deviations: the value is a number, the function has no `this`, and 0 ms are 1 ms.
+    ("setTimeout", 1, |machine, args| {
+        let callback = require_callback(machine, args)?;
+        let ms = super::arg_number(machine, args, 1)?;
+        let ms = if (1.0..=MAX_TIMEOUT_MS).contains(&ms) { ms.trunc() } else { 1.0 };
+        let arguments: Vec<Value> = (2..args.count).map(|index| super::arg(machine, args, index)).collect();
+        let callback = match arguments.is_empty() {
+            true => callback,
+            false => {
+                let bound = BoundFunction { target: callback, this: Value::Undefined, args: arguments };
+                Value::Ref(machine.heap.allocate(Entry::Bound(Box::new(bound))))
+            }
+        };
+        Ok(NativeOutcome::Value(Value::Number(open_call::open_timeout(machine, callback, ms)? as f64)))
+    }),
+    ("clearTimeout", 1, |machine, args| {
+        if let Value::Number(number) = super::arg(machine, args, 0) {
+            open_call::clear_timeout(machine, number);
+        }
+        Ok(NativeOutcome::Value(Value::Undefined))
+    }),
+    // ECMA-262 §20.5.7.1.1 AggregateError.
+    ("AggregateError", 2, construct_aggregate_error),
+    ("new AggregateError", 2, construct_aggregate_error),
+];
+
+/// The first argument, which must be a function.
+fn require_callback(machine: &Machine, args: &NativeArgs) -> Result<Value, AbruptCompletion> {
+    let callback = super::arg(machine, args, 0);
+    if conversion::is_callable(machine, &callback) {
+        return Ok(callback);
+    }
+    let found = json::display_text(machine, &callback);
+    type_error(format!("The \"callback\" argument must be of type function. Received {found}"))
+}
+
+/// Adds a reaction to `this`, and returns its derived promise.
+fn then(
+    machine: &mut Machine,
+    args: &NativeArgs,
+    method: &str,
+    kind: ReactionKind,
+    values: [Value; 2],
+) -> NativeResult {
+    let Value::Ref(source) = args.this else { return refuse_receiver(machine, args, method) };
+    if !promise::is_promise(machine, &args.this) {
+        return refuse_receiver(machine, args, method);
+    }
+    let derived = promise::new_promise(machine);
+    promise::add_reaction(machine, source, Reaction { values, ..Reaction::new(kind, derived) })?;
+    Ok(NativeOutcome::Value(Value::Ref(derived)))
+}
+
+fn refuse_receiver(machine: &Machine, args: &NativeArgs, method: &str) -> NativeResult {
+    let found = json::display_text(machine, &args.this);
+    type_error(format!("Method Promise.prototype.{method} called on incompatible receiver {found}"))
+}
+
+/// A promise for those of an iterable. An error of the iteration rejects it. ECMA-262 §27.2.4.1.2 PerformPromiseAll, §27.2.4.2.1
+/// PerformPromiseAllSettled, §27.2.4.3.1 PerformPromiseAny, §27.2.4.5.1 PerformPromiseRace.
+fn combine(machine: &mut Machine, args: &NativeArgs, kind: ReactionKind) -> NativeResult {
+    let combined = promise::new_promise(machine);
+    let elements = match iteration::combine_own(machine, args, combined, kind) {
+        Ok(Some(outcome)) => return Ok(outcome),
+        Ok(None) => iteration::iterate_argument(machine, args),
+        Err(completion) => Err(completion),
+    };
+    match elements {
+        Ok(elements) => add_elements(machine, combined, kind, elements)?,
+        Err(completion) => {
+            let thrown = abrupt_completion::thrown_value(machine, completion)?;
+            promise::reject(machine, combined, thrown);
+        }
+    }
+    Ok(NativeOutcome::Value(Value::Ref(combined)))
+}
+
+pub(crate) fn add_elements(
+    machine: &mut Machine,
+    combined: HeapRef,
+    kind: ReactionKind,
+    elements: Vec<Value>,
+) -> Result<(), AbruptCompletion> {
+    machine.charge_work(ELEMENT_WORK * elements.len() as u64);
+    let is_race = kind == ReactionKind::Settle;
+    let values = if is_race {
+        [Value::Undefined, Value::Undefined]
+    } else {
+        let count = machine.heap.allocate(Entry::Cell(Value::Number(elements.len() as f64)));
+        let results = machine.heap.new_array(vec![Value::Undefined; elements.len()]);
+        [Value::Ref(count), Value::Ref(results)]
+    };
+    if elements.is_empty() && !is_race {
+        let [_, results] = values;
+        return job::finish_combinator(machine, kind, combined, results);
+    }
+    for (index, element) in (0u32..).zip(elements) {
+        machine.heap.check_room(0)?;
+        let element = promise::promise_from(machine, &element)?;
+        let reaction = Reaction { index, values: values.clone(), ..Reaction::new(kind, combined) };
+        promise::add_reaction(machine, element, reaction)?;
+    }
+    Ok(())
+}
+
+/// A longer timer ends after 1 ms, as in Node.
+const MAX_TIMEOUT_MS: f64 = 2_147_483_647.0;
+
+/// Work of an element.
+const ELEMENT_WORK: u64 = 64;
+
+/// ECMA-262 §20.5.7.1.1 AggregateError: the errors come before the message.
+fn construct_aggregate_error(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
+    let errors = iteration::iterate_argument(machine, args)?;
+    let base = if args.count > 0 { args.base + 1 } else { machine.stack.len() };
+    let error = errors::new_error_from_args(machine, ErrorKind::Aggregate, base)?;
+    let errors = Value::Ref(machine.heap.new_array(errors));
+    abrupt_completion::set_hidden(machine, &error, "errors", errors);
+    Ok(NativeOutcome::Value(error))
+}

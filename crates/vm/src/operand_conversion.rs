@@ -1,0 +1,255 @@
+//! Operands that methods of the program convert: objects to primitives by `toString` and `valueOf`, objects with getters to plain
+//! objects, arrays of objects with their own `toString` to arrays of texts, values for `JSON.stringify` to plain values. The methods may
+//! make host calls, so each conversion is a frame (`callback.rs`). The result replaces the operand, and the instruction runs again.
+
+use std::collections::HashMap;
+
+use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error};
+use super::callback::{CallbackMethod, CallbackStep, NativeFrame, run_native};
+use super::machine::Machine;
+use super::natives::NativeOutcome;
+use super::value::{HeapRef, Symbol, Value};
+use super::{conversion, iteration, json_walk, property, slow_path};
+
+/// The conversion of an operand by methods of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperandConversion {
+    /// To a primitive. ECMA-262 §7.1.1 ToPrimitive.
+    Primitive(PreferredType),
+    /// To an object with the values of its getters. ECMA-262 §7.3.23 EnumerableOwnProperties.
+    Properties,
+    /// To an array with the texts of its objects. ECMA-262 §23.1.3.18 Array.prototype.join.
+    Texts,
+    /// To a plain value, with the replacer in the operand above. ECMA-262 §25.5.2.2 SerializeJSONProperty.
+    Json,
+    /// To an iterator, by the method of this name. ECMA-262 §7.4.4 GetIterator.
+    Iterator(Symbol),
+    /// To an array of the values of its iterator. ECMA-262 IteratorToList.
+    Values,
+}
+
+/// Starts the conversion of the operand at an index of the stack. False if it is already complete.
+pub(super) fn start_conversion(
+    machine: &mut Machine,
+    at: usize,
+    conversion: OperandConversion,
+) -> Result<bool, AbruptCompletion> {
+    let value = machine.stack.get(at).cloned().unwrap_or(Value::Undefined);
+    let top = machine.stack.len();
+    let new_frame = |kind| NativeFrame { len: at as u32, ..NativeFrame::new(kind, top, top, machine.pc) };
+    let frame = match conversion {
+        OperandConversion::Primitive(hint) => NativeFrame {
+            out: Value::Number(at as f64),
+            source: value.clone(),
+            this: value,
+            item: match hint {
+                PreferredType::Text => Value::Bool(true),
+                PreferredType::Default => Value::Bool(false),
+                PreferredType::Number => Value::Null,
+            },
+            ..new_frame(CallbackMethod::ToPrimitive)
+        },
+        OperandConversion::Properties => {
+            let frame = new_frame(CallbackMethod::Properties);
+            let keys = property::own_keys(&machine.heap, &value);
+            let keys = Value::Ref(machine.heap.new_array(keys));
+            let out = slow_path::new_object(machine, Vec::new());
+            NativeFrame { source: value.clone(), this: value, item: keys, out, ..frame }
+        }
+        OperandConversion::Texts => {
+            let frame = new_frame(CallbackMethod::Texts);
+            let (out, work) = copy_arrays(machine, &value)?;
+            NativeFrame { source: Value::Ref(machine.heap.new_array(work)), out, ..frame }
+        }
+        OperandConversion::Iterator(symbol) => {
+            let frame = new_frame(CallbackMethod::Iterator);
+            let callback = property::property(machine, &value, &Value::Symbol(symbol))?;
+            NativeFrame { callback, this: value, index: u32::from(symbol == Symbol::AsyncIterator), ..frame }
+        }
+        OperandConversion::Values => {
+            let frame = new_frame(CallbackMethod::Values);
+            let out = Value::Ref(machine.heap.new_array(Vec::new()));
+            iteration::start_collecting(machine, NativeFrame { out, ..frame }, &value)?
+        }
+        OperandConversion::Json => {
+            let frame = new_frame(CallbackMethod::Json);
+            json_walk::start_stringify(machine, frame, value)?
+        }
+    };
+    Ok(matches!(run_native(machine, frame)?, NativeOutcome::FramePushed))
+}
+
+/// Copies an array with the arrays in it. Also lists the elements that methods of the program convert, each as array and index.
+fn copy_arrays(machine: &mut Machine, root: &Value) -> Result<(Value, Vec<Value>), AbruptCompletion> {
+    let Value::Ref(root) = root else {
+        return Err(AbruptCompletion::Internal("texts of a value that is not an array"));
+    };
+    let copy = machine.heap.new_array(Vec::new());
+    let mut copies: HashMap<HeapRef, HeapRef> = HashMap::from([(*root, copy)]);
+    let (mut arrays, mut work) = (vec![(*root, copy)], Vec::new());
+    while let Some((from, to)) = arrays.pop() {
+        let mut elements = machine.heap.elements(from);
+        machine.heap.check_room(16 * elements.len() as u64)?;
+        for (index, element) in elements.iter_mut().enumerate() {
+            let Value::Ref(inner) = *element else { continue };
+            if conversion::own_conversion(machine, element, PreferredType::Text).is_some() {
+                work.extend([Value::Ref(to), Value::Number(index as f64)]);
+            } else if machine.heap.array(inner).is_some() {
+                let known = copies.get(&inner).copied();
+                let copy = known.unwrap_or_else(|| machine.heap.new_array(Vec::new()));
+                if known.is_none() {
+                    copies.insert(inner, copy);
+                    arrays.push((inner, copy));
+                }
+                *element = Value::Ref(copy);
+            }
+        }
+        machine.heap.set_elements(to, elements);
+    }
+    Ok((Value::Ref(copy), work))
+}
+
+impl NativeFrame {
+    /// Calls the next method, or replaces the operand.
+    pub(super) fn next_conversion(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+        match self.kind {
+            CallbackMethod::ToPrimitive => self.next_primitive(machine),
+            CallbackMethod::Properties => self.next_property(machine),
+            _ => self.next_text(machine),
+        }
+    }
+
+    /// ECMA-262 §7.1.1.1 OrdinaryToPrimitive. `index` counts the methods that were called.
+    fn next_primitive(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+        let prefers_text = self.item.truthy();
+        let names = if prefers_text { ["toString", "valueOf"] } else { ["valueOf", "toString"] };
+        for name in names.iter().skip(self.index as usize) {
+            self.index += 1;
+            let method = property::property(machine, &self.source, &Value::text(name))?;
+            match method {
+                Value::Builtin(_) if *name == "valueOf" => {}
+                Value::Builtin(_) => {
+                    let text = conversion::object_to_text(machine, &self.source)?;
+                    self.replace_operand(machine, Value::Text(text));
+                    return Ok(CallbackStep::Done(Value::Undefined));
+                }
+                method if conversion::is_callable(machine, &method) => {
+                    self.callback = method;
+                    return Ok(CallbackStep::Call);
+                }
+                _ => {}
+            }
+        }
+        type_error("Cannot convert object to primitive value")
+    }
+
+    fn next_property(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+        let Value::Ref(keys) = self.item else { return Err(AbruptCompletion::Internal("properties without keys")) };
+        while (self.index as usize) < machine.heap.array_len(keys) {
+            let key = machine.heap.element(keys, self.index as usize);
+            self.index += 1;
+            if !property::has_own(machine, &self.source, &key) {
+                continue;
+            }
+            let mut value = property::find_property(machine, &self.source, &key)?.unwrap_or(Value::Undefined);
+            if let Value::Accessor(pair) = value {
+                value = machine.heap.element(pair, 0);
+                if !matches!(value, Value::Undefined) {
+                    self.callback = value;
+                    return Ok(CallbackStep::Call);
+                }
+            }
+            let out = self.out.clone();
+            slow_path::define(machine, &out, key, value)?;
+        }
+        let out = self.out.clone();
+        self.replace_operand(machine, out);
+        Ok(CallbackStep::Done(Value::Undefined))
+    }
+
+    fn next_text(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+        if let Some((array, index)) = self.text_location(machine, self.index) {
+            self.index += 1;
+            let element = machine.heap.element(array, index);
+            return match conversion::own_conversion(machine, &element, PreferredType::Text) {
+                Some(method) => {
+                    self.callback = method;
+                    Ok(self.call(machine, element, []))
+                }
+                None => Err(AbruptCompletion::Internal("a conversion without its method")),
+            };
+        }
+        let out = self.out.clone();
+        self.replace_operand(machine, out);
+        Ok(CallbackStep::Done(Value::Undefined))
+    }
+
+    /// Array and index of the element that is converted as number `number`.
+    fn text_location(&self, machine: &Machine, number: u32) -> Option<(HeapRef, usize)> {
+        let Value::Ref(work) = self.source else { return None };
+        let at = 2 * number as usize;
+        match (machine.heap.element(work, at), machine.heap.element(work, at + 1)) {
+            (Value::Ref(array), Value::Number(index)) => Some((array, index as usize)),
+            _ => None,
+        }
+    }
+
+    /// Processes the result of a method. `Some` ends the conversion.
+    pub(super) fn accept_conversion(
+        &mut self,
+        machine: &mut Machine,
+        result: Value,
+    ) -> Result<Option<Value>, AbruptCompletion> {
+        let is_object = matches!(result, Value::Ref(_) | Value::Builtin(_));
+        match self.kind {
+            // The other method is tried next.
+            CallbackMethod::ToPrimitive if is_object => {
+                // A frame of an older version does not count its methods.
+                self.index = self.index.max(1);
+                Ok(None)
+            }
+            CallbackMethod::ToPrimitive => {
+                // Otherwise the operand would count as missing.
+                let result = match (result, &self.item) {
+                    (Value::Undefined, Value::Null) => Value::Number(f64::NAN),
+                    (Value::Undefined, Value::Bool(true)) => Value::text("undefined"),
+                    (result, _) => result,
+                };
+                self.replace_operand(machine, result);
+                Ok(Some(Value::Undefined))
+            }
+            CallbackMethod::Properties => {
+                let Value::Ref(keys) = self.item else {
+                    return Err(AbruptCompletion::Internal("properties without keys"));
+                };
+                let key = machine.heap.element(keys, (self.index as usize).wrapping_sub(1));
+                let out = self.out.clone();
+                slow_path::define(machine, &out, key, result)?;
+                Ok(None)
+            }
+            _ => {
+                if is_object {
+                    return super::abrupt_completion::unsupported(
+                        "a toString that returns an object is not supported for an element of an array",
+                    );
+                }
+                let text = conversion::to_text(machine, &result)?;
+                if let Some((array, index)) = self.text_location(machine, self.index.wrapping_sub(1)) {
+                    machine.heap.set_element(array, index, Value::Text(text))?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    pub(super) fn replace_operand(&self, machine: &mut Machine, value: Value) {
+        // The index of the operand of a primitive is in `out`, as in older versions.
+        let at = match (self.kind, &self.out) {
+            (CallbackMethod::ToPrimitive, Value::Number(at)) => *at as usize,
+            _ => self.len as usize,
+        };
+        if let Some(operand) = machine.stack.get_mut(at) {
+            *operand = value;
+        }
+    }
+}

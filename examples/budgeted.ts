@@ -1,0 +1,18 @@
+// Three summaries that a budget pays. Each one costs 0.05 USD. When the project has no money left, the program waits, and it continues when the
+// budget is raised.
+//
+//   runstate project create demo --greediness 0.5             # prints the id of the project
+//   runstate budget create PROJECT --resource-type money --budget-period total --allocated-amount 0.1 --unit USD
+//   runstate run examples/budgeted.ts --id b --input '{"project": "PROJECT"}'
+//   runstate work --kind cc --exec 'your-model --print'       # two answers
+//   runstate show b                                           # "the total budget of money does not have 0.05 USD"
+//   runstate budget change BUDGET --allocated-amount 1        # the worker gets the third question
+
+const texts = ["The export is slow on Mondays.", "The editor forgets the last folder.", "The invoice lacks an address."];
+
+function main() {
+  const cost: CallCost = { project: input.project, resource: "money", amount: 0.05, unit: "USD", subtype: "claude_api" };
+  const summaries = CC.all(texts.map((text) => ({ prompt: `Summarize in three words: ${text}`, cost })));
+  summaries.forEach((summary, index) => console.log(`${index + 1}. ${summary}`));
+  return summaries.length;
+}

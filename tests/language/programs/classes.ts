@@ -1,0 +1,76 @@
+//// fields and methods
+class A { x = 1; y; add(n) { return this.x + n; } } const a = new A(); console.log(a, a.add(2), a.y, 'y' in a, Object.keys(a));
+//// constructors
+class P { constructor(x, y = 2) { this.x = x; this.y = y; } } console.log(new P(1), new P(), new P(5, undefined), new P(1, null));
+//// inheritance
+class A { hi() { return 'A'; } who() { return this.hi(); } } class B extends A { hi() { return 'B' + super.hi(); } } console.log(new B().who(), new B() instanceof A, new A() instanceof B);
+//// super in a constructor
+class A { constructor(n) { this.n = n; } } class B extends A { constructor() { super(5); this.m = this.n + 1; } } console.log(new B()); class C extends A {} console.log(new C(7));
+//// this before super
+class A {} class B extends A { constructor() { try { this.x = 1; } catch (e) { console.log(e.name, e.message); } super(); } } console.log(new B());
+//// a class needs new
+class A {} try { A(); } catch (e) { console.log(e.name, e.message); }
+//// static members
+class A { static count = 0; static make() { A.count++; return new this(); } static { A.ready = true; } } A.make(); A.make(); console.log(A.count, A.ready, A.make() instanceof A);
+//// static members are inherited
+class A { static n = 1; static f() { return this.n; } } class B extends A {} console.log(B.n, B.f()); B.n = 5; console.log(A.n, B.f(), A.f());
+//// getters and setters
+class T { #c = 0; get f() { return this.#c * 9 / 5 + 32; } set f(v) { this.#c = (v - 32) * 5 / 9; } } const t = new T(); t.f = 212; console.log(t.f, t, Object.keys(t));
+//// a getter without a setter
+class A { get x() { return 1; } } const a = new A(); try { a.x = 2; } catch (e) { console.log(e.name, e.message); } console.log(a.x);
+//// private fields and methods
+class A { #n = 1; #inc() { return ++this.#n; } run() { return this.#inc() + this.#inc(); } has(o) { return #n in o; } } const a = new A(); console.log(a.run(), a.has(a), a.has({}), JSON.stringify(a));
+//// private static members
+class A { static #next = 1; static id() { return A.#next++; } } console.log(A.id(), A.id(), A.id());
+//// private members of another object
+class A { #v; constructor(v) { this.#v = v; } same(o) { return this.#v === o.#v; } } console.log(new A(1).same(new A(1))); try { new A(1).same({}); } catch (e) { console.log(e.name, e.message); }
+//// computed method names
+const k = 'dyn'; class A { [k + '1']() { return 1; } static [`${k}2`] = 2; ['with space']() { return 3; } } console.log(new A().dyn1(), A.dyn2, new A()['with space']());
+//// class expressions
+const A = class { n = 1; }; const B = class Named { static self() { return Named; } }; console.log(new A(), B.name, B.self() === B, A.name);
+//// fields are set in order
+class A { a = 1; b = this.a + 1; c = (() => this.b + 1)(); } console.log(new A()); class B extends A { a = 10; d = this.c; } console.log(new B());
+//// arrow functions in fields keep this
+class B { n = 5; get = () => this.n; method() { return this?.n; } } const { get, method } = new B(); console.log(get(), method());
+//// methods lose this
+class A { n = 1; f() { return this.n; } } const { f } = new A(); try { f(); } catch (e) { console.log(e.name, e.message); } console.log(f.call({ n: 9 }), new A().f.bind({ n: 8 })());
+//// toString and valueOf
+class M { constructor(v) { this.v = v; } toString() { return `M(${this.v})`; } valueOf() { return this.v; } } const m = new M(5); console.log(`${m}`, m + 1, m > 4, m + '', String(m), [m, m].join());
+//// toJSON
+class D { constructor() { this.a = 1; this.secret = 2; } toJSON() { return { a: this.a }; } } console.log(JSON.stringify([new D(), { d: new D() }]));
+//// instanceof
+class A {} class B extends A {} const b = new B(); console.log(b instanceof B, b instanceof A, b instanceof Object, [] instanceof Array, [] instanceof Object, 'a' instanceof String, null instanceof Object);
+//// instanceof with a value that is not a function
+try { console.log({} instanceof {}); } catch (e) { console.log(e.name, e.message); } try { console.log(1 instanceof 5); } catch (e) { console.log(e.name); }
+//// printing objects of classes
+class A { x = 1; } class B extends A { y = [1]; } class E {} console.log(new A(), new B(), new E(), [new A()], { b: new B() }, A, B);
+//// method chaining
+class Q { parts = []; add(p) { this.parts.push(p); return this; } toString() { return this.parts.join(' '); } } console.log(String(new Q().add('select').add('*').add('from t')), new Q().add(1));
+//// abstract by convention
+class Shape { area() { throw new Error(`${new.target} area`); } } class S2 extends Shape { area() { return 4; } } console.log(new S2().area()); try { new Shape().area(); } catch (e) { console.log(e.message); }
+//// new.target
+class A { constructor() { this.made = new.target.name; } } class B extends A {} console.log(new A(), new B()); function F() { return new.target === undefined; } console.log(F());
+//// accessors with inheritance
+class A { get v() { return 1; } } class B extends A { get v() { return super.v + 1; } } console.log(new B().v); class C extends A { v2 = this.v; } console.log(new C());
+//// super in object literals
+const base = { hi() { return 'base'; } }; class X { hi() { return 'x'; } } class Y extends X { hi() { const f = () => super.hi(); return f() + '!'; } } console.log(new Y().hi(), base.hi());
+//// a class is hoisted without its value
+try { new Below(); } catch (e) { console.log(e.name, e.message); } class Below {} console.log(new Below());
+//// subclasses of Error
+class E1 extends Error { constructor(m, code) { super(m); this.name = 'E1'; this.code = code; } } const e = new E1('bad', 7); console.log(e.name, e.message, e.code, e instanceof Error, String(e), e instanceof E1);
+//// subclasses of Error without a name
+class MyError extends Error {} const e = new MyError('m'); console.log(e.name, String(e), e instanceof MyError);
+//// generators of unique numbers by closure and by class
+class Ids { #n = 0; next() { return `id-${++this.#n}`; } } const a = new Ids(), b = new Ids(); console.log(a.next(), a.next(), b.next());
+//// comparing objects of a class
+class V { constructor(x, y) { Object.assign(this, { x, y }); } equals(o) { return o instanceof V && this.x === o.x && this.y === o.y; } } console.log(new V(1, 2).equals(new V(1, 2)), new V(1, 2) === new V(1, 2), new V(1, 2).equals({ x: 1, y: 2 }));
+//// spread of an object of a class
+class A { x = 1; get y() { return 2; } m() {} } console.log({ ...new A() }, Object.entries(new A()), { ...new A(), z: 3 });
+//// optional calls of methods
+class A { run() { return 'ran'; } } const a = new A(); console.log(a.run?.(), a.stop?.(), a?.run(), undefined?.run());
+//// a stack
+class Stack { #items = []; push(x) { this.#items.push(x); return this; } pop() { return this.#items.pop(); } get size() { return this.#items.length; } } const s = new Stack().push(1).push(2); console.log(s.pop(), s.size, s);
+//// async methods
+class A { n = 1; async get() { await null; return this.n; } static async make() { return new A(); } } console.log(await new A().get(), await A.make());
+//// delete and in on objects of classes
+class A { x = 1; f() {} } const a = new A(); console.log('x' in a, 'f' in a, Object.hasOwn(a, 'f'), delete a.x, a, 'x' in a);

@@ -1,0 +1,64 @@
+//// literals
+const a = 1, k = 'key'; console.log({ a, [k + 1]: 2, 'with space': 3, 4: 'n', f() {}, get g() { return 5; }, ...{ s: 6 } });
+//// reading and writing members
+const o = { a: 1 }; o.b = 2; o['c d'] = 3; o[4] = 5; console.log(o.a, o['b'], o['c d'], o['4'], o.missing, Object.keys(o)); const k = 'a'; o[k] += 10; console.log(o[k]);
+//// missing members
+const o = {}; console.log(o.x, 'x' in o, o.x?.y, Object.hasOwn(o, 'x'), o.hasOwnProperty('x')); try { o.x.y; } catch (e) { console.log(e.name, e.message); } try { o.x.y = 1; } catch (e) { console.log(e.message); }
+//// delete
+const o = { a: 1, b: 2 }; console.log(delete o.a, delete o.nothing, o, 'a' in o);
+//// order of keys
+console.log(Object.keys({ b: 1, 2: 1, a: 1, 1: 1, '-1': 1, '01': 1 }), Object.values({ z: 1, 0: 2 }), Object.entries({ x: 1, y: 2 }));
+//// spread and later members
+console.log({ ...{ a: 1, b: 2 }, b: 3 }, { b: 3, ...{ a: 1, b: 2 } }, { ...null, ...undefined, ...5, ...'hi', ...[7] }, { ...{ ...{ deep: 1 } } });
+//// spread copies one level
+const a = { n: { x: 1 }, l: [1] }; const b = { ...a }; b.n.x = 9; b.l = []; console.log(a, b, a.n === b.n);
+//// Object.assign
+const t = { a: 1 }; console.log(Object.assign(t, { b: 2 }, null, { a: 3 }) === t, t, Object.assign({}, 'ab', [9]));
+//// fromEntries and entries
+console.log(Object.fromEntries([['a', 1], ['b', 2]]), Object.fromEntries(Object.entries({ a: 1, b: 2 }).map(([k, v]) => [k.toUpperCase(), v * 2])), Object.entries([5, 6]), Object.entries('hi'));
+//// freeze
+const o = Object.freeze({ a: 1, n: { x: 1 } }); try { o.a = 2; } catch (e) { console.log(e.name, e.message); } try { o.b = 2; } catch (e) { console.log(e.message); } try { delete o.a; } catch (e) { console.log(e.message); } o.n.x = 5; console.log(o, Object.isFrozen(o));
+//// frozen arrays
+const a = Object.freeze([1, 2]); for (const f of [() => a.push(3), () => { a[0] = 9; }, () => a.sort(), () => { a.length = 0; }]) try { f(); } catch (e) { console.log(e.name, e.message); } console.log(a);
+//// getters and setters
+const o = { _v: 1, get v() { return this._v * 2; }, set v(x) { this._v = x; } }; o.v = 5; console.log(o.v, o, Object.keys(o), JSON.stringify(o)); o.v++; console.log(o._v);
+//// methods and this
+const o = { n: 2, twice() { return this.n * 2; }, arrow: () => 'arrow', async later() { return this.n; } }; console.log(o.twice(), o.arrow(), await o.later(), o['twice'](), o);
+//// computed members
+const p = 'x'; const o = { [p]: 1, [`${p}y`]: 2, [1 + 1]: 3, [p + p]() { return 4; } }; console.log(o, o.xx(), o.xx.name);
+//// comparison by identity
+const a = { x: 1 }, b = { x: 1 }, c = a; console.log(a === b, a === c, a == b, [a].includes(b), [a].indexOf(c), Object.is(a, c));
+//// members whose names are numbers
+const o = {}; o[1] = 'a'; o['1'] = 'b'; o[1.0] = 'c'; o[true] = 't'; o[null] = 'n'; o[[1, 2]] = 'list'; o[{}] = 'object'; console.log(o);
+//// nested updates
+const s = { user: { name: 'a', tags: ['x'] }, n: 1 }; const t = { ...s, user: { ...s.user, tags: [...s.user.tags, 'y'] } }; console.log(s, t, s.user === t.user);
+//// iteration
+const o = { a: 1, b: 2 }; for (const k in o) console.log(k, o[k]); for (const [k, v] of Object.entries(o)) console.log(k, v); Object.keys(o).forEach((k) => console.log(k)); let n = 0; for (const v of Object.values(o)) n += v; console.log(n);
+//// objects as dictionaries
+const d = {}; for (const w of ['b', 'a', 'b']) d[w] = (d[w] ?? 0) + 1; console.log(d, Object.entries(d).sort(([, x], [, y]) => y - x), 'toString' in d, Object.hasOwn(d, 'toString'));
+//// structuredClone
+const o = { d: new Date(5), m: new Map([[1, { a: 1 }]]), l: [1, [2]], u: undefined }; const c = structuredClone(o); c.l[1].push(3); c.m.get(1).a = 2; console.log(o, c, c.d !== o.d);
+//// in with arrays and texts
+console.log(0 in ['a'], 1 in ['a'], 'length' in [], '0' in ['a']); try { 'a' in 'abc'; } catch (e) { console.log(e.name, e.message); }
+//// picking, omitting and renaming
+const o = { a: 1, b: 2, c: 3 }; const pick = (o, ...ks) => Object.fromEntries(ks.map((k) => [k, o[k]])); const { b, ...without } = o; const { a: renamed } = o; console.log(pick(o, 'a', 'c'), without, renamed);
+//// inverting and mapping
+const o = { a: 'x', b: 'y' }; console.log(Object.fromEntries(Object.entries(o).map(([k, v]) => [v, k])), Object.entries(o).map(([k, v]) => `${k}=${v}`).join('&'));
+//// deep access by path
+const get = (o, p, d) => p.split('.').reduce((v, k) => v?.[k], o) ?? d; console.log(get({ a: { b: [{ c: 5 }] } }, 'a.b.0.c'), get({}, 'x.y', 'none'), get({ a: 0 }, 'a', 1));
+//// flattening keys
+const flat = (o, p = '') => Object.entries(o).reduce((r, [k, v]) => (v && typeof v === 'object' ? { ...r, ...flat(v, `${p}${k}.`) } : { ...r, [p + k]: v }), {}); console.log(flat({ a: 1, b: { c: 2, d: { e: 3 } }, f: [4] }));
+//// empty objects
+console.log({}, Object.keys({}).length === 0, [{}], JSON.stringify({}), ({}).x, { a: {} }, !!{});
+//// circular objects print
+const o = { name: 'o' }; o.self = o; o.list = [o]; console.log(o); const a = { b: {} }; a.b.a = a; console.log(a, [a]);
+//// long objects break into lines
+console.log({ alpha: 'aaaaaaaaaaaaaaaaaaaa', beta: 'bbbbbbbbbbbbbbbbbbbbbbbb', gamma: 'cccccccccccccccccccc', delta: 1 }); console.log({ list: Array.from({ length: 30 }, (_, i) => i), nested: { deep: { deeper: { deepest: 1 } } } });
+//// getOwnPropertyNames of data by keys and values
+const o = { a: 1, b: [2] }; console.log(Object.keys(o).length, Object.values(o).flat(), Object.entries(o).flat(2));
+//// chained assignments
+let a, b; a = b = { n: 1 }; b.n = 2; console.log(a.n, a === b); const o = {}; o.x = o.y = 5; console.log(o);
+//// merging lists of objects
+const a = [{ id: 1, n: 'a' }, { id: 2, n: 'b' }], b = [{ id: 2, v: 9 }]; console.log(a.map((x) => ({ ...x, ...b.find((y) => y.id === x.id) })), Object.assign({}, ...a));
+//// enum-like objects
+const Color = Object.freeze({ RED: 'red', BLUE: 'blue' }); console.log(Color.RED, Object.values(Color).includes('blue'), Object.entries(Color).find(([, v]) => v === 'blue')[0], Color.GREEN);
