@@ -10,41 +10,25 @@ mod raw;
 #[cfg(unix)]
 #[path = "../../tests/store_mongodb_faults/server.rs"]
 mod server;
+#[path = "../steps/mod.rs"]
+mod steps;
 mod workers;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use command_counter::{CommandCounter, CommandCounts};
-use figures::{Figure, Figures, ms, quantile};
-use library::LibraryTarget;
+use figures::{Figure, Figures, quantile};
 use raw::RawTarget;
+use runstate::store::mongodb::{Mongo, MongoOptions};
+use steps::library::LibraryTarget;
+use steps::{BenchError, CLIENTS, STEPS, StepTarget, WARM_UP, latency, throughput};
 
-const STEPS: usize = 1_500;
-const WARM_UP: usize = 150;
 /// Number of answers of processes that have nothing cached.
 const COLD_ANSWERS: usize = 300;
-const CLIENTS: [usize; 3] = [1, 16, 64];
 const WORKERS: [usize; 2] = [8, 64];
 /// Number of calls that the workers answer.
 const CALLS: usize = 1_000;
-/// Duration of one measurement.
-const MEASUREMENT: Duration = Duration::from_secs(2);
-/// Measurements of each target, in turn.
-const ROUNDS: usize = 3;
-
-type BenchError = Box<dyn std::error::Error + Send + Sync>;
-
-/// The target of steps: this library, or the driver.
-trait StepTarget: Sized + Send + Sync + 'static {
-    /// A run before its first step.
-    type Run: Send + 'static;
-
-    fn begin(&self, id: &str) -> impl Future<Output = Result<Self::Run, BenchError>> + Send;
-
-    fn step(&self, run: &mut Self::Run) -> impl Future<Output = Result<(), BenchError>> + Send;
-}
-
 fn main() -> Result<(), BenchError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(run_on_server())
@@ -65,10 +49,10 @@ async fn bench(url: &str) -> Result<(), BenchError> {
     let mut figures = Figures::create("mongodb")?;
     let name = format!("bench_{}", std::process::id());
     let (library, raw) = (
-        Arc::new(LibraryTarget::open(&with_database(url, &name)?).await?),
+        Arc::new(LibraryTarget::new(Mongo::open(&with_database(url, &name)?, MongoOptions::default()).await?).await?),
         Arc::new(RawTarget::open(url, &name).await?),
     );
-    latency(&library, &raw, &mut figures).await?;
+    latency(&*library, &*raw, &mut figures).await?;
     for clients in CLIENTS {
         throughput(&library, &raw, clients, &mut figures).await?;
     }
@@ -127,67 +111,6 @@ async fn bench_answers(counter: &CommandCounter, url: &str, figures: &mut Figure
         }
     }
     Ok(())
-}
-
-async fn latency(library: &LibraryTarget, raw: &RawTarget, figures: &mut Figures) -> Result<(), BenchError> {
-    let (mut run, mut raw_run) = (library.begin("one").await?, raw.begin("one").await?);
-    let (mut times, mut raw_times) = (Vec::new(), Vec::new());
-    for n in 0..STEPS + WARM_UP {
-        let begun = Instant::now();
-        library.step(&mut run).await?;
-        let between = Instant::now();
-        raw.step(&mut raw_run).await?;
-        if n >= WARM_UP {
-            times.push(between - begun);
-            raw_times.push(between.elapsed());
-        }
-    }
-    let mut quantiles = |at: f64| (quantile(&mut times, at), ms(quantile(&mut raw_times, at)));
-    let (step, raw_time) = quantiles(0.5);
-    figures.add(Figure::ms("step, p50", step).raw(raw_time).ratio_at_most(1.1))?;
-    let (step, raw_time) = quantiles(0.99);
-    Ok(figures.add(Figure::ms("step, p99", step).raw(raw_time))?)
-}
-
-async fn throughput(
-    library: &Arc<LibraryTarget>,
-    raw: &Arc<RawTarget>,
-    clients: usize,
-    figures: &mut Figures,
-) -> Result<(), BenchError> {
-    let (mut steps, mut raw_steps) = (0.0, 0.0);
-    for round in 0..ROUNDS {
-        let name = format!("at-{clients}-{round}");
-        steps += rate(library, clients, &name).await?;
-        raw_steps += rate(raw, clients, &name).await?;
-    }
-    let figure = Figure::new(format!("steps of {clients} clients"), "steps/s", steps / ROUNDS as f64);
-    Ok(figures.add(figure.raw(raw_steps / ROUNDS as f64))?)
-}
-
-/// Steps per second of `clients` clients, each with its own run.
-async fn rate<S: StepTarget>(steps: &Arc<S>, clients: usize, name: &str) -> Result<f64, BenchError> {
-    let mut runs = Vec::new();
-    for client in 0..clients {
-        runs.push(steps.begin(&format!("{name}-{client}")).await?);
-    }
-    let begun = Instant::now();
-    let tasks: Vec<_> =
-        runs.into_iter().map(|run| tokio::spawn(step_until(steps.clone(), run, begun + MEASUREMENT))).collect();
-    let mut count = 0;
-    for task in tasks {
-        count += task.await??;
-    }
-    Ok(count as f64 / begun.elapsed().as_secs_f64())
-}
-
-async fn step_until<S: StepTarget>(steps: Arc<S>, mut run: S::Run, end: Instant) -> Result<usize, BenchError> {
-    let mut count = 0;
-    while Instant::now() < end {
-        steps.step(&mut run).await?;
-        count += 1;
-    }
-    Ok(count)
 }
 
 /// The URL with that database as its path.

@@ -5,8 +5,8 @@ use mongodb::options::{TransactionOptions, WriteConcern};
 use mongodb::{Client, ClientSession, Collection, Database};
 use runstate::id::{CommandId, Revision};
 
-use super::library::LINE;
-use super::{BenchError, StepTarget};
+use super::steps::library::LINE;
+use super::steps::{BenchError, StepTarget};
 
 pub struct RawTarget {
     client: Client,

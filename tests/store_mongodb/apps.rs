@@ -20,12 +20,12 @@ use super::domain_layout::{domain_database, seed_layout};
 use super::server::{database_name, fresh_url, indexes, run_on_server};
 
 /// The indexes of a collection besides that of `_id`.
-struct ExpectedIndexes {
-    collection: &'static str,
+pub struct ExpectedIndexes {
+    pub collection: &'static str,
     /// Those that the schema names.
-    schema: &'static [&'static str],
+    pub schema: &'static [&'static str],
     /// Those that are added to them.
-    added: &'static [&'static str],
+    pub added: &'static [&'static str],
 }
 
 /// Years and months count as the library counts them: 365, 183 and 92 days.
@@ -39,8 +39,9 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
             r#"{"status":1} {}"#,
             r#"{"started_at":-1} {}"#,
         ],
-        // The schema keeps executions for a year.
+        // The schema keeps executions for a year. Those with a shorter retention have the time of their removal.
         added: &[
+            r#"{"remove_at":1} {"partialFilterExpression":{"remove_at":{"$exists":true}}}"#,
             r#"{"started_at":1} {"expireAfterSeconds":31536000,"partialFilterExpression":{"status":{"$in":["completed","failed","cancelled"]}}}"#,
         ],
     },
@@ -128,7 +129,7 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
 ];
 
 /// The fields of an index in their order, and its options in the order of their names.
-fn describe_index(index: &Document) -> String {
+pub fn describe_index(index: &Document) -> String {
     let mut options = index.clone();
     let key = serde_json::to_string(&options.remove("key").unwrap()).unwrap();
     for name in ["v", "name"] {

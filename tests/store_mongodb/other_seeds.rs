@@ -8,7 +8,8 @@ use runstate::store::Store;
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 
-use super::explain::{ByIndex, InMemory, check_plans, enable_profiling, fill, gte, last_profile, number, plan_case};
+use super::domain_plans::{ByIndex, InMemory, gte, plan_case};
+use super::explain::{check_plans, enable_profiling, fill, last_profile, number};
 use super::open_in_one_database;
 use super::scene::insert;
 use super::server::run_on_server;

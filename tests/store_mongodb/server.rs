@@ -1,34 +1,18 @@
 //! The server of the tests, and fresh databases on it.
 
+#[path = "../servers/runtime.rs"]
+mod runtime;
+
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mongodb::bson::{Document, doc};
 
+use self::runtime::{TestResult, run_if_named};
+
 /// Runs a test on a tokio runtime, which a store on MongoDB needs. If no server is named, prints that the test is skipped.
 pub fn run_on_server<T: TestResult>(test: impl Future<Output = T>) -> T {
-    if std::env::var_os("RUNSTATE_TEST_MONGODB").is_none() {
-        let name = std::thread::current().name().unwrap_or("store_mongodb").to_owned();
-        println!("skipped: {name}: RUNSTATE_TEST_MONGODB names no server");
-        return T::success();
-    }
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test)
-}
-
-/// The result of a test function.
-pub trait TestResult {
-    /// The result of a test that found no error.
-    fn success() -> Self;
-}
-
-impl TestResult for () {
-    fn success() -> Self {}
-}
-
-impl<E> TestResult for Result<(), E> {
-    fn success() -> Self {
-        Ok(())
-    }
+    run_if_named("RUNSTATE_TEST_MONGODB", test)
 }
 
 /// The URL of a database that no other test uses.

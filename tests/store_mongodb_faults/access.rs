@@ -1,21 +1,23 @@
 //! Refusals and their reasons: passwords, privileges, servers that cannot be reached or are not in a replica set, stores of newer programs,
 //! documents that were changed by hand.
 //!
-//! Each role of docs/mongodb.md, created from its text on a server with access control, suffices for its purpose.
-//! Errors name the missing privilege.
+//! Each role that `runstate roles` creates suffices for its purpose, on a server with access control. Errors name the missing privilege.
 
 use std::sync::Arc;
 
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Document, doc};
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, LogListing, Start, Status};
 use runstate::engine::transfer::LineWriter;
-use runstate::engine::{ChangeFilter, Engine, Error, Host as _, RunLimit, SystemHost};
+use runstate::engine::{ChangeFilter, Engine, Error, Host as _, RunLimit, SystemHost, open};
 use runstate::error_code::ErrorCode;
+use runstate::operation::Registry;
 use runstate::schema::{Catalog, Collection, Direction, Field, Index, Key, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Freshness, Store, StoreError};
 use runstate::time::Millis;
+use runstate::value::Json;
+use serde_json::json;
 
 use super::load;
 use super::load::{COUNTERS, ROWS, check, count};
@@ -140,60 +142,21 @@ async fn store_of_a_newer_program_is_read_and_not_written() {
     assert_eq!(error.code(), ErrorCode::NEWER_VERSION, "{error}");
 }
 
-const GUIDE: &str = include_str!("../../docs/mongodb.md");
-
 const SOURCE: &str = r#"console.log("got", CC("what?"), call("search", { of: 1 })); sleep(1); CC("more?");"#;
 
-/// The commands in the guide that create roles, for the database of that name.
-fn documented_roles(name: &str) -> Vec<Document> {
-    let blocks = GUIDE.split("```json").skip(1).filter_map(|rest| rest.split("```").next());
-    let commands = blocks.filter(|block| block.contains("createRole")).map(|block| {
-        let json: serde_json::Value = serde_json::from_str(&block.replace("DATABASE", name)).unwrap();
-        let command = mongodb::bson::serialize_to_document(&json).unwrap();
-        // The name of a command must be its first field, and parsed JSON does not keep the order of fields.
-        let mut ordered = doc! { "createRole": command.get_str("createRole").unwrap() };
-        ordered.extend(command);
-        ordered
-    });
-    commands.collect()
-}
-
-/// The same for `layout=seed`, as the guide describes it.
-fn for_seed_layout(mut command: Document, prefix: &str) -> Document {
-    let documented = command.get_array("privileges").unwrap().clone();
-    let privilege_on = |database: &str, collection: &str, privilege: &Document| {
-        let actions = privilege.get_array("actions").unwrap().clone();
-        Bson::from(doc! { "resource": { "db": database, "collection": collection }, "actions": actions })
-    };
-    let mut privileges = Vec::new();
-    for privilege in documented.iter().filter_map(Bson::as_document) {
-        let runstate = format!("{prefix}runstate");
-        if privilege.get_document("resource").unwrap().get_str("collection").is_ok_and(|name| name == "runstate.meta") {
-            privileges.push(privilege_on(&runstate, "meta", privilege));
-        } else {
-            privileges.push(privilege_on(&runstate, "", privilege));
-            let domains = runstate::domain::ALL.iter();
-            privileges.extend(domains.map(|domain| privilege_on(&format!("{prefix}{}", domain.name), "", privilege)));
-        }
-        if privilege.get_array("actions").unwrap().contains(&"changeStream".into()) {
-            privileges.push(Bson::from(
-                doc! { "resource": { "db": "", "collection": "" }, "actions": ["changeStream", "find"] },
-            ));
-        }
-    }
-    command.insert("privileges", privileges);
-    command
-}
-
-/// Creates a user for each role. The role NAME has the user `NAME` with the password `NAME-geheim`.
-async fn create_users(servers: &Servers, commands: &[Document], prefix: &str) {
+/// Creates the roles of the store at `url`, and for each one a user of its name with the password `geheim`. Returns the roles from the one with
+/// the fewest privileges.
+async fn create_roles(servers: &Servers, url: &str) -> [String; 4] {
+    let commands = open::roles(url, &Registry::new(runstate::domain::ALL).unwrap()).await.unwrap();
+    let mut roles = Vec::new();
     for command in commands {
-        let role = command.get_str("createRole").unwrap();
-        let (mut command, name) = (command.clone(), format!("{role}{prefix}"));
-        command.insert("createRole", &name);
+        let command: Document = serde_json::from_str(&command.to_string()).unwrap();
+        let role = command.get_str("createRole").unwrap().to_owned();
         servers.command(0, "admin", command).await.unwrap();
-        servers.create_user(&name, &format!("{name}-geheim"), doc! { "roles": [&name] }).await;
+        servers.create_user(&role, "geheim", doc! { "roles": [&role] }).await;
+        roles.push(role);
     }
+    roles.try_into().unwrap()
 }
 
 async fn open_existing(url: &str) -> Result<Engine, Error> {
@@ -255,31 +218,110 @@ async fn exercise_reading(engine: &Engine) {
     assert!(bytes.len() > 1_000);
 }
 
-/// Tests every role. `url` returns the URL of a role's user.
-async fn exercise_roles(url: impl Fn(&str) -> String) {
+/// A step of an app, with the version of its configuration.
+fn configuration(version: &str) -> Json {
+    json!({"appId": 1, "appName": "Reports", "version": version, "configuration": {"steps": [{"id": 1, "name": "fetch"}]}})
+}
+
+async fn call(engine: &Engine, operation: &str, parameters: Json) -> Result<Json, Error> {
+    let Json::Object(parameters) = parameters else { panic!("{parameters} is not an object") };
+    engine.call(operation, parameters).await
+}
+
+/// Runs every operation of a worker, on executions that others have started.
+async fn exercise_work(engine: &Engine) {
+    let cvm = engine.cvm();
+    cvm.answer("work", "this").await.unwrap();
+    let work = cvm.claim(&["search".into()], "worker", Millis::minutes(1)).await.unwrap().unwrap();
+    cvm.heartbeat(&work.claimed, Millis::minutes(2)).await.unwrap();
+    cvm.complete(&work.claimed, "found").await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let report = engine.run_due(100, RunLimit::Stop).await.unwrap();
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    assert_eq!(cvm.show("work").await.unwrap().status, Status::WaitingCc);
+
+    let step = call(engine, "apps.step.claim", json!({"names": ["fetch"], "owner": "worker"})).await.unwrap();
+    let claimed = |more: Json| {
+        let Json::Object(mut all) = json!({"id": step["claimed"]["id"], "token": step["claimed"]["token"]}) else {
+            panic!("{step}")
+        };
+        all.extend(more.as_object().unwrap().clone());
+        Json::Object(all)
+    };
+    call(engine, "apps.step.heartbeat", claimed(json!({}))).await.unwrap();
+    call(engine, "apps.metrics.record", json!({"executionId": "app", "metrics": {"cpu_usage": 0.5}})).await.unwrap();
+    let ended = call(engine, "apps.step.complete", claimed(json!({"output": {"pages": 1}}))).await.unwrap();
+    assert_eq!(ended["status"], "completed");
+}
+
+/// The hash of everything in the store.
+async fn contents(engine: &Engine) -> String {
+    let mut bytes = Vec::new();
+    engine.export(&mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap().contents
+}
+
+/// Tests every role. `url` returns the URL for a user: empty, or `user:password@`.
+async fn exercise_roles(servers: &Servers, url: impl Fn(&str) -> String) {
+    let [reader, worker, operator, owner] = create_roles(servers, &url("")).await;
+    let url = |role: &str| url(&format!("{role}:geheim@"));
     let start = Start::new("asks").id("new");
-    // Only the preparing role can use an empty database.
-    expect_refused("reading an unprepared database", open_or_create(&url("runstateReads")).await.map(drop));
-    expect_refused("running on an unprepared database", open_or_create(&url("runstateRuns")).await.map(drop));
+    let load = || Load::new("asks", SOURCE, runstate::lang::compile("asks.ts", SOURCE).unwrap().bytecode);
+    let notes = json!({"collection": "notes", "fields": [{"name": "title", "kind": "text"}], "indexes": [{"fields": ["title"]}]});
+    // Only the owner can use an empty database.
+    for role in [&reader, &worker, &operator] {
+        expect_refused("opening an unprepared database", open_or_create(&url(role)).await.map(drop));
+    }
+    let owning = open_or_create(&url(&owner)).await.unwrap();
 
-    let preparing = open_or_create(&url("runstatePrepares")).await.unwrap();
-    let bytecode = runstate::lang::compile("asks.ts", SOURCE).unwrap().bytecode;
-    expect_refused("loading with the preparing role", preparing.cvm().load(&Load::new("asks", SOURCE, bytecode)).await);
-    expect_refused(
-        "following with the preparing role",
-        preparing.changes(None, &ChangeFilter::default(), Millis(0)).await,
-    );
+    let operating = open_existing(&url(&operator)).await.unwrap();
+    exercise_running(&operating).await;
+    exercise_reading(&operating).await;
+    operating.cvm().start(&Start::new("asks").id("work")).await.unwrap();
+    call(&operating, "apps.configuration.save", configuration("1.0.0")).await.unwrap();
+    call(&operating, "apps.configuration.activate", json!({"appId": 1, "version": "1.0.0"})).await.unwrap();
+    call(&operating, "apps.execution.start", json!({"appId": 1, "userId": "ada", "id": "app"})).await.unwrap();
 
-    let running = open_existing(&url("runstateRuns")).await.unwrap();
-    exercise_running(&running).await;
-    exercise_reading(&running).await;
-
-    let reading = open_existing(&url("runstateReads")).await.unwrap();
+    let working = open_existing(&url(&worker)).await.unwrap();
+    exercise_work(&working).await;
+    operating.cvm().cancel("work").await.unwrap();
+    operating.cvm().delete("work").await.unwrap();
+    let reading = open_existing(&url(&reader)).await.unwrap();
     exercise_reading(&reading).await;
-    expect_refused("starting with the reading role", reading.cvm().start(&start).await);
-    expect_refused("answering with the reading role", reading.cvm().answer("run", "x").await);
-    expect_refused("sweeping with the reading role", reading.sweep(SystemHost.now() + Millis::days(60), 100).await);
-    assert_eq!(running.cvm().list(&Default::default()).await.unwrap().items.len(), 1);
+    operating.cvm().load(&Load { name: "spare".into(), ..load() }).await.unwrap();
+    // A step that a reader cannot claim.
+    call(&operating, "apps.execution.start", json!({"appId": 1, "userId": "ada", "id": "next"})).await.unwrap();
+
+    let before = contents(&reading).await;
+    expect_refused("declaring with the role of operators", call(&operating, "documents.declare", notes.clone()).await);
+    expect_refused(
+        "loading with the role of workers",
+        working.cvm().load(&Load { name: "new".into(), ..load() }).await,
+    );
+    expect_refused(
+        "removing with the role of workers",
+        call(&working, "cvm.removeProgram", json!({"name": "spare"})).await,
+    );
+    expect_refused(
+        "saving with the role of workers",
+        call(&working, "apps.configuration.save", configuration("2.0.0")).await,
+    );
+    let other = json!({"appId": 2, "appName": "Other", "version": "1.0.0", "activate": true,
+        "configuration": {"steps": [{"id": 1, "name": "fetch"}]}});
+    expect_refused("activating with the role of workers", call(&working, "apps.configuration.save", other).await);
+    expect_refused("declaring with the role of workers", call(&working, "documents.declare", notes.clone()).await);
+    expect_refused("starting with the role of readers", reading.cvm().start(&start).await);
+    expect_refused("answering with the role of readers", reading.cvm().answer("run", "x").await);
+    expect_refused("sweeping with the role of readers", reading.sweep(SystemHost.now() + Millis::days(60), 100).await);
+    let claim = json!({"names": ["fetch"], "owner": "reader"});
+    expect_refused("claiming with the role of readers", call(&reading, "apps.step.claim", claim).await);
+    assert_eq!(contents(&reading).await, before, "a refused command has changed something");
+    assert_eq!(operating.cvm().list(&Default::default()).await.unwrap().items.len(), 1);
+
+    // The owner can do all of that.
+    call(&owning, "documents.declare", notes).await.unwrap();
+    call(&owning, "apps.configuration.save", configuration("2.0.0")).await.unwrap();
+    owning.cvm().start(&start).await.unwrap();
+    owning.sweep(SystemHost.now(), 100).await.unwrap();
 }
 
 /// Opens a store, or creates it.
@@ -288,20 +330,11 @@ async fn open_or_create(url: &str) -> Result<Engine, Error> {
 }
 
 #[tokio::test]
-async fn documented_roles_suffice_and_missing_rights_are_named() {
+async fn each_role_suffices_and_missing_rights_are_named() {
     let Some(servers) = Servers::with_access_control().await else { return };
     let name = fresh_database("roles");
-    let commands = documented_roles(&name);
-    assert_eq!(commands.len(), 3, "{commands:?}");
-    create_users(&servers, &commands, "").await;
-    exercise_roles(|role| servers.direct_url_via(servers.port(0), &format!("{role}:{role}-geheim@"), &name)).await;
-
+    exercise_roles(&servers, |user| servers.direct_url_via(servers.port(0), user, &name)).await;
     // The same with each domain in a database of its own.
-    let commands: Vec<Document> = commands.into_iter().map(|command| for_seed_layout(command, "env_")).collect();
-    create_users(&servers, &commands, "_env").await;
-    exercise_roles(|role| {
-        let user = format!("{role}_env:{role}_env-geheim@");
-        servers.direct_url_via(servers.port(0), &user, "") + "&layout=seed&databasePrefix=env_"
-    })
-    .await;
+    let layout = "&layout=seed&databasePrefix=env_";
+    exercise_roles(&servers, |user| servers.direct_url_via(servers.port(0), user, "") + layout).await;
 }

@@ -3,87 +3,17 @@
 //! while commands are committed, documents are read and feeds are followed.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write as _};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use mongodb::bson::doc;
-use runstate::store::Store as _;
 
+use super::killed_client::{KilledClient, run_as_worker};
 use super::load::{CountingLoad, Readers, check};
 use super::server::{MAX_WAIT, Servers, fresh_database};
 use super::{SeededRandom, is_full_run, load};
 
-const WORKER: &str = "RUNSTATE_TEST_WORKER";
 const TEST: &str = "crash::clients_killed_in_turn_lose_and_double_nothing";
-
-/// Works as a client if this program was started as one: counts from a number on, and prints each number that was acknowledged.
-async fn run_as_worker() -> bool {
-    let Ok(task) = std::env::var(WORKER) else { return false };
-    let task: Vec<&str> = task.splitn(3, ' ').collect();
-    let [by, from] = [0, 1].map(|at| task[at].parse::<u64>().unwrap());
-    let store = load::open(task[2]).await;
-    let mut out = std::io::stdout();
-    for n in from.. {
-        load::count(&store, by, n, &format!("of-{}", by % 2)).await;
-        writeln!(out, "counted {n}").unwrap();
-        out.flush().unwrap();
-    }
-    store.close().await.unwrap();
-    true
-}
-
-/// A client in a process of its own.
-struct KilledClient {
-    by: u64,
-    child: Child,
-    counted: Receiver<u64>,
-    /// The next number that is not known to be acknowledged.
-    next: u64,
-    /// When a number was last acknowledged, and the longest time without one.
-    last_acknowledged: (Instant, Duration),
-}
-
-impl KilledClient {
-    fn start(url: &str, by: u64, from: u64) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([TEST, "--exact", "--nocapture"])
-            .env(WORKER, format!("{by} {from} {url}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, counted) = channel();
-        std::thread::spawn(move || {
-            let numbers = lines.map_while(Result::ok);
-            let numbers = numbers.filter_map(|line| line.split("counted ").nth(1)?.trim().parse().ok());
-            numbers.take_while(|n| sender.send(*n).is_ok()).for_each(drop);
-        });
-        Self { by, child, counted, next: from, last_acknowledged: (Instant::now(), Duration::ZERO) }
-    }
-
-    /// Receives the numbers that were acknowledged so far.
-    fn receive_acknowledged(&mut self) {
-        while let Ok(n) = self.counted.try_recv() {
-            self.next = n + 1;
-            self.last_acknowledged = (Instant::now(), self.last_acknowledged.1.max(self.last_acknowledged.0.elapsed()));
-        }
-    }
-
-    /// Kills the client, and receives the numbers that were acknowledged until then.
-    fn kill(mut self) -> (u64, u64, Duration) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        while let Ok(n) = self.counted.recv() {
-            self.next = n + 1;
-        }
-        (self.by, self.next, self.last_acknowledged.1)
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_killed_in_turn_lose_and_double_nothing() {
@@ -99,7 +29,7 @@ async fn clients_killed_in_turn_lose_and_double_nothing() {
     let store = load::open(&url).await;
     let mut random = SeededRandom::seeded();
     // Two clients share a counter.
-    let mut workers: Vec<KilledClient> = (0..4).map(|by| KilledClient::start(&url, by, 0)).collect();
+    let mut workers: Vec<KilledClient> = (0..4).map(|by| KilledClient::start(TEST, &url, by, 0)).collect();
     let mut longest = Duration::ZERO;
     for _ in 0..kills {
         // The client to be killed has made progress by then.
@@ -113,7 +43,7 @@ async fn clients_killed_in_turn_lose_and_double_nothing() {
         std::thread::sleep(Duration::from_micros(random.below(50_000)));
         let (by, next, pause) = workers.remove(0).kill();
         longest = longest.max(pause);
-        workers.push(KilledClient::start(&url, by, next));
+        workers.push(KilledClient::start(TEST, &url, by, next));
     }
     let results: Vec<(u64, u64, Duration)> = workers.into_iter().map(KilledClient::kill).collect();
     let acknowledged: BTreeMap<u64, u64> = results.iter().map(|(by, next, _)| (*by, *next)).collect();

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use runstate::id::CommandId;
 use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Direction, Field, Filter, Group, Key, Query};
-use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Batch, Expectation, Freshness, Outcome, Position, Store, StoreError, Write, WriteOp};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json, difference};
 use tokio::task::{JoinHandle, JoinSet};
+
+use super::{TestedStore, open_store};
 
 pub const ROWS: Collection = Collection::new("test.rows", 1).fields(&[Field::int("by"), Field::int("n")]).insert_only();
 pub const COUNTERS: Collection = Collection::new("test.counters", 1).fields(&[Field::int("n")]);
@@ -29,8 +30,8 @@ pub const CLIENT_PAUSE: Duration = Duration::from_millis(5);
 /// The time within which a command must be committed, whatever fails meanwhile.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(180);
 
-pub async fn open(url: &str) -> Mongo {
-    let store = Mongo::open(url, MongoOptions::default()).await.unwrap();
+pub async fn open(url: &str) -> TestedStore {
+    let store = open_store(url).await;
     store.migrate(&catalog()).await.unwrap();
     store
 }
@@ -114,7 +115,7 @@ pub struct LoadTaskReport {
 }
 
 impl CountingLoad {
-    pub fn start(store: &Arc<Mongo>, tasks: u64) -> Self {
+    pub fn start(store: &Arc<TestedStore>, tasks: u64) -> Self {
         let shared = Arc::new(LoadCounters::default());
         let mut set = JoinSet::new();
         for by in 0..tasks {
@@ -237,7 +238,7 @@ struct FeedReport {
 
 impl Readers {
     /// Starts readers of all kinds, on two stores as in two processes. Feeds begin now.
-    pub async fn start(stores: &[Arc<Mongo>; 2]) -> Self {
+    pub async fn start(stores: &[Arc<TestedStore>; 2]) -> Self {
         let (stop, last): (Arc<AtomicBool>, Arc<AtomicBool>) = Default::default();
         let [one, other] = stores.clone();
         let from = one.changes(None, 1, Millis(0)).await.unwrap().next;
@@ -306,7 +307,7 @@ fn expect_complete_feed(limit: usize, events: &[(String, String)], rows: &BTreeM
 }
 
 /// Commits many documents at once, each time different ones.
-async fn commit_many(store: Arc<Mongo>, stop: Arc<AtomicBool>) -> u64 {
+async fn commit_many(store: Arc<TestedStore>, stop: Arc<AtomicBool>) -> u64 {
     let mut n = 0;
     while !stop.load(Ordering::SeqCst) {
         let part = |part| {
@@ -328,9 +329,9 @@ async fn commit_many(store: Arc<Mongo>, stop: Arc<AtomicBool>) -> u64 {
 /// Repeats a read until it is stopped.
 async fn read_repeatedly(
     query_name: &'static str,
-    store: Arc<Mongo>,
+    store: Arc<TestedStore>,
     stop: Arc<AtomicBool>,
-    read: impl AsyncFn(&Mongo) -> Result<(), StoreError>,
+    read: impl AsyncFn(&TestedStore) -> Result<(), StoreError>,
 ) -> ReaderStats {
     let (mut times, mut longest) = (0, Duration::ZERO);
     while !stop.load(Ordering::SeqCst) {
@@ -345,7 +346,7 @@ async fn read_repeatedly(
 }
 
 /// Expects the rows that one task inserts one after the other without a gap, page by page, each page of its own snapshot.
-async fn read_pages(store: &Mongo) -> Result<(), StoreError> {
+async fn read_pages(store: &TestedStore) -> Result<(), StoreError> {
     let (mut cursor, mut found) = (None, Vec::new());
     loop {
         let query = Query::of(&ROWS).eq("by", 3).sort("n", Direction::Ascending).limit(50).after(cursor);
@@ -361,14 +362,14 @@ async fn read_pages(store: &Mongo) -> Result<(), StoreError> {
 }
 
 /// Expects that each command has all of its documents or none.
-async fn read_at_once(store: &Mongo) -> Result<(), StoreError> {
+async fn read_at_once(store: &TestedStore) -> Result<(), StoreError> {
     let rows = store.query(&Query::of(&PARTS), Freshness::Linearizable).await?.items;
     assert_eq!(rows.len() as u64 % ROWS_PER_COMMAND, 0);
     Ok(())
 }
 
 /// Expects in each group as many documents as its greatest number plus one.
-async fn read_counts(store: &Mongo, more: &[(String, Accumulator)]) -> Result<(), StoreError> {
+async fn read_counts(store: &TestedStore, more: &[(String, Accumulator)]) -> Result<(), StoreError> {
     let accumulators =
         [("count".to_owned(), Accumulator::Count), ("most".to_owned(), Accumulator::Max("n".to_owned()))];
     let aggregate = Aggregate {
@@ -388,7 +389,7 @@ async fn read_counts(store: &Mongo, more: &[(String, Accumulator)]) -> Result<()
 }
 
 /// Follows the changes until no more arrive, with each of these stores in turn.
-async fn follow(stores: Vec<Arc<Mongo>>, mut from: Position, limit: usize, last: Arc<AtomicBool>) -> FeedReport {
+async fn follow(stores: Vec<Arc<TestedStore>>, mut from: Position, limit: usize, last: Arc<AtomicBool>) -> FeedReport {
     let mut events = Vec::new();
     for store in stores.iter().cycle() {
         let last = last.load(Ordering::SeqCst);

@@ -3,18 +3,22 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 #![allow(clippy::unwrap_used, reason = "test helpers may panic")]
 
+#[path = "../servers/wait.rs"]
+mod wait;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use tempfile::TempDir;
+
+use self::wait::free_port;
+#[allow(unused_imports, reason = "no test uses all of it")]
+pub use self::wait::{MAX_WAIT, fresh_database, wait_until};
 
 /// The TTL monitor deletes nothing during a test, transactions of killed clients end soon, and servers keep little in memory.
 const SERVER_ARGUMENTS: &str = "--bind_ip 127.0.0.1 --nounixsocket --wiredTigerCacheSizeGB 0.25 \
@@ -24,9 +28,6 @@ const SERVER_ARGUMENTS: &str = "--bind_ip 127.0.0.1 --nounixsocket --wiredTigerC
 const SET_ARGUMENTS: [&str; 4] = ["--replSet", "rs0", "--oplogSize", "128"];
 
 const KEEPER: &str = include_str!("keeper.sh");
-
-/// How long an operation may take on a busy machine.
-pub const MAX_WAIT: Duration = Duration::from_secs(120);
 
 /// The user with all privileges, on servers with access control.
 const ROOT: &str = "root:root-secret@";
@@ -302,36 +303,4 @@ impl Drop for ServerNode {
 /// A client that does not wait long for a server that is down.
 pub async fn client(url: &str) -> Client {
     Client::with_uri_str(format!("{url}&serverSelectionTimeoutMS=1000&connectTimeoutMS=1000")).await.unwrap()
-}
-
-/// Repeats `check` until it returns a value, for at most [`MAX_WAIT`].
-pub async fn wait_until<T>(condition: &str, check: impl AsyncFn() -> Option<T>) -> T {
-    let deadline = Instant::now() + MAX_WAIT;
-    loop {
-        if let Some(value) = check().await {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "waited too long until {condition}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// The name of a database that no other test uses.
-pub fn fresh_database(test: &str) -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
-    format!("{test}_{now}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// A free port outside the range of outgoing connections: it is still free when its server is killed and started again.
-fn free_port() -> u16 {
-    const FIRST: u32 = 10_240;
-    const MANY: u32 = 20_000;
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let mut ports = (0..MANY).map(|_| std::process::id() * 37 + NEXT.fetch_add(1, Ordering::Relaxed));
-    let free = ports.find_map(|port| {
-        let port = u16::try_from(FIRST + port % MANY).unwrap();
-        TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
-    });
-    free.unwrap()
 }

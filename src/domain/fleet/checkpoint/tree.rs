@@ -1,0 +1,116 @@
+//! The tree of checkpoints: the path to the first one, and differences between two.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Checkpoint, FileEntry};
+use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
+use crate::operation::Operation;
+use crate::schema::Page;
+
+/// Largest number of checkpoints in one page of a path. Each of them is found by the one after it.
+const PATH_ROWS: usize = 25;
+
+/// Returns a checkpoint and those before it, page by page, up to the first one of its project. The cursor of the next page is the id of its first
+/// checkpoint.
+///
+/// Errors: `not_found`.
+#[derive(Clone, Debug, Operation)]
+#[operation(name = "fleet.checkpoint.path", query)]
+pub struct ShowPath {
+    /// The checkpoint.
+    #[operation(subject)]
+    pub uuid: String,
+}
+
+impl ShowPath {
+    /// The checkpoints of the page that were read, and the id of the next one.
+    fn walk(&self, view: &View) -> Result<(Vec<Checkpoint>, Option<String>), Rejection> {
+        let (mut path, mut next) = (Vec::new(), Some(self.uuid.clone()));
+        while let Some(id) = next.take_if(|_| path.len() < PATH_ROWS) {
+            let checkpoint = view.entity::<Checkpoint>(&id)?.entity;
+            next.clone_from(&checkpoint.parent_checkpoint_uuid);
+            path.push(checkpoint);
+        }
+        Ok((path, next))
+    }
+}
+
+impl DomainQuery for ShowPath {
+    const NAME: &'static str = "fleet.checkpoint_path";
+    type Output = Page<Checkpoint>;
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Checkpoint>, Rejection> {
+        let (items, next) = self.walk(view)?;
+        Ok(Page { items, next })
+    }
+}
+
+/// Returns the files that differ between two checkpoints, by name.
+///
+/// Errors: `not_found`.
+#[derive(Clone, Debug, Operation)]
+#[operation(name = "fleet.checkpoint.diff", query)]
+pub struct DiffCheckpoints {
+    /// The older checkpoint.
+    #[operation(subject)]
+    pub from_uuid: String,
+    /// The newer checkpoint.
+    #[operation(subject)]
+    pub to_uuid: String,
+}
+
+/// A file that differs.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct FileChange {
+    /// Its name.
+    pub name: String,
+    /// How it differs.
+    pub kind: FileChangeKind,
+    /// The file in the older checkpoint.
+    pub before: Option<FileEntry>,
+    /// The file in the newer checkpoint.
+    pub after: Option<FileEntry>,
+}
+
+/// How a file differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileChangeKind {
+    /// Only the newer checkpoint has it.
+    Added,
+    /// Only the older checkpoint has it.
+    Removed,
+    /// Its size or its bytes differ.
+    Changed,
+}
+
+impl DomainQuery for DiffCheckpoints {
+    const NAME: &'static str = "fleet.checkpoint_diff";
+    type Output = Vec<FileChange>;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<Checkpoint>(&self.from_uuid).with_entity::<Checkpoint>(&self.to_uuid)
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<FileChange>, Rejection> {
+        let files =
+            |id: &str| Ok::<_, Rejection>(view.entity::<Checkpoint>(id)?.entity.file_manifest.unwrap_or_default());
+        let (mut from, to) = (files(&self.from_uuid)?, files(&self.to_uuid)?);
+        let mut changes = Vec::new();
+        for (name, after) in to {
+            let before = from.remove(&name);
+            let kind = match &before {
+                None => FileChangeKind::Added,
+                Some(before) if before.size == after.size && before.sha256 == after.sha256 => continue,
+                Some(_) => FileChangeKind::Changed,
+            };
+            changes.push(FileChange { name, kind, before, after: Some(after) });
+        }
+        let removed =
+            |(name, before)| FileChange { name, kind: FileChangeKind::Removed, before: Some(before), after: None };
+        changes.extend(from.into_iter().map(removed));
+        crate::value::sort_by(&mut changes, |a, b| a.name.cmp(&b.name));
+        Ok(changes)
+    }
+}

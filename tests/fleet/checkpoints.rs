@@ -1,0 +1,182 @@
+//! Checkpoints: the tree, verification by workers, and deletion.
+
+use runstate::time::Millis;
+use serde_json::{Value as Json, json};
+
+use super::scene::{FleetScene, PROJECT, UNKNOWN, text};
+
+impl FleetScene {
+    fn claim(&self) -> Json {
+        self.ok("verification.claim", json!({"owner": "w"}))
+    }
+
+    /// Verifies all checkpoints that wait.
+    fn verify_all(&self) {
+        loop {
+            let work = self.claim();
+            if work.is_null() {
+                return;
+            }
+            self.ok("verification.complete", claim_of(&work));
+        }
+    }
+
+    fn current(&self) -> Json {
+        self.ok("project.show", json!({"uuid": PROJECT}))["current_checkpoint_uuid"].clone()
+    }
+}
+
+fn claim_of(work: &Json) -> Json {
+    json!({"checkpointUuid": work["checkpointUuid"], "token": work["token"]})
+}
+
+#[test]
+fn verified_checkpoints_become_current_unless_a_newer_one_is() {
+    let scene = FleetScene::new();
+    let first = scene.checkpoint(json!({"type": "genesis"}));
+    assert_eq!(scene.current(), first);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        scene.host.clock.advance(Millis::seconds(1));
+        ids.push(scene.checkpoint(json!({"type": "manual"})));
+    }
+    let mut claims: Vec<Json> = (0..3).map(|_| scene.claim()).collect();
+    assert!(scene.claim().is_null());
+    claims.sort_by_key(|claim| claim["checkpointUuid"] != ids[1]);
+    for claim in claims {
+        scene.ok("verification.complete", claim_of(&claim));
+        assert_eq!(scene.current(), ids[1]);
+    }
+    assert!(scene.items("verification.list", json!({})).is_empty());
+    scene.verify();
+}
+
+#[test]
+fn a_lost_claim_is_refused_and_five_attempts_end_a_verification() {
+    let scene = FleetScene::new();
+    let first = scene.checkpoint(json!({"type": "genesis"}));
+    let lost = scene.claim();
+    scene.ok("verification.heartbeat", claim_of(&lost));
+    assert_eq!(scene.after(Millis::seconds(30)).woken, 1);
+    assert_eq!(scene.code("verification.complete", claim_of(&lost)), "stale_verification_claim");
+    assert!(scene.claim().is_null());
+    for attempt in 2..=5 {
+        scene.host.clock.advance(Millis::minutes(1));
+        assert!(!scene.ok("verification.nextAvailable", json!({})).is_null());
+        let work = scene.claim();
+        assert_eq!(work["attempts"], attempt);
+        let mut failed = claim_of(&work);
+        failed["message"] = "unreachable".into();
+        assert_eq!(scene.ok("verification.fail", failed)["retryAt"].is_null(), attempt == 5);
+    }
+    let checkpoint = scene.ok("checkpoint.show", json!({"uuid": first}));
+    assert_eq!((&checkpoint["verification_status"], &checkpoint["failure"]), (&json!("failed"), &json!("unreachable")));
+    assert!(scene.ok("verification.nextAvailable", json!({})).is_null());
+    scene.verify();
+}
+
+#[test]
+fn released_claims_do_not_count_and_damaged_checkpoints_stay_so() {
+    let scene = FleetScene::new();
+    let first = scene.checkpoint(json!({"type": "genesis"}));
+    scene.ok("verification.release", claim_of(&scene.claim()));
+    let work = scene.claim();
+    assert_eq!(work["attempts"], 1);
+    let mut damaged = claim_of(&work);
+    damaged["failure"] = "a file lacks".into();
+    assert_eq!(scene.ok("verification.complete", damaged)["verification_status"], "failed");
+    assert_eq!(scene.code("intelligentMachine.spawn", super::scene::spawning("aider")), "not_verified");
+    assert_eq!(scene.ok("checkpoint.show", json!({"uuid": first}))["failure"], "a file lacks");
+}
+
+#[test]
+fn path_leads_to_the_first_checkpoint_page_by_page() {
+    let scene = FleetScene::new();
+    let mut ids = vec![scene.checkpoint(json!({"type": "genesis"}))];
+    for _ in 0..59 {
+        ids.push(scene.checkpoint(json!({"type": "automatic", "parentUuid": ids.last()})));
+    }
+    // A branch from an inner one.
+    let branch = scene.checkpoint(json!({"type": "manual", "parentUuid": ids[3]}));
+    let walk = |from: &str| {
+        let (mut path, mut next) = (Vec::new(), json!(from));
+        while !next.is_null() {
+            let page = scene.ok("checkpoint.path", json!({"uuid": next}));
+            path.extend(page["items"].as_array().unwrap().iter().map(|one| text(&one["uuid"])));
+            next = page["next"].clone();
+        }
+        path
+    };
+    let mut expected = ids.clone();
+    expected.reverse();
+    assert_eq!(walk(&ids[59]), expected);
+    assert_eq!(walk(&branch), [&[branch.clone()][..], &expected[56..]].concat());
+    assert_eq!(scene.code("checkpoint.path", json!({"uuid": UNKNOWN})), "not_found");
+}
+
+#[test]
+fn diff_lists_the_files_that_differ() {
+    let scene = FleetScene::new();
+    let file = |size: u64, sha: &str| json!({"size": size, "sha256": sha, "modified_at": 1_700_000_000_000i64});
+    let first = json!({"a": file(1, "x"), "b.rs": file(2, "y"), "same": file(3, "z")});
+    let second = json!({"b.rs": file(2, "other"), "c": file(4, "w"), "same": file(3, "z")});
+    let first = scene.checkpoint(json!({"type": "genesis", "fileManifest": first}));
+    let second = scene.checkpoint(json!({"type": "manual", "fileManifest": second}));
+    let diff = scene.ok("checkpoint.diff", json!({"fromUuid": first, "toUuid": second}));
+    let changes: Vec<(String, String)> =
+        diff.as_array().unwrap().iter().map(|one| (text(&one["name"]), text(&one["kind"]))).collect();
+    let expected = [("a", "removed"), ("b.rs", "changed"), ("c", "added")];
+    assert_eq!(changes, expected.map(|(name, kind)| (name.to_owned(), kind.to_owned())));
+    assert_eq!(diff[1]["before"], file(2, "y"));
+    assert_eq!(scene.ok("checkpoint.diff", json!({"fromUuid": first, "toUuid": first})), json!([]));
+}
+
+#[test]
+fn checkpoints_that_something_needs_are_not_deleted() {
+    let scene = FleetScene::new();
+    let first = scene.checkpoint(json!({"type": "genesis"}));
+    let inner = scene.checkpoint(json!({"type": "manual", "parentUuid": first}));
+    let leaf = scene.checkpoint(json!({"type": "manual", "parentUuid": inner}));
+    let current = scene.checkpoint(json!({"type": "manual", "parentUuid": first}));
+    scene.verify_all();
+    let machine = {
+        let mut parameters = super::scene::spawning("aider");
+        parameters["checkpointUuid"] = json!(leaf);
+        text(&scene.ok("intelligentMachine.spawn", parameters)["uuid"])
+    };
+    let delete = |uuid: &str| scene.call("checkpoint.delete", json!({"uuid": uuid})).map_err(|error| error.to_string());
+    let reason = |uuid: &str| delete(uuid).unwrap_err();
+    assert!(reason(&inner).contains("1 checkpoints follow it"));
+    assert!(reason(&leaf).contains("1 machines stand on it"));
+    assert!(reason(&first).contains("checkpoints follow it"));
+    let newest = scene.current();
+    assert!([&inner, &leaf, &current].iter().any(|id| newest == ***id));
+    // The newest checkpoint of a machine is in use, and the one before it is not.
+    let one = scene.checkpoint(json!({"type": "automatic", "machineUuid": machine, "parentUuid": first}));
+    assert!(reason(&one).contains("1 machines stand on it"));
+    scene.checkpoint(json!({"type": "automatic", "machineUuid": machine, "parentUuid": first}));
+    delete(&one).unwrap();
+    assert_eq!(scene.code("checkpoint.show", json!({"uuid": one})), "not_found");
+    assert!(scene.items("verification.list", json!({})).iter().all(|row| row["checkpoint_uuid"] != one));
+    scene.verify();
+}
+
+#[test]
+fn checkpoints_reject_what_does_not_fit_into_the_tree() {
+    let scene = FleetScene::new();
+    let create = |parameters: Json| {
+        let mut parameters = parameters;
+        parameters["projectUuid"] = PROJECT.into();
+        scene.code("checkpoint.create", parameters)
+    };
+    assert_eq!(create(json!({"type": "manual"})), "invalid");
+    assert_eq!(create(json!({"type": "genesis", "parentUuid": UNKNOWN})), "invalid");
+    assert_eq!(create(json!({"type": "genesis", "compressionRatio": "100"})), "usage");
+    assert_eq!(create(json!({"type": "genesis", "vmId": "x".repeat(101)})), "invalid");
+    scene.checkpoint(json!({"type": "genesis", "compressionRatio": "99.99", "sizeBytes": 1}));
+    assert_eq!(create(json!({"type": "genesis"})), "already_exists");
+    assert_eq!(create(json!({"type": "manual", "parentUuid": UNKNOWN})), "not_found");
+    let machine = scene.spawn("aider");
+    scene.ok("intelligentMachine.terminate", json!({"uuid": machine}));
+    assert_eq!(create(json!({"type": "final", "machineUuid": machine})), "illegal_transition");
+}

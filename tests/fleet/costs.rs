@@ -1,0 +1,465 @@
+//! Costs: calls that reserve them when they are claimed and settle them when they are answered, and commands of other domains.
+
+use std::sync::Arc;
+
+use runstate::client::{Answer, Cvm};
+use runstate::decision::{Change, Command, Cost, Ctx, Decision, Rejection, View};
+use runstate::domain::cvm::{self, Fail, REFUSAL_DELAY, Start, Status, Work};
+use runstate::domain::fleet;
+use runstate::engine::{Engine, Error};
+use runstate::operation::{Backoff, Domain, Registry};
+use runstate::schema::{Collection, Field, Key};
+use runstate::store::{Memory, Store};
+use runstate::testing::block_on;
+use runstate::time::Millis;
+use serde::Serialize;
+use serde_json::json;
+
+use super::scene::{FleetScene, PROJECT, text};
+
+/// The lease of every claim.
+pub const LEASE: Millis = Millis::seconds(30);
+
+/// A fleet and programs on one store.
+pub struct CostScene {
+    pub fleet: FleetScene,
+    pub cvm: Cvm,
+}
+
+impl CostScene {
+    pub fn new() -> Self {
+        Self::with_store(Arc::new(Memory::new()))
+    }
+
+    pub fn with_store(store: Arc<dyn Store>) -> Self {
+        let fleet = FleetScene::with_domains(store, &[&cvm::DOMAIN, &fleet::DOMAIN]);
+        fleet.create_project();
+        Self { cvm: fleet.engine.cvm(), fleet }
+    }
+
+    /// A scene with a budget, and an execution `run` that waits for calls of this cost each.
+    pub fn start_waiting(allocated: &str, options: &[&str]) -> (Self, String) {
+        let scene = Self::new();
+        let budget = scene.fleet.budget("total", allocated);
+        scene.start("run", options);
+        (scene, budget)
+    }
+
+    /// Starts an execution that waits for a group of calls with these options, besides a cost of 0.4 CAD.
+    fn start(&self, id: &str, options: &[&str]) {
+        let calls: Vec<String> = options.iter().map(|options| format!("{{ {}{options} }}", draw("0.4"))).collect();
+        self.start_source(id, &format!("console.log(CC.all([{}]).join())", calls.join(", ")));
+    }
+
+    pub fn start_source(&self, id: &str, source: &str) {
+        block_on(self.cvm.load_source(id, source)).unwrap();
+        block_on(self.cvm.start(Start::new(id).id(id))).unwrap();
+    }
+
+    pub fn claim(&self) -> Option<Work> {
+        block_on(self.cvm.claim(&["draw".to_owned()], "worker", LEASE)).unwrap()
+    }
+
+    pub fn claimed(&self) -> Work {
+        self.claim().expect("a call is claimed")
+    }
+
+    pub fn complete(&self, work: &Work, answer: impl Into<Answer>) {
+        block_on(self.cvm.complete(&work.claimed, answer)).unwrap();
+    }
+
+    pub fn status(&self, id: &str) -> Status {
+        block_on(self.cvm.show(id)).unwrap().status
+    }
+
+    /// The used, reserved and overrun amount.
+    pub fn amounts(&self, budget: &str) -> [String; 3] {
+        self.fleet.verify();
+        let [_, used, reserved, overrun] = self.fleet.amounts(budget);
+        [used, reserved, overrun]
+    }
+
+    /// The ids of the active reservations.
+    pub fn active(&self) -> Vec<String> {
+        let rows = self.fleet.items("reservation.list", json!({"state": "active"}));
+        rows.iter().map(|row| text(&row["uuid"])).collect()
+    }
+}
+
+/// A question of the tool `draw` with this cost.
+pub fn draw(amount: &str) -> String {
+    format!(r#"tool: "draw", cost: {{ project: "{PROJECT}", resource: "money", amount: {amount}, unit: "CAD" }}, "#)
+}
+
+pub fn fail(work: &Work, retry: Option<Backoff>) -> Fail {
+    let (execution, call) = (work.claimed.execution.clone(), work.claimed.call.clone());
+    Fail { execution, call, token: work.claimed.token, message: "no".into(), name: None, retry, by: None }
+}
+
+pub fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
+    result.unwrap_err().code.as_str()
+}
+
+#[test]
+fn a_claim_reserves_the_cost_and_the_answer_settles_it() {
+    let (scene, budget) = CostScene::start_waiting("1", &[""]);
+    assert_eq!(scene.amounts(&budget), ["0", "0", "0"]);
+    let work = scene.claimed();
+    assert_eq!(work.call.cost.as_ref().unwrap().amount, "0.4");
+    assert_eq!(scene.amounts(&budget), ["0", "0.4", "0"]);
+    scene.complete(&work, "a");
+    assert_eq!(scene.amounts(&budget), ["0.4", "0", "0"]);
+    assert_eq!(scene.status("run"), Status::Complete);
+}
+
+#[test]
+fn an_answer_may_cost_more_or_less_than_was_reserved() {
+    let (scene, budget) = CostScene::start_waiting("1", &["", ""]);
+    let (first, second) = (scene.claimed(), scene.claimed());
+    scene.complete(&first, Answer::from("a").cost("0.1"));
+    assert_eq!(scene.amounts(&budget), ["0.1", "0.4", "0"]);
+    scene.complete(&second, Answer::from("b").cost("1.5"));
+    assert_eq!(scene.amounts(&budget), ["1.6", "0", "0.6"]);
+    let usage = scene.fleet.items("usage.list", json!({}));
+    assert_eq!(usage.iter().map(|row| text(&row["cost_cad"])).collect::<Vec<_>>(), ["0.1", "1.5"]);
+}
+
+#[test]
+fn a_call_waits_for_its_budget_and_is_claimed_when_it_is_raised() {
+    let (scene, budget) = CostScene::start_waiting("0.5", &["", ""]);
+    let first = scene.claimed();
+    assert_eq!(scene.claim(), None);
+    let open = block_on(scene.cvm.show("run")).unwrap().calls;
+    let refused = open.iter().find(|call| call.refusal.is_some()).expect("one call was refused");
+    let refusal = refused.refusal.as_ref().unwrap();
+    assert_eq!(refusal.name.as_deref(), Some("budget_exceeded"));
+    insta::assert_snapshot!(refusal.message, @"the total budget of money does not have 0.4 CAD: of 0.5, 0 are used and 0.4 reserved. Raise it with `budget change`, or wait for the next period");
+    assert_eq!(code(block_on(scene.cvm.claim_call(&refused.call_id, "worker", LEASE))), "budget_exceeded");
+    assert_eq!(scene.amounts(&budget), ["0", "0.4", "0"]);
+    scene.complete(&first, "a");
+    scene.fleet.ok("budget.change", json!({"uuid": budget, "allocatedAmount": "0.8"}));
+    assert_eq!(scene.claim(), None, "it is not looked at again at once");
+    scene.fleet.host.clock.advance(REFUSAL_DELAY);
+    let second = scene.claimed();
+    assert_eq!((second.error.clone(), second.call.refusal.clone()), (None, None));
+    assert_eq!(scene.amounts(&budget), ["0.4", "0.4", "0"]);
+    scene.complete(&second, "b");
+    assert_eq!(scene.status("run"), Status::Complete);
+    assert_eq!(scene.amounts(&budget), ["0.8", "0", "0"]);
+}
+
+#[test]
+fn calls_that_wait_for_a_budget_block_no_others() {
+    let (scene, _) = CostScene::start_waiting("0.3", &[""; 40]);
+    scene.start_source("free", r#"console.log(call("draw"))"#);
+    let claimed = (0..8).find_map(|_| scene.claim()).expect("the call without a cost is claimed");
+    assert_eq!((claimed.claimed.execution.as_str(), claimed.call.cost), ("free", None));
+}
+
+#[test]
+fn what_was_reserved_is_given_back_at_every_other_end() {
+    type CallEnd = fn(&CostScene, &Work);
+    let ends: [(&str, CallEnd, Status); 7] = [
+        ("released", |scene, work| block_on(scene.cvm.release(&work.claimed)).unwrap(), Status::WaitingCc),
+        (
+            "failed, to be retried",
+            |scene, work| {
+                assert!(block_on(scene.cvm.fail(&fail(work, Some(Backoff::default())))).unwrap().retry_at.is_some());
+            },
+            Status::WaitingCc,
+        ),
+        ("failed", |scene, work| drop(block_on(scene.cvm.fail(&fail(work, None))).unwrap()), Status::WaitingCc),
+        ("cancelled", |scene, _| drop(block_on(scene.cvm.cancel("run")).unwrap()), Status::Cancelled),
+        (
+            "cancelled and deleted",
+            |scene, _| {
+                block_on(scene.cvm.cancel("run")).unwrap();
+                block_on(scene.cvm.delete("run")).unwrap();
+                scene.start("run", &[""]);
+            },
+            Status::WaitingCc,
+        ),
+        ("past their deadline", |scene, _| drop(scene.fleet.after(Millis::seconds(20))), Status::Complete),
+        (
+            "paused and cancelled",
+            |scene, _| {
+                block_on(scene.cvm.pause("run")).unwrap();
+                block_on(scene.cvm.cancel("run")).unwrap();
+            },
+            Status::Cancelled,
+        ),
+    ];
+    for (name, end, status) in ends {
+        let (scene, budget) = CostScene::start_waiting("2", &[r#"timeoutMs: 20000, default: "d""#; 3]);
+        let works = [scene.claimed(), scene.claimed(), scene.claimed()];
+        assert_eq!(scene.amounts(&budget), ["0", "1.2", "0"], "{name}");
+        end(&scene, &works[0]);
+        let rest = if name.starts_with("released") || name.starts_with("failed") { "0.8" } else { "0" };
+        assert_eq!(scene.amounts(&budget), ["0", rest, "0"], "{name}");
+        assert_eq!(scene.status("run"), status, "{name}");
+    }
+}
+
+#[test]
+fn a_claim_after_an_expired_one_has_one_reservation() {
+    let (scene, budget) = CostScene::start_waiting("1", &[""]);
+    let first = scene.claimed();
+    let reservation = scene.active();
+    // The reservation has not expired yet: it is extended.
+    scene.fleet.host.clock.advance(LEASE);
+    let second = scene.claimed();
+    assert_eq!((scene.active(), scene.amounts(&budget)), (reservation.clone(), amounts_of("0", "0.4", "0")));
+    // It has expired: another one is made.
+    scene.fleet.after(LEASE);
+    assert_eq!(scene.amounts(&budget), ["0", "0", "0"]);
+    let third = scene.claimed();
+    assert_eq!((scene.active().len(), scene.amounts(&budget)), (1, amounts_of("0", "0.4", "0")));
+    assert_ne!(scene.active(), reservation);
+    for stale in [first, second] {
+        assert_eq!(code(block_on(scene.cvm.complete(&stale.claimed, "late"))), "stale_claim");
+    }
+    scene.complete(&third, "a");
+    assert_eq!(scene.amounts(&budget), ["0.4", "0", "0"]);
+}
+
+pub fn amounts_of(used: &str, reserved: &str, overrun: &str) -> [String; 3] {
+    [used, reserved, overrun].map(str::to_owned)
+}
+
+#[test]
+fn a_heartbeat_extends_the_reservation() {
+    let (scene, budget) = CostScene::start_waiting("1", &[""]);
+    let work = scene.claimed();
+    for _ in 0..5 {
+        scene.fleet.after(Millis::seconds(20));
+        block_on(scene.cvm.heartbeat(&work.claimed, LEASE)).unwrap();
+    }
+    assert_eq!(scene.amounts(&budget), ["0", "0.4", "0"]);
+}
+
+#[test]
+fn a_late_answer_is_recorded_after_its_reservation_has_expired() {
+    for days in [1, 60] {
+        let (scene, budget) = CostScene::start_waiting("0.5", &["", ""]);
+        let late = scene.claimed();
+        scene.fleet.after(Millis::days(1));
+        scene.fleet.host.clock.advance(Millis::days(days - 1));
+        // The rows of ended reservations are removed after 30 days.
+        block_on(scene.fleet.engine.sweep(scene.fleet.host.clock.now(), 1_000)).unwrap();
+        let rows = scene.fleet.items("reservation.list", json!({}));
+        assert_eq!((rows.len(), scene.amounts(&budget)), (usize::from(days == 1), amounts_of("0", "0", "0")));
+        // The other call takes what was given back.
+        let calls = block_on(scene.cvm.show("run")).unwrap().calls;
+        let other = calls.iter().find(|call| call.call_id != late.claimed.call).unwrap();
+        assert!(block_on(scene.cvm.claim_call(&other.call_id, "worker", LEASE)).unwrap().is_some());
+        scene.complete(&late, "late");
+        assert_eq!(scene.amounts(&budget), ["0.4", "0.4", "0.3"]);
+    }
+}
+
+#[test]
+fn an_answer_without_a_claim_is_charged_or_rejected() {
+    let (scene, budget) = CostScene::start_waiting("0.5", &["", ""]);
+    let calls = block_on(scene.cvm.show("run")).unwrap().calls;
+    let answer = |call: usize, cost: Option<&str>| {
+        let answer = Answer::to_call(&calls[call].call_id).value("a");
+        block_on(scene.cvm.answer("run", cost.into_iter().fold(answer, Answer::cost)))
+    };
+    assert_eq!(code(answer(0, Some("0.6"))), "budget_exceeded");
+    assert_eq!(code(answer(0, Some("-1"))), "invalid");
+    assert_eq!(
+        (block_on(scene.cvm.show("run")).unwrap().calls, scene.amounts(&budget)),
+        (calls.clone(), amounts_of("0", "0", "0"))
+    );
+    answer(0, None).unwrap();
+    assert_eq!(scene.amounts(&budget), ["0.4", "0", "0"]);
+    assert_eq!(code(answer(1, None)), "budget_exceeded");
+    // A person answers a call that a worker has claimed: what was reserved is settled.
+    answer(1, Some("0.1")).unwrap();
+    assert_eq!((scene.amounts(&budget), scene.status("run")), (amounts_of("0.5", "0", "0"), Status::Complete));
+}
+
+#[test]
+fn an_early_answer_costs_nothing() {
+    let (scene, budget) = CostScene::start_waiting("1", &[]);
+    let early = || Answer::to_key("k").value("early");
+    scene.start_source("keyed", &format!(r#"CC("go?"); console.log(CC("q", {{ key: "k", {} }}))"#, cost_option("0.4")));
+    assert_eq!(code(block_on(scene.cvm.answer("keyed", early().cost("1")))), "invalid");
+    block_on(scene.cvm.answer("keyed", early())).unwrap();
+    block_on(scene.cvm.answer("keyed", "yes")).unwrap();
+    assert_eq!((scene.status("keyed"), scene.amounts(&budget)), (Status::Complete, amounts_of("0", "0", "0")));
+}
+
+fn cost_option(amount: &str) -> String {
+    draw(amount).replace("tool: \"draw\", ", "")
+}
+
+#[test]
+fn a_repeated_command_settles_once() {
+    let (scene, budget) = CostScene::start_waiting("1", &["", ""]);
+    let id = runstate::id::CommandId::new("repeated").unwrap();
+    let claim = || block_on(scene.cvm.with_id(&id).claim(&["draw".to_owned()], "worker", LEASE)).unwrap().unwrap();
+    let work = claim();
+    assert_eq!((claim().claimed, scene.amounts(&budget)), (work.claimed.clone(), amounts_of("0", "0.4", "0")));
+    let id = runstate::id::CommandId::new("answered").unwrap();
+    for _ in 0..2 {
+        block_on(scene.cvm.with_id(&id).complete(&work.claimed, "a")).unwrap();
+        assert_eq!(scene.amounts(&budget), ["0.4", "0", "0"]);
+    }
+    assert_eq!(code(block_on(scene.cvm.complete(&work.claimed, "b"))), "already_answered");
+    assert_eq!(scene.amounts(&budget), ["0.4", "0", "0"]);
+}
+
+#[test]
+fn a_reservation_that_a_caller_has_ended_does_not_block_the_answer() {
+    for (end, used) in [(json!({"actual": "0.2"}), "0.2"), (json!({}), "0.4")] {
+        let (scene, budget) = CostScene::start_waiting("1", &[""]);
+        let work = scene.claimed();
+        let operation = if end["actual"].is_null() { "reservation.release" } else { "reservation.commit" };
+        let mut parameters = end;
+        parameters["uuid"] = scene.active().remove(0).into();
+        scene.fleet.ok(operation, parameters);
+        scene.complete(&work, "a");
+        assert_eq!(scene.amounts(&budget), [used, "0", "0"], "{operation}");
+    }
+}
+
+#[test]
+fn failures_of_workers_open_the_circuit_breaker() {
+    let (scene, _) = CostScene::start_waiting("2", &["", "", ""]);
+    let works = [scene.claimed(), scene.claimed(), scene.claimed()];
+    works.iter().for_each(|work| drop(block_on(scene.cvm.fail(&fail(work, Some(Backoff::default())))).unwrap()));
+    scene.fleet.host.clock.advance(Millis::minutes(1));
+    assert_eq!(scene.claim(), None);
+    let calls = block_on(scene.cvm.show("run")).unwrap().calls;
+    assert_eq!(calls[0].refusal.as_ref().unwrap().name.as_deref(), Some("circuit_open"));
+    scene.fleet.host.clock.advance(Millis::minutes(5));
+    scene.complete(&scene.claimed(), "a");
+}
+
+#[test]
+fn an_invalid_cost_is_an_error_of_the_program() {
+    let scene = CostScene::new();
+    let mut errors = Vec::new();
+    for cost in [
+        "0.05",
+        "{}",
+        r#"{ project: "p", resource: "money", amount: "x", unit: "CAD" }"#,
+        r#"{ project: "p", resource: "money", amount: -1, unit: "CAD" }"#,
+        r#"{ project: "p", resource: "money", amount: 1, unit: "hours" }"#,
+        r#"{ project: "p", resource: "gold", amount: 1, unit: "CAD" }"#,
+        r#"{ project: "p", resource: "money", amount: 1, unit: "CAD", per: "call" }"#,
+        r#"{ project: "p", resource: "money", amount: 1e308, unit: "CAD" }"#,
+    ] {
+        scene.start_source(
+            "invalid",
+            &format!(r#"try {{ CC("q", {{ cost: {cost} }}) }} catch (e) {{ console.log(e.message) }}"#),
+        );
+        errors.extend(block_on(scene.cvm.show("invalid")).unwrap().output);
+        block_on(scene.cvm.delete("invalid")).unwrap();
+    }
+    insta::assert_snapshot!(errors.join("\n"));
+}
+
+#[test]
+fn a_cost_is_unsupported_without_a_domain_that_keeps_budgets() {
+    let engine = block_on(Engine::new(
+        Arc::new(Memory::new()),
+        Arc::new(runstate::testing::SimHost::default()),
+        &[&cvm::DOMAIN],
+    ));
+    let cvm = engine.unwrap().cvm();
+    block_on(cvm.load_source("p", &format!("console.log(CC.all([{{ {} }}]))", draw("1")))).unwrap();
+    block_on(cvm.start(Start::new("p").id("run"))).unwrap();
+    let call = block_on(cvm.show("run")).unwrap().calls[0].call_id.clone();
+    assert_eq!(code(block_on(cvm.claim_call(&call, "worker", LEASE))), "unsupported");
+    assert_eq!(code(block_on(cvm.answer("run", "a"))), "unsupported");
+    assert_eq!(block_on(cvm.claim(&["draw".to_owned()], "worker", LEASE)).unwrap(), None);
+    let refusal = block_on(cvm.show("run")).unwrap().calls.remove(0).refusal.unwrap();
+    assert_eq!(refusal.name.as_deref(), Some("unsupported"));
+    block_on(cvm.cancel("run")).unwrap();
+}
+
+static NOTES: Collection = Collection::new("priced.notes", 1).fields(&[Field::text("title")]);
+static PRICED: Domain = Domain::new("priced").collections(&[&NOTES]);
+
+/// A command of another domain, with a cost.
+#[derive(Serialize)]
+struct WriteNote {
+    title: &'static str,
+    amount: &'static str,
+}
+
+impl Command for WriteNote {
+    const NAME: &'static str = "priced.write";
+    type Output = String;
+
+    fn cost(&self, _: &View) -> Option<Cost> {
+        let (project, amount) = (PROJECT.to_owned(), self.amount.to_owned());
+        Some(Cost {
+            project,
+            resource: "api_calls".into(),
+            amount,
+            unit: "calls".into(),
+            subtype: Some("notes".into()),
+        })
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>, Rejection> {
+        let key = Key::new(&NOTES, self.title);
+        view.require([key.clone()])?;
+        let id = ctx.new_id();
+        if view.get(&key).is_some() {
+            return Ok(Decision::new(id));
+        }
+        let document = json!({"title": self.title}).as_object().unwrap().clone();
+        Ok(Decision::new(id).change(Change::Insert { key, document }))
+    }
+}
+
+#[test]
+fn a_command_of_any_domain_may_have_a_cost() {
+    let fleet = FleetScene::with_domains(Arc::new(Memory::new()), &[&PRICED, &fleet::DOMAIN]);
+    fleet.create_project();
+    let budget = fleet.ok("budget.create", json!({
+        "projectUuid": PROJECT, "resourceType": "api_calls", "budgetPeriod": "daily", "allocatedAmount": "3", "unit": "calls",
+    }));
+    let budget = text(&budget["uuid"]);
+    let write = |title, amount| block_on(fleet.engine.execute(&WriteNote { title, amount }));
+    write("a", "2").unwrap();
+    assert_eq!(fleet.amounts(&budget), ["3", "2", "0", "0"]);
+    // It has no effect, so it costs nothing.
+    write("a", "2").unwrap();
+    assert_eq!(code(write("b", "2")), "budget_exceeded");
+    write("b", "1").unwrap();
+    assert_eq!(fleet.amounts(&budget), ["3", "3", "0", "0"]);
+    assert_eq!(fleet.items("usage.list", json!({}))[0]["resource_subtype"], "notes");
+    assert_eq!(code(write("c", "none")), "invalid");
+    fleet.verify();
+    let alone = block_on(Engine::new(Arc::new(Memory::new()), Arc::new(fleet.host.clone()), &[&PRICED])).unwrap();
+    assert_eq!(code(block_on(alone.execute(&WriteNote { title: "a", amount: "1" }))), "unsupported");
+}
+
+static OTHER_BUDGETS: Domain = {
+    let Some(budgets) = fleet::DOMAIN.budgets else { panic!() };
+    Domain::new("other").budgets(budgets)
+};
+
+#[test]
+fn two_domains_of_an_engine_cannot_both_keep_budgets() {
+    let error = Registry::new(&[&fleet::DOMAIN, &OTHER_BUDGETS]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the port `budgets` is declared twice: by the domain `fleet` and by the domain `other`"
+    );
+}
+
+#[test]
+fn a_reservation_of_a_group_is_released_in_one_commit() {
+    let (scene, budget) = CostScene::start_waiting("1000", &[""; 200]);
+    let works: Vec<Work> = (0..200).map(|_| scene.claimed()).collect();
+    assert_eq!(works.len(), 200);
+    assert_eq!(scene.fleet.amounts(&budget)[2], "80");
+    block_on(scene.cvm.cancel("run")).unwrap();
+    assert_eq!((scene.amounts(&budget), scene.active().len()), (amounts_of("0", "0", "0"), 0));
+}

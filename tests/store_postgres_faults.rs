@@ -1,0 +1,54 @@
+//! The store on PostgreSQL with servers that are killed or cut off, and with clients that are killed. Nothing that was acknowledged is lost, nothing
+//! is applied twice, and every error has its proper code.
+#![cfg(unix)]
+// Test helpers may panic.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "store_postgres_faults/access.rs"]
+mod access;
+#[path = "store_mongodb_faults/checker.rs"]
+mod checker;
+#[path = "store_mongodb_faults/clients.rs"]
+mod clients;
+#[path = "store_postgres_faults/crash.rs"]
+mod crash;
+#[path = "store_postgres_faults/feed.rs"]
+mod feed;
+#[path = "store_mongodb_faults/killed_client.rs"]
+mod killed_client;
+#[path = "servers/ledger.rs"]
+mod ledger;
+#[path = "store_mongodb_faults/load.rs"]
+mod load;
+#[path = "store_postgres_faults/network.rs"]
+mod network;
+#[path = "store_postgres_faults/pooler.rs"]
+mod pooler;
+#[path = "store_mongodb_faults/proxy.rs"]
+mod proxy;
+#[path = "store_mongodb_faults/register.rs"]
+mod register;
+#[path = "store_postgres_faults/replication.rs"]
+mod replication;
+#[path = "store_postgres_faults/restore.rs"]
+mod restore;
+#[path = "store_postgres_faults/server.rs"]
+mod server;
+#[path = "store_postgres_faults/tls.rs"]
+mod tls;
+
+/// The store under test, for the parts that tests of other servers share.
+use runstate::store::postgres::Postgres as TestedStore;
+
+async fn open_store(url: &str) -> TestedStore {
+    TestedStore::open(url, runstate::store::postgres::PostgresOptions::default()).await.unwrap()
+}
+
+/// Whether the long form of the tests was requested.
+fn is_full_run() -> bool {
+    std::env::var_os("RUNSTATE_FULL").is_some()
+}
+
+#[path = "servers/random.rs"]
+mod random;
+use random::SeededRandom;
