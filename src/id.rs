@@ -185,6 +185,21 @@ pub fn uuid_v7(now: Timestamp, random: [u8; 10]) -> String {
     uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid().to_string()
 }
 
+/// A UUIDv8 (RFC 9562) from SHA-256 of `parts`: the id of a document with a natural key. Equal parts give equal ids.
+///
+/// ```
+/// use runstate::id::natural_uuid;
+/// assert_eq!(natural_uuid(&["p", "money"]), natural_uuid(&["p", "money"]));
+/// assert_ne!(natural_uuid(&["pm", "oney"]), natural_uuid(&["p", "money"]));
+/// ```
+pub fn natural_uuid(parts: &[&str]) -> String {
+    let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+    let digest = sha256(&parts);
+    let mut bytes = [0u8; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
+}
+
 /// The time with which an id begins, as a UUIDv7 does; `None`: it does not begin so. Of two such ids, the one with the later time is the
 /// greater.
 ///

@@ -34,13 +34,15 @@
 //!
 //! | feature | adds | default |
 //! |---|---|---|
-//! | `apps` | the domain of apps; the module of pages does not have it | yes |
-//! | `encryption` | encryption of secret fields; the module of pages does not have it, and in WebAssembly it needs `wasm` | yes |
+//! | `apps` | the domain of apps; the small module of pages does not have it | yes |
+//! | `encryption` | encryption of secret fields; the small module of pages does not have it, and in WebAssembly it needs `wasm` | yes |
 //! | `file` | the store on files; in native builds it needs a tokio runtime | yes |
+//! | `fleet` | the domain of fleets; the small module of pages does not have it; turns on `apps` | yes |
 //! | `compiler` | `lang`: a TypeScript subset to bytecode | |
 //! | `wasm` | the wasm-bindgen exports; with `file`, the file store on `node:fs` where the host provides it | |
 //! | `indexeddb` | the store in a browser's IndexedDB, in WebAssembly; turns on `wasm` | |
 //! | `mongodb` | the store on a MongoDB replica set, in native builds, on a tokio runtime | |
+//! | `postgres` | the store on PostgreSQL 15 or newer, in native builds, on a tokio runtime | |
 //! | `wasm-compiler` | the compiler's wasm-bindgen exports, for a WebAssembly module of its own | |
 //! | `object-store` | bytes of artifacts in directories and on S3, in native builds, on a tokio runtime; turns on `apps` | |
 //! | `webhook` | signed webhooks over HTTP, in native builds, on a tokio runtime | |
@@ -63,12 +65,14 @@ pub mod error_code;
 pub mod id;
 pub mod limits;
 pub mod marker;
+#[cfg(all(feature = "object-store", not(target_family = "wasm")))]
+pub mod objects;
 pub mod operation;
 pub mod schema;
 pub mod store;
 #[cfg(feature = "simulation")]
 pub mod testing;
-#[cfg(all(any(feature = "object-store", feature = "webhook"), not(target_family = "wasm")))]
+#[cfg(all(any(feature = "object-store", feature = "postgres", feature = "webhook"), not(target_family = "wasm")))]
 mod tls;
 pub mod transfer;
 #[cfg(any(feature = "wasm", feature = "wasm-compiler"))]

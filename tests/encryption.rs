@@ -3,6 +3,8 @@
 
 #[path = "encryption/at_rest.rs"]
 mod at_rest;
+#[path = "encryption/mirror.rs"]
+mod mirror;
 #[path = "encryption/missing_keys.rs"]
 mod missing_keys;
 #[path = "encryption/rotation.rs"]

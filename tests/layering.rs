@@ -18,12 +18,13 @@ const MODULES: &[(&str, &str)] = &[
     ("store", "schema"),
     ("engine", "schema decision operation vm store"),
     ("work", "schema decision operation store engine"),
-    ("blob", "schema domain store engine"),
-    ("transfer", "schema operation store engine"),
+    ("objects", "engine"),
+    ("blob", "schema domain store engine objects"),
+    ("transfer", "schema operation store engine objects"),
     // The one part of a general module that knows a domain: the older CVM's data becomes documents of `cvm`.
     ("transfer/legacy", "schema decision vm domain store engine transfer"),
     ("client", "schema decision operation vm domain webhook store engine work"),
-    ("wasm", "schema decision operation vm lang domain store engine transfer client work"),
+    ("wasm", "schema decision operation vm lang domain store engine work blob transfer client"),
     ("testing", "schema decision operation vm domain store engine transfer client work wasm"),
 ];
 
@@ -33,7 +34,7 @@ const IMPURE: &str = "async await SystemTime Instant RandomState getrandom rand 
     print! println! eprint! eprintln! std::env std::fs std::io std::net std::process std::thread";
 
 /// Modules that serve every domain and name none.
-const WITHOUT_DOMAINS: &str = "schema decision operation webhook store engine transfer work wasm";
+const WITHOUT_DOMAINS: &str = "schema decision operation webhook store engine objects transfer work wasm";
 
 /// Appends words and marks with their lines, without comments, literals and items for tests.
 fn flatten(tokens: TokenStream, code: &mut Vec<(String, usize)>) {

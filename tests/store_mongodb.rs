@@ -23,6 +23,8 @@ mod encryption;
 mod errors;
 #[path = "store_mongodb/faults.rs"]
 mod faults;
+#[path = "store_mongodb/fleet.rs"]
+mod fleet;
 #[path = "store_mongodb/foreign.rs"]
 mod foreign;
 #[path = "store_mongodb/ledger.rs"]
@@ -39,6 +41,8 @@ mod recorder;
 mod scene;
 #[path = "store_mongodb/server.rs"]
 mod server;
+#[path = "store_mongodb/step_graphs.rs"]
+mod step_graphs;
 #[path = "store_mongodb/time_series.rs"]
 mod time_series;
 

@@ -8,8 +8,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use runstate::blob::{Artifacts, Chunks, NewArtifact};
-use runstate::domain::cvm::Load;
 use runstate::domain::cvm::Settings;
+use runstate::domain::cvm::{Load, ProgramFile};
 use runstate::engine::{Engine, SystemHost};
 use runstate::store::Memory;
 use runstate::wasm::compiler;
@@ -59,8 +59,9 @@ impl RecordedCalls {
 }
 
 const PROGRAM: &str = r#"
+    import { begins } from "./words.ts";
     function main(input) {
-        console.log("begins", input);
+        console.log(begins, input);
         const [a, b] = CC.all(["a?", { tool: "add", args: [1, 2] }]);
         const kept = [{ a, b }];
         CC("b?", { key: "k", choices: ["x", "y"], timeoutMs: 600000, default: "x" });
@@ -68,8 +69,13 @@ const PROGRAM: &str = r#"
     }
 "#;
 
+/// The files of the program.
+fn program_files() -> Vec<ProgramFile> {
+    vec![ProgramFile { path: "words.ts".to_owned(), source: "export const begins = 'begins';".to_owned() }]
+}
+
 fn bytecode_of(source: &str) -> Json {
-    json!(compiler::compile("r.ts", source).unwrap().bytecode)
+    json!(compiler::compile("r.ts", source, None, Vec::new()).unwrap().bytecode)
 }
 
 async fn call_every_operation(recorder: &mut RecordedCalls) {
@@ -77,12 +83,13 @@ async fn call_every_operation(recorder: &mut RecordedCalls) {
         recorder.call(method, json!({})).await;
     }
     let from = recorder.call("store.changes", json!({"waitMs": 0})).await["next"].clone();
-    let compiled = json!(compiler::compile("p.ts", PROGRAM).unwrap());
+    let compiled = json!(compiler::compile("p.ts", PROGRAM, Some("main.ts"), program_files()).unwrap());
     recorder.add_value("CompiledSource", &compiled);
-    recorder.add_value("ErrorFields", &json!(compiler::compile("p.ts", "nowhere; class {").unwrap_err()));
+    recorder
+        .add_value("ErrorFields", &json!(compiler::compile("p.ts", "nowhere; class {", None, Vec::new()).unwrap_err()));
     let load = json!({
         "name": "p", "source": PROGRAM, "bytecode": compiled["bytecode"], "compiler": compiled["compiler"],
-        "description": "of all", "tags": ["daily"], "commandId": "load",
+        "entry": compiled["entry"], "files": compiled["files"], "description": "of all", "tags": ["daily"], "commandId": "load",
     });
     recorder.call("cvm.load", load).await;
     let Load { source, bytecode, compiler, .. } =
@@ -347,6 +354,145 @@ async fn call_apps(recorder: &mut RecordedCalls) {
     }
 }
 
+async fn call_fleet(recorder: &mut RecordedCalls) {
+    const PROJECT: &str = "01900000-0000-7000-8000-000000000001";
+    let project = json!({"uuid": PROJECT});
+    for (name, parameters) in [
+        ("fleet.project.create", json!({"name": "p", "greediness": "0.5", "metadata": {"a": 1}, "uuid": PROJECT})),
+        ("fleet.project.change", json!({"uuid": PROJECT, "greediness": "0.6", "reason": "r", "description": "d"})),
+        ("fleet.project.rebalance", json!({"uuid": PROJECT, "efficiency": "1", "reasons": ["r"]})),
+        ("fleet.project.share", project.clone()),
+        ("fleet.project.show", project),
+        ("fleet.project.list", json!({"status": "active", "sort": "greediness", "descending": true})),
+        ("fleet.greedinessChange.list", json!({"projectUuid": PROJECT})),
+        ("fleet.machineType.register", json!({"name": "own", "capabilities": ["edit"], "costCad": "1.5"})),
+        ("fleet.machineType.choose", json!({"capabilities": ["edit"]})),
+        ("fleet.machineType.show", json!({"name": "own"})),
+        ("fleet.machineType.list", json!({})),
+        ("fleet.exchangeRate.set", json!({"currency": "USD", "priceCad": "1.35", "validFrom": "2024-01-01"})),
+        ("fleet.exchangeRate.list", json!({"currency": "USD"})),
+    ] {
+        recorder.call(name, parameters).await;
+    }
+    let file = json!({"size": 1, "sha256": "ab", "modified_at": 1_700_000_000_000i64});
+    let first = json!({"projectUuid": PROJECT, "type": "genesis", "fileManifest": {"a.rs": file}});
+    let first = recorder.call("fleet.checkpoint.create", first).await["uuid"].clone();
+    let budget = json!({
+        "projectUuid": PROJECT, "resourceType": "money", "budgetPeriod": "weekly", "allocatedAmount": "100", "unit": "CAD",
+    });
+    let budget = recorder.call("fleet.budget.create", budget).await["uuid"].clone();
+    recorder.call("fleet.budget.change", json!({"uuid": budget, "allocatedAmount": "200", "autoReset": false})).await;
+    let reserve = json!({"resourceType": "money", "amount": "5", "unit": "CAD", "ttlMs": 60_000});
+    let spawn = json!({"projectUuid": PROJECT, "type": "own", "reserve": reserve, "prompt": "work", "vmId": "v"});
+    let machine = recorder.call("fleet.intelligentMachine.spawn", spawn).await["uuid"].clone();
+    for status in ["active", "working"] {
+        recorder.call("fleet.intelligentMachine.status", json!({"uuid": machine, "status": status})).await;
+    }
+    let beat = json!({"uuid": machine, "progress": "half", "activity": "api_response"});
+    recorder.call("fleet.intelligentMachine.heartbeat", beat).await;
+    let next = json!({"projectUuid": PROJECT, "type": "automatic", "machineUuid": machine, "compressionRatio": "1.5"});
+    let next = recorder.call("fleet.checkpoint.create", next).await["uuid"].clone();
+    let unused = json!({"projectUuid": PROJECT, "type": "manual", "parentUuid": first, "trigger": "manual"});
+    let unused = recorder.call("fleet.checkpoint.create", unused).await["uuid"].clone();
+    recorder.call("fleet.checkpoint.diff", json!({"fromUuid": first, "toUuid": next})).await;
+    recorder.call("fleet.checkpoint.path", json!({"uuid": next})).await;
+    recorder.call("fleet.checkpoint.show", json!({"uuid": next})).await;
+    recorder.call("fleet.checkpoint.list", json!({"projectUuid": PROJECT, "checkpointType": "manual"})).await;
+    recorder.call("fleet.verification.list", json!({})).await;
+    recorder.call("fleet.verification.nextAvailable", json!({})).await;
+    for end in ["release", "fail", "complete"] {
+        let work = recorder.call("fleet.verification.claim", json!({"owner": "w", "leaseMs": 60_000})).await;
+        let mut claim = json!({"checkpointUuid": work["checkpointUuid"], "token": work["token"]});
+        recorder.call("fleet.verification.heartbeat", claim.clone()).await;
+        let name = match end {
+            "release" => "fleet.verification.release",
+            "fail" => "fleet.verification.fail",
+            _ => "fleet.verification.complete",
+        };
+        if end == "fail" {
+            claim["message"] = "unreachable".into();
+        }
+        recorder.call(name, claim).await;
+    }
+    while let work @ Json::Object(_) = recorder.call("fleet.verification.claim", json!({"owner": "w"})).await {
+        let failed = json!({"checkpointUuid": work["checkpointUuid"], "token": work["token"], "failure": "damaged"});
+        recorder.call("fleet.verification.complete", failed).await;
+    }
+    // One of the three is the current one, and the one of the machine is in use.
+    let current =
+        recorder.call("fleet.project.show", json!({"uuid": PROJECT})).await["current_checkpoint_uuid"].clone();
+    if current == unused {
+        let newer = json!({"projectUuid": PROJECT, "type": "manual", "parentUuid": first});
+        let newer = recorder.call("fleet.checkpoint.create", newer).await["uuid"].clone();
+        recorder.call("fleet.checkpoint.delete", json!({"uuid": newer})).await;
+    } else {
+        recorder.call("fleet.checkpoint.delete", json!({"uuid": unused})).await;
+    }
+    let money = json!({"projectUuid": PROJECT, "resourceType": "money", "amount": "1.5", "unit": "CAD"});
+    let mut used = money.clone();
+    (used["machineUuid"], used["resourceSubtype"]) = (machine.clone(), "claude_api".into());
+    let used = recorder.call("fleet.usage.record", used).await["uuid"].clone();
+    let one = recorder.call("fleet.budget.reserve", money.clone()).await["uuid"].clone();
+    let other = recorder.call("fleet.budget.reserve", money).await["uuid"].clone();
+    for (name, parameters) in [
+        ("fleet.reservation.commit", json!({"uuid": one, "actual": "1", "costCad": "1"})),
+        ("fleet.reservation.release", json!({"uuid": other, "failed": true})),
+        ("fleet.reservation.show", json!({"uuid": one})),
+        ("fleet.reservation.list", json!({"state": "active", "resourceType": "money"})),
+        ("fleet.intelligentMachine.show", json!({"uuid": machine})),
+        ("fleet.intelligentMachine.terminate", json!({"uuid": machine, "error": "broke", "actual": "0.5"})),
+        ("fleet.intelligentMachine.list", json!({"type": "own", "status": "terminated"})),
+        ("fleet.intelligentMachine.performance", json!({"days": 1})),
+        ("fleet.budget.show", json!({"uuid": budget})),
+        ("fleet.budget.list", json!({"projectUuid": PROJECT, "budgetPeriod": "weekly"})),
+        ("fleet.budgetAccount.list", json!({"resourceType": "money"})),
+        ("fleet.budgetEvent.list", json!({"kind": "warning"})),
+        ("fleet.usage.show", json!({"uuid": used})),
+        ("fleet.usage.list", json!({"projectUuid": PROJECT, "sort": "recorded_at"})),
+        ("fleet.usage.summary", json!({"projectUuid": PROJECT, "days": 1})),
+        ("fleet.maintenance.list", json!({"operation": "cleanup_resource_usage"})),
+        ("fleet.project.status", json!({"uuid": PROJECT, "status": "completed"})),
+    ] {
+        recorder.call(name, parameters).await;
+    }
+    call_hubs(recorder).await;
+}
+
+async fn call_hubs(recorder: &mut RecordedCalls) {
+    let hub = |hub_type: &str| json!({"type": hub_type, "vmId": "v", "version": "1", "configuration": {"threads": 4}});
+    let original = recorder.call("fleet.hub.register", hub("primary")).await["uuid"].clone();
+    let experimental = recorder.call("fleet.hub.register", hub("experimental")).await["uuid"].clone();
+    recorder.call("fleet.hub.status", json!({"uuid": original, "status": "active"})).await;
+    let base = json!({
+        "hubUuid": original, "type": "pre_experiment", "proxmoxSnapshotId": "s", "systemMetrics": {"cpu": 0.5},
+        "checkpointSizeGb": "1.5", "activeMachines": 1,
+    });
+    let base = recorder.call("fleet.hubCheckpoint.create", base).await["uuid"].clone();
+    recorder.call("fleet.hubCheckpoint.verify", json!({"uuid": base})).await;
+    recorder.call("fleet.hubCheckpoint.show", json!({"uuid": base})).await;
+    recorder.call("fleet.hubCheckpoint.list", json!({"hubUuid": original})).await;
+    let metrics = json!([{"name": "latency", "better": "lower", "min_effect": 0.1, "weight": 1}]);
+    let plan = json!({
+        "name": "x", "baseCheckpointUuid": base, "configurationChanges": {"threads": 8}, "successMetrics": metrics,
+    });
+    let experiment = recorder.call("fleet.experiment.plan", plan.clone()).await["uuid"].clone();
+    let other = recorder.call("fleet.experiment.plan", plan).await["uuid"].clone();
+    recorder.call("fleet.experiment.fail", json!({"uuid": other, "reason": "r"})).await;
+    recorder.call("fleet.experiment.start", json!({"uuid": experiment, "hubUuid": experimental})).await;
+    for (arm, mean) in [("original", 10.0), ("experimental", 5.0)] {
+        for distance in [0.0, 0.5, 1.0] {
+            let values = json!({"uuid": experiment, "arm": arm, "values": {"latency": mean + distance}});
+            recorder.call("fleet.experiment.observe", values).await;
+        }
+    }
+    for name in ["fleet.experiment.complete", "fleet.experiment.adopt", "fleet.experiment.show"] {
+        recorder.call(name, json!({"uuid": experiment})).await;
+    }
+    recorder.call("fleet.experiment.list", json!({"status": "completed"})).await;
+    recorder.call("fleet.hub.show", json!({"uuid": experimental})).await;
+    recorder.call("fleet.hub.list", json!({"type": "primary"})).await;
+}
+
 /// The TypeScript compiler of the package's tools; `None`, and a skip line, if it is not installed.
 fn compiler() -> Option<PathBuf> {
     let path = checkout().join("pkg/node_modules/typescript/bin/tsc");
@@ -366,6 +512,7 @@ async fn results_of_operations_satisfy_their_types() {
     call_every_operation(&mut recorder).await;
     call_orchestration(&mut recorder).await;
     call_apps(&mut recorder).await;
+    call_fleet(&mut recorder).await;
     let names = recorder.engine.signatures().map(|signature| signature.name);
     let missing: Vec<_> = names.filter(|name| !recorder.called.contains(name)).collect();
     assert!(missing.is_empty(), "never called: {missing:?}");

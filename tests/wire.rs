@@ -7,7 +7,7 @@ use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::Engine;
 use runstate::id::CommandId;
-use runstate::schema::{Field, Query};
+use runstate::schema::{Field, NumberRange, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
 use runstate::store::{BatchLimits, Freshness, Memory, Store};
@@ -88,13 +88,22 @@ fn declared_collections_match_the_snapshot() {
         // Their order has no meaning.
         let mut fields: Vec<&Field> = collection.fields.iter().collect();
         fields.sort_by_key(|field| field.name);
-        for Field { name, kind, presence, values, max_bytes, .. } in fields {
+        for Field { name, kind, format, range, presence, values, max_bytes, .. } in fields {
             let max = if *max_bytes > 0 { format!(" max {max_bytes}") } else { String::new() };
-            out += &format!("  {name}: {kind:?} {presence:?} {}{max}\n", values.join("|"));
+            let format = format.map(|format| format!(" {format}")).unwrap_or_default();
+            let range = if *range == NumberRange::ANY { String::new() } else { format!(" {range}") };
+            out += &format!("  {name}: {kind:?} {presence:?} {}{max}{format}{range}\n", values.join("|"));
         }
         for index in collection.indexes {
             let unique = if index.unique { " unique" } else { "" };
             out += &format!("  index {} {:?}{unique} {:?}\n", index.name(), index.kind, index.partial);
+        }
+        for (lesser, greater) in collection.orders {
+            out += &format!("  order {lesser} <= {greater}\n");
+        }
+        out.extend(collection.partition.map(|partition| format!("  partition {partition:?}\n")));
+        for view in collection.views {
+            out += &format!("  view {} by {}\n", view.name, view.key.join(", "));
         }
         out += &format!("  ttl {:?}\n", collection.ttl);
         for reference in collection.references() {

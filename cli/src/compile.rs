@@ -1,10 +1,11 @@
 //! Compiles source files and stored sources to the command that loads them.
 
 use std::fs::File;
-use std::path::Path;
+use std::io::{self, ErrorKind};
+use std::path::{Component, Path, PathBuf};
 
-use runstate::domain::cvm::Load;
-use runstate::lang::{Diagnostic, DiagnosticKind, MAX_SOURCE, compile};
+use runstate::domain::cvm::{DEFAULT_ENTRY, Load, ProgramView, load_command};
+use runstate::lang::{Diagnostic, DiagnosticKind, MAX_SOURCE, compile_with};
 
 use crate::error::{self, CliError};
 use crate::input;
@@ -20,25 +21,128 @@ pub fn first_error(diagnostics: &[Diagnostic]) -> String {
     }
 }
 
-/// Returns the command that loads the program in `file` under `name`, by default the file's stem.
-pub fn load_from_file(file: &Path, name: Option<&str>) -> Result<Load, CliError> {
-    let stem = || file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let name = name.map(str::to_owned).or_else(stem).unwrap_or_default();
-    load_from_source(&name, &file.display().to_string(), read(file)?)
+/// Returns the command that loads the program at `path` under `name`: a file with the files that it imports, or a folder with its entry.
+/// The name is by default the stem of the file, or the name of the folder.
+pub fn load_from_path(path: &Path, entry: Option<&str>, name: Option<&str>) -> Result<Load, CliError> {
+    let files = ProgramFolder::new(path, entry)?;
+    let name = name.map_or_else(|| files.default_name(), str::to_owned);
+    let file = files.root.join(&files.entry);
+    let source = match files.is_folder {
+        true => files.read(&files.entry).and_then(|found| found.ok_or_else(|| files.missing_entry())),
+        false => return files.compile(&name, read(&file)?),
+    };
+    files.compile(&name, source.map_err(|message| error::usage(format!("{}: {message}", file.display())))?)
 }
 
-/// Returns the command that loads `source` under `name`. Diagnostics name the source `file`.
-pub fn load_from_source(name: &str, file: &str, source: String) -> Result<Load, CliError> {
-    let compiled = compile(file, &source).map_err(CliError::Compile)?;
-    let compiler = COMPILER.to_owned();
-    Ok(Load {
-        name: name.to_owned(),
-        source,
-        bytecode: compiled.bytecode,
-        compiler,
-        description: None,
-        tags: None,
-        id: None,
+/// Returns the command that loads a stored program again. Diagnostics name its source `file`, if it has only one.
+pub fn load_from_stored(program: ProgramView, file: &str) -> Result<Load, CliError> {
+    let path = program.entry.as_deref().unwrap_or(file);
+    let files = &program.files;
+    let stored = |path: &str| files.iter().find(|file| file.path == path).map(|file| file.source.clone());
+    let compiled = compile_with(path, &program.source, &mut |path| Ok(stored(path))).map_err(CliError::Compile)?;
+    Ok(load_command(&program.summary.name, &program.source, path, compiled))
+}
+
+/// The folder that holds the files of a program.
+struct ProgramFolder {
+    root: PathBuf,
+    /// The path of the entry below the root.
+    entry: String,
+    /// Whether the program was named by its folder.
+    is_folder: bool,
+}
+
+impl ProgramFolder {
+    fn new(path: &Path, entry: Option<&str>) -> Result<Self, CliError> {
+        if path.is_dir() {
+            let entry = entry.map_or_else(|| default_entry(path), |entry| Ok(entry.to_owned()))?;
+            let is_plain = Path::new(&entry).components().all(|part| matches!(part, Component::Normal(_)));
+            if !is_plain || entry.contains('\\') {
+                let message = format!("the entry `{entry}` is not a path below {}", path.display());
+                return Err(error::usage(message));
+            }
+            return Ok(Self { root: path.to_owned(), entry, is_folder: true });
+        }
+        if entry.is_some() {
+            let message = format!("--entry is for folders, and {} is not a folder", path.display());
+            return Err(error::usage(message));
+        }
+        let root = path.parent().map(Path::to_owned).unwrap_or_default();
+        let entry = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { root, entry, is_folder: false })
+    }
+
+    fn default_name(&self) -> String {
+        let folder = self.root.canonicalize().unwrap_or_default();
+        let named = if self.is_folder { folder.file_name() } else { Path::new(&self.entry).file_stem() };
+        named.unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn missing_entry(&self) -> String {
+        "the entry was not found. Name another one with --entry".to_owned()
+    }
+
+    fn compile(&self, name: &str, source: String) -> Result<Load, CliError> {
+        let compiled = compile_with(&self.entry, &source, &mut |path| self.read(path));
+        let compiled = compiled.map_err(|mut diagnostics| {
+            for diagnostic in &mut diagnostics {
+                diagnostic.file = self.root.join(&diagnostic.file).display().to_string();
+            }
+            CliError::Compile(diagnostics)
+        })?;
+        Ok(load_command(name, &source, &self.entry, compiled))
+    }
+
+    /// Reads a file of the program; `None` if it does not exist. Hidden folders, `node_modules` and files outside the root are refused.
+    fn read(&self, relative: &str) -> Result<Option<String>, String> {
+        if relative.split('/').any(|part| part.starts_with('.') || part == "node_modules") {
+            return Err(format!("{relative} is hidden or in node_modules, which are not read"));
+        }
+        let root = if self.root.as_os_str().is_empty() { Path::new(".") } else { &self.root };
+        let unreadable = |error: io::Error| format!("{relative} cannot be read: {error}");
+        let path = match root.join(relative).canonicalize() {
+            Ok(path) => path,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) => return Err(unreadable(error)),
+        };
+        if !path.starts_with(root.canonicalize().map_err(unreadable)?) {
+            return Err(format!("{relative} is a link to a file outside {}", root.display()));
+        }
+        let metadata = path.metadata().map_err(unreadable)?;
+        if metadata.is_dir() {
+            return Ok(None);
+        }
+        if !metadata.is_file() {
+            return Err(format!("{relative} is not a plain file"));
+        }
+        let bytes = File::open(&path).and_then(|file| input::read_limited(file, MAX_SOURCE)).map_err(unreadable)?;
+        let Some(bytes) = bytes else {
+            return Err(format!("{relative} has {} bytes; at most {MAX_SOURCE} are compiled", metadata.len()));
+        };
+        let text = String::from_utf8(bytes).map_err(|error| {
+            format!("{relative} is not valid UTF-8 from byte {} on", error.utf8_error().valid_up_to())
+        })?;
+        Ok(Some(text))
+    }
+}
+
+/// Returns the entry of a folder: `main.ts`, `index.ts`, or `main` of its `package.json`.
+fn default_entry(folder: &Path) -> Result<String, CliError> {
+    if let Some(entry) = [DEFAULT_ENTRY, "index.ts"].into_iter().find(|name| folder.join(name).is_file()) {
+        return Ok(entry.to_owned());
+    }
+    let package = File::open(folder.join("package.json")).and_then(|file| input::read_limited(file, MAX_SOURCE));
+    let parse = |bytes: Vec<u8>| serde_json::from_slice::<serde_json::Value>(&bytes);
+    let package = package.ok().flatten().map(parse).transpose();
+    let package = package
+        .map_err(|error| error::usage(format!("{} cannot be read: {error}", folder.join("package.json").display())))?;
+    let main = package.as_ref().and_then(|package| package["main"].as_str());
+    main.map(|main| main.trim_start_matches("./").to_owned()).ok_or_else(|| {
+        let message = format!(
+            "{} has neither main.ts, index.ts nor a package.json with `main`. Name the entry with --entry FILE",
+            folder.display()
+        );
+        error::usage(message)
     })
 }
 

@@ -32,7 +32,13 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Calls and workers", &["answer", "calls", "work", "tick", "mcp"]),
     ("Apps", &["artifact"]),
-    ("Stores", &["info", "health", "prepare", "export", "import", "mirror", "sweep", "verify", "repair", "compact"]),
+    (
+        "Stores",
+        &[
+            "info", "health", "prepare", "roles", "export", "import", "backup", "restore", "mirror", "sweep", "verify",
+            "repair", "compact",
+        ],
+    ),
     ("This command line", &["completions", "help"]),
 ];
 
@@ -117,12 +123,23 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 /// The help of `--store`.
-pub const STORE_HELP: &str = if cfg!(feature = "mongodb") {
-    "The store: `file:DIR`, `mongodb://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, \
-     MONGODB_URI with CVM_STORAGE_TYPE=mongodb, else file:~/.cvm, the folder of the older CVM]"
-} else {
-    "The store: `file:DIR` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else file:~/.cvm, the folder of \
-     the older CVM]"
+pub const STORE_HELP: &str = match (cfg!(feature = "mongodb"), cfg!(feature = "postgres")) {
+    (true, true) => {
+        "The store: `file:DIR`, `mongodb://HOST/DATABASE`, `postgres://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, \
+         CVM_DATA_DIR, MONGODB_URI with CVM_STORAGE_TYPE=mongodb, else file:~/.cvm, the folder of the older CVM]"
+    }
+    (true, false) => {
+        "The store: `file:DIR`, `mongodb://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, \
+         MONGODB_URI with CVM_STORAGE_TYPE=mongodb, else file:~/.cvm, the folder of the older CVM]"
+    }
+    (false, true) => {
+        "The store: `file:DIR`, `postgres://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else \
+         file:~/.cvm, the folder of the older CVM]"
+    }
+    (false, false) => {
+        "The store: `file:DIR` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else file:~/.cvm, the folder of \
+         the older CVM]"
+    }
 };
 
 /// The help of `--artifacts`.
@@ -143,10 +160,16 @@ pub const ARTIFACTS_HELP: &str = match (cfg!(feature = "object-store"), cfg!(fea
 };
 
 /// The examples in the help of `prepare`.
-pub const PREPARE_HELP: &str = if cfg!(feature = "mongodb") {
-    "Examples:\n  runstate prepare --store file:data\n  runstate prepare --store mongodb://host/app"
-} else {
-    "Example:\n  runstate prepare --store file:data"
+pub const PREPARE_HELP: &str = match (cfg!(feature = "mongodb"), cfg!(feature = "postgres")) {
+    (true, true) => {
+        "Examples:\n  runstate prepare --store file:data\n  runstate prepare --store mongodb://host/app\n  \
+         runstate prepare --store postgres://owner@host/app"
+    }
+    (true, false) => "Examples:\n  runstate prepare --store file:data\n  runstate prepare --store mongodb://host/app",
+    (false, true) => {
+        "Examples:\n  runstate prepare --store file:data\n  runstate prepare --store postgres://owner@host/app"
+    }
+    (false, false) => "Example:\n  runstate prepare --store file:data",
 };
 
 /// The help of the argument of `import`.

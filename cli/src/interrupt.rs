@@ -144,8 +144,10 @@ where
     CliError: From<E>,
 {
     tokio::select! {
-        result = work => result.map_err(CliError::from),
+        // In this order: ctrl-c is waited for before the work begins.
+        biased;
         Ok(()) = tokio::signal::ctrl_c() => Err(CliError::Interrupted(note)),
+        result = work => result.map_err(CliError::from),
     }
 }
 

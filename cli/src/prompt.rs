@@ -17,7 +17,8 @@ pub fn format_question(call: &OpenCall, now: Timestamp, bold: impl Fn(&str) -> S
     for (number, choice) in (1..).zip(call.choices.iter().flatten()) {
         text += &format!("  {number}) {}\n", indented(&escape_control(&display_value(choice)), 5));
     }
-    for line in [expected_line(call), deadline_line(call, now)].into_iter().flatten() {
+    let refusal = call.refusal.as_ref().map(|refusal| format!("waits: {}", refusal.message));
+    for line in [expected_line(call), deadline_line(call, now), refusal].into_iter().flatten() {
         text += &format!("  {}\n", escape_control(&line));
     }
     text

@@ -3,6 +3,8 @@
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{BlobStore, BlobWriter, Chunks};
@@ -66,7 +68,7 @@ impl NewArtifact {
 }
 
 /// How many blobs [`Artifacts::collect`] has removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CollectReport {
     /// Blobs whose bytes were removed.
     pub removed: u32,

@@ -16,9 +16,6 @@ use crate::engine::Error;
 use crate::marker::BoxFuture;
 use crate::store::mongodb as store;
 
-/// The name of the bucket, as the schema of apps has it.
-const BUCKET: &str = "artifacts";
-
 /// The size of the documents of GridFS, by its specification.
 const CHUNK_BYTES: u32 = 255 * 1024;
 
@@ -40,8 +37,10 @@ impl GridFs {
     /// Errors: `invalid_url`.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let database = store::database(url, "apps.artifacts").await?;
-        let options =
-            GridFsBucketOptions::builder().bucket_name(BUCKET.to_owned()).chunk_size_bytes(CHUNK_BYTES).build();
+        let options = GridFsBucketOptions::builder()
+            .bucket_name(store::ARTIFACTS_BUCKET.to_owned())
+            .chunk_size_bytes(CHUNK_BYTES)
+            .build();
         Ok(Self { bucket: database.gridfs_bucket(options), database })
     }
 }
@@ -78,7 +77,7 @@ impl BlobStore for GridFs {
             // The driver reads files from their beginning only.
             let chunk_bytes = u64::from(CHUNK_BYTES);
             let (first, last) = (range.start / chunk_bytes, (range.end - 1) / chunk_bytes);
-            let chunks = self.database.collection::<GridFsChunk>(&format!("{BUCKET}.chunks"));
+            let chunks = self.database.collection::<GridFsChunk>(&format!("{}.chunks", store::ARTIFACTS_BUCKET));
             let filter = doc! {"files_id": id, "n": {"$gte": first as i64, "$lte": last as i64}};
             let mut found = chunks.find(filter).sort(doc! {"n": 1}).await.map_err(to_error)?;
             let (mut bytes, mut skipped) = (Vec::new(), (range.start % chunk_bytes) as usize);

@@ -1,25 +1,21 @@
 //! Bytes as files, and as objects of S3.
 
-use std::error::Error as _;
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder};
-use object_store::client::{HttpClient, HttpConnector};
 use object_store::local::LocalFileSystem;
 use object_store::multipart::{MultipartStore as _, PartId};
 use object_store::path::Path;
-use object_store::{
-    ClientOptions, Error as StorageError, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, RetryConfig,
-};
+use object_store::{Error as StorageError, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode};
 
 use super::{BlobStore, BlobWriter, StorageType};
 use crate::engine::Error;
 use crate::error_code::ErrorCode;
 use crate::id::hex;
 use crate::marker::BoxFuture;
+use crate::objects::{BucketPlace, found, innermost, to_error};
 
 /// The name of the file in the directory of a blob.
 const FILE: &str = "bytes";
@@ -29,20 +25,6 @@ const ID_FILE: &str = "storage.id";
 
 /// The length of the id of a directory.
 const ID_BYTES: usize = 16;
-
-/// How often a request to S3 is retried, and for how long.
-const RETRY: RetryConfig = RetryConfig {
-    backoff: object_store::BackoffConfig {
-        init_backoff: Duration::from_millis(100),
-        max_backoff: Duration::from_secs(5),
-        base: 2.,
-    },
-    max_retries: 5,
-    retry_timeout: Duration::from_secs(60),
-};
-
-/// The time for one request to S3, with its bytes.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes as files in a directory.
 ///
@@ -167,7 +149,8 @@ pub struct S3Bucket {
 
 impl S3Bucket {
     /// Opens the bucket and prefix of a URL `s3://BUCKET/PREFIX`. The variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`,
-    /// `AWS_ENDPOINT`, `AWS_ALLOW_HTTP` and others of that kind apply. No request is sent.
+    /// `AWS_ENDPOINT`, `AWS_ALLOW_HTTP` and others of that kind apply; `AWS_TIMEOUT` is the time for one request, such as `2min`, by default 30
+    /// seconds. No request is sent.
     ///
     /// Errors: `invalid_url`.
     pub fn open(url: &str) -> Result<Self, Error> {
@@ -178,23 +161,10 @@ impl S3Bucket {
     ///
     /// Errors: `invalid_url`.
     pub fn with_builder(url: &str, builder: AmazonS3Builder) -> Result<Self, Error> {
-        let invalid = |why: &str| Error::new(ErrorCode::INVALID_URL, format!("the URL `{url}`: {why}"));
-        let place = url.strip_prefix("s3://").ok_or_else(|| invalid("it has the form s3://BUCKET/PREFIX"))?;
-        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-        let prefix = Path::parse(prefix).map_err(|error| invalid(&error.to_string()))?;
-        let built = builder
-            .with_bucket_name(bucket)
-            .with_retry(RETRY)
-            .with_client_options(ClientOptions::new())
-            .with_http_connector(TlsConnector)
-            .build();
+        let BucketPlace { bucket, name, prefix } = BucketPlace::open(url, builder)?;
         let slash = if prefix.as_ref().is_empty() { "" } else { "/" };
-        Ok(Self {
-            bucket: Arc::new(built.map_err(|error| invalid(&innermost(&error)))?),
-            base: format!("s3://{bucket}/{prefix}{slash}"),
-            prefix,
-            doing: format!("the bucket `{bucket}`"),
-        })
+        let (base, doing) = (format!("s3://{name}/{prefix}{slash}"), format!("the bucket `{name}`"));
+        Ok(Self { bucket, base, prefix, doing })
     }
 
     fn object(&self, id: &str) -> Path {
@@ -285,23 +255,6 @@ impl BlobWriter for ObjectWriter {
     }
 }
 
-/// Connects with the TLS of this library, in place of one that needs a compiler for C++.
-#[derive(Debug)]
-struct TlsConnector;
-
-impl HttpConnector for TlsConnector {
-    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        let failed = |source| StorageError::Generic { store: "S3", source };
-        let tls = crate::tls::client_config().map_err(|error| failed(error.into()))?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .timeout(REQUEST_TIMEOUT)
-            .user_agent(crate::tls::USER_AGENT)
-            .build();
-        Ok(HttpClient::new(client.map_err(|error| failed(error.into()))?))
-    }
-}
-
 async fn read(
     store: &impl ObjectStore,
     object: &Path,
@@ -310,45 +263,4 @@ async fn read(
 ) -> Result<Option<Vec<u8>>, Error> {
     let bytes = found(store.get_range(object, range).await).map_err(|error| to_error(error, doing))?;
     Ok(bytes.map(Vec::from))
-}
-
-/// `None` for an object that does not exist.
-fn found<T>(result: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(StorageError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn to_error(error: StorageError, doing: &str) -> Error {
-    let code = match &error {
-        StorageError::PermissionDenied { .. } | StorageError::Unauthenticated { .. } => ErrorCode::NOT_AUTHORIZED,
-        StorageError::NotFound { .. } => ErrorCode::NOT_FOUND,
-        error if is_full(error) => ErrorCode::FULL,
-        _ => ErrorCode::UNAVAILABLE,
-    };
-    let retryable = code == ErrorCode::UNAVAILABLE;
-    Error { retryable, ..Error::new(code, format!("{doing}: {}", innermost(&error))) }
-}
-
-/// Whether no space is left.
-fn is_full(error: &StorageError) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::StorageFull) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// The innermost cause of an error, which says most.
-fn innermost(error: &StorageError) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

@@ -19,6 +19,7 @@ pub struct Answer {
     pub(super) target: AnswerTarget,
     pub(super) value: Json,
     pub(super) by: Option<String>,
+    pub(super) cost: Option<String>,
 }
 
 impl Answer {
@@ -34,7 +35,7 @@ impl Answer {
     }
 
     fn to(target: AnswerTarget) -> Self {
-        Self { target, value: Json::Null, by: None }
+        Self { target, value: Json::Null, by: None, cost: None }
     }
 
     /// The number of the call among those of the execution under its key, from 1.
@@ -54,6 +55,12 @@ impl Answer {
     /// Names the person, model or worker that answers.
     pub fn by(mut self, name: impl Into<String>) -> Self {
         self.by = Some(name.into());
+        self
+    }
+
+    /// Sets what the answer has cost, as decimal text in the unit of the call's cost. Without it, it has cost what the call names.
+    pub fn cost(mut self, amount: impl Into<String>) -> Self {
+        self.cost = Some(amount.into());
         self
     }
 }

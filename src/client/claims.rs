@@ -42,9 +42,9 @@ impl Cvm {
 
     /// Answers a claimed call and runs its execution to the next stop.
     pub async fn complete(&self, claimed: &ClaimedCall, answer: impl Into<Answer>) -> Result<ExecutionStatus, Error> {
-        let Answer { value: answer, by, .. } = answer.into();
+        let Answer { value: answer, by, cost, .. } = answer.into();
         let call = AnswerTarget::Claimed { call: claimed.call.clone(), token: claimed.token };
-        self.execute(&AnswerCall { execution: claimed.execution.clone(), call, answer, by }).await
+        self.execute(&AnswerCall { execution: claimed.execution.clone(), call, answer, by, cost }).await
     }
 
     /// Reports that a claimed call failed. Without a retry the call throws an error in the program, which runs to its next stop.

@@ -17,7 +17,9 @@ pub use builder::{Builder, open};
 pub use claims::CallWorker;
 pub use run::Run;
 #[cfg(feature = "compiler")]
-pub use source::compile;
+pub use source::{compile, compile_program};
+
+pub use crate::domain::cvm::ProgramFile;
 
 use crate::decision::Command;
 use crate::domain::cvm::{
@@ -100,8 +102,8 @@ impl Cvm {
 
     /// Answers a call and runs the execution to its next stop.
     pub async fn answer(&self, execution: &str, answer: impl Into<Answer>) -> Result<ExecutionStatus, Error> {
-        let Answer { target: call, value: answer, by } = answer.into();
-        self.execute(&AnswerCall { execution: execution.to_owned(), call, answer, by }).await
+        let Answer { target: call, value: answer, by, cost } = answer.into();
+        self.execute(&AnswerCall { execution: execution.to_owned(), call, answer, by, cost }).await
     }
 
     /// Pauses an execution.

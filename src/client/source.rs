@@ -1,7 +1,7 @@
 //! Loading a program from its source.
 
 use super::Cvm;
-use crate::domain::cvm::{Load, LoadedProgram, compile_source};
+use crate::domain::cvm::{Load, LoadedProgram, ProgramFile, compile_source};
 use crate::engine::Error;
 use crate::vm::Instruction;
 
@@ -9,7 +9,14 @@ use crate::vm::Instruction;
 ///
 /// Errors: `compile_error`, with all problems in `details.diagnostics`.
 pub fn compile(name: &str, source: &str) -> Result<Vec<Instruction>, Error> {
-    Ok(compile_source(name, source)?)
+    Ok(compile_program(name, source, None, Vec::new())?.bytecode)
+}
+
+/// Compiles a program of several files, as [`Cvm::load_files`] does, to the command that loads it.
+///
+/// Errors: `compile_error`, with all problems in `details.diagnostics`.
+pub fn compile_program(name: &str, source: &str, entry: Option<&str>, files: Vec<ProgramFile>) -> Result<Load, Error> {
+    Ok(compile_source(name, source, entry, files)?)
 }
 
 impl Cvm {
@@ -17,7 +24,20 @@ impl Cvm {
     ///
     /// Errors: `compile_error`, with all problems in `details.diagnostics`; those of [`Cvm::load`].
     pub async fn load_source(&self, name: &str, source: &str) -> Result<LoadedProgram, Error> {
-        let bytecode = compile(name, source)?;
-        self.load(&Load::new(name, source, bytecode)).await
+        self.load_files(name, source, None, Vec::new()).await
+    }
+
+    /// Compiles a program of several files and loads it under a name. `source` is that of the entry, whose path is `entry`, by default
+    /// `main.ts`. Files that are not imported are not stored.
+    ///
+    /// Errors: `compile_error`, with all problems in `details.diagnostics`; those of [`Cvm::load`].
+    pub async fn load_files(
+        &self,
+        name: &str,
+        source: &str,
+        entry: Option<&str>,
+        files: Vec<ProgramFile>,
+    ) -> Result<LoadedProgram, Error> {
+        self.load(&compile_program(name, source, entry, files)?).await
     }
 }

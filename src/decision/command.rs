@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Ctx, Decision, ReadSet, Rejection, View};
+use super::{Cost, Ctx, Decision, ReadSet, Rejection, View};
 use crate::marker::MaybeSync;
 use crate::schema::Key;
 use crate::value::{DeserializeError, Json, from_value};
@@ -39,6 +39,14 @@ pub trait Command: Serialize + MaybeSync {
     fn reads(&self, view: &View) -> ReadSet {
         _ = view;
         ReadSet::empty()
+    }
+
+    /// The cost of the command, by what was read so far; `None`: it costs nothing. The engine records it against the budgets, in the commit of the
+    /// command. If a budget does not have it, the command is rejected. A command that changes nothing costs nothing. For work that takes longer
+    /// than one commit, a command reserves the cost: [`View::budgets`].
+    fn cost(&self, view: &View) -> Option<Cost> {
+        _ = view;
+        None
     }
 
     /// Decides. Total and deterministic: the same view and context give the same decision. The engine may call it again after a conflict.
@@ -79,6 +87,12 @@ pub trait AnyCommand: MaybeSync {
 
     /// See [`Command::reads`].
     fn reads(&self, view: &View) -> ReadSet;
+
+    /// See [`Command::cost`].
+    fn cost(&self, view: &View) -> Option<Cost> {
+        _ = view;
+        None
+    }
 
     /// Decides, and keeps the output.
     fn decide(&mut self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection>;
@@ -164,6 +178,10 @@ impl<C: Command, B: Borrow<C> + MaybeSync> AnyCommand for TypedCommand<C, B> {
 
     fn reads(&self, view: &View) -> ReadSet {
         self.command.borrow().reads(view)
+    }
+
+    fn cost(&self, view: &View) -> Option<Cost> {
+        self.command.borrow().cost(view)
     }
 
     fn decide(&mut self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {

@@ -5,10 +5,12 @@
 //! A [`Lifecycle`] has transitions: each consumes a state and returns the next state, or none if the event is illegal.
 
 mod command;
+mod cost;
 mod entity;
 mod lifecycle;
 mod query;
 mod rejection;
+mod sequence;
 mod settings;
 
 use std::any::Any;
@@ -16,6 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use command::{AnyCommand, Command, TypedCommand};
+pub use cost::{BudgetDecision, BudgetPort, Cost, ReservationTerm};
 pub use entity::LoadedEntity;
 pub use lifecycle::{Event, Lifecycle, LifecycleEvent, LifecycleState, transition_table};
 pub use query::{DomainQuery, TypedQuery};
@@ -280,6 +283,14 @@ impl ReadSet {
         self
     }
 
+    /// Adds all that another one requests.
+    pub fn with(mut self, other: Self) -> Self {
+        self.keys.extend(other.keys);
+        self.queries.extend(other.queries);
+        self.aggregates.extend(other.aggregates);
+        self
+    }
+
     /// Adds a query.
     pub fn query(mut self, name: &'static str, query: Query) -> Self {
         self.queries.push((name, query));
@@ -323,6 +334,7 @@ pub struct View {
     spread: u32,
     can_aggregate: bool,
     settings: EngineSettings,
+    budgets: Option<&'static BudgetPort>,
     documents: HashMap<Key, Option<LoadedDocument>>,
     query_results: SortedMap<&'static str, (Query, QueryRows)>,
     aggregates: SortedMap<&'static str, (Aggregate, Vec<Document>)>,
@@ -341,6 +353,11 @@ impl View {
     /// Sets the settings of the engine; without it every domain has its defaults.
     pub fn with_settings(self, settings: EngineSettings) -> Self {
         Self { settings, ..self }
+    }
+
+    /// Sets the budgets of the engine; without it there are none.
+    pub fn with_budgets(self, budgets: Option<&'static BudgetPort>) -> Self {
+        Self { budgets, ..self }
     }
 
     /// The settings of the engine: [`Ctx::settings`].

@@ -1,5 +1,8 @@
-//! The domains of builds with the feature `apps`.
+//! The domains of builds with the feature `fleet`, which turns on `apps`.
 
-use super::{apps, cvm, orchestration};
+use super::{apps, cvm, fleet, orchestration};
 
-domains!([&cvm::DOMAIN, &orchestration::DOMAIN, &apps::DOMAIN], [cvm::Work, apps::StepWork]);
+domains!(
+    [&cvm::DOMAIN, &orchestration::DOMAIN, &apps::DOMAIN, &fleet::DOMAIN],
+    [cvm::Work, apps::StepWork, fleet::CheckpointWork]
+);

@@ -16,7 +16,10 @@ macro_rules! domains {
     };
 }
 
-#[cfg(feature = "apps")]
+#[cfg(feature = "fleet")]
+mod all;
+#[cfg(all(feature = "apps", not(feature = "fleet")))]
+#[path = "all_without_fleet.rs"]
 mod all;
 #[cfg(not(feature = "apps"))]
 #[path = "all_without_apps.rs"]
@@ -24,6 +27,8 @@ mod all;
 #[cfg(feature = "apps")]
 pub mod apps;
 pub mod cvm;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod orchestration;
 
 pub use all::{ALL, visit_work_items};

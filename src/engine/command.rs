@@ -255,6 +255,23 @@ fn invalid_result(id: &CommandId, why: &str) -> store::StoreError {
     store::StoreError::Invalid { key, reason: format!("cannot record the result in the command ledger: {why}") }
 }
 
+/// Adds the cost of a command to its decision ([`Command::cost`](crate::decision::Command::cost)).
+pub(super) fn charge(
+    command: &dyn AnyCommand,
+    mut decision: Decision<()>,
+    view: &View,
+    ctx: &mut Ctx,
+) -> Result<Decision<()>, Rejection> {
+    if let Some(cost) = command.cost(view)
+        && !decision.changes.is_empty()
+    {
+        let after = view.clone().after(&decision.changes, ctx);
+        let charged = (view.budgets()?.charge)(&after, ctx, &cost)?;
+        decision.follow(charged);
+    }
+    Ok(decision)
+}
+
 /// Whether a commit of this decision fails if the documents in its view are stale. A decision without changes is not committed, and the absence
 /// of a document is checked only if the decision writes it.
 pub(super) fn is_checked_by_commit(decision: &Decision<()>, view: &View) -> bool {

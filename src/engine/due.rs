@@ -157,6 +157,7 @@ impl Engine {
                     document: &row.stored.document,
                     until,
                     one_part: run_limit == RunLimit::Slice,
+                    refreshed: None,
                 };
                 match self.run_due_row(rule, due).await {
                     Ok(kind) => {
@@ -178,7 +179,10 @@ impl Engine {
         }
     }
 
-    async fn run_due_row(&self, rule: &DueRule, row: DueRow<'_>) -> Result<Option<DueKind>, Error> {
+    async fn run_due_row(&self, rule: &DueRule, mut row: DueRow<'_>) -> Result<Option<DueKind>, Error> {
+        if (rule.maintains)(row.document) {
+            row.refreshed = self.store().maintain().await?;
+        }
         let mut command = (rule.command)(row);
         let max_parts = row.one_part.then_some(1);
         match self.execute_any(&mut *command, None, max_parts).await {

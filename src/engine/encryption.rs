@@ -19,6 +19,11 @@ pub(super) fn encrypt(store: Arc<dyn Store>, keys: StoreKeys) -> Arc<dyn Store> 
     Arc::new(EncryptedStore::new(store, keys))
 }
 
+/// Whether a store has keys, so that it encrypts secrets.
+pub fn encrypts(store: &dyn Store) -> bool {
+    store.encryption().is_some_and(EncryptedStore::has_keys)
+}
+
 impl Engine {
     /// Returns an engine over the documents as they are at rest, with encrypted secrets. Exports use it.
     pub(crate) fn at_rest(&self) -> Self {

@@ -11,12 +11,18 @@ use crate::value::Document;
 pub(crate) const ROTATION_FINGERPRINT: &str = "runstate.rotation";
 
 /// No keys.
-pub type NoKeys = ();
+#[derive(Clone, Debug, Default)]
+pub struct NoKeys(());
 pub use NoKeys as StoreKeys;
 
 /// Stores without encryption.
 pub(super) fn encrypt(store: Arc<dyn Store>, _: StoreKeys) -> Arc<dyn Store> {
     store
+}
+
+/// Whether a store has keys, so that it encrypts secrets.
+pub fn encrypts(_: &dyn Store) -> bool {
+    false
 }
 
 impl Engine {

@@ -37,14 +37,16 @@ pub use documents::{
 };
 pub(crate) use documents::{PREFIX as DOCUMENTS_PREFIX, VersionChoice};
 pub use due::{DueFailure, DueReport, RunLimit};
-pub use encryption::StoreKeys;
 pub(crate) use encryption::{ROTATION_FINGERPRINT, has_sealed};
+pub use encryption::{StoreKeys, encrypts};
 pub use error::Error;
 pub use host::*;
 pub use progress::{Phase, Progress};
 pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS, catalog};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use store_operations::MIRROR;
 pub(crate) use store_operations::exported_collections;
-pub use store_operations::{ChangeFilter, CollectionInfo, EngineChange, EngineChanges, Info};
+pub use store_operations::{ChangeFilter, CollectionInfo, EngineChange, EngineChanges, ExpiredRows, Info};
 use view_loading::ReadSource;
 
 /// The former path of [`crate::transfer`].
@@ -355,6 +357,7 @@ impl Engine {
             ctx.stopwatch = self.shared.host.stopwatch();
             ctx.max_writes = self.shared.store.capabilities().batch_writes;
             let decision = command.decide(&view, &mut ctx);
+            let decision = decision.and_then(|decision| command::charge(command, decision, &view, &mut ctx));
             let decision = decision.and_then(|decision| self.run_triggers(command, decision, &view, &ctx));
             let decision = match decision {
                 // Each round asks for at least one new key, so this ends; `load` bounds the rounds.

@@ -11,12 +11,13 @@ use super::{DECLARATIONS, Engine, Error, Progress};
 use crate::engine::staging::cleanup;
 use crate::engine::verify;
 use crate::error_code::ErrorCode;
-use crate::schema::{Accumulator, Aggregate, Catalog, Collection, Filter, Key, Ttl};
+use crate::operation::DueRule;
+use crate::schema::{Accumulator, Aggregate, Catalog, Collection, Direction, Filter, Key, Query, Ttl};
 use crate::store::{
-    COMMANDS, Capabilities, ChangeEvent, Freshness, Position, StoreProperty, StoredDocument, VerifyReport,
+    COMMANDS, Capabilities, ChangeEvent, Freshness, Position, Row, StoreProperty, StoredDocument, VerifyReport,
 };
 use crate::time::{Millis, Timestamp};
-use crate::value::{self, Json};
+use crate::value::{self, Json, json_bytes};
 
 /// Information about a store.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -207,18 +208,40 @@ impl Engine {
         Ok(swept)
     }
 
-    /// The number of rows that [`Engine::sweep`] would remove at `now` without a limit, for each collection with any. The time alone
-    /// decides: a row that does not meet the [`Ttl`]'s other condition is counted, although the sweep keeps it.
-    pub async fn count_expired(&self, now: Timestamp) -> Result<Vec<(&'static str, u64)>, Error> {
+    /// The rows that [`Engine::sweep`] would remove at `now` without a limit, with their bytes. It reads these rows, a page at a time.
+    pub async fn measure_expired(&self, now: Timestamp) -> Result<Vec<ExpiredRows>, Error> {
         let mut expired = Vec::new();
         for (collection, ttl) in self.expiring_collections() {
             let latest = (now - ttl.after).as_millis();
-            let count = self.count_where(collection.name, Filter::Lte(ttl.field.to_owned(), latest.into())).await?;
-            if count > 0 {
-                expired.push((collection.name, count));
+            let query = Query::of(collection).filter(Filter::Lte(ttl.field.to_owned(), latest.into()));
+            let query = query.sort(ttl.field, Direction::Ascending).limit(MEASURED_ROWS);
+            let (mut cursor, mut found) = (None, ExpiredRows { collection: collection.name, rows: 0, bytes: 0 });
+            loop {
+                let page = self.store().query(&query.clone().after(cursor), Freshness::Session).await?;
+                for Row { stored, .. } in page.items {
+                    if ttl.expires_at(&stored.document).is_some_and(|at| at <= now) {
+                        let owner = self.shared.registry.domains().iter().find(|domain| domain.owns(collection.name));
+                        let external =
+                            owner.map_or(0, |owner| (owner.external_bytes)(collection.name, &stored.document));
+                        found.rows += 1;
+                        found.bytes += json_bytes(&*stored.document) as u64 + external;
+                    }
+                }
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            if found.rows > 0 {
+                expired.push(found);
             }
         }
         Ok(expired)
+    }
+
+    /// The number of entities for which a rule has work if `until` is the last timestamp that is due.
+    pub async fn count_due(&self, rule: &DueRule, until: Timestamp) -> Result<u64, Error> {
+        self.count_where(rule.collection.name, rule.query(Some(until)).filter).await
     }
 
     /// Collections whose rows expire. No catalog contains the command ledger, because every store has it.
@@ -265,6 +288,20 @@ pub(crate) const MIRROR: &str = "mirror.positions";
 pub(crate) fn exported_collections(catalog: &Catalog) -> Vec<&'static Collection> {
     let documents = catalog.iter().filter(|c| ![COMMANDS.name, DECLARATIONS.name, MIRROR].contains(&c.name));
     documents.chain([&COMMANDS as &'static Collection]).collect()
+}
+
+/// Number of rows of a page whose bytes are added up.
+const MEASURED_ROWS: u32 = 256;
+
+/// Expired rows of a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpiredRows {
+    /// The collection.
+    pub collection: &'static str,
+    /// Their number.
+    pub rows: u64,
+    /// The bytes of their documents as JSON, and the bytes that are stored elsewhere for them, as those of artifacts are.
+    pub bytes: u64,
 }
 
 /// Selects changes.

@@ -41,13 +41,18 @@ pub(super) async fn load(
 ) -> Result<View, Error> {
     let (spread, can_aggregate) =
         (engine.shared.contention.spread(command.name()), engine.shared.store.capabilities().aggregate);
-    let mut view = View::new(now, spread, can_aggregate).with_settings(engine.settings().clone());
+    let view = View::new(now, spread, can_aggregate).with_settings(engine.settings().clone());
+    let mut view = view.with_budgets(engine.registry().budgets());
     let mut from = source;
     let mut fetched: Vec<Key> = Vec::new();
     let (mut rounds, mut overtaken) = (0, 0);
     let mut is_fresh = false;
     while rounds < MAX_ROUNDS && overtaken < MAX_OVERTAKEN_ROUNDS {
-        let missing = view.missing(unread.iter().cloned().fold(command.reads(&view), ReadSet::with_key));
+        let mut reads = unread.iter().cloned().fold(command.reads(&view), ReadSet::with_key);
+        if let (Some(cost), Some(budgets)) = (command.cost(&view), engine.registry().budgets()) {
+            reads = reads.with((budgets.reads)(&view, &cost));
+        }
+        let missing = view.missing(reads);
         if missing.is_empty() {
             return Ok(view);
         }

@@ -29,6 +29,10 @@ pub struct DueRule {
     pub command: fn(DueRow<'_>) -> Box<dyn AnyCommand>,
     /// The kind of work that the command has done, from its result; `None`: nothing.
     pub outcome: fn(&Json) -> Option<DueKind>,
+    /// Whether the store does its own regular work ([`Store::maintain`](crate::store::Store::maintain)) before the command of such an entity.
+    pub maintains: fn(&Document) -> bool,
+    /// Whether it deletes entities that were kept long enough, so that a sweep does its work too.
+    pub is_retention: bool,
 }
 
 impl DueRule {
@@ -48,6 +52,8 @@ impl DueRule {
             filter: || Filter::All,
             command,
             outcome: |_| Some(DueKind::Resumed),
+            maintains: |_| false,
+            is_retention: false,
         }
     }
 
@@ -78,6 +84,8 @@ pub struct DueRow<'a> {
     pub until: Timestamp,
     /// Whether the caller stops after the first part of the work, and other processes do the rest.
     pub one_part: bool,
+    /// The rows of the views that the store has refreshed for it; `None`: it has none.
+    pub refreshed: Option<u64>,
 }
 
 /// The kind of work that was done.

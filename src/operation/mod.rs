@@ -50,8 +50,8 @@ pub use webhook_secret::{GONE, WebhookSecret};
 pub use work_item::{Failure, WorkItem, WorkItemVisitor};
 
 use crate::decision::{
-    AnyCommand, Command, DomainQuery, DomainSettings, EngineSettings, Lifecycle, Rejection, TypedCommand, TypedQuery,
-    transition_table,
+    AnyCommand, BudgetPort, Command, DomainQuery, DomainSettings, EngineSettings, Lifecycle, Rejection, TypedCommand,
+    TypedQuery, transition_table,
 };
 use crate::error_code::CodeDeclaration;
 use crate::schema::Collection;
@@ -170,12 +170,16 @@ pub struct Domain {
     pub name: &'static str,
     /// Its collections.
     pub collections: &'static [&'static Collection],
+    /// Those of its collections that hold what people define, such as programs and configurations. A worker only reads them.
+    pub definitions: &'static [&'static Collection],
     /// Its operations.
     pub operations: &'static [&'static OperationDeclaration],
     /// Its due rules, in the order in which due work is done.
     pub due: &'static [&'static DueRule],
     /// Its triggers.
     pub triggers: &'static [Trigger],
+    /// Its budgets, if it keeps any. At most one domain of an engine does.
+    pub budgets: Option<&'static BudgetPort>,
     /// Its audit log, if it has one.
     pub audit: Option<Audit>,
     /// Its error codes.
@@ -186,6 +190,8 @@ pub struct Domain {
     pub checks: &'static [&'static EntityCheck],
     /// The lifecycles of its entities, for the documentation.
     pub lifecycles: &'static [LifecycleDeclaration],
+    /// The bytes that go with a document of a collection when it expires, and are stored elsewhere; by default none.
+    pub external_bytes: fn(&str, &Document) -> u64,
     /// How an export that is a folder shows its documents; by default each collection has a folder, and each document a file named by its id.
     pub files: Option<&'static FileLayout>,
 }
@@ -245,14 +251,17 @@ impl Domain {
         Self {
             name,
             collections: &[],
+            definitions: &[],
             operations: &[],
             due: &[],
             triggers: &[],
+            budgets: None,
             audit: None,
             codes: &[],
             settings: None,
             checks: &[],
             lifecycles: &[],
+            external_bytes: |_, _| 0,
             files: None,
         }
     }
@@ -260,6 +269,12 @@ impl Domain {
     /// Sets the collections.
     pub const fn collections(mut self, collections: &'static [&'static Collection]) -> Self {
         self.collections = collections;
+        self
+    }
+
+    /// Sets the collections that hold definitions.
+    pub const fn definitions(mut self, definitions: &'static [&'static Collection]) -> Self {
+        self.definitions = definitions;
         self
     }
 
@@ -278,6 +293,12 @@ impl Domain {
     /// Sets the triggers.
     pub const fn triggers(mut self, triggers: &'static [Trigger]) -> Self {
         self.triggers = triggers;
+        self
+    }
+
+    /// Sets the budgets.
+    pub const fn budgets(mut self, budgets: &'static BudgetPort) -> Self {
+        self.budgets = Some(budgets);
         self
     }
 
@@ -308,6 +329,12 @@ impl Domain {
     /// Sets the lifecycles.
     pub const fn lifecycles(mut self, lifecycles: &'static [LifecycleDeclaration]) -> Self {
         self.lifecycles = lifecycles;
+        self
+    }
+
+    /// Sets the bytes that are stored elsewhere.
+    pub const fn external_bytes(mut self, external_bytes: fn(&str, &Document) -> u64) -> Self {
+        self.external_bytes = external_bytes;
         self
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::DescribedParameter;
 use crate::decision::Rejection;
 use crate::limits::SAFE_INTEGER;
-use crate::time::{Millis, Timestamp};
+use crate::time::{Date, Millis, Timestamp};
 use crate::value::{Document, Json, json_text, levenshtein, lower_case};
 
 /// A declared parameter.
@@ -403,6 +403,17 @@ impl Parameter for Timestamp {
         // A host's time may have a fraction.
         let number = value.as_f64().filter(|number| number.abs() <= MAX_TIME);
         number.map(|at| Timestamp::from_millis(at as i64)).ok_or_else(|| Mismatch::of_type(Self::expected(), value))
+    }
+}
+
+impl Parameter for Date {
+    fn expected() -> String {
+        "a day `YYYY-MM-DD`".to_owned()
+    }
+
+    fn from_json(value: Json) -> Result<Self, Mismatch> {
+        let day = value.as_str().and_then(Self::parse);
+        day.ok_or_else(|| Mismatch::of_type(Self::expected(), value))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The domains of one engine, checked once: no collection, operation or code is declared twice.
 
 use super::{Audit, Domain, DueRule, EntityCheck, OperationDeclaration, Trigger};
+use crate::decision::BudgetPort;
 use crate::error_code::{CodeDeclaration, ErrorCode};
 use crate::schema::{Catalog, CatalogError, Collection};
 use crate::value::SortedMap;
@@ -82,6 +83,9 @@ impl Registry {
                 claim("the operation", operation.signature.name, domain.name)?;
                 operations.insert(operation.signature.name, *operation);
             }
+            if domain.budgets.is_some() {
+                claim("the port", "budgets", domain.name)?;
+            }
             for CodeDeclaration { code, .. } in domain.codes {
                 claim("error code", code.as_str(), domain.name)?;
             }
@@ -118,6 +122,11 @@ impl Registry {
     pub fn triggers<'a>(&'a self, collection: &'a str) -> impl Iterator<Item = &'static Trigger> + 'a {
         let all = self.domains.iter().flat_map(|domain| domain.triggers);
         all.filter(move |trigger| trigger.collection.name == collection)
+    }
+
+    /// The budgets of the domain that keeps them.
+    pub fn budgets(&self) -> Option<&'static BudgetPort> {
+        self.domains.iter().find_map(|domain| domain.budgets)
     }
 
     /// The audit log of a command with this name.

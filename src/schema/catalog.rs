@@ -1,6 +1,8 @@
 //! The collections that an engine works with, checked once.
 
-use super::{Collection, Index, IndexKind, Kind, Presence, ShardKey, TimeSeries, sealed};
+use super::{
+    Collection, Format, Index, IndexKind, Kind, Partition, Presence, ShardKey, TimeSeries, range, sealed, view,
+};
 use crate::value::{SortedMap, SortedSet};
 
 /// A declaration that is not valid.
@@ -39,6 +41,7 @@ impl Catalog {
                 }
             }
         }
+        view::verify(&catalog).map_err(|(collection, problem)| CatalogError { collection, problem })?;
         Ok(catalog)
     }
 
@@ -88,6 +91,11 @@ fn verify(collection: &Collection) -> Result<(), String> {
         if field.is_words && field.kind != Kind::Text {
             return Err(format!("`{}` holds words, but is not a text", field.name));
         }
+        if let Some(format) = field.format
+            && !format.suits(field.kind)
+        {
+            return Err(format!("the format {format} of `{}` is not one of its kind", field.name));
+        }
         if let (Presence::Default(value), false) = (field.presence, field.values.is_empty())
             && !field.values.iter().any(|v| value.to_json() == *v)
         {
@@ -115,12 +123,14 @@ fn verify(collection: &Collection) -> Result<(), String> {
             .to_owned());
     }
     sealed::verify(collection)?;
+    range::verify(collection)?;
     if let Some(ttl) = &collection.ttl
         && collection.kind_of(ttl.field) != Kind::Timestamp
     {
         return Err(format!("it expires by `{}`, which is not a timestamp", ttl.field));
     }
     verify_detached(collection)?;
+    verify_partition(collection)?;
     verify_shard_key(collection)
 }
 
@@ -146,6 +156,22 @@ fn verify_detached(collection: &Collection) -> Result<(), String> {
         }
         _ if !collection.insert_only => Err("its rows are a time series, so they are insert-only".to_owned()),
         _ => Ok(()),
+    }
+}
+
+/// The rules of PostgreSQL: a partition is selected by a value that every row has, and an index is unique within a partition only.
+fn verify_partition(collection: &Collection) -> Result<(), String> {
+    let Some(Partition::Month(day)) = collection.partition else { return Ok(()) };
+    let is_day = |field: &super::Field| field.format == Some(Format::Date) && field.presence == Presence::Required;
+    if !collection.fields.iter().any(|field| field.name == day && !day.contains('.') && is_day(field)) {
+        return Err(format!("not every document has a day `{day}` that selects its partition"));
+    }
+    if !collection.insert_only {
+        return Err(format!("its documents change, so `{day}` cannot select their partition"));
+    }
+    match collection.indexes.iter().find(|index| index.unique) {
+        Some(index) => Err(format!("its unique index `{}` would hold within one partition only", index.name())),
+        None => Ok(()),
     }
 }
 
@@ -245,6 +271,23 @@ mod tests {
     const PINNED: Collection =
         SERIES.ttl(Ttl { field: "at", after: Millis(1), partial: Some(Predicate::Exists("by")) });
     const UPDATED: Collection = Collection { insert_only: false, ..SERIES };
+
+    const DIVIDED: Collection = Collection::new("a.b", 1)
+        .fields(&[Field::text("day").format(Format::Date), Field::text("x")])
+        .partition(Partition::Month("day"))
+        .insert_only();
+    const TEXTS: Collection = DIVIDED.partition(Partition::Month("x"));
+    const MOVING: Collection = Collection { insert_only: false, ..DIVIDED };
+    const NATURAL: Collection = DIVIDED.indexes(&[Index::ordered(&[("x", Ascending)]).unique()]);
+
+    #[test]
+    fn partitions_follow_the_rules_of_the_server() {
+        let problem = |c: &'static Collection| Catalog::new(&[c]).unwrap_err().problem;
+        assert_eq!(problem(&TEXTS), "not every document has a day `x` that selects its partition");
+        assert_eq!(problem(&MOVING), "its documents change, so `day` cannot select their partition");
+        assert_eq!(problem(&NATURAL), "its unique index `x` would hold within one partition only");
+        assert!(Catalog::new(&[&DIVIDED]).is_ok());
+    }
 
     #[test]
     fn time_series_follow_the_rules_of_every_store() {

@@ -1,6 +1,6 @@
 //! Checks whether a document matches the declaration of its collection.
 
-use super::{Collection, Field, Kind, Presence, parse_decimal, sealed};
+use super::{Collection, Field, Kind, Presence, parse_decimal, range, sealed};
 use crate::limits::{DOCUMENT_DEPTH, SAFE_INTEGER};
 use crate::value::{Document, Json, ValueError, check_storable, get, words};
 
@@ -72,7 +72,11 @@ pub fn check(collection: &Collection, document: &Document) -> Result<(), Violati
                 .then(|| "is missing".to_owned()),
         };
         reason.map_or(Ok(()), |reason| Err(Violation::new(field.name.to_owned(), reason)))
-    })
+    })?;
+    match range::find_disorder(collection, document) {
+        Some((lesser, greater)) => Err(Violation::new(greater.to_owned(), format!("is less than `{lesser}`"))),
+        None => Ok(()),
+    }
 }
 
 /// Checks a value for the field at `path`, which the collection declares; `Err`: the reason, which follows the name of the value.
@@ -123,6 +127,14 @@ fn field_violation(field: &Field, value: &Json) -> Option<String> {
     }
     if !field.values.is_empty() && !field.values.iter().any(|v| value == v) {
         return Some(format!("is not one of {}", field.values.join(", ")));
+    }
+    if let Some(format) = field.format
+        && !format.fits(value)
+    {
+        return Some(format!("is not {}", format.phrase()));
+    }
+    if !field.range.contains(value) {
+        return Some(format!("is not a number {}", field.range));
     }
     if field.is_words && !value.as_str().is_some_and(is_words) {
         return Some("is not words in lower case with one space between two".to_owned());

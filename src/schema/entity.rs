@@ -8,8 +8,8 @@ use std::fmt::Display;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{Collection, Field, Kind, Literal, Violation, parse_decimal};
-use crate::time::{Millis, Timestamp};
+use super::{Collection, Field, Format, Kind, Literal, NumberRange, Violation, parse_decimal};
+use crate::time::{Date, Millis, Timestamp};
 use crate::value::{self, Document, Json};
 
 /// A struct that is stored as a document of its own collection.
@@ -67,6 +67,9 @@ use crate::value::{self, Document, Json};
 /// | `#[entity(insert_only)]` | see [`Collection`] |
 /// | `#[entity(detached(time = at, meta = source))]` | a time series, whose rows are insert-only; see [`TimeSeries`](super::TimeSeries) |
 /// | `#[entity(noun = "parcel", filters(status, depot))]` | the queries `domain.parcel.show` and `domain.parcel.list`, with these filters; see [`EntityQueries`](crate::operation::EntityQueries) |
+/// | `#[entity(orders(first < last))]` | the value of `first` is not greater than that of `last` |
+/// | `#[entity(partition_by(day, month))]` | PostgreSQL divides the table by the month of this day; see [`Partition`](super::Partition) |
+/// | `#[entity(views(SUMMARY))]` | PostgreSQL keeps this [`MaterializedView`](super::MaterializedView) |
 /// | `#[entity(rename_all = "camelCase")]` | stored names in that case; without it as in Rust |
 /// | `#[entity(inside = "state")]` | the fields are stored in that object |
 /// | `#[entity(upgrade = function)]` | corrects a value read from a document of an older version: `fn(Self) -> Self` |
@@ -85,6 +88,8 @@ use crate::value::{self, Document, Json};
 /// | `composed_of(a, b)` | the id is the values of these fields, joined by `:`; for an id with `default` |
 /// | `references = "domain.name"` | holds an id of that collection; also in a state or an object, but not in the elements of a list or map |
 /// | `part_of = "domain.name"` | holds the id of the document that this one is a part of; see [`Reference`](super::Reference) |
+/// | `format = varchar(50)` | the [`Format`]: `uuid`, `date`, `varchar(characters)`, `decimal(precision, scale)` or `integer` |
+/// | `range = 0..=1`, `range = 0..` | the [`NumberRange`] of numbers |
 /// | `kind = id` | the declared kind, if it differs from that of the type |
 /// | `rename = "name"`, `path = "state.pc"` | the stored name; the stored path in an object |
 /// | `max = 200`, `values = LIST` | largest size in bytes; allowed values |
@@ -173,6 +178,10 @@ pub trait Fields: Sized {
 pub trait FieldType: Sized {
     /// The kind of its values.
     const KIND: Kind;
+    /// The format of its values.
+    const FORMAT: Option<Format> = None;
+    /// The range of its values.
+    const RANGE: NumberRange = NumberRange::ANY;
     /// Whether documents may lack it.
     const OPTIONAL: bool = false;
     /// Whether null is one of its values.
@@ -317,6 +326,19 @@ impl FieldType for Json {
     }
 }
 
+impl FieldType for Date {
+    const KIND: Kind = Kind::Text;
+    const FORMAT: Option<Format> = Some(Format::Date);
+
+    fn to_json(&self) -> Result<Json, Violation> {
+        Ok(self.to_string().into())
+    }
+
+    fn from_json(value: &Json) -> Result<Self, Violation> {
+        value.as_str().and_then(Self::parse).ok_or_else(|| violation(&"is not a day `YYYY-MM-DD`"))
+    }
+}
+
 impl FieldType for Decimal {
     const KIND: Kind = Kind::Decimal;
 
@@ -331,6 +353,8 @@ impl FieldType for Decimal {
 
 impl<T: FieldType> FieldType for Option<T> {
     const KIND: Kind = T::KIND;
+    const FORMAT: Option<Format> = T::FORMAT;
+    const RANGE: NumberRange = T::RANGE;
     const OPTIONAL: bool = true;
     const HOLDS_NULL: bool = true;
     const VALUES: &'static [&'static str] = T::VALUES;

@@ -158,6 +158,73 @@ fn encode_decimal(number: Decimal, out: &mut Vec<u8>) {
     out.extend(magnitude.iter().map(|b| if negative { !b } else { *b }));
 }
 
+/// Decodes the bytes of [`encode_field`] to the value. `None`: they are not a null, a boolean, a number, a decimal or a text. A number of a
+/// timestamp or integer is an integer.
+pub fn decode_field(kind: Kind, direction: Direction, key: &[u8]) -> Option<Json> {
+    let bytes: Vec<u8> =
+        key.iter().map(|byte| if direction == Direction::Descending { !byte } else { *byte }).collect();
+    match bytes.split_first()? {
+        (0x05, []) => Some(Json::Null),
+        (0x10, []) => Some(false.into()),
+        (0x11, []) => Some(true.into()),
+        (0x20, rest) if kind == Kind::Decimal => decode_decimal(rest).map(Json::String),
+        (0x20, rest) => decode_number(kind, rest),
+        (0x30, rest) => decode_text(rest).map(Json::String),
+        _ => None,
+    }
+}
+
+fn decode_number(kind: Kind, bytes: &[u8]) -> Option<Json> {
+    let ordered = u64::from_be_bytes(bytes.try_into().ok()?);
+    let number = f64::from_bits(if ordered >> 63 == 1 { ordered ^ 1 << 63 } else { !ordered });
+    if !matches!(kind, Kind::Timestamp | Kind::Int) {
+        return number.is_finite().then(|| number.into());
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "timestamps and integers are whole, and within the range of i64"
+    )]
+    (number.fract() == 0.0).then(|| (number as i64).into())
+}
+
+/// The inverse of [`encode_decimal`], after the first byte.
+fn decode_decimal(bytes: &[u8]) -> Option<String> {
+    let (sign, magnitude) = bytes.split_first()?;
+    let magnitude: Vec<u8> = match sign {
+        1 => return magnitude.is_empty().then(|| "0".to_owned()),
+        0 => magnitude.iter().map(|byte| !byte).collect(),
+        2 => magnitude.to_vec(),
+        _ => return None,
+    };
+    let (exponent, digits) = magnitude.split_first()?;
+    let (end, digits) = digits.split_last()?;
+    let is_digit = |byte: &u8| (1..=10).contains(byte);
+    if *end != 0 || digits.is_empty() || !digits.iter().all(is_digit) {
+        return None;
+    }
+    let digits: String = digits.iter().map(|byte| char::from(byte - 1 + b'0')).collect();
+    let exponent = i32::from(*exponent) - 128;
+    let text = match usize::try_from(exponent) {
+        Err(_) | Ok(0) => format!("0.{}{digits}", "0".repeat(usize::try_from(-exponent).ok()?)),
+        Ok(whole) if whole >= digits.len() => format!("{digits}{}", "0".repeat(whole - digits.len())),
+        Ok(whole) => format!("{}.{}", &digits[..whole], &digits[whole..]),
+    };
+    let text = if *sign == 0 { format!("-{text}") } else { text };
+    parse_decimal(&text).map(|_| text)
+}
+
+fn decode_text(bytes: &[u8]) -> Option<String> {
+    let mut rest = bytes.strip_suffix(&[0x00, 0x01])?.iter();
+    let mut text = Vec::with_capacity(bytes.len());
+    while let Some(byte) = rest.next() {
+        if *byte == 0 && rest.next() != Some(&0xff) {
+            return None;
+        }
+        text.push(*byte);
+    }
+    String::from_utf8(text).ok()
+}
+
 /// Parses `-?digits[.digits]` with at most 28 significant digits; `None` for anything else, such as an exponent, a leading zero or a zero
 /// with a sign.
 ///
@@ -221,6 +288,16 @@ mod tests {
                 let by_value = reversed(compare(&a, &c), first).then_with(|| compare(&b, &d));
                 prop_assert_eq!(key(&a, &b).cmp(&key(&c, &d)), by_value);
                 prop_assert_eq!(key(&a, &b).cmp(&key(&a, &d)), compare(&b, &d));
+            }
+        }
+
+        #[test]
+        fn key_of_a_decimal_decodes_to_its_value(n in any::<i64>(), scale in 0u32..25) {
+            let value = Decimal::new(n, scale);
+            for direction in [Direction::Ascending, Direction::Descending] {
+                let key = encode_field(Kind::Decimal, &Json::from(value.to_string()), direction);
+                let decoded = decode_field(Kind::Decimal, direction, &key);
+                prop_assert_eq!(decoded.as_ref().and_then(Json::as_str).and_then(parse_decimal), Some(value));
             }
         }
 

@@ -6,13 +6,16 @@ mod check;
 #[doc(hidden)]
 pub mod declaration;
 pub mod entity;
+mod format;
 pub mod keys;
 mod query;
+mod range;
 #[cfg(feature = "encryption")]
 pub mod sealed;
 #[cfg(not(feature = "encryption"))]
 #[path = "sealed_absent.rs"]
 mod sealed;
+mod view;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,10 +25,14 @@ pub use catalog::{Catalog, CatalogError};
 pub(crate) use check::check_value;
 pub use check::{RESERVED, Violation, check};
 pub use entity::{Entity, FieldType, Fields, StatefulEntity};
+pub use format::Format;
 pub use keys::parse_decimal;
 pub(crate) use query::page_rows;
 pub use query::{Accumulator, Aggregate, Filter, Freshness, Group, Literal, Page, Predicate, Query, Sort};
+pub use range::NumberRange;
 pub use runstate_derive::{Entity, FieldType, Fields, State};
+pub use view::MaterializedView;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +58,14 @@ pub struct Collection {
     pub fields: &'static [Field],
     /// Declared indexes.
     pub indexes: &'static [Index],
+    /// Pairs of fields: the value of the first is not greater than that of the second.
+    pub orders: &'static [(&'static str, &'static str)],
     /// The rule by which documents expire.
     pub ttl: Option<Ttl>,
+    /// How PostgreSQL divides a new table into partitions; other stores ignore it.
+    pub partition: Option<Partition>,
+    /// Materialized views that read the documents; see [`MaterializedView`].
+    pub views: &'static [&'static MaterializedView],
     /// The field by which a sharded MongoDB distributes the documents; `None`: the collection is small, and not distributed.
     pub shard: Option<ShardKey>,
     /// Documents are inserted and deleted, never updated.
@@ -70,6 +83,10 @@ pub struct Field {
     pub name: &'static str,
     /// The kind of its values.
     pub kind: Kind,
+    /// The format of its values, as a column type of SQL has it.
+    pub format: Option<Format>,
+    /// The least and the greatest of its values.
+    pub range: NumberRange,
     /// Whether documents must have it.
     pub presence: Presence,
     /// The allowed values; empty: any value of its kind.
@@ -205,6 +222,13 @@ pub enum ShardKey {
     Ranged(&'static str),
 }
 
+/// How PostgreSQL divides the table of a collection. Its documents are insert-only and have no unique index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partition {
+    /// By the month of the day in this field, which every document has.
+    Month(&'static str),
+}
+
 /// A time series, such as metrics. Its rows are inserted and expire; they are never changed or deleted. A commit with such rows has no
 /// other documents and no checks, so a store may write them where no transaction reaches: a time-series collection of MongoDB.
 ///
@@ -226,7 +250,10 @@ impl Collection {
             version,
             fields: &[],
             indexes: &[],
+            orders: &[],
             ttl: None,
+            partition: None,
+            views: &[],
             shard: None,
             insert_only: false,
             detached: None,
@@ -243,6 +270,24 @@ impl Collection {
     /// Sets the indexes.
     pub const fn indexes(mut self, indexes: &'static [Index]) -> Self {
         self.indexes = indexes;
+        self
+    }
+
+    /// Sets the pairs of fields whose values are ordered.
+    pub const fn orders(mut self, orders: &'static [(&'static str, &'static str)]) -> Self {
+        self.orders = orders;
+        self
+    }
+
+    /// Sets how PostgreSQL divides the table.
+    pub const fn partition(mut self, partition: Partition) -> Self {
+        self.partition = Some(partition);
+        self
+    }
+
+    /// Sets the materialized views.
+    pub const fn views(mut self, views: &'static [&'static MaterializedView]) -> Self {
+        self.views = views;
         self
     }
 
@@ -344,6 +389,8 @@ impl Field {
         Self {
             name,
             kind,
+            format: None,
+            range: NumberRange::ANY,
             presence: Presence::Required,
             values: &[],
             max_bytes: 0,
@@ -357,13 +404,27 @@ impl Field {
 
     /// A field with the declaration of the type `T`.
     pub const fn of<T: FieldType>(name: &'static str) -> Self {
-        let field = Self::new(name, T::KIND).one_of(T::VALUES);
+        let mut field = Self::new(name, T::KIND).one_of(T::VALUES);
+        field.format = T::FORMAT;
+        field.range = T::RANGE;
         if T::OPTIONAL { field.optional() } else { field }
     }
 
     /// Sets the kind.
     pub const fn kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
+        self
+    }
+
+    /// Sets the format.
+    pub const fn format(mut self, format: Format) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Sets the range.
+    pub const fn range(mut self, range: NumberRange) -> Self {
+        self.range = range;
         self
     }
 

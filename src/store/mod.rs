@@ -42,6 +42,8 @@ pub mod layer;
 mod memory;
 #[cfg(all(feature = "mongodb", not(target_family = "wasm")))]
 pub mod mongodb;
+#[cfg(all(feature = "postgres", not(target_family = "wasm")))]
+pub mod postgres;
 pub mod tables;
 
 use std::sync::Arc;
@@ -277,6 +279,13 @@ pub trait Store: MaybeSync {
         now: Timestamp,
         limit: usize,
     ) -> BoxFuture<'a, Result<usize, StoreError>>;
+
+    /// Does the work that a backend needs from time to time, beside commits and sweeps: PostgreSQL creates partitions, and refreshes
+    /// materialized views ([`MaterializedView`](crate::schema::MaterializedView)). It changes no document. Returns the number of rows of
+    /// the views; `None`: there is none, or this user may not refresh them.
+    fn maintain(&self) -> BoxFuture<'_, Result<Option<u64>, StoreError>> {
+        Box::pin(async { Ok(None) })
+    }
 
     /// Returns the names of the collections that have documents, in ascending order, including the ledger and those that the declared
     /// catalog does not have: a program with other domains wrote them.

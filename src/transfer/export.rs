@@ -261,6 +261,7 @@ mod tests {
         let catalog = crate::domain::catalog().unwrap();
         let with_nested: Vec<&str> =
             catalog.iter().filter(|of| catalog.has_nested_children(of)).map(|of| of.name).collect();
-        assert_eq!(with_nested, [PROGRAMS.name], "an execution that moved with its program would lack its rows");
+        let expected = [PROGRAMS.name, "fleet.hub_instances", "fleet.projects"];
+        assert_eq!(with_nested, expected, "an execution that moved with its program would lack its rows");
     }
 }

@@ -19,10 +19,14 @@
 //! | `apply.rs` | the writes, and the roll-back of an import that the store rejects |
 //! | `record.rs`, `lines.rs`, `disk/` | the forms of exports: a document, lines, files and folders |
 //! | `foreign/` | documents of another program that has the collections of a domain, as the source of an import |
+//! | `window.rs` | changes that belong together, from the change feed |
+//! | `backup/` | a backup that follows the change feed, and its state at a point in time |
 //! | `mirror/` | a second store that is kept equal to a store, and its comparison |
 //! | `legacy/` | the import from the older CVM |
 
 mod apply;
+#[cfg(all(feature = "object-store", not(target_family = "wasm")))]
+pub mod backup;
 #[cfg(not(target_family = "wasm"))]
 pub mod disk;
 mod export;
@@ -36,6 +40,10 @@ mod lines;
 pub mod mirror;
 mod plan;
 mod record;
+// Mirrors use a part of it.
+#[cfg_attr(not(feature = "object-store"), allow(dead_code))]
+#[cfg(not(target_family = "wasm"))]
+mod window;
 
 use std::collections::BTreeMap;
 

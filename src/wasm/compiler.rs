@@ -3,12 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::client;
+use crate::client::{ProgramFile, compile_program};
 use crate::engine::Error;
 use crate::vm::Instruction;
-
-/// The name of this compiler version, recorded with the bytecode.
-const COMPILER: &str = concat!("runstate:", env!("CARGO_PKG_VERSION"));
 
 /// A compiled source.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -16,12 +13,25 @@ pub struct CompiledSource {
     /// The instructions.
     pub bytecode: Vec<Instruction>,
     /// The compiler: `runstate:0.1.0`.
-    pub compiler: &'static str,
+    pub compiler: String,
+    /// Path of the entry, if it imports files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// The files that are imported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ProgramFile>,
 }
 
-/// Compiles `source`. `name` is the file name in diagnostics. On `compile_error` the error's details hold all problems as `diagnostics`.
-pub fn compile(name: &str, source: &str) -> Result<CompiledSource, Error> {
-    Ok(CompiledSource { bytecode: client::compile(name, source)?, compiler: COMPILER })
+/// Compiles `source`, that of the entry if there are `files`. `name` is the file name in diagnostics of one file. On `compile_error` the error's
+/// details hold all problems as `diagnostics`.
+pub fn compile(
+    name: &str,
+    source: &str,
+    entry: Option<&str>,
+    files: Vec<ProgramFile>,
+) -> Result<CompiledSource, Error> {
+    let load = compile_program(name, source, entry, files)?;
+    Ok(CompiledSource { bytecode: load.bytecode, compiler: load.compiler, entry: load.entry, files: load.files })
 }
 
 #[cfg(test)]
@@ -32,14 +42,24 @@ mod tests {
 
     #[test]
     fn a_source_compiles_to_bytecode() {
-        let compiled = compile("hello.ts", "console.log('hello')").unwrap();
-        assert_eq!(compiled.compiler, COMPILER);
+        let compiled = compile("hello.ts", "console.log('hello')", None, Vec::new()).unwrap();
+        assert_eq!(compiled.compiler, concat!("runstate:", env!("CARGO_PKG_VERSION")));
         assert_eq!(compiled.bytecode, lang::compile("hello.ts", "console.log('hello')").unwrap().bytecode);
     }
 
     #[test]
+    fn only_imported_files_are_returned() {
+        let file = |path: &str| ProgramFile { path: path.to_owned(), source: "export const a = 1".to_owned() };
+        let files = vec![file("a.ts"), file("b.ts")];
+        let compiled = compile("two", "import { a } from './a'; a", None, files.clone()).unwrap();
+        assert_eq!((compiled.entry.as_deref(), compiled.files), (Some("main.ts"), vec![file("a.ts")]));
+        let compiled = compile("one", "1", Some("index.ts"), files).unwrap();
+        assert_eq!((compiled.entry, compiled.files), (None, Vec::new()));
+    }
+
+    #[test]
     fn a_compile_error_has_a_message_and_diagnostics() {
-        let error = compile("hello.ts", "consle.log(1);\nvar é = 1, x = nowhere;").unwrap_err();
+        let error = compile("hello.ts", "consle.log(1);\nvar é = 1, x = nowhere;", None, Vec::new()).unwrap_err();
         assert_eq!(error.code, ErrorCode::COMPILE_ERROR);
         insta::assert_snapshot!(error.message, @r#"
         hello.ts:1:1: consle is not defined

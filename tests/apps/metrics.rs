@@ -11,6 +11,7 @@ use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::{Memory, Store};
 use runstate::testing::{TimedHost, block_on};
 use runstate::time::Millis;
+use runstate::transfer::mirror::{Mirror, MirrorOptions};
 use runstate::transfer::{LineReader, LineWriter, check};
 use runstate::work::{Task, Worker};
 use serde_json::{Value as Json, json};
@@ -166,8 +167,9 @@ fn samples_expire_after_thirty_days_in_memory_and_on_files() {
         scene.host.clock.advance(Millis::days(1));
         scene.ok("metrics.record", json!({"executionId": "e", "metrics": {"n": 2}}));
         scene.host.clock.advance(Millis::days(29));
-        let expired = block_on(scene.engine.count_expired(scene.host.clock.now())).unwrap();
-        assert!(expired.contains(&("apps.execution_metrics", 1)), "{expired:?}");
+        let expired = block_on(scene.engine.measure_expired(scene.host.clock.now())).unwrap();
+        let of_metrics = expired.iter().find(|found| found.collection == "apps.execution_metrics").unwrap();
+        assert_eq!(of_metrics.rows, 1);
         block_on(scene.engine.sweep(scene.host.clock.now(), 100)).unwrap();
         let left = samples(&scene, json!({"executionId": "e"}));
         assert_eq!(left.iter().map(|one| &one["metrics"]["n"]).collect::<Vec<_>>(), [&json!(2)]);
@@ -236,4 +238,36 @@ fn ids_of_samples_follow_from_the_command_and_their_times() {
         samples(&scene, json!({"executionId": "e"}))[0]["id"].clone()
     };
     assert_eq!(ids("now"), ids("a while later"));
+}
+
+#[test]
+fn samples_are_mirrored_at_first_and_at_the_end() {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let primary = AppScene::with_store(store.clone());
+    primary.save("1.0.0", json!({"steps": [{"id": 1, "name": "a"}]}));
+    primary.start(json!({}));
+    let mirror = |secondary: &Arc<dyn Store>| {
+        let (host, options) = (Arc::new(primary.host.clone()), MirrorOptions::default());
+        block_on(Mirror::open(store.clone(), secondary.clone(), host, &[&DOMAIN], options)).unwrap()
+    };
+    let record = |n: i64| {
+        primary.host.clock.advance(Millis(1));
+        primary.ok("metrics.record", json!({"executionId": "e", "metrics": {"n": n}}));
+    };
+    let secondary: Arc<dyn Store> = Arc::new(Memory::new());
+    let beside = primary.reopen(secondary.clone());
+    let mirrored = || {
+        samples(&beside, json!({"executionId": "e"})).iter().map(|one| one["metrics"]["n"].clone()).collect::<Vec<_>>()
+    };
+    record(1);
+    block_on(mirror(&secondary).catch_up(Millis(0), |_| {})).unwrap();
+    assert_eq!(mirrored(), [1]);
+    record(2);
+    block_on(mirror(&secondary).catch_up(Millis(0), |_| {})).unwrap();
+    assert_eq!(mirrored(), [1], "samples are not in the change feed");
+    record(3);
+    let comparison = block_on(mirror(&secondary).finish(10, |_| {})).unwrap();
+    assert!(comparison.is_equal(), "{comparison:?}");
+    assert_eq!(mirrored(), [1, 2, 3]);
+    beside.check();
 }

@@ -1,6 +1,5 @@
 //! The scene of a test: a store, a simulated clock, and an engine.
 
-use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -10,6 +9,9 @@ use runstate::store::{Memory, Store};
 use runstate::testing::DomainScene;
 use runstate::value::Json;
 use serde_json::json;
+
+pub use super::agreement::claim_of;
+use super::agreement::expect_agreement;
 
 pub struct AppScene(DomainScene);
 
@@ -28,6 +30,11 @@ impl AppScene {
 
     pub fn with_store(store: Arc<dyn Store>) -> Self {
         Self(DomainScene::new(store, &[&DOMAIN], EngineSettings::default()))
+    }
+
+    /// The scene of another process on the store.
+    pub fn reopen(&self, store: Arc<dyn Store>) -> Self {
+        Self(self.open_beside(store))
     }
 
     /// A scene in which app 1 has these steps, and is active.
@@ -104,40 +111,6 @@ impl AppScene {
     /// Checks that all documents agree with each other.
     pub fn check_agreement(&self) {
         let all = |name: &str| self.ok(name, json!({"limit": 1000}))["items"].as_array().unwrap().clone();
-        let steps = all("step.list");
-        for execution in all("execution.list") {
-            let (id, status) = (&execution["execution_id"], execution["status"].as_str().unwrap());
-            assert_eq!(status != "running", execution["completed_at"].is_i64(), "{execution}");
-            assert_eq!(status != "running", execution["duration_ms"].is_i64(), "{execution}");
-            let mine: Vec<&Json> = steps.iter().filter(|step| step["execution_id"] == *id).collect();
-            let progress: BTreeMap<String, String> =
-                serde_json::from_value(execution["progress"]["steps"].clone()).unwrap();
-            for step in &mine {
-                let (id, state) = (step["step_id"].to_string(), step["status"].as_str().unwrap());
-                let expected = progress.get(&id).map_or("pending", String::as_str);
-                let agrees = expected == state || expected == "open" && ["pending", "running"].contains(&state);
-                assert!(agrees, "{step}: {expected}");
-                assert_eq!(
-                    ["completed", "failed", "skipped"].contains(&state),
-                    step["completed_at"].is_i64(),
-                    "{step}"
-                );
-                assert!(status == "running" || state != "running", "{step}");
-            }
-            assert!(
-                progress.keys().all(|key| mine.iter().any(|step| key.parse() == Ok(step["step_id"].as_i64().unwrap()))),
-                "{execution}"
-            );
-            let is_done = |step: &&Json| ["completed", "skipped"].contains(&step["status"].as_str().unwrap());
-            assert_eq!(status == "completed", mine.iter().all(is_done) && status != "cancelled", "{execution}");
-            assert_eq!(status != "running", !progress.values().any(|one| one == "open"), "{execution}");
-        }
+        expect_agreement(&all("execution.list"), &all("step.list"));
     }
-}
-
-/// The parameters of a command on a claimed step.
-pub fn claim_of(work: &Json, mut more: Json) -> Json {
-    more["id"] = work["claimed"]["id"].clone();
-    more["token"] = work["claimed"]["token"].clone();
-    more
 }

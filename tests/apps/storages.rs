@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use object_store::ClientOptions;
 use runstate::blob::{Artifacts, BlobStore, Chunks, CollectReport, LocalDirectory, S3Bucket};
 use runstate::domain::apps::{Blob, PART_BYTES};
 use runstate::engine::Error;
@@ -14,6 +16,8 @@ use runstate::store::Memory;
 use runstate::testing::{BatchExt as _, batch, block_on};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use super::artifacts::{content, no_death_separates_an_artifact_from_its_bytes, put, read, rows, scene_with_execution};
@@ -40,9 +44,13 @@ fn within_tokio<T>(work: impl FnOnce(&Runtime) -> T) -> T {
 
 /// Opens a bucket of the server.
 fn open_bucket(server: &S3Server, url: &str, secret: &str) -> Result<S3Bucket, Error> {
+    open_bucket_at(&server.endpoint, url, secret, ClientOptions::new())
+}
+
+fn open_bucket_at(endpoint: &str, url: &str, secret: &str, options: ClientOptions) -> Result<S3Bucket, Error> {
     let builder = object_store::aws::AmazonS3Builder::new()
-        .with_endpoint(&server.endpoint)
-        .with_allow_http(true)
+        .with_endpoint(endpoint)
+        .with_client_options(options.with_allow_http(true))
         .with_region("us-east-1")
         .with_access_key_id(KEY)
         .with_secret_access_key(secret);
@@ -256,6 +264,42 @@ fn a_bucket_that_refuses_is_an_error_that_says_so() {
         assert_eq!((error.code, error.retryable), (ErrorCode::UNAVAILABLE, true), "{error}");
         assert!(error.message.starts_with("the bucket `bytes`: "), "{error}");
         assert_eq!(open_bucket(&gone, "bytes", SECRET).err().unwrap().code, ErrorCode::INVALID_URL);
+        assert!(scene.ok("artifact.list", json!({}))["items"].as_array().unwrap().is_empty());
+    });
+}
+
+/// A server that reads each request and answers with this text, or never. No real server is full or slow at will.
+fn start_answering(runtime: &Runtime, answer: Option<&'static [u8]>) -> String {
+    let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    runtime.spawn(async move {
+        let mut silent = Vec::new();
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            while !request.ends_with(b"bytes") && connection.read_buf(&mut request).await.is_ok_and(|read| read > 0) {}
+            match answer {
+                Some(answer) => connection.write_all(answer).await.unwrap(),
+                None => silent.push(connection),
+            }
+        }
+    });
+    endpoint
+}
+
+#[test]
+fn a_bucket_that_is_full_or_silent_is_an_error_that_says_so() {
+    within_tokio(|runtime| {
+        let scene = scene_with_execution(Arc::new(Memory::new()));
+        let put = |answer: Option<&'static [u8]>| {
+            let options = ClientOptions::new().with_timeout(Duration::from_millis(300));
+            let bucket = open_bucket_at(&start_answering(runtime, answer), "s3://bytes", SECRET, options).unwrap();
+            block_on(put(&Artifacts::new(&scene.engine, bucket), b"bytes")).unwrap_err()
+        };
+        let error = put(Some(b"HTTP/1.1 507 Insufficient Storage\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"));
+        assert_eq!((error.code, error.retryable), (ErrorCode::FULL, false), "{error}");
+        assert_eq!(error.message, "the bucket `bytes`: the server has no space left");
+        let error = put(None);
+        assert_eq!((error.code, error.retryable), (ErrorCode::UNAVAILABLE, true), "{error}");
         assert!(scene.ok("artifact.list", json!({}))["items"].as_array().unwrap().is_empty());
     });
 }

@@ -103,6 +103,72 @@ test("an answer in a second tab appears in the first", () =>
     );
   }));
 
+test("an app runs its steps in the page, also after a reload", () =>
+  withBrowser(async (browser) => {
+    const page = await visit(browser, `${server.url}#/apps`);
+    const steps = (status) => page.locator(`[data-testid="apps-step"][data-status="${status}"]`);
+    await page.getByTestId("apps-run").click();
+    await page.waitForFunction(() => document.querySelectorAll('[data-testid="apps-step"][data-status="running"]').length === 2);
+    await page.reload();
+    await waitUntilOpen(page);
+    const row = page.locator('[data-testid="apps-row"][data-status="completed"]');
+    await row.waitFor();
+    const id = await row.getAttribute("data-id");
+    assert.ok(page.url().endsWith(encodeURIComponent(id)));
+    await steps("completed").nth(4).waitFor();
+    const report = await page.evaluate(async (execution) => {
+      const { items: [artifact] } = await rs.apps.artifact.list({ execution });
+      return rs.apps.artifacts.text(artifact.id);
+    }, id);
+    assert.match(report, /^π is about 3\.1\d*, by 240000 darts\.\n$/);
+    assert.deepEqual(await page.getByTestId("apps-metrics").locator("tbody th").allInnerTexts(), ["left", "right"]);
+    const colours = await page.getByTestId("apps-plot").locator("canvas").evaluate((canvas) => {
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return new Set(new Uint32Array(data.buffer)).size;
+    });
+    assert.ok(colours > 10, `the plot has ${colours} colours`);
+    await page.setViewportSize({ width: 360, height: 740 });
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      assert.deepEqual(await violations(page, `apps, ${colorScheme}`), []);
+    }
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
+    assert.deepEqual(page.errors, []);
+  }));
+
+test("calls stop before their budget is exceeded, in two tabs", () =>
+  withBrowser(async (browser) => {
+    const page = await visit(browser, `${server.url}#/budgets`);
+    const amounts = async (tab) => {
+      const text = async (name) => Number(await tab.getByTestId(`budgets-${name}`).locator("td").innerText());
+      return { spent: await text("spent"), reserved: await text("reserved"), allocated: await text("allocated") };
+    };
+    const isWithin = ({ spent, reserved, allocated }) => spent + reserved <= allocated + 1e-9;
+    await page.getByTestId("budgets-spend").click();
+    await page.getByTestId("budgets-stop").waitFor();
+    assert.match(await page.getByTestId("budgets-stop").innerText(), /^the total budget of money does not have 0\.06/);
+    const before = await amounts(page);
+    assert.ok(before.spent > 0.4 && before.reserved === 0 && isWithin(before), JSON.stringify(before));
+    const other = await visit(page.context(), `${server.url}#/budgets`);
+    await other.getByTestId("budgets-spend").click();
+    await other.getByTestId("budgets-stop").waitFor();
+    assert.deepEqual(await amounts(other), before);
+    await page.getByTestId("budgets-raise").click();
+    await page.waitForFunction(() => document.querySelector('[data-testid="budgets-allocated"] td').textContent === "0.75");
+    await page.getByTestId("budgets-spend").click();
+    await page.getByTestId("budgets-stop").waitFor();
+    const after = await amounts(page);
+    assert.ok(after.spent > 0.65 && after.reserved === 0 && isWithin(after), JSON.stringify(after));
+    await page.setViewportSize({ width: 360, height: 740 });
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      assert.deepEqual(await violations(page, `budgets, ${colorScheme}`), []);
+    }
+    // The plot follows the width of the window a moment later.
+    await page.waitForFunction(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth);
+    assert.deepEqual([...page.errors, ...other.errors], []);
+  }));
+
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 for (const colorScheme of ["light", "dark"]) {

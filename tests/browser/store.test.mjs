@@ -132,6 +132,25 @@ async function declareLaterVersion([name, collection]) {
   database.close();
 }
 
+test("a page that imports runstate/full takes keys and stores artifacts", () =>
+  withBrowser(async (browser) => {
+    const page = await tab(browser, server.url);
+    const stored = await page.evaluate(async () => {
+      const { open } = await import("/runstate/dist/full.js");
+      const keys = `k1:${btoa("k".repeat(32))}`;
+      const rs = await open("indexeddb:full", { keys });
+      const configuration = { steps: [{ id: 1, name: "make" }] };
+      await rs.apps.configuration.save(1, { appName: "suite", version: "1", configuration, activate: true });
+      await rs.apps.execution.start(1, { userId: "ada", id: "e1" });
+      const content = new Blob(["two ", "circles"]).stream();
+      const id = await rs.apps.artifacts.put(content, { execution: "e1", step: 1, type: "log", name: "a.txt" });
+      await rs.close();
+      const again = await open("indexeddb:full", { keys, mustExist: true });
+      return [await again.apps.artifacts.text(id), await again.apps.artifacts.text(id, { start: 4 })];
+    });
+    assert.deepEqual(stored, ["two circles", "circles"]);
+  }));
+
 test("without IndexedDB opening fails as unsupported, and memory works", () =>
   withBrowser(async (browser) => {
     await browser.addInitScript(() => Object.defineProperty(globalThis, "indexedDB", { value: undefined, configurable: true }));

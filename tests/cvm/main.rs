@@ -21,6 +21,7 @@ mod scale;
 mod scene;
 mod small_batches;
 mod staged_turns;
+mod tasks;
 mod worker_loop;
 mod workers;
 mod year_simulation;

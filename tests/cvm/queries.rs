@@ -7,7 +7,7 @@ use runstate::client::Answer;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{
     CallListing, CallRow, Execution, ExecutionListing, ExecutionSummary, Fail, HEAP_PAGES, Load, LogListing, LogRow,
-    ProgramListing, Start, Status, VersionListing,
+    ProgramFile, ProgramListing, Start, Status, VersionListing, compile_source,
 };
 use runstate::engine::RunLimit;
 use runstate::error_code::ErrorCode;
@@ -414,4 +414,48 @@ fn show_without_state_hash_does_not_read_the_heap() {
     let cold = scene.cold_engine().cvm();
     assert!(block_on(cold.show("run")).is_err());
     assert_eq!(block_on(cold.show_head("run")).unwrap(), plain);
+}
+
+/// The program `main.ts` with the file `a.ts`.
+fn program_of_two_files(a: &str) -> Load {
+    let source = "import { a } from './a';\nconsole.log(a);";
+    let files = ["a.ts", "unused.ts"].map(|path| ProgramFile { path: path.to_owned(), source: a.to_owned() });
+    compile_source("two", source, None, files.into()).unwrap()
+}
+
+#[test]
+fn changed_file_of_a_program_is_a_new_version() {
+    let scene = Scene::new();
+    let load = |load: &Load| block_on(scene.cvm().load(load)).unwrap();
+    let program = program_of_two_files("export const a = 1");
+    let first = load(&program);
+    assert_eq!((first.program_version, first.changed), (1, true));
+    let before = scene.dump();
+    assert!(!load(&program_of_two_files("export const a = 1")).changed);
+    assert_eq!(before, scene.dump());
+    let second = load(&program_of_two_files("export const a = 2"));
+    assert_eq!((second.program_version, second.changed), (2, true));
+    let view = block_on(scene.cvm().program("two")).unwrap();
+    let file = ProgramFile { path: "a.ts".to_owned(), source: "export const a = 2".to_owned() };
+    assert_eq!((view.entry.as_deref(), &view.files), (Some("main.ts"), &vec![file]));
+    // Another path of the entry changes the places in stack traces.
+    assert!(load(&Load { entry: Some("index.ts".to_owned()), ..program_of_two_files("export const a = 2") }).changed);
+    // A program of one file has no list of files, so it is stored as before.
+    assert!(load(&Load::new("two", "1", program.bytecode.clone())).changed);
+    let view = block_on(scene.cvm().program("two")).unwrap();
+    assert_eq!((view.entry, view.files), (None, vec![]));
+    scene.check();
+}
+
+#[test]
+fn files_of_a_program_have_plain_paths_that_occur_once() {
+    let scene = Scene::new();
+    for path in ["../a.ts", "/etc/passwd", "a//b.ts", "./a.ts", "", "main.ts"] {
+        let file = ProgramFile { path: path.to_owned(), source: String::new() };
+        let load = program("two", "1").with_files(None, vec![file]);
+        assert_eq!(error_code(block_on(scene.cvm().load(&load))), ErrorCode::INVALID, "{path}");
+    }
+    let file = ProgramFile { path: "a.ts".to_owned(), source: String::new() };
+    let load = program("two", "1").with_files(None, vec![file.clone(), file]);
+    assert_eq!(error_code(block_on(scene.cvm().load(&load))), ErrorCode::INVALID);
 }

@@ -38,7 +38,7 @@ struct ManyExecutions {
 
 /// The cost of an operation.
 #[derive(Debug, PartialEq)]
-struct Cost {
+struct TurnCost {
     rows_examined: u64,
     /// Calls and rows, by method.
     calls: BTreeMap<Method, (u64, u64)>,
@@ -59,12 +59,12 @@ impl ManyExecutions {
         Self { scene, memory, traced: counting, cvm }
     }
 
-    fn measure<T>(&self, act: impl Future<Output = T>) -> (T, Cost) {
+    fn measure<T>(&self, act: impl Future<Output = T>) -> (T, TurnCost) {
         let before = self.memory.documents_examined();
         self.traced.reset();
         let result = block_on(act);
         let calls = self.traced.reset().into_iter().map(|(method, calls)| (method, (calls.calls, calls.rows)));
-        (result, Cost { rows_examined: self.memory.documents_examined() - before, calls: calls.collect() })
+        (result, TurnCost { rows_examined: self.memory.documents_examined() - before, calls: calls.collect() })
     }
 }
 

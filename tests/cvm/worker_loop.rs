@@ -487,12 +487,13 @@ fn run_due_sweeps_the_expired_command_ledger() {
         || scene.host.block_on(scene.store.query(&Query::of(&COMMANDS), Freshness::Linearizable)).unwrap().items.len();
     assert!(commands() >= 2);
     scene.host.clock.advance(Millis::days(8));
-    let expired = scene.host.block_on(cvm.engine().count_expired(scene.host.now())).unwrap();
-    assert!(expired.iter().any(|(name, rows)| *name == COMMANDS.name && *rows as usize == commands()), "{expired:?}");
+    let expired = scene.host.block_on(cvm.engine().measure_expired(scene.host.now())).unwrap();
+    let of_ledger = expired.iter().find(|found| found.collection == COMMANDS.name).unwrap();
+    assert_eq!(of_ledger.rows as usize, commands());
     let due = scene.host.block_on(cvm.engine().run_due(100, RunLimit::Stop)).unwrap();
     assert!(due.swept >= 2, "{due:?}");
     assert_eq!(commands(), 0);
-    assert_eq!(scene.host.block_on(cvm.engine().count_expired(scene.host.now())).unwrap(), []);
+    assert_eq!(scene.host.block_on(cvm.engine().measure_expired(scene.host.now())).unwrap(), []);
 }
 
 #[test]

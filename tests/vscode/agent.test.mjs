@@ -6,12 +6,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { withBrowser } from "../browser/support/chromium.js";
 import { newWorkbench, startServer } from "./support/code-server.js";
-import { Workbench } from "./support/workbench.js";
+import { Workbench, inBrowser } from "./support/workbench.js";
 
 const VSIX = process.env.RUNSTATE_VSIX ?? "";
-const SCREENSHOTS = process.env.RUNSTATE_SCREENSHOTS;
 const FILES = {
   "greeting.ts": '// The text on the first page.\nexport const greeting = "Hello";\n',
   "notes.md": "# Notes\n\nThe greeting is too short.\n",
@@ -33,10 +31,6 @@ after(async () => {
   await bench?.remove();
 });
 
-async function screenshot(workbench, name) {
-  if (SCREENSHOTS !== undefined) await workbench.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
-}
-
 /** Answers an open step in its editor. */
 async function answerStep(workbench, number, step) {
   const { page } = workbench;
@@ -52,9 +46,10 @@ async function answerStep(workbench, number, step) {
   await page.locator(`.tab:has-text("Step ${number}")`).waitFor({ state: "detached" });
 }
 
+/** Opens a step from the tree. Its rows are drawn again while the extension starts, and a click on one that is replaced is lost. */
 async function openStep(workbench, number) {
-  await workbench.row(`Step ${number} of`).click();
-  await workbench.page.waitForSelector(`.tab:has-text("Step ${number}")`);
+  const tab = workbench.page.locator(`.tab:has-text("Step ${number}")`).first();
+  await workbench.openRow(`Step ${number} of`, tab);
 }
 
 /** Opens a window and asks an agent; its first step is open. */
@@ -65,7 +60,7 @@ async function startAgent(browser) {
   await workbench.command("Runstate: Ask an Agent");
   await workbench.quickInput("The task for this folder").waitFor();
   await page.keyboard.type("Make the greeting longer");
-  await screenshot(workbench, "agent-task");
+  await workbench.screenshot("agent-task");
   await page.keyboard.press("Enter");
   await page.waitForSelector('.tab:has-text("Step 1")');
   return workbench;
@@ -84,12 +79,12 @@ async function runAgent(browser) {
   await answerStep(workbench, 2, { tool: "readFile", path: "greeting.ts" });
   await openStep(workbench, 3);
   await workbench.webview().locator("text=2. readFile greeting.ts → 3 lines").waitFor();
-  await screenshot(workbench, "agent-step");
+  await workbench.screenshot("agent-step");
   await answerStep(workbench, 3, { tool: "applyEdit", path: "greeting.ts", oldText: '"Hello"', newText: '"Hello, how are you?"' });
   await workbench.message("An agent wants to edit greeting.ts.").waitFor();
   await workbench.row("applyEdit").waitFor();
   await page.waitForSelector(".monaco-diff-editor .char-insert");
-  await screenshot(workbench, "agent-edit");
+  await workbench.screenshot("agent-edit");
 
   assert.equal(await server.killExtensionHosts(), 1);
   assert.equal(await readFile(join(bench.workspace, "greeting.ts"), "utf8"), FILES["greeting.ts"]);
@@ -107,20 +102,7 @@ async function runAgent(browser) {
     assert.ok(text.includes(expected), `${expected} is missing in ${text}`);
   }
   assert.equal(await workbench.webview().locator(".timeline li").count(), 7, "each step was asked once, each tool called once");
-  await screenshot(workbench, "agent-complete");
-}
-
-/** Runs `act` with a browser; a failure leaves a picture of every window. */
-async function inBrowser(act) {
-  await withBrowser(async (browser) => {
-    try {
-      await act(browser);
-    } catch (error) {
-      const pages = SCREENSHOTS === undefined ? [] : browser.pages();
-      for (const [n, page] of pages.entries()) await page.screenshot({ path: join(SCREENSHOTS, `agent-failure-${n}.png`) }).catch(() => {});
-      throw error;
-    }
-  });
+  await workbench.screenshot("agent-complete");
 }
 
 test("an agent survives a reload and a kill while an edit waits", () => inBrowser(runAgent));
@@ -138,7 +120,7 @@ test("the tools of an agent are served on the web", async () => {
     await answerStep(workbench, 2, { tool: "applyEdit", path: "docs.md", newText: "# Documentation\n" });
     await workbench.message("An agent wants to create docs.md.").waitFor();
     await workbench.page.waitForSelector(".monaco-diff-editor .line-insert");
-    await screenshot(workbench, "agent-web");
+    await workbench.screenshot("agent-web");
     await workbench.page.locator('.notification-list-item .monaco-button:has-text("Apply")').click();
     await workbench.row("Step 3 of").waitFor();
     assert.equal(await readFile(join(bench.workspace, "docs.md"), "utf8"), "# Documentation\n");

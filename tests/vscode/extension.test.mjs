@@ -8,12 +8,11 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { kill, launch, newProfile, withBrowser } from "../browser/support/chromium.js";
+import { kill, launch, newProfile } from "../browser/support/chromium.js";
 import { newWorkbench, startServer } from "./support/code-server.js";
-import { Workbench } from "./support/workbench.js";
+import { Workbench, inBrowser } from "./support/workbench.js";
 
 const VSIX = process.env.RUNSTATE_VSIX ?? "";
-const SCREENSHOTS = process.env.RUNSTATE_SCREENSHOTS;
 const TRIP = await readFile(new URL("../../examples/vscode-extension/programs/trip.run.ts", import.meta.url), "utf8");
 
 const FILES = { "trip.run.ts": TRIP, "plan.run.ts": TRIP, "bad.run.ts": "let x = 1;\nlet y: = 2;\n" };
@@ -31,23 +30,6 @@ after(async () => {
   await bench?.remove();
 });
 
-async function screenshot(workbench, name) {
-  if (SCREENSHOTS !== undefined) await workbench.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
-}
-
-/** Runs `act` with a browser; a failure leaves a picture of every window. */
-async function inBrowser(act) {
-  await withBrowser(async (browser) => {
-    try {
-      await act(browser);
-    } catch (error) {
-      const pages = SCREENSHOTS === undefined ? [] : browser.pages();
-      for (const [n, page] of pages.entries()) await page.screenshot({ path: join(SCREENSHOTS, `failure-${n}.png`) }).catch(() => {});
-      throw error;
-    }
-  });
-}
-
 /** Runs the example to its first question, which is left open. */
 async function startTrip(workbench, file = "trip.run.ts") {
   await workbench.openFile(file);
@@ -63,11 +45,11 @@ test("an execution survives a reload and a killed extension host", async () => {
 
     await startTrip(workbench);
     await workbench.webview().locator(".line.waiting").waitFor();
-    await screenshot(workbench, "quick-pick");
+    await workbench.screenshot("quick-pick");
     await workbench.choice("Oslo").click();
     await workbench.quickInput("How many days in Oslo?").waitFor();
     await page.keyboard.type("1");
-    await screenshot(workbench, "input-box");
+    await workbench.screenshot("input-box");
     // The draft is stored when typing rests.
     await page.waitForTimeout(800);
 
@@ -76,16 +58,15 @@ test("an execution survives a reload and a killed extension host", async () => {
     await workbench.row("How many days in Oslo?").waitFor();
     await workbench.webview().locator("text=A trip to Oslo.").waitFor();
     await workbench.status().locator("text=1").waitFor();
-    await workbench.row("How many days in Oslo?").click();
-    await workbench.quickInput("How many days in Oslo?").waitFor();
+    await workbench.openRow("How many days in Oslo?", workbench.quickInput("How many days in Oslo?"));
     assert.equal(await page.locator(".quick-input-widget input").first().inputValue(), "1", "the draft survives the reload");
     await page.keyboard.type("2");
     await page.keyboard.press("Enter");
     await page.waitForSelector('.tab:has-text("Who travels")');
     await workbench.webview().locator(`.prompt:has-text("Who travels?")`).waitFor();
     await page.waitForTimeout(1500);
-    await screenshot(workbench, "json-editor");
-    await screenshot(workbench, "run-view");
+    await workbench.screenshot("json-editor");
+    await workbench.screenshot("run-view");
 
     assert.equal(await server.killExtensionHosts(), 1);
     await workbench.reload();
@@ -101,9 +82,8 @@ test("an execution survives a reload and a killed extension host", async () => {
     await page.keyboard.press("Delete");
     await workbench.command("Runstate: Send Answer");
     await workbench.row("What should the host know?").waitFor();
-    await screenshot(workbench, "tree");
-    await workbench.row("What should the host know?").click();
-    await workbench.quickInput("What should the host know?").waitFor();
+    await workbench.screenshot("tree");
+    await workbench.openRow("What should the host know?", workbench.quickInput("What should the host know?"));
     await page.keyboard.type("She likes coffee.");
     await page.keyboard.press("Enter");
     await workbench.row("complete").waitFor();
@@ -112,7 +92,7 @@ test("an execution survives a reload and a killed extension host", async () => {
       assert.ok(text.includes(expected), `${expected} is missing in ${text}`);
     }
     assert.equal(await workbench.webview().locator(".timeline li").count(), 4, "each question was asked once");
-    await screenshot(workbench, "complete");
+    await workbench.screenshot("complete");
   });
 });
 
@@ -122,16 +102,14 @@ test("a question that another window has answered says so", async () => {
     await startTrip(first);
     const second = await Workbench.open(browser, server.url);
     await second.showTree();
-    // A click while its session is added to the tree may be lost.
-    await second.row("this window").waitFor();
-    await second.row("Where do you want to go?").click();
+    await second.openRow("Where do you want to go?", second.choice("Kyoto"));
     await second.choice("Kyoto").click();
     await second.quickInput("How many days in Kyoto?").waitFor();
     await first.page.bringToFront();
     await first.choice("Lisbon").click();
     await first.message("was already answered by VS Code").waitFor();
     await first.row("How many days in Kyoto?").waitFor();
-    await screenshot(first, "two-windows");
+    await first.screenshot("two-windows");
   });
 });
 
@@ -142,7 +120,7 @@ test("compile errors are shown in the editor, and the program is not run", async
     await workbench.page.locator(".squiggly-error").first().waitFor();
     await workbench.command("Runstate: Run Current File");
     await workbench.message("bad.run.ts was not run: 1 compile error, the first in line 2.").waitFor();
-    await screenshot(workbench, "compile-error");
+    await workbench.screenshot("compile-error");
   });
 });
 
@@ -154,7 +132,7 @@ test("the editor knows the globals of programs when their types are added", asyn
     await workbench.command("Runstate: Add Types of Programs");
     await workbench.message("The declarations are in runstate.d.ts.").waitFor();
     await workbench.page.locator(".squiggly-error").first().waitFor({ state: "detached" });
-    await screenshot(workbench, "types");
+    await workbench.screenshot("types");
   });
 });
 
@@ -167,7 +145,7 @@ test("an execution is resumed from its program, and its turns are compared", asy
     await workbench.quickInput("How many days in Oslo?").waitFor();
     await page.keyboard.press("Escape");
     await workbench.lens("Resume").waitFor();
-    await screenshot(workbench, "resume-lens");
+    await workbench.screenshot("resume-lens");
     await workbench.lens("Resume").click();
     await workbench.quickInput("How many days in Oslo?").waitFor();
     await page.keyboard.type("2");
@@ -180,10 +158,10 @@ test("an execution is resumed from its program, and its turns are compared", asy
     await view.locator('.changed:has-text("where"):has-text("\'Oslo\'")').waitFor();
     assert.equal(await view.locator(".comparison .added").innerText(), "A trip to Oslo.\nDay 1: find the best coffee.\nDay 2: find the best coffee.");
     assert.deepEqual(await view.locator(".changed th code").allInnerTexts(), ["where", "days", "day"]);
-    await screenshot(workbench, "compare-dark");
+    await workbench.screenshot("compare-dark");
     await workbench.command("Preferences: Toggle between Light/Dark Themes");
     await page.waitForSelector(".monaco-workbench.vs");
-    await screenshot(workbench, "compare-light");
+    await workbench.screenshot("compare-light");
     await workbench.command("Preferences: Toggle between Light/Dark Themes");
     await page.waitForSelector(".monaco-workbench.vs-dark");
     await workbench.reload();
@@ -204,7 +182,7 @@ test("an execution on the web survives a killed browser", async () => {
     await workbench.choice("Oslo").click();
     await workbench.quickInput("How many days in Oslo?").waitFor();
     await workbench.webview().locator("text=A trip to Oslo.").waitFor();
-    await screenshot(workbench, "web-light");
+    await workbench.screenshot("web-light");
     await kill(profile);
     const restarted = await launch(profile);
     const again = await Workbench.open(restarted, server.url);

@@ -9,12 +9,10 @@ import { after, before, test } from "node:test";
 
 import { open } from "../../examples/vscode-extension/node_modules/runstate/dist/node.js";
 import { simulated } from "../../examples/vscode-extension/node_modules/runstate/dist/testing-node.js";
-import { withBrowser } from "../browser/support/chromium.js";
 import { newWorkbench, startServer } from "./support/code-server.js";
-import { Workbench } from "./support/workbench.js";
+import { Workbench, inBrowser } from "./support/workbench.js";
 
 const VSIX = process.env.RUNSTATE_VSIX ?? "";
-const SCREENSHOTS = process.env.RUNSTATE_SCREENSHOTS;
 const TRIP = await readFile(new URL("../../examples/vscode-extension/programs/trip.run.ts", import.meta.url), "utf8");
 
 /** The folder of the second window. */
@@ -51,67 +49,56 @@ async function addSilentSession(store) {
   await early.close();
 }
 
-async function screenshot(workbench, name) {
-  if (SCREENSHOTS !== undefined) await workbench.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
-}
-
 /** The row of a session, by its project and by its state. */
 function session(workbench, project, state) {
   return workbench.page.locator(`.sidebar .monaco-list-row:has-text("${project}"):has-text("${state}")`).first();
 }
 
 test("the session of a window that is gone continues in another one", async () => {
-  await withBrowser(async (browser) => {
+  await inBrowser(async (browser) => {
     const second = await Workbench.open(browser, server.urlOf(join(bench.folder, SECOND)));
-    try {
-      await second.showTree();
-      await session(second, SECOND, "this window").waitFor();
-      // The sweep of this window stalls the session whose last heartbeat is an hour old.
-      await session(second, "website", "stalled, silent 1 h").waitFor();
-      await second.row("May the release be published?").waitFor();
-      await screenshot(second, "session-stalled");
-      await session(second, "website", "stalled").hover();
-      await session(second, "website", "stalled").locator('.action-label[aria-label*="Recover Session"]').click();
-      await second.page.locator('.monaco-dialog-box:has-text("Recover the session “website” in this window?")').waitFor();
-      await screenshot(second, "session-recover");
-      await second.confirm("Recover");
-      await session(second, "website", "this window").waitFor();
+    await second.showTree();
+    await session(second, SECOND, "this window").waitFor();
+    // The sweep of this window stalls the session whose last heartbeat is an hour old.
+    await session(second, "website", "stalled, silent 1 h").waitFor();
+    await second.row("May the release be published?").waitFor();
+    await second.screenshot("session-stalled");
+    await session(second, "website", "stalled").hover();
+    await session(second, "website", "stalled").locator('.action-label[aria-label*="Recover Session"]').click();
+    await second.page.locator('.monaco-dialog-box:has-text("Recover the session “website” in this window?")').waitFor();
+    await second.screenshot("session-recover");
+    await second.confirm("Recover");
+    await session(second, "website", "this window").waitFor();
 
-      const hosts = await server.extensionHosts();
-      const first = await Workbench.open(browser, server.url);
-      await first.openFile("trip.run.ts");
-      await first.showTree();
-      await first.command("Runstate: Run Current File");
-      await first.choice("Oslo").waitFor();
-      await first.page.keyboard.press("Escape");
-      await first.row("Where do you want to go?").waitFor();
-      await screenshot(first, "session-task");
-      const killed = (await server.extensionHosts()).filter((pid) => !hosts.includes(pid));
-      assert.equal(await server.killExtensionHosts(killed), 1);
+    const hosts = await server.extensionHosts();
+    const first = await Workbench.open(browser, server.url);
+    await first.openFile("trip.run.ts");
+    await first.showTree();
+    await first.command("Runstate: Run Current File");
+    await first.choice("Oslo").waitFor();
+    await first.page.keyboard.press("Escape");
+    await first.row("Where do you want to go?").waitFor();
+    await first.screenshot("session-task");
+    const killed = (await server.extensionHosts()).filter((pid) => !hosts.includes(pid));
+    assert.equal(await server.killExtensionHosts(killed), 1);
 
-      await second.page.bringToFront();
-      await session(second, "workspace", "0/1").waitFor();
-      await second.command("Runstate: Move Session to This Window");
-      await second.choice("workspace").click();
-      await second.confirm("Move");
-      await session(second, "workspace", "this window").waitFor();
-      await second.row("Where do you want to go?").click();
-      await second.choice("Oslo").click();
-      await second.quickInput("How many days in Oslo?").waitFor();
-      await second.page.keyboard.press("Escape");
-      await second.row("How many days in Oslo?").waitFor();
-      await screenshot(second, "session-moved");
+    await second.page.bringToFront();
+    await session(second, "workspace", "0/1").waitFor();
+    await second.command("Runstate: Move Session to This Window");
+    await second.choice("workspace").click();
+    await second.confirm("Move");
+    await session(second, "workspace", "this window").waitFor();
+    await second.openRow("Where do you want to go?", second.choice("Oslo"));
+    await second.choice("Oslo").click();
+    await second.quickInput("How many days in Oslo?").waitFor();
+    await second.page.keyboard.press("Escape");
+    await second.row("How many days in Oslo?").waitFor();
+    await second.screenshot("session-moved");
 
-      await first.page.bringToFront();
-      // Its host was restarted by the editor.
-      await first.message("The session “workspace” continues in another window.").waitFor();
-      await session(first, "workspace", "this window").waitFor();
-      await screenshot(first, "session-replaced");
-    } catch (error) {
-      for (const [n, page] of browser.pages().entries()) {
-        if (SCREENSHOTS !== undefined) await page.screenshot({ path: join(SCREENSHOTS, `failure-${n}.png`) });
-      }
-      throw error;
-    }
+    await first.page.bringToFront();
+    // Its host was restarted by the editor.
+    await first.message("The session “workspace” continues in another window.").waitFor();
+    await session(first, "workspace", "this window").waitFor();
+    await first.screenshot("session-replaced");
   });
 });

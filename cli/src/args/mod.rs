@@ -10,8 +10,8 @@ pub use artifacts::{ArtifactCommand, GetArtifactArgs, PutArtifactArgs, StorageAr
 use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 pub use options::{
-    AnswerSourceArgs, AnswerValueArgs, BackupIdentityArgs, BackupRecipientArgs, CallSelector, ExportArgs, ImportArgs,
-    ListArgs, MirrorArgs, RunArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
+    AnswerSourceArgs, AnswerValueArgs, BackupArgs, BackupIdentityArgs, BackupRecipientArgs, CallSelector, ExportArgs,
+    ImportArgs, ListArgs, MirrorArgs, RestoreArgs, RunArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
 };
 pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, ShowProgramArgs, word};
 
@@ -73,9 +73,12 @@ Examples:
   runstate run review.ts --answer-with 'model --print' --allow-read src
   printf 'yes\\n2\\n' | runstate run review.ts --json")]
     Run {
-        /// The program: a TypeScript file
+        /// The program: a TypeScript file, or a folder. Files that it imports are loaded too
         file: PathBuf,
-        /// Name of the program [default: the file's stem]
+        /// Entry of the folder [default: main.ts, index.ts, or `main` of package.json]
+        #[arg(long, value_name = "FILE")]
+        entry: Option<String>,
+        /// Name of the program [default: the file's stem, or the folder's name]
         #[arg(long)]
         name: Option<String>,
         /// Id of the execution [default: a new id, which is printed]
@@ -95,15 +98,20 @@ Examples:
     },
     /// Compile a program and store it under its name
     ///
-    /// Loading the same source again changes nothing. A changed source is the next version, which new executions use.
+    /// Loading the same source again changes nothing. A changed source, or a changed file that it imports, is the next version, which new
+    /// executions use.
     #[command(after_help = "\
 Examples:
   runstate load review.ts --name review
+  runstate load examples/modules
   runstate load review.ts --tag review --tag daily --description 'Asks whether files are ready'")]
     Load {
-        /// The program: a TypeScript file
+        /// The program: a TypeScript file, or a folder. Files that it imports are loaded too
         file: PathBuf,
-        /// Name of the program [default: the file's stem]
+        /// Entry of the folder [default: main.ts, index.ts, or `main` of package.json]
+        #[arg(long, value_name = "FILE")]
+        entry: Option<String>,
+        /// Name of the program [default: the file's stem, or the folder's name]
         #[arg(long)]
         name: Option<String>,
         /// Tag to find the program by (repeatable); the tags of this command replace the stored ones
@@ -155,6 +163,9 @@ Examples:
         /// Name of the person or model that answers, stored with the answer
         #[arg(long, value_name = "NAME")]
         by: Option<String>,
+        /// Actual cost of the answer, in the unit of the call's cost [default: the cost that the call names]
+        #[arg(long, value_name = "AMOUNT")]
+        cost: Option<String>,
         #[command(flatten)]
         writing: WriteArgs,
         #[command(flatten)]
@@ -276,6 +287,19 @@ Exit codes: 0 ok, 4 the store cannot be read, or is read-only.")]
     /// indexes, and another user may.
     #[command(after_help = PREPARE_HELP)]
     Prepare,
+    /// Print a script that creates the roles of a store on MongoDB or PostgreSQL: reader, worker, operator and owner
+    ///
+    /// For MongoDB it is a script for `mongosh`, which creates the roles in the database `admin`, or updates them. For PostgreSQL it is one for
+    /// `psql`, to be run once after `prepare`. It creates no users. No server is contacted. With `--json`, the commands are printed.
+    #[command(after_help = "Examples:
+  runstate roles --store mongodb://host/app > roles.js
+  runstate roles --store 'mongodb://host/?layout=seed' --json
+  runstate roles --store postgres://host/app > roles.sql
+
+Then an administrator runs the script:
+  mongosh mongodb://admin@host/admin roles.js
+  psql postgres://admin@host/app -f roles.sql")]
+    Roles,
     /// Export everything in a store to a file, for another store of any kind
     ///
     /// The export holds every program, execution, answer, line of output and command result, so that an execution continues exactly where
@@ -294,6 +318,29 @@ Examples:
     /// nothing is overwritten. Repeat an interrupted import to continue it.
     #[command(after_help = IMPORT_HELP)]
     Import(ImportArgs),
+    /// Back up a store to a folder or a bucket, and every change of it
+    ///
+    /// The first time everything is written, then what has changed. The store can be restored as it was at any of these times. Repeat an
+    /// interrupted command to continue. Secrets stay encrypted. The settings of a bucket are in the environment: AWS_ACCESS_KEY_ID,
+    /// AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT.
+    #[command(after_help = "\
+Examples:
+  runstate backup --to local:/mnt/backup             what has changed since the last time
+  runstate backup --to s3://bucket/runstate --follow every change, until ctrl-c
+  runstate backup --to local:/mnt/backup --keep 30d  and remove what is older
+
+Exit codes: 0 done, 4 the store or the folder failed.")]
+    Backup(BackupArgs),
+    /// Restore a store from its backup, as it was at a time
+    ///
+    /// The store is created if it is missing, and nothing in it is overwritten: name an empty one. Repeat an interrupted command to continue.
+    #[command(after_help = "\
+Examples:
+  runstate --store file:new restore --from local:/mnt/backup
+  runstate --store file:new restore --from local:/mnt/backup --at 2h
+  runstate --store file:new restore --from local:/mnt/backup --at 2026-03-01T12:00:00Z
+  runstate restore --from local:/mnt/backup --list   the times that can be restored")]
+    Restore(RestoreArgs),
     /// Keep another store equal to this one, to switch to it
     ///
     /// Everything is copied once, then every change. Repeat an interrupted command to continue. Documents that only the other store has are

@@ -240,6 +240,37 @@ pub struct ImportArgs {
     pub decryption: BackupIdentityArgs,
 }
 
+/// The options of `backup`.
+#[derive(Debug, clap::Args)]
+pub struct BackupArgs {
+    /// The folder of the backup: `local:DIR` or `s3://BUCKET/PREFIX`
+    #[arg(long, value_name = "URL")]
+    pub to: String,
+    /// Continue with every change, until ctrl-c
+    #[arg(long, short)]
+    pub follow: bool,
+    /// The time between two writes to the backup, which may be lost with the store
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = parse_duration, requires = "follow")]
+    pub every: Duration,
+    /// Remove what only states older than this need
+    #[arg(long, value_name = "SPAN", value_parser = parse_duration)]
+    pub keep: Option<Duration>,
+}
+
+/// The options of `restore`.
+#[derive(Debug, clap::Args)]
+pub struct RestoreArgs {
+    /// The folder of the backup: `local:DIR` or `s3://BUCKET/PREFIX`
+    #[arg(long, value_name = "URL")]
+    pub from: String,
+    /// The time: an age (`2h`) or a time that has passed (RFC 3339) [default: the last one]
+    #[arg(long, value_name = "WHEN", value_parser = parse_time)]
+    pub at: Option<Timestamp>,
+    /// Only list the last times that can be restored
+    #[arg(long)]
+    pub list: bool,
+}
+
 /// The options of `mirror`.
 #[derive(Debug, clap::Args)]
 pub struct MirrorArgs {

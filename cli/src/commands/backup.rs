@@ -1,161 +1,94 @@
-//! Encrypted exports, in the format of age (age-encryption.org/v1): for a passphrase, or for the holders of other keys. The program `age`
-//! can decrypt them too. They are written and read in chunks; each is authenticated, and so is the end.
+//! `backup`: writes a store and every change of it to a folder or a bucket. `restore`: the store as it was at a time.
 
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write};
-use std::path::Path;
+use std::sync::Arc;
 
-use age::secrecy::SecretString;
-use age::stream::{StreamReader, StreamWriter};
-use age::{DecryptError, Decryptor, Encryptor, IdentityFile, Recipient, scrypt, x25519};
 use runstate::engine::Error;
-use runstate::error_code::ErrorCode;
-use runstate::transfer::LineWriter;
-use runstate::transfer::disk::StagedExport;
+use runstate::objects::ObjectFolder;
+use runstate::time::Millis;
+use runstate::transfer::backup::{Backup, BackupOptions, BackupReport, BackupSource, points};
+use serde_json::json;
 
-use crate::args::{BackupIdentityArgs, BackupRecipientArgs};
-use crate::error::{self, CliError};
-use crate::keys::read_private_file;
+use super::transfer::{import_from, print_import};
+use crate::args::{BackupArgs, GlobalArgs, RestoreArgs};
+use crate::error::CliError;
+use crate::exit::CliExit;
+use crate::interrupt;
+use crate::printer::Printer;
+use crate::progress::Bar;
+use crate::session::{Session, catalog};
 
-/// The first bytes of an encrypted export.
-const MAGIC: &[u8] = b"age-encryption.org/";
+/// The time for which `--follow` waits for a change before it looks again.
+const WAIT: Millis = Millis::seconds(5);
 
-/// For whom an export is encrypted.
-pub enum BackupEncryption {
-    Passphrase(SecretString),
-    Recipients(Vec<x25519::Recipient>),
-}
+/// The largest number of times that are listed.
+const LISTED: usize = 100;
 
-impl BackupEncryption {
-    /// The encryption that the options ask for, if any.
-    pub fn from_args(args: &BackupRecipientArgs) -> Result<Option<Self>, CliError> {
-        if let Some(file) = &args.passphrase_file {
-            return Ok(Some(Self::Passphrase(read_passphrase(file)?)));
-        }
-        let parse = |text: &String| {
-            text.parse().map_err(|why| {
-                error::usage(format!("--encrypt-to: `{text}` is not a public key of age, `age1…` ({why})"))
-            })
-        };
-        let recipients: Vec<x25519::Recipient> = args.encrypt_to.iter().map(parse).collect::<Result<_, _>>()?;
-        Ok((!recipients.is_empty()).then_some(Self::Recipients(recipients)))
-    }
+/// The state after an interruption.
+const INTERRUPTED_NOTE: &str = "what was written is kept; repeat the command to continue";
 
-    /// Encrypts what is written. [`StreamWriter::finish`] ends it.
-    pub fn writer<W: Write>(&self, output: W) -> io::Result<StreamWriter<W>> {
-        let encryptor = match self {
-            Self::Passphrase(passphrase) => Encryptor::with_user_passphrase(passphrase.clone()),
-            Self::Recipients(recipients) => {
-                Encryptor::with_recipients(recipients.iter().map(|one| one as &dyn Recipient))
-                    .map_err(|error| io::Error::other(error.to_string()))?
+/// Backs up this store.
+pub async fn back_up_store(session: &Session, args: &BackupArgs) -> Result<CliExit, CliError> {
+    let (bar, out) = (Bar::new(session.out), session.out);
+    let folder = Arc::new(ObjectFolder::open(&args.to)?);
+    let source = session.store_id.clone().unwrap_or_default();
+    let keep = args.keep.map(|keep| Millis(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX)));
+    let options = BackupOptions { keep, ..BackupOptions::new(source) };
+    let backup = Backup::new(&session.engine, folder, options)?;
+    let mut wait = Millis(0);
+    loop {
+        let writing = backup.catch_up(wait, |progress| bar.show(progress));
+        let written = interrupt::run_interruptible(INTERRUPTED_NOTE, writing).await;
+        bar.clear();
+        match written {
+            Ok(report) if report.segments > 0 || wait.0 == 0 => print_report(report, out)?,
+            Ok(_) => {}
+            // A store or a folder that cannot be reached for a while does not end the backup.
+            Err(CliError::Error(error)) if args.follow && error.retryable && wait.0 > 0 => {
+                out.remark(&format!("the backup is behind: {error}"));
             }
+            Err(failure) => return Err(failure),
+        }
+        if !args.follow {
+            return Ok(CliExit::Done);
+        }
+        wait = WAIT;
+        let pause = async {
+            tokio::time::sleep(args.every).await;
+            Ok::<_, Error>(())
         };
-        encryptor.wrap_output(output)
+        interrupt::run_interruptible(INTERRUPTED_NOTE, pause).await?;
     }
 }
 
-/// An encrypted file that is being written.
-pub struct EncryptedFile {
-    /// `None` only after an error.
-    stream: Option<StreamWriter<BufWriter<File>>>,
-    encryption: BackupEncryption,
-}
-
-impl EncryptedFile {
-    /// Writes the lines of an export into a staged file.
-    pub fn create(staged: &StagedExport, encryption: BackupEncryption) -> Result<LineWriter<Self>, CliError> {
-        let create = || {
-            let file = File::options().read(true).write(true).create_new(true).open(staged.path())?;
-            let stream = Some(encryption.writer(BufWriter::new(file))?);
-            Ok(Self { stream, encryption })
-        };
-        let file =
-            create().map_err(|error: io::Error| error::io(format!("{} cannot be written", staged.name()), &error))?;
-        Ok(LineWriter::new(file, staged.name()).with_restart(Self::restart))
-    }
-
-    /// Discards what was written.
-    fn restart(&mut self) -> io::Result<()> {
-        let mut file = self.take()?;
-        file.set_len(0)?;
-        file.rewind()?;
-        self.stream = Some(self.encryption.writer(BufWriter::new(file))?);
-        Ok(())
-    }
-
-    /// Ends the file, and syncs it to the disk.
-    pub fn finish(mut self, staged: &StagedExport) -> Result<(), CliError> {
-        let synced = self.take().and_then(|file| file.sync_all());
-        synced.map_err(|error| error::io(format!("{} cannot be written", staged.name()), &error))
-    }
-
-    fn take(&mut self) -> io::Result<File> {
-        let stream = self.stream.take().ok_or_else(closed)?;
-        stream.finish()?.into_inner().map_err(io::IntoInnerError::into_error)
+fn print_report(report: BackupReport, out: Printer) -> Result<(), CliError> {
+    let BackupReport { segments, documents } = report;
+    match out.is_json() {
+        true => out.value(&json!({"segments": segments, "documents": documents})),
+        false if segments == 0 => out.line("nothing has changed since the last backup"),
+        false => out.line(&format!("backed up: {documents} documents and deletions")),
     }
 }
 
-impl Write for EncryptedFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.as_mut().ok_or_else(closed)?.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.as_mut().ok_or_else(closed)?.flush()
-    }
-}
-
-fn closed() -> io::Error {
-    io::Error::other("the file was closed after an earlier error")
-}
-
-/// Whether a file begins as an encrypted export does. Returns it at its beginning.
-pub fn is_encrypted(file: &mut File) -> io::Result<bool> {
-    let mut begin = Vec::new();
-    file.take(MAGIC.len() as u64).read_to_end(&mut begin)?;
-    file.rewind()?;
-    Ok(begin == MAGIC)
-}
-
-/// Decrypts an encrypted export while it is read. `name` is that of the file.
-pub fn decrypting_reader(
-    file: File,
-    name: &str,
-    args: &BackupIdentityArgs,
-) -> Result<BufReader<StreamReader<BufReader<File>>>, CliError> {
-    let failed = |code, message: String| CliError::from(Error::new(code, message));
-    let identities: Vec<Box<dyn age::Identity>> = match (&args.passphrase_file, &args.identity_file) {
-        (Some(passphrase), _) => vec![Box::new(scrypt::Identity::new(read_passphrase(passphrase)?))],
-        (None, Some(path)) => {
-            let text = read_private_file("--identity-file", path)?;
-            let read = IdentityFile::from_buffer(text.as_bytes()).map_err(|error| error.to_string());
-            read.and_then(|file| file.into_identities().map_err(|error| error.to_string()))
-                .map_err(|why| error::usage(format!("{} is not a file of identities of age: {why}", path.display())))?
+/// Restores a store, or lists the times.
+pub async fn restore_store(global: &GlobalArgs, args: &RestoreArgs, out: Printer) -> Result<CliExit, CliError> {
+    let folder = ObjectFolder::open_existing(&args.from)?;
+    if args.list {
+        let points = interrupt::run_interruptible("nothing was changed", points(&folder, LISTED)).await?;
+        for point in points {
+            match out.is_json() {
+                true => {
+                    out.value(&json!({"at": point.at.to_rfc3339(), "segment": point.segment, "base": point.base}))?
+                }
+                false => out.line(&point.at.to_rfc3339())?,
+            }
         }
-        (None, None) => {
-            let remedy = "Give --passphrase-file or --identity-file";
-            return Err(failed(ErrorCode::KEY_MISSING, format!("{name} is encrypted. {remedy}")));
-        }
-    };
-    let decrypt = || Decryptor::new_buffered(BufReader::new(file))?.decrypt(identities.iter().map(|one| &**one));
-    let reader = decrypt().map_err(|why| match why {
-        DecryptError::NoMatchingKeys | DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => failed(
-            ErrorCode::KEY_MISSING,
-            format!("{name} cannot be decrypted: it was encrypted for another passphrase or key"),
-        ),
-        DecryptError::Io(why) if why.kind() != io::ErrorKind::UnexpectedEof => {
-            failed(ErrorCode::IO, format!("{name} cannot be read: {why}"))
-        }
-        why => failed(ErrorCode::CORRUPT, format!("{name} is damaged: {why}")),
-    })?;
-    Ok(BufReader::new(reader))
-}
-
-/// The first line of a file.
-fn read_passphrase(path: &Path) -> Result<SecretString, CliError> {
-    let text = read_private_file("--passphrase-file", path)?;
-    match text.lines().next().filter(|line| !line.is_empty()) {
-        Some(line) => Ok(SecretString::from(line.to_owned())),
-        None => Err(error::usage(format!("--passphrase-file: the first line of {} is empty", path.display()))),
+        return Ok(CliExit::Done);
     }
+    let (bar, catalog) = (Bar::new(out), catalog()?);
+    let reading = BackupSource::open(&folder, args.at, &catalog, |progress| bar.show(progress));
+    let source = interrupt::run_interruptible("nothing was changed", reading).await;
+    bar.clear();
+    let source = source?;
+    out.remark(&format!("the store as it was at {}", source.point().at.to_rfc3339()));
+    import_from(global, source, &catalog, out, print_import).await
 }

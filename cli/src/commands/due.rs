@@ -6,13 +6,15 @@ use std::io;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
-use runstate::domain::cvm::Settings;
-use runstate::engine::{DueFailure, DueReport, Error, RunLimit};
+use runstate::domain::cvm::{RETENTION, Settings};
+use runstate::engine::{DueFailure, DueReport, Error, ExpiredRows, RunLimit};
+use runstate::operation::DueRule;
 use runstate::store::Freshness;
 use runstate::time::Timestamp;
 use runstate::work::WorkerEvent;
 use serde_json::{Value as Json, json};
 
+use super::verify::format_bytes;
 use crate::args::SweepArgs;
 use crate::error::{CliError, usage};
 use crate::exit::CliExit;
@@ -157,6 +159,12 @@ fn failures_json(due: &DueReport) -> Vec<Json> {
 /// The rows or executions that are removed in one step.
 const BATCH_ROWS: u32 = 256;
 
+/// The retention of other domains than that of programs: each rule that applies, with the last timestamp that is due.
+fn other_retention(session: &Session, now: Timestamp) -> impl Iterator<Item = (&'static DueRule, Timestamp)> {
+    let rules = session.engine.registry().due_rules().filter(|rule| rule.is_retention && rule.name != RETENTION.name);
+    rules.filter_map(move |rule| Some((rule, now - (rule.delay)(session.engine.settings())?)))
+}
+
 /// The state after an interrupted sweep.
 const INTERRUPTED_NOTE: &str = "what was removed stays removed; repeat the command to continue";
 
@@ -188,24 +196,40 @@ pub async fn sweep_store(session: &Session, args: &SweepArgs) -> Result<CliExit,
 }
 
 async fn count_expired(session: &Session, now: Timestamp, before: Option<Timestamp>) -> Result<CliExit, CliError> {
-    let expired = session.engine.count_expired(now).await?;
+    let expired = session.engine.measure_expired(now).await?;
     let finished = match before {
         Some(before) => Some(session.cvm.count_finished(before).await?),
         None => None,
     };
+    let mut retention = Vec::new();
+    for (rule, until) in other_retention(session, now) {
+        retention.push((rule.name, session.engine.count_due(rule, until).await?));
+    }
     if session.out.is_json() {
-        let rows: serde_json::Map<_, _> =
-            expired.iter().map(|(name, rows)| ((*name).to_owned(), json!(rows))).collect();
-        session.out.value(&json!({"dryRun": true, "expired": rows, "executions": finished}))?;
+        let by_collection = |number: fn(&ExpiredRows) -> u64| -> serde_json::Map<_, _> {
+            expired.iter().map(|found| (found.collection.to_owned(), json!(number(found)))).collect()
+        };
+        let (rows, bytes) = (by_collection(|found| found.rows), by_collection(|found| found.bytes));
+        let retention: serde_json::Map<_, _> =
+            retention.into_iter().map(|(rule, count)| (rule.to_owned(), json!(count))).collect();
+        let output = json!({
+            "dryRun": true, "expired": rows, "expiredBytes": bytes, "executions": finished, "retention": retention
+        });
+        session.out.value(&output)?;
         return Ok(CliExit::Done);
     }
-    for (name, rows) in &expired {
-        session.out.line(&format!("{name}: {rows} expired"))?;
+    for ExpiredRows { collection, rows, bytes } in &expired {
+        let noun = if *rows == 1 { "row" } else { "rows" };
+        session.out.line(&format!("{collection}: {rows} expired {noun}, {}", format_bytes(*bytes)))?;
     }
     if let (Some(finished), Some(before)) = (finished, before) {
         session.out.line(&format!("executions that ended before {}: {finished}", format_seconds(before)))?;
     }
-    if expired.is_empty() && finished.unwrap_or_default() == 0 {
+    retention.retain(|(_, count)| *count > 0);
+    for (rule, count) in &retention {
+        session.out.line(&format!("{rule}: {count} to remove, with all that belongs to them"))?;
+    }
+    if expired.is_empty() && retention.is_empty() && finished.unwrap_or_default() == 0 {
         session.out.remark("there is nothing to remove");
     }
     Ok(CliExit::Done)
@@ -232,13 +256,17 @@ async fn delete_expired(session: &Session, now: Timestamp, before: Option<Timest
         }
     }
     let mut report = DueReport::default();
-    while let Some(before) = before {
-        let deleted = report.deleted;
-        (report.more, report.failed) = (false, Vec::new());
-        let limit = deleted.saturating_add(BATCH_ROWS);
-        session.cvm.delete_finished(before, limit, &mut report).await?;
-        if !report.more || report.deleted == deleted {
-            break;
+    let programs = before.map(|before| (&RETENTION, before));
+    for (rule, until) in programs.into_iter().chain(other_retention(session, now)) {
+        let failed = report.failed.len();
+        loop {
+            let deleted = report.deleted;
+            report.more = false;
+            report.failed.truncate(failed);
+            session.engine.run_rule(rule, until, BATCH_ROWS, RunLimit::Stop, &mut report).await?;
+            if !report.more || report.deleted == deleted {
+                break;
+            }
         }
     }
     for failure in &report.failed {

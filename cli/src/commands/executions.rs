@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::args::{ListArgs, word};
 use crate::color::{Paint, Role};
+use crate::drive::format_location;
 use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::operations;
@@ -110,10 +111,14 @@ fn execution_lines(view: &Execution, paint: Paint) -> Vec<String> {
     }
     if let Some(error) = &view.error {
         facts.push(fact("error", &format!("{}: {}", error.name, error.message)));
-        facts.push(format!("{:LABEL_WIDTH$}line {}, column {}", "", error.line, error.column));
+        facts.push(format!("{:LABEL_WIDTH$}{}", "", format_location(error)));
     }
-    if let Some(MachineView { pc, line, column, .. }) = &view.machine {
-        let place = if *line > 0 { format!("line {line}, column {column} ") } else { String::new() };
+    if let Some(MachineView { pc, file, line, column, .. }) = &view.machine {
+        let place = match file {
+            Some(file) => format!("{file}:{line}:{column} "),
+            None if *line > 0 => format!("line {line}, column {column} "),
+            None => String::new(),
+        };
         facts.push(fact("at", &format!("{place}(instruction {pc})")));
     }
     facts.push(fact("instructions", &view.metrics.instructions_executed.to_string()));
@@ -142,7 +147,10 @@ pub fn frames_text(frames: &Json) -> Vec<String> {
     let text = |value: &Json| escape_control(value.as_str().unwrap_or_default()).into_owned();
     let mut lines = Vec::new();
     for frame in frames.as_array().into_iter().flatten() {
-        let line = frame["line"].as_u64().filter(|line| *line > 0).map(|line| format!(" (line {line})"));
+        let line = frame["line"].as_u64().filter(|line| *line > 0).map(|line| match frame["file"].as_str() {
+            Some(file) => format!(" ({}:{line}:{})", escape_control(file), frame["column"]),
+            None => format!(" (line {line})"),
+        });
         lines.push(text(&frame["function"]) + &line.unwrap_or_default());
         for variable in frame["variables"].as_array().into_iter().flatten() {
             lines.push(format!("  {} = {}", text(&variable["name"]), indented(&text(&variable["text"]), 2)));

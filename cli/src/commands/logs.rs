@@ -135,7 +135,11 @@ fn event_text(event: &str, details: &Json) -> String {
         }
         "error" => {
             let (line, column) = (&details["line"], &details["column"]);
-            format!("{}: {} (line {line}, column {column})", text("name"), text("message"))
+            let place = match details["file"].as_str() {
+                Some(file) => format!("{file}:{line}:{column}"),
+                None => format!("line {line}, column {column}"),
+            };
+            format!("{}: {} ({place})", text("name"), text("message"))
         }
         "complete" => format!("after {} instructions", details["instructionsExecuted"]),
         // An event of a newer version.

@@ -2,14 +2,20 @@
 //! `completions`, which prints a completion script for a shell, needs no store and is here.
 
 mod artifacts;
+#[cfg(feature = "object-store")]
+mod backup;
+#[cfg(not(feature = "object-store"))]
+#[path = "backup_absent.rs"]
 mod backup;
 mod due;
+mod encrypted_export;
 mod executions;
 mod info;
 mod logs;
 mod mirror;
 mod output;
 mod program;
+mod roles;
 mod run;
 mod transfer;
 mod verify;
@@ -50,15 +56,15 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
         Ok::<_, CliError>(session)
     };
     match command {
-        CliCommand::Run { file, name, id, input, answering, starting, writing, running } => {
-            let load = crate::compile::load_from_file(&file, name.as_deref())?;
+        CliCommand::Run { file, entry, name, id, input, answering, starting, writing, running } => {
+            let load = crate::compile::load_from_path(&file, entry.as_deref(), name.as_deref())?;
             let (input, command) = (parse_input(input.as_deref())?, command_id(&writing)?);
             let run = run::RunCommand { load, id, input, starting, answering, command };
             let session = open(MissingStore::Create, Some(&running)).await?;
             session.finish(run.execute(&session).await).await
         }
-        CliCommand::Load { file, name, tag, description, id, writing } => {
-            let load = crate::compile::load_from_file(&file, name.as_deref())?;
+        CliCommand::Load { file, entry, name, tag, description, id, writing } => {
+            let load = crate::compile::load_from_path(&file, entry.as_deref(), name.as_deref())?;
             let load = Load { tags: (!tag.is_empty()).then_some(tag), description, id, ..load };
             let command = command_id(&writing)?;
             let session = open(MissingStore::Create, None).await?;
@@ -70,9 +76,9 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             let session = open(MissingStore::Refuse, Some(&running)).await?;
             session.finish(run::start_program(&session, start, command).await).await
         }
-        CliCommand::Answer { id, call, answer, by, writing, running } => {
+        CliCommand::Answer { id, call, answer, by, cost, writing, running } => {
             let (value, command) = (run::answer_value(&answer)?, command_id(&writing)?);
-            let answer = run::AnswerCommand { call, value, by, command };
+            let answer = run::AnswerCommand { call, value, by, cost, command };
             let session = open(MissingStore::Refuse, Some(&running)).await?;
             session.finish(answer.execute(&session, &id).await).await
         }
@@ -139,12 +145,18 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             let session = Session::open(&global, MissingStore::Create, settings(None)?, out).await?;
             session.finish(info::report_prepared(&session)).await
         }
+        CliCommand::Roles => roles::print_roles(&global, out).await,
         CliCommand::Export(export) => {
             transfer::check_export_options(&export, global.store.as_deref(), out.is_json())?;
             let session = Session::open(&global, MissingStore::Refuse, settings(None)?, out).await?;
             session.finish(transfer::export_store(&session, &export).await).await
         }
         CliCommand::Import(import) => transfer::import_store(&global, &import, out).await,
+        CliCommand::Backup(backup) => {
+            let session = Session::open(&global, MissingStore::Refuse, settings(None)?, out).await?;
+            session.finish(backup::back_up_store(&session, &backup).await).await
+        }
+        CliCommand::Restore(restore) => backup::restore_store(&global, &restore, out).await,
         CliCommand::Mirror(mirror) => mirror::mirror_store(&global, &mirror, out).await,
         CliCommand::Verify => verify::verify_store(&global, out).await,
         CliCommand::Repair { dry_run } => verify::repair_store(&global, dry_run, out).await,

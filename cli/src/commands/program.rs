@@ -59,6 +59,10 @@ pub async fn show_program(session: &Session, args: &ShowProgramArgs) -> Result<C
     }
     let text = source.as_str().unwrap_or_default();
     view["source"] = format!("{}, {}", pluralize(text.lines().count(), "line"), format_bytes(text.len() as u64)).into();
+    if let Some(files) = view["files"].as_array() {
+        let paths: Vec<&str> = files.iter().filter_map(|file| file["path"].as_str()).collect();
+        view["files"] = paths.join(", ").into();
+    }
     view["bytecode"] = pluralize(bytecode.as_array().map_or(0, Vec::len), "instruction").into();
     let mut lines = operations::result_lines(session, operation, &view)?;
     if args.version.is_none() {

@@ -70,6 +70,8 @@ pub struct AnswerCommand {
     pub value: Json,
     /// The name of the person or model that answers.
     pub by: Option<String>,
+    /// The actual cost of the answer.
+    pub cost: Option<String>,
     /// The id of the command.
     pub command: Option<CommandId>,
 }
@@ -80,13 +82,14 @@ impl AnswerCommand {
         let interrupt = Interrupt::watch(session);
         interrupt.set_driving(id, session.resume_command(id));
         let position = session.output_position(id).await?;
-        let Self { call, value, by, command } = self;
+        let Self { call, value, by, cost, command } = self;
         let target = match (&call.key, &call.call) {
             (Some(key), _) => Answer::to_key(key).occurrence(call.occurrence.unwrap_or(1)),
             (None, Some(call)) => Answer::to_call(call),
             (None, None) => Answer::from(Json::Null),
         };
         let answer = by.into_iter().fold(target.value(value), Answer::by);
+        let answer = cost.into_iter().fold(answer, Answer::cost);
         match session.cvm.with_id(command.as_ref()).answer(id, answer).await {
             Ok(_) => {}
             Err(error) if error.code == codes::AMBIGUOUS_CALL => {
@@ -193,7 +196,7 @@ async fn recompile(session: &Session, name: &str, error: Error) -> Result<(), Cl
         return Err(error.into());
     }
     let label = format!("{name} (version {version})");
-    let load = compile::load_from_source(name, &label, program.source).inspect_err(|_| {
+    let load = compile::load_from_stored(program, &label).inspect_err(|_| {
         let source = session.invocation("program show", name, " --source");
         session.out.remark(&format!(
             "{name} was compiled for an older machine, and its source no longer compiles. To change the source and load it again, \

@@ -24,7 +24,7 @@ use runstate::transfer::{
 use runstate::vm::Instruction;
 use serde_json::{Value as Json, json};
 
-use super::backup::{BackupEncryption, EncryptedFile, decrypting_reader, is_encrypted};
+use super::encrypted_export::{BackupEncryption, EncryptedFile, decrypting_reader, is_encrypted};
 use super::{as_server_url, is_stdio};
 use crate::args::{ExportArgs, GlobalArgs, ImportArgs};
 use crate::error::CliError;
@@ -320,7 +320,7 @@ fn buffer_stdin() -> Result<File, CliError> {
     Ok(file)
 }
 
-async fn import_from<S: ImportSource>(
+pub(super) async fn import_from<S: ImportSource>(
     global: &GlobalArgs,
     mut source: S,
     catalog: &Catalog,
@@ -337,7 +337,7 @@ async fn import_from<S: ImportSource>(
     session.finish(imported.and_then(|report| print(&session, &report))).await
 }
 
-fn print_import(session: &Session, report: &ImportReport) -> Result<CliExit, CliError> {
+pub(super) fn print_import(session: &Session, report: &ImportReport) -> Result<CliExit, CliError> {
     let ImportReport { summary, written, already_present } = report;
     if session.out.is_json() {
         session.out.value(&import_json(report))?;

@@ -4,6 +4,8 @@
 
 mod status;
 
+pub use status::format_location;
+
 use std::time::Duration;
 
 use runstate::client::Answer;

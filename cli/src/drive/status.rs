@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use runstate::domain::cvm::{COGNITIVE, ExecutionProgress, NO_LINES, OpenCall, Show, Status, TIMER};
+use runstate::domain::cvm::{COGNITIVE, ExecutionProgress, NO_LINES, OpenCall, ProgramError, Show, Status, TIMER};
 use serde_json::json;
 
 use crate::error::CliError;
@@ -17,6 +17,14 @@ use crate::time_format::format_seconds;
 
 /// How many earlier lines of output `resume` prints again.
 const RECALLED_LINES: usize = 10;
+
+/// Formats the location of an error.
+pub fn format_location(error: &ProgramError) -> String {
+    match &error.file {
+        Some(file) => format!("{file}:{}:{}", error.line, error.column),
+        None => format!("line {}, column {}", error.line, error.column),
+    }
+}
 
 impl Session {
     /// Prints the status of an execution after a command that drove it. Output before `position` was printed earlier.
@@ -110,9 +118,10 @@ impl Session {
         }
         let progress = self.status(id).await?;
         let detail = match (progress.status, progress.calls.first(), &progress.error) {
+            (Status::WaitingCc, Some(OpenCall { refusal: Some(refusal), .. }), _) => format!(": {}", refusal.message),
             (Status::WaitingCc, Some(call), _) => format!(": {}", call.prompt),
             (Status::Error, _, Some(error)) => {
-                format!(" at line {}, column {}: {}: {}", error.line, error.column, error.name, error.message)
+                format!(" at {}: {}: {}", format_location(error), error.name, error.message)
             }
             (Status::Complete, ..) if !progress.result.is_null() => {
                 format!(" = {}", prompt::display_value(&progress.result))
@@ -129,10 +138,7 @@ impl Session {
         let out = self.out;
         match (progress.status, &progress.error) {
             (Status::Error, Some(error)) => {
-                out.remark(&format!(
-                    "{id} failed at line {}, column {}: {}: {}",
-                    error.line, error.column, error.name, error.message
-                ));
+                out.remark(&format!("{id} failed at {}: {}: {}", format_location(error), error.name, error.message));
                 error.stack.iter().for_each(|frame| out.remark(&format!("  {frame}")));
             }
             (Status::WaitingCc, _) => out.remark(&self.waiting_hint(id, progress)),
@@ -146,6 +152,9 @@ impl Session {
             return format!("{id} waits for an answer. {next}");
         }
         let calls = || progress.calls.iter();
+        if let Some(refusal) = calls().find_map(|call| call.refusal.as_ref()) {
+            return format!("{id} waits for a budget: {}", refusal.message);
+        }
         if let Some(tool) = calls().find(|call| call.kind != TIMER && !FILE_CALL_KINDS.contains(&call.kind.as_str())) {
             let work = format!("work --kind {} --exec CMD", shell_quote(&tool.kind));
             let start = || format!("Start one with: {}", self.command_line(&work));

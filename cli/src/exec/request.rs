@@ -124,6 +124,8 @@ mod tests {
             key: None,
             deadline: None,
             default: None,
+            cost: None,
+            refusal: None,
             owner: None,
             lease_until: None,
             line: 1,

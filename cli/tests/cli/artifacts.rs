@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use insta::assert_snapshot;
-use runstate::domain::apps::{Blob, PART_BYTES};
+use runstate::domain::apps::{AppExecution, Blob, PART_BYTES};
 use runstate::id::CommandId;
-use runstate::schema::{Entity as _, Freshness, Key, Query};
+use runstate::schema::{Collection, Entity as _, Freshness, Key, Query};
 use runstate::store::{Batch, Expectation, Write as StoreWrite, WriteOp};
+use runstate::time::Millis;
 use runstate::value::Document;
 use serde_json::{Value as Json, json};
 use tokio::runtime::Runtime;
@@ -271,22 +272,22 @@ fn an_interrupted_upload_is_aborted_and_its_bytes_are_removed() {
     assert_eq!(scene.run(&["artifact", "list", "--json"]).values().len(), 0);
 }
 
-/// Moves the time in a field of the only blob an hour and a half back, and returns the blob.
-fn hasten(scene: &CliFixture, field: &str) -> Document {
+/// Moves the time in a field of the only document of a collection back, and returns the document.
+fn hasten(scene: &CliFixture, collection: &'static Collection, field: &str, by: Millis) -> Document {
     block_on(async {
         let engine = scene.engine().await;
-        let page = engine.store().query(&Query::of(&Blob::COLLECTION), Freshness::Linearizable).await.unwrap();
-        let [row] = page.items.as_slice() else { panic!("{} blobs", page.items.len()) };
+        let page = engine.store().query(&Query::of(collection), Freshness::Linearizable).await.unwrap();
+        let [row] = page.items.as_slice() else { panic!("{} documents", page.items.len()) };
         let mut document = (*row.stored.document).clone();
-        let time = document[field].as_i64().unwrap() - 90 * 60 * 1_000;
+        let time = document[field].as_i64().unwrap() - by.0;
         document.insert(field.to_owned(), time.into());
-        let op = WriteOp::Put { version: Blob::COLLECTION.version, document: document.clone().into() };
+        let op = WriteOp::Put { version: collection.version, document: document.clone().into() };
         let batch = Batch {
             command: CommandId::new(&format!("hasten-{field}")).unwrap(),
             fingerprint: "test".to_owned(),
             at: engine.now(),
             result: Json::Null,
-            writes: vec![StoreWrite { key: Key::new(&Blob::COLLECTION, &row.id), expect: Expectation::Any, op }],
+            writes: vec![StoreWrite { key: Key::new(collection, &row.id), expect: Expectation::Any, op }],
             checks: Vec::new(),
         };
         engine.store().commit(batch).await.unwrap();
@@ -305,10 +306,11 @@ fn kill_and_collect(scene: &CliFixture, storage: &str, endpoint: &str, left: imp
         let output = CliOutput::from(with_s3(&mut command, endpoint, SECRET).output().unwrap());
         output.expect_exit(0).json()["removed"].as_u64().unwrap()
     };
+    let hasten_blob = |field| hasten(scene, &Blob::COLLECTION, field, Millis::minutes(90));
     assert_eq!((collect(), left() > 0), (0, true), "the process of the upload may live");
-    assert_eq!(hasten(scene, "review_at")["status"], "uploading");
+    assert_eq!(hasten_blob("review_at")["status"], "uploading");
     assert_eq!((collect(), left() > 0), (0, true), "it is abandoned now, and may still write");
-    assert_eq!(hasten(scene, "remove_at")["status"], "removed");
+    assert_eq!(hasten_blob("remove_at")["status"], "removed");
     assert_eq!((collect(), left()), (1, 0));
     assert_eq!(scene.run(&["artifact", "list", "--json"]).values().len(), 0);
     scene.run(&["verify"]).expect_exit(0);
@@ -371,4 +373,22 @@ fn memory_does_not_grow_with_an_artifact() {
         }
         assert_eq!((output.read(&mut got).unwrap(), child.wait().unwrap().code()), (0, Some(0)));
     }
+}
+
+#[test]
+fn a_sweep_removes_an_execution_whose_retention_has_ended() {
+    let scene = scene();
+    put(&scene, b"bytes", &[]);
+    scene.run(&["execution", "cancel", "e"]).expect_exit(0);
+    let count = || scene.run(&["sweep", "--dry-run", "--json"]).expect_exit(0).json()["retention"].clone();
+    assert_eq!(count(), json!({"apps.retention": 0}));
+    hasten(&scene, &AppExecution::COLLECTION, "remove_at", Millis::days(365));
+    assert_eq!(count(), json!({"apps.retention": 1}));
+    let counted = scene.run(&["sweep", "--dry-run"]).expect_exit(0).out;
+    assert!(counted.contains("apps.retention: 1 to remove, with all that belongs to them\n"), "{counted}");
+    assert_eq!(scene.run(&["sweep", "--json"]).expect_exit(0).json()["deleted"], 1);
+    for list in ["execution", "step", "artifact"] {
+        assert_eq!(scene.run(&[list, "list", "--json"]).values().len(), 0, "{list}");
+    }
+    scene.run(&["verify"]).expect_exit(0);
 }

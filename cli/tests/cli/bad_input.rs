@@ -132,7 +132,7 @@ fn a_source_that_is_not_utf8_is_refused_with_its_place() {
 fn an_unreadable_source_is_an_io_error() {
     let scene = CliFixture::new();
     scene.run(&["run", "none.ts"]).expect_exit(2).expect_stderr(&["none.ts cannot be read", "No such file"]);
-    scene.run(&["run", "."]).expect_exit(2).expect_stderr(&["cannot be read"]);
+    scene.run(&["run", "."]).expect_exit(2).expect_stderr(&[". has neither main.ts, index.ts nor a package.json"]);
     assert_eq!(scene.run(&["run", "none.ts", "--json"]).expect_exit(2).error_code(), "io");
 }
 

@@ -67,7 +67,10 @@ fn executions_that_ended_long_ago_are_counted_and_swept() {
     scene.file("sum.ts", super::support::SUM);
     scene.run(&["run", "sum.ts", "--id", "done", "--input", r#"{"a":1,"b":2}"#]).expect_exit(0);
     let count = scene.run(&["sweep", "--dry-run", "--finished-before", "1ms", "--json"]).expect_exit(0).json();
-    assert_eq!(count, serde_json::json!({"dryRun": true, "expired": {}, "executions": 1}));
+    let counted = serde_json::json!({
+        "dryRun": true, "expired": {}, "expiredBytes": {}, "executions": 1, "retention": {"apps.retention": 0}
+    });
+    assert_eq!(count, counted);
     for when in ["+5m", "2100-01-20T10:00:00Z"] {
         for dry in [&["--dry-run"][..], &["--yes"]] {
             let refused = scene.run(&[&["sweep", "--finished-before", when], dry].concat()).expect_exit(2);

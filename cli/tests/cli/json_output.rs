@@ -88,7 +88,7 @@ fn json_of_export_import_and_info() {
 #[test]
 fn json_of_a_source_that_does_not_compile() {
     let scene = CliFixture::new();
-    scene.file("wrong.ts", "const a = 1\na.b = consle\nimport x from 'x'\n");
+    scene.file("wrong.ts", "const a = 1\na.b = consle\nimport 'x'\n");
     assert_snapshot!(shape(&scene.run(&["load", "wrong.ts", "--json"]).expect_exit(2)));
 }
 

@@ -3,6 +3,8 @@
 
 #[cfg(all(target_os = "linux", feature = "object-store"))]
 mod artifacts;
+#[cfg(feature = "object-store")]
+mod backup;
 mod bad_input;
 mod bulk;
 mod calls;
@@ -19,6 +21,7 @@ mod json_output;
 mod mcp;
 mod mcp_transport;
 mod mirror;
+mod modules;
 mod operations;
 mod orchestration;
 mod output;

@@ -164,7 +164,7 @@ fn every_operation_is_a_tool_and_read_only_serves_queries() {
 fn an_unknown_domain_tool_or_resource_is_named() {
     let scene = CliFixture::greeting("g");
     scene.run(&["mcp", "--domain", "orders"]).expect_exit(2).expect_stderr(&[
-        "error: `orders` is not a domain; the domains are apps, cvm, documents, due, orchestration, store",
+        "error: `orders` is not a domain; the domains are apps, cvm, documents, due, fleet, orchestration, store",
     ]);
     block_on(async {
         let client = McpConnection::open(&scene, &[]).await;

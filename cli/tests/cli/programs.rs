@@ -235,6 +235,30 @@ fn the_code_review_comes_to_its_end_with_its_answers() {
     assert_snapshot!(scene.run(&["run", &program, "--id", "review", "--answers", &answers]).expect_exit(0).text());
 }
 
+/// Runs an example with its answers, and returns the printed lines without those that have times.
+fn run_example(name: &str) -> String {
+    let scene = CliFixture::new();
+    let (program, answers) = (example(&format!("{name}.ts")), example(&format!("{name}.answers.json")));
+    let output = scene.run(&["run", &program, "--id", name, "--answers", &answers]).expect_exit(0).text();
+    output.lines().filter(|line| !line.contains(" until ")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_examples_of_agents_come_to_their_end_with_their_answers() {
+    for name in ["agent_loop", "approval", "debate", "fan_out", "saga"] {
+        assert_snapshot!(name, run_example(name));
+    }
+}
+
+#[test]
+fn the_approval_decides_by_default_if_both_deadlines_pass() {
+    let scene = CliFixture::new();
+    let input = r#"{"amount": 90, "hours": 0.0002}"#;
+    let run = ["run", &example("approval.ts"), "--input", input, "--answer-with", "sleep 3; echo approve", "--json"];
+    let result = scene.run(&run).expect_exit(0).json()["result"].clone();
+    assert_eq!(result, json!({ "approved": true, "by": "default", "note": "it is small" }));
+}
+
 #[test]
 fn the_code_review_accepts_an_empty_reason() {
     let scene = CliFixture::new();

@@ -27,8 +27,10 @@ fn an_unknown_scheme_suggests_the_nearest_one() {
         "`memory:`",
     ]);
     let output = scene.run(&["list", "--store", "redis://x"]).expect_exit(2);
-    let absent = if cfg!(feature = "mongodb") { "postgres" } else { "mongodb" };
-    assert!(!output.err.contains(absent) && !output.err.contains("indexeddb"), "{}", output.err);
+    assert!(!output.err.contains("indexeddb"), "{}", output.err);
+    for (scheme, is_built) in [("mongodb://", cfg!(feature = "mongodb")), ("postgres://", cfg!(feature = "postgres"))] {
+        assert_eq!(output.err.contains(scheme), is_built, "{}", output.err);
+    }
     for command in ["list", "prepare", "import"] {
         let help = scene.run(&[command, "--help"]).expect_exit(0).out;
         assert_eq!(help.contains("mongodb"), cfg!(feature = "mongodb"), "{command}: {help}");
@@ -37,14 +39,53 @@ fn an_unknown_scheme_suggests_the_nearest_one() {
     let why = if cfg!(feature = "mongodb") { "no suitable server" } else { "no store on MongoDB" };
     let unreachable = "mongodb://127.0.0.1:9/x?serverSelectionTimeoutMS=300";
     scene.run(&["list", "--store", unreachable]).expect_exit(4).expect_stderr(&[why]);
-    scene
-        .run(&["list", "--store", "postgres://x"])
-        .expect_exit(4)
-        .expect_stderr(&["does not support PostgreSQL stores yet"]);
+    let why = if cfg!(feature = "postgres") { "check the host, the port" } else { "no store on PostgreSQL" };
+    let unreachable = "postgres://ann@127.0.0.1:9/x?callTimeoutMS=300";
+    scene.run(&["list", "--store", unreachable]).expect_exit(4).expect_stderr(&[why]);
     scene.run(&["list", "--store", "indexeddb:x"]).expect_exit(4).expect_stderr(&["no store in IndexedDB"]);
     scene.run(&["list", "--store", "memory"]).expect_exit(2).expect_stderr(&["did you mean `memory:`?"]);
     scene.run(&["list", "--store", ""]).expect_exit(2).expect_stderr(&["Use `file:DIRECTORY`", "`memory:`"]);
     scene.run(&["list", "--store", "file://tmp/x"]).expect_exit(2).expect_stderr(&["`file:tmp/x` or `file:///tmp/x`?"]);
+}
+
+/// Runs the script in Node, with the part of `mongosh` that it uses.
+#[test]
+#[cfg(feature = "mongodb")]
+fn the_script_of_roles_creates_them_or_updates_them() {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    const SHELL: &str = r#"
+        const known = new Map([["app_reader", {}]]);
+        globalThis.print = () => {};
+        globalThis.db = { getSiblingDB: (name) => ({
+            getRole: (role) => known.get(role) ?? null,
+            createRole: ({ role, privileges, roles }) => known.set(role, { createRole: role, privileges, roles }),
+            updateRole: (role, contents) => known.set(role, { createRole: role, ...contents, database: name }),
+        }) };
+        require("node:vm").runInThisContext(require("node:fs").readFileSync(0, "utf8"));
+        console.log(JSON.stringify([...known.values()]));
+    "#;
+    let scene = CliFixture::new();
+    let store = ["--store", "mongodb://ann:secret@nowhere.invalid/app", "roles"];
+    let script = scene.run(&store).expect_exit(0).out;
+    let mut commands = scene.run(&[&store[..], &["--json"]].concat()).expect_exit(0).json();
+    let names: Vec<&str> = commands.as_array().unwrap().iter().filter_map(|role| role["createRole"].as_str()).collect();
+    assert_eq!(names, ["app_reader", "app_worker", "app_operator", "app_owner"]);
+    assert_eq!(commands[2]["roles"], serde_json::json!([{"db": "admin", "role": "app_worker"}]));
+    assert!(!script.contains("secret") && script.contains(r#""collection":"apps.step_queue""#), "{script}");
+    scene.run(&["--store", "file:data", "roles"]).expect_exit(4).expect_stderr(&["has no roles"]);
+
+    let mut node = Command::new("node");
+    let Ok(mut node) = node.args(["-e", SHELL]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
+        println!("skipped: the_script_of_roles_creates_them_or_updates_them: node is not on PATH");
+        return;
+    };
+    node.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let created: Json = serde_json::from_slice(&node.wait_with_output().unwrap().stdout).unwrap();
+    // The first role existed.
+    commands[0]["database"] = "admin".into();
+    assert_eq!(created, commands);
 }
 
 #[test]

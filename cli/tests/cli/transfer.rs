@@ -367,7 +367,7 @@ fn write_legacy_directory(scene: &CliFixture) {
     };
     program("greet", "greeter", GREET);
     program("greet2", "greeter", "CC('again?')");
-    program("broken", "broken", "import x from 'y'");
+    program("broken", "broken", "import 'y'");
     let execution = |id: &str, program: &str, state: &str, more: Json| {
         let mut execution = serde_json::json!({
             "id": id, "programId": program, "state": state, "pc": 3, "stack": [], "variables": {}, "created": at,

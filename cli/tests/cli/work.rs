@@ -294,6 +294,35 @@ fn the_examples_come_to_their_end_with_their_answers() {
 }
 
 #[test]
+fn the_budgeted_example_waits_until_its_budget_is_raised() {
+    let scene = CliFixture::new();
+    let project = scene.run(&["project", "create", "demo", "--greediness", "0.5", "--json"]).expect_exit(0).json();
+    let project = project["uuid"].as_str().unwrap().to_owned();
+    let of_project = [project.as_str(), "--resource-type", "money", "--budget-period", "total", "--unit", "USD"];
+    let create = [&["budget", "create"], &of_project[..], &["--allocated-amount", "0.1", "--json"]].concat();
+    let budget = scene.run(&create).expect_exit(0).json()["uuid"].as_str().unwrap().to_owned();
+    let example = format!("{}/../examples/budgeted.ts", env!("CARGO_MANIFEST_DIR"));
+    let input = format!(r#"{{"project": "{project}"}}"#);
+    scene.run(&["run", &example, "--id", "b", "--input", &input]).expect_exit(3);
+    let _worker = scene.spawn_running(&["work", "--kind", "cc", "--exec", "echo short"], Stdio::null());
+    let open_calls = || scene.run(&["calls", "b", "--open", "--json"]).expect_exit(0).values();
+    wait_until("a call waits for the budget", || open_calls().iter().any(|call| !call["refusal"].is_null()));
+    let refused = open_calls().into_iter().find(|call| !call["refusal"].is_null()).unwrap();
+    assert_eq!(refused["refusal"]["name"], "budget_exceeded");
+    assert!(scene.run(&["calls", "b", "--open"]).out.contains("budget_exceeded"));
+    let words = "of 0.1, 0.1 are used and 0 reserved";
+    for command in [vec!["resume", "b"], vec!["show", "b"], vec!["answer", "b", "--text", "by hand", "--cost", "0.01"]]
+    {
+        assert!(scene.run(&command).text().contains(words), "{command:?}");
+    }
+    scene.run(&["budget", "change", &budget, "--allocated-amount", "1"]).expect_exit(0);
+    wait_until("the worker gets the last call", || scene.status("b") == "complete");
+    let shown = scene.run(&["budget", "show", &budget, "--json"]).expect_exit(0).json();
+    assert_eq!((&shown["used_amount"], &shown["reserved_amount"]), (&"0.15".into(), &"0".into()));
+    assert!(scene.run(&["output", "b"]).expect_exit(0).out.contains("3. short"));
+}
+
+#[test]
 fn a_run_waits_for_its_timers_and_says_until_when() {
     let scene = CliFixture::new();
     let source = r#"

@@ -70,7 +70,7 @@ fn a_domain_is_read_from_a_server_and_is_known() {
     let run = |args: &[&str]| on.scene.run(&[&["--store", "memory:", "import"], args].concat());
     run(&[&on.url, "--domain", "nothing"])
         .expect_exit(2)
-        .expect_stderr(&["[possible values: cvm, orchestration, apps]"]);
+        .expect_stderr(&["[possible values: cvm, orchestration, apps, fleet]"]);
     run(&["export.jsonl", "--domain", "apps"]).expect_exit(2).expect_stderr(&["the source is a file or a folder"]);
     run(&[&on.url, "--skip-invalid"]).expect_exit(2).expect_stderr(&["--domain"]);
     run(&[&on.url, "--domain", "cvm"]).expect_exit(5).expect_stderr(&["no programs and no executions"]);

@@ -1,8 +1,9 @@
-//! Due work: claims that have ended, blobs to review, events to publish.
+//! Due work: claims that have ended, executions to remove, blobs to review, events to publish.
 
 use super::artifact::{Blob, ReviewBlob, SHORTEST_REVIEW};
-use super::configuration::SHORTEST_CLAIM;
+use super::configuration::{SHORTEST_CLAIM, SHORTEST_RETENTION};
 use super::delivery::{Delivery, ExpireDelivery};
+use super::execution::{AppExecution, RemoveExecution};
 use super::step::{ExpireStep, QueuedStep};
 use super::subscription::{Event, PublishEvent};
 use crate::decision::TypedCommand;
@@ -11,13 +12,23 @@ use crate::schema::Entity as _;
 use crate::time::Millis;
 
 /// The due rules.
-pub(super) static RULES: &[&DueRule] = &[&STEP_CLAIM, &BLOB_REVIEW, &DELIVERY_CLAIM, &EVENT];
+pub(super) static RULES: &[&DueRule] = &[&STEP_CLAIM, &RETENTION, &BLOB_REVIEW, &DELIVERY_CLAIM, &EVENT];
 
 /// Claimed steps whose lease has ended or whose time is over.
 static STEP_CLAIM: DueRule = DueRule {
     lead: |_| SHORTEST_CLAIM,
     ..DueRule::new("apps.step_claim", &QueuedStep::COLLECTION, "due_at", |row| {
         TypedCommand::boxed(ExpireStep { id: row.id.to_owned() })
+    })
+};
+
+/// Executions whose retention has ended. The bytes of their artifacts are reviewed after it.
+static RETENTION: DueRule = DueRule {
+    lead: |_| SHORTEST_RETENTION,
+    outcome: RemoveExecution::kind,
+    is_retention: true,
+    ..DueRule::new("apps.retention", &AppExecution::COLLECTION, "remove_at", |row| {
+        TypedCommand::boxed(RemoveExecution { execution_id: row.id.to_owned() })
     })
 };
 

@@ -12,7 +12,7 @@
 //! | `search/` | full-text search of steps and artifacts |
 //! | `metrics/` | metrics of executions, a time series |
 //! | `audit.rs` | the row of each command in the audit log |
-//! | `due.rs` | claims that have ended, blobs to review, events to publish |
+//! | `due.rs` | claims that have ended, executions to remove, blobs to review, events to publish |
 //! | `queries/` | steps in order, failures, rates, durations, reports |
 //! | `verification/` | whether the documents agree with each other |
 
@@ -49,7 +49,7 @@ pub use delivery::{
 };
 pub use execution::{
     AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionStatus, AppExecutionSummary, CancelExecution,
-    GraphProgress, StartExecution, StepProgress,
+    GraphProgress, Removal, RemoveExecution, StartExecution, StepProgress,
 };
 pub use metrics::{
     ExecutionMetrics, ListMetrics, MetricSample, MetricSummary, MetricValues, RecordMetrics, RecordedMetrics,
@@ -92,6 +92,7 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &ExecutionMetrics::COLLECTION,
         &AuditRow::COLLECTION,
     ])
+    .definitions(&[&App::COLLECTION, &AppConfiguration::COLLECTION])
     .operations(&[
         &SaveConfiguration::OPERATION,
         &ActivateConfiguration::OPERATION,
@@ -140,6 +141,7 @@ pub static DOMAIN: Domain = Domain::new("apps")
     .triggers(&[subscription::EXECUTION_EVENTS, subscription::STEP_EVENTS, search::STEP_ENTRIES])
     .audit(audit::row)
     .checks(verification::CHECKS)
+    .external_bytes(artifact::external_bytes)
     .lifecycles(&[
         LifecycleDeclaration::new::<AppExecution>("an execution of an app"),
         LifecycleDeclaration::new::<Step>("a step"),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::call::{CC_HISTORY, Call, CallOutcome};
 use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, RunSlice};
-use super::{call_closing, claim, document, row_id};
+use super::{call_closing, call_cost, claim, document, row_id};
 use crate::decision::{
     AnyCommand, Change, Command, Ctx, Decision, Lifecycle, LoadedDocument, ReadSet, Rejection, View,
 };
@@ -65,6 +65,9 @@ pub struct AnswerCall {
     pub answer: Json,
     /// Name of the answerer, for the record.
     pub by: Option<String>,
+    /// The actual cost of the answer, as decimal text in the unit of the call's cost; `None`: the cost that the call names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<String>,
 }
 
 impl AnswerCall {
@@ -75,10 +78,8 @@ impl AnswerCall {
             AnswerTarget::Key { key, occurrence } => keyed_id(&self.execution, key, *occurrence),
             AnswerTarget::Open { seen } => {
                 let execution = ExecutionHead::peek(view, &self.execution);
-                if let Some(waiting) = execution.as_deref().and_then(ExecutionHead::open_call)
-                    && waiting.open_calls == 1
-                {
-                    seen.get_or_init(|| waiting.call_id.clone());
+                if let Some((call, 1)) = execution.as_deref().and_then(ExecutionHead::answerable_call) {
+                    seen.get_or_init(|| call.to_owned());
                 }
                 seen.get()?.clone()
             }
@@ -95,6 +96,10 @@ impl AnswerCall {
         ctx: &Ctx,
     ) -> Result<Decision<ExecutionStatus>, Rejection> {
         let (head, execution) = ExecutionHead::find(view, &self.execution)?;
+        if self.cost.is_some() {
+            let reason = "is not expected: an early answer costs nothing".to_owned();
+            return Err(Rejection::Invalid { field: "cost".to_owned(), reason });
+        }
         id::check(key).map_err(|e| Rejection::Invalid { field: "key".to_owned(), reason: e.to_string() })?;
         if let AnswerTarget::Key { occurrence: 0, .. } = self.call {
             let reason = "the first call under a key is occurrence 1".to_owned();
@@ -126,6 +131,7 @@ impl Command for AnswerCall {
         check_plain(&self.answer).map_err(|excess| {
             Rejection::domain(codes::INVALID_ANSWER, format!("the answer is {excess}; nothing was changed"))
         })?;
+        call_cost::check_amount(self.cost.as_deref())?;
         claim::check_name("by", self.by.as_deref())
     }
 
@@ -146,17 +152,17 @@ impl Command for AnswerCall {
         let Some(key) = self.key(view) else {
             let (_, execution) = ExecutionHead::find(view, &self.execution)?;
             execution.require_waiting()?;
-            match execution.open_call() {
+            match execution.answerable_call() {
                 // A paused execution whose call is answered resumes only when it is unpaused.
-                Some(waiting) if waiting.open_calls == 0 => {
-                    let key = Key::new(&CC_HISTORY, &waiting.call_id);
+                Some((call, 0)) => {
+                    let key = Key::new(&CC_HISTORY, call);
                     if !view.has_read(&key) {
                         return Err(Rejection::Unread(vec![key]));
                     }
-                    Call::find(view, &waiting.call_id)?.1.require_open()?;
+                    Call::find(view, call)?.1.require_open()?;
                 }
-                Some(waiting) if waiting.open_calls > 1 => {
-                    let (id, open) = (&self.execution, waiting.open_calls);
+                Some((_, open)) if open > 1 => {
+                    let id = &self.execution;
                     let message = format!("execution `{id}` has {open} open calls; name the one to answer");
                     return Err(Rejection::domain(codes::AMBIGUOUS_CALL, message));
                 }
@@ -192,8 +198,11 @@ impl Command for AnswerCall {
         execution.require_waiting()?;
         call.require_before_deadline(ctx.now)?;
         let result = call.coerce_answer(&self.answer)?;
+        let settled = call_cost::settle(view, ctx, &mut call, self.cost.as_deref())?;
         call.complete(result, self.by.clone(), ctx.now);
-        call_closing::close_call(view, ctx, before, execution, row, call)
+        let mut decision = call_closing::close_call(view, ctx, before, execution, row, call)?;
+        decision.include(settled);
+        Ok(decision)
     }
 
     fn next(&self, output: &ExecutionStatus) -> Option<Box<dyn AnyCommand>> {
@@ -204,7 +213,8 @@ impl Command for AnswerCall {
 /// Answers a call and runs its execution to its next stop. If several calls are open, `call` or `key` names one.
 ///
 /// Errors: `not_found`, `already_answered`, `invalid_answer` (`details` has the choices or the schema), `ambiguous_call`, `deadline_passed`,
-/// `illegal_transition` (the execution has ended), `stale`.
+/// `illegal_transition` (the execution has ended), `stale`, `invalid` (the cost), and those of budgets (`budget_exceeded`) for a call with a cost
+/// that no worker has claimed.
 #[derive(Debug, Operation)]
 #[operation(name = "cvm.answer", cli = "answer", command = AnswerCall)]
 pub struct AnswerParameters {
@@ -221,13 +231,15 @@ pub struct AnswerParameters {
     occurrence: Option<u64>,
     /// The person, model or worker that answers.
     by: Option<String>,
+    /// The actual cost of the answer, a decimal number in the unit of the call's cost; by default the cost that the call names.
+    cost: Option<String>,
 }
 
 impl TryFrom<AnswerParameters> for AnswerCall {
     type Error = Rejection;
 
     fn try_from(parameters: AnswerParameters) -> Result<Self, Rejection> {
-        let AnswerParameters { id, answer, call, key, occurrence, by } = parameters;
+        let AnswerParameters { id, answer, call, key, occurrence, by, cost } = parameters;
         let target = match (call, key, occurrence) {
             (Some(_), Some(_), _) => {
                 return Err(Rejection::Usage("cvm.answer: pass either `call` or `key`, not both".to_owned()));
@@ -241,7 +253,7 @@ impl TryFrom<AnswerParameters> for AnswerCall {
             (None, Some(key), occurrence) => AnswerTarget::Key { key, occurrence: occurrence.unwrap_or(1) },
             (None, None, None) => AnswerTarget::open(),
         };
-        Ok(Self { execution: id, call: target, answer, by })
+        Ok(Self { execution: id, call: target, answer, by, cost })
     }
 }
 
@@ -262,14 +274,16 @@ pub struct CompleteParameters {
     answer: Json,
     /// The person, model or worker that answers.
     by: Option<String>,
+    /// The actual cost of the answer, a decimal number in the unit of the call's cost; by default the reserved amount.
+    cost: Option<String>,
 }
 
 impl TryFrom<CompleteParameters> for AnswerCall {
     type Error = Rejection;
 
     fn try_from(parameters: CompleteParameters) -> Result<Self, Rejection> {
-        let CompleteParameters { call, execution, token, answer, by } = parameters;
-        Ok(Self { execution, call: AnswerTarget::Claimed { call, token }, answer, by })
+        let CompleteParameters { call, execution, token, answer, by, cost } = parameters;
+        Ok(Self { execution, call: AnswerTarget::Claimed { call, token }, answer, by, cost })
     }
 }
 

@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::answer::{CallHistoryRow, keyed_id};
 use super::answer_schema::{self, Schema};
-use super::document;
 use super::execution::ExecutionHead;
-use crate::decision::{Change, Ctx, Hint, LoadedDocument, Rejection, View};
+use super::{call_cost, document};
+use crate::decision::{Change, Cost, Ctx, Hint, LoadedDocument, Rejection, View};
 use crate::domain::cvm::codes;
 use crate::limits::PLAIN_VALUE_BYTES;
 use crate::schema::{Collection, Entity, FieldType, Fields, Filter, Key};
@@ -67,6 +67,9 @@ pub struct Call {
     /// The newest failure of a worker.
     #[entity(declared("timestamp"))]
     pub error: Option<CallError>,
+    /// Why a budget refused the cost of the call, whose code is the name: no worker gets it until the budget has the cost.
+    #[entity(declared("timestamp"))]
+    pub refusal: Option<CallError>,
     /// The position of the program.
     #[entity(optional, declared())]
     pub context: Context,
@@ -96,6 +99,8 @@ pub struct Request {
     pub deadline: Option<Timestamp>,
     /// The value that the program gets when the deadline has passed; missing: a `TimeoutError`.
     pub default: Option<Json>,
+    /// Its cost.
+    pub cost: Option<Cost>,
 }
 
 /// The response to a call.
@@ -169,6 +174,8 @@ pub struct ClaimState {
     pub until: Timestamp,
     /// Number of attempts, this one included.
     pub attempts: u32,
+    /// The open reservation of the call's cost.
+    pub reservation: Option<String>,
 }
 
 /// The position of a program when it made a call.
@@ -191,6 +198,7 @@ impl Call {
         execution: &ExecutionHead,
         request: CallRequest,
         step: u64,
+        view: &View,
         ctx: &mut Ctx,
     ) -> Result<Self, String> {
         let args = if request.args.is_null() { 0 } else { json_bytes(&request.args) };
@@ -215,6 +223,7 @@ impl Call {
                 schema: options.get("schema").filter(|schema| !schema.is_null()).cloned(),
                 deadline: deadline(options, ctx.now)?,
                 default: options.get("default").cloned(),
+                cost: call_cost::from_options(options, view)?,
                 prompt: request.prompt,
                 args: request.args,
             },
@@ -223,6 +232,7 @@ impl Call {
             response: None,
             outcome: None,
             error: None,
+            refusal: None,
             context: Context { pc: request.instruction, line: request.line, variables: json!({}) },
             claim: None,
         };
@@ -343,6 +353,7 @@ impl Call {
     pub(super) fn close(&mut self, outcome: CallOutcome) {
         self.outcome = Some(outcome);
         self.available_at = None;
+        self.refusal = None;
     }
 
     /// Whether its deadline has passed.
@@ -387,11 +398,22 @@ impl Call {
 
     /// The prompt in the head of its execution: the question, or a description of the tool call or timer.
     pub(super) fn prompt_of_head(&self) -> String {
-        match (self.kind.as_str(), self.request.deadline) {
-            (COGNITIVE, _) => self.request.prompt.clone(),
-            (TIMER, Some(until)) => format!("sleep until {until}"),
-            (tool, _) => format!("{tool} {}", truncate(&json_text(&self.request.args), 200)),
-        }
+        prompt_of_head(&self.kind, &self.request.prompt, &self.request.args, self.request.deadline)
+    }
+
+    /// Opens the call again, which was cancelled when its program failed.
+    pub(super) fn reopen(&mut self, now: Timestamp) {
+        self.outcome = None;
+        self.available_at = (self.kind != TIMER).then_some(now);
+    }
+}
+
+/// The prompt in the head of an execution that waits for such a call.
+pub(super) fn prompt_of_head(kind: &str, prompt: &str, args: &Json, deadline: Option<Timestamp>) -> String {
+    match (kind, deadline) {
+        (COGNITIVE, _) => prompt.to_owned(),
+        (TIMER, Some(until)) => format!("sleep until {until}"),
+        (tool, _) => format!("{tool} {}", truncate(&json_text(args), 200)),
     }
 }
 

@@ -9,8 +9,8 @@ use super::answer::CallHistoryRow;
 use super::call::{CC_HISTORY, Call};
 use super::execution::{CcWaiting, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus};
 use super::loaded_machine::LoadedMachine;
-use super::{call, document, loaded_machine, slice};
-use crate::decision::{Change, Ctx, Decision, Lifecycle, LoadedDocument, ReadSet, Rejection, View};
+use super::{call, call_cost, document, loaded_machine, open_calls, slice};
+use crate::decision::{Ctx, Decision, Lifecycle, LoadedDocument, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
 use crate::limits::GROUP_ANSWER_BYTES;
 use crate::schema::Direction::Ascending;
@@ -25,10 +25,19 @@ pub(super) fn reads(view: &View, execution: &str, key: &Key) -> ReadSet {
     let Some(Ok(CallHistoryRow::Call(call))) = view.get(key).map(|found| CallHistoryRow::read(key, found)) else {
         return reads;
     };
+    let costs = call_cost::reads(view, &call);
+    reads_of_call(view, reads, &head, &call).with(costs)
+}
+
+/// The read set for closing this call of this execution.
+fn reads_of_call(view: &View, reads: ReadSet, head: &ExecutionHead, call: &Call) -> ReadSet {
+    if !head.open_calls.is_empty() {
+        return loaded_machine::reads(view, &head.id).with_key(call.key());
+    }
     let ExecutionState::Waiting(waiting) = &head.state else {
         // A paused execution does not run, but its head must name the remaining open calls.
         return match head.open_call() {
-            Some(waiting) if waiting.open_calls > 1 => add_sibling_reads(reads, view, &head, waiting, &call),
+            Some(waiting) if waiting.open_calls > 1 => add_sibling_reads(reads, view, head, waiting, call),
             _ => reads,
         };
     };
@@ -36,10 +45,10 @@ pub(super) fn reads(view: &View, execution: &str, key: &Key) -> ReadSet {
         return reads;
     }
     if waiting.open_calls > 1 {
-        return add_sibling_reads(reads, view, &head, waiting, &call);
+        return add_sibling_reads(reads, view, head, waiting, call);
     }
-    let reads = loaded_machine::reads(view, execution).with_key(key.clone());
-    if head.group_size > 1 { reads.query("together", group_query(&head)) } else { reads }
+    let reads = loaded_machine::reads(view, &head.id).with_key(call.key());
+    if head.group_size > 1 { reads.query("together", group_query(head)) } else { reads }
 }
 
 /// Extends `reads` by the other open calls that closing `call` depends on.
@@ -113,6 +122,9 @@ pub(super) fn close_call(
     row: &LoadedDocument,
     call: Call,
 ) -> Result<Decision<ExecutionStatus>, Rejection> {
+    if !execution.open_calls.is_empty() {
+        return open_calls::close_open_calls(view, ctx, before, execution, vec![(row.clone(), call)]);
+    }
     let closed = call.update(row)?;
     let waiting = match execution.open_call() {
         Some(waiting) if call.step >= execution.first_step() => waiting.clone(),
@@ -183,9 +195,21 @@ pub(super) fn close_overdue_calls(
     mut execution: ExecutionHead,
 ) -> Result<Decision<ExecutionStatus>, Rejection> {
     let mut calls = find_awaited_calls(view, &execution)?;
+    let is_overdue = |call: &Call, now| call.outcome.is_none() && call.is_past_deadline(now);
+    let overdue = calls.iter_mut().map(|(_, call)| call).filter(|call| is_overdue(call, view.now()));
+    let released = call_cost::release(view, ctx, overdue, false)?;
+    if !execution.open_calls.is_empty() {
+        calls.retain(|(_, call)| is_overdue(call, ctx.now));
+        // As in Node, timers end in the order of their times, however late they are.
+        calls.sort_by_key(|(_, call)| (call.request.deadline, call.step));
+        calls.iter_mut().for_each(|(_, call)| call.expire(ctx.now));
+        let mut decision = open_calls::close_open_calls(view, ctx, before, execution, calls)?;
+        decision.include(released);
+        return Ok(decision);
+    }
     let mut changes = Vec::new();
     for (row, call) in &mut calls {
-        if call.outcome.is_none() && call.is_past_deadline(ctx.now) {
+        if is_overdue(call, ctx.now) {
             call.expire(ctx.now);
             changes.push(call.update(row)?);
         }
@@ -202,11 +226,14 @@ pub(super) fn close_overdue_calls(
     if !matches!(execution.state, ExecutionState::Running { .. }) {
         let mut decision = execution.update_head(before, view, ctx)?;
         decision.changes.extend(changes);
+        decision.include(released);
         return Ok(decision);
     }
     let mut loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
     deliver_replies(&mut loaded, &calls)?;
-    slice::decide_slice(view, before, execution, loaded, ctx, changes)
+    let mut decision = slice::decide_slice(view, before, execution, loaded, ctx, changes)?;
+    decision.include(released);
+    Ok(decision)
 }
 
 /// The waiting state of an execution that made `calls`; `None`: none of them is open.
@@ -238,23 +265,28 @@ impl CcWaiting {
     }
 }
 
-/// The changes that cancel open calls when their execution ends. A call that is missing or cannot be read must not prevent the end: it is
+/// The decision to cancel open calls when their execution ends. A call that is missing or cannot be read must not prevent the end: it is
 /// deleted with the execution's rows.
-pub(super) fn cancel_open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<Change>, Rejection> {
+pub(super) fn cancel_open_calls(
+    view: &View,
+    ctx: &mut Ctx,
+    execution: &ExecutionHead,
+) -> Result<Decision<()>, Rejection> {
     let calls = match find_awaited_calls(view, execution) {
         Err(rejection)
             if matches!(rejection.code(), ErrorCode::CORRUPT | ErrorCode::NOT_FOUND) && !is_torn(&rejection) =>
         {
-            return Ok(Vec::new());
+            return Ok(Decision::new(()));
         }
         calls => calls?,
     };
-    let open = calls.into_iter().filter(|(_, call)| call.outcome.is_none());
-    open.map(|(row, mut call)| {
+    let mut open: Vec<_> = calls.into_iter().filter(|(_, call)| call.outcome.is_none()).collect();
+    let mut decision = call_cost::release(view, ctx, open.iter_mut().map(|(_, call)| call), false)?;
+    for (row, mut call) in open {
         call.close(call::CallOutcome::Cancelled);
-        call.update(&row)
-    })
-    .collect()
+        decision.changes.push(call.update(&row)?);
+    }
+    Ok(decision)
 }
 
 fn is_torn(rejection: &Rejection) -> bool {
@@ -276,6 +308,9 @@ pub(super) fn with_awaited_calls(reads: ReadSet, view: &View, execution: &str) -
     let Some(head) = view.get(&key).and_then(|head| document::read::<ExecutionHead>(&key, head).ok()) else {
         return reads;
     };
+    if !head.open_calls.is_empty() {
+        return with_listed_calls(reads, view, execution);
+    }
     match head.open_call() {
         Some(waiting) if head.group_size <= 1 => reads.with_key(Key::new(&CC_HISTORY, &waiting.call_id)),
         Some(_) => reads.query("together", group_query(&head)),
@@ -283,11 +318,25 @@ pub(super) fn with_awaited_calls(reads: ReadSet, view: &View, execution: &str) -
     }
 }
 
+/// Extends `reads` by the rows of the calls that the head lists.
+pub(super) fn with_listed_calls(reads: ReadSet, view: &View, execution: &str) -> ReadSet {
+    let Some(head) = ExecutionHead::peek(view, execution) else { return reads };
+    head.open_calls.iter().fold(reads, |reads, call| reads.with_key(call.key()))
+}
+
 /// The calls that the execution waits for, in their order, the closed ones included. [`with_awaited_calls`] reads them.
 pub(super) fn find_awaited_calls(
     view: &View,
     execution: &ExecutionHead,
 ) -> Result<Vec<(LoadedDocument, Call)>, Rejection> {
+    if !execution.open_calls.is_empty() && execution.ended_at().is_none() {
+        let calls = execution.open_calls.iter().map(|open| find_awaited_call(view, execution, &open.call_id));
+        let calls: Vec<_> = calls.collect::<Result<_, _>>()?;
+        return match calls.iter().find(|(_, call)| call.outcome.is_some()) {
+            None => Ok(calls),
+            Some((_, call)) => Err(Rejection::Torn(format!("call {} is closed", call.step))),
+        };
+    }
     let Some(waiting) = execution.open_call() else { return Ok(Vec::new()) };
     let calls = match execution.group_size {
         0 | 1 => vec![find_awaited_call(view, execution, &waiting.call_id)?],

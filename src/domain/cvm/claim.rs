@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::answer::CallHistoryRow;
 use super::call::{CC_HISTORY, Call, ClaimState, TIMER, before_deadline};
+use super::call_cost;
 use super::queries::CallDetails;
 use super::work::Work;
 use crate::decision::{
@@ -137,11 +138,15 @@ pub struct ClaimedCall {
     pub until: Timestamp,
     /// Number of attempts, this one included.
     pub attempts: u32,
+    /// The reservation of the call's cost. A worker that has spent it, and whose answer is refused because it is late, commits it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<String>,
 }
 
 /// Reports that a worker still works on a call, and renews its lease.
 ///
-/// Errors: `stale_claim` (the worker must stop: another one has claimed the call, or it is closed), `not_found`.
+/// Errors: `stale_claim` (the worker must stop: another one has claimed the call, it is closed, or its reservation has ended and the budget does not
+/// have its cost any more), `not_found`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "cvm.heartbeat")]
 pub struct Heartbeat {
@@ -229,11 +234,12 @@ impl Claim {
     /// The calls that may be claimed at `now`. A row that cannot be read is skipped, so that it does not block all others.
     fn candidates(&self, view: &View, now: Timestamp) -> Vec<(LoadedDocument, Call)> {
         let mut candidates = Vec::new();
+        let is_named = matches!(self.of, ClaimTarget::Call(_));
         let mut add = |key: &Key, found: &LoadedDocument| {
             if let Ok(CallHistoryRow::Call(call)) = CallHistoryRow::read(key, found)
                 && call.outcome.is_none()
                 && !call.is_past_deadline(now)
-                && call.available_at.is_some_and(|at| at <= now)
+                && (call.available_at.is_some_and(|at| at <= now) || is_named && call.refusal.is_some())
                 && call.claim.as_ref().is_none_or(|claim| claim.token < LAST_TOKEN)
             {
                 candidates.push((found.clone(), *call));
@@ -250,6 +256,42 @@ impl Claim {
             }
         }
         candidates
+    }
+
+    /// The claim of this call, which is open. Its cost is reserved.
+    fn claim_call(
+        &self,
+        view: &View,
+        ctx: &mut Ctx,
+        found: &LoadedDocument,
+        mut call: Call,
+    ) -> Result<Decision<ClaimResult>, Rejection> {
+        let (token, attempts) = call.claim.as_ref().map_or((0, 0), |claim| (claim.token, claim.attempts));
+        let until = ctx.now + self.lease;
+        let reserved = call_cost::reserve(view, ctx, &call, until, false)?;
+        let claim = ClaimState {
+            owner: Some(self.owner.clone()),
+            // The token is never below the time. A keyed call has the same id in a later execution under the id of a deleted one. A worker
+            // that claimed the earlier call must not complete the later one.
+            token: (token + 1).max(u64::try_from(ctx.now.as_millis()).unwrap_or_default()),
+            until,
+            attempts: attempts.saturating_add(1),
+            reservation: reserved.output.clone(),
+        };
+        let claimed = ClaimedCall {
+            call: call.id.clone(),
+            execution: call.execution_id.clone(),
+            token: claim.token,
+            until,
+            attempts: claim.attempts,
+            reservation: claim.reservation.clone(),
+        };
+        call.claim = Some(claim);
+        call.available_at = Some(until);
+        call.refusal = None;
+        let change = call.update(found)?;
+        let result = ClaimResult { claimed: Some(claimed), details: Some(Box::new(call.into())) };
+        Ok(reserved.map(|_| result).change(change))
     }
 }
 
@@ -295,34 +337,28 @@ impl Command for Claim {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ClaimResult>, Rejection> {
         let now = ctx.now;
         let mut candidates = self.candidates(view, now);
-        if candidates.is_empty() {
-            return Ok(Decision::new(ClaimResult::default()));
-        }
         let [a, b, c, d, ..] = ctx.seed("claim");
-        let picked = u32::from_be_bytes([a, b, c, d]) as usize % candidates.len();
-        let (found, mut call) = candidates.swap_remove(picked);
-        let (token, attempts) = call.claim.as_ref().map_or((0, 0), |claim| (claim.token, claim.attempts));
-        let until = now + self.lease;
-        let claim = ClaimState {
-            owner: Some(self.owner.clone()),
-            // The token is never below the time. A keyed call has the same id in a later execution under the id of a deleted one. A worker
-            // that claimed the earlier call must not complete the later one.
-            token: (token + 1).max(u64::try_from(now.as_millis()).unwrap_or_default()),
-            until,
-            attempts: attempts.saturating_add(1),
-        };
-        let claimed = ClaimedCall {
-            call: call.id.clone(),
-            execution: call.execution_id.clone(),
-            token: claim.token,
-            until,
-            attempts: claim.attempts,
-        };
-        call.claim = Some(claim);
-        call.available_at = Some(until);
-        let change = call.update(&found)?;
-        let result = ClaimResult { claimed: Some(claimed), details: Some(Box::new(call.into())) };
-        Ok(Decision::new(result).change(change))
+        let mut refused = Decision::new(ClaimResult::default());
+        while !candidates.is_empty() && refused.changes.len() < call_cost::REFUSALS_PER_CLAIM {
+            let picked = u32::from_be_bytes([a, b, c, d]) as usize % candidates.len();
+            let (found, mut call) = candidates.swap_remove(picked);
+            match self.claim_call(view, ctx, &found, call.clone()) {
+                Ok(claimed) => {
+                    refused.output = refused.include(claimed);
+                    return Ok(refused);
+                }
+                // Another call may be claimed, and this one later.
+                Err(refusal)
+                    if matches!(self.of, ClaimTarget::Kinds(_))
+                        && !matches!(refusal, Rejection::Unread(_) | Rejection::Torn(_)) =>
+                {
+                    call_cost::record_refusal(&mut call, &refusal, now);
+                    refused.changes.push(call.update(&found)?);
+                }
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(refused)
     }
 
     fn next(&self, output: &ClaimResult) -> Option<Box<dyn AnyCommand>> {
@@ -354,11 +390,20 @@ impl Command for Heartbeat {
         let (found, mut call) = Call::find(view, &self.call)?;
         require_open_claim(&call, self.token)?;
         let until = ctx.now + self.lease;
+        // A worker that is too late must not spend what its budget no longer has.
+        let reserved = call_cost::reserve(view, ctx, &call, until, true).map_err(|refusal| match refusal {
+            Rejection::Unread(_) | Rejection::Torn(_) => refusal,
+            refusal => {
+                Rejection::domain(codes::STALE_CLAIM, format!("the reservation of the call has ended: {refusal}"))
+            }
+        })?;
         if let Some(claim) = &mut call.claim {
             claim.until = until;
+            claim.reservation.clone_from(&reserved.output);
         }
         call.available_at = Some(until);
-        Ok(Decision::new(until).change(call.update(found)?))
+        call.refusal = None;
+        Ok(reserved.map(|_| until).change(call.update(found)?))
     }
 }
 
@@ -373,15 +418,17 @@ impl Command for Release {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
         let (found, mut call) = Call::find(view, &self.call)?;
         require_open_claim(&call, self.token)?;
+        let released = call_cost::release(view, ctx, [&mut call], false)?;
         if let Some(claim) = &mut call.claim {
             *claim = ClaimState {
                 owner: None,
                 token: claim.token,
                 until: ctx.now,
                 attempts: claim.attempts.saturating_sub(1),
+                reservation: None,
             };
         }
         call.available_at = Some(ctx.now);
-        Ok(Decision::new(()).change(call.update(found)?))
+        Ok(released.change(call.update(found)?))
     }
 }

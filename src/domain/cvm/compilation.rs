@@ -1,15 +1,28 @@
 //! Compiling the source of a program that is loaded without bytecode.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
+use super::program::{DEFAULT_ENTRY, Load, ProgramFile};
 use crate::decision::Rejection;
 use crate::error_code::ErrorCode;
-use crate::lang::{self, Diagnostic};
-use crate::vm::Instruction;
+use crate::lang::{self, CompiledProgram, Diagnostic};
 
-/// Compiles `source`. `name` is the file name in diagnostics. On `compile_error` the rejection's details hold all problems as `diagnostics`.
-pub fn compile(name: &str, source: &str) -> Result<Vec<Instruction>, Rejection> {
-    lang::compile(name, source).map(|compiled| compiled.bytecode).map_err(|diagnostics| compile_error(&diagnostics))
+/// Compiles a program of one file, or of several, to the command that loads it. A program of one file has `name` as the file name in
+/// diagnostics. The command has only the files that are imported. On `compile_error` the rejection's details hold all problems as
+/// `diagnostics`.
+pub fn compile(name: &str, source: &str, entry: Option<&str>, files: Vec<ProgramFile>) -> Result<Load, Rejection> {
+    let path = entry.unwrap_or(if files.is_empty() { name } else { DEFAULT_ENTRY });
+    let mut files: BTreeMap<String, String> = files.into_iter().map(|file| (file.path, file.source)).collect();
+    let compiled = lang::compile_with(path, source, &mut |path| Ok(files.remove(path)));
+    Ok(loaded(name, source, path, compiled.map_err(|diagnostics| compile_error(&diagnostics))?))
+}
+
+/// The command that loads a compiled program, whose entry is at `path`.
+pub fn loaded(name: &str, source: &str, path: &str, compiled: CompiledProgram) -> Load {
+    let files = compiled.files.into_iter().map(|(path, source)| ProgramFile { path, source }).collect();
+    Load::new(name, source, compiled.bytecode).with_files(Some(path), files)
 }
 
 fn compile_error(diagnostics: &[Diagnostic]) -> Rejection {

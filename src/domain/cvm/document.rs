@@ -23,7 +23,12 @@ fn unwritable(violation: &Violation) -> Rejection {
 
 /// The entity of a document.
 pub(super) fn read<T: Fields>(key: &Key, loaded: &LoadedDocument) -> Result<T, Rejection> {
-    T::read_fields(&loaded.document).map_err(|violation| damaged_field(key, &violation))
+    read_document(key, &loaded.document)
+}
+
+/// As [`read`], for a document that is not stored yet.
+pub(super) fn read_document<T: Fields>(key: &Key, document: &Document) -> Result<T, Rejection> {
+    T::read_fields(document).map_err(|violation| damaged_field(key, &violation))
 }
 
 #[cold]

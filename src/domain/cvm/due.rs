@@ -25,6 +25,7 @@ pub static RETENTION: DueRule = DueRule {
     delay: |settings| settings.get::<Settings>().retention,
     filter: not_being_deleted,
     outcome: |_| Some(DueKind::Deleted),
+    is_retention: true,
     ..DueRule::new("cvm.retention", &EXECUTIONS, "completed", delete)
 };
 

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{CC_HISTORY, Call, CallError, CallOutcome};
-use super::call_closing;
 use super::claim::{check_name, require_open_claim};
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionStatus, RunSlice};
+use super::{call_closing, call_cost};
 use crate::decision::{AnyCommand, Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::operation::{Backoff, Operation};
 use crate::schema::Key;
@@ -77,6 +77,7 @@ impl Command for Fail {
         call.require_before_deadline(ctx.now)?;
         let message = truncate_message(&self.message);
         call.error = Some(CallError { name: self.name.clone(), message, timestamp: ctx.now, by: self.by.clone() });
+        let released = call_cost::release(view, ctx, [&mut call], true)?;
         let attempts = call.claim.as_ref().map_or(0, |claim| claim.attempts);
         if let Some(at) = self.retry.and_then(|retry| retry.next_attempt_at(attempts, ctx)) {
             if let Some(claim) = &mut call.claim {
@@ -85,10 +86,11 @@ impl Command for Fail {
             }
             call.available_at = Some(at);
             let failed = FailedCall { retry_at: Some(at), reached: None };
-            return Ok(Decision::new(failed).change(call.update(row)?));
+            return Ok(released.map(|()| failed).change(call.update(row)?));
         }
         call.close(CallOutcome::Failed);
-        let decision = call_closing::close_call(view, ctx, before, execution, row, call)?;
+        let mut decision = call_closing::close_call(view, ctx, before, execution, row, call)?;
+        decision.include(released);
         Ok(decision.map(|status| FailedCall { retry_at: None, reached: Some(status) }))
     }
 

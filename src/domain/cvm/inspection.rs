@@ -79,7 +79,11 @@ impl Inspection {
         self.output_rows = get(head, "state.outputRows").map(|_| execution.output_rows);
         self.output_count = execution.output_count;
         self.output_digest.clone_from(&execution.output_digest);
-        self.open_calls = execution.open_call().map_or(0, |waiting| waiting.open_calls);
+        let listed = u32::try_from(execution.open_calls.len()).unwrap_or(u32::MAX);
+        self.open_calls = match execution.open_call() {
+            _ if listed > 0 && execution.ended_at().is_none() => listed,
+            waiting => waiting.map_or(0, |waiting| waiting.open_calls),
+        };
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `call.rs` | calls: questions, tools, timers (`cvm.cc_history`) |
 //! | `answer.rs` | answers, and the row of an early answer |
 //! | `claim.rs`, `failure.rs`, `work.rs` | workers: claims and leases; failures and retries; calls as the work of workers |
+//! | `call_cost.rs` | costs of calls: reservations against budgets |
 //! | `call_closing.rs` | the calls that an execution waits for: reading and closing them |
 //! | `answer_schema/` | choices and schemas of answers |
 //! | `import.rs` | the import of programs and executions that another system has recorded |
@@ -24,6 +25,7 @@ mod answer;
 mod answer_schema;
 mod call;
 mod call_closing;
+mod call_cost;
 mod child_rows;
 mod claim;
 pub mod codes;
@@ -36,6 +38,7 @@ mod import;
 mod inspection;
 mod listing;
 mod loaded_machine;
+mod open_calls;
 mod program;
 mod queries;
 mod settings;
@@ -46,15 +49,15 @@ mod work;
 cfg_if::cfg_if! {
     if #[cfg(feature = "compiler")] {
         mod compilation;
-        pub use compilation::compile as compile_source;
+        pub use compilation::{compile as compile_source, loaded as load_command};
     } else {
         /// Loading a program without bytecode is rejected.
         mod compilation {
             use crate::decision::Rejection;
             use crate::error_code::ErrorCode;
-            use crate::vm::Instruction;
+            use super::program::{Load, ProgramFile};
 
-            pub fn compile(name: &str, _: &str) -> Result<Vec<Instruction>, Rejection> {
+            pub fn compile(name: &str, _: &str, _: Option<&str>, _: Vec<ProgramFile>) -> Result<Load, Rejection> {
                 let message =
                     format!("program `{name}` cannot be compiled: this build has no compiler. Pass its `bytecode`");
                 Err(Rejection::domain(ErrorCode::UNSUPPORTED, message))
@@ -66,6 +69,7 @@ cfg_if::cfg_if! {
 pub use answer::{AnswerCall, AnswerParameters, AnswerTarget, CompleteParameters};
 pub use answer_schema::{Schema, ValidationError, coerce_answer};
 pub use call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER};
+pub use call_cost::REFUSAL_DELAY;
 pub use child_rows::{EXECUTION_LOGS, ExecutionLogRow, HEAP_PAGES, HISTORY, HistoryRow, OUTPUTS};
 pub use claim::{
     Claim, ClaimParameters, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, KINDS_PER_CLAIM, LEASE, Release,
@@ -89,8 +93,8 @@ pub use listing::{
     VersionSummary, VersionView,
 };
 pub use program::{
-    Load, LoadParameters, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion, RemoveProgram,
-    RemovedProgram,
+    DEFAULT_ENTRY, Load, LoadParameters, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramFile,
+    ProgramVersion, RemoveProgram, RemovedProgram,
 };
 pub use queries::{
     CallDetails, Execution, ExecutionProgress, ExecutionStatusDetails, NO_LINES, OpenCall, PollExecution, Show,
@@ -110,6 +114,7 @@ pub const COLLECTIONS: &[&Collection] =
 /// The domain.
 pub static DOMAIN: Domain = Domain::new("cvm")
     .collections(COLLECTIONS)
+    .definitions(&[&PROGRAMS, &PROGRAM_VERSIONS])
     .operations(&[
         &LoadParameters::OPERATION,
         &RemoveProgram::OPERATION,

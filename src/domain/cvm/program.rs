@@ -5,6 +5,7 @@
 //! grace period, once no execution uses them. So a start need not check the program: an execution whose start was decided before the
 //! removal finds its version.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -19,7 +20,7 @@ use crate::decision::{
 use crate::domain::cvm::codes;
 use crate::error_code::ErrorCode;
 use crate::id::{hex, sha256};
-use crate::operation::Operation;
+use crate::operation::{Operation, Parameters};
 use crate::schema::{Collection, Entity, Fields, Key, Query};
 use crate::time::{Millis, Timestamp};
 use crate::value::{self, Json, canonical_json};
@@ -42,8 +43,13 @@ pub struct Program {
     pub name: String,
     /// Its purpose.
     pub description: Option<String>,
-    /// Source of the newest version.
+    /// Source of the newest version; of several files, that of the entry.
     pub source: String,
+    /// Path of the entry, if the newest version has several files.
+    pub entry: Option<String>,
+    /// The other files of the newest version.
+    #[entity(omit_default)]
+    pub files: Vec<ProgramFile>,
     /// Bytecode of the newest version.
     pub bytecode: Vec<Instruction>,
     /// How the newest version was compiled.
@@ -62,6 +68,15 @@ pub struct Program {
     pub removing: bool,
     /// When its versions are collected, if no execution uses them; only after its removal.
     pub collect_at: Option<Timestamp>,
+}
+
+/// A file that a program imports, directly or through other files.
+#[derive(Fields, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Parameters)]
+pub struct ProgramFile {
+    /// Its path, relative to the root of the program, with `/` and without `..`.
+    pub path: String,
+    /// Its source.
+    pub source: String,
 }
 
 /// How a version was compiled.
@@ -88,8 +103,13 @@ pub struct ProgramVersion {
     pub program_id: String,
     /// The version, from 1.
     pub program_version: u32,
-    /// Its source.
+    /// Its source; of several files, that of the entry.
     pub source: String,
+    /// Path of the entry, if it has several files.
+    pub entry: Option<String>,
+    /// The other files.
+    #[entity(omit_default)]
+    pub files: Vec<ProgramFile>,
     /// Its bytecode.
     pub bytecode: Vec<Instruction>,
     /// How it was compiled.
@@ -107,13 +127,22 @@ pub const PROGRAM_VERSIONS: Collection = ProgramVersion::COLLECTION;
 
 crate::serialized_field_type!(Instruction: Object);
 
-/// Loads a program under a name. Loading the same source again changes nothing; a changed source becomes the next version.
+/// Path of the entry of a program of several files, if none is given.
+pub const DEFAULT_ENTRY: &str = "main.ts";
+
+/// Loads a program under a name. Loading the same source again changes nothing; a changed source, or a changed file, becomes the next version.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Load {
     /// The name.
     pub name: String,
-    /// The source, for people and for recompilation.
+    /// The source, for people and for recompilation; of several files, that of the entry.
     pub source: String,
+    /// Path of the entry, if there are several files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// The other files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ProgramFile>,
     /// The compiled bytecode, which is verified here.
     pub bytecode: Vec<Instruction>,
     /// The compiler.
@@ -128,9 +157,9 @@ pub struct Load {
     pub id: Option<String>,
 }
 
-/// Loads a program under a name. Loading the same source again changes nothing; a changed source becomes the next version.
+/// Loads a program under a name. Loading the same source again changes nothing; a changed source, or a changed file, becomes the next version.
 ///
-/// Errors: `compile_error` (`details.diagnostics` says where and why), `invalid` (the name or id), `invalid_bytecode`, `already_exists` (another
+/// Errors: `compile_error` (`details.diagnostics` says where and why), `invalid` (the name, id or files), `invalid_bytecode`, `already_exists` (another
 /// program has the id, or the name belongs to a program with another id).
 #[derive(Debug, Operation)]
 #[operation(name = "cvm.load", cli = "load", command = Load)]
@@ -138,8 +167,12 @@ pub struct LoadParameters {
     /// The name.
     #[operation(subject)]
     name: String,
-    /// The source, in TypeScript.
+    /// The source, in TypeScript; of several files, that of the entry.
     source: String,
+    /// Path of the entry, if there are several files; by default `main.ts`.
+    entry: Option<String>,
+    /// The files that the entry imports. If the source is compiled here, files that are not imported are not stored.
+    files: Option<Vec<ProgramFile>>,
     /// The bytecode of the source; by default the source is compiled, if this build has the compiler.
     bytecode: Option<Vec<Json>>,
     /// The compiler and version that made `bytecode`.
@@ -156,20 +189,19 @@ impl TryFrom<LoadParameters> for Load {
     type Error = Rejection;
 
     fn try_from(parameters: LoadParameters) -> Result<Self, Rejection> {
-        let LoadParameters { name, source, bytecode, compiler, description, tags, id } = parameters;
-        let (bytecode, compiler) = match bytecode {
-            None => (compile(&name, &source)?, None),
+        let LoadParameters { name, source, entry, files, bytecode, compiler, description, tags, id } = parameters;
+        let files = files.unwrap_or_default();
+        let load = match bytecode {
+            None => compile(&name, &source, entry.as_deref(), files)?,
             Some(instructions) => {
                 let invalid =
                     |error: value::DeserializeError| Rejection::domain(codes::INVALID_BYTECODE, error.to_string());
-                (
-                    value::from_value(&Json::Array(instructions)).map_err(invalid)?,
-                    Some(compiler.unwrap_or("unknown".to_owned())),
-                )
+                let bytecode = value::from_value(&Json::Array(instructions)).map_err(invalid)?;
+                let compiler = compiler.unwrap_or("unknown".to_owned());
+                Self { compiler, ..Self::new(&name, &source, bytecode).with_files(entry.as_deref(), files) }
             }
         };
-        let load = Self::new(&name, &source, bytecode);
-        Ok(Self { compiler: compiler.unwrap_or(load.compiler), description, tags, id, ..load })
+        Ok(Self { description, tags, id, ..load })
     }
 }
 
@@ -178,7 +210,28 @@ impl Load {
     pub fn new(name: &str, source: &str, bytecode: Vec<Instruction>) -> Self {
         let compiler = concat!("runstate:", env!("CARGO_PKG_VERSION")).to_owned();
         let (name, source) = (name.to_owned(), source.to_owned());
-        Self { name, source, bytecode, compiler, description: None, tags: None, id: None }
+        let files = Vec::new();
+        Self { name, source, entry: None, files, bytecode, compiler, description: None, tags: None, id: None }
+    }
+
+    /// The program with these files besides its entry, whose path is `main.ts` by default.
+    #[must_use]
+    pub fn with_files(self, entry: Option<&str>, files: Vec<ProgramFile>) -> Self {
+        let entry = (!files.is_empty()).then(|| entry.unwrap_or(DEFAULT_ENTRY).to_owned());
+        Self { entry, files, ..self }
+    }
+
+    /// Checks that each path of a file occurs once.
+    fn check_files(&self) -> Result<(), Rejection> {
+        let mut paths: HashSet<&str> = self.entry.iter().map(String::as_str).collect();
+        for file in &self.files {
+            let is_plain = !file.path.split('/').any(|part| matches!(part, "" | "." | ".."));
+            if !is_plain || !paths.insert(&file.path) {
+                let reason = format!("`{}` is not a relative path without `..`, or occurs twice", file.path);
+                return Err(Rejection::Invalid { field: "files".to_owned(), reason });
+            }
+        }
+        Ok(())
     }
 
     /// The id requested for a new program.
@@ -218,6 +271,7 @@ impl Command for Load {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<LoadedProgram>, Rejection> {
         let own_id = self.own_id()?;
         id::check(&self.name).map_err(|e| Rejection::Invalid { field: "name".to_owned(), reason: e.to_string() })?;
+        self.check_files()?;
         vm::VerifiedProgram::decode(&self.bytecode)
             .map_err(|e| Rejection::domain(codes::INVALID_BYTECODE, e.to_string()))?;
         let metadata = Metadata { version: BYTECODE_VERSION, compiled: ctx.now, compiler: self.compiler.clone() };
@@ -233,6 +287,8 @@ impl Command for Load {
                 name: self.name.clone(),
                 description: self.description.clone(),
                 source: self.source.clone(),
+                entry: self.entry.clone(),
+                files: self.files.clone(),
                 bytecode: self.bytecode.clone(),
                 metadata,
                 created: ctx.now,
@@ -268,10 +324,11 @@ impl Command for Load {
             ..before.clone()
         };
         // The versions of a removed program are its own still: numbers are not used twice, since processes cache versions by number.
-        let is_new_version =
-            before.removing || before.source != self.source || before.metadata.version != metadata.version;
+        let is_same_source = before.source == self.source && before.entry == self.entry && before.files == self.files;
+        let is_new_version = before.removing || !is_same_source || before.metadata.version != metadata.version;
         if is_new_version {
             after.source = self.source.clone();
+            (after.entry, after.files) = (self.entry.clone(), self.files.clone());
             after.bytecode = self.bytecode.clone();
             after.metadata = metadata;
             after.program_version += 1;
@@ -298,6 +355,8 @@ impl Program {
             program_id: self.id.clone(),
             program_version: self.program_version,
             source: self.source.clone(),
+            entry: self.entry.clone(),
+            files: self.files.clone(),
             bytecode: self.bytecode.clone(),
             metadata: self.metadata.clone(),
             created: now,
@@ -403,6 +462,8 @@ impl Command for RemoveProgram {
             name: ctx.new_id(),
             description: None,
             source: String::new(),
+            entry: None,
+            files: Vec::new(),
             bytecode: Vec::new(),
             tags: Vec::new(),
             modified: ctx.now,

@@ -8,7 +8,7 @@ use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response}
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState, ExecutionStatus, Metrics, ProgramError, Status};
 use super::loaded_machine::{self, LoadedMachine};
 use super::{OUTPUTS, call_closing, child_rows};
-use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
+use crate::decision::{Cost, Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::limits::SAFE_INTEGER;
 use crate::operation::Operation;
 use crate::schema::Direction::Ascending;
@@ -312,6 +312,12 @@ pub struct OpenCall {
     /// The value that the program gets when the deadline has passed; missing: it gets a `TimeoutError`.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::deserialize_some")]
     pub default: Option<Json>,
+    /// Its cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    /// Why a budget refused its cost: the call waits until the budget has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<CallError>,
     /// Name of the worker that has claimed the call and not released it.
     pub owner: Option<String>,
     /// The end of that worker's lease, unless a heartbeat extends it. Afterwards other workers may claim the call.
@@ -485,6 +491,8 @@ impl From<Call> for OpenCall {
             deadline: call.request.deadline,
             lease_until: call.claim.as_ref().filter(|claim| claim.owner.is_some()).map(|claim| claim.until),
             default: call.request.default,
+            cost: call.request.cost,
+            refusal: call.refusal,
             owner: call.claim.and_then(|claim| claim.owner),
             line: call.context.line,
             variables: call.context.variables,

@@ -6,15 +6,16 @@ use super::answer::{CallHistoryRow, EarlyAnswer};
 use super::call::{COGNITIVE, Call, CallError, CallOutcome, Response, TIMER};
 use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, ProgramError, SliceEnd};
 use super::loaded_machine::LoadedMachine;
+use super::open_calls::{self, OpenCallsOutcome};
 use super::settings::Settings;
 use super::{call_closing, child_rows, document};
 use crate::decision::{Change, Ctx, Decision, Hint, Lifecycle, LoadedDocument, Rejection, View};
 use crate::domain::cvm::LogLevel;
-use crate::id::{hex, sha256};
+use crate::id::{Revision, hex, sha256};
 use crate::limits::PLAIN_VALUE_BYTES;
 use crate::schema::Key;
 use crate::time::Millis;
-use crate::value::json_bytes;
+use crate::value::{Document, json_bytes};
 use crate::vm::{CallRequest, Machine, StopReason, TurnContext};
 
 /// Largest number of output lines in the head.
@@ -44,11 +45,32 @@ const TRACED_OPERAND_BYTES: usize = 1024;
 pub(super) struct SliceWrites {
     pub changes: Vec<Change>,
     pub hints: Vec<Hint>,
+    pub checks: Vec<(Key, Revision)>,
     /// Whether an early answer was used.
     took_early_answer: bool,
 }
 
 impl SliceWrites {
+    /// The document that this slice writes under a key.
+    pub(super) fn find_written(&mut self, key: &Key) -> Option<&mut Document> {
+        self.changes.iter_mut().find_map(|change| match change {
+            Change::Insert { key: written, document } | Change::Update { key: written, after: document, .. }
+                if written == key =>
+            {
+                Some(document)
+            }
+            _ => None,
+        })
+    }
+
+    /// Adds what another part of the domain decided.
+    pub(super) fn include(&mut self, decision: Decision<()>) {
+        let Decision { changes, checks, hints, .. } = decision;
+        self.changes.extend(changes);
+        self.checks.extend(checks);
+        self.hints.extend(hints);
+    }
+
     /// The position of the next row in the log.
     fn log_position(&self, instructions: u64) -> child_rows::LogPosition {
         child_rows::LogPosition { instructions, changes: self.changes.len() }
@@ -75,6 +97,7 @@ pub(super) fn decide_slice(
     decision.changes.extend(other_changes);
     decision.changes.extend(writes.changes);
     decision.hints = writes.hints;
+    decision.checks = writes.checks;
     decision.cached.extend(loaded.into_cached(key, execution));
     Ok(decision)
 }
@@ -130,13 +153,31 @@ fn run_machine(
         } else {
             run_untraced(&mut loaded.machine, fuel, bytes, &turn)
         };
+        if stop != StopReason::Fuel {
+            open_calls::close_cancelled_calls(view, execution, loaded, ctx, writes)?;
+        }
         let (requests, group_size) = match stop {
+            StopReason::Waiting(open) => {
+                execution.group_size = 0;
+                match open_calls::update_open_calls(view, execution, loaded, open, ctx, writes, logs)? {
+                    OpenCallsOutcome::Waiting(waiting) => return Ok(SliceEnd::Waiting(waiting)),
+                    OpenCallsOutcome::Settled => continue,
+                    OpenCallsOutcome::Deferred => {
+                        return Ok(SliceEnd::Unfinished(ctx.now + Settings::of(ctx).run_lease));
+                    }
+                }
+            }
             StopReason::Call(request) => (vec![request], 0),
             StopReason::Calls(requests) => {
                 let group_size = u32::try_from(requests.len()).unwrap_or(u32::MAX);
                 (requests, group_size)
             }
-            stop => return slice_end(stop, execution, loaded, ctx, writes, logs),
+            stop => {
+                if let StopReason::Failed(_) = stop {
+                    open_calls::close_calls_of_failed(view, ctx, execution, writes)?;
+                }
+                return slice_end(stop, execution, loaded, ctx, writes, logs);
+            }
         };
         execution.group_size = group_size;
         match create_calls(view, execution, loaded, requests, ctx, writes, logs)? {
@@ -213,7 +254,7 @@ fn slice_end(
         Ok::<(), Rejection>(())
     };
     Ok(match stop {
-        StopReason::Fuel | StopReason::Call(_) | StopReason::Calls(_) => {
+        StopReason::Fuel | StopReason::Call(_) | StopReason::Calls(_) | StopReason::Waiting(_) => {
             SliceEnd::Unfinished(ctx.now + Settings::of(ctx).run_lease)
         }
         StopReason::Complete(result) if json_bytes(&result) > PLAIN_VALUE_BYTES => {
@@ -253,31 +294,41 @@ fn create_calls(
     writes: &mut SliceWrites,
     logs: bool,
 ) -> Result<CreateCallsOutcome, Rejection> {
-    let count = requests.len();
-    let mut calls = Vec::with_capacity(count);
+    let mut calls = Vec::with_capacity(requests.len());
     for (index, request) in requests.into_iter().enumerate() {
         let label = request_label(&request.kind, (execution.group_size > 0).then_some(index));
         let step = execution.metrics.cc_calls_count + 1 + index as u64;
-        match Call::from_request(execution, request, step, ctx) {
+        match Call::from_request(execution, request, step, view, ctx) {
             Ok(call) => calls.push(call),
             Err(message) => return Ok(CreateCallsOutcome::Rejected(format!("{label}: {message}"))),
         }
     }
+    let written = write_calls(view, execution, loaded, calls, ctx, writes, logs)?;
+    let Some(calls) = written else { return Ok(CreateCallsOutcome::Deferred) };
+    execution.metrics.cc_calls_count += calls.len() as u64;
+    Ok(CreateCallsOutcome::Waiting(calls))
+}
+
+/// Writes new calls, each with its early answer, if there is one. `None`: early answers must be read first, and this slice has done enough.
+pub(super) fn write_calls(
+    view: &View,
+    execution: &mut ExecutionHead,
+    loaded: &LoadedMachine,
+    mut calls: Vec<Call>,
+    ctx: &mut Ctx,
+    writes: &mut SliceWrites,
+    logs: bool,
+) -> Result<Option<Vec<Call>>, Rejection> {
     // In a very large group, only the first calls record the program's variables.
-    let variables = loaded.machine.variables(CONTEXT_BYTES / count.clamp(1, 16));
+    let variables = loaded.machine.variables(CONTEXT_BYTES / calls.len().clamp(1, 16));
     calls.iter_mut().take(16).for_each(|call| call.context.variables.clone_from(&variables));
     let unread: Vec<Key> =
         calls.iter().filter(|c| c.key.is_some()).map(Call::key).filter(|k| !view.has_read(k)).collect();
     if !unread.is_empty() {
         // Deciding again repeats all work so far, up to the next keyed call each time. One repetition per slice is enough.
-        return if writes.took_early_answer {
-            Ok(CreateCallsOutcome::Deferred)
-        } else {
-            Err(Rejection::Unread(unread))
-        };
+        return if writes.took_early_answer { Ok(None) } else { Err(Rejection::Unread(unread)) };
     }
     for call in &mut calls {
-        execution.metrics.cc_calls_count += 1;
         let key = call.key();
         let early = match view
             .get(&key)
@@ -317,7 +368,7 @@ fn create_calls(
             }
         }
     }
-    Ok(CreateCallsOutcome::Waiting(calls))
+    Ok(Some(calls))
 }
 
 /// Applies the early answer of a call, or returns the reason why it is not valid. The call then stays open.
@@ -346,7 +397,7 @@ fn apply_early_answer(execution: &mut ExecutionHead, call: &mut Call, early: &Ea
 }
 
 /// The call in the words of the program, for error messages.
-fn request_label(kind: &str, index: Option<usize>) -> String {
+pub(super) fn request_label(kind: &str, index: Option<usize>) -> String {
     match (kind, index) {
         (_, Some(index)) => format!("CC.all, question {index}"),
         (COGNITIVE, None) => "CC".to_owned(),

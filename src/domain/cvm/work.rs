@@ -82,7 +82,8 @@ impl WorkItem for Work {
 
     fn complete(&self, owner: &str, answer: Json) -> impl Command<Output = ExecutionStatus> {
         let ClaimedCall { call, execution, token, .. } = self.claimed.clone();
-        AnswerCall { execution, call: AnswerTarget::Claimed { call, token }, answer, by: Some(owner.to_owned()) }
+        let call = AnswerTarget::Claimed { call, token };
+        AnswerCall { execution, call, answer, by: Some(owner.to_owned()), cost: None }
     }
 
     fn fail(

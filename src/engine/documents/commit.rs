@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::decision::{AnyCommand, Change, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
+use crate::decision::{AnyCommand, Change, Cost, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::id::{self, CommandId, Revision};
 use crate::limits::DOCUMENT_DEPTH;
 use crate::operation::{Mismatch, Parameter};
@@ -260,6 +260,10 @@ impl AnyCommand for DocumentCommit<'_> {
             return reads;
         }
         self.writes.iter().fold(reads, |reads, write| reads.with_key(write.key()))
+    }
+
+    fn cost(&self, view: &View) -> Option<Cost> {
+        self.command.as_ref()?.cost(view)
     }
 
     fn decide(&mut self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {

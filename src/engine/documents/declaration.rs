@@ -16,7 +16,8 @@ use crate::limits::{
 };
 use crate::operation::{Mismatch, Parameter, Parameters, expected_word, read_word};
 use crate::schema::{
-    Catalog, Collection, Direction, Field, Filter, Index, IndexKind, Kind, Literal, Predicate, Presence, Ttl,
+    Catalog, Collection, Direction, Field, Filter, Index, IndexKind, Kind, Literal, NumberRange, Predicate, Presence,
+    Ttl,
 };
 use crate::time::Millis;
 use crate::value::{Document, Json, canonical_json};
@@ -363,6 +364,8 @@ impl FieldDeclaration {
         Field {
             name: leak_text(&self.name),
             kind: self.kind,
+            format: None,
+            range: NumberRange::ANY,
             presence: if self.required { Presence::Required } else { Presence::Optional },
             values: values.leak(),
             max_bytes: self.max_bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),

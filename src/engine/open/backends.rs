@@ -135,7 +135,8 @@ pub(crate) mod mongodb {
     use crate::engine::open::{MissingStore, OpenedStore, invalid_url_message};
     use crate::error_code::ErrorCode;
     use crate::store::StoreError;
-    use crate::store::mongodb::{Mongo, MongoOptions};
+    use crate::store::mongodb::{Mongo, MongoOptions, roles};
+    use crate::value::Json;
 
     /// The forms of its URLs.
     pub fn url_forms() -> &'static [&'static str] {
@@ -147,6 +148,12 @@ pub(crate) mod mongodb {
         let store = Mongo::open(url, options).await.map_err(|error| name_invalid_url(url, error))?;
         let id = Some(store.id().to_owned());
         Ok(OpenedStore { store: Arc::new(store), id })
+    }
+
+    pub async fn roles(url: &str, collections: &[&str], read_only: &[&str]) -> Result<Vec<Json>, Error> {
+        let roles = roles::commands(url, collections, read_only).await.map_err(|error| name_invalid_url(url, error))?;
+        let commands: Result<_, _> = roles.iter().map(serde_json::to_value).collect();
+        commands.map_err(|error| Error::internal(error.to_string()))
     }
 
     /// Names the redacted URL in the error of a server URL that is not valid.
@@ -164,6 +171,7 @@ pub(super) mod mongodb {
     use crate::engine::Error;
     use crate::engine::open::{MissingStore, OpenedStore, redact_url};
     use crate::error_code::ErrorCode;
+    use crate::value::Json;
 
     /// No URL form.
     pub fn url_forms() -> &'static [&'static str] {
@@ -171,11 +179,88 @@ pub(super) mod mongodb {
     }
 
     pub async fn open(url: &str, _missing: MissingStore) -> Result<OpenedStore, Error> {
+        Err(unsupported(url))
+    }
+
+    pub async fn roles(url: &str, _collections: &[&str], _read_only: &[&str]) -> Result<Vec<Json>, Error> {
+        Err(unsupported(url))
+    }
+
+    fn unsupported(url: &str) -> Error {
         let message = format!(
             "cannot open `{}`: this build of runstate has no store on MongoDB. Build one with `cargo install runstate-cli --features \
              mongodb`, or with the feature `mongodb` of the crate `runstate` (not in WebAssembly)",
             redact_url(url)
         );
-        Err(Error::new(ErrorCode::UNSUPPORTED, message))
+        Error::new(ErrorCode::UNSUPPORTED, message)
+    }
+}
+
+/// Stores on PostgreSQL.
+#[cfg(all(feature = "postgres", not(target_family = "wasm")))]
+pub(crate) mod postgres {
+    use std::sync::Arc;
+
+    use crate::engine::Error;
+    use crate::engine::open::{MissingStore, OpenedStore, invalid_url_message};
+    use crate::error_code::ErrorCode;
+    use crate::store::StoreError;
+    use crate::store::postgres::{Postgres, PostgresOptions, roles};
+    use crate::value::Json;
+
+    /// The forms of its URLs.
+    pub fn url_forms() -> &'static [&'static str] {
+        &["postgres://HOST/DATABASE"]
+    }
+
+    pub async fn open(url: &str, missing: MissingStore) -> Result<OpenedStore, Error> {
+        let options = PostgresOptions { must_exist: missing == MissingStore::Refuse, ..PostgresOptions::default() };
+        let store = Postgres::open(url, options).await.map_err(|error| name_invalid_url(url, error))?;
+        let id = Some(store.id().to_owned());
+        Ok(OpenedStore { store: Arc::new(store), id })
+    }
+
+    pub fn roles(url: &str, collections: &[&str], read_only: &[&str], views: &[&str]) -> Result<Vec<Json>, Error> {
+        let statements =
+            roles::statements(url, collections, read_only, views).map_err(|error| name_invalid_url(url, error))?;
+        Ok(statements.into_iter().map(Json::String).collect())
+    }
+
+    fn name_invalid_url(url: &str, error: StoreError) -> Error {
+        match error {
+            StoreError::InvalidUrl { why } => Error::new(ErrorCode::INVALID_URL, invalid_url_message(url, &why)),
+            error => error.into(),
+        }
+    }
+}
+
+/// Replaces stores on PostgreSQL where this build or host has none.
+#[cfg(not(all(feature = "postgres", not(target_family = "wasm"))))]
+pub(super) mod postgres {
+    use crate::engine::Error;
+    use crate::engine::open::{MissingStore, OpenedStore, redact_url};
+    use crate::error_code::ErrorCode;
+    use crate::value::Json;
+
+    /// No URL form.
+    pub fn url_forms() -> &'static [&'static str] {
+        &[]
+    }
+
+    pub async fn open(url: &str, _missing: MissingStore) -> Result<OpenedStore, Error> {
+        Err(unsupported(url))
+    }
+
+    pub fn roles(url: &str, _collections: &[&str], _read_only: &[&str], _views: &[&str]) -> Result<Vec<Json>, Error> {
+        Err(unsupported(url))
+    }
+
+    fn unsupported(url: &str) -> Error {
+        let message = format!(
+            "cannot open `{}`: this build of runstate has no store on PostgreSQL. Build one with `cargo install runstate-cli \
+             --features postgres`, or with the feature `postgres` of the crate `runstate` (not in WebAssembly)",
+            redact_url(url)
+        );
+        Error::new(ErrorCode::UNSUPPORTED, message)
     }
 }

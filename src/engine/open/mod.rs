@@ -5,12 +5,15 @@ mod environment;
 
 use std::sync::Arc;
 
-use super::Error;
 use super::encryption::{StoreKeys, encrypt};
+use super::store_operations::MIRROR;
+use super::{DECLARATIONS, DOCUMENTS_PREFIX, Error, catalog};
 use crate::error_code::ErrorCode;
-use crate::store::Store;
+use crate::operation::Registry;
+use crate::store::{COMMANDS, Store};
+use crate::value::Json;
 
-use backends::{file, indexeddb, mongodb};
+use backends::{file, indexeddb, mongodb, postgres};
 
 pub use environment::{Environment, StoreOrigin, expand_home, store_url};
 
@@ -57,7 +60,7 @@ const MEMORY: &str = "memory:";
 /// assert!(runstate::engine::open::url_forms().contains(&"memory:"));
 /// ```
 pub fn url_forms() -> Vec<&'static str> {
-    [file::url_forms(), indexeddb::url_forms(), mongodb::url_forms(), &[MEMORY]].concat()
+    [file::url_forms(), indexeddb::url_forms(), mongodb::url_forms(), postgres::url_forms(), &[MEMORY]].concat()
 }
 
 /// The scheme of a URL's form.
@@ -171,6 +174,35 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, Error> {
     open_with(url, MissingStore::Create).await
 }
 
+/// The commands that create the roles of least privilege for the store that `url` names, for an engine with these domains: reader, worker,
+/// operator and owner, each with the privileges of those before it. On MongoDB each command is a `createRole` for `admin`, on PostgreSQL a
+/// statement of SQL for the database, whose tables exist. No server is contacted.
+///
+/// Errors: `invalid_url`; `unsupported` for a store that has no users of its own.
+pub async fn roles(url: &str, registry: &Registry) -> Result<Vec<Json>, Error> {
+    let parsed = StoreUrl::parse(url)?;
+    let catalog = catalog(registry.catalog())?;
+    let names: Vec<&str> = catalog.iter().chain([&COMMANDS]).map(|collection| collection.name).collect();
+    let all: Vec<&str> = names.iter().copied().chain([MIRROR, DOCUMENTS_PREFIX]).collect();
+    let definitions = registry.domains().iter().flat_map(|domain| domain.definitions.iter().map(|one| one.name));
+    let read_only: Vec<&str> = definitions.chain([DECLARATIONS.name, MIRROR, DOCUMENTS_PREFIX]).collect();
+    match parsed {
+        StoreUrl::MongoDb(url) => mongodb::roles(&url, &all, &read_only).await,
+        // Only tables that exist can be named.
+        StoreUrl::Postgres(url) => {
+            let views = catalog.iter().flat_map(|collection| collection.views.iter().map(|view| view.name));
+            postgres::roles(&url, &names, &read_only, &views.collect::<Vec<_>>())
+        }
+        _ => {
+            let message = format!(
+                "`{}` is a store without users of its own, so it has no roles. Use a store on MongoDB or PostgreSQL",
+                redact_url(url)
+            );
+            Err(Error::new(ErrorCode::UNSUPPORTED, message))
+        }
+    }
+}
+
 /// A store that was opened.
 pub struct OpenedStore {
     /// The store.
@@ -201,14 +233,7 @@ async fn open_backend(url: &str, missing: MissingStore) -> Result<OpenedStore, E
         StoreUrl::File { directory, single_process } => file::open(&directory, single_process, missing).await,
         StoreUrl::IndexedDb(name) => indexeddb::open(&name, missing).await,
         StoreUrl::MongoDb(url) => mongodb::open(&url, missing).await,
-        StoreUrl::Postgres(url) => {
-            let message = format!(
-                "cannot open `{}`: this version of runstate does not support PostgreSQL stores yet. Use {}",
-                redact_url(&url),
-                join_alternatives(&url_forms())
-            );
-            Err(Error::new(ErrorCode::UNSUPPORTED, message))
-        }
+        StoreUrl::Postgres(url) => postgres::open(&url, missing).await,
     }
 }
 
@@ -340,7 +365,7 @@ mod tests {
         assert!(StoreUrl::parse_among("data", &page).unwrap_err().message.contains("`indexeddb:data`"));
         assert_eq!(url_forms().contains(&"mongodb://HOST/DATABASE"), cfg!(feature = "mongodb"));
         assert_eq!(url_forms().contains(&"file:DIRECTORY"), cfg!(feature = "file"));
-        assert!(!StoreUrl::parse("redis://x").unwrap_err().message.contains("postgres"));
+        assert_eq!(url_forms().contains(&"postgres://HOST/DATABASE"), cfg!(feature = "postgres"));
     }
 
     #[test]

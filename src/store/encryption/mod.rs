@@ -125,6 +125,11 @@ impl EncryptedStore {
         }
     }
 
+    /// Whether keys were given, so that secrets are encrypted.
+    pub fn has_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
     /// Whether the last run of the rotation has left documents for the next one.
     pub fn is_rotating(&self) -> bool {
         self.is_rotating.load(Ordering::Relaxed)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::schema::sealed::{HASH, KEY, is_inside, secrets};
-use crate::schema::{Catalog, Collection, Direction, Field, Index, Kind, Predicate, Ttl};
+use crate::schema::{Catalog, Collection, Direction, Field, Index, Kind, NumberRange, Predicate, Ttl};
 use crate::store::StoreError;
 
 /// The collections that this process has met, by their address. Collections live as long as the process, so these do too.
@@ -33,7 +33,16 @@ fn leak_sealed(collection: &'static Collection) -> &'static Collection {
     let secret = |path: &str| secrets(collection).find(|field| is_inside(path, field.name));
     let public = collection.fields.iter().filter(|field| secret(field.name).is_none());
     let sealed = secrets(collection).flat_map(|field| {
-        let value = Field { kind: Kind::Json, values: &[], max_bytes: 0, secret: false, searchable: false, ..*field };
+        let value = Field {
+            kind: Kind::Json,
+            format: None,
+            range: NumberRange::ANY,
+            values: &[],
+            max_bytes: 0,
+            secret: false,
+            searchable: false,
+            ..*field
+        };
         let text = |name| Field::text(member(field, name).leak()).optional();
         [value, text(KEY), text(HASH)]
     });
@@ -53,6 +62,8 @@ fn leak_sealed(collection: &'static Collection) -> &'static Collection {
         fields: fields.leak(),
         indexes: indexes.leak(),
         insert_only: false,
+        partition: None,
+        views: &[],
         ttl: collection.ttl.as_ref().map(|ttl| Ttl { ..*ttl }),
         ..*collection
     }))

@@ -43,6 +43,8 @@ pub enum Method {
     Changes,
     /// [`Store::sweep`].
     Sweep,
+    /// [`Store::maintain`].
+    Maintain,
     /// [`Store::collections`].
     Collections,
     /// [`Store::properties`].
@@ -143,6 +145,11 @@ pub trait StoreLayer: MaybeSync {
         self.call(Method::Sweep, self.inner().sweep(collection, now, limit))
     }
 
+    /// Defaults to the wrapped store's [`Store::maintain`].
+    fn maintain(&self) -> BoxFuture<'_, Result<Option<u64>, StoreError>> {
+        self.call(Method::Maintain, self.inner().maintain())
+    }
+
     /// Defaults to the wrapped store's [`Store::collections`].
     fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
         self.call(Method::Collections, self.inner().collections())
@@ -227,6 +234,10 @@ impl<L: StoreLayer> Store for L {
         limit: usize,
     ) -> BoxFuture<'a, Result<usize, StoreError>> {
         StoreLayer::sweep(self, collection, now, limit)
+    }
+
+    fn maintain(&self) -> BoxFuture<'_, Result<Option<u64>, StoreError>> {
+        StoreLayer::maintain(self)
     }
 
     fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {

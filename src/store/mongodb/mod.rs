@@ -37,7 +37,7 @@
 //! - Reads: `read`, `read_fence`, `query` and `aggregate`.
 //! - Queries in the server's language: `condition`, `filter` and `sort`, as far as declared queries use it.
 //! - The change feed: `changes` (with its positions) and `change_stream`.
-//! - Other: `sweep` (with the server's time), `properties`, and `foreign` (databases to import from).
+//! - Other: `sweep` (with the server's time), `properties`, `roles` (of least privilege), and `foreign` (databases to import from).
 
 mod aggregate;
 mod change_statement;
@@ -59,6 +59,7 @@ mod query;
 mod read;
 mod read_fence;
 mod retry;
+pub(crate) mod roles;
 mod sort;
 mod sweep;
 mod time_series;
@@ -75,7 +76,7 @@ pub use error_mapping::to_store_error;
 pub use foreign::{ForeignDatabase, ForeignRow, ForeignRows};
 use mongodb::bson::RawDocumentBuf;
 use mongodb::{Client, Database};
-pub use open::database;
+pub use open::{ARTIFACTS_BUCKET, database};
 pub use options::{CommandObserver, MongoOptions};
 
 use self::codec::CollectionCodec;

@@ -65,6 +65,9 @@ impl Mongo {
     }
 }
 
+/// The bucket of GridFS in the database of the domain `apps`, as the schema of that domain has it.
+pub const ARTIFACTS_BUCKET: &str = "artifacts";
+
 /// The database in which a store at `url` has the collection `name`, with a client of its own, for data beside the documents. No server is
 /// contacted.
 ///

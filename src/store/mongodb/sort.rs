@@ -5,8 +5,9 @@ use mongodb::bson::{Bson, DateTime, Document as Doc, doc};
 
 use super::codec::CollectionCodec;
 use super::condition::{ServerFilter, ServerPath};
-use crate::schema::{Direction, Kind, Sort};
+use crate::schema::{Direction, Kind, Sort, keys};
 use crate::store::eval::Cursor;
+use crate::value::Json;
 
 /// The most fields that the server is asked to sort by. Its own limit is slightly higher.
 const MAX_SORT_FIELDS: usize = 30;
@@ -75,38 +76,16 @@ fn range_filter(fields: &[(&str, Direction, Bson)]) -> ServerFilter {
 
 /// Decodes the bytes of a sort key to the stored value. `None` if they are not a value that the server sorts by.
 fn decode_sort_key(kind: Kind, direction: Direction, key: &[u8]) -> Option<Bson> {
-    let bytes: Vec<u8> =
-        key.iter().map(|byte| if direction == Direction::Descending { !byte } else { *byte }).collect();
-    match bytes.split_first()? {
-        (0x05, []) => Some(Bson::Null),
-        (0x10, []) => Some(Bson::Boolean(false)),
-        (0x11, []) => Some(Bson::Boolean(true)),
-        (0x20, rest) => decode_number(kind, rest),
-        (0x30, rest) => decode_text(rest).map(Bson::String),
-        _ => None,
-    }
-}
-
-fn decode_number(kind: Kind, bytes: &[u8]) -> Option<Bson> {
-    let ordered = u64::from_be_bytes(bytes.try_into().ok()?);
-    let number = f64::from_bits(if ordered >> 63 == 1 { ordered ^ 1 << 63 } else { !ordered });
-    if kind != Kind::Timestamp {
-        return number.is_finite().then_some(Bson::Double(number));
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "timestamps are whole, and within the range of i64")]
-    (number.fract() == 0.0).then(|| DateTime::from_millis(number as i64).into())
-}
-
-fn decode_text(bytes: &[u8]) -> Option<String> {
-    let mut rest = bytes.strip_suffix(&[0x00, 0x01])?.iter();
-    let mut text = Vec::with_capacity(bytes.len());
-    while let Some(byte) = rest.next() {
-        if *byte == 0 && rest.next() != Some(&0xff) {
-            return None;
-        }
-        text.push(*byte);
-    }
-    String::from_utf8(text).ok()
+    // Integers are compared as doubles.
+    let kind = if kind == Kind::Int { Kind::Float } else { kind };
+    Some(match keys::decode_field(kind, direction, key)? {
+        Json::Null => Bson::Null,
+        Json::Bool(truth) => Bson::Boolean(truth),
+        Json::Number(number) if kind == Kind::Timestamp => DateTime::from_millis(number.as_i64()?).into(),
+        Json::Number(number) => Bson::Double(number.as_f64()?),
+        Json::String(text) => Bson::String(text),
+        Json::Array(_) | Json::Object(_) => return None,
+    })
 }
 
 #[cfg(test)]
@@ -115,8 +94,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::schema::keys;
-    use crate::value::Json;
 
     fn round_trip(kind: Kind, direction: Direction, value: &Json) -> Option<Bson> {
         super::decode_sort_key(kind, direction, &keys::encode_field(kind, value, direction))

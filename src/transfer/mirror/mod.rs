@@ -18,38 +18,30 @@
 //! | file | contents |
 //! |---|---|
 //! | `comparison.rs` | the documents that differ |
+//! | `copying.rs` | copies of documents and of rows of the ledger |
 //! | `layer.rs` | a store whose commits are in both stores |
 
 mod comparison;
+mod copying;
 mod layer;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use comparison::{CollectionComparison, DocumentDifference, FoundIn, MirrorComparison, compare};
 pub use layer::{MirroredStore, MirroringOptions};
 
 use self::comparison::DocumentPairs;
-use super::apply::{CONCURRENT_COMMITS, children_first, join_all, ledger_batch};
-use super::plan::is_same_document;
-use super::{ExportHeader, ExportRecord, IMPORT_FINGERPRINT};
-use crate::engine::{DECLARATIONS, Engine, Error, Host, Phase, Progress, exported_collections};
+use super::apply::children_first;
+use super::window::{WINDOW, read_window, reload_declarations};
+use super::{ExportHeader, IMPORT_FINGERPRINT};
+use crate::engine::{DECLARATIONS, Engine, Error, Host, Phase, Progress, encrypts, exported_collections};
 use crate::error_code::ErrorCode;
 use crate::id::Revision;
 use crate::operation::Domain;
 use crate::schema::{Collection, Entity, Key, Query};
-use crate::store::{
-    Batch, COMMANDS, ChangeEvent, Expectation, Freshness, Position, Row, Store, StoreError, StoredDocument, Write,
-    WriteOp,
-};
+use crate::store::{Batch, COMMANDS, Expectation, Freshness, Store, StoredDocument, Write, WriteOp};
 use crate::time::Millis;
-use crate::value::{self, Json};
-
-/// Number of changes that are read at once, and of documents that are compared at once.
-const WINDOW: usize = 256;
-
-/// Number of documents that a batch may have so that it ends where no document of it has a later change.
-const LARGEST_WINDOW: usize = 4 * WINDOW;
+use crate::value::Json;
 
 /// Number of attempts while other processes write to the secondary, and of comparisons of everything.
 const ATTEMPTS: u32 = 16;
@@ -102,19 +94,11 @@ struct StoredPosition {
     revision: Revision,
 }
 
-/// The changes that a batch applies.
-struct ChangeWindow {
-    keys: Vec<Key>,
-    commands: Vec<String>,
-    next: Position,
-    events: u64,
-}
-
 impl Mirror {
-    /// Opens both stores with the same domains. Nothing is copied yet. A store with encrypted secrets needs its keys, and so does the secondary:
-    /// without keys it would get them as plain text.
+    /// Opens both stores with the same domains. Nothing is copied yet. If the primary has keys of secrets, the secondary needs keys too; they may
+    /// be others.
     ///
-    /// Errors: `unsupported` if the primary has no change feed.
+    /// Errors: `unsupported` if the primary has no change feed; `key_missing` if the secondary would get secrets as plain text.
     pub async fn open(
         primary: Arc<dyn Store>,
         secondary: Arc<dyn Store>,
@@ -125,6 +109,10 @@ impl Mirror {
         if !primary.capabilities().change_feed {
             let message = format!("a store of kind {} has no change feed to follow", primary.capabilities().name);
             return Err(Error::new(ErrorCode::UNSUPPORTED, message));
+        }
+        if encrypts(&*primary) && !encrypts(&*secondary) {
+            let message = "the store has keys of secrets and its mirror has none, so the mirror would have them as plain text. Open it with keys";
+            return Err(Error::new(ErrorCode::KEY_MISSING, message));
         }
         let with_position = [domains, &[&DOMAIN]].concat();
         Ok(Self {
@@ -355,8 +343,12 @@ impl Mirror {
     ) -> Result<u64, Error> {
         let mut applied = 0;
         loop {
-            let window = self.read_window(&stored.entity.position, wait).await?;
+            let window = read_window(&self.primary, &stored.entity.position, wait).await?;
             wait = Millis(0);
+            let catalog = self.secondary.catalog();
+            if window.collections.iter().any(|name| *name == DECLARATIONS.name || catalog.get(name).is_none()) {
+                self.declare_collections().await?;
+            }
             if window.events == 0 {
                 // It is stored with the next change. Until then nothing is lost if it is not known.
                 stored.entity.position = window.next.0;
@@ -375,202 +367,10 @@ impl Mirror {
         }
     }
 
-    /// Reads changes up to a point at which none of their documents has a later change, if there is one nearby: there the primary was in this
-    /// state.
-    async fn read_window(&self, from: &str, wait: Millis) -> Result<ChangeWindow, Error> {
-        let mut changes = self.primary.store().changes(Some(Position(from.to_owned())), WINDOW, wait).await?;
-        self.declare_changed_collections(&changes.events).await?;
-        loop {
-            let catalog = self.primary.catalog();
-            let is_copied = |event: &&ChangeEvent| {
-                let collection = catalog.get(&event.key.collection);
-                event.key.collection != DECLARATIONS.name && collection.is_some_and(|one| one.detached.is_none())
-            };
-            let mut latest = std::collections::BTreeMap::new();
-            for event in changes.events.iter().filter(is_copied) {
-                latest.insert(event.key.clone(), event.revision.clone());
-            }
-            let keys: Vec<Key> = latest.keys().cloned().collect();
-            let found = self.primary.store().get(&keys, Freshness::Linearizable).await?;
-            let is_later = |(found, latest): (&Option<StoredDocument>, &Option<Revision>)| {
-                found.as_ref().map(|found| &found.revision) != latest.as_ref()
-            };
-            let mut is_complete = !found.iter().zip(latest.values()).any(is_later) || keys.len() >= LARGEST_WINDOW;
-            if !is_complete {
-                let more = self.primary.store().changes(Some(changes.next.clone()), WINDOW, Millis(0)).await?;
-                is_complete = more.events.is_empty();
-                self.declare_changed_collections(&more.events).await?;
-                changes.events.extend(more.events);
-                changes.next = more.next;
-            }
-            if is_complete {
-                let commands: BTreeSet<String> =
-                    changes.events.iter().map(|event| event.command.as_str().to_owned()).collect();
-                return Ok(ChangeWindow {
-                    keys,
-                    commands: commands.into_iter().collect(),
-                    next: changes.next,
-                    events: changes.events.len() as u64,
-                });
-            }
-        }
-    }
-
-    /// Declares the collections of the primary that were declared at run time, if one of these changes is of such a collection.
-    async fn declare_changed_collections(&self, events: &[ChangeEvent]) -> Result<(), Error> {
-        let catalog = self.secondary.catalog();
-        let is_new = |event: &ChangeEvent| {
-            event.key.collection == DECLARATIONS.name || catalog.get(&event.key.collection).is_none()
-        };
-        if events.iter().any(is_new) { self.declare_collections().await } else { Ok(()) }
-    }
-
     async fn declare_collections(&self) -> Result<(), Error> {
-        let undeclared = self.primary.undeclared_collections().await?;
-        self.primary.reload_collections().await?;
-        if let Some(collection) = undeclared.into_iter().find(|name| *name != MirrorPosition::COLLECTION.name) {
-            let message = format!(
-                "the store has documents of collection `{collection}`, which this program does not know, and its mirror would be without them. \
-                 Use a program that has their domain"
-            );
-            return Err(Error { collection: Some(collection), ..Error::new(ErrorCode::UNSUPPORTED, message) });
-        }
+        reload_declarations(&self.primary).await?;
         let declarations = ExportHeader::new(&self.primary).await?.declarations("the primary")?;
         self.secondary.declare_imported(&declarations).await
-    }
-
-    /// Makes documents of the secondary equal to those of the primary; the last batch stores `next`.
-    async fn apply(
-        &self,
-        stored: &mut StoredPosition,
-        keys: Vec<Key>,
-        mut next: Option<MirrorPosition>,
-    ) -> Result<(), Error> {
-        let mut chunks = vec![keys];
-        for _ in 0..ATTEMPTS * WINDOW as u32 {
-            let Some(mut keys) = chunks.pop() else { return Ok(()) };
-            let CopyWrites { writes, deletions } = self.copy_writes(&keys).await?;
-            if !deletions.is_empty() {
-                // A document of an insert-only collection is replaced by deleting it first.
-                let batch = self.batch_with_position(stored, deletions)?;
-                self.commit(stored, batch).await?;
-                chunks.push(keys);
-                continue;
-            }
-            let before = stored.entity.clone();
-            if chunks.is_empty()
-                && let Some(next) = &next
-            {
-                stored.entity = next.clone();
-            } else if writes.is_empty() {
-                continue;
-            }
-            let batch = self.batch_with_position(stored, writes)?;
-            if keys.len() > 1 && self.is_too_large(&batch) {
-                stored.entity = before;
-                let right = keys.split_off(keys.len() / 2);
-                chunks.extend([right, keys]);
-                continue;
-            }
-            match self.commit(stored, batch).await {
-                Ok(()) if chunks.is_empty() => next = None,
-                Ok(()) => {}
-                Err(error) if error.code == ErrorCode::UNIQUE_VIOLATION => {
-                    stored.entity = before;
-                    // The other document has changed in the primary too: both are copied in one batch.
-                    let others = self.find_rivals(&error, &keys).await?;
-                    if others.is_empty() {
-                        return Err(error);
-                    }
-                    keys.extend(others);
-                    chunks.push(keys);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, "others keep writing to the mirror") })
-    }
-
-    /// Copies rows of time series that the secondary lacks, as a command without anything else. Another mirror may copy them at the same time.
-    async fn copy_rows(&self, keys: &[Key]) -> Result<(), Error> {
-        let CopyWrites { writes, .. } = self.copy_writes(keys).await?;
-        let inserts: Vec<Write> = writes.into_iter().filter(|write| write.op.document_after().is_some()).collect();
-        if !inserts.is_empty() {
-            self.secondary.store().commit(self.batch(inserts)).await?;
-        }
-        Ok(())
-    }
-
-    /// The writes that make documents of the secondary equal to those of the primary.
-    async fn copy_writes(&self, keys: &[Key]) -> Result<CopyWrites, Error> {
-        // In this order: what is written is at least as new as what it replaces.
-        let theirs = self.secondary.store().get(keys, Freshness::Linearizable).await?;
-        let ours = self.primary.store().get(keys, Freshness::Linearizable).await?;
-        let (mut copied, catalog) = (CopyWrites::default(), self.primary.catalog());
-        for ((key, ours), theirs) in keys.iter().zip(ours).zip(theirs) {
-            let Some(collection) = catalog.get(&key.collection) else { continue };
-            let expect =
-                theirs.as_ref().map_or(Expectation::Absent, |theirs| Expectation::Revision(theirs.revision.clone()));
-            let write = |op| Write { key: key.clone(), expect: expect.clone(), op };
-            match (ours, theirs) {
-                (None, None) => {}
-                (None, Some(_)) => copied.writes.push(write(WriteOp::Delete)),
-                (Some(ours), Some(theirs)) if is_equal(collection, &key.id, &ours, &theirs) => {}
-                (Some(_), Some(_)) if collection.insert_only => copied.deletions.push(write(WriteOp::Delete)),
-                (Some(StoredDocument { version, document, .. }), _) => {
-                    copied.writes.push(write(WriteOp::Put { version, document }));
-                }
-            }
-        }
-        Ok(copied)
-    }
-
-    /// The keys of the documents in the secondary that have the entry in a unique index that a write would have.
-    async fn find_rivals(&self, error: &Error, keys: &[Key]) -> Result<Vec<Key>, Error> {
-        let mut others = Vec::new();
-        let catalog = self.primary.catalog();
-        let refused = |key: &&Key| error.collection.as_deref().is_none_or(|collection| collection == key.collection);
-        for key in keys.iter().filter(refused) {
-            let Some(collection) = catalog.get(&key.collection) else { continue };
-            let found = self.primary.store().get(std::slice::from_ref(key), Freshness::Linearizable).await?.remove(0);
-            let Some(found) = found else { continue };
-            for index in collection.indexes.iter().filter(|index| index.unique) {
-                let entry = |path| value::get(&found.document, path).cloned().unwrap_or(Json::Null);
-                let query = Query::of(collection).limit(2);
-                let query = index.fields.iter().fold(query, |query, (path, _)| query.eq(path, entry(path)));
-                let rows = self.secondary.store().query(&query, Freshness::Linearizable).await?.items;
-                others.extend(rows.iter().map(|row| Key::new(collection, &row.id)));
-            }
-        }
-        others.sort_unstable();
-        others.dedup();
-        others.retain(|other| !keys.contains(other));
-        Ok(others)
-    }
-
-    /// Writes rows of the ledger that the secondary lacks.
-    async fn copy_ledger_rows(&self, commands: &[String]) -> Result<(), Error> {
-        let keys: Vec<Key> = commands.iter().map(|command| Key::new(&COMMANDS, command)).collect();
-        let found = self.primary.store().get(&keys, Freshness::Linearizable).await?;
-        // A sweep has no row, and a row may have expired. Rows of imports are of one store.
-        let rows = keys.iter().zip(found).filter_map(|(key, stored)| Some(Row { id: key.id.clone(), stored: stored? }));
-        let rows = rows.map(|row| ExportRecord::from_row(&COMMANDS, row)).filter(|row| !row.is_local());
-        self.put_ledger_rows(rows.map(|row| ledger_batch(&row)).collect::<Result<_, _>>()?).await
-    }
-
-    /// Writes rows of commands. A row that is there already stays as it is.
-    async fn put_ledger_rows(&self, mut rows: Vec<Batch>) -> Result<(), Error> {
-        while !rows.is_empty() {
-            let commits =
-                rows.drain(..rows.len().min(CONCURRENT_COMMITS)).map(|row| self.secondary.store().commit(row));
-            for committed in join_all(commits.collect()).await {
-                match committed {
-                    Ok(_) | Err(StoreError::CommandIdReused { .. }) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        Ok(())
     }
 
     /// A batch of writes and of the position.
@@ -603,22 +403,8 @@ impl Mirror {
     }
 }
 
-/// The writes of [`Mirror::copy_writes`].
-#[derive(Default)]
-struct CopyWrites {
-    writes: Vec<Write>,
-    /// Documents that are deleted before they are written again.
-    deletions: Vec<Write>,
-}
-
 fn position_write(entity: &MirrorPosition, expect: Expectation) -> Result<Write, Error> {
     let document = entity.to_document().map_err(|why| Error::internal(why.to_string()))?;
     let op = WriteOp::Put { version: MirrorPosition::COLLECTION.version, document: Arc::new(document) };
     Ok(Write { key: Key::new(&MirrorPosition::COLLECTION, POSITION_ID), expect, op })
-}
-
-/// Whether two stores have the same document, apart from the revision.
-fn is_equal(collection: &'static Collection, id: &Arc<str>, ours: &StoredDocument, theirs: &StoredDocument) -> bool {
-    let record = ExportRecord::from_row(collection, Row { id: id.clone(), stored: ours.clone() });
-    is_same_document(&record, theirs)
 }

@@ -19,7 +19,7 @@ use crate::wasm::calls::{self, OpenOptions};
 /// An open store with its engine.
 #[wasm_bindgen]
 pub struct Runstate {
-    engine: Engine,
+    pub(super) engine: Engine,
 }
 
 impl Runstate {

@@ -1,5 +1,7 @@
 //! The wasm-bindgen exports: those of the runtime, and those of the compiler, which is a separate WebAssembly module.
 
+#[cfg(all(feature = "wasm", feature = "apps"))]
+mod artifacts;
 #[cfg(feature = "wasm-compiler")]
 mod compiler;
 mod errors;
@@ -19,6 +21,8 @@ mod worker;
 
 use wasm_bindgen::prelude::*;
 
+#[cfg(all(feature = "wasm", feature = "apps"))]
+pub use artifacts::{ArtifactReaderHandle, ArtifactUploadHandle};
 #[cfg(feature = "wasm-compiler")]
 pub use compiler::compile;
 pub use errors::on_panic;

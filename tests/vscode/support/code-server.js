@@ -20,6 +20,8 @@ const SETTINGS = {
   "extensions.ignoreRecommendations": true,
   "chat.commandCenter.enabled": false,
   "git.enabled": false,
+  // A hover covers the rows below it, and stays when its own row is drawn anew.
+  "workbench.hover.delay": 3_600_000,
 };
 
 /**

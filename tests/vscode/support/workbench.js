@@ -1,7 +1,29 @@
 // The parts of VS Code's window that tests touch.
 
+import { join } from "node:path";
+
+import { withBrowser } from "../../browser/support/chromium.js";
+
+const SCREENSHOTS = process.env.RUNSTATE_SCREENSHOTS;
+
 /** The timeout of every wait, in milliseconds. */
 const TIMEOUT_MS = 30_000;
+
+/** Runs `act` with a browser. A failure reports what each window shows, and leaves a picture of it. */
+export async function inBrowser(act) {
+  await withBrowser(async (browser) => {
+    try {
+      await act(browser);
+    } catch (error) {
+      const shown = [];
+      for (const [n, page] of browser.pages().entries()) {
+        shown.push(await page.locator(".sidebar .monaco-list-row, .notification-list-item-message").allInnerTexts().catch(String));
+        await new Workbench(page).screenshot(`failure-${n}`).catch(() => {});
+      }
+      throw new Error(`the windows show ${JSON.stringify(shown)}`, { cause: error });
+    }
+  });
+}
 
 export class Workbench {
   constructor(page, statusItem) {
@@ -57,6 +79,20 @@ export class Workbench {
 
   row(text) {
     return this.page.locator(`.sidebar .monaco-list-row:has-text("${text}")`).first();
+  }
+
+  /** Clicks a row until `opened` is visible: a list that is drawn anew at that moment loses a click. */
+  async openRow(text, opened) {
+    for (let click = 0; click < 5; click++) {
+      await this.row(text).click();
+      if (await opened.waitFor({ timeout: 6_000 }).then(() => true, () => false)) return;
+    }
+    await opened.waitFor();
+  }
+
+  /** Takes a picture of the window, if the run wants pictures. */
+  async screenshot(name) {
+    if (SCREENSHOTS !== undefined) await this.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
   }
 
   /** The list or box that asks the person. */

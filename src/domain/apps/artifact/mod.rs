@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::schema::Direction::Descending;
 use crate::schema::{Entity, Query};
 use crate::time::{Millis, Timestamp};
-use crate::value::Document;
+use crate::value::{Document, Json};
 
 /// The time until a blob that seems to be in use is reviewed again, and the least time until any review.
 pub(super) const SHORTEST_REVIEW: Millis = Millis::minutes(60);
@@ -85,6 +85,12 @@ pub struct Artifact {
     pub created_at: Timestamp,
 }
 
+/// The bytes of an artifact, which are in its storage.
+pub(super) fn external_bytes(collection: &str, document: &Document) -> u64 {
+    let size = document.get("size_bytes").filter(|_| collection == Artifact::COLLECTION.name);
+    size.and_then(Json::as_u64).unwrap_or_default()
+}
+
 impl Artifact {
     /// Whether an artifact of this type, with this media type, is a text, whose words are found.
     pub(crate) fn is_text(artifact_type: &str, mime_type: &str) -> bool {
@@ -102,7 +108,7 @@ impl Artifact {
     }
 
     /// The id of the blob that has its bytes. `None`: another program stored them.
-    fn blob_id(&self) -> Option<&str> {
+    pub(super) fn blob_id(&self) -> Option<&str> {
         let (_, id) = self.sha256.as_ref().and_then(|_| split_path(&self.storage_path))?;
         Some(id)
     }

@@ -52,7 +52,7 @@ impl Command for BeginUpload {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BegunUpload>, Rejection> {
-        view.entity::<AppExecution>(&self.execution_id)?;
+        view.entity::<AppExecution>(&self.execution_id)?.entity.check_kept()?;
         let (id, until) = (ctx.new_id(), ctx.now + UPLOAD_LEASE);
         let blob = Blob {
             storage_type: self.storage_type,
@@ -181,6 +181,7 @@ impl Command for PutArtifact {
         let mut uploaded = uploading(view, &self.blob)?;
         uploaded.entity.multipart_upload = None;
         let execution = view.entity::<AppExecution>(&self.execution_id)?;
+        execution.entity.check_kept()?;
         let review_at = ctx.now + KEPT + MARGIN;
         let mut same = view.loaded_entities::<Blob>(SAME)?.pop();
         match &mut same {

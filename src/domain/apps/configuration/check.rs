@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::definition::{Configuration, FieldDefinition, SHORTEST_CLAIM, StepDefinition, StepInput};
+use super::definition::{
+    Configuration, FieldDefinition, SHORTEST_CLAIM, SHORTEST_RETENTION, StepDefinition, StepInput,
+};
 use super::mapping::{ValuePath, paths};
 use crate::decision::Rejection;
 use crate::domain::apps::codes;
+use crate::domain::apps::execution::AppExecution;
+use crate::schema::Entity as _;
 
 /// Largest number of steps. The status of each is in the document of the execution, which every step changes.
 pub const MAX_STEPS: usize = 250;
@@ -41,6 +45,11 @@ impl Configuration {
         }
         if self.settings.as_ref().is_some_and(|settings| settings.timeout_seconds == Some(0)) {
             return Err(invalid("configuration.settings.timeout_seconds".to_owned(), "0 is not valid; use 1 or more"));
+        }
+        let longest = AppExecution::COLLECTION.ttl.map_or(SHORTEST_RETENTION, |ttl| ttl.after);
+        if self.retention().is_some_and(|retention| !(SHORTEST_RETENTION..=longest).contains(&retention)) {
+            let reason = format!("use 1 to {}; executions are never kept for longer", longest.0 / SHORTEST_RETENTION.0);
+            return Err(invalid("configuration.settings.retention_days".to_owned(), reason));
         }
         let ids: BTreeSet<i64> = self.steps.iter().map(|step| step.id).collect();
         for (index, step) in self.steps.iter().enumerate() {

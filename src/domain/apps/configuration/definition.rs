@@ -11,6 +11,9 @@ use crate::value::{Document, Json};
 /// The shortest lease, and the shortest timeout of a step. A process that polls for claims that have ended need not read more often.
 pub const SHORTEST_CLAIM: Millis = Millis::seconds(1);
 
+/// The shortest retention.
+pub const SHORTEST_RETENTION: Millis = Millis::days(1);
+
 /// The configuration of an app.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema, Parameters)]
 #[schemars(deny_unknown_fields)]
@@ -162,6 +165,11 @@ pub struct StepDefaults {
     #[operation(name = "on_failure")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<FailurePolicy>,
+    /// How many days an execution is kept after its end, with its steps and artifacts, at most 365. By default executions are kept for a year,
+    /// their steps for half a year, and their artifacts for three months.
+    #[operation(name = "retention_days")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
 }
 
 /// How an execution continues when a step has failed for the last time.
@@ -195,6 +203,12 @@ impl Configuration {
     /// How the execution continues when a step has failed for the last time.
     pub fn on_failure(&self) -> FailurePolicy {
         self.settings.as_ref().and_then(|settings| settings.on_failure).unwrap_or_default()
+    }
+
+    /// How long an execution is kept after its end; `None`: as long as its documents are kept by default.
+    pub fn retention(&self) -> Option<Millis> {
+        let days = self.settings.as_ref().and_then(|settings| settings.retention_days)?;
+        Some(Millis::days(days.into()))
     }
 
     /// The definition of a step.

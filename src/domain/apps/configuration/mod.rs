@@ -16,11 +16,11 @@ mod mapping;
 pub use commands::{ActivateConfiguration, ConfigurationSummary, SaveConfiguration};
 pub(super) use commands::{VERSION, find_version};
 pub use condition::Condition;
-pub(super) use definition::SHORTEST_CLAIM;
 pub use definition::{
     Compensation, Configuration, FailurePolicy, FieldDefinition, FieldKind, StepDefaults, StepDefinition, StepInput,
     StepRetry,
 };
+pub(super) use definition::{SHORTEST_CLAIM, SHORTEST_RETENTION};
 pub use mapping::ValuePath;
 
 use schemars::JsonSchema;

@@ -126,6 +126,8 @@ impl Command for StartExecution {
             error: None,
             metadata: self.metadata.clone().unwrap_or_default(),
             progress: GraphProgress::default(),
+            remove_at: None,
+            removing: false,
             created_at: ctx.now,
             updated_at: ctx.now,
         };
@@ -199,6 +201,7 @@ impl AppExecution {
         if self.progress.is_complete(configuration) {
             self.apply(AppExecutionEvent::Complete(now, Millis(0)))?;
         }
+        self.set_removal(configuration);
         let mut decision = Decision::new(self.summary()).and_insert(&self)?;
         for step in steps.values() {
             decision = decision.and_insert(step)?;

@@ -372,7 +372,8 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// The decision, with the execution as its output.
-    pub fn decide(self) -> Result<Decision<AppExecutionSummary>, Rejection> {
+    pub fn decide(mut self) -> Result<Decision<AppExecutionSummary>, Rejection> {
+        self.head.entity.set_removal(&self.configuration);
         let mut decision = Decision::new(self.head.entity.summary()).save(self.head, self.now)?;
         for step in self.steps.into_values() {
             decision = decision.save(step, self.now)?;

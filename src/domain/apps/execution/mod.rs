@@ -5,15 +5,18 @@
 //! | `progress.rs` | how far an execution is, and which steps it opens next |
 //! | `documents.rs` | an execution with the documents that change with it |
 //! | `commands.rs` | start and cancel |
+//! | `retention.rs` | when an execution is removed, and its removal |
 
 mod commands;
 mod documents;
 mod progress;
+mod retention;
 
 pub(super) use commands::check_bytes;
 pub use commands::{AppExecutionSummary, CancelExecution, StartExecution};
 pub(super) use documents::ExecutionDocuments;
 pub use progress::{GraphProgress, StepProgress};
+pub use retention::{Removal, RemoveExecution};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,6 +35,7 @@ use crate::value::{Document, Json};
 #[index(user_id)]
 #[index(status)]
 #[index(started_at desc)]
+#[index(remove_at, when = "exists(remove_at)")]
 #[ttl(started_at, days = 365, when = "status in ['completed', 'failed', 'cancelled']")]
 pub struct AppExecution {
     /// Its id.
@@ -75,6 +79,13 @@ pub struct AppExecution {
     #[entity(omit_default)]
     #[serde(default)]
     pub progress: GraphProgress,
+    /// When it is removed, with its steps and artifacts; missing: it runs, or it expires by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove_at: Option<Timestamp>,
+    /// Whether its removal has begun. It cannot continue then.
+    #[entity(omit_default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removing: bool,
     /// When the document was created.
     pub created_at: Timestamp,
     /// When the document was last changed.
@@ -150,8 +161,20 @@ impl Lifecycle for AppExecution {
 }
 
 impl AppExecution {
+    /// Rejects an execution whose removal has begun.
+    pub(super) fn check_kept(&self) -> Result<(), Rejection> {
+        let hint = ": its retention has ended, and its removal has begun";
+        match self.removing {
+            true => {
+                Err(Rejection::NotFound { what: "execution", id: self.execution_id.clone(), hint: hint.to_owned() })
+            }
+            false => Ok(()),
+        }
+    }
+
     /// Rejects an execution that does not continue.
     fn check_continues(&self) -> Result<(), Rejection> {
+        self.check_kept()?;
         self.next_state(AppExecutionEvent::Continue).map(|_| ())
     }
 

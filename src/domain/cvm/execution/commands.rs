@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::loaded_machine::{self, Frames, LoadedMachine, PageTable};
 use super::super::program::{self, by_name, version_key};
-use super::super::{call, call_closing, document, slice};
+use super::super::{call, call_closing, document, open_calls, slice};
 use super::{
     CcWaiting, DeleteRows, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, Metrics, SliceEnd, Status,
 };
@@ -265,12 +265,14 @@ impl Command for Start {
             heap_bytes: self.heap_bytes,
             group_size: 0,
             group_answer_bytes: 0,
+            open_calls: Vec::new(),
         };
         let writes = slice::run_slice(view, &mut execution, &mut loaded, ctx)?;
         let insert = Change::Insert { key: key.clone(), document: document::write(&execution)? };
         let mut decision = Decision::new(execution.execution_status()).change(insert);
         decision.changes.extend(writes.changes);
         decision.hints = writes.hints;
+        decision.checks = writes.checks;
         decision.cached = vec![(decoded_key, decoded.into_cached())];
         decision.cached.extend(loaded.into_cached(key, execution));
         Ok(decision)
@@ -359,6 +361,12 @@ impl Command for Unpause {
         let calls = call_closing::find_awaited_calls(view, &execution)?;
         execution.state = execution.next_state(ExecutionEvent::Unpause)?;
         let running = ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease };
+        if !execution.open_calls.is_empty() {
+            // The machine got the answers while the execution was paused.
+            let loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
+            execution.state = running;
+            return slice::decide_slice(view, before, execution, loaded, ctx, Vec::new());
+        }
         if calls.is_empty() {
             execution.state = running;
             return execution.update_head(before, view, ctx);
@@ -394,10 +402,11 @@ impl Command for Cancel {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let (before, mut execution) = ExecutionHead::find_owned(view, &self.id)?;
         let cancelled = execution.next_state(ExecutionEvent::Cancel(ctx.now))?;
-        let calls = call_closing::cancel_open_calls(view, &execution)?;
+        let calls = call_closing::cancel_open_calls(view, ctx, &execution)?;
         execution.state = cancelled;
+        execution.open_calls.clear();
         let mut decision = execution.update_head(before, view, ctx)?;
-        decision.changes.extend(calls);
+        decision.include(calls);
         Ok(decision)
     }
 }
@@ -411,12 +420,20 @@ impl Command for Retry {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        loaded_machine::reads(view, &self.id)
+        call_closing::with_listed_calls(loaded_machine::reads(view, &self.id), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let (before, mut execution) = ExecutionHead::find_owned(view, &self.id)?;
         execution.state = execution.next_state(ExecutionEvent::Retry)?;
+        if !execution.open_calls.is_empty() {
+            // Its calls are open again before it runs, because it may fail again or cancel them.
+            let reopened = open_calls::reopen(view, &execution, ctx.now)?;
+            execution.state = ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease };
+            let mut decision = execution.update_head(before, view, ctx)?;
+            decision.changes.extend(reopened);
+            return Ok(decision);
+        }
         let loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
         slice::decide_slice(view, before, execution, loaded, ctx, Vec::new())
     }

@@ -25,6 +25,9 @@ pub struct ProgramError {
     pub message: String,
     /// The name: `TypeError`, `LimitError`, or that of the value that the program threw.
     pub name: String,
+    /// File of the source, in a program of several files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Line of the source, from 1.
     pub line: u32,
     /// Column of the source, from 1.
@@ -35,7 +38,7 @@ pub struct ProgramError {
     /// The failing instruction: `{"op":n}`, with `"arg"` if it has one; null if it is not known.
     #[entity(default)]
     pub instruction: Json,
-    /// The function calls that led there, innermost first: `at f (line:column)`. For an imported execution, the operands that the older CVM
+    /// The function calls that led there, innermost first: `at f (line:column)`, or `at f (file:line:column)`. For an imported execution, the operands that the older CVM
     /// saved.
     pub stack: Vec<String>,
     /// When the program failed.
@@ -70,8 +73,8 @@ impl ProgramError {
         instruction: Json,
         timestamp: Timestamp,
     ) -> Self {
-        let vm::MachineFailure { name, message, line, column, instruction: pc, stack, .. } = failure;
-        Self { message, name, line, column, pc, instruction, stack, timestamp }
+        let vm::MachineFailure { name, message, file, line, column, instruction: pc, stack, .. } = failure;
+        Self { message, name, file, line, column, pc, instruction, stack, timestamp }
     }
 
     /// The error of a program that returns more than a document can hold.
@@ -87,6 +90,7 @@ impl ProgramError {
         Self {
             message: message.clone(),
             name: "Error".to_owned(),
+            file: None,
             line: *line,
             column: 0,
             pc,
@@ -118,6 +122,7 @@ impl ProgramError {
         Self {
             message: String::new(),
             name: String::new(),
+            file: None,
             line: 1,
             column: 1,
             pc: 0,
@@ -129,7 +134,11 @@ impl ProgramError {
 
     /// The form in logs.
     pub(in crate::domain::cvm) fn to_json(&self) -> Json {
-        json!({"name": self.name, "message": self.message, "line": self.line, "column": self.column})
+        let mut json = json!({"name": self.name, "message": self.message, "line": self.line, "column": self.column});
+        if let Some(file) = &self.file {
+            json["file"] = json!(file);
+        }
+        json
     }
 }
 

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::document;
 use super::loaded_machine::{self, Frames, PageTable};
+use super::open_calls::AwaitedCall;
 use crate::decision::{Change, Ctx, Decision, Lifecycle, LoadedDocument, Rejection, View};
 use crate::domain::cvm::LogLevel;
 use crate::operation::Parameter;
@@ -92,6 +93,9 @@ pub struct ExecutionHead {
     /// Size of the answers to that group so far, in bytes of their JSON.
     #[entity(path = "state.togetherBytes", omit_default, undeclared)]
     pub(super) group_answer_bytes: u64,
+    /// The open calls of a program with tasks, in their order. Empty: the program waits for its newest call or group.
+    #[entity(path = "state.openCalls", omit_default, undeclared)]
+    pub(super) open_calls: Vec<AwaitedCall>,
 }
 
 /// Counters of an execution.
@@ -272,6 +276,10 @@ impl ExecutionHead {
 
     /// Rejects an answer to an open call in a state that does not allow it.
     pub(super) fn require_waiting(&self) -> Result<(), Rejection> {
+        // The calls of a program with tasks are closed in every state in which it has not ended.
+        if !self.open_calls.is_empty() && self.ended_at().is_none() {
+            return Ok(());
+        }
         // The remaining open calls are computed later. Whether an answer is legal at all depends on the lifecycle alone.
         let waiting = self.open_call().cloned().unwrap_or_else(CcWaiting::sample);
         self.next_state(ExecutionEvent::CallsClosed(waiting)).map(|_| ())
@@ -302,6 +310,16 @@ impl ExecutionHead {
     pub fn open_call(&self) -> Option<&CcWaiting> {
         match &self.state {
             ExecutionState::Waiting(call) | ExecutionState::Paused(ResumeState::Waiting(call)) => Some(call),
+            _ => None,
+        }
+    }
+
+    /// The call that an answer without a name is for, and the number of open calls. The calls of a paused program with tasks are open although none
+    /// of them blocks it.
+    pub(super) fn answerable_call(&self) -> Option<(&str, usize)> {
+        match (self.open_call(), self.open_calls.first()) {
+            (Some(waiting), _) => Some((&waiting.call_id, waiting.open_calls as usize)),
+            (None, Some(first)) if self.ended_at().is_none() => Some((&first.call_id, self.open_calls.len())),
             _ => None,
         }
     }

@@ -137,9 +137,12 @@ pub struct CallRow {
     /// The last failure of a worker. The call may still be open, to be retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<CallFailure>,
+    /// Why a budget refused its cost: no worker gets it until the budget has it. The name is the code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<CallFailure>,
 }
 
-/// A worker's failure to complete a call.
+/// A failure to complete a call, or the refusal of its cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CallFailure {
     /// The error's name in the program, if the worker named one.
@@ -308,7 +311,8 @@ impl CallRow {
             latency_ms: fields.duration("response.latencyMs"),
             by: fields.text("response.by"),
             claim: CallClaim::from_document(document),
-            error: CallFailure::from_document(document),
+            error: CallFailure::from_field(document, "error"),
+            refusal: CallFailure::from_field(document, "refusal"),
         }
     }
 }
@@ -326,8 +330,8 @@ impl CallClaim {
 }
 
 impl CallFailure {
-    fn from_document(call: &Document) -> Option<Self> {
-        let fields = FieldReader(call.get("error")?.as_object()?);
+    fn from_field(call: &Document, name: &str) -> Option<Self> {
+        let fields = FieldReader(call.get(name)?.as_object()?);
         Some(Self {
             name: fields.text("name"),
             message: fields.text("message"),

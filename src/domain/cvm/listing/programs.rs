@@ -7,9 +7,10 @@ use super::executions::find_document;
 use super::{FieldReader, ROWS, first_row, page};
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use crate::domain::cvm::execution::EXECUTIONS;
-use crate::domain::cvm::program::{PROGRAM_VERSIONS, PROGRAMS};
+use crate::domain::cvm::program::{PROGRAM_VERSIONS, PROGRAMS, ProgramFile};
 use crate::operation::Operation;
 use crate::schema::Direction::{Ascending, Descending};
+use crate::schema::entity::read_field_or_default;
 use crate::schema::{Filter, Key, Page, Query};
 use crate::time::Timestamp;
 use crate::value::{Document, Json};
@@ -127,8 +128,14 @@ pub struct ProgramView {
     /// The fields that a list has.
     #[serde(flatten)]
     pub summary: ProgramSummary,
-    /// Its source.
+    /// Its source; of several files, that of the entry.
     pub source: String,
+    /// Path of the entry, if it has several files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// The other files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ProgramFile>,
     /// Its bytecode, as stored.
     pub bytecode: Json,
 }
@@ -161,8 +168,14 @@ pub struct VersionView {
     /// The fields that a list has.
     #[serde(flatten)]
     pub summary: VersionSummary,
-    /// Its source.
+    /// Its source; of several files, that of the entry.
     pub source: String,
+    /// Path of the entry, if it has several files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// The other files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ProgramFile>,
     /// Its bytecode, as stored.
     pub bytecode: Json,
 }
@@ -318,10 +331,15 @@ fn version_query(program: &str, version: u32) -> Query {
     Query::of(&PROGRAM_VERSIONS).eq("programId", program).eq("programVersion", version).limit(1)
 }
 
-/// The source and the bytecode.
-fn contents(document: &Document) -> (String, Json) {
+/// The source, the entry with the other files, and the bytecode.
+fn contents(document: &Document) -> (String, Option<String>, Vec<ProgramFile>, Json) {
     let fields = FieldReader(document);
-    (fields.text("source").unwrap_or_default(), fields.json("bytecode").unwrap_or_default())
+    (
+        fields.text("source").unwrap_or_default(),
+        fields.text("entry"),
+        read_field_or_default(document, "files").unwrap_or_default(),
+        fields.json("bytecode").unwrap_or_default(),
+    )
 }
 
 impl ProgramSummary {
@@ -343,15 +361,15 @@ impl ProgramSummary {
 
 impl ProgramView {
     fn from_document(id: &str, document: &Document) -> Self {
-        let (source, bytecode) = contents(document);
-        Self { summary: ProgramSummary::from_document(id, document), source, bytecode }
+        let (source, entry, files, bytecode) = contents(document);
+        Self { summary: ProgramSummary::from_document(id, document), source, entry, files, bytecode }
     }
 }
 
 impl VersionView {
     fn from_document(id: &str, document: &Document) -> Self {
-        let (source, bytecode) = contents(document);
-        Self { summary: VersionSummary::from_document(id, document), source, bytecode }
+        let (source, entry, files, bytecode) = contents(document);
+        Self { summary: VersionSummary::from_document(id, document), source, entry, files, bytecode }
     }
 }
 
