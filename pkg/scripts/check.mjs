@@ -9,7 +9,7 @@ import { output, run } from "./run.mjs";
 /** The files of the packed package, without chunks, source maps and declarations. */
 const CONTENT = [
   "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json", "runstate.d.ts",
-  ...["browser", "cli", "compiler-browser", "slim", "testing-browser"].map((name) => `dist/${name}.js`),
+  ...["browser", "cli", "compiler-browser", "full", "slim", "testing-browser"].map((name) => `dist/${name}.js`),
   ...["compiler-node", "node", "slim-node", "testing-node"].flatMap((name) => [`dist/${name}.js`, `dist/${name}.cjs`]),
   "dist/runstate_bg.wasm", "dist/runstate_node_bg.wasm", "dist/runstate_compiler_bg.wasm",
 ];

@@ -12,7 +12,7 @@ import { run } from "./run.mjs";
 /** The entries that only Node can load. */
 const NODE_ENTRIES = ["node", "slim-node", "compiler-node", "testing-node"];
 /** The entries that must load without Node. */
-const BROWSER_ENTRIES = ["browser", "compiler-browser", "testing-browser", "slim"];
+const BROWSER_ENTRIES = ["browser", "compiler-browser", "testing-browser", "slim", "full"];
 
 /** The names of the imported entries: `runstate` is the first; the others follow a slash, as in `runstate/node`. */
 const IMPORTED_ENTRIES = ["index", "node", "slim", "compiler", "testing"];

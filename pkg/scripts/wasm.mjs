@@ -15,7 +15,7 @@ const TESTING = { name: "runstate_testing", source: "runstate_node" };
 /** The modules. Entries load only those that they need. Modules for pages are optimized for size; `profile` is a profile of Cargo.toml. */
 const MODULES = [
   { name: "runstate", features: "wasm,indexeddb", profile: "dist", optimize: optimizeForSize },
-  { name: "runstate_node", features: "wasm,file,simulation,apps,encryption", profile: "dist-fast", optimize: optimizeForSpeed },
+  { name: "runstate_node", features: "wasm,file,indexeddb,simulation,fleet,encryption", profile: "dist-fast", optimize: optimizeForSpeed },
   { name: "runstate_compiler", features: "wasm-compiler", profile: "dist", optimize: optimizeForSize },
 ];
 

@@ -1,5 +1,6 @@
 // `rs.apps`: apps, their executions and steps. All operations come from the generated class.
 
+import { Artifacts } from "./artifacts.js";
 import type { Engine } from "./engine.js";
 import { AppsOperations } from "./generated.js";
 import { type StepHandler, type StepTask, type WorkerHandle, type WorkerItems, type WorkerOptions, startWorker } from "./worker.js";
@@ -14,14 +15,17 @@ const STEPS: WorkerItems<StepWork> = {
   },
 };
 
-/** The apps of a store. Modules of pages do not have them. Every method rejects with a `RunstateError`. */
+/** The apps of a store. Pages have them by `runstate/full`. Every method rejects with a `RunstateError`. */
 export class Apps extends AppsOperations {
   readonly #engine: Engine;
+  /** The bytes of artifacts of steps. */
+  readonly artifacts: Artifacts;
 
   /** @internal */
   constructor(engine: Engine) {
     super(engine);
     this.#engine = engine;
+    this.artifacts = new Artifacts(engine);
   }
 
   /**

@@ -1,5 +1,6 @@
 // `runstate` in pages, workers and web extensions. The WebAssembly is fetched from beside this file; bundlers turn it into an asset.
 
+import type { SourceFiles } from "./engine.js";
 import { type OpenOptions, openStore } from "./open.js";
 import { runtime } from "./runtime.js";
 import type { Runstate } from "./runstate.js";
@@ -12,9 +13,9 @@ export { version } from "./version.js";
 const host = {
   instance: runtime,
   instantiate: () => runtime.instantiate(async () => compileWasm(BROWSER_WASM, locate(BROWSER_WASM, () => new URL("./runstate_bg.wasm", import.meta.url)))),
-  async compile(name: string, source: string): Promise<CompiledSource> {
+  async compile(name: string, source: string, files?: SourceFiles): Promise<CompiledSource> {
     const { compile } = await import("./compiler-browser.js");
-    return compile(name, source);
+    return compile(name, source, files);
   },
 };
 

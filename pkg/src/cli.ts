@@ -3,9 +3,9 @@
 
 import { isUtf8 } from "node:buffer";
 import { randomUUID } from "node:crypto";
-import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { basename } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { inspect, parseArgs } from "node:util";
@@ -13,7 +13,7 @@ import { inspect, parseArgs } from "node:util";
 import { type Declaration, ERROR_EXITS, OPERATIONS, type Parameter } from "./cli-generated.js";
 import { compile } from "./compiler-node.js";
 import { usageError } from "./errors.js";
-import { type Diagnostic, type ErrorInit, type Execution, type Json, type OpenCall, type Run, type Runstate, RunstateError, open, version } from "./node.js";
+import { type Diagnostic, type ErrorInit, type Execution, type Json, type OpenCall, type ProgramFile, type Run, type Runstate, RunstateError, open, version } from "./node.js";
 
 type GlobalFlags = { store: string | undefined; json: boolean };
 
@@ -31,6 +31,33 @@ function readText(file: string): string {
   return bytes.toString();
 }
 
+/** An import of a file of the program. */
+const IMPORT = /\b(from|import)\s*["']\.{1,2}\//;
+
+/** The name of a file that a program may import. */
+const SOURCE = /\.(ts|mts|js|mjs|json)$/;
+
+/** The largest number of files that a folder of a program may have. */
+const MAX_FILES = 1_000;
+
+/** The files in a folder that a program may import, without links, hidden ones and `node_modules`. */
+function filesBelow(root: string): ProgramFile[] {
+  const files: ProgramFile[] = [];
+  const folders = [""];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+      const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+      if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
+      if (entry.isDirectory()) folders.push(path);
+      if (!entry.isFile() || !SOURCE.test(entry.name)) continue;
+      if (files.length === MAX_FILES) throw usageError(`${root} has more than ${MAX_FILES} files; move the program to a folder of its own`);
+      const bytes = readFileSync(join(root, path));
+      if (isUtf8(bytes)) files.push({ path, source: bytes.toString() });
+    }
+  }
+  return files;
+}
+
 const VERBS: Readonly<Record<string, Verb>> = {
   run: {
     operand: "FILE",
@@ -38,7 +65,8 @@ const VERBS: Readonly<Record<string, Verb>> = {
     parameters: [parameter("name", "text", "The name of the program; by default that of the file"), ...OPERATIONS.start.parameters],
     async run(context, file, { name = basename(file).replace(/\.[^.]*$/, ""), ...options }) {
       const source = readText(file);
-      const program = { name, source, ...(await compile(name, source)) };
+      const sources = IMPORT.test(source) ? { entry: basename(file), files: filesBelow(dirname(file)) } : {};
+      const program = { name, source, ...(await compile(name, source, sources)) };
       return withStore(context, false, async (rs) => {
         await rs.cvm.load(program);
         // The id is printed before the start, because the first wait may be far away. The engine derives it from a command id.
@@ -167,7 +195,7 @@ function fail(thrown: Error & { code?: string }): number {
   const code = thrown instanceof SyntaxError || thrown.code !== undefined ? "usage" : "internal";
   const error = thrown instanceof RunstateError ? thrown : new RunstateError({ code, message: thrown.message });
   const { diagnostics = [] } = Object(error.details) as { diagnostics?: Diagnostic[] };
-  const places = diagnostics.map(({ line, column, message, sourceLine }) => `${line}:${column}: ${message}\n    ${sourceLine}\n`);
+  const places = diagnostics.map(({ file, line, column, message, sourceLine }) => `${SOURCE.test(file) ? `${file}:` : ""}${line}:${column}: ${message}\n    ${sourceLine}\n`);
   if (process.argv.includes("--json")) console.log(JSON.stringify({ ...error, name: undefined, message: error.message }));
   else remark(`${places.join("")}error: ${error.message}`);
   return ERROR_EXITS[error.code] ?? 5;
@@ -233,7 +261,7 @@ async function drive(rs: Runstate, run: Run, json: boolean, from = 0, asks = fal
 }
 
 function describeStatus({ id, status, error, calls }: Execution): string {
-  if (error !== null) return [`${id} failed at line ${error.line}, column ${error.column}: ${error.name}: ${error.message}`, ...error.stack].join("\n  ");
+  if (error !== null) return [`${id} failed at ${error.file === undefined ? `line ${error.line}, column ${error.column}` : `${error.file}:${error.line}:${error.column}`}: ${error.name}: ${error.message}`, ...error.stack].join("\n  ");
   const call = status === "waiting_cc" ? calls.find(({ kind }) => kind !== "timer") : undefined;
   const wait = call?.kind === "cc" ? `an answer: runstate answer ${id} --call ${call.callId} --text …` : `a worker that serves ${call?.kind}`;
   return `${id} ${call === undefined ? `is ${status}` : `waits for ${wait}`}`;

@@ -2,6 +2,7 @@
 // share one instance.
 
 import * as glue from "../build/runstate_compiler.js";
+import type { SourceFiles } from "./engine.js";
 import { type BaseGlue, Instance, type WasmModule, type WasmSource } from "./instance.js";
 import { requireText } from "./options.js";
 import { COMPILER_WASM, compileWasm } from "./wasm.js";
@@ -9,7 +10,7 @@ import type { CompiledSource } from "./wire.js";
 
 /** The exports of the compiler's wasm-bindgen glue. */
 interface CompilerGlue extends BaseGlue {
-  compile(name: string, source: string): CompiledSource;
+  compile(name: string, source: string, entry?: string, files?: string): CompiledSource;
 }
 
 const instance = new Instance<CompilerGlue>(glue, COMPILER_WASM);
@@ -27,8 +28,9 @@ export class Compiler {
     await instance.instantiate(() => compileWasm(COMPILER_WASM, source));
   };
 
-  readonly compile = async (name: string, source: string): Promise<CompiledSource> => {
-    const args = [requireText(name, "the name of a program"), requireText(source, "the source of a program")] as const;
+  readonly compile = async (name: string, source: string, { entry, files }: SourceFiles = {}): Promise<CompiledSource> => {
+    const list = files === undefined ? undefined : JSON.stringify(files);
+    const args = [requireText(name, "the name of a program"), requireText(source, "the source of a program"), entry, list] as const;
     const { compile } = await instance.instantiate(this.loadModule);
     return instance.runNow(() => compile(...args));
   };

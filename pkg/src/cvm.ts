@@ -58,10 +58,13 @@ export class Cvm extends Operations {
   /** Loads a program under its name. Changed source becomes the next version; unchanged source has no effect. */
   async load(program: ProgramSource, options: CommandOptions = {}): Promise<LoadedProgram> {
     const compiled = await this.#compile(checkOptions("cvm.load", program) as ProgramSource);
-    return this.#engine.invoke("cvm.load", options, { ...program, ...compiled });
+    if (compiled === undefined) return this.#engine.invoke("cvm.load", options, program);
+    // Files that are not imported are not stored.
+    const { entry: _, files: __, ...rest } = program;
+    return this.#engine.invoke("cvm.load", options, { ...rest, ...compiled });
   }
 
-  async #compile({ name, source, bytecode }: ProgramSource): Promise<CompiledSource | undefined> {
+  async #compile({ name, source, bytecode, entry, files }: ProgramSource): Promise<CompiledSource | undefined> {
     // The engine rejects a name or source that is not a string.
     if (bytecode !== undefined || typeof name !== "string" || typeof source !== "string") return undefined;
     const compile = this.#engine.compile;
@@ -69,7 +72,7 @@ export class Cvm extends Operations {
       const message = "the source cannot be compiled: this host has no compiler. Pass `bytecode`, or provide a compiler: `init(wasm, { compilerWasm })`";
       throw new RunstateError({ code: "unsupported", message });
     }
-    return compile(name, source);
+    return compile(name, source, { ...(entry !== undefined && { entry }), ...(files !== undefined && { files }) });
   }
 
   /** Starts an execution of the newest version of a program and runs it until it waits or ends. */
@@ -119,7 +122,7 @@ export class Cvm extends Operations {
   }
 
   /** Completes a claimed call with its answer and continues its execution. */
-  async complete<A>(work: Work, value: A & JsonInputOf<A>, options: { by?: string } & CommandOptions = {}): Promise<ExecutionStatus> {
+  async complete<A>(work: Work, value: A & JsonInputOf<A>, options: Pick<OptionsOf<"cvm.complete">, "by" | "cost"> & CommandOptions = {}): Promise<ExecutionStatus> {
     const { call, execution, token } = requireClaim(work);
     return this.#engine.invoke("cvm.complete", options, { call, execution, token, answer: value });
   }

@@ -6,10 +6,18 @@ import { COMMANDS, type OperationCaller } from "./generated.js";
 import type { Instance, RawHandler, RawRunstate, RawWorkerHandle } from "./instance.js";
 import { encodeParams } from "./json-validation.js";
 import { checkOptions, signal as signalValidator, validate } from "./validation.js";
-import type { CompiledSource, ImportResult, OperationName, Operations, Progress } from "./wire.js";
+import type { CompiledSource, ImportResult, OperationName, Operations, ProgramFile, Progress } from "./wire.js";
 
 /** Compiles a program's source. */
-export type CompileFunction = (name: string, source: string) => Promise<CompiledSource>;
+export type CompileFunction = (name: string, source: string, files?: SourceFiles) => Promise<CompiledSource>;
+
+/** The files that a source may import. */
+export interface SourceFiles {
+  /** Path of the source; by default `main.ts`. */
+  entry?: string;
+  /** The other files. Files that are not imported are ignored. */
+  files?: ProgramFile[];
+}
 
 /** An open store. */
 export class Engine implements OperationCaller {
@@ -48,6 +56,11 @@ export class Engine implements OperationCaller {
   /** Starts a worker; see `worker.ts`. */
   worker(items: string, options: string, handler: RawHandler, onEvent?: (event: unknown) => void): RawWorkerHandle {
     return this.instance.runNow(() => this.raw.worker(items, options, handler, onEvent));
+  }
+
+  /** Calls the exports of the store directly, with the errors that callers see. */
+  run<T>(call: (raw: RawRunstate) => Promise<T>): Promise<T> {
+    return this.instance.run(async () => call(this.raw));
   }
 
   /** Settles as a worker's promise does, with the errors that callers see. */

@@ -3,6 +3,14 @@
 /** A plain value, as in JSON. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
+/** The hubs after an adoption. */
+export type AdoptedHub = {
+  /** The primary hub. */
+  primary: HubSummary;
+  /** The hub that retires. */
+  retired: HubSummary;
+};
+
 /** An app or a part of one. Every save and activation of a version writes it, so one version is active at a time. */
 export type App = {
   /** The number of the app. */
@@ -73,6 +81,10 @@ export type AppExecution = {
   metadata: { [key: string]: Json };
   /** How far it is. */
   progress: GraphProgress;
+  /** When it is removed, with its steps and artifacts; missing: it runs, or it expires by itself. */
+  remove_at?: number;
+  /** Whether its removal has begun. It cannot continue then. */
+  removing?: boolean;
   /** When it was started. */
   started_at: number;
   /** The number of the part of the app; missing: the whole app. */
@@ -337,7 +349,7 @@ export type AppsExecutionListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "execution_id" | "app_id" | "sub_app_id" | "user_id" | "status" | "started_at";
+  sort?: "execution_id" | "app_id" | "sub_app_id" | "user_id" | "status" | "started_at" | "remove_at";
   /** Only those with this `status`. */
   status?: "running" | "completed" | "failed" | "cancelled";
   /** Only those with this `sub_app_id`. */
@@ -662,6 +674,23 @@ export type AppsSubscriptionTestParams = {
   id: string;
 };
 
+/** One of the two hubs. */
+export type Arm =
+  /** The original hub. */
+  | "original"
+  /** The experimental hub. */
+  | "experimental";
+
+/** The moments of observed values. */
+export type ArmData = {
+  /** Number of values. */
+  count: number;
+  /** Their mean. */
+  mean: number;
+  /** Their variance, with the divisor `count` - 1. */
+  variance: number;
+};
+
 /** An artifact of a step. */
 export type Artifact = {
   /** Its name, such as that of a file. */
@@ -737,6 +766,131 @@ export type Backoff = {
   longestMs: number;
 };
 
+/** Which values of a metric are better. */
+export type Better =
+  /** Higher ones. */
+  | "higher"
+  /** Lower ones. */
+  | "lower";
+
+/** The budgets of a project for one resource. */
+export type BudgetAccount = {
+  /** When the document was created. */
+  created_at: number;
+  /** Number of budgets that were created by callers. */
+  created_budgets: number;
+  /** Number of failures in a row of what amounts were reserved for. */
+  failures: number;
+  /** When the circuit breaker opened; missing while it is closed. */
+  opened_at: number | null;
+  /** The plans of each period: the one with the latest first day applies. */
+  plans: BudgetPlan[];
+  /** The project. */
+  project_uuid: string;
+  /** The resource. */
+  resource_type: ResourceType;
+  /** The reservation that tries whether the resource works again. */
+  trial_uuid: string | null;
+  /** The unit of all its budgets; missing while it has none. */
+  unit: Unit | null;
+  /** When the document was last changed. */
+  updated_at: number;
+  /** Its id, which follows from project and resource. */
+  uuid: string;
+};
+
+/** One page of a result. */
+export type BudgetAccountPage = {
+  /** The items, in the order of the query. */
+  items: BudgetAccount[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** Something that a person should know of a budget. */
+export type BudgetEvent = {
+  /** The amounts of the budget after it. */
+  allocated_amount: string;
+  /** When it happened. */
+  at: number;
+  /** The budget. */
+  budget_uuid: string;
+  /** The kind of the event. */
+  kind: BudgetEventKind;
+  /** The project. */
+  project_uuid: string;
+  /** The reserved amount. */
+  reserved_amount: string;
+  /** The resource. */
+  resource_type: ResourceType;
+  /** The used amount. */
+  used_amount: string;
+  /** Its id. */
+  uuid: string;
+};
+
+/** A kind of event. */
+export type BudgetEventKind =
+  /** 80 percent are used or reserved. */
+  | "warning"
+  /** More was used than is allocated. */
+  | "overrun";
+
+/** One page of a result. */
+export type BudgetEventPage = {
+  /** The items, in the order of the query. */
+  items: BudgetEvent[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** The length of a budget's period. Days, weeks and months are those of UTC. */
+export type BudgetPeriod =
+  /** A day. */
+  | "daily"
+  /** A week from Monday on. */
+  | "weekly"
+  /** A month. */
+  | "monthly"
+  /** Without end. */
+  | "total";
+
+/** The plan by which the budget of a period is made. */
+export type BudgetPlan = {
+  /** The amount of a new budget. */
+  allocated_amount: string;
+  /** Whether a period without a budget gets one. */
+  auto_reset: boolean;
+  /** The length of the period. */
+  budget_period: BudgetPeriod;
+  /** The first day of the first period to which it applies. */
+  first_start: string;
+  /** The first day of the last period for which a caller created a budget. Later ones have none without `auto_reset`. */
+  last_start: string;
+};
+
+/** A budget after a command. */
+export type BudgetSummary = {
+  /** The amount that may be used. */
+  allocated_amount: string;
+  /** The length of its period. */
+  budget_period: BudgetPeriod;
+  /** The part of the used and reserved amount that is beyond the allocated one. */
+  overrun_amount: string;
+  /** The last day of its period. */
+  period_end: string;
+  /** The first day of its period. */
+  period_start: string;
+  /** The amount of open reservations. */
+  reserved_amount: string;
+  /** The unit of all amounts. */
+  unit: Unit;
+  /** The amount that was used. */
+  used_amount: string;
+  /** Its id. */
+  uuid: string;
+};
+
 /** The claim of a call. */
 export type CallClaim = {
   /** Number of claims, without those that were released. */
@@ -777,7 +931,7 @@ export type CallError = {
   timestamp: number;
 };
 
-/** A worker's failure to complete a call. */
+/** A failure to complete a call, or the refusal of its cost. */
 export type CallFailure = {
   /** The worker. */
   by?: string;
@@ -842,6 +996,8 @@ export type CallRow = {
   programName: string;
   /** The prompt. */
   prompt?: string;
+  /** Why a budget refused its cost: no worker gets it until the budget has it. The name is the code. */
+  refusal?: CallFailure;
   /** The answer, null included. */
   result?: Json;
   /** The schema that an answer must match. */
@@ -882,6 +1038,120 @@ export type Capabilities = {
   text: boolean;
 };
 
+/** A state of a project to which machines can return. */
+export type Checkpoint = {
+  /** Its type. */
+  checkpoint_type: CheckpointType;
+  /** Number of checkpoints after it. */
+  children: number;
+  /** How many times smaller it is than its files. */
+  compression_ratio: string | null;
+  /** Why it was created. */
+  context: string | null;
+  /** When it was created. */
+  created_at: number;
+  /** The machine that created it. */
+  created_by_machine_uuid: string | null;
+  /** Its description. */
+  description: string | null;
+  /** Its files by their names. */
+  file_manifest: { [key: string]: FileEntry } | null;
+  /** Number of machines that were spawned from it, or whose newest one it is. */
+  machines: number;
+  /** Further information. */
+  metadata: { [key: string]: Json };
+  /** The checkpoint before it; missing for the first one. */
+  parent_checkpoint_uuid: string | null;
+  /** The project. */
+  project_uuid: string;
+  /** The snapshot of its virtual machine. */
+  proxmox_snapshot_id: string | null;
+  /** Its size in bytes. */
+  size_bytes: number | null;
+  /** Its id. */
+  uuid: string;
+  /** The virtual machine. */
+  vm_id: string | null;
+} & (
+  /** It waits for its verification. */
+  | {
+    verification_status: "pending";
+  }
+  /** Its contents are complete. */
+  | {
+    verification_status: "verified";
+    /** When it was verified. */
+    verified_at: number;
+  }
+  /** Its contents are damaged. */
+  | {
+    /** Why it failed. */
+    failure: string;
+    verification_status: "failed";
+    /** When it was verified. */
+    verified_at: number;
+  });
+
+/** One page of a result. */
+export type CheckpointPage = {
+  /** The items, in the order of the query. */
+  items: Checkpoint[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** A checkpoint after a command. */
+export type CheckpointSummary = {
+  /** The checkpoint before it. */
+  parent_checkpoint_uuid: string | null;
+  /** The project. */
+  project_uuid: string;
+  /** Its id. */
+  uuid: string;
+  /** Whether it is verified. */
+  verification_status: VerificationStatus;
+};
+
+/** A reason to create a checkpoint. */
+export type CheckpointTrigger =
+  /** An interface has responded. */
+  | "api_response"
+  /** Files were changed. */
+  | "file_operation"
+  /** The last one is 5 minutes old. */
+  | "interval"
+  /** A tenth of a budget is used since the last one. */
+  | "budget"
+  /** A person asked for it. */
+  | "manual";
+
+/** A type of checkpoints. */
+export type CheckpointType =
+  /** The first one of a project. */
+  | "genesis"
+  /** A machine created it by itself. */
+  | "automatic"
+  /** A person asked for it. */
+  | "manual"
+  /** The last one of a machine. */
+  | "final"
+  /** The daily one of a hub. */
+  | "hub_daily";
+
+/** A checkpoint that a worker has claimed to verify it. */
+export type CheckpointWork = {
+  /** Number of attempts, this one included. */
+  attempts: number;
+  /** The checkpoint. */
+  checkpointUuid: string;
+  /** Its project. */
+  projectUuid: string;
+  /** The fencing token, which completing it needs. */
+  token: number;
+  /** The end of the lease. */
+  until: number;
+};
+
 /** A claimed call. */
 export type ClaimedCall = {
   /** Number of attempts, this one included. */
@@ -890,6 +1160,8 @@ export type ClaimedCall = {
   call: string;
   /** The execution that made it. */
   execution: string;
+  /** The reservation of the call's cost. A worker that has spent it, and whose answer is refused because it is late, commits it. */
+  reservation?: string;
   /** The fencing token, which is needed to complete the call. */
   token: number;
   /** The end of the lease. */
@@ -912,6 +1184,14 @@ export type ClaimedStep = {
   token: number;
   /** The end of the lease. */
   until: number;
+};
+
+/** How many blobs `Artifacts.collect` has removed. */
+export type CollectReport = {
+  /** Blobs in other storages than the one that is open. A process that has those open removes them. */
+  elsewhere: number;
+  /** Blobs whose bytes were removed. */
+  removed: number;
 };
 
 /** A collection that is declared at run time. */
@@ -979,6 +1259,10 @@ export type CompiledSource = {
   bytecode: Instruction[];
   /** The compiler: `runstate:0.1.0`. */
   compiler: string;
+  /** Path of the entry, if it imports files. */
+  entry?: string;
+  /** The files that are imported. */
+  files?: ProgramFile[];
 };
 
 /** Decides whether a step runs. */
@@ -1037,6 +1321,20 @@ export type ConfigurationSummary = {
   version: string;
 };
 
+/** An amount of a resource that something costs. The budgets of the project for the resource have it, or it is refused. */
+export type Cost = {
+  /** The amount, a decimal number in text: `0.05`. It is rounded to six digits after the point. */
+  amount: string;
+  /** The id of the project. */
+  project: string;
+  /** The resource: `money`. */
+  resource: string;
+  /** The part of the resource, such as `claude_api`. */
+  subtype?: string;
+  /** The unit of the amount: `USD`. */
+  unit: string;
+};
+
 /** The parameters of `cvm.active`. */
 export type CvmActiveParams = {
   /** `next` of the page before; by default the first page. */
@@ -1055,6 +1353,8 @@ export type CvmAnswerParams = {
   call?: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** The actual cost of the answer, a decimal number in the unit of the call's cost; by default the cost that the call names. */
+  cost?: string;
   /** The execution. */
   id: string;
   /** The key of the call, which may be made later: an early answer is kept until then. */
@@ -1117,6 +1417,8 @@ export type CvmCompleteParams = {
   call: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** The actual cost of the answer, a decimal number in the unit of the call's cost; by default the reserved amount. */
+  cost?: string;
   /** The execution. */
   execution: string;
   /** The fencing token of the claim. */
@@ -1215,11 +1517,15 @@ export type CvmLoadParams = {
   compiler?: string;
   /** Its purpose; by default the current one is kept. */
   description?: string;
+  /** Path of the entry, if there are several files; by default `main.ts`. */
+  entry?: string;
+  /** The files that the entry imports. If the source is compiled here, files that are not imported are not stored. */
+  files?: ProgramFile[];
   /** The id of a program that is new under its name; by default a new id. */
   id?: string;
   /** The name. */
   name: string;
-  /** The source, in TypeScript. */
+  /** The source, in TypeScript; of several files, that of the entry. */
   source: string;
   /** Tags to find it by; by default the current ones are kept. */
   tags?: string[];
@@ -1435,6 +1741,12 @@ export type CvmWakeParams = {
   commandId?: string;
   /** The execution. */
   id: string;
+};
+
+/** A checkpoint that was deleted. */
+export type DeletedCheckpoint = {
+  /** Its id. */
+  uuid: string;
 };
 
 /**
@@ -1791,7 +2103,25 @@ export type ErrorCode =
   /** Steps of the execution were undone, so it does not continue. */
   | "compensated"
   /** The upload counts as abandoned, or has ended. */
-  | "stale_upload";
+  | "stale_upload"
+  /** A budget that covers this moment does not have the amount; the details have its numbers. */
+  | "budget_exceeded"
+  /** Operations on the resource failed several times in a row, so nothing is reserved for some minutes. */
+  | "circuit_open"
+  /** The budgets of the resource have another unit. */
+  | "unit_mismatch"
+  /** The period of the budget would overlap with another one. */
+  | "period_overlap"
+  /** The currency has no exchange rate for the day. */
+  | "no_exchange_rate"
+  /** The checkpoint is not verified, so no machine is spawned from it. */
+  | "not_verified"
+  /** The verification was claimed by another worker, or this claim has ended. */
+  | "stale_verification_claim"
+  /** Another hub is the active primary one. */
+  | "primary_exists"
+  /** The experiment was not won by the experimental hub, so it is not adopted. */
+  | "not_adoptable";
 
 /**
  * A failed operation: what failed, on what, and whether a retry may succeed. A command changed nothing, unless its error has the code
@@ -1810,6 +2140,36 @@ export type ErrorFields = {
   message: string;
   /** Whether the same call may succeed later without a change by the caller. */
   retryable: boolean;
+};
+
+/** The price of a currency from a day on. */
+export type ExchangeRate = {
+  /** When the document was created. */
+  created_at: number;
+  /** The currency. */
+  currency: Unit;
+  /** The price of one in Canadian dollars. */
+  price_cad: string;
+  /** Its id, which follows from currency and day. */
+  uuid: string;
+  /** The first day on which it is valid, UTC. */
+  valid_from: string;
+};
+
+/** One page of a result. */
+export type ExchangeRatePage = {
+  /** The items, in the order of the query. */
+  items: ExchangeRate[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** A rate after a command. */
+export type ExchangeRateSummary = {
+  /** Its id. */
+  uuid: string;
+  /** The first day on which it is valid. */
+  valid_from: string;
 };
 
 /** An execution as callers see it. */
@@ -1936,6 +2296,36 @@ export type ExecutionSummaryPage = {
   next?: string;
 };
 
+/** The result of an experiment. */
+export type ExperimentResult =
+  /** The experimental hub is better. */
+  | "experimental_wins"
+  /** The original hub is better. */
+  | "original_wins"
+  /** Neither is. */
+  | "inconclusive";
+
+/** Status of an experiment, without its data. */
+export type ExperimentStatus =
+  /** It has not been started. */
+  | "planned"
+  /** Both hubs work. */
+  | "running"
+  /** Its metrics have decided. */
+  | "completed"
+  /** It was given up. */
+  | "failed";
+
+/** An experiment after a command. */
+export type ExperimentSummary = {
+  /** The result; missing unless it is completed. */
+  result: ExperimentResult | null;
+  /** Its status. */
+  status: ExperimentStatus;
+  /** Its id. */
+  uuid: string;
+};
+
 /** Counts and hash of an export. */
 export type ExportSummary = {
   /** SHA-256 over all documents in order: equal for equal contents, whatever the store and the form. */
@@ -1957,6 +2347,12 @@ export type FailedStep = {
   /** Its execution. */
   execution: AppExecutionSummary;
   /** When it may be claimed again; null: it has failed for the last time. */
+  retryAt: number | null;
+};
+
+/** When a checkpoint is verified again. */
+export type FailedVerification = {
+  /** When it may be claimed again; missing if it counts as damaged. */
   retryAt: number | null;
 };
 
@@ -2021,6 +2417,37 @@ export type FieldKind =
   | "object"
   /** A list. */
   | "array";
+
+/** A file that differs. */
+export type FileChange = {
+  /** The file in the newer checkpoint. */
+  after: FileEntry | null;
+  /** The file in the older checkpoint. */
+  before: FileEntry | null;
+  /** How it differs. */
+  kind: FileChangeKind;
+  /** Its name. */
+  name: string;
+};
+
+/** How a file differs. */
+export type FileChangeKind =
+  /** Only the newer checkpoint has it. */
+  | "added"
+  /** Only the older checkpoint has it. */
+  | "removed"
+  /** Its size or its bytes differ. */
+  | "changed";
+
+/** A file of a checkpoint. */
+export type FileEntry = {
+  /** When it was changed last. */
+  modified_at: number;
+  /** The SHA-256 of its bytes, in hexadecimal. */
+  sha256: string;
+  /** Its size in bytes. */
+  size: number;
+};
 
 /**
  * A condition on documents. Paths are dotted and do not reach into lists. A missing field is null. An order comparison holds only between
@@ -2098,10 +2525,844 @@ export type Finding = {
   why: string;
 };
 
+/** The parameters of `fleet.budgetAccount.list`. */
+export type FleetBudgetAccountListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Only those with this `project_uuid`. */
+  projectUuid?: string;
+  /** Only those with this `resource_type`. */
+  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  /** The field by which they are sorted; by default their id. */
+  sort?: "project_uuid" | "resource_type" | "updated_at";
+};
+
+/** The parameters of `fleet.budget.change`. */
+export type FleetBudgetChangeParams = {
+  /** The amount that may be used. */
+  allocatedAmount?: string;
+  /** Whether the next period has a budget with that amount. */
+  autoReset?: boolean;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The budget. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.budget.create`. */
+export type FleetBudgetCreateParams = {
+  /** The amount that may be used. */
+  allocatedAmount: string;
+  /** The length of the period. */
+  budgetPeriod: BudgetPeriod;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Whether the period ends without a budget for the next one. */
+  once?: boolean;
+  /** The first day of the period, UTC; by default that of the current one. */
+  periodStart?: string;
+  /** The project. */
+  projectUuid: string;
+  /** The resource. */
+  resourceType: ResourceType;
+  /** Its unit: that of all budgets of the project for the resource. */
+  unit: Unit;
+};
+
+/** The parameters of `fleet.budgetEvent.list`. */
+export type FleetBudgetEventListParams = {
+  /** Only those with this `budget_uuid`. */
+  budgetUuid?: string;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Only those with this `kind`. */
+  kind?: "warning" | "overrun";
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Only those with this `project_uuid`. */
+  projectUuid?: string;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "project_uuid" | "at" | "budget_uuid" | "kind";
+};
+
+/** The parameters of `fleet.budget.list`. */
+export type FleetBudgetListParams = {
+  /** Only those with this `budget_period`. */
+  budgetPeriod?: "daily" | "weekly" | "monthly" | "total";
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Only those with this `project_uuid`. */
+  projectUuid?: string;
+  /** Only those with this `resource_type`. */
+  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  /** The field by which they are sorted; by default their id. */
+  sort?: "project_uuid" | "resource_type" | "budget_period" | "period_start" | "period_end" | "roll_at" | "updated_at";
+};
+
+/** The parameters of `fleet.budget.reserve`. */
+export type FleetBudgetReserveParams = {
+  /** The amount. */
+  amount: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The project. */
+  projectUuid: string;
+  /** The resource. */
+  resourceType: ResourceType;
+  /** After how long it is given back, in milliseconds; by default an hour. */
+  ttlMs?: number;
+  /** Its unit. */
+  unit: Unit;
+};
+
+/** The parameters of `fleet.budget.show`. */
+export type FleetBudgetShowParams = {
+  /** Its id. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.checkpoint.create`. */
+export type FleetCheckpointCreateParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** How many times smaller it is than its files. */
+  compressionRatio?: string;
+  /** Its description. */
+  description?: string;
+  /** Its files by their names. */
+  fileManifest?: { [key: string]: FileEntry };
+  /** The machine that creates it. */
+  machineUuid?: string;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** The checkpoint before it. */
+  parentUuid?: string;
+  /** The project. */
+  projectUuid: string;
+  /** The snapshot of its virtual machine. */
+  proxmoxSnapshotId?: string;
+  /** Its size in bytes. */
+  sizeBytes?: number;
+  /** Why it is created; by default the reason that the machine has. */
+  trigger?: CheckpointTrigger;
+  /** Its type. */
+  type: CheckpointType;
+  /** Its id, a UUID; by default a new one. */
+  uuid?: string;
+  /** The virtual machine; by default that of the machine. */
+  vmId?: string;
+};
+
+/** The parameters of `fleet.checkpoint.delete`. */
+export type FleetCheckpointDeleteParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The checkpoint. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.checkpoint.diff`. */
+export type FleetCheckpointDiffParams = {
+  /** The older checkpoint. */
+  fromUuid: string;
+  /** The newer checkpoint. */
+  toUuid: string;
+};
+
+/** The parameters of `fleet.checkpoint.list`. */
+export type FleetCheckpointListParams = {
+  /** Only those with this `checkpoint_type`. */
+  checkpointType?: "genesis" | "automatic" | "manual" | "final" | "hub_daily";
+  /** Only those with this `created_by_machine_uuid`. */
+  createdByMachineUuid?: string;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Only those with this `parent_checkpoint_uuid`. */
+  parentCheckpointUuid?: string;
+  /** Only those with this `project_uuid`. */
+  projectUuid?: string;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "project_uuid" | "parent_checkpoint_uuid" | "created_at" | "checkpoint_type" | "created_by_machine_uuid";
+};
+
+/** The parameters of `fleet.checkpoint.path`. */
+export type FleetCheckpointPathParams = {
+  /** The checkpoint. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.checkpoint.show`. */
+export type FleetCheckpointShowParams = {
+  /** Its id. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.exchangeRate.list`. */
+export type FleetExchangeRateListParams = {
+  /** Only those with this `currency`. */
+  currency?: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "currency" | "valid_from";
+};
+
+/** The parameters of `fleet.exchangeRate.set`. */
+export type FleetExchangeRateSetParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The currency. */
+  currency: Unit;
+  /** The price of one in Canadian dollars. */
+  priceCad: string;
+  /** The first day on which it is valid, UTC; by default today. */
+  validFrom?: string;
+};
+
+/** The parameters of `fleet.experiment.adopt`. */
+export type FleetExperimentAdoptParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The experiment. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.experiment.complete`. */
+export type FleetExperimentCompleteParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The experiment. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.experiment.fail`. */
+export type FleetExperimentFailParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Why. */
+  reason: string;
+  /** The experiment. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.experiment.list`. */
+export type FleetExperimentListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "status" | "started_at" | "ends_at";
+  /** Only those with this `status`. */
+  status?: "planned" | "running" | "completed" | "failed";
+};
+
+/** The parameters of `fleet.experiment.observe`. */
+export type FleetExperimentObserveParams = {
+  /** The hub whose values they are. */
+  arm: Arm;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The experiment. */
+  uuid: string;
+  /** The values by the names of the metrics. */
+  values: { [key: string]: number };
+};
+
+/** The parameters of `fleet.experiment.plan`. */
+export type FleetExperimentPlanParams = {
+  /** The checkpoint of the original hub from which the experimental one is made. */
+  baseCheckpointUuid: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The changes of the configuration. */
+  configurationChanges: { [key: string]: Json };
+  /** Its description. */
+  description?: string;
+  /** For how many days it runs; by default 14. */
+  durationDays?: number;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** Its name. */
+  name: string;
+  /** The metrics that decide, at most 20. */
+  successMetrics: SuccessMetric[];
+  /** Its id, a UUID; by default a new one. */
+  uuid?: string;
+};
+
+/** The parameters of `fleet.experiment.show`. */
+export type FleetExperimentShowParams = {
+  /** Its id. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.experiment.start`. */
+export type FleetExperimentStartParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The experimental hub. */
+  hubUuid: string;
+  /** The experiment. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.greedinessChange.list`. */
+export type FleetGreedinessChangeListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Only those with this `project_uuid`. */
+  projectUuid?: string;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "project_uuid" | "changed_at";
+};
+
+/** The parameters of `fleet.hubCheckpoint.create`. */
+export type FleetHubCheckpointCreateParams = {
+  /** Number of machines. */
+  activeMachines?: number;
+  /** Number of projects. */
+  activeProjects?: number;
+  /** Its size in gigabytes. */
+  checkpointSizeGb?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The hub. */
+  hubUuid: string;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** The snapshot of the virtual machine. */
+  proxmoxSnapshotId: string;
+  /** Use of processors, memory and disk. */
+  systemMetrics?: { [key: string]: Json };
+  /** Why it is created. */
+  triggerReason?: string;
+  /** Its type. */
+  type: HubCheckpointType;
+  /** Its id, a UUID; by default a new one. */
+  uuid?: string;
+};
+
+/** The parameters of `fleet.hubCheckpoint.list`. */
+export type FleetHubCheckpointListParams = {
+  /** Only those with this `checkpoint_type`. */
+  checkpointType?: "daily" | "manual" | "pre_experiment" | "recovery";
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Only those with this `hub_uuid`. */
+  hubUuid?: string;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "hub_uuid" | "created_at" | "checkpoint_type";
+};
+
+/** The parameters of `fleet.hubCheckpoint.show`. */
+export type FleetHubCheckpointShowParams = {
+  /** Its id. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.hubCheckpoint.verify`. */
+export type FleetHubCheckpointVerifyParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Whether it is damaged. */
+  failed?: boolean;
+  /** The checkpoint. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.hub.list`. */
+export type FleetHubListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "status" | "type";
+  /** Only those with this `status`. */
+  status?: "active" | "inactive" | "experimental" | "retiring";
+  /** Only those with this `type`. */
+  type?: "primary" | "development" | "experimental" | "domain_specific";
+};
+
+/** The parameters of `fleet.hub.register`. */
+export type FleetHubRegisterParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Its configuration. */
+  configuration?: { [key: string]: Json };
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** The hub from which it was made. */
+  parentHubUuid?: string;
+  /** Its type. */
+  type: HubType;
+  /** Its id, a UUID; by default a new one. */
+  uuid?: string;
+  /** Its version. */
+  version?: string;
+  /** The virtual machine. */
+  vmId: string;
+  /** The node of the virtual machine. */
+  vmNode?: string;
+};
+
+/** The parameters of `fleet.hub.show`. */
+export type FleetHubShowParams = {
+  /** Its id. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.hub.status`. */
+export type FleetHubStatusParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The new status. */
+  status: HubStatus;
+  /** The hub. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.intelligentMachine.heartbeat`. */
+export type FleetIntelligentMachineHeartbeatParams = {
+  /** Its last activity. */
+  activity?: MachineActivity;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** How far it is, for people. */
+  progress?: string;
+  /** The machine. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.intelligentMachine.list`. */
+export type FleetIntelligentMachineListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Only those with this `project_uuid`. */
+  projectUuid?: string;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "status" | "project_uuid" | "spawned_at" | "type" | "spawned_by_hub_uuid" | "last_heartbeat" | "updated_at";
+  /** Only those with this `status`. */
+  status?: "spawning" | "active" | "working" | "checkpointing" | "terminated";
+  /** Only those with this `type`. */
+  type?: string;
+};
+
+/** The parameters of `fleet.intelligentMachine.performance`. */
+export type FleetIntelligentMachinePerformanceParams = {
+  /** The number of days before today; by default 30. */
+  days?: number;
+};
+
+/** The parameters of `fleet.intelligentMachine.show`. */
+export type FleetIntelligentMachineShowParams = {
+  /** Its id. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.intelligentMachine.spawn`. */
+export type FleetIntelligentMachineSpawnParams = {
+  /** The checkpoint; by default the current one of the project. */
+  checkpointUuid?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Changes of files at its start. */
+  fileModifications?: { [key: string]: Json };
+  /** The machine of type `hub` that spawns it. */
+  hubUuid?: string;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** The project. */
+  projectUuid: string;
+  /** Its task. */
+  prompt?: string;
+  /** The budget that is reserved. */
+  reserve: ReservedAmount;
+  /** Limits of its resources. */
+  resourceConstraints?: { [key: string]: Json };
+  /** The type: `claude_code`, `aider`, `qwen_coder`, `hub`, or one that was registered. */
+  type: string;
+  /** Its id, a UUID; by default a new one. */
+  uuid?: string;
+  /** The virtual machine. */
+  vmId?: string;
+  /** The node of the virtual machine. */
+  vmNode?: string;
+};
+
+/** The parameters of `fleet.intelligentMachine.status`. */
+export type FleetIntelligentMachineStatusParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The new status. */
+  status: WorkingStatus;
+  /** The machine. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.intelligentMachine.terminate`. */
+export type FleetIntelligentMachineTerminateParams = {
+  /** The amount of its reservation that it used; by default nothing, and the reservation is given back. */
+  actual?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Why it failed; by default it succeeded. */
+  error?: string;
+  /** The part of the resource, such as `claude_api`. */
+  resourceSubtype?: string;
+  /** The machine. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.machineType.choose`. */
+export type FleetMachineTypeChooseParams = {
+  /** The capabilities that the machine must have. */
+  capabilities?: string[];
+};
+
+/** The parameters of `fleet.machineType.list`. */
+export type FleetMachineTypeListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "updated_at";
+};
+
+/** The parameters of `fleet.machineType.register`. */
+export type FleetMachineTypeRegisterParams = {
+  /** Its capabilities. */
+  capabilities: string[];
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The cost of an hour, in Canadian dollars. */
+  costCad: string;
+  /** Its name. */
+  name: string;
+};
+
+/** The parameters of `fleet.machineType.show`. */
+export type FleetMachineTypeShowParams = {
+  /** Its id. */
+  name: string;
+};
+
+/** The parameters of `fleet.maintenance.list`. */
+export type FleetMaintenanceListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Only those with this `operation`. */
+  operation?: "cleanup_resource_usage" | "refresh_views";
+  /** The field by which they are sorted; by default their id. */
+  sort?: "operation" | "performed_at";
+};
+
+/** The parameters of `fleet.project.change`. */
+export type FleetProjectChangeParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Its description. */
+  description?: string;
+  /** The share of resources that it asks for, from 0 to 1. */
+  greediness?: string;
+  /** Further information, which replaces what there is. */
+  metadata?: { [key: string]: Json };
+  /** Its name. */
+  name?: string;
+  /** Why the greediness changes, for people. */
+  reason?: string;
+  /** The project. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.project.create`. */
+export type FleetProjectCreateParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Its description. */
+  description?: string;
+  /** The share of resources that it asks for, from 0 to 1. */
+  greediness: string;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** Its name. */
+  name: string;
+  /** Its id, a UUID; by default a new one. */
+  uuid?: string;
+};
+
+/** The parameters of `fleet.project.list`. */
+export type FleetProjectListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "greediness" | "status" | "updated_at";
+  /** Only those with this `status`. */
+  status?: "active" | "paused" | "completed" | "archived";
+};
+
+/** The parameters of `fleet.project.rebalance`. */
+export type FleetProjectRebalanceParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** How well it uses its resources, from 0 to 1. */
+  efficiency: string;
+  /** Why it has this efficiency, for people. */
+  reasons?: string[];
+  /** The project. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.project.share`. */
+export type FleetProjectShareParams = {
+  /** The project. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.project.show`. */
+export type FleetProjectShowParams = {
+  /** Its id. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.project.status`. */
+export type FleetProjectStatusParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The new status. */
+  status: ProjectStatus;
+  /** The project. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.reservation.commit`. */
+export type FleetReservationCommitParams = {
+  /** The amount that was used. */
+  actual: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Its cost in Canadian dollars. That of money is computed. */
+  costCad?: string;
+  /** The machine that used it. */
+  machineUuid?: string;
+  /** The part of the resource, such as `claude_api`. */
+  resourceSubtype?: string;
+  /** The reservation. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.reservation.list`. */
+export type FleetReservationListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Only those with this `project_uuid`. */
+  projectUuid?: string;
+  /** Only those with this `resource_type`. */
+  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  /** The field by which they are sorted; by default their id. */
+  sort?: "state" | "expires_at" | "project_uuid" | "resource_type";
+  /** Only those with this `state`. */
+  state?: "active" | "committed" | "released" | "expired";
+};
+
+/** The parameters of `fleet.reservation.release`. */
+export type FleetReservationReleaseParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Whether what it was for has failed. */
+  failed?: boolean;
+  /** The reservation. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.reservation.show`. */
+export type FleetReservationShowParams = {
+  /** Its id. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.usage.list`. */
+export type FleetUsageListParams = {
+  /** Only those with this `billing_period`. */
+  billingPeriod?: string;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** Only those with this `machine_uuid`. */
+  machineUuid?: string;
+  /** Only those with this `project_uuid`. */
+  projectUuid?: string;
+  /** Only those with this `resource_type`. */
+  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  /** The field by which they are sorted; by default their id. */
+  sort?: "project_uuid" | "billing_period" | "machine_uuid" | "resource_type" | "resource_subtype" | "recorded_at";
+};
+
+/** The parameters of `fleet.usage.record`. */
+export type FleetUsageRecordParams = {
+  /** The amount. */
+  amount: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Its cost in Canadian dollars. That of money is computed. */
+  costCad?: string;
+  /** The machine that used it. */
+  machineUuid?: string;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** The project. */
+  projectUuid: string;
+  /** The part of the resource, such as `claude_api`. */
+  resourceSubtype?: string;
+  /** The resource. */
+  resourceType: ResourceType;
+  /** Its unit. */
+  unit: Unit;
+};
+
+/** The parameters of `fleet.usage.show`. */
+export type FleetUsageShowParams = {
+  /** Its id. */
+  uuid: string;
+};
+
+/** The parameters of `fleet.usage.summary`. */
+export type FleetUsageSummaryParams = {
+  /** The number of days before today; by default 90. */
+  days?: number;
+  /** Only this project. */
+  projectUuid?: string;
+};
+
+/** The parameters of `fleet.verification.claim`. */
+export type FleetVerificationClaimParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** How long the claim lasts without a heartbeat, in milliseconds; by default 30 seconds. */
+  leaseMs?: number;
+  /** The name of the worker, for people. */
+  owner: string;
+};
+
+/** The parameters of `fleet.verification.complete`. */
+export type FleetVerificationCompleteParams = {
+  /** The checkpoint. */
+  checkpointUuid: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** Why it is damaged; by default it is complete. */
+  failure?: string;
+  /** The fencing token of the claim. */
+  token: number;
+};
+
+/** The parameters of `fleet.verification.fail`. */
+export type FleetVerificationFailParams = {
+  /** The checkpoint. */
+  checkpointUuid: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The message of the error. */
+  message: string;
+  /** Whether another attempt is useless. */
+  permanent?: boolean;
+  /** The fencing token of the claim. */
+  token: number;
+};
+
+/** The parameters of `fleet.verification.heartbeat`. */
+export type FleetVerificationHeartbeatParams = {
+  /** The checkpoint. */
+  checkpointUuid: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** How long the claim lasts from now on, in milliseconds; by default 30 seconds. */
+  leaseMs?: number;
+  /** The fencing token of the claim. */
+  token: number;
+};
+
+/** The parameters of `fleet.verification.list`. */
+export type FleetVerificationListParams = {
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "queued_at" | "available_at" | "due_at";
+};
+
+/** The parameters of `fleet.verification.release`. */
+export type FleetVerificationReleaseParams = {
+  /** The checkpoint. */
+  checkpointUuid: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The fencing token of the claim. */
+  token: number;
+};
+
 /** A call that has not returned. */
 export type FrameView = {
   /** Its column in the source, from 1; 0 if unknown. */
   column: number;
+  /** Its file, in a program of several files. */
+  file?: string;
   /** The name of the function; `<program>` for the program itself, `<anonymous>` if it has none. */
   function: string;
   /** Its line in the source, from 1; 0 if unknown. */
@@ -2120,6 +3381,32 @@ export type GraphProgress = {
   steps: { [key: string]: StepProgress };
 };
 
+/** A change of a project's greediness, with its reasons. */
+export type GreedinessChange = {
+  /** The greediness after. */
+  after: string;
+  /** The greediness before. */
+  before: string;
+  /** When it changed. */
+  changed_at: number;
+  /** The efficiency from which it was computed. */
+  efficiency: string | null;
+  /** The project. */
+  project_uuid: string;
+  /** Why it changed. */
+  reasons: string[];
+  /** Its id. */
+  uuid: string;
+};
+
+/** One page of a result. */
+export type GreedinessChangePage = {
+  /** The items, in the order of the query. */
+  items: GreedinessChange[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
 /** How long ago the owner of a session was alive. */
 export type Health =
   /** Less than 60 seconds. */
@@ -2130,6 +3417,240 @@ export type Health =
   | "unresponsive"
   /** Longer. */
   | "stale";
+
+/** A state of a hub to which it can return. */
+export type HubCheckpoint = {
+  /** Number of machines at that time. */
+  active_machines: number;
+  /** Number of projects at that time. */
+  active_projects: number;
+  /** Its size in gigabytes. */
+  checkpoint_size_gb: string | null;
+  /** Its type. */
+  checkpoint_type: HubCheckpointType;
+  /** When it was created. */
+  created_at: number;
+  /** The hub. */
+  hub_uuid: string;
+  /** Further information. */
+  metadata: { [key: string]: Json };
+  /** The snapshot of the virtual machine. */
+  proxmox_snapshot_id: string;
+  /** Use of processors, memory and disk at that time. */
+  system_metrics: { [key: string]: Json } | null;
+  /** Why it was created. */
+  trigger_reason: string | null;
+  /** Its id. */
+  uuid: string;
+} & (
+  /** It waits for its verification. */
+  | {
+    verification_status: "pending";
+  }
+  /** It is complete. */
+  | {
+    verification_status: "verified";
+    /** When it was verified. */
+    verified_at: number;
+  }
+  /** It is damaged. */
+  | {
+    verification_status: "failed";
+    /** When it was verified. */
+    verified_at: number;
+  });
+
+/** One page of a result. */
+export type HubCheckpointPage = {
+  /** The items, in the order of the query. */
+  items: HubCheckpoint[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** Whether a checkpoint of a hub is verified, without its data. */
+export type HubCheckpointStatus =
+  /** It waits for its verification. */
+  | "pending"
+  /** It is complete. */
+  | "verified"
+  /** It is damaged. */
+  | "failed";
+
+/** A checkpoint of a hub after a command. */
+export type HubCheckpointSummary = {
+  /** The hub. */
+  hub_uuid: string;
+  /** Its id. */
+  uuid: string;
+  /** Whether it is verified. */
+  verification_status: HubCheckpointStatus;
+};
+
+/** A type of checkpoints of hubs. */
+export type HubCheckpointType =
+  /** The one of a day. */
+  | "daily"
+  /** A person asked for it. */
+  | "manual"
+  /** The one before an experiment. */
+  | "pre_experiment"
+  /** One to return to after a failure. */
+  | "recovery";
+
+/** An experiment with a hub. */
+export type HubExperiment = {
+  /** Whether the experimental hub has become the primary one. */
+  adopted_at: number | null;
+  /** The checkpoint of the original hub from which the experimental one is made. */
+  base_checkpoint_uuid: string;
+  /** The changes of the configuration. */
+  configuration_changes: { [key: string]: Json };
+  /** When the document was created. */
+  created_at: number;
+  /** Its description. */
+  description: string | null;
+  /** For how many days it runs. */
+  duration_days: number;
+  /** The experimental hub; missing until it is started. */
+  experimental_hub_uuid: string | null;
+  /** Further information. */
+  metadata: { [key: string]: Json };
+  /** Its name. */
+  name: string;
+  /** The original hub. */
+  original_hub_uuid: string;
+  /** The observed values, by the names of the metrics. */
+  performance_data: { [key: string]: MetricData };
+  /** The metrics that decide. */
+  success_metrics: SuccessMetric[];
+  /** Its id. */
+  uuid: string;
+} & (
+  /** It has not been started. */
+  | {
+    status: "planned";
+  }
+  /** Both hubs work. */
+  | {
+    /** When it is completed. */
+    ends_at: number;
+    /** When it was started. */
+    started_at: number;
+    status: "running";
+  }
+  /** Its metrics have decided. */
+  | {
+    /** When it was completed. */
+    completed_at: number;
+    /** The result. */
+    result: ExperimentResult;
+    /** When it was started. */
+    started_at: number;
+    status: "completed";
+  }
+  /** It was given up. */
+  | {
+    /** When it was given up. */
+    completed_at: number;
+    /** Why. */
+    failure: string;
+    /** When it was started; missing: it was not. */
+    started_at: number | null;
+    status: "failed";
+  });
+
+/** One page of a result. */
+export type HubExperimentPage = {
+  /** The items, in the order of the query. */
+  items: HubExperiment[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** A hub. */
+export type HubInstance = {
+  /** Its configuration. */
+  configuration: { [key: string]: Json };
+  /** The experiment that it is part of. */
+  experiment_id: string | null;
+  /** When it made a checkpoint last. */
+  last_checkpoint_at: number | null;
+  /** Further information. */
+  metadata: { [key: string]: Json };
+  /** The hub from which it was made. */
+  parent_hub_uuid: string | null;
+  /** When it was registered. */
+  spawned_at: number;
+  /** Its type. */
+  type: HubType;
+  /** Its id. */
+  uuid: string;
+  /** Its version. */
+  version: string | null;
+  /** The virtual machine. */
+  vm_id: string;
+  /** The node of the virtual machine. */
+  vm_node: string | null;
+} & (
+  /** It works. */
+  | {
+    status: "active";
+  }
+  /** It does not work. */
+  | {
+    status: "inactive";
+  }
+  /** It works for an experiment. */
+  | {
+    status: "experimental";
+  }
+  /** It works no more. */
+  | {
+    status: "retiring";
+    /** When it was retired. */
+    terminated_at: number;
+  });
+
+/** One page of a result. */
+export type HubInstancePage = {
+  /** The items, in the order of the query. */
+  items: HubInstance[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** Status of a hub, without its data. */
+export type HubStatus =
+  /** It works. */
+  | "active"
+  /** It does not work. */
+  | "inactive"
+  /** It works for an experiment. */
+  | "experimental"
+  /** It works no more. */
+  | "retiring";
+
+/** A hub after a command. */
+export type HubSummary = {
+  /** Its status. */
+  status: HubStatus;
+  /** Its type. */
+  type: HubType;
+  /** Its id. */
+  uuid: string;
+};
+
+/** A type of hubs. */
+export type HubType =
+  /** The one that does the work. */
+  | "primary"
+  /** One to develop with. */
+  | "development"
+  /** One with a changed configuration, for an experiment. */
+  | "experimental"
+  /** One for projects of one domain. */
+  | "domain_specific";
 
 /** The result of an import. */
 export type ImportResult = {
@@ -2188,6 +3709,113 @@ export type Instruction = {
   line: number;
   /** Number of the operation. */
   op: number;
+};
+
+/** An agent in a virtual machine. */
+export type IntelligentMachine = {
+  /** Why it should make a checkpoint now. */
+  checkpoint_due: CheckpointTrigger | null;
+  /** Number of checkpoints that it has created. */
+  checkpoints_created: number;
+  /** Changes of files at its start. */
+  file_modifications: { [key: string]: Json };
+  /** When it made a checkpoint last. */
+  last_checkpoint_at: number | null;
+  /** Its newest checkpoint. */
+  last_checkpoint_uuid: string | null;
+  /** The last time at which it was alive; missing once it is terminated. */
+  last_heartbeat: number | null;
+  /** Further information. */
+  metadata: { [key: string]: Json };
+  /** The checkpoint from which it was spawned. */
+  parent_checkpoint_uuid: string;
+  /** How far it is, for people. */
+  progress: string | null;
+  /** The project. */
+  project_uuid: string;
+  /** Its task. */
+  prompt: string | null;
+  /** The reservation of its budget. It may have been removed. */
+  reservation_uuid: string;
+  /** Limits of its resources. */
+  resource_constraints: { [key: string]: Json };
+  /** The resources that it has used. */
+  resource_usage: ResourceTotals;
+  /** When it was spawned. */
+  spawned_at: number;
+  /** The machine of type `hub` that spawned it. */
+  spawned_by_hub_uuid: string | null;
+  /** Its type, such as `claude_code`. */
+  type: string;
+  /** When the document was last changed. */
+  updated_at: number;
+  /** Its id. */
+  uuid: string;
+  /** The virtual machine. */
+  vm_id: string | null;
+  /** The node of the virtual machine. */
+  vm_node: string | null;
+} & (
+  /** Its virtual machine starts. */
+  | {
+    status: "spawning";
+  }
+  /** It is ready to work. */
+  | {
+    status: "active";
+  }
+  /** It works. */
+  | {
+    status: "working";
+  }
+  /** It makes a checkpoint. */
+  | {
+    status: "checkpointing";
+  }
+  /** It has ended. */
+  | {
+    /** Why it failed; missing if it succeeded. */
+    error_message: string | null;
+    /** How long it lived, in milliseconds. */
+    runtime_ms: number;
+    status: "terminated";
+    /** When it ended. */
+    terminated_at: number;
+  });
+
+/** One page of a result. */
+export type IntelligentMachinePage = {
+  /** The items, in the order of the query. */
+  items: IntelligentMachine[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** Status of an intelligent machine, without its data. */
+export type IntelligentMachineStatus =
+  /** Its virtual machine starts. */
+  | "spawning"
+  /** It is ready to work. */
+  | "active"
+  /** It works. */
+  | "working"
+  /** It makes a checkpoint. */
+  | "checkpointing"
+  /** It has ended. */
+  | "terminated";
+
+/** An intelligent machine after a command. */
+export type IntelligentMachineSummary = {
+  /** Why it should make a checkpoint now. */
+  checkpoint_due: CheckpointTrigger | null;
+  /** Its newest checkpoint. */
+  last_checkpoint_uuid: string | null;
+  /** The reservation of its budget. */
+  reservation_uuid: string;
+  /** Its status. */
+  status: IntelligentMachineStatus;
+  /** Its id. */
+  uuid: string;
 };
 
 /** The kind of a field's values. */
@@ -2311,12 +3939,39 @@ export type Machine = {
     status: "maintenance";
   });
 
+/** An activity of a machine, after which it should make a checkpoint. */
+export type MachineActivity =
+  /** It got a response of an interface. */
+  | "api_response"
+  /** It changed files. */
+  | "file_operation";
+
 /** One page of a result. */
 export type MachinePage = {
   /** The items, in the order of the query. */
   items: Machine[];
   /** The cursor of the next page; missing on the last page. */
   next?: string;
+};
+
+/** How the machines of a type performed. */
+export type MachinePerformance = {
+  /** The mean number of calls of interfaces. */
+  avg_api_calls: number | null;
+  /** The mean number of checkpoints. */
+  avg_checkpoints_created: number | null;
+  /** The mean of what they cost, in Canadian dollars. */
+  avg_money_cost: number | null;
+  /** The mean time for which those that have ended lived, in minutes. */
+  avg_runtime_minutes: number | null;
+  /** The type. */
+  machine_type: string;
+  /** Their part of all machines in percent, with two digits after the point. */
+  success_rate_percent: number;
+  /** Number of machines that ended without an error. */
+  successful_machines: number;
+  /** Number of machines. */
+  total_machines: number;
 };
 
 /** Status of a machine, without its data. */
@@ -2340,12 +3995,50 @@ export type MachineSummary = {
   status: MachineStatus;
 };
 
+/** A type of machines, with its capabilities and its cost. */
+export type MachineType = {
+  /** Its capabilities, such as `refactoring`. */
+  capabilities: string[];
+  /** The cost of an hour, in Canadian dollars. */
+  cost_cad: string;
+  /** When the document was created. */
+  created_at: number;
+  /** Its name. */
+  name: string;
+  /** When the document was last changed. */
+  updated_at: number;
+};
+
+/** One page of a result. */
+export type MachineTypePage = {
+  /** The items, in the order of the query. */
+  items: MachineType[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** How well a type suits a task. */
+export type MachineTypeScore = {
+  /** The part of the asked capabilities that it has, from 0 to 1. */
+  capability: number;
+  /** How far it is from the highest cost, from 0 to 1. */
+  economy: number;
+  /** Its name. */
+  name: string;
+  /** The weighted sum of the three numbers, from 0 to 1. */
+  score: number;
+  /** The part of its machines of the last 30 days that ended without an error, from 0 to 1. */
+  success: number;
+};
+
 /** The position of a machine. */
 export type MachineView = {
   /** Its column in the source, from 1; 0 if unknown. */
   column: number;
   /** Whether parts are omitted. */
   cut: boolean;
+  /** Its file, in a program of several files. */
+  file?: string;
   /** The calls that have not returned, innermost first; the program itself is the last one. */
   frames: FrameView[];
   /** Its line in the source, from 1; 0 if unknown. */
@@ -2354,6 +4047,34 @@ export type MachineView = {
   pc: number;
   /** The operands of all calls that have not returned, with the top of the stack last. Those of an open call are not included. */
   stack: ValueView[];
+};
+
+/** The log of one run of a job. */
+export type MaintenanceRow = {
+  /** Number of rows that it changed or removed. */
+  affected_rows: number;
+  /** The job. */
+  operation: UpkeepTask;
+  /** When it ran last. */
+  performed_at: number;
+  /** Its id, which follows from the job and the time at which it was due. */
+  uuid: string;
+};
+
+/** One page of a result. */
+export type MaintenanceRowPage = {
+  /** The items, in the order of the query. */
+  items: MaintenanceRow[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** The observed values of a metric. */
+export type MetricData = {
+  /** Those of the experimental hub. */
+  experimental: ArmData;
+  /** Those of the original hub. */
+  original: ArmData;
 };
 
 /** One sample. */
@@ -2409,6 +4130,8 @@ export type OpenCall = {
   callId: string;
   /** The only valid answers; null: any. */
   choices: Json[] | null;
+  /** Its cost. */
+  cost?: Cost;
   /** From this time on, answers are rejected. */
   deadline: number | null;
   /** The value that the program gets when the deadline has passed; missing: it gets a `TimeoutError`. */
@@ -2425,6 +4148,8 @@ export type OpenCall = {
   owner: string | null;
   /** The question; empty for tools and timers. */
   prompt: string;
+  /** Why a budget refused its cost: the call waits until the budget has it. */
+  refusal?: CallError;
   /** When the call was made. */
   requestedAt: number;
   /** The schema of valid answers; null: none. */
@@ -2890,6 +4615,8 @@ export type Position = string;
 export type ProgramError = {
   /** Column of the source, from 1. */
   column: number;
+  /** File of the source, in a program of several files. */
+  file?: string;
   /** The failing instruction: `{"op":n}`, with `"arg"` if it has one; null if it is not known. */
   instruction: Json;
   /** Line of the source, from 1. */
@@ -2901,12 +4628,20 @@ export type ProgramError = {
   /** Index of the failing instruction. */
   pc: number;
   /**
-   * The function calls that led there, innermost first: `at f (line:column)`. For an imported execution, the operands that the older CVM
+   * The function calls that led there, innermost first: `at f (line:column)`, or `at f (file:line:column)`. For an imported execution, the operands that the older CVM
    * saved.
    */
   stack: string[];
   /** When the program failed. */
   timestamp: number;
+};
+
+/** A file that a program imports, directly or through other files. */
+export type ProgramFile = {
+  /** Its path, relative to the root of the program, with `/` and without `..`. */
+  path: string;
+  /** Its source. */
+  source: string;
 };
 
 /** A program in a list. A field is missing if the program does not have it, or if it cannot be read. */
@@ -2951,6 +4686,10 @@ export type ProgramView = {
   created?: number;
   /** Its description. */
   description?: string;
+  /** Path of the entry, if it has several files. */
+  entry?: string;
+  /** The other files. */
+  files?: ProgramFile[];
   /** Its id. */
   id: string;
   /** When its latest version was loaded. */
@@ -2959,7 +4698,7 @@ export type ProgramView = {
   name: string;
   /** Its latest version, from 1. */
   programVersion?: number;
-  /** Its source. */
+  /** Its source; of several files, that of the entry. */
   source: string;
   /** Its tags. */
   tags: string[];
@@ -2975,6 +4714,44 @@ export type Progress = {
   phase: Phase;
 };
 
+/** A project. */
+export type Project = {
+  /** When the document was created. */
+  created_at: number;
+  /** The newest checkpoint that is verified; the first one until then. */
+  current_checkpoint_uuid: string | null;
+  /** Its description. */
+  description: string | null;
+  /** The share of resources that it asks for, from 0 to 1. */
+  greediness: string;
+  /** Its first checkpoint. */
+  initial_checkpoint_uuid: string | null;
+  /** Further information. */
+  metadata: { [key: string]: Json };
+  /** Its name. */
+  name: string;
+  /** When the document was last changed. */
+  updated_at: number;
+  /** Its id. */
+  uuid: string;
+} & (
+  /** Machines are spawned for it. */
+  | {
+    status: "active";
+  }
+  /** No machines are spawned for it. */
+  | {
+    status: "paused";
+  }
+  /** It is done. */
+  | {
+    status: "completed";
+  }
+  /** It is kept, and changes no more. */
+  | {
+    status: "archived";
+  });
+
 /** The sessions and tasks of a project. */
 export type ProjectCounts = {
   /** The project. */
@@ -2985,10 +4762,119 @@ export type ProjectCounts = {
   tasks: { [key: string]: number };
 };
 
+/** One page of a result. */
+export type ProjectPage = {
+  /** The items, in the order of the query. */
+  items: Project[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** The share of a project. */
+export type ProjectShare = {
+  /** Its greediness. */
+  greediness: string;
+  /** Its part of all, from 0 to 1; 0 unless it is active. */
+  share: number;
+  /** The greediness of all active projects together, a decimal number. */
+  total: string;
+  /** The project. */
+  uuid: string;
+};
+
+/** Status of a project, without its data. */
+export type ProjectStatus =
+  /** Machines are spawned for it. */
+  | "active"
+  /** No machines are spawned for it. */
+  | "paused"
+  /** It is done. */
+  | "completed"
+  /** It is kept, and changes no more. */
+  | "archived";
+
+/** A project after a command. */
+export type ProjectSummary = {
+  /** The newest checkpoint that is verified. */
+  current_checkpoint_uuid: string | null;
+  /** The share of resources that it asks for. */
+  greediness: string;
+  /** Its status. */
+  status: ProjectStatus;
+  /** Its id. */
+  uuid: string;
+};
+
+/** The use of a resource by a project on one day. */
+export type ProjectUsage = {
+  /** The mean of the amounts. */
+  avg_amount: number | null;
+  /** The share of resources that it asks for. */
+  greediness: string;
+  /** Its name. */
+  project_name: string;
+  /** The project. */
+  project_uuid: string;
+  /** The resource. */
+  resource_type: ResourceType;
+  /** The sum of the amounts, a decimal number. */
+  total_amount: string;
+  /** The sum of the costs in Canadian dollars, a decimal number; missing if no cost is known. */
+  total_cost_cad: string | null;
+  /** Number of uses. */
+  transaction_count: number;
+  /** The unit. */
+  unit: Unit;
+  /** The day, UTC. */
+  usage_date: string;
+};
+
+/** A checkpoint that waits for its verification, or is verified. */
+export type QueuedVerification = {
+  /** Number of attempts. */
+  attempts: number;
+  /** When it may be claimed; missing while it is claimed. */
+  available_at: number | null;
+  /** The checkpoint. */
+  checkpoint_uuid: string;
+  /** When its claim ends; missing unless it is claimed. */
+  due_at: number | null;
+  /** The error of the last attempt. */
+  error: string | null;
+  /** The worker that has claimed it, for people. */
+  owner: string | null;
+  /** The project. */
+  project_uuid: string;
+  /** When the checkpoint was created. */
+  queued_at: number;
+  /** The fencing token of the last claim. */
+  token: number;
+};
+
+/** One page of a result. */
+export type QueuedVerificationPage = {
+  /** The items, in the order of the query. */
+  items: QueuedVerification[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
 /** The samples of a command. */
 export type RecordedMetrics = {
   /** Their number. */
   samples: number;
+};
+
+/** A recorded use. */
+export type RecordedUsage = {
+  /** The budgets that it counts against, as they are then. */
+  budgets: BudgetSummary[];
+  /** Why the machine should make a checkpoint now. */
+  checkpoint_due: CheckpointTrigger | null;
+  /** Its cost in Canadian dollars. */
+  cost_cad: string | null;
+  /** Its id. */
+  uuid: string;
 };
 
 /** The recoveries of a session. */
@@ -3021,6 +4907,12 @@ export type RedeliveryCount = {
   deliveries: number;
 };
 
+/** A type after a command. */
+export type RegisteredMachineType = {
+  /** Its name. */
+  name: string;
+};
+
 /** A program that was removed. */
 export type RemovedProgram = {
   /** Its name. */
@@ -3045,6 +4937,210 @@ export type ReportRow = {
   total: number;
   /** The user. */
   user_id: string;
+};
+
+/** State of a reservation, without its data. */
+export type ReservationStatus =
+  /** It counts against its budgets. */
+  | "active"
+  /** The used amount is recorded. */
+  | "committed"
+  /** It was given back. */
+  | "released"
+  /** It was given back because its time was over. */
+  | "expired";
+
+/** A reservation after a command. */
+export type ReservationSummary = {
+  /** The amount. */
+  amount: string;
+  /** The ids of the budgets that it counts against; empty: no budget covers it. */
+  budgets: string[];
+  /** When it is given back. */
+  expires_at: number;
+  /** Its state. */
+  state: ReservationStatus;
+  /** Its id. */
+  uuid: string;
+};
+
+/** An amount to reserve. */
+export type ReservedAmount = {
+  /** The amount. */
+  amount: string;
+  /** The resource. */
+  resourceType: ResourceType;
+  /** After how long it is given back, in milliseconds; by default an hour. */
+  ttlMs?: number;
+  /** Its unit. */
+  unit: Unit;
+};
+
+/** The budget of a project for a resource in one period. Always `used + reserved ≤ allocated + overrun`. */
+export type ResourceBudget = {
+  /** The amount that may be used. */
+  allocated_amount: string;
+  /** The part of the used amount whose rows were removed. */
+  archived_amount: string;
+  /** Whether the next period has the same budget. */
+  auto_reset: boolean;
+  /** The length of its period. */
+  budget_period: BudgetPeriod;
+  /** When the document was created. */
+  created_at: number;
+  /** The part of the used and reserved amount that is beyond the allocated one. */
+  overrun_amount: string;
+  /** The last day of its period. */
+  period_end: string;
+  /** The first day of its period, UTC. */
+  period_start: string;
+  /** The project. */
+  project_uuid: string;
+  /** The amount of open reservations. */
+  reserved_amount: string;
+  /** The resource. */
+  resource_type: ResourceType;
+  /** When the budget of the next period is made; missing once it is, and if there is none. */
+  roll_at: number | null;
+  /** The unit of all amounts. */
+  unit: Unit;
+  /** When the document was last changed. */
+  updated_at: number;
+  /** The amount that was used. */
+  used_amount: string;
+  /** Its id, which follows from project, resource, period and first day. */
+  uuid: string;
+  /** When 80 percent were used or reserved. */
+  warned_at: number | null;
+};
+
+/** One page of a result. */
+export type ResourceBudgetPage = {
+  /** The items, in the order of the query. */
+  items: ResourceBudget[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** An amount that is reserved for a use. It counts against the budgets that covered the moment when it was made. */
+export type ResourceReservation = {
+  /** The amount. */
+  amount: string;
+  /** The ids of the budgets that it counts against. */
+  budgets: string[];
+  /** When the document was created. */
+  created_at: number;
+  /** When it is given back. */
+  expires_at: number;
+  /** The project. */
+  project_uuid: string;
+  /** The resource. */
+  resource_type: ResourceType;
+  /** The unit of the amount. */
+  unit: Unit;
+  /** Its id. */
+  uuid: string;
+} & (
+  /** It counts against its budgets. */
+  | {
+    state: "active";
+  }
+  /** The used amount is recorded. */
+  | {
+    /** When it was recorded. */
+    ended_at: number;
+    state: "committed";
+  }
+  /** It was given back. */
+  | {
+    /** When it was given back. */
+    ended_at: number;
+    state: "released";
+  }
+  /** It was given back because its time was over. */
+  | {
+    /** When it was given back. */
+    ended_at: number;
+    state: "expired";
+  });
+
+/** One page of a result. */
+export type ResourceReservationPage = {
+  /** The items, in the order of the query. */
+  items: ResourceReservation[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
+};
+
+/** The resources that a machine has used. Money is in Canadian dollars, time in minutes, the others in the units that were recorded. */
+export type ResourceTotals = {
+  /** Calls of interfaces. */
+  api_calls: string | null;
+  /** Time of processors. */
+  cpu: string | null;
+  /** Memory over time. */
+  memory: string | null;
+  /** Money. */
+  money: string | null;
+  /** Bytes in the network. */
+  network: string | null;
+  /** Storage. */
+  storage: string | null;
+  /** Time of the machine. */
+  time: string | null;
+};
+
+/** A kind of resource. */
+export type ResourceType =
+  /** Money. */
+  | "money"
+  /** Time of a machine. */
+  | "time"
+  /** Calls of an interface. */
+  | "api_calls"
+  /** Time of processors. */
+  | "cpu"
+  /** Memory over time. */
+  | "memory"
+  /** Storage, also over time. */
+  | "storage"
+  /** Bytes in the network. */
+  | "network";
+
+/** A use of a resource. */
+export type ResourceUsage = {
+  /** The amount. */
+  amount: string;
+  /** The first day of the month in which it was recorded, UTC. */
+  billing_period: string;
+  /** The ids of the budgets that it counts against. */
+  budgets: string[];
+  /** The cost in Canadian dollars, if it is known. */
+  cost_cad: string | null;
+  /** The machine that used it. */
+  machine_uuid: string | null;
+  /** Further information. */
+  metadata: { [key: string]: Json };
+  /** The project. */
+  project_uuid: string;
+  /** When it was recorded. */
+  recorded_at: number;
+  /** The part of the resource, such as `claude_api`. */
+  resource_subtype: string | null;
+  /** The resource. */
+  resource_type: ResourceType;
+  /** The unit of the amount. */
+  unit: Unit;
+  /** Its id. */
+  uuid: string;
+};
+
+/** One page of a result. */
+export type ResourceUsagePage = {
+  /** The items, in the order of the query. */
+  items: ResourceUsage[];
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
 };
 
 /** The response to a call. */
@@ -3082,6 +5178,9 @@ export type RunLimit =
 /** The names of all settings. */
 export const SETTINGS = [
   "auditActor",
+  "breakerFailures",
+  "breakerOpenMs",
+  "checkpointIntervalMs",
   "degradedWithinMs",
   "healthyWithinMs",
   "heapBytes",
@@ -3095,6 +5194,7 @@ export const SETTINGS = [
   "sliceBytes",
   "sliceInstructions",
   "stallAfterMs",
+  "terminateAfterMs",
   "unresponsiveWithinMs",
   "valueBytes",
 ] as const;
@@ -3284,6 +5384,12 @@ export type SessionSummary = {
 export type Settings = {
   /** The name under which this process appears in the audit log; by default `unknown`. */
   auditActor?: string;
+  /** Number of failures in a row after which nothing is reserved; by default 3. */
+  breakerFailures?: number;
+  /** How long nothing is reserved then, in milliseconds; by default 5 minutes. */
+  breakerOpenMs?: number;
+  /** After how long a machine should make a checkpoint, in milliseconds; by default 5 minutes. */
+  checkpointIntervalMs?: number;
   /** Time since the heartbeat below which a session is degraded, in milliseconds; by default 120 seconds. */
   degradedWithinMs?: number;
   /** Time since the heartbeat below which a session is healthy, in milliseconds; by default 60 seconds. */
@@ -3310,6 +5416,8 @@ export type Settings = {
   sliceInstructions?: number;
   /** How long a session stays active or paused without a heartbeat, in milliseconds; by default 5 minutes. */
   stallAfterMs?: number;
+  /** How long a machine lives without a heartbeat, in milliseconds; by default 30 minutes. */
+  terminateAfterMs?: number;
   /** Time since the heartbeat below which a session is unresponsive, in milliseconds; by default 300 seconds. */
   unresponsiveWithinMs?: number;
   /** Largest input of an execution, and input or output of a step, in bytes of its JSON; by default 1,048,576. */
@@ -3425,6 +5533,11 @@ export type StepDefaults = {
   max_retries?: number;
   /** How an execution continues when a step has failed for the last time; by default it fails at once. */
   on_failure?: FailurePolicy;
+  /**
+   * How many days an execution is kept after its end, with its steps and artifacts, at most 365. By default executions are kept for a year,
+   * their steps for half a year, and their artifacts for three months.
+   */
+  retention_days?: number;
   /** The longest time of one attempt, in seconds; by default it is not bounded. */
   timeout_seconds?: number;
 };
@@ -3678,6 +5791,18 @@ export type SubscriptionSummary = {
   id: string;
 };
 
+/** A metric that decides an experiment. */
+export type SuccessMetric = {
+  /** Which values are better. */
+  better: Better;
+  /** The least difference of the means that counts. */
+  min_effect: number;
+  /** Its name. */
+  name: string;
+  /** Its weight. */
+  weight: number;
+};
+
 /** A task in a session. */
 export type Task = {
   /** When the document was created. */
@@ -3809,14 +5934,38 @@ export type TtlDeclaration = {
   where?: Filter;
 };
 
+/** A unit of resources. */
+export type Unit =
+  /** Canadian dollars. */
+  | "CAD"
+  /** US dollars. */
+  | "USD"
+  /** Minutes. */
+  | "minutes"
+  /** Hours. */
+  | "hours"
+  /** Calls. */
+  | "calls"
+  /** Gigabytes. */
+  | "gb"
+  /** Gigabytes for an hour. */
+  | "gb_hours";
+
+/** A job. */
+export type UpkeepTask =
+  /** Removes uses that are older than a year: on the first of the month at 02:00 UTC. */
+  | "cleanup_resource_usage"
+  /** Refreshes the views that the store keeps, and creates its partitions: every day at 01:00 UTC. */
+  | "refresh_views";
+
 /** A view of a value. */
 export type ValueView = {
   /** As Node's `util.inspect` writes it. */
   text: string;
   /**
    * As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
-   * `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$regexp":{"source":…,"flags":…}}`,
-   * `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
+   * `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending: `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`), `{"$regexp":{"source":…,"flags":…}}`, `{"$date":text}`,
+   * `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
    * object n levels further out, `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
    * `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. Keys of the program
    * that begin with `$` have it twice.
@@ -3832,14 +5981,23 @@ export type VariableView = {
   text: string;
   /**
    * As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
-   * `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$regexp":{"source":…,"flags":…}}`,
-   * `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
+   * `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending: `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`), `{"$regexp":{"source":…,"flags":…}}`, `{"$date":text}`,
+   * `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
    * object n levels further out, `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
    * `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. Keys of the program
    * that begin with `$` have it twice.
    */
   value: Json;
 };
+
+/** Whether a checkpoint is verified, without its data. */
+export type VerificationStatus =
+  /** It waits for its verification. */
+  | "pending"
+  /** Its contents are complete. */
+  | "verified"
+  /** Its contents are damaged. */
+  | "failed";
 
 /** The result of a verification. */
 export type VerifyReport = {
@@ -3897,13 +6055,17 @@ export type VersionView = {
   compiler?: string;
   /** When it was loaded. */
   created?: number;
+  /** Path of the entry, if it has several files. */
+  entry?: string;
+  /** The other files. */
+  files?: ProgramFile[];
   /** Its id. */
   id: string;
   /** The program. */
   programId: string;
   /** Its number, from 1. */
   programVersion?: number;
-  /** Its source. */
+  /** Its source; of several files, that of the entry. */
   source: string;
 };
 
@@ -3970,6 +6132,15 @@ export type WorkerEvent =
   | {
     event: "trouble";
   } & ErrorFields;
+
+/** A status that a machine reports of itself. */
+export type WorkingStatus =
+  /** It is ready to work. */
+  | "active"
+  /** It works. */
+  | "working"
+  /** It makes a checkpoint. */
+  | "checkpointing";
 
 /** One write. It has exactly one of `put`, `patch` and `delete`. */
 export type WriteParameters = {
@@ -4151,6 +6322,9 @@ export interface AppsExecutionsDocument {
     [key: string]: unknown;
   } | null;
   /** Milliseconds since 1970, UTC. */
+  remove_at?: number | null;
+  removing?: boolean | null;
+  /** Milliseconds since 1970, UTC. */
   started_at: number;
   status: "running" | "completed" | "failed" | "cancelled";
   sub_app_id?: number | null;
@@ -4231,6 +6405,11 @@ export interface CvmCcHistoryDocument {
   kind?: string | null;
   outcome?: "answered" | "defaulted" | "timed_out" | "failed" | "cancelled" | null;
   programName: string;
+  refusal?: {
+    /** Milliseconds since 1970, UTC. */
+    timestamp?: number | null;
+    [key: string]: unknown;
+  } | null;
   request?: {
     /** Milliseconds since 1970, UTC. */
     deadline?: number | null;
@@ -4349,6 +6528,8 @@ export interface CvmProgramVersionsDocument {
   bytecode: Json[];
   /** Milliseconds since 1970, UTC. */
   created: number;
+  entry?: string | null;
+  files?: Json[] | null;
   id: string;
   metadata: {
     /** Milliseconds since 1970, UTC. */
@@ -4368,6 +6549,8 @@ export interface CvmProgramsDocument {
   /** Milliseconds since 1970, UTC. */
   created: number;
   description?: string | null;
+  entry?: string | null;
+  files?: Json[] | null;
   id: string;
   metadata: {
     /** Milliseconds since 1970, UTC. */
@@ -4383,6 +6566,346 @@ export interface CvmProgramsDocument {
   removing?: boolean | null;
   source: string;
   tags?: Json[] | null;
+}
+
+/** A document of `fleet.budget_accounts`, version 1 of its schema. */
+export interface FleetBudgetAccountsDocument {
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  created_budgets: number;
+  failures: number;
+  /** Milliseconds since 1970, UTC. */
+  opened_at?: number | null;
+  plans?: Json[] | null;
+  project_uuid: string;
+  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  trial_uuid?: string | null;
+  unit?: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours" | null;
+  /** Milliseconds since 1970, UTC. */
+  updated_at: number;
+  uuid: string;
+}
+
+/** A document of `fleet.budget_events`, version 1 of its schema. */
+export interface FleetBudgetEventsDocument {
+  /** An exact decimal number. */
+  allocated_amount: string;
+  /** Milliseconds since 1970, UTC. */
+  at: number;
+  budget_uuid: string;
+  kind: "warning" | "overrun";
+  project_uuid: string;
+  /** An exact decimal number. */
+  reserved_amount: string;
+  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  /** An exact decimal number. */
+  used_amount: string;
+  uuid: string;
+}
+
+/** A document of `fleet.budget_reservations`, version 1 of its schema. */
+export interface FleetBudgetReservationsDocument {
+  /** An exact decimal number. */
+  amount: string;
+  budgets: Json[];
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  /** Milliseconds since 1970, UTC. */
+  ended_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  expires_at: number;
+  project_uuid: string;
+  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  state: "active" | "committed" | "released" | "expired";
+  unit: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
+  uuid: string;
+}
+
+/** A document of `fleet.checkpoint_verification_queue`, version 1 of its schema. */
+export interface FleetCheckpointVerificationQueueDocument {
+  attempts: number;
+  /** Milliseconds since 1970, UTC. */
+  available_at?: number | null;
+  checkpoint_uuid: string;
+  /** Milliseconds since 1970, UTC. */
+  due_at?: number | null;
+  error?: string | null;
+  owner?: string | null;
+  project_uuid: string;
+  /** Milliseconds since 1970, UTC. */
+  queued_at: number;
+  token: number;
+}
+
+/** A document of `fleet.checkpoints`, version 1 of its schema. */
+export interface FleetCheckpointsDocument {
+  checkpoint_type: "genesis" | "automatic" | "manual" | "final" | "hub_daily";
+  children: number;
+  /** An exact decimal number. */
+  compression_ratio?: string | null;
+  context?: string | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  created_by_machine_uuid?: string | null;
+  description?: string | null;
+  failure?: string | null;
+  file_manifest?: { [key: string]: Json } | null;
+  machines: number;
+  metadata?: { [key: string]: Json } | null;
+  parent_checkpoint_uuid?: string | null;
+  project_uuid: string;
+  proxmox_snapshot_id?: string | null;
+  size_bytes?: number | null;
+  uuid: string;
+  verification_status: "pending" | "verified" | "failed";
+  /** Milliseconds since 1970, UTC. */
+  verified_at?: number | null;
+  vm_id?: string | null;
+}
+
+/** A document of `fleet.exchange_rates`, version 1 of its schema. */
+export interface FleetExchangeRatesDocument {
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  currency: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
+  /** An exact decimal number. */
+  price_cad: string;
+  uuid: string;
+  valid_from: string;
+}
+
+/** A document of `fleet.greediness_changes`, version 1 of its schema. */
+export interface FleetGreedinessChangesDocument {
+  /** An exact decimal number. */
+  after: string;
+  /** An exact decimal number. */
+  before: string;
+  /** Milliseconds since 1970, UTC. */
+  changed_at: number;
+  /** An exact decimal number. */
+  efficiency?: string | null;
+  project_uuid: string;
+  reasons: Json[];
+  uuid: string;
+}
+
+/** A document of `fleet.hub_checkpoints`, version 1 of its schema. */
+export interface FleetHubCheckpointsDocument {
+  active_machines?: number | null;
+  active_projects?: number | null;
+  /** An exact decimal number. */
+  checkpoint_size_gb?: string | null;
+  checkpoint_type: "daily" | "manual" | "pre_experiment" | "recovery";
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  hub_uuid: string;
+  metadata?: { [key: string]: Json } | null;
+  proxmox_snapshot_id: string;
+  system_metrics?: { [key: string]: Json } | null;
+  trigger_reason?: string | null;
+  uuid: string;
+  verification_status: "pending" | "verified" | "failed";
+  /** Milliseconds since 1970, UTC. */
+  verified_at?: number | null;
+}
+
+/** A document of `fleet.hub_experiments`, version 1 of its schema. */
+export interface FleetHubExperimentsDocument {
+  /** Milliseconds since 1970, UTC. */
+  adopted_at?: number | null;
+  base_checkpoint_uuid: string;
+  /** Milliseconds since 1970, UTC. */
+  completed_at?: number | null;
+  configuration_changes: { [key: string]: Json };
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  description?: string | null;
+  duration_days?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  ends_at?: number | null;
+  experimental_hub_uuid?: string | null;
+  failure?: string | null;
+  metadata?: { [key: string]: Json } | null;
+  name: string;
+  original_hub_uuid: string;
+  performance_data?: { [key: string]: Json } | null;
+  result?: "experimental_wins" | "original_wins" | "inconclusive" | null;
+  /** Milliseconds since 1970, UTC. */
+  started_at?: number | null;
+  status: "planned" | "running" | "completed" | "failed";
+  success_metrics?: Json[] | null;
+  uuid: string;
+}
+
+/** A document of `fleet.hub_instances`, version 1 of its schema. */
+export interface FleetHubInstancesDocument {
+  configuration?: { [key: string]: Json } | null;
+  experiment_id?: string | null;
+  /** Milliseconds since 1970, UTC. */
+  last_checkpoint_at?: number | null;
+  metadata?: { [key: string]: Json } | null;
+  parent_hub_uuid?: string | null;
+  /** Milliseconds since 1970, UTC. */
+  spawned_at: number;
+  status: "active" | "inactive" | "experimental" | "retiring";
+  /** Milliseconds since 1970, UTC. */
+  terminated_at?: number | null;
+  type: "primary" | "development" | "experimental" | "domain_specific";
+  uuid: string;
+  version?: string | null;
+  vm_id: string;
+  vm_node?: string | null;
+}
+
+/** A document of `fleet.hub_primary`, version 1 of its schema. */
+export interface FleetHubPrimaryDocument {
+  hub_uuid?: string | null;
+  id: string;
+}
+
+/** A document of `fleet.intelligent_machines`, version 1 of its schema. */
+export interface FleetIntelligentMachinesDocument {
+  checkpoint_due?: "api_response" | "file_operation" | "interval" | "budget" | "manual" | null;
+  checkpoints_created?: number | null;
+  error_message?: string | null;
+  file_modifications?: { [key: string]: Json } | null;
+  /** Milliseconds since 1970, UTC. */
+  last_checkpoint_at?: number | null;
+  last_checkpoint_uuid?: string | null;
+  /** Milliseconds since 1970, UTC. */
+  last_heartbeat?: number | null;
+  metadata?: { [key: string]: Json } | null;
+  parent_checkpoint_uuid: string;
+  progress?: string | null;
+  project_uuid: string;
+  prompt?: string | null;
+  reservation_uuid: string;
+  resource_constraints?: { [key: string]: Json } | null;
+  resource_usage?: {
+    /** An exact decimal number. */
+    api_calls?: string | null;
+    /** An exact decimal number. */
+    cpu?: string | null;
+    /** An exact decimal number. */
+    memory?: string | null;
+    /** An exact decimal number. */
+    money?: string | null;
+    /** An exact decimal number. */
+    network?: string | null;
+    /** An exact decimal number. */
+    storage?: string | null;
+    /** An exact decimal number. */
+    time?: string | null;
+    [key: string]: unknown;
+  } | null;
+  runtime_ms?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  spawned_at: number;
+  spawned_by_hub_uuid?: string | null;
+  status: "spawning" | "active" | "working" | "checkpointing" | "terminated";
+  /** Milliseconds since 1970, UTC. */
+  terminated_at?: number | null;
+  type: string;
+  /** Milliseconds since 1970, UTC. */
+  updated_at: number;
+  uuid: string;
+  vm_id?: string | null;
+  vm_node?: string | null;
+}
+
+/** A document of `fleet.machine_types`, version 1 of its schema. */
+export interface FleetMachineTypesDocument {
+  capabilities?: Json[] | null;
+  /** An exact decimal number. */
+  cost_cad: string;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  name: string;
+  /** Milliseconds since 1970, UTC. */
+  updated_at: number;
+}
+
+/** A document of `fleet.maintenance_log`, version 1 of its schema. */
+export interface FleetMaintenanceLogDocument {
+  affected_rows: number;
+  operation: "cleanup_resource_usage" | "refresh_views";
+  /** Milliseconds since 1970, UTC. */
+  performed_at: number;
+  uuid: string;
+}
+
+/** A document of `fleet.projects`, version 1 of its schema. */
+export interface FleetProjectsDocument {
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  current_checkpoint_uuid?: string | null;
+  description?: string | null;
+  /** An exact decimal number. */
+  greediness: string;
+  initial_checkpoint_uuid?: string | null;
+  metadata?: { [key: string]: Json } | null;
+  name: string;
+  status: "active" | "paused" | "completed" | "archived";
+  /** Milliseconds since 1970, UTC. */
+  updated_at: number;
+  uuid: string;
+}
+
+/** A document of `fleet.resource_budgets`, version 1 of its schema. */
+export interface FleetResourceBudgetsDocument {
+  /** An exact decimal number. */
+  allocated_amount: string;
+  /** An exact decimal number. */
+  archived_amount: string;
+  auto_reset?: boolean | null;
+  budget_period: "daily" | "weekly" | "monthly" | "total";
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  /** An exact decimal number. */
+  overrun_amount: string;
+  period_end: string;
+  period_start: string;
+  project_uuid: string;
+  /** An exact decimal number. */
+  reserved_amount?: string | null;
+  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  /** Milliseconds since 1970, UTC. */
+  roll_at?: number | null;
+  unit: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
+  /** Milliseconds since 1970, UTC. */
+  updated_at: number;
+  /** An exact decimal number. */
+  used_amount?: string | null;
+  uuid: string;
+  /** Milliseconds since 1970, UTC. */
+  warned_at?: number | null;
+}
+
+/** A document of `fleet.resource_usage`, version 1 of its schema. */
+export interface FleetResourceUsageDocument {
+  /** An exact decimal number. */
+  amount: string;
+  billing_period: string;
+  budgets?: Json[] | null;
+  /** An exact decimal number. */
+  cost_cad?: string | null;
+  machine_uuid?: string | null;
+  metadata?: { [key: string]: Json } | null;
+  project_uuid: string;
+  /** Milliseconds since 1970, UTC. */
+  recorded_at: number;
+  resource_subtype?: string | null;
+  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  unit: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
+  uuid: string;
+}
+
+/** A document of `fleet.upkeep_jobs`, version 1 of its schema. */
+export interface FleetUpkeepJobsDocument {
+  /** Milliseconds since 1970, UTC. */
+  due_at: number;
+  id: string;
+  task: "cleanup_resource_usage" | "refresh_views";
 }
 
 /** A document of `orchestration.machines`, version 1 of its schema. */
@@ -4524,6 +7047,24 @@ export interface Documents {
   "cvm.outputs": CvmOutputsDocument;
   "cvm.program_versions": CvmProgramVersionsDocument;
   "cvm.programs": CvmProgramsDocument;
+  "fleet.budget_accounts": FleetBudgetAccountsDocument;
+  "fleet.budget_events": FleetBudgetEventsDocument;
+  "fleet.budget_reservations": FleetBudgetReservationsDocument;
+  "fleet.checkpoint_verification_queue": FleetCheckpointVerificationQueueDocument;
+  "fleet.checkpoints": FleetCheckpointsDocument;
+  "fleet.exchange_rates": FleetExchangeRatesDocument;
+  "fleet.greediness_changes": FleetGreedinessChangesDocument;
+  "fleet.hub_checkpoints": FleetHubCheckpointsDocument;
+  "fleet.hub_experiments": FleetHubExperimentsDocument;
+  "fleet.hub_instances": FleetHubInstancesDocument;
+  "fleet.hub_primary": FleetHubPrimaryDocument;
+  "fleet.intelligent_machines": FleetIntelligentMachinesDocument;
+  "fleet.machine_types": FleetMachineTypesDocument;
+  "fleet.maintenance_log": FleetMaintenanceLogDocument;
+  "fleet.projects": FleetProjectsDocument;
+  "fleet.resource_budgets": FleetResourceBudgetsDocument;
+  "fleet.resource_usage": FleetResourceUsageDocument;
+  "fleet.upkeep_jobs": FleetUpkeepJobsDocument;
   "orchestration.machines": OrchestrationMachinesDocument;
   "orchestration.sessions": OrchestrationSessionsDocument;
   "orchestration.tasks": OrchestrationTasksDocument;
@@ -4633,6 +7174,72 @@ export interface Operations {
   "cvm.versionOf": { params: CvmVersionOfParams; result: VersionView };
   "cvm.versions": { params: CvmVersionsParams; result: VersionSummaryPage };
   "cvm.wake": { params: CvmWakeParams; result: RunDueOutcome };
+  "fleet.budget.change": { params: FleetBudgetChangeParams; result: BudgetSummary };
+  "fleet.budget.create": { params: FleetBudgetCreateParams; result: BudgetSummary };
+  "fleet.budget.list": { params: FleetBudgetListParams; result: ResourceBudgetPage };
+  "fleet.budget.reserve": { params: FleetBudgetReserveParams; result: ReservationSummary };
+  "fleet.budget.show": { params: FleetBudgetShowParams; result: ResourceBudget };
+  "fleet.budgetAccount.list": { params: FleetBudgetAccountListParams; result: BudgetAccountPage };
+  "fleet.budgetEvent.list": { params: FleetBudgetEventListParams; result: BudgetEventPage };
+  "fleet.checkpoint.create": { params: FleetCheckpointCreateParams; result: CheckpointSummary };
+  "fleet.checkpoint.delete": { params: FleetCheckpointDeleteParams; result: DeletedCheckpoint };
+  "fleet.checkpoint.diff": { params: FleetCheckpointDiffParams; result: FileChange[] };
+  "fleet.checkpoint.list": { params: FleetCheckpointListParams; result: CheckpointPage };
+  "fleet.checkpoint.path": { params: FleetCheckpointPathParams; result: CheckpointPage };
+  "fleet.checkpoint.show": { params: FleetCheckpointShowParams; result: Checkpoint };
+  "fleet.exchangeRate.list": { params: FleetExchangeRateListParams; result: ExchangeRatePage };
+  "fleet.exchangeRate.set": { params: FleetExchangeRateSetParams; result: ExchangeRateSummary };
+  "fleet.experiment.adopt": { params: FleetExperimentAdoptParams; result: AdoptedHub };
+  "fleet.experiment.complete": { params: FleetExperimentCompleteParams; result: ExperimentSummary };
+  "fleet.experiment.fail": { params: FleetExperimentFailParams; result: ExperimentSummary };
+  "fleet.experiment.list": { params: FleetExperimentListParams; result: HubExperimentPage };
+  "fleet.experiment.observe": { params: FleetExperimentObserveParams; result: ExperimentSummary };
+  "fleet.experiment.plan": { params: FleetExperimentPlanParams; result: ExperimentSummary };
+  "fleet.experiment.show": { params: FleetExperimentShowParams; result: HubExperiment };
+  "fleet.experiment.start": { params: FleetExperimentStartParams; result: ExperimentSummary };
+  "fleet.greedinessChange.list": { params: FleetGreedinessChangeListParams; result: GreedinessChangePage };
+  "fleet.hub.list": { params: FleetHubListParams; result: HubInstancePage };
+  "fleet.hub.register": { params: FleetHubRegisterParams; result: HubSummary };
+  "fleet.hub.show": { params: FleetHubShowParams; result: HubInstance };
+  "fleet.hub.status": { params: FleetHubStatusParams; result: HubSummary };
+  "fleet.hubCheckpoint.create": { params: FleetHubCheckpointCreateParams; result: HubCheckpointSummary };
+  "fleet.hubCheckpoint.list": { params: FleetHubCheckpointListParams; result: HubCheckpointPage };
+  "fleet.hubCheckpoint.show": { params: FleetHubCheckpointShowParams; result: HubCheckpoint };
+  "fleet.hubCheckpoint.verify": { params: FleetHubCheckpointVerifyParams; result: HubCheckpointSummary };
+  "fleet.intelligentMachine.heartbeat": { params: FleetIntelligentMachineHeartbeatParams; result: IntelligentMachineSummary };
+  "fleet.intelligentMachine.list": { params: FleetIntelligentMachineListParams; result: IntelligentMachinePage };
+  "fleet.intelligentMachine.performance": { params: FleetIntelligentMachinePerformanceParams; result: MachinePerformance[] };
+  "fleet.intelligentMachine.show": { params: FleetIntelligentMachineShowParams; result: IntelligentMachine };
+  "fleet.intelligentMachine.spawn": { params: FleetIntelligentMachineSpawnParams; result: IntelligentMachineSummary };
+  "fleet.intelligentMachine.status": { params: FleetIntelligentMachineStatusParams; result: IntelligentMachineSummary };
+  "fleet.intelligentMachine.terminate": { params: FleetIntelligentMachineTerminateParams; result: IntelligentMachineSummary };
+  "fleet.machineType.choose": { params: FleetMachineTypeChooseParams; result: MachineTypeScore[] };
+  "fleet.machineType.list": { params: FleetMachineTypeListParams; result: MachineTypePage };
+  "fleet.machineType.register": { params: FleetMachineTypeRegisterParams; result: RegisteredMachineType };
+  "fleet.machineType.show": { params: FleetMachineTypeShowParams; result: MachineType };
+  "fleet.maintenance.list": { params: FleetMaintenanceListParams; result: MaintenanceRowPage };
+  "fleet.project.change": { params: FleetProjectChangeParams; result: ProjectSummary };
+  "fleet.project.create": { params: FleetProjectCreateParams; result: ProjectSummary };
+  "fleet.project.list": { params: FleetProjectListParams; result: ProjectPage };
+  "fleet.project.rebalance": { params: FleetProjectRebalanceParams; result: ProjectSummary };
+  "fleet.project.share": { params: FleetProjectShareParams; result: ProjectShare };
+  "fleet.project.show": { params: FleetProjectShowParams; result: Project };
+  "fleet.project.status": { params: FleetProjectStatusParams; result: ProjectSummary };
+  "fleet.reservation.commit": { params: FleetReservationCommitParams; result: ReservationSummary };
+  "fleet.reservation.list": { params: FleetReservationListParams; result: ResourceReservationPage };
+  "fleet.reservation.release": { params: FleetReservationReleaseParams; result: ReservationSummary };
+  "fleet.reservation.show": { params: FleetReservationShowParams; result: ResourceReservation };
+  "fleet.usage.list": { params: FleetUsageListParams; result: ResourceUsagePage };
+  "fleet.usage.record": { params: FleetUsageRecordParams; result: RecordedUsage };
+  "fleet.usage.show": { params: FleetUsageShowParams; result: ResourceUsage };
+  "fleet.usage.summary": { params: FleetUsageSummaryParams; result: ProjectUsage[] };
+  "fleet.verification.claim": { params: FleetVerificationClaimParams; result: CheckpointWork | null };
+  "fleet.verification.complete": { params: FleetVerificationCompleteParams; result: CheckpointSummary };
+  "fleet.verification.fail": { params: FleetVerificationFailParams; result: FailedVerification };
+  "fleet.verification.heartbeat": { params: FleetVerificationHeartbeatParams; result: Timestamp };
+  "fleet.verification.list": { params: FleetVerificationListParams; result: QueuedVerificationPage };
+  "fleet.verification.nextAvailable": { params: object; result: number | null };
+  "fleet.verification.release": { params: FleetVerificationReleaseParams; result: null };
   "orchestration.machine.assign": { params: OrchestrationMachineAssignParams; result: SessionSummary };
   "orchestration.machine.drain": { params: OrchestrationMachineDrainParams; result: MachineSummary };
   "orchestration.machine.free": { params: OrchestrationMachineFreeParams; result: MachinePage };
@@ -4728,6 +7335,39 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
   "cvm.start",
   "cvm.unpause",
   "cvm.wake",
+  "fleet.budget.change",
+  "fleet.budget.create",
+  "fleet.budget.reserve",
+  "fleet.checkpoint.create",
+  "fleet.checkpoint.delete",
+  "fleet.exchangeRate.set",
+  "fleet.experiment.adopt",
+  "fleet.experiment.complete",
+  "fleet.experiment.fail",
+  "fleet.experiment.observe",
+  "fleet.experiment.plan",
+  "fleet.experiment.start",
+  "fleet.hub.register",
+  "fleet.hub.status",
+  "fleet.hubCheckpoint.create",
+  "fleet.hubCheckpoint.verify",
+  "fleet.intelligentMachine.heartbeat",
+  "fleet.intelligentMachine.spawn",
+  "fleet.intelligentMachine.status",
+  "fleet.intelligentMachine.terminate",
+  "fleet.machineType.register",
+  "fleet.project.change",
+  "fleet.project.create",
+  "fleet.project.rebalance",
+  "fleet.project.status",
+  "fleet.reservation.commit",
+  "fleet.reservation.release",
+  "fleet.usage.record",
+  "fleet.verification.claim",
+  "fleet.verification.complete",
+  "fleet.verification.fail",
+  "fleet.verification.heartbeat",
+  "fleet.verification.release",
   "orchestration.machine.assign",
   "orchestration.machine.drain",
   "orchestration.machine.heartbeat",
@@ -4758,12 +7398,15 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
 export class Domains {
   /** The operations of `apps`. */
   readonly apps: AppsOperations;
+  /** The operations of `fleet`. */
+  readonly fleet: FleetOperations;
   /** The operations of `orchestration`. */
   readonly orchestration: OrchestrationOperations;
 
   /** @internal */
   constructor(caller: OperationCaller) {
     this.apps = new AppsOperations(caller);
+    this.fleet = new FleetOperations(caller);
     this.orchestration = new OrchestrationOperations(caller);
   }
 }
@@ -5278,7 +7921,8 @@ export class CvmOperations {
    * Answers a call and runs its execution to its next stop. If several calls are open, `call` or `key` names one.
    *
    * Errors: `not_found`, `already_answered`, `invalid_answer` (`details` has the choices or the schema), `ambiguous_call`, `deadline_passed`,
-   * `illegal_transition` (the execution has ended), `stale`.
+   * `illegal_transition` (the execution has ended), `stale`, `invalid` (the cost), and those of budgets (`budget_exceeded`) for a call with a cost
+   * that no worker has claimed.
    */
   answer(id: string, options: OptionsOf<"cvm.answer", "id">): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.answer", options, { id });
@@ -5366,7 +8010,8 @@ export class CvmOperations {
   /**
    * Reports that a worker still works on a call, and renews its lease.
    *
-   * Errors: `stale_claim` (the worker must stop: another one has claimed the call, or it is closed), `not_found`.
+   * Errors: `stale_claim` (the worker must stop: another one has claimed the call, it is closed, or its reservation has ended and the budget does not
+   * have its cost any more), `not_found`.
    */
   heartbeat(call: string, options: OptionsOf<"cvm.heartbeat", "call">): Promise<Timestamp> {
     return this.caller.invoke("cvm.heartbeat", options, { call });
@@ -5425,9 +8070,9 @@ export class CvmOperations {
   }
 
   /**
-   * Loads a program under a name. Loading the same source again changes nothing; a changed source becomes the next version.
+   * Loads a program under a name. Loading the same source again changes nothing; a changed source, or a changed file, becomes the next version.
    *
-   * Errors: `compile_error` (`details.diagnostics` says where and why), `invalid` (the name or id), `invalid_bytecode`, `already_exists` (another
+   * Errors: `compile_error` (`details.diagnostics` says where and why), `invalid` (the name, id or files), `invalid_bytecode`, `already_exists` (another
    * program has the id, or the name belongs to a program with another id).
    */
   load(name: string, options: OptionsOf<"cvm.load", "name">): Promise<LoadedProgram> {
@@ -5763,6 +8408,763 @@ export class DueOperations {
   /** The time at which work is next due, in milliseconds since 1970; null: not before another command. A time in the past means now. */
   next(options: OptionsOf<"due.next"> = {}): Promise<number | null> {
     return this.caller.invoke("due.next", options);
+  }
+}
+
+/** The operations of `fleet`. Every method rejects with a `RunstateError`. */
+export class FleetOperations {
+  /** The operations of `fleet.budget`. */
+  readonly budget: FleetBudgetOperations;
+  /** The operations of `fleet.budgetAccount`. */
+  readonly budgetAccount: FleetBudgetAccountOperations;
+  /** The operations of `fleet.budgetEvent`. */
+  readonly budgetEvent: FleetBudgetEventOperations;
+  /** The operations of `fleet.checkpoint`. */
+  readonly checkpoint: FleetCheckpointOperations;
+  /** The operations of `fleet.exchangeRate`. */
+  readonly exchangeRate: FleetExchangeRateOperations;
+  /** The operations of `fleet.experiment`. */
+  readonly experiment: FleetExperimentOperations;
+  /** The operations of `fleet.greedinessChange`. */
+  readonly greedinessChange: FleetGreedinessChangeOperations;
+  /** The operations of `fleet.hub`. */
+  readonly hub: FleetHubOperations;
+  /** The operations of `fleet.hubCheckpoint`. */
+  readonly hubCheckpoint: FleetHubCheckpointOperations;
+  /** The operations of `fleet.intelligentMachine`. */
+  readonly intelligentMachine: FleetIntelligentMachineOperations;
+  /** The operations of `fleet.machineType`. */
+  readonly machineType: FleetMachineTypeOperations;
+  /** The operations of `fleet.maintenance`. */
+  readonly maintenance: FleetMaintenanceOperations;
+  /** The operations of `fleet.project`. */
+  readonly project: FleetProjectOperations;
+  /** The operations of `fleet.reservation`. */
+  readonly reservation: FleetReservationOperations;
+  /** The operations of `fleet.usage`. */
+  readonly usage: FleetUsageOperations;
+  /** The operations of `fleet.verification`. */
+  readonly verification: FleetVerificationOperations;
+
+  /** @internal */
+  constructor(caller: OperationCaller) {
+    this.budget = new FleetBudgetOperations(caller);
+    this.budgetAccount = new FleetBudgetAccountOperations(caller);
+    this.budgetEvent = new FleetBudgetEventOperations(caller);
+    this.checkpoint = new FleetCheckpointOperations(caller);
+    this.exchangeRate = new FleetExchangeRateOperations(caller);
+    this.experiment = new FleetExperimentOperations(caller);
+    this.greedinessChange = new FleetGreedinessChangeOperations(caller);
+    this.hub = new FleetHubOperations(caller);
+    this.hubCheckpoint = new FleetHubCheckpointOperations(caller);
+    this.intelligentMachine = new FleetIntelligentMachineOperations(caller);
+    this.machineType = new FleetMachineTypeOperations(caller);
+    this.maintenance = new FleetMaintenanceOperations(caller);
+    this.project = new FleetProjectOperations(caller);
+    this.reservation = new FleetReservationOperations(caller);
+    this.usage = new FleetUsageOperations(caller);
+    this.verification = new FleetVerificationOperations(caller);
+  }
+}
+
+/** The operations of `fleet.budget`. Every method rejects with a `RunstateError`. */
+export class FleetBudgetOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Changes a budget: its amount, and whether the next period has the same one. The amount may be less than what was used: then nothing more is
+   * reserved. The plan of later periods changes too if the budget is that of the current period, or the first one of its plan.
+   *
+   * Errors: `not_found`.
+   */
+  change(uuid: string, options: OptionsOf<"fleet.budget.change", "uuid"> = {}): Promise<BudgetSummary> {
+    return this.caller.invoke("fleet.budget.change", options, { uuid });
+  }
+
+  /**
+   * Creates a budget of a project. Earlier uses are not counted.
+   *
+   * Errors: `not_found` (the project), `already_exists` (the period has a budget), `period_overlap` (no period begins on that day), `unit_mismatch`,
+   * `invalid` (the unit).
+   */
+  create(projectUuid: string, options: OptionsOf<"fleet.budget.create", "projectUuid">): Promise<BudgetSummary> {
+    return this.caller.invoke("fleet.budget.create", options, { projectUuid });
+  }
+
+  /**
+   * Lists resource_budgets page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.budget.list"> = {}): Promise<ResourceBudgetPage> {
+    return this.caller.invoke("fleet.budget.list", options);
+  }
+
+  /**
+   * Reserves an amount in every budget that covers now. It is given back when its time is over, unless it was committed or released.
+   *
+   * Errors: `not_found` (the project), `budget_exceeded`, `circuit_open`, `unit_mismatch`, `invalid` (the unit).
+   */
+  reserve(projectUuid: string, options: OptionsOf<"fleet.budget.reserve", "projectUuid">): Promise<ReservationSummary> {
+    return this.caller.invoke("fleet.budget.reserve", options, { projectUuid });
+  }
+
+  /**
+   * Returns one budget.
+   *
+   * Errors: `not_found`.
+   */
+  show(uuid: string, options: OptionsOf<"fleet.budget.show", "uuid"> = {}): Promise<ResourceBudget> {
+    return this.caller.invoke("fleet.budget.show", options, { uuid });
+  }
+}
+
+/** The operations of `fleet.budgetAccount`. Every method rejects with a `RunstateError`. */
+export class FleetBudgetAccountOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Lists budget_accounts page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.budgetAccount.list"> = {}): Promise<BudgetAccountPage> {
+    return this.caller.invoke("fleet.budgetAccount.list", options);
+  }
+}
+
+/** The operations of `fleet.budgetEvent`. Every method rejects with a `RunstateError`. */
+export class FleetBudgetEventOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Lists budget_events page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.budgetEvent.list"> = {}): Promise<BudgetEventPage> {
+    return this.caller.invoke("fleet.budgetEvent.list", options);
+  }
+}
+
+/** The operations of `fleet.checkpoint`. Every method rejects with a `RunstateError`. */
+export class FleetCheckpointOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Creates a checkpoint, which waits for its verification then.
+   *
+   * The first one of a project is of type `genesis`, and all others have a parent: by default the newest one of the machine, or else the current
+   * one of the project.
+   *
+   * Errors: `not_found`, `already_exists` (the project has a first one), `illegal_transition` (the machine is terminated), `invalid` (the parent or the
+   * machine is of another project; the first one has no parent).
+   */
+  create(projectUuid: string, options: OptionsOf<"fleet.checkpoint.create", "projectUuid">): Promise<CheckpointSummary> {
+    return this.caller.invoke("fleet.checkpoint.create", options, { projectUuid });
+  }
+
+  /**
+   * Deletes a checkpoint that nothing needs.
+   *
+   * Errors: `not_found`, `in_use` (it has checkpoints after it, machines stand on it, or it is the current or first one of its project).
+   */
+  delete(uuid: string, options: OptionsOf<"fleet.checkpoint.delete", "uuid"> = {}): Promise<DeletedCheckpoint> {
+    return this.caller.invoke("fleet.checkpoint.delete", options, { uuid });
+  }
+
+  /**
+   * Returns the files that differ between two checkpoints, by name.
+   *
+   * Errors: `not_found`.
+   */
+  diff(fromUuid: string, toUuid: string, options: OptionsOf<"fleet.checkpoint.diff", "fromUuid" | "toUuid"> = {}): Promise<FileChange[]> {
+    return this.caller.invoke("fleet.checkpoint.diff", options, { fromUuid, toUuid });
+  }
+
+  /**
+   * Lists checkpoints page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.checkpoint.list"> = {}): Promise<CheckpointPage> {
+    return this.caller.invoke("fleet.checkpoint.list", options);
+  }
+
+  /**
+   * Returns a checkpoint and those before it, page by page, up to the first one of its project. The cursor of the next page is the id of its first
+   * checkpoint.
+   *
+   * Errors: `not_found`.
+   */
+  path(uuid: string, options: OptionsOf<"fleet.checkpoint.path", "uuid"> = {}): Promise<CheckpointPage> {
+    return this.caller.invoke("fleet.checkpoint.path", options, { uuid });
+  }
+
+  /**
+   * Returns one checkpoint.
+   *
+   * Errors: `not_found`.
+   */
+  show(uuid: string, options: OptionsOf<"fleet.checkpoint.show", "uuid"> = {}): Promise<Checkpoint> {
+    return this.caller.invoke("fleet.checkpoint.show", options, { uuid });
+  }
+}
+
+/** The operations of `fleet.exchangeRate`. Every method rejects with a `RunstateError`. */
+export class FleetExchangeRateOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Lists exchange_rates page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.exchangeRate.list"> = {}): Promise<ExchangeRatePage> {
+    return this.caller.invoke("fleet.exchangeRate.list", options);
+  }
+
+  /**
+   * Sets the price of a currency from a day on. Costs that were recorded stay as they are.
+   *
+   * Errors: `invalid` (it is not a foreign currency).
+   */
+  set(currency: Unit, options: OptionsOf<"fleet.exchangeRate.set", "currency">): Promise<ExchangeRateSummary> {
+    return this.caller.invoke("fleet.exchangeRate.set", options, { currency });
+  }
+}
+
+/** The operations of `fleet.experiment`. Every method rejects with a `RunstateError`. */
+export class FleetExperimentOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Makes the experimental hub of an experiment that it has won the active primary hub. The original hub retires.
+   *
+   * Errors: `not_found`, `not_adoptable` (it was not won, it was adopted before, or its hub takes part in another one), `primary_exists` (the original hub is not the active primary one
+   * any more), `illegal_transition` (a hub has retired).
+   */
+  adopt(uuid: string, options: OptionsOf<"fleet.experiment.adopt", "uuid"> = {}): Promise<AdoptedHub> {
+    return this.caller.invoke("fleet.experiment.adopt", options, { uuid });
+  }
+
+  /**
+   * Completes a running experiment: Welch's t-test at 5 percent decides on each metric, and the weights of the metrics decide together. It is done
+   * without a caller when the days of the experiment are over.
+   *
+   * Errors: `not_found`, `illegal_transition`.
+   */
+  complete(uuid: string, options: OptionsOf<"fleet.experiment.complete", "uuid"> = {}): Promise<ExperimentSummary> {
+    return this.caller.invoke("fleet.experiment.complete", options, { uuid });
+  }
+
+  /**
+   * Gives up an experiment.
+   *
+   * Errors: `not_found`, `illegal_transition` (it has ended).
+   */
+  fail(uuid: string, options: OptionsOf<"fleet.experiment.fail", "uuid">): Promise<ExperimentSummary> {
+    return this.caller.invoke("fleet.experiment.fail", options, { uuid });
+  }
+
+  /**
+   * Lists hub_experiments page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.experiment.list"> = {}): Promise<HubExperimentPage> {
+    return this.caller.invoke("fleet.experiment.list", options);
+  }
+
+  /**
+   * Adds observed values of metrics to a running experiment.
+   *
+   * Errors: `not_found`, `illegal_transition` (it does not run), `invalid` (it has no such metric; a value is not finite).
+   */
+  observe(uuid: string, options: OptionsOf<"fleet.experiment.observe", "uuid">): Promise<ExperimentSummary> {
+    return this.caller.invoke("fleet.experiment.observe", options, { uuid });
+  }
+
+  /**
+   * Plans an experiment with a hub.
+   *
+   * Errors: `not_found`, `already_exists`, `invalid` (the checkpoint is of another hub; a metric).
+   */
+  plan(name: string, options: OptionsOf<"fleet.experiment.plan", "name">): Promise<ExperimentSummary> {
+    return this.caller.invoke("fleet.experiment.plan", options, { name });
+  }
+
+  /**
+   * Returns one experiment.
+   *
+   * Errors: `not_found`.
+   */
+  show(uuid: string, options: OptionsOf<"fleet.experiment.show", "uuid"> = {}): Promise<HubExperiment> {
+    return this.caller.invoke("fleet.experiment.show", options, { uuid });
+  }
+
+  /**
+   * Starts an experiment with an inactive hub of type `experimental`.
+   *
+   * Errors: `not_found`, `illegal_transition`, `invalid` (the hub has another type, or is the original one).
+   */
+  start(uuid: string, options: OptionsOf<"fleet.experiment.start", "uuid">): Promise<ExperimentSummary> {
+    return this.caller.invoke("fleet.experiment.start", options, { uuid });
+  }
+}
+
+/** The operations of `fleet.greedinessChange`. Every method rejects with a `RunstateError`. */
+export class FleetGreedinessChangeOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Lists greediness_changes page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.greedinessChange.list"> = {}): Promise<GreedinessChangePage> {
+    return this.caller.invoke("fleet.greedinessChange.list", options);
+  }
+}
+
+/** The operations of `fleet.hub`. Every method rejects with a `RunstateError`. */
+export class FleetHubOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Lists hub_instances page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.hub.list"> = {}): Promise<HubInstancePage> {
+    return this.caller.invoke("fleet.hub.list", options);
+  }
+
+  /**
+   * Registers a hub, which is inactive then.
+   *
+   * Errors: `already_exists`, `not_found` (the hub from which it was made), `invalid`.
+   */
+  register(type: HubType, options: OptionsOf<"fleet.hub.register", "type">): Promise<HubSummary> {
+    return this.caller.invoke("fleet.hub.register", options, { type });
+  }
+
+  /**
+   * Returns one hub.
+   *
+   * Errors: `not_found`.
+   */
+  show(uuid: string, options: OptionsOf<"fleet.hub.show", "uuid"> = {}): Promise<HubInstance> {
+    return this.caller.invoke("fleet.hub.show", options, { uuid });
+  }
+
+  /**
+   * Changes the status of a hub. At most one primary hub is active.
+   *
+   * Errors: `not_found`, `illegal_transition`, `primary_exists`.
+   */
+  status(uuid: string, status: HubStatus, options: OptionsOf<"fleet.hub.status", "uuid" | "status"> = {}): Promise<HubSummary> {
+    return this.caller.invoke("fleet.hub.status", options, { uuid, status });
+  }
+}
+
+/** The operations of `fleet.hubCheckpoint`. Every method rejects with a `RunstateError`. */
+export class FleetHubCheckpointOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Creates a checkpoint of a hub, which waits for its verification then.
+   *
+   * Errors: `not_found`, `already_exists`, `invalid`.
+   */
+  create(hubUuid: string, options: OptionsOf<"fleet.hubCheckpoint.create", "hubUuid">): Promise<HubCheckpointSummary> {
+    return this.caller.invoke("fleet.hubCheckpoint.create", options, { hubUuid });
+  }
+
+  /**
+   * Lists hub_checkpoints page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.hubCheckpoint.list"> = {}): Promise<HubCheckpointPage> {
+    return this.caller.invoke("fleet.hubCheckpoint.list", options);
+  }
+
+  /**
+   * Returns one hubCheckpoint.
+   *
+   * Errors: `not_found`.
+   */
+  show(uuid: string, options: OptionsOf<"fleet.hubCheckpoint.show", "uuid"> = {}): Promise<HubCheckpoint> {
+    return this.caller.invoke("fleet.hubCheckpoint.show", options, { uuid });
+  }
+
+  /**
+   * Records whether a checkpoint of a hub is complete.
+   *
+   * Errors: `not_found`, `illegal_transition` (it was verified before).
+   */
+  verify(uuid: string, options: OptionsOf<"fleet.hubCheckpoint.verify", "uuid"> = {}): Promise<HubCheckpointSummary> {
+    return this.caller.invoke("fleet.hubCheckpoint.verify", options, { uuid });
+  }
+}
+
+/** The operations of `fleet.intelligentMachine`. Every method rejects with a `RunstateError`. */
+export class FleetIntelligentMachineOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Records that a machine is alive. The result says whether it should make a checkpoint: after a response of an interface, after it changed files,
+   * after 5 minutes, and after each tenth of a budget.
+   *
+   * Errors: `not_found`, `illegal_transition` (it is terminated).
+   */
+  heartbeat(uuid: string, options: OptionsOf<"fleet.intelligentMachine.heartbeat", "uuid"> = {}): Promise<IntelligentMachineSummary> {
+    return this.caller.invoke("fleet.intelligentMachine.heartbeat", options, { uuid });
+  }
+
+  /**
+   * Lists intelligent_machines page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.intelligentMachine.list"> = {}): Promise<IntelligentMachinePage> {
+    return this.caller.invoke("fleet.intelligentMachine.list", options);
+  }
+
+  /**
+   * Returns how the machines of each type performed that were spawned in the last 30 days, without hubs: the view `machine_performance_metrics`.
+   *
+   * Scans these machines. Errors: `unsupported` (the store does not count).
+   */
+  performance(options: OptionsOf<"fleet.intelligentMachine.performance"> = {}): Promise<MachinePerformance[]> {
+    return this.caller.invoke("fleet.intelligentMachine.performance", options);
+  }
+
+  /**
+   * Returns one intelligentMachine.
+   *
+   * Errors: `not_found`.
+   */
+  show(uuid: string, options: OptionsOf<"fleet.intelligentMachine.show", "uuid"> = {}): Promise<IntelligentMachine> {
+    return this.caller.invoke("fleet.intelligentMachine.show", options, { uuid });
+  }
+
+  /**
+   * Spawns a machine from a checkpoint, and reserves its budget, in one commit.
+   *
+   * Errors: `not_found`, `illegal_transition` (the project is not active), `not_verified` (the checkpoint), `budget_exceeded`, `circuit_open`,
+   * `unit_mismatch`, `invalid` (the type, the checkpoint is of another project, the hub is not one).
+   */
+  spawn(projectUuid: string, options: OptionsOf<"fleet.intelligentMachine.spawn", "projectUuid">): Promise<IntelligentMachineSummary> {
+    return this.caller.invoke("fleet.intelligentMachine.spawn", options, { projectUuid });
+  }
+
+  /**
+   * Changes the status of a machine: spawning → active → working, and between working and checkpointing.
+   *
+   * Errors: `not_found`, `illegal_transition`.
+   */
+  status(uuid: string, status: WorkingStatus, options: OptionsOf<"fleet.intelligentMachine.status", "uuid" | "status"> = {}): Promise<IntelligentMachineSummary> {
+    return this.caller.invoke("fleet.intelligentMachine.status", options, { uuid, status });
+  }
+
+  /**
+   * Terminates a machine. Its reservation is committed with what it used, or given back.
+   *
+   * Errors: `not_found`, `illegal_transition` (it is terminated).
+   */
+  terminate(uuid: string, options: OptionsOf<"fleet.intelligentMachine.terminate", "uuid"> = {}): Promise<IntelligentMachineSummary> {
+    return this.caller.invoke("fleet.intelligentMachine.terminate", options, { uuid });
+  }
+}
+
+/** The operations of `fleet.machineType`. Every method rejects with a `RunstateError`. */
+export class FleetMachineTypeOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Ranks the registered types of machines for a task, the best first: 0.4 × the part of the asked capabilities that the type has, 0.4 × its success
+   * rate of the last 30 days (0.5 if none has ended), and 0.2 × (1 − its cost as a part of the highest cost).
+   *
+   * Errors: `unsupported` (the store does not count).
+   */
+  choose(options: OptionsOf<"fleet.machineType.choose"> = {}): Promise<MachineTypeScore[]> {
+    return this.caller.invoke("fleet.machineType.choose", options);
+  }
+
+  /**
+   * Lists machine_types page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.machineType.list"> = {}): Promise<MachineTypePage> {
+    return this.caller.invoke("fleet.machineType.list", options);
+  }
+
+  /**
+   * Registers a type of machines, or changes one.
+   *
+   * Errors: `invalid`.
+   */
+  register(name: string, options: OptionsOf<"fleet.machineType.register", "name">): Promise<RegisteredMachineType> {
+    return this.caller.invoke("fleet.machineType.register", options, { name });
+  }
+
+  /**
+   * Returns one machineType.
+   *
+   * Errors: `not_found`.
+   */
+  show(name: string, options: OptionsOf<"fleet.machineType.show", "name"> = {}): Promise<MachineType> {
+    return this.caller.invoke("fleet.machineType.show", options, { name });
+  }
+}
+
+/** The operations of `fleet.maintenance`. Every method rejects with a `RunstateError`. */
+export class FleetMaintenanceOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Lists maintenance_log page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.maintenance.list"> = {}): Promise<MaintenanceRowPage> {
+    return this.caller.invoke("fleet.maintenance.list", options);
+  }
+}
+
+/** The operations of `fleet.project`. Every method rejects with a `RunstateError`. */
+export class FleetProjectOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Changes a project. A parameter that is missing changes nothing.
+   *
+   * Errors: `not_found`, `illegal_transition` (it is archived), `invalid` (the greediness).
+   */
+  change(uuid: string, options: OptionsOf<"fleet.project.change", "uuid"> = {}): Promise<ProjectSummary> {
+    return this.caller.invoke("fleet.project.change", options, { uuid });
+  }
+
+  /**
+   * Creates a project, which is active then.
+   *
+   * Errors: `already_exists`, `invalid` (the greediness, the id).
+   */
+  create(name: string, options: OptionsOf<"fleet.project.create", "name">): Promise<ProjectSummary> {
+    return this.caller.invoke("fleet.project.create", options, { name });
+  }
+
+  /**
+   * Lists projects page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.project.list"> = {}): Promise<ProjectPage> {
+    return this.caller.invoke("fleet.project.list", options);
+  }
+
+  /**
+   * Adapts the greediness of a project to its efficiency: 80 percent of the efficiency and 20 percent of what it was, at least 0.01 and at most 1.
+   *
+   * Errors: `not_found`, `illegal_transition` (it is not active), `invalid` (the efficiency).
+   */
+  rebalance(uuid: string, options: OptionsOf<"fleet.project.rebalance", "uuid">): Promise<ProjectSummary> {
+    return this.caller.invoke("fleet.project.rebalance", options, { uuid });
+  }
+
+  /**
+   * Returns the share of a project: its greediness as a part of that of all active projects.
+   *
+   * Errors: `not_found`, `unsupported` (the store does not add up).
+   */
+  share(uuid: string, options: OptionsOf<"fleet.project.share", "uuid"> = {}): Promise<ProjectShare> {
+    return this.caller.invoke("fleet.project.share", options, { uuid });
+  }
+
+  /**
+   * Returns one project.
+   *
+   * Errors: `not_found`.
+   */
+  show(uuid: string, options: OptionsOf<"fleet.project.show", "uuid"> = {}): Promise<Project> {
+    return this.caller.invoke("fleet.project.show", options, { uuid });
+  }
+
+  /**
+   * Changes the status of a project.
+   *
+   * Errors: `not_found`, `illegal_transition`.
+   */
+  status(uuid: string, status: ProjectStatus, options: OptionsOf<"fleet.project.status", "uuid" | "status"> = {}): Promise<ProjectSummary> {
+    return this.caller.invoke("fleet.project.status", options, { uuid, status });
+  }
+}
+
+/** The operations of `fleet.reservation`. Every method rejects with a `RunstateError`. */
+export class FleetReservationOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Records what was used of a reservation, and gives the rest back. It is recorded even after the reservation has expired, and even if it is more
+   * than was reserved: the excess is the overrun of the budgets, and nothing more is reserved until it is covered. A reservation that has ended is
+   * kept for 30 days; record a later use without it.
+   *
+   * Errors: `not_found`, `illegal_transition` (it was committed before), `limit` (a budget would have used 1,000,000,000 or more).
+   */
+  commit(uuid: string, options: OptionsOf<"fleet.reservation.commit", "uuid">): Promise<ReservationSummary> {
+    return this.caller.invoke("fleet.reservation.commit", options, { uuid });
+  }
+
+  /**
+   * Lists budget_reservations page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.reservation.list"> = {}): Promise<ResourceReservationPage> {
+    return this.caller.invoke("fleet.reservation.list", options);
+  }
+
+  /**
+   * Gives a reserved amount back. Failures of what it was for open the circuit breaker: after three in a row nothing is reserved for five minutes,
+   * and then one reservation tries whether the resource works again.
+   *
+   * Errors: `not_found`, `illegal_transition` (it has ended).
+   */
+  release(uuid: string, options: OptionsOf<"fleet.reservation.release", "uuid"> = {}): Promise<ReservationSummary> {
+    return this.caller.invoke("fleet.reservation.release", options, { uuid });
+  }
+
+  /**
+   * Returns one reservation.
+   *
+   * Errors: `not_found`.
+   */
+  show(uuid: string, options: OptionsOf<"fleet.reservation.show", "uuid"> = {}): Promise<ResourceReservation> {
+    return this.caller.invoke("fleet.reservation.show", options, { uuid });
+  }
+}
+
+/** The operations of `fleet.usage`. Every method rejects with a `RunstateError`. */
+export class FleetUsageOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Lists resource_usage page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.usage.list"> = {}): Promise<ResourceUsagePage> {
+    return this.caller.invoke("fleet.usage.list", options);
+  }
+
+  /**
+   * Records the use of an amount that was not reserved. It counts against every budget that covers now.
+   *
+   * Errors: `not_found` (the project, the machine), `budget_exceeded`, `unit_mismatch`, `no_exchange_rate`, `invalid` (the unit).
+   */
+  record(projectUuid: string, options: OptionsOf<"fleet.usage.record", "projectUuid">): Promise<RecordedUsage> {
+    return this.caller.invoke("fleet.usage.record", options, { projectUuid });
+  }
+
+  /**
+   * Returns one usage.
+   *
+   * Errors: `not_found`.
+   */
+  show(uuid: string, options: OptionsOf<"fleet.usage.show", "uuid"> = {}): Promise<ResourceUsage> {
+    return this.caller.invoke("fleet.usage.show", options, { uuid });
+  }
+
+  /**
+   * Returns what projects have used in the last 90 days, by day, resource and unit: the view `project_resource_summary`.
+   *
+   * Scans the uses of that time. Errors: `unsupported` (the store does not add up).
+   */
+  summary(options: OptionsOf<"fleet.usage.summary"> = {}): Promise<ProjectUsage[]> {
+    return this.caller.invoke("fleet.usage.summary", options);
+  }
+}
+
+/** The operations of `fleet.verification`. Every method rejects with a `RunstateError`. */
+export class FleetVerificationOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Claims one checkpoint that waits for its verification, for a worker until its lease ends. The result is null if there is none.
+   *
+   * Errors: `invalid` (the lease).
+   */
+  claim(options: OptionsOf<"fleet.verification.claim">): Promise<CheckpointWork | null> {
+    return this.caller.invoke("fleet.verification.claim", options);
+  }
+
+  /**
+   * Records whether a claimed checkpoint is complete. One that is becomes the current one of its project, unless a newer one is.
+   *
+   * Errors: `stale_verification_claim`.
+   */
+  complete(checkpointUuid: string, options: OptionsOf<"fleet.verification.complete", "checkpointUuid">): Promise<CheckpointSummary> {
+    return this.caller.invoke("fleet.verification.complete", options, { checkpointUuid });
+  }
+
+  /**
+   * Reports that a worker could not verify a checkpoint. It may be claimed again after a minute; after five attempts it counts as damaged.
+   *
+   * Errors: `stale_verification_claim`.
+   */
+  fail(checkpointUuid: string, options: OptionsOf<"fleet.verification.fail", "checkpointUuid">): Promise<FailedVerification> {
+    return this.caller.invoke("fleet.verification.fail", options, { checkpointUuid });
+  }
+
+  /**
+   * Reports that a worker still verifies a checkpoint, and renews its lease.
+   *
+   * Errors: `stale_verification_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
+   */
+  heartbeat(checkpointUuid: string, options: OptionsOf<"fleet.verification.heartbeat", "checkpointUuid">): Promise<Timestamp> {
+    return this.caller.invoke("fleet.verification.heartbeat", options, { checkpointUuid });
+  }
+
+  /**
+   * Lists checkpoint_verification_queue page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"fleet.verification.list"> = {}): Promise<QueuedVerificationPage> {
+    return this.caller.invoke("fleet.verification.list", options);
+  }
+
+  /** Finds when a checkpoint may be claimed next; null: none waits. It may miss recent commits of other processes. */
+  nextAvailable(options: OptionsOf<"fleet.verification.nextAvailable"> = {}): Promise<number | null> {
+    return this.caller.invoke("fleet.verification.nextAvailable", options);
+  }
+
+  /**
+   * Releases a claimed checkpoint, which others may claim at once. The attempt does not count.
+   *
+   * Errors: `stale_verification_claim`.
+   */
+  release(checkpointUuid: string, options: OptionsOf<"fleet.verification.release", "checkpointUuid">): Promise<null> {
+    return this.caller.invoke("fleet.verification.release", options, { checkpointUuid });
   }
 }
 

@@ -4,6 +4,7 @@ import type { OpenOptions } from "./open.js";
 import type { Runstate } from "./runstate.js";
 
 export { Apps } from "./apps.js";
+export { type ArtifactContent, Artifacts, type PutArtifactOptions, type ReadArtifactOptions } from "./artifacts.js";
 export type { ChangeSubject, CvmChange } from "./changes.js";
 export { Cvm, type ListOptions, type ProgramSource, type StartOptions } from "./cvm.js";
 export { Driver, type DriverState } from "./driver.js";

@@ -5,7 +5,7 @@ import { ignoreFurtherTraps } from "./microtasks.js";
 import { RunstateError, toError } from "./errors.js";
 import type { NodeFiles } from "./node/files.js";
 import { type WasmFile, explainRefusal } from "./wasm.js";
-import type { ImportResult, Progress, VerifyReport } from "./wire.js";
+import type { CollectReport, ImportResult, Progress, VerifyReport } from "./wire.js";
 
 /** An open store as the WebAssembly exports it. Parameters are JSON text. */
 export interface RawRunstate {
@@ -14,6 +14,24 @@ export interface RawRunstate {
   export(params: string, sink: (chunk: string | null) => void): Promise<unknown>;
   import(bytes: Uint8Array, progress?: (event: Progress) => void): Promise<ImportResult>;
   close(): Promise<void>;
+  // Modules of pages do not have these.
+  putArtifact?(params: string): Promise<RawArtifactUpload>;
+  readArtifact?(params: string): Promise<RawArtifactReader>;
+  collectArtifacts?(): Promise<CollectReport>;
+}
+
+/** An artifact that is being stored, as the WebAssembly exports it. */
+export interface RawArtifactUpload {
+  write(bytes: Uint8Array): Promise<void>;
+  finish(): Promise<string>;
+  abort(): Promise<void>;
+  free(): void;
+}
+
+/** A reader of an artifact as the WebAssembly exports it. */
+export interface RawArtifactReader {
+  next(): Promise<Uint8Array | undefined>;
+  free(): void;
 }
 
 /** Handles a claimed item of a kind. It resolves to the answer as JSON text, or rejects with a failure as JSON text. */

@@ -25,8 +25,8 @@ export interface OpenOptions extends Omit<Settings, "sliceInstructions" | "slice
   /** Writes the log of the engine to the console, from this level on. Default: `warn`. */
   log?: "off" | "error" | "warn" | "info" | "debug";
   /**
-   * In Node: the keys of secret fields, `ID:BASE64,…`, the current one first; `hash:BASE64` is the key of hashes. A page has no encryption and
-   * refuses the option.
+   * In Node and by `runstate/full`: the keys of secret fields, `ID:BASE64,…`, the current one first; `hash:BASE64` is the key of hashes. Other pages
+   * have no encryption and refuse the option.
    */
   keys?: string;
   /** Fails if the store does not exist, instead of creating it. Default: false. */

@@ -69,7 +69,7 @@ export class Question<A extends JsonInput = JsonInput> {
    * Errors: `invalid_answer` if the answer does not match the choices or the schema, which changes nothing; `already_answered` if the question
    * was answered before.
    */
-  async answer<V>(value: [JsonInput] extends [A] ? V & JsonInputOf<V> : A, options: { by?: string } & CommandOptions = {}): Promise<Run> {
+  async answer<V>(value: [JsonInput] extends [A] ? V & JsonInputOf<V> : A, options: { by?: string; cost?: string } & CommandOptions = {}): Promise<Run> {
     return this.#run.answer(value as unknown as JsonInput, { ...options, call: this.callId });
   }
 

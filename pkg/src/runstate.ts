@@ -32,7 +32,7 @@ export class Runstate extends Domains implements AsyncDisposable {
   readonly url: string;
   /** Programs and executions. */
   readonly cvm: Cvm;
-  /** Apps: executions of several steps. Modules of pages do not have them. */
+  /** Apps: executions of several steps. Pages have them by `runstate/full`. */
   override readonly apps: Apps;
   /** Due work of all domains: timers, deadlines, executions of dead processes, expired rows. The driver does it by itself. */
   readonly due: DueOperations;

@@ -1,4 +1,5 @@
-// The runtime that all entries for Node share. Its WebAssembly has file stores instead of IndexedDB, so that pages do not download them.
+// The runtime that all entries for Node and `runstate/full` share. Its WebAssembly has everything that the one of pages has, and file stores, apps,
+// encryption and simulated worlds.
 
 import * as glue from "../build/runstate_node.js";
 import { type Glue, Instance } from "./instance.js";

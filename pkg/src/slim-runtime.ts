@@ -32,6 +32,11 @@ export class SlimRuntime {
 
   constructor(private readonly runtime: Instance) {}
 
+  /** The compiler that `init` was given; undefined if there was none. */
+  get compile(): CompileFunction | undefined {
+    return this.#compile;
+  }
+
   readonly init = async (source: WasmSource, options: InitOptions = {}): Promise<void> => {
     const { compile, compilerWasm, files } = validateOptions("init", options, INIT);
     // A failed fetch rejects the first compilation; it is not an unhandled rejection before that.

@@ -96,6 +96,12 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
 
   // Handlers: `cc` receives questions, tools receive their arguments.
   // The type of a tool's arguments may be narrower than `Json`, and a tool may return nothing.
+  const artifact: string = await rs.apps.artifacts.put(new Blob(["a"]).stream(), { execution: "e", step: 1, type: "log", name: "a.txt", metadata: { ...input }, signal });
+  const bytes: ReadableStream<Uint8Array> = await rs.apps.artifacts.read(artifact, { start: 1 });
+  // @ts-expect-error an artifact has a name
+  await rs.apps.artifacts.put(bytes, { execution: "e", step: 1, type: "log" });
+  // @ts-expect-error a stream of an artifact consists of bytes
+  await rs.apps.artifacts.put((async function* () { yield "a"; })(), { execution: "e", step: 1, type: "log", name: "a.txt" });
   rs.cvm.worker({ weather: async (args: { city: string }) => `sunny in ${args.city}`, notify: () => {} });
   const stop = rs.cvm.worker({
     cc: async (question, task) => {

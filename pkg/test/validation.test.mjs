@@ -61,7 +61,7 @@ test("a usage error names the called method and changes nothing", async (t) => {
     [rs.cvm.claim({ kinds: ["cc"], owner: "o", leaseMs: 0.5 }), /`leaseMs` must be .* not 0\.5$/],
     [rs.cvm.heartbeat(work, -1), /^cvm\.heartbeat: `leaseMs` must be a whole number of milliseconds, 0 or more, not -1$/],
     [rs.cvm.complete(), /^`work` has no claim; pass the value that `cvm\.claim` returned$/],
-    [rs.cvm.complete(work, 1, { bye: "me" }), /^cvm\.complete has no option `bye`; its options are `call`, `execution`, `token`, `answer`, `by`, `commandId`$/],
+    [rs.cvm.complete(work, 1, { bye: "me" }), /^cvm\.complete has no option `bye`; its options are `call`, `execution`, `token`, `answer`, `by`, `cost`, `commandId`$/],
     [rs.cvm.fail(work, "no", { retry: { attempts: 3 } }), /^cvm\.fail: `retry\.initialMs` is missing; it must be a whole number of milliseconds/],
     [rs.due.run({ limit: "all" }), /^due\.run: `limit` must be .* not "all"$/],
     [rs.cvm.countFinished({ before: "now" }), /^cvm\.countFinished: `before` must be a time in milliseconds since 1970, not "now"$/],

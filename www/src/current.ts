@@ -1,7 +1,7 @@
 // The execution that the page shows, read in one consistent view and updated with the changes of every tab.
 
 import { effect, signal } from "@preact/signals";
-import { RunstateError, type CallRow, type Execution, type Run, type Runstate } from "runstate/slim";
+import { RunstateError, type CallRow, type Execution, type Run, type Runstate } from "runstate/full";
 
 import { changedIds, makeRefresh } from "./engine";
 import { explain, hasCode, type Explanation } from "./notices";

@@ -1,7 +1,7 @@
 // The draft of an answer that a schema describes: the typed texts, which may be incomplete, and their conversion to a JSON value. Only the engine
 // validates answers.
 
-import type { Json } from "runstate";
+import type { Json } from "runstate/full";
 
 import { formatValue } from "./format";
 

@@ -3,8 +3,8 @@
 import { computed, effect, signal } from "@preact/signals";
 import { compile as compileSource, init as initCompiler } from "runstate/compiler";
 import compilerUrl from "runstate/compiler.wasm?url";
-import engineUrl from "runstate/runstate.wasm?url";
-import { init, open, type CompiledSource, type Runstate } from "runstate/slim";
+import engineUrl from "runstate/node.wasm?url";
+import { init, open, type CompiledSource, type Runstate } from "runstate/full";
 
 import { explain, hasCode, notices, notifyError, type Explanation } from "./notices";
 

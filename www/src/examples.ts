@@ -1,7 +1,12 @@
 // The examples of the page: a short one with two questions, and those of the project.
 
+import agentLoop from "../../examples/agent_loop.ts?raw";
+import approval from "../../examples/approval.ts?raw";
 import codeReview from "../../examples/code_review.ts?raw";
+import debate from "../../examples/debate.ts?raw";
+import fanOut from "../../examples/fan_out.ts?raw";
 import interview from "../../examples/interview.ts?raw";
+import saga from "../../examples/saga.ts?raw";
 import triage from "../../examples/triage.ts?raw";
 
 export interface Example {
@@ -29,6 +34,11 @@ export const EXAMPLES: [Example, ...Example[]] = [
   { name: "code_review", about: "Verdicts and notes on three functions", source: codeReview },
   { name: "interview", about: "Answers with a schema, and a deadline", source: interview },
   { name: "triage", about: "Twenty questions at once, a hundred in all", source: triage },
+  { name: "agent_loop", about: "An agent with tools, retries and a limit", source: agentLoop },
+  { name: "fan_out", about: "Twenty summaries at the same time, and one of all", source: fanOut },
+  { name: "saga", about: "Bookings, cancelled in reverse order if one fails", source: saga },
+  { name: "debate", about: "Three models discuss, a judge decides", source: debate },
+  { name: "approval", about: "A deadline, a second person and a default", source: approval },
 ];
 
 /** The new name of a source whose name was `name`. A changed example is renamed, so that it does not become a version of the example. */

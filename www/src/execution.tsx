@@ -1,6 +1,6 @@
 // An execution: its status, commands, questions, outcome, source, state, variables, output and calls.
 
-import type { CallRow, Execution, Json, Run } from "runstate";
+import type { CallRow, Execution, Json, Run } from "runstate/full";
 
 import { Age, Button, Panel, useCommand } from "./controls";
 import { currentExecution, type CurrentExecution } from "./current";

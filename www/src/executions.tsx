@@ -2,7 +2,7 @@
 
 import { effect, signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import type { ExecutionSummary, Runstate } from "runstate";
+import type { ExecutionSummary, Runstate } from "runstate/full";
 
 import { Age, Button, useCommand } from "./controls";
 import { changedIds, engine, isDurable, makeRefresh, store } from "./engine";

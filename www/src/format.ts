@@ -1,6 +1,6 @@
 // Formats times, counts and values for people, and reads the ids in an export.
 
-import type { Json, Status } from "runstate";
+import type { Json, Status } from "runstate/full";
 
 const UNITS = [
   ["day", 86_400_000],

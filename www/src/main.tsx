@@ -4,6 +4,8 @@ import "./styles/page.css";
 
 import { render } from "preact";
 
+import { followApps } from "./apps";
+import { followBudgets } from "./budgets";
 import { followTime, keepFocus } from "./controls";
 import { followCurrentExecution } from "./current";
 import { followChanges, loadCompiler, openSession } from "./engine";
@@ -28,6 +30,8 @@ void opening.then((rs) => {
   performance.mark("runstate.open");
   followCurrentExecution(rs);
   followExecutions(rs);
+  followApps(rs);
+  followBudgets(rs);
   void followChanges(rs);
   void verifyInterruptedBurst(rs);
 });

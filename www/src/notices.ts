@@ -1,7 +1,7 @@
 // Notices of the page: short texts in toasts, and the texts of errors.
 
 import { signal } from "@preact/signals";
-import { RunstateError } from "runstate/slim";
+import { RunstateError } from "runstate/full";
 
 export interface Explanation {
   title: string;

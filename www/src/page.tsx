@@ -3,6 +3,8 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
+import { AppsLink, AppsPanel } from "./apps";
+import { BudgetsLink, BudgetsPanel } from "./budgets";
 import { Button } from "./controls";
 import { ExecutionPanel } from "./execution";
 import { downloadProgress, isDurable, isOpening, problem, store } from "./engine";
@@ -35,10 +37,10 @@ export function App() {
       <KillReportBanner />
       <div class="columns" data-at={at}>
         <main id="main" ref={main} tabIndex={-1} class={at === "execution" ? "at-execution" : "at-new"}>
-          {at === "execution" ? (
+          {["execution", "apps", "budgets"].includes(at) ? (
             <>
               <EngineProgress />
-              <ExecutionPanel />
+              {at === "apps" ? <AppsPanel /> : at === "budgets" ? <BudgetsPanel /> : <ExecutionPanel />}
             </>
           ) : (
             <>
@@ -87,7 +89,7 @@ function Header() {
   const themeLabel = `Theme: ${theme.value || "system"}. Change it`;
   return (
     <header class="top bar">
-      <a class="brand" href="#/new" aria-label="runstate: to the start">
+      <a class="brand" href="#/new" aria-label="runstate: to the start" title="runstate">
         <img src="./icon.svg" width="26" height="26" alt="" />
         <h1>runstate</h1>
       </a>
@@ -95,6 +97,8 @@ function Header() {
         {!isOnline.value && <span class="pill">Offline: everything works</span>}
         {store.value !== null && !isDurable.value && <span class="pill bad">Nothing is saved</span>}
         <a class="to-list" href={LIST} aria-current={route.value.at === "list" ? "page" : undefined} data-testid="to-list">Executions</a>
+        <AppsLink />
+        <BudgetsLink />
         <a class="to-source" href={__SOURCE__}>Source</a>
         <Button class="icon" onClick={changeTheme} aria-label={themeLabel} title={themeLabel} testid="theme">◐</Button>
         <Button class="kill danger" onClick={openKillDialog} testid="kill">Kill it</Button>

@@ -2,7 +2,7 @@
 
 import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { Diagnostic, Json } from "runstate";
+import type { Diagnostic, Json } from "runstate/full";
 
 import { Button, useCommand } from "./controls";
 import { compile, engine, store } from "./engine";

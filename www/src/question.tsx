@@ -1,7 +1,7 @@
 // The open calls of an execution, one card each: its question, its deadline, and the input for the answer. Timers have only a time.
 
 import { useSignal } from "@preact/signals";
-import type { Execution, Json, OpenCall } from "runstate";
+import type { Execution, Json, OpenCall } from "runstate/full";
 
 import { Button, now, useCommand } from "./controls";
 import { choicesOf, describeBounds, fieldKind, memberOf, membersOf, parseDraft, toSchema, type Draft } from "./draft";

@@ -34,21 +34,25 @@ export function randomWord(length: number): string {
 export const tabName = `tab-${randomWord(3)}`;
 
 /**
- * The shown part of the page, with the id of the shown execution or "". It is in the address, so that a reload, a bookmark or another tab shows the
+ * The shown part of the page, with the id of the shown execution or "", or that of an app. It is in the address, so that a reload, a bookmark or another tab shows the
  * same part. Wide screens show the list beside every part; on a phone the list is a part of its own.
  */
-export type Route = { at: "new" | "list" | "execution"; id: string };
+export type Route = { at: "new" | "list" | "execution" | "apps" | "budgets"; id: string; app?: string };
 
 export const LIST = "#/executions";
+export const APPS = "#/apps";
+export const BUDGETS = "#/budgets";
 
 export const route = signal(parseRoute(location.hash));
 addEventListener("hashchange", () => (route.value = parseRoute(location.hash)));
 
 function parseRoute(hash: string): Route {
   if (hash === LIST) return { at: "list", id: "" };
+  if (hash === BUDGETS) return { at: "budgets", id: "" };
   try {
-    const id = decodeURIComponent(/^#\/x\/(.+)$/.exec(hash)?.[1] ?? "");
-    return { at: id === "" ? "new" : "execution", id };
+    const [, part, id = ""] = /^#\/(x|apps)(?:\/(.+))?$/.exec(hash) ?? [];
+    if (part === "apps") return { at: part, id: "", app: decodeURIComponent(id) };
+    return { at: id === "" ? "new" : "execution", id: decodeURIComponent(id) };
   } catch {
     // The address was truncated within an escape sequence.
     return { at: "new", id: "" };
@@ -59,5 +63,6 @@ export function hrefOf(id: string): string {
   return `#/x/${encodeURIComponent(id)}`;
 }
 
+export const hrefOfApp = (id: string) => `${APPS}/${encodeURIComponent(id)}`;
 export const showExecution = (id: string) => void (location.hash = hrefOf(id));
 export const showEditor = () => void (location.hash = "#/new");

@@ -2,7 +2,7 @@
 // the acknowledged answers is compared with the store.
 
 import { signal } from "@preact/signals";
-import type { Runstate } from "runstate/slim";
+import type { Runstate } from "runstate/full";
 
 import { listCalls } from "../current";
 import { engineModule } from "../engine";

@@ -1,6 +1,6 @@
 // The proof after a kill: every acknowledged answer is in the store, and none was applied twice.
 
-import type { CallRow } from "runstate";
+import type { CallRow } from "runstate/full";
 
 import { formatCount } from "../format";
 
