@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use super::package;
 use crate::error::XtaskError;
-use crate::mongodb::MongodServer;
 use crate::package::PackageBuild;
 use crate::process::ProgramCall;
 use crate::report::RunReport;
+use crate::server::TestServers;
 use crate::tools;
 use crate::workspace::{CargoTarget, Workspace, text};
 
@@ -27,9 +27,8 @@ pub fn run_benches(workspace: &Workspace, filter: Option<&str>, report: &mut Run
     for CargoTarget { package, name } in benches {
         report.step(&format!("bench: {name}"), |step| {
             let call = ProgramCall::cargo("bench --all-features --package").arg(&package).arg("--bench").arg(&name);
-            let server = if name == "mongodb" { Some(MongodServer::start(step)?) } else { None };
-            let call = server.iter().fold(call, |call, server| server.environment(call));
-            call.env("RUNSTATE_BENCH_FILE", &lines).run(step)
+            let servers = TestServers::start_for(&name, step)?;
+            servers.environment(call).env("RUNSTATE_BENCH_FILE", &lines).run(step)
         });
     }
     report.step("figures", |_| write_figures(&lines, &to));

@@ -70,14 +70,14 @@ pub fn check_wasm_tree(step: &mut StepContext) -> Result<(), XtaskError> {
     // With all features. A page has no sockets. Rexie uses tokio's channels, not its runtime.
     check_absent(
         &format!("--target {} --all-features", tools::WASM_TARGET),
-        &["clap", "mio", "mongodb", "socket2"],
+        &["clap", "mio", "mongodb", "socket2", "tokio-postgres"],
         step,
     )
 }
 
 /// Checks that the dependency tree of a program that links the library contains no command line, compiler or database driver.
 pub fn check_native_tree(step: &mut StepContext) -> Result<(), XtaskError> {
-    check_absent("--no-default-features --features file", &["clap", "oxc", "mongodb"], step)
+    check_absent("--no-default-features --features file", &["clap", "oxc", "mongodb", "tokio-postgres"], step)
 }
 
 fn check_absent(words: &str, families: &[&str], step: &mut StepContext) -> Result<(), XtaskError> {

@@ -107,7 +107,10 @@ fn tool_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
             XtaskError::combine(subcommands.into_iter().chain([MONGOD.get(step).map(drop)]))
         }),
         ScheduledStep::new("tools: Debian packages", |step| {
-            XtaskError::combine([tools::node, tools::chromium, tools::strace].map(|install| install(step)))
+            let postgres: fn(&mut _) -> _ = |step| tools::postgres(step).map(drop);
+            let pooler: fn(&mut _) -> _ = |step| tools::pgbouncer(step).map(drop);
+            let installs = [tools::node, tools::chromium, tools::strace, postgres, pooler];
+            XtaskError::combine(installs.map(|install| install(step)))
         }),
         ScheduledStep::new("tools: npm packages", package::install_all_npm_packages).after(&["tools: Debian packages"]),
         ScheduledStep::new("tools: VS Code", |step| tools::code_server(step).map(drop))

@@ -11,9 +11,11 @@ mod generate;
 mod mongodb;
 mod mutations;
 mod package;
+mod postgres;
 mod process;
 mod report;
 mod schedule;
+mod server;
 mod suite;
 mod test_results;
 mod times;
@@ -28,6 +30,7 @@ use clap::Parser as _;
 use error::XtaskError;
 use generate::{GenerateMode, GeneratedSet};
 use package::PackageBuild;
+use process::ProgramCall;
 use report::RunReport;
 use times::RunTimes;
 use workspace::Workspace;
@@ -69,6 +72,12 @@ fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
         XtaskCommand::Setup => gate::setup(&workspace, &mut report)?,
         XtaskCommand::Bench { browser: true, .. } => bench::run_browser_bench(&workspace, &mut report),
         XtaskCommand::Bench { filter, .. } => bench::run_benches(&workspace, filter.as_deref(), &mut report),
+        XtaskCommand::Test262 { folder, filter, node } => {
+            let call = ProgramCall::cargo("run --release --package runstate --features compiler --example test262 --");
+            let call = filter.iter().fold(call.arg(&folder), |call, filter| call.words("--filter").arg(filter));
+            let call = if node { call.arg("--node") } else { call };
+            report.step("test262", |step| call.run(step));
+        }
         XtaskCommand::Pkg { check } => {
             let build = if check { PackageBuild::Checked } else { PackageBuild::Shipped };
             report.step("package", |step| package::build(&workspace, build, step));

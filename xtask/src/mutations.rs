@@ -10,8 +10,8 @@ use super::report::StepContext;
 use super::test_results::TestTally;
 use super::tools::NEXTEST;
 use crate::error::XtaskError;
-use crate::mongodb::MongodServer;
 use crate::process::ProgramCall;
+use crate::server::TestServers;
 use crate::tools;
 use crate::workspace::{Workspace, items, text};
 
@@ -45,7 +45,7 @@ pub fn run(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskErr
     let folder = workspace.target().join("mutations");
     let tree = folder.join("tree");
     copy_tree(&tree)?;
-    let server = MongodServer::start(step)?;
+    let servers = TestServers::start(step);
     let mut broken = Vec::new();
     for mutation in &mutations {
         let path = tree.join(&mutation.file);
@@ -53,7 +53,7 @@ pub fn run(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskErr
         let planted = mutation.apply(&original).map_err(|why| XtaskError::RuleViolated(vec![why]))?;
         step.say(format_args!("\n--- {}", mutation.name));
         fs::write(&path, planted).map_err(failed(&path))?;
-        let result = mutation.check.fails(&tree, &folder.join("target"), &server, step);
+        let result = mutation.check.fails(&tree, &folder.join("target"), &servers, step);
         fs::write(&path, original).map_err(failed(&path))?;
         // A mutation that cannot be built does not prevent the later ones.
         let why = match result {
@@ -91,7 +91,7 @@ impl MutationCheck {
         &self,
         tree: &Path,
         target: &Path,
-        server: &MongodServer,
+        servers: &TestServers,
         step: &mut StepContext,
     ) -> Result<bool, XtaskError> {
         match self {
@@ -99,7 +99,7 @@ impl MutationCheck {
                 let nextest = ProgramCall::new(tools::subcommand(&NEXTEST, step)?);
                 let call = nextest.words("nextest run --all-features --no-fail-fast --package").arg(package).words(of);
                 let call = call.arg("-E").arg(&format!("test(={test})"));
-                let status = server.environment(call).folder(tree).env("CARGO_TARGET_DIR", target).status(step)?;
+                let status = servers.environment(call).folder(tree).env("CARGO_TARGET_DIR", target).status(step)?;
                 match status.code() {
                     Some(0) => Ok(false),
                     Some(TESTS_FAILED) => Ok(true),

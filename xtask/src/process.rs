@@ -65,6 +65,11 @@ impl ProgramCall {
         self
     }
 
+    /// The command, for a caller that starts it in another way.
+    pub fn into_command(self) -> Command {
+        self.command
+    }
+
     /// Runs the call; its stdout and stderr go to the log of `step`.
     pub fn run(mut self, step: &mut StepContext) -> Result<(), XtaskError> {
         let status = self.start(step);

@@ -32,7 +32,11 @@ struct StepSummary {
     name: String,
     took: Duration,
     status: GateStepStatus,
+    log: Option<PathBuf>,
 }
+
+/// The lines of a failed step's log that the closing lines repeat. Test runners name their failed tests last.
+const REPEATED_LINES: usize = 50;
 
 enum GateStepStatus {
     Passed,
@@ -129,6 +133,7 @@ impl RunReport {
     }
 
     fn close_step(&mut self, name: &str, took: Duration, step: StepContext, result: Result<(), XtaskError>) {
+        let log = step.path().map(Path::to_owned);
         step.skips.into_iter().for_each(|skip| self.skip(skip));
         self.tally += step.tally;
         self.tests.extend(step.tests);
@@ -145,7 +150,7 @@ impl RunReport {
             GateStepStatus::Failed(why) => println!("    FAILED, {}: {why}", format_seconds(took)),
             GateStepStatus::Skipped => println!("    skipped, {}", format_seconds(took)),
         }
-        self.steps.push(StepSummary { name: name.to_owned(), took, status });
+        self.steps.push(StepSummary { name: name.to_owned(), took, status, log });
     }
 
     fn skip(&mut self, skip: Skip) {
@@ -157,7 +162,7 @@ impl RunReport {
     /// Prints the closing lines and returns the exit code. `times` marks slow steps and records the times of this run.
     pub fn close(mut self, times: Option<RunTimes>) -> ExitCode {
         println!("\n=== summary");
-        for StepSummary { name, took, status } in &self.steps {
+        for StepSummary { name, took, status, .. } in &self.steps {
             let note = times.as_ref().and_then(|times| times.slow_note(name, *took)).unwrap_or_default();
             let label = match status {
                 GateStepStatus::Passed => "ok",
@@ -173,9 +178,12 @@ impl RunReport {
             println!("skipped: {what}: {why}");
         }
         let mut failed = 0;
-        for StepSummary { name, status, .. } in &self.steps {
+        for StepSummary { name, status, log, .. } in &self.steps {
             if let GateStepStatus::Failed(why) = status {
                 failed += 1;
+                if let Some(log) = log {
+                    println!("\n=== end of {name}\n{}", last_lines(&fs::read(log).unwrap_or_default(), REPEATED_LINES));
+                }
                 println!("failed: {name}: {why}");
             }
         }
@@ -214,6 +222,13 @@ impl RunReport {
             Err(error) => println!("cannot record the times of this run: {error}"),
         }
     }
+}
+
+/// The last `count` lines of a log.
+fn last_lines(log: &[u8], count: usize) -> String {
+    let text = String::from_utf8_lossy(log);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 fn format_seconds(duration: Duration) -> String {
@@ -287,5 +302,17 @@ impl StepContext {
 
     pub fn count(&mut self, tally: TestTally) {
         self.tally += tally;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_lines;
+
+    #[test]
+    fn last_lines_of_a_log_are_repeated() {
+        assert_eq!(last_lines(b"a\nb\nc\n", 2), "b\nc");
+        assert_eq!(last_lines(b"a\n\xff", 9), "a\n\u{fffd}");
+        assert_eq!(last_lines(b"", 2), "");
     }
 }

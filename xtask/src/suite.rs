@@ -9,8 +9,8 @@ use super::test_results::{Junit, Skip, TestTally};
 use super::tools::{MONGOD, NEXTEST};
 use crate::args::Length;
 use crate::error::XtaskError;
-use crate::mongodb::MongodServer;
 use crate::process::ProgramCall;
+use crate::server::TestServers;
 use crate::workspace::Workspace;
 use crate::{package, tools};
 
@@ -55,17 +55,16 @@ impl<'a> Suite<'a> {
         }
     }
 
-    /// Runs the tests. Tests that need MongoDB or the npm package report a skip if it is missing.
+    /// Runs the tests. Tests that need a server or the npm package report a skip if it is missing.
     pub fn run(&self, selection: TestSelection<'_>, step: &mut StepContext) -> Result<(), XtaskError> {
         step.say(format_args!("random tests run with seed {0}; set RUNSTATE_SEED={0} to repeat them", self.seed));
-        // The server is a download of 42 MB, so it is fetched only for tests that may need it.
-        let needs_server = match selection {
-            TestSelection::All => true,
-            TestSelection::Quick => false,
-            TestSelection::Named(filter) => filter.contains("mongo") || MONGOD.find_installed().is_some(),
+        // MongoDB is a download of 42 MB, so it is fetched only for tests that may need it.
+        let servers = match selection {
+            TestSelection::Quick => TestServers::default(),
+            TestSelection::Named(filter) if MONGOD.find_installed().is_none() => TestServers::start_for(filter, step)?,
+            TestSelection::All | TestSelection::Named(_) => TestServers::start(step),
         };
-        let server = if needs_server { self.server(step) } else { None };
-        let environment = |call| self.environment(call, server.as_ref());
+        let environment = |call| self.environment(call, &servers);
         let Some(nextest) = self.nextest(step) else {
             let call = ProgramCall::cargo("test --no-fail-fast");
             let call = match selection {
@@ -117,7 +116,10 @@ impl<'a> Suite<'a> {
 
     /// The doc tests of the library.
     pub fn doc_tests(&self, step: &mut StepContext) -> Result<(), XtaskError> {
-        run_libtest(self.environment(ProgramCall::cargo("test --workspace --all-features --doc"), None), step)
+        run_libtest(
+            self.environment(ProgramCall::cargo("test --workspace --all-features --doc"), &TestServers::default()),
+            step,
+        )
     }
 
     fn nextest(&self, step: &mut StepContext) -> Option<ProgramCall> {
@@ -130,18 +132,8 @@ impl<'a> Suite<'a> {
         }
     }
 
-    fn server(&self, step: &mut StepContext) -> Option<MongodServer> {
-        match MongodServer::start(step) {
-            Ok(server) => Some(server),
-            Err(error) => {
-                step.skip(Skip { what: "tests on MongoDB".into(), why: error.to_string() });
-                None
-            }
-        }
-    }
-
     /// The environment of the tests. proptest uses the same seed, so that one number repeats a whole run.
-    fn environment(&self, mut call: ProgramCall, server: Option<&MongodServer>) -> ProgramCall {
+    fn environment(&self, mut call: ProgramCall, servers: &TestServers) -> ProgramCall {
         let seed = self.seed.to_string();
         call = call.env("PROPTEST_RNG_SEED", &seed).env("RUNSTATE_SEED", &seed);
         if self.length == Length::Full {
@@ -154,10 +146,7 @@ impl<'a> Suite<'a> {
                 call = call.env("RUNSTATE_CHROMIUM", chromium);
             }
         }
-        match server {
-            Some(server) => server.environment(call),
-            None => call,
-        }
+        servers.environment(call)
     }
 }
 

@@ -184,6 +184,41 @@ fn install_code_server(folder: &Path, step: &mut StepContext) -> Result<(), Xtas
     fs::write(folder.join(".installed"), "").map_err(failed(folder))
 }
 
+/// Oldest major version of PostgreSQL that the store supports.
+const OLDEST_POSTGRES: u32 = 15;
+
+/// Where Debian has the programs of PostgreSQL, a folder for each major version.
+const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
+
+/// Installs PostgreSQL; returns the folder of the newest version's programs.
+pub fn postgres(step: &mut StepContext) -> Result<PathBuf, XtaskError> {
+    let folder = match find_postgres() {
+        Some(folder) => folder,
+        None => {
+            install_debian_package("postgresql", step)?;
+            let why = format!("no version from {OLDEST_POSTGRES} is in {POSTGRES_FOLDER}");
+            find_postgres().ok_or_else(|| XtaskError::Missing { what: "PostgreSQL".into(), why })?
+        }
+    };
+    step.say(ProgramCall::new(folder.join("postgres")).arg("--version").output()?.trim());
+    Ok(folder)
+}
+
+fn find_postgres() -> Option<PathBuf> {
+    let versions = fs::read_dir(POSTGRES_FOLDER).ok()?.filter_map(Result::ok);
+    let versions = versions.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let newest = versions.filter(|version| *version >= OLDEST_POSTGRES).max()?;
+    let folder = Path::new(POSTGRES_FOLDER).join(newest.to_string()).join("bin");
+    runs(&folder.join("initdb"), "--version").then_some(folder)
+}
+
+/// Installs PgBouncer; returns its program.
+pub fn pgbouncer(step: &mut StepContext) -> Result<PathBuf, XtaskError> {
+    let program = Path::new("/usr/sbin/pgbouncer");
+    ensure_debian_program(&program.to_string_lossy(), "pgbouncer", step)?;
+    Ok(program.to_owned())
+}
+
 /// Installs the tracer of system calls.
 pub fn strace(step: &mut StepContext) -> Result<(), XtaskError> {
     ensure_debian_program("strace", "strace", step)

@@ -22,8 +22,8 @@ const BUILT_INS: &str = "crates/vm/src/globals.rs";
 const ARRAY: &str = "crates/vm/src/array.rs";
 
 /// Types in [`PROGRAM`], by placeholder.
-const STRUCTS: [(&str, &str); 3] =
-    [("instruction", "Instruction"), ("function", "Function"), ("handler", "ExceptionHandler")];
+const STRUCTS: [(&str, &str); 4] =
+    [("instruction", "Instruction"), ("function", "Function"), ("handler", "ExceptionHandler"), ("file", "SourceFile")];
 const ENUMS: [(&str, &str); 2] = [("capture", "Capture"), ("function kind", "FunctionKind")];
 
 /// Integer constants, by placeholder.
