@@ -11,6 +11,8 @@ mod async_generator;
 mod date_generator;
 #[path = "language/program_generator.rs"]
 mod program_generator;
+#[path = "language/shrink.rs"]
+mod shrink;
 #[path = "language/value_generator.rs"]
 mod value_generator;
 
@@ -60,15 +62,15 @@ fn load_cases() -> Vec<LanguageCase> {
     cases
 }
 
-/// Compares all cases with Node, and reports all differences at once. `excuses` accepts a difference. Returns the number of equal
-/// cases.
+/// Compares all cases with Node, and reports all differences at once, the first one also shrunk. `excuses` accepts a difference. Returns the
+/// number of equal cases.
 fn compare(test: &str, cases: &[LanguageCase], excuses: impl Fn(&LanguageOutcome, &LanguageOutcome) -> bool) -> usize {
     let Some(expected) = run_in_node(cases) else {
         println!("skipped: language::{test}: there is no node on this machine");
         assert!(std::env::var_os("CI").is_none(), "under CI a skip is a failure");
         return cases.len();
     };
-    let (mut differences, mut same) = (Vec::new(), 0);
+    let (mut differences, mut first, mut same) = (Vec::new(), None, 0);
     for (case, (expected, took)) in cases.iter().zip(&expected) {
         let is_long = *took > LONGEST_IN_NODE;
         let found = run_in_machine(case, if is_long { MOST_INSTRUCTIONS / 100 } else { MOST_INSTRUCTIONS });
@@ -77,9 +79,13 @@ fn compare(test: &str, cases: &[LanguageCase], excuses: impl Fn(&LanguageOutcome
             same += 1;
         } else if !is_beginning && !excuses(expected, &found) {
             differences.push(difference(case, expected, &found));
+            // The text for Node of a program with types is another one.
+            first = first.or(case.node_source.is_none().then_some(case));
         }
     }
-    let shown: Vec<&str> = differences.iter().take(12).map(String::as_str).collect();
+    let mut shown: Vec<&str> = differences.iter().take(12).map(String::as_str).collect();
+    let shrunk = first.map(|case| shrink(case, &excuses)).unwrap_or_default();
+    shown.push(&shrunk);
     assert!(
         differences.is_empty(),
         "{} of {} programs differ from Node\n{}",
@@ -88,6 +94,25 @@ fn compare(test: &str, cases: &[LanguageCase], excuses: impl Fn(&LanguageOutcome
         shown.join("\n")
     );
     same
+}
+
+/// The lines of a program that are enough to make it differ from Node. Only a program that compiles, and that ends here, also runs in Node.
+fn shrink(case: &LanguageCase, excuses: impl Fn(&LanguageOutcome, &LanguageOutcome) -> bool) -> String {
+    let with = |source: &String| LanguageCase { source: source.clone(), node_source: None, ..case.clone() };
+    let fails = |sources: &[String]| {
+        let found: Vec<_> =
+            sources.iter().map(|source| run_in_machine(&with(source), MOST_INSTRUCTIONS / 1_000)).collect();
+        let ends =
+            |found: &&LanguageOutcome| !matches!(found.end, LanguageEnd::Refused(_)) && found.end != does_not_end();
+        let ending: Vec<LanguageCase> =
+            sources.iter().zip(&found).filter(|(_, found)| ends(found)).map(|(source, _)| with(source)).collect();
+        let mut expected = run_in_node(&ending).unwrap_or_default().into_iter();
+        let differs = |found: &LanguageOutcome| {
+            ends(&found) && expected.next().is_some_and(|(one, _)| one != *found && !excuses(&one, found))
+        };
+        found.iter().map(differs).collect()
+    };
+    format!("--- {} in its smallest form\n{}", case.name, shrink::shrink_lines(&case.source, fails))
 }
 
 /// Limits are tighter than in Node. The lines before must be the same.
@@ -261,7 +286,7 @@ fn limit_error_names_its_limit_and_cannot_be_caught() {
 }
 
 /// A program with its input and answers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct LanguageCase {
     name: String,
     source: String,

@@ -24,4 +24,6 @@ mod subscriptions;
 mod verification;
 #[cfg(feature = "webhook")]
 mod webhooks;
+#[path = "../worker_processes/mod.rs"]
+mod worker_processes;
 mod workers;

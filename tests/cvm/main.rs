@@ -11,6 +11,7 @@ mod due;
 mod head_consistency;
 mod inspection;
 mod interleaving;
+mod killed_workers;
 mod lifecycle;
 mod listing;
 mod queries;
@@ -23,6 +24,8 @@ mod small_batches;
 mod staged_turns;
 mod tasks;
 mod worker_loop;
+#[path = "../worker_processes/mod.rs"]
+mod worker_processes;
 mod workers;
 mod year_simulation;
 

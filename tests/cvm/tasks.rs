@@ -48,6 +48,26 @@ fn each_answer_continues_its_own_task() {
 }
 
 #[test]
+fn open_calls_name_the_functions_that_await_them() {
+    test_warm_and_cold(FAN_OUT, |mut scene| {
+        let shown = |scene: &Scene| scene.show().calls.into_iter().map(|call| call.stack).collect::<Vec<_>>();
+        let outer = |index| {
+            [
+                format!("at async Promise.all (index {index})"),
+                "at async main (3:41)".to_owned(),
+                "at async <program> (3:5)".to_owned(),
+            ]
+        };
+        let awaited = |column: u32, index| [vec![format!("at async ask (2:{column})")], outer(index).to_vec()].concat();
+        assert_eq!(shown(&scene), [awaited(49, 0), awaited(49, 1), awaited(49, 2)]);
+        scene.answer_call(2, "B");
+        assert_eq!(shown(&scene), [awaited(49, 0), awaited(49, 2), awaited(113, 1)]);
+    });
+    let scene = Scene::program(r#"console.log(CC("blocks?"))"#);
+    assert_eq!(scene.show().calls[0].stack, Vec::<String>::new());
+}
+
+#[test]
 fn answers_during_a_pause_are_used_after_it() {
     test_warm_and_cold(FAN_OUT, |mut scene| {
         block_on(scene.cvm().pause("run")).unwrap();
@@ -92,6 +112,21 @@ fn deadlines_and_timers_of_tasks_pass_on_their_own() {
             "[ 'TimeoutError', 'none', 'yes' ]",
         ]);
         scene.check();
+    });
+}
+
+#[test]
+fn an_answer_without_a_name_is_never_for_a_timer() {
+    let source = r#"
+        const wait = async (ms) => { await sleep(ms); return "nothing"; };
+        console.log(await Promise.race([wait(9000), CC("quick?")]));
+        console.log(await Promise.race([wait(1000), wait(2000)]));"#;
+    test_warm_and_cold(source, |mut scene| {
+        assert_eq!((scene.head("ccWaiting.openCalls"), scene.head("ccWaiting.prompt")), (json!(2), json!("quick?")));
+        scene.answer("yes").expect_output(["yes"]);
+        assert_eq!(error_code(scene.try_answer("which?")), codes::AMBIGUOUS_CALL);
+        scene.advance(Millis(1_000));
+        scene.expect(Status::Complete).expect_output(["yes", "nothing"]).check();
     });
 }
 

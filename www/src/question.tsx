@@ -38,7 +38,7 @@ export function Questions({ execution: { id, calls, status } }: { execution: Exe
 function Card({ execution, call }: { execution: string; call: OpenCall }) {
   const wrong = useSignal("");
   const { busy, run } = useCommand(showError);
-  const { callId, kind, line, key, owner, args, deadline, choices } = call;
+  const { callId, kind, line, key, owner, args, deadline, choices, stack } = call;
   const id = `q-${callId}`;
 
   function answer(value: Json): void {
@@ -68,6 +68,7 @@ function Card({ execution, call }: { execution: string; call: OpenCall }) {
           {deadline !== null && <Deadline at={deadline} call={call} />}
         </p>
       </header>
+      {stack && <pre class="hint" aria-label="Waiting functions" data-testid="stack">{stack.join("\n")}</pre>}
       {args !== null && <pre class="scroll" tabIndex={0}>{JSON.stringify(args, null, 2)}</pre>}
       {choices !== null ? (
         <div class="bar" role="group" aria-label="Answers">

@@ -80,6 +80,7 @@ async fn print_open_calls(session: &Session, view: &Execution) -> Result<CliExit
         session.out.question(call)?;
         let row = rows.iter().find(|row| row.id == call.call_id && row.claim.is_some());
         let mut details: Vec<String> = call.key.iter().map(|key| format!("  key {key}")).collect();
+        details.extend(call.stack.iter().map(|line| format!("  {line}")));
         details.extend(row.map(|row| format!("  {}", open_call_status(row, clock))));
         session.out.lines(&details)?;
     }

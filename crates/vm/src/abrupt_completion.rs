@@ -159,7 +159,7 @@ fn stack_trace(machine: &Machine) -> Vec<String> {
 }
 
 /// Appends the functions that await a promise: `at async f (line:column)`, as V8 does.
-fn append_async_lines(machine: &Machine, promise: HeapRef, lines: &mut Vec<String>) {
+pub(super) fn append_async_lines(machine: &Machine, promise: HeapRef, lines: &mut Vec<String>) {
     let mut promise = promise;
     for _ in 0..2 * MAX_TRACE_FRAMES {
         let Entry::Promise(PromiseObject { state: PromiseState::Pending, first, .. }) = machine.heap.get(promise)

@@ -175,6 +175,16 @@ impl Machine {
         calls.collect()
     }
 
+    /// The functions that await an open call, innermost first, as lines of a stack trace: `at async f (line:column)`.
+    #[must_use]
+    pub fn list_waiting_functions(&self, number: u64) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(call) = self.tasks.open_calls.iter().find(|call| call.number == number) {
+            abrupt_completion::append_async_lines(self, call.promise, &mut lines);
+        }
+        lines
+    }
+
     /// Records that the host has created all open calls. They are not new any more.
     pub fn acknowledge_calls(&mut self) {
         self.tasks.acknowledged = self.calls;

@@ -187,6 +187,16 @@ pub struct Context {
     pub line: u32,
     /// Visible variables by name, at most 4 KiB, truncated with a mark.
     pub variables: Json,
+    /// The functions that awaited it when the program had stopped, innermost first, as lines of a stack trace.
+    #[entity(omit_default)]
+    pub stack: Vec<String>,
+}
+
+impl Context {
+    /// A position that nothing awaits.
+    pub fn new(pc: u32, line: u32, variables: Json) -> Self {
+        Self { pc, line, variables, stack: Vec::new() }
+    }
 }
 
 /// `cvm.cc_history`. A row without `request` is an early answer: it lacks what only the call knows, so that is declared optional.
@@ -233,7 +243,7 @@ impl Call {
             outcome: None,
             error: None,
             refusal: None,
-            context: Context { pc: request.instruction, line: request.line, variables: json!({}) },
+            context: Context::new(request.instruction, request.line, json!({})),
             claim: None,
         };
         let schema = call.schema()?;

@@ -451,7 +451,7 @@ impl Command for ImportExecution {
             ImportedState::Ready | ImportedState::Running => Some(Hint::Due),
             ImportedState::Waiting { call, prompt, asked } => {
                 let variables = loaded.machine.variables(slice::CONTEXT_BYTES);
-                let context = Context { pc: self.pc, line: loaded.machine.line(), variables };
+                let context = Context::new(self.pc, loaded.machine.line(), variables);
                 let id = call.clone().unwrap_or_else(|| ctx.new_id());
                 id::check(&id).map_err(|why| invalid("call", why))?;
                 let call = Call {

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::call::{CC_HISTORY, Call, CallOutcome};
+use super::call::{CC_HISTORY, Call, CallOutcome, TIMER};
 use super::execution::{
     CcWaiting, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus, ResumeState,
 };
@@ -29,11 +29,15 @@ pub(super) struct AwaitedCall {
     pub requested_at: Timestamp,
     /// Its deadline.
     pub deadline: Option<Timestamp>,
+    /// Whether it is a timer, which no answer closes.
+    #[entity(omit_default)]
+    pub timer: bool,
 }
 
 impl AwaitedCall {
     fn new(number: u64, call: &Call) -> Self {
-        Self { number, call_id: call.id.clone(), requested_at: call.request.timestamp, deadline: call.request.deadline }
+        let (requested_at, deadline) = (call.request.timestamp, call.request.deadline);
+        Self { number, call_id: call.id.clone(), requested_at, deadline, timer: call.kind == TIMER }
     }
 
     /// The row of the call.
@@ -67,7 +71,8 @@ pub(super) fn update_open_calls(
         let label = slice::request_label(&call.request.kind, None);
         let step = execution.metrics.cc_calls_count + 1 + calls.len() as u64;
         match Call::from_request(execution, (*call.request).clone(), step, view, ctx) {
-            Ok(made) => {
+            Ok(mut made) => {
+                made.context.stack = loaded.machine.list_waiting_functions(call.number);
                 calls.push(made);
                 numbers.push(call.number);
             }
@@ -96,9 +101,14 @@ pub(super) fn update_open_calls(
     }
 }
 
+/// The first of the calls that an answer closes; the first timer if there are only timers.
+pub(super) fn first_answerable(open: &[AwaitedCall]) -> Option<&AwaitedCall> {
+    open.iter().find(|call| !call.timer).or(open.first())
+}
+
 /// The waiting state of an execution whose tasks wait for these calls.
 fn waiting_for_tasks(execution: &ExecutionHead, open: &[PendingCall]) -> Option<CcWaiting> {
-    let first = execution.open_calls.first()?;
+    let first = first_answerable(&execution.open_calls)?;
     let request = &open.iter().find(|call| call.number == first.number)?.request;
     Some(CcWaiting {
         instruction_id: request.instruction,

@@ -328,6 +328,9 @@ pub struct OpenCall {
     /// The variables visible there by name, truncated with a mark.
     #[serde(default)]
     pub variables: Json,
+    /// The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing: the whole program waits for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stack: Vec<String>,
     /// When the call was made.
     pub requested_at: Timestamp,
 }
@@ -496,6 +499,7 @@ impl From<Call> for OpenCall {
             owner: call.claim.and_then(|claim| claim.owner),
             line: call.context.line,
             variables: call.context.variables,
+            stack: call.context.stack,
             requested_at: call.request.timestamp,
         }
     }

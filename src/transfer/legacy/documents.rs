@@ -368,7 +368,7 @@ pub(super) fn read_call(source: &LegacyDocument, execution: &str, program: &str)
     let context = fields.optional_object("context")?;
     let pc = context.as_ref().map_or(Ok(None), |context| context.optional_index("pc"))?.unwrap_or(instruction);
     let variables = context.map_or(Ok(Document::new()), |context| context.document("variables"))?;
-    let context = Context { pc, line: 0, variables: Json::Object(variables) };
+    let context = Context::new(pc, 0, Json::Object(variables));
     let prompt = request.text("prompt")?.to_owned();
     let mut call = Call::imported(source.id.clone(), execution, program, prompt, asked, context);
     call.request.instruction_id = instruction;

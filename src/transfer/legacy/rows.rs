@@ -271,7 +271,7 @@ impl LegacyHistory<'_> {
     fn to_call(&self, entry: &HistoryRow, operands: &[Json]) -> Call {
         let prompt = self.program.and_then(|program| program.prompt_at(entry.pc, operands)).unwrap_or_default();
         let id = format!("{}-{:08}", self.derive_id("call"), self.entries);
-        let context = Context { pc: entry.pc, line: 0, variables: Json::Object(entry.variables.clone()) };
+        let context = Context::new(entry.pc, 0, Json::Object(entry.variables.clone()));
         Call::imported(id, self.execution, self.program_name, prompt, entry.timestamp, context)
     }
 }

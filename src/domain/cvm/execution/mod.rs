@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::document;
 use super::loaded_machine::{self, Frames, PageTable};
-use super::open_calls::AwaitedCall;
+use super::open_calls::{self, AwaitedCall};
 use crate::decision::{Change, Ctx, Decision, Lifecycle, LoadedDocument, Rejection, View};
 use crate::domain::cvm::LogLevel;
 use crate::operation::Parameter;
@@ -118,12 +118,12 @@ pub struct CcWaiting {
     /// The instruction at which it waits.
     #[entity(undeclared)]
     pub instruction_id: u32,
-    /// The prompt of the first open call.
+    /// The prompt of the first open call that is not a timer, or of the first timer.
     #[entity(undeclared)]
     pub prompt: String,
     /// When that call was made.
     pub requested_at: Timestamp,
-    /// Id of the first open call.
+    /// The id of that call.
     #[entity(undeclared)]
     pub call_id: String,
     /// Number of open calls. A paused execution may have none; it then resumes when it is unpaused.
@@ -314,14 +314,14 @@ impl ExecutionHead {
         }
     }
 
-    /// The call that an answer without a name is for, and the number of open calls. The calls of a paused program with tasks are open although none
-    /// of them blocks it.
+    /// The call that an answer without a name is for, and the number of calls that it could be for: timers are not answered. The calls of a paused
+    /// program with tasks are open although none of them blocks it.
     pub(super) fn answerable_call(&self) -> Option<(&str, usize)> {
-        match (self.open_call(), self.open_calls.first()) {
-            (Some(waiting), _) => Some((&waiting.call_id, waiting.open_calls as usize)),
-            (None, Some(first)) if self.ended_at().is_none() => Some((&first.call_id, self.open_calls.len())),
-            _ => None,
-        }
+        let Some(first) = open_calls::first_answerable(&self.open_calls) else {
+            return self.open_call().map(|waiting| (&*waiting.call_id, waiting.open_calls as usize));
+        };
+        let count = self.open_calls.iter().filter(|call| call.timer == first.timer).count();
+        self.ended_at().is_none().then_some((&*first.call_id, count))
     }
 
     /// The decision that rewrites the head when the machine has not moved. The cached machine stays valid.
