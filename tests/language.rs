@@ -180,7 +180,7 @@ fn programs_of_authors_run_or_say_what_they_need() {
 #[test]
 fn generated_programs_behave_as_in_node() {
     let seed = seed();
-    let cases: Vec<LanguageCase> = (0..1_500u64)
+    let cases: Vec<LanguageCase> = (0..10_000u64)
         .map(|number| LanguageCase {
             name: format!("seed {seed} program {number}"),
             source: program_generator::program(seed.wrapping_mul(1_000_003).wrapping_add(number)),
@@ -194,7 +194,7 @@ fn generated_programs_behave_as_in_node() {
 #[test]
 fn generated_async_programs_behave_as_in_node() {
     let seed = seed();
-    let cases: Vec<LanguageCase> = (0..600u64)
+    let cases: Vec<LanguageCase> = (0..8_000u64)
         .map(|number| LanguageCase {
             name: format!("seed {seed} async program {number}"),
             source: async_generator::program(seed.wrapping_mul(1_000_003).wrapping_add(number)),
@@ -216,7 +216,7 @@ fn seed() -> u64 {
 #[test]
 fn console_log_prints_what_node_prints() {
     let seed = seed();
-    let cases: Vec<LanguageCase> = (0..400u64)
+    let cases: Vec<LanguageCase> = (0..1_500u64)
         .map(|number| LanguageCase {
             name: format!("seed {seed} values {number}"),
             source: value_generator::program(seed.wrapping_mul(1_000_003).wrapping_add(number)),
@@ -229,7 +229,7 @@ fn console_log_prints_what_node_prints() {
 #[test]
 fn dates_behave_as_in_node() {
     let seed = seed();
-    let cases: Vec<LanguageCase> = (0..300u64)
+    let cases: Vec<LanguageCase> = (0..500u64)
         .map(|number| LanguageCase {
             name: format!("seed {seed} dates {number}"),
             source: date_generator::program(seed.wrapping_mul(1_000_003).wrapping_add(number)),

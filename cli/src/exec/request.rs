@@ -130,6 +130,7 @@ mod tests {
             lease_until: None,
             line: 1,
             variables: Json::Null,
+            stack: Vec::new(),
             requested_at: Timestamp::default(),
         }
     }
