@@ -32,14 +32,14 @@ const TASKS: &str = r#"
         return lengths.reduce((a, b) => a + b);
     }"#;
 
-struct Scale {
+struct TaskLoad {
     tasks: usize,
     calls: usize,
     workers: usize,
     kills: usize,
 }
 
-impl Scale {
+impl TaskLoad {
     fn new() -> Self {
         match std::env::var_os("RUNSTATE_FULL") {
             Some(_) => Self { tasks: 100, calls: 10, workers: 8, kills: 100 },
@@ -88,7 +88,7 @@ fn killed_workers_answer_every_call_of_all_tasks_once() {
     if let Some(folder) = worker_folder() {
         return block_on(serve(&folder));
     }
-    let (folder, scale) = (tempfile::tempdir().unwrap(), Scale::new());
+    let (folder, scale) = (tempfile::tempdir().unwrap(), TaskLoad::new());
     let cvm = block_on(open_files(folder.path()));
     block_on(scale.start(&cvm));
     let calls = scale.tasks * scale.calls;

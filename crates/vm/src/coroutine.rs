@@ -147,11 +147,15 @@ pub(super) fn resume(machine: &mut Machine, job: &Reaction) -> Result<(), Abrupt
 }
 
 fn push_coroutine(machine: &mut Machine, at: HeapRef) -> Result<(), AbruptCompletion> {
-    let is_sound = matches!(machine.heap.get(at), Entry::Coroutine(coroutine) if coroutine.is_sound(machine));
-    let Entry::Coroutine(coroutine) = (if is_sound { machine.heap.take(at) } else { Entry::Free }) else {
+    let function = match machine.heap.get(at) {
+        Entry::Coroutine(coroutine) if coroutine.is_sound(machine) => Some(coroutine.function),
+        _ => None,
+    };
+    // Before it leaves the heap: a program that fails here keeps its state.
+    function.map_or(Ok(()), |function| check_room(machine, function))?;
+    let Entry::Coroutine(coroutine) = (if function.is_some() { machine.heap.take(at) } else { Entry::Free }) else {
         return Err(AbruptCompletion::Internal("a suspended function that does not fit its instruction"));
     };
-    check_room(machine, coroutine.function)?;
     let (bottom, return_pc, call_kind) =
         (machine.stack.len(), machine.pc.wrapping_add(1), CallKind::Resumed(coroutine.promise));
     push_frame(machine, *coroutine, call_kind, bottom, return_pc);

@@ -523,6 +523,10 @@ impl Machine {
 impl Machine {
     /// Checks that the frames of promises have their promises, and that those of a job are directly above the global frame.
     fn check_tasks(&self) -> ReadResult<()> {
+        // The promises and generators were discarded with the heap. Such a machine never runs again.
+        if self.heap_discarded {
+            return Ok(());
+        }
         let is_running = self.tasks.program == ProgramTask::Running;
         if !is_running && self.suspended_call.is_some() && self.frames.len() < 2 {
             return Err("a call of a program that does not run".to_owned());
