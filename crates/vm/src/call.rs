@@ -72,14 +72,18 @@ pub(super) fn call_plain(machine: &mut Machine, linked: &LinkedProgram, argc: u1
     if !fits {
         return None;
     }
+    let this = match &closure.this {
+        Some(this) if frame.is_arrow => this.clone(),
+        _ => Value::Undefined,
+    };
     if argc > frame.params {
         machine.stack.truncate(base + usize::from(frame.params));
     }
     for _ in argc.min(frame.params)..frame.slots {
         machine.stack.push(Value::Undefined);
     }
-    if let Some(this) = machine.stack.get_mut(bottom) {
-        *this = Value::Undefined;
+    if let Some(place) = machine.stack.get_mut(bottom) {
+        *place = this;
     }
     machine.frames.push(Frame::Code(CodeFrame {
         function,

@@ -750,7 +750,8 @@ fn single_instruction(plain: &[FastInstruction], pc: usize) -> &FastInstruction 
 #[inline]
 pub(super) fn remainder(a: f64, b: f64) -> f64 {
     if a >= 0.0 && b > 0.0 && a < 9_007_199_254_740_992.0 && b < 9_007_199_254_740_992.0 {
-        let (whole_a, whole_b) = (a as u64, b as u64);
+        // Signed, because the processor converts no unsigned ones.
+        let (whole_a, whole_b) = (a as i64, b as i64);
         if whole_a as f64 == a && whole_b as f64 == b {
             return if a == 0.0 { a } else { (whole_a % whole_b) as f64 };
         }

@@ -6,6 +6,7 @@
 mod abrupt_completion;
 mod accessor;
 mod array;
+mod array_callback;
 mod array_sort;
 mod call;
 mod call_spec;

@@ -135,9 +135,15 @@ impl TimSort {
         while self.progress.step != SortStep::Done {
             let results = std::mem::take(&mut self.progress.answers);
             let mut comparisons = Comparisons { results, next: 0, missing: None };
-            if self.step(&mut comparisons).is_none() {
-                self.progress.answers = comparisons.results;
-                return comparisons.missing;
+            let is_complete = self.step(&mut comparisons).is_some();
+            let Comparisons { mut results, missing, .. } = comparisons;
+            if is_complete {
+                results.clear();
+            }
+            // The list is used again, so that a comparison allocates nothing.
+            self.progress.answers = results;
+            if !is_complete {
+                return missing;
             }
         }
         None

@@ -1,0 +1,169 @@
+//! The steps of the methods that call back for the elements of an array, and of `sort`. They need the heap and the stack only, so a method
+//! whose callback is an ordinary function of the program keeps the frame of the callback from one element to the next.
+
+use super::abrupt_completion::AbruptCompletion;
+use super::callback::{CallbackMethod, CallbackStep, NativeFrame};
+use super::frame::{CallKind, Frame};
+use super::heap::Heap;
+use super::limits::ExceededLimit;
+use super::machine::Machine;
+use super::value::Value;
+
+impl NativeFrame {
+    /// Pushes the arguments for the next element, or ends the method. `arity` is the number of arguments that the callback can observe.
+    pub(super) fn next_element(
+        &mut self,
+        heap: &mut Heap,
+        stack: &mut Vec<Value>,
+        arity: usize,
+    ) -> Result<CallbackStep, ExceededLimit> {
+        let Value::Ref(array) = self.source else { return Ok(CallbackStep::Done(Value::Undefined)) };
+        // `Array.from` visits elements that are appended during the iteration.
+        if self.kind == CallbackMethod::From {
+            self.len = heap.array_len(array) as u32;
+        }
+        while self.index < self.len {
+            let index = if self.kind.runs_backwards() { self.len - 1 - self.index } else { self.index };
+            self.index += 1;
+            let element = heap.element(array, index as usize);
+            if matches!(element, Value::Hole) && self.kind.skips_holes() {
+                if self.kind == CallbackMethod::Map {
+                    self.append_result(heap, Value::Hole)?;
+                }
+                continue;
+            }
+            let element = element.or_undefined();
+            // Arguments that the callback does not declare are not pushed.
+            let mut arity = arity;
+            if let CallbackMethod::Filter | CallbackMethod::Find | CallbackMethod::FindLast = self.kind {
+                self.item = element.clone();
+            }
+            if let CallbackMethod::Reduce | CallbackMethod::ReduceRight = self.kind {
+                stack.push(self.out.clone());
+                arity = arity.saturating_sub(1);
+            }
+            stack.push(element);
+            if arity > 1 {
+                stack.push(Value::Number(f64::from(index)));
+            }
+            if arity > 2 && self.kind != CallbackMethod::From {
+                stack.push(Value::Ref(array));
+            }
+            return Ok(CallbackStep::Call);
+        }
+        Ok(CallbackStep::Done(match self.kind {
+            CallbackMethod::Some => Value::Bool(false),
+            CallbackMethod::Every => Value::Bool(true),
+            CallbackMethod::FindIndex | CallbackMethod::FindLastIndex => Value::Number(-1.0),
+            CallbackMethod::ForEach | CallbackMethod::Find | CallbackMethod::FindLast => Value::Undefined,
+            _ => self.out.clone(),
+        }))
+    }
+
+    /// Pushes the next two elements to compare, or ends the sort.
+    pub(super) fn next_comparison(&mut self, heap: &mut Heap, stack: &mut Vec<Value>) -> CallbackStep {
+        let Some(sorting) = &mut self.sorting else { return CallbackStep::Done(self.out.clone()) };
+        if let Some((a, b)) = sorting.next_comparison() {
+            stack.push(a);
+            stack.push(b);
+            return CallbackStep::Call;
+        }
+        if let Value::Ref(out) = self.out {
+            let mut values = sorting.take_sorted();
+            // The comparator may have changed the length. Sorted elements are written, and places of missing ones are deleted.
+            let elements = heap.elements(out);
+            let written = values.iter().filter(|value| !matches!(value, Value::Hole)).count();
+            values.truncate(elements.len().max(written));
+            values.extend(elements.into_iter().skip(values.len()));
+            heap.set_elements(out, values);
+        }
+        CallbackStep::Done(self.out.clone())
+    }
+
+    /// Processes the result of the callback for an element. `Some` ends the method.
+    pub(super) fn accept_element(&mut self, heap: &mut Heap, result: Value) -> Result<Option<Value>, ExceededLimit> {
+        let index = self.index.wrapping_sub(1);
+        let index = if self.kind.runs_backwards() { self.len.wrapping_sub(1).wrapping_sub(index) } else { index };
+        match self.kind {
+            CallbackMethod::Map | CallbackMethod::From => self.append_result(heap, result)?,
+            CallbackMethod::Filter if result.truthy() => self.append_result(heap, self.item.clone())?,
+            CallbackMethod::FlatMap => match result {
+                Value::Ref(at) if heap.array(at).is_some() => {
+                    for value in heap.elements(at) {
+                        if !matches!(value, Value::Hole) {
+                            self.append_result(heap, value)?;
+                        }
+                    }
+                }
+                result => self.append_result(heap, result)?,
+            },
+            CallbackMethod::Some if result.truthy() => return Ok(Some(Value::Bool(true))),
+            CallbackMethod::Every if !result.truthy() => return Ok(Some(Value::Bool(false))),
+            CallbackMethod::Find | CallbackMethod::FindLast if result.truthy() => return Ok(Some(self.item.clone())),
+            CallbackMethod::FindIndex | CallbackMethod::FindLastIndex if result.truthy() => {
+                return Ok(Some(Value::Number(f64::from(index))));
+            }
+            CallbackMethod::Reduce | CallbackMethod::ReduceRight => self.out = result,
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    pub(super) fn append_result(&self, heap: &mut Heap, value: Value) -> Result<(), ExceededLimit> {
+        match self.out {
+            Value::Ref(out) => heap.push(out, value),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Accepts the value on top of the stack from the callback on top, and begins the next call of the same function in the same frame.
+/// `None`: nothing has changed, because the method or the callback needs more than that.
+pub(super) fn repeat_callback(machine: &mut Machine) -> Result<Option<CallbackStep>, AbruptCompletion> {
+    let Machine { frames, stack, heap, linked, limits, .. } = machine;
+    let fits = frames.len() <= limits.frames as usize;
+    let [.., Frame::Native(native), Frame::Code(code)] = frames.as_mut_slice() else { return Ok(None) };
+    let Some(Some(plain)) = linked.plain_frames.get(code.function as usize) else { return Ok(None) };
+    let is_same = matches!(native.callback, Value::Ref(callback) if callback == code.closure);
+    let base = code.base as usize;
+    if !is_same || !fits || code.call_kind != CallKind::Plain || base + plain.room as usize > limits.stack as usize {
+        return Ok(None);
+    }
+    let arity = usize::from(plain.params);
+    let step = match (native.kind, &mut native.sorting, stack.last()) {
+        (CallbackMethod::Sort, Some(sorting), Some(Value::Number(order))) => {
+            sorting.record_comparison(*order < 0.0);
+            stack.truncate(base);
+            native.next_comparison(heap, stack)
+        }
+        (kind, None, Some(result)) if kind.is_elementwise() => {
+            let result = match result {
+                Value::Number(n) => Value::Number(*n),
+                other => other.clone(),
+            };
+            match native.accept_element(heap, result)? {
+                Some(value) => CallbackStep::Done(value),
+                None => {
+                    stack.truncate(base);
+                    match native.next_element(heap, stack, arity) {
+                        Ok(step) => step,
+                        Err(limit) => {
+                            stack.truncate(native.top as usize);
+                            frames.pop();
+                            return Err(limit.into());
+                        }
+                    }
+                }
+            }
+        }
+        _ => return Ok(None),
+    };
+    if let CallbackStep::Call = step {
+        stack.truncate(base + arity);
+        while stack.len() < base + usize::from(plain.slots) {
+            stack.push(Value::Undefined);
+        }
+        (machine.base, machine.pc) = (base, plain.entry);
+    }
+    Ok(Some(step))
+}
