@@ -186,7 +186,20 @@ impl Eq for TableKey {}
 
 impl Hash for TableKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        match &self.0 {
+        self.0.hash_key(state);
+    }
+}
+
+impl Value {
+    /// The hash of the value as the key of a table, the same on every machine and in every run.
+    pub fn key_hash(&self) -> u64 {
+        let mut state = KeyHasher::default();
+        self.hash_key(&mut state);
+        state.finish()
+    }
+
+    fn hash_key<H: Hasher>(&self, state: &mut H) {
+        match self {
             Value::Text(text) => text.hash(state),
             Value::Number(n) if *n == 0.0 => state.write_u64(0),
             Value::Number(n) if n.is_nan() => state.write_u64(1),
