@@ -7,6 +7,7 @@ use super::frame::{CallKind, Frame};
 use super::heap::Heap;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
+use super::operand_stack::PushInlined;
 use super::value::Value;
 
 impl NativeFrame {
@@ -39,15 +40,15 @@ impl NativeFrame {
                 self.item = element.clone();
             }
             if let CallbackMethod::Reduce | CallbackMethod::ReduceRight = self.kind {
-                stack.push(self.out.clone());
+                stack.push_inlined(self.out.clone());
                 arity = arity.saturating_sub(1);
             }
-            stack.push(element);
+            stack.push_inlined(element);
             if arity > 1 {
-                stack.push(Value::Number(f64::from(index)));
+                stack.push_inlined(Value::Number(f64::from(index)));
             }
             if arity > 2 && self.kind != CallbackMethod::From {
-                stack.push(Value::Ref(array));
+                stack.push_inlined(Value::Ref(array));
             }
             return Ok(CallbackStep::Call);
         }
@@ -64,8 +65,8 @@ impl NativeFrame {
     pub(super) fn next_comparison(&mut self, heap: &mut Heap, stack: &mut Vec<Value>) -> CallbackStep {
         let Some(sorting) = &mut self.sorting else { return CallbackStep::Done(self.out.clone()) };
         if let Some((a, b)) = sorting.next_comparison() {
-            stack.push(a);
-            stack.push(b);
+            stack.push_inlined(a);
+            stack.push_inlined(b);
             return CallbackStep::Call;
         }
         if let Value::Ref(out) = self.out {
@@ -161,7 +162,7 @@ pub(super) fn repeat_callback(machine: &mut Machine) -> Result<Option<CallbackSt
     if let CallbackStep::Call = step {
         stack.truncate(base + arity);
         while stack.len() < base + usize::from(plain.slots) {
-            stack.push(Value::Undefined);
+            stack.push_inlined(Value::Undefined);
         }
         (machine.base, machine.pc) = (base, plain.entry);
     }

@@ -8,6 +8,7 @@ use super::limits::ExceededLimit;
 use super::machine::{LinkedProgram, Machine};
 use super::natives::{NativeArgs, NativeOutcome};
 use super::object::Closure;
+use super::operand_stack::PushInlined;
 use super::program::{Capture, FunctionKind, PromiseUse};
 use super::value::{HeapRef, Value};
 use super::{abrupt_completion, accessor, conversion, iteration, json, promise, property, slow_path};
@@ -80,12 +81,12 @@ pub(super) fn call_plain(machine: &mut Machine, linked: &LinkedProgram, argc: u1
         machine.stack.truncate(base + usize::from(frame.params));
     }
     for _ in argc.min(frame.params)..frame.slots {
-        machine.stack.push(Value::Undefined);
+        machine.stack.push_inlined(Value::Undefined);
     }
     if let Some(place) = machine.stack.get_mut(bottom) {
         *place = this;
     }
-    machine.frames.push(Frame::Code(CodeFrame {
+    machine.frames.push_inlined(Frame::Code(CodeFrame {
         function,
         return_pc,
         bottom: bottom as u32,
@@ -417,7 +418,7 @@ fn push_frame(
         machine.stack.truncate(base + params);
     }
     while machine.stack.len() < base + slots {
-        machine.stack.push(Value::Undefined);
+        machine.stack.push_inlined(Value::Undefined);
     }
     match invocation.this {
         ThisLocation::InPlace => {}
@@ -427,7 +428,7 @@ fn push_frame(
             store_this(machine, base, this);
         }
     }
-    machine.frames.push(Frame::Code(CodeFrame {
+    machine.frames.push_inlined(Frame::Code(CodeFrame {
         function,
         return_pc: invocation.return_pc,
         bottom: invocation.bottom as u32,

@@ -10,6 +10,7 @@ use super::fast_path::FastInstruction;
 use super::frame::{CallKind, Frame};
 use super::limits::ExceededLimit;
 use super::machine::{Machine, StopReason};
+use super::operand_stack::PushInlined;
 use super::program::{DecodedInstruction, VerifiedProgram};
 use super::value::Value;
 use super::{
@@ -126,15 +127,15 @@ impl Machine {
                 match $source {
                     Value::Number(n) => {
                         let n = *n;
-                        self.stack.push(Value::Number(n));
+                        self.stack.push_inlined(Value::Number(n));
                     }
                     Value::Ref(at) => {
                         let at = *at;
-                        self.stack.push(Value::Ref(at));
+                        self.stack.push_inlined(Value::Ref(at));
                     }
                     other => {
                         let other = other.clone();
-                        self.stack.push(other);
+                        self.stack.push_inlined(other);
                     }
                 }
             };
@@ -290,7 +291,7 @@ impl Machine {
                         },
                         FastInstruction::Dup => {
                             let value = self.stack.last().cloned().unwrap_or(Value::Undefined);
-                            self.stack.push(value);
+                            self.stack.push_inlined(value);
                             pc += 1;
                         }
                         FastInstruction::Jump(target) => {
@@ -448,7 +449,7 @@ impl Machine {
                                         other => {
                                             let other = other.clone();
                                             self.stack.truncate(top);
-                                            self.stack.push(other);
+                                            self.stack.push_inlined(other);
                                         }
                                     }
                                     pc += 1;
@@ -511,12 +512,12 @@ impl Machine {
                                 }
                                 if let (Value::Number(a), Value::Number(b)) = (a, b) {
                                     let (a, b) = (*a, *b);
-                                    self.stack.push(Value::Number(a));
-                                    self.stack.push(Value::Number(b));
+                                    self.stack.push_inlined(Value::Number(a));
+                                    self.stack.push_inlined(Value::Number(b));
                                 } else {
                                     let (a, b) = (a.clone(), b.clone());
-                                    self.stack.push(a);
-                                    self.stack.push(b);
+                                    self.stack.push_inlined(a);
+                                    self.stack.push_inlined(b);
                                 }
                                 pc += 2;
                             });
@@ -530,7 +531,7 @@ impl Machine {
                                 }
                                 let b = b.clone();
                                 push!(a);
-                                self.stack.push(b);
+                                self.stack.push_inlined(b);
                                 pc += 2;
                             });
                         }
@@ -687,16 +688,28 @@ impl Machine {
         let (bottom, return_pc, base) = (frame.bottom as usize, frame.return_pc as usize, caller.base as usize);
         self.frames.truncate(self.frames.len() - 1);
         self.base = base;
-        if let Some(Value::Number(n)) = self.stack.last() {
-            let n = *n;
-            self.stack.truncate(bottom);
-            self.stack.push(Value::Number(n));
-        } else {
-            let result = self.stack.pop()?;
-            self.stack.truncate(bottom);
-            self.stack.push(result);
-        }
+        self.truncate_to_result(bottom);
         Some(return_pc)
+    }
+
+    /// Removes the values from `bottom` on except the one on top. A number is written field by field, as all copies of the loop.
+    #[inline]
+    fn truncate_to_result(&mut self, bottom: usize) {
+        let top = self.stack.len().saturating_sub(1);
+        if bottom >= top {
+            return;
+        }
+        if let Some(Value::Number(n)) = self.stack.get(top) {
+            let n = *n;
+            if let Some(place) = self.stack.get_mut(bottom) {
+                *place = Value::Number(n);
+            }
+        } else {
+            self.stack.swap(bottom, top);
+        }
+        while self.stack.len() > bottom + 1 {
+            self.stack.pop();
+        }
     }
 
     /// Leaves the running function with the value on top of the stack.
@@ -711,15 +724,7 @@ impl Machine {
             self.base = caller.base as usize;
             self.pc = return_pc;
             self.frames.truncate(depth - 1);
-            if let Some(Value::Number(n)) = self.stack.last() {
-                let n = *n;
-                self.stack.truncate(bottom);
-                self.stack.push(Value::Number(n));
-            } else {
-                let result = self.stack.pop().unwrap_or(Value::Undefined);
-                self.stack.truncate(bottom);
-                self.stack.push(result);
-            }
+            self.truncate_to_result(bottom);
             return Ok(InstructionOutcome::Jumped);
         }
         callback::return_to_native(self, bottom)?;

@@ -42,6 +42,7 @@ mod object;
 pub mod op;
 mod open_call;
 mod operand_conversion;
+mod operand_stack;
 pub mod program;
 mod promise;
 mod property;

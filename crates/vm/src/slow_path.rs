@@ -9,6 +9,7 @@ use super::interpreter::{InstructionOutcome, remainder};
 use super::machine::{LinkedProgram, Machine, StopReason};
 use super::natives::regexp;
 use super::object::{ErrorKind, IterationKind, Object};
+use super::operand_stack::PushInlined;
 use super::program::DecodedInstruction;
 use super::table::{Table, TableKind};
 use super::text::Str;
@@ -31,7 +32,7 @@ pub(super) fn operand(machine: &Machine, depth: usize) -> Value {
 #[inline]
 pub(super) fn replace_operands(machine: &mut Machine, count: usize, value: Value) -> StepResult {
     machine.stack.truncate(machine.stack.len().saturating_sub(count));
-    machine.stack.push(value);
+    machine.stack.push_inlined(value);
     Ok(InstructionOutcome::FallThrough)
 }
 

@@ -1,0 +1,51 @@
+//! Pushing onto the stacks of values and frames. The only unsafe code of this crate.
+//!
+//! In a switch of many cases the compiler takes each call for a rare one and does not inline [`Vec::push`]. The value is then passed through
+//! memory, and the copy waits for the stores before it. `fib(27)` takes 18 ms with this module and 27 ms with `Vec::push`.
+
+#![allow(unsafe_code)]
+
+/// A list whose `push` is always inlined.
+pub(super) trait PushInlined<T> {
+    /// As [`Vec::push`].
+    fn push_inlined(&mut self, value: T);
+}
+
+impl<T> PushInlined<T> for Vec<T> {
+    #[inline(always)]
+    fn push_inlined(&mut self, value: T) {
+        let len = self.len();
+        if len == self.capacity() {
+            grow(self);
+        }
+        // SAFETY: The capacity exceeds the length: it did, or `grow` has reserved room for one value more. So the place after the last
+        // value belongs to the list and holds no value, and after the write the first `len + 1` places hold values.
+        unsafe {
+            self.as_mut_ptr().add(len).write(value);
+            self.set_len(len + 1);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn grow<T>(list: &mut Vec<T>) {
+    list.reserve(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PushInlined;
+
+    #[test]
+    fn pushed_values_are_kept_and_dropped_once() {
+        let shared = std::rc::Rc::new(());
+        let mut list = Vec::new();
+        for len in 1..100 {
+            list.push_inlined(std::rc::Rc::clone(&shared));
+            assert_eq!((list.len(), std::rc::Rc::strong_count(&shared)), (len, len + 1));
+        }
+        drop(list);
+        assert_eq!(std::rc::Rc::strong_count(&shared), 1);
+    }
+}
