@@ -474,7 +474,7 @@ impl Machine {
                                 pc = entry;
                                 base = self.base;
                             }
-                            None => slow!(call::call(self, usize::from(argc))),
+                            None => slow!(call::call(self, &linked, usize::from(argc))),
                         },
                         FastInstruction::CallMethod { argc, name } => {
                             slow!(call::call_method(self, &linked, usize::from(argc), name))

@@ -309,16 +309,21 @@ impl Heap {
         }
     }
 
-    /// The value of a key.
+    /// A copy of the value of a key.
     #[inline]
     pub fn table_get(&self, table: &Table, key: &Value) -> Option<Value> {
+        self.table_find(table, key).cloned()
+    }
+
+    /// The value of a key.
+    pub fn table_find<'h>(&'h self, table: &'h Table, key: &Value) -> Option<&'h Value> {
         match table.find(self, key)? {
             EntryLocation::Inline(at) => match &table.form {
-                TableStorage::Small(pairs, _) => pairs.get(at).map(|(_, value)| value.clone()),
+                TableStorage::Small(pairs, _) => pairs.get(at).map(|(_, value)| value),
                 TableStorage::Large(_) => None,
             },
             EntryLocation::Chunk(chunk, at) => match self.get(chunk) {
-                Entry::Pairs(pairs) => pairs.items.get(at).map(|(_, value)| value.clone()),
+                Entry::Pairs(pairs) => pairs.items.get(at).map(|(_, value)| value),
                 _ => None,
             },
         }
@@ -328,19 +333,9 @@ impl Heap {
     pub fn table_set(&mut self, at: HeapRef, kind: TableKind, key: Value, value: Value) -> bool {
         // A lookup before the write: if the entry is in a chunk, the page of the table stays clean.
         match self.table(at, kind).and_then(|table| table.find(self, &key)) {
-            Some(EntryLocation::Inline(place)) => {
-                if let Some(Table { form: TableStorage::Small(pairs, _) }) = self.table_mut(at, kind)
-                    && let Some(pair) = pairs.get_mut(place)
-                {
-                    pair.1 = value;
-                }
-                false
-            }
-            Some(EntryLocation::Chunk(chunk, place)) => {
-                if let Some(Entry::Pairs(pairs)) = self.get_mut(chunk)
-                    && let Some(pair) = pairs.items.get_mut(place)
-                {
-                    pair.1 = value;
+            Some(location) => {
+                if let Some(place) = self.table_place(at, kind, location) {
+                    *place = value;
                 }
                 false
             }
@@ -349,6 +344,34 @@ impl Heap {
                 true
             }
         }
+    }
+
+    /// Sets the value of a property that an object has, unless it has a getter or setter. Returns whether it was set.
+    pub(super) fn table_set_data(&mut self, at: HeapRef, key: &Value, value: Value) -> bool {
+        let Some(location) = self.table(at, TableKind::Main).and_then(|table| table.find(self, key)) else {
+            return false;
+        };
+        match self.table_place(at, TableKind::Main, location) {
+            None | Some(Value::Accessor(_)) => false,
+            Some(place) => {
+                *place = value;
+                true
+            }
+        }
+    }
+
+    fn table_place(&mut self, at: HeapRef, kind: TableKind, location: EntryLocation) -> Option<&mut Value> {
+        let pair = match location {
+            EntryLocation::Inline(place) => match &mut self.table_mut(at, kind)?.form {
+                TableStorage::Small(pairs, _) => pairs.get_mut(place),
+                TableStorage::Large(_) => None,
+            },
+            EntryLocation::Chunk(chunk, place) => match self.get_mut(chunk)? {
+                Entry::Pairs(pairs) => pairs.items.get_mut(place),
+                _ => None,
+            },
+        };
+        pair.map(|pair| &mut pair.1)
     }
 
     fn table_append(&mut self, at: HeapRef, kind: TableKind, key: Value, value: Value) {
