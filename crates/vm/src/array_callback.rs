@@ -64,9 +64,7 @@ impl NativeFrame {
     /// Pushes the next two elements to compare, or ends the sort.
     pub(super) fn next_comparison(&mut self, heap: &mut Heap, stack: &mut Vec<Value>) -> CallbackStep {
         let Some(sorting) = &mut self.sorting else { return CallbackStep::Done(self.out.clone()) };
-        if let Some((a, b)) = sorting.next_comparison() {
-            stack.push_inlined(a);
-            stack.push_inlined(b);
+        if sorting.next_comparison(stack) {
             return CallbackStep::Call;
         }
         if let Value::Ref(out) = self.out {

@@ -5,6 +5,8 @@
 
 #![allow(unsafe_code)]
 
+use super::value::Value;
+
 /// A list whose `push` is always inlined.
 pub(super) trait PushInlined<T> {
     /// As [`Vec::push`].
@@ -24,6 +26,16 @@ impl<T> PushInlined<T> for Vec<T> {
             self.as_mut_ptr().add(len).write(value);
             self.set_len(len + 1);
         }
+    }
+}
+
+/// Pushes a copy, as [`Value::assign`] makes it.
+#[inline]
+pub(super) fn push_copy(list: &mut Vec<Value>, source: &Value) {
+    match source {
+        Value::Number(n) => list.push_inlined(Value::Number(*n)),
+        Value::Ref(at) => list.push_inlined(Value::Ref(*at)),
+        other => list.push_inlined(other.clone()),
     }
 }
 

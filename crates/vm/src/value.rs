@@ -143,6 +143,17 @@ impl Value {
         }
     }
 
+    /// Replaces the value by a copy. Numbers and references are written field by field, because a copy through memory waits for the
+    /// stores before it.
+    #[inline]
+    pub fn assign(&mut self, source: &Value) {
+        match source {
+            Value::Number(n) => *self = Value::Number(*n),
+            Value::Ref(at) => *self = Value::Ref(*at),
+            other => *self = other.clone(),
+        }
+    }
+
     /// The value, or `undefined` for a missing element.
     #[inline]
     pub fn or_undefined(self) -> Value {
