@@ -7,18 +7,18 @@ use super::frame::{CallKind, Frame};
 use super::heap::Heap;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
-use super::operand_stack::PushInlined;
+use super::operand_stack::{PushInlined, push_copy};
 use super::value::Value;
 
 impl NativeFrame {
-    /// Pushes the arguments for the next element, or ends the method. `arity` is the number of arguments that the callback can observe.
+    /// Pushes the arguments for the next element. False if the method ends. `arity` is the number of arguments that the callback can observe.
     pub(super) fn next_element(
         &mut self,
         heap: &mut Heap,
         stack: &mut Vec<Value>,
         arity: usize,
-    ) -> Result<CallbackStep, ExceededLimit> {
-        let Value::Ref(array) = self.source else { return Ok(CallbackStep::Done(Value::Undefined)) };
+    ) -> Result<bool, ExceededLimit> {
+        let Value::Ref(array) = self.source else { return Ok(false) };
         // `Array.from` visits elements that are appended during the iteration.
         if self.kind == CallbackMethod::From {
             self.len = heap.array_len(array) as u32;
@@ -26,46 +26,51 @@ impl NativeFrame {
         while self.index < self.len {
             let index = if self.kind.runs_backwards() { self.len - 1 - self.index } else { self.index };
             self.index += 1;
-            let element = heap.element(array, index as usize);
+            let element = heap.find_element(array, index as usize).unwrap_or(&Value::Hole);
             if matches!(element, Value::Hole) && self.kind.skips_holes() {
                 if self.kind == CallbackMethod::Map {
                     self.append_result(heap, Value::Hole)?;
                 }
                 continue;
             }
-            let element = element.or_undefined();
+            let element = if let Value::Hole = element { &Value::Undefined } else { element };
             // Arguments that the callback does not declare are not pushed.
             let mut arity = arity;
             if let CallbackMethod::Filter | CallbackMethod::Find | CallbackMethod::FindLast = self.kind {
-                self.item = element.clone();
+                self.item.assign(element);
             }
             if let CallbackMethod::Reduce | CallbackMethod::ReduceRight = self.kind {
-                stack.push_inlined(self.out.clone());
+                push_copy(stack, &self.out);
                 arity = arity.saturating_sub(1);
             }
-            stack.push_inlined(element);
+            push_copy(stack, element);
             if arity > 1 {
                 stack.push_inlined(Value::Number(f64::from(index)));
             }
             if arity > 2 && self.kind != CallbackMethod::From {
                 stack.push_inlined(Value::Ref(array));
             }
-            return Ok(CallbackStep::Call);
+            return Ok(true);
         }
-        Ok(CallbackStep::Done(match self.kind {
+        Ok(false)
+    }
+
+    /// The result of the method, if no callback has ended it before.
+    pub(super) fn end_value(&self) -> Value {
+        match self.kind {
             CallbackMethod::Some => Value::Bool(false),
             CallbackMethod::Every => Value::Bool(true),
             CallbackMethod::FindIndex | CallbackMethod::FindLastIndex => Value::Number(-1.0),
             CallbackMethod::ForEach | CallbackMethod::Find | CallbackMethod::FindLast => Value::Undefined,
             _ => self.out.clone(),
-        }))
+        }
     }
 
-    /// Pushes the next two elements to compare, or ends the sort.
-    pub(super) fn next_comparison(&mut self, heap: &mut Heap, stack: &mut Vec<Value>) -> CallbackStep {
-        let Some(sorting) = &mut self.sorting else { return CallbackStep::Done(self.out.clone()) };
+    /// Pushes the next two elements to compare. False if the sort ends.
+    pub(super) fn next_comparison(&mut self, heap: &mut Heap, stack: &mut Vec<Value>) -> bool {
+        let Some(sorting) = &mut self.sorting else { return false };
         if sorting.next_comparison(stack) {
-            return CallbackStep::Call;
+            return true;
         }
         if let Value::Ref(out) = self.out {
             let mut values = sorting.take_sorted();
@@ -76,25 +81,25 @@ impl NativeFrame {
             values.extend(elements.into_iter().skip(values.len()));
             heap.set_elements(out, values);
         }
-        CallbackStep::Done(self.out.clone())
+        false
     }
 
     /// Processes the result of the callback for an element. `Some` ends the method.
-    pub(super) fn accept_element(&mut self, heap: &mut Heap, result: Value) -> Result<Option<Value>, ExceededLimit> {
+    pub(super) fn accept_element(&mut self, heap: &mut Heap, result: &Value) -> Result<Option<Value>, ExceededLimit> {
         let index = self.index.wrapping_sub(1);
         let index = if self.kind.runs_backwards() { self.len.wrapping_sub(1).wrapping_sub(index) } else { index };
         match self.kind {
-            CallbackMethod::Map | CallbackMethod::From => self.append_result(heap, result)?,
+            CallbackMethod::Map | CallbackMethod::From => self.append_result(heap, result.clone())?,
             CallbackMethod::Filter if result.truthy() => self.append_result(heap, self.item.clone())?,
             CallbackMethod::FlatMap => match result {
-                Value::Ref(at) if heap.array(at).is_some() => {
-                    for value in heap.elements(at) {
+                Value::Ref(at) if heap.array(*at).is_some() => {
+                    for value in heap.elements(*at) {
                         if !matches!(value, Value::Hole) {
                             self.append_result(heap, value)?;
                         }
                     }
                 }
-                result => self.append_result(heap, result)?,
+                result => self.append_result(heap, result.clone())?,
             },
             CallbackMethod::Some if result.truthy() => return Ok(Some(Value::Bool(true))),
             CallbackMethod::Every if !result.truthy() => return Ok(Some(Value::Bool(false))),
@@ -102,7 +107,7 @@ impl NativeFrame {
             CallbackMethod::FindIndex | CallbackMethod::FindLastIndex if result.truthy() => {
                 return Ok(Some(Value::Number(f64::from(index))));
             }
-            CallbackMethod::Reduce | CallbackMethod::ReduceRight => self.out = result,
+            CallbackMethod::Reduce | CallbackMethod::ReduceRight => self.out.assign(result),
             _ => {}
         }
         Ok(None)
@@ -129,40 +134,35 @@ pub(super) fn repeat_callback(machine: &mut Machine) -> Result<Option<CallbackSt
         return Ok(None);
     }
     let arity = usize::from(plain.params);
-    let step = match (native.kind, &mut native.sorting, stack.last()) {
+    let calls = match (native.kind, &mut native.sorting, stack.last()) {
         (CallbackMethod::Sort, Some(sorting), Some(Value::Number(order))) => {
             sorting.record_comparison(*order < 0.0);
             stack.truncate(base);
             native.next_comparison(heap, stack)
         }
         (kind, None, Some(result)) if kind.is_elementwise() => {
-            let result = match result {
-                Value::Number(n) => Value::Number(*n),
-                other => other.clone(),
-            };
-            match native.accept_element(heap, result)? {
-                Some(value) => CallbackStep::Done(value),
-                None => {
-                    stack.truncate(base);
-                    match native.next_element(heap, stack, arity) {
-                        Ok(step) => step,
-                        Err(limit) => {
-                            stack.truncate(native.top as usize);
-                            frames.pop();
-                            return Err(limit.into());
-                        }
-                    }
+            if let Some(value) = native.accept_element(heap, result)? {
+                return Ok(Some(CallbackStep::Done(value)));
+            }
+            stack.truncate(base);
+            match native.next_element(heap, stack, arity) {
+                Ok(calls) => calls,
+                Err(limit) => {
+                    stack.truncate(native.top as usize);
+                    frames.pop();
+                    return Err(limit.into());
                 }
             }
         }
         _ => return Ok(None),
     };
-    if let CallbackStep::Call = step {
-        stack.truncate(base + arity);
-        while stack.len() < base + usize::from(plain.slots) {
-            stack.push_inlined(Value::Undefined);
-        }
-        (machine.base, machine.pc) = (base, plain.entry);
+    if !calls {
+        return Ok(Some(CallbackStep::Done(native.end_value())));
     }
-    Ok(Some(step))
+    stack.truncate(base + arity);
+    while stack.len() < base + usize::from(plain.slots) {
+        stack.push_inlined(Value::Undefined);
+    }
+    (machine.base, machine.pc) = (base, plain.entry);
+    Ok(Some(CallbackStep::Call))
 }

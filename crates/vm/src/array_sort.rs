@@ -63,7 +63,9 @@ impl ArraySort {
     pub fn next_comparison(&mut self, operands: &mut Vec<Value>) -> bool {
         match &mut self.order {
             SortAlgorithm::Tim(sort) => sort.next_comparison(operands),
-            SortAlgorithm::Merge(sort) => sort.next_comparison().map(|pair| operands.extend(<[Value; 2]>::from(pair))).is_some(),
+            SortAlgorithm::Merge(sort) => {
+                sort.next_comparison().map(|pair| operands.extend(<[Value; 2]>::from(pair))).is_some()
+            }
         }
     }
 

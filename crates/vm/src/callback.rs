@@ -288,7 +288,10 @@ impl NativeFrame {
     /// Pushes the arguments of the next callback, or ends the function.
     fn next_callback(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
         match self.kind {
-            CallbackMethod::Sort => Ok(self.next_comparison(&mut machine.heap, &mut machine.stack)),
+            CallbackMethod::Sort => {
+                let calls = self.next_comparison(&mut machine.heap, &mut machine.stack);
+                Ok(if calls { CallbackStep::Call } else { CallbackStep::Done(self.end_value()) })
+            }
             CallbackMethod::Entries => {
                 let Value::Ref(iterator) = self.out else { return Ok(CallbackStep::Done(Value::Undefined)) };
                 let Some(Value::Ref(entry)) = object::iterator_next(&mut machine.heap, iterator) else {
@@ -350,7 +353,8 @@ impl NativeFrame {
             }
             _ => {
                 let arity = parameter_count(machine, &self.callback);
-                Ok(self.next_element(&mut machine.heap, &mut machine.stack, arity)?)
+                let calls = self.next_element(&mut machine.heap, &mut machine.stack, arity)?;
+                Ok(if calls { CallbackStep::Call } else { CallbackStep::Done(self.end_value()) })
             }
         }
     }
@@ -395,7 +399,7 @@ impl NativeFrame {
                 }
                 self.callback = result;
             }
-            _ => return Ok(self.accept_element(&mut machine.heap, result)?),
+            _ => return Ok(self.accept_element(&mut machine.heap, &result)?),
         }
         Ok(None)
     }

@@ -8,7 +8,6 @@
 //! A fused instruction has either its whole effect or none: where types or fuel do not fit, the single instructions run. Fuel is
 //! counted in instructions of the program, so fusing is not observable.
 
-use super::array::{Array, Elements};
 use super::entry::{Entry, PAIR_BYTES};
 use super::machine::{LinkedProgram, Machine};
 use super::natives::Receiver;
@@ -91,11 +90,7 @@ pub(super) fn get_element_fast<'m>(machine: &'m Machine, target: &Value, key: &V
     if index as f64 != *n {
         return None;
     }
-    let element = match machine.heap.get(*at) {
-        Entry::Array(Array { elements: Elements::Small(values), .. }) => values.get(index)?,
-        Entry::Array(Array { elements: Elements::Chunked(large), .. }) => machine.heap.chunked_element(large, index)?,
-        _ => return None,
-    };
+    let element = machine.heap.find_element(*at, index)?;
     if let Value::Hole = element { None } else { Some(element) }
 }
 
