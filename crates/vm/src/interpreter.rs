@@ -226,6 +226,26 @@ impl Machine {
                         })
                     };
                 }
+                    // Pushes the result of two loads, or of a load and a constant.
+                    macro_rules! operands {
+                        ($first:expr, $second:expr, |$a:ident, $b:ident| $result:expr) => {
+                            fused!(2, (Some(Value::Number($a)), Some(Value::Number($b))) = ($first, $second) => {
+                                let ($a, $b) = (*$a, *$b);
+                                self.stack.push_inlined(Value::Number($result));
+                                pc += 3;
+                            })
+                        };
+                    }
+                    macro_rules! slots {
+                        ($first:expr, $second:expr, |$a:ident, $b:ident| $result:expr) => {
+                            operands!(slot!($first), slot!($second), |$a, $b| $result)
+                        };
+                    }
+                    macro_rules! slot_constant {
+                        ($slot:expr, $constant:expr, |$a:ident, $b:ident| $result:expr) => {
+                            operands!(slot!($slot), constant!($constant), |$a, $b| $result)
+                        };
+                    }
                     macro_rules! compare_jump {
                     ($target:expr, $when:literal, |$a:ident, $b:ident| $result:expr) => {
                         fused!(1, [.., Value::Number($a), Value::Number($b)] = self.stack.as_slice() => {
@@ -542,6 +562,15 @@ impl Machine {
                         FastInstruction::SubConst(constant) => with_constant!(constant, |a, b| *a - *b),
                         FastInstruction::MulConst(constant) => with_constant!(constant, |a, b| *a * *b),
                         FastInstruction::ModConst(constant) => with_constant!(constant, |a, b| remainder(*a, *b)),
+                        FastInstruction::AddSlots(a, b) => slots!(a, b, |a, b| a + b),
+                        FastInstruction::SubSlots(a, b) => slots!(a, b, |a, b| a - b),
+                        FastInstruction::MulSlots(a, b) => slots!(a, b, |a, b| a * b),
+                        FastInstruction::AddSlotConst(slot, constant) => slot_constant!(slot, constant, |a, b| a + b),
+                        FastInstruction::SubSlotConst(slot, constant) => slot_constant!(slot, constant, |a, b| a - b),
+                        FastInstruction::MulSlotConst(slot, constant) => slot_constant!(slot, constant, |a, b| a * b),
+                        FastInstruction::ModSlotConst(slot, constant) => {
+                            slot_constant!(slot, constant, |a, b| remainder(a, b));
+                        }
                         FastInstruction::AddStore(slot) => {
                             fused!(1, [.., Value::Number(a), Value::Number(b)] = self.stack.as_slice() => {
                                 let sum = Value::Number(*a + *b);
@@ -605,6 +634,17 @@ impl Machine {
                             fused!(2, Some(found) = found => {
                                 push!(found);
                                 pc += 3;
+                            });
+                        }
+                        FastInstruction::IncSlotLtConstJumpIf { slot, constant, target } => {
+                            let limit = match constant!(constant) {
+                                Some(Value::Number(limit)) => Some(*limit),
+                                _ => None,
+                            };
+                            fused!(6, (Some(Value::Number(n)), Some(limit))
+                                = (self.stack.get_mut(base + usize::from(slot)), limit) => {
+                                *n += 1.0;
+                                pc = if *n < limit { target as usize } else { pc + 7 };
                             });
                         }
                         FastInstruction::LtSlotConstJumpIf { slot, constant, target } => {
@@ -754,12 +794,11 @@ fn single_instruction(plain: &[FastInstruction], pc: usize) -> &FastInstruction 
 /// `a % b`, with the sign of `a`. ECMA-262 §6.1.6.1.6 Number::remainder.
 #[inline]
 pub(super) fn remainder(a: f64, b: f64) -> f64 {
-    if a >= 0.0 && b > 0.0 && a < 9_007_199_254_740_992.0 && b < 9_007_199_254_740_992.0 {
-        // Signed, because the processor converts no unsigned ones.
-        let (whole_a, whole_b) = (a as i64, b as i64);
-        if whole_a as f64 == a && whole_b as f64 == b {
-            return if a == 0.0 { a } else { (whole_a % whole_b) as f64 };
-        }
+    let (whole_a, whole_b) = (a as i64, b as i64);
+    // A number of 2^63 or more becomes `i64::MAX`.
+    let are_whole = whole_a as f64 == a && whole_b as f64 == b && whole_a < i64::MAX && whole_b < i64::MAX;
+    if are_whole && whole_a >= 0 && whole_b > 0 {
+        return if whole_a == 0 { a } else { (whole_a % whole_b) as f64 };
     }
     a % b
 }
