@@ -70,7 +70,7 @@ pub(super) fn call(
 }
 
 /// Calls a function of the program that needs nothing but a frame. Returns its first instruction. `None`: `call` makes the call.
-#[inline]
+#[inline(always)]
 pub(super) fn call_plain(machine: &mut Machine, linked: &LinkedProgram, argc: u16, return_pc: u32) -> Option<usize> {
     let bottom = machine.stack.len().checked_sub(usize::from(argc) + 1)?;
     let Value::Ref(callee) = *machine.stack.get(bottom)? else { return None };
@@ -117,12 +117,15 @@ fn enter_plain(
         return None;
     }
     let this = match call {
-        PlainCall::Function => Some(Value::Undefined),
-        PlainCall::Arrow => Some(closure.this.clone().unwrap_or(Value::Undefined)),
+        PlainCall::Function => Some(&Value::Undefined),
+        PlainCall::Arrow => closure.this.as_ref().or(Some(&Value::Undefined)),
         PlainCall::Method => None,
     };
-    if let Some(this) = this {
-        *machine.stack.get_mut(bottom)? = this;
+    if let (Some(this), Some(place)) = (this, machine.stack.get_mut(bottom)) {
+        match this {
+            Value::Undefined => *place = Value::Undefined,
+            this => place.assign(this),
+        }
     }
     if argc > frame.params {
         machine.stack.truncate(base + usize::from(frame.params));

@@ -719,21 +719,21 @@ impl Machine {
     }
 
     /// Returns from a function that a function of the program called. `None`: `return_from_frame` returns.
-    #[inline]
+    #[inline(always)]
     fn return_plain(&mut self) -> Option<usize> {
         let [.., Frame::Code(caller), Frame::Code(frame)] = self.frames.as_slice() else { return None };
         if frame.call_kind != CallKind::Plain {
             return None;
         }
         let (bottom, return_pc, base) = (frame.bottom as usize, frame.return_pc as usize, caller.base as usize);
-        self.frames.truncate(self.frames.len() - 1);
+        self.frames.pop();
         self.base = base;
         self.truncate_to_result(bottom);
         Some(return_pc)
     }
 
     /// Removes the values from `bottom` on except the one on top. A number is written field by field, as all copies of the loop.
-    #[inline]
+    #[inline(always)]
     fn truncate_to_result(&mut self, bottom: usize) {
         let top = self.stack.len().saturating_sub(1);
         if bottom >= top {
@@ -748,7 +748,11 @@ impl Machine {
             self.stack.swap(bottom, top);
         }
         while self.stack.len() > bottom + 1 {
-            self.stack.pop();
+            match self.stack.last() {
+                Some(Value::Text(_)) => drop(self.stack.pop()),
+                // Nothing to drop.
+                _ => std::mem::forget(self.stack.pop()),
+            }
         }
     }
 

@@ -146,21 +146,7 @@ pub(super) fn execute_slow(
         }
         I::Map(count) => make_object(machine, count as usize),
         I::SetIndex => set_index(machine),
-        I::SetProp(name) => {
-            let (target, value) = (operand(machine, 1), operand(machine, 0));
-            let key = linked_name(linked, name);
-            if let Some(pair) = accessor::find_accessor(machine, &target, &key)? {
-                return set_accessor(machine, 2, pair, &key);
-            }
-            if let Value::Ref(at) = &target
-                && let Entry::Object(Object { frozen: false, .. }) = machine.heap.get(*at)
-            {
-                machine.heap.table_set(*at, TableKind::Main, key, value.clone());
-            } else {
-                property::set_property(machine, &target, key, value.clone())?;
-            }
-            replace_operands(machine, 2, value)
-        }
+        I::SetProp(name) => set_prop(machine, linked, name),
         I::Delete => {
             let key = conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(1))?;
             let deleted = property::delete_property(machine, &operand(machine, 1), &key)?;
@@ -553,6 +539,13 @@ fn loosely_equal_primitives(machine: &Machine, a: &Value, b: &Value) -> Result<b
 
 /// `object.name`. ECMA-262 §6.2.5.5 GetValue of §13.3.4 EvaluatePropertyAccessWithIdentifierKey.
 pub(super) fn get_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32) -> StepResult {
+    if let (Some(Value::Ref(at)), Some(name)) = (machine.stack.last(), linked.names.get(name as usize))
+        && let Entry::Object(object) = machine.heap.get(*at)
+        && let Some(found) = property::find_in_chain(machine, object, &name.key)
+    {
+        let found = found.clone();
+        return accessor::replace_by_property(machine, 1, found);
+    }
     if linked.names.get(name as usize).is_some_and(|name| name.is_length) {
         let length = match machine.stack.last() {
             Some(Value::Text(text)) => Some(text.len()),
@@ -569,6 +562,26 @@ pub(super) fn get_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32)
         None => property::lookup(machine, &target, &linked_name(linked, name))?,
     };
     accessor::replace_by_property(machine, 1, value)
+}
+
+/// `object.name = value`. ECMA-262 §6.2.5.6 PutValue.
+fn set_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32) -> StepResult {
+    let key = linked.names.get(name as usize).map_or(&Value::Undefined, |name| &name.key);
+    if let [.., Value::Ref(at), value] = machine.stack.as_slice()
+        && let Entry::Object(object) = machine.heap.get(*at)
+        && !object.frozen
+        && !(linked.has_accessors && matches!(property::find_in_chain(machine, object, key), Some(Value::Accessor(_))))
+    {
+        machine.heap.table_set(*at, TableKind::Main, key.clone(), value.clone());
+        let value = operand(machine, 0);
+        return replace_operands(machine, 2, value);
+    }
+    let (target, value) = (operand(machine, 1), operand(machine, 0));
+    if let Some(pair) = accessor::find_accessor(machine, &target, key)? {
+        return set_accessor(machine, 2, pair, key);
+    }
+    property::set_property(machine, &target, key.clone(), value.clone())?;
+    replace_operands(machine, 2, value)
 }
 
 /// `object[key]`. ECMA-262 §6.2.5.5 GetValue of §13.3.3 EvaluatePropertyAccessWithExpressionKey.
