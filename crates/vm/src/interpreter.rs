@@ -91,10 +91,18 @@ impl Machine {
                 return $result;
             }};
         }
-        // Pops a number: it has nothing to drop.
+        // Pops a value that has nothing to drop: all except strings.
         macro_rules! drop_number {
             () => {
                 std::mem::forget(self.stack.pop())
+            };
+        }
+        macro_rules! drop_top {
+            () => {
+                match self.stack.last() {
+                    Some(Value::Text(_)) => drop(self.stack.pop()),
+                    _ => drop_number!(),
+                }
             };
         }
         macro_rules! numbers {
@@ -259,7 +267,8 @@ impl Machine {
                     ($target:expr, $when:literal) => {
                         fused!(1, [.., a, b] = self.stack.as_slice() => {
                             pc = if a.strict_equals(b) == $when { $target as usize } else { pc + 2 };
-                            self.stack.truncate(self.stack.len() - 2);
+                            drop_top!();
+                            drop_top!();
                         })
                     };
                 }
@@ -275,7 +284,7 @@ impl Machine {
                             pc += 1;
                         }
                         FastInstruction::Pop => {
-                            self.stack.pop();
+                            drop_top!();
                             pc += 1;
                         }
                         FastInstruction::Load(slot) => match slot!(slot) {
@@ -287,16 +296,27 @@ impl Machine {
                             None => leave!(Err(AbruptCompletion::Internal("a slot outside the stack"))),
                         },
                         FastInstruction::Store(slot) => {
-                            if let Some(Value::Number(n)) = self.stack.last() {
-                                let n = *n;
-                                drop_number!();
-                                if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
-                                    *place = Value::Number(n);
+                            let at = base + usize::from(slot);
+                            match self.stack.last() {
+                                Some(Value::Number(n)) => {
+                                    let n = *n;
+                                    drop_number!();
+                                    if let Some(place) = self.stack.get_mut(at) {
+                                        *place = Value::Number(n);
+                                    }
                                 }
-                            } else {
-                                let value = self.stack.pop().unwrap_or(Value::Undefined);
-                                if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
-                                    *place = value;
+                                Some(Value::Ref(reference)) => {
+                                    let reference = *reference;
+                                    drop_number!();
+                                    if let Some(place) = self.stack.get_mut(at) {
+                                        *place = Value::Ref(reference);
+                                    }
+                                }
+                                _ => {
+                                    let value = self.stack.pop().unwrap_or(Value::Undefined);
+                                    if let Some(place) = self.stack.get_mut(at) {
+                                        *place = value;
+                                    }
                                 }
                             }
                             pc += 1;
@@ -310,20 +330,21 @@ impl Machine {
                             None => leave!(Err(AbruptCompletion::Internal("a global outside the stack"))),
                         },
                         FastInstruction::Dup => {
-                            let value = self.stack.last().cloned().unwrap_or(Value::Undefined);
-                            self.stack.push_inlined(value);
+                            push!(self.stack.last().unwrap_or(&Value::Undefined));
                             pc += 1;
                         }
                         FastInstruction::Jump(target) => {
                             pc = target as usize;
                         }
                         FastInstruction::JumpIf(target) => {
-                            let value = self.stack.pop().unwrap_or(Value::Undefined);
-                            pc = if value.truthy() { target as usize } else { pc + 1 };
+                            let jumps = self.stack.last().is_some_and(Value::truthy);
+                            drop_top!();
+                            pc = if jumps { target as usize } else { pc + 1 };
                         }
                         FastInstruction::JumpIfN(target) => {
-                            let value = self.stack.pop().unwrap_or(Value::Undefined);
-                            pc = if value.truthy() { pc + 1 } else { target as usize };
+                            let stays = self.stack.last().is_some_and(Value::truthy);
+                            drop_top!();
+                            pc = if stays { pc + 1 } else { target as usize };
                         }
                         FastInstruction::Add => numbers!(DecodedInstruction::Add, |a, b| *a + *b),
                         FastInstruction::Sub => numbers!(DecodedInstruction::Sub, |a, b| *a - *b),
@@ -421,7 +442,8 @@ impl Machine {
                                     slow!(slow_path::throw_uninitialized_capture(self, index))
                                 }
                                 Some(Entry::Cell(place)) => {
-                                    *place = self.stack.pop().unwrap_or(Value::Undefined);
+                                    place.assign(self.stack.last().unwrap_or(&Value::Undefined));
+                                    drop_top!();
                                     pc += 1;
                                 }
                                 _ => leave!(Err(AbruptCompletion::Internal("a capture without its cell"))),
@@ -592,13 +614,16 @@ impl Machine {
                         }
                         FastInstruction::SetPropPop(name) => {
                             fused!(1, true = fast_path::set_property_fast(self, &linked, name) => {
-                                self.stack.truncate(self.stack.len() - 2);
+                                drop_top!();
+                                drop_top!();
                                 pc += 2;
                             });
                         }
                         FastInstruction::SetIndexPop => {
                             fused!(1, true = fast_path::set_element_fast(self) => {
-                                self.stack.truncate(self.stack.len() - 3);
+                                drop_top!();
+                                drop_top!();
+                                drop_top!();
                                 pc += 2;
                             });
                         }
