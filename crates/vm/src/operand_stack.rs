@@ -1,7 +1,13 @@
 //! Pushing onto the stacks of values and frames. The only unsafe code of this crate.
 //!
 //! In a switch of many cases the compiler takes each call for a rare one and does not inline [`Vec::push`]. The value is then passed through
-//! memory, and the copy waits for the stores before it. `fib(27)` takes 18 ms with this module and 27 ms with `Vec::push`.
+//! memory, and the copy waits for the stores before it. Milliseconds of `benches/vm.rs`, by the body of `push_inlined`:
+//!
+//! | body | fib(27) | loop of 3 M | closures |
+//! |---|---|---|---|
+//! | as below | 17 | 54 | 13 |
+//! | `self.extend(Some(value))` | 21 | 58 | 14 |
+//! | `self.push(value)` | 23 | 85 | 16 |
 
 #![allow(unsafe_code)]
 

@@ -380,11 +380,9 @@ impl Heap {
         match &mut table.form {
             TableStorage::Small(pairs, extra) if pairs.len() < MAX_INLINE_ENTRIES => {
                 let place = pairs.len() as u32;
-                if let Some(extra) = extra {
-                    if let Some(numbering) = &mut extra.numbering {
-                        numbering.numbers.push(numbering.next);
-                        numbering.next += 1;
-                    }
+                if let Some(SmallTableExtras { numbering: Some(numbering), .. }) = extra.as_deref_mut() {
+                    numbering.numbers.push(numbering.next);
+                    numbering.next += 1;
                 }
                 let hash = extra.as_ref().and_then(|extra| extra.index.as_ref()).map(|_| key.key_hash());
                 pairs.push((key, value));
