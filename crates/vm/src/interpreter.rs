@@ -129,7 +129,7 @@ impl Machine {
                 }
             }};
         }
-        // Pushes a copy. Numbers and references are written field by field: a copy through memory would stall on store forwarding.
+        // Pushes a copy. Frequent types are written field by field: a copy through memory would stall on store forwarding.
         macro_rules! push {
             ($source:expr) => {
                 match $source {
@@ -140,6 +140,10 @@ impl Machine {
                     Value::Ref(at) => {
                         let at = *at;
                         self.stack.push_inlined(Value::Ref(at));
+                    }
+                    Value::Text(text) => {
+                        let text = text.clone();
+                        self.stack.push_inlined(Value::Text(text));
                     }
                     other => {
                         let other = other.clone();
