@@ -133,22 +133,22 @@ impl Heap {
     /// The element at `index`, or a hole if there is none.
     #[inline]
     pub fn element(&self, at: HeapRef, index: usize) -> Value {
-        match self.get(at) {
-            Entry::Array(Array { elements: Elements::Small(values), .. }) => {
-                values.get(index).cloned().unwrap_or(Value::Hole)
-            }
-            Entry::Array(Array { elements: Elements::Chunked(large), .. }) => self.large_element(large, index),
-            _ => Value::Hole,
-        }
+        self.find_element(at, index).cloned().unwrap_or(Value::Hole)
     }
 
-    fn large_element(&self, large: &ChunkedElements, index: usize) -> Value {
-        self.chunked_element(large, index).cloned().unwrap_or(Value::Hole)
+    /// The element at `index`, which may be a hole.
+    #[inline]
+    pub(super) fn find_element(&self, at: HeapRef, index: usize) -> Option<&Value> {
+        match self.get(at) {
+            Entry::Array(Array { elements: Elements::Small(values), .. }) => values.get(index),
+            Entry::Array(Array { elements: Elements::Chunked(large), .. }) => self.chunked_element(large, index),
+            _ => None,
+        }
     }
 
     /// The element of a long array at `index`.
     #[inline]
-    pub(super) fn chunked_element(&self, large: &ChunkedElements, index: usize) -> Option<&Value> {
+    fn chunked_element(&self, large: &ChunkedElements, index: usize) -> Option<&Value> {
         if index >= large.len as usize {
             return None;
         }
@@ -353,7 +353,9 @@ impl Heap {
         let from = from.min(to);
         match &array.elements {
             Elements::Small(values) => values[from..to].to_vec(),
-            Elements::Chunked(large) => (from..to).map(|i| self.large_element(large, i)).collect(),
+            Elements::Chunked(large) => {
+                (from..to).map(|i| self.chunked_element(large, i).cloned().unwrap_or(Value::Hole)).collect()
+            }
         }
     }
 

@@ -59,15 +59,17 @@ impl ArraySort {
         ArraySort { order: SortAlgorithm::Tim(TimSort::new(compared)), uncompared }
     }
 
-    /// The next two elements to compare: is the first less than the second? `None` when the sort is complete.
-    pub fn next_comparison(&mut self) -> Option<(Value, Value)> {
+    /// Pushes the next two elements to compare: is the first less than the second? False when the sort is complete.
+    pub fn next_comparison(&mut self, operands: &mut Vec<Value>) -> bool {
         match &mut self.order {
-            SortAlgorithm::Tim(sort) => sort.next_comparison(),
-            SortAlgorithm::Merge(sort) => sort.next_comparison(),
+            SortAlgorithm::Tim(sort) => sort.next_comparison(operands),
+            SortAlgorithm::Merge(sort) => {
+                sort.next_comparison().map(|pair| operands.extend(<[Value; 2]>::from(pair))).is_some()
+            }
         }
     }
 
-    /// Records the result of the comparison that [`ArraySort::next_comparison`] returned.
+    /// Records the result of the comparison that [`ArraySort::next_comparison`] requested.
     pub fn record_comparison(&mut self, less: bool) {
         match &mut self.order {
             SortAlgorithm::Tim(sort) => sort.record_comparison(less),

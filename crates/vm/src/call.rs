@@ -8,6 +8,7 @@ use super::limits::ExceededLimit;
 use super::machine::{LinkedProgram, Machine};
 use super::natives::{NativeArgs, NativeOutcome};
 use super::object::Closure;
+use super::operand_stack::PushInlined;
 use super::program::{Capture, FunctionKind, PromiseUse};
 use super::value::{HeapRef, Value};
 use super::{abrupt_completion, accessor, conversion, iteration, json, promise, property, slow_path};
@@ -42,9 +43,19 @@ pub(super) enum ThisLocation {
 }
 
 /// `CALL`: callee and arguments are on the stack. ECMA-262 §13.3.6.2 EvaluateCall.
-pub(super) fn call(machine: &mut Machine, argc: usize) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn call(
+    machine: &mut Machine,
+    linked: &LinkedProgram,
+    argc: usize,
+) -> Result<InstructionOutcome, AbruptCompletion> {
     let base = machine.stack.len().saturating_sub(argc);
     let bottom = base.saturating_sub(1);
+    if let (Some(Value::Ref(callee)), Ok(argc)) = (machine.stack.get(bottom), u16::try_from(argc))
+        && let Some(entry) = enter_plain(machine, linked, *callee, argc, machine.pc + 1, PlainCall::Arrow)
+    {
+        machine.pc = entry as u32;
+        return Ok(InstructionOutcome::Jumped);
+    }
     call_at(
         machine,
         bottom,
@@ -59,34 +70,75 @@ pub(super) fn call(machine: &mut Machine, argc: usize) -> Result<InstructionOutc
 }
 
 /// Calls a function of the program that needs nothing but a frame. Returns its first instruction. `None`: `call` makes the call.
-#[inline]
+#[inline(always)]
 pub(super) fn call_plain(machine: &mut Machine, linked: &LinkedProgram, argc: u16, return_pc: u32) -> Option<usize> {
+    let bottom = machine.stack.len().checked_sub(usize::from(argc) + 1)?;
+    let Value::Ref(callee) = *machine.stack.get(bottom)? else { return None };
+    enter_plain(machine, linked, callee, argc, return_pc, PlainCall::Function)
+}
+
+/// As [`call_plain`], for a method that the receiver has or inherits.
+fn call_method_plain(machine: &mut Machine, linked: &LinkedProgram, argc: usize, name: &Value) -> Option<usize> {
+    let bottom = machine.stack.len().checked_sub(argc + 1)?;
+    let Value::Ref(receiver) = *machine.stack.get(bottom)? else { return None };
+    let Entry::Object(object) = machine.heap.get(receiver) else { return None };
+    let Value::Ref(callee) = *property::find_in_chain(machine, object, name)? else { return None };
+    enter_plain(machine, linked, callee, u16::try_from(argc).ok()?, machine.pc + 1, PlainCall::Method)
+}
+
+/// A call of a plain function by [`enter_plain`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PlainCall {
+    /// The function is below its arguments.
+    Function,
+    /// As `Function`, for an arrow function. A collection may be due after the call, so the loop leaves it to [`call`].
+    Arrow,
+    /// The receiver is below the arguments.
+    Method,
+}
+
+/// Pushes the frame of a plain function whose arguments are on the stack, above the callee or the receiver.
+fn enter_plain(
+    machine: &mut Machine,
+    linked: &LinkedProgram,
+    callee: HeapRef,
+    argc: u16,
+    return_pc: u32,
+    call: PlainCall,
+) -> Option<usize> {
     let base = machine.stack.len().checked_sub(usize::from(argc))?;
     let bottom = base.checked_sub(1)?;
-    let Value::Ref(at) = *machine.stack.get(bottom)? else { return None };
-    let Entry::Closure(closure) = machine.heap.get(at) else { return None };
+    let Entry::Closure(closure) = machine.heap.get(callee) else { return None };
     let function = closure.function;
     let frame = linked.plain_frames.get(function as usize)?.as_ref()?;
     let fits = machine.frames.len() < machine.limits.frames as usize
         && base + frame.room as usize <= machine.limits.stack as usize;
-    if !fits {
+    if !fits || frame.is_arrow != (call == PlainCall::Arrow) {
         return None;
+    }
+    let this = match call {
+        PlainCall::Function => Some(&Value::Undefined),
+        PlainCall::Arrow => closure.this.as_ref().or(Some(&Value::Undefined)),
+        PlainCall::Method => None,
+    };
+    if let (Some(this), Some(place)) = (this, machine.stack.get_mut(bottom)) {
+        match this {
+            Value::Undefined => *place = Value::Undefined,
+            this => place.assign(this),
+        }
     }
     if argc > frame.params {
         machine.stack.truncate(base + usize::from(frame.params));
     }
     for _ in argc.min(frame.params)..frame.slots {
-        machine.stack.push(Value::Undefined);
+        machine.stack.push_inlined(Value::Undefined);
     }
-    if let Some(this) = machine.stack.get_mut(bottom) {
-        *this = Value::Undefined;
-    }
-    machine.frames.push(Frame::Code(CodeFrame {
+    machine.frames.push_inlined(Frame::Code(CodeFrame {
         function,
         return_pc,
         bottom: bottom as u32,
         base: base as u32,
-        closure: at,
+        closure: callee,
         call_kind: CallKind::Plain,
     }));
     machine.base = base;
@@ -124,10 +176,14 @@ pub(super) fn call_method(
 ) -> Result<InstructionOutcome, AbruptCompletion> {
     let base = machine.stack.len().saturating_sub(argc);
     let bottom = base.saturating_sub(1);
-    let receiver = machine.stack.get(bottom).cloned().unwrap_or(Value::Undefined);
     let Some(name) = linked.names.get(name as usize) else {
         return Err(AbruptCompletion::Internal("a name outside its table"));
     };
+    if let Some(entry) = call_method_plain(machine, linked, argc, &name.key) {
+        machine.pc = entry as u32;
+        return Ok(InstructionOutcome::Jumped);
+    }
+    let receiver = machine.stack.get(bottom).cloned().unwrap_or(Value::Undefined);
     let kind = property::receiver(machine, &receiver);
     // Arrays, strings, Maps and Sets seldom have properties of the program.
     let own = match &receiver {
@@ -413,7 +469,7 @@ fn push_frame(
         machine.stack.truncate(base + params);
     }
     while machine.stack.len() < base + slots {
-        machine.stack.push(Value::Undefined);
+        machine.stack.push_inlined(Value::Undefined);
     }
     match invocation.this {
         ThisLocation::InPlace => {}
@@ -423,7 +479,7 @@ fn push_frame(
             store_this(machine, base, this);
         }
     }
-    machine.frames.push(Frame::Code(CodeFrame {
+    machine.frames.push_inlined(Frame::Code(CodeFrame {
         function,
         return_pc: invocation.return_pc,
         bottom: invocation.bottom as u32,

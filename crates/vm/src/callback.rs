@@ -16,7 +16,8 @@ use super::natives::{NativeArgs, NativeOutcome};
 use super::promise::{Reaction, ReactionKind};
 use super::value::Value;
 use super::{
-    abrupt_completion, call, conversion, coroutine, json, natives, object, operand_conversion, promise, slow_path,
+    abrupt_completion, array_callback, call, conversion, coroutine, json, natives, object, operand_conversion, promise,
+    slow_path,
 };
 
 /// The method of a built-in function that waits for a callback. `natives` cites the standard for each.
@@ -141,12 +142,32 @@ impl CallbackMethod {
         )
     }
 
-    fn runs_backwards(self) -> bool {
+    pub(super) fn runs_backwards(self) -> bool {
         matches!(self, CallbackMethod::FindLast | CallbackMethod::FindLastIndex | CallbackMethod::ReduceRight)
     }
 
+    /// Whether the method calls back for one element of an array after another.
+    pub(super) fn is_elementwise(self) -> bool {
+        matches!(
+            self,
+            CallbackMethod::Map
+                | CallbackMethod::Filter
+                | CallbackMethod::ForEach
+                | CallbackMethod::Some
+                | CallbackMethod::Every
+                | CallbackMethod::Find
+                | CallbackMethod::FindIndex
+                | CallbackMethod::FindLast
+                | CallbackMethod::FindLastIndex
+                | CallbackMethod::Reduce
+                | CallbackMethod::ReduceRight
+                | CallbackMethod::FlatMap
+                | CallbackMethod::From
+        )
+    }
+
     /// Whether the method skips missing elements of an array.
-    fn skips_holes(self) -> bool {
+    pub(super) fn skips_holes(self) -> bool {
         !matches!(
             self,
             CallbackMethod::Find
@@ -267,7 +288,10 @@ impl NativeFrame {
     /// Pushes the arguments of the next callback, or ends the function.
     fn next_callback(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
         match self.kind {
-            CallbackMethod::Sort => self.next_comparison(machine),
+            CallbackMethod::Sort => {
+                let calls = self.next_comparison(&mut machine.heap, &mut machine.stack);
+                Ok(if calls { CallbackStep::Call } else { CallbackStep::Done(self.end_value()) })
+            }
             CallbackMethod::Entries => {
                 let Value::Ref(iterator) = self.out else { return Ok(CallbackStep::Done(Value::Undefined)) };
                 let Some(Value::Ref(entry)) = object::iterator_next(&mut machine.heap, iterator) else {
@@ -327,98 +351,17 @@ impl NativeFrame {
                 machine.stack.extend(arguments);
                 Ok(CallbackStep::Call)
             }
-            _ => self.next_element(machine),
-        }
-    }
-
-    fn next_element(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
-        let Value::Ref(array) = self.source else { return Ok(CallbackStep::Done(Value::Undefined)) };
-        // `Array.from` visits elements that are appended during the iteration.
-        if self.kind == CallbackMethod::From {
-            self.len = machine.heap.array_len(array) as u32;
-        }
-        while self.index < self.len {
-            let index = if self.kind.runs_backwards() { self.len - 1 - self.index } else { self.index };
-            self.index += 1;
-            let element = machine.heap.element(array, index as usize);
-            if matches!(element, Value::Hole) && self.kind.skips_holes() {
-                if self.kind == CallbackMethod::Map
-                    && let Value::Ref(out) = self.out
-                {
-                    machine.heap.push(out, Value::Hole)?;
-                }
-                continue;
+            _ => {
+                let arity = parameter_count(machine, &self.callback);
+                let calls = self.next_element(&mut machine.heap, &mut machine.stack, arity)?;
+                Ok(if calls { CallbackStep::Call } else { CallbackStep::Done(self.end_value()) })
             }
-            let element = element.or_undefined();
-            // Arguments that the callback does not declare are not pushed.
-            let mut arity = parameter_count(machine, &self.callback);
-            if let CallbackMethod::Filter | CallbackMethod::Find | CallbackMethod::FindLast = self.kind {
-                self.item = element.clone();
-            }
-            if let CallbackMethod::Reduce | CallbackMethod::ReduceRight = self.kind {
-                machine.stack.push(self.out.clone());
-                arity = arity.saturating_sub(1);
-            }
-            machine.stack.push(element);
-            if arity > 1 {
-                machine.stack.push(Value::Number(f64::from(index)));
-            }
-            if arity > 2 && self.kind != CallbackMethod::From {
-                machine.stack.push(Value::Ref(array));
-            }
-            return Ok(CallbackStep::Call);
         }
-        Ok(CallbackStep::Done(match self.kind {
-            CallbackMethod::Some => Value::Bool(false),
-            CallbackMethod::Every => Value::Bool(true),
-            CallbackMethod::FindIndex | CallbackMethod::FindLastIndex => Value::Number(-1.0),
-            CallbackMethod::ForEach | CallbackMethod::Find | CallbackMethod::FindLast => Value::Undefined,
-            _ => self.out.clone(),
-        }))
-    }
-
-    fn next_comparison(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
-        let Some(sorting) = &mut self.sorting else { return Ok(CallbackStep::Done(self.out.clone())) };
-        if let Some((a, b)) = sorting.next_comparison() {
-            machine.stack.extend([a, b]);
-            return Ok(CallbackStep::Call);
-        }
-        if let Value::Ref(out) = self.out {
-            let mut values = sorting.take_sorted();
-            // The comparator may have changed the length. Sorted elements are written, and places of missing ones are deleted.
-            let elements = machine.heap.elements(out);
-            let written = values.iter().filter(|value| !matches!(value, Value::Hole)).count();
-            values.truncate(elements.len().max(written));
-            values.extend(elements.into_iter().skip(values.len()));
-            machine.heap.set_elements(out, values);
-        }
-        Ok(CallbackStep::Done(self.out.clone()))
     }
 
     /// Processes the result of the callback. `Some` ends the function.
     fn accept(&mut self, machine: &mut Machine, result: Value) -> Result<Option<Value>, AbruptCompletion> {
-        let index = self.index.wrapping_sub(1);
-        let index = if self.kind.runs_backwards() { self.len.wrapping_sub(1).wrapping_sub(index) } else { index };
         match self.kind {
-            CallbackMethod::Map | CallbackMethod::From => self.append_result(machine, result)?,
-            CallbackMethod::Filter if result.truthy() => self.append_result(machine, self.item.clone())?,
-            CallbackMethod::FlatMap => match result {
-                Value::Ref(at) if machine.heap.array(at).is_some() => {
-                    for value in machine.heap.elements(at) {
-                        if !matches!(value, Value::Hole) {
-                            self.append_result(machine, value)?;
-                        }
-                    }
-                }
-                result => self.append_result(machine, result)?,
-            },
-            CallbackMethod::Some if result.truthy() => return Ok(Some(Value::Bool(true))),
-            CallbackMethod::Every if !result.truthy() => return Ok(Some(Value::Bool(false))),
-            CallbackMethod::Find | CallbackMethod::FindLast if result.truthy() => return Ok(Some(self.item.clone())),
-            CallbackMethod::FindIndex | CallbackMethod::FindLastIndex if result.truthy() => {
-                return Ok(Some(Value::Number(f64::from(index))));
-            }
-            CallbackMethod::Reduce | CallbackMethod::ReduceRight => self.out = result,
             CallbackMethod::Sort => {
                 let order = conversion::to_number(machine, &result)?;
                 if let Some(sorting) = &mut self.sorting {
@@ -427,7 +370,7 @@ impl NativeFrame {
             }
             CallbackMethod::Replace => {
                 let text = conversion::to_text(machine, &result)?;
-                self.append_result(machine, Value::Text(text))?;
+                self.append_result(&mut machine.heap, Value::Text(text))?;
             }
             CallbackMethod::ToPrimitive | CallbackMethod::Properties | CallbackMethod::Texts => {
                 return self.accept_conversion(machine, result);
@@ -456,7 +399,7 @@ impl NativeFrame {
                 }
                 self.callback = result;
             }
-            _ => {}
+            _ => return Ok(self.accept_element(&mut machine.heap, &result)?),
         }
         Ok(None)
     }
@@ -473,13 +416,6 @@ impl NativeFrame {
         let reaction = Reaction { index: self.len, values, ..Reaction::new(ReactionKind::Constant, constant) };
         promise::add_reaction(machine, awaited, reaction)?;
         promise::resolve(machine, promise, Value::Ref(constant))
-    }
-
-    fn append_result(&self, machine: &mut Machine, value: Value) -> Result<(), AbruptCompletion> {
-        if let Value::Ref(out) = self.out {
-            machine.heap.push(out, value)?;
-        }
-        Ok(())
     }
 }
 
@@ -618,6 +554,18 @@ fn pop_native(machine: &mut Machine, frame: &NativeFrame, value: Value) -> Nativ
 
 /// Returns the value on top of the stack from a callback of the program to the built-in function below it.
 pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Result<(), AbruptCompletion> {
+    match array_callback::repeat_callback(machine)? {
+        None => {}
+        Some(CallbackStep::Call) => return Ok(()),
+        Some(CallbackStep::Done(value)) => {
+            machine.frames.pop();
+            let Some(Frame::Native(frame)) = machine.frames.pop() else {
+                return Err(AbruptCompletion::Internal("a callback without its function"));
+            };
+            let returned = pop_native(machine, &frame, value);
+            return deliver_native_return(machine, returned);
+        }
+    }
     let result = slow_path::operand(machine, 0);
     let (Some(code), Some(Frame::Native(mut frame))) = (machine.frames.pop(), machine.frames.pop()) else {
         return Err(AbruptCompletion::Internal("a callback without its function"));

@@ -8,7 +8,6 @@
 //! A fused instruction has either its whole effect or none: where types or fuel do not fit, the single instructions run. Fuel is
 //! counted in instructions of the program, so fusing is not observable.
 
-use super::array::{Array, Elements};
 use super::entry::{Entry, PAIR_BYTES};
 use super::machine::{LinkedProgram, Machine};
 use super::natives::Receiver;
@@ -91,11 +90,7 @@ pub(super) fn get_element_fast<'m>(machine: &'m Machine, target: &Value, key: &V
     if index as f64 != *n {
         return None;
     }
-    let element = match machine.heap.get(*at) {
-        Entry::Array(Array { elements: Elements::Small(values), .. }) => values.get(index)?,
-        Entry::Array(Array { elements: Elements::Chunked(large), .. }) => machine.heap.chunked_element(large, index)?,
-        _ => return None,
-    };
+    let element = machine.heap.find_element(*at, index)?;
     if let Value::Hole = element { None } else { Some(element) }
 }
 
@@ -193,6 +188,13 @@ pub(super) enum FastInstruction {
     IncSlot(u16),
     DecSlot(u16),
     LoadLoadIndex(u16, u16),
+    AddSlots(u16, u16),
+    SubSlots(u16, u16),
+    MulSlots(u16, u16),
+    AddSlotConst(u16, u32),
+    SubSlotConst(u16, u32),
+    MulSlotConst(u16, u32),
+    ModSlotConst(u16, u32),
     // ---- four: the condition of a counting loop ----
     LtSlotConstJumpIf {
         slot: u16,
@@ -205,6 +207,12 @@ pub(super) enum FastInstruction {
         target: u32,
     },
     LtSlotConstJumpIfN {
+        slot: u16,
+        constant: u16,
+        target: u32,
+    },
+    // ---- seven: the end of a counting loop ----
+    IncSlotLtConstJumpIf {
         slot: u16,
         constant: u16,
         target: u32,
@@ -265,7 +273,17 @@ fn translate_single(instruction: I) -> FastInstruction {
 }
 
 fn fuse_sequence(code: &[I]) -> Option<FastInstruction> {
-    fuse_four(code).or_else(|| fuse_three(code)).or_else(|| fuse_two(code))
+    fuse_seven(code).or_else(|| fuse_four(code)).or_else(|| fuse_three(code)).or_else(|| fuse_two(code))
+}
+
+fn fuse_seven(code: &[I]) -> Option<FastInstruction> {
+    let (Some(FastInstruction::IncSlot(counter)), Some(rest)) = (fuse_three(code), code.get(3..)) else { return None };
+    match fuse_four(rest)? {
+        FastInstruction::LtSlotConstJumpIf { slot, constant, target } if slot == counter => {
+            Some(FastInstruction::IncSlotLtConstJumpIf { slot, constant, target })
+        }
+        _ => None,
+    }
 }
 
 fn fuse_four(code: &[I]) -> Option<FastInstruction> {
@@ -290,6 +308,13 @@ fn fuse_three(code: &[I]) -> Option<FastInstruction> {
         [I::Load(from), I::Inc, I::Store(to), ..] if from == to => Some(FastInstruction::IncSlot(*from)),
         [I::Load(from), I::Dec, I::Store(to), ..] if from == to => Some(FastInstruction::DecSlot(*from)),
         [I::Load(array), I::Load(index), I::GetIndex, ..] => Some(FastInstruction::LoadLoadIndex(*array, *index)),
+        [I::Load(a), I::Load(b), I::Add, ..] => Some(FastInstruction::AddSlots(*a, *b)),
+        [I::Load(a), I::Load(b), I::Sub, ..] => Some(FastInstruction::SubSlots(*a, *b)),
+        [I::Load(a), I::Load(b), I::Mul, ..] => Some(FastInstruction::MulSlots(*a, *b)),
+        [I::Load(slot), I::Push(constant), I::Add, ..] => Some(FastInstruction::AddSlotConst(*slot, *constant)),
+        [I::Load(slot), I::Push(constant), I::Sub, ..] => Some(FastInstruction::SubSlotConst(*slot, *constant)),
+        [I::Load(slot), I::Push(constant), I::Mul, ..] => Some(FastInstruction::MulSlotConst(*slot, *constant)),
+        [I::Load(slot), I::Push(constant), I::Mod, ..] => Some(FastInstruction::ModSlotConst(*slot, *constant)),
         _ => None,
     }
 }
@@ -303,9 +328,8 @@ fn fuse_two(code: &[I]) -> Option<FastInstruction> {
         [I::Load(slot), I::Mul, ..] => FastInstruction::MulSlot(*slot),
         // A longer fused sequence may start at the second instruction.
         [I::Load(_), rest @ ..] if fuse_four(rest).is_some() || fuse_three(rest).is_some() => return None,
-        [I::Load(slot), I::Load(_), I::Add | I::Sub | I::Mul | I::GetProp(_), ..] => FastInstruction::Load(*slot),
+        [I::Load(slot), I::Load(_), I::GetProp(_), ..] => FastInstruction::Load(*slot),
         [I::Load(a), I::Load(b), ..] => FastInstruction::LoadLoad(*a, *b),
-        [I::Load(slot), I::Push(_), I::Add | I::Sub | I::Mul | I::Mod, ..] => FastInstruction::Load(*slot),
         [I::Load(slot), I::Push(constant), ..] => FastInstruction::LoadPush(*slot, *constant),
         [I::Push(constant), I::Add, ..] => FastInstruction::AddConst(*constant),
         [I::Push(constant), I::Sub, ..] => FastInstruction::SubConst(*constant),

@@ -10,6 +10,7 @@ use super::fast_path::FastInstruction;
 use super::frame::{CallKind, Frame};
 use super::limits::ExceededLimit;
 use super::machine::{Machine, StopReason};
+use super::operand_stack::PushInlined;
 use super::program::{DecodedInstruction, VerifiedProgram};
 use super::value::Value;
 use super::{
@@ -90,10 +91,18 @@ impl Machine {
                 return $result;
             }};
         }
-        // Pops a number: it has nothing to drop.
+        // Pops a value that has nothing to drop: all except strings.
         macro_rules! drop_number {
             () => {
                 std::mem::forget(self.stack.pop())
+            };
+        }
+        macro_rules! drop_top {
+            () => {
+                match self.stack.last() {
+                    Some(Value::Text(_)) => drop(self.stack.pop()),
+                    _ => drop_number!(),
+                }
             };
         }
         macro_rules! numbers {
@@ -120,21 +129,25 @@ impl Machine {
                 }
             }};
         }
-        // Pushes a copy. Numbers and references are written field by field: a copy through memory would stall on store forwarding.
+        // Pushes a copy. Frequent types are written field by field: a copy through memory would stall on store forwarding.
         macro_rules! push {
             ($source:expr) => {
                 match $source {
                     Value::Number(n) => {
                         let n = *n;
-                        self.stack.push(Value::Number(n));
+                        self.stack.push_inlined(Value::Number(n));
                     }
                     Value::Ref(at) => {
                         let at = *at;
-                        self.stack.push(Value::Ref(at));
+                        self.stack.push_inlined(Value::Ref(at));
+                    }
+                    Value::Text(text) => {
+                        let text = text.clone();
+                        self.stack.push_inlined(Value::Text(text));
                     }
                     other => {
                         let other = other.clone();
-                        self.stack.push(other);
+                        self.stack.push_inlined(other);
                     }
                 }
             };
@@ -225,6 +238,26 @@ impl Machine {
                         })
                     };
                 }
+                    // Pushes the result of two loads, or of a load and a constant.
+                    macro_rules! operands {
+                        ($first:expr, $second:expr, |$a:ident, $b:ident| $result:expr) => {
+                            fused!(2, (Some(Value::Number($a)), Some(Value::Number($b))) = ($first, $second) => {
+                                let ($a, $b) = (*$a, *$b);
+                                self.stack.push_inlined(Value::Number($result));
+                                pc += 3;
+                            })
+                        };
+                    }
+                    macro_rules! slots {
+                        ($first:expr, $second:expr, |$a:ident, $b:ident| $result:expr) => {
+                            operands!(slot!($first), slot!($second), |$a, $b| $result)
+                        };
+                    }
+                    macro_rules! slot_constant {
+                        ($slot:expr, $constant:expr, |$a:ident, $b:ident| $result:expr) => {
+                            operands!(slot!($slot), constant!($constant), |$a, $b| $result)
+                        };
+                    }
                     macro_rules! compare_jump {
                     ($target:expr, $when:literal, |$a:ident, $b:ident| $result:expr) => {
                         fused!(1, [.., Value::Number($a), Value::Number($b)] = self.stack.as_slice() => {
@@ -238,7 +271,8 @@ impl Machine {
                     ($target:expr, $when:literal) => {
                         fused!(1, [.., a, b] = self.stack.as_slice() => {
                             pc = if a.strict_equals(b) == $when { $target as usize } else { pc + 2 };
-                            self.stack.truncate(self.stack.len() - 2);
+                            drop_top!();
+                            drop_top!();
                         })
                     };
                 }
@@ -254,7 +288,7 @@ impl Machine {
                             pc += 1;
                         }
                         FastInstruction::Pop => {
-                            self.stack.pop();
+                            drop_top!();
                             pc += 1;
                         }
                         FastInstruction::Load(slot) => match slot!(slot) {
@@ -266,16 +300,27 @@ impl Machine {
                             None => leave!(Err(AbruptCompletion::Internal("a slot outside the stack"))),
                         },
                         FastInstruction::Store(slot) => {
-                            if let Some(Value::Number(n)) = self.stack.last() {
-                                let n = *n;
-                                drop_number!();
-                                if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
-                                    *place = Value::Number(n);
+                            let at = base + usize::from(slot);
+                            match self.stack.last() {
+                                Some(Value::Number(n)) => {
+                                    let n = *n;
+                                    drop_number!();
+                                    if let Some(place) = self.stack.get_mut(at) {
+                                        *place = Value::Number(n);
+                                    }
                                 }
-                            } else {
-                                let value = self.stack.pop().unwrap_or(Value::Undefined);
-                                if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
-                                    *place = value;
+                                Some(Value::Ref(reference)) => {
+                                    let reference = *reference;
+                                    drop_number!();
+                                    if let Some(place) = self.stack.get_mut(at) {
+                                        *place = Value::Ref(reference);
+                                    }
+                                }
+                                _ => {
+                                    let value = self.stack.pop().unwrap_or(Value::Undefined);
+                                    if let Some(place) = self.stack.get_mut(at) {
+                                        *place = value;
+                                    }
                                 }
                             }
                             pc += 1;
@@ -289,20 +334,21 @@ impl Machine {
                             None => leave!(Err(AbruptCompletion::Internal("a global outside the stack"))),
                         },
                         FastInstruction::Dup => {
-                            let value = self.stack.last().cloned().unwrap_or(Value::Undefined);
-                            self.stack.push(value);
+                            push!(self.stack.last().unwrap_or(&Value::Undefined));
                             pc += 1;
                         }
                         FastInstruction::Jump(target) => {
                             pc = target as usize;
                         }
                         FastInstruction::JumpIf(target) => {
-                            let value = self.stack.pop().unwrap_or(Value::Undefined);
-                            pc = if value.truthy() { target as usize } else { pc + 1 };
+                            let jumps = self.stack.last().is_some_and(Value::truthy);
+                            drop_top!();
+                            pc = if jumps { target as usize } else { pc + 1 };
                         }
                         FastInstruction::JumpIfN(target) => {
-                            let value = self.stack.pop().unwrap_or(Value::Undefined);
-                            pc = if value.truthy() { pc + 1 } else { target as usize };
+                            let stays = self.stack.last().is_some_and(Value::truthy);
+                            drop_top!();
+                            pc = if stays { pc + 1 } else { target as usize };
                         }
                         FastInstruction::Add => numbers!(DecodedInstruction::Add, |a, b| *a + *b),
                         FastInstruction::Sub => numbers!(DecodedInstruction::Sub, |a, b| *a - *b),
@@ -400,7 +446,8 @@ impl Machine {
                                     slow!(slow_path::throw_uninitialized_capture(self, index))
                                 }
                                 Some(Entry::Cell(place)) => {
-                                    *place = self.stack.pop().unwrap_or(Value::Undefined);
+                                    place.assign(self.stack.last().unwrap_or(&Value::Undefined));
+                                    drop_top!();
                                     pc += 1;
                                 }
                                 _ => leave!(Err(AbruptCompletion::Internal("a capture without its cell"))),
@@ -448,7 +495,7 @@ impl Machine {
                                         other => {
                                             let other = other.clone();
                                             self.stack.truncate(top);
-                                            self.stack.push(other);
+                                            self.stack.push_inlined(other);
                                         }
                                     }
                                     pc += 1;
@@ -473,7 +520,7 @@ impl Machine {
                                 pc = entry;
                                 base = self.base;
                             }
-                            None => slow!(call::call(self, usize::from(argc))),
+                            None => slow!(call::call(self, &linked, usize::from(argc))),
                         },
                         FastInstruction::CallMethod { argc, name } => {
                             slow!(call::call_method(self, &linked, usize::from(argc), name))
@@ -511,12 +558,12 @@ impl Machine {
                                 }
                                 if let (Value::Number(a), Value::Number(b)) = (a, b) {
                                     let (a, b) = (*a, *b);
-                                    self.stack.push(Value::Number(a));
-                                    self.stack.push(Value::Number(b));
+                                    self.stack.push_inlined(Value::Number(a));
+                                    self.stack.push_inlined(Value::Number(b));
                                 } else {
                                     let (a, b) = (a.clone(), b.clone());
-                                    self.stack.push(a);
-                                    self.stack.push(b);
+                                    self.stack.push_inlined(a);
+                                    self.stack.push_inlined(b);
                                 }
                                 pc += 2;
                             });
@@ -530,7 +577,7 @@ impl Machine {
                                 }
                                 let b = b.clone();
                                 push!(a);
-                                self.stack.push(b);
+                                self.stack.push_inlined(b);
                                 pc += 2;
                             });
                         }
@@ -541,6 +588,15 @@ impl Machine {
                         FastInstruction::SubConst(constant) => with_constant!(constant, |a, b| *a - *b),
                         FastInstruction::MulConst(constant) => with_constant!(constant, |a, b| *a * *b),
                         FastInstruction::ModConst(constant) => with_constant!(constant, |a, b| remainder(*a, *b)),
+                        FastInstruction::AddSlots(a, b) => slots!(a, b, |a, b| a + b),
+                        FastInstruction::SubSlots(a, b) => slots!(a, b, |a, b| a - b),
+                        FastInstruction::MulSlots(a, b) => slots!(a, b, |a, b| a * b),
+                        FastInstruction::AddSlotConst(slot, constant) => slot_constant!(slot, constant, |a, b| a + b),
+                        FastInstruction::SubSlotConst(slot, constant) => slot_constant!(slot, constant, |a, b| a - b),
+                        FastInstruction::MulSlotConst(slot, constant) => slot_constant!(slot, constant, |a, b| a * b),
+                        FastInstruction::ModSlotConst(slot, constant) => {
+                            slot_constant!(slot, constant, |a, b| remainder(a, b));
+                        }
                         FastInstruction::AddStore(slot) => {
                             fused!(1, [.., Value::Number(a), Value::Number(b)] = self.stack.as_slice() => {
                                 let sum = Value::Number(*a + *b);
@@ -562,13 +618,16 @@ impl Machine {
                         }
                         FastInstruction::SetPropPop(name) => {
                             fused!(1, true = fast_path::set_property_fast(self, &linked, name) => {
-                                self.stack.truncate(self.stack.len() - 2);
+                                drop_top!();
+                                drop_top!();
                                 pc += 2;
                             });
                         }
                         FastInstruction::SetIndexPop => {
                             fused!(1, true = fast_path::set_element_fast(self) => {
-                                self.stack.truncate(self.stack.len() - 3);
+                                drop_top!();
+                                drop_top!();
+                                drop_top!();
                                 pc += 2;
                             });
                         }
@@ -604,6 +663,17 @@ impl Machine {
                             fused!(2, Some(found) = found => {
                                 push!(found);
                                 pc += 3;
+                            });
+                        }
+                        FastInstruction::IncSlotLtConstJumpIf { slot, constant, target } => {
+                            let limit = match constant!(constant) {
+                                Some(Value::Number(limit)) => Some(*limit),
+                                _ => None,
+                            };
+                            fused!(6, (Some(Value::Number(n)), Some(limit))
+                                = (self.stack.get_mut(base + usize::from(slot)), limit) => {
+                                *n += 1.0;
+                                pc = if *n < limit { target as usize } else { pc + 7 };
                             });
                         }
                         FastInstruction::LtSlotConstJumpIf { slot, constant, target } => {
@@ -678,25 +748,41 @@ impl Machine {
     }
 
     /// Returns from a function that a function of the program called. `None`: `return_from_frame` returns.
-    #[inline]
+    #[inline(always)]
     fn return_plain(&mut self) -> Option<usize> {
         let [.., Frame::Code(caller), Frame::Code(frame)] = self.frames.as_slice() else { return None };
         if frame.call_kind != CallKind::Plain {
             return None;
         }
         let (bottom, return_pc, base) = (frame.bottom as usize, frame.return_pc as usize, caller.base as usize);
-        self.frames.truncate(self.frames.len() - 1);
+        self.frames.pop();
         self.base = base;
-        if let Some(Value::Number(n)) = self.stack.last() {
-            let n = *n;
-            self.stack.truncate(bottom);
-            self.stack.push(Value::Number(n));
-        } else {
-            let result = self.stack.pop()?;
-            self.stack.truncate(bottom);
-            self.stack.push(result);
-        }
+        self.truncate_to_result(bottom);
         Some(return_pc)
+    }
+
+    /// Removes the values from `bottom` on except the one on top. A number is written field by field, as all copies of the loop.
+    #[inline(always)]
+    fn truncate_to_result(&mut self, bottom: usize) {
+        let top = self.stack.len().saturating_sub(1);
+        if bottom >= top {
+            return;
+        }
+        if let Some(Value::Number(n)) = self.stack.get(top) {
+            let n = *n;
+            if let Some(place) = self.stack.get_mut(bottom) {
+                *place = Value::Number(n);
+            }
+        } else {
+            self.stack.swap(bottom, top);
+        }
+        while self.stack.len() > bottom + 1 {
+            match self.stack.last() {
+                Some(Value::Text(_)) => drop(self.stack.pop()),
+                // Nothing to drop.
+                _ => std::mem::forget(self.stack.pop()),
+            }
+        }
     }
 
     /// Leaves the running function with the value on top of the stack.
@@ -711,15 +797,7 @@ impl Machine {
             self.base = caller.base as usize;
             self.pc = return_pc;
             self.frames.truncate(depth - 1);
-            if let Some(Value::Number(n)) = self.stack.last() {
-                let n = *n;
-                self.stack.truncate(bottom);
-                self.stack.push(Value::Number(n));
-            } else {
-                let result = self.stack.pop().unwrap_or(Value::Undefined);
-                self.stack.truncate(bottom);
-                self.stack.push(result);
-            }
+            self.truncate_to_result(bottom);
             return Ok(InstructionOutcome::Jumped);
         }
         callback::return_to_native(self, bottom)?;
@@ -749,11 +827,11 @@ fn single_instruction(plain: &[FastInstruction], pc: usize) -> &FastInstruction 
 /// `a % b`, with the sign of `a`. ECMA-262 §6.1.6.1.6 Number::remainder.
 #[inline]
 pub(super) fn remainder(a: f64, b: f64) -> f64 {
-    if a >= 0.0 && b > 0.0 && a < 9_007_199_254_740_992.0 && b < 9_007_199_254_740_992.0 {
-        let (whole_a, whole_b) = (a as u64, b as u64);
-        if whole_a as f64 == a && whole_b as f64 == b {
-            return if a == 0.0 { a } else { (whole_a % whole_b) as f64 };
-        }
+    let (whole_a, whole_b) = (a as i64, b as i64);
+    // A number of 2^63 or more becomes `i64::MAX`.
+    let are_whole = whole_a as f64 == a && whole_b as f64 == b && whole_a < i64::MAX && whole_b < i64::MAX;
+    if are_whole && whole_a >= 0 && whole_b > 0 {
+        return if whole_a == 0 { a } else { (whole_a % whole_b) as f64 };
     }
     a % b
 }

@@ -6,6 +6,7 @@
 mod abrupt_completion;
 mod accessor;
 mod array;
+mod array_callback;
 mod array_sort;
 mod call;
 mod call_spec;
@@ -41,6 +42,7 @@ mod object;
 pub mod op;
 mod open_call;
 mod operand_conversion;
+mod operand_stack;
 pub mod program;
 mod promise;
 mod property;

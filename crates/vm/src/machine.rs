@@ -165,19 +165,22 @@ pub(super) struct PlainFrame {
     pub(super) entry: u32,
     pub(super) params: u16,
     pub(super) slots: u16,
+    /// `this` is that of the closure, whatever the call passes.
+    pub(super) is_arrow: bool,
     /// Slots and operands.
     pub(super) room: u32,
 }
 
 impl PlainFrame {
     fn plan(function: &Function) -> Option<PlainFrame> {
-        let is_plain = function.kind == FunctionKind::Function
+        let is_plain = matches!(function.kind, FunctionKind::Function | FunctionKind::Arrow)
             && !function.rest
             && !function.is_async
             && !function.returns_promise;
         let slots = u16::try_from(function.slots.len()).ok().filter(|_| is_plain)?;
         let room = u32::from(slots) + function.max_stack;
-        Some(PlainFrame { entry: function.entry, params: function.params, slots, room })
+        let is_arrow = function.kind == FunctionKind::Arrow;
+        Some(PlainFrame { entry: function.entry, params: function.params, slots, is_arrow, room })
     }
 }
 

@@ -9,6 +9,7 @@ use super::interpreter::{InstructionOutcome, remainder};
 use super::machine::{LinkedProgram, Machine, StopReason};
 use super::natives::regexp;
 use super::object::{ErrorKind, IterationKind, Object};
+use super::operand_stack::PushInlined;
 use super::program::DecodedInstruction;
 use super::table::{Table, TableKind};
 use super::text::Str;
@@ -31,7 +32,7 @@ pub(super) fn operand(machine: &Machine, depth: usize) -> Value {
 #[inline]
 pub(super) fn replace_operands(machine: &mut Machine, count: usize, value: Value) -> StepResult {
     machine.stack.truncate(machine.stack.len().saturating_sub(count));
-    machine.stack.push(value);
+    machine.stack.push_inlined(value);
     Ok(InstructionOutcome::FallThrough)
 }
 
@@ -104,10 +105,10 @@ pub(super) fn execute_slow(
             machine.stack.insert(at, top);
             Ok(InstructionOutcome::FallThrough)
         }
-        I::JumpIfKeep(target) => jump_or_pop(machine, target, operand(machine, 0).truthy()),
-        I::JumpIfNKeep(target) => jump_or_pop(machine, target, !operand(machine, 0).truthy()),
-        I::JumpSomeKeep(target) => jump_or_pop(machine, target, !operand(machine, 0).is_nullish()),
-        I::JumpDefinedKeep(target) => jump_or_pop(machine, target, !matches!(operand(machine, 0), Value::Undefined)),
+        I::JumpDefinedKeep(target) => jump_or_pop(machine, target, |top| !matches!(top, Value::Undefined)),
+        I::JumpIfKeep(target) => jump_or_pop(machine, target, Value::truthy),
+        I::JumpIfNKeep(target) => jump_or_pop(machine, target, |top| !top.truthy()),
+        I::JumpSomeKeep(target) => jump_or_pop(machine, target, |top| !top.is_nullish()),
         I::JumpNullish(target) => {
             if !operand(machine, 0).is_nullish() {
                 return Ok(InstructionOutcome::FallThrough);
@@ -145,21 +146,7 @@ pub(super) fn execute_slow(
         }
         I::Map(count) => make_object(machine, count as usize),
         I::SetIndex => set_index(machine),
-        I::SetProp(name) => {
-            let (target, value) = (operand(machine, 1), operand(machine, 0));
-            let key = linked_name(linked, name);
-            if let Some(pair) = accessor::find_accessor(machine, &target, &key)? {
-                return set_accessor(machine, 2, pair, &key);
-            }
-            if let Value::Ref(at) = &target
-                && let Entry::Object(Object { frozen: false, .. }) = machine.heap.get(*at)
-            {
-                machine.heap.table_set(*at, TableKind::Main, key, value.clone());
-            } else {
-                property::set_property(machine, &target, key, value.clone())?;
-            }
-            replace_operands(machine, 2, value)
-        }
+        I::SetProp(name) => set_prop(machine, linked, name),
         I::Delete => {
             let key = conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(1))?;
             let deleted = property::delete_property(machine, &operand(machine, 1), &key)?;
@@ -220,7 +207,7 @@ pub(super) fn execute_slow(
         I::CallNative { argc, name } => call::call_native(machine, linked, usize::from(argc), name, ""),
         I::NewNative { argc, name } => call::call_native(machine, linked, usize::from(argc), name, "new "),
         I::CallThis { argc } => call::call_with_this(machine, usize::from(argc)),
-        I::CallSpread => call::with_spread_arguments(machine, call::call),
+        I::CallSpread => call::with_spread_arguments(machine, |machine, count| call::call(machine, linked, count)),
         I::CallMethodSpread { name } => {
             call::with_spread_arguments(machine, |machine, count| call::call_method(machine, linked, count, name))
         }
@@ -353,8 +340,8 @@ fn set_cell(machine: &mut Machine, cell: HeapRef, value: Value) -> StepResult {
     Ok(InstructionOutcome::FallThrough)
 }
 
-fn jump_or_pop(machine: &mut Machine, target: u32, jump: bool) -> StepResult {
-    if jump {
+fn jump_or_pop(machine: &mut Machine, target: u32, jumps: impl FnOnce(&Value) -> bool) -> StepResult {
+    if machine.stack.last().is_some_and(jumps) {
         machine.pc = target;
         return Ok(InstructionOutcome::Jumped);
     }
@@ -412,6 +399,9 @@ pub(super) fn binary(machine: &mut Machine, instruction: DecodedInstruction) -> 
     use DecodedInstruction as I;
     let (first, second) = (machine.stack.len().wrapping_sub(2), machine.stack.len().wrapping_sub(1));
     let result = match instruction {
+        I::Add if matches!(machine.stack.get(first), Some(Value::Text(_))) && append_primitive(machine)? => {
+            return Ok(InstructionOutcome::FallThrough);
+        }
         I::Add => {
             let (a, b) = (
                 conversion::to_primitive_at(machine, first, PreferredType::Default)?,
@@ -467,6 +457,19 @@ pub(super) fn binary(machine: &mut Machine, instruction: DecodedInstruction) -> 
         }
     };
     replace_operands(machine, 2, result)
+}
+
+/// `+` of a string and a primitive, which are taken from the stack instead of copied. False if the second is an object.
+fn append_primitive(machine: &mut Machine) -> Result<bool, AbruptCompletion> {
+    let [.., Value::Text(left), right] = machine.stack.as_slice() else { return Ok(false) };
+    let Some(right) = conversion::primitive_text(right) else { return Ok(false) };
+    conversion::check_text_length(machine, left.len() + right.len())?;
+    machine.stack.pop();
+    if let Some(Value::Text(left)) = machine.stack.pop() {
+        let text = conversion::concat(machine, &left, &right)?;
+        machine.stack.push_inlined(Value::Text(text));
+    }
+    Ok(true)
 }
 
 /// A unary operator. ECMA-262 §13.5 Unary Operators, §13.4 Update Expressions, §7.2.1 RequireObjectCoercible.
@@ -536,6 +539,13 @@ fn loosely_equal_primitives(machine: &Machine, a: &Value, b: &Value) -> Result<b
 
 /// `object.name`. ECMA-262 §6.2.5.5 GetValue of §13.3.4 EvaluatePropertyAccessWithIdentifierKey.
 pub(super) fn get_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32) -> StepResult {
+    if let (Some(Value::Ref(at)), Some(name)) = (machine.stack.last(), linked.names.get(name as usize))
+        && let Entry::Object(object) = machine.heap.get(*at)
+        && let Some(found) = property::find_in_chain(machine, object, &name.key)
+    {
+        let found = found.clone();
+        return accessor::replace_by_property(machine, 1, found);
+    }
     if linked.names.get(name as usize).is_some_and(|name| name.is_length) {
         let length = match machine.stack.last() {
             Some(Value::Text(text)) => Some(text.len()),
@@ -554,17 +564,48 @@ pub(super) fn get_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32)
     accessor::replace_by_property(machine, 1, value)
 }
 
+/// `object.name = value`. ECMA-262 §6.2.5.6 PutValue.
+fn set_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32) -> StepResult {
+    let key = linked.names.get(name as usize).map_or(&Value::Undefined, |name| &name.key);
+    if let [.., Value::Ref(at), value] = machine.stack.as_slice()
+        && let Entry::Object(object) = machine.heap.get(*at)
+        && !object.frozen
+        && !(linked.has_accessors && matches!(property::find_in_chain(machine, object, key), Some(Value::Accessor(_))))
+    {
+        machine.heap.table_set(*at, TableKind::Main, key.clone(), value.clone());
+        let value = operand(machine, 0);
+        return replace_operands(machine, 2, value);
+    }
+    let (target, value) = (operand(machine, 1), operand(machine, 0));
+    if let Some(pair) = accessor::find_accessor(machine, &target, key)? {
+        return set_accessor(machine, 2, pair, key);
+    }
+    property::set_property(machine, &target, key.clone(), value.clone())?;
+    replace_operands(machine, 2, value)
+}
+
 /// `object[key]`. ECMA-262 §6.2.5.5 GetValue of §13.3.3 EvaluatePropertyAccessWithExpressionKey.
 pub(super) fn get_index(machine: &mut Machine) -> StepResult {
+    // The frequent cases copy no operand.
+    let found = match machine.stack.as_slice() {
+        [.., Value::Text(text), Value::Number(n)] if *n >= 0.0 && n.fract() == 0.0 => {
+            Some(text.unit(*n as usize).map_or(Value::Undefined, |unit| Value::Text(Str::single(unit))))
+        }
+        [.., Value::Ref(at), key @ Value::Text(_)] => match machine.heap.get(*at) {
+            Entry::Object(object) => machine.heap.table_get(&object.table, key),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some(found) = found {
+        return accessor::replace_by_property(machine, 2, found);
+    }
     let (target, key) = (operand(machine, 1), operand(machine, 0));
     let value = match (&target, &key) {
         (Value::Ref(at), Value::Number(n))
             if *n >= 0.0 && *n < f64::from(u32::MAX) && n.fract() == 0.0 && machine.heap.array(*at).is_some() =>
         {
             machine.heap.element(*at, *n as usize).or_undefined()
-        }
-        (Value::Text(text), Value::Number(n)) if *n >= 0.0 && n.fract() == 0.0 => {
-            text.unit(*n as usize).map_or(Value::Undefined, |unit| Value::Text(Str::single(unit)))
         }
         (Value::Undefined | Value::Null, key) if !matches!(key, Value::Symbol(_)) => {
             let key = conversion::to_text(machine, key)?;
@@ -581,6 +622,14 @@ pub(super) fn get_index(machine: &mut Machine) -> StepResult {
 
 /// `object[key] = value`. ECMA-262 §6.2.5.6 PutValue.
 fn set_index(machine: &mut Machine) -> StepResult {
+    let Machine { stack, heap, .. } = machine;
+    if let [.., Value::Ref(at), key @ Value::Text(_), value] = stack.as_slice()
+        && let Entry::Object(Object { frozen: false, .. }) = heap.get(*at)
+        && heap.table_set_data(*at, key, value.clone())
+    {
+        let value = operand(machine, 0);
+        return replace_operands(machine, 3, value);
+    }
     let (target, value) = (operand(machine, 2), operand(machine, 0));
     if let (Value::Ref(at), Some(Value::Number(n))) = (&target, machine.stack.get(machine.stack.len().wrapping_sub(2)))
         && let Entry::Array(array) = machine.heap.get(*at)

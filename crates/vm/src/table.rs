@@ -3,16 +3,13 @@
 //!
 //! The indexes for lookups are not part of the state. They are rebuilt when a snapshot is restored.
 
-// A text in a key may be flattened by a read, but its content and therefore its hash never change.
-#![allow(clippy::mutable_key_type)]
-
-use std::collections::HashMap;
-use std::hash::BuildHasher;
 use std::sync::Arc;
+
+use hashbrown::HashTable;
 
 use super::entry::{Entry, PAIR_BYTES, Pairs};
 use super::heap::Heap;
-use super::value::{BuildKeyHasher, HeapRef, TableKey, Value};
+use super::value::{HeapRef, Value};
 
 /// Entries per chunk.
 const CHUNK: usize = 64;
@@ -26,7 +23,8 @@ const LINEAR_SEARCH_MAX: usize = 8;
 /// Entries per shard of an index when it is built.
 const SHARD: usize = 128;
 
-type KeyIndex = HashMap<TableKey, u32, BuildKeyHasher>;
+/// Positions of the keys of a small table. The table has the keys.
+type KeyIndex = HashTable<u32>;
 
 /// A table from keys to values.
 #[derive(Clone, Default)]
@@ -69,7 +67,16 @@ struct ChunkedTable {
     shards: Arc<Vec<Arc<Shard>>>,
 }
 
-type Shard = HashMap<TableKey, (HeapRef, u32), BuildKeyHasher>;
+/// Places of the keys of a large table.
+type Shard = HashTable<ChunkPlace>;
+
+/// The place of a key: its chunk and its index there.
+#[derive(Clone, Copy)]
+struct ChunkPlace {
+    hash: u64,
+    chunk: HeapRef,
+    at: u32,
+}
 
 /// Location of an entry of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +166,10 @@ impl Table {
         if let TableStorage::Small(pairs, extra) = &mut self.form
             && pairs.len() > LINEAR_SEARCH_MAX
         {
-            let index = (0u32..).zip(pairs.iter()).map(|(at, (key, _))| (TableKey(key.clone()), at)).collect();
+            let mut index = KeyIndex::with_capacity(pairs.len());
+            for (at, (key, _)) in (0u32..).zip(pairs.iter()) {
+                index.insert_unique(key.key_hash(), at, |at| pair_hash(pairs, *at));
+            }
             extra.get_or_insert_default().index = Some(index);
         }
     }
@@ -168,13 +178,9 @@ impl Table {
     #[inline]
     pub(super) fn get_fast(&self, name: &Value) -> Option<&Value> {
         match &self.form {
-            TableStorage::Small(pairs, _) if pairs.len() <= LINEAR_SEARCH_MAX => {
-                find_linear(pairs, name).and_then(|at| pairs.get(at)).map(|pair| &pair.1)
+            TableStorage::Small(pairs, extra) => {
+                find_small(pairs, extra.as_deref(), name).and_then(|at| pairs.get(at)).map(|pair| &pair.1)
             }
-            TableStorage::Small(pairs, _) => match self.find(name) {
-                Some(EntryLocation::Inline(at)) => pairs.get(at).map(|pair| &pair.1),
-                _ => None,
-            },
             TableStorage::Large(_) => None,
         }
     }
@@ -182,9 +188,9 @@ impl Table {
     /// The index of a name, if it can be found without the heap; for [`Table::value_at_fast`].
     #[inline]
     pub(super) fn find_fast(&self, name: &Value) -> Option<usize> {
-        match self.find(name) {
-            Some(EntryLocation::Inline(at)) => Some(at),
-            _ => None,
+        match &self.form {
+            TableStorage::Small(pairs, extra) => find_small(pairs, extra.as_deref(), name),
+            TableStorage::Large(_) => None,
         }
     }
 
@@ -217,22 +223,30 @@ impl Table {
 
     /// The location of a key.
     #[inline]
-    fn find(&self, key: &Value) -> Option<EntryLocation> {
+    fn find(&self, heap: &Heap, key: &Value) -> Option<EntryLocation> {
         match &self.form {
-            TableStorage::Small(pairs, extra) => {
-                if pairs.len() <= LINEAR_SEARCH_MAX {
-                    return find_linear(pairs, key).map(EntryLocation::Inline);
-                }
-                let index = extra.as_ref()?.index.as_ref()?;
-                index.get(&TableKey(key.clone())).map(|at| EntryLocation::Inline(*at as usize))
-            }
+            TableStorage::Small(pairs, extra) => find_small(pairs, extra.as_deref(), key).map(EntryLocation::Inline),
             TableStorage::Large(large) => {
-                let key = TableKey(key.clone());
-                let shard = large.shards.get(shard_index(&key, large.shards.len()))?;
-                shard.get(&key).map(|(chunk, at)| EntryLocation::Chunk(*chunk, *at as usize))
+                let hash = key.key_hash();
+                let shard = large.shards.get(shard_index(hash, large.shards.len()))?;
+                let place = shard.find(hash, |place| place.hash == hash && heap.has_key(*place, key))?;
+                Some(EntryLocation::Chunk(place.chunk, place.at as usize))
             }
         }
     }
+}
+
+#[inline]
+fn find_small(pairs: &[(Value, Value)], extra: Option<&SmallTableExtras>, key: &Value) -> Option<usize> {
+    if pairs.len() <= LINEAR_SEARCH_MAX {
+        return find_linear(pairs, key);
+    }
+    let is_equal = |at: &u32| pairs.get(*at as usize).is_some_and(|(other, _)| other.same_value_zero(key));
+    extra?.index.as_ref()?.find(key.key_hash(), is_equal).map(|at| *at as usize)
+}
+
+fn pair_hash(pairs: &[(Value, Value)], at: u32) -> u64 {
+    pairs.get(at as usize).map_or(0, |(key, _)| key.key_hash())
 }
 
 #[inline]
@@ -245,21 +259,25 @@ fn find_linear(pairs: &[(Value, Value)], key: &Value) -> Option<usize> {
     pairs.iter().position(|(k, _)| k.same_value_zero(key))
 }
 
-fn shard_index(key: &TableKey, shards: usize) -> usize {
+fn shard_index(hash: u64, shards: usize) -> usize {
     // The high bits, because the low bits choose the bucket within the shard.
-    (BuildKeyHasher::default().hash_one(key) >> 40) as usize & shards.wrapping_sub(1)
+    (hash >> 40) as usize & shards.wrapping_sub(1)
 }
 
-fn build_shards(entries: impl Iterator<Item = (TableKey, (HeapRef, u32))>, len: usize) -> Arc<Vec<Arc<Shard>>> {
+fn build_shards(places: impl Iterator<Item = ChunkPlace>, len: usize) -> Arc<Vec<Arc<Shard>>> {
     let count = (len / SHARD + 1).next_power_of_two();
     let mut shards = vec![Shard::default(); count];
-    for (key, location) in entries {
-        let shard = shard_index(&key, count);
-        if let Some(shard) = shards.get_mut(shard) {
-            shard.insert(key, location);
+    for place in places {
+        if let Some(shard) = shards.get_mut(shard_index(place.hash, count)) {
+            shard.insert_unique(place.hash, place, |place| place.hash);
         }
     }
     Arc::new(shards.into_iter().map(Arc::new).collect())
+}
+
+/// The places of the keys of a chunk.
+fn chunk_places(chunk: HeapRef, items: &[(Value, Value)]) -> impl Iterator<Item = ChunkPlace> {
+    (0u32..).zip(items).map(move |(at, (key, _))| ChunkPlace { hash: key.key_hash(), chunk, at })
 }
 
 /// The table of an entry: an error or a function has two.
@@ -282,16 +300,30 @@ impl Heap {
         self.get(at).table(kind)
     }
 
-    /// The value of a key.
+    fn has_key(&self, place: ChunkPlace, key: &Value) -> bool {
+        match self.get(place.chunk) {
+            Entry::Pairs(pairs) => {
+                pairs.items.get(place.at as usize).is_some_and(|(other, _)| other.same_value_zero(key))
+            }
+            _ => false,
+        }
+    }
+
+    /// A copy of the value of a key.
     #[inline]
     pub fn table_get(&self, table: &Table, key: &Value) -> Option<Value> {
-        match table.find(key)? {
+        self.table_find(table, key).cloned()
+    }
+
+    /// The value of a key.
+    pub fn table_find<'h>(&'h self, table: &'h Table, key: &Value) -> Option<&'h Value> {
+        match table.find(self, key)? {
             EntryLocation::Inline(at) => match &table.form {
-                TableStorage::Small(pairs, _) => pairs.get(at).map(|(_, value)| value.clone()),
+                TableStorage::Small(pairs, _) => pairs.get(at).map(|(_, value)| value),
                 TableStorage::Large(_) => None,
             },
             EntryLocation::Chunk(chunk, at) => match self.get(chunk) {
-                Entry::Pairs(pairs) => pairs.items.get(at).map(|(_, value)| value.clone()),
+                Entry::Pairs(pairs) => pairs.items.get(at).map(|(_, value)| value),
                 _ => None,
             },
         }
@@ -300,20 +332,10 @@ impl Heap {
     /// Sets the value of a key and appends the key if it is new. Returns whether it was new.
     pub fn table_set(&mut self, at: HeapRef, kind: TableKind, key: Value, value: Value) -> bool {
         // A lookup before the write: if the entry is in a chunk, the page of the table stays clean.
-        match self.table(at, kind).and_then(|table| table.find(&key)) {
-            Some(EntryLocation::Inline(place)) => {
-                if let Some(Table { form: TableStorage::Small(pairs, _) }) = self.table_mut(at, kind)
-                    && let Some(pair) = pairs.get_mut(place)
-                {
-                    pair.1 = value;
-                }
-                false
-            }
-            Some(EntryLocation::Chunk(chunk, place)) => {
-                if let Some(Entry::Pairs(pairs)) = self.get_mut(chunk)
-                    && let Some(pair) = pairs.items.get_mut(place)
-                {
-                    pair.1 = value;
+        match self.table(at, kind).and_then(|table| table.find(self, &key)) {
+            Some(location) => {
+                if let Some(place) = self.table_place(at, kind, location) {
+                    *place = value;
                 }
                 false
             }
@@ -324,22 +346,49 @@ impl Heap {
         }
     }
 
+    /// Sets the value of a property that an object has, unless it has a getter or setter. Returns whether it was set.
+    pub(super) fn table_set_data(&mut self, at: HeapRef, key: &Value, value: Value) -> bool {
+        let Some(location) = self.table(at, TableKind::Main).and_then(|table| table.find(self, key)) else {
+            return false;
+        };
+        match self.table_place(at, TableKind::Main, location) {
+            None | Some(Value::Accessor(_)) => false,
+            Some(place) => {
+                *place = value;
+                true
+            }
+        }
+    }
+
+    fn table_place(&mut self, at: HeapRef, kind: TableKind, location: EntryLocation) -> Option<&mut Value> {
+        let pair = match location {
+            EntryLocation::Inline(place) => match &mut self.table_mut(at, kind)?.form {
+                TableStorage::Small(pairs, _) => pairs.get_mut(place),
+                TableStorage::Large(_) => None,
+            },
+            EntryLocation::Chunk(chunk, place) => match self.get_mut(chunk)? {
+                Entry::Pairs(pairs) => pairs.items.get_mut(place),
+                _ => None,
+            },
+        };
+        pair.map(|pair| &mut pair.1)
+    }
+
     fn table_append(&mut self, at: HeapRef, kind: TableKind, key: Value, value: Value) {
         self.charge(2 * PAIR_BYTES + key.key_weight(0) + value.weight());
         let Some(table) = self.table_mut(at, kind) else { return };
         match &mut table.form {
             TableStorage::Small(pairs, extra) if pairs.len() < MAX_INLINE_ENTRIES => {
                 let place = pairs.len() as u32;
-                if let Some(extra) = extra {
-                    if let Some(numbering) = &mut extra.numbering {
-                        numbering.numbers.push(numbering.next);
-                        numbering.next += 1;
-                    }
-                    if let Some(index) = &mut extra.index {
-                        index.insert(TableKey(key.clone()), place);
-                    }
+                if let Some(SmallTableExtras { numbering: Some(numbering), .. }) = extra.as_deref_mut() {
+                    numbering.numbers.push(numbering.next);
+                    numbering.next += 1;
                 }
+                let hash = extra.as_ref().and_then(|extra| extra.index.as_ref()).map(|_| key.key_hash());
                 pairs.push((key, value));
+                if let (Some(hash), Some(SmallTableExtras { index: Some(index), .. })) = (hash, extra.as_deref_mut()) {
+                    index.insert_unique(hash, place, |at| pair_hash(pairs, *at));
+                }
                 if place as usize == LINEAR_SEARCH_MAX {
                     table.index_small();
                 }
@@ -366,19 +415,20 @@ impl Heap {
         let mut numbers = numbering.map(|n| n.numbers).unwrap_or_default().into_iter();
         let mut pairs = pairs.into_iter();
         let mut chunks = Vec::new();
-        let mut locations = Vec::with_capacity(len);
+        let mut places = Vec::with_capacity(len);
         loop {
             let items: Vec<(Value, Value)> = pairs.by_ref().take(CHUNK).collect();
             if items.is_empty() {
                 break;
             }
-            let keys: Vec<TableKey> = items.iter().map(|(key, _)| TableKey(key.clone())).collect();
             let numbers = numbers.by_ref().take(CHUNK).collect();
+            let from = places.len();
+            places.extend(chunk_places(HeapRef::NONE, &items));
             let chunk = self.allocate(Entry::Pairs(Box::new(Pairs { items, numbers })));
-            locations.extend((0u32..).zip(keys).map(|(place, key)| (key, (chunk, place))));
+            places[from..].iter_mut().for_each(|place| place.chunk = chunk);
             chunks.push(chunk);
         }
-        let shards = build_shards(locations.into_iter(), len);
+        let shards = build_shards(places.into_iter(), len);
         if let Some(table) = self.table_mut(at, kind) {
             table.form = TableStorage::Large(Box::new(ChunkedTable { len: len as u32, chunks, next, shards }));
         }
@@ -390,10 +440,10 @@ impl Heap {
         let last = large.chunks.last().copied().unwrap_or(HeapRef::NONE);
         let full = !matches!(self.get(last), Entry::Pairs(pairs) if pairs.items.len() < CHUNK);
         let chunk = if full { self.allocate(Entry::Pairs(Box::default())) } else { last };
-        let mut place = 0;
+        let mut place = ChunkPlace { hash: key.key_hash(), chunk, at: 0 };
         if let Some(Entry::Pairs(pairs)) = self.get_mut(chunk) {
-            place = pairs.items.len() as u32;
-            pairs.items.push((key.clone(), value));
+            place.at = pairs.items.len() as u32;
+            pairs.items.push((key, value));
             pairs.numbers.extend(number);
         }
         let Some(Table { form: TableStorage::Large(large) }) = self.table_mut(at, kind) else { return };
@@ -402,18 +452,18 @@ impl Heap {
         }
         large.len += 1;
         large.next = number.map(|n| n + 1);
-        let key = TableKey(key);
         if large.len as usize > 2 * SHARD * large.shards.len() {
             let old = std::mem::take(&mut large.shards);
-            let entries = old.iter().flat_map(|s| s.iter().map(|(key, place)| (key.clone(), *place)));
-            large.shards = build_shards(entries, 2 * large.len as usize);
+            large.shards = build_shards(old.iter().flat_map(|shard| shard.iter().copied()), 2 * large.len as usize);
         }
-        set_location(&mut large.shards, key, Some((chunk, place)));
+        if let Some(shard) = shard_mut(&mut large.shards, place.hash) {
+            shard.insert_unique(place.hash, place, |place| place.hash);
+        }
     }
 
     /// Removes a key. Returns whether the table had it.
     pub fn table_remove(&mut self, at: HeapRef, kind: TableKind, key: &Value) -> bool {
-        match self.table(at, kind).and_then(|table| table.find(key)) {
+        match self.table(at, kind).and_then(|table| table.find(self, key)) {
             None => false,
             Some(EntryLocation::Inline(place)) => {
                 let Some(table) = self.table_mut(at, kind) else { return false };
@@ -437,23 +487,32 @@ impl Heap {
     }
 
     fn remove_from_chunk(&mut self, at: HeapRef, kind: TableKind, key: &Value, chunk: HeapRef, place: usize) {
-        let mut moved = Vec::new();
+        let mut moved: Vec<ChunkPlace> = Vec::new();
         let mut empty = false;
         if let Some(Entry::Pairs(pairs)) = self.get_mut(chunk)
             && place < pairs.items.len()
         {
+            moved.extend(chunk_places(chunk, &pairs.items).skip(place + 1));
             pairs.items.remove(place);
             if !pairs.numbers.is_empty() {
                 pairs.numbers.remove(place);
             }
-            moved = pairs.items[place..].iter().map(|(key, _)| TableKey(key.clone())).collect();
             empty = pairs.items.is_empty();
         }
         if let Some(Table { form: TableStorage::Large(large) }) = self.table_mut(at, kind) {
             large.len = large.len.saturating_sub(1);
-            set_location(&mut large.shards, TableKey(key.clone()), None);
-            for (place, key) in (place as u32..).zip(moved) {
-                set_location(&mut large.shards, key, Some((chunk, place)));
+            let removed = ChunkPlace { hash: key.key_hash(), chunk, at: place as u32 };
+            if let Some(entry) = shard_mut(&mut large.shards, removed.hash)
+                .and_then(|shard| shard.find_entry(removed.hash, |place| place.is_at(removed)).ok())
+            {
+                entry.remove();
+            }
+            for moved in moved {
+                if let Some(place) = shard_mut(&mut large.shards, moved.hash)
+                    .and_then(|shard| shard.find_mut(moved.hash, |place| place.is_at(moved)))
+                {
+                    place.at -= 1;
+                }
             }
             if empty {
                 large.chunks.retain(|c| *c != chunk);
@@ -527,14 +586,13 @@ impl Heap {
                 for kind in [TableKind::Main, TableKind::Hidden] {
                     let at = HeapRef(page * super::heap::ENTRIES_PER_PAGE + slot);
                     let Some(Table { form: TableStorage::Large(large) }) = self.table(at, kind) else { continue };
-                    let mut locations = Vec::with_capacity(large.len as usize);
+                    let mut places = Vec::with_capacity(large.len as usize);
                     for chunk in &large.chunks {
                         if let Entry::Pairs(pairs) = self.get(*chunk) {
-                            let keys = pairs.items.iter().map(|(key, _)| TableKey(key.clone()));
-                            locations.extend((0u32..).zip(keys).map(|(place, key)| (key, (*chunk, place))));
+                            places.extend(chunk_places(*chunk, &pairs.items));
                         }
                     }
-                    let shards = build_shards(locations.into_iter(), large.len as usize);
+                    let shards = build_shards(places.into_iter(), large.len as usize);
                     if let Some(Table { form: TableStorage::Large(large) }) = self.table_mut(at, kind) {
                         large.shards = shards;
                     }
@@ -544,15 +602,16 @@ impl Heap {
     }
 }
 
-fn set_location(shards: &mut Arc<Vec<Arc<Shard>>>, key: TableKey, location: Option<(HeapRef, u32)>) {
-    let shards = Arc::make_mut(shards);
-    let number = shard_index(&key, shards.len());
-    if let Some(shard) = shards.get_mut(number) {
-        match location {
-            Some(location) => Arc::make_mut(shard).insert(key, location),
-            None => Arc::make_mut(shard).remove(&key),
-        };
+impl ChunkPlace {
+    fn is_at(self, other: ChunkPlace) -> bool {
+        (self.chunk, self.at) == (other.chunk, other.at)
     }
+}
+
+fn shard_mut(shards: &mut Arc<Vec<Arc<Shard>>>, hash: u64) -> Option<&mut Shard> {
+    let shards = Arc::make_mut(shards);
+    let number = shard_index(hash, shards.len());
+    shards.get_mut(number).map(Arc::make_mut)
 }
 
 #[cfg(test)]

@@ -16,7 +16,11 @@ impl HeapRef {
 
 /// A value of the language (ECMA-262 §6.1 ECMAScript Language Types), or one of three internal marks that no program can observe.
 /// BigInt does not exist, and of the symbols only well-known ones.
+///
+/// The tag takes eight bytes, so that a copy is two words. With a smaller one a copy would be several overlapping moves, which a read
+/// that follows at once has to wait for.
 #[derive(Clone, Debug)]
+#[repr(u64)]
 pub enum Value {
     /// `undefined`
     Undefined,
@@ -139,6 +143,17 @@ impl Value {
         }
     }
 
+    /// Replaces the value by a copy. Numbers and references are written field by field, because a copy through memory waits for the
+    /// stores before it.
+    #[inline]
+    pub fn assign(&mut self, source: &Value) {
+        match source {
+            Value::Number(n) => *self = Value::Number(*n),
+            Value::Ref(at) => *self = Value::Ref(*at),
+            other => *self = other.clone(),
+        }
+    }
+
     /// The value, or `undefined` for a missing element.
     #[inline]
     pub fn or_undefined(self) -> Value {
@@ -182,7 +197,20 @@ impl Eq for TableKey {}
 
 impl Hash for TableKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        match &self.0 {
+        self.0.hash_key(state);
+    }
+}
+
+impl Value {
+    /// The hash of the value as the key of a table, the same on every machine and in every run.
+    pub fn key_hash(&self) -> u64 {
+        let mut state = KeyHasher::default();
+        self.hash_key(&mut state);
+        state.finish()
+    }
+
+    fn hash_key<H: Hasher>(&self, state: &mut H) {
+        match self {
             Value::Text(text) => text.hash(state),
             Value::Number(n) if *n == 0.0 => state.write_u64(0),
             Value::Number(n) if n.is_nan() => state.write_u64(1),

@@ -25,7 +25,7 @@ pub(super) struct RunMerge {
     temp_wins: i64,
 }
 
-impl Comparisons {
+impl Comparisons<'_> {
     /// The number of elements among the `len` from `base` on that precede the key; equal ones do if `after_equal`. The search
     /// starts at `hint` and doubles its steps.
     fn gallop(
@@ -38,7 +38,7 @@ impl Comparisons {
     ) -> Option<i64> {
         let mut goes_before = |index: i64| {
             let element = element_at(list, base + index);
-            if after_equal { self.less(key, &element).map(|less| !less) } else { self.less(&element, key) }
+            if after_equal { self.less(key, element).map(|less| !less) } else { self.less(element, key) }
         };
         let (mut last, mut offset) = (0, 1);
         if goes_before(hint)? {
@@ -64,16 +64,16 @@ impl Comparisons {
 }
 
 impl TimSort {
-    pub(super) fn merge(&mut self, comparisons: &mut Comparisons) -> Option<()> {
+    pub(super) fn merge(&mut self, comparisons: &mut Comparisons<'_>) -> Option<()> {
         let left = usize::try_from(self.progress.left).ok()?;
         let [(base_a, len_a), (base_b, len_b)] = self.progress.runs.get(left..left + 2)? else { return None };
         let (base_a, len_a, base_b, len_b) = (*base_a, *len_a, *base_b, *len_b);
         // Elements at both ends that are already in place stay there.
-        let skipped = comparisons.gallop(&self.work, &self.at(base_b), (base_a, len_a), 0, true)?;
+        let skipped = comparisons.gallop(&self.work, self.at(base_b), (base_a, len_a), 0, true)?;
         let (from, count_a) = (base_a + skipped, len_a - skipped);
         let count_b = match count_a {
             0 => 0,
-            _ => comparisons.gallop(&self.work, &self.at(from + count_a - 1), (base_b, len_b), len_b - 1, false)?,
+            _ => comparisons.gallop(&self.work, self.at(from + count_a - 1), (base_b, len_b), len_b - 1, false)?,
         };
         self.progress.runs.remove(left + 1);
         if let Some(run) = self.progress.runs.get_mut(left) {
@@ -105,10 +105,10 @@ impl TimSort {
         Some(())
     }
 
-    pub(super) fn merge_next(&mut self, comparisons: &mut Comparisons) -> Option<()> {
+    pub(super) fn merge_next(&mut self, comparisons: &mut Comparisons<'_>) -> Option<()> {
         let merge = self.progress.merge;
         let (work, temp) = (self.at(merge.work), element_at(&self.temp, merge.temp));
-        let less = if merge.backwards { comparisons.less(&temp, &work)? } else { comparisons.less(&work, &temp)? };
+        let less = if merge.backwards { comparisons.less(temp, work)? } else { comparisons.less(work, temp)? };
         if less {
             self.take_work(1);
             (self.progress.merge.work_wins, self.progress.merge.temp_wins) = (merge.work_wins + 1, 0);
@@ -124,27 +124,27 @@ impl TimSort {
         Some(())
     }
 
-    pub(super) fn gallop_left(&mut self, comparisons: &mut Comparisons) -> Option<()> {
+    pub(super) fn gallop_left(&mut self, comparisons: &mut Comparisons<'_>) -> Option<()> {
         let merge = self.progress.merge;
         let (work, temp) = (self.at(merge.work), element_at(&self.temp, merge.temp));
         let count = if merge.backwards {
             let part = (merge.base, merge.work_left);
-            merge.work_left - comparisons.gallop(&self.work, &temp, part, merge.work_left - 1, true)?
+            merge.work_left - comparisons.gallop(&self.work, temp, part, merge.work_left - 1, true)?
         } else {
-            comparisons.gallop(&self.temp, &work, (merge.temp, merge.temp_left), 0, true)?
+            comparisons.gallop(&self.temp, work, (merge.temp, merge.temp_left), 0, true)?
         };
         self.progress.min_gallop = (self.progress.min_gallop - 1).max(1);
         self.apply_gallop(count, !merge.backwards, SortStep::GallopRight);
         Some(())
     }
 
-    pub(super) fn gallop_right(&mut self, comparisons: &mut Comparisons) -> Option<()> {
+    pub(super) fn gallop_right(&mut self, comparisons: &mut Comparisons<'_>) -> Option<()> {
         let merge = self.progress.merge;
         let (work, temp) = (self.at(merge.work), element_at(&self.temp, merge.temp));
         let count = if merge.backwards {
-            merge.temp_left - comparisons.gallop(&self.temp, &work, (0, merge.temp_left), merge.temp_left - 1, false)?
+            merge.temp_left - comparisons.gallop(&self.temp, work, (0, merge.temp_left), merge.temp_left - 1, false)?
         } else {
-            comparisons.gallop(&self.work, &temp, (merge.work, merge.work_left), 0, false)?
+            comparisons.gallop(&self.work, temp, (merge.work, merge.work_left), 0, false)?
         };
         let other = if merge.backwards { merge.work_wins } else { merge.temp_wins };
         let gallops = count >= MIN_GALLOP || other >= MIN_GALLOP;
@@ -180,31 +180,28 @@ impl TimSort {
 
     fn take_work(&mut self, count: i64) {
         for _ in 0..count {
-            let value = self.at(self.progress.merge.work);
             let merge = &mut self.progress.merge;
+            if let (Ok(from), Ok(dest)) = (usize::try_from(merge.work), usize::try_from(merge.dest))
+                && let Ok([from, dest]) = self.work.get_disjoint_mut([from, dest])
+            {
+                dest.assign(from);
+            }
             merge.work += merge.direction();
             merge.work_left -= 1;
-            self.fill(value);
+            merge.dest += merge.direction();
         }
     }
 
     fn take_temp(&mut self, count: i64) {
         for _ in 0..count {
-            let value = element_at(&self.temp, self.progress.merge.temp);
             let merge = &mut self.progress.merge;
+            if let Some(dest) = usize::try_from(merge.dest).ok().and_then(|dest| self.work.get_mut(dest)) {
+                dest.assign(element_at(&self.temp, merge.temp));
+            }
             merge.temp += merge.direction();
             merge.temp_left -= 1;
-            self.fill(value);
+            merge.dest += merge.direction();
         }
-    }
-
-    fn fill(&mut self, value: Value) {
-        let merge = &mut self.progress.merge;
-        let place = usize::try_from(merge.dest).ok().and_then(|dest| self.work.get_mut(dest));
-        if let Some(place) = place {
-            *place = value;
-        }
-        merge.dest += merge.direction();
     }
 
     /// Ends the merge when one run is used up, or when only the last element of the shorter run is left: it follows all others.

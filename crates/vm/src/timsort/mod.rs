@@ -8,6 +8,7 @@ mod merge;
 
 use serde::{Deserialize, Serialize};
 
+use super::operand_stack::push_copy;
 use super::value::Value;
 use merge::RunMerge;
 
@@ -74,19 +75,22 @@ pub struct TimSort {
 }
 
 /// The results of a step's comparisons, in order.
-struct Comparisons {
+struct Comparisons<'a> {
     results: Vec<bool>,
     next: usize,
-    missing: Option<(Value, Value)>,
+    /// Receives the two values of a comparison whose result is not known.
+    operands: &'a mut Vec<Value>,
 }
 
-impl Comparisons {
+impl Comparisons<'_> {
     /// Whether the first value is less than the second; `None` if the result is not known.
+    #[inline]
     fn less(&mut self, a: &Value, b: &Value) -> Option<bool> {
         let result = self.results.get(self.next).copied();
         self.next += 1;
         if result.is_none() {
-            self.missing = Some((a.clone(), b.clone()));
+            push_copy(self.operands, a);
+            push_copy(self.operands, b);
         }
         result
     }
@@ -126,29 +130,32 @@ impl TimSort {
         self.work.len() as i64
     }
 
-    fn at(&self, index: i64) -> Value {
+    fn at(&self, index: i64) -> &Value {
         element_at(&self.work, index)
     }
 
-    /// The next two values to compare: is the first less than the second? `None` when the sort is complete.
-    pub fn next_comparison(&mut self) -> Option<(Value, Value)> {
+    /// Pushes the next two values to compare: is the first less than the second? False when the sort is complete.
+    pub fn next_comparison(&mut self, operands: &mut Vec<Value>) -> bool {
         while self.progress.step != SortStep::Done {
             let results = std::mem::take(&mut self.progress.answers);
-            let mut comparisons = Comparisons { results, next: 0, missing: None };
-            if self.step(&mut comparisons).is_none() {
-                self.progress.answers = comparisons.results;
-                return comparisons.missing;
+            let mut comparisons = Comparisons { results, next: 0, operands };
+            let is_complete = self.step(&mut comparisons).is_some();
+            // The list is used again, so that a comparison allocates nothing.
+            self.progress.answers = comparisons.results;
+            if !is_complete {
+                return true;
             }
+            self.progress.answers.clear();
         }
-        None
+        false
     }
 
-    /// Records the result of the comparison that [`TimSort::next_comparison`] returned.
+    /// Records the result of the comparison that [`TimSort::next_comparison`] requested.
     pub fn record_comparison(&mut self, less: bool) {
         self.progress.answers.push(less);
     }
 
-    fn step(&mut self, comparisons: &mut Comparisons) -> Option<()> {
+    fn step(&mut self, comparisons: &mut Comparisons<'_>) -> Option<()> {
         match self.progress.step {
             SortStep::Begin => self.begin(comparisons),
             SortStep::Extend => self.extend(comparisons),
@@ -167,22 +174,22 @@ impl TimSort {
 
     // ---- runs ----
 
-    fn begin(&mut self, comparisons: &mut Comparisons) -> Option<()> {
+    fn begin(&mut self, comparisons: &mut Comparisons<'_>) -> Option<()> {
         let low = self.progress.low;
         if self.len() - low < 2 {
             (self.progress.run, self.progress.descending) = (1, false);
             self.end_run();
             return Some(());
         }
-        self.progress.descending = comparisons.less(&self.at(low + 1), &self.at(low))?;
+        self.progress.descending = comparisons.less(self.at(low + 1), self.at(low))?;
         (self.progress.run, self.progress.step) = (2, SortStep::Extend);
         Some(())
     }
 
-    fn extend(&mut self, comparisons: &mut Comparisons) -> Option<()> {
+    fn extend(&mut self, comparisons: &mut Comparisons<'_>) -> Option<()> {
         let SortProgress { low, run, descending, .. } = self.progress;
         let next = low + run;
-        if next < self.len() && comparisons.less(&self.at(next), &self.at(next - 1))? == descending {
+        if next < self.len() && comparisons.less(self.at(next), self.at(next - 1))? == descending {
             self.progress.run += 1;
             return Some(());
         }
@@ -209,7 +216,7 @@ impl TimSort {
         }
     }
 
-    fn insert(&mut self, comparisons: &mut Comparisons) -> Option<()> {
+    fn insert(&mut self, comparisons: &mut Comparisons<'_>) -> Option<()> {
         let SortProgress { low, start, end, .. } = self.progress;
         if start >= end {
             self.push_run(end - low);
@@ -219,7 +226,7 @@ impl TimSort {
         let (mut left, mut right) = (low, start);
         while left < right {
             let middle = left + (right - left) / 2;
-            if comparisons.less(&pivot, &self.at(middle))? { right = middle } else { left = middle + 1 }
+            if comparisons.less(pivot, self.at(middle))? { right = middle } else { left = middle + 1 }
         }
         if let Some(moved) = self.work.get_mut(left as usize..=start as usize) {
             moved.rotate_right(1);
@@ -259,8 +266,8 @@ impl TimSort {
     }
 }
 
-fn element_at(list: &[Value], index: i64) -> Value {
-    usize::try_from(index).ok().and_then(|index| list.get(index)).cloned().unwrap_or(Value::Undefined)
+fn element_at(list: &[Value], index: i64) -> &Value {
+    usize::try_from(index).ok().and_then(|index| list.get(index)).unwrap_or(&Value::Undefined)
 }
 
 #[cfg(test)]
@@ -279,7 +286,9 @@ mod tests {
             for key in patterns {
                 let values: Vec<f64> = (0..len).map(|i| f64::from(key(i)) + f64::from(i) / 10_000.0).collect();
                 let mut sort = TimSort::new(values.iter().map(|n| Value::Number(*n)).collect());
-                while let Some((Value::Number(a), Value::Number(b))) = sort.next_comparison() {
+                let mut operands = Vec::new();
+                while sort.next_comparison(&mut operands) {
+                    let [a, b] = numbers(&std::mem::take(&mut operands))[..] else { panic!("two operands") };
                     assert!(sort.is_sound());
                     // As in a snapshot.
                     let progress = serde_json::to_value(&sort.progress).unwrap_or_default();
@@ -299,7 +308,7 @@ mod tests {
             let values: Vec<Value> = (0..150).map(|i| Value::Number(f64::from(i))).collect();
             let mut sort = TimSort::new(values);
             let mut state = seed.wrapping_mul(2_654_435_761) | 1;
-            while sort.next_comparison().is_some() {
+            while sort.next_comparison(&mut Vec::new()) {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 sort.record_comparison(state >> 31 == 1);
                 assert!(sort.is_sound(), "seed {seed}");

@@ -1,0 +1,168 @@
+//! The steps of the methods that call back for the elements of an array, and of `sort`. They need the heap and the stack only, so a method
+//! whose callback is an ordinary function of the program keeps the frame of the callback from one element to the next.
+
+use super::abrupt_completion::AbruptCompletion;
+use super::callback::{CallbackMethod, CallbackStep, NativeFrame};
+use super::frame::{CallKind, Frame};
+use super::heap::Heap;
+use super::limits::ExceededLimit;
+use super::machine::Machine;
+use super::operand_stack::{PushInlined, push_copy};
+use super::value::Value;
+
+impl NativeFrame {
+    /// Pushes the arguments for the next element. False if the method ends. `arity` is the number of arguments that the callback can observe.
+    pub(super) fn next_element(
+        &mut self,
+        heap: &mut Heap,
+        stack: &mut Vec<Value>,
+        arity: usize,
+    ) -> Result<bool, ExceededLimit> {
+        let Value::Ref(array) = self.source else { return Ok(false) };
+        // `Array.from` visits elements that are appended during the iteration.
+        if self.kind == CallbackMethod::From {
+            self.len = heap.array_len(array) as u32;
+        }
+        while self.index < self.len {
+            let index = if self.kind.runs_backwards() { self.len - 1 - self.index } else { self.index };
+            self.index += 1;
+            let element = heap.find_element(array, index as usize).unwrap_or(&Value::Hole);
+            if matches!(element, Value::Hole) && self.kind.skips_holes() {
+                if self.kind == CallbackMethod::Map {
+                    self.append_result(heap, Value::Hole)?;
+                }
+                continue;
+            }
+            let element = if let Value::Hole = element { &Value::Undefined } else { element };
+            // Arguments that the callback does not declare are not pushed.
+            let mut arity = arity;
+            if let CallbackMethod::Filter | CallbackMethod::Find | CallbackMethod::FindLast = self.kind {
+                self.item.assign(element);
+            }
+            if let CallbackMethod::Reduce | CallbackMethod::ReduceRight = self.kind {
+                push_copy(stack, &self.out);
+                arity = arity.saturating_sub(1);
+            }
+            push_copy(stack, element);
+            if arity > 1 {
+                stack.push_inlined(Value::Number(f64::from(index)));
+            }
+            if arity > 2 && self.kind != CallbackMethod::From {
+                stack.push_inlined(Value::Ref(array));
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// The result of the method, if no callback has ended it before.
+    pub(super) fn end_value(&self) -> Value {
+        match self.kind {
+            CallbackMethod::Some => Value::Bool(false),
+            CallbackMethod::Every => Value::Bool(true),
+            CallbackMethod::FindIndex | CallbackMethod::FindLastIndex => Value::Number(-1.0),
+            CallbackMethod::ForEach | CallbackMethod::Find | CallbackMethod::FindLast => Value::Undefined,
+            _ => self.out.clone(),
+        }
+    }
+
+    /// Pushes the next two elements to compare. False if the sort ends.
+    pub(super) fn next_comparison(&mut self, heap: &mut Heap, stack: &mut Vec<Value>) -> bool {
+        let Some(sorting) = &mut self.sorting else { return false };
+        if sorting.next_comparison(stack) {
+            return true;
+        }
+        if let Value::Ref(out) = self.out {
+            let mut values = sorting.take_sorted();
+            // The comparator may have changed the length. Sorted elements are written, and places of missing ones are deleted.
+            let elements = heap.elements(out);
+            let written = values.iter().filter(|value| !matches!(value, Value::Hole)).count();
+            values.truncate(elements.len().max(written));
+            values.extend(elements.into_iter().skip(values.len()));
+            heap.set_elements(out, values);
+        }
+        false
+    }
+
+    /// Processes the result of the callback for an element. `Some` ends the method.
+    pub(super) fn accept_element(&mut self, heap: &mut Heap, result: &Value) -> Result<Option<Value>, ExceededLimit> {
+        let index = self.index.wrapping_sub(1);
+        let index = if self.kind.runs_backwards() { self.len.wrapping_sub(1).wrapping_sub(index) } else { index };
+        match self.kind {
+            CallbackMethod::Map | CallbackMethod::From => self.append_result(heap, result.clone())?,
+            CallbackMethod::Filter if result.truthy() => self.append_result(heap, self.item.clone())?,
+            CallbackMethod::FlatMap => match result {
+                Value::Ref(at) if heap.array(*at).is_some() => {
+                    for value in heap.elements(*at) {
+                        if !matches!(value, Value::Hole) {
+                            self.append_result(heap, value)?;
+                        }
+                    }
+                }
+                result => self.append_result(heap, result.clone())?,
+            },
+            CallbackMethod::Some if result.truthy() => return Ok(Some(Value::Bool(true))),
+            CallbackMethod::Every if !result.truthy() => return Ok(Some(Value::Bool(false))),
+            CallbackMethod::Find | CallbackMethod::FindLast if result.truthy() => return Ok(Some(self.item.clone())),
+            CallbackMethod::FindIndex | CallbackMethod::FindLastIndex if result.truthy() => {
+                return Ok(Some(Value::Number(f64::from(index))));
+            }
+            CallbackMethod::Reduce | CallbackMethod::ReduceRight => self.out.assign(result),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    pub(super) fn append_result(&self, heap: &mut Heap, value: Value) -> Result<(), ExceededLimit> {
+        match self.out {
+            Value::Ref(out) => heap.push(out, value),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Accepts the value on top of the stack from the callback on top, and begins the next call of the same function in the same frame.
+/// `None`: nothing has changed, because the method or the callback needs more than that.
+pub(super) fn repeat_callback(machine: &mut Machine) -> Result<Option<CallbackStep>, AbruptCompletion> {
+    let Machine { frames, stack, heap, linked, limits, .. } = machine;
+    let fits = frames.len() <= limits.frames as usize;
+    let [.., Frame::Native(native), Frame::Code(code)] = frames.as_mut_slice() else { return Ok(None) };
+    let Some(Some(plain)) = linked.plain_frames.get(code.function as usize) else { return Ok(None) };
+    let is_same = matches!(native.callback, Value::Ref(callback) if callback == code.closure);
+    let base = code.base as usize;
+    if !is_same || !fits || code.call_kind != CallKind::Plain || base + plain.room as usize > limits.stack as usize {
+        return Ok(None);
+    }
+    let arity = usize::from(plain.params);
+    let calls = match (native.kind, &mut native.sorting, stack.last()) {
+        (CallbackMethod::Sort, Some(sorting), Some(Value::Number(order))) => {
+            sorting.record_comparison(*order < 0.0);
+            stack.truncate(base);
+            native.next_comparison(heap, stack)
+        }
+        (kind, None, Some(result)) if kind.is_elementwise() => {
+            if let Some(value) = native.accept_element(heap, result)? {
+                return Ok(Some(CallbackStep::Done(value)));
+            }
+            stack.truncate(base);
+            match native.next_element(heap, stack, arity) {
+                Ok(calls) => calls,
+                Err(limit) => {
+                    stack.truncate(native.top as usize);
+                    frames.pop();
+                    return Err(limit.into());
+                }
+            }
+        }
+        _ => return Ok(None),
+    };
+    if !calls {
+        return Ok(Some(CallbackStep::Done(native.end_value())));
+    }
+    stack.truncate(base + arity);
+    while stack.len() < base + usize::from(plain.slots) {
+        stack.push_inlined(Value::Undefined);
+    }
+    (machine.base, machine.pc) = (base, plain.entry);
+    Ok(Some(CallbackStep::Call))
+}
