@@ -35,6 +35,8 @@ function endsWithCall(text) {
 const openAwaited = (source) =>
   source.replace(AWAITED, (match, name, at) => (endsWithCall(source.slice(at + match.length)) ? `await $open['${name}']` : match));
 
+const timeoutSignal = AbortSignal.timeout;
+
 const macrotask = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Ends the running program, if it has not ended: `(error) => void`. */
@@ -65,9 +67,18 @@ async function run({ source, input, answers, order }) {
     showNew();
     end ?? lines.push(describe(what, options));
   };
+  /** Adds an open call; its signal removes it. */
+  const push = (call, signal) => {
+    open.push(call);
+    signal?.addEventListener('abort', () => {
+      if (open.includes(call)) open.splice(open.indexOf(call), 1), call.reject(signal.reason);
+    });
+  };
   const openCall = (what, options, hasAnswer = true) => {
-    const line = describe(what, options);
-    return new Promise((resolve, reject) => open.push({ line, resolve, reject, hasAnswer }));
+    const { signal, ...others } = options ?? {};
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const line = describe(what, options == null ? options : others);
+    return new Promise((resolve, reject) => push({ line, resolve, reject, hasAnswer }, signal));
   };
   const settle = ({ resolve, reject, hasAnswer }) => {
     const { answer, error } = hasAnswer ? next() : {};
@@ -90,7 +101,7 @@ async function run({ source, input, answers, order }) {
   const answered = ({ answer, error }) => { if (error) throw error; return answer; };
   const CC = (prompt, options) => { ask(`CC ${String(prompt)}`, options); return answered(next()); };
   const question = (question) => {
-    const { prompt, tool, args, ...options } = typeof question === 'string' ? { prompt: question } : question;
+    const { prompt, tool, args, signal, ...options } = typeof question === 'string' ? { prompt: question } : question;
     const given = Object.values(options).some((value) => value !== undefined) ? options : undefined;
     return [tool === undefined ? `CC ${prompt}` : `${tool} ${sorted(args ?? null)}`, given];
   };
@@ -117,10 +128,12 @@ async function run({ source, input, answers, order }) {
       return new Promise((resolve, reject) => {
         const finish = () => (errors.length > 0 ? reject(Object.values(errors)[0]) : resolve(values));
         if (left === 0) finish();
+        const aborted = questions.find((one) => one.signal?.aborted);
+        if (aborted) return reject(aborted.signal.reason);
         questions.forEach((one, index) => {
           const line = describe(...question(one));
           const settleIn = (list) => (value) => { list[index] = value; if (--left === 0) finish(); };
-          open.push({ line, resolve: settleIn(values), reject: settleIn(errors), hasAnswer: true });
+          push({ line, resolve: settleIn(values), reject: settleIn(errors), hasAnswer: true }, one.signal);
         });
       });
     },
@@ -145,6 +158,14 @@ async function run({ source, input, answers, order }) {
   const clearTimeout = (call) => {
     if (open.includes(call)) open.splice(open.indexOf(call), 1);
   };
+  AbortSignal.timeout = (ms) => {
+    timeoutSignal(ms);
+    const controller = new AbortController();
+    const resolve = () => controller.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError'));
+    // The program ends without it.
+    open.push({ line: describe('timer', { timeoutMs: Math.max(ms, 1) }), resolve, hasAnswer: false, isUnawaited: true });
+    return controller.signal;
+  };
   // `main` is called with the input unless the top level calls it.
   const tail = /(^|[;}] *)((async )?function|const) main\b/m.test(source) && !/^(await )?main\(/m.test(source) ? '\n;return await main(input)' : '';
   const $fail = (error) => {
@@ -164,7 +185,7 @@ async function run({ source, input, answers, order }) {
   for (;;) {
     await macrotask();
     if (end) return end;
-    if (open.length > 0) {
+    if (open.some((call) => !call.isUnawaited || !result)) {
       showNew();
       settle(...open.splice(choose(), 1));
     } else {
@@ -175,6 +196,7 @@ async function run({ source, input, answers, order }) {
 
 // Node ends a program with an unhandled rejection.
 process.on('unhandledRejection', (error) => unhandled(error));
+process.on('uncaughtException', (error) => unhandled(error));
 
 const programs = JSON.parse(readFileSync(0, 'utf8'));
 const results = [];

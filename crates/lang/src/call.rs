@@ -15,7 +15,7 @@ use super::compiler::Compiler;
 use super::function_code::Label;
 use super::host_call::is_host_name;
 use super::names::is_builtin;
-use super::{diagnostic, host_call, names, private_name};
+use super::{diagnostic, host_call, names, prelude, private_name};
 
 /// The pushed arguments: their number, or one array.
 pub(super) enum PushedArguments {
@@ -207,6 +207,9 @@ fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call:
     if host_call::host_call(compiler, name, call, false) {
         return;
     }
+    if let Some(native) = prelude::native_name(compiler, name) {
+        return call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, native, &call.arguments, call.span);
+    }
     if FUNCTIONS.contains(&name) && !CALLABLE_CLASSES.contains(&name) {
         return call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
     }
@@ -221,22 +224,17 @@ fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call:
         let message = format!("`{name}` cannot be called without `new`");
         return compiler.unsupported_value(span, message, "write new Map()");
     }
-    match name {
-        "input" => {
-            compiler.emit_slot(if compiler.enclosing.is_empty() { Op::Load } else { Op::LoadGlobal }, 0);
-            let pushed = compile_arguments(compiler, &call.arguments);
-            if let PushedArguments::Count(argc) = pushed {
-                compiler.emit_json(Op::Call, json!({ "argc": argc, "text": "input" }));
-            } else {
-                compiler.emit_json(Op::CallSpread, json!({ "text": "input" }));
-            }
-        }
-        _ => {
-            names::unknown_name(compiler, name, span);
-            if matches!(compile_arguments(compiler, &call.arguments), PushedArguments::Array) {
-                compiler.emit(Op::Pop);
-            }
-        }
+    let is_known = name == "input" || prelude::is_prelude_name(name);
+    match is_known {
+        true => names::read_name(compiler, name, span),
+        false => names::unknown_name(compiler, name, span),
+    }
+    let pushed = compile_arguments(compiler, &call.arguments);
+    if is_known {
+        let arg = call_arg(call, &pushed);
+        compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallSpread } else { Op::Call }, arg);
+    } else if let PushedArguments::Array = pushed {
+        compiler.emit(Op::Pop);
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Module<'a> {
     pub(super) is_cyclic: bool,
     /// Whether it is a JSON file, which exports its value.
     pub(super) is_json: bool,
+    /// Whether it is a source of built-ins.
+    pub(super) is_prelude: bool,
 }
 
 /// A name that a file imports.
@@ -110,6 +112,7 @@ impl<'a> Module<'a> {
             bindings: HashMap::new(),
             is_cyclic: false,
             is_json: false,
+            is_prelude: false,
         }
     }
 
@@ -155,6 +158,11 @@ impl<'a> Module<'a> {
         self.semantic.scoping().get_resolved_references(symbol).any(|reference| {
             reference.is_value() && !matches!(nodes.parent_kind(reference.node_id()), AstKind::ExportSpecifier(_))
         })
+    }
+
+    /// Whether the file itself exports a name.
+    pub(super) fn exports(&self, name: &str) -> bool {
+        self.exports.contains_key(name)
     }
 
     fn is_exported(&self, symbol: SymbolId) -> bool {

@@ -142,12 +142,20 @@ pub(super) fn frames_with_pc(machine: &Machine) -> impl Iterator<Item = (usize, 
     })
 }
 
+/// The innermost current instruction that has a line. Those of built-ins that are written in the language have none.
+pub(super) fn traced_pc(machine: &Machine) -> u32 {
+    let mut pcs = frames_with_pc(machine).map(|(_, pc)| pc);
+    pcs.find(|pc| machine.program.location(*pc).line > 0).unwrap_or(machine.pc)
+}
+
 /// The current calls, innermost first, then the functions that await the running one.
 fn stack_trace(machine: &Machine) -> Vec<String> {
     let is_running = machine.tasks.program == ProgramTask::Running;
     let code = frames_with_pc(machine).filter_map(|(index, pc)| match machine.frames.get(index) {
         // The program does not call the functions that jobs run.
-        Some(Frame::Code(frame)) if index > 0 || is_running => Some((frame.function, pc)),
+        Some(Frame::Code(frame)) if (index > 0 || is_running) && machine.program.location(pc).line > 0 => {
+            Some((frame.function, pc))
+        }
         _ => None,
     });
     let mut lines: Vec<String> =
@@ -273,7 +281,8 @@ pub(super) fn set_hidden(machine: &mut Machine, error: &Value, name: &str, value
 
 /// The failure for an abrupt completion that no handler catches.
 pub(super) fn to_failure(machine: &Machine, completion: &AbruptCompletion) -> MachineFailure {
-    let location = machine.program.location(machine.pc);
+    let pc = traced_pc(machine);
+    let location = machine.program.location(pc);
     let (name, message, limit) = match completion {
         AbruptCompletion::Limit(limit) => ("LimitError".to_owned(), limit.message(&machine.limits), true),
         AbruptCompletion::Unsupported(message) => ("UnsupportedError".to_owned(), message.clone(), false),
@@ -290,7 +299,7 @@ pub(super) fn to_failure(machine: &Machine, completion: &AbruptCompletion) -> Ma
         }
     };
     let (line, column) = (location.line, location.column);
-    let (file, stack) = (machine.program.file(machine.pc).map(str::to_owned), stack_trace(machine));
+    let (file, stack) = (machine.program.file(pc).map(str::to_owned), stack_trace(machine));
     MachineFailure { name, message, file, line, column, instruction: machine.pc, stack, limit }
 }
 

@@ -194,6 +194,11 @@ impl<'a> Copier<'a> {
         let (names, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| matches!(key, Value::Text(_)));
         let symbols = others.into_iter().filter(|(key, _)| matches!(key, Value::Symbol(_)));
         let mut members: Vec<_> = names.into_iter().chain(symbols).map(|(key, value)| (key, value, true)).collect();
+        if let Entry::Object(object) = heap.get(at)
+            && let Some((name, value)) = crate::abort_signal::shown_property(self.machine, object)
+        {
+            members.push((Value::text(name), value, true));
+        }
         if let (Entry::Error(error), ObjectKind::Error(label)) = (heap.get(at), kind) {
             members.retain(|(key, value, _)| !is_in_stack(self.machine, &label.stack, key, value));
             for name in ["cause", "errors"].map(Value::text) {
