@@ -35,6 +35,38 @@ function endsWithCall(text) {
 const openAwaited = (source) =>
   source.replace(AWAITED, (match, name, at) => (endsWithCall(source.slice(at + match.length)) ? `await $open['${name}']` : match));
 
+// Functions of ECMA-262 that Node has from version 21 and 22 on.
+const methods = {
+  groupBy(items, callback) {
+    if (items == null) throw new TypeError(`${items} is not iterable`);
+    if (typeof callback !== 'function') throw new TypeError(`${callback && typeof callback === 'object' ? '#<Object>' : callback} is not a function`);
+    const [groups, iterator] = [new Map(), items[Symbol.iterator]()];
+    for (let index = 0; ; index++) {
+      const { done, value } = iterator.next();
+      if (done) return groups;
+      try {
+        const key = callback(value, index);
+        const name = this === Map ? key : String(key);
+        groups.set(name, [...(groups.get(name) ?? []), value]);
+      } catch (error) {
+        try { iterator.return?.(); } catch { /* the first error is thrown */ }
+        throw error;
+      }
+    }
+  },
+  async fromAsync(items, mapper, receiver) {
+    if (mapper !== undefined && typeof mapper !== 'function') throw new TypeError(`${mapper} is not a function`);
+    const isIterable = items[Symbol.asyncIterator] ?? items[Symbol.iterator];
+    const list = [];
+    for await (const item of isIterable ? items : Array.from(items)) list.push(mapper ? await mapper.call(receiver, item, list.length) : item);
+    return list;
+  },
+};
+const define = (owner, name, value) => { Object.hasOwn(owner, name) || Object.defineProperty(owner, name, { value: Object.defineProperties(value, { name: { value: name }, length: { value: name === 'groupBy' ? 2 : 1 } }), configurable: true, writable: true }); };
+define(Object, 'groupBy', (...args) => Object.assign(Object.create(null), Object.fromEntries(methods.groupBy.apply(Object, args))));
+define(Map, 'groupBy', (...args) => methods.groupBy.apply(Map, args));
+define(Array, 'fromAsync', (...args) => methods.fromAsync(...args));
+
 const timeoutSignal = AbortSignal.timeout;
 
 const macrotask = () => new Promise((resolve) => setImmediate(resolve));

@@ -180,10 +180,34 @@ pub(super) fn builtin_call<'a>(
     if is_host_name(root) {
         return host_call::host_name_as_value(compiler, &path, member.span);
     }
+    if compiler.load_prelude(&path) {
+        let pushed = compile_arguments(compiler, &call.arguments);
+        compiler.set_location(call.span);
+        let arg = call_arg(call, &pushed);
+        return compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallSpread } else { Op::Call }, arg);
+    }
+    if path == "Object.create" {
+        check_create(compiler, call);
+    }
     if !FUNCTIONS.contains(&path.as_str()) {
         names::missing_builtin(compiler, &path, member.span);
     }
     call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, &path, &call.arguments, call.span);
+}
+
+/// Refuses a prototype and descriptors of `Object.create` that are written as objects.
+fn check_create<'a>(compiler: &mut Compiler<'a, '_>, call: &CallExpression<'a>) {
+    let is_object = |index: usize| {
+        let argument = call.arguments.get(index).and_then(|argument| argument.as_expression());
+        argument.is_some_and(|one| matches!(one.get_inner_expression(), Expression::ObjectExpression(_)))
+    };
+    if is_object(0) {
+        compiler.unsupported(call.span, "`Object.create` of a prototype is not supported", "write a class");
+    }
+    if is_object(1) {
+        let message = "descriptors of `Object.create` are not supported";
+        compiler.unsupported(call.span, message, "write Object.create(null), and assign the properties");
+    }
 }
 
 fn call_builtin<'a>(

@@ -343,6 +343,9 @@ pub(super) fn builtin_member<'a>(compiler: &mut Compiler<'a, '_>, member: &Stati
     if !is_builtin(root) {
         return false;
     }
+    if compiler.load_prelude(&path) {
+        return true;
+    }
     if let Some((_, value)) = CONSTANTS.iter().find(|(name, _)| *name == path) {
         compiler.push_number(*value);
     } else if root == "Promise" {

@@ -16,11 +16,19 @@ pub(super) struct Prelude {
 }
 
 /// All of them.
-pub(super) static PRELUDES: &[Prelude] = &[Prelude {
-    path: "runstate:abort",
-    names: &["AbortController", "AbortSignal"],
-    source: include_str!("prelude/abort.ts"),
-}];
+pub(super) static PRELUDES: &[Prelude] = &[
+    Prelude {
+        path: "runstate:abort",
+        names: &["AbortController", "AbortSignal"],
+        source: include_str!("prelude/abort.ts"),
+    },
+    Prelude {
+        path: "runstate:group-by",
+        names: &["Object.groupBy", "Map.groupBy"],
+        source: include_str!("prelude/group_by.ts"),
+    },
+    Prelude { path: "runstate:from-async", names: &["Array.fromAsync"], source: include_str!("prelude/from_async.ts") },
+];
 
 /// Functions of the machine that only these sources call, by their names there.
 const NATIVES: &[(&str, &str)] = &[("$calls", "abort calls"), ("$error", "abort error"), ("$timeout", "abort timeout")];

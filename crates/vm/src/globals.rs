@@ -58,6 +58,7 @@ pub const FUNCTIONS: &[&str] = &[
     "Number.parseInt",
     "Object",
     "Object.assign",
+    "Object.create",
     "Object.entries",
     "Object.freeze",
     "Object.fromEntries",

@@ -14,6 +14,9 @@ use crate::object::{ErrorKind, IterationKind, IteratorObject, Object};
 use crate::promise::PromiseState;
 use crate::{call, conversion, inspect, property};
 
+/// Node's text for the class of an object without a prototype.
+pub(super) const NULL_PROTOTYPE: &str = "[Object: null prototype]";
+
 /// Approximate bytes of a value without its text and its indentation.
 const NODE_BYTES: usize = 8;
 
@@ -135,6 +138,7 @@ impl<'a> Copier<'a> {
         let function = |kind: String| (ObjectKind::Function(kind), "Function".to_owned());
         match machine.heap.get(at) {
             Entry::Array(_) => (ObjectKind::Array, "Array".to_owned()),
+            Entry::Object(object) if object.has_null_prototype() => (ObjectKind::Object, NULL_PROTOTYPE.to_owned()),
             Entry::Object(object) => (ObjectKind::Object, class_name(machine, object, "Object")),
             Entry::Map(_) => (ObjectKind::Map, "Map".to_owned()),
             Entry::Set(_) => (ObjectKind::Set, "Set".to_owned()),
