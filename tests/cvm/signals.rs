@@ -154,7 +154,7 @@ fn a_call_is_closed_by_the_slice_that_cancels_it() {
     let late = block_on(scene.cvm().answer("run", Answer::to_call(&calls[0].call_id).value(json!("late"))));
     assert!(late.is_err());
     while scene.show().status == Status::Running {
-        block_on(scene.cvm().run("run")).unwrap();
+        block_on(scene.cvm().resume("run")).unwrap();
     }
     scene.expect(Status::Complete).expect_output(["AbortError"]).check();
 }
