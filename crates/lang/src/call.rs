@@ -181,10 +181,7 @@ pub(super) fn builtin_call<'a>(
         return host_call::host_name_as_value(compiler, &path, member.span);
     }
     if compiler.load_prelude(&path) {
-        let pushed = compile_arguments(compiler, &call.arguments);
-        compiler.set_location(call.span);
-        let arg = call_arg(call, &pushed);
-        return compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallSpread } else { Op::Call }, arg);
+        return call_value(compiler, &path, &call.arguments, call.span);
     }
     if path == "Object.create" {
         check_create(compiler, call);
@@ -193,6 +190,16 @@ pub(super) fn builtin_call<'a>(
         names::missing_builtin(compiler, &path, member.span);
     }
     call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, &path, &call.arguments, call.span);
+}
+
+/// `( f -- result )`; pushes the arguments first.
+fn call_value<'a>(compiler: &mut Compiler<'a, '_>, text: &str, arguments: &'a [Argument<'a>], span: Span) {
+    let pushed = compile_arguments(compiler, arguments);
+    compiler.set_location(span);
+    match pushed {
+        PushedArguments::Count(argc) => compiler.emit_json(Op::Call, json!({ "argc": argc, "text": text })),
+        PushedArguments::Array => compiler.emit_json(Op::CallSpread, json!({ "text": text })),
+    }
 }
 
 /// Refuses a prototype and descriptors of `Object.create` that are written as objects.
@@ -248,16 +255,12 @@ fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call:
         let message = format!("`{name}` cannot be called without `new`");
         return compiler.unsupported_value(span, message, "write new Map()");
     }
-    let is_known = name == "input" || prelude::is_prelude_name(name);
-    match is_known {
-        true => names::read_name(compiler, name, span),
-        false => names::unknown_name(compiler, name, span),
+    if name == "input" || prelude::is_prelude_name(name) {
+        names::read_name(compiler, name, span);
+        return call_value(compiler, name, &call.arguments, call.span);
     }
-    let pushed = compile_arguments(compiler, &call.arguments);
-    if is_known {
-        let arg = call_arg(call, &pushed);
-        compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallSpread } else { Op::Call }, arg);
-    } else if let PushedArguments::Array = pushed {
+    names::unknown_name(compiler, name, span);
+    if matches!(compile_arguments(compiler, &call.arguments), PushedArguments::Array) {
         compiler.emit(Op::Pop);
     }
 }
@@ -265,6 +268,9 @@ fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call:
 /// ECMA-262 §13.3.5 The new Operator. Deviation: plain functions are not constructors.
 pub(super) fn new_expression<'a>(compiler: &mut Compiler<'a, '_>, new: &'a NewExpression<'a>) {
     if let Some(root) = names::builtin_root(compiler, &new.callee) {
+        if !new.arguments.is_empty() && compiler.load_prelude(&format!("new {root}")) {
+            return call_value(compiler, root, &new.arguments, new.span);
+        }
         if CLASSES.contains(&root) {
             return call_builtin(compiler, Op::NewNative, Op::NewNativeSpread, root, &new.arguments, new.span);
         }

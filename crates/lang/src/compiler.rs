@@ -191,10 +191,10 @@ impl<'a, 's> Compiler<'a, 's> {
 
     /// `( -- value )` Reads a built-in that is written in the language. False if there is none of this name.
     pub(super) fn load_prelude(&mut self, path: &str) -> bool {
-        let Some(module) = self.graph.modules.iter().rposition(|module| module.is_prelude && module.exports(path))
-        else {
-            return false;
-        };
+        let modules = &self.graph.modules;
+        let found = modules.iter().rposition(|module| module.is_prelude && module.exports(path));
+        // The sources of built-ins use the functions of the machine.
+        let Some(module) = found.filter(|_| !modules[self.module].is_prelude) else { return false };
         if let ResolvedExport::Binding(binding) = self.graph.resolve_export(module, path)
             && let Some(slot) = self.exported_slots.get(&binding).copied()
         {

@@ -57,7 +57,7 @@ pub(super) fn load_modules<'a>(
         diagnostics.push(found);
     }
     for prelude in PRELUDES {
-        if !modules.iter().any(|module| prelude.is_used(&module.semantic)) {
+        if !prelude.is_used(&modules) {
             continue;
         }
         let mut found = Diagnostics::new(prelude.path, prelude.source);

@@ -183,8 +183,9 @@ impl<'a> Module<'a> {
 
     fn add_local_export(&mut self, name: &'a str, id: &BindingIdentifier<'a>, diagnostics: &mut Diagnostics<'_>) {
         let Some(symbol) = id.symbol_id.get() else { return };
-        // The declarations of an overloaded function are one export.
-        let is_known = matches!(self.exports.get(name), Some(Export::Local(known)) if *known == symbol);
+        // The declarations of an overloaded function are one export, those of a variable are several.
+        let is_variable = self.semantic.scoping().symbol_flags(symbol).intersects(SymbolFlags::Variable);
+        let is_known = !is_variable && matches!(self.exports.get(name), Some(Export::Local(known)) if *known == symbol);
         if !is_known {
             self.add_export(name, self.local_export(symbol), id.span, diagnostics);
         }

@@ -5,13 +5,17 @@ use oxc_ast::AstKind;
 use oxc_semantic::Semantic;
 
 use super::compiler::Compiler;
+use super::generator;
+use super::modules::Module;
 
 /// A source of built-ins.
 pub(super) struct Prelude {
     /// Its name among the files of a program.
     pub(super) path: &'static str,
-    /// The built-ins that it exports.
+    /// The built-ins that it exports: names, members, and classes after `new`.
     names: &'static [&'static str],
+    /// Whether it is for programs that may have iterators of their own. Others use the functions of the machine.
+    is_for_iterators: bool,
     pub(super) source: &'static str,
 }
 
@@ -20,28 +24,52 @@ pub(super) static PRELUDES: &[Prelude] = &[
     Prelude {
         path: "runstate:abort",
         names: &["AbortController", "AbortSignal"],
+        is_for_iterators: false,
         source: include_str!("prelude/abort.ts"),
     },
     Prelude {
         path: "runstate:group-by",
         names: &["Object.groupBy", "Map.groupBy"],
+        is_for_iterators: false,
         source: include_str!("prelude/group_by.ts"),
     },
-    Prelude { path: "runstate:from-async", names: &["Array.fromAsync"], source: include_str!("prelude/from_async.ts") },
+    Prelude {
+        path: "runstate:from-async",
+        names: &["Array.fromAsync"],
+        is_for_iterators: false,
+        source: include_str!("prelude/from_async.ts"),
+    },
+    Prelude {
+        path: "runstate:iterables",
+        names: &["Array.from", "Object.fromEntries", "new Map"],
+        is_for_iterators: true,
+        source: include_str!("prelude/iterables.ts"),
+    },
 ];
 
 /// Functions of the machine that only these sources call, by their names there.
 const NATIVES: &[(&str, &str)] = &[("$calls", "abort calls"), ("$error", "abort error"), ("$timeout", "abort timeout")];
 
 impl Prelude {
-    /// Whether a file uses one of the built-ins.
-    pub(super) fn is_used(&self, semantic: &Semantic<'_>) -> bool {
+    /// Whether a program of these files needs it.
+    pub(super) fn is_used(&self, modules: &[Module<'_>]) -> bool {
+        let may_iterate = |module: &Module<'_>| {
+            let semantic = &module.semantic;
+            !module.is_prelude && generator::may_have_iterators(semantic.scoping(), semantic.nodes())
+        };
+        modules.iter().any(|module| !module.is_prelude && self.is_named(&module.semantic))
+            && (!self.is_for_iterators || modules.iter().any(may_iterate))
+    }
+
+    /// Whether a file names one of the built-ins.
+    fn is_named(&self, semantic: &Semantic<'_>) -> bool {
         let scoping = semantic.scoping();
         semantic.nodes().iter().any(|node| match node.kind() {
             AstKind::IdentifierReference(id) => {
                 let is_declared =
                     id.reference_id.get().is_some_and(|id| scoping.get_reference(id).symbol_id().is_some());
-                let is_first = |name: &&str| name.split('.').next() == Some(id.name.as_str());
+                let is_first =
+                    |name: &&str| name.trim_start_matches("new ").split('.').next() == Some(id.name.as_str());
                 let is_used = |name: &&str| match name.split_once('.') {
                     None => true,
                     Some((_, property)) => matches!(semantic.nodes().parent_kind(node.id()),

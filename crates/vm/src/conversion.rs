@@ -227,6 +227,7 @@ impl<'m> TextConversion<'m> {
                 Entry::Iterator(iterator) => {
                     let kind = match &iterator.source {
                         _ if iterator.kind == IterationKind::Names => "Object",
+                        _ if iterator.kind == IterationKind::Matches => "RegExp String Iterator",
                         Value::Text(_) => "String Iterator",
                         Value::Ref(source) => match machine.heap.get(*source) {
                             Entry::Map(_) => "Map Iterator",

@@ -250,16 +250,19 @@ pub enum IterationKind {
     Record,
     /// The same of an async iterator.
     AsyncRecord,
+    /// The matches of `matchAll`, which are the elements. ECMA-262 §22.2.9 RegExp String Iterator Objects.
+    Matches,
 }
 
 impl IterationKind {
-    const NAMES: [(IterationKind, &'static str); 6] = [
+    const NAMES: [(IterationKind, &'static str); 7] = [
         (IterationKind::Keys, "keys"),
         (IterationKind::Values, "values"),
         (IterationKind::Entries, "entries"),
         (IterationKind::Names, "names"),
         (IterationKind::Record, "record"),
         (IterationKind::AsyncRecord, "async"),
+        (IterationKind::Matches, "matches"),
     ];
 
     /// The name in snapshots.

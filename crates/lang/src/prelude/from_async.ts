@@ -1,5 +1,5 @@
 // ECMA-262 §23.1.2.2 Array.fromAsync.
-async function fromAsync(items, mapper, receiver) {
+async function fromAsync(items, mapper = undefined, receiver = undefined) {
   if (mapper !== undefined && typeof mapper !== "function") throw new TypeError(`${typeof mapper === "object" && mapper ? "#<Object>" : String(mapper)} is not a function`);
   const list = [];
   if (items[Symbol.asyncIterator] == null && items[Symbol.iterator] == null) {

@@ -161,7 +161,7 @@ impl<'a> Copier<'a> {
             Entry::Promise(_) => (ObjectKind::Promise, "Promise".to_owned()),
             Entry::Date(time) => (ObjectKind::Date(crate::date::iso_text(*time)), "Date".to_owned()),
             Entry::Iterator(iterator) => {
-                let (source, plain) = iterator_label(machine, &iterator.source);
+                let (source, plain) = iterator_label(machine, iterator);
                 let suffix = if iterator.kind == IterationKind::Entries && !plain { "Entries" } else { "Iterator" };
                 (
                     ObjectKind::Iterator { name: format!("{source} {suffix}"), plain },
@@ -397,8 +397,9 @@ pub(super) fn is_in_stack(machine: &Machine, stack: &str, key: &Value, value: &V
 }
 
 /// The kind of an iterator's collection, and whether Node shows the iterator as a plain object without entries.
-pub(super) fn iterator_label(machine: &Machine, source: &Value) -> (&'static str, bool) {
-    match source {
+pub(super) fn iterator_label(machine: &Machine, iterator: &IteratorObject) -> (&'static str, bool) {
+    match &iterator.source {
+        _ if iterator.kind == IterationKind::Matches => ("RegExp String", true),
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Map(_) => ("Map", false),
             Entry::Set(_) => ("Set", false),

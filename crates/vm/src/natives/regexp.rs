@@ -81,7 +81,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
             let array = match_array(machine, &text, Some(matched));
             machine.heap.push(list, array)?;
         }
-        let iterator = object::new_iterator(&mut machine.heap, Value::Ref(list), crate::object::IterationKind::Values);
+        let iterator = object::new_iterator(&mut machine.heap, Value::Ref(list), crate::object::IterationKind::Matches);
         Ok(NativeOutcome::Value(Value::Ref(iterator)))
     }),
 ];
