@@ -149,7 +149,8 @@ pub(super) fn open_timeout(
     let values = [callback, Value::Undefined];
     promise::add_reaction(machine, promise, Reaction { values, ..Reaction::new(ReactionKind::Finally, derived) })?;
     machine.calls += 1;
-    let (instruction, line) = (machine.pc, machine.line());
+    let instruction = machine.pc;
+    let line = machine.program.location(abrupt_completion::traced_pc(machine)).line;
     let (kind, prompt) = ("timer".to_owned(), String::new());
     let request = CallRequest { kind, prompt, args: Json::Null, key: None, options, instruction, line };
     let request =
