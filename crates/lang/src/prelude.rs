@@ -2,7 +2,7 @@
 //! Its instructions have no lines, so stack traces leave them out.
 
 use oxc_ast::AstKind;
-use oxc_semantic::Semantic;
+use oxc_semantic::{Semantic, SymbolFlags};
 
 use super::compiler::Compiler;
 use super::generator;
@@ -66,8 +66,9 @@ impl Prelude {
         let scoping = semantic.scoping();
         semantic.nodes().iter().any(|node| match node.kind() {
             AstKind::IdentifierReference(id) => {
+                let symbol = id.reference_id.get().and_then(|id| scoping.get_reference(id).symbol_id());
                 let is_declared =
-                    id.reference_id.get().is_some_and(|id| scoping.get_reference(id).symbol_id().is_some());
+                    symbol.is_some_and(|symbol| !scoping.symbol_flags(symbol).contains(SymbolFlags::Ambient));
                 let is_first =
                     |name: &&str| name.trim_start_matches("new ").split('.').next() == Some(id.name.as_str());
                 let is_used = |name: &&str| match name.split_once('.') {
