@@ -1,6 +1,7 @@
 //! Abrupt completions and exception handling. The handler is looked up before any state is discarded: an uncaught error leaves the
 //! machine intact at the failing instruction.
 
+use super::coroutine::Coroutine;
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::limits::ExceededLimit;
@@ -181,13 +182,11 @@ pub(super) fn append_async_lines(machine: &Machine, promise: HeapRef, lines: &mu
         promise = reaction.derived;
         match (reaction.kind, machine.heap.get(reaction.derived)) {
             (ReactionKind::Await, Entry::Coroutine(coroutine)) => {
-                let line = frame_line(machine, coroutine.function, coroutine.pc);
-                lines.push(line.replacen("at ", "at async ", 1));
+                push_async_line(machine, coroutine, lines);
                 promise = coroutine.promise;
             }
             (ReactionKind::Await, Entry::Generator(generator)) => {
-                let line = frame_line(machine, generator.coroutine.function, generator.coroutine.pc);
-                lines.push(line.replacen("at ", "at async ", 1));
+                push_async_line(machine, &generator.coroutine, lines);
                 promise = generator::requested_promise(machine, reaction.derived).unwrap_or_default();
             }
             (ReactionKind::Await, _) => {
@@ -201,6 +200,13 @@ pub(super) fn append_async_lines(machine: &Machine, promise: HeapRef, lines: &mu
             (ReactionKind::Settle | ReactionKind::Adopt, _) => {}
             _ => return,
         }
+    }
+}
+
+/// Appends a suspended function, unless it is part of a built-in that is written in the language.
+fn push_async_line(machine: &Machine, coroutine: &Coroutine, lines: &mut Vec<String>) {
+    if machine.program.location(coroutine.pc).line > 0 {
+        lines.push(frame_line(machine, coroutine.function, coroutine.pc).replacen("at ", "at async ", 1));
     }
 }
 
