@@ -40,6 +40,12 @@ interface AskOptions {
    * have waits until the budget has it.
    */
   cost?: CallCost;
+  /**
+   * Cancels the call: when the signal is aborted, the call is closed, and its promise is rejected with the reason. A signal that is aborted already
+   * opens no call. The value of a call whose options are written with a signal is a promise; other options with a signal need an `await`
+   * directly before the call.
+   */
+  signal?: AbortSignal;
 }
 
 /** A question whose answer is text. */
@@ -104,6 +110,9 @@ type Answer<Q> = Q extends string
  * const order = CC("What does this order say?", { schema: { type: "object" } });
  * const go = CC("Publish?", { choices: ["yes", "no"], timeoutMs: 86_400_000, default: "no" });
  */
+declare function CC(prompt: string, options: TextOptions & { signal: AbortSignal | undefined }): Promise<string>;
+declare function CC<const T extends Choice>(prompt: string, options: ChoiceOptions<T> & { signal: AbortSignal | undefined }): Promise<T>;
+declare function CC(prompt: string, options: SchemaOptions & { signal: AbortSignal | undefined }): Promise<any>;
 declare function CC(prompt: string, options?: TextOptions): string;
 declare function CC<const T extends Choice>(prompt: string, options: ChoiceOptions<T>): T;
 declare function CC(prompt: string, options: SchemaOptions): any;
@@ -134,6 +143,7 @@ declare namespace CC {
  * @example
  * const found = call("search", { query: "durable execution", limit: 5 });
  */
+declare function call(tool: string, args: unknown, options: ToolOptions & { signal: AbortSignal | undefined }): Promise<any>;
 declare function call(tool: string, args?: unknown, options?: ToolOptions): any;
 
 /**
@@ -166,6 +176,50 @@ declare function queueMicrotask(callback: () => unknown): void;
 
 /** Stops a timer, so that its function is not called. */
 declare function clearTimeout(timer?: number): void;
+
+/** The argument of the listeners of a signal. */
+interface Event {
+  /** `abort`. */
+  readonly type: string;
+}
+
+/** Whether an operation was cancelled, and why. */
+interface AbortSignal {
+  /** Whether it is aborted. */
+  readonly aborted: boolean;
+  /** The reason; undefined before it is aborted. */
+  readonly reason: any;
+  /** Is called when it is aborted. */
+  onabort: ((this: AbortSignal, ev: Event) => any) | null;
+  /** Throws the reason if it is aborted. */
+  throwIfAborted(): void;
+  /** Adds a function that is called when it is aborted. */
+  addEventListener(type: "abort", listener: (this: AbortSignal, ev: Event) => any, options?: boolean | { once?: boolean; signal?: AbortSignal }): void;
+  /** Removes a function that was added. */
+  removeEventListener(type: "abort", listener: (this: AbortSignal, ev: Event) => any): void;
+}
+declare var AbortSignal: {
+  prototype: AbortSignal;
+  new (): AbortSignal;
+  /** A signal that is aborted, by default with an error named `AbortError`. */
+  abort(reason?: any): AbortSignal;
+  /** A signal that is aborted as soon as one of these is. */
+  any(signals: AbortSignal[]): AbortSignal;
+  /** A signal that is aborted after that time, with an error named `TimeoutError`. The execution completes without it. */
+  timeout(milliseconds: number): AbortSignal;
+};
+
+/** Aborts a signal: `CC("?", { signal: controller.signal })`. */
+interface AbortController {
+  /** The signal. */
+  readonly signal: AbortSignal;
+  /** Aborts the signal once, by default with an error named `AbortError`. */
+  abort(reason?: any): void;
+}
+declare var AbortController: {
+  prototype: AbortController;
+  new (): AbortController;
+};
 
 /** Files in the folders that the host has granted; none unless it did. */
 declare namespace fs {

@@ -20,6 +20,7 @@ mod random;
 mod regressions;
 mod scale;
 mod scene;
+mod signals;
 mod small_batches;
 mod staged_turns;
 mod tasks;

@@ -35,6 +35,40 @@ function endsWithCall(text) {
 const openAwaited = (source) =>
   source.replace(AWAITED, (match, name, at) => (endsWithCall(source.slice(at + match.length)) ? `await $open['${name}']` : match));
 
+// Functions of ECMA-262 that Node has from version 21 and 22 on.
+const methods = {
+  groupBy(items, callback) {
+    if (items == null) throw new TypeError(`${items} is not iterable`);
+    if (typeof callback !== 'function') throw new TypeError(`${callback && typeof callback === 'object' ? '#<Object>' : callback} is not a function`);
+    const [groups, iterator] = [new Map(), items[Symbol.iterator]()];
+    for (let index = 0; ; index++) {
+      const { done, value } = iterator.next();
+      if (done) return groups;
+      try {
+        const key = callback(value, index);
+        const name = this === Map ? key : String(key);
+        groups.set(name, [...(groups.get(name) ?? []), value]);
+      } catch (error) {
+        try { iterator.return?.(); } catch { /* the first error is thrown */ }
+        throw error;
+      }
+    }
+  },
+  async fromAsync(items, mapper, receiver) {
+    if (mapper !== undefined && typeof mapper !== 'function') throw new TypeError(`${mapper} is not a function`);
+    const isIterable = items[Symbol.asyncIterator] ?? items[Symbol.iterator];
+    const list = [];
+    for await (const item of isIterable ? items : Array.from(items)) list.push(mapper ? await mapper.call(receiver, item, list.length) : item);
+    return list;
+  },
+};
+const define = (owner, name, value) => { Object.hasOwn(owner, name) || Object.defineProperty(owner, name, { value: Object.defineProperties(value, { name: { value: name }, length: { value: name === 'groupBy' ? 2 : 1 } }), configurable: true, writable: true }); };
+define(Object, 'groupBy', (...args) => Object.assign(Object.create(null), Object.fromEntries(methods.groupBy.apply(Object, args))));
+define(Map, 'groupBy', (...args) => methods.groupBy.apply(Map, args));
+define(Array, 'fromAsync', (...args) => methods.fromAsync(...args));
+
+const timeoutSignal = AbortSignal.timeout;
+
 const macrotask = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Ends the running program, if it has not ended: `(error) => void`. */
@@ -65,9 +99,18 @@ async function run({ source, input, answers, order }) {
     showNew();
     end ?? lines.push(describe(what, options));
   };
+  /** Adds an open call; its signal removes it. */
+  const push = (call, signal) => {
+    open.push(call);
+    signal?.addEventListener('abort', () => {
+      if (open.includes(call)) open.splice(open.indexOf(call), 1), call.reject(signal.reason);
+    });
+  };
   const openCall = (what, options, hasAnswer = true) => {
-    const line = describe(what, options);
-    return new Promise((resolve, reject) => open.push({ line, resolve, reject, hasAnswer }));
+    const { signal, ...others } = options ?? {};
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const line = describe(what, options == null ? options : others);
+    return new Promise((resolve, reject) => push({ line, resolve, reject, hasAnswer }, signal));
   };
   const settle = ({ resolve, reject, hasAnswer }) => {
     const { answer, error } = hasAnswer ? next() : {};
@@ -90,7 +133,7 @@ async function run({ source, input, answers, order }) {
   const answered = ({ answer, error }) => { if (error) throw error; return answer; };
   const CC = (prompt, options) => { ask(`CC ${String(prompt)}`, options); return answered(next()); };
   const question = (question) => {
-    const { prompt, tool, args, ...options } = typeof question === 'string' ? { prompt: question } : question;
+    const { prompt, tool, args, signal, ...options } = typeof question === 'string' ? { prompt: question } : question;
     const given = Object.values(options).some((value) => value !== undefined) ? options : undefined;
     return [tool === undefined ? `CC ${prompt}` : `${tool} ${sorted(args ?? null)}`, given];
   };
@@ -117,10 +160,12 @@ async function run({ source, input, answers, order }) {
       return new Promise((resolve, reject) => {
         const finish = () => (errors.length > 0 ? reject(Object.values(errors)[0]) : resolve(values));
         if (left === 0) finish();
+        const aborted = questions.find((one) => one.signal?.aborted);
+        if (aborted) return reject(aborted.signal.reason);
         questions.forEach((one, index) => {
           const line = describe(...question(one));
           const settleIn = (list) => (value) => { list[index] = value; if (--left === 0) finish(); };
-          open.push({ line, resolve: settleIn(values), reject: settleIn(errors), hasAnswer: true });
+          push({ line, resolve: settleIn(values), reject: settleIn(errors), hasAnswer: true }, one.signal);
         });
       });
     },
@@ -145,6 +190,14 @@ async function run({ source, input, answers, order }) {
   const clearTimeout = (call) => {
     if (open.includes(call)) open.splice(open.indexOf(call), 1);
   };
+  AbortSignal.timeout = (ms) => {
+    timeoutSignal(ms);
+    const controller = new AbortController();
+    const resolve = () => controller.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError'));
+    // The program ends without it.
+    open.push({ line: describe('timer', { timeoutMs: Math.max(ms, 1) }), resolve, hasAnswer: false, isUnawaited: true });
+    return controller.signal;
+  };
   // `main` is called with the input unless the top level calls it.
   const tail = /(^|[;}] *)((async )?function|const) main\b/m.test(source) && !/^(await )?main\(/m.test(source) ? '\n;return await main(input)' : '';
   const $fail = (error) => {
@@ -164,7 +217,7 @@ async function run({ source, input, answers, order }) {
   for (;;) {
     await macrotask();
     if (end) return end;
-    if (open.length > 0) {
+    if (open.some((call) => !call.isUnawaited || !result)) {
       showNew();
       settle(...open.splice(choose(), 1));
     } else {
@@ -175,6 +228,7 @@ async function run({ source, input, answers, order }) {
 
 // Node ends a program with an unhandled rejection.
 process.on('unhandledRejection', (error) => unhandled(error));
+process.on('uncaughtException', (error) => unhandled(error));
 
 const programs = JSON.parse(readFileSync(0, 'utf8'));
 const results = [];

@@ -19,6 +19,8 @@ pub(super) fn may_have_promises(scoping: &Scoping, nodes: &AstNodes<'_>, has_own
         AstKind::ArrowFunctionExpression(arrow) => arrow.r#async,
         AstKind::ForOfStatement(statement) => statement.r#await,
         AstKind::AwaitExpression(_) => has_own_then,
+        // A call with a signal is a promise.
+        AstKind::ObjectProperty(property) => host_call::is_signal(property),
         AstKind::IdentifierReference(identifier) => {
             let is_declared =
                 identifier.reference_id.get().is_some_and(|id| scoping.get_reference(id).symbol_id().is_some());

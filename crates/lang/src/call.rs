@@ -15,7 +15,7 @@ use super::compiler::Compiler;
 use super::function_code::Label;
 use super::host_call::is_host_name;
 use super::names::is_builtin;
-use super::{diagnostic, host_call, names, private_name};
+use super::{diagnostic, host_call, names, prelude, private_name};
 
 /// The pushed arguments: their number, or one array.
 pub(super) enum PushedArguments {
@@ -180,10 +180,41 @@ pub(super) fn builtin_call<'a>(
     if is_host_name(root) {
         return host_call::host_name_as_value(compiler, &path, member.span);
     }
+    if compiler.load_prelude(&path) {
+        return call_value(compiler, &path, &call.arguments, call.span);
+    }
+    if path == "Object.create" {
+        check_create(compiler, call);
+    }
     if !FUNCTIONS.contains(&path.as_str()) {
         names::missing_builtin(compiler, &path, member.span);
     }
     call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, &path, &call.arguments, call.span);
+}
+
+/// `( f -- result )`; pushes the arguments first.
+fn call_value<'a>(compiler: &mut Compiler<'a, '_>, text: &str, arguments: &'a [Argument<'a>], span: Span) {
+    let pushed = compile_arguments(compiler, arguments);
+    compiler.set_location(span);
+    match pushed {
+        PushedArguments::Count(argc) => compiler.emit_json(Op::Call, json!({ "argc": argc, "text": text })),
+        PushedArguments::Array => compiler.emit_json(Op::CallSpread, json!({ "text": text })),
+    }
+}
+
+/// Refuses a prototype and descriptors of `Object.create` that are written as objects.
+fn check_create<'a>(compiler: &mut Compiler<'a, '_>, call: &CallExpression<'a>) {
+    let is_object = |index: usize| {
+        let argument = call.arguments.get(index).and_then(|argument| argument.as_expression());
+        argument.is_some_and(|one| matches!(one.get_inner_expression(), Expression::ObjectExpression(_)))
+    };
+    if is_object(0) {
+        compiler.unsupported(call.span, "`Object.create` of a prototype is not supported", "write a class");
+    }
+    if is_object(1) {
+        let message = "descriptors of `Object.create` are not supported";
+        compiler.unsupported(call.span, message, "write Object.create(null), and assign the properties");
+    }
 }
 
 fn call_builtin<'a>(
@@ -207,6 +238,9 @@ fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call:
     if host_call::host_call(compiler, name, call, false) {
         return;
     }
+    if let Some(native) = prelude::native_name(compiler, name) {
+        return call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, native, &call.arguments, call.span);
+    }
     if FUNCTIONS.contains(&name) && !CALLABLE_CLASSES.contains(&name) {
         return call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
     }
@@ -221,28 +255,22 @@ fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call:
         let message = format!("`{name}` cannot be called without `new`");
         return compiler.unsupported_value(span, message, "write new Map()");
     }
-    match name {
-        "input" => {
-            compiler.emit_slot(if compiler.enclosing.is_empty() { Op::Load } else { Op::LoadGlobal }, 0);
-            let pushed = compile_arguments(compiler, &call.arguments);
-            if let PushedArguments::Count(argc) = pushed {
-                compiler.emit_json(Op::Call, json!({ "argc": argc, "text": "input" }));
-            } else {
-                compiler.emit_json(Op::CallSpread, json!({ "text": "input" }));
-            }
-        }
-        _ => {
-            names::unknown_name(compiler, name, span);
-            if matches!(compile_arguments(compiler, &call.arguments), PushedArguments::Array) {
-                compiler.emit(Op::Pop);
-            }
-        }
+    if name == "input" || prelude::is_prelude_name(name) {
+        names::read_name(compiler, name, span);
+        return call_value(compiler, name, &call.arguments, call.span);
+    }
+    names::unknown_name(compiler, name, span);
+    if matches!(compile_arguments(compiler, &call.arguments), PushedArguments::Array) {
+        compiler.emit(Op::Pop);
     }
 }
 
 /// ECMA-262 §13.3.5 The new Operator. Deviation: plain functions are not constructors.
 pub(super) fn new_expression<'a>(compiler: &mut Compiler<'a, '_>, new: &'a NewExpression<'a>) {
     if let Some(root) = names::builtin_root(compiler, &new.callee) {
+        if !new.arguments.is_empty() && compiler.load_prelude(&format!("new {root}")) {
+            return call_value(compiler, root, &new.arguments, new.span);
+        }
         if CLASSES.contains(&root) {
             return call_builtin(compiler, Op::NewNative, Op::NewNativeSpread, root, &new.arguments, new.span);
         }

@@ -148,6 +148,7 @@ impl<'a, 's> Compiler<'a, 's> {
         });
         self.module = module;
         self.current.code.enter_file(module);
+        self.set_location(Span::default());
     }
 
     // ---- modules ----
@@ -186,6 +187,25 @@ impl<'a, 's> Compiler<'a, 's> {
                 self.current.storage.insert(*symbol, Storage::Global(*slot));
             }
         }
+    }
+
+    /// `( -- value )` Reads a built-in that is written in the language. False if there is none of this name.
+    pub(super) fn load_prelude(&mut self, path: &str) -> bool {
+        let modules = &self.graph.modules;
+        let found = modules.iter().rposition(|module| module.is_prelude && module.exports(path));
+        // The sources of built-ins use the functions of the machine.
+        let Some(module) = found.filter(|_| !modules[self.module].is_prelude) else { return false };
+        if let ResolvedExport::Binding(binding) = self.graph.resolve_export(module, path)
+            && let Some(slot) = self.exported_slots.get(&binding).copied()
+        {
+            self.load_exported(slot);
+        }
+        true
+    }
+
+    fn load_exported(&mut self, slot: u16) {
+        let op = if self.enclosing.is_empty() { Op::Load } else { Op::LoadGlobal };
+        self.emit_slot(op, slot);
     }
 
     /// The slot for the value of `export default` of the current file, if other files can import it.
@@ -244,10 +264,9 @@ impl<'a, 's> Compiler<'a, 's> {
             ResolvedExport::Binding(Binding::Namespace(_)) => self.namespace_as_value(member.span),
             ResolvedExport::Binding(binding) => {
                 self.set_location(member.property.span);
-                match (self.exported_slots.get(&binding).copied(), self.enclosing.is_empty()) {
-                    (Some(slot), true) => self.emit_slot(Op::Load, slot),
-                    (Some(slot), false) => self.emit_slot(Op::LoadGlobal, slot),
-                    (None, _) => self.unsupported_value(member.span, "this name cannot be used as a value here", ""),
+                match self.exported_slots.get(&binding).copied() {
+                    Some(slot) => self.load_exported(slot),
+                    None => self.unsupported_value(member.span, "this name cannot be used as a value here", ""),
                 }
             }
             resolved => {
@@ -316,7 +335,8 @@ impl<'a, 's> Compiler<'a, 's> {
     }
 
     pub(super) fn set_location(&mut self, span: Span) {
-        let location = self.diagnostics.location(span.start);
+        let is_prelude = self.graph.modules[self.module].is_prelude;
+        let location = if is_prelude { (0, 0) } else { self.diagnostics.location(span.start) };
         self.current.code.set_location(location);
     }
 
@@ -486,7 +506,12 @@ impl<'a, 's> Compiler<'a, 's> {
         }
         self.codes[0] = Some(self.current.code);
         let codes = self.codes.into_iter().flatten().collect();
-        let paths: Vec<&str> = self.graph.modules.iter().map(|module| module.path).collect();
+        let modules = &self.graph.modules;
+        // A program of one file has no names of files.
+        let paths = match modules.iter().filter(|module| !module.is_prelude).count() {
+            1 => Vec::new(),
+            _ => modules.iter().map(|module| module.path).collect(),
+        };
         Ok(function_code::lay_out(codes, &paths))
     }
 }

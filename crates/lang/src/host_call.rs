@@ -1,7 +1,8 @@
 //! Host calls: `CC`, `call`, `CC.all`, timers and files, with their options.
 
 use oxc_ast::ast::{
-    ArrayExpressionElement, ArrowFunctionBody, CallExpression, Expression, ObjectPropertyKind, Statement,
+    ArrayExpressionElement, ArrowFunctionBody, CallExpression, Expression, ObjectProperty, ObjectPropertyKind,
+    Statement,
 };
 use oxc_span::{GetSpan, Span, min_edit_distance};
 use runstate_vm::globals::{CALL_OPTIONS, HostFunction};
@@ -65,14 +66,15 @@ fn cognitive_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<
     }
 }
 
-/// A host call by a name that the program does not declare; if it is opened, the value is its promise. False if the name is not a host
-/// function.
+/// A host call by a name that the program does not declare. If it is awaited or its options name a signal, it is opened, and the value is its
+/// promise. False if the name is not a host function.
 pub(super) fn host_call<'a>(
     compiler: &mut Compiler<'a, '_>,
     name: &str,
     call: &'a CallExpression<'a>,
-    is_open: bool,
+    is_awaited: bool,
 ) -> bool {
+    let is_open = is_awaited || (compiler.plan.has_promises && has_signal(name, call));
     if name == "CC" {
         cognitive_call(compiler, call, is_open);
         return true;
@@ -93,6 +95,28 @@ pub(super) fn host_call<'a>(
     let op = if is_open { Op::Open } else { Op::Ask };
     compiler.emit_json(op, json!({ "name": name, "argc": call.arguments.len() }));
     true
+}
+
+/// Whether the options of a call are written with a signal.
+fn has_signal(name: &str, call: &CallExpression<'_>) -> bool {
+    let options = match name {
+        "CC" => call.arguments.get(1),
+        "call" => call.arguments.get(2),
+        _ => None,
+    };
+    let options = options.and_then(|argument| argument.as_expression());
+    let Some(Expression::ObjectExpression(object)) = options.map(Expression::get_inner_expression) else {
+        return false;
+    };
+    object
+        .properties
+        .iter()
+        .any(|property| matches!(property, ObjectPropertyKind::ObjectProperty(property) if is_signal(property)))
+}
+
+/// Whether a property has the name of the option.
+pub(super) fn is_signal(property: &ObjectProperty<'_>) -> bool {
+    !property.computed && names::static_name(&property.key).is_some_and(|name| name == "signal")
 }
 
 /// Whether the number of arguments is valid; otherwise it is reported.

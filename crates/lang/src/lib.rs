@@ -31,6 +31,7 @@ mod module_loader;
 mod modules;
 mod names;
 mod nesting;
+mod prelude;
 mod private_name;
 mod statement;
 mod template;
@@ -113,7 +114,12 @@ pub fn compile_with(entry: &str, source: &str, read: &mut ReadFile<'_>) -> Resul
     let mut compiler = Compiler::new(&graph, diagnostics);
     function::program(&mut compiler, main);
     let bytecode = compiler.finish()?;
-    let imported = graph.modules.iter().skip(1).map(|module| (module.path.to_owned(), module.source.to_owned()));
+    let imported = graph
+        .modules
+        .iter()
+        .skip(1)
+        .filter(|module| !module.is_prelude)
+        .map(|module| (module.path.to_owned(), module.source.to_owned()));
     Ok(CompiledProgram { bytecode, files: imported.collect() })
 }
 

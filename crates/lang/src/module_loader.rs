@@ -6,6 +6,7 @@ use oxc_allocator::Allocator;
 
 use super::diagnostic::{self, Diagnostic, DiagnosticKind, Diagnostics};
 use super::modules::{MAX_FILES, Module, ModuleGraph, ModuleRequest, SpecifierError, candidate_paths};
+use super::prelude::PRELUDES;
 use super::{MAX_SOURCE, ReadFile, parse};
 
 /// The files that are known so far.
@@ -31,7 +32,7 @@ pub(super) fn load_modules<'a>(
     let mut read = |path: &str| read(path);
     let mut loader = ModuleLoader { allocator, read: &mut read, found: HashMap::new(), files: Vec::new(), bytes: 0 };
     loader.add_file(entry, source);
-    let (mut modules, mut diagnostics) = (Vec::new(), Vec::new());
+    let (mut modules, mut diagnostics): (Vec<Module<'_>>, Vec<_>) = (Vec::new(), Vec::new());
     while let Some((path, source)) = loader.files.get(modules.len()).copied() {
         let mut found = Diagnostics::new(path, source);
         if loader.bytes > MAX_SOURCE {
@@ -53,6 +54,22 @@ pub(super) fn load_modules<'a>(
         module.is_json = is_json;
         module.link_statements(&mut found, &mut |request, found| loader.find_file(path, &request, found));
         modules.push(module);
+        diagnostics.push(found);
+    }
+    for prelude in PRELUDES {
+        if !prelude.is_used(&modules) {
+            continue;
+        }
+        let mut found = Diagnostics::new(prelude.path, prelude.source);
+        if let Some((program, semantic)) = parse(allocator, prelude.source, &mut found) {
+            let mut module = Module::new(prelude.path, prelude.source, program, semantic);
+            module.is_prelude = true;
+            module.link_statements(&mut found, &mut |_, _| None);
+            // It is evaluated before the files of the program.
+            let index = modules.len();
+            modules[0].requests.insert(0, index);
+            modules.push(module);
+        }
         diagnostics.push(found);
     }
     Ok((ModuleGraph { modules }, diagnostics))

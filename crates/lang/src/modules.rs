@@ -36,6 +36,8 @@ pub(super) struct Module<'a> {
     pub(super) is_cyclic: bool,
     /// Whether it is a JSON file, which exports its value.
     pub(super) is_json: bool,
+    /// Whether it is a source of built-ins.
+    pub(super) is_prelude: bool,
 }
 
 /// A name that a file imports.
@@ -110,6 +112,7 @@ impl<'a> Module<'a> {
             bindings: HashMap::new(),
             is_cyclic: false,
             is_json: false,
+            is_prelude: false,
         }
     }
 
@@ -157,6 +160,11 @@ impl<'a> Module<'a> {
         })
     }
 
+    /// Whether the file itself exports a name.
+    pub(super) fn exports(&self, name: &str) -> bool {
+        self.exports.contains_key(name)
+    }
+
     fn is_exported(&self, symbol: SymbolId) -> bool {
         self.exported_symbols().any(|exported| exported == symbol)
     }
@@ -175,8 +183,9 @@ impl<'a> Module<'a> {
 
     fn add_local_export(&mut self, name: &'a str, id: &BindingIdentifier<'a>, diagnostics: &mut Diagnostics<'_>) {
         let Some(symbol) = id.symbol_id.get() else { return };
-        // The declarations of an overloaded function are one export.
-        let is_known = matches!(self.exports.get(name), Some(Export::Local(known)) if *known == symbol);
+        // The declarations of an overloaded function are one export, those of a variable are several.
+        let is_variable = self.semantic.scoping().symbol_flags(symbol).intersects(SymbolFlags::Variable);
+        let is_known = !is_variable && matches!(self.exports.get(name), Some(Export::Local(known)) if *known == symbol);
         if !is_known {
             self.add_export(name, self.local_export(symbol), id.span, diagnostics);
         }

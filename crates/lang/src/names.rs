@@ -22,6 +22,7 @@ use super::compiler::Compiler;
 use super::diagnostic::DiagnosticKind;
 use super::host_call::is_host_name;
 use super::modules::{Binding, Module};
+use super::prelude::is_prelude_name;
 use super::statement::IMPORT_HINT;
 use super::{async_await, generator, host_call};
 
@@ -65,8 +66,11 @@ pub(super) struct VariablePlan {
 impl VariablePlan {
     /// The plans for the files of a program. A property or a promise of one file concerns all files.
     pub(super) fn of_modules(modules: &[Module<'_>]) -> Vec<Self> {
-        let own_properties: HashSet<String> =
-            modules.iter().flat_map(|module| own_properties(module.semantic.nodes())).collect();
+        let own_properties: HashSet<String> = modules
+            .iter()
+            .filter(|module| !module.is_prelude)
+            .flat_map(|module| own_properties(module.semantic.nodes()))
+            .collect();
         let has_then = own_properties.contains("then");
         let has_promises = modules
             .iter()
@@ -233,7 +237,7 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("TextDecoder", ""),
     ("URL", ""),
     ("URLSearchParams", ""),
-    ("AbortController", ""),
+    ("DOMException", "check the name: error.name === \"AbortError\""),
     ("crypto", "Math.random is available"),
     ("performance", "Date.now is available"),
     ("escape", ""),
@@ -246,13 +250,15 @@ pub(super) fn is_builtin(name: &str) -> bool {
 }
 
 pub(super) fn is_builtin_name(name: &str) -> bool {
-    is_builtin(name) || is_host_name(name) || matches!(name, "undefined" | "NaN" | "Infinity")
+    is_builtin(name) || is_host_name(name) || is_prelude_name(name) || matches!(name, "undefined" | "NaN" | "Infinity")
 }
 
 /// The name of the built-in that an expression refers to, unless the program declares the name itself.
 pub(super) fn builtin_root<'a>(compiler: &Compiler<'a, '_>, expression: &Expression<'a>) -> Option<&'a str> {
     match expression.get_inner_expression() {
-        Expression::Identifier(id) if compiler.resolve_symbol(id).is_none() => Some(id.name.as_str()),
+        Expression::Identifier(id) if compiler.resolve_symbol(id).is_none() => {
+            Some(id.name.as_str()).filter(|name| !is_prelude_name(name))
+        }
         _ => None,
     }
 }
@@ -266,8 +272,11 @@ pub(super) fn read_identifier<'a>(compiler: &mut Compiler<'a, '_>, identifier: &
         compiler.set_location(identifier.span);
         return compiler.load_symbol(symbol, identifier.span);
     }
-    let name = identifier.name.as_str();
-    let span = identifier.span;
+    read_name(compiler, identifier.name.as_str(), identifier.span);
+}
+
+/// Reads a name that the program does not declare.
+pub(super) fn read_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span) {
     match name {
         "undefined" => compiler.push_undefined(),
         "NaN" => compiler.push_number(f64::NAN),
@@ -280,6 +289,7 @@ pub(super) fn read_identifier<'a>(compiler: &mut Compiler<'a, '_>, identifier: &
             let message = format!("`{name}` is not a value here");
             compiler.unsupported_value(span, message, "use its members directly, as in Math.max(a, b)");
         }
+        _ if compiler.load_prelude(name) => {}
         _ => unknown_name(compiler, name, span),
     }
 }
@@ -332,6 +342,9 @@ pub(super) fn builtin_member<'a>(compiler: &mut Compiler<'a, '_>, member: &Stati
     }
     if !is_builtin(root) {
         return false;
+    }
+    if compiler.load_prelude(&path) {
+        return true;
     }
     if let Some((_, value)) = CONSTANTS.iter().find(|(name, _)| *name == path) {
         compiler.push_number(*value);

@@ -57,6 +57,8 @@ fn accepted_sources_pass_bytecode_verification() {
         "const o = { key: 'k' }; CC('q', o); CC('q', { ...o, ['a' + 1]: 1 }); call('t'); call('t', 1, o); const [a, b] = CC.all(['x', { prompt: 'y' }, { tool: 't', ...o }]); sleep(1); sleepUntil('x'); fs.writeFile('p', fs.readFile(fs.listFiles('.')[0]))",
         "async function g() { await sleep(1); await Promise_(); const r = await CC.all([1, 2].map(n => ({ prompt: `${n}` }))); return await call('t', await fs.readFile('p')) } const Promise_ = () => 1; await g()",
         "function call(a, b) { return a } const sleep = [call], fs = { all: call }; sleep.map(f => f(1)); fs.all(1); let sleepUntil; sleepUntil = call; { let CC = call; CC.all = CC; CC(1, 2, 3) }",
+        "declare class AbortController { signal: any; abort(): void } const c = new AbortController(); c.abort(); console.log(c.signal, Object.groupBy([1], String))",
+        "const o = Object.create(null), p = Object.create(null, undefined); o.x = p; const f = Object.create; f(null)",
         "declare const CC: any; interface A { x: number } type B = A; const z = (CC('p') as string)!; console.log(z satisfies string)",
     ];
     for source in sources {
@@ -100,6 +102,14 @@ fn diagnostics_have_a_kind_a_line_and_a_column() {
         ("class D extends Date {}", DiagnosticKind::Unsupported, 1, 17),
         ("Math.foo(1)", DiagnosticKind::Unsupported, 1, 1),
         ("const { x } = globalThis", DiagnosticKind::Unsupported, 1, 15),
+        ("Object.create({ a: 1 })", DiagnosticKind::Unsupported, 1, 1),
+        ("Object.create(null, { a: { value: 1 } })", DiagnosticKind::Unsupported, 1, 1),
+        ("class C {} Object.create(C.prototype)", DiagnosticKind::Unsupported, 1, 28),
+        ("throw new DOMException('x', 'AbortError')", DiagnosticKind::Unsupported, 1, 11),
+        ("AbortController = 1", DiagnosticKind::Unsupported, 1, 1),
+        ("AbortSignal()(); AbortSigna.abort()", DiagnosticKind::Name, 1, 18),
+        ("undefined(1)", DiagnosticKind::Name, 1, 1),
+        ("$calls(1)", DiagnosticKind::Name, 1, 1),
         ("CC('x', { timeout: 1 })", DiagnosticKind::Unsupported, 1, 11),
         ("CC()", DiagnosticKind::Unsupported, 1, 1),
         ("[1].map(CC)", DiagnosticKind::Unsupported, 1, 9),
@@ -320,4 +330,31 @@ fn deeply_nested_sources_do_not_overflow_the_stack() {
         let _ = compile("t.ts", &source);
     }
     assert!(compile("t.ts", &format!("console.log({}1)", "1 + ".repeat(700))).is_ok());
+}
+
+#[test]
+fn sources_of_built_ins_are_no_files_of_a_program() {
+    let files = [
+        (
+            "main.ts",
+            "import { stop } from './stop';\nstop.abort();\nconsole.log(stop.signal.aborted, await Array.fromAsync([1]));",
+        ),
+        (
+            "stop.ts",
+            "import './main';\nexport const stop = new AbortController();\nawait null;\nconsole.log(Object.groupBy([1], String))",
+        ),
+    ];
+    let files = files.map(|(path, source)| (path.to_owned(), source.to_owned())).into();
+    let found = compile_modules("main.ts", &files).unwrap_err();
+    assert!(found[0].message.contains("does not wait for it"), "{found:?}");
+    let files =
+        files.into_iter().map(|(path, source): (String, String)| (path, source.replace("import './main';", "")));
+    let compiled = compile_modules("main.ts", &files.collect()).unwrap();
+    assert_eq!(compiled.files.keys().collect::<Vec<_>>(), ["stop.ts"]);
+    let program = VerifiedProgram::decode(&compiled.bytecode).unwrap();
+    let paths: std::collections::HashSet<_> =
+        (1..compiled.bytecode.len() as u32).filter_map(|at| program.file(at)).collect();
+    assert!(paths.contains("main.ts") && paths.contains("stop.ts"), "{paths:?}");
+    let alone = compile("t.ts", "new AbortController()").unwrap();
+    assert_eq!(VerifiedProgram::decode(&alone.bytecode).unwrap().file(5), None);
 }

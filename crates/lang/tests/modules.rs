@@ -592,6 +592,7 @@ const REFUSED: &[&str] = &[
     "//- main.ts\nimport { a } from './both'; a\n//- both.ts\nexport * from './x'; export * from './y'\n//- x.ts\nexport const a = 1\n//- y.ts\nexport const a = 2\n",
     "//- main.ts\nexport const a = 1; const b = 2; export { b as a };",
     "//- main.ts\nexport default 1; export default 2;",
+    "//- main.ts\nexport var a, a; export var [b, { b }] = [1, { b: 2 }]; export function f(x: 1): 1; export function f(x: any) { return x }",
     "//- main.ts\nexport { nowhere }; export { x, y as z } from './a'\n//- a.ts\nexport let y = 1",
     "//- main.ts\nimport { a } from './a'; a = 1; a++; [a] = [1]; for (a of []); ({ a } = { a: 1 }); a ||= 2;\n//- a.ts\nexport let a = 1",
     "//- main.ts\nimport { a } from './a'; const a = 1;\n//- a.ts\nexport let a = 1",

@@ -1,6 +1,7 @@
 //! Abrupt completions and exception handling. The handler is looked up before any state is discarded: an uncaught error leaves the
 //! machine intact at the failing instruction.
 
+use super::coroutine::Coroutine;
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::limits::ExceededLimit;
@@ -142,12 +143,20 @@ pub(super) fn frames_with_pc(machine: &Machine) -> impl Iterator<Item = (usize, 
     })
 }
 
+/// The innermost current instruction that has a line. Those of built-ins that are written in the language have none.
+pub(super) fn traced_pc(machine: &Machine) -> u32 {
+    let mut pcs = frames_with_pc(machine).map(|(_, pc)| pc);
+    pcs.find(|pc| machine.program.location(*pc).line > 0).unwrap_or(machine.pc)
+}
+
 /// The current calls, innermost first, then the functions that await the running one.
 fn stack_trace(machine: &Machine) -> Vec<String> {
     let is_running = machine.tasks.program == ProgramTask::Running;
     let code = frames_with_pc(machine).filter_map(|(index, pc)| match machine.frames.get(index) {
         // The program does not call the functions that jobs run.
-        Some(Frame::Code(frame)) if index > 0 || is_running => Some((frame.function, pc)),
+        Some(Frame::Code(frame)) if (index > 0 || is_running) && machine.program.location(pc).line > 0 => {
+            Some((frame.function, pc))
+        }
         _ => None,
     });
     let mut lines: Vec<String> =
@@ -173,13 +182,11 @@ pub(super) fn append_async_lines(machine: &Machine, promise: HeapRef, lines: &mu
         promise = reaction.derived;
         match (reaction.kind, machine.heap.get(reaction.derived)) {
             (ReactionKind::Await, Entry::Coroutine(coroutine)) => {
-                let line = frame_line(machine, coroutine.function, coroutine.pc);
-                lines.push(line.replacen("at ", "at async ", 1));
+                push_async_line(machine, coroutine, lines);
                 promise = coroutine.promise;
             }
             (ReactionKind::Await, Entry::Generator(generator)) => {
-                let line = frame_line(machine, generator.coroutine.function, generator.coroutine.pc);
-                lines.push(line.replacen("at ", "at async ", 1));
+                push_async_line(machine, &generator.coroutine, lines);
                 promise = generator::requested_promise(machine, reaction.derived).unwrap_or_default();
             }
             (ReactionKind::Await, _) => {
@@ -193,6 +200,13 @@ pub(super) fn append_async_lines(machine: &Machine, promise: HeapRef, lines: &mu
             (ReactionKind::Settle | ReactionKind::Adopt, _) => {}
             _ => return,
         }
+    }
+}
+
+/// Appends a suspended function, unless it is part of a built-in that is written in the language.
+fn push_async_line(machine: &Machine, coroutine: &Coroutine, lines: &mut Vec<String>) {
+    if machine.program.location(coroutine.pc).line > 0 {
+        lines.push(frame_line(machine, coroutine.function, coroutine.pc).replacen("at ", "at async ", 1));
     }
 }
 
@@ -273,7 +287,8 @@ pub(super) fn set_hidden(machine: &mut Machine, error: &Value, name: &str, value
 
 /// The failure for an abrupt completion that no handler catches.
 pub(super) fn to_failure(machine: &Machine, completion: &AbruptCompletion) -> MachineFailure {
-    let location = machine.program.location(machine.pc);
+    let pc = traced_pc(machine);
+    let location = machine.program.location(pc);
     let (name, message, limit) = match completion {
         AbruptCompletion::Limit(limit) => ("LimitError".to_owned(), limit.message(&machine.limits), true),
         AbruptCompletion::Unsupported(message) => ("UnsupportedError".to_owned(), message.clone(), false),
@@ -290,7 +305,7 @@ pub(super) fn to_failure(machine: &Machine, completion: &AbruptCompletion) -> Ma
         }
     };
     let (line, column) = (location.line, location.column);
-    let (file, stack) = (machine.program.file(machine.pc).map(str::to_owned), stack_trace(machine));
+    let (file, stack) = (machine.program.file(pc).map(str::to_owned), stack_trace(machine));
     MachineFailure { name, message, file, line, column, instruction: machine.pc, stack, limit }
 }
 

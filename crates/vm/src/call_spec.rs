@@ -15,7 +15,7 @@ use super::machine::Machine;
 use super::object::ErrorKind;
 use super::text::Str;
 use super::value::{HeapRef, Value};
-use super::{conversion, json, property};
+use super::{abort_signal, conversion, json, property};
 
 /// Most bytes of a key.
 const KEY_BYTES: usize = 200;
@@ -34,6 +34,8 @@ pub(super) struct CallSpec {
     pub(super) args: Json,
     pub(super) options: Json,
     pub(super) key: Option<String>,
+    /// The signal that cancels it, or nothing.
+    pub(super) signal: HeapRef,
 }
 
 impl CallSpec {
@@ -215,7 +217,7 @@ fn read_element(
     Ok(spec)
 }
 
-/// Adds one option to `read`, and to `spec` if it is the key. An undefined option is absent.
+/// Adds one option to `read`; key and signal to `spec`. An undefined option is absent.
 fn read_option(
     machine: &Machine,
     site: CallSite,
@@ -237,6 +239,16 @@ fn read_option(
         ("key", Value::Text(text)) => spec.key = Some(read_identifier(&format!("key of {site}"), text, KEY_BYTES)?),
         ("key", other) => {
             return type_error(format!("key of {site} must be a string, not {}", describe_kind(machine, other)));
+        }
+        ("signal", value) => {
+            spec.signal = abort_signal::find_signal(machine, value).ok_or_else(|| {
+                let found = describe_kind(machine, value);
+                AbruptCompletion::Error(
+                    ErrorKind::Type,
+                    format!("signal of {site} must be an AbortSignal, not {found}"),
+                )
+            })?;
+            return Ok(());
         }
         ("timeoutMs", Value::Number(ms)) if *ms > 0.0 && *ms <= CENTURY_MS => {}
         ("timeoutMs", Value::Number(_)) => {

@@ -353,6 +353,7 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Re
                 return Ok(matches!(value, Value::Builtin(_)) && matches!(builtin.name(), "Function" | "Object"));
             };
             Ok(match (builtin.name(), machine.heap.get(*at)) {
+                ("Object", Entry::Object(object)) => !object.has_null_prototype(),
                 ("Object", _) | ("Error", Entry::Error(_)) | ("Array", Entry::Array(_)) => true,
                 ("Map", Entry::Map(_))
                 | ("Set", Entry::Set(_))

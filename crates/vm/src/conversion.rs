@@ -227,6 +227,7 @@ impl<'m> TextConversion<'m> {
                 Entry::Iterator(iterator) => {
                     let kind = match &iterator.source {
                         _ if iterator.kind == IterationKind::Names => "Object",
+                        _ if iterator.kind == IterationKind::Matches => "RegExp String Iterator",
                         Value::Text(_) => "String Iterator",
                         Value::Ref(source) => match machine.heap.get(*source) {
                             Entry::Map(_) => "Map Iterator",
@@ -239,6 +240,9 @@ impl<'m> TextConversion<'m> {
                 }
                 Entry::RegExp(regexp) => Ok(Str::new(&format!("/{}/{}", regexp.source, regexp.flags))),
                 Entry::Date(time) => Ok(Str::new(&date::date_text(*time, date::DateText::Full))),
+                Entry::Object(object) if object.has_null_prototype() => {
+                    type_error("Cannot convert object to primitive value")
+                }
                 _ => Ok(Str::new("[object Object]")),
             },
             value => Ok(primitive_text(value).unwrap_or_else(Str::empty)),

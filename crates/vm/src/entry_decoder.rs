@@ -162,7 +162,7 @@ impl EntryDecoder {
         let flags = number(flags)?;
         Ok(Object {
             table: self.table(properties)?,
-            proto: optional_reference(proto)?,
+            proto: if flags & 4 != 0 { Some(HeapRef::NONE) } else { optional_reference(proto)? },
             frozen: flags & 1 != 0,
             prototype: flags & 2 != 0,
         })

@@ -58,6 +58,7 @@ pub const FUNCTIONS: &[&str] = &[
     "Number.parseInt",
     "Object",
     "Object.assign",
+    "Object.create",
     "Object.entries",
     "Object.freeze",
     "Object.fromEntries",
@@ -224,7 +225,7 @@ impl HostFunction {
 }
 
 /// Options of a call.
-pub const CALL_OPTIONS: &[&str] = &["choices", "schema", "key", "timeoutMs", "default", "cost"];
+pub const CALL_OPTIONS: &[&str] = &["choices", "schema", "key", "timeoutMs", "default", "cost", "signal"];
 
 /// Names of built-in objects that are not functions.
 pub const NAMESPACES: &[&str] = &["JSON", "Math", "console"];

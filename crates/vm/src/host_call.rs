@@ -22,7 +22,7 @@ use super::machine::{CallKey, CallRequest, Machine, StopReason, SuspendedCall, S
 use super::program::DecodedInstruction;
 use super::table::{Table, TableKind};
 use super::value::{HeapRef, Value};
-use super::{abrupt_completion, call_spec, conversion, entry_decoder, open_call, promise, slow_path};
+use super::{abort_signal, abrupt_completion, call_spec, conversion, entry_decoder, open_call, promise, slow_path};
 
 type HostCallResult = Result<InstructionOutcome, AbruptCompletion>;
 
@@ -150,6 +150,15 @@ fn read_sleep_until(machine: &Machine, time: &Value) -> Result<Option<CallSpec>,
 /// Makes these calls: suspends at them, or opens them. No step fails after the first.
 fn make_calls(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group: bool) -> HostCallResult {
     let is_open = is_open_instruction(machine);
+    let signals: Vec<HeapRef> = specs.iter().map(|spec| spec.signal).collect();
+    if !is_open && signals.iter().any(|signal| *signal != HeapRef::NONE) {
+        return type_error("a call with a signal must be awaited directly: write await CC(prompt, { signal })");
+    }
+    if let Some(reason) = signals.iter().find_map(|signal| abort_signal::abort_reason(machine, *signal)) {
+        let promise = promise::new_promise(machine);
+        promise::reject(machine, promise, reason);
+        return slow_path::replace_operands(machine, machine.stack.len() - from, Value::Ref(promise));
+    }
     let is_alone = machine.tasks.open_calls.is_empty();
     if is_open || !is_alone {
         let size = |spec: &CallSpec| {
@@ -166,12 +175,12 @@ fn make_calls(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group
     }
     let mut requests = build_requests(machine, specs);
     if is_open {
-        let promise = open_call::open_calls(machine, requests, is_group);
+        let promise = open_call::open_calls(machine, requests, &signals, is_group);
         return slow_path::replace_operands(machine, machine.stack.len() - from, Value::Ref(promise));
     }
     let operands = machine.stack.split_off(from);
     if !is_alone {
-        let promise = open_call::open_calls(machine, requests, is_group);
+        let promise = open_call::open_calls(machine, requests, &signals, is_group);
         // The running function handles a rejection.
         if let Some(Entry::Promise(promise)) = machine.heap.get_mut(promise) {
             promise.handled = true;
@@ -196,7 +205,7 @@ fn build_requests(machine: &Machine, specs: Vec<CallSpec>) -> Vec<CallRequest> {
     let mut later_calls: HashMap<String, u64> = HashMap::new();
     let mut requests: Vec<CallRequest> = Vec::with_capacity(specs.len());
     // Backwards: of several calls with the same key the last was counted last.
-    for CallSpec { kind, prompt, args, options, key } in specs.into_iter().rev() {
+    for CallSpec { kind, prompt, args, options, key, .. } in specs.into_iter().rev() {
         let key = key.map(|key| {
             let count = later_calls.entry(key.clone()).or_default();
             let occurrence = key_count(machine, &key).saturating_sub(*count);

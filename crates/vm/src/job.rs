@@ -191,13 +191,15 @@ pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
         return StopReason::Failed(abrupt_completion::rejection_failure(machine, &reason));
     }
     clear_rejections(machine);
-    if !machine.tasks.open_calls.is_empty() {
-        return StopReason::Waiting(machine.open_calls());
-    }
     let ended = match machine.tasks.program {
         ProgramTask::Ended(promise) => promise::promise_state(machine, promise),
         _ => Ok((PromiseState::Pending, Value::Undefined)),
     };
+    let is_pending = matches!(ended, Ok((PromiseState::Pending, _)));
+    if machine.tasks.open_calls.iter().any(|call| is_pending || !call.is_unawaited) {
+        return StopReason::Waiting(machine.open_calls());
+    }
+    machine.tasks.open_calls.clear();
     let result = match ended {
         Ok((PromiseState::Fulfilled, value)) => {
             json::value_to_json(machine, &value, machine.limits.heap_bytes, ExceededLimit::HeapBytes)

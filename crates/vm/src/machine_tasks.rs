@@ -48,7 +48,7 @@ impl MachineTasks {
         for at in [self.first_job, self.last_job, self.first_rejection, self.last_rejection] {
             visit(&Value::Ref(at));
         }
-        let promises = self.open_calls.iter().map(|call| call.promise);
+        let promises = self.open_calls.iter().flat_map(|call| [call.promise, call.signal]);
         for promise in promises.chain(self.due_timeouts.iter().map(|due| due.1)) {
             visit(&Value::Ref(promise));
         }

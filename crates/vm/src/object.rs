@@ -17,7 +17,7 @@ use super::value::{HeapRef, Value};
 pub struct Object {
     /// Own properties in order of insertion. `property.rs` gives them in the order that a program observes.
     pub table: Table,
-    /// The prototype, if it is an object of the program; otherwise the prototype is a built-in one.
+    /// The prototype, if it is an object of the program; otherwise the prototype is a built-in one. A reference to nothing is null.
     pub proto: Option<HeapRef>,
     /// Whether the object is frozen.
     pub frozen: bool,
@@ -145,6 +145,12 @@ pub struct RegExp {
 }
 
 impl Object {
+    /// Whether the prototype is null, so that the object inherits nothing.
+    #[inline]
+    pub fn has_null_prototype(&self) -> bool {
+        self.proto == Some(HeapRef::NONE)
+    }
+
     pub(super) fn visit_values(&self, visit: &mut dyn FnMut(&Value)) {
         self.table.visit_values(visit);
         if let Some(proto) = self.proto {
@@ -244,16 +250,19 @@ pub enum IterationKind {
     Record,
     /// The same of an async iterator.
     AsyncRecord,
+    /// The matches of `matchAll`, which are the elements. ECMA-262 §22.2.9 RegExp String Iterator Objects.
+    Matches,
 }
 
 impl IterationKind {
-    const NAMES: [(IterationKind, &'static str); 6] = [
+    const NAMES: [(IterationKind, &'static str); 7] = [
         (IterationKind::Keys, "keys"),
         (IterationKind::Values, "values"),
         (IterationKind::Entries, "entries"),
         (IterationKind::Names, "names"),
         (IterationKind::Record, "record"),
         (IterationKind::AsyncRecord, "async"),
+        (IterationKind::Matches, "matches"),
     ];
 
     /// The name in snapshots.

@@ -40,8 +40,12 @@ pub(super) struct OpenRequest {
     pub(super) promise: HeapRef,
     /// The position of its answer in the list of a `CC.all`.
     pub(super) index: Option<u32>,
+    /// The signal that cancels it, or nothing.
+    pub(super) signal: HeapRef,
     /// Whether it is a timer of `setTimeout`.
     is_timeout: bool,
+    /// Whether the program completes without it: a timer of `AbortSignal.timeout`.
+    pub(super) is_unawaited: bool,
     /// Size of the request.
     bytes: u64,
 }
@@ -49,7 +53,9 @@ pub(super) struct OpenRequest {
 impl OpenRequest {
     fn new(number: u64, request: CallRequest, promise: HeapRef, index: Option<u32>) -> OpenRequest {
         let bytes = request_bytes(&request);
-        OpenRequest { number, request: Arc::new(request), promise, index, is_timeout: false, bytes }
+        let signal = HeapRef::NONE;
+        let request = Arc::new(request);
+        OpenRequest { number, request, promise, index, signal, is_timeout: false, is_unawaited: false, bytes }
     }
 
     pub(super) fn encode(&self, encoder: &mut EntryEncoder<'_>) -> Json {
@@ -62,6 +68,12 @@ impl OpenRequest {
         if self.is_timeout {
             encoded.insert("timeout".to_owned(), json!(true));
         }
+        if self.is_unawaited {
+            encoded.insert("unawaited".to_owned(), json!(true));
+        }
+        if self.signal != HeapRef::NONE {
+            encoded.insert("signal".to_owned(), encoder.reference(self.signal));
+        }
         Json::Object(encoded)
     }
 
@@ -72,8 +84,14 @@ impl OpenRequest {
         }
         let index = call.get("index").map(entry_decoder::number).transpose()?;
         let number = entry_decoder::number64(&call["number"])?;
-        let is_timeout = call.get("timeout").is_some();
-        Ok(OpenRequest { is_timeout, ..OpenRequest::new(number, host_call::read_request(call)?, promise, index) })
+        let (is_timeout, is_unawaited) = (call.get("timeout").is_some(), call.get("unawaited").is_some());
+        let signal = call.get("signal").map(entry_decoder::reference).transpose()?.unwrap_or_default();
+        Ok(OpenRequest {
+            signal,
+            is_timeout,
+            is_unawaited,
+            ..OpenRequest::new(number, host_call::read_request(call)?, promise, index)
+        })
     }
 }
 
@@ -94,8 +112,14 @@ pub(super) fn check_room(machine: &Machine, count: usize, bytes: u64) -> Result<
     Ok(())
 }
 
-/// Opens calls that were counted. Their promise is settled with the answer, or with the list of answers of a group.
-pub(super) fn open_calls(machine: &mut Machine, requests: Vec<CallRequest>, is_group: bool) -> HeapRef {
+/// Opens calls that were counted, with the signals that cancel them. Their promise is settled with the answer, or with the list of answers
+/// of a group.
+pub(super) fn open_calls(
+    machine: &mut Machine,
+    requests: Vec<CallRequest>,
+    signals: &[HeapRef],
+    is_group: bool,
+) -> HeapRef {
     let promise = promise::new_promise(machine);
     if is_group {
         let answers = machine.heap.new_array(vec![Value::Undefined; requests.len()]);
@@ -105,25 +129,32 @@ pub(super) fn open_calls(machine: &mut Machine, requests: Vec<CallRequest>, is_g
         }
     }
     let first = machine.calls.saturating_sub(requests.len() as u64) + 1;
-    for (number, (index, request)) in (first..).zip((0u32..).zip(requests)) {
+    for ((number, (index, request)), signal) in (first..).zip((0u32..).zip(requests)).zip(signals) {
         let call = OpenRequest::new(number, request, promise, is_group.then_some(index));
-        machine.tasks.open_calls.push(call);
+        machine.tasks.open_calls.push(OpenRequest { signal: *signal, ..call });
     }
     promise
 }
 
-/// `setTimeout`: opens a timer that calls a function, and returns its number.
-pub(super) fn open_timeout(machine: &mut Machine, callback: Value, ms: f64) -> Result<u64, AbruptCompletion> {
+/// `setTimeout` and `AbortSignal.timeout`: opens a timer that calls a function, and returns its number.
+pub(super) fn open_timeout(
+    machine: &mut Machine,
+    callback: Value,
+    ms: f64,
+    is_unawaited: bool,
+) -> Result<u64, AbruptCompletion> {
     let options = json!({ "timeoutMs": ms as u64 });
     check_room(machine, 1, json_bytes(&options) as u64)?;
     let (promise, derived) = (promise::new_promise(machine), promise::new_promise(machine));
     let values = [callback, Value::Undefined];
     promise::add_reaction(machine, promise, Reaction { values, ..Reaction::new(ReactionKind::Finally, derived) })?;
     machine.calls += 1;
-    let (instruction, line) = (machine.pc, machine.line());
+    let instruction = machine.pc;
+    let line = machine.program.location(abrupt_completion::traced_pc(machine)).line;
     let (kind, prompt) = ("timer".to_owned(), String::new());
     let request = CallRequest { kind, prompt, args: Json::Null, key: None, options, instruction, line };
-    let request = OpenRequest { is_timeout: true, ..OpenRequest::new(machine.calls, request, promise, None) };
+    let request =
+        OpenRequest { is_timeout: true, is_unawaited, ..OpenRequest::new(machine.calls, request, promise, None) };
     machine.tasks.open_calls.push(request);
     Ok(machine.calls)
 }
@@ -132,6 +163,18 @@ pub(super) fn open_timeout(machine: &mut Machine, callback: Value, ms: f64) -> R
 pub(super) fn clear_timeout(machine: &mut Machine, number: f64) {
     machine.tasks.open_calls.retain(|call| !call.is_timeout || call.number as f64 != number);
     machine.tasks.due_timeouts.retain(|(due, _)| *due as f64 != number);
+}
+
+/// Closes the calls of a signal that was aborted, and rejects their promises. A group is rejected when its last call is closed.
+pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Value) -> Result<(), AbruptCompletion> {
+    let open = std::mem::take(&mut machine.tasks.open_calls);
+    let (cancelled, open) = open.into_iter().partition(|call| call.signal == signal);
+    machine.tasks.open_calls = open;
+    let cancelled: Vec<OpenRequest> = cancelled;
+    for call in cancelled {
+        machine.finish_call(&call, Err(reason.clone()))?;
+    }
+    Ok(())
 }
 
 /// Continues after a blocking call whose promise is settled. Otherwise the machine stops at all open calls.
@@ -221,10 +264,16 @@ impl Machine {
             self.heap.seal();
             return Ok(());
         }
+        self.finish_call(&call, result)
+            .map_err(|limit| abrupt_completion::to_failure(self, &AbruptCompletion::Limit(limit)))?;
+        self.heap.seal();
+        Ok(())
+    }
+
+    /// Settles the promise of a call that is not open any more, unless other calls of its group are.
+    fn finish_call(&mut self, call: &OpenRequest, result: Result<Value, Value>) -> Result<(), ExceededLimit> {
         let result = match call.index {
-            Some(index) => self
-                .add_to_group(call.promise, index, result)
-                .map_err(|limit| abrupt_completion::to_failure(self, &AbruptCompletion::Limit(limit)))?,
+            Some(index) => self.add_to_group(call.promise, index, result)?,
             None => Some(result),
         };
         match result {
@@ -232,7 +281,6 @@ impl Machine {
             Some(Err(error)) => promise::reject(self, call.promise, error),
             None => {}
         }
-        self.heap.seal();
         Ok(())
     }
 

@@ -34,6 +34,7 @@ pub(super) fn receiver(machine: &Machine, value: &Value) -> Option<Receiver> {
     Some(match value {
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Array(_) => Receiver::Array,
+            Entry::Object(object) if object.has_null_prototype() => return None,
             Entry::Object(_) => Receiver::Object,
             Entry::Closure(_) | Entry::Bound(_) => Receiver::Function,
             Entry::Error(_) => Receiver::Error,
@@ -319,7 +320,7 @@ pub(super) fn set_property(
     let Value::Text(name) = &key else { return Err(AbruptCompletion::Internal("a property key of another type")) };
     if name.len() == PROTO_ACCESSOR.len()
         && *name == Str::new(PROTO_ACCESSOR)
-        && !target.is_nullish()
+        && receiver(machine, target).is_some()
         && !has_own(machine, target, &key)
     {
         return match value {
@@ -557,10 +558,10 @@ pub(super) fn has_own(machine: &Machine, value: &Value, key: &Value) -> bool {
 pub(super) fn has_property(machine: &Machine, value: &Value, key: &Value) -> Result<bool, AbruptCompletion> {
     match value {
         Value::Ref(_) | Value::Builtin(_) => {
+            let kind = receiver(machine, value);
             let inherits = |name: &Str| {
-                let names =
-                    if receiver(machine, value) == Some(Receiver::Function) { &POISONED_ACCESSORS[..] } else { &[] };
-                names.iter().chain([&PROTO_ACCESSOR]).any(|accessor| *name == Str::new(accessor))
+                let names = if kind == Some(Receiver::Function) { &POISONED_ACCESSORS[..] } else { &[] };
+                kind.is_some() && names.iter().chain([&PROTO_ACCESSOR]).any(|accessor| *name == Str::new(accessor))
             };
             if has_own(machine, value, key) || matches!(key, Value::Text(name) if inherits(name)) {
                 return Ok(true);

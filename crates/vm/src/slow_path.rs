@@ -712,6 +712,17 @@ pub(super) fn new_object(machine: &mut Machine, pairs: Vec<(Value, Value)>) -> V
     Value::Ref(machine.heap.allocate(Entry::Object(object)))
 }
 
+/// An object without a prototype.
+pub(super) fn new_bare_object(machine: &mut Machine, pairs: Vec<(Value, Value)>) -> Value {
+    let object = new_object(machine, pairs);
+    if let Value::Ref(at) = object
+        && let Some(Entry::Object(object)) = machine.heap.get_mut(at)
+    {
+        object.proto = Some(HeapRef::NONE);
+    }
+    object
+}
+
 fn linked_name(linked: &LinkedProgram, name: u32) -> Value {
     linked.names.get(name as usize).map_or(Value::Undefined, |name| name.key.clone())
 }

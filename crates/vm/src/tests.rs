@@ -5,6 +5,7 @@ mod generators;
 mod host_calls;
 mod inspect;
 mod promises;
+mod signals;
 mod snapshot;
 mod unsupported;
 

@@ -196,6 +196,7 @@ impl Command for AnswerCall {
         call.require_open()?;
         let (before, execution) = ExecutionHead::find_owned(view, &self.execution)?;
         execution.require_waiting()?;
+        call.require_awaited()?;
         call.require_before_deadline(ctx.now)?;
         let result = call.coerce_answer(&self.answer)?;
         let settled = call_cost::settle(view, ctx, &mut call, self.cost.as_deref())?;

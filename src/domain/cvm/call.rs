@@ -286,8 +286,13 @@ impl Call {
 
     /// Rejects a closed call. A cancelled call passes here: its execution then rejects the command.
     pub(super) fn require_open(&self) -> Result<(), Rejection> {
+        if self.outcome == Some(CallOutcome::Cancelled) { Ok(()) } else { self.require_awaited() }
+    }
+
+    /// Rejects a closed call of an execution that waits. The program may have cancelled it.
+    pub(super) fn require_awaited(&self) -> Result<(), Rejection> {
         match self.outcome {
-            None | Some(CallOutcome::Cancelled) => Ok(()),
+            None => Ok(()),
             Some(outcome) => {
                 let (step, execution) = (self.step, &self.execution_id);
                 let message =

@@ -153,9 +153,7 @@ fn run_machine(
         } else {
             run_untraced(&mut loaded.machine, fuel, bytes, &turn)
         };
-        if stop != StopReason::Fuel {
-            open_calls::close_cancelled_calls(view, execution, loaded, ctx, writes)?;
-        }
+        open_calls::close_cancelled_calls(view, execution, loaded, ctx, writes)?;
         let (requests, group_size) = match stop {
             StopReason::Waiting(open) => {
                 execution.group_size = 0;

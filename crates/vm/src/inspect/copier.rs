@@ -14,6 +14,9 @@ use crate::object::{ErrorKind, IterationKind, IteratorObject, Object};
 use crate::promise::PromiseState;
 use crate::{call, conversion, inspect, property};
 
+/// Node's text for the class of an object without a prototype.
+pub(super) const NULL_PROTOTYPE: &str = "[Object: null prototype]";
+
 /// Approximate bytes of a value without its text and its indentation.
 const NODE_BYTES: usize = 8;
 
@@ -135,6 +138,7 @@ impl<'a> Copier<'a> {
         let function = |kind: String| (ObjectKind::Function(kind), "Function".to_owned());
         match machine.heap.get(at) {
             Entry::Array(_) => (ObjectKind::Array, "Array".to_owned()),
+            Entry::Object(object) if object.has_null_prototype() => (ObjectKind::Object, NULL_PROTOTYPE.to_owned()),
             Entry::Object(object) => (ObjectKind::Object, class_name(machine, object, "Object")),
             Entry::Map(_) => (ObjectKind::Map, "Map".to_owned()),
             Entry::Set(_) => (ObjectKind::Set, "Set".to_owned()),
@@ -157,7 +161,7 @@ impl<'a> Copier<'a> {
             Entry::Promise(_) => (ObjectKind::Promise, "Promise".to_owned()),
             Entry::Date(time) => (ObjectKind::Date(crate::date::iso_text(*time)), "Date".to_owned()),
             Entry::Iterator(iterator) => {
-                let (source, plain) = iterator_label(machine, &iterator.source);
+                let (source, plain) = iterator_label(machine, iterator);
                 let suffix = if iterator.kind == IterationKind::Entries && !plain { "Entries" } else { "Iterator" };
                 (
                     ObjectKind::Iterator { name: format!("{source} {suffix}"), plain },
@@ -194,6 +198,11 @@ impl<'a> Copier<'a> {
         let (names, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| matches!(key, Value::Text(_)));
         let symbols = others.into_iter().filter(|(key, _)| matches!(key, Value::Symbol(_)));
         let mut members: Vec<_> = names.into_iter().chain(symbols).map(|(key, value)| (key, value, true)).collect();
+        if let Entry::Object(object) = heap.get(at)
+            && let Some((name, value)) = crate::abort_signal::shown_property(self.machine, object)
+        {
+            members.push((Value::text(name), value, true));
+        }
         if let (Entry::Error(error), ObjectKind::Error(label)) = (heap.get(at), kind) {
             members.retain(|(key, value, _)| !is_in_stack(self.machine, &label.stack, key, value));
             for name in ["cause", "errors"].map(Value::text) {
@@ -388,8 +397,9 @@ pub(super) fn is_in_stack(machine: &Machine, stack: &str, key: &Value, value: &V
 }
 
 /// The kind of an iterator's collection, and whether Node shows the iterator as a plain object without entries.
-pub(super) fn iterator_label(machine: &Machine, source: &Value) -> (&'static str, bool) {
-    match source {
+pub(super) fn iterator_label(machine: &Machine, iterator: &IteratorObject) -> (&'static str, bool) {
+    match &iterator.source {
+        _ if iterator.kind == IterationKind::Matches => ("RegExp String", true),
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Map(_) => ("Map", false),
             Entry::Set(_) => ("Set", false),

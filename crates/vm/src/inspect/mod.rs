@@ -254,7 +254,7 @@ fn members_json(object: &ObjectCopy) -> Map<String, Json> {
         members.insert("$cut".to_owned(), json!(object.members_left));
     }
     let builtin = match &object.kind {
-        ObjectKind::Object => object.class == "Object",
+        ObjectKind::Object => object.class == "Object" || object.class == copier::NULL_PROTOTYPE,
         ObjectKind::Error(label) => object.class == label.name,
         _ => true,
     };

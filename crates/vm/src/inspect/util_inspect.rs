@@ -71,7 +71,7 @@ impl InspectWriter {
                 });
                 format!("[Circular *{}]", number + 1)
             }
-            ValueCopy::Omitted(class) => format!("[{class}]"),
+            ValueCopy::Omitted(class) => omitted_text(class),
             ValueCopy::Object(object) => self.write_object(object, level),
         }
     }
@@ -445,6 +445,11 @@ pub(crate) fn inspect_value(
     inspect_within(machine, value, bounds, hidden, LINE_WIDTH)
 }
 
+/// The mark for an object that is not shown. The class of an object without a prototype has brackets.
+fn omitted_text(class: &str) -> String {
+    if class.starts_with('[') { class.to_owned() } else { format!("[{class}]") }
+}
+
 /// A value in the cell of a table: on one line, with at most three elements. An object with more than two properties is not shown.
 pub(crate) fn inspect_cell(machine: &mut Machine, value: &Value) -> Result<String, AbruptCompletion> {
     let is_array = matches!(value, Value::Ref(at) if machine.heap.array(*at).is_some());
@@ -454,7 +459,7 @@ pub(crate) fn inspect_cell(machine: &mut Machine, value: &Value) -> Result<Strin
         && property::own_entries(&machine.heap, value).len() > 2
         && let ValueCopy::Object(object) = Copier::new(machine, bounds).copy(value)
     {
-        return Ok(format!("[{}]", object.class));
+        return Ok(omitted_text(&object.class));
     }
     inspect_within(machine, value, bounds, false, usize::MAX / 2)
 }

@@ -7,6 +7,7 @@
 //! The registry maps the name that bytecode and snapshots use to the Rust function that runs. The numbers of functions
 //! are assigned when the process starts and are never stored.
 
+mod abort_signal;
 mod array;
 mod array_search;
 mod base64;
@@ -39,6 +40,7 @@ use super::value::Value;
 
 /// All definitions of the registry.
 pub static TABLES: &[&[BuiltinDefinition]] = &[
+    abort_signal::ROWS,
     array::ROWS,
     array_search::ROWS,
     base64::ROWS,

@@ -48,6 +48,23 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
         }
         Ok(NativeOutcome::Value(to))
     }),
+    // ECMA-262 §20.1.2.2 Object.create. Deviation: the prototype is null, and property descriptors are not supported.
+    ("Object.create", 2, |machine, args| {
+        match super::arg(machine, args, 0) {
+            Value::Null => {}
+            Value::Ref(_) | Value::Builtin(_) => {
+                return unsupported("Object.create takes null here; write a class for objects with a prototype");
+            }
+            other => {
+                let found = json::display_text(machine, &other);
+                return type_error(format!("Object prototype may only be an Object or null: {found}"));
+            }
+        }
+        if !matches!(super::arg(machine, args, 1), Value::Undefined) {
+            return unsupported("descriptors of Object.create are not supported; assign the properties");
+        }
+        Ok(NativeOutcome::Value(slow_path::new_bare_object(machine, Vec::new())))
+    }),
     // ECMA-262 §20.1.2.7 Object.fromEntries.
     ("Object.fromEntries", 1, |machine, args| {
         let iterable = super::arg(machine, args, 0);

@@ -119,8 +119,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     // HTML §8.7 Timers, as in Node. Deviations: the value is a number, the function has no `this`, and 0 ms are 1 ms.
     ("setTimeout", 1, |machine, args| {
         let callback = require_callback(machine, args)?;
-        let ms = super::arg_number(machine, args, 1)?;
-        let ms = if (1.0..=MAX_TIMEOUT_MS).contains(&ms) { ms.trunc() } else { 1.0 };
+        let ms = timeout_ms(machine, args)?;
         let arguments: Vec<Value> = (2..args.count).map(|index| super::arg(machine, args, index)).collect();
         let callback = match arguments.is_empty() {
             true => callback,
@@ -129,7 +128,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
                 Value::Ref(machine.heap.allocate(Entry::Bound(Box::new(bound))))
             }
         };
-        Ok(NativeOutcome::Value(Value::Number(open_call::open_timeout(machine, callback, ms)? as f64)))
+        Ok(NativeOutcome::Value(Value::Number(open_call::open_timeout(machine, callback, ms, false)? as f64)))
     }),
     ("clearTimeout", 1, |machine, args| {
         if let Value::Number(number) = super::arg(machine, args, 0) {
@@ -141,6 +140,12 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("AggregateError", 2, construct_aggregate_error),
     ("new AggregateError", 2, construct_aggregate_error),
 ];
+
+/// The second argument as the time of a timer.
+pub(super) fn timeout_ms(machine: &Machine, args: &NativeArgs) -> Result<f64, AbruptCompletion> {
+    let ms = super::arg_number(machine, args, 1)?;
+    Ok(if (1.0..=MAX_TIMEOUT_MS).contains(&ms) { ms.trunc() } else { 1.0 })
+}
 
 /// The first argument, which must be a function.
 fn require_callback(machine: &Machine, args: &NativeArgs) -> Result<Value, AbruptCompletion> {

@@ -81,7 +81,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
             let array = match_array(machine, &text, Some(matched));
             machine.heap.push(list, array)?;
         }
-        let iterator = object::new_iterator(&mut machine.heap, Value::Ref(list), crate::object::IterationKind::Values);
+        let iterator = object::new_iterator(&mut machine.heap, Value::Ref(list), crate::object::IterationKind::Matches);
         Ok(NativeOutcome::Value(Value::Ref(iterator)))
     }),
 ];
@@ -285,7 +285,7 @@ fn build_match(machine: &mut Machine, regexp: &RegExp, captures: CaptureRanges, 
             None => pairs.push((name, part)),
         }
     }
-    let named = if pairs.is_empty() { Value::Undefined } else { slow_path::new_object(machine, pairs) };
+    let named = if pairs.is_empty() { Value::Undefined } else { slow_path::new_bare_object(machine, pairs) };
     TextMatch { start: whole.start, end: whole.end, groups, named }
 }
 

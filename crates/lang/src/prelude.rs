@@ -1,0 +1,95 @@
+//! Built-ins that are written in the language: a program that uses one of them gets its source as one more file, which is evaluated first.
+//! Its instructions have no lines, so stack traces leave them out.
+
+use oxc_ast::AstKind;
+use oxc_semantic::{Semantic, SymbolFlags};
+
+use super::compiler::Compiler;
+use super::generator;
+use super::modules::Module;
+
+/// A source of built-ins.
+pub(super) struct Prelude {
+    /// Its name among the files of a program.
+    pub(super) path: &'static str,
+    /// The built-ins that it exports: names, members, and classes after `new`.
+    names: &'static [&'static str],
+    /// Whether it is for programs that may have iterators of their own. Others use the functions of the machine.
+    is_for_iterators: bool,
+    pub(super) source: &'static str,
+}
+
+/// All of them.
+pub(super) static PRELUDES: &[Prelude] = &[
+    Prelude {
+        path: "runstate:abort",
+        names: &["AbortController", "AbortSignal"],
+        is_for_iterators: false,
+        source: include_str!("prelude/abort.ts"),
+    },
+    Prelude {
+        path: "runstate:group-by",
+        names: &["Object.groupBy", "Map.groupBy"],
+        is_for_iterators: false,
+        source: include_str!("prelude/group_by.ts"),
+    },
+    Prelude {
+        path: "runstate:from-async",
+        names: &["Array.fromAsync"],
+        is_for_iterators: false,
+        source: include_str!("prelude/from_async.ts"),
+    },
+    Prelude {
+        path: "runstate:iterables",
+        names: &["Array.from", "Object.fromEntries", "new Map"],
+        is_for_iterators: true,
+        source: include_str!("prelude/iterables.ts"),
+    },
+];
+
+/// Functions of the machine that only these sources call, by their names there.
+const NATIVES: &[(&str, &str)] = &[("$calls", "abort calls"), ("$error", "abort error"), ("$timeout", "abort timeout")];
+
+impl Prelude {
+    /// Whether a program of these files needs it.
+    pub(super) fn is_used(&self, modules: &[Module<'_>]) -> bool {
+        let may_iterate = |module: &Module<'_>| {
+            let semantic = &module.semantic;
+            !module.is_prelude && generator::may_have_iterators(semantic.scoping(), semantic.nodes())
+        };
+        modules.iter().any(|module| !module.is_prelude && self.is_named(&module.semantic))
+            && (!self.is_for_iterators || modules.iter().any(may_iterate))
+    }
+
+    /// Whether a file names one of the built-ins.
+    fn is_named(&self, semantic: &Semantic<'_>) -> bool {
+        let scoping = semantic.scoping();
+        semantic.nodes().iter().any(|node| match node.kind() {
+            AstKind::IdentifierReference(id) => {
+                let symbol = id.reference_id.get().and_then(|id| scoping.get_reference(id).symbol_id());
+                let is_declared =
+                    symbol.is_some_and(|symbol| !scoping.symbol_flags(symbol).contains(SymbolFlags::Ambient));
+                let is_first =
+                    |name: &&str| name.trim_start_matches("new ").split('.').next() == Some(id.name.as_str());
+                let is_used = |name: &&str| match name.split_once('.') {
+                    None => true,
+                    Some((_, property)) => matches!(semantic.nodes().parent_kind(node.id()),
+                        AstKind::StaticMemberExpression(member) if member.property.name == property),
+                };
+                !is_declared && self.names.iter().any(|name| is_first(name) && is_used(name))
+            }
+            _ => false,
+        })
+    }
+}
+
+/// Whether a name is that of a built-in that is written in the language.
+pub(super) fn is_prelude_name(path: &str) -> bool {
+    PRELUDES.iter().any(|prelude| prelude.names.contains(&path))
+}
+
+/// The function of the machine that a source of built-ins calls by this name.
+pub(super) fn native_name(compiler: &Compiler<'_, '_>, name: &str) -> Option<&'static str> {
+    let is_prelude = compiler.graph.modules[compiler.module].is_prelude;
+    NATIVES.iter().find(|row| is_prelude && row.0 == name).map(|row| row.1)
+}
