@@ -469,7 +469,7 @@ pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = &[
             "toArray",
         ],
     ),
-    ("RegExp", &["compile", "hasIndices", "unicodeSets"]),
+    ("RegExp", &["compile"]),
     (
         "String",
         &[

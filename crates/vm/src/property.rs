@@ -224,6 +224,8 @@ fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> R
                 "multiline" => Some(flag(b'm')),
                 "dotAll" => Some(flag(b's')),
                 "unicode" => Some(flag(b'u')),
+                "unicodeSets" => Some(flag(b'v')),
+                "hasIndices" => Some(flag(b'd')),
                 "sticky" => Some(flag(b'y')),
                 _ => None,
             }

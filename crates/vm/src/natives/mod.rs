@@ -19,6 +19,7 @@ mod function;
 mod global;
 mod iterators;
 pub(super) mod json;
+mod locale;
 mod math;
 pub(super) mod number;
 mod object;
@@ -135,19 +136,20 @@ pub(super) fn arg_relative_index(
 
 /// Refuses a locale other than `en-US` as argument number `index`. ECMA-402 §9.2.1 CanonicalizeLocaleList.
 pub(super) fn check_language(machine: &Machine, args: &NativeArgs, index: usize) -> Result<(), AbruptCompletion> {
-    match arg(machine, args, index) {
+    let locale = match arg(machine, args, index) {
+        Value::Ref(list) if machine.heap.array(list).is_some() => {
+            if machine.heap.array_len(list) == 0 {
+                Value::Undefined
+            } else {
+                machine.heap.element(list, 0)
+            }
+        }
+        locale => locale,
+    };
+    match locale {
         Value::Undefined => Ok(()),
         Value::Text(locale) if ["en-US", "en"].iter().any(|known| locale == Str::new(known)) => Ok(()),
         _ => unsupported("locales other than en-US are not supported"),
-    }
-}
-
-/// Refuses a locale other than `en-US`, and options.
-pub(super) fn check_locale(machine: &Machine, args: &NativeArgs) -> Result<(), AbruptCompletion> {
-    check_language(machine, args, 0)?;
-    match arg(machine, args, 1) {
-        Value::Undefined => Ok(()),
-        _ => unsupported("options of a locale are not supported"),
     }
 }
 
