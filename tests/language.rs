@@ -243,7 +243,7 @@ fn dates_behave_as_in_node() {
 #[test]
 fn dates_for_en_us_match_node_over_a_grid_of_options() {
     let prelude = "const dates = [0, Date.UTC(2024, 2, 5, 15, 4, 9), Date.UTC(1905, 11, 31, 0, 40, 30), Date.UTC(12024, 8, 18, 12)].map((time) => new Date(time));
-const texts = (options: any) => console.log(JSON.stringify(options), dates.map((date) => [date.toLocaleString('en-US', options), date.toLocaleDateString(undefined, options), date.toLocaleTimeString([], options)].join(' | ')).join(' ! '));
+const texts = (options) => console.log(JSON.stringify(options), dates.map((date) => [date.toLocaleString('en-US', options), date.toLocaleDateString(undefined, options), date.toLocaleTimeString([], options)].join(' | ')).join(' ! '));
 const digits = [undefined, 'numeric', '2-digit'], names = [undefined, 'long', 'short', 'narrow'], months = ['numeric', '2-digit', 'long', 'short', 'narrow'];
 ";
     let dates = "for (const weekday of names) for (const year of digits) for (const month of [undefined, ...months]) for (const day of digits) {

@@ -209,7 +209,7 @@ impl<'m> TextConversion<'m> {
                 let name = name.rsplit('.').next().unwrap_or(name);
                 Ok(Str::new(&format!("function {name}() {{ [native code] }}")))
             }
-            Value::Ref(at) => match machine.heap.get(*at) {
+            Value::Ref(at) => match machine.heap.get(machine.heap.collection(*at).unwrap_or(*at)) {
                 Entry::Array(_) => self.join(*at, &Str::single(u16::from(b','))),
                 Entry::Error(_) => self.error(value),
                 Entry::Closure(closure) => {

@@ -165,6 +165,7 @@ impl EntryDecoder {
             proto: optional_reference(proto)?,
             frozen: flags & 1 != 0,
             prototype: flags & 2 != 0,
+            holds_collection: flags & 4 != 0,
         })
     }
 

@@ -204,7 +204,7 @@ impl<'a> EntryEncoder<'a> {
     }
 
     fn write_object(&mut self, object: &Object) {
-        let flags = u8::from(object.frozen) | u8::from(object.prototype) << 1;
+        let flags = u8::from(object.frozen) | u8::from(object.prototype) << 1 | u8::from(object.holds_collection) << 2;
         self.write(&format_args!("{flags},"));
         self.write_reference(object.proto);
         self.text.push(',');

@@ -130,7 +130,7 @@ fn value_to_json_at(
         Value::Accessor(_) => {
             return type_error("an object with getters is not a plain value; copy it with {...object}");
         }
-        Value::Ref(at) => match machine.heap.get(*at) {
+        Value::Ref(at) => match machine.heap.get(machine.heap.collection(*at).unwrap_or(*at)) {
             Entry::Array(_) => {
                 let items = machine.heap.elements(*at);
                 Json::Array(

@@ -201,6 +201,7 @@ impl ConsoleColumn {
 fn table(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     let data = super::arg(machine, args, 0);
     let Value::Ref(at) = data else { return log(machine, &NativeArgs { count: args.count.min(1), ..args.clone() }) };
+    let at = machine.heap.collection(at).unwrap_or(at);
     let columns = match machine.heap.get(at).clone() {
         Entry::Map(entries) => {
             let mut pairs = Vec::new();

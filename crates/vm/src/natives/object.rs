@@ -114,7 +114,7 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
             Value::Null => "Null",
             this if call::function_class(machine, this) != "Function" => call::function_class(machine, this),
             this if conversion::is_callable(machine, this) => "Function",
-            Value::Ref(at) => match machine.heap.get(*at) {
+            Value::Ref(at) => match machine.heap.get(machine.heap.collection(*at).unwrap_or(*at)) {
                 Entry::Array(_) => "Array",
                 Entry::Error(_) => "Error",
                 Entry::Map(_) => "Map",
