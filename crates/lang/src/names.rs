@@ -215,8 +215,6 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("Buffer", "use text or an array of numbers"),
     ("Symbol", "Symbol.iterator and Symbol.asyncIterator are available"),
     ("BigInt", "use a number (exact up to 2^53) or text"),
-    ("WeakMap", "use Map"),
-    ("WeakSet", "use Set"),
     ("WeakRef", ""),
     ("Proxy", ""),
     ("Reflect", "use Object.keys, `in` and delete"),

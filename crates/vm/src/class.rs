@@ -495,6 +495,9 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Re
                 | ("Promise", Entry::Promise(_)) => true,
                 ("Function", Entry::Closure(_) | Entry::Bound(_)) => true,
                 (name, Entry::Error(error)) => error.kind.name() == name,
+                ("WeakMap" | "WeakSet", _) => {
+                    property::receiver(machine, value).is_some_and(|kind| kind.name() == builtin.name())
+                }
                 _ => false,
             })
         }

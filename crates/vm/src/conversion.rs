@@ -7,8 +7,8 @@ use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error, unsu
 use super::entry::Entry;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
-use super::natives::NativeRegistry;
-use super::object::IterationKind;
+use super::natives::{NativeRegistry, Receiver};
+use super::object::{IterationKind, Object};
 use super::operand_conversion::OperandConversion;
 use super::text::{ROPE_BYTES, Str};
 use super::value::{HeapRef, Value};
@@ -239,6 +239,10 @@ impl<'m> TextConversion<'m> {
                 }
                 Entry::RegExp(regexp) => Ok(Str::new(&format!("/{}/{}", regexp.source, regexp.flags))),
                 Entry::Date(time) => Ok(Str::new(&date::date_text(*time, date::DateText::Full))),
+                Entry::Object(Object { holds_collection: true, .. }) => {
+                    let kind = property::receiver(self.machine, value).map_or("Object", Receiver::name);
+                    Ok(Str::new(&format!("[object {kind}]")))
+                }
                 _ => Ok(Str::new("[object Object]")),
             },
             value => Ok(primitive_text(value).unwrap_or_else(Str::empty)),

@@ -127,6 +127,8 @@ pub const CLASSES: &[&str] = &[
     "TimeoutError",
     "TypeError",
     "URIError",
+    "WeakMap",
+    "WeakSet",
 ];
 
 /// Classes whose call without `new` creates the same object.

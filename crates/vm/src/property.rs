@@ -36,7 +36,11 @@ pub(super) fn receiver(machine: &Machine, value: &Value) -> Option<Receiver> {
             Entry::Array(_) => Receiver::Array,
             Entry::Object(Object { holds_collection: true, .. }) => match machine.heap.collection(*at) {
                 Some(collection) => return receiver(machine, &Value::Ref(collection)),
-                None => Receiver::Object,
+                None => match machine.heap.weak_collection(*at).map(|weak| machine.heap.get(weak)) {
+                    Some(Entry::Map(_)) => Receiver::WeakMap,
+                    Some(Entry::Set(_)) => Receiver::WeakSet,
+                    _ => Receiver::Object,
+                },
             },
             Entry::Object(_) => Receiver::Object,
             Entry::Closure(_) | Entry::Bound(_) => Receiver::Function,

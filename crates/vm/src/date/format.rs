@@ -135,10 +135,9 @@ impl DateFormat {
         let (date_fields, time_fields) = (present(0, 4), present(4, 7));
         let is_day_clock = self.last_hour > 12;
         let lone_hour = time_fields == 1 && is_day_clock;
+        let has_zone = self.form(FormatField::TimeZoneName).is_some();
         // An hour needs a minute before a second, and a unit before a zone.
-        let has_pattern = DATE_FIELDS & (1 << date_fields) != 0
-            && time_fields != 5
-            && !(lone_hour && self.form(FormatField::TimeZoneName).is_some());
+        let has_pattern = DATE_FIELDS & (1 << date_fields) != 0 && time_fields != 5 && !(lone_hour && has_zone);
         if !has_pattern || values[0] < 1 {
             return None;
         }
@@ -147,7 +146,7 @@ impl DateFormat {
         if !text.is_empty() && !time.is_empty() {
             text.push_str(match self.form(FormatField::Month) {
                 Some(Long) => " at ",
-                _ if date_fields == 1 && time_fields & 1 == 1 && !lone_hour => " ",
+                _ if date_fields == 1 && time_fields & 1 == 1 && !lone_hour && !has_zone => " ",
                 _ => ", ",
             });
         }

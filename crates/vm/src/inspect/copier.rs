@@ -138,9 +138,14 @@ impl<'a> Copier<'a> {
         match machine.heap.get(at) {
             Entry::Array(_) => (ObjectKind::Array, class_name(machine, machine.heap.prototype(at), "Array")),
             Entry::Object(Object { holds_collection: true, proto, .. }) => {
-                let is_map = property::receiver(machine, &Value::Ref(at)) == Some(Receiver::Map);
-                let (kind, builtin) = if is_map { (ObjectKind::Map, "Map") } else { (ObjectKind::Set, "Set") };
-                (kind, class_name(machine, *proto, builtin))
+                match property::receiver(machine, &Value::Ref(at)).unwrap_or(Receiver::Object) {
+                    Receiver::Map => (ObjectKind::Map, class_name(machine, *proto, "Map")),
+                    Receiver::Set => (ObjectKind::Set, class_name(machine, *proto, "Set")),
+                    weak => {
+                        let label = format!("{} {{ <items unknown> }}", weak.name());
+                        (ObjectKind::Function(label), weak.name().to_owned())
+                    }
+                }
             }
             Entry::Object(object) => (ObjectKind::Object, class_name(machine, object.proto, "Object")),
             Entry::Map(_) => (ObjectKind::Map, "Map".to_owned()),

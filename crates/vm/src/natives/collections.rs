@@ -187,7 +187,7 @@ fn canonicalize_key(key: Value) -> Value {
 }
 
 /// The values of the iterable that a constructor receives.
-fn initial_entries(machine: &mut Machine, args: &NativeArgs) -> Result<Vec<Value>, AbruptCompletion> {
+pub(super) fn initial_entries(machine: &mut Machine, args: &NativeArgs) -> Result<Vec<Value>, AbruptCompletion> {
     match super::arg(machine, args, 0) {
         Value::Undefined | Value::Null => Ok(Vec::new()),
         _ => iteration::iterate_argument(machine, args),

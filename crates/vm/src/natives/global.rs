@@ -92,7 +92,7 @@ fn clone_value(
     }
     let empty = match machine.heap.get(*at) {
         Entry::Array(_) => Entry::Array(Array::default()),
-        Entry::Object(_) => Entry::Object(Object::default()),
+        Entry::Object(Object { holds_collection: false, .. }) => Entry::Object(Object::default()),
         Entry::Map(_) => Entry::Map(Box::new(Table::numbered())),
         Entry::Set(_) => Entry::Set(Box::new(Table::numbered())),
         Entry::Date(time) => Entry::Date(*time),

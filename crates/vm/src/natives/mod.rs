@@ -27,6 +27,7 @@ pub(super) mod promise;
 pub(super) mod regexp;
 pub(super) mod string;
 mod uri;
+mod weak_collections;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -59,6 +60,7 @@ pub static TABLES: &[&[BuiltinDefinition]] = &[
     regexp::ROWS,
     string::ROWS,
     uri::ROWS,
+    weak_collections::ROWS,
 ];
 
 /// Argument number `index`, or `undefined` if it is missing.
@@ -266,11 +268,13 @@ pub enum Receiver {
     Promise,
     Generator,
     AsyncGenerator,
+    WeakMap,
+    WeakSet,
 }
 
 impl Receiver {
     /// All of them, in order of number.
-    pub const ALL: [(Receiver, &'static str); 15] = [
+    pub const ALL: [(Receiver, &'static str); 17] = [
         (Receiver::Array, "Array"),
         (Receiver::String, "String"),
         (Receiver::Number, "Number"),
@@ -286,6 +290,8 @@ impl Receiver {
         (Receiver::Promise, "Promise"),
         (Receiver::Generator, "Generator"),
         (Receiver::AsyncGenerator, "AsyncGenerator"),
+        (Receiver::WeakMap, "WeakMap"),
+        (Receiver::WeakSet, "WeakSet"),
     ];
 
     /// The class that provides the methods.

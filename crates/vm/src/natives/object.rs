@@ -122,7 +122,9 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
                 Entry::RegExp(_) => "RegExp",
                 Entry::Date(_) => "Date",
                 Entry::Promise(_) => "Promise",
-                Entry::Generator(_) => property::receiver(machine, &args.this).map_or("", Receiver::name),
+                Entry::Generator(_) | Entry::Object(Object { holds_collection: true, .. }) => {
+                    property::receiver(machine, &args.this).map_or("", Receiver::name)
+                }
                 Entry::Iterator(_) => return Ok(conversion::to_text(machine, &args.this)?.into()),
                 _ => "Object",
             },
