@@ -218,7 +218,7 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("WeakRef", ""),
     ("Proxy", ""),
     ("Reflect", "use Object.keys, `in` and delete"),
-    ("Intl", ""),
+    ("Intl", "use toLocaleString(\"en-US\", options) of numbers and dates"),
     ("eval", ""),
     ("Function", "write a function"),
     ("arguments", "use a rest parameter: (...args)"),

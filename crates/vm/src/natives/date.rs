@@ -9,7 +9,7 @@ use super::super::machine::Machine;
 use super::super::number::to_integer;
 use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
-use super::locale::LocaleOptions;
+use super::options::MethodOptions;
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
 use crate::conversion;
 
@@ -202,7 +202,7 @@ fn locale_text(machine: &Machine, args: &NativeArgs, method: &str, has_date: boo
     if time.is_nan() {
         return Ok(Str::new("Invalid Date").into());
     }
-    let mut options = LocaleOptions::read(machine, args)?;
+    let mut options = MethodOptions::read(machine, args)?;
     let mut format = DateFormat::default();
     let out_of_range = |name: &str, value: &str| {
         range_error(format!("Value {value} out of range for Date.prototype.{method} options property {name}"))
@@ -247,7 +247,7 @@ fn locale_text(machine: &Machine, args: &NativeArgs, method: &str, has_date: boo
         }
         has_style = true;
     }
-    options.finish()?;
+    options.finish("toLocaleString")?;
     let needs_date = has_date && !format.has(FormatField::Weekday, FormatField::Day);
     let needs_time = has_time && !format.has(FormatField::Hour, FormatField::Second);
     let is_complete = has_style || (has_date && has_time && (!needs_date || !needs_time));

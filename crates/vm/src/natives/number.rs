@@ -5,7 +5,7 @@ use super::super::machine::Machine;
 use super::super::number::{self, to_exponential, to_fixed, to_int32, to_integer, to_precision, to_radix};
 use super::super::number_format::{NumberFormat, NumberStyle};
 use super::super::value::Value;
-use super::locale::LocaleOptions;
+use super::options::MethodOptions;
 use super::{BuiltinDefinition, NativeArgs, NativeResult};
 use crate::conversion;
 
@@ -101,7 +101,7 @@ fn this_number(args: &NativeArgs) -> std::result::Result<f64, AbruptCompletion> 
 /// The options of `toLocaleString`. ECMA-402 §15.1.2 InitializeNumberFormat. Options that are not known here end the program.
 fn read_number_format(machine: &Machine, args: &NativeArgs) -> Result<NumberFormat, AbruptCompletion> {
     let mut format = NumberFormat::default();
-    let mut options = LocaleOptions::read(machine, args)?;
+    let mut options = MethodOptions::read(machine, args)?;
     let (style, currency) = (options.take_text(machine, "style")?, options.take_text(machine, "currency")?);
     let (min_default, max_default) = match style.as_deref() {
         None | Some("decimal") => (0, 3),
@@ -138,7 +138,7 @@ fn read_number_format(machine: &Machine, args: &NativeArgs) -> Result<NumberForm
     }
     format.min_fraction_digits = min.unwrap_or(max.map_or(min_default, |max| max.min(min_default)));
     format.max_fraction_digits = max.unwrap_or(max_default.max(format.min_fraction_digits));
-    options.finish()?;
+    options.finish("toLocaleString")?;
     Ok(format)
 }
 

@@ -1,4 +1,4 @@
-//! Options of the methods for a locale. ECMA-402 §9.2 Abstract Operations.
+//! Options of methods: properties of an object in the second argument.
 
 use std::collections::HashMap;
 
@@ -9,14 +9,14 @@ use super::NativeArgs;
 use crate::{conversion, property};
 
 /// The options of one call that are not undefined. A method takes those it knows; any other ends the program.
-pub(super) struct LocaleOptions(HashMap<String, Value>);
+pub(super) struct MethodOptions(HashMap<String, Value>);
 
-impl LocaleOptions {
+impl MethodOptions {
     /// The options in the second argument.
     ///
     /// # Errors
     /// `null`, or a property that is an accessor.
-    pub(super) fn read(machine: &Machine, args: &NativeArgs) -> Result<LocaleOptions, AbruptCompletion> {
+    pub(super) fn read(machine: &Machine, args: &NativeArgs) -> Result<MethodOptions, AbruptCompletion> {
         let mut options = HashMap::new();
         if args.count > 1 {
             if matches!(super::arg(machine, args, 1), Value::Null) {
@@ -28,7 +28,7 @@ impl LocaleOptions {
                 }
             }
         }
-        Ok(LocaleOptions(options))
+        Ok(MethodOptions(options))
     }
 
     /// Takes an option.
@@ -42,10 +42,10 @@ impl LocaleOptions {
     }
 
     /// Refuses the options that were not taken.
-    pub(super) fn finish(self) -> Result<(), AbruptCompletion> {
+    pub(super) fn finish(self, method: &str) -> Result<(), AbruptCompletion> {
         match self.0.keys().min() {
             None => Ok(()),
-            Some(name) => unsupported(format!("the option `{name}` of toLocaleString is not supported")),
+            Some(name) => unsupported(format!("the option `{name}` of {method} is not supported")),
         }
     }
 }
