@@ -251,7 +251,7 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> Result<Instructi
     }
 }
 
-/// What the constructor of Array, Map or Set makes of the arguments. ECMA-262 §23.1.1.1 Array, §24.1.1.1 Map, §24.2.2.1 Set.
+/// Calls the constructor of Array, Map or Set. ECMA-262 §23.1.1.1 Array, §24.1.1.1 Map, §24.2.2.1 Set.
 /// Deviation: a collection is filled without `set` or `add` of the program, so a class that declares it takes no iterable.
 fn new_builtin(
     machine: &mut Machine,
