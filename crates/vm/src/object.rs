@@ -41,7 +41,6 @@ pub const ARRAY_PROTOTYPE: Value = Value::Bool(true);
 
 impl Heap {
     /// The Map or Set at an address, or the one of an object whose class extends Map or Set.
-    #[inline]
     pub fn collection(&self, at: HeapRef) -> Option<HeapRef> {
         match self.get(at) {
             Entry::Map(_) | Entry::Set(_) => Some(at),
