@@ -243,6 +243,35 @@ fn dates_behave_as_in_node() {
     compare("dates_behave_as_in_node", &cases, is_earlier_stop);
 }
 
+/// All choices of forms for the fields of a date and of a time, except those that are refused.
+#[test]
+fn dates_for_en_us_match_node_over_a_grid_of_options() {
+    let prelude = "const dates = [0, Date.UTC(2024, 2, 5, 15, 4, 9), Date.UTC(1905, 11, 31, 0, 40, 30), Date.UTC(12024, 8, 18, 12)].map((time) => new Date(time));
+const texts = (options) => console.log(JSON.stringify(options), dates.map((date) => [date.toLocaleString('en-US', options), date.toLocaleDateString(undefined, options), date.toLocaleTimeString([], options)].join(' | ')).join(' ! '));
+const digits = [undefined, 'numeric', '2-digit'], names = [undefined, 'long', 'short', 'narrow'], months = ['numeric', '2-digit', 'long', 'short', 'narrow'];
+";
+    let dates = "for (const weekday of names) for (const year of digits) for (const month of [undefined, ...months]) for (const day of digits) {
+  const full = month !== undefined && day !== undefined, count = [weekday, year, month, day].filter((x) => x !== undefined).length;
+  if (full || count === 1 || (weekday === undefined && month !== undefined) || (year === undefined && month === undefined)) ";
+    let sources = [
+        format!("{dates}texts({{ weekday, year, month, day }}); }}"),
+        format!("{dates}for (const zone of ['short', 'long']) texts({{ day, month, year, weekday, timeZoneName: zone, timeZone: 'utc' }}); }}"),
+        format!("{dates}for (const hour12 of [undefined, false]) texts({{ weekday, year, month, day, hour12, hour: 'numeric', minute: '2-digit' }}); }}"),
+        format!("{dates}texts({{ weekday, year, month, day, hour: '2-digit' }}); }}"),
+        "for (const hour of digits) for (const minute of digits) for (const second of digits) for (const cycle of [{}, { hour12: true }, { hour12: false }, { hourCycle: 'h11' }, { hourCycle: 'h12' }, { hourCycle: 'h23' }, { hourCycle: 'h24' }, { hourCycle: 'h23', hour12: true }]) for (const timeZoneName of [undefined, 'short', 'long']) for (const weekday of [undefined, 'short']) {
+  if (hour && (second || timeZoneName) && !minute) continue;
+  texts({ weekday, hour, minute, second, ...cycle, timeZoneName });
+}".to_owned(),
+        "const styles = [undefined, 'full', 'long', 'medium', 'short']; for (const dateStyle of styles) for (const timeStyle of styles) for (const hour12 of [undefined, true, false]) for (const date of dates) {
+  console.log(date.toLocaleString('en-US', { dateStyle, timeStyle, hour12 }));
+  if (!timeStyle) console.log(date.toLocaleDateString('en-US', { dateStyle, hour12 }));
+  if (!dateStyle) console.log(date.toLocaleTimeString('en-US', { timeStyle, hour12 }));
+}".to_owned(),
+    ];
+    let case = |source| LanguageCase { source: format!("{prelude}{source}"), ..LanguageCase::default() };
+    compare("dates_for_en_us_match_node_over_a_grid_of_options", &sources.map(case), |_, _| false);
+}
+
 #[test]
 fn program_saved_and_restored_anywhere_behaves_the_same() {
     for case in load_cases() {

@@ -1,4 +1,4 @@
-//! Classes: constructor, methods, fields, static members, `extends` of a class or of a built-in error. ECMA-262 §15.7 Class Definitions.
+//! Classes: constructor, methods, fields, static members, `extends` of a class or of a built-in one. ECMA-262 §15.7 Class Definitions.
 //!
 //! Private names are in `private_name.rs`.
 
@@ -67,11 +67,11 @@ fn check_own_name<'a>(compiler: &mut Compiler<'a, '_>, class: &Class<'a>) {
     }
 }
 
-/// The expression after `extends`. Deviation: of the built-in classes only errors can be extended.
+/// The expression after `extends`. Deviation: of the built-in classes only errors, Array, Map and Set can be extended.
 fn compile_heritage<'a>(compiler: &mut Compiler<'a, '_>, parent: &'a Expression<'a>) {
     if let Some(root) = names::builtin_root(compiler, parent)
         && super::names::is_builtin(root)
-        && (!root.ends_with("Error") || root == "AggregateError")
+        && (!(root.ends_with("Error") || matches!(root, "Array" | "Map" | "Set")) || root == "AggregateError")
     {
         compiler.unsupported(
             parent.span(),

@@ -157,7 +157,8 @@ impl<'a, 's> Compiler<'a, 's> {
     pub(super) fn declare_module(&mut self) {
         let module = &self.graph.modules[self.module];
         self.enter_scope(module.program.scope_id.get());
-        if self.graph.modules.len() == 1 && !module.is_cyclic {
+        let is_single = self.graph.modules.len() == 1 && !module.is_cyclic;
+        if is_single && self.graph.function_to_call() != Some(Binding::Default(0)) {
             return;
         }
         for symbol in module.exported_symbols() {

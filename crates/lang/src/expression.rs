@@ -7,6 +7,7 @@ use oxc_ast::ast::{
     RegExpFlags, RegExpLiteral, TemplateLiteral, UnaryExpression, UnaryOperator,
 };
 use oxc_span::GetSpan;
+use runstate_vm::STRING_PROPERTIES;
 use runstate_vm::op::Op;
 use runstate_vm::program::{FunctionKind, MemberKind};
 use runstate_vm::wire;
@@ -131,13 +132,17 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// ECMA-262 §13.2.7 Regular Expression Literals. Deviation: the flags d, v and y are refused in a literal.
+    /// ECMA-262 §13.2.7 Regular Expression Literals. Deviation: strings of several characters in classes are refused.
     fn regexp(&mut self, literal: &'a RegExpLiteral<'a>) {
-        if literal.regex.flags.intersects(RegExpFlags::D | RegExpFlags::V | RegExpFlags::Y) {
+        let pattern = literal.regex.pattern.text.as_str();
+        let has_property = || {
+            pattern.split("\\p{").skip(1).any(|rest| STRING_PROPERTIES.contains(&rest.split('}').next().unwrap_or("")))
+        };
+        if literal.regex.flags.contains(RegExpFlags::V) && (pattern.contains("\\q{") || has_property()) {
             self.unsupported(
                 literal.span,
-                "the regular expression flags d, v and y are not supported",
-                "use g, i, m, s or u",
+                "strings of several characters in a class are not supported",
+                "write alternatives: (?:ab|[cd])",
             );
         }
         let flags = literal.regex.flags.to_string();

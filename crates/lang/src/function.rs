@@ -7,7 +7,7 @@ use oxc_ast::ast::{
     ArrowFunctionBody, ArrowFunctionExpression, BindingIdentifier, BindingPattern, Expression, FormalParameters,
     Function,
 };
-use oxc_semantic::{NodeId, ScopeId, SymbolId};
+use oxc_semantic::{NodeId, ScopeId};
 use oxc_span::{GetSpan, Span};
 use runstate_vm::op::Op;
 use runstate_vm::program::FunctionKind;
@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::compiler::{Compiler, FunctionState, Storage};
 use super::function_code::{FunctionCode, InstructionArg};
+use super::modules::Binding;
 use super::{class, destructuring};
 
 /// A function declaration, initialized when its scope is entered. ECMA-262 §15.2.4 InstantiateOrdinaryFunctionObject.
@@ -277,9 +278,9 @@ fn check_body_variables<'a>(compiler: &mut Compiler<'a, '_>, params: &FormalPara
     }
 }
 
-/// The program: the functions of all files, their statements, then `main(input)` if the entry declares `main` and does not call it.
+/// The program: the functions of all files, their statements, then the call of the entry's function with the input.
 /// ECMA-262 §16.2.1.7.3.1 InitializeEnvironment, §16.2.1.7.3.2 ExecuteModule. Addition: the call of `main`.
-pub(super) fn program<'a>(compiler: &mut Compiler<'a, '_>, main: Option<SymbolId>) {
+pub(super) fn program<'a>(compiler: &mut Compiler<'a, '_>, main: Option<Binding>) {
     let graph = compiler.graph;
     compiler.current.code.add_input_parameter();
     let all = || 0..graph.modules.len();
@@ -311,10 +312,21 @@ pub(super) fn program<'a>(compiler: &mut Compiler<'a, '_>, main: Option<SymbolId
             compiler.emit(Op::Pop);
         }
     }
-    compiler.enter_module(0);
     match main {
         Some(main) => {
-            compiler.load_symbol(main, Span::default());
+            match main {
+                Binding::Variable(module, symbol) => {
+                    compiler.enter_module(module);
+                    compiler.load_symbol(symbol, Span::default());
+                }
+                Binding::Default(module) | Binding::Namespace(module) => {
+                    compiler.enter_module(module);
+                    if let Some(slot) = compiler.default_slot() {
+                        compiler.emit_slot(Op::Load, slot);
+                    }
+                }
+            }
+            compiler.enter_module(0);
             compiler.emit_slot(Op::Load, 0);
             compiler.emit_json(Op::Call, json!({ "argc": 1, "text": "main" }));
             if compiler.plan.has_promises {

@@ -7,10 +7,10 @@ use compiler::Compiler;
 use diagnostic::Diagnostics;
 use oxc_allocator::Allocator;
 use oxc_ast::AstKind;
-use oxc_ast::ast::{Expression, Program};
+use oxc_ast::ast::Program;
 use oxc_parser::{ParseOptions, Parser};
-use oxc_semantic::{Semantic, SemanticBuilder, SymbolFlags, SymbolId};
-use oxc_span::{GetSpan, SourceType, Span};
+use oxc_semantic::{Semantic, SemanticBuilder, SymbolFlags};
+use oxc_span::{SourceType, Span};
 use runstate_vm::program::Instruction;
 
 mod assignment;
@@ -110,7 +110,7 @@ pub fn compile_with(entry: &str, source: &str, read: &mut ReadFile<'_>) -> Resul
     let allocator = Allocator::default();
     let (mut graph, mut diagnostics) = module_loader::load_modules(&allocator, entry, source, read)?;
     graph.bind_imports(&mut diagnostics);
-    let main = main_to_call(&graph.modules[0].semantic);
+    let main = graph.function_to_call();
     let mut compiler = Compiler::new(&graph, diagnostics);
     function::program(&mut compiler, main);
     let bytecode = compiler.finish()?;
@@ -198,31 +198,6 @@ fn is_types_only(kind: &AstKind<'_>) -> bool {
             | AstKind::TSSatisfiesExpression(_)
             | AstKind::TSTypeAssertion(_)
     )
-}
-
-/// The `main` function to call: declared at the top level and not called there.
-fn main_to_call(semantic: &Semantic<'_>) -> Option<SymbolId> {
-    let (scoping, nodes) = (semantic.scoping(), semantic.nodes());
-    let main = scoping.get_root_binding("main".into())?;
-    let is_function = match nodes.kind(scoping.symbol_declaration(main)) {
-        AstKind::Function(function) => !function.declare,
-        AstKind::VariableDeclarator(declarator) => declarator.init.as_ref().is_some_and(Expression::is_function),
-        _ => false,
-    };
-    if !is_function || scoping.symbol_flags(main).contains(SymbolFlags::Ambient) {
-        return None;
-    }
-    let called_at_top = scoping.get_resolved_references(main).any(|reference| {
-        let node = reference.node_id();
-        let parent = nodes.ancestor_kinds(node).find(|kind| !is_types_only(kind));
-        let called = matches!(parent, Some(AstKind::CallExpression(call))
-            if call.callee.get_inner_expression().span() == nodes.kind(node).span());
-        called
-            && !nodes
-                .ancestor_kinds(node)
-                .any(|kind| matches!(kind, AstKind::Function(_) | AstKind::ArrowFunctionExpression(_)))
-    });
-    (!called_at_top).then_some(main)
 }
 
 /// Start offsets of the declarations of names that have at most one declaration at run time. Their other declarations are overloads and

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
-    BindingIdentifier, Declaration, ExportDefaultDeclarationKind, ExportSpecifier, ImportAttributeKey,
+    BindingIdentifier, Declaration, ExportDefaultDeclarationKind, ExportSpecifier, Expression, ImportAttributeKey,
     ImportDeclarationSpecifier, ModuleExportName, Program, Statement,
 };
 use oxc_semantic::{Semantic, SymbolFlags, SymbolId};
 use oxc_span::{GetSpan, Span, min_edit_distance};
 
 use super::diagnostic::{DiagnosticKind, Diagnostics};
+use super::is_types_only;
 
 /// Most files of one program.
 pub const MAX_FILES: usize = 1_000;
@@ -131,6 +132,19 @@ impl<'a> Module<'a> {
         self.exports.values().filter_map(|export| match export {
             Export::Local(symbol) => Some(*symbol),
             _ => None,
+        })
+    }
+
+    /// Whether a statement of the top level calls a function by this name.
+    fn calls_at_top(&self, function: SymbolId) -> bool {
+        let nodes = self.semantic.nodes();
+        self.semantic.scoping().get_resolved_references(function).any(|reference| {
+            let node = reference.node_id();
+            let parent = nodes.ancestor_kinds(node).find(|kind| !is_types_only(kind));
+            let is_callee = matches!(parent, Some(AstKind::CallExpression(call))
+                if call.callee.get_inner_expression().span() == nodes.kind(node).span());
+            let is_function = |kind| matches!(kind, AstKind::Function(_) | AstKind::ArrowFunctionExpression(_));
+            is_callee && !nodes.ancestor_kinds(node).any(is_function)
         })
     }
 
@@ -390,6 +404,52 @@ impl<'a> ModuleGraph<'a> {
             }
         }
         found
+    }
+
+    /// The function of the program that is called with the input: `main` of the entry, or a function that the entry exports as `main` or as its
+    /// default. `None` if there is none, or if the top level calls it.
+    pub(super) fn function_to_call(&self) -> Option<Binding> {
+        let entry = &self.modules[0];
+        let own = entry.semantic.scoping().get_root_binding("main".into()).map(|main| Binding::Variable(0, main));
+        let exported = ["main", "default"].into_iter().filter_map(|name| match self.resolve_export(0, name) {
+            ResolvedExport::Binding(binding) => Some(binding),
+            _ => None,
+        });
+        let found = own.into_iter().chain(exported).find(|binding| self.is_function(*binding))?;
+        let is_called = self.modules.iter().enumerate().any(|(number, module)| {
+            let imported = module.bindings.iter().filter(|(_, binding)| **binding == found).map(|(symbol, _)| *symbol);
+            let own = match found {
+                Binding::Variable(home, symbol) if home == number => Some(symbol),
+                _ => None,
+            };
+            imported.chain(own).any(|symbol| module.calls_at_top(symbol))
+        });
+        (!is_called).then_some(found)
+    }
+
+    fn is_function(&self, binding: Binding) -> bool {
+        match binding {
+            Binding::Variable(module, symbol) => {
+                let semantic = &self.modules[module].semantic;
+                let scoping = semantic.scoping();
+                !scoping.symbol_flags(symbol).contains(SymbolFlags::Ambient)
+                    && match semantic.nodes().kind(scoping.symbol_declaration(symbol)) {
+                        AstKind::Function(function) => !function.declare,
+                        AstKind::VariableDeclarator(declarator) => {
+                            declarator.init.as_ref().is_some_and(Expression::is_function)
+                        }
+                        _ => false,
+                    }
+            }
+            Binding::Default(module) => self.modules[module].program.body.iter().any(|statement| match statement {
+                Statement::ExportDefaultDeclaration(export) => match &export.declaration {
+                    ExportDefaultDeclarationKind::FunctionDeclaration(_) => true,
+                    other => other.as_expression().is_some_and(Expression::is_function),
+                },
+                _ => false,
+            }),
+            Binding::Namespace(_) => false,
+        }
     }
 
     /// ECMA-262 §16.2.1.7.2.2 ResolveExport.

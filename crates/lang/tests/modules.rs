@@ -547,6 +547,36 @@ fn only_imported_files_are_read_and_kept() {
 }
 
 #[test]
+fn the_function_that_the_entry_exports_is_called_with_the_input() {
+    let helper = "//- helper.ts\nexport function main(input: any) { return ['helper', input] }\nexport default main; export const value = 1; export function run() { return 'run' }\n";
+    for (entry, expected) in [
+        ("export default function () { return 'default' }", serde_json::json!("default")),
+        ("export default async (input: any) => ['arrow', input]", serde_json::json!(["arrow", null])),
+        ("export default function other() { return 'named' }", serde_json::json!("named")),
+        ("function run() { return 'as' } export { run as main }", serde_json::json!("as")),
+        ("const run = () => 'as default'; export { run as default }", serde_json::json!("as default")),
+        ("export { main } from './helper'", serde_json::json!(["helper", null])),
+        ("export { run as main } from './helper'", serde_json::json!("run")),
+        ("import { run } from './helper'; export { run as default }", serde_json::json!("run")),
+        ("export * from './helper'", serde_json::json!(["helper", null])),
+        (
+            "export function main() { return 'main' } export default function other() { return 'other' }",
+            serde_json::json!("main"),
+        ),
+        // The top level calls it already, or it is not a function.
+        ("import { run } from './helper'; run(); export { run as main }", Json::Null),
+        ("export default class {}", Json::Null),
+        ("export { value as main } from './helper'", Json::Null),
+        ("export default 1", Json::Null),
+        ("export function other() { return 'other' }", Json::Null),
+    ] {
+        let text = format!("//- entry.ts\n{entry}\n{helper}");
+        let (_, end) = run(&program(&text), 1);
+        assert_eq!(end.unwrap(), expected, "{entry}");
+    }
+}
+
+#[test]
 fn stack_traces_and_failures_name_files() {
     let program = program(
         "//- main.ts\nimport { check } from './lib/check';\nfunction run(n: number) {\n  return check(n);\n}\nclass K { static s = run(1) }\n\

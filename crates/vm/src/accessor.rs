@@ -27,6 +27,11 @@ pub(super) fn define_member(machine: &mut Machine, kind: MemberKind, is_static: 
         true => slow_path::operand(machine, 1),
         false => conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(2))?,
     };
+    if let (Value::Symbol(_), Value::Ref(at)) = (&key, &target)
+        && class::extends_array(machine, *at)
+    {
+        return unsupported("a method with a symbol in a class that extends Array is not supported; give it a name");
+    }
     name_member(machine, kind, &key, &function);
     let Value::Ref(at) = target else { return Err(AbruptCompletion::Internal("a member without its object")) };
     let (owner, table) = match machine.heap.get(at) {
@@ -196,13 +201,7 @@ fn find_private(machine: &Machine, target: &Value, name: &Value) -> Option<(Valu
             return Some((own, if is_field { PrivateHome::Field(table) } else { PrivateHome::Method }));
         }
     }
-    let proto = match machine.heap.get(*at) {
-        Entry::Object(object) => object.proto,
-        Entry::Error(error) => error.object.proto,
-        _ => None,
-    };
-    let Some(Entry::Object(proto)) = proto.map(|proto| machine.heap.get(proto)) else { return None };
-    property::get_from_chain(machine, proto, name).map(|found| (found, PrivateHome::Method))
+    property::get_from_prototype(machine, *at, name).map(|found| (found, PrivateHome::Method))
 }
 
 /// Where a private element is stored.

@@ -1,6 +1,7 @@
 //! Calls: a function of the program gets a frame, a built-in function runs at once. Classes and `new` are in `class.rs`.
 
 use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::array::Array;
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::interpreter::InstructionOutcome;
@@ -190,7 +191,8 @@ pub(super) fn call_method(
         Value::Text(_) | Value::Number(_) | Value::Bool(_) => None,
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Object(object) => property::get_from_chain(machine, object, &name.key),
-            Entry::Array(array) => array.extra.as_ref().and_then(|table| machine.heap.table_get(table, &name.key)),
+            Entry::Array(Array { extra: None, .. }) => None,
+            Entry::Array(_) => property::find_property(machine, &receiver, &name.key)?,
             Entry::Map(_) | Entry::Set(_) | Entry::Iterator(_) | Entry::Generator(_) => None,
             _ => Some(property::lookup(machine, &receiver, &name.key)?),
         },
@@ -542,7 +544,7 @@ pub(super) fn with_spread_arguments(
         machine.stack.push(array);
         match completion {
             AbruptCompletion::ConvertOperand(at, _) if at >= below => AbruptCompletion::Unsupported(
-                "an object with its own toString cannot be spread into this call; call String() on it first".to_owned(),
+                "methods of the program convert an argument that is spread into this call; write the argument without `...`".to_owned(),
             ),
             completion => completion,
         }

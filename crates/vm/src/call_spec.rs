@@ -12,7 +12,7 @@ use super::globals::CALL_OPTIONS;
 use super::json::JsonBudget;
 use super::limits::{ExceededLimit, Limits, MAX_CALL_GROUP_BYTES, MAX_OPEN_CALLS};
 use super::machine::Machine;
-use super::object::ErrorKind;
+use super::object::{ErrorKind, Object};
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::{abort_signal, conversion, json, property};
@@ -312,7 +312,7 @@ pub(super) fn read_tool(machine: &Machine, subject: &str, value: &Value) -> Resu
 /// Properties of an ordinary object; `None` for all other values.
 fn plain_object_entries(machine: &Machine, value: &Value) -> Option<Vec<(Value, Value)>> {
     match value {
-        Value::Ref(at) if matches!(machine.heap.get(*at), Entry::Object(_)) => {
+        Value::Ref(at) if matches!(machine.heap.get(*at), Entry::Object(Object { holds_collection: false, .. })) => {
             Some(property::own_entries(&machine.heap, value))
         }
         _ => None,
@@ -331,7 +331,7 @@ fn describe_kind(machine: &Machine, value: &Value) -> &'static str {
         Value::Builtin(_) => "a function",
         Value::Symbol(_) => "a symbol",
         Value::Accessor(_) => "a getter",
-        Value::Ref(at) => match machine.heap.get(*at) {
+        Value::Ref(at) => match machine.heap.get(machine.heap.collection(*at).unwrap_or(*at)) {
             Entry::Array(_) => "an array",
             Entry::Closure(_) | Entry::Bound(_) => "a function",
             Entry::Map(_) => "a Map",

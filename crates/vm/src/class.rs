@@ -6,9 +6,9 @@ use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::interpreter::InstructionOutcome;
 use super::machine::Machine;
-use super::natives::errors;
-use super::object::{Class, ErrorKind, ErrorObject, Object};
-use super::program::FunctionKind;
+use super::natives::{Builtin, NativeArgs, NativeOutcome, errors};
+use super::object::{ARRAY_PROTOTYPE, COLLECTION, Class, ErrorKind, ErrorObject, Object};
+use super::program::{DecodedInstruction as I, FunctionKind};
 use super::table::TableKind;
 use super::value::{HeapRef, Value};
 use super::{call, conversion, json, property, slow_path};
@@ -35,8 +35,11 @@ pub(super) fn new_class(machine: &mut Machine, derived: bool) -> Result<Instruct
     slow_path::replace_operands(machine, 1 + usize::from(derived), constructor)
 }
 
-/// The prototype of the class after `extends`; `None` for built-in error classes. ECMA-262 §15.7.14 ClassDefinitionEvaluation.
-/// Deviation: null, plain functions and built-in classes other than errors are not supported after `extends`.
+/// Built-in classes other than errors that a class may extend.
+const EXTENSIBLE_CLASSES: [&str; 3] = ["Array", "Map", "Set"];
+
+/// The prototype of the class after `extends`; `None` for built-in classes. ECMA-262 §15.7.14 ClassDefinitionEvaluation.
+/// Deviation: null, plain functions and other built-in classes are not supported after `extends`.
 fn parent_prototype(machine: &Machine, parent: &Value) -> Result<Option<HeapRef>, AbruptCompletion> {
     match parent {
         Value::Ref(at) => {
@@ -46,7 +49,11 @@ fn parent_prototype(machine: &Machine, parent: &Value) -> Result<Option<HeapRef>
                 return Ok(Some(class.prototype));
             }
         }
-        Value::Builtin(builtin) if ErrorKind::from_name(builtin.name()).is_some() => return Ok(None),
+        Value::Builtin(builtin)
+            if ErrorKind::from_name(builtin.name()).is_some() || EXTENSIBLE_CLASSES.contains(&builtin.name()) =>
+        {
+            return Ok(None);
+        }
         Value::Null => return unsupported("a class that extends null is not supported"),
         Value::Builtin(builtin) if machine.registry.find(&format!("new {}", builtin.name())).is_some() => {
             return unsupported(format!("a class that extends `{}` is not supported", builtin.name()));
@@ -228,19 +235,129 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> Result<Instructi
     match class_parts(machine, frame.closure).and_then(|parts| parts.parent.clone()) {
         Some(Value::Ref(parent)) => run_constructor(machine, parent, class, base, base, CallKind::Super(class)),
         Some(Value::Builtin(parent)) => {
-            let kind = ErrorKind::from_name(parent.name()).unwrap_or_default();
-            let this = errors::new_error_from_args(machine, kind, base)?;
-            let proto = class_parts(machine, class).map(|class| class.prototype);
-            if let Value::Ref(error) = this
-                && let Some(Entry::Error(error)) = machine.heap.get_mut(error)
-            {
-                let ErrorObject { object, .. } = &mut **error;
-                object.proto = proto;
-            }
+            let prototype = class_parts(machine, class).map(|class| class.prototype).unwrap_or(HeapRef::NONE);
+            let this = match ErrorKind::from_name(parent.name()) {
+                Some(kind) => errors::new_error_from_args(machine, kind, base)?,
+                None => new_builtin(machine, parent, prototype, base, argc)?,
+            };
+            let this = match this {
+                Value::Ref(at) => Value::Ref(set_prototype(machine, at, prototype)),
+                this => this,
+            };
             set_this(machine, &frame, this.clone());
             slow_path::replace_operands(machine, argc, this)
         }
         _ => type_error("Super constructor is not a constructor"),
+    }
+}
+
+/// Calls the constructor of Array, Map or Set. ECMA-262 §23.1.1.1 Array, §24.1.1.1 Map, §24.2.2.1 Set.
+/// Deviation: a collection is filled without `set` or `add` of the program, so a class that declares it takes no iterable.
+fn new_builtin(
+    machine: &mut Machine,
+    parent: Builtin,
+    prototype: HeapRef,
+    base: usize,
+    count: usize,
+) -> Result<Value, AbruptCompletion> {
+    let native =
+        machine.registry.find(&format!("new {}", parent.name())).and_then(|found| machine.registry.native(found));
+    let Some(native) = native else { return Err(AbruptCompletion::Internal("a class without its constructor")) };
+    let adder = if parent.name() == "Map" { "set" } else { "add" };
+    if parent.name() != "Array"
+        && machine.stack.get(base).is_some_and(|iterable| !iterable.is_nullish())
+        && let Entry::Object(object) = machine.heap.get(prototype)
+        && property::get_from_chain(machine, object, &Value::text(adder)).is_some()
+    {
+        return unsupported(format!(
+            "an iterable for a class with its own `{adder}` is not supported; call `{adder}` for each value"
+        ));
+    }
+    let args = NativeArgs { this: Value::Undefined, base, count, bottom: base, return_pc: machine.pc + 1 };
+    match native(machine, &args)? {
+        NativeOutcome::Value(value) => Ok(value),
+        NativeOutcome::FramePushed => Err(AbruptCompletion::Internal("a constructor that pushed a frame")),
+    }
+}
+
+/// Gives a new built-in object the prototype of a class, and returns the object.
+fn set_prototype(machine: &mut Machine, at: HeapRef, prototype: HeapRef) -> HeapRef {
+    match machine.heap.get_mut(at) {
+        Some(Entry::Error(error)) => {
+            let ErrorObject { object, .. } = &mut **error;
+            object.proto = Some(prototype);
+            at
+        }
+        Some(Entry::Array(_)) => {
+            machine.heap.table_set(at, TableKind::Main, ARRAY_PROTOTYPE, Value::Ref(prototype));
+            at
+        }
+        _ => {
+            let object = Object { proto: Some(prototype), holds_collection: true, ..Object::default() };
+            let object = machine.heap.allocate(Entry::Object(object));
+            machine.heap.table_set(object, TableKind::Main, COLLECTION, Value::Ref(at));
+            object
+        }
+    }
+}
+
+/// A new array of the class of an array. ECMA-262 §10.4.2.2 ArraySpeciesCreate.
+/// Deviation: a class with a constructor or fields is not supported.
+pub(super) fn new_array_like(
+    machine: &mut Machine,
+    like: HeapRef,
+    values: Vec<Value>,
+) -> Result<HeapRef, AbruptCompletion> {
+    let prototype = machine.heap.prototype(like);
+    if let Some(prototype) = prototype
+        && !has_default_constructor(machine, prototype)
+    {
+        return unsupported(
+            "a new array of a class with a constructor or fields is not supported; copy it first: [...list]",
+        );
+    }
+    let array = machine.heap.new_array(values);
+    Ok(prototype.map_or(array, |prototype| set_prototype(machine, array, prototype)))
+}
+
+/// Whether a class extends Array, perhaps by way of other classes.
+pub(super) fn extends_array(machine: &Machine, mut class: HeapRef) -> bool {
+    loop {
+        match class_parts(machine, class).and_then(|parts| parts.parent.as_ref()) {
+            Some(Value::Ref(parent)) => class = *parent,
+            Some(Value::Builtin(parent)) => return parent.name() == "Array",
+            _ => return false,
+        }
+    }
+}
+
+/// Whether the class of a prototype and those it extends have no constructor of their own and no fields.
+fn has_default_constructor(machine: &Machine, prototype: HeapRef) -> bool {
+    let mut class = machine
+        .heap
+        .table(prototype, TableKind::Main)
+        .and_then(|table| machine.heap.table_get(table, &Value::text("constructor")));
+    loop {
+        class = match class {
+            Some(Value::Builtin(_)) => return true,
+            Some(Value::Ref(at)) => match machine.heap.get(at) {
+                Entry::Closure(closure) => {
+                    let entry =
+                        machine.program.functions.get(closure.function as usize).map_or(0, |f| f.entry as usize);
+                    let code = machine.program.code.get(entry..).unwrap_or(&[]);
+                    let passes_on = matches!(
+                        code,
+                        [I::Load(_), I::SuperCallSpread, I::Pop, I::InitFields, I::Pop, I::This, I::Return, ..]
+                    );
+                    match &closure.class {
+                        Some(Class { fields: None, parent, .. }) if passes_on => parent.clone(),
+                        _ => return false,
+                    }
+                }
+                _ => return false,
+            },
+            _ => return false,
+        };
     }
 }
 
@@ -315,10 +432,26 @@ pub(super) fn super_property(machine: &Machine, name: &Value) -> Result<Value, A
             Some(parts) => property::lookup(machine, &Value::Ref(parts.prototype), name),
             None => Ok(Value::Undefined),
         },
-        Some(Value::Builtin(_)) => {
-            let text = conversion::to_text(machine, name)?;
-            let found = machine.registry.find(&format!("Error.prototype.{text}"));
-            Ok(found.map_or(Value::Undefined, Value::Builtin))
+        Some(Value::Builtin(parent)) => {
+            let text = conversion::to_text(machine, name)?.to_utf8();
+            let class = parent.name();
+            let owner = if ErrorKind::from_name(class).is_some() { "Error" } else { class };
+            let this = slow_path::frame_this(machine, frame);
+            if text == "size"
+                && let Value::Ref(at) = this
+                && let Some(collection) = machine.heap.collection(at)
+            {
+                return property::property(machine, &Value::Ref(collection), name);
+            }
+            let mut owners = [owner, "Object"].into_iter();
+            let found = owners.find_map(|owner| machine.registry.find(&format!("{owner}.prototype.{text}")));
+            match found {
+                Some(found) => Ok(Value::Builtin(found)),
+                None if EXTENSIBLE_CLASSES.contains(&class) => {
+                    unsupported(format!("`super.{text}` of a class that extends {class} is not supported"))
+                }
+                None => Ok(Value::Undefined),
+            }
         }
         _ => {
             let text = conversion::to_text(machine, name)?;
@@ -352,7 +485,8 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Re
             let Value::Ref(at) = value else {
                 return Ok(matches!(value, Value::Builtin(_)) && matches!(builtin.name(), "Function" | "Object"));
             };
-            Ok(match (builtin.name(), machine.heap.get(*at)) {
+            let at = machine.heap.collection(*at).unwrap_or(*at);
+            Ok(match (builtin.name(), machine.heap.get(at)) {
                 ("Object", Entry::Object(object)) => !object.has_null_prototype(),
                 ("Object", _) | ("Error", Entry::Error(_)) | ("Array", Entry::Array(_)) => true,
                 ("Map", Entry::Map(_))
@@ -362,6 +496,9 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Re
                 | ("Promise", Entry::Promise(_)) => true,
                 ("Function", Entry::Closure(_) | Entry::Bound(_)) => true,
                 (name, Entry::Error(error)) => error.kind.name() == name,
+                ("WeakMap" | "WeakSet", _) => {
+                    property::receiver(machine, value).is_some_and(|kind| kind.name() == builtin.name())
+                }
                 _ => false,
             })
         }
@@ -372,21 +509,12 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Re
 
 fn has_prototype(machine: &Machine, value: &Value, prototype: HeapRef) -> bool {
     let Value::Ref(at) = value else { return false };
-    let mut proto = match machine.heap.get(*at) {
-        Entry::Object(object) => object.proto,
-        Entry::Error(error) => error.object.proto,
-        _ => None,
-    };
+    let mut proto = machine.heap.prototype(*at);
     for _ in 0..10_000 {
         match proto {
             None => return false,
             Some(at) if at == prototype => return true,
-            Some(at) => {
-                proto = match machine.heap.get(at) {
-                    Entry::Object(object) => object.proto,
-                    _ => None,
-                }
-            }
+            Some(at) => proto = machine.heap.prototype(at),
         }
     }
     false

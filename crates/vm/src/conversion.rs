@@ -7,8 +7,8 @@ use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error, unsu
 use super::entry::Entry;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
-use super::natives::NativeRegistry;
-use super::object::IterationKind;
+use super::natives::{NativeRegistry, Receiver};
+use super::object::{IterationKind, Object};
 use super::operand_conversion::OperandConversion;
 use super::text::{ROPE_BYTES, Str};
 use super::value::{HeapRef, Value};
@@ -209,7 +209,7 @@ impl<'m> TextConversion<'m> {
                 let name = name.rsplit('.').next().unwrap_or(name);
                 Ok(Str::new(&format!("function {name}() {{ [native code] }}")))
             }
-            Value::Ref(at) => match machine.heap.get(*at) {
+            Value::Ref(at) => match machine.heap.get(machine.heap.collection(*at).unwrap_or(*at)) {
                 Entry::Array(_) => self.join(*at, &Str::single(u16::from(b','))),
                 Entry::Error(_) => self.error(value),
                 Entry::Closure(closure) => {
@@ -242,6 +242,10 @@ impl<'m> TextConversion<'m> {
                 Entry::Date(time) => Ok(Str::new(&date::date_text(*time, date::DateText::Full))),
                 Entry::Object(object) if object.has_null_prototype() => {
                     type_error("Cannot convert object to primitive value")
+                }
+                Entry::Object(Object { holds_collection: true, .. }) => {
+                    let kind = property::receiver(self.machine, value).map_or("Object", Receiver::name);
+                    Ok(Str::new(&format!("[object {kind}]")))
                 }
                 _ => Ok(Str::new("[object Object]")),
             },

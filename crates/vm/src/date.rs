@@ -1,8 +1,10 @@
 //! Times and dates: the arithmetic, the texts and the parser of `Date`, all in UTC. ECMA-262 §21.4.1 Overview of Date Objects and
 //! Definitions of Abstract Operations. A time value is a double: milliseconds since 1970-01-01T00:00:00Z, or NaN.
 
+mod format;
 mod parser;
 
+pub(super) use format::{DateFormat, FormatField};
 pub(super) use parser::parse;
 
 const DAY_MS: f64 = 86_400_000.0;
@@ -10,8 +12,28 @@ const DAY_MS: f64 = 86_400_000.0;
 /// The largest time value. ECMA-262 §21.4.1.1 Time Values and Time Range.
 const MAX_TIME: f64 = 8.64e15;
 
-const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// Names of weekdays. Three letters are the short name.
+const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
+/// Names of months. Three letters are the short name.
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+fn name_at(names: &[&'static str], at: i64) -> &'static str {
+    usize::try_from(at).ok().and_then(|at| names.get(at).copied()).unwrap_or_default()
+}
 
 /// A field of a date, by its place in [`DateFields`] as numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,8 +146,8 @@ pub(super) fn date_text(time: f64, kind: DateText) -> String {
         return "Invalid Date".to_owned();
     }
     let [year, month, date, hours, minutes, seconds, _, weekday] = fields(time).map(|field| field as i64);
-    let name = |names: &[&'static str], at: i64| usize::try_from(at).ok().and_then(|at| names.get(at).copied());
-    let (weekday, month) = (name(&WEEKDAYS, weekday).unwrap_or_default(), name(&MONTHS, month).unwrap_or_default());
+    let short_name = |names: &[&'static str], at: i64| name_at(names, at).get(..3).unwrap_or_default();
+    let (weekday, month) = (short_name(&WEEKDAYS, weekday), short_name(&MONTHS, month));
     let year = format!("{}{:04}", if year < 0 { "-" } else { "" }, year.abs());
     let clock = format!("{hours:02}:{minutes:02}:{seconds:02} GMT");
     let zone = "+0000 (Coordinated Universal Time)";
@@ -135,18 +157,6 @@ pub(super) fn date_text(time: f64, kind: DateText) -> String {
         DateText::Time => format!("{clock}{zone}"),
         DateText::Utc => format!("{weekday}, {date:02} {month} {year} {clock}"),
     }
-}
-
-/// `1/31/2020` and `12:00:00 PM`, as ECMA-402 formats the date and the time of a time value for `en-US`.
-/// `None`: the year is before 1, which has an era.
-pub(super) fn locale_texts(time: f64) -> Option<(String, String)> {
-    let [year, month, date, hours, minutes, seconds, ..] = fields(time).map(|field| field as i64);
-    if year < 1 {
-        return None;
-    }
-    let half = if hours < 12 { "AM" } else { "PM" };
-    let clock = format!("{}:{minutes:02}:{seconds:02} {half}", (hours + 11) % 12 + 1);
-    Some((format!("{}/{date}/{year}", month + 1), clock))
 }
 
 #[cfg(test)]

@@ -165,6 +165,7 @@ impl EntryDecoder {
             proto: if flags & 4 != 0 { Some(HeapRef::NONE) } else { optional_reference(proto)? },
             frozen: flags & 1 != 0,
             prototype: flags & 2 != 0,
+            holds_collection: flags & 8 != 0,
         })
     }
 

@@ -204,8 +204,10 @@ impl<'a> EntryEncoder<'a> {
     }
 
     fn write_object(&mut self, object: &Object) {
-        let flags =
-            u8::from(object.frozen) | u8::from(object.prototype) << 1 | u8::from(object.has_null_prototype()) << 2;
+        let flags = u8::from(object.frozen)
+            | u8::from(object.prototype) << 1
+            | u8::from(object.has_null_prototype()) << 2
+            | u8::from(object.holds_collection) << 3;
         self.write(&format_args!("{flags},"));
         self.write_reference(object.proto.filter(|_| !object.has_null_prototype()));
         self.text.push(',');

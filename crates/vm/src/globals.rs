@@ -128,6 +128,8 @@ pub const CLASSES: &[&str] = &[
     "TimeoutError",
     "TypeError",
     "URIError",
+    "WeakMap",
+    "WeakSet",
 ];
 
 /// Classes whose call without `new` creates the same object.
@@ -470,7 +472,7 @@ pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = &[
             "toArray",
         ],
     ),
-    ("RegExp", &["compile", "hasIndices", "unicodeSets"]),
+    ("RegExp", &["compile"]),
     (
         "String",
         &[

@@ -13,7 +13,7 @@ use super::conversion::StrBuilder;
 use super::entry::Entry;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
-use super::object::ErrorKind;
+use super::object::{ErrorKind, Object};
 use super::operand_conversion::OperandConversion;
 use super::text::Str;
 use super::value::{HeapRef, Value};
@@ -130,12 +130,15 @@ fn value_to_json_at(
         Value::Accessor(_) => {
             return type_error("an object with getters is not a plain value; copy it with {...object}");
         }
-        Value::Ref(at) => match machine.heap.get(*at) {
+        Value::Ref(at) => match machine.heap.get(machine.heap.collection(*at).unwrap_or(*at)) {
             Entry::Array(_) => {
                 let items = machine.heap.elements(*at);
                 Json::Array(
                     items.iter().map(|v| value_to_json_at(machine, v, depth + 1, budget)).collect::<Result<_, _>>()?,
                 )
+            }
+            Entry::Object(Object { holds_collection: true, .. }) => {
+                return type_error("a WeakMap or WeakSet is not a plain value");
             }
             Entry::Object(_) | Entry::Error(_) => {
                 let mut members = serde_json::Map::new();

@@ -67,5 +67,5 @@ pub use limits::{ExceededLimit, Limits, MAX_CALL_GROUP_BYTES, MAX_OPEN_CALLS};
 pub use machine::{CallKey, CallRequest, Machine, MachineFailure, Reply, StopReason, TurnContext};
 pub use open_call::PendingCall;
 pub use program::{BYTECODE_VERSION, BytecodeError, Instruction, VerifiedProgram};
-pub use regexp::TextRegExp;
+pub use regexp::{STRING_PROPERTIES, TextRegExp};
 pub use snapshot::{MachineSnapshot, RestoreError};

@@ -23,6 +23,59 @@ pub struct Object {
     pub frozen: bool,
     /// Whether this is the prototype of a class. Its properties are not enumerable.
     pub prototype: bool,
+    /// Whether the table has a Map or Set under [`COLLECTION`] or [`WEAK_COLLECTION`].
+    pub holds_collection: bool,
+}
+
+/// The key of the Map or Set of an object whose class extends Map or Set. No operation of a program finds it.
+/// ECMA-262 §24.1.4 Properties of Map Instances, §24.2.5 Properties of Set Instances.
+pub const COLLECTION: Value = Value::Null;
+
+/// The key of the Map or Set that holds the entries of a WeakMap or WeakSet. No operation of a program finds it.
+/// ECMA-262 §24.3.4 Properties of WeakMap Instances, §24.4.4 Properties of WeakSet Instances.
+pub const WEAK_COLLECTION: Value = Value::Bool(false);
+
+/// The key of the prototype of an array whose class extends Array, among the properties of the array. No operation of a program
+/// finds it. ECMA-262 §10.4.2.2 ArrayCreate.
+pub const ARRAY_PROTOTYPE: Value = Value::Bool(true);
+
+impl Heap {
+    /// The Map or Set at an address, or the one of an object whose class extends Map or Set.
+    pub fn collection(&self, at: HeapRef) -> Option<HeapRef> {
+        match self.get(at) {
+            Entry::Map(_) | Entry::Set(_) => Some(at),
+            Entry::Object(object) if object.holds_collection => self.held_collection(object, &COLLECTION),
+            _ => None,
+        }
+    }
+
+    /// The Map with the entries of a WeakMap, or the Set with those of a WeakSet.
+    pub fn weak_collection(&self, at: HeapRef) -> Option<HeapRef> {
+        match self.get(at) {
+            Entry::Object(object) if object.holds_collection => self.held_collection(object, &WEAK_COLLECTION),
+            _ => None,
+        }
+    }
+
+    fn held_collection(&self, object: &Object, key: &Value) -> Option<HeapRef> {
+        match self.table_get(&object.table, key) {
+            Some(Value::Ref(collection)) => Some(collection),
+            _ => None,
+        }
+    }
+
+    /// The prototype of an object, if it is an object of the program. ECMA-262 §10.1.1 `[[GetPrototypeOf]]`.
+    pub fn prototype(&self, at: HeapRef) -> Option<HeapRef> {
+        match self.get(at) {
+            Entry::Object(object) => object.proto,
+            Entry::Error(error) => error.object.proto,
+            Entry::Array(array) => match self.table_get(array.extra.as_deref()?, &ARRAY_PROTOTYPE)? {
+                Value::Ref(prototype) => Some(prototype),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 /// A function of the program. ECMA-262 §10.2 ECMAScript Function Objects.
@@ -289,6 +342,10 @@ impl IteratorObject {
 
 /// A new iterator.
 pub(crate) fn new_iterator(heap: &mut Heap, source: Value, kind: IterationKind) -> HeapRef {
+    let source = match source {
+        Value::Ref(at) => Value::Ref(heap.collection(at).unwrap_or(at)),
+        source => source,
+    };
     let position = u32::from(kind == IterationKind::Names);
     heap.allocate(Entry::Iterator(Box::new(IteratorObject { source, kind, position })))
 }

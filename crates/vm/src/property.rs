@@ -35,6 +35,14 @@ pub(super) fn receiver(machine: &Machine, value: &Value) -> Option<Receiver> {
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Array(_) => Receiver::Array,
             Entry::Object(object) if object.has_null_prototype() => return None,
+            Entry::Object(Object { holds_collection: true, .. }) => match machine.heap.collection(*at) {
+                Some(collection) => return receiver(machine, &Value::Ref(collection)),
+                None => match machine.heap.weak_collection(*at).map(|weak| machine.heap.get(weak)) {
+                    Some(Entry::Map(_)) => Receiver::WeakMap,
+                    Some(Entry::Set(_)) => Receiver::WeakSet,
+                    _ => Receiver::Object,
+                },
+            },
             Entry::Object(_) => Receiver::Object,
             Entry::Closure(_) | Entry::Bound(_) => Receiver::Function,
             Entry::Error(_) => Receiver::Error,
@@ -179,15 +187,27 @@ fn find_symbol(
         Entry::Object(object) => get_from_chain(machine, object, key),
         Entry::Error(error) => get_from_chain(machine, &error.object, key),
         Entry::Closure(closure) => closure_property(machine, at, closure, key, &Str::empty()),
+        Entry::Array(_) => get_from_prototype(machine, at, key),
         _ => None,
     })
+}
+
+/// Looks up a key in the program's objects on the prototype chain of an object. ECMA-262 §10.1.8.1 OrdinaryGet.
+pub(super) fn get_from_prototype(machine: &Machine, at: HeapRef, key: &Value) -> Option<Value> {
+    match machine.heap.get(machine.heap.prototype(at)?) {
+        Entry::Object(prototype) => get_from_chain(machine, prototype, key),
+        _ => None,
+    }
 }
 
 /// An own property of an object, or one inherited from an object of the program. ECMA-262 §10.1.8.1 OrdinaryGet.
 /// Deviation: `name`, `message` and `constructor` of an error and the flags of a regexp are found here, not on prototypes.
 fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Result<Option<Value>, AbruptCompletion> {
     Ok(match machine.heap.get(at) {
-        Entry::Object(object) => get_from_chain(machine, object, key),
+        Entry::Object(object) => get_from_chain(machine, object, key).or_else(|| {
+            let collection = machine.heap.collection(at)?;
+            object_property(machine, collection, key, name).ok()?
+        }),
         Entry::Array(array) => {
             if let Some(index) = name.array_index() {
                 return Ok(Some(machine.heap.element(at, index as usize).or_undefined()));
@@ -201,6 +221,7 @@ fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> R
                 .extra
                 .as_ref()
                 .and_then(|table| machine.heap.table_get(table, key).or_else(|| machine.heap.table_get(table, &raw)))
+                .or_else(|| get_from_prototype(machine, at, key))
         }
         Entry::Closure(closure) => closure_property(machine, at, closure, key, name),
         Entry::Error(error) => {
@@ -225,6 +246,8 @@ fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> R
                 "multiline" => Some(flag(b'm')),
                 "dotAll" => Some(flag(b's')),
                 "unicode" => Some(flag(b'u')),
+                "unicodeSets" => Some(flag(b'v')),
+                "hasIndices" => Some(flag(b'd')),
                 "sticky" => Some(flag(b'y')),
                 _ => None,
             }

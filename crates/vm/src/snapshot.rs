@@ -8,7 +8,7 @@
 //! | array | `["a", frozen, table of other properties or null, [value…]]` |
 //! | array of more than 512 elements | `["A", frozen, table or null, start, length, [chunk…]]` |
 //! | chunk of an array | `["k", [value…]]` |
-//! | object | `["o", flags (1 frozen, 2 prototype of a class), prototype or 0, table]` |
+//! | object | `["o", flags (1 frozen, 2 prototype of a class, 4 null prototype, 8 with a hidden Map or Set), prototype or 0, table]` |
 //! | function | `["f", number, [cell…]]`, and if it has more: `, this or [], home or 0, static, class, table, hidden table]` |
 //! | class, within its function | `[prototype, parent or [], field initializer or 0]` or null |
 //! | error | `["e", kind, hidden table, flags, prototype or 0, table]` |

@@ -187,6 +187,8 @@ fn every_field_of_a_machine_survives_its_snapshot() {
         // An array and an object of several chunks, a shifted array, frozen ones, a match with its own properties.
         "const a: any = []; for (let i = 0; i < 700; i++) a.push(i); a.shift(); const o: any = {}; for (let i = 0; i < 300; i++) o['k' + i] = i; Object.freeze(a); Object.freeze(o); Object.freeze([1]); const m: any = new RegExp('b', 'y').exec('b'); const r = /a/g; r.test('aa'); CC(a.length + m.index)",
         "const m = new Map(); const s = new Set(); for (let i = 0; i < 300; i++) { m.set(i, [i]); s.add('' + i) } m.delete(5); s.delete('1'); for (const x of m.keys()) { if (x > 200) { CC('x'); break } }",
+        // Objects of classes that extend Map and Array, and a WeakMap.
+        "class M extends Map {} class A extends Array {} const m = new M([[1, 2]]), a: any = new A(); a.push(m); const w = new WeakMap([[m, a]]); CC('x'); w.delete(m)",
         // Classes with fields, parents and static members; functions with captures, properties and bound arguments.
         "class A { n = 1; static s = [2]; static m() { return () => super.toString } } class B extends A { m = 2; static m() { return super.m } constructor() { super(); CC('in') } } let n = 0; const f: any = () => n++; f.p = 1; const g = f.bind({ t: 1 }, 2, 3); const e: any = new RangeError('r'); e.own = 1; new B(); A.m(); CC(g.length + e)",
         // Built-in functions that wait for callbacks.

@@ -60,3 +60,21 @@ const r = /a/g; console.log(['a', 'a', 'a'].filter((s) => r.test(s)).length, ['a
 const hex = (s) => s.match(/^#([\da-f]{2})([\da-f]{2})([\da-f]{2})$/i)?.slice(1).map((h) => parseInt(h, 16)); console.log(hex('#ff8000'), hex('red'));
 //// Markdown links
 console.log('[a](x) and [b](y)'.replace(/\[([^\]]+)\]\(([^)]+)\)/g, '<$2|$1>'), '**bold** _it_'.replace(/\*\*(.+?)\*\*/g, '<b>$1</b>').replace(/_(.+?)_/g, '<i>$1</i>'));
+//// the flag y: a match begins exactly at lastIndex
+const word = /\w+/y; console.log(word.test('ab cd'), word.lastIndex, word.test('ab cd'), word.lastIndex, word.sticky, word.flags); word.lastIndex = 3; console.log(word.exec('ab cd')[0], word.lastIndex); word.lastIndex = 9; console.log(word.exec('ab cd'), word.lastIndex);
+//// the flag y in methods of strings
+console.log('aab'.replace(/a/y, 'x'), 'baa'.replace(/a/y, 'x'), 'aab'.replace(/a/gy, 'x'), 'baa'.replace(/a/gy, 'x'), 'aaba'.match(/a/gy), 'baa'.match(/a/gy), 'aab'.match(/a/y).index, 'ba'.search(/a/y), 'ab'.search(/a/y), 'a-b-c'.split(/-/y), 'aXbX'.split(/x/iy), [...'aaba'.matchAll(/a/gy)].map((m) => m.index)); const r = /a/y; console.log('aab'.replace(r, 'x'), r.lastIndex, 'aab'.replace(r, 'x'), r.lastIndex, 'aab'.replace(r, 'x'), r.lastIndex); console.log('aab'.match(r).index, r.lastIndex, 'aab'.replaceAll(/a/gy, (m) => m + m));
+//// the flag y reads tokens
+function* tokens(text) { const token = /\s*(?:(\d+)|([-+*/()]))/y; while (token.lastIndex < text.length) { const at = token.lastIndex; const m = token.exec(text); if (!m) throw new SyntaxError(`at ${at}: ${text.slice(at)}`); yield m[1] ? { number: Number(m[1]) } : { sign: m[2] }; } } console.log([...tokens('12 + (3*4)')]); try { console.log([...tokens('1 + x')]); } catch (e) { console.log(e.message); }
+//// the flag y with anchors and m
+const line = /^\w+$/my; console.log(line.exec('a\nb')?.[0], line.lastIndex, line.exec('a\nb'), line.lastIndex); line.lastIndex = 2; console.log(line.exec('a\nb')?.[0]); console.log(/^b/y.exec('ab'), /(?<=a)b/y.test('ab'));
+//// the flag d: positions of the groups
+const m = /(\d+)-(?:(x)|(\w))/d.exec('on 12-a'); console.log(m.indices, m.indices.groups, m.index, m.indices[0], m.indices[2], Object.keys(m)); console.log(/a/d.hasIndices, /a/.hasIndices, /a/dgimsuy.flags, /a/.exec('a').indices);
+//// the flag d with names
+const { indices } = /(?<year>\d{4})-(?<month>\d\d)(?<rest>x)?/d.exec('on 2024-05'); console.log(indices.groups.year, indices.groups.month, indices.groups.rest, { ...indices.groups }, indices.length); for (const m of 'a1 b22'.matchAll(/[a-z](?<n>\d+)/dg)) console.log(m.indices.groups.n, m.index); console.log('a1'.match(/\d/d).indices[0], 'a1'.match(/\d/dg), 'a1'.replace(/\d/d, '[$&]'));
+//// the flag d counts units
+console.log(/(.)b/du.exec('\u{1f600}b').indices, /(.)b/d.exec('\u{1f600}b').indices[1], new RegExp('(a)(b)?', 'd').exec('xa').indices);
+//// the flag v: set notation
+console.log('a1_Z'.match(/[\w--\d]/gv), 'aeiou xyz'.match(/[[a-z]--[aeiou]]+/v)[0], 'abc123'.match(/[\p{ASCII}&&\p{Nd}]+/v)[0], /[[a-c][x-z]]+/v.exec('mabx')[0], /[^[a-c]]/v.exec('abcd')[0], /^[\p{L}--[a-z]]$/iv.test('É'), /^\p{Lu}$/v.test('É'), /[\--\/]/v.test('.'), /./v.exec('😀')[0].length, /a/v.unicodeSets, /a/u.unicodeSets, /a/v.unicode, /a/v.flags);
+//// the flags u and v exclude each other
+for (const flags of ['uv', 'gg', 'yy', 'dx', 'dgimsvy']) { try { console.log(new RegExp('a', flags).flags); } catch (e) { console.log(e.name, e.message); } } for (const pattern of ['[a--b&&c]', '[(]', '[a-z--b]', '[&&&]', '[[a]--[b]--[c]]', '[a&&b&&c]']) { try { console.log(new RegExp(pattern, 'v').source); } catch (e) { console.log(e.name); } }

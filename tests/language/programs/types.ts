@@ -57,14 +57,14 @@ console.log(JSON.stringify(new B(5)), Object.keys(new B(1))); class E extends Er
 const log = (x) => { console.log(x); return x };
 class A { base; constructor(base = 1) { this.base = base; log('A ' + Object.keys(this)) } } class B extends A { y; z; x = log('field'); constructor(y, z = log('default')) { log('before'); super(7); this.y = y; this.z = z; log('after ' + this.y + this.z); function inner() { return 'hoisted' } log(inner()) } }
 console.log(JSON.stringify(new B(5)), Object.keys(new B(1))); class E extends Error { code; cause2; constructor(message, code, cause2) { super(message); this.code = code; this.cause2 = cause2; this.name = 'E' } } const e = new E('m', 42); console.log(e.code, e.message, e.name, Object.keys(e), e instanceof E);
-//// exports are declarations
+//// exports are declarations, and the default function is called
 import type { X } from './x'; export type T = number; export interface I { a: T } export const one = 1, { two } = { two: 2 }; console.log(hoisted(), early.name);
 export function hoisted() { return 'h' + one0() } export class C { static n = 3 } function one0() { return 1 } export { one as first, one0 }; export type { T as U }; export { type I as J }; export async function later() { return 5 }
 console.log(one + two, C.n, await later()); export default function early() { return 'e' } export let changed = 1; changed++; console.log(changed);
 //// node
 const one = 1, { two } = { two: 2 }; console.log(hoisted(), early.name);
 function hoisted() { return 'h' + one0() } class C { static n = 3 } function one0() { return 1 } async function later() { return 5 }
-console.log(one + two, C.n, await later()); function early() { return 'e' } let changed = 1; changed++; console.log(changed);
+console.log(one + two, C.n, await later()); function early() { return 'e' } let changed = 1; changed++; console.log(changed); return early();
 //// main may be the default export
 export default async function main(input: any) { console.log('main', input); return 2 }
 //// node

@@ -4,6 +4,7 @@
 use super::super::array::Array;
 use super::super::entry::Entry;
 use super::super::machine::Machine;
+use super::super::natives::Receiver;
 use super::super::table::{Table, TableKind};
 use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
@@ -102,9 +103,8 @@ impl<'a> Copier<'a> {
         let heap = &self.machine.heap;
         shown.len = match heap.get(at) {
             Entry::Array(array) => array.len(),
-            Entry::Map(table) | Entry::Set(table) => table.len(),
             Entry::Promise(_) => 1,
-            _ => 0,
+            _ => heap.collection(at).and_then(|at| heap.table(at, TableKind::Main)).map_or(0, Table::len),
         };
         let members = self.member_values(at, &shown.kind);
         let iterates = matches!(shown.kind, ObjectKind::Iterator { plain: false, .. });
@@ -118,7 +118,9 @@ impl<'a> Copier<'a> {
         self.open.push(at);
         match heap.get(at) {
             Entry::Array(array) => self.copy_elements(at, array, members.len(), &mut shown),
-            Entry::Map(_) | Entry::Set(_) => self.copy_entries(at, 0, &mut shown),
+            Entry::Map(_) | Entry::Set(_) | Entry::Object(Object { holds_collection: true, .. }) => {
+                self.copy_entries(heap.collection(at).unwrap_or(at), 0, &mut shown);
+            }
             Entry::Iterator(iterator) => self.copy_remaining_entries(iterator, &mut shown),
             Entry::Promise(promise) => shown.items.push(match promise.state {
                 PromiseState::Pending => ContainerItem::Pending,
@@ -137,9 +139,19 @@ impl<'a> Copier<'a> {
         let machine = self.machine;
         let function = |kind: String| (ObjectKind::Function(kind), "Function".to_owned());
         match machine.heap.get(at) {
-            Entry::Array(_) => (ObjectKind::Array, "Array".to_owned()),
             Entry::Object(object) if object.has_null_prototype() => (ObjectKind::Object, NULL_PROTOTYPE.to_owned()),
-            Entry::Object(object) => (ObjectKind::Object, class_name(machine, object, "Object")),
+            Entry::Array(_) => (ObjectKind::Array, class_name(machine, machine.heap.prototype(at), "Array")),
+            Entry::Object(Object { holds_collection: true, proto, .. }) => {
+                match property::receiver(machine, &Value::Ref(at)).unwrap_or(Receiver::Object) {
+                    Receiver::Map => (ObjectKind::Map, class_name(machine, *proto, "Map")),
+                    Receiver::Set => (ObjectKind::Set, class_name(machine, *proto, "Set")),
+                    weak => {
+                        let label = format!("{} {{ <items unknown> }}", weak.name());
+                        (ObjectKind::Function(label), weak.name().to_owned())
+                    }
+                }
+            }
+            Entry::Object(object) => (ObjectKind::Object, class_name(machine, object.proto, "Object")),
             Entry::Map(_) => (ObjectKind::Map, "Map".to_owned()),
             Entry::Set(_) => (ObjectKind::Set, "Set".to_owned()),
             Entry::Closure(_) | Entry::Bound(_) => {
@@ -148,7 +160,7 @@ impl<'a> Copier<'a> {
                 function(label)
             }
             Entry::Error(error) => {
-                let class = class_name(machine, &error.object, error.kind.name());
+                let class = class_name(machine, error.object.proto, error.kind.name());
                 let label = error_label(machine, at, error.kind, &class);
                 self.take(label.stack.len());
                 (ObjectKind::Error(Box::new(label)), class)
@@ -315,9 +327,8 @@ impl<'a> Copier<'a> {
 /// Most prototypes that are searched for the name of a class.
 const MAX_PROTOTYPES: usize = 100;
 
-/// The name of the program's class that constructed an object, or `builtin` if there is none.
-pub(super) fn class_name(machine: &Machine, object: &Object, builtin: &str) -> String {
-    let mut proto = object.proto;
+/// The name of the program's class that constructed an object with this prototype, or `builtin` if there is none.
+pub(super) fn class_name(machine: &Machine, mut proto: Option<HeapRef>, builtin: &str) -> String {
     for _ in 0..MAX_PROTOTYPES {
         let Some(Entry::Object(object)) = proto.map(|at| machine.heap.get(at)) else { break };
         if let Some(class @ Value::Ref(_)) = machine.heap.table_get(&object.table, &Value::text("constructor")) {

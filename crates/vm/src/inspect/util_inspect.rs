@@ -124,11 +124,12 @@ impl InspectWriter {
     fn braces(&self, object: &ObjectCopy) -> (String, String, &'static str) {
         let none = String::new();
         match &object.kind {
-            ObjectKind::Array => (none, "[".to_owned(), "]"),
+            ObjectKind::Array if object.class == "Array" => (none, "[".to_owned(), "]"),
+            ObjectKind::Array => (none, format!("{}({}) [", object.class, object.len), "]"),
             ObjectKind::Object if object.class == "Object" => (none, "{".to_owned(), "}"),
             ObjectKind::Object => (none, format!("{} {{", object.class), "}"),
-            ObjectKind::Map => (none, format!("Map({}) {{", object.len), "}"),
-            ObjectKind::Set => (none, format!("Set({}) {{", object.len), "}"),
+            ObjectKind::Map => (none, format!("{} {{", collection_label(object, "Map")), "}"),
+            ObjectKind::Set => (none, format!("{} {{", collection_label(object, "Set")), "}"),
             ObjectKind::Promise => (none, "Promise {".to_owned(), "}"),
             ObjectKind::Iterator { name, plain: true } => (none, format!("Object [{name}] {{"), "}"),
             ObjectKind::Iterator { name, plain: false } => (none, format!("[{name}] {{"), "}"),
@@ -484,4 +485,10 @@ fn inspect_within(
         machine.charge_work((bytes - left) as u64);
     }
     Ok(write_within(&shown, &bounds, width))
+}
+
+/// The class of a Map or Set with its number of entries, as Node shows it (`getPrefix`).
+fn collection_label(object: &ObjectCopy, builtin: &str) -> String {
+    let label = format!("{}({})", object.class, object.len);
+    if object.class == builtin { label } else { format!("{label} [{builtin}]") }
 }

@@ -16,7 +16,7 @@ use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver};
 use crate::object::IterationKind;
-use crate::{callback, conversion, iteration, object, property};
+use crate::{callback, class, conversion, iteration, object, property};
 
 pub(super) static ROWS: &[BuiltinDefinition] =
     &[
@@ -88,8 +88,9 @@ pub(super) static ROWS: &[BuiltinDefinition] =
                 _ if from < len => FirstChange::Write(from),
                 _ => FirstChange::Add(from),
             })?;
+            let removed = class::new_array_like(machine, at, removed)?;
             machine.heap.set_elements(at, remaining);
-            Ok(array_outcome(machine, removed))
+            Ok(NativeOutcome::Value(Value::Ref(removed)))
         }),
         // ECMA-262 §23.1.3.35 Array.prototype.toSpliced.
         ("Array.prototype.toSpliced", 2, |machine, args| {
@@ -159,11 +160,12 @@ pub(super) static ROWS: &[BuiltinDefinition] =
             );
             let values = machine.heap.elements_between(at, from, to.max(from));
             machine.heap.check_room(16 * values.len() as u64)?;
-            Ok(array_outcome(machine, values))
+            Ok(NativeOutcome::Value(Value::Ref(class::new_array_like(machine, at, values)?)))
         }),
         // ECMA-262 §23.1.3.2 Array.prototype.concat. `Symbol.isConcatSpreadable` does not exist: arrays are spread, all else is not.
         ("Array.prototype.concat", 1, |machine, args| {
-            let mut values = machine.heap.elements(this_array(machine, args)?);
+            let at = this_array(machine, args)?;
+            let mut values = machine.heap.elements(at);
             for index in 0..args.count {
                 match super::arg(machine, args, index) {
                     Value::Ref(at) if machine.heap.array(at).is_some() => values.extend(machine.heap.elements(at)),
@@ -171,7 +173,7 @@ pub(super) static ROWS: &[BuiltinDefinition] =
                 }
             }
             machine.heap.check_room(16 * values.len() as u64)?;
-            Ok(array_outcome(machine, values))
+            Ok(NativeOutcome::Value(Value::Ref(class::new_array_like(machine, at, values)?)))
         }),
         // ECMA-262 §23.1.3.39 Array.prototype.with.
         ("Array.prototype.with", 2, |machine, args| {
@@ -192,7 +194,8 @@ pub(super) static ROWS: &[BuiltinDefinition] =
         // ECMA-262 §23.1.3.13 Array.prototype.flat.
         ("Array.prototype.flat", 0, |machine, args| {
             let depth = super::arg_integer(machine, args, 0, 1.0)?;
-            let mut path = vec![(this_array(machine, args)?, 0usize)];
+            let this = this_array(machine, args)?;
+            let mut path = vec![(this, 0usize)];
             let mut values = Vec::new();
             while let Some((at, index)) = path.pop() {
                 if index >= machine.heap.array_len(at) {
@@ -209,7 +212,7 @@ pub(super) static ROWS: &[BuiltinDefinition] =
                 }
                 machine.heap.check_room(16 * values.len() as u64)?;
             }
-            Ok(array_outcome(machine, values))
+            Ok(NativeOutcome::Value(Value::Ref(class::new_array_like(machine, this, values)?)))
         }),
         // ECMA-262 §23.1.3.18 Array.prototype.join.
         ("Array.prototype.join", 1, |machine, args| {
@@ -426,9 +429,12 @@ fn start_iteration(machine: &mut Machine, args: &NativeArgs, kind: CallbackMetho
 
 /// Starts a method that collects results in a new array.
 fn start_collection(machine: &mut Machine, args: &NativeArgs, kind: CallbackMethod) -> NativeResult {
-    this_array(machine, args)?;
+    let this = this_array(machine, args)?;
     let mut frame = NativeFrame::for_array(machine, args, kind)?;
-    frame.out = callback::empty_array(machine);
+    frame.out = match kind {
+        CallbackMethod::From => callback::empty_array(machine),
+        _ => Value::Ref(class::new_array_like(machine, this, Vec::new())?),
+    };
     callback::run_native(machine, frame)
 }
 

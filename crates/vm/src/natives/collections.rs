@@ -10,9 +10,9 @@ use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, TableKey, Value};
-use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, object};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver, object};
 use crate::object::{IterationKind, iterator_next, new_iterator};
-use crate::{callback, iteration, json, slow_path};
+use crate::{callback, iteration, json, property, slow_path};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §24.1.1.1 Map, called without `new`.
@@ -38,7 +38,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     }),
     // ECMA-262 §24.1.3.6 Map.prototype.get.
     ("Map.prototype.get", 1, |machine, args| {
-        let map = this_map(machine, args)?;
+        let map = this_collection(machine, args, Receiver::Map)?;
         let found = machine
             .heap
             .table(map, TableKind::Main)
@@ -47,7 +47,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     }),
     // ECMA-262 §24.1.3.9 Map.prototype.set.
     ("Map.prototype.set", 2, |machine, args| {
-        let map = this_map(machine, args)?;
+        let map = this_collection(machine, args, Receiver::Map)?;
         machine.heap.check_room(0)?;
         let (key, value) = (canonicalize_key(super::arg(machine, args, 0)), super::arg(machine, args, 1));
         machine.heap.table_set(map, TableKind::Main, key, value);
@@ -55,41 +55,41 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     }),
     // ECMA-262 §24.1.3.7 Map.prototype.has.
     ("Map.prototype.has", 1, |machine, args| {
-        let map = this_map(machine, args)?;
+        let map = this_collection(machine, args, Receiver::Map)?;
         Ok(object::table_has(machine, map, &super::arg(machine, args, 0)).into())
     }),
     // ECMA-262 §24.1.3.3 Map.prototype.delete.
     ("Map.prototype.delete", 1, |machine, args| {
-        let map = this_map(machine, args)?;
+        let map = this_collection(machine, args, Receiver::Map)?;
         let key = super::arg(machine, args, 0);
         Ok(machine.heap.table_remove(map, TableKind::Main, &key).into())
     }),
     // ECMA-262 §24.1.3.1 Map.prototype.clear.
     ("Map.prototype.clear", 0, |machine, args| {
-        let map = this_map(machine, args)?;
+        let map = this_collection(machine, args, Receiver::Map)?;
         machine.heap.table_clear(map, TableKind::Main);
         Ok(NativeOutcome::Value(Value::Undefined))
     }),
     // ECMA-262 §24.1.3.4 Map.prototype.entries.
     ("Map.prototype.entries", 0, |machine, args| {
-        create_iterator(machine, args, this_map(machine, args)?, IterationKind::Entries)
+        create_iterator(machine, args, this_collection(machine, args, Receiver::Map)?, IterationKind::Entries)
     }),
     // ECMA-262 §24.1.3.8 Map.prototype.keys.
     ("Map.prototype.keys", 0, |machine, args| {
-        create_iterator(machine, args, this_map(machine, args)?, IterationKind::Keys)
+        create_iterator(machine, args, this_collection(machine, args, Receiver::Map)?, IterationKind::Keys)
     }),
     // ECMA-262 §24.1.3.11 Map.prototype.values.
     ("Map.prototype.values", 0, |machine, args| {
-        create_iterator(machine, args, this_map(machine, args)?, IterationKind::Values)
+        create_iterator(machine, args, this_collection(machine, args, Receiver::Map)?, IterationKind::Values)
     }),
     // ECMA-262 §24.1.3.5 Map.prototype.forEach.
     ("Map.prototype.forEach", 1, |machine, args| {
-        this_map(machine, args)?;
+        this_collection(machine, args, Receiver::Map)?;
         for_each(machine, args)
     }),
     // ECMA-262 §24.2.4.1 Set.prototype.add.
     ("Set.prototype.add", 1, |machine, args| {
-        let set = this_set(machine, args)?;
+        let set = this_collection(machine, args, Receiver::Set)?;
         machine.heap.check_room(0)?;
         let value = canonicalize_key(super::arg(machine, args, 0));
         machine.heap.table_set(set, TableKind::Main, value, Value::Undefined);
@@ -97,36 +97,36 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     }),
     // ECMA-262 §24.2.4.8 Set.prototype.has.
     ("Set.prototype.has", 1, |machine, args| {
-        let set = this_set(machine, args)?;
+        let set = this_collection(machine, args, Receiver::Set)?;
         Ok(object::table_has(machine, set, &super::arg(machine, args, 0)).into())
     }),
     // ECMA-262 §24.2.4.4 Set.prototype.delete.
     ("Set.prototype.delete", 1, |machine, args| {
-        let set = this_set(machine, args)?;
+        let set = this_collection(machine, args, Receiver::Set)?;
         let value = super::arg(machine, args, 0);
         Ok(machine.heap.table_remove(set, TableKind::Main, &value).into())
     }),
     // ECMA-262 §24.2.4.2 Set.prototype.clear.
     ("Set.prototype.clear", 0, |machine, args| {
-        let set = this_set(machine, args)?;
+        let set = this_collection(machine, args, Receiver::Set)?;
         machine.heap.table_clear(set, TableKind::Main);
         Ok(NativeOutcome::Value(Value::Undefined))
     }),
     // ECMA-262 §24.2.4.6 Set.prototype.entries.
     ("Set.prototype.entries", 0, |machine, args| {
-        create_iterator(machine, args, this_set(machine, args)?, IterationKind::Entries)
+        create_iterator(machine, args, this_collection(machine, args, Receiver::Set)?, IterationKind::Entries)
     }),
     // ECMA-262 §24.2.4.13 Set.prototype.keys.
     ("Set.prototype.keys", 0, |machine, args| {
-        create_iterator(machine, args, this_set(machine, args)?, IterationKind::Values)
+        create_iterator(machine, args, this_collection(machine, args, Receiver::Set)?, IterationKind::Values)
     }),
     // ECMA-262 §24.2.4.17 Set.prototype.values.
     ("Set.prototype.values", 0, |machine, args| {
-        create_iterator(machine, args, this_set(machine, args)?, IterationKind::Values)
+        create_iterator(machine, args, this_collection(machine, args, Receiver::Set)?, IterationKind::Values)
     }),
     // ECMA-262 §24.2.4.7 Set.prototype.forEach.
     ("Set.prototype.forEach", 1, |machine, args| {
-        this_set(machine, args)?;
+        this_collection(machine, args, Receiver::Set)?;
         for_each(machine, args)
     }),
     // ECMA-262 §24.2.4.18 Set.prototype.union.
@@ -187,28 +187,22 @@ fn canonicalize_key(key: Value) -> Value {
 }
 
 /// The values of the iterable that a constructor receives.
-fn initial_entries(machine: &mut Machine, args: &NativeArgs) -> Result<Vec<Value>, AbruptCompletion> {
+pub(super) fn initial_entries(machine: &mut Machine, args: &NativeArgs) -> Result<Vec<Value>, AbruptCompletion> {
     match super::arg(machine, args, 0) {
         Value::Undefined | Value::Null => Ok(Vec::new()),
         _ => iteration::iterate_argument(machine, args),
     }
 }
 
-fn this_map(machine: &Machine, args: &NativeArgs) -> Result<HeapRef, AbruptCompletion> {
+/// The Map or Set that a method is called on.
+fn this_collection(machine: &Machine, args: &NativeArgs, kind: Receiver) -> Result<HeapRef, AbruptCompletion> {
     match args.this {
-        Value::Ref(at) if matches!(machine.heap.get(at), Entry::Map(_)) => Ok(at),
+        Value::Ref(at) if property::receiver(machine, &args.this) == Some(kind) => {
+            Ok(machine.heap.collection(at).unwrap_or(at))
+        }
         _ => type_error(format!(
-            "Method Map.prototype called on incompatible receiver {}",
-            json::display_text(machine, &args.this)
-        )),
-    }
-}
-
-fn this_set(machine: &Machine, args: &NativeArgs) -> Result<HeapRef, AbruptCompletion> {
-    match args.this {
-        Value::Ref(at) if matches!(machine.heap.get(at), Entry::Set(_)) => Ok(at),
-        _ => type_error(format!(
-            "Method Set.prototype called on incompatible receiver {}",
+            "Method {}.prototype called on incompatible receiver {}",
+            kind.name(),
             json::display_text(machine, &args.this)
         )),
     }
@@ -220,12 +214,13 @@ fn operands(
     machine: &mut Machine,
     args: &NativeArgs,
 ) -> Result<(IndexSet<TableKey>, IndexSet<TableKey>), AbruptCompletion> {
-    let set = this_set(machine, args)?;
+    let set = this_collection(machine, args, Receiver::Set)?;
     let other = match super::arg(machine, args, 0) {
-        Value::Ref(at) if matches!(machine.heap.get(at), Entry::Set(_) | Entry::Map(_)) => at,
-        Value::Ref(_) | Value::Builtin(_) => return unsupported("a method of a Set takes a Set or a Map here"),
+        Value::Ref(at) => machine.heap.collection(at),
+        Value::Builtin(_) => None,
         _ => return type_error("The \"other\" argument must be of type Set"),
     };
+    let Some(other) = other else { return unsupported("a method of a Set takes a Set or a Map here") };
     let mut members = |at: HeapRef| {
         let mut keys = IndexSet::new();
         if let Some(table) = machine.heap.table(at, TableKind::Main) {

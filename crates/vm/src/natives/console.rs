@@ -6,9 +6,13 @@ use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
+use super::options::MethodOptions;
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
 use crate::inspect::util_inspect::{self, inspect_cell, width};
 use crate::{conversion, property};
+
+/// Most levels of objects that `console.dir` shows: the writer recurses once per level.
+const MAX_DEPTH: usize = 100;
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("console.log", 0, log),
@@ -36,11 +40,20 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         logged
     }),
     ("console.dir", 0, |machine, args| {
-        if !matches!(super::arg(machine, args, 1), Value::Undefined) {
-            return unsupported("the options of console.dir are not supported");
+        let mut options = MethodOptions::read(machine, args)?;
+        let depth = match options.take("depth") {
+            None => 2,
+            Some(Value::Null) => MAX_DEPTH,
+            Some(Value::Number(depth)) if depth >= 0.0 => MAX_DEPTH.min(depth as usize),
+            Some(_) => return unsupported("the option `depth` of console.dir must be a number or null here"),
+        };
+        let shows_hidden = options.take("showHidden").is_some_and(|shows| shows.truthy());
+        if options.take("colors").is_some_and(|colors| colors.truthy()) {
+            return unsupported("colors of console.dir are not supported");
         }
+        options.finish("console.dir")?;
         let value = super::arg(machine, args, 0);
-        let text = util_inspect::inspect_value(machine, &value, 2, false)?;
+        let text = util_inspect::inspect_value(machine, &value, depth, shows_hidden)?;
         print(machine, &text)
     }),
     ("console.group", 0, group),
@@ -201,6 +214,7 @@ impl ConsoleColumn {
 fn table(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     let data = super::arg(machine, args, 0);
     let Value::Ref(at) = data else { return log(machine, &NativeArgs { count: args.count.min(1), ..args.clone() }) };
+    let at = machine.heap.collection(at).unwrap_or(at);
     let columns = match machine.heap.get(at).clone() {
         Entry::Map(entries) => {
             let mut pairs = Vec::new();

@@ -1,14 +1,15 @@
 //! `Date`. ECMA-262 §21.4 Date Objects. The local time zone is UTC.
 //!
-//! Deviations: the texts for a locale are those of `en-US` without options, and properties of the program on dates are not supported.
+//! Deviations: the texts for a locale are those of `en-US`, and properties of the program on dates are not supported.
 
 use super::super::abrupt_completion::{AbruptCompletion, PreferredType, range_error, type_error, unsupported};
-use super::super::date::{self, DateField, DateText};
+use super::super::date::{self, DateField, DateFormat, DateText, FormatField};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::number::to_integer;
 use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
+use super::options::MethodOptions;
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
 use crate::conversion;
 
@@ -106,13 +107,15 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         Ok(NativeOutcome::Value(text.map_or(Value::Null, |text| Value::text(&text))))
     }),
     // ECMA-402 §20.4.1 Date.prototype.toLocaleString.
-    ("Date.prototype.toLocaleString", 0, |machine, args| {
-        locale_text(machine, args, |(date, clock)| format!("{date}, {clock}"))
-    }),
+    ("Date.prototype.toLocaleString", 0, |machine, args| locale_text(machine, args, "toLocaleString", true, true)),
     // ECMA-402 §20.4.2 Date.prototype.toLocaleDateString.
-    ("Date.prototype.toLocaleDateString", 0, |machine, args| locale_text(machine, args, |(date, _)| date)),
+    ("Date.prototype.toLocaleDateString", 0, |machine, args| {
+        locale_text(machine, args, "toLocaleDateString", true, false)
+    }),
     // ECMA-402 §20.4.3 Date.prototype.toLocaleTimeString.
-    ("Date.prototype.toLocaleTimeString", 0, |machine, args| locale_text(machine, args, |(_, clock)| clock)),
+    ("Date.prototype.toLocaleTimeString", 0, |machine, args| {
+        locale_text(machine, args, "toLocaleTimeString", false, true)
+    }),
 ];
 
 /// ECMA-262 §21.4.2.1 Date.
@@ -191,14 +194,74 @@ fn store_time(machine: &mut Machine, at: HeapRef, time: f64) -> NativeOutcome {
     time.into()
 }
 
-fn locale_text(machine: &Machine, args: &NativeArgs, choose: fn((String, String)) -> String) -> NativeResult {
+/// A text for `en-US`. Without a field that the method is for, the fields of a date, of a time or of both are added.
+/// ECMA-402 §20.4.1 Date.prototype.toLocaleString, §11.1.2 CreateDateTimeFormat.
+fn locale_text(machine: &Machine, args: &NativeArgs, method: &str, has_date: bool, has_time: bool) -> NativeResult {
     let time = this_time(machine, args)?;
-    super::check_locale(machine, args)?;
+    super::check_language(machine, args, 0)?;
     if time.is_nan() {
         return Ok(Str::new("Invalid Date").into());
     }
-    match date::locale_texts(time) {
-        Some(texts) => Ok(Str::new(&choose(texts)).into()),
-        None => unsupported("the text of a date before the year 1 for a locale is not supported; use toISOString()"),
+    let mut options = MethodOptions::read(machine, args)?;
+    let mut format = DateFormat::default();
+    let out_of_range = |name: &str, value: &str| {
+        range_error(format!("Value {value} out of range for Date.prototype.{method} options property {name}"))
+    };
+    let last_hour = match options.take_text(machine, "hourCycle")?.as_deref() {
+        None | Some("h12") => 12,
+        Some("h11") => 11,
+        Some("h23") => 23,
+        Some("h24") => 24,
+        Some(value) => return out_of_range("hourCycle", value),
+    };
+    // Node counts hours to 24 for a `hour12` that is false.
+    format.last_hour = options.take("hour12").map_or(last_hour, |hour12| if hour12.truthy() { 12 } else { 24 });
+    match options.take_text(machine, "timeZone")? {
+        Some(zone) if !zone.eq_ignore_ascii_case("UTC") => {
+            return unsupported(format!("the time zone `{zone}` is not supported; use UTC"));
+        }
+        _ => {}
+    }
+    for (field, name) in FormatField::ALL {
+        if let Some(value) = options.take_text(machine, name)? {
+            format.forms[field as usize] = match field.form(&value) {
+                None => return out_of_range(name, &value),
+                form => form,
+            };
+        }
+    }
+    let first_field = FormatField::ALL.iter().find(|(field, _)| format.has(*field, *field));
+    let styles = [("dateStyle", has_date), ("timeStyle", has_time)];
+    let mut has_style = false;
+    for (name, is_allowed) in styles {
+        let Some(value) = options.take_text(machine, name)? else { continue };
+        if let Some((_, field)) = first_field {
+            return type_error(format!("Can't set option {field} when {name} is used"));
+        }
+        let is_style = if name == "dateStyle" { format.add_date_style(&value) } else { format.add_time_style(&value) };
+        if !is_style {
+            return out_of_range(name, &value);
+        }
+        if !is_allowed {
+            return type_error(format!("Invalid option : {name}"));
+        }
+        has_style = true;
+    }
+    options.finish("toLocaleString")?;
+    let needs_date = has_date && !format.has(FormatField::Weekday, FormatField::Day);
+    let needs_time = has_time && !format.has(FormatField::Hour, FormatField::Second);
+    let is_complete = has_style || (has_date && has_time && (!needs_date || !needs_time));
+    if needs_date && !is_complete {
+        format.add_date();
+    }
+    if needs_time && !is_complete {
+        format.add_time();
+    }
+    match format.text(time) {
+        Some(text) => Ok(Str::new(&text).into()),
+        None if date::fields(time)[0] < 1.0 => {
+            unsupported("the text of a date before the year 1 for a locale is not supported; use toISOString()")
+        }
+        None => unsupported("this choice of fields of a date is not supported; format the parts and join them"),
     }
 }

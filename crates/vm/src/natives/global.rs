@@ -41,6 +41,12 @@ fn structured_clone(machine: &mut Machine, value: &Value) -> Result<Value, Abrup
                 }
                 machine.heap.check_room(16 * elements.len() as u64)?;
                 machine.heap.set_elements(to, elements);
+                for (key, value) in property::own_entries(&machine.heap, &Value::Ref(from)) {
+                    if matches!(&key, Value::Text(name) if name.array_index().is_none()) {
+                        let value = clone_value(machine, &value, &mut copies, &mut pending)?;
+                        machine.heap.table_set(to, TableKind::Main, key, value);
+                    }
+                }
             }
             Entry::Object(_) | Entry::Error(_) => {
                 for (key, value) in property::own_entries(&machine.heap, &Value::Ref(from)) {
@@ -69,7 +75,7 @@ fn clone_value(
     copies: &mut HashMap<HeapRef, HeapRef>,
     pending: &mut Vec<(HeapRef, HeapRef)>,
 ) -> Result<Value, AbruptCompletion> {
-    let Value::Ref(at) = value else {
+    let Value::Ref(object) = value else {
         return match value {
             Value::Builtin(builtin) => unsupported(format!("structuredClone of `{}` is not supported", builtin.name())),
             Value::Accessor(_) => {
@@ -79,12 +85,14 @@ fn clone_value(
             value => Ok(value.clone()),
         };
     };
+    // The copy of an object whose class extends Map or Set is a Map or Set.
+    let at = &machine.heap.collection(*object).unwrap_or(*object);
     if let Some(copy) = copies.get(at) {
         return Ok(Value::Ref(*copy));
     }
     let empty = match machine.heap.get(*at) {
         Entry::Array(_) => Entry::Array(Array::default()),
-        Entry::Object(_) => Entry::Object(Object::default()),
+        Entry::Object(Object { holds_collection: false, .. }) => Entry::Object(Object::default()),
         Entry::Map(_) => Entry::Map(Box::new(Table::numbered())),
         Entry::Set(_) => Entry::Set(Box::new(Table::numbered())),
         Entry::Date(time) => Entry::Date(*time),

@@ -23,10 +23,12 @@ pub(super) mod json;
 mod math;
 pub(super) mod number;
 mod object;
+mod options;
 pub(super) mod promise;
 pub(super) mod regexp;
 pub(super) mod string;
 mod uri;
+mod weak_collections;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -60,6 +62,7 @@ pub static TABLES: &[&[BuiltinDefinition]] = &[
     regexp::ROWS,
     string::ROWS,
     uri::ROWS,
+    weak_collections::ROWS,
 ];
 
 /// Argument number `index`, or `undefined` if it is missing.
@@ -137,19 +140,20 @@ pub(super) fn arg_relative_index(
 
 /// Refuses a locale other than `en-US` as argument number `index`. ECMA-402 §9.2.1 CanonicalizeLocaleList.
 pub(super) fn check_language(machine: &Machine, args: &NativeArgs, index: usize) -> Result<(), AbruptCompletion> {
-    match arg(machine, args, index) {
+    let locale = match arg(machine, args, index) {
+        Value::Ref(list) if machine.heap.array(list).is_some() => {
+            if machine.heap.array_len(list) == 0 {
+                Value::Undefined
+            } else {
+                machine.heap.element(list, 0)
+            }
+        }
+        locale => locale,
+    };
+    match locale {
         Value::Undefined => Ok(()),
         Value::Text(locale) if ["en-US", "en"].iter().any(|known| locale == Str::new(known)) => Ok(()),
         _ => unsupported("locales other than en-US are not supported"),
-    }
-}
-
-/// Refuses a locale other than `en-US`, and options.
-pub(super) fn check_locale(machine: &Machine, args: &NativeArgs) -> Result<(), AbruptCompletion> {
-    check_language(machine, args, 0)?;
-    match arg(machine, args, 1) {
-        Value::Undefined => Ok(()),
-        _ => unsupported("options of a locale are not supported"),
     }
 }
 
@@ -266,11 +270,13 @@ pub enum Receiver {
     Promise,
     Generator,
     AsyncGenerator,
+    WeakMap,
+    WeakSet,
 }
 
 impl Receiver {
     /// All of them, in order of number.
-    pub const ALL: [(Receiver, &'static str); 15] = [
+    pub const ALL: [(Receiver, &'static str); 17] = [
         (Receiver::Array, "Array"),
         (Receiver::String, "String"),
         (Receiver::Number, "Number"),
@@ -286,6 +292,8 @@ impl Receiver {
         (Receiver::Promise, "Promise"),
         (Receiver::Generator, "Generator"),
         (Receiver::AsyncGenerator, "AsyncGenerator"),
+        (Receiver::WeakMap, "WeakMap"),
+        (Receiver::WeakSet, "WeakSet"),
     ];
 
     /// The class that provides the methods.

@@ -1,14 +1,13 @@
 //! `Number`, `Boolean` and the number functions of the global object. ECMA-262 §21.1 Number Objects, §20.3 Boolean Objects.
 
-use std::collections::HashMap;
-
 use super::super::abrupt_completion::{AbruptCompletion, range_error, type_error, unsupported};
 use super::super::machine::Machine;
 use super::super::number::{self, to_exponential, to_fixed, to_int32, to_integer, to_precision, to_radix};
 use super::super::number_format::{NumberFormat, NumberStyle};
 use super::super::value::Value;
+use super::options::MethodOptions;
 use super::{BuiltinDefinition, NativeArgs, NativeResult};
-use crate::{conversion, property};
+use crate::conversion;
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §21.1.1.1 Number.
@@ -102,20 +101,8 @@ fn this_number(args: &NativeArgs) -> std::result::Result<f64, AbruptCompletion> 
 /// The options of `toLocaleString`. ECMA-402 §15.1.2 InitializeNumberFormat. Options that are not known here end the program.
 fn read_number_format(machine: &Machine, args: &NativeArgs) -> Result<NumberFormat, AbruptCompletion> {
     let mut format = NumberFormat::default();
-    if args.count < 2 {
-        return Ok(format);
-    }
-    let mut options = HashMap::new();
-    for (key, value) in property::own_entries_at(machine, args.base + 1)? {
-        if !matches!(value, Value::Undefined) {
-            options.insert(conversion::to_text(machine, &key)?.to_utf8(), value);
-        }
-    }
-    let mut text_option = |name: &str| match options.remove(name) {
-        Some(value) => Ok::<_, AbruptCompletion>(Some(conversion::to_text(machine, &value)?.to_utf8())),
-        None => Ok(None),
-    };
-    let (style, currency) = (text_option("style")?, text_option("currency")?);
+    let mut options = MethodOptions::read(machine, args)?;
+    let (style, currency) = (options.take_text(machine, "style")?, options.take_text(machine, "currency")?);
     let (min_default, max_default) = match style.as_deref() {
         None | Some("decimal") => (0, 3),
         Some("percent") => {
@@ -132,11 +119,11 @@ fn read_number_format(machine: &Machine, args: &NativeArgs) -> Result<NumberForm
         }
         Some(style) => return unsupported(format!("the style `{style}` of a number is not supported")),
     };
-    if let Some(groups) = options.remove("useGrouping") {
+    if let Some(groups) = options.take("useGrouping") {
         let Value::Bool(groups) = groups else { return unsupported("`useGrouping` must be true or false here") };
         format.groups = groups;
     }
-    let mut digits_option = |name: &str, range: std::ops::RangeInclusive<f64>| match options.remove(name) {
+    let mut digits_option = |name: &str, range: std::ops::RangeInclusive<f64>| match options.take(name) {
         None => Ok(None),
         Some(value) => match conversion::to_number(machine, &value)? {
             digits if range.contains(&digits) => Ok(Some(digits as usize)),
@@ -151,10 +138,8 @@ fn read_number_format(machine: &Machine, args: &NativeArgs) -> Result<NumberForm
     }
     format.min_fraction_digits = min.unwrap_or(max.map_or(min_default, |max| max.min(min_default)));
     format.max_fraction_digits = max.unwrap_or(max_default.max(format.min_fraction_digits));
-    match options.keys().min() {
-        None => Ok(format),
-        Some(name) => unsupported(format!("the option `{name}` of toLocaleString is not supported")),
-    }
+    options.finish("toLocaleString")?;
+    Ok(format)
 }
 
 /// The argument if it is a number, else NaN.

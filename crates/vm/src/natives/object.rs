@@ -131,7 +131,7 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
             Value::Null => "Null",
             this if call::function_class(machine, this) != "Function" => call::function_class(machine, this),
             this if conversion::is_callable(machine, this) => "Function",
-            Value::Ref(at) => match machine.heap.get(*at) {
+            Value::Ref(at) => match machine.heap.get(machine.heap.collection(*at).unwrap_or(*at)) {
                 Entry::Array(_) => "Array",
                 Entry::Error(_) => "Error",
                 Entry::Map(_) => "Map",
@@ -139,7 +139,9 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
                 Entry::RegExp(_) => "RegExp",
                 Entry::Date(_) => "Date",
                 Entry::Promise(_) => "Promise",
-                Entry::Generator(_) => property::receiver(machine, &args.this).map_or("", Receiver::name),
+                Entry::Generator(_) | Entry::Object(Object { holds_collection: true, .. }) => {
+                    property::receiver(machine, &args.this).map_or("", Receiver::name)
+                }
                 Entry::Iterator(_) => return Ok(conversion::to_text(machine, &args.this)?.into()),
                 _ => "Object",
             },

@@ -274,10 +274,34 @@ fn with_match_budget<T>(
 fn build_match(machine: &mut Machine, regexp: &RegExp, captures: CaptureRanges, text: &Str) -> TextMatch {
     let whole = captures.first().cloned().flatten().unwrap_or(0..0);
     let groups: Vec<Value> = captures.iter().skip(1).map(|range| group_text(text, range.as_ref())).collect();
+    let named = named_groups(machine, regexp, &groups);
+    let indices =
+        if has_flag(&regexp.flags, b'd') { match_indices(machine, regexp, &captures) } else { Value::Undefined };
+    TextMatch { start: whole.start, end: whole.end, groups, named, indices }
+}
+
+/// The positions of a match and its groups: an array with `groups`. ECMA-262 §22.2.7.8 MakeMatchIndicesIndexPairArray.
+fn match_indices(machine: &mut Machine, regexp: &RegExp, captures: &[Option<Range<usize>>]) -> Value {
+    let pair = |machine: &mut Machine, range: &Option<Range<usize>>| match range {
+        None => Value::Undefined,
+        Some(range) => {
+            let ends = [range.start, range.end].map(|end| Value::Number(end as f64));
+            Value::Ref(machine.heap.new_array(ends.to_vec()))
+        }
+    };
+    let pairs: Vec<Value> = captures.iter().map(|range| pair(machine, range)).collect();
+    let named = named_groups(machine, regexp, pairs.get(1..).unwrap_or(&[]));
+    let array = machine.heap.new_array(pairs);
+    machine.heap.table_set(array, TableKind::Main, Value::text("groups"), named);
+    Value::Ref(array)
+}
+
+/// An object with the values of the named groups, or undefined. ECMA-262 §22.2.7.2 RegExpBuiltinExec.
+fn named_groups(machine: &mut Machine, regexp: &RegExp, groups: &[Value]) -> Value {
     let names = regexp.compiled.names();
     let mut pairs: Vec<(Value, Value)> = Vec::with_capacity(names.len());
     for (name, number) in names {
-        let (name, part) = (Value::text(name), group_text(text, captures.get(*number).and_then(Option::as_ref)));
+        let (name, part) = (Value::text(name), groups.get(*number - 1).cloned().unwrap_or(Value::Undefined));
         // Several alternatives may have a group of this name; at most one of them took part.
         match pairs.iter_mut().find(|pair| pair.0.strict_equals(&name)) {
             Some(pair) if matches!(pair.1, Value::Undefined) => pair.1 = part,
@@ -285,11 +309,10 @@ fn build_match(machine: &mut Machine, regexp: &RegExp, captures: CaptureRanges, 
             None => pairs.push((name, part)),
         }
     }
-    let named = if pairs.is_empty() { Value::Undefined } else { slow_path::new_bare_object(machine, pairs) };
-    TextMatch { start: whole.start, end: whole.end, groups, named }
+    if pairs.is_empty() { Value::Undefined } else { slow_path::new_bare_object(machine, pairs) }
 }
 
-/// The result of `exec`: an array with `index`, `input` and `groups`, or null. ECMA-262 §22.2.7.2 RegExpBuiltinExec.
+/// The result of `exec`: an array with `index`, `input`, `groups` and, with the flag `d`, `indices`; or null. ECMA-262 §22.2.7.2 RegExpBuiltinExec.
 fn match_array(machine: &mut Machine, text: &Str, found: Option<TextMatch>) -> Value {
     let Some(found) = found else { return Value::Null };
     let mut values = vec![Value::Text(text.slice(found.start, found.end))];
@@ -297,10 +320,11 @@ fn match_array(machine: &mut Machine, text: &Str, found: Option<TextMatch>) -> V
     machine.heap.charge(text.len() as u64);
     let array = machine.heap.new_array(values);
     // All matches share their names. Weights count on that, and a program may keep as many matches as its heap has room for.
-    static NAMES: OnceLock<[Str; 3]> = OnceLock::new();
-    let names = NAMES.get_or_init(|| ["index", "input", "groups"].map(Str::new));
-    let values = [Value::Number(found.start as f64), Value::Text(text.clone()), found.named];
-    for (name, value) in names.iter().zip(values) {
+    static NAMES: OnceLock<[Str; 4]> = OnceLock::new();
+    let names = NAMES.get_or_init(|| ["index", "input", "groups", "indices"].map(Str::new));
+    let values = [Value::Number(found.start as f64), Value::Text(text.clone()), found.named, found.indices];
+    let count = if matches!(values[3], Value::Undefined) { 3 } else { 4 };
+    for (name, value) in names.iter().zip(values).take(count) {
         machine.heap.table_set(array, TableKind::Main, Value::Text(name.clone()), value);
     }
     Value::Ref(array)

@@ -362,6 +362,8 @@ pub(super) struct TextMatch {
     pub(super) groups: Vec<Value>,
     /// An object of the named groups, or undefined.
     pub(super) named: Value,
+    /// Positions of the groups, or undefined. Only matches with the flag `d` have them.
+    pub(super) indices: Value,
 }
 
 /// ECMA-262 §22.1.3.19 String.prototype.replace, §22.1.3.20 String.prototype.replaceAll, §22.2.6.11 RegExp.prototype [ %Symbol.replace% ].
@@ -376,7 +378,13 @@ fn replace(machine: &mut Machine, args: &NativeArgs, all: bool) -> NativeResult 
         let mut from = 0;
         while let Some(start) = text.units().find(needle.units(), from) {
             let end = start + needle.len();
-            matches.push(TextMatch { start, end, groups: Vec::new(), named: Value::Undefined });
+            matches.push(TextMatch {
+                start,
+                end,
+                groups: Vec::new(),
+                named: Value::Undefined,
+                indices: Value::Undefined,
+            });
             machine.heap.check_room(64 * matches.len() as u64)?;
             from = end.max(start + 1);
             if !all || from > text.len() {

@@ -3,10 +3,11 @@
 use super::Flags;
 use super::unicode::{CodePointSet, close_over_case, property};
 
-const STRING_CLASSES_UNSUPPORTED: &str = "classes with strings of several characters are not supported";
+const STRING_CLASSES_UNSUPPORTED: &str =
+    "classes with strings of several characters are not supported; write alternatives: (?:ab|[cd])";
 
-/// Properties of strings, not of characters.
-const STRING_PROPERTIES: [&str; 7] = [
+/// Properties of strings, not of characters. ECMA-262 §22.2.2.9.7 UnicodeMatchProperty.
+pub const STRING_PROPERTIES: [&str; 7] = [
     "Basic_Emoji",
     "Emoji_Keycap_Sequence",
     "RGI_Modifier_Sequence",
@@ -74,6 +75,33 @@ impl PatternReader<'_> {
         let takes = text.bytes().enumerate().all(|(ahead, b)| self.points.get(self.at + ahead) == Some(&u32::from(b)));
         self.at += if takes { text.len() } else { 0 };
         takes
+    }
+
+    /// The flags within a group with modifiers, after its `(?`; reads up to the colon. ECMA-262 §22.2.1 Patterns,
+    /// §22.2.2.7.6 UpdateModifiers.
+    pub(super) fn read_modifiers(&mut self) -> Result<Flags, String> {
+        let (mut flags, mut letters, mut adds) = (self.flags, Vec::new(), true);
+        loop {
+            let letter = ascii(self.next());
+            let flag = match letter {
+                b'i' => &mut flags.ignore_case,
+                b'm' => &mut flags.multiline,
+                b's' => &mut flags.dot_all,
+                b'-' if adds => {
+                    adds = false;
+                    continue;
+                }
+                b'-' => return syntax_error("Multiple dashes in flag group"),
+                b':' if !letters.is_empty() => return Ok(flags),
+                b':' => return syntax_error("Invalid flag group"),
+                _ => return syntax_error("Invalid group"),
+            };
+            if letters.contains(&letter) {
+                return syntax_error("Repeated flag in flag group");
+            }
+            letters.push(letter);
+            *flag = adds;
+        }
     }
 
     /// The value of a number of hexadecimal digits.
@@ -209,7 +237,9 @@ impl PatternReader<'_> {
             }
         }
         if self.flags.unicode_sets && name.is_none() && STRING_PROPERTIES.contains(&value.as_str()) {
-            return syntax_error("properties of strings of several characters are not supported");
+            return syntax_error(
+                "properties of strings are not supported; write the strings as alternatives: (?:ab|[cd])",
+            );
         }
         property(name.as_deref(), &value).ok_or_else(|| "Invalid property name".to_owned())
     }
@@ -317,27 +347,31 @@ impl PatternReader<'_> {
     /// The members of a class with `v`, up to its closing bracket, and their case variants. ECMA-262 §22.2.2.9 CompileToCharSet.
     fn read_operands(&mut self) -> Result<CodePointSet, String> {
         let mut set = CodePointSet::default();
+        // Whether one operand precedes, which is not a range.
+        let mut may_combine = false;
         for count in 0.. {
             match self.peek_ascii() {
                 b']' => {
                     self.at += 1;
                     break;
                 }
-                _ if count == 1 && self.eat("&&") => {
+                _ if may_combine && self.eat("&&") => {
                     if self.peek_ascii() == b'&' {
                         return syntax_error("Invalid class set character");
                     }
                     return self.read_set_operation("&&", self.case_closure(set), CodePointSet::intersection);
                 }
-                _ if count == 1 && self.eat("--") => {
+                _ if may_combine && self.eat("--") => {
                     return self.read_set_operation("--", self.case_closure(set), CodePointSet::difference);
                 }
                 _ => {}
             }
             let operand = self.read_operand()?;
+            may_combine = count == 0;
             set = match operand {
                 ClassAtom::Point(first) if self.peek_ascii() == b'-' && !self.starts_with("--") => {
                     self.at += 1;
+                    may_combine = false;
                     match self.read_operand()? {
                         ClassAtom::Point(last) if first <= last => set.union(&CodePointSet::from_range(first, last)),
                         _ => return syntax_error("Invalid class set range"),

@@ -140,11 +140,9 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
     }
 
     /// ECMA-262 §22.2.2.4.1 IsWordChar.
-    fn is_word_at(&self, at: Option<u32>) -> bool {
-        let flags = self.pattern.flags;
-        at.and_then(|at| self.unit(at)).is_some_and(|point| {
-            is_word(point) || (flags.unicode && flags.ignore_case && matches!(point, 0x17f | 0x212a))
-        })
+    fn is_word_at(&self, at: Option<u32>, folds_case: bool) -> bool {
+        at.and_then(|at| self.unit(at))
+            .is_some_and(|point| is_word(point) || (folds_case && matches!(point, 0x17f | 0x212a)))
     }
 
     fn push(&mut self, undo: TrailEntry) -> Result<(), ExceededLimit> {
@@ -209,18 +207,19 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
                 Some(RegExpInstruction::Run { matcher, min, max, greedy, back }) => {
                     self.match_run(step, at, *matcher, (*min, *max), *greedy, *back)?
                 }
-                Some(RegExpInstruction::Start) => {
+                Some(RegExpInstruction::Start { multiline }) => {
                     let before = at.checked_sub(1).and_then(|at| self.unit(at));
-                    let fits = at == 0 || (pattern.flags.multiline && before.is_some_and(is_line_end));
+                    let fits = at == 0 || (*multiline && before.is_some_and(is_line_end));
                     fits.then_some((step + 1, at))
                 }
-                Some(RegExpInstruction::End) => {
+                Some(RegExpInstruction::End { multiline }) => {
                     let unit = self.unit(at);
-                    let fits = unit.is_none_or(|unit| pattern.flags.multiline && is_line_end(unit));
+                    let fits = unit.is_none_or(|unit| *multiline && is_line_end(unit));
                     fits.then_some((step + 1, at))
                 }
-                Some(RegExpInstruction::WordBoundary { inverted }) => {
-                    let edge = self.is_word_at(at.checked_sub(1)) != self.is_word_at(Some(at));
+                Some(RegExpInstruction::WordBoundary { inverted, folds_case }) => {
+                    let edge =
+                        self.is_word_at(at.checked_sub(1), *folds_case) != self.is_word_at(Some(at), *folds_case);
                     (edge != *inverted).then_some((step + 1, at))
                 }
                 Some(RegExpInstruction::Save(slot)) => {
@@ -261,8 +260,8 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
                     }
                     (found != *negative).then_some((*exit, at))
                 }
-                Some(RegExpInstruction::Backreference { groups, back }) => {
-                    self.match_backreference(groups, at, *back)?.map(|at| (step + 1, at))
+                Some(RegExpInstruction::Backreference { groups, back, ignore_case }) => {
+                    self.match_backreference(groups, at, *back, *ignore_case)?.map(|at| (step + 1, at))
                 }
                 None => None,
             };
@@ -391,7 +390,13 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
     }
 
     /// Matches the text of a group again. ECMA-262 §22.2.2.7.2 BackreferenceMatcher.
-    fn match_backreference(&mut self, groups: &[usize], at: u32, back: bool) -> Result<Option<u32>, ExceededLimit> {
+    fn match_backreference(
+        &mut self,
+        groups: &[usize],
+        at: u32,
+        back: bool,
+        ignore_case: bool,
+    ) -> Result<Option<u32>, ExceededLimit> {
         let range = groups.iter().find_map(|group| match self.captures.get(2 * group..2 * group + 2) {
             Some([from, to]) if *from != NONE && *to != NONE => Some((*from, *to)),
             _ => None,
@@ -407,8 +412,7 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
             let (Some((x, after_x)), Some((y, after_y))) = (self.char_after(a), self.char_after(b)) else {
                 return Ok(None);
             };
-            let flags = self.pattern.flags;
-            if x != y && !(flags.ignore_case && eq_ignore_case(x, y, flags.unicode)) {
+            if x != y && !(ignore_case && eq_ignore_case(x, y, self.pattern.flags.unicode)) {
                 return Ok(None);
             }
             (a, b) = (after_x, after_y);

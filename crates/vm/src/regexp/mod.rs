@@ -4,8 +4,7 @@
 //! `syntax.rs` checks a pattern, `parser.rs` and `character_class.rs` compile it to instructions, and `matcher.rs` runs these with
 //! the backtracking that JavaScript requires. A match that exceeds its [`MatchBudget`] ends in a limit error.
 //!
-//! Deviations: modifiers (`(?i:…)`) and class strings of several characters (`\q{…}` and properties of strings under `v`) are not
-//! supported. The tests compare results with the crate `regress`, which is larger and has no limits.
+//! Deviation: class strings of several characters (`\q{…}` and properties of strings under `v`) are not supported. The tests compare results with the crate `regress`, which is larger and has no limits.
 //!
 //! [`TextRegExp`] is for code outside the machine: it tests ordinary text, by code points.
 
@@ -19,6 +18,7 @@ mod unicode;
 
 use std::ops::Range;
 
+pub use character_class::STRING_PROPERTIES;
 use unicode::CharSet;
 
 use super::limits::ExceededLimit;
@@ -50,8 +50,8 @@ pub struct CompiledRegExp {
     first: Option<u16>,
 }
 
-/// The flags that affect matching. ECMA-262 §22.2.2.1.1 RegExp Records.
-#[derive(Debug, Clone, Copy, Default)]
+/// The flags that affect matching. Modifiers change the first three within a group. ECMA-262 §22.2.2.1.1 RegExp Records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Flags {
     ignore_case: bool,
     multiline: bool,
@@ -85,10 +85,16 @@ enum RegExpInstruction {
         greedy: bool,
         back: bool,
     },
-    Start,
-    End,
+    Start {
+        multiline: bool,
+    },
+    End {
+        multiline: bool,
+    },
+    /// With `folds_case`, the two characters beyond ASCII that fold to letters are word characters.
     WordBoundary {
         inverted: bool,
+        folds_case: bool,
     },
     /// Records the position as one end of a group.
     Save(usize),
@@ -115,6 +121,7 @@ enum RegExpInstruction {
     Backreference {
         groups: Vec<usize>,
         back: bool,
+        ignore_case: bool,
     },
     Match,
 }

@@ -1,5 +1,6 @@
 //! Compiles a pattern to instructions of the matcher. `syntax.rs` has checked that the pattern is well formed.
 
+use super::character_class::PatternReader;
 use super::unicode::CharSet;
 use super::{CharMatcher, CompiledRegExp, Flags, RegExpInstruction, syntax};
 
@@ -66,15 +67,27 @@ pub(super) fn compile(points: &[u32], flags: Flags) -> Result<CompiledRegExp, St
 enum RegExpNode {
     Empty,
     Char(CharMatcher),
-    Start,
-    End,
-    WordBoundary(bool),
+    /// An instruction for a position.
+    Position(RegExpInstruction),
     Group(Box<RegExpNode>, usize),
-    Lookaround { node: Box<RegExpNode>, behind: bool, negative: bool },
-    Backreference(Vec<usize>),
+    Lookaround {
+        node: Box<RegExpNode>,
+        behind: bool,
+        negative: bool,
+    },
+    Backreference {
+        groups: Vec<usize>,
+        ignore_case: bool,
+    },
     Sequence(Vec<RegExpNode>),
     Alternatives(Vec<RegExpNode>),
-    Repeat { node: Box<RegExpNode>, min: u32, max: u32, greedy: bool, groups: (usize, usize) },
+    Repeat {
+        node: Box<RegExpNode>,
+        min: u32,
+        max: u32,
+        greedy: bool,
+        groups: (usize, usize),
+    },
 }
 
 struct Parser<'p> {
@@ -82,8 +95,8 @@ struct Parser<'p> {
     at: usize,
     flags: Flags,
     sets: Vec<CharSet>,
-    /// Sources of the sets, so that equal sets are built once.
-    set_sources: Vec<Vec<u32>>,
+    /// Sources of the sets and the flags that they were built with, so that equal sets are built once.
+    set_sources: Vec<(Vec<u32>, Flags)>,
     names: Vec<(String, usize)>,
     /// Number of the next group.
     groups: usize,
@@ -257,12 +270,12 @@ impl Parser<'_> {
     }
 
     fn intern_set(&mut self, source: &[u32]) -> Result<RegExpNode, String> {
-        let existing = self.set_sources.iter().position(|interned| interned == source);
+        let existing = self.set_sources.iter().position(|(interned, flags)| interned == source && *flags == self.flags);
         let index = match existing {
             Some(index) => index,
             None => {
                 self.sets.push(CharSet::new(source, self.flags)?);
-                self.set_sources.push(source.to_vec());
+                self.set_sources.push((source.to_vec(), self.flags));
                 self.sets.len() - 1
             }
         };
@@ -281,8 +294,8 @@ impl Parser<'_> {
         let Some(point) = self.points.get(self.at).copied() else { return Ok(RegExpNode::Empty) };
         self.at += 1;
         Ok(match u8::try_from(point) {
-            Ok(b'^') => RegExpNode::Start,
-            Ok(b'$') => RegExpNode::End,
+            Ok(b'^') => RegExpNode::Position(RegExpInstruction::Start { multiline: self.flags.multiline }),
+            Ok(b'$') => RegExpNode::Position(RegExpInstruction::End { multiline: self.flags.multiline }),
             Ok(b'.') => RegExpNode::Char(if self.flags.dot_all { CharMatcher::Any } else { CharMatcher::NotLineEnd }),
             Ok(b'(') => return self.parse_group(),
             Ok(b'[') => {
@@ -305,6 +318,7 @@ impl Parser<'_> {
 
     /// A group or lookaround. ECMA-262 §22.2.2.7 CompileAtom, §22.2.2.4 CompileAssertion.
     fn parse_group(&mut self) -> Result<RegExpNode, String> {
+        let outer_flags = self.flags;
         let look = if self.eat(b"?=") {
             Some((false, false))
         } else if self.eat(b"?!") {
@@ -323,12 +337,18 @@ impl Parser<'_> {
                 self.parse_name();
                 Some(self.groups)
             }
-            None if self.starts_with(b"?") => return Err("flags within a pattern are not supported".to_owned()),
+            None if self.eat(b"?") => {
+                let mut reader = PatternReader { points: self.points, at: self.at, flags: self.flags };
+                self.flags = reader.read_modifiers()?;
+                self.at = reader.at;
+                None
+            }
             None => Some(self.groups),
         };
         self.groups += usize::from(number.is_some());
         let node = Box::new(self.parse_alternatives()?);
         self.eat(b")");
+        self.flags = outer_flags;
         Ok(match (look, number) {
             (Some((behind, negative)), _) => RegExpNode::Lookaround { node, behind, negative },
             (None, Some(number)) => RegExpNode::Group(node, number),
@@ -345,13 +365,16 @@ impl Parser<'_> {
             (0..digits).all(|ahead| parser.peek(ahead).is_some_and(|byte| byte.is_ascii_hexdigit()))
         };
         match letter {
-            b'b' => return Ok(RegExpNode::WordBoundary(false)),
-            b'B' => return Ok(RegExpNode::WordBoundary(true)),
+            b'b' | b'B' => {
+                let folds_case = self.flags.unicode && self.flags.ignore_case;
+                let boundary = RegExpInstruction::WordBoundary { inverted: letter == b'B', folds_case };
+                return Ok(RegExpNode::Position(boundary));
+            }
             b'k' if self.flags.unicode || !self.names.is_empty() => {
                 self.eat(b"<");
                 let name = self.parse_name();
                 let groups = self.names.iter().filter(|group| group.0 == name).map(|group| group.1).collect();
-                return Ok(RegExpNode::Backreference(groups));
+                return Ok(RegExpNode::Backreference { groups, ignore_case: self.flags.ignore_case });
             }
             b'1'..=b'9' => {
                 let mut end = self.at;
@@ -364,7 +387,8 @@ impl Parser<'_> {
                 }
                 if number < self.all_groups {
                     self.at = end;
-                    return Ok(RegExpNode::Backreference(vec![number]));
+                    let ignore_case = self.flags.ignore_case;
+                    return Ok(RegExpNode::Backreference { groups: vec![number], ignore_case });
                 }
                 // A legacy octal escape up to 377; 8 and 9 are literal.
                 self.skip_octal(letter);
@@ -463,14 +487,8 @@ impl RegExpCodeWriter {
             RegExpNode::Char(matcher) => {
                 self.push(RegExpInstruction::Char { matcher: *matcher, back })?;
             }
-            RegExpNode::Start => {
-                self.push(RegExpInstruction::Start)?;
-            }
-            RegExpNode::End => {
-                self.push(RegExpInstruction::End)?;
-            }
-            RegExpNode::WordBoundary(inverted) => {
-                self.push(RegExpInstruction::WordBoundary { inverted: *inverted })?;
+            RegExpNode::Position(instruction) => {
+                self.push(instruction.clone())?;
             }
             RegExpNode::Group(node, number) => {
                 let (first, last) = (2 * number + usize::from(back), 2 * number + usize::from(!back));
@@ -484,8 +502,9 @@ impl RegExpCodeWriter {
                 self.push(RegExpInstruction::Match)?;
                 self.patch_target(look);
             }
-            RegExpNode::Backreference(groups) => {
-                self.push(RegExpInstruction::Backreference { groups: groups.clone(), back })?;
+            RegExpNode::Backreference { groups, ignore_case } => {
+                let (groups, ignore_case) = (groups.clone(), *ignore_case);
+                self.push(RegExpInstruction::Backreference { groups, back, ignore_case })?;
             }
             RegExpNode::Sequence(nodes) if back => nodes.iter().rev().try_for_each(|node| self.write(node, back))?,
             RegExpNode::Sequence(nodes) => nodes.iter().try_for_each(|node| self.write(node, back))?,

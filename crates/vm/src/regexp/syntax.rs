@@ -1,5 +1,5 @@
-//! Syntax check of patterns. ECMA-262 §22.2.1 Patterns, §B.1.2 Regular Expressions Patterns. Modifiers and classes with strings
-//! are refused as unsupported.
+//! Syntax check of patterns. ECMA-262 §22.2.1 Patterns, §B.1.2 Regular Expressions Patterns. Classes with strings are refused as
+//! unsupported.
 
 use super::Flags;
 use super::character_class::PatternReader;
@@ -89,8 +89,7 @@ impl SyntaxChecker<'_> {
         } else if self.reader.eat("(?<") {
             own_name = Some(self.read_name()?);
         } else if self.reader.eat("(?") {
-            let flags = matches!(self.reader.peek_ascii(), b'i' | b'm' | b's' | b'-');
-            return Err(if flags { "flags within a pattern are not supported" } else { "Invalid group" }.to_owned());
+            self.reader.read_modifiers()?;
         } else {
             self.reader.at += 1;
         }

@@ -430,8 +430,8 @@ fn record_entry(state: &mut MachineContents, address: u32, entry: &Entry) {
 }
 
 fn record_object(state: &mut MachineContents, object: &Object) {
-    let Object { table, proto, frozen, prototype } = object;
-    record!(state, "object": proto, frozen, prototype);
+    let Object { table, proto, frozen, prototype, holds_collection } = object;
+    record!(state, "object": proto, frozen, prototype, holds_collection);
     record_table(state, "object.table", table);
 }
 

@@ -1,0 +1,51 @@
+//! Options of methods: properties of an object in the second argument.
+
+use std::collections::HashMap;
+
+use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::super::machine::Machine;
+use super::super::value::Value;
+use super::NativeArgs;
+use crate::{conversion, property};
+
+/// The options of one call that are not undefined. A method takes those it knows; any other ends the program.
+pub(super) struct MethodOptions(HashMap<String, Value>);
+
+impl MethodOptions {
+    /// The options in the second argument.
+    ///
+    /// # Errors
+    /// `null`, or a property that is an accessor.
+    pub(super) fn read(machine: &Machine, args: &NativeArgs) -> Result<MethodOptions, AbruptCompletion> {
+        let mut options = HashMap::new();
+        if args.count > 1 {
+            if matches!(super::arg(machine, args, 1), Value::Null) {
+                return type_error("Cannot convert undefined or null to object");
+            }
+            for (key, value) in property::own_entries_at(machine, args.base + 1)? {
+                if !matches!(value, Value::Undefined) {
+                    options.insert(conversion::to_text(machine, &key)?.to_utf8(), value);
+                }
+            }
+        }
+        Ok(MethodOptions(options))
+    }
+
+    /// Takes an option.
+    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name)
+    }
+
+    /// Takes an option as text.
+    pub(super) fn take_text(&mut self, machine: &Machine, name: &str) -> Result<Option<String>, AbruptCompletion> {
+        self.take(name).map(|value| Ok(conversion::to_text(machine, &value)?.to_utf8())).transpose()
+    }
+
+    /// Refuses the options that were not taken.
+    pub(super) fn finish(self, method: &str) -> Result<(), AbruptCompletion> {
+        match self.0.keys().min() {
+            None => Ok(()),
+            Some(name) => unsupported(format!("the option `{name}` of {method} is not supported")),
+        }
+    }
+}
