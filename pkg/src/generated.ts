@@ -4154,6 +4154,8 @@ export type OpenCall = {
   requestedAt: number;
   /** The schema of valid answers; null: none. */
   schema: Json;
+  /** The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing: the whole program waits for it. */
+  stack?: string[];
   /** Number of the call in its execution, from 1. */
   step: number;
   /** The variables visible there by name, truncated with a mark. */
