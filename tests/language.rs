@@ -69,22 +69,24 @@ fn load_cases() -> Vec<LanguageCase> {
 /// Compares all cases with Node, and reports all differences at once, the first one also shrunk. `excuses` accepts a difference. Returns the
 /// number of equal cases.
 fn compare(test: &str, cases: &[LanguageCase], excuses: impl Fn(&LanguageOutcome, &LanguageOutcome) -> bool) -> usize {
-    let Some(expected) = run_in_node(cases) else {
-        println!("skipped: language::{test}: there is no node on this machine");
-        assert!(std::env::var_os("CI").is_none(), "under CI a skip is a failure");
-        return cases.len();
-    };
     let (mut differences, mut first, mut same) = (Vec::new(), None, 0);
-    for (case, (expected, took)) in cases.iter().zip(&expected) {
-        let is_long = *took > LONGEST_IN_NODE;
-        let found = run_in_machine(case, if is_long { MOST_INSTRUCTIONS / 100 } else { MOST_INSTRUCTIONS });
-        let is_beginning = is_long && found.end == does_not_end() && expected.lines.starts_with(&found.lines);
-        if found == *expected {
-            same += 1;
-        } else if !is_beginning && !excuses(expected, &found) {
-            differences.push(difference(case, expected, &found));
-            // The text for Node of a program with types is another one.
-            first = first.or(case.node_source.is_none().then_some(case));
+    for part in cases.chunks(PROGRAMS_OF_A_PROCESS) {
+        let Some(expected) = run_in_node(part) else {
+            println!("skipped: language::{test}: there is no node on this machine");
+            assert!(std::env::var_os("CI").is_none(), "under CI a skip is a failure");
+            return cases.len();
+        };
+        for (case, (expected, took)) in part.iter().zip(&expected) {
+            let is_long = *took > LONGEST_IN_NODE;
+            let found = run_in_machine(case, if is_long { MOST_INSTRUCTIONS / 100 } else { MOST_INSTRUCTIONS });
+            let is_beginning = is_long && found.end == does_not_end() && expected.lines.starts_with(&found.lines);
+            if found == *expected {
+                same += 1;
+            } else if !is_beginning && !excuses(expected, &found) {
+                differences.push(difference(case, expected, &found));
+                // The text for Node of a program with types is another one.
+                first = first.or(case.node_source.is_none().then_some(case));
+            }
         }
     }
     let mut shown: Vec<&str> = differences.iter().take(12).map(String::as_str).collect();
@@ -435,6 +437,9 @@ fn is_full() -> bool {
 /// its beginning is compared.
 const LONGEST_IN_NODE: Duration = Duration::from_secs(4);
 
+/// A process of Node keeps what its programs leave behind.
+const PROGRAMS_OF_A_PROCESS: usize = 500;
+
 /// Runs all cases in one Node process, each with the time that it took. Returns `None` if there is no Node.
 fn run_in_node(cases: &[LanguageCase]) -> Option<Vec<(LanguageOutcome, Duration)>> {
     let list: Vec<Json> = cases
@@ -450,13 +455,16 @@ fn run_in_node(cases: &[LanguageCase]) -> Option<Vec<(LanguageOutcome, Duration)
 fn run_script(name: &str, input: &Json) -> Option<Json> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/language").join(name);
     let mut node = Command::new("node");
-    let mut child = node.env("TZ", "UTC").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+    let pipes = node.env("TZ", "UTC").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = pipes.spawn().ok()?;
     let mut stdin = child.stdin.take().unwrap();
     let text = input.to_string();
     let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()).unwrap());
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
-    Some(serde_json::from_slice(&output.stdout).unwrap())
+    let result = serde_json::from_slice(&output.stdout);
+    let reason = || format!("{name}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    Some(result.unwrap_or_else(|error| panic!("{error}; {}", reason())))
 }
 
 fn parse_outcome(json: &Json) -> LanguageOutcome {
