@@ -9,6 +9,8 @@
 mod async_generator;
 #[path = "language/date_generator.rs"]
 mod date_generator;
+#[path = "language/hostile.rs"]
+mod hostile;
 #[path = "language/hostile_generator.rs"]
 mod hostile_generator;
 #[path = "language/program_generator.rs"]
@@ -18,8 +20,6 @@ mod shrink;
 #[path = "language/value_generator.rs"]
 mod value_generator;
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -318,62 +318,6 @@ fn limit_error_names_its_limit_and_cannot_be_caught() {
         assert!(message.starts_with("LimitError") && message.contains(limit), "{limit}: {message}");
         assert!(!outcome.lines.iter().any(|line| line.contains("caught") || line == "finally"), "{limit} was caught");
     }
-}
-
-/// Programs that never end or that take memory without end stop at a limit, whatever they catch, and their state is saved and restored there. Every
-/// tenth one stops often before.
-#[test]
-fn hostile_programs_end_within_their_limits() {
-    let seed = seed();
-    let (mut ends, mut refused) = (BTreeMap::<String, usize>::new(), 0);
-    for number in 0..10_000u64 {
-        let source = hostile_generator::program(seed.wrapping_mul(1_000_003).wrapping_add(number));
-        let case =
-            LanguageCase { name: format!("seed {seed} hostile program {number}"), source, ..LanguageCase::default() };
-        let Ok(program) = compile(&case) else {
-            refused += 1;
-            continue;
-        };
-        let limits = Limits {
-            instructions: if number % 16 == 0 { 20_000 } else { 2_000 },
-            frames: 200,
-            stack: 20_000,
-            heap_bytes: 1 << 18,
-            text_units: 1 << 16,
-            output_bytes: 1 << 14,
-            match_steps: 10_000,
-            ..Limits::default()
-        };
-        let fuel = if number % 10 == 0 { 997 } else { u64::MAX };
-        let mut machine = Machine::start(Arc::clone(&program), &case.input, [7; 32], limits.clone()).unwrap();
-        let (most, stops) = (Cell::new(0), Cell::new(0));
-        let outcome = drive(&mut machine, &case, fuel, MOST_INSTRUCTIONS, |machine| {
-            most.set(most.get().max(machine.heap_bytes()));
-            stops.set(stops.get() + 1);
-            // Thousands of timers stop a program thousands of times.
-            (stops.get() % 64 == 1).then(|| save_and_restore_within(machine, &program, &limits, &case.name))
-        });
-        most.set(most.get().max(machine.heap_bytes()));
-        // The instruction that reaches the limit is the last one.
-        assert!(most.get() <= 2 * limits.heap_bytes, "{} bytes\n{}", most.get(), case.source);
-        save_and_restore_within(&machine, &program, &limits, &case.name);
-        let end = match &outcome.end {
-            LanguageEnd::Failed(message) => message.split(':').next().unwrap().to_owned(),
-            other => format!("{other:?}"),
-        };
-        assert!(end != "InternalError" && end != "it does not end", "{:?}\n{}", outcome.end, case.source);
-        *ends.entry(end).or_default() += 1;
-    }
-    println!("{ends:?}, {refused} refused, peak memory {} MB", peak_memory() / 1_000_000);
-    assert!(ends["LimitError"] > 5_000 && refused < 500, "{ends:?}, {refused} refused");
-    assert!(peak_memory() < 400_000_000, "{} bytes", peak_memory());
-}
-
-/// The peak resident memory of this process, in bytes. 0 if the system does not name it.
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kilobytes| kilobytes * 1024)
 }
 
 /// A program with its input and answers.

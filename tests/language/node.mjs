@@ -230,10 +230,15 @@ async function run({ source, input, answers, order }) {
 process.on('unhandledRejection', (error) => unhandled(error));
 process.on('uncaughtException', (error) => unhandled(error));
 
-const programs = JSON.parse(readFileSync(0, 'utf8'));
-const results = [];
-for (const program of programs) {
-  const begun = performance.now();
-  results.push({ ...(await run(program)), ms: performance.now() - begun });
+// Those handlers would also swallow an error of this script.
+try {
+  const results = [];
+  for (const program of JSON.parse(readFileSync(0, 'utf8'))) {
+    const begun = performance.now();
+    results.push({ ...(await run(program)), ms: performance.now() - begun });
+  }
+  process.stdout.write(JSON.stringify(results));
+} catch (error) {
+  process.stderr.write(`${error?.stack ?? String(error)}\n`);
+  process.exit(1);
 }
-process.stdout.write(JSON.stringify(results));
