@@ -7,37 +7,47 @@ const SHINGLE_BYTES = 6;
 /** Shingles in more functions than this do not indicate similarity. */
 const MAX_HOLDERS = 300;
 
-/** The window of gzip, less the size of the next function. */
-const WINDOW_BYTES = 30_000;
+/**
+ * The sizes of the windows before a function, and the weight of similarity to the functions in each. The first is the window of gzip, less the
+ * size of the next function. The second is near: gzip writes short distances with fewer bits.
+ */
+const WINDOWS = [
+  { size: 30_000, weight: 1 },
+  { size: 3_000, weight: 0.5 },
+];
 
-/** The weight of length: an exponent of 1 favors short functions, 0 favors long ones. */
-const LENGTH_EXPONENT = 0.7;
+/**
+ * The weight of the number of shingles that a function shares with any other: 1 places it where most of them are before it, 0 prefers functions
+ * that share many.
+ */
+const SHARED_EXPONENT = 0.85;
 
 /** Returns the indices of `bodies`, the bytes of each function, in an order in which each function is similar to those right before it. */
 export function orderBySimilarity(bodies) {
   const { features, holders } = indexShingles(bodies);
   const scores = new Float64Array(bodies.length);
-  const weights = bodies.map((body) => (body.length + 8) ** LENGTH_EXPONENT);
-  const seen = new Map();
+  const weights = features.map((shared) => (shared.length + 8) ** SHARED_EXPONENT);
   const order = [];
   const remaining = new Set(bodies.keys());
-  let [first, bytes] = [0, 0];
-  const count = (index, by) => {
+  const windows = WINDOWS.map((window) => ({ ...window, seen: new Map(), first: 0, bytes: 0 }));
+  const count = ({ seen, weight }, index, by) => {
     for (const feature of features[index]) {
       const before = seen.get(feature) ?? 0;
       seen.set(feature, before + by);
       // Only the presence of a shingle counts, not its number.
-      if (before === 0 || before + by === 0) for (const holder of holders.get(feature)) scores[holder] += by;
+      if (before === 0 || before + by === 0) for (const holder of holders.get(feature)) scores[holder] += by * weight;
     }
   };
   while (remaining.size > 0) {
     const next = best(remaining, scores, weights);
     remaining.delete(next);
     order.push(next);
-    count(next, 1);
-    for (bytes += bodies[next].length; bytes > WINDOW_BYTES && first < order.length - 1; first++) {
-      bytes -= bodies[order[first]].length;
-      count(order[first], -1);
+    for (const window of windows) {
+      count(window, next, 1);
+      for (window.bytes += bodies[next].length; window.bytes > window.size && window.first < order.length - 1; window.first++) {
+        window.bytes -= bodies[order[window.first]].length;
+        count(window, order[window.first], -1);
+      }
     }
   }
   return order;

@@ -2,7 +2,7 @@
 
 use super::{Collection, Field, Kind, Presence, parse_decimal, range, sealed};
 use crate::limits::{DOCUMENT_DEPTH, SAFE_INTEGER};
-use crate::value::{Document, Json, ValueError, check_storable, get, words};
+use crate::value::{Document, Json, ValueError, check_storable, get, json_bytes, words};
 
 /// A field that does not match its declaration.
 // Boxed, because each reader of an entity returns it for each of its fields: pages load that code.
@@ -140,7 +140,7 @@ fn field_violation(field: &Field, value: &Json) -> Option<String> {
         return Some("is not words in lower case with one space between two".to_owned());
     }
     if field.max_bytes > 0 {
-        let bytes = value.as_str().map_or_else(|| value.to_string().len(), str::len);
+        let bytes = value.as_str().map_or_else(|| json_bytes(value), str::len);
         if bytes > field.max_bytes {
             return Some(format!("has {bytes} bytes; at most {} are allowed", field.max_bytes));
         }

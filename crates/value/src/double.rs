@@ -209,6 +209,39 @@ pub fn exact_digits(number: f64) -> (Vec<u8>, i32) {
     (digits, first)
 }
 
+/// Returns the text of a finite double with `decimals` decimals, as `std` writes it: rounded to nearest, from the middle to even.
+///
+/// ```
+/// assert_eq!(runstate_value::fixed_text(-0.0625, 3), "-0.062");
+/// ```
+pub fn fixed_text(number: f64, decimals: usize) -> String {
+    let sign = if number.is_sign_negative() { "-" } else { "" };
+    let (digits, first) = if number == 0.0 { (Vec::new(), 0) } else { exact_digits(number.abs()) };
+    let kept = usize::try_from(first + 1 + decimals as i32);
+    let (units, rest) = digits.split_at(kept.unwrap_or(0).min(digits.len()));
+    let rest = if kept.is_ok() { rest } else { &[] };
+    let rounds_up = match rest {
+        [b'5'] => units.last().is_some_and(|digit| digit % 2 == 1),
+        [next, ..] => *next >= b'5',
+        [] => false,
+    };
+    let mut units = units.to_vec();
+    units.resize(kept.unwrap_or(0), b'0');
+    if rounds_up {
+        let nines = units.iter().rev().take_while(|digit| **digit == b'9').count();
+        let at = units.len() - nines;
+        units[at..].fill(b'0');
+        match at.checked_sub(1) {
+            Some(at) => units[at] += 1,
+            None => units.insert(0, b'1'),
+        }
+    }
+    let zeros = "0".repeat((decimals + 1).saturating_sub(units.len()));
+    let text = zeros + &String::from_utf8_lossy(&units);
+    let (whole, fraction) = text.split_at(text.len() - decimals);
+    format!("{sign}{whole}.{fraction}")
+}
+
 /// Returns the shortest decimal digits that identify a finite double that is not negative, as text, and the power of ten of the
 /// first one (Ryū).
 pub fn shortest_digits(number: f64) -> (Vec<u8>, i32) {
@@ -438,6 +471,15 @@ mod tests {
         #[test]
         fn half_way_literals_round_to_even(bits in 0u64..0x7fef_ffff_ffff_ffff) {
             half_way_literals(bits).iter().for_each(|literal| assert_parses_as_in_std(literal));
+        }
+
+        #[test]
+        fn fixed_texts_equal_those_of_std(bits in any::<u64>(), small in -4_000_000i64..4_000_000, decimals in 1usize..12) {
+            let number = f64::from_bits(bits);
+            prop_assume!(number.is_finite());
+            for number in [number, small as f64 / 1024.0, small as f64 / 1e9, small as f64, 9.999_999_999_5] {
+                prop_assert_eq!(fixed_text(number, decimals), format!("{number:.decimals$}"));
+            }
         }
 
         #[test]

@@ -19,7 +19,7 @@ use std::cmp::Ordering;
 
 pub use bounds::{ValueError, check_plain, check_storable, json_bytes, memory_bytes};
 pub use deserializer::{DeserializeError, deserialize_some, from_document, from_value};
-pub use double::{exact_digits, parse_double, shortest_digits};
+pub use double::{exact_digits, fixed_text, parse_double, shortest_digits};
 pub use json::{
     JsonError, canonical_json, json_text, number_text, parse, parse_bytes, to_json_string, write_canonical_json,
 };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use runstate_value::{from_value, json_text};
+use runstate_value::{SortedMap, from_value, json_text};
 use serde_json::Value as Json;
 
 use super::globals::HostFunction;
@@ -31,8 +31,8 @@ impl InstructionDecoder {
             constants: Vec::new(),
             names: Vec::new(),
             functions: Vec::new(),
-            callee_texts: HashMap::new(),
-            promise_uses: HashMap::new(),
+            callee_texts: SortedMap::default(),
+            promise_uses: SortedMap::default(),
             stack_depths: Vec::new(),
             owners: Vec::new(),
             named_globals,

@@ -1,9 +1,9 @@
 //! Bytecode in its wire form and decoded. `instruction_decoder.rs` reads the wire form. Code that passed `VerifiedProgram::decode` cannot jump
 //! out of its function, name a slot that does not exist or underflow the operand stack.
 
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use runstate_value::SortedMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -380,9 +380,9 @@ pub struct VerifiedProgram {
     /// Functions; 0 is the global frame.
     pub functions: Vec<Function>,
     /// Source texts of callees by instruction ("rows.each" in "rows.each is not a function").
-    pub callee_texts: HashMap<u32, Arc<str>>,
+    pub callee_texts: SortedMap<u32, Arc<str>>,
     /// The immediate use of a call's value by instruction, if the program has async functions.
-    pub promise_uses: HashMap<u32, PromiseUse>,
+    pub promise_uses: SortedMap<u32, PromiseUse>,
     /// Operands on the frame's stack before each instruction; `None` if it is not reachable.
     pub stack_depths: Vec<Option<u32>>,
     /// The function that each reachable instruction belongs to.

@@ -16,7 +16,7 @@ use crate::limits::GROUP_ANSWER_BYTES;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
 use crate::time::Timestamp;
-use crate::value::json_bytes;
+use crate::value::{json_bytes, sort_by};
 
 /// The read set for closing the call under `key`.
 pub(super) fn reads(view: &View, execution: &str, key: &Key) -> ReadSet {
@@ -201,7 +201,7 @@ pub(super) fn close_overdue_calls(
     if !execution.open_calls.is_empty() {
         calls.retain(|(_, call)| is_overdue(call, ctx.now));
         // As in Node, timers end in the order of their times, however late they are.
-        calls.sort_by_key(|(_, call)| (call.request.deadline, call.step));
+        sort_by(&mut calls, |(_, a), (_, b)| (a.request.deadline, a.step).cmp(&(b.request.deadline, b.step)));
         calls.iter_mut().for_each(|(_, call)| call.expire(ctx.now));
         let mut decision = open_calls::close_open_calls(view, ctx, before, execution, calls)?;
         decision.include(released);

@@ -6,7 +6,7 @@ use crate::decision::{Cost, Ctx, Decision, ReadSet, Rejection, ReservationTerm, 
 use crate::error_code::ErrorCode;
 use crate::schema::parse_decimal;
 use crate::time::{Millis, Timestamp};
-use crate::value::{Document, Json};
+use crate::value::{Document, Json, fixed_text};
 
 /// How long a call waits, after a budget refused its cost, until a worker may claim it: an eighth of its age, but at least this time. So many calls
 /// that wait for long do not delay others.
@@ -59,9 +59,7 @@ fn text(cost: &Document, name: &str) -> Result<String, String> {
 fn amount(value: Option<&Json>) -> Option<String> {
     let text = match value? {
         // Without an exponent, and with more digits than any budget has.
-        Json::Number(number) => {
-            format!("{:.9}", number.as_f64()?).trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
+        Json::Number(number) => fixed_text(number.as_f64()?, 9).trim_end_matches('0').trim_end_matches('.').to_owned(),
         Json::String(text) => text.clone(),
         _ => return None,
     };

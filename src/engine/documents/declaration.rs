@@ -1,6 +1,6 @@
 //! Declarations of collections at run time: their JSON form, their limits, and the collection that each declares.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use schemars::JsonSchema;
@@ -260,8 +260,10 @@ impl CollectionDeclaration {
     pub(super) fn check_redundant_indexes(&self) -> Result<(), Error> {
         for (at, index) in self.indexes.iter().enumerate() {
             let name = index.fields.join(", ");
-            let paths: BTreeSet<&str> = index.fields.iter().map(|field| path(field)).collect();
-            if paths.len() < index.fields.len() {
+            let is_repeated = |(at, field): (usize, &String)| {
+                index.fields.iter().take(at).any(|earlier| path(earlier) == path(field))
+            };
+            if index.fields.iter().enumerate().any(is_repeated) {
                 return Err(self.invalid(format!("the index on {name} has a field twice")));
             }
             if let Some(other) = self.indexes.iter().take(at).find(|other| other.has_entries_of(index)) {

@@ -16,7 +16,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::binding::{IdbDatabase, IdbEvent, IdbObjectStore, IdbRequest, IdbTransaction, first_event};
 use super::error_mapping::{BrowserError, IndexedDbError};
-use crate::value::SortedMap;
+use crate::value::{SortedMap, from_value, parse};
 
 /// The mode of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,10 +105,12 @@ pub(super) async fn await_request(request: &IdbRequest) -> Result<JsValue, Brows
     if event.kind() == "success" { Ok(request.result()) } else { Err(request.error().into()) }
 }
 
-/// Converts a stored value. A cyclic one is refused first, because the error for it, which shows the value, could not be made.
+/// Converts a stored value, by its JSON text. The deserializer of `serde-wasm-bindgen` would add the code that writes doubles, and
+/// a cyclic value has no text.
 pub(super) fn from_js<T: DeserializeOwned>(value: &JsValue) -> Result<T, String> {
-    js_sys::JSON::stringify(value).map_err(|_| "it cannot be represented as JSON".to_owned())?;
-    serde_wasm_bindgen::from_value(value.clone()).map_err(|e| e.to_string())
+    let text = js_sys::JSON::stringify(value).ok().and_then(|text| text.as_string());
+    let json = parse(&text.ok_or("it cannot be represented as JSON")?).map_err(|error| error.to_string())?;
+    from_value(&json).map_err(|error| error.to_string())
 }
 
 /// Returns a value as the browser stores it: a plain object of its members, with null for none.

@@ -6,10 +6,9 @@
 //! with Node. The data of the crate `icu_collator` for the root locale alone takes more than 100 KB of a page's module.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use runstate_value::lower_case;
+use runstate_value::{SortedMap, lower_case};
 
 use super::super::abrupt_completion::{AbruptCompletion, range_error, unsupported};
 use super::super::machine::Machine;
@@ -137,10 +136,10 @@ struct CollationElement {
 }
 
 /// The elements of all characters in lower case.
-fn tables() -> &'static HashMap<char, Vec<CollationElement>> {
-    static TABLES: OnceLock<HashMap<char, Vec<CollationElement>>> = OnceLock::new();
+fn tables() -> &'static SortedMap<char, Vec<CollationElement>> {
+    static TABLES: OnceLock<SortedMap<char, Vec<CollationElement>>> = OnceLock::new();
     TABLES.get_or_init(|| {
-        let mut tables = HashMap::new();
+        let mut tables = SortedMap::default();
         for (primary, character) in (1..).zip(PRIMARIES.chars()) {
             tables.insert(character, vec![CollationElement { primary, secondary: 0, tertiary: 0 }]);
         }
@@ -158,8 +157,7 @@ fn tables() -> &'static HashMap<char, Vec<CollationElement>> {
                 tables.insert(letter, elements);
             }
         }
-        tables.retain(|character, _| !('\u{e000}'..='\u{f8ff}').contains(character));
-        tables
+        tables.into_iter().filter(|(character, _)| !('\u{e000}'..='\u{f8ff}').contains(character)).collect()
     })
 }
 

@@ -1,6 +1,8 @@
 //! `console`, with one output for all levels. Console Standard (WHATWG); the texts are those of Node 20
 //! (lib/internal/console/constructor.js, lib/internal/cli_table.js).
 
+use runstate_value::sort_by;
+
 use super::super::abrupt_completion::{AbruptCompletion, unsupported};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
@@ -68,7 +70,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         let key = format!("count {label}");
         let count = number(machine, &key).unwrap_or(0.0) + 1.0;
         set_number(machine, &key, count)?;
-        print(machine, &format!("{label}: {count}"))
+        print(machine, &format!("{label}: {}", count as u64))
     }),
     ("console.countReset", 0, |machine, args| {
         let key = format!("count {}", label(machine, args)?);
@@ -147,24 +149,24 @@ fn print_timer(machine: &mut Machine, args: &NativeArgs) -> Result<String, Abrup
     let label = label(machine, args)?;
     let key = format!("time {label}");
     if let Some(began) = number(machine, &key) {
-        let mut line = format!("{label}: {}", duration_text(machine.now_ms as f64 - began));
+        let mut line = format!("{label}: {}", duration_text((machine.now_ms as f64 - began) as i64));
         util_inspect::push_values(machine, args, 1, &mut line)?;
         print(machine, &line)?;
     }
     Ok(key)
 }
 
-/// A duration as Node writes it (`formatTime`).
-fn duration_text(ms: f64) -> String {
-    let (hours, minutes) = ((ms / 3_600_000.0).floor(), (ms % 3_600_000.0 / 60_000.0).floor());
-    let seconds = ms % 60_000.0 / 1_000.0;
-    if hours > 0.0 {
-        return format!("{hours}:{minutes:02}:{seconds:06.3} (h:mm:ss.mmm)");
+/// A duration as Node writes it (`formatTime`). Whole numbers: the format of a double would add its code to every page.
+fn duration_text(ms: i64) -> String {
+    let (hours, minutes) = (ms / 3_600_000, ms % 3_600_000 / 60_000);
+    let (seconds, millis) = (ms % 60_000 / 1_000, ms % 1_000);
+    if hours > 0 {
+        return format!("{hours}:{minutes:02}:{seconds:02}.{millis:03} (h:mm:ss.mmm)");
     }
-    if minutes > 0.0 {
-        return format!("{minutes}:{seconds:06.3} (m:ss.mmm)");
+    if minutes > 0 {
+        return format!("{minutes}:{seconds:02}.{millis:03} (m:ss.mmm)");
     }
-    if ms >= 1_000.0 { format!("{seconds:.3}s") } else { format!("{ms}ms") }
+    if ms >= 1_000 { format!("{seconds}.{millis:03}s") } else { format!("{ms}ms") }
 }
 
 /// A number in the state of the console.
@@ -295,9 +297,10 @@ fn property_columns(machine: &mut Machine, args: &NativeArgs) -> Result<Vec<Cons
         }
     }
     // Properties that are array indices come first, as in every object.
-    columns.sort_by_key(|column| {
+    let index_of = |column: &ConsoleColumn| {
         column.title.parse::<u32>().ok().filter(|n| n.to_string() == column.title).unwrap_or(u32::MAX)
-    });
+    };
+    sort_by(&mut columns, |a, b| index_of(a).cmp(&index_of(b)));
     columns.insert(0, index);
     columns.extend(has_values.then_some(values));
     Ok(columns)

@@ -1,7 +1,5 @@
 //! Options of methods: properties of an object in the second argument.
 
-use std::collections::HashMap;
-
 use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
 use super::super::machine::Machine;
 use super::super::value::Value;
@@ -9,7 +7,7 @@ use super::NativeArgs;
 use crate::{conversion, property};
 
 /// The options of one call that are not undefined. A method takes those it knows; any other ends the program.
-pub(super) struct MethodOptions(HashMap<String, Value>);
+pub(super) struct MethodOptions(Vec<(String, Value)>);
 
 impl MethodOptions {
     /// The options in the second argument.
@@ -17,14 +15,14 @@ impl MethodOptions {
     /// # Errors
     /// `null`, or a property that is an accessor.
     pub(super) fn read(machine: &Machine, args: &NativeArgs) -> Result<MethodOptions, AbruptCompletion> {
-        let mut options = HashMap::new();
+        let mut options = Vec::new();
         if args.count > 1 {
             if matches!(super::arg(machine, args, 1), Value::Null) {
                 return type_error("Cannot convert undefined or null to object");
             }
             for (key, value) in property::own_entries_at(machine, args.base + 1)? {
                 if !matches!(value, Value::Undefined) {
-                    options.insert(conversion::to_text(machine, &key)?.to_utf8(), value);
+                    options.push((conversion::to_text(machine, &key)?.to_utf8(), value));
                 }
             }
         }
@@ -33,7 +31,7 @@ impl MethodOptions {
 
     /// Takes an option.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name)
+        self.0.iter().position(|(other, _)| other == name).map(|at| self.0.swap_remove(at).1)
     }
 
     /// Takes an option as text.
@@ -43,7 +41,7 @@ impl MethodOptions {
 
     /// Refuses the options that were not taken.
     pub(super) fn finish(self, method: &str) -> Result<(), AbruptCompletion> {
-        match self.0.keys().min() {
+        match self.0.iter().map(|(name, _)| name).min() {
             None => Ok(()),
             Some(name) => unsupported(format!("the option `{name}` of {method} is not supported")),
         }

@@ -11,7 +11,7 @@ use crate::operation::Operation;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Collection, Filter, Page, Query, page_rows};
 use crate::time::Timestamp;
-use crate::value::{Document, Json, collect_document, sort_by};
+use crate::value::{Document, Json, collect_document, json_text, sort_by};
 
 /// The events of rows.
 const EVENTS: [&str; 5] = ["instruction", "cc_call", "error", "complete", HISTORY_EVENT];
@@ -116,7 +116,7 @@ impl DomainQuery for LogListing {
             let known = EVENTS.map(|event| format!("`{event}`")).join(", ");
             return Err(Rejection::Usage(format!(
                 "cvm.logs: `event` must be one of {known}, not {}",
-                Json::from(event)
+                json_text(&event.into())
             )));
         }
         self.position().map(drop)
