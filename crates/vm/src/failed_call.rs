@@ -113,10 +113,7 @@ fn find_failed_call(machine: &Machine) -> Option<(usize, Value)> {
     let calls = &machine.tasks.open_calls;
     calls.iter().enumerate().find_map(|(index, call)| match &call.progress {
         CallProgress::Failed(error)
-            if call.index.is_none()
-                || !calls
-                    .iter()
-                    .any(|other| other.promise == call.promise && matches!(other.progress, CallProgress::Open)) =>
+            if call.index.is_none() || !calls.iter().any(|other| other.promise == call.promise && other.is_open()) =>
         {
             Some((index, error.clone()))
         }

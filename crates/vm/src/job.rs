@@ -202,7 +202,7 @@ pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
         _ => Ok((PromiseState::Pending, Value::Undefined)),
     };
     let is_pending = matches!(ended, Ok((PromiseState::Pending, _)));
-    if machine.tasks.open_calls.iter().any(|call| is_pending || !call.is_unawaited) {
+    if machine.tasks.open_calls.iter().any(|call| call.is_open() && (is_pending || !call.is_unawaited)) {
         return StopReason::Waiting(machine.open_calls());
     }
     machine.tasks.open_calls.clear();

@@ -70,8 +70,9 @@ impl OpenRequest {
         OpenRequest { number, request, promise, index, signal, is_timeout: false, is_unawaited: false, progress, bytes }
     }
 
-    fn is_open(&self, number: u64) -> bool {
-        self.number == number && matches!(self.progress, CallProgress::Open)
+    /// Whether it waits for its answer.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.progress, CallProgress::Open)
     }
 
     pub(super) fn encode(&self, encoder: &mut EntryEncoder<'_>) -> Json {
@@ -211,7 +212,7 @@ pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Valu
 /// Continues after a blocking call whose promise is settled. Otherwise the machine stops at all open calls.
 pub(super) fn leave_blocking_call(machine: &mut Machine, promise: HeapRef) -> Option<StopReason> {
     let (state, value) = match promise::promise_state(machine, promise) {
-        Ok((PromiseState::Pending, _)) if !machine.tasks.open_calls.is_empty() => {
+        Ok((PromiseState::Pending, _)) if machine.tasks.open_calls.iter().any(OpenRequest::is_open) => {
             return Some(StopReason::Waiting(machine.open_calls()));
         }
         Ok((PromiseState::Pending, _)) => {
@@ -237,7 +238,7 @@ impl Machine {
     #[must_use]
     pub fn open_calls(&self) -> Vec<PendingCall> {
         let blocking = self.suspended_call.as_ref().and_then(SuspendedCall::promise).unwrap_or_default();
-        let open = self.tasks.open_calls.iter().filter(|call| matches!(call.progress, CallProgress::Open));
+        let open = self.tasks.open_calls.iter().filter(|call| call.is_open());
         let calls = open.map(|call| PendingCall {
             number: call.number,
             request: Arc::clone(&call.request),
@@ -267,7 +268,8 @@ impl Machine {
     /// # Errors
     /// A number that is not open, and a value that is nested too deep or too large for the limits. The machine is unchanged then.
     pub fn settle(&mut self, number: u64, reply: &Reply) -> Result<(), MachineFailure> {
-        let Some(position) = self.tasks.open_calls.iter().position(|call| call.is_open(number)) else {
+        let Some(position) = self.tasks.open_calls.iter().position(|call| call.is_open() && call.number == number)
+        else {
             let completion = AbruptCompletion::Internal("the result of a call that is not open");
             return Err(abrupt_completion::to_failure(self, &completion));
         };
