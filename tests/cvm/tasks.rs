@@ -1,8 +1,8 @@
 //! Programs with tasks: each awaited call is closed on its own, and its task continues, whatever the other calls do.
 
 use runstate::client::Answer;
-use runstate::domain::cvm::Status;
 use runstate::domain::cvm::codes;
+use runstate::domain::cvm::{Fail, Status};
 use runstate::error_code::ErrorCode;
 use runstate::testing::{SimIds, block_on};
 use runstate::time::Millis;
@@ -169,6 +169,36 @@ fn a_failed_program_closes_its_open_calls_and_a_retry_opens_them() {
         assert_eq!(error_code(refused), ErrorCode::ILLEGAL_TRANSITION);
         block_on(scene.cvm().retry("run")).unwrap();
         scene.expect(Status::Error).check();
+    });
+}
+
+#[test]
+fn retry_makes_the_call_again_that_failed_in_a_task() {
+    let fail_first = |scene: &Scene| {
+        let work = block_on(scene.cvm().claim(&["cc".to_owned()], "worker", Millis::seconds(30))).unwrap().unwrap();
+        let Claimed { execution, call, token, .. } = work.claimed;
+        let failed = Fail { execution, call, token, message: "no".to_owned(), name: None, retry: None, by: None };
+        block_on(scene.cvm().fail(&failed)).unwrap();
+    };
+    let single = "async function main() { console.log(await CC(\"a?\")); }";
+    test_warm_and_cold(single, |mut scene| {
+        fail_first(&scene);
+        scene.expect(Status::Error).check();
+        block_on(scene.cvm().retry("run")).unwrap();
+        scene.expect(Status::WaitingCc).check();
+        scene.answer_call(2, "A").expect(Status::Complete).expect_output(["A"]).check();
+    });
+    test_warm_and_cold(FAN_OUT, |mut scene| {
+        scene.answer_call(2, "B");
+        fail_first(&scene);
+        scene.expect(Status::Error).check();
+        block_on(scene.cvm().retry("run")).unwrap();
+        scene.expect(Status::WaitingCc).check();
+        assert_eq!(prompts(&scene), ["c?", "b again?", "a?"]);
+        for (step, answer) in [(5, "A"), (3, "C"), (4, "2"), (6, "1"), (7, "3")] {
+            scene.answer_call(step, answer);
+        }
+        scene.expect(Status::Complete).expect_output(["b B", "a A", "c C", "A1,B2,C3"]).check();
     });
 }
 

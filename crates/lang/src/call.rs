@@ -154,6 +154,7 @@ pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallEx
             call_with_this(compiler, call, nullish);
         }
         callee => {
+            refuse_namespace_this(compiler, callee);
             chain_expression(compiler, callee, nullish);
             if let (true, Some(nullish)) = (call.optional, nullish) {
                 compiler.jump(Op::JumpNullish, nullish);
@@ -163,6 +164,15 @@ pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallEx
             let arg = call_arg(call, &pushed);
             compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallSpread } else { Op::Call }, arg);
         }
+    }
+}
+
+/// Refuses the call of a function as a member of a namespace if it uses `this`, which is then the namespace. ECMA-262 §13.3.6.2 EvaluateCall.
+pub(super) fn refuse_namespace_this<'a>(compiler: &mut Compiler<'a, '_>, callee: &Expression<'a>) {
+    let is_member = matches!(callee, Expression::StaticMemberExpression(_));
+    if is_member && compiler.binding(callee).is_some_and(|binding| compiler.graph.uses_this(binding)) {
+        let message = "this function uses `this`, which would be the namespace of the file";
+        compiler.unsupported(callee.span(), message, "import the function by its name, or write a class");
     }
 }
 

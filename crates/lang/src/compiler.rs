@@ -257,7 +257,7 @@ impl<'a, 's> Compiler<'a, 's> {
     }
 
     /// `( -- value )` Reads a member of a namespace. False if the object is not a namespace. ECMA-262 §10.4.6.8 [[Get]].
-    /// Deviation: a member that does not exist is refused, and a function that is called as a member has no `this`.
+    /// Deviation: a member that does not exist is refused, and so is the call of a function that uses `this`, which would be the namespace.
     pub(super) fn namespace_member(&mut self, member: &StaticMemberExpression<'a>) -> bool {
         let Some(module) = self.namespace(&member.object) else { return false };
         let name = member.property.name.as_str();

@@ -33,6 +33,8 @@ pub(super) struct Module<'a> {
     stars: Vec<usize>,
     /// The variables that its imports refer to.
     pub(super) bindings: HashMap<SymbolId, Binding>,
+    /// The functions whose bodies use `this`.
+    this_functions: HashSet<Span>,
     /// Whether it imports itself, directly or through other files.
     pub(super) is_cyclic: bool,
     /// Whether it is a JSON file, which exports its value.
@@ -99,13 +101,29 @@ fn exported_name<'a>(name: &'a ModuleExportName<'a>) -> &'a str {
     }
 }
 
+/// The functions whose bodies use `this`, those of arrow functions in them included.
+fn find_this_functions(semantic: &Semantic<'_>) -> HashSet<Span> {
+    let nodes = semantic.nodes();
+    let this = nodes.iter().filter(|node| matches!(node.kind(), AstKind::ThisExpression(_)));
+    let owners = this.filter_map(|node| {
+        nodes.ancestor_kinds(node.id()).find_map(|kind| match kind {
+            AstKind::Function(function) => Some(Some(function.span)),
+            AstKind::PropertyDefinition(_) | AstKind::StaticBlock(_) => Some(None),
+            _ => None,
+        })
+    });
+    owners.flatten().collect()
+}
+
 impl<'a> Module<'a> {
     pub(super) fn new(path: &'a str, source: &'a str, program: &'a Program<'a>, semantic: Semantic<'a>) -> Self {
+        let this_functions = find_this_functions(&semantic);
         Module {
             path,
             source,
             program,
             semantic,
+            this_functions,
             requests: Vec::new(),
             imports: HashMap::new(),
             exports: BTreeMap::new(),
@@ -452,6 +470,24 @@ impl<'a> ModuleGraph<'a> {
         }
     }
 
+    /// Whether a binding is a function whose body uses `this`.
+    pub(super) fn uses_this(&self, binding: Binding) -> bool {
+        let Binding::Variable(module, symbol) = binding else { return false };
+        let semantic = &self.modules[module].semantic;
+        let nodes = semantic.nodes();
+        let own = match nodes.kind(semantic.scoping().symbol_declaration(symbol)) {
+            AstKind::Function(function) => function.span,
+            AstKind::VariableDeclarator(declarator) => {
+                match declarator.init.as_ref().map(Expression::get_inner_expression) {
+                    Some(Expression::FunctionExpression(function)) => function.span,
+                    _ => return false,
+                }
+            }
+            _ => return false,
+        };
+        self.modules[module].this_functions.contains(&own)
+    }
+
     /// ECMA-262 §16.2.1.7.2.2 ResolveExport.
     pub(super) fn resolve_export(&self, module: usize, name: &str) -> ResolvedExport {
         self.resolve_unvisited(module, name, &mut HashSet::new())
@@ -510,6 +546,27 @@ impl<'a> ModuleGraph<'a> {
         names
     }
 
+    /// The files that export a name from each other in a cycle, from the first to the same one again.
+    fn find_reexport_cycle(&self, module: usize, name: &str) -> Option<Vec<&'a str>> {
+        let (mut visited, mut at) = (Vec::new(), (module, name));
+        loop {
+            if let Some(start) = visited.iter().position(|one| *one == at) {
+                let path = |(module, _): &(usize, &str)| self.modules[*module].path;
+                return Some(visited[start..].iter().chain([&at]).map(path).collect());
+            }
+            visited.push(at);
+            let this = &self.modules[at.0];
+            at = match this.exports.get(at.1)? {
+                Export::From(target, name) => (*target, *name),
+                Export::Local(symbol) => {
+                    let import = this.imports.get(symbol)?;
+                    (import.target, import.name?)
+                }
+                _ => return None,
+            };
+        }
+    }
+
     /// The message and the hint for a name that a file does not export as a value.
     pub(super) fn describe_missing(
         &self,
@@ -528,6 +585,13 @@ impl<'a> ModuleGraph<'a> {
                 (DiagnosticKind::Name, message, Some("import it from the file that declares it".to_owned()))
             }
             _ => {
+                if let Some(cycle) = self.find_reexport_cycle(module, name) {
+                    let cycle = cycle.join(" → ");
+                    let message =
+                        format!("`{name}` of {path} is never declared: files export it from each other ({cycle})");
+                    let hint = format!("declare it in one of these files, as in export const {name} = 1");
+                    return (DiagnosticKind::Name, message, Some(hint));
+                }
                 let names = self.exported_names(module);
                 let near = names.iter().map(|other| (min_edit_distance(other, name), *other)).min();
                 let hint = match near.filter(|(distance, _)| *distance <= 2) {

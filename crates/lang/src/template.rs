@@ -48,6 +48,7 @@ pub(super) fn tagged<'a>(compiler: &mut Compiler<'a, '_>, tagged: &'a TaggedTemp
             true
         }
         tag => {
+            call::refuse_namespace_this(compiler, tag);
             compiler.expression(tag);
             false
         }

@@ -624,6 +624,8 @@ const REFUSED: &[&str] = &[
     "//- main.ts\nexport default 1; export default 2;",
     "//- main.ts\nexport var a, a; export var [b, { b }] = [1, { b: 2 }]; export function f(x: 1): 1; export function f(x: any) { return x }",
     "//- main.ts\nexport { nowhere }; export { x, y as z } from './a'\n//- a.ts\nexport let y = 1",
+    "//- main.ts\nimport * as a from './a'; a.f(); a.g`x`; a.h?.(); a.k();\n//- a.ts\nexport function f() { return () => this } export const g = function () { return this }; export async function h() { await this }\nexport function k() { return { m() { return this } } }",
+    "//- main.ts\nexport { a } from './b'\n//- b.ts\nimport { a } from './main'; export { a }",
     "//- main.ts\nimport { a } from './a'; a = 1; a++; [a] = [1]; for (a of []); ({ a } = { a: 1 }); a ||= 2;\n//- a.ts\nexport let a = 1",
     "//- main.ts\nimport { a } from './a'; const a = 1;\n//- a.ts\nexport let a = 1",
     "//- main.ts\nconst a = await import('./a'); import.meta.url; require('./a'); module.exports = 1;\n",

@@ -151,8 +151,16 @@ pub(super) fn traced_pc(machine: &Machine) -> u32 {
 
 /// The current calls, innermost first, then the functions that await the running one.
 fn stack_trace(machine: &Machine) -> Vec<String> {
+    stack_trace_below(machine, machine.frames.len())
+}
+
+/// As [`stack_trace`], of the calls below a number of frames.
+fn stack_trace_below(machine: &Machine, depth: usize) -> Vec<String> {
     let is_running = machine.tasks.program == ProgramTask::Running;
-    let code = frames_with_pc(machine).filter_map(|(index, pc)| match machine.frames.get(index) {
+    let code = frames_with_pc(machine).skip_while(|(index, _)| *index >= depth).filter_map(|(index, pc)| match machine
+        .frames
+        .get(index)
+    {
         // The program does not call the functions that jobs run.
         Some(Frame::Code(frame)) if (index > 0 || is_running) && machine.program.location(pc).line > 0 => {
             Some((frame.function, pc))
@@ -270,8 +278,15 @@ fn location_of(line: &str) -> Option<(Option<String>, u32, u32)> {
 
 /// A new error object with a stack trace. ECMA-262 §20.5.1.1 Error. The property `stack` is that of V8.
 pub(super) fn new_error(machine: &mut Machine, kind: ErrorKind, message: &str) -> Value {
+    let depth = machine.frames.len();
+    new_error_below(machine, kind, message, depth)
+}
+
+/// As [`new_error`]. The stack trace has the calls below a number of frames: as in V8, the constructors of a class of errors are not in it.
+pub(super) fn new_error_below(machine: &mut Machine, kind: ErrorKind, message: &str, depth: usize) -> Value {
     let head = if message.is_empty() { kind.name().to_owned() } else { format!("{}: {message}", kind.name()) };
-    let stack = std::iter::once(head).chain(stack_trace(machine).into_iter().map(|line| format!("    {line}")));
+    let lines = stack_trace_below(machine, depth).into_iter().map(|line| format!("    {line}"));
+    let stack = std::iter::once(head).chain(lines);
     let stack = stack.collect::<Vec<_>>().join("\n");
     let pairs = vec![(Value::text("stack"), Value::text(&stack)), (Value::text("message"), Value::text(message))];
     let error = ErrorObject { kind, hidden: Table::from_pairs(pairs), object: Object::default() };

@@ -290,7 +290,8 @@ pub(super) fn invoke(
                 ThisLocation::Undefined => None,
             };
             let count = machine.stack.len().saturating_sub(base);
-            let args = NativeArgs { this: this.unwrap_or(Value::Undefined), base, count, bottom, return_pc };
+            let builtin = Some(*builtin);
+            let args = NativeArgs { builtin, this: this.unwrap_or(Value::Undefined), base, count, bottom, return_pc };
             match native(machine, &args)? {
                 NativeOutcome::Value(value) => {
                     machine.stack.truncate(bottom);

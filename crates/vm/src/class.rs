@@ -237,7 +237,12 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> Result<Instructi
         Some(Value::Builtin(parent)) => {
             let prototype = class_parts(machine, class).map(|class| class.prototype).unwrap_or(HeapRef::NONE);
             let this = match ErrorKind::from_name(parent.name()) {
-                Some(kind) => errors::new_error_from_args(machine, kind, base)?,
+                Some(kind) => {
+                    let is_new =
+                        |frame: &Frame| matches!(frame, Frame::Code(CodeFrame { call_kind: CallKind::New(_), .. }));
+                    let depth = machine.frames.iter().rposition(is_new).unwrap_or(machine.frames.len());
+                    errors::new_error_from_args(machine, kind, base, depth)?
+                }
                 None => new_builtin(machine, parent, prototype, base, argc)?,
             };
             let this = match this {
@@ -273,7 +278,8 @@ fn new_builtin(
             "an iterable for a class with its own `{adder}` is not supported; call `{adder}` for each value"
         ));
     }
-    let args = NativeArgs { this: Value::Undefined, base, count, bottom: base, return_pc: machine.pc + 1 };
+    let (this, return_pc) = (Value::Undefined, machine.pc + 1);
+    let args = NativeArgs { builtin: None, this, base, count, bottom: base, return_pc };
     match native(machine, &args)? {
         NativeOutcome::Value(value) => Ok(value),
         NativeOutcome::FramePushed => Err(AbruptCompletion::Internal("a constructor that pushed a frame")),

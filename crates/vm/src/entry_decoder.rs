@@ -41,9 +41,25 @@ pub(super) fn number(json: &Json) -> ReadResult<u32> {
     json.as_u64().and_then(|n| u32::try_from(n).ok()).map_or_else(|| unexpected_error("a whole number", json), Ok)
 }
 
-/// A counter. Counters are far below the greatest integer that a document can hold, so sums of them do not overflow.
+/// A number that was a counter when it was saved.
 pub(super) fn number64(json: &Json) -> ReadResult<u64> {
     json.as_u64().filter(|n| *n < 1 << 53).map_or_else(|| unexpected_error("a whole number", json), Ok)
+}
+
+/// Bound of restored counters. The machine adds far less to them than they lack to the greatest integer that a document can hold.
+const COUNTER_BOUND: u64 = 1 << 52;
+
+/// A counter, to which the machine adds.
+pub(super) fn counter(json: &Json) -> ReadResult<u64> {
+    json.as_u64().filter(|n| *n < COUNTER_BOUND).map_or_else(|| unexpected_error("a whole number", json), Ok)
+}
+
+/// Checks a counter in the heap.
+pub(super) fn check_counter(value: &Value) -> ReadResult<()> {
+    match value {
+        Value::Number(count) if *count >= 0.0 && count.fract() == 0.0 && *count < COUNTER_BOUND as f64 => Ok(()),
+        _ => Err("a counter in the heap is not a whole number".to_owned()),
+    }
 }
 
 pub(super) fn list(json: &Json) -> ReadResult<&[Json]> {
@@ -243,7 +259,11 @@ impl EntryDecoder {
             })),
             ("r", [source, flags, last_index]) => {
                 let Value::Text(source) = value(source)? else { return unexpected_error("a pattern", source) };
-                let flags = Str::new(string(flags)?);
+                let letters = Str::new(string(flags)?);
+                if super::regexp::order_flags(&letters).is_none() {
+                    return unexpected_error("the flags of a regexp", flags);
+                }
+                let flags = letters;
                 let Value::Number(last_index) = value(last_index)? else {
                     return unexpected_error("a position", last_index);
                 };

@@ -169,8 +169,7 @@ fn make_calls(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group
     machine.calls += specs.len() as u64;
     for spec in &specs {
         if let Some(key) = &spec.key {
-            let count = key_count(machine, key).saturating_add(1);
-            set_key_count(machine, key, count);
+            count_key(machine, key);
         }
     }
     let mut requests = build_requests(machine, specs);
@@ -265,6 +264,13 @@ fn key_count(machine: &Machine, key: &str) -> u64 {
         Some(Value::Number(count)) => count as u64,
         _ => 0,
     }
+}
+
+/// Counts a call with a key, and returns its occurrence.
+pub(super) fn count_key(machine: &mut Machine, key: &str) -> u64 {
+    let count = key_count(machine, key).saturating_add(1);
+    set_key_count(machine, key, count);
+    count
 }
 
 fn set_key_count(machine: &mut Machine, key: &str, count: u64) {

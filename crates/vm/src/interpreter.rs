@@ -14,8 +14,8 @@ use super::operand_stack::PushInlined;
 use super::program::{DecodedInstruction, VerifiedProgram};
 use super::value::Value;
 use super::{
-    abrupt_completion, call, callback, class, coroutine, fast_path, generator, heap, job, json, number, promise,
-    slow_path,
+    abrupt_completion, call, callback, class, coroutine, failed_call, fast_path, generator, heap, job, json, number,
+    promise, slow_path,
 };
 
 /// The outcome of an instruction that runs outside the loop.
@@ -35,10 +35,14 @@ impl Machine {
         let program = Arc::clone(&self.program);
         let left = self.limits.instructions.saturating_sub(self.instructions);
         let mut budget = fuel.min(left);
-        if let Some(error) = self.pending.take()
-            && let Err(stop) = abrupt_completion::handle_abrupt_completion(self, AbruptCompletion::Throw(error))
-        {
-            return *stop;
+        if let Some(error) = self.pending.take() {
+            let thrown = AbruptCompletion::Throw(error);
+            if failed_call::is_fatal_throw(self) {
+                return StopReason::Failed(abrupt_completion::to_failure(self, &thrown));
+            }
+            if let Err(stop) = abrupt_completion::handle_abrupt_completion(self, thrown) {
+                return *stop;
+            }
         }
         loop {
             let before = budget;

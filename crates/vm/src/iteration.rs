@@ -43,6 +43,7 @@ fn value_text(machine: &Machine, value: &Value) -> Result<String, AbruptCompleti
 /// A receiver in messages: `#<Object>`.
 pub(super) fn receiver_text(machine: &Machine, value: &Value) -> String {
     match value {
+        Value::Ref(at) if machine.heap.array(*at).is_some() => "[object Array]".to_owned(),
         Value::Ref(at) => format!("#<{}>", json::constructor_name(machine, *at).unwrap_or_default()),
         value => json::display_text(machine, value),
     }
@@ -251,7 +252,12 @@ fn set_record_source(machine: &mut Machine, record: &Value, source: Value) {
 
 /// Whether an error closes the iterator in a slot of a frame.
 pub(super) fn needs_close(machine: &Machine, base: u32, slot: u16) -> bool {
-    machine.stack.get(base as usize + usize::from(slot)).is_some_and(|record| record_source(machine, record).is_some())
+    machine.stack.get(base as usize + usize::from(slot)).is_some_and(|record| is_open_record(machine, record))
+}
+
+/// Whether an error closes the iterator of a record.
+pub(super) fn is_open_record(machine: &Machine, record: &Value) -> bool {
+    record_source(machine, record).is_some()
 }
 
 fn slot_value(machine: &Machine, slot: u16) -> Value {
@@ -329,7 +335,8 @@ pub(super) fn close(machine: &mut Machine, slot: u16, target: u32) -> StepResult
     }
     if waits && !is_async && matches!(record, Value::Ref(_)) {
         let top = machine.stack.len();
-        let args = NativeArgs { this: Value::Undefined, base: top, count: 0, bottom: top, return_pc: machine.pc + 1 };
+        let (this, return_pc) = (Value::Undefined, machine.pc + 1);
+        let args = NativeArgs { builtin: None, this, base: top, count: 0, bottom: top, return_pc };
         return match call_iterator(machine, &args, &record, GeneratorState::Return, None, true)? {
             NativeOutcome::Value(value) => slow_path::replace_operands(machine, 0, value),
             NativeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),

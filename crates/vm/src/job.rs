@@ -14,7 +14,7 @@ use super::natives::NativeOutcome;
 use super::object::ErrorKind;
 use super::promise::{self, PromiseState, Reaction, ReactionKind};
 use super::value::{HeapRef, Value};
-use super::{conversion, heap, json, slow_path};
+use super::{conversion, failed_call, heap, json, slow_path};
 
 /// Units of work of a job, so that a chain of jobs uses fuel: those of one instruction.
 const JOB_WORK: u64 = 64;
@@ -40,6 +40,12 @@ pub(super) fn run_jobs(machine: &mut Machine) -> Result<InstructionOutcome, Abru
             heap::collect_garbage(machine)?;
         }
         let Some(job) = machine.take_job() else {
+            if let Some(failure) = failed_call::end_failed_calls(machine)? {
+                return Ok(InstructionOutcome::Stop(Box::new(StopReason::Failed(failure))));
+            }
+            if machine.tasks.first_job != HeapRef::NONE {
+                continue;
+            }
             if find_unhandled_rejection(machine).is_none() && !machine.tasks.due_timeouts.is_empty() {
                 clear_rejections(machine);
                 let (_, timeout) = machine.tasks.due_timeouts.remove(0);
@@ -196,7 +202,7 @@ pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
         _ => Ok((PromiseState::Pending, Value::Undefined)),
     };
     let is_pending = matches!(ended, Ok((PromiseState::Pending, _)));
-    if machine.tasks.open_calls.iter().any(|call| is_pending || !call.is_unawaited) {
+    if machine.tasks.open_calls.iter().any(|call| call.is_open() && (is_pending || !call.is_unawaited)) {
         return StopReason::Waiting(machine.open_calls());
     }
     machine.tasks.open_calls.clear();

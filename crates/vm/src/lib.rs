@@ -19,6 +19,7 @@ mod date;
 mod entry;
 mod entry_decoder;
 mod entry_encoder;
+mod failed_call;
 mod fast_path;
 mod frame;
 mod generator;

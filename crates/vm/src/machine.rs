@@ -17,7 +17,7 @@ use super::program::{BytecodeConstant, DecodedInstruction, Function, FunctionKin
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::xoshiro::Xoshiro256;
-use super::{abrupt_completion, fast_path, heap, host_call, job, json, open_call};
+use super::{abrupt_completion, failed_call, fast_path, heap, host_call, job, json, open_call};
 use crate::inspect::InspectBounds;
 use crate::inspect::frames::{self, FrameView, MachineView};
 use crate::legacy::{self, LegacyMachineState};
@@ -147,6 +147,14 @@ impl SuspendedCall {
             SuspendedRequests::Single(_) => 1,
             SuspendedRequests::All(count) => count,
             SuspendedRequests::Promise(_) => 0,
+        }
+    }
+
+    /// The promise of a blocking call that was made while others were open.
+    pub(super) fn promise(&self) -> Option<HeapRef> {
+        match self.requests {
+            SuspendedRequests::Promise(promise) => Some(promise),
+            _ => None,
         }
     }
 }
@@ -363,13 +371,16 @@ impl Machine {
                 &AbruptCompletion::Limit(ExceededLimit::HeapBytes),
             ));
         }
+        failed_call::repeat_failed_calls(self);
         let stop = match &self.suspended_call {
             Some(SuspendedCall { requests: SuspendedRequests::Promise(promise), .. }) => {
                 open_call::leave_blocking_call(self, *promise)
             }
             Some(open) => Some(host_call::current_call_stop(self, open)),
             // The same stop again, whatever the fuel is.
-            None if self.is_idle() && !self.tasks.has_jobs() => Some(job::stop_without_jobs(self)),
+            None if self.is_idle() && !self.tasks.has_jobs() && !failed_call::has_failed_call(self) => {
+                Some(job::stop_without_jobs(self))
+            }
             None => None,
         };
         let stop = stop.unwrap_or_else(|| self.interpret(fuel));

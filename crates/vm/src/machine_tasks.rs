@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::entry_decoder::{self, ReadResult};
 use super::entry_encoder::EntryEncoder;
 use super::machine::Machine;
-use super::open_call::OpenRequest;
+use super::open_call::{CallProgress, OpenRequest};
 use super::promise::Reaction;
 use super::value::{HeapRef, Value};
 
@@ -51,6 +51,11 @@ impl MachineTasks {
         let promises = self.open_calls.iter().flat_map(|call| [call.promise, call.signal]);
         for promise in promises.chain(self.due_timeouts.iter().map(|due| due.1)) {
             visit(&Value::Ref(promise));
+        }
+        for call in &self.open_calls {
+            if let CallProgress::Failed(error) = &call.progress {
+                visit(error);
+            }
         }
     }
 
@@ -126,7 +131,7 @@ impl MachineTasks {
             state.due_timeouts = due.collect::<ReadResult<_>>()?;
         }
         if let Some(acknowledged) = json.get("acknowledged") {
-            state.acknowledged = entry_decoder::number64(acknowledged)?;
+            state.acknowledged = entry_decoder::counter(acknowledged)?;
         }
         Ok(state)
     }

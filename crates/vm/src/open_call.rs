@@ -9,13 +9,12 @@ use super::abrupt_completion::{self, AbruptCompletion, range_error};
 use super::entry::Entry;
 use super::entry_decoder::{self, ReadResult};
 use super::entry_encoder::EntryEncoder;
+use super::failed_call;
 use super::globals::HostFunction;
 use super::host_call;
 use super::json as json_conversion;
 use super::limits::{ExceededLimit, MAX_OPEN_CALLS};
-use super::machine::{
-    CallRequest, Machine, MachineFailure, REJECTION_WORK, Reply, StopReason, SuspendedCall, SuspendedRequests,
-};
+use super::machine::{CallRequest, Machine, MachineFailure, REJECTION_WORK, Reply, StopReason, SuspendedCall};
 use super::promise::{self, PromiseState, Reaction, ReactionKind};
 use super::value::{HeapRef, Value};
 
@@ -32,6 +31,17 @@ pub struct PendingCall {
     pub is_blocking: bool,
 }
 
+/// The progress of an open call.
+#[derive(Debug, Clone)]
+pub(super) enum CallProgress {
+    /// It waits for its answer.
+    Open,
+    /// It failed with this error, which ends the program when no job is left.
+    Failed(Value),
+    /// The program failed at it. It is made again when the machine runs.
+    Repeated,
+}
+
 /// An open call and the promise that its answer settles.
 #[derive(Debug, Clone)]
 pub(super) struct OpenRequest {
@@ -46,6 +56,7 @@ pub(super) struct OpenRequest {
     is_timeout: bool,
     /// Whether the program completes without it: a timer of `AbortSignal.timeout`.
     pub(super) is_unawaited: bool,
+    pub(super) progress: CallProgress,
     /// Size of the request.
     bytes: u64,
 }
@@ -55,7 +66,13 @@ impl OpenRequest {
         let bytes = request_bytes(&request);
         let signal = HeapRef::NONE;
         let request = Arc::new(request);
-        OpenRequest { number, request, promise, index, signal, is_timeout: false, is_unawaited: false, bytes }
+        let progress = CallProgress::Open;
+        OpenRequest { number, request, promise, index, signal, is_timeout: false, is_unawaited: false, progress, bytes }
+    }
+
+    /// Whether it waits for its answer.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.progress, CallProgress::Open)
     }
 
     pub(super) fn encode(&self, encoder: &mut EntryEncoder<'_>) -> Json {
@@ -74,6 +91,15 @@ impl OpenRequest {
         if self.signal != HeapRef::NONE {
             encoded.insert("signal".to_owned(), encoder.reference(self.signal));
         }
+        match &self.progress {
+            CallProgress::Open => {}
+            CallProgress::Failed(error) => {
+                encoded.insert("failed".to_owned(), encoder.value(error));
+            }
+            CallProgress::Repeated => {
+                encoded.insert("repeated".to_owned(), json!(true));
+            }
+        }
         Json::Object(encoded)
     }
 
@@ -86,7 +112,13 @@ impl OpenRequest {
         let number = entry_decoder::number64(&call["number"])?;
         let (is_timeout, is_unawaited) = (call.get("timeout").is_some(), call.get("unawaited").is_some());
         let signal = call.get("signal").map(entry_decoder::reference).transpose()?.unwrap_or_default();
+        let progress = match call.get("failed").map(entry_decoder::value).transpose()? {
+            Some(error) => CallProgress::Failed(error),
+            None if call.get("repeated").is_some() => CallProgress::Repeated,
+            None => CallProgress::Open,
+        };
         Ok(OpenRequest {
+            progress,
             signal,
             is_timeout,
             is_unawaited,
@@ -180,7 +212,7 @@ pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Valu
 /// Continues after a blocking call whose promise is settled. Otherwise the machine stops at all open calls.
 pub(super) fn leave_blocking_call(machine: &mut Machine, promise: HeapRef) -> Option<StopReason> {
     let (state, value) = match promise::promise_state(machine, promise) {
-        Ok((PromiseState::Pending, _)) if !machine.tasks.open_calls.is_empty() => {
+        Ok((PromiseState::Pending, _)) if machine.tasks.open_calls.iter().any(OpenRequest::is_open) => {
             return Some(StopReason::Waiting(machine.open_calls()));
         }
         Ok((PromiseState::Pending, _)) => {
@@ -205,11 +237,9 @@ impl Machine {
     /// The open calls in order of number, without a blocking call that was made while no other was open.
     #[must_use]
     pub fn open_calls(&self) -> Vec<PendingCall> {
-        let blocking = match &self.suspended_call {
-            Some(SuspendedCall { requests: SuspendedRequests::Promise(promise), .. }) => *promise,
-            _ => HeapRef::NONE,
-        };
-        let calls = self.tasks.open_calls.iter().map(|call| PendingCall {
+        let blocking = self.suspended_call.as_ref().and_then(SuspendedCall::promise).unwrap_or_default();
+        let open = self.tasks.open_calls.iter().filter(|call| call.is_open());
+        let calls = open.map(|call| PendingCall {
             number: call.number,
             request: Arc::clone(&call.request),
             is_new: call.number > self.tasks.acknowledged,
@@ -238,7 +268,8 @@ impl Machine {
     /// # Errors
     /// A number that is not open, and a value that is nested too deep or too large for the limits. The machine is unchanged then.
     pub fn settle(&mut self, number: u64, reply: &Reply) -> Result<(), MachineFailure> {
-        let Some(position) = self.tasks.open_calls.iter().position(|call| call.number == number) else {
+        let Some(position) = self.tasks.open_calls.iter().position(|call| call.is_open() && call.number == number)
+        else {
             let completion = AbruptCompletion::Internal("the result of a call that is not open");
             return Err(abrupt_completion::to_failure(self, &completion));
         };
@@ -251,10 +282,16 @@ impl Machine {
             },
             _ => Value::Undefined,
         };
+        let is_fatal = matches!(reply, Reply::Error { .. }) && self.is_fatal_error(position);
         let mut result = Ok(value);
         if let (Reply::Error { name, message }, Some(request)) = (reply, request) {
             let error = abrupt_completion::new_call_error(self, name, message);
             abrupt_completion::set_trace(self, &error, request.instruction);
+            if let Some(call) = self.tasks.open_calls.get_mut(position).filter(|_| is_fatal) {
+                call.progress = CallProgress::Failed(error);
+                self.heap.seal();
+                return Ok(());
+            }
             result = Err(error);
         }
         let call = self.tasks.open_calls.remove(position);
@@ -270,8 +307,19 @@ impl Machine {
         Ok(())
     }
 
+    /// Whether an error of an open call ends the program. The running function receives that of a blocking call.
+    fn is_fatal_error(&self, position: usize) -> bool {
+        let blocking = self.suspended_call.as_ref().and_then(SuspendedCall::promise);
+        let call = self.tasks.open_calls.get(position);
+        call.is_some_and(|call| Some(call.promise) != blocking && failed_call::is_fatal_rejection(self, call.promise))
+    }
+
     /// Settles the promise of a call that is not open any more, unless other calls of its group are.
-    fn finish_call(&mut self, call: &OpenRequest, result: Result<Value, Value>) -> Result<(), ExceededLimit> {
+    pub(super) fn finish_call(
+        &mut self,
+        call: &OpenRequest,
+        result: Result<Value, Value>,
+    ) -> Result<(), ExceededLimit> {
         let result = match call.index {
             Some(index) => self.add_to_group(call.promise, index, result)?,
             None => Some(result),

@@ -11,7 +11,7 @@ use super::entry::Entry;
 use super::heap::Heap;
 use super::machine::Machine;
 use super::natives::{Builtin, NativeRegistry, Receiver, methods_by_name};
-use super::object::{Closure, Object};
+use super::object::{Closure, ErrorKind, Object};
 use super::operand_conversion::OperandConversion;
 use super::table::{Table, TableKind};
 use super::text::Str;
@@ -192,6 +192,16 @@ fn find_symbol(
     })
 }
 
+/// The stack of an error with its current name and message: V8 puts them before a trace when the stack is read, not when the error is
+/// created. `None` for a stack that the program has set. Deviation: V8 does so only for the first time.
+fn format_stack(machine: &Machine, at: HeapRef, kind: ErrorKind, stack: &Str) -> Option<Value> {
+    let stack = stack.to_utf8();
+    let trace = stack.get(stack.find("\n    at ")?..).filter(|_| stack.starts_with(kind.name()))?;
+    let is_made = trace.lines().skip(1).all(|line| line.starts_with("    at "));
+    let head = conversion::error_text(machine, &Value::Ref(at)).ok().filter(|_| is_made)?;
+    Some(Value::text(&format!("{}{trace}", head.to_utf8())))
+}
+
 /// Looks up a key in the program's objects on the prototype chain of an object. ECMA-262 §10.1.8.1 OrdinaryGet.
 pub(super) fn get_from_prototype(machine: &Machine, at: HeapRef, key: &Value) -> Option<Value> {
     match machine.heap.get(machine.heap.prototype(at)?) {
@@ -225,14 +235,18 @@ fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> R
         }
         Entry::Closure(closure) => closure_property(machine, at, closure, key, name),
         Entry::Error(error) => {
-            machine.heap.table_get(&error.hidden, key).or_else(|| get_from_chain(machine, &error.object, key)).or_else(
-                || match name.to_utf8().as_str() {
-                    "name" => Some(Value::text(error.kind.name())),
-                    "message" => Some(Value::Text(Str::empty())),
-                    "constructor" => NativeRegistry::global().find(error.kind.name()).map(Value::Builtin),
-                    _ => None,
-                },
-            )
+            let own = machine.heap.table_get(&error.hidden, key).map(|found| match found {
+                Value::Text(stack) if *name == Str::new("stack") => {
+                    format_stack(machine, at, error.kind, &stack).unwrap_or(Value::Text(stack))
+                }
+                found => found,
+            });
+            own.or_else(|| get_from_chain(machine, &error.object, key)).or_else(|| match name.to_utf8().as_str() {
+                "name" => Some(Value::text(error.kind.name())),
+                "message" => Some(Value::Text(Str::empty())),
+                "constructor" => NativeRegistry::global().find(error.kind.name()).map(Value::Builtin),
+                _ => None,
+            })
         }
         Entry::Map(table) | Entry::Set(table) if *name == Str::new("size") => Some(Value::Number(table.len() as f64)),
         Entry::RegExp(regexp) => {

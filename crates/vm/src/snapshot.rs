@@ -29,7 +29,8 @@
 //!
 //! `machine.call` is the open call: one call with all its parts, or `{ together: n }` for n calls that the operands describe.
 //! `machine.tasks` is absent in a program without promises: `awaiting` or `ended`, the promise of the program; `jobs` and `rejections`, each
-//! first and last; `calls`, the open calls with their promises; `acknowledged`, the last number that the host knows.
+//! first and last; `calls`, the open calls with their promises, where
+//! `failed` is the error of one that ends the program, and `repeated` marks one at which it has failed; `acknowledged`, the last number that the host knows.
 //! `machine.keys` is the reference of a Map from keys to the number of calls with each, `machine.console` that of a Map with the
 //! indentation, the counters and the timers of the console.
 
@@ -51,6 +52,7 @@ use super::limits::Limits;
 use super::machine::{Machine, SuspendedCall, SuspendedRequests};
 use super::machine_tasks::{MachineTasks, ProgramTask};
 use super::program::{DecodedInstruction, VerifiedProgram};
+use super::table::TableKind;
 use super::timsort::TimSort;
 use super::value::{HeapRef, Value};
 use super::xoshiro::Xoshiro256;
@@ -349,10 +351,14 @@ impl Machine {
         let cursors = entry_decoder::list(&saved.heap["cursors"])?;
         for (cursor, json) in self.heap.cursors.iter_mut().zip(cursors) {
             *cursor = entry_decoder::number(json)?.max(1);
+            // The heap would grow up to the cursor.
+            if *cursor as usize > (count * ENTRIES_PER_PAGE as usize).max(1) {
+                return Err(format!("cursor {cursor} is beyond the {count} pages of the heap"));
+            }
         }
-        self.heap.allocated = entry_decoder::number64(&saved.heap["allocated"])?;
-        self.heap.live = entry_decoder::number64(&saved.heap["live"])?;
-        self.heap.shared_text_bytes = saved.heap.get("claimed").map_or(Ok(0), entry_decoder::number64)?;
+        self.heap.allocated = entry_decoder::counter(&saved.heap["allocated"])?;
+        self.heap.live = entry_decoder::counter(&saved.heap["live"])?;
+        self.heap.shared_text_bytes = saved.heap.get("claimed").map_or(Ok(0), entry_decoder::counter)?;
         self.heap.mark_clean();
         let words = entry_decoder::list(&saved.random)?;
         let mut state = [0; 4];
@@ -370,11 +376,11 @@ impl Machine {
     }
 
     fn read_counters(&mut self, machine: &Json) -> ReadResult<()> {
-        self.instructions = entry_decoder::number64(&machine["instructions"])?;
-        self.calls = entry_decoder::number64(&machine["calls"])?;
-        self.output_bytes = entry_decoder::number64(&machine["outputBytes"])?;
+        self.instructions = entry_decoder::counter(&machine["instructions"])?;
+        self.calls = entry_decoder::counter(&machine["calls"])?;
+        self.output_bytes = entry_decoder::counter(&machine["outputBytes"])?;
         self.heap_discarded = machine.get("spent").is_some();
-        self.deferred_work = machine.get("owed").map_or(Ok(0), entry_decoder::number64)?;
+        self.deferred_work = machine.get("owed").map_or(Ok(0), entry_decoder::counter)?;
         if let Some(pending) = machine.get("pending") {
             self.pending = Some(entry_decoder::value(pending)?);
         }
@@ -402,7 +408,15 @@ impl Machine {
                 }
             }
         }
-        Ok(())
+        let mut checked = Ok(());
+        if let Some(counts) = self.heap.table(self.key_counts, TableKind::Main) {
+            self.heap.visit_table_entries(counts, |_, count| {
+                if checked.is_ok() {
+                    checked = entry_decoder::check_counter(count);
+                }
+            });
+        }
+        checked
     }
 
     fn read_frames(&mut self, scopes: &Json, stack: &Json) -> ReadResult<()> {

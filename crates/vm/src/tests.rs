@@ -1,6 +1,7 @@
 //! Programs on the machine: stopped and restored at any instruction, limited, failing, retried. `tests/language.rs` tests the
 //! semantics of the language against Node.
 
+mod failed_calls;
 mod generators;
 mod host_calls;
 mod inspect;

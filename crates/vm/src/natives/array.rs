@@ -280,11 +280,34 @@ pub(super) static ROWS: &[BuiltinDefinition] =
         }),
     ];
 
+/// The methods that V8 names in the error for a missing array.
+const NAMED_IN_ERRORS: [&str; 13] = [
+    "concat",
+    "every",
+    "filter",
+    "find",
+    "findIndex",
+    "findLast",
+    "findLastIndex",
+    "forEach",
+    "indexOf",
+    "map",
+    "reduce",
+    "reduceRight",
+    "some",
+];
+
 /// The array that a method is called on.
 pub(super) fn this_array(machine: &Machine, args: &NativeArgs) -> Result<HeapRef, AbruptCompletion> {
     match args.this {
         Value::Ref(at) if machine.heap.array(at).is_some() => Ok(at),
-        Value::Undefined | Value::Null => type_error("Array.prototype method called on null or undefined"),
+        Value::Undefined | Value::Null => {
+            let name = args.name();
+            if NAMED_IN_ERRORS.contains(&super::short_name(name)) {
+                return type_error(format!("{name} called on null or undefined"));
+            }
+            type_error("Cannot convert undefined or null to object")
+        }
         _ => unsupported("an array method on a value that is not an array is not supported; write Array.from(it)"),
     }
 }

@@ -12,7 +12,7 @@ use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, TableKey, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver, object};
 use crate::object::{IterationKind, iterator_next, new_iterator};
-use crate::{callback, iteration, json, property, slow_path};
+use crate::{callback, iteration, property, slow_path};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §24.1.1.1 Map, called without `new`.
@@ -200,11 +200,7 @@ fn this_collection(machine: &Machine, args: &NativeArgs, kind: Receiver) -> Resu
         Value::Ref(at) if property::receiver(machine, &args.this) == Some(kind) => {
             Ok(machine.heap.collection(at).unwrap_or(at))
         }
-        _ => type_error(format!(
-            "Method {}.prototype called on incompatible receiver {}",
-            kind.name(),
-            json::display_text(machine, &args.this)
-        )),
+        _ => super::incompatible_receiver(machine, args),
     }
 }
 

@@ -61,18 +61,20 @@ fn construct_error(
     args: &NativeArgs,
     kind: ErrorKind,
 ) -> Result<NativeOutcome, AbruptCompletion> {
-    new_error_from_args(machine, kind, args.base).map(NativeOutcome::Value)
+    new_error_from_args(machine, kind, args.base, machine.frames.len()).map(NativeOutcome::Value)
 }
 
-/// A new error whose message and options are the stack from `base` on. ECMA-262 §20.5.1.1 Error, §20.5.8.1 InstallErrorCause.
+/// A new error whose message and options are the stack from `base` on, and whose stack trace has the calls below `depth`
+/// frames. ECMA-262 §20.5.1.1 Error, §20.5.8.1 InstallErrorCause.
 pub(in super::super) fn new_error_from_args(
     machine: &mut Machine,
     kind: ErrorKind,
     base: usize,
+    depth: usize,
 ) -> Result<Value, AbruptCompletion> {
     let has_message = !matches!(machine.stack.get(base), None | Some(Value::Undefined));
     let message = if has_message { conversion::to_text_at(machine, base)?.to_utf8() } else { String::new() };
-    let error = abrupt_completion::new_error(machine, kind, &message);
+    let error = abrupt_completion::new_error_below(machine, kind, &message, depth);
     if !has_message
         && let Value::Ref(at) = error
         && let Some(Entry::Error(_)) = machine.heap.get_mut(at)

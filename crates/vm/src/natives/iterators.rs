@@ -7,7 +7,7 @@ use super::super::machine::Machine;
 use super::super::object::{IterationKind, new_iterator};
 use super::super::value::Value;
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
-use crate::{conversion, iteration};
+use crate::iteration;
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §27.5.1.2 %GeneratorPrototype%.next.
@@ -32,7 +32,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("AsyncIterator.prototype.[Symbol.asyncIterator]", 0, |_, args| Ok(NativeOutcome::Value(args.this.clone()))),
     // ECMA-262 §22.1.3.36 String.prototype [ %Symbol.iterator% ].
     ("String.prototype.[Symbol.iterator]", 0, |machine, args| {
-        let text = Value::Text(conversion::to_text(machine, &args.this)?);
+        let text = Value::Text(super::string::this_text(machine, args)?);
         Ok(NativeOutcome::Value(Value::Ref(new_iterator(&mut machine.heap, text, IterationKind::Values))))
     }),
     // ECMA-262 §20.4.3.3 Symbol.prototype.toString.

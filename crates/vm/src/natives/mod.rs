@@ -33,12 +33,12 @@ mod weak_collections;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::abrupt_completion::{AbruptCompletion, PreferredType, unsupported};
-use super::conversion;
+use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error, unsupported};
 use super::machine::Machine;
 use super::number::to_integer;
 use super::text::Str;
 use super::value::Value;
+use super::{conversion, iteration};
 
 /// All definitions of the registry.
 pub static TABLES: &[&[BuiltinDefinition]] = &[
@@ -157,6 +157,12 @@ pub(super) fn check_language(machine: &Machine, args: &NativeArgs, index: usize)
     }
 }
 
+/// The error of a method whose `this` has another type, as V8 words it.
+pub(super) fn incompatible_receiver<T>(machine: &Machine, args: &NativeArgs) -> Result<T, AbruptCompletion> {
+    let (name, receiver) = (args.name(), iteration::receiver_text(machine, &args.this));
+    type_error(format!("Method {name} called on incompatible receiver {receiver}"))
+}
+
 /// A built-in function or namespace, by its number in the registry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Builtin(pub u16);
@@ -178,6 +184,8 @@ impl<T: Into<Value>> From<T> for NativeOutcome {
 /// The arguments of a call. They stay on the operand stack while the function runs.
 #[derive(Debug, Clone)]
 pub struct NativeArgs {
+    /// The function that is called, unless an instruction does its work.
+    pub builtin: Option<Builtin>,
     /// `this`, or `undefined`.
     pub this: Value,
     /// Stack index of the first argument.
@@ -188,6 +196,13 @@ pub struct NativeArgs {
     pub bottom: usize,
     /// The instruction at which the program continues when the call ends.
     pub return_pc: u32,
+}
+
+impl NativeArgs {
+    /// The name of the function that is called.
+    pub fn name(&self) -> &'static str {
+        self.builtin.map_or("", Builtin::name)
+    }
 }
 
 /// The code of a built-in function. ECMA-262 §10.3 Built-in Function Objects.

@@ -84,17 +84,27 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     }),
     // ECMA-262 §21.1.3.7 Number.prototype.valueOf.
     ("Number.prototype.valueOf", 0, |_, args| Ok(this_number(args)?.into())),
-    // ECMA-262 §20.3.3.2 Boolean.prototype.toString. Deviation: `this` is converted and never an error.
-    ("Boolean.prototype.toString", 0, |machine, args| Ok(conversion::to_text(machine, &args.this)?.into())),
-    // ECMA-262 §20.3.3.3 Boolean.prototype.valueOf. Deviation: `this` is converted and never an error.
-    ("Boolean.prototype.valueOf", 0, |_, args| Ok(args.this.truthy().into())),
+    // ECMA-262 §20.3.3.2 Boolean.prototype.toString.
+    ("Boolean.prototype.toString", 0, |_, args| {
+        Ok(Value::text(if this_boolean(args)? { "true" } else { "false" }).into())
+    }),
+    // ECMA-262 §20.3.3.3 Boolean.prototype.valueOf.
+    ("Boolean.prototype.valueOf", 0, |_, args| Ok(this_boolean(args)?.into())),
 ];
+
+/// The Boolean that a method is called on. ECMA-262 §20.3.3.3.1 ThisBooleanValue.
+fn this_boolean(args: &NativeArgs) -> std::result::Result<bool, AbruptCompletion> {
+    match args.this {
+        Value::Bool(value) => Ok(value),
+        _ => type_error(format!("{} requires that 'this' be a Boolean", args.name())),
+    }
+}
 
 /// The number that a method is called on. ECMA-262 §21.1.3.7.1 ThisNumberValue.
 fn this_number(args: &NativeArgs) -> std::result::Result<f64, AbruptCompletion> {
     match &args.this {
         Value::Number(n) => Ok(*n),
-        _ => type_error("Number.prototype method called on a value that is not a number"),
+        _ => type_error(format!("{} requires that 'this' be a Number", args.name())),
     }
 }
 

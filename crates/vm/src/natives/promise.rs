@@ -64,18 +64,18 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §27.2.5.4 Promise.prototype.then.
     ("Promise.prototype.then", 2, |machine, args| {
         let handlers = [super::arg(machine, args, 0), super::arg(machine, args, 1)];
-        then(machine, args, "then", ReactionKind::Then, handlers)
+        then(machine, args, ReactionKind::Then, handlers)
     }),
     // ECMA-262 §27.2.5.1 Promise.prototype.catch.
     ("Promise.prototype.catch", 1, |machine, args| {
         let handlers = [Value::Undefined, super::arg(machine, args, 0)];
-        then(machine, args, "catch", ReactionKind::Then, handlers)
+        then(machine, args, ReactionKind::Then, handlers)
     }),
     // ECMA-262 §27.2.5.3 Promise.prototype.finally.
     ("Promise.prototype.finally", 1, |machine, args| {
         let handler = super::arg(machine, args, 0);
         let kind = if conversion::is_callable(machine, &handler) { ReactionKind::Finally } else { ReactionKind::Then };
-        then(machine, args, "finally", kind, [handler, Value::Undefined])
+        then(machine, args, kind, [handler, Value::Undefined])
     }),
     // ECMA-262 §27.2.1.3.2 Promise Resolve Functions. Bound to the promise and to a cell.
     (promise::RESOLVE, 3, |machine, args| {
@@ -158,25 +158,14 @@ fn require_callback(machine: &Machine, args: &NativeArgs) -> Result<Value, Abrup
 }
 
 /// Adds a reaction to `this`, and returns its derived promise.
-fn then(
-    machine: &mut Machine,
-    args: &NativeArgs,
-    method: &str,
-    kind: ReactionKind,
-    values: [Value; 2],
-) -> NativeResult {
-    let Value::Ref(source) = args.this else { return refuse_receiver(machine, args, method) };
+fn then(machine: &mut Machine, args: &NativeArgs, kind: ReactionKind, values: [Value; 2]) -> NativeResult {
+    let Value::Ref(source) = args.this else { return super::incompatible_receiver(machine, args) };
     if !promise::is_promise(machine, &args.this) {
-        return refuse_receiver(machine, args, method);
+        return super::incompatible_receiver(machine, args);
     }
     let derived = promise::new_promise(machine);
     promise::add_reaction(machine, source, Reaction { values, ..Reaction::new(kind, derived) })?;
     Ok(NativeOutcome::Value(Value::Ref(derived)))
-}
-
-fn refuse_receiver(machine: &Machine, args: &NativeArgs, method: &str) -> NativeResult {
-    let found = json::display_text(machine, &args.this);
-    type_error(format!("Method Promise.prototype.{method} called on incompatible receiver {found}"))
 }
 
 /// A promise for those of an iterable. An error of the iteration rejects it. ECMA-262 §27.2.4.1.2 PerformPromiseAll, §27.2.4.2.1
@@ -236,7 +225,7 @@ const ELEMENT_WORK: u64 = 64;
 fn construct_aggregate_error(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     let errors = iteration::iterate_argument(machine, args)?;
     let base = if args.count > 0 { args.base + 1 } else { machine.stack.len() };
-    let error = errors::new_error_from_args(machine, ErrorKind::Aggregate, base)?;
+    let error = errors::new_error_from_args(machine, ErrorKind::Aggregate, base, machine.frames.len())?;
     let errors = Value::Ref(machine.heap.new_array(errors));
     abrupt_completion::set_hidden(machine, &error, "errors", errors);
     Ok(NativeOutcome::Value(error))

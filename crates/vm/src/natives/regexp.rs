@@ -7,14 +7,12 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use runstate_value::sort_by;
-
 use super::super::abrupt_completion::{AbruptCompletion, type_error};
 use super::super::entry::Entry;
 use super::super::limits::ExceededLimit;
 use super::super::machine::Machine;
 use super::super::object::{ErrorKind, RegExp};
-use super::super::regexp::{CaptureRanges, CompiledRegExp, MatchBudget};
+use super::super::regexp::{CaptureRanges, CompiledRegExp, MatchBudget, order_flags};
 use super::super::table::TableKind;
 use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
@@ -123,15 +121,10 @@ thread_local! {
 
 /// The compiled pattern with its flags in order, or SyntaxError. ECMA-262 §22.2.3.3 RegExpInitialize.
 fn compile(source: &Str, flags: &Str) -> Result<(CompiledRegExp, Str), AbruptCompletion> {
-    let mut letters: Vec<u16> = flags.units().iter().collect();
-    sort_by(&mut letters, Ord::cmp);
-    let are_valid = letters.iter().all(|letter| u8::try_from(*letter).is_ok_and(|l| b"dgimsuvy".contains(&l)));
-    let are_exclusive = has_flag(flags, b'u') && has_flag(flags, b'v');
-    if !are_valid || are_exclusive || letters.windows(2).any(|pair| pair[0] == pair[1]) {
+    let Some(flags) = order_flags(flags) else {
         let message = format!("Invalid flags supplied to RegExp constructor '{flags}'");
         return Err(AbruptCompletion::Error(ErrorKind::Syntax, message));
-    }
-    let flags = Str::from_units(&letters);
+    };
     let compiled = CompiledRegExp::new(source, &flags).map_err(|error| {
         AbruptCompletion::Error(ErrorKind::Syntax, format!("Invalid regular expression: /{source}/{flags}: {error}"))
     })?;
@@ -172,7 +165,7 @@ fn escape_pattern(pattern: &Str) -> Str {
 fn this_regexp(machine: &Machine, args: &NativeArgs) -> Result<HeapRef, AbruptCompletion> {
     match args.this {
         Value::Ref(at) if matches!(machine.heap.get(at), Entry::RegExp(_)) => Ok(at),
-        _ => type_error("RegExp.prototype method called on a value that is not a regular expression"),
+        _ => super::incompatible_receiver(machine, args),
     }
 }
 

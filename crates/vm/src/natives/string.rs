@@ -236,10 +236,10 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         let to = (0..text.len()).rev().find(|at| !text.unit(*at).is_some_and(is_space)).map_or(0, |at| at + 1);
         return_text(machine, text.slice(0, to))
     }),
-    // ECMA-262 §22.1.3.29 String.prototype.toString. Deviation: `this` is converted to a string.
-    ("String.prototype.toString", 0, |machine, args| Ok(this_text(machine, args)?.into())),
-    // ECMA-262 §22.1.3.35 String.prototype.valueOf. Deviation: `this` is converted to a string.
-    ("String.prototype.valueOf", 0, |machine, args| Ok(this_text(machine, args)?.into())),
+    // ECMA-262 §22.1.3.29 String.prototype.toString.
+    ("String.prototype.toString", 0, |_, args| own_text(args)),
+    // ECMA-262 §22.1.3.35 String.prototype.valueOf.
+    ("String.prototype.valueOf", 0, |_, args| own_text(args)),
     // ECMA-262 §22.1.3.23 String.prototype.split.
     ("String.prototype.split", 2, |machine, args| {
         let text = this_text(machine, args)?;
@@ -268,8 +268,21 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
 pub(super) fn this_text(machine: &Machine, args: &NativeArgs) -> Result<Str, AbruptCompletion> {
     match &args.this {
         Value::Text(text) => Ok(text.clone()),
-        Value::Undefined | Value::Null => type_error("String.prototype method called on null or undefined"),
+        Value::Undefined | Value::Null => {
+            // V8 uses the older names of two methods.
+            let name = args.name().replace(".[", "[");
+            let name = name.replace("trimStart", "trimLeft").replace("trimEnd", "trimRight");
+            type_error(format!("{name} called on null or undefined"))
+        }
         value => conversion::to_text(machine, value),
+    }
+}
+
+/// The string itself. ECMA-262 §22.1.3.35.1 ThisStringValue.
+fn own_text(args: &NativeArgs) -> NativeResult {
+    match &args.this {
+        Value::Text(text) => Ok(text.clone().into()),
+        _ => type_error(format!("{} requires that 'this' be a String", args.name())),
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::object::{Object, WEAK_COLLECTION};
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver, collections, object};
-use crate::{json, property};
+use crate::property;
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §24.3.1.1 WeakMap, called without `new`.
@@ -99,6 +99,5 @@ fn this_collection(machine: &Machine, args: &NativeArgs, kind: Receiver) -> Resu
     {
         return Ok(entries);
     }
-    let (name, found) = (kind.name(), json::display_text(machine, &args.this));
-    type_error(format!("Method {name}.prototype called on incompatible receiver {found}"))
+    super::incompatible_receiver(machine, args)
 }

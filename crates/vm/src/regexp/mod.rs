@@ -18,6 +18,8 @@ mod unicode;
 
 use std::ops::Range;
 
+use runstate_value::sort_by;
+
 pub use character_class::STRING_PROPERTIES;
 use unicode::CharSet;
 
@@ -161,6 +163,17 @@ impl MatchBudget {
             }
         }
     }
+}
+
+/// The flags of a regexp in order. `None`: one is unknown or repeated, or two exclude each other. ECMA-262 §22.2.3.3 RegExpInitialize.
+pub fn order_flags(flags: &Str) -> Option<Str> {
+    let mut letters: Vec<u16> = flags.units().iter().collect();
+    sort_by(&mut letters, Ord::cmp);
+    let has = |letter: u8| letters.contains(&u16::from(letter));
+    let are_valid = letters.iter().all(|letter| u8::try_from(*letter).is_ok_and(|l| b"dgimsuvy".contains(&l)));
+    let are_exclusive = has(b'u') && has(b'v');
+    let is_repeated = letters.windows(2).any(|pair| pair[0] == pair[1]);
+    (are_valid && !are_exclusive && !is_repeated).then(|| Str::from_units(&letters))
 }
 
 impl CompiledRegExp {

@@ -72,6 +72,9 @@ fn damaged_snapshot_is_refused_with_a_reason() {
         (&nested, "/saved/heap/claimed", json!("many"), "expected a whole number"),
         (&nested, "/saved/machine/outputBytes", json!(u64::MAX), "expected a whole number"),
         (&nested, "/saved/heap/cursors", json!(1), "expected an array"),
+        (&nested, "/saved/heap/cursors/0", json!(65), "cursor 65 is beyond the 1 pages of the heap"),
+        (&nested, "/saved/heap/cursors/1", json!(u32::MAX), "is beyond the 1 pages of the heap"),
+        (&nested, "/saved/machine/calls", json!((1_u64 << 53) - 1), "expected a whole number"),
         (&nested, "/saved/random/0", json!("not hexadecimal"), "invalid digit"),
         (&nested, "/saved/machine/keys", json!(4_000_000_000_u32), "the map of key counts is missing"),
         (&nested, "/saved/machine/instructions", Json::Null, "expected a whole number"),
@@ -95,6 +98,23 @@ fn damaged_snapshot_is_refused_with_a_reason() {
         *damaged.pointer_mut(path).unwrap_or_else(|| panic!("there is no {path}")) = damage.clone();
         let refused = restore(machine, &damaged, Limits::default()).map(|_| ()).unwrap_err();
         assert!(refused.contains(reason), "{path} = {damage}: {refused}");
+    }
+}
+
+#[test]
+fn damaged_entry_of_the_heap_is_refused_with_a_reason() {
+    let machine = machine_at_second_call("const re = /a/g; CC('x', { key: 'k' }); CC('y'); console.log(re)");
+    let whole = full_snapshot(&machine).to_string();
+    for (part, damage, reason) in [
+        (r#"["r","a","g""#, r#"["r","a","\u0000""#, "expected the flags of a regexp"),
+        (r#"["r","a","g""#, r#"["r","a","gg""#, "expected the flags of a regexp"),
+        (r#""pairs":["k",1]"#, r#""pairs":["k",9007199254740992]"#, "a counter in the heap is not a whole number"),
+        (r#""pairs":["k",1]"#, r#""pairs":["k",1.5]"#, "a counter in the heap is not a whole number"),
+    ] {
+        assert_eq!(whole.matches(part).count(), 1, "{part} in {whole}");
+        let damaged = serde_json::from_str(&whole.replace(part, damage)).unwrap();
+        let refused = restore(&machine, &damaged, Limits::default()).map(|_| ()).unwrap_err();
+        assert!(refused.contains(reason), "{damage}: {refused}");
     }
 }
 

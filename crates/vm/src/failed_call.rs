@@ -1,0 +1,157 @@
+//! Failed calls whose error ends the program. The machine then fails where the call was made, and not where its error would arrive, so
+//! that a retry repeats the call: a blocking call at its instruction, an open call as a new call that settles the same promise.
+
+use std::sync::Arc;
+
+use super::abrupt_completion;
+use super::coroutine::{self, Coroutine};
+use super::entry::Entry;
+use super::frame::{CallKind, Frame};
+use super::generator;
+use super::host_call;
+use super::iteration;
+use super::limits::ExceededLimit;
+use super::machine::{Machine, MachineFailure};
+use super::open_call::{CallProgress, OpenRequest};
+use super::program::DecodedInstruction;
+use super::promise::{PromiseObject, PromiseState, ReactionKind};
+use super::value::{HeapRef, Value};
+use super::{conversion, heap};
+
+/// Whether an error that rejects a promise ends the program: each promise on the way has one reaction, and no function on the way
+/// catches the error or runs other code because of it.
+pub(super) fn is_fatal_rejection(machine: &Machine, promise: HeapRef) -> bool {
+    let mut promise = promise;
+    // The links of a damaged state may have a cycle.
+    for _ in 0..machine.heap.page_count().saturating_mul(heap::ENTRIES_PER_PAGE) {
+        let Entry::Promise(PromiseObject { state: PromiseState::Pending, first, last, .. }) = machine.heap.get(promise)
+        else {
+            return false;
+        };
+        if *first == HeapRef::NONE {
+            // A function that runs could still add a reaction.
+            return machine.is_idle() && !machine.tasks.has_jobs();
+        }
+        let Entry::Reaction(reaction) = machine.heap.get(*first) else { return false };
+        if first != last {
+            return false;
+        }
+        let derived = reaction.derived;
+        promise = match (reaction.kind, machine.heap.get(derived)) {
+            (ReactionKind::Await, _) if derived == HeapRef::NONE => {
+                let pc = machine.frames.get(1).map_or(machine.pc, Frame::call_pc);
+                return !catches(machine, 0, pc, &machine.stack);
+            }
+            (ReactionKind::Await, Entry::Coroutine(coroutine)) if !catches_suspended(machine, coroutine) => {
+                coroutine.promise
+            }
+            (ReactionKind::Await, Entry::Generator(generator)) if !catches_suspended(machine, &generator.coroutine) => {
+                generator::requested_promise(machine, derived).unwrap_or_default()
+            }
+            (ReactionKind::Settle | ReactionKind::Adopt | ReactionKind::All, _) => derived,
+            (ReactionKind::Then, _) if !conversion::is_callable(machine, &reaction.values[1]) => derived,
+            _ => return false,
+        };
+    }
+    false
+}
+
+/// Whether an error at the current instruction ends the program: no frame catches it, and the promise of an async function is awaited
+/// directly by its caller or leads to the end of the program.
+pub(super) fn is_fatal_throw(machine: &Machine) -> bool {
+    let mut pc = machine.pc;
+    for frame in machine.frames.iter().rev() {
+        let call_pc = frame.call_pc();
+        match frame {
+            Frame::Code(code) => {
+                let slots = machine.stack.get(code.base as usize..).unwrap_or_default();
+                if catches(machine, code.function, pc, slots) {
+                    return false;
+                }
+                pc = match code.call_kind {
+                    CallKind::Resumed(promise) => return is_fatal_rejection(machine, promise),
+                    CallKind::Async(_)
+                        if machine.program.code.get(code.return_pc as usize) == Some(&DecodedInstruction::Await) =>
+                    {
+                        code.return_pc
+                    }
+                    CallKind::Async(_) | CallKind::AsyncGenerator(_) => return false,
+                    _ => call_pc,
+                };
+            }
+            native if coroutine::rejects_promise(native) => return false,
+            Frame::Native(_) => pc = call_pc,
+        }
+    }
+    true
+}
+
+/// Whether a handler of a function catches an error at an instruction.
+fn catches(machine: &Machine, function: u32, pc: u32, slots: &[Value]) -> bool {
+    machine.program.functions.get(function as usize).is_some_and(|function| {
+        function.handlers.iter().any(|handler| {
+            handler.start <= pc
+                && pc < handler.end
+                && handler.slot.is_none_or(|slot| {
+                    slots.get(usize::from(slot)).is_some_and(|record| iteration::is_open_record(machine, record))
+                })
+        })
+    })
+}
+
+fn catches_suspended(machine: &Machine, coroutine: &Coroutine) -> bool {
+    let slots = coroutine.values.get(1..).unwrap_or_default();
+    catches(machine, coroutine.function, coroutine.pc, slots)
+}
+
+/// Whether a failed call waits for the end of the jobs. Those of a group wait for its other calls too.
+pub(super) fn has_failed_call(machine: &Machine) -> bool {
+    find_failed_call(machine).is_some()
+}
+
+fn find_failed_call(machine: &Machine) -> Option<(usize, Value)> {
+    let calls = &machine.tasks.open_calls;
+    calls.iter().enumerate().find_map(|(index, call)| match &call.progress {
+        CallProgress::Failed(error)
+            if call.index.is_none() || !calls.iter().any(|other| other.promise == call.promise && other.is_open()) =>
+        {
+            Some((index, error.clone()))
+        }
+        _ => None,
+    })
+}
+
+/// Ends the failed calls when no job is left: the program fails at them, or a promise is rejected whose error no longer ends it.
+pub(super) fn end_failed_calls(machine: &mut Machine) -> Result<Option<MachineFailure>, ExceededLimit> {
+    while let Some((index, error)) = find_failed_call(machine) {
+        let promise = machine.tasks.open_calls.get(index).map(|call| call.promise).unwrap_or_default();
+        if is_fatal_rejection(machine, promise) {
+            let failure = abrupt_completion::rejection_failure(machine, &error);
+            for call in &mut machine.tasks.open_calls {
+                if let CallProgress::Failed(_) = call.progress {
+                    call.progress = CallProgress::Repeated;
+                }
+            }
+            return Ok(Some(failure));
+        }
+        let call = machine.tasks.open_calls.remove(index);
+        machine.finish_call(&call, Err(error))?;
+    }
+    Ok(None)
+}
+
+/// Opens the calls again at which the program failed: as new calls, each with the next occurrence of its key.
+pub(super) fn repeat_failed_calls(machine: &mut Machine) {
+    let is_repeated = |call: &mut OpenRequest| matches!(call.progress, CallProgress::Repeated);
+    let repeated: Vec<_> = machine.tasks.open_calls.extract_if(.., is_repeated).collect();
+    for mut call in repeated {
+        machine.calls += 1;
+        (call.number, call.progress) = (machine.calls, CallProgress::Open);
+        let mut request = (*call.request).clone();
+        if let Some(key) = &mut request.key {
+            key.occurrence = host_call::count_key(machine, &key.key);
+        }
+        call.request = Arc::new(request);
+        machine.tasks.open_calls.push(call);
+    }
+}
