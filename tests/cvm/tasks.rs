@@ -176,7 +176,7 @@ fn a_failed_program_closes_its_open_calls_and_a_retry_opens_them() {
 fn retry_makes_the_call_again_that_failed_in_a_task() {
     let fail_first = |scene: &Scene| {
         let work = block_on(scene.cvm().claim(&["cc".to_owned()], "worker", Millis::seconds(30))).unwrap().unwrap();
-        let Claimed { execution, call, token, .. } = work.claimed;
+        let (execution, call, token) = (work.claimed.execution, work.claimed.call, work.claimed.token);
         let failed = Fail { execution, call, token, message: "no".to_owned(), name: None, retry: None, by: None };
         block_on(scene.cvm().fail(&failed)).unwrap();
     };

@@ -452,7 +452,7 @@ impl<'a> ModuleGraph<'a> {
                 let scoping = semantic.scoping();
                 !scoping.symbol_flags(symbol).contains(SymbolFlags::Ambient)
                     && match semantic.nodes().kind(scoping.symbol_declaration(symbol)) {
-                        AstKind::Function(function) => !function.declare,
+                        AstKind::Function(function) => !function.declare && !function.generator,
                         AstKind::VariableDeclarator(declarator) => {
                             declarator.init.as_ref().is_some_and(Expression::is_function)
                         }
@@ -461,7 +461,7 @@ impl<'a> ModuleGraph<'a> {
             }
             Binding::Default(module) => self.modules[module].program.body.iter().any(|statement| match statement {
                 Statement::ExportDefaultDeclaration(export) => match &export.declaration {
-                    ExportDefaultDeclarationKind::FunctionDeclaration(_) => true,
+                    ExportDefaultDeclarationKind::FunctionDeclaration(function) => !function.generator,
                     other => other.as_expression().is_some_and(Expression::is_function),
                 },
                 _ => false,

@@ -566,6 +566,8 @@ fn the_function_that_the_entry_exports_is_called_with_the_input() {
         // The top level calls it already, or it is not a function.
         ("import { run } from './helper'; run(); export { run as main }", Json::Null),
         ("export default class {}", Json::Null),
+        ("export default function* () { yield 1 }", Json::Null),
+        ("export default async function* other() { yield 1 }", Json::Null),
         ("export { value as main } from './helper'", Json::Null),
         ("export default 1", Json::Null),
         ("export function other() { return 'other' }", Json::Null),
