@@ -56,8 +56,10 @@ fn time_process(command: &mut Command) -> Result<Duration, BenchError> {
 /// The examples again and again, each in a block of its own.
 fn long_program() -> Result<String, BenchError> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    let parts: Vec<String> =
-        PARTS.iter().map(|part| fs::read_to_string(folder.join(part).with_extension("ts"))).collect::<Result<_, _>>()?;
+    let parts: Vec<String> = PARTS
+        .iter()
+        .map(|part| fs::read_to_string(folder.join(part).with_extension("ts")))
+        .collect::<Result<_, _>>()?;
     let mut program = String::new();
     for part in parts.iter().cycle() {
         if program.lines().count() + part.lines().count() > LINES {

@@ -497,8 +497,7 @@ fn push_frame(
 
 /// `FUNCTION`: creates a closure of the running frame. ECMA-262 §10.2.3 OrdinaryFunctionCreate.
 pub(super) fn new_closure(machine: &mut Machine, number: u32) -> Result<InstructionOutcome, AbruptCompletion> {
-    let program = std::sync::Arc::clone(&machine.program);
-    let Some(function) = program.functions.get(number as usize) else {
+    let Some(function) = machine.program.functions.get(number as usize) else {
         return Err(AbruptCompletion::Internal("a function outside its table"));
     };
     let mut captures = Vec::with_capacity(function.captures.len());

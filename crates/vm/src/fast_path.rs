@@ -13,7 +13,8 @@ use super::machine::{LinkedProgram, Machine};
 use super::natives::Receiver;
 use super::object::Object;
 use super::program::DecodedInstruction as I;
-use super::value::Value;
+use super::property;
+use super::value::{HeapRef, Value};
 
 /// `target.name` of an own property. ECMA-262 §10.1.8.1 OrdinaryGet, where the object itself has the property.
 #[inline]
@@ -61,7 +62,7 @@ pub(super) fn set_property_fast(machine: &mut Machine, linked: &LinkedProgram, n
         // A large table has its entries on other pages, and a change there leaves this page clean.
         None if !table.can_append_fast() => return false,
         // The property may be inherited with a setter.
-        None if linked.has_accessors && proto.is_some() => return false,
+        None if linked.has_accessors && is_inherited(machine, *proto, &name.key) => return false,
         index => index,
     };
     let Some(Entry::Object(object)) = machine.heap.get_mut(*at) else { return false };
@@ -79,6 +80,15 @@ pub(super) fn set_property_fast(machine: &mut Machine, linked: &LinkedProgram, n
         }
     }
     true
+}
+
+/// Whether an object of the program on a prototype chain has a property.
+fn is_inherited(machine: &Machine, proto: Option<HeapRef>, key: &Value) -> bool {
+    let Some(proto) = proto else { return false };
+    match machine.heap.get(proto) {
+        Entry::Object(proto) => property::find_in_chain(machine, proto, key).is_some(),
+        _ => true,
+    }
 }
 
 /// `target[key]` of an existing array element. ECMA-262 §10.1.8.1 OrdinaryGet.

@@ -252,9 +252,7 @@ fn pair_hash(pairs: &[(Value, Value)], at: u32) -> u64 {
 #[inline]
 fn find_linear(pairs: &[(Value, Value)], key: &Value) -> Option<usize> {
     if let Value::Text(text) = key {
-        // Names of a program are shared, so an equal name is usually the same allocation.
-        let same = pairs.iter().position(|(k, _)| matches!(k, Value::Text(t) if t.ptr_eq(text)));
-        return same.or_else(|| pairs.iter().position(|(k, _)| matches!(k, Value::Text(t) if t == text)));
+        return pairs.iter().position(|(k, _)| matches!(k, Value::Text(t) if t == text));
     }
     pairs.iter().position(|(k, _)| k.same_value_zero(key))
 }

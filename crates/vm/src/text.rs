@@ -250,6 +250,15 @@ impl Str {
         }
     }
 
+    #[inline(never)]
+    fn has_units_of(&self, other: &Str) -> bool {
+        match (self.units(), other.units()) {
+            (Units::Latin(a), Units::Latin(b)) => a == b,
+            (Units::Wide(a), Units::Wide(b)) => a == b,
+            _ => false,
+        }
+    }
+
     /// Units `from..to`, both clamped.
     pub fn slice(&self, from: usize, to: usize) -> Str {
         let to = to.min(self.len());
@@ -509,19 +518,10 @@ impl Drop for Rope {
 }
 
 impl PartialEq for Str {
-    #[inline]
+    /// Names of a program are shared, so an equal name is usually the same allocation, and another one usually has another length.
+    #[inline(always)]
     fn eq(&self, other: &Str) -> bool {
-        if self.ptr_eq(other) {
-            return true;
-        }
-        if self.0.len != other.0.len || self.0.wide != other.0.wide {
-            return false;
-        }
-        match (self.units(), other.units()) {
-            (Units::Latin(a), Units::Latin(b)) => a == b,
-            (Units::Wide(a), Units::Wide(b)) => a == b,
-            _ => false,
-        }
+        self.ptr_eq(other) || (self.0.len == other.0.len && self.has_units_of(other))
     }
 }
 
