@@ -1,5 +1,5 @@
-//! What a person waits for: an empty program on a store in memory, and the compilation of 2,000 lines. The raw cost of the former is a process of the same
-//! program that prints its version.
+//! The waits before a program runs: an empty program on a store in memory, and the compilation of 2,000 lines. The raw cost of the former is a process of
+//! this program that prints its version.
 
 #[path = "../../benches/figures/mod.rs"]
 mod figures;
@@ -53,7 +53,7 @@ fn time_process(command: &mut Command) -> Result<Duration, BenchError> {
     Ok(begun.elapsed())
 }
 
-/// The examples again and again, each in a block of its own.
+/// The examples repeatedly, each in a block of its own.
 fn long_program() -> Result<String, BenchError> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let parts: Vec<String> = PARTS
