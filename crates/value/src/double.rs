@@ -209,7 +209,7 @@ pub fn exact_digits(number: f64) -> (Vec<u8>, i32) {
     (digits, first)
 }
 
-/// Returns the text of a finite double with `decimals` decimals, as `std` writes it: rounded to nearest, from the middle to even.
+/// Returns the text of a finite double with `decimals` decimals, at least one, as `std` writes it: rounded to nearest, from the middle to even.
 ///
 /// ```
 /// assert_eq!(runstate_value::fixed_text(-0.0625, 3), "-0.062");
