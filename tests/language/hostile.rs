@@ -18,8 +18,8 @@ fn hostile_programs_end_within_their_limits() {
     let (mut ends, mut refused) = (BTreeMap::<String, usize>::new(), 0);
     for number in 0..10_000u64 {
         let source = hostile_generator::program(seed.wrapping_mul(1_000_003).wrapping_add(number));
-        let case =
-            LanguageCase { name: format!("seed {seed} hostile program {number}"), source, ..LanguageCase::default() };
+        let name = format!("seed {seed} hostile program {number}\n{source}");
+        let case = LanguageCase { name, source, ..LanguageCase::default() };
         let Ok(program) = compile(&case) else {
             refused += 1;
             continue;
@@ -28,9 +28,9 @@ fn hostile_programs_end_within_their_limits() {
             instructions: if number % 16 == 0 { 20_000 } else { 2_000 },
             frames: 200,
             stack: 20_000,
-            heap_bytes: 1 << 18,
-            text_units: 1 << 16,
-            output_bytes: 1 << 14,
+            heap_bytes: 1 << 16,
+            text_units: 1 << 14,
+            output_bytes: 1 << 13,
             match_steps: 10_000,
             ..Limits::default()
         };
@@ -41,7 +41,7 @@ fn hostile_programs_end_within_their_limits() {
             most.set(most.get().max(machine.heap_bytes()));
             stops.set(stops.get() + 1);
             // Thousands of timers stop a program thousands of times.
-            (stops.get() % 64 == 1).then(|| save_and_restore_within(machine, &program, &limits, &case.name))
+            u32::is_power_of_two(stops.get()).then(|| save_and_restore_within(machine, &program, &limits, &case.name))
         });
         most.set(most.get().max(machine.heap_bytes()));
         // The instruction that reaches the limit is the last one.

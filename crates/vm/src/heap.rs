@@ -398,6 +398,8 @@ fn discard_heap(machine: &mut Machine) {
     }
     machine.heap_discarded = true;
     machine.pending = None;
+    // The promise of a blocking call is discarded too; the instruction gets its operands back.
+    machine.stack.extend(machine.suspended_call.take().into_iter().flat_map(|call| call.operands));
     (machine.key_counts, machine.console) = (HeapRef::NONE, HeapRef::NONE);
     if machine.tasks.program != ProgramTask::Running {
         // Only the global frame remains, at its instruction, with the operands that this instruction had.
@@ -405,7 +407,6 @@ fn discard_heap(machine: &mut Machine) {
         let popped =
             machine.program.code.get(machine.pc as usize).map_or(0, |instruction| instruction.stack_effect().0);
         machine.stack.resize(machine.stack.len() + popped as usize, Value::Null);
-        machine.suspended_call = None;
     }
     machine.tasks = MachineTasks::default();
     machine.stack.iter_mut().for_each(clear_reference);

@@ -343,6 +343,16 @@ fn heap_limit_retracts_the_open_call() {
     }
 }
 
+/// The heap, with the promise of the blocking call, is above twice its limit and discarded.
+#[test]
+fn blocking_call_beside_a_timer_is_restored_without_its_heap() {
+    let source = "setTimeout(() => {}, 1); const a = []; for (let i = 0; i < 30; i++) a.push('x'.repeat(1e5)); CC('y')";
+    let (mut machine, stop) = run_with_limits(source, Limits { heap_bytes: 1 << 20, ..Limits::default() });
+    assert!(expect_failure(stop).message.contains("heap limit"));
+    let mut restored = restore_copy(&machine);
+    assert_eq!(restored.run(u64::MAX, &TURN), machine.run(u64::MAX, &TURN));
+}
+
 #[test]
 fn invalid_host_call_bytecode_is_refused() {
     for (arg, message) in [
