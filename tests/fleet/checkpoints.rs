@@ -1,5 +1,9 @@
 //! Checkpoints: the tree, verification by workers, and deletion.
 
+use std::collections::BTreeSet;
+
+use runstate::domain::fleet::Checkpoint;
+use runstate::schema::{Collection, Entity as _};
 use runstate::time::Millis;
 use serde_json::{Value as Json, json};
 
@@ -179,4 +183,25 @@ fn checkpoints_reject_what_does_not_fit_into_the_tree() {
     let machine = scene.spawn("aider");
     scene.ok("intelligentMachine.terminate", json!({"uuid": machine}));
     assert_eq!(create(json!({"type": "final", "machineUuid": machine})), "illegal_transition");
+}
+
+#[test]
+fn a_checkpoint_before_itself_is_refused_and_found() {
+    static CHECKPOINTS: Collection = Checkpoint::COLLECTION;
+    let scene = FleetScene::new();
+    let first = scene.checkpoint(json!({"type": "genesis"}));
+    let second = scene.checkpoint(json!({"type": "manual", "parentUuid": first}));
+    let own = json!({"projectUuid": PROJECT, "type": "manual", "uuid": UNKNOWN, "parentUuid": UNKNOWN});
+    assert_eq!(scene.code("checkpoint.create", own), "not_found");
+    scene.verify();
+    // No operation can write this.
+    let mut document = scene.ok("checkpoint.show", json!({"uuid": first}));
+    document["parent_checkpoint_uuid"] = json!(second);
+    document.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    super::upkeep::replace(&scene, &CHECKPOINTS, &first, document);
+    assert_eq!(scene.code("checkpoint.path", json!({"uuid": second})), "corrupt");
+    let findings = runstate::testing::block_on(scene.engine.verify(|_| {})).unwrap().findings;
+    let found: BTreeSet<String> = findings.iter().map(|finding| finding.why.clone()).collect();
+    let expected = [&first, &second].map(|id| format!("checkpoint `{id}` is before itself"));
+    assert!(expected.iter().all(|one| found.contains(one)), "{found:?}");
 }

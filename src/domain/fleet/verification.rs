@@ -1,9 +1,10 @@
-//! Verification: the amounts of a budget agree with each other, with its reservations and with its uses.
+//! Verification: the amounts of a budget agree with each other, with its reservations and with its uses; no checkpoint is before itself.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::budget::{ReservationStatus, ResourceBudget, ResourceReservation};
+use super::checkpoint::{Checkpoint, CheckpointPath};
 use super::usage::ResourceUsage;
 use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, TypedQuery, View};
 use crate::operation::EntityCheck;
@@ -11,12 +12,19 @@ use crate::schema::{Accumulator, Aggregate, Collection, Entity, Filter, Key, par
 use crate::value::Json;
 
 /// The checks.
-pub(super) static CHECKS: &[&EntityCheck] = &[&BUDGET];
+pub(super) static CHECKS: &[&EntityCheck] = &[&BUDGET, &CHECKPOINT];
 
 /// Budgets.
 static BUDGET: EntityCheck = EntityCheck {
     collection: &ResourceBudget::COLLECTION,
     inspect: |id| TypedQuery::boxed(InspectBudget { id: id.to_owned() }),
+    rows: &[],
+};
+
+/// Checkpoints.
+static CHECKPOINT: EntityCheck = EntityCheck {
+    collection: &Checkpoint::COLLECTION,
+    inspect: |id| TypedQuery::boxed(InspectCheckpoint { id: id.to_owned() }),
     rows: &[],
 };
 
@@ -31,11 +39,15 @@ struct InspectBudget {
 
 /// The result of an inspection.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct BudgetInspection {
+struct FleetInspection {
     /// The revision that was inspected.
     revision: String,
     /// The problems that were found.
     problems: Vec<String>,
+}
+
+fn revision(view: &View, collection: &'static Collection, id: &str) -> String {
+    view.get(&Key::new(collection, id)).map(|found| found.revision.to_string()).unwrap_or_default()
 }
 
 fn sum_of(collection: &Collection, filter: Filter) -> Aggregate {
@@ -54,7 +66,7 @@ fn sum(view: &View, name: &str) -> Option<Decimal> {
 impl DomainQuery for InspectBudget {
     const NAME: &'static str = "fleet.inspect_budget";
     /// `None`: the budget does not exist.
-    type Output = Option<BudgetInspection>;
+    type Output = Option<FleetInspection>;
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = ReadSet::entity::<ResourceBudget>(&self.id);
@@ -70,8 +82,7 @@ impl DomainQuery for InspectBudget {
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output, Rejection> {
         let Some(budget) = view.find_entity::<ResourceBudget>(&self.id)? else { return Ok(None) };
-        let key = Key::new(&ResourceBudget::COLLECTION, &self.id);
-        let revision = view.get(&key).map(|found| found.revision.to_string()).unwrap_or_default();
+        let revision = revision(view, &ResourceBudget::COLLECTION, &self.id);
         let budget = budget.entity;
         let mut problems = Vec::new();
         let (start, end) = budget.budget_period.days(budget.period_start);
@@ -98,6 +109,32 @@ impl DomainQuery for InspectBudget {
         {
             problems.push(format!("its `reserved_amount` is {reserved} where {expected} is expected"));
         }
-        Ok(Some(BudgetInspection { revision, problems }))
+        Ok(Some(FleetInspection { revision, problems }))
+    }
+}
+
+/// Checks the tree above a checkpoint. Changes nothing.
+struct InspectCheckpoint {
+    id: String,
+}
+
+impl DomainQuery for InspectCheckpoint {
+    const NAME: &'static str = "fleet.inspect_checkpoint";
+    /// `None`: the checkpoint does not exist.
+    type Output = Option<FleetInspection>;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<Checkpoint>(&self.id)
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output, Rejection> {
+        let path = match CheckpointPath::read(view, &self.id) {
+            Ok(path) => path,
+            Err(unread @ Rejection::Unread(_)) => return Err(unread),
+            // A missing or damaged checkpoint has its own finding.
+            Err(_) => return Ok(None),
+        };
+        let problems = path.cycle().map(|id| format!("checkpoint `{id}` is before itself")).into_iter().collect();
+        Ok(Some(FleetInspection { revision: revision(view, &Checkpoint::COLLECTION, &self.id), problems }))
     }
 }

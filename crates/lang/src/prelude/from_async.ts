@@ -1,7 +1,8 @@
 // ECMA-262 §23.1.2.2 Array.fromAsync.
 async function fromAsync(items, mapper = undefined, receiver = undefined) {
   if (mapper !== undefined && typeof mapper !== "function") throw new TypeError(`${typeof mapper === "object" && mapper ? "#<Object>" : String(mapper)} is not a function`);
-  const list = [];
+  // Refuses `this` that is another constructor.
+  const list = Array.from.call(this, []);
   if (items[Symbol.asyncIterator] == null && items[Symbol.iterator] == null) {
     const length = Math.min(Math.max(Math.trunc(Number(items.length)) || 0, 0), 2 ** 53 - 1);
     for (let index = 0; index < length; index++) {

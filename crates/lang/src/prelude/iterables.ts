@@ -16,10 +16,9 @@ function addEntries(items, add) {
 }
 
 function from(items, mapper = undefined, receiver = undefined) {
-  if (mapper === undefined || !isOwn(items)) return Array.from(items, mapper, receiver);
-  // It is refused before the iterator is called.
-  if (typeof mapper !== "function") return Array.from([], mapper);
-  const list = [];
+  // `this` and the mapper are checked before the iterator is called.
+  if (mapper === undefined || !isOwn(items)) return Array.from.call(this, items, mapper, receiver);
+  const list = Array.from.call(this, [], mapper);
   for (const item of items) list.push(mapper.call(receiver, item, list.length));
   return list;
 }

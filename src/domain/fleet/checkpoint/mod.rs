@@ -19,6 +19,7 @@ pub use claim::{
 };
 pub use commands::{CheckpointSummary, CreateCheckpoint, DeleteCheckpoint, DeletedCheckpoint};
 pub use queue::QueuedVerification;
+pub(super) use tree::CheckpointPath;
 pub use tree::{DiffCheckpoints, FileChange, FileChangeKind, ShowPath};
 pub use work::CheckpointWork;
 

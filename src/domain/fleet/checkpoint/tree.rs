@@ -14,7 +14,7 @@ const PATH_ROWS: usize = 25;
 /// Returns a checkpoint and those before it, page by page, up to the first one of its project. The cursor of the next page is the id of its first
 /// checkpoint.
 ///
-/// Errors: `not_found`.
+/// Errors: `not_found`, `corrupt` (a checkpoint is before itself: its document was not written by an operation).
 #[derive(Clone, Debug, Operation)]
 #[operation(name = "fleet.checkpoint.path", query)]
 pub struct ShowPath {
@@ -23,17 +23,34 @@ pub struct ShowPath {
     pub uuid: String,
 }
 
-impl ShowPath {
-    /// The checkpoints of the page that were read, and the id of the next one.
-    fn walk(&self, view: &View) -> Result<(Vec<Checkpoint>, Option<String>), Rejection> {
-        let (mut path, mut next) = (Vec::new(), Some(self.uuid.clone()));
-        while let Some(id) = next.take_if(|_| path.len() < PATH_ROWS) {
+/// The first part of the path from a checkpoint to the first one of its project.
+pub struct CheckpointPath {
+    /// The checkpoints, with the newest one first.
+    items: Vec<Checkpoint>,
+    /// The id of the one before them.
+    next: Option<String>,
+}
+
+impl CheckpointPath {
+    /// Reads the path up to [`PATH_ROWS`] checkpoints, or to one that was read.
+    pub fn read(view: &View, uuid: &str) -> Result<Self, Rejection> {
+        let mut path = Self { items: Vec::new(), next: Some(uuid.to_owned()) };
+        while let Some(id) = path.next.take_if(|id| path.items.len() < PATH_ROWS && !contains(&path.items, id)) {
             let checkpoint = view.entity::<Checkpoint>(&id)?.entity;
-            next.clone_from(&checkpoint.parent_checkpoint_uuid);
-            path.push(checkpoint);
+            path.next.clone_from(&checkpoint.parent_checkpoint_uuid);
+            path.items.push(checkpoint);
         }
-        Ok((path, next))
+        Ok(path)
     }
+
+    /// The checkpoint of the path that is before itself.
+    pub fn cycle(&self) -> Option<&str> {
+        self.next.as_deref().filter(|id| contains(&self.items, id))
+    }
+}
+
+fn contains(items: &[Checkpoint], id: &str) -> bool {
+    items.iter().any(|checkpoint| checkpoint.uuid == id)
 }
 
 impl DomainQuery for ShowPath {
@@ -41,8 +58,11 @@ impl DomainQuery for ShowPath {
     type Output = Page<Checkpoint>;
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Checkpoint>, Rejection> {
-        let (items, next) = self.walk(view)?;
-        Ok(Page { items, next })
+        let path = CheckpointPath::read(view, &self.uuid)?;
+        if let Some(id) = path.cycle() {
+            return Err(Rejection::Torn(format!("checkpoint `{id}` is before itself")));
+        }
+        Ok(Page { items: path.items, next: path.next })
     }
 }
 
