@@ -8601,7 +8601,7 @@ export class FleetCheckpointOperations {
    * Returns a checkpoint and those before it, page by page, up to the first one of its project. The cursor of the next page is the id of its first
    * checkpoint.
    *
-   * Errors: `not_found`.
+   * Errors: `not_found`, `corrupt` (a checkpoint is before itself: its document was not written by an operation).
    */
   path(uuid: string, options: OptionsOf<"fleet.checkpoint.path", "uuid"> = {}): Promise<CheckpointPage> {
     return this.caller.invoke("fleet.checkpoint.path", options, { uuid });

@@ -16,9 +16,9 @@ function addEntries(items, add) {
 }
 
 function from(items, mapper = undefined, receiver = undefined) {
-  // `this` and the mapper are checked before the iterator is called.
-  if (mapper === undefined || !isOwn(items)) return Array.from.call(this, items, mapper, receiver);
+  // Refuses `this` that is another constructor, and a mapper that is not a function.
   const list = Array.from.call(this, [], mapper);
+  if (mapper === undefined || !isOwn(items)) return Array.from(items, mapper, receiver);
   for (const item of items) list.push(mapper.call(receiver, item, list.length));
   return list;
 }
