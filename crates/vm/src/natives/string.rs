@@ -547,7 +547,7 @@ pub(in super::super) fn finish_replace(machine: &mut Machine, frame: &NativeFram
         if let Value::Text(replacement) = machine.heap.element(*results, index) {
             out.push(&replacement);
         }
-        from = start + matched.len();
+        from = start.saturating_add(matched.len());
         conversion::check_text_length(machine, out.len())?;
     }
     out.push(&text.slice(from, text.len()));
