@@ -79,8 +79,10 @@ pub(super) fn handle_abrupt_completion(
 /// Returns to the instruction that called a built-in function which fails between two callbacks: a saved state ends with a frame of the
 /// program.
 fn leave_native_frames(machine: &mut Machine) {
+    let mut spread = None;
     while let Some(Frame::Native(frame)) = machine.frames.last() {
         let (pc, top) = (machine.frames.last().map_or(0, Frame::call_pc), frame.top as usize);
+        spread = frame.spread.clone();
         machine.pc = pc;
         machine.stack.truncate(top);
         machine.frames.pop();
@@ -88,6 +90,30 @@ fn leave_native_frames(machine: &mut Machine) {
             machine.base = caller.base as usize;
         }
     }
+    fit_operands(machine, spread);
+}
+
+/// Leaves the operands that the current instruction has before it runs. Built-in functions such as `call` put values above them, and a call with
+/// `...` replaces its last one.
+fn fit_operands(machine: &mut Machine, spread: Option<Value>) {
+    let Some(Frame::Code(frame)) = machine.frames.last() else { return };
+    let (function, pc) = (frame.function as usize, machine.pc as usize);
+    let (Some(Some(depth)), Some(function), None) =
+        (machine.program.stack_depths.get(pc), machine.program.functions.get(function), &machine.suspended_call)
+    else {
+        return;
+    };
+    // The older machine left more operands. A program that awaits has popped those of its instruction.
+    let is_suspended = machine.frames.len() == 1 && machine.tasks.program != ProgramTask::Running;
+    if machine.program.named_globals || is_suspended {
+        return;
+    }
+    let len = frame.base as usize + function.slots.len() + *depth as usize;
+    if let Some(spread) = spread {
+        machine.stack.truncate(len.saturating_sub(1));
+        machine.stack.push(spread);
+    }
+    machine.stack.resize(len, Value::Undefined);
 }
 
 /// The value that a handler of the program catches, or the completion that none catches.

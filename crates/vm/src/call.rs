@@ -317,20 +317,25 @@ fn invoke_bound(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> R
         args.splice(0..0, bound.args.iter().cloned());
         (target, this) = (bound.target.clone(), bound.this.clone());
     }
-    let (base, count) = (invocation.base, args.len());
-    let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) else {
-        return Err(AbruptCompletion::Internal("a call without a place for this"));
-    };
-    let previous_this = std::mem::replace(place, this);
-    machine.stack.splice(base..base, args);
-    let outcome = invoke(machine, &target, Invocation { this: ThisLocation::InPlace, ..invocation });
-    if outcome.is_err() {
-        machine.stack.drain(base..base + count);
-        if let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) {
-            *place = previous_this;
+    // Above the operands of the instruction, which runs again after an error.
+    let (top, bound) = (machine.stack.len(), args.len());
+    let given = machine.stack.get(invocation.base..).map(<[Value]>::to_vec).unwrap_or_default();
+    machine.stack.push(this);
+    machine.stack.extend(args);
+    machine.stack.extend(given);
+    let base = top + 1;
+    invoke(machine, &target, Invocation { this: ThisLocation::InPlace, base, ..invocation }).map_err(|completion| {
+        machine.stack.truncate(top);
+        match completion {
+            AbruptCompletion::ConvertOperand(at, conversion) if at >= base + bound => {
+                AbruptCompletion::ConvertOperand(at - base - bound + invocation.base, conversion)
+            }
+            AbruptCompletion::ConvertOperand(at, _) if at >= top => AbruptCompletion::Unsupported(
+                "methods of the program convert an argument of bind; convert it first".to_owned(),
+            ),
+            completion => completion,
         }
-    }
-    outcome
+    })
 }
 
 /// Calls a closure by pushing its frame. ECMA-262 §10.2.1 `[[Call]]`.
@@ -539,14 +544,23 @@ pub(super) fn with_spread_arguments(
     }
     machine.stack.truncate(below);
     machine.stack.extend(elements);
-    call(machine, count).map_err(|completion| {
-        machine.stack.truncate(below);
-        machine.stack.push(array);
-        match completion {
-            AbruptCompletion::ConvertOperand(at, _) if at >= below => AbruptCompletion::Unsupported(
-                "methods of the program convert an argument that is spread into this call; write the argument without `...`".to_owned(),
-            ),
-            completion => completion,
+    let frames = machine.frames.len();
+    match call(machine, count) {
+        Ok(outcome) => {
+            if let Some(Frame::Native(frame)) = machine.frames.get_mut(frames) {
+                frame.spread = Some(array);
+            }
+            Ok(outcome)
         }
-    })
+        Err(completion) => {
+            machine.stack.truncate(below);
+            machine.stack.push(array);
+            Err(match completion {
+                AbruptCompletion::ConvertOperand(at, _) if at >= below => AbruptCompletion::Unsupported(
+                    "methods of the program convert an argument that is spread into this call; write the argument without `...`".to_owned(),
+                ),
+                completion => completion,
+            })
+        }
+    }
 }

@@ -204,6 +204,8 @@ pub struct NativeFrame {
     pub out: Value,
     /// The element that the running callback received.
     pub item: Value,
+    /// The operand that the program spread into the call (`f(...values)`).
+    pub spread: Option<Value>,
     /// The state of a sort.
     pub sorting: Option<Box<ArraySort>>,
 }
@@ -253,6 +255,7 @@ impl NativeFrame {
             len: 0,
             out: Value::Undefined,
             item: Value::Undefined,
+            spread: None,
             sorting: None,
         }
     }
@@ -277,7 +280,7 @@ impl NativeFrame {
     }
 
     pub(super) fn visit_values(&self, visit: &mut dyn FnMut(&Value)) {
-        for value in [&self.callback, &self.this, &self.source, &self.out, &self.item] {
+        for value in [&self.callback, &self.this, &self.source, &self.out, &self.item].into_iter().chain(&self.spread) {
             visit(value);
         }
         if let Some(sorting) = &self.sorting {
@@ -574,13 +577,12 @@ pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Result<(
     let returned = match frame.accept(machine, result) {
         Ok(returned) => returned,
         Err(completion) => {
-            // The result was not accepted, so the frames are restored. An async function has ended and cannot catch the error.
+            // The result was not accepted, so the frames are restored, but for that of a function whose values have left the stack.
+            let has_left = has_left_stack(machine, &code);
             machine.frames.push(Frame::Native(frame));
             let is_catchable = matches!(completion, AbruptCompletion::Throw(_) | AbruptCompletion::Error(..));
             // The callee has ended and cannot catch an error of the iteration either.
-            let has_ended =
-                coroutine::rejects_promise(&code) || (is_iteration && abrupt_completion::has_catcher(machine));
-            if is_catchable && has_ended {
+            if has_left || (is_catchable && is_iteration && abrupt_completion::has_catcher(machine)) {
                 machine.stack.truncate(bottom);
             } else {
                 machine.frames.push(code);
@@ -600,6 +602,15 @@ pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Result<(
         None => Ok(()),
         Some(returned) => deliver_native_return(machine, returned),
     }
+}
+
+/// Whether a function that returned a generator, an iteration result or a promise has no values on the stack any more.
+fn has_left_stack(machine: &Machine, callee: &Frame) -> bool {
+    let Frame::Code(frame) = callee else { return false };
+    let slots = machine.program.functions.get(frame.function as usize).map_or(0, |function| function.slots.len());
+    coroutine::rejects_promise(callee)
+        || matches!(frame.call_kind, CallKind::Generator(_))
+        || machine.stack.len() <= frame.base as usize + slots
 }
 
 /// Delivers the value of a function that has ended to the frame below it.
@@ -631,10 +642,14 @@ fn deliver_native_return(machine: &mut Machine, returned: NativeReturn) -> Resul
                 let Some(Frame::Native(mut frame)) = machine.frames.pop() else {
                     return Err(AbruptCompletion::Internal("a callback without its function"));
                 };
-                let accepted = frame.accept(machine, returned.value)?;
-                returned = match accepted {
-                    Some(value) => pop_native(machine, &frame, value),
-                    None => {
+                returned = match frame.accept(machine, returned.value) {
+                    Ok(Some(value)) => pop_native(machine, &frame, value),
+                    Err(completion) => {
+                        machine.stack.truncate(frame.top as usize);
+                        machine.frames.push(Frame::Native(frame));
+                        return Err(completion);
+                    }
+                    Ok(None) => {
                         machine.frames.push(Frame::Native(frame));
                         match run_callbacks(machine)? {
                             Some(returned) => returned,

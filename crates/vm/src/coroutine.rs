@@ -226,13 +226,19 @@ pub(super) fn rejects_promise(frame: &Frame) -> bool {
 /// Ends the frame of a promise with a thrown value.
 pub(super) fn reject_frame(machine: &mut Machine, index: usize, thrown: Value) -> Result<(), AbruptCompletion> {
     generator::end_unwound(machine, index + 1);
+    // The instruction of the frame, at which a program that fails here remains.
+    let pc = machine.frames.get(index + 1).map_or(machine.pc, Frame::call_pc);
     machine.frames.truncate(index + 1);
     match machine.frames.last() {
         Some(Frame::Code(frame)) => {
             let frame = *frame;
             machine.base = frame.base as usize;
             if let CallKind::AsyncGenerator(at) = frame.call_kind {
-                return generator::end_async(machine, &frame, at, Err(thrown)).map(|_| ());
+                let ended = generator::end_async(machine, &frame, at, Err(thrown));
+                if ended.is_err() {
+                    machine.pc = pc;
+                }
+                return ended.map(|_| ());
             }
             let (CallKind::Async(promise) | CallKind::Resumed(promise)) = frame.call_kind else {
                 return Err(AbruptCompletion::Internal("a function without its promise"));

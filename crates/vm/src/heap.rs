@@ -414,8 +414,8 @@ fn discard_heap(machine: &mut Machine) {
         match frame {
             Frame::Code(frame) => (frame.closure, frame.call_kind) = (HeapRef::NONE, CallKind::Plain),
             Frame::Native(frame) => {
-                let NativeFrame { callback, this, source, out, item, sorting, .. } = &mut **frame;
-                [callback, this, source, out, item].into_iter().for_each(clear_reference);
+                let NativeFrame { callback, this, source, out, item, sorting, spread, .. } = &mut **frame;
+                [callback, this, source, out, item].into_iter().chain(spread).for_each(clear_reference);
                 *sorting = None;
             }
         }

@@ -295,10 +295,7 @@ pub(super) fn step(machine: &mut Machine, slot: u16, target: Option<u32>) -> Ste
             _ => slow_path::replace_operands(machine, 0, value),
         },
         Err(completion) => {
-            // A limit leaves the instruction as it was.
-            if !matches!(completion, AbruptCompletion::Throw(_) | AbruptCompletion::Error(..)) {
-                set_record_source(machine, &record, source);
-            }
+            restore_record_source(machine, &record, source, &completion);
             Err(completion)
         }
     }
@@ -317,10 +314,22 @@ pub(super) fn rest(machine: &mut Machine, slot: u16) -> StepResult {
     let top = machine.stack.len();
     let frame = NativeFrame::new(CallbackMethod::Rest, top, top, machine.pc + 1);
     let frame = with_record(machine, NativeFrame { out: Value::Ref(array), ..frame }, &record)?;
+    let source = frame.source.clone();
     set_record_source(machine, &record, Value::Undefined);
-    match run_native(machine, frame)? {
-        NativeOutcome::Value(value) => slow_path::replace_operands(machine, 0, value),
-        NativeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
+    match run_native(machine, frame) {
+        Ok(NativeOutcome::Value(value)) => slow_path::replace_operands(machine, 0, value),
+        Ok(NativeOutcome::FramePushed) => Ok(InstructionOutcome::Jumped),
+        Err(completion) => {
+            restore_record_source(machine, &record, source, &completion);
+            Err(completion)
+        }
+    }
+}
+
+/// A limit leaves the instruction as it was.
+fn restore_record_source(machine: &mut Machine, record: &Value, source: Value, completion: &AbruptCompletion) {
+    if !matches!(completion, AbruptCompletion::Throw(_) | AbruptCompletion::Error(..)) {
+        set_record_source(machine, record, source);
     }
 }
 

@@ -184,6 +184,7 @@ impl PlainFrame {
         let is_plain = matches!(function.kind, FunctionKind::Function | FunctionKind::Arrow)
             && !function.rest
             && !function.is_async
+            && !function.is_generator
             && !function.returns_promise;
         let slots = u16::try_from(function.slots.len()).ok().filter(|_| is_plain)?;
         let room = u32::from(slots) + function.max_stack;

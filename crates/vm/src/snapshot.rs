@@ -611,7 +611,7 @@ fn encode_native_frame(frame: &NativeFrame, encoder: &mut EntryEncoder<'_>) -> J
             }),
         }
     });
-    json!({
+    let mut json = json!({
         "kind": frame.kind.name(),
         "bottom": frame.bottom,
         "top": frame.top,
@@ -623,7 +623,11 @@ fn encode_native_frame(frame: &NativeFrame, encoder: &mut EntryEncoder<'_>) -> J
         "out": encoder.value(&frame.out),
         "item": encoder.value(&frame.item),
         "sorting": sorting,
-    })
+    });
+    if let Some(spread) = &frame.spread {
+        json["spread"] = encoder.value(spread);
+    }
+    json
 }
 
 fn read_sorting(json: &Json) -> ReadResult<ArraySort> {
@@ -672,6 +676,7 @@ fn read_native_frame(json: &Json, return_pc: u32) -> ReadResult<NativeFrame> {
         len: entry_decoder::number(&json["len"])?,
         out: entry_decoder::value(&json["out"])?,
         item: entry_decoder::value(&json["item"])?,
+        spread: json.get("spread").map(entry_decoder::value).transpose()?,
         sorting,
     })
 }

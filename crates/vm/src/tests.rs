@@ -2,6 +2,7 @@
 //! semantics of the language against Node.
 
 mod failed_calls;
+mod failures;
 mod generators;
 mod host_calls;
 mod inspect;

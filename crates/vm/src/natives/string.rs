@@ -525,6 +525,7 @@ fn replace_by_function(machine: &mut Machine, args: &NativeArgs, text: &Str, mat
         len,
         out,
         item: Value::Text(text.clone()),
+        spread: None,
         sorting: None,
     };
     callback::run_native(machine, frame)

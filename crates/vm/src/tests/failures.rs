@@ -1,0 +1,79 @@
+//! Programs that fail while built-in functions wait for callbacks: their states are restored, and fail again in the same way.
+
+use super::{Machine, StopReason, TURN, expect_failure, restore_copy, start};
+
+/// Runs to the failure, and again from the saved state.
+fn fails_again(source: &str, message: &str) {
+    let mut machine = start(source);
+    let failure = expect_failure(machine.run(u64::MAX, &TURN));
+    assert!(failure.message.contains(message), "{source}: {failure:?}");
+    let mut restored: Machine = restore_copy(&machine);
+    let again = restored.run(u64::MAX, &TURN);
+    assert_eq!(again, machine.run(u64::MAX, &TURN), "{source}");
+    let StopReason::Failed(again) = again else { panic!("{source}: {again:?}") };
+    assert_eq!(again.message, failure.message, "{source}");
+    restore_copy(&machine);
+}
+
+#[test]
+fn a_result_that_an_outer_built_in_refuses_leaves_its_frame() {
+    fails_again("[2, 1].sort([Symbol.iterator].find.bind([Symbol.iterator], () => true))", "Symbol");
+    fails_again(
+        "const f = [1].map.bind([1], () => Symbol.iterator); ['b', 'a'].map(String).sort(() => f()[0])",
+        "Symbol",
+    );
+}
+
+#[test]
+fn a_callee_that_left_the_stack_is_not_put_back() {
+    fails_again("String([{ *toString() { const a = 1; yield a } }])", "");
+    fails_again(
+        "await Promise.resolve(); String([{ async toString() { const a = 1; await null; return 'x' + a } }])",
+        "",
+    );
+    fails_again("await Promise.resolve(); String([{ async toString() { const a = 1; throw new Error('x') } }])", "");
+}
+
+#[test]
+fn a_failed_call_gets_its_operands_back() {
+    let object = "const o = { toString() { return {} } };";
+    for call in [
+        "[].map.call([o], String)",
+        "[].map.apply([o], [String])",
+        "const f = [].map.bind([o], String); f()",
+        "const f = [].map.bind([o]); f(String, 1, 2)",
+        "[o].map(...[String, 0])",
+        "[o].map(...[String])",
+        "[].map.call(...[[o], String])",
+        "const f = [].map.bind([o]); f(...[String, 1])",
+        "new Map(...[[o, o].map(...[String])])",
+    ] {
+        fails_again(&format!("{object} {call}"), "Cannot convert object to primitive value");
+    }
+    let json = "const o = { toString() { return '{' } };";
+    fails_again(&format!("{json} [o].map(...[JSON.parse])"), "JSON");
+}
+
+#[test]
+fn an_async_generator_that_cannot_end_is_restored() {
+    let source = "function boom() { const a = 1; throw new Error('x' + a) } async function* g() { await null; boom() } const it = g(); it.next(); it.return({ get then() { return 1 } }); await Promise.resolve(); await null; await null";
+    let mut machine = start(source);
+    expect_failure(machine.run(u64::MAX, &TURN));
+    restore_copy(&machine);
+}
+
+#[test]
+fn bound_functions_convert_their_arguments() {
+    let source = "const max = Math.max.bind(null, 1); console.log(max({ valueOf() { return 2 } }), max(...[3]), [4, 0].map(Math.max.bind(null, 2)).join());";
+    let mut machine = start(source);
+    machine.run(u64::MAX, &TURN);
+    assert_eq!(machine.take_output(), ["2 3 4,2"]);
+}
+
+#[test]
+fn a_generator_as_a_callback_has_the_receiver_of_each_call() {
+    let mut machine =
+        start("console.log([1, 2].map(function* () { yield typeof this }).map((it) => [...it][0]).join())");
+    machine.run(u64::MAX, &TURN);
+    assert_eq!(machine.take_output(), ["undefined,undefined"]);
+}
