@@ -67,16 +67,19 @@ function bindgen(program, name, built) {
 
 function cargo(features, profile) {
   const words = ["build", "--package", "runstate", "--lib", "--no-default-features", "--target", TARGET];
-  run("cargo", [...words, "--features", features.join(","), "--profile", profile], { env: { ...process.env, ...remapPaths() } });
+  run("cargo", [...words, "--features", features.join(","), "--profile", profile], { env: { ...process.env, ...rustFlags() } });
 }
 
-/** Removes paths of the building machine from panic messages. rustc adds paths of its own sources if `rust-src` is installed. */
-function remapPaths() {
+/**
+ * Removes paths of the building machine from panic messages, and denies warnings, because nothing else compiles these features. rustc adds paths of its own
+ * sources if `rust-src` is installed.
+ */
+function rustFlags() {
   const crates = join(process.env.CARGO_HOME || join(homedir(), ".cargo"), "registry", "src");
   const std = join(output("rustc", ["--print", "sysroot"]).trim(), "lib", "rustlib", "src", "rust");
   const flags = process.env.CARGO_ENCODED_RUSTFLAGS?.split("\x1f") ?? process.env.RUSTFLAGS?.split(" ") ?? [];
   const remaps = [`--remap-path-prefix=${crates}=crates`, `--remap-path-prefix=${std}=rust`];
-  return { CARGO_ENCODED_RUSTFLAGS: [...flags.filter(Boolean), ...remaps].join("\x1f") };
+  return { CARGO_ENCODED_RUSTFLAGS: [...flags.filter(Boolean), ...remaps, "-Dwarnings"].join("\x1f") };
 }
 
 /** The WebAssembly features that browsers of the last three years and Node 20 support. `--all-features` would emit unsupported ones. */

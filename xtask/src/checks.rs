@@ -27,26 +27,22 @@ pub fn lock_file(step: &mut StepContext) -> Result<(), XtaskError> {
     ProgramCall::new("git").words("diff --exit-code --stat -- Cargo.lock").run(step)
 }
 
-/// Checks the library without features, with each native feature alone and with those of each WebAssembly module, and the command line as the README
-/// builds it. The lints check only all features together. `cargo hack` is not used: it checks a workspace's default members instead of its root package.
+/// Checks the library without features and with each native feature alone, and the command line as the README builds it. The lints check only all
+/// features together; the build of the package denies warnings, so it checks the features of each WebAssembly module. `cargo hack` is not used: it
+/// checks a workspace's default members instead of its root package.
 pub fn features(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     let check = || ProgramCall::cargo("check --package runstate --no-default-features");
     run_without_warnings(check(), step)?;
     for feature in workspace.native_features() {
         run_without_warnings(check().arg("--features").arg(&feature), step)?;
     }
-    // The modules of the package are built with these; together they hide what one of them lacks.
-    tools::wasm_target(step)?;
-    for features in ["wasm,indexeddb", "wasm-compiler"] {
-        let call = check().arg("--target").arg(tools::WASM_TARGET).arg("--features").arg(features);
-        run_without_warnings(call, step)?;
-    }
     run_without_warnings(ProgramCall::cargo("check --package runstate --package runstate-cli --all-targets"), step)
 }
 
-/// Builds the documentation of the libraries. `--workspace` gives dependencies the same features as the lints, so they are not checked again.
+/// Builds the documentation of the libraries. `--workspace` and an example give dependencies the same features as the lints, so they are not checked
+/// again.
 pub fn documentation(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
-    ProgramCall::cargo("doc --workspace --lib --no-deps --all-features")
+    ProgramCall::cargo("doc --workspace --lib --example describe --no-deps --all-features")
         .env("RUSTDOCFLAGS", "-D warnings")
         .run(step)?;
     step.say(format_args!("written to {}/doc/runstate/index.html", workspace.target().display()));

@@ -81,7 +81,7 @@ fn check_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
         ScheduledStep::new("format", checks::format),
         ScheduledStep::new("words", |step| words::run(false, step)),
         ScheduledStep::new("generated files", |step| {
-            generate::run(&workspace.metadata, generate::GeneratedSet::All, GenerateMode::Check, step)
+            generate::run(workspace, generate::GeneratedSet::All, GenerateMode::Check, step)
         })
         .locks(&[Lock::Native]),
         ScheduledStep::new("lock file", checks::lock_file),

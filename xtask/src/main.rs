@@ -66,7 +66,7 @@ fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
         XtaskCommand::Generate { check, set } => {
             let mode = if check { GenerateMode::Check } else { GenerateMode::Write };
             let set = set.unwrap_or(GeneratedSet::All);
-            report.step("generated files", |step| generate::run(&workspace.metadata, set, mode, step));
+            report.step("generated files", |step| generate::run(&workspace, set, mode, step));
         }
         XtaskCommand::Doc => report.step("documentation", |step| checks::documentation(&workspace, step)),
         XtaskCommand::Setup => gate::setup(&workspace, &mut report)?,

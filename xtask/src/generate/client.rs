@@ -11,13 +11,13 @@ use serde_json::{Map, Value, json};
 
 use crate::error::XtaskError;
 use crate::process::ProgramCall;
+use crate::workspace::Workspace;
 
 /// The file that is generated.
 pub const CLIENT: &str = "pkg/src/generated.ts";
 
-/// Prints what the library declares.
-pub const DESCRIBE: &str =
-    "run --quiet --package runstate --example describe --features schema,compiler,wasm,wasm-compiler";
+/// Builds the program that prints what the library declares. Tests are built with the same arguments, so the gate compiles nothing for it.
+const BUILD_DESCRIBE: &str = "build --quiet --workspace --all-features --example describe";
 
 /// The hand-written beginning of the file.
 const HEAD: &str = "\
@@ -48,9 +48,15 @@ export interface OperationCaller {
 }
 ";
 
+/// Prints what the library declares, as `examples/describe` does with these arguments.
+pub fn describe(workspace: &Workspace, words: &str) -> Result<String, XtaskError> {
+    ProgramCall::cargo(BUILD_DESCRIBE).output()?;
+    ProgramCall::new(workspace.target().join("debug/examples/describe")).words(words).output()
+}
+
 /// Reads what the library declares.
-pub fn describe() -> Result<Value, XtaskError> {
-    serde_json::from_str(&ProgramCall::cargo(DESCRIBE).output()?).map_err(|error| parse_error(error.to_string()))
+pub fn read_description(workspace: &Workspace) -> Result<Value, XtaskError> {
+    serde_json::from_str(&describe(workspace, "")?).map_err(|error| parse_error(error.to_string()))
 }
 
 /// Generates the file.
@@ -60,7 +66,7 @@ pub fn client(description: &Value) -> Result<Vec<u8>, XtaskError> {
 
 /// The error of a description that cannot be read.
 pub fn parse_error(why: String) -> XtaskError {
-    XtaskError::Parse { what: format!("the output of cargo {DESCRIBE}"), why }
+    XtaskError::Parse { what: "the output of the example describe".into(), why }
 }
 
 fn text(description: &Value) -> Result<String, String> {

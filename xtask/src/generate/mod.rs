@@ -20,6 +20,7 @@ use super::process::ProgramCall;
 use super::report::StepContext;
 use super::test_results::Skip;
 use crate::error::XtaskError;
+use crate::workspace::Workspace;
 
 /// The version of Unicode that all tables have.
 const UNICODE_VERSION: (u8, u8, u8) = (17, 0, 0);
@@ -63,9 +64,9 @@ impl GeneratedSet {
     }
 }
 
-/// Generates the selected files, and writes or compares them. `metadata` is that of cargo; the current folder is the root of the workspace.
+/// Generates the selected files, and writes or compares them. The current folder is the root of the workspace.
 pub fn run(
-    metadata: &Value,
+    workspace: &Workspace,
     selection: GeneratedSet,
     mode: GenerateMode,
     step: &mut StepContext,
@@ -73,7 +74,7 @@ pub fn run(
     let root = Path::new("");
     let mut outputs = Vec::new();
     if selection.has(GeneratedSet::Unicode) {
-        outputs.extend(unicode(metadata, step)?);
+        outputs.extend(unicode(&workspace.metadata, step)?);
     }
     if selection.has(GeneratedSet::Bytecode) {
         let bytes = bytecode_reference::reference(root)?.into_bytes();
@@ -83,12 +84,12 @@ pub fn run(
         outputs.push(GeneratedFile { path: message_list::MESSAGES, bytes: message_list::list()? });
     }
     if selection.has(GeneratedSet::Client) {
-        let description = client::describe()?;
+        let description = client::read_description(workspace)?;
         outputs.push(GeneratedFile { path: client::CLIENT, bytes: client::client(&description)? });
         outputs.push(GeneratedFile { path: command_line::VERBS, bytes: command_line::verbs(&description)? });
     }
     if selection.has(GeneratedSet::Reference) {
-        outputs.push(GeneratedFile { path: REFERENCE, bytes: reference()?.into_bytes() });
+        outputs.push(GeneratedFile { path: REFERENCE, bytes: client::describe(workspace, "reference")?.into_bytes() });
     }
     let mut differing = Vec::new();
     for output in &outputs {
@@ -109,11 +110,6 @@ pub fn run(
         }
     }
     if differing.is_empty() { Ok(()) } else { Err(XtaskError::RuleViolated(differing)) }
-}
-
-/// Generates the reference. The declarations are read by a program that has the library: this one is built without it, in seconds.
-fn reference() -> Result<String, XtaskError> {
-    ProgramCall::cargo(client::DESCRIBE).words("-- reference").output()
 }
 
 fn unicode(metadata: &Value, step: &mut StepContext) -> Result<Vec<GeneratedFile>, XtaskError> {
