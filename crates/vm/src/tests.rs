@@ -504,6 +504,8 @@ fn oversized_values_are_refused_before_allocation() {
         ("'ab'.repeat(1e6).split('')", "heap limit"),
         ("'ab'.repeat(1e6).split('a')", "heap limit"),
         ("[...'ab'.repeat(1e6)]", "heap limit"),
+        ("const a: any = []; a.push(a); a.flat(Infinity)", "heap limit"),
+        ("let a: any = []; for (let i = 0; i < 60; i++) a = [a, a]; a.flat(Infinity)", "heap limit"),
         ("Array.from('ab'.repeat(1e6))", "heap limit"),
         ("''.padStart(2**27)", "string length limit"),
         ("Array(1e6).join('x'.repeat(1000))", "string length limit"),
@@ -538,7 +540,7 @@ fn catastrophic_backtracking_hits_a_limit_that_cannot_be_caught() {
 
 #[test]
 fn built_in_work_counts_as_instructions_in_slices_of_any_size() {
-    let source = "const s = 'ab '.repeat(2e3); let n = 0; for (let i = 0; i < 5; i++) n += s.indexOf('c') + s.split(' ').sort().join('').length + s.match(/\\w+/g).length; console.log(n)";
+    let source = "const s = 'ab '.repeat(2e3); let n = 0; for (let i = 0; i < 5; i++) n += s.indexOf('c') + s.split(' ').sort().join('').length + [s.split(' ')].flat().length + s.match(/\\w+/g).length; console.log(n)";
     let (lines, stop, instructions, _) = run(source, 0);
     assert!(instructions > 20_000, "{instructions}");
     for stride in [997, 5000] {

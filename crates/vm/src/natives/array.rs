@@ -196,8 +196,11 @@ pub(super) static ROWS: &[BuiltinDefinition] =
             let depth = super::arg_integer(machine, args, 0, 1.0)?;
             let this = this_array(machine, args)?;
             let mut path = vec![(this, 0usize)];
-            let mut values = Vec::new();
+            let (mut values, mut steps) = (Vec::new(), 0u64);
             while let Some((at, index)) = path.pop() {
+                // An array may hold itself, and arrays without values may hold each other many times.
+                steps += 1;
+                machine.heap.check_room(16 * (values.len() + path.len()) as u64 + steps)?;
                 if index >= machine.heap.array_len(at) {
                     continue;
                 }
@@ -210,8 +213,8 @@ pub(super) static ROWS: &[BuiltinDefinition] =
                     }
                     element => values.push(element),
                 }
-                machine.heap.check_room(16 * values.len() as u64)?;
             }
+            machine.charge_work(16 * steps);
             Ok(NativeOutcome::Value(Value::Ref(class::new_array_like(machine, this, values)?)))
         }),
         // ECMA-262 §23.1.3.18 Array.prototype.join.
