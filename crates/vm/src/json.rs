@@ -344,8 +344,12 @@ pub(super) fn members_to_write(
     options: &StringifyOptions<'_>,
 ) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
     if let Some(allowed_keys) = options.allowed_keys {
-        let present = allowed_keys.iter().filter(|key| property::has_own(machine, value, key));
-        return present.map(|key| Ok((key.clone(), property::lookup(machine, value, key)?))).collect();
+        // Own or inherited. Built-in prototypes have functions only, which are not written.
+        let members = allowed_keys.iter().map(|key| {
+            let found = property::find_property(machine, value, key)?;
+            Ok((key.clone(), found.unwrap_or(Value::Undefined)))
+        });
+        return members.collect();
     }
     Ok(property::own_entries(&machine.heap, value))
 }

@@ -8,6 +8,8 @@ console.log(JSON.stringify({ a: [1, { b: 2 }], c: {}, d: [] }, null, 2)); consol
 console.log(JSON.stringify({ a: 1, b: 'x', c: [2] }, (k, v) => (typeof v === 'number' ? v * 10 : v)), JSON.stringify({ a: 1, secret: 2 }, (k, v) => (k === 'secret' ? undefined : v)));
 //// allow list
 console.log(JSON.stringify({ a: 1, b: { a: 2, c: 3 }, c: 4 }, ['a', 'b']), JSON.stringify({ 1: 'x', 2: 'y' }, [1]), JSON.stringify([{ a: 1, b: 2 }], ['b']));
+//// allow list with inherited members and getters
+class A { get z() { return this.x * 2; } m() {} constructor() { this.x = 1; } } class B extends A { y = 2; w = undefined; } console.log(JSON.stringify(new B(), ['z', 'x', 'm', 'w', 'toString', 'constructor', 'missing']), JSON.stringify([new Map([[1, 2]]), /a/g, [1]], ['size', 'source', 'lastIndex', 'length']), JSON.stringify({ a: new TypeError('t'), n: { b: new B() } }, ['a', 'name', 'message', 'n', 'b', 'z'], 1), JSON.stringify(Object.create(null), ['toString']));
 //// toJSON with its key
 console.log(JSON.stringify({ a: { toJSON(k) { return 'key ' + k; } }, b: [{ toJSON: (k) => k }] }), JSON.stringify({ toJSON: () => undefined }), JSON.stringify({ toJSON: 5 }));
 //// order of keys
