@@ -38,6 +38,9 @@ const o = { a: 1, b: 2 }; for (const k in o) console.log(k, o[k]); for (const [k
 const d = {}; for (const w of ['b', 'a', 'b']) d[w] = (d[w] ?? 0) + 1; console.log(d, Object.entries(d).sort(([, x], [, y]) => y - x), 'toString' in d, Object.hasOwn(d, 'toString'));
 //// structuredClone
 const o = { d: new Date(5), m: new Map([[1, { a: 1 }]]), l: [1, [2]], u: undefined }; const c = structuredClone(o); c.l[1].push(3); c.m.get(1).a = 2; console.log(o, c, c.d !== o.d);
+//// structuredClone of errors
+class E extends RangeError { code = 1; constructor(m, o) { super(m, o); this.name = 'E'; } } class R extends RangeError {} const k = { a: 1 }, e = Object.assign(new TypeError('m', { cause: k }), { code: 5, f: () => 1 }), [c, l] = structuredClone([e, k]); console.log(c instanceof TypeError, c.name, c.message, c.cause, c.cause === l, l === k, Object.keys(c), c.code, 'f' in c, c.stack === e.stack);
+for (const x of [new E('q', { cause: new R('r') }), new R('s'), new AggregateError([1], 'all'), new Error(), Object.assign(new Error('z'), { name: 'SyntaxError', message: 5, cause: [1] }), new URIError('u', { cause: undefined })]) { const y = structuredClone(x); console.log(String(y), y.constructor === x.constructor, y instanceof E, y instanceof RangeError, y instanceof SyntaxError, ['message', 'cause', 'errors', 'name', 'code'].map((name) => Object.hasOwn(y, name)), String(y.cause), y.stack.split('\n')[0], Object.keys(y)); }
 //// in with arrays and texts
 console.log(0 in ['a'], 1 in ['a'], 'length' in [], '0' in ['a']); try { 'a' in 'abc'; } catch (e) { console.log(e.name, e.message); }
 //// picking, omitting and renaming

@@ -6,11 +6,11 @@ use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported}
 use super::super::array::Array;
 use super::super::entry::Entry;
 use super::super::machine::Machine;
-use super::super::object::{ErrorObject, Object};
+use super::super::object::{ErrorKind, ErrorObject, Object};
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
-use crate::{json, property};
+use crate::{conversion, json, property};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §25.5 The JSON Object and §21.3 The Math Object are not functions. The console is that of Node.
@@ -48,7 +48,15 @@ fn structured_clone(machine: &mut Machine, value: &Value) -> Result<Value, Abrup
                     }
                 }
             }
-            Entry::Object(_) | Entry::Error(_) => {
+            Entry::Error(_) => {
+                let (error, key) = (Value::Ref(from), Value::text("cause"));
+                if property::has_own(machine, &error, &key) {
+                    let cause = property::property(machine, &error, &key)?;
+                    let cause = clone_value(machine, &cause, &mut copies, &mut pending)?;
+                    machine.heap.table_set(to, TableKind::Hidden, key, cause);
+                }
+            }
+            Entry::Object(_) => {
                 for (key, value) in property::own_entries(&machine.heap, &Value::Ref(from)) {
                     let value = clone_value(machine, &value, &mut copies, &mut pending)?;
                     machine.heap.table_set(to, TableKind::Main, key, value);
@@ -101,9 +109,9 @@ fn clone_value(
             regexp.last_index = 0.0;
             Entry::RegExp(regexp)
         }
-        Entry::Error(error) => {
-            let error = ErrorObject { kind: error.kind, hidden: error.hidden.clone(), object: Object::default() };
-            Entry::Error(Box::new(error))
+        // Node does not copy a DOMException, which alone has a hidden code.
+        Entry::Error(error) if machine.heap.table_get(&error.hidden, &Value::text("code")).is_none() => {
+            clone_error(machine, value)?
         }
         _ => return unsupported(format!("structuredClone of {} is not supported", json::display_text(machine, value))),
     };
@@ -112,4 +120,22 @@ fn clone_value(
     copies.insert(*at, copy);
     pending.push((*at, copy));
     Ok(Value::Ref(copy))
+}
+
+/// The copy of an error without its cause, as in V8: the stack, the message, and the standard class that its name names, or Error.
+fn clone_error(machine: &Machine, error: &Value) -> Result<Entry, AbruptCompletion> {
+    let read = |name: &str| property::property(machine, error, &Value::text(name));
+    let kind = ErrorKind::from_name(&conversion::to_text(machine, &read("name")?)?.to_utf8());
+    let kind = kind.filter(|kind| !matches!(kind, ErrorKind::Aggregate | ErrorKind::Timeout));
+    let stack = match read("stack")? {
+        stack @ Value::Text(_) => stack,
+        _ => Value::Undefined,
+    };
+    let mut pairs = vec![(Value::text("stack"), stack)];
+    if property::has_own(machine, error, &Value::text("message")) {
+        let message = conversion::to_text(machine, &read("message")?)?;
+        pairs.push((Value::text("message"), Value::Text(message)));
+    }
+    let (kind, hidden) = (kind.unwrap_or_default(), Table::from_pairs(pairs));
+    Ok(Entry::Error(Box::new(ErrorObject { kind, hidden, object: Object::default() })))
 }

@@ -42,6 +42,7 @@ fn unsupported_operations_end_the_program_uncaught() {
         ("const O = Object; delete O.keys;", "'keys' of a built-in"),
         ("const m = new Map(); m.x = 1;", "'x' of a Map"),
         ("structuredClone([() => 1]);", "structuredClone of"),
+        ("const c = new AbortController(); c.abort(); structuredClone(c.signal.reason);", "structuredClone of"),
         ("Object('ab');", "object of a primitive"),
         ("const p = {}; Object.create(p);", "write a class"),
         ("const d = {}; Object.create(null, d);", "assign the properties"),
