@@ -3,12 +3,15 @@
 
 use super::abrupt_completion::AbruptCompletion;
 use super::callback::{CallbackMethod, CallbackStep, NativeFrame};
+use super::entry::Entry;
 use super::frame::{CallKind, Frame};
 use super::heap::Heap;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
 use super::operand_stack::{PushInlined, push_copy};
-use super::value::Value;
+use super::table::TableParts;
+use super::value::{HeapRef, Value};
+use super::{number, object, property};
 
 impl NativeFrame {
     /// Pushes the arguments for the next element. False if the method ends. `arity` is the number of arguments that the callback can observe.
@@ -19,8 +22,18 @@ impl NativeFrame {
         arity: usize,
     ) -> Result<bool, ExceededLimit> {
         let Value::Ref(array) = self.source else { return Ok(false) };
-        // `Array.from` visits elements that are appended during the iteration.
         if self.kind == CallbackMethod::From {
+            if heap.array(array).is_none() {
+                heap.check_room(0)?;
+                let Some(element) = self.next_from(heap, array) else { return Ok(false) };
+                push_copy(stack, &element);
+                if arity > 1 {
+                    stack.push_inlined(Value::Number(f64::from(self.index)));
+                }
+                self.index = self.index.wrapping_add(1);
+                return Ok(true);
+            }
+            // Elements that are appended during the iteration are visited.
             self.len = heap.array_len(array) as u32;
         }
         while self.index < self.len {
@@ -53,6 +66,27 @@ impl NativeFrame {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// The next element of a source of `Array.from` that is not an array: of an iterator, or of an object with a length.
+    fn next_from(&self, heap: &mut Heap, source: HeapRef) -> Option<Value> {
+        match heap.get(source) {
+            Entry::Iterator(_) => object::iterator_next(heap, source),
+            Entry::Object(_) if self.index >= self.len => None,
+            Entry::Object(object) => {
+                // As in `Array.from({ length: 3 }, f)`.
+                if let (None, TableParts::Small([(Value::Text(key), _)], _)) = (object.proto, object.table.parts())
+                    && key.array_index().is_none()
+                {
+                    return Some(Value::Undefined);
+                }
+                let key = Value::Text(number::to_text(f64::from(self.index)));
+                // Getters were refused at the start.
+                let found = property::find_in_chain(heap, object, &key);
+                Some(found.filter(|found| !matches!(found, Value::Accessor(_))).cloned().unwrap_or(Value::Undefined))
+            }
+            _ => None,
+        }
     }
 
     /// The result of the method, if no callback has ended it before.

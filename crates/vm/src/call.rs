@@ -83,7 +83,7 @@ fn call_method_plain(machine: &mut Machine, linked: &LinkedProgram, argc: usize,
     let bottom = machine.stack.len().checked_sub(argc + 1)?;
     let Value::Ref(receiver) = *machine.stack.get(bottom)? else { return None };
     let Entry::Object(object) = machine.heap.get(receiver) else { return None };
-    let Value::Ref(callee) = *property::find_in_chain(machine, object, name)? else { return None };
+    let Value::Ref(callee) = *property::find_in_chain(&machine.heap, object, name)? else { return None };
     enter_plain(machine, linked, callee, u16::try_from(argc).ok()?, machine.pc + 1, PlainCall::Method)
 }
 

@@ -86,7 +86,7 @@ pub(super) fn set_property_fast(machine: &mut Machine, linked: &LinkedProgram, n
 fn is_inherited(machine: &Machine, proto: Option<HeapRef>, key: &Value) -> bool {
     let Some(proto) = proto else { return false };
     match machine.heap.get(proto) {
-        Entry::Object(proto) => property::find_in_chain(machine, proto, key).is_some(),
+        Entry::Object(proto) => property::find_in_chain(&machine.heap, proto, key).is_some(),
         _ => true,
     }
 }

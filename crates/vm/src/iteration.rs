@@ -63,7 +63,7 @@ fn method(machine: &Machine, value: &Value, key: &Value) -> Result<Option<Value>
 }
 
 /// The method of the program that gives an iterator over a value; the built-in ones are `None`. TypeError if it is not a function.
-fn own_method(machine: &Machine, value: &Value, symbol: Symbol) -> Result<Option<Value>, AbruptCompletion> {
+pub(super) fn own_method(machine: &Machine, value: &Value, symbol: Symbol) -> Result<Option<Value>, AbruptCompletion> {
     let Value::Ref(at) = value else { return Ok(None) };
     if !matches!(machine.heap.get(*at), Entry::Object(_) | Entry::Closure(_) | Entry::Error(_)) {
         return Ok(None);

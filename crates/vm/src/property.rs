@@ -291,17 +291,17 @@ fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> R
 /// Looks up a key in an object and the program's objects on its prototype chain. ECMA-262 §10.1.8.1 OrdinaryGet.
 #[inline]
 pub(super) fn get_from_chain(machine: &Machine, object: &Object, key: &Value) -> Option<Value> {
-    find_in_chain(machine, object, key).cloned()
+    find_in_chain(&machine.heap, object, key).cloned()
 }
 
 /// As [`get_from_chain`], without a copy.
-pub(super) fn find_in_chain<'m>(machine: &'m Machine, object: &'m Object, key: &Value) -> Option<&'m Value> {
+pub(super) fn find_in_chain<'h>(heap: &'h Heap, object: &'h Object, key: &Value) -> Option<&'h Value> {
     let mut object = object;
     for _ in 0..MAX_PROTOTYPE_CHAIN {
-        if let Some(value) = machine.heap.table_find(&object.table, key) {
+        if let Some(value) = heap.table_find(&object.table, key) {
             return Some(value);
         }
-        match object.proto.map(|proto| machine.heap.get(proto)) {
+        match object.proto.map(|proto| heap.get(proto)) {
             Some(Entry::Object(proto)) => object = proto,
             _ => return None,
         }

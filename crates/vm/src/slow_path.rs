@@ -541,7 +541,7 @@ fn loosely_equal_primitives(machine: &Machine, a: &Value, b: &Value) -> Result<b
 pub(super) fn get_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32) -> StepResult {
     if let (Some(Value::Ref(at)), Some(name)) = (machine.stack.last(), linked.names.get(name as usize))
         && let Entry::Object(object) = machine.heap.get(*at)
-        && let Some(found) = property::find_in_chain(machine, object, &name.key)
+        && let Some(found) = property::find_in_chain(&machine.heap, object, &name.key)
     {
         let found = found.clone();
         return accessor::replace_by_property(machine, 1, found);
@@ -570,7 +570,8 @@ fn set_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32) -> StepRes
     if let [.., Value::Ref(at), value] = machine.stack.as_slice()
         && let Entry::Object(object) = machine.heap.get(*at)
         && !object.frozen
-        && !(linked.has_accessors && matches!(property::find_in_chain(machine, object, key), Some(Value::Accessor(_))))
+        && !(linked.has_accessors
+            && matches!(property::find_in_chain(&machine.heap, object, key), Some(Value::Accessor(_))))
     {
         machine.heap.table_set(*at, TableKind::Main, key.clone(), value.clone());
         let value = operand(machine, 0);

@@ -27,6 +27,9 @@ for (const key of ['a', 'b', 'a', 'é😀', 'a']) console.log(CC('q', { key }));
 //// asking in a callback and in the middle of an expression
 //// answers: ["3", "1", "2", "less", "x", "y"]
 const sorted = [3, 1, 2].map((n) => Number(call('rank', n))).sort(); console.log(sorted, [2, 1].sort((x, y) => { call('compare', [1]); return x - y; }), [1, CC.all(['p', 'q']).join('-'), sleep(5), 2]);
+//// asking for each element of Array.from
+//// answers: ["1", "2", "3", "4", "5"]
+const m = new Map([['a', 1], ['b', 2]]); console.log(Array.from(m, ([k]) => { m.delete('b'); return CC(k); }), Array.from({ length: 2, 0: 'c' }, (v, i) => CC(`${v}${i}`)), Array.from(['d', 'e'].values(), (v) => CC(v)));
 //// a program declares its own functions with the names of calls
 //// answers: ["asked"]
 function call(x) { return 'mine ' + x; } const sleep = (ms) => ms * 2; const fs = { readFile: (p) => 'own ' + p }; console.log(call('t'), sleep(4), fs.readFile('p')); { const CC = (q) => q.length; console.log(CC('four')); } console.log(CC('who?')); const list = [call, sleep].map((f) => f(1)); console.log(list); const sleepUntil = 5; console.log(sleepUntil);

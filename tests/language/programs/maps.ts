@@ -38,6 +38,9 @@ const k = { id: 1 }; const m = new Map([[k, 'x']]); k.id = 2; console.log(m.get(
 const it = new Map([['a', 1]]).entries(); console.log(it.next(), it.next(), it.next()); const v = new Set([7]).values(); console.log(v.next().value, v.next().done);
 //// Array.from with a map function
 console.log(Array.from(new Map([['a', 1], ['b', 2]]), ([k, v]) => k + v), Array.from(new Set([1, 2]).values(), (x) => x * 2), Math.max(...new Set([3, 9])));
+//// Array.from reads each element before it is mapped
+class Q extends Set {} const s = new Set([1, 2]), m = new Map([['a', 1]]), q = new Q([1, 2]), o = { length: 3, 0: 'x', 1: 'y' }, l = { length: 3 }, it = [1, 2, 3, 4, 5].values(), seen = []; console.log(Array.from(s, (v) => { if (s.size < 4) s.add(v * 10); return v; }), Array.from(m, ([k, v]) => { m.delete('a'); if (m.size < 1) m.set('b', 2); return k + v; }), Array.from(q, (v, i) => { q.delete(3 - v); return [v, i]; }), Array.from(o, (v, i) => { o[i + 1] = i; delete o.length; return v; }), Array.from(l, (v, i) => { l[i + 1] = i; return v; }), Array.from(it, (v) => [v, it.next().value]), it.next());
+try { Array.from(s, (v) => { seen.push(v); throw new Error('stop'); }); } catch (e) { console.log(e.message, seen); } console.log(Array.from(new Set([1.5, 2.5]), Math.floor), Array.from({ length: 2, 1: 'z' }, String), Array.from(new Set([1]), function (v) { return this.k + v; }, { k: 5 }), Array.from('ab', (c, i) => c + i), Array.from([].keys(), String)); for (const f of [() => Array.from(null, 5), () => Array.from(null, String), () => Array.from({ length: 2 }, 5)]) try { f(); } catch (e) { console.log(e.name, e.message.slice(0, 13)); }
 //// constructor errors
 for (const f of [() => new Map([1]), () => new Map(5), () => new Set(5), () => new Map([['a', 1], 'b'])]) try { f(); } catch (e) { console.log(e.name, e.message); }
 //// sorted maps

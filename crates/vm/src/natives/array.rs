@@ -13,7 +13,7 @@ use super::super::callback::{CallbackMethod, NativeFrame};
 use super::super::limits::ExceededLimit;
 use super::super::machine::Machine;
 use super::super::text::Str;
-use super::super::value::{HeapRef, Value};
+use super::super::value::{HeapRef, Symbol, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver};
 use crate::object::IterationKind;
 use crate::{callback, class, conversion, iteration, object, property};
@@ -384,13 +384,24 @@ fn check_constructor(machine: &Machine, args: &NativeArgs) -> Result<(), AbruptC
     }
 }
 
-/// ECMA-262 §23.1.2.1 Array.from. Deviation: an iterable other than an array is read completely
-/// before the first callback.
+/// ECMA-262 §23.1.2.1 Array.from. Deviation: an iterable of the program, a function, an error or a regexp is read completely before
+/// the first call of a mapper. `crates/lang/src/prelude/iterables.ts` maps the values of iterables of the program one by one.
 fn array_from(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     check_constructor(machine, args)?;
     let source = super::arg(machine, args, 0);
-    let is_iterable = iteration::is_iterable(machine, &source);
-    let values = match property::receiver(machine, &source) {
+    let mapping = match super::arg(machine, args, 1) {
+        Value::Undefined => None,
+        _ => {
+            let (base, count) = (args.base + 1, args.count - 1);
+            let mapping_args = NativeArgs { this: source.clone(), base, count, ..args.clone() };
+            Some(NativeFrame::for_array(machine, &mapping_args, CallbackMethod::From)?)
+        }
+    };
+    let (kind, is_iterable) = (property::receiver(machine, &source), iteration::is_iterable(machine, &source));
+    let maps_iterator = mapping.is_some()
+        && matches!(kind, Some(Receiver::Map | Receiver::Set | Receiver::Iterator))
+        && iteration::own_method(machine, &source, Symbol::Iterator)?.is_none();
+    let values = match kind {
         // An object with a length, as in `Array.from({ length: 3 }, …)`. Without one it has no elements.
         Some(receiver @ (Receiver::Object | Receiver::Function | Receiver::Error | Receiver::RegExp))
             if !is_iterable =>
@@ -413,21 +424,21 @@ fn array_from(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
             }
         }
         Some(Receiver::Number | Receiver::Boolean) => Vec::new(),
+        _ if maps_iterator => Vec::new(),
         _ => iteration::iterate_argument(machine, args)?,
     };
     machine.heap.check_room(16 * values.len() as u64)?;
-    let callback = super::arg(machine, args, 1);
-    let array = machine.heap.new_array(values);
-    if matches!(callback, Value::Undefined) {
-        return Ok(NativeOutcome::Value(Value::Ref(array)));
-    }
-    // The callback may change the source array, so the iteration reads the source itself.
-    let source_array = match property::receiver(machine, &source) {
+    let Some(frame) = mapping else { return Ok(array_outcome(machine, values)) };
+    let len = values.len() as u32;
+    // The mapper may change the source, so each element is read before its call.
+    let source = match kind {
         Some(Receiver::Array) => source,
-        _ => Value::Ref(array),
+        Some(Receiver::Object) if !is_iterable => source,
+        _ if maps_iterator => iteration::iterator(machine, &source)?,
+        _ => Value::Ref(machine.heap.new_array(values)),
     };
-    let collection_args = NativeArgs { this: source_array, base: args.base + 1, count: args.count - 1, ..args.clone() };
-    start_collection(machine, &collection_args, CallbackMethod::From)
+    let out = callback::empty_array(machine);
+    callback::run_native(machine, NativeFrame { source, len, out, ..frame })
 }
 
 /// The elements after a splice and the removed elements. ECMA-262 §23.1.3.31 Array.prototype.splice.
@@ -457,10 +468,7 @@ fn start_iteration(machine: &mut Machine, args: &NativeArgs, kind: CallbackMetho
 fn start_collection(machine: &mut Machine, args: &NativeArgs, kind: CallbackMethod) -> NativeResult {
     let this = this_array(machine, args)?;
     let mut frame = NativeFrame::for_array(machine, args, kind)?;
-    frame.out = match kind {
-        CallbackMethod::From => callback::empty_array(machine),
-        _ => Value::Ref(class::new_array_like(machine, this, Vec::new())?),
-    };
+    frame.out = Value::Ref(class::new_array_like(machine, this, Vec::new())?);
     callback::run_native(machine, frame)
 }
 
