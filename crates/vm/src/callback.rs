@@ -46,6 +46,8 @@ pub enum CallbackMethod {
     ToPrimitive,
     /// Getters give the properties of an operand; then the instruction runs again.
     Properties,
+    /// As `Properties`, for `Object.assign`: each property is assigned to `out` before the next getter is called.
+    Assign,
     /// Methods of the program convert elements of an operand to texts; then the instruction runs again.
     Texts,
     /// Methods of the program convert an operand for `JSON.stringify`; then the instruction runs again.
@@ -79,7 +81,7 @@ pub enum CallbackMethod {
 }
 
 impl CallbackMethod {
-    const NAMES: [(CallbackMethod, &'static str); 33] = [
+    const NAMES: [(CallbackMethod, &'static str); 34] = [
         (CallbackMethod::Map, "map"),
         (CallbackMethod::Filter, "filter"),
         (CallbackMethod::ForEach, "forEach"),
@@ -98,6 +100,7 @@ impl CallbackMethod {
         (CallbackMethod::Replace, "replace"),
         (CallbackMethod::ToPrimitive, "primitive"),
         (CallbackMethod::Properties, "properties"),
+        (CallbackMethod::Assign, "assign"),
         (CallbackMethod::Texts, "texts"),
         (CallbackMethod::Json, "json"),
         (CallbackMethod::Revive, "revive"),
@@ -304,9 +307,10 @@ impl NativeFrame {
                 machine.stack.extend([value, key, self.source.clone()]);
                 Ok(CallbackStep::Call)
             }
-            CallbackMethod::ToPrimitive | CallbackMethod::Properties | CallbackMethod::Texts => {
-                self.next_conversion(machine)
-            }
+            CallbackMethod::ToPrimitive
+            | CallbackMethod::Properties
+            | CallbackMethod::Assign
+            | CallbackMethod::Texts => self.next_conversion(machine),
             CallbackMethod::Json => self.next_json(machine),
             CallbackMethod::Revive => self.next_revival(machine),
             kind if kind.is_iteration() => self.next_iteration(machine),
@@ -375,9 +379,10 @@ impl NativeFrame {
                 let text = conversion::to_text(machine, &result)?;
                 self.append_result(&mut machine.heap, Value::Text(text))?;
             }
-            CallbackMethod::ToPrimitive | CallbackMethod::Properties | CallbackMethod::Texts => {
-                return self.accept_conversion(machine, result);
-            }
+            CallbackMethod::ToPrimitive
+            | CallbackMethod::Properties
+            | CallbackMethod::Assign
+            | CallbackMethod::Texts => return self.accept_conversion(machine, result),
             CallbackMethod::Json => self.item = result,
             CallbackMethod::Revive => return self.accept_revival(machine, result),
             kind if kind.is_iteration() => return self.accept_iteration(machine, result),
@@ -573,7 +578,7 @@ pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Result<(
     let (Some(code), Some(Frame::Native(mut frame))) = (machine.frames.pop(), machine.frames.pop()) else {
         return Err(AbruptCompletion::Internal("a callback without its function"));
     };
-    let is_iteration = frame.kind.is_iteration();
+    let throws_itself = frame.kind.is_iteration() || frame.kind == CallbackMethod::Assign;
     let returned = match frame.accept(machine, result) {
         Ok(returned) => returned,
         Err(completion) => {
@@ -581,8 +586,8 @@ pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Result<(
             let has_left = has_left_stack(machine, &code);
             machine.frames.push(Frame::Native(frame));
             let is_catchable = matches!(completion, AbruptCompletion::Throw(_) | AbruptCompletion::Error(..));
-            // The callee has ended and cannot catch an error of the iteration either.
-            if has_left || (is_catchable && is_iteration && abrupt_completion::has_catcher(machine)) {
+            // The callee has ended and cannot catch an error of the iteration or assignment either.
+            if has_left || (is_catchable && throws_itself && abrupt_completion::has_catcher(machine)) {
                 machine.stack.truncate(bottom);
             } else {
                 machine.frames.push(code);

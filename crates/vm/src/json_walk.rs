@@ -335,6 +335,7 @@ impl CallbackMethod {
             self,
             CallbackMethod::ToPrimitive
                 | CallbackMethod::Properties
+                | CallbackMethod::Assign
                 | CallbackMethod::Texts
                 | CallbackMethod::Json
                 | CallbackMethod::Iterator

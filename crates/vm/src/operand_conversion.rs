@@ -18,6 +18,8 @@ pub enum OperandConversion {
     Primitive(PreferredType),
     /// To an object with the values of its getters. ECMA-262 §7.3.23 EnumerableOwnProperties.
     Properties,
+    /// To undefined, after its properties were assigned to the object at this index of the stack. ECMA-262 §20.1.2.1 Object.assign.
+    Assign(usize),
     /// To an array with the texts of its objects. ECMA-262 §23.1.3.18 Array.prototype.join.
     Texts,
     /// To a plain value, with the replacer in the operand above. ECMA-262 §25.5.2.2 SerializeJSONProperty.
@@ -55,6 +57,14 @@ pub(super) fn start_conversion(
             let keys = Value::Ref(machine.heap.new_array(keys));
             let out = slow_path::new_object(machine, Vec::new());
             NativeFrame { source: value.clone(), this: value, item: keys, out, ..frame }
+        }
+        OperandConversion::Assign(target) => {
+            let frame = new_frame(CallbackMethod::Assign);
+            let symbols = property::symbol_entries(&machine.heap, &value).into_iter().map(|(key, _)| key);
+            let keys = property::own_keys(&machine.heap, &value).into_iter().chain(symbols).collect();
+            let item = Value::Ref(machine.heap.new_array(keys));
+            let out = machine.stack.get(target).cloned().unwrap_or(Value::Undefined);
+            NativeFrame { source: value.clone(), this: value, item, out, ..frame }
         }
         OperandConversion::Texts => {
             let frame = new_frame(CallbackMethod::Texts);
@@ -114,7 +124,7 @@ impl NativeFrame {
     pub(super) fn next_conversion(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
         match self.kind {
             CallbackMethod::ToPrimitive => self.next_primitive(machine),
-            CallbackMethod::Properties => self.next_property(machine),
+            CallbackMethod::Properties | CallbackMethod::Assign => self.next_property(machine),
             _ => self.next_text(machine),
         }
     }
@@ -159,12 +169,18 @@ impl NativeFrame {
                     return Ok(CallbackStep::Call);
                 }
             }
-            let out = self.out.clone();
-            slow_path::define(machine, &out, key, value)?;
+            self.store_property(machine, key, value)?;
         }
-        let out = self.out.clone();
-        self.replace_operand(machine, out);
+        let converted = if self.kind == CallbackMethod::Assign { Value::Undefined } else { self.out.clone() };
+        self.replace_operand(machine, converted);
         Ok(CallbackStep::Done(Value::Undefined))
+    }
+
+    fn store_property(&self, machine: &mut Machine, key: Value, value: Value) -> Result<(), AbruptCompletion> {
+        match self.kind {
+            CallbackMethod::Assign => property::set_property(machine, &self.out, key, value),
+            _ => slow_path::define(machine, &self.out, key, value),
+        }
     }
 
     fn next_text(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
@@ -218,13 +234,12 @@ impl NativeFrame {
                 self.replace_operand(machine, result);
                 Ok(Some(Value::Undefined))
             }
-            CallbackMethod::Properties => {
+            CallbackMethod::Properties | CallbackMethod::Assign => {
                 let Value::Ref(keys) = self.item else {
                     return Err(AbruptCompletion::Internal("properties without keys"));
                 };
                 let key = machine.heap.element(keys, (self.index as usize).wrapping_sub(1));
-                let out = self.out.clone();
-                slow_path::define(machine, &out, key, result)?;
+                self.store_property(machine, key, result)?;
                 Ok(None)
             }
             _ => {

@@ -689,14 +689,16 @@ pub(super) fn own_entries_at(machine: &Machine, at: usize) -> Result<Vec<(Value,
 /// As [`own_entries_at`], and then the properties whose key is a symbol. ECMA-262 §7.3.25 CopyDataProperties.
 pub(super) fn copied_entries_at(machine: &Machine, at: usize) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
     let mut entries = own_entries_at(machine, at)?;
-    if let Some(Value::Ref(source)) = machine.stack.get(at)
-        && let Entry::Object(Object { table, prototype: false, .. }) = machine.heap.get(*source)
-    {
-        for symbol in Symbol::ALL.map(Value::Symbol) {
-            entries.extend(machine.heap.table_get(table, &symbol).map(|value| (symbol, value)));
-        }
-    }
+    entries.extend(symbol_entries(&machine.heap, machine.stack.get(at).unwrap_or(&Value::Undefined)));
     Ok(entries)
+}
+
+/// The own enumerable properties whose key is a symbol.
+pub(super) fn symbol_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
+    let Value::Ref(at) = value else { return Vec::new() };
+    let Entry::Object(Object { table, prototype: false, .. }) = heap.get(*at) else { return Vec::new() };
+    let symbols = Symbol::ALL.map(Value::Symbol).into_iter();
+    symbols.filter_map(|symbol| heap.table_get(table, &symbol).map(|value| (symbol, value))).collect()
 }
 
 /// The own enumerable keys with their values, or accessors. ECMA-262 §7.3.23 EnumerableOwnProperties.

@@ -14,6 +14,9 @@ console.log({ ...{ a: 1, b: 2 }, b: 3 }, { b: 3, ...{ a: 1, b: 2 } }, { ...null,
 const a = { n: { x: 1 }, l: [1] }; const b = { ...a }; b.n.x = 9; b.l = []; console.log(a, b, a.n === b.n);
 //// Object.assign
 const t = { a: 1 }; console.log(Object.assign(t, { b: 2 }, null, { a: 3 }) === t, t, Object.assign({}, 'ab', [9]));
+//// Object.assign assigns each property before the next getter is called
+const log = [], t = { a: 0 }; console.log(Object.assign(t, { a: 1 }, { get b() { log.push(t.a); t.a = 9; return t.a + 1; }, c: 3, get d() { return [t.b, t.c]; } }, { e: t.a }, { get f() { return t.d[0]; } }), log); const u = {}; try { Object.assign(u, { x: 1 }, { y: 2, get z() { throw new Error('z'); }, w: 4 }, { v: 5 }); } catch (e) { console.log(e.message, u); }
+const f = Object.freeze({ k: 1 }); try { Object.assign(f, { get k() { try { return 2; } catch (e) { console.log('caught inside'); } } }); } catch (e) { console.log(e.name, e.message); } const s = { get p() { delete s.q; s.r = 1; return 1; }, q: 2, [Symbol.iterator]: 5, set s(v) {} }, r = Object.assign({}, s); console.log(Object.entries(r), r[Symbol.iterator], [{ get g() { return 7; } }, { h: 8 }].reduce(Object.assign, {}), [{ get g() { return r.p; } }].map((x) => Object.assign(x, { y: 1 })));
 //// fromEntries and entries
 console.log(Object.fromEntries([['a', 1], ['b', 2]]), Object.fromEntries(Object.entries({ a: 1, b: 2 }).map(([k, v]) => [k.toUpperCase(), v * 2])), Object.entries([5, 6]), Object.entries('hi'));
 //// freeze

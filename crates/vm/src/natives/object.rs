@@ -4,6 +4,7 @@ use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported}
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::Object;
+use super::super::operand_conversion::OperandConversion;
 use super::super::table::TableKind;
 use super::super::value::{HeapRef, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver};
@@ -38,12 +39,15 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
         if !matches!(to, Value::Ref(_) | Value::Builtin(_)) {
             return unsupported("an object of a primitive is not supported; assign to an object");
         }
-        for index in 1..args.count {
-            property::own_entries_at(machine, args.base + index)?;
-        }
-        for index in 1..args.count {
-            for (key, value) in property::copied_entries_at(machine, args.base + index)? {
+        for at in args.base + 1..args.base + args.count {
+            let assignment = OperandConversion::Assign(args.base);
+            let entries = property::copied_entries_at(machine, at);
+            for (key, value) in entries.map_err(|_| AbruptCompletion::ConvertOperand(at, assignment))? {
                 property::set_property(machine, &to, key, value)?;
+            }
+            // The instruction runs again after the getters of a later source.
+            if let Some(source) = machine.stack.get_mut(at) {
+                *source = Value::Undefined;
             }
         }
         Ok(NativeOutcome::Value(to))
