@@ -167,6 +167,6 @@ fn parse_float(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
 
 /// ECMA-262 §19.2.5 parseInt.
 fn parse_int(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
-    let radix = to_int32(to_integer(super::arg_number(machine, args, 1)?));
-    Ok(number::parse_int(&super::arg_text(machine, args, 0)?, radix).into())
+    let text = super::arg_text(machine, args, 0)?;
+    Ok(number::parse_int(&text, to_int32(to_integer(super::arg_number(machine, args, 1)?))).into())
 }

@@ -221,11 +221,11 @@ const MAX_TIMEOUT_MS: f64 = 2_147_483_647.0;
 /// Work of an element.
 const ELEMENT_WORK: u64 = 64;
 
-/// ECMA-262 §20.5.7.1.1 AggregateError: the errors come before the message.
+/// ECMA-262 §20.5.7.1.1 AggregateError: the errors are the argument before the message, and are read after it.
 fn construct_aggregate_error(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
-    let errors = iteration::iterate_argument(machine, args)?;
     let base = if args.count > 0 { args.base + 1 } else { machine.stack.len() };
     let error = errors::new_error_from_args(machine, ErrorKind::Aggregate, base, machine.frames.len())?;
+    let errors = iteration::iterate_argument(machine, args)?;
     let errors = Value::Ref(machine.heap.new_array(errors));
     abrupt_completion::set_hidden(machine, &error, "errors", errors);
     Ok(NativeOutcome::Value(error))

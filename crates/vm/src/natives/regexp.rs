@@ -57,7 +57,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
             let found = next_match(machine, regexp, &text)?;
             return Ok(NativeOutcome::Value(match_array(machine, &text, found)));
         }
-        let found = find_matches(machine, &text, &Value::Ref(regexp), false)?;
+        let found = find_matches(machine, &text, &Value::Ref(regexp))?;
         if found.is_empty() {
             return Ok(NativeOutcome::Value(Value::Null));
         }
@@ -323,19 +323,23 @@ fn match_array(machine: &mut Machine, text: &Str, found: Option<TextMatch>) -> V
     Value::Ref(array)
 }
 
+/// Refuses a regexp without the `g` flag. ECMA-262 §22.1.3.20 String.prototype.replaceAll.
+pub(super) fn check_global(machine: &Machine, regexp: &Value) -> Result<(), AbruptCompletion> {
+    match regexp {
+        Value::Ref(at) if has_flag(&regexp_at(machine, *at)?.0.flags, b'g') => Ok(()),
+        _ => type_error("String.prototype.replaceAll called with a non-global RegExp argument"),
+    }
+}
+
 /// All matches with the `g` flag, the first match without. ECMA-262 §22.2.6.11 RegExp.prototype [ %Symbol.replace% ].
 pub(super) fn find_matches(
     machine: &mut Machine,
     text: &Str,
     regexp: &Value,
-    must_be_global: bool,
 ) -> Result<Vec<TextMatch>, AbruptCompletion> {
     let Value::Ref(at) = regexp else { return Ok(Vec::new()) };
     let (regexp, _) = regexp_at(machine, *at)?;
     if !has_flag(&regexp.flags, b'g') {
-        if must_be_global {
-            return type_error("String.prototype.replaceAll called with a non-global RegExp argument");
-        }
         return Ok(next_match(machine, *at, text)?.into_iter().collect());
     }
     let all = global_matches(machine, &regexp, 0, text)?;

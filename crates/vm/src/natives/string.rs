@@ -315,13 +315,14 @@ fn repeat_to_length(text: &Str, len: usize) -> Str {
 /// The padding for the first two arguments. ECMA-262 §22.1.3.17.1 StringPaddingBuiltinsImpl.
 fn build_padding(machine: &Machine, args: &NativeArgs) -> Result<Str, AbruptCompletion> {
     let len = super::arg_integer(machine, args, 0, 0.0)?.max(0.0);
+    let missing = len - this_text(machine, args)?.len() as f64;
     let filler = match super::arg(machine, args, 1) {
+        _ if missing <= 0.0 => Str::empty(),
         Value::Undefined => Str::single(32),
         _ => super::arg_text(machine, args, 1)?,
     };
-    let missing = len - this_text(machine, args)?.len() as f64;
-    if missing <= 0.0 || filler.is_empty() {
-        return Ok(Str::empty());
+    if filler.is_empty() {
+        return Ok(filler);
     }
     conversion::check_text_length(machine, len.min(f64::from(u32::MAX)) as usize)?;
     machine.heap.check_room(missing as u64)?;
@@ -383,10 +384,15 @@ pub(super) struct TextMatch {
 fn replace(machine: &mut Machine, args: &NativeArgs, all: bool) -> NativeResult {
     let text = this_text(machine, args)?;
     let pattern = super::arg(machine, args, 0);
-    let matches = if regexp::is_regexp(machine, &pattern) {
-        regexp::find_matches(machine, &text, &pattern, all)?
-    } else {
-        let needle = super::arg_text(machine, args, 0)?;
+    let is_regexp = regexp::is_regexp(machine, &pattern);
+    if is_regexp && all {
+        regexp::check_global(machine, &pattern)?;
+    }
+    let needle = if is_regexp { None } else { Some(super::arg_text(machine, args, 0)?) };
+    // The template is converted before the search, which moves `lastIndex`.
+    let is_function = conversion::is_callable(machine, &super::arg(machine, args, 1));
+    let template = if is_function { None } else { Some(super::arg_text(machine, args, 1)?) };
+    let matches = if let Some(needle) = needle {
         let mut matches = Vec::new();
         let mut from = 0;
         while let Some(start) = text.units().find(needle.units(), from) {
@@ -405,12 +411,10 @@ fn replace(machine: &mut Machine, args: &NativeArgs, all: bool) -> NativeResult 
             }
         }
         matches
+    } else {
+        regexp::find_matches(machine, &text, &pattern)?
     };
-    let replacement = super::arg(machine, args, 1);
-    if conversion::is_callable(machine, &replacement) {
-        return replace_by_function(machine, args, &text, matches);
-    }
-    let template = super::arg_text(machine, args, 1)?;
+    let Some(template) = template else { return replace_by_function(machine, args, &text, matches) };
     let mut out = StrBuilder::default();
     let mut from = 0;
     for matched in &matches {
