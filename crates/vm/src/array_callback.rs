@@ -2,6 +2,7 @@
 //! whose callback is an ordinary function of the program keeps the frame of the callback from one element to the next.
 
 use super::abrupt_completion::AbruptCompletion;
+use super::array_sort::check_writable;
 use super::callback::{CallbackMethod, CallbackStep, NativeFrame};
 use super::entry::Entry;
 use super::frame::{CallKind, Frame};
@@ -101,13 +102,18 @@ impl NativeFrame {
     }
 
     /// Pushes the next two elements to compare. False if the sort ends.
-    pub(super) fn next_comparison(&mut self, heap: &mut Heap, stack: &mut Vec<Value>) -> bool {
-        let Some(sorting) = &mut self.sorting else { return false };
+    pub(super) fn next_comparison(
+        &mut self,
+        heap: &mut Heap,
+        stack: &mut Vec<Value>,
+    ) -> Result<bool, AbruptCompletion> {
+        let Some(sorting) = &mut self.sorting else { return Ok(false) };
         if sorting.next_comparison(stack) {
-            return true;
+            return Ok(true);
         }
         if let Value::Ref(out) = self.out {
             let mut values = sorting.take_sorted();
+            check_writable(heap, out, &values)?;
             // The comparator may have changed the length. Sorted elements are written, and places of missing ones are deleted.
             let elements = heap.elements(out);
             let written = values.iter().filter(|value| !matches!(value, Value::Hole)).count();
@@ -115,7 +121,7 @@ impl NativeFrame {
             values.extend(elements.into_iter().skip(values.len()));
             heap.set_elements(out, values);
         }
-        false
+        Ok(false)
     }
 
     /// Processes the result of the callback for an element. `Some` ends the method.
@@ -179,16 +185,17 @@ pub(super) fn repeat_callback(machine: &mut Machine) -> Result<Option<CallbackSt
                 return Ok(Some(CallbackStep::Done(value)));
             }
             stack.truncate(base);
-            match native.next_element(heap, stack, arity) {
-                Ok(calls) => calls,
-                Err(limit) => {
-                    stack.truncate(native.top as usize);
-                    frames.pop();
-                    return Err(limit.into());
-                }
-            }
+            native.next_element(heap, stack, arity).map_err(AbruptCompletion::from)
         }
         _ => return Ok(None),
+    };
+    let calls = match calls {
+        Ok(calls) => calls,
+        Err(completion) => {
+            stack.truncate(native.top as usize);
+            frames.pop();
+            return Err(completion);
+        }
     };
     if !calls {
         return Ok(Some(CallbackStep::Done(native.end_value())));

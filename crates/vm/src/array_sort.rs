@@ -1,7 +1,9 @@
 //! Sorting by a comparator of the program. The state is explicit: one comparison at a time, because a comparator may make a host call.
 
+use super::abrupt_completion::{AbruptCompletion, type_error};
+use super::heap::Heap;
 use super::timsort::TimSort;
-use super::value::Value;
+use super::value::{HeapRef, Value};
 
 /// A sort in progress. ECMA-262 §23.1.3.30.1 SortIndexedProperties.
 #[derive(Clone)]
@@ -92,6 +94,18 @@ impl ArraySort {
             SortAlgorithm::Tim(sort) => sort.work.iter().chain(&sort.temp).for_each(visit),
             SortAlgorithm::Merge(sort) => sort.from.iter().chain(&sort.into).for_each(visit),
         }
+    }
+}
+
+/// Refuses to write sorted elements to a frozen array. V8 writes two or more, from the first on, and no holes.
+pub(super) fn check_writable(heap: &Heap, array: HeapRef, sorted: &[Value]) -> Result<(), AbruptCompletion> {
+    let is_frozen = heap.array(array).is_some_and(|array| array.frozen);
+    match sorted {
+        [first, _, ..] if is_frozen && !matches!(first, Value::Hole) => match heap.element(array, 0) {
+            Value::Hole => type_error("Cannot add property 0, object is not extensible"),
+            _ => type_error("Cannot assign to read only property '0' of object '[object Array]'"),
+        },
+        _ => Ok(()),
     }
 }
 

@@ -295,7 +295,7 @@ impl NativeFrame {
     fn next_callback(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
         match self.kind {
             CallbackMethod::Sort => {
-                let calls = self.next_comparison(&mut machine.heap, &mut machine.stack);
+                let calls = self.next_comparison(&mut machine.heap, &mut machine.stack)?;
                 Ok(if calls { CallbackStep::Call } else { CallbackStep::Done(self.end_value()) })
             }
             CallbackMethod::Entries => {

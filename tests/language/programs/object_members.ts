@@ -23,6 +23,8 @@ console.log(Object.fromEntries([['a', 1], ['b', 2]]), Object.fromEntries(Object.
 const o = Object.freeze({ a: 1, n: { x: 1 } }); try { o.a = 2; } catch (e) { console.log(e.name, e.message); } try { o.b = 2; } catch (e) { console.log(e.message); } try { delete o.a; } catch (e) { console.log(e.message); } o.n.x = 5; console.log(o, Object.isFrozen(o));
 //// frozen arrays
 const a = Object.freeze([1, 2]); for (const f of [() => a.push(3), () => { a[0] = 9; }, () => a.sort(), () => { a.length = 0; }]) try { f(); } catch (e) { console.log(e.name, e.message); } console.log(a);
+//// sort of a frozen array
+const log = [], F = Object.freeze, by = (x, y) => { log.push(x, y); return x - y; }; for (const f of [() => F([]).sort(by), () => F([1]).sort(by), () => F([undefined]).sort(), () => F([1, 2]).sort(), () => F([2, 1]).sort(by), () => F([2, 1]).sort(5), () => F([2, 1]).sort(() => { throw new Error('own'); }), () => F([undefined, undefined]).sort(), () => F([, 1]).sort(), () => F([, 2, 1]).sort(by), () => F([, ,]).sort(), () => F([2, 1]).toSorted(by), () => { const a = [2, 1]; return a.sort((x, y) => { F(a); return x - y; }); }, () => F([3, 2, 1]).sort((x, y) => { try { return x - y; } catch (e) { return log.push('caught'); } }), () => F([{ toString() { log.push('b'); return 'b'; } }, 'a']).sort(), () => F([2, 1]).sort(Math.max)]) try { console.log(f(), log.splice(0)); } catch (e) { console.log(e.name, e.message, log.splice(0)); }
 //// getters and setters
 const o = { _v: 1, get v() { return this._v * 2; }, set v(x) { this._v = x; } }; o.v = 5; console.log(o.v, o, Object.keys(o), JSON.stringify(o)); o.v++; console.log(o._v);
 //// methods and this

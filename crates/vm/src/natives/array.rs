@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use runstate_value::sort_by;
 
 use super::super::abrupt_completion::{AbruptCompletion, PreferredType, range_error, type_error, unsupported};
-use super::super::array_sort::{ArraySort, UncomparedElements};
+use super::super::array_sort::{ArraySort, UncomparedElements, check_writable};
 use super::super::callback::{CallbackMethod, NativeFrame};
 use super::super::limits::ExceededLimit;
 use super::super::machine::Machine;
@@ -269,10 +269,7 @@ pub(super) static ROWS: &[BuiltinDefinition] =
         ("Array.prototype.reduceRight", 1, |machine, args| start_reduction(machine, args, CallbackMethod::ReduceRight)),
         // ECMA-262 §23.1.3.30 Array.prototype.sort.
         ("Array.prototype.sort", 1, |machine, args| {
-            let at = this_array_to_change(machine, args, |len| {
-                if len < 2 { FirstChange::Nothing } else { FirstChange::Write(0) }
-            })?;
-            let elements = machine.heap.elements(at);
+            let elements = machine.heap.elements(this_array(machine, args)?);
             start_sort(machine, args, elements, args.this.clone())
         }),
         // ECMA-262 §23.1.3.34 Array.prototype.toSorted.
@@ -541,6 +538,7 @@ fn start_sort(machine: &mut Machine, args: &NativeArgs, elements: Vec<Value>, ou
     let mut sorted = keyed.into_iter().map(|(_, value)| value).collect();
     uncompared.append_to(&mut sorted);
     if let Value::Ref(out) = out {
+        check_writable(&machine.heap, out, &sorted)?;
         machine.heap.set_elements(out, sorted);
     }
     Ok(NativeOutcome::Value(out))
