@@ -178,7 +178,7 @@ pub(super) static ROWS: &[BuiltinDefinition] =
         // ECMA-262 §23.1.3.39 Array.prototype.with.
         ("Array.prototype.with", 2, |machine, args| {
             let mut values = machine.heap.elements(this_array(machine, args)?);
-            let index = super::arg_integer(machine, args, 0, 0.0)?;
+            let index = super::arg_index(machine, args, 0, 0.0)?;
             let index = if index < 0.0 { index + values.len() as f64 } else { index };
             match values.get_mut(index as usize) {
                 Some(place) if index >= 0.0 => *place = super::arg(machine, args, 1),
@@ -446,7 +446,7 @@ fn splice(machine: &mut Machine, args: &NativeArgs, at: HeapRef) -> Result<(Vec<
     let count = match args.count {
         0 => 0,
         1 => len - from,
-        _ => super::arg_length(machine, args, 1, 0, len - from)?,
+        _ => (super::arg_index(machine, args, 1, 0.0)? as usize).min(len - from),
     };
     let new: Vec<Value> = (2..args.count).map(|i| super::arg(machine, args, i)).collect();
     let removed = values.splice(from..from + count, new).collect();

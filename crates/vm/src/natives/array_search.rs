@@ -8,7 +8,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §23.1.3.1 Array.prototype.at.
     ("Array.prototype.at", 1, |machine, args| {
         let at = this_array(machine, args)?;
-        let index = super::arg_integer(machine, args, 0, 0.0)?;
+        let index = super::arg_index(machine, args, 0, 0.0)?;
         let index = if index < 0.0 { index + machine.heap.array_len(at) as f64 } else { index };
         Ok(NativeOutcome::Value(if index < 0.0 {
             Value::Undefined
@@ -41,7 +41,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
             return Ok((-1.0).into());
         }
         let target = super::arg(machine, args, 0);
-        let from = if args.count > 1 { super::arg_integer(machine, args, 1, 0.0)? } else { len - 1.0 };
+        let from = if args.count > 1 { super::arg_index(machine, args, 1, 0.0)? } else { len - 1.0 };
         let from = if from < 0.0 { from + len } else { from.min(len - 1.0) };
         let found = if from < 0.0 {
             None

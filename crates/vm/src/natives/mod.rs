@@ -117,14 +117,13 @@ pub(super) fn arg_length(
     Ok((arg_integer(machine, args, index, missing as f64)? as usize).min(length))
 }
 
-/// The argument as an index into something of length `len`: negative values count from the end, and the result is clamped.
-pub(super) fn arg_relative_index(
+/// As [`arg_integer`], for an argument that depends on the length of `this`.
+pub(super) fn arg_index(
     machine: &Machine,
     args: &NativeArgs,
     index: usize,
-    len: usize,
-    missing: usize,
-) -> Result<usize, AbruptCompletion> {
+    missing: f64,
+) -> Result<f64, AbruptCompletion> {
     let argument = arg(machine, args, index);
     if let (Value::Ref(list), Value::Ref(_)) = (&args.this, &argument)
         && machine.heap.array(*list).is_some()
@@ -133,7 +132,18 @@ pub(super) fn arg_relative_index(
         // The conversion could change the length, which was read before it.
         return unsupported("an object as an array index is not supported; write Number(it)");
     }
-    let position = arg_integer(machine, args, index, missing as f64)?;
+    arg_integer(machine, args, index, missing)
+}
+
+/// The argument as an index into something of length `len`: negative values count from the end, and the result is clamped.
+pub(super) fn arg_relative_index(
+    machine: &Machine,
+    args: &NativeArgs,
+    index: usize,
+    len: usize,
+    missing: usize,
+) -> Result<usize, AbruptCompletion> {
+    let position = arg_index(machine, args, index, missing as f64)?;
     let position = if position < 0.0 { (position + len as f64).max(0.0) } else { position.min(len as f64) };
     Ok(position as usize)
 }

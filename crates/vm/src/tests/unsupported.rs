@@ -71,6 +71,10 @@ fn unsupported_operations_end_the_program_uncaught() {
         ("const k = 'defineProperty', O = Object; O[k]({}, 'x', {});", "`Object.defineProperty`"),
         ("const a = [1], k = 'constructor'; a[k] = Object; a.map((x) => x);", "an array with a constructor"),
         ("const o = { ['valueOf']: () => 1 }; [1, 2].fill(0, o);", "as an array index"),
+        ("const a = [1], o = { ['valueOf']: () => a.push(2) && -1 }; a.at(o);", "as an array index"),
+        ("const a = [1], o = { ['valueOf']: () => a.push(2) && -1 }; a.with(o, 3);", "as an array index"),
+        ("const a = [1], o = { ['valueOf']: () => a.push(2) && -1 }; a.lastIndexOf(1, o);", "as an array index"),
+        ("const a = [1], o = { ['valueOf']: () => a.push(2) }; a.splice(0, o);", "as an array index"),
         (
             "const n = { toLocaleString: 1 }, k = [n.toLocaleString]; k.toLocaleString();",
             "`Array.prototype.toLocaleString`",
