@@ -422,8 +422,10 @@ pub(super) fn set_property(
             }
         }
         Entry::Error(error) => {
-            let hidden = machine.heap.table_get(&error.hidden, &key).is_some()
-                || (error.hidden.is_empty() && *name == Str::new("message"));
+            let hidden = machine.heap.table_find(&error.hidden, &key).is_some()
+                || (error.hidden.is_empty()
+                    && *name == Str::new("message")
+                    && machine.heap.table_find(&error.object.table, &key).is_none());
             machine.heap.table_set(at, if hidden { TableKind::Hidden } else { TableKind::Main }, key, value);
         }
         Entry::Closure(closure) => {

@@ -655,7 +655,7 @@ fn set_index(machine: &mut Machine) -> StepResult {
     replace_operands(machine, 3, value)
 }
 
-/// Defines an own property of a literal. ECMA-262 §7.3.6 CreateDataPropertyOrThrow.
+/// Defines an own enumerable property of a literal, or a field. ECMA-262 §7.3.6 CreateDataPropertyOrThrow, §7.3.32 DefineField.
 pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: Value) -> Result<(), AbruptCompletion> {
     let Value::Ref(at) = target else { return Err(AbruptCompletion::Internal("a literal that is not an object")) };
     match machine.heap.get(*at) {
@@ -667,10 +667,27 @@ pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: V
             "Cannot define property {}, object is not extensible",
             conversion::to_text(machine, &key)?
         )),
+        entry if entry.table(TableKind::Hidden).is_some_and(|table| machine.heap.table_find(table, &key).is_some()) => {
+            show_property(machine, *at, key, value);
+            Ok(())
+        }
         _ => {
             machine.heap.table_set(*at, TableKind::Main, key, value);
             Ok(())
         }
+    }
+}
+
+/// Makes a hidden property enumerable. The others are younger, so it precedes them. ECMA-262 §10.1.6.3 ValidateAndApplyPropertyDescriptor.
+#[cold]
+fn show_property(machine: &mut Machine, at: HeapRef, key: Value, value: Value) {
+    let table = machine.heap.table(at, TableKind::Main);
+    let younger = table.map(|table| property::table_entries(&machine.heap, table)).unwrap_or_default();
+    machine.heap.table_remove(at, TableKind::Hidden, &key);
+    machine.heap.table_clear(at, TableKind::Main);
+    machine.heap.table_set(at, TableKind::Main, key.clone(), value);
+    for (other, value) in younger.into_iter().filter(|(other, _)| !other.strict_equals(&key)) {
+        machine.heap.table_set(at, TableKind::Main, other, value);
     }
 }
 
