@@ -6,10 +6,12 @@ use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::interpreter::InstructionOutcome;
 use super::machine::Machine;
-use super::natives::{Builtin, NativeArgs, NativeOutcome, errors};
+use super::natives::{Builtin, NativeArgs, NativeOutcome, Receiver, errors};
 use super::object::{ARRAY_PROTOTYPE, COLLECTION, Class, ErrorKind, ErrorObject, Object};
 use super::program::{DecodedInstruction as I, FunctionKind};
+use super::property::MAX_PROTOTYPE_CHAIN;
 use super::table::TableKind;
+use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::{call, conversion, json, property, slow_path};
 
@@ -326,15 +328,22 @@ pub(super) fn new_array_like(
     Ok(prototype.map_or(array, |prototype| set_prototype(machine, array, prototype)))
 }
 
-/// Whether a class extends Array, perhaps by way of other classes.
-pub(super) fn extends_array(machine: &Machine, mut class: HeapRef) -> bool {
-    loop {
-        match class_parts(machine, class).and_then(|parts| parts.parent.as_ref()) {
-            Some(Value::Ref(parent)) => class = *parent,
-            Some(Value::Builtin(parent)) => return parent.name() == "Array",
-            _ => return false,
+/// The built-in class that a class extends, perhaps by way of other classes.
+fn builtin_ancestor(machine: &Machine, mut class: HeapRef) -> Option<Builtin> {
+    // A damaged state may hold a cycle.
+    for _ in 0..MAX_PROTOTYPE_CHAIN {
+        match class_parts(machine, class)?.parent.as_ref()? {
+            Value::Ref(parent) => class = *parent,
+            Value::Builtin(parent) => return Some(*parent),
+            _ => return None,
         }
     }
+    None
+}
+
+/// Whether a class extends Array, perhaps by way of other classes.
+pub(super) fn extends_array(machine: &Machine, class: HeapRef) -> bool {
+    builtin_ancestor(machine, class).is_some_and(|ancestor| ancestor.name() == "Array")
 }
 
 /// Whether the class of a prototype and those it extends have no constructor of their own and no fields.
@@ -431,39 +440,39 @@ pub(super) fn super_property(machine: &Machine, name: &Value) -> Result<Value, A
     let Entry::Closure(closure) = machine.heap.get(frame.closure) else {
         return Err(AbruptCompletion::Internal("super without its home"));
     };
-    let parent = closure.home_object.and_then(|home| class_parts(machine, home)).and_then(|parts| parts.parent.clone());
-    match parent {
-        Some(parent @ Value::Ref(_)) if closure.is_static => property::lookup(machine, &parent, name),
-        Some(Value::Ref(parent)) => match class_parts(machine, parent) {
-            Some(parts) => property::lookup(machine, &Value::Ref(parts.prototype), name),
-            None => Ok(Value::Undefined),
-        },
-        Some(Value::Builtin(parent)) => {
-            let text = conversion::to_text(machine, name)?.to_utf8();
-            let class = parent.name();
-            let owner = if ErrorKind::from_name(class).is_some() { "Error" } else { class };
-            let this = slow_path::frame_this(machine, frame);
-            if text == "size"
-                && let Value::Ref(at) = this
-                && let Some(collection) = machine.heap.collection(at)
-            {
-                return property::property(machine, &Value::Ref(collection), name);
-            }
-            let mut owners = [owner, "Object"].into_iter();
-            let found = owners.find_map(|owner| machine.registry.find(&format!("{owner}.prototype.{text}")));
-            match found {
-                Some(found) => Ok(Value::Builtin(found)),
-                None if EXTENSIBLE_CLASSES.contains(&class) => {
-                    unsupported(format!("`super.{text}` of a class that extends {class} is not supported"))
-                }
-                None => Ok(Value::Undefined),
+    match closure.home_object.and_then(|home| class_parts(machine, home)).and_then(|parts| parts.parent.as_ref()) {
+        Some(parent) if closure.is_static => return property::lookup(machine, parent, name),
+        Some(Value::Ref(parent)) => {
+            let prototype = class_parts(machine, *parent).map_or(HeapRef::NONE, |parts| parts.prototype);
+            if let Some(found) = property::find_property(machine, &Value::Ref(prototype), name)? {
+                return Ok(found);
             }
         }
-        _ => {
-            let text = conversion::to_text(machine, name)?;
-            let found = machine.registry.find(&format!("Object.prototype.{text}"));
-            Ok(found.map_or(Value::Undefined, Value::Builtin))
-        }
+        _ => {}
+    }
+    let text = conversion::to_text(machine, name)?.to_utf8();
+    let Some(ancestor) = closure.home_object.and_then(|home| builtin_ancestor(machine, home)) else {
+        let receiver = if closure.is_static { Receiver::Function } else { Receiver::Object };
+        return property::inherited_property(receiver, &text);
+    };
+    let class = ancestor.name();
+    match (ErrorKind::from_name(class), text.as_str()) {
+        (_, "constructor") => return Ok(Value::Builtin(ancestor)),
+        (Some(kind), "name") => return Ok(Value::text(kind.name())),
+        (Some(_), "message") => return Ok(Value::Text(Str::empty())),
+        (Some(_), text) => return property::inherited_property(Receiver::Error, text),
+        (None, _) => {}
+    }
+    if text == "size"
+        && let Value::Ref(at) = slow_path::frame_this(machine, frame)
+        && let Some(collection) = machine.heap.collection(at)
+    {
+        return property::property(machine, &Value::Ref(collection), name);
+    }
+    let mut owners = [class, "Object"].into_iter();
+    match owners.find_map(|owner| machine.registry.find(&format!("{owner}.prototype.{text}"))) {
+        Some(found) => Ok(Value::Builtin(found)),
+        None => unsupported(format!("`super.{text}` of a class that extends {class} is not supported")),
     }
 }
 

@@ -18,7 +18,7 @@ use super::text::Str;
 use super::value::{HeapRef, Symbol, Value};
 
 /// Longest prototype chain that a lookup follows.
-const MAX_PROTOTYPE_CHAIN: usize = 10_000;
+pub(super) const MAX_PROTOTYPE_CHAIN: usize = 10_000;
 
 /// The accessor that every object inherits. A property of that name is supported only as an own property.
 const PROTO_ACCESSOR: &str = "__proto__";
@@ -117,24 +117,28 @@ pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Result<Va
     }
     let (Some(receiver), Value::Text(name)) = (receiver(machine, value), key) else { return Ok(Value::Undefined) };
     let name = name.to_utf8();
+    match (inherited_property(receiver, &name)?, value) {
+        (Value::Undefined, Value::Builtin(builtin)) if !builtin.name().contains('.') => {
+            unsupported(format!("`{}.{name}` is not supported", builtin.name()))
+        }
+        (found, _) => Ok(found),
+    }
+}
+
+/// A property of the built-in prototype of a kind of values. ECMA-262 §10.1.8.1 OrdinaryGet.
+pub(super) fn inherited_property(receiver: Receiver, name: &str) -> Result<Value, AbruptCompletion> {
     if name == PROTO_ACCESSOR {
         return unsupported("a prototype as a value is not supported");
     }
-    if receiver == Receiver::Function && POISONED_ACCESSORS.contains(&&*name) {
+    if receiver == Receiver::Function && POISONED_ACCESSORS.contains(&name) {
         return type_error(POISONED_MESSAGE);
     }
-    let found = inherited_builtin(receiver, &name);
-    if matches!(found, Value::Undefined)
-        && (matches!(value, Value::Builtin(builtin) if !builtin.name().contains('.'))
-            || is_unsupported_property(receiver, &name))
-    {
-        let owner = match value {
-            Value::Builtin(builtin) => builtin.name().to_owned(),
-            _ => format!("{}.prototype", receiver.name()),
-        };
-        return unsupported(format!("`{owner}.{name}` is not supported"));
+    match inherited_builtin(receiver, name) {
+        Value::Undefined if is_unsupported_property(receiver, name) => {
+            unsupported(format!("`{}.prototype.{name}` is not supported", receiver.name()))
+        }
+        found => Ok(found),
     }
-    Ok(found)
 }
 
 /// `value[key]` without the methods of built-in prototypes, where no getter can be called.
