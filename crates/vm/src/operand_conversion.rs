@@ -20,6 +20,8 @@ pub enum OperandConversion {
     Properties,
     /// To undefined, after its properties were assigned to the object at this index of the stack. ECMA-262 §20.1.2.1 Object.assign.
     Assign(usize),
+    /// The same with symbols as keys, and without the keys that are this number of operands above. ECMA-262 §7.3.25 CopyDataProperties.
+    CopiedProperties(usize),
     /// To an array with the texts of its objects. ECMA-262 §23.1.3.18 Array.prototype.join.
     Texts,
     /// To a plain value, with the replacer in the operand above. ECMA-262 §25.5.2.2 SerializeJSONProperty.
@@ -51,20 +53,24 @@ pub(super) fn start_conversion(
             },
             ..new_frame(CallbackMethod::ToPrimitive)
         },
-        OperandConversion::Properties => {
-            let frame = new_frame(CallbackMethod::Properties);
-            let keys = property::own_keys(&machine.heap, &value);
-            let keys = Value::Ref(machine.heap.new_array(keys));
-            let out = slow_path::new_object(machine, Vec::new());
-            NativeFrame { source: value.clone(), this: value, item: keys, out, ..frame }
-        }
-        OperandConversion::Assign(target) => {
-            let frame = new_frame(CallbackMethod::Assign);
-            let symbols = property::symbol_entries(&machine.heap, &value).into_iter().map(|(key, _)| key);
-            let keys = property::own_keys(&machine.heap, &value).into_iter().chain(symbols).collect();
+        OperandConversion::Properties | OperandConversion::CopiedProperties(_) | OperandConversion::Assign(_) => {
+            let copied = match conversion {
+                OperandConversion::Properties => None,
+                OperandConversion::CopiedProperties(excluded) => Some(excluded),
+                _ => Some(0),
+            };
+            let keys = match copied {
+                Some(excluded) => property::find_copied_entries(machine, at, excluded)?.into_iter().map(|(key, _)| key).collect(),
+                None => property::own_keys(&machine.heap, &value),
+            };
             let item = Value::Ref(machine.heap.new_array(keys));
-            let out = machine.stack.get(target).cloned().unwrap_or(Value::Undefined);
-            NativeFrame { source: value.clone(), this: value, item, out, ..frame }
+            let (kind, out) = match conversion {
+                OperandConversion::Assign(target) => {
+                    (CallbackMethod::Assign, machine.stack.get(target).cloned().unwrap_or(Value::Undefined))
+                }
+                _ => (CallbackMethod::Properties, slow_path::new_object(machine, Vec::new())),
+            };
+            NativeFrame { source: value.clone(), this: value, item, out, ..new_frame(kind) }
         }
         OperandConversion::Texts => {
             let frame = new_frame(CallbackMethod::Texts);

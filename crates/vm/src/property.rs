@@ -692,17 +692,42 @@ pub(super) fn own_entries_at(machine: &Machine, at: usize) -> Result<Vec<(Value,
     Ok(entries)
 }
 
-/// As [`own_entries_at`], and then the properties whose key is a symbol. ECMA-262 §7.3.25 CopyDataProperties.
-pub(super) fn copied_entries_at(machine: &Machine, at: usize) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
-    let mut entries = own_entries_at(machine, at)?;
-    entries.extend(symbol_entries(&machine.heap, machine.stack.get(at).unwrap_or(&Value::Undefined)));
+/// The own enumerable properties of a value on the stack that are copied: those whose key is a symbol come last, and those whose key is one of the
+/// `excluded` operands above the value are left out. Getters are called first. ECMA-262 §7.3.25 CopyDataProperties.
+pub(super) fn copied_entries_at(
+    machine: &Machine,
+    at: usize,
+    excluded: usize,
+) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
+    let entries = find_copied_entries(machine, at, excluded)?;
+    if entries.iter().any(|(_, value)| matches!(value, Value::Accessor(_))) {
+        return Err(AbruptCompletion::ConvertOperand(at, OperandConversion::CopiedProperties(excluded)));
+    }
+    Ok(entries)
+}
+
+/// As [`copied_entries_at`], with accessors.
+pub(super) fn find_copied_entries(
+    machine: &Machine,
+    at: usize,
+    excluded: usize,
+) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
+    let keys = (at + 1..=at + excluded).map(|at| conversion::to_property_key_at(machine, at));
+    let keys = keys.collect::<Result<Vec<_>, _>>()?;
+    let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
+    let mut entries = own_entries(&machine.heap, value);
+    entries.extend(symbol_entries(&machine.heap, value));
+    entries.retain(|(key, _)| !keys.iter().any(|excluded| excluded.strict_equals(key)));
     Ok(entries)
 }
 
 /// The own enumerable properties whose key is a symbol.
-pub(super) fn symbol_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
+fn symbol_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
     let Value::Ref(at) = value else { return Vec::new() };
-    let Entry::Object(Object { table, prototype: false, .. }) = heap.get(*at) else { return Vec::new() };
+    let (Entry::Object(Object { prototype: false, .. }) | Entry::Closure(_) | Entry::Error(_)) = heap.get(*at) else {
+        return Vec::new();
+    };
+    let Some(table) = heap.table(*at, TableKind::Main) else { return Vec::new() };
     let symbols = Symbol::ALL.map(Value::Symbol).into_iter();
     symbols.filter_map(|symbol| heap.table_get(table, &symbol).map(|value| (symbol, value))).collect()
 }

@@ -192,7 +192,7 @@ pub(super) fn execute_slow(
         }
         I::SpreadProps => {
             let object = operand(machine, 1);
-            for (key, value) in property::copied_entries_at(machine, machine.stack.len().wrapping_sub(1))? {
+            for (key, value) in property::copied_entries_at(machine, machine.stack.len().wrapping_sub(1), 0)? {
                 define(machine, &object, key, value)?;
             }
             machine.stack.pop();
@@ -708,11 +708,8 @@ fn make_object(machine: &mut Machine, count: usize) -> StepResult {
 
 /// `{a, ...rest} = source`: the properties except those keys. ECMA-262 §7.3.25 CopyDataProperties.
 fn rest_properties(machine: &mut Machine, count: usize) -> StepResult {
-    let from = machine.stack.len().saturating_sub(count);
-    let keys =
-        (from..from + count).map(|at| conversion::to_property_key_at(machine, at)).collect::<Result<Vec<_>, _>>()?;
-    let entries = property::copied_entries_at(machine, from.wrapping_sub(1))?.into_iter();
-    let rest = entries.filter(|(key, _)| !keys.iter().any(|k| k.strict_equals(key))).collect();
+    let source = machine.stack.len().saturating_sub(count + 1);
+    let rest = property::copied_entries_at(machine, source, count)?;
     let object = new_object(machine, rest);
     replace_operands(machine, count + 1, object)
 }

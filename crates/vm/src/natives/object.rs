@@ -41,7 +41,7 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
         }
         for at in args.base + 1..args.base + args.count {
             let assignment = OperandConversion::Assign(args.base);
-            let entries = property::copied_entries_at(machine, at);
+            let entries = property::copied_entries_at(machine, at, 0);
             for (key, value) in entries.map_err(|_| AbruptCompletion::ConvertOperand(at, assignment))? {
                 property::set_property(machine, &to, key, value)?;
             }
