@@ -523,14 +523,5 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Re
 }
 
 fn has_prototype(machine: &Machine, value: &Value, prototype: HeapRef) -> bool {
-    let Value::Ref(at) = value else { return false };
-    let mut proto = machine.heap.prototype(*at);
-    for _ in 0..10_000 {
-        match proto {
-            None => return false,
-            Some(at) if at == prototype => return true,
-            Some(at) => proto = machine.heap.prototype(at),
-        }
-    }
-    false
+    matches!(value, Value::Ref(at) if machine.heap.prototype_chain(*at).skip(1).any(|at| at == prototype))
 }

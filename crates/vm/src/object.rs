@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::entry::Entry;
 use super::heap::Heap;
+use super::property::MAX_PROTOTYPE_CHAIN;
 use super::table::{Table, TableKind};
 use super::text::{Str, Units};
 use super::value::{HeapRef, Value};
@@ -73,8 +74,17 @@ impl Heap {
                 Value::Ref(prototype) => Some(prototype),
                 _ => None,
             },
+            Entry::Closure(closure) => match closure.class.as_ref()?.parent {
+                Some(Value::Ref(parent)) => Some(parent),
+                _ => None,
+            },
             _ => None,
         }
+    }
+
+    /// An object and the objects of the program that it inherits from, the nearest first.
+    pub(super) fn prototype_chain(&self, at: HeapRef) -> impl Iterator<Item = HeapRef> + '_ {
+        std::iter::successors(Some(at), move |at| self.prototype(*at)).take(MAX_PROTOTYPE_CHAIN)
     }
 }
 
@@ -297,7 +307,7 @@ pub enum IterationKind {
     Values,
     /// Both, as an array.
     Entries,
-    /// The keys that `for-in` collected in an array, except those that the object (element 0) no longer has.
+    /// The keys that `for-in` collected in an array, except those that the object (element 0) no longer has or inherits.
     Names,
     /// An iterator of the program; the source is an array of the iterator and its `next`.
     Record,
@@ -423,7 +433,8 @@ fn has_remaining_property(heap: &Heap, object: &Value, name: &Value) -> bool {
     if let (Entry::Array(array), Some(index)) = (heap.get(*at), text.array_index()) {
         return (index as usize) < array.len() && !matches!(heap.element(*at, index as usize), Value::Hole);
     }
-    heap.table(*at, TableKind::Main).is_some_and(|table| heap.table_get(table, name).is_some())
+    let is_own = |at| heap.table(at, TableKind::Main).is_some_and(|table| heap.table_find(table, name).is_some());
+    heap.prototype_chain(*at).any(is_own)
 }
 
 /// The character at `position`: two code units where they form a surrogate pair. ECMA-262 §11.1.4 CodePointAt.

@@ -629,24 +629,15 @@ pub(super) fn has_property(machine: &Machine, value: &Value, key: &Value) -> Res
     }
 }
 
-/// The keys that `for-in` visits: own ones, then inherited enumerable ones. ECMA-262 §14.7.5.9 EnumerateObjectProperties.
+/// The keys that `for-in` visits: own ones, then inherited ones that no nearer object has. ECMA-262 §14.7.5.9 EnumerateObjectProperties.
+/// Deviation: those of built-in classes are not visited.
 pub(super) fn keys_for_in(machine: &Machine, value: &Value) -> Vec<Value> {
     let mut keys = own_keys(&machine.heap, value);
-    if let Value::Ref(at) = value
-        && let Entry::Object(object) = machine.heap.get(*at)
-    {
-        let mut proto = object.proto;
-        for _ in 0..MAX_PROTOTYPE_CHAIN {
-            let Some(Entry::Object(object)) = proto.map(|p| machine.heap.get(p)) else { break };
-            if !object.prototype {
-                for (key, _) in named_entries(&machine.heap, &object.table) {
-                    if !keys.iter().any(|k| k.strict_equals(&key)) {
-                        keys.push(key);
-                    }
-                }
-            }
-            proto = object.proto;
-        }
+    let Value::Ref(at) = value else { return keys };
+    let chain: Vec<Value> = machine.heap.prototype_chain(*at).map(Value::Ref).collect();
+    for (depth, object) in chain.iter().enumerate().skip(1) {
+        let inherited = own_keys(&machine.heap, object).into_iter();
+        keys.extend(inherited.filter(|key| !chain[..depth].iter().any(|nearer| has_own(machine, nearer, key))));
     }
     keys
 }
