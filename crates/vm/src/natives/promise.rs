@@ -1,9 +1,8 @@
 //! `Promise` and its methods. ECMA-262 §27.2 Promise Objects.
 //!
-//! Deviations: promises have no properties of their own and no subclasses, so `Promise` methods ignore `this`, and `constructor` and `then` of
-//! a promise are the built-in ones.
+//! Deviations: promises have no properties of their own and no subclasses, so `constructor` and `then` of a promise are the built-in ones.
 
-use super::super::abrupt_completion::{AbruptCompletion, type_error};
+use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
 use super::super::callback::{self, CallbackMethod, NativeFrame};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
@@ -36,17 +35,20 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     }),
     // ECMA-262 §27.2.4.7 Promise.resolve.
     ("Promise.resolve", 1, |machine, args| {
+        check_constructor(machine, args)?;
         let value = super::arg(machine, args, 0);
         Ok(NativeOutcome::Value(Value::Ref(promise::promise_from(machine, &value)?)))
     }),
     // ECMA-262 §27.2.4.6 Promise.reject.
     ("Promise.reject", 1, |machine, args| {
+        check_constructor(machine, args)?;
         let (promise, reason) = (promise::new_promise(machine), super::arg(machine, args, 0));
         promise::reject(machine, promise, reason);
         Ok(NativeOutcome::Value(Value::Ref(promise)))
     }),
     // ECMA-262 §27.2.4.8 Promise.withResolvers.
-    ("Promise.withResolvers", 0, |machine, _| {
+    ("Promise.withResolvers", 0, |machine, args| {
+        check_constructor(machine, args)?;
         let (promise, cell) = (promise::new_promise(machine), promise::new_resolved_cell(machine));
         let [resolve, reject] = promise::resolving_functions(machine, promise, cell)?;
         let pairs = [("promise", Value::Ref(promise)), ("resolve", resolve), ("reject", reject)];
@@ -157,6 +159,30 @@ fn require_callback(machine: &Machine, args: &NativeArgs) -> Result<Value, Abrup
     type_error(format!("The \"callback\" argument must be of type function. Received {found}"))
 }
 
+/// Checks that `this` of a method of `Promise` is `Promise`. A call by name has no operand for it. ECMA-262 §27.2.1.5 NewPromiseCapability.
+/// Deviation: other constructors are not supported.
+fn check_constructor(machine: &Machine, args: &NativeArgs) -> Result<(), AbruptCompletion> {
+    match &args.this {
+        _ if args.base == args.bottom => Ok(()),
+        Value::Builtin(builtin) if builtin.name() == "Promise" => Ok(()),
+        this if conversion::is_callable(machine, this) => {
+            unsupported("the methods of Promise make promises of Promise only; call them on Promise")
+        }
+        Value::Ref(_) | Value::Builtin(_) => {
+            type_error(format!("{} is not a constructor", iteration::receiver_text(machine, &args.this)))
+        }
+        _ => {
+            // V8 names the operation of the standard.
+            let name = match args.name() {
+                "Promise.resolve" => "PromiseResolve",
+                "Promise.reject" => "PromiseReject",
+                name => name,
+            };
+            type_error(format!("{name} called on non-object"))
+        }
+    }
+}
+
 /// Adds a reaction to `this`, and returns its derived promise.
 fn then(machine: &mut Machine, args: &NativeArgs, kind: ReactionKind, values: [Value; 2]) -> NativeResult {
     let Value::Ref(source) = args.this else { return super::incompatible_receiver(machine, args) };
@@ -171,6 +197,7 @@ fn then(machine: &mut Machine, args: &NativeArgs, kind: ReactionKind, values: [V
 /// A promise for those of an iterable. An error of the iteration rejects it. ECMA-262 §27.2.4.1.2 PerformPromiseAll, §27.2.4.2.1
 /// PerformPromiseAllSettled, §27.2.4.3.1 PerformPromiseAny, §27.2.4.5.1 PerformPromiseRace.
 fn combine(machine: &mut Machine, args: &NativeArgs, kind: ReactionKind) -> NativeResult {
+    check_constructor(machine, args)?;
     let combined = promise::new_promise(machine);
     let elements = match iteration::combine_own(machine, args, combined, kind) {
         Ok(Some(outcome)) => return Ok(outcome),

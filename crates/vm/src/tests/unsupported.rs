@@ -80,6 +80,7 @@ fn unsupported_operations_end_the_program_uncaught() {
             "`Array.prototype.toLocaleString`",
         ),
         ("Array.of.call(Object, 1);", "call them on Array"),
+        ("const P = Promise; P.all.call(Map, []);", "call them on Promise"),
         ("Object.assign('ab', {});", "object of a primitive"),
         ("class A {} class B extends A { constructor() { super(); super() } } new B();", "second call of the super"),
     ];
