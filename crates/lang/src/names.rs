@@ -55,7 +55,7 @@ pub(super) struct VariablePlan {
     variables: Vec<Variable>,
     /// Names of properties that the program defines. They may shadow names that the machine lacks.
     pub(super) own_properties: HashSet<String>,
-    /// Whether a read of a property or a conversion may run code of the program: a getter, `toString`, `valueOf`.
+    /// Whether a read of a property or a conversion may run code of the program: a getter, `toString`, `valueOf`, `join`.
     pub(super) reads_have_effects: bool,
     /// Whether the program may have promises. Otherwise `await` has no effect.
     pub(super) has_promises: bool,
@@ -75,7 +75,7 @@ impl VariablePlan {
         let has_promises = modules
             .iter()
             .any(|module| async_await::may_have_promises(module.semantic.scoping(), module.semantic.nodes(), has_then));
-        let reads_have_effects = ["toString", "valueOf"].iter().any(|name| own_properties.contains(*name))
+        let reads_have_effects = ["join", "toString", "valueOf"].iter().any(|name| own_properties.contains(*name))
             || modules.iter().flat_map(|module| module.semantic.nodes().iter()).any(|node| match node.kind() {
                 AstKind::ObjectProperty(property) => property.kind != PropertyKind::Init || property.computed,
                 AstKind::MethodDefinition(method) => method.kind == MethodDefinitionKind::Get || method.computed,

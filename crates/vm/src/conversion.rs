@@ -107,11 +107,27 @@ pub(super) fn own_conversion(machine: &Machine, value: &Value, hint: PreferredTy
                 return Some(Value::Ref(at));
             }
             // The built-in `toString` gives a string. The built-in `valueOf` gives the object, so the other name is tried.
-            Value::Builtin(_) if name == "toString" => return None,
+            Value::Builtin(_) if name == "toString" => {
+                return own_join(machine, value).unwrap_or(Some(Value::Undefined));
+            }
             _ => {}
         }
     }
     None
+}
+
+/// The program's method `join` of an array, which the built-in `toString` calls. ECMA-262 §23.1.3.36 Array.prototype.toString.
+/// Deviation: another value as `join` is not supported.
+pub(super) fn own_join(machine: &Machine, value: &Value) -> Result<Option<Value>, AbruptCompletion> {
+    if !matches!(value, Value::Ref(at) if machine.heap.array(*at).is_some()) {
+        return Ok(None);
+    }
+    match property::own_or_inherited(machine, value, &Value::text("join"))? {
+        Some(join) if !is_callable(machine, &join) => {
+            unsupported("an array whose join is not a function cannot become a string here")
+        }
+        join => Ok(join),
+    }
 }
 
 /// `Number(value)`; objects are converted by built-in methods. ECMA-262 §7.1.4 ToNumber.
@@ -275,7 +291,10 @@ impl<'m> TextConversion<'m> {
             }
             match heap.element(array, at) {
                 Value::Undefined | Value::Null | Value::Hole => {}
-                Value::Ref(inner) if matches!(heap.get(inner), Entry::Array(_)) => {
+                Value::Ref(inner)
+                    if heap.array(inner).is_some()
+                        && own_conversion(self.machine, &Value::Ref(inner), PreferredType::Text).is_none() =>
+                {
                     if self.enclosing.insert(inner) {
                         arrays.push((inner, 0));
                     }

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error};
+use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error, unsupported};
 use super::callback::{CallbackMethod, CallbackStep, NativeFrame, run_native};
 use super::machine::Machine;
 use super::natives::NativeOutcome;
@@ -145,6 +145,10 @@ impl NativeFrame {
             match method {
                 Value::Builtin(_) if *name == "valueOf" => {}
                 Value::Builtin(_) => {
+                    if let Some(join) = conversion::own_join(machine, &self.source)? {
+                        self.callback = join;
+                        return Ok(CallbackStep::Call);
+                    }
                     let text = conversion::object_to_text(machine, &self.source)?;
                     self.replace_operand(machine, Value::Text(text));
                     return Ok(CallbackStep::Done(Value::Undefined));
@@ -194,6 +198,10 @@ impl NativeFrame {
             self.index += 1;
             let element = machine.heap.element(array, index);
             return match conversion::own_conversion(machine, &element, PreferredType::Text) {
+                // The conversion of the element alone says why.
+                Some(Value::Undefined) => {
+                    unsupported("an element of an array cannot become a string here; call String() on it")
+                }
                 Some(method) => {
                     self.callback = method;
                     Ok(self.call(machine, element, []))
@@ -250,9 +258,7 @@ impl NativeFrame {
             }
             _ => {
                 if is_object {
-                    return super::abrupt_completion::unsupported(
-                        "a toString that returns an object is not supported for an element of an array",
-                    );
+                    return unsupported("a toString that returns an object is not supported for an element of an array");
                 }
                 let text = conversion::to_text(machine, &result)?;
                 if let Some((array, index)) = self.text_location(machine, self.index.wrapping_sub(1)) {

@@ -223,18 +223,18 @@ pub(super) static ROWS: &[BuiltinDefinition] =
                 Value::Undefined => Str::new(","),
                 _ => super::arg_text(machine, args, 0)?,
             };
-            let text = conversion::join_array(
-                machine,
-                this_array(machine, args)?,
-                &separator,
-                receiver_operand(machine, args),
-            )?;
-            machine.heap.charge(text.len() as u64);
-            machine.charge_work(text.len() as u64);
-            Ok(text.into())
+            join(machine, args, this_array(machine, args)?, &separator)
         }),
         // ECMA-262 §23.1.3.36 Array.prototype.toString.
-        ("Array.prototype.toString", 0, |machine, args| Ok(conversion::to_text(machine, &args.this)?.into())),
+        ("Array.prototype.toString", 0, |machine, args| {
+            let own_join = conversion::own_join(machine, &args.this)?;
+            match args.this {
+                Value::Ref(at) if own_join.is_none() && machine.heap.array(at).is_some() => {
+                    join(machine, args, at, &Str::new(","))
+                }
+                _ => Ok(conversion::to_text(machine, &args.this)?.into()),
+            }
+        }),
         // ECMA-262 §23.1.3.19 Array.prototype.keys.
         ("Array.prototype.keys", 0, |machine, args| create_iterator(machine, args, IterationKind::Keys)),
         // ECMA-262 §23.1.3.38 Array.prototype.values.
@@ -346,6 +346,14 @@ fn this_array_to_change(
 
 fn array_outcome(machine: &mut Machine, values: Vec<Value>) -> NativeOutcome {
     NativeOutcome::Value(Value::Ref(machine.heap.new_array(values)))
+}
+
+/// ECMA-262 §23.1.3.18 Array.prototype.join.
+fn join(machine: &mut Machine, args: &NativeArgs, at: HeapRef, separator: &Str) -> NativeResult {
+    let text = conversion::join_array(machine, at, separator, receiver_operand(machine, args))?;
+    machine.heap.charge(text.len() as u64);
+    machine.charge_work(text.len() as u64);
+    Ok(text.into())
 }
 
 /// ECMA-262 §23.1.5.1 CreateArrayIterator.

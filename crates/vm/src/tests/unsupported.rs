@@ -50,6 +50,8 @@ fn unsupported_operations_end_the_program_uncaught() {
         ("const f = [(x) => x]; String(f[0]);", "source text of the function"),
         ("const e = new Error('x'); e.message = e; String(e);", "errors nested deeper than 64"),
         ("const f = [function g() {}]; `${f}`;", "source text of the function `g`"),
+        ("const c = [1]; c.join = 5; String(c);", "join is not a function"),
+        ("const c = [1]; c.join = 5; String([c]);", "call String() on it"),
         ("const o = { ['toString']: () => 'x' }; Object.fromEntries([[o, 1]]);", "toString"),
         ("const o = { get a() { return 1 } }; structuredClone(o);", "does not call getters"),
         ("const o = { set a(v) {} }; Object.assign(o, { a: 1 });", "setter of `a`"),
