@@ -13,6 +13,7 @@ use super::machine::Machine;
 use super::natives::{Builtin, NativeRegistry, Receiver, methods_by_name};
 use super::object::{Closure, ErrorKind, Object};
 use super::operand_conversion::OperandConversion;
+use super::program::FunctionKind;
 use super::table::{Table, TableKind};
 use super::text::Str;
 use super::value::{HeapRef, Symbol, Value};
@@ -117,6 +118,9 @@ pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Result<Va
     }
     let (Some(receiver), Value::Text(name)) = (receiver(machine, value), key) else { return Ok(Value::Undefined) };
     let name = name.to_utf8();
+    if name == "prototype" && matches!(value, Value::Ref(_)) && has_own(machine, value, key) {
+        return unsupported("a prototype of a plain function is not supported; write a class");
+    }
     match (inherited_property(receiver, &name)?, value) {
         (Value::Undefined, Value::Builtin(builtin)) if !builtin.name().contains('.') => {
             unsupported(format!("`{}.{name}` is not supported", builtin.name()))
@@ -516,17 +520,20 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
             || machine.heap.table_remove(*at, TableKind::Hidden, key);
         return Ok(true);
     }
-    let Value::Text(name) = key else { return Err(AbruptCompletion::Internal("a property key of another type")) };
-    let at = match target {
-        Value::Ref(at) => *at,
-        Value::Undefined | Value::Null => {
+    let at = match (target, key) {
+        (Value::Ref(at), _) => *at,
+        (Value::Undefined | Value::Null, _) => {
             return type_error("Cannot convert undefined or null to object");
         }
-        Value::Builtin(_) => {
+        (Value::Builtin(_), Value::Text(name)) => {
             return unsupported(format!("deleting the property '{name}' of a built-in is not supported"));
+        }
+        (Value::Text(text), Value::Text(name)) if text_property(text, name).is_some() => {
+            return type_error(format!("Cannot delete property '{name}' of [object String]"));
         }
         _ => return Ok(true),
     };
+    let Value::Text(name) = key else { return Err(AbruptCompletion::Internal("a property key of another type")) };
     let frozen = match machine.heap.get(at) {
         Entry::Object(object) => object.frozen,
         Entry::Array(array) => array.frozen,
@@ -553,6 +560,9 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
         }
         Entry::Closure(_) | Entry::Bound(_) if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype") => {
             return unsupported(format!("deleting the property '{name}' of a function is not supported"));
+        }
+        Entry::RegExp(_) if *name == Str::new("lastIndex") => {
+            return type_error("Cannot delete property 'lastIndex' of [object RegExp]");
         }
         Entry::Closure(_) | Entry::Error(_) => {
             let _ = machine.heap.table_remove(at, TableKind::Main, key)
@@ -586,15 +596,31 @@ pub(super) fn has_own(machine: &Machine, value: &Value, key: &Value) -> bool {
                 in_table(&closure.table)
                     || in_table(&closure.hidden)
                     || matches!(name.to_utf8().as_str(), "name" | "length")
-                    || (*name == Str::new("prototype") && closure.class.is_some())
+                    || (*name == Str::new("prototype") && has_prototype_property(machine, closure))
             }
             Entry::RegExp(_) => *name == Str::new("lastIndex"),
             Entry::Bound(_) => matches!(name.to_utf8().as_str(), "name" | "length"),
             _ => false,
         },
-        Value::Builtin(builtin) => builtin_property(*builtin, name).is_some(),
+        Value::Builtin(builtin) => {
+            builtin_property(*builtin, name).is_some()
+                || (*name == Str::new("prototype")
+                    && (super::globals::CLASSES.contains(&builtin.name())
+                        || matches!(builtin.name(), "Boolean" | "Number" | "String")))
+        }
         _ => false,
     }
+}
+
+/// Whether a function of the program has a property `prototype`. ECMA-262 §10.2.5 MakeConstructor, §15.5.3 InstantiateGeneratorFunctionObject.
+/// Deviation: a method of an object literal counts as a function.
+fn has_prototype_property(machine: &Machine, closure: &Closure) -> bool {
+    let function = machine.program.functions.get(closure.function as usize);
+    closure.class.is_some()
+        || function.is_some_and(|function| {
+            let is_constructor = function.kind == FunctionKind::Function && closure.home_object.is_none();
+            function.is_generator || (is_constructor && !function.is_async && !function.returns_promise)
+        })
 }
 
 /// `key in value`. ECMA-262 §13.10 Relational Operators and §7.3.11 HasProperty.

@@ -533,6 +533,7 @@ fn loosely_equal(machine: &Machine, first: usize, second: usize) -> Result<bool,
 fn loosely_equal_primitives(machine: &Machine, a: &Value, b: &Value) -> Result<bool, AbruptCompletion> {
     match (a, b) {
         (Value::Text(a), Value::Text(b)) => Ok(a == b),
+        (Value::Symbol(_), _) | (_, Value::Symbol(_)) => Ok(a.strict_equals(b)),
         _ => Ok(conversion::to_number(machine, a)? == conversion::to_number(machine, b)?),
     }
 }

@@ -59,6 +59,7 @@ fn unsupported_operations_end_the_program_uncaught() {
         ("const o = { toJSON: () => 1 }; console.log('%j', o);", "toJSON and getters"),
         ("const p = {}, k = '__proto__'; p[k] = { z: 1 };", "setting a prototype"),
         ("const p = {}, k = '__proto__'; p[k];", "a prototype as a value"),
+        ("const f = [function () {}], k = 'prototype'; f[0][k];", "a prototype of a plain function"),
         ("'\u{5b57}'.localeCompare('a');", "localeCompare of the character"),
         ("'a'.localeCompare('b', 'de');", "locales other than en-US"),
         ("'a'.localeCompare('b', 'en', { caseFirst: 'upper' });", "the option `caseFirst`"),
