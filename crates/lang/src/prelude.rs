@@ -41,7 +41,7 @@ pub(super) static PRELUDES: &[Prelude] = &[
     },
     Prelude {
         path: "runstate:iterables",
-        names: &["Array.from", "Object.fromEntries", "new Map"],
+        names: &["Array.from", "Object.fromEntries", "new Map", "new WeakMap", "new WeakSet"],
         is_for_iterators: true,
         source: include_str!("prelude/iterables.ts"),
     },

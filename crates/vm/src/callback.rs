@@ -463,19 +463,28 @@ pub(super) fn run_promise_callback(
         Ok(outcome) => Ok(outcome),
         Err(completion) => {
             let thrown = abrupt_completion::thrown_value(machine, completion)?;
-            reject_native(machine, &rejected, thrown);
+            reject_native(machine, &rejected, thrown)?;
             Ok(NativeOutcome::Value(rejected.out))
         }
     }
 }
 
-/// Rejects the promise of a callback that threw, unless the callback has resolved it.
-pub(super) fn reject_native(machine: &mut Machine, frame: &NativeFrame, thrown: Value) {
+/// Rejects the promise of a callback that threw, unless the callback has resolved it. `Promise.all` and its like react to the elements before the
+/// error, so those that are rejected count as handled.
+pub(super) fn reject_native(
+    machine: &mut Machine,
+    frame: &NativeFrame,
+    thrown: Value,
+) -> Result<(), AbruptCompletion> {
     let has_cell = matches!(frame.kind, CallbackMethod::Executor | CallbackMethod::Thenable);
     if let Value::Ref(promise) = frame.out
         && !(has_cell && promise::replace_resolved(machine, &frame.source))
     {
         promise::reject(machine, promise, thrown);
+    }
+    match frame.kind {
+        CallbackMethod::Combine => frame.combine(machine),
+        _ => Ok(()),
     }
 }
 

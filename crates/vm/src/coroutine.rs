@@ -249,7 +249,7 @@ pub(super) fn reject_frame(machine: &mut Machine, index: usize, thrown: Value) -
         }
         Some(Frame::Native(frame)) => {
             let frame = frame.clone();
-            callback::reject_native(machine, &frame, thrown);
+            callback::reject_native(machine, &frame, thrown)?;
             if frame.kind.is_job() {
                 end_job(machine);
                 return Ok(());

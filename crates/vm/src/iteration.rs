@@ -612,18 +612,23 @@ impl NativeFrame {
             machine.heap.check_room(0)?;
             return Ok(None);
         }
-        if let (true, Value::Ref(source), Value::Ref(promise)) = (is_combined, &self.source, &self.out) {
-            // The values follow the iterator and its method `next`.
-            let elements = machine.heap.elements(*source).into_iter().skip(2).collect();
-            let name = conversion::to_text(machine, &self.item)?.to_utf8();
-            let kind = ReactionKind::from_name(&name).unwrap_or(ReactionKind::All);
-            natives::promise::add_elements(machine, *promise, kind, elements)?;
-            return Ok(Some(self.out.clone()));
+        if is_combined {
+            self.combine(machine)?;
         }
         let out = self.out.clone();
         if self.kind == CallbackMethod::Values {
             self.replace_operand(machine, out.clone());
         }
         Ok(Some(out))
+    }
+
+    /// Adds the values that were collected to the promise of `Promise.all` and its like.
+    pub(super) fn combine(&self, machine: &mut Machine) -> Result<(), AbruptCompletion> {
+        let (Value::Ref(source), Value::Ref(promise)) = (&self.source, &self.out) else { return Ok(()) };
+        // The values follow the iterator and its method `next`.
+        let elements = machine.heap.elements(*source).into_iter().skip(2).collect();
+        let name = conversion::to_text(machine, &self.item)?.to_utf8();
+        let kind = ReactionKind::from_name(&name).unwrap_or(ReactionKind::All);
+        natives::promise::add_elements(machine, *promise, kind, elements)
     }
 }

@@ -1,5 +1,6 @@
 // Functions that check or map each value of an iterator of the program before they read the next one, and close it after an error. ECMA-262
-// §23.1.2.1 Array.from, §20.1.2.7 Object.fromEntries, §24.1.1.1 Map, §24.1.1.2 AddEntriesFromIterable. Others are those of the machine.
+// §23.1.2.1 Array.from, §20.1.2.7 Object.fromEntries, §24.1.1.1 Map, §24.1.1.2 AddEntriesFromIterable, §24.3.1.1 WeakMap, §24.4.1.1 WeakSet.
+// Others are those of the machine.
 const isObject = (value) => (typeof value === "object" && value !== null) || typeof value === "function";
 
 const isOwn = (items) =>
@@ -37,4 +38,24 @@ function newMap(items) {
   return map;
 }
 
-export { from as "Array.from", fromEntries as "Object.fromEntries", newMap as "new Map" };
+function newWeakMap(items) {
+  if (!isOwn(items)) return new WeakMap(items);
+  const map = new WeakMap();
+  addEntries(items, (key, value) => map.set(key, value));
+  return map;
+}
+
+function newWeakSet(items) {
+  if (!isOwn(items)) return new WeakSet(items);
+  const set = new WeakSet();
+  for (const item of items) set.add(item);
+  return set;
+}
+
+export {
+  from as "Array.from",
+  fromEntries as "Object.fromEntries",
+  newMap as "new Map",
+  newWeakMap as "new WeakMap",
+  newWeakSet as "new WeakSet",
+};
