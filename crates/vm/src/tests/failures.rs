@@ -64,10 +64,10 @@ fn an_async_generator_that_cannot_end_is_restored() {
 
 #[test]
 fn bound_functions_convert_their_arguments() {
-    let source = "const max = Math.max.bind(null, 1); console.log(max({ valueOf() { return 2 } }), max(...[3]), [4, 0].map(Math.max.bind(null, 2)).join());";
+    let source = "const max = Math.max.bind(null, 1); console.log(max({ valueOf() { return 2 } }), max(...[3]), [4, 0].map([parseInt][0].bind(null, '12')).join());";
     let mut machine = start(source);
     machine.run(u64::MAX, &TURN);
-    assert_eq!(machine.take_output(), ["2 3 4,2"]);
+    assert_eq!(machine.take_output(), ["2 3 6,12"]);
 }
 
 #[test]

@@ -352,9 +352,23 @@ fn record_frame(state: &mut MachineContents, frame: &Frame) {
             record!(state, "frame": function, return_pc, bottom, base, closure, call_kind);
         }
         Frame::Native(frame) => {
-            let NativeFrame { kind, bottom, top, return_pc, callback, this, source, index, len, out, item, sorting } =
-                &**frame;
+            let NativeFrame {
+                kind,
+                bottom,
+                top,
+                return_pc,
+                callback,
+                this,
+                source,
+                index,
+                len,
+                out,
+                item,
+                spread,
+                sorting,
+            } = &**frame;
             record!(state, "native_frame": kind, bottom, top, return_pc, callback, this, source, index, len, out, item);
+            record!(state, "native_frame": spread);
             if let Some(sorting) = sorting {
                 let ArraySort { order, uncompared } = &**sorting;
                 record!(state, "sorting": uncompared);
