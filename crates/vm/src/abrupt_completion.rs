@@ -13,7 +13,7 @@ use super::program::{DecodedInstruction, ExceptionHandler};
 use super::promise::{PromiseObject, PromiseState, ReactionKind};
 use super::table::{Table, TableKind};
 use super::value::{HeapRef, Value};
-use super::{conversion, coroutine, generator, iteration, json, operand_conversion, property};
+use super::{conversion, coroutine, generator, iteration, job, json, operand_conversion, property};
 
 /// Most calls in a stack trace.
 const MAX_TRACE_FRAMES: usize = 10;
@@ -77,18 +77,19 @@ pub(super) fn handle_abrupt_completion(
 }
 
 /// Returns to the instruction that called a built-in function which fails between two callbacks: a saved state ends with a frame of the
-/// program.
+/// program. A retry runs the instruction, or the job, again.
 fn leave_native_frames(machine: &mut Machine) {
     let mut spread = None;
-    while let Some(Frame::Native(frame)) = machine.frames.last() {
-        let (pc, top) = (machine.frames.last().map_or(0, Frame::call_pc), frame.top as usize);
-        spread = frame.spread.clone();
-        machine.pc = pc;
-        machine.stack.truncate(top);
-        machine.frames.pop();
+    while let Some(Frame::Native(_)) = machine.frames.last() {
+        let Some(left) = machine.frames.pop() else { return };
+        machine.pc = left.call_pc();
+        let Frame::Native(frame) = left else { return };
+        machine.stack.truncate(frame.top as usize);
         if let Some(Frame::Code(caller)) = machine.frames.last() {
             machine.base = caller.base as usize;
+            job::put_back(machine, &frame);
         }
+        spread = frame.spread.clone();
     }
     fit_operands(machine, spread);
 }

@@ -12,7 +12,7 @@ use super::machine::{Machine, MachineFailure, StopReason};
 use super::machine_tasks::ProgramTask;
 use super::natives::NativeOutcome;
 use super::object::ErrorKind;
-use super::promise::{self, PromiseState, Reaction, ReactionKind};
+use super::promise::{self, PromiseObject, PromiseState, Reaction, ReactionKind};
 use super::value::{HeapRef, Value};
 use super::{conversion, failed_call, heap, json, slow_path};
 
@@ -55,7 +55,13 @@ pub(super) fn run_jobs(machine: &mut Machine) -> Result<InstructionOutcome, Abru
             return Ok(InstructionOutcome::Stop(Box::new(stop_without_jobs(machine))));
         };
         machine.charge_work(JOB_WORK);
-        run_job(machine, job)?;
+        if let Err(completion) = run_job(machine, &job) {
+            // A retry runs a job again that has started no function. That of `Return` has removed its request.
+            if machine.is_idle() && job.kind != ReactionKind::Return {
+                machine.prepend_job(job);
+            }
+            return Err(completion);
+        }
         if !machine.is_idle() {
             return Ok(InstructionOutcome::Jumped);
         }
@@ -64,21 +70,21 @@ pub(super) fn run_jobs(machine: &mut Machine) -> Result<InstructionOutcome, Abru
 }
 
 /// Runs a job, or starts the function that it calls. ECMA-262 §27.2.2.1 NewPromiseReactionJob.
-fn run_job(machine: &mut Machine, job: Reaction) -> Result<(), AbruptCompletion> {
+fn run_job(machine: &mut Machine, job: &Reaction) -> Result<(), AbruptCompletion> {
     let derived = job.derived;
     if let ReactionKind::Return = job.kind {
-        return generator::finish_return(machine, &job);
+        return generator::finish_return(machine, job);
     }
     if job.kind != ReactionKind::Await && !matches!(machine.heap.get(derived), Entry::Promise(_)) {
         return Err(AbruptCompletion::Internal("a job without its promise"));
     }
     match job.kind {
-        ReactionKind::Await => return coroutine::resume(machine, &job),
+        ReactionKind::Await => return coroutine::resume(machine, job),
         ReactionKind::Adopt => {
             return promise::add_reaction(machine, job.source, Reaction::new(ReactionKind::Settle, derived));
         }
         ReactionKind::Thenable => {
-            let [thenable, then] = job.values;
+            let [thenable, then] = job.values.clone();
             let cell = Value::Ref(promise::new_resolved_cell(machine));
             return call_back(machine, CallbackMethod::Thenable, then, derived, |frame| NativeFrame {
                 this: thenable,
@@ -92,7 +98,7 @@ fn run_job(machine: &mut Machine, job: Reaction) -> Result<(), AbruptCompletion>
     let is_rejected = state == PromiseState::Rejected;
     match job.kind {
         ReactionKind::Then => {
-            let [fulfilled, rejected] = job.values;
+            let [fulfilled, rejected] = job.values.clone();
             let handler = if is_rejected { rejected } else { fulfilled };
             if conversion::is_callable(machine, &handler) {
                 let prepare = |frame| NativeFrame { item: value, ..frame };
@@ -101,27 +107,27 @@ fn run_job(machine: &mut Machine, job: Reaction) -> Result<(), AbruptCompletion>
             settle_like(machine, derived, is_rejected, value)
         }
         ReactionKind::Finally => {
-            let [handler, _] = job.values;
+            let [handler, _] = job.values.clone();
             let prepare = |frame| NativeFrame { item: value, len: u32::from(is_rejected), ..frame };
             call_back(machine, CallbackMethod::Finally, handler, derived, prepare)
         }
         ReactionKind::Constant if !is_rejected => {
-            let [constant, _] = job.values;
+            let [constant, _] = job.values.clone();
             settle_like(machine, derived, job.index > 0, constant)
         }
         ReactionKind::AllSettled => {
             let (status, name) = if is_rejected { ("rejected", "reason") } else { ("fulfilled", "value") };
             let pairs = vec![(Value::text("status"), Value::text(status)), (Value::text(name), value)];
             let result = slow_path::new_object(machine, pairs);
-            collect_element(machine, &job, result)
+            collect_element(machine, job, result)
         }
         ReactionKind::Result if !is_rejected => {
             let result = generator::new_result(machine, value, job.index > 0);
             promise::fulfill(machine, derived, result);
             Ok(())
         }
-        ReactionKind::All if !is_rejected => collect_element(machine, &job, value),
-        ReactionKind::Any if is_rejected => collect_element(machine, &job, value),
+        ReactionKind::All if !is_rejected => collect_element(machine, job, value),
+        ReactionKind::Any if is_rejected => collect_element(machine, job, value),
         _ => settle_like(machine, derived, is_rejected, value),
     }
 }
@@ -150,6 +156,23 @@ fn call_back(
     let top = machine.stack.len();
     let frame = NativeFrame { callback, out: Value::Ref(derived), ..NativeFrame::new(kind, top, top, machine.pc) };
     callback::run_promise_callback(machine, prepare(frame)).map(|_: NativeOutcome| ())
+}
+
+/// Puts the job of a frame back that fails between two callbacks.
+pub(super) fn put_back(machine: &mut Machine, frame: &NativeFrame) {
+    let Value::Ref(derived) = frame.out else { return };
+    let callback = || frame.callback.clone();
+    let (kind, values) = match frame.kind {
+        CallbackMethod::Thenable => (ReactionKind::Thenable, [frame.this.clone(), callback()]),
+        CallbackMethod::Then => (ReactionKind::Then, [callback(), callback()]),
+        CallbackMethod::Finally => (ReactionKind::Finally, [callback(), Value::Undefined]),
+        _ => return,
+    };
+    // The frame has the value of the promise, and not the promise.
+    let state = if frame.len > 0 { PromiseState::Rejected } else { PromiseState::Fulfilled };
+    let (value, first, last) = (frame.item.clone(), HeapRef::NONE, HeapRef::NONE);
+    let source = machine.heap.allocate(Entry::Promise(PromiseObject { state, handled: true, value, first, last }));
+    machine.prepend_job(Reaction { source, values, ..Reaction::new(kind, derived) });
 }
 
 /// Stores the result of an element of `Promise.all`, `allSettled` or `any`. The last one settles the promise.

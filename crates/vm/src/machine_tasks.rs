@@ -183,6 +183,16 @@ impl Machine {
         }
     }
 
+    /// Puts a job back that was removed.
+    pub(super) fn prepend_job(&mut self, job: Reaction) {
+        let next = self.tasks.first_job;
+        let at = self.heap.allocate(Entry::Reaction(Box::new(Reaction { next, ..job })));
+        self.tasks.first_job = at;
+        if next == HeapRef::NONE {
+            self.tasks.last_job = at;
+        }
+    }
+
     /// Appends a promise that was rejected without a reaction. ECMA-262 §27.2.1.9 HostPromiseRejectionTracker.
     pub(super) fn append_rejection(&mut self, promise: HeapRef) {
         let previous = std::mem::replace(&mut self.tasks.last_rejection, promise);

@@ -1,6 +1,6 @@
-//! Programs that fail while built-in functions wait for callbacks: their states are restored, and fail again in the same way.
+//! Programs that fail within built-in functions, jobs and iterators: their states are restored, and fail again in the same way.
 
-use super::{Machine, StopReason, TURN, expect_failure, restore_copy, start};
+use super::{Limits, Machine, StopReason, TURN, expect_failure, restore_copy, run_with_limits, start};
 
 /// Runs to the failure, and again from the saved state.
 fn fails_again(source: &str, message: &str) {
@@ -60,6 +60,30 @@ fn an_async_generator_that_cannot_end_is_restored() {
     let mut machine = start(source);
     expect_failure(machine.run(u64::MAX, &TURN));
     restore_copy(&machine);
+}
+
+#[test]
+fn a_job_that_fails_runs_again() {
+    for (source, message) in [
+        ("Promise.resolve(() => 1).then(String)", "source text"),
+        ("Promise.reject(1).finally([String][0].bind(null, () => 1))", "source text"),
+        ("Promise.resolve({ then: [String][0].bind(null, () => 1) })", "source text"),
+        ("Promise.resolve([{ *toString() { yield 1 } }]).then(String)", "returns an object"),
+        ("Promise.resolve(1).then(() => ({ get then() { return 1 } }))", "the getter of `then`"),
+    ] {
+        fails_again(source, message);
+    }
+}
+
+#[test]
+fn a_job_that_failed_is_the_first_one_of_a_retry() {
+    let source = "Promise.resolve(50).then('ab'.repeat.bind('ab')).then((x) => console.log(x.length)); Promise.resolve().then(() => {}).then(() => console.log('second'))";
+    let (mut machine, stop) = run_with_limits(source, Limits { text_units: 64, ..Limits::default() });
+    assert!(expect_failure(stop).limit);
+    machine.limits.text_units = 1_000;
+    let mut machine = restore_copy(&machine);
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Complete(_)));
+    assert_eq!(machine.take_output(), ["100", "second"]);
 }
 
 #[test]
