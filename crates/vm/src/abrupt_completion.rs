@@ -88,6 +88,7 @@ fn leave_native_frames(machine: &mut Machine) {
         if let Some(Frame::Code(caller)) = machine.frames.last() {
             machine.base = caller.base as usize;
             job::put_back(machine, &frame);
+            iteration::reopen_record(machine, &frame);
         }
         spread = frame.spread.clone();
     }
@@ -148,7 +149,7 @@ fn find_catcher(machine: &Machine) -> Option<Catcher> {
             && let Some(handler) = function.handlers.iter().find(|handler| {
                 handler.start <= pc
                     && pc < handler.end
-                    && handler.slot.is_none_or(|slot| iteration::needs_close(machine, frame.base, slot))
+                    && handler.slot.is_none_or(|slot| iteration::needs_close(machine, frame.base, slot, pc))
             })
         {
             return Some(Catcher::Handler(index, *handler));

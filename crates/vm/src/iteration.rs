@@ -18,7 +18,7 @@ use super::operand_conversion::OperandConversion;
 use super::program::DecodedInstruction;
 use super::promise::{self, Reaction, ReactionKind};
 use super::value::{HeapRef, Symbol, Value};
-use super::{conversion, json, property, slow_path};
+use super::{abrupt_completion, conversion, json, property, slow_path};
 
 type StepResult = Result<InstructionOutcome, AbruptCompletion>;
 
@@ -250,9 +250,28 @@ fn set_record_source(machine: &mut Machine, record: &Value, source: Value) {
     }
 }
 
-/// Whether an error closes the iterator in a slot of a frame.
-pub(super) fn needs_close(machine: &Machine, base: u32, slot: u16) -> bool {
-    machine.stack.get(base as usize + usize::from(slot)).is_some_and(|record| is_open_record(machine, record))
+/// Opens the record again whose step fails between two callbacks: the instruction takes the step again.
+pub(super) fn reopen_record(machine: &mut Machine, frame: &NativeFrame) {
+    let is_step = matches!(frame.kind, CallbackMethod::Next | CallbackMethod::Rest);
+    if let Some(slot) = iterator_slot(machine, machine.pc).filter(|_| is_step) {
+        let record = slot_value(machine, slot);
+        set_record_source(machine, &record, frame.source.clone());
+    }
+}
+
+/// The slot of the iterator that an instruction advances or closes.
+fn iterator_slot(machine: &Machine, pc: u32) -> Option<u16> {
+    use DecodedInstruction as I;
+    match machine.program.code.get(pc as usize)? {
+        I::IterNext { slot, .. } | I::IterReturn { slot, .. } | I::IterTake(slot) | I::IterRest(slot) => Some(*slot),
+        _ => None,
+    }
+}
+
+/// Whether an error at an instruction closes the iterator in a slot of a frame. An error of the iterator itself does not.
+pub(super) fn needs_close(machine: &Machine, base: u32, slot: u16, pc: u32) -> bool {
+    let record = machine.stack.get(base as usize + usize::from(slot));
+    iterator_slot(machine, pc) != Some(slot) && record.is_some_and(|record| is_open_record(machine, record))
 }
 
 /// Whether an error closes the iterator of a record.
@@ -262,6 +281,12 @@ pub(super) fn is_open_record(machine: &Machine, record: &Value) -> bool {
 
 fn slot_value(machine: &Machine, slot: u16) -> Value {
     machine.stack.get(machine.base + usize::from(slot)).cloned().unwrap_or(Value::Undefined)
+}
+
+fn set_slot_value(machine: &mut Machine, slot: u16, value: Value) {
+    if let Some(place) = machine.stack.get_mut(machine.base + usize::from(slot)) {
+        *place = value;
+    }
 }
 
 /// `ITER_NEXT` with a target, `ITER_TAKE` without: the next value of the iterator in a slot. ECMA-262 §7.4.10 IteratorStepValue.
@@ -326,32 +351,50 @@ pub(super) fn rest(machine: &mut Machine, slot: u16) -> StepResult {
     }
 }
 
-/// A limit leaves the instruction as it was.
+/// A failure of the program leaves the instruction as it was.
 fn restore_record_source(machine: &mut Machine, record: &Value, source: Value, completion: &AbruptCompletion) {
-    if !matches!(completion, AbruptCompletion::Throw(_) | AbruptCompletion::Error(..)) {
+    if is_uncaught(machine, completion) {
         set_record_source(machine, record, source);
+    }
+}
+
+/// Whether a completion ends the program at the current instruction.
+fn is_uncaught(machine: &Machine, completion: &AbruptCompletion) -> bool {
+    match completion {
+        AbruptCompletion::Throw(_) | AbruptCompletion::Error(..) => !abrupt_completion::has_catcher(machine),
+        AbruptCompletion::ConvertOperand(..) => false,
+        _ => true,
     }
 }
 
 /// `ITER_RETURN`: closes the iterator in a slot. ECMA-262 §7.4.11 IteratorClose, §7.4.13 AsyncIteratorClose.
 pub(super) fn close(machine: &mut Machine, slot: u16, target: u32) -> StepResult {
     let record = slot_value(machine, slot);
-    let waits = machine.program.promise_uses.contains_key(&machine.pc);
-    let is_async = matches!(&record, Value::Ref(at)
-        if matches!(machine.heap.get(*at), Entry::Iterator(iterator) if iterator.kind == IterationKind::AsyncRecord));
-    if let Some(place) = machine.stack.get_mut(machine.base + usize::from(slot)) {
-        *place = Value::Undefined;
+    set_slot_value(machine, slot, Value::Undefined);
+    let closed = call_return(machine, &record, target);
+    if let Err(completion) = &closed
+        && is_uncaught(machine, completion)
+    {
+        set_slot_value(machine, slot, record);
     }
+    closed
+}
+
+/// Calls `return` of the iterator of a record, or jumps if there is none.
+fn call_return(machine: &mut Machine, record: &Value, target: u32) -> StepResult {
+    let waits = machine.program.promise_uses.contains_key(&machine.pc);
+    let is_async = matches!(record, Value::Ref(at)
+        if matches!(machine.heap.get(*at), Entry::Iterator(iterator) if iterator.kind == IterationKind::AsyncRecord));
     if waits && !is_async && matches!(record, Value::Ref(_)) {
         let top = machine.stack.len();
         let (this, return_pc) = (Value::Undefined, machine.pc + 1);
         let args = NativeArgs { builtin: None, this, base: top, count: 0, bottom: top, return_pc };
-        return match call_iterator(machine, &args, &record, GeneratorState::Return, None, true)? {
+        return match call_iterator(machine, &args, record, GeneratorState::Return, None, true)? {
             NativeOutcome::Value(value) => slow_path::replace_operands(machine, 0, value),
             NativeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
         };
     }
-    let iterator = record_source(machine, &record).map(|(_, source)| machine.heap.element(source, 0));
+    let iterator = record_source(machine, record).map(|(_, source)| machine.heap.element(source, 0));
     let found = match &iterator {
         Some(iterator) => method(machine, iterator, &Value::text("return"))?,
         None => None,

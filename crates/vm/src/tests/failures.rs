@@ -87,6 +87,35 @@ fn a_job_that_failed_is_the_first_one_of_a_retry() {
 }
 
 #[test]
+fn a_step_of_an_iterator_that_fails_is_taken_again() {
+    for (next, message) in [("next: Math.max", "is not an object"), ("next: 1", "is not a function")] {
+        for code in ["for (const x of it) console.log(x)", "const [a] = it", "const [...a] = it"] {
+            fails_again(&format!("const it = {{ [Symbol.iterator]: () => ({{ {next} }}) }}; {code}"), message);
+        }
+    }
+}
+
+#[test]
+fn an_iterator_whose_end_fails_is_closed_by_a_retry() {
+    for (end, message) in
+        [("get return() { return () => ({}) }", "the getter of `return`"), ("return: 1", "is not a function")]
+    {
+        for code in
+            ["for (const x of it) break", "const [a] = it", "function f() { for (const x of it) return x } f()"]
+        {
+            let it = format!("{{ [Symbol.iterator]: () => ({{ next: () => ({{ value: 1 }}), {end} }}) }}");
+            fails_again(&format!("const it = {it}; {code}"), message);
+        }
+    }
+    let source = "const it = { [Symbol.iterator]: () => ({ next: () => ({ value: 1 }), return: 'ab'.repeat.bind('ab', 50) }) }; for (const x of it) break";
+    let (mut machine, stop) = run_with_limits(source, Limits { text_units: 64, ..Limits::default() });
+    assert!(expect_failure(stop).limit);
+    machine.limits.text_units = 1_000;
+    let failure = expect_failure(restore_copy(&machine).run(u64::MAX, &TURN));
+    assert!(failure.message.contains("is not an object"), "{failure:?}");
+}
+
+#[test]
 fn bound_functions_convert_their_arguments() {
     let source = "const max = Math.max.bind(null, 1); console.log(max({ valueOf() { return 2 } }), max(...[3]), [4, 0].map([parseInt][0].bind(null, '12')).join());";
     let mut machine = start(source);
