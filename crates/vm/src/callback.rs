@@ -587,19 +587,17 @@ pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Result<(
     let (Some(code), Some(Frame::Native(mut frame))) = (machine.frames.pop(), machine.frames.pop()) else {
         return Err(AbruptCompletion::Internal("a callback without its function"));
     };
-    let throws_itself = frame.kind.is_iteration() || frame.kind == CallbackMethod::Assign;
     let returned = match frame.accept(machine, result) {
         Ok(returned) => returned,
         Err(completion) => {
             // The result was not accepted, so the frames are restored, but for that of a function whose values have left the stack.
             let has_left = has_left_stack(machine, &code);
-            machine.frames.push(Frame::Native(frame));
+            machine.frames.extend([Frame::Native(frame), code]);
             let is_catchable = matches!(completion, AbruptCompletion::Throw(_) | AbruptCompletion::Error(..));
-            // The callee has ended and cannot catch an error of the iteration or assignment either.
-            if has_left || (is_catchable && throws_itself && abrupt_completion::has_catcher(machine)) {
+            // The callee has ended and cannot catch the error.
+            if has_left || (is_catchable && abrupt_completion::has_catcher(machine)) {
+                machine.frames.pop();
                 machine.stack.truncate(bottom);
-            } else {
-                machine.frames.push(code);
             }
             return Err(completion);
         }

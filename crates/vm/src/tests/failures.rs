@@ -88,7 +88,11 @@ fn a_job_that_failed_is_the_first_one_of_a_retry() {
 
 #[test]
 fn a_step_of_an_iterator_that_fails_is_taken_again() {
-    for (next, message) in [("next: Math.max", "is not an object"), ("next: 1", "is not a function")] {
+    for (next, message) in [
+        ("next: Math.max", "is not an object"),
+        ("next: 1", "is not a function"),
+        ("next() { try { return 1 } catch (e) { return { done: true } } }", "is not an object"),
+    ] {
         for code in ["for (const x of it) console.log(x)", "const [a] = it", "const [...a] = it"] {
             fails_again(&format!("const it = {{ [Symbol.iterator]: () => ({{ {next} }}) }}; {code}"), message);
         }
@@ -113,6 +117,15 @@ fn an_iterator_whose_end_fails_is_closed_by_a_retry() {
     machine.limits.text_units = 1_000;
     let failure = expect_failure(restore_copy(&machine).run(u64::MAX, &TURN));
     assert!(failure.message.contains("is not an object"), "{failure:?}");
+}
+
+#[test]
+fn a_callback_does_not_catch_the_error_of_its_result() {
+    let sort = "[2, 1].sort(() => { try { return Symbol.iterator } catch (e) { console.log('callback'); return 0 } })";
+    fails_again(sort, "Symbol");
+    let mut machine = start(&format!("try {{ {sort} }} catch (e) {{ console.log(e.name) }}"));
+    machine.run(u64::MAX, &TURN);
+    assert_eq!(machine.take_output(), ["TypeError"]);
 }
 
 #[test]
