@@ -4,7 +4,7 @@
 //! are in the entry of the generator. A method of the generator moves them to the stack, and the generator continues at its YIELD,
 //! which runs again: the state of the generator says how it ends.
 
-use super::abrupt_completion::{AbruptCompletion, thrown_value, type_error};
+use super::abrupt_completion::{AbruptCompletion, has_catcher, thrown_value, type_error};
 use super::coroutine::{self, Coroutine};
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
@@ -13,8 +13,8 @@ use super::machine::Machine;
 use super::natives::{self, NativeArgs, NativeOutcome, NativeResult};
 use super::program::DecodedInstruction;
 use super::promise::{self, PromiseState, Reaction, ReactionKind};
-use super::slow_path;
 use super::value::{HeapRef, Value};
+use super::{property, slow_path};
 
 type StepResult = Result<InstructionOutcome, AbruptCompletion>;
 
@@ -207,7 +207,13 @@ pub(super) fn suspend_or_continue(machine: &mut Machine, target: Option<u32>) ->
             slow_path::replace_operands(machine, 0, Value::Number(mode.mode_number()))
         }
         (GeneratorState::Next, _) => Ok(InstructionOutcome::FallThrough),
-        (GeneratorState::Throw, _) => Err(AbruptCompletion::Throw(received)),
+        (GeneratorState::Throw, _) => {
+            // If the program fails here, a retry throws the value again.
+            if !has_catcher(machine) {
+                generator_mut(machine, at)?.state = mode;
+            }
+            Err(AbruptCompletion::Throw(received))
+        }
         (GeneratorState::Return, Some(target)) => leave_operands(machine, target),
         _ => match frame.call_kind {
             CallKind::AsyncGenerator(_) => yield_async(machine, &frame, at, received),
@@ -374,6 +380,10 @@ pub(super) fn resume_async(machine: &mut Machine, args: &NativeArgs, mode: Gener
             return returned;
         }
     };
+    if let (GeneratorState::Return, Value::Ref(_)) = (mode, &value) {
+        // The generator awaits it later. A getter of `then` is not supported, and fails this call before the state has changed.
+        property::own_or_inherited(machine, &value, &Value::text("then"))?;
+    }
     match (generator_mut(machine, at)?.state, mode) {
         (GeneratorState::Done, GeneratorState::Next) => {
             let result = new_result(machine, Value::Undefined, true);

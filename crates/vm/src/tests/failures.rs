@@ -55,11 +55,25 @@ fn a_failed_call_gets_its_operands_back() {
 }
 
 #[test]
-fn an_async_generator_that_cannot_end_is_restored() {
-    let source = "function boom() { const a = 1; throw new Error('x' + a) } async function* g() { await null; boom() } const it = g(); it.next(); it.return({ get then() { return 1 } }); await Promise.resolve(); await null; await null";
-    let mut machine = start(source);
-    expect_failure(machine.run(u64::MAX, &TURN));
-    restore_copy(&machine);
+fn an_async_generator_refuses_a_getter_of_then_at_once() {
+    for source in [
+        "async function* g() {} const it = g(); it.return({ get then() { return 1 } })",
+        "async function* g() { await null; return 1 } const it = g(); it.next(); it.return({ get then() { return 1 } }); await null; await null; await null",
+        "function boom() { const a = 1; throw new Error('x' + a) } async function* g() { await null; boom() } const it = g(); it.next(); it.return({ get then() { return 1 } }); await Promise.resolve(); await null; await null",
+    ] {
+        fails_again(source, "the getter of `then`");
+    }
+}
+
+#[test]
+fn a_value_thrown_into_a_generator_is_thrown_again() {
+    for code in [
+        "const it = g(); it.next(); it.throw(new Error('thrown'))",
+        "const it = g(); it.next(); [1].forEach(() => it.throw(new Error('thrown')))",
+        "const it = h(); it.next(); it.throw(new Error('thrown'))",
+    ] {
+        fails_again(&format!("function* g() {{ yield 1 }} function* h() {{ yield* g() }} {code}"), "thrown");
+    }
 }
 
 #[test]
