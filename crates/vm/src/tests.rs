@@ -589,6 +589,12 @@ fn equal_regexps_share_their_compiled_pattern_and_no_state() {
     assert_eq!(run_with_limits(source, Limits::default()).1, StopReason::Complete(Json::Array(expected)));
 }
 
+#[test]
+fn a_replacement_is_converted_before_a_sticky_match() {
+    let source = "const re = /a/y; console.log('aab'.replace(re, { toString() { return 'x' } }), re.lastIndex)";
+    assert_eq!(run(source, 0).0, ["xab 1"]);
+}
+
 /// Node 20, with which the programs of `tests/language` are compared, lacks these methods.
 #[test]
 fn set_methods_combine_sets() {
