@@ -471,11 +471,7 @@ pub(super) fn run_promise_callback(
 
 /// Rejects the promise of a callback that threw, unless the callback has resolved it. `Promise.all` and its like react to the elements before the
 /// error, so those that are rejected count as handled.
-pub(super) fn reject_native(
-    machine: &mut Machine,
-    frame: &NativeFrame,
-    thrown: Value,
-) -> Result<(), AbruptCompletion> {
+pub(super) fn reject_native(machine: &mut Machine, frame: &NativeFrame, thrown: Value) -> Result<(), AbruptCompletion> {
     let has_cell = matches!(frame.kind, CallbackMethod::Executor | CallbackMethod::Thenable);
     if let Value::Ref(promise) = frame.out
         && !(has_cell && promise::replace_resolved(machine, &frame.source))

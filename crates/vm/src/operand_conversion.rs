@@ -40,7 +40,8 @@ pub(super) fn start_conversion(
 ) -> Result<bool, AbruptCompletion> {
     let value = machine.stack.get(at).cloned().unwrap_or(Value::Undefined);
     let top = machine.stack.len();
-    let new_frame = |kind| NativeFrame { len: at as u32, ..NativeFrame::new(kind, top, top, machine.pc) };
+    let pc = machine.pc;
+    let new_frame = |kind| NativeFrame { len: at as u32, ..NativeFrame::new(kind, top, top, pc) };
     let frame = match conversion {
         OperandConversion::Primitive(hint) => NativeFrame {
             out: Value::Number(at as f64),
@@ -60,7 +61,9 @@ pub(super) fn start_conversion(
                 _ => Some(0),
             };
             let keys = match copied {
-                Some(excluded) => property::find_copied_entries(machine, at, excluded)?.into_iter().map(|(key, _)| key).collect(),
+                Some(excluded) => {
+                    property::find_copied_entries(machine, at, excluded)?.into_iter().map(|(key, _)| key).collect()
+                }
                 None => property::own_keys(&machine.heap, &value),
             };
             let item = Value::Ref(machine.heap.new_array(keys));
@@ -258,7 +261,9 @@ impl NativeFrame {
             }
             _ => {
                 if is_object {
-                    return unsupported("a toString that returns an object is not supported for an element of an array");
+                    return unsupported(
+                        "a toString that returns an object is not supported for an element of an array",
+                    );
                 }
                 let text = conversion::to_text(machine, &result)?;
                 if let Some((array, index)) = self.text_location(machine, self.index.wrapping_sub(1)) {

@@ -16,7 +16,6 @@ use std::path::Path;
 use serde_json::Value;
 use unicode_source::UnicodeSource;
 
-use super::process::ProgramCall;
 use super::report::StepContext;
 use super::test_results::Skip;
 use crate::error::XtaskError;
@@ -158,6 +157,7 @@ mod tests {
     use std::sync::OnceLock;
 
     use super::*;
+    use crate::process::ProgramCall;
 
     /// The root of the workspace.
     pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");

@@ -118,8 +118,7 @@ fn an_iterator_whose_end_fails_is_closed_by_a_retry() {
     for (end, message) in
         [("get return() { return () => ({}) }", "the getter of `return`"), ("return: 1", "is not a function")]
     {
-        for code in
-            ["for (const x of it) break", "const [a] = it", "function f() { for (const x of it) return x } f()"]
+        for code in ["for (const x of it) break", "const [a] = it", "function f() { for (const x of it) return x } f()"]
         {
             let it = format!("{{ [Symbol.iterator]: () => ({{ next: () => ({{ value: 1 }}), {end} }}) }}");
             fails_again(&format!("const it = {it}; {code}"), message);
