@@ -729,7 +729,7 @@ pub(super) fn find_copied_entries(
     at: usize,
     excluded: usize,
 ) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
-    let keys = (at + 1..=at + excluded).map(|at| conversion::to_property_key_at(machine, at));
+    let keys = (1..=excluded).map(|above| conversion::to_property_key_at(machine, at.wrapping_add(above)));
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
     let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
     let mut entries = own_entries(&machine.heap, value);
