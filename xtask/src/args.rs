@@ -30,7 +30,7 @@ pub enum XtaskCommand {
         /// projects of every kind), `browser` (pages in Chromium), `extension` (the example in VS Code) or `mutations`.
         filter: Option<String>,
     },
-    /// Checks format, lints of all feature sets and targets, dependency trees, licenses, words.
+    /// Checks format, lints of all targets with all features, each native feature alone, dependency trees, licenses, words.
     Lint,
     /// Checks the vocabulary of names, comments, documents, messages and commit subjects.
     Words {
@@ -38,7 +38,7 @@ pub enum XtaskCommand {
         #[arg(long)]
         verbose: bool,
     },
-    /// Builds the documentation of the library. Warnings are errors.
+    /// Builds the documentation of the libraries. Warnings are errors.
     Doc,
     /// Runs the benches one after the other, prints all figures in one table, and writes them to bench.json in the target folder.
     Bench {

@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 /// The file that is generated.
 pub const CLIENT: &str = "pkg/src/generated.ts";
 
-/// Builds the program that prints what the library declares. Tests are built with the same arguments, so the gate compiles nothing for it.
+/// Builds the program that prints what the library declares. nextest builds the examples with the same arguments, so the gate compiles nothing for it.
 const BUILD_DESCRIBE: &str = "build --quiet --workspace --all-features --example describe";
 
 /// The hand-written beginning of the file.
