@@ -9,6 +9,7 @@ use super::limits::ExceededLimit;
 use super::machine::{LinkedProgram, Machine};
 use super::natives::{NativeArgs, NativeOutcome};
 use super::object::Closure;
+use super::operand_conversion::OperandConversion;
 use super::operand_stack::PushInlined;
 use super::program::{Capture, FunctionKind, PromiseUse};
 use super::value::{HeapRef, Value};
@@ -327,6 +328,11 @@ fn invoke_bound(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> R
     invoke(machine, &target, Invocation { this: ThisLocation::InPlace, base, ..invocation }).map_err(|completion| {
         machine.stack.truncate(top);
         match completion {
+            AbruptCompletion::ConvertOperand(at, OperandConversion::Assign(_)) if at >= top => {
+                AbruptCompletion::Unsupported(
+                    "getters of a source of a bound Object.assign are not supported; call Object.assign directly".to_owned(),
+                )
+            }
             AbruptCompletion::ConvertOperand(at, conversion) if at >= base + bound => {
                 AbruptCompletion::ConvertOperand(at - base - bound + invocation.base, conversion)
             }

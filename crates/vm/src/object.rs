@@ -433,8 +433,8 @@ fn has_remaining_property(heap: &Heap, object: &Value, name: &Value) -> bool {
     if let (Entry::Array(array), Some(index)) = (heap.get(*at), text.array_index()) {
         return (index as usize) < array.len() && !matches!(heap.element(*at, index as usize), Value::Hole);
     }
-    let is_own = |at| heap.table(at, TableKind::Main).is_some_and(|table| heap.table_find(table, name).is_some());
-    heap.prototype_chain(*at).any(is_own)
+    let has = |at, kind| heap.table(at, kind).is_some_and(|table| heap.table_find(table, name).is_some());
+    heap.prototype_chain(*at).any(|at| has(at, TableKind::Main) || has(at, TableKind::Hidden))
 }
 
 /// The character at `position`: two code units where they form a surrogate pair. ECMA-262 §11.1.4 CodePointAt.

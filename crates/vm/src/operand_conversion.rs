@@ -18,10 +18,10 @@ pub enum OperandConversion {
     Primitive(PreferredType),
     /// To an object with the values of its getters. ECMA-262 §7.3.23 EnumerableOwnProperties.
     Properties,
+    /// As `Properties`, with symbols as keys and without the keys that are this number of operands above. ECMA-262 §7.3.25 CopyDataProperties.
+    CopiedProperties(usize),
     /// To undefined, after its properties were assigned to the object at this index of the stack. ECMA-262 §20.1.2.1 Object.assign.
     Assign(usize),
-    /// The same with symbols as keys, and without the keys that are this number of operands above. ECMA-262 §7.3.25 CopyDataProperties.
-    CopiedProperties(usize),
     /// To an array with the texts of its objects. ECMA-262 §23.1.3.18 Array.prototype.join.
     Texts,
     /// To a plain value, with the replacer in the operand above. ECMA-262 §25.5.2.2 SerializeJSONProperty.

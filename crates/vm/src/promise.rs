@@ -307,6 +307,11 @@ pub(super) fn new_resolved_cell(machine: &mut Machine) -> HeapRef {
     machine.heap.allocate(Entry::Cell(Value::Bool(false)))
 }
 
+/// Whether the promise of a cell is resolved.
+pub(super) fn is_resolved(machine: &Machine, cell: &Value) -> bool {
+    !matches!(cell, Value::Ref(cell) if matches!(machine.heap.get(*cell), Entry::Cell(Value::Bool(false))))
+}
+
 /// Marks the promise of a cell as resolved. Returns whether it was before.
 pub(super) fn replace_resolved(machine: &mut Machine, cell: &Value) -> bool {
     let Value::Ref(cell) = cell else { return true };

@@ -3,6 +3,8 @@
 //! Property keys are strings and symbols. A table may also have private names as keys (`accessor.rs`), which no operation here
 //! finds. Code is strict.
 
+use std::collections::HashSet;
+
 use runstate_value::sort_by;
 
 use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
@@ -138,6 +140,9 @@ pub(super) fn inherited_property(receiver: Receiver, name: &str) -> Result<Value
         return type_error(POISONED_MESSAGE);
     }
     match inherited_builtin(receiver, name) {
+        // ECMA-262 §20.2.3 Properties of the Function Prototype Object.
+        Value::Undefined if receiver == Receiver::Function && name == "name" => Ok(Value::Text(Str::empty())),
+        Value::Undefined if receiver == Receiver::Function && name == "length" => Ok(Value::Number(0.0)),
         Value::Undefined if is_unsupported_property(receiver, name) => {
             unsupported(format!("`{}.prototype.{name}` is not supported", receiver.name()))
         }
@@ -656,14 +661,27 @@ pub(super) fn has_property(machine: &Machine, value: &Value, key: &Value) -> Res
 }
 
 /// The keys that `for-in` visits: own ones, then inherited ones that no nearer object has. ECMA-262 §14.7.5.9 EnumerateObjectProperties.
-/// Deviation: those of built-in classes are not visited.
 pub(super) fn keys_for_in(machine: &Machine, value: &Value) -> Vec<Value> {
-    let mut keys = own_keys(&machine.heap, value);
+    let heap = &machine.heap;
+    let mut keys = own_keys(heap, value);
     let Value::Ref(at) = value else { return keys };
-    let chain: Vec<Value> = machine.heap.prototype_chain(*at).map(Value::Ref).collect();
-    for (depth, object) in chain.iter().enumerate().skip(1) {
-        let inherited = own_keys(&machine.heap, object).into_iter();
-        keys.extend(inherited.filter(|key| !chain[..depth].iter().any(|nearer| has_own(machine, nearer, key))));
+    // The names of nearer objects, also those that are not enumerable.
+    let mut seen: HashSet<Str> = HashSet::new();
+    let mut nearer = *at;
+    for at in heap.prototype_chain(*at).skip(1) {
+        for table in [TableKind::Main, TableKind::Hidden].into_iter().filter_map(|kind| heap.table(nearer, kind)) {
+            heap.visit_table_entries(table, |key, _| {
+                if let Value::Text(name) = key {
+                    seen.insert(name.clone());
+                }
+            });
+        }
+        if matches!(heap.get(nearer), Entry::Closure(_)) {
+            seen.extend(["name", "length", "prototype"].map(Str::new));
+        }
+        let inherited = own_keys(heap, &Value::Ref(at)).into_iter();
+        keys.extend(inherited.filter(|key| !matches!(key, Value::Text(name) if seen.contains(name))));
+        nearer = at;
     }
     keys
 }

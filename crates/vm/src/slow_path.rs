@@ -679,16 +679,21 @@ pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: V
     }
 }
 
-/// Makes a hidden property enumerable. The others are younger, so it precedes them. ECMA-262 §10.1.6.3 ValidateAndApplyPropertyDescriptor.
+/// Makes a hidden property enumerable. It precedes the younger ones, which the constructor did not set.
+/// ECMA-262 §10.1.6.3 ValidateAndApplyPropertyDescriptor. Deviation: methods of a class that become fields are listed in the order of the fields.
 #[cold]
 fn show_property(machine: &mut Machine, at: HeapRef, key: Value, value: Value) {
+    // In the order in which constructors of errors set them.
+    let rank = |key: &Value| ["stack", "message", "cause", "errors"].iter().position(|name| key.strict_equals(&Value::text(name)));
     let table = machine.heap.table(at, TableKind::Main);
-    let younger = table.map(|table| property::table_entries(&machine.heap, table)).unwrap_or_default();
+    let mut entries = table.map(|table| property::table_entries(&machine.heap, table)).unwrap_or_default();
+    entries.retain(|(other, _)| !other.strict_equals(&key));
+    let place = entries.iter().take_while(|(other, _)| rank(other).is_some() && rank(other) < rank(&key)).count();
     machine.heap.table_remove(at, TableKind::Hidden, &key);
     machine.heap.table_clear(at, TableKind::Main);
-    machine.heap.table_set(at, TableKind::Main, key.clone(), value);
-    for (other, value) in younger.into_iter().filter(|(other, _)| !other.strict_equals(&key)) {
-        machine.heap.table_set(at, TableKind::Main, other, value);
+    entries.insert(place, (key, value));
+    for (key, value) in entries {
+        machine.heap.table_set(at, TableKind::Main, key, value);
     }
 }
 

@@ -193,7 +193,7 @@ pub(super) static ROWS: &[BuiltinDefinition] =
         }),
         // ECMA-262 §23.1.3.13 Array.prototype.flat.
         ("Array.prototype.flat", 0, |machine, args| {
-            let depth = super::arg_integer(machine, args, 0, 1.0)?;
+            let depth = super::arg_index(machine, args, 0, 1.0)?;
             let this = this_array(machine, args)?;
             let mut path = vec![(this, 0usize)];
             let (mut values, mut steps) = (Vec::new(), 0u64);

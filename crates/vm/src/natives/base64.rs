@@ -57,5 +57,6 @@ const FORGIVING: GeneralPurpose = GeneralPurpose::new(
 fn invalid_character(machine: &mut Machine, message: &str) -> NativeResult {
     let error = abrupt_completion::new_error(machine, ErrorKind::default(), message);
     abrupt_completion::set_hidden(machine, &error, "name", Value::text("InvalidCharacterError"));
+    abrupt_completion::set_hidden(machine, &error, "code", Value::Number(5.0));
     Err(AbruptCompletion::Throw(error))
 }

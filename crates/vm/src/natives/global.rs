@@ -109,7 +109,7 @@ fn clone_value(
             regexp.last_index = 0.0;
             Entry::RegExp(regexp)
         }
-        // Node does not copy a DOMException, which alone has a hidden code.
+        // Node does not copy a DOMException. Only these have a hidden code.
         Entry::Error(error) if machine.heap.table_get(&error.hidden, &Value::text("code")).is_none() => {
             clone_error(machine, value)?
         }

@@ -33,7 +33,7 @@ mod weak_collections;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
 use super::machine::Machine;
 use super::number::to_integer;
 use super::text::Str;
@@ -124,15 +124,13 @@ pub(super) fn arg_index(
     index: usize,
     missing: f64,
 ) -> Result<f64, AbruptCompletion> {
-    let argument = arg(machine, args, index);
-    if let (Value::Ref(list), Value::Ref(_)) = (&args.this, &argument)
-        && machine.heap.array(*list).is_some()
-        && conversion::own_conversion(machine, &argument, PreferredType::Number).is_some()
-    {
+    arg_integer(machine, args, index, missing).map_err(|completion| match completion {
         // The conversion could change the length, which was read before it.
-        return unsupported("an object as an array index is not supported; write Number(it)");
-    }
-    arg_integer(machine, args, index, missing)
+        AbruptCompletion::ConvertOperand(..) if matches!(args.this, Value::Ref(list) if machine.heap.array(list).is_some()) => {
+            AbruptCompletion::Unsupported("an object as an array index is not supported; write Number(it)".to_owned())
+        }
+        completion => completion,
+    })
 }
 
 /// The argument as an index into something of length `len`: negative values count from the end, and the result is clamped.

@@ -40,9 +40,13 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
             return unsupported("an object of a primitive is not supported; assign to an object");
         }
         for at in args.base + 1..args.base + args.count {
-            let assignment = OperandConversion::Assign(args.base);
-            let entries = property::copied_entries_at(machine, at, 0);
-            for (key, value) in entries.map_err(|_| AbruptCompletion::ConvertOperand(at, assignment))? {
+            let entries = match property::copied_entries_at(machine, at, 0) {
+                Err(AbruptCompletion::ConvertOperand(at, _)) => {
+                    return Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Assign(args.base)));
+                }
+                entries => entries?,
+            };
+            for (key, value) in entries {
                 property::set_property(machine, &to, key, value)?;
             }
             // The instruction runs again after the getters of a later source.

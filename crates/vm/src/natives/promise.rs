@@ -84,9 +84,11 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         let (promise, cell, value) =
             (super::arg(machine, args, 0), super::arg(machine, args, 1), super::arg(machine, args, 2));
         if let Value::Ref(promise) = promise
-            && !promise::replace_resolved(machine, &cell)
+            && !promise::is_resolved(machine, &cell)
         {
+            // A getter `then` fails, and the call is repeated at a retry.
             promise::resolve(machine, promise, value)?;
+            promise::replace_resolved(machine, &cell);
         }
         Ok(NativeOutcome::Value(Value::Undefined))
     }),

@@ -156,3 +156,8 @@ fn a_generator_as_a_callback_has_the_receiver_of_each_call() {
     machine.run(u64::MAX, &TURN);
     assert_eq!(machine.take_output(), ["undefined,undefined"]);
 }
+
+#[test]
+fn a_promise_that_could_not_be_resolved_fails_again() {
+    fails_again("await new Promise((resolve) => resolve({ get then() { return 1 } }))", "then");
+}
