@@ -33,12 +33,12 @@ fn explore(cases_factor: u32, share: u32, body: fn(&[u8]) -> InputOutcome) {
 
 #[test]
 fn edited_bytecode_is_refused_or_runs_like_its_restored_copy() {
-    explore(40, 10, bodies::bytecode);
+    explore(4, 10, bodies::bytecode);
 }
 
 #[test]
 fn edited_snapshot_is_refused_or_runs_like_its_restored_copy() {
-    explore(40, 10, bodies::snapshot);
+    explore(4, 10, bodies::snapshot);
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) ->
             .after(&["tests: build"])
             .locks(&[Lock::Native]),
     ]);
-    steps.extend(check_steps(workspace));
+    steps.extend(check_steps(workspace, length));
     if length == Length::Full {
         steps.push(
             ScheduledStep::new("mutations", |step| mutations::run(workspace, step))
@@ -68,13 +68,13 @@ pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) ->
 
 /// Runs all checks that do not run the product.
 pub fn run_checks(workspace: &Workspace, report: &mut RunReport) -> Result<(), XtaskError> {
-    schedule::run(check_steps(workspace), &workspace.target().join("xtask"), report)
+    schedule::run(check_steps(workspace, Length::Full), &workspace.target().join("xtask"), report)
 }
 
 const LINTS: &str = "lints";
 const WASM: &str = "WebAssembly: build, lints";
 
-fn check_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
+fn check_steps(workspace: &Workspace, length: Length) -> Vec<ScheduledStep<'_>> {
     vec![
         ScheduledStep::new(LINTS, checks::native_lints).locks(&[Lock::Native]),
         ScheduledStep::new(WASM, package::build_wasm).locks(&[Lock::Wasm]),
@@ -85,7 +85,9 @@ fn check_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
         })
         .locks(&[Lock::Native]),
         ScheduledStep::new("lock file", checks::lock_file),
-        ScheduledStep::new("features", |step| checks::features(workspace, step)).after(&[LINTS]).locks(&[Lock::Native]),
+        ScheduledStep::new("features", move |step| checks::features(workspace, length, step))
+            .after(&[LINTS])
+            .locks(&[Lock::Native]),
         ScheduledStep::new("dependencies: wasm", checks::check_wasm_tree),
         ScheduledStep::new("dependencies: library", checks::check_native_tree),
         ScheduledStep::new("dependencies: unused", checks::check_unused).after(&[LINTS]),

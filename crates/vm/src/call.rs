@@ -330,7 +330,8 @@ fn invoke_bound(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> R
         match completion {
             AbruptCompletion::ConvertOperand(at, OperandConversion::Assign(_)) if at >= top => {
                 AbruptCompletion::Unsupported(
-                    "getters of a source of a bound Object.assign are not supported; call Object.assign directly".to_owned(),
+                    "getters of a source of a bound Object.assign are not supported; call Object.assign directly"
+                        .to_owned(),
                 )
             }
             AbruptCompletion::ConvertOperand(at, conversion) if at >= base + bound => {

@@ -661,6 +661,8 @@ pub(super) fn has_property(machine: &Machine, value: &Value, key: &Value) -> Res
 }
 
 /// The keys that `for-in` visits: own ones, then inherited ones that no nearer object has. ECMA-262 §14.7.5.9 EnumerateObjectProperties.
+// The hash of a text does not depend on whether its parts are joined.
+#[allow(clippy::mutable_key_type)]
 pub(super) fn keys_for_in(machine: &Machine, value: &Value) -> Vec<Value> {
     let heap = &machine.heap;
     let mut keys = own_keys(heap, value);

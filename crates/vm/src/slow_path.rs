@@ -684,7 +684,9 @@ pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: V
 #[cold]
 fn show_property(machine: &mut Machine, at: HeapRef, key: Value, value: Value) {
     // In the order in which constructors of errors set them.
-    let rank = |key: &Value| ["stack", "message", "cause", "errors"].iter().position(|name| key.strict_equals(&Value::text(name)));
+    let rank = |key: &Value| {
+        ["stack", "message", "cause", "errors"].iter().position(|name| key.strict_equals(&Value::text(name)))
+    };
     let table = machine.heap.table(at, TableKind::Main);
     let mut entries = table.map(|table| property::table_entries(&machine.heap, table)).unwrap_or_default();
     entries.retain(|(other, _)| !other.strict_equals(&key));
