@@ -39,15 +39,16 @@ function copyGlue(from, to) {
   for (const end of [".js", ".d.ts"]) copyFileSync(`build/${from}${end}`, `build/${to}${end}`);
 }
 
-/** Builds all modules of the package; with `benches` also the module of the benches. */
-export function buildModules({ benches = false } = {}) {
+/** Builds all modules of the package; with `benches` also the module of the benches, with `small` Node's module with the profile of pages. */
+export function buildModules({ benches = false, small = false } = {}) {
   const { packages, target_directory: target } = JSON.parse(
     output("cargo", ["metadata", "--format-version", "1", "--no-deps"], { maxBuffer: 1 << 26 }),
   );
   const declared = packages.find(({ name }) => name === "runstate").features;
   const program = wasmBindgen();
   clearOutputs();
-  for (const { name, features, profile, optimize } of benches ? [...MODULES, BENCH] : MODULES) {
+  for (const { name, features, profile: shipped, optimize } of benches ? [...MODULES, BENCH] : MODULES) {
+    const profile = small ? "dist" : shipped;
     cargo(features.split(",").filter((feature) => feature in declared), profile);
     bindgen(program, name, join(target, TARGET, profile, "runstate.wasm"));
     optimize(`build/${name}_bg.wasm`, name === BENCH.name ? `build/${name}_bg.wasm` : `dist/${name}_bg.wasm`);

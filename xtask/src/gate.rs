@@ -16,6 +16,10 @@ use crate::{checks, extension, generate, mutations, package, schedule, tools, wo
 pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) -> Result<(), XtaskError> {
     let suite = &Suite::new(workspace, length, true)?;
     let test_packed = &package::test_packed(workspace);
+    let form = match length {
+        Length::Short => PackageBuild::CheckedSmall,
+        Length::Full => PackageBuild::Checked,
+    };
     let mut steps = tool_steps(workspace);
     steps.extend([
         ScheduledStep::new("package for tests", |step| package::build_for_tests(workspace, step))
@@ -26,7 +30,7 @@ pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) ->
             .locks(&[Lock::Native]),
         ScheduledStep::new("tests", |step| suite.run(TestSelection::All, step))
             .after(&["tests: build", "package for tests"]),
-        ScheduledStep::new("package", |step| package::build_shipped(workspace, PackageBuild::Checked, step))
+        ScheduledStep::new("package", move |step| package::build_shipped(workspace, form, step))
             .after(&["package for tests"])
             .locks(&[Lock::Package]),
         ScheduledStep::new("demo page", |step| package::build_demo_page(test_packed, step))
