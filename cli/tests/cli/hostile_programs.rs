@@ -46,7 +46,7 @@ fn unoptimized_bytes(store: &str) -> u64 {
 /// Runs each program with a limit. It ends with the error of the limit, and the process stays below three times the limit plus 50 MB.
 pub fn run_hostile_programs(store: &str) {
     let unoptimized = unoptimized_bytes(store);
-    let heap = if std::env::var_os("RUNSTATE_FULL").is_some() { 64 } else { 16 };
+    let heap = if std::env::var_os("RUNSTATE_FULL").is_some() { 64 } else { 8 };
     for (name, source, reached) in HOSTILE {
         // The limit of the output cannot be set.
         let limit = if reached == "output limit" { 64 } else { heap };

@@ -44,6 +44,8 @@ pub(super) enum ControlScope<'a> {
     Hidden(u16),
     /// The iterator in a hidden slot, which an exit closes; whether it is used asynchronously.
     Iterator(u16, bool),
+    /// The block of a `try` with `catch`, and the code of exits from it, whose errors it does not catch.
+    Catch(Vec<(u32, u32)>),
     /// A `try` with `finally`: an exit runs the block first.
     Finally { kind: u16, value: u16, entry: Label, exits: Vec<DeferredExit> },
 }

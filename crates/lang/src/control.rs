@@ -290,13 +290,25 @@ fn try_catch<'a>(
     statement: &'a TryStatement<'a>,
     handler: Option<&'a CatchClause<'a>>,
 ) {
-    let start = compiler.current.code.next_index();
+    let Some(handler) = handler else {
+        compiler.enter_scope(statement.block.scope_id.get());
+        return compiler.statements(&statement.block.body);
+    };
+    let mut start = compiler.current.code.next_index();
+    compiler.current.control.push(ControlScope::Catch(Vec::new()));
     compiler.enter_scope(statement.block.scope_id.get());
     compiler.statements(&statement.block.body);
-    let Some(handler) = handler else { return };
+    let exits = match compiler.current.control.pop() {
+        Some(ControlScope::Catch(exits)) => exits,
+        _ => Vec::new(),
+    };
     let (caught, end) = (compiler.new_label(), compiler.new_label());
     let stop = compiler.current.code.next_index();
     compiler.jump(Op::Jump, end);
+    for (exit, after) in exits {
+        compiler.current.code.add_handler(start, exit, caught);
+        start = after;
+    }
     compiler.current.code.add_handler(start, stop, caught);
     compiler.bind_label(caught);
     compiler.set_location(handler.span);

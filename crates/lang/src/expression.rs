@@ -3,7 +3,7 @@
 
 use oxc_ast::ast::{
     ArrayExpression, ArrayExpressionElement, BinaryExpression, BinaryOperator, ConditionalExpression, Expression,
-    LogicalExpression, LogicalOperator, ObjectExpression, ObjectProperty, ObjectPropertyKind, PropertyKind,
+    Function, LogicalExpression, LogicalOperator, ObjectExpression, ObjectProperty, ObjectPropertyKind, PropertyKind,
     RegExpFlags, RegExpLiteral, TemplateLiteral, UnaryExpression, UnaryOperator,
 };
 use oxc_span::GetSpan;
@@ -210,7 +210,10 @@ impl<'a> Compiler<'a, '_> {
                         "use a class, or copy with {...other}",
                     );
                 }
-                self.named_expression(&property.value, &name);
+                match literal_method(property) {
+                    Some(method) => function::compile_function(self, method, &name, FunctionKind::Method),
+                    None => self.named_expression(&property.value, &name),
+                }
                 self.emit_json(Op::InitProp, json!(name));
             }
             _ => {
@@ -222,7 +225,10 @@ impl<'a> Compiler<'a, '_> {
                 if is_named_by_key {
                     self.emit(Op::Dup);
                 }
-                self.expression(&property.value);
+                match literal_method(property) {
+                    Some(method) => function::compile_function(self, method, "", FunctionKind::Method),
+                    None => self.expression(&property.value),
+                }
                 if is_named_by_key {
                     self.emit_json(Op::CallNative, json!({ "name": "function name", "argc": 2 }));
                 }
@@ -396,6 +402,14 @@ impl<'a> Compiler<'a, '_> {
         if !compiled {
             self.jump(Op::Jump, target);
         }
+    }
+}
+
+/// The function of a method of an object literal.
+fn literal_method<'a>(property: &'a ObjectProperty<'a>) -> Option<&'a Function<'a>> {
+    match &property.value {
+        Expression::FunctionExpression(function) if property.method => Some(function),
+        _ => None,
     }
 }
 

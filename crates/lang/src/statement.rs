@@ -364,12 +364,14 @@ impl<'a> Compiler<'a, '_> {
             DeferredExit::Jump(_, depth) => depth,
         };
         let mut cleared = Vec::new();
+        let (mut left_blocks, mut may_throw) = (Vec::new(), false);
         for at in (floor..self.current.control.len()).rev() {
             match &mut self.current.control[at] {
                 ControlScope::Hidden(slot) if exit != DeferredExit::Return => cleared.push(*slot),
                 ControlScope::Iterator(slot, is_async) => {
                     let (slot, is_async) = (*slot, *is_async);
                     generator::close_iterator(self, slot, is_async);
+                    may_throw = true;
                 }
                 ControlScope::Finally { kind, value, entry, exits } => {
                     let (kind, value, entry) = (*kind, *value, *entry);
@@ -385,8 +387,9 @@ impl<'a> Compiler<'a, '_> {
                     self.push_number(number as f64 + 2.0);
                     self.emit_slot(Op::Store, kind);
                     self.jump(Op::Jump, entry);
-                    return;
+                    return self.exclude_exit(left_blocks, may_throw);
                 }
+                ControlScope::Catch(_) => left_blocks.push((at, self.current.code.next_index())),
                 ControlScope::Hidden(_) | ControlScope::Target { .. } => {}
             }
         }
@@ -394,6 +397,17 @@ impl<'a> Compiler<'a, '_> {
         match exit {
             DeferredExit::Return => self.emit(Op::Return),
             DeferredExit::Jump(to, _) => self.jump(Op::Jump, to),
+        }
+        self.exclude_exit(left_blocks, may_throw);
+    }
+
+    /// Excludes the code of an exit from the blocks of `try` that it has left, each with the index where its code begins.
+    fn exclude_exit(&mut self, left_blocks: Vec<(usize, u32)>, may_throw: bool) {
+        let end = self.current.code.next_index();
+        for (at, start) in left_blocks.into_iter().filter(|_| may_throw) {
+            if let Some(ControlScope::Catch(exits)) = self.current.control.get_mut(at) {
+                exits.push((start, end));
+            }
         }
     }
 

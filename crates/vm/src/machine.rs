@@ -181,7 +181,7 @@ pub(super) struct PlainFrame {
 
 impl PlainFrame {
     fn plan(function: &Function) -> Option<PlainFrame> {
-        let is_plain = matches!(function.kind, FunctionKind::Function | FunctionKind::Arrow)
+        let is_plain = matches!(function.kind, FunctionKind::Function | FunctionKind::Method | FunctionKind::Arrow)
             && !function.rest
             && !function.is_async
             && !function.is_generator

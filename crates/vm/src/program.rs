@@ -83,9 +83,11 @@ pub struct ExceptionHandler {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FunctionKind {
-    /// An ordinary function or a method: `this` comes from the call.
+    /// An ordinary function, or a method of a class: `this` comes from the call.
     #[default]
     Function,
+    /// A method of an object literal: an ordinary function without a `prototype`.
+    Method,
     /// An arrow function: `this` (and the home class) are those of the frame that created it.
     Arrow,
     /// A class constructor: only `new` may call it.

@@ -618,7 +618,6 @@ pub(super) fn has_own(machine: &Machine, value: &Value, key: &Value) -> bool {
 }
 
 /// Whether a function of the program has a property `prototype`. ECMA-262 §10.2.5 MakeConstructor, §15.5.3 InstantiateGeneratorFunctionObject.
-/// Deviation: a method of an object literal counts as a function.
 fn has_prototype_property(machine: &Machine, closure: &Closure) -> bool {
     let function = machine.program.functions.get(closure.function as usize);
     closure.class.is_some()

@@ -79,7 +79,8 @@ impl Verifier<'_> {
         {
             return error(format!("`{}` cannot return a promise", function.name));
         }
-        if function.is_generator && (function.is_async || function.kind != FunctionKind::Function) {
+        let is_function = matches!(function.kind, FunctionKind::Function | FunctionKind::Method);
+        if function.is_generator && (function.is_async || !is_function) {
             return error(format!("`{}` cannot be a generator", function.name));
         }
         if let Some(slot) = function.handlers.iter().filter_map(|handler| handler.slot).max()

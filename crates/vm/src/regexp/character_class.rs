@@ -10,11 +10,11 @@ const STRING_CLASSES_UNSUPPORTED: &str =
 pub const STRING_PROPERTIES: [&str; 7] = [
     "Basic_Emoji",
     "Emoji_Keycap_Sequence",
-    "RGI_Modifier_Sequence",
-    "RGI_Flag_Sequence",
     "RGI_Emoji",
     "RGI_Emoji_Flag_Sequence",
+    "RGI_Emoji_Modifier_Sequence",
     "RGI_Emoji_Tag_Sequence",
+    "RGI_Emoji_ZWJ_Sequence",
 ];
 
 /// Edges of the set of white space and line terminators. ECMA-262 §12.2 White Space, §12.3 Line Terminators.
