@@ -69,6 +69,9 @@ define(Array, 'fromAsync', (...args) => methods.fromAsync(...args));
 
 const timeoutSignal = AbortSignal.timeout;
 
+/** Characters of the output of a program that are kept. The machine ends a program that prints more. */
+const MOST_OUTPUT = 64 << 20;
+
 const macrotask = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Ends the running program, if it has not ended: `(error) => void`. */
@@ -78,7 +81,8 @@ async function run({ source, input, answers, order }) {
   const lines = [];
   let end;
   // The output of a program is well-formed Unicode: a lone surrogate becomes U+FFFD. A program that has ended prints nothing.
-  const write = (text, _, done) => { end ?? lines.push(untraced(text.slice(0, -1)).toWellFormed()); done(); };
+  let left = MOST_OUTPUT;
+  const write = (text, _, done) => { if (!end && (left -= text.length) >= 0) lines.push(untraced(text.slice(0, -1)).toWellFormed()); done(); };
   const console = new Console({ stdout: new Writable({ decodeStrings: false, write }), colorMode: false });
   class TimeoutError extends Error { constructor(message) { super(message); this.name = 'TimeoutError'; } }
   const counts = new Map();
@@ -232,12 +236,14 @@ process.on('uncaughtException', (error) => unhandled(error));
 
 // Those handlers would also swallow an error of this script.
 try {
-  const results = [];
+  let separator = '[';
   for (const program of JSON.parse(readFileSync(0, 'utf8'))) {
     const begun = performance.now();
-    results.push({ ...(await run(program)), ms: performance.now() - begun });
+    const result = { ...(await run(program)), ms: performance.now() - begun };
+    process.stdout.write(separator + JSON.stringify(result));
+    separator = ',';
   }
-  process.stdout.write(JSON.stringify(results));
+  process.stdout.write(separator === '[' ? '[]' : ']');
 } catch (error) {
   process.stderr.write(`${error?.stack ?? String(error)}\n`);
   process.exit(1);
