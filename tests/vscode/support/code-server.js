@@ -20,6 +20,9 @@ const SETTINGS = {
   "extensions.ignoreRecommendations": true,
   "chat.commandCenter.enabled": false,
   "git.enabled": false,
+  // The search for ports to forward lists the open files of all processes, those of other tests too, every few seconds.
+  "remote.autoForwardPorts": false,
+  "remote.autoForwardPortsSource": "output",
   // A hover covers the rows below it, and stays when its own row is drawn anew.
   "workbench.hover.delay": 3_600_000,
 };
