@@ -11,7 +11,7 @@ use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::{Memory, Store};
 use runstate::time::Millis;
 use runstate::value::Json;
-use runstate::work::{Failure, Task, WorkerEvent};
+use runstate::work::{Backoff, Failure, Task, WorkerEvent};
 use serde_json::json;
 
 use crate::scene::program;
@@ -69,6 +69,8 @@ async fn answer(task: Task<Work>) -> Result<Json, Failure> {
 /// Answers calls until it is killed, and reports each call that it has answered.
 async fn serve(folder: &Path) {
     let worker = open_files(folder).await.worker(std::process::id().to_string()).handle("cc", 4, answer);
+    // A call whose workers were killed repeatedly counts as one that kills them, and fails.
+    let worker = worker.backoff(Backoff { attempts: u32::MAX, ..Backoff::default() });
     let worker = worker.lease(Millis::seconds(1)).on_event(|event| {
         if let WorkerEvent::Answered { work, .. } = event {
             report_completed(&work.claimed.call);
@@ -100,8 +102,16 @@ fn killed_workers_answer_every_call_of_all_tasks_once() {
     let repeated: Vec<_> = reports.iter().filter(|(_, times)| **times > 1).collect();
     assert!(repeated.is_empty(), "answered more than once: {repeated:?}");
     block_on(async {
-        let of_run = CallListing { execution: Some("run".to_owned()), limit: Some(1_000), ..CallListing::default() };
-        let rows = cvm.calls(&of_run).await.unwrap().items;
+        let mut of_run = CallListing { execution: Some("run".to_owned()), ..CallListing::default() };
+        let mut rows = Vec::new();
+        loop {
+            let page = cvm.calls(&of_run).await.unwrap();
+            rows.extend(page.items);
+            of_run.cursor = page.next;
+            if of_run.cursor.is_none() {
+                break;
+            }
+        }
         assert_eq!(rows.len(), calls);
         assert!(rows.iter().all(|row| row.outcome.as_deref() == Some("answered")), "{rows:?}");
         let calm = open(Arc::new(Memory::new())).await;
