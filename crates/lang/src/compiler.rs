@@ -44,17 +44,25 @@ pub(super) enum ControlScope<'a> {
     Hidden(u16),
     /// The iterator in a hidden slot, which an exit closes; whether it is used asynchronously.
     Iterator(u16, bool),
-    /// The block of a `try` with `catch`, and the code of exits from it, whose errors it does not catch.
-    Catch(Vec<(u32, u32)>),
+    /// The block of a `try` with `catch`. The code of exits that may throw is after it, once for each, so that it does not catch their errors.
+    Catch(Vec<SharedExit>),
     /// A `try` with `finally`: an exit runs the block first.
     Finally { kind: u16, value: u16, entry: Label, exits: Vec<DeferredExit> },
 }
 
-/// An exit from a `try` that continues after `finally`.
+/// An exit from a `try` that continues after the block.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum DeferredExit {
     Return,
     Jump(Label, usize),
+}
+
+/// The code of an exit from a block, to which all such exits jump.
+pub(super) struct SharedExit {
+    pub(super) exit: DeferredExit,
+    pub(super) label: Label,
+    /// The location of the first of them.
+    pub(super) location: (u32, u32),
 }
 
 /// A function under construction.

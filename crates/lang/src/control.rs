@@ -11,7 +11,7 @@ use runstate_vm::op::Op;
 use runstate_vm::program::PromiseUse;
 use serde_json::json;
 
-use super::compiler::{Compiler, ControlScope, DeferredExit, Storage};
+use super::compiler::{Compiler, ControlScope, DeferredExit, SharedExit, Storage};
 use super::function_code::{InstructionArg, Label};
 use super::{async_await, destructuring, diagnostic, generator};
 
@@ -294,7 +294,7 @@ fn try_catch<'a>(
         compiler.enter_scope(statement.block.scope_id.get());
         return compiler.statements(&statement.block.body);
     };
-    let mut start = compiler.current.code.next_index();
+    let start = compiler.current.code.next_index();
     compiler.current.control.push(ControlScope::Catch(Vec::new()));
     compiler.enter_scope(statement.block.scope_id.get());
     compiler.statements(&statement.block.body);
@@ -305,10 +305,6 @@ fn try_catch<'a>(
     let (caught, end) = (compiler.new_label(), compiler.new_label());
     let stop = compiler.current.code.next_index();
     compiler.jump(Op::Jump, end);
-    for (exit, after) in exits {
-        compiler.current.code.add_handler(start, exit, caught);
-        start = after;
-    }
     compiler.current.code.add_handler(start, stop, caught);
     compiler.bind_label(caught);
     compiler.set_location(handler.span);
@@ -319,5 +315,13 @@ fn try_catch<'a>(
         Some(pattern) => destructuring::bind(compiler, pattern, true),
     }
     compiler.statements(&handler.body.body);
+    if !exits.is_empty() {
+        compiler.jump(Op::Jump, end);
+    }
+    for SharedExit { exit, label, location } in exits {
+        compiler.current.code.set_location(location);
+        compiler.bind_label(label);
+        compiler.emit_exit(exit);
+    }
     compiler.bind_label(end);
 }

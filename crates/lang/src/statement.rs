@@ -9,7 +9,7 @@ use oxc_span::{GetSpan, Span};
 use runstate_vm::op::Op;
 use runstate_vm::program::FunctionKind;
 
-use super::compiler::{Compiler, ControlScope, DeferredExit};
+use super::compiler::{Compiler, ControlScope, DeferredExit, SharedExit};
 use super::function_code::Label;
 use super::{assignment, class, control, destructuring, diagnostic, enumeration, function, generator};
 
@@ -364,14 +364,13 @@ impl<'a> Compiler<'a, '_> {
             DeferredExit::Jump(_, depth) => depth,
         };
         let mut cleared = Vec::new();
-        let (mut left_blocks, mut may_throw) = (Vec::new(), false);
         for at in (floor..self.current.control.len()).rev() {
-            match &mut self.current.control[at] {
+            let (outer, [scope, ..]) = self.current.control.split_at_mut(at) else { continue };
+            match scope {
                 ControlScope::Hidden(slot) if exit != DeferredExit::Return => cleared.push(*slot),
                 ControlScope::Iterator(slot, is_async) => {
                     let (slot, is_async) = (*slot, *is_async);
                     generator::close_iterator(self, slot, is_async);
-                    may_throw = true;
                 }
                 ControlScope::Finally { kind, value, entry, exits } => {
                     let (kind, value, entry) = (*kind, *value, *entry);
@@ -387,9 +386,19 @@ impl<'a> Compiler<'a, '_> {
                     self.push_number(number as f64 + 2.0);
                     self.emit_slot(Op::Store, kind);
                     self.jump(Op::Jump, entry);
-                    return self.exclude_exit(left_blocks, may_throw);
+                    return;
                 }
-                ControlScope::Catch(_) => left_blocks.push((at, self.current.code.next_index())),
+                ControlScope::Catch(_) if !closes_iterator(&outer[floor..]) => {}
+                ControlScope::Catch(exits) => {
+                    let known = exits.iter().find(|shared| shared.exit == exit).map(|shared| shared.label);
+                    let label = known.unwrap_or_else(|| {
+                        let (label, location) = (self.current.code.new_label(), self.current.code.location());
+                        exits.push(SharedExit { exit, label, location });
+                        label
+                    });
+                    self.clear_all(&cleared);
+                    return self.jump(Op::Jump, label);
+                }
                 ControlScope::Hidden(_) | ControlScope::Target { .. } => {}
             }
         }
@@ -397,17 +406,6 @@ impl<'a> Compiler<'a, '_> {
         match exit {
             DeferredExit::Return => self.emit(Op::Return),
             DeferredExit::Jump(to, _) => self.jump(Op::Jump, to),
-        }
-        self.exclude_exit(left_blocks, may_throw);
-    }
-
-    /// Excludes the code of an exit from the blocks of `try` that it has left, each with the index where its code begins.
-    fn exclude_exit(&mut self, left_blocks: Vec<(usize, u32)>, may_throw: bool) {
-        let end = self.current.code.next_index();
-        for (at, start) in left_blocks.into_iter().filter(|_| may_throw) {
-            if let Some(ControlScope::Catch(exits)) = self.current.control.get_mut(at) {
-                exits.push((start, end));
-            }
         }
     }
 
@@ -434,6 +432,12 @@ impl<'a> Compiler<'a, '_> {
             }
         }
     }
+}
+
+/// Whether an exit through these scopes closes an iterator before a `finally` block runs.
+fn closes_iterator(scopes: &[ControlScope<'_>]) -> bool {
+    let mut before_finally = scopes.iter().rev().take_while(|scope| !matches!(scope, ControlScope::Finally { .. }));
+    before_finally.any(|scope| matches!(scope, ControlScope::Iterator(..)))
 }
 
 fn function_of<'d, 'a>(declaration: &'d Declaration<'a>) -> Option<&'d Function<'a>> {
