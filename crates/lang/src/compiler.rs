@@ -42,8 +42,8 @@ pub(super) enum ControlScope<'a> {
     Target { labels: Vec<&'a str>, leave: Label, next: Option<Label>, plain_break: bool },
     /// A hidden slot in use, which an early exit clears.
     Hidden(u16),
-    /// The iterator in a hidden slot, which an exit closes; whether it is used asynchronously.
-    Iterator(u16, bool),
+    /// The iterator in a hidden slot, which an exit closes. The code of exits from inner iterators is after its use, once for each.
+    Iterator { slot: u16, is_async: bool, exits: Vec<SharedExit> },
     /// The block of a `try` with `catch`. The code of exits that may throw is after it, once for each, so that it does not catch their errors.
     Catch(Vec<SharedExit>),
     /// A `try` with `finally`: an exit runs the block first.

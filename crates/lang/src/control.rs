@@ -11,7 +11,7 @@ use runstate_vm::op::Op;
 use runstate_vm::program::PromiseUse;
 use serde_json::json;
 
-use super::compiler::{Compiler, ControlScope, DeferredExit, SharedExit, Storage};
+use super::compiler::{Compiler, ControlScope, DeferredExit, Storage};
 use super::function_code::{InstructionArg, Label};
 use super::{async_await, destructuring, diagnostic, generator};
 
@@ -174,6 +174,7 @@ fn iterate<'a>(
             }
         }
     }
+    compiler.current.control.push(ControlScope::Hidden(slot));
     let iterator_use = if closes { generator::begin_use(compiler, slot, awaited.is_some()) } else { None };
     // The scope is entered again in each iteration: closures of one do not see the variables of another.
     compiler.enter_scope(scope);
@@ -189,11 +190,10 @@ fn iterate<'a>(
             }
         }
     }
-    compiler.current.control.push(ControlScope::Hidden(slot));
     loop_body(compiler, body, labels, leave, next);
-    compiler.current.control.pop();
     if let Some(iterator_use) = iterator_use {
         iterator_use.end(compiler, left.span(), |compiler| compiler.jump(Op::Jump, next));
+        compiler.current.control.pop();
         compiler.bind_label(leave);
         generator::close_iterator(compiler, slot, awaited.is_some());
         if awaited.is_some() {
@@ -206,6 +206,7 @@ fn iterate<'a>(
         compiler.bind_label(end);
         return compiler.current.code.release_hidden_slot(slot);
     }
+    compiler.current.control.pop();
     compiler.jump(Op::Jump, next);
     compiler.bind_label(end);
     if let Some(awaited) = awaited {
@@ -318,10 +319,6 @@ fn try_catch<'a>(
     if !exits.is_empty() {
         compiler.jump(Op::Jump, end);
     }
-    for SharedExit { exit, label, location } in exits {
-        compiler.current.code.set_location(location);
-        compiler.bind_label(label);
-        compiler.emit_exit(exit);
-    }
+    compiler.emit_shared_exits(exits);
     compiler.bind_label(end);
 }

@@ -157,7 +157,7 @@ pub(super) struct IteratorUse {
 /// Begins the code that uses an iterator, if the program may have iterators of its own.
 pub(super) fn begin_use(compiler: &mut Compiler<'_, '_>, slot: u16, is_async: bool) -> Option<IteratorUse> {
     compiler.plan.has_iterators.then(|| {
-        compiler.current.control.push(ControlScope::Iterator(slot, is_async));
+        compiler.current.control.push(ControlScope::Iterator { slot, is_async, exits: Vec::new() });
         IteratorUse { slot, is_async, start: compiler.current.code.next_index() }
     })
 }
@@ -165,7 +165,10 @@ pub(super) fn begin_use(compiler: &mut Compiler<'_, '_>, slot: u16, is_async: bo
 impl IteratorUse {
     /// Ends the code. Then comes that for errors, which begins where no path arrives.
     pub(super) fn end(&self, compiler: &mut Compiler<'_, '_>, span: Span, after: impl FnOnce(&mut Compiler<'_, '_>)) {
-        compiler.current.control.pop();
+        let exits = match compiler.current.control.pop() {
+            Some(ControlScope::Iterator { exits, .. }) => exits,
+            _ => Vec::new(),
+        };
         let (end, thrown, closed, failed) =
             (compiler.current.code.next_index(), compiler.new_label(), compiler.new_label(), compiler.new_label());
         after(compiler);
@@ -183,5 +186,9 @@ impl IteratorUse {
         compiler.bind_label(closed);
         compiler.emit(Op::Throw);
         compiler.current.code.add_iterator_handlers((start, stop, failed), (self.start, end, thrown), self.slot);
+        let (slot, is_async) = (self.slot, self.is_async);
+        compiler.current.control.push(ControlScope::Iterator { slot, is_async, exits: Vec::new() });
+        compiler.emit_shared_exits(exits);
+        compiler.current.control.pop();
     }
 }

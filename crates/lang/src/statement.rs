@@ -364,13 +364,16 @@ impl<'a> Compiler<'a, '_> {
             DeferredExit::Jump(_, depth) => depth,
         };
         let mut cleared = Vec::new();
+        let mut closed = false;
         for at in (floor..self.current.control.len()).rev() {
             let (outer, [scope, ..]) = self.current.control.split_at_mut(at) else { continue };
             match scope {
                 ControlScope::Hidden(slot) if exit != DeferredExit::Return => cleared.push(*slot),
-                ControlScope::Iterator(slot, is_async) => {
+                // The innermost iterator is closed here, with the location of this exit.
+                ControlScope::Iterator { slot, is_async, .. } if !closed => {
                     let (slot, is_async) = (*slot, *is_async);
                     generator::close_iterator(self, slot, is_async);
+                    closed = true;
                 }
                 ControlScope::Finally { kind, value, entry, exits } => {
                     let (kind, value, entry) = (*kind, *value, *entry);
@@ -389,7 +392,7 @@ impl<'a> Compiler<'a, '_> {
                     return;
                 }
                 ControlScope::Catch(_) if !closes_iterator(&outer[floor..]) => {}
-                ControlScope::Catch(exits) => {
+                ControlScope::Iterator { exits, .. } | ControlScope::Catch(exits) => {
                     let known = exits.iter().find(|shared| shared.exit == exit).map(|shared| shared.label);
                     let label = known.unwrap_or_else(|| {
                         let (label, location) = (self.current.code.new_label(), self.current.code.location());
@@ -406,6 +409,15 @@ impl<'a> Compiler<'a, '_> {
         match exit {
             DeferredExit::Return => self.emit(Op::Return),
             DeferredExit::Jump(to, _) => self.jump(Op::Jump, to),
+        }
+    }
+
+    /// Emits the code of exits after the block that they leave.
+    pub(super) fn emit_shared_exits(&mut self, exits: Vec<SharedExit>) {
+        for SharedExit { exit, label, location } in exits {
+            self.current.code.set_location(location);
+            self.bind_label(label);
+            self.emit_exit(exit);
         }
     }
 
@@ -437,7 +449,7 @@ impl<'a> Compiler<'a, '_> {
 /// Whether an exit through these scopes closes an iterator before a `finally` block runs.
 fn closes_iterator(scopes: &[ControlScope<'_>]) -> bool {
     let mut before_finally = scopes.iter().rev().take_while(|scope| !matches!(scope, ControlScope::Finally { .. }));
-    before_finally.any(|scope| matches!(scope, ControlScope::Iterator(..)))
+    before_finally.any(|scope| matches!(scope, ControlScope::Iterator { .. }))
 }
 
 fn function_of<'d, 'a>(declaration: &'d Declaration<'a>) -> Option<&'d Function<'a>> {
