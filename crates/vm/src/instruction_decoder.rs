@@ -1,7 +1,7 @@
 //! Decodes the wire form of instructions: each operation's argument in the form that `op.rs` documents.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use runstate_value::{SortedMap, from_value, json_text};
 use serde_json::Value as Json;
@@ -36,6 +36,7 @@ impl InstructionDecoder {
             stack_depths: Vec::new(),
             owners: Vec::new(),
             named_globals,
+            linked: OnceLock::new(),
         };
         if named_globals {
             // Slot 0 is the input, as in a compiled program.

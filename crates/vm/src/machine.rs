@@ -160,6 +160,7 @@ impl SuspendedCall {
 }
 
 /// A name of the program with the results of its lookups.
+#[derive(Debug)]
 pub(super) struct LinkedName {
     pub(super) key: Value,
     pub(super) methods: Methods,
@@ -169,6 +170,7 @@ pub(super) struct LinkedName {
 }
 
 /// The frame of a function that is called by pushing it.
+#[derive(Debug)]
 pub(super) struct PlainFrame {
     pub(super) entry: u32,
     pub(super) params: u16,
@@ -194,6 +196,7 @@ impl PlainFrame {
 }
 
 /// The tables of a program in the form that the interpreter uses.
+#[derive(Debug)]
 pub(super) struct LinkedProgram {
     pub(super) constants: Vec<Value>,
     pub(super) names: Vec<LinkedName>,
@@ -291,7 +294,7 @@ impl std::fmt::Debug for Machine {
 
 impl Machine {
     pub(super) fn blank(program: Arc<VerifiedProgram>, limits: Limits) -> Machine {
-        let linked = Arc::new(LinkedProgram::link(&program));
+        let linked = Arc::clone(program.linked.get_or_init(|| Arc::new(LinkedProgram::link(&program))));
         Machine {
             program,
             linked,

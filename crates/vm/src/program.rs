@@ -1,7 +1,7 @@
 //! Bytecode in its wire form and decoded. `instruction_decoder.rs` reads the wire form. Code that passed `VerifiedProgram::decode` cannot jump
 //! out of its function, name a slot that does not exist or underflow the operand stack.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use runstate_value::SortedMap;
 use schemars::JsonSchema;
@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 
 use super::globals::HostFunction;
 use super::instruction_decoder::InstructionDecoder;
+use super::machine::LinkedProgram;
 use super::value::Symbol;
 use super::verifier;
 
@@ -391,6 +392,8 @@ pub struct VerifiedProgram {
     pub owners: Vec<u32>,
     /// Whether the program has no ENTER: globals are found by name, and a global that was never stored "is not defined".
     pub named_globals: bool,
+    /// The form that machines run. The first machine creates it.
+    pub(super) linked: OnceLock<Arc<LinkedProgram>>,
 }
 
 impl VerifiedProgram {
