@@ -24,17 +24,25 @@ pub struct Catalog {
 impl Catalog {
     /// Checks the declarations and creates the catalog.
     pub fn new(collections: &[&'static Collection]) -> Result<Self, CatalogError> {
-        let mut catalog = Self::default();
+        let mut names = SortedSet::default();
+        if let Some(twice) = collections.iter().find(|collection| names.insert(collection.name, ()).is_some()) {
+            return Err(CatalogError { collection: twice.name.to_owned(), problem: "is declared twice".to_owned() });
+        }
+        Self::default().with(collections)
+    }
+
+    /// The catalog with these collections too. They replace those of the same names.
+    pub fn with(&self, collections: &[&'static Collection]) -> Result<Self, CatalogError> {
+        let mut catalog = self.clone();
         for &collection in collections {
             let error = |problem: String| CatalogError { collection: collection.name.to_owned(), problem };
             verify(collection).map_err(error)?;
-            if catalog.collections.insert(collection.name, collection).is_some() {
-                return Err(error("is declared twice".to_owned()));
-            }
+            catalog.collections.insert(collection.name, collection);
         }
-        for collection in catalog.collections.values() {
+        // The collections that were here before refer to names that remain.
+        for collection in collections {
             for reference in collection.references() {
-                if !catalog.collections.contains_key(reference.collection) {
+                if catalog.get(reference.collection).is_none() {
                     let problem =
                         format!("`{}` refers to `{}`, which is not declared", reference.field, reference.collection);
                     return Err(CatalogError { collection: collection.name.to_owned(), problem });
@@ -43,13 +51,6 @@ impl Catalog {
         }
         view::verify(&catalog).map_err(|(collection, problem)| CatalogError { collection, problem })?;
         Ok(catalog)
-    }
-
-    /// The catalog with these collections too. They replace those of the same names.
-    pub fn with(&self, collections: &[&'static Collection]) -> Result<Self, CatalogError> {
-        let is_replaced = |kept: &&'static Collection| collections.iter().any(|new| new.name == kept.name);
-        let kept = self.iter().filter(|kept| !is_replaced(kept));
-        Self::new(&kept.chain(collections.iter().copied()).collect::<Vec<_>>())
     }
 
     /// Whether documents that belong to those of `collection` have parts of their own. An export of one document leaves those of such a
@@ -249,6 +250,21 @@ mod tests {
     const INCOMPLETE: Collection = Collection { indexes: &[], shard: Some(ShardKey::Ranged("y")), ..ROWS };
     const UNINDEXED: Collection = Collection { indexes: &[], shard: Some(ShardKey::Ranged("x")), ..ROWS };
     const SHARDED: Collection = Collection { shard: Some(ShardKey::Ranged("x")), ..ROWS };
+
+    const PART: Collection = Collection::new("a.c", 1).fields(&[Field::id("b").references("a.b")]);
+    const LOST: Collection = Collection::new("a.d", 1).fields(&[Field::id("b").references("a.absent")]);
+
+    #[test]
+    fn added_collections_refer_to_those_before_and_replace_their_names() {
+        let one = Catalog::new(&[&VALID]).unwrap();
+        let two = one.with(&[&PART]).unwrap();
+        assert_eq!(two.iter().map(|collection| collection.name).collect::<Vec<_>>(), ["a.b", "a.c"]);
+        assert_eq!(two.with(&[&SHARDED]).unwrap().get("a.b").unwrap().shard, SHARDED.shard);
+        let problem = |added: &'static Collection| two.with(&[added]).unwrap_err().problem;
+        assert_eq!(problem(&LOST), "`b` refers to `a.absent`, which is not declared");
+        assert_eq!(problem(&TWICE), "field `x` is declared twice");
+        assert!(one.get("a.c").is_none());
+    }
 
     #[test]
     fn shard_keys_follow_the_rules_of_unique_indexes_and_writes() {

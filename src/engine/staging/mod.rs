@@ -77,9 +77,8 @@ const STALL_TIMEOUT: Millis = Millis(200);
 
 /// `catalog` with the engine's own collections: all collections that an engine over `catalog` uses.
 pub fn catalog(catalog: &Catalog) -> Result<Catalog, Error> {
-    let own_collections = COLLECTIONS.iter().copied().filter(|own| catalog.get(own.name).is_none());
-    let all: Vec<&'static Collection> = catalog.iter().chain(own_collections).collect();
-    Catalog::new(&all).map_err(|error| Error::internal(error.to_string()))
+    let own = COLLECTIONS.iter().copied().filter(|own| catalog.get(own.name).is_none());
+    catalog.with(&own.collect::<Vec<_>>()).map_err(|error| Error::internal(error.to_string()))
 }
 
 /// Stages rows, commits `batch`, which refers to them, and removes the rows that it replaces.
