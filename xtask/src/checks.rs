@@ -28,19 +28,16 @@ pub fn lock_file(step: &mut StepContext) -> Result<(), XtaskError> {
     ProgramCall::new("git").words("diff --exit-code --stat -- Cargo.lock").run(step)
 }
 
-/// The features with a driver or an HTTP client. Each compiles its own copies of 40 to 100 dependencies, because it needs other features of them, so a
-/// short run checks them only together, in the command line.
-const FEATURES_WITH_DRIVERS: [&str; 4] = ["mongodb", "object-store", "postgres", "webhook"];
-
-/// Checks the library without features and with each native feature alone, and the command line as the README builds it. The lints check only all
-/// features together; the build of the package denies warnings, so it checks the features of each WebAssembly module. `cargo hack` is not used: it
-/// checks a workspace's default members instead of its root package.
+/// Checks the library without features, and the command line as the README builds it; the full form also each native feature alone. The lints check
+/// only all features together; the build of the package denies warnings, so it checks the features of each WebAssembly module. `cargo hack` is not
+/// used: it checks a workspace's default members instead of its root package.
 pub fn features(workspace: &Workspace, length: Length, step: &mut StepContext) -> Result<(), XtaskError> {
     let check = || ProgramCall::cargo("check --package runstate --no-default-features");
     run_without_warnings(check(), step)?;
-    let is_checked = |name: &String| length == Length::Full || !FEATURES_WITH_DRIVERS.contains(&name.as_str());
-    for feature in workspace.native_features().into_iter().filter(is_checked) {
-        run_without_warnings(check().arg("--features").arg(&feature), step)?;
+    if length == Length::Full {
+        for feature in workspace.native_features() {
+            run_without_warnings(check().arg("--features").arg(&feature), step)?;
+        }
     }
     run_without_warnings(ProgramCall::cargo("check --package runstate --package runstate-cli --all-targets"), step)
 }
