@@ -24,19 +24,18 @@ pub struct Catalog {
 impl Catalog {
     /// Checks the declarations and creates the catalog.
     pub fn new(collections: &[&'static Collection]) -> Result<Self, CatalogError> {
-        let mut names = SortedSet::default();
-        if let Some(twice) = collections.iter().find(|collection| names.insert(collection.name, ()).is_some()) {
-            return Err(CatalogError { collection: twice.name.to_owned(), problem: "is declared twice".to_owned() });
-        }
         Self::default().with(collections)
     }
 
     /// The catalog with these collections too. They replace those of the same names.
     pub fn with(&self, collections: &[&'static Collection]) -> Result<Self, CatalogError> {
-        let mut catalog = self.clone();
+        let (mut catalog, mut names) = (self.clone(), SortedSet::default());
         for &collection in collections {
             let error = |problem: String| CatalogError { collection: collection.name.to_owned(), problem };
             verify(collection).map_err(error)?;
+            if names.insert(collection.name, ()).is_some() {
+                return Err(error("is declared twice".to_owned()));
+            }
             catalog.collections.insert(collection.name, collection);
         }
         // The collections that were here before refer to names that remain.
@@ -263,6 +262,7 @@ mod tests {
         let problem = |added: &'static Collection| two.with(&[added]).unwrap_err().problem;
         assert_eq!(problem(&LOST), "`b` refers to `a.absent`, which is not declared");
         assert_eq!(problem(&TWICE), "field `x` is declared twice");
+        assert_eq!(two.with(&[&ROWS, &SHARDED]).unwrap_err().problem, "is declared twice");
         assert!(one.get("a.c").is_none());
     }
 

@@ -400,7 +400,8 @@ impl DecodedProgram {
 
     /// The value for the engine's cache.
     pub fn into_cached(self) -> CachedValue {
-        let bytes = 64 * self.program.code.len() as u64;
+        // 64 bytes of an instruction, and 24 of its form that machines run.
+        let bytes = (64 + 24) * self.program.code.len() as u64;
         CachedValue::new(self, bytes)
     }
 }
