@@ -2,7 +2,7 @@
 
 use wasm_bindgen_test::wasm_bindgen_test;
 
-#[path = "../documents/cases.rs"]
+#[path = "../stores/documents/cases.rs"]
 mod cases;
 
 use super::{fresh_name, reopener};

@@ -1,7 +1,7 @@
 //! Tests of the IndexedDB store in a real browser, the conformance suite included. The same tests run in a window and
 //! in a dedicated worker.
 
-#[path = "../apps/agreement.rs"]
+#[path = "../stores/apps/agreement.rs"]
 mod agreement;
 mod browser_faults;
 mod changes;
@@ -10,10 +10,10 @@ mod documents;
 mod durability;
 mod fixture;
 #[allow(dead_code, reason = "tests of the domain need more of it")]
-#[path = "../apps/graph.rs"]
+#[path = "../stores/apps/graph.rs"]
 mod graph;
 mod search;
-#[path = "../apps/search_documents.rs"]
+#[path = "../stores/apps/search_documents.rs"]
 mod search_documents;
 mod step_graphs;
 mod upgrades;

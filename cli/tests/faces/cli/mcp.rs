@@ -1,0 +1,191 @@
+//! `mcp`: a client of the official library drives the real binary over its standard input and output.
+
+#![allow(deprecated, reason = "clients of protocol versions before 2026-07-28 subscribe to one resource at a time")]
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rmcp::model::{
+    CallToolRequestParams, CallToolResult, ReadResourceRequestParams, ResourceContents,
+    ResourceUpdatedNotificationParam, SubscribeRequestParams,
+};
+use rmcp::service::{NotificationContext, RunningService, ServiceError};
+use rmcp::transport::TokioChildProcess;
+use rmcp::{ClientHandler, RoleClient, ServiceExt};
+use serde_json::{Value as Json, json};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::support::{CliFixture, GREET, block_on};
+
+/// A client that records the resources that changed.
+struct Client(UnboundedSender<String>);
+
+impl ClientHandler for Client {
+    async fn on_resource_updated(&self, updated: ResourceUpdatedNotificationParam, _: NotificationContext<RoleClient>) {
+        self.0.send(updated.uri).unwrap();
+    }
+
+    async fn on_resource_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.0.send("list".to_owned()).unwrap();
+    }
+}
+
+struct McpConnection {
+    service: RunningService<RoleClient, Client>,
+    changed: UnboundedReceiver<String>,
+}
+
+impl McpConnection {
+    async fn open(scene: &CliFixture, args: &[&str]) -> Self {
+        let words: Vec<&str> = std::iter::once("mcp").chain(args.iter().copied()).collect();
+        let transport = TokioChildProcess::new(tokio::process::Command::from(scene.command(&words))).unwrap();
+        let (sender, changed) = unbounded_channel();
+        Self { service: Client(sender).serve(transport).await.unwrap(), changed }
+    }
+
+    async fn call(&self, tool: &str, arguments: Json) -> Result<CallToolResult, ServiceError> {
+        let Json::Object(arguments) = arguments else { panic!("{arguments} is not an object") };
+        self.service.call_tool(CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)).await
+    }
+
+    /// Calls a tool that succeeds.
+    async fn result(&self, tool: &str, arguments: Json) -> Json {
+        let result = self.call(tool, arguments).await.unwrap();
+        assert_ne!(result.is_error, Some(true), "{result:?}");
+        result.structured_content.unwrap_or_default()
+    }
+
+    /// Calls a tool that fails.
+    async fn error(&self, tool: &str, arguments: Json) -> Json {
+        let result = self.call(tool, arguments).await.unwrap();
+        assert_eq!(result.is_error, Some(true), "{result:?}");
+        result.structured_content.unwrap()
+    }
+
+    async fn read(&self, uri: &str) -> String {
+        let contents = self.service.read_resource(ReadResourceRequestParams::new(uri)).await.unwrap().contents;
+        match contents.as_slice() {
+            [ResourceContents::TextResourceContents { text, .. }] => text.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn tools(&self) -> Vec<rmcp::model::Tool> {
+        self.service.list_all_tools().await.unwrap()
+    }
+
+    /// Waits for a notification about this resource, among others.
+    async fn wait_for(&mut self, uri: &str) {
+        let changed = async { while self.changed.recv().await.unwrap() != uri {} };
+        tokio::time::timeout(Duration::from_secs(60), changed).await.unwrap();
+    }
+
+    async fn close(self) {
+        self.service.cancel().await.unwrap();
+    }
+}
+
+#[test]
+fn a_client_loads_starts_reads_and_answers() {
+    let scene = CliFixture::new();
+    block_on(async {
+        let mut client = McpConnection::open(&scene, &[]).await;
+        let loaded = client.result("cvm_load", json!({ "name": "greet", "source": GREET })).await;
+        assert_eq!(loaded["name"], "greet");
+        client.service.subscribe(SubscribeRequestParams::new("runstate://calls")).await.unwrap();
+        let started = client.result("cvm_start", json!({ "program": "greet", "id": "g 1/ä" })).await;
+        assert_eq!(started["status"], "waiting_cc");
+        client.wait_for("runstate://calls").await;
+
+        let calls: Json = serde_json::from_str(&client.read("runstate://calls").await).unwrap();
+        assert_eq!(calls[0]["prompt"], "Who is there?");
+        let resources = client.service.list_all_resources().await.unwrap();
+        let execution = resources.iter().find(|one| one.name == "g 1/ä").unwrap();
+        assert_eq!(execution.description.as_deref(), Some("greet is waiting_cc: Who is there?"));
+
+        let answered = client.result("cvm_answer", json!({ "id": "g 1/ä", "answer": "Ada" })).await;
+        assert_eq!(answered["status"], "waiting_cc");
+        assert_eq!(client.read(&format!("{}/output", execution.uri)).await, "Hello, Ada");
+        let view: Json = serde_json::from_str(&client.read(&execution.uri).await).unwrap();
+        assert_eq!((&view["status"], &view["calls"][0]["prompt"]), (&json!("waiting_cc"), &json!("All fine?")));
+
+        let error = client.error("cvm_answer", json!({ "id": "g 1/ä", "answer": "maybe" })).await;
+        assert_eq!((&error["code"], &error["details"]["choices"]), (&json!("invalid_answer"), &json!(["yes", "no"])));
+        let error = client.error("cvm_start", json!({ "progam": "greet" })).await;
+        assert_eq!(error["message"], "cvm.start has no option `progam`; did you mean `program`?");
+        client.close().await;
+    });
+}
+
+#[test]
+fn a_call_that_another_process_opens_is_notified() {
+    let scene = CliFixture::with("greet", GREET);
+    block_on(async {
+        let mut client = McpConnection::open(&scene, &[]).await;
+        client.service.subscribe(SubscribeRequestParams::new("runstate://executions/r1/calls")).await.unwrap();
+        scene.run(&["start", "greet", "--id", "r1"]).expect_exit(3);
+        client.wait_for("runstate://executions/r1/calls").await;
+        client.close().await;
+    });
+}
+
+#[test]
+fn every_operation_is_a_tool_and_read_only_serves_queries() {
+    let scene = CliFixture::greeting("g");
+    block_on(async {
+        let client = McpConnection::open(&scene, &[]).await;
+        let all = client.tools().await;
+        let writes = |tool: &&rmcp::model::Tool| tool.annotations.as_ref().unwrap().read_only_hint == Some(false);
+        let names =
+            |tools: &[rmcp::model::Tool]| tools.iter().map(|tool| tool.name.to_string()).collect::<BTreeSet<_>>();
+        assert!(all.iter().any(|tool| tool.name == "cvm_load") && all.iter().any(|tool| tool.name == "store_info"));
+        let start = all.iter().find(|tool| tool.name == "cvm_start").unwrap();
+        assert_eq!(start.input_schema["required"], json!(["program"]));
+        assert_eq!(start.input_schema["properties"]["commandId"]["type"], "string");
+        client.close().await;
+
+        let client = McpConnection::open(&scene, &["--read-only"]).await;
+        let queries = client.tools().await;
+        assert!(!queries.iter().any(|tool| writes(&tool)));
+        assert_eq!(names(&queries).len(), all.len() - all.iter().filter(writes).count());
+        assert_eq!(client.result("cvm_status", json!({ "id": "g" })).await["reached"]["status"], "waiting_cc");
+        let refused = client.call("cvm_cancel", json!({ "id": "g" })).await.unwrap_err();
+        assert!(refused.to_string().contains("`cvm_cancel` is not a tool"), "{refused}");
+        client.close().await;
+
+        let client = McpConnection::open(&scene, &["--domain", "store", "--domain", "due"]).await;
+        assert!(names(&client.tools().await).iter().all(|name| name.starts_with("store_") || name.starts_with("due_")));
+        client.close().await;
+    });
+    assert_eq!(scene.status("g"), "waiting_cc");
+}
+
+#[test]
+fn an_unknown_domain_tool_or_resource_is_named() {
+    let scene = CliFixture::greeting("g");
+    scene.run(&["mcp", "--domain", "orders"]).expect_exit(2).expect_stderr(&[
+        "error: `orders` is not a domain; the domains are apps, cvm, documents, due, fleet, orchestration, store",
+    ]);
+    block_on(async {
+        let client = McpConnection::open(&scene, &[]).await;
+        let unknown = client.call("cvm_strat", json!({})).await.unwrap_err();
+        assert!(unknown.to_string().contains("did you mean `cvm_start`?"), "{unknown}");
+        let missing = ReadResourceRequestParams::new("runstate://executions/unknown");
+        let missing = client.service.read_resource(missing).await.unwrap_err();
+        assert!(missing.to_string().contains("execution `unknown` does not exist"), "{missing}");
+        client.close().await;
+    });
+}
+
+#[test]
+fn a_client_that_leaves_at_once_is_no_error() {
+    let scene = CliFixture::greeting("g");
+    let output = scene.command(&["mcp"]).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(
+        (output.status.code(), output.stdout.len()),
+        (Some(0), 0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

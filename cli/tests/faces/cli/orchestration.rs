@@ -1,0 +1,74 @@
+//! Sessions, tasks and machines on the command line.
+
+use std::process::Stdio;
+
+use insta::assert_snapshot;
+use serde_json::{Map, Value as Json, json};
+
+use crate::support::{CliFixture, CliOutput};
+
+#[test]
+fn sessions_tasks_and_machines_have_commands() {
+    let scene = CliFixture::new();
+    let run = |line: &str| scene.run(&line.split(' ').collect::<Vec<_>>());
+    run("machine register m --hostname box --slots 1,2,3").expect_exit(0);
+    assert_snapshot!(run("session create --id s --project p --machine m --slot auto").expect_exit(0).text(), @"
+    session id      s
+    project id      p
+    machine id      m
+    docker slot     1
+    status          active
+    epoch           1
+    last heartbeat  [time]
+    ");
+    run("task add s --id t --name work").expect_exit(0);
+    run("task start t --epoch 1").expect_exit(0);
+    assert_snapshot!(run("session list --project p").expect_exit(0).text(), @"
+    SESSION ID  PROJECT ID  MACHINE ID  DOCKER SLOT  LAST HEARTBEAT        DUE AT                CURRENT TASK ID  OPEN TASKS  EPOCH  STARTED AT            CREATED AT            UPDATED AT            STATUS
+    s           p           m                     1  [time]  [time]  t                         1      1  [time]  [time]  [time]  active
+    ");
+    let machine = run("machine show m --json").expect_exit(0).json();
+    assert_eq!((&machine["slots"], &machine["active_sessions"]), (&json!({"1": "s"}), &json!(["s"])));
+    assert_eq!(run("session complete s --json").expect_exit(5).error_code(), "open_tasks");
+    let stale = run("session heartbeat s --epoch 0 --json").expect_exit(5);
+    assert_eq!(stale.error_code(), "stale_owner");
+    run("task complete t").expect_exit(0);
+    assert_snapshot!(run("task progress s").expect_exit(0).text(), @"
+    session id  s
+    total       1
+    counts      1 completed
+    percent     100
+    tasks
+      TASK ID  SESSION ID  PROJECT ID  TASK NAME  RETRY COUNT  CREATED AT            UPDATED AT            STATUS     STARTED AT            COMPLETED AT
+      t        s           p           work                 0  [time]  [time]  completed  [time]  [time]
+    ");
+    run("session complete s").expect_exit(0);
+    let retried = run("task retry t").expect_exit(5);
+    assert_snapshot!(retried.err, @"
+    error: `s` is completed: `task` is not possible now; nothing was changed
+    ");
+    run("machine register m --hostname box").expect_exit(5).expect_stderr(&["`m` already exists"]);
+    run("verify").expect_exit(0);
+}
+
+#[test]
+fn sixty_processes_that_fight_for_seven_slots_give_seven_holders() {
+    let scene = CliFixture::new();
+    scene.run(&["machine", "register", "m", "--hostname", "box", "--slots", "1,2,3,4,5,6,7"]).expect_exit(0);
+    let create = ["session", "create", "--project", "p", "--machine", "m", "--slot", "auto", "--json"];
+    let processes: Vec<_> = (0..60).map(|_| scene.spawn(&create, Stdio::null())).collect();
+    let outputs = processes.into_iter().map(|process| CliOutput::from(process.wait_with_output().unwrap()));
+    let (winners, losers): (Vec<_>, Vec<_>) = outputs.partition(|output| output.code == Some(0));
+    for output in losers {
+        assert_eq!(output.expect_exit(5).error_code(), "no_free_slot");
+    }
+    let holders: Map<_, _> = winners
+        .iter()
+        .map(CliOutput::json)
+        .map(|won| (won["docker_slot"].to_string(), won["session_id"].clone()))
+        .collect();
+    assert_eq!((winners.len(), holders.len()), (7, 7));
+    let machine = scene.run(&["machine", "show", "m", "--json"]).expect_exit(0).json();
+    assert_eq!(machine["slots"], Json::Object(holders));
+    scene.run(&["verify"]).expect_exit(0);
+}

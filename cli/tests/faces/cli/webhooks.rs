@@ -1,0 +1,49 @@
+//! `work --webhooks`: a receiver on a loopback port gets a message.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
+
+use crate::support::CliFixture;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+#[test]
+fn a_worker_sends_the_messages_of_subscriptions() {
+    let scene = CliFixture::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let receiver = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let (mut head, mut length) = (String::new(), 0);
+        while !head.ends_with("\r\n\r\n") {
+            let begin = head.len();
+            assert_ne!(reader.read_line(&mut head).unwrap(), 0);
+            length = head[begin..].trim().strip_prefix("content-length: ").map_or(length, |text| text.parse().unwrap());
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+        (head, String::from_utf8(body).unwrap())
+    });
+    let url = format!("http://{host}/hook?token=t");
+    let create = ["subscription", "create", &url, "--id", "s", "--secret", SECRET, "--events", "apps.execution.failed"];
+    assert_eq!(scene.run(&create).expect_exit(0).out, "s is created\n");
+    let id = scene.run(&["subscription", "test", "s", "--json"]).expect_exit(0).json();
+    // Without the flag, a private address is refused, and the delivery is a dead letter.
+    let refused = scene.run(&["work", "--webhooks", "--drain"]).expect_exit(0);
+    let refused =
+        refused.expect_stderr(&["a dead letter now: the URL of the webhook is refused", "trusted hosts only"]);
+    assert_eq!(scene.run(&["subscription", "redeliver", "s", "--json"]).expect_exit(0).json()["deliveries"], 1);
+    let sent = scene.run(&["work", "--webhooks", "--webhook-trusted-host", &host, "--drain", "--json"]).expect_exit(0);
+    let line = sent.values().into_iter().find(|line| line["event"] == "delivered").unwrap();
+    assert_eq!((&line["delivery"], &line["subscription"]), (&id, &"s".into()));
+    let (head, body) = receiver.join().unwrap();
+    assert!(head.contains(&format!("webhook-id: {}\r\n", id.as_str().unwrap())), "{head}");
+    assert!(body.contains("\"apps.subscription.test\""), "{body}");
+    let shown = scene.run(&["subscription", "list", "--json"]).expect_exit(0);
+    assert!(!format!("{}{}{}{}", shown.out, refused.err, sent.out, sent.err).contains(&SECRET[6..]));
+    scene.run(&["work", "--webhooks", "--kind", "cc"]).expect_exit(2).expect_stderr(&["--kind"]);
+    scene.run(&["work", "--webhook-trusted-host", "a"]).expect_exit(2);
+}

@@ -1,0 +1,119 @@
+//! Declared ranges and orders are checks of their table, and required fields are columns that are not null.
+
+use runstate::schema::{Catalog, Collection, Field, Format, Key, Literal, NumberRange};
+use runstate::store::postgres::{Postgres, PostgresOptions};
+use runstate::store::{Expectation, Freshness, Store, StoreError};
+use serde_json::json;
+
+use crate::support::batches::{batch, insert, put};
+use crate::support::postgres::{connect, fresh_url, read_text, run_on_server};
+
+const SHARE: NumberRange = NumberRange { min: Some(0), max: Some(1) };
+const FIRST: Collection = Collection::new("t.c", 1)
+    .fields(&[
+        Field::decimal("share").format(Format::Decimal(5, 4)).range(SHARE),
+        Field::int("n").default(Literal::Int(3)),
+        Field::text("first").format(Format::Date).optional(),
+        Field::text("last").format(Format::Date).optional(),
+    ])
+    .orders(&[("first", "last")]);
+/// The share has no upper bound, documents may lack it, and `n` is a text.
+const SECOND: Collection = Collection::new("t.c", 2)
+    .fields(&[
+        Field::decimal("share").format(Format::Decimal(5, 4)).range(NumberRange::NOT_NEGATIVE).optional(),
+        Field::text("n").optional(),
+        Field::text("first").format(Format::Date).optional(),
+        Field::text("last").format(Format::Date).optional(),
+    ])
+    .orders(&[("first", "last")]);
+
+async fn open(url: &str) -> Postgres {
+    Postgres::open(url, PostgresOptions::default()).await.unwrap()
+}
+
+async fn checks(url: &str) -> String {
+    let text = "SELECT string_agg(pg_get_constraintdef(oid), '; ' ORDER BY conname) FROM pg_constraint \
+                WHERE conrelid = 't.c'::regclass AND contype = 'c'";
+    read_text(url, text).await.unwrap_or_default()
+}
+
+#[test]
+fn declared_ranges_and_orders_hold_for_other_programs_too() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = open(&url).await;
+        store.migrate(&Catalog::new(&[&FIRST]).unwrap()).await.unwrap();
+        assert_eq!(
+            checks(&url).await,
+            "CHECK ((first <= last)); CHECK (((share >= (0)::numeric) AND (share <= (1)::numeric)))"
+        );
+        let document = json!({"share": "0.5", "first": "2024-01-01", "last": "2024-01-31"});
+        store.commit(batch("a", vec![insert(&FIRST, "a", document.clone())])).await.unwrap();
+        let sql = connect(&url).await;
+        for statement in [
+            "UPDATE t.c SET share = 1.5",
+            "UPDATE t.c SET first = '2024-02-01'",
+            "UPDATE t.c SET share = NULL",
+            "UPDATE t.c SET _rev = NULL",
+        ] {
+            assert!(sql.batch_execute(statement).await.is_err(), "{statement}");
+        }
+        let default =
+            "SELECT column_default FROM information_schema.columns WHERE table_name = 'c' AND column_name = 'n'";
+        assert_eq!(read_text(&url, default).await.as_deref(), Some("3"));
+        // The program checks first, as on every store.
+        let mut invalid = document.clone();
+        invalid["share"] = json!("2");
+        let refused = store.commit(batch("b", vec![insert(&FIRST, "b", invalid)])).await.unwrap_err();
+        assert_eq!(refused.to_string(), "t.c/b: share: is not a number from 0 to 1");
+    });
+}
+
+#[test]
+fn a_check_that_only_the_server_has_is_a_typed_error() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = open(&url).await;
+        store.migrate(&Catalog::new(&[&FIRST]).unwrap()).await.unwrap();
+        let script =
+            "ALTER TABLE t.c ADD CONSTRAINT small CHECK (n < 10); ALTER TABLE t.c ALTER COLUMN last SET NOT NULL";
+        connect(&url).await.batch_execute(script).await.unwrap();
+        let key = Key::new(&FIRST, "a");
+        let mut refusals = Vec::new();
+        for document in [json!({"share": "0", "n": 10, "last": "2024-01-01"}), json!({"share": "0"})] {
+            let refused = store.commit(batch("a", vec![insert(&FIRST, "a", document)])).await.unwrap_err();
+            let StoreError::Invalid { key: found, reason } = refused else { panic!("{refused}") };
+            assert_eq!(found, key);
+            refusals.push(reason);
+        }
+        let expected =
+            ["the check `small` of its table does not allow it", "the column `last` of its table must have a value"];
+        assert_eq!(refusals, expected);
+        assert_eq!(store.get(&[key], Freshness::Linearizable).await.unwrap(), [None]);
+    });
+}
+
+#[test]
+fn a_new_version_replaces_the_checks_of_its_table() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = open(&url).await;
+        store.migrate(&Catalog::new(&[&FIRST]).unwrap()).await.unwrap();
+        let document = json!({"share": "1", "n": 5, "first": "2024-01-01", "last": "2024-01-31"});
+        store.commit(batch("a", vec![insert(&FIRST, "a", document.clone())])).await.unwrap();
+        store.migrate(&Catalog::new(&[&SECOND]).unwrap()).await.unwrap();
+        // Documents of the first version are not checked.
+        assert_eq!(checks(&url).await, "CHECK ((first <= last)) NOT VALID; CHECK ((share >= (0)::numeric)) NOT VALID");
+        let writes = vec![
+            insert(&SECOND, "b", json!({"share": "1.5", "n": "many"})),
+            put(&SECOND, "a", Expectation::Any, json!({"n": "few"})),
+        ];
+        store.commit(batch("b", writes)).await.unwrap();
+        let refused = store.commit(batch("c", vec![insert(&SECOND, "c", json!({"share": "-1"}))])).await.unwrap_err();
+        assert_eq!(refused.code().as_str(), "invalid");
+        let keys = [Key::new(&SECOND, "a"), Key::new(&SECOND, "b")];
+        let found = store.get(&keys, Freshness::Linearizable).await.unwrap();
+        let found: Vec<_> = found.into_iter().map(|one| json!(*one.unwrap().document)).collect();
+        assert_eq!(found, [json!({"n": "few"}), json!({"share": "1.5", "n": "many"})]);
+    });
+}

@@ -1,0 +1,19 @@
+//! What several modules of tests use.
+
+pub mod batches;
+pub mod checker;
+pub mod differential;
+#[path = "../../stores/documents/cases.rs"]
+pub mod document_cases;
+pub mod domain_layout;
+pub mod domain_plans;
+#[path = "../../stores/fleet/cases.rs"]
+pub mod fleet_cases;
+pub mod ledger;
+pub mod mongodb;
+pub mod postgres;
+#[cfg(unix)]
+pub mod proxy;
+pub mod random;
+mod runtime;
+pub mod wait;

@@ -1,0 +1,21 @@
+//! The domain `apps` from the outside: configurations, executions and steps by the names of their operations.
+
+mod agreement;
+mod artifacts;
+mod claims;
+mod configurations;
+mod executions;
+mod graph;
+mod killed_workers;
+mod metrics;
+mod queries;
+mod random;
+mod retention;
+mod scene;
+mod search;
+mod search_documents;
+mod storages;
+mod subscriptions;
+mod verification;
+mod webhooks;
+mod workers;

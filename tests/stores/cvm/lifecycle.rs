@@ -1,0 +1,166 @@
+//! Pause, cancel, retry, delete and limits: the effects of commands on an execution, besides answers.
+
+use runstate::domain::cvm::Settings;
+use runstate::domain::cvm::Status;
+use runstate::domain::cvm::codes;
+use runstate::error_code::ErrorCode;
+use runstate::store::Memory;
+use runstate::testing::block_on;
+use runstate::value::Json;
+
+use crate::cvm::scene::{Scene, error_code};
+
+const ASKS: &str = r#"console.log(CC("one?")); console.log(CC("two?"));"#;
+
+#[test]
+fn answer_to_a_paused_execution_is_kept() {
+    for cold in [false, true] {
+        let scene = Scene::program(ASKS);
+        let mut scene = if cold { scene.cold() } else { scene };
+        block_on(scene.cvm().pause("run")).unwrap();
+        scene.answer("kept").expect(Status::Paused).expect_output([]);
+        assert_eq!(error_code(scene.try_answer("again")), codes::ALREADY_ANSWERED);
+        block_on(scene.cvm().unpause("run")).unwrap();
+        scene.expect(Status::WaitingCc).expect_output(["kept"]);
+    }
+}
+
+#[test]
+fn second_pause_changes_nothing_and_unpause_waits_again() {
+    let mut scene = Scene::program(ASKS);
+    for _ in 0..2 {
+        assert_eq!(block_on(scene.cvm().pause("run")).unwrap().status, Status::Paused);
+    }
+    assert_eq!(error_code(block_on(scene.cvm().resume("run"))), ErrorCode::ILLEGAL_TRANSITION);
+    assert_eq!(block_on(scene.cvm().unpause("run")).unwrap().status, Status::WaitingCc);
+    scene.answer("x").expect_output(["x"]);
+}
+
+#[test]
+fn cancelled_execution_rejects_answers_and_closes_its_call() {
+    let mut scene = Scene::program(ASKS);
+    block_on(scene.cvm().cancel("run")).unwrap();
+    scene.expect(Status::Cancelled);
+    assert_eq!(error_code(scene.try_answer("late")), ErrorCode::ILLEGAL_TRANSITION);
+    assert!(scene.show().calls.is_empty());
+    assert_eq!(error_code(block_on(scene.cvm().cancel("run"))), ErrorCode::ILLEGAL_TRANSITION);
+}
+
+#[test]
+fn failed_program_reports_its_line_and_retries_from_there() {
+    let mut scene = Scene::program(
+        "console.log(\"before\");\nconst wait = CC(\"when?\");\nif (Date.now() < Number(wait)) {\n    throw new TypeError(\"too early\");\n}\nconsole.log(\"after\");",
+    );
+    let soon = scene.host.clock.now().as_millis() + 60_000;
+    scene.answer(soon.to_string()).expect(Status::Error);
+    let error = scene.show().error.unwrap();
+    assert_eq!((error.name.as_str(), error.message.as_str(), error.line), ("TypeError", "too early", 4));
+    // The failing instruction is the throw itself: a retry throws again, and nothing is printed twice.
+    for cold in [false, true] {
+        if cold {
+            scene = scene.cold();
+        }
+        assert_eq!(block_on(scene.cvm().retry("run")).unwrap().status, Status::Error);
+        scene.expect_output(["before"]);
+    }
+}
+
+#[test]
+fn retry_under_a_higher_limit_resumes_a_stopped_execution() {
+    let settings = Settings { execution_instructions: 5_000, slice_instructions: 1_000, ..Settings::default() };
+    let store = std::sync::Arc::new(Memory::new());
+    let mut scene = Scene::with_store(store.clone(), settings);
+    scene.load("let n = 0; for (let i = 0; i < 2000; i++) n += i; console.log(n);");
+    assert_eq!(scene.start(Json::Null).unwrap().status, Status::Error);
+    assert!(scene.show().error.unwrap().message.contains("instructions"), "{:?}", scene.show().error);
+    let mut scene = Scene::with_store(store, Settings::default());
+    block_on(scene.cvm().retry("run")).unwrap();
+    scene.expect(Status::Complete).expect_output(["1999000"]);
+}
+
+#[test]
+fn deleting_removes_every_row_and_frees_the_id() {
+    let mut scene = Scene::program(ASKS);
+    assert_eq!(error_code(block_on(scene.cvm().delete("run"))), ErrorCode::ILLEGAL_TRANSITION);
+    scene.answer("1").answer("2").expect(Status::Complete);
+    block_on(scene.cvm().delete("run")).unwrap();
+    for collection in ["executions", "outputs", "heap_pages", "cc_history", "execution_logs", "history"] {
+        assert_eq!(scene.row_count(collection), 0, "{collection}");
+    }
+    assert_eq!(error_code(block_on(scene.cvm().show("run"))), ErrorCode::NOT_FOUND);
+    scene.start(Json::Null).unwrap();
+    scene.expect(Status::WaitingCc).expect_output([]);
+}
+
+#[test]
+fn an_execution_with_many_rows_is_deleted_in_bounded_batches() {
+    let mut scene = Scene::program("for (let i = 0; i < 700; i++) CC(`${i}?`);");
+    for _ in 0..700 {
+        scene.answer("x");
+    }
+    scene.expect(Status::Complete);
+    block_on(scene.cvm().delete("run")).unwrap();
+    assert_eq!(
+        (scene.row_count("cc_history"), scene.row_count("execution_logs"), scene.row_count("executions")),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn endless_program_fails_with_an_error_that_names_the_limit() {
+    let settings = Settings { execution_instructions: 300_000, ..Settings::default() };
+    let cases = [
+        ("while (true) {}", "instructions"),
+        ("function f() { return f() + 1; } f();", "call depth"),
+        ("let s = \"x\"; while (true) s = s.repeat(1000);", "string"),
+        ("try { while (true) {} } catch (e) { console.log(\"caught\"); }", "instructions"),
+    ];
+    for (source, named) in cases {
+        let mut scene = Scene::with_store(std::sync::Arc::new(Memory::new()), settings.clone());
+        scene.load(source);
+        scene.start(Json::Null).unwrap();
+        scene.expect(Status::Error).expect_output([]);
+        let error = scene.show().error.unwrap();
+        assert!(error.message.contains(named), "{source}: {error:?}");
+    }
+}
+
+#[test]
+fn late_row_deletion_does_not_touch_a_new_execution_of_the_id() {
+    use runstate::domain::cvm::{Delete, DeleteRows};
+
+    let mut scene = Scene::program(ASKS);
+    scene.answer("1").answer("2");
+    let deletion = scene.execute_part(&Delete::new("run"));
+    // Another process finishes the deletion, and the id is used again.
+    block_on(scene.cvm().delete("run")).unwrap();
+    scene.start(Json::Null).unwrap();
+    scene.answer("1").answer("2").expect(Status::Complete);
+    let rows = DeleteRows::new(&deletion.id, deletion.incarnation);
+    assert!(scene.execute_part(&rows).done);
+    scene.expect(Status::Complete).expect_output(["1", "2"]);
+}
+
+#[test]
+fn repeats_after_deletion_still_get_the_first_result() {
+    let mut scene = Scene::program(ASKS);
+    let id = scene.next_command_id();
+    let first = block_on(scene.cvm().with_id(&id).answer("run", "a")).unwrap();
+    scene.answer("b");
+    let deletion = scene.next_command_id();
+    block_on(scene.cvm().with_id(&deletion).delete("run")).unwrap();
+    block_on(scene.cvm().with_id(&deletion).delete("run")).unwrap();
+    assert_eq!(block_on(scene.cvm().with_id(&id).answer("run", "a")).unwrap(), first);
+}
+
+#[test]
+fn command_without_effect_is_recorded_in_the_ledger() {
+    let mut scene = Scene::program(ASKS);
+    let second = scene.next_command_id();
+    block_on(scene.cvm().pause("run")).unwrap();
+    block_on(scene.cvm().with_id(&second).pause("run")).unwrap();
+    block_on(scene.cvm().unpause("run")).unwrap();
+    // The repeat is recognized, and does not pause again.
+    assert_eq!(block_on(scene.cvm().with_id(&second).pause("run")).unwrap().status, Status::Paused);
+    scene.expect(Status::WaitingCc);
+}

@@ -1,0 +1,22 @@
+//! Tests of stores in this process, and of everything above them: in memory, on files, in object stores and in worker processes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod apps;
+mod backup;
+mod conformance;
+mod cvm;
+mod documents;
+mod encryption;
+mod engine;
+mod fleet;
+mod legacy_import;
+mod mirror;
+mod orchestration;
+#[path = "../support/settings.rs"]
+mod settings;
+mod sharding;
+mod store_file;
+mod store_memory;
+mod support;
+mod transfer;
+mod verify;

@@ -1,0 +1,163 @@
+//! Executions in a file store: stores of earlier versions can be opened and written, and a full disk loses nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use runstate::domain::cvm::{Load, Start};
+use runstate::engine::{Engine, SystemHost};
+use runstate::store::file::fs::Reason;
+use runstate::store::file::{FileStore, FileStoreOptions};
+use runstate::testing::fault::Disk;
+use runstate::testing::{SimHost, block_on};
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+async fn engine(folder: &Path) -> Engine {
+    let store = FileStore::open(folder, FileStoreOptions::default()).await.unwrap();
+    Engine::new(Arc::new(store), Arc::new(SimHost::default()), runstate::domain::ALL).await.unwrap()
+}
+
+/// Ten commits and no snapshot: one execution is complete, one waits at its first call.
+#[tokio::test]
+async fn older_store_of_commits_opens_and_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files-1"), folder.path());
+    let engine = engine(folder.path()).await;
+    assert_eq!(engine.store().read_only_reason(), None);
+    let execution = serde_json::to_value(engine.cvm().show("r1").await.unwrap()).unwrap();
+    assert_eq!(execution["status"], "complete");
+    assert_eq!(execution["stateHash"], "a9e40e9417f2c546aa85f99b4ecd2c48fdaf90453a273d751eb80bcba2a42f7c");
+    let execution = serde_json::to_value(engine.cvm().show("r2").await.unwrap()).unwrap();
+    assert_eq!(execution["stateHash"], "406e74c6714c5a8e07b2e48f507ebe99792e59bd087de0f6aa3c317a710c64a3");
+    engine.cvm().answer("r2", "approve").await.unwrap();
+    assert_eq!(serde_json::to_value(engine.cvm().show("r2").await.unwrap()).unwrap()["status"], "waiting_cc");
+}
+
+/// A snapshot with indexes, and a later commit that contains its store id: one execution is complete, one waits at its
+/// second call.
+#[tokio::test]
+async fn older_store_with_a_snapshot_opens_and_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files-1-snapshot"), folder.path());
+    let engine = engine(folder.path()).await;
+    assert_eq!(engine.store().read_only_reason(), None);
+    let show = async |id: &str| serde_json::to_value(engine.cvm().show(id).await.unwrap()).unwrap();
+    assert_eq!(show("r1").await["stateHash"], "a9e40e9417f2c546aa85f99b4ecd2c48fdaf90453a273d751eb80bcba2a42f7c");
+    assert_eq!(show("r2").await["stateHash"], "6afb71b3a2d09111aea77b0f644b0de716a7728717a968d27ad968981fa40c1c");
+    engine.cvm().answer("r2", "approve").await.unwrap();
+    assert_eq!(show("r2").await["status"], "waiting_cc");
+}
+
+/// A failed execution of a version in which `error.instruction` was an index. It is read, retried, written again and
+/// deleted.
+#[tokio::test]
+async fn older_store_with_instruction_index_in_errors_is_retried() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files-1-failed"), folder.path());
+    let engine = engine(folder.path()).await;
+    assert_eq!(engine.store().read_only_reason(), None);
+    let show = async || serde_json::to_value(engine.cvm().show("f1").await.unwrap()).unwrap();
+    let before = show().await;
+    assert_eq!(before["stateHash"], "0245c618b52bcc845f5959af4cd3a01aeee46da8a708e1739197f4e6aa461800");
+    assert_eq!((&before["error"]["pc"], &before["error"]["instruction"]), (&16.into(), &serde_json::Value::Null));
+    assert_eq!(before["error"]["message"], "Cannot read properties of null (reading 'name')");
+    engine.cvm().retry("f1").await.unwrap();
+    let after = show().await;
+    assert_eq!((&after["status"], &after["error"]["pc"]), (&"error".into(), &16.into()));
+    assert!(after["error"]["instruction"]["op"].is_u64(), "{after}");
+    engine.cvm().delete("f1").await.unwrap();
+}
+
+/// This program first writes the versions of its collections into an older store. That must not prevent reads of a
+/// damaged one.
+#[tokio::test]
+async fn damaged_older_store_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files-1"), folder.path());
+    std::fs::write(folder.path().join("commits/0000000000000010.json"), "{}").unwrap();
+    let engine = engine(folder.path()).await;
+    let execution = serde_json::to_value(engine.cvm().show("r1").await.unwrap()).unwrap();
+    assert_eq!(execution["status"], "complete");
+    let error = engine.cvm().delete("r1").await.unwrap_err();
+    assert_eq!(error.code.as_str(), "corrupt", "{error}");
+}
+
+/// The execution has the same revision in the original and in the copy, but another answer. The engine has a decoded form
+/// of the original.
+#[tokio::test]
+async fn execution_continues_from_the_copy_that_replaced_its_store() {
+    let source = "function main() { return [CC('a?'), CC('b?'), CC('c?')].join(' '); }";
+    let [folder, copied] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let open = async |folder: &Path| {
+        let store = FileStore::open(folder, FileStoreOptions::default()).await.unwrap();
+        Engine::new(Arc::new(store), Arc::new(SystemHost), runstate::domain::ALL).await.unwrap()
+    };
+    let show = async |engine: &Engine| serde_json::to_value(engine.cvm().show("x").await.unwrap()).unwrap();
+    let original = open(folder.path()).await;
+    let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
+    original.cvm().load(&Load::new("p", source, bytecode)).await.unwrap();
+    original.cvm().start(&Start::new("p").id("x")).await.unwrap();
+    copy(folder.path(), copied.path());
+    let other = open(copied.path()).await;
+    other.cvm().answer("x", "copy").await.unwrap();
+    original.cvm().answer("x", "original").await.unwrap();
+    for name in ["commits", "snapshots"] {
+        std::fs::remove_dir_all(folder.path().join(name)).unwrap();
+    }
+    copy(copied.path(), folder.path());
+
+    assert_eq!(show(&original).await["stateHash"], show(&other).await["stateHash"]);
+    for answer in ["b", "c"] {
+        original.cvm().answer("x", answer).await.unwrap();
+    }
+    let ended = show(&original).await;
+    assert_eq!(ended["result"], "copy b c");
+    let reopened = open(folder.path()).await;
+    assert_eq!((reopened.store().read_only_reason(), show(&reopened).await), (None, ended));
+}
+
+const PROGRAM: &str = "function main() { const seen = [1, 2, 3]; console.log(CC('continue?')); return seen.length; }";
+
+#[test]
+fn full_disk_allows_reads_and_deletions_and_resumes_with_space() {
+    let disk = Disk::new();
+    let fs = disk.process();
+    block_on(async {
+        let store = FileStore::open_on(fs.clone(), FileStoreOptions::default()).await.unwrap();
+        let host = Arc::new(SimHost::default());
+        let engine = Engine::new(Arc::new(store), host, runstate::domain::ALL).await.unwrap();
+        let cvm = engine.cvm();
+        let bytecode = runstate::lang::compile("p.ts", PROGRAM).unwrap().bytecode;
+        cvm.load(&Load::new("p", PROGRAM, bytecode)).await.unwrap();
+        for id in ["done", "waits"] {
+            cvm.start(&Start::new("p").id(id)).await.unwrap();
+        }
+        cvm.answer("done", "yes").await.unwrap();
+
+        disk.refuse(Some(Reason::Full));
+        let error = cvm.answer("waits", "yes").await.unwrap_err();
+        assert_eq!((error.code.as_str(), error.retryable), ("full", true), "{error}");
+        assert!(cvm.start(&Start::new("p")).await.is_err());
+        let execution = serde_json::to_value(cvm.show("waits").await.unwrap()).unwrap();
+        assert_eq!(execution["status"], "waiting_cc", "it waits as before");
+
+        // The release of the reserve makes space, but only for deletions.
+        let disk_clone = disk.clone();
+        disk.run_before(&fs, "remove", "reserve", move || disk_clone.refuse(None));
+        cvm.delete("done").await.unwrap();
+        assert_eq!(cvm.show("done").await.unwrap_err().code.as_str(), "not_found");
+
+        cvm.answer("waits", "yes").await.unwrap();
+        let execution = serde_json::to_value(cvm.show("waits").await.unwrap()).unwrap();
+        assert_eq!((&execution["status"], &execution["result"]), (&"complete".into(), &3.into()));
+    });
+}
