@@ -287,7 +287,7 @@ pub async fn export(engine: &Engine) -> Vec<u8> {
     lines
 }
 
-async fn import(engine: &Engine, lines: &[u8]) {
+pub async fn import(engine: &Engine, lines: &[u8]) {
     let catalog = runstate::engine::catalog(&Catalog::new(DOMAIN.collections).unwrap()).unwrap();
     let mut source = LineReader::new(BufReader::new(Cursor::new(lines)), "an export", catalog.clone());
     let checked = check(&mut source, &catalog, |_| {}).unwrap();

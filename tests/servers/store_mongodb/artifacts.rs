@@ -36,7 +36,7 @@ async fn read(artifacts: &Artifacts, id: &str, range: Range<u64>) -> Result<Vec<
     Ok(bytes)
 }
 
-async fn call(engine: &Engine, name: &str, parameters: Json) -> Json {
+pub async fn call(engine: &Engine, name: &str, parameters: Json) -> Json {
     engine.call(&format!("apps.{name}"), parameters.as_object().unwrap().clone()).await.unwrap()
 }
 

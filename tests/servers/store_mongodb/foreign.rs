@@ -23,7 +23,7 @@ use crate::support::mongodb::{database_name, fresh_url, run_on_server};
 
 static DOMAINS: &[&Domain] = &[&apps::DOMAIN, &orchestration::DOMAIN];
 
-async fn database(url: &str) -> Database {
+pub async fn database(url: &str) -> Database {
     Client::with_uri_str(url).await.unwrap().database(&database_name(url).unwrap())
 }
 

@@ -1,10 +1,9 @@
 //! Time series: the collections of the server, their options and those that are refused; rows beside transactions; repeats after a crash.
 
-use std::io::{BufReader, Cursor};
 use std::sync::Arc;
 
+use mongodb::Database;
 use mongodb::bson::{Document, doc};
-use mongodb::{Client, Database};
 use runstate::domain::apps::{DOMAIN, RecordMetrics};
 use runstate::engine::{Engine, SystemHost};
 use runstate::error_code::ErrorCode;
@@ -16,13 +15,15 @@ use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Batch, Store};
 use runstate::time::{Millis, Timestamp};
-use runstate::transfer::{LineReader, LineWriter, check};
 use runstate::value::Json;
 use serde_json::json;
 
+use super::apps::{export, import};
+use super::artifacts::call;
+use super::foreign::database;
 use crate::support::batches::{batch, insert};
 use crate::support::domain_layout::{domain_database, seed_layout};
-use crate::support::mongodb::{database_name, fresh_url, indexes, run_command, run_on_server};
+use crate::support::mongodb::{fresh_url, indexes, run_command, run_on_server};
 
 const SAMPLES: Collection = Collection::new("t.samples", 1)
     .fields(&[Field::id("id"), Field::timestamp("at"), Field::text("by"), Field::int("n")])
@@ -54,10 +55,6 @@ async fn open_series(url: &str) -> Mongo {
     store
 }
 
-async fn database(url: &str) -> Database {
-    Client::with_uri_str(url).await.unwrap().database(&database_name(url).unwrap())
-}
-
 /// The rows on the server, each as often as it is stored.
 async fn stored(database: &Database) -> Vec<i64> {
     let mut cursor = database.collection::<Document>("t.samples").find(doc! {}).sort(doc! {"at": 1}).await.unwrap();
@@ -78,10 +75,6 @@ async fn options(url: &str, collection: &str) -> Option<(String, Document)> {
 
 async fn open_engine(url: &str) -> Engine {
     Engine::new(Arc::new(open(url).await), Arc::new(SystemHost), &[&DOMAIN]).await.unwrap()
-}
-
-async fn call(engine: &Engine, name: &str, parameters: Json) -> Json {
-    engine.call(&format!("apps.{name}"), parameters.as_object().unwrap().clone()).await.unwrap()
 }
 
 #[test]
@@ -324,19 +317,6 @@ fn metrics_are_the_same_after_an_export_to_files_and_back() {
             assert!(findings.is_empty(), "{findings:?}");
         }
     });
-}
-
-async fn export(engine: &Engine) -> Vec<u8> {
-    let mut lines = Vec::new();
-    engine.export(&mut LineWriter::new(&mut lines, "a store"), |_| {}).await.unwrap();
-    lines
-}
-
-async fn import(engine: &Engine, lines: &[u8]) {
-    let catalog = runstate::engine::catalog(&Catalog::new(DOMAIN.collections).unwrap()).unwrap();
-    let mut source = LineReader::new(BufReader::new(Cursor::new(lines)), "an export", catalog.clone());
-    let checked = check(&mut source, &catalog, |_| {}).unwrap();
-    engine.import(&mut source, &checked, |_| {}).await.unwrap();
 }
 
 /// The lines of an export with metrics.

@@ -1,10 +1,10 @@
 //! Declared ranges and orders are checks of their table, and required fields are columns that are not null.
 
 use runstate::schema::{Catalog, Collection, Field, Format, Key, Literal, NumberRange};
-use runstate::store::postgres::{Postgres, PostgresOptions};
 use runstate::store::{Expectation, Freshness, Store, StoreError};
 use serde_json::json;
 
+use super::open;
 use crate::support::batches::{batch, insert, put};
 use crate::support::postgres::{connect, fresh_url, read_text, run_on_server};
 
@@ -26,10 +26,6 @@ const SECOND: Collection = Collection::new("t.c", 2)
         Field::text("last").format(Format::Date).optional(),
     ])
     .orders(&[("first", "last")]);
-
-async fn open(url: &str) -> Postgres {
-    Postgres::open(url, PostgresOptions::default()).await.unwrap()
-}
 
 async fn checks(url: &str) -> String {
     let text = "SELECT string_agg(pg_get_constraintdef(oid), '; ' ORDER BY conname) FROM pg_constraint \

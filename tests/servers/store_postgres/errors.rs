@@ -6,6 +6,7 @@ use runstate::store::postgres::{Postgres, PostgresOptions};
 use runstate::store::{Store, StoreError};
 use serde_json::json;
 
+use super::open;
 use crate::support::batches::{batch, insert};
 use crate::support::ledger::{begin_with_ledger_row, find_waiting_session};
 use crate::support::postgres::{connect, fresh_url, read_text, run_on_server, server_url};
@@ -20,10 +21,6 @@ async fn open_error(url: &str) -> StoreError {
         Ok(_) => panic!("{url} was opened"),
         Err(error) => error,
     }
-}
-
-async fn open(url: &str) -> Postgres {
-    Postgres::open(url, PostgresOptions::default()).await.unwrap()
 }
 
 /// The URL with another user.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Field, Filter, Index, Key, Query, Ttl};
-use runstate::store::postgres::{Postgres, PostgresOptions};
+use runstate::store::postgres::Postgres;
 use runstate::store::{Expectation, Freshness, Store, StoreError};
 use runstate::time::{Millis, Timestamp};
 use serde_json::{Value as Json, json};
 
+use super::open;
 use crate::support::batches::{batch, insert, put};
 use crate::support::ledger::find_waiting_session;
 use crate::support::postgres::{connect, fresh_url, read_text, run_on_server};
@@ -29,10 +30,6 @@ const THIRD: Collection = Collection::new("t.c", 3)
 
 fn catalog(collection: &'static Collection) -> Catalog {
     Catalog::new(&[collection]).unwrap()
-}
-
-async fn open(url: &str) -> Postgres {
-    Postgres::open(url, PostgresOptions::default()).await.unwrap()
 }
 
 async fn ids(store: &Postgres, query: Query) -> Vec<String> {

@@ -24,9 +24,13 @@ use runstate::testing::conformance::Subject;
 
 use crate::support::postgres::{fresh_url, run_on_server};
 
+async fn open(url: &str) -> Postgres {
+    Postgres::open(url, PostgresOptions::default()).await.unwrap()
+}
+
 async fn fresh() -> Subject {
     let url = fresh_url().await;
-    let store = Postgres::open(&url, PostgresOptions::default()).await.unwrap();
+    let store = open(&url).await;
     Subject::durable(store, move || -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> {
         let url = url.clone();
         Box::pin(async move { Ok(Arc::new(Postgres::open(&url, PostgresOptions::default()).await?) as Arc<dyn Store>) })

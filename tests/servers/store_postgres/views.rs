@@ -10,13 +10,14 @@ use runstate::engine::transfer::{LineReader, LineWriter, check};
 use runstate::engine::{Engine, RunLimit};
 use runstate::schema::{Catalog, Collection, Entity, Field, MaterializedView};
 use runstate::store::Store;
-use runstate::store::postgres::{Postgres, PostgresOptions};
+use runstate::store::postgres::Postgres;
 use runstate::testing::{SimHost, SimIds};
 use runstate::time::{Date, Millis, Timestamp};
 use runstate::value::Document;
 use rust_decimal::Decimal;
 use serde_json::{Value as Json, json};
 
+use super::open;
 use crate::settings::is_full_run;
 use crate::support::batches::{batch, insert};
 use crate::support::postgres::{connect, fresh_url, read_text, run_on_server};
@@ -27,10 +28,6 @@ const DAY_MS: i64 = 86_400_000;
 fn clock() -> Timestamp {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     Date::of(Timestamp::from_millis(i64::try_from(now).unwrap())).start() + Millis::minutes(12 * 60)
-}
-
-async fn open(url: &str) -> Postgres {
-    Postgres::open(url, PostgresOptions::default()).await.unwrap()
 }
 
 async fn fleet(url: &str, now: Timestamp) -> (Engine, SimHost) {

@@ -13,7 +13,7 @@ use runstate::work::{Task, Worker, WorkerEvent};
 use serde_json::json;
 
 use crate::settings::is_full_run;
-use crate::support::worker_processes::{WorkerFleet, report_completed, worker_folder};
+use crate::support::worker_processes::{WorkerFleet, block_on, report_completed, worker_folder};
 
 const TEST: &str = "apps::killed_workers::killed_workers_complete_every_step_once";
 
@@ -124,8 +124,4 @@ fn killed_workers_complete_every_step_once() {
         // Killed processes leave unfinished files.
         assert_eq!(engine.verify(|_| {}).await.unwrap().damage(), None);
     });
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
 }

@@ -3,21 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use runstate::store::file::fault::Disk;
-use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::{Fault, Method};
 use runstate::store::{Memory, Store};
 use runstate::testing::{SimIds, block_on};
 
 use super::graph::{Deaths, RunEnd, run_on};
 use crate::settings::is_full_run;
+use crate::support::handles::simulated_files;
 
 fn memory() -> Arc<dyn Store> {
     Arc::new(Memory::new())
-}
-
-fn files() -> Arc<dyn Store> {
-    Arc::new(block_on(FileStore::open_on(Disk::new().process(), FileStoreOptions::default())).unwrap())
 }
 
 fn run_blocking(store: Arc<dyn Store>, deaths: Deaths, ids: &SimIds, steps: usize, rate: usize) -> (RunEnd, u32) {
@@ -65,7 +60,7 @@ fn a_death_at_any_call_of_the_store_changes_no_end() {
 fn a_graph_of_a_hundred_steps_ends_alike_on_every_store_whatever_dies() {
     for seed in 0..2 {
         let (expected, _) = run_blocking(memory(), Deaths::None, &SimIds::new(seed), 100, 60);
-        for store in [memory(), files()] {
+        for store in [memory(), simulated_files()] {
             let deaths = Deaths::Often(SimIds::new(1_000 + seed));
             let (end, died) = run_blocking(store, deaths, &SimIds::new(seed), 100, 60);
             assert_eq!(end, expected, "seed {seed}");

@@ -16,14 +16,14 @@ use runstate::operation::Domain;
 use runstate::schema::{Collection, Direction::Ascending, Field, Index};
 use runstate::store::layer::{Fault, FaultStore, Method};
 use runstate::store::{Batch, Memory, Outcome, Store, StoreError};
-use runstate::testing::{BatchExt as _, SimHost, SimIds, batch};
+use runstate::testing::{BatchExt as _, SimHost, SimIds};
 use runstate::time::{Millis, Timestamp};
 use runstate::transfer::backup::{BackedUpStore, Backup, BackupOptions, BackupSource, points};
 use runstate::transfer::{ImportSource as _, LineWriter, check};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::mirror::commands;
+use crate::mirror::{commands, named};
 use crate::support::s3_server;
 
 static NOTES: Collection = Collection::new("demo.notes", 1)
@@ -78,10 +78,6 @@ async fn restore(folder: &ObjectFolder, until: Option<Timestamp>, domains: &[&'s
     let checked = check(&mut source, &engine.catalog(), |_| {}).unwrap();
     engine.import(&mut source, &checked, |_| {}).await.unwrap();
     store
-}
-
-fn named(name: impl std::fmt::Display) -> Batch {
-    batch(CommandId::new(&name.to_string()).unwrap())
 }
 
 async fn demo() -> (AnyStore, Arc<SimHost>, Engine) {

@@ -8,17 +8,13 @@ use runstate::testing::block_on;
 use runstate::time::Millis;
 use serde_json::json;
 
+use crate::cvm::scene::test_warm_and_cold;
 use crate::cvm::scene::{Scene, error_code};
 
 const THREE: &str = r#"
     const [a, b, c] = CC.all(["a?", { prompt: "b?", choices: [1, 2] }, { tool: "search", args: { q: "x" } }]);
     console.log(a, b, c);
 "#;
-
-fn test_warm_and_cold(source: &str, test: impl Fn(Scene)) {
-    test(Scene::program(source));
-    test(Scene::program(source).cold());
-}
 
 #[test]
 fn parallel_calls_are_answered_in_any_order_each_once() {

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::cvm::scene::program;
 use crate::settings::is_full_run;
-use crate::support::worker_processes::{WorkerFleet, report_completed, worker_folder};
+use crate::support::worker_processes::{WorkerFleet, block_on, report_completed, worker_folder};
 
 const TEST: &str = "cvm::killed_workers::killed_workers_answer_every_call_of_all_tasks_once";
 
@@ -123,8 +123,4 @@ fn killed_workers_answer_every_call_of_all_tasks_once() {
         // Killed processes leave unfinished files.
         assert_eq!(cvm.engine().verify(|_| {}).await.unwrap().damage(), None);
     });
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
 }

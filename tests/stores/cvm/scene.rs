@@ -226,3 +226,14 @@ pub fn engine_over(store: Arc<dyn Store>, host: &SimHost) -> Engine {
 pub async fn start(cvm: &Cvm, program: &str, run: &str) -> Result<ExecutionStatus, Error> {
     Ok(cvm.start(&Start::new(program).id(run).input(Json::Null)).await?.into())
 }
+
+/// Runs a test of the program on an engine with a cache, and without one.
+pub fn test_warm_and_cold(source: &str, test: impl Fn(Scene)) {
+    test(Scene::program(source));
+    test(Scene::program(source).cold());
+}
+
+/// The prompts of the open calls.
+pub fn prompts(scene: &Scene) -> Vec<String> {
+    scene.show().calls.into_iter().map(|call| call.prompt).collect()
+}

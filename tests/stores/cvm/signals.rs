@@ -10,6 +10,7 @@ use runstate::value::Json;
 use serde_json::json;
 
 use crate::cvm::scene::{Scene, error_code};
+use crate::cvm::scene::{prompts, test_warm_and_cold};
 
 const LEASE: Millis = Millis::seconds(30);
 
@@ -22,15 +23,6 @@ const SHARED: &str = r#"
     console.log(await Promise.all(asked));
     console.log(CC("end?"));
 "#;
-
-fn test_warm_and_cold(source: &str, test: impl Fn(Scene)) {
-    test(Scene::program(source));
-    test(Scene::program(source).cold());
-}
-
-fn prompts(scene: &Scene) -> Vec<String> {
-    scene.show().calls.into_iter().map(|call| call.prompt).collect()
-}
 
 fn outcomes(scene: &Scene) -> Vec<Json> {
     let rows = scene.dump().into_iter().filter(|(key, _)| key.starts_with("cvm.cc_history/"));

@@ -9,20 +9,12 @@ use runstate::time::Millis;
 use serde_json::json;
 
 use crate::cvm::scene::{Scene, error_code, is_full_run};
+use crate::cvm::scene::{prompts, test_warm_and_cold};
 
 const FAN_OUT: &str = r#"
     const ask = async (name) => { const first = await CC(name + "?"); console.log(name, first); return first + (await CC(name + " again?")); };
     async function main() { const all = await Promise.all(["a", "b", "c"].map(ask)); console.log(all.join()); return all.length; }
 "#;
-
-fn test_warm_and_cold(source: &str, test: impl Fn(Scene)) {
-    test(Scene::program(source));
-    test(Scene::program(source).cold());
-}
-
-fn prompts(scene: &Scene) -> Vec<String> {
-    scene.show().calls.into_iter().map(|call| call.prompt).collect()
-}
 
 #[test]
 fn each_answer_continues_its_own_task() {

@@ -4,31 +4,10 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::Arc;
-
-use runstate::store::file::{FileStore, FileStoreOptions};
-use runstate::store::{Memory, Store};
 
 use super::cases::{self, StoreOpener};
 use crate::support::child_test::child_test;
-
-/// Handles to one store in memory.
-fn memory() -> impl Fn() -> cases::StoreFuture {
-    let store: Arc<dyn Store> = Arc::new(Memory::new());
-    move || {
-        let store = store.clone();
-        Box::pin(async move { Ok(store) })
-    }
-}
-
-fn files(folder: PathBuf) -> impl Fn() -> cases::StoreFuture {
-    move || {
-        let folder = folder.clone();
-        Box::pin(
-            async move { Ok(Arc::new(FileStore::open(folder, FileStoreOptions::default()).await?) as Arc<dyn Store>) },
-        )
-    }
-}
+use crate::support::handles::{files, memory};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_at_once_in_memory_never_overspend() {

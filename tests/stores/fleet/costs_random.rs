@@ -7,8 +7,6 @@ use runstate::domain::cvm::{CC_HISTORY, Fail, Work};
 use runstate::engine::{Error, RunLimit};
 use runstate::operation::Backoff;
 use runstate::schema::Query;
-use runstate::store::file::fault::Disk;
-use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::{Fault, FaultStore, Method};
 use runstate::store::{Freshness, Memory, Store};
 use runstate::testing::{SimIds, block_on};
@@ -19,6 +17,7 @@ use serde_json::json;
 use super::costs::CostScene;
 use super::scene::{PROJECT, text};
 use crate::settings::is_full_run;
+use crate::support::handles::simulated_files;
 
 /// The resources of the budgets, with their units.
 const RESOURCES: [(&str, &str); 2] = [("money", "CAD"), ("api_calls", "calls")];
@@ -238,10 +237,6 @@ fn run(mut process: CostProcess, steps: usize) -> (u32, usize) {
     (process.deaths, process.scene.fleet.items("usage.list", json!({})).len())
 }
 
-fn files() -> Arc<dyn Store> {
-    Arc::new(block_on(FileStore::open_on(Disk::new().process(), FileStoreOptions::default())).unwrap())
-}
-
 #[test]
 fn random_commands_on_calls_never_overspend_a_budget() {
     let seeds = if is_full_run() { 200 } else { 12 };
@@ -252,7 +247,7 @@ fn random_commands_on_calls_never_overspend_a_budget() {
 #[test]
 fn deaths_at_any_command_on_calls_change_no_budget() {
     for seed in 100..104 {
-        for store in [Arc::new(Memory::new()) as Arc<dyn Store>, files()] {
+        for store in [Arc::new(Memory::new()) as Arc<dyn Store>, simulated_files()] {
             let (deaths, used) = run(CostProcess::new(store, seed, true), 200);
             println!("seed {seed}: {deaths} deaths, {used} uses");
             assert!(deaths > 10 && used > 3, "{deaths} {used}");

@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use runstate::domain::fleet::BudgetPeriod;
 use runstate::engine::{Error, RunLimit};
-use runstate::store::file::fault::Disk;
-use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::{Fault, FaultStore, Method};
 use runstate::store::{Memory, Store};
 use runstate::testing::{SimIds, block_on};
@@ -16,6 +14,7 @@ use serde_json::{Value as Json, json};
 
 use super::scene::{FleetScene, money, text};
 use crate::settings::is_full_run;
+use crate::support::handles::simulated_files;
 
 /// The budgets, in millionths.
 const BUDGETS: [(&str, BudgetPeriod, i64); 3] = [
@@ -254,10 +253,6 @@ fn memory() -> Arc<dyn Store> {
     Arc::new(Memory::new())
 }
 
-fn files() -> Arc<dyn Store> {
-    Arc::new(block_on(FileStore::open_on(Disk::new().process(), FileStoreOptions::default())).unwrap())
-}
-
 #[test]
 fn random_commands_on_budgets_agree_with_the_model() {
     for seed in 0..20 {
@@ -297,7 +292,7 @@ fn a_death_at_any_call_of_the_store_changes_no_budget() {
 fn budgets_end_alike_on_every_store_whatever_dies() {
     for seed in 100..102 {
         let expected = run(&mut BudgetProcess::new(memory(), BudgetDeaths::None), &SimIds::new(seed), 200);
-        for store in [memory(), files()] {
+        for store in [memory(), simulated_files()] {
             let mut process = BudgetProcess::new(store, BudgetDeaths::Often(SimIds::new(1_000 + seed)));
             assert_eq!(run(&mut process, &SimIds::new(seed), 200), expected, "seed {seed}");
             println!("seed {seed}: {} deaths", process.died);

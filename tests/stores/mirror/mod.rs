@@ -87,7 +87,7 @@ async fn demo() -> (AnyStore, AnyStore) {
     (primary, secondary)
 }
 
-fn named(name: impl std::fmt::Display) -> Batch {
+pub fn named(name: impl std::fmt::Display) -> Batch {
     batch(CommandId::new(&name.to_string()).unwrap())
 }
 

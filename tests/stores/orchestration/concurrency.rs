@@ -2,37 +2,14 @@
 //! a client instead of a test.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::Arc;
 
-use runstate::marker::BoxFuture;
-use runstate::store::file::{FileStore, FileStoreOptions};
-use runstate::store::{Memory, Store, StoreError};
 use serde_json::json;
 
 use super::cases::{self, call, open_engine};
 use crate::support::child_test::child_test;
-
-type OpenStore = BoxFuture<'static, Result<Arc<dyn Store>, StoreError>>;
-
-/// Handles to one store in memory.
-fn memory() -> impl Fn() -> OpenStore {
-    let store: Arc<dyn Store> = Arc::new(Memory::new());
-    move || {
-        let store = store.clone();
-        Box::pin(async move { Ok(store) })
-    }
-}
-
-fn files(folder: PathBuf) -> impl Fn() -> OpenStore {
-    move || {
-        let folder = folder.clone();
-        Box::pin(
-            async move { Ok(Arc::new(FileStore::open(folder, FileStoreOptions::default()).await?) as Arc<dyn Store>) },
-        )
-    }
-}
+use crate::support::handles::{files, memory};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_assigns_in_memory_give_ten_holders() {

@@ -30,6 +30,11 @@ pub fn report_completed(id: &str) {
     println!("completed {id}");
 }
 
+/// Runs the work of a process.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
+}
+
 /// Processes that work, and how many of them are killed.
 pub struct WorkerFleet<'a> {
     /// The test that works in a process with [`worker_folder`].

@@ -1,9 +1,7 @@
 //! The verification by an import: of its source before it writes, and of the store after it has written. For the
 //! latter, a store commits other batches than it receives.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use runstate::domain::cvm::{EXECUTIONS, PROGRAMS};
 use runstate::engine::Engine;
@@ -19,6 +17,7 @@ use runstate::value::{Document, Json};
 use sha2::{Digest, Sha256};
 
 use super::{engine_over, expect_empty, import, memory_engine, three_waiting};
+use crate::support::poll::poll_ready;
 
 fn hash(text: &str) -> String {
     hex(&Sha256::digest(text))
@@ -261,13 +260,6 @@ impl UnfaithfulStore {
 }
 
 /// The output of a future of a store in memory, which is ready at once.
-pub fn poll_ready<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("the future is not ready"),
-    }
-}
-
 impl layer::StoreLayer for UnfaithfulStore {
     type Inner = Memory;
 

@@ -4,11 +4,10 @@
 mod damage;
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
 
+use crate::support::poll::poll_ready;
 use damage::{engine, fill_store};
 use runstate::domain::cvm::Start;
 use runstate::marker::BoxFuture;
@@ -192,14 +191,6 @@ struct AlteredStore {
     edits: Mutex<BTreeMap<String, DocumentEdit>>,
     writers: Mutex<Option<Box<dyn Fn() + Send>>>,
     is_altering: AtomicBool,
-}
-
-/// The output of a future of a store in memory, which is ready at once.
-fn poll_ready<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("the future is not ready"),
-    }
 }
 
 impl AlteredStore {
