@@ -4,17 +4,18 @@
 //   node scripts/build.mjs --check        the package, and checks of the packed package
 //   node scripts/build.mjs --check-small  the same, with Node's module optimized for size: it is compiled in a third of the time
 //   node scripts/build.mjs --benches      the package, and in build/ the module that benches call
-//   node scripts/build.mjs --test MODULE  the package for tests: MODULE, built with all features, serves as each of its modules
+//   node scripts/build.mjs --test MODULE  the package for tests, from MODULE and those beside it, built with all features
 //   node scripts/build.mjs --javascript   only JavaScript and types, over the WebAssembly of an earlier build
 //
 // RUNSTATE_WASM_BINDGEN is the path of the wasm-bindgen program if it is not in the cache of `cargo xtask`.
 
 import { copyFileSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 
 import { check } from "./check.mjs";
 import { buildJavaScript } from "./javascript.mjs";
 import { checkBudgets } from "./sizes.mjs";
-import { buildModules, copyTestModule } from "./wasm.mjs";
+import { buildModules, copyTestModules } from "./wasm.mjs";
 
 const [flag, module, ...rest] = process.argv.slice(2);
 const allowedFlags = module === undefined ? [undefined, "--check", "--check-small", "--benches", "--javascript"] : ["--test"];
@@ -27,7 +28,7 @@ process.chdir(new URL("..", import.meta.url).pathname);
 if (flag !== "--javascript") {
   // The build writes the types last, so their folder exists only after a complete build.
   rmSync("dist/types", { recursive: true, force: true });
-  if (flag === "--test") copyTestModule(module);
+  if (flag === "--test") copyTestModules(dirname(module));
   else buildModules({ benches: flag === "--benches", small: flag === "--check-small" });
 }
 await buildJavaScript();

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { MODULES, fileOf } from "./modules.mjs";
 import { output, run } from "./run.mjs";
 
 /** The files of the packed package, without chunks, source maps and declarations. */
@@ -11,7 +12,7 @@ const CONTENT = [
   "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json", "runstate.d.ts",
   ...["browser", "cli", "compiler-browser", "full", "slim", "testing-browser"].map((name) => `dist/${name}.js`),
   ...["compiler-node", "node", "slim-node", "testing-node"].flatMap((name) => [`dist/${name}.js`, `dist/${name}.cjs`]),
-  "dist/runstate_bg.wasm", "dist/runstate_node_bg.wasm", "dist/runstate_compiler_bg.wasm",
+  ...MODULES.map((module) => `dist/${fileOf(module)}`),
 ];
 
 /** Entries that are not JavaScript: WebAssembly, and the declarations for programs of the machine. */

@@ -5,34 +5,27 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 import { nameFunctionsByRank } from "./function-order.mjs";
+import { BENCH_MODULE, MODULES, TESTING_GLUE, fileOf } from "./modules.mjs";
 import { output, run } from "./run.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
 
-/** The glue of `runstate/testing`: a copy of Node's glue, because it needs its own instance of the same WebAssembly. */
-const TESTING = { name: "runstate_testing", source: "runstate_node" };
-
-/** The modules. Entries load only those that they need. Modules for pages are optimized for size; `profile` is a profile of Cargo.toml. */
-const MODULES = [
-  { name: "runstate", features: "wasm,indexeddb", profile: "dist", optimize: optimizeForSize },
-  { name: "runstate_node", features: "wasm,file,indexeddb,simulation,fleet,encryption", profile: "dist-fast", optimize: optimizeForSpeed },
-  { name: "runstate_compiler", features: "wasm-compiler", profile: "dist", optimize: optimizeForSize },
-];
-
-/** The module of the benches. It is not part of the package and stays in build/. */
-const BENCH = { name: "runstate_bench", features: "wasm,testing", profile: "dist", optimize: optimizeForSize };
-
-/** Prepares the package for tests: one module with all features, built before, serves as each module. */
-export function copyTestModule(built) {
+/** Prepares the package for tests from modules in `folder`, built before with all features. Modules may share one file. */
+export function copyTestModules(folder) {
   clearOutputs();
-  const [{ name: first }, ...others] = MODULES;
-  bindgen(wasmBindgen(), first, built);
-  copyFileSync(`build/${first}_bg.wasm`, `dist/${first}_bg.wasm`);
-  for (const { name } of others) {
-    copyGlue(first, name);
-    copyFileSync(`build/${first}_bg.wasm`, `dist/${name}_bg.wasm`);
+  const program = wasmBindgen();
+  const names = new Map();
+  for (const module of MODULES) {
+    const first = names.get(module.built);
+    if (first === undefined) {
+      names.set(module.built, module.name);
+      bindgen(program, module, folder);
+    } else {
+      copyGlue(first, module.name);
+    }
+    copyFileSync(`build/${first ?? module.name}_bg.wasm`, `dist/${fileOf(module)}`);
   }
-  copyGlue(first, TESTING.name);
+  copyGlue(TESTING_GLUE.source, TESTING_GLUE.name);
 }
 
 function copyGlue(from, to) {
@@ -41,19 +34,16 @@ function copyGlue(from, to) {
 
 /** Builds all modules of the package; with `benches` also the module of the benches, with `small` Node's module with the profile of pages. */
 export function buildModules({ benches = false, small = false } = {}) {
-  const { packages, target_directory: target } = JSON.parse(
-    output("cargo", ["metadata", "--format-version", "1", "--no-deps"], { maxBuffer: 1 << 26 }),
-  );
-  const declared = packages.find(({ name }) => name === "runstate").features;
+  const { target_directory: target } = JSON.parse(output("cargo", ["metadata", "--format-version", "1", "--no-deps"], { maxBuffer: 1 << 26 }));
   const program = wasmBindgen();
   clearOutputs();
-  for (const { name, features, profile: shipped, optimize } of benches ? [...MODULES, BENCH] : MODULES) {
-    const profile = small ? "dist" : shipped;
-    cargo(features.split(",").filter((feature) => feature in declared), profile);
-    bindgen(program, name, join(target, TARGET, profile, "runstate.wasm"));
-    optimize(`build/${name}_bg.wasm`, name === BENCH.name ? `build/${name}_bg.wasm` : `dist/${name}_bg.wasm`);
+  for (const module of benches ? [...MODULES, BENCH_MODULE] : MODULES) {
+    const profile = small ? "dist" : module.profile;
+    cargo(module, profile);
+    bindgen(program, module, join(target, TARGET, profile));
+    OPTIMIZERS[module.optimize](`build/${fileOf(module)}`, `${module === BENCH_MODULE ? "build" : "dist"}/${fileOf(module)}`);
   }
-  copyGlue(TESTING.source, TESTING.name);
+  copyGlue(TESTING_GLUE.source, TESTING_GLUE.name);
 }
 
 function clearOutputs() {
@@ -62,13 +52,14 @@ function clearOutputs() {
   for (const name of readdirSync("dist").filter((name) => name.endsWith(".wasm"))) rmSync(join("dist", name));
 }
 
-function bindgen(program, name, built) {
-  run(program, ["--target", "web", "--omit-default-module-path", "--out-name", name, "--out-dir", "build", built]);
+function bindgen(program, { name, built }, folder) {
+  const file = join(folder, `${built}.wasm`);
+  run(program, ["--target", "web", "--omit-default-module-path", "--out-name", name, "--out-dir", "build", file]);
 }
 
-function cargo(features, profile) {
-  const words = ["build", "--package", "runstate", "--lib", "--no-default-features", "--target", TARGET];
-  run("cargo", [...words, "--features", features.join(","), "--profile", profile], { env: { ...process.env, ...rustFlags() } });
+function cargo({ package: name, features }, profile) {
+  const words = ["build", "--package", name, "--lib", "--no-default-features", "--target", TARGET];
+  run("cargo", [...words, "--features", features, "--profile", profile], { env: { ...process.env, ...rustFlags() } });
 }
 
 /**
@@ -111,6 +102,8 @@ function optimizeForSize(from, to) {
 function optimizeForSpeed(from, to) {
   wasmOpt(...FAST, ...STRIP, from, "-o", to);
 }
+
+const OPTIMIZERS = { size: optimizeForSize, speed: optimizeForSpeed };
 
 function wasmOpt(...words) {
   run("node_modules/.bin/wasm-opt", [...FEATURES, ...words]);
