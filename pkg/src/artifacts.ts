@@ -17,7 +17,6 @@ export type ArtifactContent = string | Uint8Array | Blob | ReadableStream<Uint8A
 export interface PutArtifactOptions extends WaitOptions {
   /** The execution that has the step. */
   execution: string;
-  /** The number of the step. */
   step: number;
   /** Its type, such as `screenshot`, `log`, `code` or `report`. */
   type: string;
@@ -25,7 +24,6 @@ export interface PutArtifactOptions extends WaitOptions {
   name: string;
   /** The media type of its content. Default: `application/octet-stream`. */
   mimeType?: string;
-  /** Further information. */
   metadata?: { readonly [name: string]: JsonInput | undefined };
 }
 

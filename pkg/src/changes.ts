@@ -14,7 +14,6 @@ export interface CvmChange extends Omit<StoreChange, "collection" | "whole" | "r
   thing: ChangeSubject;
   /** The execution it belongs to. Undefined for a row that was deleted, because only its id is known. */
   executionId: string | undefined;
-  /** Whether it was deleted. */
   deleted: boolean;
 }
 

@@ -25,13 +25,11 @@ import { CALLS, type Handler, type WorkerHandle, type WorkerOptions, startWorker
 /** A program to load. Without bytecode the compiler is loaded and compiles the source. */
 export type ProgramSource = Omit<CvmLoadParams, "commandId">;
 
-/** Options of {@link Cvm.start}. */
 export type StartOptions<I = unknown> = Omit<OptionsOf<"cvm.start", "program">, "input"> & {
   /** The value of the global `input` in the program. */
   input?: I & JsonInputOf<I>;
 };
 
-/** Options of {@link Cvm.list}. */
 export type ListOptions = OptionsOf<"cvm.list">;
 
 /** The claim of work that `cvm.claim` returned. */

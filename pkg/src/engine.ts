@@ -78,7 +78,6 @@ export class Engine implements OperationCaller {
     );
   }
 
-  /** Imports the bytes of an export. */
   async import(bytes: Uint8Array, progress: ((event: Progress) => void) | undefined, signal?: AbortSignal): Promise<ImportResult> {
     signal?.throwIfAborted();
     const result = await untilAborted(
@@ -89,7 +88,6 @@ export class Engine implements OperationCaller {
     return result;
   }
 
-  /** Closes the store. */
   close(): Promise<void> {
     return this.instance.run(() => this.raw.close());
   }

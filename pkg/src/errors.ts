@@ -37,7 +37,6 @@ export class ExecutionError extends Error {
   constructor(
     /** The id of the execution. */
     readonly execution: string,
-    /** Its status. */
     readonly status: "error" | "cancelled",
     /** The error that the program threw, with its location; null if the execution was cancelled. */
     readonly fault: ProgramError | null,

@@ -43,5 +43,4 @@ export type { Task as SessionTask } from "./wire.js";
  */
 export declare function open(url: string, options?: OpenOptions): Promise<Runstate>;
 
-/** The version of runstate. */
 export declare const version: string;

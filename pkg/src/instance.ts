@@ -61,7 +61,6 @@ export interface Glue extends BaseGlue {
 
 // The public types below do not use the names of `lib.dom`, because projects for Node may not have them.
 
-/** The bytes of a WebAssembly module. */
 export type WasmBytes = ArrayBuffer | ArrayBufferView;
 
 /** A `WebAssembly.Module`, whose type needs `lib.dom`. */
@@ -84,7 +83,6 @@ export class Instance<G extends BaseGlue = Glue> {
 
   constructor(
     private readonly glue: G,
-    /** The module. */
     readonly file: WasmFile,
   ) {}
 

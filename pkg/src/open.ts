@@ -66,7 +66,6 @@ export interface Host {
 /** The modules whose log level is set. */
 const LOGGING = new WeakSet<Glue>();
 
-/** Opens the store of a URL on this host. */
 export async function openStore(host: Host, url: string, options: OpenOptions = {}): Promise<Runstate> {
   // Validated first: an error after the store is opened would leave it open.
   const json = encodeOpenOptions(url, options);

@@ -12,13 +12,10 @@ import { interruptible } from "./stream.js";
 import { text, validateOptions } from "./validation.js";
 import type { DeletionProgress, Execution, ExecutionProgress, ExecutionStatus, FrameView, LogRowPage, OpenCall, Status, VersionView } from "./wire.js";
 
-/** Options of {@link Run.answer}. */
 export type AnswerOptions = OptionsOf<"cvm.answer", "id" | "answer">;
 
-/** Options of {@link Run.show}. */
 export type ShowOptions = OptionsOf<"cvm.show", "id">;
 
-/** Options of {@link Run.variables}. */
 export type VariablesOptions = OptionsOf<"cvm.variables", "id">;
 
 /** The commands that need only the id of an execution and return its status. */
@@ -34,7 +31,6 @@ const NO_LINES = Number.MAX_SAFE_INTEGER;
 export class Run {
   readonly #engine: Engine;
   #status: Status;
-  /** The id of the execution. */
   readonly id: string;
 
   /** @internal */

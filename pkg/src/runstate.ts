@@ -19,7 +19,6 @@ export interface StoreInfo extends Info, Overview {}
 
 /** A committed change of a document. */
 export interface Change extends StoreChange {
-  /** Whether the document was deleted. */
   deleted: boolean;
 }
 

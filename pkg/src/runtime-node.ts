@@ -5,5 +5,4 @@ import * as glue from "../build/runstate_node.js";
 import { type Glue, Instance } from "./instance.js";
 import { NODE_WASM } from "./wasm.js";
 
-/** The runtime. */
 export const runtime: Instance = new Instance(glue as unknown as Glue, NODE_WASM);

@@ -4,5 +4,4 @@ import * as glue from "../build/runstate.js";
 import { type Glue, Instance } from "./instance.js";
 import { BROWSER_WASM } from "./wasm.js";
 
-/** The runtime. */
 export const runtime: Instance = new Instance(glue as unknown as Glue, BROWSER_WASM);

@@ -10,7 +10,6 @@ import { type OpenOptions, openStore } from "./open.js";
 import type { Runstate } from "./runstate.js";
 import { COMPILER_WASM, compileWasm } from "./wasm.js";
 
-/** Options of `init`. */
 export interface InitOptions {
   /** Compiles sources for `cvm.load`, as `compile` of `runstate/compiler` does. */
   compile?: CompileFunction;

@@ -2,5 +2,4 @@
 
 declare const RUNSTATE_VERSION: string;
 
-/** The version of runstate. */
 export const version: string = RUNSTATE_VERSION;

@@ -15,17 +15,14 @@ export interface WasmFile {
   readonly initSnippet: string;
 }
 
-/** The runtime of pages. */
 export const BROWSER_WASM: WasmFile = {
   file: "runstate_bg.wasm",
   specifier: "runstate/runstate.wasm",
   initSnippet: 'import { init, open } from "runstate/slim"; await init(bytes)',
 };
 
-/** The runtime of Node. */
 export const NODE_WASM: WasmFile = { ...BROWSER_WASM, file: "runstate_node_bg.wasm", specifier: "runstate/node.wasm" };
 
-/** The compiler. */
 export const COMPILER_WASM: WasmFile = {
   file: "runstate_compiler_bg.wasm",
   specifier: "runstate/compiler.wasm",

@@ -11,7 +11,6 @@ import type { Backoff, OpenCall, Work, WorkerEvent } from "./wire.js";
 
 /** A claimed call that a handler must answer. */
 export interface Task {
-  /** The call. */
   readonly call: OpenCall;
   /** The id of the execution that made the call. */
   readonly execution: string;
@@ -45,7 +44,6 @@ export type Handler<K extends string = string> = K extends "cc" ? QuestionHandle
 export interface StepTask {
   /** The id of the execution. */
   readonly execution: string;
-  /** The number of the step. */
   readonly step: number;
   /** The number of this attempt, from 1. */
   readonly attempt: number;
@@ -73,7 +71,6 @@ export interface WorkerOptions<K extends string = string, E = WorkerEvent> {
   backoff?: Backoff;
   /** How long running handlers may continue after the worker was stopped, in milliseconds. Default: 30,000. */
   graceMs?: number;
-  /** Receives the events of the worker. */
   onEvent?: (event: E) => void;
   /** Stops the worker. */
   signal?: AbortSignal;
@@ -112,7 +109,6 @@ export const CALLS: WorkerItems<Work> = {
   },
 };
 
-/** Starts a worker. */
 export function startWorker<W, E>(
   engine: Engine,
   { method, items, run }: WorkerItems<W>,

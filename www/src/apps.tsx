@@ -166,5 +166,4 @@ function Metrics({ samples, summary }: ExecutionDetails) {
   );
 }
 
-/** The link to this part. */
 export const AppsLink = () => <a href={APPS} aria-current={route.value.at === "apps" ? "page" : undefined} data-testid="to-apps">Apps</a>;

@@ -138,5 +138,4 @@ function amountsOverTime(budget: ResourceBudget, reservations: ResourceReservati
   };
 }
 
-/** The link to this part. */
 export const BudgetsLink = () => <a href={BUDGETS} aria-current={route.value.at === "budgets" ? "page" : undefined} data-testid="to-budgets">Budgets</a>;

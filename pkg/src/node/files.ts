@@ -37,7 +37,6 @@ export interface NodeFiles {
   rename(from: string, to: string): Promise<void>;
   /** The names in a folder. */
   list(path: string): string[];
-  /** Removes a file. */
   remove(path: string): void;
   /** The size of a file in bytes. */
   size(path: string): number;
@@ -47,7 +46,6 @@ export interface NodeFiles {
   mounts(path: string): Promise<{ at: string; table: string }>;
 }
 
-/** An open file. */
 export interface OpenFile {
   /** Its size in bytes when it was opened. */
   readonly size: number;

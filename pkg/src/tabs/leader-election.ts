@@ -130,7 +130,6 @@ export class LeaderElection {
     this.#requestInLine();
   }
 
-  /** Handles that this tab was shown or hidden. */
   #handleVisibilityChange(): void {
     if (this.#leads) {
       this.#post(this.#visibility.visible ? "visible" : "hidden");
