@@ -1,11 +1,13 @@
-// An agent. A model chooses the next step as JSON; the program runs the tool, shows the model the result, and asks again, until the model
-// finishes or the steps are used up. A tool that fails is tried again, each time after a longer pause.
+// An agent. A model chooses the next step as JSON; the program runs the tool, shows the model the result, and asks
+// again, until the model finishes or the steps are used up. A tool that fails is tried again, each time after a longer
+// pause.
 //
 //   runstate run examples/agent_loop.ts --answers examples/agent_loop.answers.json
-//   runstate run examples/agent_loop.ts --input '{"goal": "Which of our services is slow?"}' --answer-with 'your-model --print'
-//   runstate work --kind search --kind read --kind calculate --exec ./tools.sh     # beside it: a worker runs the tools
+//   runstate run examples/agent_loop.ts --input '{"goal": "Which service is slow?"}' --answer-with 'your-model --print'
+//   runstate work --kind search --kind read --kind calculate --exec ./tools.sh   # a worker runs the tools
 //
-// Kill it at any moment: `runstate resume ID` continues at the same step. No answered question is asked again, and no tool runs again.
+// Kill it at any moment: `runstate resume ID` continues at the same step. No answered question is asked again, and no
+// tool runs again.
 
 type Step =
   | { action: "tool"; tool: string; args: Record<string, unknown> }
@@ -50,7 +52,8 @@ function prompt(goal: string, events: Event[], stepsLeft: number): string {
   ].join("\n");
 }
 
-/** Runs a tool. A worker fails the call, which throws, or returns `{ "error": "…" }`. Both are tried again after a pause. */
+/** Runs a tool. A worker fails the call, which throws, or returns `{ "error": "…" }`. Both are tried again after a
+ * pause. */
 function runTool(tool: string, args: Record<string, unknown>): string {
   for (let attempt = 1; ; attempt++) {
     try {

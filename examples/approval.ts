@@ -1,11 +1,12 @@
-// An approval with a deadline. A first person is asked; if no answer arrives in time, or the answer is "pass on", a second person is asked;
-// if that deadline passes too, a default decides.
+// An approval with a deadline. A first person is asked; if no answer arrives in time, or the answer is "pass on", a
+// second person is asked; if that deadline passes too, a default decides.
 //
 //   runstate run examples/approval.ts
 //   runstate run examples/approval.ts --answers examples/approval.answers.json
-//   runstate run examples/approval.ts --input '{"amount": 90, "hours": 0.001}'     # do not answer, and watch the deadlines pass
+//   runstate run examples/approval.ts --input '{"amount": 90, "hours": 0.001}'   # the deadlines pass
 //
-// A deadline passes also while the program does not run: after a restart, `runstate resume ID` or `runstate tick` continues behind it.
+// A deadline passes also while the program does not run: after a restart, `runstate resume ID` or `runstate tick`
+// continues behind it.
 
 interface Expense {
   employee: string;

@@ -1,5 +1,5 @@
-// Three summaries that a budget pays. Each one costs 0.05 USD. When the project has no money left, the program waits, and it continues when the
-// budget is raised.
+// Three summaries that a budget pays. Each one costs 0.05 USD. When the project has no money left, the program waits,
+// and it continues when the budget is raised.
 //
 //   runstate project create demo --greediness 0.5             # prints the id of the project
 //   runstate budget create PROJECT --resource-type money --budget-period total --allocated-amount 0.1 --unit USD

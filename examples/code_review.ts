@@ -1,5 +1,5 @@
-// A code review, question by question. It shows each part of a small sample, or each file of a folder, asks for a verdict, and prints a
-// summary at the end.
+// A code review, question by question. It shows each part of a small sample, or each file of a folder, asks for a
+// verdict, and prints a summary at the end.
 //
 //   runstate run examples/code_review.ts
 //   runstate run examples/code_review.ts --answers examples/code_review.answers.json

@@ -1,8 +1,8 @@
-// A debate: three models discuss a question over several rounds. In each round all of them answer at the same time, and each one reads
-// what the others wrote before. A judge decides at the end.
+// A debate: three models discuss a question over several rounds. In each round all of them answer at the same time,
+// and each one reads what the others wrote before. A judge decides at the end.
 //
 //   runstate run examples/debate.ts --answers examples/debate.answers.json
-//   runstate run examples/debate.ts --input '{"question": "Tabs or spaces?", "rounds": 3}' --answer-with 'your-model --print'
+//   runstate run examples/debate.ts --input '{"question": "Tabs?", "rounds": 3}' --answer-with 'your-model --print'
 //
 // Each prompt names its debater, so that a command or a worker can give it to a different model.
 

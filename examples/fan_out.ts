@@ -1,5 +1,5 @@
-// Twenty files, summarized at the same time, and then one summary of all. Each file is a task of its own: it asks for its summary, and asks
-// again if the answer is too long, while the others continue.
+// Twenty files, summarized at the same time, and then one summary of all. Each file is a task of its own: it asks for
+// its summary, and asks again if the answer is too long, while the others continue.
 //
 //   runstate run examples/fan_out.ts --answers examples/fan_out.answers.json
 //   runstate run examples/fan_out.ts --input '{"folder": "."}' --allow-read docs --answer-with 'your-model --print'

@@ -1,5 +1,6 @@
-// The globals of programs besides those of JavaScript. Put this file beside your programs (or name it in tsconfig's `include`), so that
-// an editor checks them. `"moduleDetection": "force"` there lets each program have a `main` of its own.
+// The globals of programs besides those of JavaScript. Put this file beside your programs (or name it in tsconfig's
+// `include`), so that an editor checks them. `"moduleDetection": "force"` there lets each program have a `main` of its
+// own.
 
 /** A plain value: a value that JSON can represent. */
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -24,26 +25,27 @@ interface CallCost {
 /** Options of every call. */
 interface AskOptions {
   /**
-   * A name for this call within its execution, of 1 to 200 bytes. With the key, the call can be answered before the program makes
-   * it: the answer is stored until then. Calls with the same key are counted, and each has its own answer.
+   * A name for this call within its execution, of 1 to 200 bytes. With the key, the call can be answered before the
+   * program makes it: the answer is stored until then. Calls with the same key are counted, and each has its own
+   * answer.
    */
   key?: string;
   /**
-   * Milliseconds until the call is closed, at most 100 years. Then `default` is the answer; without a default, the call throws a
-   * {@link TimeoutError}.
+   * Milliseconds until the call is closed, at most 100 years. Then `default` is the answer; without a default, the
+   * call throws a {@link TimeoutError}.
    */
   timeoutMs?: number;
   /** The answer if none arrived in time. */
   default?: unknown;
   /**
-   * The cost of the call. It is reserved when a worker claims the call, and used when the call is answered. A call whose cost a budget does not
-   * have waits until the budget has it.
+   * The cost of the call. It is reserved when a worker claims the call, and used when the call is answered. A call
+   * whose cost a budget does not have waits until the budget has it.
    */
   cost?: CallCost;
   /**
-   * Cancels the call: when the signal is aborted, the call is closed, and its promise is rejected with the reason. A signal that is aborted already
-   * opens no call. The value of a call whose options are written with a signal is a promise; other options with a signal need an `await`
-   * directly before the call.
+   * Cancels the call: when the signal is aborted, the call is closed, and its promise is rejected with the reason. A
+   * signal that is aborted already opens no call. The value of a call whose options are written with a signal is a
+   * promise; other options with a signal need an `await` directly before the call.
    */
   signal?: AbortSignal;
 }
@@ -94,11 +96,12 @@ type Answer<Q> = Q extends string
         : string;
 
 /**
- * Asks, and waits for the answer: for seconds or for months. The whole state of the program is saved meanwhile. The answer, of a
- * person or a model, continues the program here.
+ * Asks, and waits for the answer: for seconds or for months. The whole state of the program is saved meanwhile. The
+ * answer, of a person or a model, continues the program here.
  *
- * With `await` directly before it, as before every other call, the other async functions of the program continue meanwhile:
- * `await Promise.all(names.map(async (name) => greet(await CC(name))))` asks all questions at once. Without `await` the whole program waits.
+ * With `await` directly before it, as before every other call, the other async functions of the program continue
+ * meanwhile: `await Promise.all(names.map(async (name) => greet(await CC(name))))` asks all questions at once. Without
+ * `await` the whole program waits.
  *
  * @param prompt The question.
  * @returns The answer: text; one of the choices, if there are any; a value that fits the schema, if there is one.
@@ -119,7 +122,8 @@ declare function CC(prompt: string, options: SchemaOptions): any;
 
 declare namespace CC {
   /**
-   * Asks several questions at once, at most 1,000. Each is answered on its own; the program continues after the last answer.
+   * Asks several questions at once, at most 1,000. Each is answered on its own; the program continues after the last
+   * answer.
    *
    * @returns The answers, in the order of the questions.
    * @throws the first error in that order, after the last answer.
@@ -138,7 +142,8 @@ declare namespace CC {
  * @param tool Its name, of 1 to 100 bytes; not `cc` or `timer`, and not beginning with `fs.`.
  * @param args Its arguments: a plain value.
  * @returns The result of the tool.
- * @throws an error named `CallError` if the tool failed; {@link TimeoutError} if it took too long and there is no default.
+ * @throws an error named `CallError` if the tool failed; {@link TimeoutError} if it took too long and there is no
+ * default.
  *
  * @example
  * const found = call("search", { query: "durable execution", limit: 5 });
@@ -147,8 +152,8 @@ declare function call(tool: string, args: unknown, options: ToolOptions & { sign
 declare function call(tool: string, args?: unknown, options?: ToolOptions): any;
 
 /**
- * Waits. The program is saved meanwhile, and continues after that time in any process that has the store open. With 0, a negative
- * number or NaN it continues at once.
+ * Waits. The program is saved meanwhile, and continues after that time in any process that has the store open. With 0,
+ * a negative number or NaN it continues at once.
  *
  * @param ms Milliseconds, at most 100 years.
  */
@@ -162,8 +167,8 @@ declare function sleep(ms: number): void;
 declare function sleepUntil(moment: number | string): void;
 
 /**
- * Calls a function later. The timer is a call of the execution, as that of {@link sleep}; until it has ended or is cleared, the
- * execution does not complete.
+ * Calls a function later. The timer is a call of the execution, as that of {@link sleep}; until it has ended or is
+ * cleared, the execution does not complete.
  *
  * @param callback The function; it gets the other arguments.
  * @param ms Milliseconds, at least 1.
@@ -205,7 +210,8 @@ declare var AbortSignal: {
   abort(reason?: any): AbortSignal;
   /** A signal that is aborted as soon as one of these is. */
   any(signals: AbortSignal[]): AbortSignal;
-  /** A signal that is aborted after that time, with an error named `TimeoutError`. The execution completes without it. */
+  /** A signal that is aborted after that time, with an error named `TimeoutError`. The execution completes
+   * without it. */
   timeout(milliseconds: number): AbortSignal;
 };
 
@@ -249,7 +255,8 @@ declare const input: any;
 
 /** Output of the execution. It is stored with the execution, line by line. */
 interface Console {
-  /** Prints its arguments as Node does: objects as `util.inspect` shows them, and `%s %d %i %f %j %o %O %c` in a first text. */
+  /** Prints its arguments as Node does: objects as `util.inspect` shows them, and `%s %d %i %f %j %o %O %c` in a first
+   * text. */
   log(...values: any[]): void;
   /** The same as `log`. */
   error(...values: any[]): void;

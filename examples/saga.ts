@@ -1,10 +1,12 @@
-// A saga: a trip is booked as a flight, a hotel and a car. If a booking fails, the earlier ones are cancelled, the last one first.
+// A saga: a trip is booked as a flight, a hotel and a car. If a booking fails, the earlier ones are cancelled, the
+// last one first.
 //
 //   runstate run examples/saga.ts --answers examples/saga.answers.json
 //   runstate run examples/saga.ts --input '{"traveler": "Grace", "city": "Oslo", "nights": 2}'
 //   runstate work --kind bookFlight --kind cancelFlight --exec ./flights.sh     # beside it: workers book and cancel
 //
-// Kill it between two bookings: `runstate resume ID` books the rest, or cancels the rest. Nothing is booked twice or forgotten.
+// Kill it between two bookings: `runstate resume ID` books the rest, or cancels the rest. Nothing is booked twice or
+// forgotten.
 
 interface Trip {
   traveler: string;
@@ -50,7 +52,8 @@ interface Booking {
   number: string;
 }
 
-/** Cancels bookings in reverse order. One that cannot be cancelled does not keep the others; it is reported to a person. */
+/** Cancels bookings in reverse order. One that cannot be cancelled does not keep the others; it is reported to a
+ * person. */
 function compensate(done: Booking[]): string[] {
   const left: string[] = [];
   for (const { step, number } of done.toReversed()) {

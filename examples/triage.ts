@@ -1,5 +1,5 @@
-// Triage of a hundred tickets. It asks about twenty at once, which people or workers may answer in any order. Tickets with the answer
-// "unsure" are asked again, and the last time without that choice.
+// Triage of a hundred tickets. It asks about twenty at once, which people or workers may answer in any order. Tickets
+// with the answer "unsure" are asked again, and the last time without that choice.
 //
 //   runstate run examples/triage.ts --answers examples/triage.answers.json
 //   runstate run examples/triage.ts --answer-with 'your-model --print'

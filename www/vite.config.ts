@@ -1,4 +1,5 @@
-// The build of the page, and of its tests for Node. The built page contains everything that it needs, so it makes no requests to other origins.
+// The build of the page, and of its tests for Node. The built page contains everything that it needs, so it makes no
+// requests to other origins.
 
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
@@ -8,8 +9,9 @@ import { defineConfig, type Plugin } from "vite";
 import manifest from "./node_modules/runstate/package.json" with { type: "json" };
 
 /**
- * Packs the WebAssembly, and creates the service worker with the list of all files. Many web servers send .wasm uncompressed, three times as large,
- * and a progress bar needs the transferred size. The suffix is not `.gz`: some servers declare that as an encoding, and browsers would unpack it.
+ * Packs the WebAssembly, and creates the service worker with the list of all files. Many web servers send .wasm
+ * uncompressed, three times as large, and a progress bar needs the transferred size. The suffix is not `.gz`: some
+ * servers declare that as an encoding, and browsers would unpack it.
  */
 const packFiles: Plugin = {
   name: "pack-files",

@@ -1,4 +1,5 @@
-// The steps that the Node worker runs: `draft`, `review` and `announce`. Run `node worker.mjs file:content` beside the Rust worker; see README.md.
+// The steps that the Node worker runs: `draft`, `review` and `announce`. Run `node worker.mjs file:content` beside the
+// Rust worker; see README.md.
 
 import { CallFailure, open } from "runstate";
 

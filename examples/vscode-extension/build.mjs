@@ -1,6 +1,8 @@
-// Bundles the extension into `dist`: one source, one bundle for each host of extensions. With `--tests`, also its unit tests into `build`.
+// Bundles the extension into `dist`: one source, one bundle for each host of extensions. With `--tests`, also its unit
+// tests into `build`.
 //
-// A host needs the WebAssembly of its stores: files in Node (`main`), IndexedDB in a web worker (`browser`). Both share the compiler.
+// A host needs the WebAssembly of its stores: files in Node (`main`), IndexedDB in a web worker (`browser`). Both
+// share the compiler.
 
 import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { rolldown } from "rolldown";
@@ -15,7 +17,8 @@ await rm("dist", { recursive: true, force: true });
 await mkdir("dist", { recursive: true });
 await mkdir("build", { recursive: true });
 await bundle("src/desktop.ts", "node", { file: "dist/extension.cjs", format: "cjs" });
-// The host on the web only loads files that end in `.js`. It calls the bundle as a function, which has no address: `src/web.ts` passes the bytes.
+// The host on the web only loads files that end in `.js`. It calls the bundle as a function, which has no address:
+// `src/web.ts` passes the bytes.
 await bundle("src/web.ts", "browser", { file: "dist/extension.web.js", format: "cjs" }, { "import.meta": "{}" });
 for (const name of ["runstate_bg.wasm", "runstate_node_bg.wasm", "runstate_compiler_bg.wasm"]) {
   await copyFile(`node_modules/runstate/dist/${name}`, `dist/${name}`);

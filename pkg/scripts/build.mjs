@@ -2,9 +2,9 @@
 //
 //   node scripts/build.mjs                the package
 //   node scripts/build.mjs --check        the package, and checks of the packed package
-//   node scripts/build.mjs --check-small  the same, with Node's module optimized for size: it is compiled in a third of the time
+//   node scripts/build.mjs --check-small  the same, with Node's module in the faster profile of pages
 //   node scripts/build.mjs --benches      the package, and in build/ the module that benches call
-//   node scripts/build.mjs --test MODULE  the package for tests, from MODULE and those beside it, built with all features
+//   node scripts/build.mjs --test MODULE  the package for tests, of MODULE and those beside it
 //   node scripts/build.mjs --javascript   only JavaScript and types, over the WebAssembly of an earlier build
 //
 // RUNSTATE_WASM_BINDGEN is the path of the wasm-bindgen program if it is not in the cache of `cargo xtask`.

@@ -37,7 +37,8 @@ const CUSTOM = 0;
 const IMPORTS = 2;
 const CODE = 10;
 
-/** Returns the module in `bytes` with each function named by its target position, which places similar functions together. */
+/** Returns the module in `bytes` with each function named by its target position, which places similar functions
+ * together. */
 export function nameFunctionsByRank(bytes) {
   const sections = readSections(bytes);
   const section = (id) => sections.find((section) => section.id === id);

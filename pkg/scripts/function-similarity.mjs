@@ -1,5 +1,5 @@
-// Orders functions so that gzip compresses them well. Its window is 32 KiB, so similar functions must be near each other. Instances of one generic
-// function are similar.
+// Orders functions so that gzip compresses them well. Its window is 32 KiB, so similar functions must be near each
+// other. Instances of one generic function are similar.
 
 /** The length of a shingle, a byte sequence that similar functions share. Shorter sequences are in all functions. */
 const SHINGLE_BYTES = 6;
@@ -8,8 +8,8 @@ const SHINGLE_BYTES = 6;
 const MAX_HOLDERS = 300;
 
 /**
- * The sizes of the windows before a function, and the weight of similarity to the functions in each. The first is the window of gzip, less the
- * size of the next function. The second is near: gzip writes short distances with fewer bits.
+ * The sizes of the windows before a function, and the weight of similarity to the functions in each. The first is the
+ * window of gzip, less the size of the next function. The second is near: gzip writes short distances with fewer bits.
  */
 const WINDOWS = [
   { size: 30_000, weight: 1 },
@@ -17,12 +17,13 @@ const WINDOWS = [
 ];
 
 /**
- * The weight of the number of shingles that a function shares with any other: 1 places it where most of them are before it, 0 prefers functions
- * that share many.
+ * The weight of the number of shingles that a function shares with any other: 1 places it where most of them are
+ * before it, 0 prefers functions that share many.
  */
 const SHARED_EXPONENT = 0.85;
 
-/** Returns the indices of `bodies`, the bytes of each function, in an order in which each function is similar to those right before it. */
+/** Returns the indices of `bodies`, the bytes of each function, in an order in which each function is similar to those
+ * right before it. */
 export function orderBySimilarity(bodies) {
   const { features, holders } = indexShingles(bodies);
   const scores = new Float64Array(bodies.length);
@@ -62,7 +63,8 @@ function best(remaining, scores, weights) {
   return best;
 }
 
-/** The shingle hashes of each function, and the functions of each hash, without hashes that only one function or too many functions have. */
+/** The shingle hashes of each function, and the functions of each hash, without hashes that only one function or too
+ * many functions have. */
 function indexShingles(bodies) {
   const all = bodies.map(hashShingles);
   const holders = new Map();

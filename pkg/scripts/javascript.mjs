@@ -1,5 +1,5 @@
-// Builds the TypeScript of the package: modules with shared chunks (esbuild), CommonJS copies for hosts whose `require` loads no modules (Jest), and
-// declarations (tsc).
+// Builds the TypeScript of the package: modules with shared chunks (esbuild), CommonJS copies for hosts whose
+// `require` loads no modules (Jest), and declarations (tsc).
 
 import { readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

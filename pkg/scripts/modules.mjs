@@ -1,5 +1,5 @@
-// The WebAssembly modules of the package, declared once: their crates, features and sizes. Entries load only those that
-// they need.
+// The WebAssembly modules of the package, declared once: their crates, features and sizes. Entries load only those
+// that they need.
 
 /**
  * A module. `package` and `features` are those of cargo, and `built` is the file that it writes, without `.wasm`.

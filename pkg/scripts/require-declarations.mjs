@@ -1,5 +1,6 @@
-// Writes declarations for `require`. TypeScript that compiles to CommonJS needs `.d.cts` files, although `require` of Node (20.19 and later) loads
-// modules. The files only re-export the declarations of the modules, so that both have the same types.
+// Writes declarations for `require`. TypeScript that compiles to CommonJS needs `.d.cts` files, although `require` of
+// Node (20.19 and later) loads modules. The files only re-export the declarations of the modules, so that both have
+// the same types.
 
 import { writeFileSync } from "node:fs";
 
@@ -20,7 +21,8 @@ export function writeRequireDeclarations(names) {
   });
 }
 
-/** The declarations of an exported value, and of its type if it is a class: a local declaration hides the re-exported one. */
+/** The declarations of an exported value, and of its type if it is a class: a local declaration hides the re-exported
+ * one. */
 function declarationsOf(checker, exported) {
   const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported;
   if (!(symbol.flags & ts.SymbolFlags.Value) || isTypeOnly(exported)) return [];

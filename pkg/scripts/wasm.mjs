@@ -1,4 +1,5 @@
-// Builds the WebAssembly modules of the package: cargo → wasm-bindgen → wasm-opt. The glue goes to build/, the modules go to dist/.
+// Builds the WebAssembly modules of the package: cargo → wasm-bindgen → wasm-opt. The glue goes to build/, the modules
+// go to dist/.
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -10,7 +11,8 @@ import { output, run } from "./run.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
 
-/** Prepares the package for tests from modules in `folder`, built before with all features. Modules may share one file. */
+/** Prepares the package for tests from modules in `folder`, built before with all features. Modules may share one
+ * file. */
 export function copyTestModules(folder) {
   clearOutputs();
   const program = wasmBindgen();
@@ -32,7 +34,8 @@ function copyGlue(from, to) {
   for (const end of [".js", ".d.ts"]) copyFileSync(`build/${from}${end}`, `build/${to}${end}`);
 }
 
-/** Builds all modules of the package; with `benches` also the module of the benches, with `small` Node's module with the profile of pages. */
+/** Builds all modules of the package; with `benches` also the module of the benches, with `small` Node's module with
+ * the profile of pages. */
 export function buildModules({ benches = false, small = false } = {}) {
   const { target_directory: target } = JSON.parse(output("cargo", ["metadata", "--format-version", "1", "--no-deps"], { maxBuffer: 1 << 26 }));
   const program = wasmBindgen();
@@ -63,8 +66,8 @@ function cargo({ package: name, features }, profile) {
 }
 
 /**
- * Removes paths of the building machine from panic messages, and denies warnings, because no other step compiles these combinations of features. rustc
- * adds paths of its own sources if `rust-src` is installed.
+ * Removes paths of the building machine from panic messages, and denies warnings, because no other step compiles these
+ * combinations of features. rustc adds paths of its own sources if `rust-src` is installed.
  */
 function rustFlags() {
   const crates = join(process.env.CARGO_HOME || join(homedir(), ".cargo"), "registry", "src");
@@ -74,7 +77,8 @@ function rustFlags() {
   return { CARGO_ENCODED_RUSTFLAGS: [...flags.filter(Boolean), ...remaps, "-Dwarnings"].join("\x1f") };
 }
 
-/** The WebAssembly features that browsers of the last three years and Node 20 support. `--all-features` would emit unsupported ones. */
+/** The WebAssembly features that browsers of the last three years and Node 20 support. `--all-features` would emit
+ * unsupported ones. */
 const FEATURES = [
   "bulk-memory",
   "bulk-memory-opt",
@@ -87,10 +91,12 @@ const FEATURES = [
 
 const STRIP = ["--strip-debug", "--strip-producers"];
 
-/** Makes programs up to a quarter faster. Inlining and `-Oz` are off, because they make similar functions differ, which compresses worse. */
+/** Makes programs up to a quarter faster. Inlining and `-Oz` are off, because they make similar functions differ,
+ * which compresses worse. */
 const FAST = ["-O2", "--skip-pass=inlining-optimizing"];
 
-/** Keeps zeros in the data. gzip writes them in fewer bytes than the headers of the 1,300 segments that the pass makes instead. */
+/** Keeps zeros in the data. gzip writes them in fewer bytes than the headers of the 1,300 segments that the pass makes
+ * instead. */
 const ZEROS = ["--skip-pass=memory-packing"];
 
 function optimizeForSize(from, to) {

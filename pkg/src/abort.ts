@@ -1,4 +1,5 @@
-// Abortable waits. An abort ends only the wait: an operation that was already sent is not recalled and may still be committed.
+// Abortable waits. An abort ends only the wait: an operation that was already sent is not recalled and may still be
+// committed.
 
 /** Settles as `promise` does, but rejects with the signal's reason as soon as the signal is aborted. */
 export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

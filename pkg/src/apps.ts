@@ -29,9 +29,9 @@ export class Apps extends AppsOperations {
   }
 
   /**
-   * Starts a worker, which runs the steps with the names of its handlers until it is stopped. A handler receives the input of a step and returns its
-   * output. A step is tried again, as its configuration says, if its handler throws or returns an output that is not as declared; see
-   * {@link CallFailure}.
+   * Starts a worker, which runs the steps with the names of its handlers until it is stopped. A handler receives the
+   * input of a step and returns its output. A step is tried again, as its configuration says, if its handler throws or
+   * returns an output that is not as declared; see {@link CallFailure}.
    *
    * @example
    * const stop = rs.apps.worker({ fetch: async ({ url }) => ({ text: await (await fetch(url)).text() }) });

@@ -44,8 +44,9 @@ const READ: OptionValidators<ReadArtifactOptions> = { start: anything, end: anyt
 const PIECE_BYTES = 1024 * 1024;
 
 /**
- * The bytes of artifacts of steps. They are documents of the store, at most 100 MiB for each artifact, and are checked by their hash when they are
- * read. Neither `put` nor `read` holds more than 5 MiB of them. Rows are shown, listed and removed by `rs.apps.artifact`.
+ * The bytes of artifacts of steps. They are documents of the store, at most 100 MiB for each artifact, and are checked
+ * by their hash when they are read. Neither `put` nor `read` holds more than 5 MiB of them. Rows are shown, listed and
+ * removed by `rs.apps.artifact`.
  */
 export class Artifacts {
   readonly #engine: Engine;
@@ -56,14 +57,16 @@ export class Artifacts {
   }
 
   /**
-   * Stores an artifact, and resolves to its id. It exists from then on, with all its bytes. If the source fails or the signal is aborted, there is no
-   * artifact, and {@link Artifacts.collect} removes the bytes that were written. A source is read only as fast as its bytes are stored, and is
-   * cancelled if it is not read to its end.
+   * Stores an artifact, and resolves to its id. It exists from then on, with all its bytes. If the source fails or the
+   * signal is aborted, there is no artifact, and {@link Artifacts.collect} removes the bytes that were written. A
+   * source is read only as fast as its bytes are stored, and is cancelled if it is not read to its end.
    *
-   * Errors: `not_found` (the execution), `limit` (more than 100 MiB), `stale_upload` (nothing was written for an hour); those of the source.
+   * Errors: `not_found` (the execution), `limit` (more than 100 MiB), `stale_upload` (nothing was written for an
+   * hour); those of the source.
    *
    * @example
-   * const id = await rs.apps.artifacts.put(response.body, { execution, step, type: "report", name: "june.pdf", mimeType: "application/pdf" });
+   * const artifact = { execution, step, type: "report", name: "june.pdf", mimeType: "application/pdf" };
+   * const id = await rs.apps.artifacts.put(response.body, artifact);
    */
   async put(content: ArtifactContent, options: PutArtifactOptions): Promise<string> {
     const method = "apps.artifacts.put";
@@ -86,7 +89,8 @@ export class Artifacts {
       // From here on the signal has no effect: a rejection means that there is no artifact.
       return await this.#run(() => upload.finish());
     } catch (error) {
-      // The caller gets the first error. A source that waits ends in its own time, and an upload that cannot be given up is abandoned after an hour.
+      // The caller gets the first error. A source that waits ends in its own time, and an upload that cannot be given
+      // up is abandoned after an hour.
       Promise.resolve(pieces.return?.(error)).catch(() => {});
       await this.#run(() => upload.abort()).catch(() => {});
       throw error;
@@ -97,10 +101,12 @@ export class Artifacts {
   }
 
   /**
-   * Reads the bytes of an artifact, or those from `start` to before `end`. They are read as fast as the stream is, in pieces of at most 5 MiB.
+   * Reads the bytes of an artifact, or those from `start` to before `end`. They are read as fast as the stream is, in
+   * pieces of at most 5 MiB.
    *
-   * Errors: `not_found`, `unsupported` (the bytes are in a storage that this host does not have). The stream fails as `corrupt` before bytes that are
-   * missing or are not those that were stored, as `not_found` if the artifact is removed meanwhile, and as `closed` after the store is closed.
+   * Errors: `not_found`, `unsupported` (the bytes are in a storage that this host does not have). The stream fails as
+   * `corrupt` before bytes that are missing or are not those that were stored, as `not_found` if the artifact is
+   * removed meanwhile, and as `closed` after the store is closed.
    *
    * @example
    * return new Response(await rs.apps.artifacts.read(id), { headers: { "content-type": artifact.mime_type } });
@@ -156,7 +162,8 @@ export class Artifacts {
     return new Response(await this.read(id, options)).text();
   }
 
-  /** Removes the bytes that no artifact has, at most those of 100 artifacts. Bytes of a process that died are removed two hours later. */
+  /** Removes the bytes that no artifact has, at most those of 100 artifacts. Bytes of a process that died are removed
+   * two hours later. */
   async collect(options: WaitOptions = {}): Promise<CollectReport> {
     const { signal } = validateOptions("apps.artifacts.collect", options, WAIT);
     signal?.throwIfAborted();

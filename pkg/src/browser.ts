@@ -1,4 +1,5 @@
-// `runstate` in pages, workers and web extensions. The WebAssembly is fetched from beside this file; bundlers turn it into an asset.
+// `runstate` in pages, workers and web extensions. The WebAssembly is fetched from beside this file; bundlers turn it
+// into an asset.
 
 import type { SourceFiles } from "./engine.js";
 import { type OpenOptions, openStore } from "./open.js";

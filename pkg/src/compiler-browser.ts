@@ -1,4 +1,5 @@
-// `runstate/compiler` in pages and workers. Its WebAssembly is fetched from beside this file; bundlers turn it into an asset.
+// `runstate/compiler` in pages and workers. Its WebAssembly is fetched from beside this file; bundlers turn it into an
+// asset.
 
 import { Compiler } from "./compiler-instance.js";
 import { COMPILER_WASM, compileWasm, locate } from "./wasm.js";

@@ -1,5 +1,5 @@
-// The compiler's WebAssembly behind `compile`. The entries (compiler-node.ts, compiler-browser.ts) and the `compilerWasm` option of `runstate/slim`
-// share one instance.
+// The compiler's WebAssembly behind `compile`. The entries (compiler-node.ts, compiler-browser.ts) and the
+// `compilerWasm` option of `runstate/slim` share one instance.
 
 import * as glue from "../build/runstate_compiler.js";
 import type { SourceFiles } from "./engine.js";

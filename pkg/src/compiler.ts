@@ -1,4 +1,5 @@
-// The exports of `runstate/compiler`, which compiles source (a subset of TypeScript) to bytecode in a WebAssembly module of its own.
+// The exports of `runstate/compiler`, which compiles source (a subset of TypeScript) to bytecode in a WebAssembly
+// module of its own.
 
 import type { SourceFiles } from "./engine.js";
 import type { WasmSource } from "./instance.js";
@@ -21,9 +22,9 @@ export type { CompiledSource, Diagnostic, Instruction } from "./wire.js";
 export declare function compile(name: string, source: string, files?: SourceFiles): Promise<CompiledSource>;
 
 /**
- * Instantiates the compiler from its WebAssembly (`runstate/compiler.wasm`), given as a URL, a response, bytes or a module. Use it on hosts that
- * cannot load the file from beside the script: strict Content-Security-Policies, web extensions, single-file bundles. Only the first call has an
- * effect; it also sets the compiler of `cvm.load`.
+ * Instantiates the compiler from its WebAssembly (`runstate/compiler.wasm`), given as a URL, a response, bytes or a
+ * module. Use it on hosts that cannot load the file from beside the script: strict Content-Security-Policies, web
+ * extensions, single-file bundles. Only the first call has an effect; it also sets the compiler of `cvm.load`.
  */
 export declare function init(source: WasmSource): Promise<void>;
 

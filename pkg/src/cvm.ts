@@ -1,4 +1,5 @@
-// `rs.cvm`: programs and their executions. Operations that are called with parameters alone come from the generated class.
+// `rs.cvm`: programs and their executions. Operations that are called with parameters alone come from the generated
+// class.
 
 import type { Engine } from "./engine.js";
 import { RunstateError, usageError } from "./errors.js";
@@ -88,8 +89,9 @@ export class Cvm extends Operations {
   }
 
   /**
-   * Starts a worker, which answers calls until it is stopped. The handler `cc` receives questions; any other name is that of a tool, whose handler
-   * receives its arguments. A call is retried if its handler throws or returns an invalid answer; see {@link CallFailure}.
+   * Starts a worker, which answers calls until it is stopped. The handler `cc` receives questions; any other name is
+   * that of a tool, whose handler receives its arguments. A call is retried if its handler throws or returns an
+   * invalid answer; see {@link CallFailure}.
    *
    * @example
    * const stop = rs.cvm.worker({ cc: async (q) => model(q.prompt), search: async (args) => find(args) });
@@ -99,9 +101,11 @@ export class Cvm extends Operations {
   }
 
   /**
-   * Follows committed changes of programs and executions, from now on or after the position `from`. The iteration continues until you leave the loop.
+   * Follows committed changes of programs and executions, from now on or after the position `from`. The iteration
+   * continues until you leave the loop.
    *
-   * Errors: `position_expired` if the store no longer keeps the position; read the documents anew and start without a position.
+   * Errors: `position_expired` if the store no longer keeps the position; read the documents anew and start without a
+   * position.
    */
   changes(
     options: { things?: ChangeSubject[]; executions?: string[]; from?: string } & WaitOptions = {},
@@ -110,7 +114,8 @@ export class Cvm extends Operations {
   }
 
   /**
-   * Extends the lease of a claimed call, by default by 30 seconds. Resolves to the new end of the lease, in milliseconds since 1970.
+   * Extends the lease of a claimed call, by default by 30 seconds. Resolves to the new end of the lease, in
+   * milliseconds since 1970.
    *
    * Errors: `stale_claim` if the claim was lost; the worker must stop working on the call.
    */
@@ -125,7 +130,8 @@ export class Cvm extends Operations {
     return this.#engine.invoke("cvm.complete", options, { call, execution, token, answer: value });
   }
 
-  /** Reports that a claimed call failed. With `retry` the call is retried later; without it the program gets an error. */
+  /** Reports that a claimed call failed. With `retry` the call is retried later; without it the program gets
+   * an error. */
   async fail(work: Work, message: string, options: Pick<OptionsOf<"cvm.fail">, "name" | "by" | "retry"> & CommandOptions = {}): Promise<FailedCall> {
     const { call, execution, token } = requireClaim(work);
     return this.#engine.invoke("cvm.fail", options, { call, execution, token, message });
@@ -137,7 +143,8 @@ export class Cvm extends Operations {
     await this.#engine.invoke("cvm.release", options, { call, token });
   }
 
-  /** Deletes at most `limit` executions that ended before the given time, in milliseconds since 1970. Default: 1,000. */
+  /** Deletes at most `limit` executions that ended before the given time, in milliseconds since 1970. Default:
+   * 1,000. */
   async deleteFinished(before: number, options: { limit?: number } & WaitOptions = {}): Promise<DueReport> {
     return this.#engine.invoke("due.run", options, { rule: "cvm.retention", before });
   }

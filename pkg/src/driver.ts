@@ -1,5 +1,6 @@
-// The driver of due work: timers, deadlines, executions of dead processes. Over IndexedDB one of the tabs that have the database open is the driver;
-// tabs/leader-election.ts chooses it. Over files and memory every process is one: work that two of them do at the same time takes effect once.
+// The driver of due work: timers, deadlines, executions of dead processes. Over IndexedDB one of the tabs that have
+// the database open is the driver; tabs/leader-election.ts chooses it. Over files and memory every process is one:
+// work that two of them do at the same time takes effect once.
 
 import { RunstateError } from "./errors.js";
 import type { DueOperations } from "./generated.js";
@@ -19,8 +20,8 @@ const MAX_FAILURES = 3;
 const INDEXED_DB = "indexeddb:";
 
 /**
- * Does due work such as timers and deadlines. The event `change` reports a new {@link Driver.state}. The event `error` reports a failure as its
- * `detail`; the driver retries by itself.
+ * Does due work such as timers and deadlines. The event `change` reports a new {@link Driver.state}. The event `error`
+ * reports a failure as its `detail`; the driver retries by itself.
  */
 export class Driver extends EventTarget {
   readonly #poller: DuePoller;
@@ -66,7 +67,8 @@ export class Driver extends EventTarget {
   }
 
   #handleError(error: unknown, times: number): void {
-    // This driver can do nothing with a store that is closed, failed or read-only to this version: another tab must lead.
+    // This driver can do nothing with a store that is closed, failed or read-only to this version: another tab must
+    // lead.
     if (error instanceof RunstateError && FATAL_CODES.has(error.code)) this.stop();
     else if (times >= MAX_FAILURES) void this.#election?.handOver();
     this.dispatchEvent(new CustomEvent("error", { detail: error }));

@@ -2,7 +2,8 @@
 
 import type { DueOperations } from "./generated.js";
 
-/** The longest time between two polls, in milliseconds: the longest delay until a command of another process or tab is noticed. */
+/** The longest time between two polls, in milliseconds: the longest delay until a command of another process or tab is
+ * noticed. */
 const POLL_MS = 1000;
 
 /** The longest backoff after errors (a full store, for example), in milliseconds. */
@@ -63,7 +64,8 @@ export class DuePoller {
   /** Does due work. Returns the time until the next poll, in milliseconds. */
   async #runDue(nudged: boolean): Promise<number> {
     try {
-      // A nudge follows a command of this process, which the cache knows. Commands of others require a read of the store once per POLL_MS.
+      // A nudge follows a command of this process, which the cache knows. Commands of others require a read of the
+      // store once per POLL_MS.
       const useCache = nudged && performance.now() < this.#lastPoll + POLL_MS;
       if (!useCache) this.#lastPoll = performance.now();
       let due = await this.operations.next({ known: useCache });

@@ -46,8 +46,8 @@ export class ExecutionError extends Error {
 }
 
 /**
- * An error that a worker's handler throws to choose the program's error or to prevent retries. After any other error the call is retried; when the
- * attempts are used up, the program gets the message of the last error.
+ * An error that a worker's handler throws to choose the program's error or to prevent retries. After any other error
+ * the call is retried; when the attempts are used up, the program gets the message of the last error.
  *
  * @example
  * throw new CallFailure("there is no such city", { name: "NotFound", final: true });

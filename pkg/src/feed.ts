@@ -1,7 +1,7 @@
 // The change feed under `changes()`, `questions()` and `lines()`.
 //
-// There are no subscriptions: a reader polls for the changes after its position, and each poll waits briefly for new ones. An abandoned reader costs
-// nothing; a slow reader continues at its position.
+// There are no subscriptions: a reader polls for the changes after its position, and each poll waits briefly for new
+// ones. An abandoned reader costs nothing; a slow reader continues at its position.
 
 import { RunstateError } from "./errors.js";
 import { interruptible } from "./stream.js";
@@ -9,7 +9,8 @@ import { interruptible } from "./stream.js";
 /** How long one poll waits for changes, in milliseconds. The last poll of a stopped reader ends within this time. */
 const WAIT_MS = 1000;
 
-/** Reads a page of the changes after a position. It waits up to `waitMs` for the first change and otherwise returns an empty page. */
+/** Reads a page of the changes after a position. It waits up to `waitMs` for the first change and otherwise returns an
+ * empty page. */
 export type PageReader<E> = (from: string | undefined, waitMs: number) => Promise<{ events: E[]; next: string }>;
 
 /** A reader of committed changes, with its position. */
@@ -37,8 +38,8 @@ export class ChangeFeed<E> {
   }
 
   /**
-   * Waits briefly for a change; returns whether there may be one. For readers that read everything anew after each change: an expired position
-   * counts as a change and is replaced by the newest one.
+   * Waits briefly for a change; returns whether there may be one. For readers that read everything anew after each
+   * change: an expired position counts as a change and is replaced by the newest one.
    */
   async waitForChange(): Promise<boolean> {
     try {
@@ -53,7 +54,8 @@ export class ChangeFeed<E> {
 
   #now(): Promise<string> {
     const newest = this.readPage(undefined, 0).then(({ next }) => next);
-    // Readers receive the rejection when they await it. A feed that is never read must not cause an unhandled rejection.
+    // Readers receive the rejection when they await it. A feed that is never read must not cause an unhandled
+    // rejection.
     newest.catch(() => {});
     return newest;
   }

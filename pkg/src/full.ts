@@ -1,4 +1,5 @@
-// `runstate/full` in pages and workers: `runstate` over the WebAssembly of Node, which has apps and encryption besides. In Node it is `runstate`.
+// `runstate/full` in pages and workers: `runstate` over the WebAssembly of Node, which has apps and encryption
+// besides. In Node it is `runstate`.
 
 import type { SourceFiles } from "./engine.js";
 import { type OpenOptions, openStore } from "./open.js";
@@ -25,8 +26,8 @@ const host = {
 };
 
 /**
- * Instantiates the WebAssembly (`runstate/node.wasm`), given as a URL, a response, bytes or a module. Only pages that load it by themselves call this,
- * before they open a store.
+ * Instantiates the WebAssembly (`runstate/node.wasm`), given as a URL, a response, bytes or a module. Only pages that
+ * load it by themselves call this, before they open a store.
  */
 export function init(source: WasmSource, options?: Omit<InitOptions, "files">): Promise<void> {
   return slim.init(source, options);

@@ -26,7 +26,8 @@ export type { Task as SessionTask } from "./wire.js";
 /**
  * Opens a store and creates it if it does not exist.
  *
- * - `indexeddb:NAME`: a database of this page's origin. All tabs and workers of the origin may use it at the same time.
+ * - `indexeddb:NAME`: a database of this page's origin. All tabs and workers of the origin may use it at the same
+ *   time.
  * - `file:DIR`: a folder. Other processes (Node, native programs, the command line) may use it at the same time.
  * - `file:DIR?single_process`: a folder that only one process uses. It also works on file systems without hard links.
  * - `memory:`: a store that ends with this page or process.

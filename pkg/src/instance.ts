@@ -1,5 +1,6 @@
-// The instance of a WebAssembly module that an entry loads: its exports, its instantiation, and its behavior after a panic.
-// A panic stops the WebAssembly in the middle of an operation. Its state is unreliable from then on, so every later call is rejected.
+// The instance of a WebAssembly module that an entry loads: its exports, its instantiation, and its behavior after a
+// panic. A panic stops the WebAssembly in the middle of an operation. Its state is unreliable from then on, so every
+// later call is rejected.
 
 import { ignoreFurtherTraps } from "./microtasks.js";
 import { RunstateError, toError } from "./errors.js";
@@ -86,7 +87,8 @@ export class Instance<G extends BaseGlue = Glue> {
     readonly file: WasmFile,
   ) {}
 
-  /** Instantiates the module that `load` returns, once. After a failure (a page without a network, for example) the next call tries it again. */
+  /** Instantiates the module that `load` returns, once. After a failure (a page without a network, for example) the
+   * next call tries it again. */
   instantiate(load: () => Promise<WasmModule>): Promise<G> {
     this.#instantiation ??= this.#instantiateGlue(load).catch((error: unknown) => {
       this.#instantiation = undefined;
@@ -103,8 +105,8 @@ export class Instance<G extends BaseGlue = Glue> {
   async #instantiateGlue(load: () => Promise<WasmModule>): Promise<G> {
     const module = await load();
     try {
-      // The asynchronous function of the glue reads `Request` and `Response`, which makes Node load its `fetch`: 20 ms of the main thread. The
-      // synchronous function takes 2 ms, but browser windows forbid it for large modules.
+      // The asynchronous function of the glue reads `Request` and `Response`, which makes Node load its `fetch`: 20 ms
+      // of the main thread. The synchronous function takes 2 ms, but browser windows forbid it for large modules.
       if (typeof document === "undefined" && module instanceof WebAssembly.Module) this.glue.initSync({ module });
       else await this.glue.default({ module_or_path: module });
     } catch (error) {
@@ -127,7 +129,8 @@ export class Instance<G extends BaseGlue = Glue> {
     return new RunstateError({ code: "internal", message });
   }
 
-  /** Settles as `call` does, with the errors that callers see. Rejects as `internal` as soon as the WebAssembly panics. */
+  /** Settles as `call` does, with the errors that callers see. Rejects as `internal` as soon as the WebAssembly
+   * panics. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#defect !== undefined) throw this.#defectError();
     let rejectCall!: (error: RunstateError) => void;

@@ -1,5 +1,6 @@
-// Encodes parameters as JSON text, and rejects values that JSON cannot represent: `JSON.stringify` would silently omit such values or replace them. The
-// error names the path of the value. Lone surrogates are halves of UTF-16 pairs, which JavaScript strings may contain and UTF-8 cannot encode.
+// Encodes parameters as JSON text, and rejects values that JSON cannot represent: `JSON.stringify` would silently omit
+// such values or replace them. The error names the path of the value. Lone surrogates are halves of UTF-16 pairs,
+// which JavaScript strings may contain and UTF-8 cannot encode.
 
 import { RunstateError } from "./errors.js";
 import type { Json } from "./json.js";
@@ -10,7 +11,8 @@ const MAX_DEPTH = 64;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const LONE_SURROGATES = /\p{Surrogate}/gu;
 
-/** Encodes parameters for the WebAssembly. Parameters that are undefined are omitted. `name` names the operation in the error. */
+/** Encodes parameters for the WebAssembly. Parameters that are undefined are omitted. `name` names the operation in
+ * the error. */
 export function encodeParams(name: string, params: object): string {
   for (const [parameter, value] of Object.entries(params)) {
     // An answer that is undefined is a mistake, as a forgotten `return`; null is a valid answer.
@@ -19,7 +21,8 @@ export function encodeParams(name: string, params: object): string {
   return JSON.stringify(params);
 }
 
-/** Returns `value` if JSON can represent it. `prefix` is the beginning of the error, and `path` names the value in it. */
+/** Returns `value` if JSON can represent it. `prefix` is the beginning of the error, and `path` names the
+ * value in it. */
 export function validateJson(value: unknown, prefix: string, path: string): Json {
   const problem = findNonJson(value, path, new Set(), 0);
   if (problem !== null) {
@@ -44,7 +47,8 @@ function hasLoneSurrogate(value: unknown): boolean {
   return typeof value === "string" && LONE_SURROGATE.test(value);
 }
 
-/** Describes the first part of `value` that JSON cannot represent; null if there is none. `above` holds the enclosing objects. */
+/** Describes the first part of `value` that JSON cannot represent; null if there is none. `above` holds the enclosing
+ * objects. */
 function findNonJson(value: unknown, path: string, above: Set<object>, depth: number): string | null {
   switch (typeof value) {
     case "boolean":

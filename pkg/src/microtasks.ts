@@ -1,5 +1,6 @@
-// Traps of the WebAssembly after a panic. The WebAssembly runs in microtasks, where no caller can catch a trap: Node would end the process, although
-// all pending calls were rejected. The build replaces `queueMicrotask` in the glue by the one of this file (`scripts/javascript.mjs`).
+// Traps of the WebAssembly after a panic. The WebAssembly runs in microtasks, where no caller can catch a trap: Node
+// would end the process, although all pending calls were rejected. The build replaces `queueMicrotask` in the glue by
+// the one of this file (`scripts/javascript.mjs`).
 
 let ignoreTraps = false;
 
@@ -8,7 +9,8 @@ export function ignoreFurtherTraps(): void {
   ignoreTraps = true;
 }
 
-// Not declared under its exported name: at the top level of a classic script, such a declaration would replace the host's function.
+// Not declared under its exported name: at the top level of a classic script, such a declaration would replace the
+// host's function.
 export { queueTask as queueMicrotask };
 
 /** Queues a task as the host's function does, but ignores traps after {@link ignoreFurtherTraps}. */

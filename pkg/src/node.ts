@@ -1,5 +1,5 @@
-// `runstate` in Node, Deno and Bun, and `runstate/node`. The WebAssembly is read from beside this file; `file:` stores use node:fs.
-// The module has no top-level await, so that `require("runstate")` works.
+// `runstate` in Node, Deno and Bun, and `runstate/node`. The WebAssembly is read from beside this file; `file:` stores
+// use node:fs. The module has no top-level await, so that `require("runstate")` works.
 
 import { files } from "./node/files.js";
 import { expandHome } from "./node/home.js";
@@ -35,8 +35,8 @@ export function open(url: string, options?: OpenOptions): Promise<Runstate> {
 }
 
 /**
- * Checks every file of a `file:` store, then its documents as {@link Runstate.verify} does. It changes nothing, and it also checks a damaged store
- * that does not open.
+ * Checks every file of a `file:` store, then its documents as {@link Runstate.verify} does. It changes nothing, and it
+ * also checks a damaged store that does not open.
  */
 export async function verifyFiles(url: string): Promise<VerifyReport> {
   const expanded = expandHome(requireText(url, "the URL of a store"));

@@ -13,25 +13,26 @@ import { type OptionValidators, anything, flag, objectOf, oneOf, validateOptions
 /** Options of `open`. All are optional. Every process that runs due work of a store should have the same settings. */
 export interface OpenOptions extends Omit<Settings, "sliceInstructions" | "sliceBytes"> {
   /**
-   * When a running execution is saved: after this number of `instructions` (default: 250,000), or sooner after this number of `bytes` of changed
-   * memory (default: 524,288). A crash loses at most the work since the last save.
+   * When a running execution is saved: after this number of `instructions` (default: 250,000), or sooner after this
+   * number of `bytes` of changed memory (default: 524,288). A crash loses at most the work since the last save.
    */
   saveEvery?: { instructions?: number; bytes?: number };
   /**
-   * `auto` (the default): this process, or one of the tabs that have the database open, runs timers, deadlines and executions of dead processes.
-   * `off`: you call `rs.due.run()`.
+   * `auto` (the default): this process, or one of the tabs that have the database open, runs timers, deadlines and
+   * executions of dead processes. `off`: you call `rs.due.run()`.
    */
   timers?: "auto" | "off";
   /** Writes the log of the engine to the console, from this level on. Default: `warn`. */
   log?: "off" | "error" | "warn" | "info" | "debug";
   /**
-   * In Node and by `runstate/full`: the keys of secret fields, `ID:BASE64,…`, the current one first; `hash:BASE64` is the key of hashes. Other pages
-   * have no encryption and refuse the option.
+   * In Node and by `runstate/full`: the keys of secret fields, `ID:BASE64,…`, the current one first; `hash:BASE64` is
+   * the key of hashes. Other pages have no encryption and refuse the option.
    */
   keys?: string;
   /** Fails if the store does not exist, instead of creating it. Default: false. */
   mustExist?: boolean;
-  /** Whether a page asks the browser to keep its data when space runs out (`navigator.storage.persist()`). Default: true. */
+  /** Whether a page asks the browser to keep its data when space runs out (`navigator.storage.persist()`). Default:
+   * true. */
   requestPersistence?: boolean;
   /** Aborts waiting for the store. */
   signal?: AbortSignal;

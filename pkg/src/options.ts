@@ -10,7 +10,8 @@ export interface CommandOptions {
    * Without an id every call is a new command.
    */
   commandId?: string;
-  /** Aborts waiting: the promise rejects with the signal's reason. A command that was already sent may still be committed. */
+  /** Aborts waiting: the promise rejects with the signal's reason. A command that was already sent may still be
+   * committed. */
   signal?: AbortSignal;
 }
 

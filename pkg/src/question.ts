@@ -66,18 +66,20 @@ export class Question<A extends JsonInput = JsonInput> {
   /**
    * Answers the question and runs the execution until it waits or ends.
    *
-   * Errors: `invalid_answer` if the answer does not match the choices or the schema, which changes nothing; `already_answered` if the question
-   * was answered before.
+   * Errors: `invalid_answer` if the answer does not match the choices or the schema, which changes nothing;
+   * `already_answered` if the question was answered before.
    */
   async answer<V>(value: [JsonInput] extends [A] ? V & JsonInputOf<V> : A, options: { by?: string; cost?: string } & CommandOptions = {}): Promise<Run> {
     return this.#run.answer(value as unknown as JsonInput, { ...options, call: this.callId });
   }
 
   /**
-   * Returns this question with the answer type of `schema`. It affects only types: the engine validates answers with the program's own schema.
+   * Returns this question with the answer type of `schema`. It affects only types: the engine validates answers with
+   * the program's own schema.
    *
    * @example
-   * await q.as({ type: "object", required: ["name"], properties: { name: { type: "string" } } } as const).answer({ name: "Ada" });
+   * const schema = { type: "object", required: ["name"], properties: { name: { type: "string" } } } as const;
+   * await q.as(schema).answer({ name: "Ada" });
    */
   as<const S extends JsonSchema>(_schema: S): Question<FromSchema<S> & JsonInput> {
     return this as unknown as Question<FromSchema<S> & JsonInput>;

@@ -96,8 +96,8 @@ export class Run {
   }
 
   /**
-   * Reads the whole execution in one consistent view. `hash: false` omits `stateHash` and `machine`, which read the whole heap; the other fields do
-   * not read it.
+   * Reads the whole execution in one consistent view. `hash: false` omits `stateHash` and `machine`, which read the
+   * whole heap; the other fields do not read it.
    */
   async show(options: ShowOptions = {}): Promise<Execution> {
     const view = await this.#engine.invoke("cvm.show", options, { id: this.id });
@@ -106,8 +106,9 @@ export class Run {
   }
 
   /**
-   * Reads the variables of the execution, also after it has ended or failed: its frames, innermost first, each with its variables. `value` is tagged
-   * JSON (`{"$undefined":true}`, `{"$map":[…]}`, …); `text` is formatted as by Node's `util.inspect`.
+   * Reads the variables of the execution, also after it has ended or failed: its frames, innermost first, each with
+   * its variables. `value` is tagged JSON (`{"$undefined":true}`, `{"$map":[…]}`, …); `text` is formatted as by Node's
+   * `util.inspect`.
    *
    * @example
    * const [{ variables }] = await run.variables({ name: "total" });
@@ -127,8 +128,10 @@ export class Run {
   }
 
   /**
-   * Reads the progress of the execution: its status, its open calls, and the lines printed since `from`, which is the `next` of the previous call or
-   * 0. One call returns at most a few megabytes of lines; `more` says whether there are further ones. The cost does not depend on the size of the
+   * Reads the progress of the execution: its status, its open calls, and the lines printed since `from`, which is the
+   * `next` of the previous call or
+   * 0. One call returns at most a few megabytes of lines; `more` says whether there are further ones. The cost does
+   *    not depend on the size of the
    * execution.
    */
   async progress(from = 0, options: WaitOptions = {}): Promise<ExecutionProgress> {
@@ -137,20 +140,23 @@ export class Run {
     return progress;
   }
 
-  /** Reads a page of the execution's log, ordered by time. The next page is requested with `cursor`, the `next` of the previous one. */
+  /** Reads a page of the execution's log, ordered by time. The next page is requested with `cursor`, the `next` of the
+   * previous one. */
   logs(options: OptionsOf<"cvm.logs", "execution"> = {}): Promise<LogRowPage> {
     return this.#engine.invoke("cvm.logs", options, { execution: this.id });
   }
 
-  /** Follows committed changes of the execution, from now on or after the position `from`. The iteration continues until you leave the loop. */
+  /** Follows committed changes of the execution, from now on or after the position `from`. The iteration continues
+   * until you leave the loop. */
   changes(options: { things?: ChangeSubject[]; from?: string } & WaitOptions = {}): AsyncIterable<CvmChange> {
     const valid = validateOptions("run.changes", options, { things: SUBJECTS, from: text, ...WAIT });
     return iterate(createFeed(this.#engine, { ...valid, executions: [this.id] }));
   }
 
   /**
-   * Iterates over the questions of the execution, each one once, until it has ended. Questions that were answered elsewhere, or that a worker has
-   * claimed, are skipped while they are. Leaving the loop has no effect on the execution.
+   * Iterates over the questions of the execution, each one once, until it has ended. Questions that were answered
+   * elsewhere, or that a worker has claimed, are skipped while they are. Leaving the loop has no effect on the
+   * execution.
    *
    * @example
    * for await (const q of run.questions()) await q.answer(prompt(q.prompt) ?? "");
@@ -195,8 +201,8 @@ export class Run {
   }
 
   /**
-   * Waits until the execution has ended and resolves to its result. Rejects with an {@link ExecutionError} if it failed or was cancelled. It does not
-   * answer calls: a worker or another caller must do that.
+   * Waits until the execution has ended and resolves to its result. Rejects with an {@link ExecutionError} if it
+   * failed or was cancelled. It does not answer calls: a worker or another caller must do that.
    */
   async result(options: WaitOptions = {}): Promise<Json> {
     const { signal } = validateOptions("run.result", options, WAIT);
@@ -210,14 +216,16 @@ export class Run {
     }
   }
 
-  /** Opens a feed of all changes that affect the progress. It must be ready before the progress is first read, or changes in between are missed. */
+  /** Opens a feed of all changes that affect the progress. It must be ready before the progress is first read, or
+   * changes in between are missed. */
   async #openFeed(signal: AbortSignal | undefined): Promise<ChangeFeed<CvmChange>> {
     const feed = createFeed(this.#engine, { things: ["execution", "call", "output"], executions: [this.id], signal });
     await feed.ready();
     return feed;
   }
 
-  /** Waits until the progress may have changed. The end of a lease commits nothing, so claimed calls require regular reads. */
+  /** Waits until the progress may have changed. The end of a lease commits nothing, so claimed calls require regular
+   * reads. */
   async #waitForChange(feed: ChangeFeed<CvmChange>, progress: ExecutionProgress): Promise<void> {
     while (!(await feed.waitForChange())) {
       if (progress.calls.some((call) => isClaimed(call, this.#engine.now()))) return;

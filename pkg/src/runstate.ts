@@ -33,7 +33,8 @@ export class Runstate extends Domains implements AsyncDisposable {
   readonly cvm: Cvm;
   /** Apps: executions of several steps. Pages have them by `runstate/full`. */
   override readonly apps: Apps;
-  /** Due work of all domains: timers, deadlines, executions of dead processes, expired rows. The driver does it by itself. */
+  /** Due work of all domains: timers, deadlines, executions of dead processes, expired rows. The driver does it by
+   * itself. */
   readonly due: DueOperations;
   /** Documents of your own, in collections that are declared at run time. */
   readonly documents: DocumentsOperations;
@@ -54,7 +55,8 @@ export class Runstate extends Domains implements AsyncDisposable {
   }
 
   /**
-   * Calls an operation by its name, with its parameters. The methods of this class and of its members call the same operations.
+   * Calls an operation by its name, with its parameters. The methods of this class and of its members call the same
+   * operations.
    *
    * @example
    * const { items } = await rs.call("cvm.list", { status: "waiting_cc" });
@@ -67,9 +69,11 @@ export class Runstate extends Domains implements AsyncDisposable {
   }
 
   /**
-   * Follows committed changes of any process, from now on or after the position `from`. The iteration continues until you leave the loop.
+   * Follows committed changes of any process, from now on or after the position `from`. The iteration continues until
+   * you leave the loop.
    *
-   * Errors: `position_expired` if the store no longer keeps the position; read the documents anew and start without a position.
+   * Errors: `position_expired` if the store no longer keeps the position; read the documents anew and start without a
+   * position.
    *
    * @example
    * for await (const change of rs.changes({ collection: "cvm.executions" })) render(change.id);
@@ -92,8 +96,9 @@ export class Runstate extends Domains implements AsyncDisposable {
   }
 
   /**
-   * Checks whether the store can be read and written, with one read of one row. Resolves to null if it can. Otherwise it resolves to the reason: the
-   * store cannot be reached (`unavailable`, `timeout`) or is read-only (`corrupt`, `newer_version`, `read_only`).
+   * Checks whether the store can be read and written, with one read of one row. Resolves to null if it can. Otherwise
+   * it resolves to the reason: the store cannot be reached (`unavailable`, `timeout`) or is read-only (`corrupt`,
+   * `newer_version`, `read_only`).
    */
   async health(options: WaitOptions = {}): Promise<RunstateError | null> {
     if (this.#closed) throw new RunstateError({ code: "closed", message: "the store is closed; open it again" });
@@ -102,15 +107,17 @@ export class Runstate extends Domains implements AsyncDisposable {
   }
 
   /**
-   * Checks the whole store. It checks the data of the backend itself, then each document against its schema, then references and index entries. It
-   * also checks the heap, output and calls of executions, and the results of commands. It reads everything and changes nothing; other processes may
-   * use the store at the same time. The store is intact if no finding has the severity `damage`.
+   * Checks the whole store. It checks the data of the backend itself, then each document against its schema, then
+   * references and index entries. It also checks the heap, output and calls of executions, and the results of
+   * commands. It reads everything and changes nothing; other processes may use the store at the same time. The store
+   * is intact if no finding has the severity `damage`.
    */
   verify(options: WaitOptions = {}): Promise<VerifyReport> {
     return this.#store.verify(options);
   }
 
-  /** Exports the whole store, or one execution with its program, as JSON lines. The command line reads the same format. */
+  /** Exports the whole store, or one execution with its program, as JSON lines. The command line reads the same
+   * format. */
   async export(options: { execution?: string } & WaitOptions = {}): Promise<Blob> {
     const { execution, signal } = validateOptions("export", options, { execution: text, ...WAIT });
     const parts: Blob[] = [];
@@ -123,7 +130,8 @@ export class Runstate extends Domains implements AsyncDisposable {
     return new Blob(parts, { type: "application/jsonl" });
   }
 
-  /** Imports an export. It checks the whole export before it writes and never overwrites anything. Repeated, it continues where it stopped. */
+  /** Imports an export. It checks the whole export before it writes and never overwrites anything. Repeated, it
+   * continues where it stopped. */
   async import(
     data: Blob | Uint8Array | string,
     options: { onProgress?: (event: Progress) => void } & WaitOptions = {},

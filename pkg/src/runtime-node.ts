@@ -1,5 +1,5 @@
-// The runtime that all entries for Node and `runstate/full` share. Its WebAssembly has everything that the one of pages has, and file stores, apps,
-// encryption and simulated worlds.
+// The runtime that all entries for Node and `runstate/full` share. Its WebAssembly has everything that the one of
+// pages has, and file stores, apps, encryption and simulated worlds.
 
 import * as glue from "../build/runstate_node.js";
 import { type Glue, Instance } from "./instance.js";

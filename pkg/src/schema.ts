@@ -20,8 +20,8 @@ type TypeName = "null" | "boolean" | "integer" | "number" | "string" | "array" |
  * The type of the values that the schema `S` accepts.
  *
  * @example
- * type Person = FromSchema<{ type: "object"; required: ["name"]; properties: { name: { type: "string" }; age: { type: "integer" } } }>;
- * // { name: string; age?: number }
+ * type Person = FromSchema<{ type: "object"; required: ["name"]; properties: { name: { type: "string" } } }>;
+ * // { name: string }
  */
 export type FromSchema<S> = S extends { readonly const: infer C }
   ? Mutable<C>

@@ -1,5 +1,5 @@
-// `runstate/slim` in Node, over the WebAssembly for Node (`runstate/node.wasm`); documented in slim.ts. With `files` of `runstate/node` it opens
-// `file:` stores.
+// `runstate/slim` in Node, over the WebAssembly for Node (`runstate/node.wasm`); documented in slim.ts. With `files`
+// of `runstate/node` it opens `file:` stores.
 
 import { runtime } from "./runtime-node.js";
 import { SlimRuntime } from "./slim-runtime.js";

@@ -1,5 +1,5 @@
-// The common part of `runstate/slim` on pages (slim.ts) and in Node (slim-node.ts). The caller supplies the WebAssembly, the compiler and the files,
-// for hosts and bundlers with their own way to load them.
+// The common part of `runstate/slim` on pages (slim.ts) and in Node (slim-node.ts). The caller supplies the
+// WebAssembly, the compiler and the files, for hosts and bundlers with their own way to load them.
 
 import type { CompileFunction } from "./engine.js";
 import { usageError } from "./errors.js";
@@ -13,7 +13,8 @@ import { COMPILER_WASM, compileWasm } from "./wasm.js";
 export interface InitOptions {
   /** Compiles sources for `cvm.load`, as `compile` of `runstate/compiler` does. */
   compile?: CompileFunction;
-  /** The source of the compiler's WebAssembly (`runstate/compiler.wasm`). `cvm.load` uses it if `compile` is not given. */
+  /** The source of the compiler's WebAssembly (`runstate/compiler.wasm`). `cvm.load` uses it if `compile` is not
+   * given. */
   compilerWasm?: WasmSource;
   /** The file system for `file:` stores, such as `files` of `runstate/node`. Only with the WebAssembly for Node. */
   files?: NodeFiles;

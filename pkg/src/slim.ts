@@ -21,7 +21,8 @@ export { version } from "./version.js";
 
 const slim = new SlimRuntime(runtime);
 
-/** Instantiates the WebAssembly (`runstate/runstate.wasm`), given as a URL, a response, bytes or a module. Only the first call loads it. */
+/** Instantiates the WebAssembly (`runstate/runstate.wasm`), given as a URL, a response, bytes or a module. Only the
+ * first call loads it. */
 export function init(source: WasmSource, options?: InitOptions): Promise<void> {
   return slim.init(source, options);
 }

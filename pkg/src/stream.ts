@@ -3,8 +3,8 @@
 const DONE = { done: true, value: undefined } as const;
 
 /**
- * Wraps a generator so that leaving it during a wait ends it at once. An async generator by itself ends only after the wait. The pending read is not
- * cancelled; its result is dropped.
+ * Wraps a generator so that leaving it during a wait ends it at once. An async generator by itself ends only after the
+ * wait. The pending read is not cancelled; its result is dropped.
  */
 export function interruptible<E>(inner: AsyncGenerator<E, void, void>): AsyncGenerator<E, void, void> {
   return new InterruptibleGenerator(inner);

@@ -29,7 +29,8 @@ interface RawWorld {
 export interface WorldOptions {
   /** The initial time of the clock, in milliseconds since 1970. Default: 2024-01-20T10:00:00Z. */
   now?: number;
-  /** The seed of generated ids: worlds with the same seed generate the same ids. Worlds that share a store need different seeds. Default: 0. */
+  /** The seed of generated ids: worlds with the same seed generate the same ids. Worlds that share a store need
+   * different seeds. Default: 0. */
   seed?: number;
 }
 
@@ -43,8 +44,9 @@ export interface Fault {
   /** The number of the failing call of this method, counted from 1 from now on. Default: the next call. */
   nth?: number;
   /**
-   * `unavailable`: the store cannot be reached. `full`: the store has no space left. `lost`: the store executes the call, but its reply is lost.
-   * `dies_before`, `dies_after`: the process dies before or after the store executes the call; every call is rejected until {@link World.heal}.
+   * `unavailable`: the store cannot be reached. `full`: the store has no space left. `lost`: the store executes the
+   * call, but its reply is lost. `dies_before`, `dies_after`: the process dies before or after the store executes the
+   * call; every call is rejected until {@link World.heal}.
    */
   fault: "unavailable" | "full" | "lost" | "dies_before" | "dies_after";
 }
@@ -58,12 +60,14 @@ const FAULT: OptionValidators<Fault> = {
 
 const DEFAULT_NOW = Date.UTC(2024, 0, 20, 10);
 
-/** The maximum number of rounds of due work at one time. Work that is repeatedly due at the same time would otherwise never end. */
+/** The maximum number of rounds of due work at one time. Work that is repeatedly due at the same time would otherwise
+ * never end. */
 const MAX_ROUNDS = 1000;
 
 /**
- * A simulated world whose clock changes only when the test advances it. Only {@link World.advance} runs timers, unless a store is opened with
- * `timers: "auto"`. Waits of less than a second between retries pass without advancing the clock.
+ * A simulated world whose clock changes only when the test advances it. Only {@link World.advance} runs timers, unless
+ * a store is opened with `timers: "auto"`. Waits of less than a second between retries pass without advancing the
+ * clock.
  *
  * @example
  * const world = await simulated({ now: Date.UTC(2026, 0, 1) });
@@ -98,7 +102,8 @@ export class World {
     return store;
   }
 
-  /** Advances the clock by a number of milliseconds and does all work that becomes due, in the order of its due times. */
+  /** Advances the clock by a number of milliseconds and does all work that becomes due, in the order of its
+   * due times. */
   async advance(ms: number): Promise<void> {
     return this.advanceTo(this.now + validate("world.advance: `ms`", ms, fractionalDuration));
   }
@@ -143,8 +148,8 @@ export class World {
   }
 
   /**
-   * Simulates an internal error of runstate, to test how your program handles one. This call and every later one is rejected as `internal`, in all
-   * worlds of this process or page.
+   * Simulates an internal error of runstate, to test how your program handles one. This call and every later one is
+   * rejected as `internal`, in all worlds of this process or page.
    */
   defect(message: string): Promise<void> {
     return this.#host.instance.run(() => this.#raw.defect(message));
@@ -160,8 +165,8 @@ export class World {
 export declare function simulated(options?: WorldOptions): Promise<World>;
 
 /**
- * Creates the function `simulated` of an entry. Worlds run in their own instance of the WebAssembly for Node, so that {@link World.defect} does not
- * affect the stores that `runstate` has open. @internal
+ * Creates the function `simulated` of an entry. Worlds run in their own instance of the WebAssembly for Node, so that
+ * {@link World.defect} does not affect the stores that `runstate` has open. @internal
  */
 export function createWorldFactory(
   load: () => Promise<WasmModule>,

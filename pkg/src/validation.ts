@@ -1,4 +1,5 @@
-// Validates options that only JavaScript knows, such as signals and callbacks. The engine validates the parameters of operations.
+// Validates options that only JavaScript knows, such as signals and callbacks. The engine validates the parameters of
+// operations.
 
 import { usageError } from "./errors.js";
 import { rejectLoneSurrogates } from "./json-validation.js";

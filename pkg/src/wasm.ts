@@ -1,5 +1,5 @@
-// The WebAssembly modules of the package: their location, their compilation, and the errors of both. Every failure is a `RunstateError` that names
-// the remedy. Compilation never blocks the thread.
+// The WebAssembly modules of the package: their location, their compilation, and the errors of both. Every failure is
+// a `RunstateError` that names the remedy. Compilation never blocks the thread.
 
 import { RunstateError, usageError } from "./errors.js";
 import type { WasmResponse, WasmBytes, WasmModule, WasmSource } from "./instance.js";
@@ -29,12 +29,14 @@ export const COMPILER_WASM: WasmFile = {
   initSnippet: 'import { init } from "runstate/compiler"; await init(bytes)',
 };
 
-/** The address of the classic script that contains this code; undefined in a module. Browsers provide it only while the script first runs. */
+/** The address of the classic script that contains this code; undefined in a module. Browsers provide it only while
+ * the script first runs. */
 const scriptUrl = (globalThis.document?.currentScript as { src?: string } | null | undefined)?.src || undefined;
 
 /**
- * The address of a file beside this script. `byModule` derives it from the address of the module, which bundlers replace by that of an asset. The
- * formats without `import.meta` (CommonJS, IIFE) use the address of the classic script or worker.
+ * The address of a file beside this script. `byModule` derives it from the address of the module, which bundlers
+ * replace by that of an asset. The formats without `import.meta` (CommonJS, IIFE) use the address of the classic
+ * script or worker.
  */
 export function locate(wasm: WasmFile, byModule: () => URL): URL {
   const worker = typeof document === "undefined" ? globalThis.location?.href : undefined;
@@ -48,7 +50,8 @@ export function locate(wasm: WasmFile, byModule: () => URL): URL {
   throw explainFailure(wasm, "io", "the address of this script is unknown, as in the formats cjs and iife and in `blob:` scripts");
 }
 
-/** The error of a module that cannot be loaded. `reason` is the cause; `copyTo` is the place where a copy would be found. */
+/** The error of a module that cannot be loaded. `reason` is the cause; `copyTo` is the place where a copy would be
+ * found. */
 export function explainFailure(wasm: WasmFile, code: ErrorCode, reason: string, cause?: unknown, copyTo = "beside the bundle"): RunstateError {
   const copy = `Copy node_modules/runstate/dist/${wasm.file} ${copyTo}`;
   const message = `${wasm.file} cannot be loaded: ${reason}. ${copy}, or pass the bytes of ${wasm.specifier}: ${wasm.initSnippet}`;

@@ -1,4 +1,5 @@
-// Workers: functions of the caller that answer calls and run steps. The engine does claims, leases, heartbeats and retries (`src/work`).
+// Workers: functions of the caller that answer calls and run steps. The engine does claims, leases, heartbeats and
+// retries (`src/work`).
 
 import type { Engine } from "./engine.js";
 import { CallFailure, usageError } from "./errors.js";
@@ -23,8 +24,8 @@ export interface Task {
 }
 
 /**
- * The answer of a handler: a JSON value, or an object whose type is an interface. The type excludes dates, maps and functions; the answer as a whole
- * is validated when the handler returns.
+ * The answer of a handler: a JSON value, or an object whose type is an interface. The type excludes dates, maps and
+ * functions; the answer as a whole is validated when the handler returns.
  */
 export type HandlerResult = JsonInput | (object & { readonly [Symbol.toStringTag]?: never; readonly getTime?: never; readonly apply?: never });
 
@@ -32,8 +33,8 @@ export type HandlerResult = JsonInput | (object & { readonly [Symbol.toStringTag
 export type QuestionHandler = (question: OpenCall, task: Task) => HandlerResult | Promise<HandlerResult>;
 
 /**
- * Answers the calls of a tool (`call(tool, args)`). `args` are the arguments that the program passes; their type may be narrower than `Json`. A tool
- * that returns nothing answers null.
+ * Answers the calls of a tool (`call(tool, args)`). `args` are the arguments that the program passes; their type may
+ * be narrower than `Json`. A tool that returns nothing answers null.
  */
 export type ToolHandler<A = Json> = { tool(args: A, task: Task): HandlerResult | void | Promise<HandlerResult | void> }["tool"];
 
@@ -54,8 +55,8 @@ export interface StepTask {
 }
 
 /**
- * Runs the steps of one name. `input` is the input of the step; its type may be narrower than `Json`. The result is its output; a step that returns
- * nothing has the output null.
+ * Runs the steps of one name. `input` is the input of the step; its type may be narrower than `Json`. The result is
+ * its output; a step that returns nothing has the output null.
  */
 export type StepHandler<I = Json> = { run(input: I, task: StepTask): HandlerResult | void | Promise<HandlerResult | void> }["run"];
 
@@ -76,10 +77,12 @@ export interface WorkerOptions<K extends string = string, E = WorkerEvent> {
   signal?: AbortSignal;
 }
 
-/** Stops a worker: it claims no more calls, lets running handlers finish within the grace period, and releases the remaining claims. */
+/** Stops a worker: it claims no more calls, lets running handlers finish within the grace period, and releases the
+ * remaining claims. */
 export interface WorkerHandle extends AsyncDisposable {
   (): Promise<void>;
-  /** Resolves when the worker has ended. Rejects if it could not continue: the store was closed, is damaged or is read-only. */
+  /** Resolves when the worker has ended. Rejects if it could not continue: the store was closed, is damaged or is
+   * read-only. */
   readonly done: Promise<void>;
 }
 

@@ -1,4 +1,5 @@
-// A file store with a damaged commit: earlier commits are readable, and documents that may be in the damaged part are `corrupt`, not `not_found`.
+// A file store with a damaged commit: earlier commits are readable, and documents that may be in the damaged part are
+// `corrupt`, not `not_found`.
 
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";

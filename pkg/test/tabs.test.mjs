@@ -1,5 +1,5 @@
-// The election of the leading tab, and the poller of due work. Node has no Web Locks, so these tests use a stand-in; tests/browser uses a real
-// browser.
+// The election of the leading tab, and the poller of due work. Node has no Web Locks, so these tests use a stand-in;
+// tests/browser uses a real browser.
 
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";

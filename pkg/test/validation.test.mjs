@@ -1,5 +1,5 @@
-// Invalid parameters and options are rejected as `usage`, with the name of the method, of the option, and of valid values. Strings with a lone
-// surrogate are rejected as `invalid`.
+// Invalid parameters and options are rejected as `usage`, with the name of the method, of the option, and of valid
+// values. Strings with a lone surrogate are rejected as `invalid`.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,5 +1,5 @@
-// Apps: a small pipeline whose steps this page runs, its executions with their steps, and a plot of their metrics. It is read again every second
-// while it is shown, because samples of metrics are in no change feed.
+// Apps: a small pipeline whose steps this page runs, its executions with their steps, and a plot of their metrics. It
+// is read again every second while it is shown, because samples of metrics are in no change feed.
 
 import { effect, signal } from "@preact/signals";
 import type { AppExecution, ExecutionMetrics, MetricSummary, Runstate, Step, StepTask } from "runstate/full";

@@ -1,5 +1,5 @@
-// Budgets: a project whose calls reserve money before they spend it, and a plot of the amounts. The calls stop before the budget is exceeded, and continue
-// when it is raised.
+// Budgets: a project whose calls reserve money before they spend it, and a plot of the amounts. The calls stop before
+// the budget is exceeded, and continue when it is raised.
 
 import { effect, signal } from "@preact/signals";
 import { RunstateError } from "runstate/full";

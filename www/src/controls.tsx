@@ -71,8 +71,9 @@ export function useCommand(onError: (error: unknown) => void = notifyError) {
 const ANSWER_CONTROLS = "article :is(input, textarea, select, .choice)";
 
 /**
- * Keeps the focus when the control that has it is removed. Otherwise users of a keyboard or a screen reader would start again at the top of the page.
- * The focus moves to the next question, to another button of the same group, to the outcome, or to the main part.
+ * Keeps the focus when the control that has it is removed. Otherwise users of a keyboard or a screen reader would
+ * start again at the top of the page. The focus moves to the next question, to another button of the same group, to
+ * the outcome, or to the main part.
  */
 export function keepFocus(): void {
   let ancestors: HTMLElement[] = [];

@@ -17,7 +17,8 @@ export const currentExecution = signal<CurrentExecution>({ state: "loading", id:
 /** The largest page of calls that the engine returns. */
 const PAGE_SIZE = 500;
 
-/** Sources by start time and id: an execution never changes its version, but the id of a deleted execution may be used again. */
+/** Sources by start time and id: an execution never changes its version, but the id of a deleted execution may be used
+ * again. */
 const sources = new Map<string, string>();
 
 export function followCurrentExecution(rs: Runstate): void {

@@ -1,5 +1,5 @@
-// The draft of an answer that a schema describes: the typed texts, which may be incomplete, and their conversion to a JSON value. Only the engine
-// validates answers.
+// The draft of an answer that a schema describes: the typed texts, which may be incomplete, and their conversion to a
+// JSON value. Only the engine validates answers.
 
 import type { Json } from "runstate/full";
 
@@ -15,7 +15,8 @@ export type ParsedDraft = { value: Json } | { wrong: string; at: string };
 
 export type FieldKind = "object" | "lines" | "choice" | "fixed" | "number" | "text" | "json";
 
-/** The kind of input for a schema. A list of simple items has one on each line. A schema that a form cannot show becomes a field for JSON. */
+/** The kind of input for a schema. A list of simple items has one on each line. A schema that a form cannot show
+ * becomes a field for JSON. */
 export function fieldKind(schema: Json): FieldKind {
   const { type, properties, items, required = [], enum: values } = toSchema(schema);
   if ("const" in toSchema(schema) || type === "null") return "fixed";

@@ -13,7 +13,8 @@ export const downloadProgress = signal(0);
 
 export const store = signal<Runstate | null>(null);
 
-/** Why no store is open, why it is not the requested one, or why it is read-only; null if it is open without a problem. */
+/** Why no store is open, why it is not the requested one, or why it is read-only; null if it is open without a
+ * problem. */
 export const problem = signal<Explanation | null>(null);
 
 export const isOpening = computed(() => store.value === null && problem.value === null);
@@ -29,8 +30,9 @@ export function engine(): Runstate {
 }
 
 /**
- * Opens the store that the address requests (`?store=indexeddb:NAME` or `?store=memory:`), by default the demo's own database. Falls back to memory
- * if the browser provides no database, permanently or for now. Resolves to null if no store can be opened.
+ * Opens the store that the address requests (`?store=indexeddb:NAME` or `?store=memory:`), by default the demo's own
+ * database. Falls back to memory if the browser provides no database, permanently or for now. Resolves to null if no
+ * store can be opened.
  */
 export async function openSession(): Promise<Runstate | null> {
   const requested = new URLSearchParams(location.search).get("store") ?? "";
@@ -114,13 +116,15 @@ async function download(url: string): Promise<WebAssembly.Module> {
   return WebAssembly.compileStreaming(new Response(bytes, { headers: { "content-type": "application/wasm" } }));
 }
 
-/** How long changes are collected, in milliseconds; users do not notice such a delay. A burst of a thousand commits causes only a few repaints. */
+/** How long changes are collected, in milliseconds; users do not notice such a delay. A burst of a thousand commits
+ * causes only a few repaints. */
 const BATCH_MS = 60;
 
 /** The pause before the feed is opened again after a failure, in milliseconds. */
 const RETRY_MS = 1_000;
 
-/** The ids of the executions that the last commits of any tab changed, with their calls and output; null if any may have changed. */
+/** The ids of the executions that the last commits of any tab changed, with their calls and output; null if any may
+ * have changed. */
 export const changedIds = signal<Set<string> | null>(null);
 
 /** Follows the change feed while the page is open. */
@@ -142,7 +146,8 @@ export async function followChanges(rs: Runstate): Promise<void> {
       return;
     } catch (error) {
       if (hasCode(error, "closed", "internal")) return;
-      // Usually `position_expired`, after a long sleep of the tab. Changes may be missing, so everything is read again.
+      // Usually `position_expired`, after a long sleep of the tab. Changes may be missing, so everything is read
+      // again.
       batch = null;
       deliver();
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -150,7 +155,8 @@ export async function followChanges(rs: Runstate): Promise<void> {
   }
 }
 
-/** Returns a function that calls `read` once more after each request. It never reads twice at a time. Errors are shown as notices. */
+/** Returns a function that calls `read` once more after each request. It never reads twice at a time. Errors are shown
+ * as notices. */
 export function makeRefresh(read: () => Promise<void>): () => void {
   let reading = false;
   let stale = false;

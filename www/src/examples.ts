@@ -41,7 +41,8 @@ export const EXAMPLES: [Example, ...Example[]] = [
   { name: "approval", about: "A deadline, a second person and a default", source: approval },
 ];
 
-/** The new name of a source whose name was `name`. A changed example is renamed, so that it does not become a version of the example. */
+/** The new name of a source whose name was `name`. A changed example is renamed, so that it does not become a version
+ * of the example. */
 export function programName(source: string, name: string, examples: Pick<Example, "name" | "source">[]): string {
   const example = examples.find((one) => one.source === source);
   if (example !== undefined) return example.name;

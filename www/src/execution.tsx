@@ -166,7 +166,8 @@ function Variables({ execution: { calls } }: { execution: Execution }) {
 /** The maximum number of shown lines of output, and of shown calls; the newest are shown. */
 const MAX_SHOWN = 1_000;
 
-/** The output of the program. Screen readers announce new lines. The style keeps the view at the end unless the visitor has scrolled up. */
+/** The output of the program. Screen readers announce new lines. The style keeps the view at the end unless the
+ * visitor has scrolled up. */
 function Output({ lines }: { lines: string[] }) {
   const omitted = Math.max(0, lines.length - MAX_SHOWN);
   return (

@@ -1,4 +1,5 @@
-// The list of executions, newest first, with a search. The rows are links; arrow keys move between them. Also export, import and verification.
+// The list of executions, newest first, with a search. The rows are links; arrow keys move between them. Also export,
+// import and verification.
 
 import { effect, signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
@@ -10,7 +11,8 @@ import { executionsIn, formatCount, statusLabel } from "./format";
 import { explain, notify, warn } from "./notices";
 import { hrefOf, route, showEditor, showExecution } from "./state";
 
-/** The number of executions that are listed at first, and that each press of the button adds. The engine reads at most 1,000 at once. */
+/** The number of executions that are listed at first, and that each press of the button adds. The engine reads at most
+ * 1,000 at once. */
 const [PAGE_SIZE, MAX_LISTED] = [200, 1_000];
 
 const limit = signal(PAGE_SIZE);

@@ -22,7 +22,8 @@ if (root !== null) {
 followTime();
 keepFocus();
 void opening.then((rs) => {
-  // Everything else is downloaded and cached after the engine. A failure of the compiler is reported by the first program.
+  // Everything else is downloaded and cached after the engine. A failure of the compiler is reported by the first
+  // program.
   void loadCompiler().catch(() => undefined).then(cachePage);
   if (rs === null) return;
   // For the console: `await rs.cvm.list()`.

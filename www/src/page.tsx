@@ -200,7 +200,8 @@ function Story() {
 /** The service worker of a newer page that waits to be activated; null if there is none. */
 const waitingWorker = signal<ServiceWorker | null>(null);
 
-/** Caches the page for later visits, with its service worker. Files change during development, so then nothing is cached. */
+/** Caches the page for later visits, with its service worker. Files change during development, so then nothing is
+ * cached. */
 export async function cachePage(): Promise<void> {
   if (!import.meta.env.PROD) return;
   try {

@@ -1,4 +1,5 @@
-// The form for a program: examples, name, input, source, and the button that runs it. Diagnostics are shown in the source and below it.
+// The form for a program: examples, name, input, source, and the button that runs it. Diagnostics are shown in the
+// source and below it.
 
 import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -13,7 +14,8 @@ import { randomWord, showExecution, texts } from "./state";
 
 type Program = Pick<Example, "name" | "source">;
 
-/** The program in the editor, with its input as JSON; "" for none. Every key stroke is saved in local storage, so it survives the tab. */
+/** The program in the editor, with its input as JSON; "" for none. Every key stroke is saved in local storage, so it
+ * survives the tab. */
 const draft = signal({ ...EXAMPLES[0], input: "", ...texts.read<Partial<Program & { input: string }>>("program") });
 
 function updateDraft(part: Partial<typeof draft.value>): void {

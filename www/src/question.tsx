@@ -1,4 +1,5 @@
-// The open calls of an execution, one card each: its question, its deadline, and the input for the answer. Timers have only a time.
+// The open calls of an execution, one card each: its question, its deadline, and the input for the answer. Timers have
+// only a time.
 
 import { useSignal } from "@preact/signals";
 import type { Execution, Json, OpenCall } from "runstate/full";
@@ -109,7 +110,8 @@ interface AnswerFormProps {
   onAnswer(value: Json): void;
 }
 
-/** The form for an answer: a text field, or inputs for each part of a schema. Every key stroke is stored, so that a reload loses no typed text. */
+/** The form for an answer: a text field, or inputs for each part of a schema. Every key stroke is stored, so that a
+ * reload loses no typed text. */
 function AnswerForm({ call, busy, onAnswer }: AnswerFormProps) {
   const draft = useSignal<Draft>(texts.read<Draft>(draftName(call)) ?? "");
   const id = `f-${call.callId}`;

@@ -53,7 +53,8 @@ interface SourceEditorProps {
   onRun(): void;
 }
 
-/** A text field, whose transparent text covers the highlighted lines. So it has the undo, the keys and the accessibility of the browser. */
+/** A text field, whose transparent text covers the highlighted lines. So it has the undo, the keys and the
+ * accessibility of the browser. */
 export function SourceEditor({ source, wrongLines, onText, onRun }: SourceEditorProps) {
   function handleKeyDown(event: KeyboardEvent & { currentTarget: HTMLTextAreaElement }): void {
     if (event.key !== "Enter" || event.isComposing) return;

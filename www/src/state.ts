@@ -13,7 +13,8 @@ export const texts = {
     }
   },
 
-  /** Writes synchronously, so that a kill after the call loses nothing. Null removes the text. A full storage keeps its text. */
+  /** Writes synchronously, so that a kill after the call loses nothing. Null removes the text. A full storage keeps
+   * its text. */
   write(name: string, value: unknown): void {
     try {
       if (value === null) localStorage.removeItem(`runstate.${name}`);
@@ -34,8 +35,9 @@ export function randomWord(length: number): string {
 export const tabName = `tab-${randomWord(3)}`;
 
 /**
- * The shown part of the page, with the id of the shown execution or "", or that of an app. It is in the address, so that a reload, a bookmark or another tab shows the
- * same part. Wide screens show the list beside every part; on a phone the list is a part of its own.
+ * The shown part of the page, with the id of the shown execution or "", or that of an app. It is in the address, so
+ * that a reload, a bookmark or another tab shows the same part. Wide screens show the list beside every part; on a
+ * phone the list is a part of its own.
  */
 export type Route = { at: "new" | "list" | "execution" | "apps" | "budgets"; id: string; app?: string };
 

@@ -1,8 +1,10 @@
-// Compares two turns of an execution: the lines printed between them, and the variables at each. The extension sends the data of `src/turns.ts`.
+// Compares two turns of an execution: the lines printed between them, and the variables at each. The extension sends
+// the data of `src/turns.ts`.
 
 import { element } from "./elements.js";
 
-/** The panel lives as long as the page, so that a redraw keeps its choices. `state` is stored with the window: `{ open, from, to }`. */
+/** The panel lives as long as the page, so that a redraw keeps its choices. `state` is stored with the window:
+ * `{ open, from, to }`. */
 export class ComparePanel {
   #state;
   #save;

@@ -1,5 +1,6 @@
-// An agent that works on the files of a folder. It asks for one step after the other, calls the tool of that step, and puts the result into the next
-// question. A model or a person answers. "Runstate: Ask an Agent" starts it; every step is stored, so a closed window loses nothing.
+// An agent that works on the files of a folder. It asks for one step after the other, calls the tool of that step, and
+// puts the result into the next question. A model or a person answers. "Runstate: Ask an Agent" starts it; every step
+// is stored, so a closed window loses nothing.
 
 interface Step {
   tool: "listFiles" | "readFile" | "search" | "applyEdit" | "finish";

@@ -1,4 +1,5 @@
-// Problems of answers while they are typed. The engine checks an answer when it is sent; here a store in memory checks it by the same rules.
+// Problems of answers while they are typed. The engine checks an answer when it is sent; here a store in memory checks
+// it by the same rules.
 
 import type { Json, Runstate } from "runstate";
 

@@ -73,7 +73,8 @@ export class Answering implements VirtualFiles {
 
   /** Sends the answer that the active editor holds. */
   async sendActive(): Promise<void> {
-    // The text that the person sees, not the stored draft: another window may have written that, or it may be too large.
+    // The text that the person sees, not the stored draft: another window may have written that, or it may be too
+    // large.
     const file = await this.editor.saveVirtualFile(ANSWER_SCHEME);
     if (file === undefined) return this.editor.inform("Open an answer first.");
     const { path, text } = file;
@@ -98,7 +99,8 @@ export class Answering implements VirtualFiles {
         await this.drafts.resend(draft);
         this.editor.log("info", `the answer of call ${draft.call} was sent again`);
       } catch (error) {
-        // Without `sent` the draft is offered to the person and not sent again. After other failures it is sent again by the next window.
+        // Without `sent` the draft is offered to the person and not sent again. After other failures it is sent again
+        // by the next window.
         if (codeOf(error) === "invalid_answer") await this.drafts.save({ ...draft, sent: undefined });
         if (CLOSED.has(codeOf(error) ?? "")) await this.drafts.discard(draft.call);
         this.editor.log("warn", `the answer of call ${draft.call} was not sent: ${messageOf(error)}`);
@@ -117,7 +119,8 @@ export class Answering implements VirtualFiles {
     await this.drafts.save({ call: id, execution: executionId, text });
   }
 
-  /** Sends an answer, and asks the next question of the same execution if there is one already. Returns whether the answer was accepted. */
+  /** Sends an answer, and asks the next question of the same execution if there is one already. Returns whether the
+   * answer was accepted. */
   async #sendAndContinue(call: Call, answer: Json, text: string): Promise<boolean> {
     if ((await this.#send(call, answer, text)) !== undefined) return false;
     const rs = await this.store.open();

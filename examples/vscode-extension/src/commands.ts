@@ -1,4 +1,5 @@
-// The commands of the palette and of menus. Each command is sent once: its failure is shown, and nothing is repeated silently.
+// The commands of the palette and of menus. Each command is sent once: its failure is shown, and nothing is repeated
+// silently.
 
 import type { ExecutionSummary, Json, Run, Status } from "runstate";
 
@@ -23,7 +24,8 @@ const ENDED: Status[] = ["complete", "error", "cancelled"];
 /** The scheme of the example programs. */
 const EXAMPLE_SCHEME = "runstate-example";
 
-/** The extension continues what these documents hold: answers that were being sent, consents to edits, programs that were being started. */
+/** The extension continues what these documents hold: answers that were being sent, consents to edits, programs that
+ * were being started. */
 const CONTINUED = ["documents.answer_drafts", "documents.edit_decisions", WINDOWS];
 
 const IMPORT_WARNING =
@@ -131,7 +133,8 @@ export class Commands {
     if (saved !== undefined) this.editor.inform(`Exported to ${saved}.`);
   }
 
-  /** Writes the declarations of a program's globals beside the active file, and a tsconfig.json by which the TypeScript service finds them. */
+  /** Writes the declarations of a program's globals beside the active file, and a tsconfig.json by which the
+   * TypeScript service finds them. */
   async #addTypes(): Promise<void> {
     const declarations = await this.editor.writeBeside("runstate.d.ts", await this.editor.asset("dist/runstate.d.ts"), "replace");
     if (declarations === undefined) return this.editor.inform("Open a program of a folder first.");

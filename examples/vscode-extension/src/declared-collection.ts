@@ -1,5 +1,5 @@
-// A collection of the extension's own documents. It is declared once in each store that is opened: a store whose folder was deleted is opened anew,
-// without the collection.
+// A collection of the extension's own documents. It is declared once in each store that is opened: a store whose
+// folder was deleted is opened anew, without the collection.
 
 import type { Runstate } from "runstate";
 

@@ -1,4 +1,5 @@
-// The extension in Node: on the desktop, over SSH, in a container. Its store is a folder that several windows and the command line may use at once.
+// The extension in Node: on the desktop, over SSH, in a container. Its store is a folder that several windows and the
+// command line may use at once.
 
 import { homedir, hostname } from "node:os";
 import { isAbsolute } from "node:path";
@@ -17,7 +18,8 @@ export const { activate, deactivate } = extension({
   scratch: openScratch,
 });
 
-/** The folder of the store. A window of an editor has no current folder, so a relative path would mean another folder in each. */
+/** The folder of the store. A window of an editor has no current folder, so a relative path would mean another folder
+ * in each. */
 function folderOf(editor: Editor): string {
   const setting = editor.setting("storeFolder").replace(/^~(?=[\\/]|$)/, homedir());
   if (setting === "") return editor.storageFolder;

@@ -1,5 +1,6 @@
-// Drafts of answers, as documents in the store: they survive reloads, and other windows see them. A draft that is being sent holds the answer and its
-// command id. The answer and the removal of its draft are one commit, so a draft that a crash left behind is sent again without harm.
+// Drafts of answers, as documents in the store: they survive reloads, and other windows see them. A draft that is
+// being sent holds the answer and its command id. The answer and the removal of its draft are one commit, so a draft
+// that a crash left behind is sent again without harm.
 
 import type { Json, Runstate } from "runstate";
 
@@ -19,7 +20,8 @@ export interface Draft {
 
 const COLLECTION = "answer_drafts";
 
-/** How long drafts of calls that were answered elsewhere are kept, in milliseconds. A question may stay open for months. */
+/** How long drafts of calls that were answered elsewhere are kept, in milliseconds. A question may stay open for
+ * months. */
 const KEPT_MS = 366 * 86_400_000;
 
 const DECLARATION: Declaration = {
@@ -62,7 +64,8 @@ export class Drafts {
     await rs.documents.commit({ writes: [{ collection: COLLECTION, id: call, delete: true }] });
   }
 
-  /** Sends the answer of a call and removes its draft, in one commit. The draft is stored first, with the command id of that commit. */
+  /** Sends the answer of a call and removes its draft, in one commit. The draft is stored first, with the command id
+   * of that commit. */
   async send(draft: Draft & { sent: NonNullable<Draft["sent"]> }): Promise<void> {
     await this.save(draft);
     await this.resend(draft);

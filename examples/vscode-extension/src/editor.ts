@@ -1,5 +1,5 @@
-// The interfaces of an editor, as far as the extension needs them. Everything but the files `vscode*.ts` is written against them, so that tests run
-// it in plain Node.
+// The interfaces of an editor, as far as the extension needs them. Everything but the files `vscode*.ts` is written
+// against them, so that tests run it in plain Node.
 
 /** A row of the tree. */
 export interface Row {
@@ -114,20 +114,23 @@ export interface FolderEntry {
 }
 
 /**
- * The files of the workspace. Paths are separated by `/` and relative: to the folder that is open, or to a root that has one entry for each folder if
- * several are open. Callers check paths; see `agent/confined-files.ts`. Texts have `\n` at the ends of lines, whatever the file has.
+ * The files of the workspace. Paths are separated by `/` and relative: to the folder that is open, or to a root that
+ * has one entry for each folder if several are open. Callers check paths; see `agent/confined-files.ts`. Texts have
+ * `\n` at the ends of lines, whatever the file has.
  */
 export interface WorkspaceFiles {
   /** The same in all windows of a workspace; undefined if no folder is open. */
   readonly id: string | undefined;
-  /** Tests whether settings of the editor exclude a path from views or from searches. It does not test the folders above the path. */
+  /** Tests whether settings of the editor exclude a path from views or from searches. It does not test the folders
+   * above the path. */
   exclusions(): (path: string) => boolean;
   list(folder: string): Promise<FolderEntry[]>;
   /** The size of a file in bytes. */
   size(path: string): Promise<number>;
   /** The text as an open editor has it, else as it is stored. Fails if it is not valid text. */
   read(path: string): Promise<string>;
-  /** Replaces the text of a file and saves it; false if its text is not `expected`. If `expected` is undefined the file is created. */
+  /** Replaces the text of a file and saves it; false if its text is not `expected`. If `expected` is undefined the
+   * file is created. */
   write(path: string, expected: string | undefined, text: string): Promise<boolean>;
   /** Shows how a virtual file differs from a file; without a path, from the virtual file `/empty` of its scheme. */
   showDifference(path: string | undefined, changed: { scheme: string; path: string }, title: string): Promise<void>;
@@ -145,7 +148,8 @@ export interface LanguageModels {
   list(): Promise<LanguageModel[]>;
   /** Calls `listener` when models become available or unavailable. */
   onChange(listener: () => void): void;
-  /** Sends a conversation, whose messages are in turn from the user and from the model. Fails if the model fails or if `signal` is aborted. */
+  /** Sends a conversation, whose messages are in turn from the user and from the model. Fails if the model fails or if
+   * `signal` is aborted. */
   ask(id: string, messages: string[], signal: AbortSignal): Promise<string>;
 }
 
@@ -188,13 +192,14 @@ export interface Editor {
   input(input: TextInput): Promise<TextInputResult | undefined>;
   activeFile(): TextFile | undefined;
   openVirtualFile(scheme: string, path: string): Promise<void>;
-  /** Saves the active virtual file of a scheme. Returns its path, and the text in the editor, also if that could not be stored. */
+  /** Saves the active virtual file of a scheme. Returns its path, and the text in the editor, also if that could not
+   * be stored. */
   saveVirtualFile(scheme: string): Promise<{ path: string; text: string } | undefined>;
   closeVirtualFile(scheme: string, path: string): Promise<void>;
   saveAs(name: string, contents: Uint8Array): Promise<string | undefined>;
   /**
-   * Writes a file into the folder of the active file and returns its path; undefined if that is not in a folder. An existing file is replaced or
-   * kept.
+   * Writes a file into the folder of the active file and returns its path; undefined if that is not in a folder. An
+   * existing file is replaced or kept.
    */
   writeBeside(name: string, contents: Uint8Array, existing: "replace" | "keep"): Promise<string | undefined>;
   /** The files below the folder of a file that a program may import, with their paths from there. */

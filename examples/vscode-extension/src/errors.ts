@@ -7,7 +7,8 @@ export function messageOf(error: unknown): string {
   return code === undefined ? error.message : `${error.message} (${code})`;
 }
 
-/** The stable code of a `RunstateError`. Its class differs between the entries of the package, so the code is read by name. */
+/** The stable code of a `RunstateError`. Its class differs between the entries of the package, so the code is read by
+ * name. */
 export function codeOf(error: unknown): string | undefined {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return typeof code === "string" ? code : undefined;

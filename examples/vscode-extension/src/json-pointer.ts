@@ -8,7 +8,8 @@ const TOKEN = /"(?:\\.|[^"\\])*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 /** Longer texts are not searched: a token could be too long for the regular expression. */
 const SEARCHED_LENGTH = 1_000_000;
 
-/** The offset of the value at a pointer, in a valid JSON text. Returns 0 if there is no such value, or the text is very long. */
+/** The offset of the value at a pointer, in a valid JSON text. Returns 0 if there is no such value, or the text is
+ * very long. */
 export function locate(text: string, pointer: string): number {
   if (text.length > SEARCHED_LENGTH) return 0;
   // The containers around the current value, each with the key of the value in it.

@@ -22,7 +22,8 @@ export class Lenses {
     editor.lenses({ lenses: (file) => this.#lenses(file), onChange: (listener) => this.#onResumableChange(listener) });
   }
 
-  /** Resumes an execution of a program: shows its page, and asks its open question. With several executions the person chooses. */
+  /** Resumes an execution of a program: shows its page, and asks its open question. With several executions the person
+   * chooses. */
   async resume(program: unknown): Promise<void> {
     await this.store.refresh();
     const executions = this.#resumable().filter(({ programName: name }) => name === program);
@@ -49,7 +50,8 @@ export class Lenses {
     return this.store.snapshot.executions.filter(({ status }) => RESUMABLE.has(status));
   }
 
-  /** The editor draws all links anew at each call, so it is called only when the number of executions of a program changes. */
+  /** The editor draws all links anew at each call, so it is called only when the number of executions of a program
+   * changes. */
   #onResumableChange(listener: () => void): void {
     let before = "";
     this.store.onChange(() => {

@@ -33,7 +33,8 @@ export function entryLine(source: string): number {
   return Math.max(0, main === -1 ? first : main) + 1;
 }
 
-/** Replaces comments by spaces; lines keep their numbers. Good enough to find the first statement: strings are left as they are. */
+/** Replaces comments by spaces; lines keep their numbers. Good enough to find the first statement: strings are left as
+ * they are. */
 function blankComments(source: string): string {
   return source.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, (comment) => comment.replace(/[^\n]/g, " "));
 }
@@ -46,7 +47,8 @@ export async function filesOf(editor: Editor, file: Pick<TextFile, "uri" | "name
   return IMPORT.test(file.text) ? { entry: file.name, files: await editor.filesBeside(file.uri) } : {};
 }
 
-/** The diagnostics of a compile error of a program with this entry; undefined for any other error. Those of other files are in the first line. */
+/** The diagnostics of a compile error of a program with this entry; undefined for any other error. Those of other
+ * files are in the first line. */
 export function diagnosticsOf(error: unknown, { entry }: SourceFiles = {}): Problem[] | undefined {
   if (codeOf(error) !== "compile_error") return undefined;
   const { details } = error as { details?: { diagnostics?: Diagnostic[] } };

@@ -1,4 +1,5 @@
-// Commands of the palette and of menus: their failures are shown, and one that changes something needs a trusted workspace.
+// Commands of the palette and of menus: their failures are shown, and one that changes something needs a trusted
+// workspace.
 
 import type { Editor } from "./editor.ts";
 import { messageOf } from "./errors.ts";

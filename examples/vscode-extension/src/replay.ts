@@ -1,5 +1,6 @@
-// Replays an execution in memory, with its recorded answers at their recorded times. The store keeps the state of an execution as it is now; its
-// program is deterministic, so a replay gives every earlier state. Each step is compared with the record, and the replay ends at a difference.
+// Replays an execution in memory, with its recorded answers at their recorded times. The store keeps the state of an
+// execution as it is now; its program is deterministic, so a replay gives every earlier state. Each step is compared
+// with the record, and the replay ends at a difference.
 
 import type { CallRow, Execution, ExecutionProgress, FrameView, Json, OpenCall, Run, Runstate, VersionView } from "runstate";
 
@@ -29,7 +30,8 @@ export interface ReplayedState {
   recorded?: Json;
 }
 
-/** The command that starts an execution. The seed of `Math.random` derives from its id, so a replay starts under the same one. */
+/** The command that starts an execution. The seed of `Math.random` derives from its id, so a replay starts under the
+ * same one. */
 export function startCommandOf(execution: string): string {
   return `start-${execution}`;
 }

@@ -1,4 +1,5 @@
-// The settings of the extension. A person may write any value into a settings file, so each is checked where it is read.
+// The settings of the extension. A person may write any value into a settings file, so each is checked where it is
+// read.
 
 import type { Settings } from "./editor.ts";
 

@@ -1,5 +1,5 @@
-// The store of the extension: it is opened at the first use, and followed as long as the window lives. The lists that views show are read again after
-// changes, those of other windows and of the command line included.
+// The store of the extension: it is opened at the first use, and followed as long as the window lives. The lists that
+// views show are read again after changes, those of other windows and of the command line included.
 
 import type { CallRow, CompiledSource, ExecutionSummary, OpenOptions, Runstate, Status, StoreChange } from "runstate";
 import type { SourceFiles } from "runstate/compiler";
@@ -163,7 +163,8 @@ export class Store {
     return this.#inTurn(async (rs) => this.#show(rs, (await rs.cvm.active({ limit: SHOWN })).items));
   }
 
-  /** Updates the snapshot after changes of these executions. `cvm.active` reads all that have not ended, which would block the thread. */
+  /** Updates the snapshot after changes of these executions. `cvm.active` reads all that have not ended, which would
+   * block the thread. */
   #update(changed: string[]): Promise<void> {
     return this.#inTurn(async (rs) => {
       const summaries = await Promise.all(changed.map((id) => readSummary(rs, id)));

@@ -1,5 +1,5 @@
-// The language models of the editor, over its Language Model API. The editor sends the request and asks the person for consent; this extension has
-// no access to a network.
+// The language models of the editor, over its Language Model API. The editor sends the request and asks the person for
+// consent; this extension has no access to a network.
 
 import * as vscode from "vscode";
 

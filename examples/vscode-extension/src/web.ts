@@ -1,5 +1,5 @@
-// The extension in a web worker: VS Code in a browser. Its store is a database of the browser. The host calls the bundle as a function, so the
-// WebAssembly is read through the editor.
+// The extension in a web worker: VS Code in a browser. Its store is a database of the browser. The host calls the
+// bundle as a function, so the WebAssembly is read through the editor.
 
 import { compile, init as initCompiler } from "runstate/compiler";
 import { init, open } from "runstate/slim";

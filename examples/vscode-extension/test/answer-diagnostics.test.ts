@@ -18,7 +18,8 @@ test("a problem is shown at the value that it names", () => {
   assert.deepEqual(problemIn(text, "one of 1, 2 is expected"), { line: 1, column: 1, message: "one of 1, 2 is expected" });
 });
 
-/** Opens the answer of the question that a program asks. Returns a function that types a text and waits for its problems. */
+/** Opens the answer of the question that a program asks. Returns a function that types a text and waits for its
+ * problems. */
 async function typing(window: FakeWindow, source: string) {
   await window.runProgram(source);
   await window.store.refresh();

@@ -211,7 +211,8 @@ export class FakeWindow {
     await this.editor.commands.get(`runstate.${name}`)?.(argument);
   }
 
-  /** Runs a program; the questions that follow are dismissed unless the editor answers them. Returns the id of the execution. */
+  /** Runs a program; the questions that follow are dismissed unless the editor answers them. Returns the id of the
+   * execution. */
   async runProgram(source: string, name = "trip.run.ts"): Promise<string> {
     this.editor.active = file(name, source);
     await this.run("run");

@@ -1,4 +1,5 @@
-// The files of a workspace in a folder of Node, and language models that answer as a test says: no real model can be had in a test.
+// The files of a workspace in a folder of Node, and language models that answer as a test says: no real model can be
+// had in a test.
 
 import { lstat, readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";

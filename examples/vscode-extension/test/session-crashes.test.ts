@@ -1,4 +1,5 @@
-// A window that ends between any two commits: the next window of the workspace continues its session, and nothing is lost or doubled.
+// A window that ends between any two commits: the next window of the workspace continues its session, and nothing is
+// lost or doubled.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";

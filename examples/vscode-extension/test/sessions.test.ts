@@ -40,8 +40,8 @@ async function nodeOf(window: FakeWindow, { session_id }: Session): Promise<Tree
 }
 
 /**
- * Puts a session into a store as a window leaves it that was closed an hour ago, while its task waits. Nothing else may be open on the store: it would
- * stall the session, and an import refuses documents that change meanwhile.
+ * Puts a session into a store as a window leaves it that was closed an hour ago, while its task waits. Nothing else
+ * may be open on the store: it would stall the session, and an import refuses documents that change meanwhile.
  */
 async function addSilentSession(url: string, project: string): Promise<void> {
   const world = await simulated({ now: Date.now() - 3_600_000, seed: 1 });

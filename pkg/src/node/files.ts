@@ -1,9 +1,11 @@
-// The file system of the file store in Node, over node:fs. Every call takes an absolute path and fails with Node's own errors, whose `code` the store
-// reads. The trait `Fs` in src/store/file/fs.rs states the contract of each call; src/store/file/mod.rs states how the store uses them.
+// The file system of the file store in Node, over node:fs. Every call takes an absolute path and fails with Node's own
+// errors, whose `code` the store reads. The trait `Fs` in src/store/file/fs.rs states the contract of each call;
+// src/store/file/mod.rs states how the store uses them.
 //
-// Calls that wait for a disk are asynchronous, because they would block the thread: syncs, and reads and writes of more than 64 KiB. All other calls
-// of a commit or a read end in the kernel's memory. They take 5 to 30 µs, while a thread switch and back costs 50 to 200 µs. This relies on local
-// disks: the store rejects network file systems. The callback functions are used, because the handles of node:fs/promises double the cost of a call.
+// Calls that wait for a disk are asynchronous, because they would block the thread: syncs, and reads and writes of
+// more than 64 KiB. All other calls of a commit or a read end in the kernel's memory. They take 5 to 30 µs, while a
+// thread switch and back costs 50 to 200 µs. This relies on local disks: the store rejects network file systems. The
+// callback functions are used, because the handles of node:fs/promises double the cost of a call.
 
 import * as fs from "node:fs";
 import { mkdir, readFile, realpath, rename, stat } from "node:fs/promises";
@@ -17,12 +19,13 @@ const fsync = promisify(fs.fsync);
 /** Windows cannot open folders for syncing; the journal of NTFS orders names there. */
 const SYNCS_FOLDERS = platform !== "win32";
 
-/** Errors of parent folders that belong to others or to special file systems. The store did not create them, so it need not sync them. */
+/** Errors of parent folders that belong to others or to special file systems. The store did not create them, so it
+ * need not sync them. */
 const UNSYNCABLE_CODES = new Set(["EACCES", "EPERM", "EROFS", "EINVAL", "ENOTSUP", "EOPNOTSUPP"]);
 
 /**
- * The file system of the file store. Paths are absolute. Calls fail with errors that have Node's `code`. A call without a promise is done when it
- * returns; the bytes that it gets may be a view that is valid only until then.
+ * The file system of the file store. Paths are absolute. Calls fail with errors that have Node's `code`. A call
+ * without a promise is done when it returns; the bytes that it gets may be a view that is valid only until then.
  */
 export interface NodeFiles {
   /** Creates a folder and its parents. An existing folder is not an error. */
@@ -31,7 +34,8 @@ export interface NodeFiles {
   create(path: string): OpenFile;
   /** Syncs the names in a folder; with `andAbove` also those of its parents. */
   syncFolder(path: string, andAbove: boolean): Promise<void>;
-  /** Creates a hard link. Fails with `EEXIST` if the name exists, and with `EPERM` or `ENOTSUP` if the file system has no hard links. */
+  /** Creates a hard link. Fails with `EEXIST` if the name exists, and with `EPERM` or `ENOTSUP` if the file system has
+   * no hard links. */
   link(from: string, to: string): void;
   /** Renames a file and replaces an existing one. */
   rename(from: string, to: string): Promise<void>;
@@ -42,7 +46,8 @@ export interface NodeFiles {
   size(path: string): number;
   /** Opens a file for reads at any offset. It stays readable after its name is removed. */
   open(path: string): OpenFile;
-  /** The nearest existing folder at or above `path`, and the text of the kernel's mount table, empty if there is none. */
+  /** The nearest existing folder at or above `path`, and the text of the kernel's mount table, empty if there
+   * is none. */
   mounts(path: string): Promise<{ at: string; table: string }>;
 }
 
@@ -116,7 +121,8 @@ export const files: NodeFiles = {
   },
 };
 
-/** An open file descriptor. The kernel reuses the number of a closed descriptor, so closing waits for the calls in progress. */
+/** An open file descriptor. The kernel reuses the number of a closed descriptor, so closing waits for the calls in
+ * progress. */
 class DescriptorFile implements OpenFile {
   readonly size: number;
   readonly #fd: number;
@@ -155,7 +161,8 @@ class DescriptorFile implements OpenFile {
     try {
       closeSync(this.#fd);
     } catch {
-      // The kernel releases the descriptor in any case. Bytes that must survive were synced before, and `sync` reported its errors.
+      // The kernel releases the descriptor in any case. Bytes that must survive were synced before, and `sync`
+      // reported its errors.
     }
   }
 
@@ -173,8 +180,8 @@ class DescriptorFile implements OpenFile {
 }
 
 /**
- * Creates a folder and its parents. It does not use `mkdir(path, { recursive: true })`: Node retries forever if the kernel refuses a name in an
- * existing folder (`/proc/x`).
+ * Creates a folder and its parents. It does not use `mkdir(path, { recursive: true })`: Node retries forever if the
+ * kernel refuses a name in an existing folder (`/proc/x`).
  */
 async function makeFolders(path: string): Promise<void> {
   try {

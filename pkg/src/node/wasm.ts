@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 import type { WasmModule } from "../instance.js";
 import { type WasmFile, explainFailure, compileBytes } from "../wasm.js";
 
-/** Reads and compiles a module. `byModule` derives its address from that of this module, which bundles of the format `cjs` do not have. */
+/** Reads and compiles a module. `byModule` derives its address from that of this module, which bundles of the format
+ * `cjs` do not have. */
 export async function readWasm(wasm: WasmFile, byModule: () => URL): Promise<WasmModule> {
   const here = resolveBeside(wasm, byModule);
   for (const path of [here, resolveInstalled(wasm, here)]) {

@@ -1,8 +1,10 @@
-// Elects the leader among the tabs that have a database open: the tab that holds a Web Lock. The browser releases the lock of a closed or killed tab.
+// Elects the leader among the tabs that have a database open: the tab that holds a Web Lock. The browser releases the
+// lock of a closed or killed tab.
 //
-// Browsers throttle hidden tabs, so a visible tab steals the lock from a hidden leader, which the browser notifies. Tabs report their visibility on a
-// BroadcastChannel; a leader that does not answer is frozen and counts as hidden. A leader whose store keeps failing hands the lock over. Two leaders
-// at the same time do no harm: all their work is commands with leases and revisions.
+// Browsers throttle hidden tabs, so a visible tab steals the lock from a hidden leader, which the browser notifies.
+// Tabs report their visibility on a BroadcastChannel; a leader that does not answer is frozen and counts as hidden. A
+// leader whose store keeps failing hands the lock over. Two leaders at the same time do no harm: all their work is
+// commands with leases and revisions.
 
 import { Visibility } from "./visibility.js";
 
@@ -92,7 +94,8 @@ export class LeaderElection {
   }
 
   #request(options: LockOptions): void {
-    // The release function of this request. When its lock is lost, another request of this tab may already hold the lock.
+    // The release function of this request. When its lock is lost, another request of this tab may already hold the
+    // lock.
     let requestRelease: (() => void) | undefined;
     const hold = () => this.#becomeLeader((release) => (requestRelease = release));
     navigator.locks.request(this.#name, options, hold).then(

@@ -1,4 +1,5 @@
-// The visibility of the page that runs this code. A worker has no page and is not throttled as pages are, so it counts as visible.
+// The visibility of the page that runs this code. A worker has no page and is not throttled as pages are, so it counts
+// as visible.
 
 export class Visibility {
   readonly #listener: () => void;

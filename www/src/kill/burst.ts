@@ -1,5 +1,5 @@
-// A burst of answers in a worker, whose engine is killed in the middle: the store is not closed, and no commit is awaited. Afterwards the record of
-// the acknowledged answers is compared with the store.
+// A burst of answers in a worker, whose engine is killed in the middle: the store is not closed, and no commit is
+// awaited. Afterwards the record of the acknowledged answers is compared with the store.
 
 import { signal } from "@preact/signals";
 import type { Runstate } from "runstate/full";
@@ -40,12 +40,14 @@ const LOCK = "runstate-www:burst";
 /** How long each step of the story is shown, in milliseconds. */
 const STEP_MS = 900;
 
-/** The longest random delay between an answer and the kill, in milliseconds, so that the kill hits any point of the next answer. */
+/** The longest random delay between an answer and the kill, in milliseconds, so that the kill hits any point of the
+ * next answer. */
 const KILL_JITTER_MS = 4;
 
 const PROGRAM_NAME = "kill-test";
 
-/** The questions of a burst, and the pause after each answer. A tab needs a burst that is long enough for the visitor to kill it. */
+/** The questions of a burst, and the pause after each answer. A tab needs a burst that is long enough for the visitor
+ * to kill it. */
 const PLANS = { engine: { questions: 200, pauseMs: 0 }, tab: { questions: 1_000, pauseMs: 60 } };
 
 export function isRunning({ at }: Burst): boolean {
@@ -128,7 +130,8 @@ export async function verifyInterruptedBurst(rs: Runstate): Promise<void> {
   }
 }
 
-/** Proves the last burst of any tab. The proof is made once and stored, because the execution may be continued or deleted later. */
+/** Proves the last burst of any tab. The proof is made once and stored, because the execution may be continued or
+ * deleted later. */
 async function proveLastBurst(rs: Runstate): Promise<void> {
   const last = texts.read<{ ledger: Ledger; proof?: Proof }>("kill");
   if (last === null || last.ledger.store !== rs.url) return;

@@ -1,5 +1,6 @@
-// The engine that is killed. It runs in a worker, opens the database as any tab does, and answers questions as fast as it can save. The worker is
-// terminated between any two instructions, with transactions in progress. Nothing is closed, and the engine is not notified.
+// The engine that is killed. It runs in a worker, opens the database as any tab does, and answers questions as fast as
+// it can save. The worker is terminated between any two instructions, with transactions in progress. Nothing is
+// closed, and the engine is not notified.
 
 import { init, open } from "runstate/full";
 

@@ -1,5 +1,6 @@
-// Agents: executions of `programs/agent.run.ts`. The execution's input names its workspace and what answers its questions, so every window knows both.
-// The windows of that workspace serve its tools as workers: one of them claims each call, and another one takes over after the lease.
+// Agents: executions of `programs/agent.run.ts`. The execution's input names its workspace and what answers its
+// questions, so every window knows both. The windows of that workspace serve its tools as workers: one of them claims
+// each call, and another one takes over after the lease.
 
 import type { CallRow, Json, Task } from "runstate";
 
@@ -31,10 +32,12 @@ type AgentInput = {
 /** How long a claim of a tool call lasts without a heartbeat, in milliseconds. */
 const LEASE_MS = 20_000;
 
-/** How long running tools may continue when the window closes, in milliseconds. Edits that wait for the person are left to the next window. */
+/** How long running tools may continue when the window closes, in milliseconds. Edits that wait for the person are
+ * left to the next window. */
 const GRACE_MS = 500;
 
-/** Claims that end with their window count as attempts too, and an edit may wait for the person through many windows. */
+/** Claims that end with their window count as attempts too, and an edit may wait for the person through many
+ * windows. */
 const BACKOFF = { attempts: 50, initialMs: 1000, longestMs: 10_000 };
 
 /** After how many attempts an error is the answer. */
@@ -103,7 +106,8 @@ export class Agents {
     this.#edits.review(call);
   }
 
-  /** Says, for lists, whether a model or the person answers the questions of an agent; undefined for other executions. */
+  /** Says, for lists, whether a model or the person answers the questions of an agent; undefined for other
+   * executions. */
   noteOf(execution: string): string | undefined {
     const input = this.#inputs.get(execution);
     return input && `answered by ${input.model?.name ?? "you"}`;
@@ -180,7 +184,8 @@ export class Agents {
   }
 }
 
-/** A handler that answers with the reason if the tool refuses. Other errors are retried by the engine, and are the answer if they persist. */
+/** A handler that answers with the reason if the tool refuses. Other errors are retried by the engine, and are the
+ * answer if they persist. */
 function answers(tool: (args: ToolArguments, task: Task) => Promise<Json>) {
   return async (args: Json, task: Task): Promise<Json> => {
     try {

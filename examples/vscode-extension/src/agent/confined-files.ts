@@ -1,5 +1,6 @@
-// The files that tools may use: those in the workspace that the editor's settings do not exclude. A path is accepted only if every part of it is
-// listed in its folder under exactly that name and is not a link, so that neither `..`, links, nor other spellings of a name lead elsewhere.
+// The files that tools may use: those in the workspace that the editor's settings do not exclude. A path is accepted
+// only if every part of it is listed in its folder under exactly that name and is not a link, so that neither `..`,
+// links, nor other spellings of a name lead elsewhere.
 
 import type { FolderEntry, WorkspaceFiles } from "../editor.ts";
 
@@ -68,7 +69,8 @@ export class ConfinedFiles {
     return text;
   }
 
-  /** The paths of the files below a folder, `""` being the workspace, sorted folder by folder. Ends early after very many entries. */
+  /** The paths of the files below a folder, `""` being the workspace, sorted folder by folder. Ends early after very
+   * many entries. */
   async *walk(folder: string, signal: AbortSignal): AsyncGenerator<string, void, void> {
     if (folder !== "" && (await this.kind(folder)) !== "folder") throw new ToolRefusal(`"${folder}" is not a folder`);
     const isExcluded = this.workspace.exclusions();

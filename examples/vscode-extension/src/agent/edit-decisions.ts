@@ -1,5 +1,6 @@
-// The person's decisions on edits, as documents in the store. A decision is stored before the file is changed and before the call is answered, so that
-// after a crash the person is not asked again, and an edit that was applied is not applied twice.
+// The person's decisions on edits, as documents in the store. A decision is stored before the file is changed and
+// before the call is answered, so that after a crash the person is not asked again, and an edit that was applied is
+// not applied twice.
 
 import type { Json, Runstate } from "runstate";
 
@@ -58,7 +59,8 @@ export class EditDecisions {
     }
   }
 
-  /** Stores a decision. Returns the stored one, which is another if one was there already: the first decision counts. */
+  /** Stores a decision. Returns the stored one, which is another if one was there already: the first decision
+   * counts. */
   async decide(decision: EditDecision): Promise<EditDecision> {
     const rs = await this.#collection.open();
     const { call, ...fields } = decision;

@@ -1,5 +1,5 @@
-// The tool that edits a file. It shows the change and asks the person. An edit replaces a text that occurs exactly once, so it applies to nothing but
-// the text that was shown.
+// The tool that edits a file. It shows the change and asks the person. An edit replaces a text that occurs exactly
+// once, so it applies to nothing but the text that was shown.
 
 import type { Json, Task } from "runstate";
 
@@ -38,7 +38,8 @@ export class EditTool {
     editor.virtualContents(EDIT_SCHEME, (path) => this.#changedText(path));
   }
 
-  /** `{ path, oldText, newText }` → `{ applied, reason? }`. An empty `oldText` creates a file. May be repeated at any point. */
+  /** `{ path, oldText, newText }` → `{ applied, reason? }`. An empty `oldText` creates a file. May be repeated at any
+   * point. */
   async apply(args: ToolArguments, { call, execution, signal }: Pick<Task, "call" | "execution" | "signal">): Promise<Json> {
     const edit = toEdit(args);
     const current = await this.files.find(edit.path);

@@ -1,5 +1,5 @@
-// Answers the questions of agents by the language model that the person chose for the execution. A question that the model fails to answer is left to
-// the person: the reason is stored with the call, so no window asks the model again.
+// Answers the questions of agents by the language model that the person chose for the execution. A question that the
+// model fails to answer is left to the person: the reason is stored with the call, so no window asks the model again.
 
 import type { CallRow, Json, Runstate, Work } from "runstate";
 
@@ -38,8 +38,8 @@ export class ModelAnswering {
   #checking: Promise<void> = Promise.resolve();
 
   /**
-   * `program` is the one whose questions models may answer. `modelOf` returns the id of the model that answers a call; undefined if this window does not
-   * serve it, or a person answers.
+   * `program` is the one whose questions models may answer. `modelOf` returns the id of the model that answers a call;
+   * undefined if this window does not serve it, or a person answers.
    */
   constructor(
     private readonly editor: Editor,

@@ -1,5 +1,5 @@
-// The kinds of the calls of an agent's tools: `readFile@WORKSPACE`. The workspace is part of the kind because a worker claims calls by their kind, and
-// only windows of that workspace may claim them.
+// The kinds of the calls of an agent's tools: `readFile@WORKSPACE`. The workspace is part of the kind because a worker
+// claims calls by their kind, and only windows of that workspace may claim them.
 
 /** The tool whose calls wait for the person. */
 export const EDIT_TOOL = "applyEdit";

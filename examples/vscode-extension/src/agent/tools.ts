@@ -42,8 +42,8 @@ export class ReadingTools {
   }
 
   /**
-   * `{ text, path? }` → `{ matches: [{ path, line, text }], more, skipped }`: the lines below a folder that contain a text, in any case of letters.
-   * Files that are too large, not text or not readable are skipped.
+   * `{ text, path? }` → `{ matches: [{ path, line, text }], more, skipped }`: the lines below a folder that contain a
+   * text, in any case of letters. Files that are too large, not text or not readable are skipped.
    */
   async search(args: ToolArguments, signal: AbortSignal): Promise<Json> {
     const sought = text(args, "text").toLowerCase();

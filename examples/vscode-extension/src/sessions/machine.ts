@@ -1,5 +1,5 @@
-// The machine of this host. All windows of the host are on one machine: it stays online while one of them is open, and a window that is closed stalls
-// only its own sessions.
+// The machine of this host. All windows of the host are on one machine: it stays online while one of them is open, and
+// a window that is closed stalls only its own sessions.
 
 import type { Runstate } from "runstate";
 
@@ -8,7 +8,8 @@ const CLIENT = "vscode";
 
 const MACHINES = 1000;
 
-/** Registers this host unless it is registered. Returns the id of its machine, which is online unless it is in maintenance. */
+/** Registers this host unless it is registered. Returns the id of its machine, which is online unless it is in
+ * maintenance. */
 export async function registerMachine(rs: Runstate, hostname: string): Promise<string> {
   const known = await findMachine(rs, hostname);
   if (known === undefined) {
@@ -21,7 +22,8 @@ export async function registerMachine(rs: Runstate, hostname: string): Promise<s
   return machine;
 }
 
-/** The machine with the lowest id. Ids are random, so that a store can be imported into that of another editor on the same host. */
+/** The machine with the lowest id. Ids are random, so that a store can be imported into that of another editor on the
+ * same host. */
 async function findMachine(rs: Runstate, hostname: string): Promise<string | undefined> {
   const { items } = await rs.orchestration.machine.list({ limit: MACHINES });
   return items.find((machine) => machine.hostname === hostname && machine.metadata.client === CLIENT)?.machine_id;

@@ -1,8 +1,9 @@
-// The identities of windows, as documents in the store: which workspace a window shows, and which sessions it drives under which epochs. A window that
-// is reloaded, or whose extension host was killed, continues with its document. Two windows of the same workspace have two documents.
+// The identities of windows, as documents in the store: which workspace a window shows, and which sessions it drives
+// under which epochs. A window that is reloaded, or whose extension host was killed, continues with its document. Two
+// windows of the same workspace have two documents.
 //
-// A document has at most one owner: a start of the extension. The owner removes itself when it ends orderly. After a kill, the next start sends
-// a probe: it writes its own id into the document, and an owner that is alive removes it.
+// A document has at most one owner: a start of the extension. The owner removes itself when it ends orderly. After a
+// kill, the next start sends a probe: it writes its own id into the document, and an owner that is alive removes it.
 
 import type { CommandParameters, Json, Runstate } from "runstate";
 
@@ -86,7 +87,8 @@ export class WindowDocuments {
     return undefined;
   }
 
-  /** The document as soon as it has no owner that is alive; undefined: its owner is alive, or another start is faster. */
+  /** The document as soon as it has no owner that is alive; undefined: its owner is alive, or another start is
+   * faster. */
   async #waitUntilFree(window: WindowDocument, prober: string): Promise<WindowDocument | undefined> {
     // A commit whose outcome was unknown may have made the prober the owner.
     if (window.owner === null || window.owner === prober) return window;
@@ -118,7 +120,8 @@ export class WindowDocuments {
     return { ...window, savedAt, revision: revisions[0] ?? "" };
   }
 
-  /** Changes a document, in one commit with a command. Error `conflict`: another window has changed it, and nothing was changed. */
+  /** Changes a document, in one commit with a command. Error `conflict`: another window has changed it, and nothing
+   * was changed. */
   async change(window: WindowDocument, changes: WindowChanges, command?: CommandParameters): Promise<{ window: WindowDocument; result: Json }> {
     const rs = await this.#collection.open();
     const savedAt = Date.now();

@@ -1,8 +1,9 @@
-// The sessions that this window drives: its own one, which is created when the window opens and continued when it is reloaded, and those that it has
-// recovered. Heartbeats show other windows that it lives. Commands carry the epoch, so a session that another window has recovered rejects them.
+// The sessions that this window drives: its own one, which is created when the window opens and continued when it is
+// reloaded, and those that it has recovered. Heartbeats show other windows that it lives. Commands carry the epoch, so
+// a session that another window has recovered rejects them.
 //
-// Every change is one commit with the document of the window, so a window that is killed leaves nothing half-made but a task that was added and not
-// started. The document names that task.
+// Every change is one commit with the document of the window, so a window that is killed leaves nothing half-made but
+// a task that was added and not started. The document names that task.
 
 import type { CommandParameters, ExecutionStatus, Json, Runstate, Session, SessionSummary } from "runstate";
 import type { SourceFiles } from "runstate/compiler";
@@ -25,7 +26,8 @@ export interface SessionTiming {
 
 export const SESSION_TIMING: SessionTiming = { beatMs: 30_000, probeMs: 3000 };
 
-/** How old the document of a window may become, in milliseconds, before it is saved again so that it does not expire. */
+/** How old the document of a window may become, in milliseconds, before it is saved again so that it does not
+ * expire. */
 const RENEWED_MS = 86_400_000;
 
 /** The number of attempts to recover a session whose owner sends heartbeats meanwhile. */
@@ -62,7 +64,8 @@ export class WindowSessions {
     store.onChange(() => this.#isSuperseded() && void this.#logged(() => this.#beat()));
   }
 
-  /** Creates or continues the session of this window, and begins its heartbeats. A failure is logged; the next heartbeat tries again. */
+  /** Creates or continues the session of this window, and begins its heartbeats. A failure is logged; the next
+   * heartbeat tries again. */
   start(): void {
     if (this.editor.project === undefined || this.#timer !== undefined) return;
     const tick = () => void this.#logged(() => (this.#hasStarted ? this.#beat() : this.#begin()));
@@ -78,8 +81,8 @@ export class WindowSessions {
   }
 
   /**
-   * Loads and runs a program, as a task of this window's session; by itself if the session runs a task already or is paused, or if there is none.
-   * It is loaded last of all, because another window may load a program of the same name.
+   * Loads and runs a program, as a task of this window's session; by itself if the session runs a task already or is
+   * paused, or if there is none. It is loaded last of all, because another window may load a program of the same name.
    */
   async runProgram(program: string, source: string, input: Json | undefined, files: SourceFiles = {}): Promise<Pick<ExecutionStatus, "id" | "status">> {
     const id = crypto.randomUUID();
@@ -158,7 +161,8 @@ export class WindowSessions {
     if (await this.#ownSession()) this.#hasStarted = true;
   }
 
-  /** The session of this window's project that it drives, which is created if there is none. Undefined in a window without a folder. */
+  /** The session of this window's project that it drives, which is created if there is none. Undefined in a window
+   * without a folder. */
   async #ownSession(): Promise<Session | undefined> {
     const { project: workspace } = this.editor;
     if (workspace === undefined) return undefined;
