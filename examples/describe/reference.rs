@@ -1,4 +1,4 @@
-//! The page `docs/reference.md`, from the declarations.
+//! The reference that `cargo xtask docs` writes, from the declarations.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 const INTRODUCTION: &str = "# Reference
 
-Everything that can be called and everything that is stored, from the declarations in the sources. `cargo xtask generate` writes this
+Everything that can be called and everything that is stored, from the declarations in the sources. `cargo xtask docs` writes this
 page, and the gate compares it.
 
 An operation has one name on all faces: `cvm.start` is `rs.cvm.start(…)` in JavaScript, the tool `cvm_start` of `runstate mcp`, and a

@@ -2,7 +2,6 @@
 //
 //   node scripts/build.mjs                the package
 //   node scripts/build.mjs --check        the package, and checks of the packed package
-//   node scripts/build.mjs --check-small  the same, with Node's module in the faster profile of pages
 //   node scripts/build.mjs --benches      the package, and in build/ the module that benches call
 //   node scripts/build.mjs --test MODULE  the package for tests, of MODULE and those beside it
 //   node scripts/build.mjs --javascript   only JavaScript and types, over the WebAssembly of an earlier build
@@ -18,9 +17,9 @@ import { checkBudgets } from "./sizes.mjs";
 import { buildModules, copyTestModules } from "./wasm.mjs";
 
 const [flag, module, ...rest] = process.argv.slice(2);
-const allowedFlags = module === undefined ? [undefined, "--check", "--check-small", "--benches", "--javascript"] : ["--test"];
+const allowedFlags = module === undefined ? [undefined, "--check", "--benches", "--javascript"] : ["--test"];
 if (!allowedFlags.includes(flag) || rest.length > 0) {
-  console.error("build.mjs: usage: build.mjs [--check | --check-small | --benches | --test MODULE | --javascript]");
+  console.error("build.mjs: usage: build.mjs [--check | --benches | --test MODULE | --javascript]");
   process.exit(2);
 }
 
@@ -29,7 +28,7 @@ if (flag !== "--javascript") {
   // The build writes the types last, so their folder exists only after a complete build.
   rmSync("dist/types", { recursive: true, force: true });
   if (flag === "--test") copyTestModules(dirname(module));
-  else buildModules({ benches: flag === "--benches", small: flag === "--check-small" });
+  else buildModules({ benches: flag === "--benches" });
 }
 await buildJavaScript();
 for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(`../${name}`, name);
@@ -37,5 +36,5 @@ for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(`../${name}`,
 copyFileSync("../examples/runstate.d.ts", "runstate.d.ts");
 // Modules for tests are large, but pages do not download them.
 const withinBudget = flag === "--test" || flag === "--javascript" || checkBudgets();
-if (flag?.startsWith("--check")) await check();
+if (flag === "--check") await check();
 process.exitCode = withinBudget ? 0 : 1;

@@ -34,16 +34,14 @@ function copyGlue(from, to) {
   for (const end of [".js", ".d.ts"]) copyFileSync(`build/${from}${end}`, `build/${to}${end}`);
 }
 
-/** Builds all modules of the package; with `benches` also the module of the benches, with `small` Node's module with
- * the profile of pages. */
-export function buildModules({ benches = false, small = false } = {}) {
+/** Builds all modules of the package; with `benches` also the module of the benches. */
+export function buildModules({ benches = false } = {}) {
   const { target_directory: target } = JSON.parse(output("cargo", ["metadata", "--format-version", "1", "--no-deps"], { maxBuffer: 1 << 26 }));
   const program = wasmBindgen();
   clearOutputs();
   for (const module of benches ? [...MODULES, BENCH_MODULE] : MODULES) {
-    const profile = small ? "dist" : module.profile;
-    cargo(module, profile);
-    bindgen(program, module, join(target, TARGET, profile));
+    cargo(module, module.profile);
+    bindgen(program, module, join(target, TARGET, module.profile));
     OPTIMIZERS[module.optimize](`build/${fileOf(module)}`, `${module === BENCH_MODULE ? "build" : "dist"}/${fileOf(module)}`);
   }
   copyGlue(TESTING_GLUE.source, TESTING_GLUE.name);

@@ -13,7 +13,7 @@ const { cvm, due } = rs;
 await cvm.load(withoutNulls(load));
 const run = await cvm.start(start.program, { id: start.id });
 
-await run.answer("small", { key: "size", by: "somebody" });
+await run.answer("small", { key: "size", by: "Ada" });
 await assert.rejects(run.answer("large", { key: "size" }), { code: "already_answered" });
 await assert.rejects(run.answer("?"), { code: "ambiguous_call" });
 

@@ -2,8 +2,6 @@
 
 use clap::Parser;
 
-use crate::generate::GeneratedSet;
-
 const ENVIRONMENT: &str = "\
 Environment:
   CI=true          A step or test that cannot run is a failure, not a note.
@@ -16,30 +14,25 @@ Environment:
 pub enum XtaskCommand {
     /// Runs the gate, or the tests whose name contains FILTER.
     ///
-    /// The gate is tools, format, lints, features, licenses, Node, Chromium, the npm package, the demo page, tests (also on a temporary
-    /// MongoDB), doc tests, docs. Steps run concurrently. Their output is kept in target/xtask, and their times in target/xtask-times.json.
+    /// The gate is tools, format, spelling, lints, licenses, Node, Chromium, VS Code, the npm package, the demo page, tests (also on a
+    /// temporary MongoDB and PostgreSQL), doc tests, documentation. Steps run concurrently. Their output is kept in target/xtask, and their
+    /// times in target/xtask-times.json.
     Test {
-        /// Runs the long form of random and failover tests (RUNSTATE_FULL=1), and the mutations: bugs planted in the code, each of which a
-        /// test must detect.
+        /// Runs all that a release needs: the long form of random and failover tests (RUNSTATE_FULL=1), lints of benches and examples, single
+        /// features, the shipped package with its size budgets, and the mutations: bugs planted in the code, each of which a test must detect.
         #[arg(long)]
         full: bool,
-        /// Runs the quick checks while you edit: format, words, lints, unit tests, the memory and file stores.
+        /// Runs the quick checks while you edit: format, lints, unit tests, the memory and file stores.
         #[arg(long, conflicts_with_all = ["full", "filter"])]
         quick: bool,
         /// Part of the name of a test, or with nextest of a test file. Also `chromium` (conformance in it), `package` (the npm package in
         /// projects of every kind), `browser` (pages in Chromium), `extension` (the example in VS Code) or `mutations`.
         filter: Option<String>,
     },
-    /// Checks format, lints of all targets with all features, each native feature alone, dependency trees, licenses, words.
+    /// Checks format, spelling, generated files, lints of all targets with all features, each native feature alone, dependency trees, licenses.
     Lint,
-    /// Checks the vocabulary of names, comments, documents, messages and commit subjects.
-    Words {
-        /// Counts long sentences too.
-        #[arg(long)]
-        verbose: bool,
-    },
-    /// Builds the documentation of the libraries. Warnings are errors.
-    Doc,
+    /// Writes the reference of operations, collections and error codes to reference.md in the target folder.
+    Docs,
     /// Runs the benches one after the other, prints all figures in one table, and writes them to bench.json in the target folder.
     Bench {
         /// Measures the shipped package in a page in Chromium instead.
@@ -67,13 +60,11 @@ pub enum XtaskCommand {
     },
     /// Builds the package and the demo page, serves the page on a free port and prints its address.
     Www,
-    /// Writes the committed files that are generated from sources.
+    /// Writes the client of the npm package, pkg/src/generated.ts, from the declarations in the Rust sources.
     Generate {
-        /// Compares the files and writes nothing, as the gate does.
+        /// Compares the file and writes nothing, as the gate does.
         #[arg(long)]
         check: bool,
-        /// The files to generate; all without it.
-        set: Option<GeneratedSet>,
     },
     /// Installs the tools that the other commands need, and lists them.
     Setup,
@@ -84,32 +75,4 @@ pub enum XtaskCommand {
 pub enum Length {
     Short,
     Full,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(line: &str) -> Result<XtaskCommand, clap::Error> {
-        XtaskCommand::try_parse_from(std::iter::once("xtask").chain(line.split_whitespace()))
-    }
-
-    #[test]
-    fn command_lines_are_parsed() {
-        let test =
-            |full, quick, filter: Option<&str>| XtaskCommand::Test { full, quick, filter: filter.map(str::to_owned) };
-        assert_eq!(parse("test --full crash").unwrap(), test(true, false, Some("crash")));
-        assert_eq!(parse("test --quick").unwrap(), test(false, true, None));
-        let set = Some(GeneratedSet::Unicode);
-        assert_eq!(parse("generate --check unicode").unwrap(), XtaskCommand::Generate { check: true, set });
-    }
-
-    #[test]
-    fn unknown_command_lines_are_refused() {
-        for line in
-            ["", "tset", "lint all", "test --quick vm", "test --full --quick", "bench --browser vm", "generate every"]
-        {
-            assert!(parse(line).is_err_and(|error| error.exit_code() == 2), "{line}");
-        }
-    }
 }

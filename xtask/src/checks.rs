@@ -1,23 +1,27 @@
-//! Checks that do not run the product: format, lock file, features, dependency trees, licenses, documentation and
-//! lints. The library builds the command line, the parser or a runtime only if a feature asks for it.
+//! Checks that do not run the product: format, spelling, lock file, features, dependency trees, licenses and lints. The library builds the command
+//! line, the parser or a runtime only if a feature asks for it.
 //!
-//! `cargo clippy` checks native code. WebAssembly is linted while it is built: cargo uses clippy's compiler for the
-//! crates of the workspace, so dependencies are not compiled a second time for the check.
+//! Code is linted while it is built: cargo uses clippy's compiler for the crates of the workspace, so nothing is compiled a second time for the
+//! lints. `cargo clippy` checks what the tests do not build.
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::report::StepContext;
-use super::tools::{DENY, SHEAR};
-use crate::args::Length;
+use super::tools::{DENY, SHEAR, TYPOS};
 use crate::error::XtaskError;
 use crate::process::ProgramCall;
+use crate::suite::ALL_ARGS;
 use crate::tools;
 use crate::workspace::Workspace;
 
 pub fn format(step: &mut StepContext) -> Result<(), XtaskError> {
+    tools::component("rustfmt", "fmt", step)?;
     ProgramCall::cargo("fmt --all --check").run(step)
+}
+
+/// Checks spelling, by the words in `typos.toml`.
+pub fn spelling(step: &mut StepContext) -> Result<(), XtaskError> {
+    ProgramCall::new(TYPOS.get(step)?).words("--format brief --color never").run(step)
 }
 
 /// Checks that the lock file is complete. Cargo has already completed it, so under CI the check is that git sees no change.
@@ -28,28 +32,31 @@ pub fn lock_file(step: &mut StepContext) -> Result<(), XtaskError> {
     ProgramCall::new("git").words("diff --exit-code --stat -- Cargo.lock").run(step)
 }
 
-/// Checks the library without features, and the command line as the README builds it; the full form also each native feature alone. The lints check
-/// only all features together; the build of the package denies warnings, so it checks the features of each WebAssembly module. `cargo hack` is not
-/// used: it checks a workspace's default members instead of its root package.
-pub fn features(workspace: &Workspace, length: Length, step: &mut StepContext) -> Result<(), XtaskError> {
-    let check = || ProgramCall::cargo("check --package runstate --no-default-features");
-    run_without_warnings(check(), step)?;
-    if length == Length::Full {
-        for feature in workspace.native_features() {
-            run_without_warnings(check().arg("--features").arg(&feature), step)?;
-        }
-    }
-    run_without_warnings(ProgramCall::cargo("check --package runstate --package runstate-cli --all-targets"), step)
+/// Lints all native targets with all features.
+pub fn native_lints(step: &mut StepContext) -> Result<(), XtaskError> {
+    tools::component("clippy", "clippy", step)?;
+    ProgramCall::cargo("clippy --all-targets").words(ALL_ARGS).words("-- -D warnings").run(step)
 }
 
-/// Builds the documentation of the libraries. `--workspace` and an example give dependencies the same features as the lints, so they are not checked
-/// again.
-pub fn documentation(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
-    ProgramCall::cargo("doc --workspace --lib --example describe --no-deps --all-features")
-        .env("RUSTDOCFLAGS", "-D warnings")
-        .run(step)?;
-    step.say(format_args!("written to {}/doc/runstate/index.html", workspace.target().display()));
-    Ok(())
+/// A call of cargo that compiles the workspace with clippy's compiler, to which every warning is an error. Its artifacts are separate from those of
+/// rustc. `-D warnings` in RUSTFLAGS would recompile all dependencies.
+pub fn with_lints(call: ProgramCall, step: &mut StepContext) -> Result<ProgramCall, XtaskError> {
+    tools::component("clippy", "clippy", step)?;
+    let compiler = tools::find_in_path(Path::new("clippy-driver"))?;
+    Ok(call.env("RUSTC_WORKSPACE_WRAPPER", compiler).env("CLIPPY_ARGS", "-Dwarnings"))
+}
+
+/// Checks the library without features and with each native feature alone, and the command line as the README builds it. The build of the package
+/// checks the features of each WebAssembly module. `cargo hack` is not used: it checks a workspace's default members instead of its root package.
+pub fn features(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
+    let alone = ProgramCall::cargo("check --package runstate --no-default-features");
+    with_lints(alone, step)?.run(step)?;
+    for feature in workspace.native_features() {
+        let call = ProgramCall::cargo("check --package runstate --no-default-features --features").arg(&feature);
+        with_lints(call, step)?.run(step)?;
+    }
+    let defaults = ProgramCall::cargo("check --package runstate --package runstate-cli --all-targets");
+    with_lints(defaults, step)?.run(step)
 }
 
 /// Checks that dependencies may be shipped, by the rules in `deny.toml`.
@@ -67,11 +74,8 @@ pub fn check_wasm_tree(step: &mut StepContext) -> Result<(), XtaskError> {
     let words = format!("--target {} --no-default-features --features wasm", tools::WASM_TARGET);
     check_absent(&words, &["clap", "oxc", "tokio"], step)?;
     // With all features. A page has no sockets. Rexie uses tokio's channels, not its runtime.
-    check_absent(
-        &format!("--target {} --all-features", tools::WASM_TARGET),
-        &["clap", "mio", "mongodb", "socket2", "tokio-postgres"],
-        step,
-    )
+    let words = format!("--target {} --all-features", tools::WASM_TARGET);
+    check_absent(&words, &["clap", "mio", "mongodb", "socket2", "tokio-postgres"], step)
 }
 
 /// Checks that the dependency tree of a program that links the library contains no command line, compiler or database driver.
@@ -79,73 +83,21 @@ pub fn check_native_tree(step: &mut StepContext) -> Result<(), XtaskError> {
     check_absent("--no-default-features --features file", &["clap", "oxc", "mongodb", "tokio-postgres"], step)
 }
 
+/// Checks that a tree has no crate of these families. The family `oxc` has `oxc` and `oxc_parser`, not `oxcart`.
 fn check_absent(words: &str, families: &[&str], step: &mut StepContext) -> Result<(), XtaskError> {
     let call = ProgramCall::cargo("tree -p runstate --edges normal --prefix none --format {p}").words(words);
     let tree = call.output()?;
-    let found = find_forbidden(&tree, families);
-    step.say(format_args!(
-        "{words}: {} crates, none of {}",
-        tree.lines().filter(|line| !line.ends_with("(*)")).count(),
-        families.join(", ")
-    ));
+    let belongs = |name: &str, family: &str| {
+        name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']))
+    };
+    let mut found: Vec<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    found.retain(|name| families.iter().any(|family| belongs(name, family)));
+    found.sort_unstable();
+    found.dedup();
     if found.is_empty() {
+        step.say(format_args!("{words}: none of {}", families.join(", ")));
         return Ok(());
     }
-    Err(XtaskError::RuleViolated(
-        found.into_iter().map(|name| format!("{name} is a dependency of runstate with {words}")).collect(),
-    ))
-}
-
-/// Returns the crates of these families in a tree. The family `oxc` contains `oxc` and `oxc_parser`, not `oxcart`.
-fn find_forbidden(tree: &str, families: &[&str]) -> Vec<String> {
-    let names = tree.lines().filter_map(|line| line.split_whitespace().next());
-    let mut found: Vec<String> =
-        names.filter(|name| families.iter().any(|family| belongs_to_family(name, family))).map(str::to_owned).collect();
-    found.sort();
-    found.dedup();
-    found
-}
-
-fn belongs_to_family(name: &str, family: &str) -> bool {
-    name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']))
-}
-
-/// Lints all native targets with all features.
-pub fn native_lints(step: &mut StepContext) -> Result<(), XtaskError> {
-    ProgramCall::cargo("clippy --workspace --all-features --all-targets -- -D warnings").run(step)
-}
-
-/// Runs a call of cargo that compiles. Any warning is an error, after everything has been compiled. `-D warnings` in RUSTFLAGS would recompile all
-/// dependencies.
-pub fn run_without_warnings(call: ProgramCall, step: &mut StepContext) -> Result<(), XtaskError> {
-    let mut warnings = 0;
-    call.words("--message-format json").read_lines_without_echo(step, |step, line| {
-        let message: Value = serde_json::from_str(line).unwrap_or_default();
-        if let Some(text) = message["message"]["rendered"].as_str() {
-            step.say(text.trim_end());
-            warnings += u32::from(message["message"]["level"] == "warning");
-        }
-    })?;
-    match warnings {
-        0 => Ok(()),
-        count => Err(XtaskError::RuleViolated(vec![format!("the compiler printed {count} warnings; fix all of them")])),
-    }
-}
-
-/// A cargo call that compiles the workspace with clippy's compiler. Its artifacts are separate from those of rustc.
-pub fn with_clippy_driver(call: ProgramCall) -> Result<ProgramCall, XtaskError> {
-    Ok(call.env("RUSTC_WORKSPACE_WRAPPER", tools::find_in_path(Path::new("clippy-driver"))?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::find_forbidden;
-
-    #[test]
-    fn forbidden_crates_are_found_by_family() {
-        let tree =
-            "runstate v0.1.0 (here)\nserde v1.0.0\noxc_parser v0.146.0\noxcart v1.0.0\ntokio v1.0.0\ntokio v1.0.0 (*)";
-        assert_eq!(find_forbidden(tree, &["clap", "oxc", "tokio"]), ["oxc_parser", "tokio"]);
-        assert_eq!(find_forbidden(tree, &["clap"]), Vec::<String>::new());
-    }
+    let line = |name| format!("{name} is a dependency of runstate with {words}");
+    Err(XtaskError::RuleViolated(found.into_iter().map(line).collect()))
 }

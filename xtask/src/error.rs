@@ -1,6 +1,7 @@
 //! Errors of the developer commands.
 
 use std::io;
+use std::path::Path;
 use std::process::ExitStatus;
 
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,23 @@ pub enum XtaskError {
 }
 
 impl XtaskError {
+    /// Converts the error of an operation on a file or folder.
+    pub fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.display().to_string();
+        move |source| Self::File { path, source }
+    }
+
+    /// Converts the failure of an installation.
+    pub fn missing(what: &str) -> impl FnOnce(Self) -> Self + use<> {
+        let what = what.to_owned();
+        move |error| Self::Missing { what, why: error.to_string() }
+    }
+
+    /// The violation of one rule.
+    pub fn rule(line: impl Into<String>) -> Self {
+        Self::RuleViolated(vec![line.into()])
+    }
+
     /// Combines the results of independent attempts. A failure takes precedence over missing tools. All missing tools are named.
     pub fn combine(attempts: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
         let errors = attempts.into_iter().filter_map(Result::err);
@@ -39,24 +57,6 @@ impl XtaskError {
             }
             (Self::Missing { .. }, failed) => failed,
             (failed, _) => failed,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::XtaskError;
-
-    #[test]
-    fn combined_errors_name_every_missing_tool_and_prefer_failures() {
-        let missing = |what: &str| Err(XtaskError::Missing { what: what.into(), why: format!("no {what}") });
-        let message =
-            |attempts: Vec<Result<(), XtaskError>>| XtaskError::combine(attempts).map_err(|error| error.to_string());
-        assert_eq!(message(vec![Ok(()), Ok(())]), Ok(()));
-        assert_eq!(message(vec![missing("a"), Ok(()), missing("b")]), Err("a, b is missing: no a; no b".into()));
-        let failed = || Err(XtaskError::RuleViolated(vec!["wrong".into()]));
-        for attempts in [vec![missing("a"), failed()], vec![failed(), missing("a")]] {
-            assert_eq!(message(attempts), Err("wrong".into()));
         }
     }
 }

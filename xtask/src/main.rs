@@ -14,13 +14,13 @@ mod package;
 mod postgres;
 mod process;
 mod report;
+mod rustdoc;
 mod schedule;
 mod server;
 mod suite;
 mod test_results;
 mod times;
 mod tools;
-mod words;
 mod workspace;
 
 use std::process::ExitCode;
@@ -28,15 +28,17 @@ use std::process::ExitCode;
 use args::{Length, XtaskCommand};
 use clap::Parser as _;
 use error::XtaskError;
-use generate::{GenerateMode, GeneratedSet};
 use package::PackageBuild;
 use process::ProgramCall;
 use report::RunReport;
-use times::RunTimes;
 use workspace::Workspace;
 
 fn main() -> ExitCode {
-    run(XtaskCommand::parse()).unwrap_or_else(|error| {
+    let result = match rustdoc::program() {
+        Some(program) => rustdoc::run(&program),
+        None => run(XtaskCommand::parse()),
+    };
+    result.unwrap_or_else(|error| {
         eprintln!("error: {error}");
         ExitCode::FAILURE
     })
@@ -62,13 +64,10 @@ fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
             }
         }
         XtaskCommand::Lint => gate::run_checks(&workspace, &mut report)?,
-        XtaskCommand::Words { verbose } => report.step("words", |step| words::run(verbose, step)),
-        XtaskCommand::Generate { check, set } => {
-            let mode = if check { GenerateMode::Check } else { GenerateMode::Write };
-            let set = set.unwrap_or(GeneratedSet::All);
-            report.step("generated files", |step| generate::run(&workspace, set, mode, step));
+        XtaskCommand::Generate { check } => {
+            report.step("generated files", |step| generate::client(&workspace, check, step));
         }
-        XtaskCommand::Doc => report.step("documentation", |step| checks::documentation(&workspace, step)),
+        XtaskCommand::Docs => report.step("reference", |step| generate::reference(&workspace, step)),
         XtaskCommand::Setup => gate::setup(&workspace, &mut report)?,
         XtaskCommand::Bench { browser: true, .. } => bench::run_browser_bench(&workspace, &mut report),
         XtaskCommand::Bench { filter, .. } => bench::run_benches(&workspace, filter.as_deref(), &mut report),
@@ -76,7 +75,12 @@ fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
             let call = ProgramCall::cargo("run --release --package runstate --features compiler --example test262 --");
             let call = filter.iter().fold(call.arg(&folder), |call, filter| call.words("--filter").arg(filter));
             let call = if node { call.arg("--node") } else { call };
-            report.step("test262", |step| call.run(step));
+            report.step("test262", |step| {
+                if node {
+                    tools::node(step)?;
+                }
+                call.run(step)
+            });
         }
         XtaskCommand::Pkg { check } => {
             let build = if check { PackageBuild::Checked } else { PackageBuild::Shipped };
@@ -84,5 +88,5 @@ fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
         }
         XtaskCommand::Www => package::serve_demo_page(&workspace, &mut report),
     }
-    Ok(report.close(kind.map(|kind| RunTimes::read(workspace.target(), kind))))
+    Ok(report.close(workspace.target(), kind))
 }

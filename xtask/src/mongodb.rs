@@ -1,14 +1,11 @@
-//! A temporary replica set of one MongoDB server. A driver is not used, because every developer command would wait for its build: a replica
-//! set is initiated by two commands.
+//! A temporary replica set of one MongoDB server. A driver is not used, because every developer command would wait for its build: two commands
+//! initiate a replica set, and they have three kinds of values.
 
-use std::io;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
-
-use bson::{Document, doc};
 
 use super::report::StepContext;
 use super::tools::MONGOD;
@@ -62,27 +59,56 @@ impl MongodServer {
 /// Initiates a replica set of the one node, and waits until it is writable.
 fn initiate(port: u16) -> Result<(), XtaskError> {
     let until = Instant::now() + PRIMARY_TIMEOUT;
-    let initiation = doc! {
-        "replSetInitiate": {
-            "_id": "rs0",
-            "members": [{"_id": 0, "host": format!("127.0.0.1:{port}")}],
-            "settings": {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500},
-        },
-        "$db": "admin",
-    };
+    let host = format!("127.0.0.1:{port}");
+    let member = document(&[element(INT, "_id", &0_i32.to_le_bytes()), element(TEXT, "host", &text(&host))]);
+    let settings = [("electionTimeoutMillis", 2000_i32), ("heartbeatIntervalMillis", 500)];
+    let settings = document(&settings.map(|(name, number)| element(INT, name, &number.to_le_bytes())));
+    let set = document(&[
+        element(TEXT, "_id", &text("rs0")),
+        element(LIST, "members", &document(&[element(DOCUMENT, "0", &member)])),
+        element(DOCUMENT, "settings", &settings),
+    ]);
+    let database = || element(TEXT, "$db", &text("admin"));
+    let initiation = document(&[element(DOCUMENT, "replSetInitiate", &set), database()]);
+    let hello = document(&[element(INT, "hello", &1_i32.to_le_bytes()), database()]);
+    let writable = element(BOOLEAN, "isWritablePrimary", &[1]);
     loop {
         // A repeated initiation fails and changes nothing.
-        let initiated = run_command(port, &initiation);
-        let hello = initiated.and_then(|_| run_command(port, &doc! {"hello": 1, "$db": "admin"}));
-        if hello.as_ref().is_ok_and(|reply| matches!(reply.get_bool("isWritablePrimary"), Ok(true))) {
+        let reply = run_command(port, &initiation).and_then(|_| run_command(port, &hello));
+        if reply.as_ref().is_ok_and(|reply| reply.windows(writable.len()).any(|part| part == writable)) {
             return Ok(());
         }
         if Instant::now() > until {
-            let why = hello.err().map_or("it is not writable".to_owned(), |error| error.to_string());
-            return Err(XtaskError::RuleViolated(vec![format!("mongod on port {port} did not become primary: {why}")]));
+            let why = reply.err().map_or("it is not writable".to_owned(), |error| error.to_string());
+            return Err(XtaskError::rule(format!("mongod on port {port} did not become primary: {why}")));
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+// BSON (bsonspec.org): a document has its length in bytes, its elements and a zero. An element has its kind, its name with a zero, and its value.
+const TEXT: u8 = 2;
+const DOCUMENT: u8 = 3;
+const LIST: u8 = 4;
+const BOOLEAN: u8 = 8;
+const INT: u8 = 16;
+
+fn document(elements: &[Vec<u8>]) -> Vec<u8> {
+    let body = elements.concat();
+    [&length(body.len() + 5), body.as_slice(), &[0]].concat()
+}
+
+fn element(kind: u8, name: &str, value: &[u8]) -> Vec<u8> {
+    [&[kind], name.as_bytes(), &[0], value].concat()
+}
+
+/// A text has its length, with the zero that ends it.
+fn text(text: &str) -> Vec<u8> {
+    [&length(text.len() + 1), text.as_bytes(), &[0]].concat()
+}
+
+fn length(bytes: usize) -> [u8; 4] {
+    (bytes as u32).to_le_bytes()
 }
 
 const OP_MSG: u32 = 2013;
@@ -90,14 +116,16 @@ const OP_MSG: u32 = 2013;
 /// The bytes of a message before its document.
 const HEAD_BYTES: usize = 16 + 4 + 1;
 
-/// Runs a command, and returns the reply. A message has a header (length, request id, response-to id, opcode), flags, and one section of kind 0.
-fn run_command(port: u16, command: &Document) -> io::Result<Document> {
+/// Runs a command, and returns the bytes of the reply after its length. A message has a header (length, request id, response-to id, opcode), flags,
+/// and one section of kind 0.
+fn run_command(port: u16, command: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let document = command.to_vec().map_err(io::Error::other)?;
-    let length = (HEAD_BYTES + document.len()) as u32;
-    let head = [length, 1, 0, OP_MSG, 0].map(u32::to_le_bytes).concat();
-    stream.write_all(&[head.as_slice(), &[0], &document].concat())?;
-    stream.read_exact(&mut [0; HEAD_BYTES])?;
-    Document::from_reader(stream).map_err(io::Error::other)
+    let head = [(HEAD_BYTES + command.len()) as u32, 1, 0, OP_MSG, 0].map(u32::to_le_bytes).concat();
+    stream.write_all(&[head.as_slice(), &[0], command].concat())?;
+    let mut size = [0; 4];
+    stream.read_exact(&mut size)?;
+    let mut reply = vec![0; (u32::from_le_bytes(size) as usize).saturating_sub(size.len())];
+    stream.read_exact(&mut reply)?;
+    Ok(reply)
 }

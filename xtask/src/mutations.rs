@@ -49,12 +49,12 @@ pub fn run(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskErr
     let mut broken = Vec::new();
     for mutation in &mutations {
         let path = tree.join(&mutation.file);
-        let original = fs::read_to_string(&path).map_err(failed(&path))?;
-        let planted = mutation.apply(&original).map_err(|why| XtaskError::RuleViolated(vec![why]))?;
+        let original = fs::read_to_string(&path).map_err(XtaskError::file(&path))?;
+        let planted = mutation.apply(&original).map_err(XtaskError::rule)?;
         step.say(format_args!("\n--- {}", mutation.name));
-        fs::write(&path, planted).map_err(failed(&path))?;
+        fs::write(&path, planted).map_err(XtaskError::file(&path))?;
         let result = mutation.check.fails(&tree, &folder.join("target"), &servers, step);
-        fs::write(&path, original).map_err(failed(&path))?;
+        fs::write(&path, original).map_err(XtaskError::file(&path))?;
         // A mutation that cannot be built does not prevent the later ones.
         let why = match result {
             Ok(true) => {
@@ -103,9 +103,7 @@ impl MutationCheck {
                 match status.code() {
                     Some(0) => Ok(false),
                     Some(TESTS_FAILED) => Ok(true),
-                    _ => Err(XtaskError::RuleViolated(vec![format!(
-                        "cannot build or find the test `{test}` ({status})"
-                    )])),
+                    _ => Err(XtaskError::rule(format!("cannot build or find the test `{test}` ({status})"))),
                 }
             }
             Self::Gate { filter, test } => {
@@ -139,20 +137,15 @@ fn mutation(entry: &Value) -> Mutation {
 /// Copies the files that git tracks or would track, so that a bug is never planted in the working tree.
 fn copy_tree(tree: &Path) -> Result<(), XtaskError> {
     if tree.exists() {
-        fs::remove_dir_all(tree).map_err(failed(tree))?;
+        fs::remove_dir_all(tree).map_err(XtaskError::file(tree))?;
     }
     let files = ProgramCall::new("git").words("ls-files --cached --others --exclude-standard").output()?;
     for file in files.lines().map(PathBuf::from).filter(|file| file.is_file()) {
         let to = tree.join(&file);
         let folder = to.parent().unwrap_or(tree);
-        fs::create_dir_all(folder).and_then(|()| fs::copy(&file, &to)).map_err(failed(&to))?;
+        fs::create_dir_all(folder).and_then(|()| fs::copy(&file, &to)).map_err(XtaskError::file(&to))?;
     }
     Ok(())
-}
-
-fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> XtaskError + use<> {
-    let path = path.display().to_string();
-    move |source| XtaskError::File { path, source }
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
 //! The npm package, which `pkg/scripts/build.mjs` builds: the shipped form into `pkg`, and the form for tests into the
 //! target folder. Runs its tests: conformance in Node, fresh projects of every kind, pages in a real browser.
 //!
-//! The library is built as WebAssembly once for all tests: for the package that they use, and for the IndexedDB store
-//! in a page of real Chromium. npm packages are installed in the folders that have a lock file, exactly as it says; it
-//! is never changed. The demo page is built with the packed package and served on this machine until it is
-//! interrupted.
+//! WebAssembly is built once for all tests of the gate, without optimization: for the package, the page and the extension that they use, and for the
+//! IndexedDB store in a page of real Chromium. npm packages are installed in the folders that have a lock file, exactly as it says; it is never
+//! changed. The demo page is built with a packed package and served on this machine until it is interrupted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::checks::{run_without_warnings, with_clippy_driver};
 use super::report::StepContext;
 use super::test_results::TestTally;
+use crate::args::Length;
+use crate::checks::with_lints;
 use crate::error::XtaskError;
 use crate::process::ProgramCall;
 use crate::report::RunReport;
@@ -19,23 +19,31 @@ use crate::times::TestTime;
 use crate::tools;
 use crate::workspace::Workspace;
 
+/// The packages of the workspace that become WebAssembly: the runtime, then the compiler, if it is a module of its own. `pkg/scripts/wasm.mjs` has
+/// the same names in `RUNTIME` and `COMPILER`.
+const WASM_PACKAGES: &[&str] = &["runstate"];
+
+/// The package with the tests that run in a page.
+const PAGE_TESTS_PACKAGE: &str = "runstate";
+
+/// The test files that run in a page: in a window and in a worker.
+const INDEXEDDB_PAGES: [&str; 2] = ["indexeddb_window", "indexeddb_worker"];
+
 /// The folder in which tests find the package: `package.json`, `dist`, and `build` with the glue of its WebAssembly.
 pub const PACKAGE_FOLDER_ENV: &str = "RUNSTATE_NODE_PACKAGE";
 
 /// The path at which tests find the packed package.
-const PACKED_PACKAGE_ENV: &str = "RUNSTATE_PACKED";
+pub const PACKED_PACKAGE_ENV: &str = "RUNSTATE_PACKED";
 
 /// The form in which the package is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PackageBuild {
-    /// One WebAssembly module with all features for all entries, which tests share.
+    /// WebAssembly with all features and without optimization.
     ForTests,
     /// The shipped form.
     Shipped,
     /// The shipped form. The contents, entries and types of the packed file are checked too.
     Checked,
-    /// As `Checked`, but Node's module is optimized for size, as those of pages: a short run compiles it in a third of the time.
-    CheckedSmall,
     /// The shipped form, and the WebAssembly module that benches call.
     WithBenches,
 }
@@ -49,37 +57,43 @@ const TEST_PACKAGE_PARTS: [&str; 5] = ["build", "dist", "package.json", "src", "
 /// Builds the package into `pkg`.
 pub fn build(workspace: &Workspace, form: PackageBuild, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::node(step)?;
+    tools::wasm_target(step)?;
     install_npm_packages("pkg", step)?;
     let call = ProgramCall::new("node").arg("pkg/scripts/build.mjs");
     let call = call.env("RUNSTATE_WASM_BINDGEN", tools::wasm_bindgen(workspace, step)?);
-    let module = wasm_module(workspace).to_string_lossy().into_owned();
     match form {
-        PackageBuild::ForTests => call.arg("--test").arg(&module).run(step),
+        PackageBuild::ForTests => {
+            let folder = workspace.target().join(tools::WASM_TARGET).join("debug");
+            let modules = WASM_PACKAGES.iter().map(|name| folder.join(name.replace('-', "_")).with_extension("wasm"));
+            let call = modules.fold(call.arg("--test"), |call, module| call.arg(&module.to_string_lossy()));
+            call.run(step)
+        }
         PackageBuild::Shipped => call.run(step),
         PackageBuild::Checked => call.arg("--check").run(step),
-        PackageBuild::CheckedSmall => call.arg("--check-small").run(step),
         PackageBuild::WithBenches => call.arg("--benches").run(step),
     }
 }
 
 /// Builds the package for tests: [`test_folder`] and [`test_packed`].
 pub fn build_for_tests(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
-    let folder = test_folder(workspace);
+    let (folder, packed) = (test_folder(workspace), test_packed(workspace));
     // Tests must not find the package of an earlier build if this build fails.
     remove_folder(&folder)?;
+    let _ = fs::remove_file(&packed);
     build(workspace, PackageBuild::ForTests, step)?;
-    std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
+    fs::create_dir_all(&folder).map_err(XtaskError::file(&folder))?;
     for name in TEST_PACKAGE_PARTS {
         let call = ProgramCall::new("cp").arg("-r").arg(&format!("pkg/{name}"));
         call.arg(&folder.to_string_lossy()).run(step)?;
     }
     let tools = std::env::current_dir().unwrap_or_default().join("pkg/node_modules");
     ProgramCall::new("ln").arg("-s").arg(&tools.to_string_lossy()).arg(&folder.to_string_lossy()).run(step)?;
-    pack(&test_packed(workspace), step)
+    pack(&packed, step)
 }
 
 /// Builds and packs the shipped package: [`packed`]. A package above its size limit is packed too, so that it can be tried.
 pub fn build_shipped(workspace: &Workspace, form: PackageBuild, step: &mut StepContext) -> Result<(), XtaskError> {
+    let _ = fs::remove_file(packed(workspace));
     let result = build(workspace, form, step);
     if result.is_ok() || Path::new(LAST_BUILD_OUTPUT).is_file() {
         pack(&packed(workspace), step)?;
@@ -110,7 +124,7 @@ fn pack(to: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
         ProgramCall::new("npm").words("pack ./pkg --ignore-scripts --pack-destination").arg(&staging.to_string_lossy());
     let name = call.output()?;
     let from = staging.join(name.trim());
-    std::fs::rename(&from, to).and_then(|()| std::fs::remove_dir_all(&staging)).map_err(failed(&from))?;
+    fs::rename(&from, to).and_then(|()| fs::remove_dir_all(&staging)).map_err(XtaskError::file(&from))?;
     step.say(to.display());
     Ok(())
 }
@@ -118,23 +132,19 @@ fn pack(to: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
 /// Creates an empty folder, without the contents of an earlier run.
 fn create_empty_folder(folder: &Path) -> Result<(), XtaskError> {
     remove_folder(folder)?;
-    std::fs::create_dir_all(folder).map_err(failed(folder))
+    fs::create_dir_all(folder).map_err(XtaskError::file(folder))
 }
 
 fn remove_folder(folder: &Path) -> Result<(), XtaskError> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(folder)(error)),
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(XtaskError::file(folder)(error)),
         _ => Ok(()),
     }
 }
 
-fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> XtaskError + use<> {
-    let path = path.display().to_string();
-    move |source| XtaskError::File { path, source }
-}
-
 /// Runs the conformance suite in Node, over `node:fs`.
 pub fn test_conformance(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
+    require_built(&test_packed(workspace))?;
     let folder = test_folder(workspace);
     let script = ProgramCall::new("node").arg("tests/node/conformance.mjs").arg(&folder.to_string_lossy());
     script.read_lines(step, |step, line| step.count(TestTally::from_libtest(line).unwrap_or_default()))
@@ -142,26 +152,38 @@ pub fn test_conformance(workspace: &Workspace, step: &mut StepContext) -> Result
 
 /// Runs the package's own tests.
 pub fn test_package(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
-    run_node_tests(&test_folder(workspace).join("test"), &[], step)
+    let folder = test_folder(workspace).join("test");
+    require_built(&test_packed(workspace))?;
+    run_node_tests(&folder, &[], Length::Short, step)
 }
 
-/// Tests the packed package in fresh projects of every kind.
-pub fn test_in_projects(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
+/// Tests a packed package in fresh projects. The short form has a project of each area, the full one of every kind.
+pub fn test_in_projects(packed: &PathBuf, length: Length, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::chromium(step)?;
     install_npm_packages("tests/package", step)?;
     install_npm_packages("tests/browser", step)?;
-    run_node_tests(Path::new("tests/package"), &[(PACKED_PACKAGE_ENV, &packed(workspace))], step)
+    require_built(packed)?;
+    run_node_tests(Path::new("tests/package"), &[(PACKED_PACKAGE_ENV, packed)], length, step)
 }
 
 /// Tests the packed package and the demo page in a real browser.
 pub fn test_in_browser(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::chromium(step)?;
     install_npm_packages("tests/browser", step)?;
-    run_node_tests(Path::new("tests/browser"), &[(PACKED_PACKAGE_ENV, &test_packed(workspace))], step)
+    let packed = test_packed(workspace);
+    require_built(&packed)?;
+    run_node_tests(Path::new("tests/browser"), &[(PACKED_PACKAGE_ENV, &packed)], Length::Short, step)
+}
+
+/// Checks that the step of a packed package has succeeded. The report has its reason if not.
+fn require_built(packed: &Path) -> Result<(), XtaskError> {
+    let why = || "the step that builds it did not succeed".to_owned();
+    packed.is_file().then_some(()).ok_or_else(|| XtaskError::Missing { what: packed.display().to_string(), why: why() })
 }
 
 /// Builds the demo page with a packed package.
 pub fn build_demo_page(packed: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
+    tools::node(step)?;
     install_npm_packages("www", step)?;
     unpack(packed, Path::new("www/node_modules/runstate"), step)?;
     ProgramCall::new("npm").words("run build --prefix www").run(step)
@@ -175,8 +197,9 @@ pub fn test_demo_page(step: &mut StepContext) -> Result<(), XtaskError> {
 
 /// Unpacks the package to the folder that `npm install` would use, without a registry.
 pub fn unpack(packed: &Path, to: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
+    require_built(packed)?;
     if to.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
-        std::fs::remove_file(to).map_err(failed(to))?;
+        fs::remove_file(to).map_err(XtaskError::file(to))?;
     }
     create_empty_folder(to)?;
     let call = ProgramCall::new("tar").words("--extract --strip-components=1 --file").arg(&packed.to_string_lossy());
@@ -187,9 +210,11 @@ pub fn unpack(packed: &Path, to: &Path, step: &mut StepContext) -> Result<(), Xt
 pub fn run_node_tests(
     folder: &Path,
     environment: &[(&str, &PathBuf)],
+    length: Length,
     step: &mut StepContext,
 ) -> Result<(), XtaskError> {
     let call = ProgramCall::new("node").words("--test --test-concurrency=1 --test-reporter=spec");
+    let call = if length == Length::Full { call.env("RUNSTATE_FULL", "1") } else { call };
     let call = environment.iter().fold(call, |call, (name, path)| call.env(name, path));
     let call = test_files(folder)?.iter().fold(call, |call, file| call.arg(file));
     let group = folder.display().to_string();
@@ -205,18 +230,18 @@ pub fn read_node_output(step: &mut StepContext, group: &str, line: &str) {
 /// Returns the files `*.test.mjs` of a folder, sorted by name.
 fn test_files(folder: &Path) -> Result<Vec<String>, XtaskError> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
-        let name = entry.map_err(failed(folder))?.path().to_string_lossy().into_owned();
+    for entry in fs::read_dir(folder).map_err(XtaskError::file(folder))? {
+        let name = entry.map_err(XtaskError::file(folder))?.path().to_string_lossy().into_owned();
         if name.ends_with(".test.mjs") {
             files.push(name);
         }
     }
     files.sort();
     if files.is_empty() {
-        return Err(XtaskError::RuleViolated(vec![format!(
+        return Err(XtaskError::rule(format!(
             "{} has no file *.test.mjs; every test folder needs one",
             folder.display()
-        )]));
+        )));
     }
     Ok(files)
 }
@@ -224,9 +249,9 @@ fn test_files(folder: &Path) -> Result<Vec<String>, XtaskError> {
 /// The folders, in order of dependency.
 const NPM_FOLDERS: [&str; 5] = ["pkg", "www", "tests/browser", "tests/package", "examples/vscode-extension"];
 
-/// Installs the packages of all folders.
+/// Installs the packages of all folders. A folder whose packages cannot be installed does not prevent the others.
 pub fn install_all_npm_packages(step: &mut StepContext) -> Result<(), XtaskError> {
-    NPM_FOLDERS.into_iter().try_for_each(|folder| install_npm_packages(folder, step))
+    XtaskError::combine(NPM_FOLDERS.map(|folder| install_npm_packages(folder, step)))
 }
 
 /// Installs the packages in the lock file of `folder`, unless it lists none or they are installed.
@@ -236,61 +261,54 @@ pub fn install_npm_packages(folder: &str, step: &mut StepContext) -> Result<(), 
         return Ok(());
     }
     let installed_lock = Path::new(folder).join("node_modules/.installed");
-    let read =
-        |path: &Path| fs::read(path).map_err(|source| XtaskError::File { path: path.display().to_string(), source });
-    let lock_bytes = read(&lock)?;
+    let lock_bytes = fs::read(&lock).map_err(XtaskError::file(&lock))?;
     if fs::read(&installed_lock).is_ok_and(|installed| installed == lock_bytes) {
         step.say(format_args!("{folder}: the installed packages match the lock file"));
         return Ok(());
     }
-    let missing =
-        |error: XtaskError| XtaskError::Missing { what: format!("npm packages of {folder}"), why: error.to_string() };
     let call = ProgramCall::new("npm").words("ci --prefer-offline --no-audit --no-fund --prefix").arg(folder);
-    call.run(step).map_err(missing)?;
+    call.run(step).map_err(XtaskError::missing(&format!("npm packages of {folder}")))?;
     // Stores a copy of the lock file last, so an interrupted installation has none.
-    fs::write(&installed_lock, lock_bytes)
-        .map_err(|source| XtaskError::File { path: installed_lock.display().to_string(), source })
+    fs::write(&installed_lock, lock_bytes).map_err(XtaskError::file(&installed_lock))
 }
 
-/// The test files that run in a page: in a window and in a worker.
-pub const INDEXEDDB_PAGES: [&str; 2] = ["indexeddb_window", "indexeddb_worker"];
-
-/// Lints and builds the library with all features, and the tests that run in a page.
+/// Lints and builds the modules with all features, and the tests that run in a page.
 pub fn build_wasm(step: &mut StepContext) -> Result<(), XtaskError> {
     tools::wasm_target(step)?;
     let call = with_wasm_args(ProgramCall::cargo("build --lib"));
     let call = INDEXEDDB_PAGES.iter().fold(call, |call, name| call.words("--test").arg(name));
-    run_without_warnings(with_clippy_driver(call)?, step)
+    with_lints(call, step)?.run(step)
 }
 
-/// Returns the path of the built module.
-pub fn wasm_module(workspace: &Workspace) -> PathBuf {
-    workspace.target().join(tools::WASM_TARGET).join("debug/runstate.wasm")
-}
-
-/// Runs one of [`INDEXEDDB_PAGES`].
-pub fn test_indexeddb_page(workspace: &Workspace, name: &str, step: &mut StepContext) -> Result<(), XtaskError> {
+/// Runs the conformance suite of IndexedDB in pages of Chromium.
+pub fn test_indexeddb_pages(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::chromium(step)?;
+    tools::wasm_target(step)?;
     let runner = tools::wasm_bindgen(workspace, step)?.with_file_name("wasm-bindgen-test-runner");
-    let call = with_clippy_driver(with_wasm_args(ProgramCall::cargo("test --test").arg(name)))?;
-    let call = call.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner);
+    let call = with_wasm_args(ProgramCall::cargo("test --no-fail-fast"));
+    let call = INDEXEDDB_PAGES.iter().fold(call, |call, name| call.words("--test").arg(name));
+    let call = with_lints(call, step)?.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner);
     let call = call.env("CHROMEDRIVER", tools::find_in_path(Path::new(tools::CHROMEDRIVER))?);
-    let mut tally = TestTally::default();
-    let result = call.read_lines(step, |_, line| tally += TestTally::from_libtest(line).unwrap_or_default());
-    step.count(tally);
+    let mut programs = 0;
+    let result = call.read_lines(step, |step, line| {
+        let tally = TestTally::from_libtest(line).unwrap_or_default();
+        programs += usize::from(tally.passed > 0);
+        step.count(tally);
+    });
     result?;
-    if tally.passed == 0 {
-        return Err(XtaskError::RuleViolated(vec![format!(
-            "no test of {name} ran; its log has the output of the browser"
-        )]));
+    if programs < INDEXEDDB_PAGES.len() {
+        return Err(XtaskError::rule("a page ran no test; the log has the output of the browser"));
     }
     Ok(())
 }
 
-/// Uses the same package, features and profile each time, so that nothing is built twice. The development profile shares compiled macros with native
+/// Uses the same packages, features and profile each time, so that nothing is built twice. The development profile shares compiled macros with native
 /// builds.
 fn with_wasm_args(call: ProgramCall) -> ProgramCall {
-    call.words("--package runstate --all-features --target").arg(tools::WASM_TARGET)
+    let mut packages: Vec<&str> = WASM_PACKAGES.iter().copied().chain([PAGE_TESTS_PACKAGE]).collect();
+    packages.dedup();
+    let call = packages.into_iter().fold(call, |call, name| call.arg("--package").arg(name));
+    call.words("--all-features --target").arg(tools::WASM_TARGET)
 }
 
 /// Builds and serves the page. The server prints its address.

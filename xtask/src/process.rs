@@ -3,7 +3,9 @@
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use wait4::Wait4 as _;
 
 use super::report::StepContext;
 use crate::error::XtaskError;
@@ -84,7 +86,7 @@ impl ProgramCall {
     fn start(&mut self, step: &mut StepContext) -> io::Result<ExitStatus> {
         self.print_command(step);
         let (out, err) = (step.stdio()?, step.stdio()?);
-        self.command.stdout(out).stderr(err).status()
+        wait(self.command.stdout(out).stderr(err).spawn()?, step)
     }
 
     /// Like [`ProgramCall::run`], and also passes each line of stdout to `read`.
@@ -117,7 +119,7 @@ impl ProgramCall {
                 read(step, &String::from_utf8_lossy(&line));
             }
         }
-        let status = child.wait();
+        let status = wait(child, step);
         self.finish(status)
     }
 
@@ -151,4 +153,11 @@ impl ProgramCall {
             Err(source) => Err(XtaskError::Start { call: self.shown, source }),
         }
     }
+}
+
+/// Waits for a child, and counts the processor time of it and of all children that it waited for.
+fn wait(child: Child, step: &mut StepContext) -> io::Result<ExitStatus> {
+    let ended = child.wait4()?;
+    step.processor += ended.rusage.utime + ended.rusage.stime;
+    Ok(ended.status)
 }

@@ -13,7 +13,7 @@ use std::{fs, io};
 
 use super::test_results::{Skip, TestTally};
 use crate::error::XtaskError;
-use crate::times::{RunTimes, TestTime};
+use crate::times::{self, TestTime};
 
 /// The report of a command, built while its steps run.
 pub struct RunReport {
@@ -22,33 +22,39 @@ pub struct RunReport {
     skips: Vec<Skip>,
     tally: TestTally,
     tests: Vec<TestTime>,
-    strictness: Strictness,
+    /// Under `CI=true` a skip is a failure, not a note.
+    strict: bool,
     /// At a terminal only the logs of failed steps are shown. Otherwise all logs are.
     terminal: bool,
 }
 
 /// The result of one step.
-struct StepSummary {
-    name: String,
-    took: Duration,
-    status: GateStepStatus,
+pub struct StepSummary {
+    pub name: String,
+    pub took: Duration,
+    /// Of all programs that the step called.
+    pub processor: Duration,
+    pub status: GateStepStatus,
     log: Option<PathBuf>,
 }
 
 /// The lines of a failed step's log that the closing lines repeat. Test runners name their failed tests last.
 const REPEATED_LINES: usize = 50;
 
-enum GateStepStatus {
+pub enum GateStepStatus {
     Passed,
     Failed(String),
     Skipped,
 }
 
-/// Severity of a skip: a note, or a failure under `CI=true`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Strictness {
-    Notes,
-    Fails,
+impl GateStepStatus {
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Passed => "ok",
+            Self::Failed(_) => "FAILED",
+            Self::Skipped => "skipped",
+        }
+    }
 }
 
 /// An event of a concurrent step.
@@ -59,22 +65,15 @@ pub enum GateStepEvent {
 
 impl RunReport {
     pub fn new() -> Self {
-        let ci = std::env::var("CI").is_ok_and(|value| value == "true" || value == "1");
         Self {
             started: Instant::now(),
             steps: Vec::new(),
             skips: Vec::new(),
             tally: TestTally::default(),
             tests: Vec::new(),
-            strictness: if ci { Strictness::Fails } else { Strictness::Notes },
-            terminal: std::io::stdout().is_terminal(),
+            strict: std::env::var("CI").is_ok_and(|value| value == "true" || value == "1"),
+            terminal: io::stdout().is_terminal(),
         }
-    }
-
-    /// A report without output.
-    #[cfg(test)]
-    pub fn quiet() -> Self {
-        Self { terminal: true, ..Self::new() }
     }
 
     /// Runs one step, and shows its output as it comes. Later steps run after a failure too. The closing lines name all failures.
@@ -113,23 +112,21 @@ impl RunReport {
     fn show_log(&self, name: &str, step: &StepContext, failed: bool) {
         println!("{}=== {name}", if self.terminal { "" } else { "\n" });
         let Some(path) = step.path().filter(|_| failed || !self.terminal) else { return };
-        match std::fs::read(path) {
+        match fs::read(path) {
             Ok(text) => print!("{}", String::from_utf8_lossy(&text)),
             Err(error) => println!("cannot read its log {}: {error}", path.display()),
         }
     }
 
-    /// Shows one line, which the next one overwrites.
+    /// Shows one line, which the next one overwrites. A line that wraps could not be overwritten completely.
     fn show_running(&self, running: &BTreeMap<&'static str, Instant>) {
-        let names: Vec<String> =
-            running.iter().map(|(name, since)| format!("{name} ({} s)", since.elapsed().as_secs())).collect();
-        let line =
-            format!("{} s, {} done, running: {}", self.started.elapsed().as_secs(), self.steps.len(), names.join(", "));
-        // A line that wraps cannot be overwritten completely.
-        let visible: String = line.chars().take(78).collect();
-        print!("{visible}");
+        let name = |(name, since): (&&'static str, &Instant)| format!("{name} ({} s)", since.elapsed().as_secs());
+        let names: Vec<String> = running.iter().map(name).collect();
+        let seconds = self.started.elapsed().as_secs();
+        let line = format!("{seconds} s, {} done, running: {}", self.steps.len(), names.join(", "));
+        print!("{}", line.chars().take(78).collect::<String>());
         // An error loses only a line of progress.
-        let _ = std::io::stdout().flush();
+        let _ = io::stdout().flush();
     }
 
     fn close_step(&mut self, name: &str, took: Duration, step: StepContext, result: Result<(), XtaskError>) {
@@ -145,12 +142,10 @@ impl RunReport {
             }
             Err(error) => GateStepStatus::Failed(error.to_string()),
         };
-        match &status {
-            GateStepStatus::Passed => println!("    ok, {}", format_seconds(took)),
-            GateStepStatus::Failed(why) => println!("    FAILED, {}: {why}", format_seconds(took)),
-            GateStepStatus::Skipped => println!("    skipped, {}", format_seconds(took)),
-        }
-        self.steps.push(StepSummary { name: name.to_owned(), took, status, log });
+        let why = if let GateStepStatus::Failed(why) = &status { format!(": {why}") } else { String::new() };
+        let processor = step.processor;
+        println!("    {}, {}, {} of processors{why}", status.label(), seconds(took), seconds(processor));
+        self.steps.push(StepSummary { name: name.to_owned(), took, processor, status, log });
     }
 
     fn skip(&mut self, skip: Skip) {
@@ -159,20 +154,15 @@ impl RunReport {
         }
     }
 
-    /// Prints the closing lines and returns the exit code. `times` marks slow steps and records the times of this run.
-    pub fn close(mut self, times: Option<RunTimes>) -> ExitCode {
-        println!("\n=== summary");
-        for StepSummary { name, took, status, .. } in &self.steps {
-            let note = times.as_ref().and_then(|times| times.slow_note(name, *took)).unwrap_or_default();
-            let label = match status {
-                GateStepStatus::Passed => "ok",
-                GateStepStatus::Failed(_) => "FAILED",
-                GateStepStatus::Skipped => "skipped",
-            };
-            println!("{}", format!("{label:>8}  {:>8}  {name}  {note}", format_seconds(*took)).trim_end());
+    /// Prints the closing lines and returns the exit code. `kind` is the kind of a complete run, whose times are recorded in `folder`.
+    pub fn close(mut self, folder: &Path, kind: Option<&str>) -> ExitCode {
+        println!("\n=== summary\n  status      wall       CPU  step");
+        for step in &self.steps {
+            let label = step.status.label();
+            println!("{label:>8}  {:>8}  {:>8}  {}", seconds(step.took), seconds(step.processor), step.name);
         }
-        if let Some(times) = times {
-            self.record_times(times);
+        if let Some(kind) = kind {
+            self.record_times(folder, kind);
         }
         for Skip { what, why } in &self.skips {
             println!("skipped: {what}: {why}");
@@ -187,31 +177,28 @@ impl RunReport {
                 println!("failed: {name}: {why}");
             }
         }
-        let strict = self.strictness == Strictness::Fails && !self.skips.is_empty();
+        let strict = self.strict && !self.skips.is_empty();
         if strict {
-            println!(
-                "failed: tests or steps were skipped, and CI=true allows no skip; install what they lack, or unset CI"
-            );
+            println!("failed: CI=true allows no skipped test or step; install what they lack, or unset CI");
         }
         let verdict = if failed > 0 || strict { "FAILED" } else { "ok" };
         let TestTally { passed: passed_tests, failed: failed_tests } = self.tally;
+        let processor = self.steps.iter().map(|step| step.processor).sum();
         println!(
-            "xtask result: {verdict}. {passed_tests} tests passed; {failed_tests} failed; {} skipped; {} steps, {failed} failed; finished in {}",
+            "xtask result: {verdict}. {passed_tests} tests passed; {failed_tests} failed; {} skipped; {} steps, {failed} failed; finished in {}, {} of processors",
             self.skips.len(),
             self.steps.len(),
-            format_seconds(self.started.elapsed()),
+            seconds(self.started.elapsed()),
+            seconds(processor),
         );
-        if passed_tests + failed_tests > 0 {
-            println!("{passed_tests} passed, {failed_tests} failed, {} skipped", self.skips.len());
-        }
+        println!("{passed_tests} passed, {failed_tests} failed, {} skipped", self.skips.len());
         if verdict == "ok" { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
-    /// Prints the slowest tests, and records the times of the steps that passed.
-    fn record_times(&mut self, times: RunTimes) {
-        let passed = self.steps.iter().filter(|step| matches!(step.status, GateStepStatus::Passed));
-        let steps: Vec<(String, Duration)> = passed.map(|step| (step.name.clone(), step.took)).collect();
-        match times.record(self.started.elapsed(), &steps, std::mem::take(&mut self.tests)) {
+    /// Prints the slowest tests, and records the times of the steps.
+    fn record_times(&mut self, folder: &Path, kind: &str) {
+        let total = self.started.elapsed().as_secs_f64();
+        match times::record(folder, kind, total, &self.steps, std::mem::take(&mut self.tests)) {
             Ok(slowest) => {
                 println!("the {} slowest tests:", slowest.len());
                 for TestTime { name, seconds } in slowest {
@@ -231,13 +218,15 @@ fn last_lines(log: &[u8], count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-fn format_seconds(duration: Duration) -> String {
+fn seconds(duration: Duration) -> String {
     format!("{:.1}s", duration.as_secs_f64())
 }
 
 /// A running step. Steps may run concurrently, so each has its own log.
 pub struct StepContext {
     log: StepLog,
+    /// The processor time of the programs that it called.
+    pub processor: Duration,
     pub skips: Vec<Skip>,
     pub tally: TestTally,
     pub tests: Vec<TestTime>,
@@ -259,15 +248,15 @@ impl StepContext {
 
     /// A step that writes to a new file at `path`.
     pub fn in_file(path: &Path) -> Result<Self, XtaskError> {
-        let failed = |source| XtaskError::File { path: path.display().to_string(), source };
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
+            fs::create_dir_all(folder).map_err(XtaskError::file(folder))?;
         }
-        Ok(Self::new(StepLog::File(File::create(path).map_err(failed)?, path.to_owned())))
+        Ok(Self::new(StepLog::File(File::create(path).map_err(XtaskError::file(path))?, path.to_owned())))
     }
 
     fn new(log: StepLog) -> Self {
-        Self { log, skips: Vec::new(), tally: TestTally::default(), tests: Vec::new() }
+        let (skips, tests) = (Vec::new(), Vec::new());
+        Self { log, processor: Duration::ZERO, skips, tally: TestTally::default(), tests }
     }
 
     /// Writes one line. If the log cannot be written (a full disk), the line is lost, but the step continues.
@@ -287,7 +276,7 @@ impl StepContext {
     }
 
     /// The file of the log; `None` if the step writes to stdout.
-    pub fn path(&self) -> Option<&Path> {
+    fn path(&self) -> Option<&Path> {
         match &self.log {
             StepLog::Terminal => None,
             StepLog::File(_, path) => Some(path),
@@ -302,17 +291,5 @@ impl StepContext {
 
     pub fn count(&mut self, tally: TestTally) {
         self.tally += tally;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::last_lines;
-
-    #[test]
-    fn last_lines_of_a_log_are_repeated() {
-        assert_eq!(last_lines(b"a\nb\nc\n", 2), "b\nc");
-        assert_eq!(last_lines(b"a\n\xff", 9), "a\n\u{fffd}");
-        assert_eq!(last_lines(b"", 2), "");
     }
 }

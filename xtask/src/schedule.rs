@@ -16,10 +16,8 @@ const CONCURRENCY: usize = 2;
 /// A resource that one step at a time can use. Cargo would make a second step wait, and that step would occupy a slot meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lock {
-    /// Native artifacts in the target folder.
-    Native,
-    /// WebAssembly artifacts in the target folder.
-    Wasm,
+    /// Artifacts in the target folder. Builds of WebAssembly lock those of native macros too.
+    Build,
     /// `pkg/build` and `pkg/dist`.
     Package,
 }
@@ -83,9 +81,7 @@ fn run_worker(plan: &Mutex<StepSchedule<'_>>, ended: &Condvar, logs: &Path, even
             Err(error) => (StepContext::on_terminal(), Err(error)),
         };
         let _ = events.send(GateStepEvent::Ended(name, step, result));
-        let mut plan = lock(plan);
-        plan.ended.insert(name);
-        plan.locked.retain(|lock| !locks.contains(lock));
+        lock(plan).end(name, &locks);
         ended.notify_all();
     }
 }
@@ -133,6 +129,12 @@ impl<'a> StepSchedule<'a> {
         }
     }
 
+    /// Records that a step has ended, and frees its locks.
+    fn end(&mut self, name: &'static str, locks: &[Lock]) {
+        self.ended.insert(name);
+        self.locked.retain(|lock| !locks.contains(lock));
+    }
+
     /// Removes the first step that can start, and takes its locks.
     fn take(&mut self) -> Option<ScheduledStep<'a>> {
         let at = self.waiting.iter().position(|task| {
@@ -147,61 +149,26 @@ impl<'a> StepSchedule<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
-
-    type StepDeclaration = (&'static str, &'static [&'static str], &'static [Lock]);
-
-    /// Runs steps and returns the order in which they started. The step `fails` fails.
-    fn order(tasks: &[StepDeclaration]) -> Result<Vec<&'static str>, XtaskError> {
-        let (held, log) = (&Mutex::new(Vec::new()), &Mutex::new(Vec::new()));
-        let make = |&(name, after, locks): &StepDeclaration| {
-            let act = move |_: &mut StepContext| {
-                for lock in locks {
-                    assert!(!held.lock().unwrap().contains(lock), "two steps hold {lock:?}");
-                    held.lock().unwrap().push(*lock);
-                }
-                log.lock().unwrap().push(name);
-                std::thread::yield_now();
-                held.lock().unwrap().retain(|lock| !locks.contains(lock));
-                if name == "fails" { Err(XtaskError::RuleViolated(vec!["planned".into()])) } else { Ok(()) }
-            };
-            ScheduledStep::new(name, act).after(after).locks(locks)
-        };
-        // Tests may share a process.
-        let name = format!("runstate-schedule-{}-{:?}", std::process::id(), std::thread::current().id());
-        let logs = std::env::temp_dir().join(name);
-        run(tasks.iter().map(make).collect(), &logs, &mut RunReport::quiet())?;
-        std::fs::remove_dir_all(&logs).unwrap();
-        Ok(log.lock().unwrap().clone())
-    }
-
-    #[test]
-    fn a_step_starts_after_those_it_names_even_if_they_fail() {
-        for _ in 0..50 {
-            let order = order(&[("fails", &[], &[]), ("free", &[], &[]), ("last", &["fails", "free"], &[])]).unwrap();
-            assert_eq!(order.len(), 3);
-            assert_eq!(order[2], "last");
-        }
-    }
-
-    #[test]
-    fn a_lock_is_held_by_one_step_at_a_time() {
-        const ONE: &[Lock] = &[Lock::Native];
-        const TWO: &[Lock] = &[Lock::Native, Lock::Wasm];
-        let all: [StepDeclaration; 5] =
-            [("a", &[], ONE), ("b", &[], TWO), ("c", &[], ONE), ("d", &[], TWO), ("e", &[], &[])];
-        for _ in 0..50 {
-            assert_eq!(order(&all).unwrap().len(), 5);
-        }
-    }
 
     #[test]
     fn a_plan_that_cannot_end_is_refused() {
-        let refused = |tasks: &[StepDeclaration]| order(tasks).unwrap_err().to_string();
-        assert!(refused(&[("a", &["b"], &[])]).contains("step `a`"));
-        assert!(refused(&[("a", &["b"], &[]), ("b", &["a"], &[])]).contains("step `b`"));
-        assert!(refused(&[("a", &[], &[]), ("a", &[], &[])]).contains("can never start"));
+        let step = |name, after: &[&'static str]| ScheduledStep::new(name, |_| Ok(())).after(after);
+        let refused = |steps| StepSchedule::new(steps).err().unwrap().to_string();
+        assert!(refused(vec![step("a", &["b"])]).contains("step `a`"));
+        assert!(refused(vec![step("a", &["b"]), step("b", &["a"])]).contains("step `b`"));
+        assert!(refused(vec![step("a", &[]), step("a", &[])]).contains("can never start"));
+    }
+
+    #[test]
+    fn a_step_waits_for_the_steps_it_names_and_for_its_locks() {
+        let step = |name, after: &[&'static str]| ScheduledStep::new(name, |_| Ok(())).after(after);
+        let steps = vec![step("a", &[]).locks(&[Lock::Build]), step("b", &[]).locks(&[Lock::Build]), step("c", &["a"])];
+        let mut plan = StepSchedule::new(steps).unwrap();
+        assert_eq!(plan.take().map(|step| step.name), Some("a"));
+        assert_eq!(plan.take().map(|step| step.name), None);
+        plan.end("a", &[Lock::Build]);
+        assert_eq!(plan.take().map(|step| step.name), Some("b"));
+        assert_eq!(plan.take().map(|step| step.name), Some("c"));
     }
 }

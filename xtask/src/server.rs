@@ -1,9 +1,9 @@
 //! A temporary server for each run of the tests: on a free port, in a temporary folder, ended with this process for any reason.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
-use std::{fs, io};
 
 use super::report::StepContext;
 use crate::error::XtaskError;
@@ -56,10 +56,10 @@ impl Server {
             }
             step.say(format_args!("another program took the port of {}; trying another port", kind.name));
         }
-        Err(XtaskError::RuleViolated(vec![format!(
+        Err(XtaskError::rule(format!(
             "{} cannot start: other programs took {ATTEMPTS} free ports in turn; run again",
             kind.name
-        )]))
+        )))
     }
 
     /// Starts a server on `port`; `None` if the port is already in use.
@@ -91,7 +91,7 @@ impl Server {
                 return Ok(None);
             }
             if Instant::now() > until {
-                return Err(server.with_log(XtaskError::RuleViolated(vec![format!("{} did not start", kind.name)])));
+                return Err(server.with_log(XtaskError::rule(format!("{} did not start", kind.name))));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -123,14 +123,13 @@ impl Drop for Server {
 fn create_temporary_folder(name: &str) -> Result<PathBuf, XtaskError> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     let folder = std::env::temp_dir().join(format!("runstate-{name}-{}-{now}", std::process::id()));
-    fs::create_dir(&folder)
-        .map_err(|source: io::Error| XtaskError::File { path: folder.display().to_string(), source })?;
+    fs::create_dir(&folder).map_err(XtaskError::file(&folder))?;
     Ok(folder)
 }
 
 fn free_port() -> Result<u16, XtaskError> {
     let bound = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    Ok(bound.map_err(|source| XtaskError::File { path: "a free port".into(), source })?.port())
+    Ok(bound.map_err(XtaskError::file(Path::new("a free port")))?.port())
 }
 
 /// The servers of a run of the tests.

@@ -1,33 +1,40 @@
-//! The native tests: with nextest if it is available, else with `cargo test`. Doc tests always run with `cargo test`;
-//! examples are built. The seed of random tests is `RUNSTATE_SEED`, or a new one for each run.
+//! The native tests: with nextest if it is available, else with `cargo test`. The compiler of clippy builds them, so that nothing is compiled a second
+//! time for the lints. Doc tests always run with `cargo test`. The seed of random tests is `RUNSTATE_SEED`, or a new one for each run.
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::report::StepContext;
 use super::test_results::{Junit, Skip, TestTally};
 use super::tools::{MONGOD, NEXTEST};
 use crate::args::Length;
+use crate::checks::with_lints;
 use crate::error::XtaskError;
 use crate::process::ProgramCall;
 use crate::server::TestServers;
 use crate::workspace::Workspace;
-use crate::{package, tools};
+use crate::{package, rustdoc, tools};
 
 /// Number of cases of a property test in a full run, unless the test sets its own.
 const FULL_CASES: &str = "4096";
 
-/// Arguments that build all tests of the workspace.
-const ALL_ARGS: &str = "--workspace --all-features";
+/// Arguments of all native builds, so that they share artifacts.
+pub const ALL_ARGS: &str = "--workspace --all-features";
 
-/// Arguments for unit tests and the stores that need no server.
-const QUICK_ARGS: &str = "--workspace --all-features --lib --bins --test store_memory --test store_file";
+/// The tests. Examples and benches are built by those who use them, and linted by `cargo xtask lint`.
+const TESTS: &str = "--lib --bins --tests";
+
+/// The executables of [`QUICK_FILTER`].
+const QUICK_TESTS: &str = "--lib --bins --test pure --test stores";
+
+/// Unit tests, tests without stores, and the stores that need no server.
+const QUICK_FILTER: &str = "kind(lib) | kind(bin) | binary(pure) | (binary(stores) & test(/memory|file/))";
 
 /// The tests to run.
 #[derive(Debug, Clone, Copy)]
 pub enum TestSelection<'a> {
     All,
-    /// [`QUICK_ARGS`].
+    /// [`QUICK_FILTER`].
     Quick,
     /// Tests whose names contain this, and test files whose names contain it.
     Named(&'a str),
@@ -47,12 +54,13 @@ impl<'a> Suite<'a> {
         Ok(Self { workspace, length, seed: random_seed()?, package })
     }
 
-    /// Compiles the tests, so that compile time is reported apart from test time.
-    pub fn build(&self, step: &mut StepContext) -> Result<(), XtaskError> {
-        match self.nextest(step) {
-            Some(nextest) => nextest.words("run --no-run --cargo-quiet").words(ALL_ARGS).run(step),
-            None => ProgramCall::cargo("test --no-run --lib --bins --tests").words(ALL_ARGS).run(step),
-        }
+    /// Compiles and lints the tests, so that compile time is reported apart from test time.
+    pub fn build(&self, selection: TestSelection<'_>, step: &mut StepContext) -> Result<(), XtaskError> {
+        let call = match nextest(step) {
+            Some(nextest) => nextest.words("run --no-run --cargo-quiet"),
+            None => ProgramCall::cargo("test --no-run"),
+        };
+        with_lints(call.words(ALL_ARGS).words(selection.executables()), step)?.run(step)
     }
 
     /// Runs the tests. Tests that need a server or the npm package report a skip if it is missing.
@@ -64,16 +72,14 @@ impl<'a> Suite<'a> {
             TestSelection::Named(filter) if MONGOD.find_installed().is_none() => TestServers::start_for(filter, step)?,
             TestSelection::All | TestSelection::Named(_) => TestServers::start(step),
         };
-        let environment = |call| self.environment(call, &servers);
-        let Some(nextest) = self.nextest(step) else {
-            let call = ProgramCall::cargo("test --no-fail-fast");
+        let Some(nextest) = nextest(step) else {
+            let call = ProgramCall::cargo("test --no-fail-fast").words(ALL_ARGS).words(selection.executables());
             let call = match selection {
-                TestSelection::All => call.words(ALL_ARGS).words("--lib --bins --tests"),
-                TestSelection::Quick => call.words(QUICK_ARGS),
-                TestSelection::Named(filter) => call.words(ALL_ARGS).words("--lib --bins --tests").arg(filter),
+                TestSelection::Named(filter) => call.arg(filter),
+                TestSelection::All | TestSelection::Quick => call,
             };
             // Passing tests must show their output, because skips are read from it.
-            return run_libtest(environment(call.words("-- --show-output")), step);
+            return run_libtest(self.environment(call.words("-- --show-output"), &servers, step)?, step);
         };
         let profile = match self.length {
             Length::Full => "full",
@@ -86,18 +92,18 @@ impl<'a> Suite<'a> {
         // One more than cores, because some tests wait for a server or a browser.
         let threads = std::thread::available_parallelism().map_or(1, usize::from) + 1;
         let call = nextest.words("run --no-tests pass --profile").arg(profile).arg("--test-threads");
-        let call = call.arg(&threads.to_string());
+        let call = call.arg(&threads.to_string()).words(ALL_ARGS).words(selection.executables());
         let call = match selection {
-            TestSelection::All => call.words(ALL_ARGS),
-            TestSelection::Quick => call.words(QUICK_ARGS),
+            TestSelection::All => call,
+            TestSelection::Quick => call.arg("-E").arg(QUICK_FILTER),
             TestSelection::Named(filter) => {
                 let file = self.workspace.targets("test").iter().any(|test| test.name.contains(filter));
                 // nextest rejects a filter that matches no test file.
                 let files = if file { format!(" | binary(~{filter})") } else { String::new() };
-                call.words(ALL_ARGS).arg("-E").arg(&format!("test({filter}){files}"))
+                call.arg("-E").arg(&format!("test({filter}){files}"))
             }
         };
-        let result = environment(call).run(step);
+        let result = self.environment(call, &servers, step)?.run(step);
         // nextest keeps the output of passing tests in its report. Skips are read from it.
         if let Ok(text) = std::fs::read_to_string(&junit) {
             let report = Junit::parse(&text)?;
@@ -108,45 +114,58 @@ impl<'a> Suite<'a> {
         result?;
         match selection {
             TestSelection::Named(filter) if step.tally == TestTally::default() => {
-                Err(XtaskError::RuleViolated(vec![format!("no test has a name that contains `{filter}`")]))
+                Err(XtaskError::rule(format!("no test has a name that contains `{filter}`")))
             }
             _ => Ok(()),
         }
     }
 
-    /// The doc tests of the library.
-    pub fn doc_tests(&self, step: &mut StepContext) -> Result<(), XtaskError> {
-        run_libtest(
-            self.environment(ProgramCall::cargo("test --workspace --all-features --doc"), &TestServers::default()),
-            step,
-        )
-    }
-
-    fn nextest(&self, step: &mut StepContext) -> Option<ProgramCall> {
-        match tools::subcommand(&NEXTEST, step) {
-            Ok(program) => Some(ProgramCall::new(program).arg("nextest")),
-            Err(error) => {
-                step.say(format_args!("{error}; using `cargo test` instead, without times of single tests"));
-                None
-            }
-        }
+    /// The doc tests of the libraries, and their documentation. A warning is an error.
+    pub fn documentation(&self, step: &mut StepContext) -> Result<(), XtaskError> {
+        let call = ProgramCall::cargo("test --doc").words(ALL_ARGS);
+        let call = self.environment(call, &TestServers::default(), step)?;
+        run_libtest(rustdoc::with_documentation(call, &self.workspace.target().join("doc"))?, step)
     }
 
     /// The environment of the tests. proptest uses the same seed, so that one number repeats a whole run.
-    fn environment(&self, mut call: ProgramCall, servers: &TestServers) -> ProgramCall {
+    fn environment(
+        &self,
+        call: ProgramCall,
+        servers: &TestServers,
+        step: &mut StepContext,
+    ) -> Result<ProgramCall, XtaskError> {
         let seed = self.seed.to_string();
-        call = call.env("PROPTEST_RNG_SEED", &seed).env("RUNSTATE_SEED", &seed);
+        let mut call = with_lints(call, step)?.env("PROPTEST_RNG_SEED", &seed).env("RUNSTATE_SEED", &seed);
         if self.length == Length::Full {
             call = call.env("RUNSTATE_FULL", "1").env("PROPTEST_CASES", FULL_CASES);
         }
-        let package: PathBuf = package::test_folder(self.workspace);
+        let package = package::test_folder(self.workspace);
         if self.package && package.is_dir() {
             call = call.env(package::PACKAGE_FOLDER_ENV, package);
             if let Ok(chromium) = tools::find_in_path(Path::new(tools::CHROMIUM)) {
                 call = call.env("RUNSTATE_CHROMIUM", chromium);
             }
         }
-        servers.environment(call)
+        Ok(servers.environment(call))
+    }
+}
+
+impl TestSelection<'_> {
+    fn executables(self) -> &'static str {
+        match self {
+            Self::Quick => QUICK_TESTS,
+            Self::All | Self::Named(_) => TESTS,
+        }
+    }
+}
+
+fn nextest(step: &mut StepContext) -> Option<ProgramCall> {
+    match tools::subcommand(&NEXTEST, step) {
+        Ok(program) => Some(ProgramCall::new(program).arg("nextest")),
+        Err(error) => {
+            step.say(format_args!("{error}; using `cargo test` instead, without times of single tests"));
+            None
+        }
     }
 }
 
@@ -160,7 +179,7 @@ fn run_libtest(call: ProgramCall, step: &mut StepContext) -> Result<(), XtaskErr
 }
 
 /// Returns the seed of this run.
-pub fn random_seed() -> Result<u64, XtaskError> {
+fn random_seed() -> Result<u64, XtaskError> {
     match std::env::var("RUNSTATE_SEED") {
         Ok(value) => value.trim().parse().map_err(|_| XtaskError::Parse {
             what: "RUNSTATE_SEED".into(),

@@ -113,29 +113,6 @@ mod tests {
         assert_eq!(parsed.skips, [skip("a", "b & c"), skip("d", "<e>")]);
         assert!(Junit::parse("").is_err());
     }
-}
-
-#[cfg(test)]
-mod skip_tests {
-    use super::Skip;
-
-    fn skip(what: &str, why: &str) -> Skip {
-        Skip { what: what.into(), why: why.into() }
-    }
-
-    #[test]
-    fn skip_lines_are_parsed() {
-        assert_eq!(
-            Skip::from_line("skipped: store::full_disk: no tmpfs: root only"),
-            Some(skip("store::full_disk", "no tmpfs: root only"))
-        );
-        assert_eq!(Skip::from_line("test skipped: a: b"), None);
-    }
-}
-
-#[cfg(test)]
-mod tally_tests {
-    use super::TestTally;
 
     #[test]
     fn test_counts_are_parsed() {

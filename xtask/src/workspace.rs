@@ -21,17 +21,12 @@ pub struct CargoTarget {
 impl Workspace {
     /// Finds the checkout above the current folder, and makes its root the current folder of all calls.
     pub fn find() -> Result<Self, XtaskError> {
-        let root = ProgramCall::cargo("locate-project --workspace --message-format plain").output()?;
-        let manifest = Path::new(root.trim());
-        let Some(folder) = manifest.parent() else {
-            return Err(XtaskError::Parse { what: "the root of the workspace".into(), why: "it has no folder".into() });
-        };
-        let failed = |source| XtaskError::File { path: folder.display().to_string(), source };
-        std::env::set_current_dir(folder).map_err(failed)?;
+        let parse = |why: String| XtaskError::Parse { what: "cargo metadata".into(), why };
         let text = ProgramCall::cargo("metadata --format-version 1 --all-features").output()?;
-        let form =
-            |error: serde_json::Error| XtaskError::Parse { what: "cargo metadata".into(), why: error.to_string() };
-        Ok(Self { metadata: serde_json::from_str(&text).map_err(form)? })
+        let metadata: Value = serde_json::from_str(&text).map_err(|error| parse(error.to_string()))?;
+        let root = metadata["workspace_root"].as_str().ok_or_else(|| parse("it names no root".into()))?;
+        std::env::set_current_dir(root).map_err(XtaskError::file(Path::new(root)))?;
+        Ok(Self { metadata })
     }
 
     /// The target folder, absolute.
@@ -39,7 +34,14 @@ impl Workspace {
         Path::new(self.metadata["target_directory"].as_str().unwrap_or("target"))
     }
 
-    /// The features of the library except those that need wasm-bindgen: those do nothing in native builds, and WebAssembly is built with all of them.
+    /// The version of a package, of the workspace or a dependency.
+    pub fn version_of(&self, package: &str) -> &str {
+        let mut packages = items(&self.metadata["packages"]).filter(|found| found["name"] == package);
+        packages.find_map(|found| found["version"].as_str()).unwrap_or_default()
+    }
+
+    /// The features of the library except those that need wasm-bindgen: those do nothing in native builds, and WebAssembly is built with
+    /// all of them.
     pub fn native_features(&self) -> Vec<String> {
         let library = items(&self.metadata["packages"]).find(|package| package["name"] == "runstate");
         let Some(features) = library.and_then(|library| library["features"].as_object()) else { return Vec::new() };
@@ -47,14 +49,12 @@ impl Workspace {
         features.iter().filter(native).map(|(name, _)| name.clone()).collect()
     }
 
-    /// The targets of one kind (`bench`, `example`) in all packages of the workspace.
+    /// The targets of one kind (`bench`, `test`) in all packages of the workspace.
     pub fn targets(&self, kind: &str) -> Vec<CargoTarget> {
         let mut found = Vec::new();
         for package in items(&self.metadata["packages"]).filter(|package| package["source"].is_null()) {
-            for target in items(&package["targets"]) {
-                if items(&target["kind"]).any(|of| of == kind) {
-                    found.push(CargoTarget { package: text(&package["name"]), name: text(&target["name"]) });
-                }
+            for target in items(&package["targets"]).filter(|target| items(&target["kind"]).any(|of| of == kind)) {
+                found.push(CargoTarget { package: text(&package["name"]), name: text(&target["name"]) });
             }
         }
         found
@@ -63,8 +63,8 @@ impl Workspace {
 
 /// Whether a feature enables `wanted`, directly or through others. Cargo rejects cycles of features.
 fn needs(features: &Map<String, Value>, feature: &str, wanted: &str) -> bool {
-    feature == wanted
-        || features.get(feature).is_some_and(|list| items(list).any(|on| needs(features, &text(on), wanted)))
+    let enabled = features.get(feature).into_iter().flat_map(items);
+    feature == wanted || enabled.into_iter().any(|on| needs(features, &text(on), wanted))
 }
 
 /// The elements of a JSON list; none for other values.
@@ -75,18 +75,4 @@ pub fn items(value: &Value) -> impl Iterator<Item = &Value> {
 /// The text of a JSON string; empty for other values.
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn features_that_need_wasm_bindgen_are_not_native() {
-        let features = json!({"default": ["file"], "file": [], "wasm": ["dep:wasm-bindgen"], "indexeddb": ["wasm"], "mongodb": ["dep:mongodb"]});
-        let metadata = json!({"packages": [{"name": "runstate", "features": features}]});
-        assert_eq!(Workspace { metadata }.native_features(), ["file", "mongodb"]);
-    }
 }
