@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { test } from "node:test";
 
+import { IN_FULL } from "../browser/support/full.js";
 import { FOR_NODE, FOR_PAGES, inOneFile } from "./support/bundlers.js";
 import { html, policy, withServer, visit, observe } from "./support/page.js";
 import { project } from "./support/project.js";
@@ -40,13 +41,14 @@ async function copyOutput(t, here) {
 const copyWasm = (here, name, to) => cp(join(here.folder, "node_modules/runstate/dist", name), join(to, name));
 
 for (const { name, build, assets = false } of FOR_NODE) {
-  test(`${name}: the bundle finds the package that is installed`, async (t) => {
+  const options = name === FOR_NODE[0].name ? {} : IN_FULL;
+  test(`${name}: the bundle finds the package that is installed`, options, async (t) => {
     const here = await project(t, { "main.js": esm(IN_NODE) });
     await build(here);
     assert.equal(await here.run("node", "out/main.cjs"), TWICE);
   });
 
-  test(`${name}: the bundle runs with the WebAssembly beside it anywhere`, async (t) => {
+  test(`${name}: the bundle runs with the WebAssembly beside it anywhere`, options, async (t) => {
     const here = await project(t, { "main.js": esm(IN_NODE) });
     await build(here);
     const folder = await copyOutput(t, here);
@@ -55,7 +57,7 @@ for (const { name, build, assets = false } of FOR_NODE) {
   });
 
   if (assets) continue;
-  test(`${name}: without the WebAssembly the error names the remedy`, async (t) => {
+  test(`${name}: without the WebAssembly the error names the remedy`, options, async (t) => {
     const here = await project(t, { "main.js": PRINTING });
     await build(here);
     const folder = await copyOutput(t, here);
@@ -66,7 +68,7 @@ for (const { name, build, assets = false } of FOR_NODE) {
   });
 }
 
-test("a bundle for Node runs in a window of Electron", async (t) => {
+test("a bundle for Node runs in a window of Electron", IN_FULL, async (t) => {
   const here = await project(t, { "main.js": esm(IN_NODE) });
   await FOR_NODE[0].build(here);
   // Such a window has `document` and `require`.
@@ -76,7 +78,8 @@ test("a bundle for Node runs in a window of Electron", async (t) => {
 });
 
 for (const { name, build, assets = false } of FOR_PAGES) {
-  test(`${name}: the script finds the WebAssembly beside it`, async (t) => {
+  const options = name === FOR_PAGES[0].name ? {} : IN_FULL;
+  test(`${name}: the script finds the WebAssembly beside it`, options, async (t) => {
     const here = await project(t, { "index.html": html("/out/main.js", { type: "text/javascript" }), "main.js": esm(IN_PAGE) });
     await build(here);
     if (!assets) for (const file of ["runstate_bg.wasm", "runstate_compiler_bg.wasm"]) await copyWasm(here, file, join(here.folder, "out"));
@@ -84,7 +87,7 @@ for (const { name, build, assets = false } of FOR_PAGES) {
   });
 
   if (assets) continue;
-  test(`${name}: without the WebAssembly the error names the remedy`, async (t) => {
+  test(`${name}: without the WebAssembly the error names the remedy`, options, async (t) => {
     const here = await project(t, { "index.html": html("/out/main.js", { type: "text/javascript" }), "main.js": FAILING });
     await build(here);
     await withServer({ "/": here.folder }, async (url) => {
@@ -97,7 +100,7 @@ for (const { name, build, assets = false } of FOR_PAGES) {
   });
 }
 
-test("a classic worker finds the WebAssembly beside it", async (t) => {
+test("a classic worker finds the WebAssembly beside it", IN_FULL, async (t) => {
   const page = '<!doctype html><title>tour</title><link rel="icon" href="data:,"><script>globalThis.outcome = new Promise((resolve, reject) => { const worker = new Worker("/out/main.js"); worker.onmessage = ({ data }) => resolve(data); worker.onerror = ({ message }) => reject(new Error(message)); });</script>';
   const work = 'tour("memory:").then(async (first) => postMessage([first, await tour("indexeddb:tour")]));';
   const here = await project(t, { "index.html": page, "main.js": esm(work) });
@@ -106,7 +109,7 @@ test("a classic worker finds the WebAssembly beside it", async (t) => {
   await withServer({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
-test("in a blob worker the error names the remedy", async (t) => {
+test("in a blob worker the error names the remedy", IN_FULL, async (t) => {
   const page = '<!doctype html><title>tour</title><link rel="icon" href="data:,"><script>globalThis.outcome = fetch("/out/main.js").then((response) => response.blob()).then((blob) => new Promise((resolve, reject) => { const worker = new Worker(URL.createObjectURL(blob)); worker.onmessage = ({ data }) => resolve(data); worker.onerror = ({ message }) => reject(new Error(message)); }));</script>';
   const here = await project(t, { "index.html": page, "main.js": `${FAILING}\nglobalThis.outcome.then(postMessage);\n` });
   await FOR_PAGES[0].build(here);
@@ -124,14 +127,14 @@ import compiler from "runstate/compiler.wasm";
 `;
 const IN_ONE = slim(`${BYTES}\nconst ready = init(runtime, { compilerWasm: compiler });`, `globalThis.outcome = ready.then(() => tour("memory:")).then(async (first) => [first, await tour("indexeddb:tour")]);`);
 
-test("a bundle with all bytes runs under a strict content security policy", async (t) => {
+test("a bundle with all bytes runs under a strict content security policy", IN_FULL, async (t) => {
   const strict = policy("default-src 'none'; img-src data:; script-src 'self' 'wasm-unsafe-eval'");
   const here = await project(t, { "index.html": html("/out/main.js", { type: "text/javascript", ...strict }), "main.js": IN_ONE });
   await inOneFile(here);
   await withServer({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
-test("`runstate/compiler` compiles by bytes, for `cvm.load` too", async (t) => {
+test("`runstate/compiler` compiles by bytes, for `cvm.load` too", IN_FULL, async (t) => {
   const main = `
 import wasm from "runstate/compiler.wasm";
 import runtime from "runstate/runstate.wasm";
@@ -161,7 +164,7 @@ globalThis.outcome = fetch("/out/main.js").then((response) => response.text()).t
   return globalThis.outcome;
 });</script>`;
 
-test("in a web extension host the remedy that the error names works", async (t) => {
+test("in a web extension host the remedy that the error names works", IN_FULL, async (t) => {
   const failing = await project(t, { "index.html": HOST, "main.js": FAILING });
   await FOR_PAGES[1].build(failing);
   await withServer({ "/": failing.folder }, async (url) => {
@@ -175,7 +178,7 @@ test("in a web extension host the remedy that the error names works", async (t) 
   await withServer({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
-test("in a file: page the remedy that the error names works", async (t) => {
+test("in a file: page the remedy that the error names works", IN_FULL, async (t) => {
   const page = html("out/main.js", { type: "text/javascript" });
   const at = (here) => pathToFileURL(join(here.folder, "index.html")).href;
   const failing = await project(t, { "index.html": page, "main.js": FAILING });

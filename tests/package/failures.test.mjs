@@ -5,6 +5,7 @@ import { truncate, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 
+import { IN_FULL } from "../browser/support/full.js";
 import { html, policy, withServer, observe } from "./support/page.js";
 import { project, tool } from "./support/project.js";
 
@@ -78,7 +79,7 @@ const PAGES = [
 ];
 
 for (const { name, prepare, options, code, retryable = false, message } of PAGES) {
-  test(`opening in a page fails with its reason: ${name}`, async (t) => {
+  test(`opening in a page fails with its reason: ${name}`, name === PAGES[0].name ? {} : IN_FULL, async (t) => {
     const here = await project(t, { "index.html": html("/out/main.js", options), "main.js": FAILING });
     await here.run(tool("esbuild"), "main.js", "--bundle", "--format=esm", "--outdir=out", "--log-level=warning");
     await here.run("cp", "node_modules/runstate/dist/runstate_bg.wasm", "out/");
@@ -161,7 +162,7 @@ for (const [format, main, type] of [
   ["import", 'import { open } from "runstate";\nawait open("file:/dev/null/store");\n', "module"],
   ["require", 'require("runstate").open("file:/dev/null/store");\n', "commonjs"],
 ]) {
-  test(`an uncaught error prints what failed, not the package: ${format}`, async (t) => {
+  test(`an uncaught error prints what failed, not the package: ${format}`, type === "module" ? {} : IN_FULL, async (t) => {
     const here = await project(t, { "main.js": main }, { type });
     const { stderr } = await here.run("node", "main.js").then(() => assert.fail("it opened"), ({ cause }) => cause);
     assert.match(stderr, /RunstateError: .*\/dev\/null\/store/);
@@ -171,7 +172,7 @@ for (const [format, main, type] of [
   });
 }
 
-test("stack traces name the sources", async (t) => {
+test("stack traces name the sources", IN_FULL, async (t) => {
   const main = 'import { open } from "runstate";\nopen("nope:").catch(({ stack }) => console.log(stack));\n';
   const here = await project(t, { "main.js": main });
   assert.match(await here.run("node", "--enable-source-maps", "main.js"), /src\/open\.ts:\d+/);

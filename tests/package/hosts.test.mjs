@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { IN_FULL } from "../browser/support/full.js";
 import { project, tool } from "./support/project.js";
 import { OUTPUT, cjs, esm } from "./support/tour.js";
 
@@ -21,23 +22,23 @@ test("the package works in Node with require", async (t) => {
   assert.equal(await here.run("node", "main.js"), TWICE);
 });
 
-test("the package works in a worker thread of Node", async (t) => {
+test("the package works in a worker thread of Node", IN_FULL, async (t) => {
   const main = 'import { Worker } from "node:worker_threads";\nnew Worker(new URL("./work.js", import.meta.url));\n';
   const here = await project(t, { "main.js": main, "work.js": esm(BOTH) });
   assert.equal(await here.run("node", "main.js"), TWICE);
 });
 
-test("the package works in Deno", async (t) => {
+test("the package works in Deno", IN_FULL, async (t) => {
   const here = await project(t, { "main.js": esm(BOTH) });
   assert.equal(await here.run(tool("deno"), "run", "--quiet", "--no-remote", "--allow-all", "main.js"), TWICE);
 });
 
-test("the package works in Bun", async (t) => {
+test("the package works in Bun", IN_FULL, async (t) => {
   const here = await project(t, { "main.js": esm(BOTH) });
   assert.equal(await here.run(tool("bun"), "run", "main.js"), TWICE);
 });
 
-test("a store written in Node opens in Deno and Bun", async (t) => {
+test("a store written in Node opens in Deno and Bun", IN_FULL, async (t) => {
   const ask = `
     import { open } from "runstate";
     const rs = await open("file:store");
@@ -58,7 +59,7 @@ test("a store written in Node opens in Deno and Bun", async (t) => {
   assert.equal(await here.run(tool("bun"), "run", "bun.js"), "complete node deno bun\n");
 });
 
-test("the package works in Jest with CommonJS", async (t) => {
+test("the package works in Jest with CommonJS", IN_FULL, async (t) => {
   const tests = `
 const { simulated } = require("runstate/testing");
 const { open, RunstateError } = require("runstate");

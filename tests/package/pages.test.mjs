@@ -7,13 +7,14 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 
+import { IN_FULL } from "../browser/support/full.js";
 import { html, withServer, visit } from "./support/page.js";
 import { project, tool } from "./support/project.js";
 import { OUTPUT, esm } from "./support/tour.js";
 
 const IN_PAGE = 'document.title = "ready";\nglobalThis.outcome = tour("memory:").then(async (first) => [first, await tour("indexeddb:tour")]);';
 
-test("the package works in a page of the development server of Vite", async (t) => {
+test("the package works in a page of the development server of Vite", IN_FULL, async (t) => {
   const here = await project(t, { "index.html": html("/main.js"), "main.js": esm(IN_PAGE) });
   const vite = spawn(tool("vite"), ["--host", "127.0.0.1", "--port", "0", "--clearScreen", "false"], { cwd: here.folder, stdio: ["ignore", "pipe", "inherit"] });
   try {
@@ -37,7 +38,7 @@ test("the package works in a page built by Vite", async (t) => {
   await withServer({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
-test("the package works in a page built by esbuild", async (t) => {
+test("the package works in a page built by esbuild", IN_FULL, async (t) => {
   const here = await project(t, { "index.html": html("/out/main.js"), "main.js": esm(IN_PAGE) });
   await here.run(tool("esbuild"), "main.js", "--bundle", "--format=esm", "--splitting", "--outdir=out", "--log-level=warning");
   // esbuild does not process `new URL("…", import.meta.url)`, so its file must be copied beside the bundle.
@@ -60,7 +61,7 @@ test("the package works in a web worker", async (t) => {
   await withServer({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
-test("the package works in a page with an import map and no bundler", async (t) => {
+test("the package works in a page with an import map and no bundler", IN_FULL, async (t) => {
   const map = JSON.stringify({ imports: { runstate: "/node_modules/runstate/dist/browser.js" } });
   const page = html("/main.js", { head: `<script type="importmap">${map}</script>` });
   const here = await project(t, { "index.html": page, "main.js": esm(IN_PAGE) });

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { IN_FULL } from "../browser/support/full.js";
 import { project, tool } from "./support/project.js";
 
 const USE = `
@@ -62,7 +63,7 @@ const config = (module, moduleResolution, { lib = DOM, types = [], noEmit = true
   });
 
 for (const [module, resolution] of [["node16", "node16"], ["nodenext", "nodenext"], ["esnext", "bundler"]]) {
-  test(`types compile with moduleResolution ${resolution}`, async (t) => {
+  test(`types compile with moduleResolution ${resolution}`, resolution === "bundler" ? {} : IN_FULL, async (t) => {
     const files = { "use.ts": USE, "entries.ts": ENTRIES, "tsconfig.json": config(module, resolution) };
     const here = await project(t, files);
     assert.equal(await here.run(tool("tsc"), "--project", "."), "");
@@ -77,21 +78,21 @@ test("types compile in Node with Node's own types", async (t) => {
   assert.equal(await here.run(tool("tsc"), "--project", "."), "");
 });
 
-test("types compile in Node without browser types", async (t) => {
+test("types compile in Node without browser types", IN_FULL, async (t) => {
   const files = { "use.ts": USE, "node.ts": NODE, "entries.ts": ENTRIES, "tsconfig.json": config("node16", "node16", { lib: ["es2022"], types: ["node"] }) };
   const here = await project(t, files, { types: true });
   // `skipLibCheck` is off, because the declarations of the package must compile without browser types too.
   assert.equal(await here.run(tool("tsc"), "--project", ".", "--skipLibCheck", "false"), "");
 });
 
-test("types compile in pages with an older language version", async (t) => {
+test("types compile in pages with an older language version", IN_FULL, async (t) => {
   const files = { "use.ts": USE, "entries.ts": ENTRIES, "tsconfig.json": config("esnext", "bundler", { lib: ["es2022", "dom"] }) };
   const here = await project(t, files);
   assert.equal(await here.run(tool("tsc"), "--project", ".", "--skipLibCheck", "false"), "");
 });
 
 for (const module of ["node16", "nodenext"]) {
-  test(`types compile in CommonJS with module ${module}`, async (t) => {
+  test(`types compile in CommonJS with module ${module}`, IN_FULL, async (t) => {
     const both = `
 import { RunstateError, type Question, type Run } from "runstate";
 import { open } from "runstate/node";
@@ -121,7 +122,7 @@ open("memory:").then(async (rs) => {
 }
 
 /** With `module: commonjs` alone, TypeScript 5 uses an older module resolution that ignores `exports`. */
-test("types compile in CommonJS with module commonjs", async (t) => {
+test("types compile in CommonJS with module commonjs", IN_FULL, async (t) => {
   const main = `
 import { open } from "runstate/node";
 import { RunstateError } from "runstate";

@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
+import { FULL, IN_FULL } from "../browser/support/full.js";
 import { newWorkbench, startServer } from "./support/code-server.js";
 import { Workbench, inBrowser } from "./support/workbench.js";
 
@@ -22,6 +23,7 @@ let bench;
 let server;
 
 before(async () => {
+  if (!FULL) return;
   bench = await newWorkbench(VSIX, FILES);
   server = await startServer(bench);
 });
@@ -105,9 +107,9 @@ async function runAgent(browser) {
   await workbench.screenshot("agent-complete");
 }
 
-test("an agent survives a reload and a kill while an edit waits", () => inBrowser(runAgent));
+test("an agent survives a reload and a kill while an edit waits", IN_FULL, () => inBrowser(runAgent));
 
-test("the tools of an agent are served on the web", async () => {
+test("the tools of an agent are served on the web", IN_FULL, async () => {
   await server.stop();
   await bench.remove();
   bench = await newWorkbench(VSIX, FILES, { host: "web", settings: { "workbench.colorTheme": "Default Light Modern" } });

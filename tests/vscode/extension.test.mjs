@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { kill, launch, newProfile } from "../browser/support/chromium.js";
+import { IN_FULL } from "../browser/support/full.js";
 import { newWorkbench, startServer } from "./support/code-server.js";
 import { Workbench, inBrowser } from "./support/workbench.js";
 
@@ -96,7 +97,7 @@ test("an execution survives a reload and a killed extension host", async () => {
   });
 });
 
-test("a question that another window has answered says so", async () => {
+test("a question that another window has answered says so", IN_FULL, async () => {
   await inBrowser(async (browser) => {
     const first = await Workbench.open(browser, server.url);
     await startTrip(first);
@@ -113,7 +114,7 @@ test("a question that another window has answered says so", async () => {
   });
 });
 
-test("compile errors are shown in the editor, and the program is not run", async () => {
+test("compile errors are shown in the editor, and the program is not run", IN_FULL, async () => {
   await inBrowser(async (browser) => {
     const workbench = await Workbench.open(browser, server.url);
     await workbench.openFile("bad.run.ts");
@@ -124,7 +125,7 @@ test("compile errors are shown in the editor, and the program is not run", async
   });
 });
 
-test("the editor knows the globals of programs when their types are added", async () => {
+test("the editor knows the globals of programs when their types are added", IN_FULL, async () => {
   await inBrowser(async (browser) => {
     const workbench = await Workbench.open(browser, server.url);
     await workbench.openFile("trip.run.ts");
@@ -136,7 +137,7 @@ test("the editor knows the globals of programs when their types are added", asyn
   });
 });
 
-test("an execution is resumed from its program, and its turns are compared", async () => {
+test("an execution is resumed from its program, and its turns are compared", IN_FULL, async () => {
   await inBrowser(async (browser) => {
     const workbench = await Workbench.open(browser, server.url);
     const { page } = workbench;

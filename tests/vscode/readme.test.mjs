@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 import { withBrowser } from "../browser/support/chromium.js";
+import { IN_FULL } from "../browser/support/full.js";
 import { newWorkbench, startServer } from "./support/code-server.js";
 import { Workbench } from "./support/workbench.js";
 
@@ -51,7 +52,7 @@ async function installGreeter(extensions) {
   await writeFile(join(folder, "package.json"), JSON.stringify(MANIFEST));
 }
 
-test("the extension in the readme asks again after its host was killed", async () => {
+test("the extension in the readme asks again after its host was killed", IN_FULL, async () => {
   const bench = await newWorkbench(undefined, { "a.txt": "" });
   await installGreeter(bench.extensions);
   const server = await startServer(bench);

@@ -9,6 +9,7 @@ import { after, before, test } from "node:test";
 
 import { open } from "../../examples/vscode-extension/node_modules/runstate/dist/node.js";
 import { simulated } from "../../examples/vscode-extension/node_modules/runstate/dist/testing-node.js";
+import { FULL, IN_FULL } from "../browser/support/full.js";
 import { newWorkbench, startServer } from "./support/code-server.js";
 import { Workbench, inBrowser } from "./support/workbench.js";
 
@@ -22,6 +23,7 @@ let bench;
 let server;
 
 before(async () => {
+  if (!FULL) return;
   bench = await newWorkbench(VSIX, { "trip.run.ts": TRIP });
   await mkdir(join(bench.folder, SECOND));
   await addSilentSession(join(bench.user, "User/globalStorage/runstate.runstate-vscode/store"));
@@ -54,7 +56,7 @@ function session(workbench, project, state) {
   return workbench.page.locator(`.sidebar .monaco-list-row:has-text("${project}"):has-text("${state}")`).first();
 }
 
-test("the session of a window that is gone continues in another one", async () => {
+test("the session of a window that is gone continues in another one", IN_FULL, async () => {
   await inBrowser(async (browser) => {
     const second = await Workbench.open(browser, server.urlOf(join(bench.folder, SECOND)));
     await second.showTree();

@@ -9,6 +9,7 @@ use std::path::Path;
 use super::report::StepContext;
 use super::tools::{DENY, SHEAR, TYPOS};
 use crate::error::XtaskError;
+use crate::package::{PAGE_FEATURES, WASM_PACKAGES};
 use crate::process::ProgramCall;
 use crate::suite::ALL_ARGS;
 use crate::tools;
@@ -46,13 +47,11 @@ pub fn with_lints(call: ProgramCall, step: &mut StepContext) -> Result<ProgramCa
     Ok(call.env("RUSTC_WORKSPACE_WRAPPER", compiler).env("CLIPPY_ARGS", "-Dwarnings"))
 }
 
-/// Checks the library without features and with each native feature alone, and the command line as the README builds it. The build of the package
-/// checks the features of each WebAssembly module. `cargo hack` is not used: it checks a workspace's default members instead of its root package.
+/// Checks the library without features and with each one alone, and the command line as the README builds it. The build of the package checks the
+/// features of each WebAssembly module. `cargo hack` is not used: it checks a workspace's default members instead of its root package.
 pub fn features(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
-    let alone = ProgramCall::cargo("check --package runstate --no-default-features");
-    with_lints(alone, step)?.run(step)?;
-    for feature in workspace.native_features() {
-        let call = ProgramCall::cargo("check --package runstate --no-default-features --features").arg(&feature);
+    for feature in std::iter::once("").chain(workspace.features()) {
+        let call = ProgramCall::cargo("check --package runstate --no-default-features --features").arg(feature);
         with_lints(call, step)?.run(step)?;
     }
     let defaults = ProgramCall::cargo("check --package runstate --package runstate-cli --all-targets");
@@ -69,23 +68,23 @@ pub fn check_unused(step: &mut StepContext) -> Result<(), XtaskError> {
     ProgramCall::new(tools::subcommand(&SHEAR, step)?).words("shear --deny-warnings --locked --offline").run(step)
 }
 
-/// Checks that the dependency tree of a page contains no command line, compiler or native runtime.
+/// Checks that the dependency tree of a page contains no command line, compiler or native runtime. Rexie uses tokio's channels, not its runtime.
 pub fn check_wasm_tree(step: &mut StepContext) -> Result<(), XtaskError> {
-    let words = format!("--target {} --no-default-features --features wasm", tools::WASM_TARGET);
-    check_absent(&words, &["clap", "oxc", "tokio"], step)?;
-    // With all features. A page has no sockets. Rexie uses tokio's channels, not its runtime.
-    let words = format!("--target {} --all-features", tools::WASM_TARGET);
+    let words = format!("{} --target {} --no-default-features", WASM_PACKAGES[0], tools::WASM_TARGET);
+    check_absent(&format!("{words} --features {PAGE_FEATURES}"), &["clap", "oxc", "mio", "socket2"], step)?;
+    // With all features.
+    let words = format!("{} --target {} --all-features", WASM_PACKAGES[0], tools::WASM_TARGET);
     check_absent(&words, &["clap", "mio", "mongodb", "socket2", "tokio-postgres"], step)
 }
 
 /// Checks that the dependency tree of a program that links the library contains no command line, compiler or database driver.
 pub fn check_native_tree(step: &mut StepContext) -> Result<(), XtaskError> {
-    check_absent("--no-default-features --features file", &["clap", "oxc", "mongodb", "tokio-postgres"], step)
+    check_absent("runstate --no-default-features --features file", &["clap", "oxc", "mongodb", "tokio-postgres"], step)
 }
 
 /// Checks that a tree has no crate of these families. The family `oxc` has `oxc` and `oxc_parser`, not `oxcart`.
 fn check_absent(words: &str, families: &[&str], step: &mut StepContext) -> Result<(), XtaskError> {
-    let call = ProgramCall::cargo("tree -p runstate --edges normal --prefix none --format {p}").words(words);
+    let call = ProgramCall::cargo("tree --edges normal --prefix none --format {p} --package").words(words);
     let tree = call.output()?;
     let belongs = |name: &str, family: &str| {
         name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']))
@@ -98,6 +97,6 @@ fn check_absent(words: &str, families: &[&str], step: &mut StepContext) -> Resul
         step.say(format_args!("{words}: none of {}", families.join(", ")));
         return Ok(());
     }
-    let line = |name| format!("{name} is a dependency of runstate with {words}");
+    let line = |name| format!("{name} is a dependency of {words}");
     Err(XtaskError::RuleViolated(found.into_iter().map(line).collect()))
 }

@@ -46,17 +46,13 @@ impl XtaskError {
 
     /// Combines the results of independent attempts. A failure takes precedence over missing tools. All missing tools are named.
     pub fn combine(attempts: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
-        let errors = attempts.into_iter().filter_map(Result::err);
-        errors.reduce(Self::merge).map_or(Ok(()), Err)
-    }
-
-    fn merge(self, other: Self) -> Self {
-        match (self, other) {
+        let merge = |one, other| match (one, other) {
             (Self::Missing { what, why }, Self::Missing { what: also, why: because }) => {
                 Self::Missing { what: format!("{what}, {also}"), why: format!("{why}; {because}") }
             }
             (Self::Missing { .. }, failed) => failed,
             (failed, _) => failed,
-        }
+        };
+        attempts.into_iter().filter_map(Result::err).reduce(merge).map_or(Ok(()), Err)
     }
 }

@@ -1,4 +1,4 @@
-//! The steps of `cargo xtask test`: their order, and the resources that they lock. The longest chains of steps are listed first, because earlier steps
+//! The steps of `cargo xtask test`: their order, and what they wait for. The longest chains of steps are listed first, because earlier steps
 //! are preferred.
 
 use super::tools::{DENY, MONGOD, NEXTEST, SHEAR, TYPOS};
@@ -6,7 +6,7 @@ use crate::args::Length;
 use crate::error::XtaskError;
 use crate::package::PackageBuild;
 use crate::report::RunReport;
-use crate::schedule::{Lock, ScheduledStep};
+use crate::schedule::ScheduledStep;
 use crate::suite::{Suite, TestSelection};
 use crate::workspace::Workspace;
 use crate::{checks, extension, generate, mutations, package, schedule, tools};
@@ -26,15 +26,20 @@ pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) ->
         Length::Short => (PACKAGE, test_packed),
         Length::Full => (SHIPPED, &package::packed(workspace)),
     };
-    let mut steps = tool_steps(workspace);
-    steps.extend([
+    // The package is tested in browsers, which mostly wait, while the native tests are built.
+    let mut steps = vec![
+        ScheduledStep::new(WASM, package::build_wasm).after(&["tools: toolchain"]).builds(),
         ScheduledStep::new(TESTS, |step| suite.build(TestSelection::All, step))
             .after(&["tools: wheels", "tools: toolchain"])
-            .locks(&[Lock::Build]),
-        ScheduledStep::new(WASM, package::build_wasm).after(&["tools: toolchain"]).locks(&[Lock::Build]),
-        ScheduledStep::new(PACKAGE, |step| package::build_for_tests(workspace, step))
-            .after(&[WASM, "tools: wasm-bindgen", "tools: npm packages"])
-            .locks(&[Lock::Package]),
+            .builds(),
+    ];
+    steps.extend(tool_steps(workspace));
+    steps.extend([
+        ScheduledStep::new(PACKAGE, |step| package::build_for_tests(workspace, step)).after(&[
+            WASM,
+            "tools: wasm-bindgen",
+            "tools: npm packages",
+        ]),
         ScheduledStep::new("tests", |step| suite.run(TestSelection::All, step)).after(&[TESTS, PACKAGE]),
         ScheduledStep::new("demo page", |step| package::build_demo_page(test_packed, step)).after(&[PACKAGE]),
         ScheduledStep::new("demo page: tests", package::test_demo_page).after(&["demo page"]),
@@ -51,19 +56,15 @@ pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) ->
             "tools: Debian packages",
             "tools: wasm-bindgen",
         ]),
-        ScheduledStep::new("doc tests, documentation", |step| suite.documentation(step))
-            .after(&[TESTS])
-            .locks(&[Lock::Build]),
+        ScheduledStep::new("doc tests, documentation", |step| suite.documentation(step)).after(&[TESTS]).builds(),
     ]);
     steps.extend(check_steps(workspace, TESTS));
     if length == Length::Full {
         steps.extend([
             ScheduledStep::new(SHIPPED, |step| package::build_shipped(workspace, PackageBuild::Checked, step))
                 .after(&[PACKAGE])
-                .locks(&[Lock::Package]),
-            ScheduledStep::new("mutations", |step| mutations::run(workspace, step))
-                .after(&["tests"])
-                .locks(&[Lock::Build]),
+                .builds(),
+            ScheduledStep::new("mutations", |step| mutations::run(workspace, step)).after(&["tests"]).builds(),
         ]);
         steps.extend(full_check_steps(workspace));
     }
@@ -74,7 +75,7 @@ pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) ->
 pub fn run_checks(workspace: &Workspace, report: &mut RunReport) -> Result<(), XtaskError> {
     let mut steps = full_check_steps(workspace);
     steps.extend(check_steps(workspace, LINTS));
-    steps.push(ScheduledStep::new(WASM, package::build_wasm).locks(&[Lock::Build]));
+    steps.push(ScheduledStep::new(WASM, package::build_wasm).builds());
     schedule::run(steps, &workspace.target().join("xtask"), report)
 }
 
@@ -83,9 +84,7 @@ fn check_steps<'a>(workspace: &'a Workspace, build: &'static str) -> Vec<Schedul
     vec![
         ScheduledStep::new("format", checks::format),
         ScheduledStep::new("spelling", checks::spelling),
-        ScheduledStep::new("generated files", |step| generate::client(workspace, true, step))
-            .after(&[build])
-            .locks(&[Lock::Build]),
+        ScheduledStep::new("generated files", |step| generate::client(workspace, true, step)).after(&[build]).builds(),
         ScheduledStep::new("lock file", checks::lock_file),
         ScheduledStep::new("dependencies: wasm", checks::check_wasm_tree),
         ScheduledStep::new("dependencies: library", checks::check_native_tree),
@@ -97,8 +96,8 @@ fn check_steps<'a>(workspace: &'a Workspace, build: &'static str) -> Vec<Schedul
 /// The checks of what the tests do not build: benches, examples, other sets of features.
 fn full_check_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
     vec![
-        ScheduledStep::new(LINTS, checks::native_lints).locks(&[Lock::Build]),
-        ScheduledStep::new("features", |step| checks::features(workspace, step)).after(&[LINTS]).locks(&[Lock::Build]),
+        ScheduledStep::new(LINTS, checks::native_lints).builds(),
+        ScheduledStep::new("features", |step| checks::features(workspace, step)).after(&[LINTS]).builds(),
     ]
 }
 

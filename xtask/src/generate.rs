@@ -20,7 +20,7 @@ pub fn client(workspace: &Workspace, check: bool, step: &mut StepContext) -> Res
     let description = workspace.target().join("description.json");
     let text = describe(workspace, "", step)?;
     std::fs::write(&description, text).map_err(XtaskError::file(&description))?;
-    let call = ProgramCall::new("node").arg("pkg/scripts/client.mjs").arg(&description.to_string_lossy());
+    let call = ProgramCall::new("node").arg("pkg/scripts/client.mjs").arg(&description);
     let (text, path) = (call.output()?, PathBuf::from(CLIENT));
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     if committed == text {

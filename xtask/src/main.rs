@@ -47,6 +47,7 @@ fn main() -> ExitCode {
 fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
     let workspace = Workspace::find()?;
     let mut report = RunReport::new();
+    let length = |full| if full { Length::Full } else { Length::Short };
     // Only the times of complete runs are comparable.
     let kind = match &request {
         XtaskCommand::Test { quick: true, .. } => Some("test --quick"),
@@ -56,12 +57,9 @@ fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
     };
     match request {
         XtaskCommand::Test { quick: true, .. } => gate::run_quick(&workspace, &mut report)?,
-        XtaskCommand::Test { full, filter, .. } => {
-            let length = if full { Length::Full } else { Length::Short };
-            match filter {
-                Some(filter) => gate::run_filtered(&workspace, length, &filter, &mut report)?,
-                None => gate::run_all(&workspace, length, &mut report)?,
-            }
+        XtaskCommand::Test { full, filter: None, .. } => gate::run_all(&workspace, length(full), &mut report)?,
+        XtaskCommand::Test { full, filter: Some(filter), .. } => {
+            gate::run_filtered(&workspace, length(full), &filter, &mut report)?;
         }
         XtaskCommand::Lint => gate::run_checks(&workspace, &mut report)?,
         XtaskCommand::Generate { check } => {

@@ -21,7 +21,10 @@ use crate::workspace::Workspace;
 
 /// The packages of the workspace that become WebAssembly: the runtime, then the compiler, if it is a module of its own. `pkg/scripts/wasm.mjs` has
 /// the same names in `RUNTIME` and `COMPILER`.
-const WASM_PACKAGES: &[&str] = &["runstate"];
+pub const WASM_PACKAGES: &[&str] = &["runstate"];
+
+/// The features of the runtime for pages, as `MODULES` in `pkg/scripts/wasm.mjs`.
+pub const PAGE_FEATURES: &str = "wasm,indexeddb";
 
 /// The package with the tests that run in a page.
 const PAGE_TESTS_PACKAGE: &str = "runstate";
@@ -52,7 +55,7 @@ pub enum PackageBuild {
 const LAST_BUILD_OUTPUT: &str = "pkg/dist/types/index.d.ts";
 
 /// The parts of `pkg` that the tests use.
-const TEST_PACKAGE_PARTS: [&str; 5] = ["build", "dist", "package.json", "src", "test"];
+const TEST_PACKAGE_PARTS: &str = "pkg/build pkg/dist pkg/package.json pkg/src pkg/test";
 
 /// Builds the package into `pkg`.
 pub fn build(workspace: &Workspace, form: PackageBuild, step: &mut StepContext) -> Result<(), XtaskError> {
@@ -65,7 +68,7 @@ pub fn build(workspace: &Workspace, form: PackageBuild, step: &mut StepContext) 
         PackageBuild::ForTests => {
             let folder = workspace.target().join(tools::WASM_TARGET).join("debug");
             let modules = WASM_PACKAGES.iter().map(|name| folder.join(name.replace('-', "_")).with_extension("wasm"));
-            let call = modules.fold(call.arg("--test"), |call, module| call.arg(&module.to_string_lossy()));
+            let call = modules.fold(call.arg("--test"), |call, module| call.arg(&module));
             call.run(step)
         }
         PackageBuild::Shipped => call.run(step),
@@ -82,12 +85,9 @@ pub fn build_for_tests(workspace: &Workspace, step: &mut StepContext) -> Result<
     let _ = fs::remove_file(&packed);
     build(workspace, PackageBuild::ForTests, step)?;
     fs::create_dir_all(&folder).map_err(XtaskError::file(&folder))?;
-    for name in TEST_PACKAGE_PARTS {
-        let call = ProgramCall::new("cp").arg("-r").arg(&format!("pkg/{name}"));
-        call.arg(&folder.to_string_lossy()).run(step)?;
-    }
+    ProgramCall::new("cp").words("-r").words(TEST_PACKAGE_PARTS).arg(&folder).run(step)?;
     let tools = std::env::current_dir().unwrap_or_default().join("pkg/node_modules");
-    ProgramCall::new("ln").arg("-s").arg(&tools.to_string_lossy()).arg(&folder.to_string_lossy()).run(step)?;
+    ProgramCall::new("ln").arg("-s").arg(&tools).arg(&folder).run(step)?;
     pack(&packed, step)
 }
 
@@ -120,9 +120,8 @@ pub fn packed(workspace: &Workspace) -> PathBuf {
 fn pack(to: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
     let staging = to.with_extension("packing");
     create_empty_folder(&staging)?;
-    let call =
-        ProgramCall::new("npm").words("pack ./pkg --ignore-scripts --pack-destination").arg(&staging.to_string_lossy());
-    let name = call.output()?;
+    let name =
+        ProgramCall::new("npm").words("pack ./pkg --ignore-scripts --pack-destination").arg(&staging).output()?;
     let from = staging.join(name.trim());
     fs::rename(&from, to).and_then(|()| fs::remove_dir_all(&staging)).map_err(XtaskError::file(&from))?;
     step.say(to.display());
@@ -145,16 +144,14 @@ fn remove_folder(folder: &Path) -> Result<(), XtaskError> {
 /// Runs the conformance suite in Node, over `node:fs`.
 pub fn test_conformance(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     require_built(&test_packed(workspace))?;
-    let folder = test_folder(workspace);
-    let script = ProgramCall::new("node").arg("tests/node/conformance.mjs").arg(&folder.to_string_lossy());
+    let script = ProgramCall::new("node").arg("tests/node/conformance.mjs").arg(test_folder(workspace));
     script.read_lines(step, |step, line| step.count(TestTally::from_libtest(line).unwrap_or_default()))
 }
 
 /// Runs the package's own tests.
 pub fn test_package(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
-    let folder = test_folder(workspace).join("test");
     require_built(&test_packed(workspace))?;
-    run_node_tests(&folder, &[], Length::Short, step)
+    run_node_tests(&test_folder(workspace).join("test"), &[], Length::Short, step)
 }
 
 /// Tests a packed package in fresh projects. The short form has a project of each area, the full one of every kind.
@@ -177,8 +174,11 @@ pub fn test_in_browser(workspace: &Workspace, step: &mut StepContext) -> Result<
 
 /// Checks that the step of a packed package has succeeded. The report has its reason if not.
 fn require_built(packed: &Path) -> Result<(), XtaskError> {
-    let why = || "the step that builds it did not succeed".to_owned();
-    packed.is_file().then_some(()).ok_or_else(|| XtaskError::Missing { what: packed.display().to_string(), why: why() })
+    if packed.is_file() {
+        return Ok(());
+    }
+    let why = "the step that builds it did not succeed".to_owned();
+    Err(XtaskError::Missing { what: packed.display().to_string(), why })
 }
 
 /// Builds the demo page with a packed package.
@@ -202,8 +202,8 @@ pub fn unpack(packed: &Path, to: &Path, step: &mut StepContext) -> Result<(), Xt
         fs::remove_file(to).map_err(XtaskError::file(to))?;
     }
     create_empty_folder(to)?;
-    let call = ProgramCall::new("tar").words("--extract --strip-components=1 --file").arg(&packed.to_string_lossy());
-    call.arg("--directory").arg(&to.to_string_lossy()).run(step)
+    let call = ProgramCall::new("tar").words("--extract --strip-components=1 --file").arg(packed);
+    call.arg("--directory").arg(to).run(step)
 }
 
 /// Runs the test files of a folder, one after the other: browsers and installations use both cores. `environment` has paths for the tests.
@@ -229,21 +229,11 @@ pub fn read_node_output(step: &mut StepContext, group: &str, line: &str) {
 
 /// Returns the files `*.test.mjs` of a folder, sorted by name.
 fn test_files(folder: &Path) -> Result<Vec<String>, XtaskError> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(XtaskError::file(folder))? {
-        let name = entry.map_err(XtaskError::file(folder))?.path().to_string_lossy().into_owned();
-        if name.ends_with(".test.mjs") {
-            files.push(name);
-        }
-    }
+    let entries = fs::read_dir(folder).map_err(XtaskError::file(folder))?.filter_map(Result::ok);
+    let paths = entries.map(|entry| entry.path().to_string_lossy().into_owned());
+    let mut files: Vec<String> = paths.filter(|path| path.ends_with(".test.mjs")).collect();
     files.sort();
-    if files.is_empty() {
-        return Err(XtaskError::rule(format!(
-            "{} has no file *.test.mjs; every test folder needs one",
-            folder.display()
-        )));
-    }
-    Ok(files)
+    if files.is_empty() { Err(XtaskError::rule(format!("{} has no *.test.mjs", folder.display()))) } else { Ok(files) }
 }
 
 /// The folders, in order of dependency.
@@ -275,9 +265,7 @@ pub fn install_npm_packages(folder: &str, step: &mut StepContext) -> Result<(), 
 /// Lints and builds the modules with all features, and the tests that run in a page.
 pub fn build_wasm(step: &mut StepContext) -> Result<(), XtaskError> {
     tools::wasm_target(step)?;
-    let call = with_wasm_args(ProgramCall::cargo("build --lib"));
-    let call = INDEXEDDB_PAGES.iter().fold(call, |call, name| call.words("--test").arg(name));
-    with_lints(call, step)?.run(step)
+    wasm_call("build --lib", step)?.run(step)
 }
 
 /// Runs the conformance suite of IndexedDB in pages of Chromium.
@@ -285,30 +273,28 @@ pub fn test_indexeddb_pages(workspace: &Workspace, step: &mut StepContext) -> Re
     tools::chromium(step)?;
     tools::wasm_target(step)?;
     let runner = tools::wasm_bindgen(workspace, step)?.with_file_name("wasm-bindgen-test-runner");
-    let call = with_wasm_args(ProgramCall::cargo("test --no-fail-fast"));
-    let call = INDEXEDDB_PAGES.iter().fold(call, |call, name| call.words("--test").arg(name));
-    let call = with_lints(call, step)?.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner);
+    let call = wasm_call("test --no-fail-fast", step)?.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
     let call = call.env("CHROMEDRIVER", tools::find_in_path(Path::new(tools::CHROMEDRIVER))?);
-    let mut programs = 0;
-    let result = call.read_lines(step, |step, line| {
+    let mut pages = 0;
+    call.read_lines(step, |step, line| {
         let tally = TestTally::from_libtest(line).unwrap_or_default();
-        programs += usize::from(tally.passed > 0);
+        pages += usize::from(tally.passed > 0);
         step.count(tally);
-    });
-    result?;
-    if programs < INDEXEDDB_PAGES.len() {
+    })?;
+    if pages < INDEXEDDB_PAGES.len() {
         return Err(XtaskError::rule("a page ran no test; the log has the output of the browser"));
     }
     Ok(())
 }
 
-/// Uses the same packages, features and profile each time, so that nothing is built twice. The development profile shares compiled macros with native
-/// builds.
-fn with_wasm_args(call: ProgramCall) -> ProgramCall {
+/// Uses the same packages, targets, features and profile each time, so that nothing is built twice. The development profile shares compiled macros with
+/// native builds.
+fn wasm_call(words: &str, step: &mut StepContext) -> Result<ProgramCall, XtaskError> {
     let mut packages: Vec<&str> = WASM_PACKAGES.iter().copied().chain([PAGE_TESTS_PACKAGE]).collect();
     packages.dedup();
+    let call = ProgramCall::cargo(words).words("--all-features --target").arg(tools::WASM_TARGET);
     let call = packages.into_iter().fold(call, |call, name| call.arg("--package").arg(name));
-    call.words("--all-features --target").arg(tools::WASM_TARGET)
+    with_lints(INDEXEDDB_PAGES.iter().fold(call, |call, name| call.arg("--test").arg(name)), step)
 }
 
 /// Builds and serves the page. The server prints its address.

@@ -40,11 +40,11 @@ impl PostgresServer {
         let server = Server::start(&KIND, step, |folder, port, step| {
             let data = folder.join("data");
             if is_root()? {
-                ProgramCall::new("chown").arg(SYSTEM_USER).arg(&folder.to_string_lossy()).run(step)?;
+                ProgramCall::new("chown").arg(SYSTEM_USER).arg(folder).run(step)?;
             }
             let initdb = as_system_user(&programs.join("initdb"))?;
             let initdb = initdb.words("--auth=trust --encoding=UTF8 --no-locale --no-sync --username").arg(USER);
-            initdb.arg("--pgdata").arg(&data.to_string_lossy()).folder(Path::new("/")).output()?;
+            initdb.arg("--pgdata").arg(&data).folder(Path::new("/")).output()?;
             let mut command = as_system_user(&programs.join("postgres"))?.into_command();
             command.args(SETTINGS.split_whitespace()).arg("-D").arg(&data).arg("-k").arg(folder);
             command.args(["-h", "127.0.0.1", "-p"]).arg(port.to_string());
@@ -74,7 +74,7 @@ fn is_root() -> Result<bool, XtaskError> {
 fn as_system_user(program: &Path) -> Result<ProgramCall, XtaskError> {
     Ok(if is_root()? {
         let call = ProgramCall::new("setpriv").words("--clear-groups --regid=nogroup --reuid").arg(SYSTEM_USER);
-        call.arg(&program.to_string_lossy())
+        call.arg(program)
     } else {
         ProgramCall::new(program)
     })

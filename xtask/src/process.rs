@@ -48,9 +48,9 @@ impl ProgramCall {
         self
     }
 
-    pub fn arg(mut self, arg: &str) -> Self {
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.shown.push(' ');
-        self.shown.push_str(arg);
+        self.shown.push_str(&arg.as_ref().to_string_lossy());
         self.command.arg(arg);
         self
     }
@@ -91,32 +91,19 @@ impl ProgramCall {
 
     /// Like [`ProgramCall::run`], and also passes each line of stdout to `read`.
     pub fn read_lines(
-        self,
-        step: &mut StepContext,
-        mut read: impl FnMut(&mut StepContext, &str),
-    ) -> Result<(), XtaskError> {
-        self.read_lines_without_echo(step, |step, line| {
-            step.say(line);
-            read(step, line);
-        })
-    }
-
-    /// Passes each line of stdout to `read`, which prints the lines for people.
-    pub fn read_lines_without_echo(
         mut self,
         step: &mut StepContext,
         mut read: impl FnMut(&mut StepContext, &str),
     ) -> Result<(), XtaskError> {
         self.print_command(step);
         let child = step.stdio().and_then(|err| self.command.stdout(Stdio::piped()).stderr(err).spawn());
-        let mut child = match child {
-            Ok(child) => child,
-            Err(source) => return Err(XtaskError::Start { call: self.shown, source }),
-        };
+        let mut child = child.map_err(|source| XtaskError::Start { call: self.shown.clone(), source })?;
         if let Some(stdout) = child.stdout.take() {
             // Output of tests may not be valid UTF-8. Reading continues after it.
             for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-                read(step, &String::from_utf8_lossy(&line));
+                let line = String::from_utf8_lossy(&line);
+                step.say(&line);
+                read(step, &line);
             }
         }
         let status = wait(child, step);

@@ -212,7 +212,7 @@ impl RunReport {
 }
 
 /// The last `count` lines of a log.
-fn last_lines(log: &[u8], count: usize) -> String {
+pub fn last_lines(log: &[u8], count: usize) -> String {
     let text = String::from_utf8_lossy(log);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
@@ -224,7 +224,8 @@ fn seconds(duration: Duration) -> String {
 
 /// A running step. Steps may run concurrently, so each has its own log.
 pub struct StepContext {
-    log: StepLog,
+    /// The file of the log, which is shown when the step has ended; `None` is the caller's stdout.
+    log: Option<(File, PathBuf)>,
     /// The processor time of the programs that it called.
     pub processor: Duration,
     pub skips: Vec<Skip>,
@@ -232,18 +233,11 @@ pub struct StepContext {
     pub tests: Vec<TestTime>,
 }
 
-/// The destination of a step's output.
-enum StepLog {
-    /// The caller's stdout.
-    Terminal,
-    /// A file, which is shown when the step has ended.
-    File(File, PathBuf),
-}
-
 impl StepContext {
     /// A step that writes to stdout.
     pub fn on_terminal() -> Self {
-        Self::new(StepLog::Terminal)
+        let (skips, tests) = (Vec::new(), Vec::new());
+        Self { log: None, processor: Duration::ZERO, skips, tally: TestTally::default(), tests }
     }
 
     /// A step that writes to a new file at `path`.
@@ -251,42 +245,32 @@ impl StepContext {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(XtaskError::file(folder))?;
         }
-        Ok(Self::new(StepLog::File(File::create(path).map_err(XtaskError::file(path))?, path.to_owned())))
-    }
-
-    fn new(log: StepLog) -> Self {
-        let (skips, tests) = (Vec::new(), Vec::new());
-        Self { log, processor: Duration::ZERO, skips, tally: TestTally::default(), tests }
+        let file = File::create(path).map_err(XtaskError::file(path))?;
+        Ok(Self { log: Some((file, path.to_owned())), ..Self::on_terminal() })
     }
 
     /// Writes one line. If the log cannot be written (a full disk), the line is lost, but the step continues.
     pub fn say(&mut self, line: impl Display) {
         match &mut self.log {
-            StepLog::Terminal => println!("{line}"),
-            StepLog::File(file, _) => drop(writeln!(file, "{line}")),
+            None => println!("{line}"),
+            Some((file, _)) => drop(writeln!(file, "{line}")),
         }
     }
 
     /// Stdout or stderr of a child. Both go to the log of the step, so that their order is kept.
     pub fn stdio(&self) -> io::Result<Stdio> {
         match &self.log {
-            StepLog::Terminal => Ok(io::stdout().into()),
-            StepLog::File(file, _) => Ok(file.try_clone()?.into()),
+            None => Ok(io::stdout().into()),
+            Some((file, _)) => Ok(file.try_clone()?.into()),
         }
     }
 
-    /// The file of the log; `None` if the step writes to stdout.
     fn path(&self) -> Option<&Path> {
-        match &self.log {
-            StepLog::Terminal => None,
-            StepLog::File(_, path) => Some(path),
-        }
+        self.log.as_ref().map(|(_, path)| path.as_path())
     }
 
     pub fn skip(&mut self, skip: Skip) {
-        if !self.skips.contains(&skip) {
-            self.skips.push(skip);
-        }
+        self.skips.push(skip);
     }
 
     pub fn count(&mut self, tally: TestTally) {

@@ -1,4 +1,4 @@
-//! Runs steps concurrently. A step starts when the steps it depends on have ended and its locks are free. So both cores are busy while one compiler
+//! Runs steps concurrently. A step starts when the steps it depends on have ended, and while no other one builds if it builds. So both cores are busy while one compiler
 //! runs on a single thread or a test waits for a server.
 
 use std::collections::BTreeSet;
@@ -13,28 +13,19 @@ use crate::report::{GateStepEvent, RunReport};
 /// Maximum number of concurrent steps. More would only compete for memory and cores.
 const CONCURRENCY: usize = 2;
 
-/// A resource that one step at a time can use. Cargo would make a second step wait, and that step would occupy a slot meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lock {
-    /// Artifacts in the target folder. Builds of WebAssembly lock those of native macros too.
-    Build,
-    /// `pkg/build` and `pkg/dist`.
-    Package,
-}
-
 type StepFn<'a> = Box<dyn FnOnce(&mut StepContext) -> Result<(), XtaskError> + Send + 'a>;
 
 /// A step to run.
 pub struct ScheduledStep<'a> {
     name: &'static str,
     after: Vec<&'static str>,
-    locks: Vec<Lock>,
+    builds: bool,
     act: StepFn<'a>,
 }
 
 impl<'a> ScheduledStep<'a> {
     pub fn new(name: &'static str, act: impl FnOnce(&mut StepContext) -> Result<(), XtaskError> + Send + 'a) -> Self {
-        Self { name, after: Vec::new(), locks: Vec::new(), act: Box::new(act) }
+        Self { name, after: Vec::new(), builds: false, act: Box::new(act) }
     }
 
     /// Starts this step when these have ended, with success or not.
@@ -43,9 +34,9 @@ impl<'a> ScheduledStep<'a> {
         self
     }
 
-    /// Prevents other steps that lock one of these from running at the same time.
-    pub fn locks(mut self, locks: &[Lock]) -> Self {
-        self.locks.extend(locks);
+    /// Runs this step while no other one builds. Cargo would make it wait for artifacts in the target folder, and it would occupy a slot meanwhile.
+    pub fn builds(mut self) -> Self {
+        self.builds = true;
         self
     }
 }
@@ -69,7 +60,7 @@ pub fn run(tasks: Vec<ScheduledStep<'_>>, logs: &Path, report: &mut RunReport) -
 /// Runs one step after the other until none is left.
 fn run_worker(plan: &Mutex<StepSchedule<'_>>, ended: &Condvar, logs: &Path, events: Sender<GateStepEvent>) {
     while let Some(task) = wait_for_next(plan, ended) {
-        let ScheduledStep { name, locks, act, .. } = task;
+        let ScheduledStep { name, builds, act, .. } = task;
         // Sending fails only if the report has failed. The steps run to their end in that case too.
         let _ = events.send(GateStepEvent::Started(name));
         let file = logs.join(format!("{}.log", name.replace([' ', ':', ','], "-").replace("--", "-")));
@@ -81,7 +72,7 @@ fn run_worker(plan: &Mutex<StepSchedule<'_>>, ended: &Condvar, logs: &Path, even
             Err(error) => (StepContext::on_terminal(), Err(error)),
         };
         let _ = events.send(GateStepEvent::Ended(name, step, result));
-        lock(plan).end(name, &locks);
+        lock(plan).end(name, builds);
         ended.notify_all();
     }
 }
@@ -106,7 +97,7 @@ fn lock<'p, 'a>(plan: &'p Mutex<StepSchedule<'a>>) -> MutexGuard<'p, StepSchedul
 
 struct StepSchedule<'a> {
     waiting: Vec<ScheduledStep<'a>>,
-    locked: BTreeSet<Lock>,
+    building: bool,
     ended: BTreeSet<&'static str>,
 }
 
@@ -119,7 +110,7 @@ impl<'a> StepSchedule<'a> {
             let before = left.len();
             left.retain(|task| !(task.after.iter().all(|name| known.contains(name)) && known.insert(task.name)));
             if left.is_empty() {
-                return Ok(Self { waiting, locked: BTreeSet::new(), ended: BTreeSet::new() });
+                return Ok(Self { waiting, building: false, ended: BTreeSet::new() });
             }
             if left.len() == before {
                 let stuck =
@@ -129,20 +120,20 @@ impl<'a> StepSchedule<'a> {
         }
     }
 
-    /// Records that a step has ended, and frees its locks.
-    fn end(&mut self, name: &'static str, locks: &[Lock]) {
+    /// Records that a step has ended.
+    fn end(&mut self, name: &'static str, builds: bool) {
         self.ended.insert(name);
-        self.locked.retain(|lock| !locks.contains(lock));
+        self.building &= !builds;
     }
 
-    /// Removes the first step that can start, and takes its locks.
+    /// Removes the first step that can start.
     fn take(&mut self) -> Option<ScheduledStep<'a>> {
-        let at = self.waiting.iter().position(|task| {
-            task.after.iter().all(|name| self.ended.contains(name))
-                && task.locks.iter().all(|lock| !self.locked.contains(lock))
-        })?;
+        let can_start = |task: &ScheduledStep| {
+            task.after.iter().all(|name| self.ended.contains(name)) && !(task.builds && self.building)
+        };
+        let at = self.waiting.iter().position(can_start)?;
         let task = self.waiting.remove(at);
-        self.locked.extend(&task.locks);
+        self.building |= task.builds;
         Some(task)
     }
 }
@@ -152,23 +143,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_that_cannot_end_is_refused() {
+    fn a_step_waits_for_the_steps_it_names_and_for_another_build() {
         let step = |name, after: &[&'static str]| ScheduledStep::new(name, |_| Ok(())).after(after);
-        let refused = |steps| StepSchedule::new(steps).err().unwrap().to_string();
-        assert!(refused(vec![step("a", &["b"])]).contains("step `a`"));
-        assert!(refused(vec![step("a", &["b"]), step("b", &["a"])]).contains("step `b`"));
-        assert!(refused(vec![step("a", &[]), step("a", &[])]).contains("can never start"));
-    }
-
-    #[test]
-    fn a_step_waits_for_the_steps_it_names_and_for_its_locks() {
-        let step = |name, after: &[&'static str]| ScheduledStep::new(name, |_| Ok(())).after(after);
-        let steps = vec![step("a", &[]).locks(&[Lock::Build]), step("b", &[]).locks(&[Lock::Build]), step("c", &["a"])];
+        let steps = vec![step("a", &[]).builds(), step("b", &[]).builds(), step("c", &["a"])];
         let mut plan = StepSchedule::new(steps).unwrap();
         assert_eq!(plan.take().map(|step| step.name), Some("a"));
         assert_eq!(plan.take().map(|step| step.name), None);
-        plan.end("a", &[Lock::Build]);
+        plan.end("a", true);
         assert_eq!(plan.take().map(|step| step.name), Some("b"));
         assert_eq!(plan.take().map(|step| step.name), Some("c"));
+        assert!(StepSchedule::new(vec![step("a", &["b"]), step("b", &["a"])]).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::report::StepContext;
+use super::report::{StepContext, last_lines};
 use crate::error::XtaskError;
 use crate::mongodb::MongodServer;
 use crate::postgres::PostgresServer;
@@ -70,13 +70,9 @@ impl Server {
         command: &Command,
     ) -> Result<Option<Self>, XtaskError> {
         let mut keeper = Command::new("sh");
-        keeper
-            .args(["-c", KEEPER_SCRIPT, "keep"])
-            .env("KEEPER_SIGNAL", kind.signal)
-            .arg(&folder)
-            .arg(command.get_program())
-            .args(command.get_args());
-        let keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
+        keeper.args(["-c", KEEPER_SCRIPT, "keep"]).env("KEEPER_SIGNAL", kind.signal).arg(&folder);
+        keeper.arg(command.get_program()).args(command.get_args()).stdin(Stdio::piped()).stdout(Stdio::null());
+        let keeper = keeper.spawn();
         let keeper = keeper.map_err(|source| XtaskError::Start { call: kind.name.into(), source })?;
         // From here, an error drops the server and so ends it.
         let server = Self { port, kind, folder, keeper };
@@ -103,12 +99,7 @@ impl Server {
 
     /// Appends the last lines of the server's log.
     pub fn with_log(&self, error: XtaskError) -> XtaskError {
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        let last = lines.iter().skip(lines.len().saturating_sub(5));
-        XtaskError::RuleViolated(
-            std::iter::once(error.to_string()).chain(last.map(|line| (*line).to_owned())).collect(),
-        )
+        XtaskError::rule(format!("{error}\n{}", last_lines(self.log().as_bytes(), 5)))
     }
 }
 

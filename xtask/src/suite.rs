@@ -92,7 +92,7 @@ impl<'a> Suite<'a> {
         // One more than cores, because some tests wait for a server or a browser.
         let threads = std::thread::available_parallelism().map_or(1, usize::from) + 1;
         let call = nextest.words("run --no-tests pass --profile").arg(profile).arg("--test-threads");
-        let call = call.arg(&threads.to_string()).words(ALL_ARGS).words(selection.executables());
+        let call = call.arg(threads.to_string()).words(ALL_ARGS).words(selection.executables());
         let call = match selection {
             TestSelection::All => call,
             TestSelection::Quick => call.arg("-E").arg(QUICK_FILTER),
@@ -100,7 +100,7 @@ impl<'a> Suite<'a> {
                 let file = self.workspace.targets("test").iter().any(|test| test.name.contains(filter));
                 // nextest rejects a filter that matches no test file.
                 let files = if file { format!(" | binary(~{filter})") } else { String::new() };
-                call.arg("-E").arg(&format!("test({filter}){files}"))
+                call.arg("-E").arg(format!("test({filter}){files}"))
             }
         };
         let result = self.environment(call, &servers, step)?.run(step);

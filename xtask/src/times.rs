@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::bench::MachineInfo;
+use super::bench::machine;
 use crate::error::XtaskError;
 use crate::report::StepSummary;
 
@@ -45,7 +45,7 @@ pub fn record(
     let mut run = json!({"kind": kind, "total": rounded(total)});
     run["steps"] = steps.iter().map(step).collect();
     run["slowest"] = slowest.collect();
-    for (name, value) in MachineInfo::detect()?.to_fields() {
+    for (name, value) in machine()? {
         run[name] = value;
     }
     let path = folder.join("xtask-times.json");

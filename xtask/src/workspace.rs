@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::error::XtaskError;
 use crate::process::ProgramCall;
@@ -40,13 +40,11 @@ impl Workspace {
         packages.find_map(|found| found["version"].as_str()).unwrap_or_default()
     }
 
-    /// The features of the library except those that need wasm-bindgen: those do nothing in native builds, and WebAssembly is built with
-    /// all of them.
-    pub fn native_features(&self) -> Vec<String> {
+    /// The features of the library, without the default.
+    pub fn features(&self) -> Vec<&str> {
         let library = items(&self.metadata["packages"]).find(|package| package["name"] == "runstate");
-        let Some(features) = library.and_then(|library| library["features"].as_object()) else { return Vec::new() };
-        let native = |(name, _): &(&String, &Value)| *name != "default" && !needs(features, name, "dep:wasm-bindgen");
-        features.iter().filter(native).map(|(name, _)| name.clone()).collect()
+        let features = library.and_then(|library| library["features"].as_object()).into_iter().flatten();
+        features.map(|(name, _)| name.as_str()).filter(|name| *name != "default").collect()
     }
 
     /// The targets of one kind (`bench`, `test`) in all packages of the workspace.
@@ -59,12 +57,6 @@ impl Workspace {
         }
         found
     }
-}
-
-/// Whether a feature enables `wanted`, directly or through others. Cargo rejects cycles of features.
-fn needs(features: &Map<String, Value>, feature: &str, wanted: &str) -> bool {
-    let enabled = features.get(feature).into_iter().flat_map(items);
-    feature == wanted || enabled.into_iter().any(|on| needs(features, &text(on), wanted))
 }
 
 /// The elements of a JSON list; none for other values.
