@@ -9,7 +9,7 @@ use std::path::Path;
 use super::report::StepContext;
 use super::tools::{DENY, SHEAR, TYPOS};
 use crate::error::XtaskError;
-use crate::package::{PAGE_FEATURES, WASM_PACKAGES};
+use crate::package::{SMALLEST_FEATURES, WASM_PACKAGES};
 use crate::process::ProgramCall;
 use crate::suite::ALL_ARGS;
 use crate::tools;
@@ -68,11 +68,11 @@ pub fn check_unused(step: &mut StepContext) -> Result<(), XtaskError> {
     ProgramCall::new(tools::subcommand(&SHEAR, step)?).words("shear --deny-warnings --locked --offline").run(step)
 }
 
-/// Checks that the dependency tree of a page contains no command line, compiler or native runtime. Rexie uses tokio's channels, not its runtime.
+/// Checks that the dependency tree of a page contains no command line, compiler or native runtime.
 pub fn check_wasm_tree(step: &mut StepContext) -> Result<(), XtaskError> {
     let words = format!("{} --target {} --no-default-features", WASM_PACKAGES[0], tools::WASM_TARGET);
-    check_absent(&format!("{words} --features {PAGE_FEATURES}"), &["clap", "oxc", "mio", "socket2"], step)?;
-    // With all features.
+    check_absent(&format!("{words} --features {SMALLEST_FEATURES}"), &["clap", "oxc", "tokio"], step)?;
+    // With all features. Rexie uses tokio's channels, not its runtime.
     let words = format!("{} --target {} --all-features", WASM_PACKAGES[0], tools::WASM_TARGET);
     check_absent(&words, &["clap", "mio", "mongodb", "socket2", "tokio-postgres"], step)
 }

@@ -23,8 +23,8 @@ use crate::workspace::Workspace;
 /// the same names in `RUNTIME` and `COMPILER`.
 pub const WASM_PACKAGES: &[&str] = &["runstate"];
 
-/// The features of the runtime for pages, as `MODULES` in `pkg/scripts/wasm.mjs`.
-pub const PAGE_FEATURES: &str = "wasm,indexeddb";
+/// The features of the smallest runtime, which has no IndexedDB store.
+pub const SMALLEST_FEATURES: &str = "wasm";
 
 /// The package with the tests that run in a page.
 const PAGE_TESTS_PACKAGE: &str = "runstate";
