@@ -29,10 +29,8 @@ pub fn client(workspace: &Workspace, check: bool, step: &mut StepContext) -> Res
     }
     if check {
         let equal = committed.lines().zip(text.lines()).take_while(|(one, other)| one == other).count();
-        let line = equal + 1;
-        return Err(XtaskError::rule(format!(
-            "{CLIENT} differs from line {line} on from what the declarations give; run cargo xtask generate"
-        )));
+        let line = format!("{CLIENT}:{}: differs from the declarations; run cargo xtask generate", equal + 1);
+        return Err(XtaskError::rule(line));
     }
     step.say(format_args!("{CLIENT}: written, {} bytes", text.len()));
     std::fs::write(&path, text).map_err(XtaskError::file(&path))

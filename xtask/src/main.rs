@@ -46,15 +46,8 @@ fn main() -> ExitCode {
 
 fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
     let workspace = Workspace::find()?;
-    let mut report = RunReport::new();
+    let mut report = RunReport::new()?;
     let length = |full| if full { Length::Full } else { Length::Short };
-    // Only the times of complete runs are comparable.
-    let kind = match &request {
-        XtaskCommand::Test { quick: true, .. } => Some("test --quick"),
-        XtaskCommand::Test { full: true, filter: None, .. } => Some("test --full"),
-        XtaskCommand::Test { filter: None, .. } => Some("test"),
-        _ => None,
-    };
     match request {
         XtaskCommand::Test { quick: true, .. } => gate::run_quick(&workspace, &mut report)?,
         XtaskCommand::Test { full, filter: None, .. } => gate::run_all(&workspace, length(full), &mut report)?,
@@ -86,5 +79,5 @@ fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
         }
         XtaskCommand::Www => package::serve_demo_page(&workspace, &mut report),
     }
-    Ok(report.close(workspace.target(), kind))
+    Ok(report.close(workspace.target()))
 }

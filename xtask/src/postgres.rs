@@ -39,13 +39,13 @@ impl PostgresServer {
         let (programs, pooler) = (tools::postgres(step)?, tools::pgbouncer(step)?);
         let server = Server::start(&KIND, step, |folder, port, step| {
             let data = folder.join("data");
-            if is_root()? {
+            if tools::is_root() {
                 ProgramCall::new("chown").arg(SYSTEM_USER).arg(folder).run(step)?;
             }
-            let initdb = as_system_user(&programs.join("initdb"))?;
+            let initdb = as_system_user(&programs.join("initdb"));
             let initdb = initdb.words("--auth=trust --encoding=UTF8 --no-locale --no-sync --username").arg(USER);
             initdb.arg("--pgdata").arg(&data).folder(Path::new("/")).output()?;
-            let mut command = as_system_user(&programs.join("postgres"))?.into_command();
+            let mut command = as_system_user(&programs.join("postgres")).into_command();
             command.args(SETTINGS.split_whitespace()).arg("-D").arg(&data).arg("-k").arg(folder);
             command.args(["-h", "127.0.0.1", "-p"]).arg(port.to_string());
             Ok(command)
@@ -66,16 +66,11 @@ impl PostgresServer {
     }
 }
 
-fn is_root() -> Result<bool, XtaskError> {
-    Ok(ProgramCall::new("id").arg("-u").output()?.trim() == "0")
-}
-
 /// A call of a program of the server.
-fn as_system_user(program: &Path) -> Result<ProgramCall, XtaskError> {
-    Ok(if is_root()? {
-        let call = ProgramCall::new("setpriv").words("--clear-groups --regid=nogroup --reuid").arg(SYSTEM_USER);
-        call.arg(program)
-    } else {
-        ProgramCall::new(program)
-    })
+fn as_system_user(program: &Path) -> ProgramCall {
+    if !tools::is_root() {
+        return ProgramCall::new(program);
+    }
+    let call = ProgramCall::new("setpriv").words("--clear-groups --regid=nogroup --reuid").arg(SYSTEM_USER);
+    call.arg(program)
 }

@@ -1,6 +1,6 @@
 //! Calls of other programs. Each call is printed before it runs, without stdin, in the root of the workspace.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -26,9 +26,8 @@ impl ProgramCall {
         let mut command = Command::new(program);
         command.stdin(Stdio::null());
         // Cargo's variables for this program are wrong for its children, and make build scripts that read them run again.
-        for (name, _) in std::env::vars_os()
-            .filter(|(name, _)| CARGO_RUN_VARIABLES.iter().any(|own| name.as_encoded_bytes().starts_with(own)))
-        {
+        let is_own = |name: &OsString| CARGO_RUN_VARIABLES.iter().any(|own| name.as_encoded_bytes().starts_with(own));
+        for name in std::env::vars_os().map(|(name, _)| name).filter(is_own) {
             command.env_remove(name);
         }
         Self { command, shown, shown_environment: String::new() }
@@ -41,11 +40,8 @@ impl ProgramCall {
         call.words(words)
     }
 
-    pub fn words(mut self, words: &str) -> Self {
-        for word in words.split_whitespace() {
-            self = self.arg(word);
-        }
-        self
+    pub fn words(self, words: &str) -> Self {
+        words.split_whitespace().fold(self, |call, word| call.arg(word))
     }
 
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {

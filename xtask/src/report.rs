@@ -7,9 +7,13 @@ use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{fs, io};
+
+use signal_hook::consts::SIGINT;
 
 use super::test_results::{Skip, TestTally};
 use crate::error::XtaskError;
@@ -26,6 +30,8 @@ pub struct RunReport {
     strict: bool,
     /// At a terminal only the logs of failed steps are shown. Otherwise all logs are.
     terminal: bool,
+    /// Set by ctrl-c, which also ends the programs of the running steps. A second ctrl-c ends this program at once.
+    pub interrupted: Arc<AtomicBool>,
 }
 
 /// The result of one step.
@@ -64,8 +70,12 @@ pub enum GateStepEvent {
 }
 
 impl RunReport {
-    pub fn new() -> Self {
-        Self {
+    pub fn new() -> Result<Self, XtaskError> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register_conditional_shutdown(SIGINT, 130, interrupted.clone())
+            .and_then(|_| signal_hook::flag::register(SIGINT, interrupted.clone()))
+            .map_err(XtaskError::file(Path::new("the handler of ctrl-c")))?;
+        Ok(Self {
             started: Instant::now(),
             steps: Vec::new(),
             skips: Vec::new(),
@@ -73,11 +83,15 @@ impl RunReport {
             tests: Vec::new(),
             strict: std::env::var("CI").is_ok_and(|value| value == "true" || value == "1"),
             terminal: io::stdout().is_terminal(),
-        }
+            interrupted,
+        })
     }
 
     /// Runs one step, and shows its output as it comes. Later steps run after a failure too. The closing lines name all failures.
     pub fn step(&mut self, name: &str, act: impl FnOnce(&mut StepContext) -> Result<(), XtaskError>) {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return;
+        }
         println!("\n=== {name}");
         let started = Instant::now();
         let mut step = StepContext::on_terminal();
@@ -154,16 +168,14 @@ impl RunReport {
         }
     }
 
-    /// Prints the closing lines and returns the exit code. `kind` is the kind of a complete run, whose times are recorded in `folder`.
-    pub fn close(mut self, folder: &Path, kind: Option<&str>) -> ExitCode {
+    /// Prints the closing lines, records the times in `folder`, and returns the exit code.
+    pub fn close(mut self, folder: &Path) -> ExitCode {
         println!("\n=== summary\n  status      wall       CPU  step");
         for step in &self.steps {
             let label = step.status.label();
             println!("{label:>8}  {:>8}  {:>8}  {}", seconds(step.took), seconds(step.processor), step.name);
         }
-        if let Some(kind) = kind {
-            self.record_times(folder, kind);
-        }
+        self.record_times(folder);
         for Skip { what, why } in &self.skips {
             println!("skipped: {what}: {why}");
         }
@@ -181,7 +193,11 @@ impl RunReport {
         if strict {
             println!("failed: CI=true allows no skipped test or step; install what they lack, or unset CI");
         }
-        let verdict = if failed > 0 || strict { "FAILED" } else { "ok" };
+        let interrupted = self.interrupted.load(Ordering::Relaxed);
+        if interrupted {
+            println!("failed: ctrl-c ended the run; the steps that are not listed did not start");
+        }
+        let verdict = if failed > 0 || strict || interrupted { "FAILED" } else { "ok" };
         let TestTally { passed: passed_tests, failed: failed_tests } = self.tally;
         let processor = self.steps.iter().map(|step| step.processor).sum();
         println!(
@@ -196,14 +212,11 @@ impl RunReport {
     }
 
     /// Prints the slowest tests, and records the times of the steps.
-    fn record_times(&mut self, folder: &Path, kind: &str) {
+    fn record_times(&mut self, folder: &Path) {
         let total = self.started.elapsed().as_secs_f64();
-        match times::record(folder, kind, total, &self.steps, std::mem::take(&mut self.tests)) {
+        match times::record(folder, total, &self.steps, std::mem::take(&mut self.tests)) {
             Ok(slowest) => {
-                println!("the {} slowest tests:", slowest.len());
-                for TestTime { name, seconds } in slowest {
-                    println!("{seconds:>9.1}s  {name}");
-                }
+                slowest.iter().for_each(|test| println!("    slow  {:>7.1}s            {}", test.seconds, test.name));
             }
             // The result of the tests does not depend on the times.
             Err(error) => println!("cannot record the times of this run: {error}"),

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::report::StepContext;
 use crate::error::XtaskError;
@@ -46,10 +47,11 @@ pub fn run(tasks: Vec<ScheduledStep<'_>>, logs: &Path, report: &mut RunReport) -
     let plan = Mutex::new(StepSchedule::new(tasks)?);
     let ended = Condvar::new();
     let (events, incoming) = channel();
+    let interrupted = report.interrupted.clone();
     std::thread::scope(|scope| {
         for _ in 0..CONCURRENCY {
             let events = events.clone();
-            scope.spawn(|| run_worker(&plan, &ended, logs, events));
+            scope.spawn(|| run_worker(&plan, &ended, logs, events, &interrupted));
         }
         drop(events);
         report.follow(&incoming);
@@ -57,8 +59,14 @@ pub fn run(tasks: Vec<ScheduledStep<'_>>, logs: &Path, report: &mut RunReport) -
     Ok(())
 }
 
-/// Runs one step after the other until none is left.
-fn run_worker(plan: &Mutex<StepSchedule<'_>>, ended: &Condvar, logs: &Path, events: Sender<GateStepEvent>) {
+/// Runs one step after the other until none is left. An interrupted run starts no more.
+fn run_worker(
+    plan: &Mutex<StepSchedule<'_>>,
+    ended: &Condvar,
+    logs: &Path,
+    events: Sender<GateStepEvent>,
+    interrupted: &AtomicBool,
+) {
     while let Some(task) = wait_for_next(plan, ended) {
         let ScheduledStep { name, builds, act, .. } = task;
         // Sending fails only if the report has failed. The steps run to their end in that case too.
@@ -72,14 +80,18 @@ fn run_worker(plan: &Mutex<StepSchedule<'_>>, ended: &Condvar, logs: &Path, even
             Err(error) => (StepContext::on_terminal(), Err(error)),
         };
         let _ = events.send(GateStepEvent::Ended(name, step, result));
-        lock(plan).end(name, builds);
+        let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.end(name, builds);
+        if interrupted.load(Ordering::Relaxed) {
+            plan.waiting.clear();
+        }
         ended.notify_all();
     }
 }
 
 /// Waits for the next step that can start; `None` when all have been taken.
 fn wait_for_next<'a>(plan: &Mutex<StepSchedule<'a>>, ended: &Condvar) -> Option<ScheduledStep<'a>> {
-    let mut plan = lock(plan);
+    let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         if plan.waiting.is_empty() {
             return None;
@@ -89,10 +101,6 @@ fn wait_for_next<'a>(plan: &Mutex<StepSchedule<'a>>, ended: &Condvar) -> Option<
             None => plan = ended.wait(plan).unwrap_or_else(PoisonError::into_inner),
         }
     }
-}
-
-fn lock<'p, 'a>(plan: &'p Mutex<StepSchedule<'a>>) -> MutexGuard<'p, StepSchedule<'a>> {
-    plan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct StepSchedule<'a> {

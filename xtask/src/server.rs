@@ -72,8 +72,7 @@ impl Server {
         let mut keeper = Command::new("sh");
         keeper.args(["-c", KEEPER_SCRIPT, "keep"]).env("KEEPER_SIGNAL", kind.signal).arg(&folder);
         keeper.arg(command.get_program()).args(command.get_args()).stdin(Stdio::piped()).stdout(Stdio::null());
-        let keeper = keeper.spawn();
-        let keeper = keeper.map_err(|source| XtaskError::Start { call: kind.name.into(), source })?;
+        let keeper = keeper.spawn().map_err(|source| XtaskError::Start { call: kind.name.into(), source })?;
         // From here, an error drops the server and so ends it.
         let server = Self { port, kind, folder, keeper };
         // Another program may listen on the port, so the log is read.
@@ -133,9 +132,13 @@ pub struct TestServers {
 impl TestServers {
     /// Starts all. Tests on a server that cannot be started are skipped.
     pub fn start(step: &mut StepContext) -> Self {
-        let mongodb = MongodServer::start(step).map_err(|error| skip(step, "MongoDB", &error)).ok();
-        let postgres = PostgresServer::start(step).map_err(|error| skip(step, "PostgreSQL", &error)).ok();
-        Self { mongodb, postgres }
+        let (mongodb, postgres) = (MongodServer::start(step), PostgresServer::start(step));
+        for (server, error) in [("MongoDB", mongodb.as_ref().err()), ("PostgreSQL", postgres.as_ref().err())] {
+            error
+                .into_iter()
+                .for_each(|why| step.skip(Skip { what: format!("tests on {server}"), why: why.to_string() }));
+        }
+        Self { mongodb: mongodb.ok(), postgres: postgres.ok() }
     }
 
     /// Starts the one that a bench or a test needs, if its name has that of a server.
@@ -150,8 +153,4 @@ impl TestServers {
         let call = self.mongodb.iter().fold(call, |call, server| server.environment(call));
         self.postgres.iter().fold(call, |call, server| server.environment(call))
     }
-}
-
-fn skip(step: &mut StepContext, server: &str, error: &XtaskError) {
-    step.skip(Skip { what: format!("tests on {server}"), why: error.to_string() });
 }

@@ -30,7 +30,6 @@ impl TestTime {
 /// Writes the times of a run to `folder`, and returns its slowest tests.
 pub fn record(
     folder: &Path,
-    kind: &str,
     total: f64,
     steps: &[StepSummary],
     mut tests: Vec<TestTime>,
@@ -42,7 +41,8 @@ pub fn record(
         json!({"name": step.name, "status": step.status.label(), "seconds": wall, "processorSeconds": processor})
     };
     let slowest = tests.iter().map(|test| json!({"name": test.name, "seconds": rounded(test.seconds)}));
-    let mut run = json!({"kind": kind, "total": rounded(total)});
+    let command: Vec<String> = std::env::args().skip(1).collect();
+    let mut run = json!({"command": command.join(" "), "total": rounded(total)});
     run["steps"] = steps.iter().map(step).collect();
     run["slowest"] = slowest.collect();
     for (name, value) in machine()? {

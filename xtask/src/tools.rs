@@ -39,10 +39,8 @@ pub fn toolchain(step: &mut StepContext) -> Result<(), XtaskError> {
 
 /// Installs a component of the toolchain, unless the subcommand of cargo that it has exists.
 pub fn component(name: &str, subcommand: &str, step: &mut StepContext) -> Result<(), XtaskError> {
-    if ProgramCall::cargo(subcommand).arg("--version").succeeds() {
-        return Ok(());
-    }
-    rustup(&format!("component add {name}"), name, step)
+    let exists = ProgramCall::cargo(subcommand).arg("--version").succeeds();
+    if exists { Ok(()) } else { rustup("component add", name, step) }
 }
 
 /// The cache outside of the checkout, then the folder in the checkout.
@@ -85,10 +83,7 @@ pub fn subcommand(wheel: &Wheel, step: &mut StepContext) -> Result<PathBuf, Xtas
 /// Installs the standard library for the browser.
 pub fn wasm_target(step: &mut StepContext) -> Result<(), XtaskError> {
     let folder = ProgramCall::new("rustc").words("--print target-libdir --target").arg(WASM_TARGET).output()?;
-    if PathBuf::from(folder.trim()).is_dir() {
-        return Ok(());
-    }
-    rustup(&format!("target add {WASM_TARGET}"), WASM_TARGET, step)
+    if Path::new(folder.trim()).is_dir() { Ok(()) } else { rustup("target add", WASM_TARGET, step) }
 }
 
 /// Installs `wasm-bindgen`, which generates the JavaScript side of the WebAssembly, and `wasm-bindgen-test-runner`, which runs tests in a page. Their
@@ -231,7 +226,7 @@ pub fn find_in_path(program: &Path) -> Result<PathBuf, XtaskError> {
 }
 
 fn rustup(words: &str, what: &str, step: &mut StepContext) -> Result<(), XtaskError> {
-    ProgramCall::new("rustup").words(words).run(step).map_err(XtaskError::missing(what))
+    ProgramCall::new("rustup").words(words).arg(what).run(step).map_err(XtaskError::missing(what))
 }
 
 /// Installs the Debian package of a program, if the program does not exist.
@@ -257,9 +252,12 @@ fn install_debian_package(package: &str, step: &mut StepContext) -> Result<(), X
     install.run(step).map_err(XtaskError::missing(package))
 }
 
+pub fn is_root() -> bool {
+    ProgramCall::new("id").arg("-u").output().is_ok_and(|id| id.trim() == "0")
+}
+
 fn apt_get(words: &str) -> ProgramCall {
-    let root = ProgramCall::new("id").arg("-u").output().is_ok_and(|id| id.trim() == "0");
-    let call = if root { ProgramCall::new("apt-get") } else { ProgramCall::new("sudo").words("-n apt-get") };
+    let call = if is_root() { ProgramCall::new("apt-get") } else { ProgramCall::new("sudo").words("-n apt-get") };
     call.words(words).env("DEBIAN_FRONTEND", "noninteractive")
 }
 
