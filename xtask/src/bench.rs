@@ -2,7 +2,6 @@
 //! of all figures. Writes them, with the machine, date and commit, to `bench.json` in the target folder.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
@@ -96,8 +95,12 @@ pub fn machine() -> Result<Map<String, Value>, XtaskError> {
     let commit = ProgramCall::new("git").words("describe --always --dirty --abbrev=12 --exclude *").output()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let system = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
-    let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let fields: [(&str, Value); 4] =
-        [("cores", cores.into()), ("os", system.into()), ("date", date.into()), ("commit", commit.trim().into())];
+    let date = ProgramCall::new("date").words("-u +%Y-%m-%dT%H:%M:%SZ").output()?;
+    let fields: [(&str, Value); 4] = [
+        ("cores", cores.into()),
+        ("os", system.into()),
+        ("date", date.trim().into()),
+        ("commit", commit.trim().into()),
+    ];
     Ok(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }

@@ -172,8 +172,9 @@ pub fn run_filtered(
         "mutations" => report.step("mutations", |step| mutations::run(workspace, step)),
         _ => {
             if packaged {
-                report.step("tools: Debian packages", tools::chromium);
-                report.step("tools: npm packages", |step| package::install_npm_packages("tests/browser", step));
+                report.step("tools: browser", |step| {
+                    tools::chromium(step).and_then(|()| package::install_npm_packages("tests/browser", step))
+                });
             }
             let suite = Suite::new(workspace, length, packaged)?;
             report.step(&format!("tests: {filter}"), |step| suite.run(TestSelection::Named(filter), step));

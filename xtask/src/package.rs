@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use super::report::StepContext;
 use super::test_results::TestTally;
@@ -308,6 +309,8 @@ pub fn serve_demo_page(workspace: &Workspace, report: &mut RunReport) {
     });
     if built {
         // If its usual port is taken, the server uses the next free one.
-        report.step("serving until ctrl-c", |step| ProgramCall::new("npm").words("run preview --prefix www").run(step));
+        let call = ProgramCall::new("npm").words("run preview --prefix www");
+        report.step("serving until ctrl-c", |step| call.status(step).map(drop));
+        report.interrupted.store(false, Ordering::Relaxed);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::report::StepContext;
 use crate::error::XtaskError;
@@ -44,14 +44,13 @@ impl<'a> ScheduledStep<'a> {
 
 /// Runs all steps. Those that come first in the list are preferred. Each writes to a file in `logs`.
 pub fn run(tasks: Vec<ScheduledStep<'_>>, logs: &Path, report: &mut RunReport) -> Result<(), XtaskError> {
-    let plan = Mutex::new(StepSchedule::new(tasks)?);
+    let plan = Mutex::new(StepSchedule::new(tasks, report.interrupted.clone())?);
     let ended = Condvar::new();
     let (events, incoming) = channel();
-    let interrupted = report.interrupted.clone();
     std::thread::scope(|scope| {
         for _ in 0..CONCURRENCY {
             let events = events.clone();
-            scope.spawn(|| run_worker(&plan, &ended, logs, events, &interrupted));
+            scope.spawn(|| run_worker(&plan, &ended, logs, events));
         }
         drop(events);
         report.follow(&incoming);
@@ -60,13 +59,7 @@ pub fn run(tasks: Vec<ScheduledStep<'_>>, logs: &Path, report: &mut RunReport) -
 }
 
 /// Runs one step after the other until none is left. An interrupted run starts no more.
-fn run_worker(
-    plan: &Mutex<StepSchedule<'_>>,
-    ended: &Condvar,
-    logs: &Path,
-    events: Sender<GateStepEvent>,
-    interrupted: &AtomicBool,
-) {
+fn run_worker(plan: &Mutex<StepSchedule<'_>>, ended: &Condvar, logs: &Path, events: Sender<GateStepEvent>) {
     while let Some(task) = wait_for_next(plan, ended) {
         let ScheduledStep { name, builds, act, .. } = task;
         // Sending fails only if the report has failed. The steps run to their end in that case too.
@@ -80,11 +73,7 @@ fn run_worker(
             Err(error) => (StepContext::on_terminal(), Err(error)),
         };
         let _ = events.send(GateStepEvent::Ended(name, step, result));
-        let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
-        plan.end(name, builds);
-        if interrupted.load(Ordering::Relaxed) {
-            plan.waiting.clear();
-        }
+        plan.lock().unwrap_or_else(PoisonError::into_inner).end(name, builds);
         ended.notify_all();
     }
 }
@@ -106,19 +95,20 @@ fn wait_for_next<'a>(plan: &Mutex<StepSchedule<'a>>, ended: &Condvar) -> Option<
 struct StepSchedule<'a> {
     waiting: Vec<ScheduledStep<'a>>,
     building: bool,
+    interrupted: Arc<AtomicBool>,
     ended: BTreeSet<&'static str>,
 }
 
 impl<'a> StepSchedule<'a> {
     /// Rejects steps that would wait forever: for a step that does not exist, or for each other.
-    fn new(waiting: Vec<ScheduledStep<'a>>) -> Result<Self, XtaskError> {
+    fn new(waiting: Vec<ScheduledStep<'a>>, interrupted: Arc<AtomicBool>) -> Result<Self, XtaskError> {
         let mut left: Vec<&ScheduledStep> = waiting.iter().collect();
         let mut known = BTreeSet::new();
         loop {
             let before = left.len();
             left.retain(|task| !(task.after.iter().all(|name| known.contains(name)) && known.insert(task.name)));
             if left.is_empty() {
-                return Ok(Self { waiting, building: false, ended: BTreeSet::new() });
+                return Ok(Self { waiting, building: false, interrupted, ended: BTreeSet::new() });
             }
             if left.len() == before {
                 let stuck =
@@ -132,6 +122,9 @@ impl<'a> StepSchedule<'a> {
     fn end(&mut self, name: &'static str, builds: bool) {
         self.ended.insert(name);
         self.building &= !builds;
+        if self.interrupted.load(Ordering::Relaxed) {
+            self.waiting.clear();
+        }
     }
 
     /// Removes the first step that can start.
@@ -154,12 +147,12 @@ mod tests {
     fn a_step_waits_for_the_steps_it_names_and_for_another_build() {
         let step = |name, after: &[&'static str]| ScheduledStep::new(name, |_| Ok(())).after(after);
         let steps = vec![step("a", &[]).builds(), step("b", &[]).builds(), step("c", &["a"])];
-        let mut plan = StepSchedule::new(steps).unwrap();
+        let mut plan = StepSchedule::new(steps, Arc::default()).unwrap();
         assert_eq!(plan.take().map(|step| step.name), Some("a"));
         assert_eq!(plan.take().map(|step| step.name), None);
         plan.end("a", true);
         assert_eq!(plan.take().map(|step| step.name), Some("b"));
         assert_eq!(plan.take().map(|step| step.name), Some("c"));
-        assert!(StepSchedule::new(vec![step("a", &["b"]), step("b", &["a"])]).is_err());
+        assert!(StepSchedule::new(vec![step("a", &["b"]), step("b", &["a"])], Arc::default()).is_err());
     }
 }
