@@ -122,7 +122,7 @@ impl<'a> Suite<'a> {
 
     /// The doc tests of the libraries, and their documentation. A warning is an error.
     pub fn documentation(&self, step: &mut StepContext) -> Result<(), XtaskError> {
-        let call = ProgramCall::cargo("test --doc").words(ALL_ARGS);
+        let call = ProgramCall::cargo("test --doc --no-fail-fast").words(ALL_ARGS);
         let call = self.environment(call, &TestServers::default(), step)?;
         run_libtest(rustdoc::with_documentation(call, &self.workspace.target().join("doc"))?, step)
     }
